@@ -1,0 +1,1 @@
+//! Judging what came back: regular expressions, CEL, dialogues.

@@ -1,0 +1,28 @@
+//! Section `tcp`.
+
+use super::{QueryResponse, Tls};
+
+/// Settings of the tcp prober.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub struct Tcp {
+    pub preferred_ip_protocol: String,
+    pub ip_protocol_fallback: bool,
+    pub source_ip_address: String,
+    pub query_response: Vec<QueryResponse>,
+    pub tls: bool,
+    pub tls_config: Tls,
+}
+
+impl Default for Tcp {
+    fn default() -> Self {
+        Self {
+            preferred_ip_protocol: String::new(),
+            ip_protocol_fallback: true,
+            source_ip_address: String::new(),
+            query_response: Vec::new(),
+            tls: false,
+            tls_config: Tls::default(),
+        }
+    }
+}

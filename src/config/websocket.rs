@@ -1,0 +1,29 @@
+//! Section `websocket`.
+
+use std::collections::BTreeMap;
+
+use super::{Header, HttpClient, QueryResponse};
+
+/// Settings of the websocket prober.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub struct Websocket {
+    /// `http_config`. Left out, it is all zero values (no redirects, no HTTP/2), as upstream has it.
+    pub http_config: Option<HttpClient>,
+    pub headers: BTreeMap<String, Header>,
+    pub query_response: Vec<QueryResponse>,
+    pub preferred_ip_protocol: String,
+    pub ip_protocol_fallback: bool,
+}
+
+impl Default for Websocket {
+    fn default() -> Self {
+        Self {
+            http_config: None,
+            headers: BTreeMap::new(),
+            query_response: Vec::new(),
+            preferred_ip_protocol: String::new(),
+            ip_protocol_fallback: true,
+        }
+    }
+}

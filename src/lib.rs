@@ -1,0 +1,26 @@
+//! A Prometheus-compatible blackbox exporter.
+//!
+//! A scrape of `/probe` is a pipeline, and the source tree is that pipeline, read top to bottom:
+//!
+//! ```text
+//! GET /probe?module=&target=          server/probe.rs    request -> module + target + deadline
+//!   -> module lookup                  module/store.rs    compiled, immutable, behind one ArcSwap
+//!   -> prober::run                    prober/mod.rs      one deadline, one log book, one sample set
+//!        -> resolve, dial, TLS        net/               shared by all probers; each step timed once, here
+//!        -> protocol                  prober/<kind>      what this protocol says and measures
+//!        -> assertions                check/             regexps, CEL, query/response scripts
+//!   -> Outcome {success, samples, log}
+//!   -> encode                         metrics/           text 0.0.4 or OpenMetrics, by content negotiation
+//!   -> response, history, counters
+//! ```
+//!
+//! Imports point one way: `server -> module -> prober -> {net, check, metrics}`; `config` is a leaf.
+
+pub mod check;
+pub mod config;
+pub mod metrics;
+pub mod module;
+pub mod net;
+pub mod probe_log;
+pub mod prober;
+pub mod server;

@@ -1,0 +1,6 @@
+//! The `blackbox_exporter` program: parse flags, run, exit code.
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() {}

@@ -1,0 +1,102 @@
+//! Every metric of every prober: its name, help text and labels stand here and nowhere else.
+//!
+//! Names and help texts are upstream's, to the letter: dashboards, alerts and recordings depend on them.
+
+use crate::config::Prober::{self, Dns, Grpc, Http, Icmp, Tcp, Unix, Websocket};
+
+/// A family as it is exposed. All are gauges.
+#[derive(Debug)]
+pub struct Family {
+    /// Metric name.
+    pub name: &'static str,
+    /// Text of the `# HELP` line.
+    pub help: &'static str,
+    /// Label names, sorted; empty for a plain gauge and for `probe_expect_info`, whose labels the module chooses.
+    pub labels: &'static [&'static str],
+    /// The probers that emit it; empty means all.
+    pub probers: &'static [Prober],
+}
+
+macro_rules! catalog {
+    ($($(#[$doc:meta])* $id:ident = $name:literal, $help:literal, [$($label:literal),*], [$($prober:ident),*];)*) => {
+        /// A metric family. The order of the variants is the order of the names, so sorting by variant sorts by name.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Metric { $(#[doc = $name] $id),* }
+
+        impl Metric {
+            /// Every family, sorted by name.
+            pub const ALL: &'static [Metric] = &[$(Metric::$id),*];
+
+            /// What stands in the exposition for this metric.
+            pub fn family(self) -> &'static Family {
+                match self {
+                    $(Metric::$id => {
+                        const FAMILY: Family = Family { name: $name, help: $help, labels: &[$($label),*], probers: &[$($prober),*] };
+                        &FAMILY
+                    })*
+                }
+            }
+        }
+    };
+}
+
+catalog! {
+    DnsAdditionalRrs = "probe_dns_additional_rrs", "Returns number of entries in the additional resource record list", [], [Dns];
+    DnsAnswerRrs = "probe_dns_answer_rrs", "Returns number of entries in the answer resource record list", [], [Dns];
+    DnsAuthorityRrs = "probe_dns_authority_rrs", "Returns number of entries in the authority resource record list", [], [Dns];
+    DnsDuration = "probe_dns_duration_seconds", "Duration of DNS request by phase", ["phase"], [Dns];
+    DnsLookupTime = "probe_dns_lookup_time_seconds", "Returns the time taken for probe dns lookup in seconds", [], [];
+    DnsQuerySucceeded = "probe_dns_query_succeeded", "Displays whether or not the query was executed successfully", [], [Dns];
+    DnsSerial = "probe_dns_serial", "Returns the serial number of the zone", [], [Dns];
+    Duration = "probe_duration_seconds", "Returns how long the probe took to complete in seconds", [], [];
+    ExpectInfo = "probe_expect_info", "Explicit content matched", [], [Tcp, Unix];
+    FailedDueToBytes = "probe_failed_due_to_bytes", "Indicates if probe failed due to bytes", [], [Tcp, Unix];
+    FailedDueToCel = "probe_failed_due_to_cel", "Indicates if probe failed due to CEL expression not matching", [], [Http];
+    FailedDueToRegex = "probe_failed_due_to_regex", "Indicates if probe failed due to regex", [], [Http, Tcp, Unix];
+    GrpcDuration = "probe_grpc_duration_seconds", "Duration of gRPC request by phase", ["phase"], [Grpc];
+    GrpcHealthcheckResponse = "probe_grpc_healthcheck_response", "Response HealthCheck response", ["serving_status"], [Grpc];
+    GrpcSsl = "probe_grpc_ssl", "Indicates if SSL was used for the connection", [], [Grpc];
+    GrpcStatusCode = "probe_grpc_status_code", "Response gRPC status code", [], [Grpc];
+    HttpContentLength = "probe_http_content_length", "Length of http content response", [], [Http];
+    HttpDuration = "probe_http_duration_seconds", "Duration of http request by phase, summed over all redirects", ["phase"], [Http];
+    HttpLastModified = "probe_http_last_modified_timestamp_seconds", "Returns the Last-Modified HTTP response header in unixtime", [], [Http];
+    HttpRedirects = "probe_http_redirects", "The number of redirects", [], [Http];
+    HttpSsl = "probe_http_ssl", "Indicates if SSL was used for the final redirect", [], [Http];
+    HttpStatusCode = "probe_http_status_code", "Response HTTP status code", [], [Http];
+    HttpUncompressedBodyLength = "probe_http_uncompressed_body_length", "Length of uncompressed response body", [], [Http];
+    HttpVersion = "probe_http_version", "Returns the version of HTTP of the probe response", [], [Http];
+    IcmpDuration = "probe_icmp_duration_seconds", "Duration of icmp request by phase", ["phase"], [Icmp];
+    IcmpReplyHopLimit = "probe_icmp_reply_hop_limit", "Replied packet hop limit (TTL for ipv4)", [], [Icmp];
+    IpAddrHash = "probe_ip_addr_hash", "Specifies the hash of IP address. It's useful to detect if the IP address changes.", [], [];
+    IpProtocol = "probe_ip_protocol", "Specifies whether probe ip protocol is IP4 or IP6", [], [];
+    SslEarliestCertExpiry = "probe_ssl_earliest_cert_expiry", "Returns last SSL chain expiry in unixtime", [], [Http, Tcp, Unix, Grpc];
+    SslLastChainExpiry = "probe_ssl_last_chain_expiry_timestamp_seconds", "Returns last SSL chain expiry in timestamp", [], [Http, Tcp, Unix];
+    SslLastChainInfo = "probe_ssl_last_chain_info", "Contains SSL leaf certificate information", ["fingerprint_sha256", "issuer", "serialnumber", "subject", "subjectalternative"], [Http, Tcp, Unix, Grpc];
+    Success = "probe_success", "Displays whether or not the probe was a success", [], [];
+    Timeout = "probe_timeout_seconds", "Returns how long the probe timeout is in seconds", [], [];
+    TlsCipherInfo = "probe_tls_cipher_info", "Returns the TLS cipher negotiated during handshake", ["cipher"], [Http];
+    TlsVersionInfo = "probe_tls_version_info", "Returns the TLS version used or NaN when unknown", ["version"], [Http, Tcp, Unix, Grpc];
+    WebsocketConnectionUpgraded = "probe_websocket_connection_upgraded", "Indicates if the websocket connection was successfully upgraded", [], [Websocket];
+    WebsocketDuration = "probe_websocket_duration_seconds", "Duration of websocket request by phase", ["phase"], [Websocket];
+    WebsocketFailedDueToRegex = "probe_websocket_failed_due_to_regex", "Indicates if probe failed due to regex", [], [Websocket];
+    WebsocketStatusCode = "probe_websocket_status_code", "Response HTTP status code", [], [Websocket];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variants_stand_in_the_order_of_their_names() {
+        let names: Vec<_> = Metric::ALL.iter().map(|m| m.family().name).collect();
+        assert!(names.is_sorted(), "{names:?}");
+        assert!(Metric::ALL.is_sorted());
+    }
+
+    #[test]
+    fn labels_are_sorted() {
+        for metric in Metric::ALL {
+            assert!(metric.family().labels.is_sorted(), "{metric:?}");
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! The sample set of one probe.
+
+use std::borrow::Cow;
+
+use super::Metric;
+
+/// Label values of a sample, in the order of the family's label names.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Labels {
+    /// A plain gauge.
+    None,
+    /// A family with one label whose values are known beforehand (`phase`).
+    Static(&'static str),
+    /// Values for the label names of the catalog.
+    Values(Box<[Cow<'static, str>]>),
+    /// Names and values chosen by the module (`probe_expect_info`), sorted by name.
+    Pairs(Box<[(String, String)]>),
+}
+
+/// One series of a probe.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    /// The family.
+    pub metric: Metric,
+    /// What tells it from the others of its family.
+    pub labels: Labels,
+    /// The value; seconds and bytes unless the name says otherwise.
+    pub value: f64,
+}
+
+/// Everything that a probe has measured so far. Setting a series twice keeps the last value.
+#[derive(Clone, Debug, Default)]
+pub struct Samples(Vec<Sample>);
+
+impl Samples {
+    /// An empty set with room for a usual probe.
+    pub fn new() -> Self {
+        Self(Vec::with_capacity(24))
+    }
+
+    /// Sets a plain gauge.
+    pub fn set(&mut self, metric: Metric, value: f64) {
+        *self.slot(metric, Labels::None) = value;
+    }
+
+    /// Sets a plain gauge to 1 or 0.
+    pub fn set_bool(&mut self, metric: Metric, value: bool) {
+        self.set(metric, f64::from(u8::from(value)));
+    }
+
+    /// Sets one member of a family with a single label.
+    pub fn set_label(&mut self, metric: Metric, label: &'static str, value: f64) {
+        *self.slot(metric, Labels::Static(label)) = value;
+    }
+
+    /// Adds to one member of a family with a single label, which starts at 0.
+    pub fn add_label(&mut self, metric: Metric, label: &'static str, value: f64) {
+        *self.slot(metric, Labels::Static(label)) += value;
+    }
+
+    /// Sets a series with label values made at run time.
+    pub fn set_labels(&mut self, metric: Metric, labels: Labels, value: f64) {
+        *self.slot(metric, labels) = value;
+    }
+
+    /// Takes a whole family back, so that it is not exposed.
+    pub fn remove(&mut self, metric: Metric) {
+        self.0.retain(|s| s.metric != metric);
+    }
+
+    /// The value of a plain gauge.
+    pub fn value(&self, metric: Metric) -> Option<f64> {
+        self.0
+            .iter()
+            .find(|s| s.metric == metric && s.labels == Labels::None)
+            .map(|s| s.value)
+    }
+
+    /// All samples of one family, in no particular order.
+    pub fn family(&self, metric: Metric) -> impl Iterator<Item = &Sample> {
+        self.0.iter().filter(move |s| s.metric == metric)
+    }
+
+    /// All samples, sorted as an exposition prints them: by family name, then by label values.
+    pub fn sorted(&self) -> Vec<&Sample> {
+        let mut all: Vec<&Sample> = self.0.iter().collect();
+        all.sort_unstable_by(|a, b| a.metric.cmp(&b.metric).then_with(|| a.labels.cmp(&b.labels)));
+        all
+    }
+
+    fn slot(&mut self, metric: Metric, labels: Labels) -> &mut f64 {
+        let found = self
+            .0
+            .iter()
+            .position(|s| s.metric == metric && s.labels == labels);
+        let index = found.unwrap_or_else(|| {
+            self.0.push(Sample {
+                metric,
+                labels,
+                value: 0.0,
+            });
+            self.0.len() - 1
+        });
+        // Invariant: `index` was found or just pushed.
+        #[allow(clippy::indexing_slicing)]
+        &mut self.0[index].value
+    }
+}

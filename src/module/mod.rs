@@ -1,0 +1,159 @@
+//! Compiled modules: immutable, behind `Arc`, made once a reload and never in a probe.
+
+mod dns;
+mod grpc;
+mod http;
+mod icmp;
+mod tcp;
+mod unix;
+mod websocket;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use dns::Dns;
+pub use grpc::Grpc;
+pub use http::Http;
+pub use icmp::Icmp;
+pub use tcp::Tcp;
+pub use unix::Unix;
+pub use websocket::Websocket;
+
+use crate::config;
+
+/// One module, ready to run.
+#[derive(Debug)]
+pub struct Module {
+    /// Its name in the configuration.
+    pub name: Arc<str>,
+    /// The longest a probe may take, if the module says so.
+    pub timeout: Option<Duration>,
+    /// What the user wrote, for `/config`, `debug=true` and the pages.
+    pub raw: Arc<config::Module>,
+    /// The compiled section of its prober.
+    pub kind: Kind,
+}
+
+/// The compiled section of the chosen prober.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub enum Kind {
+    Http(Box<Http>),
+    Tcp(Box<Tcp>),
+    Icmp(Box<Icmp>),
+    Dns(Box<Dns>),
+    Grpc(Box<Grpc>),
+    Unix(Box<Unix>),
+    Websocket(Box<Websocket>),
+}
+
+impl Module {
+    /// The prober of this module.
+    pub fn prober(&self) -> config::Prober {
+        self.raw.prober
+    }
+
+    /// Compiles one module.
+    pub fn compile(name: &str, raw: &Arc<config::Module>, problems: &mut Problems) -> Self {
+        problems.module = name.to_owned();
+        let kind = match raw.prober {
+            config::Prober::Http => Kind::Http(Box::new(Http::compile(&raw.http, problems))),
+            config::Prober::Tcp => Kind::Tcp(Box::new(Tcp::compile(&raw.tcp, problems))),
+            config::Prober::Icmp => Kind::Icmp(Box::new(Icmp::compile(&raw.icmp, problems))),
+            config::Prober::Dns => Kind::Dns(Box::new(Dns::compile(&raw.dns, problems))),
+            config::Prober::Grpc => Kind::Grpc(Box::new(Grpc::compile(&raw.grpc, problems))),
+            config::Prober::Unix => Kind::Unix(Box::new(Unix::compile(&raw.unix, problems))),
+            config::Prober::Websocket => {
+                Kind::Websocket(Box::new(Websocket::compile(&raw.websocket, problems)))
+            }
+        };
+        let timeout = u64::try_from(raw.timeout)
+            .ok()
+            .filter(|ns| *ns > 0)
+            .map(Duration::from_nanos);
+        Self {
+            name: name.into(),
+            timeout,
+            raw: Arc::clone(raw),
+            kind,
+        }
+    }
+}
+
+/// The modules of one configuration.
+#[derive(Debug, Default)]
+pub struct Modules {
+    by_name: HashMap<Arc<str>, Arc<Module>>,
+}
+
+impl Modules {
+    /// Compiles every module.
+    ///
+    /// # Errors
+    /// Everything that is wrong, in the order of the module names.
+    pub fn compile(config: &config::Config) -> Result<Self, Vec<Problem>> {
+        let mut problems = Problems::default();
+        let mut by_name = HashMap::with_capacity(config.modules.len());
+        for (name, raw) in &config.modules {
+            let module = Module::compile(name, &Arc::new(raw.clone()), &mut problems);
+            by_name.insert(Arc::clone(&module.name), Arc::new(module));
+        }
+        if problems.found.is_empty() {
+            Ok(Self { by_name })
+        } else {
+            Err(problems.found)
+        }
+    }
+
+    /// The module of that name.
+    pub fn get(&self, name: &str) -> Option<&Arc<Module>> {
+        self.by_name.get(name)
+    }
+
+    /// All modules, in no particular order.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Module>> {
+        self.by_name.values()
+    }
+}
+
+/// Something in a module that cannot be compiled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The module.
+    pub module: String,
+    /// Where in it: `http.fail_if_body_matches_regexp[0]`.
+    pub path: String,
+    /// What is wrong, and what would be right.
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "module {:?}: {}: {}", self.module, self.path, self.message)
+    }
+}
+
+/// Collects what is wrong while modules are compiled.
+#[derive(Debug, Default)]
+pub struct Problems {
+    module: String,
+    found: Vec<Problem>,
+}
+
+impl Problems {
+    /// Reports a problem at `path` of the module under compilation.
+    pub fn report(&mut self, path: impl Into<String>, message: impl Into<String>) {
+        self.found.push(Problem {
+            module: self.module.clone(),
+            path: path.into(),
+            message: message.into(),
+        });
+    }
+
+    /// Everything reported so far.
+    pub fn found(&self) -> &[Problem] {
+        &self.found
+    }
+}

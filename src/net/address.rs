@@ -1,0 +1,166 @@
+//! IP addresses with zones, preferences between families, and `host:port` texts as Go reads them.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+
+/// An IP address, with the zone that a link-local IPv6 address needs.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Address {
+    /// The address; an IPv4-mapped IPv6 address is never stored as such.
+    pub ip: IpAddr,
+    /// Zone as written (`eth0`, `2`), without the `%`.
+    pub zone: Option<Box<str>>,
+}
+
+impl Address {
+    /// An address without a zone. IPv4-mapped addresses become IPv4, as Go treats them.
+    pub fn new(ip: IpAddr) -> Self {
+        Self {
+            ip: ip.to_canonical(),
+            zone: None,
+        }
+    }
+
+    /// With a port, ready to dial. The zone becomes a scope id: an interface's index or a number; 0 when unknown.
+    pub fn with_port(&self, port: u16) -> SocketAddr {
+        match (self.ip, &self.zone) {
+            (IpAddr::V6(ip), Some(zone)) => SocketAddr::V6(SocketAddrV6::new(ip, port, 0, scope_id(zone))),
+            (ip, _) => SocketAddr::new(ip, port),
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.zone {
+            Some(zone) => write!(f, "{}%{zone}", self.ip),
+            None => write!(f, "{}", self.ip),
+        }
+    }
+}
+
+fn scope_id(zone: &str) -> u32 {
+    let interface = std::fs::read_to_string(format!("/sys/class/net/{zone}/ifindex"));
+    interface
+        .ok()
+        .and_then(|text| text.trim().parse().ok())
+        .or_else(|| zone.parse().ok())
+        .unwrap_or(0)
+}
+
+/// Which address family a module wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Preference {
+    /// IPv6 first (else IPv4).
+    pub ip6: bool,
+    /// Whether the other family may be used.
+    pub fallback: bool,
+}
+
+impl Preference {
+    /// From `preferred_ip_protocol` and `ip_protocol_fallback`: anything but `ip6` and empty means ip4.
+    pub fn new(preferred_ip_protocol: &str, fallback: bool) -> Self {
+        Self {
+            ip6: matches!(preferred_ip_protocol, "" | "ip6"),
+            fallback,
+        }
+    }
+
+    /// `ip6` or `ip4`, as logs name it.
+    pub fn name(self) -> &'static str {
+        if self.ip6 { "ip6" } else { "ip4" }
+    }
+}
+
+/// Why a `host:port` text is not one; the texts are those of Go's `net.SplitHostPort`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SplitError {
+    address: String,
+    reason: &'static str,
+}
+
+impl fmt::Display for SplitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "address {}: {}", self.address, self.reason)
+    }
+}
+
+impl std::error::Error for SplitError {}
+
+/// Splits `host:port`, `[host]:port` or `[host%zone]:port` as Go's `net.SplitHostPort` does. The port may be empty or a name.
+pub fn split_host_port(text: &str) -> Result<(&str, &str), SplitError> {
+    let fail = |reason| {
+        Err(SplitError {
+            address: text.to_owned(),
+            reason,
+        })
+    };
+    let Some(colon) = text.rfind(':') else {
+        return fail("missing port in address");
+    };
+    let (before, port) = (
+        text.get(..colon).unwrap_or(""),
+        text.get(colon + 1..).unwrap_or(""),
+    );
+    let (host, rest) = if let Some(inner) = text.strip_prefix('[') {
+        let Some(end) = inner.find(']') else {
+            return fail("missing ']' in address");
+        };
+        match end + 2 {
+            n if n == text.len() => return fail("missing port in address"),
+            n if n == colon => {}
+            n if text.as_bytes().get(n) == Some(&b':') => return fail("too many colons in address"),
+            _ => return fail("missing port in address"),
+        }
+        (inner.get(..end).unwrap_or(""), inner.get(..end).unwrap_or(""))
+    } else {
+        if before.contains(':') {
+            return fail("too many colons in address");
+        }
+        (before, before)
+    };
+    if rest.contains('[') || (!text.starts_with('[') && text.contains('[')) {
+        return fail("unexpected '[' in address");
+    }
+    if text.get(colon..).is_some_and(|t| t.contains(']')) || (!text.starts_with('[') && text.contains(']')) {
+        return fail("unexpected ']' in address");
+    }
+    Ok((host, port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn host_port_is_split_as_go_does() {
+        let rows: &[(&str, Result<(&str, &str), &str>)] = &[
+            ("localhost:80", Ok(("localhost", "80"))),
+            ("[::1]:80", Ok(("::1", "80"))),
+            ("[fe80::1%lo]:80", Ok(("fe80::1%lo", "80"))),
+            (":80", Ok(("", "80"))),
+            ("host:", Ok(("host", ""))),
+            ("host:smtp", Ok(("host", "smtp"))),
+            ("host", Err("missing port in address")),
+            ("::1:80", Err("too many colons in address")),
+            ("[::1]", Err("missing port in address")),
+            ("[::1", Err("missing ']' in address")),
+            ("[::1]80", Err("missing port in address")),
+            ("[a]:b:c", Err("too many colons in address")),
+            ("a[b]:80", Err("unexpected '[' in address")),
+            ("a]:80", Err("unexpected ']' in address")),
+        ];
+        for (text, want) in rows {
+            let got = split_host_port(text).map_err(|e| e.reason);
+            assert_eq!(got, *want, "{text}");
+        }
+    }
+
+    #[test]
+    fn mapped_addresses_are_ipv4() {
+        assert_eq!(
+            Address::new("::ffff:127.0.0.1".parse().unwrap()).to_string(),
+            "127.0.0.1"
+        );
+    }
+}

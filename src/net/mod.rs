@@ -1,0 +1,27 @@
+//! What all probers share: deadlines, name resolution, dialling, TLS, proxies.
+
+pub mod address;
+pub mod deadline;
+pub mod dial;
+pub mod resolve;
+pub mod tls;
+pub mod tls_facts;
+
+pub use address::{Address, Preference, split_host_port};
+pub use deadline::{Deadline, TimedOut};
+
+use resolve::Resolver;
+use tls::Roots;
+
+/// The sockets, resolver and trust that all probes of this process share.
+#[derive(Debug)]
+pub struct Network {
+    /// Name resolution.
+    pub resolver: Resolver,
+    /// The system's CA certificates.
+    pub roots: Roots,
+    /// The shared ICMP sockets.
+    pub icmp: crate::prober::icmp::Engine,
+    /// The counters of dialled connections.
+    pub connections: dial::Counters,
+}

@@ -1,0 +1,165 @@
+//! The log book of one probe: a value that is written to while the probe runs and rendered only when someone reads it.
+//!
+//! Message texts and keys are upstream's, because log pipelines match on them.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::SystemTime;
+
+use smallvec::SmallVec;
+
+/// How much a line matters, in slog's order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub enum Level {
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+impl Level {
+    /// The name as slog prints it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Debug => "DEBUG",
+            Self::Info => "INFO",
+            Self::Warn => "WARN",
+            Self::Error => "ERROR",
+        }
+    }
+}
+
+/// The value of a key.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// Text from anywhere: it is escaped when it is rendered.
+    Text(Cow<'static, str>),
+    /// A whole number.
+    Int(i64),
+    /// A number.
+    Float(f64),
+    /// A truth value.
+    Bool(bool),
+    /// A moment, printed in RFC 3339.
+    Time(SystemTime),
+}
+
+impl From<&'static str> for Value {
+    fn from(text: &'static str) -> Self {
+        Self::Text(Cow::Borrowed(text))
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::Text(Cow::Owned(text))
+    }
+}
+
+impl From<f64> for Value {
+    fn from(number: f64) -> Self {
+        Self::Float(number)
+    }
+}
+
+impl From<bool> for Value {
+    fn from(truth: bool) -> Self {
+        Self::Bool(truth)
+    }
+}
+
+impl From<SystemTime> for Value {
+    fn from(moment: SystemTime) -> Self {
+        Self::Time(moment)
+    }
+}
+
+macro_rules! from_integer {
+    ($($kind:ty),*) => {$(
+        impl From<$kind> for Value {
+            fn from(number: $kind) -> Self {
+                Self::Int(i64::try_from(number).unwrap_or(i64::MAX))
+            }
+        }
+    )*};
+}
+from_integer!(u8, u16, u32, u64, usize, i32, i64);
+
+/// The value of something that has a text form, made when the line is written.
+pub fn text(value: impl fmt::Display) -> Value {
+    Value::Text(Cow::Owned(value.to_string()))
+}
+
+/// Bytes from a peer as text: at most `limit` bytes, what is not UTF-8 replaced, `…` where it was cut.
+pub fn excerpt(bytes: &[u8], limit: usize) -> Value {
+    let shown = bytes.get(..limit).unwrap_or(bytes);
+    let mut shown = String::from_utf8_lossy(shown).into_owned();
+    if bytes.len() > limit {
+        shown.push('…');
+    }
+    Value::Text(Cow::Owned(shown))
+}
+
+/// Most bytes of a peer's line, header or message that a log line shows.
+pub const EXCERPT: usize = 1024;
+
+/// Most lines that one probe may write; the rest is counted.
+const MAX_EVENTS: usize = 1000;
+
+/// One line of the log book.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// Wall-clock time.
+    pub at: SystemTime,
+    /// How much it matters.
+    pub level: Level,
+    /// `file.rs:line` of the place that wrote it.
+    pub source: &'static str,
+    /// The message.
+    pub message: &'static str,
+    /// Its keys and values, without module and target, which all lines share.
+    pub attributes: SmallVec<[(&'static str, Value); 3]>,
+}
+
+/// The log book itself.
+#[derive(Clone, Debug, Default)]
+pub struct ProbeLog {
+    events: Vec<Event>,
+    dropped: usize,
+}
+
+impl ProbeLog {
+    /// Writes a line; use the [`log!`](crate::log) macro, which knows the place.
+    pub fn write(&mut self, event: Event) {
+        if self.events.len() < MAX_EVENTS {
+            self.events.push(event);
+        } else {
+            self.dropped += 1;
+        }
+    }
+
+    /// The lines in the order in which they were written.
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// How many lines were left out because the probe wrote too many.
+    pub fn dropped(&self) -> usize {
+        self.dropped
+    }
+}
+
+/// Writes a line into a [`ProbeLog`]: `log!(probe.log, Error, "Error dialing TCP", "err" => text(&err))`.
+#[macro_export]
+macro_rules! log {
+    ($log:expr, $level:ident, $message:expr $(, $key:literal => $value:expr)* $(,)?) => {
+        $log.write($crate::probe_log::Event {
+            at: std::time::SystemTime::now(),
+            level: $crate::probe_log::Level::$level,
+            source: concat!(file!(), ":", line!()),
+            message: $message,
+            attributes: smallvec::smallvec![$(($key, $crate::probe_log::Value::from($value))),*],
+        })
+    };
+}

@@ -1,0 +1,146 @@
+//! The probers and the one runner that all probes go through: one deadline, one log book, one sample set.
+
+pub mod dns;
+pub mod grpc;
+pub mod http;
+pub mod icmp;
+pub mod tcp;
+pub mod unix;
+pub mod websocket;
+
+mod timeline;
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::log;
+use crate::metrics::{Metric, Samples};
+use crate::module::{Kind, Module};
+use crate::net::tls_facts::TlsFacts;
+use crate::net::{Deadline, Network};
+use crate::probe_log::ProbeLog;
+
+pub use timeline::{Hop, Phase, PhaseSpan, Timeline};
+
+/// What a probe is asked to do.
+#[derive(Clone, Debug)]
+pub struct Request<'a> {
+    /// The target, decoded.
+    pub target: &'a str,
+    /// The `hostname` parameter: Host header and TLS server name (http), TLS server name (tcp).
+    pub hostname: Option<&'a str>,
+    /// How long the probe may take.
+    pub timeout: Duration,
+}
+
+/// Everything that one running probe works with. It outlives the prober's future, so what was measured before a
+/// time-out is still there.
+#[derive(Debug)]
+pub struct Probe<'a> {
+    /// The target as the caller wrote it.
+    pub target: &'a str,
+    /// The `hostname` parameter.
+    pub hostname: Option<&'a str>,
+    /// The sockets, resolver and trust that probes share.
+    pub network: &'a Network,
+    /// When the probe must have ended.
+    pub deadline: Deadline,
+    /// When it began.
+    pub start: Instant,
+    /// The log book.
+    pub log: ProbeLog,
+    /// What was measured.
+    pub samples: Samples,
+    /// Hops and phases, for the pictures of the pages and the command line.
+    pub timeline: Timeline,
+    /// Facts of the last TLS handshake, failed ones included.
+    pub tls: Option<TlsFacts>,
+}
+
+/// How a probe ended. A failed probe is an outcome like any other.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Whether every step and every check passed.
+    pub success: bool,
+    /// How long the probe took.
+    pub duration: Duration,
+    /// What was measured.
+    pub samples: Samples,
+    /// The log book.
+    pub log: ProbeLog,
+    /// Hops and phases.
+    pub timeline: Timeline,
+    /// Facts of the last TLS handshake.
+    pub tls: Option<TlsFacts>,
+}
+
+/// Why a prober gave up. The prober has already written the reason into the log book.
+#[derive(Debug)]
+pub struct Failed;
+
+/// How a prober ends.
+pub type Verdict = Result<(), Failed>;
+
+/// Runs one probe to its end, which is at the latest `request.timeout` from now.
+pub async fn run(network: &Network, module: &Module, request: Request<'_>) -> Outcome {
+    let start = Instant::now();
+    let mut probe = Probe {
+        target: request.target,
+        hostname: request.hostname,
+        network,
+        deadline: Deadline::after(start, request.timeout),
+        start,
+        log: ProbeLog::default(),
+        samples: Samples::new(),
+        timeline: Timeline::new(start),
+        tls: None,
+    };
+    log!(probe.log, Debug, "Beginning probe", "probe" => module.prober().name(), "timeout_seconds" => request.timeout.as_secs_f64());
+    let end = probe.deadline.at();
+    // Probers watch the deadline themselves, so that they can say what they were waiting for; they are polled before
+    // this timer, which is for a wait that somebody forgot.
+    let success = match tokio::time::timeout_at(end, dispatch(&mut probe, &module.kind)).await {
+        Ok(verdict) => verdict.is_ok(),
+        Err(_) => {
+            log!(probe.log, Error, "Probe timed out", "timeout_seconds" => request.timeout.as_secs_f64());
+            false
+        }
+    };
+    let duration = start.elapsed();
+    probe.samples.set_bool(Metric::Success, success);
+    probe.samples.set(Metric::Duration, duration.as_secs_f64());
+    probe.samples.set(Metric::Timeout, request.timeout.as_secs_f64());
+    if success {
+        log!(probe.log, Debug, "Probe succeeded", "duration_seconds" => duration.as_secs_f64());
+    } else {
+        log!(probe.log, Error, "Probe failed", "duration_seconds" => duration.as_secs_f64());
+    }
+    let Probe {
+        samples,
+        log,
+        timeline,
+        tls,
+        ..
+    } = probe;
+    Outcome {
+        success,
+        duration,
+        samples,
+        log,
+        timeline,
+        tls,
+    }
+}
+
+async fn dispatch(probe: &mut Probe<'_>, kind: &Kind) -> Verdict {
+    match kind {
+        Kind::Http(module) => http::probe(probe, module).await,
+        Kind::Tcp(module) => tcp::probe(probe, module).await,
+        Kind::Icmp(module) => icmp::probe(probe, module).await,
+        Kind::Dns(module) => dns::probe(probe, module).await,
+        Kind::Grpc(module) => grpc::probe(probe, module).await,
+        Kind::Unix(module) => unix::probe(probe, module).await,
+        Kind::Websocket(module) => websocket::probe(probe, module).await,
+    }
+}
