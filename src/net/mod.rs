@@ -14,7 +14,7 @@ use resolve::Resolver;
 use tls::Roots;
 
 /// The sockets, resolver and trust that all probes of this process share.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Network {
     /// Name resolution.
     pub resolver: Resolver,
@@ -24,4 +24,11 @@ pub struct Network {
     pub icmp: crate::prober::icmp::Engine,
     /// The counters of dialled connections.
     pub connections: dial::Counters,
+}
+
+impl Network {
+    /// The real network of this machine.
+    pub fn system() -> Self {
+        Self::default()
+    }
 }

@@ -1,0 +1,10 @@
+//! The integration tests: one binary, a file a prober, real sockets on port 0.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "tests may fail loudly: that is what they are for"
+)]
