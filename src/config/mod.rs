@@ -4,6 +4,7 @@
 //! `config/http_config.go` of prometheus/common). Nothing here can run: `module` compiles it.
 
 mod dns;
+pub mod dns_names;
 mod grpc;
 mod http;
 mod http_client;
