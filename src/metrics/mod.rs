@@ -2,8 +2,13 @@
 
 pub mod catalog;
 pub mod encode;
+mod float;
 pub mod negotiate;
+mod protobuf;
 pub mod samples;
 
 pub use catalog::Metric;
+pub use encode::{Encoder, Kind};
+pub use float::push_float;
+pub use negotiate::{Escaping, Exposition, Format};
 pub use samples::{Labels, Sample, Samples};
