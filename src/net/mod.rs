@@ -6,6 +6,7 @@ pub mod dial;
 pub mod resolve;
 pub mod tls;
 pub mod tls_facts;
+pub mod url;
 
 pub use address::{Address, Preference, split_host_port};
 pub use deadline::{Deadline, TimedOut};

@@ -1,0 +1,113 @@
+//! Percent-encoding by Go's rules for the parts of a URL.
+
+use std::borrow::Cow;
+
+use super::UrlError;
+
+/// A part of a URL; each has its own set of characters that stand for themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    Path,
+    Host,
+    Zone,
+    UserPassword,
+    Query,
+    Fragment,
+}
+
+/// Whether `c` must be escaped when a URL is printed.
+fn should_escape(c: u8, mode: Mode) -> bool {
+    if c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_' | b'.' | b'~') {
+        return false;
+    }
+    match mode {
+        Mode::Host | Mode::Zone => !b"!$&'()*+,;=:[]<>\"".contains(&c),
+        Mode::Path => !b"$&+,/:;=@".contains(&c),
+        Mode::UserPassword => !b"$&+,;=".contains(&c),
+        Mode::Query => true,
+        Mode::Fragment => !b"$&+,/:;=?@!()*".contains(&c),
+    }
+}
+
+/// Whether `text` is an escaped form as a peer or user may write it: more lenient than what [`escape`] prints.
+pub(super) fn valid_encoded(text: &[u8], mode: Mode) -> bool {
+    text.iter()
+        .all(|c| b"!$&'()*+,;=:@[]%".contains(c) || !should_escape(*c, mode))
+}
+
+/// Escapes what must be escaped, in upper-case hex.
+pub(super) fn escape(text: &[u8], mode: Mode) -> Cow<'_, str> {
+    if !text.iter().any(|c| should_escape(*c, mode)) {
+        return String::from_utf8_lossy(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text {
+        if *c == b' ' && mode == Mode::Query {
+            out.push('+');
+        } else if should_escape(*c, mode) {
+            out.push('%');
+            for digit in [c >> 4, c & 15] {
+                out.push(char::from_digit(u32::from(digit), 16).map_or('0', |d| d.to_ascii_uppercase()));
+            }
+        } else {
+            out.push(char::from(*c));
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// Escapes a name or value of a query or form.
+pub fn query_escape(text: &str) -> Cow<'_, str> {
+    escape(text.as_bytes(), Mode::Query)
+}
+
+/// Decodes escapes.
+///
+/// # Errors
+/// `%` without two hex digits; in hosts and zones also what must not be escaped or must not stand there at all.
+pub(super) fn unescape(text: &[u8], mode: Mode) -> Result<Cow<'_, [u8]>, UrlError> {
+    let mut out: Option<Vec<u8>> = None;
+    let mut rest = text;
+    while let Some((c, after)) = rest.split_first() {
+        let mut decoded = *c;
+        let done = text.len() - rest.len();
+        rest = after;
+        if *c == b'%' {
+            let byte = match (after.first().and_then(hex), after.get(1).and_then(hex)) {
+                (Some(high), Some(low)) => high << 4 | low,
+                _ => return Err(bad_escape(after)),
+            };
+            if byte != b'%' && !escape_allowed(byte, mode) {
+                return Err(bad_escape(after));
+            }
+            decoded = byte;
+            rest = after.get(2..).unwrap_or_default();
+            out.get_or_insert_with(|| text.get(..done).unwrap_or_default().to_vec());
+        } else if matches!(mode, Mode::Host | Mode::Zone) && c.is_ascii() && should_escape(*c, mode) {
+            return Err(UrlError::HostCharacter(char::from(*c)));
+        }
+        if let Some(out) = &mut out {
+            out.push(decoded);
+        }
+    }
+    Ok(out.map_or(Cow::Borrowed(text), Cow::Owned))
+}
+
+/// Whether a byte (not `%`) may be written as an escape: hosts escape only what is not ASCII, zones only what could
+/// stand there anyway, and spaces.
+fn escape_allowed(byte: u8, mode: Mode) -> bool {
+    match mode {
+        Mode::Host => !byte.is_ascii(),
+        Mode::Zone => byte == b' ' || !should_escape(byte, Mode::Host),
+        _ => true,
+    }
+}
+
+fn bad_escape(after: &[u8]) -> UrlError {
+    let shown = after.get(..2).unwrap_or(after);
+    UrlError::Escape(format!("%{}", String::from_utf8_lossy(shown)))
+}
+
+fn hex(c: &u8) -> Option<u8> {
+    char::from(*c).to_digit(16).and_then(|d| u8::try_from(d).ok())
+}

@@ -1,0 +1,157 @@
+//! Hosts of URLs: what Go accepts, and their ASCII forms.
+
+use std::borrow::Cow;
+use std::net::Ipv6Addr;
+
+use super::UrlError;
+use super::escape::{Mode, unescape};
+use crate::net::split_host_port;
+
+/// Reads `host[:port]`, percent-decoded, brackets kept.
+pub(super) fn parse(host: &[u8]) -> Result<String, UrlError> {
+    match host.iter().rposition(|b| *b == b'[') {
+        Some(0) => return parse_bracketed(host),
+        Some(_) => return Err(UrlError::Plain("invalid IP-literal")),
+        None => {}
+    }
+    // Upstream is built with Go 1.25's rule: the last colon begins the port, colons before it belong to the host.
+    if let Some(colon) = host.iter().rposition(|b| *b == b':') {
+        check_port(host.get(colon..).unwrap_or_default())?;
+    }
+    text(unescape(host, Mode::Host)?)
+}
+
+/// `[address]`, `[address%25zone]`, `[address]:port`.
+fn parse_bracketed(host: &[u8]) -> Result<String, UrlError> {
+    let Some(close) = host.iter().rposition(|b| *b == b']') else {
+        return Err(UrlError::Plain("missing ']' in host"));
+    };
+    let port = host.get(close + 1..).unwrap_or_default();
+    check_port(port)?;
+    let name = host.get(1..close).unwrap_or_default();
+    let zone = name.windows(3).position(|w| w == b"%25").unwrap_or(name.len());
+    let (address, zone) = name.split_at(zone);
+    let address = text(unescape(address, Mode::Host)?)?;
+    let zone = text(unescape(zone, Mode::Zone)?)?;
+    let name = format!("{address}{zone}");
+    if address.parse::<Ipv6Addr>().is_err() || zone == "%" {
+        return Err(match address.parse::<std::net::Ipv4Addr>() {
+            Ok(_) if zone.is_empty() => UrlError::Plain("invalid IP-literal"),
+            _ => UrlError::Host(name),
+        });
+    }
+    Ok(format!("[{name}]{}", String::from_utf8_lossy(port)))
+}
+
+fn check_port(colon_port: &[u8]) -> Result<(), UrlError> {
+    let valid = colon_port.is_empty()
+        || colon_port
+            .strip_prefix(b":")
+            .is_some_and(|port| port.iter().all(u8::is_ascii_digit));
+    if valid {
+        Ok(())
+    } else {
+        Err(UrlError::Port(String::from_utf8_lossy(colon_port).into_owned()))
+    }
+}
+
+/// Hosts are texts; a byte that is not UTF-8 can name nothing that exists, so what it is replaced by does not matter.
+fn text(bytes: Cow<'_, [u8]>) -> Result<String, UrlError> {
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The ASCII form of a host name for looking it up (UTS 46, mapped to lower case); as it is when there is none.
+pub fn idna_ascii(host: &str) -> Cow<'_, str> {
+    if host.is_ascii() {
+        return Cow::Borrowed(host);
+    }
+    idna::domain_to_ascii(host).map_or(Cow::Borrowed(host), Cow::Owned)
+}
+
+/// The ASCII form of `host[:port]` for a `Host` header: punycode without any mapping.
+///
+/// # Errors
+/// A label that cannot be encoded.
+pub fn punycode_host_port(text: &str) -> Result<Cow<'_, str>, PunycodeError> {
+    if text.is_ascii() {
+        return Ok(Cow::Borrowed(text));
+    }
+    let (host, port) = split_host_port(text).unwrap_or((text, ""));
+    let host = punycode(host).ok_or_else(|| PunycodeError(host.to_owned()))?;
+    Ok(Cow::Owned(match (port, host.contains(':')) {
+        ("", _) => host,
+        (port, true) => format!("[{host}]:{port}"),
+        (port, false) => format!("{host}:{port}"),
+    }))
+}
+
+/// Encodes every label that is not ASCII.
+pub(crate) fn punycode(host: &str) -> Option<String> {
+    let mut labels = Vec::new();
+    for label in host.split('.') {
+        if label.is_ascii() {
+            labels.push(label.to_owned());
+        } else {
+            labels.push(format!("xn--{}", idna::punycode::encode_str(label)?));
+        }
+    }
+    Some(labels.join("."))
+}
+
+/// A host name that has no ASCII form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PunycodeError(String);
+
+impl std::fmt::Display for PunycodeError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "idna: invalid label {:?}", self.0)
+    }
+}
+
+impl std::error::Error for PunycodeError {}
+
+/// `[fe80::1%eth0]:80` without its zone, which never leaves the machine (RFC 6874).
+pub fn remove_zone(host: &str) -> Cow<'_, str> {
+    let parts = host
+        .rfind(']')
+        .filter(|_| host.starts_with('['))
+        .and_then(|close| {
+            let before = host.get(..close)?;
+            let zone = before.rfind('%')?;
+            Some((before.get(..zone)?, host.get(close..)?))
+        });
+    match parts {
+        Some((before, after)) => Cow::Owned(format!("{before}{after}")),
+        None => Cow::Borrowed(host),
+    }
+}
+
+/// Whether a text can stand in a `Host` header at all.
+pub fn valid_host_header(host: &str) -> bool {
+    host.bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b"!$%&()*+,-.:;=['_~]".contains(&b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn host_headers_are_encoded_without_mapping() {
+        assert_eq!(
+            punycode_host_port("bücher.test:80").unwrap(),
+            "xn--bcher-kva.test:80"
+        );
+        assert_eq!(punycode_host_port("bücher.test").unwrap(), "xn--bcher-kva.test");
+        assert_eq!(punycode_host_port("Ab:1").unwrap(), "Ab:1");
+        assert_eq!(idna_ascii("BÜCHER.test"), "xn--bcher-kva.test");
+        assert_eq!(idna_ascii("A.test"), "A.test");
+    }
+
+    #[test]
+    fn zones_are_removed() {
+        assert_eq!(remove_zone("[fe80::1%en0]:80"), "[fe80::1]:80");
+        assert_eq!(remove_zone("[fe80::1]:80"), "[fe80::1]:80");
+        assert_eq!(remove_zone("a%b"), "a%b");
+    }
+}
