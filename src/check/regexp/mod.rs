@@ -1,0 +1,282 @@
+//! Regular expressions with the syntax and meaning of Go's `regexp` package (RE2), on the `regex` crates' engines.
+//!
+//! A pattern is read by the rules of Go's parser ([`parse`]), so that what Go accepts compiles and what it rejects is
+//! rejected with Go's words, and becomes the engines' own intermediate form ([`hir`]); no pattern text is rewritten.
+//!
+//! Go matches characters, and a byte that is not UTF-8 counts as one character, U+FFFD. The engine matches UTF-8, so a
+//! text with such bytes is searched in a copy that has U+FFFD in their place, and positions are mapped back.
+
+mod class;
+mod error;
+mod hir;
+mod node;
+mod parse;
+
+use std::fmt;
+use std::ops::Range;
+
+use regex_automata::meta;
+use regex_automata::util::captures::Captures;
+use smallvec::SmallVec;
+
+pub(crate) use class::is_word_of_template;
+pub use error::{Error, ErrorKind};
+
+/// Most memory of one compiled expression, in bytes. Go's own limit is about as much.
+const SIZE_LIMIT: usize = 128 << 20;
+
+/// A compiled regular expression.
+#[derive(Clone)]
+pub struct Regexp {
+    source: Box<str>,
+    engine: meta::Regex,
+    /// Names of the groups by index; group 0 and unnamed ones are empty.
+    names: Box<[Box<str>]>,
+}
+
+/// Where an expression matched, with its groups.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Match<'t> {
+    text: &'t [u8],
+    groups: SmallVec<[Option<Range<usize>>; 4]>,
+}
+
+impl<'t> Match<'t> {
+    /// The bytes of a group as they were in the text; `None` when there is no such group or it took no part in the match.
+    pub fn group(&self, index: usize) -> Option<&'t [u8]> {
+        let range = self.groups.get(index)?.clone()?;
+        self.text.get(range)
+    }
+
+    /// How many groups there are, the whole match included.
+    pub fn len(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// Never: the whole match is always there.
+    pub fn is_empty(&self) -> bool {
+        self.groups.is_empty()
+    }
+}
+
+impl Regexp {
+    /// Compiles an expression.
+    ///
+    /// # Errors
+    /// What Go says about it (`error parsing regexp: missing closing ): ...`), or that it is too large.
+    pub fn new(source: &str) -> Result<Self, Error> {
+        let parsed = parse::parse(source)?;
+        let too_large = || Error::new(ErrorKind::Large, source);
+        let config = meta::Config::new()
+            .utf8_empty(true)
+            .nfa_size_limit(Some(SIZE_LIMIT))
+            .onepass_size_limit(Some(1 << 20))
+            .hybrid_cache_capacity(2 << 20);
+        let engine = hir::with_enough_stack(&parsed.node, |hir| {
+            meta::Regex::builder().configure(config).build_from_hir(hir)
+        });
+        let engine = engine.ok_or_else(too_large)?.map_err(|_| too_large())?;
+        Ok(Self {
+            source: source.into(),
+            engine,
+            names: parsed.names.into_boxed_slice(),
+        })
+    }
+
+    /// The expression as it was written.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Names of the groups by index; group 0 and unnamed ones are empty. A name may occur more than once.
+    pub fn names(&self) -> &[Box<str>] {
+        &self.names
+    }
+
+    /// Whether the expression matches anywhere in `text`.
+    pub fn is_match(&self, text: &[u8]) -> bool {
+        match std::str::from_utf8(text) {
+            Ok(text) => self.engine.is_match(text),
+            Err(_) => self.engine.is_match(&Repaired::new(text).text),
+        }
+    }
+
+    /// The leftmost match in `text`, with its groups.
+    pub fn captures<'t>(&self, text: &'t [u8]) -> Option<Match<'t>> {
+        let mut captures = self.engine.create_captures();
+        let groups = match std::str::from_utf8(text) {
+            Ok(text) => {
+                self.engine.captures(text, &mut captures);
+                self.groups(&captures, |at| at)
+            }
+            Err(_) => {
+                let repaired = Repaired::new(text);
+                self.engine.captures(&repaired.text, &mut captures);
+                self.groups(&captures, |at| repaired.original(at))
+            }
+        };
+        captures.is_match().then_some(Match { text, groups })
+    }
+
+    fn groups(
+        &self,
+        captures: &Captures,
+        place: impl Fn(usize) -> usize,
+    ) -> SmallVec<[Option<Range<usize>>; 4]> {
+        (0..self.names.len())
+            .map(|index| {
+                let span = captures.get_group(index)?;
+                Some(place(span.start)..place(span.end))
+            })
+            .collect()
+    }
+}
+
+impl fmt::Debug for Regexp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Regexp({:?})", self.source)
+    }
+}
+
+impl fmt::Display for Regexp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.source)
+    }
+}
+
+/// A text in which each byte that is not UTF-8 was replaced by U+FFFD.
+struct Repaired {
+    text: String,
+    /// Where in `text` the replacements stand, ascending.
+    replaced: Vec<usize>,
+}
+
+impl Repaired {
+    fn new(bytes: &[u8]) -> Self {
+        let mut text = String::with_capacity(bytes.len() + bytes.len() / 8);
+        let mut replaced = Vec::new();
+        for chunk in bytes.utf8_chunks() {
+            text.push_str(chunk.valid());
+            for _ in chunk.invalid() {
+                replaced.push(text.len());
+                text.push(char::REPLACEMENT_CHARACTER);
+            }
+        }
+        Self { text, replaced }
+    }
+
+    /// The place in the original text; each replacement before it made the copy two bytes longer.
+    fn original(&self, at: usize) -> usize {
+        let before = self.replaced.partition_point(|place| *place < at);
+        at - before * (char::REPLACEMENT_CHARACTER.len_utf8() - 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_go_rejects_is_rejected_in_its_words() {
+        let rows = [
+            ("(", "missing closing ): `(`"),
+            ("a)", "unexpected ): `a)`"),
+            ("[a", "missing closing ]: `[a`"),
+            ("a**", "invalid nested repetition operator: `**`"),
+            ("a*{2}", "invalid nested repetition operator: `*{2}`"),
+            ("*", "missing argument to repetition operator: `*`"),
+            ("(|+?)", "missing argument to repetition operator: `+?`"),
+            ("a{1001}", "invalid repeat count: `{1001}`"),
+            ("(a{100}){11}", "invalid repeat count: `{11}`"),
+            ("a{2,1}", "invalid repeat count: `{2,1}`"),
+            ("(?x)", "invalid or unsupported Perl syntax: `(?x`"),
+            ("(?=a)", "invalid or unsupported Perl syntax: `(?=`"),
+            ("(?i", "invalid or unsupported Perl syntax: `(?i`"),
+            ("(?<=a)", "invalid named capture: `(?<=a)`"),
+            ("(?P<a b>c)", "invalid named capture: `(?P<a b>`"),
+            (r"\C", r"invalid escape sequence: `\C`"),
+            (r"\8", r"invalid escape sequence: `\8`"),
+            (r"\u0041", r"invalid escape sequence: `\u`"),
+            (r"\x{110000}", r"invalid escape sequence: `\x{110000`"),
+            (r"\", "trailing backslash at end of expression: ``"),
+            ("[z-a]", "invalid character class range: `z-a`"),
+            ("[[:foo:]]", "invalid character class range: `[:foo:]`"),
+            (r"\p{Klingon}", r"invalid character class range: `\p{Klingon}`"),
+            (r"[a-\d]", r"invalid escape sequence: `\d`"),
+        ];
+        for (source, want) in rows {
+            let got = Regexp::new(source).map(|_| ()).unwrap_err().to_string();
+            assert_eq!(got, format!("error parsing regexp: {want}"), "{source}");
+        }
+    }
+
+    #[test]
+    fn what_go_accepts_means_the_same() {
+        let rows: &[(&str, &[u8], bool)] = &[
+            (r"^\Qa.b\E$", b"a.b", true),
+            (r"^\Qa.b\E$", b"axb", false),
+            ("^a{,2}$", b"a{,2}", true),
+            ("^a{$", b"a{", true),
+            ("^[[a]$", b"[", true),
+            ("^[a&&b]$", b"&", true),
+            (r"^\123\x41\x{42}$", b"SAB", true),
+            (r"^\p{^Greek}$", "δ".as_bytes(), false),
+            (r"^\p{greek}$", "δ".as_bytes(), true),
+            (r"^\pN$", b"7", true),
+            (r"\d", "٣".as_bytes(), false),
+            (r"\s", "\u{a0}".as_bytes(), false),
+            (r"\s", b"\x0b", false),
+            (r"é\b", "é".as_bytes(), false),
+            ("a$", b"a\n", false),
+            ("(?m)a$", b"a\n", true),
+            (r"a\z", b"a", true),
+            ("^a.b$", b"a\nb", false),
+            ("(?s)^a.b$", b"a\nb", true),
+            ("^[^a]$", b"\n", true),
+            ("(?i)^k$", "\u{212a}".as_bytes(), true),
+            (r"(?i)^\W$", "ſ".as_bytes(), false),
+            (r"\x{d800}", "\u{fffd}".as_bytes(), false),
+            // Bytes that are not UTF-8 are one character each.
+            ("^.$", b"\xff", true),
+            ("^..$", b"\xe2\x82", true),
+            ("^.$", b"\xe2\x82", false),
+            ("^..$", "é".as_bytes(), false),
+            ("^[^é]$", "é".as_bytes(), false),
+            ("^[^é]$", b"\xc3", true),
+            (r"^\x{fffd}$", b"\x80", true),
+            (r"^[^\x{fffd}]$", b"\x80", false),
+            (r"^\xff$", b"\xff", false),
+        ];
+        for (source, text, want) in rows {
+            let regexp = Regexp::new(source).unwrap();
+            assert_eq!(regexp.is_match(text), *want, "{source} on {text:?}");
+            assert_eq!(
+                regexp.captures(text).is_some(),
+                *want,
+                "groups of {source} on {text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn groups_give_the_bytes_of_the_text() {
+        let regexp = Regexp::new("x(.)(é?)(b)?$").unwrap();
+        let found = regexp.captures(b"\xff\xffx\xfe\xc3\xa9").unwrap();
+        assert_eq!(found.group(0), Some(&b"x\xfe\xc3\xa9"[..]));
+        assert_eq!(found.group(1), Some(&b"\xfe"[..]));
+        assert_eq!(found.group(2), Some("é".as_bytes()));
+        assert_eq!(found.group(3), None);
+        assert_eq!(found.group(4), None);
+        assert_eq!(found.len(), 4);
+    }
+
+    #[test]
+    fn nesting_is_limited_as_go_limits_it() {
+        let nested = |depth: usize| format!("{}a{}", "(".repeat(depth), ")".repeat(depth));
+        assert!(Regexp::new(&nested(999)).unwrap().is_match(b"a"));
+        let error = Regexp::new(&nested(1000)).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::NestingDepth);
+        let error = Regexp::new(&"(".repeat(100_000)).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::MissingParen);
+    }
+}
