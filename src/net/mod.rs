@@ -3,6 +3,7 @@
 pub mod address;
 pub mod deadline;
 pub mod dial;
+pub mod port;
 pub mod resolve;
 pub mod tls;
 pub mod tls_facts;

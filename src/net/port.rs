@@ -1,0 +1,176 @@
+//! Ports by number or by service name, as Go's `net.LookupPort` reads them.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::OnceLock;
+
+/// A protocol that has ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum Protocol {
+    Tcp,
+    Udp,
+}
+
+impl Protocol {
+    /// `tcp` or `udp`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        }
+    }
+}
+
+/// Why a text is no port; the texts are Go's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PortError {
+    /// A number outside 0 to 65535.
+    Invalid(String),
+    /// A service that neither the list nor `/etc/services` knows.
+    Unknown(Protocol, String),
+}
+
+impl fmt::Display for PortError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Invalid(port) => write!(f, "address {port}: invalid port"),
+            Self::Unknown(protocol, service) => {
+                write!(f, "lookup {}/{service}: unknown port", protocol.name())
+            }
+        }
+    }
+}
+
+impl std::error::Error for PortError {}
+
+/// The services that are known without a list, because a container image often has none.
+const SERVICES: [(&str, Protocol, u16); 15] = [
+    ("domain", Protocol::Udp, 53),
+    ("ftp", Protocol::Tcp, 21),
+    ("ftps", Protocol::Tcp, 990),
+    ("gopher", Protocol::Tcp, 70),
+    ("http", Protocol::Tcp, 80),
+    ("https", Protocol::Tcp, 443),
+    ("imap2", Protocol::Tcp, 143),
+    ("imap3", Protocol::Tcp, 220),
+    ("imaps", Protocol::Tcp, 993),
+    ("pop3", Protocol::Tcp, 110),
+    ("pop3s", Protocol::Tcp, 995),
+    ("smtp", Protocol::Tcp, 25),
+    ("submissions", Protocol::Tcp, 465),
+    ("ssh", Protocol::Tcp, 22),
+    ("telnet", Protocol::Tcp, 23),
+];
+
+/// The port that `text` names. An empty text is port 0, a sign in front of a number is read.
+///
+/// # Errors
+/// A number out of range, an unknown service.
+pub fn lookup(text: &str, protocol: Protocol) -> Result<u16, PortError> {
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        let negative = text.starts_with('-');
+        // An empty text or a lone sign is 0; a number too long to be read is too large in any case.
+        let number = if digits.is_empty() {
+            0
+        } else {
+            digits.parse::<u64>().unwrap_or(u64::MAX)
+        };
+        return u16::try_from(number)
+            .ok()
+            .filter(|port| !negative || *port == 0)
+            .ok_or_else(|| PortError::Invalid(text.to_owned()));
+    }
+    let name = text.to_ascii_lowercase();
+    services()
+        .get(&(protocol, name.as_str()))
+        .copied()
+        .ok_or_else(|| PortError::Unknown(protocol, text.to_owned()))
+}
+
+type Services = HashMap<(Protocol, &'static str), u16>;
+
+/// The system's list of services over the built-in one; read once, as Go does.
+fn services() -> &'static Services {
+    static SYSTEM: OnceLock<Services> = OnceLock::new();
+    SYSTEM.get_or_init(|| {
+        let list = std::fs::read_to_string("/etc/services").unwrap_or_default();
+        let mut services: Services = SERVICES
+            .iter()
+            .map(|(name, protocol, port)| ((*protocol, *name), *port))
+            .collect();
+        for (protocol, name, port) in parse(list.leak()) {
+            services.insert((protocol, name), port);
+        }
+        services
+    })
+}
+
+/// The entries of an `/etc/services`: `http 80/tcp www # comment`.
+fn parse(list: &str) -> impl Iterator<Item = (Protocol, &str, u16)> {
+    list.lines().flat_map(|line| {
+        let mut fields = line.split('#').next().unwrap_or("").split_ascii_whitespace();
+        let name = fields.next();
+        let (port, protocol) = fields
+            .next()
+            .and_then(|field| field.split_once('/'))
+            .unwrap_or_default();
+        let port = port.parse().ok().filter(|port| *port > 0);
+        let protocol = match protocol {
+            "tcp" => Some(Protocol::Tcp),
+            "udp" => Some(Protocol::Udp),
+            _ => None,
+        };
+        let entry = protocol.zip(port);
+        name.into_iter()
+            .chain(fields)
+            .filter_map(move |name| entry.map(|(protocol, port)| (protocol, name, port)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_names() {
+        let unknown = |name: &str| Err(PortError::Unknown(Protocol::Tcp, name.to_owned()));
+        let invalid = |number: &str| Err(PortError::Invalid(number.to_owned()));
+        let rows: &[(&str, Result<u16, PortError>)] = &[
+            ("80", Ok(80)),
+            ("0080", Ok(80)),
+            ("+80", Ok(80)),
+            ("-0", Ok(0)),
+            ("", Ok(0)),
+            ("65535", Ok(65535)),
+            ("65536", invalid("65536")),
+            ("99999999999999999999999", invalid("99999999999999999999999")),
+            ("-1", invalid("-1")),
+            ("smtp", Ok(25)),
+            ("HTTPS", Ok(443)),
+            ("nosuchservice", unknown("nosuchservice")),
+            ("80/", unknown("80/")),
+            (" 80", unknown(" 80")),
+        ];
+        for (text, want) in rows {
+            assert_eq!(lookup(text, Protocol::Tcp), *want, "{text:?}");
+        }
+        assert_eq!(lookup("domain", Protocol::Udp), Ok(53));
+    }
+
+    #[test]
+    fn lists_of_services() {
+        let list = "# comment\nhttp 80/tcp www www-http # World Wide Web\nntp\t123/udp\nbad\nworse 0/tcp\nsctp 5/sctp\n";
+        let entries: Vec<_> = parse(list).collect();
+        assert_eq!(
+            entries,
+            [
+                (Protocol::Tcp, "http", 80),
+                (Protocol::Tcp, "www", 80),
+                (Protocol::Tcp, "www-http", 80),
+                (Protocol::Udp, "ntp", 123)
+            ]
+        );
+    }
+}
