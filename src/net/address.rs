@@ -1,7 +1,7 @@
 //! IP addresses with zones, preferences between families, and `host:port` texts as Go reads them.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 /// An IP address, with the zone that a link-local IPv6 address needs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -19,6 +19,18 @@ impl Address {
             ip: ip.to_canonical(),
             zone: None,
         }
+    }
+
+    /// An address as text: dotted decimal, or IPv6 with an optional zone. `127.1` and `0x7f.0.0.1` are names, not addresses.
+    pub fn parse(text: &str) -> Option<Self> {
+        let Some((ip, zone)) = text.split_once('%') else {
+            return text.parse().ok().map(Self::new);
+        };
+        let ip: Ipv6Addr = ip.parse().ok()?;
+        (!zone.is_empty()).then(|| Self {
+            ip: IpAddr::V6(ip).to_canonical(),
+            zone: Some(zone.into()),
+        })
     }
 
     /// With a port, ready to dial. The zone becomes a scope id: an interface's index or a number; 0 when unknown.
@@ -134,7 +146,8 @@ mod tests {
 
     #[test]
     fn host_port_is_split_as_go_does() {
-        let rows: &[(&str, Result<(&str, &str), &str>)] = &[
+        type Row = (&'static str, Result<(&'static str, &'static str), &'static str>);
+        let rows: &[Row] = &[
             ("localhost:80", Ok(("localhost", "80"))),
             ("[::1]:80", Ok(("::1", "80"))),
             ("[fe80::1%lo]:80", Ok(("fe80::1%lo", "80"))),
@@ -153,6 +166,30 @@ mod tests {
         for (text, want) in rows {
             let got = split_host_port(text).map_err(|e| e.reason);
             assert_eq!(got, *want, "{text}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_read_as_go_does() {
+        let rows = [
+            ("127.0.0.1", Some("127.0.0.1")),
+            ("::ffff:127.0.0.1", Some("127.0.0.1")),
+            ("0:0:0:0:0:0:0:1", Some("::1")),
+            ("fe80::1%lo", Some("fe80::1%lo")),
+            ("fe80::1%a%b", Some("fe80::1%a%b")),
+            ("127.1", None),
+            ("0x7f.0.0.1", None),
+            ("127.0.0.01", None),
+            ("2130706433", None),
+            ("fe80::1%", None),
+            ("127.0.0.1%lo", None),
+            (" 127.0.0.1", None),
+            ("[::1]", None),
+            ("", None),
+        ];
+        for (text, want) in rows {
+            let got = Address::parse(text).map(|a| a.to_string());
+            assert_eq!(got.as_deref(), want, "{text:?}");
         }
     }
 

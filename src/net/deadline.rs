@@ -43,6 +43,11 @@ impl Deadline {
         self.at
     }
 
+    /// The error of having passed it.
+    pub fn timed_out(&self) -> TimedOut {
+        TimedOut { budget: self.budget }
+    }
+
     /// What is left of it.
     pub fn left(&self) -> Duration {
         self.at.saturating_duration_since(Instant::now())
@@ -52,6 +57,6 @@ impl Deadline {
     pub async fn within<F: Future>(&self, future: F) -> Result<F::Output, TimedOut> {
         tokio::time::timeout_at(self.at, future)
             .await
-            .map_err(|_| TimedOut { budget: self.budget })
+            .map_err(|_| self.timed_out())
     }
 }

@@ -1,11 +1,14 @@
 //! Opening connections: one address, one attempt, under the probe's deadline.
+//!
+//! Connections are closed plainly. Sending a reset instead (`SO_LINGER` 0) would spare the TIME-WAIT state, but may destroy
+//! what the peer has not read yet, and a peer's log would show every probe as an error.
 
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 
 use super::{Deadline, Network, TimedOut};
 
@@ -27,6 +30,18 @@ impl Counters {
     pub fn add(counter: &AtomicU64) {
         counter.fetch_add(1, Ordering::Relaxed);
     }
+
+    /// Counts a failed dial as upstream's go-conntrack does: a refusal or a time-out counts as `unknown` too.
+    pub fn failed(&self, error: &DialError) {
+        let is = |kind| matches!(&error.cause, DialCause::Io { error, .. } if error.kind() == kind);
+        if matches!(error.cause, DialCause::TimedOut(_)) {
+            Self::add(&self.failed_timeout);
+        }
+        if is(io::ErrorKind::ConnectionRefused) {
+            Self::add(&self.failed_refused);
+        }
+        Self::add(&self.failed_unknown);
+    }
 }
 
 /// Why a connection could not be opened.
@@ -46,7 +61,12 @@ pub enum DialCause {
     /// The probe's deadline.
     TimedOut(TimedOut),
     /// The system's word.
-    Io(io::Error),
+    Io {
+        /// The call that failed: `socket`, `bind`, `connect`.
+        call: &'static str,
+        /// Its error.
+        error: io::Error,
+    },
 }
 
 impl fmt::Display for DialError {
@@ -54,12 +74,47 @@ impl fmt::Display for DialError {
         write!(f, "dial {} {}: ", self.network, self.address)?;
         match &self.cause {
             DialCause::TimedOut(timed_out) => write!(f, "i/o timeout: {timed_out}"),
-            DialCause::Io(error) => write!(f, "connect: {error}"),
+            DialCause::Io { call, error } => write!(f, "{call}: {}", SystemError(error)),
         }
     }
 }
 
 impl std::error::Error for DialError {}
+
+/// An error of the system in the words of Go (`connection refused`), with what to do about it where the machine ran out
+/// of something.
+#[derive(Clone, Copy, Debug)]
+pub struct SystemError<'a>(pub &'a io::Error);
+
+impl fmt::Display for SystemError<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(code) = self.0.raw_os_error() else {
+            return match self.0.kind() {
+                io::ErrorKind::UnexpectedEof => f.write_str("unexpected EOF"),
+                io::ErrorKind::ConnectionRefused => f.write_str("connection refused"),
+                _ => write!(f, "{}", self.0),
+            };
+        };
+        let text = self.0.to_string();
+        let text = text.split(" (os error").next().unwrap_or("");
+        let mut letters = text.chars();
+        let first = letters.next().map(|c| c.to_ascii_lowercase());
+        let rest = letters.as_str();
+        // Words that are written in capitals stay so (`RPC struct is bad`).
+        if rest.starts_with(char::is_uppercase) {
+            f.write_str(text)?;
+        } else {
+            write!(f, "{}{rest}", first.unwrap_or_default())?;
+        }
+        match code {
+            libc::EMFILE => f.write_str(
+                ": this process has as many files open as it may; raise its limit (ulimit -n, LimitNOFILE=)",
+            ),
+            libc::ENFILE => f.write_str(": this machine has as many files open as it may; raise fs.file-max"),
+            _ => Ok(()),
+        }
+    }
+}
 
 /// Opens a TCP connection to `to`, from `source` if one is given, with Nagle's delay off.
 ///
@@ -71,27 +126,119 @@ pub async fn tcp(
     to: SocketAddr,
     source: Option<IpAddr>,
 ) -> Result<TcpStream, DialError> {
-    let fail = |cause| DialError {
-        network: "tcp",
-        address: to.to_string(),
-        cause,
-    };
+    let call = |call| move |error| DialCause::Io { call, error };
     let connect = async {
         let socket = if to.is_ipv4() {
-            TcpSocket::new_v4()?
+            TcpSocket::new_v4()
         } else {
-            TcpSocket::new_v6()?
+            TcpSocket::new_v6()
         };
+        let socket = socket.map_err(call("socket"))?;
         if let Some(ip) = source {
-            socket.bind(SocketAddr::new(ip, 0))?;
+            socket.bind(SocketAddr::new(ip, 0)).map_err(call("bind"))?;
         }
-        let stream = socket.connect(to).await?;
-        stream.set_nodelay(true)?;
+        let stream = socket.connect(to).await.map_err(call("connect"))?;
+        stream.set_nodelay(true).map_err(call("setsockopt"))?;
         Ok(stream)
     };
-    match deadline.within(connect).await {
-        Ok(Ok(stream)) => Ok(stream),
-        Ok(Err(error)) => Err(fail(DialCause::Io(error))),
-        Err(timed_out) => Err(fail(DialCause::TimedOut(timed_out))),
+    within(deadline, "tcp", to, connect).await
+}
+
+/// Opens a UDP socket that sends to and hears from `to` only, from `source` if one is given.
+///
+/// # Errors
+/// The system's error.
+pub async fn udp(
+    _network: &Network,
+    deadline: Deadline,
+    to: SocketAddr,
+    source: Option<IpAddr>,
+) -> Result<UdpSocket, DialError> {
+    let call = |call| move |error| DialCause::Io { call, error };
+    let any: IpAddr = if to.is_ipv4() {
+        [0; 4].into()
+    } else {
+        [0; 16].into()
+    };
+    let connect = async {
+        let from = SocketAddr::new(source.unwrap_or(any), 0);
+        let socket = UdpSocket::bind(from).await.map_err(call("bind"))?;
+        socket.connect(to).await.map_err(call("connect"))?;
+        Ok(socket)
+    };
+    within(deadline, "udp", to, connect).await
+}
+
+async fn within<T>(
+    deadline: Deadline,
+    network: &'static str,
+    to: SocketAddr,
+    dial: impl Future<Output = Result<T, DialCause>>,
+) -> Result<T, DialError> {
+    let dialled = deadline.within(dial).await;
+    dialled
+        .unwrap_or_else(|timed_out| Err(DialCause::TimedOut(timed_out)))
+        .map_err(|cause| DialError {
+            network,
+            address: to.to_string(),
+            cause,
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn errors_are_worded_as_go_does() {
+        let rows = [
+            (libc::ECONNREFUSED, "connection refused"),
+            (libc::EHOSTUNREACH, "no route to host"),
+            (libc::ENETUNREACH, "network is unreachable"),
+            (libc::EADDRNOTAVAIL, "cannot assign requested address"),
+            (libc::EAFNOSUPPORT, "address family not supported by protocol"),
+            (libc::ECONNRESET, "connection reset by peer"),
+            (libc::EINVAL, "invalid argument"),
+            (
+                libc::EMFILE,
+                "too many open files: this process has as many files open as it may; raise its limit (ulimit -n, LimitNOFILE=)",
+            ),
+        ];
+        for (code, want) in rows {
+            let error = io::Error::from_raw_os_error(code);
+            assert_eq!(SystemError(&error).to_string(), want);
+        }
+    }
+
+    #[tokio::test]
+    async fn dialling_says_what_where_and_why() {
+        let network = Network::default();
+        let deadline = Deadline::after(Instant::now(), Duration::from_secs(5));
+        // A port that was free a moment ago: nobody listens on it.
+        let closed = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
+        let refused = tcp(&network, deadline, closed, None).await.unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            format!("dial tcp {closed}: connect: connection refused")
+        );
+        let foreign = Some([192, 0, 2, 77].into());
+        let foreign = tcp(&network, deadline, closed, foreign).await.unwrap_err();
+        assert_eq!(
+            foreign.to_string(),
+            format!("dial tcp {closed}: bind: cannot assign requested address")
+        );
+        let other_family = Some([0; 16].into());
+        let other_family = tcp(&network, deadline, closed, other_family).await.unwrap_err();
+        assert_eq!(
+            other_family.to_string(),
+            format!("dial tcp {closed}: bind: address family not supported by protocol")
+        );
     }
 }

@@ -1,0 +1,436 @@
+//! From a target's host name to the one address that a probe dials.
+//!
+//! The contract is Go's own resolver, because upstream uses it: address literals, then the hosts file, then the name servers of
+//! `resolv.conf`; nothing is cached. A stub resolver of our own ([`stub`]) does it, since the answer of a prober that names
+//! servers, families and errors must be exact (see `docs/dependencies.md`).
+
+mod config;
+mod hosts;
+mod order;
+mod stub;
+mod watched;
+mod wire;
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Address, Deadline, Preference};
+use crate::log;
+use crate::metrics::Metric;
+use crate::probe_log::text;
+use crate::prober::{Failed, Phase, Probe};
+use config::{ResolvConf, Sources};
+use hosts::Hosts;
+use stub::{Sockets, Stub, StubError};
+use watched::Watched;
+use wire::Record;
+
+/// Looks names up in the hosts file and the system's name servers. Nothing is cached.
+#[derive(Debug)]
+pub struct Resolver {
+    hosts: Watched<Hosts>,
+    conf: Watched<ResolvConf>,
+    sources: Watched<Sources>,
+}
+
+impl Default for Resolver {
+    fn default() -> Self {
+        Self {
+            hosts: Watched::new("/etc/hosts", Hosts::parse),
+            conf: Watched::new("/etc/resolv.conf", ResolvConf::parse),
+            sources: Watched::new("/etc/nsswitch.conf", Sources::parse),
+        }
+    }
+}
+
+/// Why a name has no address to dial. The texts begin as Go's do.
+#[derive(Debug)]
+pub struct ResolveError {
+    name: String,
+    server: Option<SocketAddr>,
+    cause: Cause,
+}
+
+#[derive(Debug)]
+enum Cause {
+    /// Not a name that can be looked up, or not in the only source.
+    NoSuchHost,
+    /// It has addresses, but none of the only family allowed.
+    NoSuitableAddress,
+    /// A name that must not be asked for.
+    Unasked,
+    /// The name servers' fault.
+    Servers(stub::Cause),
+}
+
+impl ResolveError {
+    /// Whether the probe's time-out ended the lookup.
+    pub fn is_timeout(&self) -> bool {
+        matches!(
+            self.cause,
+            Cause::Servers(stub::Cause::Deadline(_) | stub::Cause::Silent { .. })
+        )
+    }
+}
+
+impl fmt::Display for ResolveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = &self.name;
+        match (&self.cause, self.server) {
+            (Cause::NoSuchHost, _) => write!(f, "lookup {name}: no such host"),
+            (Cause::NoSuitableAddress, _) => write!(f, "address {name}: no suitable address"),
+            (Cause::Unasked, _) => write!(
+                f,
+                "unable to find ip; no fallback: {name} is never looked up (RFC 7686)"
+            ),
+            (Cause::Servers(cause), Some(server)) => write!(f, "lookup {name} on {server}: {cause}"),
+            (Cause::Servers(cause), None) => write!(f, "lookup {name}: {cause}"),
+        }
+    }
+}
+
+impl std::error::Error for ResolveError {}
+
+impl From<ResolveError> for Failed {
+    /// For probers that have nothing to add to what [`choose_address`] logged.
+    fn from(_: ResolveError) -> Self {
+        Self
+    }
+}
+
+impl Resolver {
+    /// The address to dial for `host`: upstream's `chooseProtocol` without its metrics.
+    ///
+    /// # Errors
+    /// No such name, no address of the wanted family, a failing name server, or the deadline.
+    pub async fn lookup(
+        &self,
+        host: &str,
+        preference: Preference,
+        deadline: Deadline,
+    ) -> Result<Address, ResolveError> {
+        let fail = |cause| ResolveError {
+            name: host.to_owned(),
+            server: None,
+            cause,
+        };
+        if host.is_empty() {
+            return Err(fail(Cause::NoSuchHost));
+        }
+        let found = match Address::parse(host) {
+            Some(address) => vec![address],
+            None => self.names(host, preference, deadline).await?,
+        };
+        if found.is_empty() && preference.fallback {
+            return Err(fail(Cause::Unasked));
+        }
+        choose(found, preference).ok_or_else(|| fail(Cause::NoSuitableAddress))
+    }
+
+    /// All addresses of a name that is no literal; none if it must not be asked for.
+    async fn names(
+        &self,
+        host: &str,
+        preference: Preference,
+        deadline: Deadline,
+    ) -> Result<Vec<Address>, ResolveError> {
+        let sources = *self.sources.load().await;
+        if matches!(sources, Sources::Files | Sources::FilesThenDns) {
+            let hosts = self.hosts.load().await;
+            let found = hosts.addresses(host);
+            if !found.is_empty() {
+                return Ok(found.to_vec());
+            }
+        }
+        if sources == Sources::Files || !is_domain_name(host) {
+            return Err(ResolveError {
+                name: host.to_owned(),
+                server: None,
+                cause: Cause::NoSuchHost,
+            });
+        }
+        let records: &[Record] = match (preference.fallback, preference.ip6) {
+            (true, _) => &[Record::A, Record::Aaaa],
+            (false, true) => &[Record::Aaaa],
+            (false, false) => &[Record::A],
+        };
+        let conf = self.conf.load().await;
+        let stub = Stub {
+            transport: &Sockets,
+            conf: &conf,
+            deadline,
+        };
+        let answer = stub.addresses(host, records).await;
+        if sources == Sources::DnsThenFiles && !matches!(&answer, Ok(Some(_))) {
+            let hosts = self.hosts.load().await;
+            let found = hosts.addresses(host);
+            if !found.is_empty() {
+                return Ok(found.to_vec());
+            }
+        }
+        match answer {
+            Ok(addresses) => Ok(addresses
+                .unwrap_or_default()
+                .into_iter()
+                .map(Address::new)
+                .collect()),
+            Err(StubError { server, cause }) => Err(ResolveError {
+                name: host.to_owned(),
+                server,
+                cause: Cause::Servers(cause),
+            }),
+        }
+    }
+}
+
+/// The best address of the wanted family, or else the last one of the other if that is allowed.
+fn choose(found: Vec<Address>, preference: Preference) -> Option<Address> {
+    // Go, for machines that can listen on `::` but not connect to it.
+    let is_any = matches!(found.as_slice(), [only] if only.ip == Ipv6Addr::UNSPECIFIED);
+    if is_any && !preference.fallback && !preference.ip6 {
+        return Some(Address::new(Ipv4Addr::UNSPECIFIED.into()));
+    }
+    let (mut wanted, mut others): (Vec<_>, Vec<_>) = found
+        .into_iter()
+        .partition(|address| address.ip.is_ipv6() == preference.ip6);
+    if wanted.is_empty() && preference.fallback {
+        order::sort(&mut others);
+        return others.pop();
+    }
+    order::sort(&mut wanted);
+    let mut chosen = wanted.into_iter().next()?;
+    if !preference.fallback {
+        // Upstream's way without fallback knows no zones.
+        chosen.zone = None;
+    }
+    Some(chosen)
+}
+
+/// Whether name servers can be asked for it, as Go's `isDomainName`: letters, digits, `_` and `-` in labels of at most 63
+/// bytes, not digits alone, at most 253 bytes in all. Names in other scripts are looked up in their `xn--` form only.
+fn is_domain_name(name: &str) -> bool {
+    if name == "." {
+        return true;
+    }
+    let relative = name.strip_suffix('.').unwrap_or(name);
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    };
+    let is_numeric = relative.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    relative.len() <= 253 && !is_numeric && relative.split('.').all(is_label)
+}
+
+/// Resolves the target of a probe as upstream's `chooseProtocol`: logs it, exposes `probe_ip_protocol`,
+/// `probe_dns_lookup_time_seconds` and `probe_ip_addr_hash`, and returns the address with the time it took.
+/// On failure that time is exposed too, but the prober's own `resolve` phase stays as it is.
+///
+/// # Errors
+/// Why there is no address; that is logged, and upstream's probers log it once more in their own words.
+pub async fn choose_address(
+    probe: &mut Probe<'_>,
+    host: &str,
+    preference: Preference,
+) -> Result<(Address, Duration), ResolveError> {
+    probe.samples.set(Metric::IpProtocol, 0.0);
+    probe.samples.set(Metric::DnsLookupTime, 0.0);
+    probe.samples.set(Metric::IpAddrHash, 0.0);
+    log!(probe.log, Debug, "Resolving target address", "target" => host.to_owned(), "ip_protocol" => preference.name());
+    let from = Instant::now();
+    let found = probe
+        .network
+        .resolver
+        .lookup(host, preference, probe.deadline)
+        .await;
+    let to = Instant::now();
+    let took = to - from;
+    probe.samples.set(Metric::DnsLookupTime, took.as_secs_f64());
+    probe.timeline.record(Phase::Resolve, from, to);
+    match found {
+        Ok(address) => {
+            let protocol = if address.ip.is_ipv4() { 4.0 } else { 6.0 };
+            probe.samples.set(Metric::IpProtocol, protocol);
+            let hash = f64::from(ip_hash(address.ip));
+            probe.samples.set(Metric::IpAddrHash, hash);
+            log!(probe.log, Debug, "Resolved target address", "target" => host.to_owned(), "ip" => text(&address));
+            Ok((address, took))
+        }
+        Err(error) => {
+            const FAILED: &str = "Resolution with IP protocol failed";
+            match (preference.fallback, &error.cause) {
+                (true, Cause::Unasked) => {}
+                (true, _) => {
+                    log!(probe.log, Error, FAILED, "target" => host.to_owned(), "err" => text(&error));
+                }
+                (false, _) => {
+                    log!(probe.log, Error, FAILED, "target" => host.to_owned(), "ip_protocol" => preference.name(), "err" => text(&error));
+                }
+            }
+            Err(error)
+        }
+    }
+}
+
+/// FNV-1a, 32 bits, of the 4 or 16 bytes of an address.
+pub fn ip_hash(ip: IpAddr) -> u32 {
+    let fnv = |bytes: &[u8]| {
+        bytes.iter().fold(0x811c_9dc5_u32, |hash, byte| {
+            (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
+        })
+    };
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => fnv(&ip.octets()),
+        IpAddr::V6(ip) => fnv(&ip.octets()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn hash_is_upstreams() {
+        assert_eq!(ip_hash("127.0.0.1".parse().unwrap()), 3_668_918_509);
+        assert_eq!(ip_hash("::ffff:127.0.0.1".parse().unwrap()), 3_668_918_509);
+    }
+
+    #[test]
+    fn domain_names_are_judged_as_go_does() {
+        let label = "a".repeat(63);
+        let (good, long) = (format!("{label}.test"), format!("{label}a.test"));
+        let longest = format!("{label}.{label}.{label}.{}", "a".repeat(61));
+        let (dotted, too_long) = (format!("{longest}."), format!("{longest}a"));
+        let rows: &[(&str, bool)] = &[
+            (".", true),
+            ("localhost", true),
+            ("under_score.test", true),
+            ("_a.test", true),
+            ("v4.test.", true),
+            ("1a", true),
+            ("127.1", false),
+            ("2130706433", false),
+            ("0x7f.0.0.1", true),
+            ("-a.test", false),
+            ("a-.test", false),
+            ("a..test", false),
+            (".a", false),
+            ("a..", false),
+            ("b\u{fc}cher.test", false),
+            ("a b", false),
+            ("a:b", false),
+            (&good, true),
+            (&long, false),
+            (&longest, true),
+            (&dotted, true),
+            (&too_long, false),
+            ("", false),
+        ];
+        for (name, want) in rows {
+            assert_eq!(is_domain_name(name), *want, "{name:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn literals_and_hosts_are_chosen_as_upstream_does() {
+        let resolver = Resolver {
+            hosts: Watched::new("/nonexistent", |_| {
+                Hosts::parse(Ok(concat!(
+                    "192.0.2.4 four.test\n2001:db8::6 six.test\n",
+                    "192.0.2.4 both.test\n2001:db8::6 both.test\nfe80::1%9999 zone.test\n"
+                )
+                .to_owned()))
+            }),
+            conf: Watched::new("/nonexistent", ResolvConf::parse),
+            sources: Watched::new("/nonexistent", |_: io::Result<String>| Sources::Files),
+        };
+        const NO_FOUR: &str = "address ::1: no suitable address";
+        // host, then preferring ip4, ip6, only ip4, only ip6
+        let rows = [
+            (
+                "127.0.0.1",
+                [
+                    "127.0.0.1",
+                    "127.0.0.1",
+                    "127.0.0.1",
+                    "address 127.0.0.1: no suitable address",
+                ],
+            ),
+            ("::1", ["::1", "::1", NO_FOUR, "::1"]),
+            ("::", ["::", "::", "0.0.0.0", "::"]),
+            (
+                "fe80::1%9999",
+                [
+                    "fe80::1%9999",
+                    "fe80::1%9999",
+                    "address fe80::1%9999: no suitable address",
+                    "fe80::1",
+                ],
+            ),
+            (
+                "::ffff:192.0.2.4",
+                [
+                    "192.0.2.4",
+                    "192.0.2.4",
+                    "192.0.2.4",
+                    "address ::ffff:192.0.2.4: no suitable address",
+                ],
+            ),
+            (
+                "four.test",
+                [
+                    "192.0.2.4",
+                    "192.0.2.4",
+                    "192.0.2.4",
+                    "address four.test: no suitable address",
+                ],
+            ),
+            (
+                "six.test",
+                [
+                    "2001:db8::6",
+                    "2001:db8::6",
+                    "address six.test: no suitable address",
+                    "2001:db8::6",
+                ],
+            ),
+            (
+                "Both.Test",
+                ["192.0.2.4", "2001:db8::6", "192.0.2.4", "2001:db8::6"],
+            ),
+            (
+                "zone.test",
+                [
+                    "fe80::1%9999",
+                    "fe80::1%9999",
+                    "address zone.test: no suitable address",
+                    "fe80::1",
+                ],
+            ),
+            ("none.test", ["lookup none.test: no such host"; 4]),
+            ("", ["lookup : no such host"; 4]),
+        ];
+        let deadline = Deadline::after(Instant::now(), Duration::from_secs(5));
+        for (host, wants) in rows {
+            for (i, want) in wants.into_iter().enumerate() {
+                let preference = Preference {
+                    ip6: i % 2 == 1,
+                    fallback: i < 2,
+                };
+                let got = match resolver.lookup(host, preference, deadline).await {
+                    Ok(address) => address.to_string(),
+                    Err(error) => error.to_string(),
+                };
+                assert_eq!(got, want, "{host} {preference:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,595 @@
+//! Asking name servers, as Go's own resolver does: each name of the search list, each attempt, each server in turn.
+//!
+//! The network stands behind [`Transport`], so that tests lose, delay and forge answers without one.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UdpSocket};
+use tokio::time::Instant;
+
+use super::config::ResolvConf;
+use super::wire::{Flaw, MAX_DATAGRAM, Match, Query, Record, Reply};
+use crate::net::Deadline;
+use crate::net::dial::SystemError;
+
+/// How questions reach a name server and answers come back.
+pub trait Transport: Sync {
+    /// Sends a datagram and hands over every one that comes back until `accept` takes it.
+    fn datagram(
+        &self,
+        server: SocketAddr,
+        query: &[u8],
+        accept: impl Fn(&[u8]) -> bool + Send,
+    ) -> impl Future<Output = io::Result<Vec<u8>>> + Send;
+
+    /// Sends a question over TCP and reads one answer; both without their length.
+    fn stream(&self, server: SocketAddr, query: &[u8]) -> impl Future<Output = io::Result<Vec<u8>>> + Send;
+}
+
+/// The sockets of this machine: one for each question, so that its port is as hard to guess as its id.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sockets;
+
+impl Transport for Sockets {
+    async fn datagram(
+        &self,
+        server: SocketAddr,
+        query: &[u8],
+        accept: impl Fn(&[u8]) -> bool + Send,
+    ) -> io::Result<Vec<u8>> {
+        let any: IpAddr = if server.is_ipv4() {
+            [0; 4].into()
+        } else {
+            [0; 16].into()
+        };
+        let socket = UdpSocket::bind(SocketAddr::new(any, 0)).await?;
+        socket.connect(server).await?;
+        socket.send(query).await?;
+        let mut answer = vec![0; MAX_DATAGRAM];
+        loop {
+            let length = socket.recv(&mut answer).await?;
+            if answer.get(..length).is_some_and(&accept) {
+                answer.truncate(length);
+                return Ok(answer);
+            }
+        }
+    }
+
+    async fn stream(&self, server: SocketAddr, query: &[u8]) -> io::Result<Vec<u8>> {
+        let mut stream = TcpStream::connect(server).await?;
+        let length = u16::try_from(query.len()).unwrap_or(u16::MAX);
+        let message = [&length.to_be_bytes(), query].concat();
+        stream.write_all(&message).await?;
+        let mut answer = vec![0; usize::from(stream.read_u16().await?)];
+        stream.read_exact(&mut answer).await?;
+        Ok(answer)
+    }
+}
+
+/// Why name servers gave no address; `server` is the one that said so last.
+#[derive(Debug)]
+pub struct StubError {
+    /// The server, if one was asked.
+    pub server: Option<SocketAddr>,
+    /// The reason.
+    pub cause: Cause,
+}
+
+/// What went wrong.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub enum Cause {
+    /// The answer says no, or is none.
+    Flaw(Flaw),
+    /// Neither family has an address, but the name exists.
+    NoAddress,
+    /// The name does not fit the format.
+    Unaskable,
+    /// TCP answered something else.
+    Stranger,
+    /// No answer within the time for one server.
+    Silent { over: &'static str, after: Duration },
+    /// No answer before the deadline of the probe.
+    Deadline(Deadline),
+    /// The system's word.
+    Io { over: &'static str, error: io::Error },
+}
+
+impl Cause {
+    /// Whether the name, or its address, is known not to exist.
+    pub fn is_not_found(&self) -> bool {
+        matches!(
+            self,
+            Self::NoAddress | Self::Flaw(Flaw::NoSuchName | Flaw::NoData(_))
+        )
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flaw(Flaw::NoSuchName) => f.write_str("no such host"),
+            Self::Flaw(Flaw::NoData(record)) => {
+                write!(
+                    f,
+                    "no such host: the name exists, but has no {} record",
+                    record.name()
+                )
+            }
+            Self::NoAddress => {
+                f.write_str("no such host: the name exists, but has neither A nor AAAA record")
+            }
+            Self::Flaw(Flaw::LameReferral) => f.write_str("lame referral: the server does not recurse"),
+            Self::Flaw(Flaw::ResponseCode(code)) => match code {
+                1 => f.write_str("server misbehaving: it answered FORMERR"),
+                2 => f.write_str("server misbehaving: it answered SERVFAIL"),
+                4 => f.write_str("server misbehaving: it answered NOTIMP"),
+                5 => f.write_str("server misbehaving: it answered REFUSED"),
+                code => write!(f, "server misbehaving: it answered code {code}"),
+            },
+            Self::Flaw(Flaw::Malformed) => f.write_str("cannot unmarshal DNS message"),
+            Self::Flaw(Flaw::Invalid) | Self::Stranger => f.write_str("invalid DNS response"),
+            Self::Unaskable => f.write_str("cannot marshal DNS message"),
+            Self::Silent { over, after } => write!(f, "{over}: i/o timeout: no answer within {after:?}"),
+            Self::Deadline(deadline) => write!(f, "i/o timeout: {}", deadline.timed_out()),
+            Self::Io { over, error } => write!(f, "{over}: {}", SystemError(error)),
+        }
+    }
+}
+
+/// One lookup: whom to ask, how, and until when.
+#[derive(Debug)]
+pub struct Stub<'a, T> {
+    /// The way to the servers.
+    pub transport: &'a T,
+    /// The servers and the search list.
+    pub conf: &'a ResolvConf,
+    /// The probe's deadline.
+    pub deadline: Deadline,
+}
+
+impl<T: Transport> Stub<'_, T> {
+    /// All addresses of `name`, unsorted; `None` when it is a name that must not be asked for (`.onion`).
+    ///
+    /// # Errors
+    /// The error of the name as given, or else the first one of the search list.
+    pub async fn addresses(&self, name: &str, records: &[Record]) -> Result<Option<Vec<IpAddr>>, StubError> {
+        let mut kept: Option<StubError> = None;
+        for full in self.conf.names(name) {
+            match self.both(&full, records).await {
+                Ok(addresses) => return Ok(Some(addresses)),
+                Err(error) if matches!(error.cause, Cause::Deadline(_)) => return Err(error),
+                Err(error) => {
+                    let is_name_itself = full.strip_suffix('.') == Some(name);
+                    if kept.is_none() || is_name_itself {
+                        kept = Some(error);
+                    }
+                }
+            }
+        }
+        kept.map_or(Ok(None), Err)
+    }
+
+    /// Both families of one full name at once. One of them is enough; of two errors the worse one is told.
+    async fn both(&self, full: &str, records: &[Record]) -> Result<Vec<IpAddr>, StubError> {
+        let (first, second) = match records {
+            [one] => return self.one(full, *one).await,
+            [one, other, ..] if self.conf.single_request => {
+                (self.one(full, *one).await, self.one(full, *other).await)
+            }
+            [one, other, ..] => tokio::join!(self.one(full, *one), self.one(full, *other)),
+            [] => return Ok(Vec::new()),
+        };
+        match (first, second) {
+            (Ok(mut addresses), Ok(others)) => {
+                addresses.extend(others);
+                Ok(addresses)
+            }
+            (Ok(addresses), Err(_)) | (Err(_), Ok(addresses)) => Ok(addresses),
+            (Err(error), Err(StubError { cause, .. }))
+                if matches!(
+                    (&error.cause, &cause),
+                    (Cause::Flaw(Flaw::NoData(_)), Cause::Flaw(Flaw::NoData(_)))
+                ) =>
+            {
+                Err(StubError {
+                    server: error.server,
+                    cause: Cause::NoAddress,
+                })
+            }
+            (Err(first), Err(second)) if second.cause.is_not_found() => Err(first),
+            (Err(_), Err(second)) => Err(second),
+        }
+    }
+
+    /// One family of one full name, from the first server that knows.
+    async fn one(&self, full: &str, record: Record) -> Result<Vec<IpAddr>, StubError> {
+        let mut last = StubError {
+            server: None,
+            cause: Cause::Unaskable,
+        };
+        let servers = self.conf.servers_in_turn();
+        for server in (0..self.conf.attempts).flat_map(|_| servers.clone()) {
+            let cause = match self.ask(server, full, record).await {
+                Ok(addresses) => return Ok(addresses),
+                Err(cause) => cause,
+            };
+            let is_final = cause.is_not_found() || matches!(cause, Cause::Deadline(_) | Cause::Unaskable);
+            let server = (!matches!(cause, Cause::Unaskable)).then_some(server);
+            last = StubError { server, cause };
+            if is_final {
+                // Another server would not know better.
+                break;
+            }
+        }
+        Err(last)
+    }
+
+    /// One question to one server: UDP, and TCP if the answer did not fit.
+    async fn ask(&self, server: SocketAddr, full: &str, record: Record) -> Result<Vec<IpAddr>, Cause> {
+        let query = Query::new(rand::random(), full, record, self.conf.trust_ad).ok_or(Cause::Unaskable)?;
+        if !self.conf.use_tcp {
+            let accept = |message: &[u8]| Reply::new(message).matches(&query) == Match::Ours;
+            let datagram = self.transport.datagram(server, query.message(), accept);
+            let answer = self.in_time("udp", datagram).await?;
+            let reply = Reply::new(&answer);
+            if !reply.is_truncated() {
+                return reply.addresses(record).map_err(Cause::Flaw);
+            }
+        }
+        let answer = self
+            .in_time("tcp", self.transport.stream(server, query.message()))
+            .await?;
+        let reply = Reply::new(&answer);
+        match reply.matches(&query) {
+            Match::Ours => reply.addresses(record).map_err(Cause::Flaw),
+            Match::Other => Err(Cause::Stranger),
+            Match::Unreadable => Err(Cause::Flaw(Flaw::Malformed)),
+        }
+    }
+
+    async fn in_time(
+        &self,
+        over: &'static str,
+        exchange: impl Future<Output = io::Result<Vec<u8>>>,
+    ) -> Result<Vec<u8>, Cause> {
+        let own = Instant::now() + self.conf.timeout;
+        let until = own.min(self.deadline.at());
+        match tokio::time::timeout_at(until, exchange).await {
+            Ok(answer) => answer.map_err(|error| Cause::Io { over, error }),
+            Err(_) if own < self.deadline.at() => Err(Cause::Silent {
+                over,
+                after: self.conf.timeout,
+            }),
+            Err(_) => Err(Cause::Deadline(self.deadline)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::sync::Mutex;
+
+    use super::super::wire::tests::answer;
+    use super::*;
+
+    /// What a simulated server does with a question.
+    #[derive(Clone)]
+    enum Act {
+        Answer(u16, Vec<(u16, Vec<u8>)>),
+        /// The answer comes so much later.
+        Late(Duration, Vec<(u16, Vec<u8>)>),
+        /// Datagrams with a wrong id and a wrong name first, then the answer, twice.
+        Forged(Vec<(u16, Vec<u8>)>),
+        Silent,
+        Refused,
+        /// TC over UDP, the answer over TCP.
+        Truncated(Vec<(u16, Vec<u8>)>),
+    }
+
+    #[derive(Default)]
+    struct Simulation {
+        acts: HashMap<(usize, &'static str, u16), Act>,
+        asked: Mutex<Vec<String>>,
+    }
+
+    impl Simulation {
+        fn on(mut self, server: usize, name: &'static str, record: Record, act: Act) -> Self {
+            self.acts.insert((server, name, record.code()), act);
+            self
+        }
+
+        fn act(&self, over: &str, server: SocketAddr, query: &[u8]) -> Act {
+            let end = query.len() - 15;
+            let name: String = query[13..end - 1]
+                .iter()
+                .map(|b| if *b < 0x20 { '.' } else { char::from(*b) })
+                .collect();
+            let record = u16::from_be_bytes([query[end], query[end + 1]]);
+            let server = usize::from(server.port());
+            self.asked
+                .lock()
+                .unwrap()
+                .push(format!("{over} {server} {name} {record}"));
+            let found = self
+                .acts
+                .iter()
+                .find(|((s, n, r), _)| *s == server && *n == name && *r == record);
+            found.map_or(Act::Answer(3, vec![]), |(_, act)| act.clone())
+        }
+    }
+
+    impl Transport for Simulation {
+        async fn datagram(
+            &self,
+            server: SocketAddr,
+            query: &[u8],
+            accept: impl Fn(&[u8]) -> bool + Send,
+        ) -> io::Result<Vec<u8>> {
+            let mut come = Vec::new();
+            match self.act("udp", server, query) {
+                Act::Answer(code, records) => come.push(answer(query, code, &records)),
+                Act::Late(after, records) => {
+                    tokio::time::sleep(after).await;
+                    come.push(answer(query, 0, &records));
+                }
+                Act::Forged(records) => {
+                    let good = answer(query, 0, &records);
+                    let mut wrong_id = answer(query, 3, &[]);
+                    wrong_id[1] ^= 0xff;
+                    let mut wrong_name = answer(query, 3, &[]);
+                    wrong_name[13] ^= 1;
+                    come.extend([wrong_id, vec![], vec![0; 5], wrong_name, good.clone(), good]);
+                }
+                Act::Silent => {}
+                Act::Refused => return Err(io::ErrorKind::ConnectionRefused.into()),
+                Act::Truncated(_) => {
+                    let mut message = answer(query, 0, &[]);
+                    message[2] |= 0x02;
+                    come.push(message);
+                }
+            }
+            match come.into_iter().find(|message| accept(message)) {
+                Some(message) => Ok(message),
+                None => std::future::pending().await,
+            }
+        }
+
+        async fn stream(&self, server: SocketAddr, query: &[u8]) -> io::Result<Vec<u8>> {
+            match self.act("tcp", server, query) {
+                Act::Truncated(records) | Act::Answer(0, records) => Ok(answer(query, 0, &records)),
+                _ => Err(io::ErrorKind::ConnectionRefused.into()),
+            }
+        }
+    }
+
+    fn conf(text: &str) -> ResolvConf {
+        let mut conf = ResolvConf::parse(Ok(text.to_owned()));
+        conf.servers = vec![([192, 0, 2, 1], 1).into(), ([192, 0, 2, 1], 2).into()];
+        conf
+    }
+
+    async fn look_up(simulation: &Simulation, conf: &ResolvConf, name: &str, records: &[Record]) -> String {
+        let stub = Stub {
+            transport: simulation,
+            conf,
+            deadline: Deadline::after(Instant::now(), Duration::from_secs(8)),
+        };
+        match stub.addresses(name, records).await {
+            Ok(Some(found)) => {
+                let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+                found.join(" ")
+            }
+            Ok(None) => "not asked".to_owned(),
+            Err(e) => format!("{}: {}", e.server.map_or(0, |s| s.port()), e.cause),
+        }
+    }
+
+    const BOTH: &[Record] = &[Record::A, Record::Aaaa];
+
+    fn a(last: u8) -> (u16, Vec<u8>) {
+        (1, vec![192, 0, 2, last])
+    }
+
+    fn six() -> (u16, Vec<u8>) {
+        (28, std::net::Ipv6Addr::LOCALHOST.octets().to_vec())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn servers_are_asked_in_turn_until_one_knows() {
+        let lost = Act::Silent;
+        let good = |n| Act::Answer(0, vec![a(n)]);
+        let secs = Duration::from_secs;
+        // what, act of server 1, act of server 2, result, seconds it took
+        let rows = [
+            ("first knows", good(1), good(2), "192.0.2.1", 0),
+            ("first silent", lost.clone(), good(2), "192.0.2.2", 1),
+            ("first refuses", Act::Refused, good(2), "192.0.2.2", 0),
+            ("servfail", Act::Answer(2, vec![]), good(2), "192.0.2.2", 0),
+            ("refused", Act::Answer(5, vec![]), good(2), "192.0.2.2", 0),
+            (
+                "nxdomain is final",
+                Act::Answer(3, vec![]),
+                good(2),
+                "1: no such host",
+                0,
+            ),
+            (
+                "no data is final",
+                Act::Answer(0, vec![]),
+                good(2),
+                "1: no such host: the name exists, but has no A record",
+                0,
+            ),
+            ("late", Act::Late(secs(2), vec![a(1)]), good(2), "192.0.2.2", 1),
+            (
+                "in time",
+                Act::Late(Duration::from_millis(900), vec![a(1)]),
+                good(2),
+                "192.0.2.1",
+                0,
+            ),
+            (
+                "forged answers are ignored",
+                Act::Forged(vec![a(1)]),
+                good(2),
+                "192.0.2.1",
+                0,
+            ),
+            (
+                "truncated",
+                Act::Truncated(vec![a(1), a(7)]),
+                good(2),
+                "192.0.2.1 192.0.2.7",
+                0,
+            ),
+            (
+                "all silent",
+                lost.clone(),
+                lost.clone(),
+                "2: udp: i/o timeout: no answer within 1s",
+                4,
+            ),
+            (
+                "both servfail",
+                Act::Answer(2, vec![]),
+                Act::Answer(2, vec![]),
+                "2: server misbehaving: it answered SERVFAIL",
+                0,
+            ),
+            (
+                "both refuse",
+                Act::Refused,
+                Act::Refused,
+                "2: udp: connection refused",
+                0,
+            ),
+        ];
+        let conf = conf("options timeout:1 attempts:2");
+        for (what, one, two, want, seconds) in rows {
+            let simulation =
+                Simulation::default()
+                    .on(1, "x.test", Record::A, one)
+                    .on(2, "x.test", Record::A, two);
+            let start = Instant::now();
+            let got = look_up(&simulation, &conf, "x.test", &[Record::A]).await;
+            assert_eq!(got, want, "{what}");
+            assert_eq!(start.elapsed().as_secs(), seconds, "{what}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn families_are_asked_together() {
+        let good = |record| Act::Answer(0, vec![record]);
+        let rows = [
+            ("both", good(a(1)), good(six()), "192.0.2.1 ::1", 0),
+            (
+                "one is enough",
+                good(a(1)),
+                Act::Answer(0, vec![]),
+                "192.0.2.1",
+                0,
+            ),
+            ("one fails", Act::Answer(2, vec![]), good(six()), "::1", 0),
+            (
+                "the slow one is waited for",
+                good(a(1)),
+                Act::Silent,
+                "192.0.2.1",
+                4,
+            ),
+            (
+                "neither",
+                Act::Answer(0, vec![]),
+                Act::Answer(0, vec![]),
+                "1: no such host: the name exists, but has neither A nor AAAA record",
+                0,
+            ),
+            (
+                "the worse error is told",
+                Act::Answer(2, vec![]),
+                Act::Answer(0, vec![]),
+                "2: server misbehaving: it answered SERVFAIL",
+                0,
+            ),
+        ];
+        let conf = conf("options timeout:1 attempts:2");
+        for (what, four, six, want, seconds) in rows {
+            let mut simulation = Simulation::default();
+            for server in [1, 2] {
+                simulation = simulation.on(server, "x.test", Record::A, four.clone()).on(
+                    server,
+                    "x.test",
+                    Record::Aaaa,
+                    six.clone(),
+                );
+            }
+            let start = Instant::now();
+            assert_eq!(look_up(&simulation, &conf, "x.test", BOTH).await, want, "{what}");
+            assert_eq!(start.elapsed().as_secs(), seconds, "{what}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_deadline_of_the_probe_ends_it() {
+        let simulation = Simulation::default().on(1, "x.test", Record::A, Act::Silent);
+        let start = Instant::now();
+        let got = look_up(&simulation, &conf("options timeout:60"), "x.test", BOTH).await;
+        assert_eq!(got, "1: i/o timeout: the probe's time-out of 8s ran out");
+        assert_eq!(start.elapsed().as_secs(), 8);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_search_list_is_walked() {
+        let conf = conf("search one.test two.test\noptions ndots:1");
+        let simulation = Simulation::default()
+            .on(1, "www.two.test", Record::A, Act::Answer(0, vec![a(2)]))
+            .on(1, "www.x", Record::A, Act::Answer(2, vec![]))
+            .on(2, "www.x", Record::A, Act::Answer(2, vec![]));
+        assert_eq!(look_up(&simulation, &conf, "www", BOTH).await, "192.0.2.2");
+        assert_eq!(
+            *simulation.asked.lock().unwrap(),
+            [
+                "udp 1 www.one.test 1",
+                "udp 1 www.one.test 28",
+                "udp 1 www.two.test 1",
+                "udp 1 www.two.test 28"
+            ]
+        );
+        let rows = [
+            ("www.", "1: no such host"),
+            // The error of the name as given counts, not those of the suffixes tried after it.
+            ("www.x", "2: server misbehaving: it answered SERVFAIL"),
+            ("x.onion.", "not asked"),
+        ];
+        for (name, want) in rows {
+            assert_eq!(look_up(&simulation, &conf, name, BOTH).await, want, "{name}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn options_of_resolv_conf_are_obeyed() {
+        let simulation = || {
+            let good = Act::Answer(0, vec![a(1)]);
+            Simulation::default()
+                .on(1, "x.test", Record::A, good.clone())
+                .on(2, "x.test", Record::A, good)
+        };
+        let over_tcp = simulation();
+        look_up(&over_tcp, &conf("options use-vc"), "x.test", &[Record::A]).await;
+        assert_eq!(*over_tcp.asked.lock().unwrap(), ["tcp 1 x.test 1"]);
+        let in_turn = simulation();
+        let rotating = conf("options rotate");
+        for _ in 0..3 {
+            look_up(&in_turn, &rotating, "x.test", &[Record::A]).await;
+        }
+        let asked = in_turn.asked.lock().unwrap().join(", ");
+        assert_eq!(asked, "udp 1 x.test 1, udp 2 x.test 1, udp 1 x.test 1");
+    }
+}
