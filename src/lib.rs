@@ -19,6 +19,7 @@
 pub mod check;
 pub mod config;
 pub mod metrics;
+pub mod migrate;
 pub mod module;
 pub mod net;
 pub mod probe_log;

@@ -11,6 +11,7 @@ mod http_client;
 mod icmp;
 mod query_response;
 mod secret;
+pub mod targets;
 mod tcp;
 mod tls;
 mod unix;

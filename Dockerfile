@@ -1,0 +1,21 @@
+# Builds with: docker build -t blackbox-exporter .
+FROM rust:1.95-bookworm AS build
+WORKDIR /src
+COPY . .
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    --mount=type=cache,target=/src/target \
+    cargo build --release --locked \
+    && install -D target/release/blackbox_exporter /out/blackbox_exporter
+
+# glibc, libgcc, CA certificates, time zones and /etc/passwd; no shell, no package manager.
+FROM gcr.io/distroless/cc-debian12
+LABEL org.opencontainers.image.title="blackbox_exporter" \
+      org.opencontainers.image.description="Probes endpoints over HTTP, TCP, ICMP, DNS, gRPC, Unix sockets and WebSocket" \
+      org.opencontainers.image.licenses="Apache-2.0"
+COPY --from=build /out/blackbox_exporter /bin/blackbox_exporter
+COPY blackbox.yml /etc/blackbox_exporter/config.yml
+COPY LICENSE /licenses/LICENSE
+USER 65534:65534
+EXPOSE 9115
+ENTRYPOINT ["/bin/blackbox_exporter"]
+CMD ["--config.file=/etc/blackbox_exporter/config.yml"]

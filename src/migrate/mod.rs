@@ -1,0 +1,82 @@
+//! Turns what others list their targets in into a targets file: an Alloy configuration with
+//! `prometheus.exporter.blackbox` blocks, or a Prometheus configuration that scrapes a blackbox exporter.
+//!
+//! Nothing is dropped in silence: what a targets file cannot hold comes back as a note that says where it stood
+//! and what to do about it.
+
+mod alloy;
+pub mod alloy_syntax;
+// mod prometheus;
+mod write;
+
+use crate::config::targets::Target;
+
+pub use write::targets_file;
+
+/// What was found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Migration {
+    /// The targets, in the order of the source.
+    pub targets: Vec<Target>,
+    /// What could not be carried over, a sentence each.
+    pub notes: Vec<String>,
+}
+
+/// The kinds of file that can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Grafana Alloy's configuration.
+    Alloy,
+    /// Prometheus' `prometheus.yml`.
+    Prometheus,
+}
+
+impl Source {
+    /// Tells by the name of the file, and by the text when the name says nothing.
+    pub fn of(name: &str, text: &str) -> Self {
+        match name.rsplit_once('.') {
+            Some((_, "alloy" | "river")) => Self::Alloy,
+            Some((_, "yml" | "yaml")) => Self::Prometheus,
+            _ if text.contains("prometheus.exporter.blackbox") => Self::Alloy,
+            _ => Self::Prometheus,
+        }
+    }
+}
+
+/// Why a file could not be read at all.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MigrateError {
+    /// The text is not what it should be.
+    #[error("{0}")]
+    Syntax(String),
+    /// There is nothing in it that probes.
+    #[error("{0}")]
+    NoTargets(&'static str),
+}
+
+/// Reads the targets of a configuration.
+///
+/// # Errors
+/// When the text cannot be read, or names no target of a blackbox exporter.
+pub fn migrate(source: Source, text: &str) -> Result<Migration, MigrateError> {
+    let mut migration = match source {
+        Source::Alloy => alloy::read(text)?,
+        Source::Prometheus => return Err(MigrateError::NoTargets("todo")),
+    };
+    make_names_unique(&mut migration.targets);
+    Ok(migration)
+}
+
+/// A targets file wants one name a target; the second of a name gets `-2` appended.
+fn make_names_unique(targets: &mut [Target]) {
+    let mut seen = std::collections::BTreeSet::new();
+    for target in targets {
+        let mut name = target.name.clone();
+        let mut count = 1;
+        while !seen.insert(name.clone()) {
+            count += 1;
+            name = format!("{}-{count}", target.name);
+        }
+        target.name = name;
+    }
+}
