@@ -4,6 +4,7 @@ use regex_syntax::hir::{Capture, Class, ClassUnicode, ClassUnicodeRange, Hir, Re
 
 use super::class::folded;
 use super::node::{Kind, Node};
+use crate::check::stack;
 
 /// Trees up to this height are compiled on the thread's own stack.
 const SHALLOW: u16 = 100;
@@ -16,14 +17,7 @@ pub(super) fn with_enough_stack<T: Send>(node: &Node, build: impl FnOnce(&Hir) -
     if node.height() <= SHALLOW {
         return Some(build(&translate(node)));
     }
-    std::thread::scope(|scope| {
-        std::thread::Builder::new()
-            .stack_size(DEEP_STACK)
-            .spawn_scoped(scope, || build(&translate(node)))
-            .ok()?
-            .join()
-            .ok()
-    })
+    stack::with(DEEP_STACK, || build(&translate(node)))
 }
 
 fn translate(node: &Node) -> Hir {

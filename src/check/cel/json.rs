@@ -1,0 +1,396 @@
+//! JSON as Go's `encoding/json` reads it into plain values: numbers are doubles, the last of a repeated key counts, and
+//! what is not UTF-8, or half a surrogate pair, becomes U+FFFD.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use cel::Value;
+use cel::objects::{Key, Map};
+
+/// Deepest nesting that Go accepts.
+const MAX_DEPTH: usize = 10_000;
+
+/// Why a text is not JSON, in Go's words, with the place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum JsonError {
+    /// The text ends too early.
+    End,
+    /// A byte that cannot stand there.
+    Unexpected {
+        /// The byte.
+        byte: u8,
+        /// What was being read.
+        context: &'static str,
+        /// Its place, counted from 0.
+        at: usize,
+    },
+    TooDeep,
+    /// A number that no double holds.
+    Number(String),
+}
+
+impl fmt::Display for JsonError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::End => f.write_str("unexpected end of JSON input"),
+            Self::Unexpected { byte, context, at } => {
+                let shown = match byte {
+                    b'\'' => r"'\''".to_owned(),
+                    b'"' => "'\"'".to_owned(),
+                    byte if byte.is_ascii() => format!("'{}'", char::from(*byte).escape_default()),
+                    byte => format!("{:?}", char::from(*byte)),
+                };
+                write!(f, "invalid character {shown} {context} (at byte {at})")
+            }
+            Self::TooDeep => f.write_str("exceeded max depth"),
+            Self::Number(number) => {
+                write!(
+                    f,
+                    "json: cannot unmarshal number {number} into Go value of type float64"
+                )
+            }
+        }
+    }
+}
+
+/// How deeply a text nests at most.
+pub(super) fn depth(text: &[u8]) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let mut bytes = text.iter();
+    let mut in_string = false;
+    while let Some(byte) = bytes.next() {
+        match (in_string, byte) {
+            (true, b'\\') => {
+                bytes.next();
+            }
+            (_, b'"') => in_string = !in_string,
+            (false, b'[' | b'{') => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            (false, b']' | b'}') => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+/// Reads one document with nothing but space around it.
+///
+/// # Errors
+/// See [`JsonError`].
+pub(super) fn parse(text: &[u8]) -> Result<Value, JsonError> {
+    let mut reader = Reader { text, at: 0 };
+    let value = reader.value(0)?;
+    reader.space();
+    match reader.peek() {
+        None => Ok(value),
+        Some(_) => reader.fail("after top-level value"),
+    }
+}
+
+struct Reader<'t> {
+    text: &'t [u8],
+    at: usize,
+}
+
+impl Reader<'_> {
+    fn peek(&self) -> Option<u8> {
+        self.text.get(self.at).copied()
+    }
+
+    fn space(&mut self) {
+        while let Some(b' ' | b'\t' | b'\r' | b'\n') = self.peek() {
+            self.at += 1;
+        }
+    }
+
+    /// The error that what stands here cannot stand here.
+    fn fail<T>(&self, context: &'static str) -> Result<T, JsonError> {
+        Err(match self.peek() {
+            None => JsonError::End,
+            Some(byte) => JsonError::Unexpected {
+                byte,
+                context,
+                at: self.at,
+            },
+        })
+    }
+
+    fn value(&mut self, depth: usize) -> Result<Value, JsonError> {
+        self.space();
+        match self.peek() {
+            Some(b'{') => self.object(depth + 1),
+            Some(b'[') => self.array(depth + 1),
+            Some(b'"') => Ok(Value::String(Arc::new(self.string()?))),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(b't') => self.word("true", "in literal true", Value::Bool(true)),
+            Some(b'f') => self.word("false", "in literal false", Value::Bool(false)),
+            Some(b'n') => self.word("null", "in literal null", Value::Null),
+            _ => self.fail("looking for beginning of value"),
+        }
+    }
+
+    fn word(&mut self, word: &str, context: &'static str, value: Value) -> Result<Value, JsonError> {
+        for expected in word.bytes() {
+            if self.peek() != Some(expected) {
+                return self.fail(context);
+            }
+            self.at += 1;
+        }
+        Ok(value)
+    }
+
+    fn array(&mut self, depth: usize) -> Result<Value, JsonError> {
+        if depth > MAX_DEPTH {
+            return Err(JsonError::TooDeep);
+        }
+        self.at += 1;
+        let mut items = Vec::new();
+        self.space();
+        if self.peek() == Some(b']') {
+            self.at += 1;
+            return Ok(Value::List(Arc::new(items)));
+        }
+        loop {
+            items.push(self.value(depth)?);
+            self.space();
+            match self.peek() {
+                Some(b',') => self.at += 1,
+                Some(b']') => break,
+                _ => return self.fail("after array element"),
+            }
+        }
+        self.at += 1;
+        Ok(Value::List(Arc::new(items)))
+    }
+
+    fn object(&mut self, depth: usize) -> Result<Value, JsonError> {
+        if depth > MAX_DEPTH {
+            return Err(JsonError::TooDeep);
+        }
+        self.at += 1;
+        let mut entries = HashMap::new();
+        self.space();
+        if self.peek() != Some(b'}') {
+            loop {
+                self.space();
+                if self.peek() != Some(b'"') {
+                    return self.fail("looking for beginning of object key string");
+                }
+                let key = self.string()?;
+                self.space();
+                if self.peek() != Some(b':') {
+                    return self.fail("after object key");
+                }
+                self.at += 1;
+                let value = self.value(depth)?;
+                entries.insert(Key::String(Arc::new(key)), value);
+                self.space();
+                match self.peek() {
+                    Some(b',') => self.at += 1,
+                    Some(b'}') => break,
+                    _ => return self.fail("after object key:value pair"),
+                }
+            }
+        }
+        self.at += 1;
+        let map = Arc::new(entries);
+        Ok(Value::Map(Map { map }))
+    }
+
+    fn number(&mut self) -> Result<Value, JsonError> {
+        let start = self.at;
+        if self.peek() == Some(b'-') {
+            self.at += 1;
+        }
+        match self.peek() {
+            Some(b'0') => self.at += 1,
+            Some(b'1'..=b'9') => self.digits(),
+            _ => return self.fail("in numeric literal"),
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.some_digits("after decimal point in numeric literal")?;
+        }
+        if let Some(b'e' | b'E') = self.peek() {
+            self.at += 1;
+            if let Some(b'+' | b'-') = self.peek() {
+                self.at += 1;
+            }
+            self.some_digits("in exponent of numeric literal")?;
+        }
+        let digits = self.text.get(start..self.at).unwrap_or_default();
+        let digits = String::from_utf8_lossy(digits);
+        match digits.parse::<f64>() {
+            Ok(number) if number.is_finite() => Ok(Value::Float(number)),
+            _ => Err(JsonError::Number(digits.into_owned())),
+        }
+    }
+
+    fn digits(&mut self) {
+        while let Some(b'0'..=b'9') = self.peek() {
+            self.at += 1;
+        }
+    }
+
+    fn some_digits(&mut self, context: &'static str) -> Result<(), JsonError> {
+        let start = self.at;
+        self.digits();
+        if self.at == start {
+            self.fail(context)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn string(&mut self) -> Result<String, JsonError> {
+        self.at += 1;
+        let mut bytes = Vec::new();
+        loop {
+            match self.peek() {
+                Some(b'"') => break,
+                Some(b'\\') => {
+                    self.at += 1;
+                    let c = self.escape()?;
+                    bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+                }
+                None | Some(0..=0x1f) => return self.fail("in string literal"),
+                Some(byte) => {
+                    bytes.push(byte);
+                    self.at += 1;
+                }
+            }
+        }
+        self.at += 1;
+        Ok(match String::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(error) => repaired(error.as_bytes()),
+        })
+    }
+
+    fn escape(&mut self) -> Result<char, JsonError> {
+        let c = match self.peek() {
+            Some(c @ (b'"' | b'\\' | b'/')) => char::from(c),
+            Some(b'b') => '\u{8}',
+            Some(b'f') => '\u{c}',
+            Some(b'n') => '\n',
+            Some(b'r') => '\r',
+            Some(b't') => '\t',
+            Some(b'u') => {
+                self.at += 1;
+                return self.surrogates();
+            }
+            _ => return self.fail("in string escape code"),
+        };
+        self.at += 1;
+        Ok(c)
+    }
+
+    /// What follows `\u`, with the second half of a pair where there is one.
+    fn surrogates(&mut self) -> Result<char, JsonError> {
+        let first = self.unit()?;
+        if !(0xd800..0xdc00).contains(&first) || self.text.get(self.at..self.at + 2) != Some(br"\u") {
+            return Ok(char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER));
+        }
+        let back = self.at;
+        self.at += 2;
+        let second = self.unit()?;
+        if (0xdc00..0xe000).contains(&second) {
+            let code = 0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00);
+            return Ok(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
+        }
+        self.at = back;
+        Ok(char::REPLACEMENT_CHARACTER)
+    }
+
+    fn unit(&mut self) -> Result<u32, JsonError> {
+        let mut unit = 0;
+        for _ in 0..4 {
+            let Some(digit) = self.peek().and_then(|b| char::from(b).to_digit(16)) else {
+                return self.fail("in \\u hexadecimal character escape");
+            };
+            unit = unit * 16 + digit;
+            self.at += 1;
+        }
+        Ok(unit)
+    }
+}
+
+/// The bytes as text, U+FFFD for each byte that is not UTF-8.
+fn repaired(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_are_read_as_go_reads_them() {
+        let text = |text: &str| Value::String(Arc::new(text.to_owned()));
+        let good: &[(&[u8], Value)] = &[
+            (b" 5\n", Value::Float(5.0)),
+            (b"-0.5e1", Value::Float(-5.0)),
+            (b"1e-400", Value::Float(0.0)),
+            (b"\"a\xffb\"", text("a\u{fffd}b")),
+            (br#""\ud83d""#, text("\u{fffd}")),
+            (br#""\ud83d\ude00\u0041""#, text("😀A")),
+            (br#""\ud83d\u0041""#, text("\u{fffd}A")),
+            (br#""\"\\\/\b\f\n\r\t""#, text("\"\\/\u{8}\u{c}\n\r\t")),
+            (b"[true,false,null]", {
+                Value::List(Arc::new(vec![Value::Bool(true), Value::Bool(false), Value::Null]))
+            }),
+        ];
+        for (body, want) in good {
+            assert_eq!(parse(body).as_ref(), Ok(want), "{}", body.escape_ascii());
+        }
+        let bad: &[(&[u8], &str)] = &[
+            (b"", "unexpected end of JSON input"),
+            (
+                b"hello",
+                "invalid character 'h' looking for beginning of value (at byte 0)",
+            ),
+            (b"{", "unexpected end of JSON input"),
+            (
+                b"{\"a\": 1} x",
+                "invalid character 'x' after top-level value (at byte 9)",
+            ),
+            (
+                b"[1,]",
+                "invalid character ']' looking for beginning of value (at byte 3)",
+            ),
+            (b"01", "invalid character '1' after top-level value (at byte 1)"),
+            (
+                b"1e400",
+                "json: cannot unmarshal number 1e400 into Go value of type float64",
+            ),
+            (
+                b"\"a\nb\"",
+                "invalid character '\\n' in string literal (at byte 2)",
+            ),
+            (
+                b"\xef\xbb\xbf{}",
+                "invalid character 'ï' looking for beginning of value (at byte 0)",
+            ),
+            (b"tru", "unexpected end of JSON input"),
+            (b"nul!", "invalid character '!' in literal null (at byte 3)"),
+        ];
+        for (body, want) in bad {
+            let got = parse(body).unwrap_err().to_string();
+            assert_eq!(got, *want, "{}", body.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn nesting_is_measured_outside_of_strings() {
+        assert_eq!(depth(br#"{"a[[[": [[1], {"\"{": 2}]}"#), 3);
+        assert_eq!(depth(b"]]]["), 1);
+    }
+}
