@@ -160,6 +160,11 @@ pub fn rcode_name(number: u16) -> Option<&'static str> {
     name(RCODES, number)
 }
 
+/// Every response code with its name, in order.
+pub fn rcodes() -> impl Iterator<Item = (u16, &'static str)> {
+    RCODES.iter().copied()
+}
+
 fn number(list: &[(u16, &str)], name: &str) -> Option<u16> {
     list.iter()
         .find(|(_, known)| *known == name)

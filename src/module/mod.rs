@@ -13,7 +13,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use dns::Dns;
+pub use dns::{Dns, Pattern, RrValidator};
 pub use grpc::Grpc;
 pub use http::Http;
 pub use icmp::Icmp;

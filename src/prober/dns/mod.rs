@@ -1,0 +1,245 @@
+//! The dns prober: one query over UDP, TCP or TLS, and the judgement of its answer.
+//!
+//! It has a reader and printer of its own, because modules match records as miekg/dns prints them.
+
+mod edns;
+mod exchange;
+pub mod message;
+mod query;
+mod record;
+mod special;
+mod svcb;
+mod validate;
+mod wire;
+
+use std::net::{IpAddr, SocketAddr};
+
+use tokio::time::Instant;
+
+use self::exchange::{Connection, ExchangeError};
+use self::message::Message;
+use self::record::types;
+use super::{Failed, Phase, Probe, Verdict};
+use crate::log;
+use crate::metrics::Metric;
+use crate::module::Dns;
+use crate::net::dial;
+use crate::net::port::{self, Protocol};
+use crate::net::resolve::choose_address;
+use crate::net::split_host_port;
+use crate::net::tls::{Alpn, Prepared};
+use crate::probe_log::{EXCERPT, excerpt, text};
+
+pub use self::query::{NameError, Query};
+
+/// Probes the target as the module says.
+///
+/// # Errors
+/// [`Failed`] after the reason was logged.
+pub async fn probe(probe: &mut Probe<'_>, module: &Dns) -> Verdict {
+    for phase in [Phase::Resolve, Phase::Connect, Phase::Request] {
+        probe.samples.set_label(Metric::DnsDuration, phase.label(), 0.0);
+    }
+    for metric in [
+        Metric::DnsAnswerRrs,
+        Metric::DnsAuthorityRrs,
+        Metric::DnsAdditionalRrs,
+        Metric::DnsQuerySucceeded,
+    ] {
+        probe.samples.set(metric, 0.0);
+    }
+    let Some(protocol) = module.protocol() else {
+        log!(probe.log, Error, "Configuration error: Expected transport protocol udp or tcp", "protocol" => module.transport_protocol.clone());
+        return Err(Failed);
+    };
+    let target = probe.target;
+    // A target that is no host and port is a host, IPv6 addresses without brackets among them.
+    let default_port = if module.tls.is_some() { "853" } else { "53" };
+    let (host, port) = split_host_port(target).unwrap_or((target, default_port));
+    let (address, took) = match choose_address(probe, host, module.preference).await {
+        Ok(found) => found,
+        Err(error) => {
+            log!(probe.log, Error, "Error resolving address", "err" => text(&error));
+            return Err(Failed);
+        }
+    };
+    probe
+        .samples
+        .set_label(Metric::DnsDuration, Phase::Resolve.label(), took.as_secs_f64());
+
+    let family = if address.ip.is_ipv4() { '4' } else { '6' };
+    let suffix = if module.tls.is_some() { "-tls" } else { "" };
+    let dial_protocol = format!("{}{family}{suffix}", protocol.name());
+    let tls = match (&module.tls, protocol) {
+        (None, _) => None,
+        (Some(_), Protocol::Udp) => {
+            log!(probe.log, Error, "Configuration error: Expected transport protocol tcp for DoT", "protocol" => protocol.name());
+            return Err(Failed);
+        }
+        (Some(tls), Protocol::Tcp) => match tls.prepare(&probe.network.roots).await {
+            Ok(prepared) => Some((prepared, tls.server_name().unwrap_or(host))),
+            Err(error) => {
+                log!(probe.log, Error, "Failed to create TLS configuration", "err" => text(&error));
+                return Err(Failed);
+            }
+        },
+    };
+    let source = source_address(probe, module)?;
+    let target_ip = match address.ip {
+        IpAddr::V4(_) => format!("{address}:{port}"),
+        IpAddr::V6(_) => format!("[{address}]:{port}"),
+    };
+    probe.timeline.hop().address = Some(target_ip.clone());
+    log!(
+        probe.log, Debug, "Making DNS query", "target" => target_ip.clone(), "dial_protocol" => dial_protocol,
+        "query" => module.query_name.clone(), "type" => module.query_type, "class" => module.query_class,
+    );
+
+    let to = port::lookup(port, protocol)
+        .map(|port| address.with_port(port))
+        .map_err(ExchangeError::Port);
+    let answer = match to {
+        Ok(to) => {
+            exchange(
+                probe,
+                module,
+                Route {
+                    protocol,
+                    to,
+                    source,
+                    tls,
+                },
+            )
+            .await
+        }
+        Err(error) => Err(error),
+    };
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(error) => {
+            probe.timeline.hop().result = Some(error.to_string());
+            log!(probe.log, Error, "Error while sending a DNS query", "err" => format!("query {target_ip} over {}: {error}", protocol.name()));
+            return Err(Failed);
+        }
+    };
+    log!(probe.log, Debug, "Got response", "response" => excerpt(answer.to_string().as_bytes(), EXCERPT));
+    expose(probe, module, &answer);
+    validate::answer(&answer, module, &mut probe.log)
+}
+
+/// How to reach the server.
+struct Route<'a> {
+    protocol: Protocol,
+    to: SocketAddr,
+    source: Option<IpAddr>,
+    /// The TLS settings and the name that the server must prove to have.
+    tls: Option<(Prepared, &'a str)>,
+}
+
+/// Connects, asks and waits for the answer. What the steps took is exposed however they end: a query that could not be
+/// sent belongs to the connect phase.
+async fn exchange(probe: &mut Probe<'_>, module: &Dns, route: Route<'_>) -> Result<Message, ExchangeError> {
+    let started = Instant::now();
+    let id = rand::random();
+    let deadline = probe.deadline;
+    let sent = async {
+        let mut connection = connect(probe, route).await?;
+        let query = module
+            .query
+            .as_ref()
+            .map_err(|error| ExchangeError::Name(*error))?;
+        let connected = Instant::now();
+        connection.send(query, id, deadline).await?;
+        Ok((connection, connected))
+    };
+    let (received, connected) = match sent.await {
+        Ok((mut connection, connected)) => (connection.receive(id, deadline).await, Some(connected)),
+        Err(error) => (Err(error), None),
+    };
+    let ended = Instant::now();
+    let connected = connected.unwrap_or(ended);
+    let phases = [
+        (Phase::Connect, started, connected),
+        (Phase::Request, connected, ended),
+    ];
+    for (phase, from, to) in phases {
+        probe
+            .samples
+            .set_label(Metric::DnsDuration, phase.label(), (to - from).as_secs_f64());
+    }
+    if connected < ended {
+        probe.timeline.record(Phase::Request, connected, ended);
+    }
+    received
+}
+
+async fn connect(probe: &mut Probe<'_>, route: Route<'_>) -> Result<Connection, ExchangeError> {
+    let Route {
+        protocol,
+        to,
+        source,
+        tls,
+    } = route;
+    let started = Instant::now();
+    let dialled = match protocol {
+        Protocol::Udp => dial::udp(probe.network, probe.deadline, to, source)
+            .await
+            .map(Connection::Udp),
+        Protocol::Tcp => dial::tcp(probe.network, probe.deadline, to, source)
+            .await
+            .map(Connection::Tcp),
+    };
+    let connected = Instant::now();
+    probe.timeline.record(Phase::Connect, started, connected);
+    match (dialled.map_err(ExchangeError::Dial)?, tls) {
+        (Connection::Tcp(stream), Some((prepared, name))) => {
+            let shaken = prepared.handshake(stream, name, Alpn::None, probe.deadline).await;
+            probe.timeline.record(Phase::Tls, connected, Instant::now());
+            match shaken {
+                Ok(session) => {
+                    probe.tls = Some(session.facts);
+                    Ok(Connection::Tls(Box::new(session.stream)))
+                }
+                Err(mut error) => {
+                    probe.tls = error.facts.take();
+                    Err(ExchangeError::Tls(error))
+                }
+            }
+        }
+        (connection, _) => Ok(connection),
+    }
+}
+
+fn source_address(probe: &mut Probe<'_>, module: &Dns) -> Result<Option<IpAddr>, Failed> {
+    let written = &module.source_ip_address;
+    if written.is_empty() {
+        return Ok(None);
+    }
+    let Ok(address) = written.parse::<IpAddr>() else {
+        log!(probe.log, Error, "Error parsing source ip address", "srcIP" => written.clone());
+        return Err(Failed);
+    };
+    let address = address.to_canonical();
+    log!(probe.log, Debug, "Using local address", "srcIP" => text(address));
+    Ok(Some(address))
+}
+
+fn expose(probe: &mut Probe<'_>, module: &Dns, answer: &Message) {
+    let sections = [
+        (Metric::DnsAnswerRrs, &answer.answer),
+        (Metric::DnsAuthorityRrs, &answer.authority),
+        (Metric::DnsAdditionalRrs, &answer.additional),
+    ];
+    for (metric, records) in sections {
+        // Exact: no message has 2^32 records.
+        let count = u32::try_from(records.len()).unwrap_or(u32::MAX);
+        probe.samples.set(metric, f64::from(count));
+    }
+    probe.samples.set(Metric::DnsQuerySucceeded, 1.0);
+    if module.query_type == types::SOA {
+        let serial = answer.answer.iter().rev().find_map(|record| record.serial);
+        probe
+            .samples
+            .set(Metric::DnsSerial, f64::from(serial.unwrap_or(0)));
+    }
+}

@@ -1,0 +1,539 @@
+//! Resource records: reading them and printing them as zone files do.
+//!
+//! The text is the one of miekg/dns, to the letter, because upstream's validators match it:
+//! `name.<TAB>TTL<TAB>class<TAB>type<TAB>data`. That includes what it does with data that ends early: after most fields
+//! a record may end, and the fields it does not have are printed as zeros and empty texts.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::special;
+use super::wire::{Cursor, Malformed, escape_octet};
+use crate::config::dns_names::{class_name, type_name, type_number};
+
+/// Type numbers that something hangs on.
+pub mod types {
+    #![allow(missing_docs)]
+    pub const SOA: u16 = 6;
+    pub const OPT: u16 = 41;
+    pub const TSIG: u16 = 250;
+}
+
+/// What stands in front of a record's data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// The owner in presentation form.
+    pub owner: Vec<u8>,
+    /// The type.
+    pub rtype: u16,
+    /// The class; the size of the sender's UDP buffer in an OPT record.
+    pub class: u16,
+    /// Time to live in seconds; flags in an OPT record.
+    pub ttl: u32,
+}
+
+/// A record that was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// What stands in front of the data.
+    pub header: Header,
+    /// The whole record as text; not always UTF-8, a NULL record is printed raw.
+    pub text: Vec<u8>,
+    /// The serial number of a SOA record.
+    pub serial: Option<u32>,
+}
+
+impl Record {
+    /// Reads one record and what it says.
+    ///
+    /// # Errors
+    /// What miekg/dns cannot unpack: data beyond the message, fields beyond the data, data beyond the fields, bad names,
+    /// and what the types with rules of their own forbid.
+    pub fn read(cursor: &mut Cursor<'_>) -> Result<Self, Malformed> {
+        let mut owner = Vec::with_capacity(32);
+        cursor.name(&mut owner)?;
+        let (rtype, class, ttl) = (cursor.u16()?, cursor.u16()?, cursor.u32()?);
+        let length = cursor.u16()?;
+        let header = Header {
+            owner,
+            rtype,
+            class,
+            ttl,
+        };
+        let mut data = Data::new(cursor.split(usize::from(length))?);
+        let mut record = Self {
+            text: Vec::with_capacity(header.owner.len() + 64),
+            header,
+            serial: None,
+        };
+        record.print(&mut data)?;
+        if length > 0 && !data.cursor.is_at_end() {
+            return Err(Malformed("a record has more data than its type"));
+        }
+        Ok(record)
+    }
+
+    fn print(&mut self, data: &mut Data<'_>) -> Result<(), Malformed> {
+        let Self { header, text, serial } = self;
+        match special::printer(header.rtype) {
+            Some(printer) => return printer(header, data, text),
+            None if header.rtype == types::SOA => *serial = Some(soa_serial(data.clone())?),
+            None => {}
+        }
+        match layout(header.rtype) {
+            Some(fields) => {
+                header.print(text);
+                fields
+                    .iter()
+                    .enumerate()
+                    .try_for_each(|(index, field)| field.print(index > 0, data, text))
+            }
+            None => unknown(header, data, text),
+        }
+    }
+}
+
+impl Header {
+    /// Owner, TTL, class and type, a tab behind each.
+    pub fn print(&self, text: &mut Vec<u8>) {
+        text.extend_from_slice(&self.owner);
+        // ANY is also the name of a type, and so no good name for a class.
+        let class = class_name(self.class).filter(|name| type_number(name).is_none());
+        let _ = std::io::Write::write_fmt(text, format_args!("\t{}\t", self.ttl));
+        named(class, "CLASS", self.class, text);
+        text.push(b'\t');
+        named(type_name(self.rtype), "TYPE", self.rtype, text);
+        text.push(b'\t');
+    }
+}
+
+/// A type nobody knows how to print: RFC 3597.
+fn unknown(header: &Header, data: &mut Data<'_>, text: &mut Vec<u8>) -> Result<(), Malformed> {
+    let octets = data.rest();
+    text.extend_from_slice(&header.owner);
+    print(
+        text,
+        format_args!(
+            "\t{}\tCLASS{}\tTYPE{}\t\\# {} ",
+            header.ttl,
+            header.class,
+            header.rtype,
+            octets.len()
+        ),
+    );
+    hex(octets, false, text);
+    Ok(())
+}
+
+fn soa_serial(mut data: Data<'_>) -> Result<u32, Malformed> {
+    data.name(&mut Vec::new())?;
+    data.name(&mut Vec::new())?;
+    data.u32()
+}
+
+/// The data of a record while its fields are read. Once it ends behind a field, the fields that are still to come are
+/// zero and empty.
+#[derive(Clone, Debug)]
+pub struct Data<'m> {
+    /// The data, with the message in front of it.
+    pub cursor: Cursor<'m>,
+    ended: bool,
+}
+
+impl<'m> Data<'m> {
+    /// A record may have no data at all.
+    pub fn new(cursor: Cursor<'m>) -> Self {
+        let ended = cursor.is_at_end();
+        Self { cursor, ended }
+    }
+
+    /// Whether the data ended before the next field.
+    pub fn ended(&self) -> bool {
+        self.ended
+    }
+
+    /// A field behind which the record may end.
+    fn field<T: Default>(
+        &mut self,
+        read: impl FnOnce(&mut Cursor<'m>) -> Result<T, Malformed>,
+    ) -> Result<T, Malformed> {
+        if self.ended {
+            return Ok(T::default());
+        }
+        let value = read(&mut self.cursor)?;
+        self.ended = self.cursor.is_at_end();
+        Ok(value)
+    }
+
+    /// An octet.
+    pub fn u8(&mut self) -> Result<u8, Malformed> {
+        self.field(Cursor::u8)
+    }
+
+    /// A number of 16 bits.
+    pub fn u16(&mut self) -> Result<u16, Malformed> {
+        self.field(Cursor::u16)
+    }
+
+    /// A number of 32 bits.
+    pub fn u32(&mut self) -> Result<u32, Malformed> {
+        self.field(Cursor::u32)
+    }
+
+    /// A number of 48 bits.
+    pub fn u48(&mut self) -> Result<u64, Malformed> {
+        let [a, b, c, d, e, f] = self.field(Cursor::array::<6>)?;
+        Ok(u64::from_be_bytes([0, 0, a, b, c, d, e, f]))
+    }
+
+    /// A number of 64 bits.
+    pub fn u64(&mut self) -> Result<u64, Malformed> {
+        self.field(Cursor::array).map(u64::from_be_bytes)
+    }
+
+    /// An address, or another field of fixed length; `None` when the data ended before it.
+    pub fn array<const N: usize>(&mut self) -> Result<Option<[u8; N]>, Malformed> {
+        self.field(|cursor| cursor.array().map(Some))
+    }
+
+    /// A character string.
+    pub fn string(&mut self) -> Result<&'m [u8], Malformed> {
+        self.field(Cursor::string)
+    }
+
+    /// A name, appended to `text`.
+    pub fn name(&mut self, text: &mut Vec<u8>) -> Result<(), Malformed> {
+        self.field(|cursor| cursor.name(text))
+    }
+
+    /// A field whose length stood in an earlier one. The record may not end behind it: another field has to come.
+    pub fn sized(&mut self, length: usize) -> Result<&'m [u8], Malformed> {
+        if self.ended {
+            Ok(&[])
+        } else {
+            self.cursor.take(length)
+        }
+    }
+
+    /// All that is left.
+    pub fn rest(&mut self) -> &'m [u8] {
+        self.ended = true;
+        self.cursor.rest()
+    }
+}
+
+/// A field of a record whose text is its fields with blanks between them.
+#[derive(Clone, Copy, Debug)]
+enum Field {
+    U8,
+    U16,
+    U32,
+    /// A type by its name.
+    Type,
+    /// The type of a certificate (RFC 4398).
+    CertType,
+    /// A DNSSEC algorithm by its name.
+    Algorithm,
+    /// Seconds since 1970 as `YYYYMMDDHHMMSS`.
+    Time,
+    Name,
+    /// A character string in quotes.
+    Quoted,
+    /// A character string without quotes.
+    Bare,
+    /// Character strings in quotes up to the end.
+    Strings,
+    /// The rest in quotes, escapes in it understood.
+    Octets,
+    Hex,
+    HexUpper,
+    Base64,
+    Ipv4,
+    Ipv6,
+    /// 64 bits as four groups of hexadecimal digits.
+    NodeId,
+    NodeIdUpper,
+    Eui48,
+    Eui64,
+    /// The types that a bitmap names (RFC 4034, section 4.1.2).
+    Bitmap,
+}
+
+/// The fields of the types without rules of their own; `None` for a type that miekg/dns does not know.
+fn layout(rtype: u16) -> Option<&'static [Field]> {
+    use Field::*;
+    Some(match type_name(rtype)? {
+        "A" => &[Ipv4],
+        "AAAA" => &[Ipv6],
+        "NS" | "MD" | "MF" | "CNAME" | "MB" | "MG" | "MR" | "PTR" | "DNAME" | "NSAP-PTR" => &[Name],
+        "SOA" => &[Name, Name, U32, U32, U32, U32, U32],
+        "HINFO" | "ISDN" => &[Quoted, Quoted],
+        "UINFO" => &[Quoted],
+        "MINFO" | "RP" | "TALINK" => &[Name, Name],
+        "MX" | "AFSDB" | "RT" | "KX" | "LP" => &[U16, Name],
+        "TXT" | "SPF" | "AVC" | "NINFO" | "RESINFO" => &[Strings],
+        "X25" => &[Bare],
+        "SIG" | "RRSIG" => &[Type, U8, U8, U32, Time, Time, U16, Name, Base64],
+        "KEY" | "DNSKEY" | "CDNSKEY" | "RKEY" => &[U16, U8, U8, Base64],
+        "PX" => &[U16, Name, Name],
+        "GPOS" => &[Bare, Bare, Bare],
+        "NXT" | "NSEC" => &[Name, Bitmap],
+        "EID" | "NIMLOC" => &[HexUpper],
+        "SRV" => &[U16, U16, U16, Name],
+        "NAPTR" => &[U16, U16, Quoted, Quoted, Quoted, Name],
+        "CERT" => &[CertType, U16, Algorithm, Base64],
+        "DS" | "CDS" | "DLV" | "TA" => &[U16, U8, U8, HexUpper],
+        "SSHFP" => &[U8, U8, HexUpper],
+        "DHCID" | "OPENPGPKEY" => &[Base64],
+        "TLSA" => &[U8, U8, U8, Hex],
+        "CSYNC" => &[U32, U16, Bitmap],
+        "ZONEMD" => &[U32, U8, U8, Hex],
+        "UID" | "GID" => &[U32],
+        "NID" => &[U16, NodeId],
+        "L32" => &[U16, Ipv4],
+        "L64" => &[U16, NodeIdUpper],
+        "EUI48" => &[Eui48],
+        "EUI64" => &[Eui64],
+        "URI" => &[U16, U16, Octets],
+        "CAA" => &[U8, Bare, Octets],
+        "ANY" | "NXNAME" => &[],
+        _ => return None,
+    })
+}
+
+impl Field {
+    fn print(self, blank: bool, data: &mut Data<'_>, text: &mut Vec<u8>) -> Result<(), Malformed> {
+        // The types of a bitmap and an address that is missing bring no blank along.
+        let brings_blank = match self {
+            Self::Bitmap => false,
+            Self::Ipv4 => !data.ended(),
+            _ => true,
+        };
+        if blank && brings_blank {
+            text.push(b' ');
+        }
+        match self {
+            Self::U8 => print(text, format_args!("{}", data.u8()?)),
+            Self::U16 => print(text, format_args!("{}", data.u16()?)),
+            Self::U32 => print(text, format_args!("{}", data.u32()?)),
+            Self::Type => {
+                let number = data.u16()?;
+                named(type_name(number), "TYPE", number, text);
+            }
+            Self::CertType => {
+                let number = data.u16()?;
+                named(cert_type_name(number), "", number, text);
+            }
+            Self::Algorithm => {
+                let number = data.u8()?;
+                named(algorithm_name(number), "", u16::from(number), text);
+            }
+            Self::Time => time(u64::from(data.u32()?), text),
+            Self::Name => data.name(text)?,
+            Self::Quoted => quoted(data.string()?, text),
+            Self::Bare => data.string()?.iter().for_each(|octet| escape_octet(*octet, text)),
+            Self::Strings => {
+                let begin = text.len();
+                while !data.ended() {
+                    if text.len() > begin {
+                        text.push(b' ');
+                    }
+                    quoted(data.string()?, text);
+                }
+            }
+            Self::Octets => octets(data.rest(), text),
+            Self::Hex => hex(data.rest(), false, text),
+            Self::HexUpper => hex(data.rest(), true, text),
+            Self::Base64 => base64(data.rest(), text),
+            Self::Ipv4 => {
+                if let Some(address) = data.array::<4>()? {
+                    print(text, format_args!("{}", std::net::Ipv4Addr::from(address)));
+                }
+            }
+            Self::Ipv6 => {
+                if let Some(address) = data.array::<16>()? {
+                    print(text, format_args!("{}", std::net::Ipv6Addr::from(address)));
+                }
+            }
+            Self::NodeId | Self::NodeIdUpper => {
+                for (index, octets) in data.u64()?.to_be_bytes().chunks_exact(2).enumerate() {
+                    if index > 0 {
+                        text.push(b':');
+                    }
+                    hex(octets, matches!(self, Self::NodeIdUpper), text);
+                }
+            }
+            Self::Eui48 => eui(&data.array::<6>()?.unwrap_or_default(), text),
+            Self::Eui64 => eui(&data.array::<8>()?.unwrap_or_default(), text),
+            Self::Bitmap => bitmap(data, text)?,
+        }
+        Ok(())
+    }
+}
+
+/// Appends formatted text; writing to a vector cannot fail.
+pub fn print(text: &mut Vec<u8>, arguments: std::fmt::Arguments<'_>) {
+    let _ = std::io::Write::write_fmt(text, arguments);
+}
+
+/// Appends a name, or a number with a prefix for what has none.
+fn named(name: Option<&'static str>, prefix: &str, number: u16, text: &mut Vec<u8>) {
+    match name {
+        Some(name) => text.extend_from_slice(name.as_bytes()),
+        None => print(text, format_args!("{prefix}{number}")),
+    }
+}
+
+fn quoted(string: &[u8], text: &mut Vec<u8>) {
+    text.push(b'"');
+    string.iter().for_each(|octet| escape_octet(*octet, text));
+    text.push(b'"');
+}
+
+/// Appends the octets of a URI or a CAA value in quotes. miekg/dns takes a backslash in them for an escape that is
+/// already there: `\DDD` and `\x` stand for one octet, `\.` stays, a last lone backslash goes.
+fn octets(mut octets: &[u8], text: &mut Vec<u8>) {
+    text.push(b'"');
+    while let Some((&octet, rest)) = octets.split_first() {
+        octets = rest;
+        if octet != b'\\' {
+            escape_octet(octet, text);
+            continue;
+        }
+        match rest {
+            [b'.', rest @ ..] => {
+                text.extend(b"\\.");
+                octets = rest;
+            }
+            [a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..] => {
+                let digit = |octet: &u8| octet - b'0';
+                let value = digit(a)
+                    .wrapping_mul(100)
+                    .wrapping_add(digit(b) * 10)
+                    .wrapping_add(digit(c));
+                escape_octet(value, text);
+                octets = rest;
+            }
+            [octet, rest @ ..] => {
+                escape_octet(*octet, text);
+                octets = rest;
+            }
+            [] => {}
+        }
+    }
+    text.push(b'"');
+}
+
+/// Appends hexadecimal digits.
+pub fn hex(octets: &[u8], upper: bool, text: &mut Vec<u8>) {
+    let digits: &[u8; 16] = if upper {
+        b"0123456789ABCDEF"
+    } else {
+        b"0123456789abcdef"
+    };
+    let digit = |nibble: u8| digits.get(usize::from(nibble)).copied().unwrap_or(b'0');
+    text.extend(
+        octets
+            .iter()
+            .flat_map(|octet| [digit(octet >> 4), digit(octet & 15)]),
+    );
+}
+
+/// Appends base64 with padding.
+pub fn base64(octets: &[u8], text: &mut Vec<u8>) {
+    text.extend_from_slice(STANDARD.encode(octets).as_bytes());
+}
+
+fn eui(octets: &[u8], text: &mut Vec<u8>) {
+    for (index, octet) in octets.iter().enumerate() {
+        if index > 0 {
+            text.push(b'-');
+        }
+        hex(&[*octet], false, text);
+    }
+}
+
+/// Appends the types that a bitmap names, a blank in front of each.
+///
+/// # Errors
+/// Blocks out of order, empty, longer than 32 octets, or beyond the data.
+pub fn bitmap(data: &mut Data<'_>, text: &mut Vec<u8>) -> Result<(), Malformed> {
+    let cursor = &mut data.cursor;
+    let mut last = None;
+    while !cursor.is_at_end() {
+        let (window, length) = (cursor.u8()?, cursor.u8()?);
+        if last.is_some_and(|last| window <= last) {
+            return Err(Malformed("the blocks of a type bitmap are out of order"));
+        }
+        if !(1..=32).contains(&length) {
+            return Err(Malformed("a block of a type bitmap has not 1 to 32 octets"));
+        }
+        for (index, octet) in (0..).zip(cursor.take(usize::from(length))?) {
+            for bit in (0..8).filter(|bit| octet & (0x80 >> bit) != 0) {
+                let number = u16::from(window) << 8 | index << 3 | bit;
+                text.push(b' ');
+                named(type_name(number), "TYPE", number, text);
+            }
+        }
+        last = Some(window);
+    }
+    Ok(())
+}
+
+/// Appends a moment, given in seconds since 1970, as `YYYYMMDDHHMMSS` in UTC.
+pub fn time(seconds: u64, text: &mut Vec<u8>) {
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    // Days to date by Howard Hinnant's `civil_from_days`: years begin in March, eras of 400 years have 146 097 days.
+    let days = days + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    print(
+        text,
+        format_args!("{year:04}{month:02}{day:02}{hour:02}{minute:02}{second:02}"),
+    );
+}
+
+/// The name of a DNSSEC algorithm.
+pub fn algorithm_name(number: u8) -> Option<&'static str> {
+    Some(match number {
+        1 => "RSAMD5",
+        2 => "DH",
+        3 => "DSA",
+        5 => "RSASHA1",
+        6 => "DSA-NSEC3-SHA1",
+        7 => "RSASHA1-NSEC3-SHA1",
+        8 => "RSASHA256",
+        10 => "RSASHA512",
+        12 => "ECC-GOST",
+        13 => "ECDSAP256SHA256",
+        14 => "ECDSAP384SHA384",
+        15 => "ED25519",
+        16 => "ED448",
+        252 => "INDIRECT",
+        253 => "PRIVATEDNS",
+        254 => "PRIVATEOID",
+        _ => return None,
+    })
+}
+
+fn cert_type_name(number: u16) -> Option<&'static str> {
+    Some(match number {
+        1 => "PKIX",
+        2 => "SPKI",
+        3 => "PGP",
+        4 => "IPIX",
+        5 => "ISPKI",
+        6 => "IPGP",
+        7 => "ACPKIX",
+        8 => "IACPKIX",
+        253 => "URI",
+        254 => "OID",
+        _ => return None,
+    })
+}
