@@ -1,6 +1,11 @@
 //! Section `dns`.
 
 use super::Tls;
+use super::decode::{Decoder, Section};
+use super::dns_names;
+use super::problem::did_you_mean;
+use super::value::section;
+use super::yaml::Id;
 
 /// Settings of the dns prober.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,3 +61,72 @@ pub struct RrValidator {
     pub fail_if_not_matches_regexp: Vec<String>,
     pub fail_if_none_matches_regexp: Vec<String>,
 }
+
+section!(Dns {
+    omit preferred_ip_protocol;
+    omit ip_protocol_fallback;
+    omit dns_over_tls;
+    omit tls_config;
+    omit source_ip_address;
+    omit transport_protocol;
+    omit query_class;
+    omit query_name;
+    omit query_type;
+    omit recursion_desired;
+    omit valid_rcodes;
+    omit validate_answer_rrs;
+    omit validate_authority_rrs;
+    omit validate_additional_rrs;
+});
+
+impl Section for Dns {
+    fn begin(&mut self) {
+        *self = Self::default();
+    }
+
+    fn judge(&mut self, node: Id, d: &mut Decoder<'_, '_>) {
+        if self.query_name.is_empty() && !d.is_blamed("query_name") {
+            let help = "add query_name: the name to ask for".to_owned();
+            d.report_field(
+                node,
+                "query_name",
+                "query name must be set for DNS module",
+                Some(help),
+            );
+        }
+        let class = self.query_class.as_str();
+        if !class.is_empty() && dns_names::class_number(class).is_none() {
+            let help = "classes are IN, CS, CH, HS, NONE and ANY, in capitals".to_owned();
+            d.report_field(
+                node,
+                "query_class",
+                format!("query class '{class}' is not valid"),
+                Some(help),
+            );
+        }
+        let kind = self.query_type.as_str();
+        if !kind.is_empty() && dns_names::type_number(kind).is_none() {
+            let upper = kind.to_uppercase();
+            let help = match dns_names::type_number(&upper) {
+                Some(_) => Some(format!("write {upper}")),
+                None => did_you_mean(&upper, dns_names::type_names())
+                    .map(|meant| format!("did you mean {meant}?")),
+            };
+            d.report_field(
+                node,
+                "query_type",
+                format!("query type '{kind}' is not valid"),
+                help,
+            );
+        }
+    }
+}
+
+section!(RrValidator {
+    omit fail_if_matches_regexp;
+    omit fail_if_all_match_regexp;
+    omit fail_if_not_matches_regexp;
+    omit fail_if_none_matches_regexp;
+});
+
+impl Section for RrValidator {}

@@ -132,6 +132,11 @@ pub fn type_number(name: &str) -> Option<u16> {
     number(TYPES, name)
 }
 
+/// The names of all types.
+pub fn type_names() -> impl Iterator<Item = &'static str> {
+    TYPES.iter().map(|(_, name)| *name)
+}
+
 /// The name of a type.
 pub fn type_name(number: u16) -> Option<&'static str> {
     name(TYPES, number)

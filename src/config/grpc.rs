@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::Tls;
+use super::decode::Section;
+use super::value::section;
 
 /// Settings of the grpc prober.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,5 +29,20 @@ impl Default for Grpc {
             preferred_ip_protocol: String::new(),
             metadata: BTreeMap::new(),
         }
+    }
+}
+
+section!(Grpc {
+    omit service;
+    omit tls;
+    omit tls_config;
+    omit ip_protocol_fallback;
+    omit preferred_ip_protocol;
+    omit metadata;
+});
+
+impl Section for Grpc {
+    fn begin(&mut self) {
+        *self = Self::default();
     }
 }

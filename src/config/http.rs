@@ -3,6 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::HttpClient;
+use super::decode::{Decoder, Section};
+use super::http_client::canonical_header;
+use super::value::{Bytes, Pattern, Size, section};
+use super::yaml::Id;
 
 /// Settings of the http prober.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,8 +43,8 @@ pub struct Http {
     pub fail_if_header_matches: Vec<HeaderMatch>,
     /// Header values that must match.
     pub fail_if_header_not_matches: Vec<HeaderMatch>,
-    /// Request body.
-    pub body: String,
+    /// Request body; `!!binary` values are not text.
+    pub body: Vec<u8>,
     /// File with the request body, read at probe time.
     pub body_file: String,
     /// The shared client configuration, inlined in the section.
@@ -72,7 +76,7 @@ impl Default for Http {
             fail_if_body_json_not_matches_cel: None,
             fail_if_header_matches: Vec::new(),
             fail_if_header_not_matches: Vec::new(),
-            body: String::new(),
+            body: Vec::new(),
             body_file: String::new(),
             client: HttpClient::default(),
             compression: String::new(),
@@ -91,4 +95,183 @@ pub struct HeaderMatch {
     pub regexp: String,
     /// Whether the header may be missing.
     pub allow_missing: bool,
+}
+
+section!(Http {
+    omit valid_status_codes;
+    omit valid_http_versions;
+    omit preferred_ip_protocol;
+    omit ip_protocol_fallback;
+    omit skip_resolve_phase_with_proxy;
+    omit no_follow_redirects;
+    omit fail_if_ssl;
+    omit fail_if_not_ssl;
+    omit method;
+    omit headers;
+    omit fail_if_body_matches_regexp as Pattern;
+    omit fail_if_body_not_matches_regexp as Pattern;
+    omit fail_if_body_json_matches_cel;
+    omit fail_if_body_json_not_matches_cel;
+    omit fail_if_header_matches;
+    omit fail_if_header_not_matches;
+    omit body as Bytes;
+    omit body_file;
+    inline client;
+    omit compression;
+    omit body_size_limit as Size;
+    omit enable_http3;
+});
+
+impl Section for Http {
+    fn begin(&mut self) {
+        *self = Self::default();
+    }
+
+    fn judge(&mut self, node: Id, d: &mut Decoder<'_, '_>) {
+        if self.body_size_limit < 0 || self.body_size_limit == i64::MAX {
+            self.body_size_limit = i64::MAX - 1;
+        }
+        self.client.judge(node, d);
+        // The old name is hidden from /config; its effect is in `follow_redirects`.
+        if let Some(no_follow) = self.no_follow_redirects.take() {
+            self.client.follow_redirects = !no_follow;
+            let message = "no_follow_redirects is deprecated and will be removed in the next release. It is replaced by follow_redirects.";
+            d.warn(
+                node,
+                "no_follow_redirects",
+                message,
+                Some(format!("write follow_redirects: {}", !no_follow)),
+            );
+        }
+        if !self.body.is_empty() && !self.body_file.is_empty() {
+            d.report_field(
+                node,
+                "body_file",
+                "setting body and body_file both are not allowed",
+                None,
+            );
+        }
+        for (name, value) in &self.headers {
+            if canonical_header(name) == "Accept-Encoding" && !accepts(value, &self.compression) {
+                let compression = &self.compression;
+                let message =
+                    format!("invalid configuration \"{name}: {value}\", \"compression: {compression}\"");
+                let help = format!("the header must accept {compression}, or be left out");
+                d.report_field(node, "compression", message, Some(help));
+            }
+        }
+        let wants = |version: &str| self.valid_http_versions.iter().any(|v| v == version);
+        if !self.enable_http3 && wants("HTTP/3.0") {
+            let message = "HTTP/3 cannot be used as a valid HTTP version when enable_http3 is false";
+            d.report_field(
+                node,
+                "valid_http_versions",
+                message,
+                Some("set enable_http3: true and enable_http2: false".to_owned()),
+            );
+        }
+        if self.enable_http3 && (wants("HTTP/2.0") || wants("HTTP/1.1")) {
+            let message = "HTTP/3 and HTTP/2.0/1.1 cannot be used together - only HTTP/3.0 is allowed when enable_http3 is true";
+            d.report_field(node, "valid_http_versions", message, None);
+        }
+        if self.enable_http3 && self.client.enable_http2 {
+            let message = "when enable_http3 is true, enable_http2 must be set to false";
+            d.report_field(
+                node,
+                "enable_http3",
+                message,
+                Some("add enable_http2: false".to_owned()),
+            );
+        }
+        self.warn(node, d);
+    }
+}
+
+/// Everything that a response's version can be.
+const VERSIONS: [&str; 4] = ["HTTP/1.0", "HTTP/1.1", "HTTP/2.0", "HTTP/3.0"];
+
+impl Http {
+    /// Warns about what loads and is probably not meant.
+    fn warn(&self, node: Id, d: &mut Decoder<'_, '_>) {
+        if self.enable_http3 {
+            let message = "HTTP/3 is enabled for this module. HTTP targets will be automatically converted to HTTPS during probing. Consider using HTTPS targets directly in your configuration.";
+            d.warn(node, "enable_http3", message, None);
+        }
+        // compat: upstream loads this without a word, and every probe fails.
+        for version in self
+            .valid_http_versions
+            .iter()
+            .filter(|v| !VERSIONS.contains(&v.as_str()))
+        {
+            let message =
+                format!("valid_http_versions: {version:?} never matches, versions are compared exactly");
+            d.warn(
+                node,
+                "valid_http_versions",
+                message,
+                Some(format!("versions are {}", VERSIONS.join(", "))),
+            );
+        }
+        let has_proxy = !self.client.proxy.proxy_url.is_empty() || self.client.proxy.proxy_from_environment;
+        if has_proxy && !self.skip_resolve_phase_with_proxy {
+            let message = "a proxy is set, but the target's name is still resolved locally before each probe";
+            let help = "set skip_resolve_phase_with_proxy: true to leave that to the proxy".to_owned();
+            d.warn(node, "proxy_url", message, Some(help));
+        }
+    }
+}
+
+section!(HeaderMatch {
+    omit header;
+    omit regexp;
+    omit allow_missing;
+});
+
+impl Section for HeaderMatch {
+    fn judge(&mut self, node: Id, d: &mut Decoder<'_, '_>) {
+        if self.header.is_empty() && !d.is_blamed("header") {
+            d.report_field(
+                node,
+                "header",
+                "header name must be set for HTTP header matchers",
+                None,
+            );
+        }
+        if self.regexp.is_empty() && !d.is_blamed("regexp") {
+            d.report_field(
+                node,
+                "regexp",
+                "regexp must be set for HTTP header matchers",
+                None,
+            );
+        }
+    }
+}
+
+/// Whether an `Accept-Encoding` header lets an answer have this compression: the most preferred entry that names it, or
+/// `*`, must not be refused (`q=0`).
+fn accepts(header: &str, compression: &str) -> bool {
+    if header.is_empty() || compression.is_empty() {
+        return true;
+    }
+    let mut entries: Vec<(&str, f32)> = header
+        .split(',')
+        .map(|part| match part.rsplit_once(';') {
+            None => (part.trim(), 1.0),
+            Some((name, quality)) => {
+                let quality = quality.trim();
+                let quality: f32 = quality
+                    .strip_prefix("q=")
+                    .unwrap_or(quality)
+                    .parse()
+                    .unwrap_or(0.0);
+                (name.trim(), (quality * 1000.0).round() / 1000.0)
+            }
+        })
+        .collect();
+    entries.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let named = entries
+        .iter()
+        .find(|(name, _)| *name == compression || *name == "*");
+    named.is_some_and(|(_, quality)| *quality > 0.0)
 }

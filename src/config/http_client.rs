@@ -2,6 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::decode::{Decoder, Section};
+use super::problem::did_you_mean;
+use super::url;
+use super::value::section;
+use super::yaml::Id;
 use super::{Secret, Tls};
 
 /// Authentication, proxy, TLS and redirects of an HTTP client.
@@ -111,4 +116,331 @@ pub struct Header {
     pub values: Vec<String>,
     pub secrets: Vec<Secret>,
     pub files: Vec<String>,
+}
+
+section!(HttpClient {
+    omit basic_auth;
+    omit authorization;
+    omit oauth2;
+    omit bearer_token;
+    omit bearer_token_file;
+    omit tls_config;
+    always follow_redirects;
+    always enable_http2;
+    inline proxy;
+    omit http_headers;
+});
+
+section!(BasicAuth {
+    omit username;
+    omit username_file;
+    omit username_ref;
+    omit password;
+    omit password_file;
+    omit password_ref;
+});
+
+section!(Authorization {
+    omit kind = "type";
+    omit credentials;
+    omit credentials_file;
+    omit credentials_ref;
+});
+
+section!(OAuth2 {
+    omit client_id;
+    omit client_secret;
+    omit client_secret_file;
+    omit client_secret_ref;
+    omit client_certificate_key_id;
+    omit client_certificate_key;
+    omit client_certificate_key_file;
+    omit client_certificate_key_ref;
+    omit grant_type;
+    omit signature_algorithm;
+    omit iss;
+    omit audience;
+    omit claims;
+    omit scopes;
+    omit token_url;
+    omit endpoint_params;
+    omit tls_config;
+    inline proxy;
+});
+
+section!(Proxy {
+    omit proxy_url as url::ProxyUrl;
+    omit no_proxy;
+    omit proxy_from_environment;
+    omit proxy_connect_header;
+});
+
+section!(Header {
+    omit values;
+    omit secrets;
+    omit files;
+});
+
+impl Section for Header {}
+impl Section for BasicAuth {}
+impl Section for Authorization {}
+
+impl Section for HttpClient {
+    fn begin(&mut self) {
+        *self = Self::default();
+    }
+
+    fn judge(&mut self, node: Id, d: &mut Decoder<'_, '_>) {
+        let bearer = !self.bearer_token.is_empty() || !self.bearer_token_file.is_empty();
+        if !self.bearer_token.is_empty() && !self.bearer_token_file.is_empty() {
+            let message = "at most one of bearer_token & bearer_token_file must be configured";
+            d.report_field(node, "bearer_token_file", message, None);
+        }
+        if bearer && (self.basic_auth.is_some() || self.oauth2.is_some()) {
+            let message =
+                "at most one of basic_auth, oauth2, bearer_token & bearer_token_file must be configured";
+            d.report_field(
+                node,
+                if self.bearer_token.is_empty() {
+                    "bearer_token_file"
+                } else {
+                    "bearer_token"
+                },
+                message,
+                None,
+            );
+        }
+        if let Some(basic) = &self.basic_auth {
+            basic.judge_sources(node, d);
+        }
+        if self.oauth2.is_some() && (self.basic_auth.is_some() || self.authorization.is_some())
+            || self.basic_auth.is_some() && self.authorization.is_some()
+        {
+            let message = "at most one of basic_auth, oauth2 & authorization must be configured";
+            d.report_field(
+                node,
+                if self.authorization.is_some() {
+                    "authorization"
+                } else {
+                    "oauth2"
+                },
+                message,
+                None,
+            );
+        }
+        match &mut self.authorization {
+            Some(authorization) => {
+                if bearer {
+                    let message = "authorization is not compatible with bearer_token & bearer_token_file";
+                    d.report_field(node, "authorization", message, None);
+                }
+                authorization.complete(node, d);
+            }
+            None if bearer => {
+                self.authorization = Some(Authorization {
+                    kind: "Bearer".to_owned(),
+                    credentials: std::mem::take(&mut self.bearer_token),
+                    credentials_file: std::mem::take(&mut self.bearer_token_file),
+                    credentials_ref: String::new(),
+                });
+            }
+            None => {}
+        }
+        if let Some(oauth2) = &self.oauth2 {
+            oauth2.judge_grant(node, d);
+        }
+        self.proxy.judge(node, d);
+        for name in self.http_headers.iter().flat_map(|headers| headers.keys()) {
+            let canonical = canonical_header(name);
+            if RESERVED_HEADERS.contains(&canonical.as_str()) {
+                let help = match canonical.as_str() {
+                    "Authorization" => "use authorization, basic_auth or oauth2".to_owned(),
+                    _ => "the http prober's headers may set it".to_owned(),
+                };
+                d.report_field(
+                    node,
+                    "http_headers",
+                    format!("setting header {canonical:?} is not allowed"),
+                    Some(help),
+                );
+            }
+        }
+    }
+}
+
+/// How many of these are set.
+fn count(set: [bool; 3]) -> usize {
+    set.iter().filter(|s| **s).count()
+}
+
+impl BasicAuth {
+    fn judge_sources(&self, node: Id, d: &mut Decoder<'_, '_>) {
+        let names = [
+            !self.username.is_empty(),
+            !self.username_file.is_empty(),
+            !self.username_ref.is_empty(),
+        ];
+        if count(names) > 1 {
+            let message =
+                "at most one of basic_auth username, username_file & username_ref must be configured";
+            d.report_field(node, "basic_auth", message, None);
+        }
+        let passwords = [
+            !self.password.is_empty(),
+            !self.password_file.is_empty(),
+            !self.password_ref.is_empty(),
+        ];
+        if count(passwords) > 1 {
+            let message =
+                "at most one of basic_auth password, password_file & password_ref must be configured";
+            d.report_field(node, "basic_auth", message, None);
+        }
+    }
+}
+
+impl Authorization {
+    fn complete(&mut self, node: Id, d: &mut Decoder<'_, '_>) {
+        let sources = [
+            !self.credentials.is_empty(),
+            !self.credentials_file.is_empty(),
+            !self.credentials_ref.is_empty(),
+        ];
+        if count(sources) > 1 {
+            let message = "at most one of authorization credentials & credentials_file must be configured";
+            d.report_field(node, "authorization", message, None);
+        }
+        self.kind = self.kind.trim().to_owned();
+        if self.kind.is_empty() {
+            self.kind = "Bearer".to_owned();
+        }
+        if self.kind.to_lowercase() == "basic" {
+            let message = "authorization type cannot be set to \"basic\", use \"basic_auth\" instead";
+            d.report_field(node, "authorization", message, None);
+        }
+    }
+}
+
+/// The grant of RFC 7523.
+pub const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+
+impl OAuth2 {
+    fn judge_grant(&self, node: Id, d: &mut Decoder<'_, '_>) {
+        // The fields stand below `oauth2`; a problem is reported there.
+        let mut report = |message: &str, help: Option<String>| d.report_field(node, "oauth2", message, help);
+        if self.client_id.is_empty() {
+            report("oauth2 client_id must be configured", None);
+        }
+        if self.token_url.is_empty() {
+            report("oauth2 token_url must be configured", None);
+        }
+        if self.grant_type == JWT_BEARER {
+            let keys = [
+                !self.client_certificate_key.is_empty(),
+                !self.client_certificate_key_file.is_empty(),
+                !self.client_certificate_key_ref.is_empty(),
+            ];
+            if count(keys) > 1 {
+                let message = "at most one of oauth2 client_certificate_key, client_certificate_key_file & client_certificate_key_ref must be configured using grant-type=urn:ietf:params:oauth:grant-type:jwt-bearer";
+                report(message, None);
+            }
+            let algorithms = ["RS256", "RS384", "RS512"];
+            let algorithm = self.signature_algorithm.as_str();
+            if !algorithm.is_empty() && !algorithms.contains(&algorithm) {
+                let help = did_you_mean(algorithm, algorithms).map(|meant| format!("did you mean {meant}?"));
+                report("valid signature algorithms are RS256, RS384 and RS512", help);
+            }
+        } else {
+            let secrets = [
+                !self.client_secret.is_empty(),
+                !self.client_secret_file.is_empty(),
+                !self.client_secret_ref.is_empty(),
+            ];
+            if count(secrets) > 1 {
+                let message = "at most one of oauth2 client_secret, client_secret_file & client_secret_ref must be configured using grant-type=client_credentials";
+                report(message, None);
+            }
+        }
+    }
+}
+
+impl Section for OAuth2 {
+    fn judge(&mut self, node: Id, d: &mut Decoder<'_, '_>) {
+        self.proxy.judge(node, d);
+    }
+}
+
+impl Section for Proxy {
+    fn judge(&mut self, node: Id, d: &mut Decoder<'_, '_>) {
+        let has_url = !self.proxy_url.is_empty();
+        let header = self.proxy_connect_header.as_ref().is_some_and(|h| !h.is_empty());
+        if header && !self.proxy_from_environment && !has_url {
+            let message = "if proxy_connect_header is configured, proxy_url or proxy_from_environment must also be configured";
+            d.report_field(node, "proxy_connect_header", message, None);
+        }
+        if self.proxy_from_environment && has_url {
+            let message = "if proxy_from_environment is configured, proxy_url must not be configured";
+            d.report_field(node, "proxy_url", message, None);
+        }
+        if self.proxy_from_environment && !self.no_proxy.is_empty() {
+            let message = "if proxy_from_environment is configured, no_proxy must not be configured";
+            d.report_field(
+                node,
+                "no_proxy",
+                message,
+                Some("set NO_PROXY in the environment".to_owned()),
+            );
+        }
+        // An empty proxy_url is one, too.
+        let url_given = d
+            .document()
+            .entry(node, "proxy_url")
+            .is_some_and(|(_, v)| !d.document().is_null(v));
+        if !url_given && !self.no_proxy.is_empty() && !self.proxy_from_environment {
+            let message = "if no_proxy is configured, proxy_url must also be configured";
+            d.report_field(node, "no_proxy", message, None);
+        }
+    }
+}
+
+/// Headers that belong to the connection or to Prometheus (prometheus/common `ReservedHeaders`).
+const RESERVED_HEADERS: [&str; 18] = [
+    "Authorization",
+    "Host",
+    "Content-Encoding",
+    "Content-Length",
+    "Content-Type",
+    "User-Agent",
+    "Connection",
+    "Keep-Alive",
+    "Proxy-Authenticate",
+    "Proxy-Authorization",
+    "Www-Authenticate",
+    "Accept-Encoding",
+    "X-Prometheus-Remote-Write-Version",
+    "X-Prometheus-Remote-Read-Version",
+    "X-Prometheus-Scrape-Timeout-Seconds",
+    "X-Amz-Date",
+    "X-Amz-Security-Token",
+    "X-Amz-Content-Sha256",
+];
+
+/// A header name as Go writes it: the first letter and those after a hyphen in upper case. A name with characters that
+/// no header name may have stays as it is.
+pub fn canonical_header(name: &str) -> String {
+    let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    if !name.bytes().all(is_token) {
+        return name.to_owned();
+    }
+    let mut upper = true;
+    name.chars()
+        .map(|c| {
+            let c = if upper {
+                c.to_ascii_uppercase()
+            } else {
+                c.to_ascii_lowercase()
+            };
+            upper = c == '-';
+            c
+        })
+        .collect()
 }

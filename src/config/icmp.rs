@@ -1,5 +1,10 @@
 //! Section `icmp`.
 
+use super::decode::{Decoder, Section, Value};
+use super::tree::Tree;
+use super::value::{Codec, section};
+use super::yaml::Id;
+
 /// Settings of the icmp prober.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Icmp {
@@ -27,5 +32,50 @@ impl Default for Icmp {
             dont_fragment: false,
             ttl: 64,
         }
+    }
+}
+
+section!(Icmp {
+    omit preferred_ip_protocol;
+    omit ip_protocol_fallback;
+    omit source_ip_address;
+    omit payload_size;
+    omit dont_fragment;
+    omit ttl as Ttl;
+});
+
+impl Section for Icmp {
+    fn begin(&mut self) {
+        *self = Self::default();
+    }
+}
+
+/// A whole number from 0 to 255.
+struct Ttl;
+
+impl Codec<u8> for Ttl {
+    fn decode(place: &mut u8, node: Id, d: &mut Decoder<'_, '_>) -> bool {
+        let mut number: i64 = 0;
+        if !number.decode(node, d) {
+            return false;
+        }
+        match u8::try_from(number) {
+            Ok(ttl) => *place = ttl,
+            Err(_) => {
+                let wrong = if number < 0 { "be negative" } else { "exceed 255" };
+                d.report(
+                    node,
+                    format!("\"ttl\" cannot {wrong}"),
+                    Some("0 leaves it to the system".to_owned()),
+                );
+            }
+        }
+        true
+    }
+    fn is_zero(place: &u8) -> bool {
+        *place == 0
+    }
+    fn tree(place: &u8) -> Tree {
+        Tree::Int(i64::from(*place))
     }
 }

@@ -3,39 +3,61 @@
 //! The field names and defaults are upstream's (`config/config.go` of blackbox_exporter and
 //! `config/http_config.go` of prometheus/common). Nothing here can run: `module` compiles it.
 
+mod decode;
 mod dns;
 pub mod dns_names;
 mod grpc;
 mod http;
 mod http_client;
 mod icmp;
+pub mod problem;
 mod query_response;
 mod secret;
+mod source;
 pub mod targets;
 mod tcp;
 mod tls;
+mod tree;
+pub mod units;
 mod unix;
+mod url;
+mod value;
 mod websocket;
+pub mod write;
+mod yaml;
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
 
 pub use dns::{Dns, RrValidator};
 pub use grpc::Grpc;
 pub use http::{HeaderMatch, Http};
-pub use http_client::{Authorization, BasicAuth, Header, HttpClient, OAuth2, Proxy};
+pub use http_client::{
+    Authorization, BasicAuth, Header, HttpClient, JWT_BEARER, OAuth2, Proxy, canonical_header,
+};
 pub use icmp::Icmp;
+pub use problem::{Invalid, LoadError, Problem};
 pub use query_response::{Label, QueryResponse};
 pub use secret::Secret;
+pub use source::{Parsed, Source, decode_text, parse};
 pub use tcp::Tcp;
 pub use tls::{Tls, TlsVersion};
 pub use unix::Unix;
 pub use websocket::Websocket;
+pub use yaml::Position;
+
+use decode::{Decoder, Section, Value};
+use problem::did_you_mean;
+use tree::Tree;
+use value::{Duration, Write, section};
+use yaml::Id;
 
 /// A whole configuration file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
-    /// The modules by name, in the order `/config` prints them.
-    pub modules: BTreeMap<String, Module>,
+    /// The modules by name. `None` is a module of which nothing was written but its name: it loads, as upstream, but
+    /// nothing can be probed with it.
+    pub modules: BTreeMap<String, Option<Arc<Module>>>,
 }
 
 /// Which prober a module runs.
@@ -74,6 +96,11 @@ impl Prober {
             Self::Unix => "unix",
             Self::Websocket => "websocket",
         }
+    }
+
+    /// The prober of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|prober| prober.name() == name)
     }
 }
 
@@ -116,5 +143,114 @@ impl Module {
             unix: Unix::default(),
             websocket: Websocket::default(),
         }
+    }
+
+    /// Whether the section of that prober is as if it had not been written.
+    pub fn is_default(&self, prober: Prober) -> bool {
+        static DEFAULT: LazyLock<Module> = LazyLock::new(Module::default);
+        match prober {
+            Prober::Http => self.http == DEFAULT.http,
+            Prober::Tcp => self.tcp == DEFAULT.tcp,
+            Prober::Icmp => self.icmp == DEFAULT.icmp,
+            Prober::Dns => self.dns == DEFAULT.dns,
+            Prober::Grpc => self.grpc == DEFAULT.grpc,
+            Prober::Unix => self.unix == DEFAULT.unix,
+            Prober::Websocket => self.websocket == DEFAULT.websocket,
+        }
+    }
+}
+
+impl Default for Module {
+    fn default() -> Self {
+        Self::new(Prober::Http)
+    }
+}
+
+section!(Config {
+    always modules;
+});
+
+impl Section for Config {}
+
+section!(Module {
+    omit prober;
+    omit timeout as Duration;
+    omit http;
+    omit tcp;
+    omit icmp;
+    omit dns;
+    omit grpc;
+    omit unix;
+    omit websocket;
+});
+
+impl Section for Module {
+    fn begin(&mut self) {
+        *self = Self::default();
+    }
+
+    fn judge(&mut self, node: Id, d: &mut Decoder<'_, '_>) {
+        let given = d
+            .document()
+            .entry(node, "prober")
+            .is_some_and(|(_, value)| !d.document().is_null(value));
+        if !given && !d.is_blamed("prober") {
+            d.report_field(
+                node,
+                "prober",
+                "prober '' is not valid",
+                Some(format!("add prober: one of {}", probers())),
+            );
+        }
+    }
+}
+
+fn probers() -> String {
+    Prober::ALL.map(Prober::name).join(", ")
+}
+
+impl Value for Prober {
+    fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool {
+        d.enter(node, |d, node| {
+            let Some(name) = d.text(node) else { return false };
+            match Self::from_name(&name) {
+                Some(prober) => *self = prober,
+                None => {
+                    let help = match did_you_mean(name.trim(), Self::ALL.map(Self::name)) {
+                        Some(meant) => format!("did you mean {meant:?}?"),
+                        None => format!("it is one of {}", probers()),
+                    };
+                    d.report(node, format!("prober '{name}' is not valid"), Some(help));
+                }
+            }
+            true
+        })
+    }
+}
+
+impl Write for Prober {
+    fn is_zero(&self) -> bool {
+        false
+    }
+    fn tree(&self) -> Tree {
+        Tree::text(self.name())
+    }
+}
+
+impl<T: Value + Default> Value for Arc<T> {
+    fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool {
+        let mut value = T::default();
+        let good = value.decode(node, d);
+        *self = Self::new(value);
+        good
+    }
+}
+
+impl<T: Write> Write for Arc<T> {
+    fn is_zero(&self) -> bool {
+        T::is_zero(self)
+    }
+    fn tree(&self) -> Tree {
+        T::tree(self)
     }
 }

@@ -1,5 +1,9 @@
 //! `query_response`: the dialogue of the tcp, unix and websocket probers.
 
+use super::decode::{Decoder, Section};
+use super::value::{Bytes, Pattern, section};
+use super::yaml::Id;
+
 /// One step of a dialogue.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct QueryResponse {
@@ -23,3 +27,32 @@ pub struct Label {
     /// Template of the value.
     pub value: String,
 }
+
+section!(QueryResponse {
+    omit expect as Pattern;
+    omit expect_bytes as Bytes;
+    omit labels;
+    omit send as Bytes;
+    omit starttls;
+});
+
+impl Section for QueryResponse {
+    fn judge(&mut self, node: Id, d: &mut Decoder<'_, '_>) {
+        if self.expect.is_some() && !self.expect_bytes.is_empty() {
+            let help = "make two steps of it".to_owned();
+            d.report_field(
+                node,
+                "expect_bytes",
+                "expect and expect_bytes are mutually exclusive",
+                Some(help),
+            );
+        }
+    }
+}
+
+section!(Label {
+    omit name;
+    omit value;
+});
+
+impl Section for Label {}

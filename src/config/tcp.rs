@@ -1,5 +1,7 @@
 //! Section `tcp`.
 
+use super::decode::Section;
+use super::value::section;
 use super::{QueryResponse, Tls};
 
 /// Settings of the tcp prober.
@@ -24,5 +26,20 @@ impl Default for Tcp {
             tls: false,
             tls_config: Tls::default(),
         }
+    }
+}
+
+section!(Tcp {
+    omit preferred_ip_protocol;
+    omit ip_protocol_fallback;
+    omit source_ip_address;
+    omit query_response;
+    omit tls;
+    omit tls_config;
+});
+
+impl Section for Tcp {
+    fn begin(&mut self) {
+        *self = Self::default();
     }
 }

@@ -1,6 +1,11 @@
 //! `tls_config`, as every prober and the OAuth2 client have it.
 
 use super::Secret;
+use super::decode::{Decoder, Section, Value};
+use super::problem::did_you_mean;
+use super::tree::Tree;
+use super::value::{Write, section};
+use super::yaml::Id;
 
 /// A TLS protocol version as the configuration names it (`TLS10` to `TLS13`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,6 +32,12 @@ pub struct Tls {
     pub cert_file: String,
     /// File with the client key, read at probe time.
     pub key_file: String,
+    /// Name of the CA in a secret manager: read, printed and, as upstream without one, refused at probe time.
+    pub ca_ref: String,
+    /// Name of the client certificate in a secret manager.
+    pub cert_ref: String,
+    /// Name of the client key in a secret manager.
+    pub key_ref: String,
     /// Name to send as SNI and to verify, instead of the target's.
     pub server_name: String,
     /// Accept any certificate.
@@ -35,4 +46,127 @@ pub struct Tls {
     pub min_version: Option<TlsVersion>,
     /// Highest version to offer.
     pub max_version: Option<TlsVersion>,
+}
+
+section!(Tls {
+    omit ca;
+    omit cert;
+    omit key;
+    omit ca_file;
+    omit cert_file;
+    omit key_file;
+    omit ca_ref;
+    omit cert_ref;
+    omit key_ref;
+    omit server_name;
+    always insecure_skip_verify;
+    omit min_version;
+    omit max_version;
+});
+
+impl Section for Tls {
+    fn judge(&mut self, node: Id, d: &mut Decoder<'_, '_>) {
+        let (ca, cert, key) = (
+            [
+                !self.ca.is_empty(),
+                !self.ca_file.is_empty(),
+                !self.ca_ref.is_empty(),
+            ],
+            [
+                !self.cert.is_empty(),
+                !self.cert_file.is_empty(),
+                !self.cert_ref.is_empty(),
+            ],
+            [
+                !self.key.is_empty(),
+                !self.key_file.is_empty(),
+                !self.key_ref.is_empty(),
+            ],
+        );
+        let several = |set: [bool; 3]| set.iter().filter(|s| **s).count() > 1;
+        if several(ca) {
+            d.report_field(
+                node,
+                "ca_file",
+                "at most one of ca, ca_file & ca_ref must be configured",
+                None,
+            );
+        }
+        if several(cert) {
+            d.report_field(
+                node,
+                "cert_file",
+                "at most one of cert, cert_file & cert_ref must be configured",
+                None,
+            );
+        }
+        if several(key) {
+            d.report_field(
+                node,
+                "key_file",
+                "at most one of key and key_file must be configured",
+                None,
+            );
+        }
+        let (has_cert, has_key) = (cert.contains(&true), key.contains(&true));
+        if has_cert && !has_key && !d.is_blamed("key_file") && !d.is_blamed("key") {
+            let message =
+                "exactly one of key or key_file must be configured when a client certificate is configured";
+            d.report_field(
+                node,
+                "key_file",
+                message,
+                Some("add key_file: the file with its key".to_owned()),
+            );
+        }
+        if has_key && !has_cert && !d.is_blamed("cert_file") && !d.is_blamed("cert") {
+            let message =
+                "exactly one of cert or cert_file must be configured when a client key is configured";
+            d.report_field(
+                node,
+                "cert_file",
+                message,
+                Some("add cert_file: the file with its certificate".to_owned()),
+            );
+        }
+    }
+}
+
+impl TlsVersion {
+    const NAMES: [(&str, Self); 4] = [
+        ("TLS10", Self::Tls10),
+        ("TLS11", Self::Tls11),
+        ("TLS12", Self::Tls12),
+        ("TLS13", Self::Tls13),
+    ];
+}
+
+impl Value for Option<TlsVersion> {
+    fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool {
+        d.enter(node, |d, node| {
+            let Some(text) = d.text(node) else { return false };
+            let known = TlsVersion::NAMES.iter().find(|(name, _)| *name == text);
+            if known.is_none() {
+                let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+                let help =
+                    match did_you_mean(&format!("TLS{digits}"), TlsVersion::NAMES.map(|(name, _)| name)) {
+                        Some(meant) => format!("did you mean {meant}?"),
+                        None => "versions are TLS10, TLS11, TLS12 and TLS13".to_owned(),
+                    };
+                d.report(node, format!("unknown TLS version: {text}"), Some(help));
+            }
+            *self = known.map(|(_, version)| *version);
+            known.is_some()
+        })
+    }
+}
+
+impl Write for TlsVersion {
+    fn is_zero(&self) -> bool {
+        false
+    }
+    fn tree(&self) -> Tree {
+        let name = Self::NAMES.iter().find(|(_, version)| version == self);
+        Tree::text(name.map_or("", |(name, _)| name))
+    }
 }

@@ -1,5 +1,7 @@
 //! Section `unix`.
 
+use super::decode::Section;
+use super::value::section;
 use super::{QueryResponse, Tls};
 
 /// Settings of the unix prober.
@@ -9,4 +11,16 @@ pub struct Unix {
     pub query_response: Vec<QueryResponse>,
     pub tls: bool,
     pub tls_config: Tls,
+}
+
+section!(Unix {
+    omit query_response;
+    omit tls;
+    omit tls_config;
+});
+
+impl Section for Unix {
+    fn begin(&mut self) {
+        *self = Self::default();
+    }
 }

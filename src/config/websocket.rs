@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::decode::Section;
+use super::value::{ByValue, section};
 use super::{Header, HttpClient, QueryResponse};
 
 /// Settings of the websocket prober.
@@ -25,5 +27,19 @@ impl Default for Websocket {
             preferred_ip_protocol: String::new(),
             ip_protocol_fallback: true,
         }
+    }
+}
+
+section!(Websocket {
+    omit http_config as ByValue;
+    omit headers;
+    omit query_response;
+    omit preferred_ip_protocol;
+    omit ip_protocol_fallback;
+});
+
+impl Section for Websocket {
+    fn begin(&mut self) {
+        *self = Self::default();
     }
 }

@@ -4,6 +4,8 @@ mod dns;
 mod grpc;
 mod http;
 mod icmp;
+pub mod load;
+pub mod store;
 mod tcp;
 mod unix;
 mod websocket;
@@ -17,6 +19,8 @@ pub use dns::{Dns, Pattern, RrValidator};
 pub use grpc::Grpc;
 pub use http::Http;
 pub use icmp::Icmp;
+pub use load::{Loaded, load, parse};
+pub use store::Store;
 pub use tcp::Tcp;
 pub use unix::Unix;
 pub use websocket::Websocket;
@@ -55,20 +59,15 @@ impl Module {
         self.raw.prober
     }
 
-    /// Compiles one module.
+    /// Compiles one module. The sections of other probers are judged as well, because upstream does.
     pub fn compile(name: &str, raw: &Arc<config::Module>, problems: &mut Problems) -> Self {
-        problems.module = name.to_owned();
-        let kind = match raw.prober {
-            config::Prober::Http => Kind::Http(Box::new(Http::compile(&raw.http, problems))),
-            config::Prober::Tcp => Kind::Tcp(Box::new(Tcp::compile(&raw.tcp, problems))),
-            config::Prober::Icmp => Kind::Icmp(Box::new(Icmp::compile(&raw.icmp, problems))),
-            config::Prober::Dns => Kind::Dns(Box::new(Dns::compile(&raw.dns, problems))),
-            config::Prober::Grpc => Kind::Grpc(Box::new(Grpc::compile(&raw.grpc, problems))),
-            config::Prober::Unix => Kind::Unix(Box::new(Unix::compile(&raw.unix, problems))),
-            config::Prober::Websocket => {
-                Kind::Websocket(Box::new(Websocket::compile(&raw.websocket, problems)))
+        name.clone_into(&mut problems.module);
+        let kind = Kind::compile(raw.prober, raw, problems);
+        for prober in config::Prober::ALL {
+            if prober != raw.prober && !raw.is_default(prober) {
+                Kind::compile(prober, raw, problems);
             }
-        };
+        }
         let timeout = u64::try_from(raw.timeout)
             .ok()
             .filter(|ns| *ns > 0)
@@ -78,6 +77,22 @@ impl Module {
             timeout,
             raw: Arc::clone(raw),
             kind,
+        }
+    }
+}
+
+impl Kind {
+    fn compile(prober: config::Prober, raw: &config::Module, problems: &mut Problems) -> Self {
+        match prober {
+            config::Prober::Http => Self::Http(Box::new(Http::compile(&raw.http, problems))),
+            config::Prober::Tcp => Self::Tcp(Box::new(Tcp::compile(&raw.tcp, problems))),
+            config::Prober::Icmp => Self::Icmp(Box::new(Icmp::compile(&raw.icmp, problems))),
+            config::Prober::Dns => Self::Dns(Box::new(Dns::compile(&raw.dns, problems))),
+            config::Prober::Grpc => Self::Grpc(Box::new(Grpc::compile(&raw.grpc, problems))),
+            config::Prober::Unix => Self::Unix(Box::new(Unix::compile(&raw.unix, problems))),
+            config::Prober::Websocket => {
+                Self::Websocket(Box::new(Websocket::compile(&raw.websocket, problems)))
+            }
         }
     }
 }
@@ -97,7 +112,9 @@ impl Modules {
         let mut problems = Problems::default();
         let mut by_name = HashMap::with_capacity(config.modules.len());
         for (name, raw) in &config.modules {
-            let module = Module::compile(name, &Arc::new(raw.clone()), &mut problems);
+            // A module without any setting cannot be probed with.
+            let Some(raw) = raw else { continue };
+            let module = Module::compile(name, raw, &mut problems);
             by_name.insert(Arc::clone(&module.name), Arc::new(module));
         }
         if problems.found.is_empty() {
@@ -110,6 +127,16 @@ impl Modules {
     /// The module of that name.
     pub fn get(&self, name: &str) -> Option<&Arc<Module>> {
         self.by_name.get(name)
+    }
+
+    /// How many modules there are.
+    pub fn len(&self) -> usize {
+        self.by_name.len()
+    }
+
+    /// Whether there is no module.
+    pub fn is_empty(&self) -> bool {
+        self.by_name.is_empty()
     }
 
     /// All modules, in no particular order.

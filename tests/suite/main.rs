@@ -8,3 +8,8 @@
     clippy::print_stderr,
     reason = "tests may fail loudly: that is what they are for"
 )]
+
+#[allow(dead_code, reason = "each helper is there for the tests that come to need it")]
+mod support;
+
+mod config;

@@ -1,0 +1,481 @@
+//! From YAML nodes to configuration data, as go.yaml.in/yaml/v3 does it with `KnownFields(true)`, except that nothing
+//! stops at the first mistake.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+use std::fmt::Write as _;
+
+use super::problem::{Problem, did_you_mean};
+use super::yaml::scalar::{self, Scalar};
+use super::yaml::{Content, Document, Id, Position};
+
+/// Something that stands in a configuration file under a key or in a list.
+pub(crate) trait Value {
+    /// Reads the node into this place. `false` when nothing was put there, because the node is null or wrong: lists
+    /// leave such an entry out.
+    fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool;
+}
+
+/// A mapping with known keys.
+pub(crate) trait Section: super::value::Fields {
+    /// Upstream's defaults, set whenever the section is there.
+    fn begin(&mut self) {}
+
+    /// Checks and completes what was read from `node`.
+    fn judge(&mut self, _node: Id, _d: &mut Decoder<'_, '_>) {}
+}
+
+/// Reads one document.
+pub(crate) struct Decoder<'d, 't> {
+    document: &'d Document<'t>,
+    problems: Vec<Problem>,
+    warnings: Vec<Problem>,
+    path: Vec<Step>,
+    budget: Budget,
+    /// The aliases that are being followed.
+    aliases: Vec<Id>,
+    /// Set when going on makes no sense.
+    stopped: bool,
+}
+
+/// A step from a node to one below it.
+#[derive(Clone, Copy)]
+enum Step {
+    Key(Id),
+    Index(usize, Id),
+}
+
+/// Keys that a mapping has before `<<` adds others.
+type Taken = HashSet<Vec<u8>>;
+
+/// Deepest nesting, aliases followed.
+const MAX_DEPTH: usize = 400;
+
+/// Most problems that are collected.
+const MAX_PROBLEMS: usize = 200;
+
+impl<'d, 't> Decoder<'d, 't> {
+    pub fn new(document: &'d Document<'t>) -> Self {
+        Self {
+            document,
+            problems: Vec::new(),
+            warnings: Vec::new(),
+            path: Vec::new(),
+            budget: Budget::default(),
+            aliases: Vec::new(),
+            stopped: false,
+        }
+    }
+
+    /// What was wrong, and what deserves a warning.
+    pub fn finish(mut self) -> (Vec<Problem>, Vec<Problem>) {
+        self.problems.sort_by_key(|p| p.at);
+        (self.problems, self.warnings)
+    }
+
+    /// The document that is read.
+    pub fn document(&self) -> &'d Document<'t> {
+        self.document
+    }
+
+    /// Visits a node, or the one that it is an alias of.
+    pub fn enter(&mut self, node: Id, visit: impl FnOnce(&mut Self, Id) -> bool) -> bool {
+        let target = self.document.target(node);
+        let aliased = target != node;
+        if self.stopped {
+            return false;
+        }
+        if self.budget.spend(self.aliases.len(), aliased) {
+            self.stop(node, "document contains excessive aliasing");
+            return false;
+        }
+        if self.path.len() + self.aliases.len() > MAX_DEPTH {
+            self.stop(node, "nested too deeply");
+            return false;
+        }
+        if !aliased {
+            return visit(self, node);
+        }
+        if self.aliases.contains(&node) {
+            self.stop(node, "the value of this anchor contains itself");
+            return false;
+        }
+        self.aliases.push(node);
+        let good = visit(self, target);
+        self.aliases.pop();
+        good
+    }
+
+    /// The meaning of a scalar; what is wrong with it has been reported when there is none. `wanted` says what is
+    /// expected instead of a list or a mapping.
+    pub fn scalar(&mut self, node: Id, wanted: &str) -> Option<Scalar<'d>> {
+        let document = self.document;
+        let n = document.node(node);
+        let Content::Scalar { text, plain } = &n.content else {
+            self.mismatch(node, wanted);
+            return None;
+        };
+        match scalar::resolve(n.tag.as_deref(), text, *plain) {
+            Ok(meaning) => Some(meaning),
+            Err(message) => {
+                self.report(node, message, None);
+                None
+            }
+        }
+    }
+
+    /// The text of a scalar, whatever else it could mean; `None` for null and for what is no scalar.
+    pub fn bytes(&mut self, node: Id) -> Option<Cow<'d, [u8]>> {
+        match self.scalar(node, "text")? {
+            Scalar::Null => None,
+            Scalar::Bytes(bytes) => Some(Cow::Owned(bytes)),
+            _ => self.document.text(node).map(|t| Cow::Borrowed(t.as_bytes())),
+        }
+    }
+
+    /// Like [`Decoder::bytes`], of what must be UTF-8.
+    pub fn text(&mut self, node: Id) -> Option<Cow<'d, str>> {
+        let text = match self.bytes(node)? {
+            Cow::Borrowed(bytes) => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
+            Cow::Owned(bytes) => String::from_utf8(bytes).ok().map(Cow::Owned),
+        };
+        if text.is_none() {
+            self.report(node, "this !!binary value must be UTF-8 text here", None);
+        }
+        text
+    }
+
+    /// Reads a section: its defaults, its fields, its rules.
+    pub fn section<S: Section>(&mut self, node: Id, place: &mut S) -> bool {
+        self.enter(node, |d, node| {
+            if d.document.is_null(node) {
+                return false;
+            }
+            place.begin();
+            d.fill(node, place, &mut None);
+            place.judge(node, d);
+            true
+        })
+    }
+
+    fn fill<S: Section>(&mut self, node: Id, place: &mut S, taken: &mut Option<Taken>) {
+        let document = self.document;
+        let Content::Mapping(entries) = &document.node(node).content else {
+            return self.mismatch(node, "a mapping");
+        };
+        if self.has_duplicates(entries) {
+            return;
+        }
+        let mut merge = None;
+        for (key, value) in entries {
+            if document.is_merge(*key) {
+                merge = Some(*value);
+                continue;
+            }
+            let Some(name) = self.key(*key) else { continue };
+            if let Some(taken) = taken
+                && !taken.insert(name.as_bytes().to_vec())
+            {
+                continue;
+            }
+            self.path.push(Step::Key(*key));
+            if !place.field(&name, *value, self) {
+                self.unknown_field::<S>(*key, &name);
+            }
+            self.path.pop();
+        }
+        if let Some(merge) = merge {
+            self.merge(entries, merge, taken, |d, node, taken| d.fill(node, place, taken));
+        }
+    }
+
+    /// Reads a mapping whose keys are the user's; `each` gets key and value.
+    pub fn mapping(&mut self, node: Id, each: &mut dyn FnMut(&mut Self, String, Id)) {
+        self.map(node, &mut None, each);
+    }
+
+    fn map(&mut self, node: Id, taken: &mut Option<Taken>, each: &mut dyn FnMut(&mut Self, String, Id)) {
+        let document = self.document;
+        let Content::Mapping(entries) = &document.node(node).content else {
+            return self.mismatch(node, "a mapping");
+        };
+        if self.has_duplicates(entries) {
+            return;
+        }
+        let mut merge = None;
+        for (key, value) in entries {
+            if document.is_merge(*key) {
+                merge = Some(*value);
+                continue;
+            }
+            let Some(name) = self.key(*key) else { continue };
+            if let Some(taken) = taken
+                && !taken.insert(name.as_bytes().to_vec())
+            {
+                continue;
+            }
+            self.path.push(Step::Key(*key));
+            each(self, name.into_owned(), *value);
+            self.path.pop();
+        }
+        if let Some(merge) = merge {
+            self.merge(entries, merge, taken, |d, node, taken| d.map(node, taken, each));
+        }
+    }
+
+    /// Reads a list; `each` gets the entries.
+    pub fn sequence(&mut self, node: Id, each: &mut dyn FnMut(&mut Self, Id)) {
+        let document = self.document;
+        let Content::Sequence(items) = &document.node(node).content else {
+            return self.mismatch(node, "a list");
+        };
+        for (index, item) in items.iter().enumerate() {
+            self.path.push(Step::Index(index, *item));
+            each(self, *item);
+            self.path.pop();
+        }
+    }
+
+    /// The text of a key; a null key is passed over, as upstream does.
+    fn key(&mut self, key: Id) -> Option<Cow<'d, str>> {
+        let mut name = None;
+        self.enter(key, |d, key| {
+            name = d.text(key);
+            name.is_some()
+        });
+        name
+    }
+
+    fn has_duplicates(&mut self, entries: &[(Id, Id)]) -> bool {
+        let document = self.document;
+        let mut seen: HashMap<(bool, &str), Id> = HashMap::with_capacity(entries.len());
+        let mut found = false;
+        for (key, _) in entries {
+            let text = document.text(*key);
+            let identity = (text.is_some(), text.unwrap_or_default());
+            if let Some(first) = seen.get(&identity) {
+                let (name, line) = (identity.1, document.node(*first).at.line);
+                self.report(*key, format!("key {name:?} already defined at line {line}"), None);
+                found = true;
+            } else {
+                seen.insert(identity, *key);
+            }
+        }
+        found
+    }
+
+    /// Takes in what `<<` names: keys that are there already win, then the first of several mappings.
+    fn merge(
+        &mut self,
+        own: &[(Id, Id)],
+        merged: Id,
+        taken: &mut Option<Taken>,
+        mut fill: impl FnMut(&mut Self, Id, &mut Option<Taken>),
+    ) {
+        let document = self.document;
+        let mut outer = taken.take().or_else(|| {
+            // Upstream compares by value: a key that reads as a number or truth value hides nothing.
+            let text = |key: Id| match &document.node(key).content {
+                Content::Scalar { text, plain } => {
+                    match scalar::resolve(document.node(key).tag.as_deref(), text, *plain) {
+                        Ok(Scalar::Text(text)) => Some(text.as_bytes().to_vec()),
+                        Ok(Scalar::Bytes(bytes)) => Some(bytes),
+                        _ => None,
+                    }
+                }
+                _ => None,
+            };
+            Some(
+                own.iter()
+                    .filter_map(|(key, _)| text(document.target(*key)))
+                    .collect(),
+            )
+        });
+        let is_mapping =
+            |node: Id| matches!(document.node(document.target(node)).content, Content::Mapping(_));
+        let parts = match &document.node(merged).content {
+            Content::Sequence(parts) => parts.as_slice(),
+            _ => std::slice::from_ref(&merged),
+        };
+        if parts.iter().all(|part| is_mapping(*part)) {
+            for part in parts {
+                self.enter(*part, |d, node| {
+                    fill(d, node, &mut outer);
+                    true
+                });
+            }
+        } else {
+            self.report(
+                merged,
+                "map merge requires map or sequence of maps as the value",
+                None,
+            );
+        }
+        *taken = outer;
+    }
+
+    /// Reports a problem at a node.
+    pub fn report(&mut self, node: Id, message: impl Into<String>, help: Option<String>) {
+        self.report_at(self.document.node(node).at, message, help);
+    }
+
+    /// Reports a problem of a field of the section that stands at `node`: at its key, or where the section itself is
+    /// named when the field is not there.
+    pub fn report_field(&mut self, node: Id, field: &str, message: impl Into<String>, help: Option<String>) {
+        let entry = self.document.entry(node, field);
+        let at = match (entry, self.path.last()) {
+            (Some((at, _)), _) => at,
+            (None, Some(Step::Key(key))) => self.document.node(*key).at,
+            (None, Some(Step::Index(_, item))) => self.document.node(*item).at,
+            (None, None) => self.document.node(node).at,
+        };
+        let below = entry.map(|_| field);
+        self.push(at, below, message.into(), help);
+    }
+
+    /// Warns about a field of the section that stands at `node`.
+    pub fn warn(&mut self, node: Id, field: &str, message: impl Into<String>, help: Option<String>) {
+        let at = self.document.entry(node, field).map(|(at, _)| at);
+        let (module, path) = self.place(Some(field));
+        self.warnings.push(Problem {
+            at,
+            module,
+            path,
+            message: message.into(),
+            help,
+        });
+    }
+
+    /// Whether the section under examination was given a field of that name, or one that was taken for a misspelling of
+    /// it: then its absence need not be reported as well.
+    pub fn is_blamed(&self, field: &str) -> bool {
+        let (module, path) = self.place(Some(field));
+        let (_, here) = self.place(None);
+        let suggestion = format!("did you mean {field:?}?");
+        self.problems.iter().any(|p| {
+            p.module == module
+                && (p.path == path
+                    || p.path.starts_with(&here)
+                        && p.help.as_deref().is_some_and(|h| h.starts_with(&suggestion)))
+        })
+    }
+
+    fn report_at(&mut self, at: Position, message: impl Into<String>, help: Option<String>) {
+        self.push(at, None, message.into(), help);
+    }
+
+    fn push(&mut self, at: Position, below: Option<&str>, message: String, help: Option<String>) {
+        let (module, path) = self.place(below);
+        if self.problems.len() >= MAX_PROBLEMS {
+            self.stopped = true;
+            return;
+        }
+        let problem = Problem {
+            at: Some(at),
+            module,
+            path,
+            message,
+            help,
+        };
+        // An anchor's value is read once for each alias of it.
+        let known = |p: &Problem| p.at == problem.at && p.message == problem.message;
+        if !self.problems.iter().any(known) {
+            self.problems.push(problem);
+        }
+    }
+
+    fn stop(&mut self, node: Id, message: &str) {
+        self.report(node, message, None);
+        self.stopped = true;
+    }
+
+    /// The module and the path below it.
+    fn place(&self, below: Option<&str>) -> (Option<String>, String) {
+        let mut names = self.path.iter().map(|step| match step {
+            Step::Key(key) => (self.document.text(*key).unwrap_or_default(), None),
+            Step::Index(index, _) => ("", Some(*index)),
+        });
+        let in_modules = self.path.len() > 1
+            && matches!(self.path.first(), Some(Step::Key(key)) if self.document.text(*key) == Some("modules"));
+        let module = in_modules.then(|| names.nth(1).unwrap_or_default().0.to_owned());
+        let mut path = String::new();
+        for (name, index) in names.chain(below.map(|name| (name, None))) {
+            match index {
+                // Writing to a String cannot fail.
+                Some(index) => {
+                    let _ = write!(path, "[{index}]");
+                }
+                None => {
+                    if !path.is_empty() {
+                        path.push('.');
+                    }
+                    path.push_str(name);
+                }
+            }
+        }
+        (module, path)
+    }
+
+    /// The node is not of the wanted kind.
+    pub fn mismatch(&mut self, node: Id, wanted: &str) {
+        let n = self.document.node(node);
+        let found = match &n.content {
+            Content::Scalar { text, plain } => match scalar::resolve(n.tag.as_deref(), text, *plain) {
+                Ok(Scalar::Text(_)) | Err(_) => format!("the text {:?}", brief(text)),
+                Ok(Scalar::Null) => "nothing".to_owned(),
+                Ok(Scalar::Bool(_)) => format!("the truth value {text}"),
+                Ok(Scalar::Bytes(_)) => "bytes".to_owned(),
+                Ok(Scalar::Timestamp(_)) => format!("the date {text}"),
+                Ok(Scalar::Int(_) | Scalar::Uint(_) | Scalar::Float(_)) => {
+                    format!("the number {}", brief(text))
+                }
+            },
+            Content::Sequence(_) => "a list".to_owned(),
+            Content::Mapping(_) => "a mapping".to_owned(),
+            Content::Alias(_) => "an alias".to_owned(),
+        };
+        self.report(node, format!("expected {wanted}, found {found}"), None);
+    }
+
+    fn unknown_field<S: Section>(&mut self, key: Id, name: &str) {
+        let mut known = Vec::new();
+        S::names(&mut known);
+        let help = match did_you_mean(name, known.iter().copied()) {
+            Some(meant) => Some(format!("did you mean {meant:?}?")),
+            // The http section has too many fields to list them.
+            None => (known.len() <= 20).then(|| format!("known fields: {}", known.join(", "))),
+        };
+        self.report(key, format!("field {:?} not found", brief(name)), help);
+    }
+}
+
+/// At most 40 characters of a text.
+fn brief(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(40) {
+        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()).into(),
+        None => text.into(),
+    }
+}
+
+/// The work that aliases may cause: yaml.v3's rule against small texts that expand without end.
+#[derive(Default)]
+struct Budget {
+    steps: usize,
+    below_aliases: usize,
+}
+
+impl Budget {
+    /// Counts a step; `true` when too many of them come from aliases.
+    fn spend(&mut self, depth: usize, is_alias: bool) -> bool {
+        self.steps += 1 + usize::from(is_alias);
+        self.below_aliases += usize::from(depth > 0) + usize::from(is_alias);
+        const LOW: usize = 400_000;
+        const HIGH: usize = 4_000_000;
+        let share = match self.steps {
+            ..=LOW => 0.99,
+            HIGH.. => 0.10,
+            steps => 0.99 - 0.89 * ((steps - LOW) as f64 / (HIGH - LOW) as f64),
+        };
+        self.below_aliases > 100 && self.steps > 1000 && self.below_aliases as f64 / self.steps as f64 > share
+    }
+}

@@ -1,0 +1,268 @@
+//! What is wrong with a configuration file, and where.
+
+use std::fmt::{self, Write as _};
+use std::io;
+use std::path::Path;
+
+use super::yaml::Position;
+
+/// One thing that is wrong, or that deserves a warning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where it stands; `None` when it concerns the file as a whole.
+    pub at: Option<Position>,
+    /// The module, if it is in one.
+    pub module: Option<String>,
+    /// Where in the module (or, outside of modules, in the file): `http.fail_if_body_matches_regexp[0]`.
+    pub path: String,
+    /// What is wrong.
+    pub message: String,
+    /// What would be right.
+    pub help: Option<String>,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(at) = self.at {
+            write!(f, "line {}, column {}: ", at.line, at.column)?;
+        }
+        if let Some(module) = &self.module {
+            write!(f, "module {module:?}: ")?;
+        }
+        if !self.path.is_empty() {
+            write!(f, "{}: ", self.path)?;
+        }
+        f.write_str(&self.message)?;
+        if let Some(help) = &self.help {
+            write!(f, "; {help}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a configuration was not taken.
+#[derive(Debug)]
+pub enum LoadError {
+    /// The file could not be read.
+    Unreadable {
+        /// The file.
+        file: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file was read and is wrong.
+    Invalid(Invalid),
+}
+
+/// Everything that is wrong with one file.
+#[derive(Debug)]
+pub struct Invalid {
+    /// The file's name.
+    pub file: String,
+    /// Its text, for [`Invalid::quoted`].
+    pub text: String,
+    /// What is wrong, in the order of the text; never empty.
+    pub problems: Vec<Problem>,
+}
+
+impl LoadError {
+    /// The file could not be read.
+    pub fn unreadable(file: &Path, source: io::Error) -> Self {
+        Self::Unreadable {
+            file: file.display().to_string(),
+            source,
+        }
+    }
+
+    /// The long form for people: each problem with the line it stands on and a caret under its place.
+    pub fn quoted(&self) -> String {
+        match self {
+            Self::Unreadable { .. } => format!("error: {self}\n"),
+            Self::Invalid(invalid) => invalid.quoted(),
+        }
+    }
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable { file, source } => {
+                write!(f, "error reading config file: open {file}: {source}")
+            }
+            Self::Invalid(invalid) => invalid.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for LoadError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Unreadable { source, .. } => Some(source),
+            Self::Invalid(_) => None,
+        }
+    }
+}
+
+/// The short form for logs and HTTP answers: `error parsing config file: …`, one line a problem.
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("error parsing config file: ")?;
+        match self.problems.as_slice() {
+            [only] => write!(f, "{}: {only}", self.file),
+            all => {
+                write!(f, "{}: {} errors:", self.file, all.len())?;
+                all.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
+            }
+        }
+    }
+}
+
+impl Invalid {
+    /// See [`LoadError::quoted`].
+    pub fn quoted(&self) -> String {
+        let mut out = String::new();
+        for problem in &self.problems {
+            quote(&mut out, "error", &self.file, &self.text, problem);
+        }
+        out
+    }
+}
+
+/// Appends one problem with the line it stands on and a caret under its place.
+pub fn quote(out: &mut String, kind: &str, file: &str, text: &str, problem: &Problem) {
+    let place = Problem {
+        at: None,
+        help: None,
+        ..problem.clone()
+    };
+    // Writing to a String cannot fail.
+    let _ = writeln!(out, "{kind}: {}", printable(&place.to_string()));
+    if let Some(at) = problem.at {
+        let number = at.line.to_string();
+        let margin = " ".repeat(number.len());
+        let line = text.lines().nth(at.line.saturating_sub(1)).unwrap_or_default();
+        let (line, column) = window(line.trim_start_matches('\u{feff}'), at.column.saturating_sub(1));
+        let _ = writeln!(out, "{margin}--> {file}:{at}");
+        let _ = writeln!(out, "{margin} |");
+        let _ = writeln!(out, "{number} | {line}");
+        let _ = writeln!(out, "{margin} | {}^", " ".repeat(column));
+    } else {
+        let _ = writeln!(out, " --> {file}");
+    }
+    if let Some(help) = &problem.help {
+        let _ = writeln!(out, "  = help: {}", printable(help));
+    }
+    out.push('\n');
+}
+
+/// Most characters of a line that are quoted.
+const WIDTH: usize = 100;
+
+/// The part of a line around a column, safe for a terminal, and where the column is in it.
+fn window(line: &str, column: usize) -> (String, usize) {
+    let skipped = if column < WIDTH - 20 {
+        0
+    } else {
+        column - WIDTH / 2
+    };
+    let shown: String = line.chars().skip(skipped).take(WIDTH).collect();
+    let more = line.chars().nth(skipped + WIDTH).is_some();
+    let (head, tail) = (if skipped > 0 { "…" } else { "" }, if more { "…" } else { "" });
+    (
+        format!("{head}{}{tail}", printable(&shown)),
+        column - skipped + usize::from(skipped > 0),
+    )
+}
+
+/// Control characters as one blank each: they could move the caret or the terminal.
+fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}
+
+/// The candidate that somebody who wrote `word` most likely meant.
+pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let word = word.to_lowercase().replace('-', "_");
+    let budget = (word.chars().count() / 3).clamp(1, 4);
+    candidates
+        .into_iter()
+        .map(|c| (distance(&word, &c.to_lowercase()), c))
+        .filter(|(d, _)| *d <= budget)
+        .min_by_key(|(d, _)| *d)
+        .map(|(_, c)| c)
+}
+
+/// Levenshtein's distance, neighbours swapped counting as one step.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(64).collect(), b.chars().take(64).collect());
+    let mut before: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut row = Vec::with_capacity(b.len() + 1);
+        row.push(i + 1);
+        for (j, y) in b.iter().enumerate() {
+            let at = |row: &[usize], index: usize| row.get(index).copied().unwrap_or(usize::MAX - 1);
+            let mut best = (at(&last, j) + usize::from(x != y))
+                .min(at(&last, j + 1) + 1)
+                .min(at(&row, j) + 1);
+            let swapped = i > 0 && j > 0 && a.get(i - 1) == Some(y) && b.get(j - 1) == Some(x);
+            if swapped {
+                best = best.min(at(&before, j - 1) + 1);
+            }
+            row.push(best);
+        }
+        before = std::mem::replace(&mut last, row);
+    }
+    last.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn suggests_what_was_meant() {
+        let known = [
+            "method",
+            "headers",
+            "body",
+            "body_file",
+            "follow_redirects",
+            "tls_config",
+        ];
+        for (word, meant) in [
+            ("metod", Some("method")),
+            ("Method", Some("method")),
+            ("header", Some("headers")),
+            ("bdoy", Some("body")),
+            ("follow-redirects", Some("follow_redirects")),
+            ("follow_redirect", Some("follow_redirects")),
+            ("retries", None),
+        ] {
+            assert_eq!(did_you_mean(word, known), meant, "{word}");
+        }
+    }
+
+    #[test]
+    fn the_caret_stands_under_the_place() {
+        let problem = Problem {
+            at: Some(Position { line: 2, column: 3 }),
+            module: Some("m".into()),
+            path: "http.verb".into(),
+            message: "unknown field".into(),
+            help: Some("did you mean method?".into()),
+        };
+        let mut out = String::new();
+        quote(&mut out, "error", "f.yml", "a:\n  verb: \x1b[31mGET\n", &problem);
+        let expected = "error: module \"m\": http.verb: unknown field\n --> f.yml:2:3\n  |\n2 |   verb:  [31mGET\n  |   ^\n  = help: did you mean method?\n\n";
+        assert_eq!(out, expected);
+    }
+
+    #[test]
+    fn long_lines_are_cut_around_the_place() {
+        let (shown, column) = window(&"x".repeat(5000), 3000);
+        assert_eq!(shown.chars().count(), WIDTH + 2);
+        assert_eq!(column, WIDTH / 2 + 1);
+    }
+}

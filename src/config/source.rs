@@ -1,0 +1,152 @@
+//! From the bytes of a file to configuration data and everything that is wrong with it.
+
+use super::Config;
+use super::decode::{Decoder, Value as _};
+use super::problem::Problem;
+use super::yaml::{Content, Document, Id, Position};
+
+/// What a text holds.
+#[derive(Debug)]
+pub struct Parsed<'t> {
+    /// The configuration; what was wrong is left out of it.
+    pub config: Config,
+    /// Everything that is wrong. Only when this is empty, `config` is what the user meant.
+    pub problems: Vec<Problem>,
+    /// What loads but is probably not meant.
+    pub warnings: Vec<Problem>,
+    /// Where things stand.
+    pub source: Source<'t>,
+}
+
+/// The text behind a configuration: finds the place of a setting.
+#[derive(Debug, Default)]
+pub struct Source<'t> {
+    document: Option<Document<'t>>,
+}
+
+/// Reads a configuration file's text.
+pub fn parse(text: &str) -> Parsed<'_> {
+    let mut parsed = Parsed {
+        config: Config::default(),
+        problems: Vec::new(),
+        warnings: Vec::new(),
+        source: Source::default(),
+    };
+    match Document::parse(text.strip_prefix('\u{feff}').unwrap_or(text)) {
+        Err(error) => parsed.problems.push(plain_problem(
+            Some(error.at),
+            format!("not YAML: {}", error.message),
+        )),
+        Ok(None) => {
+            let mut problem = plain_problem(None, "the file is empty".to_owned());
+            problem.help = Some("the smallest configuration is \"modules: {}\"".to_owned());
+            parsed.problems.push(problem);
+        }
+        Ok(Some(document)) => {
+            let mut decoder = Decoder::new(&document);
+            parsed.config.decode(document.root(), &mut decoder);
+            (parsed.problems, parsed.warnings) = decoder.finish();
+            parsed.source.document = Some(document);
+        }
+    }
+    parsed
+}
+
+fn plain_problem(at: Option<Position>, message: String) -> Problem {
+    Problem {
+        at,
+        module: None,
+        path: String::new(),
+        message,
+        help: None,
+    }
+}
+
+/// The text of a file: UTF-8, or UTF-16 with a byte order mark, without characters that YAML forbids.
+///
+/// # Errors
+/// Where the bytes are no such text.
+pub fn decode_text(bytes: Vec<u8>) -> Result<String, Problem> {
+    let text = match bytes.as_slice() {
+        [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
+        [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
+        _ => String::from_utf8(bytes).map_err(|e| {
+            let good = e.utf8_error().valid_up_to();
+            let before = String::from_utf8_lossy(e.as_bytes().get(..good).unwrap_or_default()).into_owned();
+            plain_problem(
+                Some(end_of(&before)),
+                "not YAML: this byte is not UTF-8".to_owned(),
+            )
+        })?,
+    };
+    let forbidden = |c: char| {
+        let allowed = matches!(c, '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
+        !allowed
+    };
+    match text.char_indices().find(|(_, c)| forbidden(*c)) {
+        Some((at, c)) => {
+            let place = end_of(text.get(..at).unwrap_or_default());
+            let help = "write it as an escape in double quotes".to_owned();
+            let mut problem = plain_problem(
+                Some(place),
+                format!("not YAML: control characters are not allowed, found {c:?}"),
+            );
+            problem.help = Some(help);
+            Err(problem)
+        }
+        None => Ok(text),
+    }
+}
+
+fn utf16(bytes: &[u8], read: fn([u8; 2]) -> u16) -> String {
+    let (pairs, _) = bytes.as_chunks();
+    let units: Vec<u16> = pairs.iter().map(|pair| read(*pair)).collect();
+    String::from_utf16_lossy(&units)
+}
+
+/// The place right after a text.
+fn end_of(text: &str) -> Position {
+    let last = text.rsplit('\n').next().unwrap_or_default();
+    Position {
+        line: text.matches('\n').count() + 1,
+        column: last.chars().count() + 1,
+    }
+}
+
+impl Source<'_> {
+    /// Where a setting of a module stands, or the nearest thing around it: `path` is like
+    /// `http.fail_if_body_matches_regexp[0]`.
+    pub fn locate(&self, module: &str, path: &str) -> Option<Position> {
+        let document = self.document.as_ref()?;
+        let (_, modules) = document.entry(document.root(), "modules")?;
+        let (mut at, mut node) = document.entry(modules, module)?;
+        for name in path.split('.') {
+            let (name, indices) = match name.split_once('[') {
+                Some((name, rest)) => (name, rest),
+                None => (name, ""),
+            };
+            let Some((key, value)) = document.entry(node, name) else {
+                break;
+            };
+            (at, node) = (key, value);
+            for index in indices.split(['[', ']']).filter_map(|i| i.parse().ok()) {
+                let Some(item) = self.item(node, index) else { break };
+                (at, node) = (document.node(item).at, item);
+            }
+        }
+        Some(at)
+    }
+
+    /// The entry of a list by its index after null entries were left out.
+    fn item(&self, list: Id, index: usize) -> Option<Id> {
+        let document = self.document.as_ref()?;
+        match &document.node(document.target(list)).content {
+            Content::Sequence(items) => items
+                .iter()
+                .copied()
+                .filter(|item| !document.is_null(*item))
+                .nth(index),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! Configuration data on its way out: what [`write`](super::write) prints.
+
+/// A value to be printed as YAML.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub enum Tree {
+    Null,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    /// Text, or bytes that are not UTF-8, which become `!!binary`.
+    Text(Vec<u8>),
+    List(Vec<Tree>),
+    /// Keys in the order in which they are printed.
+    Map(Vec<(String, Tree)>),
+}
+
+impl Tree {
+    /// A text.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::Text(text.into().into_bytes())
+    }
+}

@@ -1,0 +1,518 @@
+//! How each kind of setting is read and written: text, truth values, numbers, lists, durations, sizes, secrets.
+
+use std::collections::BTreeMap;
+
+use super::Secret;
+use super::decode::{Decoder, Section, Value};
+use super::tree::Tree;
+use super::units;
+use super::yaml::scalar::{Scalar, old_boolean};
+use super::yaml::{Content, Id};
+
+/// The known keys of a section; [`section!`] writes it from the list of fields.
+pub(crate) trait Fields {
+    /// Reads a field; `false` when there is none of that name.
+    fn field(&mut self, name: &str, value: Id, d: &mut Decoder<'_, '_>) -> bool;
+    /// Appends the names of all fields.
+    fn names(out: &mut Vec<&'static str>);
+    /// Appends the fields that are printed.
+    fn write(&self, out: &mut Vec<(String, Tree)>);
+    /// Whether all fields have Go's zero value.
+    fn is_zero(&self) -> bool;
+}
+
+/// A setting that can be written.
+pub(crate) trait Write {
+    /// Go's zero value, which `omitempty` leaves out.
+    fn is_zero(&self) -> bool;
+    /// As it is printed.
+    fn tree(&self) -> Tree;
+}
+
+/// Reads and writes a `T` whose type alone does not say how.
+pub(crate) trait Codec<T> {
+    fn decode(place: &mut T, node: Id, d: &mut Decoder<'_, '_>) -> bool;
+    fn is_zero(place: &T) -> bool;
+    fn tree(place: &T) -> Tree;
+}
+
+/// Says which fields a section has, in the order in which they are printed: `omit` leaves zero values out, `always` does
+/// not, `inline` takes the fields of another section in; a name in quotes differs from the Rust field's, a type after
+/// the field is its [`Codec`].
+macro_rules! section {
+    ($kind:ty { $($how:ident $field:ident $(as $codec:ty)? $(= $name:literal)?;)* }) => {
+        impl $crate::config::value::Fields for $kind {
+            fn field(
+                &mut self,
+                name: &str,
+                value: $crate::config::yaml::Id,
+                d: &mut $crate::config::decode::Decoder<'_, '_>,
+            ) -> bool {
+                $($crate::config::value::section!(@field $how, self, name, value, d, $field, ($($codec)?), ($($name)?));)*
+                false
+            }
+            fn names(out: &mut Vec<&'static str>) {
+                $($crate::config::value::section!(@names $how, Self, out, $field, ($($name)?));)*
+            }
+            fn write(&self, out: &mut Vec<(String, $crate::config::tree::Tree)>) {
+                $($crate::config::value::section!(@write $how, self, out, $field, ($($codec)?), ($($name)?));)*
+            }
+            fn is_zero(&self) -> bool {
+                true $(&& $crate::config::value::section!(@zero $how, self, $field, ($($codec)?)))*
+            }
+        }
+        impl $crate::config::decode::Value for $kind {
+            fn decode(
+                &mut self,
+                node: $crate::config::yaml::Id,
+                d: &mut $crate::config::decode::Decoder<'_, '_>,
+            ) -> bool {
+                d.section(node, self)
+            }
+        }
+        impl $crate::config::value::Write for $kind {
+            fn is_zero(&self) -> bool {
+                $crate::config::value::Fields::is_zero(self)
+            }
+            fn tree(&self) -> $crate::config::tree::Tree {
+                let mut out = Vec::new();
+                $crate::config::value::Fields::write(self, &mut out);
+                $crate::config::tree::Tree::Map(out)
+            }
+        }
+    };
+    (@name $field:ident, ()) => { stringify!($field) };
+    (@name $field:ident, ($name:literal)) => { $name };
+    (@decode $self:ident, $field:ident, $value:ident, $d:ident, ()) => {
+        $crate::config::decode::Value::decode(&mut $self.$field, $value, $d)
+    };
+    (@decode $self:ident, $field:ident, $value:ident, $d:ident, ($codec:ty)) => {
+        <$codec as $crate::config::value::Codec<_>>::decode(&mut $self.$field, $value, $d)
+    };
+    (@field inline, $self:ident, $name:ident, $value:ident, $d:ident, $field:ident, (), ()) => {
+        if $crate::config::value::Fields::field(&mut $self.$field, $name, $value, $d) {
+            return true;
+        }
+    };
+    (@field $how:ident, $self:ident, $name:ident, $value:ident, $d:ident, $field:ident, $codec:tt, $as:tt) => {
+        if $name == $crate::config::value::section!(@name $field, $as) {
+            $crate::config::value::section!(@decode $self, $field, $value, $d, $codec);
+            return true;
+        }
+    };
+    (@names inline, $this:ty, $out:ident, $field:ident, ()) => {
+        $crate::config::value::names_of(|s: &$this| &s.$field, $out);
+    };
+    (@names $how:ident, $this:ty, $out:ident, $field:ident, $as:tt) => {
+        $out.push($crate::config::value::section!(@name $field, $as));
+    };
+    (@zero inline, $self:ident, $field:ident, ()) => { $crate::config::value::Fields::is_zero(&$self.$field) };
+    (@zero $how:ident, $self:ident, $field:ident, ()) => { $crate::config::value::Write::is_zero(&$self.$field) };
+    (@zero $how:ident, $self:ident, $field:ident, ($codec:ty)) => {
+        <$codec as $crate::config::value::Codec<_>>::is_zero(&$self.$field)
+    };
+    (@tree $self:ident, $field:ident, ()) => { $crate::config::value::Write::tree(&$self.$field) };
+    (@tree $self:ident, $field:ident, ($codec:ty)) => {
+        <$codec as $crate::config::value::Codec<_>>::tree(&$self.$field)
+    };
+    (@write inline, $self:ident, $out:ident, $field:ident, (), ()) => {
+        $crate::config::value::Fields::write(&$self.$field, $out);
+    };
+    (@write always, $self:ident, $out:ident, $field:ident, $codec:tt, $as:tt) => {
+        let name = $crate::config::value::section!(@name $field, $as).to_owned();
+        $out.push((name, $crate::config::value::section!(@tree $self, $field, $codec)));
+    };
+    (@write omit, $self:ident, $out:ident, $field:ident, $codec:tt, $as:tt) => {
+        if !$crate::config::value::section!(@zero omit, $self, $field, $codec) {
+            let name = $crate::config::value::section!(@name $field, $as).to_owned();
+            $out.push((name, $crate::config::value::section!(@tree $self, $field, $codec)));
+        }
+    };
+}
+pub(crate) use section;
+
+/// The names of the fields of an inlined section, whose type only the accessor knows.
+pub(crate) fn names_of<S, F: Fields>(_accessor: impl Fn(&S) -> &F, out: &mut Vec<&'static str>) {
+    F::names(out);
+}
+
+impl Value for String {
+    fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool {
+        d.enter(node, |d, node| match d.text(node) {
+            Some(text) => {
+                *self = text.into_owned();
+                true
+            }
+            None => false,
+        })
+    }
+}
+
+impl Write for String {
+    fn is_zero(&self) -> bool {
+        self.is_empty()
+    }
+    fn tree(&self) -> Tree {
+        Tree::text(self.as_str())
+    }
+}
+
+/// A text that need not be UTF-8.
+pub(crate) struct Bytes;
+
+impl Codec<Vec<u8>> for Bytes {
+    fn decode(place: &mut Vec<u8>, node: Id, d: &mut Decoder<'_, '_>) -> bool {
+        d.enter(node, |d, node| match d.bytes(node) {
+            Some(bytes) => {
+                *place = bytes.into_owned();
+                true
+            }
+            None => false,
+        })
+    }
+    fn is_zero(place: &Vec<u8>) -> bool {
+        place.is_empty()
+    }
+    fn tree(place: &Vec<u8>) -> Tree {
+        Tree::Text(place.clone())
+    }
+}
+
+impl Value for Secret {
+    fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool {
+        d.enter(node, |d, node| match d.text(node) {
+            Some(text) => {
+                *self = Secret::new(text);
+                true
+            }
+            None => false,
+        })
+    }
+}
+
+impl Write for Secret {
+    fn is_zero(&self) -> bool {
+        self.is_empty()
+    }
+    fn tree(&self) -> Tree {
+        if self.is_empty() {
+            Tree::Null
+        } else {
+            Tree::text("<secret>")
+        }
+    }
+}
+
+impl Value for bool {
+    fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool {
+        const WANTED: &str = "true or false";
+        d.enter(node, |d, node| {
+            let truth = match d.scalar(node, WANTED) {
+                None | Some(Scalar::Null) => return false,
+                Some(Scalar::Bool(truth)) => Some(truth),
+                Some(Scalar::Text(text)) => old_boolean(text),
+                Some(Scalar::Bytes(bytes)) => std::str::from_utf8(&bytes).ok().and_then(old_boolean),
+                Some(_) => None,
+            };
+            match truth {
+                Some(truth) => *self = truth,
+                None => d.mismatch(node, WANTED),
+            }
+            truth.is_some()
+        })
+    }
+}
+
+impl Write for bool {
+    fn is_zero(&self) -> bool {
+        !self
+    }
+    fn tree(&self) -> Tree {
+        Tree::Bool(*self)
+    }
+}
+
+impl Value for i64 {
+    fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool {
+        const WANTED: &str = "a whole number";
+        d.enter(node, |d, node| {
+            let number = match d.scalar(node, WANTED) {
+                None | Some(Scalar::Null) => return false,
+                Some(Scalar::Int(number)) => Some(number),
+                // Upstream cuts the fraction off.
+                Some(Scalar::Float(number)) if number <= i64::MAX as f64 => Some(number as i64),
+                Some(_) => None,
+            };
+            match number {
+                Some(number) => *self = number,
+                None => d.mismatch(node, WANTED),
+            }
+            number.is_some()
+        })
+    }
+}
+
+impl Write for i64 {
+    fn is_zero(&self) -> bool {
+        *self == 0
+    }
+    fn tree(&self) -> Tree {
+        Tree::Int(*self)
+    }
+}
+
+/// Nanoseconds, written as Go's `time.Duration`.
+pub(crate) struct Duration;
+
+impl Codec<i64> for Duration {
+    fn decode(place: &mut i64, node: Id, d: &mut Decoder<'_, '_>) -> bool {
+        const WANTED: &str = "a duration";
+        d.enter(node, |d, node| {
+            let parsed = match d.scalar(node, WANTED) {
+                None | Some(Scalar::Null) => return false,
+                Some(Scalar::Text(text)) => units::parse_duration(text),
+                Some(Scalar::Bytes(bytes)) => {
+                    std::str::from_utf8(&bytes).ok().and_then(units::parse_duration)
+                }
+                Some(_) => None,
+            };
+            match parsed {
+                Some(nanoseconds) => *place = nanoseconds,
+                None => {
+                    let written = d.document().text(node).unwrap_or_default();
+                    let help = match written.parse::<f64>() {
+                        Ok(_) => format!("a duration needs a unit: {written}s"),
+                        Err(_) => "units are ns, us, ms, s, m and h: 500ms, 5s, 1m30s, 1.5h".to_owned(),
+                    };
+                    d.report(node, format!("{written:?} is not a duration"), Some(help));
+                }
+            }
+            parsed.is_some()
+        })
+    }
+    fn is_zero(place: &i64) -> bool {
+        *place == 0
+    }
+    fn tree(place: &i64) -> Tree {
+        Tree::text(units::format_duration(*place))
+    }
+}
+
+/// Bytes, written with units of 1024 (alecthomas/units `Base2Bytes`).
+pub(crate) struct Size;
+
+impl Codec<i64> for Size {
+    fn decode(place: &mut i64, node: Id, d: &mut Decoder<'_, '_>) -> bool {
+        d.enter(node, |d, node| {
+            let Some(text) = d.bytes(node) else { return false };
+            let text = String::from_utf8_lossy(&text);
+            match units::parse_size(&text) {
+                Some(bytes) => *place = bytes,
+                None => {
+                    let help = "a size is a whole or broken number with a unit: 512B, 10KB, 10MB, 1.5GiB (steps of 1024)";
+                    d.report(node, format!("{text:?} is not a size"), Some(help.to_owned()));
+                    return false;
+                }
+            }
+            true
+        })
+    }
+    fn is_zero(place: &i64) -> bool {
+        *place == 0
+    }
+    fn tree(place: &i64) -> Tree {
+        Tree::text(units::format_size(*place))
+    }
+}
+
+impl<T: Value + Default> Value for Vec<T> {
+    fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool {
+        d.enter(node, |d, node| {
+            self.clear();
+            if d.document().is_null(node) {
+                return true;
+            }
+            let is_list = matches!(d.document().node(node).content, Content::Sequence(_));
+            d.sequence(node, &mut |d, item| {
+                let mut entry = T::default();
+                if entry.decode(item, d) {
+                    self.push(entry);
+                }
+            });
+            is_list
+        })
+    }
+}
+
+impl<T: Write> Write for Vec<T> {
+    fn is_zero(&self) -> bool {
+        self.is_empty()
+    }
+    fn tree(&self) -> Tree {
+        Tree::List(self.iter().map(Write::tree).collect())
+    }
+}
+
+impl<T: Value + Default> Value for BTreeMap<String, T> {
+    fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool {
+        d.enter(node, |d, node| {
+            self.clear();
+            if d.document().is_null(node) {
+                return true;
+            }
+            let is_map = matches!(d.document().node(node).content, Content::Mapping(_));
+            d.mapping(node, &mut |d, key, value| {
+                let mut entry = T::default();
+                let good = entry.decode(value, d);
+                if good || d.document().is_null(value) && !self.contains_key(&key) {
+                    self.insert(key, entry);
+                }
+            });
+            is_map
+        })
+    }
+}
+
+impl<T: Write> Write for BTreeMap<String, T> {
+    fn is_zero(&self) -> bool {
+        self.is_empty()
+    }
+    fn tree(&self) -> Tree {
+        let mut entries: Vec<_> = self.iter().map(|(k, v)| (k.clone(), v.tree())).collect();
+        super::write::sort_keys(&mut entries);
+        Tree::Map(entries)
+    }
+}
+
+/// A pointer of Go's: null and absent are the same.
+impl<T: Value + Default> Value for Option<T> {
+    fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool {
+        if d.document().is_null(node) {
+            *self = None;
+            return true;
+        }
+        let mut value = self.take().unwrap_or_default();
+        let good = value.decode(node, d);
+        *self = Some(value);
+        good
+    }
+}
+
+impl<T: Write> Write for Option<T> {
+    fn is_zero(&self) -> bool {
+        self.is_none()
+    }
+    fn tree(&self) -> Tree {
+        self.as_ref().map_or(Tree::Null, Write::tree)
+    }
+}
+
+/// A section that is held by value in Go: `None` is its zero value.
+pub(crate) struct ByValue;
+
+impl<T: Section + Value + Write + Default> Codec<Option<T>> for ByValue {
+    fn decode(place: &mut Option<T>, node: Id, d: &mut Decoder<'_, '_>) -> bool {
+        if d.document().is_null(node) {
+            return false;
+        }
+        place.get_or_insert_default().decode(node, d)
+    }
+    fn is_zero(place: &Option<T>) -> bool {
+        place.as_ref().is_none_or(Write::is_zero)
+    }
+    fn tree(place: &Option<T>) -> Tree {
+        Write::tree(place)
+    }
+}
+
+/// A regular expression or a list of them: the empty one is printed as null.
+pub(crate) struct Pattern;
+
+fn pattern_tree(pattern: &str) -> Tree {
+    if pattern.is_empty() {
+        Tree::Null
+    } else {
+        Tree::text(pattern)
+    }
+}
+
+impl Codec<Option<String>> for Pattern {
+    fn decode(place: &mut Option<String>, node: Id, d: &mut Decoder<'_, '_>) -> bool {
+        place.decode(node, d)
+    }
+    fn is_zero(place: &Option<String>) -> bool {
+        place.is_none()
+    }
+    fn tree(place: &Option<String>) -> Tree {
+        pattern_tree(place.as_deref().unwrap_or_default())
+    }
+}
+
+impl Codec<Vec<String>> for Pattern {
+    fn decode(place: &mut Vec<String>, node: Id, d: &mut Decoder<'_, '_>) -> bool {
+        place.decode(node, d)
+    }
+    fn is_zero(place: &Vec<String>) -> bool {
+        place.is_empty()
+    }
+    fn tree(place: &Vec<String>) -> Tree {
+        Tree::List(place.iter().map(|p| pattern_tree(p)).collect())
+    }
+}
+
+/// Anything (`claims` of oauth2), kept as JSON.
+impl Value for serde_json::Value {
+    fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool {
+        d.enter(node, |d, node| {
+            match &d.document().node(node).content {
+                Content::Scalar { .. } => match d.scalar(node, "a value") {
+                    None => return false,
+                    Some(Scalar::Null) => *self = Self::Null,
+                    Some(Scalar::Bool(truth)) => *self = truth.into(),
+                    Some(Scalar::Int(number)) => *self = number.into(),
+                    Some(Scalar::Uint(number)) => *self = number.into(),
+                    Some(Scalar::Float(number)) => *self = number.into(),
+                    Some(Scalar::Timestamp(text) | Scalar::Text(text)) => *self = text.into(),
+                    Some(Scalar::Bytes(bytes)) => *self = String::from_utf8_lossy(&bytes).into(),
+                },
+                Content::Sequence(_) => {
+                    let mut list = Vec::new();
+                    *self = if list.decode(node, d) {
+                        Self::Array(list)
+                    } else {
+                        Self::Null
+                    };
+                }
+                Content::Mapping(_) | Content::Alias(_) => {
+                    let mut map: BTreeMap<String, Self> = BTreeMap::new();
+                    map.decode(node, d);
+                    *self = Self::Object(map.into_iter().collect());
+                }
+            }
+            true
+        })
+    }
+}
+
+impl Write for serde_json::Value {
+    fn is_zero(&self) -> bool {
+        self.is_null()
+    }
+    fn tree(&self) -> Tree {
+        match self {
+            Self::Null => Tree::Null,
+            Self::Bool(truth) => Tree::Bool(*truth),
+            Self::Number(number) => match (number.as_i64(), number.as_f64()) {
+                (Some(number), _) => Tree::Int(number),
+                (None, number) => Tree::Float(number.unwrap_or_default()),
+            },
+            Self::String(text) => Tree::text(text.as_str()),
+            Self::Array(list) => Tree::List(list.iter().map(Write::tree).collect()),
+            Self::Object(map) => {
+                let mut entries: Vec<_> = map.iter().map(|(k, v)| (k.clone(), v.tree())).collect();
+                super::write::sort_keys(&mut entries);
+                Tree::Map(entries)
+            }
+        }
+    }
+}

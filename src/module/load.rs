@@ -1,0 +1,111 @@
+//! From a configuration file to modules that are ready to run, or to everything that is wrong with it.
+
+use std::path::Path;
+
+use aws_lc_rs::digest::{SHA256, digest};
+
+use super::{Modules, Problem};
+use crate::config::{self, Config, Invalid, LoadError};
+
+/// The configuration that is compiled in: the `blackbox.yml` of this repository.
+pub const BUILT_IN: &str = include_str!("../../blackbox.yml");
+
+/// A configuration, read and compiled.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// What the user wrote, for `/config`.
+    pub config: Config,
+    /// Ready to run.
+    pub modules: Modules,
+    /// What loads but is probably not meant.
+    pub warnings: Vec<config::Problem>,
+    /// SHA-256 of the file.
+    pub checksum: Checksum,
+}
+
+/// SHA-256 of a configuration file.
+pub type Checksum = [u8; 32];
+
+/// The checksum of a configuration file's bytes.
+pub fn checksum(bytes: &[u8]) -> Checksum {
+    // Invariant: SHA-256 has 32 bytes.
+    digest(&SHA256, bytes).as_ref().try_into().unwrap_or_default()
+}
+
+/// Loads a configuration file.
+///
+/// # Errors
+/// The file cannot be read, or everything that is wrong with it.
+pub fn load(file: &Path) -> Result<Loaded, LoadError> {
+    let bytes = std::fs::read(file).map_err(|e| LoadError::unreadable(file, e))?;
+    parse(bytes, &file.display().to_string())
+}
+
+/// Loads a configuration from the bytes of a file; `name` is for messages.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn parse(bytes: impl Into<Vec<u8>>, name: &str) -> Result<Loaded, LoadError> {
+    let bytes = bytes.into();
+    let checksum = checksum(&bytes);
+    let invalid = |text: String, problems| {
+        Err(LoadError::Invalid(Invalid {
+            file: name.to_owned(),
+            text,
+            problems,
+        }))
+    };
+    let text = match config::decode_text(bytes) {
+        Ok(text) => text,
+        Err(problem) => return invalid(String::new(), vec![problem]),
+    };
+    let parsed = config::parse(&text);
+    let mut problems = parsed.problems;
+    let modules = Modules::compile(&parsed.config).unwrap_or_else(|found| {
+        problems.extend(found.into_iter().map(|problem| placed(problem, &parsed.source)));
+        problems.sort_by_key(|p| p.at);
+        Modules::default()
+    });
+    if !problems.is_empty() {
+        return invalid(text, problems);
+    }
+    Ok(Loaded {
+        config: parsed.config,
+        modules,
+        warnings: parsed.warnings,
+        checksum,
+    })
+}
+
+fn placed(problem: Problem, source: &config::Source<'_>) -> config::Problem {
+    config::Problem {
+        at: source.locate(&problem.module, &problem.path),
+        module: Some(problem.module),
+        path: problem.path,
+        message: problem.message,
+        help: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_configuration_loads() {
+        let loaded = parse(BUILT_IN, "built-in").unwrap();
+        assert!(loaded.modules.get("http_2xx").is_some());
+    }
+
+    #[test]
+    fn problems_of_compiling_get_their_place() {
+        let text =
+            "modules:\n  m:\n    prober: http\n    http:\n      fail_if_body_matches_regexp: [~, a, b]\n";
+        let parsed = config::parse(text);
+        let at = |path| parsed.source.locate("m", path).map(|at| (at.line, at.column));
+        assert_eq!(at("http.fail_if_body_matches_regexp[1]"), Some((5, 43)));
+        assert_eq!(at("http.nothing"), Some((4, 5)));
+        assert_eq!(at("nothing"), Some((2, 3)));
+        assert_eq!(parsed.source.locate("other", "x"), None);
+    }
+}

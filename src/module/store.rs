@@ -1,0 +1,169 @@
+//! The loaded configuration of a running exporter: one set of modules at a time, exchanged as a whole.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use arc_swap::ArcSwap;
+
+use super::load::{BUILT_IN, Loaded, checksum, parse};
+use crate::config::{LoadError, Problem};
+
+/// Holds the set of modules that probes run with. Readers never wait; reloads wait for each other.
+#[derive(Debug)]
+pub struct Store {
+    current: ArcSwap<Loaded>,
+    /// `None` when the built-in configuration is used.
+    file: Option<PathBuf>,
+    status: Mutex<Status>,
+    /// Held while reloading.
+    reloading: Mutex<()>,
+}
+
+/// How the latest reloads ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Status {
+    /// Whether the latest one succeeded.
+    pub successful: bool,
+    /// When the latest successful one was.
+    pub succeeded_at: SystemTime,
+}
+
+/// What a successful reload did.
+#[derive(Debug)]
+pub enum Reload {
+    /// The file is the one that is loaded already. Logged as [`UNCHANGED`].
+    Unchanged,
+    /// The new configuration is in use. Logged as [`CHANGED`] before it is read.
+    Changed {
+        /// What loads but is probably not meant.
+        warnings: Vec<Problem>,
+    },
+}
+
+/// The log line of a reload that found nothing new.
+pub const UNCHANGED: &str = "Configuration checksum check passed. No changes detected.";
+/// The log line of a reload that found another text, wrong or right.
+pub const CHANGED: &str = "Configuration file change detected, reloading the configuration.";
+
+impl Store {
+    /// Loads the file for the first time.
+    ///
+    /// # Errors
+    /// The file cannot be read, or everything that is wrong with it.
+    pub fn open(file: &Path) -> Result<Self, LoadError> {
+        Ok(Self::with(super::load(file)?, Some(file.to_owned())))
+    }
+
+    /// The configuration that is compiled in.
+    ///
+    /// # Errors
+    /// None, as a test shows.
+    pub fn built_in() -> Result<Self, LoadError> {
+        Ok(Self::with(parse(BUILT_IN, "blackbox.yml")?, None))
+    }
+
+    /// A store of what was loaded already; it is reloaded from `file`, if there is one.
+    pub fn with(loaded: Loaded, file: Option<PathBuf>) -> Self {
+        Self {
+            current: ArcSwap::from_pointee(loaded),
+            file,
+            status: Mutex::new(Status {
+                successful: true,
+                succeeded_at: SystemTime::now(),
+            }),
+            reloading: Mutex::new(()),
+        }
+    }
+
+    /// What is loaded now. A probe keeps what it began with, whatever is loaded meanwhile.
+    pub fn current(&self) -> Arc<Loaded> {
+        self.current.load_full()
+    }
+
+    /// The file that reloads read; `None` for the built-in configuration.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    /// How the latest reloads ended.
+    pub fn status(&self) -> Status {
+        *self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the file's text is another than the one that is loaded. Unreadable counts as changed: the reload says why.
+    pub fn is_changed(&self) -> bool {
+        let Some(file) = &self.file else { return false };
+        std::fs::read(file).map_or(true, |bytes| checksum(&bytes) != self.current.load().checksum)
+    }
+
+    /// Reads the file again. A file that cannot be used leaves everything as it is. Reads and compiles: not for an async
+    /// thread.
+    ///
+    /// # Errors
+    /// The file cannot be read, or everything that is wrong with it.
+    pub fn reload(&self) -> Result<Reload, LoadError> {
+        let _one_at_a_time = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = self.read_again();
+        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        status.successful = result.is_ok();
+        if result.is_ok() {
+            status.succeeded_at = SystemTime::now();
+        }
+        result
+    }
+
+    fn read_again(&self) -> Result<Reload, LoadError> {
+        let Some(file) = &self.file else {
+            return Ok(Reload::Unchanged);
+        };
+        let bytes = std::fs::read(file).map_err(|e| LoadError::unreadable(file, e))?;
+        if checksum(&bytes) == self.current.load().checksum {
+            return Ok(Reload::Unchanged);
+        }
+        let loaded = parse(bytes, &file.display().to_string())?;
+        let warnings = loaded.warnings.clone();
+        self.current.store(Arc::new(loaded));
+        Ok(Reload::Changed { warnings })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(file: &Path, text: &str) {
+        std::fs::write(file, text).unwrap();
+    }
+
+    #[test]
+    fn a_bad_file_keeps_the_old_modules() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("blackbox.yml");
+        write(&file, "modules: {a: {prober: tcp}}\n");
+        let store = Store::open(&file).unwrap();
+        let first = store.status().succeeded_at;
+        assert!(matches!(store.reload(), Ok(Reload::Unchanged)));
+        assert!(store.status().succeeded_at >= first);
+
+        write(&file, "modules: {a: {prober: pigeon}}\n");
+        assert!(store.is_changed());
+        assert!(store.reload().is_err());
+        assert!(!store.status().successful);
+        assert!(store.current().modules.get("a").is_some());
+
+        std::fs::remove_file(&file).unwrap();
+        assert!(store.reload().is_err());
+
+        // The old text again: nothing changed, and that is a success.
+        write(&file, "modules: {a: {prober: tcp}}\n");
+        assert!(matches!(store.reload(), Ok(Reload::Unchanged)));
+        assert!(store.status().successful);
+
+        let before = store.current();
+        write(&file, "modules: {b: {prober: icmp}}\n");
+        assert!(matches!(store.reload(), Ok(Reload::Changed { .. })));
+        assert!(store.current().modules.get("a").is_none());
+        assert!(before.modules.get("a").is_some(), "who has the old set keeps it");
+    }
+}

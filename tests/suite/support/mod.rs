@@ -1,0 +1,86 @@
+//! What the integration tests share: modules from YAML, probes of them, expositions to compare.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use blackbox_exporter::metrics::{Exposition, Format, encode};
+use blackbox_exporter::module::{self, Module};
+use blackbox_exporter::net::Network;
+use blackbox_exporter::probe_log::Value;
+use blackbox_exporter::prober::{self, Outcome, Request};
+
+/// The time-out of a test's probe whose module names none: long enough never to be what a test fails of.
+pub const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A module from what stands below its name: `module("prober: tcp\ntcp: {tls: true}")`.
+pub fn module(yaml: &str) -> Arc<Module> {
+    let mut text = "modules:\n  test:\n".to_owned();
+    for line in yaml.lines() {
+        text.push_str(&format!("    {line}\n"));
+    }
+    let loaded = module::parse(text, "test.yml").unwrap_or_else(|e| panic!("{}", e.quoted()));
+    Arc::clone(loaded.modules.get("test").expect("the module is there"))
+}
+
+/// Probes a target with a module from YAML.
+pub async fn probe(yaml: &str, target: &str) -> Outcome {
+    probe_as(yaml, target, None).await
+}
+
+/// Probes a target with the `hostname` parameter set.
+pub async fn probe_as(yaml: &str, target: &str, hostname: Option<&str>) -> Outcome {
+    let module = module(yaml);
+    let request = Request {
+        target,
+        hostname,
+        timeout: module.timeout.unwrap_or(TIMEOUT),
+    };
+    prober::run(&Network::system(), &module, request).await
+}
+
+/// The exposition of a probe in text 0.0.4.
+pub fn exposition(outcome: &Outcome) -> String {
+    let mut out = Vec::new();
+    encode::probe(&outcome.samples, Exposition::new(Format::Text), &mut out);
+    String::from_utf8(out).expect("an exposition is UTF-8")
+}
+
+/// The exposition with every duration, moment and address hash as `V`: what must be equal at every run.
+pub fn redacted(outcome: &Outcome) -> String {
+    const VOLATILE: [&str; 3] = ["_seconds", "_hash", "_expiry"];
+    let mut out = String::new();
+    for line in exposition(outcome).lines() {
+        let name = line.split(['{', ' ']).next().unwrap_or_default();
+        let is_volatile =
+            VOLATILE.iter().any(|suffix| name.ends_with(suffix)) && name != "probe_timeout_seconds";
+        match line.rsplit_once(' ') {
+            Some((series, _)) if is_volatile && !line.starts_with('#') => {
+                out.push_str(&format!("{series} V\n"))
+            }
+            _ => out.push_str(&format!("{line}\n")),
+        }
+    }
+    out
+}
+
+/// The log book, one line an event: `LEVEL message key=value …`.
+pub fn log(outcome: &Outcome) -> Vec<String> {
+    outcome
+        .log
+        .events()
+        .iter()
+        .map(|event| {
+            let mut line = format!("{} {}", event.level.name(), event.message);
+            for (key, value) in &event.attributes {
+                line.push_str(&match value {
+                    Value::Text(text) => format!(" {key}={text:?}"),
+                    Value::Int(number) => format!(" {key}={number}"),
+                    Value::Float(number) => format!(" {key}={number}"),
+                    Value::Bool(truth) => format!(" {key}={truth}"),
+                    Value::Time(_) => format!(" {key}=TIME"),
+                });
+            }
+            line
+        })
+        .collect()
+}
