@@ -8,6 +8,7 @@ pub mod resolve;
 pub mod tls;
 pub mod tls_facts;
 pub mod url;
+pub mod x509;
 
 pub use address::{Address, Preference, split_host_port};
 pub use deadline::{Deadline, TimedOut};

@@ -1,6 +1,9 @@
 //! What a TLS handshake told, and the metrics made of it.
 
-use crate::metrics::Samples;
+use std::sync::Arc;
+
+pub use super::x509::Certificate;
+use crate::metrics::{Labels, Metric, Samples};
 
 /// Facts of one handshake, failed ones included.
 #[derive(Clone, Debug, Default)]
@@ -12,28 +15,9 @@ pub struct TlsFacts {
     /// The application protocol agreed on.
     pub alpn: Option<Vec<u8>>,
     /// The certificates as presented, leaf first.
-    pub presented: Vec<Certificate>,
+    pub presented: Vec<Arc<Certificate>>,
     /// The verified chains, leaf first, root last; empty when none was found or none was asked for.
-    pub chains: Vec<Vec<Certificate>>,
-}
-
-/// What is shown of a certificate.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Certificate {
-    /// Subject as Go prints it (RFC 2253 order).
-    pub subject: String,
-    /// Issuer as Go prints it.
-    pub issuer: String,
-    /// Serial number: lower-case hex of its bytes.
-    pub serial: String,
-    /// DNS names of the SAN extension.
-    pub dns_names: Vec<String>,
-    /// SHA-256 of the DER form, lower-case hex.
-    pub fingerprint: String,
-    /// Start of validity, Unix seconds.
-    pub not_before: i64,
-    /// End of validity, Unix seconds.
-    pub not_after: i64,
+    pub chains: Vec<Vec<Arc<Certificate>>>,
 }
 
 /// Which families a prober exposes.
@@ -47,7 +31,52 @@ pub enum FactSet {
     Grpc,
 }
 
+/// Go's zero time, 0001-01-01, in Unix seconds: what upstream exposes when there is no verified chain.
+const NO_CHAIN: i64 = -62_135_596_800;
+
 impl TlsFacts {
+    /// The first expiry among the presented certificates, Unix seconds.
+    pub fn earliest_expiry(&self) -> Option<i64> {
+        self.presented.iter().map(|c| c.not_after).min()
+    }
+
+    /// When the last verified chain expires, which is when its first certificate does; Unix seconds.
+    pub fn last_chain_expiry(&self) -> Option<i64> {
+        let expiries = self.chains.iter();
+        expiries
+            .filter_map(|chain| chain.iter().map(|c| c.not_after).min())
+            .max()
+    }
+
     /// Writes the certificate and protocol families. What the handshake did not reach is left out.
-    pub fn expose(&self, _samples: &mut Samples, _set: FactSet) {}
+    pub fn expose(&self, samples: &mut Samples, set: FactSet) {
+        // Seconds of dates fit a float without loss.
+        #[allow(clippy::cast_precision_loss)]
+        let seconds = |at: i64| at as f64;
+        if let Some(earliest) = self.earliest_expiry() {
+            samples.set(Metric::SslEarliestCertExpiry, seconds(earliest));
+        }
+        if set != FactSet::Grpc && !self.presented.is_empty() {
+            let last = self.last_chain_expiry().unwrap_or(NO_CHAIN);
+            samples.set(Metric::SslLastChainExpiry, seconds(last));
+        }
+        if let Some(leaf) = self.presented.first() {
+            let names: Vec<&str> = leaf.dns_names().collect();
+            let values = [
+                leaf.fingerprint(),
+                leaf.issuer(),
+                leaf.serial(),
+                leaf.subject(),
+                names.join(","),
+            ];
+            let labels = Labels::Values(values.map(Into::into).into());
+            samples.set_labels(Metric::SslLastChainInfo, labels, 1.0);
+        }
+        if let Some(version) = self.version {
+            samples.set_label(Metric::TlsVersionInfo, version, 1.0);
+        }
+        if let Some(cipher) = self.cipher.filter(|_| set == FactSet::Http) {
+            samples.set_label(Metric::TlsCipherInfo, cipher, 1.0);
+        }
+    }
 }

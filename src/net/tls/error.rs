@@ -1,0 +1,44 @@
+//! Why TLS could not be prepared or agreed.
+
+use std::fmt;
+
+use crate::net::TimedOut;
+use crate::net::x509::VerifyError;
+
+/// Why TLS could not be prepared or agreed.
+#[derive(Clone, Debug)]
+pub enum TlsError {
+    /// A file of the configuration cannot be used.
+    File {
+        /// Its path.
+        path: String,
+        /// Why not, and what for it was wanted.
+        reason: String,
+    },
+    /// Something else in the configuration cannot be used.
+    Config(String),
+    /// The certificate is not trusted, has expired, is for another name, ….
+    Verification(VerifyError),
+    /// The handshake failed; the text says how, in Go's words where Go has them.
+    Handshake(String),
+    /// The deadline.
+    TimedOut {
+        /// The probe's whole time-out.
+        timed_out: TimedOut,
+        /// How far the handshake had come.
+        progress: &'static str,
+    },
+}
+
+impl fmt::Display for TlsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { path, reason } => write!(f, "{reason} (file {path})"),
+            Self::Config(reason) | Self::Handshake(reason) => f.write_str(reason),
+            Self::Verification(error) => write!(f, "tls: failed to verify certificate: {error}"),
+            Self::TimedOut { timed_out, progress } => write!(f, "TLS handshake: {progress}: {timed_out}"),
+        }
+    }
+}
+
+impl std::error::Error for TlsError {}

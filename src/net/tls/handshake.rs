@@ -1,0 +1,259 @@
+//! Shaking hands, and saying what went wrong with it.
+
+use std::io;
+use std::sync::Arc;
+
+use rustls::client::danger::ServerCertVerifier;
+use rustls::pki_types::{DnsName, ServerName};
+use rustls::{AlertDescription, ClientConfig, Error, InvalidMessage, PeerIncompatible};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsConnector;
+
+use super::server_hello::{Opening, suite_name, version_name};
+use super::verifier::{Recorder, Trust, Verifier};
+use super::{Alpn, HandshakeError, Prepared, Session, Tap, TlsError};
+use crate::net::Deadline;
+use crate::net::tls_facts::TlsFacts;
+use crate::net::x509::parse_ip;
+
+impl Prepared {
+    /// Shakes hands on `stream` with the server called `name`: a host name, with or without final dot, or an IP address, with or
+    /// without brackets and zone. It is sent as SNI, as far as Go would send it, and the certificate must be for it.
+    ///
+    /// # Errors
+    /// The verdict on the certificate, an alert, broken records, the end of the connection, or the deadline.
+    pub async fn handshake<S: AsyncRead + AsyncWrite + Unpin + Send>(
+        &self,
+        stream: S,
+        name: &str,
+        alpn: Alpn,
+        deadline: Deadline,
+    ) -> Result<Session<S>, Box<HandshakeError>> {
+        let early = |error| Box::new(HandshakeError { error, facts: None });
+        if name.is_empty() && !matches!(self.trust, Trust::Everybody) {
+            let text = "tls: either ServerName or InsecureSkipVerify must be specified in the tls.Config";
+            return Err(early(TlsError::Handshake(text.to_owned())));
+        }
+        let (config, recorder) = self.client_config(Some(name), alpn).map_err(early)?;
+        let connector = TlsConnector::from(Arc::new(config));
+        let tap = Tap::new(stream, Arc::clone(&recorder));
+        let ended = deadline.within(connector.connect(sni(name), tap)).await;
+        let error = match ended {
+            Ok(Ok(mut stream)) => {
+                stream.get_mut().0.close();
+                let session = stream.get_ref().1;
+                let facts = TlsFacts {
+                    version: session.protocol_version().and_then(|v| version_name(v.into())),
+                    cipher: session
+                        .negotiated_cipher_suite()
+                        .and_then(|s| suite_name(s.suite().into())),
+                    alpn: session.alpn_protocol().map(<[u8]>::to_vec),
+                    ..recorder.facts()
+                };
+                return Ok(Session { stream, facts });
+            }
+            Ok(Err(error)) => recorder
+                .refusal()
+                .unwrap_or_else(|| TlsError::Handshake(explain(&error, &recorder))),
+            Err(timed_out) => TlsError::TimedOut {
+                timed_out,
+                progress: recorder.look(progress),
+            },
+        };
+        let facts = Some(failed_facts(&recorder)).filter(|facts| !facts.presented.is_empty());
+        Err(Box::new(HandshakeError { error, facts }))
+    }
+
+    /// A rustls configuration for a library that shakes hands itself (reqwest, quinn), and what will have learnt of it afterwards.
+    /// Without a `name`, the certificate must be for whatever the library connects to.
+    ///
+    /// # Errors
+    /// Versions in the configuration that are not spoken.
+    pub fn client_config(
+        &self,
+        name: Option<&str>,
+        alpn: Alpn,
+    ) -> Result<(ClientConfig, Arc<Recorder>), TlsError> {
+        let base = self
+            .base
+            .as_ref()
+            .map_err(|why| TlsError::Handshake(why.clone()))?;
+        let recorder = Arc::new(Recorder::default());
+        let verifier = Verifier::new(self.trust.clone(), name, Arc::clone(&recorder));
+        let verifier: Arc<dyn ServerCertVerifier> = Arc::new(verifier);
+        let mut config = ClientConfig::clone(base);
+        config.alpn_protocols = alpn.protocols();
+        config.dangerous().set_certificate_verifier(verifier);
+        Ok((config, recorder))
+    }
+}
+
+/// The name for rustls to send. An IP address is what rustls never sends; the verifier knows the real name.
+fn sni(name: &str) -> ServerName<'static> {
+    let host = name
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(name);
+    let zoneless = match host.rfind('%') {
+        Some(at) if at > 0 => host.get(..at).unwrap_or(host),
+        _ => host,
+    };
+    let nobody = ServerName::IpAddress(std::net::Ipv4Addr::UNSPECIFIED.into());
+    if parse_ip(zoneless).is_some() {
+        return nobody;
+    }
+    // compat: what rustls holds for no name (a colon, a space, a label of 64) is not sent; Go sends anything.
+    match DnsName::try_from(name.trim_end_matches('.').to_owned()) {
+        Ok(name) => ServerName::DnsName(name),
+        Err(_) => nobody,
+    }
+}
+
+/// What a failed handshake told: version and suite from the ServerHello.
+fn failed_facts(recorder: &Recorder) -> TlsFacts {
+    let (version, cipher) = recorder.look(|head| match Opening::of(head) {
+        Opening::ServerHello { version, suite } => (version_name(version), suite_name(suite)),
+        _ => (None, None),
+    });
+    TlsFacts {
+        version,
+        cipher,
+        ..recorder.facts()
+    }
+}
+
+/// How far a handshake had come when time was over.
+fn progress(head: &[u8]) -> &'static str {
+    match Opening::of(head) {
+        Opening::Nothing if head.is_empty() => "waiting for an answer to the ClientHello",
+        Opening::Nothing | Opening::Tls => "waiting for the rest of the server's first record",
+        Opening::ServerHello { .. } => "waiting for the server to go on after its ServerHello",
+        Opening::Alert(_) => "waiting after an alert",
+        Opening::Foreign(_) => "waiting for TLS",
+    }
+}
+
+/// What a user should know of a failed handshake, in Go's words where Go has them.
+fn explain(error: &io::Error, recorder: &Recorder) -> String {
+    let by_rustls = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+    recorder.look(|head| match (Opening::of(head), by_rustls) {
+        (Opening::Foreign(bytes), _) => foreign(bytes),
+        (Opening::ServerHello { version, .. }, Some(Error::PeerIncompatible(_))) if version < 0x0303 => {
+            too_old(version)
+        }
+        (_, Some(Error::AlertReceived(alert))) => alert_received(*alert),
+        (_, Some(error)) => protocol_error(error),
+        (_, None) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            "tls: the server closed the connection during the handshake: EOF".to_owned()
+        }
+        (_, None) => format!("tls: during the handshake: {error}"),
+    })
+}
+
+/// A server that does not speak TLS at all.
+fn foreign(bytes: &[u8]) -> String {
+    let line = bytes
+        .split(|b| *b == b'\r' || *b == b'\n')
+        .next()
+        .unwrap_or_default();
+    let start = line.get(..line.len().min(60)).unwrap_or_default();
+    let readable = start.len() > 2 && start.iter().all(|b| (b' '..=b'~').contains(b));
+    let what = if readable {
+        let text = String::from_utf8_lossy(start);
+        format!(": the server says {text:?} in the clear")
+    } else {
+        String::new()
+    };
+    format!("tls: first record does not look like a TLS handshake{what}")
+}
+
+fn too_old(version: u16) -> String {
+    let name = version_name(version).unwrap_or("an unknown version");
+    format!(
+        "tls: server selected unsupported protocol version {version:x}: it speaks nothing newer than {name}, and this program \
+         speaks only TLS 1.2 and TLS 1.3"
+    )
+}
+
+fn alert_received(alert: AlertDescription) -> String {
+    let code = u8::from(alert);
+    let hint = match alert {
+        AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity => {
+            ": probably no cipher suite or key exchange in common (this program offers only ECDHE with AES-GCM or \
+             ChaCha20-Poly1305, no CBC suites, and X25519, P-256 and P-384)"
+        }
+        AlertDescription::ProtocolVersion => {
+            ": no protocol version in common (this program speaks TLS 1.2 and TLS 1.3, as far as tls_config allows)"
+        }
+        AlertDescription::UnrecognisedName => ": the server does not know the name that was sent as SNI",
+        _ => "",
+    };
+    match alert_name(code) {
+        Some(name) => format!("remote error: tls: {name}{hint}"),
+        None => format!("remote error: tls: alert({code}){hint}"),
+    }
+}
+
+fn protocol_error(error: &Error) -> String {
+    match error {
+        Error::NoCertificatesPresented => "tls: received empty certificates message".to_owned(),
+        Error::PeerIncompatible(PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig) => {
+            "tls: server selected a protocol version that tls_config.min_version or max_version rules out".to_owned()
+        }
+        Error::PeerIncompatible(
+            PeerIncompatible::ServerDoesNotSupportTls12Or13
+            | PeerIncompatible::Tls12NotOffered
+            | PeerIncompatible::Tls12NotOfferedOrEnabled,
+        ) => "tls: server selected unsupported protocol version: this program speaks TLS 1.2 and TLS 1.3, as far as tls_config \
+              allows"
+            .to_owned(),
+        Error::InvalidMessage(InvalidMessage::HandshakePayloadTooLarge | InvalidMessage::CertificatePayloadTooLarge) => {
+            "tls: handshake message exceeds maximum of 65535 bytes".to_owned()
+        }
+        Error::InvalidMessage(what) => format!("tls: received a malformed message: {what:?}"),
+        Error::PeerSentOversizedRecord => "tls: oversized record received".to_owned(),
+        Error::DecryptError => "tls: bad record MAC".to_owned(),
+        other => format!("tls: {other}"),
+    }
+}
+
+/// Go's names of alerts.
+fn alert_name(code: u8) -> Option<&'static str> {
+    Some(match code {
+        0 => "close notify",
+        10 => "unexpected message",
+        20 => "bad record MAC",
+        21 => "decryption failed",
+        22 => "record overflow",
+        30 => "decompression failure",
+        40 => "handshake failure",
+        42 => "bad certificate",
+        43 => "unsupported certificate",
+        44 => "revoked certificate",
+        45 => "expired certificate",
+        46 => "unknown certificate",
+        47 => "illegal parameter",
+        48 => "unknown certificate authority",
+        49 => "access denied",
+        50 => "error decoding message",
+        51 => "error decrypting message",
+        60 => "export restriction",
+        70 => "protocol version not supported",
+        71 => "insufficient security level",
+        80 => "internal error",
+        86 => "inappropriate fallback",
+        90 => "user canceled",
+        100 => "no renegotiation",
+        109 => "missing extension",
+        110 => "unsupported extension",
+        111 => "certificate unobtainable",
+        112 => "unrecognized name",
+        113 => "bad certificate status response",
+        114 => "bad certificate hash value",
+        115 => "unknown PSK identity",
+        116 => "certificate required",
+        120 => "no application protocol",
+        121 => "encrypted client hello required",
+        _ => return None,
+    })
+}

@@ -1,0 +1,128 @@
+//! The one TLS client of all probers: rustls for the protocol, [`x509`](super::x509) for the verdict.
+//!
+//! A probe *prepares* a module's `tls_config` before it connects, because a missing file must fail before that, and then
+//! shakes hands, once or (in HTTP redirects) several times. What a handshake told is kept when it fails, too.
+
+mod error;
+mod files;
+mod handshake;
+mod material;
+mod roots;
+mod server_hello;
+mod tap;
+mod verifier;
+
+use std::fmt;
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+use tokio_rustls::client::TlsStream;
+
+use super::tls_facts::TlsFacts;
+use crate::config;
+
+pub use error::TlsError;
+pub use material::key_pair;
+pub use roots::{Roots, RootsStatus};
+pub use tap::Tap;
+pub use verifier::Recorder;
+
+/// A compiled `tls_config`: cheap to keep, nothing is read until a probe prepares it. Clones share what was read.
+#[derive(Clone)]
+pub struct ClientTls {
+    shared: Arc<material::Material>,
+}
+
+/// A `tls_config` whose files were read: ready for the handshakes of one probe.
+#[derive(Clone)]
+pub struct Prepared {
+    /// Lacks only application protocols and verifier.
+    base: Result<Arc<ClientConfig>, String>,
+    trust: verifier::Trust,
+}
+
+/// Which application protocols to offer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alpn {
+    /// None: raw TCP, unix, DNS.
+    None,
+    /// None either: only HTTP/1.1 is spoken, which Go does not name.
+    Http1,
+    /// `h2`, then `http/1.1`.
+    Http2,
+    /// `h2` only: gRPC.
+    Grpc,
+    /// `h3` only.
+    Http3,
+}
+
+impl Alpn {
+    fn protocols(self) -> Vec<Vec<u8>> {
+        match self {
+            Self::None | Self::Http1 => Vec::new(),
+            Self::Http2 => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+            Self::Grpc => vec![b"h2".to_vec()],
+            Self::Http3 => vec![b"h3".to_vec()],
+        }
+    }
+}
+
+/// A connection after a successful handshake.
+#[derive(Debug)]
+pub struct Session<S> {
+    /// The encrypted stream.
+    pub stream: TlsStream<Tap<S>>,
+    /// What the handshake told.
+    pub facts: TlsFacts,
+}
+
+/// A failed handshake, with what it told before it failed.
+#[derive(Debug)]
+pub struct HandshakeError {
+    /// Why.
+    pub error: TlsError,
+    /// The certificates that were presented, if it came that far.
+    pub facts: Option<TlsFacts>,
+}
+
+impl fmt::Display for HandshakeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for HandshakeError {}
+
+impl ClientTls {
+    /// Takes a `tls_config` over. Files are read at probe time, as upstream does.
+    pub fn new(raw: &config::Tls) -> Self {
+        Self {
+            shared: Arc::new(material::Material::new(raw.clone())),
+        }
+    }
+
+    /// The configured `server_name`, if any.
+    pub fn server_name(&self) -> Option<&str> {
+        self.shared.server_name()
+    }
+
+    /// Reads the files (again if they changed) and gets ready to shake hands. Call it before connecting.
+    ///
+    /// # Errors
+    /// A missing or broken file, by name; a broken inline value; a contradiction between versions.
+    pub async fn prepare(&self, roots: &Roots) -> Result<Prepared, TlsError> {
+        self.shared.prepare(roots).await
+    }
+}
+
+impl fmt::Debug for ClientTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientTls").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prepared").finish_non_exhaustive()
+    }
+}

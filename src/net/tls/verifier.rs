@@ -1,0 +1,246 @@
+//! Judges a server's certificates inside a rustls handshake, and keeps what it saw.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme};
+
+use super::TlsError;
+use super::roots::SystemRoots;
+use super::server_hello::LOOKED_AT;
+use crate::net::tls_facts::TlsFacts;
+use crate::net::x509::{self, Certificate, HANDSHAKE_SCHEMES, Judge, Pool, VerifyError};
+
+/// Largest RSA key that is taken from a server, in bits.
+const MAX_RSA_BITS: usize = 8192;
+
+/// Whom a handshake trusts.
+#[derive(Clone)]
+pub(super) enum Trust {
+    /// Everybody: `insecure_skip_verify`.
+    Everybody,
+    /// The configured authorities.
+    Pool(Arc<Pool>),
+    /// The system's authorities.
+    System(Arc<SystemRoots>),
+}
+
+/// What one handshake told so far. It is readable during and after the handshake, however that ends.
+#[derive(Default)]
+pub struct Recorder {
+    learnt: Mutex<Learnt>,
+}
+
+#[derive(Default)]
+struct Learnt {
+    presented: Vec<Arc<Certificate>>,
+    chains: Vec<Vec<Arc<Certificate>>>,
+    refusal: Option<TlsError>,
+    /// The first bytes from the peer, at most [`LOOKED_AT`].
+    head: Vec<u8>,
+}
+
+impl Recorder {
+    /// The certificates that were presented and the chains that were found; nothing else of the handshake is known here.
+    pub fn facts(&self) -> TlsFacts {
+        let learnt = self.lock();
+        TlsFacts {
+            presented: learnt.presented.clone(),
+            chains: learnt.chains.clone(),
+            ..TlsFacts::default()
+        }
+    }
+
+    /// Why the certificates or the signature over the handshake were refused, if they were.
+    pub fn refusal(&self) -> Option<TlsError> {
+        self.lock().refusal.clone()
+    }
+
+    pub(super) fn heard(&self, bytes: &[u8]) {
+        let mut learnt = self.lock();
+        let room = LOOKED_AT.saturating_sub(learnt.head.len());
+        let some = bytes.get(..room.min(bytes.len())).unwrap_or_default();
+        learnt.head.extend_from_slice(some);
+    }
+
+    /// Lets `look` see the first bytes from the peer.
+    pub(super) fn look<T>(&self, look: impl FnOnce(&[u8]) -> T) -> T {
+        look(&self.lock().head)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Learnt> {
+        self.learnt.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps the reason, and makes an error of it that lets rustls send the alert that Go sends.
+    fn refuse(&self, error: TlsError, kind: CertificateError) -> Error {
+        self.lock().refusal = Some(error);
+        Error::InvalidCertificate(kind)
+    }
+}
+
+impl fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recorder").finish_non_exhaustive()
+    }
+}
+
+/// Verifies for one handshake (or, without a name of its own, for all handshakes of a library).
+pub(super) struct Verifier {
+    trust: Trust,
+    /// The host the certificate must be for; `None` for what rustls was asked to connect to.
+    name: Option<Box<str>>,
+    recorder: Arc<Recorder>,
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verifier")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Verifier {
+    pub fn new(trust: Trust, name: Option<&str>, recorder: Arc<Recorder>) -> Self {
+        Self {
+            trust,
+            name: name.map(Into::into),
+            recorder,
+        }
+    }
+
+    /// As Go's `verifyServerCertificate`, up to the verdict.
+    fn read(
+        &self,
+        leaf: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+    ) -> Result<Vec<Arc<Certificate>>, Error> {
+        let mut presented = Vec::with_capacity(1 + others.len());
+        for der in std::iter::once(leaf).chain(others) {
+            let parsed = Certificate::parse(der);
+            let failure = match &parsed {
+                Err(error) => Some(format!("tls: failed to parse certificate from server: {error}")),
+                Ok(certificate) if certificate.rsa_bits().is_some_and(|bits| bits > MAX_RSA_BITS) => {
+                    Some(format!(
+                        "tls: server sent certificate containing RSA key larger than {MAX_RSA_BITS} bits"
+                    ))
+                }
+                Ok(_) => None,
+            };
+            presented.extend(parsed.ok().map(Arc::new));
+            if let Some(failure) = failure {
+                self.recorder.lock().presented = presented;
+                return Err(self.refuse(TlsError::Handshake(failure)));
+            }
+        }
+        self.recorder.lock().presented.clone_from(&presented);
+        Ok(presented)
+    }
+
+    fn judge(&self, presented: &[Arc<Certificate>], name: &str, now: UnixTime) -> x509::Verdict {
+        let none = Pool::default();
+        let roots = match &self.trust {
+            Trust::Everybody => return Ok(Vec::new()),
+            Trust::Pool(pool) => pool,
+            Trust::System(system) => match system.pool() {
+                Ok(pool) => pool,
+                Err(why) => return Err(VerifyError::SystemRoots(Some(why.to_owned()))),
+            },
+        };
+        let _ = &none;
+        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        let judge = Judge {
+            roots,
+            host: name,
+            now,
+        };
+        judge.verify(presented)
+    }
+
+    fn refuse(&self, error: TlsError) -> Error {
+        let kind = match &self.name {
+            // Go's alert is bad_certificate, whatever is wrong.
+            Some(_) => CertificateError::BadEncoding,
+            // A library shows its users only this.
+            None => CertificateError::Other(OtherError(Arc::new(error.clone()))),
+        };
+        self.recorder.refuse(error, kind)
+    }
+
+    fn check_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+        strict: bool,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let leaf = self.recorder.lock().presented.first().cloned();
+        let leaf = match leaf {
+            Some(leaf) if leaf.der() == certificate.as_ref() => leaf,
+            _ => Arc::new(Certificate::parse(certificate).map_err(|_| CertificateError::BadEncoding)?),
+        };
+        x509::handshake_signature(&leaf, signed.scheme, strict, message, signed.signature()).map_err(
+            |error| {
+                let kind = CertificateError::BadSignature;
+                self.recorder.refuse(TlsError::Handshake(error.to_string()), kind)
+            },
+        )?;
+        Ok(HandshakeSignatureValid::assertion())
+    }
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let presented = self.read(end_entity, intermediates)?;
+        let asked;
+        let name = match &self.name {
+            Some(name) => name,
+            None => {
+                asked = server_name.to_str();
+                &*asked
+            }
+        };
+        match self.judge(&presented, name, now) {
+            Ok(chains) => self.recorder.lock().chains = chains,
+            Err(error) => return Err(self.refuse(TlsError::Verification(error))),
+        }
+        if let Some(kind) = presented.first().and_then(|leaf| leaf.unusable_key()) {
+            let text =
+                format!("tls: server's certificate contains an unsupported type of public key: {kind}");
+            return Err(self.refuse(TlsError::Handshake(text)));
+        }
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.check_signature(message, cert, dss, false)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.check_signature(message, cert, dss, true)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        HANDSHAKE_SCHEMES.to_vec()
+    }
+}

@@ -1,0 +1,59 @@
+//! X.509 certificates (RFC 5280), read, printed and judged as Go's `crypto/x509` does it.
+//!
+//! A probe's verdict on a certificate must be the one that users know from upstream, so the rules here are Go's: what
+//! does not parse, which chains are built, what each certificate of a chain may do, and the words that say what is wrong.
+//! Signatures are verified by aws-lc-rs.
+
+mod certificate;
+mod chain;
+mod der;
+mod error;
+mod extensions;
+mod hostname;
+mod legacy;
+mod name;
+mod pem;
+mod pool;
+mod signature;
+mod time;
+mod uri;
+
+pub use certificate::Certificate;
+pub use chain::{Judge, Verdict};
+pub use error::{ParseError, VerifyError};
+pub(super) use hostname::parse_ip;
+pub use pem::{Block, blocks};
+pub use pool::Pool;
+pub(super) use signature::HANDSHAKE_SCHEMES;
+pub use signature::{HandshakeSignatureError, handshake_signature};
+
+/// A part of a certificate: where it stands in the DER form. Cheaper to keep than a copy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Span {
+    start: u32,
+    length: u32,
+}
+
+impl Span {
+    /// Positions beyond 4 GiB do not occur: a certificate is at most as long as a TLS handshake message.
+    fn new(start: usize, length: usize) -> Self {
+        Self {
+            start: u32::try_from(start).unwrap_or(u32::MAX),
+            length: u32::try_from(length).unwrap_or(0),
+        }
+    }
+
+    fn start(self) -> usize {
+        self.start as usize
+    }
+
+    /// The bytes at this place of `der`.
+    fn of(self, der: &[u8]) -> &[u8] {
+        let start = self.start();
+        der.get(start..start + self.length as usize).unwrap_or_default()
+    }
+
+    fn is_empty(self) -> bool {
+        self.length == 0
+    }
+}
