@@ -67,11 +67,14 @@ impl Alpn {
     }
 }
 
+/// An encrypted stream over `S`.
+pub type Stream<S> = TlsStream<Tap<S>>;
+
 /// A connection after a successful handshake.
 #[derive(Debug)]
 pub struct Session<S> {
     /// The encrypted stream.
-    pub stream: TlsStream<Tap<S>>,
+    pub stream: Stream<S>,
     /// What the handshake told.
     pub facts: TlsFacts,
 }

@@ -5,13 +5,12 @@ use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
-use tokio_rustls::client::TlsStream;
 
 use super::message::{Message, ReadError};
 use super::query::{NameError, Query};
 use crate::net::dial::{DialError, SystemError};
 use crate::net::port::PortError;
-use crate::net::tls::HandshakeError;
+use crate::net::tls::{self, HandshakeError};
 use crate::net::{Deadline, TimedOut};
 
 /// Longest answer over UDP: that of RFC 1035, since the query has no OPT record that would allow more. What is longer
@@ -26,7 +25,7 @@ pub enum Connection {
     /// A stream of messages with their lengths in front.
     Tcp(TcpStream),
     /// The same within TLS (RFC 7858).
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<tls::Stream<TcpStream>>),
 }
 
 /// Why there is no answer.
