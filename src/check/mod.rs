@@ -1,6 +1,7 @@
 //! Judging what came back: regular expressions, CEL, dialogues.
 
 pub mod cel;
+pub mod query_response;
 pub mod regexp;
 mod stack;
 pub mod template;

@@ -1,15 +1,27 @@
 //! The compiled `unix` section.
 
-use super::Problems;
+use super::{Problems, Step};
 use crate::config;
+use crate::net::tls::ClientTls;
 
 /// A unix module, ready to run.
 #[derive(Debug)]
-pub struct Unix {}
+pub struct Unix {
+    /// Whether the connection begins with TLS.
+    pub tls: bool,
+    /// How TLS is done, at the beginning or at a `starttls` step.
+    pub tls_config: ClientTls,
+    /// The dialogue.
+    pub steps: Vec<Step>,
+}
 
 impl Unix {
     /// Compiles the section; what cannot be compiled is reported to `problems`.
-    pub fn compile(_raw: &config::Unix, _problems: &mut Problems) -> Self {
-        Self {}
+    pub fn compile(raw: &config::Unix, problems: &mut Problems) -> Self {
+        Self {
+            tls: raw.tls,
+            tls_config: ClientTls::new(&raw.tls_config),
+            steps: Step::compile_all(&raw.query_response, "unix", problems),
+        }
     }
 }

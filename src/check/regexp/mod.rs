@@ -73,9 +73,9 @@ impl Regexp {
             .onepass_size_limit(Some(1 << 20))
             .hybrid_cache_capacity(2 << 20);
         let engine = hir::with_enough_stack(&parsed.node, |hir| {
-            meta::Regex::builder().configure(config).build_from_hir(hir)
+            meta::Regex::builder().configure(config).build_from_hir(hir).ok()
         });
-        let engine = engine.ok_or_else(too_large)?.map_err(|_| too_large())?;
+        let engine = engine.flatten().ok_or_else(too_large)?;
         Ok(Self {
             source: source.into(),
             engine,

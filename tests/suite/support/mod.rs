@@ -1,5 +1,8 @@
 //! What the integration tests share: modules from YAML, probes of them, expositions to compare.
 
+pub mod peer;
+pub mod probing;
+
 use std::sync::Arc;
 use std::time::Duration;
 

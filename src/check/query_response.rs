@@ -1,0 +1,260 @@
+//! Dialogues of the tcp and unix probers: wait for a line or bytes, send, go on in TLS.
+
+mod reader;
+
+use std::fmt;
+use std::io;
+
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::time::Instant;
+
+use crate::log;
+use crate::metrics::{Labels, Metric};
+use crate::module::{Expect, Step};
+use crate::net::TimedOut;
+use crate::net::dial::SystemError;
+use crate::net::tls::{Alpn, ClientTls};
+use crate::net::tls_facts::FactSet;
+use crate::probe_log::{EXCERPT, excerpt, text};
+use crate::prober::{Failed, Phase, Probe, Verdict};
+
+use super::Match;
+use reader::Reader;
+
+/// A connection of any kind.
+pub trait Connection: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection for T {}
+
+/// How a dialogue may go on in TLS.
+#[derive(Clone, Copy, Debug)]
+pub struct Upgrade<'a> {
+    /// The `tls_config` of the module.
+    pub config: &'a ClientTls,
+    /// The server's name for SNI and verification; empty when there is none.
+    pub server_name: &'a str,
+}
+
+/// Why nothing could be read or written.
+#[derive(Debug)]
+enum WireError {
+    /// The peer's end, where more was needed.
+    End,
+    /// A line of more than the most bytes.
+    TooLong,
+    TimedOut(TimedOut),
+    Io(io::Error),
+}
+
+impl fmt::Display for WireError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::End => f.write_str("EOF: the peer closed the connection"),
+            Self::TooLong => {
+                write!(
+                    f,
+                    "bufio.Scanner: token too long: a line has more than {} bytes",
+                    reader::LONGEST_LINE
+                )
+            }
+            Self::TimedOut(timed_out) => write!(f, "i/o timeout: {timed_out}"),
+            Self::Io(error) => write!(f, "{}", SystemError(error)),
+        }
+    }
+}
+
+/// Runs the steps on a connection. `encrypted` says that it is TLS already.
+///
+/// # Errors
+/// [`Failed`] after the reason was logged.
+pub async fn run(
+    probe: &mut Probe<'_>,
+    connection: Box<dyn Connection + '_>,
+    encrypted: bool,
+    steps: &[Step],
+    upgrade: Upgrade<'_>,
+) -> Verdict {
+    probe.samples.set_bool(Metric::FailedDueToRegex, false);
+    probe.samples.set_bool(Metric::FailedDueToBytes, false);
+    let mut dialogue = Dialogue {
+        reader: Reader::new(connection),
+        encrypted,
+        info: Vec::new(),
+    };
+    let from = Instant::now();
+    let mut verdict = Ok(());
+    for (number, step) in steps.iter().enumerate() {
+        log!(probe.log, Debug, "Processing query response entry", "entry_number" => number);
+        verdict = dialogue.step(probe, step, upgrade).await;
+        if verdict.is_err() {
+            break;
+        }
+    }
+    if !steps.is_empty() {
+        probe.timeline.record(Phase::Transfer, from, Instant::now());
+    }
+    if dialogue.encrypted {
+        // Says goodbye as the protocol wants it; whether the peer still listens is no matter of the probe.
+        let _ = probe.deadline.within(dialogue.reader.connection.shutdown()).await;
+    }
+    verdict
+}
+
+struct Dialogue<'c> {
+    reader: Reader<'c>,
+    encrypted: bool,
+    /// Labels of `probe_expect_info` so far.
+    info: Vec<(String, String)>,
+}
+
+impl<'c> Dialogue<'c> {
+    async fn step(&mut self, probe: &mut Probe<'_>, step: &Step, upgrade: Upgrade<'_>) -> Verdict {
+        let send = match &step.expect {
+            Some(expect) => {
+                let line = self.matching_line(probe, expect).await?;
+                // Invariant: it matched.
+                let found = expect.regexp.captures(&line).ok_or(Failed)?;
+                self.tell(probe, expect, &found);
+                step.send.expand(Some(&found))
+            }
+            None => step.send.expand(None),
+        };
+        if !step.expect_bytes.is_empty() {
+            self.expect_bytes(probe, &step.expect_bytes).await?;
+        }
+        if !send.is_empty() {
+            self.send(probe, send).await?;
+        }
+        if step.starttls {
+            self.start_tls(probe, upgrade).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads lines until one matches, and returns it.
+    async fn matching_line(&mut self, probe: &mut Probe<'_>, expect: &Expect) -> Result<Vec<u8>, Failed> {
+        let regexp = &expect.regexp;
+        let mut last = Vec::new();
+        loop {
+            match self.reader.line(probe.deadline).await {
+                Ok(Some(line)) => last = line,
+                Ok(None) => {
+                    probe.samples.set_bool(Metric::FailedDueToRegex, true);
+                    log!(probe.log, Error, "Regexp did not match", "regexp" => regexp.source().to_owned(), "line" => excerpt(&last, EXCERPT));
+                    return Err(Failed);
+                }
+                Err(error) => {
+                    let waiting = format!("waiting for a line that matches {:?}: {error}", regexp.source());
+                    log!(probe.log, Error, "Error reading from connection", "err" => waiting, "line" => excerpt(&last, EXCERPT));
+                    return Err(Failed);
+                }
+            }
+            log!(probe.log, Debug, "Read line", "line" => excerpt(&last, EXCERPT));
+            if regexp.is_match(&last) {
+                log!(probe.log, Debug, "Regexp matched", "regexp" => regexp.source().to_owned(), "line" => excerpt(&last, EXCERPT));
+                probe.samples.set_bool(Metric::FailedDueToRegex, false);
+                return Ok(last);
+            }
+        }
+    }
+
+    /// Exposes what the step's labels tell of the match.
+    fn tell(&mut self, probe: &mut Probe<'_>, expect: &Expect, found: &Match<'_>) {
+        let Some(labels) = &expect.labels else {
+            return;
+        };
+        // compat: a second step with labels adds to the first one's; upstream's probe crashes.
+        for label in labels {
+            // compat: what is not UTF-8 is replaced; upstream's probe crashes.
+            let value = String::from_utf8_lossy(&label.value.expand(Some(found))).into_owned();
+            match self.info.iter_mut().find(|(name, _)| *name == label.name) {
+                Some((_, old)) => *old = value,
+                None => self.info.push((label.name.clone(), value)),
+            }
+        }
+        probe.samples.remove(Metric::ExpectInfo);
+        let labels = Labels::Pairs(self.info.clone().into());
+        probe.samples.set_labels(Metric::ExpectInfo, labels, 1.0);
+    }
+
+    async fn expect_bytes(&mut self, probe: &mut Probe<'_>, expected: &[u8]) -> Verdict {
+        let shown = excerpt(expected, EXCERPT);
+        // compat: waits for all bytes, those that came with an earlier line included; upstream takes one read's worth.
+        let (read, end) = self.reader.bytes(expected.len(), probe.deadline).await;
+        if let Some(error) = end {
+            if matches!(error, WireError::End) && !read.is_empty() {
+                log!(probe.log, Error, "Read less data than expected", "expected" => shown, "bytes" => excerpt(&read, EXCERPT));
+            } else {
+                let waiting = format!("waiting for {} bytes: {error}", expected.len());
+                log!(probe.log, Error, "Error reading from connection", "err" => waiting, "bytes" => excerpt(&read, EXCERPT));
+            }
+            return Err(Failed);
+        }
+        log!(probe.log, Debug, "Read bytes", "bytes" => excerpt(&read, EXCERPT));
+        if read != expected {
+            probe.samples.set_bool(Metric::FailedDueToBytes, true);
+            log!(probe.log, Error, "Bytes did not match", "expected" => shown, "bytes" => excerpt(&read, EXCERPT));
+            return Err(Failed);
+        }
+        log!(probe.log, Debug, "Bytes matched", "expected" => shown, "bytes" => excerpt(&read, EXCERPT));
+        probe.samples.set_bool(Metric::FailedDueToBytes, false);
+        Ok(())
+    }
+
+    async fn send(&mut self, probe: &mut Probe<'_>, mut line: Vec<u8>) -> Verdict {
+        log!(probe.log, Debug, "Sending line", "line" => excerpt(&line, EXCERPT));
+        line.push(b'\n');
+        let connection = &mut self.reader.connection;
+        let write = async {
+            connection.write_all(&line).await?;
+            connection.flush().await
+        };
+        let error = match probe.deadline.within(write).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => WireError::Io(error),
+            Err(timed_out) => WireError::TimedOut(timed_out),
+        };
+        log!(probe.log, Error, "Failed to send", "err" => format!("sending {} bytes: {error}", line.len()));
+        Err(Failed)
+    }
+
+    async fn start_tls(&mut self, probe: &mut Probe<'_>, upgrade: Upgrade<'_>) -> Verdict {
+        if self.encrypted {
+            // compat: upstream's probe crashes.
+            log!(probe.log, Error, "TLS Handshake (client) failed", "err" => "starttls: the connection is in TLS already");
+            return Err(Failed);
+        }
+        let prepared = match upgrade.config.prepare(&probe.network.roots).await {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                log!(probe.log, Error, "Failed to create TLS configuration", "err" => text(&error));
+                return Err(Failed);
+            }
+        };
+        // Lines that came before the handshake are dropped: they were not protected by it.
+        let plain = std::mem::replace(&mut self.reader, Reader::new(Box::new(tokio::io::empty())));
+        let from = Instant::now();
+        let handshake = prepared
+            .handshake(plain.connection, upgrade.server_name, Alpn::None, probe.deadline)
+            .await;
+        probe.timeline.record(Phase::Tls, from, Instant::now());
+        match handshake {
+            Ok(session) => {
+                log!(probe.log, Debug, "TLS Handshake (client) succeeded.");
+                session.facts.expose(&mut probe.samples, FactSet::Stream);
+                probe.tls = Some(session.facts);
+                self.reader = Reader::new(Box::new(session.stream));
+                self.encrypted = true;
+                Ok(())
+            }
+            Err(failed) => {
+                if let Some(facts) = failed.facts {
+                    facts.expose(&mut probe.samples, FactSet::Stream);
+                    probe.tls = Some(facts);
+                }
+                log!(probe.log, Error, "TLS Handshake (client) failed", "err" => text(&failed.error));
+                Err(Failed)
+            }
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Lines and bytes from a connection, by the rules of Go's `bufio.Scanner`.
+
+use bytes::{Buf, BufMut, BytesMut};
+use tokio::io::AsyncReadExt;
+
+use super::{Connection, WireError};
+use crate::net::Deadline;
+
+/// Most bytes of a line, without its newline but with its carriage return.
+pub(super) const LONGEST_LINE: usize = MOST - 1;
+
+/// Most bytes that are held while a line is not complete.
+const MOST: usize = 64 * 1024;
+
+/// A connection with what came from it and was not asked for yet.
+pub(super) struct Reader<'c> {
+    pub connection: Box<dyn Connection + 'c>,
+    buffer: BytesMut,
+    /// How much of the buffer is known to have no newline.
+    scanned: usize,
+    /// Why nothing more will come.
+    end: Option<End>,
+}
+
+enum End {
+    /// The peer finished.
+    Closed,
+    /// The deadline passed; an unfinished line was handed out.
+    Late(WireError),
+}
+
+impl<'c> Reader<'c> {
+    pub fn new(connection: Box<dyn Connection + 'c>) -> Self {
+        Self {
+            connection,
+            buffer: BytesMut::new(),
+            scanned: 0,
+            end: None,
+        }
+    }
+
+    /// The next line without its newline and one carriage return before that; `None` at the end. A last line need not be
+    /// ended: it counts when the peer closes, and when the deadline comes.
+    pub async fn line(&mut self, deadline: Deadline) -> Result<Option<Vec<u8>>, WireError> {
+        loop {
+            let fresh = self.buffer.get(self.scanned..).unwrap_or_default();
+            if let Some(at) = fresh.iter().position(|b| *b == b'\n') {
+                let line = self.take(self.scanned + at);
+                self.buffer.advance(1);
+                return Ok(Some(without_return(line)));
+            }
+            self.scanned = self.buffer.len();
+            match self.end.take() {
+                None => {}
+                Some(End::Late(error)) => return Err(error),
+                Some(End::Closed) => {
+                    self.end = Some(End::Closed);
+                    let line = self.take(self.buffer.len());
+                    return Ok((!line.is_empty()).then(|| without_return(line)));
+                }
+            }
+            if self.buffer.len() >= MOST {
+                return Err(WireError::TooLong);
+            }
+            match self.fill(MOST - self.buffer.len(), deadline).await {
+                Ok(()) => {}
+                Err(WireError::End) => self.end = Some(End::Closed),
+                // compat: a line that the peer leaves unfinished is judged when the time is over; upstream never looks at it.
+                Err(late @ WireError::TimedOut(_)) if !self.buffer.is_empty() => {
+                    self.end = Some(End::Late(late));
+                    let line = self.take(self.buffer.len());
+                    return Ok(Some(without_return(line)));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The next `count` bytes, or fewer and the reason.
+    pub async fn bytes(&mut self, count: usize, deadline: Deadline) -> (Vec<u8>, Option<WireError>) {
+        while self.buffer.len() < count {
+            let error = match self.end.take() {
+                Some(End::Closed) => Err(WireError::End),
+                Some(End::Late(error)) => Err(error),
+                None => self.fill(count - self.buffer.len(), deadline).await,
+            };
+            if let Err(error) = error {
+                return (self.take(self.buffer.len()), Some(error));
+            }
+        }
+        (self.take(count), None)
+    }
+
+    /// Waits for more, at most `most` bytes.
+    async fn fill(&mut self, most: usize, deadline: Deadline) -> Result<(), WireError> {
+        // Grows as a peer sends, not as much as it might.
+        self.buffer.reserve(most.min(4096.max(self.buffer.len())));
+        let room = self.buffer.capacity() - self.buffer.len();
+        let mut buffer = (&mut self.buffer).limit(most.min(room));
+        match deadline.within(self.connection.read_buf(&mut buffer)).await {
+            Ok(Ok(0)) => Err(WireError::End),
+            Ok(Ok(_)) => Ok(()),
+            // TLS without its own goodbye: an end like any other, as Go has it.
+            Ok(Err(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => Err(WireError::End),
+            Ok(Err(error)) => Err(WireError::Io(error)),
+            Err(timed_out) => Err(WireError::TimedOut(timed_out)),
+        }
+    }
+
+    fn take(&mut self, count: usize) -> Vec<u8> {
+        self.scanned = 0;
+        self.buffer.split_to(count.min(self.buffer.len())).to_vec()
+    }
+}
+
+fn without_return(mut line: Vec<u8>) -> Vec<u8> {
+    if line.last() == Some(&b'\r') {
+        line.pop();
+    }
+    line
+}
