@@ -8,7 +8,7 @@ use super::{Failed, Phase, Probe, Verdict};
 use crate::check::query_response::{self, Connection, Upgrade};
 use crate::log;
 use crate::module::Tcp;
-use crate::net::tls::{Alpn, HandshakeError, Prepared, Session};
+use crate::net::tls::{Alpn, HandshakeError, Prepared, Session, Stream};
 use crate::net::tls_facts::FactSet;
 use crate::net::{dial, port, resolve, split_host_port};
 use crate::probe_log::text;
@@ -113,7 +113,7 @@ async fn prepare_tls(probe: &mut Probe<'_>, module: &Tcp) -> Result<Prepared, St
 pub(super) async fn handshaken<S>(
     probe: &mut Probe<'_>,
     handshake: impl Future<Output = Result<Session<S>, Box<HandshakeError>>>,
-) -> Result<tokio_rustls::client::TlsStream<S>, String> {
+) -> Result<Stream<S>, String> {
     let from = Instant::now();
     let ended = handshake.await;
     probe.timeline.record(Phase::Tls, from, Instant::now());
