@@ -16,12 +16,18 @@
 //!
 //! Imports point one way: `server -> module -> prober -> {net, check, metrics}`; `config` is a leaf.
 
+pub mod app;
 pub mod check;
+pub mod cli;
 pub mod config;
+pub mod logging;
 pub mod metrics;
 pub mod migrate;
 pub mod module;
 pub mod net;
+pub mod os_error;
 pub mod probe_log;
 pub mod prober;
 pub mod server;
+pub mod strconv;
+pub mod version;

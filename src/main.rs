@@ -1,6 +1,44 @@
 //! The `blackbox_exporter` program: parse flags, run, exit code.
 
+use std::io::Write;
+use std::process::ExitCode;
+
+use blackbox_exporter::cli::{self, Action};
+use blackbox_exporter::{app, version};
+
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn main() {}
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args_os()
+        .skip(1)
+        .map(|argument| argument.to_string_lossy().into_owned())
+        .collect();
+    match cli::parse(&arguments) {
+        Ok(Action::Run(flags)) => match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+            Ok(runtime) => runtime.block_on(app::run(*flags)),
+            Err(error) => fail(&format!("cannot start: {error}")),
+        },
+        Ok(Action::Help) => print(&cli::help(&cli::command(), cli::terminal_width())),
+        Ok(Action::Version) => print(&version::print()),
+        Ok(Action::Subcommand(name, _)) => fail(&format!("{name} is not there yet")),
+        Err(message) => fail(&format!("{message}, try --help")),
+    }
+}
+
+/// What was asked for, on standard output. A closed pipe is the reader's choice.
+fn print(text: &str) -> ExitCode {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// A reason on standard error, in kingpin's form.
+fn fail(message: &str) -> ExitCode {
+    let program = std::env::args().next().unwrap_or_default();
+    let program = program.rsplit('/').next().unwrap_or_default();
+    // Without standard error nobody can be told.
+    let _ = writeln!(std::io::stderr(), "{program}: error: {message}");
+    ExitCode::FAILURE
+}

@@ -2,8 +2,9 @@
 
 pub mod catalog;
 pub mod encode;
-mod float;
+pub mod float;
 pub mod negotiate;
+pub mod own;
 mod protobuf;
 pub mod samples;
 

@@ -81,6 +81,11 @@ impl Samples {
         self.0.iter().filter(move |s| s.metric == metric)
     }
 
+    /// All samples, in no particular order.
+    pub fn iter(&self) -> impl Iterator<Item = &Sample> {
+        self.0.iter()
+    }
+
     /// All samples, sorted as an exposition prints them: by family name, then by label values.
     pub fn sorted(&self) -> Vec<&Sample> {
         let mut all: Vec<&Sample> = self.0.iter().collect();

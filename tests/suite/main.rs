@@ -14,4 +14,5 @@ mod support;
 
 mod config;
 mod dialogue;
+mod server;
 mod tls;

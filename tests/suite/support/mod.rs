@@ -1,5 +1,6 @@
 //! What the integration tests share: modules from YAML, probes of them, expositions to compare.
 
+mod exporter;
 pub mod peer;
 pub mod probing;
 
@@ -11,6 +12,8 @@ use blackbox_exporter::module::{self, Module};
 use blackbox_exporter::net::Network;
 use blackbox_exporter::probe_log::Value;
 use blackbox_exporter::prober::{self, Outcome, Request};
+
+pub use exporter::Exporter;
 
 /// The time-out of a test's probe whose module names none: long enough never to be what a test fails of.
 pub const TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,0 +1,264 @@
+//! From flags to a running exporter: logging, configuration, ports, serving, draining.
+
+mod external_url;
+mod signals;
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::cli::{self, Flags};
+use crate::config::LoadError;
+use crate::logging::Logger;
+use crate::metrics::own::Instruments;
+use crate::module::Store;
+use crate::module::store::CHANGED;
+use crate::net::Network;
+use crate::probe_log::{Level, text};
+use crate::say;
+use crate::server::accept::Server;
+use crate::server::front::Prefix;
+use crate::server::history::History;
+use crate::server::{Exporter, Settings, listen};
+use crate::version;
+
+/// How long the last log lines may take to be written.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Runs the exporter until it is told to stop.
+pub async fn run(flags: Flags) -> ExitCode {
+    let logger = Logger::stderr(flags.log_level, flags.log_format);
+    let code = match start(flags, logger.clone()).await {
+        Ok(Started::Checked) => ExitCode::SUCCESS,
+        Ok(Started::Serving(running)) => {
+            signals::until_told_to_stop(&running.exporter).await;
+            say!(logger, Info, "Received SIGTERM, exiting gracefully...");
+            running.stop().await;
+            ExitCode::SUCCESS
+        }
+        // The reason is in the log.
+        Err(Stopped) => ExitCode::FAILURE,
+    };
+    logger.flush(LAST_WORDS);
+    code
+}
+
+/// The exporter did not start; the log says why.
+#[derive(Debug)]
+pub struct Stopped;
+
+/// What starting came to.
+#[derive(Debug)]
+pub enum Started {
+    /// `--config.check`: the configuration is good.
+    Checked,
+    /// It serves.
+    Serving(Running),
+}
+
+/// A running exporter.
+#[derive(Debug)]
+pub struct Running {
+    /// What its requests share.
+    pub exporter: Arc<Exporter>,
+    /// Where it listens.
+    pub addresses: Vec<SocketAddr>,
+    stop: watch::Sender<bool>,
+    serving: tokio::task::JoinHandle<()>,
+}
+
+impl Running {
+    /// Stops accepting, lets running probes end, and returns when all is done.
+    pub async fn stop(self) {
+        // An error means that serving has ended already.
+        let _ = self.stop.send(true);
+        let _ = self.serving.await;
+    }
+}
+
+/// Loads the configuration, opens the ports and serves.
+///
+/// # Errors
+/// Whatever keeps it from serving, already logged.
+pub async fn start(flags: Flags, logger: Logger) -> Result<Started, Stopped> {
+    let probe_log = probe_log_level(&flags.log_prober, &logger);
+    say!(logger, Info, "Starting blackbox_exporter", "version" => version::info());
+    say!(logger, Info, &version::build_context());
+
+    let store = open_store(&flags, &logger).await?;
+    let exporter = Arc::new(Exporter {
+        store,
+        network: Network::system(),
+        history: History::new(flags.history_limit, flags.history_max_bytes),
+        instruments: Instruments::default(),
+        logger: logger.clone(),
+        settings: Settings {
+            timeout_offset: flags.timeout_offset,
+            probe_log,
+            max_in_flight: flags.max_in_flight,
+        },
+    });
+    exporter.instruments.serve(&exporter.store.current().modules);
+    if flags.config_check {
+        say!(logger, Info, "Config file is ok exiting...");
+        return Ok(Started::Checked);
+    }
+    say!(logger, Info, "Loaded config file");
+
+    let prefix = prefix(&flags, &logger)?;
+    raise_file_limit();
+    let listeners = listeners(&flags, &logger).await.map_err(|error| {
+        say!(logger, Error, "Error starting HTTP server", "err" => text(error));
+        Stopped
+    })?;
+    let mut addresses = Vec::with_capacity(listeners.len());
+    for listener in &listeners {
+        let address = listener.local_addr().map_err(|error| {
+            say!(logger, Error, "Error starting HTTP server", "err" => text(error));
+            Stopped
+        })?;
+        say!(logger, Info, "Listening on", "address" => text(address));
+        say!(logger, Info, "TLS is disabled.", "http2" => false, "address" => text(address));
+        addresses.push(address);
+    }
+    let server = Server::new(Arc::clone(&exporter), prefix, max_connections(&flags));
+    let (stop, stopped) = watch::channel(false);
+    let serving = tokio::spawn(server.serve(listeners, stopped));
+    signals::watch_configuration(&exporter, &flags);
+    Ok(Started::Serving(Running {
+        exporter,
+        addresses,
+        stop,
+        serving,
+    }))
+}
+
+/// `--log.prober`: an unknown word is worth a warning and no more.
+// compat: `none` is ours; upstream always writes the lines of failed probes to its log.
+fn probe_log_level(word: &str, logger: &Logger) -> Option<Level> {
+    if word.eq_ignore_ascii_case("none") {
+        return None;
+    }
+    let level = cli::level(word);
+    if level.is_none() {
+        say!(
+            logger,
+            Warn,
+            "Error setting log prober level, log prober level unchanged",
+            "err" => format!("unrecognized log level {word}"),
+            "current_level" => "info",
+        );
+    }
+    Some(level.unwrap_or(Level::Info))
+}
+
+/// Loads the configuration for the first time: from the file, or from what is compiled in when no file is named and none
+/// is there.
+// compat: upstream does not start without a file.
+async fn open_store(flags: &Flags, logger: &Logger) -> Result<Store, Stopped> {
+    let default = Path::new(cli::DEFAULT_CONFIG_FILE);
+    let file = flags.config_file.as_deref().map_or(default, Path::new).to_owned();
+    let built_in = flags.config_file.is_none()
+        && matches!(default.symlink_metadata(), Err(e) if e.kind() == ErrorKind::NotFound);
+    let opened = tokio::task::spawn_blocking(move || {
+        if built_in {
+            Store::built_in()
+        } else {
+            Store::open(&file)
+        }
+    });
+    let opened = opened.await.map_err(|error| {
+        say!(logger, Error, "Error loading config", "err" => text(error));
+        Stopped
+    })?;
+    if built_in {
+        say!(logger, Info, "No configuration file found, using the built-in modules", "file" => cli::DEFAULT_CONFIG_FILE);
+    } else if !matches!(opened, Err(LoadError::Unreadable { .. })) {
+        say!(logger, Info, CHANGED);
+    }
+    let store = opened.map_err(|error| {
+        say!(logger, Error, "Error loading config", "err" => text(error));
+        Stopped
+    })?;
+    for warning in &store.current().warnings {
+        say!(logger, Warn, &warning.to_string());
+    }
+    Ok(store)
+}
+
+fn prefix(flags: &Flags, logger: &Logger) -> Result<Prefix, Stopped> {
+    if flags.external_url.is_empty() && flags.systemd_socket {
+        say!(
+            logger,
+            Error,
+            "Cannot automatically infer external URL with systemd socket listener. Please provide --web.external-url"
+        );
+        return Err(Stopped);
+    }
+    if flags.external_url.is_empty() && flags.listen_addresses.len() > 1 {
+        say!(
+            logger,
+            Info,
+            "Inferring external URL from first provided listen address"
+        );
+    }
+    let first = flags.listen_addresses.first().map_or("", String::as_str);
+    let url = external_url::compute(&flags.external_url, first).map_err(|error| {
+        say!(logger, Error, "failed to determine external URL", "err" => error);
+        Stopped
+    })?;
+    let shown = url.to_string();
+    say!(logger, Debug, &shown);
+    let path = if flags.route_prefix.is_empty() {
+        String::from_utf8_lossy(&url.decoded_path()).into_owned()
+    } else {
+        flags.route_prefix.clone()
+    };
+    let prefix = Prefix::new(&path, &shown);
+    say!(logger, Debug, prefix.path());
+    Ok(prefix)
+}
+
+async fn listeners(flags: &Flags, logger: &Logger) -> Result<Vec<TcpListener>, listen::ListenError> {
+    if flags.systemd_socket {
+        say!(
+            logger,
+            Info,
+            "Listening on systemd activated listeners instead of port listeners."
+        );
+        return listen::systemd();
+    }
+    let mut listeners = Vec::with_capacity(flags.listen_addresses.len());
+    for address in &flags.listen_addresses {
+        listeners.push(listen::tcp(address).await?);
+    }
+    Ok(listeners)
+}
+
+/// As many open files as the system lets us have: every connection and every probe needs some.
+fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    // Refused, the limit stays as it was.
+    let _ = setrlimit(Resource::Nofile, raised);
+}
+
+/// `--web.max-connections`, or half of the open files, so that the other half is left for probes.
+fn max_connections(flags: &Flags) -> usize {
+    use rustix::process::{Resource, getrlimit};
+    if flags.max_connections > 0 {
+        return flags.max_connections;
+    }
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    usize::try_from(files / 2).unwrap_or(usize::MAX)
+}

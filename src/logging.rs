@@ -1,0 +1,530 @@
+//! Log lines as Go's `log/slog` prints them, in logfmt and JSON, and the program's logger on standard error.
+//!
+//! Pipelines parse these lines, so order, quoting and number forms are upstream's to the byte. Writing never blocks the
+//! caller: a thread of its own drains a bounded buffer, and lines that do not fit, or that a closed or full standard
+//! error refuses, are counted and left out.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::metrics::float::push_float;
+use crate::probe_log::{Level, ProbeLog, Value};
+use crate::strconv::{is_printable, push_quoted};
+
+/// The shape of a log line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// `time=… level=INFO msg="…" key=value`.
+    #[default]
+    Logfmt,
+    /// One JSON object a line.
+    Json,
+}
+
+/// One line, ready to be rendered.
+#[derive(Clone, Copy, Debug)]
+pub struct Line<'a> {
+    /// Wall-clock time.
+    pub at: SystemTime,
+    /// How much it matters.
+    pub level: Level,
+    /// `path/file.rs:line`; only the file's name is shown.
+    pub source: &'a str,
+    /// The message.
+    pub message: &'a str,
+}
+
+/// Appends a line and its newline. Attributes stand in the order given, twice if they are given twice.
+pub fn render<'a>(
+    out: &mut String,
+    format: Format,
+    line: Line<'_>,
+    attributes: impl Iterator<Item = (&'a str, &'a Value)>,
+) {
+    let source = line.source.rsplit('/').next().unwrap_or(line.source);
+    match format {
+        Format::Logfmt => {
+            out.push_str("time=");
+            push_time(out, line.at, 3);
+            out.push_str(" level=");
+            out.push_str(line.level.name());
+            out.push_str(" source=");
+            push_text(out, source);
+            out.push_str(" msg=");
+            push_text(out, line.message);
+            for (key, value) in attributes {
+                out.push(' ');
+                push_text(out, key);
+                out.push('=');
+                push_value(out, value);
+            }
+            out.push('\n');
+        }
+        Format::Json => {
+            out.push_str("{\"time\":\"");
+            push_time(out, line.at, 9);
+            out.push_str("\",\"level\":\"");
+            out.push_str(line.level.name());
+            out.push_str("\",\"source\":");
+            push_json_text(out, source);
+            out.push_str(",\"msg\":");
+            push_json_text(out, line.message);
+            for (key, value) in attributes {
+                out.push(',');
+                push_json_text(out, key);
+                out.push(':');
+                push_json_value(out, value);
+            }
+            out.push_str("}\n");
+        }
+    }
+}
+
+/// Appends the lines of a probe at `least` or above, each with the module and target that all of them share.
+pub fn render_probe(
+    out: &mut String,
+    format: Format,
+    log: &ProbeLog,
+    least: Level,
+    module: &Value,
+    target: &Value,
+) {
+    for event in log.events().iter().filter(|event| event.level >= least) {
+        let line = Line {
+            at: event.at,
+            level: event.level,
+            source: event.source,
+            message: event.message,
+        };
+        let shared = [("module", module), ("target", target)];
+        let own = event.attributes.iter().map(|(key, value)| (*key, value));
+        render(out, format, line, shared.into_iter().chain(own));
+    }
+}
+
+/// RFC 3339 in UTC with milliseconds, or with nanoseconds less their trailing zeros.
+fn push_time(out: &mut String, at: SystemTime, digits: usize) {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
+    let (year, month, day) = civil_date(seconds.div_euclid(86_400));
+    let in_day = seconds.rem_euclid(86_400);
+    let (hour, minute, second) = (in_day / 3600, in_day / 60 % 60, in_day % 60);
+    // Writing to a string does not fail.
+    let _ = write!(
+        out,
+        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}"
+    );
+    if digits == 3 {
+        let _ = write!(out, ".{:03}", since.subsec_millis());
+    } else if since.subsec_nanos() > 0 {
+        let _ = write!(out, ".{:09}", since.subsec_nanos());
+        out.truncate(out.trim_end_matches('0').len());
+    }
+    out.push('Z');
+}
+
+/// Year, month and day of a day since 1970-01-01 (Howard Hinnant's `civil_from_days`).
+fn civil_date(days: i64) -> (i64, i64, i64) {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
+
+/// Text as it is, or quoted when slog's text handler would quote it.
+fn push_text(out: &mut String, text: &str) {
+    let needs_quotes = text.is_empty()
+        || text.chars().any(|c| match c {
+            '\\' => false,
+            ' ' | '=' | '"' => true,
+            c if c.is_ascii() => c < ' ',
+            char::REPLACEMENT_CHARACTER => true,
+            c => c.is_whitespace() || !is_printable(c),
+        });
+    if needs_quotes {
+        push_quoted(out, text);
+    } else {
+        out.push_str(text);
+    }
+}
+
+fn push_value(out: &mut String, value: &Value) {
+    match value {
+        Value::Text(text) => push_text(out, text),
+        Value::Int(number) => drop(write!(out, "{number}")),
+        Value::Float(number) => push_go_float(out, *number),
+        Value::Bool(truth) => out.push_str(if *truth { "true" } else { "false" }),
+        Value::Time(at) => push_time(out, *at, 3),
+    }
+}
+
+fn push_go_float(out: &mut String, number: f64) {
+    let mut printed = Vec::with_capacity(24);
+    push_float(&mut printed, number);
+    out.push_str(&String::from_utf8_lossy(&printed));
+}
+
+fn push_json_text(out: &mut String, text: &str) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{2028}' | '\u{2029}' => drop(write!(out, "\\u{:04x}", u32::from(c))),
+            c if c < ' ' => drop(write!(out, "\\u{:04x}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+}
+
+fn push_json_value(out: &mut String, value: &Value) {
+    match value {
+        Value::Text(text) => push_json_text(out, text),
+        Value::Float(number) if !number.is_finite() => {
+            out.push_str("\"!ERROR:json: unsupported value: ");
+            push_go_float(out, *number);
+            out.push('"');
+        }
+        // encoding/json: exponents only below 1e-6 and from 1e21 on, without leading zeros in them.
+        Value::Float(number) => {
+            let magnitude = number.abs();
+            if magnitude == 0.0 || (1e-6..1e21).contains(&magnitude) {
+                let _ = write!(out, "{number}");
+            } else {
+                let text = format!("{number:e}");
+                let plus = if magnitude > 1.0 { "e+" } else { "e" };
+                out.push_str(&text.replacen('e', plus, 1));
+            }
+        }
+        Value::Time(at) => {
+            out.push('"');
+            push_time(out, *at, 9);
+            out.push('"');
+        }
+        Value::Int(_) | Value::Bool(_) => push_value(out, value),
+    }
+}
+
+/// The program's logger. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Logger {
+    least: Level,
+    format: Format,
+    sink: Arc<Sink>,
+}
+
+impl Logger {
+    /// A logger on standard error.
+    pub fn stderr(least: Level, format: Format) -> Self {
+        Self::new(least, format, Box::new(std::io::stderr()))
+    }
+
+    /// A logger that writes to `target` from a thread of its own.
+    pub fn new(least: Level, format: Format, target: Box<dyn std::io::Write + Send>) -> Self {
+        let sink = Arc::new(Sink::default());
+        let writer = Arc::clone(&sink);
+        let started = std::thread::Builder::new()
+            .name("log writer".to_owned())
+            .spawn(move || writer.drain(target));
+        if started.is_err() {
+            // No thread to be had: every line is counted as dropped.
+            sink.lock().closed = true;
+        }
+        Self { least, format, sink }
+    }
+
+    /// The shape of its lines.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Whether a line of that level is written.
+    pub fn enabled(&self, level: Level) -> bool {
+        level >= self.least
+    }
+
+    /// Writes a line; use the [`say!`](crate::say) macro, which knows the place.
+    pub fn write(&self, level: Level, source: &str, message: &str, attributes: &[(&str, Value)]) {
+        if !self.enabled(level) {
+            return;
+        }
+        let line = Line {
+            at: SystemTime::now(),
+            level,
+            source,
+            message,
+        };
+        let mut text = String::with_capacity(160);
+        let attributes = attributes.iter().map(|(key, value)| (*key, value));
+        render(&mut text, self.format, line, attributes);
+        self.sink.push(&text, 1);
+    }
+
+    /// Writes lines that are rendered already, whatever their level.
+    pub fn write_rendered(&self, text: &str) {
+        if !text.is_empty() {
+            self.sink
+                .push(text, text.bytes().filter(|b| *b == b'\n').count() as u64);
+        }
+    }
+
+    /// How many lines were left out because standard error was too slow, full or closed.
+    pub fn dropped(&self) -> u64 {
+        self.sink.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Waits until everything is written, but not longer than `patience`.
+    pub fn flush(&self, patience: Duration) {
+        let end = Instant::now() + patience;
+        let mut state = self.sink.lock();
+        while (state.writing || !state.text.is_empty()) && !state.closed {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            state = self
+                .sink
+                .written
+                .wait_timeout(state, left)
+                .map_or_else(|poisoned| poisoned.into_inner().0, |(state, _)| state);
+        }
+    }
+}
+
+/// Most text that waits for a slow standard error, in bytes.
+const BUFFER: usize = 4 << 20;
+
+/// What callers and the writing thread share.
+#[derive(Debug, Default)]
+struct Sink {
+    state: Mutex<State>,
+    filled: Condvar,
+    written: Condvar,
+    dropped: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    text: String,
+    lines: u64,
+    writing: bool,
+    closed: bool,
+}
+
+impl Sink {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, text: &str, lines: u64) {
+        let mut state = self.lock();
+        if state.closed || state.text.len() + text.len() > BUFFER {
+            self.dropped.fetch_add(lines, Ordering::Relaxed);
+            return;
+        }
+        let was_empty = state.text.is_empty();
+        state.text.push_str(text);
+        state.lines += lines;
+        drop(state);
+        if was_empty {
+            self.filled.notify_one();
+        }
+    }
+
+    /// The writing thread: it ends with the process.
+    fn drain(&self, mut target: Box<dyn std::io::Write + Send>) {
+        let mut batch = String::new();
+        loop {
+            let mut state = self.lock();
+            state.writing = false;
+            self.written.notify_all();
+            while state.text.is_empty() {
+                state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+            batch.clear();
+            std::mem::swap(&mut batch, &mut state.text);
+            let lines = std::mem::take(&mut state.lines);
+            state.writing = true;
+            drop(state);
+            let done = target.write_all(batch.as_bytes()).and_then(|()| target.flush());
+            if done.is_err() {
+                self.dropped.fetch_add(lines, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+/// Lets a message through once a minute, and tells how many were held back meanwhile.
+#[derive(Debug, Default)]
+pub struct OncePerMinute {
+    state: Mutex<(Option<Instant>, u64)>,
+}
+
+impl OncePerMinute {
+    /// `Some(held back since the last time)` when it is time to say it again.
+    pub fn due(&self) -> Option<u64> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let (last, held_back) = &mut *state;
+        if last.is_some_and(|at| at.elapsed() < Duration::from_secs(60)) {
+            *held_back += 1;
+            return None;
+        }
+        *last = Some(Instant::now());
+        Some(std::mem::take(held_back))
+    }
+}
+
+/// Writes a line of the program's own log: `say!(logger, Info, "Listening on", "address" => text(address))`.
+#[macro_export]
+macro_rules! say {
+    ($logger:expr, $level:ident, $message:expr $(, $key:literal => $value:expr)* $(,)?) => {
+        if $logger.enabled($crate::probe_log::Level::$level) {
+            $logger.write(
+                $crate::probe_log::Level::$level,
+                concat!(file!(), ":", line!()),
+                $message,
+                &[$(($key, $crate::probe_log::Value::from($value))),*],
+            );
+        }
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AT: Duration = Duration::new(1_795_551_799, 172_930_000);
+
+    fn line(format: Format, message: &str, attributes: &[(&str, Value)]) -> String {
+        let mut out = String::new();
+        let line = Line {
+            at: UNIX_EPOCH + AT,
+            level: Level::Warn,
+            source: "src/app.rs:12",
+            message,
+        };
+        render(&mut out, format, line, attributes.iter().map(|(k, v)| (*k, v)));
+        out
+    }
+
+    #[test]
+    fn logfmt_is_slogs() {
+        let attributes = [
+            ("plain", Value::from("a\\b")),
+            ("empty", Value::from("")),
+            ("spaced", Value::from("a b")),
+            ("equals", Value::from("a=b")),
+            ("quote", Value::from("a\"b")),
+            ("control", Value::from("a\u{1b}[31m\n")),
+            ("del", Value::from("\u{7f}")),
+            ("foreign", Value::from("北京")),
+            ("nbsp", Value::from("a\u{a0}b")),
+            ("int", Value::from(-3_i64)),
+            ("small", Value::from(0.000_299_927)),
+            ("large", Value::from(2.0)),
+            ("yes", Value::from(true)),
+            ("at", Value::from(UNIX_EPOCH)),
+        ];
+        assert_eq!(
+            line(Format::Logfmt, "Hello there", &attributes),
+            "time=2026-11-24T20:23:19.172Z level=WARN source=app.rs:12 msg=\"Hello there\" plain=a\\b empty=\"\" \
+             spaced=\"a b\" equals=\"a=b\" quote=\"a\\\"b\" control=\"a\\x1b[31m\\n\" del=\u{7f} foreign=北京 \
+             nbsp=\"a\\u00a0b\" int=-3 small=0.000299927 large=2 yes=true at=1970-01-01T00:00:00.000Z\n"
+        );
+    }
+
+    #[test]
+    fn json_is_slogs() {
+        let attributes = [
+            ("text", Value::from("a\"\\\n\u{1}<>&\u{2028}é")),
+            ("int", Value::from(7_u64)),
+            ("two", Value::from(2.0)),
+            ("small", Value::from(0.000_000_25)),
+            ("large", Value::from(1e21)),
+            ("half", Value::from(0.5)),
+            ("nan", Value::from(f64::NAN)),
+            ("no", Value::from(false)),
+        ];
+        assert_eq!(
+            line(Format::Json, "x", &attributes),
+            "{\"time\":\"2026-11-24T20:23:19.17293Z\",\"level\":\"WARN\",\"source\":\"app.rs:12\",\"msg\":\"x\",\
+             \"text\":\"a\\\"\\\\\\n\\u0001<>&\\u2028é\",\"int\":7,\"two\":2,\"small\":2.5e-7,\"large\":1e+21,\
+             \"half\":0.5,\"nan\":\"!ERROR:json: unsupported value: NaN\",\"no\":false}\n"
+        );
+    }
+
+    #[test]
+    fn dates_are_right_around_leap_days() {
+        for (days, date) in [
+            (0, (1970, 1, 1)),
+            (11_016, (2000, 2, 29)),
+            (19_782, (2024, 2, 29)),
+            (19_783, (2024, 3, 1)),
+            (20_088, (2024, 12, 31)),
+        ] {
+            assert_eq!(civil_date(days), date);
+        }
+    }
+
+    /// A standard error that refuses everything.
+    struct Full;
+
+    impl std::io::Write for Full {
+        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+            Err(std::io::Error::from(std::io::ErrorKind::StorageFull))
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_full_disk_costs_lines_and_nothing_else() {
+        let logger = Logger::new(Level::Info, Format::Logfmt, Box::new(Full));
+        say!(logger, Info, "lost");
+        say!(logger, Debug, "not even tried");
+        logger.flush(Duration::from_secs(5));
+        assert_eq!(logger.dropped(), 1);
+    }
+
+    #[test]
+    fn lines_come_out_in_order() {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        struct Channel(std::sync::mpsc::Sender<Vec<u8>>);
+        impl std::io::Write for Channel {
+            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                let _ = self.0.send(bytes.to_vec());
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let logger = Logger::new(Level::Info, Format::Logfmt, Box::new(Channel(sender)));
+        for word in ["one", "two", "three"] {
+            logger.write(Level::Info, "x.rs:1", word, &[]);
+        }
+        logger.flush(Duration::from_secs(5));
+        let text: Vec<u8> = receiver.try_iter().flatten().collect();
+        let text = String::from_utf8(text).unwrap();
+        let words: Vec<_> = text.lines().map(|l| l.rsplit('=').next().unwrap()).collect();
+        assert_eq!(words, ["one", "two", "three"]);
+    }
+}

@@ -1,0 +1,194 @@
+//! `process_*` as client_golang exposes them on Linux, read from /proc with as few and as small reads as will do.
+
+use std::fs;
+
+use crate::metrics::encode::{Encoder, Kind};
+
+/// Clock ticks a second in /proc: `USER_HZ`, 100 on every architecture that Rust runs on.
+const TICKS: f64 = 100.0;
+
+/// What stays the same while the process lives.
+#[derive(Debug)]
+pub struct Process {
+    /// Bytes.
+    page_size: f64,
+    /// Seconds since 1970; `None` without /proc.
+    start_time: Option<f64>,
+}
+
+/// What changes.
+#[derive(Debug, Default)]
+struct Usage {
+    cpu_seconds: f64,
+    virtual_bytes: f64,
+    resident_bytes: f64,
+    /// Since boot, in ticks.
+    start_ticks: f64,
+}
+
+impl Process {
+    /// Reads what stays the same.
+    pub fn of_this_process() -> Self {
+        let page_size = rustix::param::page_size() as f64;
+        let boot_time = fs::read_to_string("/proc/stat").ok().and_then(|stat| {
+            stat.lines()
+                .find_map(|line| line.strip_prefix("btime ")?.parse::<f64>().ok())
+        });
+        let usage = Usage::read(page_size);
+        Self {
+            page_size,
+            start_time: boot_time
+                .zip(usage)
+                .map(|(boot, usage)| boot + usage.start_ticks / TICKS),
+        }
+    }
+
+    /// Appends the families; without /proc there are none.
+    pub fn encode(&self, encoder: &mut Encoder<'_>) {
+        let Some(usage) = Usage::read(self.page_size) else {
+            return;
+        };
+        let mut family = |name, help, kind, value: f64| {
+            encoder.family(name, help, kind);
+            encoder.sample(std::iter::empty(), value);
+        };
+        family(
+            "process_cpu_seconds_total",
+            "Total user and system CPU time spent in seconds.",
+            Kind::Counter,
+            usage.cpu_seconds,
+        );
+        let limit = |resource| {
+            rustix::process::getrlimit(resource)
+                .current
+                .map_or(u64::MAX as f64, |n| n as f64)
+        };
+        family(
+            "process_max_fds",
+            "Maximum number of open file descriptors.",
+            Kind::Gauge,
+            limit(rustix::process::Resource::Nofile),
+        );
+        if let Some((received, sent)) = network_bytes() {
+            family(
+                "process_network_receive_bytes_total",
+                "Number of bytes received by the process over the network.",
+                Kind::Counter,
+                received,
+            );
+            family(
+                "process_network_transmit_bytes_total",
+                "Number of bytes sent by the process over the network.",
+                Kind::Counter,
+                sent,
+            );
+        }
+        if let Some(open) = open_files() {
+            family(
+                "process_open_fds",
+                "Number of open file descriptors.",
+                Kind::Gauge,
+                open,
+            );
+        }
+        family(
+            "process_resident_memory_bytes",
+            "Resident memory size in bytes.",
+            Kind::Gauge,
+            usage.resident_bytes,
+        );
+        if let Some(start) = self.start_time {
+            family(
+                "process_start_time_seconds",
+                "Start time of the process since unix epoch in seconds.",
+                Kind::Gauge,
+                start,
+            );
+        }
+        family(
+            "process_virtual_memory_bytes",
+            "Virtual memory size in bytes.",
+            Kind::Gauge,
+            usage.virtual_bytes,
+        );
+        family(
+            "process_virtual_memory_max_bytes",
+            "Maximum amount of virtual memory available in bytes.",
+            Kind::Gauge,
+            limit(rustix::process::Resource::As),
+        );
+    }
+}
+
+impl Usage {
+    /// `/proc/self/stat` (proc_pid_stat(5)): the fields after the command name, which is in parentheses.
+    fn read(page_size: f64) -> Option<Self> {
+        Self::parse(&fs::read_to_string("/proc/self/stat").ok()?, page_size)
+    }
+
+    fn parse(stat: &str, page_size: f64) -> Option<Self> {
+        let (_, fields) = stat.rsplit_once(") ")?;
+        // The first of these is field 3 in the manual.
+        let field = |number: usize| fields.split(' ').nth(number - 3)?.parse::<f64>().ok();
+        Some(Self {
+            cpu_seconds: (field(14)? + field(15)?) / TICKS,
+            start_ticks: field(22)?,
+            virtual_bytes: field(23)?,
+            resident_bytes: field(24)? * page_size,
+        })
+    }
+}
+
+/// Bytes received and sent in the network namespace: `IpExt` `InOctets` and `OutOctets`, as client_golang takes them.
+fn network_bytes() -> Option<(f64, f64)> {
+    parse_netstat(&fs::read_to_string("/proc/self/net/netstat").ok()?)
+}
+
+fn parse_netstat(text: &str) -> Option<(f64, f64)> {
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix("IpExt: "));
+    let (names, values) = (lines.next()?, lines.next()?);
+    let value = |wanted: &str| {
+        let index = names.split(' ').position(|name| name == wanted)?;
+        values.split(' ').nth(index)?.parse().ok()
+    };
+    Some((value("InOctets")?, value("OutOctets")?))
+}
+
+/// How many descriptors are open. Since Linux 6.2 that is the size of the directory; before, its entries are counted.
+fn open_files() -> Option<f64> {
+    const DIRECTORY: &str = "/proc/self/fd";
+    let size = fs::metadata(DIRECTORY).ok()?.len();
+    if size > 0 {
+        return Some(size as f64);
+    }
+    // Less one: the directory that is open while it is read.
+    Some(fs::read_dir(DIRECTORY).ok()?.count().saturating_sub(1) as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_stat_with_an_odd_command_name() {
+        let stat = "4242 (black) box) S 1 4242 4242 0 -1 4194560 1 2 3 4 150 50 0 0 20 0 5 0 1000 8192000 256 18446744073709551615";
+        let usage = Usage::parse(stat, 4096.0).unwrap();
+        assert_eq!(usage.cpu_seconds, 2.0);
+        assert_eq!(usage.start_ticks, 1000.0);
+        assert_eq!(usage.virtual_bytes, 8_192_000.0);
+        assert_eq!(usage.resident_bytes, 1_048_576.0);
+        assert!(Usage::parse("", 4096.0).is_none());
+    }
+
+    #[test]
+    fn reads_network_bytes() {
+        let text = "TcpExt: A B\nTcpExt: 1 2\nIpExt: InMcastPkts InOctets OutOctets\nIpExt: 0 11 22\n";
+        assert_eq!(parse_netstat(text), Some((11.0, 22.0)));
+        assert_eq!(parse_netstat("IpExt: InOctets\n"), None);
+    }
+
+    #[test]
+    fn this_process_has_files_open() {
+        assert!(open_files().unwrap() > 2.0);
+    }
+}

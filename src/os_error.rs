@@ -1,0 +1,46 @@
+//! The system's errors in Go's words: `connection refused`, where Rust says `Connection refused (os error 111)`.
+
+use std::io;
+use std::path::Path;
+
+/// What the system says, in lower case and without its number.
+pub fn describe(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error ").next().unwrap_or_default();
+    let mut letters = text.chars();
+    match letters.next() {
+        // `RPC …` and the like stay.
+        Some(first) if !letters.clone().next().is_some_and(char::is_uppercase) => {
+            first.to_lowercase().chain(letters).collect()
+        }
+        _ => text.to_owned(),
+    }
+}
+
+/// Why a file could not be opened or read: `open /none.pem: no such file or directory`.
+pub fn describe_file(path: &Path, error: &io::Error) -> String {
+    let operation = if error.kind() == io::ErrorKind::IsADirectory {
+        "read"
+    } else {
+        "open"
+    };
+    format!("{operation} {}: {}", path.display(), describe(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_read_as_in_go() {
+        for (number, text) in [
+            (libc::ENOENT, "no such file or directory"),
+            (libc::ECONNREFUSED, "connection refused"),
+            (libc::EADDRINUSE, "address already in use"),
+            (libc::EISDIR, "is a directory"),
+        ] {
+            assert_eq!(describe(&io::Error::from_raw_os_error(number)), text);
+        }
+        assert_eq!(describe(&io::Error::other("own words")), "own words");
+    }
+}

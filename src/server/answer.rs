@@ -1,0 +1,92 @@
+//! Answers in the shape of Go's `net/http`.
+
+use axum::body::Body;
+use axum::response::Response;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
+use http::{Method, StatusCode};
+
+/// What Go detects for plain text, and what `http.Error` says.
+pub const PLAIN_UTF8: &str = "text/plain; charset=utf-8";
+/// What upstream sets on its plain pages.
+pub const PLAIN: &str = "text/plain";
+/// What upstream sets on its HTML pages.
+pub const HTML: &str = "text/html";
+
+/// An answer with a body of that type.
+pub fn text(status: StatusCode, content_type: &'static str, body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+/// An answer without body and type.
+pub fn empty(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
+/// `http.Error`: the message and a newline, never to be sniffed for another type.
+pub fn error(status: StatusCode, message: &str) -> Response {
+    let mut response = text(status, PLAIN_UTF8, format!("{message}\n"));
+    response.headers_mut().insert(
+        HeaderName::from_static("x-content-type-options"),
+        HeaderValue::from_static("nosniff"),
+    );
+    response
+}
+
+/// `http.NotFound`.
+pub fn not_found() -> Response {
+    error(StatusCode::NOT_FOUND, "404 page not found")
+}
+
+/// `http.Redirect`, with its small page for GET.
+pub fn redirect(method: &Method, status: StatusCode, location: &str) -> Response {
+    let Ok(value) = HeaderValue::from_str(&ascii(location)) else {
+        return error(StatusCode::BAD_REQUEST, "the path cannot be redirected");
+    };
+    let mut response = if method == Method::GET {
+        let reason = status.canonical_reason().unwrap_or("Found");
+        let page = format!("<a href=\"{}\">{reason}</a>.\n\n", escape_html(location));
+        text(status, "text/html; charset=utf-8", page)
+    } else {
+        empty(status)
+    };
+    response.headers_mut().insert(LOCATION, value);
+    response
+}
+
+/// Percent-encodes what is not ASCII.
+fn ascii(text: &str) -> String {
+    use std::fmt::Write as _;
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii() {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a string does not fail.
+            let _ = write!(out, "%{byte:02x}");
+        }
+    }
+    out
+}
+
+/// Go's `html.EscapeString`.
+pub fn escape_html(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&#34;"),
+            '\'' => out.push_str("&#39;"),
+            c => out.push(c),
+        }
+    }
+    out
+}

@@ -1,0 +1,220 @@
+//! What happens to a request before an endpoint sees it: the rules of Go's `ServeMux`, the route prefix, and the
+//! redirect of `/` to the external URL.
+
+use std::borrow::Cow;
+
+use axum::response::Response;
+use http::uri::PathAndQuery;
+use http::{Method, Request, StatusCode, Uri, Version};
+
+use super::answer;
+use super::query::{Plus, unescape};
+
+/// The place of the endpoints below the server's root.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prefix {
+    /// `/`, or `/something/`.
+    path: String,
+    /// Where `/` leads when the endpoints are elsewhere.
+    external_url: String,
+}
+
+impl Prefix {
+    /// From `--web.route-prefix`, slashes around it do not matter, and the external URL.
+    pub fn new(route_prefix: &str, external_url: &str) -> Self {
+        let trimmed = route_prefix.trim_matches('/');
+        let path = if trimmed.is_empty() {
+            "/".to_owned()
+        } else {
+            format!("/{trimmed}/")
+        };
+        Self {
+            path,
+            external_url: external_url.to_owned(),
+        }
+    }
+
+    /// `/`, or `/something/`.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Rewrites the path of a request to that of an endpoint, or answers it.
+    ///
+    /// # Errors
+    /// The answer, when no endpoint is to see the request.
+    pub fn route<B>(&self, request: &mut Request<B>) -> Result<(), Box<Response>> {
+        let escaped = request.uri().path();
+        if escaped == "*" {
+            return Err(Box::new(asterisk(request.method(), request.version())));
+        }
+        if request.method() != Method::CONNECT {
+            let clean = clean(escaped);
+            if clean != escaped {
+                let location = with_query(&clean, request.uri().query());
+                let redirect = answer::redirect(request.method(), StatusCode::TEMPORARY_REDIRECT, &location);
+                return Err(Box::new(redirect));
+            }
+        }
+        if self.path == "/" && !escaped.contains('%') {
+            return Ok(());
+        }
+        let path = decode_segments(escaped);
+        let inner = match path.strip_prefix(self.path.as_str()) {
+            Some(inner) => format!("/{inner}"),
+            None if path == self.path.trim_end_matches('/') && self.path != "/" => {
+                let location = with_query(&self.path, request.uri().query());
+                let redirect = answer::redirect(request.method(), StatusCode::TEMPORARY_REDIRECT, &location);
+                return Err(Box::new(redirect));
+            }
+            None if path == "/" => {
+                let redirect = answer::redirect(request.method(), StatusCode::FOUND, &self.external_url);
+                return Err(Box::new(redirect));
+            }
+            None => return Err(Box::new(answer::not_found())),
+        };
+        if inner != escaped {
+            let target = with_query(&encode_path(&inner), request.uri().query());
+            if let Ok(target) = target.parse::<PathAndQuery>() {
+                *request.uri_mut() = Uri::from(target);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `OPTIONS *` is answered by Go's server itself; any other method cannot be applied to it.
+fn asterisk(method: &Method, version: Version) -> Response {
+    if method == Method::OPTIONS {
+        return answer::empty(StatusCode::OK);
+    }
+    let mut response = answer::empty(StatusCode::BAD_REQUEST);
+    if version == Version::HTTP_11 {
+        response
+            .headers_mut()
+            .insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
+    }
+    response
+}
+
+fn with_query(path: &str, query: Option<&str>) -> String {
+    match query {
+        Some(query) if !query.is_empty() => format!("{path}?{query}"),
+        _ => path.to_owned(),
+    }
+}
+
+/// Go's `cleanPath`: no double slashes and no dot segments; a slash at the end stays.
+fn clean(path: &str) -> Cow<'_, str> {
+    let is_clean = path.starts_with('/')
+        && path
+            .split('/')
+            .skip(1)
+            .enumerate()
+            .all(|(index, segment)| match segment {
+                "." | ".." => false,
+                "" => index + 2 == path.split('/').count(),
+                _ => true,
+            });
+    if is_clean {
+        return Cow::Borrowed(path);
+    }
+    let mut segments: Vec<&str> = Vec::new();
+    for segment in path.split('/') {
+        match segment {
+            "" | "." => {}
+            ".." => drop(segments.pop()),
+            segment => segments.push(segment),
+        }
+    }
+    let mut clean = format!("/{}", segments.join("/"));
+    if path.ends_with('/') && clean != "/" {
+        clean.push('/');
+    }
+    Cow::Owned(clean)
+}
+
+/// Each segment decoded, apart from those that hold an encoded slash: they match nothing.
+fn decode_segments(path: &str) -> Cow<'_, str> {
+    if !path.contains('%') {
+        return Cow::Borrowed(path);
+    }
+    let decoded: Vec<Cow<'_, str>> = path
+        .split('/')
+        .map(|segment| match unescape(segment, Plus::IsLiteral) {
+            Some(decoded) if !decoded.contains('/') => decoded,
+            _ => Cow::Borrowed(segment),
+        })
+        .collect();
+    Cow::Owned(decoded.join("/"))
+}
+
+fn encode_path(path: &str) -> Cow<'_, str> {
+    use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+    const UNSAFE: &AsciiSet = &CONTROLS
+        .add(b' ')
+        .add(b'?')
+        .add(b'#')
+        .add(b'"')
+        .add(b'<')
+        .add(b'>')
+        .add(b'%');
+    utf8_percent_encode(path, UNSAFE).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The path that an endpoint sees, or the status and place of the answer.
+    fn routed(prefix: &Prefix, path: &str) -> String {
+        let mut request = Request::builder().uri(path).body(()).unwrap();
+        match prefix.route(&mut request) {
+            Ok(()) => request.uri().to_string(),
+            Err(response) => {
+                let location = response
+                    .headers()
+                    .get("location")
+                    .map_or("", |v| v.to_str().unwrap());
+                format!("{} {location}", response.status().as_u16())
+            }
+        }
+    }
+
+    #[test]
+    fn paths_are_cleaned_as_by_go() {
+        let root = Prefix::new("", "http://x");
+        for (path, outcome) in [
+            ("/", "/"),
+            ("/metrics", "/metrics"),
+            ("/metrics/", "/metrics/"),
+            ("//metrics", "307 /metrics"),
+            ("/./metrics", "307 /metrics"),
+            ("/x/../metrics", "307 /metrics"),
+            ("/x/..", "307 /"),
+            ("/a//b/", "307 /a/b/"),
+            ("//probe?target=x&module=nope", "307 /probe?target=x&module=nope"),
+            ("/%70robe?x=1", "/probe?x=1"),
+            ("/-%2Fhealthy", "/-%2Fhealthy"),
+            ("/a%20b", "/a%20b"),
+        ] {
+            assert_eq!(routed(&root, path), outcome, "{path}");
+        }
+    }
+
+    #[test]
+    fn endpoints_move_below_the_prefix() {
+        let prefix = Prefix::new("pre/", "http://outside.test/shown");
+        for (path, outcome) in [
+            ("/", "302 http://outside.test/shown"),
+            ("/pre", "307 /pre/"),
+            ("/pre?x", "307 /pre/?x"),
+            ("/pre/", "/"),
+            ("/pre/probe?x=1", "/probe?x=1"),
+            ("/probe", "404 "),
+            ("/prefix", "404 "),
+        ] {
+            assert_eq!(routed(&prefix, path), outcome, "{path}");
+        }
+    }
+}

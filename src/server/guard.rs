@@ -1,0 +1,165 @@
+//! A connection that watches its peer: one that takes too long over a request's head, or over reading an answer, is
+//! closed, and so is one that idles. hyper's own limit does not tell a slow head from an idle connection, which a scraper
+//! keeps for its next scrape.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
+
+/// How long a peer may take, in each case.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// From the first byte of a request, or from the start of the connection, to the end of the request's head.
+    pub head: Duration,
+    /// Between two requests.
+    pub idle: Duration,
+    /// For the next part of an answer to be taken.
+    pub write: Duration,
+}
+
+/// The requests of one connection; shared by the connection and the service behind it.
+#[derive(Clone, Debug, Default)]
+pub struct Requests(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    begun: AtomicUsize,
+    ended: AtomicUsize,
+}
+
+impl Requests {
+    /// The head of a request was read; the request lasts as long as what is returned.
+    pub fn begin(&self) -> Request {
+        self.0.begun.fetch_add(1, Ordering::Relaxed);
+        Request(Arc::clone(&self.0))
+    }
+}
+
+/// A request that is being answered.
+#[derive(Debug)]
+pub struct Request(Arc<Counts>);
+
+impl Drop for Request {
+    fn drop(&mut self) {
+        self.0.ended.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// The connection.
+#[derive(Debug)]
+pub struct Guarded<S> {
+    stream: S,
+    patience: Patience,
+    requests: Requests,
+    /// How many requests had begun and ended when the timer for reading was last set.
+    seen: (usize, usize),
+    /// A head is under way: its first byte came, or the connection is new.
+    partial: bool,
+    reading: Option<Pin<Box<Sleep>>>,
+    writing: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S> Guarded<S> {
+    /// Guards a new connection.
+    pub fn new(stream: S, requests: Requests, patience: Patience) -> Self {
+        Self {
+            stream,
+            patience,
+            requests,
+            seen: (0, 0),
+            partial: true,
+            reading: None,
+            writing: None,
+        }
+    }
+}
+
+/// Ready with an error when the timer, which is set if it is not yet, has run out.
+fn expired(timer: &mut Option<Pin<Box<Sleep>>>, patience: Duration, cx: &mut Context<'_>) -> Poll<io::Error> {
+    let timer = timer.get_or_insert_with(|| Box::pin(sleep(patience)));
+    ready!(timer.as_mut().poll(cx));
+    Poll::Ready(io::Error::from(io::ErrorKind::TimedOut))
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let counts = &this.requests.0;
+        let now = (
+            counts.begun.load(Ordering::Relaxed),
+            counts.ended.load(Ordering::Relaxed),
+        );
+        if now != this.seen {
+            // The head that was under way is complete.
+            (this.seen, this.partial, this.reading) = (now, false, None);
+        }
+        let before = buffer.filled().len();
+        if let Poll::Ready(result) = Pin::new(&mut this.stream).poll_read(cx, buffer) {
+            if buffer.filled().len() > before && !this.partial {
+                (this.partial, this.reading) = (true, None);
+            }
+            return Poll::Ready(result);
+        }
+        let answering = now.0 > now.1;
+        if answering {
+            return Poll::Pending;
+        }
+        let patience = if this.partial {
+            this.patience.head
+        } else {
+            this.patience.idle
+        };
+        expired(&mut this.reading, patience, cx).map(Err)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Guarded<S> {
+    /// Passes a result on, and gives up on a peer that takes nothing for too long.
+    fn watch<T>(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if result.is_ready() {
+            self.writing = None;
+            return result;
+        }
+        expired(&mut self.writing, self.patience.write, cx).map(Err)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.watch(cx, result)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.watch(cx, result)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let result = Pin::new(&mut self.stream).poll_flush(cx);
+        self.watch(cx, result)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let result = Pin::new(&mut self.stream).poll_shutdown(cx);
+        self.watch(cx, result)
+    }
+}

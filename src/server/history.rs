@@ -1,0 +1,184 @@
+//! Past probes, kept whole and rendered only when someone looks at them.
+//!
+//! The last results are kept up to a count, and as many failures that were older than those. Both together stay below a
+//! number of bytes.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use crate::metrics::Labels;
+use crate::module::Module;
+use crate::probe_log::Value;
+use crate::prober::Outcome;
+
+/// One past probe.
+#[derive(Debug)]
+pub struct Entry {
+    /// Counted from 0.
+    pub id: i64,
+    /// The module as it was then.
+    pub module: Arc<Module>,
+    /// The target, decoded.
+    pub target: Box<str>,
+    /// The `hostname` parameter.
+    pub hostname: Option<Box<str>>,
+    /// When the probe ended.
+    pub at: SystemTime,
+    /// All that is known of it.
+    pub outcome: Outcome,
+}
+
+/// The history itself.
+#[derive(Debug)]
+pub struct History {
+    limit: usize,
+    max_bytes: usize,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    next_id: i64,
+    bytes: usize,
+    recent: VecDeque<(Arc<Entry>, usize)>,
+    /// Failures that are older than all of `recent`.
+    failures: VecDeque<(Arc<Entry>, usize)>,
+}
+
+impl History {
+    /// Keeps `limit` results and `limit` older failures, below `max_bytes` in all.
+    pub fn new(limit: usize, max_bytes: usize) -> Self {
+        Self {
+            limit,
+            max_bytes,
+            kept: Mutex::default(),
+        }
+    }
+
+    /// Adds a result, the newest.
+    pub fn add(
+        &self,
+        module: Arc<Module>,
+        target: &str,
+        hostname: Option<&str>,
+        outcome: Outcome,
+    ) -> Arc<Entry> {
+        let weight = weight(&outcome) + target.len();
+        let mut entry = Entry {
+            id: 0,
+            module,
+            target: target.into(),
+            hostname: hostname.map(Into::into),
+            at: SystemTime::now(),
+            outcome,
+        };
+        let mut kept = self.lock();
+        entry.id = kept.next_id;
+        let entry = Arc::new(entry);
+        kept.next_id += 1;
+        kept.bytes += weight;
+        kept.recent.push_back((Arc::clone(&entry), weight));
+        if kept.recent.len() > self.limit {
+            kept.age();
+        }
+        if kept.failures.len() > self.limit {
+            kept.forget_failure();
+        }
+        while kept.bytes > self.max_bytes && kept.recent.len() + kept.failures.len() > 0 {
+            if kept.recent.len() > kept.failures.len() {
+                kept.age();
+            } else {
+                kept.forget_failure();
+            }
+        }
+        entry
+    }
+
+    /// All that is kept, oldest first.
+    pub fn list(&self) -> Vec<Arc<Entry>> {
+        let kept = self.lock();
+        kept.oldest_first().cloned().collect()
+    }
+
+    /// The result of that number.
+    pub fn by_id(&self, id: i64) -> Option<Arc<Entry>> {
+        let kept = self.lock();
+        kept.oldest_first().find(|entry| entry.id == id).cloned()
+    }
+
+    /// The newest result of that target, of any module when `module` is empty.
+    // compat: upstream gives the oldest one, which is rarely the one that is asked for.
+    pub fn newest_of(&self, target: &str, module: &str) -> Option<Arc<Entry>> {
+        let kept = self.lock();
+        kept.oldest_first()
+            .rev()
+            .find(|entry| &*entry.target == target && (module.is_empty() || &*entry.module.name == module))
+            .cloned()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    fn oldest_first(&self) -> impl DoubleEndedIterator<Item = &Arc<Entry>> {
+        self.failures.iter().chain(&self.recent).map(|(entry, _)| entry)
+    }
+
+    /// The oldest of the recent results makes room; a failure lives on among the failures.
+    fn age(&mut self) {
+        match self.recent.pop_front() {
+            Some(old) if !old.0.outcome.success => self.failures.push_back(old),
+            Some((_, weight)) => self.bytes -= weight,
+            None => {}
+        }
+    }
+
+    fn forget_failure(&mut self) {
+        if let Some((_, weight)) = self.failures.pop_front() {
+            self.bytes -= weight;
+        }
+    }
+}
+
+/// About how many bytes an outcome takes.
+fn weight(outcome: &Outcome) -> usize {
+    let log: usize = outcome
+        .log
+        .events()
+        .iter()
+        .flat_map(|event| &event.attributes)
+        .map(|(_, value)| match value {
+            Value::Text(text) => text.len(),
+            _ => 0,
+        })
+        .sum();
+    let samples: usize = outcome
+        .samples
+        .iter()
+        .map(|sample| match &sample.labels {
+            Labels::None | Labels::Static(_) => 0,
+            Labels::Values(values) => values.iter().map(|value| 24 + value.len()).sum(),
+            Labels::Pairs(pairs) => pairs
+                .iter()
+                .map(|(name, value)| 48 + name.len() + value.len())
+                .sum(),
+        })
+        .sum();
+    let hops: usize = outcome
+        .timeline
+        .hops
+        .iter()
+        .map(|hop| size_of_val(hop) + size_of_val(hop.phases.as_slice()) + hop.name.len())
+        .sum();
+    // Chains share the presented certificates.
+    let certificates: usize = outcome
+        .tls
+        .iter()
+        .flat_map(|tls| &tls.presented)
+        .map(|certificate| size_of_val(&**certificate) + certificate.der().len())
+        .sum();
+    size_of::<Entry>() + size_of_val(outcome.log.events()) + log + samples + hops + certificates
+}

@@ -1,0 +1,181 @@
+//! Listening sockets: addresses in Go's forms, or sockets that systemd opened for us.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use socket2::{Domain, Socket, Type};
+use tokio::net::{TcpListener, lookup_host};
+
+use crate::net::port::{self, Protocol};
+use crate::net::split_host_port;
+use crate::os_error;
+
+/// Connections that the system may hold until they are accepted.
+const BACKLOG: i32 = 4096;
+
+/// Why a port cannot be listened on; displays as Go's `*net.OpError`.
+#[derive(Debug)]
+pub enum ListenError {
+    /// The text is no address.
+    Address(String),
+    /// The name of the host has no address.
+    Lookup(String, String),
+    /// The system refused.
+    System {
+        /// The address.
+        address: SocketAddr,
+        /// `socket`, `bind` or `listen`.
+        operation: &'static str,
+        /// Its word.
+        error: io::Error,
+    },
+    /// systemd passed no socket.
+    NoSockets,
+    /// A socket from systemd cannot be used.
+    Inherited(io::Error),
+}
+
+impl fmt::Display for ListenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(reason) => write!(f, "listen tcp: {reason}"),
+            Self::Lookup(host, reason) => write!(f, "listen tcp: lookup {host}: {reason}"),
+            Self::System {
+                address,
+                operation,
+                error,
+            } => write!(
+                f,
+                "listen tcp {address}: {operation}: {}",
+                os_error::describe(error)
+            ),
+            Self::NoSockets => f.write_str("no socket activation file descriptors found"),
+            Self::Inherited(error) => write!(f, "socket from systemd: {}", os_error::describe(error)),
+        }
+    }
+}
+
+impl std::error::Error for ListenError {}
+
+/// Listens on `host:port`. Without a host, or with an unspecified one, on both address families.
+///
+/// # Errors
+/// The address is none, or the system does not allow it.
+pub async fn tcp(address: &str) -> Result<TcpListener, ListenError> {
+    let (host, port) = split_host_port(address).map_err(|error| ListenError::Address(error.to_string()))?;
+    let port = port::lookup(port, Protocol::Tcp).map_err(|error| ListenError::Address(error.to_string()))?;
+    let ip = resolve(host).await?;
+    if ip.is_some_and(|ip| !ip.is_unspecified()) {
+        let ip = ip.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        return bind(SocketAddr::new(ip, port));
+    }
+    let both = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port);
+    match bind(both) {
+        Err(ListenError::System {
+            operation: "socket", ..
+        }) => bind(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port)),
+        result => result,
+    }
+}
+
+/// The address of a host; `None` for an empty name.
+async fn resolve(host: &str) -> Result<Option<IpAddr>, ListenError> {
+    if host.is_empty() {
+        return Ok(None);
+    }
+    if let Ok(ip) = host.parse() {
+        return Ok(Some(ip));
+    }
+    let not_found = |reason: String| ListenError::Lookup(host.to_owned(), reason);
+    let addresses: Vec<SocketAddr> = lookup_host((host, 0))
+        .await
+        .map_err(|_| not_found("no such host".to_owned()))?
+        .collect();
+    let ipv4_first = addresses.iter().find(|a| a.is_ipv4()).or(addresses.first());
+    ipv4_first
+        .map(|address| Some(address.ip()))
+        .ok_or_else(|| not_found("no such host".to_owned()))
+}
+
+fn bind(address: SocketAddr) -> Result<TcpListener, ListenError> {
+    let fail = |operation| {
+        move |error| ListenError::System {
+            address,
+            operation,
+            error,
+        }
+    };
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM.nonblocking().cloexec(),
+        Some(socket2::Protocol::TCP),
+    )
+    .map_err(fail("socket"))?;
+    if address.is_ipv6() {
+        let only_v6 = !address.ip().is_unspecified();
+        socket.set_only_v6(only_v6).map_err(fail("setsockopt"))?;
+    }
+    socket.set_reuse_address(true).map_err(fail("setsockopt"))?;
+    socket.bind(&address.into()).map_err(fail("bind"))?;
+    socket.listen(BACKLOG).map_err(fail("listen"))?;
+    TcpListener::from_std(socket.into()).map_err(fail("listen"))
+}
+
+/// The sockets that systemd passed (sd_listen_fds(3)).
+///
+/// # Errors
+/// There are none, or one of them is no TCP listener.
+pub fn systemd() -> Result<Vec<TcpListener>, ListenError> {
+    let mut passed = listenfd::ListenFd::from_env();
+    let mut listeners = Vec::new();
+    for index in 0..passed.len() {
+        let listener = passed.take_tcp_listener(index).map_err(ListenError::Inherited)?;
+        if let Some(listener) = listener {
+            listener.set_nonblocking(true).map_err(ListenError::Inherited)?;
+            listeners.push(TcpListener::from_std(listener).map_err(ListenError::Inherited)?);
+        }
+    }
+    if listeners.is_empty() {
+        return Err(ListenError::NoSockets);
+    }
+    Ok(listeners)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_empty_host_listens_on_both_families() {
+        let listener = tcp(":0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port))
+            .await
+            .unwrap();
+        if listener.local_addr().unwrap().is_ipv6() {
+            tokio::net::TcpStream::connect((Ipv6Addr::LOCALHOST, port))
+                .await
+                .unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn says_what_is_wrong_in_gos_words() {
+        let taken = tcp("127.0.0.1:0").await.unwrap();
+        let address = taken.local_addr().unwrap().to_string();
+        for (text, message) in [
+            (
+                address.as_str(),
+                format!("listen tcp {address}: bind: address already in use").as_str(),
+            ),
+            (
+                "nonsense",
+                "listen tcp: address nonsense: missing port in address",
+            ),
+            ("127.0.0.1:99999", "listen tcp: address 99999: invalid port"),
+        ] {
+            assert_eq!(tcp(text).await.unwrap_err().to_string(), message);
+        }
+    }
+}

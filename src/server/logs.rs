@@ -1,0 +1,50 @@
+//! `/logs`: a past probe by its number, or the newest of a target.
+
+use std::sync::Arc;
+
+use axum::extract::{RawQuery, State};
+use axum::response::Response;
+use http::StatusCode;
+
+use super::history::Entry;
+use super::query::Query;
+use super::{Exporter, answer, debug};
+
+/// Shows a past probe as text.
+pub async fn logs(State(exporter): State<Arc<Exporter>>, RawQuery(query): RawQuery) -> Response {
+    match find(&exporter, Query(query.as_deref().unwrap_or(""))) {
+        Ok(entry) => {
+            let page = debug::page(&entry, exporter.logger.format());
+            answer::text(StatusCode::OK, answer::PLAIN, page)
+        }
+        Err((status, message)) => answer::error(status, message),
+    }
+}
+
+/// The probe that `id`, or `target` and `module`, ask for.
+///
+/// # Errors
+/// Status and text of the answer.
+pub(super) fn find(exporter: &Exporter, query: Query<'_>) -> Result<Arc<Entry>, (StatusCode, &'static str)> {
+    let bad_request = |message| Err((StatusCode::BAD_REQUEST, message));
+    let id: Option<i64> = query.first("id").parse().ok();
+    let target = query.first("target");
+    if id.is_some() && !target.is_empty() {
+        return bad_request("Probe id and target can't be defined at the same time");
+    }
+    // -1 is upstream's mark for "none".
+    let id = id.unwrap_or(-1);
+    if id == -1 && target.is_empty() {
+        return bad_request("Probe id or target must be defined as http query parameters");
+    }
+    let module = query.first("module");
+    if target.is_empty() && !module.is_empty() {
+        return bad_request("Probe module filter only works in conjunction with target parameter");
+    }
+    if target.is_empty() {
+        let entry = exporter.history.by_id(id);
+        return entry.ok_or((StatusCode::NOT_FOUND, "Probe id not found"));
+    }
+    let entry = exporter.history.newest_of(&target, &module);
+    entry.ok_or((StatusCode::NOT_FOUND, "Probe target not found"))
+}

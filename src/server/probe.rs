@@ -1,0 +1,252 @@
+//! `/probe`: from a request to a module, a target and a time-out; and from an outcome to an answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{RawQuery, State};
+use axum::response::Response;
+use http::StatusCode;
+use http::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderValue, RETRY_AFTER};
+
+use super::query::{Plus, Query, unescape};
+use super::{Exporter, answer, debug, metrics};
+use crate::logging::render_probe;
+use crate::metrics::negotiate::{Exposition, wants_gzip};
+use crate::metrics::{Metric, encode};
+use crate::module::{Kind, Module};
+use crate::probe_log::{Value, text};
+use crate::prober::{self, Request};
+use crate::say;
+use crate::strconv::{NumError, parse_float, quote};
+
+/// The module when none is named.
+const DEFAULT_MODULE: &str = "http_2xx";
+/// The scrape time-out when the scraper names none, in seconds.
+const DEFAULT_SCRAPE_TIMEOUT: f64 = 120.0;
+
+/// Runs one probe and answers with what it measured. A failed probe is an answer like any other.
+pub async fn probe(
+    State(exporter): State<Arc<Exporter>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    let query = Query(query.as_deref().unwrap_or(""));
+    match answer(&exporter, query, &headers).await {
+        Ok(response) => response,
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+async fn answer(exporter: &Exporter, query: Query<'_>, headers: &HeaderMap) -> Result<Response, Refusal> {
+    let serving = exporter.store.current();
+    let named = query.first("module");
+    let name = if named.is_empty() { DEFAULT_MODULE } else { &named };
+    let Some(module) = serving.modules.get(name) else {
+        exporter.instruments.unknown_module();
+        say!(exporter.logger, Debug, "Unknown module", "module" => name.to_owned());
+        return Err(bad_request(format!("Unknown module {}", quote(name))));
+    };
+    let seconds = timeout_seconds(headers, module.timeout, exporter.settings.timeout_offset)?;
+    let target = query.first("target");
+    if target.is_empty() {
+        return Err(bad_request("Target parameter is missing".to_owned()));
+    }
+    // compat: upstream turns a `+` of the target into a space when it decodes it for the second time.
+    let target = unescape(&target, Plus::IsLiteral).unwrap_or(std::borrow::Cow::Borrowed(&target));
+    let hostname = query.first("hostname");
+    let hostname = Some(&*hostname).filter(|hostname| !hostname.is_empty());
+    refuse_conflicting_host(module, hostname)?;
+    let in_flight = exporter.instruments.start_probe(exporter.settings.max_in_flight);
+    let Some(in_flight) = in_flight else {
+        return Err(Refusal::TooMany);
+    };
+
+    let request = Request {
+        target: &target,
+        hostname,
+        timeout: duration(seconds),
+    };
+    let mut outcome = prober::run(&exporter.network, module, request).await;
+    outcome.samples.set(Metric::Timeout, seconds);
+    in_flight.finish(module, &outcome, duration(seconds));
+    if let Some(least) = exporter.settings.probe_log {
+        let mut lines = String::new();
+        let (module, target) = (text(name), Value::from(target.clone().into_owned()));
+        render_probe(
+            &mut lines,
+            exporter.logger.format(),
+            &outcome.log,
+            least,
+            &module,
+            &target,
+        );
+        exporter.logger.write_rendered(&lines);
+    }
+
+    if query.first("debug") == "true" {
+        let entry = exporter
+            .history
+            .add(Arc::clone(module), &target, hostname, outcome);
+        let page = debug::page(&entry, exporter.logger.format());
+        return Ok(answer::text(StatusCode::OK, answer::PLAIN, page));
+    }
+    let response = exposition(&outcome, headers);
+    exporter
+        .history
+        .add(Arc::clone(module), &target, hostname, outcome);
+    Ok(response)
+}
+
+fn exposition(outcome: &prober::Outcome, headers: &HeaderMap) -> Response {
+    let exposition = negotiated(headers);
+    let mut body = Vec::with_capacity(2048);
+    encode::probe(&outcome.samples, exposition, &mut body);
+    metrics::answer(body, exposition, accepts_gzip(headers))
+}
+
+/// The format that a scraper asks for.
+pub(super) fn negotiated(headers: &HeaderMap) -> Exposition {
+    Exposition::negotiate(headers.get(ACCEPT).and_then(|value| value.to_str().ok()))
+}
+
+/// Whether a scraper wants its answer compressed.
+pub(super) fn accepts_gzip(headers: &HeaderMap) -> bool {
+    wants_gzip(
+        headers
+            .get_all(ACCEPT_ENCODING)
+            .iter()
+            .filter_map(|value| value.to_str().ok()),
+    )
+}
+
+/// Why a request starts no probe.
+#[derive(Debug)]
+enum Refusal {
+    /// It asks for something that is not there.
+    BadRequest(String),
+    /// The scraper's time-out is no number.
+    Timeout(NumError),
+    /// As many probes run as may.
+    TooMany,
+}
+
+impl Refusal {
+    fn into_response(self) -> Response {
+        match self {
+            Self::BadRequest(message) => answer::error(StatusCode::BAD_REQUEST, &message),
+            Self::Timeout(error) => answer::error(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                &format!("Failed to parse timeout from Prometheus header: {error}"),
+            ),
+            Self::TooMany => {
+                let mut response = answer::error(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "Too many probes in flight, see --probe.max-in-flight",
+                );
+                let soon = HeaderValue::from_static("1");
+                response.headers_mut().insert(RETRY_AFTER, soon);
+                response
+            }
+        }
+    }
+}
+
+fn bad_request(message: String) -> Refusal {
+    Refusal::BadRequest(message)
+}
+
+/// How long the probe may take, in seconds: the scrape time-out less the offset, or the module's time-out if that is
+/// shorter.
+fn timeout_seconds(headers: &HeaderMap, module: Option<Duration>, offset: f64) -> Result<f64, Refusal> {
+    let given = headers.get("x-prometheus-scrape-timeout-seconds");
+    let given = given.map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let mut scrape = match given.filter(|value| !value.is_empty()) {
+        Some(value) => parse_float(&value).map_err(Refusal::Timeout)?,
+        None => 0.0,
+    };
+    if scrape == 0.0 {
+        scrape = DEFAULT_SCRAPE_TIMEOUT;
+    }
+    let most = scrape - offset;
+    let module = module.map(|timeout| timeout.as_secs_f64());
+    Ok(match module {
+        Some(module) if module < most || most < 0.0 => module,
+        // compat: upstream gives the probe no time at all when the offset is larger than the scrape time-out.
+        None if most < 0.0 => scrape.max(0.0),
+        _ => most,
+    })
+}
+
+/// Seconds as a duration. What is no sensible time is no time, what is too long is for ever.
+fn duration(seconds: f64) -> Duration {
+    if seconds > 0.0 {
+        Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+    } else {
+        Duration::ZERO
+    }
+}
+
+/// `hostname` must not contradict a Host header of the module.
+fn refuse_conflicting_host(module: &Module, hostname: Option<&str>) -> Result<(), Refusal> {
+    let (Kind::Http(_), Some(hostname)) = (&module.kind, hostname) else {
+        return Ok(());
+    };
+    let headers = &module.raw.http.headers;
+    let conflict = headers
+        .iter()
+        .find(|(name, value)| name.eq_ignore_ascii_case("host") && *value != hostname);
+    match conflict {
+        Some((_, value)) => Err(bad_request(format!(
+            "host header defined both in module configuration ({value}) and with URL-parameter 'hostname' ({hostname})"
+        ))),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn timeout(header: Option<&str>, module: Option<f64>, offset: f64) -> f64 {
+        let mut headers = HeaderMap::new();
+        if let Some(value) = header {
+            headers.insert("x-prometheus-scrape-timeout-seconds", value.parse().unwrap());
+        }
+        timeout_seconds(&headers, module.map(Duration::from_secs_f64), offset).unwrap()
+    }
+
+    #[test]
+    fn time_outs_are_upstreams() {
+        for (header, module, offset, expected) in [
+            (None, None, 0.5, 119.5),
+            (Some(""), None, 0.5, 119.5),
+            (Some("10.25"), None, 0.5, 9.75),
+            (Some("0"), None, 0.5, 119.5),
+            (Some("10"), Some(2.0), 0.5, 2.0),
+            (Some("2.4"), Some(2.0), 0.5, 1.9),
+            (Some("-1"), Some(2.0), 0.5, 2.0),
+            (Some("0.3"), Some(2.0), 0.5, 2.0),
+            (Some("0.5"), Some(2.0), 0.5, 0.0),
+            (Some("Inf"), Some(2.0), 0.5, 2.0),
+            (Some("3"), None, -2.0, 5.0),
+            (Some("5"), None, 5.0, 0.0),
+            // Upstream: 0.
+            (Some("3"), None, 5.0, 3.0),
+            (Some("-1"), None, 0.5, 0.0),
+        ] {
+            assert_eq!(
+                timeout(header, module, offset),
+                expected,
+                "{header:?} {module:?} {offset}"
+            );
+        }
+    }
+
+    #[test]
+    fn odd_numbers_are_no_durations() {
+        assert_eq!(duration(f64::NAN), Duration::ZERO);
+        assert_eq!(duration(-1.0), Duration::ZERO);
+        assert_eq!(duration(f64::INFINITY), Duration::MAX);
+        assert_eq!(duration(0.25), Duration::from_millis(250));
+    }
+}

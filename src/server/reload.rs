@@ -1,0 +1,63 @@
+//! Loading the configuration again: by SIGHUP, by POST, and by itself.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use http::{Method, StatusCode};
+
+use super::{Exporter, answer};
+use crate::config::LoadError;
+use crate::module::store::{CHANGED, Reload, UNCHANGED};
+use crate::probe_log::text;
+use crate::say;
+
+impl Exporter {
+    /// Loads the configuration again and says in the log how that went.
+    ///
+    /// # Errors
+    /// Why it cannot be served; what was served before stays.
+    pub async fn reload(self: &Arc<Self>) -> Result<(), String> {
+        let exporter = Arc::clone(self);
+        let reloaded = tokio::task::spawn_blocking(move || exporter.store.reload()).await;
+        // A reload that panicked is one that failed.
+        let result = match reloaded {
+            Ok(result) => result.map_err(|error| (matches!(error, LoadError::Invalid(_)), error.to_string())),
+            Err(error) => Err((true, error.to_string())),
+        };
+        match result {
+            Ok(Reload::Unchanged) => say!(self.logger, Info, UNCHANGED),
+            Ok(Reload::Changed { warnings }) => {
+                say!(self.logger, Info, CHANGED);
+                for warning in warnings {
+                    say!(self.logger, Warn, &warning.to_string());
+                }
+                self.instruments.serve(&self.store.current().modules);
+            }
+            Err((was_read, error)) => {
+                if was_read {
+                    say!(self.logger, Info, CHANGED);
+                }
+                say!(self.logger, Error, "Error reloading config", "err" => text(&error));
+                return Err(error);
+            }
+        }
+        say!(self.logger, Info, "Reloaded config file");
+        Ok(())
+    }
+}
+
+/// `/-/reload`
+pub async fn reload(State(exporter): State<Arc<Exporter>>, method: Method) -> Response {
+    if method != Method::POST {
+        let message = "This endpoint requires a POST request.\n";
+        return answer::text(StatusCode::METHOD_NOT_ALLOWED, answer::PLAIN_UTF8, message);
+    }
+    match exporter.reload().await {
+        Ok(()) => answer::empty(StatusCode::OK),
+        Err(error) => answer::error(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            &format!("failed to reload config: {error}"),
+        ),
+    }
+}
