@@ -24,7 +24,7 @@ mod url;
 mod value;
 mod websocket;
 pub mod write;
-mod yaml;
+pub(crate) mod yaml;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};

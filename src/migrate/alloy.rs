@@ -309,7 +309,7 @@ pub(super) fn milliseconds(text: &str) -> Option<u64> {
         total += number.parse::<f64>().ok()? * scale;
         rest = after;
     }
-    (total >= 1.0 && total < 1e15).then_some(total.round() as u64)
+    (1.0..1e15).contains(&total).then_some(total.round() as u64)
 }
 
 #[cfg(test)]

@@ -311,14 +311,6 @@ impl<'a> Scanner<'a> {
         text: &mut Vec<u8>,
     ) -> Result<(), SyntaxError> {
         let (digits, radix) = match chars.next().map(|(_, c)| c) {
-            Some(c @ ('\\' | '"')) => return Ok(text.push(u8::try_from(c).unwrap_or_default())),
-            Some('a') => return Ok(text.push(7)),
-            Some('b') => return Ok(text.push(8)),
-            Some('f') => return Ok(text.push(12)),
-            Some('n') => return Ok(text.push(b'\n')),
-            Some('r') => return Ok(text.push(b'\r')),
-            Some('t') => return Ok(text.push(b'\t')),
-            Some('v') => return Ok(text.push(11)),
             Some('x') => (2, 16),
             Some('u') => (4, 16),
             Some('U') => (8, 16),
@@ -326,11 +318,27 @@ impl<'a> Scanner<'a> {
                 let number: String = [first].into_iter().chain(chars.take(2).map(|(_, c)| c)).collect();
                 let byte = u8::from_str_radix(&number, 8)
                     .map_err(|_| self.error(format!("\\{number} is no octal byte")))?;
-                return Ok(text.push(byte));
+                text.push(byte);
+                return Ok(());
             }
             other => {
-                let other = other.map(String::from).unwrap_or_default();
-                return Err(self.error(format!("\\{other} is no escape")));
+                let byte = match other {
+                    Some('a') => 7,
+                    Some('b') => 8,
+                    Some('f') => 12,
+                    Some('n') => b'\n',
+                    Some('r') => b'\r',
+                    Some('t') => b'\t',
+                    Some('v') => 11,
+                    Some('\\') => b'\\',
+                    Some('"') => b'"',
+                    other => {
+                        let other = other.map(String::from).unwrap_or_default();
+                        return Err(self.error(format!("\\{other} is no escape")));
+                    }
+                };
+                text.push(byte);
+                return Ok(());
             }
         };
         let number: String = chars.take(digits).map(|(_, c)| c).collect();

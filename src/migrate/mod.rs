@@ -6,7 +6,7 @@
 
 mod alloy;
 pub mod alloy_syntax;
-// mod prometheus;
+mod prometheus;
 mod write;
 
 use crate::config::targets::Target;
@@ -61,8 +61,9 @@ pub enum MigrateError {
 pub fn migrate(source: Source, text: &str) -> Result<Migration, MigrateError> {
     let mut migration = match source {
         Source::Alloy => alloy::read(text)?,
-        Source::Prometheus => return Err(MigrateError::NoTargets("todo")),
+        Source::Prometheus => prometheus::read(text)?,
     };
+    migration.notes.dedup();
     make_names_unique(&mut migration.targets);
     Ok(migration)
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::Migration;
+use crate::config::targets::format_milliseconds;
 
 /// The targets file, with the notes as comments at its head.
 pub fn targets_file(migration: &Migration) -> String {
@@ -25,17 +26,29 @@ pub fn targets_file(migration: &Migration) -> String {
         }
         for (key, value) in [("interval", target.interval), ("timeout", target.timeout)] {
             if let Some(value) = value {
-                _ = writeln!(text, "    {key}: {}", duration(value));
+                _ = writeln!(text, "    {key}: {}", format_milliseconds(value));
             }
         }
         if !target.labels.is_empty() {
             text.push_str("    labels:\n");
         }
         for (label, value) in &target.labels {
-            _ = writeln!(text, "      {label}: {}", quoted(value));
+            _ = writeln!(text, "      {}: {}", key(label), quoted(value));
         }
     }
     text
+}
+
+/// The name of a label, quoted where YAML would read something else than a text.
+fn key(label: &str) -> String {
+    let plain = label.len() > 1 && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let word =
+        ["yes", "no", "on", "off", "true", "false", "null"].contains(&label.to_ascii_lowercase().as_str());
+    if plain && !word && !label.starts_with(|c: char| c.is_ascii_digit()) {
+        label.to_owned()
+    } else {
+        quoted(label)
+    }
 }
 
 /// A JSON string is a YAML string.
@@ -43,10 +56,49 @@ fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// Milliseconds as Prometheus and Go write durations.
-pub(crate) fn duration(milliseconds: u64) -> String {
-    match milliseconds {
-        ms if ms % 1000 == 0 => format!("{}s", ms / 1000),
-        ms => format!("{ms}ms"),
+#[cfg(test)]
+mod tests {
+    use crate::config::targets::{Target, Targets};
+    use crate::migrate::{Migration, targets_file};
+
+    #[test]
+    fn what_is_written_can_be_read() {
+        let target = Target {
+            name: "a \"quoted\" name\n".to_owned(),
+            address: "http://x/?a=b#c: d".to_owned(),
+            module: "http_2xx".to_owned(),
+            hostname: "é".to_owned(),
+            labels: ["on", "n", "target", "empty"]
+                .map(|label| (label.to_owned(), String::new()))
+                .into(),
+            interval: Some(90_000),
+            timeout: Some(1500),
+            ..Target::default()
+        };
+        let migration = Migration {
+            targets: vec![
+                target.clone(),
+                Target {
+                    name: "b".into(),
+                    address: "y".into(),
+                    ..Target::default()
+                },
+            ],
+            notes: vec!["a note\nwith: a break".to_owned()],
+        };
+        let text = targets_file(&migration);
+        assert!(
+            text.starts_with("# Not carried over:\n# - a note with: a break\ntargets:\n"),
+            "{text}"
+        );
+        let mut read = Targets::parse(&text).unwrap().targets;
+        for target in &mut read {
+            target.at = Default::default();
+        }
+        assert_eq!(read, migration.targets);
+        assert_eq!(
+            Targets::parse(&targets_file(&Migration::default())).unwrap(),
+            Targets::default()
+        );
     }
 }

@@ -1,0 +1,186 @@
+#!/usr/bin/env python3
+"""The source of the dashboards: writes dashboards/blackbox.json and dashboards/blackbox-deepflow.json.
+
+usage: build.py [--check]    --check writes nothing and fails when a file is not what this source says
+
+The two differ in the names of the metrics only: DeepFlow keeps what came by remote write as `prometheus__samples__<name>`.
+"""
+import json
+import os
+import re
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+CHOSEN = '{job=~"$job", module=~"$module", target=~"$target"}'
+HTTP = CHOSEN[:-1]
+LEGEND = "{{target}} · {{job}}"
+DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
+
+
+def query(expr, ref="A", legend=LEGEND, table=False):
+    """One query; a table shows the values of this moment."""
+    kind = {"format": "table", "instant": True} if table else {"format": "time_series", "range": True}
+    return {"datasource": DATASOURCE, "refId": ref, "expr": expr, "legendFormat": legend, **kind}
+
+
+def panel(kind, title, description, at, queries, unit=None, **more):
+    """A panel at (x, y, width, height) of Grafana's grid, which is 24 wide."""
+    x, y, w, h = at
+    defaults = {**({"unit": unit} if unit else {}), **more.pop("defaults", {})}
+    return {
+        "type": kind,
+        "title": title,
+        "description": description,
+        "gridPos": {"x": x, "y": y, "w": w, "h": h},
+        "datasource": DATASOURCE,
+        "targets": queries,
+        "fieldConfig": {"defaults": defaults, "overrides": more.pop("overrides", [])},
+        **more,
+    }
+
+
+def steps(first, *rest):
+    """Thresholds: the first colour from the bottom, then (value, colour)."""
+    return {"mode": "absolute", "steps": [{"value": None, "color": first}, *({"value": v, "color": c} for v, c in rest)]}
+
+
+ANSWERS = [
+    {"type": "value", "options": {"0": {"text": "down", "color": "red", "index": 0}, "1": {"text": "up", "color": "green", "index": 1}}}
+]
+TABLE_LEGEND = {"legend": {"displayMode": "table", "placement": "right", "calcs": ["lastNotNull", "mean", "max"]}, "tooltip": {"mode": "multi"}}
+
+
+def column(name, title, **properties):
+    """How one column of a table looks."""
+    return {
+        "matcher": {"id": "byName", "options": name},
+        "properties": [{"id": "displayName", "value": title}, *({"id": k.replace("_", "."), "value": v} for k, v in properties.items())],
+    }
+
+
+def table(title, description, at, queries, overrides, hidden):
+    """A table with one line a target: the queries' results joined by their labels."""
+    return panel(
+        "table", title, description, at, queries, overrides=overrides,
+        transformations=[
+            {"id": "merge", "options": {}},
+            {"id": "organize", "options": {"excludeByName": {name: True for name in ["Time", "__name__", *hidden]}}},
+        ],
+        options={"showHeader": True, "sortBy": [{"displayName": "target", "desc": False}]},
+    )
+
+
+PANELS = [
+    panel(
+        "gauge", "Targets that answer now", "Share of the chosen targets whose last probe succeeded.", (0, 0, 5, 8),
+        [query(f"avg(probe_success{CHOSEN})", legend="answering")], "percentunit",
+        defaults={"min": 0, "max": 1, "thresholds": steps("red", (0.9, "orange"), (1, "green"))},
+    ),
+    panel(
+        "stat", "Up and down", "Number of targets by the result of their last probe.", (5, 0, 3, 8),
+        [
+            query(f"sum(probe_success{CHOSEN})", "A", "up"),
+            query(f"count(probe_success{CHOSEN}) - sum(probe_success{CHOSEN})", "B", "down"),
+        ],
+        defaults={"color": {"mode": "thresholds"}, "thresholds": steps("text")},
+        overrides=[
+            {"matcher": {"id": "byName", "options": "up"}, "properties": [{"id": "thresholds", "value": steps("green")}]},
+            {"matcher": {"id": "byName", "options": "down"}, "properties": [{"id": "thresholds", "value": steps("green", (1, "red"))}]},
+        ],
+    ),
+    table(
+        "Responses", "What every target answered last, HTTP, HTTPS, TCP and ICMP alike.", (8, 0, 16, 8),
+        [
+            query(f"probe_success{CHOSEN}", "A", table=True),
+            query(f"probe_duration_seconds{CHOSEN}", "B", table=True),
+            query(f"probe_http_status_code{CHOSEN}", "C", table=True),
+            query(f"probe_ip_protocol{CHOSEN}", "D", table=True),
+        ],
+        [
+            column("Value #A", "answers", mappings=ANSWERS, custom_cellOptions={"type": "color-background"}),
+            column("Value #B", "took", unit="s", decimals=3),
+            column("Value #C", "status"),
+            column("Value #D", "IP"),
+        ],
+        ["instance"],
+    ),
+    panel(
+        "state-timeline", "Connectivity", "Whether each target answered, over time.", (0, 8, 24, 8),
+        [query(f"probe_success{CHOSEN}")],
+        defaults={"mappings": ANSWERS, "custom": {"fillOpacity": 80, "lineWidth": 0}},
+        options={"mergeValues": True, "showValue": "never", "rowHeight": 0.8},
+    ),
+    panel(
+        "timeseries", "Latency", "How long each probe took, all its phases together.", (0, 16, 12, 9),
+        [query(f"probe_duration_seconds{CHOSEN}")], "s", options=TABLE_LEGEND,
+    ),
+    panel(
+        "timeseries", "Ping", "Round-trip time of ICMP probes.", (12, 16, 12, 9),
+        [query(f'probe_icmp_duration_seconds{HTTP}, phase="rtt"}}')], "s", options=TABLE_LEGEND,
+    ),
+    panel(
+        "timeseries", "HTTP status codes", "The status of every answer; 0 when none came.", (0, 25, 12, 9),
+        [query(f"probe_http_status_code{CHOSEN}")], options=TABLE_LEGEND,
+        defaults={"custom": {"drawStyle": "points", "pointSize": 5}, "thresholds": steps("red", (200, "green"), (300, "blue"), (400, "orange"), (500, "red"))},
+    ),
+    panel(
+        "timeseries", "HTTP phases", "Where the time of HTTP probes went, on average over the chosen targets.", (12, 25, 12, 9),
+        [query(f"avg by (phase) (probe_http_duration_seconds{CHOSEN})", legend="{{phase}}")], "s", options=TABLE_LEGEND,
+        defaults={"custom": {"stacking": {"mode": "normal"}, "fillOpacity": 60, "lineWidth": 0}},
+    ),
+    table(
+        "Certificates", "When the first certificate of each presented chain expires, also when it has.", (0, 34, 24, 8),
+        [
+            query(f"probe_ssl_earliest_cert_expiry{CHOSEN} - time()", "A", table=True),
+            query(f"max by (job, target, module, instance, version) (probe_tls_version_info{CHOSEN})", "B", table=True),
+            query(f"max by (job, target, module, instance, subject, issuer) (probe_ssl_last_chain_info{CHOSEN})", "C", table=True),
+        ],
+        [column("Value #A", "expires in", unit="dtdurations", thresholds=steps("red", (0, "orange"), (14 * 86400, "green")), custom_cellOptions={"type": "color-text"})],
+        ["instance", "Value #B", "Value #C"],
+    ),
+]
+
+
+def variable(name, title, label, metric="probe_success", chosen=""):
+    """A choice among the values of a label."""
+    return {
+        "type": "query", "name": name, "label": title, "datasource": DATASOURCE,
+        "query": {"query": f"label_values({metric}{chosen}, {label})", "refId": name},
+        "refresh": 2, "sort": 1, "multi": True, "includeAll": True, "allValue": ".*",
+        "current": {"text": ["All"], "value": ["$__all"]},
+    }
+
+
+def dashboard(title, uid, rename):
+    """The whole dashboard, with every metric renamed."""
+    whole = {
+        "title": title, "uid": uid, "tags": ["blackbox"], "editable": True, "schemaVersion": 39, "version": 1,
+        "refresh": "30s", "time": {"from": "now-1h", "to": "now"}, "timezone": "browser",
+        "templating": {
+            "list": [
+                {"type": "datasource", "name": "datasource", "label": "Data source", "query": "prometheus"},
+                variable("job", "Job", "job"),
+                variable("module", "Module", "module", chosen='{job=~"$job"}'),
+                variable("target", "Target", "target", chosen='{job=~"$job", module=~"$module"}'),
+            ]
+        },
+        "panels": [{"id": number, **each} for number, each in enumerate(PANELS, 1)],
+    }
+    text = json.dumps(whole, indent=2, ensure_ascii=False)
+    return re.sub(r"\bprobe_[a-z_]+\b", lambda name: rename(name[0]), text) + "\n"
+
+
+FILES = {
+    "blackbox.json": dashboard("Blackbox exporter", "blackbox", lambda name: name),
+    "blackbox-deepflow.json": dashboard("Blackbox exporter (DeepFlow)", "blackbox-deepflow", lambda name: "prometheus__samples__" + name),
+}
+
+stale = []
+for name, text in FILES.items():
+    path = os.path.join(HERE, "dashboards", name)
+    if "--check" not in sys.argv:
+        open(path, "w").write(text)
+    elif not os.path.exists(path) or open(path).read() != text:
+        stale.append(name)
+if stale:
+    sys.exit(f"run examples/grafana/build.py: not up to date: {', '.join(stale)}")

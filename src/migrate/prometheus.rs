@@ -1,0 +1,405 @@
+//! Reads the targets of a Prometheus configuration: what `static_configs` lists, after the relabelling that every
+//! configuration of a blackbox exporter has.
+//!
+//! The relabelling rules are carried out, one after the other, on the labels of each target, as Prometheus does it
+//! before a scrape. Only rules that copy labels or set constants are understood; that covers the usual ones.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{MigrateError, Migration, alloy::milliseconds};
+use crate::config::targets::Target;
+use crate::config::yaml::{Content, Document, Id};
+
+/// Keys of a scrape configuration that are carried over, or mean nothing here.
+const CARRIED: [&str; 7] = [
+    "job_name",
+    "metrics_path",
+    "params",
+    "static_configs",
+    "relabel_configs",
+    "scrape_interval",
+    "scrape_timeout",
+];
+
+pub(super) fn read(text: &str) -> Result<Migration, MigrateError> {
+    let document = Document::parse(text)
+        .map_err(|error| {
+            MigrateError::Syntax(format!("line {}: not YAML: {}", error.at.line, error.message))
+        })?
+        .ok_or(MigrateError::NoTargets("the file is empty"))?;
+    let reader = Reader { document: &document };
+    let root = document.root();
+    let jobs = match reader.get(root, "scrape_configs") {
+        Some(jobs) => reader.items(jobs),
+        None => reader.items(root),
+    };
+    let probes: Vec<_> = jobs.into_iter().filter(|job| reader.is_probe(*job)).collect();
+    if probes.is_empty() {
+        return Err(MigrateError::NoTargets(
+            "it has no scrape_configs entry that scrapes the /probe of an exporter",
+        ));
+    }
+    let mut migration = Migration::default();
+    let mut exporters = BTreeSet::new();
+    for job in probes {
+        reader.read_job(job, &mut migration, &mut exporters);
+    }
+    for exporter in exporters {
+        migration.notes.push(format!(
+            "the exporter was scraped at {exporter}: let http_sd_configs ask it for /targets"
+        ));
+    }
+    Ok(migration)
+}
+
+type Labels = BTreeMap<String, String>;
+
+/// A relabelling rule that is understood.
+struct Rule {
+    sources: Vec<String>,
+    separator: String,
+    target: String,
+    /// With `$1` for what the sources hold.
+    replacement: String,
+}
+
+impl Rule {
+    fn apply(&self, labels: &mut Labels) {
+        let values = self
+            .sources
+            .iter()
+            .map(|name| labels.get(name).map_or("", String::as_str));
+        let joined = values.collect::<Vec<_>>().join(&self.separator);
+        let value = self.replacement.replace("${1}", "$1").replace("$1", &joined);
+        if value.is_empty() {
+            labels.remove(&self.target);
+        } else {
+            labels.insert(self.target.clone(), value);
+        }
+    }
+}
+
+struct Reader<'d, 't> {
+    document: &'d Document<'t>,
+}
+
+impl Reader<'_, '_> {
+    fn get(&self, node: Id, key: &str) -> Option<Id> {
+        self.document.entry(node, key).map(|(_, value)| value)
+    }
+
+    fn text(&self, node: Id, key: &str) -> Option<String> {
+        self.document.text(self.get(node, key)?).map(str::to_owned)
+    }
+
+    fn items(&self, list: Id) -> Vec<Id> {
+        match &self.document.node(self.document.target(list)).content {
+            Content::Sequence(items) => items.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn texts(&self, node: Id, key: &str) -> Vec<String> {
+        let items = self
+            .get(node, key)
+            .map(|list| self.items(list))
+            .unwrap_or_default();
+        items
+            .iter()
+            .filter_map(|item| self.document.text(*item))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// Key, value and line of a mapping's entries; what `<<` takes in is found by [`get`](Self::get) only.
+    fn entries(&self, node: Id) -> Vec<(String, Id, usize)> {
+        match &self.document.node(self.document.target(node)).content {
+            Content::Mapping(entries) => entries
+                .iter()
+                .filter_map(|(key, value)| {
+                    let line = self.document.node(*key).at.line;
+                    Some((self.document.text(*key)?.to_owned(), *value, line))
+                })
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn line(&self, node: Id) -> usize {
+        self.document.node(node).at.line
+    }
+
+    fn rules(&self, job: Id) -> Vec<Id> {
+        self.get(job, "relabel_configs")
+            .map(|rules| self.items(rules))
+            .unwrap_or_default()
+    }
+
+    fn is_probe(&self, job: Id) -> bool {
+        self.text(job, "metrics_path")
+            .is_some_and(|path| path.ends_with("/probe"))
+            || self
+                .rules(job)
+                .iter()
+                .any(|rule| self.text(*rule, "target_label").as_deref() == Some("__param_target"))
+    }
+
+    fn read_job(&self, job: Id, migration: &mut Migration, exporters: &mut BTreeSet<String>) {
+        let name = self.text(job, "job_name").unwrap_or_default();
+        let at = |line: usize| format!("job {name:?}, line {line}");
+        for (key, _, line) in self.entries(job) {
+            match key.as_str() {
+                "<<" => {}
+                key if CARRIED.contains(&key) => {}
+                discovery if discovery.ends_with("_sd_configs") => {
+                    migration.notes.push(format!(
+                        "{}: the targets of {discovery} stay with Prometheus",
+                        at(line)
+                    ));
+                }
+                other => migration.notes.push(format!(
+                    "{}: `{other}` concerns the scrape itself; set it on the job that has http_sd_configs",
+                    at(line)
+                )),
+            }
+        }
+        let rules: Vec<_> = self
+            .rules(job)
+            .into_iter()
+            .filter_map(|rule| self.rule(rule, &name, migration))
+            .collect();
+        let template = Target {
+            interval: self.period(job, "scrape_interval", &name, migration),
+            timeout: self.period(job, "scrape_timeout", &name, migration),
+            ..Target::default()
+        };
+        let targets = self.static_targets(job, &name);
+        let alone = targets.len() == 1;
+        for (line, mut labels) in targets {
+            rules.iter().for_each(|rule| rule.apply(&mut labels));
+            let Some(address) = labels.remove("__param_target") else {
+                let note = format!("{}: no rule says what to probe here (`__param_target`)", at(line));
+                migration.notes.push(note);
+                continue;
+            };
+            exporters.extend(labels.remove("__address__"));
+            let mut target = Target {
+                address,
+                ..template.clone()
+            };
+            target.module = labels.remove("__param_module").unwrap_or_default();
+            target.hostname = labels.remove("__param_hostname").unwrap_or_default();
+            for parameter in labels.keys().filter_map(|label| label.strip_prefix("__param_")) {
+                let note = format!(
+                    "{}: the parameter {parameter:?} has no place in a targets file",
+                    at(line)
+                );
+                migration.notes.push(note);
+            }
+            labels.retain(|label, _| !label.starts_with("__"));
+            if labels.get("instance") == Some(&target.address) {
+                labels.remove("instance");
+            }
+            target.name = if alone {
+                name.clone()
+            } else {
+                format!("{name}/{}", target.address)
+            };
+            if labels.get("job") == Some(&target.name) {
+                labels.remove("job");
+            }
+            target.labels = labels;
+            migration.targets.push(target);
+        }
+    }
+
+    /// The line and the labels of each target, as they are before relabelling.
+    fn static_targets(&self, job: Id, name: &str) -> Vec<(usize, Labels)> {
+        let mut common = Labels::from([("job".to_owned(), name.to_owned())]);
+        for (parameter, values, _) in self
+            .get(job, "params")
+            .map(|params| self.entries(params))
+            .unwrap_or_default()
+        {
+            let first = self
+                .items(values)
+                .first()
+                .and_then(|value| self.document.text(*value));
+            common.extend(first.map(|value| (format!("__param_{parameter}"), value.to_owned())));
+        }
+        let mut targets = Vec::new();
+        for group in self
+            .get(job, "static_configs")
+            .map(|groups| self.items(groups))
+            .unwrap_or_default()
+        {
+            let mut labels = common.clone();
+            for (label, value, _) in self
+                .get(group, "labels")
+                .map(|labels| self.entries(labels))
+                .unwrap_or_default()
+            {
+                labels.extend(self.document.text(value).map(|value| (label, value.to_owned())));
+            }
+            for target in self
+                .get(group, "targets")
+                .map(|targets| self.items(targets))
+                .unwrap_or_default()
+            {
+                let Some(address) = self.document.text(target) else {
+                    continue;
+                };
+                let mut labels = labels.clone();
+                labels.insert("__address__".to_owned(), address.to_owned());
+                targets.push((self.line(target), labels));
+            }
+        }
+        targets
+    }
+
+    fn rule(&self, rule: Id, job: &str, migration: &mut Migration) -> Option<Rule> {
+        let action = self.text(rule, "action").unwrap_or_else(|| "replace".to_owned());
+        let regex = self.text(rule, "regex").unwrap_or_else(|| "(.*)".to_owned());
+        let sources = self.texts(rule, "source_labels");
+        let replacement = self.text(rule, "replacement").unwrap_or_else(|| "$1".to_owned());
+        let whole = matches!(regex.as_str(), "(.*)" | "^(.*)$")
+            || (matches!(regex.as_str(), ".*" | "") && !replacement.contains('$'));
+        let other_groups = replacement.replace("${1}", "").replace("$1", "").contains('$');
+        match self.text(rule, "target_label") {
+            Some(target) if action.eq_ignore_ascii_case("replace") && whole && !other_groups => Some(Rule {
+                sources,
+                separator: self.text(rule, "separator").unwrap_or_else(|| ";".to_owned()),
+                target,
+                replacement,
+            }),
+            _ => {
+                migration.notes.push(format!(
+                    "job {job:?}, line {}: the relabelling rule (action {action}, regex {regex:?}) was left out; keep it on the job that has http_sd_configs",
+                    self.line(rule)
+                ));
+                None
+            }
+        }
+    }
+
+    fn period(&self, job: Id, key: &str, name: &str, migration: &mut Migration) -> Option<u64> {
+        let text = self.text(job, key)?;
+        let period = milliseconds(&text);
+        if period.is_none() {
+            migration
+                .notes
+                .push(format!("job {name:?}: {key} {text:?} is no duration"));
+        }
+        period
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named<'a>(migration: &'a Migration, name: &str) -> &'a Target {
+        migration
+            .targets
+            .iter()
+            .find(|target| target.name == name)
+            .unwrap_or_else(|| panic!("{name}: {migration:#?}"))
+    }
+
+    #[test]
+    fn the_classic_relabelling_is_carried_out() {
+        let migration = read(
+            r#"
+global: {scrape_interval: 15s}
+scrape_configs:
+  - job_name: node
+    static_configs: [{targets: [a:9100]}]
+  - job_name: web
+    metrics_path: /probe
+    scheme: https
+    scrape_interval: 1m
+    params: {module: [http_2xx], debug: ["true"]}
+    static_configs:
+      - targets: [https://a.test, https://b.test]
+        labels: {team: web}
+    relabel_configs: &probe
+      - source_labels: [__address__]
+        target_label: __param_target
+      - source_labels: [__param_target]
+        target_label: instance
+      - target_label: __address__
+        replacement: 127.0.0.1:9115
+  - job_name: many
+    metrics_path: /probe
+    static_configs:
+      - targets: [c.test]
+        labels: {module: icmp, __param_hostname: x}
+    kubernetes_sd_configs: [{role: service}]
+    relabel_configs:
+      - {source_labels: [module], target_label: __param_module}
+      - {source_labels: [__address__], target_label: __param_target, replacement: "http://$1/"}
+      - {target_label: instance, replacement: 192.0.2.10}
+      - {source_labels: [team], regex: "a|b", action: keep}
+      - {target_label: __address__, replacement: "127.0.0.1:9115"}
+  - job_name: lost
+    metrics_path: /probe
+    static_configs: [{targets: [d.test]}]
+"#,
+        )
+        .unwrap();
+        assert_eq!(migration.targets.len(), 3);
+        let web = named(&migration, "web/https://b.test");
+        assert_eq!(
+            (web.address.as_str(), web.module.as_str(), web.interval),
+            ("https://b.test", "http_2xx", Some(60_000))
+        );
+        assert_eq!(
+            web.labels,
+            [("job", "web"), ("team", "web")]
+                .map(|(a, b)| (a.to_owned(), b.to_owned()))
+                .into()
+        );
+        let many = named(&migration, "many");
+        assert_eq!(
+            (
+                many.address.as_str(),
+                many.module.as_str(),
+                many.hostname.as_str()
+            ),
+            ("http://c.test/", "icmp", "x")
+        );
+        assert_eq!(
+            many.labels,
+            [("instance", "192.0.2.10"), ("module", "icmp")]
+                .map(|(a, b)| (a.to_owned(), b.to_owned()))
+                .into()
+        );
+        assert_eq!(
+            migration.notes,
+            [
+                "job \"web\", line 8: `scheme` concerns the scrape itself; set it on the job that has http_sd_configs",
+                "job \"web\", line 12: the parameter \"debug\" has no place in a targets file",
+                "job \"web\", line 12: the parameter \"debug\" has no place in a targets file",
+                "job \"many\", line 26: the targets of kubernetes_sd_configs stay with Prometheus",
+                "job \"many\", line 31: the relabelling rule (action keep, regex \"a|b\") was left out; keep it on the job that has http_sd_configs",
+                "job \"lost\", line 35: no rule says what to probe here (`__param_target`)",
+                "the exporter was scraped at 127.0.0.1:9115: let http_sd_configs ask it for /targets",
+            ]
+        );
+    }
+
+    #[test]
+    fn says_when_there_is_nothing() {
+        for (text, wanted) in [
+            ("", "the file is empty"),
+            ("a: [", "line "),
+            (
+                "scrape_configs: [{job_name: node}]",
+                "it has no scrape_configs entry that scrapes the /probe of an exporter",
+            ),
+        ] {
+            let error = read(text).unwrap_err().to_string();
+            assert!(error.starts_with(wanted), "{error}");
+        }
+    }
+}
