@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 
 use super::yaml::Position;
+use crate::os_error;
 
 /// One thing that is wrong, or that deserves a warning.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,7 +88,11 @@ impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreadable { file, source } => {
-                write!(f, "error reading config file: open {file}: {source}")
+                let reason = os_error::describe_file(Path::new(file), source);
+                write!(
+                    f,
+                    "failed to generate initial checksum for configuration file: error reading YAML file: {reason}"
+                )
             }
             Self::Invalid(invalid) => invalid.fmt(f),
         }

@@ -11,7 +11,7 @@ use super::TlsError;
 use super::roots::SystemRoots;
 use super::server_hello::LOOKED_AT;
 use crate::net::tls_facts::TlsFacts;
-use crate::net::x509::{self, Certificate, HANDSHAKE_SCHEMES, Judge, Pool, VerifyError};
+use crate::net::x509::{self, Certificate, HANDSHAKE_SCHEMES, Judge, Pool, Purpose, VerifyError};
 
 /// Largest RSA key that is taken from a server, in bits.
 const MAX_RSA_BITS: usize = 8192;
@@ -156,6 +156,7 @@ impl Verifier {
             roots,
             host: name,
             now,
+            purpose: Purpose::Server,
         };
         judge.verify(presented)
     }

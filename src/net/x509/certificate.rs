@@ -164,6 +164,16 @@ impl Certificate {
         self.texts(&self.extensions.dns_names)
     }
 
+    /// The e-mail addresses of the subject alternative name.
+    pub fn email_addresses(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.texts(&self.extensions.emails)
+    }
+
+    /// The URIs of the subject alternative name, as written.
+    pub fn uris(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.texts(&self.extensions.uris)
+    }
+
     /// The addresses of the SAN extension.
     pub fn ip_addresses(&self) -> impl ExactSizeIterator<Item = IpAddr> {
         self.extensions

@@ -14,7 +14,16 @@ pub type Chain = Vec<Arc<Certificate>>;
 /// All valid chains (at least one), or why there is none.
 pub type Verdict = Result<Vec<Chain>, VerifyError>;
 
-/// Judges servers' certificates at one moment by one set of trusted certificates.
+/// What a certificate is used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be a TLS server.
+    Server,
+    /// To be a TLS client.
+    Client,
+}
+
+/// Judges certificates at one moment by one set of trusted certificates.
 #[derive(Debug)]
 pub struct Judge<'a> {
     /// The trusted certificates.
@@ -23,6 +32,8 @@ pub struct Judge<'a> {
     pub host: &'a str,
     /// Unix seconds.
     pub now: i64,
+    /// What the leaf is used for.
+    pub purpose: Purpose,
 }
 
 /// Where in a chain a certificate stands.
@@ -68,7 +79,7 @@ impl Judge<'_> {
         let mut wrong_usage = 0;
         let mut valid = Vec::with_capacity(candidates.len());
         for chain in candidates {
-            if !serves(&chain) {
+            if !serves(&chain, self.purpose) {
                 wrong_usage += 1;
             } else {
                 valid.push(chain);
@@ -214,9 +225,15 @@ fn stands_in(candidate: &Certificate, chain: &[Arc<Certificate>]) -> bool {
 }
 
 /// Whether every certificate of a chain that restricts its use allows servers.
-fn serves(chain: &[Arc<Certificate>]) -> bool {
+fn serves(chain: &[Arc<Certificate>], purpose: Purpose) -> bool {
     chain
         .iter()
         .filter_map(|certificate| certificate.extensions.usages)
-        .all(|usages| usages.any || usages.server)
+        .all(|usages| {
+            let named = match purpose {
+                Purpose::Server => usages.server,
+                Purpose::Client => usages.client,
+            };
+            usages.any || named
+        })
 }

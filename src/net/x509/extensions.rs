@@ -35,11 +35,12 @@ pub(super) struct BasicConstraints {
     pub path_length: Option<u64>,
 }
 
-/// Which uses an extended key usage extension allows, as far as servers are concerned.
+/// Which uses an extended key usage extension allows, as far as TLS is concerned.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Usages {
     pub any: bool,
     pub server: bool,
+    pub client: bool,
 }
 
 /// The subtrees of a name constraints extension.
@@ -324,6 +325,7 @@ fn extended_key_usage(mut value: Reader<'_>) -> Option<Option<Usages>> {
         let found = usages.get_or_insert(Usages::default());
         found.any |= oid == [0x55, 0x1d, 37, 0];
         found.server |= oid == [0x2b, 6, 1, 5, 5, 7, 3, 1];
+        found.client |= oid == [0x2b, 6, 1, 5, 5, 7, 3, 2];
     }
     Some(usages)
 }

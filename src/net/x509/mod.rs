@@ -19,7 +19,7 @@ mod time;
 mod uri;
 
 pub use certificate::Certificate;
-pub use chain::{Judge, Verdict};
+pub use chain::{Judge, Purpose, Verdict};
 pub use error::{ParseError, VerifyError};
 pub(super) use hostname::parse_ip;
 pub use pem::{Block, blocks};
