@@ -1,15 +1,318 @@
 //! The compiled `http` section.
 
+use bytes::Bytes;
+
 use super::Problems;
+use crate::check::{Cel, Regexp};
 use crate::config;
+use crate::net::Preference;
+use crate::net::headers::{Headers, canonical};
+use crate::net::proxy::Proxies;
+use crate::net::tls::ClientTls;
+
+/// What the requests of this program call themselves.
+pub const USER_AGENT: &str = concat!("Blackbox-Exporter/", env!("CARGO_PKG_VERSION"));
 
 /// A http module, ready to run.
 #[derive(Debug)]
-pub struct Http {}
+pub struct Http {
+    /// Which address family to dial.
+    pub preference: Preference,
+    /// Whether the target's name is looked up here (and not by a proxy).
+    pub resolves: bool,
+    /// Request method.
+    pub method: String,
+    /// Request headers but `Host`; names in canonical form, `User-Agent` included.
+    pub headers: Headers,
+    /// The `Host` of the request headers.
+    pub host: Option<String>,
+    /// Request body.
+    pub body: Body,
+    /// Whether redirects are followed.
+    pub follow_redirects: bool,
+    /// Which protocols are spoken.
+    pub protocol: Protocol,
+    /// TLS settings.
+    pub tls: ClientTls,
+    /// Whether the TLS settings say anything: they must be right even if TLS is not spoken.
+    pub tls_is_configured: bool,
+    /// Proxies.
+    pub proxies: Proxies,
+    /// Credentials of the module.
+    pub credentials: Option<Credentials>,
+    /// `http_headers`: more headers, added to every request.
+    pub more_headers: Vec<(String, config::Header)>,
+    /// What the answer's body must be decompressed with.
+    pub compression: Compression,
+    /// Most bytes of a body, after decompression.
+    pub body_size_limit: Option<u64>,
+    /// Accepted status codes; any 2xx when empty.
+    pub valid_status_codes: Vec<i64>,
+    /// Accepted protocols; any when empty.
+    pub valid_http_versions: Vec<String>,
+    /// Fail when the last answer came over TLS.
+    pub fail_if_ssl: bool,
+    /// Fail when the last answer did not come over TLS.
+    pub fail_if_not_ssl: bool,
+    /// Header values that must not match.
+    pub headers_unwanted: Vec<HeaderRule>,
+    /// Header values that must match.
+    pub headers_wanted: Vec<HeaderRule>,
+    /// Expressions that the body must not match.
+    pub body_unwanted: Vec<Regexp>,
+    /// Expressions that the body must match.
+    pub body_wanted: Vec<Regexp>,
+    /// An expression over a JSON body that must be false.
+    pub cel_unwanted: Option<Cel>,
+    /// An expression over a JSON body that must be true.
+    pub cel_wanted: Option<Cel>,
+}
+
+/// The body of the request.
+#[derive(Clone, Debug)]
+pub enum Body {
+    /// None.
+    Empty,
+    /// From the configuration.
+    Inline(Bytes),
+    /// Read when the probe runs.
+    File(String),
+}
+
+/// Which protocols are spoken over TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1 only.
+    Http1,
+    /// HTTP/2 if the peer wants to.
+    Http2,
+    /// HTTP/3 only.
+    Http3,
+}
+
+/// Credentials that go with every request to the target's host.
+#[derive(Debug)]
+pub enum Credentials {
+    /// `basic_auth`.
+    Basic(config::BasicAuth),
+    /// `authorization`, `bearer_token`, `bearer_token_file`.
+    Authorization(config::Authorization),
+    /// `oauth2`.
+    OAuth2(Box<config::OAuth2>),
+}
+
+/// What a body is compressed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    /// Nothing, or nobody cares.
+    Identity,
+    /// RFC 1952.
+    Gzip,
+    /// RFC 1951, without zlib's head.
+    Deflate,
+    /// RFC 7932.
+    Brotli,
+    /// A name that nobody knows: every probe fails.
+    Unknown,
+}
+
+/// What the values of a header must, or must not, match.
+#[derive(Debug)]
+pub struct HeaderRule {
+    /// Name as configured.
+    pub header: String,
+    /// Name in canonical form.
+    pub name: String,
+    /// The expression.
+    pub regexp: Regexp,
+    /// Whether the header may be missing.
+    pub allow_missing: bool,
+}
 
 impl Http {
     /// Compiles the section; what cannot be compiled is reported to `problems`.
-    pub fn compile(_raw: &config::Http, _problems: &mut Problems) -> Self {
-        Self {}
+    pub fn compile(raw: &config::Http, problems: &mut Problems) -> Self {
+        let client = &raw.client;
+        let (headers, host) = request_headers(raw);
+        let has_proxy = !client.proxy.proxy_url.is_empty() || client.proxy.proxy_from_environment;
+        let tls = &client.tls_config;
+        let protocol = match (raw.enable_http3, client.enable_http2) {
+            (true, _) => Protocol::Http3,
+            (false, true) => Protocol::Http2,
+            (false, false) => Protocol::Http1,
+        };
+        Self {
+            preference: Preference::new(&raw.preferred_ip_protocol, raw.ip_protocol_fallback),
+            resolves: !raw.skip_resolve_phase_with_proxy || !has_proxy,
+            method: if raw.method.is_empty() {
+                "GET".to_owned()
+            } else {
+                raw.method.clone()
+            },
+            headers,
+            host,
+            body: body(raw),
+            follow_redirects: raw
+                .no_follow_redirects
+                .map_or(client.follow_redirects, |not| !not),
+            protocol,
+            tls: ClientTls::new(tls),
+            tls_is_configured: *tls != config::Tls::default(),
+            proxies: Proxies::new(&client.proxy).unwrap_or_else(|error| {
+                problems.report("http.proxy_url", format!("not a URL: {error}"));
+                Proxies::default()
+            }),
+            credentials: credentials(client),
+            more_headers: client
+                .http_headers
+                .iter()
+                .flatten()
+                .map(|(n, h)| (n.clone(), h.clone()))
+                .collect(),
+            compression: compression(&raw.compression),
+            body_size_limit: u64::try_from(raw.body_size_limit).ok().filter(|limit| *limit > 0),
+            valid_status_codes: raw.valid_status_codes.clone(),
+            valid_http_versions: raw.valid_http_versions.clone(),
+            fail_if_ssl: raw.fail_if_ssl,
+            fail_if_not_ssl: raw.fail_if_not_ssl,
+            headers_unwanted: header_rules(&raw.fail_if_header_matches, "fail_if_header_matches", problems),
+            headers_wanted: header_rules(
+                &raw.fail_if_header_not_matches,
+                "fail_if_header_not_matches",
+                problems,
+            ),
+            body_unwanted: regexps(
+                &raw.fail_if_body_matches_regexp,
+                "fail_if_body_matches_regexp",
+                problems,
+            ),
+            body_wanted: regexps(
+                &raw.fail_if_body_not_matches_regexp,
+                "fail_if_body_not_matches_regexp",
+                problems,
+            ),
+            cel_unwanted: cel(
+                raw.fail_if_body_json_matches_cel.as_deref(),
+                "fail_if_body_json_matches_cel",
+                problems,
+            ),
+            cel_wanted: cel(
+                raw.fail_if_body_json_not_matches_cel.as_deref(),
+                "fail_if_body_json_not_matches_cel",
+                problems,
+            ),
+        }
+    }
+
+    /// Whether some check looks at the body.
+    pub fn looks_at_body(&self) -> bool {
+        self.has_body_regexps() || self.has_cel()
+    }
+
+    /// Whether there are expressions over the body.
+    pub fn has_body_regexps(&self) -> bool {
+        !self.body_unwanted.is_empty() || !self.body_wanted.is_empty()
+    }
+
+    /// Whether there are CEL expressions.
+    pub fn has_cel(&self) -> bool {
+        self.cel_unwanted.is_some() || self.cel_wanted.is_some()
+    }
+}
+
+fn request_headers(raw: &config::Http) -> (Headers, Option<String>) {
+    let mut headers = Headers::default();
+    let mut host = None;
+    for (name, value) in &raw.headers {
+        if canonical(name) == "Host" {
+            host = Some(value.clone());
+        } else {
+            headers.set(name, value);
+        }
+    }
+    if !headers.contains("User-Agent") {
+        headers.set("User-Agent", USER_AGENT);
+    }
+    (headers, host)
+}
+
+fn body(raw: &config::Http) -> Body {
+    match (raw.body_file.as_str(), raw.body.as_slice()) {
+        ("", []) => Body::Empty,
+        ("", inline) => Body::Inline(Bytes::copy_from_slice(inline)),
+        (file, _) => Body::File(file.to_owned()),
+    }
+}
+
+fn credentials(client: &config::HttpClient) -> Option<Credentials> {
+    if let Some(oauth2) = &client.oauth2 {
+        return Some(Credentials::OAuth2(Box::new(oauth2.clone())));
+    }
+    if let Some(basic) = &client.basic_auth {
+        return Some(Credentials::Basic(basic.clone()));
+    }
+    if let Some(authorization) = &client.authorization {
+        let mut authorization = authorization.clone();
+        authorization.kind = authorization.kind.trim().to_owned();
+        if authorization.kind.is_empty() {
+            "Bearer".clone_into(&mut authorization.kind);
+        }
+        return Some(Credentials::Authorization(authorization));
+    }
+    if client.bearer_token.is_empty() && client.bearer_token_file.is_empty() {
+        return None;
+    }
+    Some(Credentials::Authorization(config::Authorization {
+        kind: "Bearer".to_owned(),
+        credentials: client.bearer_token.clone(),
+        credentials_file: client.bearer_token_file.clone(),
+        credentials_ref: String::new(),
+    }))
+}
+
+fn compression(name: &str) -> Compression {
+    match name.to_lowercase().as_str() {
+        "" | "identity" => Compression::Identity,
+        "gzip" => Compression::Gzip,
+        "deflate" => Compression::Deflate,
+        "br" => Compression::Brotli,
+        _ => Compression::Unknown,
+    }
+}
+
+fn header_rules(raw: &[config::HeaderMatch], field: &str, problems: &mut Problems) -> Vec<HeaderRule> {
+    let mut rules = Vec::with_capacity(raw.len());
+    for (i, rule) in raw.iter().enumerate() {
+        match Regexp::new(&rule.regexp) {
+            Ok(regexp) => rules.push(HeaderRule {
+                header: rule.header.clone(),
+                name: canonical(&rule.header).into_owned(),
+                regexp,
+                allow_missing: rule.allow_missing,
+            }),
+            Err(error) => problems.report(format!("http.{field}[{i}].regexp"), error.to_string()),
+        }
+    }
+    rules
+}
+
+fn regexps(raw: &[String], field: &str, problems: &mut Problems) -> Vec<Regexp> {
+    let mut compiled = Vec::with_capacity(raw.len());
+    for (i, source) in raw.iter().enumerate() {
+        match Regexp::new(source) {
+            Ok(regexp) => compiled.push(regexp),
+            Err(error) => problems.report(format!("http.{field}[{i}]"), error.to_string()),
+        }
+    }
+    compiled
+}
+
+fn cel(raw: Option<&str>, field: &str, problems: &mut Problems) -> Option<Cel> {
+    match Cel::new(raw?) {
+        Ok(cel) => Some(cel),
+        Err(error) => {
+            problems.report(format!("http.{field}"), error.to_string());
+            None
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 mod dns;
 mod grpc;
-mod http;
+pub mod http;
 mod icmp;
 pub mod load;
 mod query_response;

@@ -3,7 +3,10 @@
 pub mod address;
 pub mod deadline;
 pub mod dial;
+pub mod headers;
+pub mod http1;
 pub mod port;
+pub mod proxy;
 pub mod resolve;
 pub mod tls;
 pub mod tls_facts;
@@ -12,6 +15,8 @@ pub mod x509;
 
 pub use address::{Address, Preference, split_host_port};
 pub use deadline::{Deadline, TimedOut};
+
+use std::sync::Arc;
 
 use resolve::Resolver;
 use tls::Roots;
@@ -26,7 +31,7 @@ pub struct Network {
     /// The shared ICMP sockets.
     pub icmp: crate::prober::icmp::Engine,
     /// The counters of dialled connections.
-    pub connections: dial::Counters,
+    pub connections: Arc<dial::Counters>,
 }
 
 impl Network {

@@ -12,7 +12,8 @@ use std::fmt;
 use escape::{Mode, escape, unescape, valid_encoded};
 
 pub use escape::query_escape;
-pub use host::{idna_ascii, punycode_host_port, remove_zone, valid_host_header};
+pub(crate) use host::punycode;
+pub use host::{PunycodeError, idna_ascii, punycode_host_port, remove_zone, valid_host_header};
 
 /// A parsed URL or URL reference.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

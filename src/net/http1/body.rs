@@ -1,0 +1,372 @@
+//! The body of an HTTP/1 answer, taken out of its framing.
+
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncBufRead, AsyncRead, ReadBuf};
+
+use super::framing::Framing;
+use super::head::HeadParser;
+use super::reader::Reader;
+
+/// Longest line in front of a chunk, and most bytes of a trailer, as Go has it.
+const MAX_LINE: usize = 4096;
+
+/// A body that is read as it comes. An early or malformed end is an error.
+#[derive(Debug)]
+pub struct Body<S> {
+    reader: Reader<S>,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Done,
+    Length(u64),
+    UntilClose,
+    /// Before the line with a chunk's size.
+    ChunkSize {
+        excess: u64,
+    },
+    /// So many bytes of a chunk are still to come.
+    Chunk {
+        left: u64,
+        excess: u64,
+    },
+    /// Before the line end behind a chunk.
+    ChunkEnd {
+        excess: u64,
+    },
+    Trailer,
+}
+
+/// What is wrong with the framing of a body. Displays in Go's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum BodyError {
+    UnexpectedEof,
+    BareLineFeed,
+    CarriageReturn,
+    LineTooLong,
+    BadSize,
+    EmptySize,
+    SizeTooLarge,
+    MalformedChunk,
+    TooMuchOverhead,
+    TrailerEof,
+    TrailerTooLong,
+    Trailer,
+}
+
+impl fmt::Display for BodyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::UnexpectedEof => "unexpected EOF",
+            Self::BareLineFeed => "chunked line ends with bare LF",
+            Self::CarriageReturn => "invalid CR in chunked line",
+            Self::LineTooLong => "header line too long",
+            Self::BadSize => "invalid byte in chunk length",
+            Self::EmptySize => "empty hex number for chunk length",
+            Self::SizeTooLarge => "http chunk length too large",
+            Self::MalformedChunk => "malformed chunked encoding",
+            Self::TooMuchOverhead => "chunked encoding contains too much non-data",
+            Self::TrailerEof => "http: unexpected EOF reading trailer",
+            Self::TrailerTooLong => "http: suspiciously long trailer after chunked body",
+            Self::Trailer => "malformed trailer after chunked body",
+        })
+    }
+}
+
+impl std::error::Error for BodyError {}
+
+impl From<BodyError> for io::Error {
+    fn from(error: BodyError) -> Self {
+        let kind = match error {
+            BodyError::UnexpectedEof | BodyError::TrailerEof => io::ErrorKind::UnexpectedEof,
+            _ => io::ErrorKind::InvalidData,
+        };
+        Self::new(kind, error)
+    }
+}
+
+impl<S: AsyncRead + Unpin> Body<S> {
+    /// The body that `reader` comes to next.
+    pub fn new(reader: Reader<S>, framing: Framing) -> Self {
+        let state = match framing {
+            Framing::Empty => State::Done,
+            Framing::Length(bytes) => State::Length(bytes),
+            Framing::Chunked => State::ChunkSize { excess: 0 },
+            Framing::UntilClose => State::UntilClose,
+        };
+        Self { reader, state }
+    }
+
+    /// Makes sure that there is something to read, or errs at the end.
+    fn poll_some(&mut self, cx: &mut Context<'_>, at_end: BodyError) -> Poll<io::Result<()>> {
+        if self.reader.data().is_empty() && ready!(self.reader.poll_fill(cx))? == 0 {
+            return Poll::Ready(Err(at_end.into()));
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads the size of the next chunk.
+    fn poll_chunk_size(&mut self, cx: &mut Context<'_>, excess: u64) -> Poll<io::Result<State>> {
+        let line = loop {
+            let data = self.reader.data();
+            match data.iter().take(MAX_LINE).position(|b| *b == b'\n') {
+                Some(end) => break data.get(..end).unwrap_or_default(),
+                None if data.len() >= MAX_LINE => return Poll::Ready(Err(BodyError::LineTooLong.into())),
+                None => {}
+            }
+            if ready!(self.reader.poll_fill(cx))? == 0 {
+                return Poll::Ready(Err(BodyError::UnexpectedEof.into()));
+            }
+        };
+        let used = line.len() + 1;
+        let size = chunk_size(line)?;
+        self.reader.consume(used);
+        // Sixteen bytes a chunk and twice the data are a fair price; a peer that sends more is not talking.
+        let excess = (excess + used as u64).saturating_sub(16 + size.saturating_mul(2));
+        Poll::Ready(match size {
+            _ if excess > 16 * 1024 => Err(BodyError::TooMuchOverhead.into()),
+            0 => Ok(State::Trailer),
+            left => Ok(State::Chunk { left, excess }),
+        })
+    }
+
+    fn poll_chunk_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.reader.data().len() < 2 {
+            if ready!(self.reader.poll_fill(cx))? == 0 {
+                return Poll::Ready(Err(BodyError::UnexpectedEof.into()));
+            }
+        }
+        if !self.reader.data().starts_with(b"\r\n") {
+            return Poll::Ready(Err(BodyError::MalformedChunk.into()));
+        }
+        self.reader.consume(2);
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_trailer(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.reader.data().len() < 2 {
+            if ready!(self.reader.poll_fill(cx))? == 0 {
+                return Poll::Ready(Err(BodyError::TrailerEof.into()));
+            }
+        }
+        if self.reader.data().starts_with(b"\r\n") {
+            self.reader.consume(2);
+            return Poll::Ready(Ok(()));
+        }
+        let length = loop {
+            let data = self.reader.data();
+            let shown = data.get(..MAX_LINE).unwrap_or(data);
+            match shown.windows(4).position(|w| w == b"\r\n\r\n") {
+                Some(end) => break end + 4,
+                None if data.len() >= MAX_LINE => return Poll::Ready(Err(BodyError::TrailerTooLong.into())),
+                None => {}
+            }
+            if ready!(self.reader.poll_fill(cx))? == 0 {
+                return Poll::Ready(Err(BodyError::TrailerTooLong.into()));
+            }
+        };
+        let trailer = self.reader.data().get(..length).unwrap_or_default();
+        // A trailer has the form of a head without its first line.
+        let head = [b"HTTP/1.1 200\n", trailer].concat();
+        let read = HeadParser::default().advance(&head);
+        self.reader.consume(length);
+        Poll::Ready(read.map(|_| ()).map_err(|_| BodyError::Trailer.into()))
+    }
+}
+
+/// The number in front of a chunk, without its extension.
+fn chunk_size(line: &[u8]) -> Result<u64, BodyError> {
+    let Some(line) = line.strip_suffix(b"\r") else {
+        return Err(if line.contains(&b'\r') {
+            BodyError::CarriageReturn
+        } else {
+            BodyError::BareLineFeed
+        });
+    };
+    if line.contains(&b'\r') {
+        return Err(BodyError::CarriageReturn);
+    }
+    let end = line.iter().rposition(|b| !matches!(b, b' ' | b'\t'));
+    let mut digits = end.and_then(|end| line.get(..=end)).unwrap_or_default();
+    if let Some(extension) = digits.iter().position(|b| *b == b';') {
+        digits = digits.get(..extension).unwrap_or_default();
+    }
+    if digits.is_empty() {
+        return Err(BodyError::EmptySize);
+    }
+    let mut size: u64 = 0;
+    for (i, digit) in digits.iter().enumerate() {
+        let value = char::from(*digit).to_digit(16).ok_or(BodyError::BadSize)?;
+        if i == 16 {
+            return Err(BodyError::SizeTooLarge);
+        }
+        size = size << 4 | u64::from(value);
+    }
+    Ok(size)
+}
+
+impl<S: AsyncRead + Unpin> AsyncBufRead for Body<S> {
+    fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
+        let this = self.get_mut();
+        let available = loop {
+            this.state = match this.state {
+                State::Done | State::Length(0) => break 0,
+                State::Length(left) => {
+                    ready!(this.poll_some(cx, BodyError::UnexpectedEof))?;
+                    break left;
+                }
+                State::UntilClose => {
+                    if this.reader.data().is_empty() && ready!(this.reader.poll_fill(cx))? == 0 {
+                        State::Done
+                    } else {
+                        break u64::MAX;
+                    }
+                }
+                State::ChunkSize { excess } => ready!(this.poll_chunk_size(cx, excess))?,
+                State::Chunk { left: 0, excess } => State::ChunkEnd { excess },
+                State::Chunk { left, .. } => {
+                    ready!(this.poll_some(cx, BodyError::UnexpectedEof))?;
+                    break left;
+                }
+                State::ChunkEnd { excess } => {
+                    ready!(this.poll_chunk_end(cx))?;
+                    State::ChunkSize { excess }
+                }
+                State::Trailer => {
+                    ready!(this.poll_trailer(cx))?;
+                    State::Done
+                }
+            };
+        };
+        let data = this.reader.data();
+        let shown = usize::try_from(available).unwrap_or(usize::MAX).min(data.len());
+        Poll::Ready(Ok(data.get(..shown).unwrap_or_default()))
+    }
+
+    fn consume(self: Pin<&mut Self>, bytes: usize) {
+        let this = self.get_mut();
+        this.reader.consume(bytes);
+        match &mut this.state {
+            State::Length(left) | State::Chunk { left, .. } => *left = left.saturating_sub(bytes as u64),
+            _ => {}
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Body<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let data = ready!(self.as_mut().poll_fill_buf(cx))?;
+        let bytes = data.len().min(into.remaining());
+        into.put_slice(data.get(..bytes).unwrap_or_default());
+        self.consume(bytes);
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+
+    /// What is read of `wire`, whole and byte by byte, and how it ends.
+    async fn read(framing: Framing, wire: &[u8]) -> (Vec<u8>, Option<String>) {
+        let mut ends = Vec::new();
+        for piece in [wire.len().max(1), 1] {
+            let mut builder = Vec::new();
+            let (mut peer, ours) = tokio::io::duplex(wire.len().max(1));
+            let mut body = Body::new(Reader::new(ours), framing);
+            let send = async move {
+                for bytes in wire.chunks(piece) {
+                    use tokio::io::AsyncWriteExt;
+                    peer.write_all(bytes).await.unwrap();
+                    tokio::task::yield_now().await;
+                }
+            };
+            let (result, ()) = tokio::join!(body.read_to_end(&mut builder), send);
+            ends.push((builder, result.err().map(|e| e.to_string())));
+        }
+        assert_eq!(ends[0], ends[1], "whole and byte by byte");
+        ends.remove(0)
+    }
+
+    #[tokio::test]
+    async fn framings_end_where_they_should() {
+        let c = Framing::Chunked;
+        let rows: &[(Framing, &str, &str, Option<&str>)] = &[
+            (Framing::Empty, "x", "", None),
+            (Framing::Length(2), "abc", "ab", None),
+            (Framing::Length(4), "abc", "abc", Some("unexpected EOF")),
+            (Framing::UntilClose, "abc", "abc", None),
+            (c, "5\r\nhello\r\n0\r\n\r\nmore", "hello", None),
+            (c, "2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\nA: b\r\n\r\n", "hello", None),
+            (c, "A  \r\n0123456789\r\n00\r\n\r\n", "0123456789", None),
+            (c, "5\r\nhello\r\n", "hello", Some("unexpected EOF")),
+            (
+                c,
+                "5\r\nhello\r\n0\r\n",
+                "hello",
+                Some("http: unexpected EOF reading trailer"),
+            ),
+            (c, "5\r\nhel", "hel", Some("unexpected EOF")),
+            (
+                c,
+                "3\r\nhello\r\n0\r\n\r\n",
+                "hel",
+                Some("malformed chunked encoding"),
+            ),
+            (c, "xyz\r\n", "", Some("invalid byte in chunk length")),
+            (c, "\r\n", "", Some("empty hex number for chunk length")),
+            (c, "5\nhello", "", Some("chunked line ends with bare LF")),
+            (
+                c,
+                "ffffffffffffffffff\r\n",
+                "",
+                Some("http chunk length too large"),
+            ),
+            (
+                c,
+                "0\r\nA\r\n\r\n",
+                "",
+                Some("malformed trailer after chunked body"),
+            ),
+            (
+                c,
+                "0\r\nA: b\r\n",
+                "",
+                Some("http: suspiciously long trailer after chunked body"),
+            ),
+        ];
+        for (framing, wire, want, error) in rows {
+            let (got, end) = read(*framing, wire.as_bytes()).await;
+            assert_eq!(
+                (String::from_utf8_lossy(&got).as_ref(), end.as_deref()),
+                (*want, *error),
+                "{wire:?}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_sends_hardly_any_data_is_stopped() {
+        let wire = format!("1;{}\r\nx\r\n", "e".repeat(2000)).repeat(20);
+        let (_, end) = read(Framing::Chunked, wire.as_bytes()).await;
+        assert_eq!(
+            end.as_deref(),
+            Some("chunked encoding contains too much non-data")
+        );
+        let wire = "1\r\nx\r\n".repeat(20_000) + "0\r\n\r\n";
+        let (got, end) = read(Framing::Chunked, wire.as_bytes()).await;
+        assert_eq!((got.len(), end), (20_000, None));
+    }
+}

@@ -1,0 +1,208 @@
+//! One request and the head of its answer.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::body::Body;
+use super::framing::{Framing, Length, LengthError, measure};
+use super::head::{Head, HeadError, HeadParser, MAX_HEAD};
+use super::reader::{Reader, WriteError};
+use super::request::RequestBody;
+use crate::net::headers::lists_contain;
+
+/// How long a body waits for `100 Continue`, as Go's transport is set up by prometheus/common.
+const CONTINUE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// An answer whose head was read.
+#[derive(Debug)]
+pub struct Answer<S> {
+    /// Its head.
+    pub head: Head,
+    /// The content length that upstream exposes: -1 when unknown.
+    pub told_length: i64,
+    /// Whether something will be read of [`body`](Self::body).
+    pub has_body: bool,
+    /// Its body, to be read.
+    pub body: Body<S>,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub enum ExchangeError {
+    /// The peer closed the connection before it sent anything.
+    Closed,
+    /// The peer closed the connection within the head.
+    Truncated,
+    Read(io::Error),
+    Write(WriteError),
+    Head(HeadError),
+    Length(LengthError),
+}
+
+impl fmt::Display for ExchangeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const BROKEN: &str = "net/http: HTTP/1.x transport connection broken";
+        match self {
+            Self::Closed => f.write_str("EOF: the peer closed the connection without an answer"),
+            Self::Truncated => write!(
+                f,
+                "{BROKEN}: unexpected EOF: the peer closed the connection within the head of its answer"
+            ),
+            Self::Read(error) => write!(f, "reading the answer: {error}"),
+            Self::Write(WriteError::Source(error)) => write!(f, "reading the request's body: {error}"),
+            Self::Write(WriteError::Sink(error)) => write!(f, "writing the request: {error}"),
+            Self::Head(error @ HeadError::TooLarge) => write!(f, "{error}"),
+            Self::Head(error) => write!(f, "{BROKEN}: {error}"),
+            Self::Length(error) => write!(f, "{BROKEN}: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for ExchangeError {}
+
+/// Sends a request (`head` is written already, body follows) and reads the head of the answer, 1xx ones passed over.
+/// The moment of the answer's first byte is stored as soon as it is there, also when the rest never comes.
+///
+/// # Errors
+/// See [`ExchangeError`].
+pub async fn exchange<S>(
+    mut stream: S,
+    method: &str,
+    head: Vec<u8>,
+    body: RequestBody,
+    expects_continue: bool,
+    first_byte: &mut Option<Instant>,
+) -> Result<Answer<S>, ExchangeError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let expects_continue = expects_continue && !matches!(body, RequestBody::Empty);
+    let (go_on, may_go_on) = oneshot::channel();
+    let mut go_on = Some(go_on).filter(|_| expects_continue);
+    let reader = if body.is_short() && !expects_continue {
+        let mut request = head;
+        if let RequestBody::Bytes(bytes) = &body {
+            request.extend_from_slice(bytes);
+        }
+        let written = write_and_flush(&mut stream, &request).await;
+        let mut reader = Reader::new(stream);
+        if let Err(error) = written {
+            // The answer may be there all the same: a peer may refuse a request before it has read it.
+            reader.set_write_error(error);
+        }
+        reader
+    } else {
+        let (incoming, mut outgoing) = tokio::io::split(stream);
+        Reader::with_writer(
+            incoming,
+            Box::pin(async move {
+                write_and_flush(&mut outgoing, &head)
+                    .await
+                    .map_err(WriteError::Sink)?;
+                if expects_continue && !wait_for_continue(may_go_on).await {
+                    return Ok(());
+                }
+                body.write_to(&mut outgoing).await?;
+                outgoing.flush().await.map_err(WriteError::Sink)
+            }),
+        )
+    };
+    read_answer(reader, method, &mut go_on, first_byte).await
+}
+
+async fn write_and_flush<W: AsyncWrite + Unpin>(to: &mut W, bytes: &[u8]) -> io::Result<()> {
+    to.write_all(bytes).await?;
+    to.flush().await
+}
+
+/// Whether the body may be sent: the peer said so, or said nothing for a while.
+async fn wait_for_continue(word: oneshot::Receiver<bool>) -> bool {
+    match tokio::time::timeout(CONTINUE_PATIENCE, word).await {
+        Ok(Ok(send)) => send,
+        Ok(Err(_)) => false,
+        Err(_) => true,
+    }
+}
+
+async fn read_answer<S: AsyncRead + Unpin>(
+    mut reader: Reader<S>,
+    method: &str,
+    go_on: &mut Option<oneshot::Sender<bool>>,
+    first_byte: &mut Option<Instant>,
+) -> Result<Answer<S>, ExchangeError> {
+    let mut budget = MAX_HEAD;
+    loop {
+        let mut head = read_head(&mut reader, &mut budget, first_byte).await?;
+        let length = measure(&mut head, method).map_err(ExchangeError::Length)?;
+        if head.status == 100
+            && let Some(go_on) = go_on.take()
+        {
+            // Nobody listens when the patience ran out; the body is on its way then.
+            let _ = go_on.send(true);
+        }
+        if matches!(head.status, 100..=199) && head.status != 101 {
+            continue;
+        }
+        if let Some(go_on) = go_on.take() {
+            let _ = go_on.send(!length.close);
+        }
+        let Length { framing, told, .. } = length;
+        let framing = if is_protocol_switch(&head) {
+            Framing::UntilClose
+        } else {
+            framing
+        };
+        return Ok(Answer {
+            head,
+            told_length: told,
+            has_body: framing != Framing::Empty,
+            body: Body::new(reader, framing),
+        });
+    }
+}
+
+fn is_protocol_switch(head: &Head) -> bool {
+    head.status == 101
+        && head.headers.has_text("Upgrade")
+        && lists_contain(head.headers.values("Connection"), "upgrade")
+}
+
+async fn read_head<S: AsyncRead + Unpin>(
+    reader: &mut Reader<S>,
+    budget: &mut usize,
+    first_byte: &mut Option<Instant>,
+) -> Result<Head, ExchangeError> {
+    let mut parser = HeadParser::default();
+    loop {
+        let step = parser.advance(reader.data()).map_err(ExchangeError::Head)?;
+        reader.consume(step.used);
+        *budget = budget.saturating_sub(step.used);
+        if let Some(head) = step.head {
+            return Ok(head);
+        }
+        if reader.data().len() >= *budget {
+            return Err(ExchangeError::Head(HeadError::TooLarge));
+        }
+        let read = reader.fill().await;
+        if let Ok(1..) = read
+            && !reader.source_failed()
+        {
+            first_byte.get_or_insert_with(Instant::now);
+            continue;
+        }
+        if let Some(error) = reader.write_error() {
+            return Err(ExchangeError::Write(error));
+        }
+        return Err(match (read, &first_byte) {
+            (Err(error), _) => ExchangeError::Read(error),
+            (Ok(_), Some(_)) => ExchangeError::Truncated,
+            (Ok(_), None) => ExchangeError::Closed,
+        });
+    }
+}

@@ -1,0 +1,144 @@
+//! A connection's incoming bytes, and the request body that may still be on its way out meanwhile.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, ReadBuf, ReadHalf};
+
+/// Size of the buffer at first, and what it grows to for bodies that come fast.
+const SMALL: usize = 4 << 10;
+const LARGE: usize = 64 << 10;
+
+/// Writes what is left of a request.
+pub(super) type Writing = Pin<Box<dyn Future<Output = Result<(), WriteError>> + Send>>;
+
+/// Why a request could not be written.
+#[derive(Debug)]
+pub enum WriteError {
+    /// The body could not be read.
+    Source(io::Error),
+    /// The peer did not take it.
+    Sink(io::Error),
+}
+
+/// Reads from a stream through a buffer that grows with need.
+pub struct Reader<S> {
+    io: Io<S>,
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+    writing: Option<Writing>,
+    write_error: Option<WriteError>,
+}
+
+enum Io<S> {
+    Whole(S),
+    Half(ReadHalf<S>),
+}
+
+impl<S> fmt::Debug for Reader<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").finish_non_exhaustive()
+    }
+}
+
+impl<S: AsyncRead + Unpin> Reader<S> {
+    /// Reads from a stream on which everything was written.
+    pub fn new(stream: S) -> Self {
+        Self::over(Io::Whole(stream), None)
+    }
+
+    /// Reads while `writing` goes on.
+    pub(super) fn with_writer(half: ReadHalf<S>, writing: Writing) -> Self {
+        Self::over(Io::Half(half), Some(writing))
+    }
+
+    fn over(io: Io<S>, writing: Option<Writing>) -> Self {
+        Self {
+            io,
+            buffer: vec![0; SMALL],
+            start: 0,
+            end: 0,
+            writing,
+            write_error: None,
+        }
+    }
+
+    /// What was read and not consumed.
+    pub fn data(&self) -> &[u8] {
+        self.buffer.get(self.start..self.end).unwrap_or_default()
+    }
+
+    /// Marks bytes of [`data`](Self::data) as used.
+    pub fn consume(&mut self, bytes: usize) {
+        self.start = (self.start + bytes).min(self.end);
+        if self.start == self.end {
+            self.start = 0;
+            self.end = 0;
+        }
+    }
+
+    /// Reads more; 0 at the end.
+    pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.poll_writing(cx);
+        self.make_room();
+        let mut room = ReadBuf::new(self.buffer.get_mut(self.end..).unwrap_or_default());
+        let space = room.remaining();
+        ready!(match &mut self.io {
+            Io::Whole(stream) => Pin::new(stream).poll_read(cx, &mut room),
+            Io::Half(half) => Pin::new(half).poll_read(cx, &mut room),
+        })?;
+        let bytes = room.filled().len();
+        self.end += bytes;
+        // A read that fills all room, from the buffer's start, means that there is more: read it in larger pieces.
+        if bytes == space && self.end == bytes && self.buffer.len() < LARGE {
+            self.buffer.resize(self.buffer.len() * 4, 0);
+        }
+        Poll::Ready(Ok(bytes))
+    }
+
+    /// Reads more; 0 at the end.
+    pub(super) async fn fill(&mut self) -> io::Result<usize> {
+        poll_fn(|cx| self.poll_fill(cx)).await
+    }
+
+    fn poll_writing(&mut self, cx: &mut Context<'_>) {
+        let Some(writing) = &mut self.writing else { return };
+        if let Poll::Ready(done) = writing.as_mut().poll(cx) {
+            self.writing = None;
+            self.write_error = done.err();
+        }
+    }
+
+    /// Why writing the request ended early, if it did.
+    pub(super) fn write_error(&mut self) -> Option<WriteError> {
+        self.write_error.take()
+    }
+
+    /// Remembers why writing the request ended early.
+    pub(super) fn set_write_error(&mut self, error: io::Error) {
+        self.write_error = Some(WriteError::Sink(error));
+    }
+
+    /// Whether the body of the request could not be read.
+    pub(super) fn source_failed(&self) -> bool {
+        matches!(self.write_error, Some(WriteError::Source(_)))
+    }
+
+    fn make_room(&mut self) {
+        if self.end < self.buffer.len() {
+            return;
+        }
+        if self.start > 0 {
+            self.buffer.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+        } else {
+            // A line that is longer than the buffer; heads are bounded by their reader.
+            self.buffer.resize(self.buffer.len() * 2, 0);
+        }
+    }
+}

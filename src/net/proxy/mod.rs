@@ -1,0 +1,191 @@
+//! Proxies: which one a request goes through, and how a tunnel is made through it.
+
+mod no_proxy;
+mod tunnel;
+
+use std::borrow::Cow;
+use std::fmt;
+
+use base64::Engine;
+
+use super::headers::Headers;
+use super::url::{Url, UrlError, UserInfo};
+use crate::config;
+use no_proxy::NoProxy;
+
+pub use tunnel::{TunnelError, connect, socks5};
+
+/// A compiled proxy configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Proxies {
+    http: Option<Url>,
+    https: Option<Url>,
+    no_proxy: NoProxy,
+    connect_headers: Headers,
+    /// `HTTP_PROXY` in a CGI process may come from a client's `Proxy` header.
+    refuses_http: bool,
+}
+
+/// `HTTP_PROXY` must not be used here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CgiRefused;
+
+impl fmt::Display for CgiRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("refusing to use HTTP_PROXY value in CGI environment; see golang.org/s/cgihttpproxy")
+    }
+}
+
+impl std::error::Error for CgiRefused {}
+
+impl Proxies {
+    /// Compiles the proxy settings of a client.
+    ///
+    /// # Errors
+    /// `proxy_url` is no URL.
+    pub fn new(raw: &config::Proxy) -> Result<Self, UrlError> {
+        let mut proxies = if raw.proxy_from_environment {
+            Self::from_environment(|name| std::env::var(name).ok())
+        } else if raw.proxy_url.is_empty() {
+            Self::default()
+        } else if raw.no_proxy.is_empty() {
+            let url = Url::parse(&raw.proxy_url)?;
+            Self {
+                http: Some(url.clone()),
+                https: Some(url),
+                no_proxy: NoProxy::nothing(),
+                ..Self::default()
+            }
+        } else {
+            Url::parse(&raw.proxy_url)?;
+            Self {
+                http: parse(&raw.proxy_url),
+                https: parse(&raw.proxy_url),
+                no_proxy: NoProxy::new(&raw.no_proxy),
+                ..Self::default()
+            }
+        };
+        for (name, values) in raw.proxy_connect_header.iter().flatten() {
+            for value in values {
+                proxies.connect_headers.add(name, value.expose());
+            }
+        }
+        Ok(proxies)
+    }
+
+    fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Self {
+        let any = |names: [&str; 2]| {
+            let value = |name: &str| variable(name).filter(|v| !v.is_empty());
+            names.into_iter().find_map(value).unwrap_or_default()
+        };
+        Self {
+            http: parse(&any(["HTTP_PROXY", "http_proxy"])),
+            https: parse(&any(["HTTPS_PROXY", "https_proxy"])),
+            no_proxy: NoProxy::new(&any(["NO_PROXY", "no_proxy"])),
+            refuses_http: variable("REQUEST_METHOD").is_some_and(|v| !v.is_empty()),
+            connect_headers: Headers::default(),
+        }
+    }
+
+    /// The proxy that a request to `url` goes through, if any.
+    ///
+    /// # Errors
+    /// `HTTP_PROXY` in a CGI process.
+    pub fn for_url(&self, url: &Url) -> Result<Option<&Url>, CgiRefused> {
+        let proxy = match url.scheme.as_str() {
+            "https" => self.https.as_ref(),
+            "http" if self.refuses_http && self.http.is_some() => return Err(CgiRefused),
+            "http" => self.http.as_ref(),
+            _ => None,
+        };
+        Ok(proxy.filter(|_| !self.no_proxy.exempts(url)))
+    }
+
+    /// The fields that go with a CONNECT to `proxy`.
+    pub fn connect_headers(&self, proxy: &Url) -> Cow<'_, Headers> {
+        match &proxy.user {
+            Some(user) => {
+                let mut headers = self.connect_headers.clone();
+                headers.set("Proxy-Authorization", basic(user));
+                Cow::Owned(headers)
+            }
+            None => Cow::Borrowed(&self.connect_headers),
+        }
+    }
+}
+
+/// A proxy as people write it: a URL, or `host:port` alone.
+fn parse(text: &str) -> Option<Url> {
+    if text.is_empty() {
+        return None;
+    }
+    let url = Url::parse(text).ok();
+    if url
+        .as_ref()
+        .is_none_or(|u| u.scheme.is_empty() || u.host.is_empty())
+        && let Ok(with_scheme) = Url::parse(&format!("http://{text}"))
+    {
+        return Some(with_scheme);
+    }
+    url
+}
+
+/// Credentials as an `Authorization` field has them (RFC 7617).
+pub fn basic(user: &UserInfo) -> String {
+    basic_of(&user.name, user.password.as_deref().unwrap_or_default())
+}
+
+/// A user name and a password as an `Authorization` field has them (RFC 7617).
+pub fn basic_of(name: &[u8], password: &[u8]) -> String {
+    let pair = [name, b":", password].concat();
+    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chosen(environment: &[(&str, &str)], url: &str) -> Option<String> {
+        let variable = |name: &str| {
+            let found = environment.iter().find(|(n, _)| *n == name);
+            found.map(|(_, v)| (*v).to_owned())
+        };
+        let proxies = Proxies::from_environment(variable);
+        let url = Url::parse(url).unwrap();
+        proxies.for_url(&url).unwrap().map(ToString::to_string)
+    }
+
+    #[test]
+    fn the_environment_chooses() {
+        let proxy = [("http_proxy", "http://p:1"), ("HTTPS_PROXY", "q:2")];
+        assert_eq!(chosen(&proxy, "http://a.test/").as_deref(), Some("http://p:1"));
+        assert_eq!(chosen(&proxy, "https://a.test/").as_deref(), Some("http://q:2"));
+        assert_eq!(chosen(&proxy, "http://localhost/"), None);
+        assert_eq!(chosen(&proxy, "http://127.9.9.9/"), None);
+        assert_eq!(chosen(&proxy, "http://[::1]/"), None);
+        assert_eq!(chosen(&[("ALL_PROXY", "http://p:1")], "http://a.test/"), None);
+        let both = [("HTTP_PROXY", ""), ("http_proxy", "p")];
+        assert_eq!(chosen(&both, "http://a.test/").as_deref(), Some("http://p"));
+        let no = [("HTTP_PROXY", "p"), ("NO_PROXY", "a.test")];
+        assert_eq!(chosen(&no, "http://www.a.test/"), None);
+        let cgi = Proxies::from_environment(|name| {
+            matches!(name, "HTTP_PROXY" | "REQUEST_METHOD").then(|| "x".to_owned())
+        });
+        assert_eq!(cgi.for_url(&Url::parse("http://a/").unwrap()), Err(CgiRefused));
+    }
+
+    #[test]
+    fn a_proxy_alone_takes_loopback_too() {
+        let raw = config::Proxy {
+            proxy_url: "http://u:p@p:1".to_owned(),
+            ..config::Proxy::default()
+        };
+        let proxies = Proxies::new(&raw).unwrap();
+        let url = Url::parse("http://127.0.0.1/").unwrap();
+        let proxy = proxies.for_url(&url).unwrap().unwrap();
+        assert_eq!(
+            proxies.connect_headers(proxy).value("Proxy-Authorization"),
+            Some(b"Basic dTpw".as_slice())
+        );
+    }
+}

@@ -1,0 +1,176 @@
+//! Reads the body of an answer: decompressed, limited, counted, and kept only when a check will look at it.
+
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+
+use async_compression::tokio::bufread::{BrotliDecoder, DeflateDecoder, GzipDecoder};
+use bytes::Bytes;
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, BufReader};
+
+use super::response::ResponseBody;
+use crate::module::http::Compression;
+use crate::net::dial::SystemError;
+use crate::net::{Deadline, TimedOut};
+
+/// Most bytes of a body that are kept for checks. compat: upstream keeps any number.
+const MOST_KEPT: usize = 256 << 20;
+
+/// A body that is being read.
+pub(super) struct BodyReader {
+    source: Source,
+    limit: Option<u64>,
+    /// Bytes read so far.
+    pub(super) count: u64,
+    deadline: Deadline,
+}
+
+enum Source {
+    Empty,
+    Closed,
+    Stream(Pin<Box<dyn AsyncBufRead + Send>>),
+    /// It ended with an error, which every further read repeats.
+    Failed(ReadError),
+}
+
+/// Why a body could not be read to its end.
+#[derive(Clone, Debug)]
+pub(super) enum ReadError {
+    Closed,
+    TooLarge(u64),
+    TooLargeToKeep,
+    Io(String),
+    TimedOut(TimedOut),
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed => f.write_str("http: read on closed response body"),
+            Self::TooLarge(limit) => {
+                write!(
+                    f,
+                    "http: request body too large: more than the {limit} bytes of body_size_limit"
+                )
+            }
+            Self::TooLargeToKeep => {
+                write!(
+                    f,
+                    "body too large to be judged: more than {MOST_KEPT} bytes; set body_size_limit"
+                )
+            }
+            Self::Io(error) => f.write_str(error),
+            Self::TimedOut(timed_out) => {
+                write!(f, "context deadline exceeded: {timed_out} while reading the body")
+            }
+        }
+    }
+}
+
+impl BodyReader {
+    /// Prepares to read `body` as the module says.
+    pub(super) fn new(
+        body: ResponseBody,
+        compression: Compression,
+        limit: Option<u64>,
+        deadline: Deadline,
+    ) -> Self {
+        let stream = match body {
+            ResponseBody::Closed => Err(Source::Closed),
+            ResponseBody::Stream(stream) => Ok(stream),
+            ResponseBody::Empty if compression == Compression::Identity => Err(Source::Empty),
+            ResponseBody::Empty => Ok(Box::new(tokio::io::empty()) as Box<dyn AsyncBufRead + Send + Unpin>),
+        };
+        let source = match stream {
+            Ok(stream) => Source::Stream(decompress(stream, compression)),
+            Err(source) => source,
+        };
+        Self {
+            source,
+            limit,
+            count: 0,
+            deadline,
+        }
+    }
+
+    /// Reads all that is left and keeps it.
+    pub(super) async fn keep(&mut self) -> Result<Bytes, ReadError> {
+        let mut kept = Vec::new();
+        self.read(|data| {
+            if kept.len() + data.len() > MOST_KEPT {
+                return Err(ReadError::TooLargeToKeep);
+            }
+            kept.extend_from_slice(data);
+            Ok(())
+        })
+        .await?;
+        Ok(Bytes::from(kept))
+    }
+
+    /// Reads all that is left and forgets it.
+    pub(super) async fn discard(&mut self) -> Result<(), ReadError> {
+        self.read(|_| Ok(())).await
+    }
+
+    async fn read(&mut self, mut take: impl FnMut(&[u8]) -> Result<(), ReadError>) -> Result<(), ReadError> {
+        let stream = match &mut self.source {
+            Source::Empty => return Ok(()),
+            Source::Closed => return Err(ReadError::Closed),
+            Source::Failed(error) => return Err(error.clone()),
+            Source::Stream(stream) => stream,
+        };
+        let (limit, count) = (self.limit, &mut self.count);
+        let reading = async {
+            loop {
+                let data = stream.fill_buf().await.map_err(io_error)?;
+                if data.is_empty() {
+                    return Ok(());
+                }
+                let room = limit.map_or(u64::MAX, |limit| limit.saturating_sub(*count));
+                let bytes = data.len().min(usize::try_from(room).unwrap_or(usize::MAX));
+                take(data.get(..bytes).unwrap_or_default())?;
+                *count += bytes as u64;
+                if bytes < data.len() {
+                    return Err(ReadError::TooLarge(limit.unwrap_or_default()));
+                }
+                stream.consume(bytes);
+                // Few compressed bytes can become very many: let others have their turn.
+                tokio::task::consume_budget().await;
+            }
+        };
+        let ended = match self.deadline.within(reading).await {
+            Ok(ended) => ended,
+            Err(timed_out) => Err(ReadError::TimedOut(timed_out)),
+        };
+        self.source = match &ended {
+            Ok(()) => Source::Empty,
+            Err(error) => Source::Failed(error.clone()),
+        };
+        ended
+    }
+}
+
+fn io_error(error: io::Error) -> ReadError {
+    ReadError::Io(SystemError(&error).to_string())
+}
+
+fn decompress(
+    stream: Box<dyn AsyncBufRead + Send + Unpin>,
+    compression: Compression,
+) -> Pin<Box<dyn AsyncBufRead + Send>> {
+    /// Room for what is decompressed.
+    const ROOM: usize = 32 << 10;
+    fn buffered(reader: impl AsyncRead + Send + 'static) -> Pin<Box<dyn AsyncBufRead + Send>> {
+        Box::pin(BufReader::with_capacity(ROOM, reader))
+    }
+    match compression {
+        Compression::Identity | Compression::Unknown => Box::into_pin(stream as Box<dyn AsyncBufRead + Send>),
+        Compression::Deflate => buffered(DeflateDecoder::new(stream)),
+        Compression::Brotli => buffered(BrotliDecoder::new(stream)),
+        Compression::Gzip => {
+            let mut decoder = GzipDecoder::new(stream);
+            decoder.multiple_members(true);
+            buffered(decoder)
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Headers that are added to each request: `http_headers` and credentials. Files are read when the probe runs.
+
+use super::error::RoundTripError;
+use crate::config;
+use crate::module::http::Credentials;
+use crate::net::dial::SystemError;
+use crate::net::headers::Headers;
+use crate::net::proxy::basic_of;
+use crate::prober::Probe;
+
+/// Headers that never go to another host.
+const SENSITIVE: [&str; 6] = [
+    "Authorization",
+    "Www-Authenticate",
+    "Cookie",
+    "Cookie2",
+    "Proxy-Authorization",
+    "Proxy-Authenticate",
+];
+
+/// Whether a header must not go to another host.
+pub(super) fn is_sensitive(name: &[u8]) -> bool {
+    SENSITIVE.iter().any(|s| s.as_bytes() == name)
+}
+
+/// Takes out what must not go to another host.
+pub(super) fn strip_sensitive(headers: &mut Headers) {
+    for name in SENSITIVE {
+        headers.remove(name);
+    }
+}
+
+/// Adds the values, secrets and files of `http_headers`.
+pub(super) async fn add_headers(
+    to: &mut Headers,
+    headers: &[(String, config::Header)],
+) -> Result<(), RoundTripError> {
+    for (name, header) in headers {
+        for value in &header.values {
+            to.add(name, value);
+        }
+        for secret in &header.secrets {
+            to.add(name, secret.expose());
+        }
+        for path in &header.files {
+            let text = read(path)
+                .await
+                .map_err(|e| format!("unable to read headers file {path}: {e}"))
+                .map_err(RoundTripError::Credentials)?;
+            to.add(name, text);
+        }
+    }
+    Ok(())
+}
+
+/// Adds the module's credentials, unless the request has some.
+pub(super) async fn add(
+    to: &mut Headers,
+    credentials: &Credentials,
+    _probe: &Probe<'_>,
+) -> Result<(), RoundTripError> {
+    let has_own = to.has_text("Authorization");
+    match credentials {
+        Credentials::Basic(_) | Credentials::Authorization(_) if has_own => {}
+        Credentials::Basic(basic) => {
+            let name = secret("basic auth username", &basic.username, &basic.username_file).await?;
+            let password = secret(
+                "basic auth password",
+                basic.password.expose(),
+                &basic.password_file,
+            )
+            .await?;
+            to.set("Authorization", basic_of(&name, &password));
+        }
+        Credentials::Authorization(authorization) => {
+            let word = secret(
+                "authorization credentials",
+                authorization.credentials.expose(),
+                &authorization.credentials_file,
+            )
+            .await?;
+            let mut value = authorization.kind.clone().into_bytes();
+            value.push(b' ');
+            value.extend_from_slice(&word);
+            to.set("Authorization", value);
+        }
+        Credentials::OAuth2(_) => {
+            return Err(RoundTripError::Credentials("oauth2 is not there yet".to_owned()));
+        }
+    }
+    Ok(())
+}
+
+/// An inline secret as it is, or a file's content without white space around it.
+async fn secret(what: &str, inline: &str, path: &str) -> Result<Vec<u8>, RoundTripError> {
+    if !inline.is_empty() || path.is_empty() {
+        return Ok(inline.as_bytes().to_vec());
+    }
+    read(path).await.map_err(|error| {
+        RoundTripError::Credentials(format!(
+            "unable to read {what}: unable to read file {path}: {error}"
+        ))
+    })
+}
+
+async fn read(path: &str) -> Result<Vec<u8>, String> {
+    let text = tokio::fs::read(path)
+        .await
+        .map_err(|error| format!("open {path}: {}", SystemError(&error)))?;
+    // As Go's TrimSpace: Unicode's white space too, where it is text.
+    Ok(match std::str::from_utf8(&text) {
+        Ok(text) => text.trim().as_bytes().to_vec(),
+        Err(_) => text.trim_ascii().to_vec(),
+    })
+}

@@ -1,0 +1,58 @@
+//! Why a round trip brought no answer. Texts begin as Go's do, then say more.
+
+use std::fmt;
+
+use crate::net::TimedOut;
+use crate::net::dial::DialError;
+use crate::net::http1::ExchangeError;
+use crate::net::port::PortError;
+use crate::net::proxy::{CgiRefused, TunnelError};
+use crate::net::resolve::ResolveError;
+use crate::net::tls::TlsError;
+use crate::net::url::PunycodeError;
+
+/// Why a round trip brought no answer.
+#[derive(Debug)]
+pub(super) enum RoundTripError {
+    /// Something of the request cannot be sent.
+    Request(String),
+    /// A credential, secret or header file cannot be had.
+    Credentials(String),
+    Host(PunycodeError),
+    Cgi(CgiRefused),
+    Port(PortError),
+    Resolve(ResolveError),
+    Dial(DialError),
+    /// What went wrong with the proxy.
+    Proxy(Box<RoundTripError>),
+    Tunnel(TunnelError),
+    Tls(TlsError),
+    Exchange(ExchangeError),
+    TimedOut {
+        /// What was waited for.
+        step: String,
+        timed_out: TimedOut,
+    },
+}
+
+impl fmt::Display for RoundTripError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Request(text) | Self::Credentials(text) => f.write_str(text),
+            Self::Host(error) => error.fmt(f),
+            Self::Cgi(error) => error.fmt(f),
+            Self::Port(error) => write!(f, "dial tcp: {error}"),
+            Self::Resolve(error) => write!(f, "dial tcp: {error}"),
+            Self::Dial(error) => error.fmt(f),
+            Self::Proxy(error) => write!(f, "proxyconnect tcp: {error}"),
+            Self::Tunnel(error) => error.fmt(f),
+            Self::Tls(error) => error.fmt(f),
+            Self::Exchange(error) => error.fmt(f),
+            Self::TimedOut { step, timed_out } => {
+                write!(f, "context deadline exceeded: {timed_out} while {step}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for RoundTripError {}

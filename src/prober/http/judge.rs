@@ -1,0 +1,179 @@
+//! Judges an answer in upstream's order: status, headers, body, CEL (each only if all before passed), version, TLS.
+
+use bytes::Bytes;
+
+use super::body::{BodyReader, ReadError};
+use super::date;
+use super::redirect::Chain;
+use super::response::Response;
+use crate::check::cel;
+use crate::log;
+use crate::metrics::Metric;
+use crate::module::Http;
+use crate::module::http::{Compression, HeaderRule};
+use crate::net::headers::Headers;
+use crate::probe_log::text;
+use crate::prober::Probe;
+
+/// Judges the last answer and reads its body. True when all checks passed.
+pub(super) async fn judge(probe: &mut Probe<'_>, module: &Http, chain: &mut Chain) -> bool {
+    let unfollowed = chain.unfollowed;
+    let Some(response) = &mut chain.response else {
+        return false;
+    };
+    let status = response.status;
+    probe.samples.set(Metric::HttpStatusCode, f64::from(status));
+    probe
+        .samples
+        .set(Metric::HttpContentLength, response.told_length as f64);
+    expose_last_modified(probe, &response.headers);
+    log!(probe.log, Debug, "Received HTTP response", "status_code" => status);
+    let mut success = status_passes(probe, module, status);
+    if success && !(module.headers_unwanted.is_empty() && module.headers_wanted.is_empty()) {
+        success = headers_pass(probe, module, &response.headers);
+        probe.samples.set_bool(Metric::FailedDueToRegex, !success);
+    }
+    if module.compression == Compression::Unknown {
+        log!(probe.log, Error, "Failed to get decompressor for HTTP response body", "err" => "unsupported compression algorithm");
+        success = false;
+    }
+    let body = std::mem::replace(&mut response.body, super::response::ResponseBody::Closed);
+    let mut reader = BodyReader::new(body, module.compression, module.body_size_limit, probe.deadline);
+    if success && module.looks_at_body() {
+        success = body_passes(probe, module, &mut reader).await;
+    }
+    if !unfollowed {
+        if let Err(error) = reader.discard().await {
+            log!(probe.log, Error, "Failed to read HTTP response body", "err" => text(&error));
+            success = false;
+        }
+        probe
+            .samples
+            .set(Metric::HttpUncompressedBodyLength, reader.count as f64);
+    }
+    version_passes(probe, module, response) && success
+}
+
+fn status_passes(probe: &mut Probe<'_>, module: &Http, status: u16) -> bool {
+    let valid = &module.valid_status_codes;
+    if valid.is_empty() {
+        let passes = (200..300).contains(&status);
+        if !passes {
+            log!(probe.log, Error, "Invalid HTTP response status code, wanted 2xx", "status_code" => status);
+        }
+        return passes;
+    }
+    let passes = valid.contains(&i64::from(status));
+    if !passes {
+        let codes: Vec<String> = valid.iter().map(ToString::to_string).collect();
+        log!(
+            probe.log, Error, "Invalid HTTP response status code",
+            "status_code" => status, "valid_status_codes" => format!("[{}]", codes.join(" ")),
+        );
+    }
+    passes
+}
+
+fn headers_pass(probe: &mut Probe<'_>, module: &Http, headers: &Headers) -> bool {
+    let unwanted = module.headers_unwanted.iter().map(|rule| (rule, false));
+    let wanted = module.headers_wanted.iter().map(|rule| (rule, true));
+    unwanted
+        .chain(wanted)
+        .all(|(rule, wanted)| header_passes(probe, rule, wanted, headers))
+}
+
+fn header_passes(probe: &mut Probe<'_>, rule: &HeaderRule, wanted: bool, headers: &Headers) -> bool {
+    let count = headers.values(&rule.name).count();
+    if count == 0 {
+        if !rule.allow_missing {
+            log!(probe.log, Error, "Missing required header", "header" => rule.header.clone());
+        }
+        return rule.allow_missing;
+    }
+    let matches = headers
+        .values(&rule.name)
+        .any(|value| rule.regexp.is_match(value));
+    if matches == wanted {
+        return true;
+    }
+    let message = if wanted {
+        "Header did not match regular expression"
+    } else {
+        "Header matched regular expression"
+    };
+    log!(
+        probe.log, Error, message,
+        "header" => rule.header.clone(), "regexp" => rule.regexp.source().to_owned(), "value_count" => count,
+    );
+    false
+}
+
+/// Regular expressions, then CEL. compat: both see the whole body; upstream leaves nothing of it for CEL.
+async fn body_passes(probe: &mut Probe<'_>, module: &Http, reader: &mut BodyReader) -> bool {
+    let body = reader.keep().await;
+    if module.has_body_regexps() {
+        let passes = regexps_pass(probe, module, &body);
+        probe.samples.set_bool(Metric::FailedDueToRegex, !passes);
+        if !passes {
+            return false;
+        }
+    }
+    if !module.has_cel() {
+        return true;
+    }
+    let passes = match body {
+        Ok(body) => {
+            let (unwanted, wanted) = (module.cel_unwanted.as_ref(), module.cel_wanted.as_ref());
+            cel::judge(body, unwanted, wanted, probe.deadline, &mut probe.log).await
+        }
+        Err(error) => {
+            log!(probe.log, Error, "Error reading HTTP body", "err" => text(&error));
+            false
+        }
+    };
+    probe.samples.set_bool(Metric::FailedDueToCel, !passes);
+    passes
+}
+
+fn regexps_pass(probe: &mut Probe<'_>, module: &Http, body: &Result<Bytes, ReadError>) -> bool {
+    let body = match body {
+        Ok(body) => body,
+        Err(error) => {
+            log!(probe.log, Error, "Error reading HTTP body", "err" => text(error));
+            return false;
+        }
+    };
+    if let Some(regexp) = module.body_unwanted.iter().find(|r| r.is_match(body)) {
+        log!(probe.log, Error, "Body matched regular expression", "regexp" => regexp.source().to_owned());
+        return false;
+    }
+    if let Some(regexp) = module.body_wanted.iter().find(|r| !r.is_match(body)) {
+        log!(probe.log, Error, "Body did not match regular expression", "regexp" => regexp.source().to_owned());
+        return false;
+    }
+    true
+}
+
+fn expose_last_modified(probe: &mut Probe<'_>, headers: &Headers) {
+    let value = headers.value("Last-Modified").unwrap_or_default();
+    if let Some(seconds) = date::parse_http(value) {
+        probe.samples.set(Metric::HttpLastModified, seconds as f64);
+    }
+}
+
+fn version_passes(probe: &mut Probe<'_>, module: &Http, response: &Response) -> bool {
+    let protocol = response.protocol.as_str();
+    let number = protocol.strip_prefix("HTTP/").unwrap_or(protocol);
+    match number.parse::<f64>() {
+        Ok(number) => probe.samples.set(Metric::HttpVersion, number),
+        Err(error) => {
+            log!(probe.log, Error, "Error parsing version number from HTTP version", "err" => text(&error));
+        }
+    }
+    let valid = &module.valid_http_versions;
+    if valid.is_empty() || valid.iter().any(|v| v == protocol) {
+        return true;
+    }
+    log!(probe.log, Error, "Invalid HTTP version number", "version" => protocol.to_owned());
+    false
+}

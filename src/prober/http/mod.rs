@@ -1,0 +1,292 @@
+//! The http prober: one request, its redirects, and the verdict on the last answer.
+
+mod body;
+mod cookies;
+mod credentials;
+mod date;
+mod error;
+mod judge;
+mod redirect;
+mod request;
+mod response;
+mod round_trip;
+mod stream;
+mod trace;
+
+use bytes::Bytes;
+use tokio::fs::File;
+use tokio::io::AsyncReadExt;
+use tokio::time::Instant;
+
+use super::{Failed, Phase, Probe, Verdict};
+use crate::log;
+use crate::metrics::Metric;
+use crate::module::Http;
+use crate::module::http::Body;
+use crate::net::dial::SystemError;
+use crate::net::headers::is_token;
+use crate::net::http1::RequestBody;
+use crate::net::resolve::choose_address;
+use crate::net::tls::{Prepared, TlsError};
+use crate::net::tls_facts::{FactSet, TlsFacts};
+use crate::net::url::Url;
+use crate::net::{Address, Network};
+use crate::probe_log::text;
+use request::Request;
+use trace::Trace;
+
+/// What the round trips of one probe share.
+#[derive(Debug)]
+struct Client<'a> {
+    module: &'a Http,
+    /// The TLS settings, once they were read.
+    tls: Option<Prepared>,
+    /// The name that the first host is asked for in TLS; empty: the URL's.
+    server_name: String,
+    /// Host and port of the first URL; redirects elsewhere do not get `server_name`.
+    first_host: String,
+    /// Host of the first URL.
+    first_hostname: String,
+    /// Host of the target as written.
+    target_name: String,
+    /// The target's address, if it was looked up here.
+    target: Option<Target>,
+    /// A round trip each.
+    traces: Vec<Trace>,
+    /// What a failed handshake told.
+    failed_tls: Option<TlsFacts>,
+}
+
+/// A name, and the address that was chosen for it.
+#[derive(Debug)]
+struct Target {
+    host: String,
+    port: String,
+    address: Address,
+}
+
+/// Probes the target as the module says.
+pub async fn probe(probe: &mut Probe<'_>, module: &Http) -> Verdict {
+    expose_nothing(probe, module);
+    let mut url = match Url::parse(&with_scheme(probe.target)) {
+        Ok(url) => url,
+        Err(error) => {
+            log!(probe.log, Error, "Could not parse target URL", "err" => text(&error));
+            return Err(Failed);
+        }
+    };
+    probe.timeline.begin_hop(url.to_string());
+    let address = resolve(probe, module, &url).await?;
+    let mut client = client(probe, module, &url, address.as_ref()).await?;
+    let host = without_empty_port(&url.host).to_owned();
+    if let Some(address) = &address {
+        url.host = host_of(address, url.port());
+    }
+    url.host = without_empty_port(&url.host).to_owned();
+    client.first_host.clone_from(&url.host);
+    client.first_hostname = url.hostname().to_owned();
+    let body = open_body(probe, module).await?;
+    if !is_token(module.method.as_bytes()) {
+        let reason = format!("net/http: invalid method {:?}", module.method);
+        log!(probe.log, Error, "Error creating request", "err" => reason);
+        return Err(Failed);
+    }
+    let first = Request {
+        method: module.method.clone(),
+        url,
+        host: probe
+            .hostname
+            .map(ToOwned::to_owned)
+            .or_else(|| module.host.clone())
+            .unwrap_or(host),
+        headers: module.headers.clone(),
+        crossed_hosts: false,
+    };
+    let mut chain = client.follow(probe, first, body).await;
+    probe.samples.set(Metric::HttpRedirects, chain.redirects as f64);
+    let transfer = Instant::now();
+    let mut success = judge::judge(probe, module, &mut chain).await;
+    if chain.response.is_some() {
+        let end = Instant::now();
+        if let Some(trace) = client.traces.last_mut() {
+            trace.end = Some(end);
+            let from = trace.response_start.unwrap_or(transfer);
+            probe.timeline.record(Phase::Transfer, from, end);
+        }
+    }
+    trace::expose(probe, &client.traces);
+    let tls = chain.response.as_ref().map(|response| response.tls.as_ref());
+    match tls {
+        Some(Some(facts)) => {
+            probe.samples.set_bool(Metric::HttpSsl, true);
+            facts.expose(&mut probe.samples, FactSet::Http);
+            if module.fail_if_ssl {
+                log!(probe.log, Error, "Final request was over SSL");
+                success = false;
+            }
+        }
+        _ if module.fail_if_not_ssl && success => {
+            log!(probe.log, Error, "Final request was not over SSL");
+            success = false;
+        }
+        // compat: an expiry alert must not vanish because the certificate has expired.
+        None => {
+            if let Some(facts) = &client.failed_tls {
+                facts.expose(&mut probe.samples, FactSet::Http);
+            }
+        }
+        Some(None) => {}
+    }
+    if success { Ok(()) } else { Err(Failed) }
+}
+
+/// The families that every answer has, as long as nothing is known.
+fn expose_nothing(probe: &mut Probe<'_>, module: &Http) {
+    for metric in [
+        Metric::HttpContentLength,
+        Metric::HttpUncompressedBodyLength,
+        Metric::HttpRedirects,
+        Metric::HttpSsl,
+        Metric::HttpStatusCode,
+        Metric::HttpVersion,
+        Metric::FailedDueToRegex,
+    ] {
+        probe.samples.set(metric, 0.0);
+    }
+    if module.has_cel() {
+        probe.samples.set(Metric::FailedDueToCel, 0.0);
+    }
+}
+
+/// The target as a URL: `http://` is meant when there is neither `http://` nor `https://`.
+fn with_scheme(target: &str) -> String {
+    let has = |scheme: &str| {
+        target
+            .as_bytes()
+            .get(..scheme.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(scheme.as_bytes()))
+    };
+    if has("http://") || has("https://") {
+        target.to_owned()
+    } else {
+        format!("http://{target}")
+    }
+}
+
+/// `host:` is `host`.
+fn without_empty_port(host: &str) -> &str {
+    host.strip_suffix(':').unwrap_or(host)
+}
+
+/// An address as the host of a URL.
+fn host_of(address: &Address, port: &str) -> String {
+    let ip = address.to_string();
+    let ip = if ip.contains(':') { format!("[{ip}]") } else { ip };
+    if port.is_empty() {
+        ip
+    } else {
+        format!("{ip}:{port}")
+    }
+}
+
+async fn resolve(probe: &mut Probe<'_>, module: &Http, url: &Url) -> Result<Option<Address>, Failed> {
+    if !module.resolves {
+        return Ok(None);
+    }
+    let before = probe.start.elapsed();
+    match choose_address(probe, url.hostname(), module.preference).await {
+        Ok((address, took)) => {
+            probe
+                .samples
+                .add_label(Metric::HttpDuration, Phase::Resolve.label(), took.as_secs_f64());
+            Ok(Some(address))
+        }
+        Err(error) => {
+            let took = probe.start.elapsed().saturating_sub(before);
+            probe
+                .samples
+                .add_label(Metric::HttpDuration, Phase::Resolve.label(), took.as_secs_f64());
+            log!(probe.log, Error, "Error resolving address", "err" => text(&error));
+            Err(Failed)
+        }
+    }
+}
+
+async fn client<'m>(
+    probe: &mut Probe<'_>,
+    module: &'m Http,
+    url: &Url,
+    address: Option<&Address>,
+) -> Result<Client<'m>, Failed> {
+    let host_header = probe.hostname.or(module.host.as_deref());
+    let server_name = module
+        .tls
+        .server_name()
+        .or(host_header)
+        .unwrap_or_else(|| url.hostname());
+    let mut client = Client {
+        module,
+        tls: None,
+        server_name: server_name.to_owned(),
+        first_host: String::new(),
+        first_hostname: String::new(),
+        target_name: url.hostname().to_owned(),
+        target: address.map(|address| Target {
+            host: url.hostname().to_owned(),
+            port: url.port_or_default().to_owned(),
+            address: address.clone(),
+        }),
+        traces: Vec::with_capacity(1),
+        failed_tls: None,
+    };
+    if module.tls_is_configured
+        && let Err(error) = client.prepared_tls(probe.network).await
+    {
+        log!(probe.log, Error, "Error generating HTTP client", "err" => text(&error));
+        return Err(Failed);
+    }
+    Ok(client)
+}
+
+impl Client<'_> {
+    /// The TLS settings, read once a probe.
+    async fn prepared_tls(&mut self, network: &Network) -> Result<Prepared, TlsError> {
+        if let Some(prepared) = &self.tls {
+            return Ok(prepared.clone());
+        }
+        let prepared = self.module.tls.prepare(&network.roots).await?;
+        self.tls = Some(prepared.clone());
+        Ok(prepared)
+    }
+}
+
+async fn open_body(probe: &mut Probe<'_>, module: &Http) -> Result<RequestBody, Failed> {
+    let path = match &module.body {
+        Body::Empty => return Ok(RequestBody::Empty),
+        Body::Inline(bytes) => return Ok(RequestBody::Bytes(bytes.clone())),
+        Body::File(path) => path,
+    };
+    let mut file = match File::open(path).await {
+        Ok(file) => file,
+        Err(error) => {
+            let reason = format!("open {path}: {}", SystemError(&error));
+            log!(probe.log, Error, "Error creating request", "err" => reason);
+            return Err(Failed);
+        }
+    };
+    let mut first = Bytes::new();
+    // With these methods an empty file is no body, as Go finds out by reading a byte.
+    if matches!(
+        module.method.as_str(),
+        "GET" | "HEAD" | "DELETE" | "OPTIONS" | "PROPFIND" | "SEARCH"
+    ) {
+        let mut byte = [0; 1];
+        match file.read(&mut byte).await {
+            Ok(0) => return Ok(RequestBody::Empty),
+            Ok(_) => first = Bytes::copy_from_slice(&byte),
+            // Reported when it is read again, once there is a connection: that is when upstream reads it.
+            Err(_) => {}
+        }
+    }
+    Ok(RequestBody::File { first, file })
+}

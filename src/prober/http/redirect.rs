@@ -1,0 +1,237 @@
+//! Follows redirects by the rules of Go's `net/http` client.
+
+use tokio::io::AsyncBufReadExt;
+
+use super::Client;
+use super::cookies::{Jar, OwnCookies, add_cookies};
+use super::credentials::is_sensitive;
+use super::error::RoundTripError;
+use super::request::{Request, is_same_or_below};
+use super::response::{Response, ResponseBody};
+use crate::log;
+use crate::net::headers::{Headers, canonical};
+use crate::net::http1::RequestBody;
+use crate::net::proxy::basic;
+use crate::net::url::{Url, idna_ascii};
+use crate::prober::Probe;
+
+/// Most redirects that are followed.
+const MOST: usize = 10;
+
+/// How much of a redirect's body is read before the next request, as Go does it.
+const SLURP: usize = 2 << 10;
+
+/// How a chain of requests ended.
+#[derive(Debug)]
+pub(super) struct Chain {
+    /// The last answer, if there is one.
+    pub(super) response: Option<Response>,
+    /// How many redirects came.
+    pub(super) redirects: usize,
+    /// Whether the last answer is a redirect that was not followed: its body is closed then.
+    pub(super) unfollowed: bool,
+}
+
+/// What a redirect asks for.
+struct Next {
+    method: String,
+    keeps_body: bool,
+}
+
+impl Client<'_> {
+    /// Sends `first` and follows redirects; what goes wrong is in the log.
+    pub(super) async fn follow(
+        &mut self,
+        probe: &mut Probe<'_>,
+        first: Request,
+        first_body: RequestBody,
+    ) -> Chain {
+        let mut jar = Jar::default();
+        let mut own_cookies = OwnCookies::of(&first.headers);
+        let mut own_headers = first.headers.clone();
+        let again = match &first_body {
+            RequestBody::Empty => Some(None),
+            RequestBody::Bytes(bytes) => Some(Some(bytes.clone())),
+            RequestBody::File { .. } => None,
+        };
+        let mut chain = Chain {
+            response: None,
+            redirects: 0,
+            unfollowed: false,
+        };
+        let mut request = first.clone();
+        let mut body = first_body;
+        let mut keeps_body = true;
+        loop {
+            add_cookies(&mut request.headers, &jar.cookies(&request.url, &request.host));
+            let sent = self.send(probe, &request, body).await;
+            let mut response = match sent {
+                Ok(response) => response,
+                Err(error) => {
+                    probe.timeline.hop().result = Some(error.to_string());
+                    log_failure(probe, &first.method, &request.url, &error.to_string());
+                    return chain;
+                }
+            };
+            probe.timeline.hop().result = Some(format!("{} {}", response.protocol, response.status));
+            jar.store(&request.url, &request.host, &response.headers);
+            let location = response.headers.value("Location").unwrap_or_default().to_vec();
+            let Some(next) =
+                next(&request.method, response.status, again.is_some()).filter(|_| !location.is_empty())
+            else {
+                chain.response = Some(response);
+                return chain;
+            };
+            keeps_body = keeps_body && next.keeps_body;
+            let reference = match Url::parse(&location) {
+                Ok(reference) => reference,
+                Err(error) => {
+                    let shown = String::from_utf8_lossy(&location);
+                    let shown =
+                        String::from_utf8_lossy(shown.as_bytes().get(..500).unwrap_or(shown.as_bytes()));
+                    let reason =
+                        format!("failed to parse Location header {shown:?}: parse {shown:?}: {error}");
+                    log_failure(probe, &first.method, &request.url, &reason);
+                    return chain;
+                }
+            };
+            let url = request.url.resolve(&reference);
+            let crossed_hosts = request.crossed_hosts || !self.is_target(&url);
+            if let Some(cookies) = own_cookies.replaced_by(&response.headers) {
+                own_headers.set("Cookie", cookies);
+            }
+            let host = match request.host == request.url.host || !reference.scheme.is_empty() {
+                true => String::new(),
+                false => request.host.clone(),
+            };
+            let upcoming = Request {
+                method: next.method,
+                headers: next_headers(&own_headers, crossed_hosts, keeps_body, &request.url, &url),
+                url,
+                host,
+                crossed_hosts,
+            };
+            log!(probe.log, Info, "Received redirect", "location" => String::from_utf8_lossy(&location).into_owned());
+            chain.redirects += 1;
+            let follows = self.module.follow_redirects && chain.redirects <= MOST;
+            if !follows {
+                log!(probe.log, Info, "Not following redirect");
+            }
+            slurp(probe, &mut response).await;
+            response.body.close();
+            if !follows {
+                chain.response = Some(response);
+                chain.unfollowed = true;
+                return chain;
+            }
+            request = upcoming;
+            body = match &again {
+                Some(Some(bytes)) if keeps_body => RequestBody::Bytes(bytes.clone()),
+                _ => RequestBody::Empty,
+            };
+            probe.timeline.begin_hop(request.url.to_string());
+        }
+    }
+
+    /// Sends one request, with the credentials of its URL.
+    async fn send(
+        &mut self,
+        probe: &mut Probe<'_>,
+        request: &Request,
+        body: RequestBody,
+    ) -> Result<Response, RoundTripError> {
+        let Some(user) = &request.url.user else {
+            return self.round_trip(probe, request, body).await;
+        };
+        let mut with_user = request.clone();
+        if !with_user.headers.has_text("Authorization") {
+            with_user.headers.set("Authorization", basic(user));
+        }
+        self.round_trip(probe, &with_user, body).await
+    }
+
+    /// Whether a URL leads to the target's host or one below it, whose credentials it may have.
+    fn is_target(&self, url: &Url) -> bool {
+        let host = idna_ascii(url.hostname());
+        // compat: upstream compares with the address that was chosen only, and so drops credentials when the target
+        // redirects to its own name.
+        is_same_or_below(&host, &self.first_hostname)
+            || is_same_or_below(&host, &idna_ascii(&self.target_name))
+    }
+}
+
+/// What an answer asks for, if it is a redirect that can be followed.
+fn next(method: &str, status: u16, body_can_be_sent_again: bool) -> Option<Next> {
+    match status {
+        301..=303 => Some(Next {
+            method: match method {
+                "GET" | "HEAD" => method.to_owned(),
+                _ => "GET".to_owned(),
+            },
+            keeps_body: false,
+        }),
+        307 | 308 if body_can_be_sent_again => Some(Next {
+            method: method.to_owned(),
+            keeps_body: true,
+        }),
+        _ => None,
+    }
+}
+
+/// The module's headers as far as they may go with the next request, and a `Referer`.
+fn next_headers(own: &Headers, crossed_hosts: bool, keeps_body: bool, from: &Url, to: &Url) -> Headers {
+    let mut headers = Headers::default();
+    for (name, value) in own.iter() {
+        let of_body = matches!(
+            name,
+            b"Content-Encoding" | b"Content-Language" | b"Content-Location" | b"Content-Type"
+        );
+        if (crossed_hosts && is_sensitive(name)) || (!keeps_body && of_body) {
+            continue;
+        }
+        headers.add(&canonical(&String::from_utf8_lossy(name)), value);
+    }
+    let downgrade = from.scheme == "https" && to.scheme == "http";
+    if !downgrade && !headers.has_text("Referer") {
+        headers.set("Referer", from.without_user());
+    }
+    headers
+}
+
+/// Reads a little of a redirect's body, so that a peer that still sends it is not cut off.
+async fn slurp(probe: &Probe<'_>, response: &mut Response) {
+    let short = response.told_length <= SLURP as i64;
+    let ResponseBody::Stream(body) = &mut response.body else {
+        return;
+    };
+    if !short {
+        return;
+    }
+    let read = async {
+        let mut left = SLURP;
+        while left > 0 {
+            let bytes = match body.fill_buf().await {
+                Ok(data) => data.len().min(left),
+                Err(_) => return,
+            };
+            if bytes == 0 {
+                return;
+            }
+            body.consume(bytes);
+            left -= bytes;
+        }
+    };
+    // Neither errors nor the deadline matter here: the redirect itself has come.
+    let _ = probe.deadline.within(read).await;
+}
+
+/// Logs a failed request as Go's `url.Error` prints it.
+fn log_failure(probe: &mut Probe<'_>, method: &str, url: &Url, reason: &str) {
+    let mut letters = method.chars();
+    let operation = letters.next().map_or_else(
+        || "Get".to_owned(),
+        |first| format!("{first}{}", letters.as_str().to_lowercase()),
+    );
+    let url = url.redacted("***");
+    log!(probe.log, Error, "Error for HTTP request", "err" => format!("{operation} {url:?}: {reason}"));
+}

@@ -1,0 +1,54 @@
+//! An answer, whatever protocol it came by.
+
+use std::fmt;
+
+use tokio::io::AsyncBufRead;
+
+use crate::net::headers::Headers;
+use crate::net::tls_facts::TlsFacts;
+
+/// An answer whose body was not read yet.
+#[derive(Debug)]
+pub(super) struct Response {
+    /// As the answer has it: `HTTP/1.1`, `HTTP/2.0`.
+    pub(super) protocol: String,
+    /// Status code.
+    pub(super) status: u16,
+    /// Header fields.
+    pub(super) headers: Headers,
+    /// The content length that is exposed: -1 when unknown.
+    pub(super) told_length: i64,
+    /// The body.
+    pub(super) body: ResponseBody,
+    /// Facts of TLS, if it came over it.
+    pub(super) tls: Option<TlsFacts>,
+}
+
+/// The body of an answer.
+pub(super) enum ResponseBody {
+    /// There is none.
+    Empty,
+    /// To be read.
+    Stream(Box<dyn AsyncBufRead + Send + Unpin>),
+    /// Closed unread, because a redirect was not followed.
+    Closed,
+}
+
+impl fmt::Debug for ResponseBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "Empty",
+            Self::Stream(_) => "Stream",
+            Self::Closed => "Closed",
+        })
+    }
+}
+
+impl ResponseBody {
+    /// Closes it: what is to be read cannot be read any more.
+    pub(super) fn close(&mut self) {
+        if matches!(self, Self::Stream(_)) {
+            *self = Self::Closed;
+        }
+    }
+}
