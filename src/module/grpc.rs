@@ -1,15 +1,37 @@
 //! The compiled `grpc` section.
 
+use http::{HeaderName, HeaderValue};
+
 use super::Problems;
 use crate::config;
+use crate::net::Preference;
+use crate::net::tls::ClientTls;
+use crate::prober::grpc::metadata_headers;
 
 /// A grpc module, ready to run.
 #[derive(Debug)]
-pub struct Grpc {}
+pub struct Grpc {
+    /// Which addresses of the target may be dialled.
+    pub preference: Preference,
+    /// The service to ask about; empty for the whole server.
+    pub service: String,
+    /// Whether to speak TLS.
+    pub tls: bool,
+    /// How; its files are read even without TLS.
+    pub tls_config: ClientTls,
+    /// The metadata as headers; metadata that gRPC does not allow fails the call, not the configuration.
+    pub metadata: Result<Vec<(HeaderName, HeaderValue)>, String>,
+}
 
 impl Grpc {
     /// Compiles the section; what cannot be compiled is reported to `problems`.
-    pub fn compile(_raw: &config::Grpc, _problems: &mut Problems) -> Self {
-        Self {}
+    pub fn compile(raw: &config::Grpc, _problems: &mut Problems) -> Self {
+        Self {
+            preference: Preference::new(&raw.preferred_ip_protocol, raw.ip_protocol_fallback),
+            service: raw.service.clone(),
+            tls: raw.tls,
+            tls_config: ClientTls::new(&raw.tls_config),
+            metadata: metadata_headers(&raw.metadata),
+        }
     }
 }

@@ -54,7 +54,9 @@ if not options:
         faults.append("pending.txt is empty: remove it")
 
 if any(name.endswith(".py") for name in os.listdir(os.path.join(here, "cases"))):
-    output, failed, passed = run("--cases", os.path.join(here, "cases"), "--expected", os.path.join(here, "expected"))
+    output, failed, passed = run(
+        "--cases", os.path.join(here, "cases"), "--expected", os.path.join(here, "expected"), "--deviations", os.path.join(here, "..", "deviations")
+    )
     passed_in_all += passed
     if failed:
         print(output)

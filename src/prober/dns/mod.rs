@@ -24,7 +24,7 @@ use crate::log;
 use crate::metrics::Metric;
 use crate::module::Dns;
 use crate::net::dial;
-use crate::net::port::{self, Protocol};
+use crate::net::port::{self, PortError, Protocol};
 use crate::net::resolve::choose_address;
 use crate::net::split_host_port;
 use crate::net::tls::{Alpn, Prepared};
@@ -95,26 +95,14 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Dns) -> Verdict {
         "query" => module.query_name.clone(), "type" => module.query_type, "class" => module.query_class,
     );
 
-    let to = port::lookup(port, protocol)
-        .map(|port| address.with_port(port))
-        .map_err(ExchangeError::Port);
-    let answer = match to {
-        Ok(to) => {
-            exchange(
-                probe,
-                module,
-                Route {
-                    protocol,
-                    to,
-                    source,
-                    tls,
-                },
-            )
-            .await
-        }
-        Err(error) => Err(error),
+    let to = port::lookup(port, protocol).map(|port| address.with_port(port));
+    let route = Route {
+        protocol,
+        to,
+        source,
+        tls,
     };
-    let answer = match answer {
+    let answer = match exchange(probe, module, route).await {
         Ok(answer) => answer,
         Err(error) => {
             probe.timeline.hop().result = Some(error.to_string());
@@ -130,7 +118,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Dns) -> Verdict {
 /// How to reach the server.
 struct Route<'a> {
     protocol: Protocol,
-    to: SocketAddr,
+    to: Result<SocketAddr, PortError>,
     source: Option<IpAddr>,
     /// The TLS settings and the name that the server must prove to have.
     tls: Option<(Prepared, &'a str)>,
@@ -180,6 +168,7 @@ async fn connect(probe: &mut Probe<'_>, route: Route<'_>) -> Result<Connection, 
         source,
         tls,
     } = route;
+    let to = to.map_err(ExchangeError::Port)?;
     let started = Instant::now();
     let dialled = match protocol {
         Protocol::Udp => dial::udp(probe.network, probe.deadline, to, source)

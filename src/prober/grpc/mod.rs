@@ -1,0 +1,384 @@
+//! The grpc prober: one call of `grpc.health.v1.Health/Check` over HTTP/2, in plaintext or within TLS.
+//!
+//! The call is made by hand over our own connection, so that the address, the phases, the facts of TLS and the status of
+//! every kind of failure are known exactly.
+
+mod call;
+mod message;
+mod status;
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use base64::Engine;
+use http::{HeaderName, HeaderValue, Request};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
+
+use self::call::{CallError, METADATA_BASE64, call, handshake, serving_text};
+use self::message::{SERVING, SERVING_STATUSES, health_check_request, serving_status_name};
+use self::status::{Code, Status};
+use super::{Failed, Phase, Probe, Verdict};
+use crate::log;
+use crate::metrics::{Labels, Metric};
+use crate::module::Grpc;
+use crate::net::dial::{self, DialCause};
+use crate::net::port::{self, Protocol};
+use crate::net::resolve::choose_address;
+use crate::net::tls::{Alpn, Prepared, TlsError};
+use crate::net::tls_facts::FactSet;
+use crate::net::url::{Url, idna_ascii};
+use crate::net::{Address, split_host_port};
+use crate::probe_log::text;
+
+/// How long after the probe's deadline a connection may still say goodbye.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Probes the target as the module says.
+///
+/// # Errors
+/// [`Failed`] after the reason was logged.
+pub async fn probe(probe: &mut Probe<'_>, module: &Grpc) -> Verdict {
+    probe
+        .samples
+        .set_label(Metric::GrpcDuration, Phase::Resolve.label(), 0.0);
+    probe.samples.set(Metric::GrpcSsl, 0.0);
+    probe.samples.set(Metric::GrpcStatusCode, 0.0);
+    let host_port = host_port(probe)?;
+    // A host without a port, and whatever else is no host and port, is taken for a host.
+    let (host, port) = split_host_port(&host_port).unwrap_or((&host_port, ""));
+    // The files of `tls_config` are read even when TLS is off, as upstream does.
+    let prepared = match module.tls_config.prepare(&probe.network.roots).await {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            log!(probe.log, Error, "Error creating TLS configuration", "err" => text(&error));
+            return Err(Failed);
+        }
+    };
+    let (address, took) = match choose_address(probe, host, module.preference).await {
+        Ok(found) => found,
+        Err(error) => {
+            log!(probe.log, Error, "Error resolving address", "err" => text(&error));
+            return Err(Failed);
+        }
+    };
+    probe
+        .samples
+        .set_label(Metric::GrpcDuration, Phase::Resolve.label(), took.as_secs_f64());
+
+    let started = Instant::now();
+    if !module.tls {
+        log!(probe.log, Debug, "Dialing GRPC without TLS");
+    }
+    let default_port = if module.tls { "443" } else { "80" };
+    let route = Route {
+        host,
+        port: if port.is_empty() { default_port } else { port },
+        address,
+        tls: module.tls.then_some(prepared),
+        server_name: module.tls_config.server_name().unwrap_or(host),
+    };
+    probe.timeline.hop().address = Some(route.target());
+    let answer = check(probe, module, &route).await;
+    let took = started.elapsed();
+    probe
+        .samples
+        .set_label(Metric::GrpcDuration, Phase::Check.label(), took.as_secs_f64());
+    judge(probe, module, &route, answer)
+}
+
+/// Host and port of the target, which may be a URL: only its host counts, also when it is `https://`.
+fn host_port(probe: &mut Probe<'_>) -> Result<String, Failed> {
+    let target = probe.target;
+    let has_scheme = target.starts_with("http://") || target.starts_with("https://");
+    let url: Cow<'_, str> = if has_scheme {
+        target.into()
+    } else {
+        format!("http://{target}").into()
+    };
+    match Url::parse(url.as_ref()) {
+        Ok(url) => Ok(url.host),
+        Err(error) => {
+            log!(probe.log, Error, "Could not parse target URL", "err" => text(&error));
+            Err(Failed)
+        }
+    }
+}
+
+/// Where the call goes.
+struct Route<'a> {
+    host: &'a str,
+    port: &'a str,
+    address: Address,
+    tls: Option<Prepared>,
+    /// The name that the server must prove to have.
+    server_name: &'a str,
+}
+
+impl Route<'_> {
+    /// The address and port that are dialled.
+    fn target(&self) -> String {
+        match self.address.ip {
+            IpAddr::V4(_) => format!("{}:{}", self.address, self.port),
+            IpAddr::V6(_) => format!("[{}]:{}", self.address, self.port),
+        }
+    }
+
+    /// The pseudo header `:authority` as grpc-go has it: the server name with TLS, host and port without.
+    fn authority(&self) -> String {
+        let bracketed = |host: &str| {
+            let host = idna_ascii(host.split('%').next().unwrap_or("")).into_owned();
+            if host.contains(':') {
+                format!("[{host}]")
+            } else {
+                host
+            }
+        };
+        match self.tls {
+            Some(_) => bracketed(self.server_name),
+            None => format!("{}:{}", bracketed(self.host), self.port),
+        }
+    }
+}
+
+/// Exposes what the call told, and judges it.
+fn judge(probe: &mut Probe<'_>, module: &Grpc, route: &Route<'_>, answer: Result<i32, Status>) -> Verdict {
+    let one_of = |status: Cow<'static, str>| Labels::Values(Box::new([status]));
+    for (_, name) in SERVING_STATUSES {
+        probe
+            .samples
+            .set_labels(Metric::GrpcHealthcheckResponse, one_of(name.into()), 0.0);
+    }
+    let problem = match answer {
+        Ok(status) => {
+            let name = serving_status_name(status);
+            probe
+                .samples
+                .set_labels(Metric::GrpcHealthcheckResponse, one_of(name), 1.0);
+            if let Some(facts) = &probe.tls {
+                probe.samples.set(Metric::GrpcSsl, 1.0);
+                facts.expose(&mut probe.samples, FactSet::Grpc);
+            }
+            let said = serving_text(&module.service, status);
+            probe.timeline.hop().result = Some(said.clone());
+            if status == SERVING {
+                log!(probe.log, Debug, "connect the grpc server successfully");
+                return Ok(());
+            }
+            said
+        }
+        Err(status) => {
+            probe
+                .samples
+                .set(Metric::GrpcStatusCode, f64::from(status.code.0));
+            probe.timeline.hop().result = Some(status.code.to_string());
+            format!("health check of {}: {status}", route.target())
+        }
+    };
+    log!(probe.log, Error, "can't connect grpc server:", "err" => problem);
+    Err(Failed)
+}
+
+/// Dials and calls. A call that the server did not look at is repeated once, as grpc-go does.
+async fn check(probe: &mut Probe<'_>, module: &Grpc, route: &Route<'_>) -> Result<i32, Status> {
+    let headers = module
+        .metadata
+        .as_ref()
+        .map_err(|error| Status::new(Code::INTERNAL, error.clone()))?;
+    let scheme = if route.tls.is_some() { "https" } else { "http" };
+    let uri = format!("{scheme}://{}/grpc.health.v1.Health/Check", route.authority());
+    let mut request = Request::post(uri)
+        .header("content-type", "application/grpc")
+        .header(
+            "user-agent",
+            concat!("grpc-rust-blackbox-exporter/", env!("CARGO_PKG_VERSION")),
+        )
+        .header("te", "trailers")
+        .body(())
+        .map_err(|error| Status::new(Code::INTERNAL, format!("the target gives no request: {error}")))?;
+    request.headers_mut().extend(headers.iter().cloned());
+    let first = connect_and_call(probe, module, route, &request, true).await;
+    match first {
+        Err(CallError::Draining(_)) => {}
+        answered => return answered.map_err(Status::from),
+    }
+    connect_and_call(probe, module, route, &request, false)
+        .await
+        .map_err(Status::from)
+}
+
+async fn connect_and_call(
+    probe: &mut Probe<'_>,
+    module: &Grpc,
+    route: &Route<'_>,
+    request: &Request<()>,
+    may_repeat: bool,
+) -> Result<i32, CallError> {
+    let started = Instant::now();
+    let port = port::lookup(route.port, Protocol::Tcp).map_err(|error| unavailable("dialing", &error))?;
+    let dialled = dial::tcp(probe.network, probe.deadline, route.address.with_port(port), None).await;
+    let connected = Instant::now();
+    probe.timeline.record(Phase::Connect, started, connected);
+    let stream = dialled.map_err(|error| match error.cause {
+        DialCause::TimedOut(_) => Status::new(Code::DEADLINE_EXCEEDED, error.to_string()),
+        DialCause::Io { .. } => unavailable("dialing", &error),
+    })?;
+    let Some(tls) = &route.tls else {
+        return converse(probe, module, stream, request, may_repeat).await;
+    };
+    let shaken = tls
+        .handshake(stream, route.server_name, Alpn::Grpc, probe.deadline)
+        .await;
+    probe.timeline.record(Phase::Tls, connected, Instant::now());
+    match shaken {
+        Ok(session) if session.facts.alpn.as_deref().is_none_or(<[u8]>::is_empty) => {
+            probe.tls = Some(session.facts);
+            let why = "credentials: cannot check peer: missing selected ALPN property";
+            Err(unavailable("authenticating", &why).into())
+        }
+        Ok(session) => {
+            probe.tls = Some(session.facts);
+            converse(probe, module, session.stream, request, may_repeat).await
+        }
+        Err(error) => {
+            // compat: the certificate is exposed although the server did not pass, or an expiry alert would vanish when
+            // the certificate expires.
+            if let Some(facts) = error.facts {
+                facts.expose(&mut probe.samples, FactSet::Grpc);
+                probe.tls = Some(facts);
+            }
+            Err(match error.error {
+                TlsError::TimedOut { .. } => {
+                    Status::new(Code::DEADLINE_EXCEEDED, error.error.to_string()).into()
+                }
+                error => unavailable("authenticating", &error).into(),
+            })
+        }
+    }
+}
+
+fn unavailable(step: &str, error: &dyn std::fmt::Display) -> Status {
+    Status::new(
+        Code::UNAVAILABLE,
+        format!("connection error while {step}: {error}"),
+    )
+}
+
+/// Speaks HTTP/2 on a stream until the answer is there.
+async fn converse<T>(
+    probe: &mut Probe<'_>,
+    module: &Grpc,
+    stream: T,
+    request: &Request<()>,
+    may_repeat: bool,
+) -> Result<i32, CallError>
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let started = Instant::now();
+    let conversation = async {
+        let (sender, connection) = handshake(stream).await?;
+        // It ends by itself when the sender is dropped, after a farewell; the time-out is for a peer that does not read.
+        tokio::spawn(tokio::time::timeout_at(
+            probe.deadline.at() + FAREWELL,
+            connection,
+        ));
+        let message = health_check_request(&module.service);
+        match call(&sender, request.clone(), message.clone()).await {
+            Err(CallError::Refused(_)) if may_repeat => call(&sender, request.clone(), message).await,
+            answered => answered,
+        }
+    };
+    // compat: upstream waits for the answer without a deadline.
+    let answered = probe.deadline.within(conversation).await;
+    probe.timeline.record(Phase::Check, started, Instant::now());
+    answered.unwrap_or_else(|timed_out| {
+        let text = format!("waiting for the answer to the health check: {timed_out}");
+        Err(Status::new(Code::DEADLINE_EXCEEDED, text).into())
+    })
+}
+
+/// The headers that a module's metadata becomes. Names that gRPC or HTTP/2 keep to themselves are left out.
+///
+/// # Errors
+/// A name with other characters than lower-case letters, digits, `-`, `_` and `.`, or a value that is not printable
+/// ASCII: that fails the call, not the configuration.
+pub fn metadata_headers<'a>(
+    metadata: impl IntoIterator<Item = (&'a String, &'a Vec<String>)>,
+) -> Result<Vec<(HeaderName, HeaderValue)>, String> {
+    const RESERVED: [&str; 8] = [
+        "content-type",
+        "user-agent",
+        "grpc-message-type",
+        "grpc-encoding",
+        "grpc-message",
+        "grpc-status",
+        "grpc-timeout",
+        "te",
+    ];
+    let mut headers = Vec::new();
+    for (name, values) in metadata {
+        if name.is_empty() {
+            return Err("there is an empty key in the header".to_owned());
+        }
+        if name.starts_with(':') {
+            continue;
+        }
+        let allowed = |octet: u8| matches!(octet, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'_');
+        let Some(header) = HeaderName::from_bytes(name.as_bytes())
+            .ok()
+            .filter(|_| name.bytes().all(allowed))
+        else {
+            return Err(format!(
+                "header key {name:?} contains illegal characters not in [0-9a-z-_.]"
+            ));
+        };
+        let binary = name.ends_with("-bin");
+        for value in values {
+            let value = if binary {
+                METADATA_BASE64.encode(value)
+            } else {
+                value.clone()
+            };
+            let printable = value.bytes().all(|octet| matches!(octet, b' '..=b'~'));
+            let value = HeaderValue::try_from(value).ok().filter(|_| printable);
+            let value = value.ok_or_else(|| {
+                format!("header key {name:?} contains value with non-printable ASCII characters")
+            })?;
+            if !RESERVED.contains(&name.as_str()) {
+                headers.push((header.clone(), value));
+            }
+        }
+    }
+    Ok(headers)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn metadata_becomes_headers_by_the_rules_of_grpc() {
+        let headers = |name: &str, values: &[&str]| {
+            let values = values.iter().map(|&value| value.to_owned()).collect();
+            let metadata = BTreeMap::from([(name.to_owned(), values)]);
+            metadata_headers(&metadata).map(|headers| {
+                let text = |(name, value): &(HeaderName, HeaderValue)| {
+                    format!("{name}: {}", value.to_str().unwrap())
+                };
+                headers.iter().map(text).collect::<Vec<_>>().join("\n")
+            })
+        };
+        assert_eq!(headers("a", &["b", "c"]), Ok("a: b\na: c".to_owned()));
+        assert_eq!(headers("x_y.z-1", &[""]), Ok("x_y.z-1: ".to_owned()));
+        assert_eq!(headers("a-bin", &["\u{fc}\0"]), Ok("a-bin: w7wA".to_owned()));
+        assert_eq!(headers("te", &["x"]), Ok(String::new()));
+        assert_eq!(headers(":path", &["x"]), Ok(String::new()));
+        assert!(headers("", &["x"]).is_err());
+        assert!(headers("Upper", &["x"]).is_err());
+        assert!(headers("a", &["\u{fc}"]).is_err());
+    }
+}

@@ -1,0 +1,138 @@
+//! The status of a call: its code, and how grpc-go comes to it.
+
+use std::fmt;
+
+use h2::Reason;
+use http::StatusCode;
+
+/// A code of gRPC; servers may send numbers without a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Code(pub u32);
+
+#[allow(missing_docs)]
+impl Code {
+    pub const OK: Self = Self(0);
+    pub const CANCELLED: Self = Self(1);
+    pub const UNKNOWN: Self = Self(2);
+    pub const DEADLINE_EXCEEDED: Self = Self(4);
+    pub const PERMISSION_DENIED: Self = Self(7);
+    pub const RESOURCE_EXHAUSTED: Self = Self(8);
+    pub const UNIMPLEMENTED: Self = Self(12);
+    pub const INTERNAL: Self = Self(13);
+    pub const UNAVAILABLE: Self = Self(14);
+    pub const UNAUTHENTICATED: Self = Self(16);
+
+    /// The code for an answer that is HTTP but not gRPC.
+    pub fn of_http(status: StatusCode) -> Self {
+        match status.as_u16() {
+            400 => Self::INTERNAL,
+            401 => Self::UNAUTHENTICATED,
+            403 => Self::PERMISSION_DENIED,
+            404 => Self::UNIMPLEMENTED,
+            429 | 502..=504 => Self::UNAVAILABLE,
+            _ => Self::UNKNOWN,
+        }
+    }
+
+    /// The code for a stream that was reset.
+    pub fn of_reset(reason: Reason) -> Self {
+        match reason {
+            Reason::FLOW_CONTROL_ERROR | Reason::ENHANCE_YOUR_CALM => Self::RESOURCE_EXHAUSTED,
+            Reason::REFUSED_STREAM => Self::UNAVAILABLE,
+            Reason::CANCEL => Self::CANCELLED,
+            Reason::INADEQUATE_SECURITY => Self::PERMISSION_DENIED,
+            reason if u32::from(reason) > u32::from(Reason::HTTP_1_1_REQUIRED) => Self::UNKNOWN,
+            _ => Self::INTERNAL,
+        }
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const NAMES: [&str; 17] = [
+            "OK",
+            "Canceled",
+            "Unknown",
+            "InvalidArgument",
+            "DeadlineExceeded",
+            "NotFound",
+            "AlreadyExists",
+            "PermissionDenied",
+            "ResourceExhausted",
+            "FailedPrecondition",
+            "Aborted",
+            "OutOfRange",
+            "Unimplemented",
+            "Internal",
+            "Unavailable",
+            "DataLoss",
+            "Unauthenticated",
+        ];
+        match usize::try_from(self.0).ok().and_then(|code| NAMES.get(code)) {
+            Some(name) => f.write_str(name),
+            None => write!(f, "Code({})", self.0),
+        }
+    }
+}
+
+/// How a call failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// The code, from the server or from what went wrong on the way.
+    pub code: Code,
+    /// What the server said, or what went wrong.
+    pub message: String,
+}
+
+impl Status {
+    /// A status made here.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "rpc error: code = {} desc = {}", self.code, self.message)
+    }
+}
+
+impl std::error::Error for Status {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn http_statuses() {
+        let rows = [
+            (200, 2),
+            (204, 2),
+            (302, 2),
+            (400, 13),
+            (401, 16),
+            (403, 7),
+            (404, 12),
+            (405, 2),
+            (418, 2),
+        ];
+        let more = [(429, 14), (500, 2), (502, 14), (503, 14), (504, 14), (505, 2)];
+        for (status, code) in rows.into_iter().chain(more) {
+            assert_eq!(
+                Code::of_http(StatusCode::from_u16(status).unwrap()),
+                Code(code),
+                "{status}"
+            );
+        }
+    }
+
+    #[test]
+    fn reset_reasons() {
+        for (reason, code) in (0..15).zip([13, 13, 13, 8, 13, 13, 13, 14, 1, 13, 13, 8, 7, 13, 2]) {
+            assert_eq!(Code::of_reset(Reason::from(reason)), Code(code), "{reason}");
+        }
+    }
+}
