@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::Tls;
-use super::decode::Section;
-use super::value::section;
+use super::decode::{Decoder, Section, Value};
+use super::tree::Tree;
+use super::value::{Codec, Write, section};
+use super::yaml::Id;
 
 /// Settings of the grpc prober.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +19,8 @@ pub struct Grpc {
     pub ip_protocol_fallback: bool,
     pub preferred_ip_protocol: String,
     pub metadata: BTreeMap<String, Vec<String>>,
+    /// Whether the section was there at all: upstream prints no defaults of one that was left out.
+    pub written: bool,
 }
 
 impl Default for Grpc {
@@ -28,6 +32,7 @@ impl Default for Grpc {
             ip_protocol_fallback: true,
             preferred_ip_protocol: String::new(),
             metadata: BTreeMap::new(),
+            written: false,
         }
     }
 }
@@ -43,6 +48,24 @@ section!(Grpc {
 
 impl Section for Grpc {
     fn begin(&mut self) {
-        *self = Self::default();
+        *self = Self {
+            written: true,
+            ..Self::default()
+        };
+    }
+}
+
+/// The section as a field of a module.
+pub(super) struct WhenWritten;
+
+impl Codec<Grpc> for WhenWritten {
+    fn decode(place: &mut Grpc, node: Id, d: &mut Decoder<'_, '_>) -> bool {
+        place.decode(node, d)
+    }
+    fn is_zero(place: &Grpc) -> bool {
+        !place.written || Write::is_zero(place)
+    }
+    fn tree(place: &Grpc) -> Tree {
+        Write::tree(place)
     }
 }

@@ -31,6 +31,7 @@ use std::sync::{Arc, LazyLock};
 
 pub use dns::{Dns, RrValidator};
 pub use grpc::Grpc;
+
 pub use http::{HeaderMatch, Http};
 pub use http_client::{
     Authorization, BasicAuth, Header, HttpClient, JWT_BEARER, OAuth2, Proxy, canonical_header,
@@ -47,9 +48,10 @@ pub use websocket::Websocket;
 pub use yaml::Position;
 
 use decode::{Decoder, Section, Value};
+use grpc::WhenWritten;
 use problem::did_you_mean;
 use tree::Tree;
-use value::{Duration, Write, section};
+use value::{Codec, Duration, Write, section};
 use yaml::Id;
 
 /// A whole configuration file.
@@ -167,10 +169,31 @@ impl Default for Module {
 }
 
 section!(Config {
-    always modules;
+    always modules as NamedModules;
 });
 
 impl Section for Config {}
+
+/// The modules; one of which nothing was written but its name is printed as an empty one.
+struct NamedModules;
+
+type ModuleMap = BTreeMap<String, Option<Arc<Module>>>;
+
+impl Codec<ModuleMap> for NamedModules {
+    fn decode(place: &mut ModuleMap, node: Id, d: &mut Decoder<'_, '_>) -> bool {
+        place.decode(node, d)
+    }
+    fn is_zero(place: &ModuleMap) -> bool {
+        place.is_empty()
+    }
+    fn tree(place: &ModuleMap) -> Tree {
+        let empty = || Tree::Section(Vec::new());
+        let entries = place
+            .iter()
+            .map(|(name, module)| (name.clone(), module.as_ref().map_or_else(empty, Write::tree)));
+        Tree::Map(entries.collect())
+    }
+}
 
 section!(Module {
     omit prober;
@@ -179,7 +202,7 @@ section!(Module {
     omit tcp;
     omit icmp;
     omit dns;
-    omit grpc;
+    omit grpc as WhenWritten;
     omit unix;
     omit websocket;
 });

@@ -11,7 +11,9 @@ pub enum Tree {
     /// Text, or bytes that are not UTF-8, which become `!!binary`.
     Text(Vec<u8>),
     List(Vec<Tree>),
-    /// Keys in the order in which they are printed.
+    /// Known keys in the order in which they are printed.
+    Section(Vec<(String, Tree)>),
+    /// The user's keys; they are sorted when they are printed.
     Map(Vec<(String, Tree)>),
 }
 

@@ -77,7 +77,7 @@ macro_rules! section {
             fn tree(&self) -> $crate::config::tree::Tree {
                 let mut out = Vec::new();
                 $crate::config::value::Fields::write(self, &mut out);
-                $crate::config::tree::Tree::Map(out)
+                $crate::config::tree::Tree::Section(out)
             }
         }
     };
@@ -378,9 +378,7 @@ impl<T: Write> Write for BTreeMap<String, T> {
         self.is_empty()
     }
     fn tree(&self) -> Tree {
-        let mut entries: Vec<_> = self.iter().map(|(k, v)| (k.clone(), v.tree())).collect();
-        super::write::sort_keys(&mut entries);
-        Tree::Map(entries)
+        Tree::Map(self.iter().map(|(k, v)| (k.clone(), v.tree())).collect())
     }
 }
 
@@ -508,11 +506,7 @@ impl Write for serde_json::Value {
             },
             Self::String(text) => Tree::text(text.as_str()),
             Self::Array(list) => Tree::List(list.iter().map(Write::tree).collect()),
-            Self::Object(map) => {
-                let mut entries: Vec<_> = map.iter().map(|(k, v)| (k.clone(), v.tree())).collect();
-                super::write::sort_keys(&mut entries);
-                Tree::Map(entries)
-            }
+            Self::Object(map) => Tree::Map(map.iter().map(|(k, v)| (k.clone(), v.tree())).collect()),
         }
     }
 }

@@ -1,0 +1,62 @@
+use super::emitter::{Dialect, emit};
+use crate::config::tree::Tree;
+
+/// A text as value and as key, in both dialects.
+fn written(text: &str) -> (String, String) {
+    let tree = || Tree::Map(vec![("k".to_owned(), Tree::text(text))]);
+    (emit(tree(), Dialect::V3), emit(tree(), Dialect::V2))
+}
+
+#[test]
+fn texts_are_quoted_as_go_quotes_them() {
+    for (text, expected) in [
+        ("plain", "k: plain\n"),
+        ("", "k: \"\"\n"),
+        ("1", "k: \"1\"\n"),
+        ("1.50", "k: \"1.50\"\n"),
+        ("yes", "k: \"yes\"\n"),
+        ("null", "k: \"null\"\n"),
+        ("~", "k: \"~\"\n"),
+        ("<<", "k: \"<<\"\n"),
+        ("10:30", "k: \"10:30\"\n"),
+        ("2026-01-01", "k: \"2026-01-01\"\n"),
+        (" space", "k: ' space'\n"),
+        ("it's", "k: it's\n"),
+        ("'quoted'", "k: '''quoted'''\n"),
+        ("a: b", "k: 'a: b'\n"),
+        ("a #b", "k: 'a #b'\n"),
+        ("- a", "k: '- a'\n"),
+        ("-a", "k: -a\n"),
+        ("[a]", "k: '[a]'\n"),
+        ("^[a]", "k: ^[a]\n"),
+        ("tab\there", "k: \"tab\\there\"\n"),
+        ("bell\u{7}", "k: \"bell\\a\"\n"),
+        ("é", "k: é\n"),
+        ("😀", "k: \"\\U0001F600\"\n"),
+        ("two\nlines", "k: |-\n    two\n    lines\n"),
+        ("line\n", "k: |\n    line\n"),
+        ("line\n\n", "k: |+\n    line\n\n"),
+        ("trailing \nspace", "k: \"trailing \\nspace\"\n"),
+    ] {
+        let (v3, v2) = written(text);
+        assert_eq!(v3, expected, "{text:?}");
+        assert_eq!(v2, expected.replace("\n    ", "\n  "), "{text:?}");
+    }
+}
+
+#[test]
+fn only_version_two_folds_long_lines() {
+    let text = "word ".repeat(30);
+    let (v3, v2) = written(text.trim());
+    assert_eq!(v3.lines().count(), 1);
+    assert_eq!(v2.lines().count(), 2);
+}
+
+#[test]
+fn keys_are_sorted_by_their_numbers() {
+    let keys = ["b", "a10", "a9", "a", "B", "_", "a1b", "a01"];
+    let entries = |keys: &[&str]| keys.iter().map(|k| ((*k).to_owned(), Tree::Null)).collect();
+    let sorted = emit(Tree::Map(entries(&keys)), Dialect::V3);
+    let order: Vec<_> = sorted.lines().map(|l| l.trim_end_matches(": null")).collect();
+    assert_eq!(order, ["_", "B", "a", "a1b", "a01", "a9", "a10", "b"]);
+}
