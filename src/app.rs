@@ -25,6 +25,7 @@ use crate::say;
 use crate::server::accept::Server;
 use crate::server::front::Prefix;
 use crate::server::history::History;
+use crate::server::web::{Gate, Http2};
 use crate::server::{Exporter, Settings, listen};
 use crate::version;
 
@@ -117,17 +118,11 @@ pub async fn start(flags: Flags, logger: Logger) -> Result<Started, Stopped> {
         say!(logger, Error, "Error starting HTTP server", "err" => text(error));
         Stopped
     })?;
-    let mut addresses = Vec::with_capacity(listeners.len());
-    for listener in &listeners {
-        let address = listener.local_addr().map_err(|error| {
-            say!(logger, Error, "Error starting HTTP server", "err" => text(error));
-            Stopped
-        })?;
-        say!(logger, Info, "Listening on", "address" => text(address));
-        say!(logger, Info, "TLS is disabled.", "http2" => false, "address" => text(address));
-        addresses.push(address);
-    }
-    let server = Server::new(Arc::clone(&exporter), prefix, max_connections(&flags));
+    let (addresses, gate) = announce(&listeners, &flags, &logger).await.map_err(|error| {
+        say!(logger, Error, "Error starting HTTP server", "err" => error);
+        Stopped
+    })?;
+    let server = Server::new(Arc::clone(&exporter), prefix, gate, max_connections(&flags));
     let (stop, stopped) = watch::channel(false);
     let serving = tokio::spawn(server.serve(listeners, stopped));
     signals::watch_configuration(&exporter, &flags);
@@ -239,6 +234,40 @@ async fn listeners(flags: &Flags, logger: &Logger) -> Result<Vec<TcpListener>, l
         listeners.push(listen::tcp(address).await?);
     }
     Ok(listeners)
+}
+
+/// Says where the exporter listens and how, and reads the web configuration file.
+async fn announce(
+    listeners: &[TcpListener],
+    flags: &Flags,
+    logger: &Logger,
+) -> Result<(Vec<SocketAddr>, Option<Arc<Gate>>), String> {
+    let addresses: Vec<SocketAddr> = listeners
+        .iter()
+        .map(TcpListener::local_addr)
+        .collect::<Result<_, _>>()
+        .map_err(|error| error.to_string())?;
+    for address in &addresses {
+        say!(logger, Info, "Listening on", "address" => text(address));
+    }
+    let gate = if flags.web_config_file.is_empty() {
+        None
+    } else {
+        let (path, log) = (flags.web_config_file.clone(), logger.clone());
+        let opened = tokio::task::spawn_blocking(move || Gate::open(Path::new(&path), &log));
+        let gate = opened.await.map_err(|error| error.to_string())?;
+        Some(Arc::new(gate.map_err(|error| error.to_string())?))
+    };
+    for address in &addresses {
+        match gate.as_ref().and_then(|gate| gate.tls()) {
+            Some(http2) => {
+                let http2 = http2 == Http2::Offered;
+                say!(logger, Info, "TLS is enabled.", "http2" => http2, "address" => text(address));
+            }
+            None => say!(logger, Info, "TLS is disabled.", "http2" => false, "address" => text(address)),
+        }
+    }
+    Ok((addresses, gate))
 }
 
 /// As many open files as the system lets us have: every connection and every probe needs some.

@@ -22,6 +22,7 @@ pub mod units;
 mod unix;
 mod url;
 mod value;
+pub mod web;
 mod websocket;
 pub mod write;
 pub(crate) mod yaml;

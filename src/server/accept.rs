@@ -10,18 +10,23 @@ use axum::body::Body;
 use axum::response::Response;
 use http::Request;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tower_service::Service;
 
 use super::Exporter;
 use super::front::Prefix;
 use super::guard::{Guarded, Patience, Requests};
+use super::web::Gate;
 use crate::logging::OncePerMinute;
 use crate::os_error;
+use crate::probe_log::text;
 use crate::say;
 
 /// Largest head of a request, in bytes: Go's limit, slack included.
@@ -34,6 +39,13 @@ const PATIENCE: Patience = Patience {
     idle: Duration::from_secs(360),
     write: Duration::from_secs(60),
 };
+/// Largest header list of a request over HTTP/2, in bytes.
+const MAX_HEAD_LIST: u32 = 1 << 20;
+/// Most requests at one time over one HTTP/2 connection: Go's limit.
+const MAX_STREAMS: u32 = 250;
+/// What Go answers to plain HTTP where TLS is spoken.
+const PLAIN_HTTP_REFUSED: &[u8] =
+    b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
 /// How long connections may take to end after the last probe was answered.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -43,17 +55,24 @@ pub struct Server {
     exporter: Arc<Exporter>,
     router: Router,
     prefix: Arc<Prefix>,
+    gate: Option<Arc<Gate>>,
     connections: Arc<Semaphore>,
     trouble: Arc<OncePerMinute>,
 }
 
 impl Server {
     /// Serves at most `max_connections` connections at one time.
-    pub fn new(exporter: Arc<Exporter>, prefix: Prefix, max_connections: usize) -> Self {
+    pub fn new(
+        exporter: Arc<Exporter>,
+        prefix: Prefix,
+        gate: Option<Arc<Gate>>,
+        max_connections: usize,
+    ) -> Self {
         Self {
             router: super::router(Arc::clone(&exporter)),
             exporter,
             prefix: Arc::new(prefix),
+            gate,
             connections: Arc::new(Semaphore::new(max_connections.clamp(1, Semaphore::MAX_PERMITS))),
             trouble: Arc::default(),
         }
@@ -139,27 +158,109 @@ impl Server {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 
-    async fn connection(&self, stream: TcpStream, watcher: hyper_util::server::graceful::Watcher) {
+    async fn connection(&self, stream: TcpStream, watcher: Watcher) {
         // A connection whose options cannot be set still works.
         let _ = stream.set_nodelay(true);
+        let Some(gate) = self.gate.as_ref().filter(|gate| gate.tls().is_some()) else {
+            return self.http1(stream, watcher).await;
+        };
+        let Ok(accepted) = tokio::time::timeout(PATIENCE.head, self.handshake(gate, stream)).await else {
+            return;
+        };
+        match accepted {
+            Ok(stream) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
+                self.http2(stream, watcher).await
+            }
+            Ok(stream) => self.http1(stream, watcher).await,
+            Err(error) => {
+                say!(self.exporter.logger, Debug, "TLS handshake failed", "err" => text(error));
+            }
+        }
+    }
+
+    async fn handshake(&self, gate: &Arc<Gate>, mut stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        let mut first = [0; 5];
+        // Handshakes begin with a record of type 22. Anything else may begin a request of plain HTTP, whose first bytes
+        // mostly come at once.
+        for _ in 0..20 {
+            let seen = stream.peek(&mut first).await?;
+            if seen == 0 || seen == first.len() || first.first() == Some(&22) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        if [b"GET /", b"HEAD ", b"POST ", b"PUT /", b"OPTIO"].contains(&&first) {
+            stream.write_all(PLAIN_HTTP_REFUSED).await?;
+            stream.shutdown().await?;
+            return Err(io::Error::other("client sent an HTTP request to an HTTPS server"));
+        }
+        let config = gate.server_config().await.map_err(io::Error::other)?;
+        let config = config.ok_or_else(|| io::Error::other("TLS was switched off"))?;
+        TlsAcceptor::from(config).accept(stream).await
+    }
+
+    async fn http1(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, watcher: Watcher) {
         let requests = Requests::default();
         let stream = TokioIo::new(Guarded::new(stream, requests.clone(), PATIENCE));
-        let service = hyper::service::service_fn(move |request| {
-            let (server, request_guard) = (self.clone(), requests.begin());
-            async move {
-                let response = server.answer(request).await;
-                drop(request_guard);
-                Ok::<_, Infallible>(response)
-            }
-        });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(None)
             .max_buf_size(MAX_HEAD)
             .max_headers(MAX_HEADERS)
-            .serve_connection(stream, service);
+            .title_case_headers(true)
+            .serve_connection(stream, self.service(requests));
         // How a connection ends is the peer's business.
         let _ = watcher.watch(connection).await;
+    }
+
+    async fn http2(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, watcher: Watcher) {
+        let requests = Requests::default();
+        // Frames come at any time; what is between two requests cannot be told from what is within one.
+        let patience = Patience {
+            head: PATIENCE.idle,
+            ..PATIENCE
+        };
+        let stream = TokioIo::new(Guarded::new(stream, requests.clone(), patience));
+        let connection = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(MAX_STREAMS)
+            .max_header_list_size(MAX_HEAD_LIST)
+            .serve_connection(stream, self.service(requests));
+        let _ = watcher.watch(connection).await;
+    }
+
+    fn service(
+        &self,
+        requests: Requests,
+    ) -> impl hyper::service::Service<
+        Request<Incoming>,
+        Response = Response,
+        Error = Infallible,
+        Future = impl Future<Output = Result<Response, Infallible>> + Send + 'static,
+    > {
+        let server = self.clone();
+        hyper::service::service_fn(move |request| {
+            let (server, under_way) = (server.clone(), requests.begin());
+            async move {
+                let response = server.admit(request).await;
+                drop(under_way);
+                Ok(response)
+            }
+        })
+    }
+
+    async fn admit(&self, request: Request<Incoming>) -> Response {
+        let Some(gate) = &self.gate else {
+            return self.answer(request).await;
+        };
+        match gate.admit(request.headers()).await {
+            Ok(admitted) => {
+                let mut response = self.answer(request).await;
+                admitted.add_headers(&mut response);
+                response
+            }
+            Err(response) => *response,
+        }
     }
 
     async fn answer(&self, mut request: Request<Incoming>) -> Response {

@@ -15,6 +15,7 @@ pub mod pages;
 pub mod probe;
 pub mod query;
 pub mod reload;
+pub mod web;
 
 mod guard;
 

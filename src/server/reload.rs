@@ -1,6 +1,7 @@
 //! Loading the configuration again: by SIGHUP, by POST, and by itself.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::Response;
@@ -12,12 +13,23 @@ use crate::module::store::{CHANGED, Reload, UNCHANGED};
 use crate::probe_log::text;
 use crate::say;
 
+/// How long an answer waits for its log lines.
+const PATIENCE: Duration = Duration::from_millis(100);
+
 impl Exporter {
     /// Loads the configuration again and says in the log how that went.
     ///
     /// # Errors
     /// Why it cannot be served; what was served before stays.
     pub async fn reload(self: &Arc<Self>) -> Result<(), String> {
+        let result = self.reload_now().await;
+        // Whoever asked for it may look into the log at once.
+        let logger = self.logger.clone();
+        let _ = tokio::task::spawn_blocking(move || logger.flush(PATIENCE)).await;
+        result
+    }
+
+    async fn reload_now(self: &Arc<Self>) -> Result<(), String> {
         let exporter = Arc::clone(self);
         let reloaded = tokio::task::spawn_blocking(move || exporter.store.reload()).await;
         // A reload that panicked is one that failed.

@@ -24,7 +24,7 @@ pub use error::{ParseError, VerifyError};
 pub(super) use hostname::parse_ip;
 pub use pem::{Block, blocks};
 pub use pool::Pool;
-pub(super) use signature::HANDSHAKE_SCHEMES;
+pub use signature::HANDSHAKE_SCHEMES;
 pub use signature::{HandshakeSignatureError, handshake_signature};
 
 /// A part of a certificate: where it stands in the DER form. Cheaper to keep than a copy.

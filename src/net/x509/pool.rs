@@ -40,6 +40,11 @@ impl Pool {
         }
     }
 
+    /// The subjects, as they are written in the certificates.
+    pub fn subjects(&self) -> impl Iterator<Item = &[u8]> {
+        self.by_subject.keys().map(|subject| &**subject)
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.count

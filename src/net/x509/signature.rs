@@ -259,7 +259,7 @@ impl fmt::Display for HandshakeSignatureError {
 impl std::error::Error for HandshakeSignatureError {}
 
 /// The signature schemes for handshakes, in Go's order (without SHA-1, which Go no longer takes either).
-pub(in crate::net) const HANDSHAKE_SCHEMES: [SignatureScheme; 10] = [
+pub const HANDSHAKE_SCHEMES: [SignatureScheme; 10] = [
     SignatureScheme::RSA_PSS_SHA256,
     SignatureScheme::ECDSA_NISTP256_SHA256,
     SignatureScheme::ED25519,

@@ -1,0 +1,388 @@
+//! The web configuration file: TLS, passwords, headers and the rate limit of the exporter's own port, as every Prometheus
+//! exporter reads them (exporter-toolkit 0.17).
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::decode::{Decoder, Section, Value as _};
+use super::problem::Problem;
+use super::value::{Duration, section};
+use super::yaml::Document;
+use super::{Secret, TlsVersion};
+use crate::os_error;
+use crate::strconv::quote;
+
+/// A web configuration file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Web {
+    /// Section `tls_server_config`.
+    pub tls: ServerTls,
+    /// Section `http_server_config`.
+    pub http: HttpServer,
+    /// Section `rate_limit`.
+    pub rate_limit: RateLimit,
+    /// `basic_auth_users`: bcrypt hashes by user name; empty means that everyone may enter.
+    pub users: BTreeMap<String, Secret>,
+}
+
+/// How the exporter's port speaks TLS. Empty text means "not set".
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServerTls {
+    /// Certificate in PEM.
+    pub cert: String,
+    /// Key in PEM.
+    pub key: Secret,
+    /// CA certificates for clients, in PEM.
+    pub client_ca: String,
+    /// File with the certificate; relative names are relative to the web configuration file.
+    pub cert_file: String,
+    /// File with the key.
+    pub key_file: String,
+    /// `NoClientCert`, `RequestClientCert`, …
+    pub client_auth_type: String,
+    /// File with CA certificates for clients.
+    pub client_ca_file: String,
+    /// Go's names of TLS 1.2 cipher suites.
+    pub cipher_suites: Vec<String>,
+    /// `CurveP256`, `CurveP384`, `CurveP521`, `X25519`.
+    pub curve_preferences: Vec<String>,
+    /// Lowest version.
+    pub min_version: String,
+    /// Highest version.
+    pub max_version: String,
+    /// Read and ignored, as by Go.
+    pub prefer_server_cipher_suites: bool,
+    /// Names of which a client's certificate must have one; `None` for no such rule.
+    pub client_allowed_sans: Option<Vec<String>>,
+}
+
+/// How the exporter's port speaks HTTP.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HttpServer {
+    /// Whether HTTP/2 is offered over TLS.
+    pub http2: bool,
+    /// Headers of every answer.
+    pub headers: BTreeMap<String, String>,
+}
+
+/// How many requests are answered.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RateLimit {
+    /// How many at once.
+    pub burst: i64,
+    /// Nanoseconds after which there may be one more; 0 means no limit.
+    pub interval: i64,
+}
+
+impl Default for Web {
+    fn default() -> Self {
+        Self {
+            tls: ServerTls::default(),
+            http: HttpServer {
+                http2: true,
+                headers: BTreeMap::new(),
+            },
+            rate_limit: RateLimit::default(),
+            users: BTreeMap::new(),
+        }
+    }
+}
+
+impl Default for ServerTls {
+    fn default() -> Self {
+        Self {
+            cert: String::new(),
+            key: Secret::default(),
+            client_ca: String::new(),
+            cert_file: String::new(),
+            key_file: String::new(),
+            client_auth_type: String::new(),
+            client_ca_file: String::new(),
+            cipher_suites: Vec::new(),
+            curve_preferences: Vec::new(),
+            min_version: "TLS12".to_owned(),
+            max_version: "TLS13".to_owned(),
+            prefer_server_cipher_suites: true,
+            client_allowed_sans: None,
+        }
+    }
+}
+
+impl Default for HttpServer {
+    fn default() -> Self {
+        Web::default().http
+    }
+}
+
+section!(Web {
+    always tls = "tls_server_config";
+    always http = "http_server_config";
+    always rate_limit;
+    always users = "basic_auth_users";
+});
+section!(ServerTls {
+    always cert;
+    always key;
+    always client_ca;
+    always cert_file;
+    always key_file;
+    always client_auth_type;
+    always client_ca_file;
+    always cipher_suites;
+    always curve_preferences;
+    always min_version;
+    always max_version;
+    always prefer_server_cipher_suites;
+    always client_allowed_sans;
+});
+section!(HttpServer {
+    always http2;
+    always headers;
+});
+section!(RateLimit {
+    always burst;
+    always interval as Duration;
+});
+
+impl Section for Web {}
+impl Section for HttpServer {}
+impl Section for RateLimit {}
+impl Section for ServerTls {}
+
+/// Why a web configuration file cannot be used. Displays as exporter-toolkit says it.
+#[derive(Debug)]
+pub enum WebError {
+    /// It cannot be read.
+    Unreadable(PathBuf, io::Error),
+    /// It is no YAML, or has keys that it must not have: everything found.
+    Malformed(Vec<Problem>),
+    /// A value that cannot be used.
+    Invalid(String),
+}
+
+impl fmt::Display for WebError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(path, error) => f.write_str(&os_error::describe_file(path, error)),
+            Self::Malformed(problems) => {
+                f.write_str("web configuration file: ")?;
+                for (index, problem) in problems.iter().enumerate() {
+                    write!(f, "{}{problem}", if index == 0 { "" } else { "; " })?;
+                }
+                Ok(())
+            }
+            Self::Invalid(reason) => f.write_str(reason),
+        }
+    }
+}
+
+impl std::error::Error for WebError {}
+
+impl Web {
+    /// Reads a web configuration file. The names of other files in it become relative to the working folder.
+    ///
+    /// # Errors
+    /// It cannot be read, or what is wrong with it.
+    pub fn load(path: &Path) -> Result<Self, WebError> {
+        let bytes = std::fs::read(path).map_err(|error| WebError::Unreadable(path.to_owned(), error))?;
+        let text = super::decode_text(bytes).map_err(|problem| WebError::Malformed(vec![problem]))?;
+        let mut web = Self::parse(&text)?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        for file in [
+            &mut web.tls.cert_file,
+            &mut web.tls.key_file,
+            &mut web.tls.client_ca_file,
+        ] {
+            if !file.is_empty() {
+                *file = folder.join(&file).display().to_string();
+            }
+        }
+        Ok(web)
+    }
+
+    /// Reads the text of a web configuration file. An empty one is valid.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, WebError> {
+        let mut web = Self::default();
+        match Document::parse(text) {
+            Ok(None) => {}
+            Ok(Some(document)) => {
+                let mut decoder = Decoder::new(&document);
+                web.decode(document.root(), &mut decoder);
+                let (problems, _) = decoder.finish();
+                if !problems.is_empty() {
+                    return Err(WebError::Malformed(problems));
+                }
+            }
+            Err(error) => {
+                return Err(WebError::Malformed(vec![Problem {
+                    at: Some(error.at),
+                    module: None,
+                    path: String::new(),
+                    message: format!("not YAML: {}", error.message),
+                    help: None,
+                }]));
+            }
+        }
+        web.validate().map_err(WebError::Invalid)?;
+        Ok(web)
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        for version in [&self.tls.min_version, &self.tls.max_version] {
+            version_by_name(version).ok_or_else(|| format!("unknown TLS version: {version}"))?;
+        }
+        for cipher in &self.tls.cipher_suites {
+            if !CIPHER_SUITES.contains(&cipher.as_str()) {
+                return Err(format!("unknown cipher: {cipher}"));
+            }
+        }
+        for curve in &self.tls.curve_preferences {
+            if !CURVES.contains(&curve.as_str()) {
+                return Err(format!("unknown curve: {curve}"));
+            }
+        }
+        self.http
+            .headers
+            .iter()
+            .try_for_each(|(name, value)| valid_header(name, value))
+    }
+}
+
+impl ServerTls {
+    /// The lowest and the highest version.
+    pub fn versions(&self) -> (TlsVersion, TlsVersion) {
+        (
+            version_by_name(&self.min_version).unwrap_or(TlsVersion::Tls12),
+            version_by_name(&self.max_version).unwrap_or(TlsVersion::Tls13),
+        )
+    }
+}
+
+/// The cipher suites that Go calls secure.
+const CIPHER_SUITES: [&str; 13] = [
+    "TLS_AES_128_GCM_SHA256",
+    "TLS_AES_256_GCM_SHA384",
+    "TLS_CHACHA20_POLY1305_SHA256",
+    "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA",
+    "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA",
+    "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA",
+    "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA",
+    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+    "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+    "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+    "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+    "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+    "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+];
+
+const CURVES: [&str; 4] = ["CurveP256", "CurveP384", "CurveP521", "X25519"];
+
+fn version_by_name(name: &str) -> Option<TlsVersion> {
+    match name {
+        "TLS10" => Some(TlsVersion::Tls10),
+        "TLS11" => Some(TlsVersion::Tls11),
+        "TLS12" => Some(TlsVersion::Tls12),
+        "TLS13" => Some(TlsVersion::Tls13),
+        _ => None,
+    }
+}
+
+fn valid_header(name: &str, value: &str) -> Result<(), String> {
+    let allowed: &[&str] = match name {
+        "Strict-Transport-Security" | "X-XSS-Protection" | "Content-Security-Policy" => &[],
+        "X-Content-Type-Options" => &["nosniff"],
+        "X-Frame-Options" => &["deny", "sameorigin"],
+        _ => return Err(format!("HTTP header {} can not be configured", quote(name))),
+    };
+    if !allowed.is_empty() && !allowed.contains(&value) {
+        let allowed: Vec<String> = allowed.iter().map(|value| quote(value)).collect();
+        return Err(format!(
+            "invalid value for {name}. Expected one of: [{}], but got: {}",
+            allowed.join(" "),
+            quote(value)
+        ));
+    }
+    if http::HeaderValue::from_str(value).is_err() {
+        return Err(format!("invalid value for {name}: it has control characters"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_exporter_toolkits() {
+        let web = Web::parse("").unwrap();
+        assert_eq!(web, Web::default());
+        assert!(web.http.http2);
+        assert_eq!(web.tls.versions(), (TlsVersion::Tls12, TlsVersion::Tls13));
+        assert_eq!(
+            Web::parse("tls_server_config:\nhttp_server_config:\n").unwrap(),
+            web
+        );
+    }
+
+    #[test]
+    fn reads_everything() {
+        let web = Web::parse(
+            "tls_server_config:
+  cert_file: c.pem
+  key: k
+  min_version: TLS13
+  cipher_suites: [TLS_AES_128_GCM_SHA256]
+  curve_preferences: [X25519]
+  client_allowed_sans: []
+  prefer_server_cipher_suites: no
+http_server_config:
+  http2: false
+  headers: {X-Frame-Options: deny}
+rate_limit: {burst: 3, interval: 30s}
+basic_auth_users: {ann: hash}
+",
+        )
+        .unwrap();
+        assert_eq!(web.tls.cert_file, "c.pem");
+        assert_eq!(web.tls.client_allowed_sans, Some(Vec::new()));
+        assert_eq!(web.rate_limit.interval, 30_000_000_000);
+        assert_eq!(web.users["ann"].expose(), "hash");
+        assert!(!web.http.http2);
+    }
+
+    #[test]
+    fn refuses_in_exporter_toolkits_words() {
+        for (text, reason) in [
+            (
+                "tls_server_config: {min_version: TLS14}",
+                "unknown TLS version: TLS14",
+            ),
+            (
+                "tls_server_config: {cipher_suites: [ROT13]}",
+                "unknown cipher: ROT13",
+            ),
+            (
+                "tls_server_config: {curve_preferences: [Round]}",
+                "unknown curve: Round",
+            ),
+            (
+                "http_server_config: {headers: {Server: mine}}",
+                "HTTP header \"Server\" can not be configured",
+            ),
+            (
+                "http_server_config: {headers: {X-Frame-Options: allow}}",
+                "invalid value for X-Frame-Options. Expected one of: [\"deny\" \"sameorigin\"], but got: \"allow\"",
+            ),
+        ] {
+            assert_eq!(Web::parse(text).unwrap_err().to_string(), reason);
+        }
+        let several = Web::parse("colour: blue\nhttp_server_config: {http3: true}\n").unwrap_err();
+        assert!(matches!(several, WebError::Malformed(problems) if problems.len() == 2));
+        assert!(Web::parse("tls_server_config: [\n").is_err());
+    }
+}

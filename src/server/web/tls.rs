@@ -1,0 +1,402 @@
+//! TLS on the exporter's own port, as exporter-toolkit configures Go's.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::NoServerSessionStorage;
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::sign::SingleCertAndKey;
+use rustls::version::{TLS12, TLS13};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, ServerConfig,
+    SignatureScheme, SupportedCipherSuite, SupportedProtocolVersion,
+};
+
+use super::Http2;
+use super::stamp::Stamp;
+use crate::config::TlsVersion;
+use crate::config::web::{ServerTls, Web};
+use crate::net::tls::key_pair;
+use crate::net::x509::{self, Certificate, Judge, Pool, Purpose};
+use crate::os_error;
+
+/// Makes the configuration of handshakes, and makes it anew when one of its files changes.
+#[derive(Debug)]
+pub struct Acceptor {
+    path: PathBuf,
+    /// As the file said when the exporter started; ALPN does not change later, as upstream.
+    http2: Http2,
+    made: Mutex<Made>,
+}
+
+#[derive(Clone, Debug)]
+struct Made {
+    /// Of all files, when all of them were old enough to be trusted not to change unseen.
+    stamps: Option<Vec<(PathBuf, Stamp)>>,
+    config: Arc<ServerConfig>,
+}
+
+impl Acceptor {
+    /// The TLS of a web configuration file; `None` when it has none.
+    ///
+    /// # Errors
+    /// In exporter-toolkit's words.
+    pub fn open(path: &Path, web: &Web) -> Result<Option<Self>, String> {
+        if is_absent(&web.tls) {
+            return Ok(None);
+        }
+        let http2 = if web.http.http2 {
+            Http2::Offered
+        } else {
+            Http2::Off
+        };
+        let made = make(path, &web.tls, http2)?;
+        Ok(Some(Self {
+            path: path.to_owned(),
+            http2,
+            made: Mutex::new(made),
+        }))
+    }
+
+    /// Whether HTTP/2 is offered.
+    pub fn http2(&self) -> Http2 {
+        self.http2
+    }
+
+    /// By the files as they are now. Reads files: not for an async thread.
+    ///
+    /// # Errors
+    /// A file that cannot be used any more.
+    pub fn current(&self) -> Result<Arc<ServerConfig>, String> {
+        {
+            let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+            let same = |files: &Vec<(PathBuf, Stamp)>| {
+                files
+                    .iter()
+                    .all(|(path, stamp)| Stamp::of(path).as_ref() == Some(stamp))
+            };
+            if made.stamps.as_ref().is_some_and(same) {
+                return Ok(Arc::clone(&made.config));
+            }
+        }
+        let web = Web::load(&self.path).map_err(|error| error.to_string())?;
+        let made = make(&self.path, &web.tls, self.http2)?;
+        let config = Arc::clone(&made.config);
+        *self.made.lock().unwrap_or_else(PoisonError::into_inner) = made;
+        Ok(config)
+    }
+}
+
+fn is_absent(tls: &ServerTls) -> bool {
+    tls.cert_file.is_empty()
+        && tls.cert.is_empty()
+        && tls.key_file.is_empty()
+        && tls.key.is_empty()
+        && tls.client_ca_file.is_empty()
+        && tls.client_ca.is_empty()
+        && tls.client_auth_type.is_empty()
+}
+
+fn make(path: &Path, tls: &ServerTls, http2: Http2) -> Result<Made, String> {
+    let files = [&tls.cert_file, &tls.key_file, &tls.client_ca_file];
+    let files = files
+        .into_iter()
+        .filter(|file| !file.is_empty())
+        .map(PathBuf::from);
+    // Taken before the files are read: a change in between is seen the next time.
+    let stamps = std::iter::once(path.to_owned())
+        .chain(files)
+        .map(|file| Some((Stamp::of(&file).filter(Stamp::is_settled)?, file)))
+        .map(|pair| pair.map(|(stamp, file)| (file, stamp)))
+        .collect();
+    Ok(Made {
+        stamps,
+        config: Arc::new(server_config(tls, http2)?),
+    })
+}
+
+fn server_config(tls: &ServerTls, http2: Http2) -> Result<ServerConfig, String> {
+    if tls.cert_file.is_empty() && tls.cert.is_empty() {
+        return Err("missing one of cert or cert_file".to_owned());
+    }
+    if tls.key_file.is_empty() && tls.key.is_empty() {
+        return Err("missing one of key or key_file".to_owned());
+    }
+    let read = |name: &str, file: &str, inline: &str| match file {
+        "" => Ok(inline.as_bytes().to_vec()),
+        file => std::fs::read(file).map_err(|error| {
+            let reason = os_error::describe_file(Path::new(file), &error);
+            format!("failed to read {name} ({file}): {reason}")
+        }),
+    };
+    let cert = read("cert_file", &tls.cert_file, &tls.cert)?;
+    let key = zeroize::Zeroizing::new(read("key_file", &tls.key_file, tls.key.expose())?);
+    let pair = key_pair(&cert, &key).map_err(|error| format!("failed to load X509KeyPair: {error}"))?;
+    let clients = clients(tls)?;
+    let provider = provider(tls, http2)?;
+    let versions = versions(tls, &provider)?;
+    let builder = ServerConfig::builder_with_provider(Arc::new(provider))
+        .with_protocol_versions(&versions)
+        .map_err(|error| format!("tls: {error}"))?;
+    let builder = match clients {
+        Some(verifier) => builder.with_client_cert_verifier(Arc::new(verifier)),
+        None => builder.with_no_client_auth(),
+    };
+    let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(pair)));
+    config.ignore_client_order = true;
+    // A resumed session would skip the look at a client's certificate.
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    if http2 == Http2::Offered {
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    }
+    Ok(config)
+}
+
+fn provider(tls: &ServerTls, http2: Http2) -> Result<CryptoProvider, String> {
+    let default = aws_lc_rs::default_provider();
+    let chosen = |suite: &SupportedCipherSuite| {
+        let name = suite.suite().as_str().unwrap_or_default();
+        // As in Go, the suites of TLS 1.3 cannot be chosen. Only their names differ.
+        name.starts_with("TLS13_")
+            || tls.cipher_suites.is_empty()
+            || tls.cipher_suites.iter().any(|c| c == name)
+    };
+    let cipher_suites: Vec<_> = default.cipher_suites.iter().copied().filter(chosen).collect();
+    let speaks_tls12 = tls.versions().0 <= TlsVersion::Tls12;
+    if http2 == Http2::Offered && speaks_tls12 && !tls.cipher_suites.is_empty() {
+        let required = [
+            "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+            "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+        ];
+        if !required
+            .iter()
+            .any(|name| tls.cipher_suites.iter().any(|c| c == name))
+        {
+            return Err(
+                "http2: TLSConfig.CipherSuites is missing an HTTP/2-required AES_128_GCM_SHA256 cipher (need at least \
+                 one of TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 or TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256)"
+                    .to_owned(),
+            );
+        }
+    }
+    Ok(CryptoProvider {
+        cipher_suites,
+        kx_groups: groups(tls)?,
+        ..default
+    })
+}
+
+fn groups(tls: &ServerTls) -> Result<Vec<&'static dyn SupportedKxGroup>, String> {
+    use aws_lc_rs::kx_group::{SECP256R1, SECP384R1, X25519, X25519MLKEM768};
+    if tls.curve_preferences.is_empty() {
+        return Ok(vec![X25519MLKEM768, X25519, SECP256R1, SECP384R1]);
+    }
+    let known = tls
+        .curve_preferences
+        .iter()
+        .filter_map(|curve| match curve.as_str() {
+            "X25519" => Some(X25519),
+            "CurveP256" => Some(SECP256R1),
+            "CurveP384" => Some(SECP384R1),
+            // compat: P-521 is not spoken here.
+            _ => None,
+        });
+    let groups: Vec<_> = known.collect();
+    if groups.is_empty() {
+        return Err("curve_preferences has only CurveP521, which this program does not speak".to_owned());
+    }
+    Ok(groups)
+}
+
+fn versions(
+    tls: &ServerTls,
+    provider: &CryptoProvider,
+) -> Result<Vec<&'static SupportedProtocolVersion>, String> {
+    let (min, max) = tls.versions();
+    if max < min {
+        return Err("max_version must be greater than or equal to min_version".to_owned());
+    }
+    let has_tls12_suite = provider
+        .cipher_suites
+        .iter()
+        .any(|suite| suite.version() == &TLS12);
+    let mut versions = Vec::with_capacity(2);
+    if max >= TlsVersion::Tls13 {
+        versions.push(&TLS13);
+    }
+    if min <= TlsVersion::Tls12 && max >= TlsVersion::Tls12 && has_tls12_suite {
+        versions.push(&TLS12);
+    }
+    if versions.is_empty() {
+        // compat: TLS 1.0 and 1.1 and suites with CBC are not spoken here.
+        return Err("min_version, max_version and cipher_suites leave only TLS 1.0, TLS 1.1 or suites with CBC, which this program does not speak".to_owned());
+    }
+    Ok(versions)
+}
+
+/// How a client's certificate is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Demand {
+    Request,
+    RequireAny,
+    VerifyIfGiven,
+    RequireAndVerify,
+}
+
+#[derive(Debug)]
+struct Clients {
+    demand: Demand,
+    roots: Pool,
+    allowed_sans: Option<Vec<String>>,
+    hints: Vec<DistinguishedName>,
+}
+
+fn clients(tls: &ServerTls) -> Result<Option<Clients>, String> {
+    let mut roots = Pool::default();
+    let has_ca = !tls.client_ca_file.is_empty() || !tls.client_ca.is_empty();
+    if !tls.client_ca_file.is_empty() {
+        let path = Path::new(&tls.client_ca_file);
+        let pem = std::fs::read(path).map_err(|error| os_error::describe_file(path, &error))?;
+        roots.add_pem(&pem);
+    } else {
+        roots.add_pem(tls.client_ca.as_bytes());
+    }
+    let demand = match tls.client_auth_type.as_str() {
+        "RequestClientCert" => Demand::Request,
+        "RequireAnyClientCert" | "RequireClientCert" => Demand::RequireAny,
+        "VerifyClientCertIfGiven" => Demand::VerifyIfGiven,
+        "RequireAndVerifyClientCert" => Demand::RequireAndVerify,
+        "" | "NoClientCert" if has_ca => {
+            return Err("client CA's have been configured without a Client Auth Policy".to_owned());
+        }
+        "" | "NoClientCert" => return Ok(None),
+        other => return Err(format!("invalid ClientAuth: {other}")),
+    };
+    Ok(Some(Clients {
+        demand,
+        hints: roots
+            .subjects()
+            .map(|name| DistinguishedName::from(name.to_vec()))
+            .collect(),
+        roots,
+        allowed_sans: tls.client_allowed_sans.clone(),
+    }))
+}
+
+impl Clients {
+    fn judge(
+        &self,
+        leaf: &Arc<Certificate>,
+        others: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), String> {
+        if matches!(self.demand, Demand::VerifyIfGiven | Demand::RequireAndVerify) {
+            let mut presented = vec![Arc::clone(leaf)];
+            for other in others {
+                let other = Certificate::parse(other).map_err(|error| error.to_string())?;
+                presented.push(Arc::new(other));
+            }
+            let judge = Judge {
+                roots: &self.roots,
+                host: "",
+                now: i64::try_from(now.as_secs()).unwrap_or(i64::MAX),
+                purpose: Purpose::Client,
+            };
+            judge
+                .verify(&presented)
+                .map_err(|error| format!("tls: failed to verify certificate: {error}"))?;
+        }
+        let Some(allowed) = &self.allowed_sans else {
+            return Ok(());
+        };
+        let addresses: Vec<String> = leaf.ip_addresses().map(|ip| ip.to_string()).collect();
+        let mut names = leaf
+            .dns_names()
+            .chain(leaf.email_addresses())
+            .chain(addresses.iter().map(String::as_str))
+            .chain(leaf.uris());
+        if names.any(|name| allowed.iter().any(|allowed| allowed == name)) {
+            return Ok(());
+        }
+        Err(format!(
+            "could not find allowed SANs in client cert, found: [{}]",
+            allowed.join(" ")
+        ))
+    }
+}
+
+fn refuse(reason: String) -> Error {
+    Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(Refused(reason)))))
+}
+
+/// Why a client's certificate was refused.
+#[derive(Debug)]
+struct Refused(String);
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Refused {}
+
+impl ClientCertVerifier for Clients {
+    fn client_auth_mandatory(&self) -> bool {
+        // Whoever must have a certain name must have a certificate.
+        matches!(self.demand, Demand::RequireAny | Demand::RequireAndVerify) || self.allowed_sans.is_some()
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &self.hints
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        let leaf = Certificate::parse(end_entity).map_err(|_| CertificateError::BadEncoding)?;
+        self.judge(&Arc::new(leaf), intermediates, now).map_err(refuse)?;
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        signature(message, cert, dss, false)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        signature(message, cert, dss, true)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        x509::HANDSHAKE_SCHEMES.to_vec()
+    }
+}
+
+fn signature(
+    message: &[u8],
+    certificate: &CertificateDer<'_>,
+    signed: &DigitallySignedStruct,
+    strict: bool,
+) -> Result<HandshakeSignatureValid, Error> {
+    let leaf = Certificate::parse(certificate).map_err(|_| CertificateError::BadEncoding)?;
+    x509::handshake_signature(&leaf, signed.scheme, strict, message, signed.signature())
+        .map_err(|_| CertificateError::BadSignature)?;
+    Ok(HandshakeSignatureValid::assertion())
+}
