@@ -145,7 +145,7 @@ impl<'c> Dialogue<'c> {
                 }
                 Err(error) => {
                     let waiting = format!("waiting for a line that matches {:?}: {error}", regexp.source());
-                    log!(probe.log, Error, "Error reading from connection", "err" => waiting, "line" => excerpt(&last, EXCERPT));
+                    log!(probe.log, Error, "Error reading from connection", "err" => waiting);
                     return Err(Failed);
                 }
             }
@@ -185,8 +185,12 @@ impl<'c> Dialogue<'c> {
             if matches!(error, WireError::End) && !read.is_empty() {
                 log!(probe.log, Error, "Read less data than expected", "expected" => shown, "bytes" => excerpt(&read, EXCERPT));
             } else {
-                let waiting = format!("waiting for {} bytes: {error}", expected.len());
-                log!(probe.log, Error, "Error reading from connection", "err" => waiting, "bytes" => excerpt(&read, EXCERPT));
+                let waiting = format!(
+                    "waiting for {} bytes, got {}: {error}",
+                    expected.len(),
+                    read.len()
+                );
+                log!(probe.log, Error, "Error reading from connection", "err" => waiting);
             }
             return Err(Failed);
         }

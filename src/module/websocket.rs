@@ -1,15 +1,39 @@
 //! The compiled `websocket` section.
 
-use super::Problems;
+use super::{Problems, Step};
 use crate::config;
+use crate::net::Preference;
+use crate::net::tls::ClientTls;
 
 /// A websocket module, ready to run.
 #[derive(Debug)]
-pub struct Websocket {}
+pub struct Websocket {
+    /// Which address family.
+    pub preference: Preference,
+    /// How TLS is done with `wss` targets.
+    pub tls_config: ClientTls,
+    /// Authentication; the rest of `http_config` means nothing here, as upstream has it.
+    pub http_config: config::HttpClient,
+    /// More headers of the request, values, secrets and files.
+    pub headers: Vec<(String, config::Header)>,
+    /// The dialogue: of each step, `expect` and `send` count.
+    pub steps: Vec<Step>,
+}
 
 impl Websocket {
     /// Compiles the section; what cannot be compiled is reported to `problems`.
-    pub fn compile(_raw: &config::Websocket, _problems: &mut Problems) -> Self {
-        Self {}
+    pub fn compile(raw: &config::Websocket, problems: &mut Problems) -> Self {
+        let http_config = raw.http_config.clone().unwrap_or_default();
+        Self {
+            preference: Preference::new(&raw.preferred_ip_protocol, raw.ip_protocol_fallback),
+            tls_config: ClientTls::new(&http_config.tls_config),
+            http_config,
+            headers: raw
+                .headers
+                .iter()
+                .map(|(name, header)| (name.clone(), header.clone()))
+                .collect(),
+            steps: Step::compile_all(&raw.query_response, "websocket", problems),
+        }
     }
 }

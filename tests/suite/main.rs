@@ -16,3 +16,4 @@ mod config;
 mod dialogue;
 mod server;
 mod tls;
+mod websocket;

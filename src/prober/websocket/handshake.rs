@@ -1,0 +1,349 @@
+//! Connecting and upgrading (RFC 6455, section 4), with what gorilla/websocket accepts and refuses.
+
+use std::fmt;
+use std::io;
+
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::BytesMut;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::Instant;
+
+use super::frames::Frames;
+use crate::check::query_response::Connection;
+use crate::metrics::Metric;
+use crate::net::dial::{self, DialError, SystemError};
+use crate::net::headers::{Headers, is_token};
+use crate::net::http1::{
+    Head, HeadError, HeadParser, LengthError, MAX_HEAD, RequestBody, RequestLine, measure, write_head,
+};
+use crate::net::port::{self, PortError};
+use crate::net::tls::{Alpn, Prepared, TlsError};
+use crate::net::url::{Url, punycode_host_port, remove_zone, valid_host_header};
+use crate::net::{Address, TimedOut, split_host_port};
+use crate::prober::{Phase, Probe};
+
+/// What is needed to connect.
+pub(super) struct Dialling<'a> {
+    pub url: &'a Url,
+    pub address: &'a Address,
+    pub tls: &'a Prepared,
+    /// The server's name for TLS, if the module gives one.
+    pub server_name: Option<&'a str>,
+    /// Header fields of the module.
+    pub headers: &'a Headers,
+}
+
+/// Why there is no WebSocket connection.
+#[derive(Debug)]
+pub(super) enum HandshakeError {
+    /// Not `ws` or `wss`, or with user and password.
+    Url,
+    /// A header field that belongs to the handshake itself.
+    Header(&'static str),
+    Host(String),
+    Target,
+    Address(String),
+    Port(PortError),
+    Dial(DialError),
+    Tls(TlsError),
+    Write(io::Error),
+    Read(io::Error),
+    /// The peer closed before its answer was complete.
+    End,
+    Answer(HeadError),
+    Length(LengthError),
+    /// The answer does not upgrade.
+    Refused {
+        status: Vec<u8>,
+        reason: &'static str,
+    },
+    /// An extension that was not asked for.
+    Extension,
+    TimedOut {
+        doing: &'static str,
+        timed_out: TimedOut,
+    },
+}
+
+impl fmt::Display for HandshakeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url => f.write_str("malformed ws or wss URL"),
+            Self::Header(name) => write!(f, "websocket: duplicate header not allowed: {name}"),
+            Self::Target => f.write_str("net/http: can't write control character in Request.URL"),
+            Self::Host(error) | Self::Address(error) => f.write_str(error),
+            Self::Port(error) => write!(f, "dial tcp: {error}"),
+            Self::Dial(error) => write!(f, "{error}"),
+            Self::Tls(error) => write!(f, "{error}"),
+            Self::Write(error) => write!(f, "writing the upgrade request: {}", SystemError(error)),
+            Self::Read(error) => {
+                write!(f, "reading the answer to the upgrade: {}", SystemError(error))
+            }
+            Self::End => f.write_str("reading the answer to the upgrade: unexpected EOF"),
+            Self::Answer(error) => write!(f, "{error}"),
+            Self::Length(error) => write!(f, "{error}"),
+            Self::Refused { status, reason } => {
+                let status = String::from_utf8_lossy(status.get(..100).unwrap_or(status));
+                write!(f, "websocket: bad handshake: {reason} (answer: {status})")
+            }
+            Self::Extension => f.write_str("websocket: invalid compression negotiation"),
+            Self::TimedOut { doing, timed_out } => write!(f, "{doing}: i/o timeout: {timed_out}"),
+        }
+    }
+}
+
+/// Names that the handshake itself uses, in canonical form.
+const OWN_HEADERS: [&str; 5] = [
+    "Upgrade",
+    "Connection",
+    "Sec-Websocket-Key",
+    "Sec-Websocket-Version",
+    "Sec-Websocket-Extensions",
+];
+
+/// Connects, shakes hands and upgrades. `connected` is set when the connection stands.
+pub(super) async fn dial(
+    probe: &mut Probe<'_>,
+    dialling: Dialling<'_>,
+    connected: &mut Option<Instant>,
+) -> Result<Frames<Box<dyn Connection>>, HandshakeError> {
+    let Dialling { url, .. } = dialling;
+    let encrypted = match url.scheme.as_str() {
+        "ws" => false,
+        "wss" => true,
+        _ => return Err(HandshakeError::Url),
+    };
+    if url.user.is_some() {
+        return Err(HandshakeError::Url);
+    }
+    let key = STANDARD.encode(rand::random::<[u8; 16]>());
+    let request = request(url, dialling.headers, &key)?;
+    let stream = connect(probe, &dialling, encrypted, connected).await?;
+    let mut stream = if encrypted {
+        encrypt(probe, &dialling, stream).await?
+    } else {
+        stream
+    };
+    let (head, early) = probe
+        .deadline
+        .within(exchange(&mut stream, &request?))
+        .await
+        .map_err(|timed_out| HandshakeError::TimedOut {
+            doing: "waiting for the answer to the upgrade",
+            timed_out,
+        })??;
+    probe.samples.set(Metric::WebsocketStatusCode, head.status.into());
+    let status = String::from_utf8_lossy(&head.status_line).into_owned();
+    probe.timeline.hop().result = Some(status);
+    judge(&head, &key)?;
+    Ok(Frames::new(stream, early))
+}
+
+async fn connect(
+    probe: &mut Probe<'_>,
+    dialling: &Dialling<'_>,
+    encrypted: bool,
+    connected: &mut Option<Instant>,
+) -> Result<Box<dyn Connection>, HandshakeError> {
+    let host = &dialling.url.host;
+    let has_port = host.rfind(':') > host.rfind(']');
+    let port = if has_port {
+        let (_, port) = split_host_port(host).map_err(|e| HandshakeError::Address(e.to_string()))?;
+        port
+    } else if encrypted {
+        "443"
+    } else {
+        "80"
+    };
+    let port = port::lookup(port, port::Protocol::Tcp).map_err(HandshakeError::Port)?;
+    let to = dialling.address.with_port(port);
+    probe.timeline.hop().address = Some(to.to_string());
+    let from = Instant::now();
+    let dialled = dial::tcp(probe.network, probe.deadline, to, None).await;
+    match dialled {
+        Ok(stream) => {
+            super::record(probe, Phase::Connect, from);
+            *connected = Some(Instant::now());
+            Ok(Box::new(stream))
+        }
+        Err(error) => {
+            probe.timeline.record(Phase::Connect, from, Instant::now());
+            Err(HandshakeError::Dial(error))
+        }
+    }
+}
+
+async fn encrypt(
+    probe: &mut Probe<'_>,
+    dialling: &Dialling<'_>,
+    stream: Box<dyn Connection>,
+) -> Result<Box<dyn Connection>, HandshakeError> {
+    let name = dialling.server_name.unwrap_or(dialling.url.hostname());
+    let from = Instant::now();
+    let handshake = dialling
+        .tls
+        .handshake(stream, name, Alpn::None, probe.deadline)
+        .await;
+    probe.timeline.record(Phase::Tls, from, Instant::now());
+    match handshake {
+        Ok(session) => {
+            probe.tls = Some(session.facts);
+            Ok(Box::new(session.stream))
+        }
+        Err(failed) => {
+            probe.tls = failed.facts;
+            Err(HandshakeError::Tls(failed.error))
+        }
+    }
+}
+
+/// The upgrade request. What Go finds out only when it writes the request is the inner error.
+fn request(
+    url: &Url,
+    configured: &Headers,
+    key: &str,
+) -> Result<Result<Vec<u8>, HandshakeError>, HandshakeError> {
+    let mut headers = Headers::default();
+    headers.add("Upgrade", "websocket");
+    headers.add("Connection", "Upgrade");
+    let mut host = url.host.clone();
+    let mut protocols = Vec::new();
+    for (name, value) in configured.iter() {
+        if let Some(own) = OWN_HEADERS.iter().find(|own| own.as_bytes() == name) {
+            return Err(HandshakeError::Header(own));
+        }
+        match name {
+            b"Host" => {}
+            b"Sec-Websocket-Protocol" => protocols.push(String::from_utf8_lossy(value)),
+            name => headers.add_bytes(name, value),
+        }
+    }
+    if let Some(value) = configured.value("Host") {
+        host = String::from_utf8_lossy(value).into_owned();
+    }
+    if host.is_empty() {
+        host.clone_from(&url.host);
+    }
+    let host = match punycode_host_port(&host) {
+        Ok(host) if valid_host_header(&host) => remove_zone(&host).into_owned(),
+        Ok(_) => String::new(),
+        Err(error) => return Ok(Err(HandshakeError::Host(error.to_string()))),
+    };
+    let target = url.request_uri();
+    if target.iter().any(|b| *b < b' ' || *b == 0x7f) {
+        return Ok(Err(HandshakeError::Target));
+    }
+    let line = RequestLine {
+        method: "GET",
+        target: &target,
+        host: &host,
+    };
+    // These names are written as the RFC does, not in canonical form.
+    let mut own = vec![("Sec-WebSocket-Key", key)];
+    own.extend(protocols.iter().map(|value| ("Sec-WebSocket-Protocol", &**value)));
+    own.push(("Sec-WebSocket-Version", "13"));
+    let mut request = Vec::new();
+    write_head(&mut request, line, &headers, &RequestBody::Empty, &own);
+    Ok(Ok(request))
+}
+
+/// Sends the request and reads the head of the answer, with what came behind it.
+async fn exchange(
+    stream: &mut Box<dyn Connection>,
+    request: &[u8],
+) -> Result<(Head, BytesMut), HandshakeError> {
+    stream.write_all(request).await.map_err(HandshakeError::Write)?;
+    stream.flush().await.map_err(HandshakeError::Write)?;
+    let mut parser = HeadParser::default();
+    let mut buffer = BytesMut::new();
+    let mut total = 0;
+    loop {
+        buffer.reserve(4096);
+        match stream.read_buf(&mut buffer).await {
+            Ok(0) => return Err(HandshakeError::End),
+            Ok(read) => total += read,
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(HandshakeError::End),
+            Err(error) => return Err(HandshakeError::Read(error)),
+        }
+        let step = parser.advance(&buffer).map_err(HandshakeError::Answer)?;
+        let _ = buffer.split_to(step.used.min(buffer.len()));
+        if let Some(mut head) = step.head {
+            measure(&mut head, "GET").map_err(HandshakeError::Length)?;
+            return Ok((head, buffer));
+        }
+        if total > MAX_HEAD {
+            return Err(HandshakeError::Answer(HeadError::TooLarge));
+        }
+    }
+}
+
+/// Whether the answer upgrades.
+fn judge(head: &Head, key: &str) -> Result<(), HandshakeError> {
+    let refused = |reason| {
+        Err(HandshakeError::Refused {
+            status: head.status_line.clone(),
+            reason,
+        })
+    };
+    if head.status != 101 {
+        return refused("the status is not 101");
+    }
+    if !has_token(&head.headers, "Upgrade", "websocket") {
+        return refused("no Upgrade: websocket");
+    }
+    if !has_token(&head.headers, "Connection", "upgrade") {
+        return refused("no Connection: upgrade");
+    }
+    if head.headers.value("Sec-Websocket-Accept").unwrap_or_default() != accept(key).as_bytes() {
+        return refused("Sec-WebSocket-Accept is not the answer to the key");
+    }
+    // compat: upstream goes on when the peer compresses unasked and says so in a certain way (RFC 6455, 9.1, forbids it).
+    if has_extension(&head.headers, "permessage-deflate") {
+        return Err(HandshakeError::Extension);
+    }
+    Ok(())
+}
+
+/// What a server makes of the key.
+fn accept(key: &str) -> String {
+    const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+    let hash = digest(&SHA1_FOR_LEGACY_USE_ONLY, format!("{key}{GUID}").as_bytes());
+    STANDARD.encode(hash)
+}
+
+/// Whether a list of tokens has this one. A value is read up to its first fault, as gorilla reads it.
+fn has_token(headers: &Headers, name: &str, token: &str) -> bool {
+    headers.values(name).any(|value| {
+        for element in value.split(|b| *b == b',') {
+            let element = element.trim_ascii();
+            if !is_token(element) {
+                return false;
+            }
+            if element.eq_ignore_ascii_case(token.as_bytes()) {
+                return true;
+            }
+        }
+        false
+    })
+}
+
+fn has_extension(headers: &Headers, extension: &str) -> bool {
+    headers.values("Sec-Websocket-Extensions").any(|value| {
+        value.split(|b| *b == b',').any(|item| {
+            item.split(|b| *b == b';').next().map(<[u8]>::trim_ascii) == Some(extension.as_bytes())
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The example of RFC 6455, section 1.3.
+    #[test]
+    fn keys_are_accepted_as_the_rfc_says() {
+        assert_eq!(accept("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    }
+}

@@ -1,0 +1,147 @@
+//! The websocket prober: upgrade a connection, then exchange messages.
+
+mod frames;
+mod handshake;
+mod request;
+
+use tokio::time::Instant;
+
+use super::{Failed, Phase, Probe, Verdict};
+use crate::check::query_response::Connection;
+use crate::log;
+use crate::metrics::Metric;
+use crate::module::{Step, Websocket};
+use crate::net::resolve;
+use crate::net::url::Url;
+use crate::probe_log::{EXCERPT, excerpt, text};
+
+use frames::Frames;
+
+/// Probes the target as the module says.
+///
+/// # Errors
+/// [`Failed`] after the reason was logged.
+pub async fn probe(probe: &mut Probe<'_>, module: &Websocket) -> Verdict {
+    let url = match Url::parse(probe.target) {
+        Ok(url) => url,
+        Err(error) => {
+            log!(probe.log, Error, "Could not parse target URL", "err" => text(&error));
+            return Err(Failed);
+        }
+    };
+    let shown = url.redacted("xxxxx");
+    probe.timeline.begin_hop(shown.clone());
+    log!(probe.log, Debug, "probing websocket", "target" => shown);
+    for metric in [
+        Metric::WebsocketConnectionUpgraded,
+        Metric::WebsocketStatusCode,
+        Metric::WebsocketFailedDueToRegex,
+    ] {
+        probe.samples.set(metric, 0.0);
+    }
+    let prepared = match module.tls_config.prepare(&probe.network.roots).await {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            log!(probe.log, Error, "Error creating TLS config", "err" => text(&error));
+            return Err(Failed);
+        }
+    };
+    let address = match resolve::choose_address(probe, url.hostname(), module.preference).await {
+        Ok((address, took)) => {
+            let metric = Metric::WebsocketDuration;
+            probe
+                .samples
+                .add_label(metric, Phase::Resolve.label(), took.as_secs_f64());
+            address
+        }
+        Err(error) => {
+            log!(probe.log, Error, "Error resolving address", "err" => text(&error));
+            return Err(Failed);
+        }
+    };
+    let headers = request::headers(probe, module).await;
+    let dialling = handshake::Dialling {
+        url: &url,
+        address: &address,
+        tls: &prepared,
+        server_name: module.tls_config.server_name(),
+        headers: &headers,
+    };
+    let from = Instant::now();
+    let mut connected = None;
+    let dialled = handshake::dial(probe, dialling, &mut connected).await;
+    // Everything but the connecting: TLS and the upgrade.
+    let processing_from = connected.unwrap_or(from);
+    record(probe, Phase::Processing, processing_from);
+    let mut frames = match dialled {
+        Ok(frames) => frames,
+        Err(error) => {
+            probe.timeline.hop().result = Some(error.to_string());
+            log!(probe.log, Error, "Error dialing websocket", "err" => text(&error));
+            return Err(Failed);
+        }
+    };
+    probe.samples.set_bool(Metric::WebsocketConnectionUpgraded, true);
+    let verdict = if module.steps.is_empty() {
+        Ok(())
+    } else {
+        let from = Instant::now();
+        let verdict = talk(probe, &mut frames, &module.steps).await;
+        probe
+            .samples
+            .set_bool(Metric::WebsocketFailedDueToRegex, verdict.is_err());
+        record(probe, Phase::Transfer, from);
+        verdict
+    };
+    // Whether the peer still listens is no matter of the probe.
+    let _ = probe.deadline.within(frames.shut_down()).await;
+    verdict
+}
+
+/// Exposes a phase that ends now, and draws it.
+fn record(probe: &mut Probe<'_>, phase: Phase, from: Instant) {
+    let to = Instant::now();
+    let seconds = to.saturating_duration_since(from).as_secs_f64();
+    probe
+        .samples
+        .add_label(Metric::WebsocketDuration, phase.label(), seconds);
+    probe.timeline.record(phase, from, to);
+}
+
+/// Runs the steps: each one that expects reads exactly one message.
+async fn talk(probe: &mut Probe<'_>, frames: &mut Frames<Box<dyn Connection>>, steps: &[Step]) -> Verdict {
+    for step in steps {
+        let send = match &step.expect {
+            None => step.send.expand(None),
+            Some(expect) => {
+                let regexp = &expect.regexp;
+                // compat: the deadline holds for reading too; upstream waits for ever.
+                let message = match frames.message(probe.deadline).await {
+                    Ok(message) => message,
+                    Err(error) => {
+                        let waiting = format!(
+                            "waiting for a message that matches {:?}: {error}",
+                            regexp.source()
+                        );
+                        log!(probe.log, Error, "Error reading message", "err" => waiting);
+                        return Err(Failed);
+                    }
+                };
+                let Some(found) = regexp.captures(&message) else {
+                    log!(probe.log, Error, "Regexp did not match", "regexp" => regexp.source().to_owned(), "line" => excerpt(&message, EXCERPT));
+                    return Err(Failed);
+                };
+                log!(probe.log, Debug, "regexp matched", "regexp" => regexp.source().to_owned(), "line" => excerpt(&message, EXCERPT));
+                step.send.expand(Some(&found))
+            }
+        };
+        if send.is_empty() {
+            continue;
+        }
+        if let Err(error) = frames.send(&send, probe.deadline).await {
+            log!(probe.log, Error, "Error sending message", "err" => format!("sending {} bytes: {error}", send.len()));
+            return Err(Failed);
+        }
+    }
+    Ok(())
+}
