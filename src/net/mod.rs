@@ -1,6 +1,7 @@
 //! What all probers share: deadlines, name resolution, dialling, TLS, proxies.
 
 pub mod address;
+pub mod cmsg;
 pub mod deadline;
 pub mod dial;
 pub mod headers;

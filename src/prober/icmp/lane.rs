@@ -1,0 +1,741 @@
+//! One shared socket and the pings that wait for answers on it.
+//!
+//! A ping is known by its sequence number, which no other ping of the same lane has while it waits; an answer must also come
+//! from the address that was asked and carry the same payload. Numbers of pings that were given up are not used again for
+//! the same address for a minute, so that a late answer is never taken for the answer to another ping.
+//!
+//! The socket stands behind [`Wire`], so that tests lose, reorder, duplicate and delay packets without one.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::Figures;
+use super::packet::Report;
+
+/// Most pings that wait on one socket: half of the sequence numbers, so that a free one is found quickly.
+pub const CAPACITY: usize = 32_768;
+/// How long the number of a ping that was given up stays reserved for the address it was sent to.
+const QUARANTINE: Duration = Duration::from_secs(60);
+/// How long a socket without room for a packet is passed over.
+const CLOGGED_FOR: Duration = Duration::from_millis(50);
+/// After so many packets sent without anyone reading, the sender reads, however busy the reader's thread is: the
+/// kernel's buffer for an unprivileged process has room for a few hundred replies only.
+const UNREAD_LIMIT: usize = 64;
+/// Packets that are read in one go before other tasks get their turn.
+const BATCH: usize = 256;
+
+/// What a socket hears.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Arrival<'a> {
+    /// An echo reply.
+    Reply {
+        /// Who sent it.
+        from: IpAddr,
+        /// Its sequence number.
+        sequence: u16,
+        /// Its payload.
+        payload: &'a [u8],
+        /// TTL or hop limit with which it arrived.
+        hop_limit: Option<u8>,
+        /// When the kernel received it.
+        at: Option<SystemTime>,
+    },
+    /// A request did not arrive.
+    Failure {
+        /// Whom it was for.
+        to: IpAddr,
+        /// Its sequence number.
+        sequence: u16,
+        /// Why.
+        report: Report,
+    },
+    /// A packet that is nobody's answer.
+    Noise,
+}
+
+/// A socket that sends echo requests and hears what comes back.
+pub trait Wire: Send + Sync + 'static {
+    /// Sends a request without waiting; `WouldBlock` when there is no room.
+    fn try_send(&self, to: SocketAddr, sequence: u16, payload: &[u8]) -> io::Result<()>;
+
+    /// Sends a request as soon as there is room.
+    fn send(
+        &self,
+        to: SocketAddr,
+        sequence: u16,
+        payload: &[u8],
+    ) -> impl Future<Output = io::Result<()>> + Send;
+
+    /// Reads one packet or error without waiting; `WouldBlock` when there is none.
+    fn try_receive(&self, sink: &mut dyn FnMut(Arrival<'_>)) -> io::Result<()>;
+
+    /// Waits until there is something to read and calls `read` for it.
+    fn when_readable(&self, read: impl FnMut() -> Left + Send)
+    -> impl Future<Output = io::Result<()>> + Send;
+}
+
+/// Whether a socket was read to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// It would have blocked.
+    Nothing,
+    /// There may be more.
+    More,
+}
+
+/// The answer to a ping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The reply.
+    Reply {
+        /// From just before sending to the kernel's receipt.
+        round_trip: Duration,
+        /// TTL or hop limit with which it arrived.
+        hop_limit: Option<u8>,
+    },
+    /// The request did not arrive.
+    Failure(Report),
+}
+
+/// A moment on both clocks: the kernel stamps packets with wall time, which may jump.
+#[derive(Clone, Copy, Debug)]
+struct Moment {
+    steady: Instant,
+    wall: SystemTime,
+}
+
+impl Moment {
+    fn now() -> Self {
+        Self {
+            steady: Instant::now(),
+            wall: SystemTime::now(),
+        }
+    }
+
+    /// Time until the kernel's stamp, or until now if there is none or wall time was set in between.
+    fn until(self, stamp: Option<SystemTime>) -> Duration {
+        let longest = self.steady.elapsed();
+        stamp
+            .and_then(|stamp| stamp.duration_since(self.wall).ok())
+            .filter(|took| *took <= longest)
+            .unwrap_or(longest)
+    }
+}
+
+#[derive(Debug)]
+struct Waiter {
+    /// Tells it from others that have the same number at other times.
+    serial: u64,
+    to: IpAddr,
+    payload: Arc<[u8]>,
+    sent: Option<Moment>,
+    answer: oneshot::Sender<Answer>,
+}
+
+#[derive(Debug)]
+enum Slot {
+    Waiting(Waiter),
+    GivenUp { to: IpAddr, at: Instant },
+}
+
+#[derive(Debug)]
+struct Slots {
+    by_sequence: HashMap<u16, Slot>,
+    waiting: usize,
+    next: u16,
+    serial: u64,
+}
+
+impl Slots {
+    /// The next sequence number that may be used for an address.
+    fn free(&mut self, to: IpAddr) -> Option<u16> {
+        if self.waiting >= CAPACITY {
+            return None;
+        }
+        let start = self.next;
+        let sequence = (0..=u16::MAX)
+            .map(|step| start.wrapping_add(step))
+            .find(|sequence| match self.by_sequence.get(sequence) {
+                None => true,
+                Some(Slot::Waiting(_)) => false,
+                Some(Slot::GivenUp { to: old, at }) => *old != to || at.elapsed() >= QUARANTINE,
+            })?;
+        self.next = sequence.wrapping_add(1);
+        Some(sequence)
+    }
+
+    /// Takes the waiter of a number out if it asked `from`; the number of a ping that was given up is free again.
+    fn take(&mut self, sequence: u16, from: IpAddr, payload: Option<&[u8]>) -> Option<Waiter> {
+        let is_its = match self.by_sequence.get(&sequence)? {
+            Slot::Waiting(waiter) => waiter.to == from && payload.is_none_or(|p| *p == *waiter.payload),
+            Slot::GivenUp { to, .. } => *to == from,
+        };
+        if !is_its {
+            return None;
+        }
+        match self.by_sequence.remove(&sequence)? {
+            Slot::Waiting(waiter) => {
+                self.waiting -= 1;
+                Some(waiter)
+            }
+            Slot::GivenUp { .. } => None,
+        }
+    }
+}
+
+/// A shared socket and the pings that wait on it.
+#[derive(Debug)]
+pub struct Lane<W> {
+    /// The socket.
+    pub wire: W,
+    slots: Mutex<Slots>,
+    unread: AtomicUsize,
+    start: Instant,
+    /// Nanoseconds after `start` until which the socket is passed over.
+    clogged_until: AtomicU64,
+    figures: Arc<Figures>,
+}
+
+impl<W: Wire> Lane<W> {
+    /// A lane over a socket, whose sequence numbers begin at `first`.
+    pub fn new(wire: W, first: u16, figures: Arc<Figures>) -> Self {
+        Self {
+            wire,
+            slots: Mutex::new(Slots {
+                by_sequence: HashMap::new(),
+                waiting: 0,
+                next: first,
+                serial: 0,
+            }),
+            unread: AtomicUsize::new(0),
+            start: Instant::now(),
+            clogged_until: AtomicU64::new(0),
+            figures,
+        }
+    }
+
+    /// Whether nobody waits here.
+    pub fn is_idle(&self) -> bool {
+        self.slots().waiting == 0
+    }
+
+    /// Whether a packet found no room a moment ago.
+    pub fn is_clogged(&self) -> bool {
+        self.now() < self.clogged_until.load(Ordering::Relaxed)
+    }
+
+    /// Reserves a sequence number for a ping. `None` when too many wait here already.
+    pub fn reserve(self: &Arc<Self>, to: SocketAddr, payload: &Arc<[u8]>) -> Option<Ticket<W>> {
+        let ip = to.ip().to_canonical();
+        let (sender, answer) = oneshot::channel();
+        let mut slots = self.slots();
+        let sequence = slots.free(ip)?;
+        slots.serial += 1;
+        let serial = slots.serial;
+        let waiter = Waiter {
+            serial,
+            to: ip,
+            payload: Arc::clone(payload),
+            sent: None,
+            answer: sender,
+        };
+        slots.by_sequence.insert(sequence, Slot::Waiting(waiter));
+        slots.waiting += 1;
+        drop(slots);
+        self.figures.in_flight.fetch_add(1, Ordering::Relaxed);
+        Some(Ticket {
+            lane: Arc::clone(self),
+            to,
+            sequence,
+            serial,
+            answer,
+        })
+    }
+
+    /// Reads what there is and hands answers to those who wait for them.
+    pub fn read(&self) -> Left {
+        self.unread.store(0, Ordering::Relaxed);
+        for _ in 0..BATCH {
+            match self.wire.try_receive(&mut |arrival| self.deliver(arrival)) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Left::Nothing,
+                // An error kept for this socket: it was about one packet, and its report is in the queue of errors.
+                Err(_) => {}
+            }
+        }
+        Left::More
+    }
+
+    /// Reads until nobody needs this lane any more: `is_needed` is asked every `patience` while nobody waits.
+    pub async fn serve(&self, patience: Duration, is_needed: impl Fn() -> bool) {
+        loop {
+            let readable = self.wire.when_readable(|| self.read());
+            match tokio::time::timeout(patience, readable).await {
+                Ok(Ok(())) => tokio::task::yield_now().await,
+                // The runtime is going down, or the socket broke: nothing can be heard any more.
+                Ok(Err(_)) => return,
+                Err(_) if self.is_idle() && !is_needed() => return,
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn deliver(&self, arrival: Arrival<'_>) {
+        let (waiter, report, stamp, hops) = match arrival {
+            Arrival::Reply {
+                from,
+                sequence,
+                payload,
+                hop_limit,
+                at,
+            } => (
+                self.slots().take(sequence, from, Some(payload)),
+                None,
+                at,
+                hop_limit,
+            ),
+            Arrival::Failure { to, sequence, report } => {
+                (self.slots().take(sequence, to, None), Some(report), None, None)
+            }
+            Arrival::Noise => return,
+        };
+        let Some(waiter) = waiter else {
+            Figures::add(&self.figures.unexpected);
+            return;
+        };
+        let answer = match report {
+            None => {
+                Figures::add(&self.figures.answered);
+                Answer::Reply {
+                    round_trip: waiter.sent.map_or(Duration::ZERO, |sent| sent.until(stamp)),
+                    hop_limit: hops,
+                }
+            }
+            Some(report) => {
+                Figures::add(&self.figures.refused);
+                Answer::Failure(report)
+            }
+        };
+        // Whoever waited may be gone; nobody misses the answer then.
+        let _ = waiter.answer.send(answer);
+    }
+
+    fn slots(&self) -> MutexGuard<'_, Slots> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
+/// One ping: a reserved sequence number. Dropping it gives the ping up.
+#[derive(Debug)]
+pub struct Ticket<W: Wire> {
+    lane: Arc<Lane<W>>,
+    to: SocketAddr,
+    sequence: u16,
+    serial: u64,
+    answer: oneshot::Receiver<Answer>,
+}
+
+impl<W: Wire> Ticket<W> {
+    /// The lane it waits on.
+    pub fn lane(&self) -> &Arc<Lane<W>> {
+        &self.lane
+    }
+
+    /// Its sequence number.
+    pub fn sequence(&self) -> u16 {
+        self.sequence
+    }
+
+    /// Whom it asks.
+    pub fn to(&self) -> SocketAddr {
+        self.to
+    }
+
+    /// Sends the request. From now on an answer is waited for.
+    ///
+    /// # Errors
+    /// `WouldBlock` when the socket has no room, or what the system says about this packet.
+    pub fn try_send(&self) -> io::Result<()> {
+        let Some(payload) = self.set_sent(Some(Moment::now())) else {
+            return Ok(());
+        };
+        let sent = self.lane.wire.try_send(self.to, self.sequence, &payload);
+        if let Err(error) = &sent
+            && error.kind() == io::ErrorKind::WouldBlock
+        {
+            let until = self.lane.now() + CLOGGED_FOR.as_nanos() as u64;
+            self.lane.clogged_until.store(until, Ordering::Relaxed);
+        }
+        self.note_sent(sent)
+    }
+
+    /// Sends the request as soon as there is room.
+    ///
+    /// # Errors
+    /// What the system says about this packet.
+    pub async fn send(&self) -> io::Result<()> {
+        let Some(payload) = self.set_sent(Some(Moment::now())) else {
+            return Ok(());
+        };
+        let sent = self.lane.wire.send(self.to, self.sequence, &payload).await;
+        self.note_sent(sent)
+    }
+
+    fn note_sent(&self, sent: io::Result<()>) -> io::Result<()> {
+        if sent.is_err() {
+            self.set_sent(None);
+            return sent;
+        }
+        Figures::add(&self.lane.figures.sent);
+        if self.lane.unread.fetch_add(1, Ordering::Relaxed) >= UNREAD_LIMIT {
+            self.lane.read();
+        }
+        Ok(())
+    }
+
+    /// Notes when the request went out, and returns its payload.
+    fn set_sent(&self, sent: Option<Moment>) -> Option<Arc<[u8]>> {
+        match self.lane.slots().by_sequence.get_mut(&self.sequence)? {
+            Slot::Waiting(waiter) if waiter.serial == self.serial => {
+                waiter.sent = sent;
+                Some(Arc::clone(&waiter.payload))
+            }
+            _ => None,
+        }
+    }
+
+    /// Waits for the answer, for as long as the caller does. `None` when the lane is gone, which it is not before its tickets.
+    pub async fn answer(&mut self) -> Option<Answer> {
+        (&mut self.answer).await.ok()
+    }
+}
+
+impl<W: Wire> Drop for Ticket<W> {
+    fn drop(&mut self) {
+        let mut slots = self.lane.slots();
+        let is_waiting = |slot: &Slot| matches!(slot, Slot::Waiting(w) if w.serial == self.serial);
+        if slots.by_sequence.get(&self.sequence).is_some_and(is_waiting)
+            && let Some(Slot::Waiting(waiter)) = slots.by_sequence.remove(&self.sequence)
+        {
+            slots.waiting -= 1;
+            if waiter.sent.is_some() {
+                let (to, at) = (waiter.to, Instant::now());
+                slots.by_sequence.insert(self.sequence, Slot::GivenUp { to, at });
+                Figures::add(&self.lane.figures.lost);
+            }
+        }
+        drop(slots);
+        self.lane.figures.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    /// A packet on its way back, with the moment it arrives.
+    type Packet = (Instant, IpAddr, u16, Vec<u8>, Option<Report>);
+
+    /// A network that does with each request what a rule says: answers after a while, several times, or never.
+    struct Simulated {
+        rule: fn(SocketAddr, u16) -> Vec<Back>,
+        queue: Mutex<VecDeque<Packet>>,
+        arrived: Notify,
+        /// Most packets in the queue; what comes when it is full is lost.
+        capacity: usize,
+    }
+
+    /// What comes back for one request.
+    struct Back {
+        after: Duration,
+        from: Option<IpAddr>,
+        sequence: Option<u16>,
+        payload: Option<Vec<u8>>,
+        report: Option<Report>,
+    }
+
+    const UNREACHABLE: Report = Report {
+        family: super::super::packet::Family::V4,
+        icmp_type: 3,
+        code: 1,
+        info: 0,
+        reporter: None,
+    };
+
+    fn reply(after: u64) -> Back {
+        Back {
+            after: Duration::from_millis(after),
+            from: None,
+            sequence: None,
+            payload: None,
+            report: None,
+        }
+    }
+
+    impl Wire for Arc<Simulated> {
+        fn try_send(&self, to: SocketAddr, sequence: u16, payload: &[u8]) -> io::Result<()> {
+            let mut queue = self.queue.lock().unwrap();
+            for back in (self.rule)(to, sequence) {
+                if queue.len() >= self.capacity {
+                    continue;
+                }
+                let at = Instant::now() + back.after;
+                let from = back.from.unwrap_or(to.ip());
+                let payload = back.payload.unwrap_or_else(|| payload.to_vec());
+                let place = queue.partition_point(|(other, ..)| *other <= at);
+                queue.insert(
+                    place,
+                    (at, from, back.sequence.unwrap_or(sequence), payload, back.report),
+                );
+            }
+            self.arrived.notify_one();
+            Ok(())
+        }
+
+        async fn send(&self, to: SocketAddr, sequence: u16, payload: &[u8]) -> io::Result<()> {
+            self.try_send(to, sequence, payload)
+        }
+
+        fn try_receive(&self, sink: &mut dyn FnMut(Arrival<'_>)) -> io::Result<()> {
+            let mut queue = self.queue.lock().unwrap();
+            let is_due = queue.front().is_some_and(|(at, ..)| *at <= Instant::now());
+            let packet = if is_due { queue.pop_front() } else { None };
+            drop(queue);
+            let Some((_, from, sequence, payload, report)) = packet else {
+                return Err(io::ErrorKind::WouldBlock.into());
+            };
+            match report {
+                Some(report) => sink(Arrival::Failure {
+                    to: from,
+                    sequence,
+                    report,
+                }),
+                None => sink(Arrival::Reply {
+                    from,
+                    sequence,
+                    payload: &payload,
+                    hop_limit: Some(64),
+                    at: None,
+                }),
+            }
+            Ok(())
+        }
+
+        async fn when_readable(&self, mut read: impl FnMut() -> Left + Send) -> io::Result<()> {
+            loop {
+                let next = self.queue.lock().unwrap().front().map(|(at, ..)| *at);
+                match next {
+                    Some(at) if at <= Instant::now() => break,
+                    Some(at) => tokio::select! {
+                        () = tokio::time::sleep_until(at) => {}
+                        () = self.arrived.notified() => {}
+                    },
+                    None => self.arrived.notified().await,
+                }
+            }
+            read();
+            Ok(())
+        }
+    }
+
+    struct Bed {
+        lane: Arc<Lane<Arc<Simulated>>>,
+        figures: Arc<Figures>,
+        payload: Arc<[u8]>,
+    }
+
+    fn bed(first: u16, capacity: usize, rule: fn(SocketAddr, u16) -> Vec<Back>) -> Bed {
+        let figures = Arc::new(Figures::default());
+        let wire = Arc::new(Simulated {
+            rule,
+            queue: Mutex::new(VecDeque::new()),
+            arrived: Notify::new(),
+            capacity,
+        });
+        let lane = Arc::new(Lane::new(wire, first, Arc::clone(&figures)));
+        let serving = Arc::clone(&lane);
+        tokio::spawn(async move { serving.serve(Duration::from_secs(60), || true).await });
+        Bed {
+            lane,
+            figures,
+            payload: Arc::from(&b"payload"[..]),
+        }
+    }
+
+    fn host(last: u8) -> SocketAddr {
+        ([192, 0, 2, last], 0).into()
+    }
+
+    impl Bed {
+        /// Round trip in milliseconds, or how it failed.
+        async fn ping(&self, to: SocketAddr, wait: u64) -> Result<u64, &'static str> {
+            let mut ticket = self.lane.reserve(to, &self.payload).ok_or("full")?;
+            ticket.try_send().map_err(|_| "not sent")?;
+            match tokio::time::timeout(Duration::from_millis(wait), ticket.answer()).await {
+                Ok(Some(Answer::Reply { round_trip, .. })) => Ok(round_trip.as_millis() as u64),
+                Ok(Some(Answer::Failure(_))) => Err("unreachable"),
+                Ok(None) => Err("closed"),
+                Err(_) => Err("lost"),
+            }
+        }
+
+        fn figures(&self) -> [u64; 6] {
+            let f = &self.figures;
+            [
+                &f.sent,
+                &f.answered,
+                &f.refused,
+                &f.lost,
+                &f.unexpected,
+                &f.in_flight,
+            ]
+            .map(|figure| figure.load(Ordering::Relaxed))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_ping_gets_its_own_answer() {
+        let bed = bed(65_530, 1000, |to, sequence| match to.ip().to_string().as_str() {
+            "192.0.2.1" => vec![reply(30)],
+            // Reordered: every second answer is late.
+            "192.0.2.2" => vec![reply(if sequence % 2 == 0 { 50 } else { 5 })],
+            // Doubled.
+            "192.0.2.3" => vec![reply(10), reply(20)],
+            "192.0.2.5" => vec![Back {
+                report: Some(UNREACHABLE),
+                ..reply(15)
+            }],
+            "192.0.2.6" => vec![Back {
+                payload: Some(b"other".to_vec()),
+                ..reply(5)
+            }],
+            "192.0.2.7" => vec![Back {
+                from: Some([192, 0, 2, 99].into()),
+                ..reply(5)
+            }],
+            "192.0.2.8" => vec![Back {
+                sequence: Some(sequence.wrapping_add(1)),
+                ..reply(5)
+            }],
+            _ => vec![],
+        });
+        let pings = (0..20).map(|_| bed.ping(host(1), 1000));
+        assert_eq!(futures_util::future::join_all(pings).await, vec![Ok(30); 20]);
+        let reordered = futures_util::future::join_all((0..4).map(|_| bed.ping(host(2), 1000))).await;
+        assert_eq!(reordered, [Ok(50), Ok(5), Ok(50), Ok(5)]);
+        assert_eq!(bed.ping(host(3), 1000).await, Ok(10));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(bed.figures(), [25, 25, 0, 0, 1, 0], "the second copy is counted");
+        let rows = [
+            ("lost", 4, "lost"),
+            ("unreachable", 5, "unreachable"),
+            ("other payload", 6, "lost"),
+            ("other sender", 7, "lost"),
+            ("other number", 8, "lost"),
+        ];
+        for (what, last, want) in rows {
+            assert_eq!(bed.ping(host(last), 1000).await, Err(want), "{what}");
+        }
+        assert_eq!(bed.figures(), [30, 25, 1, 4, 4, 0]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_late_answer_is_nobody_elses_even_after_the_numbers_wrapped() {
+        // The first ping is answered after two seconds, when it was given up; all others never.
+        let bed = bed(
+            7,
+            1000,
+            |_, sequence| if sequence == 7 { vec![reply(2000)] } else { vec![] },
+        );
+        assert_eq!(bed.ping(host(1), 100).await, Err("lost"));
+        // All other numbers are used up by pings to others, so that the next one would be number 7 again.
+        for _ in 0..usize::from(u16::MAX) {
+            drop(bed.lane.reserve(host(2), &bed.payload).unwrap());
+        }
+        let ticket = bed.lane.reserve(host(1), &bed.payload).unwrap();
+        assert_eq!(ticket.sequence(), 8, "7 may still be answered");
+        drop(ticket);
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        assert_eq!(bed.figures()[4], 1, "the late answer met nobody");
+        let next = bed.lane.slots().next;
+        bed.lane.slots().next = 7;
+        assert_eq!(
+            bed.lane.reserve(host(1), &bed.payload).unwrap().sequence(),
+            7,
+            "{next}"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lane_has_room_for_so_many() {
+        let bed = bed(0, 10, |_, _| vec![]);
+        let tickets: Vec<_> = (0..CAPACITY)
+            .map(|_| bed.lane.reserve(host(1), &bed.payload).unwrap())
+            .collect();
+        assert!(bed.lane.reserve(host(1), &bed.payload).is_none());
+        assert_eq!(bed.figures.in_flight.load(Ordering::Relaxed), CAPACITY as u64);
+        drop(tickets);
+        assert!(bed.lane.is_idle());
+        assert!(
+            bed.lane.slots().by_sequence.is_empty(),
+            "nothing was sent, so nothing can be late"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn bursts_do_not_fill_the_receive_buffer() {
+        // All answers are there at once, and the buffer has room for a hundred.
+        let bed = bed(0, 100, |_, _| vec![reply(0)]);
+        let tickets: Vec<_> = (0..10_000)
+            .map(|_| {
+                let ticket = bed.lane.reserve(host(1), &bed.payload).unwrap();
+                // The reader's task gets no turn in this loop.
+                ticket.try_send().unwrap();
+                ticket
+            })
+            .collect();
+        for mut ticket in tickets {
+            assert!(matches!(ticket.answer().await, Some(Answer::Reply { .. })));
+        }
+        assert_eq!(bed.figures(), [10_000, 10_000, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn wall_time_may_jump() {
+        let sent = Moment {
+            steady: Instant::now() - Duration::from_secs(1),
+            wall: SystemTime::now(),
+        };
+        let at = |offset: i64| {
+            let offset_by = Duration::from_millis(offset.unsigned_abs());
+            Some(if offset < 0 {
+                sent.wall - offset_by
+            } else {
+                sent.wall + offset_by
+            })
+        };
+        assert_eq!(sent.until(at(300)), Duration::from_millis(300));
+        for stamp in [None, at(-5), at(3_600_000)] {
+            let got = sent.until(stamp);
+            assert!(
+                got >= Duration::from_secs(1) && got < Duration::from_secs(60),
+                "{got:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! The icmp prober: one echo request, one reply.
+//!
+//! Pings do not open sockets: they share a few ([`engine`]), each with one task that reads it and hands answers to those
+//! who wait ([`lane`]). What the kernel is asked for stands in [`socket`], the messages themselves in [`packet`].
+
+mod engine;
+mod lane;
+mod packet;
+mod socket;
+
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::{Failed, Phase, Probe, Verdict};
+use crate::log;
+use crate::metrics::Metric;
+use crate::module::Icmp;
+use crate::net::dial::SystemError;
+use crate::net::resolve::choose_address;
+use crate::net::{Address, TimedOut};
+use crate::probe_log::text;
+use lane::Answer;
+use packet::Family;
+use socket::{Privilege, Shape};
+
+pub use engine::{Engine, Figures};
+
+/// Pings the target once.
+pub async fn probe(probe: &mut Probe<'_>, module: &Icmp) -> Verdict {
+    for phase in [Phase::Resolve, Phase::Setup, Phase::Rtt] {
+        probe.samples.set_label(Metric::IcmpDuration, phase.label(), 0.0);
+    }
+    let target = probe.target.to_owned();
+    let (address, took) = match choose_address(probe, &target, module.preference).await {
+        Ok(found) => found,
+        Err(error) => {
+            log!(probe.log, Error, "Error resolving address", "err" => text(&error));
+            return Err(Failed);
+        }
+    };
+    set_phase(probe, Phase::Resolve, took.as_secs_f64());
+    probe.timeline.hop().address = Some(address.to_string());
+    let source = match &module.source {
+        None => None,
+        Some(Ok(ip)) => {
+            log!(probe.log, Debug, "Using source address", "srcIP" => text(ip));
+            Some(*ip)
+        }
+        Some(Err(given)) => {
+            log!(probe.log, Error, "Error parsing source ip address", "srcIP" => given.clone());
+            return Err(Failed);
+        }
+    };
+    ping(probe, module, &address, source).await
+}
+
+async fn ping(probe: &mut Probe<'_>, module: &Icmp, address: &Address, source: Option<IpAddr>) -> Verdict {
+    let setup = Instant::now();
+    log!(probe.log, Debug, "Creating socket");
+    let family = Family::of(address.ip);
+    let shape = Shape {
+        family,
+        source,
+        ttl: module.ttl,
+        // compat: upstream needs a raw socket for it; an unprivileged one can set the flag as well.
+        dont_fragment: module.dont_fragment && family == Family::V4,
+    };
+    let payload = match &module.payload {
+        Ok(payload) => Arc::clone(payload),
+        Err(size) => {
+            // compat: upstream's handler panics at a negative size, and allocates a positive one whatever it is.
+            set_phase(probe, Phase::Setup, setup.elapsed().as_secs_f64());
+            let most = family.max_payload();
+            let reason =
+                format!("write {address}: message too long: payload_size {size} is not between 0 and {most}");
+            log!(probe.log, Warn, "Error writing to socket", "err" => reason);
+            return Err(Failed);
+        }
+    };
+    let ticket = match probe.network.icmp.prepare(shape, address.with_port(0), &payload) {
+        Ok(ticket) => ticket,
+        Err(error) => {
+            log!(probe.log, Error, "Error listening to socket", "err" => text(&error));
+            return Err(Failed);
+        }
+    };
+    let socket = &ticket.lane().wire;
+    let is_raw = match socket.privilege() {
+        Privilege::Unprivileged => false,
+        Privilege::Raw(why) => {
+            log!(probe.log, Debug, "Unable to do unprivileged listen on socket, will attempt privileged", "err" => why.clone());
+            true
+        }
+    };
+    log!(probe.log, Debug, "Creating ICMP packet", "seq" => ticket.sequence(), "id" => socket.id());
+    let start = Instant::now();
+    set_phase(probe, Phase::Setup, (start - setup).as_secs_f64());
+    probe.timeline.record(Phase::Setup, setup, start);
+    log!(probe.log, Debug, "Writing out packet");
+    if shape.ttl > 0 {
+        match (family, is_raw) {
+            (Family::V4, true) if shape.dont_fragment => {
+                log!(probe.log, Debug, "Overriding TTL (raw IPv4)", "ttl" => shape.ttl);
+            }
+            (Family::V4, _) => log!(probe.log, Debug, "Setting TTL (IPv4 unprivileged)", "ttl" => shape.ttl),
+            (Family::V6, _) => log!(probe.log, Debug, "Setting TTL (IPv6 unprivileged)", "ttl" => shape.ttl),
+        }
+    }
+    let sending = probe.network.icmp.send(shape, ticket, &payload);
+    let mut ticket = match probe.deadline.within(sending).await {
+        Ok(Ok(ticket)) => ticket,
+        Ok(Err(error)) => {
+            let reason = send_error(address, &error, payload.len());
+            log!(probe.log, Warn, "Error writing to socket", "err" => reason);
+            return Err(Failed);
+        }
+        Err(timed_out) => {
+            let reason = format!("write {address}: i/o timeout: no room in the send buffers: {timed_out}");
+            log!(probe.log, Warn, "Error writing to socket", "err" => reason);
+            return Err(Failed);
+        }
+    };
+    log!(probe.log, Debug, "Waiting for reply packets");
+    let answer = probe.deadline.within(ticket.answer()).await;
+    finish(probe, address, start, answer)
+}
+
+fn finish(
+    probe: &mut Probe<'_>,
+    address: &Address,
+    start: Instant,
+    answer: Result<Option<Answer>, TimedOut>,
+) -> Verdict {
+    match answer {
+        Ok(Some(Answer::Reply {
+            round_trip,
+            hop_limit,
+        })) => {
+            set_phase(probe, Phase::Rtt, round_trip.as_secs_f64());
+            probe.timeline.record(Phase::Rtt, start, start + round_trip);
+            match (hop_limit, address.ip) {
+                (Some(hops), _) => probe.samples.set(Metric::IcmpReplyHopLimit, f64::from(hops)),
+                (None, IpAddr::V4(_)) => {
+                    log!(
+                        probe.log,
+                        Debug,
+                        "Cannot get TTL from the received packet. 'probe_icmp_reply_hop_limit' will be missing."
+                    );
+                }
+                (None, IpAddr::V6(_)) => {
+                    log!(
+                        probe.log,
+                        Debug,
+                        "Cannot get Hop Limit from the received packet. 'probe_icmp_reply_hop_limit' will be missing."
+                    );
+                }
+            }
+            log!(probe.log, Debug, "Found matching reply packet");
+            return Ok(());
+        }
+        Ok(Some(Answer::Failure(report))) => {
+            // compat: upstream does not ask for ICMP errors and runs into its time-out.
+            log!(probe.log, Error, "Error reading from socket", "err" => format!("ping {address}: {report}"));
+        }
+        Ok(None) => {
+            log!(probe.log, Error, "Error reading from socket", "err" => format!("ping {address}: the socket was closed"));
+        }
+        Err(timed_out) => {
+            let reason = format!("ping {address}: i/o timeout: no reply: {timed_out}");
+            log!(probe.log, Warn, "Timeout reading from socket", "err" => reason);
+        }
+    }
+    probe.timeline.record(Phase::Rtt, start, Instant::now());
+    Err(Failed)
+}
+
+fn send_error(address: &Address, error: &io::Error, payload: usize) -> String {
+    let cause = SystemError(error);
+    if error.raw_os_error() == Some(libc::EMSGSIZE) {
+        return format!(
+            "write {address}: {cause}: a payload of {payload} bytes does not fit into one packet on this way"
+        );
+    }
+    format!("write {address}: {cause}")
+}
+
+fn set_phase(probe: &mut Probe<'_>, phase: Phase, seconds: f64) {
+    probe
+        .samples
+        .set_label(Metric::IcmpDuration, phase.label(), seconds);
+}

@@ -1,0 +1,351 @@
+//! The real sockets: unprivileged ones (`SOCK_DGRAM`), or raw ones when only those are allowed.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use socket2::{Domain, Protocol, SockAddr, Type};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use super::Figures;
+use super::lane::{Arrival, Left, Wire};
+use super::packet::{Family, Message, Report, echo_of, echo_request, without_ipv4_header};
+use crate::net::cmsg::{self, Queue, Received};
+use crate::net::dial::SystemError;
+
+/// Receive buffer that is asked for, in bytes: a burst of about ten thousand replies. Without `CAP_NET_ADMIN` the system
+/// gives at most `net.core.rmem_max`.
+const RECEIVE_BUFFER: i32 = 16 << 20;
+/// Send buffer that is asked for, in bytes: packets to addresses that do not answer ARP stay in it for seconds.
+const SEND_BUFFER: i32 = 4 << 20;
+/// `linux/icmp.h`: the filter of raw sockets, a bit for each type to keep out.
+const ICMP_FILTER: i32 = 1;
+/// `linux/icmpv6.h`: the same for ICMPv6, 256 bits.
+const ICMPV6_FILTER: i32 = 1;
+/// `linux/errqueue.h`: who an error comes from.
+const SO_EE_ORIGIN_ICMP: u8 = 2;
+const SO_EE_ORIGIN_ICMP6: u8 = 3;
+
+/// What a module asks of a socket. Pings with the same wishes share one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Shape {
+    /// The address family.
+    pub family: Family,
+    /// Source address, if not the system's choice.
+    pub source: Option<IpAddr>,
+    /// TTL or hop limit, 0 for the system's.
+    pub ttl: u8,
+    /// Set the don't-fragment flag (IPv4 only).
+    pub dont_fragment: bool,
+}
+
+/// What kind of socket it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Privilege {
+    /// A datagram socket: the kernel chooses the identifier and delivers only answers to it.
+    Unprivileged,
+    /// A raw socket, and why it is not the other.
+    Raw(String),
+}
+
+/// Why there is no socket.
+#[derive(Debug)]
+pub struct OpenError {
+    /// Network in Go's words: `ip4:icmp` or `ip6:ipv6-icmp`.
+    network: &'static str,
+    address: IpAddr,
+    /// Why not an unprivileged one.
+    pub unprivileged: io::Error,
+    raw: io::Error,
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (unprivileged, raw) = (SystemError(&self.unprivileged), SystemError(&self.raw));
+        write!(
+            f,
+            "listen {} {}: {raw}; unprivileged: {unprivileged}",
+            self.network, self.address
+        )?;
+        if self.raw.kind() == io::ErrorKind::PermissionDenied {
+            f.write_str(
+                "; put a group of this process into net.ipv4.ping_group_range (for example \"0 2147483647\") or give it CAP_NET_RAW",
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for OpenError {}
+
+/// A socket for echo requests.
+#[derive(Debug)]
+pub struct Socket {
+    fd: AsyncFd<socket2::Socket>,
+    family: Family,
+    id: u16,
+    privilege: Privilege,
+    buffer: Mutex<Vec<u8>>,
+    dropped: AtomicU32,
+    figures: Arc<Figures>,
+}
+
+impl Socket {
+    /// Opens a socket: an unprivileged one, or else a raw one.
+    ///
+    /// # Errors
+    /// Neither is allowed, or the source address is not this machine's.
+    pub fn open(shape: Shape, figures: Arc<Figures>) -> Result<Self, OpenError> {
+        let open = |kind| open(shape, kind);
+        let (socket, privilege) = match open(Type::DGRAM) {
+            Ok(socket) => (socket, Privilege::Unprivileged),
+            Err(unprivileged) => match open(Type::RAW) {
+                Ok(socket) => {
+                    let why = SystemError(&unprivileged).to_string();
+                    (socket, Privilege::Raw(why))
+                }
+                Err(raw) => return Err(open_error(shape, unprivileged, raw)),
+            },
+        };
+        let id = match privilege {
+            Privilege::Unprivileged => socket
+                .local_addr()
+                .ok()
+                .and_then(|a| a.as_socket())
+                .map_or(0, |a| a.port()),
+            Privilege::Raw(_) => rand::random(),
+        };
+        let fd =
+            cmsg::watch(socket).map_err(|error| open_error(shape, io::ErrorKind::Other.into(), error))?;
+        Ok(Self {
+            fd,
+            family: shape.family,
+            id,
+            privilege,
+            // Only touched as far as packets fill it.
+            buffer: Mutex::new(vec![0; 1 << 16]),
+            dropped: AtomicU32::new(0),
+            figures,
+        })
+    }
+
+    /// The identifier of its requests.
+    pub fn id(&self) -> u16 {
+        self.id
+    }
+
+    /// What kind of socket it is.
+    pub fn privilege(&self) -> &Privilege {
+        &self.privilege
+    }
+
+    fn note_dropped(&self, total: Option<u32>) {
+        if let Some(total) = total {
+            let before = self.dropped.swap(total, Ordering::Relaxed);
+            let lost = u64::from(total.wrapping_sub(before));
+            self.figures.dropped.fetch_add(lost, Ordering::Relaxed);
+        }
+    }
+
+    /// What a packet from the data queue is.
+    fn heard<'a>(&self, received: &Received, bytes: &'a [u8]) -> Option<Arrival<'a>> {
+        let from = received.from?.ip().to_canonical();
+        let is_raw = matches!(self.privilege, Privilege::Raw(_));
+        let message = match (self.family, is_raw) {
+            (Family::V4, true) => without_ipv4_header(bytes)?,
+            _ => bytes,
+        };
+        let (message, id) = match Message::parse(self.family, from, message)? {
+            Message::Reply {
+                id,
+                sequence,
+                payload,
+            } => {
+                let reply = Arrival::Reply {
+                    from,
+                    sequence,
+                    payload,
+                    hop_limit: received.hop_limit,
+                    at: received.at,
+                };
+                (reply, id)
+            }
+            Message::Failure {
+                to,
+                id,
+                sequence,
+                report,
+            } => (Arrival::Failure { to, sequence, report }, id),
+        };
+        (id == self.id && !received.is_cut).then_some(message)
+    }
+
+    /// What an entry of the error queue is.
+    fn failed(&self, received: &Received, quoted: &[u8]) -> Option<Arrival<'static>> {
+        let error = received.error?;
+        matches!(error.origin, SO_EE_ORIGIN_ICMP | SO_EE_ORIGIN_ICMP6).then_some(())?;
+        let (_, sequence) = echo_of(self.family, quoted)?;
+        Some(Arrival::Failure {
+            to: received.from?.ip().to_canonical(),
+            sequence,
+            report: Report {
+                family: self.family,
+                icmp_type: error.icmp_type,
+                code: error.icmp_code,
+                info: error.info,
+                reporter: error.offender,
+            },
+        })
+    }
+}
+
+impl Wire for Socket {
+    fn try_send(&self, to: SocketAddr, sequence: u16, payload: &[u8]) -> io::Result<()> {
+        if payload.len() > self.family.max_payload() {
+            return Err(io::Error::from_raw_os_error(libc::EMSGSIZE));
+        }
+        let packet = echo_request(self.family, self.id, sequence, payload);
+        let to = SockAddr::from(to);
+        let send = || self.fd.get_ref().send_to(&packet, &to).map(|_| ());
+        // What ICMP reported about somebody else's packet is also handed to the next call on this socket, and taken away
+        // by it. So an error is about our packet only if it persists.
+        const OTHERS_ERRORS: usize = 4;
+        for _ in 0..OTHERS_ERRORS {
+            match send() {
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => {}
+                result => return result,
+            }
+        }
+        send()
+    }
+
+    async fn send(&self, to: SocketAddr, sequence: u16, payload: &[u8]) -> io::Result<()> {
+        let send = |_: &socket2::Socket| self.try_send(to, sequence, payload);
+        self.fd.async_io(Interest::WRITABLE, send).await
+    }
+
+    fn try_receive(&self, sink: &mut dyn FnMut(Arrival<'_>)) -> io::Result<()> {
+        let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
+        let fd = self.fd.get_ref().as_fd();
+        match cmsg::receive(fd, Queue::Data, &mut buffer) {
+            Ok(received) => {
+                self.note_dropped(received.dropped);
+                let bytes = buffer.get(..received.length).unwrap_or(&[]);
+                sink(self.heard(&received, bytes).unwrap_or(Arrival::Noise));
+                Ok(())
+            }
+            Err(data) => match cmsg::receive(fd, Queue::Errors, &mut buffer) {
+                Ok(received) => {
+                    let quoted = buffer.get(..received.length).unwrap_or(&[]);
+                    sink(self.failed(&received, quoted).unwrap_or(Arrival::Noise));
+                    Ok(())
+                }
+                // Not `WouldBlock` if it was a kept error: there may be data behind it.
+                Err(_) => Err(data),
+            },
+        }
+    }
+
+    async fn when_readable(&self, mut read: impl FnMut() -> Left + Send) -> io::Result<()> {
+        let mut guard = self.fd.ready(Interest::READABLE | Interest::ERROR).await?;
+        if read() == Left::Nothing {
+            guard.clear_ready();
+        }
+        Ok(())
+    }
+}
+
+fn open_error(shape: Shape, unprivileged: io::Error, raw: io::Error) -> OpenError {
+    let (network, any) = match shape.family {
+        Family::V4 => ("ip4:icmp", Ipv4Addr::UNSPECIFIED.into()),
+        Family::V6 => ("ip6:ipv6-icmp", Ipv6Addr::UNSPECIFIED.into()),
+    };
+    OpenError {
+        network,
+        address: shape.source.unwrap_or(any),
+        unprivileged,
+        raw,
+    }
+}
+
+fn open(shape: Shape, kind: Type) -> io::Result<socket2::Socket> {
+    let is_raw = kind == Type::RAW;
+    let (domain, protocol, any): (_, _, IpAddr) = match shape.family {
+        Family::V4 => (Domain::IPV4, Protocol::ICMPV4, Ipv4Addr::UNSPECIFIED.into()),
+        Family::V6 => (Domain::IPV6, Protocol::ICMPV6, Ipv6Addr::UNSPECIFIED.into()),
+    };
+    let socket = socket2::Socket::new(domain, kind.nonblocking().cloexec(), Some(protocol))?;
+    // Also without a source address: it is then that an unprivileged socket gets its identifier.
+    let from = SocketAddr::new(shape.source.unwrap_or(any), 0);
+    socket.bind(&from.into())?;
+    // As Go's sockets: a ping to a broadcast address is not refused.
+    socket.set_broadcast(true)?;
+    let set = |level, name, value| cmsg::set_number(socket.as_fd(), level, name, value);
+    let sol = libc::SOL_SOCKET;
+    // Buffers and drop counts are wishes: the system gives what it allows.
+    let _ =
+        set(sol, libc::SO_RCVBUFFORCE, RECEIVE_BUFFER).or_else(|_| set(sol, libc::SO_RCVBUF, RECEIVE_BUFFER));
+    let _ = set(sol, libc::SO_SNDBUFFORCE, SEND_BUFFER).or_else(|_| set(sol, libc::SO_SNDBUF, SEND_BUFFER));
+    let _ = set(sol, libc::SO_RXQ_OVFL, 1);
+    // Without them an answer has no receive time, or no hop limit, and is an answer all the same.
+    let _ = set(sol, libc::SO_TIMESTAMPNS, 1);
+    match shape.family {
+        Family::V4 => {
+            let _ = set(libc::IPPROTO_IP, libc::IP_RECVTTL, 1);
+            if shape.ttl > 0 {
+                socket.set_ttl_v4(u32::from(shape.ttl))?;
+            }
+            if shape.dont_fragment {
+                // Not IP_PMTUDISC_DO: each probe tests the path, whatever an earlier one learned about it.
+                set(libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_PROBE)?;
+            }
+        }
+        Family::V6 => {
+            let _ = set(libc::IPPROTO_IPV6, libc::IPV6_RECVHOPLIMIT, 1);
+            if shape.ttl > 0 {
+                socket.set_unicast_hops_v6(u32::from(shape.ttl))?;
+            }
+        }
+    }
+    if is_raw {
+        filter(&socket, shape.family)?;
+    } else {
+        let (level, name) = match shape.family {
+            Family::V4 => (libc::IPPROTO_IP, libc::IP_RECVERR),
+            Family::V6 => (libc::IPPROTO_IPV6, libc::IPV6_RECVERR),
+        };
+        set(level, name, 1)?;
+    }
+    Ok(socket)
+}
+
+/// A raw socket hears all ICMP of the machine: only answers and errors are wanted.
+fn filter(socket: &socket2::Socket, family: Family) -> io::Result<()> {
+    let passes = |types: &[u32]| !types.iter().fold(0_u32, |mask, t| mask | 1 << (t % 32));
+    match family {
+        Family::V4 => {
+            const SOL_RAW: i32 = 255;
+            let mask = passes(&[0, 3, 11, 12]).to_ne_bytes();
+            cmsg::set_option(socket.as_fd(), SOL_RAW, ICMP_FILTER, &mask)
+        }
+        Family::V6 => {
+            let none = u32::MAX;
+            let masks = [
+                passes(&[1, 2, 3, 4]),
+                none,
+                none,
+                none,
+                passes(&[129]),
+                none,
+                none,
+                none,
+            ];
+            let masks: Vec<u8> = masks.iter().flat_map(|mask| mask.to_ne_bytes()).collect();
+            cmsg::set_option(socket.as_fd(), libc::IPPROTO_ICMPV6, ICMPV6_FILTER, &masks)
+        }
+    }
+}
