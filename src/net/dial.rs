@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 
 use super::{Deadline, Network, TimedOut};
+use crate::os_error::describe;
 
 /// Counts of the connections that HTTP probes dial, exposed as `net_conntrack_dialer_conn_*`.
 #[derive(Debug, Default)]
@@ -88,29 +89,17 @@ pub struct SystemError<'a>(pub &'a io::Error);
 
 impl fmt::Display for SystemError<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(code) = self.0.raw_os_error() else {
-            return match self.0.kind() {
-                io::ErrorKind::UnexpectedEof => f.write_str("unexpected EOF"),
-                io::ErrorKind::ConnectionRefused => f.write_str("connection refused"),
-                _ => write!(f, "{}", self.0),
-            };
-        };
-        let text = self.0.to_string();
-        let text = text.split(" (os error").next().unwrap_or("");
-        let mut letters = text.chars();
-        let first = letters.next().map(|c| c.to_ascii_lowercase());
-        let rest = letters.as_str();
-        // Words that are written in capitals stay so (`RPC struct is bad`).
-        if rest.starts_with(char::is_uppercase) {
-            f.write_str(text)?;
-        } else {
-            write!(f, "{}{rest}", first.unwrap_or_default())?;
+        match self.0.kind() {
+            io::ErrorKind::UnexpectedEof => f.write_str("unexpected EOF")?,
+            _ => f.write_str(&describe(self.0))?,
         }
-        match code {
-            libc::EMFILE => f.write_str(
+        match self.0.raw_os_error() {
+            Some(libc::EMFILE) => f.write_str(
                 ": this process has as many files open as it may; raise its limit (ulimit -n, LimitNOFILE=)",
             ),
-            libc::ENFILE => f.write_str(": this machine has as many files open as it may; raise fs.file-max"),
+            Some(libc::ENFILE) => {
+                f.write_str(": this machine has as many files open as it may; raise fs.file-max")
+            }
             _ => Ok(()),
         }
     }

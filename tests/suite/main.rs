@@ -14,6 +14,7 @@ mod support;
 
 mod config;
 mod dialogue;
+mod icmp;
 mod server;
 mod tls;
 mod websocket;

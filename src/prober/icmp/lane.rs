@@ -1,14 +1,14 @@
 //! One shared socket and the pings that wait for answers on it.
 //!
 //! A ping is known by its sequence number, which no other ping of the same lane has while it waits; an answer must also come
-//! from the address that was asked and carry the same payload. Numbers of pings that were given up are not used again for
+//! from the address that was asked, zone included, and carry the same payload. Numbers of pings that were given up are not used again for
 //! the same address for a minute, so that a late answer is never taken for the answer to another ping.
 //!
 //! The socket stands behind [`Wire`], so that tests lose, reorder, duplicate and delay packets without one.
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -36,8 +36,8 @@ const BATCH: usize = 256;
 pub enum Arrival<'a> {
     /// An echo reply.
     Reply {
-        /// Who sent it.
-        from: IpAddr,
+        /// Who sent it, port 0.
+        from: SocketAddr,
         /// Its sequence number.
         sequence: u16,
         /// Its payload.
@@ -49,8 +49,8 @@ pub enum Arrival<'a> {
     },
     /// A request did not arrive.
     Failure {
-        /// Whom it was for.
-        to: IpAddr,
+        /// Whom it was for, port 0.
+        to: SocketAddr,
         /// Its sequence number.
         sequence: u16,
         /// Why.
@@ -133,7 +133,7 @@ impl Moment {
 struct Waiter {
     /// Tells it from others that have the same number at other times.
     serial: u64,
-    to: IpAddr,
+    to: SocketAddr,
     payload: Arc<[u8]>,
     sent: Option<Moment>,
     answer: oneshot::Sender<Answer>,
@@ -142,7 +142,7 @@ struct Waiter {
 #[derive(Debug)]
 enum Slot {
     Waiting(Waiter),
-    GivenUp { to: IpAddr, at: Instant },
+    GivenUp { to: SocketAddr, at: Instant },
 }
 
 #[derive(Debug)]
@@ -155,7 +155,7 @@ struct Slots {
 
 impl Slots {
     /// The next sequence number that may be used for an address.
-    fn free(&mut self, to: IpAddr) -> Option<u16> {
+    fn free(&mut self, to: SocketAddr) -> Option<u16> {
         if self.waiting >= CAPACITY {
             return None;
         }
@@ -172,7 +172,7 @@ impl Slots {
     }
 
     /// Takes the waiter of a number out if it asked `from`; the number of a ping that was given up is free again.
-    fn take(&mut self, sequence: u16, from: IpAddr, payload: Option<&[u8]>) -> Option<Waiter> {
+    fn take(&mut self, sequence: u16, from: SocketAddr, payload: Option<&[u8]>) -> Option<Waiter> {
         let is_its = match self.by_sequence.get(&sequence)? {
             Slot::Waiting(waiter) => waiter.to == from && payload.is_none_or(|p| *p == *waiter.payload),
             Slot::GivenUp { to, .. } => *to == from,
@@ -233,15 +233,14 @@ impl<W: Wire> Lane<W> {
 
     /// Reserves a sequence number for a ping. `None` when too many wait here already.
     pub fn reserve(self: &Arc<Self>, to: SocketAddr, payload: &Arc<[u8]>) -> Option<Ticket<W>> {
-        let ip = to.ip().to_canonical();
         let (sender, answer) = oneshot::channel();
         let mut slots = self.slots();
-        let sequence = slots.free(ip)?;
+        let sequence = slots.free(to)?;
         slots.serial += 1;
         let serial = slots.serial;
         let waiter = Waiter {
             serial,
-            to: ip,
+            to,
             payload: Arc::clone(payload),
             sent: None,
             answer: sender,
@@ -449,7 +448,7 @@ mod tests {
     use super::*;
 
     /// A packet on its way back, with the moment it arrives.
-    type Packet = (Instant, IpAddr, u16, Vec<u8>, Option<Report>);
+    type Packet = (Instant, SocketAddr, u16, Vec<u8>, Option<Report>);
 
     /// A network that does with each request what a rule says: answers after a while, several times, or never.
     struct Simulated {
@@ -463,7 +462,7 @@ mod tests {
     /// What comes back for one request.
     struct Back {
         after: Duration,
-        from: Option<IpAddr>,
+        from: Option<SocketAddr>,
         sequence: Option<u16>,
         payload: Option<Vec<u8>>,
         report: Option<Report>,
@@ -495,7 +494,7 @@ mod tests {
                     continue;
                 }
                 let at = Instant::now() + back.after;
-                let from = back.from.unwrap_or(to.ip());
+                let from = back.from.unwrap_or(to);
                 let payload = back.payload.unwrap_or_else(|| payload.to_vec());
                 let place = queue.partition_point(|(other, ..)| *other <= at);
                 queue.insert(
@@ -625,7 +624,7 @@ mod tests {
                 ..reply(5)
             }],
             "192.0.2.7" => vec![Back {
-                from: Some([192, 0, 2, 99].into()),
+                from: Some(host(99)),
                 ..reply(5)
             }],
             "192.0.2.8" => vec![Back {

@@ -52,26 +52,47 @@ pub enum Privilege {
     Raw(String),
 }
 
-/// Why there is no socket.
+/// Why there is no socket. The networks are Go's: `ip4:icmp` or `ip6:ipv6-icmp`.
 #[derive(Debug)]
-pub struct OpenError {
-    /// Network in Go's words: `ip4:icmp` or `ip6:ipv6-icmp`.
-    network: &'static str,
-    address: IpAddr,
-    /// Why not an unprivileged one.
-    pub unprivileged: io::Error,
-    raw: io::Error,
+pub enum OpenError {
+    /// The source address is of the other family.
+    OtherFamily(&'static str, IpAddr),
+    /// The system refused both kinds.
+    Refused {
+        /// The network.
+        network: &'static str,
+        /// The source address, or the unspecified one.
+        address: IpAddr,
+        /// Why not an unprivileged one.
+        unprivileged: io::Error,
+        /// Why not a raw one.
+        raw: io::Error,
+    },
 }
 
 impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (unprivileged, raw) = (SystemError(&self.unprivileged), SystemError(&self.raw));
+        let (network, address, unprivileged, raw) = match self {
+            Self::OtherFamily(network, address) => {
+                return write!(
+                    f,
+                    "listen {network}: address {address}: no suitable address found"
+                );
+            }
+            Self::Refused {
+                network,
+                address,
+                unprivileged,
+                raw,
+            } => (network, address, unprivileged, raw),
+        };
         write!(
             f,
-            "listen {} {}: {raw}; unprivileged: {unprivileged}",
-            self.network, self.address
+            "listen {network} {address}: {}; unprivileged: {}",
+            SystemError(raw),
+            SystemError(unprivileged)
         )?;
-        if self.raw.kind() == io::ErrorKind::PermissionDenied {
+        if raw.kind() == io::ErrorKind::PermissionDenied {
             f.write_str(
                 "; put a group of this process into net.ipv4.ping_group_range (for example \"0 2147483647\") or give it CAP_NET_RAW",
             )?;
@@ -100,6 +121,11 @@ impl Socket {
     /// # Errors
     /// Neither is allowed, or the source address is not this machine's.
     pub fn open(shape: Shape, figures: Arc<Figures>) -> Result<Self, OpenError> {
+        if let Some(source) = shape.source
+            && Family::of(source) != shape.family
+        {
+            return Err(OpenError::OtherFamily(network(shape.family), source));
+        }
         let open = |kind| open(shape, kind);
         let (socket, privilege) = match open(Type::DGRAM) {
             Ok(socket) => (socket, Privilege::Unprivileged),
@@ -153,13 +179,14 @@ impl Socket {
 
     /// What a packet from the data queue is.
     fn heard<'a>(&self, received: &Received, bytes: &'a [u8]) -> Option<Arrival<'a>> {
-        let from = received.from?.ip().to_canonical();
+        let mut from = received.from?;
+        from.set_port(0);
         let is_raw = matches!(self.privilege, Privilege::Raw(_));
         let message = match (self.family, is_raw) {
             (Family::V4, true) => without_ipv4_header(bytes)?,
             _ => bytes,
         };
-        let (message, id) = match Message::parse(self.family, from, message)? {
+        let (message, id) = match Message::parse(self.family, from.ip(), message)? {
             Message::Reply {
                 id,
                 sequence,
@@ -179,7 +206,10 @@ impl Socket {
                 id,
                 sequence,
                 report,
-            } => (Arrival::Failure { to, sequence, report }, id),
+            } => {
+                let to = SocketAddr::new(to, 0);
+                (Arrival::Failure { to, sequence, report }, id)
+            }
         };
         (id == self.id && !received.is_cut).then_some(message)
     }
@@ -189,8 +219,10 @@ impl Socket {
         let error = received.error?;
         matches!(error.origin, SO_EE_ORIGIN_ICMP | SO_EE_ORIGIN_ICMP6).then_some(())?;
         let (_, sequence) = echo_of(self.family, quoted)?;
+        let mut to = received.from?;
+        to.set_port(0);
         Some(Arrival::Failure {
-            to: received.from?.ip().to_canonical(),
+            to,
             sequence,
             report: Report {
                 family: self.family,
@@ -259,31 +291,43 @@ impl Wire for Socket {
     }
 }
 
+fn network(family: Family) -> &'static str {
+    match family {
+        Family::V4 => "ip4:icmp",
+        Family::V6 => "ip6:ipv6-icmp",
+    }
+}
+
 fn open_error(shape: Shape, unprivileged: io::Error, raw: io::Error) -> OpenError {
-    let (network, any) = match shape.family {
-        Family::V4 => ("ip4:icmp", Ipv4Addr::UNSPECIFIED.into()),
-        Family::V6 => ("ip6:ipv6-icmp", Ipv6Addr::UNSPECIFIED.into()),
-    };
-    OpenError {
-        network,
-        address: shape.source.unwrap_or(any),
+    OpenError::Refused {
+        network: network(shape.family),
+        address: shape.source.unwrap_or(any(shape.family)),
         unprivileged,
         raw,
     }
 }
 
+fn any(family: Family) -> IpAddr {
+    match family {
+        Family::V4 => Ipv4Addr::UNSPECIFIED.into(),
+        Family::V6 => Ipv6Addr::UNSPECIFIED.into(),
+    }
+}
+
 fn open(shape: Shape, kind: Type) -> io::Result<socket2::Socket> {
     let is_raw = kind == Type::RAW;
-    let (domain, protocol, any): (_, _, IpAddr) = match shape.family {
-        Family::V4 => (Domain::IPV4, Protocol::ICMPV4, Ipv4Addr::UNSPECIFIED.into()),
-        Family::V6 => (Domain::IPV6, Protocol::ICMPV6, Ipv6Addr::UNSPECIFIED.into()),
+    let (domain, protocol) = match shape.family {
+        Family::V4 => (Domain::IPV4, Protocol::ICMPV4),
+        Family::V6 => (Domain::IPV6, Protocol::ICMPV6),
     };
     let socket = socket2::Socket::new(domain, kind.nonblocking().cloexec(), Some(protocol))?;
     // Also without a source address: it is then that an unprivileged socket gets its identifier.
-    let from = SocketAddr::new(shape.source.unwrap_or(any), 0);
+    let from = SocketAddr::new(shape.source.unwrap_or(any(shape.family)), 0);
     socket.bind(&from.into())?;
-    // As Go's sockets: a ping to a broadcast address is not refused.
-    socket.set_broadcast(true)?;
+    if is_raw {
+        // As Go's raw sockets, and only they: a ping to a broadcast address is not refused.
+        socket.set_broadcast(true)?;
+    }
     let set = |level, name, value| cmsg::set_number(socket.as_fd(), level, name, value);
     let sol = libc::SOL_SOCKET;
     // Buffers and drop counts are wishes: the system gives what it allows.

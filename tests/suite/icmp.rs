@@ -1,0 +1,357 @@
+//! Pings over real sockets. What needs addresses, routes or rights of its own runs in a private network namespace, and is
+//! skipped where that is not allowed.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use blackbox_exporter::config;
+use blackbox_exporter::metrics::{Labels, Metric};
+use blackbox_exporter::net::Network;
+use blackbox_exporter::prober::{self, Outcome, Request};
+
+use crate::support::probing::{PATIENT, compile, log_of, run};
+
+fn icmp(protocol: &str, change: impl FnOnce(&mut config::Icmp)) -> config::Module {
+    let mut module = config::Module::new(config::Prober::Icmp);
+    module.icmp.preferred_ip_protocol = protocol.to_owned();
+    change(&mut module.icmp);
+    module
+}
+
+/// Runs the test once more in a network namespace that `setup` (shell) furnishes. `false` means: this is that second run.
+fn outside(test: &str, setup: &str) -> bool {
+    if std::env::var_os("IN_NAMESPACE").is_some() {
+        return false;
+    }
+    let program = std::env::current_exe().unwrap();
+    let script = format!("ip link set lo up && {{ {setup}; }} && exec \"$0\" \"$@\"");
+    let mut command = Command::new("unshare");
+    command
+        .args(["--net", "sh", "-c", &script])
+        .arg(&program)
+        .args(["--exact", test, "--nocapture"])
+        .env("IN_NAMESPACE", "1");
+    let possible = Command::new("unshare").args(["--net", "ip", "link"]).output();
+    if !possible.is_ok_and(|o| o.status.success()) {
+        println!("skipped: needs root, unshare and ip");
+        return true;
+    }
+    let out = command.output().unwrap();
+    let text = String::from_utf8_lossy(&out.stdout);
+    assert!(
+        out.status.success(),
+        "{text}\n{}",
+        String::from_utf8_lossy(&out.stderr)
+    );
+    true
+}
+
+/// Opens unprivileged pings to everybody in the namespace.
+const OPEN: &str = "echo '0 2147483647' > /proc/sys/net/ipv4/ping_group_range";
+/// Closes them, so that raw sockets are all there is.
+const CLOSED: &str = "echo '1 0' > /proc/sys/net/ipv4/ping_group_range";
+
+fn assert_replied(outcome: &Outcome) {
+    assert!(outcome.success, "{}", log_of(outcome));
+    assert_eq!(outcome.samples.value(Metric::IcmpReplyHopLimit), Some(64.0));
+    for sample in outcome.samples.family(Metric::IcmpDuration) {
+        assert!((0.0..5.0).contains(&sample.value), "{sample:?}");
+        if sample.labels == Labels::Static("rtt") {
+            assert!(sample.value > 0.0, "{sample:?}");
+        }
+    }
+    assert_eq!(outcome.samples.family(Metric::IcmpDuration).count(), 3);
+}
+
+async fn loopback_answers() {
+    for (protocol, target) in [("ip4", "127.0.0.1"), ("ip4", "127.9.8.7"), ("ip6", "::1")] {
+        let rows: [(&str, i64); 5] = [
+            ("default", 0),
+            ("tiny", 1),
+            ("text", 28),
+            ("long", 3000),
+            ("longest", 65_507),
+        ];
+        for (what, size) in rows {
+            let module = icmp(protocol, |m| m.payload_size = size);
+            let outcome = run(module, target, PATIENT).await;
+            assert!(outcome.success, "{target} {what}: {}", log_of(&outcome));
+            assert_replied(&outcome);
+        }
+    }
+    let module = icmp("ip4", |m| m.source_ip_address = "127.0.0.9".to_owned());
+    assert_replied(&run(module, "127.0.0.1", PATIENT).await);
+    let module = icmp("ip4", |m| m.dont_fragment = true);
+    assert_replied(&run(module, "127.0.0.1", PATIENT).await);
+    let module = icmp("ip4", |m| m.ttl = 1);
+    assert_replied(&run(module, "127.0.0.1", PATIENT).await);
+}
+
+#[tokio::test]
+async fn unprivileged_sockets_are_tried_first() {
+    if outside("icmp::unprivileged_sockets_are_tried_first", OPEN) {
+        return;
+    }
+    loopback_answers().await;
+    let outcome = run(icmp("ip4", |_| {}), "127.0.0.1", PATIENT).await;
+    assert!(
+        !log_of(&outcome).contains("will attempt privileged"),
+        "{}",
+        log_of(&outcome)
+    );
+}
+
+#[tokio::test]
+async fn raw_sockets_are_tried_next() {
+    if outside("icmp::raw_sockets_are_tried_next", CLOSED) {
+        return;
+    }
+    loopback_answers().await;
+    let outcome = run(icmp("ip4", |_| {}), "127.0.0.1", PATIENT).await;
+    assert!(
+        log_of(&outcome).contains("will attempt privileged"),
+        "{}",
+        log_of(&outcome)
+    );
+}
+
+#[tokio::test]
+async fn without_any_right_the_log_says_which_is_missing() {
+    let drop_rights =
+        format!("{CLOSED}; exec setpriv --bounding-set=-net_raw --inh-caps=-net_raw \"$0\" \"$@\"");
+    let has_setpriv = Command::new("setpriv").arg("--version").output().is_ok();
+    if !has_setpriv {
+        println!("skipped: needs setpriv");
+        return;
+    }
+    if outside(
+        "icmp::without_any_right_the_log_says_which_is_missing",
+        &drop_rights,
+    ) {
+        return;
+    }
+    for (protocol, target) in [("ip4", "127.0.0.1"), ("ip6", "::1")] {
+        let outcome = run(icmp(protocol, |_| {}), target, PATIENT).await;
+        let log = log_of(&outcome);
+        assert!(!outcome.success);
+        assert!(
+            log.contains("Error listening to socket")
+                && log.contains("ping_group_range")
+                && log.contains("CAP_NET_RAW"),
+            "{log}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_sent_is_said_at_once() {
+    if outside(
+        "icmp::what_cannot_be_sent_is_said_at_once",
+        &format!("{OPEN}; ip route add unreachable 203.0.113.0/24"),
+    ) {
+        return;
+    }
+    let rows: [(&str, &str, fn(&mut config::Icmp)); 7] = [
+        ("127.0.0.1", "message too long", |m| m.payload_size = 65_508),
+        ("127.0.0.1", "payload_size 70000 is not", |m| {
+            m.payload_size = 70_000
+        }),
+        ("127.0.0.1", "payload_size -1 is not", |m| m.payload_size = -1),
+        ("127.0.0.1", "payload_size 9223372036854775807 is not", |m| {
+            m.payload_size = i64::MAX
+        }),
+        ("127.0.0.1", "cannot assign requested address", |m| {
+            m.source_ip_address = "192.0.2.77".to_owned()
+        }),
+        ("127.0.0.1", "no suitable address found", |m| {
+            m.source_ip_address = "::1".to_owned()
+        }),
+        ("203.0.113.1", "no route to host", |_| {}),
+    ];
+    for (target, want, change) in rows {
+        let start = Instant::now();
+        let outcome = run(icmp("ip4", change), target, PATIENT).await;
+        assert!(
+            !outcome.success && log_of(&outcome).contains(want),
+            "{want}: {}",
+            log_of(&outcome)
+        );
+        assert!(start.elapsed() < Duration::from_secs(5), "{want}");
+    }
+}
+
+#[tokio::test]
+async fn icmp_errors_end_the_probe() {
+    // A router in a namespace of its own: it knows no way to 10.11/16, and one to 10.12/16 that takes small packets only.
+    let setup = format!(
+        "{OPEN}; unshare --net tail --pid=$$ -f /dev/null > /dev/null 2>&1 & router=$!; \
+         until [ \"$(readlink /proc/$router/ns/net)\" != \"$(readlink /proc/$$/ns/net)\" ]; do sleep 0.01; done; \
+         ip link add a0 type veth peer name a1 && ip link set a1 netns $router && ip addr add 10.9.0.1/24 dev a0 && \
+         ip link set a0 up && ip route add 10.11.0.0/16 via 10.9.0.2 && ip route add 10.12.0.0/16 via 10.9.0.2 && \
+         in='nsenter --net=/proc/'$router'/ns/net' && $in ip link set lo up && $in ip addr add 10.9.0.2/24 dev a1 && \
+         $in ip link set a1 up && $in sh -c 'echo 1 > /proc/sys/net/ipv4/ip_forward; echo 0 > /proc/sys/net/ipv4/icmp_ratelimit' && \
+         $in ip route add unreachable 10.11.0.0/16 && $in ip link add b0 type veth peer name b1 && \
+         $in ip link set b0 mtu 1000 up && $in ip link set b1 up && $in ip route add 10.12.0.0/16 dev b0"
+    );
+    for raw in [false, true] {
+        let test = "icmp::icmp_errors_end_the_probe";
+        let setup = if raw {
+            format!("{setup}; {CLOSED}")
+        } else {
+            setup.clone()
+        };
+        if !outside(test, &setup) {
+            break;
+        }
+    }
+    if std::env::var_os("IN_NAMESPACE").is_none() {
+        return;
+    }
+    let rows: [(&str, &str, fn(&mut config::Icmp)); 4] = [
+        ("10.11.0.1", "destination host unreachable, says 10.9.0.2", |_| {}),
+        ("10.12.0.1", "time to live exceeded, says 10.9.0.2", |m| m.ttl = 1),
+        (
+            "10.12.0.1",
+            "packet too big for an MTU of 1000 bytes, says 10.9.0.2",
+            |m| {
+                m.dont_fragment = true;
+                m.payload_size = 1200;
+            },
+        ),
+        ("10.9.0.99", "destination host unreachable, says 10.9.0.1", |_| {}),
+    ];
+    for (target, want, change) in rows {
+        let start = Instant::now();
+        let outcome = run(icmp("ip4", change), target, PATIENT).await;
+        assert!(
+            !outcome.success && log_of(&outcome).contains(want),
+            "{want}: {}",
+            log_of(&outcome)
+        );
+        assert!(start.elapsed() < Duration::from_secs(10), "{want}");
+    }
+    // Others' errors do not hurt: pings to the living, while many to the unreachable fail on the same socket.
+    let network = Network::system();
+    let module = compile(icmp("ip4", |_| {}));
+    let probes = (0..400).map(|i| {
+        let target = if i % 2 == 0 {
+            "10.9.0.2".to_owned()
+        } else {
+            format!("10.11.0.{}", i % 250)
+        };
+        let (network, module) = (&network, &module);
+        async move {
+            let request = Request {
+                target: &target,
+                hostname: None,
+                timeout: Duration::from_secs(3),
+            };
+            (i % 2 == 0, prober::run(network, module, request).await)
+        }
+    });
+    for (alive, outcome) in futures_util::future::join_all(probes).await {
+        assert_eq!(outcome.success, alive, "{}", log_of(&outcome));
+    }
+}
+
+#[tokio::test]
+async fn many_pings_at_once_are_all_answered() {
+    for setup in [OPEN, CLOSED] {
+        if !outside("icmp::many_pings_at_once_are_all_answered", setup) {
+            break;
+        }
+    }
+    if std::env::var_os("IN_NAMESPACE").is_none() {
+        return;
+    }
+    let network = Network::system();
+    let module = compile(icmp("ip4", |_| {}));
+    let probes = (0..5000).map(|i| {
+        let (network, module) = (&network, &module);
+        async move {
+            // A tenth of them to the same host.
+            let target = if i % 10 == 0 {
+                "127.0.0.1".to_owned()
+            } else {
+                format!("127.1.{}.{}", i / 250, 1 + i % 250)
+            };
+            let request = Request {
+                target: &target,
+                hostname: None,
+                timeout: PATIENT,
+            };
+            prober::run(network, module, request).await
+        }
+    });
+    for outcome in futures_util::future::join_all(probes).await {
+        assert_replied(&outcome);
+    }
+    let figures = network.icmp.figures();
+    let read = |figure: &std::sync::atomic::AtomicU64| figure.load(std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(read(&figures.answered), 5000);
+    assert_eq!(
+        [&figures.lost, &figures.in_flight, &figures.dropped].map(read),
+        [0; 3]
+    );
+    assert_eq!(read(&figures.sockets), 1, "one socket for all of them");
+}
+
+#[tokio::test]
+async fn another_implementation_sees_the_same_round_trip() {
+    if outside("icmp::another_implementation_sees_the_same_round_trip", OPEN) {
+        return;
+    }
+    let mut ours = Vec::new();
+    let mut theirs = Vec::new();
+    let client = surge_ping::Client::new(&surge_ping::Config::default()).unwrap();
+    let mut pinger = client
+        .pinger([127, 0, 0, 1].into(), surge_ping::PingIdentifier(1))
+        .await;
+    let network = Network::system();
+    let module = compile(icmp("ip4", |_| {}));
+    for i in 0..50 {
+        let request = Request {
+            target: "127.0.0.1",
+            hostname: None,
+            timeout: PATIENT,
+        };
+        let outcome = prober::run(&network, &module, request).await;
+        let rtt = outcome
+            .samples
+            .family(Metric::IcmpDuration)
+            .find(|s| s.labels == Labels::Static("rtt"));
+        ours.push(rtt.unwrap().value);
+        let (_, took) = pinger
+            .ping(surge_ping::PingSequence(i), b"payload")
+            .await
+            .unwrap();
+        theirs.push(took.as_secs_f64());
+    }
+    let median = |times: &mut Vec<f64>| {
+        times.sort_by(f64::total_cmp);
+        times[times.len() / 2]
+    };
+    // The kernel's stamp leaves out what it takes to wake up: ours is at most what a user-space clock sees.
+    let (ours, theirs) = (median(&mut ours), median(&mut theirs));
+    assert!(ours > 0.0 && ours < theirs * 2.0 + 0.001, "{ours} {theirs}");
+}
+
+#[tokio::test]
+async fn the_systems_ping_agrees() {
+    if Command::new("ping").arg("-V").output().is_err() {
+        println!("skipped: needs ping");
+        return;
+    }
+    let witness = Command::new("ping")
+        .args(["-c", "1", "-W", "5", "127.0.0.1"])
+        .output()
+        .unwrap();
+    let outcome = run(icmp("ip4", |_| {}), "127.0.0.1", PATIENT).await;
+    if !witness.status.success() && !outcome.success {
+        println!("skipped: needs the right to ping");
+        return;
+    }
+    let text = String::from_utf8_lossy(&witness.stdout);
+    assert!(text.contains("ttl=64"), "{text}");
+    assert_replied(&outcome);
+}
