@@ -5,7 +5,7 @@ mod signals;
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -177,6 +177,17 @@ async fn open_store(flags: &Flags, logger: &Logger) -> Result<Store, Stopped> {
     } else if !matches!(opened, Err(LoadError::Unreadable { .. })) {
         say!(logger, Info, CHANGED);
     }
+    let targets = PathBuf::from(&flags.targets_file);
+    let opened = match opened {
+        Ok(store) if !flags.targets_file.is_empty() => {
+            let with_targets = tokio::task::spawn_blocking(move || store.with_targets(&targets)).await;
+            with_targets.map_err(|error| {
+                say!(logger, Error, "Error loading config", "err" => text(error));
+                Stopped
+            })?
+        }
+        opened => opened,
+    };
     let store = opened.map_err(|error| {
         say!(logger, Error, "Error loading config", "err" => text(error));
         Stopped

@@ -42,6 +42,8 @@ pub struct Flags {
     pub auto_reload: bool,
     /// `--config.auto-reload-interval`
     pub auto_reload_interval: Duration,
+    /// `--targets.file`: empty means none.
+    pub targets_file: String,
     /// `--timeout-offset`, seconds.
     pub timeout_offset: f64,
     /// `--history.limit`
@@ -102,6 +104,15 @@ pub fn command() -> Command {
             value("config.file", "Blackbox exporter configuration file.")
                 .default_value(DEFAULT_CONFIG_FILE)
                 .value_hint(clap::ValueHint::FilePath),
+        )
+        .arg(
+            value(
+                "targets.file",
+                "File with targets, which /targets answers to the HTTP service discovery of Prometheus and Alloy. It is \
+                 read again whenever the configuration is.",
+            )
+            .default_value("")
+            .value_hint(clap::ValueHint::FilePath),
         )
         .arg(value("timeout-offset", "Offset to subtract from timeout in seconds.").default_value("0.5"))
         .arg(switch(
@@ -215,6 +226,7 @@ pub fn command() -> Command {
             .value_parser(PossibleValuesParser::new(["logfmt", "json"])),
         )
         .arg(switch("version", "Show application version."))
+        .subcommand(crate::migrate::command())
 }
 
 /// Reads the arguments after the program's name.
@@ -247,6 +259,7 @@ fn flags(command: &Command, given: &[(&str, String)]) -> Result<Flags, String> {
         config_check: false,
         auto_reload: false,
         auto_reload_interval: Duration::from_secs(30),
+        targets_file: String::new(),
         timeout_offset: 0.5,
         history_limit: 100,
         history_max_bytes: 64 << 20,
@@ -287,6 +300,7 @@ fn set(flags: &mut Flags, name: &str, value: &str) -> Result<(), String> {
         "config.check" => flags.config_check = truth,
         "config.enable-auto-reload" => flags.auto_reload = truth,
         "config.auto-reload-interval" => flags.auto_reload_interval = Duration::from_secs(number()?),
+        "targets.file" => flags.targets_file = value.to_owned(),
         "timeout-offset" => {
             flags.timeout_offset = parse_float(value).map_err(|error| error.to_string())?;
         }

@@ -4,6 +4,7 @@ use std::fmt::{self, Write as _};
 use std::io;
 use std::path::Path;
 
+use super::targets::TargetsError;
 use super::yaml::Position;
 use crate::os_error;
 
@@ -53,6 +54,8 @@ pub enum LoadError {
     },
     /// The file was read and is wrong.
     Invalid(Invalid),
+    /// The targets file could not be read, or is wrong.
+    Targets(TargetsError),
 }
 
 /// Everything that is wrong with one file.
@@ -78,7 +81,7 @@ impl LoadError {
     /// The long form for people: each problem with the line it stands on and a caret under its place.
     pub fn quoted(&self) -> String {
         match self {
-            Self::Unreadable { .. } => format!("error: {self}\n"),
+            Self::Unreadable { .. } | Self::Targets(_) => format!("error: {self}\n"),
             Self::Invalid(invalid) => invalid.quoted(),
         }
     }
@@ -95,6 +98,7 @@ impl fmt::Display for LoadError {
                 )
             }
             Self::Invalid(invalid) => invalid.fmt(f),
+            Self::Targets(error) => error.fmt(f),
         }
     }
 }
@@ -103,6 +107,7 @@ impl std::error::Error for LoadError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Unreadable { source, .. } => Some(source),
+            Self::Targets(error) => error.source(),
             Self::Invalid(_) => None,
         }
     }

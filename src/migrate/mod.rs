@@ -6,11 +6,13 @@
 
 mod alloy;
 pub mod alloy_syntax;
+mod command;
 mod prometheus;
 mod write;
 
 use crate::config::targets::Target;
 
+pub use command::{NAME, command, run};
 pub use write::targets_file;
 
 /// What was found.

@@ -5,6 +5,7 @@ use std::path::Path;
 use aws_lc_rs::digest::{SHA256, digest};
 
 use super::{Modules, Problem};
+use crate::config::targets::{Targets, TargetsError};
 use crate::config::{self, Config, Invalid, LoadError};
 
 /// The configuration that is compiled in: the `blackbox.yml` of this repository.
@@ -21,6 +22,34 @@ pub struct Loaded {
     pub warnings: Vec<config::Problem>,
     /// SHA-256 of the file.
     pub checksum: Checksum,
+    /// What `/targets` answers; all of them have their module here.
+    pub targets: Targets,
+    /// SHA-256 of the targets file, when there is one.
+    pub targets_checksum: Option<Checksum>,
+}
+
+impl Loaded {
+    /// Adds the targets of a targets file.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, modules that are not in the configuration too.
+    pub fn with_targets(mut self, bytes: Vec<u8>, file: &Path) -> Result<Self, TargetsError> {
+        let invalid = |problems| TargetsError::Invalid {
+            file: file.to_owned(),
+            problems,
+        };
+        self.targets_checksum = Some(checksum(&bytes));
+        let text = config::decode_text(bytes).map_err(|problem| invalid(vec![problem]))?;
+        self.targets = Targets::parse(&text).map_err(invalid)?;
+        let unknown = self
+            .targets
+            .unknown_modules(self.config.modules.keys().map(String::as_str));
+        if unknown.is_empty() {
+            Ok(self)
+        } else {
+            Err(invalid(unknown))
+        }
+    }
 }
 
 /// SHA-256 of a configuration file.
@@ -74,6 +103,7 @@ pub fn parse(bytes: impl Into<Vec<u8>>, name: &str) -> Result<Loaded, LoadError>
         modules,
         warnings: parsed.warnings,
         checksum,
+        ..Loaded::default()
     })
 }
 

@@ -6,7 +6,8 @@ use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 
-use super::load::{BUILT_IN, Loaded, checksum, parse};
+use super::load::{BUILT_IN, Checksum, Loaded, checksum, parse};
+use crate::config::targets::TargetsError;
 use crate::config::{LoadError, Problem};
 
 /// Holds the set of modules that probes run with. Readers never wait; reloads wait for each other.
@@ -15,6 +16,8 @@ pub struct Store {
     current: ArcSwap<Loaded>,
     /// `None` when the built-in configuration is used.
     file: Option<PathBuf>,
+    /// The list of targets, when there is one.
+    targets_file: Option<PathBuf>,
     status: Mutex<Status>,
     /// Held while reloading.
     reloading: Mutex<()>,
@@ -41,6 +44,9 @@ pub enum Reload {
     },
 }
 
+/// What messages call the built-in configuration.
+const BUILT_IN_NAME: &str = "blackbox.yml";
+
 /// The log line of a reload that found nothing new.
 pub const UNCHANGED: &str = "Configuration checksum check passed. No changes detected.";
 /// The log line of a reload that found another text, wrong or right.
@@ -60,7 +66,7 @@ impl Store {
     /// # Errors
     /// None, as a test shows.
     pub fn built_in() -> Result<Self, LoadError> {
-        Ok(Self::with(parse(BUILT_IN, "blackbox.yml")?, None))
+        Ok(Self::with(parse(BUILT_IN, BUILT_IN_NAME)?, None))
     }
 
     /// A store of what was loaded already; it is reloaded from `file`, if there is one.
@@ -68,12 +74,23 @@ impl Store {
         Self {
             current: ArcSwap::from_pointee(loaded),
             file,
+            targets_file: None,
             status: Mutex::new(Status {
                 successful: true,
                 succeeded_at: SystemTime::now(),
             }),
             reloading: Mutex::new(()),
         }
+    }
+
+    /// Adds a targets file, which is read now and at every reload.
+    ///
+    /// # Errors
+    /// It cannot be read, or everything that is wrong with it.
+    pub fn with_targets(mut self, file: &Path) -> Result<Self, LoadError> {
+        self.targets_file = Some(file.to_owned());
+        self.read_again()?;
+        Ok(self)
     }
 
     /// What is loaded now. A probe keeps what it began with, whatever is loaded meanwhile.
@@ -86,15 +103,29 @@ impl Store {
         self.file.as_deref()
     }
 
+    /// The targets file that reloads read.
+    pub fn targets_file(&self) -> Option<&Path> {
+        self.targets_file.as_deref()
+    }
+
     /// How the latest reloads ended.
     pub fn status(&self) -> Status {
         *self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the file's text is another than the one that is loaded. Unreadable counts as changed: the reload says why.
+    /// Whether a file's text is another than the one that is loaded. Unreadable counts as changed: the reload says why.
     pub fn is_changed(&self) -> bool {
-        let Some(file) = &self.file else { return false };
-        std::fs::read(file).map_or(true, |bytes| checksum(&bytes) != self.current.load().checksum)
+        let current = self.current.load();
+        let differs = |file: &PathBuf, loaded: Option<Checksum>| {
+            std::fs::read(file).map_or(true, |bytes| Some(checksum(&bytes)) != loaded)
+        };
+        self.file
+            .as_ref()
+            .is_some_and(|file| differs(file, Some(current.checksum)))
+            || self
+                .targets_file
+                .as_ref()
+                .is_some_and(|file| differs(file, current.targets_checksum))
     }
 
     /// Reads the file again. A file that cannot be used leaves everything as it is. Reads and compiles: not for an async
@@ -113,18 +144,41 @@ impl Store {
         result
     }
 
+    /// Both files are taken together, or neither: targets name modules.
     fn read_again(&self) -> Result<Reload, LoadError> {
-        let Some(file) = &self.file else {
-            return Ok(Reload::Unchanged);
+        let current = self.current.load();
+        let (bytes, name) = match &self.file {
+            Some(file) => {
+                let bytes = std::fs::read(file).map_err(|e| LoadError::unreadable(file, e))?;
+                (bytes, file.display().to_string())
+            }
+            None => (BUILT_IN.as_bytes().to_vec(), BUILT_IN_NAME.to_owned()),
         };
-        let bytes = std::fs::read(file).map_err(|e| LoadError::unreadable(file, e))?;
-        if checksum(&bytes) == self.current.load().checksum {
+        let targets = self.read_targets()?;
+        let targets_checksum = targets.as_ref().map(|(bytes, _)| checksum(bytes));
+        if checksum(&bytes) == current.checksum && targets_checksum == current.targets_checksum {
             return Ok(Reload::Unchanged);
         }
-        let loaded = parse(bytes, &file.display().to_string())?;
+        let mut loaded = parse(bytes, &name)?;
+        if let Some((bytes, file)) = targets {
+            loaded = loaded.with_targets(bytes, file).map_err(LoadError::Targets)?;
+        }
         let warnings = loaded.warnings.clone();
         self.current.store(Arc::new(loaded));
         Ok(Reload::Changed { warnings })
+    }
+
+    fn read_targets(&self) -> Result<Option<(Vec<u8>, &Path)>, LoadError> {
+        let Some(file) = self.targets_file.as_deref() else {
+            return Ok(None);
+        };
+        match std::fs::read(file) {
+            Ok(bytes) => Ok(Some((bytes, file))),
+            Err(source) => Err(LoadError::Targets(TargetsError::Unreadable {
+                file: file.to_owned(),
+                source,
+            })),
+        }
     }
 }
 
@@ -165,5 +219,50 @@ mod tests {
         assert!(matches!(store.reload(), Ok(Reload::Changed { .. })));
         assert!(store.current().modules.get("a").is_none());
         assert!(before.modules.get("a").is_some(), "who has the old set keeps it");
+    }
+
+    #[test]
+    fn targets_are_taken_with_the_configuration_or_not_at_all() {
+        let directory = tempfile::tempdir().unwrap();
+        let (file, targets) = (
+            directory.path().join("blackbox.yml"),
+            directory.path().join("targets.yml"),
+        );
+        write(&file, "modules: {a: {prober: tcp}}\n");
+        let open = || Store::open(&file).unwrap().with_targets(&targets);
+        assert!(
+            open()
+                .unwrap_err()
+                .to_string()
+                .starts_with("error reading targets file: open ")
+        );
+        write(&targets, "targets: [{name: x, address: y, module: b}]\n");
+        let error = open().unwrap_err().to_string();
+        assert!(
+            error.starts_with("error parsing targets file: ") && error.contains("no module \"b\""),
+            "{error}"
+        );
+
+        write(&targets, "targets: [{name: x, address: y, module: a}]\n");
+        let store = open().unwrap();
+        assert_eq!(store.current().targets.targets.len(), 1);
+        assert!(!store.is_changed());
+        assert!(matches!(store.reload(), Ok(Reload::Unchanged)));
+
+        // The module goes away: neither file is taken before both fit.
+        write(&file, "modules: {b: {prober: tcp}}\n");
+        assert!(store.is_changed());
+        assert!(store.reload().is_err());
+        assert!(store.current().modules.get("a").is_some());
+        write(
+            &targets,
+            "targets: [{name: x, address: y, module: b}, {name: z, address: y, module: b}]\n",
+        );
+        assert!(matches!(store.reload(), Ok(Reload::Changed { .. })));
+        assert_eq!(store.current().targets.targets.len(), 2);
+
+        write(&targets, "targets: []\n");
+        assert!(matches!(store.reload(), Ok(Reload::Changed { .. })));
+        assert_eq!(store.current().targets.targets.len(), 0);
     }
 }

@@ -21,7 +21,7 @@ use tokio_rustls::server::TlsStream;
 use tower_service::Service;
 
 use super::Exporter;
-use super::front::Prefix;
+use super::front::{Mount, Prefix};
 use super::guard::{Guarded, Patience, Requests};
 use super::web::Gate;
 use crate::logging::OncePerMinute;
@@ -267,6 +267,9 @@ impl Server {
         if let Err(response) = self.prefix.route(&mut request) {
             return *response;
         }
+        let path = self.prefix.path().to_owned();
+        let tls = self.gate.as_ref().is_some_and(|gate| gate.tls().is_some());
+        request.extensions_mut().insert(Mount { path, tls });
         match self.router.clone().call(request.map(Body::new)).await {
             Ok(response) => response,
             Err(never) => match never {},

@@ -10,6 +10,15 @@ use http::{Method, Request, StatusCode, Uri, Version};
 use super::answer;
 use super::query::{Plus, unescape};
 
+/// Where the endpoints are, for those that name each other: part of every request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// `/`, or `/something/`.
+    pub path: String,
+    /// Whether the request came over TLS.
+    pub tls: bool,
+}
+
 /// The place of the endpoints below the server's root.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prefix {

@@ -15,6 +15,7 @@ pub mod pages;
 pub mod probe;
 pub mod query;
 pub mod reload;
+pub mod targets;
 pub mod web;
 
 mod guard;
@@ -68,6 +69,7 @@ pub fn router(exporter: Arc<Exporter>) -> Router {
         .route("/metrics", any(metrics::metrics))
         .route("/logs", any(logs::logs))
         .route("/config", any(pages::config))
+        .route("/targets", any(targets::targets))
         .route("/-/healthy", any(healthy))
         .route("/-/reload", any(reload::reload))
         .fallback(pages::landing)

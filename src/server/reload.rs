@@ -34,7 +34,9 @@ impl Exporter {
         let reloaded = tokio::task::spawn_blocking(move || exporter.store.reload()).await;
         // A reload that panicked is one that failed.
         let result = match reloaded {
-            Ok(result) => result.map_err(|error| (matches!(error, LoadError::Invalid(_)), error.to_string())),
+            Ok(result) => {
+                result.map_err(|error| (!matches!(error, LoadError::Unreadable { .. }), error.to_string()))
+            }
             Err(error) => Err((true, error.to_string())),
         };
         match result {

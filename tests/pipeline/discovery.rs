@@ -1,0 +1,224 @@
+//! Targets by HTTP service discovery: a targets file, one URL in Prometheus, no relabelling; remote write into the
+//! ingester; and every query of the dashboards on what was stored.
+
+use std::{collections::BTreeSet, fs};
+
+use serde_json::Value;
+
+use crate::support::{
+    Exporter, Ingester, NextPort, Prometheus, TlsServer, WebServer, eventually, get, may_ping, read, replace,
+};
+
+/// An exporter on a configuration and a targets file of its own.
+struct Setting {
+    _directory: tempfile::TempDir,
+    targets_file: std::path::PathBuf,
+    exporter: Exporter,
+    web: WebServer,
+    tls: TlsServer,
+}
+
+impl Setting {
+    fn new() -> Self {
+        let (web, tls) = (WebServer::start(NextPort::Any), TlsServer::start());
+        let directory = tempfile::tempdir().unwrap();
+        let config = directory.path().join("blackbox.yml");
+        let modules = read("examples/deepflow/blackbox.yml");
+        let trusting = format!(
+            "      tls_config: {{ca_file: {}}}\n      method: GET\n",
+            tls.ca_file.display()
+        );
+        fs::write(&config, replace(&modules, "      method: GET\n", &trusting)).unwrap();
+        let targets_file = directory.path().join("targets.yml");
+        let targets = read("examples/targets.yml");
+        let targets = replace(&targets, "address: icmp_example.test.com", "address: 127.0.0.1");
+        let targets = replace(
+            &targets,
+            "address: tcp_example.test.com:443",
+            &format!("address: {}", web.address),
+        );
+        let targets = replace(
+            &targets,
+            "address: http_example.test.com",
+            &format!("address: {}", tls.url),
+        );
+        let targets = replace(&targets, "interval: 30s", "interval: 500ms");
+        let targets = replace(&targets, "timeout: 10s", "timeout: 400ms");
+        fs::write(&targets_file, targets).unwrap();
+        let flag = format!("--targets.file={}", targets_file.display());
+        let exporter = Exporter::start(&config, &[&flag, "--timeout-offset=0.1"]);
+        Self {
+            _directory: directory,
+            targets_file,
+            exporter,
+            web,
+            tls,
+        }
+    }
+
+    fn discovered(&self) -> Value {
+        let (status, body) = get(&self.exporter.address, "/targets").unwrap();
+        assert_eq!(status, 200, "{body}");
+        serde_json::from_str(&body).unwrap()
+    }
+}
+
+#[test]
+fn targets_are_answered_as_prometheus_reads_them() {
+    let setting = Setting::new();
+    let groups = setting.discovered();
+    let address = setting.exporter.address.as_str();
+    assert_eq!(
+        groups,
+        serde_json::json!([
+            {"targets": [address], "labels": {
+                "__metrics_path__": "/probe",
+                "__param_module": "icmp_test", "__param_target": "127.0.0.1",
+                "job": "integrations/blackbox/icmp_probe_1", "instance": "192.0.2.10",
+                "module": "icmp_test", "target": "icmp_example.test.com",
+            }},
+            {"targets": [address], "labels": {
+                "__metrics_path__": "/probe",
+                "__param_module": "tcp_connect", "__param_target": setting.web.address.to_string(),
+                "job": "integrations/blackbox/tcp_probe_1", "instance": "192.0.2.10",
+                "module": "tcp_connect", "target": "tcp_example.test.com",
+            }},
+            {"targets": [address], "labels": {
+                "__metrics_path__": "/probe", "__scrape_interval__": "500ms", "__scrape_timeout__": "400ms",
+                "__param_module": "http_2xx", "__param_target": setting.tls.url,
+                "job": "integrations/blackbox/http_probe_1", "instance": "192.0.2.10",
+                "module": "http_2xx", "target": "http_example.test.com",
+            }},
+        ])
+    );
+}
+
+#[test]
+fn a_targets_file_is_reloaded_with_the_configuration_and_a_broken_one_is_not_taken() {
+    let setting = Setting::new();
+    let before = setting.discovered();
+    fs::write(
+        &setting.targets_file,
+        "targets:\n  - {name: new, address: a, module: icmp_tset}\n",
+    )
+    .unwrap();
+    setting.exporter.program().signal("HUP");
+    eventually("the log to say why", || {
+        let log = setting.exporter.program().log();
+        log.contains("did you mean").then_some(()).ok_or(log)
+    });
+    assert_eq!(setting.discovered(), before);
+    fs::write(
+        &setting.targets_file,
+        "targets:\n  - {name: new, address: a, module: icmp_test}\n",
+    )
+    .unwrap();
+    setting.exporter.program().signal("HUP");
+    eventually("the new target", || {
+        let now = setting.discovered();
+        (now[0]["labels"]["job"] == "new" && now.as_array().unwrap().len() == 1)
+            .then_some(())
+            .ok_or(now.to_string())
+    });
+}
+
+#[test]
+fn discovered_probes_are_stored_written_and_drawn() {
+    let setting = Setting::new();
+    let ingester = Ingester::start();
+    let config = read("examples/prometheus/http-sd.yml");
+    let config = replace(&config, "127.0.0.1:9115", &setting.exporter.address);
+    let config = replace(
+        &config,
+        "scrape_interval: 15s",
+        "scrape_interval: 500ms\n  scrape_timeout: 500ms",
+    );
+    let config = replace(&config, "refresh_interval: 30s", "refresh_interval: 1s");
+    let config = replace(&config, "rule_files:\n  - rules.yml\n", "");
+    let config = format!(
+        "{config}\nremote_write:\n  - {{url: \"{}\", queue_config: {{batch_send_deadline: 200ms}}}}\n",
+        ingester.url
+    );
+    let Some(prometheus) = Prometheus::start(&config) else {
+        return;
+    };
+
+    let probes = if may_ping() { 3 } else { 2 };
+    eventually("all probes to succeed", || {
+        match prometheus.query("probe_success == 1")? {
+            samples if samples.len() >= probes => Ok(()),
+            samples => Err(format!("{samples:?}")),
+        }
+    });
+    eventually("the ingester", || {
+        ingester.last(
+            "probe_success",
+            &[("target", "http_example.test.com"), ("instance", "192.0.2.10")],
+        )
+    });
+    assert_eq!(ingester.refused().0, Vec::<String>::new());
+
+    for dashboard in ["blackbox.json", "blackbox-deepflow.json"] {
+        let text = read(&format!("examples/grafana/dashboards/{dashboard}"));
+        let dashboard: Value = serde_json::from_str(&text).unwrap();
+        let panels = dashboard["panels"].as_array().unwrap();
+        let titles: BTreeSet<_> = panels
+            .iter()
+            .map(|panel| panel["title"].as_str().unwrap())
+            .collect();
+        for wanted in [
+            "Responses",
+            "Targets that answer now",
+            "Connectivity",
+            "Latency",
+            "HTTP status codes",
+            "HTTP phases",
+            "Certificates",
+        ] {
+            assert!(titles.contains(wanted), "no panel {wanted}");
+        }
+        for query in panels
+            .iter()
+            .flat_map(|panel| panel["targets"].as_array().unwrap())
+        {
+            let query = query["expr"].as_str().unwrap();
+            if query.contains("icmp") && !may_ping() {
+                continue;
+            }
+            // Prometheus knows the series by their own names.
+            let query = query.replace("prometheus__samples__", "");
+            let query = ["$job", "$module", "$target"]
+                .iter()
+                .fold(query, |query, name| query.replace(name, ".*"));
+            let samples = prometheus.query(&query).unwrap();
+            assert!(!samples.is_empty(), "no data: {query}");
+        }
+        for variable in dashboard["templating"]["list"].as_array().unwrap() {
+            let Some(query) = variable["query"]["query"].as_str() else {
+                continue;
+            };
+            let query = query.replace("prometheus__samples__", "");
+            let label = query.rsplit(", ").next().unwrap().trim_end_matches(')');
+            let values = prometheus
+                .api(&format!("/api/v1/label/{label}/values?match[]=probe_success"))
+                .unwrap();
+            assert!(
+                !values["data"].as_array().unwrap().is_empty(),
+                "no value of {label}"
+            );
+        }
+    }
+
+    // A target that leaves the file leaves the list.
+    let text = fs::read_to_string(&setting.targets_file).unwrap();
+    let (kept, _) = text
+        .split_once("  - name: integrations/blackbox/http_probe_1")
+        .unwrap();
+    fs::write(&setting.targets_file, kept).unwrap();
+    setting.exporter.program().signal("HUP");
+    eventually("Prometheus to drop the target", || {
+        let targets = prometheus.api("/api/v1/targets?state=active")?;
+        let count = targets["data"]["activeTargets"].as_array().unwrap().len();
+        (count == 3).then_some(()).ok_or(format!("{count} targets"))
+    });
+}
