@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::error::{Hint, HintReason, VerifyError};
-use super::{Certificate, Pool, signature};
+use super::{Certificate, Pool, constraints, policy, signature};
 
 /// How many signatures are checked at most for one verdict.
 const MAX_SIGNATURE_CHECKS: usize = 100;
@@ -76,11 +76,16 @@ impl Judge<'_> {
 
     /// Leaves out the chains that must not be used for this.
     fn select(&self, candidates: Vec<Chain>) -> Verdict {
-        let mut wrong_usage = 0;
+        let (mut wrong_policies, mut wrong_usage) = (0, 0);
+        let mut constrained = None;
         let mut valid = Vec::with_capacity(candidates.len());
         for chain in candidates {
-            if !serves(&chain, self.purpose) {
+            if !policy::valid(&chain) {
+                wrong_policies += 1;
+            } else if !serves(&chain, self.purpose) {
                 wrong_usage += 1;
+            } else if let Err(why) = constraints::check(&chain) {
+                constrained.get_or_insert(why);
             } else {
                 valid.push(chain);
             }
@@ -88,10 +93,22 @@ impl Judge<'_> {
         if !valid.is_empty() {
             return Ok(valid);
         }
-        if wrong_usage > 0 {
+        if let Some(why) = constrained {
+            return Err(VerifyError::ConstrainedName(why));
+        }
+        if wrong_usage > 0 && wrong_policies == 0 {
             return Err(VerifyError::IncompatibleUsage);
         }
-        Err(VerifyError::NoValidChains(String::new()))
+        let mut details = Vec::new();
+        if wrong_usage > 0 {
+            details.push(format!(
+                "{wrong_usage} candidate chains with incompatible key usage"
+            ));
+        }
+        if wrong_policies > 0 {
+            details.push(format!("{wrong_policies} candidate chains with invalid policies"));
+        }
+        Err(VerifyError::NoValidChains(details.join(", ")))
     }
 
     /// Whether a certificate may stand above `chain`.

@@ -6,6 +6,7 @@
 
 mod certificate;
 mod chain;
+mod constraints;
 mod der;
 mod error;
 mod extensions;
@@ -13,6 +14,7 @@ mod hostname;
 mod legacy;
 mod name;
 mod pem;
+mod policy;
 mod pool;
 mod signature;
 mod time;
@@ -51,9 +53,5 @@ impl Span {
     fn of(self, der: &[u8]) -> &[u8] {
         let start = self.start();
         der.get(start..start + self.length as usize).unwrap_or_default()
-    }
-
-    fn is_empty(self) -> bool {
-        self.length == 0
     }
 }

@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use super::ParseError;
 use super::name::quoted;
+use crate::net::split_host_port;
+use crate::net::url::Url;
 
 /// Whether this is a domain (of a name, or of a constraint, which may begin with a dot). Empty is one.
 pub(super) fn is_domain(text: &str, constraint: bool) -> bool {
@@ -77,15 +79,13 @@ fn atoms(text: &str) -> Option<(String, &str)> {
     valid.then_some((local, rest))
 }
 
-/// Checks a URI of a SAN extension as Go's `url.Parse` and `x509` do.
+/// Checks a URI of a SAN extension as Go does.
 pub(super) fn check_san(text: &str) -> Result<(), ParseError> {
-    match host(text) {
-        Err(why) => {
-            let quoted = quoted(text);
-            Err(format!("cannot parse URI {quoted}: parse {quoted}: {why}").into())
-        }
-        Ok(host) if !is_domain(host, false) => {
-            Err(format!("cannot parse URI {}: invalid domain", quoted(text)).into())
+    let quoted = quoted(text);
+    match Url::parse(text) {
+        Err(why) => Err(format!("cannot parse URI {quoted}: parse {quoted}: {why}").into()),
+        Ok(url) if !is_domain(&url.host, false) => {
+            Err(format!("cannot parse URI {quoted}: invalid domain").into())
         }
         Ok(_) => Ok(()),
     }
@@ -93,80 +93,77 @@ pub(super) fn check_san(text: &str) -> Result<(), ParseError> {
 
 /// The domain of a URI that is to be matched against constraints; the error is Go's text.
 pub(super) fn constrained_domain(text: &str) -> Result<String, String> {
-    let whole = host(text).unwrap_or_default();
-    if whole.is_empty() {
+    let quoted = quoted(text);
+    let url = Url::parse(text).unwrap_or_default();
+    if url.host.is_empty() {
         return Err(format!(
-            "URI with empty host ({}) cannot be matched against constraints",
-            quoted(text)
+            "URI with empty host ({quoted}) cannot be matched against constraints"
         ));
     }
-    let mut host = whole.to_ascii_lowercase();
+    let mut host = url.host.to_lowercase();
     if host.contains(':') && !host.ends_with(']') {
-        match crate::net::split_host_port(whole) {
+        match split_host_port(&url.host) {
             Ok((name, _)) => name.clone_into(&mut host),
-            Err(error) => return Err(format!("cannot parse URI host {}: {error}", quoted(whole))),
+            Err(error) => return Err(format!("cannot parse URI host {:?}: {error}", url.host)),
         }
     }
     let literal = host.starts_with('[') && host.ends_with(']');
     if literal || host.parse::<IpAddr>().is_ok() {
         return Err(format!(
-            "URI with IP ({}) cannot be matched against constraints",
-            quoted(text)
+            "URI with IP ({quoted}) cannot be matched against constraints"
         ));
     }
     Ok(host)
 }
 
-/// The `host[:port]` of a URI, empty if it has none.
-fn host(text: &str) -> Result<&str, String> {
-    if text.bytes().any(|b| b < b' ' || b == 0x7f) {
-        return Err("net/url: invalid control character in URL".to_owned());
-    }
-    let text = text.split('#').next().unwrap_or_default();
-    let scheme_end = text.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.')));
-    let has_scheme = text.starts_with(|c: char| c.is_ascii_alphabetic());
-    let rest = match scheme_end {
-        Some(0) if text.starts_with(':') => return Err("missing protocol scheme".to_owned()),
-        Some(end) if has_scheme && text.get(end..).is_some_and(|t| t.starts_with(':')) => {
-            text.get(end + 1..).unwrap_or_default()
-        }
-        _ => text,
-    };
-    let rest = rest.split('?').next().unwrap_or_default();
-    check_escapes(rest)?;
-    let Some(authority) = rest.strip_prefix("//") else {
-        let first = rest.split('/').next().unwrap_or_default();
-        if rest.len() == text.len() && first.contains(':') {
-            return Err("first path segment in URL cannot contain colon".to_owned());
-        }
-        return Ok("");
-    };
-    let authority = authority.split('/').next().unwrap_or_default();
-    let host = authority.rsplit('@').next().unwrap_or_default();
-    let port = match host.strip_prefix('[') {
-        Some(literal) => literal.split_once(']').ok_or("missing ']' in host")?.1,
-        None => host
-            .find(':')
-            .and_then(|colon| host.get(colon..))
-            .unwrap_or_default(),
-    };
-    let digits = port
-        .strip_prefix(':')
-        .unwrap_or(if port.is_empty() { "" } else { "x" });
-    if !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(format!("invalid port {} after host", quoted(port)));
-    }
-    Ok(host)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn check_escapes(text: &str) -> Result<(), String> {
-    let mut rest = text;
-    while let Some(at) = rest.find('%') {
-        let escape: String = rest.get(at..).unwrap_or_default().chars().take(3).collect();
-        if escape.len() != 3 || !escape.bytes().skip(1).all(|b| b.is_ascii_hexdigit()) {
-            return Err(format!("invalid URL escape {}", quoted(&escape)));
+    #[test]
+    fn mailboxes() {
+        let rows: &[(&str, Option<(&str, &str)>)] = &[
+            ("ann@example.com", Some(("ann", "example.com"))),
+            (r#""a b\"c"@example.com"#, Some(("a b\"c", "example.com"))),
+            ("a.b@x", Some(("a.b", "x"))),
+            (".a@x", None),
+            ("a..b@x", None),
+            ("a@x.", None),
+            ("@x", None),
+            ("a", None),
+            ("a b@x", None),
+        ];
+        for (text, want) in rows {
+            let got = Mailbox::parse(text);
+            assert_eq!(got.as_ref().map(|m| (&*m.local, &*m.domain)), *want, "{text}");
         }
-        rest = rest.get(at + 3..).unwrap_or_default();
     }
-    Ok(())
+
+    #[test]
+    fn domains() {
+        for text in ["", "a", "a.b", "_x.y", "*.a"] {
+            assert!(is_domain(text, false), "{text}");
+        }
+        for text in [".a", "a.", "a..b", "a b", "é"] {
+            assert!(!is_domain(text, false), "{text}");
+        }
+        assert!(is_domain(".a", true));
+        assert!(!is_domain("..a", true));
+    }
+
+    #[test]
+    fn uris() {
+        assert!(check_san("https://example.com/x").is_ok());
+        assert!(check_san("spiffe://a.b/c").is_ok());
+        assert!(check_san("urn:uuid:1").is_ok());
+        assert!(check_san("https://a..b/").is_err());
+        assert!(check_san(":x").is_err());
+        assert_eq!(
+            constrained_domain("https://Example.com:80/").as_deref(),
+            Ok("example.com")
+        );
+        assert!(constrained_domain("https://127.0.0.1/").is_err());
+        assert!(constrained_domain("https://[::1]/").is_err());
+        assert!(constrained_domain("urn:x").is_err());
+    }
 }
