@@ -332,10 +332,7 @@ fn public_key(mut info: Reader<'_>) -> Result<PublicKey, ParseError> {
         ECDSA => {
             let curve = Reader::new(parameters).oid().ok_or("invalid ECDSA parameters")?;
             let curve = Curve::from_oid(curve).ok_or("unsupported elliptic curve")?;
-            let whole = bits.bytes().len() == 1 + 2 * curve.coordinate_length();
-            if bits.bytes().first() != Some(&4) || !whole {
-                return Err("failed to unmarshal elliptic curve point".into());
-            }
+            curve.check(bits.bytes()).map_err(ParseError::Key)?;
             Ok(PublicKey::Ecdsa {
                 curve,
                 point: bits.span(),

@@ -8,11 +8,19 @@ use super::{name, time};
 
 /// Why bytes are not a certificate. Displays as Go's text, `x509: malformed serial number`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ParseError(pub(super) Cow<'static, str>);
+pub enum ParseError {
+    /// The certificate's form.
+    Form(Cow<'static, str>),
+    /// Its public key, judged by another of Go's packages.
+    Key(String),
+}
 
 impl fmt::Display for ParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "x509: {}", self.0)
+        match self {
+            Self::Form(text) => write!(f, "x509: {text}"),
+            Self::Key(text) => f.write_str(text),
+        }
     }
 }
 
@@ -20,13 +28,13 @@ impl std::error::Error for ParseError {}
 
 impl From<&'static str> for ParseError {
     fn from(text: &'static str) -> Self {
-        Self(Cow::Borrowed(text))
+        Self::Form(Cow::Borrowed(text))
     }
 }
 
 impl From<String> for ParseError {
     fn from(text: String) -> Self {
-        Self(Cow::Owned(text))
+        Self::Form(Cow::Owned(text))
     }
 }
 

@@ -380,14 +380,14 @@ impl Subtrees {
             let (tag, base) = subtree.any().ok_or(BAD)?;
             let text = String::from_utf8_lossy(base.span().of(der));
             if matches!(tag, DNS | EMAIL | URI) && !text.is_ascii() {
-                let quoted = super::name::quoted(&text);
+                let quoted = super::name::quoted(base.bytes());
                 return Err(format!(
                     "invalid constraint value: x509: {quoted} cannot be encoded as an IA5String"
                 )
                 .into());
             }
             let refuse = |kind: &str, why: &str| -> Parsed<()> {
-                let quoted = super::name::quoted(&text);
+                let quoted = super::name::quoted(&*text);
                 Err(format!("failed to parse {kind} constraint {quoted}{why}").into())
             };
             match tag {

@@ -8,7 +8,7 @@ use aws_lc_rs::digest;
 use num_bigint::BigUint;
 
 use super::der::{Reader, tag};
-use super::signature::{Algorithm, Hash};
+use super::signature::{Algorithm, Curve, Hash};
 
 impl Hash {
     fn algorithm(self) -> &'static digest::Algorithm {
@@ -142,10 +142,63 @@ fn padded(number: &BigUint, length: usize) -> Vec<u8> {
     padded
 }
 
-/// P-224 (SEC 2, section 2.6.1): y² = x³ - 3x + b.
-struct P224 {
+/// The field and the coefficient b of a curve y² = x³ - 3x + b (SEC 2).
+struct Field {
     p: BigUint,
     b: BigUint,
+}
+
+static FIELDS: LazyLock<[Field; 4]> = LazyLock::new(|| {
+    [
+        (
+            "ffffffffffffffffffffffffffffffff000000000000000000000001",
+            "b4050a850c04b3abf54132565044b0b7d7bfd8ba270b39432355ffb4",
+        ),
+        (
+            "ffffffff00000001000000000000000000000000ffffffffffffffffffffffff",
+            "5ac635d8aa3a93e7b3ebbd55769886bc651d06b0cc53b0f63bce3c3e27d2604b",
+        ),
+        (
+            "fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffeffffffff0000000000000000ffffffff",
+            "b3312fa7e23ee7e4988e056be3f82d19181d9c6efe8141120314088f5013875ac656398d8a2ed19d2a85c8edd3ec2aef",
+        ),
+        (
+            "1ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+            "51953eb9618e1c9a1f929a21a0b68540eea2da725b99b315f3b8b489918ef109e156193951ec7e937b1652c0bd3bb1bf073573df883d2c34f1ef451fd46b503f00",
+        ),
+    ]
+    .map(|(p, b)| Field {
+        p: number(p),
+        b: number(b),
+    })
+});
+
+fn number(hex: &str) -> BigUint {
+    BigUint::parse_bytes(hex.as_bytes(), 16).unwrap_or_default()
+}
+
+/// Whether a point is on a curve; `None` if its coordinates are none of the field.
+pub(super) fn on_curve(curve: Curve, x: &[u8], y: &[u8]) -> Option<bool> {
+    let [p224, p256, p384, p521] = &*FIELDS;
+    let field = match curve {
+        Curve::P224 => p224,
+        Curve::P256 => p256,
+        Curve::P384 => p384,
+        Curve::P521 => p521,
+    };
+    let (x, y) = (BigUint::from_bytes_be(x), BigUint::from_bytes_be(y));
+    if x >= field.p || y >= field.p {
+        return None;
+    }
+    // y² + 3x = x³ + b, so that nothing is negative.
+    let left = &y * &y + BigUint::from(3_u8) * &x;
+    let right = &x * &x % &field.p * &x + &field.b;
+    Some(left % &field.p == right % &field.p)
+}
+
+/// P-224 as a group.
+struct P224 {
+    p: BigUint,
     order: BigUint,
     generator: Point,
 }
@@ -158,18 +211,14 @@ struct Point {
     z: BigUint,
 }
 
-static P224: LazyLock<P224> = LazyLock::new(|| {
-    let number = |hex: &str| BigUint::parse_bytes(hex.as_bytes(), 16).unwrap_or_default();
-    P224 {
-        p: number("ffffffffffffffffffffffffffffffff000000000000000000000001"),
-        b: number("b4050a850c04b3abf54132565044b0b7d7bfd8ba270b39432355ffb4"),
-        order: number("ffffffffffffffffffffffffffff16a2e0b8f03e13dd29455c5c2a3d"),
-        generator: Point {
-            x: number("b70e0cbd6bb4bf7f321390b94a03c1d356c21122343280d6115c1d21"),
-            y: number("bd376388b5f723fb4c22dfe6cd4375a05a07476444d5819985007e34"),
-            z: BigUint::from(1_u8),
-        },
-    }
+static P224: LazyLock<P224> = LazyLock::new(|| P224 {
+    p: number("ffffffffffffffffffffffffffffffff000000000000000000000001"),
+    order: number("ffffffffffffffffffffffffffff16a2e0b8f03e13dd29455c5c2a3d"),
+    generator: Point {
+        x: number("b70e0cbd6bb4bf7f321390b94a03c1d356c21122343280d6115c1d21"),
+        y: number("bd376388b5f723fb4c22dfe6cd4375a05a07476444d5819985007e34"),
+        z: BigUint::from(1_u8),
+    },
 });
 
 impl P224 {
@@ -249,13 +298,6 @@ impl P224 {
         }
         sum
     }
-
-    fn holds(&self, x: &BigUint, y: &BigUint) -> bool {
-        let cube = self.multiply(&self.multiply(x, x), x);
-        let linear = BigUint::from(3_u8) * x % &self.p;
-        let right = (self.subtract(&cube, &linear) + &self.b) % &self.p;
-        x < &self.p && y < &self.p && self.multiply(y, y) == right
-    }
 }
 
 /// ECDSA (FIPS 186-5, section 6.4.2) on P-224. The point is uncompressed, the signature DER.
@@ -278,12 +320,12 @@ fn verify_p224(point: &[u8], kind: Hash, message: &[u8], signature: &[u8]) -> Op
         return None;
     }
     let (x, y) = point.get(1..)?.split_at_checked(28)?;
-    let (x, y) = (BigUint::from_bytes_be(x), BigUint::from_bytes_be(y));
-    if !curve.holds(&x, &y) {
-        return None;
-    }
-    let one = BigUint::from(1_u8);
-    let q = Point { x, y, z: one };
+    // That it is on the curve was seen when the certificate was parsed.
+    let q = Point {
+        x: BigUint::from_bytes_be(x),
+        y: BigUint::from_bytes_be(y),
+        z: BigUint::from(1_u8),
+    };
     // The leftmost 224 bits.
     let e = BigUint::from_bytes_be(hash(kind, &[message]).get(..28)?);
     let w = s.modinv(&curve.order)?;

@@ -13,8 +13,8 @@ const ATTRIBUTES: [(u8, &str); 9] = [
     (10, "O"),
     (17, "POSTALCODE"),
     (9, "STREET"),
-    (8, "ST"),
     (7, "L"),
+    (8, "ST"),
     (6, "C"),
 ];
 
@@ -43,7 +43,7 @@ impl Attribute<'_> {
 /// Goes through the attributes of a Name; ends early at what is malformed.
 fn attributes<'a>(
     name: Reader<'a>,
-    mut each: impl FnMut(Attribute<'a>) -> Result<(), &'static str>,
+    mut each: impl FnMut(Attribute<'a>) -> Result<(), String>,
 ) -> Result<(), String> {
     const BAD: &str = "invalid RDNSequence";
     let mut name = name;
@@ -81,21 +81,21 @@ pub(super) fn print(name: Reader<'_>) -> String {
     let _ = attributes(name, |attribute| {
         match attribute.named() {
             None => others.push(hex_attribute(attribute.oid, &attribute.text())),
-            // The last common name and serial number count.
-            Some(place @ (0 | 1)) => {
-                named[place] = Some(attribute.text())
-                    .into_iter()
-                    .filter(|t| !t.is_empty())
-                    .collect()
-            }
             Some(place) => {
                 if let Some(values) = named.get_mut(place) {
+                    // Of serial numbers and common names, the last counts.
+                    if place < 2 {
+                        values.clear();
+                    }
                     values.push(attribute.text());
                 }
             }
         }
         Ok(())
     });
+    for single in named.iter_mut().take(2) {
+        single.retain(|text| !text.is_empty());
+    }
     let mut parts = Vec::new();
     for ((_, label), values) in ATTRIBUTES.iter().zip(&named) {
         let values: Vec<String> = values.iter().map(|v| format!("{label}={}", escaped(v))).collect();
@@ -179,21 +179,22 @@ fn is_printable(byte: u8) -> bool {
 }
 
 /// Whether a string of that type can be read; the error is Go's text.
-fn check_string(tag: u8, value: &[u8]) -> Result<(), &'static str> {
-    match tag {
-        tag::T61_STRING => Ok(()),
-        tag::PRINTABLE_STRING if value.iter().all(|b| is_printable(*b)) => Ok(()),
-        tag::PRINTABLE_STRING => Err("invalid PrintableString"),
-        tag::UTF8_STRING if std::str::from_utf8(value).is_ok() => Ok(()),
-        tag::UTF8_STRING => Err("invalid UTF-8 string"),
-        tag::BMP_STRING if bmp(value).is_some() => Ok(()),
-        tag::BMP_STRING => Err("invalid BMPString"),
-        tag::IA5_STRING if value.is_ascii() => Ok(()),
-        tag::IA5_STRING => Err("invalid IA5String"),
-        tag::NUMERIC_STRING if value.iter().all(|b| b.is_ascii_digit() || *b == b' ') => Ok(()),
-        tag::NUMERIC_STRING => Err("invalid NumericString"),
-        _ => Err("unsupported string type"),
-    }
+fn check_string(tag: u8, value: &[u8]) -> Result<(), String> {
+    let text = match tag {
+        tag::T61_STRING => return Ok(()),
+        tag::PRINTABLE_STRING if value.iter().all(|b| is_printable(*b)) => return Ok(()),
+        tag::PRINTABLE_STRING => "invalid PrintableString",
+        tag::UTF8_STRING if std::str::from_utf8(value).is_ok() => return Ok(()),
+        tag::UTF8_STRING => "invalid UTF-8 string",
+        tag::BMP_STRING if bmp(value).is_some() => return Ok(()),
+        tag::BMP_STRING => "invalid BMPString",
+        tag::IA5_STRING if value.is_ascii() => return Ok(()),
+        tag::IA5_STRING => "invalid IA5String",
+        tag::NUMERIC_STRING if value.iter().all(|b| b.is_ascii_digit() || *b == b' ') => return Ok(()),
+        tag::NUMERIC_STRING => "invalid NumericString",
+        _ => return Err(format!("unsupported string type: {tag}")),
+    };
+    Err(text.to_owned())
 }
 
 fn string(tag: u8, value: &[u8]) -> Option<String> {
@@ -207,7 +208,7 @@ fn string(tag: u8, value: &[u8]) -> Option<String> {
 
 /// UCS-2: UTF-16 without surrogates and without the code points that are no characters.
 fn bmp(value: &[u8]) -> Option<String> {
-    if value.len() % 2 != 0 {
+    if !value.len().is_multiple_of(2) {
         return None;
     }
     let value = value.strip_suffix(&[0, 0]).unwrap_or(value);
@@ -223,22 +224,40 @@ fn bmp(value: &[u8]) -> Option<String> {
         .collect()
 }
 
-/// A text in double quotes with Go's escapes (`%q`).
-pub(super) fn quoted(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
-    for c in text.chars() {
-        let written = match c {
-            '"' | '\\' => write!(out, "\\{c}"),
-            '\n' => write!(out, "\\n"),
-            '\r' => write!(out, "\\r"),
-            '\t' => write!(out, "\\t"),
-            c if c < ' ' || c == '\x7f' => write!(out, "\\x{:02x}", u32::from(c)),
-            c if c.is_control() => write!(out, "\\u{:04x}", u32::from(c)),
-            c => write!(out, "{c}"),
-        };
-        debug_assert!(written.is_ok());
+/// A text in double quotes with Go's escapes (`%q`). It need not be UTF-8.
+pub(super) fn quoted(text: impl AsRef<[u8]>) -> String {
+    let mut out = String::from('"');
+    for chunk in text.as_ref().utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '"' | '\\' => out.extend(['\\', c]),
+                '\x07' => out.push_str("\\a"),
+                '\x08' => out.push_str("\\b"),
+                '\x0b' => out.push_str("\\v"),
+                '\x0c' => out.push_str("\\f"),
+                '\n' => out.push_str("\\n"),
+                '\r' => out.push_str("\\r"),
+                '\t' => out.push_str("\\t"),
+                c if c.is_ascii_control() => out.push_str(&format!("\\x{:02x}", u32::from(c))),
+                c if c.is_control() => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+                c => out.push(c),
+            }
+        }
+        for byte in chunk.invalid() {
+            out.push_str(&format!("\\x{byte:02x}"));
+        }
     }
     out.push('"');
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_are_gos() {
+        assert_eq!(quoted("a\"b\\\n\x0b\x01é"), "\"a\\\"b\\\\\\n\\v\\x01é\"");
+        assert_eq!(quoted(b"v4\xa0"), "\"v4\\xa0\"");
+    }
 }

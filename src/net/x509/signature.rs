@@ -52,8 +52,32 @@ impl Curve {
         }
     }
 
+    /// Whether these bytes are a point of this curve in uncompressed form; the error is Go's text.
+    pub fn check(self, point: &[u8]) -> Result<(), String> {
+        let name = match self {
+            Self::P224 => "P224",
+            Self::P256 => "P256",
+            Self::P384 => "P384",
+            Self::P521 => "P521",
+        };
+        let length = self.coordinate_length();
+        match point {
+            [4, rest @ ..] if rest.len() == 2 * length => {
+                let (x, y) = rest.split_at(length);
+                match legacy::on_curve(self, x, y) {
+                    Some(true) => Ok(()),
+                    Some(false) => Err(format!("{name} point not on curve")),
+                    None if self == Self::P521 => Err("invalid P521Element encoding".to_owned()),
+                    None => Err(format!("invalid {name} element encoding")),
+                }
+            }
+            [4, ..] => Err(format!("invalid {name} point encoding")),
+            _ => Err("ecdsa: invalid uncompressed public key".to_owned()),
+        }
+    }
+
     /// Bytes of one coordinate.
-    pub fn coordinate_length(self) -> usize {
+    fn coordinate_length(self) -> usize {
         match self {
             Self::P224 => 28,
             Self::P256 => 32,
