@@ -15,6 +15,7 @@ mod support;
 mod config;
 mod dialogue;
 mod icmp;
+mod migrate;
 mod server;
 mod tls;
 mod websocket;
