@@ -1,5 +1,6 @@
 //! From flags to a running exporter: logging, configuration, ports, serving, draining.
 
+mod auto_reload;
 mod external_url;
 mod signals;
 
@@ -125,7 +126,10 @@ pub async fn start(flags: Flags, logger: Logger) -> Result<Started, Stopped> {
     let server = Server::new(Arc::clone(&exporter), prefix, gate, max_connections(&flags));
     let (stop, stopped) = watch::channel(false);
     let serving = tokio::spawn(server.serve(listeners, stopped));
-    signals::watch_configuration(&exporter, &flags);
+    signals::reload_on_hangup(&exporter);
+    if flags.auto_reload {
+        auto_reload::start(&exporter, flags.auto_reload_interval);
+    }
     Ok(Started::Serving(Running {
         exporter,
         addresses,

@@ -1,10 +1,9 @@
-//! Signals, and a configuration file that changes by itself.
+//! Signals.
 
 use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::cli::Flags;
 use crate::probe_log::text;
 use crate::say;
 use crate::server::Exporter;
@@ -21,8 +20,8 @@ pub async fn until_told_to_stop(exporter: &Exporter) {
     }
 }
 
-/// Reloads on SIGHUP, and at an interval if the flags say so.
-pub fn watch_configuration(exporter: &Arc<Exporter>, flags: &Flags) {
+/// Reloads on SIGHUP.
+pub fn reload_on_hangup(exporter: &Arc<Exporter>) {
     let mut hangup = listen(exporter, SignalKind::hangup());
     let reloading = Arc::clone(exporter);
     tokio::spawn(async move {
@@ -32,16 +31,6 @@ pub fn watch_configuration(exporter: &Arc<Exporter>, flags: &Flags) {
             let _ = reloading.reload().await;
         }
     });
-    if flags.auto_reload {
-        let reloading = Arc::clone(exporter);
-        let interval = flags.auto_reload_interval.max(std::time::Duration::from_secs(1));
-        tokio::spawn(async move {
-            loop {
-                tokio::time::sleep(interval).await;
-                let _ = reloading.reload().await;
-            }
-        });
-    }
 }
 
 /// A signal that cannot be listened for is one that never comes.

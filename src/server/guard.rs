@@ -163,3 +163,82 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         self.watch(cx, result)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+    use super::*;
+
+    const PATIENCE: Patience = Patience {
+        head: Duration::from_secs(30),
+        idle: Duration::from_secs(360),
+        write: Duration::from_secs(60),
+    };
+
+    fn guarded() -> (Guarded<DuplexStream>, DuplexStream, Requests) {
+        let (ours, theirs) = duplex(64);
+        let requests = Requests::default();
+        (Guarded::new(ours, requests.clone(), PATIENCE), theirs, requests)
+    }
+
+    /// What reading comes to, and after how many seconds.
+    async fn read(stream: &mut Guarded<DuplexStream>) -> (io::Result<usize>, u64) {
+        let start = tokio::time::Instant::now();
+        let result = stream.read(&mut [0; 16]).await;
+        (result, start.elapsed().as_secs())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_says_nothing_is_closed() {
+        let (mut stream, _peer, _) = guarded();
+        let (result, seconds) = read(&mut stream).await;
+        assert_eq!(
+            (result.unwrap_err().kind(), seconds),
+            (io::ErrorKind::TimedOut, 30)
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_in_small_pieces_gets_no_more_time() {
+        let (mut stream, mut peer, _) = guarded();
+        let dribble = tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(Duration::from_secs(7)).await;
+                if peer.write_all(b"X").await.is_err() {
+                    return;
+                }
+            }
+        });
+        let start = tokio::time::Instant::now();
+        while stream.read(&mut [0; 16]).await.is_ok() {}
+        assert_eq!(start.elapsed().as_secs(), 30);
+        drop(stream);
+        dribble.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_may_last_and_the_next_may_be_waited_for() {
+        let (mut stream, mut peer, requests) = guarded();
+        peer.write_all(b"GET").await.unwrap();
+        assert_eq!(read(&mut stream).await.0.unwrap(), 3);
+        let request = requests.begin();
+        let long = tokio::time::timeout(Duration::from_secs(3600), read(&mut stream)).await;
+        assert!(long.is_err(), "a request under way was cut off");
+        drop(request);
+        let (result, seconds) = read(&mut stream).await;
+        assert_eq!(
+            (result.unwrap_err().kind(), seconds),
+            (io::ErrorKind::TimedOut, 360)
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_takes_no_answer_is_given_up() {
+        let (mut stream, _peer, _) = guarded();
+        let start = tokio::time::Instant::now();
+        let result = stream.write_all(&[0; 1000]).await;
+        assert_eq!(result.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(start.elapsed().as_secs(), 60);
+    }
+}

@@ -1,0 +1,252 @@
+//! `/probe` asked rightly and wrongly, and the small endpoints.
+
+use super::{MODULES, REFUSED};
+use crate::support::Exporter;
+
+#[tokio::test]
+async fn says_that_it_is_healthy() {
+    let exporter = Exporter::start(MODULES, &[]).await;
+    for method in ["GET", "POST"] {
+        let answer = exporter.request(method, "/-/healthy", &[]).await;
+        assert_eq!((answer.status, answer.text()), (200, "Healthy"));
+        assert_eq!(answer.header("content-type"), Some("text/plain; charset=utf-8"));
+    }
+    assert!(exporter.request("HEAD", "/-/healthy", &[]).await.body.is_empty());
+}
+
+#[tokio::test]
+async fn refuses_what_it_cannot_probe() {
+    let exporter = Exporter::start(MODULES, &[]).await;
+    for (query, status, text) in [
+        ("", 400, "Target parameter is missing\n"),
+        ("module=tcp_plain&target=", 400, "Target parameter is missing\n"),
+        ("module=tcp_plain;target=x", 400, "Target parameter is missing\n"),
+        (
+            "module=tcp_plain&target=%zz",
+            400,
+            "Target parameter is missing\n",
+        ),
+        ("module=nope&target=x", 400, "Unknown module \"nope\"\n"),
+        (
+            "module=a%22b%0Ac&target=x",
+            400,
+            "Unknown module \"a\\\"b\\nc\"\n",
+        ),
+        (
+            "module=with_host&target=x&hostname=b.test",
+            400,
+            "host header defined both in module configuration (a.test) and with URL-parameter 'hostname' (b.test)\n",
+        ),
+    ] {
+        let answer = exporter.get(&format!("/probe?{query}")).await;
+        assert_eq!((answer.status, answer.text()), (status, text), "{query}");
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+    }
+    let unknown = exporter
+        .get("/metrics")
+        .await
+        .sample("blackbox_module_unknown_total");
+    assert_eq!(unknown, Some(2.0));
+}
+
+#[tokio::test]
+async fn a_failed_probe_is_an_answer() {
+    let exporter = Exporter::start(MODULES, &[]).await;
+    let answer = exporter.probe("tcp_plain", REFUSED).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.sample("probe_success"), Some(0.0));
+    assert_eq!(answer.sample("probe_timeout_seconds"), Some(2.0));
+    assert_eq!(
+        answer.header("content-type"),
+        Some("text/plain; version=0.0.4; charset=utf-8; escaping=underscores")
+    );
+}
+
+#[tokio::test]
+async fn tells_of_the_scrapers_timeout_in_gos_words() {
+    let exporter = Exporter::start(MODULES, &[]).await;
+    let path = format!("/probe?module=tcp_free&target={REFUSED}");
+    for (header, outcome) in [
+        ("10", Ok(9.5)),
+        ("0x1p3", Ok(7.5)),
+        ("1_0", Ok(9.5)),
+        ("nan", Ok(f64::NAN)),
+        (
+            "soon",
+            Err("strconv.ParseFloat: parsing \"soon\": invalid syntax"),
+        ),
+        (
+            "1e999",
+            Err("strconv.ParseFloat: parsing \"1e999\": value out of range"),
+        ),
+    ] {
+        let headers = [("X-Prometheus-Scrape-Timeout-Seconds", header)];
+        let answer = exporter.request("GET", &path, &headers).await;
+        match outcome {
+            Ok(seconds) => {
+                let told = answer.sample("probe_timeout_seconds").unwrap();
+                assert!(
+                    told == seconds || told.is_nan() && seconds.is_nan(),
+                    "{header}: {told}"
+                );
+            }
+            Err(reason) => {
+                let text = format!("Failed to parse timeout from Prometheus header: {reason}\n");
+                assert_eq!((answer.status, answer.text()), (500, text.as_str()));
+            }
+        }
+    }
+}
+
+/// `// compat:` in `server/probe.rs`.
+#[tokio::test]
+async fn an_offset_larger_than_the_scrape_timeout_does_not_leave_nothing() {
+    let exporter = Exporter::start(MODULES, &["--timeout-offset=5"]).await;
+    let path = format!("/probe?module=tcp_free&target={REFUSED}");
+    let headers = [("X-Prometheus-Scrape-Timeout-Seconds", "3")];
+    let answer = exporter.request("GET", &path, &headers).await;
+    assert_eq!(answer.sample("probe_timeout_seconds"), Some(3.0));
+}
+
+/// `// compat:` in `server/probe.rs`: the second decoding leaves a `+` alone.
+#[tokio::test]
+async fn a_plus_in_a_target_survives() {
+    let exporter = Exporter::start(MODULES, &[]).await;
+    exporter.get("/probe?module=tcp_plain&target=a%2Bb%2520c:1").await;
+    assert_eq!(exporter.get("/logs?target=a%2Bb%20c:1").await.status, 200);
+}
+
+/// `// compat:` in `server/debug.rs`.
+#[tokio::test]
+async fn debug_shows_the_whole_story_whatever_the_log_level() {
+    for flags in [&[] as &[_], &["--log.prober=none"], &["--log.level=error"]] {
+        let exporter = Exporter::start(MODULES, flags).await;
+        let page = exporter
+            .get(&format!("/probe?module=tcp_plain&target={REFUSED}&debug=true"))
+            .await;
+        assert_eq!(page.header("content-type"), Some("text/plain"));
+        let text = page.text();
+        let story = text
+            .split("\n\n\nMetrics that would have been returned:\n")
+            .next()
+            .unwrap();
+        assert!(story.starts_with("Logs for the probe:\ntime="), "{text}");
+        assert!(story.contains("level=DEBUG") && story.contains("msg=\"Beginning probe\" module=tcp_plain target=127.0.0.1:1 probe=tcp timeout_seconds=2\n"), "{text}");
+        assert!(
+            text.contains("\nprobe_timeout_seconds 2\n\n\n\nModule configuration:\nprober: tcp\n"),
+            "{text}"
+        );
+        assert_eq!(page.body, exporter.get("/logs?id=0").await.body);
+    }
+}
+
+#[tokio::test]
+async fn a_failed_probe_leaves_its_reason_in_the_log_and_none_leaves_nothing() {
+    let exporter = Exporter::start(MODULES, &[]).await;
+    exporter.probe("tcp_plain", REFUSED).await;
+    let log = exporter.log();
+    let reason = log
+        .lines()
+        .find(|line| line.contains("Error dialing TCP"))
+        .unwrap();
+    assert!(
+        reason.contains("module=tcp_plain target=127.0.0.1:1 err=") && reason.contains("connection refused"),
+        "{reason}"
+    );
+    // compat: `none` is ours.
+    let exporter = Exporter::start(MODULES, &["--log.prober=none"]).await;
+    exporter.probe("tcp_plain", REFUSED).await;
+    assert!(!exporter.log().contains("tcp_plain"));
+}
+
+#[tokio::test]
+async fn hostile_texts_stay_on_their_line_and_in_their_cell() {
+    let exporter = Exporter::start(MODULES, &[]).await;
+    let target = format!(
+        "<script>alert('x')</script>\"\u{1b}[31m\nlevel=INFO msg=forged {}",
+        "x".repeat(30_000)
+    );
+    exporter.probe("tcp_plain", &target).await;
+    let log = exporter.log();
+    assert!(!log.lines().any(|line| line.starts_with("level=INFO msg=forged")));
+    assert!(!log.contains('\u{1b}'));
+    let page = exporter.get("/").await;
+    assert!(page.text().contains("&lt;script&gt;") && !page.text().contains("<script>alert"));
+    let logs = exporter.get("/logs?id=0").await;
+    assert_eq!(logs.header("content-type"), Some("text/plain"));
+    assert!(
+        !logs
+            .text()
+            .lines()
+            .any(|line| line.starts_with("level=INFO msg=forged"))
+    );
+}
+
+#[tokio::test]
+async fn answers_below_a_prefix() {
+    let flags = [
+        "--web.external-url=http://outside.test/shown",
+        "--web.route-prefix=pre/",
+    ];
+    let exporter = Exporter::start(MODULES, &flags).await;
+    for (path, status, location) in [
+        ("/", 302, Some("http://outside.test/shown")),
+        ("/pre", 307, Some("/pre/")),
+        ("/pre/-/healthy", 200, None),
+        ("/pre//metrics", 307, Some("/pre/metrics")),
+        ("/pre/%70robe", 400, None),
+        ("/-/healthy", 404, None),
+    ] {
+        let answer = exporter.get(path).await;
+        assert_eq!(
+            (answer.status, answer.header("location")),
+            (status, location),
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn starts_with_what_is_wrong_in_the_log() {
+    for (config, flags, words) in [
+        (
+            "modules: {a: {prober: pigeon}}",
+            &[] as &[_],
+            "Error loading config",
+        ),
+        (
+            MODULES,
+            &["--web.listen-address=nonsense"],
+            "failed to determine external URL",
+        ),
+        (
+            MODULES,
+            &["--web.listen-address=127.0.0.1:99999"],
+            "Error starting HTTP server",
+        ),
+        (
+            MODULES,
+            &["--web.external-url='http://a/'"],
+            "URL must not begin or end with quotes",
+        ),
+        (
+            MODULES,
+            &["--web.systemd-socket"],
+            "Cannot automatically infer external URL",
+        ),
+        (
+            MODULES,
+            &["--web.config.file={dir}/none.yml"],
+            "no such file or directory",
+        ),
+    ] {
+        let log = Exporter::try_start(config, flags)
+            .await
+            .err()
+            .expect("it does not start");
+        assert!(
+            log.contains("level=ERROR") && log.contains(words),
+            "{flags:?}: {log}"
+        );
+    }
+}

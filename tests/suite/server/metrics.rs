@@ -1,0 +1,93 @@
+//! `/metrics`: upstream's families, and ours from the first probe on.
+
+use super::{MODULES, REFUSED};
+use crate::support::Exporter;
+
+fn families(text: &str) -> Vec<&str> {
+    text.lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_fresh_exporter_shows_upstreams_families() {
+    let exporter = Exporter::start(MODULES, &[]).await;
+    let metrics = exporter.get("/metrics").await;
+    assert_eq!(
+        families(metrics.text()),
+        [
+            "blackbox_exporter_build_info",
+            "blackbox_exporter_config_last_reload_success_timestamp_seconds",
+            "blackbox_exporter_config_last_reload_successful",
+            "blackbox_module_unknown_total",
+            "process_cpu_seconds_total",
+            "process_max_fds",
+            "process_network_receive_bytes_total",
+            "process_network_transmit_bytes_total",
+            "process_open_fds",
+            "process_resident_memory_bytes",
+            "process_start_time_seconds",
+            "process_virtual_memory_bytes",
+            "process_virtual_memory_max_bytes",
+            "promhttp_metric_handler_requests_in_flight",
+            "promhttp_metric_handler_requests_total",
+        ]
+    );
+    assert_eq!(
+        metrics.sample("promhttp_metric_handler_requests_total{code=\"200\"}"),
+        Some(0.0)
+    );
+    assert_eq!(
+        metrics.sample("promhttp_metric_handler_requests_in_flight"),
+        Some(1.0)
+    );
+    let again = exporter.get("/metrics").await;
+    assert_eq!(
+        again.sample("promhttp_metric_handler_requests_total{code=\"200\"}"),
+        Some(1.0)
+    );
+}
+
+/// `// compat:` in `metrics/own.rs`.
+#[tokio::test]
+async fn probes_are_counted_by_module_and_never_by_target() {
+    let exporter = Exporter::start(MODULES, &[]).await;
+    for _ in 0..3 {
+        exporter.probe("tcp_plain", REFUSED).await;
+    }
+    let metrics = exporter.get("/metrics").await;
+    let series = "blackbox_exporter_probes_total{module=\"tcp_plain\",prober=\"tcp\",result=\"failure\"}";
+    assert_eq!(metrics.sample(series), Some(3.0));
+    let count = "blackbox_exporter_probe_duration_seconds_count{prober=\"tcp\"}";
+    assert_eq!(metrics.sample(count), Some(3.0));
+    assert!(!metrics.text().contains(REFUSED));
+    let names = families(metrics.text());
+    assert!(names.is_sorted(), "{names:?}");
+
+    // A module that is gone takes its series with it; one that stays keeps its count.
+    let config = "modules:\n  tcp_plain: {prober: tcp}\n  other: {prober: icmp}\n";
+    std::fs::write(exporter.config_file(), config).unwrap();
+    assert_eq!(exporter.request("POST", "/-/reload", &[]).await.status, 200);
+    let metrics = exporter.get("/metrics").await;
+    assert_eq!(metrics.sample(series), Some(3.0));
+    assert!(metrics.text().contains("module=\"other\"") && !metrics.text().contains("module=\"tcp_free\""));
+}
+
+#[tokio::test]
+async fn speaks_every_format_and_gzip() {
+    let exporter = Exporter::start(MODULES, &[]).await;
+    exporter.probe("tcp_plain", REFUSED).await;
+    let open = exporter
+        .request(
+            "GET",
+            "/metrics",
+            &[("Accept", "application/openmetrics-text;version=1.0.0")],
+        )
+        .await;
+    assert!(open.text().ends_with("# EOF\n"));
+    let coded = exporter
+        .request("GET", "/metrics", &[("Accept-Encoding", "gzip")])
+        .await;
+    assert_eq!(coded.header("content-encoding"), Some("gzip"));
+    assert!(coded.body.starts_with(&[0x1f, 0x8b]));
+}

@@ -1,0 +1,96 @@
+//! Loading the configuration again.
+
+use std::time::Duration;
+
+use super::MODULES;
+use crate::support::Exporter;
+
+const OTHER: &str = "modules:\n  second: {prober: tcp}\n";
+const BROKEN: &str = "modules:\n  third: {prober: smoke}\n";
+
+async fn wait_for(exporter: &Exporter, words: &str) {
+    let seen = async {
+        while !exporter.get("/config").await.text().contains(words) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), seen)
+        .await
+        .expect(words);
+}
+
+#[tokio::test]
+async fn a_broken_file_changes_nothing() {
+    let exporter = Exporter::start(MODULES, &[]).await;
+    std::fs::write(exporter.config_file(), BROKEN).unwrap();
+    let answer = exporter.request("POST", "/-/reload", &[]).await;
+    assert_eq!(answer.status, 500);
+    assert!(
+        answer
+            .text()
+            .starts_with("failed to reload config: error parsing config file: "),
+        "{}",
+        answer.text()
+    );
+    assert!(answer.text().contains("prober 'smoke' is not valid"));
+    assert!(exporter.log().contains("level=ERROR") && exporter.log().contains("Error reloading config"));
+    let state = "blackbox_exporter_config_last_reload_successful";
+    assert_eq!(exporter.get("/metrics").await.sample(state), Some(0.0));
+    assert!(exporter.get("/config").await.text().contains("tcp_plain"));
+
+    std::fs::write(exporter.config_file(), OTHER).unwrap();
+    let answer = exporter.request("POST", "/-/reload", &[]).await;
+    assert_eq!(
+        (answer.status, answer.text(), answer.header("content-length")),
+        (200, "", Some("0"))
+    );
+    assert_eq!(exporter.get("/metrics").await.sample(state), Some(1.0));
+    assert!(exporter.get("/config").await.text().contains("second"));
+}
+
+#[tokio::test]
+async fn only_post_reloads() {
+    let exporter = Exporter::start(MODULES, &[]).await;
+    let answer = exporter.get("/-/reload").await;
+    assert_eq!(
+        (answer.status, answer.text()),
+        (405, "This endpoint requires a POST request.\n")
+    );
+}
+
+#[tokio::test]
+async fn a_changed_file_is_noticed_long_before_the_interval() {
+    let flags = [
+        "--config.enable-auto-reload",
+        "--config.auto-reload-interval=3600",
+    ];
+    let exporter = Exporter::start(MODULES, &flags).await;
+    std::fs::write(exporter.config_file(), OTHER).unwrap();
+    wait_for(&exporter, "second").await;
+}
+
+/// A mounted ConfigMap: `blackbox.yml -> ..data/blackbox.yml`, `..data -> ..2026`, and `..data` is replaced.
+#[tokio::test]
+async fn a_swapped_config_map_is_noticed() {
+    use std::os::unix::fs::symlink;
+    let folder = tempfile::tempdir().unwrap();
+    let put = |name: &str, text: &str| {
+        std::fs::create_dir(folder.path().join(name)).unwrap();
+        std::fs::write(folder.path().join(name).join("blackbox.yml"), text).unwrap();
+        symlink(name, folder.path().join("..data_tmp")).unwrap();
+        std::fs::rename(folder.path().join("..data_tmp"), folder.path().join("..data")).unwrap();
+    };
+    put("..2026_01", MODULES);
+    symlink("..data/blackbox.yml", folder.path().join("blackbox.yml")).unwrap();
+    let path = folder.path().to_owned();
+    let flags = [
+        "--config.enable-auto-reload",
+        "--config.auto-reload-interval=3600",
+    ];
+    let exporter = Exporter::start_in(folder, &flags).await.unwrap();
+    std::fs::create_dir(path.join("..2026_02")).unwrap();
+    std::fs::write(path.join("..2026_02/blackbox.yml"), OTHER).unwrap();
+    symlink("..2026_02", path.join("..data_tmp")).unwrap();
+    std::fs::rename(path.join("..data_tmp"), path.join("..data")).unwrap();
+    wait_for(&exporter, "second").await;
+}

@@ -1,0 +1,255 @@
+//! The web configuration file.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use http_body_util::{BodyExt, Empty};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::MODULES;
+use crate::support::Exporter;
+
+/// A CA, a server's certificate and a client's, as files.
+struct Certificates {
+    folder: tempfile::TempDir,
+    ca: CertificateDer<'static>,
+    client: (CertificateDer<'static>, Vec<u8>),
+}
+
+impl Certificates {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let ca_key = KeyPair::generate().unwrap();
+        let mut ca_params = CertificateParams::new(vec![]).unwrap();
+        ca_params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let ca = ca_params.self_signed(&ca_key).unwrap();
+        let issuer = Issuer::new(ca_params, ca_key);
+        let issue = |name: &str| {
+            let key = KeyPair::generate().unwrap();
+            let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+            params
+                .subject_alt_names
+                .push(SanType::IpAddress("127.0.0.1".parse().unwrap()));
+            (params.signed_by(&key, &issuer).unwrap(), key)
+        };
+        let (server, server_key) = issue("localhost");
+        let (client, client_key) = issue("client.test");
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        write("blackbox.yml", MODULES);
+        write("ca.pem", &ca.pem());
+        write("server.pem", &server.pem());
+        write("server.key", &server_key.serialize_pem());
+        Self {
+            ca: ca.der().clone(),
+            client: (client.der().clone(), client_key.serialize_der()),
+            folder,
+        }
+    }
+
+    fn client_config(&self, with_certificate: bool, alpn: &[&[u8]]) -> Arc<rustls::ClientConfig> {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(self.ca.clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots);
+        let mut config = if with_certificate {
+            let (certificate, key) = &self.client;
+            let key = PrivateKeyDer::try_from(key.clone()).unwrap();
+            builder
+                .with_client_auth_cert(vec![certificate.clone()], key)
+                .unwrap()
+        } else {
+            builder.with_no_client_auth()
+        };
+        config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
+        Arc::new(config)
+    }
+
+    /// An exporter with this web configuration file, and a way to shake hands with it.
+    async fn start(self, web: &str) -> (Exporter, Client) {
+        std::fs::write(self.folder.path().join("web.yml"), web).unwrap();
+        let client = Client {
+            plain: self.client_config(false, &[]),
+            with_certificate: self.client_config(true, &[]),
+            http2: self.client_config(false, &[b"h2"]),
+        };
+        let exporter = Exporter::start_in(self.folder, &["--web.config.file={dir}/web.yml"]).await;
+        (exporter.unwrap_or_else(|log| panic!("{log}")), client)
+    }
+}
+
+struct Client {
+    plain: Arc<rustls::ClientConfig>,
+    with_certificate: Arc<rustls::ClientConfig>,
+    http2: Arc<rustls::ClientConfig>,
+}
+
+async fn connect(
+    exporter: &Exporter,
+    config: &Arc<rustls::ClientConfig>,
+) -> std::io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
+    let stream = TcpStream::connect(exporter.address).await?;
+    let name = ServerName::try_from("localhost").unwrap();
+    tokio_rustls::TlsConnector::from(Arc::clone(config))
+        .connect(name, stream)
+        .await
+}
+
+/// The status of an answer over TLS; `None` when it was refused.
+async fn status(exporter: &Exporter, config: &Arc<rustls::ClientConfig>) -> Option<u16> {
+    let mut stream = connect(exporter, config).await.ok()?;
+    stream
+        .write_all(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        .await
+        .ok()?;
+    let mut answer = String::new();
+    // With TLS 1.3, the refusal of a client's certificate comes here.
+    stream.read_to_string(&mut answer).await.ok()?;
+    answer.get(9..12)?.parse().ok()
+}
+
+const TLS: &str = "tls_server_config: {cert_file: server.pem, key_file: server.key}\n";
+
+#[tokio::test]
+async fn speaks_tls_and_tells_plain_http_so() {
+    let (exporter, client) = Certificates::new().start(TLS).await;
+    assert_eq!(status(&exporter, &client.plain).await, Some(200));
+    let answer = exporter.raw(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert_eq!(
+        String::from_utf8_lossy(&answer),
+        "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"
+    );
+    assert!(exporter.log().contains("msg=\"TLS is enabled.\" http2=true"));
+}
+
+#[tokio::test]
+async fn asks_clients_for_certificates() {
+    let section = "tls_server_config: {cert_file: server.pem, key_file: server.key, client_ca_file: ca.pem, client_auth_type: ";
+    for (kind, without, with) in [
+        ("RequireAndVerifyClientCert}", None, Some(200)),
+        ("VerifyClientCertIfGiven}", Some(200), Some(200)),
+        ("RequestClientCert}", Some(200), Some(200)),
+        (
+            "RequireAndVerifyClientCert, client_allowed_sans: [client.test]}",
+            None,
+            Some(200),
+        ),
+        (
+            "RequireAndVerifyClientCert, client_allowed_sans: [127.0.0.1]}",
+            None,
+            Some(200),
+        ),
+        (
+            "RequireAndVerifyClientCert, client_allowed_sans: [other.test]}",
+            None,
+            None,
+        ),
+    ] {
+        let (exporter, client) = Certificates::new().start(&format!("{section}{kind}\n")).await;
+        assert_eq!(status(&exporter, &client.plain).await, without, "{kind}");
+        assert_eq!(status(&exporter, &client.with_certificate).await, with, "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn a_new_certificate_is_served_at_once() {
+    let (exporter, client) = Certificates::new().start(TLS).await;
+    assert_eq!(status(&exporter, &client.plain).await, Some(200));
+    let other = Certificates::new();
+    for name in ["server.pem", "server.key"] {
+        std::fs::copy(other.folder.path().join(name), exporter.folder().join(name)).unwrap();
+    }
+    assert_eq!(status(&exporter, &client.plain).await, None);
+    assert_eq!(
+        status(&exporter, &other.client_config(false, &[])).await,
+        Some(200)
+    );
+}
+
+#[tokio::test]
+async fn http_2_survives_rapid_resets() {
+    let (exporter, client) = Certificates::new().start(TLS).await;
+    let stream = connect(&exporter, &client.http2).await.unwrap();
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(b"h2".as_slice()));
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+            .await
+            .unwrap();
+    let connection = tokio::spawn(connection);
+    let request = || {
+        http::Request::get("https://localhost/-/healthy")
+            .body(Empty::<bytes::Bytes>::new())
+            .unwrap()
+    };
+    let answer = sender.send_request(request()).await.unwrap();
+    assert_eq!(answer.collect().await.unwrap().to_bytes(), "Healthy");
+    for _ in 0..2_000 {
+        if sender.ready().await.is_err() {
+            break;
+        }
+        // Dropped at once: the stream is reset.
+        drop(sender.send_request(request()));
+        tokio::task::yield_now().await;
+    }
+    drop(sender);
+    connection.abort();
+    assert_eq!(status(&exporter, &client.plain).await, Some(200));
+}
+
+fn basic(user: &str, password: &str) -> String {
+    let text = format!("{user}:{password}");
+    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(text))
+}
+
+#[tokio::test]
+async fn lets_in_who_has_a_password() {
+    let hash = bcrypt::hash("open sesame", 4).unwrap();
+    let web = format!(
+        "basic_auth_users: {{ann: {hash}}}\nhttp_server_config: {{headers: {{X-Frame-Options: deny}}}}\n"
+    );
+    let (exporter, _) = Certificates::new().start(&web).await;
+    let refused = exporter.get("/metrics").await;
+    assert_eq!((refused.status, refused.text()), (401, "Unauthorized\n"));
+    assert_eq!(refused.header("www-authenticate"), Some("Basic"));
+    assert_eq!(refused.header("x-frame-options"), Some("deny"));
+    for (user, password, status) in [
+        ("ann", "open sesame", 200),
+        ("ann", "open", 401),
+        ("eve", "open sesame", 401),
+    ] {
+        for _ in 0..2 {
+            let headers = [("Authorization", basic(user, password))];
+            let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+            assert_eq!(
+                exporter.request("GET", "/-/healthy", &headers).await.status,
+                status
+            );
+        }
+    }
+    assert!(!exporter.log().contains("sesame") && !exporter.log().contains(&hash));
+
+    // A file that cannot be read any more lets nobody in, and says so once.
+    std::fs::write(exporter.folder().join("web.yml"), "colour: blue\n").unwrap();
+    for _ in 0..3 {
+        assert_eq!(exporter.get("/-/healthy").await.status, 500);
+    }
+    assert_eq!(exporter.log().matches("Unable to parse configuration").count(), 1);
+}
+
+#[tokio::test]
+async fn limits_the_rate_of_requests() {
+    let (exporter, _) = Certificates::new()
+        .start("rate_limit: {interval: 1h, burst: 2}\n")
+        .await;
+    let mut statuses = Vec::new();
+    for _ in 0..3 {
+        statuses.push(exporter.get("/-/healthy").await.status);
+    }
+    assert_eq!(statuses, [200, 200, 429]);
+}
