@@ -17,8 +17,8 @@ pub struct Grpc {
     pub service: String,
     /// Whether to speak TLS.
     pub tls: bool,
-    /// How; its files are read even without TLS.
-    pub tls_config: ClientTls,
+    /// How; a configuration that is given without TLS still has its files read, as upstream does.
+    pub tls_config: Option<ClientTls>,
     /// The metadata as headers; metadata that gRPC does not allow fails the call, not the configuration.
     pub metadata: Result<Vec<(HeaderName, HeaderValue)>, String>,
 }
@@ -26,11 +26,12 @@ pub struct Grpc {
 impl Grpc {
     /// Compiles the section; what cannot be compiled is reported to `problems`.
     pub fn compile(raw: &config::Grpc, _problems: &mut Problems) -> Self {
+        let is_tls_configured = raw.tls || raw.tls_config != config::Tls::default();
         Self {
             preference: Preference::new(&raw.preferred_ip_protocol, raw.ip_protocol_fallback),
             service: raw.service.clone(),
             tls: raw.tls,
-            tls_config: ClientTls::new(&raw.tls_config),
+            tls_config: is_tls_configured.then(|| ClientTls::new(&raw.tls_config)),
             metadata: metadata_headers(&raw.metadata),
         }
     }

@@ -14,6 +14,8 @@ mod support;
 
 mod config;
 mod dialogue;
+mod dns;
+mod grpc;
 mod icmp;
 mod migrate;
 mod server;

@@ -2,7 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::record::{Data, Header, algorithm_name, hex, print};
+use super::record::{Data, Header};
+use super::text::{algorithm_name, hex, print};
 use super::wire::{Cursor, Malformed};
 
 /// Prints the record; its class is the size of the sender's UDP buffer, its TTL holds version and flags.

@@ -9,6 +9,7 @@ mod query;
 mod record;
 mod special;
 mod svcb;
+mod text;
 mod validate;
 mod wire;
 

@@ -2,8 +2,9 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::record::{Data, Header, base64, bitmap, hex, print, time};
-use super::wire::{Malformed, escape_unprintable};
+use super::record::{Data, Header, bitmap};
+use super::text::{base32, base64, hex, print, time};
+use super::wire::Malformed;
 use super::{edns, svcb};
 use crate::config::dns_names::type_name;
 
@@ -257,32 +258,4 @@ fn other_data(data: &mut Data<'_>, text: &mut Vec<u8>) -> Result<(), Malformed> 
     print(text, format_args!(" {length} "));
     hex(data.sized(usize::from(length))?, false, text);
     Ok(())
-}
-
-/// Appends base32 with the extended hexadecimal alphabet of RFC 4648, without padding.
-fn base32(octets: &[u8], text: &mut Vec<u8>) {
-    const DIGITS: &[u8; 32] = b"0123456789ABCDEFGHIJKLMNOPQRSTUV";
-    for group in octets.chunks(5) {
-        let bits = group
-            .iter()
-            .chain([0; 4].iter())
-            .take(5)
-            .fold(0_u64, |bits, octet| bits << 8 | u64::from(*octet));
-        let count = (group.len() * 8).div_ceil(5);
-        for index in 0..count {
-            let digit = usize::try_from(bits >> (35 - 5 * index) & 31).unwrap_or(0);
-            text.extend(DIGITS.get(digit));
-        }
-    }
-}
-
-/// Appends octets, escaping nothing but what is not printable ASCII and the characters of `special`.
-pub fn escape_also(octets: &[u8], special: &[u8], text: &mut Vec<u8>) {
-    for &octet in octets {
-        if special.contains(&octet) {
-            text.extend([b'\\', octet]);
-        } else {
-            escape_unprintable(octet, text);
-        }
-    }
 }

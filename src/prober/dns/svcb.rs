@@ -2,9 +2,9 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::record::{Data, Header, base64, print as print_text};
-use super::special::escape_also;
-use super::wire::{Cursor, Malformed, escape_unprintable};
+use super::record::{Data, Header};
+use super::text::{self, base64, escape_also, escape_unprintable};
+use super::wire::{Cursor, Malformed};
 
 /// Prints the record: priority, target, and each parameter as `key="value"`.
 ///
@@ -12,7 +12,7 @@ use super::wire::{Cursor, Malformed, escape_unprintable};
 /// Parameters out of order, the reserved key, and values that their keys do not allow.
 pub fn print(header: &Header, data: &mut Data<'_>, text: &mut Vec<u8>) -> Result<(), Malformed> {
     header.print(text);
-    print_text(text, format_args!("{} ", data.u16()?));
+    text::print(text, format_args!("{} ", data.u16()?));
     data.name(text)?;
     let mut last = None;
     while !data.cursor.is_at_end() {
@@ -46,7 +46,7 @@ fn key(number: u16, text: &mut Vec<u8>) {
         7 => "dohpath",
         8 => "ohttp",
         u16::MAX => "",
-        _ => return print_text(text, format_args!("key{number}")),
+        _ => return text::print(text, format_args!("key{number}")),
     };
     text.extend_from_slice(name.as_bytes());
 }
@@ -85,7 +85,7 @@ fn value(number: u16, octets: &[u8], text: &mut Vec<u8>) -> Result<(), Malformed
             let port = octets
                 .try_into()
                 .map_err(|_| Malformed("the parameter port has not 2 octets"))?;
-            print_text(text, format_args!("{}", u16::from_be_bytes(port)));
+            text::print(text, format_args!("{}", u16::from_be_bytes(port)));
             Ok(())
         }
         4 => match octets.as_chunks::<4>() {
@@ -93,7 +93,7 @@ fn value(number: u16, octets: &[u8], text: &mut Vec<u8>) -> Result<(), Malformed
                 "the length of the parameter ipv4hint is no multiple of 4",
             )),
             (addresses, []) => listed(addresses, text, |address, text| {
-                print_text(text, format_args!("{}", Ipv4Addr::from(*address)));
+                text::print(text, format_args!("{}", Ipv4Addr::from(*address)));
                 Ok(())
             }),
         },
@@ -110,7 +110,7 @@ fn value(number: u16, octets: &[u8], text: &mut Vec<u8>) -> Result<(), Malformed
                 if address.to_ipv4_mapped().is_some() {
                     return Err(Malformed("the parameter ipv6hint has an IPv4 address"));
                 }
-                print_text(text, format_args!("{address}"));
+                text::print(text, format_args!("{address}"));
                 Ok(())
             }),
         },

@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use super::text::escape_label;
+
 /// Longest name on the wire, in octets, the closing root label not counted (RFC 1035, section 2.3.4).
 const MAX_NAME: usize = 255;
 
@@ -147,37 +149,6 @@ impl<'m> Cursor<'m> {
         }
         self.at = behind.unwrap_or(at);
         Ok(())
-    }
-}
-
-/// Appends a label, its special characters with a backslash in front, what is not printable as `\DDD`.
-fn escape_label(label: &[u8], text: &mut Vec<u8>) {
-    for &octet in label {
-        match octet {
-            b'.' | b' ' | b'\'' | b'@' | b';' | b'(' | b')' | b'"' | b'\\' => text.extend([b'\\', octet]),
-            octet => escape_unprintable(octet, text),
-        }
-    }
-}
-
-/// Appends an octet of a character string: quotes and backslashes escaped, what is not printable as `\DDD`.
-pub fn escape_octet(octet: u8, text: &mut Vec<u8>) {
-    match octet {
-        b'"' | b'\\' => text.extend([b'\\', octet]),
-        octet => escape_unprintable(octet, text),
-    }
-}
-
-/// Appends an octet as it is, or as `\DDD` if it is not printable ASCII.
-pub fn escape_unprintable(octet: u8, text: &mut Vec<u8>) {
-    match octet {
-        b' '..=b'~' => text.push(octet),
-        _ => text.extend([
-            b'\\',
-            b'0' + octet / 100,
-            b'0' + octet / 10 % 10,
-            b'0' + octet % 10,
-        ]),
     }
 }
 

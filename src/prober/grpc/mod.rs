@@ -26,7 +26,7 @@ use crate::module::Grpc;
 use crate::net::dial::{self, DialCause};
 use crate::net::port::{self, Protocol};
 use crate::net::resolve::choose_address;
-use crate::net::tls::{Alpn, Prepared, TlsError};
+use crate::net::tls::{Alpn, ClientTls, Prepared, TlsError};
 use crate::net::tls_facts::FactSet;
 use crate::net::url::{Url, idna_ascii};
 use crate::net::{Address, split_host_port};
@@ -49,12 +49,15 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Grpc) -> Verdict {
     // A host without a port, and whatever else is no host and port, is taken for a host.
     let (host, port) = split_host_port(&host_port).unwrap_or((&host_port, ""));
     // The files of `tls_config` are read even when TLS is off, as upstream does.
-    let prepared = match module.tls_config.prepare(&probe.network.roots).await {
-        Ok(prepared) => prepared,
-        Err(error) => {
-            log!(probe.log, Error, "Error creating TLS configuration", "err" => text(&error));
-            return Err(Failed);
-        }
+    let prepared = match &module.tls_config {
+        None => None,
+        Some(config) => match config.prepare(&probe.network.roots).await {
+            Ok(prepared) => Some(prepared),
+            Err(error) => {
+                log!(probe.log, Error, "Error creating TLS configuration", "err" => text(&error));
+                return Err(Failed);
+            }
+        },
     };
     let (address, took) = match choose_address(probe, host, module.preference).await {
         Ok(found) => found,
@@ -76,8 +79,12 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Grpc) -> Verdict {
         host,
         port: if port.is_empty() { default_port } else { port },
         address,
-        tls: module.tls.then_some(prepared),
-        server_name: module.tls_config.server_name().unwrap_or(host),
+        tls: prepared.filter(|_| module.tls),
+        server_name: module
+            .tls_config
+            .as_ref()
+            .and_then(ClientTls::server_name)
+            .unwrap_or(host),
     };
     probe.timeline.hop().address = Some(route.target());
     let answer = check(probe, module, &route).await;
