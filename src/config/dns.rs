@@ -4,7 +4,7 @@ use super::Tls;
 use super::decode::{Decoder, Section};
 use super::dns_names;
 use super::problem::did_you_mean;
-use super::value::section;
+use super::value::{Nilable, section};
 use super::yaml::Id;
 
 /// Settings of the dns prober.
@@ -73,7 +73,7 @@ section!(Dns {
     omit query_name;
     omit query_type;
     omit recursion_desired;
-    omit valid_rcodes;
+    omit valid_rcodes as Nilable;
     omit validate_answer_rrs;
     omit validate_authority_rrs;
     omit validate_additional_rrs;

@@ -212,7 +212,7 @@ impl Http {
                 Some(format!("versions are {}", VERSIONS.join(", "))),
             );
         }
-        let has_proxy = !self.client.proxy.proxy_url.is_empty() || self.client.proxy.proxy_from_environment;
+        let has_proxy = self.client.proxy.url().is_some() || self.client.proxy.proxy_from_environment;
         if has_proxy && !self.skip_resolve_phase_with_proxy {
             let message = "a proxy is set, but the target's name is still resolved locally before each probe";
             let help = "set skip_resolve_phase_with_proxy: true to leave that to the proxy".to_owned();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::decode::{Decoder, Section};
 use super::problem::did_you_mean;
 use super::url;
-use super::value::section;
+use super::value::{Nilable, section};
 use super::yaml::Id;
 use super::{Secret, Tls};
 
@@ -103,7 +103,8 @@ pub struct OAuth2 {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[allow(missing_docs)]
 pub struct Proxy {
-    pub proxy_url: String,
+    /// An empty one means none; it is kept because `/config` shows it.
+    pub proxy_url: Option<String>,
     pub no_proxy: String,
     pub proxy_from_environment: bool,
     pub proxy_connect_header: Option<BTreeMap<String, Vec<Secret>>>,
@@ -172,7 +173,7 @@ section!(Proxy {
     omit proxy_url as url::ProxyUrl;
     omit no_proxy;
     omit proxy_from_environment;
-    omit proxy_connect_header;
+    omit proxy_connect_header as Nilable;
 });
 
 section!(Header {
@@ -369,9 +370,16 @@ impl Section for OAuth2 {
     }
 }
 
+impl Proxy {
+    /// The proxy's URL, if there is one.
+    pub fn url(&self) -> Option<&str> {
+        self.proxy_url.as_deref().filter(|url| !url.is_empty())
+    }
+}
+
 impl Section for Proxy {
     fn judge(&mut self, node: Id, d: &mut Decoder<'_, '_>) {
-        let has_url = !self.proxy_url.is_empty();
+        let has_url = self.url().is_some();
         let header = self.proxy_connect_header.as_ref().is_some_and(|h| !h.is_empty());
         if header && !self.proxy_from_environment && !has_url {
             let message = "if proxy_connect_header is configured, proxy_url or proxy_from_environment must also be configured";
@@ -391,11 +399,11 @@ impl Section for Proxy {
             );
         }
         // An empty proxy_url is one, too.
-        let url_given = d
-            .document()
-            .entry(node, "proxy_url")
-            .is_some_and(|(_, v)| !d.document().is_null(v));
-        if !url_given && !self.no_proxy.is_empty() && !self.proxy_from_environment {
+        if self.proxy_url.is_none()
+            && !d.is_blamed("proxy_url")
+            && !self.no_proxy.is_empty()
+            && !self.proxy_from_environment
+        {
             let message = "if no_proxy is configured, proxy_url must also be configured";
             d.report_field(node, "no_proxy", message, None);
         }

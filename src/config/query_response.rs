@@ -1,7 +1,7 @@
 //! `query_response`: the dialogue of the tcp, unix and websocket probers.
 
 use super::decode::{Decoder, Section};
-use super::value::{Bytes, Pattern, section};
+use super::value::{Bytes, Nilable, Pattern, section};
 use super::yaml::Id;
 
 /// One step of a dialogue.
@@ -31,7 +31,7 @@ pub struct Label {
 section!(QueryResponse {
     omit expect as Pattern;
     omit expect_bytes as Bytes;
-    omit labels;
+    omit labels as Nilable;
     omit send as Bytes;
     omit starttls;
 });

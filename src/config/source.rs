@@ -46,6 +46,13 @@ pub fn parse(text: &str) -> Parsed<'_> {
             let mut decoder = Decoder::new(&document);
             parsed.config.decode(document.root(), &mut decoder);
             (parsed.problems, parsed.warnings) = decoder.finish();
+            if let Some(at) = document.ignored() {
+                let message = "the document ends above this line: nothing from here on is read".to_owned();
+                parsed.warnings.push(Problem {
+                    help: Some("indent the first line like the others".to_owned()),
+                    ..plain_problem(Some(at), message)
+                });
+            }
             parsed.source.document = Some(document);
         }
     }

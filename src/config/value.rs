@@ -423,6 +423,21 @@ impl<T: Section + Value + Write + Default> Codec<Option<T>> for ByValue {
     }
 }
 
+/// A list or mapping of which null and empty mean different things to a prober, and are printed alike: not at all.
+pub(crate) struct Nilable;
+
+impl<T: Value + Write + Default> Codec<Option<T>> for Nilable {
+    fn decode(place: &mut Option<T>, node: Id, d: &mut Decoder<'_, '_>) -> bool {
+        place.decode(node, d)
+    }
+    fn is_zero(place: &Option<T>) -> bool {
+        place.as_ref().is_none_or(Write::is_zero)
+    }
+    fn tree(place: &Option<T>) -> Tree {
+        Write::tree(place)
+    }
+}
+
 /// A regular expression or a list of them: the empty one is printed as null.
 pub(crate) struct Pattern;
 

@@ -79,9 +79,9 @@ impl Dns {
             query_class,
             query: Query::new(&raw.query_name, query_type, query_class, raw.recursion_desired),
             valid_rcodes: raw.valid_rcodes.clone(),
-            validate_answer: RrValidator::compile(&raw.validate_answer_rrs),
-            validate_authority: RrValidator::compile(&raw.validate_authority_rrs),
-            validate_additional: RrValidator::compile(&raw.validate_additional_rrs),
+            validate_answer: RrValidator::compile(&raw.validate_answer_rrs, problems),
+            validate_authority: RrValidator::compile(&raw.validate_authority_rrs, problems),
+            validate_additional: RrValidator::compile(&raw.validate_additional_rrs, problems),
         }
     }
 
@@ -96,11 +96,11 @@ impl Dns {
 }
 
 impl RrValidator {
-    fn compile(raw: &config::RrValidator) -> Self {
-        let patterns = |sources: &[String]| {
+    fn compile(raw: &config::RrValidator, problems: &mut Problems) -> Self {
+        let mut patterns = |sources: &[String]| {
             let pattern = |source: &String| Pattern {
                 source: source.clone(),
-                compiled: Regexp::new(source),
+                compiled: problems.regexp(source),
             };
             sources.iter().map(pattern).collect()
         };

@@ -134,7 +134,7 @@ impl Http {
     pub fn compile(raw: &config::Http, problems: &mut Problems) -> Self {
         let client = &raw.client;
         let (headers, host) = request_headers(raw);
-        let has_proxy = !client.proxy.proxy_url.is_empty() || client.proxy.proxy_from_environment;
+        let has_proxy = client.proxy.url().is_some() || client.proxy.proxy_from_environment;
         let tls = &client.tls_config;
         let protocol = match (raw.enable_http3, client.enable_http2) {
             (true, _) => Protocol::Http3,
@@ -283,7 +283,7 @@ fn compression(name: &str) -> Compression {
 fn header_rules(raw: &[config::HeaderMatch], field: &str, problems: &mut Problems) -> Vec<HeaderRule> {
     let mut rules = Vec::with_capacity(raw.len());
     for (i, rule) in raw.iter().enumerate() {
-        match Regexp::new(&rule.regexp) {
+        match problems.regexp(&rule.regexp) {
             Ok(regexp) => rules.push(HeaderRule {
                 header: rule.header.clone(),
                 name: canonical(&rule.header).into_owned(),
@@ -299,7 +299,7 @@ fn header_rules(raw: &[config::HeaderMatch], field: &str, problems: &mut Problem
 fn regexps(raw: &[String], field: &str, problems: &mut Problems) -> Vec<Regexp> {
     let mut compiled = Vec::with_capacity(raw.len());
     for (i, source) in raw.iter().enumerate() {
-        match Regexp::new(source) {
+        match problems.regexp(source) {
             Ok(regexp) => compiled.push(regexp),
             Err(error) => problems.report(format!("http.{field}[{i}]"), error.to_string()),
         }
@@ -308,7 +308,7 @@ fn regexps(raw: &[String], field: &str, problems: &mut Problems) -> Vec<Regexp> 
 }
 
 fn cel(raw: Option<&str>, field: &str, problems: &mut Problems) -> Option<Cel> {
-    match Cel::new(raw?) {
+    match problems.cel(raw?) {
         Ok(cel) => Some(cel),
         Err(error) => {
             problems.report(format!("http.{field}"), error.to_string());

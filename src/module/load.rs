@@ -91,7 +91,14 @@ pub fn parse(bytes: impl Into<Vec<u8>>, name: &str) -> Result<Loaded, LoadError>
     let parsed = config::parse(&text);
     let mut problems = parsed.problems;
     let modules = Modules::compile(&parsed.config).unwrap_or_else(|found| {
-        problems.extend(found.into_iter().map(|problem| placed(problem, &parsed.source)));
+        for problem in found {
+            // What the reader found wrong already need not be said twice.
+            let known =
+                |p: &config::Problem| p.module.as_deref() == Some(&problem.module) && p.path == problem.path;
+            if !problems.iter().any(known) {
+                problems.push(placed(problem, &parsed.source));
+            }
+        }
         problems.sort_by_key(|p| p.at);
         Modules::default()
     });

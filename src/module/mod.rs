@@ -27,6 +27,8 @@ pub use tcp::Tcp;
 pub use unix::Unix;
 pub use websocket::Websocket;
 
+use crate::check::cel::{Cel, CelError};
+use crate::check::regexp::{self, Regexp};
 use crate::config;
 
 /// One module, ready to run.
@@ -164,11 +166,13 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Collects what is wrong while modules are compiled.
+/// Collects what is wrong while modules are compiled, and shares what several of them have in common.
 #[derive(Debug, Default)]
 pub struct Problems {
     module: String,
     found: Vec<Problem>,
+    regexps: HashMap<String, Result<Regexp, regexp::Error>>,
+    cels: HashMap<String, Result<Cel, CelError>>,
 }
 
 impl Problems {
@@ -179,6 +183,33 @@ impl Problems {
             path: path.into(),
             message: message.into(),
         });
+    }
+
+    /// Compiles a regular expression, once for all modules that have it. An error is the caller's to judge: some are
+    /// problems of the configuration, some of the probe.
+    ///
+    /// # Errors
+    /// What Go says about it.
+    pub fn regexp(&mut self, source: &str) -> Result<Regexp, regexp::Error> {
+        if let Some(known) = self.regexps.get(source) {
+            return known.clone();
+        }
+        let compiled = Regexp::new(source);
+        self.regexps.insert(source.to_owned(), compiled.clone());
+        compiled
+    }
+
+    /// Compiles a CEL expression, once for all modules that have it.
+    ///
+    /// # Errors
+    /// What does not parse, and names and functions that do not exist.
+    pub fn cel(&mut self, source: &str) -> Result<Cel, CelError> {
+        if let Some(known) = self.cels.get(source) {
+            return known.clone();
+        }
+        let compiled = Cel::new(source);
+        self.cels.insert(source.to_owned(), compiled.clone());
+        compiled
     }
 
     /// Everything reported so far.

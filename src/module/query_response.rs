@@ -45,13 +45,16 @@ impl Step {
     }
 
     fn compile(raw: &config::QueryResponse, path: &str, problems: &mut Problems) -> Self {
-        let regexp = raw.expect.as_ref().and_then(|source| match Regexp::new(source) {
-            Ok(regexp) => Some(regexp),
-            Err(error) => {
-                problems.report(format!("{path}.expect"), error.to_string());
-                None
-            }
-        });
+        let regexp = raw
+            .expect
+            .as_ref()
+            .and_then(|source| match problems.regexp(source) {
+                Ok(regexp) => Some(regexp),
+                Err(error) => {
+                    problems.report(format!("{path}.expect"), error.to_string());
+                    None
+                }
+            });
         // Without a match there is nothing to fill in, and `$1` is sent as it stands.
         let send = match &regexp {
             Some(regexp) => Template::new(&raw.send, regexp),

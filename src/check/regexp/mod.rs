@@ -14,6 +14,7 @@ mod parse;
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 use regex_automata::meta;
 use regex_automata::util::captures::Captures;
@@ -25,9 +26,11 @@ pub use error::{Error, ErrorKind};
 /// Most memory of one compiled expression, in bytes. Go's own limit is about as much.
 const SIZE_LIMIT: usize = 128 << 20;
 
-/// A compiled regular expression.
+/// A compiled regular expression; a clone shares the compiled form.
 #[derive(Clone)]
-pub struct Regexp {
+pub struct Regexp(Arc<Compiled>);
+
+struct Compiled {
     source: Box<str>,
     engine: meta::Regex,
     /// Names of the groups by index; group 0 and unnamed ones are empty.
@@ -76,42 +79,42 @@ impl Regexp {
             meta::Regex::builder().configure(config).build_from_hir(hir).ok()
         });
         let engine = engine.flatten().ok_or_else(too_large)?;
-        Ok(Self {
+        Ok(Self(Arc::new(Compiled {
             source: source.into(),
             engine,
             names: parsed.names.into_boxed_slice(),
-        })
+        })))
     }
 
     /// The expression as it was written.
     pub fn source(&self) -> &str {
-        &self.source
+        &self.0.source
     }
 
     /// Names of the groups by index; group 0 and unnamed ones are empty. A name may occur more than once.
     pub fn names(&self) -> &[Box<str>] {
-        &self.names
+        &self.0.names
     }
 
     /// Whether the expression matches anywhere in `text`.
     pub fn is_match(&self, text: &[u8]) -> bool {
         match std::str::from_utf8(text) {
-            Ok(text) => self.engine.is_match(text),
-            Err(_) => self.engine.is_match(&Repaired::new(text).text),
+            Ok(text) => self.0.engine.is_match(text),
+            Err(_) => self.0.engine.is_match(&Repaired::new(text).text),
         }
     }
 
     /// The leftmost match in `text`, with its groups.
     pub fn captures<'t>(&self, text: &'t [u8]) -> Option<Match<'t>> {
-        let mut captures = self.engine.create_captures();
+        let mut captures = self.0.engine.create_captures();
         let groups = match std::str::from_utf8(text) {
             Ok(text) => {
-                self.engine.captures(text, &mut captures);
+                self.0.engine.captures(text, &mut captures);
                 self.groups(&captures, |at| at)
             }
             Err(_) => {
                 let repaired = Repaired::new(text);
-                self.engine.captures(&repaired.text, &mut captures);
+                self.0.engine.captures(&repaired.text, &mut captures);
                 self.groups(&captures, |at| repaired.original(at))
             }
         };
@@ -123,7 +126,7 @@ impl Regexp {
         captures: &Captures,
         place: impl Fn(usize) -> usize,
     ) -> SmallVec<[Option<Range<usize>>; 4]> {
-        (0..self.names.len())
+        (0..self.0.names.len())
             .map(|index| {
                 let span = captures.get_group(index)?;
                 Some(place(span.start)..place(span.end))
@@ -134,13 +137,13 @@ impl Regexp {
 
 impl fmt::Debug for Regexp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Regexp({:?})", self.source)
+        write!(f, "Regexp({:?})", self.0.source)
     }
 }
 
 impl fmt::Display for Regexp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.source)
+        f.write_str(&self.0.source)
     }
 }
 

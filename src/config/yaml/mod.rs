@@ -4,13 +4,15 @@
 //! counts, aliases point at the node that their anchor named when they were read, tags are kept in their short form.
 //! What a scalar means is decided in [`scalar`], when it is known what is wanted of it.
 
+mod repair;
 pub mod scalar;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, Span};
+use repair::Shifts;
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span};
 
 /// A place in the text, both counted from 1, the column in characters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,6 +71,8 @@ pub enum Content<'t> {
 #[derive(Debug)]
 pub struct Document<'t> {
     nodes: Vec<Node<'t>>,
+    /// Where text follows that does not belong to the document, without a mark between them.
+    ignored: Option<Position>,
 }
 
 /// Deepest nesting that is read. The Go program reads 10,000; no configuration needs more than a dozen.
@@ -80,21 +84,74 @@ impl<'t> Document<'t> {
     /// # Errors
     /// The first place where the text is not YAML.
     pub fn parse(text: &'t str) -> Result<Option<Self>, SyntaxError> {
-        let mut builder = Builder::default();
+        Self::read(text, &Shifts::default()).or_else(|error| repair::read(text, error))
+    }
+
+    /// Reads a text that was changed: places are given as they were before `shifts`.
+    fn read(text: &'t str, shifts: &Shifts) -> Result<Option<Self>, SyntaxError> {
+        let mut builder = Builder {
+            shifts,
+            nodes: Vec::new(),
+            open: Vec::new(),
+            anchors: HashMap::new(),
+        };
+        let mut ignored = None;
         for event in Parser::new_from_str(text) {
-            let (event, span) = event.map_err(|e| SyntaxError {
-                at: Position {
-                    line: e.marker().line(),
-                    column: e.marker().col() + 1,
-                },
-                message: e.info().to_owned(),
-            })?;
-            if builder.take(event, span)? {
-                break;
+            match event {
+                Ok((event, span)) => {
+                    if builder.take(event, span)? {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    let at = builder.position(error.marker());
+                    // Upstream stops reading where the outermost mapping ends, whatever comes then.
+                    let is_after_end = matches!(
+                        error.info(),
+                        "did not find expected <document start>"
+                            | "missing explicit document end marker before directive"
+                    );
+                    if is_after_end && builder.is_complete() {
+                        ignored = Some(at);
+                        break;
+                    }
+                    let message = error.info().to_owned();
+                    return Err(SyntaxError { at, message });
+                }
             }
         }
-        let document = Document { nodes: builder.nodes };
+        let document = Document {
+            nodes: builder.nodes,
+            ignored,
+        };
         Ok((!document.nodes.is_empty()).then_some(document))
+    }
+
+    /// The same, independent of the text.
+    fn into_owned(self) -> Document<'static> {
+        let own = |text: Cow<'t, str>| Cow::Owned(text.into_owned());
+        let nodes = self.nodes.into_iter().map(|node| Node {
+            at: node.at,
+            tag: node.tag.map(own),
+            content: match node.content {
+                Content::Scalar { text, plain } => Content::Scalar {
+                    text: own(text),
+                    plain,
+                },
+                Content::Sequence(items) => Content::Sequence(items),
+                Content::Mapping(entries) => Content::Mapping(entries),
+                Content::Alias(target) => Content::Alias(target),
+            },
+        });
+        Document {
+            nodes: nodes.collect(),
+            ignored: self.ignored,
+        }
+    }
+
+    /// Where text begins that is not read, although nothing ends the document before it.
+    pub fn ignored(&self) -> Option<Position> {
+        self.ignored
     }
 
     /// The outermost node.
@@ -168,8 +225,8 @@ impl<'t> Document<'t> {
 }
 
 /// Builds the tree from the parser's events, without recursion: the text decides the depth.
-#[derive(Default)]
-struct Builder<'t> {
+struct Builder<'s, 't> {
+    shifts: &'s Shifts,
     nodes: Vec<Node<'t>>,
     open: Vec<Open>,
     anchors: HashMap<usize, Id>,
@@ -182,13 +239,22 @@ struct Open {
     key: Option<Id>,
 }
 
-impl<'t> Builder<'t> {
+impl<'t> Builder<'_, 't> {
+    fn position(&self, marker: &Marker) -> Position {
+        self.shifts.original(Position {
+            line: marker.line(),
+            column: marker.col() + 1,
+        })
+    }
+
+    /// Whether the outermost node has ended.
+    fn is_complete(&self) -> bool {
+        self.open.is_empty() && !self.nodes.is_empty()
+    }
+
     /// Takes one event; `true` when the document has ended.
     fn take(&mut self, event: Event<'t>, span: Span) -> Result<bool, SyntaxError> {
-        let at = Position {
-            line: span.start.line(),
-            column: span.start.col() + 1,
-        };
+        let at = self.position(&span.start);
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = style == ScalarStyle::Plain;

@@ -82,9 +82,10 @@ pub fn resolve<'a>(tag: Option<&str>, text: &'a str, plain: bool) -> Result<Scal
     }
 }
 
-/// Whether a text that stood unquoted would be read back as a text, also by readers of YAML 1.1.
+/// Whether a text that stood unquoted would be read back as a text, also by readers of YAML 1.1. Go's writers forget
+/// that `<<` would not.
 pub fn is_text(text: &str) -> bool {
-    matches!(untagged(text), Scalar::Text(_)) && text != "<<" && old_boolean(text).is_none()
+    matches!(untagged(text), Scalar::Text(_)) && old_boolean(text).is_none()
 }
 
 /// YAML 1.1's other words for truth, which count where a truth value is wanted.

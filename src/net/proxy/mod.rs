@@ -46,23 +46,27 @@ impl Proxies {
     pub fn new(raw: &config::Proxy) -> Result<Self, UrlError> {
         let mut proxies = if raw.proxy_from_environment {
             Self::from_environment(|name| std::env::var(name).ok())
-        } else if raw.proxy_url.is_empty() {
-            Self::default()
-        } else if raw.no_proxy.is_empty() {
-            let url = Url::parse(&raw.proxy_url)?;
-            Self {
-                http: Some(url.clone()),
-                https: Some(url),
-                no_proxy: NoProxy::nothing(),
-                ..Self::default()
-            }
         } else {
-            Url::parse(&raw.proxy_url)?;
-            Self {
-                http: parse(&raw.proxy_url),
-                https: parse(&raw.proxy_url),
-                no_proxy: NoProxy::new(&raw.no_proxy),
-                ..Self::default()
+            match raw.url() {
+                None => Self::default(),
+                Some(url) if raw.no_proxy.is_empty() => {
+                    let url = Url::parse(url)?;
+                    Self {
+                        http: Some(url.clone()),
+                        https: Some(url),
+                        no_proxy: NoProxy::nothing(),
+                        ..Self::default()
+                    }
+                }
+                Some(url) => {
+                    Url::parse(url)?;
+                    Self {
+                        http: parse(url),
+                        https: parse(url),
+                        no_proxy: NoProxy::new(&raw.no_proxy),
+                        ..Self::default()
+                    }
+                }
             }
         };
         for (name, values) in raw.proxy_connect_header.iter().flatten() {
@@ -177,7 +181,7 @@ mod tests {
     #[test]
     fn a_proxy_alone_takes_loopback_too() {
         let raw = config::Proxy {
-            proxy_url: "http://u:p@p:1".to_owned(),
+            proxy_url: Some("http://u:p@p:1".to_owned()),
             ..config::Proxy::default()
         };
         let proxies = Proxies::new(&raw).unwrap();

@@ -1,0 +1,149 @@
+//! What the Go program's YAML reader takes and ours would not: made readable beforehand.
+//!
+//! Two things of YAML 1.1 occur in real files: a tab between `key:` and its value, and a quoted text that goes on in a
+//! line indented less than its key. White space counts for nothing at both places, so it can be replaced.
+
+use std::borrow::Cow;
+
+use super::{Document, Position, SyntaxError};
+
+/// Spaces that were put at the beginning of lines, by line number.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Shifts(Vec<(usize, usize)>);
+
+impl Shifts {
+    /// The place in the text as it was before.
+    pub(super) fn original(&self, at: Position) -> Position {
+        let added: usize = self
+            .0
+            .iter()
+            .filter(|(line, _)| *line == at.line)
+            .map(|(_, added)| added)
+            .sum();
+        Position {
+            column: at.column.saturating_sub(added).max(1),
+            ..at
+        }
+    }
+}
+
+/// Most places that are repaired in one file: each costs reading it again.
+const MAX_REPAIRS: usize = 100;
+
+/// Reads a text that could not be read, if it can be repaired; `error` is why not.
+pub(super) fn read(text: &str, mut error: SyntaxError) -> Result<Option<Document<'static>>, SyntaxError> {
+    let mut text = Cow::Borrowed(text);
+    let mut shifts = Shifts::default();
+    // Places of errors are those of the changed text here, until the last attempt.
+    for _ in 0..MAX_REPAIRS {
+        let repaired = match error.message.as_str() {
+            "':' must be followed by a valid YAML whitespace" => tabs_to_spaces(&text, &error),
+            "invalid indentation in quoted scalar" => indent_quoted(&text, &error, &mut shifts),
+            _ => None,
+        };
+        let Some(repaired) = repaired else { break };
+        text = Cow::Owned(repaired);
+        match Document::read(&text, &Shifts::default()) {
+            Ok(_) => break,
+            Err(next) => error = next,
+        }
+    }
+    Document::read(&text, &shifts).map(|document| document.map(Document::into_owned))
+}
+
+/// The byte at which a place stands.
+fn offset(text: &str, at: Position) -> Option<usize> {
+    let line: usize = text
+        .split_inclusive('\n')
+        .take(at.line.checked_sub(1)?)
+        .map(str::len)
+        .sum();
+    let (column, _) = text.get(line..)?.char_indices().nth(at.column.checked_sub(1)?)?;
+    Some(line + column)
+}
+
+/// Replaces the tabs right before the place of the error.
+fn tabs_to_spaces(text: &str, error: &SyntaxError) -> Option<String> {
+    let end = offset(text, error.at)?;
+    let (before, after) = text.split_at_checked(end)?;
+    let kept = before.trim_end_matches(['\t', ' ']);
+    let blanks = before.len() - kept.len();
+    (blanks > 0).then(|| format!("{kept}{}{after}", " ".repeat(blanks)))
+}
+
+/// Indents the lines in which the quoted text goes on that begins at the place of the error.
+fn indent_quoted(text: &str, error: &SyntaxError, shifts: &mut Shifts) -> Option<String> {
+    let start = offset(text, error.at)?;
+    let (before, quoted) = text.split_at_checked(start)?;
+    let length = quoted_length(quoted)?;
+    let (quoted, after) = quoted.split_at_checked(length)?;
+    let lines = quoted.matches('\n').count();
+    if lines == 0 {
+        return None;
+    }
+    let added = error.at.column;
+    shifts
+        .0
+        .extend((1..=lines).map(|below| (error.at.line + below, added)));
+    Some(format!(
+        "{before}{}{after}",
+        quoted.replace('\n', &format!("\n{}", " ".repeat(added)))
+    ))
+}
+
+/// How long the quoted text is that a text begins with.
+fn quoted_length(text: &str) -> Option<usize> {
+    let mut chars = text.char_indices();
+    let (_, quote) = chars.next()?;
+    let mut chars = chars.peekable();
+    while let Some((at, c)) = chars.next() {
+        match (quote, c) {
+            ('"', '\\') => {
+                chars.next();
+            }
+            ('\'', '\'') if chars.peek().is_some_and(|(_, next)| *next == '\'') => {
+                chars.next();
+            }
+            (quote, c) if c == quote => return Some(at + c.len_utf8()),
+            _ => {}
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(text: &str) -> String {
+        let document = Document::parse(text).unwrap().unwrap();
+        let (_, value) = document.entry(document.root(), "a").unwrap();
+        let (_, value) = document.entry(value, "b").unwrap();
+        document.text(value).unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_tab_may_follow_the_colon() {
+        assert_eq!(value("a:\n  b:\tyes\n"), "yes");
+        assert_eq!(value("a:\n  b:\t \tyes\n  c:\tno\n"), "yes");
+    }
+
+    #[test]
+    fn a_quoted_text_may_go_on_anywhere() {
+        assert_eq!(value("a:\n  b: \"one\ntwo\n\nthree\"\n"), "one two\nthree");
+        assert_eq!(value("a:\n  b: 'it''s\nhere'\n  c: \"x\ny\"\n"), "it's here");
+    }
+
+    #[test]
+    fn places_are_those_of_the_file() {
+        let error = Document::parse("a:\n  b: {c: \"x\ny\", d: %}\n").unwrap_err();
+        assert_eq!((error.at.line, error.at.column), (3, 8), "{error:?}");
+        let document = Document::parse("a:\n  b: {c: \"x\ny\", d: z}\n")
+            .unwrap()
+            .unwrap();
+        let (_, a) = document.entry(document.root(), "a").unwrap();
+        let (_, b) = document.entry(a, "b").unwrap();
+        let (at, _) = document.entry(b, "d").unwrap();
+        assert_eq!((at.line, at.column), (3, 5));
+    }
+}
