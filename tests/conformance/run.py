@@ -21,12 +21,13 @@ command = f"{exporter} --config.file={{config}} --web.listen-address=127.0.0.1:{
 def run(*more):
     """The output of the suite and the names of the cases that failed."""
     done = subprocess.run(
-        [sys.executable, suite, "--exporter", command, *more, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [sys.executable, suite, "--exporter", command, *more, *options], capture_output=True, text=True
     )
     failed = re.findall(r"^(?:DIFFERS|ERROR|NOT RECORDED) (\S+)", done.stdout, re.M)
     closing = re.search(r"^conformance: (\d+) passed, (\d+) failed, (\d+) not recorded.*", done.stdout, re.M)
     if not closing or int(closing[2]) + int(closing[3]) != len(failed):
-        sys.exit(done.stdout + "\nthe suite did not run to its end")
+        sys.exit(done.stdout + done.stderr + "\nthe suite did not run to its end")
+    # Threads of scripted peers end by exceptions when the exporter hangs up; that is what standard error holds.
     return done.stdout, set(failed), int(closing[1])
 
 

@@ -12,7 +12,7 @@ use blackbox_exporter::{
     migrate::alloy_syntax::{Block, Statement, Value, parse},
 };
 
-use crate::support::{find_program, read, replace, repository};
+use crate::support::{Exporter, find_program, get, may_ping, read, replace, repository};
 
 fn succeeds(command: &mut Command) {
     let output = command.output().unwrap();
@@ -82,6 +82,39 @@ fn configurations_load_and_targets_name_their_modules() {
             read.unknown_modules(parsed.config.modules.keys().map(String::as_str)),
             []
         );
+    }
+}
+
+/// Every `curl` of the documents that probes, against an exporter on the configuration that the document starts it with.
+#[test]
+fn probes_of_the_documents_succeed() {
+    for (document, config) in [
+        ("README.md", "blackbox.yml"),
+        ("docs/deepflow.md", "examples/deepflow/blackbox.yml"),
+        ("docs/deepflow.zh.md", "examples/deepflow/blackbox.yml"),
+        ("docs/kubernetes.md", "examples/kubernetes/blackbox.yml"),
+    ] {
+        let exporter = Exporter::start(&repository(config), &[]);
+        let text = read(document);
+        let probes = text.lines().filter_map(|line| {
+            line.strip_prefix("curl 'http://localhost:9115")?
+                .strip_suffix('\'')
+        });
+        let mut count = 0;
+        for path in probes {
+            count += 1;
+            if path.contains("icmp") && !may_ping() {
+                continue;
+            }
+            let path = path.replace("localhost:9115", &exporter.address);
+            let (status, answer) = get(&exporter.address, &path).unwrap();
+            assert_eq!(status, 200, "{document}: {path}: {answer}");
+            assert!(
+                answer.contains("\nprobe_success 1\n"),
+                "{document}: {path}: {answer}"
+            );
+        }
+        assert!(count > 0, "{document} has no probe");
     }
 }
 
