@@ -2,10 +2,12 @@
 
 pub mod address;
 pub mod cmsg;
+mod buffer;
 pub mod deadline;
 pub mod dial;
 pub mod headers;
 pub mod http1;
+pub mod http2;
 pub mod port;
 pub mod proxy;
 pub mod resolve;

@@ -4,13 +4,11 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, ReadBuf, ReadHalf};
+use tokio::io::{AsyncRead, ReadHalf};
 
-/// Size of the buffer at first, and what it grows to for bodies that come fast.
-const SMALL: usize = 4 << 10;
-const LARGE: usize = 64 << 10;
+use crate::net::buffer::Buffer;
 
 /// Writes what is left of a request.
 pub(super) type Writing = Pin<Box<dyn Future<Output = Result<(), WriteError>> + Send>>;
@@ -27,9 +25,7 @@ pub enum WriteError {
 /// Reads from a stream through a buffer that grows with need.
 pub struct Reader<S> {
     io: Io<S>,
-    buffer: Vec<u8>,
-    start: usize,
-    end: usize,
+    buffer: Buffer,
     writing: Option<Writing>,
     write_error: Option<WriteError>,
 }
@@ -59,9 +55,7 @@ impl<S: AsyncRead + Unpin> Reader<S> {
     fn over(io: Io<S>, writing: Option<Writing>) -> Self {
         Self {
             io,
-            buffer: vec![0; SMALL],
-            start: 0,
-            end: 0,
+            buffer: Buffer::default(),
             writing,
             write_error: None,
         }
@@ -69,35 +63,21 @@ impl<S: AsyncRead + Unpin> Reader<S> {
 
     /// What was read and not consumed.
     pub fn data(&self) -> &[u8] {
-        self.buffer.get(self.start..self.end).unwrap_or_default()
+        self.buffer.data()
     }
 
     /// Marks bytes of [`data`](Self::data) as used.
     pub fn consume(&mut self, bytes: usize) {
-        self.start = (self.start + bytes).min(self.end);
-        if self.start == self.end {
-            self.start = 0;
-            self.end = 0;
-        }
+        self.buffer.consume(bytes);
     }
 
     /// Reads more; 0 at the end.
     pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         self.poll_writing(cx);
-        self.make_room();
-        let mut room = ReadBuf::new(self.buffer.get_mut(self.end..).unwrap_or_default());
-        let space = room.remaining();
-        ready!(match &mut self.io {
-            Io::Whole(stream) => Pin::new(stream).poll_read(cx, &mut room),
-            Io::Half(half) => Pin::new(half).poll_read(cx, &mut room),
-        })?;
-        let bytes = room.filled().len();
-        self.end += bytes;
-        // A read that fills all room, from the buffer's start, means that there is more: read it in larger pieces.
-        if bytes == space && self.end == bytes && self.buffer.len() < LARGE {
-            self.buffer.resize(self.buffer.len() * 4, 0);
+        match &mut self.io {
+            Io::Whole(stream) => self.buffer.poll_fill(stream, cx),
+            Io::Half(half) => self.buffer.poll_fill(half, cx),
         }
-        Poll::Ready(Ok(bytes))
     }
 
     /// Reads more; 0 at the end.
@@ -126,19 +106,5 @@ impl<S: AsyncRead + Unpin> Reader<S> {
     /// Whether the body of the request could not be read.
     pub(super) fn source_failed(&self) -> bool {
         matches!(self.write_error, Some(WriteError::Source(_)))
-    }
-
-    fn make_room(&mut self) {
-        if self.end < self.buffer.len() {
-            return;
-        }
-        if self.start > 0 {
-            self.buffer.copy_within(self.start..self.end, 0);
-            self.end -= self.start;
-            self.start = 0;
-        } else {
-            // A line that is longer than the buffer; heads are bounded by their reader.
-            self.buffer.resize(self.buffer.len() * 2, 0);
-        }
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use crate::net::TimedOut;
 use crate::net::dial::DialError;
 use crate::net::http1::ExchangeError;
+use crate::net::http2::Http2Error;
 use crate::net::port::PortError;
 use crate::net::proxy::{CgiRefused, TunnelError};
 use crate::net::resolve::ResolveError;
@@ -27,7 +28,8 @@ pub(super) enum RoundTripError {
     Proxy(Box<RoundTripError>),
     Tunnel(TunnelError),
     Tls(TlsError),
-    Exchange(ExchangeError),
+    Http1(ExchangeError),
+    Http2(Http2Error),
     TimedOut {
         /// What was waited for.
         step: String,
@@ -47,7 +49,8 @@ impl fmt::Display for RoundTripError {
             Self::Proxy(error) => write!(f, "proxyconnect tcp: {error}"),
             Self::Tunnel(error) => error.fmt(f),
             Self::Tls(error) => error.fmt(f),
-            Self::Exchange(error) => error.fmt(f),
+            Self::Http1(error) => error.fmt(f),
+            Self::Http2(error) => error.fmt(f),
             Self::TimedOut { step, timed_out } => {
                 write!(f, "context deadline exceeded: {timed_out} while {step}")
             }

@@ -19,6 +19,17 @@ pub(super) struct Request {
     pub(super) crossed_hosts: bool,
 }
 
+impl Request {
+    /// What the peer is told to be called.
+    pub(super) fn host(&self) -> &str {
+        if self.host.is_empty() {
+            &self.url.host
+        } else {
+            &self.host
+        }
+    }
+}
+
 /// Refuses what cannot be sent.
 pub(super) fn check_sendable(request: &Request, headers: &Headers) -> Result<(), RoundTripError> {
     let refuse = |text: String| Err(RoundTripError::Request(text));

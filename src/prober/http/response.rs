@@ -5,6 +5,7 @@ use std::fmt;
 use tokio::io::AsyncBufRead;
 
 use crate::net::headers::Headers;
+use crate::net::http1::Head;
 use crate::net::tls_facts::TlsFacts;
 
 /// An answer whose body was not read yet.
@@ -22,6 +23,20 @@ pub(super) struct Response {
     pub(super) body: ResponseBody,
     /// Facts of TLS, if it came over it.
     pub(super) tls: Option<TlsFacts>,
+}
+
+impl Response {
+    /// An answer that did not come over TLS, as far as it knows.
+    pub(super) fn new(head: Head, told_length: i64, body: ResponseBody) -> Self {
+        Self {
+            protocol: head.protocol,
+            status: head.status,
+            headers: head.headers,
+            told_length,
+            body,
+            tls: None,
+        }
+    }
 }
 
 /// The body of an answer.

@@ -13,7 +13,8 @@ use crate::log;
 use crate::module::http::Protocol;
 use crate::net::dial::{self, Counters};
 use crate::net::headers::{Headers, has_token, lists_contain};
-use crate::net::http1::{RequestBody, RequestLine, exchange, write_head};
+use crate::net::http1::{self, RequestBody, RequestLine, write_head};
+use crate::net::http2;
 use crate::net::port;
 use crate::net::proxy::{self, basic};
 use crate::net::tls::{Alpn, Session};
@@ -329,49 +330,101 @@ impl Client<'_> {
         headers: &Headers,
         body: RequestBody,
     ) -> Result<Response, RoundTripError> {
-        let method = request.method.as_str();
-        let head = request_head(request, headers, &body, proxy.filter(|_| connection.to_proxy))?;
         let expects_continue = headers
             .value("Expect")
             .is_some_and(|value| has_token(value, "100-continue"));
+        let Connection {
+            stream,
+            tls,
+            to_proxy,
+        } = connection;
+        let speaks_http2 = tls
+            .as_ref()
+            .is_some_and(|facts| facts.alpn.as_deref() == Some(b"h2"));
         let sent = Instant::now();
-        let waited = probe
-            .deadline
-            .within(exchange(
-                connection.stream,
-                method,
-                head,
-                body,
-                expects_continue,
-                &mut self.trace().response_start,
-            ))
-            .await;
-        let answered = self.trace().response_start;
-        probe
-            .timeline
-            .record(Phase::Processing, sent, answered.unwrap_or_else(Instant::now));
-        let answer = waited
-            .map_err(|timed_out| RoundTripError::TimedOut {
-                step: match answered {
+        let mut first_byte = None;
+        let exchange = async {
+            if speaks_http2 {
+                over_http2(stream, request, headers, body, expects_continue, &mut first_byte).await
+            } else {
+                let proxy = proxy.filter(|_| to_proxy);
+                over_http1(
+                    stream,
+                    request,
+                    headers,
+                    body,
+                    expects_continue,
+                    proxy,
+                    &mut first_byte,
+                )
+                .await
+            }
+        };
+        let waited = probe.deadline.within(exchange).await;
+        self.trace().response_start = first_byte;
+        let answered = first_byte.unwrap_or_else(Instant::now);
+        probe.timeline.record(Phase::Processing, sent, answered);
+        let mut response = waited.unwrap_or_else(|timed_out| {
+            Err(RoundTripError::TimedOut {
+                step: match first_byte {
                     Some(_) => "reading the head of the answer".to_owned(),
                     None => "waiting for the answer".to_owned(),
                 },
                 timed_out,
-            })?
-            .map_err(RoundTripError::Exchange)?;
-        Ok(Response {
-            protocol: answer.head.protocol,
-            status: answer.head.status,
-            headers: answer.head.headers,
-            told_length: answer.told_length,
-            body: if answer.has_body {
-                ResponseBody::Stream(Box::new(answer.body))
-            } else {
-                ResponseBody::Empty
-            },
-            tls: connection.tls,
-        })
+            })
+        })?;
+        response.tls = tls;
+        Ok(response)
     }
+}
+
+async fn over_http1(
+    stream: Stream,
+    request: &Request,
+    headers: &Headers,
+    body: RequestBody,
+    expects_continue: bool,
+    proxy: Option<&Url>,
+    first_byte: &mut Option<Instant>,
+) -> Result<Response, RoundTripError> {
+    let head = request_head(request, headers, &body, proxy)?;
+    let answer = http1::exchange(stream, &request.method, head, body, expects_continue, first_byte)
+        .await
+        .map_err(RoundTripError::Http1)?;
+    let body = match answer.has_body {
+        true => ResponseBody::Stream(Box::new(answer.body)),
+        false => ResponseBody::Empty,
+    };
+    Ok(Response::new(answer.head, answer.told_length, body))
+}
+
+async fn over_http2(
+    stream: Stream,
+    request: &Request,
+    headers: &Headers,
+    body: RequestBody,
+    expects_continue: bool,
+    first_byte: &mut Option<Instant>,
+) -> Result<Response, RoundTripError> {
+    let host = punycode_host_port(request.host()).map_err(RoundTripError::Host)?;
+    if !valid_host_header(&host) {
+        return Err(RoundTripError::Request("http2: invalid Host header".to_owned()));
+    }
+    let sent = http2::Request {
+        method: &request.method,
+        scheme: &request.url.scheme,
+        authority: &host,
+        path: &request.url.request_uri(),
+        headers,
+    };
+    let answer = http2::exchange(stream, sent, body, expects_continue, first_byte)
+        .await
+        .map_err(RoundTripError::Http2)?;
+    let body = match answer.has_body {
+        true => ResponseBody::Stream(Box::new(answer.body)),
+        false => ResponseBody::Empty,
+    };
+    Ok(Response::new(answer.head, answer.told_length, body))
 }
 
 /// Whether the request asks for a WebSocket, which HTTP/2 cannot carry.
@@ -387,12 +440,7 @@ fn request_head(
     body: &RequestBody,
     proxy: Option<&Url>,
 ) -> Result<Vec<u8>, RoundTripError> {
-    let host = if request.host.is_empty() {
-        &request.url.host
-    } else {
-        &request.host
-    };
-    let host = punycode_host_port(host).map_err(RoundTripError::Host)?;
+    let host = punycode_host_port(request.host()).map_err(RoundTripError::Host)?;
     let host = match (valid_host_header(&host), proxy) {
         (true, _) => remove_zone(&host),
         (false, None) => "".into(),

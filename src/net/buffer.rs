@@ -1,0 +1,78 @@
+//! A read buffer that grows with need.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, ReadBuf};
+
+/// Size of the buffer at first, and what it grows to for bodies that come fast.
+const SMALL: usize = 4 << 10;
+const LARGE: usize = 64 << 10;
+
+/// Bytes that were read and not used yet.
+#[derive(Debug)]
+pub(crate) struct Buffer {
+    bytes: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl Default for Buffer {
+    fn default() -> Self {
+        Self {
+            bytes: vec![0; SMALL],
+            start: 0,
+            end: 0,
+        }
+    }
+}
+
+impl Buffer {
+    /// What was read and not used.
+    pub(crate) fn data(&self) -> &[u8] {
+        self.bytes.get(self.start..self.end).unwrap_or_default()
+    }
+
+    /// Marks bytes of [`data`](Self::data) as used.
+    pub(crate) fn consume(&mut self, bytes: usize) {
+        self.start = (self.start + bytes).min(self.end);
+        if self.start == self.end {
+            self.start = 0;
+            self.end = 0;
+        }
+    }
+
+    /// Reads more from `io`; 0 at the end. What may pile up here is bounded by the caller.
+    pub(crate) fn poll_fill<S: AsyncRead + Unpin>(
+        &mut self,
+        io: &mut S,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        self.make_room();
+        let mut room = ReadBuf::new(self.bytes.get_mut(self.end..).unwrap_or_default());
+        let space = room.remaining();
+        ready!(Pin::new(io).poll_read(cx, &mut room))?;
+        let read = room.filled().len();
+        self.end += read;
+        // A read that fills all room, from the buffer's start, means that there is more: read it in larger pieces.
+        if read == space && self.end == read && self.bytes.len() < LARGE {
+            self.bytes.resize(self.bytes.len() * 4, 0);
+        }
+        Poll::Ready(Ok(read))
+    }
+
+    fn make_room(&mut self) {
+        if self.end < self.bytes.len() {
+            return;
+        }
+        if self.start > 0 {
+            self.bytes.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+        } else {
+            // A line or frame that is longer than the buffer.
+            self.bytes.resize(self.bytes.len() * 2, 0);
+        }
+    }
+}

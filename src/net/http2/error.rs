@@ -1,0 +1,96 @@
+//! Why there is no answer over HTTP/2.
+
+use std::fmt;
+use std::io;
+
+use crate::net::dial::SystemError;
+
+/// Why there is no answer, or no end of it. Texts begin as Go's do.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub enum Http2Error {
+    /// Something of the request cannot be sent over HTTP/2.
+    Request(String),
+    /// The body of the request could not be read.
+    Source(io::Error),
+    Read(io::Error),
+    Write(io::Error),
+    /// The connection ended.
+    Closed,
+    /// The peer said good-bye before it answered.
+    GoAway {
+        code: u32,
+        last_stream: u32,
+        /// What else it said.
+        debug: String,
+    },
+    /// The peer gave this request up.
+    Reset(u32),
+    /// The peer broke the protocol.
+    Connection(&'static str),
+    /// The peer's answer is none.
+    Malformed(&'static str),
+}
+
+impl fmt::Display for Http2Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Request(reason) => write!(f, "http2: {reason}"),
+            Self::Source(error) => write!(f, "reading the request's body: {}", SystemError(error)),
+            Self::Read(error) => write!(f, "http2: reading the answer: {}", SystemError(error)),
+            Self::Write(error) => write!(f, "http2: writing the request: {}", SystemError(error)),
+            Self::Closed => f.write_str("unexpected EOF: http2: the peer closed the connection"),
+            Self::GoAway {
+                code,
+                last_stream,
+                debug,
+            } => write!(
+                f,
+                "http2: server sent GOAWAY and closed the connection; LastStreamID={last_stream}, ErrCode={}, debug={debug:?}",
+                code_name(*code)
+            ),
+            Self::Reset(code) => {
+                write!(
+                    f,
+                    "stream error: stream ID 1; {}; received from peer",
+                    code_name(*code)
+                )
+            }
+            Self::Connection(reason) => write!(f, "http2: connection error: {reason}"),
+            Self::Malformed(reason) => write!(f, "stream error: stream ID 1; PROTOCOL_ERROR; {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for Http2Error {}
+
+impl From<Http2Error> for io::Error {
+    fn from(error: Http2Error) -> Self {
+        Self::other(error)
+    }
+}
+
+/// RFC 9113, section 7.
+fn code_name(code: u32) -> String {
+    const NAMES: [&str; 14] = [
+        "NO_ERROR",
+        "PROTOCOL_ERROR",
+        "INTERNAL_ERROR",
+        "FLOW_CONTROL_ERROR",
+        "SETTINGS_TIMEOUT",
+        "STREAM_CLOSED",
+        "FRAME_SIZE_ERROR",
+        "REFUSED_STREAM",
+        "CANCEL",
+        "COMPRESSION_ERROR",
+        "CONNECT_ERROR",
+        "ENHANCE_YOUR_CALM",
+        "INADEQUATE_SECURITY",
+        "HTTP_1_1_REQUIRED",
+    ];
+    let known = usize::try_from(code).ok().and_then(|code| NAMES.get(code));
+    known.map_or_else(
+        || format!("unknown error code 0x{code:x}"),
+        |name| (*name).to_owned(),
+    )
+}

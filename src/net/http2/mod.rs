@@ -1,0 +1,299 @@
+//! An HTTP/2 client connection that carries one request (RFC 9113), with the moments and the leniency of Go's client.
+//!
+//! `h2` throws away what came of a body when its length turns out wrong, does not tell when the first header frame came,
+//! and refuses paths and values that Go sends; see `docs/dependencies.md`.
+
+mod connection;
+mod error;
+mod hpack;
+mod huffman;
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
+
+use super::headers::{Headers, is_sendable_value, is_token_byte};
+use super::http1::{Head, RequestBody};
+use connection::{Connection, Event};
+use hpack::Field;
+
+pub use error::Http2Error;
+
+/// A request: pseudo-header fields apart, names of `headers` in any case.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// Method, as configured.
+    pub method: &'a str,
+    /// `https`.
+    pub scheme: &'a str,
+    /// Host and port.
+    pub authority: &'a str,
+    /// Path and query.
+    pub path: &'a [u8],
+    /// The other fields; those that HTTP/2 has no use for are left out.
+    pub headers: &'a Headers,
+}
+
+/// An answer whose head was read.
+#[derive(Debug)]
+pub struct Answer<S> {
+    /// Its head.
+    pub head: Head,
+    /// The content length that upstream exposes: -1 when unknown.
+    pub told_length: i64,
+    /// Whether something will be read of [`body`](Self::body).
+    pub has_body: bool,
+    /// Its body, to be read.
+    pub body: Body<S>,
+}
+
+/// A body that is read as it comes.
+#[derive(Debug)]
+pub struct Body<S> {
+    connection: Connection<S>,
+    /// Bytes that must still come, when a length was told.
+    left: Option<u64>,
+    has_data: bool,
+}
+
+/// How long a body waits for a 100.
+const CONTINUE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Sends a request and reads the head of its answer, 1xx ones passed over.
+///
+/// # Errors
+/// See [`Http2Error`].
+pub async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    request: Request<'_>,
+    body: RequestBody,
+    expects_continue: bool,
+    first_byte: &mut Option<Instant>,
+) -> Result<Answer<S>, Http2Error> {
+    let block = header_block(request, &body)?;
+    let patience = Some(CONTINUE_PATIENCE).filter(|_| expects_continue);
+    let mut connection = Connection::new(stream, &block, body, patience);
+    loop {
+        let event = poll_fn(|cx| connection.poll_event(cx)).await;
+        if first_byte.is_none() {
+            *first_byte = connection.first_byte;
+        }
+        let fields = match event? {
+            Some(Event::Headers(fields)) => fields,
+            Some(Event::Data) => {
+                return Err(Http2Error::Connection("PROTOCOL_ERROR: DATA before HEADERS"));
+            }
+            None => return Err(Http2Error::Closed),
+        };
+        let head = head(fields)?;
+        connection.release_body();
+        if matches!(head.status, 100..=199) {
+            if connection.ended {
+                return Err(Http2Error::Malformed(
+                    "1xx informational response with END_STREAM flag",
+                ));
+            }
+            continue;
+        }
+        return Ok(answer(head, connection, request.method));
+    }
+}
+
+fn answer<S>(head: Head, connection: Connection<S>, method: &str) -> Answer<S> {
+    let lengths: Vec<&[u8]> = head.headers.values("Content-Length").collect();
+    let told = match lengths.as_slice() {
+        [one] => std::str::from_utf8(one)
+            .ok()
+            .filter(|text| !text.starts_with('+'))
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(-1)
+            .max(-1_i64),
+        [] if connection.ended && method != "HEAD" => 0,
+        _ => -1,
+    };
+    // With HEAD nothing follows; an ended stream whose length is not 0 lacks its body, which is an error when it is read.
+    let has_body = method != "HEAD" && !(connection.ended && told <= 0);
+    Answer {
+        told_length: told,
+        has_body,
+        body: Body {
+            connection,
+            left: u64::try_from(told).ok(),
+            has_data: false,
+        },
+        head,
+    }
+}
+
+/// Fields that HTTP/2 has no use for.
+fn is_connection_field(name: &str) -> bool {
+    matches!(
+        name,
+        "host"
+            | "content-length"
+            | "connection"
+            | "proxy-connection"
+            | "transfer-encoding"
+            | "upgrade"
+            | "keep-alive"
+    )
+}
+
+fn header_block(request: Request<'_>, body: &RequestBody) -> Result<Vec<u8>, Http2Error> {
+    check_connection_fields(request.headers)?;
+    if !request.path.starts_with(b"/") && request.path != b"*" {
+        let shown = String::from_utf8_lossy(request.path);
+        return Err(Http2Error::Request(format!("invalid request :path {shown:?}")));
+    }
+    let mut block = Vec::with_capacity(256);
+    let mut put = |name: &str, value: &[u8]| hpack::encode(&mut block, name.as_bytes(), value);
+    put(":authority", request.authority.as_bytes());
+    put(":method", request.method.as_bytes());
+    put(":path", request.path);
+    put(":scheme", request.scheme.as_bytes());
+    let mut has_agent = false;
+    for (name, value) in request.headers.sorted() {
+        let name = String::from_utf8_lossy(name).to_ascii_lowercase();
+        match name.as_str() {
+            _ if is_connection_field(&name) => {}
+            "user-agent" => {
+                if !has_agent && !value.is_empty() {
+                    put(&name, value);
+                }
+                has_agent = true;
+            }
+            "cookie" => {
+                for crumb in value.split(|b| *b == b';') {
+                    let start = crumb.iter().position(|b| *b != b' ').unwrap_or(crumb.len());
+                    let crumb = crumb.get(start..).unwrap_or_default();
+                    if !crumb.is_empty() {
+                        put(&name, crumb);
+                    }
+                }
+            }
+            _ => put(&name, value),
+        }
+    }
+    match body {
+        RequestBody::Bytes(bytes) => put("content-length", bytes.len().to_string().as_bytes()),
+        RequestBody::Empty if matches!(request.method, "POST" | "PUT" | "PATCH") => {
+            put("content-length", b"0");
+        }
+        _ => {}
+    }
+    Ok(block)
+}
+
+fn check_connection_fields(headers: &Headers) -> Result<(), Http2Error> {
+    for (name, allowed) in [
+        ("Upgrade", &["chunked"][..]),
+        ("Transfer-Encoding", &["chunked"]),
+        ("Connection", &["close", "keep-alive"]),
+    ] {
+        let values: Vec<_> = headers.values(name).map(String::from_utf8_lossy).collect();
+        let fits = |value: &str| value.is_empty() || allowed.iter().any(|a| value.eq_ignore_ascii_case(a));
+        if values.len() > 1 || values.iter().any(|value| !fits(value)) {
+            return Err(Http2Error::Request(format!(
+                "invalid {name} request header: {values:?}"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The head that a header block makes.
+fn head(fields: Vec<Field>) -> Result<Head, Http2Error> {
+    let mut head = Head {
+        protocol: "HTTP/2.0".to_owned(),
+        version: (2, 0),
+        ..Head::default()
+    };
+    let mut status = None;
+    let mut regular = false;
+    for (name, value) in fields {
+        if !is_sendable_value(&value) {
+            return Err(Http2Error::Malformed("invalid header field value"));
+        }
+        if name.starts_with(b":") {
+            if regular || name != b":status" || status.is_some() {
+                return Err(Http2Error::Malformed("invalid pseudo-header"));
+            }
+            status = Some(value);
+            continue;
+        }
+        regular = true;
+        let valid = |b: &u8| is_token_byte(*b) && !b.is_ascii_uppercase();
+        if name.is_empty() || !name.iter().all(valid) {
+            return Err(Http2Error::Malformed("invalid header field name"));
+        }
+        if name != b"trailer" {
+            head.headers.add_bytes(&name, &value);
+        }
+    }
+    let status = status.ok_or(Http2Error::Malformed(
+        "malformed response from server: missing status pseudo header",
+    ))?;
+    let text = std::str::from_utf8(&status).unwrap_or_default();
+    head.status = text.parse().map_err(|_| {
+        Http2Error::Malformed("malformed response from server: malformed non-numeric status pseudo header")
+    })?;
+    Ok(head)
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncBufRead for Body<S> {
+    fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
+        let this = self.get_mut();
+        this.has_data = loop {
+            match ready!(this.connection.poll_event(cx))? {
+                Some(Event::Data) => break true,
+                // Trailers.
+                Some(Event::Headers(_)) => {}
+                None => break false,
+            }
+        };
+        if !this.has_data {
+            return Poll::Ready(match this.left {
+                Some(1..) => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "unexpected EOF")),
+                _ => Ok(&[]),
+            });
+        }
+        let data = this.connection.data();
+        match this.left {
+            Some(0) => Poll::Ready(Err(io::Error::other(
+                "net/http: server replied with more than declared Content-Length; truncated",
+            ))),
+            Some(left) => {
+                let most = usize::try_from(left).unwrap_or(usize::MAX);
+                Poll::Ready(Ok(data.get(..most).unwrap_or(data)))
+            }
+            None => Poll::Ready(Ok(data)),
+        }
+    }
+
+    fn consume(self: Pin<&mut Self>, bytes: usize) {
+        let this = self.get_mut();
+        this.connection.consume(bytes);
+        if let Some(left) = &mut this.left {
+            *left = left.saturating_sub(bytes as u64);
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Body<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let data = ready!(self.as_mut().poll_fill_buf(cx))?;
+        let bytes = data.len().min(into.remaining());
+        into.put_slice(data.get(..bytes).unwrap_or_default());
+        self.consume(bytes);
+        Poll::Ready(Ok(()))
+    }
+}
