@@ -7,6 +7,7 @@ use crate::check::{Cel, Regexp};
 use crate::config;
 use crate::net::Preference;
 use crate::net::headers::{Headers, canonical};
+use crate::net::oauth2::TokenSource;
 use crate::net::proxy::Proxies;
 use crate::net::tls::ClientTls;
 
@@ -98,7 +99,7 @@ pub enum Credentials {
     /// `authorization`, `bearer_token`, `bearer_token_file`.
     Authorization(config::Authorization),
     /// `oauth2`.
-    OAuth2(Box<config::OAuth2>),
+    OAuth2(Box<TokenSource>),
 }
 
 /// What a body is compressed with.
@@ -162,7 +163,7 @@ impl Http {
                 problems.report("http.proxy_url", format!("not a URL: {error}"));
                 Proxies::default()
             }),
-            credentials: credentials(client),
+            credentials: credentials(client, problems),
             more_headers: client
                 .http_headers
                 .iter()
@@ -244,9 +245,15 @@ fn body(raw: &config::Http) -> Body {
     }
 }
 
-fn credentials(client: &config::HttpClient) -> Option<Credentials> {
+fn credentials(client: &config::HttpClient, problems: &mut Problems) -> Option<Credentials> {
     if let Some(oauth2) = &client.oauth2 {
-        return Some(Credentials::OAuth2(Box::new(oauth2.clone())));
+        return match TokenSource::new(oauth2) {
+            Ok(source) => Some(Credentials::OAuth2(Box::new(source))),
+            Err(error) => {
+                problems.report("http.oauth2.proxy_url", format!("not a URL: {error}"));
+                None
+            }
+        };
     }
     if let Some(basic) = &client.basic_auth {
         return Some(Credentials::Basic(basic.clone()));

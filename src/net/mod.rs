@@ -8,6 +8,7 @@ pub mod dial;
 pub mod headers;
 pub mod http1;
 pub mod http2;
+pub mod oauth2;
 pub mod port;
 pub mod proxy;
 pub mod resolve;

@@ -246,7 +246,7 @@ mod tests {
         }
         assert_eq!(
             format!("{:?}", whole.as_ref().map(|s| s.head.clone())),
-            format!("{:?}", piecewise.as_ref().map(Clone::clone)),
+            format!("{piecewise:?}"),
             "{text:?} read byte by byte"
         );
         whole.map_err(|e| e.to_string()).map(|s| s.head).transpose()
@@ -279,7 +279,8 @@ mod tests {
 
     #[test]
     fn headers_are_read_as_go_does() {
-        let rows: &[(&str, Result<&[(&str, &str)], &str>)] = &[
+        type Fields = &'static [(&'static str, &'static str)];
+        let rows: &[(&str, Result<Fields, &str>)] = &[
             ("X-A: 1\r\n", Ok(&[("X-A", "1")])),
             ("x-a:1\n", Ok(&[("X-A", "1")])),
             ("X-A: \t 1 \t\r\n", Ok(&[("X-A", "1")])),

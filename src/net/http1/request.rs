@@ -99,6 +99,15 @@ fn write_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
 const PIECE: usize = 32 << 10;
 
 impl RequestBody {
+    /// The same body once more, if it can be sent again.
+    pub fn again(&self) -> Option<Self> {
+        match self {
+            Self::Empty => Some(Self::Empty),
+            Self::Bytes(bytes) => Some(Self::Bytes(bytes.clone())),
+            Self::File { .. } => None,
+        }
+    }
+
     /// Whether the body is in memory and short enough to go out together with the head.
     pub(super) fn is_short(&self) -> bool {
         match self {

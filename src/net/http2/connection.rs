@@ -75,8 +75,8 @@ pub(super) struct Connection<S> {
     /// Bytes taken out since the windows were opened last.
     taken: u32,
     pub(super) ended: bool,
-    /// When the first header frame of the answer came.
-    pub(super) first_byte: Option<Instant>,
+    /// When the last header block of the answer came.
+    pub(super) headers_at: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -197,7 +197,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             data: None,
             taken: 0,
             ended: false,
-            first_byte: None,
+            headers_at: None,
         }
     }
 
@@ -364,7 +364,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn begin_data(&mut self, head: &FrameHead) -> Result<(), Http2Error> {
-        if head.stream != STREAM || self.first_byte.is_none() {
+        if head.stream != STREAM || self.headers_at.is_none() {
             return Err(Http2Error::Connection("PROTOCOL_ERROR: DATA before HEADERS"));
         }
         let padded = usize::from(head.flags & PADDED != 0);
@@ -426,7 +426,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.block = Some((block, ends));
             return Ok(None);
         }
-        self.first_byte.get_or_insert_with(Instant::now);
+        self.headers_at = Some(Instant::now());
         self.header_bytes += block.len();
         let (mut fields, mut size) = (Vec::new(), self.header_bytes);
         self.decoder
@@ -448,7 +448,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn take_settings(&mut self, head: &FrameHead, payload: &[u8]) -> Result<(), Http2Error> {
-        if head.stream != 0 || payload.len() % 6 != 0 {
+        if head.stream != 0 || !payload.len().is_multiple_of(6) {
             return Err(Http2Error::Connection("FRAME_SIZE_ERROR: SETTINGS"));
         }
         if head.flags & ACK != 0 {

@@ -5,6 +5,8 @@ use std::io;
 
 use crate::net::dial::SystemError;
 
+const REFUSED_STREAM: u32 = 7;
+
 /// Why there is no answer, or no end of it. Texts begin as Go's do.
 #[derive(Debug)]
 #[allow(missing_docs)]
@@ -59,6 +61,21 @@ impl fmt::Display for Http2Error {
             Self::Connection(reason) => write!(f, "http2: connection error: {reason}"),
             Self::Malformed(reason) => write!(f, "stream error: stream ID 1; PROTOCOL_ERROR; {reason}"),
         }
+    }
+}
+
+impl Http2Error {
+    /// Whether the peer said that it has done nothing about the request, which may be sent again then.
+    pub fn invites_retry(&self) -> bool {
+        matches!(
+            self,
+            Self::Reset(REFUSED_STREAM)
+                | Self::GoAway {
+                    code: 0,
+                    last_stream: 0,
+                    ..
+                }
+        )
     }
 }
 

@@ -79,17 +79,17 @@ pub async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
     let patience = Some(CONTINUE_PATIENCE).filter(|_| expects_continue);
     let mut connection = Connection::new(stream, &block, body, patience);
     loop {
-        let event = poll_fn(|cx| connection.poll_event(cx)).await;
-        if first_byte.is_none() {
-            *first_byte = connection.first_byte;
-        }
-        let fields = match event? {
+        let fields = match poll_fn(|cx| connection.poll_event(cx)).await? {
             Some(Event::Headers(fields)) => fields,
             Some(Event::Data) => {
                 return Err(Http2Error::Connection("PROTOCOL_ERROR: DATA before HEADERS"));
             }
             None => return Err(Http2Error::Closed),
         };
+        check_fields(&fields)?;
+        if first_byte.is_none() {
+            *first_byte = connection.headers_at;
+        }
         let head = head(fields)?;
         connection.release_body();
         if matches!(head.status, 100..=199) {
@@ -206,6 +206,29 @@ fn check_connection_fields(headers: &Headers) -> Result<(), Http2Error> {
     Ok(())
 }
 
+/// Refuses fields that no answer may have.
+fn check_fields(fields: &[Field]) -> Result<(), Http2Error> {
+    let (mut has_status, mut has_regular) = (false, false);
+    for (name, value) in fields {
+        if !is_sendable_value(value) {
+            return Err(Http2Error::Malformed("invalid header field value"));
+        }
+        if name.starts_with(b":") {
+            if has_regular || has_status || name != b":status" {
+                return Err(Http2Error::Malformed("invalid pseudo-header"));
+            }
+            has_status = true;
+            continue;
+        }
+        has_regular = true;
+        let valid = |b: &u8| is_token_byte(*b) && !b.is_ascii_uppercase();
+        if name.is_empty() || !name.iter().all(valid) {
+            return Err(Http2Error::Malformed("invalid header field name"));
+        }
+    }
+    Ok(())
+}
+
 /// The head that a header block makes.
 fn head(fields: Vec<Field>) -> Result<Head, Http2Error> {
     let mut head = Head {
@@ -214,25 +237,11 @@ fn head(fields: Vec<Field>) -> Result<Head, Http2Error> {
         ..Head::default()
     };
     let mut status = None;
-    let mut regular = false;
     for (name, value) in fields {
-        if !is_sendable_value(&value) {
-            return Err(Http2Error::Malformed("invalid header field value"));
-        }
-        if name.starts_with(b":") {
-            if regular || name != b":status" || status.is_some() {
-                return Err(Http2Error::Malformed("invalid pseudo-header"));
-            }
-            status = Some(value);
-            continue;
-        }
-        regular = true;
-        let valid = |b: &u8| is_token_byte(*b) && !b.is_ascii_uppercase();
-        if name.is_empty() || !name.iter().all(valid) {
-            return Err(Http2Error::Malformed("invalid header field name"));
-        }
-        if name != b"trailer" {
-            head.headers.add_bytes(&name, &value);
+        match name.as_slice() {
+            b":status" => status = Some(value),
+            b"trailer" => {}
+            name => head.headers.add_bytes(name, &value),
         }
     }
     let status = status.ok_or(Http2Error::Malformed(
@@ -245,14 +254,22 @@ fn head(fields: Vec<Field>) -> Result<Head, Http2Error> {
     Ok(head)
 }
 
+/// Refuses what is no trailer.
+fn check_trailers(fields: &[Field], ended: bool) -> Result<(), Http2Error> {
+    check_fields(fields)?;
+    if !ended || fields.iter().any(|(name, _)| name.starts_with(b":")) {
+        return Err(Http2Error::Connection("PROTOCOL_ERROR: malformed trailers"));
+    }
+    Ok(())
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncBufRead for Body<S> {
     fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
         let this = self.get_mut();
         this.has_data = loop {
             match ready!(this.connection.poll_event(cx))? {
                 Some(Event::Data) => break true,
-                // Trailers.
-                Some(Event::Headers(_)) => {}
+                Some(Event::Headers(fields)) => check_trailers(&fields, this.connection.ended)?,
                 None => break false,
             }
         };

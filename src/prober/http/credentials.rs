@@ -57,7 +57,7 @@ pub(super) async fn add_headers(
 pub(super) async fn add(
     to: &mut Headers,
     credentials: &Credentials,
-    _probe: &Probe<'_>,
+    probe: &Probe<'_>,
 ) -> Result<(), RoundTripError> {
     let has_own = to.has_text("Authorization");
     match credentials {
@@ -84,8 +84,11 @@ pub(super) async fn add(
             value.extend_from_slice(&word);
             to.set("Authorization", value);
         }
-        Credentials::OAuth2(_) => {
-            return Err(RoundTripError::Credentials("oauth2 is not there yet".to_owned()));
+        Credentials::OAuth2(source) => {
+            let agent = to.value("User-Agent").unwrap_or_default().to_vec();
+            let value = source.authorization(probe.network, &agent, probe.deadline).await;
+            // It takes the place of whatever the request has, as upstream does it.
+            to.set("Authorization", value.map_err(RoundTripError::OAuth2)?);
         }
     }
     Ok(())

@@ -6,6 +6,7 @@ use crate::net::TimedOut;
 use crate::net::dial::DialError;
 use crate::net::http1::ExchangeError;
 use crate::net::http2::Http2Error;
+use crate::net::oauth2::OAuth2Error;
 use crate::net::port::PortError;
 use crate::net::proxy::{CgiRefused, TunnelError};
 use crate::net::resolve::ResolveError;
@@ -19,6 +20,7 @@ pub(super) enum RoundTripError {
     Request(String),
     /// A credential, secret or header file cannot be had.
     Credentials(String),
+    OAuth2(OAuth2Error),
     Host(PunycodeError),
     Cgi(CgiRefused),
     Port(PortError),
@@ -41,6 +43,7 @@ impl fmt::Display for RoundTripError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Request(text) | Self::Credentials(text) => f.write_str(text),
+            Self::OAuth2(error) => error.fmt(f),
             Self::Host(error) => error.fmt(f),
             Self::Cgi(error) => error.fmt(f),
             Self::Port(error) => write!(f, "dial tcp: {error}"),

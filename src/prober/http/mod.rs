@@ -22,7 +22,7 @@ use super::{Failed, Phase, Probe, Verdict};
 use crate::log;
 use crate::metrics::Metric;
 use crate::module::Http;
-use crate::module::http::Body;
+use crate::module::http::{Body, Credentials};
 use crate::net::dial::SystemError;
 use crate::net::headers::is_token;
 use crate::net::http1::RequestBody;
@@ -78,7 +78,8 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Http) -> Verdict {
     probe.timeline.begin_hop(url.to_string());
     let address = resolve(probe, module, &url).await?;
     let mut client = client(probe, module, &url, address.as_ref()).await?;
-    let host = without_empty_port(&url.host).to_owned();
+    // As written, even with a colon and no port: that is what upstream says.
+    let host = url.host.clone();
     if let Some(address) = &address {
         url.host = host_of(address, url.port());
     }
@@ -104,6 +105,8 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Http) -> Verdict {
     };
     let mut chain = client.follow(probe, first, body).await;
     probe.samples.set(Metric::HttpRedirects, chain.redirects as f64);
+    let status = chain.response.as_ref().map(|response| response.status);
+    forget_refused_token(module, status).await;
     let transfer = Instant::now();
     let mut success = judge::judge(probe, module, &mut chain).await;
     if chain.response.is_some() {
@@ -138,6 +141,15 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Http) -> Verdict {
         Some(None) => {}
     }
     if success { Ok(()) } else { Err(Failed) }
+}
+
+/// A token that is not accepted is not kept for the next probe.
+async fn forget_refused_token(module: &Http, status: Option<u16>) {
+    if let Some(Credentials::OAuth2(source)) = &module.credentials
+        && status == Some(401)
+    {
+        source.forget().await;
+    }
 }
 
 /// The families that every answer has, as long as nothing is known.

@@ -14,7 +14,7 @@ use crate::module::http::Protocol;
 use crate::net::dial::{self, Counters};
 use crate::net::headers::{Headers, has_token, lists_contain};
 use crate::net::http1::{self, RequestBody, RequestLine, write_head};
-use crate::net::http2;
+use crate::net::http2::{self, Http2Error};
 use crate::net::port;
 use crate::net::proxy::{self, basic};
 use crate::net::tls::{Alpn, Session};
@@ -22,6 +22,9 @@ use crate::net::tls_facts::TlsFacts;
 use crate::net::url::{Url, idna_ascii, punycode_host_port, remove_zone, valid_host_header};
 use crate::net::{Address, Deadline};
 use crate::prober::{Phase, Probe};
+
+/// How often a request is sent again that an HTTP/2 peer refused unread.
+const RETRIES: usize = 3;
 
 /// Where a connection goes: to the target or to a proxy.
 struct Destination<'a> {
@@ -84,11 +87,24 @@ impl Client<'_> {
             .proxies
             .for_url(&request.url)
             .map_err(RoundTripError::Cgi)?;
-        let connection = self
-            .connect(probe, request, proxy, is_first_host, &headers)
-            .await?;
-        self.exchange(probe, request, connection, proxy, &headers, body)
-            .await
+        let mut body = Some(body);
+        for attempt in 0.. {
+            let sent = body.take().unwrap_or(RequestBody::Empty);
+            body = sent.again();
+            let connection = self
+                .connect(probe, request, proxy, is_first_host, &headers)
+                .await?;
+            match self
+                .exchange(probe, request, connection, proxy, &headers, sent)
+                .await
+            {
+                // compat: upstream tries again and again until the deadline.
+                Err(RoundTripError::Http2(error))
+                    if error.invites_retry() && attempt < RETRIES && body.is_some() => {}
+                ended => return ended,
+            }
+        }
+        Err(RoundTripError::Http2(Http2Error::Closed))
     }
 
     /// The header fields of the request, with those that are added on the way.

@@ -1,0 +1,169 @@
+//! Signed assertions of the JWT bearer grant (RFC 7519, RFC 7523).
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{self, RsaEncoding, RsaKeyPair};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rustls_pki_types::PrivateKeyDer;
+use rustls_pki_types::pem::PemObject;
+use serde_json::{Map, Value, json};
+
+use super::OAuth2Error;
+use crate::config;
+
+/// How long an assertion is good, in seconds.
+const LIFETIME: u64 = 600;
+
+/// The signed assertion that asks for a token.
+pub(super) fn assertion(raw: &config::OAuth2, key: &[u8]) -> Result<String, OAuth2Error> {
+    let (name, padding): (&str, &'static dyn RsaEncoding) = match raw.signature_algorithm.as_str() {
+        "RS384" => ("RS384", &signature::RSA_PKCS1_SHA384),
+        "RS512" => ("RS512", &signature::RSA_PKCS1_SHA512),
+        _ => ("RS256", &signature::RSA_PKCS1_SHA256),
+    };
+    let mut header = Map::new();
+    header.insert("alg".to_owned(), name.into());
+    header.insert("typ".to_owned(), "JWT".into());
+    if !raw.client_certificate_key_id.is_empty() {
+        header.insert("kid".to_owned(), raw.client_certificate_key_id.clone().into());
+    }
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs();
+    let signed = format!(
+        "{}.{}",
+        encode(&Value::Object(header)),
+        encode(&Value::Object(claims(raw, now)))
+    );
+    let pair = key_pair(key)?;
+    let mut signature = vec![0; pair.public_modulus_len()];
+    pair.sign(padding, &SystemRandom::new(), signed.as_bytes(), &mut signature)
+        .map_err(|_| OAuth2Error::Key("it cannot sign".to_owned()))?;
+    Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
+}
+
+fn encode(part: &Value) -> String {
+    URL_SAFE_NO_PAD.encode(part.to_string())
+}
+
+fn claims(raw: &config::OAuth2, now: u64) -> Map<String, Value> {
+    let or = |text: &str, default: &str| {
+        if text.is_empty() {
+            default.to_owned()
+        } else {
+            text.to_owned()
+        }
+    };
+    let standard = json!({
+        "iss": or(&raw.iss, &raw.client_id),
+        "sub": raw.client_id,
+        "jti": identifier(),
+        "aud": or(&raw.audience, &raw.token_url),
+        "iat": now,
+        "exp": now + LIFETIME,
+    });
+    let mut claims = match standard {
+        Value::Object(claims) => claims,
+        _ => Map::new(),
+    };
+    if !raw.scopes.is_empty() {
+        claims.insert("scope".to_owned(), raw.scopes.join(" ").into());
+    }
+    for (name, value) in &raw.claims {
+        claims.insert(name.clone(), value.clone());
+    }
+    claims
+}
+
+/// A random UUID (RFC 9562, section 5.4).
+fn identifier() -> String {
+    let random: u128 = rand::random();
+    let bits = random & !(0xf << 76) & !(0x3 << 62) | 0x4 << 76 | 0x2 << 62;
+    let hex = format!("{bits:032x}");
+    let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
+    [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-")
+}
+
+fn key_pair(pem: &[u8]) -> Result<RsaKeyPair, OAuth2Error> {
+    let bad = |reason: String| OAuth2Error::Key(reason);
+    let der = PrivateKeyDer::from_pem_slice(pem)
+        .map_err(|_| bad("it is no private key in PEM (PKCS #1 or PKCS #8)".to_owned()))?;
+    let pair = match &der {
+        PrivateKeyDer::Pkcs8(key) => RsaKeyPair::from_pkcs8(key.secret_pkcs8_der()),
+        PrivateKeyDer::Pkcs1(key) => RsaKeyPair::from_der(key.secret_pkcs1_der()),
+        _ => return Err(bad("it is no RSA key".to_owned())),
+    };
+    pair.map_err(|error| bad(format!("it is no RSA key: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::encoding::AsDer;
+    use aws_lc_rs::rsa::KeySize;
+    use aws_lc_rs::signature::KeyPair;
+
+    use super::*;
+
+    fn pem(pair: &RsaKeyPair) -> String {
+        let der = AsDer::<aws_lc_rs::encoding::Pkcs8V1Der<'_>>::as_der(pair).unwrap();
+        let text = base64::engine::general_purpose::STANDARD.encode(der.as_ref());
+        format!("-----BEGIN PRIVATE KEY-----\n{text}\n-----END PRIVATE KEY-----\n")
+    }
+
+    #[test]
+    fn assertions_can_be_verified() {
+        let pair = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
+        for (algorithm, verification) in [
+            ("", &signature::RSA_PKCS1_2048_8192_SHA256),
+            ("RS384", &signature::RSA_PKCS1_2048_8192_SHA384),
+            ("RS512", &signature::RSA_PKCS1_2048_8192_SHA512),
+        ] {
+            let raw = config::OAuth2 {
+                client_id: "me".to_owned(),
+                token_url: "http://t/".to_owned(),
+                signature_algorithm: algorithm.to_owned(),
+                client_certificate_key_id: "k1".to_owned(),
+                scopes: vec!["a".to_owned(), "b".to_owned()],
+                claims: [("team".to_owned(), json!("x"))].into(),
+                ..config::OAuth2::default()
+            };
+            let text = assertion(&raw, pem(&pair).as_bytes()).unwrap();
+            let parts: Vec<&str> = text.split('.').collect();
+            let read = |part: &str| -> Value {
+                serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
+            };
+            assert_eq!(read(parts[0])["kid"], "k1");
+            let claims = read(parts[1]);
+            assert_eq!(
+                (&claims["iss"], &claims["aud"], &claims["scope"], &claims["team"]),
+                (&json!("me"), &json!("http://t/"), &json!("a b"), &json!("x"))
+            );
+            assert_eq!(
+                claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(),
+                600
+            );
+            let key = signature::UnparsedPublicKey::new(verification, pair.public_key().as_ref());
+            let signature = URL_SAFE_NO_PAD.decode(parts[2]).unwrap();
+            key.verify(format!("{}.{}", parts[0], parts[1]).as_bytes(), &signature)
+                .unwrap();
+        }
+    }
+
+    #[test]
+    fn identifiers_are_uuids() {
+        let text = identifier();
+        assert_eq!(text.len(), 36);
+        assert_eq!(text.as_bytes()[14], b'4');
+        assert!(b"89ab".contains(&text.as_bytes()[19]));
+    }
+
+    #[test]
+    fn keys_that_are_none_are_refused() {
+        for key in ["", "hello"] {
+            assert!(assertion(&config::OAuth2::default(), key.as_bytes()).is_err());
+        }
+    }
+}

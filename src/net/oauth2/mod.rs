@@ -1,0 +1,322 @@
+//! OAuth2 tokens for requests: client credentials (RFC 6749, section 4.4) and JWT bearer assertions (RFC 7523).
+//!
+//! A token is kept until shortly before it expires. compat: upstream asks for a new one in every probe.
+
+mod answer;
+mod jwt;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::dial::SystemError;
+use super::proxy::{Proxies, basic_of};
+use super::tls::{Alpn, ClientTls, TlsError};
+use super::url::{Url, UrlError, query_escape};
+use super::{Deadline, Network, TimedOut};
+use crate::config;
+use answer::Grant;
+
+/// How long before its end a token is not used any more.
+const MARGIN: Duration = Duration::from_secs(10);
+
+/// Most bytes of an answer of a token endpoint.
+const MAX_ANSWER: usize = 1 << 20;
+
+const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+
+/// Where tokens come from; the tokens of one module.
+pub struct TokenSource {
+    raw: config::OAuth2,
+    proxies: Proxies,
+    tls: ClientTls,
+    kept: Mutex<Kept>,
+}
+
+impl fmt::Debug for TokenSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenSource").finish_non_exhaustive()
+    }
+}
+
+/// What is remembered between probes.
+#[derive(Default)]
+struct Kept {
+    token: Option<Token>,
+    /// Whether the endpoint wants the client's credentials in the form, and not in a header.
+    wants_form: Option<bool>,
+}
+
+struct Token {
+    /// Value of the `Authorization` field.
+    authorization: String,
+    /// When it is not used any more.
+    until: Instant,
+    /// The secret that it was got with.
+    secret: Vec<u8>,
+}
+
+/// Why there is no token. Never shows a secret.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub enum OAuth2Error {
+    /// The secret or key file.
+    Secret {
+        path: String,
+        reason: String,
+    },
+    /// The private key cannot be used.
+    Key(String),
+    /// A parameter that is set already.
+    Parameter(String),
+    Tls(TlsError),
+    /// The endpoint could not be asked.
+    Unreachable(String),
+    /// The endpoint refused.
+    Refused(String),
+    /// The endpoint's answer is none.
+    Answer(String),
+    TimedOut(TimedOut),
+}
+
+impl fmt::Display for OAuth2Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Secret { path, reason } => write!(
+                f,
+                "unable to read oauth2 client secret: unable to read file {path}: open {path}: {reason}"
+            ),
+            Self::Key(reason) => write!(f, "oauth2: the private key cannot be used: {reason}"),
+            Self::Parameter(name) => write!(f, "oauth2: cannot overwrite parameter {name:?}"),
+            Self::Tls(error) => write!(f, "oauth2: token endpoint: {error}"),
+            Self::Unreachable(reason) => write!(f, "oauth2: cannot fetch token: {reason}"),
+            Self::Refused(reason) => write!(f, "oauth2: {reason}"),
+            Self::Answer(reason) => write!(f, "oauth2: {reason}"),
+            Self::TimedOut(timed_out) => write!(
+                f,
+                "oauth2: context deadline exceeded: {timed_out} while waiting for the token endpoint"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for OAuth2Error {}
+
+type Form<'a> = BTreeMap<Cow<'a, str>, Cow<'a, str>>;
+
+impl TokenSource {
+    /// Compiles the `oauth2` section.
+    ///
+    /// # Errors
+    /// Its `proxy_url` is no URL.
+    pub fn new(raw: &config::OAuth2) -> Result<Self, UrlError> {
+        Ok(Self {
+            raw: raw.clone(),
+            proxies: Proxies::new(&raw.proxy)?,
+            tls: ClientTls::new(&raw.tls_config),
+            kept: Mutex::default(),
+        })
+    }
+
+    /// The value of the `Authorization` field of a request: a kept token's, or that of a new one.
+    ///
+    /// # Errors
+    /// See [`OAuth2Error`].
+    pub async fn authorization(
+        &self,
+        network: &Network,
+        agent: &[u8],
+        deadline: Deadline,
+    ) -> Result<String, OAuth2Error> {
+        let work = async {
+            let secret = self.secret().await?;
+            // One question at a time: whoever waits here finds the answer kept.
+            let mut kept = self.kept.lock().await;
+            if let Some(token) = &kept.token
+                && token.secret == secret
+                && token.until > Instant::now()
+            {
+                return Ok(token.authorization.clone());
+            }
+            kept.token = None;
+            let asked = Instant::now();
+            let grant = self.ask(&mut kept, &secret, network, agent).await?;
+            let authorization = grant.authorization();
+            kept.token = grant.lifetime.map(|lifetime| Token {
+                authorization: authorization.clone(),
+                until: asked + lifetime.saturating_sub(MARGIN),
+                secret,
+            });
+            Ok(authorization)
+        };
+        deadline.within(work).await.map_err(OAuth2Error::TimedOut)?
+    }
+
+    /// Forgets the kept token, because somebody did not accept it.
+    pub async fn forget(&self) {
+        self.kept.lock().await.token = None;
+    }
+
+    fn is_jwt(&self) -> bool {
+        self.raw.grant_type == JWT_BEARER
+    }
+
+    async fn secret(&self) -> Result<Vec<u8>, OAuth2Error> {
+        let (inline, path) = if self.is_jwt() {
+            (
+                &self.raw.client_certificate_key,
+                &self.raw.client_certificate_key_file,
+            )
+        } else {
+            (&self.raw.client_secret, &self.raw.client_secret_file)
+        };
+        if !inline.is_empty() || path.is_empty() {
+            return Ok(inline.expose().as_bytes().to_vec());
+        }
+        let text = tokio::fs::read(path).await;
+        let text = text.map_err(|error| OAuth2Error::Secret {
+            path: path.clone(),
+            reason: SystemError(&error).to_string(),
+        })?;
+        Ok(text.trim_ascii().to_vec())
+    }
+
+    async fn ask(
+        &self,
+        kept: &mut Kept,
+        secret: &[u8],
+        network: &Network,
+        agent: &[u8],
+    ) -> Result<Grant, OAuth2Error> {
+        let client = self.client(network).await?;
+        if self.is_jwt() {
+            let mut form = Form::new();
+            form.insert("grant_type".into(), JWT_BEARER.into());
+            form.insert("assertion".into(), jwt::assertion(&self.raw, secret)?.into());
+            let form = self.completed(form)?;
+            return self.post(&client, &form, None, agent).await;
+        }
+        let mut form = Form::new();
+        form.insert("grant_type".into(), "client_credentials".into());
+        let form = self.completed(form)?;
+        let mut with_secret = form.clone();
+        let secret_text = String::from_utf8_lossy(secret);
+        for (name, value) in [
+            ("client_id", self.raw.client_id.as_str()),
+            ("client_secret", &secret_text),
+        ] {
+            if !value.is_empty() {
+                with_secret.insert(name.into(), value.to_owned().into());
+            }
+        }
+        let id = query_escape(&self.raw.client_id);
+        let in_header = basic_of(id.as_bytes(), query_escape(&secret_text).as_bytes());
+        match kept.wants_form {
+            Some(true) => self.post(&client, &with_secret, None, agent).await,
+            Some(false) => self.post(&client, &form, Some(&in_header), agent).await,
+            None => {
+                // Nobody says how an endpoint wants it: the header first, as the RFC has it, then the form.
+                let first = self.post(&client, &form, Some(&in_header), agent).await;
+                kept.wants_form = Some(first.is_err());
+                match first {
+                    Ok(grant) => Ok(grant),
+                    Err(_) => {
+                        let second = self.post(&client, &with_secret, None, agent).await;
+                        if second.is_err() {
+                            kept.wants_form = None;
+                        }
+                        second
+                    }
+                }
+            }
+        }
+    }
+
+    /// The form with scopes and endpoint parameters.
+    fn completed<'a>(&'a self, mut form: Form<'a>) -> Result<Form<'a>, OAuth2Error> {
+        if !self.raw.scopes.is_empty() {
+            form.insert("scope".into(), self.raw.scopes.join(" ").into());
+        }
+        for (name, value) in &self.raw.endpoint_params {
+            if form.contains_key(name.as_str()) && name != "grant_type" {
+                return Err(OAuth2Error::Parameter(name.clone()));
+            }
+            form.insert(name.into(), value.into());
+        }
+        Ok(form)
+    }
+
+    async fn client(&self, network: &Network) -> Result<reqwest::Client, OAuth2Error> {
+        let prepared = self.tls.prepare(&network.roots).await.map_err(OAuth2Error::Tls)?;
+        let (tls, _) = prepared
+            .client_config(self.tls.server_name(), Alpn::Http1)
+            .map_err(OAuth2Error::Tls)?;
+        let proxies = self.proxies.clone();
+        let proxy = reqwest::Proxy::custom(move |url| {
+            let url = Url::parse(url.as_str()).ok()?;
+            let proxy = proxies.for_url(&url).ok().flatten()?;
+            String::from_utf8(proxy.to_bytes()).ok()
+        });
+        reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .proxy(proxy)
+            .pool_max_idle_per_host(0)
+            .build()
+            .map_err(|error| OAuth2Error::Unreachable(reason(&error)))
+    }
+
+    async fn post(
+        &self,
+        client: &reqwest::Client,
+        form: &Form<'_>,
+        authorization: Option<&str>,
+        agent: &[u8],
+    ) -> Result<Grant, OAuth2Error> {
+        let pairs: Vec<String> = form
+            .iter()
+            .map(|(name, value)| format!("{}={}", query_escape(name), query_escape(value)))
+            .collect();
+        let mut request = client
+            .post(&self.raw.token_url)
+            .header("Content-Type", "application/x-www-form-urlencoded")
+            .header("User-Agent", agent)
+            .body(pairs.join("&"));
+        if let Some(authorization) = authorization {
+            request = request.header("Authorization", authorization);
+        }
+        let unreachable = |error: reqwest::Error| OAuth2Error::Unreachable(reason(&error));
+        let mut response = request.send().await.map_err(unreachable)?;
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+            body.extend_from_slice(&chunk);
+            if body.len() >= MAX_ANSWER {
+                break;
+            }
+        }
+        let kind = response.headers().get("Content-Type");
+        let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        answer::read(response.status(), kind, &body)
+    }
+}
+
+/// What reqwest says, down to the cause; without the URL, which may hold a password.
+fn reason(error: &reqwest::Error) -> String {
+    let mut text = String::new();
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    let mut first = true;
+    while let Some(error) = cause {
+        let part = if first {
+            "the token endpoint could not be asked".to_owned()
+        } else {
+            format!(": {error}")
+        };
+        first = false;
+        text.push_str(&part);
+        cause = error.source();
+    }
+    text
+}
