@@ -1,8 +1,8 @@
 //! What all probers share: deadlines, name resolution, dialling, TLS, proxies.
 
 pub mod address;
-pub mod cmsg;
 mod buffer;
+pub mod cmsg;
 pub mod deadline;
 pub mod dial;
 pub mod headers;
