@@ -10,6 +10,7 @@ pub mod websocket;
 
 mod timeline;
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -133,14 +134,19 @@ pub async fn run(network: &Network, module: &Module, request: Request<'_>) -> Ou
     }
 }
 
-async fn dispatch(probe: &mut Probe<'_>, kind: &Kind) -> Verdict {
+/// The prober of the module, boxed: a probe then takes the room that its own prober needs, not that of the largest, and
+/// is not copied from one future into the next on its way down.
+fn dispatch<'p>(
+    probe: &'p mut Probe<'_>,
+    kind: &'p Kind,
+) -> Pin<Box<dyn Future<Output = Verdict> + Send + 'p>> {
     match kind {
-        Kind::Http(module) => http::probe(probe, module).await,
-        Kind::Tcp(module) => tcp::probe(probe, module).await,
-        Kind::Icmp(module) => icmp::probe(probe, module).await,
-        Kind::Dns(module) => dns::probe(probe, module).await,
-        Kind::Grpc(module) => grpc::probe(probe, module).await,
-        Kind::Unix(module) => unix::probe(probe, module).await,
-        Kind::Websocket(module) => websocket::probe(probe, module).await,
+        Kind::Http(module) => Box::pin(http::probe(probe, module)),
+        Kind::Tcp(module) => Box::pin(tcp::probe(probe, module)),
+        Kind::Icmp(module) => Box::pin(icmp::probe(probe, module)),
+        Kind::Dns(module) => Box::pin(dns::probe(probe, module)),
+        Kind::Grpc(module) => Box::pin(grpc::probe(probe, module)),
+        Kind::Unix(module) => Box::pin(unix::probe(probe, module)),
+        Kind::Websocket(module) => Box::pin(websocket::probe(probe, module)),
     }
 }

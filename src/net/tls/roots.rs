@@ -25,6 +25,8 @@ const DIRECTORIES: [&str; 2] = ["/etc/ssl/certs", "/etc/pki/tls/certs"];
 #[derive(Debug, Default)]
 pub struct Roots {
     loaded: ArcSwapOption<SystemRoots>,
+    /// Held while loading: many probes that need the certificates at once wait for one of them to read them.
+    loading: tokio::sync::Mutex<()>,
 }
 
 /// What the system trusts.
@@ -120,6 +122,10 @@ impl Roots {
 
     /// As [`Roots::get`], without blocking an async thread.
     pub(super) async fn get_async(&self) -> Arc<SystemRoots> {
+        if let Some(loaded) = self.loaded.load_full() {
+            return loaded;
+        }
+        let _alone = self.loading.lock().await;
         if let Some(loaded) = self.loaded.load_full() {
             return loaded;
         }
