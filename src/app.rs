@@ -30,6 +30,8 @@ use crate::server::web::{Gate, Http2};
 use crate::server::{Exporter, Settings, listen};
 use crate::version;
 
+use signals::Signals;
+
 /// How long the last log lines may take to be written.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -38,8 +40,8 @@ pub async fn run(flags: Flags) -> ExitCode {
     let logger = Logger::stderr(flags.log_level, flags.log_format);
     let code = match start(flags, logger.clone()).await {
         Ok(Started::Checked) => ExitCode::SUCCESS,
-        Ok(Started::Serving(running)) => {
-            signals::until_told_to_stop(&running.exporter).await;
+        Ok(Started::Serving(mut running)) => {
+            running.signals.told_to_stop().await;
             say!(logger, Info, "Received SIGTERM, exiting gracefully...");
             running.stop().await;
             ExitCode::SUCCESS
@@ -71,6 +73,7 @@ pub struct Running {
     pub exporter: Arc<Exporter>,
     /// Where it listens.
     pub addresses: Vec<SocketAddr>,
+    signals: Signals,
     stop: watch::Sender<bool>,
     serving: tokio::task::JoinHandle<()>,
 }
@@ -89,6 +92,7 @@ impl Running {
 /// # Errors
 /// Whatever keeps it from serving, already logged.
 pub async fn start(flags: Flags, logger: Logger) -> Result<Started, Stopped> {
+    let mut signals = Signals::listen(&logger);
     let probe_log = probe_log_level(&flags.log_prober, &logger);
     say!(logger, Info, "Starting blackbox_exporter", "version" => version::info());
     say!(logger, Info, &version::build_context());
@@ -126,13 +130,14 @@ pub async fn start(flags: Flags, logger: Logger) -> Result<Started, Stopped> {
     let server = Server::new(Arc::clone(&exporter), prefix, gate, max_connections(&flags));
     let (stop, stopped) = watch::channel(false);
     let serving = tokio::spawn(server.serve(listeners, stopped));
-    signals::reload_on_hangup(&exporter);
+    signals.reload_on_hangup(&exporter);
     if flags.auto_reload {
         auto_reload::start(&exporter, flags.auto_reload_interval);
     }
     Ok(Started::Serving(Running {
         exporter,
         addresses,
+        signals,
         stop,
         serving,
     }))

@@ -82,7 +82,12 @@ fn name_column(arg: &Arg) -> String {
     match (arg.get_value_names(), default) {
         (Some([placeholder, ..]), None) => drop(write!(name, "<{placeholder}>")),
         // kingpin quotes the defaults of plain texts, and only of them.
-        (_, Some(text)) if matches!(long, "config.file" | "log.prober" | "web.config.file") => {
+        (_, Some(text))
+            if matches!(
+                long,
+                "config.file" | "log.prober" | "targets.file" | "web.config.file"
+            ) =>
+        {
             let _ = write!(name, "{text:?}");
         }
         (_, default) => name.push_str(default.unwrap_or_default()),

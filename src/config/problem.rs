@@ -113,14 +113,15 @@ impl std::error::Error for LoadError {
     }
 }
 
-/// The short form for logs and HTTP answers: `error parsing config file: …`, one line a problem.
+/// The short form for logs and HTTP answers: `error parsing config file: …`, one line a problem. Which file it is, whoever reads
+/// it knows: there is but one.
 impl fmt::Display for Invalid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("error parsing config file: ")?;
         match self.problems.as_slice() {
-            [only] => write!(f, "{}: {only}", self.file),
+            [only] => write!(f, "{only}"),
             all => {
-                write!(f, "{}: {} errors:", self.file, all.len())?;
+                write!(f, "{} errors:", all.len())?;
                 all.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
             }
         }

@@ -204,7 +204,7 @@ mod tests {
         let (mut stream, mut peer, _) = guarded();
         let dribble = tokio::spawn(async move {
             loop {
-                tokio::time::sleep(Duration::from_secs(7)).await;
+                sleep(Duration::from_secs(7)).await;
                 if peer.write_all(b"X").await.is_err() {
                     return;
                 }

@@ -63,6 +63,11 @@ impl std::error::Error for ListenError {}
 /// # Errors
 /// The address is none, or the system does not allow it.
 pub async fn tcp(address: &str) -> Result<TcpListener, ListenError> {
+    if address.starts_with("vsock://") {
+        // compat: upstream listens on vsock.
+        let reason = format!("address {address}: this program does not listen on vsock");
+        return Err(ListenError::Address(reason));
+    }
     let (host, port) = split_host_port(address).map_err(|error| ListenError::Address(error.to_string()))?;
     let port = port::lookup(port, Protocol::Tcp).map_err(|error| ListenError::Address(error.to_string()))?;
     let ip = resolve(host).await?;
@@ -174,6 +179,10 @@ mod tests {
                 "listen tcp: address nonsense: missing port in address",
             ),
             ("127.0.0.1:99999", "listen tcp: address 99999: invalid port"),
+            (
+                "vsock://:9115",
+                "listen tcp: address vsock://:9115: this program does not listen on vsock",
+            ),
         ] {
             assert_eq!(tcp(text).await.unwrap_err().to_string(), message);
         }

@@ -72,6 +72,9 @@ pub fn router(exporter: Arc<Exporter>) -> Router {
         .route("/targets", any(targets::targets))
         .route("/-/healthy", any(healthy))
         .route("/-/reload", any(reload::reload))
+        // compat: profiles of the Go runtime upstream. Anything but a 404 would be taken for one.
+        .route("/debug/pprof/", any(async || answer::not_found()))
+        .route("/debug/pprof/{*profile}", any(async || answer::not_found()))
         .fallback(pages::landing)
         .with_state(exporter)
 }

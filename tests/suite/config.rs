@@ -18,7 +18,7 @@ fn everything_wrong_is_said_at_once() {
     assert_eq!(
         error.to_string().lines().collect::<Vec<_>>(),
         [
-            "error parsing config file: test.yml: 5 errors:",
+            "error parsing config file: 5 errors:",
             "  line 3, column 13: module \"a\": prober: prober 'htp' is not valid; did you mean \"http\"?",
             "  line 4, column 12: module \"a\": http.verb: field \"verb\" not found",
             "  line 4, column 36: module \"a\": http.fail_if_ssl: expected true or false, found the number 1",

@@ -12,6 +12,7 @@
 #[allow(dead_code, reason = "each helper is there for the tests that come to need it")]
 mod support;
 
+mod command_line;
 mod config;
 mod dialogue;
 mod dns;

@@ -1,0 +1,219 @@
+//! The program itself: flags, exit statuses, what goes to which output.
+
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_blackbox_exporter"));
+    command.stdin(Stdio::null());
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    program().args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn help_and_version_go_to_standard_output() {
+    for flag in ["-h", "--help"] {
+        let output = run(&[flag]);
+        assert!(output.status.success() && output.stderr.is_empty());
+        assert!(text(&output.stdout).starts_with("usage: blackbox_exporter [<flags>]"));
+    }
+    let output = run(&["--version", "--config.file=/does/not/exist"]);
+    assert!(output.status.success() && output.stderr.is_empty());
+    let lines: Vec<&str> = text(&output.stdout).lines().collect();
+    assert!(
+        lines[0].starts_with("blackbox_exporter, version ") && lines[0].contains("(branch: "),
+        "{lines:?}"
+    );
+    let names: Vec<&str> = lines[1..]
+        .iter()
+        .map(|line| line.split(':').next().unwrap())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "  build user",
+            "  build date",
+            "  go version",
+            "  platform",
+            "  tags"
+        ]
+    );
+}
+
+#[test]
+fn refused_usages_say_so_in_one_line() {
+    for (arguments, message) in [
+        (
+            &["--nope"] as &[_],
+            "blackbox_exporter: error: unknown long flag '--nope', try --help\n",
+        ),
+        (
+            &["extra"],
+            "blackbox_exporter: error: unexpected extra, try --help\n",
+        ),
+        (
+            &["--history.limit=-1"],
+            "blackbox_exporter: error: strconv.ParseUint: parsing \"-1\": invalid syntax, try --help\n",
+        ),
+    ] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(output.stdout.is_empty());
+        assert_eq!(text(&output.stderr), message);
+    }
+}
+
+#[test]
+fn a_configuration_that_cannot_be_read_ends_it() {
+    let output = run(&["--config.file=/does/not/exist.yml"]);
+    assert_eq!(output.status.code(), Some(1));
+    let log = text(&output.stderr);
+    assert!(
+        log.contains("level=ERROR") && log.contains("open /does/not/exist.yml: no such file or directory"),
+        "{log}"
+    );
+}
+
+/// `// compat:` in `app.rs`.
+#[test]
+fn without_a_file_there_are_built_in_modules() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = program()
+        .arg("--config.check")
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    assert!(text(&output.stderr).contains("No configuration file found, using the built-in modules"));
+}
+
+/// A running program that is killed when the test ends, however it ends.
+struct Running(std::process::Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn wait(child: &mut std::process::Child) -> Option<i32> {
+    let end = Instant::now() + Duration::from_secs(20);
+    while Instant::now() < end {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.code();
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("it does not end");
+}
+
+fn send(child: &std::process::Child, signal: rustix::process::Signal) {
+    let id = i32::try_from(child.id()).unwrap();
+    let id = rustix::process::Pid::from_raw(id).unwrap();
+    rustix::process::kill_process(id, signal).unwrap();
+}
+
+/// The log up to a line with these words.
+fn read_until(reader: &mut impl std::io::BufRead, words: &str) -> String {
+    let mut log = String::new();
+    while !log.contains(words) {
+        assert!(
+            reader.read_line(&mut log).unwrap() > 0,
+            "ended before {words:?}: {log}"
+        );
+    }
+    log
+}
+
+#[test]
+fn signals_reload_and_end_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("blackbox.yml");
+    std::fs::write(&file, "modules: {}\n").unwrap();
+    let child = program()
+        .arg(format!("--config.file={}", file.display()))
+        .arg("--web.listen-address=127.0.0.1:0")
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut running = Running(child);
+    let mut log = std::io::BufReader::new(running.0.stderr.take().unwrap());
+    read_until(&mut log, "Listening on");
+    send(&running.0, rustix::process::Signal::HUP);
+    read_until(&mut log, "Reloaded config file");
+    std::fs::write(&file, "nonsense").unwrap();
+    send(&running.0, rustix::process::Signal::HUP);
+    read_until(&mut log, "Error reloading config");
+    send(&running.0, rustix::process::Signal::TERM);
+    read_until(&mut log, "Received SIGTERM, exiting gracefully...");
+    assert_eq!(wait(&mut running.0), Some(0));
+}
+
+/// systemd hands its socket over as descriptor 3.
+#[test]
+fn a_socket_from_systemd_is_served() {
+    use std::os::fd::OwnedFd;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("blackbox.yml"), "modules: {}\n").unwrap();
+    // The shell puts the socket, which is its standard input, where systemd would, and is replaced by the program.
+    let script = "exec 3<&0 0</dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec \"$0\" --web.systemd-socket --web.external-url=http://x.test/";
+    let child = Command::new("sh")
+        .args(["-c", script, env!("CARGO_BIN_EXE_blackbox_exporter")])
+        .current_dir(folder.path())
+        .stdin(Stdio::from(OwnedFd::from(listener)))
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut running = Running(child);
+    let mut log = std::io::BufReader::new(running.0.stderr.take().unwrap());
+    let seen = read_until(&mut log, "TLS is disabled.");
+    assert!(
+        seen.contains("Listening on systemd activated listeners"),
+        "{seen}"
+    );
+    let answer = ask(&address.to_string(), "GET /-/healthy HTTP/1.0\r\n\r\n");
+    assert!(answer.ends_with("Healthy"), "{answer}");
+    send(&running.0, rustix::process::Signal::INT);
+    assert_eq!(wait(&mut running.0), Some(0));
+}
+
+#[test]
+fn a_closed_standard_error_does_not_end_it() {
+    let child = program()
+        .args(["--web.listen-address=127.0.0.1:0", "--log.level=debug"])
+        .current_dir(tempfile::tempdir().unwrap().path())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut running = Running(child);
+    let mut log = std::io::BufReader::new(running.0.stderr.take().unwrap());
+    let seen = read_until(&mut log, "TLS is disabled.");
+    let address = seen.rsplit("address=").next().unwrap().trim().to_owned();
+    drop(log);
+    // The lines of this reload find nobody who reads them.
+    for _ in 0..2 {
+        let answer = ask(&address, "POST /-/reload HTTP/1.0\r\n\r\n");
+        assert!(answer.starts_with("HTTP/1.0 200 OK"), "{answer}");
+    }
+    send(&running.0, rustix::process::Signal::TERM);
+    assert_eq!(wait(&mut running.0), Some(0));
+}
+
+fn ask(address: &str, request: &str) -> String {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
