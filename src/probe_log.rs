@@ -101,6 +101,30 @@ pub fn excerpt(bytes: &[u8], limit: usize) -> Value {
     Value::Text(Cow::Owned(shown))
 }
 
+/// The beginning of a text form: at most `limit` bytes are made of it, `…` where it was cut.
+pub fn excerpt_of(value: impl fmt::Display, limit: usize) -> Value {
+    struct Limited(String, usize);
+
+    impl fmt::Write for Limited {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            let Self(shown, limit) = self;
+            let room = text.floor_char_boundary(*limit - shown.len());
+            shown.push_str(text.get(..room).unwrap_or(text));
+            if room < text.len() {
+                Err(fmt::Error)
+            } else {
+                Ok(())
+            }
+        }
+    }
+
+    let mut limited = Limited(String::new(), limit);
+    if fmt::write(&mut limited, format_args!("{value}")).is_err() {
+        limited.0.push('…');
+    }
+    Value::Text(Cow::Owned(limited.0))
+}
+
 /// Most bytes of a peer's line, header or message that a log line shows.
 pub const EXCERPT: usize = 1024;
 
@@ -162,4 +186,22 @@ macro_rules! log {
             attributes: smallvec::smallvec![$(($key, $crate::probe_log::Value::from($value))),*],
         })
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn excerpts_are_cut_between_characters() {
+        let rows = [
+            ("abc", 3, "abc"),
+            ("abcd", 3, "abc…"),
+            ("aü", 2, "a…"),
+            ("", 0, ""),
+        ];
+        for (whole, limit, want) in rows {
+            assert_eq!(excerpt_of(whole, limit), Value::from(want), "{whole}");
+        }
+    }
 }

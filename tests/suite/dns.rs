@@ -204,6 +204,7 @@ async fn failures_say_what_was_asked_whom_and_why() {
     .await;
     let short = udp_server(|query| vec![query[..5].to_vec()]).await;
     let cut = udp_server(|query| vec![reply(query, 0, [1, 0, 0], &address(1)[..14])]).await;
+    let long = udp_server(|query| vec![reply(query, 0, [40, 0, 0], &address(1).repeat(40))]).await;
     // A socket that is closed again: nobody listens there.
     let nobody = UdpSocket::bind("127.0.0.1:0")
         .await
@@ -229,8 +230,9 @@ async fn failures_say_what_was_asked_whom_and_why() {
         (
             "",
             cut,
-            "over udp: answer record 1 of the answer: the data of a record goes beyond the message",
+            "over udp: the answer cannot be read: answer record 1: the data of a record goes beyond the message",
         ),
+        ("", long, "; it was cut after 512 octets"),
         ("", nobody, "over udp: waiting for the answer: connection refused"),
         (tcp, nobody, "over tcp: dial tcp "),
         (

@@ -17,6 +17,9 @@ use crate::net::{Deadline, TimedOut};
 /// is cut by the system, and then cannot be read.
 const MAX_DATAGRAM: usize = 512;
 
+/// An answer of so many octets is read aside.
+const LONG: usize = 8192;
+
 /// A way to ask.
 #[derive(Debug)]
 pub enum Connection {
@@ -49,6 +52,8 @@ pub enum ExchangeError {
     },
     /// The answer cannot be read.
     Read(ReadError),
+    /// The answer cannot be read because it is longer than a datagram may be.
+    Cut(ReadError),
     /// The answer on a stream belongs to another query.
     Stray {
         sent: u16,
@@ -74,6 +79,11 @@ impl fmt::Display for ExchangeError {
                 "waiting for the answer: i/o timeout: {timed_out}; {strays} answers with other identifiers were ignored"
             ),
             Self::Read(error) => error.fmt(f),
+            Self::Cut(error) => write!(
+                f,
+                "{error}; it was cut after {MAX_DATAGRAM} octets, which is all that UDP has room for without EDNS \
+                 (transport_protocol: tcp has room for more)"
+            ),
             Self::Stray { sent, received } => {
                 write!(
                     f,
@@ -140,9 +150,16 @@ async fn send_framed(stream: &mut (impl AsyncWrite + Unpin), message: &[u8]) -> 
 }
 
 async fn receive_datagram(socket: &UdpSocket) -> Result<Message, ExchangeError> {
-    let mut buffer = [0; MAX_DATAGRAM];
+    // One octet more than is read, to know of an answer that was cut.
+    let mut buffer = [0; MAX_DATAGRAM + 1];
     let length = socket.recv(&mut buffer).await.map_err(ExchangeError::Receive)?;
-    Message::read(buffer.get(..length).unwrap_or(&buffer)).map_err(ExchangeError::Read)
+    let octets = buffer.get(..length.min(MAX_DATAGRAM)).unwrap_or_default();
+    let failed = if length > MAX_DATAGRAM {
+        ExchangeError::Cut
+    } else {
+        ExchangeError::Read
+    };
+    Message::read(octets).map_err(failed)
 }
 
 async fn receive_framed(stream: &mut (impl AsyncRead + Unpin), id: u16) -> Result<Message, ExchangeError> {
@@ -153,7 +170,16 @@ async fn receive_framed(stream: &mut (impl AsyncRead + Unpin), id: u16) -> Resul
     let length = stream.read_u16().await.map_err(failed)?;
     let mut buffer = vec![0; usize::from(length)];
     stream.read_exact(&mut buffer).await.map_err(failed)?;
-    let answer = Message::read(&buffer).map_err(ExchangeError::Read)?;
+    let answer = if buffer.len() < LONG {
+        Message::read(&buffer)
+    } else {
+        // Thousands of records, each perhaps with a name of 255 octets: not on a thread that serves others.
+        let reading = tokio::task::spawn_blocking(move || Message::read(&buffer));
+        reading
+            .await
+            .map_err(|error| ExchangeError::Receive(error.into()))?
+    };
+    let answer = answer.map_err(ExchangeError::Read)?;
     if answer.id == id {
         Ok(answer)
     } else {

@@ -79,7 +79,7 @@ impl fmt::Display for ReadError {
                 section,
                 entry,
                 reason,
-            } => write!(f, "{section} {entry} of the answer: {reason}"),
+            } => write!(f, "the answer cannot be read: {section} {entry}: {reason}"),
             Self::Signed => {
                 f.write_str("the answer has a TSIG signature, and there is no key to verify it with")
             }
@@ -133,6 +133,14 @@ impl Message {
             Some(last) if last.header.rtype == types::TSIG => Err(ReadError::Signed),
             _ => Ok(message),
         }
+    }
+
+    /// The response code and how many records there are, for the pictures.
+    pub fn summary(&self) -> String {
+        let code = rcode_name(self.rcode).map_or_else(|| format!("rcode {}", self.rcode), str::to_owned);
+        let counts =
+            [self.answer.len(), self.authority.len(), self.additional.len()].map(|count| count.to_string());
+        format!("{code}, records {}", counts.join(" + "))
     }
 }
 

@@ -21,6 +21,7 @@ use self::exchange::{Connection, ExchangeError};
 use self::message::Message;
 use self::record::types;
 use super::{Failed, Phase, Probe, Verdict};
+use crate::config::dns_names::type_name;
 use crate::log;
 use crate::metrics::Metric;
 use crate::module::Dns;
@@ -29,7 +30,7 @@ use crate::net::port::{self, PortError, Protocol};
 use crate::net::resolve::choose_address;
 use crate::net::split_host_port;
 use crate::net::tls::{Alpn, Prepared};
-use crate::probe_log::{EXCERPT, excerpt, text};
+use crate::probe_log::{EXCERPT, excerpt_of, text};
 
 pub use self::query::{NameError, Query};
 
@@ -54,6 +55,10 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Dns) -> Verdict {
         return Err(Failed);
     };
     let target = probe.target;
+    let asked = type_name(module.query_type).unwrap_or("");
+    probe
+        .timeline
+        .begin_hop(format!("{asked} {} at {target}", module.query_name));
     // A target that is no host and port is a host, IPv6 addresses without brackets among them.
     let default_port = if module.tls.is_some() { "853" } else { "53" };
     let (host, port) = split_host_port(target).unwrap_or((target, default_port));
@@ -111,9 +116,10 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Dns) -> Verdict {
             return Err(Failed);
         }
     };
-    log!(probe.log, Debug, "Got response", "response" => excerpt(answer.to_string().as_bytes(), EXCERPT));
+    log!(probe.log, Debug, "Got response", "response" => excerpt_of(&answer, EXCERPT));
     expose(probe, module, &answer);
-    validate::answer(&answer, module, &mut probe.log)
+    probe.timeline.hop().result = Some(answer.summary());
+    validate::answer(&answer, module, &mut probe.log).await
 }
 
 /// How to reach the server.

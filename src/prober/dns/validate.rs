@@ -8,24 +8,27 @@ use crate::module::{Dns, Pattern, RrValidator};
 use crate::probe_log::{EXCERPT, ProbeLog, Value, excerpt, text};
 use crate::prober::{Failed, Verdict};
 
+/// After how many records other tasks have their turn: an answer may have thousands, and each is matched often.
+const TURN: usize = 16;
+
 /// Judges the answer as the module says; the reason of a failure is in the log.
 ///
 /// # Errors
 /// The response code is none of the valid ones, or a section does not pass.
-pub fn answer(answer: &Message, module: &Dns, log: &mut ProbeLog) -> Verdict {
+pub async fn answer(answer: &Message, module: &Dns, log: &mut ProbeLog) -> Verdict {
     rcode(answer.rcode, module.valid_rcodes.as_deref(), log)?;
     log!(log, Debug, "Validating Answer RRs");
-    if let Err(Failed) = records(&answer.answer, &module.validate_answer, log) {
+    if let Err(Failed) = records(&answer.answer, &module.validate_answer, log).await {
         log!(log, Error, "Answer RRs validation failed");
         return Err(Failed);
     }
     log!(log, Debug, "Validating Authority RRs");
-    if let Err(Failed) = records(&answer.authority, &module.validate_authority, log) {
+    if let Err(Failed) = records(&answer.authority, &module.validate_authority, log).await {
         log!(log, Error, "Authority RRs validation failed");
         return Err(Failed);
     }
     log!(log, Debug, "Validating Additional RRs");
-    if let Err(Failed) = records(&answer.additional, &module.validate_additional, log) {
+    if let Err(Failed) = records(&answer.additional, &module.validate_additional, log).await {
         log!(log, Error, "Additional RRs validation failed");
         return Err(Failed);
     }
@@ -61,7 +64,7 @@ fn rcode(rcode: u16, valid: Option<&[String]>, log: &mut ProbeLog) -> Verdict {
     Err(Failed)
 }
 
-fn records(records: &[Record], validator: &RrValidator, log: &mut ProbeLog) -> Verdict {
+async fn records(records: &[Record], validator: &RrValidator, log: &mut ProbeLog) -> Verdict {
     if records.is_empty() && !validator.fail_if_not_matches.is_empty() {
         log!(
             log,
@@ -79,7 +82,10 @@ fn records(records: &[Record], validator: &RrValidator, log: &mut ProbeLog) -> V
         return Err(Failed);
     }
     let (mut all_match, mut any_match) = (true, false);
-    for record in records {
+    for (index, record) in records.iter().enumerate() {
+        if index % TURN == TURN - 1 {
+            tokio::task::yield_now().await;
+        }
         log!(log, Debug, "Validating RR", "rr" => shown(record));
         for pattern in &validator.fail_if_matches {
             if matches(pattern, record, log)? {

@@ -47,6 +47,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Grpc) -> Verdict {
     probe.samples.set(Metric::GrpcStatusCode, 0.0);
     let host_port = host_port(probe)?;
     // A host without a port, and whatever else is no host and port, is taken for a host.
+    probe.timeline.begin_hop(host_port.as_str());
     let (host, port) = split_host_port(&host_port).unwrap_or((&host_port, ""));
     // The files of `tls_config` are read even when TLS is off, as upstream does.
     let prepared = match &module.tls_config {
