@@ -34,6 +34,17 @@ fn promtool_accepts_configurations_and_rules() {
         let path = repository("examples").join(config);
         succeeds(Command::new(&promtool).args(["check", "config"]).arg(path));
     }
+    // Whole configurations of the documents too.
+    let directory = tempfile::tempdir().unwrap();
+    for document in ["README.md", "docs/deepflow.md", "docs/scaling.md"] {
+        let text = read(document);
+        for (number, block) in text.split("```yaml\nscrape_configs:").skip(1).enumerate() {
+            let (block, _) = block.split_once("```").unwrap();
+            let path = directory.path().join(format!("{number}.yml"));
+            fs::write(&path, format!("scrape_configs:{block}")).unwrap();
+            succeeds(Command::new(&promtool).args(["check", "config"]).arg(path));
+        }
+    }
     let prometheus = repository("examples/prometheus");
     succeeds(
         Command::new(&promtool)
@@ -51,14 +62,19 @@ fn promtool_accepts_configurations_and_rules() {
 fn every_alert_and_record_has_a_rule_test() {
     let tests = read("examples/prometheus/rules_test.yml");
     let rules = read("examples/prometheus/rules.yml");
-    let names = rules
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("- alert: "));
-    for name in names {
-        assert!(
-            tests.contains(&format!("alertname: {name}")),
-            "no test of alert {name}"
-        );
+    for line in rules.lines().map(str::trim) {
+        if let Some(name) = line.strip_prefix("- alert: ") {
+            assert!(
+                tests.contains(&format!("alertname: {name}")),
+                "no test of alert {name}"
+            );
+        }
+        if let Some(name) = line.strip_prefix("- record: ") {
+            assert!(
+                tests.contains(&format!("expr: {name}")),
+                "no test of record {name}"
+            );
+        }
     }
 }
 
