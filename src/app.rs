@@ -110,7 +110,10 @@ pub async fn start(flags: Flags, logger: Logger) -> Result<Started, Stopped> {
             max_in_flight: flags.max_in_flight,
         },
     });
-    exporter.instruments.serve(&exporter.store.current().modules);
+    let current = exporter.store.current();
+    exporter.instruments.serve(&current.modules);
+    exporter.network.policy.set(&current.config.policy);
+    drop(current);
     if flags.config_check {
         say!(logger, Info, "Config file is ok exiting...");
         return Ok(Started::Checked);

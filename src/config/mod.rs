@@ -10,6 +10,7 @@ mod grpc;
 mod http;
 mod http_client;
 mod icmp;
+pub mod policy;
 pub mod problem;
 mod query_response;
 mod secret;
@@ -38,6 +39,7 @@ pub use http_client::{
     Authorization, BasicAuth, Header, HttpClient, JWT_BEARER, OAuth2, Proxy, canonical_header,
 };
 pub use icmp::Icmp;
+pub use policy::Policy;
 pub use problem::{Invalid, LoadError, Problem};
 pub use query_response::{Label, QueryResponse};
 pub use secret::Secret;
@@ -61,6 +63,8 @@ pub struct Config {
     /// The modules by name. `None` is a module of which nothing was written but its name: it loads, as upstream, but
     /// nothing can be probed with it.
     pub modules: BTreeMap<String, Option<Arc<Module>>>,
+    /// What may be probed at all; ours.
+    pub policy: Policy,
 }
 
 /// Which prober a module runs.
@@ -171,6 +175,7 @@ impl Default for Module {
 
 section!(Config {
     always modules as NamedModules;
+    omit policy;
 });
 
 impl Section for Config {}

@@ -300,6 +300,7 @@ fn exporter(encoder: &mut Encoder<'_>, sources: Sources<'_>) {
 fn own_families(encoder: &mut Encoder<'_>, sources: Sources<'_>) {
     let instruments = sources.instruments;
     let modules = instruments.modules.load();
+    icmp(encoder, sources.network);
     plain(
         encoder,
         "blackbox_exporter_log_lines_dropped_total",
@@ -373,6 +374,63 @@ fn own_families(encoder: &mut Encoder<'_>, sources: Sources<'_>) {
             encoder.sample(labels.into_iter(), load(counter));
         }
     }
+    plain(
+        encoder,
+        "blackbox_exporter_targets_refused_total",
+        "Targets that the policy of the configuration refused.",
+        Kind::Counter,
+        sources.network.policy.refused() as f64,
+    );
+}
+
+/// The shared sockets of the icmp prober, once there was a ping.
+fn icmp(encoder: &mut Encoder<'_>, network: &Network) {
+    let figures = network.icmp.figures();
+    if figures.sent.load(Ordering::Relaxed) == 0 {
+        return;
+    }
+    for (name, help, kind, figure) in [
+        (
+            "blackbox_exporter_icmp_drops_total",
+            "Packets that the kernel dropped because they were read too slowly.",
+            Kind::Counter,
+            &figures.dropped,
+        ),
+        (
+            "blackbox_exporter_icmp_in_flight",
+            "Pings that wait for their answer.",
+            Kind::Gauge,
+            &figures.in_flight,
+        ),
+        (
+            "blackbox_exporter_icmp_requests_total",
+            "Echo requests sent.",
+            Kind::Counter,
+            &figures.sent,
+        ),
+    ] {
+        plain(encoder, name, help, kind, load(figure));
+    }
+    encoder.family(
+        "blackbox_exporter_icmp_results_total",
+        "How echo requests ended: a reply, an ICMP error, or neither in time. Unexpected answers came late, twice or unasked.",
+        Kind::Counter,
+    );
+    for (result, figure) in [
+        ("error", &figures.refused),
+        ("lost", &figures.lost),
+        ("reply", &figures.answered),
+        ("unexpected", &figures.unexpected),
+    ] {
+        encoder.sample([("result", result)].into_iter(), load(figure));
+    }
+    plain(
+        encoder,
+        "blackbox_exporter_icmp_sockets",
+        "Sockets that pings share.",
+        Kind::Gauge,
+        load(&figures.sockets),
+    );
 }
 
 /// The connections of HTTP probes, as go-conntrack counts them. Upstream shows them from the first HTTP probe on.

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 
+use super::policy::Refusal;
 use super::{Deadline, Network, TimedOut};
 use crate::os_error::describe;
 
@@ -61,6 +62,8 @@ pub struct DialError {
 pub enum DialCause {
     /// The probe's deadline.
     TimedOut(TimedOut),
+    /// The target policy is against it.
+    Refused(Refusal),
     /// The system's word.
     Io {
         /// The call that failed: `socket`, `bind`, `connect`.
@@ -75,6 +78,7 @@ impl fmt::Display for DialError {
         write!(f, "dial {} {}: ", self.network, self.address)?;
         match &self.cause {
             DialCause::TimedOut(timed_out) => write!(f, "i/o timeout: {timed_out}"),
+            DialCause::Refused(refusal) => write!(f, "{refusal}"),
             DialCause::Io { call, error } => write!(f, "{call}: {}", SystemError(error)),
         }
     }
@@ -110,13 +114,14 @@ impl fmt::Display for SystemError<'_> {
 /// # Errors
 /// The system's error, or the deadline.
 pub async fn tcp(
-    _network: &Network,
+    network: &Network,
     deadline: Deadline,
     to: SocketAddr,
     source: Option<IpAddr>,
 ) -> Result<TcpStream, DialError> {
     let call = |call| move |error| DialCause::Io { call, error };
     let connect = async {
+        network.policy.check(to).map_err(DialCause::Refused)?;
         let socket = if to.is_ipv4() {
             TcpSocket::new_v4()
         } else {
@@ -138,7 +143,7 @@ pub async fn tcp(
 /// # Errors
 /// The system's error.
 pub async fn udp(
-    _network: &Network,
+    network: &Network,
     deadline: Deadline,
     to: SocketAddr,
     source: Option<IpAddr>,
@@ -150,6 +155,7 @@ pub async fn udp(
         [0; 16].into()
     };
     let connect = async {
+        network.policy.check(to).map_err(DialCause::Refused)?;
         let from = SocketAddr::new(source.unwrap_or(any), 0);
         let socket = UdpSocket::bind(from).await.map_err(call("bind"))?;
         socket.connect(to).await.map_err(call("connect"))?;

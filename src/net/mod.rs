@@ -9,6 +9,7 @@ pub mod headers;
 pub mod http1;
 pub mod http2;
 pub mod oauth2;
+pub mod policy;
 pub mod port;
 pub mod proxy;
 pub mod resolve;
@@ -22,12 +23,15 @@ pub use deadline::{Deadline, TimedOut};
 
 use std::sync::Arc;
 
+use policy::Policy;
 use resolve::Resolver;
 use tls::Roots;
 
 /// The sockets, resolver and trust that all probes of this process share.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Network {
+    /// What may be probed.
+    pub policy: Policy,
     /// Name resolution.
     pub resolver: Resolver,
     /// The system's CA certificates.
@@ -42,5 +46,18 @@ impl Network {
     /// The real network of this machine.
     pub fn system() -> Self {
         Self::default()
+    }
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        let policy = Policy::default();
+        Self {
+            resolver: Resolver::new(policy.clone()),
+            policy,
+            roots: Roots::default(),
+            icmp: crate::prober::icmp::Engine::default(),
+            connections: Arc::default(),
+        }
     }
 }

@@ -55,6 +55,9 @@ async fn dial(probe: &mut Probe<'_>, module: &Unix) -> Result<Box<dyn Connection
         },
     };
     let from = Instant::now();
+    if let Err(refusal) = probe.network.policy.check_unix(probe.target) {
+        return Err(format!("dial unix {}: {refusal}", probe.target));
+    }
     let connected = probe.deadline.within(connect(probe.target)).await;
     probe.timeline.record(Phase::Connect, from, Instant::now());
     let fail = |cause| DialError {

@@ -46,7 +46,9 @@ impl Exporter {
                 for warning in warnings {
                     say!(self.logger, Warn, &warning.to_string());
                 }
-                self.instruments.serve(&self.store.current().modules);
+                let current = self.store.current();
+                self.instruments.serve(&current.modules);
+                self.network.policy.set(&current.config.policy);
             }
             Err((was_read, error)) => {
                 if was_read {

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::policy::{Policy, Refusal};
 use super::{Address, Deadline, Preference};
 use crate::log;
 use crate::metrics::Metric;
@@ -34,11 +35,14 @@ pub struct Resolver {
     hosts: Watched<Hosts>,
     conf: Watched<ResolvConf>,
     sources: Watched<Sources>,
+    policy: Policy,
 }
 
-impl Default for Resolver {
-    fn default() -> Self {
+impl Resolver {
+    /// The system's resolver, for the names and addresses that a policy allows.
+    pub fn new(policy: Policy) -> Self {
         Self {
+            policy,
             hosts: Watched::new("/etc/hosts", Hosts::parse),
             conf: Watched::new("/etc/resolv.conf", ResolvConf::parse),
             sources: Watched::new("/etc/nsswitch.conf", Sources::parse),
@@ -58,6 +62,8 @@ pub struct ResolveError {
 enum Cause {
     /// Not a name that can be looked up, or not in the only source.
     NoSuchHost,
+    /// The target policy is against the name, or against its address.
+    Refused(Refusal),
     /// It has addresses, but none of the only family allowed.
     NoSuitableAddress,
     /// A name that must not be asked for.
@@ -67,6 +73,15 @@ enum Cause {
 }
 
 impl ResolveError {
+    /// The target policy is against a host.
+    pub fn refused(host: &str, refusal: Refusal) -> Self {
+        Self {
+            name: host.to_owned(),
+            server: None,
+            cause: Cause::Refused(refusal),
+        }
+    }
+
     /// Whether the probe's time-out ended the lookup.
     pub fn is_timeout(&self) -> bool {
         matches!(
@@ -81,6 +96,7 @@ impl fmt::Display for ResolveError {
         let name = &self.name;
         match (&self.cause, self.server) {
             (Cause::NoSuchHost, _) => write!(f, "lookup {name}: no such host"),
+            (Cause::Refused(refusal), _) => write!(f, "lookup {name}: {refusal}"),
             (Cause::NoSuitableAddress, _) => write!(f, "address {name}: no suitable address"),
             (Cause::Unasked, _) => write!(
                 f,
@@ -105,7 +121,7 @@ impl Resolver {
     /// The address to dial for `host`: upstream's `chooseProtocol` without its metrics.
     ///
     /// # Errors
-    /// No such name, no address of the wanted family, a failing name server, or the deadline.
+    /// No such name, no address of the wanted family, a failing name server, the deadline, or the target policy.
     pub async fn lookup(
         &self,
         host: &str,
@@ -120,6 +136,9 @@ impl Resolver {
         if host.is_empty() {
             return Err(fail(Cause::NoSuchHost));
         }
+        self.policy
+            .check_name(host)
+            .map_err(|refusal| ResolveError::refused(host, refusal))?;
         let found = match Address::parse(host) {
             Some(address) => vec![address],
             None => self.names(host, preference, deadline).await?,
@@ -127,7 +146,11 @@ impl Resolver {
         if found.is_empty() && preference.fallback {
             return Err(fail(Cause::Unasked));
         }
-        choose(found, preference).ok_or_else(|| fail(Cause::NoSuitableAddress))
+        let chosen = choose(found, preference).ok_or_else(|| fail(Cause::NoSuitableAddress))?;
+        match self.policy.check_address(chosen.ip) {
+            Ok(()) => Ok(chosen),
+            Err(refusal) => Err(ResolveError::refused(host, refusal)),
+        }
     }
 
     /// All addresses of a name that is no literal; none if it must not be asked for.
@@ -342,6 +365,7 @@ mod tests {
     #[tokio::test]
     async fn literals_and_hosts_are_chosen_as_upstream_does() {
         let resolver = Resolver {
+            policy: Policy::default(),
             hosts: Watched::new("/nonexistent", |_| {
                 Hosts::parse(Ok(concat!(
                     "192.0.2.4 four.test\n2001:db8::6 six.test\n",

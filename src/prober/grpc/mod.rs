@@ -230,7 +230,7 @@ async fn connect_and_call(
     probe.timeline.record(Phase::Connect, started, connected);
     let stream = dialled.map_err(|error| match error.cause {
         DialCause::TimedOut(_) => Status::new(Code::DEADLINE_EXCEEDED, error.to_string()),
-        DialCause::Io { .. } => unavailable("dialing", &error),
+        DialCause::Io { .. } | DialCause::Refused(_) => unavailable("dialing", &error),
     })?;
     let Some(tls) = &route.tls else {
         return converse(probe, module, stream, request, may_repeat).await;

@@ -17,6 +17,7 @@ use crate::net::http1::{self, RequestBody, RequestLine, write_head};
 use crate::net::http2::{self, Http2Error};
 use crate::net::port;
 use crate::net::proxy::{self, basic};
+use crate::net::resolve::ResolveError;
 use crate::net::tls::{Alpn, Session};
 use crate::net::tls_facts::TlsFacts;
 use crate::net::url::{Url, idna_ascii, punycode_host_port, remove_zone, valid_host_header};
@@ -208,6 +209,13 @@ impl Client<'_> {
             Counters::add(&counters.failed_unknown);
             by_proxy(RoundTripError::Port(error))
         })?;
+        // A redirect may name an address, which is not looked up.
+        if let Err(refusal) = probe.network.policy.check_name(to.host) {
+            Counters::add(&counters.failed_unknown);
+            return Err(by_proxy(RoundTripError::Resolve(ResolveError::refused(
+                to.host, refusal,
+            ))));
+        }
         let address = match self.known_address(&to) {
             Some(address) => address,
             None => self.resolve(probe, to.host).await.map_err(|error| {

@@ -51,7 +51,7 @@ pub(super) fn count_failure(counters: &Counters, error: &DialError) {
             Counters::add(&counters.failed_unknown);
             &counters.failed_refused
         }
-        DialCause::Io { .. } => &counters.failed_unknown,
+        DialCause::Io { .. } | DialCause::Refused(_) => &counters.failed_unknown,
     });
 }
 

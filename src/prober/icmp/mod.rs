@@ -59,6 +59,10 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Icmp) -> Verdict {
 
 async fn ping(probe: &mut Probe<'_>, module: &Icmp, address: &Address, source: Option<IpAddr>) -> Verdict {
     let setup = Instant::now();
+    if let Err(refusal) = probe.network.policy.check_address(address.ip) {
+        log!(probe.log, Warn, "Error writing to socket", "err" => format!("write {address}: {refusal}"));
+        return Err(Failed);
+    }
     log!(probe.log, Debug, "Creating socket");
     let family = Family::of(address.ip);
     let shape = Shape {

@@ -1,0 +1,252 @@
+//! Section `policy` (ours): which targets may be probed at all.
+
+use std::fmt;
+
+use ipnet::IpNet;
+
+use super::decode::{Decoder, Section, Value};
+use super::problem::did_you_mean;
+use super::tree::Tree;
+use super::value::{Write, section};
+use super::yaml::Id;
+
+/// What may be probed, whatever a module says. Empty, it allows everything.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Policy {
+    /// A ready-made rule about addresses.
+    pub preset: Preset,
+    /// What is allowed.
+    pub allow: Rules,
+    /// What is refused, even if it is allowed.
+    pub deny: Rules,
+}
+
+/// A ready-made rule about addresses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Preset {
+    /// None.
+    #[default]
+    Off,
+    /// Only addresses that are reachable from everywhere.
+    PublicOnly,
+    /// No link-local addresses and no metadata services of clouds.
+    NoLinkLocal,
+}
+
+impl Preset {
+    const ALL: [Self; 2] = [Self::PublicOnly, Self::NoLinkLocal];
+
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Off => "",
+            Self::PublicOnly => "public-only",
+            Self::NoLinkLocal => "no-link-local",
+        }
+    }
+}
+
+/// Lists of targets.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Rules {
+    /// Networks and single addresses.
+    pub networks: Vec<IpNet>,
+    /// Host names; `*` stands for any characters.
+    pub names: Vec<String>,
+    /// Ports and ranges of ports.
+    pub ports: Vec<PortRange>,
+    /// Paths of unix sockets; `*` stands for any characters.
+    pub unix_paths: Vec<String>,
+}
+
+/// Ports from the first to the last one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PortRange {
+    /// The first.
+    pub first: u16,
+    /// The last, not before the first.
+    pub last: u16,
+}
+
+impl PortRange {
+    /// Whether the port is one of them.
+    pub fn contains(self, port: u16) -> bool {
+        (self.first..=self.last).contains(&port)
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        let range = Self {
+            first: first.trim().parse().ok()?,
+            last: last.trim().parse().ok()?,
+        };
+        (range.first <= range.last).then_some(range)
+    }
+}
+
+impl fmt::Display for PortRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.first == self.last {
+            write!(f, "{}", self.first)
+        } else {
+            write!(f, "{}-{}", self.first, self.last)
+        }
+    }
+}
+
+section!(Policy {
+    omit preset;
+    omit allow;
+    omit deny;
+});
+
+impl Section for Policy {}
+
+section!(Rules {
+    omit networks;
+    omit names;
+    omit ports;
+    omit unix_paths;
+});
+
+impl Section for Rules {}
+
+impl Value for Preset {
+    fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool {
+        d.enter(node, |d, node| {
+            let Some(name) = d.text(node) else { return false };
+            match Self::ALL.into_iter().find(|preset| preset.name() == name) {
+                Some(preset) => *self = preset,
+                None => {
+                    let help = match did_you_mean(&name, Self::ALL.map(Self::name)) {
+                        Some(meant) => format!("did you mean {meant:?}?"),
+                        None => format!("it is one of {}", Self::ALL.map(Self::name).join(", ")),
+                    };
+                    d.report(node, format!("preset {name:?} is not known"), Some(help));
+                }
+            }
+            true
+        })
+    }
+}
+
+impl Write for Preset {
+    fn is_zero(&self) -> bool {
+        *self == Self::Off
+    }
+    fn tree(&self) -> Tree {
+        Tree::text(self.name())
+    }
+}
+
+impl Value for IpNet {
+    fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool {
+        d.enter(node, |d, node| {
+            let Some(text) = d.text(node) else { return false };
+            let address = || text.parse::<std::net::IpAddr>().map(IpNet::from);
+            match text.parse().or_else(|_| address()) {
+                Ok(network) => *self = network,
+                Err(_) => {
+                    let help = "write an address or a prefix: 192.0.2.1, 10.0.0.0/8, 2001:db8::/32";
+                    d.report(node, format!("{text:?} is not a network"), Some(help.to_owned()));
+                    return false;
+                }
+            }
+            true
+        })
+    }
+}
+
+impl Write for IpNet {
+    fn is_zero(&self) -> bool {
+        false
+    }
+    fn tree(&self) -> Tree {
+        Tree::text(self.to_string())
+    }
+}
+
+impl Value for PortRange {
+    fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool {
+        d.enter(node, |d, node| {
+            let Some(text) = d.text(node) else { return false };
+            match Self::parse(&text) {
+                Some(range) => *self = range,
+                None => {
+                    let help = "write a port or a range: 443, 8000-8099";
+                    d.report(node, format!("{text:?} is not a port"), Some(help.to_owned()));
+                    return false;
+                }
+            }
+            true
+        })
+    }
+}
+
+impl Write for PortRange {
+    fn is_zero(&self) -> bool {
+        false
+    }
+    fn tree(&self) -> Tree {
+        Tree::text(self.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config;
+
+    #[test]
+    fn a_policy_is_read_and_printed() {
+        let text = concat!(
+            "modules: {}\n",
+            "policy:\n",
+            "  preset: public-only\n",
+            "  allow:\n",
+            "    networks: [10.1.2.3, \"2001:db8::/32\"]\n",
+            "    ports: [443, 8000-8099]\n",
+            "  deny:\n",
+            "    names: [\"*.internal\"]\n",
+            "    unix_paths: [/run/docker.sock]\n",
+        );
+        let parsed = config::parse(text);
+        assert_eq!(parsed.problems, []);
+        let printed = config::write::config(&parsed.config);
+        assert!(printed.contains("preset: public-only"), "{printed}");
+        assert!(
+            printed.contains("10.1.2.3/32") && printed.contains("8000-8099"),
+            "{printed}"
+        );
+        let again = config::parse(&printed);
+        assert_eq!(again.config.policy, parsed.config.policy, "{printed}");
+        let without = config::write::config(&config::parse("modules: {}\n").config);
+        assert!(!without.contains("policy"), "{without}");
+    }
+
+    #[test]
+    fn mistakes_are_reported_with_their_place() {
+        let rows = [
+            ("preset: publiconly", "preset \"publiconly\" is not known"),
+            (
+                "allow: {networks: [10.0.0.0/33]}",
+                "\"10.0.0.0/33\" is not a network",
+            ),
+            (
+                "allow: {networks: [example.org]}",
+                "\"example.org\" is not a network",
+            ),
+            ("deny: {ports: [99999]}", "\"99999\" is not a port"),
+            ("deny: {ports: [90-80]}", "\"90-80\" is not a port"),
+            ("deny: {hosts: [a]}", "field hosts not found"),
+        ];
+        for (policy, want) in rows {
+            let text = format!("modules: {{}}\npolicy: {{{policy}}}\n");
+            let parsed = config::parse(&text);
+            let [problem] = parsed.problems.as_slice() else {
+                panic!("{policy}: {:?}", parsed.problems);
+            };
+            assert!(problem.message.contains(want), "{policy}: {}", problem.message);
+            assert_eq!(problem.at.map(|at| at.line), Some(2), "{policy}");
+        }
+    }
+}
