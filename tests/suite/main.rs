@@ -19,6 +19,7 @@ mod dns;
 mod grpc;
 mod icmp;
 mod migrate;
+mod policy;
 mod server;
 mod tls;
 mod websocket;

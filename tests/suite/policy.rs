@@ -16,7 +16,10 @@ const MODULES: &str = "modules:
 ";
 
 /// Answers every request with a redirect, or with 200 when there is no place to go; counts the connections.
-async fn http_server(ip: &str, location: Option<String>) -> (SocketAddr, tokio::sync::mpsc::UnboundedReceiver<()>) {
+async fn http_server(
+    ip: &str,
+    location: Option<String>,
+) -> (SocketAddr, tokio::sync::mpsc::UnboundedReceiver<()>) {
     let listener = TcpListener::bind((ip, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     let (seen, connections) = tokio::sync::mpsc::unbounded_channel();
@@ -25,7 +28,9 @@ async fn http_server(ip: &str, location: Option<String>) -> (SocketAddr, tokio::
             let (mut stream, _) = listener.accept().await.unwrap();
             let _ = seen.send(());
             let answer = match &location {
-                Some(to) => format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"),
+                Some(to) => format!(
+                    "HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+                ),
                 None => "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_owned(),
             };
             let mut request = [0; 4096];
@@ -38,7 +43,9 @@ async fn http_server(ip: &str, location: Option<String>) -> (SocketAddr, tokio::
 
 /// Whether a probe succeeded, and its log.
 async fn probe(exporter: &Exporter, module: &str, target: &str) -> (bool, String) {
-    let answer = exporter.get(&format!("/probe?module={module}&target={target}&debug=true")).await;
+    let answer = exporter
+        .get(&format!("/probe?module={module}&target={target}&debug=true"))
+        .await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     let text = answer.text().to_owned();
     (text.contains("\nprobe_success 1\n"), text)
@@ -46,24 +53,53 @@ async fn probe(exporter: &Exporter, module: &str, target: &str) -> (bool, String
 
 #[tokio::test]
 async fn refused_targets_fail_with_the_reason() {
-    let config = format!("{MODULES}policy: {{deny: {{networks: [127.0.0.2], names: [\"*.internal\"], unix_paths: [/run/secret*]}}}}\n");
+    let config = format!(
+        "{MODULES}policy: {{deny: {{networks: [127.0.0.2], names: [\"*.internal\"], unix_paths: [/run/secret*]}}}}\n"
+    );
     let exporter = Exporter::start(&config, &[]).await;
     let (open, _) = http_server("127.0.0.1", None).await;
     let (denied, mut reached) = http_server("127.0.0.2", None).await;
     assert!(probe(&exporter, "tcp", &open.to_string()).await.0);
     let port = denied.port();
     let rows = [
-        ("tcp", format!("127.0.0.2:{port}"), "the address is in a network that is denied"),
-        ("tcp", format!("[::ffff:127.0.0.2]:{port}"), "the address is in a network that is denied"),
-        ("http", format!("http://127.0.0.2:{port}/"), "the address is in a network that is denied"),
-        ("dns", format!("127.0.0.2:{port}"), "the address is in a network that is denied"),
-        ("icmp", "127.0.0.2".to_owned(), "the address is in a network that is denied"),
-        ("tcp", "db.Internal.:5432".to_owned(), "the name db.Internal is denied"),
+        (
+            "tcp",
+            format!("127.0.0.2:{port}"),
+            "the address is in a network that is denied",
+        ),
+        (
+            "tcp",
+            format!("[::ffff:127.0.0.2]:{port}"),
+            "the address is in a network that is denied",
+        ),
+        (
+            "http",
+            format!("http://127.0.0.2:{port}/"),
+            "the address is in a network that is denied",
+        ),
+        (
+            "dns",
+            format!("127.0.0.2:{port}"),
+            "the address is in a network that is denied",
+        ),
+        (
+            "icmp",
+            "127.0.0.2".to_owned(),
+            "the address is in a network that is denied",
+        ),
+        (
+            "tcp",
+            "db.Internal.:5432".to_owned(),
+            "the name db.Internal is denied",
+        ),
         ("unix", "/run/secret.sock".to_owned(), "this path is denied"),
     ];
     for (module, target, want) in &rows {
         let (success, text) = probe(&exporter, module, target).await;
-        assert!(!success && text.contains("refused by the target policy") && text.contains(want), "{module} {target}: {text}");
+        assert!(
+            !success && text.contains("refused by the target policy") && text.contains(want),
+            "{module} {target}: {text}"
+        );
     }
     assert!(reached.try_recv().is_err(), "nothing was sent there");
     let metrics = exporter.get("/metrics").await;
@@ -75,9 +111,15 @@ async fn refused_targets_fail_with_the_reason() {
 async fn redirects_do_not_get_around_it() {
     let (denied, mut reached) = http_server("127.0.0.2", None).await;
     let rows = [
-        ("deny: {networks: [127.0.0.2]}", "the address is in a network that is denied"),
+        (
+            "deny: {networks: [127.0.0.2]}",
+            "the address is in a network that is denied",
+        ),
         ("deny: {ports: [PORT]}", "is denied"),
-        ("allow: {names: [localhost]}", "the name 127.0.0.2 is not among those allowed"),
+        (
+            "allow: {names: [localhost]}",
+            "the name 127.0.0.2 is not among those allowed",
+        ),
     ];
     for (rules, want) in rows {
         let rules = rules.replace("PORT", &denied.port().to_string());
@@ -85,7 +127,10 @@ async fn redirects_do_not_get_around_it() {
         let (first, _) = http_server("127.0.0.1", Some(format!("http://{denied}/"))).await;
         let (success, text) = probe(&exporter, "http", &format!("http://localhost:{}/", first.port())).await;
         assert!(!success && text.contains(want), "{rules}: {text}");
-        assert!(text.contains("\nprobe_http_redirects 1\n"), "{rules}: the first hop was allowed: {text}");
+        assert!(
+            text.contains("\nprobe_http_redirects 1\n"),
+            "{rules}: the first hop was allowed: {text}"
+        );
     }
     assert!(reached.try_recv().is_err(), "nothing was sent there");
 }

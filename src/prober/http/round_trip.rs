@@ -209,8 +209,13 @@ impl Client<'_> {
             Counters::add(&counters.failed_unknown);
             by_proxy(RoundTripError::Port(error))
         })?;
-        // A redirect may name an address, which is not looked up.
-        if let Err(refusal) = probe.network.policy.check_name(to.host) {
+        // A redirect may name an address, which is not looked up; that of the target was found for a name that was judged.
+        let named = Address::parse(to.host);
+        let is_target = self
+            .target
+            .as_ref()
+            .is_some_and(|target| named.as_ref() == Some(&target.address));
+        if !is_target && let Err(refusal) = probe.network.policy.check_name(to.host) {
             Counters::add(&counters.failed_unknown);
             return Err(by_proxy(RoundTripError::Resolve(ResolveError::refused(
                 to.host, refusal,
