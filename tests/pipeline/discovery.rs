@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::support::{
     Exporter, Ingester, NextPort, Prometheus, TlsServer, WebServer, eventually, get, may_ping, read, replace,
+    repository,
 };
 
 /// An exporter on a configuration and a targets file of its own.
@@ -91,6 +92,30 @@ fn targets_are_answered_as_prometheus_reads_them() {
             }},
         ])
     );
+}
+
+#[test]
+fn targets_know_where_the_endpoints_are() {
+    let directory = tempfile::tempdir().unwrap();
+    let targets = directory.path().join("targets.yml");
+    fs::write(&targets, "targets: [{name: a, address: b}]\n").unwrap();
+    let config = repository("blackbox.yml");
+    let flag = format!("--targets.file={}", targets.display());
+    let exporter = Exporter::start(&config, &[&flag, "--web.route-prefix=/below/"]);
+    let (status, body) = get(&exporter.address, "/below/targets").unwrap();
+    assert_eq!(status, 200, "{body}");
+    let groups: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(groups[0]["labels"]["__metrics_path__"], "/below/probe");
+    let path = "/below/probe?module=http_2xx&target=http://localhost:1/";
+    assert!(
+        get(&exporter.address, path)
+            .unwrap()
+            .1
+            .contains("\nprobe_success 0\n")
+    );
+
+    let without = Exporter::start(&config, &[]);
+    assert_eq!(get(&without.address, "/targets").unwrap().0, 404);
 }
 
 #[test]
