@@ -16,7 +16,7 @@ use tokio::sync::watch;
 
 use crate::cli::{self, Flags};
 use crate::config::LoadError;
-use crate::logging::Logger;
+use crate::logging::{Logger, OncePerMinute};
 use crate::metrics::own::Instruments;
 use crate::module::Store;
 use crate::module::store::CHANGED;
@@ -104,6 +104,7 @@ pub async fn start(flags: Flags, logger: Logger) -> Result<Started, Stopped> {
         history: History::new(flags.history_limit, flags.history_max_bytes),
         instruments: Instruments::default(),
         logger: logger.clone(),
+        shortage: OncePerMinute::default(),
         settings: Settings {
             timeout_offset: flags.timeout_offset,
             probe_log,

@@ -19,6 +19,7 @@ use crate::config::Prober;
 use crate::module::store::Status;
 use crate::module::{Module, Modules};
 use crate::net::Network;
+use crate::net::shortage::Resource;
 use crate::prober::Outcome;
 use crate::version;
 
@@ -308,6 +309,15 @@ fn own_families(encoder: &mut Encoder<'_>, sources: Sources<'_>) {
         Kind::Counter,
         sources.dropped_log_lines as f64,
     );
+    encoder.family(
+        "blackbox_exporter_out_of_resources_total",
+        "How often probes failed because this machine had none left of a resource.",
+        Kind::Counter,
+    );
+    for resource in Resource::ALL {
+        let count = sources.network.shortages.count(resource);
+        encoder.sample([("resource", resource.name())].into_iter(), count as f64);
+    }
     encoder.family(
         "blackbox_exporter_probe_duration_seconds",
         "Duration of probes by prober.",

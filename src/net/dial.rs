@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 
 use super::policy::Refusal;
+use super::shortage::Resource;
 use super::{Deadline, Network, TimedOut};
 use crate::os_error::describe;
 
@@ -79,7 +80,15 @@ impl fmt::Display for DialError {
         match &self.cause {
             DialCause::TimedOut(timed_out) => write!(f, "i/o timeout: {timed_out}"),
             DialCause::Refused(refusal) => write!(f, "{refusal}"),
-            DialCause::Io { call, error } => write!(f, "{call}: {}", SystemError(error)),
+            DialCause::Io { call, error } => {
+                write!(f, "{call}: {}", SystemError(error))?;
+                match Resource::of(call, error) {
+                    Some(Resource::Ports) => {
+                        f.write_str(": no local port is left (net.ipv4.ip_local_port_range)")
+                    }
+                    _ => Ok(()),
+                }
+            }
         }
     }
 }
@@ -135,7 +144,7 @@ pub async fn tcp(
         stream.set_nodelay(true).map_err(call("setsockopt"))?;
         Ok(stream)
     };
-    within(deadline, "tcp", to, connect).await
+    within(network, deadline, "tcp", to, connect).await
 }
 
 /// Opens a UDP socket that sends to and hears from `to` only, from `source` if one is given.
@@ -161,22 +170,28 @@ pub async fn udp(
         socket.connect(to).await.map_err(call("connect"))?;
         Ok(socket)
     };
-    within(deadline, "udp", to, connect).await
+    within(network, deadline, "udp", to, connect).await
 }
 
 async fn within<T>(
+    network: &Network,
     deadline: Deadline,
-    network: &'static str,
+    protocol: &'static str,
     to: SocketAddr,
     dial: impl Future<Output = Result<T, DialCause>>,
 ) -> Result<T, DialError> {
     let dialled = deadline.within(dial).await;
     dialled
         .unwrap_or_else(|timed_out| Err(DialCause::TimedOut(timed_out)))
-        .map_err(|cause| DialError {
-            network,
-            address: to.to_string(),
-            cause,
+        .map_err(|cause| {
+            if let DialCause::Io { call, error } = &cause {
+                network.shortages.note(call, error);
+            }
+            DialError {
+                network: protocol,
+                address: to.to_string(),
+                cause,
+            }
         })
 }
 

@@ -13,6 +13,7 @@ pub mod policy;
 pub mod port;
 pub mod proxy;
 pub mod resolve;
+pub mod shortage;
 pub mod tls;
 pub mod tls_facts;
 pub mod url;
@@ -25,6 +26,7 @@ use std::sync::Arc;
 
 use policy::Policy;
 use resolve::Resolver;
+use shortage::Shortages;
 use tls::Roots;
 
 /// The sockets, resolver and trust that all probes of this process share.
@@ -38,6 +40,8 @@ pub struct Network {
     pub roots: Roots,
     /// The shared ICMP sockets.
     pub icmp: crate::prober::icmp::Engine,
+    /// What this machine had none left of.
+    pub shortages: Arc<Shortages>,
     /// The counters of dialled connections.
     pub connections: Arc<dial::Counters>,
 }
@@ -51,10 +55,11 @@ impl Network {
 
 impl Default for Network {
     fn default() -> Self {
-        let policy = Policy::default();
+        let (policy, shortages) = (Policy::default(), Arc::<Shortages>::default());
         Self {
-            resolver: Resolver::new(policy.clone()),
+            resolver: Resolver::new(policy.clone(), Arc::clone(&shortages)),
             policy,
+            shortages,
             roots: Roots::default(),
             icmp: crate::prober::icmp::Engine::default(),
             connections: Arc::default(),

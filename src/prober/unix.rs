@@ -68,6 +68,7 @@ async fn dial(probe: &mut Probe<'_>, module: &Unix) -> Result<Box<dyn Connection
     let stream = match connected {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
+            probe.network.shortages.note("connect", &error);
             let denied = error.kind() == io::ErrorKind::PermissionDenied;
             let error = fail(DialCause::Io {
                 call: "connect",

@@ -25,7 +25,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::any;
 
-use crate::logging::Logger;
+use crate::logging::{Logger, OncePerMinute};
 use crate::metrics::own::Instruments;
 use crate::module::Store;
 use crate::net::Network;
@@ -46,6 +46,8 @@ pub struct Exporter {
     pub instruments: Instruments,
     /// The program's log.
     pub logger: Logger,
+    /// When it was last said that this machine ran out of something.
+    pub shortage: OncePerMinute,
     /// What the flags say.
     pub settings: Settings,
 }

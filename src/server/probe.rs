@@ -69,6 +69,7 @@ async fn answer(exporter: &Exporter, query: Query<'_>, headers: &HeaderMap) -> R
     let mut outcome = prober::run(&exporter.network, module, request).await;
     outcome.samples.set(Metric::Timeout, seconds);
     in_flight.finish(module, &outcome, duration(seconds));
+    say_shortages(exporter);
     if let Some(least) = exporter.settings.probe_log {
         let mut lines = String::new();
         let (module, target) = (text(name), Value::from(target.clone().into_owned()));
@@ -95,6 +96,24 @@ async fn answer(exporter: &Exporter, query: Query<'_>, headers: &HeaderMap) -> R
         .history
         .add(Arc::clone(module), &target, hostname, outcome);
     Ok(response)
+}
+
+/// Says, once a minute, that probes failed because this machine ran out of something.
+fn say_shortages(exporter: &Exporter) {
+    let shortages = &exporter.network.shortages;
+    if !shortages.is_news() || exporter.shortage.due().is_none() {
+        return;
+    }
+    for (resource, times) in shortages.tell() {
+        say!(
+            exporter.logger,
+            Warn,
+            "Probes failed because this machine ran out of something",
+            "resource" => resource.name(),
+            "times_since_start" => times,
+            "advice" => resource.advice(),
+        );
+    }
 }
 
 fn exposition(outcome: &prober::Outcome, headers: &HeaderMap) -> Response {

@@ -18,6 +18,7 @@ mod dialogue;
 mod dns;
 mod grpc;
 mod icmp;
+mod limits;
 mod migrate;
 mod policy;
 mod server;

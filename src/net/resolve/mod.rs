@@ -13,11 +13,13 @@ mod wire;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::policy::{Policy, Refusal};
+use super::shortage::Shortages;
 use super::{Address, Deadline, Preference};
 use crate::log;
 use crate::metrics::Metric;
@@ -36,13 +38,15 @@ pub struct Resolver {
     conf: Watched<ResolvConf>,
     sources: Watched<Sources>,
     policy: Policy,
+    shortages: Arc<Shortages>,
 }
 
 impl Resolver {
     /// The system's resolver, for the names and addresses that a policy allows.
-    pub fn new(policy: Policy) -> Self {
+    pub fn new(policy: Policy, shortages: Arc<Shortages>) -> Self {
         Self {
             policy,
+            shortages,
             hosts: Watched::new("/etc/hosts", Hosts::parse),
             conf: Watched::new("/etc/resolv.conf", ResolvConf::parse),
             sources: Watched::new("/etc/nsswitch.conf", Sources::parse),
@@ -200,11 +204,16 @@ impl Resolver {
                 .into_iter()
                 .map(Address::new)
                 .collect()),
-            Err(StubError { server, cause }) => Err(ResolveError {
-                name: host.to_owned(),
-                server,
-                cause: Cause::Servers(cause),
-            }),
+            Err(StubError { server, cause }) => {
+                if let stub::Cause::Io { error, .. } = &cause {
+                    self.shortages.note("connect", error);
+                }
+                Err(ResolveError {
+                    name: host.to_owned(),
+                    server,
+                    cause: Cause::Servers(cause),
+                })
+            }
         }
     }
 }
@@ -366,6 +375,7 @@ mod tests {
     async fn literals_and_hosts_are_chosen_as_upstream_does() {
         let resolver = Resolver {
             policy: Policy::default(),
+            shortages: Arc::default(),
             hosts: Watched::new("/nonexistent", |_| {
                 Hosts::parse(Ok(concat!(
                     "192.0.2.4 four.test\n2001:db8::6 six.test\n",

@@ -24,9 +24,9 @@ use crate::net::{Address, TimedOut};
 use crate::probe_log::text;
 use lane::Answer;
 use packet::Family;
-use socket::{Privilege, Shape};
+use socket::{OpenError, Privilege, Shape};
 
-pub use engine::{Engine, Figures};
+pub use engine::{Engine, Figures, PrepareError};
 
 /// Pings the target once.
 pub async fn probe(probe: &mut Probe<'_>, module: &Icmp) -> Verdict {
@@ -87,6 +87,13 @@ async fn ping(probe: &mut Probe<'_>, module: &Icmp, address: &Address, source: O
     let ticket = match probe.network.icmp.prepare(shape, address.with_port(0), &payload) {
         Ok(ticket) => ticket,
         Err(error) => {
+            if let PrepareError::Open(OpenError::Refused {
+                unprivileged, raw, ..
+            }) = &error
+            {
+                probe.network.shortages.note("socket", unprivileged);
+                probe.network.shortages.note("socket", raw);
+            }
             log!(probe.log, Error, "Error listening to socket", "err" => text(&error));
             return Err(Failed);
         }

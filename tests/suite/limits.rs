@@ -1,0 +1,114 @@
+//! An exporter that runs out of open files: it says so once, answers what it can, and recovers by itself.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// An exporter in a process of its own, with a small limit of open files that it cannot raise.
+struct Limited {
+    child: Child,
+    address: SocketAddr,
+    log: Arc<Mutex<String>>,
+    _folder: tempfile::TempDir,
+}
+
+impl Limited {
+    fn start(files: u32) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("config.yml");
+        let module = "modules:\n  tcp: {prober: tcp, timeout: 3s, tcp: {preferred_ip_protocol: ip4, query_response: [{expect: hello}]}}\n";
+        std::fs::write(&config, module).unwrap();
+        let script = format!("ulimit -n {files} && exec \"$0\" \"$@\"");
+        let mut child = Command::new("sh")
+            .args(["-c", &script, env!("CARGO_BIN_EXE_blackbox_exporter")])
+            .arg(format!("--config.file={}", config.display()))
+            .args(["--web.listen-address=127.0.0.1:0", "--web.max-connections=1000"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let address = loop {
+            let line = lines.next().unwrap().unwrap();
+            if let Some((_, address)) = line.split_once("msg=\"Listening on\" address=") {
+                break address.parse().unwrap();
+            }
+        };
+        let log = Arc::new(Mutex::new(String::new()));
+        let written = Arc::clone(&log);
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                written.lock().unwrap().push_str(&(line + "\n"));
+            }
+        });
+        Self {
+            child,
+            address,
+            log,
+            _folder: folder,
+        }
+    }
+
+    /// The answer to a request, or nothing when the exporter had no connection for it.
+    fn get(&self, path: &str) -> String {
+        let mut answer = String::new();
+        if let Ok(mut stream) = TcpStream::connect(self.address) {
+            stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+            let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+            stream.write_all(request.as_bytes()).unwrap();
+            let _ = stream.read_to_string(&mut answer);
+        }
+        answer
+    }
+}
+
+impl Drop for Limited {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn running_out_of_files_is_said_once_and_survived() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let greeting = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (silent_at, greeting_at) = (silent.local_addr().unwrap(), greeting.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in greeting.incoming() {
+            let _ = stream.unwrap().write_all(b"hello\n");
+        }
+    });
+    let exporter = Limited::start(64);
+    let answers: Vec<String> = std::thread::scope(|scope| {
+        let probe = || exporter.get(&format!("/probe?module=tcp&target={silent_at}&debug=true"));
+        let probes: Vec<_> = (0..32).map(|_| scope.spawn(probe)).collect();
+        probes.into_iter().map(|probe| probe.join().unwrap()).collect()
+    });
+    let out_of_files = answers
+        .iter()
+        .filter(|a| a.contains("too many open files"))
+        .count();
+    assert!(out_of_files > 0, "{}", answers.join("\n"));
+    assert!(
+        answers.iter().any(|a| a.contains("ulimit -n")),
+        "the log says what helps"
+    );
+    let start = Instant::now();
+    while !exporter
+        .get(&format!("/probe?module=tcp&target={greeting_at}"))
+        .contains("\nprobe_success 1\n")
+    {
+        assert!(start.elapsed() < Duration::from_secs(20), "does not recover");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let metrics = exporter.get("/metrics");
+    let series = format!("blackbox_exporter_out_of_resources_total{{resource=\"files\"}} {out_of_files}");
+    assert!(metrics.contains(&series), "{series}\n{metrics}");
+    let log = exporter.log.lock().unwrap().clone();
+    let said = log.matches("this machine ran out of something").count();
+    assert_eq!(said, 1, "{log}");
+    drop(silent);
+}
