@@ -1,8 +1,9 @@
-//! `--config.enable-auto-reload`: noticing a changed configuration file.
+//! `--config.enable-auto-reload`: noticing a changed configuration or targets file.
 //!
 //! The system tells of changes where it can; a look at every interval, which is all that upstream does, catches the rest
 //! (network file systems, exhausted watches).
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,15 +26,15 @@ const MOST_WAITS: usize = 10;
 
 /// Reloads at every interval, and as soon as the system tells of a change.
 pub fn start(exporter: &Arc<Exporter>, interval: Duration) {
-    let Some(file) = exporter.store.file().map(Path::to_owned) else {
+    let files: Vec<PathBuf> = exporter.store.files().into_iter().map(|(file, _)| file).collect();
+    if files.is_empty() {
         return;
-    };
+    }
     tokio::spawn(reload_at_interval(Arc::clone(exporter), interval));
     let (tell, told) = mpsc::channel(1);
-    match watcher(&file, tell) {
+    match watcher(&files, tell) {
         Ok(watcher) => drop(tokio::spawn(reload_when_told(
             Arc::clone(exporter),
-            file,
             watcher,
             told,
         ))),
@@ -55,18 +56,19 @@ async fn reload_at_interval(exporter: Arc<Exporter>, interval: Duration) {
     }
 }
 
-/// Watches the folders of the file and of what it is a link to. A mounted ConfigMap changes by a link, `..data`, that
-/// stands beside the file and is replaced.
-fn watcher(file: &Path, tell: mpsc::Sender<()>) -> notify::Result<RecommendedWatcher> {
-    let target = file.canonicalize().unwrap_or_else(|_| file.to_owned());
-    let names: Vec<_> = [file.file_name(), target.file_name()]
-        .into_iter()
-        .flatten()
+/// Watches the folders of the files and of what they are links to. A mounted ConfigMap changes by a link, `..data`,
+/// that stands beside the file and is replaced.
+fn watcher(files: &[PathBuf], tell: mpsc::Sender<()>) -> notify::Result<RecommendedWatcher> {
+    let targets = files.iter().filter_map(|file| file.canonicalize().ok());
+    let paths: Vec<PathBuf> = files.iter().cloned().chain(targets).collect();
+    let names: BTreeSet<_> = paths
+        .iter()
+        .filter_map(|path| path.file_name())
         .map(OsStr::to_owned)
         .collect();
     let concerns = move |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default();
-        names.iter().any(|known| known == name) || name.as_encoded_bytes().starts_with(b"..")
+        names.contains(name) || name.as_encoded_bytes().starts_with(b"..")
     };
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         // An error may mean that events were lost: then it is better to look.
@@ -78,9 +80,9 @@ fn watcher(file: &Path, tell: mpsc::Sender<()>) -> notify::Result<RecommendedWat
             let _ = tell.try_send(());
         }
     })?;
-    watcher.watch(folder(file), RecursiveMode::NonRecursive)?;
-    if folder(&target) != folder(file) {
-        watcher.watch(folder(&target), RecursiveMode::NonRecursive)?;
+    let folders: BTreeSet<&Path> = paths.iter().map(|path| folder(path)).collect();
+    for folder in folders {
+        watcher.watch(folder, RecursiveMode::NonRecursive)?;
     }
     Ok(watcher)
 }
@@ -94,14 +96,13 @@ fn folder(file: &Path) -> &Path {
 
 async fn reload_when_told(
     exporter: Arc<Exporter>,
-    file: PathBuf,
     watcher: RecommendedWatcher,
     mut told: mpsc::Receiver<()>,
 ) {
     // It stops watching when it is dropped.
     let _watcher = watcher;
     // A broken file is reported once, not at every event in its folder.
-    let mut tried: Option<Checksum> = None;
+    let mut tried: Vec<Option<Checksum>> = Vec::new();
     while told.recv().await.is_some() {
         for _ in 0..MOST_WAITS {
             sleep(QUIET).await;
@@ -109,10 +110,15 @@ async fn reload_when_told(
                 break;
             }
         }
-        let path = file.clone();
-        let read = tokio::task::spawn_blocking(move || std::fs::read(path).ok().map(|text| checksum(&text)));
-        let now = read.await.ok().flatten();
-        let is_news = now.is_some() && now != tried && now != Some(exporter.store.current().checksum);
+        let (files, loaded): (Vec<_>, Vec<_>) = exporter.store.files().into_iter().unzip();
+        let read = tokio::task::spawn_blocking(move || {
+            let read = files
+                .iter()
+                .map(|file| std::fs::read(file).ok().map(|text| checksum(&text)));
+            read.collect::<Vec<_>>()
+        });
+        let now = read.await.unwrap_or_default();
+        let is_news = now.iter().all(Option::is_some) && now != tried && now != loaded;
         if is_news {
             let _ = exporter.reload().await;
         }

@@ -108,6 +108,22 @@ impl Store {
         self.targets_file.as_deref()
     }
 
+    /// The files that reloads read, and the checksum of what is loaded of each.
+    pub fn files(&self) -> Vec<(PathBuf, Option<Checksum>)> {
+        let current = self.current.load();
+        let config = self
+            .file
+            .iter()
+            .map(|file| (file.clone(), Some(current.checksum)));
+        config
+            .chain(
+                self.targets_file
+                    .iter()
+                    .map(|file| (file.clone(), current.targets_checksum)),
+            )
+            .collect()
+    }
+
     /// How the latest reloads ended.
     pub fn status(&self) -> Status {
         *self.status.lock().unwrap_or_else(PoisonError::into_inner)
@@ -115,17 +131,8 @@ impl Store {
 
     /// Whether a file's text is another than the one that is loaded. Unreadable counts as changed: the reload says why.
     pub fn is_changed(&self) -> bool {
-        let current = self.current.load();
-        let differs = |file: &PathBuf, loaded: Option<Checksum>| {
-            std::fs::read(file).map_or(true, |bytes| Some(checksum(&bytes)) != loaded)
-        };
-        self.file
-            .as_ref()
-            .is_some_and(|file| differs(file, Some(current.checksum)))
-            || self
-                .targets_file
-                .as_ref()
-                .is_some_and(|file| differs(file, current.targets_checksum))
+        let mut files = self.files().into_iter();
+        files.any(|(file, loaded)| std::fs::read(file).map_or(true, |bytes| Some(checksum(&bytes)) != loaded))
     }
 
     /// Reads the file again. A file that cannot be used leaves everything as it is. Reads and compiles: not for an async

@@ -119,6 +119,23 @@ fn targets_know_where_the_endpoints_are() {
 }
 
 #[test]
+fn a_changed_targets_file_is_noticed() {
+    let directory = tempfile::tempdir().unwrap();
+    let targets = directory.path().join("targets.yml");
+    fs::write(&targets, "targets: []\n").unwrap();
+    let flag = format!("--targets.file={}", targets.display());
+    let exporter = Exporter::start(
+        &repository("blackbox.yml"),
+        &[&flag, "--config.enable-auto-reload"],
+    );
+    fs::write(&targets, "targets: [{name: a, address: b}]\n").unwrap();
+    eventually("the new target", || match get(&exporter.address, "/targets")?.1 {
+        body if body.contains(r#""job":"a""#) => Ok(()),
+        body => Err(body),
+    });
+}
+
+#[test]
 fn a_targets_file_is_reloaded_with_the_configuration_and_a_broken_one_is_not_taken() {
     let setting = Setting::new();
     let before = setting.discovered();
