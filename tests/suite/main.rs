@@ -22,5 +22,7 @@ mod limits;
 mod migrate;
 mod policy;
 mod server;
+mod servers;
+mod starttls;
 mod tls;
 mod websocket;

@@ -3,6 +3,7 @@
 mod exporter;
 pub mod peer;
 pub mod probing;
+pub mod tls_peer;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,0 +1,84 @@
+//! Scripted peers that can go on in TLS.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+
+use super::peer::{Move, perform};
+
+/// An authority and a server certificate of its.
+pub struct Identity {
+    /// The authority, in PEM.
+    pub authority: String,
+    acceptor: TlsAcceptor,
+}
+
+impl Identity {
+    /// A certificate for `localhost` and 127.0.0.1.
+    pub fn local() -> Self {
+        let root_key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, "Test Root");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        let root = params.self_signed(&root_key).unwrap();
+        let issuer = Issuer::new(params, root_key);
+        let key = KeyPair::generate().unwrap();
+        let leaf = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()])
+            .unwrap()
+            .signed_by(&key, &issuer)
+            .unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let server = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![CertificateDer::from(leaf.der().to_vec())],
+                PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
+            )
+            .unwrap();
+        Self {
+            authority: root.pem(),
+            acceptor: TlsAcceptor::from(Arc::new(server)),
+        }
+    }
+
+    /// Plays the first moves in the clear, shakes hands, and plays the second inside. Returns where it listens and what it
+    /// received on either side of the handshake.
+    pub async fn play(
+        &self,
+        outside: Vec<Move>,
+        inside: Vec<Move>,
+    ) -> (SocketAddr, JoinHandle<(Vec<u8>, Vec<u8>)>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let acceptor = self.acceptor.clone();
+        let task = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let (mut before, mut after) = (Vec::new(), Vec::new());
+            for one in outside {
+                if !perform(&mut stream, one, &mut before).await {
+                    return (before, after);
+                }
+            }
+            let Ok(mut stream) = acceptor.accept(stream).await else {
+                return (before, after);
+            };
+            for one in inside {
+                if !perform(&mut stream, one, &mut after).await {
+                    return (before, after);
+                }
+            }
+            let _ = stream.read_to_end(&mut after).await;
+            (before, after)
+        });
+        (address, task)
+    }
+}
