@@ -116,6 +116,13 @@ impl Connection {
         }
     }
 
+    /// Takes leave, where the protocol has words for that; how it goes does not matter any more.
+    pub async fn close(mut self, deadline: Deadline) {
+        if let Self::Tls(stream) = &mut self {
+            let _ = deadline.within(stream.shutdown()).await;
+        }
+    }
+
     /// Waits for the answer to the query `id`. Over UDP, answers with other identifiers are passed over; but whatever
     /// comes and is no answer at all ends the waiting, as it does upstream.
     ///

@@ -147,25 +147,25 @@ async fn exchange(probe: &mut Probe<'_>, module: &Dns, route: Route<'_>) -> Resu
         connection.send(query, id, deadline).await?;
         Ok((connection, connected))
     };
-    let (received, connected) = match sent.await {
-        Ok((mut connection, connected)) => (connection.receive(id, deadline).await, Some(connected)),
-        Err(error) => (Err(error), None),
+    let sent = sent.await;
+    let connected = match &sent {
+        Ok((_, connected)) => *connected,
+        Err(_) => Instant::now(),
     };
+    set_phase(probe, Phase::Connect, started, connected);
+    let (mut connection, _) = sent?;
+    let received = connection.receive(id, deadline).await;
     let ended = Instant::now();
-    let connected = connected.unwrap_or(ended);
-    let phases = [
-        (Phase::Connect, started, connected),
-        (Phase::Request, connected, ended),
-    ];
-    for (phase, from, to) in phases {
-        probe
-            .samples
-            .set_label(Metric::DnsDuration, phase.label(), (to - from).as_secs_f64());
-    }
-    if connected < ended {
-        probe.timeline.record(Phase::Request, connected, ended);
-    }
+    set_phase(probe, Phase::Request, connected, ended);
+    probe.timeline.record(Phase::Request, connected, ended);
+    connection.close(deadline).await;
     received
+}
+
+fn set_phase(probe: &mut Probe<'_>, phase: Phase, from: Instant, to: Instant) {
+    probe
+        .samples
+        .set_label(Metric::DnsDuration, phase.label(), (to - from).as_secs_f64());
 }
 
 async fn connect(probe: &mut Probe<'_>, route: Route<'_>) -> Result<Connection, ExchangeError> {

@@ -30,7 +30,7 @@ use crate::net::tls::{Alpn, ClientTls, Prepared, TlsError};
 use crate::net::tls_facts::FactSet;
 use crate::net::url::{Url, idna_ascii};
 use crate::net::{Address, split_host_port};
-use crate::probe_log::text;
+use crate::probe_log::{EXCERPT, excerpt_of, text};
 
 /// How long after the probe's deadline a connection may still say goodbye.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -184,7 +184,7 @@ fn judge(probe: &mut Probe<'_>, module: &Grpc, route: &Route<'_>, answer: Result
             format!("health check of {}: {status}", route.target())
         }
     };
-    log!(probe.log, Error, "can't connect grpc server:", "err" => problem);
+    log!(probe.log, Error, "can't connect grpc server:", "err" => excerpt_of(&problem, EXCERPT));
     Err(Failed)
 }
 
