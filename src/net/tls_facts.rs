@@ -16,8 +16,22 @@ pub struct TlsFacts {
     pub alpn: Option<Vec<u8>>,
     /// The certificates as presented, leaf first.
     pub presented: Vec<Arc<Certificate>>,
+    /// How it ended.
+    pub ending: Ending,
     /// The verified chains, leaf first, root last; empty when none was found or none was asked for.
     pub chains: Vec<Vec<Arc<Certificate>>>,
+}
+
+/// How a handshake ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ending {
+    /// As it should.
+    #[default]
+    Complete,
+    /// The certificate was refused: not trusted, expired, for another name, ….
+    Refused,
+    /// For another reason, after the certificates were presented.
+    Broken,
 }
 
 /// Which families a prober exposes.
@@ -50,6 +64,11 @@ impl TlsFacts {
 
     /// Writes the certificate and protocol families. What the handshake did not reach is left out.
     pub fn expose(&self, samples: &mut Samples, set: FactSet) {
+        // compat: upstream leaves the families out when the certificate is refused, so that an alert on its expiry ends when it
+        // expires. A handshake that breaks for another reason has none there and none here.
+        if self.ending == Ending::Broken {
+            return;
+        }
         // Seconds of dates fit a float without loss.
         #[allow(clippy::cast_precision_loss)]
         let seconds = |at: i64| at as f64;

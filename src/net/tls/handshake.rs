@@ -13,7 +13,7 @@ use super::server_hello::{Opening, suite_name, version_name};
 use super::verifier::{Recorder, Trust, Verifier};
 use super::{Alpn, HandshakeError, Prepared, Session, Tap, TlsError};
 use crate::net::Deadline;
-use crate::net::tls_facts::TlsFacts;
+use crate::net::tls_facts::{Ending, TlsFacts};
 use crate::net::x509::parse_ip;
 
 impl Prepared {
@@ -60,7 +60,11 @@ impl Prepared {
                 progress: recorder.look(progress),
             },
         };
-        let facts = Some(failed_facts(&recorder)).filter(|facts| !facts.presented.is_empty());
+        let ending = match error {
+            TlsError::Verification(_) => Ending::Refused,
+            _ => Ending::Broken,
+        };
+        let facts = Some(failed_facts(&recorder, ending)).filter(|facts| !facts.presented.is_empty());
         Err(Box::new(HandshakeError { error, facts }))
     }
 
@@ -110,7 +114,7 @@ fn sni(name: &str) -> ServerName<'static> {
 }
 
 /// What a failed handshake told: version and suite from the ServerHello.
-fn failed_facts(recorder: &Recorder) -> TlsFacts {
+fn failed_facts(recorder: &Recorder, ending: Ending) -> TlsFacts {
     let (version, cipher) = recorder.look(|head| match Opening::of(head) {
         Opening::ServerHello { version, suite } => (version_name(version), suite_name(suite)),
         _ => (None, None),
@@ -118,6 +122,7 @@ fn failed_facts(recorder: &Recorder) -> TlsFacts {
     TlsFacts {
         version,
         cipher,
+        ending,
         ..recorder.facts()
     }
 }
@@ -180,7 +185,7 @@ fn alert_received(alert: AlertDescription) -> String {
     let hint = match alert {
         AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity => {
             ": probably no cipher suite or key exchange in common (this program offers only ECDHE with AES-GCM or \
-             ChaCha20-Poly1305, no CBC suites, and X25519, P-256 and P-384)"
+             ChaCha20-Poly1305, no CBC suites)"
         }
         AlertDescription::ProtocolVersion => {
             ": no protocol version in common (this program speaks TLS 1.2 and TLS 1.3, as far as tls_config allows)"

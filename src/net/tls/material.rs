@@ -15,6 +15,7 @@ use rustls::{ClientConfig, SupportedProtocolVersion};
 use zeroize::Zeroizing;
 
 use super::files::Stamp;
+use super::p521::SECP521R1;
 use super::verifier::{Recorder, Trust, Verifier};
 use super::{Prepared, Roots, TlsError};
 use crate::config::{Tls, TlsVersion};
@@ -219,7 +220,12 @@ static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| {
     }
     Arc::new(CryptoProvider {
         cipher_suites,
-        kx_groups: vec![kx_group::X25519, kx_group::SECP256R1, kx_group::SECP384R1],
+        kx_groups: vec![
+            kx_group::X25519,
+            kx_group::SECP256R1,
+            kx_group::SECP384R1,
+            SECP521R1,
+        ],
         ..aws_lc_rs::default_provider()
     })
 });

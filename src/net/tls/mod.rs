@@ -7,6 +7,7 @@ mod error;
 mod files;
 mod handshake;
 mod material;
+mod p521;
 mod roots;
 mod server_hello;
 mod tap;

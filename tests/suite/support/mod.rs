@@ -2,6 +2,7 @@
 
 mod exporter;
 pub mod peer;
+pub mod pki;
 pub mod probing;
 pub mod tls_peer;
 
