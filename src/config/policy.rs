@@ -237,7 +237,7 @@ mod tests {
             ),
             ("deny: {ports: [99999]}", "\"99999\" is not a port"),
             ("deny: {ports: [90-80]}", "\"90-80\" is not a port"),
-            ("deny: {hosts: [a]}", "field hosts not found"),
+            ("deny: {hosts: [a]}", "field \"hosts\" not found"),
         ];
         for (policy, want) in rows {
             let text = format!("modules: {{}}\npolicy: {{{policy}}}\n");

@@ -158,9 +158,14 @@ mod tests {
         assert!(check_san("urn:uuid:1").is_ok());
         assert!(check_san("https://a..b/").is_err());
         assert!(check_san(":x").is_err());
+        // As Go: a host with a port keeps its case.
+        assert_eq!(
+            constrained_domain("https://Example.com/").as_deref(),
+            Ok("example.com")
+        );
         assert_eq!(
             constrained_domain("https://Example.com:80/").as_deref(),
-            Ok("example.com")
+            Ok("Example.com")
         );
         assert!(constrained_domain("https://127.0.0.1/").is_err());
         assert!(constrained_domain("https://[::1]/").is_err());
