@@ -87,11 +87,7 @@ async fn tonic_in_plaintext() {
         ),
     ];
     for (service, success, status, state, why) in rows {
-        let outcome = probe(
-            &format!("{PLAIN}").replace('}', &format!(", service: '{service}'}}")),
-            &target,
-        )
-        .await;
+        let outcome = probe(&PLAIN.replace('}', &format!(", service: '{service}'}}")), &target).await;
         assert_eq!(
             (outcome.success, code(&outcome), serving(&outcome).as_deref()),
             (success, status, state),

@@ -10,7 +10,7 @@ use http::header::{CONTENT_TYPE, HeaderMap};
 use http::{Request, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::message::{first_field, serving_status_name};
+use super::message::first_field;
 use super::status::{Code, Status};
 
 /// Longest message that grpc-go takes by default, in octets.
@@ -55,16 +55,13 @@ impl From<Status> for CallError {
 ///
 /// # Errors
 /// The stream broke.
-pub async fn handshake<T>(stream: T) -> Result<(SendRequest<Bytes>, Connection<T, Bytes>), Status>
+pub async fn handshake<T>(stream: T) -> Result<(SendRequest<Bytes>, Connection<T, Bytes>), CallError>
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
     let mut settings = h2::client::Builder::new();
     settings.enable_push(false).max_header_list_size(MAX_HEADERS);
-    settings
-        .handshake(stream)
-        .await
-        .map_err(|error| connection_failed(&error).into())
+    Ok(settings.handshake(stream).await?)
 }
 
 /// Calls and waits for the answer: the number of the serving status.
@@ -76,20 +73,11 @@ pub async fn call(
     request: Request<()>,
     message: Vec<u8>,
 ) -> Result<i32, CallError> {
-    let mut sender = sender
-        .clone()
-        .ready()
-        .await
-        .map_err(|error| connection_failed(&error))?;
-    let (response, mut body) = sender
-        .send_request(request, false)
-        .map_err(|error| connection_failed(&error))?;
+    let mut sender = sender.clone().ready().await?;
+    let (response, mut body) = sender.send_request(request, false)?;
     // A server may answer before it has heard the message; its answer then says more than this error.
     let _ = body.send_data(message.into(), true);
-    let (head, mut answer) = response
-        .await
-        .map_err(|error| connection_failed(&error))?
-        .into_parts();
+    let (head, mut answer) = response.await?.into_parts();
     if !head
         .headers
         .get_all(CONTENT_TYPE)
@@ -107,10 +95,7 @@ pub async fn call(
         .get("grpc-encoding")
         .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     let received = receive(&mut answer, encoding.as_deref()).await?;
-    let trailers = answer
-        .trailers()
-        .await
-        .map_err(|error| connection_failed(&error))?;
+    let trailers = answer.trailers().await?;
     let Some(trailers) = trailers else {
         return Err(Status::new(
             Code::INTERNAL,
@@ -137,7 +122,7 @@ async fn receive(answer: &mut RecvStream, encoding: Option<&str>) -> Result<Opti
     let mut buffer = BytesMut::new();
     let mut message = None;
     while let Some(data) = answer.data().await {
-        let data = data.map_err(|error| connection_failed(&error))?;
+        let data = data?;
         // Flow control: what was taken makes room for more. The stream may have ended meanwhile, and then needs none.
         let _ = answer.flow_control().release_capacity(data.len());
         buffer.extend_from_slice(&data);
@@ -288,25 +273,29 @@ async fn foreign(status: StatusCode, headers: &HeaderMap, answer: &mut RecvStrea
 }
 
 /// What an error of HTTP/2 means for the call.
-fn connection_failed(error: &h2::Error) -> CallError {
-    match error.reason() {
-        Some(Reason::REFUSED_STREAM) if error.is_reset() => CallError::Refused(reset(Reason::REFUSED_STREAM)),
-        Some(reason) if error.is_reset() && error.is_remote() => CallError::Failed(reset(reason)),
-        Some(reason) if error.is_reset() => {
-            let text = format!("received an invalid frame: {}", reason.description());
-            CallError::Failed(Status::new(Code::of_reset(reason), text))
+impl From<h2::Error> for CallError {
+    fn from(error: h2::Error) -> Self {
+        match error.reason() {
+            Some(Reason::REFUSED_STREAM) if error.is_reset() => {
+                CallError::Refused(reset(Reason::REFUSED_STREAM))
+            }
+            Some(reason) if error.is_reset() && error.is_remote() => CallError::Failed(reset(reason)),
+            Some(reason) if error.is_reset() => {
+                let text = format!("received an invalid frame: {}", reason.description());
+                CallError::Failed(Status::new(Code::of_reset(reason), text))
+            }
+            Some(reason) if error.is_go_away() && error.is_remote() => CallError::Draining(Status::new(
+                Code::UNAVAILABLE,
+                format!(
+                    "the stream is rejected because server is draining the connection: {}",
+                    reason.description()
+                ),
+            )),
+            _ => CallError::Failed(Status::new(
+                Code::UNAVAILABLE,
+                format!("error reading from server: {error}"),
+            )),
         }
-        Some(reason) if error.is_go_away() && error.is_remote() => CallError::Draining(Status::new(
-            Code::UNAVAILABLE,
-            format!(
-                "the stream is rejected because server is draining the connection: {}",
-                reason.description()
-            ),
-        )),
-        _ => CallError::Failed(Status::new(
-            Code::UNAVAILABLE,
-            format!("error reading from server: {error}"),
-        )),
     }
 }
 
@@ -316,14 +305,4 @@ fn reset(reason: Reason) -> Status {
         reason.description()
     );
     Status::new(Code::of_reset(reason), text)
-}
-
-/// For the log: the serving status in words.
-pub fn serving_text(service: &str, status: i32) -> String {
-    let name = serving_status_name(status);
-    if service.is_empty() {
-        format!("the server is {name}")
-    } else {
-        format!("the service {service:?} is {name}")
-    }
 }

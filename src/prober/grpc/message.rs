@@ -24,6 +24,16 @@ pub fn serving_status_name(status: i32) -> Cow<'static, str> {
     }
 }
 
+/// For the log: the serving status in words.
+pub fn serving_text(service: &str, status: i32) -> String {
+    let name = serving_status_name(status);
+    if service.is_empty() {
+        format!("the server is {name}")
+    } else {
+        format!("the service {service:?} is {name}")
+    }
+}
+
 /// A `HealthCheckRequest` as it goes out: not compressed, its length, its octets.
 pub fn health_check_request(service: &str) -> Vec<u8> {
     let mut message = Vec::with_capacity(service.len() + 10);

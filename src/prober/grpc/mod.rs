@@ -16,8 +16,8 @@ use http::{HeaderName, HeaderValue, Request};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
-use self::call::{CallError, METADATA_BASE64, call, handshake, serving_text};
-use self::message::{SERVING, SERVING_STATUSES, health_check_request, serving_status_name};
+use self::call::{CallError, METADATA_BASE64, call, handshake};
+use self::message::{SERVING, SERVING_STATUSES, health_check_request, serving_status_name, serving_text};
 use self::status::{Code, Status};
 use super::{Failed, Phase, Probe, Verdict};
 use crate::log;

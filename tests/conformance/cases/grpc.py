@@ -110,6 +110,19 @@ def refused_once(h2, stream, *_):
     h2.frame(RESET, 0, stream, struct.pack("!I", 7)); stream, headers, body = h2.request(); h2.conn.log.clear(); answer()(h2, stream, headers, body)
 grpc("reset-refused-once", "refused at first, then answered", plain(refused_once))
 grpc("end-without-trailers", "data ends the stream", plain(lambda h2, stream, *_: (h2.headers(stream, [(":status", "200"), ("content-type", "application/grpc")]), h2.data(stream, framed(HEALTHY)))))
+grpc("end-without-message-or-trailers", "an empty frame ends the stream", plain(lambda h2, stream, *_: (h2.headers(stream, [(":status", "200"), ("content-type", "application/grpc")]), h2.frame(DATA, 1, stream))))
+def at_once(h2, stream, *_):
+    """Headers and the empty last frame in one piece."""
+    block = pack([(":status", "200"), ("content-type", "application/grpc")])
+    h2.conn.send(len(block).to_bytes(3, "big") + bytes([HEADERS, 4]) + struct.pack("!I", stream) + block + bytes([0, 0, 0, DATA, 1]) + struct.pack("!I", stream))
+grpc("end-without-message-or-trailers-at-once", "the same in one piece", plain(at_once))
+def answer_at_once(h2, stream, *_):
+    frames = [(HEADERS, 4, pack([(":status", "200"), ("content-type", "application/grpc")])), (DATA, 0, framed(HEALTHY)), (HEADERS, 5, pack([("grpc-status", "0")]))]
+    h2.conn.send(b"".join(len(data).to_bytes(3, "big") + bytes([kind, flags]) + struct.pack("!I", stream) + data for kind, flags, data in frames))
+grpc("answer-at-once", "a whole answer in one piece", plain(answer_at_once))
+grpc("message-padded", "padded data", plain(lambda h2, stream, *_: (h2.headers(stream, [(":status", "200"), ("content-type", "application/grpc")]), h2.frame(DATA, 8, stream, b"\x05" + framed(HEALTHY) + b"\0" * 5), h2.headers(stream, [("grpc-status", "0")], end=True))))
+grpc("code-twice", "two statuses: the last one counts", plain(only("5", ("grpc-status", "7"))))
+grpc("headers-large", "sixty kilobytes of headers", plain(answer(headers=[(f"x-{i}", "v" * 1000) for i in range(15)])))
 grpc("closed-after-request", "closed without an answer", plain(lambda h2, *_: h2.conn.sock.close()))
 grpc("closed-after-message", "closed behind a message", plain(lambda h2, stream, *_: (h2.headers(stream, [(":status", "200"), ("content-type", "application/grpc")]), h2.data(stream, framed(HEALTHY), end=False), h2.conn.sock.close())))
 grpc("headers-in-the-middle", "headers within the stream", plain(lambda h2, stream, *_: (h2.headers(stream, [(":status", "200"), ("content-type", "application/grpc")]), h2.headers(stream, [("grpc-status", "0")]))))
