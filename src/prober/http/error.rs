@@ -32,6 +32,7 @@ pub(super) enum RoundTripError {
     Tls(TlsError),
     Http1(ExchangeError),
     Http2(Http2Error),
+    Http3(String),
     TimedOut {
         /// What was waited for.
         step: String,
@@ -54,6 +55,7 @@ impl fmt::Display for RoundTripError {
             Self::Tls(error) => error.fmt(f),
             Self::Http1(error) => error.fmt(f),
             Self::Http2(error) => error.fmt(f),
+            Self::Http3(error) => write!(f, "http3: {error}"),
             Self::TimedOut { step, timed_out } => {
                 write!(f, "context deadline exceeded: {timed_out} while {step}")
             }

@@ -5,6 +5,7 @@ mod cookies;
 mod credentials;
 mod date;
 mod error;
+mod http3;
 mod judge;
 mod redirect;
 mod request;
@@ -22,7 +23,7 @@ use super::{Failed, Phase, Probe, Verdict};
 use crate::log;
 use crate::metrics::Metric;
 use crate::module::Http;
-use crate::module::http::{Body, Credentials};
+use crate::module::http::{Body, Credentials, Protocol};
 use crate::net::dial::SystemError;
 use crate::net::headers::is_token;
 use crate::net::http1::RequestBody;
@@ -68,7 +69,7 @@ struct Target {
 /// Probes the target as the module says.
 pub async fn probe(probe: &mut Probe<'_>, module: &Http) -> Verdict {
     expose_nothing(probe, module);
-    let mut url = match Url::parse(&with_scheme(probe.target)) {
+    let mut url = match Url::parse(&target_url(probe, module)) {
         Ok(url) => url,
         Err(error) => {
             log!(probe.log, Error, "Could not parse target URL", "err" => text(&error));
@@ -80,7 +81,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Http) -> Verdict {
     let mut client = client(probe, module, &url, address.as_ref()).await?;
     // As written, even with a colon and no port: that is what upstream says.
     let host = url.host.clone();
-    if let Some(address) = &address {
+    if let Some(address) = address.as_ref().filter(|_| module.protocol != Protocol::Http3) {
         url.host = host_of(address, url.port());
     }
     url.host = without_empty_port(&url.host).to_owned();
@@ -170,14 +171,22 @@ fn expose_nothing(probe: &mut Probe<'_>, module: &Http) {
     }
 }
 
-/// The target as a URL: `http://` is meant when there is neither `http://` nor `https://`.
-fn with_scheme(target: &str) -> String {
+/// The target as a URL: `http://` is meant when there is neither `http://` nor `https://`, and HTTP/3 makes `https://`
+/// of it.
+fn target_url(probe: &mut Probe<'_>, module: &Http) -> String {
+    let target = probe.target;
     let has = |scheme: &str| {
-        target
-            .as_bytes()
-            .get(..scheme.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(scheme.as_bytes()))
+        let start = target.as_bytes().get(..scheme.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(scheme.as_bytes()))
     };
+    if module.protocol == Protocol::Http3 && has("http://") {
+        let converted = format!("https://{}", target.get("http://".len()..).unwrap_or_default());
+        log!(
+            probe.log, Warn, "Converting HTTP to HTTPS for HTTP/3 compatibility",
+            "original_target" => target.to_owned(), "converted_target" => converted.clone(),
+        );
+        return converted;
+    }
     if has("http://") || has("https://") {
         target.to_owned()
     } else {

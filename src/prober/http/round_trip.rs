@@ -83,6 +83,10 @@ impl Client<'_> {
         }
         let headers = self.headers(probe, request).await?;
         check_sendable(request, &headers)?;
+        if self.module.protocol == Protocol::Http3 {
+            let name = self.tls_name(request, is_first_host);
+            return self.over_http3(probe, request, &headers, body, &name).await;
+        }
         let proxy = self
             .module
             .proxies
@@ -123,7 +127,17 @@ impl Client<'_> {
         Ok(headers)
     }
 
-    fn trace(&mut self) -> &mut Trace {
+    /// The name that the peer is asked for in TLS.
+    fn tls_name(&self, request: &Request, is_first_host: bool) -> String {
+        if is_first_host && !self.server_name.is_empty() {
+            self.server_name.clone()
+        } else {
+            request.url.hostname().to_owned()
+        }
+    }
+
+    /// The trace of this round trip.
+    pub(super) fn trace(&mut self) -> &mut Trace {
         if self.traces.is_empty() {
             self.traces.push(Trace::default());
         }
@@ -141,11 +155,7 @@ impl Client<'_> {
         headers: &Headers,
     ) -> Result<Connection, RoundTripError> {
         let target = Destination::of(&request.url);
-        let tls_name = if is_first_host && !self.server_name.is_empty() {
-            self.server_name.clone()
-        } else {
-            request.url.hostname().to_owned()
-        };
+        let tls_name = self.tls_name(request, is_first_host);
         let alpn = match self.module.protocol {
             Protocol::Http2 if !is_websocket(headers) => Alpn::Http2,
             _ => Alpn::Http1,
@@ -209,19 +219,11 @@ impl Client<'_> {
             Counters::add(&counters.failed_unknown);
             by_proxy(RoundTripError::Port(error))
         })?;
-        // A redirect may name an address, which is not looked up; that of the target was found for a name that was judged.
-        let named = Address::parse(to.host);
-        let is_target = self
-            .target
-            .as_ref()
-            .is_some_and(|target| named.as_ref() == Some(&target.address));
-        if !is_target && let Err(refusal) = probe.network.policy.check_name(to.host) {
+        self.check_policy(probe, to.host).map_err(|refusal| {
             Counters::add(&counters.failed_unknown);
-            return Err(by_proxy(RoundTripError::Resolve(ResolveError::refused(
-                to.host, refusal,
-            ))));
-        }
-        let address = match self.known_address(&to) {
+            by_proxy(refusal)
+        })?;
+        let address = match self.known_address(to.host, to.port) {
             Some(address) => address,
             None => self.resolve(probe, to.host).await.map_err(|error| {
                 Counters::add(&counters.failed_resolution);
@@ -249,17 +251,36 @@ impl Client<'_> {
         }
     }
 
+    /// Whether the network may be asked for this host. A redirect may name an address, which is not looked up; that of the
+    /// target was found for a name that was judged.
+    pub(super) fn check_policy(&self, probe: &Probe<'_>, host: &str) -> Result<(), RoundTripError> {
+        let named = Address::parse(host);
+        let is_target = self
+            .target
+            .as_ref()
+            .is_some_and(|target| named.as_ref() == Some(&target.address));
+        if is_target {
+            return Ok(());
+        }
+        let checked = probe.network.policy.check_name(host);
+        checked.map_err(|refusal| RoundTripError::Resolve(ResolveError::refused(host, refusal)))
+    }
+
     /// An address that needs no lookup: a literal, or the target's own name, which was looked up already.
-    fn known_address(&self, to: &Destination<'_>) -> Option<Address> {
+    pub(super) fn known_address(&self, host: &str, port: &str) -> Option<Address> {
         // compat: upstream looks the target's name up again when a redirect names it.
         let target = self
             .target
             .as_ref()
-            .filter(|target| target.host.eq_ignore_ascii_case(to.host) && target.port == to.port);
-        Address::parse(to.host).or_else(|| target.map(|target| target.address.clone()))
+            .filter(|target| target.host.eq_ignore_ascii_case(host) && target.port == port);
+        Address::parse(host).or_else(|| target.map(|target| target.address.clone()))
     }
 
-    async fn resolve(&mut self, probe: &mut Probe<'_>, host: &str) -> Result<Address, RoundTripError> {
+    pub(super) async fn resolve(
+        &mut self,
+        probe: &mut Probe<'_>,
+        host: &str,
+    ) -> Result<Address, RoundTripError> {
         let from = Instant::now();
         self.trace().start = Some(from);
         // compat: upstream lets the operating system choose the family from the second hop on.
