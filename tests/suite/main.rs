@@ -17,6 +17,7 @@ mod config;
 mod dialogue;
 mod dns;
 mod grpc;
+mod http;
 mod icmp;
 mod limits;
 mod migrate;

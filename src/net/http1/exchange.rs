@@ -152,6 +152,7 @@ async fn read_answer<S: AsyncRead + Unpin>(
         if let Some(go_on) = go_on.take() {
             let _ = go_on.send(!length.close);
         }
+        read_pragma(&mut head);
         let Length { framing, told, .. } = length;
         let framing = if is_protocol_switch(&head) {
             Framing::UntilClose
@@ -164,6 +165,14 @@ async fn read_answer<S: AsyncRead + Unpin>(
             has_body: framing != Framing::Empty,
             body: Body::new(reader, framing),
         });
+    }
+}
+
+/// `Pragma: no-cache` stands for `Cache-Control: no-cache` (RFC 9111, section 5.4).
+fn read_pragma(head: &mut Head) {
+    let headers = &mut head.headers;
+    if headers.value("Pragma") == Some(b"no-cache") && !headers.contains("Cache-Control") {
+        headers.add("Cache-Control", "no-cache");
     }
 }
 

@@ -314,3 +314,156 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Body<S> {
         Poll::Ready(Ok(()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use tokio::io::{AsyncReadExt, DuplexStream};
+
+    use super::*;
+
+    /// What a server of the `h2` crate was asked, and what came of `request` and its answer.
+    async fn talk(
+        headers: Headers,
+        body: RequestBody,
+        serve: impl AsyncFnOnce(h2::server::Connection<DuplexStream, Bytes>),
+    ) -> Result<(Head, i64, Result<Vec<u8>, String>), String> {
+        let (ours, theirs) = tokio::io::duplex(1 << 20);
+        let server = async { serve(h2::server::handshake(theirs).await.unwrap()).await };
+        let client = async {
+            let request = Request {
+                method: "POST",
+                scheme: "https",
+                authority: "example.com:1",
+                path: b"/a?b",
+                headers: &headers,
+            };
+            let mut first_byte = None;
+            let answer = exchange(ours, request, body, false, &mut first_byte).await;
+            let mut answer = answer.map_err(|error| error.to_string())?;
+            assert!(first_byte.is_some());
+            let mut bytes = Vec::new();
+            let read = answer.body.read_to_end(&mut bytes).await;
+            let read = read.map(|_| bytes).map_err(|error| error.to_string());
+            Ok((answer.head, answer.told_length, read))
+        };
+        tokio::join!(client, server).0
+    }
+
+    #[tokio::test]
+    async fn requests_and_answers_larger_than_all_windows() {
+        const SIZE: usize = 9 << 20;
+        let mut headers = Headers::default();
+        headers.add("Cookie", "a=1; b=2");
+        headers.add("Connection", "keep-alive");
+        headers.add("X-A", "b");
+        let body = RequestBody::Bytes(Bytes::from(vec![b'x'; 300_000]));
+        let (head, told, read) = talk(headers, body, async |mut server| {
+            let (request, mut respond) = server.accept().await.unwrap().unwrap();
+            let (parts, mut body) = request.into_parts();
+            assert_eq!(parts.uri.to_string(), "https://example.com:1/a?b");
+            let fields: Vec<String> = parts
+                .headers
+                .iter()
+                .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+                .collect();
+            assert_eq!(
+                fields,
+                ["cookie: a=1", "cookie: b=2", "x-a: b", "content-length: 300000"]
+            );
+            let answer = async move {
+                let mut length = 0;
+                while let Some(data) = body.data().await {
+                    let data = data.unwrap();
+                    length += data.len();
+                    body.flow_control().release_capacity(data.len()).unwrap();
+                }
+                assert_eq!(length, 300_000);
+                let head = http::Response::builder().header("x-one", "1").body(()).unwrap();
+                let mut stream = respond.send_response(head, false).unwrap();
+                stream.send_data(Bytes::from(vec![b'y'; SIZE]), true).unwrap();
+            };
+            let drive = async { while server.accept().await.is_some() {} };
+            tokio::join!(answer, drive);
+        })
+        .await
+        .unwrap();
+        assert_eq!((head.status, head.protocol.as_str(), told), (200, "HTTP/2.0", -1));
+        assert_eq!(head.headers.value("X-One"), Some(b"1".as_slice()));
+        assert_eq!(read.unwrap().len(), SIZE);
+    }
+
+    #[tokio::test]
+    async fn a_refused_request_may_be_sent_again() {
+        let error = talk(Headers::default(), RequestBody::Empty, async |mut server| {
+            let (_, mut respond) = server.accept().await.unwrap().unwrap();
+            respond.send_reset(h2::Reason::REFUSED_STREAM);
+            while server.accept().await.is_some() {}
+        })
+        .await
+        .unwrap_err();
+        assert_eq!(
+            error,
+            "stream error: stream ID 1; REFUSED_STREAM; received from peer"
+        );
+        assert!(Http2Error::Reset(7).invites_retry() && !Http2Error::Reset(2).invites_retry());
+    }
+
+    #[tokio::test]
+    async fn fields_of_the_connection_are_checked() {
+        for (name, value, fits) in [
+            ("Connection", "close", true),
+            ("Connection", "upgrade", false),
+            ("Upgrade", "h2c", false),
+            ("Transfer-Encoding", "chunked", true),
+            ("Transfer-Encoding", "gzip", false),
+        ] {
+            let mut headers = Headers::default();
+            headers.add(name, value);
+            assert_eq!(check_connection_fields(&headers).is_ok(), fits, "{name}: {value}");
+        }
+    }
+
+    #[tokio::test]
+    async fn no_bytes_make_it_panic_or_hang() {
+        for seed in 0..500_u32 {
+            // Frames of any kind and length, some of them right, then noise.
+            let mut bytes = vec![0, 0, 0, 4, 0, 0, 0, 0, 0];
+            let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(1);
+            let mut next = || {
+                state ^= state << 13;
+                state ^= state >> 17;
+                state ^= state << 5;
+                state.to_le_bytes()[0]
+            };
+            for _ in 0..20 {
+                let length = next() % 40;
+                bytes.extend([0, 0, length, next() % 11, next(), 0, 0, 0, next() % 3]);
+                bytes.extend((0..length).map(|_| next()));
+            }
+            let (ours, mut theirs) = tokio::io::duplex(1 << 16);
+            let request = Request {
+                method: "GET",
+                scheme: "https",
+                authority: "a",
+                path: b"/",
+                headers: &Headers::default(),
+            };
+            let server = async {
+                tokio::io::AsyncWriteExt::write_all(&mut theirs, &bytes)
+                    .await
+                    .unwrap();
+                drop(theirs);
+            };
+            let client = async {
+                let mut first_byte = None;
+                if let Ok(mut answer) =
+                    exchange(ours, request, RequestBody::Empty, false, &mut first_byte).await
+                {
+                    let _ = answer.body.read_to_end(&mut Vec::new()).await;
+                }
+            };
+            tokio::join!(client, server);
+        }
+    }
+}

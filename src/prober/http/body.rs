@@ -3,10 +3,11 @@
 use std::fmt;
 use std::io;
 use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
 use async_compression::tokio::bufread::{BrotliDecoder, DeflateDecoder, GzipDecoder};
 use bytes::Bytes;
-use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, BufReader, ReadBuf};
 
 use super::response::ResponseBody;
 use crate::module::http::Compression;
@@ -154,6 +155,29 @@ fn io_error(error: io::Error) -> ReadError {
     ReadError::Io(SystemError(&error).to_string())
 }
 
+/// A brotli stream behind which nothing may come, as with upstream's decoder.
+struct WholeBrotli(BrotliDecoder<Box<dyn AsyncBufRead + Send + Unpin>>);
+
+impl AsyncRead for WholeBrotli {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = into.filled().len();
+        ready!(Pin::new(&mut self.0).poll_read(cx, into))?;
+        if into.filled().len() == before
+            && let Poll::Ready(Ok([_, ..])) = Pin::new(self.0.get_mut()).poll_fill_buf(cx)
+        {
+            return Poll::Ready(Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "brotli: excessive input",
+            )));
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
 fn decompress(
     stream: Box<dyn AsyncBufRead + Send + Unpin>,
     compression: Compression,
@@ -166,7 +190,7 @@ fn decompress(
     match compression {
         Compression::Identity | Compression::Unknown => Box::into_pin(stream as Box<dyn AsyncBufRead + Send>),
         Compression::Deflate => buffered(DeflateDecoder::new(stream)),
-        Compression::Brotli => buffered(BrotliDecoder::new(stream)),
+        Compression::Brotli => buffered(WholeBrotli(BrotliDecoder::new(stream))),
         Compression::Gzip => {
             let mut decoder = GzipDecoder::new(stream);
             decoder.multiple_members(true);

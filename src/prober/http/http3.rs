@@ -125,6 +125,7 @@ impl Client<'_> {
     ) -> Result<SocketAddr, RoundTripError> {
         let (host, port) = (request.url.hostname(), request.url.port_or_default());
         let number = port::lookup(port, port::Protocol::Udp).map_err(RoundTripError::Port)?;
+        self.check_policy(probe, host)?;
         let address = match self.known_address(host, port) {
             Some(address) => address,
             None => self.resolve(probe, host).await?,
@@ -325,7 +326,8 @@ fn request_head(
                 | b"Upgrade"
                 | b"Keep-Alive"
         );
-        if !is_connections && !(name == b"User-Agent" && value.is_empty()) {
+        let is_no_agent = name == b"User-Agent" && value.is_empty();
+        if !is_connections && !is_no_agent {
             head = head.header(name, value);
         }
     }

@@ -1,0 +1,245 @@
+//! Credentials: basic, any authorization, files, OAuth2.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use blackbox_exporter::module::Module;
+use blackbox_exporter::net::Network;
+use blackbox_exporter::prober::{self, Outcome, Request};
+
+use super::site::{Asked, Site, answer, ok};
+use crate::support::{TIMEOUT, log, module as compiled, probe};
+
+fn module(more: &str) -> String {
+    format!(
+        "prober: http\nhttp:\n  preferred_ip_protocol: ip4\n  {}",
+        more.replace('\n', "\n  ")
+    )
+}
+
+#[tokio::test]
+async fn credentials_are_sent_in_upstreams_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secret");
+    std::fs::write(&file, "  s3cret\n").unwrap();
+    let file = file.display();
+    let rows = [
+        (
+            "basic_auth: {username: ann, password: secret}".to_owned(),
+            "",
+            "Basic YW5uOnNlY3JldA==",
+        ),
+        (
+            format!("basic_auth: {{username: ann, password_file: '{file}'}}"),
+            "",
+            "Basic YW5uOnMzY3JldA==",
+        ),
+        (format!("bearer_token_file: '{file}'"), "", "Bearer s3cret"),
+        (
+            "authorization: {type: ' Token ', credentials: abc}".to_owned(),
+            "",
+            "Token abc",
+        ),
+        (
+            "basic_auth: {username: ann}".to_owned(),
+            "url:pass@",
+            "Basic dXJsOnBhc3M=",
+        ),
+        (
+            "bearer_token: abc\nheaders: {Authorization: Mine}".to_owned(),
+            "url:pass@",
+            "Mine",
+        ),
+    ];
+    for (more, user, want) in rows {
+        let site = Site::answering(ok()).await;
+        let outcome = probe(&module(&more), &format!("http://{user}{}/", site.address)).await;
+        assert!(outcome.success, "{more}: {:?}", log(&outcome));
+        assert_eq!(site.only().header("Authorization"), Some(want), "{more}");
+    }
+}
+
+#[tokio::test]
+async fn a_missing_secret_is_told_and_nothing_is_sent() {
+    let site = Site::answering(ok()).await;
+    let yaml = module("basic_auth: {username: ann, password_file: /no/such/file}");
+    let target = format!("http://{}/", site.address);
+    let outcome = probe(&yaml, &target).await;
+    let lines = log(&outcome).join("\n");
+    let reason = "unable to read basic auth password: unable to read file /no/such/file";
+    assert!(!outcome.success && lines.contains(reason), "{lines}");
+    assert!(site.asked().is_empty());
+}
+
+#[tokio::test]
+async fn secrets_are_in_no_log() {
+    let site = Site::answering(answer("500 Oh", &[], "")).await;
+    let yaml =
+        module("basic_auth: {username: ann, password: hushhush}\nhttp_headers: {X-A: {secrets: [hushhush]}}");
+    for target in [
+        format!("http://u:hushhush@{}/", site.address),
+        "http://u:hushhush@127.0.0.1:0/".to_owned(),
+        "http://u:hushhush@[bad/".to_owned(),
+    ] {
+        let outcome = probe(&yaml, &target).await;
+        let lines = log(&outcome).join("\n");
+        assert!(!lines.contains("hushhush"), "{lines}");
+        assert!(!format!("{:?}", outcome.timeline).contains("hushhush"));
+    }
+}
+
+/// A token endpoint that grants `token-1`, `token-2`, … each good for `lifetime` seconds.
+async fn endpoint(lifetime: u32, accepts: impl Fn(&Asked) -> bool + Send + Sync + 'static) -> Site {
+    let granted = AtomicUsize::new(0);
+    Site::with(move |asked: &Asked| {
+        if !accepts(asked) {
+            return answer(
+                "401 Unauthorized",
+                &["Content-Type: application/json"],
+                r#"{"error": "invalid_client"}"#,
+            );
+        }
+        let n = granted.fetch_add(1, Ordering::Relaxed) + 1;
+        let body =
+            format!(r#"{{"access_token": "token-{n}", "token_type": "bearer", "expires_in": {lifetime}}}"#);
+        answer("200 OK", &["Content-Type: application/json"], body)
+    })
+    .await
+}
+
+async fn run(module: &Arc<Module>, target: &str) -> Outcome {
+    let request = Request {
+        target,
+        hostname: None,
+        timeout: TIMEOUT,
+    };
+    prober::run(&Network::system(), module, request).await
+}
+
+#[tokio::test]
+async fn tokens_are_got_with_client_credentials_and_kept() {
+    let tokens = endpoint(3600, |_| true).await;
+    let site = Site::answering(ok()).await;
+    let yaml = module(&format!(
+        "oauth2: {{client_id: me, client_secret: 's:p', token_url: '{}', scopes: [a, b], endpoint_params: {{x: 'y z'}}}}",
+        tokens.url("/token")
+    ));
+    let module = compiled(&yaml);
+    for _ in 0..3 {
+        let outcome = run(&module, &site.url("/")).await;
+        assert!(outcome.success, "{:?}", log(&outcome));
+    }
+    let asked = tokens.only();
+    assert_eq!(
+        String::from_utf8_lossy(&asked.body),
+        "grant_type=client_credentials&scope=a+b&x=y+z"
+    );
+    assert_eq!(asked.header("Authorization"), Some("Basic bWU6cyUzQXA="));
+    assert!(
+        asked
+            .header("User-Agent")
+            .unwrap()
+            .starts_with("Blackbox-Exporter/")
+    );
+    for asked in site.asked() {
+        assert_eq!(asked.header("Authorization"), Some("Bearer token-1"));
+    }
+}
+
+#[tokio::test]
+async fn a_token_about_to_expire_is_not_kept() {
+    let tokens = endpoint(10, |_| true).await;
+    let site = Site::answering(ok()).await;
+    let module = compiled(&module(&format!(
+        "oauth2: {{client_id: me, client_secret: s, token_url: '{}'}}",
+        tokens.url("/")
+    )));
+    for n in 1..=2 {
+        assert!(run(&module, &site.url("/")).await.success);
+        let want = format!("Bearer token-{n}");
+        assert_eq!(
+            site.asked().last().unwrap().header("Authorization"),
+            Some(want.as_str())
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_is_refused_is_forgotten() {
+    let tokens = endpoint(3600, |_| true).await;
+    let site = Site::with(|asked: &Asked| match asked.header("Authorization") {
+        Some("Bearer token-1") => answer("401 Unauthorized", &[], ""),
+        _ => ok(),
+    })
+    .await;
+    let module = compiled(&module(&format!(
+        "oauth2: {{client_id: me, client_secret: s, token_url: '{}'}}",
+        tokens.url("/")
+    )));
+    assert!(!run(&module, &site.url("/")).await.success);
+    assert!(run(&module, &site.url("/")).await.success);
+}
+
+#[tokio::test]
+async fn an_endpoint_may_want_the_secret_in_the_form() {
+    let tokens = endpoint(3600, |asked| asked.header("Authorization").is_none()).await;
+    let site = Site::answering(ok()).await;
+    let module = compiled(&module(&format!(
+        "oauth2: {{client_id: me, client_secret: s, token_url: '{}'}}",
+        tokens.url("/")
+    )));
+    let outcome = run(&module, &site.url("/")).await;
+    assert!(outcome.success, "{:?}", log(&outcome));
+    let asked = tokens.asked();
+    assert_eq!(
+        String::from_utf8_lossy(&asked[1].body),
+        "client_id=me&client_secret=s&grant_type=client_credentials"
+    );
+}
+
+#[tokio::test]
+async fn a_refused_grant_and_an_endpoint_that_is_not_there_are_told() {
+    let tokens = endpoint(3600, |_| false).await;
+    let site = Site::answering(ok()).await;
+    for (url, reason) in [
+        (tokens.url("/"), "invalid_client"),
+        ("http://127.0.0.1:1/".to_owned(), "oauth2: cannot fetch token"),
+    ] {
+        let yaml = module(&format!(
+            "oauth2: {{client_id: me, client_secret: hushhush, token_url: '{url}'}}"
+        ));
+        let outcome = probe(&yaml, &site.url("/")).await;
+        let lines = log(&outcome).join("\n");
+        assert!(!outcome.success && lines.contains(reason), "{lines}");
+        assert!(!lines.contains("hushhush"), "{lines}");
+    }
+    assert!(site.asked().is_empty());
+}
+
+#[tokio::test]
+async fn an_assertion_is_signed_for_the_jwt_grant() {
+    let key = aws_lc_rs::rsa::KeyPair::generate(aws_lc_rs::rsa::KeySize::Rsa2048).unwrap();
+    let der = aws_lc_rs::encoding::AsDer::<aws_lc_rs::encoding::Pkcs8V1Der<'_>>::as_der(&key).unwrap();
+    let pem = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, der.as_ref());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key.pem");
+    std::fs::write(
+        &file,
+        format!("-----BEGIN PRIVATE KEY-----\n{pem}\n-----END PRIVATE KEY-----\n"),
+    )
+    .unwrap();
+    let tokens = endpoint(3600, |_| true).await;
+    let site = Site::answering(ok()).await;
+    let yaml = module(&format!(
+        "oauth2:\n  client_id: me\n  grant_type: urn:ietf:params:oauth:grant-type:jwt-bearer\n  \
+         client_certificate_key_file: '{}'\n  token_url: '{}'",
+        file.display(),
+        tokens.url("/")
+    ));
+    let outcome = probe(&yaml, &site.url("/")).await;
+    assert!(outcome.success, "{:?}", log(&outcome));
+    let body = String::from_utf8(tokens.only().body).unwrap();
+    assert!(body.starts_with("assertion=ey"), "{body}");
+    assert!(body.ends_with("&grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer"));
+    assert_eq!(site.only().header("Authorization"), Some("Bearer token-1"));
+}

@@ -1,0 +1,12 @@
+//! The http prober against scripted peers and real servers.
+
+mod auth;
+mod bodies;
+mod http3;
+mod misbehaving;
+mod proxies;
+mod real_servers;
+mod redirects;
+mod requests;
+mod site;
+mod verdicts;

@@ -1,0 +1,178 @@
+//! Proxies: scripted ones, and real ones where they are installed.
+
+use std::net::SocketAddr;
+use std::process::Stdio;
+use std::time::Duration;
+
+use blackbox_exporter::metrics::Metric;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::process::{Child, Command};
+
+use super::site::{Site, answer, ok};
+use crate::support::{exposition, log, probe};
+
+fn module(proxy: &str, more: &str) -> String {
+    format!(
+        "prober: http\ntimeout: 5s\nhttp:\n  preferred_ip_protocol: ip4\n  proxy_url: '{proxy}'\n  {}",
+        more.replace('\n', "\n  ")
+    )
+}
+
+#[tokio::test]
+async fn a_forwarding_proxy_gets_the_whole_url() {
+    let proxy = Site::answering(answer("200 OK", &[], "from the proxy")).await;
+    let url = format!("http://u:p@{}", proxy.address);
+    let yaml = module(&url, "skip_resolve_phase_with_proxy: true");
+    let outcome = probe(&yaml, "http://only.the-proxy.knows/x?y").await;
+    assert!(outcome.success, "{:?}", log(&outcome));
+    let asked = proxy.only();
+    assert_eq!(asked.line(), "GET http://only.the-proxy.knows/x?y HTTP/1.1");
+    assert_eq!(asked.header("Host"), Some("only.the-proxy.knows"));
+    assert_eq!(asked.header("Proxy-Authorization"), Some("Basic dTpw"));
+    assert!(!exposition(&outcome).contains("probe_ip_protocol"));
+    assert!(!exposition(&outcome).contains("phase=\"resolve\""));
+}
+
+#[tokio::test]
+async fn no_proxy_goes_direct() {
+    let site = Site::answering(ok()).await;
+    let yaml = module("http://127.0.0.1:1", "no_proxy: example.com");
+    let outcome = probe(&yaml, &site.url("/")).await;
+    assert!(
+        outcome.success,
+        "loopback is never sent to a proxy: {:?}",
+        log(&outcome)
+    );
+    let outcome = probe(&module("http://127.0.0.1:1", ""), &site.url("/")).await;
+    let lines = log(&outcome).join("\n");
+    assert!(
+        lines.contains("proxyconnect tcp: dial tcp 127.0.0.1:1"),
+        "{lines}"
+    );
+}
+
+#[tokio::test]
+async fn a_refused_tunnel_is_told() {
+    let proxy = Site::answering("HTTP/1.1 403 Forbidden\r\n\r\n").await;
+    let yaml = module(
+        &format!("http://{}", proxy.address),
+        "proxy_connect_header: {X-A: [one, two]}\nskip_resolve_phase_with_proxy: true",
+    );
+    let outcome = probe(&yaml, "https://example.invalid/").await;
+    let lines = log(&outcome).join("\n");
+    assert!(
+        lines.contains("Forbidden: the proxy answered 403 to CONNECT"),
+        "{lines}"
+    );
+    let asked = proxy.only();
+    assert_eq!(asked.line(), "CONNECT example.invalid:443 HTTP/1.1");
+    assert_eq!(asked.headers("X-A"), ["one", "two"]);
+}
+
+/// A SOCKS5 proxy without authentication that connects to whatever it is asked for.
+async fn socks() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut client, _) = listener.accept().await.unwrap();
+            tokio::spawn(async move {
+                let mut greeting = [0; 3];
+                client.read_exact(&mut greeting).await.unwrap();
+                client.write_all(&[5, 0]).await.unwrap();
+                let mut request = [0; 10];
+                client.read_exact(&mut request).await.unwrap();
+                let ip: [u8; 4] = request[4..8].try_into().unwrap();
+                let port = u16::from_be_bytes([request[8], request[9]]);
+                let mut target = TcpStream::connect(SocketAddr::from((ip, port))).await.unwrap();
+                client.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]).await.unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut client, &mut target).await;
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn socks5_carries_the_request() {
+    let site = Site::answering(ok()).await;
+    let proxy = socks().await;
+    for scheme in ["socks5", "socks5h"] {
+        let outcome = probe(&module(&format!("{scheme}://{proxy}"), ""), &site.url("/x")).await;
+        assert!(outcome.success, "{:?}", log(&outcome));
+    }
+    assert_eq!(site.asked()[0].line(), "GET /x HTTP/1.1");
+}
+
+/// A free port; somebody else may take it before it is used, which is no more likely than any other accident.
+pub fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// Starts a program that listens on `port`; `None` when it is not installed.
+pub async fn start(program: &str, arguments: &[&str], port: u16) -> Option<Child> {
+    let child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn();
+    let Ok(mut child) = child else {
+        println!("skipped: needs {program}");
+        return None;
+    };
+    for _ in 0..500 {
+        if TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
+            return Some(child);
+        }
+        if child.try_wait().unwrap().is_some() {
+            println!("skipped: {program} does not run here");
+            return None;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("{program} does not listen");
+}
+
+#[tokio::test]
+async fn a_real_http_proxy() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let config = folder.path().join("tinyproxy.conf");
+    let text = format!("Port {port}\nListen 127.0.0.1\nTimeout 10\nMaxClients 10\nAllow 127.0.0.1\n");
+    std::fs::write(&config, text).unwrap();
+    let Some(_proxy) = start("tinyproxy", &["-d", "-c", config.to_str().unwrap()], port).await else {
+        return;
+    };
+    let site = Site::answering(ok()).await;
+    let outcome = probe(&module(&format!("http://127.0.0.1:{port}"), ""), &site.url("/x")).await;
+    assert!(outcome.success, "{:?}", log(&outcome));
+    assert_eq!(site.only().path(), "/x");
+}
+
+#[tokio::test]
+async fn a_real_socks_proxy() {
+    let port = free_port();
+    let text = port.to_string();
+    let arguments = ["-i", "127.0.0.1", "-p", &text, "-u", "ann", "-P", "secret"];
+    let Some(_proxy) = start("microsocks", &arguments, port).await else {
+        return;
+    };
+    let site = Site::answering(ok()).await;
+    let with = |user: &str| module(&format!("socks5://{user}127.0.0.1:{port}"), "");
+    let outcome = probe(&with("ann:secret@"), &site.url("/x")).await;
+    assert!(outcome.success, "{:?}", log(&outcome));
+    assert_eq!(outcome.samples.value(Metric::HttpStatusCode), Some(200.0));
+    for wrong in ["ann:wrong@", ""] {
+        let outcome = probe(&with(wrong), &site.url("/x")).await;
+        assert!(!outcome.success);
+        assert!(
+            log(&outcome).join("\n").contains("socks connect: "),
+            "{:?}",
+            log(&outcome)
+        );
+    }
+}

@@ -1,0 +1,191 @@
+//! Redirects: methods, headers, credentials, cookies, how far.
+
+use blackbox_exporter::metrics::Metric;
+
+use super::site::{Asked, Site, answer, ok, redirect};
+use crate::support::{exposition, log, probe};
+
+fn module(more: &str) -> String {
+    format!(
+        "prober: http\nhttp:\n  preferred_ip_protocol: ip4\n  {}",
+        more.replace('\n', "\n  ")
+    )
+}
+
+/// A site whose `/` leads to `/next` by this status line.
+async fn two_pages(status: &'static str) -> Site {
+    Site::with(move |asked: &Asked| match asked.path() {
+        "/" => answer(status, &["Location: /next"], "moved"),
+        _ => ok(),
+    })
+    .await
+}
+
+#[tokio::test]
+async fn methods_and_bodies_follow_gos_rules() {
+    for (status, method, want) in [
+        ("301 Moved Permanently", "GET", "GET"),
+        ("302 Found", "POST", "GET"),
+        ("303 See Other", "PUT", "GET"),
+        ("303 See Other", "HEAD", "HEAD"),
+        ("307 Temporary Redirect", "POST", "POST"),
+        ("308 Permanent Redirect", "DELETE", "DELETE"),
+    ] {
+        let site = two_pages(status).await;
+        let body = if matches!(method, "POST" | "PUT") {
+            "\nbody: data"
+        } else {
+            ""
+        };
+        let outcome = probe(&module(&format!("method: {method}{body}")), &site.url("/")).await;
+        assert!(outcome.success, "{status} {method}: {:?}", log(&outcome));
+        assert_eq!(outcome.samples.value(Metric::HttpRedirects), Some(1.0));
+        let asked = site.asked();
+        assert_eq!(
+            asked[1].line(),
+            format!("{want} /next HTTP/1.1"),
+            "{status} {method}"
+        );
+        let again = if want == method && !body.is_empty() {
+            "data"
+        } else {
+            ""
+        };
+        assert_eq!(asked[1].body, again.as_bytes(), "{status} {method}");
+        assert_eq!(asked[1].header("Referer"), Some(site.url("/").as_str()));
+    }
+}
+
+#[tokio::test]
+async fn ten_are_followed_and_the_eleventh_is_judged() {
+    let site = Site::with(|asked: &Asked| {
+        let n: usize = asked.path()[1..].parse().unwrap_or(0);
+        if n == 20 {
+            ok()
+        } else {
+            redirect(&format!("/{}", n + 1))
+        }
+    })
+    .await;
+    let outcome = probe(&module("valid_status_codes: [302]"), &site.url("/")).await;
+    assert!(outcome.success);
+    assert_eq!(outcome.samples.value(Metric::HttpRedirects), Some(11.0));
+    assert_eq!(site.asked().len(), 11);
+    let outcome = probe(&module(""), &site.url("/10")).await;
+    assert!(outcome.success, "{:?}", log(&outcome));
+    assert_eq!(outcome.samples.value(Metric::HttpRedirects), Some(10.0));
+}
+
+#[tokio::test]
+async fn a_redirect_that_is_not_followed_is_the_answer() {
+    let site = two_pages("302 Found").await;
+    let outcome = probe(
+        &module("follow_redirects: false\nvalid_status_codes: [302]"),
+        &site.url("/"),
+    )
+    .await;
+    assert!(outcome.success);
+    assert_eq!(outcome.samples.value(Metric::HttpStatusCode), Some(302.0));
+    assert_eq!(site.asked().len(), 1);
+    assert!(log(&outcome).contains(&"INFO Received redirect location=\"/next\"".to_owned()));
+    assert!(log(&outcome).contains(&"INFO Not following redirect".to_owned()));
+}
+
+#[tokio::test]
+async fn credentials_stay_with_the_target() {
+    for (more, header) in [
+        ("basic_auth: {username: u, password: p}", "Authorization"),
+        ("bearer_token: t", "Authorization"),
+        ("headers: {Cookie: a=b}", "Cookie"),
+        ("http_headers: {Cookie: {values: ['a=b']}}", "Cookie"),
+    ] {
+        // Its own name, although upstream compares with the address only (a deliberate difference).
+        let site = Site::with(|asked: &Asked| match asked.path() {
+            "/" => redirect("http://localhost:{port}/same"),
+            "/same" => redirect("http://127.0.0.2:{port}/other"),
+            "/other" => redirect("http://localhost:{port}/back"),
+            _ => ok(),
+        })
+        .await;
+        let target = format!("http://localhost:{}/", site.address.port());
+        let outcome = probe(&module(more), &target).await;
+        // Nobody listens at 127.0.0.2; what was sent until then is what matters.
+        assert!(!outcome.success);
+        let asked = site.asked();
+        let sent: Vec<bool> = asked.iter().map(|a| a.header(header).is_some()).collect();
+        assert_eq!(sent, [true, true], "{more}");
+    }
+    let elsewhere = Site::answering(ok()).await;
+    let to = elsewhere.url("/");
+    let site = Site::with(move |_: &Asked| redirect(&to.replace("127.0.0.1", "localhost"))).await;
+    let outcome = probe(
+        &module("basic_auth: {username: u, password: p}\nheaders: {Cookie: a=b, X-A: kept}"),
+        &site.url("/"),
+    )
+    .await;
+    assert!(outcome.success, "{:?}", log(&outcome));
+    let asked = elsewhere.only();
+    assert_eq!(
+        (asked.header("Authorization"), asked.header("Cookie")),
+        (None, None)
+    );
+    assert_eq!(asked.header("X-A"), Some("kept"));
+}
+
+#[tokio::test]
+async fn a_redirect_to_the_targets_own_name_dials_the_same_address() {
+    let site = Site::with(|asked: &Asked| match asked.path() {
+        "/" => redirect("http://localhost:{port}/next"),
+        _ => ok(),
+    })
+    .await;
+    let target = format!("http://localhost:{}/", site.address.port());
+    let outcome = probe(&module(""), &target).await;
+    assert!(outcome.success);
+    let hops: Vec<_> = outcome
+        .timeline
+        .hops
+        .iter()
+        .map(|hop| hop.address.clone())
+        .collect();
+    let address = Some(site.address.to_string());
+    assert_eq!(hops, [address.clone(), address]);
+}
+
+#[tokio::test]
+async fn cookies_come_back() {
+    let site = Site::with(|asked: &Asked| match (asked.path(), asked.header("Cookie")) {
+        (_, Some(cookies)) if cookies.contains("seen=1") => ok(),
+        _ => answer("302 Found", &["Location: /", "Set-Cookie: seen=1"], ""),
+    })
+    .await;
+    let outcome = probe(&module(""), &site.url("/")).await;
+    assert!(outcome.success, "{:?}", log(&outcome));
+    assert_eq!(site.asked()[1].header("Cookie"), Some("seen=1"));
+}
+
+#[tokio::test]
+async fn phases_are_summed_and_each_round_trip_is_told() {
+    let site = two_pages("302 Found").await;
+    let outcome = probe(&module(""), &site.url("/")).await;
+    let lines = log(&outcome);
+    for i in 0..2 {
+        let start = format!("DEBUG Response timings for roundtrip roundtrip={i} start=");
+        assert!(lines.iter().any(|line| line.starts_with(&start)), "{lines:?}");
+    }
+    let text = exposition(&outcome);
+    for phase in ["resolve", "connect", "tls", "processing", "transfer"] {
+        assert!(text.contains(&format!("probe_http_duration_seconds{{phase=\"{phase}\"}}")));
+    }
+    assert_eq!(outcome.timeline.hops.len(), 2);
+}
+
+#[tokio::test]
+async fn a_location_that_is_no_url_ends_the_probe() {
+    for location in ["http://[bad/", "/%zz", "ftp://127.0.0.1/", "http://127.0.0.1:x/"] {
+        let site = Site::answering(redirect(location)).await;
+        let outcome = probe(&module("valid_status_codes: [302]"), &site.url("/")).await;
+        assert!(!outcome.success, "{location}");
+        assert!(log(&outcome).join("\n").contains("Error for HTTP request"));
+    }
+}
