@@ -9,7 +9,7 @@ const HOST: &str = "192.0.2.10";
 /// The families of each prober and the values that are known beforehand.
 const EVERY_PROBE: &[(&str, Option<f64>)] = &[
     ("probe_success", Some(1.0)),
-    ("probe_timeout_seconds", Some(0.5)),
+    ("probe_timeout_seconds", Some(1.0)),
     ("probe_duration_seconds", None),
     ("probe_ip_protocol", Some(4.0)),
     ("probe_ip_addr_hash", None),
@@ -34,8 +34,8 @@ fn three_probes_reach_the_ingester_and_a_target_that_goes_down_shows() {
     let exporter = Exporter::start(&repository("examples/deepflow/blackbox.yml"), &[]);
 
     let config = read("examples/deepflow/prometheus.yml");
-    let config = replace(&config, "scrape_interval: 10s", "scrape_interval: 1s");
-    let config = replace(&config, "scrape_timeout: 8s", "scrape_timeout: 1s");
+    let config = replace(&config, "scrape_interval: 10s", "scrape_interval: 1500ms");
+    let config = replace(&config, "scrape_timeout: 8s", "scrape_timeout: 1500ms");
     let config = replace(&config, "127.0.0.1:9115", &exporter.address);
     let config = replace(&config, r#"["icmp_example.test.com"]"#, r#"["127.0.0.1"]"#);
     let config = replace(
