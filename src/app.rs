@@ -4,7 +4,7 @@ mod auto_reload;
 mod external_url;
 mod signals;
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -27,7 +27,7 @@ use crate::server::accept::Server;
 use crate::server::front::Prefix;
 use crate::server::history::History;
 use crate::server::web::{Gate, Http2};
-use crate::server::{Exporter, Settings, listen};
+use crate::server::{Exporter, Settings, listen, reload};
 use crate::version;
 
 use signals::Signals;
@@ -202,12 +202,14 @@ async fn open_store(flags: &Flags, logger: &Logger) -> Result<Store, Stopped> {
         opened => opened,
     };
     let store = opened.map_err(|error| {
+        if flags.config_check && std::io::stderr().is_terminal() {
+            // Somebody is looking: show the places. Without standard error nobody can be told.
+            let _ = std::io::stderr().write_all(error.quoted().as_bytes());
+        }
         say!(logger, Error, "Error loading config", "err" => text(error));
         Stopped
     })?;
-    for warning in &store.current().warnings {
-        say!(logger, Warn, &warning.to_string());
-    }
+    reload::warn(logger, &store.current().warnings);
     Ok(store)
 }
 

@@ -4,6 +4,7 @@
 //! [`parse`] reads the command line by it. Reading follows kingpin 2.4, which upstream uses, because scripts and
 //! manifests depend on its forms (`--flag=value`, `--flag value`, `--no-flag`) and on its words when it refuses one.
 
+pub mod check_config;
 mod help;
 mod reader;
 
@@ -226,6 +227,7 @@ pub fn command() -> Command {
             .value_parser(PossibleValuesParser::new(["logfmt", "json"])),
         )
         .arg(switch("version", "Show application version."))
+        .subcommand(check_config::command())
         .subcommand(crate::migrate::command())
 }
 

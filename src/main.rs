@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use blackbox_exporter::cli::{self, Action};
+use blackbox_exporter::cli::{self, Action, check_config};
 use blackbox_exporter::{app, migrate, version};
 
 #[global_allocator]
@@ -22,6 +22,9 @@ fn main() -> ExitCode {
         Ok(Action::Help) => print(&cli::help(&cli::command(), cli::terminal_width())),
         Ok(Action::Version) => print(&version::print()),
         Ok(Action::Subcommand(name, arguments)) if name == migrate::NAME => migrate::run(&arguments),
+        Ok(Action::Subcommand(name, arguments)) if name == check_config::NAME => {
+            check_config::run(&arguments)
+        }
         Ok(Action::Subcommand(name, _)) => fail(&format!("{name} is not there yet")),
         Err(message) => fail(&format!("{message}, try --help")),
     }

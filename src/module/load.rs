@@ -84,9 +84,9 @@ pub fn parse(bytes: impl Into<Vec<u8>>, name: &str) -> Result<Loaded, LoadError>
             problems,
         }))
     };
-    let text = match config::decode_text(bytes) {
+    let text = match config::decode_text(bytes.clone()) {
         Ok(text) => text,
-        Err(problem) => return invalid(String::new(), vec![problem]),
+        Err(problem) => return invalid(String::from_utf8_lossy(&bytes).into_owned(), vec![problem]),
     };
     let parsed = config::parse(&text);
     let mut problems = parsed.problems;

@@ -8,7 +8,8 @@ use axum::response::Response;
 use http::{Method, StatusCode};
 
 use super::{Exporter, answer};
-use crate::config::LoadError;
+use crate::config::{LoadError, Problem};
+use crate::logging::Logger;
 use crate::module::store::{CHANGED, Reload, UNCHANGED};
 use crate::probe_log::text;
 use crate::say;
@@ -43,9 +44,7 @@ impl Exporter {
             Ok(Reload::Unchanged) => say!(self.logger, Info, UNCHANGED),
             Ok(Reload::Changed { warnings }) => {
                 say!(self.logger, Info, CHANGED);
-                for warning in warnings {
-                    say!(self.logger, Warn, &warning.to_string());
-                }
+                warn(&self.logger, &warnings);
                 let current = self.store.current();
                 self.instruments.serve(&current.modules);
                 self.network.policy.set(&current.config.policy);
@@ -60,6 +59,20 @@ impl Exporter {
         }
         say!(self.logger, Info, "Reloaded config file");
         Ok(())
+    }
+}
+
+/// Logs what loads but is probably not meant. The message alone is upstream's, where upstream has one.
+pub fn warn(logger: &Logger, warnings: &[Problem]) {
+    for warning in warnings {
+        let module = warning.module.clone().unwrap_or_default();
+        let line = warning.at.map_or(0, |at| at.line);
+        match &warning.help {
+            Some(help) => {
+                say!(logger, Warn, &warning.message, "module" => module, "line" => line, "help" => help.clone());
+            }
+            None => say!(logger, Warn, &warning.message, "module" => module, "line" => line),
+        }
     }
 }
 

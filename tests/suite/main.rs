@@ -12,6 +12,7 @@
 #[allow(dead_code, reason = "each helper is there for the tests that come to need it")]
 mod support;
 
+mod check_config;
 mod command_line;
 mod config;
 mod dialogue;

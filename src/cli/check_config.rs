@@ -1,0 +1,117 @@
+//! The subcommand `check-config`: what is wrong with configuration files, all of it, each place quoted.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Arg, ArgAction, Command};
+
+use crate::config::problem::quote;
+use crate::config::{self, LoadError};
+use crate::module;
+
+/// The subcommand's name.
+pub const NAME: &str = "check-config";
+
+/// The definition of the subcommand.
+pub fn command() -> Command {
+    Command::new(NAME)
+        .about("Say everything that is wrong with configuration files.")
+        .long_about(
+            "Reads each file as the exporter would. Errors and warnings go to standard error, with the line they stand \
+             on and a caret under the place; standard output gets one line a file. The exit status is 1 when a file \
+             would not load.",
+        )
+        .arg(
+            Arg::new("file")
+                .required(true)
+                .action(ArgAction::Append)
+                .num_args(1..)
+                .value_name("FILE")
+                .value_hint(clap::ValueHint::FilePath)
+                .value_parser(clap::value_parser!(PathBuf))
+                .help("The configuration files to read."),
+        )
+}
+
+/// Runs the subcommand with the arguments after its name.
+pub fn run(arguments: &[String]) -> ExitCode {
+    let line = std::iter::once(OsString::from("blackbox_exporter check-config"))
+        .chain(arguments.iter().map(OsString::from));
+    let matches = match command().try_get_matches_from(line) {
+        Ok(matches) => matches,
+        // Prints the help, or what is wrong.
+        Err(error) => {
+            let code = u8::try_from(error.exit_code()).unwrap_or(1);
+            return error.print().map_or(ExitCode::FAILURE, |()| ExitCode::from(code));
+        }
+    };
+    let mut all_good = true;
+    for file in matches.get_many::<PathBuf>("file").into_iter().flatten() {
+        let report = check(file);
+        all_good &= report.is_good;
+        // A closed pipe is the reader's choice; the exit status still tells.
+        let _ = std::io::stderr().write_all(report.details.as_bytes());
+        let _ = writeln!(std::io::stdout(), "{}: {}", file.display(), report.verdict);
+    }
+    if all_good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// What is to be said about one file.
+#[derive(Debug)]
+struct Report {
+    is_good: bool,
+    /// Errors and warnings, quoted.
+    details: String,
+    /// In a few words.
+    verdict: String,
+}
+
+fn check(file: &Path) -> Report {
+    let name = file.display().to_string();
+    let bytes = match std::fs::read(file) {
+        Ok(bytes) => bytes,
+        Err(error) => return failed(&LoadError::unreadable(file, error)),
+    };
+    let loaded = match module::parse(bytes.as_slice(), &name) {
+        Ok(loaded) => loaded,
+        Err(error) => return failed(&error),
+    };
+    // What loads has a text.
+    let text = config::decode_text(bytes).unwrap_or_default();
+    let mut details = String::new();
+    for warning in &loaded.warnings {
+        quote(&mut details, "warning", &name, &text, warning);
+    }
+    let mut verdict = format!("ok, {}", counted(loaded.modules.len(), "module"));
+    if !loaded.warnings.is_empty() {
+        verdict.push_str(&format!(", {}", counted(loaded.warnings.len(), "warning")));
+    }
+    Report {
+        is_good: true,
+        details,
+        verdict,
+    }
+}
+
+fn failed(error: &LoadError) -> Report {
+    let verdict = match error {
+        LoadError::Unreadable { .. } => "cannot be read".to_owned(),
+        LoadError::Targets(_) => "wrong targets".to_owned(),
+        LoadError::Invalid(invalid) => counted(invalid.problems.len(), "error"),
+    };
+    Report {
+        is_good: false,
+        details: error.quoted(),
+        verdict,
+    }
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
