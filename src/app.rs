@@ -38,12 +38,11 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Runs the exporter until it is told to stop.
 pub async fn run(flags: Flags) -> ExitCode {
     let logger = Logger::stderr(flags.log_level, flags.log_format);
+    log_panics(&logger);
     let code = match start(flags, logger.clone()).await {
         Ok(Started::Checked) => ExitCode::SUCCESS,
-        Ok(Started::Serving(mut running)) => {
-            running.signals.told_to_stop().await;
-            say!(logger, Info, "Received SIGTERM, exiting gracefully...");
-            running.stop().await;
+        Ok(Started::Serving(running)) => {
+            until_stopped(running, &logger).await;
             ExitCode::SUCCESS
         }
         // The reason is in the log.
@@ -51,6 +50,34 @@ pub async fn run(flags: Flags) -> ExitCode {
     };
     logger.flush(LAST_WORDS);
     code
+}
+
+/// Serves until a signal says to stop, and then until the last probe has ended or a second signal has no patience.
+async fn until_stopped(running: Running, logger: &Logger) {
+    let Running {
+        mut signals,
+        stop,
+        serving,
+        ..
+    } = running;
+    signals.told_to_stop().await;
+    say!(logger, Info, "Received SIGTERM, exiting gracefully...");
+    // An error means that serving has ended already.
+    let _ = stop.send(true);
+    tokio::select! {
+        _ = serving => {}
+        () = signals.told_to_stop() => say!(logger, Warn, "Received a second signal, exiting at once"),
+    }
+}
+
+/// A bug must not end the exporter, and its message must not break the form of the log.
+fn log_panics(logger: &Logger) {
+    let logger = logger.clone();
+    std::panic::set_hook(Box::new(move |panic| {
+        let reason = panic.payload_as_str().unwrap_or("unknown").to_owned();
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        say!(logger, Error, "Internal error; please report it", "err" => reason, "place" => place);
+    }));
 }
 
 /// The exporter did not start; the log says why.

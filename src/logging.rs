@@ -241,7 +241,7 @@ impl Logger {
         let writer = Arc::clone(&sink);
         let started = std::thread::Builder::new()
             .name("log writer".to_owned())
-            .spawn(move || writer.drain(target));
+            .spawn(move || writer.drain(target, format));
         if started.is_err() {
             // No thread to be had: every line is counted as dropped.
             sink.lock().closed = true;
@@ -348,8 +348,9 @@ impl Sink {
     }
 
     /// The writing thread: it ends with the process.
-    fn drain(&self, mut target: Box<dyn std::io::Write + Send>) {
+    fn drain(&self, mut target: Box<dyn std::io::Write + Send>, format: Format) {
         let mut batch = String::new();
+        let (told, pace) = (&mut 0, OncePerMinute::default());
         loop {
             let mut state = self.lock();
             state.writing = false;
@@ -362,11 +363,31 @@ impl Sink {
             let lines = std::mem::take(&mut state.lines);
             state.writing = true;
             drop(state);
+            self.tell_of_losses(&mut batch, format, told, &pace);
             let done = target.write_all(batch.as_bytes()).and_then(|()| target.flush());
             if done.is_err() {
                 self.dropped.fetch_add(lines, Ordering::Relaxed);
             }
         }
+    }
+}
+
+impl Sink {
+    /// Appends a line about the lines that were left out since it was said the last time.
+    fn tell_of_losses(&self, batch: &mut String, format: Format, told: &mut u64, pace: &OncePerMinute) {
+        let dropped = self.dropped.load(Ordering::Relaxed);
+        if dropped == *told || pace.due().is_none() {
+            return;
+        }
+        let line = Line {
+            at: SystemTime::now(),
+            level: Level::Warn,
+            source: concat!(file!(), ":", line!()),
+            message: "Log lines were left out because standard error was too slow, full or closed",
+        };
+        let count = Value::from(dropped - *told);
+        render(batch, format, line, std::iter::once(("lines", &count)));
+        *told = dropped;
     }
 }
 

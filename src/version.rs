@@ -1,4 +1,4 @@
-//! The version, and from what and when this program was built. Builds that know set `BUILD_*` in the environment.
+//! The version, and from what and when this program was built (`build.rs`).
 
 /// Name of the program.
 pub const PROGRAM: &str = "blackbox_exporter";

@@ -2,13 +2,15 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
-use http::Request;
+use futures_util::FutureExt as _;
+use http::{Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -20,10 +22,10 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tower_service::Service;
 
-use super::Exporter;
 use super::front::{Mount, Prefix};
 use super::guard::{Guarded, Patience, Requests};
 use super::web::Gate;
+use super::{Exporter, answer};
 use crate::logging::OncePerMinute;
 use crate::os_error;
 use crate::probe_log::text;
@@ -270,9 +272,12 @@ impl Server {
         let path = self.prefix.path().to_owned();
         let tls = self.gate.as_ref().is_some_and(|gate| gate.tls().is_some());
         request.extensions_mut().insert(Mount { path, tls });
-        match self.router.clone().call(request.map(Body::new)).await {
-            Ok(response) => response,
-            Err(never) => match never {},
+        let answering = self.router.clone().call(request.map(Body::new));
+        match AssertUnwindSafe(answering).catch_unwind().await {
+            Ok(Ok(response)) => response,
+            Ok(Err(never)) => match never {},
+            // A bug; the log says which. The other requests of the connection have nothing to do with it.
+            Err(_panic) => answer::error(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
         }
     }
 }

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use axum::response::Response;
+use http::header::{CONNECTION, HOST, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{Method, Request, StatusCode, Uri, Version};
 
@@ -53,6 +54,7 @@ impl Prefix {
     /// # Errors
     /// The answer, when no endpoint is to see the request.
     pub fn route<B>(&self, request: &mut Request<B>) -> Result<(), Box<Response>> {
+        check_host(request)?;
         let escaped = request.uri().path();
         if escaped == "*" {
             return Err(Box::new(asterisk(request.method(), request.version())));
@@ -92,6 +94,22 @@ impl Prefix {
     }
 }
 
+/// HTTP/1.1 wants one `Host` header (RFC 9112, section 3.2).
+fn check_host<B>(request: &Request<B>) -> Result<(), Box<Response>> {
+    let hosts = request.headers().get_all(HOST).iter().count();
+    let reason = match hosts {
+        0 if request.version() == Version::HTTP_11 => "missing required Host header",
+        0 | 1 => return Ok(()),
+        _ => "too many Host headers",
+    };
+    let message = format!("400 Bad Request: {reason}");
+    let mut response = answer::text(StatusCode::BAD_REQUEST, answer::PLAIN_UTF8, message);
+    response
+        .headers_mut()
+        .insert(CONNECTION, HeaderValue::from_static("close"));
+    Err(Box::new(response))
+}
+
 /// `OPTIONS *` is answered by Go's server itself; any other method cannot be applied to it.
 fn asterisk(method: &Method, version: Version) -> Response {
     if method == Method::OPTIONS {
@@ -101,7 +119,7 @@ fn asterisk(method: &Method, version: Version) -> Response {
     if version == Version::HTTP_11 {
         response
             .headers_mut()
-            .insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
+            .insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response
 }
@@ -177,7 +195,7 @@ mod tests {
 
     /// The path that an endpoint sees, or the status and place of the answer.
     fn routed(prefix: &Prefix, path: &str) -> String {
-        let mut request = Request::builder().uri(path).body(()).unwrap();
+        let mut request = Request::get(path).header("host", "x").body(()).unwrap();
         match prefix.route(&mut request) {
             Ok(()) => request.uri().to_string(),
             Err(response) => {

@@ -42,6 +42,9 @@ async fn answer(exporter: &Exporter, query: Query<'_>, headers: &HeaderMap) -> R
     let named = query.first("module");
     let name = if named.is_empty() { DEFAULT_MODULE } else { &named };
     let Some(module) = serving.modules.get(name) else {
+        if serving.config.modules.contains_key(name) {
+            return Err(without_prober(query, headers, exporter.settings.timeout_offset));
+        }
         exporter.instruments.unknown_module();
         say!(exporter.logger, Debug, "Unknown module", "module" => name.to_owned());
         return Err(bad_request(format!("Unknown module {}", quote(name))));
@@ -70,17 +73,13 @@ async fn answer(exporter: &Exporter, query: Query<'_>, headers: &HeaderMap) -> R
     outcome.samples.set(Metric::Timeout, seconds);
     in_flight.finish(module, &outcome, duration(seconds));
     say_shortages(exporter);
-    if let Some(least) = exporter.settings.probe_log {
+    if let Some(least) = exporter.settings.probe_log
+        && outcome.log.events().iter().any(|event| event.level >= least)
+    {
         let mut lines = String::new();
         let (module, target) = (text(name), Value::from(target.clone().into_owned()));
-        render_probe(
-            &mut lines,
-            exporter.logger.format(),
-            &outcome.log,
-            least,
-            &module,
-            &target,
-        );
+        let format = exporter.logger.format();
+        render_probe(&mut lines, format, &outcome.log, least, &module, &target);
         exporter.logger.write_rendered(&lines);
     }
 
@@ -114,6 +113,17 @@ fn say_shortages(exporter: &Exporter) {
             "advice" => resource.advice(),
         );
     }
+}
+
+/// A module of which only its name is written: upstream finds out that it has no prober after everything else.
+fn without_prober(query: Query<'_>, headers: &HeaderMap, offset: f64) -> Refusal {
+    if let Err(refusal) = timeout_seconds(headers, None, offset) {
+        return refusal;
+    }
+    bad_request(match &*query.first("target") {
+        "" => "Target parameter is missing".to_owned(),
+        _ => "Unknown prober \"\"".to_owned(),
+    })
 }
 
 fn exposition(outcome: &prober::Outcome, headers: &HeaderMap) -> Response {

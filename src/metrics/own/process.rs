@@ -1,19 +1,29 @@
-//! `process_*` as client_golang exposes them on Linux, read from /proc with as few and as small reads as will do.
+//! `process_*` as client_golang exposes them on Linux, read from /proc with as few reads as will do.
 
-use std::fs;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt as _;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::metrics::encode::{Encoder, Kind};
 
 /// Clock ticks a second in /proc: `USER_HZ`, 100 on every architecture that Rust runs on.
 const TICKS: f64 = 100.0;
 
-/// What stays the same while the process lives.
+/// How old the network's byte counts may be: the kernel adds them up over all processors, together with a hundred others,
+/// which takes longer than all the rest of a scrape.
+const NETWORK_AGE: Duration = Duration::from_secs(1);
+
+/// Where the values come from. The files stay open: reading them again is much cheaper than opening them.
 #[derive(Debug)]
 pub struct Process {
     /// Bytes.
     page_size: f64,
     /// Seconds since 1970; `None` without /proc.
     start_time: Option<f64>,
+    stat: Option<File>,
+    netstat: Option<File>,
+    network: Mutex<Option<(Instant, NetworkBytes)>>,
 }
 
 /// What changes.
@@ -26,26 +36,45 @@ struct Usage {
     start_ticks: f64,
 }
 
+/// Bytes received and sent.
+type NetworkBytes = (f64, f64);
+
 impl Process {
-    /// Reads what stays the same.
+    /// Opens the files, and reads what stays the same.
     pub fn of_this_process() -> Self {
         let page_size = rustix::param::page_size() as f64;
+        let stat = File::open("/proc/self/stat").ok();
         let boot_time = fs::read_to_string("/proc/stat").ok().and_then(|stat| {
             stat.lines()
                 .find_map(|line| line.strip_prefix("btime ")?.parse::<f64>().ok())
         });
-        let usage = Usage::read(page_size);
+        let usage = Usage::read(stat.as_ref(), page_size);
         Self {
             page_size,
             start_time: boot_time
                 .zip(usage)
                 .map(|(boot, usage)| boot + usage.start_ticks / TICKS),
+            stat,
+            netstat: File::open("/proc/self/net/netstat").ok(),
+            network: Mutex::default(),
+        }
+    }
+
+    fn network_bytes(&self) -> Option<NetworkBytes> {
+        let mut network = self.network.lock().unwrap_or_else(PoisonError::into_inner);
+        match *network {
+            Some((at, bytes)) if at.elapsed() < NETWORK_AGE => Some(bytes),
+            _ => {
+                let bytes = read::<16384, _>(self.netstat.as_ref()?, parse_netstat)?;
+                *network = Some((Instant::now(), bytes));
+                Some(bytes)
+            }
         }
     }
 
     /// Appends the families; without /proc there are none.
     pub fn encode(&self, encoder: &mut Encoder<'_>) {
-        let Some(usage) = Usage::read(self.page_size) else {
+        let Some(usage) = Usage::read(self.stat.as_ref(), self.page_size) else {
             return;
         };
         let mut family = |name, help, kind, value: f64| {
@@ -69,7 +98,7 @@ impl Process {
             Kind::Gauge,
             limit(rustix::process::Resource::Nofile),
         );
-        if let Some((received, sent)) = network_bytes() {
+        if let Some((received, sent)) = self.network_bytes() {
             family(
                 "process_network_receive_bytes_total",
                 "Number of bytes received by the process over the network.",
@@ -122,8 +151,8 @@ impl Process {
 
 impl Usage {
     /// `/proc/self/stat` (proc_pid_stat(5)): the fields after the command name, which is in parentheses.
-    fn read(page_size: f64) -> Option<Self> {
-        Self::parse(&fs::read_to_string("/proc/self/stat").ok()?, page_size)
+    fn read(stat: Option<&File>, page_size: f64) -> Option<Self> {
+        read::<1024, _>(stat?, |stat| Self::parse(stat, page_size))
     }
 
     fn parse(stat: &str, page_size: f64) -> Option<Self> {
@@ -139,12 +168,15 @@ impl Usage {
     }
 }
 
-/// Bytes received and sent in the network namespace: `IpExt` `InOctets` and `OutOctets`, as client_golang takes them.
-fn network_bytes() -> Option<(f64, f64)> {
-    parse_netstat(&fs::read_to_string("/proc/self/net/netstat").ok()?)
+/// Parses a file of /proc from its beginning, or what `N` bytes hold of it.
+fn read<const N: usize, T>(file: &File, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+    let mut buffer = [0; N];
+    let length = file.read_at(&mut buffer, 0).ok()?;
+    parse(std::str::from_utf8(buffer.get(..length)?).ok()?)
 }
 
-fn parse_netstat(text: &str) -> Option<(f64, f64)> {
+/// Of the network namespace: `IpExt` `InOctets` and `OutOctets`, as client_golang takes them.
+fn parse_netstat(text: &str) -> Option<NetworkBytes> {
     let mut lines = text.lines().filter_map(|line| line.strip_prefix("IpExt: "));
     let (names, values) = (lines.next()?, lines.next()?);
     let value = |wanted: &str| {

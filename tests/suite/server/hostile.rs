@@ -68,6 +68,8 @@ async fn nothing_is_smuggled() {
         format!("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n{smuggled}"),
         format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: +5\r\n\r\n{smuggled}"),
         "GET / HTTP/1.1\r\nHost : x\r\n\r\n".to_owned(),
+        format!("GET / HTTP/1.1\r\n\r\n{smuggled}"),
+        format!("GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n{smuggled}"),
         "GET /\r\n\r\n".to_owned(),
         "\u{16}\u{3}\u{1}".to_owned() + &"x".repeat(500),
         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(),
