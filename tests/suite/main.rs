@@ -20,6 +20,7 @@ mod dns;
 mod grpc;
 mod http;
 mod icmp;
+mod judging;
 mod limits;
 mod migrate;
 mod policy;
