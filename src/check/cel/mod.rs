@@ -1,12 +1,18 @@
 //! CEL expressions over a JSON body, which they know as `body`.
 
+mod check;
+mod go;
 mod json;
+mod library;
+mod types;
 
 use std::fmt;
 use std::sync::{Arc, LazyLock};
+use std::time::Instant;
 
 use bytes::Bytes;
-use cel::{Context, Env, Program, Value};
+use cel::common::ast::IdedExpr;
+use cel::{Context, Env, Value};
 use tokio::sync::Semaphore;
 
 use super::stack;
@@ -14,19 +20,25 @@ use crate::log;
 use crate::net::Deadline;
 use crate::probe_log::{ProbeLog, text};
 
-/// Bodies that nest deeper than this are handled on a thread with a larger stack.
-const SHALLOW: usize = 100;
+/// Bodies and expressions that nest deeper than this are handled on a thread with a larger stack.
+const SHALLOW: usize = 50;
+/// Expressions of fewer bytes cannot nest deeply.
+const SHORT: usize = 100;
+/// How deeply an expression may nest, as in cel-go.
+const MAX_RECURSION: u16 = 250;
 /// Enough for the deepest body that is accepted.
 const DEEP_STACK: usize = 256 << 20;
 
-/// How many evaluations run at once. One that outlives its probe keeps its place until it ends.
+/// How many evaluations run at once.
 static PLACES: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
     let processors = std::thread::available_parallelism().map_or(2, usize::from);
     Arc::new(Semaphore::new(processors.max(2)))
 });
 
 static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
-    let env = Env::stdlib().with_optional_support(false);
+    let mut env = Env::stdlib().with_optional_support(false);
+    // The last of equal keys counts, as in cel-go.
+    env.set_error_on_duplicate_map_keys(false);
     Arc::new(env)
 });
 
@@ -34,7 +46,9 @@ static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
 #[derive(Clone)]
 pub struct Cel {
     source: Arc<str>,
-    program: Arc<Program>,
+    program: Arc<IdedExpr>,
+    /// How deeply it nests.
+    depth: usize,
 }
 
 /// Why an expression does not compile.
@@ -55,12 +69,17 @@ impl Cel {
     /// # Errors
     /// What does not parse, and names and functions that do not exist.
     pub fn new(source: &str) -> Result<Self, CelError> {
-        let program = ENVIRONMENT
-            .compile(source)
-            .map_err(|errors| CelError(errors.to_string()))?;
+        let compiled = if source.len() < SHORT {
+            compile(source)
+        } else {
+            let compiled = stack::with(DEEP_STACK, || compile(source));
+            compiled.unwrap_or_else(|| Err("no memory for the stack".to_owned()))
+        };
+        let (program, depth) = compiled.map_err(CelError)?;
         Ok(Self {
             source: source.into(),
             program: Arc::new(program),
+            depth,
         })
     }
 
@@ -69,10 +88,11 @@ impl Cel {
         &self.source
     }
 
-    fn evaluate(&self, body: &Value) -> Result<Answer, String> {
+    fn evaluate(&self, body: &Value, end: Instant) -> Result<Answer, String> {
         let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
         context.add_variable_from_value("body", body.clone());
-        match self.program.execute(&context) {
+        go::add_functions(&mut context, end);
+        match Value::resolve(&self.program, &context) {
             Ok(Value::Bool(truth)) => Ok(Answer::Bool(truth)),
             Ok(_) => Ok(Answer::NotBool),
             Err(error) => Err(error.to_string()),
@@ -84,6 +104,17 @@ impl fmt::Debug for Cel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Cel({:?})", self.source)
     }
+}
+
+fn compile(source: &str) -> Result<(IdedExpr, usize), String> {
+    let parser = ENVIRONMENT
+        .parser()
+        .enable_ident_escape_syntax(true)
+        .max_recursion_depth(MAX_RECURSION);
+    let mut program = parser.parse(source).map_err(|errors| errors.to_string())?;
+    let depth = check::check(&program)?;
+    go::adapt(&mut program);
+    Ok((program, depth))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +135,7 @@ enum Judgement {
 
 /// Judges a JSON body: `unwanted` must be false and `wanted` true. The reason for a failure goes into the log.
 ///
-/// The work is done off the async threads. It cannot be interrupted: at the deadline it is left to itself.
+/// The work is done off the async threads, and breaks off at the deadline.
 pub async fn judge(
     body: Bytes,
     unwanted: Option<&Cel>,
@@ -113,11 +144,12 @@ pub async fn judge(
     log: &mut ProbeLog,
 ) -> bool {
     let (no, yes) = (unwanted.cloned(), wanted.cloned());
+    let end = deadline.at().into_std();
     let work = async move {
         let place = Arc::clone(&PLACES).acquire_owned().await.ok();
         tokio::task::spawn_blocking(move || {
             let _place = place;
-            judge_here(&body, no.as_ref(), yes.as_ref())
+            judge_here(&body, no.as_ref(), yes.as_ref(), end)
         })
         .await
     };
@@ -144,7 +176,7 @@ pub async fn judge(
     false
 }
 
-fn judge_here(body: &[u8], unwanted: Option<&Cel>, wanted: Option<&Cel>) -> Judgement {
+fn judge_here(body: &[u8], unwanted: Option<&Cel>, wanted: Option<&Cel>, end: Instant) -> Judgement {
     let all = || {
         let body = match json::parse(body) {
             Ok(body) => body,
@@ -154,7 +186,7 @@ fn judge_here(body: &[u8], unwanted: Option<&Cel>, wanted: Option<&Cel>) -> Judg
             (unwanted, true, Judgement::Matched),
             (wanted, false, Judgement::Missing),
         ] {
-            match cel.map(|cel| cel.evaluate(&body)) {
+            match cel.map(|cel| cel.evaluate(&body, end)) {
                 Some(Err(error)) => return Judgement::Failed(error),
                 Some(Ok(Answer::NotBool)) => return Judgement::NotBool,
                 Some(Ok(Answer::Bool(truth))) if truth == bad => return verdict,
@@ -163,7 +195,8 @@ fn judge_here(body: &[u8], unwanted: Option<&Cel>, wanted: Option<&Cel>) -> Judg
         }
         Judgement::Passed
     };
-    if json::depth(body) <= SHALLOW {
+    let expressions = unwanted.into_iter().chain(wanted).map(|cel| cel.depth).max();
+    if json::depth(body).max(expressions.unwrap_or(0)) <= SHALLOW {
         return all();
     }
     stack::with(DEEP_STACK, all).unwrap_or_else(|| Judgement::Failed("no memory for the stack".to_owned()))
@@ -173,12 +206,11 @@ fn judge_here(body: &[u8], unwanted: Option<&Cel>, wanted: Option<&Cel>) -> Judg
 mod tests {
     use super::*;
     use std::time::Duration;
-    use tokio::time::Instant;
 
     async fn judged(body: &'static str, unwanted: Option<&str>, wanted: Option<&str>) -> Result<(), String> {
         let compile = |source: &str| Cel::new(source).unwrap();
         let (unwanted, wanted) = (unwanted.map(compile), wanted.map(compile));
-        let deadline = Deadline::after(Instant::now(), Duration::from_secs(30));
+        let deadline = Deadline::after(tokio::time::Instant::now(), Duration::from_secs(30));
         let mut log = ProbeLog::default();
         let body = Bytes::from_static(body.as_bytes());
         if judge(body, unwanted.as_ref(), wanted.as_ref(), deadline, &mut log).await {
@@ -222,6 +254,134 @@ mod tests {
             judged("hello", None, Some("true")).await,
             failed("Error unmarshalling HTTP body to JSON")
         );
+    }
+
+    /// What cel-go says: `None` for what it does not compile, an error for what it cannot evaluate.
+    #[test]
+    fn expressions_mean_what_they_mean_to_cel_go() {
+        const BODY: &str = r#"{"status": "ok", "n": 5, "f": 2.5, "big": 9007199254740993, "list": [1, 2, 3], "nil": null,
+            "nested": {"a": {"b": [{"c": "deep"}]}}, "yes": true, "no": false, "when": "2024-01-02T03:04:05Z",
+            "mixed": [1, "a", null, true], "odd-key": 1}"#;
+        const FAILS: Option<Result<bool, ()>> = Some(Err(()));
+        const YES: Option<Result<bool, ()>> = Some(Ok(true));
+        const NO: Option<Result<bool, ()>> = Some(Ok(false));
+        let rows = [
+            // What compiles.
+            ("nope == 1", None),
+            ("nope(body)", None),
+            ("body.nope()", None),
+            ("1 == 1.0", None),
+            ("1 == 'a'", None),
+            ("1 + 1.0 == 2.0", None),
+            ("1 < 2u", None),
+            ("1 in 1", None),
+            ("[1] == ['a']", None),
+            ("true && 1", None),
+            ("1 ? true : false", None),
+            ("true ? 1 : 'a'", None),
+            ("'a'.x", None),
+            ("has(body)", None),
+            ("has([1].x)", None),
+            ("body[null]", None),
+            ("true || nope", None),
+            ("[1].all(x, y)", None),
+            ("1.all(x, true)", None),
+            ("'abc'.lowerAscii() == 'abc'", None),
+            ("optional.of(1).hasValue()", None),
+            ("body.n.getHours()", FAILS),
+            ("dyn(1) == 'a'", NO),
+            ("[1, 'a'] == ['a', 1]", NO),
+            ("null == timestamp(0)", NO),
+            ("type(1) == type('a')", NO),
+            ("google.protobuf.Timestamp == type(timestamp(0))", YES),
+            (".body.n == 5", YES),
+            ("body.`odd-key` == 1", YES),
+            ("body.list.all(body, body > 0)", YES),
+            // Numbers of JSON are doubles.
+            ("body.n == 5 && body.n == 5u && body.n == 5.0", YES),
+            ("body.n > 4", YES),
+            ("body.n + 1 == 6", FAILS),
+            ("body.n / 2.0 == 2.5", YES),
+            ("body.n % 2 == 1", FAILS),
+            ("type(body.n) == double", YES),
+            ("string(body.n) == '5'", YES),
+            ("string(body.big) == '9.007199254740992e+15'", YES),
+            ("string(1000000.0) == '1e+06'", YES),
+            ("int(body.f) == 2", YES),
+            ("double('1e400') > 1.0", FAILS),
+            ("1 / 0 == 1", FAILS),
+            ("9223372036854775807 + 1 == 1", FAILS),
+            // Maps, lists, macros.
+            ("body.missing == 1", FAILS),
+            ("has(body.missing) || has(body.n.x)", NO),
+            ("has(body.list.x)", FAILS),
+            ("'status' in body && !(null in body)", YES),
+            ("2 in body.list", YES),
+            ("body.list[0.0] == 1", YES),
+            ("body.list[9] == 1", FAILS),
+            ("body.nested.a.b[0].c == 'deep'", YES),
+            ("{'a': 1, 'a': 2} == {'a': 2}", YES),
+            ("body.list.map(x, x > 1, x * 2.0) == [4.0, 6.0]", YES),
+            ("body.mixed.exists(x, x == 'a')", YES),
+            ("body.mixed.all(x, x > 0)", FAILS),
+            ("body.missing == 1 || body.yes", YES),
+            ("body.missing == 1 || body.no", FAILS),
+            // Text, times.
+            ("'a{,2}'.matches('^a{,2}$')", YES),
+            (r"'٣'.matches(r'^\d$')", NO),
+            ("'a'.matches('(')", FAILS),
+            ("bool('T') && !bool('0')", YES),
+            ("bool('yes')", FAILS),
+            ("timestamp(body.when).getHours('+01:00') == 4", YES),
+            ("timestamp('2020-01-01 00:00:00Z') == timestamp(0)", FAILS),
+            (
+                "string(timestamp('2020-01-01T00:00:00.50+01:00')) == '2020-01-01T00:00:00.5+01:00'",
+                YES,
+            ),
+            ("duration('1h-1m') == duration('59m')", FAILS),
+            ("duration('1µs') == duration('1000ns')", YES),
+            ("int(duration('1s')) == 1000000000", YES),
+        ];
+        let body = json::parse(BODY.as_bytes()).unwrap();
+        let end = Instant::now() + Duration::from_secs(30);
+        for (source, want) in rows {
+            let got = Cel::new(source).ok().map(|cel| match cel.evaluate(&body, end) {
+                Ok(Answer::Bool(truth)) => Ok(truth),
+                Ok(Answer::NotBool) | Err(_) => Err(()),
+            });
+            assert_eq!(got, want, "{source}");
+        }
+    }
+
+    #[tokio::test]
+    async fn endless_loops_break_off_at_the_deadline() {
+        let body = format!("[{}1]", "1,".repeat(999));
+        let source = "body.all(a, body.all(b, body.all(c, body.all(d, a + b + c + d > 0.0))))";
+        let cel = Cel::new(source).unwrap();
+        let started = Instant::now();
+        let deadline = Deadline::after(tokio::time::Instant::now(), Duration::from_millis(100));
+        let mut log = ProbeLog::default();
+        assert!(!judge(body.into(), None, Some(&cel), deadline, &mut log).await);
+        assert_eq!(
+            log.events().last().unwrap().message,
+            "Error evaluating CEL expression"
+        );
+        // Its place is free again: the thread came back.
+        let all = u32::try_from(PLACES.available_permits()).unwrap();
+        assert!(all > 0);
+        let _places = PLACES.acquire_many(all).await.unwrap();
+        assert!(started.elapsed() < Duration::from_secs(20));
+    }
+
+    #[tokio::test]
+    async fn deep_expressions_do_not_break_the_stack() {
+        let parentheses = |depth: usize| format!("{}1{} == 1", "(".repeat(depth), ")".repeat(depth));
+        assert!(Cel::new(&parentheses(249)).is_ok());
+        assert!(Cel::new(&parentheses(251)).is_err());
+        let sum: &'static str = Box::leak(format!("1{} > 1", " + 1".repeat(249)).into());
+        assert_eq!(judged("1", None, Some(sum)).await, Ok(()));
+        assert!(Cel::new(&format!("1{} > 1", " + 1".repeat(5000))).is_err());
+        assert!(Cel::new(&"(".repeat(10_000)).is_err());
     }
 
     #[tokio::test]

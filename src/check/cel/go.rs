@@ -1,0 +1,297 @@
+//! Where the evaluator differs from cel-go, calls are led past functions that make up for it.
+
+use std::time::Instant;
+
+use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue};
+use cel::extractors::Arguments;
+use cel::objects::Key;
+use cel::{Context, ExecutionError, Value};
+
+use crate::check::Regexp;
+use crate::metrics::push_float;
+
+/// Rewrites an expression for [`add_functions`].
+pub(super) fn adapt(expression: &mut IdedExpr) {
+    match &mut expression.expr {
+        Expr::Call(call) => {
+            call.target.as_deref_mut().into_iter().for_each(adapt);
+            call.args.iter_mut().for_each(adapt);
+            adapt_call(call);
+        }
+        Expr::Select(select) => {
+            adapt(&mut select.operand);
+            if select.test {
+                let operand = std::mem::take(&mut *select.operand);
+                let field = LiteralValue::String(std::mem::take(&mut select.field).into());
+                expression.expr = Expr::Call(CallExpr {
+                    func_name: "go_has".to_owned(),
+                    target: None,
+                    args: vec![
+                        operand,
+                        IdedExpr {
+                            id: expression.id,
+                            expr: Expr::Literal(field),
+                        },
+                    ],
+                });
+            }
+        }
+        Expr::List(list) => list.elements.iter_mut().for_each(adapt),
+        Expr::Map(map) => {
+            for entry in &mut map.entries {
+                if let EntryExpr::MapEntry(entry) = &mut entry.expr {
+                    adapt(&mut entry.key);
+                    adapt(&mut entry.value);
+                }
+            }
+        }
+        Expr::Comprehension(of) => {
+            for part in [
+                &mut of.iter_range,
+                &mut of.accu_init,
+                &mut of.loop_cond,
+                &mut of.loop_step,
+                &mut of.result,
+            ] {
+                adapt(part);
+            }
+            // Every turn of every loop looks at the clock.
+            let condition = std::mem::take(&mut of.loop_cond);
+            of.loop_cond = call_of("go_in_time", condition);
+        }
+        Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) | Expr::Struct(_) => {}
+    }
+}
+
+fn adapt_call(call: &mut CallExpr) {
+    let prepare = match call.func_name.as_str() {
+        "matches" => {
+            call.func_name = "go_matches".to_owned();
+            call.args.splice(0..0, call.target.take().map(|target| *target));
+            return;
+        }
+        "@in" => {
+            call.func_name = "go_in".to_owned();
+            return;
+        }
+        "string" => "go_for_string",
+        "int" => "go_for_int",
+        "double" => "go_for_double",
+        "bool" => "go_for_bool",
+        "timestamp" => "go_for_timestamp",
+        "duration" => "go_for_duration",
+        _ => return,
+    };
+    for argument in &mut call.args {
+        *argument = call_of(prepare, std::mem::take(argument));
+    }
+}
+
+fn call_of(function: &str, argument: IdedExpr) -> IdedExpr {
+    IdedExpr {
+        id: argument.id,
+        expr: Expr::Call(CallExpr {
+            func_name: function.to_owned(),
+            target: None,
+            args: vec![argument],
+        }),
+    }
+}
+
+type Answer = Result<Value, ExecutionError>;
+
+/// Adds the functions that adapted expressions call. After `end`, loops are broken off.
+pub(super) fn add_functions(context: &mut Context<'_, '_>, end: Instant) {
+    let prepared = |prepare: fn(Value) -> Answer| {
+        move |Arguments(given): Arguments| match given.as_slice() {
+            [value] => prepare(value.clone()),
+            _ => Err(ExecutionError::invalid_argument_count(1, given.len())),
+        }
+    };
+    // Invariant: none of these names is declared already.
+    let _ = context.add_function("go_for_string", prepared(for_string));
+    let _ = context.add_function("go_for_int", prepared(for_int));
+    let _ = context.add_function("go_for_double", prepared(for_double));
+    let _ = context.add_function("go_for_bool", prepared(for_bool));
+    let _ = context.add_function("go_for_timestamp", prepared(for_timestamp));
+    let _ = context.add_function("go_for_duration", prepared(for_duration));
+    let _ = context.add_function("go_has", |Arguments(given): Arguments| has(&given));
+    let _ = context.add_function("go_in", |Arguments(given): Arguments| contains(&given));
+    let _ = context.add_function("go_matches", |Arguments(given): Arguments| matches(&given));
+    let _ = context.add_function("go_in_time", move |proceed: bool| {
+        if Instant::now() > end {
+            Err(ExecutionError::function_error("loop", "operation interrupted"))
+        } else {
+            Ok(proceed)
+        }
+    });
+}
+
+fn text(text: impl Into<String>) -> Value {
+    Value::String(text.into().into())
+}
+
+/// Doubles and times as Go prints them.
+fn for_string(value: Value) -> Answer {
+    Ok(match value {
+        Value::Float(number) => {
+            let mut digits = Vec::new();
+            push_float(&mut digits, number);
+            text(String::from_utf8_lossy(&digits))
+        }
+        Value::Timestamp(moment) => {
+            let seconds = moment.format("%Y-%m-%dT%H:%M:%S").to_string();
+            let fraction = moment.format("%.9f").to_string();
+            let fraction = fraction.trim_end_matches('0').trim_end_matches('.');
+            let zone = moment.format("%:z").to_string();
+            let zone = if zone == "+00:00" { "Z" } else { &zone };
+            text(format!("{seconds}{fraction}{zone}"))
+        }
+        other => other,
+    })
+}
+
+/// The nanoseconds of a duration.
+fn for_int(value: Value) -> Answer {
+    Ok(match value {
+        Value::Duration(length) => Value::Int(length.num_nanoseconds().unwrap_or(i64::MAX)),
+        other => other,
+    })
+}
+
+/// A number that no double holds is an error.
+fn for_double(value: Value) -> Answer {
+    if let Value::String(digits) = &value
+        && digits.parse().is_ok_and(f64::is_infinite)
+        && digits.bytes().any(|b| b.is_ascii_digit())
+    {
+        return conversion_error("string", "double");
+    }
+    Ok(value)
+}
+
+fn for_bool(value: Value) -> Answer {
+    Ok(match value {
+        Value::String(word) => match word.as_str() {
+            "1" | "t" | "T" | "TRUE" | "true" | "True" => Value::Bool(true),
+            "0" | "f" | "F" | "FALSE" | "false" | "False" => Value::Bool(false),
+            _ => return conversion_error("string", "bool"),
+        },
+        other => other,
+    })
+}
+
+/// Times as RFC 3339 has them and Go reads them, and no other way.
+fn for_timestamp(value: Value) -> Answer {
+    let Value::String(written) = &value else {
+        return Ok(value);
+    };
+    // Go takes a comma for the point of the seconds.
+    let normal = written.replace(',', ".");
+    let shape: String = normal
+        .chars()
+        .map(|c| if c.is_ascii_digit() { '0' } else { c })
+        .collect();
+    let rest = shape.strip_prefix("0000-00-00T00:00:00");
+    let is_time = rest.is_some_and(|rest| {
+        let zone = match rest.strip_prefix('.') {
+            Some(fraction) if fraction.starts_with('0') => fraction.trim_start_matches('0'),
+            Some(_) => return false,
+            None => rest,
+        };
+        matches!(zone, "Z" | "+00:00" | "-00:00")
+    });
+    if !is_time || normal.get(17..19) == Some("60") {
+        return conversion_error("string", "google.protobuf.Timestamp");
+    }
+    Ok(text(normal))
+}
+
+/// Durations as Go's `time.ParseDuration` reads them.
+fn for_duration(value: Value) -> Answer {
+    let Value::String(written) = &value else {
+        return Ok(value);
+    };
+    let normal = written.replace(['µ', 'μ'], "u");
+    let mut rest = normal.trim_start_matches(['+', '-']);
+    let signs = normal.len() - rest.len();
+    let mut is_duration = signs <= 1 && !rest.is_empty();
+    while is_duration && !rest.is_empty() && rest != "0" {
+        let number = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
+        let digits = rest.get(..rest.len() - number.len()).unwrap_or_default();
+        let unit = ["ns", "us", "ms", "s", "m", "h"]
+            .iter()
+            .find(|unit| number.starts_with(**unit));
+        let valid = digits.bytes().any(|b| b.is_ascii_digit()) && digits.matches('.').count() <= 1;
+        match unit {
+            Some(unit) if valid => rest = number.get(unit.len()..).unwrap_or_default(),
+            _ => is_duration = false,
+        }
+    }
+    if !is_duration {
+        return conversion_error("string", "google.protobuf.Duration");
+    }
+    Ok(text(normal))
+}
+
+fn conversion_error(from: &str, to: &str) -> Answer {
+    let message = format!("type conversion error from '{from}' to '{to}'");
+    Err(ExecutionError::function_error(to, message))
+}
+
+/// Whether a field is there; what has no fields has none.
+fn has(given: &[Value]) -> Answer {
+    match given {
+        [Value::Map(map), Value::String(field)] => {
+            let key = Key::String(field.clone());
+            Ok(Value::Bool(map.map.contains_key(&key)))
+        }
+        [Value::List(_), _] => Err(ExecutionError::function_error(
+            "has",
+            "unsupported index type 'string' in list",
+        )),
+        _ => Ok(Value::Bool(false)),
+    }
+}
+
+/// Whether a list has a value or a map a key. A value that cannot be a key is none.
+fn contains(given: &[Value]) -> Answer {
+    match given {
+        [item, Value::List(list)] => Ok(Value::Bool(list.iter().any(|other| other == item))),
+        [item, Value::Map(map)] => {
+            let key = match item {
+                Value::String(text) => Key::String(text.clone()),
+                Value::Bool(truth) => Key::Bool(*truth),
+                Value::Int(number) => Key::Int(*number),
+                Value::UInt(number) => Key::Uint(*number),
+                Value::Float(number) if number.fract() == 0.0 && number.abs() < 9.0e18 => {
+                    // Whole and in range: checked above.
+                    #[allow(clippy::cast_possible_truncation)]
+                    Key::Int(*number as i64)
+                }
+                _ => return Ok(Value::Bool(false)),
+            };
+            Ok(Value::Bool(map.get(&key).is_some()))
+        }
+        [item, other] => {
+            let types = vec![item.type_of().to_string(), other.type_of().to_string()];
+            Err(ExecutionError::no_such_overload("@in", types))
+        }
+        _ => Err(ExecutionError::invalid_argument_count(2, given.len())),
+    }
+}
+
+/// Whether a text matches an expression with Go's syntax.
+fn matches(given: &[Value]) -> Answer {
+    match given {
+        [Value::String(text), Value::String(pattern)] => {
+            let regexp =
+                Regexp::new(pattern).map_err(|error| ExecutionError::function_error("matches", error))?;
+            Ok(Value::Bool(regexp.is_match(text.as_bytes())))
+        }
+        _ => {
+            let types = given.iter().map(|value| value.type_of().to_string());
+            Err(ExecutionError::no_such_overload("matches", types.collect()))
+        }
+    }
+}
