@@ -21,6 +21,7 @@ use crate::metrics::own::Instruments;
 use crate::module::Store;
 use crate::module::store::CHANGED;
 use crate::net::Network;
+use crate::net::tls::RootsStatus;
 use crate::probe_log::{Level, text};
 use crate::say;
 use crate::server::accept::Server;
@@ -161,6 +162,7 @@ pub async fn start(flags: Flags, logger: Logger) -> Result<Started, Stopped> {
     let server = Server::new(Arc::clone(&exporter), prefix, gate, max_connections(&flags));
     let (stop, stopped) = watch::channel(false);
     let serving = tokio::spawn(server.serve(listeners, stopped));
+    look_at_roots(&exporter);
     signals.reload_on_hangup(&exporter);
     if flags.auto_reload {
         auto_reload::start(&exporter, flags.auto_reload_interval);
@@ -172,6 +174,24 @@ pub async fn start(flags: Flags, logger: Logger) -> Result<Started, Stopped> {
         stop,
         serving,
     }))
+}
+
+/// Warns when this system has no CA certificates, beside the start and not before it: reading them takes a while.
+fn look_at_roots(exporter: &Arc<Exporter>) {
+    let exporter = Arc::clone(exporter);
+    tokio::task::spawn_blocking(move || {
+        let why = match exporter.network.roots.status() {
+            RootsStatus::Found(_) => return,
+            RootsStatus::None => "none found".to_owned(),
+            RootsStatus::Failed(why) => why,
+        };
+        say!(
+            exporter.logger,
+            Warn,
+            "The system has no CA certificates: only modules with a CA of their own will trust a server",
+            "err" => why,
+        );
+    });
 }
 
 /// `--log.prober`: an unknown word is worth a warning and no more.

@@ -57,6 +57,8 @@ impl Exporter {
                 return Err(error);
             }
         }
+        // The next probe that needs the system's CA certificates reads them again.
+        self.network.roots.forget();
         say!(self.logger, Info, "Reloaded config file");
         Ok(())
     }

@@ -1468,3 +1468,30 @@ async fn names_are_printed_as_go_does() {
     );
     assert_eq!(leaf.serial(), "ff00");
 }
+
+#[tokio::test]
+async fn libraries_hear_why_a_certificate_was_refused() {
+    let (root, other) = (Cert::ca("Root").self_signed(), Cert::ca("Other").self_signed());
+    let leaf = Cert::leaf().by(&root);
+    let address = pki::serve(pki::server_config(pki::certified(&[&leaf]), &[&TLS13])).await;
+    for (authority, want) in [
+        (&root, ""),
+        (
+            &other,
+            "tls: failed to verify certificate: x509: certificate signed by unknown authority",
+        ),
+    ] {
+        let prepared = ClientTls::new(&trusting(&[authority]))
+            .prepare(&Roots::default())
+            .await
+            .unwrap();
+        let (library, recorder) = prepared.client_config(None, Alpn::Http1).unwrap();
+        let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(library));
+        let stream = TcpStream::connect(address).await.unwrap();
+        let shaken = connector.connect("v4.test".try_into().unwrap(), stream).await;
+        let got = shaken.map_or_else(|error| error.to_string(), |_| String::new());
+        assert!(got.contains(want) && got.is_empty() == want.is_empty(), "{got}");
+        assert_eq!(recorder.facts().presented.len(), 1);
+        assert_eq!(recorder.refusal().is_some(), !want.is_empty());
+    }
+}

@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 
 use super::server_hello::{Opening, suite_name, version_name};
-use super::verifier::{Recorder, Trust, Verifier};
+use super::verifier::{Audience, Recorder, Trust, Verifier};
 use super::{Alpn, HandshakeError, Prepared, Session, Tap, TlsError};
 use crate::net::Deadline;
 use crate::net::tls_facts::{Ending, TlsFacts};
@@ -34,7 +34,7 @@ impl Prepared {
             let text = "tls: either ServerName or InsecureSkipVerify must be specified in the tls.Config";
             return Err(early(TlsError::Handshake(text.to_owned())));
         }
-        let (config, recorder) = self.client_config(Some(name), alpn).map_err(early)?;
+        let (config, recorder) = self.config(Some(name), alpn, Audience::Prober).map_err(early)?;
         let connector = TlsConnector::from(Arc::new(config));
         let tap = Tap::new(stream, Arc::clone(&recorder));
         let ended = deadline.within(connector.connect(sni(name), tap)).await;
@@ -78,12 +78,21 @@ impl Prepared {
         name: Option<&str>,
         alpn: Alpn,
     ) -> Result<(ClientConfig, Arc<Recorder>), TlsError> {
+        self.config(name, alpn, Audience::Library)
+    }
+
+    fn config(
+        &self,
+        name: Option<&str>,
+        alpn: Alpn,
+        audience: Audience,
+    ) -> Result<(ClientConfig, Arc<Recorder>), TlsError> {
         let base = self
             .base
             .as_ref()
             .map_err(|why| TlsError::Handshake(why.clone()))?;
         let recorder = Arc::new(Recorder::default());
-        let verifier = Verifier::new(self.trust.clone(), name, Arc::clone(&recorder));
+        let verifier = Verifier::new(self.trust.clone(), name, audience, Arc::clone(&recorder));
         let verifier: Arc<dyn ServerCertVerifier> = Arc::new(verifier);
         let mut config = ClientConfig::clone(base);
         config.alpn_protocols = alpn.protocols();

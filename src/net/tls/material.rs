@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use super::files::Stamp;
 use super::p521::SECP521R1;
-use super::verifier::{Recorder, Trust, Verifier};
+use super::verifier::{Audience, Recorder, Trust, Verifier};
 use super::{Prepared, Roots, TlsError};
 use crate::config::{Tls, TlsVersion};
 use crate::net::x509::{Certificate, Pool, blocks};
@@ -245,7 +245,7 @@ fn client_config(
     client: Option<Arc<dyn ResolvesClientCert>>,
 ) -> Result<Arc<ClientConfig>, String> {
     let nobody = Trust::Pool(Arc::default());
-    let nobody = Verifier::new(nobody, None, Arc::new(Recorder::default()));
+    let nobody = Verifier::new(nobody, None, Audience::Library, Arc::new(Recorder::default()));
     let builder = ClientConfig::builder_with_provider(Arc::clone(&PROVIDER))
         .with_protocol_versions(versions)
         .map_err(|error| format!("tls: {error}"))?

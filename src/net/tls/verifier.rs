@@ -16,6 +16,23 @@ use crate::net::x509::{self, Certificate, HANDSHAKE_SCHEMES, Judge, Pool, Purpos
 /// Largest RSA key that is taken from a server, in bits.
 const MAX_RSA_BITS: usize = 8192;
 
+/// A refusal inside of rustls, whose errors print the `Debug` form of what they carry.
+struct Refusal(TlsError);
+
+impl fmt::Debug for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
 /// Whom a handshake trusts.
 #[derive(Clone)]
 pub(super) enum Trust {
@@ -92,7 +109,17 @@ pub(super) struct Verifier {
     trust: Trust,
     /// The host the certificate must be for; `None` for what rustls was asked to connect to.
     name: Option<Box<str>>,
+    audience: Audience,
     recorder: Arc<Recorder>,
+}
+
+/// Who hears of a refusal from rustls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Audience {
+    /// A prober, which asks the recorder: rustls is told what makes it send the alert that Go sends.
+    Prober,
+    /// The users of a library, who are shown nothing else.
+    Library,
 }
 
 impl fmt::Debug for Verifier {
@@ -104,10 +131,11 @@ impl fmt::Debug for Verifier {
 }
 
 impl Verifier {
-    pub fn new(trust: Trust, name: Option<&str>, recorder: Arc<Recorder>) -> Self {
+    pub fn new(trust: Trust, name: Option<&str>, audience: Audience, recorder: Arc<Recorder>) -> Self {
         Self {
             trust,
             name: name.map(Into::into),
+            audience,
             recorder,
         }
     }
@@ -141,7 +169,6 @@ impl Verifier {
     }
 
     fn judge(&self, presented: &[Arc<Certificate>], name: &str, now: UnixTime) -> x509::Verdict {
-        let none = Pool::default();
         let roots = match &self.trust {
             Trust::Everybody => return Ok(Vec::new()),
             Trust::Pool(pool) => pool,
@@ -150,7 +177,6 @@ impl Verifier {
                 Err(why) => return Err(VerifyError::SystemRoots(Some(why.to_owned()))),
             },
         };
-        let _ = &none;
         let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
         let judge = Judge {
             roots,
@@ -162,11 +188,10 @@ impl Verifier {
     }
 
     fn refuse(&self, error: TlsError) -> Error {
-        let kind = match &self.name {
+        let kind = match self.audience {
             // Go's alert is bad_certificate, whatever is wrong.
-            Some(_) => CertificateError::BadEncoding,
-            // A library shows its users only this.
-            None => CertificateError::Other(OtherError(Arc::new(error.clone()))),
+            Audience::Prober => CertificateError::BadEncoding,
+            Audience::Library => CertificateError::Other(OtherError(Arc::new(Refusal(error.clone())))),
         };
         self.recorder.refuse(error, kind)
     }

@@ -19,6 +19,7 @@ mod pool;
 mod signature;
 mod time;
 mod uri;
+mod verified;
 
 pub use certificate::Certificate;
 pub use chain::{Judge, Purpose, Verdict};

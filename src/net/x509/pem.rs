@@ -33,7 +33,7 @@ pub fn blocks(text: &[u8]) -> impl Iterator<Item = Block> {
     let mut rest = text;
     std::iter::from_fn(move || {
         loop {
-            let end = find(rest, END)?;
+            let end = end_mark(rest)?;
             let (before, after) = rest.split_at_checked(end)?;
             let ended = after.get(END.len()..).unwrap_or_default();
             rest = ended;
@@ -47,7 +47,9 @@ pub fn blocks(text: &[u8]) -> impl Iterator<Item = Block> {
 
 /// The block that begins last in `before`, and whose end line goes on with `ended`.
 fn block(before: &[u8], ended: &[u8]) -> Option<Block> {
-    let begin = before.windows(BEGIN.len()).rposition(|window| window == BEGIN)?;
+    // Most bytes are told by the first comparison: bundles are long.
+    let begins = |window: &[u8]| window.first() == Some(&b'-') && window == BEGIN;
+    let begin = before.windows(BEGIN.len()).rposition(begins)?;
     if begin > 0 && before.get(begin - 1) != Some(&b'\n') {
         return None;
     }
@@ -70,7 +72,7 @@ fn block(before: &[u8], ended: &[u8]) -> Option<Block> {
         contents
             .iter()
             .copied()
-            .filter(|b| !b" \t\r\n".contains(b))
+            .filter(|b| !matches!(b, b' ' | b'\t' | b'\r' | b'\n'))
             .collect(),
     );
     let bytes = Zeroizing::new(STANDARD.decode(&*compact).ok()?);
@@ -81,8 +83,17 @@ fn block(before: &[u8], ended: &[u8]) -> Option<Block> {
     })
 }
 
-fn find(text: &[u8], mark: &[u8]) -> Option<usize> {
-    text.windows(mark.len()).position(|window| window == mark)
+/// Where the next end line is announced: at the line break before it.
+fn end_mark(text: &[u8]) -> Option<usize> {
+    let mut from = 0;
+    loop {
+        let rest = text.get(from..)?;
+        let at = from + rest.iter().position(|b| *b == b'\n')?;
+        if text.get(at..).is_some_and(|rest| rest.starts_with(END)) {
+            return Some(at);
+        }
+        from = at + 1;
+    }
 }
 
 /// The first line without its end and the blanks before it, and what follows it.
@@ -95,4 +106,52 @@ fn line(text: &[u8]) -> (&[u8], &[u8]) {
         None => (text, Default::default()),
     };
     (line.trim_ascii_end(), rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_found_as_go_finds_them() {
+        let block = "-----BEGIN A-----\nAQI=\n-----END A-----\n";
+        let rows: &[(&str, String, &[&str])] = &[
+            ("alone", block.to_owned(), &["A"]),
+            ("two", format!("{block}{}", block.replace('A', "B")), &["A", "B"]),
+            (
+                "text around",
+                format!("words\n{block}words\n{block}words"),
+                &["A", "A"],
+            ),
+            ("CRLF", block.replace('\n', "\r\n"), &["A"]),
+            ("no final newline", block.trim_end().to_owned(), &["A"]),
+            ("headers", block.replace("AQI", "Proc-Type: 4\n\nAQI"), &["A"]),
+            ("not at the start of a line", format!("x{block}"), &[]),
+            ("byte order mark", format!("\u{feff}{block}"), &[]),
+            ("another end", block.replace("END A", "END B"), &[]),
+            (
+                "a beginning without an end first",
+                format!("-----BEGIN A-----\nAQ\n{block}"),
+                &["A"],
+            ),
+            (
+                "broken base64, then a good one",
+                format!("{}{block}", block.replace("AQI=", "A!")),
+                &["A"],
+            ),
+            (
+                "something behind the end",
+                block.replace("END A-----", "END A-----x"),
+                &[],
+            ),
+            ("cut", "-----BEGIN A-----\nAQ".to_owned(), &[]),
+            ("empty", String::new(), &[]),
+        ];
+        for (name, text, want) in rows {
+            let labels: Vec<String> = blocks(text.as_bytes()).map(|block| block.label).collect();
+            assert_eq!(labels, *want, "{name}");
+        }
+        let block = blocks(block.as_bytes()).next().unwrap();
+        assert_eq!((&*block.bytes, block.has_headers), (&vec![1, 2], false));
+    }
 }

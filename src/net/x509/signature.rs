@@ -10,6 +10,7 @@ use super::certificate::{Certificate, PublicKey};
 use super::der::{Reader, context_constructed, tag};
 use super::error::SignatureError;
 use super::legacy;
+use super::verified;
 
 /// A hash that signatures may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,7 +178,9 @@ pub(super) fn signed_by(child: &Certificate, parent: &Certificate) -> Result<(),
     if let Algorithm::Insecure(name) = algorithm {
         return Err(SignatureError::Insecure(name));
     }
-    verify(parent, algorithm, child.raw_tbs(), child.signature())
+    verified::once(child, parent, || {
+        verify(parent, algorithm, child.raw_tbs(), child.signature())
+    })
 }
 
 /// Whether `signature` is one by the key of `signer` over `message`.
