@@ -73,10 +73,7 @@ impl Client<'_> {
         }
         let to = self.quic_address(probe, request).await?;
         probe.timeline.hop().address = Some(to.to_string());
-        let prepared = self
-            .prepared_tls(probe.network)
-            .await
-            .map_err(RoundTripError::Tls)?;
+        let prepared = self.prepared_tls(probe).await?;
         let from = Instant::now();
         let trace = self.trace();
         // There is no connection apart from its encryption.

@@ -24,15 +24,16 @@ use crate::log;
 use crate::metrics::Metric;
 use crate::module::Http;
 use crate::module::http::{Body, Credentials, Protocol};
+use crate::net::Address;
 use crate::net::dial::SystemError;
 use crate::net::headers::is_token;
 use crate::net::http1::RequestBody;
 use crate::net::resolve::choose_address;
-use crate::net::tls::{Prepared, TlsError};
+use crate::net::tls::Prepared;
 use crate::net::tls_facts::{FactSet, TlsFacts};
 use crate::net::url::Url;
-use crate::net::{Address, Network};
 use crate::probe_log::text;
+use error::RoundTripError;
 use request::Request;
 use trace::Trace;
 
@@ -261,7 +262,7 @@ async fn client<'m>(
         failed_tls: None,
     };
     if module.tls_is_configured
-        && let Err(error) = client.prepared_tls(probe.network).await
+        && let Err(error) = client.prepared_tls(probe).await
     {
         log!(probe.log, Error, "Error generating HTTP client", "err" => text(&error));
         return Err(Failed);
@@ -271,11 +272,18 @@ async fn client<'m>(
 
 impl Client<'_> {
     /// The TLS settings, read once a probe.
-    async fn prepared_tls(&mut self, network: &Network) -> Result<Prepared, TlsError> {
+    async fn prepared_tls(&mut self, probe: &Probe<'_>) -> Result<Prepared, RoundTripError> {
         if let Some(prepared) = &self.tls {
             return Ok(prepared.clone());
         }
-        let prepared = self.module.tls.prepare(&network.roots).await?;
+        let read = self.module.tls.prepare(&probe.network.roots);
+        let read = probe.deadline.within(read).await;
+        let prepared = read
+            .map_err(|timed_out| RoundTripError::TimedOut {
+                step: "reading the certificates of tls_config".to_owned(),
+                timed_out,
+            })?
+            .map_err(RoundTripError::Tls)?;
         self.tls = Some(prepared.clone());
         Ok(prepared)
     }

@@ -344,10 +344,7 @@ impl Client<'_> {
         name: &str,
         alpn: Alpn,
     ) -> Result<Connection, RoundTripError> {
-        let prepared = self
-            .prepared_tls(probe.network)
-            .await
-            .map_err(RoundTripError::Tls)?;
+        let prepared = self.prepared_tls(probe).await?;
         let from = Instant::now();
         self.trace().tls_start = Some(from);
         let ended = prepared.handshake(stream, name, alpn, probe.deadline).await;

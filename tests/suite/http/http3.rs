@@ -104,7 +104,7 @@ async fn a_request_over_http3() {
 async fn nobody_there_is_ended_by_the_deadline() {
     let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let target = format!("https://{}/", socket.local_addr().unwrap());
-    let yaml = "prober: http\ntimeout: 300ms\nhttp: {preferred_ip_protocol: ip4, enable_http3: true, enable_http2: false}";
+    let yaml = "prober: http\ntimeout: 2s\nhttp: {preferred_ip_protocol: ip4, enable_http3: true, enable_http2: false}";
     let outcome = probe(yaml, &target).await;
     let lines = log(&outcome).join("\n");
     assert!(lines.contains("waiting for the QUIC handshake"), "{lines}");
