@@ -105,6 +105,13 @@ pub fn render_probe(
     }
 }
 
+/// RFC 3339 in UTC with milliseconds.
+pub fn rfc3339(at: SystemTime) -> String {
+    let mut out = String::with_capacity(24);
+    push_time(&mut out, at, 3);
+    out
+}
+
 /// RFC 3339 in UTC with milliseconds, or with nanoseconds less their trailing zeros.
 fn push_time(out: &mut String, at: SystemTime, digits: usize) {
     let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -45,6 +45,18 @@ pub enum Value {
     Time(SystemTime),
 }
 
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Int(number) => write!(f, "{number}"),
+            Self::Float(number) => write!(f, "{number}"),
+            Self::Bool(truth) => write!(f, "{truth}"),
+            Self::Time(moment) => f.write_str(&crate::logging::rfc3339(*moment)),
+        }
+    }
+}
+
 impl From<&'static str> for Value {
     fn from(text: &'static str) -> Self {
         Self::Text(Cow::Borrowed(text))

@@ -20,7 +20,7 @@ use crate::metrics::{Metric, Samples};
 use crate::module::{Kind, Module};
 use crate::net::tls_facts::TlsFacts;
 use crate::net::{Deadline, Network};
-use crate::probe_log::ProbeLog;
+use crate::probe_log::{Level, ProbeLog};
 
 pub use timeline::{Hop, Phase, PhaseSpan, Timeline};
 
@@ -76,6 +76,34 @@ pub struct Outcome {
     pub tls: Option<TlsFacts>,
 }
 
+impl Outcome {
+    /// Why the probe failed, in one line: the last error of its log, which is the one that ended it.
+    pub fn reason(&self) -> Option<String> {
+        let told = self
+            .log
+            .events()
+            .iter()
+            .rev()
+            .filter(|event| event.level == Level::Error);
+        let event = told
+            .filter(|event| event.message != FAILED)
+            .find(|_| !self.success)?;
+        let mut reason = event.message.to_owned();
+        for (key, value) in &event.attributes {
+            reason.push_str(if *key == "err" { ": " } else { ", " });
+            if *key != "err" {
+                reason.push_str(key);
+                reason.push(' ');
+            }
+            reason.push_str(&value.to_string());
+        }
+        Some(reason)
+    }
+}
+
+/// The last line of a failed probe.
+const FAILED: &str = "Probe failed";
+
 /// Why a prober gave up. The prober has already written the reason into the log book.
 #[derive(Debug)]
 pub struct Failed;
@@ -115,7 +143,7 @@ pub async fn run(network: &Network, module: &Module, request: Request<'_>) -> Ou
     if success {
         log!(probe.log, Debug, "Probe succeeded", "duration_seconds" => duration.as_secs_f64());
     } else {
-        log!(probe.log, Error, "Probe failed", "duration_seconds" => duration.as_secs_f64());
+        log!(probe.log, Error, FAILED, "duration_seconds" => duration.as_secs_f64());
     }
     let Probe {
         samples,

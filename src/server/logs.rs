@@ -1,18 +1,28 @@
-//! `/logs`: a past probe by its number, or the newest of a target.
+//! `/logs`: a past probe by its number, or the newest of a target; as text, or as a page for a browser.
 
 use std::sync::Arc;
 
-use axum::extract::{RawQuery, State};
+use axum::extract::{Extension, RawQuery, State};
 use axum::response::Response;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 
+use super::front::Mount;
 use super::history::Entry;
 use super::query::Query;
-use super::{Exporter, answer, debug};
+use super::{Exporter, answer, debug, pages};
 
-/// Shows a past probe as text.
-pub async fn logs(State(exporter): State<Arc<Exporter>>, RawQuery(query): RawQuery) -> Response {
-    match find(&exporter, Query(query.as_deref().unwrap_or(""))) {
+/// Shows a past probe.
+pub async fn logs(
+    State(exporter): State<Arc<Exporter>>,
+    Extension(mount): Extension<Mount>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    let query = Query(query.as_deref().unwrap_or(""));
+    match find(&exporter, query) {
+        Ok(entry) if pages::wants_html(&headers) && query.first("format") != "text" => {
+            pages::result(&entry, &mount, &headers)
+        }
         Ok(entry) => {
             let page = debug::page(&entry, exporter.logger.format());
             answer::text(StatusCode::OK, answer::PLAIN, page)

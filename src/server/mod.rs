@@ -71,6 +71,8 @@ pub fn router(exporter: Arc<Exporter>) -> Router {
         .route("/metrics", any(metrics::metrics))
         .route("/logs", any(logs::logs))
         .route("/config", any(pages::config))
+        .route("/assets/style.css", any(pages::style))
+        .route("/assets/script.js", any(pages::script))
         .route("/targets", any(targets::targets))
         .route("/-/healthy", any(healthy))
         .route("/-/reload", any(reload::reload))

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{RawQuery, State};
+use axum::extract::{Extension, RawQuery, State};
 use axum::response::Response;
 use http::StatusCode;
 use http::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderValue, RETRY_AFTER};
 
+use super::front::Mount;
 use super::query::{Plus, Query, unescape};
-use super::{Exporter, answer, debug, metrics};
+use super::{Exporter, answer, debug, metrics, pages};
 use crate::logging::render_probe;
 use crate::metrics::negotiate::{Exposition, wants_gzip};
 use crate::metrics::{Metric, encode};
@@ -20,24 +21,30 @@ use crate::say;
 use crate::strconv::{NumError, parse_float, quote};
 
 /// The module when none is named.
-const DEFAULT_MODULE: &str = "http_2xx";
+pub(super) const DEFAULT_MODULE: &str = "http_2xx";
 /// The scrape time-out when the scraper names none, in seconds.
 const DEFAULT_SCRAPE_TIMEOUT: f64 = 120.0;
 
 /// Runs one probe and answers with what it measured. A failed probe is an answer like any other.
 pub async fn probe(
     State(exporter): State<Arc<Exporter>>,
+    Extension(mount): Extension<Mount>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
     let query = Query(query.as_deref().unwrap_or(""));
-    match answer(&exporter, query, &headers).await {
+    match answer(&exporter, query, &mount, &headers).await {
         Ok(response) => response,
         Err(refusal) => refusal.into_response(),
     }
 }
 
-async fn answer(exporter: &Exporter, query: Query<'_>, headers: &HeaderMap) -> Result<Response, Refusal> {
+async fn answer(
+    exporter: &Exporter,
+    query: Query<'_>,
+    mount: &Mount,
+    headers: &HeaderMap,
+) -> Result<Response, Refusal> {
     let serving = exporter.store.current();
     let named = query.first("module");
     let name = if named.is_empty() { DEFAULT_MODULE } else { &named };
@@ -87,6 +94,9 @@ async fn answer(exporter: &Exporter, query: Query<'_>, headers: &HeaderMap) -> R
         let entry = exporter
             .history
             .add(Arc::clone(module), &target, hostname, outcome);
+        if pages::wants_html(headers) {
+            return Ok(pages::result(&entry, mount, headers));
+        }
         let page = debug::page(&entry, exporter.logger.format());
         return Ok(answer::text(StatusCode::OK, answer::PLAIN, page));
     }

@@ -1,49 +1,167 @@
-//! The pages: `/` and `/config`.
+//! The pages for people: rendered on the server, without anything from elsewhere, and safe for whatever a target sends.
+//!
+//! A client that does not ask for HTML gets what upstream's tools expect: plain text, and the plain landing page.
 
-use std::fmt::Write as _;
+mod classic;
+mod home;
+mod picture;
+mod result;
+
 use std::sync::Arc;
 
+use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
-use http::StatusCode;
+use http::header::{
+    ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderMap, HeaderValue, REFERRER_POLICY, VARY,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use http::{StatusCode, Uri};
 
+use super::front::Mount;
+use super::history::Entry;
 use super::{Exporter, answer};
 
+/// Nothing but our own style sheet and script, no frames, no forms to elsewhere.
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src data:; connect-src 'self'; \
+                      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+const HTML_UTF8: &str = "text/html; charset=utf-8";
+
 /// `/`, and every path that no endpoint has.
-pub async fn landing(State(exporter): State<Arc<Exporter>>) -> Response {
-    let mut page = String::from(
-        r#"<html>
-    <head><title>Blackbox Exporter</title></head>
-    <body>
-    <h1>Blackbox Exporter</h1>
-    <p><a href="probe?target=prometheus.io&module=http_2xx">Probe prometheus.io for http_2xx</a></p>
-    <p><a href="probe?target=prometheus.io&module=http_2xx&debug=true">Debug probe prometheus.io for http_2xx</a></p>
-    <p><a href="metrics">Metrics</a></p>
-    <p><a href="config">Configuration</a></p>
-    <h2>Recent Probes</h2>
-    <table border='1'><tr><th>Module</th><th>Target</th><th>Result</th><th>Debug</th></tr>"#,
-    );
-    for entry in exporter.history.list().iter().rev() {
-        let result = if entry.outcome.success {
-            "Success"
-        } else {
-            "<strong>Failure</strong>"
-        };
-        // Writing to a string does not fail.
-        let _ = write!(
-            page,
-            "<tr><td>{}</td><td>{}</td><td>{result}</td><td><a href='logs?id={}'>Logs</a></td></tr>",
-            answer::escape_html(&entry.module.name),
-            answer::escape_html(&entry.target),
-            entry.id,
-        );
+pub async fn landing(State(exporter): State<Arc<Exporter>>, uri: Uri, headers: HeaderMap) -> Response {
+    if uri.path() != "/" || !wants_html(&headers) {
+        return answer::text(StatusCode::OK, answer::HTML, classic::page(&exporter));
     }
-    page.push_str("</table></body>\n    </html>");
-    answer::text(StatusCode::OK, answer::HTML, page)
+    if headers.get("x-fragment").is_some() {
+        return html(&home::Recent::new(&exporter));
+    }
+    html(&home::Home::new(&exporter))
 }
 
 /// `/config`: the configuration as loaded, with defaults and without secrets.
-pub async fn config(State(exporter): State<Arc<Exporter>>) -> Response {
+pub async fn config(State(exporter): State<Arc<Exporter>>, headers: HeaderMap) -> Response {
     let text = crate::config::write::config(&exporter.store.current().config);
+    if wants_html(&headers) {
+        return html(&Config { text });
+    }
     answer::text(StatusCode::OK, answer::PLAIN, text)
+}
+
+/// The page of one past probe.
+pub(super) fn result(entry: &Entry, mount: &Mount, headers: &HeaderMap) -> Response {
+    let host = headers
+        .get(HOST)
+        .and_then(|host| host.to_str().ok())
+        .unwrap_or("localhost:9115");
+    let scheme = if mount.tls { "https" } else { "http" };
+    html(&result::Result::new(
+        entry,
+        &format!("{scheme}://{host}{}", mount.path),
+    ))
+}
+
+/// `/assets/style.css`.
+pub async fn style() -> Response {
+    asset(
+        "text/css; charset=utf-8",
+        include_str!("../../../templates/style.css"),
+    )
+}
+
+/// `/assets/script.js`.
+pub async fn script() -> Response {
+    asset(
+        "text/javascript; charset=utf-8",
+        include_str!("../../../templates/script.js"),
+    )
+}
+
+/// Whether a client names HTML in what it accepts, as browsers do and scrapers, curl and scripts do not.
+pub(super) fn wants_html(headers: &HeaderMap) -> bool {
+    let accepted = headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    accepted.flat_map(|value| value.split(',')).any(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        parts
+            .next()
+            .is_some_and(|kind| kind.eq_ignore_ascii_case("text/html"))
+            && !parts.any(|parameter| matches!(parameter, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
+    })
+}
+
+#[derive(Template)]
+#[template(path = "config.html")]
+struct Config {
+    text: String,
+}
+
+fn html(page: &impl Template) -> Response {
+    match page.render() {
+        Ok(body) => with_headers(answer::text(StatusCode::OK, HTML_UTF8, body), "no-store"),
+        Err(error) => answer::error(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+    }
+}
+
+fn asset(content_type: &'static str, body: &'static str) -> Response {
+    with_headers(answer::text(StatusCode::OK, content_type, body), "max-age=300")
+}
+
+fn with_headers(mut response: Response, cache: &'static str) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static(cache));
+    headers.insert(VARY, HeaderValue::from_static("Accept"));
+    response
+}
+
+/// The first `limit` characters, with `…` where more follow; what is not printable is escaped.
+fn short(text: &str, limit: usize) -> String {
+    let mut shown = String::with_capacity(text.len().min(limit));
+    for (count, c) in text.chars().enumerate() {
+        if count == limit {
+            shown.push('…');
+            break;
+        }
+        if c.is_control() {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_who_names_html_gets_it() {
+        for (accept, wanted) in [
+            (
+                "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+                true,
+            ),
+            ("text/plain, text/html;q=0.5", true),
+            ("*/*", false),
+            ("text/*", false),
+            ("text/html;q=0", false),
+            ("", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT, accept.parse().unwrap());
+            assert_eq!(wants_html(&headers), wanted, "{accept}");
+        }
+    }
+
+    #[test]
+    fn texts_are_cut_and_made_harmless() {
+        assert_eq!(short("abc", 3), "abc");
+        assert_eq!(short("abcd", 3), "abc…");
+        assert_eq!(short("a\u{1b}[31m\n", 20), "a\\u{1b}[31m\\n");
+    }
 }
