@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use askama::Template;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::home::Summary;
 use super::{picture, short};
@@ -14,6 +14,17 @@ use crate::probe_log::{Level, Value, text};
 use crate::server::debug;
 use crate::server::history::Entry;
 
+/// What must not stand as it is in a value of a query within single quotes.
+const ESCAPED: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'&')
+    .add(b'\'')
+    .add(b'+')
+    .add(b'<')
+    .add(b'>');
 /// Most characters of a text from outside.
 const LONG: usize = 2000;
 /// Most chains that are shown.
@@ -192,8 +203,7 @@ impl CertificateView {
 
 /// The command that runs this probe again and shows its log.
 fn command(entry: &Entry, base: &str) -> String {
-    let parameter =
-        |name: &str, value: &str| format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC));
+    let parameter = |name: &str, value: &str| format!("{name}={}", utf8_percent_encode(value, ESCAPED));
     let mut query = vec![
         parameter("module", &entry.module.name),
         parameter("target", &entry.target),
