@@ -1,5 +1,10 @@
 //! What it costs to read and print an answer, which a dns probe does once.
 #![allow(missing_docs, reason = "a benchmark has no callers")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a benchmark may fail loudly"
+)]
 
 use blackbox_exporter::prober::dns::message::Message;
 use divan::{Bencher, black_box};

@@ -6,7 +6,8 @@
     clippy::indexing_slicing,
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "tests may fail loudly: that is what they are for"
+    clippy::type_complexity,
+    reason = "tests may fail loudly: that is what they are for; a table of rows has the type that its rows need"
 )]
 
 #[allow(dead_code, reason = "each helper is there for the tests that come to need it")]

@@ -54,7 +54,7 @@ fn row(
     host: &'static str,
     want: &'static str,
 ) -> Row {
-    let owned = |list: &[&Made]| list.iter().map(|made| Made::clone(made)).collect();
+    let owned = |list: &[&Made]| list.iter().copied().cloned().collect();
     Row {
         name,
         chain: owned(chain),
@@ -553,7 +553,7 @@ fn situations() -> Vec<Row> {
         &[&below, &ca],
         &[&root],
         host,
-        concat!("x509: unhandled critical extension"),
+        "x509: unhandled critical extension",
     );
     let explicit = tlv(0x30, &[&tlv(0x80, &[&[0]])]);
     let ca = Cert::ca("Policies")
