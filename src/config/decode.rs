@@ -2,7 +2,8 @@
 //! stops at the first mistake.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
+use std::collections::hash_map::{Entry, HashMap};
 use std::fmt::Write as _;
 
 use super::problem::{Problem, did_you_mean};
@@ -47,6 +48,9 @@ enum Step {
 
 /// Keys that a mapping has before `<<` adds others.
 type Taken = HashSet<Vec<u8>>;
+
+/// Mappings up to this size are searched for duplicates without a table.
+const FEW: usize = 16;
 
 /// Deepest nesting, aliases followed.
 const MAX_DEPTH: usize = 400;
@@ -248,20 +252,33 @@ impl<'d, 't> Decoder<'d, 't> {
 
     fn has_duplicates(&mut self, entries: &[(Id, Id)]) -> bool {
         let document = self.document;
-        let mut seen: HashMap<(bool, &str), Id> = HashMap::with_capacity(entries.len());
-        let mut found = false;
-        for (key, _) in entries {
-            let text = document.text(*key);
-            let identity = (text.is_some(), text.unwrap_or_default());
-            if let Some(first) = seen.get(&identity) {
-                let (name, line) = (identity.1, document.node(*first).at.line);
-                self.report(*key, format!("key {name:?} already defined at line {line}"), None);
-                found = true;
-            } else {
-                seen.insert(identity, *key);
+        let identity = |key: Id| document.text(key);
+        let mut pairs: Vec<(Id, Id)> = Vec::new();
+        if entries.len() <= FEW {
+            for (index, (key, _)) in entries.iter().enumerate() {
+                let mut before = entries.iter().take(index);
+                pairs.extend(
+                    before
+                        .find(|(k, _)| identity(*k) == identity(*key))
+                        .map(|(first, _)| (*first, *key)),
+                );
+            }
+        } else {
+            let mut seen: HashMap<Option<&str>, Id> = HashMap::with_capacity(entries.len());
+            for (key, _) in entries {
+                match seen.entry(identity(*key)) {
+                    Entry::Occupied(first) => pairs.push((*first.get(), *key)),
+                    Entry::Vacant(place) => {
+                        place.insert(*key);
+                    }
+                }
             }
         }
-        found
+        for (first, key) in &pairs {
+            let (name, line) = (identity(*key).unwrap_or_default(), document.node(*first).at.line);
+            self.report(*key, format!("key {name:?} already defined at line {line}"), None);
+        }
+        !pairs.is_empty()
     }
 
     /// Takes in what `<<` names: keys that are there already win, then the first of several mappings.

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::Tls;
 use super::decode::{Decoder, Section, Value};
 use super::tree::Tree;
 use super::value::{Codec, Write, section};
 use super::yaml::Id;
+use super::{Shared, Tls};
 
 /// Settings of the grpc prober.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,14 +58,14 @@ impl Section for Grpc {
 /// The section as a field of a module.
 pub(super) struct WhenWritten;
 
-impl Codec<Grpc> for WhenWritten {
-    fn decode(place: &mut Grpc, node: Id, d: &mut Decoder<'_, '_>) -> bool {
+impl Codec<Shared<Grpc>> for WhenWritten {
+    fn decode(place: &mut Shared<Grpc>, node: Id, d: &mut Decoder<'_, '_>) -> bool {
         place.decode(node, d)
     }
-    fn is_zero(place: &Grpc) -> bool {
+    fn is_zero(place: &Shared<Grpc>) -> bool {
         !place.written || Write::is_zero(place)
     }
-    fn tree(place: &Grpc) -> Tree {
+    fn tree(place: &Shared<Grpc>) -> Tree {
         Write::tree(place)
     }
 }

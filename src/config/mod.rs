@@ -14,6 +14,7 @@ pub mod policy;
 pub mod problem;
 mod query_response;
 mod secret;
+mod shared;
 mod source;
 pub mod targets;
 mod tcp;
@@ -43,6 +44,7 @@ pub use policy::Policy;
 pub use problem::{Invalid, LoadError, Problem};
 pub use query_response::{Label, QueryResponse};
 pub use secret::Secret;
+pub use shared::Shared;
 pub use source::{Parsed, Source, decode_text, parse};
 pub use tcp::Tcp;
 pub use tls::{Tls, TlsVersion};
@@ -121,19 +123,19 @@ pub struct Module {
     /// Go duration in nanoseconds; zero or negative means "no time-out of its own".
     pub timeout: i64,
     /// Section `http`.
-    pub http: Http,
+    pub http: Shared<Http>,
     /// Section `tcp`.
-    pub tcp: Tcp,
+    pub tcp: Shared<Tcp>,
     /// Section `icmp`.
-    pub icmp: Icmp,
+    pub icmp: Shared<Icmp>,
     /// Section `dns`.
-    pub dns: Dns,
+    pub dns: Shared<Dns>,
     /// Section `grpc`.
-    pub grpc: Grpc,
+    pub grpc: Shared<Grpc>,
     /// Section `unix`.
-    pub unix: Unix,
+    pub unix: Shared<Unix>,
     /// Section `websocket`.
-    pub websocket: Websocket,
+    pub websocket: Shared<Websocket>,
 }
 
 impl Module {
@@ -141,28 +143,37 @@ impl Module {
     pub fn new(prober: Prober) -> Self {
         Self {
             prober,
-            timeout: 0,
-            http: Http::default(),
-            tcp: Tcp::default(),
-            icmp: Icmp::default(),
-            dns: Dns::default(),
-            grpc: Grpc::default(),
-            unix: Unix::default(),
-            websocket: Websocket::default(),
+            ..Self::defaults().clone()
         }
+    }
+
+    /// The module whose sections all others share until they are written.
+    fn defaults() -> &'static Self {
+        static DEFAULTS: LazyLock<Module> = LazyLock::new(|| Module {
+            prober: Prober::Http,
+            timeout: 0,
+            http: Shared::default(),
+            tcp: Shared::default(),
+            icmp: Shared::default(),
+            dns: Shared::default(),
+            grpc: Shared::default(),
+            unix: Shared::default(),
+            websocket: Shared::default(),
+        });
+        &DEFAULTS
     }
 
     /// Whether the section of that prober is as if it had not been written.
     pub fn is_default(&self, prober: Prober) -> bool {
-        static DEFAULT: LazyLock<Module> = LazyLock::new(Module::default);
+        let defaults = Self::defaults();
         match prober {
-            Prober::Http => self.http == DEFAULT.http,
-            Prober::Tcp => self.tcp == DEFAULT.tcp,
-            Prober::Icmp => self.icmp == DEFAULT.icmp,
-            Prober::Dns => self.dns == DEFAULT.dns,
-            Prober::Grpc => self.grpc == DEFAULT.grpc,
-            Prober::Unix => self.unix == DEFAULT.unix,
-            Prober::Websocket => self.websocket == DEFAULT.websocket,
+            Prober::Http => self.http == defaults.http,
+            Prober::Tcp => self.tcp == defaults.tcp,
+            Prober::Icmp => self.icmp == defaults.icmp,
+            Prober::Dns => self.dns == defaults.dns,
+            Prober::Grpc => self.grpc == defaults.grpc,
+            Prober::Unix => self.unix == defaults.unix,
+            Prober::Websocket => self.websocket == defaults.websocket,
         }
     }
 }

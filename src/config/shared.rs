@@ -1,0 +1,70 @@
+//! Sections that many modules have in common.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use super::decode::{Decoder, Value};
+use super::tree::Tree;
+use super::value::Write;
+use super::yaml::Id;
+
+/// A section of a module. Modules whose section was not written share one; a change makes a copy first.
+#[derive(Clone, Default)]
+pub struct Shared<T>(Arc<T>);
+
+impl<T> Shared<T> {
+    /// Whether the two are one and the same.
+    fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl<T> Deref for Shared<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: Clone> DerefMut for Shared<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        Arc::make_mut(&mut self.0)
+    }
+}
+
+impl<T: PartialEq> PartialEq for Shared<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.is_same(other) || self.0 == other.0
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Shared<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<T> From<T> for Shared<T> {
+    fn from(section: T) -> Self {
+        Self(Arc::new(section))
+    }
+}
+
+impl<T: Value + Clone> Value for Shared<T> {
+    fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool {
+        // A null section keeps its defaults, and shares them.
+        !d.document().is_null(node) && T::decode(self, node, d)
+    }
+}
+
+impl<T: Write> Write for Shared<T> {
+    fn is_zero(&self) -> bool {
+        T::is_zero(self)
+    }
+
+    fn tree(&self) -> Tree {
+        T::tree(self)
+    }
+}
