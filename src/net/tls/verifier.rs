@@ -10,7 +10,7 @@ use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, Signatu
 use super::TlsError;
 use super::roots::SystemRoots;
 use super::server_hello::LOOKED_AT;
-use crate::net::tls_facts::TlsFacts;
+use crate::net::tls_facts::{Ending, TlsFacts};
 use crate::net::x509::{self, Certificate, HANDSHAKE_SCHEMES, Judge, Pool, Purpose, VerifyError};
 
 /// Largest RSA key that is taken from a server, in bits.
@@ -63,9 +63,15 @@ impl Recorder {
     /// The certificates that were presented and the chains that were found; nothing else of the handshake is known here.
     pub fn facts(&self) -> TlsFacts {
         let learnt = self.lock();
+        let ending = match learnt.refusal {
+            None => Ending::Complete,
+            Some(TlsError::Verification(_)) => Ending::Refused,
+            Some(_) => Ending::Broken,
+        };
         TlsFacts {
             presented: learnt.presented.clone(),
             chains: learnt.chains.clone(),
+            ending,
             ..TlsFacts::default()
         }
     }

@@ -25,7 +25,7 @@ use crate::net::headers::Headers;
 use crate::net::http1::{Head, RequestBody};
 use crate::net::port;
 use crate::net::tls::{Alpn, Prepared, TlsError};
-use crate::net::tls_facts::TlsFacts;
+use crate::net::tls_facts::{Ending, TlsFacts};
 use crate::net::url::{punycode_host_port, valid_host_header};
 use crate::prober::{Phase, Probe};
 
@@ -167,6 +167,7 @@ async fn connect(
     let learnt = recorder.facts();
     facts.presented = learnt.presented;
     facts.chains = learnt.chains;
+    facts.ending = learnt.ending;
     facts.cipher = secret.cipher();
     match connected {
         Ok(connection) => Ok(Connected {
@@ -177,7 +178,10 @@ async fn connect(
         Err(error) => {
             let error = match recorder.refusal() {
                 Some(refusal) => RoundTripError::Tls(refusal),
-                None => RoundTripError::Tls(TlsError::Handshake(format!("dial udp {to}: quic: {error}"))),
+                None => {
+                    facts.ending = Ending::Broken;
+                    RoundTripError::Tls(TlsError::Handshake(format!("dial udp {to}: quic: {error}")))
+                }
             };
             Err((error, Some(facts).filter(|facts| !facts.presented.is_empty())))
         }
