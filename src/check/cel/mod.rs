@@ -25,7 +25,7 @@ const SHALLOW: usize = 50;
 /// Expressions of fewer bytes cannot nest deeply.
 const SHORT: usize = 100;
 /// How deeply an expression may nest, as in cel-go.
-const MAX_RECURSION: u16 = 250;
+const MAX_RECURSION: u16 = 249;
 /// Enough for the deepest body that is accepted.
 const DEEP_STACK: usize = 256 << 20;
 

@@ -201,6 +201,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
             127 => u64::from_be_bytes(self.array().await?),
             short => short.into(),
         };
+        // The highest bit must not be set; gorilla ends here without a word.
+        if i64::try_from(length).is_err() {
+            return Err(FrameError::TooLong);
+        }
         Ok(Head { opcode, last, length })
     }
 
