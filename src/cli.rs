@@ -5,6 +5,7 @@
 //! manifests depend on its forms (`--flag=value`, `--flag value`, `--no-flag`) and on its words when it refuses one.
 
 pub mod check_config;
+pub mod documents;
 mod help;
 mod reader;
 
@@ -229,6 +230,7 @@ pub fn command() -> Command {
         .arg(switch("version", "Show application version."))
         .subcommand(check_config::command())
         .subcommand(crate::migrate::command())
+        .subcommands(documents::commands())
 }
 
 /// Reads the arguments after the program's name.

@@ -44,7 +44,7 @@ pub fn render<'a>(
     line: Line<'_>,
     attributes: impl Iterator<Item = (&'a str, &'a Value)>,
 ) {
-    let source = line.source.rsplit('/').next().unwrap_or(line.source);
+    let source = short_source(line.source);
     match format {
         Format::Logfmt => {
             out.push_str("time=");
@@ -110,6 +110,17 @@ pub fn rfc3339(at: SystemTime) -> String {
     let mut out = String::with_capacity(24);
     push_time(&mut out, at, 3);
     out
+}
+
+/// The file's name, as slog prints it; of a `mod.rs` also its folder's, because there are many.
+fn short_source(source: &str) -> &str {
+    let mut parts = source.rsplitn(3, '/');
+    let (name, folder) = (parts.next().unwrap_or(source), parts.next());
+    let shown = match folder {
+        Some(folder) if name.starts_with("mod.rs:") => folder.len() + 1 + name.len(),
+        _ => name.len(),
+    };
+    source.get(source.len() - shown..).unwrap_or(source)
 }
 
 /// RFC 3339 in UTC with milliseconds, or with nanoseconds less their trailing zeros.
@@ -495,6 +506,18 @@ mod tests {
              \"text\":\"a\\\"\\\\\\n\\u0001<>&\\u2028é\",\"int\":7,\"two\":2,\"small\":2.5e-7,\"large\":1e+21,\
              \"half\":0.5,\"nan\":\"!ERROR:json: unsupported value: NaN\",\"no\":false}\n"
         );
+    }
+
+    #[test]
+    fn sources_are_short() {
+        for (source, short) in [
+            ("src/net/tls/mod.rs:12", "tls/mod.rs:12"),
+            ("src/app.rs:1", "app.rs:1"),
+            ("mod.rs:1", "mod.rs:1"),
+            ("app.rs:1", "app.rs:1"),
+        ] {
+            assert_eq!(short_source(source), short);
+        }
     }
 
     #[test]

@@ -2,8 +2,9 @@
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use blackbox_exporter::cli::{self, Action, check_config};
+use blackbox_exporter::cli::{self, Action, check_config, documents};
 use blackbox_exporter::{app, migrate, version};
 
 #[global_allocator]
@@ -16,7 +17,12 @@ fn main() -> ExitCode {
         .collect();
     match cli::parse(&arguments) {
         Ok(Action::Run(flags)) => match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-            Ok(runtime) => runtime.block_on(app::run(*flags)),
+            Ok(runtime) => {
+                let code = runtime.block_on(app::run(*flags));
+                // A look-up or a file system that hangs must not keep the process.
+                runtime.shutdown_timeout(Duration::from_secs(1));
+                code
+            }
             Err(error) => fail(&format!("cannot start: {error}")),
         },
         Ok(Action::Help) => print(&cli::help(&cli::command(), cli::terminal_width())),
@@ -24,6 +30,11 @@ fn main() -> ExitCode {
         Ok(Action::Subcommand(name, arguments)) if name == migrate::NAME => migrate::run(&arguments),
         Ok(Action::Subcommand(name, arguments)) if name == check_config::NAME => {
             check_config::run(&arguments)
+        }
+        Ok(Action::Subcommand(name, arguments))
+            if name == documents::MAN || name == documents::COMPLETIONS =>
+        {
+            documents::run(&name, &arguments)
         }
         Ok(Action::Subcommand(name, _)) => fail(&format!("{name} is not there yet")),
         Err(message) => fail(&format!("{message}, try --help")),

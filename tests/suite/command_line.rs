@@ -48,6 +48,21 @@ fn help_and_version_go_to_standard_output() {
 }
 
 #[test]
+fn packagers_get_a_man_page_and_completions() {
+    for (arguments, words) in [
+        (&["man"] as &[_], ".TH blackbox_exporter 1"),
+        (&["completions", "bash"], "complete -F"),
+    ] {
+        let output = run(arguments);
+        assert!(
+            output.status.success() && text(&output.stdout).contains(words),
+            "{arguments:?}"
+        );
+    }
+    assert!(!run(&["completions", "abacus"]).status.success());
+}
+
+#[test]
 fn refused_usages_say_so_in_one_line() {
     for (arguments, message) in [
         (
