@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::net::dial::SystemError;
 use crate::net::headers::Headers;
-use crate::net::http1::{HeadError, HeadParser, RequestBody, RequestLine, write_head};
+use crate::net::http1::{HeadError, HeadParser, LengthError, RequestBody, RequestLine, measure, write_head};
 use crate::net::url::UserInfo;
 
 /// Most bytes of a proxy's answer to CONNECT.
@@ -22,6 +22,7 @@ pub enum TunnelError {
     /// The proxy closed the connection instead of answering.
     Closed,
     Head(HeadError),
+    Length(LengthError),
     /// An answer to CONNECT that is not 200.
     Refused {
         status: u16,
@@ -43,6 +44,7 @@ impl fmt::Display for TunnelError {
             Self::Io(error) => write!(f, "talking to the proxy: {}", SystemError(error)),
             Self::Closed => f.write_str("EOF: the proxy closed the connection"),
             Self::Head(error) => write!(f, "the proxy's answer: {error}"),
+            Self::Length(error) => write!(f, "the proxy's answer: {error}"),
             Self::Refused { status, reason } if reason.is_empty() => {
                 write!(f, "unknown status code: the proxy answered {status} to CONNECT")
             }
@@ -93,7 +95,8 @@ pub async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
     loop {
         let step = parser.advance(&answer).map_err(TunnelError::Head)?;
         answer.drain(..step.used.min(answer.len()));
-        if let Some(head) = step.head {
+        if let Some(mut head) = step.head {
+            measure(&mut head, "CONNECT").map_err(TunnelError::Length)?;
             // What came behind the head is dropped, as Go does: a TLS server does not speak first.
             let reason = head.status_line.splitn(2, |b| *b == b' ').nth(1);
             let reason = String::from_utf8_lossy(reason.unwrap_or_default()).into_owned();
@@ -130,9 +133,15 @@ pub async fn socks5<S: AsyncRead + AsyncWrite + Unpin>(
         return Err(TunnelError::Version(version));
     }
     match (method, user) {
-        (0, _) => {}
+        (0xff, _) => return Err(TunnelError::NoMethod),
+        // Without credentials there is nothing to do about any method, as with Go.
+        (0, _) | (_, None) => {}
         (2, Some(user)) => authenticate(stream, user).await?,
-        _ => return Err(TunnelError::NoMethod),
+        (method, Some(_)) => {
+            return Err(TunnelError::Socks(format!(
+                "unsupported authentication method {method}"
+            )));
+        }
     }
     let mut request = vec![5, 1, 0];
     match host.split('%').next().unwrap_or_default().parse::<IpAddr>() {

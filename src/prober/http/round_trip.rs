@@ -195,6 +195,11 @@ impl Client<'_> {
                 )
                 .await?;
         }
+        if connection.to_proxy && speaks_http2(connection.tls.as_ref()) {
+            return Err(RoundTripError::Http2(Http2Error::Request(
+                "unsupported scheme: the proxy agreed on HTTP/2".to_owned(),
+            )));
+        }
         if request.url.scheme == "https" {
             connection = self.encrypt(probe, connection.stream, &tls_name, alpn).await?;
         }
@@ -347,6 +352,8 @@ impl Client<'_> {
         let prepared = self.prepared_tls(probe).await?;
         let from = Instant::now();
         self.trace().tls_start = Some(from);
+        let mut stream = stream;
+        stream.watch_records();
         let ended = prepared.handshake(stream, name, alpn, probe.deadline).await;
         let done = Instant::now();
         self.trace().tls_done = Some(done);
@@ -385,9 +392,7 @@ impl Client<'_> {
             tls,
             to_proxy,
         } = connection;
-        let speaks_http2 = tls
-            .as_ref()
-            .is_some_and(|facts| facts.alpn.as_deref() == Some(b"h2"));
+        let speaks_http2 = speaks_http2(tls.as_ref());
         let sent = Instant::now();
         let mut first_byte = None;
         let exchange = async {
@@ -472,6 +477,11 @@ async fn over_http2(
         false => ResponseBody::Empty,
     };
     Ok(Response::new(answer.head, answer.told_length, body))
+}
+
+/// Whether HTTP/2 was agreed on.
+fn speaks_http2(tls: Option<&TlsFacts>) -> bool {
+    tls.is_some_and(|facts| facts.alpn.as_deref() == Some(b"h2"))
 }
 
 /// Whether the request asks for a WebSocket, which HTTP/2 cannot carry.

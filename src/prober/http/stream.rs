@@ -14,7 +14,12 @@ use crate::net::tls;
 /// A connection.
 #[derive(Debug)]
 pub(super) enum Stream {
-    Tcp { stream: TcpStream, _open: Open },
+    Tcp {
+        stream: TcpStream,
+        _open: Open,
+        /// Where the peer's TLS records end, once TLS is spoken.
+        records: Option<Records>,
+    },
     Tls(Box<tls::Stream<Stream>>),
 }
 
@@ -38,7 +43,62 @@ impl Stream {
         Self::Tcp {
             stream,
             _open: Open { counters },
+            records: None,
         }
+    }
+
+    /// TLS is spoken from here on.
+    pub(super) fn watch_records(&mut self) {
+        if let Self::Tcp { records, .. } = self {
+            *records = Some(Records::default());
+        }
+    }
+
+    /// Whether the peer stopped within a TLS record.
+    fn is_within_record(&self) -> bool {
+        match self {
+            Self::Tcp { records, .. } => records.as_ref().is_some_and(|records| !records.is_at_boundary()),
+            Self::Tls(_) => false,
+        }
+    }
+}
+
+/// Follows the framing of TLS records (RFC 8446, section 5.1): an end without close_notify is a proper end of a body
+/// that has no length, but not within a record.
+#[derive(Debug, Default)]
+pub(super) struct Records {
+    head: [u8; 5],
+    /// Bytes of `head` that came.
+    have: usize,
+    /// Bytes of the record that are still to come.
+    left: usize,
+}
+
+impl Records {
+    fn take(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            if self.left > 0 {
+                let skipped = self.left.min(bytes.len());
+                self.left -= skipped;
+                bytes = bytes.get(skipped..).unwrap_or_default();
+                continue;
+            }
+            for (to, from) in self.head.iter_mut().skip(self.have).zip(bytes) {
+                *to = *from;
+            }
+            let copied = (self.head.len() - self.have).min(bytes.len());
+            self.have += copied;
+            bytes = bytes.get(copied..).unwrap_or_default();
+            if self.have == self.head.len() {
+                let [_, _, _, high, low] = self.head;
+                self.left = usize::from(u16::from_be_bytes([high, low]));
+                self.have = 0;
+            }
+        }
+    }
+
+    fn is_at_boundary(&self) -> bool {
+        self.left == 0 && self.have == 0
     }
 }
 
@@ -58,10 +118,20 @@ pub(super) fn count_failure(counters: &Counters, error: &DialError) {
 impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Tcp { stream, .. } => Pin::new(stream).poll_read(cx, into),
-            Self::Tls(stream) => match Pin::new(stream).poll_read(cx, into) {
+            Self::Tcp { stream, records, .. } => {
+                let before = into.filled().len();
+                let read = Pin::new(stream).poll_read(cx, into);
+                if let Some(records) = records {
+                    records.take(into.filled().get(before..).unwrap_or_default());
+                }
+                read
+            }
+            Self::Tls(stream) => match Pin::new(&mut *stream).poll_read(cx, into) {
                 // The end without close_notify: lengths and chunks tell whether something is missing, as with Go.
-                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Poll::Ready(Err(error))
+                    if error.kind() == io::ErrorKind::UnexpectedEof
+                        && !stream.get_ref().0.inner().is_within_record() =>
+                {
                     Poll::Ready(Ok(()))
                 }
                 read => read,
@@ -89,6 +159,30 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Tcp { stream, .. } => Pin::new(stream).poll_shutdown(cx),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_followed_in_any_pieces() {
+        let wire = b"\x17\x03\x03\x00\x02ab\x17\x03\x03\x00\x00\x15\x03\x03\x00\x01c";
+        let boundaries = [0, 7, 12, 18];
+        for piece in 1..wire.len() {
+            let mut records = Records::default();
+            let mut at = 0;
+            for bytes in wire.chunks(piece) {
+                records.take(bytes);
+                at += bytes.len();
+                assert_eq!(
+                    records.is_at_boundary(),
+                    boundaries.contains(&at),
+                    "{piece}: {at}"
+                );
+            }
         }
     }
 }
