@@ -118,6 +118,18 @@ impl fmt::Display for SystemError<'_> {
     }
 }
 
+/// Whether the target policy lets `to` be dialled; for what dials by itself. [`tcp`] and [`udp`] ask of their own accord.
+///
+/// # Errors
+/// The policy's.
+pub fn permit(network: &Network, protocol: &'static str, to: SocketAddr) -> Result<(), DialError> {
+    network.policy.check(to).map_err(|refusal| DialError {
+        network: protocol,
+        address: to.to_string(),
+        cause: DialCause::Refused(refusal),
+    })
+}
+
 /// Opens a TCP connection to `to`, from `source` if one is given, with Nagle's delay off.
 ///
 /// # Errors

@@ -21,6 +21,7 @@ use super::error::RoundTripError;
 use super::request::Request;
 use super::response::{Response, ResponseBody};
 use super::trace::Trace;
+use crate::net::dial;
 use crate::net::headers::Headers;
 use crate::net::http1::{Head, RequestBody};
 use crate::net::port;
@@ -127,7 +128,9 @@ impl Client<'_> {
             Some(address) => address,
             None => self.resolve(probe, host).await?,
         };
-        Ok(address.with_port(number))
+        let to = address.with_port(number);
+        dial::permit(probe.network, "udp", to).map_err(RoundTripError::Dial)?;
+        Ok(to)
     }
 }
 
