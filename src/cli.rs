@@ -7,12 +7,14 @@
 pub mod check_config;
 pub mod documents;
 mod help;
+pub mod probe;
 mod reader;
 
+use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
-use clap::{Arg, ArgAction, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::logging;
 use crate::probe_log::Level;
@@ -228,9 +230,26 @@ pub fn command() -> Command {
             .value_parser(PossibleValuesParser::new(["logfmt", "json"])),
         )
         .arg(switch("version", "Show application version."))
+        .subcommand(probe::command())
         .subcommand(check_config::command())
         .subcommand(crate::migrate::command())
         .subcommands(documents::commands())
+}
+
+/// Reads the arguments of a subcommand, in clap's own manner.
+///
+/// # Errors
+/// The exit status after the help, or what is wrong, was printed.
+pub fn subcommand_arguments(command: Command, arguments: &[String]) -> Result<ArgMatches, ExitCode> {
+    let name = format!("blackbox_exporter {}", command.get_name());
+    let line = std::iter::once(&name).chain(arguments);
+    command
+        .bin_name(&name)
+        .try_get_matches_from(line)
+        .map_err(|error| {
+            let code = u8::try_from(error.exit_code()).unwrap_or(1);
+            error.print().map_or(ExitCode::FAILURE, |()| ExitCode::from(code))
+        })
 }
 
 /// Reads the arguments after the program's name.

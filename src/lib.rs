@@ -20,6 +20,7 @@ pub mod app;
 pub mod check;
 pub mod cli;
 pub mod config;
+pub mod display;
 pub mod logging;
 pub mod metrics;
 pub mod migrate;

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use blackbox_exporter::cli::{self, Action, check_config, documents};
+use blackbox_exporter::cli::{self, Action, check_config, documents, probe};
 use blackbox_exporter::{app, migrate, version};
 
 #[global_allocator]
@@ -36,7 +36,7 @@ fn main() -> ExitCode {
         {
             documents::run(&name, &arguments)
         }
-        Ok(Action::Subcommand(name, _)) => fail(&format!("{name} is not there yet")),
+        Ok(Action::Subcommand(_, arguments)) => probe::run(&arguments),
         Err(message) => fail(&format!("{message}, try --help")),
     }
 }

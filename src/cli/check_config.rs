@@ -1,12 +1,12 @@
 //! The subcommand `check-config`: what is wrong with configuration files, all of it, each place quoted.
 
-use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, Command};
 
+use super::subcommand_arguments;
 use crate::config::problem::quote;
 use crate::config::{self, LoadError};
 use crate::module;
@@ -37,15 +37,9 @@ pub fn command() -> Command {
 
 /// Runs the subcommand with the arguments after its name.
 pub fn run(arguments: &[String]) -> ExitCode {
-    let line = std::iter::once(OsString::from("blackbox_exporter check-config"))
-        .chain(arguments.iter().map(OsString::from));
-    let matches = match command().try_get_matches_from(line) {
+    let matches = match subcommand_arguments(command(), arguments) {
         Ok(matches) => matches,
-        // Prints the help, or what is wrong.
-        Err(error) => {
-            let code = u8::try_from(error.exit_code()).unwrap_or(1);
-            return error.print().map_or(ExitCode::FAILURE, |()| ExitCode::from(code));
-        }
+        Err(status) => return status,
     };
     let mut all_good = true;
     for file in matches.get_many::<PathBuf>("file").into_iter().flatten() {

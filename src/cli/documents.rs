@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use clap::{Arg, Command};
 use clap_complete::Shell;
 
+use super::subcommand_arguments;
+
 /// The name of the subcommand that prints the man page.
 pub const MAN: &str = "man";
 /// The name of the subcommand that prints completions.
@@ -31,14 +33,9 @@ pub fn commands() -> [Command; 2] {
 pub fn run(name: &str, arguments: &[String]) -> ExitCode {
     let [man, completions] = commands();
     let command = if name == MAN { man } else { completions };
-    let line = std::iter::once(format!("blackbox_exporter {name}")).chain(arguments.iter().cloned());
-    let matches = match command.try_get_matches_from(line) {
+    let matches = match subcommand_arguments(command, arguments) {
         Ok(matches) => matches,
-        // Prints the help, or what is wrong.
-        Err(error) => {
-            let code = u8::try_from(error.exit_code()).unwrap_or(1);
-            return error.print().map_or(ExitCode::FAILURE, |()| ExitCode::from(code));
-        }
+        Err(status) => return status,
     };
     let shell = (name == COMPLETIONS)
         .then(|| matches.get_one::<Shell>("shell").copied())

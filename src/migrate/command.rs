@@ -1,12 +1,13 @@
 //! The subcommand `migrate`: a file in, a targets file out, and on standard error what was left behind.
 
-use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, Command};
+
+use crate::cli::subcommand_arguments;
 
 use super::{Source, migrate, targets_file};
 
@@ -41,15 +42,9 @@ pub fn command() -> Command {
 
 /// Runs the subcommand with the arguments after its name.
 pub fn run(arguments: &[String]) -> ExitCode {
-    let line = std::iter::once(OsString::from("blackbox_exporter migrate"))
-        .chain(arguments.iter().map(OsString::from));
-    let matches = match command().try_get_matches_from(line) {
+    let matches = match subcommand_arguments(command(), arguments) {
         Ok(matches) => matches,
-        // Prints the help, or what is wrong.
-        Err(error) => {
-            let code = u8::try_from(error.exit_code()).unwrap_or(1);
-            return error.print().map_or(ExitCode::FAILURE, |()| ExitCode::from(code));
-        }
+        Err(status) => return status,
     };
     let file = matches.get_one::<PathBuf>("file").cloned().unwrap_or_default();
     let kind = matches.get_one::<String>("from").map(String::as_str);

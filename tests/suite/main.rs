@@ -25,6 +25,7 @@ mod judging;
 mod limits;
 mod migrate;
 mod policy;
+mod probe_command;
 mod server;
 mod servers;
 mod starttls;

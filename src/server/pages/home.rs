@@ -4,7 +4,8 @@ use std::time::SystemTime;
 
 use askama::Template;
 
-use super::{picture, short};
+use super::picture;
+use crate::display::{duration, short};
 use crate::logging::rfc3339;
 use crate::server::Exporter;
 use crate::server::history::Entry;
@@ -40,7 +41,7 @@ impl Summary {
             id: entry.id,
             target: short(&entry.target, target),
             module: short(&entry.module.name, TARGET),
-            duration: picture::duration(outcome.duration),
+            duration: duration(outcome.duration),
             at: rfc3339(entry.at),
             age: match age {
                 0..60 => format!("{age} s ago"),

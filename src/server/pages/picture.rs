@@ -46,18 +46,6 @@ fn class(phase: Phase) -> &'static str {
     }
 }
 
-/// A time as people read it: `1.23 s`, `45.6 ms`, `789 µs`.
-pub fn duration(length: Duration) -> String {
-    let seconds = length.as_secs_f64();
-    if seconds >= 1.0 {
-        format!("{seconds:.2} s")
-    } else if seconds >= 1e-3 {
-        format!("{:.1} ms", seconds * 1e3)
-    } else {
-        format!("{:.0} µs", seconds * 1e6)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,12 +74,5 @@ mod tests {
         let picture = bar(&late, Duration::from_secs(1));
         assert!(picture.contains(r#"x="997.0" y="3" width="3.0""#), "{picture}");
         assert!(bar(&late, Duration::ZERO).contains("width=\"3.0\""));
-    }
-
-    #[test]
-    fn durations_are_short() {
-        assert_eq!(duration(Duration::from_micros(12)), "12 µs");
-        assert_eq!(duration(Duration::from_micros(1_250)), "1.2 ms");
-        assert_eq!(duration(Duration::from_millis(2_346)), "2.35 s");
     }
 }

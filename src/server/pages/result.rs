@@ -6,7 +6,8 @@ use askama::Template;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::home::Summary;
-use super::{picture, short};
+use super::picture;
+use crate::display::{duration, short};
 use crate::logging::{Format, render_probe, rfc3339};
 use crate::metrics::{Exposition, Format as ExpositionFormat, encode};
 use crate::net::tls_facts::{Certificate, TlsFacts};
@@ -94,7 +95,7 @@ impl Result {
                 .iter()
                 .map(|phase| PhaseView {
                     name: phase.phase.label(),
-                    length: picture::duration(phase.length),
+                    length: duration(phase.length),
                     picture: picture::bar(phase, whole),
                 })
                 .collect(),

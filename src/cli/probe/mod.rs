@@ -1,0 +1,229 @@
+//! The subcommand `probe`: probes from the command line, through the same pipeline as a scrape.
+
+mod report;
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, value_parser};
+use futures_util::{StreamExt, stream};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{DEFAULT_CONFIG_FILE, subcommand_arguments};
+use crate::config::targets::{DEFAULT_MODULE, Targets};
+use crate::module::{Loaded, Module, Store};
+use crate::net::Network;
+use crate::prober::{self, Outcome, Request};
+
+/// The subcommand's name.
+pub const NAME: &str = "probe";
+
+/// The definition of the subcommand.
+pub fn command() -> Command {
+    Command::new(NAME)
+        .about("Probe targets now and say what happened.")
+        .long_about(
+            "Runs probes through the same pipeline as a scrape and prints them: one target with its phases, its \
+             certificates and the reason for a failure, several as a table. The exit status is 0 when every probe \
+             succeeded and 1 otherwise.",
+        )
+        .arg(Arg::new("target").action(ArgAction::Append).value_name("TARGET").help("What to probe, as the module wants it."))
+        .arg(
+            Arg::new("targets")
+                .long("targets")
+                .value_name("FILE")
+                .value_hint(ValueHint::FilePath)
+                .value_parser(value_parser!(PathBuf))
+                .help("A targets file whose targets are probed, each with its own module."),
+        )
+        .arg(
+            Arg::new("module")
+                .long("module")
+                .short('m')
+                .value_name("MODULE")
+                .default_value(DEFAULT_MODULE)
+                .help("The module for targets named on the command line."),
+        )
+        .arg(
+            Arg::new("config")
+                .long("config.file")
+                .value_name("FILE")
+                .value_hint(ValueHint::FilePath)
+                .value_parser(value_parser!(PathBuf))
+                .help("The configuration; blackbox.yml, or the built-in modules where that does not exist, when left out."),
+        )
+        .arg(
+            Arg::new("output")
+                .long("output")
+                .short('o')
+                .value_name("FORMAT")
+                .default_value("human")
+                .value_parser(PossibleValuesParser::new(["human", "json", "prometheus", "openmetrics"]))
+                .help("What to print."),
+        )
+        .arg(
+            Arg::new("timeout")
+                .long("timeout")
+                .value_name("SECONDS")
+                .default_value("10")
+                .value_parser(value_parser!(f64))
+                .help("The longest a probe may take; a shorter time-out of its module counts."),
+        )
+        .arg(
+            Arg::new("concurrency")
+                .long("concurrency")
+                .value_name("N")
+                .default_value("50")
+                .value_parser(value_parser!(u16).range(1..))
+                .help("How many probes run at one time."),
+        )
+}
+
+/// One probe to run.
+#[derive(Debug)]
+struct Job {
+    target: String,
+    hostname: Option<String>,
+    module: Arc<Module>,
+}
+
+/// One probe that ran.
+#[derive(Debug)]
+struct Done {
+    job: Job,
+    outcome: Outcome,
+}
+
+/// Runs the subcommand with the arguments after its name.
+pub fn run(arguments: &[String]) -> ExitCode {
+    let matches = match subcommand_arguments(command(), arguments) {
+        Ok(matches) => matches,
+        Err(status) => return status,
+    };
+    match probe_all(&matches) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(message) => {
+            // Without standard error nobody can be told.
+            let _ = writeln!(std::io::stderr(), "blackbox_exporter probe: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn probe_all(matches: &ArgMatches) -> Result<bool, String> {
+    let jobs = jobs(matches)?;
+    let most = matches.get_one::<f64>("timeout").copied().unwrap_or(10.0);
+    let most = Duration::try_from_secs_f64(most).map_err(|_| format!("--timeout={most} is no time"))?;
+    let at_once = usize::from(matches.get_one::<u16>("concurrency").copied().unwrap_or(50));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("cannot start: {error}"))?;
+    let done = runtime.block_on(run_jobs(jobs, most, at_once));
+    let format = matches
+        .get_one::<String>("output")
+        .map_or("human", String::as_str);
+    let text = report::render(&done, format, report::Look::of_stdout());
+    // A closed pipe is the reader's choice; the exit status still tells.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    Ok(done.iter().all(|done| done.outcome.success))
+}
+
+async fn run_jobs(jobs: Vec<Job>, most: Duration, at_once: usize) -> Vec<Done> {
+    let network = Network::system();
+    let bar = if jobs.len() > 1 && std::io::stderr().is_terminal() {
+        let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {elapsed} {msg}");
+        ProgressBar::new(jobs.len() as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+    } else {
+        ProgressBar::hidden()
+    };
+    let probes = jobs.into_iter().map(|job| {
+        let (network, bar) = (&network, &bar);
+        async move {
+            let timeout = job.module.timeout.map_or(most, |own| own.min(most));
+            let request = Request {
+                target: &job.target,
+                hostname: job.hostname.as_deref(),
+                timeout,
+            };
+            let outcome = prober::run(network, &job.module, request).await;
+            bar.inc(1);
+            Done { job, outcome }
+        }
+    });
+    let done = stream::iter(probes).buffered(at_once).collect().await;
+    bar.finish_and_clear();
+    done
+}
+
+fn jobs(matches: &ArgMatches) -> Result<Vec<Job>, String> {
+    let loaded = load(matches.get_one::<PathBuf>("config").map(PathBuf::as_path))?;
+    let find = |name: &str| {
+        let known = || {
+            loaded
+                .modules
+                .iter()
+                .map(|module| (&*module.name, ()))
+                .collect::<BTreeMap<_, _>>()
+        };
+        loaded.modules.get(name).cloned().ok_or_else(|| {
+            let names: Vec<&str> = known().into_keys().take(20).collect();
+            format!("there is no module {name:?}; there are: {}", names.join(", "))
+        })
+    };
+    let name = matches
+        .get_one::<String>("module")
+        .map_or(DEFAULT_MODULE, String::as_str);
+    let mut jobs = Vec::new();
+    for target in matches.get_many::<String>("target").into_iter().flatten() {
+        jobs.push(Job {
+            target: target.clone(),
+            hostname: None,
+            module: find(name)?,
+        });
+    }
+    if let Some(file) = matches.get_one::<PathBuf>("targets") {
+        for target in read_targets(file)?.targets {
+            let hostname = Some(target.hostname.clone()).filter(|hostname| !hostname.is_empty());
+            jobs.push(Job {
+                module: find(target.module())?,
+                target: target.address,
+                hostname,
+            });
+        }
+    }
+    if jobs.is_empty() {
+        return Err("no target; name one, or a file with --targets".to_owned());
+    }
+    Ok(jobs)
+}
+
+fn load(file: Option<&Path>) -> Result<Arc<Loaded>, String> {
+    let default = Path::new(DEFAULT_CONFIG_FILE);
+    let store = match file {
+        Some(file) => Store::open(file),
+        None if default.exists() => Store::open(default),
+        None => Store::built_in(),
+    };
+    store
+        .map(|store| store.current())
+        .map_err(|error| error.to_string())
+}
+
+fn read_targets(file: &Path) -> Result<Targets, String> {
+    let name = file.display();
+    let text = std::fs::read_to_string(file).map_err(|error| format!("{name}: {error}"))?;
+    Targets::parse(&text).map_err(|problems| {
+        let lines: Vec<String> = problems
+            .iter()
+            .map(|problem| format!("{name}: {problem}"))
+            .collect();
+        lines.join("\n")
+    })
+}

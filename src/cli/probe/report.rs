@@ -1,0 +1,248 @@
+//! What the subcommand `probe` prints.
+
+use std::fmt::Write as _;
+use std::io::IsTerminal;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use comfy_table::{Cell, Color, Table, presets};
+use serde_json::{Value, json};
+
+use super::Done;
+use crate::display::{duration, short};
+use crate::metrics::{Exposition, Format, encode};
+use crate::net::tls_facts::{Certificate, TlsFacts};
+use crate::prober::{Hop, Phase};
+
+/// Width of a waterfall in characters.
+const WIDTH: usize = 40;
+/// Most characters of a text from outside.
+const LONG: usize = 300;
+
+/// Whether colours are welcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// A terminal.
+    Coloured,
+    /// A file or a pipe, or `NO_COLOR` is set.
+    Plain,
+}
+
+impl Look {
+    /// What fits standard output.
+    pub fn of_stdout() -> Self {
+        let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        if std::io::stdout().is_terminal() && !refused {
+            Self::Coloured
+        } else {
+            Self::Plain
+        }
+    }
+
+    fn paint(self, code: &str, text: &str) -> String {
+        match self {
+            Self::Coloured => format!("\x1b[{code}m{text}\x1b[0m"),
+            Self::Plain => text.to_owned(),
+        }
+    }
+
+    fn verdict(self, success: bool) -> String {
+        if success {
+            self.paint("1;32", "success")
+        } else {
+            self.paint("1;31", "failure")
+        }
+    }
+}
+
+/// Everything that ran, in the format asked for.
+pub fn render(done: &[Done], format: &str, look: Look) -> String {
+    match format {
+        "json" => done.iter().map(|done| format!("{}\n", as_json(done))).collect(),
+        "prometheus" => done.iter().map(|done| exposition(done, Format::Text)).collect(),
+        "openmetrics" => done
+            .iter()
+            .map(|done| exposition(done, Format::OpenMetrics))
+            .collect(),
+        _ => match done {
+            [one] => story(one, look),
+            many => table(many, look),
+        },
+    }
+}
+
+fn exposition(done: &Done, format: Format) -> String {
+    let mut out = Vec::new();
+    encode::probe(&done.outcome.samples, Exposition::new(format), &mut out);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// One probe: its hops with a waterfall, its certificates, and why it failed.
+fn story(done: &Done, look: Look) -> String {
+    let outcome = &done.outcome;
+    let mut out = String::new();
+    // Writing to a string does not fail.
+    let _ = writeln!(
+        out,
+        "{} {} in {} (module {})",
+        look.verdict(outcome.success),
+        short(&done.job.target, LONG),
+        duration(outcome.duration),
+        short(&done.job.module.name, LONG),
+    );
+    if let Some(reason) = outcome.reason() {
+        let _ = writeln!(out, "{}", look.paint("31", &short(&reason, 2000)));
+    }
+    for hop in &outcome.timeline.hops {
+        out.push_str(&waterfall(hop, outcome.duration, look));
+    }
+    if let Some(facts) = &outcome.tls {
+        out.push_str(&certificates(facts, look));
+    }
+    out
+}
+
+fn waterfall(hop: &Hop, whole: Duration, look: Look) -> String {
+    let mut out = format!("\n{}", short(&hop.name, LONG));
+    if let Some(address) = &hop.address {
+        let _ = write!(out, "  {}", short(address, LONG));
+    }
+    if let Some(result) = &hop.result {
+        let _ = write!(out, "  {}", short(result, LONG));
+    }
+    out.push('\n');
+    let scale = WIDTH as f64 / whole.as_secs_f64().max(1e-9);
+    for span in &hop.phases {
+        let from = ((span.start.as_secs_f64() * scale) as usize).min(WIDTH - 1);
+        let length = ((span.length.as_secs_f64() * scale).round() as usize).clamp(1, WIDTH - from);
+        let bar = look.paint(colour(span.phase), &"█".repeat(length));
+        let (before, after) = (" ".repeat(from), " ".repeat(WIDTH - from - length));
+        let _ = writeln!(
+            out,
+            "  {:<10} {:>9} |{before}{bar}{after}|",
+            span.phase.label(),
+            duration(span.length)
+        );
+    }
+    out
+}
+
+fn colour(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Resolve => "35",
+        Phase::Connect | Phase::Setup => "33",
+        Phase::Tls => "36",
+        Phase::Processing | Phase::Rtt | Phase::Request | Phase::Check => "32",
+        Phase::Transfer => "34",
+    }
+}
+
+fn certificates(facts: &TlsFacts, look: Look) -> String {
+    let mut out = format!("\n{}", facts.version.unwrap_or("TLS, no version agreed"));
+    if let Some(cipher) = facts.cipher {
+        let _ = write!(out, "  {cipher}");
+    }
+    out.push('\n');
+    let verified = facts.chains.first();
+    out.push_str(if verified.is_some() {
+        "verified chain\n"
+    } else {
+        "presented, not verified\n"
+    });
+    for certificate in verified.unwrap_or(&facts.presented).iter().take(20) {
+        let days = days_left(certificate);
+        let code = match days {
+            ..0 => "31",
+            0..30 => "33",
+            _ => "32",
+        };
+        let left = if days < 0 {
+            format!("expired {} days ago", -days)
+        } else {
+            format!("{days} days left")
+        };
+        let (subject, issuer) = (
+            short(&certificate.subject(), LONG),
+            short(&certificate.issuer(), LONG),
+        );
+        let _ = writeln!(
+            out,
+            "  {subject}, issued by {issuer}: {}",
+            look.paint(code, &left)
+        );
+    }
+    out
+}
+
+fn days_left(certificate: &Certificate) -> i64 {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs();
+    (certificate.not_after - i64::try_from(now).unwrap_or(i64::MAX)).div_euclid(86_400)
+}
+
+/// Several probes: a line each, and how many succeeded.
+fn table(done: &[Done], look: Look) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header(["result", "target", "module", "duration", "reason"]);
+    for done in done {
+        let reason = done
+            .outcome
+            .reason()
+            .map(|reason| short(&reason, 120))
+            .unwrap_or_default();
+        table.add_row([
+            verdict_cell(done.outcome.success, look),
+            short(&done.job.target, 80).into(),
+            short(&done.job.module.name, 40).into(),
+            duration(done.outcome.duration).into(),
+            reason.into(),
+        ]);
+    }
+    let good = done.iter().filter(|done| done.outcome.success).count();
+    format!("{table}\n{good} of {} succeeded\n", done.len())
+}
+
+/// The verdict with the table's own colours: it must know which characters take room.
+fn verdict_cell(success: bool, look: Look) -> Cell {
+    let cell = Cell::new(if success { "success" } else { "failure" });
+    match (look, success) {
+        (Look::Plain, _) => cell,
+        (Look::Coloured, true) => cell.fg(Color::Green),
+        (Look::Coloured, false) => cell.fg(Color::Red),
+    }
+}
+
+fn as_json(done: &Done) -> Value {
+    let outcome = &done.outcome;
+    let hops = outcome.timeline.hops.iter().map(|hop| {
+        let phases = hop.phases.iter().map(|span| {
+            json!({"phase": span.phase.label(), "start_seconds": span.start.as_secs_f64(), "seconds": span.length.as_secs_f64()})
+        });
+        json!({"name": hop.name, "address": hop.address, "result": hop.result, "phases": phases.collect::<Vec<_>>()})
+    });
+    let certificate = |c: &Certificate| {
+        json!({
+            "subject": c.subject(), "issuer": c.issuer(), "serial": c.serial(), "dns_names": c.dns_names().collect::<Vec<_>>(),
+            "fingerprint_sha256": c.fingerprint(), "not_before": c.not_before, "not_after": c.not_after,
+        })
+    };
+    let chain =
+        |chain: &[std::sync::Arc<Certificate>]| chain.iter().map(|c| certificate(c)).collect::<Vec<_>>();
+    let tls = outcome.tls.as_ref().map(|facts| {
+        json!({
+            "version": facts.version, "cipher": facts.cipher, "presented": chain(&facts.presented),
+            "chains": facts.chains.iter().map(|c| chain(c)).collect::<Vec<_>>(),
+        })
+    });
+    json!({
+        "target": done.job.target,
+        "module": &*done.job.module.name,
+        "success": outcome.success,
+        "duration_seconds": outcome.duration.as_secs_f64(),
+        "reason": outcome.reason(),
+        "hops": hops.collect::<Vec<_>>(),
+        "tls": tls,
+    })
+}

@@ -1,0 +1,106 @@
+//! The subcommand `probe` as people type it: what it prints and its exit status.
+
+use assert_cmd::Command;
+
+fn program() -> Command {
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("blackbox_exporter"));
+    // No configuration of the working folder: the built-in modules.
+    command.current_dir(std::env::temp_dir());
+    command
+}
+
+fn listener() -> (std::net::TcpListener, String) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    (listener, address)
+}
+
+#[test]
+fn one_probe_is_told_as_a_story() {
+    let (_listening, address) = listener();
+    let output = program()
+        .args(["probe", "--module", "tcp_connect", &address])
+        .assert()
+        .success();
+    let text = String::from_utf8(output.get_output().stdout.clone()).unwrap();
+    assert!(text.starts_with(&format!("success {address} in ")), "{text}");
+    assert!(text.contains("  connect "), "{text}");
+}
+
+#[test]
+fn a_failure_says_why_and_exits_1() {
+    let output = program()
+        .args(["probe", "-m", "tcp_connect", "127.0.0.1:1"])
+        .assert()
+        .code(1);
+    let text = String::from_utf8(output.get_output().stdout.clone()).unwrap();
+    assert!(text.starts_with("failure 127.0.0.1:1"), "{text}");
+    assert!(text.contains("connection refused"), "{text}");
+}
+
+#[test]
+fn several_probes_are_a_table() {
+    let (_listening, address) = listener();
+    let output = program()
+        .args(["probe", "-m", "tcp_connect", &address, "127.0.0.1:1"])
+        .assert()
+        .code(1);
+    let text = String::from_utf8(output.get_output().stdout.clone()).unwrap();
+    assert!(text.ends_with("1 of 2 succeeded\n"), "{text}");
+}
+
+#[test]
+fn a_targets_file_is_probed_with_its_own_modules() {
+    let (_listening, address) = listener();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let text = format!("targets:\n  - name: here\n    address: {address}\n    module: tcp_connect\n");
+    std::fs::write(file.path(), text).unwrap();
+    program()
+        .args(["probe", "--targets"])
+        .arg(file.path())
+        .assert()
+        .success();
+}
+
+#[test]
+fn machines_read_json_and_expositions() {
+    let (_listening, address) = listener();
+    let run = |format: &str| {
+        let output = program()
+            .args(["probe", "-m", "tcp_connect", "--output", format, &address])
+            .assert()
+            .success();
+        String::from_utf8(output.get_output().stdout.clone()).unwrap()
+    };
+    let json: serde_json::Value = serde_json::from_str(&run("json")).unwrap();
+    assert_eq!(json["success"], true);
+    assert_eq!(json["hops"][0]["phases"][1]["phase"], "connect");
+    assert!(run("prometheus").contains("\nprobe_success 1\n"));
+    assert!(run("openmetrics").ends_with("# EOF\n"));
+}
+
+#[test]
+fn what_is_wrong_with_the_call_is_said() {
+    for (arguments, said) in [
+        (
+            ["probe", "-m", "nope", "x"].as_slice(),
+            "there is no module \"nope\"; there are: ",
+        ),
+        (&["probe"], "no target; name one"),
+        (&["probe", "--config.file", "/nonexistent", "x"], "/nonexistent"),
+    ] {
+        let output = program().args(arguments).assert().failure();
+        let text = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
+        assert!(text.contains(said), "{arguments:?}: {text}");
+    }
+}
+
+#[test]
+fn a_hostile_target_is_harmless_on_a_terminal() {
+    let output = program()
+        .args(["probe", "-m", "tcp_connect", "a\u{1b}[31mb\nc"])
+        .assert()
+        .code(1);
+    let text = String::from_utf8(output.get_output().stdout.clone()).unwrap();
+    assert!(!text.contains('\u{1b}'), "{text}");
+}
