@@ -178,6 +178,7 @@ impl<'t> Document<'t> {
     pub fn is_null(&self, id: Id) -> bool {
         let node = self.node(self.target(id));
         match (&node.tag, &node.content) {
+            (Some(tag), Content::Scalar { text, .. }) if tag == scalar::NULL => scalar::is_null(text),
             (Some(tag), _) if tag != "!" => tag == scalar::NULL,
             (_, Content::Scalar { text, plain: true }) => scalar::is_null(text),
             _ => false,

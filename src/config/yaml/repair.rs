@@ -1,7 +1,8 @@
 //! What the Go program's YAML reader takes and ours would not: made readable beforehand.
 //!
-//! Two things of YAML 1.1 occur in real files: a tab between `key:` and its value, and a quoted text that goes on in a
-//! line indented less than its key. White space counts for nothing at both places, so it can be replaced.
+//! Three things of YAML 1.1 occur in real files: a tab between `key:` and its value, a quoted text that goes on in a line
+//! indented less than its key, and lines in brackets that are. White space counts for nothing there, so it can be
+//! replaced.
 
 use std::borrow::Cow;
 
@@ -28,7 +29,7 @@ impl Shifts {
 }
 
 /// Most places that are repaired in one file: each costs reading it again.
-const MAX_REPAIRS: usize = 100;
+const MAX_REPAIRS: usize = 200;
 
 /// Reads a text that could not be read, if it can be repaired; `error` is why not.
 pub(super) fn read(text: &str, mut error: SyntaxError) -> Result<Option<Document<'static>>, SyntaxError> {
@@ -39,6 +40,7 @@ pub(super) fn read(text: &str, mut error: SyntaxError) -> Result<Option<Document
         let repaired = match error.message.as_str() {
             "':' must be followed by a valid YAML whitespace" => tabs_to_spaces(&text, &error),
             "invalid indentation in quoted scalar" => indent_quoted(&text, &error, &mut shifts),
+            "invalid indentation" => indent_bracketed(&text, &error, &mut shifts),
             _ => None,
         };
         let Some(repaired) = repaired else { break };
@@ -91,6 +93,52 @@ fn indent_quoted(text: &str, error: &SyntaxError, shifts: &mut Shifts) -> Option
     ))
 }
 
+/// Indents the line of the error, which stands in brackets, and those after it up to the bracket that closes.
+fn indent_bracketed(text: &str, error: &SyntaxError, shifts: &mut Shifts) -> Option<String> {
+    const ADDED: usize = 64;
+    let first = Position {
+        column: 1,
+        ..error.at
+    };
+    let start = offset(text, first)?;
+    let (before, bracketed) = text.split_at_checked(start)?;
+    let (bracketed, after) = bracketed.split_at_checked(closing_bracket(bracketed))?;
+    let lines = bracketed.matches('\n').count();
+    shifts
+        .0
+        .extend((0..=lines).map(|below| (error.at.line + below, ADDED)));
+    let margin = " ".repeat(ADDED);
+    Some(format!(
+        "{before}{margin}{}{after}",
+        bracketed.replace('\n', &format!("\n{margin}"))
+    ))
+}
+
+/// Where the bracket closes that was open at the beginning of a text; the text's length when it never does.
+fn closing_bracket(text: &str) -> usize {
+    let (mut depth, mut at, mut previous) = (0usize, 0, ' ');
+    while let Some((c, rest)) = text.get(at..).and_then(|t| Some((t.chars().next()?, t))) {
+        let begins = previous.is_whitespace() || "[{,:".contains(previous);
+        let step = match c {
+            '"' | '\'' if begins => quoted_length(rest).unwrap_or(rest.len()),
+            '#' if previous.is_whitespace() => rest.find('\n').unwrap_or(rest.len()),
+            '[' | '{' => {
+                depth += 1;
+                1
+            }
+            ']' | '}' if depth == 0 => return at,
+            ']' | '}' => {
+                depth -= 1;
+                1
+            }
+            c => c.len_utf8(),
+        };
+        previous = c;
+        at += step;
+    }
+    text.len()
+}
+
 /// How long the quoted text is that a text begins with.
 fn quoted_length(text: &str) -> Option<usize> {
     let mut chars = text.char_indices();
@@ -132,6 +180,19 @@ mod tests {
     fn a_quoted_text_may_go_on_anywhere() {
         assert_eq!(value("a:\n  b: \"one\ntwo\n\nthree\"\n"), "one two\nthree");
         assert_eq!(value("a:\n  b: 'it''s\nhere'\n  c: \"x\ny\"\n"), "it's here");
+    }
+
+    #[test]
+    fn brackets_may_hold_lines_indented_anyhow() {
+        let text = "a:\n  b: c\n  d: [\n1, \"]\", # ]\n{x: [\n y]}\n]\n  e: {\nf: g\n  }\nh: i\n";
+        assert_eq!(value(text), "c");
+        let document = Document::parse(text).unwrap().unwrap();
+        let (_, a) = document.entry(document.root(), "a").unwrap();
+        let (_, e) = document.entry(a, "e").unwrap();
+        let (at, _) = document.entry(e, "f").unwrap();
+        assert_eq!((at.line, at.column), (9, 1));
+        let (at, _) = document.entry(document.root(), "h").unwrap();
+        assert_eq!((at.line, at.column), (11, 1));
     }
 
     #[test]
