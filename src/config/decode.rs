@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use std::collections::hash_map::{Entry, HashMap};
 use std::fmt::Write as _;
 
+use super::confidential::is_secret;
 use super::problem::{Problem, did_you_mean};
 use super::yaml::scalar::{self, Scalar};
 use super::yaml::{Content, Document, Id, Position};
@@ -121,11 +122,23 @@ impl<'d, 't> Decoder<'d, 't> {
         };
         match scalar::resolve(n.tag.as_deref(), text, *plain) {
             Ok(meaning) => Some(meaning),
+            Err(_) if self.is_in_secret() => {
+                let tag = n.tag.as_deref().unwrap_or_default();
+                self.report(node, format!("this value is no {tag}"), None);
+                None
+            }
             Err(message) => {
                 self.report(node, message, None);
                 None
             }
         }
+    }
+
+    /// Whether what is being read may be a secret: then no message quotes it.
+    pub fn is_in_secret(&self) -> bool {
+        self.path
+            .iter()
+            .any(|step| matches!(step, Step::Key(key) if self.document.text(*key).is_some_and(is_secret)))
     }
 
     /// The text of a scalar, whatever else it could mean; `None` for null and for what is no scalar.
@@ -437,6 +450,7 @@ impl<'d, 't> Decoder<'d, 't> {
     pub fn mismatch(&mut self, node: Id, wanted: &str) {
         let n = self.document.node(node);
         let found = match &n.content {
+            Content::Scalar { .. } if self.is_in_secret() => "something else".to_owned(),
             Content::Scalar { text, plain } => match scalar::resolve(n.tag.as_deref(), text, *plain) {
                 Ok(Scalar::Text(_)) | Err(_) => format!("the text {:?}", brief(text)),
                 Ok(Scalar::Null) => "nothing".to_owned(),

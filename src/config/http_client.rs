@@ -1,11 +1,12 @@
 //! The HTTP client configuration that prometheus/common shares between programs.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use super::decode::{Decoder, Section};
 use super::problem::did_you_mean;
 use super::url;
-use super::value::{Nilable, section};
+use super::value::{Codec, Nilable, section};
 use super::yaml::Id;
 use super::{Secret, Tls};
 
@@ -100,7 +101,7 @@ pub struct OAuth2 {
 }
 
 /// Which proxy to use for what.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 #[allow(missing_docs)]
 pub struct Proxy {
     /// An empty one means none; it is kept because `/config` shows it.
@@ -108,6 +109,21 @@ pub struct Proxy {
     pub no_proxy: String,
     pub proxy_from_environment: bool,
     pub proxy_connect_header: Option<BTreeMap<String, Vec<Secret>>>,
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let url = self
+            .proxy_url
+            .as_ref()
+            .map(|_| url::ProxyUrl::tree(&self.proxy_url));
+        f.debug_struct("Proxy")
+            .field("proxy_url", &url)
+            .field("no_proxy", &self.no_proxy)
+            .field("proxy_from_environment", &self.proxy_from_environment)
+            .field("proxy_connect_header", &self.proxy_connect_header)
+            .finish()
+    }
 }
 
 /// One entry of `http_headers` (or of the websocket prober's `headers`).

@@ -3,6 +3,7 @@
 //! The field names and defaults are upstream's (`config/config.go` of blackbox_exporter and
 //! `config/http_config.go` of prometheus/common). Nothing here can run: `module` compiles it.
 
+mod confidential;
 mod decode;
 mod dns;
 pub mod dns_names;

@@ -4,6 +4,7 @@ use std::fmt::{self, Write as _};
 use std::io;
 use std::path::Path;
 
+use super::confidential::masked;
 use super::targets::TargetsError;
 use super::yaml::Position;
 use crate::os_error;
@@ -59,7 +60,6 @@ pub enum LoadError {
 }
 
 /// Everything that is wrong with one file.
-#[derive(Debug)]
 pub struct Invalid {
     /// The file's name.
     pub file: String,
@@ -67,6 +67,16 @@ pub struct Invalid {
     pub text: String,
     /// What is wrong, in the order of the text; never empty.
     pub problems: Vec<Problem>,
+}
+
+/// Without the text, which holds secrets.
+impl fmt::Debug for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Invalid")
+            .field("file", &self.file)
+            .field("problems", &self.problems)
+            .finish_non_exhaustive()
+    }
 }
 
 impl LoadError {
@@ -139,7 +149,7 @@ impl Invalid {
     }
 }
 
-/// Appends one problem with the line it stands on and a caret under its place.
+/// Appends one problem with the line it stands on, its secrets masked, and a caret under its place.
 pub fn quote(out: &mut String, kind: &str, file: &str, text: &str, problem: &Problem) {
     let place = Problem {
         at: None,
@@ -151,8 +161,10 @@ pub fn quote(out: &mut String, kind: &str, file: &str, text: &str, problem: &Pro
     if let Some(at) = problem.at {
         let number = at.line.to_string();
         let margin = " ".repeat(number.len());
-        let line = text.lines().nth(at.line.saturating_sub(1)).unwrap_or_default();
-        let (line, column) = window(line.trim_start_matches('\u{feff}'), at.column.saturating_sub(1));
+        let line = masked(text, at.line);
+        // What the place was in may be masked.
+        let column = at.column.saturating_sub(1).min(line.chars().count());
+        let (line, column) = window(&line, column);
         let _ = writeln!(out, "{margin}--> {file}:{at}");
         let _ = writeln!(out, "{margin} |");
         let _ = writeln!(out, "{number} | {line}");

@@ -7,7 +7,7 @@ use super::decode::Decoder;
 use super::tree::Tree;
 use super::value::Codec;
 use super::yaml::Id;
-use crate::net::url::Url;
+use crate::net::url::{Url, UrlError};
 
 /// A URL as prometheus/common holds it: an empty one is not the same as none.
 pub(crate) struct ProxyUrl;
@@ -18,7 +18,7 @@ impl Codec<Option<String>> for ProxyUrl {
             let Some(text) = d.text(node) else { return false };
             if let Err(error) = Url::parse(&*text) {
                 let help = "a proxy URL is like http://proxy.example:3128 or socks5://user:password@proxy.example:1080";
-                d.report(node, error.to_string(), Some(help.to_owned()));
+                d.report(node, reason(&text, &error), Some(help.to_owned()));
                 return false;
             }
             *place = Some(text.into_owned());
@@ -31,5 +31,17 @@ impl Codec<Option<String>> for ProxyUrl {
     fn tree(place: &Option<String>) -> Tree {
         let text = place.as_deref().unwrap_or_default();
         Tree::text(Url::parse(text).map_or_else(|_| String::new(), |url| url.to_string()))
+    }
+}
+
+/// Why the text is no URL. What is odd in a URL with a password may be a part of it (`http://user:pass/word@proxy`).
+fn reason(text: &str, error: &UrlError) -> String {
+    match error {
+        UrlError::Plain(_) => error.to_string(),
+        _ if text.contains('@') => {
+            "invalid host, or characters in the user name or password that must be written as %2F, %3A, …"
+                .to_owned()
+        }
+        _ => error.to_string(),
     }
 }

@@ -26,6 +26,7 @@ mod limits;
 mod migrate;
 mod policy;
 mod probe_command;
+mod secrets;
 mod server;
 mod servers;
 mod starttls;

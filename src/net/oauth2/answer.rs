@@ -1,5 +1,6 @@
 //! What a token endpoint answers (RFC 6749, section 5), as leniently as Go's `oauth2` reads it.
 
+use std::fmt;
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
@@ -9,12 +10,18 @@ use serde_json::Value;
 use super::OAuth2Error;
 
 /// A token that was granted.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub(super) struct Grant {
     token: String,
     kind: String,
     /// How long it is good; `None` when the endpoint does not say.
     pub(super) lifetime: Option<Duration>,
+}
+
+impl fmt::Debug for Grant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Grant({}, good for {:?})", self.kind, self.lifetime)
+    }
 }
 
 impl Grant {
