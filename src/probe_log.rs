@@ -143,6 +143,10 @@ pub const EXCERPT: usize = 1024;
 /// Most lines that one probe may write; the rest is counted.
 const MAX_EVENTS: usize = 1000;
 
+/// How many lines above the level of debugging there is still room for then: a talkative peer must not hide why the probe
+/// failed.
+const RESERVE: usize = 100;
+
 /// One line of the log book.
 #[derive(Clone, Debug)]
 pub struct Event {
@@ -168,7 +172,11 @@ pub struct ProbeLog {
 impl ProbeLog {
     /// Writes a line; use the [`log!`](crate::log) macro, which knows the place.
     pub fn write(&mut self, event: Event) {
-        if self.events.len() < MAX_EVENTS {
+        let most = match event.level {
+            Level::Debug => MAX_EVENTS,
+            _ => MAX_EVENTS + RESERVE,
+        };
+        if self.events.len() < most {
             self.events.push(event);
         } else {
             self.dropped += 1;

@@ -1,7 +1,9 @@
 //! The one deadline of a probe.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -55,8 +57,18 @@ impl Deadline {
 
     /// Waits for `future`, but not longer than the deadline.
     pub async fn within<F: Future>(&self, future: F) -> Result<F::Output, TimedOut> {
-        tokio::time::timeout_at(self.at, future)
-            .await
-            .map_err(|_| self.timed_out())
+        let mut future = pin!(future);
+        let mut timer = pin!(tokio::time::sleep_until(self.at));
+        poll_fn(|context| {
+            if let Poll::Ready(output) = future.as_mut().poll(context) {
+                return Poll::Ready(Ok(output));
+            }
+            // A peer that never pauses uses up the turn of its task; nothing is ready then, the timer neither.
+            if Instant::now() >= self.at {
+                return Poll::Ready(Err(self.timed_out()));
+            }
+            timer.as_mut().poll(context).map(|()| Err(self.timed_out()))
+        })
+        .await
     }
 }

@@ -137,6 +137,9 @@ pub async fn run(network: &Network, module: &Module, request: Request<'_>) -> Ou
         }
     };
     let duration = start.elapsed();
+    if probe.log.dropped() > 0 {
+        log!(probe.log, Warn, "Probe log is full, lines were left out", "lines" => probe.log.dropped());
+    }
     probe.samples.set_bool(Metric::Success, success);
     probe.samples.set(Metric::Duration, duration.as_secs_f64());
     probe.samples.set(Metric::Timeout, request.timeout.as_secs_f64());

@@ -19,6 +19,7 @@ mod config;
 mod dialogue;
 mod dns;
 mod grpc;
+mod hostile;
 mod http;
 mod icmp;
 mod judging;

@@ -1,0 +1,459 @@
+//! Hostile peers of every prober that talks over a stream or with datagrams: each probe ends by its deadline, says why it
+//! failed, and all of them together stay below a bound of memory. (ICMP has no peer that a test could script: `icmp.rs`.)
+
+use std::net::SocketAddr;
+use std::process::Command;
+use std::time::Duration;
+
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, UdpSocket, UnixListener};
+use tokio::time::Instant;
+
+use crate::support::peer::{Move, perform, send};
+use crate::support::{log, probe};
+
+/// The time-out of each probe.
+const TIMEOUT: Duration = Duration::from_secs(1);
+/// How much later a probe may end on a busy machine.
+const GRACE: Duration = Duration::from_secs(2);
+/// Most memory that the whole table takes at its worst moment, the peers and the test program itself included.
+const MEMORY: u64 = 256 << 20;
+/// What tells the process that it is the one to be measured.
+const MEASURED: &str = "HOSTILE_PEERS_ARE_MEASURED";
+
+/// A peer that does to everyone who connects.
+enum Peer {
+    /// These moves.
+    Tcp(Vec<Move>),
+    /// These moves, on a unix socket.
+    Unix(Vec<Move>),
+    /// These moves after the upgrade to a websocket.
+    Websocket(Vec<Move>),
+    /// Answers each datagram with these, for ever.
+    Udp(Vec<u8>),
+}
+
+/// Sends a text a byte at a time, so slowly that no probe sees its end.
+fn slowly(text: &str) -> Vec<Move> {
+    let bytes = text.bytes().cycle().take(100);
+    bytes
+        .flat_map(|byte| [send([byte]), Move::Pause(Duration::from_millis(50))])
+        .collect()
+}
+
+fn endless(head: &str, piece: impl AsRef<[u8]>) -> Vec<Move> {
+    let piece = piece.as_ref();
+    vec![send(head), Move::Forever(piece.repeat(1 + 65_536 / piece.len()))]
+}
+
+fn chunked(piece: &str) -> Vec<Move> {
+    endless("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", piece)
+}
+
+/// 200 MB of zeros in 200 kB; the checksum at the end is wrong.
+fn bomb() -> Vec<Move> {
+    use std::io::Write as _;
+    let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(&vec![0; 1_000_000]).unwrap();
+    encoder.flush().unwrap();
+    let mut body = b"\x1f\x8b\x08\0\0\0\0\0\0\xff".to_vec();
+    body.extend(encoder.get_ref().repeat(200));
+    body.extend(b"\x03\0\0\0\0\0\0\0\0\0");
+    let head = "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nConnection: close\r\n\r\n";
+    vec![Move::ReadLine, send(head), send(body), Move::Pause(TIMEOUT)]
+}
+
+/// A frame of HTTP/2.
+fn h2(kind: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    let mut frame = length[1..].to_vec();
+    frame.extend([kind, 0, 0, 0, 0, stream]);
+    frame.extend(payload);
+    frame
+}
+
+/// HTTP/2's SETTINGS, then a beginning, then the same frame for ever.
+fn endless_h2(beginning: Vec<u8>, frame: Vec<u8>) -> Vec<Move> {
+    let begun = [h2(4, 0, &[]), beginning].concat();
+    vec![send(begun), Move::Forever(frame.repeat(1 + 65_536 / frame.len()))]
+}
+
+/// Performs the moves, and reads whatever comes meanwhile.
+async fn play(mut stream: impl AsyncRead + AsyncWrite + Unpin, moves: Vec<Move>) {
+    for one in moves {
+        if !perform(&mut stream, one, &mut Vec::new()).await {
+            return;
+        }
+    }
+    let _ = stream.read_to_end(&mut Vec::new()).await;
+}
+
+/// Answers an upgrade.
+async fn upgrade(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
+    let mut request = Vec::new();
+    while !request.ends_with(b"\r\n\r\n") {
+        request.push(stream.read_u8().await.unwrap());
+    }
+    let request = String::from_utf8(request).unwrap();
+    let key = request
+        .lines()
+        .find_map(|line| line.strip_prefix("Sec-WebSocket-Key: "));
+    let accept = format!("{}258EAFA5-E914-47DA-95CA-C5AB0DC85B11", key.unwrap());
+    let accept = STANDARD.encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, accept.as_bytes()));
+    let answer = format!(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
+    );
+    stream.write_all(answer.as_bytes()).await.unwrap();
+}
+
+impl Peer {
+    /// Starts it; returns its address.
+    async fn start(self, folder: &std::path::Path, name: &str) -> String {
+        match self {
+            Self::Unix(moves) => {
+                let path = folder.join(name);
+                let listener = UnixListener::bind(&path).unwrap();
+                tokio::spawn(async move {
+                    while let Ok((stream, _)) = listener.accept().await {
+                        tokio::spawn(play(stream, moves.clone()));
+                    }
+                });
+                path.display().to_string()
+            }
+            Self::Udp(answer) => {
+                let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+                let address = socket.local_addr().unwrap();
+                tokio::spawn(async move {
+                    let (_, from) = socket.recv_from(&mut [0; 512]).await.unwrap();
+                    while !answer.is_empty() && socket.send_to(&answer, from).await.is_ok() {
+                        tokio::task::yield_now().await;
+                    }
+                });
+                address.to_string()
+            }
+            Self::Tcp(moves) => listen(moves, false).await.to_string(),
+            Self::Websocket(moves) => listen(moves, true).await.to_string(),
+        }
+    }
+}
+
+async fn listen(moves: Vec<Move>, upgrades: bool) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut moves = moves.clone();
+            if matches!(moves.last(), Some(Move::Reset)) {
+                stream.set_zero_linger().unwrap();
+                // What was sent before shall arrive before.
+                moves.insert(moves.len() - 1, Move::Pause(Duration::from_millis(50)));
+            }
+            tokio::spawn(async move {
+                if upgrades {
+                    upgrade(&mut stream).await;
+                }
+                play(stream, moves).await;
+            });
+        }
+    });
+    address
+}
+
+const HTTP: &str = "prober: http\nhttp: {preferred_ip_protocol: ip4}";
+const GZIP: &str = "prober: http\nhttp: {preferred_ip_protocol: ip4, compression: gzip}";
+const LIMITED: &str =
+    "prober: http\nhttp: {preferred_ip_protocol: ip4, compression: gzip, body_size_limit: 1MB}";
+const MATCHED: &str =
+    "prober: http\nhttp: {preferred_ip_protocol: ip4, fail_if_body_not_matches_regexp: [secret]}";
+const HTTPS: &str =
+    "prober: http\nhttp: {preferred_ip_protocol: ip4, tls_config: {insecure_skip_verify: true}}";
+const TCP: &str = "prober: tcp\ntcp: {query_response: [{expect: '^welcome'}]}";
+const BYTES: &str = "prober: tcp\ntcp: {query_response: [{expect_bytes: welcome}]}";
+const TLS: &str = "prober: tcp\ntcp: {tls: true, tls_config: {insecure_skip_verify: true}}";
+const UNIX: &str = "prober: unix\nunix: {query_response: [{expect: '^welcome'}]}";
+const WEBSOCKET: &str = "prober: websocket\nwebsocket: {query_response: [{expect: '^welcome'}]}";
+const GRPC: &str = "prober: grpc\ngrpc: {preferred_ip_protocol: ip4}";
+const DNS_UDP: &str = "prober: dns\ndns: {query_name: a.test, query_type: A}";
+const DNS_TCP: &str = "prober: dns\ndns: {query_name: a.test, query_type: A, transport_protocol: tcp}";
+const DNS_TLS: &str =
+    "prober: dns\ndns: {query_name: a.test, query_type: A, transport_protocol: tcp, dns_over_tls: true}";
+
+/// What a probe says that was ended by its deadline.
+const LATE: &str = "time-out of 1s ran out";
+
+/// Name, module, `{}` of the target, peer, and what is said: where the speed of the machine decides whether a limit or the
+/// deadline comes first, the step.
+fn table() -> Vec<(&'static str, &'static str, &'static str, Peer, &'static str)> {
+    use Peer::{Tcp, Udp, Unix, Websocket};
+    let http = "http://{}/";
+    let https = "https://{}/";
+    let ws = "ws://{}/";
+    let head = "HTTP/1.1 200 OK\r\n";
+    // A DNS answer of another identifier, as a datagram and behind its length.
+    let stray = b"\0\0\x81\x80\0\0\0\0\0\0\0\0";
+    let framed = [b"\0\x0c", stray.as_slice()].concat();
+    let redirect =
+        "HTTP/1.1 302 Found\r\nLocation: /further\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    // Text of 65,535 bytes that is not the end of its message; a ping.
+    let fragment = [[0, 127, 0, 0, 0, 0, 0, 0, 0xff, 0xff].as_slice(), &[b'x'; 65_535]].concat();
+    let begun = Move::Send([1, 1, b'x'].to_vec());
+    vec![
+        ("http silent", HTTP, http, Tcp(vec![]), LATE),
+        ("http slow head", HTTP, http, Tcp(slowly(head)), LATE),
+        (
+            "http endless line",
+            HTTP,
+            http,
+            Tcp(endless("HTTP/1.1 200 ", "x")),
+            "Error for HTTP request",
+        ),
+        (
+            "http endless headers",
+            HTTP,
+            http,
+            Tcp(endless(head, "X-A: b\r\n")),
+            "Error for HTTP request",
+        ),
+        (
+            "http endless chunks",
+            HTTP,
+            http,
+            Tcp(chunked("5\r\nhello\r\n")),
+            LATE,
+        ),
+        (
+            "http endless chunks, matched",
+            MATCHED,
+            http,
+            Tcp(chunked("5\r\nhello\r\n")),
+            LATE,
+        ),
+        (
+            "http endless trailers",
+            HTTP,
+            http,
+            Tcp(endless(
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
+                "X-A: b\r\n",
+            )),
+            "HTTP response body",
+        ),
+        (
+            "http maze",
+            HTTP,
+            http,
+            Tcp(vec![Move::ReadLine, send(redirect), Move::Pause(GRACE)]),
+            "HTTP",
+        ),
+        ("http bomb", GZIP, http, Tcp(bomb()), "HTTP response body"),
+        ("http bomb, limited", LIMITED, http, Tcp(bomb()), "too large"),
+        (
+            "http reset",
+            HTTP,
+            http,
+            Tcp(vec![
+                Move::ReadLine,
+                send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe"),
+                Move::Reset,
+            ]),
+            "reset",
+        ),
+        ("https silent", HTTPS, https, Tcp(vec![]), LATE),
+        (
+            "https endless noise",
+            HTTPS,
+            https,
+            Tcp(endless("", "noise")),
+            "tls",
+        ),
+        ("tcp silent", TCP, "{}", Tcp(vec![]), LATE),
+        ("tcp slow", TCP, "{}", Tcp(slowly("hello\n")), LATE),
+        (
+            "tcp endless line",
+            TCP,
+            "{}",
+            Tcp(endless("", "x")),
+            "token too long",
+        ),
+        ("tcp endless lines", TCP, "{}", Tcp(endless("", "hello\n")), LATE),
+        (
+            "tcp endless bytes",
+            BYTES,
+            "{}",
+            Tcp(endless("", "x")),
+            "did not match",
+        ),
+        (
+            "tcp reset",
+            TCP,
+            "{}",
+            Tcp(vec![send("wel"), Move::Reset]),
+            "reset",
+        ),
+        ("tls silent", TLS, "{}", Tcp(vec![]), LATE),
+        (
+            "tls slow record",
+            TLS,
+            "{}",
+            Tcp(slowly("\x16\x03\x03\x40\0")),
+            LATE,
+        ),
+        (
+            "tls endless records",
+            TLS,
+            "{}",
+            Tcp(endless("", b"\x16\x03\x03\0\x04\x0b\xff\xff\xff")),
+            "exceeds maximum",
+        ),
+        ("unix silent", UNIX, "{}", Unix(vec![]), LATE),
+        (
+            "unix endless line",
+            UNIX,
+            "{}",
+            Unix(endless("", "x")),
+            "token too long",
+        ),
+        ("websocket silent", WEBSOCKET, ws, Tcp(vec![]), LATE),
+        (
+            "websocket endless head",
+            WEBSOCKET,
+            ws,
+            Tcp(endless("HTTP/1.1 101 Go\r\n", "X-A: b\r\n")),
+            "Error dialing websocket",
+        ),
+        ("websocket no message", WEBSOCKET, ws, Websocket(vec![]), LATE),
+        (
+            "websocket endless message",
+            WEBSOCKET,
+            ws,
+            Websocket(vec![begun, Move::Forever(fragment)]),
+            "Error reading message",
+        ),
+        (
+            "websocket endless pings",
+            WEBSOCKET,
+            ws,
+            Websocket(vec![Move::Forever([0x89, 0].repeat(30_000))]),
+            "Error reading message",
+        ),
+        (
+            "websocket reset",
+            WEBSOCKET,
+            ws,
+            Websocket(vec![send([0x81, 9, b'w']), Move::Reset]),
+            "reset",
+        ),
+        ("grpc silent", GRPC, "{}", Tcp(vec![]), LATE),
+        ("grpc slow", GRPC, "{}", Tcp(slowly("\0\0\0\x04\0\0\0\0\0")), LATE),
+        (
+            "grpc endless noise",
+            GRPC,
+            "{}",
+            Tcp(endless("", "noise")),
+            "health check",
+        ),
+        (
+            "grpc endless settings",
+            GRPC,
+            "{}",
+            Tcp(endless_h2(vec![], h2(4, 0, &[]))),
+            "health check",
+        ),
+        (
+            "grpc endless pings",
+            GRPC,
+            "{}",
+            Tcp(endless_h2(vec![], h2(6, 0, &[0; 8]))),
+            "health check",
+        ),
+        (
+            "grpc endless headers",
+            GRPC,
+            "{}",
+            Tcp(endless_h2(h2(1, 1, &[0x88]), h2(9, 1, &[0x88; 16_384]))),
+            "health check",
+        ),
+        (
+            "grpc reset",
+            GRPC,
+            "{}",
+            Tcp(vec![send(h2(4, 0, &[])), Move::Reset]),
+            "health check",
+        ),
+        ("dns silent", DNS_UDP, "{}", Udp(vec![]), LATE),
+        ("dns wrong identifiers", DNS_UDP, "{}", Udp(stray.to_vec()), LATE),
+        (
+            "dns wrong identifiers, tcp",
+            DNS_TCP,
+            "{}",
+            Tcp(endless("", framed)),
+            "id mismatch",
+        ),
+        (
+            "dns slow message",
+            DNS_TCP,
+            "{}",
+            Tcp(slowly("\u{7f}\u{7f}")),
+            LATE,
+        ),
+        (
+            "dns reset",
+            DNS_TCP,
+            "{}",
+            Tcp(vec![send([0xff]), Move::Reset]),
+            "reset",
+        ),
+        ("dns over tls, silent", DNS_TLS, "{}", Tcp(vec![]), LATE),
+    ]
+}
+
+/// Most memory that this process ever had, in bytes.
+fn peak() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn probes_end_say_why_and_take_little_memory() {
+    if std::env::var_os(MEASURED).is_none() {
+        // Other tests run in this process: in one of its own, what is measured is this.
+        let name = "hostile::probes_end_say_why_and_take_little_memory";
+        let mut again = Command::new(std::env::current_exe().unwrap());
+        let again = again.args(["--exact", name, "--nocapture"]).env(MEASURED, "1");
+        let output = again.output().unwrap();
+        let told = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{told}");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut probes = tokio::task::JoinSet::new();
+    for (name, module, target, peer, reason) in table() {
+        let target = target.replace("{}", &peer.start(folder.path(), name).await);
+        probes.spawn(async move {
+            let started = Instant::now();
+            let outcome = probe(&format!("timeout: 1s\n{module}"), &target).await;
+            (name, reason, started.elapsed(), outcome)
+        });
+    }
+    let mut wrong = Vec::new();
+    while let Some(ended) = probes.join_next().await {
+        let (name, expected, elapsed, outcome) = ended.unwrap();
+        let reason = outcome.reason().unwrap_or_default();
+        println!("{name}: {elapsed:?}: {reason}");
+        let is_told = !reason.is_empty() && reason.contains(expected);
+        if outcome.success || !is_told || elapsed > TIMEOUT + GRACE {
+            wrong.push(format!("{name}, after {elapsed:?}: {:?}", log(&outcome)));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let peak = peak();
+    println!("at most {} MiB", peak >> 20);
+    assert!(peak < MEMORY, "{} MiB", peak >> 20);
+}
