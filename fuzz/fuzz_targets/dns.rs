@@ -1,0 +1,11 @@
+//! A DNS message: it is read, or it is malformed; nothing else.
+#![no_main]
+
+use blackbox_exporter::prober::dns::message::Message;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    if let Ok(message) = Message::read(data) {
+        let _ = message.summary();
+    }
+});

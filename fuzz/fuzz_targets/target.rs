@@ -1,0 +1,21 @@
+//! A target: a URL that goes out as it came in, and a host with a port.
+#![no_main]
+
+use blackbox_exporter::net::split_host_port;
+use blackbox_exporter::net::url::Url;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &str| {
+    let _ = split_host_port(data);
+    if let Ok(url) = Url::parse(data) {
+        let _ = (
+            url.hostname(),
+            url.port(),
+            url.request_uri(),
+            url.redacted("xxxxx"),
+        );
+        if let Ok(again) = Url::parse(&url.to_bytes()) {
+            assert_eq!(url.to_bytes(), again.to_bytes());
+        }
+    }
+});

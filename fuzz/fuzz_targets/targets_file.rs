@@ -1,0 +1,9 @@
+//! A targets file.
+#![no_main]
+
+use blackbox_exporter::config::targets::Targets;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &str| {
+    let _ = Targets::parse(data);
+});
