@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use crate::carried;
+
 /// The first `limit` characters, with `…` where more follow; what is not printable is escaped.
 pub fn short(text: &str, limit: usize) -> String {
     let mut shown = String::with_capacity(text.len().min(limit));
-    for (count, c) in text.chars().enumerate() {
+    for (count, c) in carried::lossy(text).chars().enumerate() {
         if count == limit {
             shown.push('…');
             break;
@@ -40,6 +42,7 @@ mod tests {
         assert_eq!(short("abc", 3), "abc");
         assert_eq!(short("abcd", 3), "abc…");
         assert_eq!(short("a\u{1b}[31m\n", 20), "a\\u{1b}[31m\\n");
+        assert_eq!(short(&carried::text(b"a\xff"), 3), "a\u{fffd}");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use crate::carried;
 use crate::metrics::float::push_float;
 use crate::probe_log::{Level, ProbeLog, Value};
 use crate::strconv::{is_printable, push_quoted};
@@ -196,6 +197,16 @@ fn push_go_float(out: &mut String, number: f64) {
 
 fn push_json_text(out: &mut String, text: &str) {
     out.push('"');
+    for chunk in carried::bytes(text).utf8_chunks() {
+        push_json_escaped(out, chunk.valid());
+        for _ in chunk.invalid() {
+            out.push_str("\\ufffd");
+        }
+    }
+    out.push('"');
+}
+
+fn push_json_escaped(out: &mut String, text: &str) {
     for c in text.chars() {
         match c {
             '"' => out.push_str("\\\""),
@@ -208,7 +219,6 @@ fn push_json_text(out: &mut String, text: &str) {
             c => out.push(c),
         }
     }
-    out.push('"');
 }
 
 fn push_json_value(out: &mut String, value: &Value) {
@@ -474,6 +484,7 @@ mod tests {
             ("del", Value::from("\u{7f}")),
             ("foreign", Value::from("北京")),
             ("nbsp", Value::from("a\u{a0}b")),
+            ("byte", Value::from(carried::text(b"a\xff\xc3").into_owned())),
             ("int", Value::from(-3_i64)),
             ("small", Value::from(0.000_299_927)),
             ("large", Value::from(2.0)),
@@ -484,7 +495,7 @@ mod tests {
             line(Format::Logfmt, "Hello there", &attributes),
             "time=2026-11-24T20:23:19.172Z level=WARN source=app.rs:12 msg=\"Hello there\" plain=a\\b empty=\"\" \
              spaced=\"a b\" equals=\"a=b\" quote=\"a\\\"b\" control=\"a\\x1b[31m\\n\" del=\u{7f} foreign=北京 \
-             nbsp=\"a\\u00a0b\" int=-3 small=0.000299927 large=2 yes=true at=1970-01-01T00:00:00.000Z\n"
+             nbsp=\"a\\u00a0b\" byte=\"a\\xff\\xc3\" int=-3 small=0.000299927 large=2 yes=true at=1970-01-01T00:00:00.000Z\n"
         );
     }
 
@@ -492,6 +503,7 @@ mod tests {
     fn json_is_slogs() {
         let attributes = [
             ("text", Value::from("a\"\\\n\u{1}<>&\u{2028}é")),
+            ("byte", Value::from(carried::text(b"a\xff").into_owned())),
             ("int", Value::from(7_u64)),
             ("two", Value::from(2.0)),
             ("small", Value::from(0.000_000_25)),
@@ -503,7 +515,7 @@ mod tests {
         assert_eq!(
             line(Format::Json, "x", &attributes),
             "{\"time\":\"2026-11-24T20:23:19.17293Z\",\"level\":\"WARN\",\"source\":\"app.rs:12\",\"msg\":\"x\",\
-             \"text\":\"a\\\"\\\\\\n\\u0001<>&\\u2028é\",\"int\":7,\"two\":2,\"small\":2.5e-7,\"large\":1e+21,\
+             \"text\":\"a\\\"\\\\\\n\\u0001<>&\\u2028é\",\"byte\":\"a\\ufffd\",\"int\":7,\"two\":2,\"small\":2.5e-7,\"large\":1e+21,\
              \"half\":0.5,\"nan\":\"!ERROR:json: unsupported value: NaN\",\"no\":false}\n"
         );
     }

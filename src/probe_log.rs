@@ -8,6 +8,8 @@ use std::time::SystemTime;
 
 use smallvec::SmallVec;
 
+use crate::carried;
+
 /// How much a line matters, in slog's order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs)]
@@ -103,10 +105,10 @@ pub fn text(value: impl fmt::Display) -> Value {
     Value::Text(Cow::Owned(value.to_string()))
 }
 
-/// Bytes from a peer as text: at most `limit` bytes, what is not UTF-8 replaced, `…` where it was cut.
+/// Bytes from a peer as text: at most `limit` bytes, what is not UTF-8 [carried], `…` where it was cut.
 pub fn excerpt(bytes: &[u8], limit: usize) -> Value {
     let shown = bytes.get(..limit).unwrap_or(bytes);
-    let mut shown = String::from_utf8_lossy(shown).into_owned();
+    let mut shown = carried::text(shown).into_owned();
     if bytes.len() > limit {
         shown.push('…');
     }

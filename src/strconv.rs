@@ -8,6 +8,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use crate::carried;
+
 /// What Go calls printable beyond ASCII: letters, marks, numbers, punctuation and symbols.
 static PRINTABLE: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"^[\p{L}\p{M}\p{N}\p{P}\p{S}]$").ok());
@@ -23,7 +25,7 @@ pub fn is_printable(c: char) -> bool {
         .is_some_and(|printable| printable.is_match(c.encode_utf8(&mut buffer)))
 }
 
-/// `strconv.Quote`: the text in double quotes, with Go's escapes.
+/// `strconv.Quote`: the text in double quotes, with Go's escapes; a [carried] byte is `\xff`.
 pub fn quote(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     push_quoted(&mut quoted, text);
@@ -33,6 +35,17 @@ pub fn quote(text: &str) -> String {
 /// Appends [`quote`]d text.
 pub fn push_quoted(out: &mut String, text: &str) {
     out.push('"');
+    for chunk in carried::bytes(text).utf8_chunks() {
+        push_escaped(out, chunk.valid());
+        for byte in chunk.invalid() {
+            // Writing to a string does not fail.
+            let _ = write!(out, "\\x{byte:02x}");
+        }
+    }
+    out.push('"');
+}
+
+fn push_escaped(out: &mut String, text: &str) {
     for c in text.chars() {
         match c {
             '"' => out.push_str("\\\""),
@@ -51,7 +64,6 @@ pub fn push_quoted(out: &mut String, text: &str) {
             c => drop(write!(out, "\\U{:08x}", u32::from(c))),
         }
     }
-    out.push('"');
 }
 
 /// Why a text is no number; displays as Go's `*strconv.NumError`.

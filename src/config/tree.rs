@@ -1,5 +1,7 @@
 //! Configuration data on its way out: what [`write`](super::write) prints.
 
+use crate::carried;
+
 /// A value to be printed as YAML.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
@@ -20,6 +22,6 @@ pub enum Tree {
 impl Tree {
     /// A text.
     pub fn text(text: impl Into<String>) -> Self {
-        Self::Text(text.into().into_bytes())
+        Self::Text(carried::bytes(&text.into()).into_owned())
     }
 }

@@ -5,7 +5,8 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -57,7 +58,11 @@ impl Policy {
     pub fn check_name(&self, host: &str) -> Result<(), Refusal> {
         self.judge(|rules| {
             let name = host.strip_suffix('.').unwrap_or(host);
-            let is_listed = |patterns: &[String]| patterns.iter().any(|p| matches(p, name, Case::Ignored));
+            let is_listed = |patterns: &[String]| {
+                patterns
+                    .iter()
+                    .any(|p| matches(p, name.as_bytes(), Case::Ignored))
+            };
             if is_listed(&rules.deny.names) {
                 return Err(format!("the name {name} is denied"));
             }
@@ -99,18 +104,19 @@ impl Policy {
     ///
     /// # Errors
     /// The rule against it.
-    pub fn check_unix(&self, path: &str) -> Result<(), Refusal> {
+    pub fn check_unix(&self, path: &Path) -> Result<(), Refusal> {
         self.judge(|rules| {
-            let real = std::fs::canonicalize(Path::new(path)).ok();
-            let real = real.as_deref().map_or(path.into(), Path::to_string_lossy);
-            let is_listed =
-                |patterns: &[String], path: &str| patterns.iter().any(|p| matches(p, path, Case::Kept));
+            let real = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+            let is_listed = |patterns: &[String], path: &Path| {
+                let path = path.as_os_str().as_bytes();
+                patterns.iter().any(|p| matches(p, path, Case::Kept))
+            };
             let denied = &rules.deny.unix_paths;
             if is_listed(denied, path) || is_listed(denied, &real) {
                 return Err("this path is denied".to_owned());
             }
             // What does not exist could still be written so that it seems to be below an allowed folder.
-            let is_plain = !real.split('/').any(|part| part == "..");
+            let is_plain = !real.components().any(|part| part == Component::ParentDir);
             if is_listed(&rules.allow.unix_paths, &real) && is_plain {
                 return Ok(());
             }
@@ -264,12 +270,12 @@ enum Case {
 }
 
 /// Whether a text fits a pattern in which `*` stands for any characters.
-fn matches(pattern: &str, text: &str, case: Case) -> bool {
+fn matches(pattern: &str, text: &[u8], case: Case) -> bool {
     let same = |a: u8, b: u8| match case {
         Case::Ignored => a.eq_ignore_ascii_case(&b),
         Case::Kept => a == b,
     };
-    let (mut rest, mut pattern) = (text.as_bytes(), pattern.as_bytes());
+    let (mut rest, mut pattern) = (text, pattern.as_bytes());
     // Where to go on when what follows the last star does not fit: one character further.
     let mut retry: Option<(&[u8], &[u8])> = None;
     loop {
@@ -293,6 +299,8 @@ fn matches(pattern: &str, text: &str, case: Case) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+
     use super::*;
 
     fn policy(text: &str) -> Policy {
@@ -452,8 +460,16 @@ mod tests {
             ("allow: {unix_paths: [\"@*\"]}", "@abstract".to_owned(), true),
         ];
         for (rules, path, want) in rows {
-            assert_eq!(policy(rules).check_unix(&path).is_ok(), want, "{rules} {path}");
+            assert_eq!(
+                policy(rules).check_unix(path.as_ref()).is_ok(),
+                want,
+                "{rules} {path}"
+            );
         }
+        let odd = open.join(OsStr::from_bytes(b"\xff.sock"));
+        assert!(policy(&allow).check_unix(&odd).is_ok());
+        let odd = open.join(OsStr::from_bytes(b"\xff/../../secret.sock"));
+        assert!(policy(&allow).check_unix(&odd).is_err());
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub use timeline::{Hop, Phase, PhaseSpan, Timeline};
 /// What a probe is asked to do.
 #[derive(Clone, Debug)]
 pub struct Request<'a> {
-    /// The target, decoded.
+    /// The target, decoded, what is not UTF-8 [carried](crate::carried).
     pub target: &'a str,
     /// The `hostname` parameter: Host header and TLS server name (http), TLS server name (tcp).
     pub hostname: Option<&'a str>,
@@ -39,7 +39,7 @@ pub struct Request<'a> {
 /// time-out is still there.
 #[derive(Debug)]
 pub struct Probe<'a> {
-    /// The target as the caller wrote it.
+    /// The target as the caller wrote it, what is not UTF-8 [carried](crate::carried).
     pub target: &'a str,
     /// The `hostname` parameter.
     pub hostname: Option<&'a str>,

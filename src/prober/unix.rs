@@ -1,12 +1,16 @@
 //! The unix prober: connect to a socket of this machine, with TLS if asked, and hold the dialogue.
 
+use std::ffi::OsStr;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use tokio::net::UnixStream;
 use tokio::time::Instant;
 
 use super::tcp::handshaken;
 use super::{Failed, Phase, Probe, Verdict};
+use crate::carried;
 use crate::check::query_response::{self, Connection, Upgrade};
 use crate::log;
 use crate::module::Unix;
@@ -55,10 +59,15 @@ async fn dial(probe: &mut Probe<'_>, module: &Unix) -> Result<Box<dyn Connection
         },
     };
     let from = Instant::now();
-    if let Err(refusal) = probe.network.policy.check_unix(probe.target) {
+    let path = carried::bytes(probe.target);
+    if let Err(refusal) = probe
+        .network
+        .policy
+        .check_unix(Path::new(OsStr::from_bytes(&path)))
+    {
         return Err(format!("dial unix {}: {refusal}", probe.target));
     }
-    let connected = probe.deadline.within(connect(probe.target)).await;
+    let connected = probe.deadline.within(connect(&path)).await;
     probe.timeline.record(Phase::Connect, from, Instant::now());
     let fail = |cause| DialError {
         network: "unix",
@@ -99,9 +108,9 @@ async fn dial(probe: &mut Probe<'_>, module: &Unix) -> Result<Box<dyn Connection
 }
 
 /// Connects to a path, or to an abstract name when it begins with `@`.
-async fn connect(target: &str) -> io::Result<UnixStream> {
-    match target.strip_prefix('@') {
-        Some(name) => UnixStream::connect(format!("\0{name}")).await,
-        None => UnixStream::connect(target).await,
+async fn connect(target: &[u8]) -> io::Result<UnixStream> {
+    match target.strip_prefix(b"@") {
+        Some(name) => UnixStream::connect(OsStr::from_bytes(&[b"\0", name].concat())).await,
+        None => UnixStream::connect(OsStr::from_bytes(target)).await,
     }
 }

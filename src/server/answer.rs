@@ -5,6 +5,8 @@ use axum::response::Response;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
 use http::{Method, StatusCode};
 
+use crate::carried;
+
 /// What Go detects for plain text, and what `http.Error` says.
 pub const PLAIN_UTF8: &str = "text/plain; charset=utf-8";
 /// What upstream sets on its plain pages.
@@ -31,7 +33,11 @@ pub fn empty(status: StatusCode) -> Response {
 
 /// `http.Error`: the message and a newline, never to be sniffed for another type.
 pub fn error(status: StatusCode, message: &str) -> Response {
-    let mut response = text(status, PLAIN_UTF8, format!("{message}\n"));
+    let mut response = text(
+        status,
+        PLAIN_UTF8,
+        carried::bytes(&format!("{message}\n")).into_owned(),
+    );
     response.headers_mut().insert(
         HeaderName::from_static("x-content-type-options"),
         HeaderValue::from_static("nosniff"),
@@ -64,9 +70,9 @@ pub fn redirect(method: &Method, status: StatusCode, location: &str) -> Response
 fn ascii(text: &str) -> String {
     use std::fmt::Write as _;
     let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
+    for byte in &*carried::bytes(text) {
         if byte.is_ascii() {
-            out.push(char::from(byte));
+            out.push(char::from(*byte));
         } else {
             // Writing to a string does not fail.
             let _ = write!(out, "%{byte:02x}");

@@ -19,7 +19,7 @@ pub struct Entry {
     pub id: i64,
     /// The module as it was then.
     pub module: Arc<Module>,
-    /// The target, decoded.
+    /// The target, decoded, what is not UTF-8 [carried](crate::carried).
     pub target: Box<str>,
     /// The `hostname` parameter.
     pub hostname: Option<Box<str>>,

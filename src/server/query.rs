@@ -2,26 +2,30 @@
 
 use std::borrow::Cow;
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::percent_decode;
+
+use crate::carried;
 
 /// The parameters of a query, decoded on demand.
 #[derive(Clone, Copy, Debug)]
 pub struct Query<'a>(pub &'a str);
 
 impl<'a> Query<'a> {
-    /// The first value of a parameter; empty when there is none. Pairs with a `;` or a broken escape are left out.
+    /// The first value of a parameter, what is not UTF-8 in it [carried]; empty when there is none. Pairs with a `;` or a
+    /// broken escape are left out.
     pub fn first(&self, name: &str) -> Cow<'a, str> {
         self.0
             .split('&')
             .filter(|pair| !pair.is_empty() && !pair.contains(';'))
             .find_map(|pair| {
                 let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-                if unescape(key, Plus::IsSpace)? != name {
+                if *decode(key.as_bytes(), Plus::IsSpace)? != *name.as_bytes() {
                     // The whole pair counts only when both halves can be decoded, but the other half matters only here.
                     return None;
                 }
-                unescape(value, Plus::IsSpace)
+                decode(value.as_bytes(), Plus::IsSpace)
             })
+            .map(text)
             .unwrap_or_default()
     }
 }
@@ -35,22 +39,35 @@ pub enum Plus {
     IsLiteral,
 }
 
-/// Percent-decodes a text; `None` when a `%` is not followed by two hex digits. What is not UTF-8 is replaced.
-pub fn unescape(text: &str, plus: Plus) -> Option<Cow<'_, str>> {
-    let bytes = text.as_bytes();
-    for (index, _) in bytes.iter().enumerate().filter(|(_, b)| **b == b'%') {
-        let digits = bytes.get(index + 1..index + 3)?;
+/// Percent-decodes a text; `None` when a `%` is not followed by two hex digits. What is not UTF-8 is [carried], before
+/// and after.
+pub fn unescape(escaped: &str, plus: Plus) -> Option<Cow<'_, str>> {
+    match carried::bytes(escaped) {
+        Cow::Borrowed(bytes) => decode(bytes, plus).map(text),
+        Cow::Owned(bytes) => Some(text(Cow::Owned(decode(&bytes, plus)?.into_owned()))),
+    }
+}
+
+fn decode(escaped: &[u8], plus: Plus) -> Option<Cow<'_, [u8]>> {
+    for (index, _) in escaped.iter().enumerate().filter(|(_, b)| **b == b'%') {
+        let digits = escaped.get(index + 1..index + 3)?;
         if !digits.iter().all(u8::is_ascii_hexdigit) {
             return None;
         }
     }
-    if plus == Plus::IsSpace && text.contains('+') {
-        let spaced = text.replace('+', " ");
-        return Some(Cow::Owned(
-            percent_decode_str(&spaced).decode_utf8_lossy().into_owned(),
-        ));
+    if plus == Plus::IsLiteral || !escaped.contains(&b'+') {
+        return Some(percent_decode(escaped).into());
     }
-    Some(percent_decode_str(text).decode_utf8_lossy())
+    let mut spaced = escaped.to_vec();
+    spaced.iter_mut().filter(|b| **b == b'+').for_each(|b| *b = b' ');
+    Some(Cow::Owned(percent_decode(&spaced).collect()))
+}
+
+fn text(bytes: Cow<'_, [u8]>) -> Cow<'_, str> {
+    match bytes {
+        Cow::Borrowed(bytes) => carried::text(bytes),
+        Cow::Owned(bytes) => Cow::Owned(carried::text(&bytes).into_owned()),
+    }
 }
 
 #[cfg(test)]
@@ -71,9 +88,23 @@ mod tests {
             ("target=a%2Bb", "a+b"),
             ("target=%", ""),
             ("Target=a", ""),
-            ("target=%ff", "\u{fffd}"),
+            ("target=%ef%bf%bd", "\u{fffd}"),
         ] {
             assert_eq!(Query(query).first("target"), value, "{query}");
+        }
+    }
+
+    #[test]
+    fn any_byte_passes_both_decodings() {
+        for (query, want) in [
+            ("target=a%ff", b"a\xff".as_slice()),
+            ("target=a%25ff", b"a\xff"),
+            ("target=%f4%8f%b7%bf%ff", b"\xf4\x8f\xb7\xbf\xff"),
+            ("target=%e2%82%25ac", "\u{20ac}".as_bytes()),
+        ] {
+            let target = Query(query).first("target");
+            let target = unescape(&target, Plus::IsLiteral).unwrap();
+            assert_eq!(&*carried::bytes(&target), want, "{query}");
         }
     }
 

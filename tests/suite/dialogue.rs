@@ -1,7 +1,10 @@
 //! `query_response` of the tcp and unix probers against scripted peers.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
+use blackbox_exporter::carried;
 use blackbox_exporter::config::{self, Label, Prober, QueryResponse};
 use blackbox_exporter::metrics::Metric;
 use blackbox_exporter::prober::Outcome;
@@ -440,11 +443,15 @@ async fn dialling_fails_with_what_and_where() {
 #[tokio::test]
 async fn unix_sockets_by_path_and_by_abstract_name() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("talk.sock");
-    let path = path.to_str().unwrap().to_owned();
-    let name = format!("@blackbox-test-{}", std::process::id());
-    for (target, bind) in [(path.clone(), path), (name.clone(), name.replacen('@', "\0", 1))] {
-        let listener = tokio::net::UnixListener::bind(&bind).unwrap();
+    let path = |name: &[u8]| [folder.path().as_os_str().as_bytes(), b"/", name].concat();
+    let name = |rest: &[u8]| [format!("@blackbox-test-{}", std::process::id()).as_bytes(), rest].concat();
+    for target in [path(b"talk.sock"), path(b"t\xff.sock"), name(b""), name(b"\xff")] {
+        let bind = match target.strip_prefix(b"@") {
+            Some(name) => [b"\0", name].concat(),
+            None => target.clone(),
+        };
+        let target = carried::text(&target);
+        let listener = tokio::net::UnixListener::bind(OsStr::from_bytes(&bind)).unwrap();
         let peer = tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await.unwrap();
             let mut received = Vec::new();

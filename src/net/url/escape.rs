@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::UrlError;
+use crate::carried;
 
 /// A part of a URL; each has its own set of characters that stand for themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,7 +106,7 @@ fn escape_allowed(byte: u8, mode: Mode) -> bool {
 
 fn bad_escape(after: &[u8]) -> UrlError {
     let shown = after.get(..2).unwrap_or(after);
-    UrlError::Escape(format!("%{}", String::from_utf8_lossy(shown)))
+    UrlError::Escape(format!("%{}", carried::text(shown)))
 }
 
 fn hex(c: &u8) -> Option<u8> {

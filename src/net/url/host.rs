@@ -5,6 +5,7 @@ use std::net::Ipv6Addr;
 
 use super::UrlError;
 use super::escape::{Mode, unescape};
+use crate::carried;
 use crate::net::split_host_port;
 
 /// Reads `host[:port]`, percent-decoded, brackets kept.
@@ -18,7 +19,7 @@ pub(super) fn parse(host: &[u8]) -> Result<String, UrlError> {
     if let Some(colon) = host.iter().rposition(|b| *b == b':') {
         check_port(host.get(colon..).unwrap_or_default())?;
     }
-    text(unescape(host, Mode::Host)?)
+    Ok(text(unescape(host, Mode::Host)?))
 }
 
 /// `[address]`, `[address%25zone]`, `[address]:port`.
@@ -31,8 +32,8 @@ fn parse_bracketed(host: &[u8]) -> Result<String, UrlError> {
     let name = host.get(1..close).unwrap_or_default();
     let zone = name.windows(3).position(|w| w == b"%25").unwrap_or(name.len());
     let (address, zone) = name.split_at(zone);
-    let address = text(unescape(address, Mode::Host)?)?;
-    let zone = text(unescape(zone, Mode::Zone)?)?;
+    let address = text(unescape(address, Mode::Host)?);
+    let zone = text(unescape(zone, Mode::Zone)?);
     let name = format!("{address}{zone}");
     if address.parse::<Ipv6Addr>().is_err() || zone == "%" {
         return Err(match address.parse::<std::net::Ipv4Addr>() {
@@ -51,24 +52,29 @@ fn check_port(colon_port: &[u8]) -> Result<(), UrlError> {
     if valid {
         Ok(())
     } else {
-        Err(UrlError::Port(String::from_utf8_lossy(colon_port).into_owned()))
+        Err(UrlError::Port(carried::text(colon_port).into_owned()))
     }
 }
 
-/// Hosts are texts; a byte that is not UTF-8 can name nothing that exists, so what it is replaced by does not matter.
-fn text(bytes: Cow<'_, [u8]>) -> Result<String, UrlError> {
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+/// Hosts are texts; a byte that is not UTF-8 is carried in them.
+fn text(bytes: Cow<'_, [u8]>) -> String {
+    carried::text(&bytes).into_owned()
 }
 
-/// The ASCII form of a host name for looking it up (UTS 46, mapped to lower case); as it is when there is none.
+/// The ASCII form of a host name for looking it up (UTS 46, mapped to lower case); as it is when there is none. What is not
+/// UTF-8 is U+FFFD, as in Go.
 pub fn idna_ascii(host: &str) -> Cow<'_, str> {
     if host.is_ascii() {
         return Cow::Borrowed(host);
     }
-    idna::domain_to_ascii(host).map_or(Cow::Borrowed(host), Cow::Owned)
+    let ascii = match carried::lossy(host) {
+        Cow::Borrowed(_) => idna::domain_to_ascii(host).ok(),
+        Cow::Owned(replaced) => punycode(&replaced),
+    };
+    ascii.map_or(Cow::Borrowed(host), Cow::Owned)
 }
 
-/// The ASCII form of `host[:port]` for a `Host` header: punycode without any mapping.
+/// The ASCII form of `host[:port]` for a `Host` header: punycode without any mapping, of U+FFFD for what is not UTF-8.
 ///
 /// # Errors
 /// A label that cannot be encoded.
@@ -76,7 +82,8 @@ pub fn punycode_host_port(text: &str) -> Result<Cow<'_, str>, PunycodeError> {
     if text.is_ascii() {
         return Ok(Cow::Borrowed(text));
     }
-    let (host, port) = split_host_port(text).unwrap_or((text, ""));
+    let text = carried::lossy(text);
+    let (host, port) = split_host_port(&text).unwrap_or((&text, ""));
     let host = punycode(host).ok_or_else(|| PunycodeError(host.to_owned()))?;
     Ok(Cow::Owned(match (port, host.contains(':')) {
         ("", _) => host,
@@ -144,8 +151,13 @@ mod tests {
         );
         assert_eq!(punycode_host_port("bücher.test").unwrap(), "xn--bcher-kva.test");
         assert_eq!(punycode_host_port("Ab:1").unwrap(), "Ab:1");
+        assert_eq!(
+            punycode_host_port(&carried::text(b"a\xff.test:80")).unwrap(),
+            "xn--a-q10i.test:80"
+        );
         assert_eq!(idna_ascii("BÜCHER.test"), "xn--bcher-kva.test");
         assert_eq!(idna_ascii("A.test"), "A.test");
+        assert_eq!(idna_ascii(&carried::text(b"a\xff")), "xn--a-q10i");
     }
 
     #[test]

@@ -11,6 +11,9 @@ use std::fmt;
 
 use escape::{Mode, escape, unescape, valid_encoded};
 
+use crate::carried;
+use crate::strconv::quote;
+
 pub use escape::query_escape;
 pub(crate) use host::punycode;
 pub use host::{PunycodeError, idna_ascii, punycode_host_port, remove_zone, valid_host_header};
@@ -24,7 +27,7 @@ pub struct Url {
     pub opaque: Vec<u8>,
     /// Credentials in front of the host.
     pub user: Option<UserInfo>,
-    /// Host and port as written, IPv6 addresses in brackets, percent-decoded.
+    /// Host and port as written, IPv6 addresses in brackets, percent-decoded, what is not UTF-8 [carried].
     pub host: String,
     /// The path in its escaped form, as it is sent.
     pub path: String,
@@ -81,10 +84,10 @@ impl fmt::Display for UrlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Plain(reason) => f.write_str(reason),
-            Self::Escape(escape) => write!(f, "invalid URL escape {escape:?}"),
+            Self::Escape(escape) => write!(f, "invalid URL escape {}", quote(escape)),
             Self::HostCharacter(c) => write!(f, "invalid character \"{c}\" in host name"),
-            Self::Port(port) => write!(f, "invalid port {port:?} after host"),
-            Self::Host(host) => write!(f, "invalid host: ParseAddr({host:?}): unable to parse IP"),
+            Self::Port(port) => write!(f, "invalid port {} after host", quote(port)),
+            Self::Host(host) => write!(f, "invalid host: ParseAddr({}): unable to parse IP", quote(host)),
         }
     }
 }
@@ -281,7 +284,7 @@ impl Url {
                     out.extend_from_slice(user.as_bytes());
                     out.push(b'@');
                 }
-                out.extend_from_slice(escape(self.host.as_bytes(), Mode::Host).as_bytes());
+                out.extend_from_slice(escape(&carried::bytes(&self.host), Mode::Host).as_bytes());
             }
             if !self.path.is_empty() && !self.path.starts_with('/') && !self.host.is_empty() {
                 out.push(b'/');
@@ -306,7 +309,7 @@ impl Url {
         self.print(None)
     }
 
-    /// The text of the URL for logs: `password` (`***`, `xxxxx`) stands in the place of the real one.
+    /// The text of the URL for logs, what is not UTF-8 [carried]: `password` (`***`, `xxxxx`) stands in the place of the real one.
     pub fn redacted(&self, password: &str) -> String {
         let user = self.user.as_ref().map(|user| {
             let mut text = escape(&user.name, Mode::UserPassword).into_owned();
@@ -316,7 +319,7 @@ impl Url {
             }
             text
         });
-        String::from_utf8_lossy(&self.print(user)).into_owned()
+        carried::text(&self.print(user)).into_owned()
     }
 }
 

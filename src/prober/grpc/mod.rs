@@ -20,6 +20,7 @@ use self::call::{CallError, METADATA_BASE64, call, handshake};
 use self::message::{SERVING, SERVING_STATUSES, health_check_request, serving_status_name, serving_text};
 use self::status::{Code, Status};
 use super::{Failed, Phase, Probe, Verdict};
+use crate::carried;
 use crate::log;
 use crate::metrics::{Labels, Metric};
 use crate::module::Grpc;
@@ -105,7 +106,7 @@ fn host_port(probe: &mut Probe<'_>) -> Result<String, Failed> {
     } else {
         format!("http://{target}").into()
     };
-    match Url::parse(url.as_ref()) {
+    match Url::parse(&carried::bytes(&url)) {
         Ok(url) => Ok(url.host),
         Err(error) => {
             log!(probe.log, Error, "Could not parse target URL", "err" => text(&error));

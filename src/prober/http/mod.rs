@@ -20,6 +20,7 @@ use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
 use super::{Failed, Phase, Probe, Verdict};
+use crate::carried;
 use crate::log;
 use crate::metrics::Metric;
 use crate::module::Http;
@@ -70,7 +71,7 @@ struct Target {
 /// Probes the target as the module says.
 pub async fn probe(probe: &mut Probe<'_>, module: &Http) -> Verdict {
     expose_nothing(probe, module);
-    let mut url = match Url::parse(&target_url(probe, module)) {
+    let mut url = match Url::parse(&carried::bytes(&target_url(probe, module))) {
         Ok(url) => url,
         Err(error) => {
             log!(probe.log, Error, "Could not parse target URL", "err" => text(&error));

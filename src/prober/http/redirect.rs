@@ -8,6 +8,7 @@ use super::credentials::is_sensitive;
 use super::error::RoundTripError;
 use super::request::{Request, is_same_or_below};
 use super::response::{Response, ResponseBody};
+use crate::carried;
 use crate::log;
 use crate::net::headers::{Headers, canonical};
 use crate::net::http1::RequestBody;
@@ -111,7 +112,7 @@ impl Client<'_> {
                 host,
                 crossed_hosts,
             };
-            log!(probe.log, Info, "Received redirect", "location" => String::from_utf8_lossy(&location).into_owned());
+            log!(probe.log, Info, "Received redirect", "location" => carried::text(&location).into_owned());
             chain.redirects += 1;
             let follows = self.module.follow_redirects && chain.redirects <= MOST;
             if !follows {

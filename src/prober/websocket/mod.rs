@@ -7,6 +7,7 @@ mod request;
 use tokio::time::Instant;
 
 use super::{Failed, Phase, Probe, Verdict};
+use crate::carried;
 use crate::check::query_response::Connection;
 use crate::log;
 use crate::metrics::Metric;
@@ -22,7 +23,7 @@ use frames::Frames;
 /// # Errors
 /// [`Failed`] after the reason was logged.
 pub async fn probe(probe: &mut Probe<'_>, module: &Websocket) -> Verdict {
-    let url = match Url::parse(probe.target) {
+    let url = match Url::parse(&carried::bytes(probe.target)) {
         Ok(url) => url,
         Err(error) => {
             log!(probe.log, Error, "Could not parse target URL", "err" => text(&error));

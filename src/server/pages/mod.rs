@@ -21,6 +21,7 @@ use http::{StatusCode, Uri};
 use super::front::Mount;
 use super::history::Entry;
 use super::{Exporter, answer};
+use crate::carried;
 
 /// Nothing but our own style sheet and script, no frames, no forms to elsewhere.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src data:; connect-src 'self'; \
@@ -30,7 +31,11 @@ const HTML_UTF8: &str = "text/html; charset=utf-8";
 /// `/`, and every path that no endpoint has.
 pub async fn landing(State(exporter): State<Arc<Exporter>>, uri: Uri, headers: HeaderMap) -> Response {
     if uri.path() != "/" || !wants_html(&headers) {
-        return answer::text(StatusCode::OK, answer::HTML, classic::page(&exporter));
+        return answer::text(
+            StatusCode::OK,
+            answer::HTML,
+            carried::bytes(&classic::page(&exporter)).into_owned(),
+        );
     }
     if headers.get("x-fragment").is_some() {
         return html(&home::Recent::new(&exporter));

@@ -3,10 +3,11 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use askama::Template;
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 
 use super::home::Summary;
 use super::picture;
+use crate::carried;
 use crate::display::{duration, short};
 use crate::logging::{Format, render_probe, rfc3339};
 use crate::metrics::{Exposition, Format as ExpositionFormat, encode};
@@ -204,7 +205,8 @@ impl CertificateView {
 
 /// The command that runs this probe again and shows its log.
 fn command(entry: &Entry, base: &str) -> String {
-    let parameter = |name: &str, value: &str| format!("{name}={}", utf8_percent_encode(value, ESCAPED));
+    let parameter =
+        |name: &str, value: &str| format!("{name}={}", percent_encode(&carried::bytes(value), ESCAPED));
     let mut query = vec![
         parameter("module", &entry.module.name),
         parameter("target", &entry.target),
