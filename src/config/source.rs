@@ -69,7 +69,8 @@ fn plain_problem(at: Option<Position>, message: String) -> Problem {
     }
 }
 
-/// The text of a file: UTF-8, or UTF-16 with a byte order mark, without characters that YAML forbids.
+/// The text of a file: UTF-8, or UTF-16 with a byte order mark, without characters that YAML forbids. The line break
+/// U+0085 of YAML 1.1, which is one in texts too, becomes today's.
 ///
 /// # Errors
 /// Where the bytes are no such text.
@@ -101,6 +102,7 @@ pub fn decode_text(bytes: Vec<u8>) -> Result<String, Problem> {
             problem.help = Some(help);
             Err(problem)
         }
+        None if text.contains('\u{85}') => Ok(text.replace('\u{85}', "\n")),
         None => Ok(text),
     }
 }

@@ -127,9 +127,9 @@ impl<'t> Document<'t> {
         Ok((!document.nodes.is_empty()).then_some(document))
     }
 
-    /// The same, independent of the text.
-    fn into_owned(self) -> Document<'static> {
-        let own = |text: Cow<'t, str>| Cow::Owned(text.into_owned());
+    /// The same, independent of the text, its texts as `mend` makes them.
+    fn into_owned(self, mend: fn(&str) -> String) -> Document<'static> {
+        let own = |text: Cow<'t, str>| Cow::Owned(mend(&text));
         let nodes = self.nodes.into_iter().map(|node| Node {
             at: node.at,
             tag: node.tag.map(own),
@@ -369,6 +369,15 @@ mod tests {
             Some(Some("2"))
         );
         assert!(document.entry(y, "m").is_none());
+    }
+
+    #[test]
+    fn only_the_line_breaks_of_today_break_lines() {
+        let text = "a: x\u{2028}y # b\u{2029}c: d\n";
+        let document = Document::parse(text).unwrap().unwrap();
+        let (_, a) = document.entry(document.root(), "a").unwrap();
+        assert_eq!(document.text(a), Some("x\u{2028}y"));
+        assert!(document.entry(document.root(), "c").is_none());
     }
 
     #[test]

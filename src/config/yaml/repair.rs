@@ -2,7 +2,8 @@
 //!
 //! Three things of YAML 1.1 occur in real files: a tab between `key:` and its value, a quoted text that goes on in a line
 //! indented less than its key, and lines in brackets that are. White space counts for nothing there, so it can be
-//! replaced.
+//! replaced. A byte order mark that came into the middle of a file is a character like others: another one stands in for
+//! it while the file is read.
 
 use std::borrow::Cow;
 
@@ -41,6 +42,7 @@ pub(super) fn read(text: &str, mut error: SyntaxError) -> Result<Option<Document
             "':' must be followed by a valid YAML whitespace" => tabs_to_spaces(&text, &error),
             "invalid indentation in quoted scalar" => indent_quoted(&text, &error, &mut shifts),
             "invalid indentation" => indent_bracketed(&text, &error, &mut shifts),
+            "a byte order mark must not appear inside a document" => Some(text.replace(BOM, STAND_IN)),
             _ => None,
         };
         let Some(repaired) = repaired else { break };
@@ -50,7 +52,17 @@ pub(super) fn read(text: &str, mut error: SyntaxError) -> Result<Option<Document
             Err(next) => error = next,
         }
     }
-    Document::read(&text, &shifts).map(|document| document.map(Document::into_owned))
+    Document::read(&text, &shifts).map(|document| document.map(|document| document.into_owned(with_marks)))
+}
+
+/// The byte order mark.
+const BOM: &str = "\u{feff}";
+/// What stands in for it: of the private characters, one that nobody else will have chosen.
+const STAND_IN: &str = "\u{10feff}";
+
+/// The text with the byte order marks that were replaced.
+fn with_marks(text: &str) -> String {
+    text.replace(STAND_IN, BOM)
 }
 
 /// The byte at which a place stands.
@@ -193,6 +205,12 @@ mod tests {
         assert_eq!((at.line, at.column), (9, 1));
         let (at, _) = document.entry(document.root(), "h").unwrap();
         assert_eq!((at.line, at.column), (11, 1));
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_a_character() {
+        let text = "# \u{feff}c\na:\n  \u{feff}b:\n  b: x\u{feff}\u{feff}y # \u{feff}\n  c: \"\u{feff}\"\n";
+        assert_eq!(value(text), "x\u{feff}\u{feff}y");
     }
 
     #[test]
