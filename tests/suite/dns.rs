@@ -2,8 +2,6 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::Path;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,9 +9,11 @@ use blackbox_exporter::metrics::{Labels, Metric};
 use blackbox_exporter::prober::Outcome;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
-use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
+use crate::support::programs::find;
+use crate::support::tls_peer::SelfSigned;
+use crate::support::unbound::Unbound;
 use crate::support::{log, module, probe, redacted};
 
 /// A module that asks for the address of `example.test`, with more options.
@@ -485,96 +485,24 @@ const ZONE: &[(&str, &str, &str)] = &[
     ("CAA", "0 issue \"letsencrypt.org\"", ""),
 ];
 
-/// unbound, in a folder of its own, stopped when the test ends.
-struct Unbound {
-    plain: SocketAddr,
-    tls: SocketAddr,
-    _process: Child,
-    _folder: tempfile::TempDir,
-}
-
-impl Unbound {
-    /// Starts it with every record type it can serve, the owner being the type's name.
-    async fn start(program: &Path, certificate: &rcgen::Certificate, key: &rcgen::KeyPair) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let mut zone =
-            "every.test. 300 IN SOA ns1.every.test. admin.every.test. 2026010203 7200 3600 1209600 300\n\
-            every.test. 300 IN NS ns1.every.test.\nns1.every.test. 300 IN A 127.0.0.1\n"
-                .to_owned();
-        for (kind, data, _) in ZONE {
-            zone.push_str(&format!("{kind}.every.test. 300 IN {kind} {data}\n"));
-        }
-        std::fs::write(folder.path().join("zone"), zone).unwrap();
-        std::fs::write(folder.path().join("cert.pem"), certificate.pem()).unwrap();
-        std::fs::write(folder.path().join("key.pem"), key.serialize_pem()).unwrap();
-        // unbound takes no port 0: a port that was free a moment ago is tried, and another when somebody was faster.
-        loop {
-            let (plain, tls) = (free_port().await, free_port().await);
-            let configuration = format!(
-                "server:\n interface: 127.0.0.1@{}\n interface: 127.0.0.1@{}\n tls-port: {}\n do-daemonize: no\n username: \"\"\n \
-                 chroot: \"\"\n directory: {:?}\n pidfile: \"\"\n use-syslog: no\n logfile: \"\"\n module-config: iterator\n \
-                 tls-service-key: key.pem\n tls-service-pem: cert.pem\n access-control: 127.0.0.0/8 allow\n num-threads: 1\n \
-                 local-zone: test. nodefault\nauth-zone:\n name: every.test\n zonefile: zone\n for-upstream: no\n for-downstream: yes\n\
-                 remote-control:\n control-enable: no\n",
-                plain.port(),
-                tls.port(),
-                tls.port(),
-                folder.path(),
-            );
-            std::fs::write(folder.path().join("unbound.conf"), configuration).unwrap();
-            let mut process = Command::new(program)
-                .arg("-c")
-                .arg(folder.path().join("unbound.conf"))
-                .stderr(Stdio::null())
-                .kill_on_drop(true)
-                .spawn()
-                .unwrap();
-            while process.try_wait().unwrap().is_none() {
-                if TcpStream::connect(plain).await.is_ok() && TcpStream::connect(tls).await.is_ok() {
-                    return Self {
-                        plain,
-                        tls,
-                        _process: process,
-                        _folder: folder,
-                    };
-                }
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        }
-    }
-}
-
-async fn free_port() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap()
-}
-
 #[tokio::test]
 async fn unbound_serves_every_record_type_over_udp_tcp_and_tls() {
-    let program = Path::new("/usr/sbin/unbound");
-    if !program.exists() {
-        println!("skipped: needs unbound");
-        return;
+    let Some(program) = find("unbound") else { return };
+    let identity = SelfSigned::local();
+    let mut zone =
+        "every.test. 300 IN SOA ns1.every.test. admin.every.test. 2026010203 7200 3600 1209600 300\n\
+        every.test. 300 IN NS ns1.every.test.\nns1.every.test. 300 IN A 127.0.0.1\n"
+            .to_owned();
+    for (kind, data, _) in ZONE {
+        zone.push_str(&format!("{kind}.every.test. 300 IN {kind} {data}\n"));
     }
-    let key = rcgen::KeyPair::generate().unwrap();
-    let certificate = rcgen::CertificateParams::new(vec!["localhost".to_owned()])
-        .unwrap()
-        .self_signed(&key)
-        .unwrap();
-    let unbound = Unbound::start(program, &certificate, &key).await;
-    let ca: String = certificate
-        .pem()
-        .lines()
-        .map(|line| format!("\n      {line}"))
-        .collect();
+    let unbound = Unbound::start(&program, ("every.test", &zone), &identity, None).await;
+    let trust = identity.trust();
     let transports = [
         ("udp".to_owned(), unbound.plain),
         ("tcp".to_owned(), unbound.plain),
         (
-            format!("tcp\n  dns_over_tls: true\n  tls_config:\n    server_name: localhost\n    ca: |{ca}"),
+            format!("tcp\n  dns_over_tls: true\n  tls_config:\n    server_name: localhost\n    {trust}"),
             unbound.tls,
         ),
     ];

@@ -14,6 +14,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 use tonic_health::ServingStatus;
 
+use crate::support::programs::skipped;
+use crate::support::tls_peer::SelfSigned;
 use crate::support::{log, probe, redacted};
 
 const PLAIN: &str = "prober: grpc\ntimeout: 5s\ngrpc: {preferred_ip_protocol: ip4}";
@@ -141,25 +143,16 @@ probe_timeout_seconds 5
 
 #[tokio::test]
 async fn tonic_within_tls() {
-    let key = rcgen::KeyPair::generate().unwrap();
-    let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
-    let certificate = rcgen::CertificateParams::new(names)
-        .unwrap()
-        .self_signed(&key)
-        .unwrap();
-    let identity = tonic::transport::Identity::from_pem(certificate.pem(), key.serialize_pem());
+    let made = SelfSigned::local();
+    let (certificate, key) = made.pem();
+    let identity = tonic::transport::Identity::from_pem(certificate, key);
     let port = tonic(Some(tonic::transport::ServerTlsConfig::new().identity(identity))).await;
-    let ca: String = certificate
-        .pem()
-        .lines()
-        .map(|line| format!("\n      {line}"))
-        .collect();
     let module = |service: &str, tls: &str| {
         format!(
             "prober: grpc\ngrpc:\n  preferred_ip_protocol: ip4\n  tls: true\n  service: '{service}'\n  tls_config:\n    {tls}"
         )
     };
-    let trusting = format!("ca: |{ca}");
+    let trusting = made.trust();
     let named_otherwise = format!("server_name: other.test\n    {trusting}");
     // Facts of a certificate that did not pass are exposed too; those of a call that failed are not, as upstream.
     let rows = [
@@ -447,8 +440,7 @@ async fn peers_that_speak_something_else() {
 async fn the_chosen_address_is_dialled() {
     // Upstream joins host and port without brackets, and so dials another address.
     let Ok(listener) = TcpListener::bind("[::1]:0").await else {
-        println!("skipped: needs IPv6");
-        return;
+        return skipped("IPv6");
     };
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {

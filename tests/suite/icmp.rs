@@ -9,41 +9,15 @@ use blackbox_exporter::metrics::{Labels, Metric};
 use blackbox_exporter::net::Network;
 use blackbox_exporter::prober::{self, Outcome, Request};
 
+use crate::support::namespace::{is_inside, outside};
 use crate::support::probing::{PATIENT, compile, log_of, run};
+use crate::support::programs::{find, skipped};
 
 fn icmp(protocol: &str, change: impl FnOnce(&mut config::Icmp)) -> config::Module {
     let mut module = config::Module::new(config::Prober::Icmp);
     module.icmp.preferred_ip_protocol = protocol.to_owned();
     change(&mut module.icmp);
     module
-}
-
-/// Runs the test once more in a network namespace that `setup` (shell) furnishes. `false` means: this is that second run.
-fn outside(test: &str, setup: &str) -> bool {
-    if std::env::var_os("IN_NAMESPACE").is_some() {
-        return false;
-    }
-    let program = std::env::current_exe().unwrap();
-    let script = format!("ip link set lo up && {{ {setup}; }} && exec \"$0\" \"$@\"");
-    let mut command = Command::new("unshare");
-    command
-        .args(["--net", "sh", "-c", &script])
-        .arg(&program)
-        .args(["--exact", test, "--nocapture"])
-        .env("IN_NAMESPACE", "1");
-    let possible = Command::new("unshare").args(["--net", "ip", "link"]).output();
-    if !possible.is_ok_and(|o| o.status.success()) {
-        println!("skipped: needs root, unshare and ip");
-        return true;
-    }
-    let out = command.output().unwrap();
-    let text = String::from_utf8_lossy(&out.stdout);
-    assert!(
-        out.status.success(),
-        "{text}\n{}",
-        String::from_utf8_lossy(&out.stderr)
-    );
-    true
 }
 
 /// Opens unprivileged pings to everybody in the namespace.
@@ -119,9 +93,7 @@ async fn raw_sockets_are_tried_next() {
 async fn without_any_right_the_log_says_which_is_missing() {
     let drop_rights =
         format!("{CLOSED}; exec setpriv --bounding-set=-net_raw --inh-caps=-net_raw \"$0\" \"$@\"");
-    let has_setpriv = Command::new("setpriv").arg("--version").output().is_ok();
-    if !has_setpriv {
-        println!("skipped: needs setpriv");
+    if find("setpriv").is_none() {
         return;
     }
     if outside(
@@ -204,7 +176,7 @@ async fn icmp_errors_end_the_probe() {
             break;
         }
     }
-    if std::env::var_os("IN_NAMESPACE").is_none() {
+    if !is_inside() {
         return;
     }
     let rows: [(&str, &str, fn(&mut config::Icmp)); 4] = [
@@ -261,7 +233,7 @@ async fn many_pings_at_once_are_all_answered() {
             break;
         }
     }
-    if std::env::var_os("IN_NAMESPACE").is_none() {
+    if !is_inside() {
         return;
     }
     let network = Network::system();
@@ -338,8 +310,7 @@ async fn another_implementation_sees_the_same_round_trip() {
 
 #[tokio::test]
 async fn the_systems_ping_agrees() {
-    if Command::new("ping").arg("-V").output().is_err() {
-        println!("skipped: needs ping");
+    if find("ping").is_none() {
         return;
     }
     let witness = Command::new("ping")
@@ -348,8 +319,7 @@ async fn the_systems_ping_agrees() {
         .unwrap();
     let outcome = run(icmp("ip4", |_| {}), "127.0.0.1", PATIENT).await;
     if !witness.status.success() && !outcome.success {
-        println!("skipped: needs the right to ping");
-        return;
+        return skipped("the right to ping");
     }
     let text = String::from_utf8_lossy(&witness.stdout);
     assert!(text.contains("ttl=64"), "{text}");

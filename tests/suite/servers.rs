@@ -1,64 +1,14 @@
 //! Dialogues with real servers, where this machine has them.
 
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
 
 use blackbox_exporter::prober::Outcome;
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 
 use crate::support::probing::{expect_info, log_of};
+use crate::support::programs::{find, free_port, skipped, start};
 use crate::support::{module, probe_as};
-
-/// A program by its name; the test ends where there is none.
-macro_rules! program_or_skip {
-    ($name:literal) => {
-        match find($name) {
-            Some(path) => path,
-            None => {
-                println!(concat!("skipped: needs ", $name));
-                return;
-            }
-        }
-    };
-}
-
-fn find(name: &str) -> Option<String> {
-    let path = std::env::var("PATH").unwrap_or_default();
-    path.split(':')
-        .chain(["/usr/sbin", "/usr/local/sbin"])
-        .map(|folder| format!("{folder}/{name}"))
-        .find(|file| Path::new(file).is_file())
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
-}
-
-/// Starts a server and waits until it listens; it ends with the handle.
-async fn start(command: &mut Command, port: u16) -> Child {
-    let mut server = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    let listening = async {
-        while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
-            if let Ok(Some(status)) = server.try_wait() {
-                panic!("{command:?} ended: {status}");
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(30), listening)
-        .await
-        .expect("the server listens");
-    server
-}
 
 async fn talk(yaml: &str, port: u16) -> Outcome {
     module(yaml);
@@ -69,7 +19,9 @@ async fn talk(yaml: &str, port: u16) -> Outcome {
 
 #[tokio::test]
 async fn redis() {
-    let program = program_or_skip!("redis-server");
+    let Some(program) = find("redis-server") else {
+        return;
+    };
     let (port, folder) = (free_port(), tempfile::tempdir().unwrap());
     let _server = start(
         Command::new(program)
@@ -96,7 +48,7 @@ tcp:
 
 #[tokio::test]
 async fn memcached() {
-    let program = program_or_skip!("memcached");
+    let Some(program) = find("memcached") else { return };
     let port = free_port();
     let mut command = Command::new(program);
     command.args(["-l", "127.0.0.1", "-p", &port.to_string(), "-U", "0"]);
@@ -122,8 +74,8 @@ tcp:
 
 #[tokio::test]
 async fn openssh() {
-    let program = program_or_skip!("sshd");
-    let keygen = program_or_skip!("ssh-keygen");
+    let Some(program) = find("sshd") else { return };
+    let Some(keygen) = find("ssh-keygen") else { return };
     let (port, folder) = (free_port(), tempfile::tempdir().unwrap());
     let key = folder.path().join("key");
     let made = Command::new(keygen)
@@ -147,9 +99,9 @@ async fn openssh() {
         ])
         .args(["-o", &format!("ListenAddress=127.0.0.1:{port}"), "-h"])
         .arg(&key);
-    if !Path::new("/run/sshd").is_dir() {
-        println!("skipped: sshd needs /run/sshd");
-        return;
+    // Its place for the process without rights, which its start-up script makes.
+    if !Path::new("/run/sshd").is_dir() && std::fs::create_dir("/run/sshd").is_err() {
+        return skipped("/run/sshd");
     }
     let _server = start(&mut command, port).await;
     let yaml = r#"
@@ -168,11 +120,10 @@ tcp:
 /// IMAP and POP3, in the clear and going on in TLS.
 #[tokio::test]
 async fn dovecot() {
-    let program = program_or_skip!("dovecot");
-    let openssl = program_or_skip!("openssl");
+    let Some(program) = find("dovecot") else { return };
+    let Some(openssl) = find("openssl") else { return };
     if !is_root() {
-        println!("skipped: dovecot needs root");
-        return;
+        return skipped("root, for dovecot");
     }
     let (imap, pop3, folder) = (free_port(), free_port(), tempfile::tempdir().unwrap());
     let at = folder.path().to_str().unwrap();
@@ -217,22 +168,7 @@ async fn dovecot() {
     std::fs::write(folder.path().join("dovecot.conf"), config).unwrap();
     let mut command = Command::new(program);
     command.args(["-F", "-c", &format!("{at}/dovecot.conf")]);
-    let mut server = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    let mut waited = 0;
-    while tokio::net::TcpStream::connect(("127.0.0.1", imap)).await.is_err() {
-        waited += 1;
-        if waited > 500 || server.try_wait().unwrap().is_some() {
-            println!("skipped: this dovecot does not start with our configuration");
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let mut server = start(&mut command, imap).await;
     let tls = format!("tls_config: {{ca_file: {at}/cert.pem}}");
     talk(
         &format!(

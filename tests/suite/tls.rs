@@ -15,6 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 
 use super::support::pki::{self, Cert, Made, attribute, common_name, pem, tlv};
+use super::support::programs::find;
 
 type Shaken = Result<Session<TcpStream>, Box<HandshakeError>>;
 
@@ -1138,14 +1139,7 @@ struct OpenSsl(Files);
 impl OpenSsl {
     /// `None`, after saying so, when there is no such program.
     fn new() -> Option<Self> {
-        if std::process::Command::new("openssl")
-            .arg("version")
-            .output()
-            .is_err()
-        {
-            println!("skipped: needs openssl");
-            return None;
-        }
+        find("openssl")?;
         Some(Self(Files(tempfile::tempdir().unwrap())))
     }
 

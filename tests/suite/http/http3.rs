@@ -6,21 +6,20 @@ use std::sync::Arc;
 use blackbox_exporter::metrics::Metric;
 use bytes::{Buf, Bytes};
 use quinn::crypto::rustls::QuicServerConfig;
-use rustls::pki_types::PrivateKeyDer;
 
+use crate::support::tls_peer::SelfSigned;
 use crate::support::{exposition, log, probe};
 
 /// Answers requests with what it was asked: method, path, and the length of the body.
 async fn serve(folder: &std::path::Path) -> SocketAddr {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    std::fs::write(folder.join("cert.pem"), made.cert.pem()).unwrap();
-    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let made = SelfSigned::local();
+    made.write(folder);
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut tls = rustls::ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
+        .with_single_cert(vec![made.der()], made.key())
         .unwrap();
     tls.alpn_protocols = vec![b"h3".to_vec()];
     let config = quinn::ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(tls).unwrap()));

@@ -1,15 +1,14 @@
 //! Proxies: scripted ones, and real ones where they are installed.
 
 use std::net::SocketAddr;
-use std::process::Stdio;
-use std::time::Duration;
 
 use blackbox_exporter::metrics::Metric;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 
 use super::site::{Site, answer, ok};
+use crate::support::programs::{find, free_port, start};
 use crate::support::{exposition, log, probe};
 
 fn module(proxy: &str, more: &str) -> String {
@@ -105,38 +104,6 @@ async fn socks5_carries_the_request() {
     assert_eq!(site.asked()[0].line(), "GET /x HTTP/1.1");
 }
 
-/// A free port; somebody else may take it before it is used, which is no more likely than any other accident.
-pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
-}
-
-/// Starts a program that listens on `port`; `None` when it is not installed.
-pub async fn start(program: &str, arguments: &[&str], port: u16) -> Option<Child> {
-    let child = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn();
-    let Ok(mut child) = child else {
-        println!("skipped: needs {program}");
-        return None;
-    };
-    for _ in 0..500 {
-        if TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
-            return Some(child);
-        }
-        if child.try_wait().unwrap().is_some() {
-            println!("skipped: {program} does not run here");
-            return None;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("{program} does not listen");
-}
-
 #[tokio::test]
 async fn a_real_http_proxy() {
     let folder = tempfile::tempdir().unwrap();
@@ -144,9 +111,8 @@ async fn a_real_http_proxy() {
     let config = folder.path().join("tinyproxy.conf");
     let text = format!("Port {port}\nListen 127.0.0.1\nTimeout 10\nMaxClients 10\nAllow 127.0.0.1\n");
     std::fs::write(&config, text).unwrap();
-    let Some(_proxy) = start("tinyproxy", &["-d", "-c", config.to_str().unwrap()], port).await else {
-        return;
-    };
+    let Some(program) = find("tinyproxy") else { return };
+    let _proxy = start(Command::new(program).args(["-d", "-c"]).arg(&config), port).await;
     let site = Site::answering(ok()).await;
     let outcome = probe(&module(&format!("http://127.0.0.1:{port}"), ""), &site.url("/x")).await;
     assert!(outcome.success, "{:?}", log(&outcome));
@@ -158,9 +124,8 @@ async fn a_real_socks_proxy() {
     let port = free_port();
     let text = port.to_string();
     let arguments = ["-i", "127.0.0.1", "-p", &text, "-u", "ann", "-P", "secret"];
-    let Some(_proxy) = start("microsocks", &arguments, port).await else {
-        return;
-    };
+    let Some(program) = find("microsocks") else { return };
+    let _proxy = start(Command::new(program).args(arguments), port).await;
     let site = Site::answering(ok()).await;
     let with = |user: &str| module(&format!("socks5://{user}127.0.0.1:{port}"), "");
     let outcome = probe(&with("ann:secret@"), &site.url("/x")).await;

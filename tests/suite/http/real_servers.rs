@@ -2,21 +2,17 @@
 
 use blackbox_exporter::metrics::Metric;
 
-use super::proxies::{free_port, start};
-use crate::support::{exposition, log, probe};
+use tokio::process::Command;
 
-/// A self-signed certificate for localhost in a folder: `cert.pem`, `key.pem`.
-fn certificate(folder: &std::path::Path) {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    std::fs::write(folder.join("cert.pem"), made.cert.pem()).unwrap();
-    std::fs::write(folder.join("key.pem"), made.signing_key.serialize_pem()).unwrap();
-}
+use crate::support::programs::{find, free_port, start};
+use crate::support::tls_peer::SelfSigned;
+use crate::support::{exposition, log, probe};
 
 #[tokio::test]
 async fn nginx() {
     let folder = tempfile::tempdir().unwrap();
     let directory = folder.path().display().to_string();
-    certificate(folder.path());
+    SelfSigned::local().write(folder.path());
     let (plain, tls) = (free_port(), free_port());
     let config = format!(
         "daemon off; master_process off; pid {directory}/pid; error_log {directory}/error.log;\n\
@@ -38,9 +34,8 @@ async fn nginx() {
     std::fs::write(&path, config).unwrap();
     std::fs::write(folder.path().join("large"), vec![b'x'; 3_000_000]).unwrap();
     let arguments = ["-p", &directory, "-c", path.to_str().unwrap()];
-    let Some(_nginx) = start("nginx", &arguments, plain).await else {
-        return;
-    };
+    let Some(program) = find("nginx") else { return };
+    let _nginx = start(Command::new(program).args(arguments), plain).await;
     let module = |more: &str| {
         format!(
             "prober: http\nhttp:\n  preferred_ip_protocol: ip4\n  tls_config: {{ca_file: '{directory}/cert.pem'}}\n  {}",

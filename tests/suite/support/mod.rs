@@ -1,10 +1,13 @@
 //! What the integration tests share: modules from YAML, probes of them, expositions to compare.
 
 mod exporter;
+pub mod namespace;
 pub mod peer;
 pub mod pki;
 pub mod probing;
+pub mod programs;
 pub mod tls_peer;
+pub mod unbound;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,9 +1,12 @@
 //! Scripted peers that can go on in TLS.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedKey, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
@@ -11,6 +14,48 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 use super::peer::{Move, perform};
+
+/// A certificate for `localhost` and 127.0.0.1 that signed itself.
+pub struct SelfSigned {
+    made: CertifiedKey<KeyPair>,
+}
+
+impl SelfSigned {
+    /// A new one.
+    pub fn local() -> Self {
+        let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+        Self {
+            made: rcgen::generate_simple_self_signed(names).unwrap(),
+        }
+    }
+
+    /// The certificate.
+    pub fn der(&self) -> CertificateDer<'static> {
+        self.made.cert.der().clone()
+    }
+
+    /// Its key.
+    pub fn key(&self) -> PrivateKeyDer<'static> {
+        PrivateKeyDer::try_from(self.made.signing_key.serialize_der()).unwrap()
+    }
+
+    /// Certificate and key in PEM.
+    pub fn pem(&self) -> (String, String) {
+        (self.made.cert.pem(), self.made.signing_key.serialize_pem())
+    }
+
+    /// Writes `cert.pem` and `key.pem` into a folder.
+    pub fn write(&self, folder: &Path) {
+        let (certificate, key) = self.pem();
+        std::fs::write(folder.join("cert.pem"), certificate).unwrap();
+        std::fs::write(folder.join("key.pem"), key).unwrap();
+    }
+
+    /// The setting of a `tls_config` that trusts it.
+    pub fn trust(&self) -> String {
+        format!("ca: {:?}", self.made.cert.pem())
+    }
+}
 
 /// An authority and a server certificate of its.
 pub struct Identity {

@@ -1,0 +1,58 @@
+//! The programs of this machine that tests talk to.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+
+/// Says what a test needs and does not have here. Where `REQUIRE_PROGRAMS` is set, as in CI, the test fails.
+pub fn skipped(needs: &str) {
+    assert!(
+        std::env::var_os("REQUIRE_PROGRAMS").is_none(),
+        "this test needs {needs}"
+    );
+    println!("skipped: needs {needs}");
+}
+
+/// Where a program is; `None`, after saying so, when it is not installed.
+pub fn find(name: &str) -> Option<PathBuf> {
+    let path = std::env::var("PATH").unwrap_or_default();
+    let found = path
+        .split(':')
+        .chain(["/usr/sbin", "/usr/local/sbin"])
+        .map(|folder| Path::new(folder).join(name))
+        .find(|file| file.is_file());
+    if found.is_none() {
+        skipped(name);
+    }
+    found
+}
+
+/// A free port; somebody else may take it before it is used, which is no more likely than any other accident.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// Starts a server and waits until it listens on `port`; it ends with the handle.
+pub async fn start(command: &mut Command, port: u16) -> Child {
+    let mut server = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    for _ in 0..500 {
+        if TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
+            return server;
+        }
+        let ended = server.try_wait().unwrap();
+        assert!(ended.is_none(), "{command:?} ended with {ended:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("{command:?} does not listen on {port}");
+}
