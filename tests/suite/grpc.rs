@@ -1,6 +1,7 @@
 //! The grpc prober against tonic's health service, and against scripted HTTP/2 peers.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use blackbox_exporter::metrics::{Labels, Metric};
@@ -14,6 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 use tonic_health::ServingStatus;
 
+use crate::support::namespace::outside;
 use crate::support::programs::skipped;
 use crate::support::tls_peer::SelfSigned;
 use crate::support::{log, probe, redacted};
@@ -312,7 +314,7 @@ async fn a_call_that_was_refused_is_repeated_once() {
     for (refused, success, status) in refusals {
         let calls = Arc::new(std::sync::atomic::AtomicU32::new(0));
         let target = scripted(move |_, mut respond| {
-            let call = calls.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            let call = calls.fetch_add(1, Ordering::SeqCst);
             async move {
                 if call < refused {
                     respond.send_reset(Reason::REFUSED_STREAM);
@@ -453,6 +455,43 @@ async fn the_chosen_address_is_dialled() {
         probe(module, &format!("[::1]:{port}")).await.success,
         "an address in brackets"
     );
+}
+
+/// Counts the connections to a port of 192.0.2.1, which are closed.
+async fn count(port: u16) -> Arc<AtomicUsize> {
+    let listener = TcpListener::bind(("192.0.2.1", port)).await.unwrap();
+    let count = Arc::<AtomicUsize>::default();
+    let counted = Arc::clone(&count);
+    tokio::spawn(async move {
+        while listener.accept().await.is_ok() {
+            counted.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    count
+}
+
+#[tokio::test]
+async fn proxies_of_the_environment_are_not_asked() {
+    // Loopback addresses would never go through them.
+    let setup = "ip addr add 192.0.2.1/32 dev lo && proxy=http://192.0.2.1:3128 && export HTTPS_PROXY=$proxy HTTP_PROXY=$proxy";
+    if outside("grpc::proxies_of_the_environment_are_not_asked", setup) {
+        return;
+    }
+    let asked = count(3128).await;
+    let listener = TcpListener::bind("192.0.2.1:0").await.unwrap();
+    let target = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(serve(stream));
+        }
+    });
+    let outcome = probe(PLAIN, &target).await;
+    assert!(outcome.success, "{:?}", log(&outcome));
+    assert_eq!(asked.load(Ordering::SeqCst), 0);
+    // Whoever asks for it gets it: the proxy is there.
+    let http = "prober: http\nhttp: {preferred_ip_protocol: ip4, proxy_from_environment: true}";
+    probe(http, &format!("http://{target}/")).await;
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
 }
 
 async fn serve(stream: TcpStream) {

@@ -27,6 +27,7 @@ mod limits;
 mod migrate;
 mod policy;
 mod probe_command;
+mod resolve;
 mod secrets;
 mod server;
 mod servers;

@@ -146,3 +146,27 @@ async fn a_reload_changes_it() {
     assert_eq!(exporter.request("POST", "/-/reload", &[]).await.status, 200);
     assert!(probe(&exporter, "tcp", &target).await.0);
 }
+
+/// Another way out of the program than TCP: QUIC has its own socket.
+#[tokio::test]
+async fn http3_does_not_get_around_it() {
+    let modules = "modules:
+  http3: {prober: http, timeout: 1s, http: {preferred_ip_protocol: ip4, enable_http3: true, enable_http2: false}}
+";
+    let there = tokio::net::UdpSocket::bind("127.0.0.2:0").await.unwrap();
+    let target = format!("https://{}/", there.local_addr().unwrap());
+    let came = || there.try_recv(&mut [0; 2000]).is_ok();
+    let deny = format!("{modules}policy: {{deny: {{networks: [127.0.0.2]}}}}\n");
+    let exporter = Exporter::start(&deny, &[]).await;
+    let (success, text) = probe(&exporter, "http3", &target).await;
+    assert!(
+        !success && text.contains("the address is in a network that is denied"),
+        "{text}"
+    );
+    assert!(!came(), "nothing was sent there");
+    // Nobody answers, but without the policy it would have been asked.
+    let exporter = Exporter::start(modules, &[]).await;
+    let (_, text) = probe(&exporter, "http3", &target).await;
+    there.readable().await.unwrap();
+    assert!(came(), "{text}");
+}

@@ -39,7 +39,7 @@ enum Source {
 pub(super) enum ReadError {
     Closed,
     TooLarge(u64),
-    TooLargeToKeep,
+    TooLargeToKeep(usize),
     Io(String),
     TimedOut(TimedOut),
 }
@@ -54,10 +54,10 @@ impl fmt::Display for ReadError {
                     "http: request body too large: more than the {limit} bytes of body_size_limit"
                 )
             }
-            Self::TooLargeToKeep => {
+            Self::TooLargeToKeep(most) => {
                 write!(
                     f,
-                    "body too large to be judged: more than {MOST_KEPT} bytes; set body_size_limit"
+                    "body too large to be judged: more than {most} bytes; set body_size_limit"
                 )
             }
             Self::Io(error) => f.write_str(error),
@@ -96,10 +96,14 @@ impl BodyReader {
 
     /// Reads all that is left and keeps it.
     pub(super) async fn keep(&mut self) -> Result<Bytes, ReadError> {
+        self.keep_at_most(MOST_KEPT).await
+    }
+
+    async fn keep_at_most(&mut self, most: usize) -> Result<Bytes, ReadError> {
         let mut kept = Vec::new();
         self.read(|data| {
-            if kept.len() + data.len() > MOST_KEPT {
-                return Err(ReadError::TooLargeToKeep);
+            if kept.len() + data.len() > most {
+                return Err(ReadError::TooLargeToKeep(most));
             }
             kept.extend_from_slice(data);
             Ok(())
@@ -196,5 +200,66 @@ fn decompress(
             decoder.multiple_members(true);
             buffered(decoder)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::AsyncWriteExt;
+    use tokio::time::Instant;
+
+    use super::*;
+
+    fn reader(body: impl AsyncBufRead + Send + Unpin + 'static, limit: Option<u64>) -> BodyReader {
+        let deadline = Deadline::after(Instant::now(), Duration::from_secs(30));
+        BodyReader::new(
+            ResponseBody::Stream(Box::new(body)),
+            Compression::Identity,
+            limit,
+            deadline,
+        )
+    }
+
+    #[tokio::test]
+    async fn so_much_is_kept_and_no_more() {
+        // most, the limit of the module, how it ends
+        let rows = [
+            (8, None, Ok(8)),
+            (
+                7,
+                None,
+                Err("body too large to be judged: more than 7 bytes; set body_size_limit"),
+            ),
+            (
+                8,
+                Some(7),
+                Err("http: request body too large: more than the 7 bytes of body_size_limit"),
+            ),
+            (8, Some(8), Ok(8)),
+        ];
+        for (most, limit, want) in rows {
+            let kept = reader(&b"12345678"[..], limit).keep_at_most(most).await;
+            let kept = kept.map(|kept| kept.len()).map_err(|error| error.to_string());
+            assert_eq!(kept, want.map_err(ToOwned::to_owned), "{most} {limit:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_endless_body_is_left_once_it_is_too_large_to_keep() {
+        let (mut peer, body) = tokio::io::duplex(16);
+        let sending = tokio::spawn(async move { while peer.write_all(&[b'x'; 16]).await.is_ok() {} });
+        let mut reader = reader(BufReader::new(body), None);
+        for _ in 0..2 {
+            let error = reader.keep_at_most(1000).await.unwrap_err();
+            assert!(
+                matches!(error, ReadError::TooLargeToKeep(1000)),
+                "it is told again: {error}"
+            );
+        }
+        assert!((985..=1000).contains(&reader.count), "{}", reader.count);
+        // The stream is closed, which ends the peer.
+        sending.await.unwrap();
     }
 }

@@ -8,5 +8,6 @@ mod proxies;
 mod real_servers;
 mod redirects;
 mod requests;
+mod retries;
 mod site;
 mod verdicts;
