@@ -17,6 +17,7 @@
 //! Imports point one way: `server -> module -> prober -> {net, check, metrics}`; `config` is a leaf.
 
 pub mod app;
+pub mod calendar;
 pub mod carried;
 pub mod check;
 pub mod cli;

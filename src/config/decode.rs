@@ -50,6 +50,9 @@ enum Step {
 /// Keys that a mapping has before `<<` adds others.
 type Taken = HashSet<Vec<u8>>;
 
+/// What is done with each entry of a mapping: its key, the key's text, and its value.
+type Each<'e, 'd, 't> = dyn FnMut(&mut Decoder<'d, 't>, Id, Cow<'d, str>, Id) + 'e;
+
 /// Mappings up to this size are searched for duplicates without a table.
 const FEW: usize = 16;
 
@@ -169,49 +172,24 @@ impl<'d, 't> Decoder<'d, 't> {
                 return false;
             }
             place.begin();
-            d.fill(node, place, &mut None);
+            d.map(node, &mut None, &mut |d, key, name, value| {
+                if !place.field(&name, value, d) {
+                    d.unknown_field::<S>(key, &name);
+                }
+            });
             place.judge(node, d);
             true
         })
     }
 
-    fn fill<S: Section>(&mut self, node: Id, place: &mut S, taken: &mut Option<Taken>) {
-        let document = self.document;
-        let Content::Mapping(entries) = &document.node(node).content else {
-            return self.mismatch(node, "a mapping");
-        };
-        if self.has_duplicates(entries) {
-            return;
-        }
-        let mut merge = None;
-        for (key, value) in entries {
-            if document.is_merge(*key) {
-                merge = Some(*value);
-                continue;
-            }
-            let Some(name) = self.key(*key) else { continue };
-            if let Some(taken) = taken
-                && !taken.insert(name.as_bytes().to_vec())
-            {
-                continue;
-            }
-            self.path.push(Step::Key(*key));
-            if !place.field(&name, *value, self) {
-                self.unknown_field::<S>(*key, &name);
-            }
-            self.path.pop();
-        }
-        if let Some(merge) = merge {
-            self.merge(entries, merge, taken, |d, node, taken| d.fill(node, place, taken));
-        }
-    }
-
     /// Reads a mapping whose keys are the user's; `each` gets key and value.
     pub fn mapping(&mut self, node: Id, each: &mut dyn FnMut(&mut Self, String, Id)) {
-        self.map(node, &mut None, each);
+        self.map(node, &mut None, &mut |d, _, name, value| {
+            each(d, name.into_owned(), value)
+        });
     }
 
-    fn map(&mut self, node: Id, taken: &mut Option<Taken>, each: &mut dyn FnMut(&mut Self, String, Id)) {
+    fn map(&mut self, node: Id, taken: &mut Option<Taken>, each: &mut Each<'_, 'd, 't>) {
         let document = self.document;
         let Content::Mapping(entries) = &document.node(node).content else {
             return self.mismatch(node, "a mapping");
@@ -232,7 +210,7 @@ impl<'d, 't> Decoder<'d, 't> {
                 continue;
             }
             self.path.push(Step::Key(*key));
-            each(self, name.into_owned(), *value);
+            each(self, *key, name, *value);
             self.path.pop();
         }
         if let Some(merge) = merge {

@@ -1,14 +1,27 @@
-//! A read buffer that grows with need.
+//! A read buffer that grows with need, and reading from what has one.
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::io::{AsyncBufRead, AsyncRead, ReadBuf};
 
 /// Size of the buffer at first, and what it grows to for bodies that come fast.
 const SMALL: usize = 4 << 10;
 const LARGE: usize = 64 << 10;
+
+/// `AsyncRead::poll_read` of what can `AsyncBufRead`.
+pub(crate) fn poll_read_buffered(
+    mut io: Pin<&mut impl AsyncBufRead>,
+    cx: &mut Context<'_>,
+    into: &mut ReadBuf<'_>,
+) -> Poll<io::Result<()>> {
+    let data = ready!(io.as_mut().poll_fill_buf(cx))?;
+    let bytes = data.len().min(into.remaining());
+    into.put_slice(data.get(..bytes).unwrap_or_default());
+    io.consume(bytes);
+    Poll::Ready(Ok(()))
+}
 
 /// Bytes that were read and not used yet.
 #[derive(Debug)]

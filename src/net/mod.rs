@@ -1,7 +1,7 @@
 //! What all probers share: deadlines, name resolution, dialling, TLS, proxies.
 
 pub mod address;
-mod buffer;
+pub(crate) mod buffer;
 pub mod cmsg;
 pub mod deadline;
 pub mod dial;

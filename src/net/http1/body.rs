@@ -10,6 +10,7 @@ use tokio::io::{AsyncBufRead, AsyncRead, ReadBuf};
 use super::framing::Framing;
 use super::head::HeadParser;
 use super::reader::Reader;
+use crate::net::buffer::poll_read_buffered;
 
 /// Longest line in front of a chunk, and most bytes of a trailer, as Go has it.
 const MAX_LINE: usize = 4096;
@@ -260,16 +261,8 @@ impl<S: AsyncRead + Unpin> AsyncBufRead for Body<S> {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Body<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        into: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let data = ready!(self.as_mut().poll_fill_buf(cx))?;
-        let bytes = data.len().min(into.remaining());
-        into.put_slice(data.get(..bytes).unwrap_or_default());
-        self.consume(bytes);
-        Poll::Ready(Ok(()))
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        poll_read_buffered(self, cx, into)
     }
 }
 

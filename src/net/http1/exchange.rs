@@ -20,7 +20,7 @@ const CONTINUE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// An answer whose head was read.
 #[derive(Debug)]
-pub struct Answer<S> {
+pub struct Answer<B> {
     /// Its head.
     pub head: Head,
     /// The content length that upstream exposes: -1 when unknown.
@@ -28,7 +28,7 @@ pub struct Answer<S> {
     /// Whether something will be read of [`body`](Self::body).
     pub has_body: bool,
     /// Its body, to be read.
-    pub body: Body<S>,
+    pub body: B,
 }
 
 /// Why there is no answer.
@@ -78,7 +78,7 @@ pub async fn exchange<S>(
     body: RequestBody,
     expects_continue: bool,
     first_byte: &mut Option<Instant>,
-) -> Result<Answer<S>, ExchangeError>
+) -> Result<Answer<Body<S>>, ExchangeError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -135,7 +135,7 @@ async fn read_answer<S: AsyncRead + Unpin>(
     method: &str,
     go_on: &mut Option<oneshot::Sender<bool>>,
     first_byte: &mut Option<Instant>,
-) -> Result<Answer<S>, ExchangeError> {
+) -> Result<Answer<Body<S>>, ExchangeError> {
     let mut budget = MAX_HEAD;
     loop {
         let mut head = read_head(&mut reader, &mut budget, first_byte).await?;

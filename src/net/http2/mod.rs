@@ -17,8 +17,9 @@ use std::time::Duration;
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
+use super::buffer::poll_read_buffered;
 use super::headers::{Headers, is_sendable_value, is_token_byte};
-use super::http1::{Head, RequestBody};
+use super::http1::{Answer, Head, RequestBody};
 use connection::{Connection, Event};
 use hpack::Field;
 
@@ -37,19 +38,6 @@ pub struct Request<'a> {
     pub path: &'a [u8],
     /// The other fields; those that HTTP/2 has no use for are left out.
     pub headers: &'a Headers,
-}
-
-/// An answer whose head was read.
-#[derive(Debug)]
-pub struct Answer<S> {
-    /// Its head.
-    pub head: Head,
-    /// The content length that upstream exposes: -1 when unknown.
-    pub told_length: i64,
-    /// Whether something will be read of [`body`](Self::body).
-    pub has_body: bool,
-    /// Its body, to be read.
-    pub body: Body<S>,
 }
 
 /// A body that is read as it comes.
@@ -74,7 +62,7 @@ pub async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
     body: RequestBody,
     expects_continue: bool,
     first_byte: &mut Option<Instant>,
-) -> Result<Answer<S>, Http2Error> {
+) -> Result<Answer<Body<S>>, Http2Error> {
     let block = header_block(request, &body)?;
     let patience = Some(CONTINUE_PATIENCE).filter(|_| expects_continue);
     let mut connection = Connection::new(stream, &block, body, patience);
@@ -104,7 +92,7 @@ pub async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-fn answer<S>(head: Head, connection: Connection<S>, method: &str) -> Answer<S> {
+fn answer<S>(head: Head, connection: Connection<S>, method: &str) -> Answer<Body<S>> {
     let lengths: Vec<&[u8]> = head.headers.values("Content-Length").collect();
     let told = match lengths.as_slice() {
         [one] => std::str::from_utf8(one)
@@ -302,16 +290,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncBufRead for Body<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Body<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        into: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let data = ready!(self.as_mut().poll_fill_buf(cx))?;
-        let bytes = data.len().min(into.remaining());
-        into.put_slice(data.get(..bytes).unwrap_or_default());
-        self.consume(bytes);
-        Poll::Ready(Ok(()))
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        poll_read_buffered(self, cx, into)
     }
 }
 

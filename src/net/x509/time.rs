@@ -1,5 +1,7 @@
 //! The two time formats of certificates, and RFC 3339 for error texts, without a calendar library.
 
+use crate::calendar;
+
 const DAY: i64 = 86_400;
 
 /// `YYMMDDhhmm[ss]` with `Z` or an offset, of the years 1950 to 2049, as Unix seconds.
@@ -30,7 +32,7 @@ pub(super) fn generalized_time(text: &[u8]) -> Option<i64> {
 /// RFC 3339 in UTC: `2026-11-24T20:22:43Z`.
 pub(super) fn rfc3339(at: i64) -> String {
     let (days, rest) = (at.div_euclid(DAY), at.rem_euclid(DAY));
-    let (year, month, day) = civil(days);
+    let (year, month, day) = calendar::date(days);
     let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
@@ -55,7 +57,7 @@ fn date(year: i64, text: &[u8]) -> Option<(i64, &[u8])> {
     };
     (1..=length)
         .contains(&day)
-        .then(|| (days(year, month, day), rest))
+        .then(|| (calendar::days(year, month, day), rest))
 }
 
 fn seconds(days: i64, hour: i64, minute: i64, second: i64) -> Option<i64> {
@@ -74,28 +76,6 @@ fn offset(text: &[u8]) -> Option<i64> {
     let (minute, rest) = number(rest, 2)?;
     let seconds = hour * 3600 + minute * 60;
     (rest.is_empty() && hour <= 24 && minute < 60 && seconds != 0).then_some(sign * seconds)
-}
-
-/// Days since 1970 of a date of the Gregorian calendar (Howard Hinnant's `days_from_civil`).
-fn days(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let of_era = year.rem_euclid(400);
-    let of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day - 1;
-    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
-}
-
-/// The reverse of [`days`].
-fn civil(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let era = days.div_euclid(146_097);
-    let of_era = days.rem_euclid(146_097);
-    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    (year + era * 400 + i64::from(month <= 2), month, day)
 }
 
 #[cfg(test)]

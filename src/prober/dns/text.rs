@@ -5,6 +5,8 @@ use std::fmt;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::calendar;
+
 /// Appends formatted text; writing to a vector cannot fail.
 pub fn print(text: &mut Vec<u8>, arguments: fmt::Arguments<'_>) {
     let _ = std::io::Write::write_fmt(text, arguments);
@@ -150,16 +152,10 @@ pub fn eui(octets: &[u8], text: &mut Vec<u8>) {
 
 /// Appends a moment, given in seconds since 1970, as `YYYYMMDDHHMMSS` in UTC.
 pub fn time(seconds: u64, text: &mut Vec<u8>) {
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    // Days to date by Howard Hinnant's `civil_from_days`: years begin in March, eras of 400 years have 146 097 days.
-    let days = days + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    // Exact: there are far fewer days than seconds.
+    let days = i64::try_from(seconds / 86_400).unwrap_or_default();
+    let (year, month, day) = calendar::date(days);
+    let second = seconds % 86_400;
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
     print(
         text,

@@ -1,6 +1,8 @@
 //! Dates of HTTP headers as Go's `time.Parse` reads them, which is neither stricter nor more lenient than what upstream
 //! exposes: words in any case, a weekday that need not be right, fractions of a second, any zone name.
 
+use crate::calendar;
+
 /// A piece of a layout.
 #[derive(Clone, Copy)]
 enum Piece {
@@ -199,13 +201,8 @@ impl Moment {
         if !(1..=longest).contains(&self.day) {
             return None;
         }
-        // Days from civil, with years that begin in March.
-        let month = i64::try_from(self.month).ok()?;
-        let year = if month < 2 { self.year - 1 } else { self.year };
-        let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
-        let day_of_year = (153 * ((month + 10) % 12) + 2) / 5 + self.day - 1;
-        let days = era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-        Some((days - 719_468) * 86_400 + self.seconds)
+        let month = i64::try_from(self.month).ok()? + 1;
+        Some(calendar::days(self.year, month, self.day) * 86_400 + self.seconds)
     }
 }
 

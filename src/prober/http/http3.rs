@@ -21,6 +21,7 @@ use super::error::RoundTripError;
 use super::request::Request;
 use super::response::{Response, ResponseBody};
 use super::trace::Trace;
+use crate::net::buffer::poll_read_buffered;
 use crate::net::dial;
 use crate::net::headers::Headers;
 use crate::net::http1::{Head, RequestBody};
@@ -382,15 +383,7 @@ impl AsyncBufRead for Body {
 }
 
 impl AsyncRead for Body {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        into: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let data = ready!(self.as_mut().poll_fill_buf(cx))?;
-        let bytes = data.len().min(into.remaining());
-        into.put_slice(data.get(..bytes).unwrap_or_default());
-        self.consume(bytes);
-        Poll::Ready(Ok(()))
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        poll_read_buffered(self, cx, into)
     }
 }
