@@ -1,70 +1,35 @@
-//! The frames of one connection that carries one request (RFC 9113).
+//! One connection that carries one request (RFC 9113): what its peer sends, frame by frame. What goes out is the
+//! [`Sender`]'s.
 
 use std::fmt;
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
 
 use super::error::Http2Error;
+use super::frame::{
+    ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, FrameHead, GOAWAY, HEADERS, MAX_FRAME, PADDED, PING,
+    PRIORITY, PUSH_PROMISE, RST_STREAM, SETTINGS, STREAM, WINDOW_UPDATE, be32,
+};
 use super::hpack::{Decoder, Field};
+use super::sender::Sender;
 use crate::net::buffer::Buffer;
 use crate::net::http1::RequestBody;
 
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const PUSH_PROMISE: u8 = 5;
-const PING: u8 = 6;
-const GOAWAY: u8 = 7;
-const WINDOW_UPDATE: u8 = 8;
-const CONTINUATION: u8 = 9;
-
-const END_STREAM: u8 = 1;
-const ACK: u8 = 1;
-const END_HEADERS: u8 = 4;
-const PADDED: u8 = 8;
-const PRIORITY: u8 = 32;
-
-/// The one stream of a connection.
-const STREAM: u32 = 1;
-
-/// Largest frame that either side sends unasked.
-const MAX_FRAME: usize = 16 << 10;
-
-/// Windows that are opened for the peer, as Go's client does it.
+/// The window of the stream that is opened for the peer, as Go's client does it.
 const STREAM_WINDOW: u32 = 4 << 20;
-const CONNECTION_WINDOW: u32 = 1 << 30;
 
 /// Most bytes of the header blocks of one answer, and of its fields.
 const MAX_HEADERS: usize = 10 << 20;
-
-/// How much of a request may wait to be written.
-const MAX_OUT: usize = 64 << 10;
-
-/// Most answers to pings and settings that may wait to be written.
-const MAX_REPLIES: usize = 256 << 10;
-
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// A connection with its one stream.
 pub(super) struct Connection<S> {
     io: S,
     buffer: Buffer,
-    out: Vec<u8>,
-    /// Bytes of `out` that were written.
-    written: usize,
-    needs_flush: bool,
-    write_error: Option<std::io::Error>,
+    sender: Sender,
     decoder: Decoder,
-    body: Outgoing,
-    connection_window: i64,
-    stream_window: i64,
-    initial_window: i64,
-    max_frame: usize,
     got_settings: bool,
     goaway: Option<(u32, u32, String)>,
     /// A header block that goes on in the next frame, and whether the stream ends with it.
@@ -86,14 +51,6 @@ struct DataFrame {
     ends: bool,
 }
 
-/// What is still to be sent of the request's body.
-enum Outgoing {
-    Done,
-    /// The peer may want to be asked first.
-    Held(Pin<Box<Sleep>>, RequestBody),
-    Sending(RequestBody),
-}
-
 /// What a peer said about the stream.
 pub(super) enum Event {
     /// A header block.
@@ -108,88 +65,21 @@ impl<S> fmt::Debug for Connection<S> {
     }
 }
 
-struct FrameHead {
-    length: usize,
-    kind: u8,
-    flags: u8,
-    stream: u32,
-}
-
-impl FrameHead {
-    const LENGTH: usize = 9;
-
-    fn parse(bytes: &[u8]) -> Option<Self> {
-        match bytes {
-            [a, b, c, kind, flags, s1, s2, s3, s4, ..] => Some(Self {
-                length: usize::from(*a) << 16 | usize::from(*b) << 8 | usize::from(*c),
-                kind: *kind,
-                flags: *flags,
-                stream: u32::from_be_bytes([*s1, *s2, *s3, *s4]) & 0x7fff_ffff,
-            }),
-            _ => None,
-        }
-    }
-}
-
-fn push_frame(out: &mut Vec<u8>, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
-    let length = u32::try_from(payload.len()).unwrap_or_default().to_be_bytes();
-    out.extend_from_slice(length.get(1..).unwrap_or_default());
-    out.extend_from_slice(&[kind, flags]);
-    out.extend_from_slice(&stream.to_be_bytes());
-    out.extend_from_slice(payload);
-}
-
-fn be32(bytes: &[u8]) -> Option<u32> {
-    bytes
-        .get(..4)
-        .and_then(|b| b.try_into().ok())
-        .map(u32::from_be_bytes)
-}
-
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// A connection on which a request with this header block and body is about to be sent. A body is held back for
     /// `patience` if there is one, until the peer says that it wants it.
     pub(super) fn new(io: S, headers: &[u8], body: RequestBody, patience: Option<Duration>) -> Self {
-        let mut out = PREFACE.to_vec();
         let mut settings = Vec::new();
         let list = u32::try_from(MAX_HEADERS).unwrap_or_default();
         for (key, value) in [(2_u16, 0_u32), (4, STREAM_WINDOW), (6, list)] {
             settings.extend_from_slice(&key.to_be_bytes());
             settings.extend_from_slice(&value.to_be_bytes());
         }
-        push_frame(&mut out, SETTINGS, 0, 0, &settings);
-        push_frame(&mut out, WINDOW_UPDATE, 0, 0, &CONNECTION_WINDOW.to_be_bytes());
-        let ends = if matches!(body, RequestBody::Empty) {
-            END_STREAM
-        } else {
-            0
-        };
-        let mut blocks = headers.chunks(MAX_FRAME).peekable();
-        let mut kind = HEADERS;
-        while let Some(block) = blocks.next() {
-            let last = if blocks.peek().is_none() { END_HEADERS } else { 0 };
-            let flags = last | if kind == HEADERS { ends } else { 0 };
-            push_frame(&mut out, kind, flags, STREAM, block);
-            kind = CONTINUATION;
-        }
-        let body = match (body, patience) {
-            (RequestBody::Empty, _) => Outgoing::Done,
-            (body, Some(patience)) => Outgoing::Held(Box::pin(tokio::time::sleep(patience)), body),
-            (body, None) => Outgoing::Sending(body),
-        };
         Self {
             io,
             buffer: Buffer::default(),
-            out,
-            written: 0,
-            needs_flush: false,
-            write_error: None,
+            sender: Sender::new(&settings, headers, body, patience),
             decoder: Decoder::default(),
-            body,
-            connection_window: 65_535,
-            stream_window: 65_535,
-            initial_window: 65_535,
-            max_frame: MAX_FRAME,
             got_settings: false,
             goaway: None,
             block: None,
@@ -203,10 +93,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// The peer wants the body, or has answered without it.
     pub(super) fn release_body(&mut self) {
-        self.body = match std::mem::replace(&mut self.body, Outgoing::Done) {
-            Outgoing::Held(_, body) => Outgoing::Sending(body),
-            other => other,
-        };
+        self.sender.release_body();
     }
 
     /// Bytes of the present DATA frame.
@@ -231,7 +118,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             .saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
         if self.taken >= STREAM_WINDOW / 4 {
             for stream in [0, STREAM] {
-                push_frame(&mut self.out, WINDOW_UPDATE, 0, stream, &self.taken.to_be_bytes());
+                self.sender
+                    .push(WINDOW_UPDATE, 0, stream, &self.taken.to_be_bytes());
             }
             self.taken = 0;
         }
@@ -240,7 +128,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Sends what is to be sent and waits for the next thing about the stream; `None` at its end.
     pub(super) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Event>, Http2Error>> {
         loop {
-            self.poll_send(cx)?;
+            self.sender.poll_send(&mut self.io, cx)?;
             if !self.data().is_empty() {
                 return Poll::Ready(Ok(Some(Event::Data)));
             }
@@ -288,7 +176,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// The best word for the end of the connection.
     fn closed(&mut self) -> Http2Error {
-        match (self.goaway.take(), self.write_error.take()) {
+        match (self.goaway.take(), self.sender.write_error.take()) {
             (Some((last_stream, code, debug)), _) => Http2Error::GoAway {
                 code,
                 last_stream,
@@ -352,12 +240,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             PING if payload.len() != 8 => Err(Http2Error::Connection("FRAME_SIZE_ERROR: PING")),
             PING => {
                 if head.flags & ACK == 0 {
-                    push_frame(&mut self.out, PING, ACK, 0, &payload);
+                    self.sender.push(PING, ACK, 0, &payload);
                 }
                 Ok(None)
             }
             GOAWAY => self.take_goaway(&payload).map(|()| None),
-            WINDOW_UPDATE => self.take_window(&head, &payload).map(|()| None),
+            WINDOW_UPDATE => self.sender.take_window(head.stream, &payload).map(|()| None),
             // PRIORITY, other streams, and what may be invented.
             _ => Ok(None),
         }
@@ -460,19 +348,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 [a, b, rest @ ..] => (u16::from_be_bytes([*a, *b]), be32(rest).unwrap_or_default()),
                 _ => continue,
             };
-            match key {
-                4 if value > 0x7fff_ffff => {
-                    return Err(Http2Error::Connection("FLOW_CONTROL_ERROR: initial window"));
-                }
-                4 => {
-                    self.stream_window += i64::from(value) - self.initial_window;
-                    self.initial_window = i64::from(value);
-                }
-                5 => self.max_frame = usize::try_from(value).unwrap_or(MAX_FRAME).clamp(1, MAX_FRAME),
-                _ => {}
-            }
+            self.sender.take_setting(key, value)?;
         }
-        push_frame(&mut self.out, SETTINGS, ACK, 0, &[]);
+        self.sender.push(SETTINGS, ACK, 0, &[]);
         Ok(())
     }
 
@@ -488,119 +366,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if last < STREAM {
             // This request will not be answered.
             return Err(self.closed());
-        }
-        Ok(())
-    }
-
-    fn take_window(&mut self, head: &FrameHead, payload: &[u8]) -> Result<(), Http2Error> {
-        let Some(more) = be32(payload).map(|more| i64::from(more & 0x7fff_ffff)) else {
-            return Err(Http2Error::Connection("FRAME_SIZE_ERROR: WINDOW_UPDATE"));
-        };
-        let window = match head.stream {
-            0 => &mut self.connection_window,
-            STREAM => &mut self.stream_window,
-            _ => return Ok(()),
-        };
-        *window += more;
-        if more == 0 || *window > 0x7fff_ffff {
-            return Err(Http2Error::Connection("FLOW_CONTROL_ERROR: window"));
-        }
-        Ok(())
-    }
-
-    /// Writes what can be written now.
-    fn poll_send(&mut self, cx: &mut Context<'_>) -> Result<(), Http2Error> {
-        loop {
-            self.queue_body(cx)?;
-            if self.write_error.is_some() {
-                self.out.clear();
-                self.written = 0;
-                return Ok(());
-            }
-            if self.out.len() - self.written > MAX_REPLIES {
-                return Err(Http2Error::Connection("ENHANCE_YOUR_CALM: answers are not read"));
-            }
-            let rest = self.out.get(self.written..).unwrap_or_default();
-            if rest.is_empty() && !self.needs_flush {
-                return Ok(());
-            }
-            let io = Pin::new(&mut self.io);
-            let done = if rest.is_empty() {
-                io.poll_flush(cx).map_ok(|()| {
-                    self.needs_flush = false;
-                    0
-                })
-            } else {
-                io.poll_write(cx, rest).map_ok(|bytes| {
-                    self.needs_flush = true;
-                    bytes
-                })
-            };
-            match done {
-                Poll::Pending => return Ok(()),
-                Poll::Ready(Ok(0)) if self.needs_flush => {
-                    self.write_error = Some(std::io::ErrorKind::WriteZero.into());
-                }
-                Poll::Ready(Ok(bytes)) => self.written += bytes,
-                Poll::Ready(Err(error)) => self.write_error = Some(error),
-            }
-            if self.written == self.out.len() {
-                self.out.clear();
-                self.written = 0;
-            }
-        }
-    }
-
-    /// Puts more of the body behind what waits to be written, as far as the peer's windows allow it.
-    fn queue_body(&mut self, cx: &mut Context<'_>) -> Result<(), Http2Error> {
-        if let Outgoing::Held(patience, _) = &mut self.body
-            && patience.as_mut().poll(cx).is_ready()
-        {
-            self.release_body();
-        }
-        while self.out.len() < MAX_OUT {
-            let window = self.connection_window.min(self.stream_window);
-            let room = usize::try_from(window).unwrap_or(0).min(self.max_frame);
-            let Outgoing::Sending(body) = &mut self.body else {
-                return Ok(());
-            };
-            let mut piece = vec![0; room];
-            let (bytes, ends) = match body {
-                RequestBody::Empty => (0, true),
-                RequestBody::Bytes(left) if room == 0 && !left.is_empty() => return Ok(()),
-                RequestBody::Bytes(left) => {
-                    piece = left.split_to(room.min(left.len())).to_vec();
-                    (piece.len(), left.is_empty())
-                }
-                RequestBody::File { .. } if room == 0 => return Ok(()),
-                RequestBody::File { first, .. } if !first.is_empty() => {
-                    piece = first.split_to(room.min(first.len())).to_vec();
-                    (piece.len(), false)
-                }
-                RequestBody::File { file, .. } => {
-                    let mut into = ReadBuf::new(&mut piece);
-                    match Pin::new(file).poll_read(cx, &mut into) {
-                        Poll::Pending => return Ok(()),
-                        Poll::Ready(read) => read.map_err(Http2Error::Source)?,
-                    }
-                    let bytes = into.filled().len();
-                    (bytes, bytes == 0)
-                }
-            };
-            let flags = if ends { END_STREAM } else { 0 };
-            push_frame(
-                &mut self.out,
-                DATA,
-                flags,
-                STREAM,
-                piece.get(..bytes).unwrap_or_default(),
-            );
-            let sent = i64::try_from(bytes).unwrap_or_default();
-            self.connection_window -= sent;
-            self.stream_window -= sent;
-            if ends {
-                self.body = Outgoing::Done;
-            }
         }
         Ok(())
     }

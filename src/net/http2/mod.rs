@@ -5,8 +5,10 @@
 
 mod connection;
 mod error;
+mod frame;
 mod hpack;
 mod huffman;
+mod sender;
 
 use std::future::poll_fn;
 use std::io;

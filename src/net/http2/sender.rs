@@ -1,0 +1,237 @@
+//! What goes out on a connection: the request, its body as the peer's windows allow it, and answers to the peer's frames.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
+
+use super::error::Http2Error;
+use super::frame::{
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, MAX_FRAME, SETTINGS, STREAM, WINDOW_UPDATE, be32,
+    push_frame,
+};
+use crate::net::http1::RequestBody;
+
+/// How much of a request may wait to be written.
+const MAX_OUT: usize = 64 << 10;
+
+/// Most answers to pings and settings that may wait to be written.
+const MAX_REPLIES: usize = 256 << 10;
+
+/// The windows that the peer opens until it says otherwise.
+const INITIAL_WINDOW: i64 = 65_535;
+
+/// The window of the whole connection that is opened for the peer, as Go's client does it.
+const CONNECTION_WINDOW: u32 = 1 << 30;
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// The sending half of a connection.
+pub(super) struct Sender {
+    out: Vec<u8>,
+    /// Bytes of `out` that were written.
+    written: usize,
+    needs_flush: bool,
+    /// Why nothing can be written any more. What the peer said before is still read.
+    pub(super) write_error: Option<std::io::Error>,
+    body: Outgoing,
+    connection_window: i64,
+    stream_window: i64,
+    initial_window: i64,
+    max_frame: usize,
+}
+
+/// What is still to be sent of the request's body.
+enum Outgoing {
+    Done,
+    /// The peer may want to be asked first.
+    Held(Pin<Box<Sleep>>, RequestBody),
+    Sending(RequestBody),
+}
+
+impl Sender {
+    /// What is sent of a request with this header block and body. A body is held back for `patience` if there is one, until
+    /// the peer says that it wants it.
+    pub(super) fn new(
+        settings: &[u8],
+        headers: &[u8],
+        body: RequestBody,
+        patience: Option<Duration>,
+    ) -> Self {
+        let mut out = PREFACE.to_vec();
+        push_frame(&mut out, SETTINGS, 0, 0, settings);
+        push_frame(&mut out, WINDOW_UPDATE, 0, 0, &CONNECTION_WINDOW.to_be_bytes());
+        let ends = if matches!(body, RequestBody::Empty) {
+            END_STREAM
+        } else {
+            0
+        };
+        let mut blocks = headers.chunks(MAX_FRAME).peekable();
+        let mut kind = HEADERS;
+        while let Some(block) = blocks.next() {
+            let last = if blocks.peek().is_none() { END_HEADERS } else { 0 };
+            let flags = last | if kind == HEADERS { ends } else { 0 };
+            push_frame(&mut out, kind, flags, STREAM, block);
+            kind = CONTINUATION;
+        }
+        let body = match (body, patience) {
+            (RequestBody::Empty, _) => Outgoing::Done,
+            (body, Some(patience)) => Outgoing::Held(Box::pin(tokio::time::sleep(patience)), body),
+            (body, None) => Outgoing::Sending(body),
+        };
+        Self {
+            out,
+            written: 0,
+            needs_flush: false,
+            write_error: None,
+            body,
+            connection_window: INITIAL_WINDOW,
+            stream_window: INITIAL_WINDOW,
+            initial_window: INITIAL_WINDOW,
+            max_frame: MAX_FRAME,
+        }
+    }
+
+    /// The peer wants the body, or has answered without it.
+    pub(super) fn release_body(&mut self) {
+        self.body = match std::mem::replace(&mut self.body, Outgoing::Done) {
+            Outgoing::Held(_, body) => Outgoing::Sending(body),
+            other => other,
+        };
+    }
+
+    /// Sends a frame after what waits already.
+    pub(super) fn push(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
+        push_frame(&mut self.out, kind, flags, stream, payload);
+    }
+
+    /// A setting of the peer; those that do not concern the sending are passed over.
+    pub(super) fn take_setting(&mut self, key: u16, value: u32) -> Result<(), Http2Error> {
+        match key {
+            4 if value > 0x7fff_ffff => {
+                return Err(Http2Error::Connection("FLOW_CONTROL_ERROR: initial window"));
+            }
+            4 => {
+                self.stream_window += i64::from(value) - self.initial_window;
+                self.initial_window = i64::from(value);
+            }
+            5 => self.max_frame = usize::try_from(value).unwrap_or(MAX_FRAME).clamp(1, MAX_FRAME),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The peer opens a window.
+    pub(super) fn take_window(&mut self, stream: u32, payload: &[u8]) -> Result<(), Http2Error> {
+        let Some(more) = be32(payload).map(|more| i64::from(more & 0x7fff_ffff)) else {
+            return Err(Http2Error::Connection("FRAME_SIZE_ERROR: WINDOW_UPDATE"));
+        };
+        let window = match stream {
+            0 => &mut self.connection_window,
+            STREAM => &mut self.stream_window,
+            _ => return Ok(()),
+        };
+        *window += more;
+        if more == 0 || *window > 0x7fff_ffff {
+            return Err(Http2Error::Connection("FLOW_CONTROL_ERROR: window"));
+        }
+        Ok(())
+    }
+
+    /// Writes what can be written now.
+    pub(super) fn poll_send<S: AsyncWrite + Unpin>(
+        &mut self,
+        io: &mut S,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Http2Error> {
+        loop {
+            self.queue_body(cx)?;
+            if self.write_error.is_some() {
+                self.out.clear();
+                self.written = 0;
+                return Ok(());
+            }
+            if self.out.len() - self.written > MAX_REPLIES {
+                return Err(Http2Error::Connection("ENHANCE_YOUR_CALM: answers are not read"));
+            }
+            let rest = self.out.get(self.written..).unwrap_or_default();
+            if rest.is_empty() && !self.needs_flush {
+                return Ok(());
+            }
+            let io = Pin::new(&mut *io);
+            let done = if rest.is_empty() {
+                io.poll_flush(cx).map_ok(|()| {
+                    self.needs_flush = false;
+                    0
+                })
+            } else {
+                io.poll_write(cx, rest).map_ok(|bytes| {
+                    self.needs_flush = true;
+                    bytes
+                })
+            };
+            match done {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(Ok(0)) if self.needs_flush => {
+                    self.write_error = Some(std::io::ErrorKind::WriteZero.into());
+                }
+                Poll::Ready(Ok(bytes)) => self.written += bytes,
+                Poll::Ready(Err(error)) => self.write_error = Some(error),
+            }
+            if self.written == self.out.len() {
+                self.out.clear();
+                self.written = 0;
+            }
+        }
+    }
+
+    /// Puts more of the body behind what waits to be written, as far as the peer's windows allow it.
+    fn queue_body(&mut self, cx: &mut Context<'_>) -> Result<(), Http2Error> {
+        if let Outgoing::Held(patience, _) = &mut self.body
+            && patience.as_mut().poll(cx).is_ready()
+        {
+            self.release_body();
+        }
+        while self.out.len() < MAX_OUT {
+            let window = self.connection_window.min(self.stream_window);
+            let room = usize::try_from(window).unwrap_or(0).min(self.max_frame);
+            let Outgoing::Sending(body) = &mut self.body else {
+                return Ok(());
+            };
+            let mut piece = vec![0; room];
+            let (bytes, ends) = match body {
+                RequestBody::Empty => (0, true),
+                RequestBody::Bytes(left) if room == 0 && !left.is_empty() => return Ok(()),
+                RequestBody::Bytes(left) => {
+                    piece = left.split_to(room.min(left.len())).to_vec();
+                    (piece.len(), left.is_empty())
+                }
+                RequestBody::File { .. } if room == 0 => return Ok(()),
+                RequestBody::File { first, .. } if !first.is_empty() => {
+                    piece = first.split_to(room.min(first.len())).to_vec();
+                    (piece.len(), false)
+                }
+                RequestBody::File { file, .. } => {
+                    let mut into = ReadBuf::new(&mut piece);
+                    match Pin::new(file).poll_read(cx, &mut into) {
+                        Poll::Pending => return Ok(()),
+                        Poll::Ready(read) => read.map_err(Http2Error::Source)?,
+                    }
+                    let bytes = into.filled().len();
+                    (bytes, bytes == 0)
+                }
+            };
+            let flags = if ends { END_STREAM } else { 0 };
+            self.push(DATA, flags, STREAM, piece.get(..bytes).unwrap_or_default());
+            let sent = i64::try_from(bytes).unwrap_or_default();
+            self.connection_window -= sent;
+            self.stream_window -= sent;
+            if ends {
+                self.body = Outgoing::Done;
+            }
+        }
+        Ok(())
+    }
+}
