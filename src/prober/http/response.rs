@@ -5,7 +5,7 @@ use std::fmt;
 use tokio::io::AsyncBufRead;
 
 use crate::net::headers::Headers;
-use crate::net::http1::Head;
+use crate::net::http1::{Answer, Head};
 use crate::net::tls_facts::TlsFacts;
 
 /// An answer whose body was not read yet.
@@ -36,6 +36,18 @@ impl Response {
             body,
             tls: None,
         }
+    }
+
+    /// The same of an answer whose body is read as it comes.
+    pub(super) fn from_answer<B>(answer: Answer<B>) -> Self
+    where
+        B: AsyncBufRead + Send + Unpin + 'static,
+    {
+        let body = match answer.has_body {
+            true => ResponseBody::Stream(Box::new(answer.body)),
+            false => ResponseBody::Empty,
+        };
+        Self::new(answer.head, answer.told_length, body)
     }
 }
 
