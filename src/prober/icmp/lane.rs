@@ -1,28 +1,19 @@
 //! One shared socket and the pings that wait for answers on it.
-//!
-//! A ping is known by its sequence number, which no other ping of the same lane has while it waits; an answer must also come
-//! from the address that was asked, zone included, and carry the same payload. Numbers of pings that were given up are not used again for
-//! the same address for a minute, so that a late answer is never taken for the answer to another ping.
-//!
-//! The socket stands behind [`Wire`], so that tests lose, reorder, duplicate and delay packets without one.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::Figures;
 use super::packet::Report;
+use super::slots::{Moment, Number, Slots};
+use super::wire::{Arrival, Left, Wire};
 
-/// Most pings that wait on one socket: half of the sequence numbers, so that a free one is found quickly.
-pub const CAPACITY: usize = 32_768;
-/// How long the number of a ping that was given up stays reserved for the address it was sent to.
-const QUARANTINE: Duration = Duration::from_secs(60);
 /// How long a socket without room for a packet is passed over.
 const CLOGGED_FOR: Duration = Duration::from_millis(50);
 /// After so many packets sent without anyone reading, the sender reads, however busy the reader's thread is: the
@@ -30,65 +21,6 @@ const CLOGGED_FOR: Duration = Duration::from_millis(50);
 const UNREAD_LIMIT: usize = 64;
 /// Packets that are read in one go before other tasks get their turn.
 const BATCH: usize = 256;
-
-/// What a socket hears.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Arrival<'a> {
-    /// An echo reply.
-    Reply {
-        /// Who sent it, port 0.
-        from: SocketAddr,
-        /// Its sequence number.
-        sequence: u16,
-        /// Its payload.
-        payload: &'a [u8],
-        /// TTL or hop limit with which it arrived.
-        hop_limit: Option<u8>,
-        /// When the kernel received it.
-        at: Option<SystemTime>,
-    },
-    /// A request did not arrive.
-    Failure {
-        /// Whom it was for, port 0.
-        to: SocketAddr,
-        /// Its sequence number.
-        sequence: u16,
-        /// Why.
-        report: Report,
-    },
-    /// A packet that is nobody's answer.
-    Noise,
-}
-
-/// A socket that sends echo requests and hears what comes back.
-pub trait Wire: Send + Sync + 'static {
-    /// Sends a request without waiting; `WouldBlock` when there is no room.
-    fn try_send(&self, to: SocketAddr, sequence: u16, payload: &[u8]) -> io::Result<()>;
-
-    /// Sends a request as soon as there is room.
-    fn send(
-        &self,
-        to: SocketAddr,
-        sequence: u16,
-        payload: &[u8],
-    ) -> impl Future<Output = io::Result<()>> + Send;
-
-    /// Reads one packet or error without waiting; `WouldBlock` when there is none.
-    fn try_receive(&self, sink: &mut dyn FnMut(Arrival<'_>)) -> io::Result<()>;
-
-    /// Waits until there is something to read and calls `read` for it.
-    fn when_readable(&self, read: impl FnMut() -> Left + Send)
-    -> impl Future<Output = io::Result<()>> + Send;
-}
-
-/// Whether a socket was read to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Left {
-    /// It would have blocked.
-    Nothing,
-    /// There may be more.
-    More,
-}
 
 /// The answer to a ping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,92 +34,6 @@ pub enum Answer {
     },
     /// The request did not arrive.
     Failure(Report),
-}
-
-/// A moment on both clocks: the kernel stamps packets with wall time, which may jump.
-#[derive(Clone, Copy, Debug)]
-struct Moment {
-    steady: Instant,
-    wall: SystemTime,
-}
-
-impl Moment {
-    fn now() -> Self {
-        Self {
-            steady: Instant::now(),
-            wall: SystemTime::now(),
-        }
-    }
-
-    /// Time until the kernel's stamp, or until now if there is none or wall time was set in between.
-    fn until(self, stamp: Option<SystemTime>) -> Duration {
-        let longest = self.steady.elapsed();
-        stamp
-            .and_then(|stamp| stamp.duration_since(self.wall).ok())
-            .filter(|took| *took <= longest)
-            .unwrap_or(longest)
-    }
-}
-
-#[derive(Debug)]
-struct Waiter {
-    /// Tells it from others that have the same number at other times.
-    serial: u64,
-    to: SocketAddr,
-    payload: Arc<[u8]>,
-    sent: Option<Moment>,
-    answer: oneshot::Sender<Answer>,
-}
-
-#[derive(Debug)]
-enum Slot {
-    Waiting(Waiter),
-    GivenUp { to: SocketAddr, at: Instant },
-}
-
-#[derive(Debug)]
-struct Slots {
-    by_sequence: HashMap<u16, Slot>,
-    waiting: usize,
-    next: u16,
-    serial: u64,
-}
-
-impl Slots {
-    /// The next sequence number that may be used for an address.
-    fn free(&mut self, to: SocketAddr) -> Option<u16> {
-        if self.waiting >= CAPACITY {
-            return None;
-        }
-        let start = self.next;
-        let sequence = (0..=u16::MAX)
-            .map(|step| start.wrapping_add(step))
-            .find(|sequence| match self.by_sequence.get(sequence) {
-                None => true,
-                Some(Slot::Waiting(_)) => false,
-                Some(Slot::GivenUp { to: old, at }) => *old != to || at.elapsed() >= QUARANTINE,
-            })?;
-        self.next = sequence.wrapping_add(1);
-        Some(sequence)
-    }
-
-    /// Takes the waiter of a number out if it asked `from`; the number of a ping that was given up is free again.
-    fn take(&mut self, sequence: u16, from: SocketAddr, payload: Option<&[u8]>) -> Option<Waiter> {
-        let is_its = match self.by_sequence.get(&sequence)? {
-            Slot::Waiting(waiter) => waiter.to == from && payload.is_none_or(|p| *p == *waiter.payload),
-            Slot::GivenUp { to, .. } => *to == from,
-        };
-        if !is_its {
-            return None;
-        }
-        match self.by_sequence.remove(&sequence)? {
-            Slot::Waiting(waiter) => {
-                self.waiting -= 1;
-                Some(waiter)
-            }
-            Slot::GivenUp { .. } => None,
-        }
-    }
 }
 
 /// A shared socket and the pings that wait on it.
@@ -208,12 +54,7 @@ impl<W: Wire> Lane<W> {
     pub fn new(wire: W, first: u16, figures: Arc<Figures>) -> Self {
         Self {
             wire,
-            slots: Mutex::new(Slots {
-                by_sequence: HashMap::new(),
-                waiting: 0,
-                next: first,
-                serial: 0,
-            }),
+            slots: Mutex::new(Slots::new(first)),
             unread: AtomicUsize::new(0),
             start: Instant::now(),
             clogged_until: AtomicU64::new(0),
@@ -223,7 +64,7 @@ impl<W: Wire> Lane<W> {
 
     /// Whether nobody waits here.
     pub fn is_idle(&self) -> bool {
-        self.slots().waiting == 0
+        self.slots().is_idle()
     }
 
     /// Whether a packet found no room a moment ago.
@@ -234,26 +75,12 @@ impl<W: Wire> Lane<W> {
     /// Reserves a sequence number for a ping. `None` when too many wait here already.
     pub fn reserve(self: &Arc<Self>, to: SocketAddr, payload: &Arc<[u8]>) -> Option<Ticket<W>> {
         let (sender, answer) = oneshot::channel();
-        let mut slots = self.slots();
-        let sequence = slots.free(to)?;
-        slots.serial += 1;
-        let serial = slots.serial;
-        let waiter = Waiter {
-            serial,
-            to,
-            payload: Arc::clone(payload),
-            sent: None,
-            answer: sender,
-        };
-        slots.by_sequence.insert(sequence, Slot::Waiting(waiter));
-        slots.waiting += 1;
-        drop(slots);
+        let number = self.slots().reserve(to, payload, sender)?;
         self.figures.in_flight.fetch_add(1, Ordering::Relaxed);
         Some(Ticket {
             lane: Arc::clone(self),
             to,
-            sequence,
-            serial,
+            number,
             answer,
         })
     }
@@ -340,8 +167,7 @@ impl<W: Wire> Lane<W> {
 pub struct Ticket<W: Wire> {
     lane: Arc<Lane<W>>,
     to: SocketAddr,
-    sequence: u16,
-    serial: u64,
+    number: Number,
     answer: oneshot::Receiver<Answer>,
 }
 
@@ -353,7 +179,7 @@ impl<W: Wire> Ticket<W> {
 
     /// Its sequence number.
     pub fn sequence(&self) -> u16 {
-        self.sequence
+        self.number.sequence
     }
 
     /// Whom it asks.
@@ -369,7 +195,7 @@ impl<W: Wire> Ticket<W> {
         let Some(payload) = self.set_sent(Some(Moment::now())) else {
             return Ok(());
         };
-        let sent = self.lane.wire.try_send(self.to, self.sequence, &payload);
+        let sent = self.lane.wire.try_send(self.to, self.number.sequence, &payload);
         if let Err(error) = &sent
             && error.kind() == io::ErrorKind::WouldBlock
         {
@@ -387,7 +213,7 @@ impl<W: Wire> Ticket<W> {
         let Some(payload) = self.set_sent(Some(Moment::now())) else {
             return Ok(());
         };
-        let sent = self.lane.wire.send(self.to, self.sequence, &payload).await;
+        let sent = self.lane.wire.send(self.to, self.number.sequence, &payload).await;
         self.note_sent(sent)
     }
 
@@ -405,13 +231,7 @@ impl<W: Wire> Ticket<W> {
 
     /// Notes when the request went out, and returns its payload.
     fn set_sent(&self, sent: Option<Moment>) -> Option<Arc<[u8]>> {
-        match self.lane.slots().by_sequence.get_mut(&self.sequence)? {
-            Slot::Waiting(waiter) if waiter.serial == self.serial => {
-                waiter.sent = sent;
-                Some(Arc::clone(&waiter.payload))
-            }
-            _ => None,
-        }
+        self.lane.slots().set_sent(self.number, sent)
     }
 
     /// Waits for the answer, for as long as the caller does. `None` when the lane is gone, which it is not before its tickets.
@@ -422,19 +242,9 @@ impl<W: Wire> Ticket<W> {
 
 impl<W: Wire> Drop for Ticket<W> {
     fn drop(&mut self) {
-        let mut slots = self.lane.slots();
-        let is_waiting = |slot: &Slot| matches!(slot, Slot::Waiting(w) if w.serial == self.serial);
-        if slots.by_sequence.get(&self.sequence).is_some_and(is_waiting)
-            && let Some(Slot::Waiting(waiter)) = slots.by_sequence.remove(&self.sequence)
-        {
-            slots.waiting -= 1;
-            if waiter.sent.is_some() {
-                let (to, at) = (waiter.to, Instant::now());
-                slots.by_sequence.insert(self.sequence, Slot::GivenUp { to, at });
-                Figures::add(&self.lane.figures.lost);
-            }
+        if self.lane.slots().give_up(self.number) {
+            Figures::add(&self.lane.figures.lost);
         }
-        drop(slots);
         self.lane.figures.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -445,6 +255,7 @@ mod tests {
 
     use tokio::sync::Notify;
 
+    use super::super::slots::CAPACITY;
     use super::*;
 
     /// A packet on its way back, with the moment it arrives.
@@ -671,13 +482,8 @@ mod tests {
         drop(ticket);
         tokio::time::sleep(Duration::from_secs(3)).await;
         assert_eq!(bed.figures()[4], 1, "the late answer met nobody");
-        let next = bed.lane.slots().next;
-        bed.lane.slots().next = 7;
-        assert_eq!(
-            bed.lane.reserve(host(1), &bed.payload).unwrap().sequence(),
-            7,
-            "{next}"
-        );
+        bed.lane.slots().rewind(7);
+        assert_eq!(bed.lane.reserve(host(1), &bed.payload).unwrap().sequence(), 7);
     }
 
     #[tokio::test(start_paused = true)]
@@ -691,7 +497,7 @@ mod tests {
         drop(tickets);
         assert!(bed.lane.is_idle());
         assert!(
-            bed.lane.slots().by_sequence.is_empty(),
+            bed.lane.slots().is_empty(),
             "nothing was sent, so nothing can be late"
         );
     }
@@ -712,29 +518,5 @@ mod tests {
             assert!(matches!(ticket.answer().await, Some(Answer::Reply { .. })));
         }
         assert_eq!(bed.figures(), [10_000, 10_000, 0, 0, 0, 0]);
-    }
-
-    #[test]
-    fn wall_time_may_jump() {
-        let sent = Moment {
-            steady: Instant::now() - Duration::from_secs(1),
-            wall: SystemTime::now(),
-        };
-        let at = |offset: i64| {
-            let offset_by = Duration::from_millis(offset.unsigned_abs());
-            Some(if offset < 0 {
-                sent.wall - offset_by
-            } else {
-                sent.wall + offset_by
-            })
-        };
-        assert_eq!(sent.until(at(300)), Duration::from_millis(300));
-        for stamp in [None, at(-5), at(3_600_000)] {
-            let got = sent.until(stamp);
-            assert!(
-                got >= Duration::from_secs(1) && got < Duration::from_secs(60),
-                "{got:?}"
-            );
-        }
     }
 }

@@ -1,12 +1,15 @@
 //! The icmp prober: one echo request, one reply.
 //!
 //! Pings do not open sockets: they share a few ([`engine`]), each with one task that reads it and hands answers to those
-//! who wait ([`lane`]). What the kernel is asked for stands in [`socket`], the messages themselves in [`packet`].
+//! who wait ([`lane`]) under their sequence numbers ([`slots`]). What the kernel is asked for stands in [`socket`], the
+//! messages themselves in [`packet`].
 
 mod engine;
 mod lane;
 mod packet;
+mod slots;
 mod socket;
+mod wire;
 
 use std::io;
 use std::net::IpAddr;

@@ -12,8 +12,8 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::Figures;
-use super::lane::{Arrival, Left, Wire};
 use super::packet::{Family, Message, Report, echo_of, echo_request, without_ipv4_header};
+use super::wire::{Arrival, Left, Wire};
 use crate::net::cmsg::{self, Queue, Received};
 use crate::net::dial::SystemError;
 

@@ -1,0 +1,225 @@
+//! Who waits under which sequence number.
+//!
+//! A ping is known by its sequence number, which no other ping of the same lane has while it waits; an answer must also come
+//! from the address that was asked, zone included, and carry the same payload. Numbers of pings that were given up are not used again for
+//! the same address for a minute, so that a late answer is never taken for the answer to another ping.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::lane::Answer;
+
+/// Most pings that wait on one socket: half of the sequence numbers, so that a free one is found quickly.
+pub(super) const CAPACITY: usize = 32_768;
+/// How long the number of a ping that was given up stays reserved for the address it was sent to.
+const QUARANTINE: Duration = Duration::from_secs(60);
+
+/// A moment on both clocks: the kernel stamps packets with wall time, which may jump.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    steady: Instant,
+    wall: SystemTime,
+}
+
+impl Moment {
+    pub(super) fn now() -> Self {
+        Self {
+            steady: Instant::now(),
+            wall: SystemTime::now(),
+        }
+    }
+
+    /// Time until the kernel's stamp, or until now if there is none or wall time was set in between.
+    pub(super) fn until(self, stamp: Option<SystemTime>) -> Duration {
+        let longest = self.steady.elapsed();
+        stamp
+            .and_then(|stamp| stamp.duration_since(self.wall).ok())
+            .filter(|took| *took <= longest)
+            .unwrap_or(longest)
+    }
+}
+
+/// Names one ping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Number {
+    /// The sequence number on the wire.
+    pub(super) sequence: u16,
+    /// Tells it from others that have the same sequence number at other times.
+    serial: u64,
+}
+
+/// A ping that waits.
+#[derive(Debug)]
+pub(super) struct Waiter {
+    serial: u64,
+    to: SocketAddr,
+    payload: Arc<[u8]>,
+    /// When its request went out.
+    pub(super) sent: Option<Moment>,
+    /// Who wants to know.
+    pub(super) answer: oneshot::Sender<Answer>,
+}
+
+#[derive(Debug)]
+enum Slot {
+    Waiting(Waiter),
+    GivenUp { to: SocketAddr, at: Instant },
+}
+
+/// The sequence numbers of one socket.
+#[derive(Debug)]
+pub(super) struct Slots {
+    by_sequence: HashMap<u16, Slot>,
+    waiting: usize,
+    next: u16,
+    serial: u64,
+}
+
+impl Slots {
+    /// All are free; the first one given is `first`.
+    pub(super) fn new(first: u16) -> Self {
+        Self {
+            by_sequence: HashMap::new(),
+            waiting: 0,
+            next: first,
+            serial: 0,
+        }
+    }
+
+    /// Whether nobody waits.
+    pub(super) fn is_idle(&self) -> bool {
+        self.waiting == 0
+    }
+
+    /// Reserves a number for a ping. `None` when too many wait already.
+    pub(super) fn reserve(
+        &mut self,
+        to: SocketAddr,
+        payload: &Arc<[u8]>,
+        answer: oneshot::Sender<Answer>,
+    ) -> Option<Number> {
+        let sequence = self.free(to)?;
+        self.serial += 1;
+        let serial = self.serial;
+        let waiter = Waiter {
+            serial,
+            to,
+            payload: Arc::clone(payload),
+            sent: None,
+            answer,
+        };
+        self.by_sequence.insert(sequence, Slot::Waiting(waiter));
+        self.waiting += 1;
+        Some(Number { sequence, serial })
+    }
+
+    /// The next sequence number that may be used for an address.
+    fn free(&mut self, to: SocketAddr) -> Option<u16> {
+        if self.waiting >= CAPACITY {
+            return None;
+        }
+        let start = self.next;
+        let sequence = (0..=u16::MAX)
+            .map(|step| start.wrapping_add(step))
+            .find(|sequence| match self.by_sequence.get(sequence) {
+                None => true,
+                Some(Slot::Waiting(_)) => false,
+                Some(Slot::GivenUp { to: old, at }) => *old != to || at.elapsed() >= QUARANTINE,
+            })?;
+        self.next = sequence.wrapping_add(1);
+        Some(sequence)
+    }
+
+    /// Notes when the request of a ping goes out, and returns its payload; `None` when it does not wait any more.
+    pub(super) fn set_sent(&mut self, number: Number, sent: Option<Moment>) -> Option<Arc<[u8]>> {
+        match self.by_sequence.get_mut(&number.sequence)? {
+            Slot::Waiting(waiter) if waiter.serial == number.serial => {
+                waiter.sent = sent;
+                Some(Arc::clone(&waiter.payload))
+            }
+            _ => None,
+        }
+    }
+
+    /// Takes the waiter of a number out if it asked `from`; the number of a ping that was given up is free again.
+    pub(super) fn take(&mut self, sequence: u16, from: SocketAddr, payload: Option<&[u8]>) -> Option<Waiter> {
+        let is_its = match self.by_sequence.get(&sequence)? {
+            Slot::Waiting(waiter) => waiter.to == from && payload.is_none_or(|p| *p == *waiter.payload),
+            Slot::GivenUp { to, .. } => *to == from,
+        };
+        if !is_its {
+            return None;
+        }
+        match self.by_sequence.remove(&sequence)? {
+            Slot::Waiting(waiter) => {
+                self.waiting -= 1;
+                Some(waiter)
+            }
+            Slot::GivenUp { .. } => None,
+        }
+    }
+
+    /// Gives a ping up if it still waits; `true` when an answer may yet come.
+    pub(super) fn give_up(&mut self, number: Number) -> bool {
+        let is_waiting = |slot: &Slot| matches!(slot, Slot::Waiting(w) if w.serial == number.serial);
+        if !self.by_sequence.get(&number.sequence).is_some_and(is_waiting) {
+            return false;
+        }
+        let Some(Slot::Waiting(waiter)) = self.by_sequence.remove(&number.sequence) else {
+            return false;
+        };
+        self.waiting -= 1;
+        if waiter.sent.is_none() {
+            return false;
+        }
+        let (to, at) = (waiter.to, Instant::now());
+        self.by_sequence.insert(number.sequence, Slot::GivenUp { to, at });
+        true
+    }
+
+    /// Lets the numbers begin anew at `next`.
+    #[cfg(test)]
+    pub(super) fn rewind(&mut self, next: u16) {
+        self.next = next;
+    }
+
+    /// Whether no number is taken, not even by a ping that was given up.
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_sequence.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wall_time_may_jump() {
+        let sent = Moment {
+            steady: Instant::now() - Duration::from_secs(1),
+            wall: SystemTime::now(),
+        };
+        let at = |offset: i64| {
+            let offset_by = Duration::from_millis(offset.unsigned_abs());
+            Some(if offset < 0 {
+                sent.wall - offset_by
+            } else {
+                sent.wall + offset_by
+            })
+        };
+        assert_eq!(sent.until(at(300)), Duration::from_millis(300));
+        for stamp in [None, at(-5), at(3_600_000)] {
+            let got = sent.until(stamp);
+            assert!(
+                got >= Duration::from_secs(1) && got < Duration::from_secs(60),
+                "{got:?}"
+            );
+        }
+    }
+}
