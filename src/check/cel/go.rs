@@ -9,6 +9,7 @@ use cel::{Context, ExecutionError, Value};
 
 use crate::check::Regexp;
 use crate::metrics::push_float;
+use crate::strconv::parse_float;
 
 /// Rewrites an expression for [`add_functions`].
 pub(super) fn adapt(expression: &mut IdedExpr) {
@@ -74,8 +75,19 @@ fn adapt_call(call: &mut CallExpr) {
             call.func_name = "go_in".to_owned();
             return;
         }
+        // Without a zone they are UTC's, whatever offset the time was written with.
+        "getFullYear" | "getMonth" | "getDayOfYear" | "getDayOfMonth" | "getDate" | "getDayOfWeek"
+        | "getHours" | "getMinutes" | "getSeconds" | "getMilliseconds"
+            if call.args.is_empty() =>
+        {
+            if let Some(target) = &mut call.target {
+                **target = call_of("go_utc", std::mem::take(&mut **target));
+            }
+            return;
+        }
         "string" => "go_for_string",
         "int" => "go_for_int",
+        "uint" => "go_for_uint",
         "double" => "go_for_double",
         "bool" => "go_for_bool",
         "timestamp" => "go_for_timestamp",
@@ -111,10 +123,12 @@ pub(super) fn add_functions(context: &mut Context<'_, '_>, end: Instant) {
     // Invariant: none of these names is declared already.
     let _ = context.add_function("go_for_string", prepared(for_string));
     let _ = context.add_function("go_for_int", prepared(for_int));
+    let _ = context.add_function("go_for_uint", prepared(for_uint));
     let _ = context.add_function("go_for_double", prepared(for_double));
     let _ = context.add_function("go_for_bool", prepared(for_bool));
     let _ = context.add_function("go_for_timestamp", prepared(for_timestamp));
     let _ = context.add_function("go_for_duration", prepared(for_duration));
+    let _ = context.add_function("go_utc", prepared(utc));
     let _ = context.add_function("go_has", |Arguments(given): Arguments| has(&given));
     let _ = context.add_function("go_in", |Arguments(given): Arguments| contains(&given));
     let _ = context.add_function("go_matches", |Arguments(given): Arguments| matches(&given));
@@ -134,6 +148,8 @@ fn text(text: impl Into<String>) -> Value {
 /// Doubles and times as Go prints them.
 fn for_string(value: Value) -> Answer {
     Ok(match value {
+        // Which `push_float` does not tell from zero.
+        Value::Float(number) if number == 0.0 && number.is_sign_negative() => text("-0"),
         Value::Float(number) => {
             let mut digits = Vec::new();
             push_float(&mut digits, number);
@@ -159,15 +175,31 @@ fn for_int(value: Value) -> Answer {
     })
 }
 
-/// A number that no double holds is an error.
-fn for_double(value: Value) -> Answer {
-    if let Value::String(digits) = &value
-        && digits.parse().is_ok_and(f64::is_infinite)
-        && digits.bytes().any(|b| b.is_ascii_digit())
-    {
-        return conversion_error("string", "double");
+/// No sign may stand before it.
+fn for_uint(value: Value) -> Answer {
+    match &value {
+        Value::String(digits) if digits.starts_with('+') => conversion_error("string", "uint"),
+        _ => Ok(value),
     }
-    Ok(value)
+}
+
+/// Texts as Go's `strconv.ParseFloat` reads them.
+fn for_double(value: Value) -> Answer {
+    match &value {
+        Value::String(digits) => match parse_float(digits) {
+            Ok(number) => Ok(Value::Float(number)),
+            Err(_) => conversion_error("string", "double"),
+        },
+        _ => Ok(value),
+    }
+}
+
+/// A time in UTC.
+fn utc(value: Value) -> Answer {
+    Ok(match value {
+        Value::Timestamp(moment) => Value::Timestamp(moment.to_utc().fixed_offset()),
+        other => other,
+    })
 }
 
 fn for_bool(value: Value) -> Answer {
@@ -186,8 +218,11 @@ fn for_timestamp(value: Value) -> Answer {
     let Value::String(written) = &value else {
         return Ok(value);
     };
-    // Go takes a comma for the point of the seconds.
-    let normal = written.replace(',', ".");
+    // Go takes a comma for the point of the seconds, and an hour of one digit.
+    let mut normal = written.replace(',', ".");
+    if normal.get(10..11) == Some("T") && normal.get(12..13) == Some(":") {
+        normal.insert(11, '0');
+    }
     let shape: String = normal
         .chars()
         .map(|c| if c.is_ascii_digit() { '0' } else { c })
