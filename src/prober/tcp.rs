@@ -52,13 +52,8 @@ async fn dial<'t>(
         log!(probe.log, Error, "Error splitting target address and port", "err" => text(&error));
         error.to_string()
     })?;
-    let address = match resolve::choose_address(probe, host, module.preference).await {
-        Ok((address, _)) => address,
-        Err(error) => {
-            log!(probe.log, Error, "Error resolving address", "err" => text(&error));
-            return Err(error.to_string());
-        }
-    };
+    let found = resolve::choose_address(probe, host, module.preference).await;
+    let (address, _) = found.map_err(|error| error.to_string())?;
     let source = source_address(probe, module)?;
     let prepared = match module.tls {
         false => {

@@ -115,7 +115,7 @@ impl fmt::Display for ResolveError {
 impl std::error::Error for ResolveError {}
 
 impl From<ResolveError> for Failed {
-    /// For probers that have nothing to add to what [`choose_address`] logged.
+    /// [`choose_address`] has logged it.
     fn from(_: ResolveError) -> Self {
         Self
     }
@@ -265,7 +265,7 @@ fn is_domain_name(name: &str) -> bool {
 /// On failure that time is exposed too, but the prober's own `resolve` phase stays as it is.
 ///
 /// # Errors
-/// Why there is no address; that is logged, and upstream's probers log it once more in their own words.
+/// Why there is no address; that is logged, as upstream does: by the resolving, and once more by the prober.
 pub async fn choose_address(
     probe: &mut Probe<'_>,
     host: &str,
@@ -305,6 +305,7 @@ pub async fn choose_address(
                     log!(probe.log, Error, FAILED, "target" => host.to_owned(), "ip_protocol" => preference.name(), "err" => text(&error));
                 }
             }
+            log!(probe.log, Error, "Error resolving address", "err" => text(&error));
             Err(error)
         }
     }

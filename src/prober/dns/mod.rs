@@ -62,13 +62,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Dns) -> Verdict {
     // A target that is no host and port is a host, IPv6 addresses without brackets among them.
     let default_port = if module.tls.is_some() { "853" } else { "53" };
     let (host, port) = split_host_port(target).unwrap_or((target, default_port));
-    let (address, took) = match choose_address(probe, host, module.preference).await {
-        Ok(found) => found,
-        Err(error) => {
-            log!(probe.log, Error, "Error resolving address", "err" => text(&error));
-            return Err(Failed);
-        }
-    };
+    let (address, took) = choose_address(probe, host, module.preference).await?;
     probe
         .samples
         .set_label(Metric::DnsDuration, Phase::Resolve.label(), took.as_secs_f64());

@@ -61,13 +61,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Grpc) -> Verdict {
             }
         },
     };
-    let (address, took) = match choose_address(probe, host, module.preference).await {
-        Ok(found) => found,
-        Err(error) => {
-            log!(probe.log, Error, "Error resolving address", "err" => text(&error));
-            return Err(Failed);
-        }
-    };
+    let (address, took) = choose_address(probe, host, module.preference).await?;
     probe
         .samples
         .set_label(Metric::GrpcDuration, Phase::Resolve.label(), took.as_secs_f64());

@@ -218,22 +218,15 @@ async fn resolve(probe: &mut Probe<'_>, module: &Http, url: &Url) -> Result<Opti
         return Ok(None);
     }
     let before = probe.start.elapsed();
-    match choose_address(probe, url.hostname(), module.preference).await {
-        Ok((address, took)) => {
-            probe
-                .samples
-                .add_label(Metric::HttpDuration, Phase::Resolve.label(), took.as_secs_f64());
-            Ok(Some(address))
-        }
-        Err(error) => {
-            let took = probe.start.elapsed().saturating_sub(before);
-            probe
-                .samples
-                .add_label(Metric::HttpDuration, Phase::Resolve.label(), took.as_secs_f64());
-            log!(probe.log, Error, "Error resolving address", "err" => text(&error));
-            Err(Failed)
-        }
-    }
+    let found = choose_address(probe, url.hostname(), module.preference).await;
+    let took = match &found {
+        Ok((_, took)) => *took,
+        Err(_) => probe.start.elapsed().saturating_sub(before),
+    };
+    probe
+        .samples
+        .add_label(Metric::HttpDuration, Phase::Resolve.label(), took.as_secs_f64());
+    Ok(Some(found?.0))
 }
 
 async fn client<'m>(

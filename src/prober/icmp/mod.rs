@@ -37,13 +37,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Icmp) -> Verdict {
         probe.samples.set_label(Metric::IcmpDuration, phase.label(), 0.0);
     }
     let target = probe.target.to_owned();
-    let (address, took) = match choose_address(probe, &target, module.preference).await {
-        Ok(found) => found,
-        Err(error) => {
-            log!(probe.log, Error, "Error resolving address", "err" => text(&error));
-            return Err(Failed);
-        }
-    };
+    let (address, took) = choose_address(probe, &target, module.preference).await?;
     set_phase(probe, Phase::Resolve, took.as_secs_f64());
     probe.timeline.hop().address = Some(address.to_string());
     let source = match &module.source {

@@ -47,19 +47,12 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Websocket) -> Verdict {
             return Err(Failed);
         }
     };
-    let address = match resolve::choose_address(probe, url.hostname(), module.preference).await {
-        Ok((address, took)) => {
-            let metric = Metric::WebsocketDuration;
-            probe
-                .samples
-                .add_label(metric, Phase::Resolve.label(), took.as_secs_f64());
-            address
-        }
-        Err(error) => {
-            log!(probe.log, Error, "Error resolving address", "err" => text(&error));
-            return Err(Failed);
-        }
-    };
+    let (address, took) = resolve::choose_address(probe, url.hostname(), module.preference).await?;
+    probe.samples.add_label(
+        Metric::WebsocketDuration,
+        Phase::Resolve.label(),
+        took.as_secs_f64(),
+    );
     let headers = request::headers(probe, module).await;
     let dialling = handshake::Dialling {
         url: &url,
