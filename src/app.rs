@@ -35,6 +35,8 @@ use signals::Signals;
 
 /// How long the last log lines may take to be written.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long a slow standard error may hold up the start.
+const FIRST_WORDS: Duration = Duration::from_millis(200);
 
 /// Runs the exporter until it is told to stop.
 pub async fn run(flags: Flags) -> ExitCode {
@@ -148,6 +150,9 @@ pub async fn start(flags: Flags, logger: Logger) -> Result<Started, Stopped> {
         return Ok(Started::Checked);
     }
     say!(logger, Info, "Loaded config file");
+    // Whoever finds the port open finds these lines written, as with upstream, which waits for each.
+    let writing = logger.clone();
+    let _ = tokio::task::spawn_blocking(move || writing.flush(FIRST_WORDS)).await;
 
     let prefix = prefix(&flags, &logger)?;
     raise_file_limit();
