@@ -161,7 +161,7 @@ pub struct Event {
     /// The message.
     pub message: &'static str,
     /// Its keys and values, without module and target, which all lines share.
-    pub attributes: SmallVec<[(&'static str, Value); 3]>,
+    pub attributes: SmallVec<[(&'static str, Value); 2]>,
 }
 
 /// The log book itself.

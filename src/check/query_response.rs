@@ -126,7 +126,7 @@ impl<'c> Dialogue<'c> {
             self.send(probe, send).await?;
         }
         if step.starttls {
-            self.start_tls(probe, upgrade).await?;
+            Box::pin(self.start_tls(probe, upgrade)).await?;
         }
         Ok(())
     }

@@ -33,9 +33,9 @@ pub struct Sample {
 pub struct Samples(Vec<Sample>);
 
 impl Samples {
-    /// An empty set with room for a usual probe.
+    /// An empty set with room for a small probe.
     pub fn new() -> Self {
-        Self(Vec::with_capacity(24))
+        Self(Vec::with_capacity(12))
     }
 
     /// Sets a plain gauge.

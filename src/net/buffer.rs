@@ -1,12 +1,13 @@
 //! A read buffer that grows with need, and reading from what has one.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncBufRead, AsyncRead, ReadBuf};
 
-/// Size of the buffer at first, and what it grows to for bodies that come fast.
+/// How much is read at first, and in one piece of bodies that come fast.
 const SMALL: usize = 4 << 10;
 const LARGE: usize = 64 << 10;
 
@@ -23,22 +24,13 @@ pub(crate) fn poll_read_buffered(
     Poll::Ready(Ok(()))
 }
 
-/// Bytes that were read and not used yet.
-#[derive(Debug)]
+/// Bytes that were read and not used yet. As long as nothing came it takes no memory: most of the probes that are under
+/// way at one time wait for a first answer.
+#[derive(Debug, Default)]
 pub(crate) struct Buffer {
     bytes: Vec<u8>,
     start: usize,
     end: usize,
-}
-
-impl Default for Buffer {
-    fn default() -> Self {
-        Self {
-            bytes: vec![0; SMALL],
-            start: 0,
-            end: 0,
-        }
-    }
 }
 
 impl Buffer {
@@ -62,6 +54,20 @@ impl Buffer {
         io: &mut S,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
+        if self.bytes.is_empty() {
+            let mut room = [MaybeUninit::uninit(); SMALL];
+            let mut room = ReadBuf::uninit(&mut room);
+            ready!(Pin::new(io).poll_read(cx, &mut room))?;
+            self.end = room.filled().len();
+            if self.end > 0 {
+                // What fills this room has a sequel, which is read in larger pieces.
+                let size = if self.end < SMALL { SMALL } else { 4 * SMALL };
+                self.bytes.reserve_exact(size);
+                self.bytes.extend_from_slice(room.filled());
+                self.bytes.resize(size, 0);
+            }
+            return Poll::Ready(Ok(self.end));
+        }
         self.make_room();
         let mut room = ReadBuf::new(self.bytes.get_mut(self.end..).unwrap_or_default());
         let space = room.remaining();

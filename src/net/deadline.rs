@@ -1,12 +1,13 @@
 //! The one deadline of a probe.
 
 use std::fmt;
-use std::future::{Future, poll_fn};
-use std::pin::pin;
-use std::task::Poll;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use pin_project_lite::pin_project;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 /// When a probe must have ended.
 #[derive(Clone, Copy, Debug)]
@@ -56,19 +57,42 @@ impl Deadline {
     }
 
     /// Waits for `future`, but not longer than the deadline.
-    pub async fn within<F: Future>(&self, future: F) -> Result<F::Output, TimedOut> {
-        let mut future = pin!(future);
-        let mut timer = pin!(tokio::time::sleep_until(self.at));
-        poll_fn(|context| {
-            if let Poll::Ready(output) = future.as_mut().poll(context) {
-                return Poll::Ready(Ok(output));
-            }
-            // A peer that never pauses uses up the turn of its task; nothing is ready then, the timer neither.
-            if Instant::now() >= self.at {
-                return Poll::Ready(Err(self.timed_out()));
-            }
-            timer.as_mut().poll(context).map(|()| Err(self.timed_out()))
-        })
-        .await
+    pub fn within<F: Future>(&self, future: F) -> Within<F> {
+        Within {
+            future,
+            timer: sleep_until(self.at),
+            deadline: *self,
+        }
+    }
+}
+
+pin_project! {
+    /// What [`Deadline::within`] waits for. Written out, because an `async fn` would hold the future twice: once as its
+    /// argument and once pinned, and again in each that waits for another.
+    #[derive(Debug)]
+    #[must_use = "waits for nothing unless it is awaited"]
+    pub struct Within<F> {
+        #[pin]
+        future: F,
+        #[pin]
+        timer: Sleep,
+        deadline: Deadline,
+    }
+}
+
+impl<F: Future> Future for Within<F> {
+    type Output = Result<F::Output, TimedOut>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if let Poll::Ready(output) = this.future.poll(context) {
+            return Poll::Ready(Ok(output));
+        }
+        let timed_out = Err(this.deadline.timed_out());
+        // A peer that never pauses uses up the turn of its task; nothing is ready then, the timer neither.
+        if Instant::now() >= this.deadline.at {
+            return Poll::Ready(timed_out);
+        }
+        this.timer.poll(context).map(|()| timed_out)
     }
 }

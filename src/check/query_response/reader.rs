@@ -1,7 +1,13 @@
 //! Lines and bytes from a connection, by the rules of Go's `bufio.Scanner`.
 
-use bytes::{Buf, BufMut, BytesMut};
-use tokio::io::AsyncReadExt;
+use std::future::poll_fn;
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::{Poll, ready};
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, ReadBuf};
 
 use super::{Connection, WireError};
 use crate::net::Deadline;
@@ -11,6 +17,9 @@ pub(super) const LONGEST_LINE: usize = MOST - 1;
 
 /// Most bytes that are held while a line is not complete.
 const MOST: usize = 64 * 1024;
+
+/// How much is read at a time.
+const PIECE: usize = 8 << 10;
 
 /// A connection with what came from it and was not asked for yet.
 pub(super) struct Reader<'c> {
@@ -93,15 +102,22 @@ impl<'c> Reader<'c> {
 
     /// Waits for more, at most `most` bytes.
     async fn fill(&mut self, most: usize, deadline: Deadline) -> Result<(), WireError> {
-        // Grows as a peer sends, not as much as it might.
-        self.buffer.reserve(most.min(4096.max(self.buffer.len())));
-        let room = self.buffer.capacity() - self.buffer.len();
-        let mut buffer = (&mut self.buffer).limit(most.min(room));
-        match deadline.within(self.connection.read_buf(&mut buffer)).await {
+        let Self {
+            connection, buffer, ..
+        } = self;
+        // Room is made when something comes: most of the probes that are under way at one time wait for a first line.
+        let fill = poll_fn(|cx| {
+            let mut room = [MaybeUninit::uninit(); PIECE];
+            let mut room = ReadBuf::uninit(room.get_mut(..most.min(PIECE)).unwrap_or_default());
+            ready!(Pin::new(&mut *connection).poll_read(cx, &mut room))?;
+            buffer.extend_from_slice(room.filled());
+            Poll::Ready(io::Result::Ok(room.filled().len()))
+        });
+        match deadline.within(fill).await {
             Ok(Ok(0)) => Err(WireError::End),
             Ok(Ok(_)) => Ok(()),
             // TLS without its own goodbye: an end like any other, as Go has it.
-            Ok(Err(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => Err(WireError::End),
+            Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Err(WireError::End),
             Ok(Err(error)) => Err(WireError::Io(error)),
             Err(timed_out) => Err(WireError::TimedOut(timed_out)),
         }

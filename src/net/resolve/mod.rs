@@ -145,7 +145,8 @@ impl Resolver {
             .map_err(|refusal| ResolveError::refused(host, refusal))?;
         let found = match Address::parse(host) {
             Some(address) => vec![address],
-            None => self.names(host, preference, deadline).await?,
+            // Boxed: many targets are addresses, and all of the probe holds the room for what it may have to wait for.
+            None => Box::pin(self.names(host, preference, deadline)).await?,
         };
         if found.is_empty() && preference.fallback {
             return Err(fail(Cause::Unasked));

@@ -37,7 +37,8 @@ impl Prepared {
         let (config, recorder) = self.config(Some(name), alpn, Audience::Prober).map_err(early)?;
         let connector = TlsConnector::from(Arc::new(config));
         let tap = Tap::new(stream, Arc::clone(&recorder));
-        let ended = deadline.within(connector.connect(sni(name), tap)).await;
+        // Boxed: the probes without TLS need not hold the room for a handshake.
+        let ended = deadline.within(Box::pin(connector.connect(sni(name), tap))).await;
         let error = match ended {
             Ok(Ok(mut stream)) => {
                 stream.get_mut().0.close();

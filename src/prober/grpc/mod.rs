@@ -242,7 +242,7 @@ async fn connect_and_call(
         }
         Ok(session) => {
             probe.tls = Some(session.facts);
-            converse(probe, module, session.stream, request, may_repeat).await
+            Box::pin(converse(probe, module, session.stream, request, may_repeat)).await
         }
         Err(error) => {
             // compat: the certificate is exposed although the server did not pass, or an expiry alert would vanish when

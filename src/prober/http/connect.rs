@@ -250,7 +250,7 @@ impl Client<'_> {
                 _ => Ok(true),
             }
         };
-        let waited = deadline.within(made).await;
+        let waited = deadline.within(Box::pin(made)).await;
         waited.unwrap_or_else(|timed_out| {
             Err(RoundTripError::TimedOut {
                 step: format!("waiting for the proxy's tunnel to {address}"),

@@ -96,7 +96,8 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Http) -> Verdict {
         log!(probe.log, Error, "Error creating request", "err" => reason);
         return Err(Failed);
     }
-    let first = Request {
+    // Boxed, as its copies are: otherwise the probe would hold room for each of them while it waits.
+    let first = Box::new(Request {
         method: module.method.clone(),
         url,
         host: probe
@@ -106,8 +107,8 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Http) -> Verdict {
             .unwrap_or(host),
         headers: module.headers.clone(),
         crossed_hosts: false,
-    };
-    let mut chain = client.follow(probe, first, body).await;
+    });
+    let mut chain = client.follow(probe, &first, body).await;
     probe.samples.set(Metric::HttpRedirects, chain.redirects as f64);
     let status = chain.response.as_ref().map(|response| response.status);
     forget_refused_token(module, status).await;
@@ -312,5 +313,8 @@ async fn open_body(probe: &mut Probe<'_>, module: &Http) -> Result<RequestBody, 
             Err(_) => {}
         }
     }
-    Ok(RequestBody::File { first, file })
+    Ok(RequestBody::File {
+        first,
+        file: Box::new(file),
+    })
 }

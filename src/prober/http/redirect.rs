@@ -44,7 +44,7 @@ impl Client<'_> {
     pub(super) async fn follow(
         &mut self,
         probe: &mut Probe<'_>,
-        first: Request,
+        first: &Request,
         first_body: RequestBody,
     ) -> Chain {
         let mut jar = Jar::default();
@@ -55,12 +55,13 @@ impl Client<'_> {
             RequestBody::Bytes(bytes) => Some(Some(bytes.clone())),
             RequestBody::File { .. } => None,
         };
-        let mut chain = Chain {
-            response: None,
-            redirects: 0,
-            unfollowed: false,
+        let mut redirects = 0;
+        let ended = |response, redirects, unfollowed| Chain {
+            response,
+            redirects,
+            unfollowed,
         };
-        let mut request = first.clone();
+        let mut request = Box::new(first.clone());
         let mut body = first_body;
         let mut keeps_body = true;
         loop {
@@ -71,7 +72,7 @@ impl Client<'_> {
                 Err(error) => {
                     probe.timeline.hop().result = Some(error.to_string());
                     log_failure(probe, &first.method, &request.url, &error.to_string());
-                    return chain;
+                    return ended(None, redirects, false);
                 }
             };
             probe.timeline.hop().result = Some(format!("{} {}", response.protocol, response.status));
@@ -80,8 +81,7 @@ impl Client<'_> {
             let Some(next) =
                 next(&request.method, response.status, again.is_some()).filter(|_| !location.is_empty())
             else {
-                chain.response = Some(response);
-                return chain;
+                return ended(Some(response), redirects, false);
             };
             keeps_body = keeps_body && next.keeps_body;
             let reference = match Url::parse(&location) {
@@ -93,7 +93,7 @@ impl Client<'_> {
                     let reason =
                         format!("failed to parse Location header {shown:?}: parse {shown:?}: {error}");
                     log_failure(probe, &first.method, &request.url, &reason);
-                    return chain;
+                    return ended(None, redirects, false);
                 }
             };
             let url = request.url.resolve(&reference);
@@ -113,19 +113,17 @@ impl Client<'_> {
                 crossed_hosts,
             };
             log!(probe.log, Info, "Received redirect", "location" => carried::text(&location).into_owned());
-            chain.redirects += 1;
-            let follows = self.module.follow_redirects && chain.redirects <= MOST;
+            redirects += 1;
+            let follows = self.module.follow_redirects && redirects <= MOST;
             if !follows {
                 log!(probe.log, Info, "Not following redirect");
             }
             slurp(probe, &mut response).await;
             response.body.close();
             if !follows {
-                chain.response = Some(response);
-                chain.unfollowed = true;
-                return chain;
+                return ended(Some(response), redirects, true);
             }
-            request = upcoming;
+            *request = upcoming;
             body = match &again {
                 Some(Some(bytes)) if keeps_body => RequestBody::Bytes(bytes.clone()),
                 _ => RequestBody::Empty,
@@ -144,7 +142,7 @@ impl Client<'_> {
         let Some(user) = &request.url.user else {
             return self.round_trip(probe, request, body).await;
         };
-        let mut with_user = request.clone();
+        let mut with_user = Box::new(request.clone());
         if !with_user.headers.has_text("Authorization") {
             with_user.headers.set("Authorization", basic(user));
         }

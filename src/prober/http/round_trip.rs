@@ -46,7 +46,7 @@ impl Client<'_> {
         check_sendable(request, &headers)?;
         if self.module.protocol == Protocol::Http3 {
             let name = self.tls_name(request, is_first_host);
-            return self.over_http3(probe, request, &headers, body, &name).await;
+            return Box::pin(self.over_http3(probe, request, &headers, body, &name)).await;
         }
         let proxy = self
             .module
@@ -83,7 +83,7 @@ impl Client<'_> {
         if let Some(credentials) = &self.module.credentials
             && !request.crossed_hosts
         {
-            credentials::add(&mut headers, credentials, probe).await?;
+            Box::pin(credentials::add(&mut headers, credentials, probe)).await?;
         }
         Ok(headers)
     }
@@ -129,7 +129,8 @@ impl Client<'_> {
         let mut first_byte = None;
         let exchange = async {
             if speaks_http2 {
-                over_http2(stream, request, headers, body, expects_continue, &mut first_byte).await
+                let exchange = over_http2(stream, request, headers, body, expects_continue, &mut first_byte);
+                Box::pin(exchange).await
             } else {
                 let proxy = proxy.filter(|_| to_proxy);
                 over_http1(
