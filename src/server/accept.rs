@@ -4,26 +4,25 @@ use std::convert::Infallible;
 use std::io;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Body;
-use axum::response::Response;
 use futures_util::FutureExt as _;
+use http::request::Parts;
 use http::{Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
-use tower_service::Service;
 
+use super::answer::Response;
 use super::front::{Mount, Prefix};
-use super::guard::{Guarded, Patience, Requests};
+use super::guard::{Guarded, HasLeft, Patience, Requests};
 use super::web::Gate;
 use super::{Exporter, answer};
 use crate::logging::OncePerMinute;
@@ -52,14 +51,13 @@ const PLAIN_HTTP_REFUSED: &[u8] =
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What serves connections.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Server {
     exporter: Arc<Exporter>,
-    router: Router,
-    prefix: Arc<Prefix>,
+    prefix: Prefix,
     gate: Option<Arc<Gate>>,
     connections: Arc<Semaphore>,
-    trouble: Arc<OncePerMinute>,
+    trouble: OncePerMinute,
 }
 
 impl Server {
@@ -71,22 +69,22 @@ impl Server {
         max_connections: usize,
     ) -> Self {
         Self {
-            router: super::router(Arc::clone(&exporter)),
             exporter,
-            prefix: Arc::new(prefix),
+            prefix,
             gate,
             connections: Arc::new(Semaphore::new(max_connections.clamp(1, Semaphore::MAX_PERMITS))),
-            trouble: Arc::default(),
+            trouble: OncePerMinute::default(),
         }
     }
 
     /// Serves until `stop` says so, then lets the probes that are running end.
     pub async fn serve(self, listeners: Vec<TcpListener>, mut stop: watch::Receiver<bool>) {
+        let server = Arc::new(self);
         let graceful = Arc::new(GracefulShutdown::new());
         let accepting: Vec<_> = listeners
             .into_iter()
             .map(|listener| {
-                let (server, graceful, stop) = (self.clone(), Arc::clone(&graceful), stop.clone());
+                let (server, graceful, stop) = (Arc::clone(&server), Arc::clone(&graceful), stop.clone());
                 tokio::spawn(async move { server.accept(listener, &graceful, stop).await })
             })
             .collect();
@@ -100,7 +98,7 @@ impl Server {
             return;
         };
         let answered = async {
-            self.exporter.instruments.no_probe_in_flight().await;
+            server.exporter.instruments.no_probe_in_flight().await;
             tokio::time::sleep(FAREWELL).await;
         };
         tokio::select! {
@@ -110,7 +108,7 @@ impl Server {
     }
 
     async fn accept(
-        &self,
+        self: &Arc<Self>,
         listener: TcpListener,
         graceful: &GracefulShutdown,
         mut stop: watch::Receiver<bool>,
@@ -131,7 +129,7 @@ impl Server {
                     continue;
                 }
             };
-            let (server, watcher) = (self.clone(), graceful.watcher());
+            let (server, watcher) = (Arc::clone(self), graceful.watcher());
             tokio::spawn(async move {
                 server.connection(stream, watcher).await;
                 drop(permit);
@@ -160,23 +158,26 @@ impl Server {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 
-    async fn connection(&self, stream: TcpStream, watcher: Watcher) {
+    async fn connection(self: &Arc<Self>, stream: TcpStream, watcher: Watcher) {
         // A connection whose options cannot be set still works.
         let _ = stream.set_nodelay(true);
         let Some(gate) = self.gate.as_ref().filter(|gate| gate.tls().is_some()) else {
-            return self.http1(stream, watcher).await;
+            return self.http1(stream, Some(has_left), watcher).await;
         };
-        let Ok(accepted) = tokio::time::timeout(PATIENCE.head, self.handshake(gate, stream)).await else {
-            return;
-        };
-        match accepted {
-            Ok(stream) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
+        // Boxed: the connections without TLS need not hold the room for it.
+        Box::pin(self.encrypted(gate, stream, watcher)).await;
+    }
+
+    async fn encrypted(self: &Arc<Self>, gate: &Arc<Gate>, stream: TcpStream, watcher: Watcher) {
+        match tokio::time::timeout(PATIENCE.head, self.handshake(gate, stream)).await {
+            Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
                 self.http2(stream, watcher).await
             }
-            Ok(stream) => self.http1(stream, watcher).await,
-            Err(error) => {
+            Ok(Ok(stream)) => self.http1(stream, None, watcher).await,
+            Ok(Err(error)) => {
                 say!(self.exporter.logger, Debug, "TLS handshake failed", "err" => text(error));
             }
+            Err(_too_slow) => {}
         }
     }
 
@@ -201,10 +202,17 @@ impl Server {
         TlsAcceptor::from(config).accept(stream).await
     }
 
-    async fn http1(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, watcher: Watcher) {
+    /// With `has_left` hyper need not look itself whether the caller has left, for which it would hold a buffer.
+    async fn http1<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+        self: &Arc<Self>,
+        stream: S,
+        has_left: Option<HasLeft<S>>,
+        watcher: Watcher,
+    ) {
         let requests = Requests::default();
-        let stream = TokioIo::new(Guarded::new(stream, requests.clone(), PATIENCE));
+        let stream = TokioIo::new(Guarded::new(stream, requests.clone(), PATIENCE, has_left));
         let connection = http1::Builder::new()
+            .half_close(has_left.is_some())
             .timer(TokioTimer::new())
             .header_read_timeout(None)
             .max_buf_size(MAX_HEAD)
@@ -215,14 +223,18 @@ impl Server {
         let _ = watcher.watch(connection).await;
     }
 
-    async fn http2(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, watcher: Watcher) {
+    async fn http2(
+        self: &Arc<Self>,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        watcher: Watcher,
+    ) {
         let requests = Requests::default();
         // Frames come at any time; what is between two requests cannot be told from what is within one.
         let patience = Patience {
             head: PATIENCE.idle,
             ..PATIENCE
         };
-        let stream = TokioIo::new(Guarded::new(stream, requests.clone(), patience));
+        let stream = TokioIo::new(Guarded::new(stream, requests.clone(), patience, None));
         let connection = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .max_concurrent_streams(MAX_STREAMS)
@@ -232,7 +244,7 @@ impl Server {
     }
 
     fn service(
-        &self,
+        self: &Arc<Self>,
         requests: Requests,
     ) -> impl hyper::service::Service<
         Request<Incoming>,
@@ -240,9 +252,11 @@ impl Server {
         Error = Infallible,
         Future = impl Future<Output = Result<Response, Infallible>> + Send + 'static,
     > {
-        let server = self.clone();
-        hyper::service::service_fn(move |request| {
-            let (server, under_way) = (server.clone(), requests.begin());
+        let server = Arc::clone(self);
+        hyper::service::service_fn(move |request: Request<Incoming>| {
+            let (server, under_way) = (Arc::clone(&server), requests.begin());
+            // No endpoint reads a body. Boxed, because each step towards the answer would hold the head's room once more.
+            let request = Box::new(request.into_parts().0);
             async move {
                 let response = server.admit(request).await;
                 drop(under_way);
@@ -251,33 +265,42 @@ impl Server {
         })
     }
 
-    async fn admit(&self, request: Request<Incoming>) -> Response {
-        let Some(gate) = &self.gate else {
-            return self.answer(request).await;
-        };
-        match gate.admit(request.headers()).await {
-            Ok(admitted) => {
-                let mut response = self.answer(request).await;
-                admitted.add_headers(&mut response);
-                response
+    async fn admit(&self, request: Box<Parts>) -> Response {
+        let mut admitted = None;
+        if let Some(gate) = &self.gate {
+            match gate.admit(&request.headers).await {
+                Ok(welcome) => admitted = Some(welcome),
+                Err(response) => return *response,
             }
-            Err(response) => *response,
         }
+        let mut response = self.answer(request).await;
+        if let Some(admitted) = admitted {
+            admitted.add_headers(&mut response);
+        }
+        response
     }
 
-    async fn answer(&self, mut request: Request<Incoming>) -> Response {
+    async fn answer(&self, mut request: Box<Parts>) -> Response {
         if let Err(response) = self.prefix.route(&mut request) {
             return *response;
         }
-        let path = self.prefix.path().to_owned();
-        let tls = self.gate.as_ref().is_some_and(|gate| gate.tls().is_some());
-        request.extensions_mut().insert(Mount { path, tls });
-        let answering = self.router.clone().call(request.map(Body::new));
+        let mount = Mount {
+            path: self.prefix.path(),
+            tls: self.gate.as_ref().is_some_and(|gate| gate.tls().is_some()),
+        };
+        let answering = super::endpoint(&self.exporter, &request, mount);
         match AssertUnwindSafe(answering).catch_unwind().await {
-            Ok(Ok(response)) => response,
-            Ok(Err(never)) => match never {},
+            Ok(response) => response,
             // A bug; the log says which. The other requests of the connection have nothing to do with it.
             Err(_panic) => answer::error(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
         }
     }
+}
+
+/// Whether the caller has closed its side, or the connection is broken. Go, too, takes a half-closed connection for one
+/// whose caller has left.
+fn has_left(stream: &TcpStream, cx: &mut Context<'_>) -> Poll<bool> {
+    let mut byte = [0];
+    let seen = stream.poll_peek(cx, &mut ReadBuf::new(&mut byte));
+    seen.map(|seen| !matches!(seen, Ok(1..)))
 }

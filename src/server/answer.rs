@@ -1,9 +1,12 @@
 //! Answers in the shape of Go's `net/http`.
 
-use axum::body::Body;
-use axum::response::Response;
+use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
 use http::{Method, StatusCode};
+use http_body_util::Full;
+
+/// An answer, whole.
+pub type Response = http::Response<Full<Bytes>>;
 
 use crate::carried;
 
@@ -15,8 +18,8 @@ pub const PLAIN: &str = "text/plain";
 pub const HTML: &str = "text/html";
 
 /// An answer with a body of that type.
-pub fn text(status: StatusCode, content_type: &'static str, body: impl Into<Body>) -> Response {
-    let mut response = Response::new(body.into());
+pub fn text(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response {
+    let mut response = Response::new(Full::new(body.into()));
     *response.status_mut() = status;
     response
         .headers_mut()
@@ -26,7 +29,7 @@ pub fn text(status: StatusCode, content_type: &'static str, body: impl Into<Body
 
 /// An answer without body and type.
 pub fn empty(status: StatusCode) -> Response {
-    let mut response = Response::new(Body::empty());
+    let mut response = Response::new(Full::default());
     *response.status_mut() = status;
     response
 }

@@ -3,19 +3,19 @@
 
 use std::borrow::Cow;
 
-use axum::response::Response;
 use http::header::{CONNECTION, HOST, HeaderValue};
+use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{Method, Request, StatusCode, Uri, Version};
+use http::{Method, StatusCode, Uri, Version};
 
-use super::answer;
+use super::answer::{self, Response};
 use super::query::{Plus, unescape};
 
-/// Where the endpoints are, for those that name each other: part of every request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mount {
+/// Where the endpoints are, for those that name each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mount<'a> {
     /// `/`, or `/something/`.
-    pub path: String,
+    pub path: &'a str,
     /// Whether the request came over TLS.
     pub tls: bool,
 }
@@ -53,17 +53,17 @@ impl Prefix {
     ///
     /// # Errors
     /// The answer, when no endpoint is to see the request.
-    pub fn route<B>(&self, request: &mut Request<B>) -> Result<(), Box<Response>> {
+    pub fn route(&self, request: &mut Parts) -> Result<(), Box<Response>> {
         check_host(request)?;
-        let escaped = request.uri().path();
+        let escaped = request.uri.path();
         if escaped == "*" {
-            return Err(Box::new(asterisk(request.method(), request.version())));
+            return Err(Box::new(asterisk(&request.method, request.version)));
         }
-        if request.method() != Method::CONNECT {
+        if request.method != Method::CONNECT {
             let clean = clean(escaped);
             if clean != escaped {
-                let location = with_query(&clean, request.uri().query());
-                let redirect = answer::redirect(request.method(), StatusCode::TEMPORARY_REDIRECT, &location);
+                let location = with_query(&clean, request.uri.query());
+                let redirect = answer::redirect(&request.method, StatusCode::TEMPORARY_REDIRECT, &location);
                 return Err(Box::new(redirect));
             }
         }
@@ -74,20 +74,20 @@ impl Prefix {
         let inner = match path.strip_prefix(self.path.as_str()) {
             Some(inner) => format!("/{inner}"),
             None if path == self.path.trim_end_matches('/') && self.path != "/" => {
-                let location = with_query(&self.path, request.uri().query());
-                let redirect = answer::redirect(request.method(), StatusCode::TEMPORARY_REDIRECT, &location);
+                let location = with_query(&self.path, request.uri.query());
+                let redirect = answer::redirect(&request.method, StatusCode::TEMPORARY_REDIRECT, &location);
                 return Err(Box::new(redirect));
             }
             None if path == "/" => {
-                let redirect = answer::redirect(request.method(), StatusCode::FOUND, &self.external_url);
+                let redirect = answer::redirect(&request.method, StatusCode::FOUND, &self.external_url);
                 return Err(Box::new(redirect));
             }
             None => return Err(Box::new(answer::not_found())),
         };
         if inner != escaped {
-            let target = with_query(&encode_path(&inner), request.uri().query());
+            let target = with_query(&encode_path(&inner), request.uri.query());
             if let Ok(target) = target.parse::<PathAndQuery>() {
-                *request.uri_mut() = Uri::from(target);
+                request.uri = Uri::from(target);
             }
         }
         Ok(())
@@ -95,10 +95,10 @@ impl Prefix {
 }
 
 /// HTTP/1.1 wants one `Host` header (RFC 9112, section 3.2).
-fn check_host<B>(request: &Request<B>) -> Result<(), Box<Response>> {
-    let hosts = request.headers().get_all(HOST).iter().count();
+fn check_host(request: &Parts) -> Result<(), Box<Response>> {
+    let hosts = request.headers.get_all(HOST).iter().count();
     let reason = match hosts {
-        0 if request.version() == Version::HTTP_11 => "missing required Host header",
+        0 if request.version == Version::HTTP_11 => "missing required Host header",
         0 | 1 => return Ok(()),
         _ => "too many Host headers",
     };
@@ -191,13 +191,16 @@ fn encode_path(path: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
+    use http::Request;
+
     use super::*;
 
     /// The path that an endpoint sees, or the status and place of the answer.
     fn routed(prefix: &Prefix, path: &str) -> String {
-        let mut request = Request::get(path).header("host", "x").body(()).unwrap();
+        let request = Request::get(path).header("host", "x").body(()).unwrap();
+        let mut request = request.into_parts().0;
         match prefix.route(&mut request) {
-            Ok(()) => request.uri().to_string(),
+            Ok(()) => request.uri.to_string(),
             Err(response) => {
                 let location = response
                     .headers()

@@ -34,6 +34,12 @@ struct Counts {
 }
 
 impl Requests {
+    /// How many have begun and ended.
+    fn now(&self) -> (usize, usize) {
+        let Counts { begun, ended } = &*self.0;
+        (begun.load(Ordering::Relaxed), ended.load(Ordering::Relaxed))
+    }
+
     /// The head of a request was read; the request lasts as long as what is returned.
     pub fn begin(&self) -> Request {
         self.0.begun.fetch_add(1, Ordering::Relaxed);
@@ -51,10 +57,14 @@ impl Drop for Request {
     }
 }
 
+/// Whether the peer of a connection has left; pending as long as it has not.
+pub type HasLeft<S> = fn(&S, &mut Context<'_>) -> Poll<bool>;
+
 /// The connection.
 #[derive(Debug)]
 pub struct Guarded<S> {
     stream: S,
+    has_left: Option<HasLeft<S>>,
     patience: Patience,
     requests: Requests,
     /// How many requests had begun and ended when the timer for reading was last set.
@@ -66,10 +76,11 @@ pub struct Guarded<S> {
 }
 
 impl<S> Guarded<S> {
-    /// Guards a new connection.
-    pub fn new(stream: S, requests: Requests, patience: Patience) -> Self {
+    /// Guards a new connection. With `has_left`, writing fails when the peer has left before its request was answered.
+    pub fn new(stream: S, requests: Requests, patience: Patience, has_left: Option<HasLeft<S>>) -> Self {
         Self {
             stream,
+            has_left,
             patience,
             requests,
             seen: (0, 0),
@@ -94,11 +105,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        let counts = &this.requests.0;
-        let now = (
-            counts.begun.load(Ordering::Relaxed),
-            counts.ended.load(Ordering::Relaxed),
-        );
+        let now = this.requests.now();
         if now != this.seen {
             // The head that was under way is complete.
             (this.seen, this.partial, this.reading) = (now, false, None);
@@ -153,7 +160,15 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         self.stream.is_write_vectored()
     }
 
+    /// hyper flushes, and so comes past here, whenever something happens to the connection or its request.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let (begun, ended) = self.requests.now();
+        if begun > ended
+            && let Some(has_left) = self.has_left
+            && let Poll::Ready(true) = has_left(&self.stream, cx)
+        {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
         let result = Pin::new(&mut self.stream).poll_flush(cx);
         self.watch(cx, result)
     }
@@ -179,7 +194,11 @@ mod tests {
     fn guarded() -> (Guarded<DuplexStream>, DuplexStream, Requests) {
         let (ours, theirs) = duplex(64);
         let requests = Requests::default();
-        (Guarded::new(ours, requests.clone(), PATIENCE), theirs, requests)
+        (
+            Guarded::new(ours, requests.clone(), PATIENCE, None),
+            theirs,
+            requests,
+        )
     }
 
     /// What reading comes to, and after how many seconds.

@@ -2,26 +2,19 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Extension, RawQuery, State};
-use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 
+use super::answer::Response;
 use super::front::Mount;
 use super::history::Entry;
 use super::query::Query;
 use super::{Exporter, answer, debug, pages};
 
 /// Shows a past probe.
-pub async fn logs(
-    State(exporter): State<Arc<Exporter>>,
-    Extension(mount): Extension<Mount>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Response {
-    let query = Query(query.as_deref().unwrap_or(""));
-    match find(&exporter, query) {
-        Ok(entry) if pages::wants_html(&headers) && query.first("format") != "text" => {
-            pages::result(&entry, &mount, &headers)
+pub fn logs(exporter: &Exporter, mount: Mount<'_>, query: Query<'_>, headers: &HeaderMap) -> Response {
+    match find(exporter, query) {
+        Ok(entry) if pages::wants_html(headers) && query.first("format") != "text" => {
+            pages::result(&entry, mount, headers)
         }
         Ok(entry) => {
             let page = debug::page(&entry, exporter.logger.format());

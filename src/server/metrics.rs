@@ -1,21 +1,18 @@
 //! `/metrics`: the exporter's own families.
 
-use std::sync::Arc;
-
-use axum::extract::State;
-use axum::response::Response;
 use http::StatusCode;
 use http::header::{CONTENT_ENCODING, HeaderMap, HeaderValue};
 
+use super::answer::Response;
 use super::probe::{accepts_gzip, negotiated};
 use super::{Exporter, answer};
 use crate::metrics::negotiate::Exposition;
 use crate::metrics::own;
 
 /// Answers with the exporter's own families.
-pub async fn metrics(State(exporter): State<Arc<Exporter>>, headers: HeaderMap) -> Response {
+pub fn metrics(exporter: &Exporter, headers: &HeaderMap) -> Response {
     let scrape = exporter.instruments.start_scrape();
-    let exposition = negotiated(&headers);
+    let exposition = negotiated(headers);
     let mut body = Vec::with_capacity(16 << 10);
     own::encode(
         own::Sources {
@@ -27,7 +24,7 @@ pub async fn metrics(State(exporter): State<Arc<Exporter>>, headers: HeaderMap) 
         exposition,
         &mut body,
     );
-    let response = answer(body, exposition, accepts_gzip(&headers));
+    let response = answer(body, exposition, accepts_gzip(headers));
     // Counted after the answer was made, so that a scrape never counts itself.
     scrape.finish();
     response

@@ -22,8 +22,8 @@ mod guard;
 
 use std::sync::Arc;
 
-use axum::Router;
-use axum::routing::any;
+use http::StatusCode;
+use http::request::Parts;
 
 use crate::logging::{Logger, OncePerMinute};
 use crate::metrics::own::Instruments;
@@ -31,7 +31,10 @@ use crate::module::Store;
 use crate::net::Network;
 use crate::probe_log::Level;
 
+use answer::Response;
+use front::Mount;
 use history::History;
+use query::Query;
 
 /// What all requests share.
 #[derive(Debug)]
@@ -63,26 +66,23 @@ pub struct Settings {
     pub max_in_flight: usize,
 }
 
-/// The endpoints, at the root: [`front`] takes the route prefix off before they see the path.
-pub fn router(exporter: Arc<Exporter>) -> Router {
-    // Any method, as upstream: only reloading asks for POST, and says so itself.
-    Router::new()
-        .route("/probe", any(probe::probe))
-        .route("/metrics", any(metrics::metrics))
-        .route("/logs", any(logs::logs))
-        .route("/config", any(pages::config))
-        .route("/assets/style.css", any(pages::style))
-        .route("/assets/script.js", any(pages::script))
-        .route("/targets", any(targets::targets))
-        .route("/-/healthy", any(healthy))
-        .route("/-/reload", any(reload::reload))
+/// Answers a request at an endpoint: [`front`] has taken the route prefix off its path. Any method does, as upstream: only
+/// reloading asks for POST, and says so itself.
+async fn endpoint(exporter: &Arc<Exporter>, request: &Parts, mount: Mount<'_>) -> Response {
+    let (uri, headers) = (&request.uri, &request.headers);
+    let query = Query(uri.query().unwrap_or(""));
+    match uri.path() {
+        "/probe" => Box::pin(probe::probe(exporter, mount, query, headers)).await,
+        "/metrics" => metrics::metrics(exporter, headers),
+        "/logs" => logs::logs(exporter, mount, query, headers),
+        "/config" => pages::config(exporter, headers),
+        "/assets/style.css" => pages::style(),
+        "/assets/script.js" => pages::script(),
+        "/targets" => targets::targets(exporter, mount, uri, headers),
+        "/-/healthy" => answer::text(StatusCode::OK, answer::PLAIN_UTF8, "Healthy"),
+        "/-/reload" => reload::reload(exporter, &request.method).await,
         // compat: profiles of the Go runtime upstream. Anything but a 404 would be taken for one.
-        .route("/debug/pprof/", any(async || answer::not_found()))
-        .route("/debug/pprof/{*profile}", any(async || answer::not_found()))
-        .fallback(pages::landing)
-        .with_state(exporter)
-}
-
-async fn healthy() -> axum::response::Response {
-    answer::text(http::StatusCode::OK, answer::PLAIN_UTF8, "Healthy")
+        path if path.starts_with("/debug/pprof/") => answer::not_found(),
+        _ => pages::landing(exporter, uri, headers),
+    }
 }

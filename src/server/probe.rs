@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Extension, RawQuery, State};
-use axum::response::Response;
 use http::StatusCode;
 use http::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderValue, RETRY_AFTER};
 
+use super::answer::Response;
 use super::front::Mount;
 use super::query::{Plus, Query, unescape};
 use super::{Exporter, answer, debug, metrics, pages};
@@ -26,14 +25,8 @@ pub(super) const DEFAULT_MODULE: &str = "http_2xx";
 const DEFAULT_SCRAPE_TIMEOUT: f64 = 120.0;
 
 /// Runs one probe and answers with what it measured. A failed probe is an answer like any other.
-pub async fn probe(
-    State(exporter): State<Arc<Exporter>>,
-    Extension(mount): Extension<Mount>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Response {
-    let query = Query(query.as_deref().unwrap_or(""));
-    match answer(&exporter, query, &mount, &headers).await {
+pub async fn probe(exporter: &Exporter, mount: Mount<'_>, query: Query<'_>, headers: &HeaderMap) -> Response {
+    match answer(exporter, query, mount, headers).await {
         Ok(response) => response,
         Err(refusal) => refusal.into_response(),
     }
@@ -42,7 +35,7 @@ pub async fn probe(
 async fn answer(
     exporter: &Exporter,
     query: Query<'_>,
-    mount: &Mount,
+    mount: Mount<'_>,
     headers: &HeaderMap,
 ) -> Result<Response, Refusal> {
     let serving = exporter.store.current();

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::State;
-use axum::response::Response;
 use http::{Method, StatusCode};
 
+use super::answer::Response;
 use super::{Exporter, answer};
 use crate::config::{LoadError, Problem};
 use crate::logging::Logger;
@@ -79,7 +78,7 @@ pub fn warn(logger: &Logger, warnings: &[Problem]) {
 }
 
 /// `/-/reload`
-pub async fn reload(State(exporter): State<Arc<Exporter>>, method: Method) -> Response {
+pub async fn reload(exporter: &Arc<Exporter>, method: &Method) -> Response {
     if method != Method::POST {
         let message = "This endpoint requires a POST request.\n";
         return answer::text(StatusCode::METHOD_NOT_ALLOWED, answer::PLAIN_UTF8, message);

@@ -4,14 +4,12 @@
 //! what the series are called. So `http_sd_configs` or `discovery.http` needs the URL of this page and nothing more.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use axum::extract::{Extension, State};
-use axum::response::Response;
 use http::uri::Authority;
 use http::{HeaderMap, StatusCode, Uri, header};
 use serde::Serialize;
 
+use super::answer::Response;
 use super::front::Mount;
 use super::{Exporter, answer};
 use crate::config::targets::{Target, Targets, format_milliseconds};
@@ -38,19 +36,14 @@ struct Group<'a> {
 }
 
 /// `/targets`
-pub async fn targets(
-    State(exporter): State<Arc<Exporter>>,
-    Extension(mount): Extension<Mount>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Response {
+pub fn targets(exporter: &Exporter, mount: Mount<'_>, uri: &Uri, headers: &HeaderMap) -> Response {
     if exporter.store.targets_file().is_none() {
         return answer::error(
             StatusCode::NOT_FOUND,
             "no targets: start the exporter with --targets.file",
         );
     }
-    let Some(address) = address(&uri, &headers) else {
+    let Some(address) = address(uri, headers) else {
         return answer::error(
             StatusCode::BAD_REQUEST,
             "the Host header must say where this exporter is reached",

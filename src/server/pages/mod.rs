@@ -7,17 +7,14 @@ mod home;
 mod picture;
 mod result;
 
-use std::sync::Arc;
-
 use askama::Template;
-use axum::extract::State;
-use axum::response::Response;
 use http::header::{
     ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderMap, HeaderValue, REFERRER_POLICY, VARY,
     X_CONTENT_TYPE_OPTIONS,
 };
 use http::{StatusCode, Uri};
 
+use super::answer::Response;
 use super::front::Mount;
 use super::history::Entry;
 use super::{Exporter, answer};
@@ -29,31 +26,31 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; i
 const HTML_UTF8: &str = "text/html; charset=utf-8";
 
 /// `/`, and every path that no endpoint has.
-pub async fn landing(State(exporter): State<Arc<Exporter>>, uri: Uri, headers: HeaderMap) -> Response {
-    if uri.path() != "/" || !wants_html(&headers) {
+pub fn landing(exporter: &Exporter, uri: &Uri, headers: &HeaderMap) -> Response {
+    if uri.path() != "/" || !wants_html(headers) {
         return answer::text(
             StatusCode::OK,
             answer::HTML,
-            carried::bytes(&classic::page(&exporter)).into_owned(),
+            carried::bytes(&classic::page(exporter)).into_owned(),
         );
     }
     if headers.get("x-fragment").is_some() {
-        return html(&home::Recent::new(&exporter));
+        return html(&home::Recent::new(exporter));
     }
-    html(&home::Home::new(&exporter))
+    html(&home::Home::new(exporter))
 }
 
 /// `/config`: the configuration as loaded, with defaults and without secrets.
-pub async fn config(State(exporter): State<Arc<Exporter>>, headers: HeaderMap) -> Response {
+pub fn config(exporter: &Exporter, headers: &HeaderMap) -> Response {
     let text = crate::config::write::config(&exporter.store.current().config);
-    if wants_html(&headers) {
+    if wants_html(headers) {
         return html(&Config { text });
     }
     answer::text(StatusCode::OK, answer::PLAIN, text)
 }
 
 /// The page of one past probe.
-pub(super) fn result(entry: &Entry, mount: &Mount, headers: &HeaderMap) -> Response {
+pub(super) fn result(entry: &Entry, mount: Mount<'_>, headers: &HeaderMap) -> Response {
     let host = headers
         .get(HOST)
         .and_then(|host| host.to_str().ok())
@@ -66,7 +63,7 @@ pub(super) fn result(entry: &Entry, mount: &Mount, headers: &HeaderMap) -> Respo
 }
 
 /// `/assets/style.css`.
-pub async fn style() -> Response {
+pub fn style() -> Response {
     asset(
         "text/css; charset=utf-8",
         include_str!("../../../templates/style.css"),
@@ -74,7 +71,7 @@ pub async fn style() -> Response {
 }
 
 /// `/assets/script.js`.
-pub async fn script() -> Response {
+pub fn script() -> Response {
     asset(
         "text/javascript; charset=utf-8",
         include_str!("../../../templates/script.js"),

@@ -9,12 +9,11 @@ mod tls;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::response::Response;
 use http::StatusCode;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use rustls::ServerConfig;
 
-use super::answer;
+use super::answer::{self, Response};
 use crate::config::web::{Web, WebError};
 use crate::logging::{Logger, OncePerMinute};
 use crate::probe_log::text;

@@ -48,13 +48,13 @@ async fn idle_and_half_asked_connections_do_not_hold_up_the_end() {
         .expect("it ends");
 }
 
-#[tokio::test]
-async fn a_probe_ends_with_its_scraper() {
+/// A scraper leaves a probe that would take a minute.
+async fn abandon<F: Future>(leave: impl FnOnce(TcpStream) -> F) {
     let exporter = Exporter::start(HTTP, &[]).await;
     let (peer, target) = silent().await;
     let asked = ask(&exporter, &format!("/probe?module=patient&target={target}")).await;
     let (mut connection, _) = peer.accept().await.unwrap();
-    drop(asked);
+    let _kept = leave(asked).await;
     // The probe's own connection is closed long before its time is over.
     let mut rest = Vec::new();
     let closed = tokio::time::timeout(Duration::from_secs(20), connection.read_to_end(&mut rest));
@@ -65,6 +65,21 @@ async fn a_probe_ends_with_its_scraper() {
         Some(1.0)
     );
     assert_eq!(metrics.sample("blackbox_exporter_probes_in_flight"), Some(0.0));
+}
+
+#[tokio::test]
+async fn a_probe_ends_with_its_scraper() {
+    abandon(async |asked| drop(asked)).await;
+}
+
+/// Go, too, takes the end of what it reads for the end of the scraper.
+#[tokio::test]
+async fn a_probe_ends_when_its_scraper_closes_its_side() {
+    abandon(async |mut asked: TcpStream| {
+        asked.shutdown().await.unwrap();
+        asked
+    })
+    .await;
 }
 
 #[tokio::test]
