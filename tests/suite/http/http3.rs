@@ -10,7 +10,7 @@ use quinn::crypto::rustls::QuicServerConfig;
 use crate::support::tls_peer::SelfSigned;
 use crate::support::{exposition, log, probe};
 
-/// Answers requests with what it was asked: method, path, and the length of the body.
+/// Answers requests with what it was asked: method, path, the length of the body, and two headers if they came.
 async fn serve(folder: &std::path::Path) -> SocketAddr {
     let made = SelfSigned::local();
     made.write(folder);
@@ -37,7 +37,14 @@ async fn serve(folder: &std::path::Path) -> SocketAddr {
                     while let Some(data) = stream.recv_data().await.unwrap() {
                         length += data.remaining();
                     }
-                    let body = format!("{} {} {length}", request.method(), request.uri().path());
+                    let mut body = format!("{} {} {length}", request.method(), request.uri().path());
+                    for value in ["authorization", "x-a"]
+                        .map(|name| request.headers().get(name))
+                        .into_iter()
+                        .flatten()
+                    {
+                        body.push_str(&format!(" {}", value.to_str().unwrap()));
+                    }
                     let answer = http::Response::builder().header("content-length", body.len());
                     stream.send_response(answer.body(()).unwrap()).await.unwrap();
                     stream.send_data(Bytes::from(body)).await.unwrap();
@@ -75,12 +82,24 @@ async fn a_request_over_http3() {
             target.clone(),
         ),
         (String::new(), target.replace("https:", "http:")),
+        // compat: upstream leaves both out.
+        (
+            "basic_auth: {username: ann, password: secret}\nhttp_headers: {X-A: {values: [b]}}\n\
+             fail_if_body_not_matches_regexp: ['^GET /x 0 Basic YW5uOnNlY3JldA== b$']"
+                .to_owned(),
+            target.clone(),
+        ),
     ];
     for (more, target) in rows {
         let outcome = probe(&module(&more), &target).await;
         assert!(outcome.success, "{target}: {:?}", log(&outcome));
         assert_eq!(outcome.samples.value(Metric::HttpVersion), Some(3.0));
         let text = exposition(&outcome);
+        // The handshake of QUIC is one of TLS, and there is no other connecting.
+        assert!(
+            text.contains("phase=\"connect\"} 0\n") && !text.contains("phase=\"tls\"} 0\n"),
+            "{text}"
+        );
         for family in [
             "probe_http_ssl 1",
             "probe_tls_version_info{version=\"TLS 1.3\"} 1",
@@ -91,6 +110,14 @@ async fn a_request_over_http3() {
             assert!(text.contains(family), "{family}: {text}");
         }
     }
+    // The library refuses what others take.
+    let outcome = probe(&module(""), &format!("{target}?a b")).await;
+    assert!(!outcome.success);
+    assert!(
+        log(&outcome).join("\n").contains("http3: cannot be sent"),
+        "{:?}",
+        log(&outcome)
+    );
     let untrusting =
         "prober: http\nhttp: {preferred_ip_protocol: ip4, enable_http3: true, enable_http2: false}";
     let outcome = probe(untrusting, &target).await;

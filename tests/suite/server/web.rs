@@ -129,6 +129,35 @@ async fn speaks_tls_and_tells_plain_http_so() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_spoken_is_said_at_the_start() {
+    const NOTHING_LEFT: &str = "leave only TLS 1.0, TLS 1.1 or suites with CBC";
+    // HTTP/2 has demands of its own.
+    let with = |more: &str| {
+        let tls = TLS.replace('}', &format!(", {more}}}"));
+        format!("{tls}http_server_config: {{http2: false}}\n")
+    };
+    let rows = [
+        ("min_version: TLS10, max_version: TLS11", NOTHING_LEFT),
+        (
+            "max_version: TLS12, cipher_suites: [TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA]",
+            NOTHING_LEFT,
+        ),
+        ("curve_preferences: [CurveP521]", "has only CurveP521"),
+    ];
+    for (more, want) in rows {
+        let folder = Certificates::new().folder;
+        std::fs::write(folder.path().join("web.yml"), with(more)).unwrap();
+        let started = Exporter::start_in(folder, &["--web.config.file={dir}/web.yml"]).await;
+        let log = started.err().unwrap_or_else(|| panic!("{more}: it started"));
+        assert!(log.contains(want), "{more}: {log}");
+    }
+    // Beside others it is passed over.
+    let more = "min_version: TLS10, curve_preferences: [CurveP521, X25519]";
+    let (exporter, client) = Certificates::new().start(&with(more)).await;
+    assert_eq!(status(&exporter, &client.plain).await, Some(200));
+}
+
+#[tokio::test]
 async fn asks_clients_for_certificates() {
     let section = "tls_server_config: {cert_file: server.pem, key_file: server.key, client_ca_file: ca.pem, client_auth_type: ";
     for (kind, without, with) in [
