@@ -6,31 +6,36 @@
 //! it while the file is read.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use super::{Document, Position, SyntaxError};
 
 /// Spaces that were put at the beginning of lines, by line number.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Shifts(Vec<(usize, usize)>);
+pub(super) struct Shifts(HashMap<usize, usize>);
 
 impl Shifts {
     /// The place in the text as it was before.
     pub(super) fn original(&self, at: Position) -> Position {
-        let added: usize = self
-            .0
-            .iter()
-            .filter(|(line, _)| *line == at.line)
-            .map(|(_, added)| added)
-            .sum();
+        let added = self.0.get(&at.line).copied().unwrap_or(0);
         Position {
             column: at.column.saturating_sub(added).max(1),
             ..at
+        }
+    }
+
+    fn add(&mut self, lines: impl Iterator<Item = usize>, spaces: usize) {
+        for line in lines {
+            *self.0.entry(line).or_default() += spaces;
         }
     }
 }
 
 /// Most places that are repaired in one file: each costs reading it again.
 const MAX_REPAIRS: usize = 200;
+
+/// What the reader says of a line in brackets that is indented too little.
+const INDENTATION: &str = "invalid indentation";
 
 /// Reads a text that could not be read, if it can be repaired; `error` is why not.
 pub(super) fn read(text: &str, mut error: SyntaxError) -> Result<Option<Document<'static>>, SyntaxError> {
@@ -41,7 +46,7 @@ pub(super) fn read(text: &str, mut error: SyntaxError) -> Result<Option<Document
         let repaired = match error.message.as_str() {
             "':' must be followed by a valid YAML whitespace" => tabs_to_spaces(&text, &error),
             "invalid indentation in quoted scalar" => indent_quoted(&text, &error, &mut shifts),
-            "invalid indentation" => indent_bracketed(&text, &error, &mut shifts),
+            INDENTATION => indent_bracketed(&text, &error, &mut shifts),
             "a byte order mark must not appear inside a document" => Some(text.replace(BOM, STAND_IN)),
             _ => None,
         };
@@ -49,6 +54,14 @@ pub(super) fn read(text: &str, mut error: SyntaxError) -> Result<Option<Document
         text = Cow::Owned(repaired);
         match Document::read(&text, &Shifts::default()) {
             Ok(_) => break,
+            // A line that more space does not help is beyond repair.
+            Err(next)
+                if error.message == INDENTATION
+                    && next.message == INDENTATION
+                    && next.at.line <= error.at.line =>
+            {
+                break;
+            }
             Err(next) => error = next,
         }
     }
@@ -96,9 +109,7 @@ fn indent_quoted(text: &str, error: &SyntaxError, shifts: &mut Shifts) -> Option
         return None;
     }
     let added = error.at.column;
-    shifts
-        .0
-        .extend((1..=lines).map(|below| (error.at.line + below, added)));
+    shifts.add((1..=lines).map(|below| error.at.line + below), added);
     Some(format!(
         "{before}{}{after}",
         quoted.replace('\n', &format!("\n{}", " ".repeat(added)))
@@ -116,9 +127,7 @@ fn indent_bracketed(text: &str, error: &SyntaxError, shifts: &mut Shifts) -> Opt
     let (before, bracketed) = text.split_at_checked(start)?;
     let (bracketed, after) = bracketed.split_at_checked(closing_bracket(bracketed))?;
     let lines = bracketed.matches('\n').count();
-    shifts
-        .0
-        .extend((0..=lines).map(|below| (error.at.line + below, ADDED)));
+    shifts.add((0..=lines).map(|below| error.at.line + below), ADDED);
     let margin = " ".repeat(ADDED);
     Some(format!(
         "{before}{margin}{}{after}",
@@ -211,6 +220,20 @@ mod tests {
     fn a_byte_order_mark_is_a_character() {
         let text = "# \u{feff}c\na:\n  \u{feff}b:\n  b: x\u{feff}\u{feff}y # \u{feff}\n  c: \"\u{feff}\"\n";
         assert_eq!(value(text), "x\u{feff}\u{feff}y");
+    }
+
+    #[test]
+    fn what_space_does_not_help_is_given_up() {
+        // A carriage return ends a line as well.
+        let text = format!("a:\n  b:\n    c: [\r1,\n{}]\n", "2,\n".repeat(3000));
+        let start = std::time::Instant::now();
+        let error = Document::parse(&text).unwrap_err();
+        assert_eq!((error.message.as_str(), error.at.line), (INDENTATION, 4));
+        assert!(
+            start.elapsed() < std::time::Duration::from_secs(1),
+            "{:?}",
+            start.elapsed()
+        );
     }
 
     #[test]
