@@ -27,6 +27,7 @@ mod limits;
 mod migrate;
 mod policy;
 mod probe_command;
+mod properties;
 mod resolve;
 mod secrets;
 mod server;

@@ -129,7 +129,8 @@ impl<S: AsyncRead + Unpin> Body<S> {
         let size = chunk_size(line)?;
         self.reader.consume(used);
         // Sixteen bytes a chunk and twice the data are a fair price; a peer that sends more is not talking.
-        let excess = (excess + used as u64).saturating_sub(16 + size.saturating_mul(2));
+        let fair = size.saturating_mul(2).saturating_add(16);
+        let excess = (excess + used as u64).saturating_sub(fair);
         Poll::Ready(match size {
             _ if excess > 16 * 1024 => Err(BodyError::TooMuchOverhead.into()),
             0 => Ok(State::Trailer),
