@@ -22,9 +22,12 @@ const KEYS: [&str; 14] = [
 ];
 
 /// What the names of other secrets have in them, headers' names included.
-const WORDS: [&str; 8] = [
+const WORDS: [&str; 11] = [
     "api-key",
     "api_key",
+    "apikey",
+    "assertion",
+    "authorization",
     "cookie",
     "credential",
     "passw",
@@ -34,7 +37,7 @@ const WORDS: [&str; 8] = [
 ];
 
 /// What stands for a secret.
-const MASK: &str = "<secret>";
+pub(crate) const MASK: &str = "<secret>";
 
 /// Whether the value of this key, which may be misspelt, is or holds a secret.
 pub(crate) fn is_secret(key: &str) -> bool {
@@ -42,7 +45,13 @@ pub(crate) fn is_secret(key: &str) -> bool {
     if key.ends_with("_file") || key.ends_with("_ref") {
         return false;
     }
-    WORDS.iter().any(|word| key.contains(word)) || did_you_mean(&key, KEYS).is_some()
+    names_secret(&key) || did_you_mean(&key, KEYS).is_some()
+}
+
+/// Whether a header, parameter or piece of metadata of this name is a credential.
+pub(crate) fn names_secret(name: &str) -> bool {
+    let name = name.to_lowercase();
+    WORDS.iter().any(|word| name.contains(word)) || name.ends_with("-key") || name.ends_with("_key")
 }
 
 /// A line of the text (counted from 1), without what may be secret in it.

@@ -1,12 +1,10 @@
 //! Section `grpc`.
 
-use std::collections::BTreeMap;
-
 use super::decode::{Decoder, Section, Value};
 use super::tree::Tree;
 use super::value::{Codec, Write, section};
 use super::yaml::Id;
-use super::{Shared, Tls};
+use super::{Named, Shared, Tls};
 
 /// Settings of the grpc prober.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,7 +16,7 @@ pub struct Grpc {
     pub tls_config: Tls,
     pub ip_protocol_fallback: bool,
     pub preferred_ip_protocol: String,
-    pub metadata: BTreeMap<String, Vec<String>>,
+    pub metadata: Named<Vec<String>>,
     /// Whether the section was there at all: upstream prints no defaults of one that was left out.
     pub written: bool,
 }
@@ -31,7 +29,7 @@ impl Default for Grpc {
             tls_config: Tls::default(),
             ip_protocol_fallback: true,
             preferred_ip_protocol: String::new(),
-            metadata: BTreeMap::new(),
+            metadata: Named::default(),
             written: false,
         }
     }

@@ -1,12 +1,10 @@
 //! Section `http`.
 
-use std::collections::BTreeMap;
-
-use super::HttpClient;
 use super::decode::{Decoder, Section};
 use super::http_client::canonical_header;
 use super::value::{Bytes, Pattern, Size, section};
 use super::yaml::Id;
+use super::{HttpClient, Named};
 
 /// Settings of the http prober.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,7 +28,7 @@ pub struct Http {
     /// Request method; `GET` when empty.
     pub method: String,
     /// Request headers.
-    pub headers: BTreeMap<String, String>,
+    pub headers: Named<String>,
     /// Regular expressions (RE2 syntax) that the body must not match.
     pub fail_if_body_matches_regexp: Vec<String>,
     /// Regular expressions that the body must match.
@@ -69,7 +67,7 @@ impl Default for Http {
             fail_if_ssl: false,
             fail_if_not_ssl: false,
             method: String::new(),
-            headers: BTreeMap::new(),
+            headers: Named::default(),
             fail_if_body_matches_regexp: Vec::new(),
             fail_if_body_not_matches_regexp: Vec::new(),
             fail_if_body_json_matches_cel: None,

@@ -6,9 +6,10 @@ use std::fmt;
 use super::decode::{Decoder, Section};
 use super::problem::did_you_mean;
 use super::url;
+use super::url::UrlText;
 use super::value::{Codec, Nilable, section};
 use super::yaml::Id;
-use super::{Secret, Tls};
+use super::{Named, Secret, Tls};
 
 /// Authentication, proxy, TLS and redirects of an HTTP client.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,7 +33,7 @@ pub struct HttpClient {
     /// Proxy settings.
     pub proxy: Proxy,
     /// `http_headers`: more headers, with values, secrets and files.
-    pub http_headers: Option<BTreeMap<String, Header>>,
+    pub http_headers: Option<Named<Header>>,
 }
 
 impl Default for HttpClient {
@@ -94,8 +95,8 @@ pub struct OAuth2 {
     /// Additional claims of the JWT; values as YAML gave them, kept as JSON.
     pub claims: BTreeMap<String, serde_json::Value>,
     pub scopes: Vec<String>,
-    pub token_url: String,
-    pub endpoint_params: BTreeMap<String, String>,
+    pub token_url: UrlText,
+    pub endpoint_params: Named<String>,
     pub tls_config: Tls,
     pub proxy: Proxy,
 }

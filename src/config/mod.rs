@@ -11,6 +11,7 @@ mod grpc;
 mod http;
 mod http_client;
 mod icmp;
+mod named;
 pub mod policy;
 pub mod problem;
 mod query_response;
@@ -41,6 +42,7 @@ pub use http_client::{
     Authorization, BasicAuth, Header, HttpClient, JWT_BEARER, OAuth2, Proxy, canonical_header,
 };
 pub use icmp::Icmp;
+pub use named::Named;
 pub use policy::Policy;
 pub use problem::{Invalid, LoadError, Problem};
 pub use query_response::{Label, QueryResponse};

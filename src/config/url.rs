@@ -1,11 +1,15 @@
-//! Proxy URLs: judged when they are read, printed with their password as `xxxxx`.
+//! URLs that may have a password, which is printed as `xxxxx`. Those of proxies are judged when they are read.
 //!
 //! This is the one place where the configuration leans on another room: a second parser of URLs would come to differ
 //! from the one that uses them.
 
-use super::decode::Decoder;
+use std::fmt;
+use std::ops::Deref;
+
+use super::confidential;
+use super::decode::{Decoder, Value};
 use super::tree::Tree;
-use super::value::Codec;
+use super::value::{Codec, Write};
 use super::yaml::Id;
 use crate::net::url::{Url, UrlError};
 
@@ -31,6 +35,57 @@ impl Codec<Option<String>> for ProxyUrl {
     fn tree(place: &Option<String>) -> Tree {
         let text = place.as_deref().unwrap_or_default();
         Tree::text(Url::parse(text).map_or_else(|_| String::new(), |url| url.to_string()))
+    }
+}
+
+/// A URL that may have a password, which is printed as `xxxxx`.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct UrlText(String);
+
+impl UrlText {
+    fn shown(&self) -> String {
+        match Url::parse(&self.0) {
+            // compat: upstream prints the password.
+            Ok(url) if self.0.contains('@') => url.to_string(),
+            Err(_) if self.0.contains('@') => confidential::MASK.to_owned(),
+            _ => self.0.clone(),
+        }
+    }
+}
+
+impl From<&str> for UrlText {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl Deref for UrlText {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for UrlText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.shown())
+    }
+}
+
+impl Value for UrlText {
+    fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool {
+        self.0.decode(node, d)
+    }
+}
+
+impl Write for UrlText {
+    fn is_zero(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn tree(&self) -> Tree {
+        Tree::text(self.shown())
     }
 }
 

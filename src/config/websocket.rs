@@ -1,10 +1,8 @@
 //! Section `websocket`.
 
-use std::collections::BTreeMap;
-
 use super::decode::Section;
 use super::value::{ByValue, section};
-use super::{Header, HttpClient, QueryResponse};
+use super::{Header, HttpClient, Named, QueryResponse};
 
 /// Settings of the websocket prober.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,7 +10,7 @@ use super::{Header, HttpClient, QueryResponse};
 pub struct Websocket {
     /// `http_config`. Left out, it is all zero values (no redirects, no HTTP/2), as upstream has it.
     pub http_config: Option<HttpClient>,
-    pub headers: BTreeMap<String, Header>,
+    pub headers: Named<Header>,
     pub query_response: Vec<QueryResponse>,
     pub preferred_ip_protocol: String,
     pub ip_protocol_fallback: bool,
@@ -22,7 +20,7 @@ impl Default for Websocket {
     fn default() -> Self {
         Self {
             http_config: None,
-            headers: BTreeMap::new(),
+            headers: Named::default(),
             query_response: Vec::new(),
             preferred_ip_protocol: String::new(),
             ip_protocol_fallback: true,

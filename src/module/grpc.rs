@@ -1,5 +1,7 @@
 //! The compiled `grpc` section.
 
+use std::fmt;
+
 use http::{HeaderName, HeaderValue};
 
 use super::Problems;
@@ -9,7 +11,6 @@ use crate::net::tls::ClientTls;
 use crate::prober::grpc::metadata_headers;
 
 /// A grpc module, ready to run.
-#[derive(Debug)]
 pub struct Grpc {
     /// Which addresses of the target may be dialled.
     pub preference: Preference,
@@ -21,6 +22,18 @@ pub struct Grpc {
     pub tls_config: Option<ClientTls>,
     /// The metadata as headers; metadata that gRPC does not allow fails the call, not the configuration.
     pub metadata: Result<Vec<(HeaderName, HeaderValue)>, String>,
+}
+
+/// Without the metadata, which may be credentials.
+impl fmt::Debug for Grpc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Grpc")
+            .field("preference", &self.preference)
+            .field("service", &self.service)
+            .field("tls", &self.tls)
+            .field("tls_config", &self.tls_config)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Grpc {

@@ -42,7 +42,7 @@ pub struct Http {
     /// Credentials of the module.
     pub credentials: Option<Credentials>,
     /// `http_headers`: more headers, added to every request.
-    pub more_headers: Vec<(String, config::Header)>,
+    pub more_headers: config::Named<config::Header>,
     /// What the answer's body must be decompressed with.
     pub compression: Compression,
     /// Most bytes of a body, after decompression.
@@ -164,12 +164,7 @@ impl Http {
                 Proxies::default()
             }),
             credentials: credentials(client, problems),
-            more_headers: client
-                .http_headers
-                .iter()
-                .flatten()
-                .map(|(n, h)| (n.clone(), h.clone()))
-                .collect(),
+            more_headers: client.http_headers.clone().unwrap_or_default(),
             compression: compression(&raw.compression),
             body_size_limit: u64::try_from(raw.body_size_limit).ok().filter(|limit| *limit > 0),
             valid_status_codes: raw.valid_status_codes.clone(),

@@ -15,7 +15,7 @@ pub struct Websocket {
     /// Authentication; the rest of `http_config` means nothing here, as upstream has it.
     pub http_config: config::HttpClient,
     /// More headers of the request, values, secrets and files.
-    pub headers: Vec<(String, config::Header)>,
+    pub headers: config::Named<config::Header>,
     /// The dialogue: of each step, `expect` and `send` count.
     pub steps: Vec<Step>,
 }
@@ -28,11 +28,7 @@ impl Websocket {
             preference: Preference::new(&raw.preferred_ip_protocol, raw.ip_protocol_fallback),
             tls_config: ClientTls::new(&http_config.tls_config),
             http_config,
-            headers: raw
-                .headers
-                .iter()
-                .map(|(name, header)| (name.clone(), header.clone()))
-                .collect(),
+            headers: raw.headers.clone(),
             steps: Step::compile_all(&raw.query_response, "websocket", problems),
         }
     }

@@ -346,14 +346,14 @@ mod properties {
                 module.http.body = bytes.clone();
                 module.http.fail_if_ssl = truth;
                 module.http.valid_status_codes = vec![number, 200];
-                module.http.headers = map;
+                module.http.headers = map.into();
                 module.http.headers.remove("Accept-Encoding");
                 module.icmp.ttl = ttl;
                 module.icmp.payload_size = number;
                 module.dns.query_name = format!("n{text}");
                 module.dns.valid_rcodes = Some(texts.clone()).filter(|t| !t.is_empty());
                 module.grpc.written = true;
-                module.grpc.metadata = BTreeMap::from([("k".to_owned(), texts)]);
+                module.grpc.metadata = BTreeMap::from([("k".to_owned(), texts)]).into();
                 module.tcp.query_response = vec![QueryResponse {
                     send: text.into_bytes(),
                     expect_bytes: bytes,

@@ -1,7 +1,7 @@
 //! Secrets: a marker in each secret of the configuration must be on no page, in no log, in no error and in no `{:?}`.
 //!
-//! What upstream shows by contract stays visible, and is `shown-…` here: plain request headers on `/config` and in the
-//! module text of `debug=true`, whatever their names, and the target as the caller wrote it.
+//! What upstream shows by contract stays visible, and is `shown-…` here: headers, parameters and metadata whose names do not
+//! say that they are credentials, on `/config` and in the module text of `debug=true`, and the target as the caller wrote it.
 
 use std::process::Command;
 
@@ -19,7 +19,7 @@ const MARKER: &str = "hush";
 const NOBODY: &str = "127.0.0.1:1";
 
 /// A module with each secret there is, and a target that makes its probe fail. `{cert}` is a certificate.
-const MODULES: [(&str, &str, &str); 16] = [
+const MODULES: [(&str, &str, &str); 18] = [
     (
         "basic",
         "http: {basic_auth: {username: ann, password: hush-basic}, http_headers: {X-A: {secrets: [hush-header]}}}",
@@ -73,12 +73,22 @@ const MODULES: [(&str, &str, &str); 16] = [
     ),
     (
         "plain",
-        "http: {headers: {Authorization: shown-a, Cookie: shown-b, X-Api-Key: shown-c}}",
+        "http: {headers: {X-A: shown-a, Authorization: hush-a, cookie: hush-b, X-Api-Key: hush-c, X-Session-Token: hush-d}}",
+        "{site}",
+    ),
+    (
+        "plain_http_headers",
+        "http: {http_headers: {X-A: {values: [shown-b]}, X-Secret: {values: [hush-e], files: [/no-such-file]}}}",
+        "{site}",
+    ),
+    (
+        "token_url",
+        "http: {oauth2: {client_id: a, client_secret: hush-tokenclient, token_url: 'http://tu:hush-tokenurl@127.0.0.1:1/t', endpoint_params: {audience: shown-c, client_assertion: hush-assertion, password: hush-parameter}}}",
         "{site}",
     ),
     (
         "websocket",
-        "websocket: {headers: {X-A: {values: [shown-d], secrets: [hush-wsheader]}}, http_config: {basic_auth: {username: ann, password: hush-ws}, tls_config: {cert: '{cert}', key: hush-wskey}}}",
+        "websocket: {headers: {X-A: {values: [shown-d], secrets: [hush-wsheader]}, Authorization: {values: [hush-wsauth]}}, http_config: {basic_auth: {username: ann, password: hush-ws}, tls_config: {cert: '{cert}', key: hush-wskey}}}",
         "ws://{address}/",
     ),
     (
@@ -88,7 +98,7 @@ const MODULES: [(&str, &str, &str); 16] = [
     ),
     (
         "grpc",
-        "grpc: {tls: true, tls_config: {cert: '{cert}', key: hush-grpckey}}",
+        "grpc: {tls: true, tls_config: {cert: '{cert}', key: hush-grpckey}, metadata: {x-a: [shown-e], authorization: [hush-metadata]}}",
         "{address}",
     ),
     (
@@ -218,7 +228,17 @@ async fn no_secret_is_told() {
         }
         // By contract, see above.
         let shown = exporter.get("/config").await;
-        for text in ["shown-a", "shown-b", "shown-c", "shown-d", "<secret>", "u:xxxxx@"] {
+        for text in [
+            "shown-a",
+            "shown-b",
+            "shown-c",
+            "shown-d",
+            "shown-e",
+            "/no-such-file",
+            "<secret>",
+            "u:xxxxx@",
+            "tu:xxxxx@",
+        ] {
             assert!(shown.text().contains(text), "{text}");
         }
 

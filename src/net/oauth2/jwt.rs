@@ -123,7 +123,7 @@ mod tests {
         ] {
             let raw = config::OAuth2 {
                 client_id: "me".to_owned(),
-                token_url: "http://t/".to_owned(),
+                token_url: "http://t/".into(),
                 signature_algorithm: algorithm.to_owned(),
                 client_certificate_key_id: "k1".to_owned(),
                 scopes: vec!["a".to_owned(), "b".to_owned()],

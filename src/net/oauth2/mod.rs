@@ -281,7 +281,7 @@ impl TokenSource {
             .map(|(name, value)| format!("{}={}", query_escape(name), query_escape(value)))
             .collect();
         let mut request = client
-            .post(&self.raw.token_url)
+            .post(&*self.raw.token_url)
             .header("Content-Type", "application/x-www-form-urlencoded")
             .header("User-Agent", agent)
             .body(pairs.join("&"));

@@ -33,7 +33,7 @@ pub(super) fn strip_sensitive(headers: &mut Headers) {
 /// Adds the values, secrets and files of `http_headers`.
 pub(super) async fn add_headers(
     to: &mut Headers,
-    headers: &[(String, config::Header)],
+    headers: &config::Named<config::Header>,
 ) -> Result<(), RoundTripError> {
     for (name, header) in headers {
         for value in &header.values {
