@@ -15,4 +15,5 @@ mod comparison;
 mod deepflow;
 mod discovery;
 mod examples;
+mod exposition;
 mod support;

@@ -16,7 +16,7 @@ use std::{
 pub use http::get;
 pub use ingester::Ingester;
 pub use process::Program;
-pub use programs::{Exporter, Prometheus, Sample, find_program, may_ping, reference_exporter};
+pub use programs::{Exporter, Prometheus, Sample, find_program, may_ping, python_has, reference_exporter};
 pub use tls::TlsServer;
 pub use web::{NextPort, WebServer};
 

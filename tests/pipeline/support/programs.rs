@@ -27,6 +27,18 @@ pub fn find_program(name: &str) -> Option<PathBuf> {
     found
 }
 
+/// Debian's Python, when it has this module; `package` is what brings it.
+pub fn python_has(module: &str, package: &str) -> Option<PathBuf> {
+    let python = PathBuf::from("/usr/bin/python3");
+    let import = format!("import {module}");
+    let tried = Command::new(&python).args(["-c", &import]).output();
+    let has = tried.is_ok_and(|tried| tried.status.success());
+    if !has {
+        skipped(package);
+    }
+    has.then_some(python)
+}
+
 /// Not by `println!`, which the test runner hides when the test passes.
 fn skipped(needs: &str) {
     assert!(env::var_os("REQUIRE_PROGRAMS").is_none(), "needs {needs}");
