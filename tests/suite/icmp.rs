@@ -1,7 +1,11 @@
 //! Pings over real sockets. What needs addresses, routes or rights of its own runs in a private network namespace, and is
 //! skipped where that is not allowed.
 
+use std::io::Read;
+use std::net::SocketAddr;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use blackbox_exporter::config;
@@ -259,13 +263,148 @@ async fn many_pings_at_once_are_all_answered() {
         assert_replied(&outcome);
     }
     let figures = network.icmp.figures();
-    let read = |figure: &std::sync::atomic::AtomicU64| figure.load(std::sync::atomic::Ordering::Relaxed);
+    let read = |figure: &AtomicU64| figure.load(Ordering::Relaxed);
     assert_eq!(read(&figures.answered), 5000);
     assert_eq!(
         [&figures.lost, &figures.in_flight, &figures.dropped].map(read),
         [0; 3]
     );
     assert_eq!(read(&figures.sockets), 1, "one socket for all of them");
+}
+
+/// A raw socket of the loopback that sends from this address.
+fn raw_from(address: [u8; 4]) -> socket2::Socket {
+    use socket2::{Domain, Protocol, Socket, Type};
+    let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::ICMPV4)).unwrap();
+    socket.bind(&SocketAddr::from((address, 0)).into()).unwrap();
+    socket
+}
+
+/// An ICMP message with its checksum.
+fn message(kind: [u8; 2], rest: &[u8]) -> Vec<u8> {
+    let mut bytes = [&kind[..], &[0, 0], rest].concat();
+    let word = |pair: &[u8]| u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0));
+    let mut sum: u32 = bytes.chunks(2).map(word).sum();
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    bytes[2..4].copy_from_slice(&(!(sum as u16)).to_be_bytes());
+    bytes
+}
+
+/// Everything that is nearly the answer to a request to 127.0.0.1, of which this is what stands behind its checksum; each
+/// with whether it comes from another address.
+fn forgeries(request: &[u8], turn: u16) -> Vec<(bool, Vec<u8>)> {
+    const REPLY: [u8; 2] = [0, 0];
+    let changed = |at: usize, by: u16| {
+        let mut other = request.to_vec();
+        let old = u16::from_be_bytes([other[at], other[at + 1]]);
+        other[at..at + 2].copy_from_slice(&old.wrapping_add(by).to_be_bytes());
+        other
+    };
+    let other = 1 + turn % 65_534;
+    // A report of a request to somewhere else, and one that quotes less than it must.
+    let mut quoted = vec![
+        0x45, 0, 0, 84, 0, 0, 0, 0, 64, 1, 0, 0, 127, 0, 0, 1, 127, 0, 0, 99,
+    ];
+    let report = |quoted: &[u8]| message([3, 1], &[&[0; 4], quoted].concat());
+    let cut = report(&quoted[..usize::from(turn % 20)]);
+    quoted.extend(message([8, 0], request));
+    vec![
+        (true, message(REPLY, request)),
+        (false, message(REPLY, &changed(0, other))),
+        (false, message(REPLY, &changed(2, other))),
+        (false, message(REPLY, &changed(request.len() - 2, other))),
+        (
+            false,
+            message(REPLY, &request[..4 + usize::from(turn) % (request.len() - 4)]),
+        ),
+        (false, message(REPLY, &[request, &[0; 1000]].concat())),
+        (false, message([0, 1], request)),
+        (false, report(&quoted)),
+        (false, cut),
+        (false, message([11, 0], &[&[0xff; 4], request].concat())),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_forged_replies_is_noise() {
+    for setup in [OPEN, CLOSED] {
+        if !outside("icmp::a_flood_of_forged_replies_is_noise", setup) {
+            break;
+        }
+    }
+    if !is_inside() {
+        return;
+    }
+    const SILENCE: &str = "/proc/sys/net/ipv4/icmp_echo_ignore_all";
+    std::fs::write(SILENCE, "1").unwrap();
+    let (ear, mouth, stranger) = (
+        raw_from([127, 0, 0, 1]),
+        raw_from([127, 0, 0, 1]),
+        raw_from([127, 0, 0, 2]),
+    );
+    ear.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let is_over = Arc::new(AtomicBool::new(false));
+    let (over, to) = (Arc::clone(&is_over), SocketAddr::from(([127, 0, 0, 1], 0)).into());
+    let flood = std::thread::spawn(move || {
+        let request = std::iter::from_fn(|| {
+            let mut packet = [0; 200];
+            let length = (&ear).read(&mut packet).unwrap();
+            Some(packet[20..length].to_vec())
+        })
+        .find(|message| message.starts_with(&[8, 0]))
+        .unwrap();
+        let mut sent = 0_u64;
+        for turn in (0..=u16::MAX).cycle() {
+            if over.load(Ordering::Relaxed) {
+                break;
+            }
+            for (is_strange, forged) in forgeries(&request[4..], turn) {
+                let from = if is_strange { &stranger } else { &mouth };
+                sent += u64::from(from.send_to(&forged, &to).is_ok());
+            }
+        }
+        sent
+    });
+    let network = Network::system();
+    let module = compile(icmp("ip4", |_| {}));
+    let memory = || {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() >> 10
+    };
+    let ping = async |timeout| {
+        let request = Request {
+            target: "127.0.0.1",
+            hostname: None,
+            timeout,
+        };
+        prober::run(&network, &module, request).await
+    };
+    let before = memory();
+    let start = Instant::now();
+    let outcome = ping(Duration::from_secs(2)).await;
+    let took = start.elapsed();
+    let log = log_of(&outcome);
+    assert!(!outcome.success && log.contains("i/o timeout: no reply"), "{log}");
+    assert!(took < Duration::from_secs(4), "{took:?}");
+    let grown = memory().saturating_sub(before);
+    assert!(grown < 16, "grew by {grown} MiB");
+    // As soon as the host answers, the true reply is found among them.
+    std::fs::write(SILENCE, "0").unwrap();
+    assert_replied(&ping(PATIENT).await);
+    is_over.store(true, Ordering::Relaxed);
+    let sent = flood.join().unwrap();
+    let unexpected = network.icmp.figures().unexpected.load(Ordering::Relaxed);
+    println!("{sent} forged, {unexpected} looked at, {grown} MiB");
+    assert!(
+        sent > 1_000 && unexpected > 100,
+        "{sent} forged, {unexpected} looked at"
+    );
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! An exporter that runs out of open files: it says so once, answers what it can, and recovers by itself.
+//! An exporter in a process of its own: what it does when it runs out of open files, and that a flood leaves nothing behind.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-/// An exporter in a process of its own, with a small limit of open files that it cannot raise.
+/// An exporter in a process of its own, with a limit of open files that it cannot raise.
 struct Limited {
     child: Child,
     address: SocketAddr,
@@ -64,6 +64,51 @@ impl Limited {
     }
 }
 
+impl Limited {
+    /// Memory in use, in bytes.
+    fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        line.unwrap()
+            .trim()
+            .trim_end_matches(" kB")
+            .parse::<u64>()
+            .unwrap()
+            << 10
+    }
+
+    /// Asks for probes by these unknown modules, one after the other on one connection without waiting for the answers.
+    fn ask_for_unknown_modules(&self, numbers: std::ops::Range<u32>) {
+        let stream = TcpStream::connect(self.address).unwrap();
+        let (mut writer, count) = (stream.try_clone().unwrap(), numbers.len());
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                for some in numbers.collect::<Vec<_>>().chunks(100) {
+                    let requests: String = some
+                        .iter()
+                        .map(|n| format!("GET /probe?module=unknown{n}&target=x HTTP/1.1\r\nHost: x\r\n\r\n"))
+                        .collect();
+                    writer.write_all(requests.as_bytes()).unwrap();
+                }
+            });
+            let answers = BufReader::new(&stream).split(b'\n').map(Result::unwrap);
+            let refusals = answers.filter(|line| line.starts_with(b"HTTP/1.1 400 "));
+            assert_eq!(refusals.take(count).count(), count);
+        });
+    }
+
+    /// The names and labels of all series that it exposes.
+    fn series(&self) -> Vec<String> {
+        let answer = self.get("/metrics");
+        let (_, metrics) = answer.split_once("\r\n\r\n").unwrap();
+        let lines = metrics.lines().filter(|line| !line.starts_with('#'));
+        lines
+            .filter_map(|line| line.rsplit_once(' '))
+            .map(|(series, _)| series.to_owned())
+            .collect()
+    }
+}
+
 impl Drop for Limited {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -111,4 +156,28 @@ fn running_out_of_files_is_said_once_and_survived() {
     let said = log.matches("this machine ran out of something").count();
     assert_eq!(said, 1, "{log}");
     drop(silent);
+}
+
+#[test]
+fn a_hundred_thousand_unknown_modules_leave_nothing_behind() {
+    const FLOOD: u32 = 100_000;
+    const WARM: u32 = 5_000;
+    let exporter = Limited::start(256);
+    exporter.ask_for_unknown_modules(0..WARM);
+    let (memory, series) = (exporter.memory(), exporter.series());
+    exporter.ask_for_unknown_modules(WARM..WARM + FLOOD);
+    assert_eq!(
+        exporter.series(),
+        series,
+        "no series are made of what strangers ask for"
+    );
+    let grown = exporter.memory().saturating_sub(memory);
+    assert!(grown < 4 << 20, "grew by {grown} bytes");
+    let metrics = exporter.get("/metrics");
+    assert!(
+        metrics.contains("\nblackbox_module_unknown_total 105000\n"),
+        "{metrics}"
+    );
+    let log = exporter.log.lock().unwrap().clone();
+    assert!(!log.contains("unknown1"), "{log}");
 }
