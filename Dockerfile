@@ -5,7 +5,8 @@ COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
     cargo build --release --locked \
-    && install -D target/release/blackbox_exporter /out/blackbox_exporter
+    && install -D target/release/blackbox_exporter /out/blackbox_exporter \
+    && python3 .ci/sbom.py "$(rustc -vV | sed -n 's/^host: //p')" > /out/blackbox_exporter.cdx.json
 
 # glibc, libgcc, CA certificates, time zones and /etc/passwd; no shell, no package manager.
 FROM gcr.io/distroless/cc-debian12
@@ -13,6 +14,8 @@ LABEL org.opencontainers.image.title="blackbox_exporter" \
       org.opencontainers.image.description="Probes endpoints over HTTP, TCP, ICMP, DNS, gRPC, Unix sockets and WebSocket" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /out/blackbox_exporter /bin/blackbox_exporter
+# What the program is made of, where scanners of images find it.
+COPY --from=build /out/blackbox_exporter.cdx.json /usr/share/sbom/blackbox_exporter.cdx.json
 COPY blackbox.yml /etc/blackbox_exporter/config.yml
 COPY LICENSE /licenses/LICENSE
 USER 65534:65534

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Soak: many mixed probes, a third of them failing, reloads every second, pages open; memory, files and tasks stay flat.
 
-usage: bench/soak.py [--ours PATH] [--probes 1000000] [--connections 64]
+usage: bench/soak.py [--ours PATH] [--probes 1000000] [--connections 64] [--seconds 5] [--longest 0]
 
-Needs what bench/run.py needs. Prints a line a tenth of the way: probes so far, resident memory, open files, threads, bytes of log.
-Exit status 1 when memory grew by more than a quarter (and more than 4 MiB) after the first tenth, when descriptors are left, or when an answer was
-not 200. The log's stated bound is one line a failed probe, one a reload.
+Needs what bench/run.py needs. Prints a line a tenth of the way: probes so far, resident memory, open files, threads, bytes of log; `--longest`
+ends it after so many seconds, however far it came. Exit status 1 when memory grew by more than a quarter (and more than 4 MiB) after the
+first tenth, when descriptors or threads are left, when a probe or a connection still runs at the end, when an answer was not 200, when fewer than
+a quarter of the probes failed, or when the log has more lines than stated: three a failed probe, one a redirect, two a reload, thirty besides.
 """
 import argparse, os, re, subprocess, sys, tempfile, threading, time, shutil
 
@@ -14,7 +15,7 @@ import run as bench
 
 PAGES = ("/", "/config", "/metrics", "/-/healthy")
 FAILING = (
-    "/probe?module=http&target=http://127.0.0.1:1/", "/probe?module=tcp&target=127.0.0.1:1", "/probe?module=regex&target=http://127.0.0.1:%d/r" % bench.HTTP,
+    "/probe?module=http&target=http://127.0.0.1:1/", "/probe?module=tcp&target=127.0.0.1:1", "/probe?module=regex&target=http://127.0.0.1:%d/" % bench.TLS,
     "/probe?module=https&target=https://127.0.0.1:%d/" % bench.HTTP, "/probe?module=tcp&target=nowhere", "/probe?module=dns&target=127.0.0.1:1",
     "/probe?module=http&target=http://[bad/", "/probe?module=grpc&target=127.0.0.1:1",
 )
@@ -32,6 +33,8 @@ def main():
     parser.add_argument("--ours", default=f"{bench.ROOT}/target/release/blackbox_exporter")
     parser.add_argument("--probes", type=int, default=1_000_000)
     parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--seconds", type=int, default=5, help="of load between two looks")
+    parser.add_argument("--longest", type=float, default=0)
     a = parser.parse_args()
     tmp = tempfile.mkdtemp(prefix="soak-")
     running, stop = bench.peers(tmp), threading.Event()
@@ -43,37 +46,55 @@ def main():
         paths = [path for i, path in enumerate(good) for path in (path, good[(i + 3) % len(good)], FAILING[i % len(FAILING)])]
         script = f"{tmp}/soak.lua"
 
+        turns = [0]
+
         def disturb():
             """A reload and every page once a second; each second reload has something new to read."""
-            turn = 0
             while not stop.wait(1):
-                turn += 1
+                turns[0] += 1
+                turn = turns[0]
                 text = open(config).read().split("# turn")[0]
                 open(config + ".new", "w").write(text + f"# turn {turn // 2}\n"); os.replace(config + ".new", config)
-                subprocess.run(["curl", "-sS", "-o", "/dev/null", "-X", "POST", f"http://127.0.0.1:{exporter.port}/-/reload"], check=False)
-                for page in (*PAGES, "/logs?target=nowhere"): subprocess.run(["curl", "-sS", "-o", "/dev/null", f"http://127.0.0.1:{exporter.port}{page}"], check=False)
+                subprocess.run(["curl", "-s", "-o", "/dev/null", "-X", "POST", f"http://127.0.0.1:{exporter.port}/-/reload"], check=False)
+                for page in (*PAGES, "/logs?target=nowhere", "/probe?module=tcp&target=nowhere&debug=true"): subprocess.run(["curl", "-s", "-o", "/dev/null", "-H", "Accept: text/html", f"http://127.0.0.1:{exporter.port}{page}"], check=False)
         threading.Thread(target=disturb, daemon=True).start()
 
         done = wrong = 0
         rows = []
-        files = exporter.files()
+        # Every prober once, so that what lives as long as the process is there.
+        for path in good: bench.get(exporter.port, path)
+        files, threads = exporter.files(), exporter.threads()
         begin = time.time()
-        while done < a.probes:
+        while done < a.probes and not (a.longest and time.time() - begin > a.longest and len(rows) > 1):
             open(script, "w").write(LUA % (", ".join(f'"{p}"' for p in paths), done))
             step = 0
             while step < a.probes / 10:
-                out = subprocess.run(["wrk", "-t1", f"-c{a.connections}", "-d5s", "-s", script, f"http://127.0.0.1:{exporter.port}/"], capture_output=True, text=True).stdout
+                out = subprocess.run(["wrk", "-t1", f"-c{a.connections}", f"-d{a.seconds}s", "-s", script, f"http://127.0.0.1:{exporter.port}/"], capture_output=True, text=True).stdout
                 count, bad = map(int, re.search(r"RESULT (\d+) (\d+)", out).groups())
                 step += count; wrong += bad
             done += step
             rows.append((done, exporter.rss(), exporter.files(), exporter.threads(), os.path.getsize(log)))
             print("%9d probes  %6.1f MiB  %4d files  %3d threads  %11d bytes of log  %4.0f s" % (*rows[-1], time.time() - begin), flush=True)
-        stop.set(); time.sleep(2)
+        stop.set()
+        # Threads for blocking work live for ten seconds more.
+        for _ in range(40):
+            time.sleep(0.5)
+            if exporter.threads() <= threads: break
         first, last = rows[0][1], exporter.rss()
-        left = exporter.files() - files
-        print(f"{done} probes, {wrong} answers other than 200; memory {first:.1f} MiB after the first tenth, {last:.1f} MiB at the end; {left} descriptors more than at the start")
-        grown = last - first > max(4, first / 4)
-        return 1 if wrong or grown or left > 4 else 0
+        metrics = bench.get(exporter.port, "/metrics")
+        def figure(pattern): return sum(float(n) for n in re.findall(rf"^{pattern} (\S+)$", metrics, re.M))
+        failed = figure(r'blackbox_exporter_probes_total\{.*result="failure".*\}')
+        unended = figure("blackbox_exporter_probes_in_flight")
+        lines, redirects = sum(1 for _ in open(log)), 1.05 * done * sum(path.endswith("/r") for path in paths) / len(paths)
+        left, more = exporter.files() - files, exporter.threads() - threads
+        print(f"{done} probes, {failed:.0f} failed, {wrong} answers other than 200; memory {first:.1f} MiB after the first tenth, {last:.1f} MiB at the end; "
+              f"{left} descriptors and {more} threads more than at the start, {unended:.0f} probes still running; {lines} lines of log, {turns[0]} reloads")
+        faults = {
+            "an answer was not 200": wrong, "memory grew": last - first > max(4, first / 4), "descriptors are left": left > 4, "threads are left": more > 0,
+            "probes still run": unended, "too few probes failed": failed < done / 4, "the log grew beyond its rate": lines > 3 * failed + redirects + 2 * turns[0] + 30,
+        }
+        print("; ".join(fault for fault, is_so in faults.items() if is_so) or "all is well")
+        return 1 if any(faults.values()) else 0
     finally:
         stop.set()
         for p in reversed(running): p.stop()
