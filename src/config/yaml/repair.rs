@@ -54,18 +54,22 @@ pub(super) fn read(text: &str, mut error: SyntaxError) -> Result<Option<Document
         text = Cow::Owned(repaired);
         match Document::read(&text, &Shifts::default()) {
             Ok(_) => break,
-            // A line that more space does not help is beyond repair.
-            Err(next)
-                if error.message == INDENTATION
-                    && next.message == INDENTATION
-                    && next.at.line <= error.at.line =>
-            {
-                break;
-            }
+            Err(next) if next.is_still(&error) => break,
             Err(next) => error = next,
         }
     }
     Document::read(&text, &shifts).map(|document| document.map(|document| document.into_owned(with_marks)))
+}
+
+impl SyntaxError {
+    /// Whether a repair did not help. Brackets move right with their line.
+    fn is_still(&self, earlier: &Self) -> bool {
+        let place = |error: &Self| match error.message.as_str() {
+            INDENTATION => (error.at.line, 0),
+            _ => (error.at.line, error.at.column),
+        };
+        self.message == earlier.message && place(self) <= place(earlier)
+    }
 }
 
 /// The byte order mark.
@@ -225,15 +229,18 @@ mod tests {
     #[test]
     fn what_space_does_not_help_is_given_up() {
         // A carriage return ends a line as well.
-        let text = format!("a:\n  b:\n    c: [\r1,\n{}]\n", "2,\n".repeat(3000));
-        let start = std::time::Instant::now();
-        let error = Document::parse(&text).unwrap_err();
-        assert_eq!((error.message.as_str(), error.at.line), (INDENTATION, 4));
-        assert!(
-            start.elapsed() < std::time::Duration::from_secs(1),
-            "{:?}",
-            start.elapsed()
-        );
+        let brackets = format!("a:\n  b:\n    c: [\r1,\n{}]\n", "2,\n".repeat(3000));
+        let quotes = format!("a:\n  b: 'x\ry\n{}'\n", "z\n".repeat(3000));
+        for (text, message, line) in [
+            (brackets, INDENTATION, 4),
+            (quotes, "invalid indentation in quoted scalar", 2),
+        ] {
+            let start = std::time::Instant::now();
+            let error = Document::parse(&text).unwrap_err();
+            assert_eq!((error.message.as_str(), error.at.line), (message, line));
+            let took = start.elapsed();
+            assert!(took < std::time::Duration::from_secs(1), "{message}: {took:?}");
+        }
     }
 
     #[test]
