@@ -13,12 +13,13 @@ use tokio::net::{TcpListener, UdpSocket, UnixListener};
 use tokio::time::Instant;
 
 use crate::support::peer::{Move, perform, send};
-use crate::support::{log, probe};
+use crate::support::tls_peer::SelfSigned;
+use crate::support::{BUSY, log, probe};
 
 /// The time-out of each probe.
-const TIMEOUT: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(2);
 /// How much later a probe may end on a busy machine.
-const GRACE: Duration = Duration::from_secs(2);
+const GRACE: Duration = Duration::from_secs(4);
 /// Most memory that the whole table takes at its worst moment, the peers and the test program itself included.
 const MEMORY: u64 = 256 << 20;
 /// What tells the process that it is the one to be measured.
@@ -182,7 +183,7 @@ const DNS_TLS: &str =
     "prober: dns\ndns: {query_name: a.test, query_type: A, transport_protocol: tcp, dns_over_tls: true}";
 
 /// What a probe says that was ended by its deadline.
-const LATE: &str = "time-out of 1s ran out";
+const LATE: &str = "time-out of 2s ran out";
 
 /// Name, module, `{}` of the target, peer, and what is said: where the speed of the machine decides whether a limit or the
 /// deadline comes first, the step.
@@ -423,6 +424,7 @@ fn peak() -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn probes_end_say_why_and_take_little_memory() {
     if std::env::var_os(MEASURED).is_none() {
+        let _busy = BUSY.lock().await;
         // Other tests run in this process: in one of its own, what is measured is this.
         let name = "hostile::probes_end_say_why_and_take_little_memory";
         let mut again = Command::new(std::env::current_exe().unwrap());
@@ -438,7 +440,7 @@ async fn probes_end_say_why_and_take_little_memory() {
         let target = target.replace("{}", &peer.start(folder.path(), name).await);
         probes.spawn(async move {
             let started = Instant::now();
-            let outcome = probe(&format!("timeout: 1s\n{module}"), &target).await;
+            let outcome = probe(&format!("timeout: 2s\n{module}"), &target).await;
             (name, reason, started.elapsed(), outcome)
         });
     }
@@ -456,4 +458,118 @@ async fn probes_end_say_why_and_take_little_memory() {
     let peak = peak();
     println!("at most {} MiB", peak >> 20);
     assert!(peak < MEMORY, "{} MiB", peak >> 20);
+}
+
+/// A peer behind which another one answers, of which it passes on so many bytes and resets the connection then.
+async fn cutting(server: SocketAddr, after: usize) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (mut client, _) = listener.accept().await.unwrap();
+        let mut server = tokio::net::TcpStream::connect(server).await.unwrap();
+        client.set_zero_linger().unwrap();
+        let (mut from_client, mut to_client) = client.split();
+        let (from_server, mut to_server) = server.split();
+        let mut some = from_server.take(after as u64);
+        let answer = async {
+            let _ = tokio::io::copy(&mut some, &mut to_client).await;
+            // What was sent before shall arrive before.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        };
+        tokio::select! {
+            () = answer => {}
+            _ = async {
+                let _ = tokio::io::copy(&mut from_client, &mut to_server).await;
+                std::future::pending::<()>().await
+            } => {}
+        }
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reset_at_any_byte_is_told_at_once() {
+    let _busy = BUSY.lock().await;
+    let text = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: b\r\n\r\nhello";
+    let chunks = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+    let switch =
+        "HTTP/1.1 101 Go\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n";
+    let h2 = [h2(4, 0, &[]), h2(4, 0, &[]), h2(1, 1, &[0x88])].concat();
+    let rows: [(&str, &str, &str, &[u8]); 7] = [
+        ("http", HTTP, "http://{}/", text.as_bytes()),
+        ("http chunks", HTTP, "http://{}/", chunks.as_bytes()),
+        ("tcp", TCP, "{}", b"hello\r\nwelcome\n"),
+        ("tcp bytes", BYTES, "{}", b"welcome"),
+        ("websocket", WEBSOCKET, "ws://{}/", switch.as_bytes()),
+        ("grpc", GRPC, "{}", &h2),
+        ("dns", DNS_TCP, "{}", b"\0\x0c\0\0\x81\x80\0\0\0\0\0\0\0\0"),
+    ];
+    let mut cuts = Vec::new();
+    for (name, module, target, whole) in rows {
+        for after in 0..whole.len() {
+            let peer = listen(vec![Move::Send(whole[..after].to_vec()), Move::Reset], false);
+            cuts.push((name, module, target, after, peer.await));
+        }
+    }
+    // A server's side of a handshake: about as much as this, whose end is not always in the same place.
+    let identity = SelfSigned::local();
+    let config = rustls::ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![identity.der()], identity.key())
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                if let Ok(mut stream) = acceptor.accept(stream).await {
+                    let _ = stream.read_to_end(&mut Vec::new()).await;
+                }
+            });
+        }
+    });
+    for after in 0..600 {
+        cuts.push(("tls", TLS, "{}", after, cutting(server, after).await));
+    }
+    let at_once = std::sync::Arc::new(tokio::sync::Semaphore::new(64));
+    let mut probes = tokio::task::JoinSet::new();
+    for (name, module, target, after, address) in cuts {
+        let target = target.replace("{}", &address.to_string());
+        let at_once = std::sync::Arc::clone(&at_once);
+        probes.spawn(async move {
+            let _turn = at_once.acquire().await.unwrap();
+            let outcome = probe(&format!("timeout: 20s\n{module}"), &target).await;
+            (name, after, outcome)
+        });
+    }
+    while let Some(ended) = probes.join_next().await {
+        let (name, after, outcome) = ended.unwrap();
+        let reason = outcome.reason().unwrap_or_default();
+        assert!(
+            !outcome.success && !reason.is_empty() && !reason.contains("ran out"),
+            "{name}, reset after {after} bytes: {:?}",
+            log(&outcome)
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_answer_from_another_host_is_none() {
+    // The right answer from the wrong port, for ever.
+    let asked = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let stranger = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let target = asked.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        let mut query = [0; 512];
+        let (length, from) = asked.recv_from(&mut query).await.unwrap();
+        query[2] |= 0x80;
+        while stranger.send_to(&query[..length], from).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    });
+    let outcome = probe(&format!("timeout: 2s\n{DNS_UDP}"), &target).await;
+    let reason = outcome.reason().unwrap_or_default();
+    assert!(!outcome.success && reason.contains(LATE), "{:?}", log(&outcome));
 }

@@ -13,6 +13,7 @@ use blackbox_exporter::metrics::{Labels, Metric};
 use blackbox_exporter::net::Network;
 use blackbox_exporter::prober::{self, Outcome, Request};
 
+use crate::support::BUSY;
 use crate::support::namespace::{is_inside, outside};
 use crate::support::probing::{PATIENT, compile, log_of, run};
 use crate::support::programs::{find, skipped};
@@ -329,6 +330,7 @@ fn forgeries(request: &[u8], turn: u16) -> Vec<(bool, Vec<u8>)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_of_forged_replies_is_noise() {
+    let _busy = BUSY.lock().await;
     for setup in [OPEN, CLOSED] {
         if !outside("icmp::a_flood_of_forged_replies_is_noise", setup) {
             break;

@@ -162,6 +162,7 @@ fn running_out_of_files_is_said_once_and_survived() {
 fn a_hundred_thousand_unknown_modules_leave_nothing_behind() {
     const FLOOD: u32 = 100_000;
     const WARM: u32 = 5_000;
+    let _busy = crate::support::BUSY.blocking_lock();
     let exporter = Limited::start(256);
     exporter.ask_for_unknown_modules(0..WARM);
     let (memory, series) = (exporter.memory(), exporter.series());

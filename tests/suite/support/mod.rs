@@ -23,6 +23,9 @@ pub use exporter::Exporter;
 /// The time-out of a test's probe whose module names none: long enough never to be what a test fails of.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Held by tests that keep every processor busy for seconds, so that they do not do it at the same time.
+pub static BUSY: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// A module from what stands below its name: `module("prober: tcp\ntcp: {tls: true}")`.
 pub fn module(yaml: &str) -> Arc<Module> {
     let mut text = "modules:\n  test:\n".to_owned();
