@@ -5,7 +5,9 @@
 //! bench-peer flood ADDRESS PATH COUNT       opens COUNT requests, says `ready`, and holds them until stdin ends
 //! bench-peer watch ADDRESS PATH COUNT       COUNT requests one after the other; prints their latencies in seconds
 //! bench-peer floor http|tcp ADDRESS CONNECTIONS SECONDS
-//!                                           the bare connect-ask-close loop: the cost below which no exporter can go
+//!                                           the bare connect-ask-close loop
+//! bench-peer least http|tcp ADDRESS PORT    the same for each request that comes to PORT, answered with 1.5 KiB: the
+//!                                           least that something which is scraped has to do
 //! ```
 #![allow(
     clippy::unwrap_used,
@@ -25,11 +27,19 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() {
+fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    match words.as_slice() {
+    let mut runtime = match words.as_slice() {
+        // As the exporter's.
+        ["least", ..] => tokio::runtime::Builder::new_multi_thread(),
+        _ => tokio::runtime::Builder::new_current_thread(),
+    };
+    runtime.enable_all().build().unwrap().block_on(run(&words));
+}
+
+async fn run(words: &[&str]) {
+    match words {
         ["serve", grpc, hang] => serve(grpc.parse().unwrap(), hang.parse().unwrap()).await,
         ["flood", address, path, count] => {
             flood(address.parse().unwrap(), path, count.parse().unwrap()).await
@@ -46,6 +56,9 @@ async fn main() {
                 seconds,
             )
             .await;
+        }
+        ["least", kind, address, port] => {
+            least(*kind == "http", address.parse().unwrap(), port.parse().unwrap()).await
         }
         _ => panic!("usage: see the top of bench/peer.rs"),
     }
@@ -116,6 +129,34 @@ async fn watch(address: SocketAddr, path: &str, count: usize) {
     }
 }
 
+async fn probe(http: bool, address: SocketAddr, buffer: &mut [u8]) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    if http {
+        let request = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        while stream.read(buffer).await.unwrap() > 0 {}
+    }
+}
+
+async fn least(http: bool, address: SocketAddr, port: u16) {
+    let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+    let text = format!("{}probe_success 1\n", "# as long as a probe's answer\n".repeat(50));
+    let answer: Arc<str> = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{text}", text.len()).into();
+    loop {
+        let (mut scraper, _) = listener.accept().await.unwrap();
+        let answer = Arc::clone(&answer);
+        tokio::spawn(async move {
+            let (mut request, mut buffer) = (vec![0; 4096], vec![0; 16 * 1024]);
+            // wrk sends a request at a time, in one piece.
+            while let Ok(1..) = scraper.read(&mut request).await {
+                probe(http, address, &mut buffer).await;
+                scraper.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+    }
+}
+
 async fn floor(http: bool, address: SocketAddr, connections: usize, length: Duration) {
     let done = Arc::new(AtomicU64::new(0));
     let end = Instant::now() + length;
@@ -125,15 +166,7 @@ async fn floor(http: bool, address: SocketAddr, connections: usize, length: Dura
         workers.spawn(async move {
             let mut buffer = vec![0; 16 * 1024];
             while Instant::now() < end {
-                let mut stream = TcpStream::connect(address).await.unwrap();
-                stream.set_nodelay(true).unwrap();
-                if http {
-                    stream
-                        .write_all(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
-                        .await
-                        .unwrap();
-                    while stream.read(&mut buffer).await.unwrap() > 0 {}
-                }
+                probe(http, address, &mut buffer).await;
                 done.fetch_add(1, Ordering::Relaxed);
             }
         });

@@ -4,7 +4,8 @@
 usage: bench/run.py [--ours PATH] [--other PATH] [--seconds 4] [--rounds 3] [--connections 64] [--only http,tcp] [--parts load,flight,start,curve]
 
 Builds nothing: `cargo build --release --example bench-peer && cargo build --release` first. Needs Debian's nginx (with
-libnginx-mod-stream), unbound, wrk and openssl; everything stays on 127.0.0.1 and ends with the run. `--other` takes any
+libnginx-mod-stream), unbound, wrk and openssl; everything stays on 127.0.0.1 and ends with the run. `bare loop` connects,
+asks and closes; `least` does so for each request of a scraper, which it answers with fixed bytes. `--other` takes any
 exporter with upstream's flags (default: Debian's prometheus-blackbox-exporter). The tables are Markdown; every figure of
 `other` stands beside `ours` of the same run, and the ratio is ours / other. Figures beside failed probes mean nothing:
 the run ends with an error when a probe fails.
@@ -24,7 +25,7 @@ def arguments():
     parser.add_argument("--seconds", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--connections", type=int, default=64)
-    parser.add_argument("--in-flight", type=int, default=10000)
+    parser.add_argument("--in-flight", type=int, default=10000, help="a probe takes two open files: fewer where the limit says so")
     parser.add_argument("--only", default="")
     parser.add_argument("--parts", default="load,flight,start,curve")
     return parser.parse_args()
@@ -65,6 +66,15 @@ class Exporter(Process):
             if self.child.poll() is not None or time.monotonic() - begin > 60: sys.exit(f"{name} did not start:\n" + open(f"{tmp}/{name}.log").read()[-800:])
             time.sleep(0.0005)
         self.ready = time.monotonic() - begin
+
+class Least(Process):
+    """The least that something which is scraped has to do for a probe."""
+    name, port = "least", 19114
+    def __init__(self, kind, tmp):
+        super().__init__([PEER, "least", kind, f"127.0.0.1:{HTTP}", str(self.port)], f"{tmp}/least.log")
+        while True:
+            try: get(self.port, "/"); break
+            except OSError: time.sleep(0.05)
 
 # ---------------------------------------------------------------------------------------------------- peers
 def certificates(tmp):
@@ -184,20 +194,24 @@ def part_load(a, tmp, exporters):
             if kind in chosen:
                 out = subprocess.run([PEER, "floor", kind, f"127.0.0.1:{HTTP}", str(a.connections), str(a.seconds)], capture_output=True, text=True, check=True).stdout
                 count, user, system = map(float, out.split())
-                results.setdefault((kind, "floor"), []).append((count / a.seconds, 1e6 * user / count, 1e6 * system / count, 0, 0, 0))
+                results.setdefault((kind, "bare loop"), []).append((count / a.seconds, 1e6 * user / count, 1e6 * system / count, 0, 0, 0))
+                least = Least(kind, tmp)
+                results.setdefault((kind, "least"), []).append(load(least, f"/{kind}", tmp, a.seconds, a.connections))
+                least.stop()
     print("\n| scenario | exporter | probes/s | CPU us a probe | user | system | p50 ms | p99 ms | p99.9 ms | CPU ratio |\n|---|---|--:|--:|--:|--:|--:|--:|--:|--:|")
     for scenario in chosen:
         base = None
-        for name in [*(e.name for e in reversed(exporters)), "floor"]:
+        for name in [*(e.name for e in reversed(exporters)), "least", "bare loop"]:
             if (scenario, name) not in results: continue
             rate, user, system, p50, p99, p999 = medians(results[(scenario, name)])
             cpu = user + system
             if base is None: base = cpu
-            lat = "| | |" if name == "floor" else f"{p50:.2f} | {p99:.2f} | {p999:.2f} |"
+            lat = "| | |" if name == "bare loop" else f"{p50:.2f} | {p99:.2f} | {p999:.2f} |"
             print(f"| {scenario} | {name} | {rate:.0f} | {cpu:.1f} | {user:.1f} | {system:.1f} | {lat} {cpu / base:.3f} |")
-        if (scenario, "floor") in results:
-            mine, bare = (sum(medians(results[(scenario, n)])[1:3]) for n in ("ours", "floor"))
-            print(f"| {scenario} | ours above the bare loop | | | | | | | | {mine / bare:.2f} |")
+        for bare in ("least", "bare loop"):
+            if (scenario, bare) in results:
+                ours, floor = (sum(medians(results[(scenario, n)])[1:3]) for n in ("ours", bare))
+                print(f"| {scenario} | ours / {bare} | | | | | | | | {ours / floor:.2f} |")
     print("\n| exporter | memory idle MiB | after all scenarios MiB | threads | open files |\n|---|--:|--:|--:|--:|")
     for e in reversed(exporters): print(f"| {e.name} | {idle[e.name]:.1f} | {e.rss():.1f} | {e.threads()} | {e.files()} |")
 
@@ -250,12 +264,14 @@ def part_curve(a, tmp, binaries):
         e.stop()
     for n in (0, 1000, 10000): measure(f"{n + 11} modules", modules=n)
     for n in (0, 100, 10000): measure(f"--history.limit={n}", more=[f"--history.limit={n}"])
-    for n in (1000, 5000, 10000): measure(f"{n} probes in flight", flood=n)
+    for n in (1000, 5000, a.in_flight): measure(f"{n} probes in flight", flood=n, more=[f"--web.max-connections={n + 100}"])
 
 def main():
     a = arguments()
     import resource
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(65536, resource.getrlimit(resource.RLIMIT_NOFILE)[1]),) * 2)
+    files = min(65536, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+    a.in_flight = min(a.in_flight, (files - 200) // 2)
     tmp = tempfile.mkdtemp(prefix="bench-")
     binaries = [("ours", a.ours)] + ([("other", a.other)] if a.other else [])
     running = peers(tmp)
@@ -263,7 +279,9 @@ def main():
         print("`" + " ".join(["bench/run.py", *sys.argv[1:]]) + f"`, {os.cpu_count()} cores, {a.rounds} rounds of {a.seconds} s, {a.connections} connections, medians.")
         if "load" in a.parts or "flight" in a.parts:
             path = config(tmp)
-            exporters = [Exporter(n, b, path, 19115 + i, tmp) for i, (n, b) in enumerate(binaries)]
+            # By default half of the files are for callers, who would wait here.
+            room = {"ours": [f"--web.max-connections={a.in_flight + 100}"]}
+            exporters = [Exporter(n, b, path, 19115 + i, tmp, room.get(n, [])) for i, (n, b) in enumerate(binaries)]
             running += exporters
             if "load" in a.parts: part_load(a, tmp, exporters)
             if "flight" in a.parts: part_flight(a, tmp, exporters)

@@ -215,14 +215,20 @@ pub fn probe(samples: &Samples, exposition: Exposition, out: &mut Vec<u8>) {
 
 /// Backslash and newline, and the double quote where the format wants it.
 fn escape(out: &mut Vec<u8>, text: &str, quotes: bool) {
-    for byte in text.bytes() {
-        match byte {
-            b'\\' => out.extend_from_slice(b"\\\\"),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'"' if quotes => out.extend_from_slice(b"\\\""),
-            _ => out.push(byte),
-        }
+    // Most texts have nothing to escape, and are copied whole.
+    let mut rest = text.as_bytes();
+    let is_special = |byte: &u8| matches!(byte, b'\\' | b'\n') || (quotes && *byte == b'"');
+    while let Some(at) = rest.iter().position(is_special) {
+        let (plain, special) = rest.split_at(at);
+        out.extend_from_slice(plain);
+        out.extend_from_slice(match special.first() {
+            Some(b'\\') => b"\\\\",
+            Some(b'\n') => b"\\n",
+            _ => b"\\\"",
+        });
+        rest = special.get(1..).unwrap_or_default();
     }
+    out.extend_from_slice(rest);
 }
 
 #[cfg(test)]
