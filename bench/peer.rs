@@ -141,7 +141,10 @@ async fn probe(http: bool, address: SocketAddr, buffer: &mut [u8]) {
 
 async fn least(http: bool, address: SocketAddr, port: u16) {
     let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
-    let text = format!("{}probe_success 1\n", "# as long as a probe's answer\n".repeat(50));
+    let text = format!(
+        "{}probe_success 1\n",
+        "# as long as a probe's answer\n".repeat(50)
+    );
     let answer: Arc<str> = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{text}", text.len()).into();
     loop {
         let (mut scraper, _) = listener.accept().await.unwrap();

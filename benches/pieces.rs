@@ -1,0 +1,124 @@
+//! The pieces that each probe or page goes through: heads, regular expressions, looking up targets, pages.
+#![allow(missing_docs, reason = "a benchmark has no callers")]
+#![allow(clippy::unwrap_used, reason = "a benchmark may fail loudly")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use blackbox_exporter::check::Regexp;
+use blackbox_exporter::logging::{Format, Logger, OncePerMinute};
+use blackbox_exporter::metrics::own::Instruments;
+use blackbox_exporter::module::Store;
+use blackbox_exporter::net::http1::HeadParser;
+use blackbox_exporter::net::url::Url;
+use blackbox_exporter::net::{Deadline, Network, Preference};
+use blackbox_exporter::probe_log::Level;
+use blackbox_exporter::prober::{self, Request};
+use blackbox_exporter::server::history::History;
+use blackbox_exporter::server::{Exporter, Settings, debug, pages};
+use divan::{Bencher, black_box};
+use http::{HeaderMap, HeaderValue, Uri, header};
+use tokio::runtime::Runtime;
+use tokio::time::Instant;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() {
+    divan::main();
+}
+
+/// What nginx answers with.
+#[divan::bench]
+fn head_of_an_answer() {
+    let head = b"HTTP/1.1 200 OK\r\nServer: nginx\r\nDate: Tue, 24 Nov 2026 10:00:00 GMT\r\n\
+                 Content-Type: text/html\r\nContent-Length: 612\r\nConnection: close\r\nETag: \"65a\"\r\n\r\n";
+    let step = HeadParser::default().advance(black_box(head)).unwrap();
+    assert!(black_box(step.head).is_some());
+}
+
+#[divan::bench]
+fn url() -> Url {
+    Url::parse(black_box("https://user@www.example.com:8443/a/b?q=1")).unwrap()
+}
+
+#[divan::bench(args = ["^220 .*ready", r"(?i)status[^a-z]*(ok|up)", r"\b\d{3}-\d{4}\b"])]
+fn regexp_compiled(source: &str) -> Regexp {
+    Regexp::new(source).unwrap()
+}
+
+/// A body of 64 KiB without a match.
+#[divan::bench(args = ["^220 .*ready", r"(?i)status[^a-z]*(ok|up)", r"\b\d{3}-\d{4}\b"])]
+fn regexp_over_a_body(bencher: Bencher, source: &str) {
+    let regexp = Regexp::new(source).unwrap();
+    let body = b"<p>Nothing to be seen here.</p>\n".repeat(2048);
+    bencher.bench(|| regexp.is_match(black_box(&body)));
+}
+
+/// `localhost` is in the hosts file; a name that is not would measure a name server.
+#[divan::bench(args = ["192.0.2.1", "localhost"])]
+fn target_looked_up(bencher: Bencher, host: &str) {
+    let runtime = Runtime::new().unwrap();
+    let network = Network::system();
+    let preference = Preference {
+        ip6: false,
+        fallback: true,
+    };
+    bencher.bench(|| {
+        let deadline = Deadline::after(Instant::now(), Duration::from_secs(5));
+        runtime
+            .block_on(network.resolver.lookup(black_box(host), preference, deadline))
+            .unwrap()
+    });
+}
+
+/// Refuses connections.
+const TARGET: &str = "http://127.0.0.1:1/";
+
+/// An exporter that has refused connections to look back on.
+fn exporter(runtime: &Runtime, probes: usize) -> Exporter {
+    let exporter = Exporter {
+        store: Store::built_in().unwrap(),
+        network: Network::system(),
+        history: History::new(probes, 64 << 20),
+        instruments: Instruments::default(),
+        logger: Logger::stderr(Level::Error, Format::Logfmt),
+        shortage: OncePerMinute::default(),
+        settings: Settings {
+            timeout_offset: 0.5,
+            probe_log: None,
+            max_in_flight: 0,
+        },
+    };
+    let loaded = exporter.store.current();
+    let module = loaded.modules.get("http_2xx").unwrap();
+    for _ in 0..probes {
+        let request = Request {
+            target: TARGET,
+            hostname: None,
+            timeout: Duration::from_secs(5),
+        };
+        let outcome = runtime.block_on(prober::run(&exporter.network, module, request));
+        exporter.history.add(Arc::clone(module), TARGET, None, outcome);
+    }
+    exporter
+}
+
+/// The page that lists past probes, as a browser gets it.
+#[divan::bench(args = [1, 100])]
+fn page_of_probes(bencher: Bencher, probes: usize) {
+    let runtime = Runtime::new().unwrap();
+    let exporter = exporter(&runtime, probes);
+    let mut headers = HeaderMap::new();
+    headers.insert(header::ACCEPT, HeaderValue::from_static("text/html"));
+    bencher.bench(|| pages::landing(&exporter, &Uri::from_static("/"), &headers));
+}
+
+/// What `debug=true` and `/logs` show.
+#[divan::bench]
+fn page_of_one_probe(bencher: Bencher) {
+    let runtime = Runtime::new().unwrap();
+    let exporter = exporter(&runtime, 1);
+    let entry = exporter.history.by_id(0).unwrap();
+    bencher.bench(|| debug::page(&entry, Format::Logfmt));
+}
