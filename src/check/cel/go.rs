@@ -6,6 +6,8 @@ use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue};
 use cel::extractors::Arguments;
 use cel::objects::Key;
 use cel::{Context, ExecutionError, Value};
+use chrono::TimeDelta;
+use jiff::tz::TimeZone;
 
 use crate::check::Regexp;
 use crate::metrics::push_float;
@@ -75,13 +77,17 @@ fn adapt_call(call: &mut CallExpr) {
             call.func_name = "go_in".to_owned();
             return;
         }
-        // Without a zone they are UTC's, whatever offset the time was written with.
+        // Without a zone they are UTC's, whatever offset the time was written with; with one they are read where it is.
         "getFullYear" | "getMonth" | "getDayOfYear" | "getDayOfMonth" | "getDate" | "getDayOfWeek"
         | "getHours" | "getMinutes" | "getSeconds" | "getMilliseconds"
-            if call.args.is_empty() =>
+            if call.args.len() <= 1 =>
         {
             if let Some(target) = &mut call.target {
-                **target = call_of("go_utc", std::mem::take(&mut **target));
+                let mut moment = call_of("go_there", std::mem::take(&mut **target));
+                if let Expr::Call(there) = &mut moment.expr {
+                    there.args.append(&mut call.args);
+                }
+                **target = moment;
             }
             return;
         }
@@ -128,7 +134,7 @@ pub(super) fn add_functions(context: &mut Context<'_, '_>, end: Instant) {
     let _ = context.add_function("go_for_bool", prepared(for_bool));
     let _ = context.add_function("go_for_timestamp", prepared(for_timestamp));
     let _ = context.add_function("go_for_duration", prepared(for_duration));
-    let _ = context.add_function("go_utc", prepared(utc));
+    let _ = context.add_function("go_there", |Arguments(given): Arguments| there(&given));
     let _ = context.add_function("go_has", |Arguments(given): Arguments| has(&given));
     let _ = context.add_function("go_in", |Arguments(given): Arguments| contains(&given));
     let _ = context.add_function("go_matches", |Arguments(given): Arguments| matches(&given));
@@ -194,12 +200,46 @@ fn for_double(value: Value) -> Answer {
     }
 }
 
-/// A time in UTC.
-fn utc(value: Value) -> Answer {
-    Ok(match value {
-        Value::Timestamp(moment) => Value::Timestamp(moment.to_utc().fixed_offset()),
-        other => other,
-    })
+/// A time whose parts in UTC are what the clocks of a zone show, or those of UTC itself.
+fn there(given: &[Value]) -> Answer {
+    let (moment, seconds) = match given {
+        [Value::Timestamp(moment)] => (moment, 0),
+        [Value::Timestamp(moment), Value::String(zone)] => (moment, seconds_east(zone, moment.timestamp())?),
+        // What has no parts fails when it is asked for them.
+        [other, ..] => return Ok(other.clone()),
+        [] => return Err(ExecutionError::invalid_argument_count(1, 0)),
+    };
+    let shifted = TimeDelta::try_seconds(seconds).and_then(|by| moment.to_utc().checked_add_signed(by));
+    match shifted {
+        Some(shifted) => Ok(Value::Timestamp(shifted.fixed_offset())),
+        None => Err(ExecutionError::function_error("timezone", "out of range")),
+    }
+}
+
+/// How far a zone is before UTC: the name of one that the system knows, or an offset, which has a colon.
+fn seconds_east(zone: &str, at: i64) -> Result<i64, ExecutionError> {
+    let error = |reason: String| ExecutionError::function_error("timezone", reason);
+    let Some((hours, minutes)) = zone.split_once(':') else {
+        let unknown = |_| error(format!("unknown time zone {zone}"));
+        let named = match zone {
+            "" | "UTC" => TimeZone::UTC,
+            "Local" => TimeZone::system(),
+            name => TimeZone::get(name).map_err(unknown)?,
+        };
+        let at = jiff::Timestamp::from_second(at).map_err(unknown)?;
+        return Ok(named.to_offset(at).seconds().into());
+    };
+    let number = |digits: &str| {
+        digits
+            .parse::<i32>()
+            .map(i64::from)
+            .map_err(|why| error(why.to_string()))
+    };
+    let (hours, mut minutes) = (number(hours)?, number(minutes)?);
+    if zone.starts_with('-') {
+        minutes = -minutes;
+    }
+    Ok((hours * 60 + minutes) * 60)
 }
 
 fn for_bool(value: Value) -> Answer {
@@ -327,6 +367,27 @@ fn matches(given: &[Value]) -> Answer {
         _ => {
             let types = given.iter().map(|value| value.type_of().to_string());
             Err(ExecutionError::no_such_overload("matches", types.collect()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zones_are_the_systems() {
+        if TimeZone::get("Europe/Berlin").is_err() {
+            assert!(
+                std::env::var_os("REQUIRE_PROGRAMS").is_none(),
+                "this test needs tzdata"
+            );
+            println!("skipped: needs tzdata");
+            return;
+        }
+        // 2024, in January and in July.
+        for (at, hours) in [(1_704_067_200, 1), (1_719_792_000, 2)] {
+            assert_eq!(seconds_east("Europe/Berlin", at).unwrap(), hours * 3600);
         }
     }
 }

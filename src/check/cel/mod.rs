@@ -342,8 +342,15 @@ mod tests {
             ("bool('T') && !bool('0')", YES),
             ("bool('yes')", FAILS),
             ("timestamp(body.when).getHours('+01:00') == 4", YES),
-            // compat: cel-go knows the machine's zone, and offsets of a day and more.
-            ("timestamp(body.when).getHours('Local') > 0", FAILS),
+            ("timestamp(body.when).getHours('+25:30') == 4", YES),
+            ("timestamp(body.when).getDate('-24:00') == 1", YES),
+            ("timestamp(body.when).getHours('') == 3", YES),
+            ("timestamp(body.when).getHours('UTC') == 3", YES),
+            ("timestamp(body.when).getHours('Mars/Olympus') == 3", FAILS),
+            ("timestamp(body.when).getHours('1:') == 3", FAILS),
+            ("timestamp(body.when).getHours(1) == 3", None),
+            ("timestamp(body.when).getHours('Local') >= 0", YES),
+            // compat: cel-go knows offsets of a day and more here.
             (
                 "timestamp('2024-01-02T03:04:05+24:00') == timestamp(body.when)",
                 FAILS,
