@@ -16,6 +16,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 PEER = os.environ.get("BENCH_PEER", f"{ROOT}/target/release/examples/bench-peer")
 HZ = os.sysconf("SC_CLK_TCK")
+SPREAD = 16  # addresses of nginx
 HTTP, TLS, RSA, BANNER, DNS, DOT, GRPC, HANG = 18080, 18443, 18444, 18025, 18053, 18853, 18051, 18099
 
 def arguments():
@@ -93,7 +94,7 @@ def peers(tmp):
 daemon off; worker_processes 1; pid {tmp}/nginx.pid; error_log {tmp}/nginx.err; worker_rlimit_nofile 65535;
 events {{ worker_connections 20000; }}
 http {{ access_log off; client_body_temp_path {tmp}/b; proxy_temp_path {tmp}/p; fastcgi_temp_path {tmp}/f; uwsgi_temp_path {tmp}/u; scgi_temp_path {tmp}/s;
- server {{ listen 127.0.0.1:{HTTP} backlog=4096; location / {{ default_type text/plain; return 200 "hello hello hello\\n"; }} location /r {{ return 302 /; }} }}
+ server {{ {"".join(f"listen 127.0.0.{n}:{HTTP} backlog=4096; " for n in range(1, SPREAD + 1))} location / {{ default_type text/plain; return 200 "hello hello hello\\n"; }} location /r {{ return 302 /; }} }}
  {tls(TLS, "ec")} {tls(RSA, "rsa")}
 }}
 stream {{ server {{ listen 127.0.0.1:{BANNER} backlog=4096; return "220 mail.example ESMTP ready\\n"; }} }}
@@ -152,6 +153,8 @@ SCENARIOS = {
     "https-ecdsa": f"/probe?module=https&target=https://127.0.0.1:{TLS}/",
     "https-rsa": f"/probe?module=https&target=https://127.0.0.1:{RSA}/",
     "tcp": f"/probe?module=tcp&target=127.0.0.1:{HTTP}",
+    # One address has some 28,000 ports to connect from, which is what limits the scenario before.
+    "tcp-spread": f"/probe?module=tcp&target=127.0.0.{{n}}:{HTTP}",
     "banner": f"/probe?module=banner&target=127.0.0.1:{BANNER}",
     "icmp": "/probe?module=icmp&target=127.0.0.1",
     "dns": f"/probe?module=dns&target=127.0.0.1:{DNS}",
@@ -166,11 +169,16 @@ function response(status, headers, body) if not string.find(body, WANT, 1, true)
 function done(summary, latency) io.write(string.format("RESULT %d %d %d %d %d\\n", summary.requests, worker:get("bad"), latency:percentile(50), latency:percentile(99), latency:percentile(99.9))) end
 """
 
+SPREADING = """n = 0
+function request() n = n %% %d + 1; return wrk.format("GET", (string.gsub("%s", "{n}", n))) end
+"""
+
 def load(exporter, path, tmp, seconds, connections):
     """One round: (probes/s, user us, system us, p50, p99, p99.9 in ms) a probe."""
     script = f"{tmp}/check.lua"
     want = "process_" if path == "/metrics" else "probe_success 1"
-    open(script, "w").write(LUA.replace("WANT", f'"{want}"'))
+    open(script, "w").write(LUA.replace("WANT", f'"{want}"') + (SPREADING % (SPREAD, path) if "{n}" in path else ""))
+    path = path.replace("{n}", "1")
     user, system = exporter.cpu()
     out = subprocess.run(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", script, f"http://127.0.0.1:{exporter.port}{path}"], capture_output=True, text=True).stdout
     user2, system2 = exporter.cpu()
