@@ -79,10 +79,12 @@ async fn serve(grpc: u16, hang: u16) {
     socket.set_reuseaddr(true).unwrap();
     socket.bind(SocketAddr::from(([127, 0, 0, 1], hang))).unwrap();
     let listener: TcpListener = socket.listen(4096).unwrap();
-    let mut held = Vec::new();
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => held.push(stream),
+            Ok((mut stream, _)) => {
+                // Held until the other side leaves.
+                tokio::spawn(async move { while let Ok(1..) = stream.read(&mut [0; 64]).await {} });
+            }
             Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
         }
     }

@@ -258,14 +258,14 @@ def part_start(a, tmp, binaries):
 def part_curve(a, tmp, binaries):
     """CPU a probe must not grow with modules, history entries or probes in flight."""
     ours = binaries[0]
-    print("\n| ours, tcp scenario | CPU us a probe |\n|---|--:|")
+    print("\n| ours, tcp-spread scenario | CPU us a probe |\n|---|--:|")
     def measure(label, modules=0, more=(), flood=0):
         e = Exporter(ours[0], ours[1], config(tmp, modules), 19301, tmp, more)
         held = []
         if flood:
             held = [Process([PEER, "flood", f"127.0.0.1:{e.port}", f"/probe?module=hang_tcp&target=127.0.0.1:{HANG}", str(flood)], f"{tmp}/flood.log", stdin=subprocess.PIPE, stdout=subprocess.PIPE)]
             held[0].child.stdout.readline(); time.sleep(2)
-        rows = [load(e, SCENARIOS["tcp"], tmp, a.seconds, a.connections) for _ in range(a.rounds)]
+        rows = [load(e, SCENARIOS["tcp-spread"], tmp, a.seconds, a.connections) for _ in range(a.rounds)]
         _, user, system, *_ = medians(rows)
         print(f"| {label} | {user + system:.1f} |", flush=True)
         for h in held: h.child.stdin.close(); h.stop()
