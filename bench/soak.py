@@ -42,7 +42,7 @@ def main():
         config = bench.config(tmp)
         exporter = bench.Exporter("soak", a.ours, config, 19302, tmp); running.append(exporter)
         log = f"{tmp}/soak.log"
-        good = [p for name, p in bench.SCENARIOS.items() if name != "metrics"]
+        good = [p.replace("{n}", "1") for name, p in bench.SCENARIOS.items() if name != "metrics"]
         paths = [path for i, path in enumerate(good) for path in (path, good[(i + 3) % len(good)], FAILING[i % len(FAILING)])]
         script = f"{tmp}/soak.lua"
 
