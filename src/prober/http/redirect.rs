@@ -14,6 +14,7 @@ use crate::net::headers::{Headers, canonical};
 use crate::net::http1::RequestBody;
 use crate::net::proxy::basic;
 use crate::net::url::{Url, idna_ascii};
+use crate::probe_log::{EXCERPT, excerpt_of};
 use crate::prober::Probe;
 
 /// Most redirects that are followed.
@@ -112,7 +113,7 @@ impl Client<'_> {
                 host,
                 crossed_hosts,
             };
-            log!(probe.log, Info, "Received redirect", "location" => carried::text(&location).into_owned());
+            log!(probe.log, Info, "Received redirect", "location" => excerpt_of(carried::text(&location), EXCERPT));
             redirects += 1;
             let follows = self.module.follow_redirects && redirects <= MOST;
             if !follows {
@@ -128,7 +129,9 @@ impl Client<'_> {
                 Some(Some(bytes)) if keeps_body => RequestBody::Bytes(bytes.clone()),
                 _ => RequestBody::Empty,
             };
-            probe.timeline.begin_hop(request.url.to_string());
+            probe
+                .timeline
+                .begin_hop(excerpt_of(&request.url, EXCERPT).to_string());
         }
     }
 
@@ -231,6 +234,6 @@ fn log_failure(probe: &mut Probe<'_>, method: &str, url: &Url, reason: &str) {
         || "Get".to_owned(),
         |first| format!("{first}{}", letters.as_str().to_lowercase()),
     );
-    let url = url.redacted("***");
+    let url = excerpt_of(url.redacted("***"), EXCERPT).to_string();
     log!(probe.log, Error, "Error for HTTP request", "err" => format!("{operation} {url:?}: {reason}"));
 }

@@ -17,6 +17,7 @@ use crate::net::http1::{self, RequestBody, RequestLine, write_head};
 use crate::net::http2::{self, Http2Error};
 use crate::net::proxy::basic;
 use crate::net::url::{Url, punycode_host_port, remove_zone, valid_host_header};
+use crate::probe_log::{EXCERPT, excerpt_of};
 use crate::prober::{Phase, Probe};
 
 /// How often a request is sent again that an HTTP/2 peer refused unread.
@@ -30,7 +31,7 @@ impl Client<'_> {
         request: &Request,
         body: RequestBody,
     ) -> Result<Response, RoundTripError> {
-        log!(probe.log, Debug, "Making HTTP request", "url" => request.url.to_string(), "host" => request.host.clone());
+        log!(probe.log, Debug, "Making HTTP request", "url" => excerpt_of(&request.url, EXCERPT), "host" => excerpt_of(&request.host, EXCERPT));
         self.traces.push(Trace {
             tls: request.url.scheme == "https",
             ..Trace::default()
@@ -39,7 +40,7 @@ impl Client<'_> {
         if !is_first_host {
             log!(
                 probe.log, Debug, "Address does not match first address, not sending TLS ServerName",
-                "first" => self.first_host.clone(), "address" => request.url.host.clone(),
+                "first" => excerpt_of(&self.first_host, EXCERPT), "address" => excerpt_of(&request.url.host, EXCERPT),
             );
         }
         let headers = self.headers(probe, request).await?;

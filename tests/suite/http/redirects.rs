@@ -189,3 +189,26 @@ async fn a_location_that_is_no_url_ends_the_probe() {
         assert!(log(&outcome).join("\n").contains("Error for HTTP request"));
     }
 }
+
+/// A place of any length is followed, but only its beginning is kept for those who look at the probe.
+#[tokio::test]
+async fn long_places_are_followed_and_told_in_short() {
+    let place = format!("/next?{}", "x".repeat(100_000));
+    let site = Site::with(move |asked: &Asked| match asked.path() {
+        "/" => answer("302 Found", &[&format!("Location: {place}")], ""),
+        _ => ok(),
+    })
+    .await;
+    let outcome = probe(&module("method: GET"), &site.url("/")).await;
+    assert!(outcome.success);
+    assert_eq!(
+        site.asked()[1].line().len(),
+        "GET /next? HTTP/1.1".len() + 100_000
+    );
+    for line in log(&outcome) {
+        assert!(line.len() < 2500, "{} bytes: {}", line.len(), &line[..100]);
+    }
+    for hop in &outcome.timeline.hops {
+        assert!(hop.name.len() < 1100, "{} bytes", hop.name.len());
+    }
+}
