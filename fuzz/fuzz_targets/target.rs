@@ -17,7 +17,7 @@ fuzz_target!(|data: &str| {
         let written = url.to_bytes();
         // Go, too, writes a path with two slashes and no host as if it began with a host.
         if let Ok(again) = Url::parse(&written)
-            && !written.starts_with(b"//")
+            && !(url.host.is_empty() && written.starts_with(b"//"))
         {
             assert_eq!(written, again.to_bytes());
         }
