@@ -203,7 +203,14 @@ fn table() -> Vec<(&'static str, &'static str, &'static str, Peer, &'static str)
     let begun = Move::Send([1, 1, b'x'].to_vec());
     vec![
         ("http silent", HTTP, http, Tcp(vec![]), LATE),
-        ("http slow head", HTTP, http, Tcp(slowly(head)), LATE),
+        // Each turn of it is one more field.
+        (
+            "http slow head",
+            HTTP,
+            http,
+            Tcp(slowly("HTTP/1.1 200 OK\r\nSlow: ")),
+            LATE,
+        ),
         (
             "http endless line",
             HTTP,
