@@ -151,8 +151,7 @@ pub async fn start(flags: Flags, logger: Logger) -> Result<Started, Stopped> {
     }
     say!(logger, Info, "Loaded config file");
     // Whoever finds the port open finds these lines written, as with upstream, which waits for each.
-    let writing = logger.clone();
-    let _ = tokio::task::spawn_blocking(move || writing.flush(FIRST_WORDS)).await;
+    logger.written(FIRST_WORDS).await;
 
     let prefix = prefix(&flags, &logger)?;
     raise_file_limit();

@@ -301,6 +301,13 @@ impl Logger {
         self.sink.dropped.load(Ordering::Relaxed)
     }
 
+    /// The same as [`flush`](Self::flush), without holding up other tasks.
+    pub async fn written(&self, patience: Duration) {
+        let logger = self.clone();
+        // It does not panic, and whether it was cancelled at the end matters to nobody.
+        let _ = tokio::task::spawn_blocking(move || logger.flush(patience)).await;
+    }
+
     /// Waits until everything is written, but not longer than `patience`.
     pub fn flush(&self, patience: Duration) {
         let end = Instant::now() + patience;

@@ -24,8 +24,7 @@ impl Exporter {
     pub async fn reload(self: &Arc<Self>) -> Result<(), String> {
         let result = self.reload_now().await;
         // Whoever asked for it may look into the log at once.
-        let logger = self.logger.clone();
-        let _ = tokio::task::spawn_blocking(move || logger.flush(PATIENCE)).await;
+        self.logger.written(PATIENCE).await;
         result
     }
 
