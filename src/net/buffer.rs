@@ -24,8 +24,23 @@ pub(crate) fn poll_read_buffered(
     Poll::Ready(Ok(()))
 }
 
-/// Bytes that were read and not used yet. As long as nothing came it takes no memory: most of the probes that are under
-/// way at one time wait for a first answer.
+/// Reads at most `most` bytes, and no more than `ROOM`, by way of the stack, and hands what came to `keep`; 0 at the end.
+/// So nothing is held for a peer that says nothing: most of the probes that are under way at one time wait for a first
+/// answer.
+pub(crate) fn poll_read_piece<const ROOM: usize>(
+    io: &mut (impl AsyncRead + Unpin),
+    cx: &mut Context<'_>,
+    most: usize,
+    keep: impl FnOnce(&[u8]),
+) -> Poll<io::Result<usize>> {
+    let mut room = [MaybeUninit::uninit(); ROOM];
+    let mut room = ReadBuf::uninit(room.get_mut(..most.min(ROOM)).unwrap_or_default());
+    ready!(Pin::new(io).poll_read(cx, &mut room))?;
+    keep(room.filled());
+    Poll::Ready(Ok(room.filled().len()))
+}
+
+/// Bytes that were read and not used yet. As long as nothing came it takes no memory.
 #[derive(Debug, Default)]
 pub(crate) struct Buffer {
     bytes: Vec<u8>,
@@ -55,18 +70,17 @@ impl Buffer {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         if self.bytes.is_empty() {
-            let mut room = [MaybeUninit::uninit(); SMALL];
-            let mut room = ReadBuf::uninit(&mut room);
-            ready!(Pin::new(io).poll_read(cx, &mut room))?;
-            self.end = room.filled().len();
-            if self.end > 0 {
-                // What fills this room has a sequel, which is read in larger pieces.
-                let size = if self.end < SMALL { SMALL } else { 4 * SMALL };
-                self.bytes.reserve_exact(size);
-                self.bytes.extend_from_slice(room.filled());
-                self.bytes.resize(size, 0);
-            }
-            return Poll::Ready(Ok(self.end));
+            let Self { bytes, end, .. } = self;
+            return poll_read_piece::<SMALL>(io, cx, SMALL, |piece| {
+                *end = piece.len();
+                if !piece.is_empty() {
+                    // What fills this room has a sequel, which is read in larger pieces.
+                    let size = if piece.len() < SMALL { SMALL } else { 4 * SMALL };
+                    bytes.reserve_exact(size);
+                    bytes.extend_from_slice(piece);
+                    bytes.resize(size, 0);
+                }
+            });
         }
         self.make_room();
         let mut room = ReadBuf::new(self.bytes.get_mut(self.end..).unwrap_or_default());

@@ -2,15 +2,12 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::mem::MaybeUninit;
-use std::pin::Pin;
-use std::task::{Poll, ready};
 
 use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncRead, ReadBuf};
 
 use super::{Connection, WireError};
 use crate::net::Deadline;
+use crate::net::buffer::poll_read_piece;
 
 /// Most bytes of a line, without its newline but with its carriage return.
 pub(super) const LONGEST_LINE: usize = MOST - 1;
@@ -105,13 +102,8 @@ impl<'c> Reader<'c> {
         let Self {
             connection, buffer, ..
         } = self;
-        // Room is made when something comes: most of the probes that are under way at one time wait for a first line.
         let fill = poll_fn(|cx| {
-            let mut room = [MaybeUninit::uninit(); PIECE];
-            let mut room = ReadBuf::uninit(room.get_mut(..most.min(PIECE)).unwrap_or_default());
-            ready!(Pin::new(&mut *connection).poll_read(cx, &mut room))?;
-            buffer.extend_from_slice(room.filled());
-            Poll::Ready(io::Result::Ok(room.filled().len()))
+            poll_read_piece::<PIECE>(connection, cx, most, |piece| buffer.extend_from_slice(piece))
         });
         match deadline.within(fill).await {
             Ok(Ok(0)) => Err(WireError::End),
