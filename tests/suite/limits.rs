@@ -1,10 +1,12 @@
-//! An exporter in a process of its own: what it does when it runs out of open files, and that a flood leaves nothing behind.
+//! An exporter in a process of its own: what it does when it runs out of open files or ports, and that a flood leaves nothing behind.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+
+use crate::support::namespace::outside;
 
 /// An exporter in a process of its own, with a limit of open files that it cannot raise.
 struct Limited {
@@ -97,6 +99,26 @@ impl Limited {
         });
     }
 
+    /// Waits until it can probe this target again.
+    fn recovers(&self, target: SocketAddr) {
+        let start = Instant::now();
+        let path = format!("/probe?module=tcp&target={target}");
+        while !self.get(&path).contains("\nprobe_success 1\n") {
+            assert!(start.elapsed() < Duration::from_secs(20), "does not recover");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// It counted each time that it was short of something, and said so once.
+    fn told_once(&self, resource: &str, times: usize) {
+        let metrics = self.get("/metrics");
+        let series = format!("blackbox_exporter_out_of_resources_total{{resource=\"{resource}\"}} {times}");
+        assert!(metrics.contains(&series), "{series}\n{metrics}");
+        let log = self.log.lock().unwrap().clone();
+        let said = log.matches("this machine ran out of something").count();
+        assert_eq!(said, 1, "{log}");
+    }
+
     /// The names and labels of all series that it exposes.
     fn series(&self) -> Vec<String> {
         let answer = self.get("/metrics");
@@ -116,16 +138,25 @@ impl Drop for Limited {
     }
 }
 
+/// A server that says hello and keeps its connections.
+fn greeting() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let mut kept = Vec::new();
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.write_all(b"hello\n");
+            kept.push(stream);
+        }
+    });
+    address
+}
+
 #[test]
 fn running_out_of_files_is_said_once_and_survived() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let greeting = TcpListener::bind("127.0.0.1:0").unwrap();
-    let (silent_at, greeting_at) = (silent.local_addr().unwrap(), greeting.local_addr().unwrap());
-    std::thread::spawn(move || {
-        for stream in greeting.incoming() {
-            let _ = stream.unwrap().write_all(b"hello\n");
-        }
-    });
+    let (silent_at, greeting_at) = (silent.local_addr().unwrap(), greeting());
     let exporter = Limited::start(64);
     let answers: Vec<String> = std::thread::scope(|scope| {
         let probe = || exporter.get(&format!("/probe?module=tcp&target={silent_at}&debug=true"));
@@ -141,21 +172,31 @@ fn running_out_of_files_is_said_once_and_survived() {
         answers.iter().any(|a| a.contains("ulimit -n")),
         "the log says what helps"
     );
-    let start = Instant::now();
-    while !exporter
-        .get(&format!("/probe?module=tcp&target={greeting_at}"))
-        .contains("\nprobe_success 1\n")
-    {
-        assert!(start.elapsed() < Duration::from_secs(20), "does not recover");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    let metrics = exporter.get("/metrics");
-    let series = format!("blackbox_exporter_out_of_resources_total{{resource=\"files\"}} {out_of_files}");
-    assert!(metrics.contains(&series), "{series}\n{metrics}");
-    let log = exporter.log.lock().unwrap().clone();
-    let said = log.matches("this machine ran out of something").count();
-    assert_eq!(said, 1, "{log}");
+    exporter.recovers(greeting_at);
+    exporter.told_once("files", out_of_files);
     drop(silent);
+}
+
+#[test]
+fn running_out_of_ports_is_said_once_and_survived() {
+    let setup = "echo '40000 40015' > /proc/sys/net/ipv4/ip_local_port_range";
+    if outside("limits::running_out_of_ports_is_said_once_and_survived", setup) {
+        return;
+    }
+    let (greeting_at, elsewhere) = (greeting(), greeting());
+    let exporter = Limited::start(256);
+    let held: Vec<TcpStream> = std::iter::from_fn(|| TcpStream::connect(greeting_at).ok()).collect();
+    assert!((1..=16).contains(&held.len()), "{}", held.len());
+    for _ in 0..3 {
+        let answer = exporter.get(&format!("/probe?module=tcp&target={greeting_at}&debug=true"));
+        assert!(answer.contains("no local port is left"), "{answer}");
+    }
+    // Another target can be reached from the same ports.
+    let answer = exporter.get(&format!("/probe?module=tcp&target={elsewhere}"));
+    assert!(answer.contains("\nprobe_success 1\n"), "{answer}");
+    drop(held);
+    exporter.recovers(greeting_at);
+    exporter.told_once("ports", 3);
 }
 
 #[test]
