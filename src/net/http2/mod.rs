@@ -136,7 +136,9 @@ fn is_connection_field(name: &str) -> bool {
 
 fn header_block(request: Request<'_>, body: &RequestBody) -> Result<Vec<u8>, Http2Error> {
     check_connection_fields(request.headers)?;
-    if !request.path.starts_with(b"/") && request.path != b"*" {
+    // RFC 9113, section 8.5: CONNECT has neither a path nor a scheme.
+    let connects = request.method == "CONNECT";
+    if !connects && !request.path.starts_with(b"/") && request.path != b"*" {
         let shown = String::from_utf8_lossy(request.path);
         return Err(Http2Error::Request(format!("invalid request :path {shown:?}")));
     }
@@ -144,8 +146,10 @@ fn header_block(request: Request<'_>, body: &RequestBody) -> Result<Vec<u8>, Htt
     let mut put = |name: &str, value: &[u8]| hpack::encode(&mut block, name.as_bytes(), value);
     put(":authority", request.authority.as_bytes());
     put(":method", request.method.as_bytes());
-    put(":path", request.path);
-    put(":scheme", request.scheme.as_bytes());
+    if !connects {
+        put(":path", request.path);
+        put(":scheme", request.scheme.as_bytes());
+    }
     let mut has_agent = false;
     for (name, value) in request.headers.sorted() {
         let name = String::from_utf8_lossy(name).to_ascii_lowercase();

@@ -7,8 +7,9 @@ use std::task::{Context, Poll, ready};
 
 use async_compression::tokio::bufread::{BrotliDecoder, DeflateDecoder, GzipDecoder};
 use bytes::Bytes;
-use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, BufReader, ReadBuf};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader, ReadBuf};
 
+use super::gzip_head;
 use super::response::ResponseBody;
 use crate::module::http::Compression;
 use crate::net::dial::SystemError;
@@ -29,15 +30,19 @@ pub(super) struct BodyReader {
 enum Source {
     Empty,
     Closed,
-    Stream(Pin<Box<dyn AsyncBufRead + Send>>),
+    Stream(Stream),
     /// It ended with an error, which every further read repeats.
     Failed(ReadError),
 }
+
+type Stream = Pin<Box<dyn AsyncBufRead + Send>>;
 
 /// Why a body could not be read to its end.
 #[derive(Clone, Debug)]
 pub(super) enum ReadError {
     Closed,
+    UnknownCompression,
+    Gzip(gzip_head::Wrong),
     TooLarge(u64),
     TooLargeToKeep(usize),
     Io(String),
@@ -48,6 +53,8 @@ impl fmt::Display for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Closed => f.write_str("http: read on closed response body"),
+            Self::UnknownCompression => f.write_str("unsupported compression algorithm"),
+            Self::Gzip(wrong) => wrong.fmt(f),
             Self::TooLarge(limit) => {
                 write!(
                     f,
@@ -69,22 +76,14 @@ impl fmt::Display for ReadError {
 }
 
 impl BodyReader {
-    /// Prepares to read `body` as the module says.
-    pub(super) fn new(
-        body: ResponseBody,
-        compression: Compression,
-        limit: Option<u64>,
-        deadline: Deadline,
-    ) -> Self {
-        let stream = match body {
-            ResponseBody::Closed => Err(Source::Closed),
-            ResponseBody::Stream(stream) => Ok(stream),
-            ResponseBody::Empty if compression == Compression::Identity => Err(Source::Empty),
-            ResponseBody::Empty => Ok(Box::new(tokio::io::empty()) as Box<dyn AsyncBufRead + Send + Unpin>),
-        };
-        let source = match stream {
-            Ok(stream) => Source::Stream(decompress(stream, compression)),
-            Err(source) => source,
+    /// Prepares to read `body` as it comes.
+    pub(super) fn new(body: ResponseBody, limit: Option<u64>, deadline: Deadline) -> Self {
+        let source = match body {
+            ResponseBody::Closed => Source::Closed,
+            ResponseBody::Empty => Source::Empty,
+            ResponseBody::Stream(stream) => {
+                Source::Stream(Box::into_pin(stream as Box<dyn AsyncBufRead + Send>))
+            }
         };
         Self {
             source,
@@ -92,6 +91,52 @@ impl BodyReader {
             count: 0,
             deadline,
         }
+    }
+
+    /// From now on the body is read decompressed. When it has no head of gzip, it is read on as it comes, without the
+    /// piece that was to have the head; that is what upstream counts.
+    pub(super) async fn decompress(&mut self, compression: Compression) -> Result<(), ReadError> {
+        match compression {
+            Compression::Identity => return Ok(()),
+            Compression::Unknown => return Err(ReadError::UnknownCompression),
+            Compression::Deflate | Compression::Brotli | Compression::Gzip => {}
+        }
+        let mut stream: Stream = match std::mem::replace(&mut self.source, Source::Empty) {
+            Source::Stream(stream) => stream,
+            Source::Empty => Box::pin(tokio::io::empty()),
+            source => {
+                self.source = source;
+                return match compression {
+                    Compression::Gzip => Err(ReadError::Closed),
+                    _ => Ok(()),
+                };
+            }
+        };
+        let decompressed = match compression {
+            Compression::Brotli => buffered(WholeBrotli(BrotliDecoder::new(stream))),
+            Compression::Gzip => {
+                let head = match self.deadline.within(gzip_head::read(&mut stream)).await {
+                    Ok(Ok(head)) => head,
+                    Ok(Err(gzip_head::ReadError::Wrong(wrong))) => {
+                        self.source = Source::Stream(stream);
+                        return Err(ReadError::Gzip(wrong));
+                    }
+                    Ok(Err(gzip_head::ReadError::Io(error))) => return self.fail(io_error(error)),
+                    Err(timed_out) => return self.fail(ReadError::TimedOut(timed_out)),
+                };
+                let mut decoder = GzipDecoder::new(io::Cursor::new(head).chain(stream));
+                decoder.multiple_members(true);
+                buffered(decoder)
+            }
+            _ => buffered(DeflateDecoder::new(stream)),
+        };
+        self.source = Source::Stream(decompressed);
+        Ok(())
+    }
+
+    fn fail(&mut self, error: ReadError) -> Result<(), ReadError> {
+        self.source = Source::Failed(error.clone());
+        Err(error)
     }
 
     /// Reads all that is left and keeps it.
@@ -160,7 +205,7 @@ fn io_error(error: io::Error) -> ReadError {
 }
 
 /// A brotli stream behind which nothing may come, as with upstream's decoder.
-struct WholeBrotli(BrotliDecoder<Box<dyn AsyncBufRead + Send + Unpin>>);
+struct WholeBrotli(BrotliDecoder<Stream>);
 
 impl AsyncRead for WholeBrotli {
     fn poll_read(
@@ -182,25 +227,10 @@ impl AsyncRead for WholeBrotli {
     }
 }
 
-fn decompress(
-    stream: Box<dyn AsyncBufRead + Send + Unpin>,
-    compression: Compression,
-) -> Pin<Box<dyn AsyncBufRead + Send>> {
+fn buffered(reader: impl AsyncRead + Send + 'static) -> Stream {
     /// Room for what is decompressed.
     const ROOM: usize = 32 << 10;
-    fn buffered(reader: impl AsyncRead + Send + 'static) -> Pin<Box<dyn AsyncBufRead + Send>> {
-        Box::pin(BufReader::with_capacity(ROOM, reader))
-    }
-    match compression {
-        Compression::Identity | Compression::Unknown => Box::into_pin(stream as Box<dyn AsyncBufRead + Send>),
-        Compression::Deflate => buffered(DeflateDecoder::new(stream)),
-        Compression::Brotli => buffered(WholeBrotli(BrotliDecoder::new(stream))),
-        Compression::Gzip => {
-            let mut decoder = GzipDecoder::new(stream);
-            decoder.multiple_members(true);
-            buffered(decoder)
-        }
-    }
+    Box::pin(BufReader::with_capacity(ROOM, reader))
 }
 
 #[cfg(test)]
@@ -214,12 +244,7 @@ mod tests {
 
     fn reader(body: impl AsyncBufRead + Send + Unpin + 'static, limit: Option<u64>) -> BodyReader {
         let deadline = Deadline::after(Instant::now(), Duration::from_secs(30));
-        BodyReader::new(
-            ResponseBody::Stream(Box::new(body)),
-            Compression::Identity,
-            limit,
-            deadline,
-        )
+        BodyReader::new(ResponseBody::Stream(Box::new(body)), limit, deadline)
     }
 
     #[tokio::test]

@@ -10,7 +10,7 @@ use crate::check::cel;
 use crate::log;
 use crate::metrics::Metric;
 use crate::module::Http;
-use crate::module::http::{Compression, HeaderRule};
+use crate::module::http::HeaderRule;
 use crate::net::headers::Headers;
 use crate::probe_log::text;
 use crate::prober::Probe;
@@ -33,12 +33,12 @@ pub(super) async fn judge(probe: &mut Probe<'_>, module: &Http, chain: &mut Chai
         success = headers_pass(probe, module, &response.headers);
         probe.samples.set_bool(Metric::FailedDueToRegex, !success);
     }
-    if module.compression == Compression::Unknown {
-        log!(probe.log, Error, "Failed to get decompressor for HTTP response body", "err" => "unsupported compression algorithm");
+    let body = std::mem::replace(&mut response.body, super::response::ResponseBody::Closed);
+    let mut reader = BodyReader::new(body, module.body_size_limit, probe.deadline);
+    if let Err(error) = reader.decompress(module.compression).await {
+        log!(probe.log, Error, "Failed to get decompressor for HTTP response body", "err" => text(&error));
         success = false;
     }
-    let body = std::mem::replace(&mut response.body, super::response::ResponseBody::Closed);
-    let mut reader = BodyReader::new(body, module.compression, module.body_size_limit, probe.deadline);
     if success && module.looks_at_body() {
         success = body_passes(probe, module, &mut reader).await;
     }

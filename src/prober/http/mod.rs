@@ -6,6 +6,7 @@ mod cookies;
 mod credentials;
 mod date;
 mod error;
+mod gzip_head;
 mod http3;
 mod judge;
 mod redirect;

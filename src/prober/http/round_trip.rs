@@ -223,6 +223,9 @@ fn request_head(
     let mut target = request.url.request_uri();
     if proxy.is_some() && request.url.opaque.is_empty() {
         target = [request.url.scheme.as_bytes(), b"://", host.as_bytes(), &target].concat();
+    } else if request.method == "CONNECT" && request.url.path.is_empty() {
+        // RFC 9112, section 3.2.3: host and port alone.
+        target = host.as_bytes().to_vec();
     }
     let mut extra = Vec::new();
     let connection = headers.value("Connection").unwrap_or_default();

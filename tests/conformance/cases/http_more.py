@@ -1,0 +1,49 @@
+"""The http prober: bodies that do not begin as gzip, and CONNECT. Recorded from the Go program with run.py --record."""
+from harness import *
+from http2 import http2
+
+JSON = b'{"a": 1}'
+GZIP_HEAD = b"\x1f\x8b\x08\0\0\0\0\0\0\x03"
+NOT_JUDGED = "fail_if_body_not_matches_regexp: [never]\nfail_if_body_json_not_matches_cel: body.a == 2"
+
+
+def answer(body, *headers, status="200 OK"):
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""]
+    return raw("\r\n".join(lines).encode() + body)
+
+
+# Without a head of gzip the probe fails, and neither expressions nor CEL are asked.
+for name, about, body in [
+    ("text", "text instead", JSON),
+    ("empty", "nothing", b""),
+    ("cut", "it ends within the head", GZIP_HEAD[:9]),
+    ("cut-in-name", "it ends within the name", GZIP_HEAD[:3] + b"\x08" + GZIP_HEAD[4:] + b"name"),
+    ("method", "another method", b"\x1f\x8b\x07" + GZIP_HEAD[3:] + JSON),
+    ("head-sum", "a wrong sum of the head", GZIP_HEAD[:3] + b"\x02" + GZIP_HEAD[4:] + b"\0\0" + JSON),
+    ("long", "what follows the first piece is counted as it comes", b"x" * 20000),
+]:
+    http_case("http-more/gzip-head-" + name, about, "compression: gzip\n" + NOT_JUDGED, peer=answer(body), show=("metrics",))
+for name, about, peer, more in [
+    ("chunked", "in chunks", raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n" + JSON + b"\r\n0\r\n\r\n"), ""),
+    ("header", "a header that fails before it", answer(JSON, "X-A: one"), "fail_if_header_matches: [{header: X-A, regexp: one}]\n"),
+    ("limit", "and a limit for what follows", answer(b"x" * 20000), "body_size_limit: 1KB\n"),
+    ("http-head", "HEAD", answer(b"", "Content-Encoding: gzip"), "method: HEAD\n"),
+    ("404", "with a wrong status", answer(JSON, status="404 Not Found"), ""),
+    ("unfollowed", "a redirect that is not followed", answer(b"", "Location: /", status="302 Found"), "follow_redirects: false\nvalid_status_codes: [302]\n"),
+]:
+    http_case("http-more/gzip-head-" + name, about, more + "compression: gzip\n" + NOT_JUDGED, peer=peer, show=("metrics",))
+http_case("http-more/gzip-body-broken", "a good head, then nonsense: that is the expressions' fault", "compression: gzip\n" + NOT_JUDGED, peer=answer(GZIP_HEAD + b"\x07nonsense"), show=("metrics",))
+
+# CONNECT asks for host and port where there is no path.
+for name, about, target, more in [
+    ("no-path", "host and port", "http://127.0.0.1:{port}", ""),
+    ("query", "the query is not sent", "http://127.0.0.1:{port}?x=1", ""),
+    ("host", "the Host of the module", "http://127.0.0.1:{port}", "headers: {Host: 'other.test:1'}\n"),
+    ("path", "a path is sent", "http://127.0.0.1:{port}/", ""),
+    ("body", "with a body", "http://127.0.0.1:{port}", "body: data\n"),
+]:
+    http_case("http-more/connect-" + name, about, more + "method: CONNECT", target=target)
+TRUST = "tls_config: {ca_file: '{certs}/root.pem'}\n"
+for name, target in [("", "https://v4.test:{port}"), ("-path", "https://v4.test:{port}/a?b")]:
+    peer = http2(lambda h2, stream, *_: h2.answer(stream, "200", [], b"ok"))
+    http_case("http-more/connect-http2" + name, "neither path nor scheme", TRUST + "method: CONNECT", peer=peer, target=target, settle=1)
