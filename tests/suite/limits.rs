@@ -1,84 +1,24 @@
 //! An exporter in a process of its own: what it does when it runs out of open files or ports, and that a flood leaves nothing behind.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::support::namespace::outside;
+use crate::support::process::Process;
 
-/// An exporter in a process of its own, with a limit of open files that it cannot raise.
-struct Limited {
-    child: Child,
-    address: SocketAddr,
-    log: Arc<Mutex<String>>,
-    _folder: tempfile::TempDir,
+const MODULES: &str = "modules:\n  tcp: {prober: tcp, timeout: 3s, tcp: {preferred_ip_protocol: ip4, query_response: [{expect: hello}]}}\n";
+
+/// An exporter with a limit of open files that it cannot raise.
+fn limited(files: u32) -> Process {
+    Process::start(
+        MODULES,
+        &["--web.max-connections=1000"],
+        &format!("ulimit -n {files}"),
+    )
 }
 
-impl Limited {
-    fn start(files: u32) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let config = folder.path().join("config.yml");
-        let module = "modules:\n  tcp: {prober: tcp, timeout: 3s, tcp: {preferred_ip_protocol: ip4, query_response: [{expect: hello}]}}\n";
-        std::fs::write(&config, module).unwrap();
-        let script = format!("ulimit -n {files} && exec \"$0\" \"$@\"");
-        let mut child = Command::new("sh")
-            .args(["-c", &script, env!("CARGO_BIN_EXE_blackbox_exporter")])
-            .arg(format!("--config.file={}", config.display()))
-            .args(["--web.listen-address=127.0.0.1:0", "--web.max-connections=1000"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let address = loop {
-            let line = lines.next().unwrap().unwrap();
-            if let Some((_, address)) = line.split_once("msg=\"Listening on\" address=") {
-                break address.parse().unwrap();
-            }
-        };
-        let log = Arc::new(Mutex::new(String::new()));
-        let written = Arc::clone(&log);
-        std::thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
-                written.lock().unwrap().push_str(&(line + "\n"));
-            }
-        });
-        Self {
-            child,
-            address,
-            log,
-            _folder: folder,
-        }
-    }
-
-    /// The answer to a request, or nothing when the exporter had no connection for it.
-    fn get(&self, path: &str) -> String {
-        let mut answer = String::new();
-        if let Ok(mut stream) = TcpStream::connect(self.address) {
-            stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-            let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-            stream.write_all(request.as_bytes()).unwrap();
-            let _ = stream.read_to_string(&mut answer);
-        }
-        answer
-    }
-}
-
-impl Limited {
-    /// Memory in use, in bytes.
-    fn memory(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        line.unwrap()
-            .trim()
-            .trim_end_matches(" kB")
-            .parse::<u64>()
-            .unwrap()
-            << 10
-    }
-
+impl Process {
     /// Asks for probes by these unknown modules, one after the other on one connection without waiting for the answers.
     fn ask_for_unknown_modules(&self, numbers: std::ops::Range<u32>) {
         let stream = TcpStream::connect(self.address).unwrap();
@@ -114,7 +54,7 @@ impl Limited {
         let metrics = self.get("/metrics");
         let series = format!("blackbox_exporter_out_of_resources_total{{resource=\"{resource}\"}} {times}");
         assert!(metrics.contains(&series), "{series}\n{metrics}");
-        let log = self.log.lock().unwrap().clone();
+        let log = self.log();
         let said = log.matches("this machine ran out of something").count();
         assert_eq!(said, 1, "{log}");
     }
@@ -128,13 +68,6 @@ impl Limited {
             .filter_map(|line| line.rsplit_once(' '))
             .map(|(series, _)| series.to_owned())
             .collect()
-    }
-}
-
-impl Drop for Limited {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -157,7 +90,7 @@ fn greeting() -> SocketAddr {
 fn running_out_of_files_is_said_once_and_survived() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let (silent_at, greeting_at) = (silent.local_addr().unwrap(), greeting());
-    let exporter = Limited::start(64);
+    let exporter = limited(64);
     let answers: Vec<String> = std::thread::scope(|scope| {
         let probe = || exporter.get(&format!("/probe?module=tcp&target={silent_at}&debug=true"));
         let probes: Vec<_> = (0..32).map(|_| scope.spawn(probe)).collect();
@@ -184,7 +117,7 @@ fn running_out_of_ports_is_said_once_and_survived() {
         return;
     }
     let (greeting_at, elsewhere) = (greeting(), greeting());
-    let exporter = Limited::start(256);
+    let exporter = limited(256);
     let held: Vec<TcpStream> = std::iter::from_fn(|| TcpStream::connect(greeting_at).ok()).collect();
     assert!((1..=16).contains(&held.len()), "{}", held.len());
     for _ in 0..3 {
@@ -204,7 +137,7 @@ fn a_hundred_thousand_unknown_modules_leave_nothing_behind() {
     const FLOOD: u32 = 100_000;
     const WARM: u32 = 5_000;
     let _busy = crate::support::BUSY.blocking_lock();
-    let exporter = Limited::start(256);
+    let exporter = limited(256);
     exporter.ask_for_unknown_modules(0..WARM);
     let (memory, series) = (exporter.memory(), exporter.series());
     exporter.ask_for_unknown_modules(WARM..WARM + FLOOD);
@@ -220,6 +153,6 @@ fn a_hundred_thousand_unknown_modules_leave_nothing_behind() {
         metrics.contains("\nblackbox_module_unknown_total 105000\n"),
         "{metrics}"
     );
-    let log = exporter.log.lock().unwrap().clone();
+    let log = exporter.log();
     assert!(!log.contains("unknown1"), "{log}");
 }

@@ -5,6 +5,7 @@ pub mod namespace;
 pub mod peer;
 pub mod pki;
 pub mod probing;
+pub mod process;
 pub mod programs;
 pub mod tls_peer;
 pub mod unbound;
