@@ -35,7 +35,7 @@ pub struct Network {
     /// What may be probed.
     pub policy: Policy,
     /// Name resolution.
-    pub resolver: Resolver,
+    pub resolver: Arc<Resolver>,
     /// The system's CA certificates.
     pub roots: Roots,
     /// The shared ICMP sockets.
@@ -57,7 +57,7 @@ impl Default for Network {
     fn default() -> Self {
         let (policy, shortages) = (Policy::default(), Arc::<Shortages>::default());
         Self {
-            resolver: Resolver::new(policy.clone(), Arc::clone(&shortages)),
+            resolver: Arc::new(Resolver::new(policy.clone(), Arc::clone(&shortages))),
             policy,
             shortages,
             roots: Roots::default(),

@@ -8,6 +8,7 @@ mod jwt;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
@@ -15,6 +16,7 @@ use tokio::time::Instant;
 
 use super::dial::SystemError;
 use super::proxy::{Proxies, basic_of};
+use super::resolve::Resolver;
 use super::tls::{Alpn, ClientTls, TlsError};
 use super::url::{Url, UrlError, query_escape};
 use super::{Deadline, Network, TimedOut};
@@ -144,7 +146,8 @@ impl TokenSource {
             }
             kept.token = None;
             let asked = Instant::now();
-            let grant = self.ask(&mut kept, &secret, network, agent).await?;
+            let client = self.client(network, deadline).await?;
+            let grant = self.ask(&mut kept, &secret, &client, agent).await?;
             let authorization = grant.authorization();
             kept.token = grant.lifetime.map(|lifetime| Token {
                 authorization: authorization.clone(),
@@ -189,16 +192,15 @@ impl TokenSource {
         &self,
         kept: &mut Kept,
         secret: &[u8],
-        network: &Network,
+        client: &reqwest::Client,
         agent: &[u8],
     ) -> Result<Grant, OAuth2Error> {
-        let client = self.client(network).await?;
         if self.is_jwt() {
             let mut form = Form::new();
             form.insert("grant_type".into(), JWT_BEARER.into());
             form.insert("assertion".into(), jwt::assertion(&self.raw, secret)?.into());
             let form = self.completed(form)?;
-            return self.post(&client, &form, None, agent).await;
+            return self.post(client, &form, None, agent).await;
         }
         let mut form = Form::new();
         form.insert("grant_type".into(), "client_credentials".into());
@@ -216,16 +218,16 @@ impl TokenSource {
         let id = query_escape(&self.raw.client_id);
         let in_header = basic_of(id.as_bytes(), query_escape(&secret_text).as_bytes());
         match kept.wants_form {
-            Some(true) => self.post(&client, &with_secret, None, agent).await,
-            Some(false) => self.post(&client, &form, Some(&in_header), agent).await,
+            Some(true) => self.post(client, &with_secret, None, agent).await,
+            Some(false) => self.post(client, &form, Some(&in_header), agent).await,
             None => {
                 // Nobody says how an endpoint wants it: the header first, as the RFC has it, then the form.
-                let first = self.post(&client, &form, Some(&in_header), agent).await;
+                let first = self.post(client, &form, Some(&in_header), agent).await;
                 kept.wants_form = Some(first.is_err());
                 match first {
                     Ok(grant) => Ok(grant),
                     Err(_) => {
-                        let second = self.post(&client, &with_secret, None, agent).await;
+                        let second = self.post(client, &with_secret, None, agent).await;
                         if second.is_err() {
                             kept.wants_form = None;
                         }
@@ -250,7 +252,7 @@ impl TokenSource {
         Ok(form)
     }
 
-    async fn client(&self, network: &Network) -> Result<reqwest::Client, OAuth2Error> {
+    async fn client(&self, network: &Network, deadline: Deadline) -> Result<reqwest::Client, OAuth2Error> {
         let prepared = self.tls.prepare(&network.roots).await.map_err(OAuth2Error::Tls)?;
         let (tls, _) = prepared
             .client_config(self.tls.server_name(), Alpn::Http1)
@@ -264,6 +266,10 @@ impl TokenSource {
         reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .proxy(proxy)
+            .dns_resolver(Names {
+                resolver: Arc::clone(&network.resolver),
+                deadline,
+            })
             .pool_max_idle_per_host(0)
             .build()
             .map_err(|error| OAuth2Error::Unreachable(reason(&error)))
@@ -300,6 +306,24 @@ impl TokenSource {
         let kind = response.headers().get("Content-Type");
         let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         answer::read(response.status(), kind, &body)
+    }
+}
+
+/// Looks up the endpoint, or the proxy before it, as targets are: by the system's `getaddrinfo`, a thread would wait for a silent name
+/// server long after the probe has ended, and nobody would know which server it was.
+struct Names {
+    resolver: Arc<Resolver>,
+    deadline: Deadline,
+}
+
+impl reqwest::dns::Resolve for Names {
+    fn resolve(&self, name: reqwest::dns::Name) -> reqwest::dns::Resolving {
+        let (resolver, deadline) = (Arc::clone(&self.resolver), self.deadline);
+        Box::pin(async move {
+            let found = resolver.all(name.as_str(), deadline).await?;
+            let with_ports = found.into_iter().map(|address| address.with_port(0));
+            Ok(Box::new(with_ports) as reqwest::dns::Addrs)
+        })
     }
 }
 

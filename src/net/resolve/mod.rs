@@ -158,6 +158,22 @@ impl Resolver {
         }
     }
 
+    /// All addresses of a name that is no target, so that no policy is asked.
+    ///
+    /// # Errors
+    /// No such name, a failing name server, or the deadline.
+    pub async fn all(&self, host: &str, deadline: Deadline) -> Result<Vec<Address>, ResolveError> {
+        let found = self.names(host, Preference::new("", true), deadline).await?;
+        if found.is_empty() {
+            return Err(ResolveError {
+                name: host.to_owned(),
+                server: None,
+                cause: Cause::Unasked,
+            });
+        }
+        Ok(found)
+    }
+
     /// All addresses of a name that is no literal; none if it must not be asked for.
     async fn names(
         &self,

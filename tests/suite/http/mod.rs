@@ -9,5 +9,5 @@ mod real_servers;
 mod redirects;
 mod requests;
 mod retries;
-mod site;
+pub mod site;
 mod verdicts;

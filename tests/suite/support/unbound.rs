@@ -17,7 +17,7 @@ pub struct Unbound {
     pub plain: SocketAddr,
     /// Where it answers within TLS.
     pub tls: SocketAddr,
-    _process: Child,
+    process: Child,
     _folder: tempfile::TempDir,
 }
 
@@ -58,7 +58,7 @@ impl Unbound {
                     return Self {
                         plain,
                         tls,
-                        _process: process,
+                        process,
                         _folder: folder,
                     };
                 }
@@ -66,5 +66,9 @@ impl Unbound {
             }
             assert!(ports.is_none(), "unbound does not start on ports {ports:?}");
         }
+    }
+    /// Ends it; when this returns, nobody listens on its ports.
+    pub async fn stop(mut self) {
+        self.process.kill().await.unwrap();
     }
 }
