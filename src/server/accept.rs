@@ -258,7 +258,8 @@ impl Server {
             // No endpoint reads a body. Boxed, because each step towards the answer would hold the head's room once more.
             let request = Box::new(request.into_parts().0);
             async move {
-                let response = server.admit(request).await;
+                let mut response = server.admit(request).await;
+                answer::date(&mut response);
                 drop(under_way);
                 Ok(response)
             }

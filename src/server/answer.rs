@@ -1,7 +1,9 @@
 //! Answers in the shape of Go's `net/http`.
 
+use std::time::SystemTime;
+
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
+use http::header::{CONTENT_TYPE, DATE, HeaderName, HeaderValue, LOCATION};
 use http::{Method, StatusCode};
 use http_body_util::Full;
 
@@ -32,6 +34,14 @@ pub fn empty(status: StatusCode) -> Response {
     let mut response = Response::new(Full::default());
     *response.status_mut() = status;
     response
+}
+
+/// Adds the time. hyper's own stands still when the clock is put back, until it has caught up.
+pub fn date(response: &mut Response) {
+    let now = httpdate::fmt_http_date(SystemTime::now());
+    if let Ok(now) = HeaderValue::try_from(now) {
+        response.headers_mut().insert(DATE, now);
+    }
 }
 
 /// `http.Error`: the message and a newline, never to be sniffed for another type.

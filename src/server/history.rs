@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use crate::metrics::Labels;
 use crate::module::Module;
@@ -25,6 +25,8 @@ pub struct Entry {
     pub hostname: Option<Box<str>>,
     /// When the probe ended.
     pub at: SystemTime,
+    /// The same moment, for telling how long ago that was: the clock may have been set since.
+    pub ended: Instant,
     /// All that is known of it.
     pub outcome: Outcome,
 }
@@ -71,6 +73,7 @@ impl History {
             target: target.into(),
             hostname: hostname.map(Into::into),
             at: SystemTime::now(),
+            ended: Instant::now(),
             outcome,
         };
         let mut kept = self.lock();

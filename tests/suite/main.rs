@@ -14,6 +14,7 @@
 mod support;
 
 mod check_config;
+mod clock;
 mod command_line;
 mod config;
 mod dialogue;

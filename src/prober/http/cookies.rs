@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::time::Instant;
 
 use super::date;
 use crate::net::Address;
@@ -34,8 +36,29 @@ struct Entry {
     host_only: bool,
     path: Vec<u8>,
     secure: bool,
-    /// Seconds since 1970; `None` lasts as long as the jar.
-    expires: Option<i64>,
+    /// `None` lasts as long as the jar.
+    end: Option<End>,
+}
+
+/// When a cookie is none any more.
+#[derive(Debug)]
+enum End {
+    /// After `Max-Age`, however the clock is set meanwhile.
+    Age(Instant),
+    /// At `Expires`, in seconds since 1970.
+    Date(i64),
+}
+
+impl End {
+    fn has_come(&self) -> bool {
+        match self {
+            Self::Age(end) => *end <= Instant::now(),
+            Self::Date(end) => {
+                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                i64::try_from(now.as_secs()).is_ok_and(|now| *end <= now)
+            }
+        }
+    }
 }
 
 /// A `Set-Cookie` field.
@@ -45,7 +68,7 @@ struct SetCookie {
     domain: String,
     path: String,
     secure: bool,
-    max_age: Option<i64>,
+    max_age: Option<u64>,
     expires: Option<i64>,
 }
 
@@ -55,11 +78,10 @@ impl Jar {
         let Some(host) = self.host(url, host) else {
             return Vec::new();
         };
-        let now = now();
         let decoded = url.decoded_path();
         let path: &[u8] = if decoded.is_empty() { b"/" } else { &decoded };
         let fits = |entry: &&Entry| {
-            entry.expires.is_none_or(|at| at > now)
+            !entry.end.as_ref().is_some_and(End::has_come)
                 && (entry.domain == host || !entry.host_only && has_dot_suffix(&host, &entry.domain))
                 && path_fits(path, &entry.path)
                 && (!entry.secure || url.scheme == "https" || is_local(&entry.domain))
@@ -80,13 +102,12 @@ impl Jar {
             return;
         };
         let default_path = default_path(&url.decoded_path());
-        let now = now();
         for cookie in fields.into_iter().filter_map(parse_set_cookie) {
-            self.store_one(cookie, &host, &default_path, now);
+            self.store_one(cookie, &host, &default_path);
         }
     }
 
-    fn store_one(&mut self, set: SetCookie, host: &str, default_path: &[u8], now: i64) {
+    fn store_one(&mut self, set: SetCookie, host: &str, default_path: &[u8]) {
         let Some((domain, host_only)) = domain_of(host, &set.domain) else {
             return;
         };
@@ -95,15 +116,16 @@ impl Jar {
         } else {
             default_path.to_vec()
         };
-        let expires = match (set.max_age, set.expires) {
-            (Some(age), _) => Some(now.saturating_add(age)),
-            (None, expires) => expires,
+        let end = match (set.max_age, set.expires) {
+            // An age beyond all counting has no end.
+            (Some(age), _) => Instant::now().checked_add(Duration::from_secs(age)).map(End::Age),
+            (None, expires) => expires.map(End::Date),
         };
         let old = self
             .entries
             .iter()
             .position(|e| e.domain == domain && e.path == path && e.cookie.name == set.cookie.name);
-        if expires.is_some_and(|at| at <= now) {
+        if end.as_ref().is_some_and(End::has_come) {
             if let Some(old) = old {
                 self.entries.remove(old);
             }
@@ -115,7 +137,7 @@ impl Jar {
             host_only,
             path,
             secure: set.secure,
-            expires,
+            end,
         };
         match old.and_then(|old| self.entries.get_mut(old)) {
             Some(old) => *old = entry,
@@ -255,7 +277,7 @@ fn parse_set_cookie(line: &[u8]) -> Option<SetCookie> {
             "max-age" => {
                 let age = value.parse::<i64>().ok();
                 if let Some(age) = age.filter(|age| *age == 0 || !value.starts_with('0')) {
-                    set.max_age = Some(age.max(0));
+                    set.max_age = Some(u64::try_from(age).unwrap_or(0));
                 }
             }
             "expires" => set.expires = date::parse_cookie(value.as_bytes()),
@@ -287,11 +309,6 @@ fn cookie_value(mut value: &[u8], may_be_quoted: bool) -> Option<(String, bool)>
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
-}
-
-fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// The folder of a page (RFC 6265, section 5.1.4).

@@ -140,7 +140,9 @@ impl<W: Wire> Lane<W> {
             None => {
                 Figures::add(&self.figures.answered);
                 Answer::Reply {
-                    round_trip: waiter.sent.map_or(Duration::ZERO, |sent| sent.until(stamp)),
+                    round_trip: waiter
+                        .sent
+                        .map_or(Duration::ZERO, |sent| sent.until(Moment::now(), stamp)),
                     hop_limit: hops,
                 }
             }

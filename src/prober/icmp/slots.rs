@@ -19,6 +19,9 @@ pub(super) const CAPACITY: usize = 32_768;
 /// How long the number of a ping that was given up stays reserved for the address it was sent to.
 const QUARANTINE: Duration = Duration::from_secs(60);
 
+/// How far apart the clocks may go between two moments: what lies between reading one and reading the other.
+const SAME: Duration = Duration::from_millis(1);
+
 /// A moment on both clocks: the kernel stamps packets with wall time, which may jump.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Moment {
@@ -35,9 +38,11 @@ impl Moment {
     }
 
     /// Time until the kernel's stamp, or until now if there is none or wall time was set in between.
-    pub(super) fn until(self, stamp: Option<SystemTime>) -> Duration {
-        let longest = self.steady.elapsed();
+    pub(super) fn until(self, now: Self, stamp: Option<SystemTime>) -> Duration {
+        let longest = now.steady - self.steady;
+        let by_wall = now.wall.duration_since(self.wall).unwrap_or_default();
         stamp
+            .filter(|_| by_wall.abs_diff(longest) <= SAME)
             .and_then(|stamp| stamp.duration_since(self.wall).ok())
             .filter(|took| *took <= longest)
             .unwrap_or(longest)
@@ -201,25 +206,33 @@ mod tests {
 
     #[test]
     fn wall_time_may_jump() {
-        let sent = Moment {
-            steady: Instant::now() - Duration::from_secs(1),
-            wall: SystemTime::now(),
-        };
-        let at = |offset: i64| {
-            let offset_by = Duration::from_millis(offset.unsigned_abs());
-            Some(if offset < 0 {
-                sent.wall - offset_by
-            } else {
-                sent.wall + offset_by
-            })
-        };
-        assert_eq!(sent.until(at(300)), Duration::from_millis(300));
-        for stamp in [None, at(-5), at(3_600_000)] {
-            let got = sent.until(stamp);
-            assert!(
-                got >= Duration::from_secs(1) && got < Duration::from_secs(60),
-                "{got:?}"
-            );
+        let sent = Moment::now();
+        // By how many milliseconds the clock is put on meanwhile, and when the stamp came by it; the answer is read after a second.
+        for (put_on, stamp, took) in [
+            (0, Some(300), 300),
+            (0, None, 1000),
+            (0, Some(-5), 1000),
+            (0, Some(1001), 1000),
+            (3_600_000, Some(3_600_300), 1000),
+            (-3_600_000, Some(-3_599_700), 1000),
+            // Less than the second: the stamp alone does not tell.
+            (-200, Some(100), 1000),
+            (200, Some(500), 1000),
+        ] {
+            let by = |millis: i64| {
+                let long = Duration::from_millis(millis.unsigned_abs());
+                if millis < 0 {
+                    sent.wall - long
+                } else {
+                    sent.wall + long
+                }
+            };
+            let now = Moment {
+                steady: sent.steady + Duration::from_secs(1),
+                wall: by(1000 + put_on),
+            };
+            let got = sent.until(now, stamp.map(by));
+            assert_eq!(got, Duration::from_millis(took), "{put_on} {stamp:?}");
         }
     }
 }

@@ -1,7 +1,5 @@
 //! `/` for browsers: a form, the recent probes, the modules.
 
-use std::time::SystemTime;
-
 use askama::Template;
 
 use super::picture;
@@ -33,10 +31,7 @@ impl Summary {
     pub fn new(entry: &Entry, target: usize) -> Self {
         let outcome = &entry.outcome;
         let phases = outcome.timeline.hops.iter().flat_map(|hop| &hop.phases);
-        let age = SystemTime::now()
-            .duration_since(entry.at)
-            .unwrap_or_default()
-            .as_secs();
+        let age = entry.ended.elapsed().as_secs();
         Self {
             id: entry.id,
             target: short(&entry.target, target),
