@@ -84,7 +84,9 @@ fn judge(bencher: Bencher<'_, '_>) {
 
 #[divan::bench]
 fn system_roots(bencher: Bencher<'_, '_>) {
-    bencher.bench_local(|| Roots::default().status());
+    let client = ClientTls::new(&config::Tls::default());
+    let runtime = Runtime::new().unwrap();
+    bencher.bench_local(|| runtime.block_on(client.prepare(&Roots::default())).unwrap());
 }
 
 #[divan::bench]

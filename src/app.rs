@@ -21,7 +21,7 @@ use crate::metrics::own::Instruments;
 use crate::module::Store;
 use crate::module::store::CHANGED;
 use crate::net::Network;
-use crate::net::tls::RootsStatus;
+use crate::net::tls::Roots;
 use crate::probe_log::{Level, text};
 use crate::say;
 use crate::server::accept::Server;
@@ -180,21 +180,18 @@ pub async fn start(flags: Flags, logger: Logger) -> Result<Started, Stopped> {
     }))
 }
 
-/// Warns when this system has no CA certificates, beside the start and not before it: reading them takes a while.
+/// Warns when this system has no CA certificates, beside the start and not before it: looking takes a while.
 fn look_at_roots(exporter: &Arc<Exporter>) {
     let exporter = Arc::clone(exporter);
     tokio::task::spawn_blocking(move || {
-        let why = match exporter.network.roots.status() {
-            RootsStatus::Found(_) => return,
-            RootsStatus::None => "none found".to_owned(),
-            RootsStatus::Failed(why) => why,
-        };
-        say!(
-            exporter.logger,
-            Warn,
-            "The system has no CA certificates: only modules with a CA of their own will trust a server",
-            "err" => why,
-        );
+        if let Some(why) = Roots::why_none() {
+            say!(
+                exporter.logger,
+                Warn,
+                "The system has no CA certificates: only modules with a CA of their own will trust a server",
+                "err" => why,
+            );
+        }
     });
 }
 

@@ -172,6 +172,43 @@ fn signals_reload_and_end_it() {
     assert_eq!(wait(&mut running.0), Some(0));
 }
 
+/// The whole log of a program that was started with these CA certificates and ended at once.
+fn log_with_roots(file: &std::path::Path, directory: &std::path::Path) -> String {
+    let child = program()
+        .args(["--web.listen-address=127.0.0.1:0"])
+        .env("SSL_CERT_FILE", file)
+        .env("SSL_CERT_DIR", directory)
+        .current_dir(directory)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut running = Running(child);
+    let mut log = std::io::BufReader::new(running.0.stderr.take().unwrap());
+    let mut seen = read_until(&mut log, "Listening on");
+    send(&running.0, rustix::process::Signal::TERM);
+    std::io::Read::read_to_string(&mut log, &mut seen).unwrap();
+    seen
+}
+
+#[test]
+fn a_system_without_ca_certificates_is_worth_a_warning() {
+    const WARNING: &str = "The system has no CA certificates";
+    let folder = tempfile::tempdir().unwrap();
+    let nowhere = folder.path().join("nowhere");
+    let log = log_with_roots(&nowhere, folder.path());
+    assert!(log.contains(WARNING) && log.contains("none found"), "{log}");
+    // A folder can be opened, but not read.
+    let log = log_with_roots(folder.path(), folder.path());
+    assert!(log.contains(WARNING) && log.contains("Is a directory"), "{log}");
+    std::fs::write(
+        folder.path().join("ca.pem"),
+        "Some CA\n-----BEGIN CERTIFICATE-----\n",
+    )
+    .unwrap();
+    let log = log_with_roots(&nowhere, folder.path());
+    assert!(!log.contains(WARNING), "{log}");
+}
+
 /// systemd hands its socket over as descriptor 3.
 #[test]
 fn a_socket_from_systemd_is_served() {

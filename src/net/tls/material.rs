@@ -60,7 +60,7 @@ impl Material {
         let trust = match &compiled.pool {
             _ if self.raw.insecure_skip_verify => Trust::Everybody,
             Some(pool) => Trust::Pool(Arc::clone(pool)),
-            None => Trust::System(roots.get_async().await),
+            None => Trust::System(roots.get().await),
         };
         Ok(Prepared {
             base: compiled.base.clone(),

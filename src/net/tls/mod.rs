@@ -24,7 +24,7 @@ use crate::config;
 
 pub use error::TlsError;
 pub use material::key_pair;
-pub use roots::{Roots, RootsStatus};
+pub use roots::Roots;
 pub use tap::Tap;
 pub use verifier::Recorder;
 

@@ -1,5 +1,6 @@
 //! The system's CA certificates, found where Go finds them.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::sync::Arc;
 use std::{env, fs, io};
@@ -35,66 +36,18 @@ pub struct SystemRoots {
     pool: Result<Pool, String>,
 }
 
-/// What was found on this system.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RootsStatus {
-    /// That many CA certificates.
-    Found(usize),
-    /// None: every certificate will be of an unknown authority, unless a module has its own.
-    None,
-    /// None, because of this.
-    Failed(String),
-}
-
 impl SystemRoots {
     /// The certificates, or why there are none.
     pub(super) fn pool(&self) -> Result<&Pool, &str> {
         self.pool.as_ref().map_err(String::as_str)
     }
 
-    /// Reads the files that `SSL_CERT_FILE` and `SSL_CERT_DIR` name, or the usual ones.
     fn load() -> Self {
-        let set = |name| env::var(name).ok().filter(|value| !value.is_empty());
-        let files = set("SSL_CERT_FILE").map_or_else(|| FILES.map(str::to_owned).to_vec(), |file| vec![file]);
-        let directories = set("SSL_CERT_DIR").map_or_else(
-            || DIRECTORIES.map(str::to_owned).to_vec(),
-            |list| list.split(':').map(str::to_owned).collect(),
-        );
-        Self::load_from(&files, &directories)
-    }
-
-    fn load_from(files: &[String], directories: &[String]) -> Self {
         let mut pool = Pool::default();
-        let mut failure = None;
-        let mut failed = |path: &str, error: &io::Error| {
-            if error.kind() != io::ErrorKind::NotFound {
-                failure.get_or_insert_with(|| format!("open {path}: {error}"));
-            }
-        };
-        for file in files {
-            match fs::read(file) {
-                Ok(text) => {
-                    pool.add_pem(&text);
-                    break;
-                }
-                Err(error) => failed(file, &error),
-            }
-        }
-        for directory in directories {
-            match fs::read_dir(directory) {
-                Ok(entries) => {
-                    let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
-                    // The order decides which of several chains is found first.
-                    paths.sort_unstable();
-                    for path in paths.iter().filter(|path| !links_beside(path)) {
-                        if let Ok(text) = fs::read(path) {
-                            pool.add_pem(&text);
-                        }
-                    }
-                }
-                Err(error) => failed(directory, &error),
-            }
-        }
+        let failure = each_file(|path| {
+            pool.add_pem(&fs::read(path)?);
+            Ok(())
+        });
         let pool = match failure {
             Some(why) if pool.is_empty() => Err(why),
             _ => Ok(pool),
@@ -103,25 +56,75 @@ impl SystemRoots {
     }
 }
 
+/// Hands over the files that `SSL_CERT_FILE` and `SSL_CERT_DIR` name, or the usual ones: the first that can be read, and all
+/// of the directories. What went wrong first, apart from files that are not there.
+fn each_file(mut read: impl FnMut(&Path) -> io::Result<()>) -> Option<String> {
+    let set = |name| env::var(name).ok().filter(|value| !value.is_empty());
+    let files = set("SSL_CERT_FILE").map_or_else(|| FILES.map(str::to_owned).to_vec(), |file| vec![file]);
+    let directories = set("SSL_CERT_DIR").map_or_else(
+        || DIRECTORIES.map(str::to_owned).to_vec(),
+        |list| list.split(':').map(str::to_owned).collect(),
+    );
+    let mut failure = None;
+    let mut failed = |path: &str, error: &io::Error| {
+        if error.kind() != io::ErrorKind::NotFound {
+            failure.get_or_insert_with(|| format!("open {path}: {error}"));
+        }
+    };
+    for file in &files {
+        match read(Path::new(file)) {
+            Ok(()) => break,
+            Err(error) => failed(file, &error),
+        }
+    }
+    for directory in &directories {
+        match fs::read_dir(directory) {
+            Ok(entries) => {
+                let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+                // The order decides which of several chains is found first.
+                paths.sort_unstable();
+                for path in paths.iter().filter(|path| !links_beside(path)) {
+                    // Not everything in there need be a certificate, or a file.
+                    let _ = read(path);
+                }
+            }
+            Err(error) => failed(directory, &error),
+        }
+    }
+    failure
+}
+
+/// Whether a file holds a certificate, by its first line at best: it need not be read to its end for that.
+fn holds_certificate(path: &Path) -> io::Result<bool> {
+    const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
+    let lines = BufReader::new(fs::File::open(path)?).split(b'\n');
+    for line in lines {
+        if line?.starts_with(BEGIN) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Whether this is a link to a file of the same directory, as `c_rehash` makes them.
 fn links_beside(path: &Path) -> bool {
     fs::read_link(path).is_ok_and(|target| target.components().count() == 1 && !target.has_root())
 }
 
 impl Roots {
-    /// What the system trusts. Blocks for some milliseconds the first time.
-    pub fn get(&self) -> Arc<SystemRoots> {
-        if let Some(loaded) = self.loaded.load_full() {
-            return loaded;
-        }
-        self.refresh();
-        self.loaded
-            .load_full()
-            .unwrap_or_else(|| Arc::new(SystemRoots::load()))
+    /// Why no probe will find a CA certificate on this system, if so. Only looks: what parsing takes in time and memory is for
+    /// the first probe that needs it. Blocks.
+    pub fn why_none() -> Option<String> {
+        let mut found = false;
+        let failure = each_file(|path| {
+            found = found || holds_certificate(path)?;
+            Ok(())
+        });
+        (!found).then(|| failure.unwrap_or_else(|| "none found".to_owned()))
     }
 
-    /// As [`Roots::get`], without blocking an async thread.
-    pub(super) async fn get_async(&self) -> Arc<SystemRoots> {
+    /// What the system trusts: read by the first who asks.
+    pub(super) async fn get(&self) -> Arc<SystemRoots> {
         if let Some(loaded) = self.loaded.load_full() {
             return loaded;
         }
@@ -135,22 +138,8 @@ impl Roots {
         loaded
     }
 
-    /// Reads the system's certificates again. Blocks for some milliseconds; probes under way keep what they have.
-    pub fn refresh(&self) {
-        self.loaded.store(Some(Arc::new(SystemRoots::load())));
-    }
-
     /// Forgets what was read, so that the next probe that needs it reads it again.
     pub fn forget(&self) {
         self.loaded.store(None);
-    }
-
-    /// What was found on this system. Blocks for some milliseconds the first time.
-    pub fn status(&self) -> RootsStatus {
-        match self.get().pool() {
-            Ok(pool) if pool.is_empty() => RootsStatus::None,
-            Ok(pool) => RootsStatus::Found(pool.len()),
-            Err(why) => RootsStatus::Failed(why.to_owned()),
-        }
     }
 }
