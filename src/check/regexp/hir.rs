@@ -6,15 +6,13 @@ use super::class::folded;
 use super::node::{Kind, Node};
 use crate::check::stack;
 
-/// Trees up to this height are compiled on the thread's own stack.
-const SHALLOW: u16 = 100;
 /// Enough for the deepest tree that is accepted.
 const DEEP_STACK: usize = 64 << 20;
 
 /// Compiles the tree with `build`, which recurses as deeply as the tree nests, on a stack that is large enough for it.
 /// `None` when no such stack can be had.
 pub(super) fn with_enough_stack<T: Send>(node: &Node, build: impl FnOnce(&Hir) -> T + Send) -> Option<T> {
-    if node.height() <= SHALLOW {
+    if node.is_shallow() {
         return Some(build(&translate(node)));
     }
     stack::with(DEEP_STACK, || build(&translate(node)))

@@ -5,6 +5,9 @@
 //!
 //! Go matches characters, and a byte that is not UTF-8 counts as one character, U+FFFD. The engine matches UTF-8, so a
 //! text with such bytes is searched in a copy that has U+FFFD in their place, and positions are mapped back.
+//!
+//! An expression is checked when it is made and compiled when it is first used: of a configuration with thousands of modules,
+//! each with expressions of its own, a start should not wait for all of them, nor should each hold its engine.
 
 mod class;
 mod error;
@@ -14,7 +17,7 @@ mod parse;
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use regex_automata::meta;
 use regex_automata::util::captures::Captures;
@@ -22,17 +25,19 @@ use smallvec::SmallVec;
 
 pub(crate) use class::is_word_of_template;
 pub use error::{Error, ErrorKind};
+use node::Node;
 
 /// Most memory of one compiled expression, in bytes. Go's own limit is about as much.
 const SIZE_LIMIT: usize = 128 << 20;
 
-/// A compiled regular expression; a clone shares the compiled form.
+/// A regular expression; a clone shares the compiled form.
 #[derive(Clone)]
-pub struct Regexp(Arc<Compiled>);
+pub struct Regexp(Arc<Expression>);
 
-struct Compiled {
+struct Expression {
     source: Box<str>,
-    engine: meta::Regex,
+    /// Made by the first use; `None` if it cannot be, which [`Regexp::new`] rules out.
+    engine: OnceLock<Option<meta::Regex>>,
     /// Names of the groups by index; group 0 and unnamed ones are empty.
     names: Box<[Box<str>]>,
 }
@@ -63,27 +68,27 @@ impl<'t> Match<'t> {
 }
 
 impl Regexp {
-    /// Compiles an expression.
+    /// Checks an expression. One that might be too large is compiled for that, the others when they are first used.
     ///
     /// # Errors
     /// What Go says about it (`error parsing regexp: missing closing ): ...`), or that it is too large.
     pub fn new(source: &str) -> Result<Self, Error> {
         let parsed = parse::parse(source)?;
-        let too_large = || Error::new(ErrorKind::Large, source);
-        let config = meta::Config::new()
-            .utf8_empty(true)
-            .nfa_size_limit(Some(SIZE_LIMIT))
-            .onepass_size_limit(Some(1 << 20))
-            .hybrid_cache_capacity(2 << 20);
-        let engine = hir::with_enough_stack(&parsed.node, |hir| {
-            meta::Regex::builder().configure(config).build_from_hir(hir).ok()
-        });
-        let engine = engine.flatten().ok_or_else(too_large)?;
-        Ok(Self(Arc::new(Compiled {
+        let engine = OnceLock::new();
+        if !parsed.node.is_small() && engine.get_or_init(|| compile(&parsed.node)).is_none() {
+            return Err(Error::new(ErrorKind::Large, source));
+        }
+        Ok(Self(Arc::new(Expression {
             source: source.into(),
             engine,
             names: parsed.names.into_boxed_slice(),
         })))
+    }
+
+    fn engine(&self) -> Option<&meta::Regex> {
+        let engine = &self.0.engine;
+        let compiled = engine.get_or_init(|| compile(&parse::parse(&self.0.source).ok()?.node));
+        compiled.as_ref()
     }
 
     /// The expression as it was written.
@@ -98,23 +103,25 @@ impl Regexp {
 
     /// Whether the expression matches anywhere in `text`.
     pub fn is_match(&self, text: &[u8]) -> bool {
-        match std::str::from_utf8(text) {
-            Ok(text) => self.0.engine.is_match(text),
-            Err(_) => self.0.engine.is_match(&Repaired::new(text).text),
-        }
+        self.engine()
+            .is_some_and(|engine| match std::str::from_utf8(text) {
+                Ok(text) => engine.is_match(text),
+                Err(_) => engine.is_match(&Repaired::new(text).text),
+            })
     }
 
     /// The leftmost match in `text`, with its groups.
     pub fn captures<'t>(&self, text: &'t [u8]) -> Option<Match<'t>> {
-        let mut captures = self.0.engine.create_captures();
+        let engine = self.engine()?;
+        let mut captures = engine.create_captures();
         let groups = match std::str::from_utf8(text) {
             Ok(text) => {
-                self.0.engine.captures(text, &mut captures);
+                engine.captures(text, &mut captures);
                 self.groups(&captures, |at| at)
             }
             Err(_) => {
                 let repaired = Repaired::new(text);
-                self.0.engine.captures(&repaired.text, &mut captures);
+                engine.captures(&repaired.text, &mut captures);
                 self.groups(&captures, |at| repaired.original(at))
             }
         };
@@ -133,6 +140,19 @@ impl Regexp {
             })
             .collect()
     }
+}
+
+/// Compiles an expression; `None` if it is too large.
+fn compile(node: &Node) -> Option<meta::Regex> {
+    let config = meta::Config::new()
+        .utf8_empty(true)
+        .nfa_size_limit(Some(SIZE_LIMIT))
+        .onepass_size_limit(Some(1 << 20))
+        .hybrid_cache_capacity(2 << 20);
+    let engine = hir::with_enough_stack(node, |hir| {
+        meta::Regex::builder().configure(config).build_from_hir(hir).ok()
+    });
+    engine.flatten()
 }
 
 impl fmt::Debug for Regexp {
@@ -271,6 +291,15 @@ mod tests {
         assert_eq!(found.group(3), None);
         assert_eq!(found.group(4), None);
         assert_eq!(found.len(), 4);
+    }
+
+    #[test]
+    fn what_is_too_large_is_rejected_when_it_is_made() {
+        // Go compiles it; here each character of the class costs some hundred states.
+        let error = Regexp::new(r"(\pL{1000}\PL{1000}){1}".repeat(60).as_str())
+            .map(|_| ())
+            .unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Large);
     }
 
     #[test]

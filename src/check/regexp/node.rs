@@ -11,6 +11,11 @@ const MAX_SIZE: u64 = (128 << 20) / 40;
 /// Most copies that nested counted repetitions may make.
 const MAX_REPEAT: u64 = 1000;
 
+/// Up to this size every expression compiles, and soon, however many characters its classes have.
+const SMALL_SIZE: u64 = 200;
+/// Up to this height it does on any thread's stack.
+const SHALLOW: u16 = 100;
+
 /// One part of an expression.
 #[derive(Debug)]
 pub(super) struct Node {
@@ -220,7 +225,13 @@ impl Node {
         }
     }
 
-    pub fn height(&self) -> u16 {
-        self.height
+    /// Whether it can be compiled wherever it is, beyond doubt.
+    pub fn is_small(&self) -> bool {
+        self.size <= SMALL_SIZE && self.is_shallow()
+    }
+
+    /// Whether a thread's own stack is enough for what recurses into it.
+    pub fn is_shallow(&self) -> bool {
+        self.height <= SHALLOW
     }
 }
