@@ -4,8 +4,9 @@
 //! bench-peer serve GRPC_PORT HANG_PORT      a gRPC health server, and a port that accepts and stays silent
 //! bench-peer flood ADDRESS PATH COUNT       opens COUNT requests, says `ready`, and holds them until stdin ends
 //! bench-peer watch ADDRESS PATH COUNT       COUNT requests one after the other; prints their latencies in seconds
-//! bench-peer floor http|tcp ADDRESS CONNECTIONS SECONDS
-//!                                           the bare connect-ask-close loop
+//! bench-peer pace ADDRESS PATH RATE SECONDS RATE requests a second; prints how many
+//! bench-peer floor http|tcp ADDRESS CONNECTIONS SECONDS [RATE]
+//!                                           the bare connect-ask-close loop, as often as it can or RATE times a second
 //! bench-peer least http|tcp ADDRESS PORT    the same for each request that comes to PORT, answered with 1.5 KiB: the
 //!                                           least that something which is scraped has to do
 //! ```
@@ -47,15 +48,14 @@ async fn run(words: &[&str]) {
         ["watch", address, path, count] => {
             watch(address.parse().unwrap(), path, count.parse().unwrap()).await
         }
-        ["floor", kind, address, connections, seconds] => {
-            let seconds = Duration::from_secs(seconds.parse().unwrap());
-            floor(
-                *kind == "http",
-                address.parse().unwrap(),
-                connections.parse().unwrap(),
-                seconds,
-            )
-            .await;
+        ["pace", address, path, rate, seconds] => {
+            let pace = Pace::new(PACED, Some(rate.parse().unwrap()), seconds.parse().unwrap());
+            paced(address.parse().unwrap(), path, pace).await;
+        }
+        ["floor", kind, address, connections, seconds, rate @ ..] => {
+            let rate = rate.first().map(|rate| rate.parse().unwrap());
+            let pace = Pace::new(connections.parse().unwrap(), rate, seconds.parse().unwrap());
+            floor(*kind == "http", address.parse().unwrap(), pace).await;
         }
         ["least", kind, address, port] => {
             least(*kind == "http", address.parse().unwrap(), port.parse().unwrap()).await
@@ -162,15 +162,107 @@ async fn least(http: bool, address: SocketAddr, port: u16) {
     }
 }
 
-async fn floor(http: bool, address: SocketAddr, connections: usize, length: Duration) {
-    let done = Arc::new(AtomicU64::new(0));
-    let end = Instant::now() + length;
+/// How many connections share a rate.
+const PACED: usize = 16;
+
+/// When which connection asks, and for how long.
+#[derive(Clone, Copy)]
+struct Pace {
+    connections: usize,
+    /// Between two requests of one connection; `None` for no time at all.
+    interval: Option<Duration>,
+    end: Instant,
+}
+
+impl Pace {
+    fn new(connections: usize, rate: Option<f64>, seconds: u64) -> Self {
+        Self {
+            connections,
+            interval: rate.map(|rate| Duration::from_secs_f64(connections as f64 / rate)),
+            end: Instant::now() + Duration::from_secs(seconds),
+        }
+    }
+
+    /// The turns of one connection: its first comes when its part of the interval has passed.
+    fn turns(self, connection: usize) -> Turns {
+        Turns {
+            interval: self.interval.map(|interval| {
+                let first = interval * connection as u32 / self.connections as u32;
+                tokio::time::interval_at(tokio::time::Instant::now() + first, interval)
+            }),
+            end: self.end,
+        }
+    }
+}
+
+struct Turns {
+    interval: Option<tokio::time::Interval>,
+    end: Instant,
+}
+
+impl Turns {
+    /// Waits for the next turn; false when the time is up.
+    async fn next(&mut self) -> bool {
+        if let Some(interval) = &mut self.interval {
+            interval.tick().await;
+        }
+        Instant::now() < self.end
+    }
+}
+
+async fn paced(address: SocketAddr, path: &str, pace: Pace) {
+    let asked: Arc<AtomicU64> = Arc::default();
     let mut workers = JoinSet::new();
-    for _ in 0..connections {
+    for connection in 0..pace.connections {
+        let (asked, request) = (Arc::clone(&asked), request(path, true));
+        workers.spawn(async move {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.set_nodelay(true).unwrap();
+            let (mut turns, mut buffer) = (pace.turns(connection), vec![0; 64 * 1024]);
+            while turns.next().await {
+                stream.write_all(request.as_bytes()).await.unwrap();
+                let mut length = 0;
+                let text = loop {
+                    let more = stream.read(&mut buffer[length..]).await.unwrap();
+                    assert!(more > 0, "closed before the end of an answer");
+                    length += more;
+                    if let Some(text) = whole(&buffer[..length]) {
+                        break text;
+                    }
+                };
+                assert!(text.contains("probe_success 1\n"), "{text}");
+                asked.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+    }
+    while let Some(ended) = workers.join_next().await {
+        ended.unwrap();
+    }
+    println!("{}", asked.load(Ordering::Relaxed));
+}
+
+/// The text of an answer, in chunks or with a length, when all of it is there. No line of it ends with `\r\n`.
+fn whole(answer: &[u8]) -> Option<String> {
+    let answer = std::str::from_utf8(answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    match head.split_once("Content-Length: ") {
+        Some((_, length)) => {
+            let length: usize = length.lines().next().unwrap().parse().unwrap();
+            (body.len() >= length).then(|| body.to_owned())
+        }
+        None if body.ends_with("\r\n0\r\n\r\n") => Some(body.split("\r\n").skip(1).step_by(2).collect()),
+        None => None,
+    }
+}
+
+async fn floor(http: bool, address: SocketAddr, pace: Pace) {
+    let done: Arc<AtomicU64> = Arc::default();
+    let mut workers = JoinSet::new();
+    for connection in 0..pace.connections {
         let done = Arc::clone(&done);
         workers.spawn(async move {
-            let mut buffer = vec![0; 16 * 1024];
-            while Instant::now() < end {
+            let (mut turns, mut buffer) = (pace.turns(connection), vec![0; 16 * 1024]);
+            while turns.next().await {
                 probe(http, address, &mut buffer).await;
                 done.fetch_add(1, Ordering::Relaxed);
             }

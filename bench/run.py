@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Side-by-side benchmark: this exporter and another one under the same load, in turns, within one run.
 
-usage: bench/run.py [--ours PATH] [--other PATH] [--seconds 4] [--rounds 3] [--connections 64] [--only http,tcp] [--parts load,flight,start,curve]
+usage: bench/run.py [--ours PATH] [--other PATH] [--seconds 4] [--rounds 3] [--connections 64] [--only http,tcp] [--parts load,pace,flight,start,curve]
 
 Builds nothing: `cargo build --release --example bench-peer && cargo build --release` first. Needs Debian's nginx (with
 libnginx-mod-stream), unbound, wrk and openssl; everything stays on 127.0.0.1 and ends with the run. `bare loop` connects,
-asks and closes; `least` does so for each request of a scraper, which it answers with fixed bytes. `--other` takes any
+asks and closes; `least` does so for each request of a scraper, which it answers with fixed bytes. `load` asks as fast as
+answers come, so that each is measured at a pace of its own; `pace` asks all of them equally often. `--other` takes any
 exporter with upstream's flags (default: Debian's prometheus-blackbox-exporter). The tables are Markdown; every figure of
 `other` stands beside `ours` of the same run, and the ratio is ours / other. Figures beside failed probes mean nothing:
 the run ends with an error when a probe fails.
@@ -28,7 +29,8 @@ def arguments():
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--in-flight", type=int, default=10000, help="a probe takes two open files: fewer where the limit says so")
     parser.add_argument("--only", default="")
-    parser.add_argument("--parts", default="load,flight,start,curve")
+    parser.add_argument("--rate", type=int, default=2000, help="probes a second of the part `pace`")
+    parser.add_argument("--parts", default="load,pace,flight,start,curve")
     return parser.parse_args()
 
 # ------------------------------------------------------------------------------------------------ processes
@@ -186,6 +188,19 @@ def load(exporter, path, tmp, seconds, connections):
     if bad or not count: sys.exit(f"{exporter.name} {path}: {bad} of {count} probes failed\n{out}\n" + get(exporter.port, path)[-800:])
     return count / seconds, 1e6 * (user2 - user) / count, 1e6 * (system2 - system) / count, p50 / 1e3, p99 / 1e3, p999 / 1e3
 
+def pace(exporter, path, rate, seconds):
+    """One round at a given rate: (user us, system us) a probe."""
+    before = exporter.cpu()
+    out = subprocess.run([PEER, "pace", f"127.0.0.1:{exporter.port}", path, str(rate), str(seconds)], capture_output=True, text=True)
+    if out.returncode: sys.exit(f"{exporter.name} {path}: {out.stderr}")
+    return [1e6 * (b - a) / int(out.stdout) for a, b in zip(before, exporter.cpu())]
+
+def bare(kind, connections, seconds, *rate):
+    """One round of the bare loop: (probes/s, user us, system us) a probe."""
+    out = subprocess.run([PEER, "floor", kind, f"127.0.0.1:{HTTP}", str(connections), str(seconds), *map(str, rate)], capture_output=True, text=True, check=True).stdout
+    count, user, system = map(float, out.split())
+    return count / seconds, 1e6 * user / count, 1e6 * system / count
+
 def medians(rows): return [statistics.median(column) for column in zip(*rows)]
 
 # ---------------------------------------------------------------------------------------------------- parts
@@ -200,9 +215,7 @@ def part_load(a, tmp, exporters):
                 time.sleep(0.3)
         for kind in ("http", "tcp"):
             if kind in chosen:
-                out = subprocess.run([PEER, "floor", kind, f"127.0.0.1:{HTTP}", str(a.connections), str(a.seconds)], capture_output=True, text=True, check=True).stdout
-                count, user, system = map(float, out.split())
-                results.setdefault((kind, "bare loop"), []).append((count / a.seconds, 1e6 * user / count, 1e6 * system / count, 0, 0, 0))
+                results.setdefault((kind, "bare loop"), []).append((*bare(kind, a.connections, a.seconds), 0, 0, 0))
                 least = Least(kind, tmp)
                 results.setdefault((kind, "least"), []).append(load(least, f"/{kind}", tmp, a.seconds, a.connections))
                 least.stop()
@@ -216,12 +229,31 @@ def part_load(a, tmp, exporters):
             if base is None: base = cpu
             lat = "| | |" if name == "bare loop" else f"{p50:.2f} | {p99:.2f} | {p999:.2f} |"
             print(f"| {scenario} | {name} | {rate:.0f} | {cpu:.1f} | {user:.1f} | {system:.1f} | {lat} {cpu / base:.3f} |")
-        for bare in ("least", "bare loop"):
-            if (scenario, bare) in results:
-                ours, floor = (sum(medians(results[(scenario, n)])[1:3]) for n in ("ours", bare))
-                print(f"| {scenario} | ours / {bare} | | | | | | | | {ours / floor:.2f} |")
+        for name in ("least", "bare loop"):
+            if (scenario, name) in results:
+                ours, floor = (sum(medians(results[(scenario, n)])[1:3]) for n in ("ours", name))
+                print(f"| {scenario} | ours / {name} | | | | | | | | {ours / floor:.2f} |")
     print("\n| exporter | memory idle MiB | after all scenarios MiB | threads | open files |\n|---|--:|--:|--:|--:|")
     for e in reversed(exporters): print(f"| {e.name} | {idle[e.name]:.1f} | {e.rss():.1f} | {e.threads()} | {e.files()} |")
+
+def part_pace(a, tmp, exporters):
+    results = {}
+    for _ in range(a.rounds):
+        for kind in ("http", "tcp"):
+            least = Least(kind, tmp)
+            for e in (*exporters, least):
+                # Which module and target `least` is asked for does not matter to it.
+                results.setdefault((kind, e.name), []).append(pace(e, SCENARIOS[kind], a.rate, a.seconds))
+            least.stop()
+            results.setdefault((kind, "bare loop"), []).append(bare(kind, 16, a.seconds, a.rate)[1:])
+    print(f"\n{a.rate} probes a second of each:\n\n| scenario | exporter | CPU us a probe | user | system | CPU ratio | ours / this |\n|---|---|--:|--:|--:|--:|--:|")
+    for kind in ("http", "tcp"):
+        ours = sum(medians(results[(kind, "ours")]))
+        names = [*(e.name for e in reversed(exporters)), "least", "bare loop"]
+        base = sum(medians(results[(kind, names[0])]))
+        for name in names:
+            user, system = medians(results[(kind, name)])
+            print(f"| {kind} | {name} | {user + system:.1f} | {user:.1f} | {system:.1f} | {(user + system) / base:.3f} | {ours / (user + system):.2f} |")
 
 def percentile(values, q): return sorted(values)[min(len(values) - 1, int(len(values) * q))]
 
@@ -285,13 +317,14 @@ def main():
     running = peers(tmp)
     try:
         print("`" + " ".join(["bench/run.py", *sys.argv[1:]]) + f"`, {os.cpu_count()} cores, {a.rounds} rounds of {a.seconds} s, {a.connections} connections, medians.")
-        if "load" in a.parts or "flight" in a.parts:
+        if any(part in a.parts for part in ("load", "pace", "flight")):
             path = config(tmp)
             # By default half of the files are for callers, who would wait here.
             room = {"ours": [f"--web.max-connections={a.in_flight + 100}"]}
             exporters = [Exporter(n, b, path, 19115 + i, tmp, room.get(n, [])) for i, (n, b) in enumerate(binaries)]
             running += exporters
             if "load" in a.parts: part_load(a, tmp, exporters)
+            if "pace" in a.parts: part_pace(a, tmp, exporters)
             if "flight" in a.parts: part_flight(a, tmp, exporters)
         if "start" in a.parts: part_start(a, tmp, binaries)
         if "curve" in a.parts: part_curve(a, tmp, binaries)
