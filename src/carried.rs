@@ -12,7 +12,7 @@ const BASE: u32 = 0x10_fd00;
 /// The bytes as text, which [`bytes`] undoes.
 pub fn text(bytes: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(bytes) {
-        Ok(text) if !text.chars().any(carries) => Cow::Borrowed(text),
+        Ok(text) if !holds_carried(text) => Cow::Borrowed(text),
         _ => Cow::Owned(carry(bytes)),
     }
 }
@@ -40,7 +40,7 @@ fn carry(bytes: &[u8]) -> String {
 
 /// The bytes that a text stands for.
 pub fn bytes(text: &str) -> Cow<'_, [u8]> {
-    if !text.chars().any(carries) {
+    if !holds_carried(text) {
         return Cow::Borrowed(text.as_bytes());
     }
     let mut out = Vec::with_capacity(text.len());
@@ -59,6 +59,10 @@ pub fn lossy(text: &str) -> Cow<'_, str> {
         Cow::Borrowed(_) => Cow::Borrowed(text),
         Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
     }
+}
+
+fn holds_carried(text: &str) -> bool {
+    !text.is_ascii() && text.chars().any(carries)
 }
 
 fn carries(c: char) -> bool {

@@ -3,6 +3,8 @@
 //! Text 0.0.4 and the binary families are byte for byte what Go's expfmt prints. OpenMetrics differs in little from the
 //! text, so all go through one encoder: a library's OpenMetrics writer would be a second path to keep equal.
 
+use memchr::{memchr2, memchr3};
+
 use super::protobuf;
 use super::{Exposition, Format, Labels, Samples, push_float};
 
@@ -183,7 +185,7 @@ impl<'a> Encoder<'a> {
 pub fn probe(samples: &Samples, exposition: Exposition, out: &mut Vec<u8>) {
     let mut encoder = Encoder::new(out, exposition);
     let mut current = None;
-    for sample in samples.sorted() {
+    for sample in samples.iter() {
         let family = sample.metric.family();
         if current != Some(sample.metric) {
             encoder.family(family.name, family.help, Kind::Gauge);
@@ -217,8 +219,11 @@ pub fn probe(samples: &Samples, exposition: Exposition, out: &mut Vec<u8>) {
 fn escape(out: &mut Vec<u8>, text: &str, quotes: bool) {
     // Most texts have nothing to escape, and are copied whole.
     let mut rest = text.as_bytes();
-    let is_special = |byte: &u8| matches!(byte, b'\\' | b'\n') || (quotes && *byte == b'"');
-    while let Some(at) = rest.iter().position(is_special) {
+    let special = |rest: &[u8]| match quotes {
+        true => memchr3(b'\\', b'\n', b'"', rest),
+        false => memchr2(b'\\', b'\n', rest),
+    };
+    while let Some(at) = special(rest) {
         let (plain, special) = rest.split_at(at);
         out.extend_from_slice(plain);
         out.extend_from_slice(match special.first() {

@@ -1,6 +1,6 @@
 //! Floating-point numbers as Go prints them: `strconv.FormatFloat(f, 'g', -1, 64)`.
 
-use std::io::Write;
+use smallvec::SmallVec;
 
 /// Appends `value` in Go's shortest form, with an exponent below -4 and from 6 on: `1e-05`,
 /// `0.0001`, `999999`, `1e+06`; and `NaN`, `+Inf`, `-Inf`.
@@ -15,47 +15,45 @@ pub fn push_float(out: &mut Vec<u8>, value: f64) {
         // Go's expfmt prints both zeros as `0`.
         return out.push(b'0');
     }
-    // Rust's `{:e}` gives the shortest digits that round-trip, as Go does: `1.25e-7`.
-    let mut buffer = [0_u8; 32];
-    let mut cursor = std::io::Cursor::new(buffer.as_mut_slice());
-    if write!(cursor, "{value:e}").is_err() {
-        return;
+    // The shortest digits that round-trip, as in Go: `200.0`, `0.0125`, `1e-5`.
+    let mut buffer = zmij::Buffer::new();
+    let text = buffer.format_finite(value);
+    if (1e-4..1e6).contains(&value.abs()) {
+        out.extend_from_slice(text.strip_suffix(".0").unwrap_or(text).as_bytes());
+    } else {
+        push_scientific(out, text);
     }
-    let length = usize::try_from(cursor.position()).unwrap_or(0);
-    let text = buffer.get(..length).unwrap_or(&[]);
-    let (negative, text) = match text {
-        [b'-', rest @ ..] => (true, rest),
-        _ => (false, text),
-    };
-    let mut parts = text.splitn(2, |b| *b == b'e');
-    let (mantissa, exponent) = (parts.next().unwrap_or(&[]), parts.next().unwrap_or(&[]));
-    let exponent: i32 = std::str::from_utf8(exponent)
-        .ok()
-        .and_then(|e| e.parse().ok())
-        .unwrap_or(0);
-    let digits = || mantissa.iter().copied().filter(|b| *b != b'.');
-    if negative {
+}
+
+/// Writes a number with an exponent of two digits or more, whether it has one yet or not.
+fn push_scientific(out: &mut Vec<u8>, text: &str) {
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    if unsigned.len() < text.len() {
         out.push(b'-');
     }
-    if !(-4..6).contains(&exponent) {
-        out.extend_from_slice(mantissa);
-        let sign = if exponent < 0 { '-' } else { '+' };
-        // Writing to a vector does not fail.
-        let _ = write!(out, "e{sign}{:02}", exponent.unsigned_abs());
-    } else if exponent < 0 {
-        out.extend_from_slice(b"0.");
-        out.extend(std::iter::repeat_n(
-            b'0',
-            usize::try_from(-exponent - 1).unwrap_or(0),
-        ));
-        out.extend(digits());
-    } else {
-        let whole = usize::try_from(exponent).unwrap_or(0) + 1;
-        out.extend(digits().chain(std::iter::repeat(b'0')).take(whole));
-        let mut fraction = digits().skip(whole).peekable();
-        if fraction.peek().is_some() {
-            out.push(b'.');
-            out.extend(fraction);
+    let (mantissa, exponent) = unsigned.split_once('e').unwrap_or((unsigned, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits: SmallVec<[u8; 24]> = whole.bytes().chain(fraction.bytes()).collect();
+    let zeros = digits.iter().take_while(|digit| **digit == b'0').count();
+    let significant = digits.get(zeros..).unwrap_or_default();
+    let end = significant
+        .iter()
+        .rposition(|digit| *digit != b'0')
+        .map_or(0, |last| last + 1);
+    let (first, rest) = significant.split_at(end.min(1));
+    out.extend_from_slice(first);
+    if let Some(rest @ [_, ..]) = rest.get(..end.saturating_sub(1)) {
+        out.push(b'.');
+        out.extend_from_slice(rest);
+    }
+    let place = i32::try_from(whole.len()).unwrap_or(0) - i32::try_from(zeros).unwrap_or(0) - 1;
+    let exponent = exponent.parse::<i32>().unwrap_or(0) + place;
+    out.extend_from_slice(if exponent < 0 { b"e-" } else { b"e+" });
+    // Three digits at most, the first of which need not be.
+    let exponent = exponent.unsigned_abs();
+    for (power, required) in [(100, false), (10, true), (1, true)] {
+        if required || exponent >= power {
+            out.push(b'0' + (exponent / power % 10) as u8);
         }
     }
 }
@@ -112,6 +110,22 @@ mod tests {
             prop_assume!(value.is_finite());
             let back: f64 = print(value).parse().unwrap();
             prop_assert_eq!(back, value);
+        }
+
+        /// Against the standard library, which chooses the same digits: `1.25e-7`.
+        #[test]
+        fn no_digit_is_too_many_and_the_form_follows_the_exponent(digits in 1..10_u64.pow(12), power in -30..30) {
+            let value: f64 = format!("{digits}e{power}").parse().unwrap();
+            let printed = print(value);
+            let scientific = format!("{value:e}");
+            let (mantissa, exponent) = scientific.split_once('e').unwrap();
+            let exponent: i32 = exponent.parse().unwrap();
+            if (-4..6).contains(&exponent) {
+                prop_assert_eq!(printed, format!("{value}"));
+            } else {
+                let sign = if exponent < 0 { '-' } else { '+' };
+                prop_assert_eq!(printed, format!("{mantissa}e{sign}{:02}", exponent.abs()));
+            }
         }
     }
 }

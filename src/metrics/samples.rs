@@ -28,7 +28,8 @@ pub struct Sample {
     pub value: f64,
 }
 
-/// Everything that a probe has measured so far. Setting a series twice keeps the last value.
+/// Everything that a probe has measured so far, sorted as an exposition prints it: by family name, then by label values.
+/// Setting a series twice keeps the last value.
 #[derive(Clone, Debug, Default)]
 pub struct Samples(Vec<Sample>);
 
@@ -76,37 +77,33 @@ impl Samples {
             .map(|s| s.value)
     }
 
-    /// All samples of one family, in no particular order.
+    /// All samples of one family, in order.
     pub fn family(&self, metric: Metric) -> impl Iterator<Item = &Sample> {
         self.0.iter().filter(move |s| s.metric == metric)
     }
 
-    /// All samples, in no particular order.
+    /// All samples, in order.
     pub fn iter(&self) -> impl Iterator<Item = &Sample> {
         self.0.iter()
     }
 
-    /// All samples, sorted as an exposition prints them: by family name, then by label values.
-    pub fn sorted(&self) -> Vec<&Sample> {
-        let mut all: Vec<&Sample> = self.0.iter().collect();
-        all.sort_unstable_by(|a, b| a.metric.cmp(&b.metric).then_with(|| a.labels.cmp(&b.labels)));
-        all
-    }
-
     fn slot(&mut self, metric: Metric, labels: Labels) -> &mut f64 {
-        let found = self
+        let place = self
             .0
-            .iter()
-            .position(|s| s.metric == metric && s.labels == labels);
-        let index = found.unwrap_or_else(|| {
-            self.0.push(Sample {
-                metric,
-                labels,
-                value: 0.0,
-            });
-            self.0.len() - 1
+            .binary_search_by(|s| s.metric.cmp(&metric).then_with(|| s.labels.cmp(&labels)));
+        let index = place.unwrap_or_else(|index| {
+            let value = 0.0;
+            self.0.insert(
+                index,
+                Sample {
+                    metric,
+                    labels,
+                    value,
+                },
+            );
+            index
         });
-        // Invariant: `index` was found or just pushed.
+        // Invariant: `index` was found or just inserted.
         #[allow(clippy::indexing_slicing)]
         &mut self.0[index].value
     }

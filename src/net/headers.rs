@@ -29,6 +29,14 @@ struct Field {
 }
 
 impl Headers {
+    /// No fields, with room for those of most answers.
+    pub(crate) fn with_room() -> Self {
+        Self {
+            text: Vec::with_capacity(256),
+            fields: Vec::with_capacity(8),
+        }
+    }
+
     /// Adds a field. `name` is made canonical; `value` is kept as it is.
     pub fn add(&mut self, name: &str, value: impl AsRef<[u8]>) {
         self.add_bytes(name.as_bytes(), value.as_ref());
@@ -129,7 +137,24 @@ fn canonicalise(name: &mut [u8]) {
 
 /// Whether a byte can stand in a header name or method (RFC 9110, section 5.6.2).
 pub fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'!' | b'#'
+                | b'$'
+                | b'%'
+                | b'&'
+                | b'\''
+                | b'*'
+                | b'+'
+                | b'-'
+                | b'.'
+                | b'^'
+                | b'_'
+                | b'`'
+                | b'|'
+                | b'~'
+        )
 }
 
 /// Whether a text can be a header name or a method.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use memchr::{memchr, memchr2};
 use percent_encoding::percent_decode;
 
 use crate::carried;
@@ -15,15 +16,16 @@ impl<'a> Query<'a> {
     /// broken escape are left out.
     pub fn first(&self, name: &str) -> Cow<'a, str> {
         self.0
-            .split('&')
-            .filter(|pair| !pair.is_empty() && !pair.contains(';'))
+            .as_bytes()
+            .split(|byte| *byte == b'&')
+            .filter(|pair| !pair.is_empty() && !pair.contains(&b';'))
             .find_map(|pair| {
-                let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-                if *decode(key.as_bytes(), Plus::IsSpace)? != *name.as_bytes() {
+                let (key, value) = pair.split_at(memchr(b'=', pair).unwrap_or(pair.len()));
+                if *decode(key, Plus::IsSpace)? != *name.as_bytes() {
                     // The whole pair counts only when both halves can be decoded, but the other half matters only here.
                     return None;
                 }
-                decode(value.as_bytes(), Plus::IsSpace)
+                decode(value.get(1..).unwrap_or_default(), Plus::IsSpace)
             })
             .map(text)
             .unwrap_or_default()
@@ -49,6 +51,9 @@ pub fn unescape(escaped: &str, plus: Plus) -> Option<Cow<'_, str>> {
 }
 
 fn decode(escaped: &[u8], plus: Plus) -> Option<Cow<'_, [u8]>> {
+    if memchr2(b'%', b'+', escaped).is_none() {
+        return Some(Cow::Borrowed(escaped));
+    }
     for (index, _) in escaped.iter().enumerate().filter(|(_, b)| **b == b'%') {
         let digits = escaped.get(index + 1..index + 3)?;
         if !digits.iter().all(u8::is_ascii_hexdigit) {

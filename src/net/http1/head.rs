@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use memchr::memchr;
+
 use crate::net::headers::{Headers, is_token_byte};
 
 /// Most bytes of all heads of one answer (1xx ones included), as Go's transport has it.
@@ -100,7 +102,7 @@ impl HeadParser {
         loop {
             let rest = input.get(used..).unwrap_or_default();
             let unsearched = rest.get(self.searched..).unwrap_or_default();
-            let Some(end) = unsearched.iter().position(|b| *b == b'\n') else {
+            let Some(end) = memchr(b'\n', unsearched) else {
                 self.searched = rest.len();
                 return Ok(Step { used, head: None });
             };
@@ -160,12 +162,13 @@ impl HeadParser {
         self.head.version = version(protocol).ok_or_else(|| HeadError::Version(protocol.to_vec()))?;
         self.head.protocol = String::from_utf8_lossy(protocol).into_owned();
         self.head.status_line = status.to_vec();
+        self.head.headers = Headers::with_room();
         Ok(())
     }
 
     fn take_header(&mut self, line: &[u8]) -> Result<(), HeadError> {
         let malformed = || HeadError::Header(line.to_vec());
-        let colon = line.iter().position(|b| *b == b':').ok_or_else(malformed)?;
+        let colon = memchr(b':', line).ok_or_else(malformed)?;
         let (name, value) = line.split_at(colon);
         let value = value.get(1..).unwrap_or_default();
         // Go lets spaces in names pass, uncanonicalised.

@@ -75,6 +75,9 @@ struct SetCookie {
 impl Jar {
     /// The cookies for a request to `url` whose `Host` is `host` (empty: the URL's own).
     pub(super) fn cookies(&self, url: &Url, host: &str) -> Vec<Cookie> {
+        if self.entries.is_empty() {
+            return Vec::new();
+        }
         let Some(host) = self.host(url, host) else {
             return Vec::new();
         };
