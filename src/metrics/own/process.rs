@@ -156,14 +156,16 @@ impl Usage {
     }
 
     fn parse(stat: &str, page_size: f64) -> Option<Self> {
-        let (_, fields) = stat.rsplit_once(") ")?;
+        let (_, fields) = stat.rsplit_once(')')?;
         // The first of these is field 3 in the manual.
-        let field = |number: usize| fields.split(' ').nth(number - 3)?.parse::<f64>().ok();
+        let mut fields = fields.split_ascii_whitespace();
+        let mut after = |skipped| fields.nth(skipped)?.parse::<f64>().ok();
         Some(Self {
-            cpu_seconds: (field(14)? + field(15)?) / TICKS,
-            start_ticks: field(22)?,
-            virtual_bytes: field(23)?,
-            resident_bytes: field(24)? * page_size,
+            // Fields 14 and 15, 22 to 24.
+            cpu_seconds: (after(14 - 3)? + after(0)?) / TICKS,
+            start_ticks: after(22 - 16)?,
+            virtual_bytes: after(0)?,
+            resident_bytes: after(0)? * page_size,
         })
     }
 }
