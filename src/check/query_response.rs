@@ -167,7 +167,7 @@ impl<'c> Dialogue<'c> {
         for label in labels {
             // compat: what is not UTF-8 is replaced; upstream's probe crashes.
             let value = String::from_utf8_lossy(&label.value.expand(Some(found))).into_owned();
-            match self.info.iter_mut().find(|(name, _)| *name == label.name) {
+            match self.info.iter_mut().find(|(name, _)| label.has_name_of(name)) {
                 Some((_, old)) => *old = value,
                 None => self.info.push((label.name.clone(), value)),
             }
@@ -183,6 +183,7 @@ impl<'c> Dialogue<'c> {
         let (read, end) = self.reader.bytes(expected.len(), probe.deadline).await;
         if let Some(error) = end {
             if matches!(error, WireError::End) && !read.is_empty() {
+                log!(probe.log, Debug, "Read bytes", "bytes" => excerpt(&read, EXCERPT));
                 log!(probe.log, Error, "Read less data than expected", "expected" => shown, "bytes" => excerpt(&read, EXCERPT));
             } else {
                 let waiting = format!(

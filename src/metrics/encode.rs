@@ -3,8 +3,11 @@
 //! Text 0.0.4 and the binary families are byte for byte what Go's expfmt prints. OpenMetrics differs in little from the
 //! text, so all go through one encoder: a library's OpenMetrics writer would be a second path to keep equal.
 
+use std::borrow::Cow;
+
 use memchr::{memchr2, memchr3};
 
+use super::escaping::is_plain_name;
 use super::protobuf;
 use super::{Exposition, Format, Labels, Samples, push_float};
 
@@ -205,14 +208,28 @@ pub fn probe(samples: &Samples, exposition: Exposition, out: &mut Vec<u8>) {
                 encoder.sample(labels, sample.value);
             }
             Labels::Pairs(pairs) => {
-                encoder.sample(
-                    pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())),
-                    sample.value,
-                );
+                let names: Vec<Cow<'_, str>> = pairs
+                    .iter()
+                    .map(|(name, _)| label_name(name, exposition))
+                    .collect();
+                let values = pairs.iter().map(|(_, value)| value.as_str());
+                encoder.sample(names.iter().map(AsRef::as_ref).zip(values), sample.value);
             }
         }
     }
     encoder.finish();
+}
+
+/// A label's name as it stands in that exposition: escaped, or in quotes where a text has it as it is.
+fn label_name(name: &str, exposition: Exposition) -> Cow<'_, str> {
+    let name = exposition.escaping.label_name(name);
+    if exposition.format == Format::Protobuf || is_plain_name(&name) {
+        return name;
+    }
+    let mut quoted = vec![b'"'];
+    escape(&mut quoted, &name, true);
+    quoted.push(b'"');
+    String::from_utf8_lossy(&quoted).into_owned().into()
 }
 
 /// Backslash and newline, and the double quote where the format wants it.
@@ -238,7 +255,7 @@ fn escape(out: &mut Vec<u8>, text: &str, quotes: bool) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Metric;
+    use super::super::{Escaping, Metric};
     use super::*;
 
     fn print(samples: &Samples, format: Format) -> String {
@@ -271,6 +288,36 @@ probe_http_duration_seconds{phase="tls"} 0
 probe_success 1
 "#;
         assert_eq!(print(&example(), Format::Text), want);
+    }
+
+    #[test]
+    fn odd_label_names_are_escaped_or_quoted() {
+        let pairs = [("a", "1"), ("b-\"c", "2")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let mut samples = Samples::new();
+        samples.set_labels(Metric::ExpectInfo, Labels::Pairs(pairs.into()), 1.0);
+        let last_line = |format, escaping| {
+            let mut out = Vec::new();
+            probe(&samples, Exposition { format, escaping }, &mut out);
+            let text = String::from_utf8(out).unwrap();
+            text.lines()
+                .rfind(|line| !line.starts_with('#'))
+                .unwrap()
+                .to_owned()
+        };
+        let quoted = r#"probe_expect_info{a="1","b-\"c"="2"} 1"#;
+        assert_eq!(last_line(Format::Text, Escaping::AllowUtf8), quoted);
+        assert_eq!(
+            last_line(Format::OpenMetrics, Escaping::AllowUtf8),
+            format!("{quoted}.0")
+        );
+        assert_eq!(
+            last_line(Format::Text, Escaping::Underscores),
+            r#"probe_expect_info{a="1",b__c="2"} 1"#
+        );
+        assert_eq!(
+            last_line(Format::Text, Escaping::Dots),
+            r#"probe_expect_info{a="1",b____c="2"} 1"#
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub mod catalog;
 pub mod encode;
+pub mod escaping;
 pub mod float;
 pub mod negotiate;
 pub mod own;
@@ -10,6 +11,7 @@ pub mod samples;
 
 pub use catalog::Metric;
 pub use encode::{Encoder, Kind};
+pub use escaping::Escaping;
 pub use float::push_float;
-pub use negotiate::{Escaping, Exposition, Format};
+pub use negotiate::{Exposition, Format};
 pub use samples::{Labels, Sample, Samples};

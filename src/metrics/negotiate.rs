@@ -1,5 +1,7 @@
 //! Which format and coding a scraper wants: `Accept` and `Accept-Encoding` as client_golang reads them.
 
+use super::Escaping;
+
 /// A format of the exposition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -9,16 +11,6 @@ pub enum Format {
     OpenMetrics,
     /// Length-delimited protobuf families.
     Protobuf,
-}
-
-/// The `escaping` parameter. Our names need none, so it is only echoed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum Escaping {
-    AllowUtf8,
-    Underscores,
-    Dots,
-    Values,
 }
 
 /// What was agreed on.

@@ -3,6 +3,7 @@
 use super::Problems;
 use crate::check::{Regexp, Template};
 use crate::config;
+use crate::metrics::Escaping;
 
 /// One step of a dialogue, ready to run. What it does, it does in the order of the fields.
 #[derive(Clone, Debug)]
@@ -29,10 +30,18 @@ pub struct Expect {
 /// A label of `probe_expect_info`.
 #[derive(Clone, Debug)]
 pub struct InfoLabel {
-    /// Its name as the exposition can carry it.
+    /// Its name, which a scraper gets in the form that it asks for.
     pub name: String,
     /// Its value.
     pub value: Template,
+}
+
+impl InfoLabel {
+    /// Whether a name is the label's own, at least to scrapers that take letters, digits and underscores only.
+    pub fn has_name_of(&self, other: &str) -> bool {
+        let escaping = Escaping::Underscores;
+        escaping.label_name(&self.name) == escaping.label_name(other)
+    }
 }
 
 impl Step {
@@ -83,26 +92,22 @@ fn info_labels(raw: &[config::Label], regexp: &Regexp) -> Vec<InfoLabel> {
             continue;
         };
         let value = Template::new(label.value.as_bytes(), regexp);
+        let label = InfoLabel { name, value };
         // compat: a name given twice, or twice the same after escaping, breaks the probe or the scrape upstream.
-        labels.retain(|other| other.name != name);
-        labels.push(InfoLabel { name, value });
+        labels.retain(|other| !other.has_name_of(&label.name));
+        labels.push(label);
     }
     labels
 }
 
-/// A name with underscores for what a label name cannot have (`a-b` is `a_b`).
+/// The name of a label, if it may have one.
 fn label_name(name: &str) -> Option<String> {
     // compat: upstream's probe crashes on an empty name and on those that Prometheus keeps for itself.
     if name.is_empty() || name.starts_with("__") {
         return None;
     }
-    let escaped = name.chars().enumerate().map(|(at, c)| match c {
-        // compat: upstream lets a colon stand, which no scraper can read.
-        'a'..='z' | 'A'..='Z' | '_' => c,
-        '0'..='9' if at > 0 => c,
-        _ => '_',
-    });
-    Some(escaped.collect())
+    // compat: upstream lets a colon stand, which no scraper can read.
+    Some(name.replace(':', "_"))
 }
 
 #[cfg(test)]
@@ -113,11 +118,8 @@ mod tests {
     fn label_names_are_made_fit() {
         let rows = [
             ("plain", Some("plain")),
-            ("a-b", Some("a_b")),
-            ("1a", Some("_a")),
-            ("a1", Some("a1")),
+            ("a-b", Some("a-b")),
             ("a:b", Some("a_b")),
-            ("é", Some("_")),
             ("_low", Some("_low")),
             ("__name__", None),
             ("", None),

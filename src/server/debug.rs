@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::history::Entry;
 use crate::logging::{Format, render_probe};
+use crate::metrics::Escaping;
 use crate::metrics::encode;
 use crate::metrics::negotiate::{Exposition, Format as ExpositionFormat};
 use crate::module::Kind;
@@ -27,7 +28,10 @@ pub fn page(entry: &Entry, format: Format) -> String {
     let mut metrics = Vec::with_capacity(2048);
     encode::probe(
         &entry.outcome.samples,
-        Exposition::new(ExpositionFormat::Text),
+        Exposition {
+            format: ExpositionFormat::Text,
+            escaping: Escaping::AllowUtf8,
+        },
         &mut metrics,
     );
     page.push_str(&String::from_utf8_lossy(&metrics));

@@ -316,7 +316,7 @@ async fn labels_of_several_steps_are_merged() {
     ];
     let (outcome, _) = talk(steps, vec![send(b"pq\n\xff\n"), Move::Close]).await;
     assert!(!outcome.success);
-    assert_eq!(expect_info(&outcome), ["a_b=q!", "b=\u{fffd}", "c=<>", "d=x"]);
+    assert_eq!(expect_info(&outcome), ["a-b=q!", "b=\u{fffd}", "c=<>", "d=x"]);
 }
 
 #[tokio::test]
