@@ -63,17 +63,20 @@ pub fn not_found() -> Response {
     error(StatusCode::NOT_FOUND, "404 page not found")
 }
 
-/// `http.Redirect`, with its small page for GET.
+/// `http.Redirect`, with its small page for GET; HEAD has its type alone.
 pub fn redirect(method: &Method, status: StatusCode, location: &str) -> Response {
     let Ok(value) = HeaderValue::from_str(&ascii(location)) else {
         return error(StatusCode::BAD_REQUEST, "the path cannot be redirected");
     };
-    let mut response = if method == Method::GET {
-        let reason = status.canonical_reason().unwrap_or("Found");
-        let page = format!("<a href=\"{}\">{reason}</a>.\n\n", escape_html(location));
-        text(status, "text/html; charset=utf-8", page)
-    } else {
-        empty(status)
+    const PAGE: &str = "text/html; charset=utf-8";
+    let mut response = match *method {
+        Method::GET => {
+            let reason = status.canonical_reason().unwrap_or("Found");
+            let page = format!("<a href=\"{}\">{reason}</a>.\n\n", escape_html(location));
+            text(status, PAGE, page)
+        }
+        Method::HEAD => text(status, PAGE, ""),
+        _ => empty(status),
     };
     response.headers_mut().insert(LOCATION, value);
     response

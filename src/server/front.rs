@@ -3,13 +3,15 @@
 
 use std::borrow::Cow;
 
-use http::header::{CONNECTION, HOST, HeaderValue};
+use http::header::{CONNECTION, EXPECT, HOST, HeaderValue};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Method, StatusCode, Uri, Version};
 
 use super::answer::{self, Response};
 use super::query::{Plus, unescape};
+use crate::net::headers::has_token;
+use crate::net::url::valid_host_header;
 
 /// Where the endpoints are, for those that name each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +56,7 @@ impl Prefix {
     /// # Errors
     /// The answer, when no endpoint is to see the request.
     pub fn route(&self, request: &mut Parts) -> Result<(), Box<Response>> {
-        check_host(request)?;
+        check_head(request)?;
         let escaped = request.uri.path();
         if escaped == "*" {
             return Err(Box::new(asterisk(&request.method, request.version)));
@@ -94,20 +96,39 @@ impl Prefix {
     }
 }
 
-/// HTTP/1.1 wants one `Host` header (RFC 9112, section 3.2).
-fn check_host(request: &Parts) -> Result<(), Box<Response>> {
-    let hosts = request.headers.get_all(HOST).iter().count();
-    let reason = match hosts {
-        0 if request.version == Version::HTTP_11 => "missing required Host header",
-        0 | 1 => return Ok(()),
-        _ => "too many Host headers",
+/// What Go's server answers by itself: HTTP/1.1 wants one `Host` header (RFC 9112, section 3.2), escapes must be whole, and
+/// nothing is expected but `100-continue`.
+fn check_head(request: &Parts) -> Result<(), Box<Response>> {
+    let bad_request =
+        |message: &'static str| answer::text(StatusCode::BAD_REQUEST, answer::PLAIN_UTF8, message);
+    let mut hosts = request.headers.get_all(HOST).iter();
+    let mut response = match (hosts.next(), hosts.next()) {
+        (Some(_), Some(_)) => bad_request("400 Bad Request"),
+        (None, _) if request.version == Version::HTTP_11 => {
+            bad_request("400 Bad Request: missing required Host header")
+        }
+        (Some(host), None) if !host.to_str().is_ok_and(valid_host_header) => {
+            bad_request("400 Bad Request: malformed Host header")
+        }
+        _ if unescape(request.uri.path(), Plus::IsLiteral).is_none() => bad_request("400 Bad Request"),
+        _ if expects_something_else(request) => answer::empty(StatusCode::EXPECTATION_FAILED),
+        _ => return Ok(()),
     };
-    let message = format!("400 Bad Request: {reason}");
-    let mut response = answer::text(StatusCode::BAD_REQUEST, answer::PLAIN_UTF8, message);
     response
         .headers_mut()
         .insert(CONNECTION, HeaderValue::from_static("close"));
     Err(Box::new(response))
+}
+
+fn expects_something_else(request: &Parts) -> bool {
+    if request.version > Version::HTTP_11 {
+        return false;
+    }
+    let expected = request
+        .headers
+        .get(EXPECT)
+        .map_or(&b""[..], HeaderValue::as_bytes);
+    !expected.is_empty() && !has_token(expected, "100-continue")
 }
 
 /// `OPTIONS *` is answered by Go's server itself; any other method cannot be applied to it.
@@ -229,6 +250,33 @@ mod tests {
             ("/a%20b", "/a%20b"),
         ] {
             assert_eq!(routed(&root, path), outcome, "{path}");
+        }
+    }
+
+    #[test]
+    fn heads_are_judged_as_by_go() {
+        // path, header fields, status
+        let rows = [
+            ("/", &[("host", "x")] as &[_], 0),
+            ("/", &[("host", "")], 0),
+            ("/", &[], 400),
+            ("/", &[("host", "x"), ("host", "x")], 400),
+            ("/", &[("host", "a b")], 400),
+            ("/%4", &[("host", "x")], 400),
+            ("/?%4", &[("host", "x")], 0),
+            ("/", &[("host", "x"), ("expect", "100-Continue")], 0),
+            ("/", &[("host", "x"), ("expect", "")], 0),
+            ("/", &[("host", "x"), ("expect", "more")], 417),
+            ("//", &[("host", "x"), ("expect", "more")], 417),
+        ];
+        let root = Prefix::new("", "http://x");
+        for (path, fields, status) in rows {
+            let request = fields.iter().fold(Request::get(path), |request, (name, value)| {
+                request.header(*name, *value)
+            });
+            let mut request = request.body(()).unwrap().into_parts().0;
+            let answered = root.route(&mut request).err().map_or(0, |r| r.status().as_u16());
+            assert_eq!(answered, status, "{path} {fields:?}");
         }
     }
 
