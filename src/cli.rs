@@ -100,9 +100,11 @@ const FLAGS: [Flag; 20] = {
         ("web.max-connections", None, Value),
         ("log.level", None, Value),
         ("log.format", None, Value),
-        ("version", None, Nothing),
+        (VERSION, None, Nothing),
     ]
 };
+
+const VERSION: &str = "version";
 
 /// The names of all subcommands.
 const SUBCOMMANDS: [&str; 5] = [
@@ -299,16 +301,32 @@ pub fn parse(arguments: &[String]) -> Result<Action, String> {
     {
         return Ok(Action::Subcommand(first.clone(), rest.to_vec()));
     }
-    let given = reader::read(&FLAGS, arguments)?;
-    // kingpin acts on the first of the two in the command line, before it looks at any value.
-    for (name, value) in &given {
-        match (*name, value.as_str()) {
-            ("version", _) => return Ok(Action::Version),
-            ("help", "true") => return Ok(Action::Help),
-            _ => {}
-        }
+    if let Some(action) = arguments.iter().find_map(|argument| document(argument)) {
+        return Ok(action);
+    }
+    // As in kingpin, the version is printed as soon as it is read, and the help before any value is looked at; `--no-`
+    // before them means nothing.
+    let given = reader::read(&FLAGS, VERSION, arguments)?;
+    let is_given = |flag: &str| given.iter().any(|(name, _)| *name == flag);
+    if is_given(VERSION) {
+        return Ok(Action::Version);
+    }
+    if is_given("help") {
+        return Ok(Action::Help);
     }
     Ok(Action::Run(Box::new(flags(&given)?)))
+}
+
+/// What kingpin prints for its hidden flags.
+fn document(argument: &str) -> Option<Action> {
+    let shell = |name: &str| Action::Subcommand(documents::COMPLETIONS.to_owned(), vec![name.to_owned()]);
+    Some(match argument {
+        "--help-long" => Action::Help,
+        "--help-man" => Action::Subcommand(documents::MAN.to_owned(), Vec::new()),
+        "--completion-script-bash" => shell("bash"),
+        "--completion-script-zsh" => shell("zsh"),
+        _ => return None,
+    })
 }
 
 /// Defaults, then the given values in their order.
@@ -515,9 +533,59 @@ mod tests {
 
     #[test]
     fn help_and_version_win_over_bad_values_but_not_over_unknown_flags() {
-        assert_eq!(parsed(&["-h"]), Ok(Action::Help));
-        assert_eq!(parsed(&["--history.limit=x", "--help"]), Ok(Action::Help));
-        assert_eq!(parsed(&["--history.limit=x", "--version"]), Ok(Action::Version));
-        assert!(parsed(&["--help", "--nope"]).is_err());
+        for arguments in [
+            &["-h"] as &[_],
+            &["--history.limit=x", "--help"],
+            &["--no-help"],
+            &["--help-long"],
+        ] {
+            assert_eq!(parsed(arguments), Ok(Action::Help), "{arguments:?}");
+        }
+        for arguments in [
+            &["--history.limit=x", "--version"] as &[_],
+            &["--help", "--version"],
+            &["--version", "--nope"],
+            &["--version=false"],
+            &["--no-version", "extra"],
+        ] {
+            assert_eq!(parsed(arguments), Ok(Action::Version), "{arguments:?}");
+        }
+        for arguments in [
+            &["--help", "--nope"] as &[_],
+            &["--nope", "--version"],
+            &["--help=true"],
+        ] {
+            assert!(parsed(arguments).is_err(), "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn arguments_may_stand_in_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| format!("@{}", folder.path().join(name).display());
+        std::fs::write(
+            folder.path().join("flags"),
+            "# comment\n\n--history.limit\r\n7\n  \n--log.level=error\n",
+        )
+        .unwrap();
+        std::fs::write(folder.path().join("value"), "9\n--config.check\n").unwrap();
+        let flags = run(&[&path("flags"), "--timeout-offset", &path("value")]);
+        assert_eq!((flags.history_limit, flags.log_level), (7, Level::Error));
+        assert_eq!((flags.timeout_offset, flags.config_check), (9.0, true));
+        assert_eq!(run(&["--config.file=@x"]).config_file.as_deref(), Some("@x"));
+        for (arguments, message) in [
+            (&["@"] as &[_], "expected @ file to expand arguments from"),
+            (
+                &["@/no/such"],
+                "failed to open arguments file \"/no/such\": open /no/such: no such file or directory",
+            ),
+            (
+                &["--config.file", "@/no/such"],
+                "expected argument for flag '--config.file'",
+            ),
+            (&["--", "@/no/such"], "unexpected @/no/such"),
+        ] {
+            assert_eq!(parsed(arguments).unwrap_err(), message, "{arguments:?}");
+        }
     }
 }

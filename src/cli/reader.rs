@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use crate::net::dial::SystemError;
+
 /// What a flag takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Takes {
@@ -16,14 +18,19 @@ pub enum Takes {
 /// A flag as it is read: long name, short name, and what it takes.
 pub type Flag = (&'static str, Option<char>, Takes);
 
-/// Reads long and short flags; nothing else may stand on the command line.
+/// Reads long and short flags, up to the flag `last`; nothing else may stand on the command line, but for `@FILE`, whose
+/// lines are arguments.
 ///
 /// # Errors
-/// An unknown flag, a flag without its value, or anything that is no flag.
-pub fn read(flags: &[Flag], arguments: &[String]) -> Result<Vec<(&'static str, String)>, String> {
+/// An unknown flag, a flag without its value, a file that cannot be read, or anything that is no flag.
+pub fn read(flags: &[Flag], last: &str, arguments: &[String]) -> Result<Vec<(&'static str, String)>, String> {
     let mut given = Vec::new();
     let mut rest: VecDeque<String> = arguments.iter().cloned().collect();
     while let Some(argument) = rest.pop_front() {
+        if let Some(path) = argument.strip_prefix('@') {
+            insert_lines(path, &mut rest)?;
+            continue;
+        }
         if argument == "--" {
             // Only arguments follow, and there are none to take.
             return rest
@@ -31,7 +38,12 @@ pub fn read(flags: &[Flag], arguments: &[String]) -> Result<Vec<(&'static str, S
                 .map_or(Ok(given), |stray| Err(format!("unexpected {stray}")));
         }
         if let Some(long) = argument.strip_prefix("--") {
-            given.push(read_long(flags, long, &mut rest)?);
+            let read = read_long(flags, last, long, &mut rest)?;
+            let is_last = read.0 == last;
+            given.push(read);
+            if is_last {
+                break;
+            }
         } else if argument.len() > 1 && argument.starts_with('-') {
             given.push(read_short(flags, &argument, &mut rest)?);
         } else {
@@ -42,8 +54,28 @@ pub fn read(flags: &[Flag], arguments: &[String]) -> Result<Vec<(&'static str, S
     Ok(given)
 }
 
+/// Puts the lines of a file in front, without comments and empty ones.
+fn insert_lines(path: &str, rest: &mut VecDeque<String>) -> Result<(), String> {
+    if path.is_empty() {
+        return Err("expected @ file to expand arguments from".to_owned());
+    }
+    let text = std::fs::read(path).map_err(|error| {
+        let error = SystemError(&error);
+        format!("failed to open arguments file {path:?}: open {path}: {error}")
+    })?;
+    let text = String::from_utf8_lossy(&text);
+    let lines = text
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.trim().is_empty());
+    for line in lines.rev() {
+        rest.push_front(line.to_owned());
+    }
+    Ok(())
+}
+
 fn read_long(
     flags: &[Flag],
+    last: &str,
     text: &str,
     rest: &mut VecDeque<String>,
 ) -> Result<(&'static str, String), String> {
@@ -60,8 +92,8 @@ fn read_long(
     let (long, _, takes) = *flag.ok_or_else(unknown)?;
     if takes == Takes::Nothing {
         return match attached {
-            Some(value) => Err(format!("unexpected {value}")),
-            None => Ok((long, (!inverted).to_string())),
+            Some(value) if long != last => Err(format!("unexpected {value}")),
+            _ => Ok((long, (!inverted).to_string())),
         };
     }
     if inverted {
@@ -102,6 +134,11 @@ fn read_short(
 
 /// The next argument, unless it is a flag itself. A lone `-` is an empty value.
 fn next_value(rest: &mut VecDeque<String>) -> Option<String> {
+    while let Some(path) = rest.front().and_then(|next| next.strip_prefix('@')) {
+        let path = path.to_owned();
+        rest.pop_front();
+        insert_lines(&path, rest).ok()?;
+    }
     if rest.front().is_some_and(|next| next == "--") {
         rest.pop_front();
         return rest.pop_front();

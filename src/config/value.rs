@@ -298,6 +298,25 @@ impl Codec<i64> for Duration {
     }
 }
 
+/// As [`Duration`], but a number without a unit is nanoseconds: so exporter-toolkit's older reader of YAML takes it.
+pub(crate) struct DurationOrNumber;
+
+impl Codec<i64> for DurationOrNumber {
+    fn decode(place: &mut i64, node: Id, d: &mut Decoder<'_, '_>) -> bool {
+        d.enter(node, |d, node| match d.scalar(node, "a duration") {
+            None => false,
+            Some(Scalar::Int(_) | Scalar::Float(_)) => place.decode(node, d),
+            Some(_) => Duration::decode(place, node, d),
+        })
+    }
+    fn is_zero(place: &i64) -> bool {
+        Duration::is_zero(place)
+    }
+    fn tree(place: &i64) -> Tree {
+        Duration::tree(place)
+    }
+}
+
 /// Bytes, written with units of 1024 (alecthomas/units `Base2Bytes`).
 pub(crate) struct Size;
 

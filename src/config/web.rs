@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::decode::{Decoder, Section, Value as _};
 use super::problem::Problem;
-use super::value::{Duration, section};
+use super::value::{DurationOrNumber, section};
 use super::yaml::Document;
 use super::{Secret, TlsVersion};
 use crate::os_error;
@@ -143,7 +143,7 @@ section!(HttpServer {
 });
 section!(RateLimit {
     always burst;
-    always interval as Duration;
+    always interval as DurationOrNumber;
 });
 
 impl Section for Web {}
@@ -353,6 +353,20 @@ basic_auth_users: {ann: hash}
         assert_eq!(web.rate_limit.interval, 30_000_000_000);
         assert_eq!(web.users["ann"].expose(), "hash");
         assert!(!web.http.http2);
+    }
+
+    #[test]
+    fn an_interval_needs_no_unit() {
+        for (text, nanoseconds) in [("1500", 1500), ("2.5", 2), ("0", 0), ("1m30s", 90_000_000_000)] {
+            let web = Web::parse(&format!("rate_limit: {{interval: {text}}}")).unwrap();
+            assert_eq!(web.rate_limit.interval, nanoseconds, "{text}");
+        }
+        for text in ["1d", "true", "[1s]"] {
+            assert!(
+                Web::parse(&format!("rate_limit: {{interval: {text}}}")).is_err(),
+                "{text}"
+            );
+        }
     }
 
     #[test]
