@@ -25,6 +25,7 @@ mod http;
 mod icmp;
 mod judging;
 mod limits;
+mod memory;
 mod migrate;
 mod policy;
 mod probe_command;

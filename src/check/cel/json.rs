@@ -4,12 +4,33 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use cel::Value;
 use cel::objects::{Key, Map};
 
 /// Deepest nesting that Go accepts.
 const MAX_DEPTH: usize = 10_000;
+
+/// What reading a document may cost: a body of a hundred bytes can become ten kilobytes of values.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Budget {
+    /// About how many bytes of memory the values take.
+    pub(super) memory: usize,
+    /// Until when there is time.
+    pub(super) end: Instant,
+}
+
+/// What a value in a list takes, with the room that a growing list has left over.
+const VALUE: usize = 2 * size_of::<Value>();
+/// What a text, a list or an object takes besides what is in it.
+const CONTAINER: usize = 64;
+/// What an entry of an object takes, with the room that a growing table has left over.
+const ENTRY: usize = 3 * (size_of::<Key>() + size_of::<Value>());
+/// What the table of an object takes at least.
+const TABLE: usize = 4 * (size_of::<Key>() + size_of::<Value>());
+/// After how many values the time is looked at.
+const TURN: usize = 1024;
 
 /// Why a text is not JSON, in Go's words, with the place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +47,10 @@ pub(super) enum JsonError {
         at: usize,
     },
     TooDeep,
+    /// It takes more memory than there shall be for it.
+    TooMuch(usize),
+    /// There was no time to read all of it.
+    Interrupted,
     /// A number that no double holds.
     Number(String),
 }
@@ -44,6 +69,13 @@ impl fmt::Display for JsonError {
                 write!(f, "invalid character {shown} {context} (at byte {at})")
             }
             Self::TooDeep => f.write_str("exceeded max depth"),
+            Self::TooMuch(most) => {
+                write!(
+                    f,
+                    "body too large to be judged: its values take more than {most} bytes; set body_size_limit"
+                )
+            }
+            Self::Interrupted => f.write_str("operation interrupted"),
             Self::Number(number) => {
                 write!(
                     f,
@@ -80,8 +112,14 @@ pub(super) fn depth(text: &[u8]) -> usize {
 ///
 /// # Errors
 /// See [`JsonError`].
-pub(super) fn parse(text: &[u8]) -> Result<Value, JsonError> {
-    let mut reader = Reader { text, at: 0 };
+pub(super) fn parse(text: &[u8], budget: Budget) -> Result<Value, JsonError> {
+    let mut reader = Reader {
+        text,
+        at: 0,
+        budget,
+        left: budget.memory,
+        values: 0,
+    };
     let value = reader.value(0)?;
     reader.space();
     match reader.peek() {
@@ -93,9 +131,19 @@ pub(super) fn parse(text: &[u8]) -> Result<Value, JsonError> {
 struct Reader<'t> {
     text: &'t [u8],
     at: usize,
+    budget: Budget,
+    left: usize,
+    values: usize,
 }
 
 impl Reader<'_> {
+    /// Takes memory out of the budget.
+    fn pay(&mut self, bytes: usize) -> Result<(), JsonError> {
+        let left = self.left.checked_sub(bytes);
+        self.left = left.ok_or(JsonError::TooMuch(self.budget.memory))?;
+        Ok(())
+    }
+
     fn peek(&self) -> Option<u8> {
         self.text.get(self.at).copied()
     }
@@ -119,6 +167,10 @@ impl Reader<'_> {
     }
 
     fn value(&mut self, depth: usize) -> Result<Value, JsonError> {
+        self.values += 1;
+        if self.values.is_multiple_of(TURN) && Instant::now() > self.budget.end {
+            return Err(JsonError::Interrupted);
+        }
         self.space();
         match self.peek() {
             Some(b'{') => self.object(depth + 1),
@@ -146,6 +198,7 @@ impl Reader<'_> {
         if depth > MAX_DEPTH {
             return Err(JsonError::TooDeep);
         }
+        self.pay(CONTAINER)?;
         self.at += 1;
         let mut items = Vec::new();
         self.space();
@@ -154,6 +207,7 @@ impl Reader<'_> {
             return Ok(Value::List(Arc::new(items)));
         }
         loop {
+            self.pay(VALUE)?;
             items.push(self.value(depth)?);
             self.space();
             match self.peek() {
@@ -170,11 +224,14 @@ impl Reader<'_> {
         if depth > MAX_DEPTH {
             return Err(JsonError::TooDeep);
         }
+        self.pay(CONTAINER)?;
         self.at += 1;
         let mut entries = HashMap::new();
         self.space();
         if self.peek() != Some(b'}') {
+            self.pay(TABLE)?;
             loop {
+                self.pay(ENTRY)?;
                 self.space();
                 if self.peek() != Some(b'"') {
                     return self.fail("looking for beginning of object key string");
@@ -264,6 +321,7 @@ impl Reader<'_> {
             }
         }
         self.at += 1;
+        self.pay(CONTAINER + bytes.len())?;
         Ok(match String::from_utf8(bytes) {
             Ok(text) => text,
             Err(error) => repaired(error.as_bytes()),
@@ -330,7 +388,18 @@ fn repaired(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    fn parse(text: &[u8]) -> Result<Value, JsonError> {
+        parse_within(text, 1 << 20)
+    }
+
+    fn parse_within(text: &[u8], memory: usize) -> Result<Value, JsonError> {
+        let end = Instant::now() + Duration::from_secs(30);
+        super::parse(text, Budget { memory, end })
+    }
 
     #[test]
     fn bodies_are_read_as_go_reads_them() {
@@ -386,6 +455,39 @@ mod tests {
             let got = parse(body).unwrap_err().to_string();
             assert_eq!(got, *want, "{}", body.escape_ascii());
         }
+    }
+
+    #[test]
+    fn bodies_of_many_values_are_refused() {
+        let text = format!("\"{}\"", "x".repeat(20_000));
+        for body in [
+            format!("[{}0]", "0,".repeat(600)),
+            format!("[{}0]", "[],".repeat(150)),
+            format!("[{}0]", r#""","#.repeat(150)),
+            format!("[{}0]", r#"{"":0},"#.repeat(30)),
+            format!(
+                "{{{}}}",
+                (0..100).map(|n| format!("\"{n}\":0,")).collect::<String>() + "\"\":0"
+            ),
+            text,
+        ] {
+            assert_eq!(
+                parse_within(body.as_bytes(), 10_000),
+                Err(JsonError::TooMuch(10_000)),
+                "{body}"
+            );
+            assert!(parse(body.as_bytes()).is_ok(), "{body}");
+        }
+    }
+
+    #[test]
+    fn reading_ends_when_there_is_no_time() {
+        let budget = Budget {
+            memory: 1 << 20,
+            end: Instant::now(),
+        };
+        let body = format!("[{}0]", "0,".repeat(2 * TURN));
+        assert_eq!(super::parse(body.as_bytes(), budget), Err(JsonError::Interrupted));
     }
 
     #[test]

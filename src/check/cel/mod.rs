@@ -29,6 +29,9 @@ const MAX_RECURSION: u16 = 249;
 /// Enough for the deepest body that is accepted.
 const DEEP_STACK: usize = 256 << 20;
 
+/// Most memory that the values of a body take. compat: upstream takes any amount.
+const MOST_VALUES: usize = 1 << 30;
+
 /// How many evaluations run at once.
 static PLACES: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
     let processors = std::thread::available_parallelism().map_or(2, usize::from);
@@ -178,7 +181,11 @@ pub async fn judge(
 
 fn judge_here(body: &[u8], unwanted: Option<&Cel>, wanted: Option<&Cel>, end: Instant) -> Judgement {
     let all = || {
-        let body = match json::parse(body) {
+        let budget = json::Budget {
+            memory: MOST_VALUES,
+            end,
+        };
+        let body = match json::parse(body, budget) {
             Ok(body) => body,
             Err(error) => return Judgement::NotJson(error),
         };
@@ -369,7 +376,12 @@ mod tests {
             ("duration('1µs') == duration('1000ns')", YES),
             ("int(duration('1s')) == 1000000000", YES),
         ];
-        let body = json::parse(BODY.as_bytes()).unwrap();
+        let end = Instant::now() + Duration::from_secs(30);
+        let budget = json::Budget {
+            memory: MOST_VALUES,
+            end,
+        };
+        let body = json::parse(BODY.as_bytes(), budget).unwrap();
         let end = Instant::now() + Duration::from_secs(30);
         for (source, want) in rows {
             let got = Cel::new(source).ok().map(|cel| match cel.evaluate(&body, end) {

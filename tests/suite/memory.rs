@@ -1,0 +1,173 @@
+//! An exporter that may have only so much memory: where probes in flight and bodies are limited, hostile targets do not take it to the
+//! end of it; where they are not, the process ends at once, so that a supervisor can start another.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::support::BUSY;
+use crate::support::process::{Process, value};
+
+/// A hard limit of memory for a process: a cgroup's where this user may make one, else one of writable memory.
+struct Limit {
+    bytes: u64,
+    group: Option<PathBuf>,
+}
+
+impl Limit {
+    fn new(mebibytes: u64) -> Self {
+        let bytes = mebibytes << 20;
+        // Version 2, or version 1.
+        let group = [
+            ("/sys/fs/cgroup", "memory.max"),
+            ("/sys/fs/cgroup/memory", "memory.limit_in_bytes"),
+        ]
+        .into_iter()
+        .find_map(|(root, file)| {
+            let name = format!("blackbox-exporter-{}-{mebibytes}", std::process::id());
+            let group = Path::new(root).join(name);
+            std::fs::create_dir(&group).ok()?;
+            let limited = Self {
+                bytes,
+                group: Some(group),
+            };
+            let file = limited.group.as_ref()?.join(file);
+            let is_set = file.exists() && std::fs::write(file, bytes.to_string()).is_ok();
+            is_set.then_some(limited)
+        });
+        group.unwrap_or(Self { bytes, group: None })
+    }
+
+    /// What puts a shell below it.
+    fn setup(&self) -> String {
+        match &self.group {
+            Some(group) => format!("echo $$ > {}/cgroup.procs", group.display()),
+            None => format!("ulimit -d {}", self.bytes >> 10),
+        }
+    }
+}
+
+impl Drop for Limit {
+    fn drop(&mut self) {
+        if let Some(group) = &self.group {
+            let _ = std::fs::remove_dir(group);
+        }
+    }
+}
+
+/// Sends this to everyone who asks, with the end again and again until they have enough.
+fn server(beginning: impl Into<Vec<u8>>, end: &'static [u8]) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let beginning: Arc<[u8]> = beginning.into().into();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut stream, beginning) = (stream.unwrap(), Arc::clone(&beginning));
+            std::thread::spawn(move || {
+                let _ = stream.read(&mut [0; 4096]);
+                let mut is_open = stream.write_all(&beginning).is_ok();
+                while is_open && !end.is_empty() {
+                    is_open = stream.write_all(end).is_ok();
+                }
+            });
+        }
+    });
+    address
+}
+
+const HEAD: &str = "HTTP/1.1 200 OK\r\n";
+
+/// 200 MB of zeros.
+fn bomb() -> Vec<u8> {
+    let mut answer = format!("{HEAD}Content-Encoding: gzip\r\n\r\n").into_bytes();
+    let mut encoder = flate2::write::GzEncoder::new(&mut answer, flate2::Compression::fast());
+    for _ in 0..200 {
+        encoder.write_all(&vec![0; 1_000_000]).unwrap();
+    }
+    encoder.finish().unwrap();
+    answer
+}
+
+#[test]
+fn hostile_targets_do_not_exceed_what_the_limits_promise() {
+    // 256 MiB for each probe in flight, and as much for what is to be given back.
+    const IN_FLIGHT: u64 = 2;
+    let _busy = BUSY.blocking_lock();
+    let limit = Limit::new(256 * (IN_FLIGHT + 1));
+    let of_module = |name: &str, check: &str| {
+        format!("  {name}: {{prober: http, timeout: 5s, http: {{preferred_ip_protocol: ip4, {check}}}}}\n")
+    };
+    let modules = "modules:\n".to_owned()
+        + &of_module(
+            "text",
+            "body_size_limit: 64MB, compression: gzip, fail_if_body_matches_regexp: [no]",
+        )
+        + &of_module(
+            "json",
+            "body_size_limit: 2MB, fail_if_body_json_matches_cel: 'body.size() == 0'",
+        );
+    let flag = format!("--probe.max-in-flight={IN_FLIGHT}");
+    let mut exporter = Process::start(&modules, &[&flag], &limit.setup());
+    let place = format!("Location: /{}\r\n\r\n", "a".repeat(9_500_000));
+    let targets = [
+        ("text", server(format!("{HEAD}\r\n"), &[b'x'; 65_536])),
+        ("text", server(bomb(), b"")),
+        (
+            "text",
+            server(format!("{HEAD}{}\r\n", "a:\r\n".repeat(2_500_000)), b""),
+        ),
+        ("text", server(format!("HTTP/1.1 302 Found\r\n{place}"), b"")),
+        ("json", server(format!("{HEAD}\r\n["), b"{\"\":0},")),
+        (
+            "json",
+            server(format!("{HEAD}\r\n[{}0]", "{\"\":0},".repeat(280_000)), b""),
+        ),
+    ];
+    std::thread::scope(|scope| {
+        // One more than may be in flight, each with another target first.
+        for n in [0, 2, 4] {
+            let (exporter, mut targets) = (&exporter, targets);
+            targets.rotate_left(n);
+            scope.spawn(move || {
+                for (module, target) in targets {
+                    let start = Instant::now();
+                    let path = format!("/probe?module={module}&target={target}");
+                    let mut answer = exporter.get(&path);
+                    while answer.starts_with("HTTP/1.1 503 ") {
+                        assert!(start.elapsed() < Duration::from_secs(120), "nobody makes room");
+                        std::thread::sleep(Duration::from_millis(20));
+                        answer = exporter.get(&path);
+                    }
+                    assert!(answer.starts_with("HTTP/1.1 200 "), "{module}: {answer}");
+                    value(&answer, "probe_success");
+                }
+            });
+        }
+    });
+    assert_eq!(exporter.child.try_wait().unwrap(), None, "it lives");
+    let most = exporter.most_memory();
+    println!("at most {} MiB", most >> 20);
+    assert!(most < limit.bytes, "{} MiB", most >> 20);
+    assert!(exporter.metric("blackbox_exporter_probes_rejected_total") > 0.0);
+}
+
+#[test]
+fn without_memory_the_process_ends_and_another_one_serves() {
+    let limit = Limit::new(128);
+    let modules = "modules: {text: {prober: http, timeout: 60s, http: {preferred_ip_protocol: ip4, fail_if_body_matches_regexp: [no]}}}\n";
+    let mut exporter = Process::start(modules, &[], &limit.setup());
+    let target = server(format!("{HEAD}\r\n"), &[b'x'; 65_536]);
+    let answer = exporter.get(&format!("/probe?module=text&target={target}"));
+    assert_eq!(answer, "");
+    // The kernel kills who exceeds the limit of a cgroup; who gets no memory aborts and says so.
+    match (exporter.child.wait().unwrap().signal(), &limit.group) {
+        (Some(9), Some(_)) => {}
+        (Some(6), None) => drop(exporter.logs("memory allocation of ")),
+        (signal, group) => panic!("{signal:?} {group:?}\n{}", exporter.log()),
+    }
+    let another = Process::start(modules, &[], &limit.setup());
+    assert!(another.get("/-/healthy").starts_with("HTTP/1.1 200 "));
+}
