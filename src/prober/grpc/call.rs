@@ -13,6 +13,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::message::first_field;
 use super::status::{Code, Status};
 
+/// The flag and the length in front of a message, in octets.
+const MESSAGE_HEAD: usize = 5;
+
 /// Longest message that grpc-go takes by default, in octets.
 const MAX_MESSAGE: usize = 4 << 20;
 
@@ -104,7 +107,8 @@ pub async fn call(
         .into());
     };
     let status = trailers_status(&trailers)?;
-    match (received, status.code) {
+    match (received.serving, status.code) {
+        _ if received.is_cut => Err(Status::new(Code::INTERNAL, "unexpected EOF").into()),
         (Some(serving), Code::OK) => Ok(serving),
         (None, Code::OK) => Err(without_message(&status).into()),
         (_, _) => Err(status.into()),
@@ -116,8 +120,16 @@ fn is_grpc(content_type: &[u8]) -> bool {
     matches!(rest, Some([] | [b'+' | b';', ..]))
 }
 
-/// The serving status in the one message of the answer, which is read to its end; `None` when there is no message.
-async fn receive(answer: &mut RecvStream, encoding: Option<&str>) -> Result<Option<i32>, CallError> {
+/// What the data of an answer hold.
+struct Received {
+    /// The serving status in the one message; `None` when there is no message.
+    serving: Option<i32>,
+    /// The data end within a message. Less than a message's head counts as the end, as with grpc-go.
+    is_cut: bool,
+}
+
+/// Reads the answer to its end.
+async fn receive(answer: &mut RecvStream, encoding: Option<&str>) -> Result<Received, CallError> {
     let internal = |message: String| Status::new(Code::INTERNAL, message);
     let mut buffer = BytesMut::new();
     let mut message = None;
@@ -152,16 +164,15 @@ async fn receive(answer: &mut RecvStream, encoding: Option<&str>) -> Result<Opti
             }
         }
     }
-    if buffer.is_empty() {
-        Ok(message)
-    } else {
-        Err(internal("unexpected EOF".to_owned()).into())
-    }
+    Ok(Received {
+        serving: message,
+        is_cut: buffer.len() >= MESSAGE_HEAD,
+    })
 }
 
 /// Takes a whole message off the buffer: its flag and its octets.
 fn split_message(buffer: &mut BytesMut) -> Result<Option<(u8, Bytes)>, Status> {
-    let Some(&[flag, a, b, c, d]) = buffer.first_chunk::<5>() else {
+    let Some(&[flag, a, b, c, d]) = buffer.first_chunk::<MESSAGE_HEAD>() else {
         return Ok(None);
     };
     let length = usize::try_from(u32::from_be_bytes([a, b, c, d])).unwrap_or(usize::MAX);
@@ -169,10 +180,10 @@ fn split_message(buffer: &mut BytesMut) -> Result<Option<(u8, Bytes)>, Status> {
         let text = format!("grpc: received message larger than max ({length} vs. {MAX_MESSAGE})");
         return Err(Status::new(Code::RESOURCE_EXHAUSTED, text));
     }
-    if buffer.len() < 5 + length {
+    if buffer.len() < MESSAGE_HEAD + length {
         return Ok(None);
     }
-    buffer.advance(5);
+    buffer.advance(MESSAGE_HEAD);
     Ok(Some((flag, buffer.split_to(length).freeze())))
 }
 
