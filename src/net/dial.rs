@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
@@ -149,7 +149,7 @@ pub async fn tcp(
             TcpSocket::new_v6()
         };
         let socket = socket.map_err(call("socket"))?;
-        if let Some(ip) = source {
+        if let Some(ip) = source.and_then(chosen) {
             socket.bind(SocketAddr::new(ip, 0)).map_err(call("bind"))?;
         }
         let stream = socket.connect(to).await.map_err(call("connect"))?;
@@ -177,12 +177,23 @@ pub async fn udp(
     };
     let connect = async {
         network.policy.check(to).map_err(DialCause::Refused)?;
-        let from = SocketAddr::new(source.unwrap_or(any), 0);
+        let ip = source.and_then(chosen).unwrap_or(any);
+        // A socket of IPv6 could reach an address of IPv4 as well, from an address of neither.
+        if ip.is_ipv6() && to.is_ipv4() {
+            let error = io::Error::from_raw_os_error(libc::EAFNOSUPPORT);
+            return Err(call("bind")(error));
+        }
+        let from = SocketAddr::new(ip, 0);
         let socket = UdpSocket::bind(from).await.map_err(call("bind"))?;
         socket.connect(to).await.map_err(call("connect"))?;
         Ok(socket)
     };
     within(network, deadline, "udp", to, connect).await
+}
+
+/// The source address, unless it is 0.0.0.0: then any address of the target's family will do, as with Go.
+fn chosen(source: IpAddr) -> Option<IpAddr> {
+    Some(source).filter(|ip| *ip != Ipv4Addr::UNSPECIFIED)
 }
 
 async fn within<T>(

@@ -1,6 +1,6 @@
 //! The tcp prober: connect, with TLS if asked, and hold the dialogue.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use tokio::time::Instant;
 
@@ -78,7 +78,7 @@ async fn dial<'t>(
     Ok((Box::new(stream), host))
 }
 
-/// The source address, if the module has one. Any address of the own family will do for `0.0.0.0`.
+/// The source address, if the module has one.
 fn source_address(probe: &mut Probe<'_>, module: &Tcp) -> Result<Option<IpAddr>, String> {
     let Some(source) = &module.source_ip_address else {
         return Ok(None);
@@ -88,7 +88,7 @@ fn source_address(probe: &mut Probe<'_>, module: &Tcp) -> Result<Option<IpAddr>,
         return Err(format!("error parsing source ip address: {source}"));
     };
     log!(probe.log, Debug, "Using local address", "srcIP" => text(ip));
-    Ok(Some(ip.to_canonical()).filter(|ip| *ip != Ipv4Addr::UNSPECIFIED))
+    Ok(Some(ip.to_canonical()))
 }
 
 async fn prepare_tls(probe: &mut Probe<'_>, module: &Tcp) -> Result<Prepared, String> {

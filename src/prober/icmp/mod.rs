@@ -12,7 +12,7 @@ mod socket;
 mod wire;
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -64,7 +64,8 @@ async fn ping(probe: &mut Probe<'_>, module: &Icmp, address: &Address, source: O
     let family = Family::of(address.ip);
     let shape = Shape {
         family,
-        source,
+        // Go takes `::` for any address, of IPv4 too.
+        source: source.filter(|ip| *ip != Ipv6Addr::UNSPECIFIED),
         ttl: module.ttl,
         // compat: upstream needs a raw socket for it; an unprivileged one can set the flag as well.
         dont_fragment: module.dont_fragment && family == Family::V4,
