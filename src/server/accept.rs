@@ -288,6 +288,7 @@ impl Server {
         let mount = Mount {
             path: self.prefix.path(),
             tls: self.gate.as_ref().is_some_and(|gate| gate.tls().is_some()),
+            request: &request,
         };
         let answering = super::endpoint(&self.exporter, &request, mount);
         match AssertUnwindSafe(answering).catch_unwind().await {

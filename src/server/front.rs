@@ -5,8 +5,8 @@ use std::borrow::Cow;
 
 use http::header::{CONNECTION, EXPECT, HOST, HeaderValue};
 use http::request::Parts;
-use http::uri::PathAndQuery;
-use http::{Method, StatusCode, Uri, Version};
+use http::uri::Authority;
+use http::{HeaderMap, Method, StatusCode, Uri, Version};
 
 use super::answer::{self, Response};
 use super::query::{Plus, unescape};
@@ -14,12 +14,33 @@ use crate::net::headers::has_token;
 use crate::net::url::valid_host_header;
 
 /// Where the endpoints are, for those that name each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Mount<'a> {
     /// `/`, or `/something/`.
     pub path: &'a str,
     /// Whether the request came over TLS.
     pub tls: bool,
+    /// The request.
+    pub request: &'a Parts,
+}
+
+impl Mount<'_> {
+    /// Host and port that the caller asked; HTTP/2 has them in its `:authority`.
+    pub fn host(&self) -> Option<String> {
+        host(&self.request.uri, &self.request.headers)
+    }
+
+    /// Whether the caller speaks TLS, to us or to a proxy before us.
+    pub fn is_https(&self) -> bool {
+        let forwarded = self.request.headers.get("x-forwarded-proto");
+        self.tls || forwarded.is_some_and(|scheme| scheme == "https")
+    }
+}
+
+fn host(uri: &Uri, headers: &HeaderMap) -> Option<String> {
+    let host = || headers.get(HOST)?.to_str().ok()?.parse::<Authority>().ok();
+    let authority = uri.authority().cloned().or_else(host)?;
+    (!authority.host().is_empty() && !authority.as_str().contains('@')).then(|| authority.to_string())
 }
 
 /// The place of the endpoints below the server's root.
@@ -88,8 +109,13 @@ impl Prefix {
         };
         if inner != escaped {
             let target = with_query(&encode_path(&inner), request.uri.query());
-            if let Ok(target) = target.parse::<PathAndQuery>() {
-                request.uri = Uri::from(target);
+            if let Ok(target) = target.parse() {
+                // The host stays: with HTTP/2 it stands nowhere else.
+                let mut parts = request.uri.clone().into_parts();
+                parts.path_and_query = Some(target);
+                if let Ok(uri) = Uri::from_parts(parts) {
+                    request.uri = uri;
+                }
             }
         }
         Ok(())
@@ -291,8 +317,24 @@ mod tests {
             ("/pre/probe?x=1", "/probe?x=1"),
             ("/probe", "404 "),
             ("/prefix", "404 "),
+            ("https://e:1/pre/probe?x=1", "https://e:1/probe?x=1"),
         ] {
             assert_eq!(routed(&prefix, path), outcome, "{path}");
         }
+    }
+
+    #[test]
+    fn the_host_is_the_callers() {
+        let of = |uri: &str, value: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            headers.extend(value.map(|value| (HOST, value.parse().unwrap())));
+            host(&uri.parse().unwrap(), &headers)
+        };
+        assert_eq!(of("/targets", Some("e:9115")).as_deref(), Some("e:9115"));
+        assert_eq!(of("/targets", Some("[::1]:9115")).as_deref(), Some("[::1]:9115"));
+        assert_eq!(of("http://e2:1/targets", None).as_deref(), Some("e2:1"));
+        assert_eq!(of("/targets", None), None);
+        assert_eq!(of("/targets", Some("a b")), None);
+        assert_eq!(of("/targets", Some("user@e")), None);
     }
 }

@@ -78,7 +78,7 @@ async fn endpoint(exporter: &Arc<Exporter>, request: &Parts, mount: Mount<'_>) -
         "/config" => pages::config(exporter, headers),
         "/assets/style.css" => pages::style(),
         "/assets/script.js" => pages::script(),
-        "/targets" => targets::targets(exporter, mount, uri, headers),
+        "/targets" => targets::targets(exporter, mount),
         "/-/healthy" => answer::text(StatusCode::OK, answer::PLAIN_UTF8, "Healthy"),
         "/-/reload" => reload::reload(exporter, &request.method).await,
         // compat: profiles of the Go runtime upstream. Anything but a 404 would be taken for one.

@@ -88,7 +88,7 @@ async fn answer(
             .history
             .add(Arc::clone(module), &target, hostname, outcome);
         if pages::wants_html(headers) {
-            return Ok(pages::result(&entry, mount, headers));
+            return Ok(pages::result(&entry, mount));
         }
         let page = debug::page(&entry, exporter.logger.format());
         return Ok(answer::text(StatusCode::OK, answer::PLAIN, page));

@@ -5,8 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use http::uri::Authority;
-use http::{HeaderMap, StatusCode, Uri, header};
+use http::StatusCode;
 use serde::Serialize;
 
 use super::answer::Response;
@@ -36,26 +35,22 @@ struct Group<'a> {
 }
 
 /// `/targets`
-pub fn targets(exporter: &Exporter, mount: Mount<'_>, uri: &Uri, headers: &HeaderMap) -> Response {
+pub fn targets(exporter: &Exporter, mount: Mount<'_>) -> Response {
     if exporter.store.targets_file().is_none() {
         return answer::error(
             StatusCode::NOT_FOUND,
             "no targets: start the exporter with --targets.file",
         );
     }
-    let Some(address) = address(uri, headers) else {
+    let Some(address) = mount.host() else {
         return answer::error(
             StatusCode::BAD_REQUEST,
             "the Host header must say where this exporter is reached",
         );
     };
-    let tls = mount.tls
-        || headers
-            .get("x-forwarded-proto")
-            .is_some_and(|scheme| scheme == "https");
     let reached = Reached {
         address,
-        tls,
+        tls: mount.is_https(),
         probe_path: format!("{}probe", mount.path),
     };
     let loaded = exporter.store.current();
@@ -63,20 +58,6 @@ pub fn targets(exporter: &Exporter, mount: Mount<'_>, uri: &Uri, headers: &Heade
         Ok(body) => answer::text(StatusCode::OK, JSON, body + "\n"),
         Err(error) => answer::error(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
     }
-}
-
-/// Host and port of the request; HTTP/2 has them in its `:authority`.
-fn address(uri: &Uri, headers: &HeaderMap) -> Option<String> {
-    let host = || {
-        headers
-            .get(header::HOST)?
-            .to_str()
-            .ok()?
-            .parse::<Authority>()
-            .ok()
-    };
-    let authority = uri.authority().cloned().or_else(host)?;
-    (!authority.host().is_empty() && !authority.as_str().contains('@')).then(|| authority.to_string())
 }
 
 fn groups<'a>(targets: &'a Targets, reached: &'a Reached) -> Vec<Group<'a>> {
@@ -168,20 +149,5 @@ mod tests {
             labels(&full, true),
             r#"{"targets":["e:9115"],"labels":{"__metrics_path__":"/x/probe","__param_hostname":"h","__param_module":"tcp","__param_target":"a:1","__scheme__":"https","__scrape_interval__":"5s","__scrape_timeout__":"5s","instance":"192.0.2.1","job":"j","module":"","target":"a:1"}}"#
         );
-    }
-
-    #[test]
-    fn the_address_is_the_callers() {
-        let of = |uri: &str, host: Option<&str>| {
-            let mut headers = HeaderMap::new();
-            headers.extend(host.map(|host| (header::HOST, host.parse().unwrap())));
-            address(&uri.parse().unwrap(), &headers)
-        };
-        assert_eq!(of("/targets", Some("e:9115")).as_deref(), Some("e:9115"));
-        assert_eq!(of("/targets", Some("[::1]:9115")).as_deref(), Some("[::1]:9115"));
-        assert_eq!(of("http://e2:1/targets", None).as_deref(), Some("e2:1"));
-        assert_eq!(of("/targets", None), None);
-        assert_eq!(of("/targets", Some("a b")), None);
-        assert_eq!(of("/targets", Some("user@e")), None);
     }
 }

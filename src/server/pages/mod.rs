@@ -9,7 +9,7 @@ mod result;
 
 use askama::Template;
 use http::header::{
-    ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderMap, HeaderValue, REFERRER_POLICY, VARY,
+    ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderValue, REFERRER_POLICY, VARY,
     X_CONTENT_TYPE_OPTIONS,
 };
 use http::{StatusCode, Uri};
@@ -50,12 +50,9 @@ pub fn config(exporter: &Exporter, headers: &HeaderMap) -> Response {
 }
 
 /// The page of one past probe.
-pub(super) fn result(entry: &Entry, mount: Mount<'_>, headers: &HeaderMap) -> Response {
-    let host = headers
-        .get(HOST)
-        .and_then(|host| host.to_str().ok())
-        .unwrap_or("localhost:9115");
-    let scheme = if mount.tls { "https" } else { "http" };
+pub(super) fn result(entry: &Entry, mount: Mount<'_>) -> Response {
+    let host = mount.host().unwrap_or_else(|| "localhost:9115".to_owned());
+    let scheme = if mount.is_https() { "https" } else { "http" };
     html(&result::Result::new(
         entry,
         &format!("{scheme}://{host}{}", mount.path),

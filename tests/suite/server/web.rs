@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use base64::Engine as _;
+use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
+use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 
 use super::MODULES;
 use crate::support::Exporter;
@@ -73,13 +76,19 @@ impl Certificates {
 
     /// An exporter with this web configuration file, and a way to shake hands with it.
     async fn start(self, web: &str) -> (Exporter, Client) {
+        self.start_with(web, &[]).await
+    }
+
+    /// As [`start`](Self::start), with these flags besides.
+    async fn start_with(self, web: &str, flags: &[&str]) -> (Exporter, Client) {
         std::fs::write(self.folder.path().join("web.yml"), web).unwrap();
         let client = Client {
             plain: self.client_config(false, &[]),
             with_certificate: self.client_config(true, &[]),
             http2: self.client_config(false, &[b"h2"]),
         };
-        let exporter = Exporter::start_in(self.folder, &["--web.config.file={dir}/web.yml"]).await;
+        let flags = [&["--web.config.file={dir}/web.yml"], flags].concat();
+        let exporter = Exporter::start_in(self.folder, &flags).await;
         (exporter.unwrap_or_else(|log| panic!("{log}")), client)
     }
 }
@@ -201,19 +210,73 @@ async fn a_new_certificate_is_served_at_once() {
     );
 }
 
-#[tokio::test]
-async fn http_2_survives_rapid_resets() {
-    let (exporter, client) = Certificates::new().start(TLS).await;
-    let stream = connect(&exporter, &client.http2).await.unwrap();
+/// A way to send requests over HTTP/2, and the task of its connection.
+async fn http2(exporter: &Exporter, client: &Client) -> (SendRequest<Empty<Bytes>>, JoinHandle<()>) {
+    let stream = connect(exporter, &client.http2).await.unwrap();
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(b"h2".as_slice()));
-    let (mut sender, connection) =
+    let (sender, connection) =
         hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
             .await
             .unwrap();
-    let connection = tokio::spawn(connection);
+    let connection = async move { drop(connection.await) };
+    (sender, tokio::spawn(connection))
+}
+
+#[tokio::test]
+async fn both_versions_know_the_host_that_was_asked() {
+    for flags in [
+        &[] as &[_],
+        &["--web.route-prefix=pre", "--web.external-url=http://x.test/"],
+    ] {
+        let certificates = Certificates::new();
+        let targets = "targets: [{name: n, address: 'a:1', module: tcp_plain}]\n";
+        std::fs::write(certificates.folder.path().join("targets.yml"), targets).unwrap();
+        let prefix = if flags.is_empty() { "" } else { "/pre" };
+        let flags = [flags, &["--targets.file={dir}/targets.yml"]].concat();
+        let (exporter, client) = certificates.start_with(TLS, &flags).await;
+        let (mut sender, _connection) = http2(&exporter, &client).await;
+        let pages = [
+            ("/probe?module=tcp_plain&target=127.0.0.1:1", "probe_success 0"),
+            ("/targets", r#""targets":["host.test:1234"]"#),
+            ("/%74argets", r#""targets":["host.test:1234"]"#),
+            ("/logs?id=0", "curl &#39;https://host.test:1234PREFIX/probe?"),
+        ];
+        for (path, want) in pages {
+            let want = want.replace("PREFIX", prefix);
+            let request = http::Request::get(format!("https://host.test:1234{prefix}{path}"))
+                .header("accept", "text/html")
+                .body(Empty::new())
+                .unwrap();
+            let answer = sender.send_request(request).await.unwrap();
+            let status = answer.status();
+            let body = answer.collect().await.unwrap().to_bytes();
+            let body = String::from_utf8_lossy(&body);
+            assert!(
+                status == 200 && body.contains(&want),
+                "HTTP/2 {prefix}{path}: {status} {body}"
+            );
+            let mut stream = connect(&exporter, &client.plain).await.unwrap();
+            let head = format!(
+                "GET {prefix}{path} HTTP/1.1\r\nHost: host.test:1234\r\nAccept: text/html\r\nConnection: close\r\n\r\n"
+            );
+            stream.write_all(head.as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            assert!(
+                answer.starts_with("HTTP/1.1 200 OK") && answer.contains(&want),
+                "HTTP/1.1 {prefix}{path}: {answer}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn http_2_survives_rapid_resets() {
+    let (exporter, client) = Certificates::new().start(TLS).await;
+    let (mut sender, connection) = http2(&exporter, &client).await;
     let request = || {
         http::Request::get("https://localhost/-/healthy")
-            .body(Empty::<bytes::Bytes>::new())
+            .body(Empty::new())
             .unwrap()
     };
     let answer = sender.send_request(request()).await.unwrap();
