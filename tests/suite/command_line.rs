@@ -199,7 +199,7 @@ fn a_system_without_ca_certificates_is_worth_a_warning() {
     assert!(log.contains(WARNING) && log.contains("none found"), "{log}");
     // A folder can be opened, but not read.
     let log = log_with_roots(folder.path(), folder.path());
-    assert!(log.contains(WARNING) && log.contains("Is a directory"), "{log}");
+    assert!(log.contains(WARNING) && log.contains("is a directory\""), "{log}");
     std::fs::write(
         folder.path().join("ca.pem"),
         "Some CA\n-----BEGIN CERTIFICATE-----\n",

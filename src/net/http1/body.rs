@@ -85,7 +85,7 @@ impl std::error::Error for BodyError {}
 impl From<BodyError> for io::Error {
     fn from(error: BodyError) -> Self {
         let kind = match error {
-            BodyError::UnexpectedEof | BodyError::TrailerEof => io::ErrorKind::UnexpectedEof,
+            BodyError::UnexpectedEof => io::ErrorKind::UnexpectedEof,
             _ => io::ErrorKind::InvalidData,
         };
         Self::new(kind, error)

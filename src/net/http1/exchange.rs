@@ -13,6 +13,7 @@ use super::framing::{Framing, Length, LengthError, measure};
 use super::head::{Head, HeadError, HeadParser, MAX_HEAD};
 use super::reader::{Reader, WriteError};
 use super::request::RequestBody;
+use crate::net::dial::SystemError;
 use crate::net::headers::lists_contain;
 
 /// How long a body waits for `100 Continue`, as Go's transport is set up by prometheus/common.
@@ -54,9 +55,11 @@ impl fmt::Display for ExchangeError {
                 f,
                 "{BROKEN}: unexpected EOF: the peer closed the connection within the head of its answer"
             ),
-            Self::Read(error) => write!(f, "reading the answer: {error}"),
-            Self::Write(WriteError::Source(error)) => write!(f, "reading the request's body: {error}"),
-            Self::Write(WriteError::Sink(error)) => write!(f, "writing the request: {error}"),
+            Self::Read(error) => write!(f, "reading the answer: {}", SystemError(error)),
+            Self::Write(WriteError::Source(error)) => {
+                write!(f, "reading the request's body: {}", SystemError(error))
+            }
+            Self::Write(WriteError::Sink(error)) => write!(f, "writing the request: {}", SystemError(error)),
             Self::Head(error @ HeadError::TooLarge) => write!(f, "{error}"),
             Self::Head(error) => write!(f, "{BROKEN}: {error}"),
             Self::Length(error) => write!(f, "{BROKEN}: {error}"),

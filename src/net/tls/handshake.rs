@@ -13,6 +13,7 @@ use super::server_hello::{Opening, suite_name, version_name};
 use super::verifier::{Audience, Recorder, Trust, Verifier};
 use super::{Alpn, HandshakeError, Prepared, Session, Tap, TlsError};
 use crate::net::Deadline;
+use crate::net::dial::SystemError;
 use crate::net::tls_facts::{Ending, TlsFacts};
 use crate::net::x509::parse_ip;
 
@@ -161,7 +162,7 @@ fn explain(error: &io::Error, recorder: &Recorder) -> String {
         (_, None) if error.kind() == io::ErrorKind::UnexpectedEof => {
             "tls: the server closed the connection during the handshake: EOF".to_owned()
         }
-        (_, None) => format!("tls: during the handshake: {error}"),
+        (_, None) => format!("tls: during the handshake: {}", SystemError(error)),
     })
 }
 

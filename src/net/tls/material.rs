@@ -19,6 +19,7 @@ use super::p521::SECP521R1;
 use super::verifier::{Audience, Recorder, Trust, Verifier};
 use super::{Prepared, Roots, TlsError};
 use crate::config::{Tls, TlsVersion};
+use crate::net::dial::SystemError;
 use crate::net::x509::{Certificate, Pool, blocks};
 
 /// A `tls_config` and what was last made of it.
@@ -152,7 +153,10 @@ impl Material {
             }
             match std::fs::read(file) {
                 Ok(text) => Ok(Some(Zeroizing::new(text))),
-                Err(error) => Err(self.failure(file, &format!("unable to read {what}: {error}"))),
+                Err(error) => {
+                    let reason = format!("unable to read {what}: {}", SystemError(&error));
+                    Err(self.failure(file, &reason))
+                }
             }
         };
         let raw = &self.raw;

@@ -8,6 +8,7 @@ use std::{env, fs, io};
 use arc_swap::ArcSwapOption;
 
 use crate::net::x509::Pool;
+use crate::os_error;
 
 /// Where distributions keep all CA certificates in one file; the first that can be read counts.
 const FILES: [&str; 6] = [
@@ -68,7 +69,7 @@ fn each_file(mut read: impl FnMut(&Path) -> io::Result<()>) -> Option<String> {
     let mut failure = None;
     let mut failed = |path: &str, error: &io::Error| {
         if error.kind() != io::ErrorKind::NotFound {
-            failure.get_or_insert_with(|| format!("open {path}: {error}"));
+            failure.get_or_insert_with(|| os_error::describe_file(Path::new(path), error));
         }
     };
     for file in &files {

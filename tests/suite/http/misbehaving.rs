@@ -37,6 +37,13 @@ async fn a_reset_at_any_byte_of_an_answer() {
             );
         }
     }
+    let in_trailer = answer.find("X-B").unwrap();
+    let outcome = against(vec![send(&answer[..in_trailer]), Move::Close]).await;
+    let reason = outcome.reason().unwrap_or_default();
+    assert!(
+        reason.ends_with("http: unexpected EOF reading trailer"),
+        "{reason}"
+    );
     let outcome = against(vec![Move::Trickle(answer.into()), Move::Close]).await;
     assert!(outcome.success, "{:?}", log(&outcome));
 }
