@@ -3,12 +3,17 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
-use tokio::net::{TcpListener, lookup_host};
+use tokio::net::TcpListener;
+use tokio::time::Instant;
 
+use crate::net::policy::Policy;
 use crate::net::port::{self, Protocol};
-use crate::net::split_host_port;
+use crate::net::resolve::{ResolveError, Resolver};
+use crate::net::{Deadline, split_host_port};
 use crate::os_error;
 
 /// Connections that the system may hold until they are accepted.
@@ -20,7 +25,7 @@ pub enum ListenError {
     /// The text is no address.
     Address(String),
     /// The name of the host has no address.
-    Lookup(String, String),
+    Lookup(ResolveError),
     /// The system refused.
     System {
         /// The address.
@@ -40,7 +45,7 @@ impl fmt::Display for ListenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Address(reason) => write!(f, "listen tcp: {reason}"),
-            Self::Lookup(host, reason) => write!(f, "listen tcp: lookup {host}: {reason}"),
+            Self::Lookup(error) => write!(f, "listen tcp: {error}"),
             Self::System {
                 address,
                 operation,
@@ -71,8 +76,7 @@ pub async fn tcp(address: &str) -> Result<TcpListener, ListenError> {
     let (host, port) = split_host_port(address).map_err(|error| ListenError::Address(error.to_string()))?;
     let port = port::lookup(port, Protocol::Tcp).map_err(|error| ListenError::Address(error.to_string()))?;
     let ip = resolve(host).await?;
-    if ip.is_some_and(|ip| !ip.is_unspecified()) {
-        let ip = ip.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    if let Some(ip) = ip.filter(|ip| !ip.is_unspecified()) {
         return bind(SocketAddr::new(ip, port));
     }
     let both = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port);
@@ -92,15 +96,12 @@ async fn resolve(host: &str) -> Result<Option<IpAddr>, ListenError> {
     if let Ok(ip) = host.parse() {
         return Ok(Some(ip));
     }
-    let not_found = |reason: String| ListenError::Lookup(host.to_owned(), reason);
-    let addresses: Vec<SocketAddr> = lookup_host((host, 0))
-        .await
-        .map_err(|_| not_found("no such host".to_owned()))?
-        .collect();
-    let ipv4_first = addresses.iter().find(|a| a.is_ipv4()).or(addresses.first());
-    ipv4_first
-        .map(|address| Some(address.ip()))
-        .ok_or_else(|| not_found("no such host".to_owned()))
+    let resolver = Resolver::new(Policy::default(), Arc::default());
+    // As long as it takes: each name server has a time of its own.
+    let deadline = Deadline::after(Instant::now(), Duration::MAX);
+    let found = resolver.all(host, deadline).await.map_err(ListenError::Lookup)?;
+    let ipv4_first = found.iter().find(|a| a.ip.is_ipv4()).or(found.first());
+    Ok(ipv4_first.map(|address| address.ip))
 }
 
 fn bind(address: SocketAddr) -> Result<TcpListener, ListenError> {

@@ -119,6 +119,34 @@ async fn unbound_is_asked_for_addresses() {
     }
 }
 
+#[tokio::test]
+async fn a_listen_address_that_cannot_be_looked_up_says_why() {
+    if outside(
+        "resolve::a_listen_address_that_cannot_be_looked_up_says_why",
+        FILES,
+    ) {
+        return;
+    }
+    let start = async |address: &str| {
+        let flag = format!("--web.listen-address={address}");
+        Exporter::try_start("modules: {}", &[&flag]).await
+    };
+    // address, words of the log; nobody answers on port 53
+    let rows = [
+        (
+            "four.look.test:0",
+            "listen tcp: lookup four.look.test on 127.0.0.1:53: udp: connection refused",
+        ),
+        ("a..b:0", "listen tcp: lookup a..b: no such host"),
+    ];
+    for (address, want) in rows {
+        let log = start(address).await.err().expect("it does not start");
+        assert!(log.contains(want), "{address}: {log}");
+    }
+    let exporter = start("localhost:0").await.unwrap_or_else(|log| panic!("{log}"));
+    assert_eq!(exporter.address.ip().to_string(), "127.0.0.1");
+}
+
 /// The longest time-out of the modules below. All but one are shorter than a name server is waited for.
 const TIMEOUT: Duration = Duration::from_secs(6);
 
