@@ -150,7 +150,7 @@ impl<'c> Dialogue<'c> {
                 }
             }
             log!(probe.log, Debug, "Read line", "line" => excerpt(&last, EXCERPT));
-            if regexp.is_match(&last) {
+            if regexp.matches(&last).await {
                 log!(probe.log, Debug, "Regexp matched", "regexp" => regexp.source().to_owned(), "line" => excerpt(&last, EXCERPT));
                 probe.samples.set_bool(Metric::FailedDueToRegex, false);
                 return Ok(last);

@@ -54,6 +54,16 @@ fn chunked(piece: &str) -> Vec<Move> {
     endless("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", piece)
 }
 
+/// Letters that come without a pattern, and are the same each time.
+fn coins(count: usize) -> Vec<u8> {
+    let mut state = 1_u32;
+    let mut toss = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        if state >> 31 == 0 { b'a' } else { b'b' }
+    };
+    (0..count).map(|_| toss()).collect()
+}
+
 /// 200 MB of zeros in 200 kB; the checksum at the end is wrong.
 fn bomb() -> Vec<Move> {
     use std::io::Write as _;
@@ -169,6 +179,11 @@ const LIMITED: &str =
     "prober: http\nhttp: {preferred_ip_protocol: ip4, compression: gzip, body_size_limit: 1MB}";
 const MATCHED: &str =
     "prober: http\nhttp: {preferred_ip_protocol: ip4, fail_if_body_not_matches_regexp: [secret]}";
+/// No automaton of a sensible size can tell in one pass which `a` was 200 letters ago.
+const HARD: &str =
+    "prober: http\nhttp: {preferred_ip_protocol: ip4, fail_if_body_matches_regexp: ['[ab]*a[ab]{200}[cd]']}";
+const HARD_MESSAGE: &str =
+    "prober: websocket\nwebsocket: {query_response: [{expect: '[ab]*a[ab]{200}[cd]'}]}";
 const HTTPS: &str =
     "prober: http\nhttp: {preferred_ip_protocol: ip4, tls_config: {insecure_skip_verify: true}}";
 const TCP: &str = "prober: tcp\ntcp: {query_response: [{expect: '^welcome'}]}";
@@ -201,6 +216,11 @@ fn table() -> Vec<(&'static str, &'static str, &'static str, Peer, &'static str)
     // Text of 65,535 bytes that is not the end of its message; a ping.
     let fragment = [[0, 127, 0, 0, 0, 0, 0, 0, 0xff, 0xff].as_slice(), &[b'x'; 65_535]].concat();
     let begun = Move::Send([1, 1, b'x'].to_vec());
+    let long = [
+        [0x81, 127, 0, 0, 0, 0, 0, 0x60, 0, 0].as_slice(),
+        &coins(0x60_0000),
+    ]
+    .concat();
     vec![
         ("http silent", HTTP, http, Tcp(vec![]), LATE),
         // Each turn of it is one more field.
@@ -237,6 +257,13 @@ fn table() -> Vec<(&'static str, &'static str, &'static str, Peer, &'static str)
             MATCHED,
             http,
             Tcp(chunked("5\r\nhello\r\n")),
+            LATE,
+        ),
+        (
+            "http body, hard to match",
+            HARD,
+            http,
+            Tcp(vec![send("HTTP/1.1 200 OK\r\n\r\n"), send(coins(0x60_0000))]),
             LATE,
         ),
         (
@@ -333,6 +360,13 @@ fn table() -> Vec<(&'static str, &'static str, &'static str, Peer, &'static str)
             "Error dialing websocket",
         ),
         ("websocket no message", WEBSOCKET, ws, Websocket(vec![]), LATE),
+        (
+            "websocket long message, hard to match",
+            HARD_MESSAGE,
+            ws,
+            Websocket(vec![send(long), Move::Pause(TIMEOUT + GRACE)]),
+            LATE,
+        ),
         (
             "websocket endless message",
             WEBSOCKET,

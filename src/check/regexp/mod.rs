@@ -14,18 +14,25 @@ mod error;
 mod hir;
 mod node;
 mod parse;
+mod search;
 
 use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use regex_automata::meta;
+use bytes::Bytes;
+use regex_automata::hybrid::dfa::DFA;
+use regex_automata::nfa::thompson::{self, NFA, WhichCaptures};
 use regex_automata::util::captures::Captures;
+use regex_automata::{MatchKind, meta};
+use regex_syntax::hir::Hir;
 use smallvec::SmallVec;
 
+use crate::net::{Deadline, TimedOut};
 pub(crate) use class::is_word_of_template;
 pub use error::{Error, ErrorKind};
 use node::Node;
+pub use search::{PIECE, SHORT, Search};
 
 /// Most memory of one compiled expression, in bytes. Go's own limit is about as much.
 const SIZE_LIMIT: usize = 128 << 20;
@@ -38,6 +45,8 @@ struct Expression {
     source: Box<str>,
     /// Made by the first use; `None` if it cannot be, which [`Regexp::new`] rules out.
     engine: OnceLock<Option<meta::Regex>>,
+    /// For long texts, made by the first of them.
+    automaton: OnceLock<Option<DFA>>,
     /// Names of the groups by index; group 0 and unnamed ones are empty.
     names: Box<[Box<str>]>,
 }
@@ -46,8 +55,11 @@ struct Expression {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Match<'t> {
     text: &'t [u8],
-    groups: SmallVec<[Option<Range<usize>>; 4]>,
+    groups: Groups,
 }
+
+/// Where each group matched.
+type Groups = SmallVec<[Option<Range<usize>>; 4]>;
 
 impl<'t> Match<'t> {
     /// The bytes of a group as they were in the text; `None` when there is no such group or it took no part in the match.
@@ -81,6 +93,7 @@ impl Regexp {
         Ok(Self(Arc::new(Expression {
             source: source.into(),
             engine,
+            automaton: OnceLock::new(),
             names: parsed.names.into_boxed_slice(),
         })))
     }
@@ -89,6 +102,15 @@ impl Regexp {
         let engine = &self.0.engine;
         let compiled = engine.get_or_init(|| compile(&parse::parse(&self.0.source).ok()?.node));
         compiled.as_ref()
+    }
+
+    /// What [`Search`] walks through long texts with.
+    fn automaton(&self) -> Option<&DFA> {
+        let automaton = self.0.automaton.get_or_init(|| {
+            let node = parse::parse(&self.0.source).ok()?.node;
+            hir::with_enough_stack(&node, automaton).flatten()
+        });
+        automaton.as_ref()
     }
 
     /// The expression as it was written.
@@ -106,33 +128,72 @@ impl Regexp {
         self.engine()
             .is_some_and(|engine| match std::str::from_utf8(text) {
                 Ok(text) => engine.is_match(text),
-                Err(_) => engine.is_match(&Repaired::new(text).text),
+                Err(_) => engine.is_match(&repaired(text)),
             })
+    }
+
+    /// As [`Regexp::is_match`], but lets others have their turn while a long text is searched.
+    pub async fn matches(&self, text: &[u8]) -> bool {
+        if text.len() <= SHORT {
+            return self.is_match(text);
+        }
+        let mut search = Search::new([self]);
+        for piece in text.chunks(PIECE) {
+            if search.feed(piece) {
+                tokio::task::yield_now().await;
+            }
+        }
+        search.matches(0)
     }
 
     /// The leftmost match in `text`, with its groups.
     pub fn captures<'t>(&self, text: &'t [u8]) -> Option<Match<'t>> {
+        let groups = self.groups(text)?;
+        Some(Match { text, groups })
+    }
+
+    /// As [`Regexp::captures`], but searches a long text off the async threads, and waits for that until the deadline.
+    ///
+    /// # Errors
+    /// The deadline.
+    pub async fn captures_within<'t>(
+        &self,
+        text: &'t Bytes,
+        deadline: Deadline,
+    ) -> Result<Option<Match<'t>>, TimedOut> {
+        if text.len() <= SHORT {
+            return Ok(self.captures(text));
+        }
+        let found = async {
+            if !self.matches(text).await {
+                return None;
+            }
+            let (regexp, text) = (self.clone(), text.clone());
+            tokio::task::spawn_blocking(move || regexp.groups(&text))
+                .await
+                .ok()?
+        };
+        let groups = deadline.within(Box::pin(found)).await?;
+        Ok(groups.map(|groups| Match { text, groups }))
+    }
+
+    fn groups(&self, text: &[u8]) -> Option<Groups> {
         let engine = self.engine()?;
         let mut captures = engine.create_captures();
         let groups = match std::str::from_utf8(text) {
             Ok(text) => {
                 engine.captures(text, &mut captures);
-                self.groups(&captures, |at| at)
+                self.places(&captures, |at| at)
             }
             Err(_) => {
-                let repaired = Repaired::new(text);
-                engine.captures(&repaired.text, &mut captures);
-                self.groups(&captures, |at| repaired.original(at))
+                engine.captures(&repaired(text), &mut captures);
+                self.places(&captures, |at| original(text, at))
             }
         };
-        captures.is_match().then_some(Match { text, groups })
+        captures.is_match().then_some(groups)
     }
 
-    fn groups(
-        &self,
-        captures: &Captures,
-        place: impl Fn(usize) -> usize,
-    ) -> SmallVec<[Option<Range<usize>>; 4]> {
+    fn places(&self, captures: &Captures, place: impl Fn(usize) -> usize) -> Groups {
         (0..self.0.names.len())
             .map(|index| {
                 let span = captures.get_group(index)?;
@@ -155,6 +216,19 @@ fn compile(node: &Node) -> Option<meta::Regex> {
     engine.flatten()
 }
 
+/// An automaton that tells whether there is a match, and neither where nor the first of them.
+fn automaton(hir: &Hir) -> Option<DFA> {
+    let nfa = thompson::Config::new()
+        .which_captures(WhichCaptures::None)
+        .nfa_size_limit(Some(SIZE_LIMIT));
+    let nfa = NFA::compiler().configure(nfa).build_from_hir(hir).ok()?;
+    let config = DFA::config()
+        .match_kind(MatchKind::All)
+        .cache_capacity(1 << 20)
+        .skip_cache_capacity_check(true);
+    DFA::builder().configure(config).build_from_nfa(nfa).ok()
+}
+
 impl fmt::Debug for Regexp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Regexp({:?})", self.0.source)
@@ -167,32 +241,36 @@ impl fmt::Display for Regexp {
     }
 }
 
-/// A text in which each byte that is not UTF-8 was replaced by U+FFFD.
-struct Repaired {
-    text: String,
-    /// Where in `text` the replacements stand, ascending.
-    replaced: Vec<usize>,
+/// The text with U+FFFD in the place of each byte that is not UTF-8.
+fn repaired(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() + bytes.len() / 8);
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(std::iter::repeat_n(
+            char::REPLACEMENT_CHARACTER,
+            chunk.invalid().len(),
+        ));
+    }
+    text
 }
 
-impl Repaired {
-    fn new(bytes: &[u8]) -> Self {
-        let mut text = String::with_capacity(bytes.len() + bytes.len() / 8);
-        let mut replaced = Vec::new();
-        for chunk in bytes.utf8_chunks() {
-            text.push_str(chunk.valid());
-            for _ in chunk.invalid() {
-                replaced.push(text.len());
-                text.push(char::REPLACEMENT_CHARACTER);
-            }
+/// The place in `bytes` that was `at` in its repaired copy.
+fn original(bytes: &[u8], at: usize) -> usize {
+    let (mut place, mut left) = (0, at);
+    for chunk in bytes.utf8_chunks() {
+        if left <= chunk.valid().len() {
+            return place + left;
         }
-        Self { text, replaced }
+        place += chunk.valid().len();
+        left -= chunk.valid().len();
+        let stray = chunk
+            .invalid()
+            .len()
+            .min(left / char::REPLACEMENT_CHARACTER.len_utf8());
+        place += stray;
+        left -= stray * char::REPLACEMENT_CHARACTER.len_utf8();
     }
-
-    /// The place in the original text; each replacement before it made the copy two bytes longer.
-    fn original(&self, at: usize) -> usize {
-        let before = self.replaced.partition_point(|place| *place < at);
-        at - before * (char::REPLACEMENT_CHARACTER.len_utf8() - 1)
-    }
+    place
 }
 
 #[cfg(test)]
@@ -291,6 +369,24 @@ mod tests {
         assert_eq!(found.group(3), None);
         assert_eq!(found.group(4), None);
         assert_eq!(found.len(), 4);
+    }
+
+    #[test]
+    fn what_waits_for_its_first_use_compiles_soon() {
+        let is_small = |source: &str| parse::parse(source).unwrap().node.is_small();
+        for source in [
+            "hello.*world",
+            r"(?i)^\pL+\s*[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
+        ] {
+            assert!(is_small(source), "{source}");
+        }
+        for source in [
+            r"\pL{5}",
+            "(a{40}){20}(b{40}){20}",
+            &format!("{}a{}", "(".repeat(200), ")".repeat(200)),
+        ] {
+            assert!(!is_small(source), "{source}");
+        }
     }
 
     #[test]

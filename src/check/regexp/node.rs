@@ -11,8 +11,8 @@ const MAX_SIZE: u64 = (128 << 20) / 40;
 /// Most copies that nested counted repetitions may make.
 const MAX_REPEAT: u64 = 1000;
 
-/// Up to this size every expression compiles, and soon, however many characters its classes have.
-const SMALL_SIZE: u64 = 200;
+/// Up to this weight every expression compiles, within a millisecond or two.
+const SMALL_WEIGHT: u64 = 1500;
 /// Up to this height it does on any thread's stack.
 const SHALLOW: u16 = 100;
 
@@ -227,7 +227,24 @@ impl Node {
 
     /// Whether it can be compiled wherever it is, beyond doubt.
     pub fn is_small(&self) -> bool {
-        self.size <= SMALL_SIZE && self.is_shallow()
+        self.is_shallow() && self.weight() <= SMALL_WEIGHT
+    }
+
+    /// Ranges of characters, of all copies that are made: what the engine's states grow with.
+    fn weight(&self) -> u64 {
+        match &self.kind {
+            Kind::Empty | Kind::Look(_) => 1,
+            Kind::Literal { text, .. } => text.len() as u64,
+            Kind::Class(class) => class.ranges().len() as u64,
+            Kind::Capture { sub, .. } => sub.weight(),
+            Kind::Repeat(Repeat { op, sub, .. }) => {
+                let (min, max) = op.bounds();
+                sub.weight().saturating_mul(max.unwrap_or(min).max(1).into())
+            }
+            Kind::Concat(parts) | Kind::Alternate(parts) => parts
+                .iter()
+                .fold(0, |sum: u64, part| sum.saturating_add(part.weight())),
+        }
     }
 
     /// Whether a thread's own stack is enough for what recurses into it.

@@ -11,12 +11,13 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReade
 
 use super::gzip_head;
 use super::response::ResponseBody;
+use crate::check::regexp::{PIECE, Search};
 use crate::module::http::Compression;
 use crate::net::dial::SystemError;
 use crate::net::{Deadline, TimedOut};
 
 /// Most bytes of a body that are kept for checks. compat: upstream keeps any number.
-const MOST_KEPT: usize = 256 << 20;
+pub(super) const MOST_KEPT: usize = 256 << 20;
 
 /// A body that is being read.
 pub(super) struct BodyReader {
@@ -139,19 +140,21 @@ impl BodyReader {
         Err(error)
     }
 
-    /// Reads all that is left and keeps it.
-    pub(super) async fn keep(&mut self) -> Result<Bytes, ReadError> {
-        self.keep_at_most(MOST_KEPT).await
-    }
-
-    async fn keep_at_most(&mut self, most: usize) -> Result<Bytes, ReadError> {
+    /// Reads all that is left and searches it. With `most` it is kept as well, which fails beyond so many bytes.
+    pub(super) async fn search(
+        &mut self,
+        search: &mut Search<'_>,
+        most: Option<usize>,
+    ) -> Result<Bytes, ReadError> {
         let mut kept = Vec::new();
         self.read(|data| {
-            if kept.len() + data.len() > most {
-                return Err(ReadError::TooLargeToKeep(most));
+            if let Some(most) = most {
+                if kept.len() + data.len() > most {
+                    return Err(ReadError::TooLargeToKeep(most));
+                }
+                kept.extend_from_slice(data);
             }
-            kept.extend_from_slice(data);
-            Ok(())
+            Ok(search.feed(data))
         })
         .await?;
         Ok(Bytes::from(kept))
@@ -159,10 +162,14 @@ impl BodyReader {
 
     /// Reads all that is left and forgets it.
     pub(super) async fn discard(&mut self) -> Result<(), ReadError> {
-        self.read(|_| Ok(())).await
+        self.read(|_| Ok(false)).await
     }
 
-    async fn read(&mut self, mut take: impl FnMut(&[u8]) -> Result<(), ReadError>) -> Result<(), ReadError> {
+    /// Hands out what is left piece by piece to `take`, which says whether it took its time.
+    async fn read(
+        &mut self,
+        mut take: impl FnMut(&[u8]) -> Result<bool, ReadError>,
+    ) -> Result<(), ReadError> {
         let stream = match &mut self.source {
             Source::Empty => return Ok(()),
             Source::Closed => return Err(ReadError::Closed),
@@ -176,16 +183,21 @@ impl BodyReader {
                 if data.is_empty() {
                     return Ok(());
                 }
+                let piece = data.len().min(PIECE);
                 let room = limit.map_or(u64::MAX, |limit| limit.saturating_sub(*count));
-                let bytes = data.len().min(usize::try_from(room).unwrap_or(usize::MAX));
-                take(data.get(..bytes).unwrap_or_default())?;
+                let bytes = piece.min(usize::try_from(room).unwrap_or(usize::MAX));
+                let took_time = take(data.get(..bytes).unwrap_or_default())?;
                 *count += bytes as u64;
-                if bytes < data.len() {
+                if bytes < piece {
                     return Err(ReadError::TooLarge(limit.unwrap_or_default()));
                 }
                 stream.consume(bytes);
-                // Few compressed bytes can become very many: let others have their turn.
-                tokio::task::consume_budget().await;
+                if took_time {
+                    tokio::task::yield_now().await;
+                } else {
+                    // Few compressed bytes can become very many: let others have their turn.
+                    tokio::task::consume_budget().await;
+                }
             }
         };
         let ended = match self.deadline.within(reading).await {
@@ -265,7 +277,10 @@ mod tests {
             (8, Some(8), Ok(8)),
         ];
         for (most, limit, want) in rows {
-            let kept = reader(&b"12345678"[..], limit).keep_at_most(most).await;
+            let mut nothing = Search::new([]);
+            let kept = reader(&b"12345678"[..], limit)
+                .search(&mut nothing, Some(most))
+                .await;
             let kept = kept.map(|kept| kept.len()).map_err(|error| error.to_string());
             assert_eq!(kept, want.map_err(ToOwned::to_owned), "{most} {limit:?}");
         }
@@ -277,7 +292,7 @@ mod tests {
         let sending = tokio::spawn(async move { while peer.write_all(&[b'x'; 16]).await.is_ok() {} });
         let mut reader = reader(BufReader::new(body), None);
         for _ in 0..2 {
-            let error = reader.keep_at_most(1000).await.unwrap_err();
+            let error = reader.search(&mut Search::new([]), Some(1000)).await.unwrap_err();
             assert!(
                 matches!(error, ReadError::TooLargeToKeep(1000)),
                 "it is told again: {error}"

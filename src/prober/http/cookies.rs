@@ -12,7 +12,7 @@ use crate::net::headers::{Headers, is_token, trim};
 use crate::net::split_host_port;
 use crate::net::url::{Url, punycode};
 
-/// Most `Set-Cookie` fields of one answer that are read; with more of them Go reads none.
+/// Most `Set-Cookie` fields of one answer that are read, with more of them Go reads none; and most cookies of a jar.
 const MAX_COOKIES: usize = 3000;
 
 /// A name and its value.
@@ -127,7 +127,8 @@ impl Jar {
         let old = self
             .entries
             .iter()
-            .position(|e| e.domain == domain && e.path == path && e.cookie.name == set.cookie.name);
+            // Names first: of many cookies they are what differs.
+            .position(|e| e.cookie.name == set.cookie.name && e.domain == domain && e.path == path);
         if end.as_ref().is_some_and(End::has_come) {
             if let Some(old) = old {
                 self.entries.remove(old);
@@ -142,9 +143,12 @@ impl Jar {
             secure: set.secure,
             end,
         };
+        let has_room = self.entries.len() < MAX_COOKIES;
         match old.and_then(|old| self.entries.get_mut(old)) {
             Some(old) => *old = entry,
-            None => self.entries.push(entry),
+            None if has_room => self.entries.push(entry),
+            // compat: upstream keeps any number.
+            None => {}
         }
     }
 
@@ -381,6 +385,30 @@ fn public_suffix(domain: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_jar_has_an_end() {
+        let url = Url::parse("http://a.test/").unwrap();
+        let mut jar = Jar::default();
+        for answer in 0..2 {
+            let mut headers = Headers::default();
+            for cookie in 0..2000 {
+                headers.add("Set-Cookie", format!("n{answer}-{cookie}=v"));
+            }
+            jar.store(&url, "", &headers);
+        }
+        assert_eq!(jar.cookies(&url, "").len(), MAX_COOKIES);
+        let mut headers = Headers::default();
+        headers.add("Set-Cookie", "n0-0=new");
+        headers.add("Set-Cookie", "n2-0=v");
+        jar.store(&url, "", &headers);
+        let kept = jar.cookies(&url, "");
+        assert_eq!(kept.len(), MAX_COOKIES);
+        assert!(
+            kept.iter()
+                .any(|cookie| cookie.name == "n0-0" && cookie.value == "new")
+        );
+    }
 
     /// What is sent to `to` after `from` has set `cookies`.
     fn sent(from: &str, cookies: &[&str], to: &str) -> String {

@@ -1,12 +1,11 @@
 //! Judges an answer in upstream's order: status, headers, body, CEL (each only if all before passed), version, TLS.
 
-use bytes::Bytes;
-
-use super::body::{BodyReader, ReadError};
+use super::body::{BodyReader, MOST_KEPT};
 use super::date;
 use super::redirect::Chain;
 use super::response::Response;
 use crate::check::cel;
+use crate::check::regexp::Search;
 use crate::log;
 use crate::metrics::Metric;
 use crate::module::Http;
@@ -30,7 +29,7 @@ pub(super) async fn judge(probe: &mut Probe<'_>, module: &Http, chain: &mut Chai
     log!(probe.log, Debug, "Received HTTP response", "status_code" => status);
     let mut success = status_passes(probe, module, status);
     if success && !(module.headers_unwanted.is_empty() && module.headers_wanted.is_empty()) {
-        success = headers_pass(probe, module, &response.headers);
+        success = headers_pass(probe, module, &response.headers).await;
         probe.samples.set_bool(Metric::FailedDueToRegex, !success);
     }
     let body = std::mem::replace(&mut response.body, super::response::ResponseBody::Closed);
@@ -74,15 +73,18 @@ fn status_passes(probe: &mut Probe<'_>, module: &Http, status: u16) -> bool {
     passes
 }
 
-fn headers_pass(probe: &mut Probe<'_>, module: &Http, headers: &Headers) -> bool {
+async fn headers_pass(probe: &mut Probe<'_>, module: &Http, headers: &Headers) -> bool {
     let unwanted = module.headers_unwanted.iter().map(|rule| (rule, false));
     let wanted = module.headers_wanted.iter().map(|rule| (rule, true));
-    unwanted
-        .chain(wanted)
-        .all(|(rule, wanted)| header_passes(probe, rule, wanted, headers))
+    for (rule, wanted) in unwanted.chain(wanted) {
+        if !header_passes(probe, rule, wanted, headers).await {
+            return false;
+        }
+    }
+    true
 }
 
-fn header_passes(probe: &mut Probe<'_>, rule: &HeaderRule, wanted: bool, headers: &Headers) -> bool {
+async fn header_passes(probe: &mut Probe<'_>, rule: &HeaderRule, wanted: bool, headers: &Headers) -> bool {
     let count = headers.values(&rule.name).count();
     if count == 0 {
         if !rule.allow_missing {
@@ -90,9 +92,10 @@ fn header_passes(probe: &mut Probe<'_>, rule: &HeaderRule, wanted: bool, headers
         }
         return rule.allow_missing;
     }
-    let matches = headers
-        .values(&rule.name)
-        .any(|value| rule.regexp.is_match(value));
+    let mut matches = false;
+    for value in headers.values(&rule.name) {
+        matches = matches || rule.regexp.matches(value).await;
+    }
     if matches == wanted {
         return true;
     }
@@ -110,9 +113,18 @@ fn header_passes(probe: &mut Probe<'_>, rule: &HeaderRule, wanted: bool, headers
 
 /// Regular expressions, then CEL. compat: both see the whole body; upstream leaves nothing of it for CEL.
 async fn body_passes(probe: &mut Probe<'_>, module: &Http, reader: &mut BodyReader) -> bool {
-    let body = reader.keep().await;
+    let mut search = Search::new(module.body_unwanted.iter().chain(&module.body_wanted));
+    let body = reader
+        .search(&mut search, module.has_cel().then_some(MOST_KEPT))
+        .await;
     if module.has_body_regexps() {
-        let passes = regexps_pass(probe, module, &body);
+        let passes = match &body {
+            Ok(_) => regexps_pass(probe, module, &mut search),
+            Err(error) => {
+                log!(probe.log, Error, "Error reading HTTP body", "err" => text(error));
+                false
+            }
+        };
         probe.samples.set_bool(Metric::FailedDueToRegex, !passes);
         if !passes {
             return false;
@@ -135,21 +147,19 @@ async fn body_passes(probe: &mut Probe<'_>, module: &Http, reader: &mut BodyRead
     passes
 }
 
-fn regexps_pass(probe: &mut Probe<'_>, module: &Http, body: &Result<Bytes, ReadError>) -> bool {
-    let body = match body {
-        Ok(body) => body,
-        Err(error) => {
-            log!(probe.log, Error, "Error reading HTTP body", "err" => text(error));
+/// `search` looked for those that are unwanted and for those that are wanted, in this order.
+fn regexps_pass(probe: &mut Probe<'_>, module: &Http, search: &mut Search<'_>) -> bool {
+    for (index, regexp) in module.body_unwanted.iter().enumerate() {
+        if search.matches(index) {
+            log!(probe.log, Error, "Body matched regular expression", "regexp" => regexp.source().to_owned());
             return false;
         }
-    };
-    if let Some(regexp) = module.body_unwanted.iter().find(|r| r.is_match(body)) {
-        log!(probe.log, Error, "Body matched regular expression", "regexp" => regexp.source().to_owned());
-        return false;
     }
-    if let Some(regexp) = module.body_wanted.iter().find(|r| !r.is_match(body)) {
-        log!(probe.log, Error, "Body did not match regular expression", "regexp" => regexp.source().to_owned());
-        return false;
+    for (index, regexp) in (module.body_unwanted.len()..).zip(&module.body_wanted) {
+        if !search.matches(index) {
+            log!(probe.log, Error, "Body did not match regular expression", "regexp" => regexp.source().to_owned());
+            return false;
+        }
     }
     true
 }

@@ -4,6 +4,7 @@ mod frames;
 mod handshake;
 mod request;
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{Failed, Phase, Probe, Verdict};
@@ -111,7 +112,7 @@ async fn talk(probe: &mut Probe<'_>, frames: &mut Frames<Box<dyn Connection>>, s
                 let regexp = &expect.regexp;
                 // compat: the deadline holds for reading too; upstream waits for ever.
                 let message = match frames.message(probe.deadline).await {
-                    Ok(message) => message,
+                    Ok(message) => Bytes::from(message),
                     Err(error) => {
                         let waiting = format!(
                             "waiting for a message that matches {:?}: {error}",
@@ -121,7 +122,15 @@ async fn talk(probe: &mut Probe<'_>, frames: &mut Frames<Box<dyn Connection>>, s
                         return Err(Failed);
                     }
                 };
-                let Some(found) = regexp.captures(&message) else {
+                let found = match regexp.captures_within(&message, probe.deadline).await {
+                    Ok(found) => found,
+                    Err(timed_out) => {
+                        let searching = format!("searching it for {:?}: {timed_out}", regexp.source());
+                        log!(probe.log, Error, "Error reading message", "err" => searching);
+                        return Err(Failed);
+                    }
+                };
+                let Some(found) = found else {
                     log!(probe.log, Error, "Regexp did not match", "regexp" => regexp.source().to_owned(), "line" => excerpt(&message, EXCERPT));
                     return Err(Failed);
                 };
