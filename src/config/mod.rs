@@ -46,7 +46,7 @@ pub use named::Named;
 pub use policy::Policy;
 pub use problem::{Invalid, LoadError, Problem};
 pub use query_response::{Label, QueryResponse};
-pub use secret::Secret;
+pub use secret::{Secret, WITHOUT_MANAGER};
 pub use shared::Shared;
 pub use source::{Parsed, Source, decode_text, parse};
 pub use tcp::Tcp;

@@ -4,6 +4,9 @@ use std::fmt;
 
 use zeroize::Zeroize;
 
+/// Why no secret can be had by its name in a secret manager (`username_ref` and its kin): exporters have no manager.
+pub const WITHOUT_MANAGER: &str = "cannot use secret ref without manager";
+
 /// A secret of the configuration: `Debug` prints `<secret>`, memory is wiped when it is dropped.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(String);

@@ -102,6 +102,21 @@ pub enum Credentials {
     OAuth2(Box<TokenSource>),
 }
 
+impl Credentials {
+    /// Which of them is only named, in a secret manager that nobody has.
+    pub fn only_named(&self) -> Option<&'static str> {
+        match self {
+            Self::Basic(basic) if !basic.username_ref.is_empty() => Some("username"),
+            Self::Basic(basic) if !basic.password_ref.is_empty() => Some("password"),
+            Self::Authorization(authorization) if !authorization.credentials_ref.is_empty() => {
+                Some("credentials")
+            }
+            Self::OAuth2(source) => source.only_named(),
+            Self::Basic(_) | Self::Authorization(_) => None,
+        }
+    }
+}
+
 /// What a body is compressed with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {

@@ -37,6 +37,15 @@ impl Grant {
     }
 }
 
+fn is_whole_number(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Number(number) => number.is_i64(),
+        Value::String(text) => text.parse::<i64>().is_ok(),
+        _ => false,
+    }
+}
+
 /// Reads an answer.
 pub(super) fn read(status: StatusCode, content_type: &str, body: &[u8]) -> Result<Grant, OAuth2Error> {
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
@@ -74,6 +83,11 @@ pub(super) fn read(status: StatusCode, content_type: &str, body: &[u8]) -> Resul
         return Err(OAuth2Error::Answer(
             "server response missing access_token".to_owned(),
         ));
+    }
+    let lasts = fields.get("expires_in").filter(|_| !is_form);
+    if lasts.is_some_and(|value| !is_whole_number(value)) {
+        let reason = "cannot parse json: expires_in is no whole number";
+        return Err(OAuth2Error::Answer(reason.to_owned()));
     }
     let seconds = fields.get("expires_in").and_then(|value| match value {
         Value::String(text) => text.parse::<f64>().ok(),
@@ -130,6 +144,12 @@ mod tests {
                 "application/json",
                 r#"{"access_token":"t","expires_in":"60"}"#,
                 Ok(("Bearer t", Some(60))),
+            ),
+            (
+                200,
+                "application/json",
+                r#"{"access_token":"t","expires_in":1e3}"#,
+                Err("oauth2: cannot parse json: expires_in is no whole number"),
             ),
             (
                 200,

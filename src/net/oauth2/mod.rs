@@ -164,6 +164,16 @@ impl TokenSource {
         self.kept.lock().await.token = None;
     }
 
+    /// Which secret is only named, in a secret manager that nobody has.
+    pub fn only_named(&self) -> Option<&'static str> {
+        let (name, what) = if self.is_jwt() {
+            (&self.raw.client_certificate_key_ref, "client certificate")
+        } else {
+            (&self.raw.client_secret_ref, "client secret")
+        };
+        (!name.is_empty()).then_some(what)
+    }
+
     fn is_jwt(&self) -> bool {
         self.raw.grant_type == JWT_BEARER
     }
@@ -286,15 +296,22 @@ impl TokenSource {
             .iter()
             .map(|(name, value)| format!("{}={}", query_escape(name), query_escape(value)))
             .collect();
+        let unreachable = |error: reqwest::Error| OAuth2Error::Unreachable(reason(&error));
+        let mut url = reqwest::Url::parse(&self.raw.token_url)
+            .map_err(|error| OAuth2Error::Unreachable(format!("token_url is no URL: {error}")))?;
+        if authorization.is_some() {
+            // Credentials of the URL are for requests that have no others. A URL that cannot have any has none.
+            let _ = url.set_username("");
+            let _ = url.set_password(None);
+        }
         let mut request = client
-            .post(&*self.raw.token_url)
+            .post(url)
             .header("Content-Type", "application/x-www-form-urlencoded")
             .header("User-Agent", agent)
             .body(pairs.join("&"));
         if let Some(authorization) = authorization {
             request = request.header("Authorization", authorization);
         }
-        let unreachable = |error: reqwest::Error| OAuth2Error::Unreachable(reason(&error));
         let mut response = request.send().await.map_err(unreachable)?;
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(unreachable)? {

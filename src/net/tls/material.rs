@@ -18,7 +18,7 @@ use super::files::Stamp;
 use super::p521::SECP521R1;
 use super::verifier::{Audience, Recorder, Trust, Verifier};
 use super::{Prepared, Roots, TlsError};
-use crate::config::{Tls, TlsVersion};
+use crate::config::{Tls, TlsVersion, WITHOUT_MANAGER};
 use crate::net::dial::SystemError;
 use crate::net::x509::{Certificate, Pool, blocks};
 
@@ -57,6 +57,10 @@ impl Material {
     }
 
     pub async fn prepare(self: &Arc<Self>, roots: &Roots) -> Result<Prepared, TlsError> {
+        let refs = [&self.raw.ca_ref, &self.raw.cert_ref, &self.raw.key_ref];
+        if refs.iter().any(|name| !name.is_empty()) {
+            return Err(TlsError::Config(WITHOUT_MANAGER.to_owned()));
+        }
         let compiled = self.current().await?;
         let trust = match &compiled.pool {
             _ if self.raw.insecure_skip_verify => Trust::Everybody,

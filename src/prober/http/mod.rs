@@ -23,6 +23,7 @@ use tokio::time::Instant;
 
 use super::{Failed, Phase, Probe, Verdict};
 use crate::carried;
+use crate::config;
 use crate::log;
 use crate::metrics::Metric;
 use crate::module::Http;
@@ -262,6 +263,12 @@ async fn client<'m>(
         && let Err(error) = client.prepared_tls(probe).await
     {
         log!(probe.log, Error, "Error generating HTTP client", "err" => text(&error));
+        return Err(Failed);
+    }
+    let named = module.credentials.as_ref().and_then(Credentials::only_named);
+    if let Some(what) = named.filter(|_| module.protocol != Protocol::Http3) {
+        let reason = format!("unable to use {what}: {}", config::WITHOUT_MANAGER);
+        log!(probe.log, Error, "Error generating HTTP client", "err" => reason);
         return Err(Failed);
     }
     Ok(client)
