@@ -78,12 +78,32 @@ pub struct Document<'t> {
 /// Deepest nesting that is read. The Go program reads 10,000; no configuration needs more than a dozen.
 const MAX_DEPTH: usize = 200;
 
+/// What Go's reader says of a character that does not belong where it stands.
+const CANNOT_START: &str = "found character that cannot start any token";
+
+/// Where a tab stands before the first text of all, in which the parser sees no indentation yet.
+fn first_tab(text: &str) -> Option<Position> {
+    let mut lines = text.trim_start_matches('\u{feff}').lines().zip(1..);
+    let (text, line) =
+        lines.find(|(text, _)| !text.trim().is_empty() && !text.trim_start_matches(' ').starts_with('#'))?;
+    let spaces = text.len() - text.trim_start_matches(' ').len();
+    let at = Position {
+        line,
+        column: spaces + 1,
+    };
+    text.get(spaces..)?.starts_with('\t').then_some(at)
+}
+
 impl<'t> Document<'t> {
     /// Reads the first document; `None` when the text holds none.
     ///
     /// # Errors
     /// The first place where the text is not YAML.
     pub fn parse(text: &'t str) -> Result<Option<Self>, SyntaxError> {
+        if let Some(at) = first_tab(text) {
+            let message = CANNOT_START.to_owned();
+            return Err(SyntaxError { at, message });
+        }
         Self::read(text, &Shifts::default()).or_else(|error| repair::read(text, error))
     }
 
@@ -259,6 +279,11 @@ impl<'t> Builder<'_, 't> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = style == ScalarStyle::Plain;
+                // In brackets the parser takes for a text what Go's reader does not know there.
+                if plain && text.starts_with(['|', '>']) {
+                    let message = CANNOT_START.to_owned();
+                    return Err(SyntaxError { at, message });
+                }
                 self.add(at, tag, anchor, Content::Scalar { text, plain });
             }
             Event::Alias(anchor) => {
@@ -378,6 +403,32 @@ mod tests {
         let (_, a) = document.entry(document.root(), "a").unwrap();
         assert_eq!(document.text(a), Some("x\u{2028}y"));
         assert!(document.entry(document.root(), "c").is_none());
+    }
+
+    #[test]
+    fn what_gos_reader_knows_no_token_for_is_none() {
+        for (text, line, column) in [
+            ("a: [|]\n", 1, 5),
+            ("a: {b: >x}\n", 1, 8),
+            ("\ta: b\n", 1, 1),
+            ("# c\n\n \ta: b\n", 3, 2),
+            ("\t# c\na: b\n", 1, 1),
+        ] {
+            let error = Document::parse(text).unwrap_err();
+            let found = (error.message.as_str(), error.at.line, error.at.column);
+            assert_eq!(found, (CANNOT_START, line, column), "{text:?}");
+        }
+        for text in [
+            "a:\tb\n",
+            "a: b # \t\n",
+            "a: [x|, '|', \">\"]\n",
+            "a: |\n  \tb\n",
+            "\t\na: b\n",
+            "",
+            "#",
+        ] {
+            assert!(Document::parse(text).is_ok(), "{text:?}");
+        }
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //!
 //! Three things of YAML 1.1 occur in real files: a tab between `key:` and its value, a quoted text that goes on in a line
 //! indented less than its key, and lines in brackets that are. White space counts for nothing there, so it can be
-//! replaced. A byte order mark that came into the middle of a file is a character like others: another one stands in for
-//! it while the file is read.
+//! replaced. A byte order mark that came into the middle of a file is a character like others, and so is a hyphen alone
+//! in brackets (`[-]`): another character stands in for it while the file is read.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -47,7 +47,8 @@ pub(super) fn read(text: &str, mut error: SyntaxError) -> Result<Option<Document
             "':' must be followed by a valid YAML whitespace" => tabs_to_spaces(&text, &error),
             "invalid indentation in quoted scalar" => indent_quoted(&text, &error, &mut shifts),
             INDENTATION => indent_bracketed(&text, &error, &mut shifts),
-            "a byte order mark must not appear inside a document" => Some(text.replace(BOM, STAND_IN)),
+            "a byte order mark must not appear inside a document" => Some(text.replace(BOM, BOM_STAND_IN)),
+            "plain scalar cannot start with '-' followed by ,[]{}" => replace_hyphen(&text, &error),
             _ => None,
         };
         let Some(repaired) = repaired else { break };
@@ -58,7 +59,7 @@ pub(super) fn read(text: &str, mut error: SyntaxError) -> Result<Option<Document
             Err(next) => error = next,
         }
     }
-    Document::read(&text, &shifts).map(|document| document.map(|document| document.into_owned(with_marks)))
+    Document::read(&text, &shifts).map(|document| document.map(|document| document.into_owned(original)))
 }
 
 impl SyntaxError {
@@ -75,11 +76,13 @@ impl SyntaxError {
 /// The byte order mark.
 const BOM: &str = "\u{feff}";
 /// What stands in for it: of the private characters, one that nobody else will have chosen.
-const STAND_IN: &str = "\u{10feff}";
+const BOM_STAND_IN: &str = "\u{10feff}";
+/// What stands in for a hyphen alone in brackets.
+const HYPHEN_STAND_IN: &str = "\u{10fe2d}";
 
-/// The text with the byte order marks that were replaced.
-fn with_marks(text: &str) -> String {
-    text.replace(STAND_IN, BOM)
+/// The text with the characters that were replaced.
+fn original(text: &str) -> String {
+    text.replace(BOM_STAND_IN, BOM).replace(HYPHEN_STAND_IN, "-")
 }
 
 /// The byte at which a place stands.
@@ -100,6 +103,13 @@ fn tabs_to_spaces(text: &str, error: &SyntaxError) -> Option<String> {
     let kept = before.trim_end_matches(['\t', ' ']);
     let blanks = before.len() - kept.len();
     (blanks > 0).then(|| format!("{kept}{}{after}", " ".repeat(blanks)))
+}
+
+/// Replaces the hyphen at the place of the error.
+fn replace_hyphen(text: &str, error: &SyntaxError) -> Option<String> {
+    let (before, rest) = text.split_at_checked(offset(text, error.at)?)?;
+    let after = rest.strip_prefix('-')?;
+    Some(format!("{before}{HYPHEN_STAND_IN}{after}"))
 }
 
 /// Indents the lines in which the quoted text goes on that begins at the place of the error.
@@ -224,6 +234,13 @@ mod tests {
     fn a_byte_order_mark_is_a_character() {
         let text = "# \u{feff}c\na:\n  \u{feff}b:\n  b: x\u{feff}\u{feff}y # \u{feff}\n  c: \"\u{feff}\"\n";
         assert_eq!(value(text), "x\u{feff}\u{feff}y");
+    }
+
+    #[test]
+    fn a_hyphen_may_stand_alone_in_brackets() {
+        assert_eq!(value("a: {b: -, c: [-, -]}\n"), "-");
+        let error = Document::parse("a: [-[]]\n").unwrap_err();
+        assert_eq!((error.at.line, error.at.column), (1, 6), "{error:?}");
     }
 
     #[test]
