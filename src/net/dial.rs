@@ -203,7 +203,12 @@ async fn within<T>(
     to: SocketAddr,
     dial: impl Future<Output = Result<T, DialCause>>,
 ) -> Result<T, DialError> {
-    let dialled = deadline.within(dial).await;
+    // When the time is over nobody is dialled, as in Go; waiting would look at the dial once before it looks at the clock.
+    let dialled = if deadline.left().is_zero() {
+        Err(deadline.timed_out())
+    } else {
+        deadline.within(dial).await
+    };
     dialled
         .unwrap_or_else(|timed_out| Err(DialCause::TimedOut(timed_out)))
         .map_err(|cause| {

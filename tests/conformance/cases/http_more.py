@@ -47,3 +47,5 @@ TRUST = "tls_config: {ca_file: '{certs}/root.pem'}\n"
 for name, target in [("", "https://v4.test:{port}"), ("-path", "https://v4.test:{port}/a?b")]:
     peer = http2(lambda h2, stream, *_: h2.answer(stream, "200", [], b"ok"))
     http_case("http-more/connect-http2" + name, "neither path nor scheme", TRUST + "method: CONNECT", peer=peer, target=target, settle=1)
+
+http_case("http-more/no-time-left", "the offset takes all of the scraper's time: nobody is asked", headers={"X-Prometheus-Scrape-Timeout-Seconds": "0.5"}, settle=1)
