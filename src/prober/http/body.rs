@@ -19,6 +19,13 @@ use crate::net::{Deadline, TimedOut};
 /// Most bytes of a body that are kept for checks. compat: upstream keeps any number.
 pub(super) const MOST_KEPT: usize = 256 << 20;
 
+/// What the decompressor says of a frame of gzip, and not of what it holds.
+const GZIP_FRAME: [&str; 3] = [
+    "CRC computed does not match",
+    "amount of bytes read does not match",
+    "Invalid gzip header",
+];
+
 /// A body that is being read.
 pub(super) struct BodyReader {
     source: Source,
@@ -26,6 +33,8 @@ pub(super) struct BodyReader {
     /// Bytes read so far.
     pub(super) count: u64,
     deadline: Deadline,
+    /// Whether the body is decompressed by what upstream closes with its error.
+    inflated: bool,
 }
 
 enum Source {
@@ -91,6 +100,7 @@ impl BodyReader {
             limit,
             count: 0,
             deadline,
+            inflated: false,
         }
     }
 
@@ -132,7 +142,20 @@ impl BodyReader {
             _ => buffered(DeflateDecoder::new(stream)),
         };
         self.source = Source::Stream(decompressed);
+        self.inflated = compression != Compression::Brotli;
         Ok(())
+    }
+
+    /// What closing the body tells: Go's decompressor of deflate repeats why it could not go on. What is wrong around its
+    /// stream, in the frame of gzip, is not its concern.
+    pub(super) fn closing_error(&self) -> Option<&ReadError> {
+        match &self.source {
+            Source::Failed(ReadError::Io(error)) if GZIP_FRAME.contains(&error.as_str()) => None,
+            Source::Failed(error @ (ReadError::Io(_) | ReadError::TimedOut(_))) if self.inflated => {
+                Some(error)
+            }
+            _ => None,
+        }
     }
 
     fn fail(&mut self, error: ReadError) -> Result<(), ReadError> {

@@ -46,6 +46,9 @@ pub(super) async fn judge(probe: &mut Probe<'_>, module: &Http, chain: &mut Chai
             log!(probe.log, Error, "Failed to read HTTP response body", "err" => text(&error));
             success = false;
         }
+        if let Some(error) = reader.closing_error() {
+            log!(probe.log, Error, "Error while closing response from server", "error" => text(error));
+        }
         probe
             .samples
             .set(Metric::HttpUncompressedBodyLength, reader.count as f64);

@@ -1,4 +1,7 @@
 """The http prober: bodies that do not begin as gzip, and CONNECT. Recorded from the Go program with run.py --record."""
+import re
+
+from around import lines
 from harness import *
 from http2 import http2
 
@@ -49,3 +52,39 @@ for name, target in [("", "https://v4.test:{port}"), ("-path", "https://v4.test:
     http_case("http-more/connect-http2" + name, "neither path nor scheme", TRUST + "method: CONNECT", peer=peer, target=target, settle=1)
 
 http_case("http-more/no-time-left", "the offset takes all of the scraper's time: nobody is asked", headers={"X-Prometheus-Scrape-Timeout-Seconds": "0.5"}, settle=1)
+
+
+def told(lab, modules, target):
+    """What the log says of a probe of each module, at debug."""
+    config = "modules:\n" + "".join(f"  {name}: {section}\n" for name, section in modules.items())
+    e = lab.start(config, args=["--log.prober=debug"])
+    out = []
+    for name in modules:
+        body = e.request(f"/probe?debug=true&module={name}&target={lab.fill(target)}")[2].decode()
+        logs = body.partition("\n\n\nMetrics that would")[0]
+        messages = re.findall(r'level=(\w+) .*?msg=("[^"]*"|\S+)', logs)
+        out += [name, *(f"  {level} {message}" for level, message in messages if "timings" not in message)]
+    return lines(*out)
+
+
+def http_module(more):
+    return "{prober: http, timeout: 2s, http: {preferred_ip_protocol: ip4, %s}}" % more
+
+
+BROKEN = {name: http_module("compression: " + name) for name in ("gzip", "deflate", "br", "identity")}
+for name, about, body in [
+    ("text", "no compression at all", b"Hello, hello!"),
+    ("data", "a good head of gzip, then nonsense", GZIP_HEAD + b"\x07nonsense"),
+    ("head", "a head of gzip alone", GZIP_HEAD),
+    ("sum", "a wrong sum behind the data", GZIP_HEAD + b"\x03\0" + b"\1\0\0\0" + b"\0\0\0\0"),
+    ("nothing", "nothing", b""),
+]:
+    @script("http-more/told-broken-" + name, about="what the log says of it: " + about, peers={"port": answer(body)})
+    def _(lab):
+        return told(lab, BROKEN, "127.0.0.1:{port}")
+
+
+@script("http-more/told-bytes-fewer", about="what the log says of fewer bytes than expected", peers={"port": lambda conn: conn.send(b"XY")})
+def _(lab):
+    module = "{prober: tcp, timeout: 2s, tcp: {preferred_ip_protocol: ip4, query_response: [{expect_bytes: PONG}]}}"
+    return told(lab, {"tcp": module}, "127.0.0.1:{port}")
