@@ -165,7 +165,9 @@ fn provider(tls: &ServerTls, http2: Http2) -> Result<CryptoProvider, String> {
             || tls.cipher_suites.is_empty()
             || tls.cipher_suites.iter().any(|c| c == name)
     };
-    let cipher_suites: Vec<_> = default.cipher_suites.iter().copied().filter(chosen).collect();
+    let mut cipher_suites: Vec<_> = default.cipher_suites.iter().copied().filter(chosen).collect();
+    // As in Go, AES-128 first, whatever order the client likes.
+    cipher_suites.sort_by_key(|suite| !suite.suite().as_str().unwrap_or_default().contains("AES_128"));
     let speaks_tls12 = tls.versions().0 <= TlsVersion::Tls12;
     if http2 == Http2::Offered && speaks_tls12 && !tls.cipher_suites.is_empty() {
         let required = [
