@@ -11,6 +11,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use h3::client::{RequestStream, SendRequest};
+use h3::error::StreamError;
 use quinn::crypto::rustls::QuicClientConfig;
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt, ReadBuf};
 use tokio::task::JoinHandle;
@@ -30,6 +31,11 @@ use crate::net::tls::{Alpn, Prepared, TlsError};
 use crate::net::tls_facts::{Ending, TlsFacts};
 use crate::net::url::{punycode_host_port, valid_host_header};
 use crate::prober::{Phase, Probe};
+
+/// Most bytes of an answer's fields, each counted with 32 more (RFC 9114, 4.2.2), as its peer is told.
+///
+/// compat: upstream's limit is 10 MiB. The map that the library fills has no room for more than 24,576 fields and panics.
+const MAX_FIELDS: u64 = 512 << 10;
 
 /// How much of a file is sent at once.
 const PIECE: usize = 32 << 10;
@@ -231,7 +237,11 @@ async fn exchange(
         facts,
     } = connected;
     let quic = h3_quinn::Connection::new(connection.clone());
-    let (mut driver, mut sender) = h3::client::new(quic).await.map_err(|e| failed(&e))?;
+    let (mut driver, mut sender) = h3::client::builder()
+        .max_field_section_size(MAX_FIELDS)
+        .build(quic)
+        .await
+        .map_err(|e| failed(&e))?;
     let driver = tokio::spawn(async move {
         std::future::poll_fn(|cx| driver.poll_close(cx)).await;
     });
@@ -243,7 +253,12 @@ async fn exchange(
         driver,
     };
     send_body(&mut stream, body).await?;
-    let answer = stream.recv_response().await.map_err(|e| failed(&e))?;
+    let answer = stream.recv_response().await.map_err(|error| match error {
+        StreamError::HeaderTooBig { .. } => failed(&format_args!(
+            "server response headers exceeded {MAX_FIELDS} bytes, 32 more counted for each"
+        )),
+        error => failed(&error),
+    })?;
     trace.response_start = Some(Instant::now());
     let mut head = Head {
         protocol: "HTTP/3.0".to_owned(),
@@ -276,7 +291,7 @@ async fn exchange(
 type Stream = RequestStream<h3_quinn::BidiStream<Bytes>, Bytes>;
 
 async fn send_body(stream: &mut Stream, body: RequestBody) -> Result<(), RoundTripError> {
-    let failed = |error: h3::error::StreamError| RoundTripError::Http3(error.to_string());
+    let failed = |error: StreamError| RoundTripError::Http3(error.to_string());
     match body {
         RequestBody::Empty => {}
         RequestBody::Bytes(bytes) => stream.send_data(bytes).await.map_err(failed)?,

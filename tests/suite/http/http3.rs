@@ -10,8 +10,8 @@ use quinn::crypto::rustls::QuicServerConfig;
 use crate::support::tls_peer::SelfSigned;
 use crate::support::{exposition, log, probe};
 
-/// Answers requests with what it was asked: method, path, the length of the body, and two headers if they came.
-async fn serve(folder: &std::path::Path) -> SocketAddr {
+/// A place where QUIC connections arrive for HTTP/3.
+fn listen(folder: &std::path::Path) -> quinn::Endpoint {
     let made = SelfSigned::local();
     made.write(folder);
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -23,7 +23,12 @@ async fn serve(folder: &std::path::Path) -> SocketAddr {
         .unwrap();
     tls.alpn_protocols = vec![b"h3".to_vec()];
     let config = quinn::ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(tls).unwrap()));
-    let endpoint = quinn::Endpoint::server(config, "127.0.0.1:0".parse().unwrap()).unwrap();
+    quinn::Endpoint::server(config, "127.0.0.1:0".parse().unwrap()).unwrap()
+}
+
+/// Answers requests with what it was asked: method, path, the length of the body, and two headers if they came.
+async fn serve(folder: &std::path::Path) -> SocketAddr {
+    let endpoint = listen(folder);
     let address = endpoint.local_addr().unwrap();
     tokio::spawn(async move {
         while let Some(incoming) = endpoint.accept().await {
@@ -56,18 +61,80 @@ async fn serve(folder: &std::path::Path) -> SocketAddr {
     address
 }
 
+/// Answers each request with these bytes, whatever they are, and ends the stream.
+fn play(folder: &std::path::Path, answer: Vec<u8>) -> SocketAddr {
+    let endpoint = listen(folder);
+    let address = endpoint.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Some(incoming) = endpoint.accept().await {
+            let answer = answer.clone();
+            tokio::spawn(async move {
+                let connection = incoming.await.unwrap();
+                let mut control = connection.open_uni().await.unwrap();
+                // The stream's type, and empty SETTINGS.
+                control.write_all(&[0, 4, 0]).await.unwrap();
+                while let Ok((mut sending, mut receiving)) = connection.accept_bi().await {
+                    receiving.read_to_end(1 << 20).await.unwrap();
+                    // Whoever has seen enough does not take the rest.
+                    let _ = sending.write_all(&answer).await;
+                    let _ = sending.finish();
+                }
+            });
+        }
+    });
+    address
+}
+
+/// A frame of HTTP/3 with its payload.
+fn frame(kind: u8, payload: &[u8]) -> Vec<u8> {
+    let length = 0xc000_0000_0000_0000 | payload.len() as u64;
+    [&[kind][..], &length.to_be_bytes(), payload].concat()
+}
+
+/// A HEADERS frame: a status, and fields that are written out in full.
+fn fields(status: u16, fields: impl IntoIterator<Item = (String, String)>) -> Vec<u8> {
+    // A literal with the 24th name of QPACK's static table, `:status` (RFC 9204, 4.5.4 and appendix A).
+    let mut block = vec![0, 0, 0b0101_1111, 24 - 15, 3];
+    block.extend(status.to_string().bytes());
+    for (name, value) in fields {
+        prefixed(&mut block, 0b0010_0000, 3, name.len());
+        block.extend(name.bytes());
+        prefixed(&mut block, 0, 7, value.len());
+        block.extend(value.bytes());
+    }
+    frame(1, &block)
+}
+
+/// An integer of QPACK with a prefix of so many bits (RFC 7541, 5.1).
+fn prefixed(out: &mut Vec<u8>, flags: u8, bits: u32, value: usize) {
+    let most = (1 << bits) - 1;
+    if value < most {
+        out.push(flags | u8::try_from(value).unwrap());
+        return;
+    }
+    out.push(flags | u8::try_from(most).unwrap());
+    let mut rest = value - most;
+    while rest >= 128 {
+        out.push(u8::try_from(rest % 128).unwrap() | 128);
+        rest /= 128;
+    }
+    out.push(u8::try_from(rest).unwrap());
+}
+
+fn module(folder: &std::path::Path, more: &str) -> String {
+    format!(
+        "prober: http\ntimeout: 15s\nhttp:\n  preferred_ip_protocol: ip4\n  enable_http3: true\n  enable_http2: false\n  \
+         valid_http_versions: [HTTP/3.0]\n  tls_config: {{ca_file: '{}'}}\n  {}",
+        folder.join("cert.pem").display(),
+        more.replace('\n', "\n  ")
+    )
+}
+
 #[tokio::test]
 async fn a_request_over_http3() {
     let folder = tempfile::tempdir().unwrap();
     let address = serve(folder.path()).await;
-    let module = |more: &str| {
-        format!(
-            "prober: http\nhttp:\n  preferred_ip_protocol: ip4\n  enable_http3: true\n  enable_http2: false\n  \
-             valid_http_versions: [HTTP/3.0]\n  tls_config: {{ca_file: '{}'}}\n  {}",
-            folder.path().join("cert.pem").display(),
-            more.replace('\n', "\n  ")
-        )
-    };
+    let module = |more: &str| module(folder.path(), more);
     let target = format!("https://localhost:{}/x", address.port());
     let rows = [
         (
@@ -134,4 +201,56 @@ async fn nobody_there_is_ended_by_the_deadline() {
     let outcome = probe(yaml, &target).await;
     let lines = log(&outcome).join("\n");
     assert!(lines.contains("waiting for the QUIC handshake"), "{lines}");
+}
+
+#[tokio::test]
+async fn heads_of_many_fields_are_refused() {
+    let many = |status: u16, count: usize| {
+        let names = (0..count).map(|n| (format!("{n:x}"), String::new()));
+        fields(status, names)
+    };
+    let long = |length: usize| fields(200, [("a".to_owned(), "b".repeat(length))]);
+    let same = fields(200, vec![(String::from("a"), String::new()); 25_000]);
+    let body = frame(0, b"hello");
+    const TOO_LARGE: &str = "http3: server response headers exceeded 524288 bytes, 32 more counted for each";
+    // what is answered, what is said of it
+    let rows = [
+        (
+            "a thousand fields",
+            [many(200, 1_000), body.clone()].concat(),
+            None,
+        ),
+        (
+            "400 KiB of a field",
+            [long(400 << 10), body.clone()].concat(),
+            None,
+        ),
+        ("25,000 fields", many(200, 25_000), Some(TOO_LARGE)),
+        ("25,000 times the same field", same, Some(TOO_LARGE)),
+        ("600 KiB of a field", long(600 << 10), Some(TOO_LARGE)),
+        (
+            "25,000 fields of an interim answer",
+            [many(103, 25_000), many(200, 1)].concat(),
+            Some(TOO_LARGE),
+        ),
+        // Nobody looks at them.
+        (
+            "25,000 fields of a trailer",
+            [many(200, 1), body, many(200, 25_000)].concat(),
+            None,
+        ),
+    ];
+    for (name, answer, want) in rows {
+        let folder = tempfile::tempdir().unwrap();
+        let target = format!("https://localhost:{}/", play(folder.path(), answer).port());
+        let outcome = probe(
+            &module(folder.path(), "fail_if_body_not_matches_regexp: ['^hello$']"),
+            &target,
+        )
+        .await;
+        let lines = log(&outcome).join("\n");
+        assert_eq!(outcome.success, want.is_none(), "{name}: {lines}");
+        assert!(lines.contains(want.unwrap_or_default()), "{name}: {lines}");
+        assert!(exposition(&outcome).contains("probe_http_status_code "), "{name}");
+    }
 }
