@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UdpSocket, UnixListener};
 use tokio::time::Instant;
 
+use crate::http::http3;
 use crate::support::peer::{Move, perform, send};
 use crate::support::tls_peer::SelfSigned;
 use crate::support::{BUSY, log, probe};
@@ -35,6 +36,8 @@ enum Peer {
     Websocket(Vec<Move>),
     /// Answers each datagram with these, for ever.
     Udp(Vec<u8>),
+    /// Answers requests over HTTP/3 with these bytes, and with zeros for ever.
+    Http3(Vec<u8>),
 }
 
 /// Sends a text a byte at a time, so slowly that no probe sees its end.
@@ -145,6 +148,7 @@ impl Peer {
                 });
                 address.to_string()
             }
+            Self::Http3(answer) => http3::play(folder, answer, vec![0; 1 << 16]).to_string(),
             Self::Tcp(moves) => listen(moves, false).await.to_string(),
             Self::Websocket(moves) => listen(moves, true).await.to_string(),
         }
@@ -186,6 +190,8 @@ const HARD_MESSAGE: &str =
     "prober: websocket\nwebsocket: {query_response: [{expect: '[ab]*a[ab]{200}[cd]'}]}";
 const HTTPS: &str =
     "prober: http\nhttp: {preferred_ip_protocol: ip4, tls_config: {insecure_skip_verify: true}}";
+const HTTP3: &str = "prober: http\nhttp: {preferred_ip_protocol: ip4, enable_http3: true, enable_http2: false, \
+                     tls_config: {insecure_skip_verify: true}}";
 const TCP: &str = "prober: tcp\ntcp: {query_response: [{expect: '^welcome'}]}";
 const BYTES: &str = "prober: tcp\ntcp: {query_response: [{expect_bytes: welcome}]}";
 const TLS: &str = "prober: tcp\ntcp: {tls: true, tls_config: {insecure_skip_verify: true}}";
@@ -203,7 +209,7 @@ const LATE: &str = "time-out of 2s ran out";
 /// Name, module, `{}` of the target, peer, and what is said: where the speed of the machine decides whether a limit or the
 /// deadline comes first, the step.
 fn table() -> Vec<(&'static str, &'static str, &'static str, Peer, &'static str)> {
-    use Peer::{Tcp, Udp, Unix, Websocket};
+    use Peer::{Http3, Tcp, Udp, Unix, Websocket};
     let http = "http://{}/";
     let https = "https://{}/";
     let ws = "ws://{}/";
@@ -303,6 +309,20 @@ fn table() -> Vec<(&'static str, &'static str, &'static str, Peer, &'static str)
             https,
             Tcp(endless("", "noise")),
             "tls",
+        ),
+        (
+            "http3 endless head",
+            HTTP3,
+            https,
+            Http3(http3::endless(1)),
+            "the answer",
+        ),
+        (
+            "http3 endless frame",
+            HTTP3,
+            https,
+            Http3(http3::endless(0x21)),
+            "the answer",
         ),
         ("tcp silent", TCP, "{}", Tcp(vec![]), LATE),
         ("tcp slow", TCP, "{}", Tcp(slowly("hello\n")), LATE),

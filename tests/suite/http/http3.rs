@@ -61,28 +61,60 @@ async fn serve(folder: &std::path::Path) -> SocketAddr {
     address
 }
 
-/// Answers each request with these bytes, whatever they are, and ends the stream.
-fn play(folder: &std::path::Path, answer: Vec<u8>) -> SocketAddr {
+/// Sends these bytes in answer to each request, the last of them for ever if there are such, and ends the stream; stays silent
+/// when there are none.
+pub fn play(folder: &std::path::Path, answer: Vec<u8>, forever: Vec<u8>) -> SocketAddr {
+    // The stream's type, and empty SETTINGS.
+    play_all(folder, vec![0, 4, 0], Vec::new(), answer, forever)
+}
+
+/// The same with the bytes of the control stream.
+fn play_all(
+    folder: &std::path::Path,
+    control: Vec<u8>,
+    control_forever: Vec<u8>,
+    answer: Vec<u8>,
+    forever: Vec<u8>,
+) -> SocketAddr {
+    async fn send(stream: &mut quinn::SendStream, once: Vec<u8>, forever: Vec<u8>) {
+        // Whoever has seen enough does not take the rest.
+        let mut sent = stream.write_all(&once).await;
+        while !forever.is_empty() && sent.is_ok() {
+            sent = stream.write_all(&forever).await;
+        }
+    }
     let endpoint = listen(folder);
     let address = endpoint.local_addr().unwrap();
     tokio::spawn(async move {
         while let Some(incoming) = endpoint.accept().await {
-            let answer = answer.clone();
+            let (answer, forever) = (answer.clone(), forever.clone());
+            let (control, control_forever) = (control.clone(), control_forever.clone());
             tokio::spawn(async move {
                 let connection = incoming.await.unwrap();
-                let mut control = connection.open_uni().await.unwrap();
-                // The stream's type, and empty SETTINGS.
-                control.write_all(&[0, 4, 0]).await.unwrap();
+                let mut stream = connection.open_uni().await.unwrap();
+                tokio::spawn(async move {
+                    send(&mut stream, control, control_forever).await;
+                    // Who ends this stream ends the connection.
+                    let _ = stream.stopped().await;
+                });
                 while let Ok((mut sending, mut receiving)) = connection.accept_bi().await {
-                    receiving.read_to_end(1 << 20).await.unwrap();
-                    // Whoever has seen enough does not take the rest.
-                    let _ = sending.write_all(&answer).await;
-                    let _ = sending.finish();
+                    if receiving.read_to_end(1 << 20).await.is_ok() {
+                        send(&mut sending, answer.clone(), forever.clone()).await;
+                        if answer.is_empty() {
+                            let _ = sending.stopped().await;
+                        }
+                        let _ = sending.finish();
+                    }
                 }
             });
         }
     });
     address
+}
+
+/// The head of a frame of a terabyte.
+pub fn endless(kind: u8) -> Vec<u8> {
+    [&[kind][..], &(0xc000_0000_0000_0000_u64 | 1 << 40).to_be_bytes()].concat()
 }
 
 /// A frame of HTTP/3 with its payload.
@@ -242,7 +274,10 @@ async fn heads_of_many_fields_are_refused() {
     ];
     for (name, answer, want) in rows {
         let folder = tempfile::tempdir().unwrap();
-        let target = format!("https://localhost:{}/", play(folder.path(), answer).port());
+        let target = format!(
+            "https://localhost:{}/",
+            play(folder.path(), answer, Vec::new()).port()
+        );
         let outcome = probe(
             &module(folder.path(), "fail_if_body_not_matches_regexp: ['^hello$']"),
             &target,
@@ -252,5 +287,89 @@ async fn heads_of_many_fields_are_refused() {
         assert_eq!(outcome.success, want.is_none(), "{name}: {lines}");
         assert!(lines.contains(want.unwrap_or_default()), "{name}: {lines}");
         assert!(exposition(&outcome).contains("probe_http_status_code "), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_library_holds_is_bounded() {
+    /// A kind of frame that means nothing (RFC 9114, 7.2.8).
+    const RESERVED: u8 = 0x21;
+    const SETTINGS: u8 = 4;
+    const TOO_MUCH: &str = "more than 1048576 bytes came that are no part of a body";
+    let ok = || fields(200, None);
+    let hello = || [ok(), frame(0, b"hello")].concat();
+    let zeros = || vec![0; 1 << 16];
+    let small = [RESERVED, 0].repeat(1 << 15);
+    let quiet = (vec![0, SETTINGS, 0], Vec::new());
+    let long_body = [ok(), frame(0, &vec![b'x'; 5 << 20]), frame(0, b"hello")].concat();
+    let grease = [
+        frame(RESERVED, &vec![0; 100 << 10]),
+        hello(),
+        frame(RESERVED, b"x"),
+    ]
+    .concat();
+    // what comes on the control stream, once and for ever, what is answered, once and for ever, what is said
+    let rows = [
+        ("a long body", quiet.clone(), (long_body, vec![]), None),
+        (
+            "a frame that means nothing",
+            quiet.clone(),
+            (grease, vec![]),
+            None,
+        ),
+        (
+            "an endless head",
+            quiet.clone(),
+            (endless(1), zeros()),
+            Some(TOO_MUCH),
+        ),
+        (
+            "an endless frame",
+            quiet.clone(),
+            (endless(RESERVED), zeros()),
+            Some(TOO_MUCH),
+        ),
+        (
+            "frames without end",
+            quiet.clone(),
+            (vec![], small.clone()),
+            Some(TOO_MUCH),
+        ),
+        (
+            "an endless frame behind a body",
+            quiet.clone(),
+            ([hello(), endless(RESERVED)].concat(), zeros()),
+            Some(TOO_MUCH),
+        ),
+        (
+            "frames without end behind a body",
+            quiet.clone(),
+            (hello(), small),
+            Some(TOO_MUCH),
+        ),
+        (
+            "an endless trailer",
+            quiet,
+            ([hello(), endless(1)].concat(), zeros()),
+            Some(TOO_MUCH),
+        ),
+        (
+            "endless settings",
+            ([vec![0], endless(SETTINGS)].concat(), zeros()),
+            (vec![], vec![]),
+            Some(TOO_MUCH),
+        ),
+    ];
+    for (name, (control, control_forever), (answer, forever), want) in rows {
+        let folder = tempfile::tempdir().unwrap();
+        let address = play_all(folder.path(), control, control_forever, answer, forever);
+        let outcome = probe(
+            &module(folder.path(), "fail_if_body_not_matches_regexp: ['hello$']"),
+            &format!("https://localhost:{}/", address.port()),
+        )
+        .await;
+        let lines = log(&outcome).join("\n");
+        assert_eq!(outcome.success, want.is_none(), "{name}: {lines}");
+        assert!(lines.contains(want.unwrap_or_default()), "{name}: {lines}");
     }
 }

@@ -2,7 +2,7 @@
 
 mod auth;
 mod bodies;
-mod http3;
+pub mod http3;
 mod misbehaving;
 mod proxies;
 mod real_servers;

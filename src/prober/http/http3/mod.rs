@@ -2,6 +2,8 @@
 //!
 //! compat: upstream's HTTP/3 client leaves the module's credentials and `http_headers` out; here they are sent.
 
+mod quic;
+
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
@@ -17,6 +19,7 @@ use tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt, ReadBuf};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use self::quic::{Held, TooMuch};
 use super::Client;
 use super::error::RoundTripError;
 use super::request::Request;
@@ -37,6 +40,9 @@ use crate::prober::{Phase, Probe};
 /// compat: upstream's limit is 10 MiB. The map that the library fills has no room for more than 24,576 fields and panics.
 const MAX_FIELDS: u64 = 512 << 10;
 
+/// Most bytes of a connection that wait to be read. A stream's share is quinn's own, about half of it.
+const MOST_UNREAD: u32 = 2 << 20;
+
 /// How much of a file is sent at once.
 const PIECE: usize = 32 << 10;
 
@@ -51,7 +57,7 @@ struct Connected {
 struct Hold {
     _endpoint: quinn::Endpoint,
     connection: quinn::Connection,
-    _sender: SendRequest<h3_quinn::OpenStreams, Bytes>,
+    _sender: SendRequest<quic::OpenStreams, Bytes>,
     driver: JoinHandle<()>,
 }
 
@@ -161,7 +167,8 @@ async fn connect(
     };
     let endpoint = quinn::Endpoint::client(SocketAddr::new(any, 0))
         .map_err(|error| plain(format!("opening a UDP socket: {error}")))?;
-    let config = quinn::ClientConfig::new(Arc::new(quic));
+    let mut config = quinn::ClientConfig::new(Arc::new(quic));
+    config.transport_config(Arc::new(transport()));
     let sni = name.trim_matches(['[', ']']).trim_end_matches('.');
     // What cannot be sent as a name is not sent; the certificate is judged by the real one.
     let connecting = endpoint
@@ -198,6 +205,16 @@ async fn connect(
     }
 }
 
+/// What a server may send before it is read. It opens a stream for control, two for QPACK, and some of reserved types.
+fn transport() -> quinn::TransportConfig {
+    let mut transport = quinn::TransportConfig::default();
+    transport
+        .max_concurrent_bidi_streams(0_u32.into())
+        .max_concurrent_uni_streams(16_u32.into())
+        .receive_window(MOST_UNREAD.into());
+    transport
+}
+
 /// Learns the length of the traffic secrets, which tells the hash of the cipher suite.
 ///
 /// compat: with it ChaCha20-Poly1305 cannot be told from AES-128; neither library says which it is.
@@ -229,23 +246,23 @@ async fn exchange(
     body: RequestBody,
     trace: &mut Trace,
 ) -> Result<Response, RoundTripError> {
-    let failed = |error: &dyn std::fmt::Display| RoundTripError::Http3(error.to_string());
     let head = request_head(request, headers, &body)?;
     let Connected {
         endpoint,
         connection,
         facts,
     } = connected;
-    let quic = h3_quinn::Connection::new(connection.clone());
+    let held = Arc::new(Held::default());
+    let quic = quic::Connection::new(connection.clone(), Arc::clone(&held));
     let (mut driver, mut sender) = h3::client::builder()
         .max_field_section_size(MAX_FIELDS)
         .build(quic)
         .await
-        .map_err(|e| failed(&e))?;
+        .map_err(|error| RoundTripError::Http3(error.to_string()))?;
     let driver = tokio::spawn(async move {
         std::future::poll_fn(|cx| driver.poll_close(cx)).await;
     });
-    let mut stream = sender.send_request(head).await.map_err(|e| failed(&e))?;
+    let mut stream = sender.send_request(head).await.map_err(failed)?;
     let hold = Hold {
         _endpoint: endpoint,
         connection,
@@ -253,12 +270,7 @@ async fn exchange(
         driver,
     };
     send_body(&mut stream, body).await?;
-    let answer = stream.recv_response().await.map_err(|error| match error {
-        StreamError::HeaderTooBig { .. } => failed(&format_args!(
-            "server response headers exceeded {MAX_FIELDS} bytes, 32 more counted for each"
-        )),
-        error => failed(&error),
-    })?;
+    let answer = stream.recv_response().await.map_err(failed)?;
     trace.response_start = Some(Instant::now());
     let mut head = Head {
         protocol: "HTTP/3.0".to_owned(),
@@ -279,6 +291,7 @@ async fn exchange(
             stream,
             piece: Bytes::new(),
             left: told,
+            held,
             _hold: hold,
         }))
     };
@@ -288,10 +301,21 @@ async fn exchange(
     Ok(response)
 }
 
-type Stream = RequestStream<h3_quinn::BidiStream<Bytes>, Bytes>;
+fn failed(error: StreamError) -> RoundTripError {
+    RoundTripError::Http3(match error {
+        StreamError::HeaderTooBig { .. } => {
+            format!("server response headers exceeded {MAX_FIELDS} bytes, 32 more counted for each")
+        }
+        StreamError::Undefined { 0: error, .. } if error.is::<TooMuch>() => {
+            format!("reading the answer: {error}")
+        }
+        error => error.to_string(),
+    })
+}
+
+type Stream = RequestStream<<quic::OpenStreams as h3::quic::OpenStreams<Bytes>>::BidiStream, Bytes>;
 
 async fn send_body(stream: &mut Stream, body: RequestBody) -> Result<(), RoundTripError> {
-    let failed = |error: StreamError| RoundTripError::Http3(error.to_string());
     match body {
         RequestBody::Empty => {}
         RequestBody::Bytes(bytes) => stream.send_data(bytes).await.map_err(failed)?,
@@ -367,6 +391,8 @@ struct Body {
     piece: Bytes,
     /// Bytes that must still come, when a length was told.
     left: Option<u64>,
+    /// What is held besides it.
+    held: Arc<Held>,
     _hold: Hold,
 }
 
@@ -374,8 +400,11 @@ impl AsyncBufRead for Body {
     fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
         let this = self.get_mut();
         while this.piece.is_empty() {
-            match ready!(this.stream.poll_recv_data(cx)).map_err(io::Error::other)? {
-                Some(mut data) => this.piece = data.copy_to_bytes(data.remaining()),
+            match ready!(this.stream.poll_recv_data(cx)).map_err(|error| io::Error::other(failed(error)))? {
+                Some(mut data) => {
+                    this.piece = data.copy_to_bytes(data.remaining());
+                    this.held.taken();
+                }
                 None if this.left.is_some_and(|left| left > 0) => {
                     return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
                 }
