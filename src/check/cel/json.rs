@@ -29,8 +29,8 @@ const CONTAINER: usize = 64;
 const ENTRY: usize = 3 * (size_of::<Key>() + size_of::<Value>());
 /// What the table of an object takes at least.
 const TABLE: usize = 4 * (size_of::<Key>() + size_of::<Value>());
-/// After how many values the time is looked at.
-const TURN: usize = 1024;
+/// After how many bytes the time is looked at.
+const TURN: usize = 64 << 10;
 
 /// Why a text is not JSON, in Go's words, with the place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,7 +118,7 @@ pub(super) fn parse(text: &[u8], budget: Budget) -> Result<Value, JsonError> {
         at: 0,
         budget,
         left: budget.memory,
-        values: 0,
+        look: TURN,
     };
     let value = reader.value(0)?;
     reader.space();
@@ -133,7 +133,8 @@ struct Reader<'t> {
     at: usize,
     budget: Budget,
     left: usize,
-    values: usize,
+    /// Where the time is looked at next.
+    look: usize,
 }
 
 impl Reader<'_> {
@@ -142,6 +143,19 @@ impl Reader<'_> {
         let left = self.left.checked_sub(bytes);
         self.left = left.ok_or(JsonError::TooMuch(self.budget.memory))?;
         Ok(())
+    }
+
+    /// Breaks off when there is no time left.
+    fn check_time(&mut self) -> Result<(), JsonError> {
+        if self.at < self.look {
+            return Ok(());
+        }
+        self.look = self.at + TURN;
+        if Instant::now() < self.budget.end {
+            Ok(())
+        } else {
+            Err(JsonError::Interrupted)
+        }
     }
 
     fn peek(&self) -> Option<u8> {
@@ -167,10 +181,7 @@ impl Reader<'_> {
     }
 
     fn value(&mut self, depth: usize) -> Result<Value, JsonError> {
-        self.values += 1;
-        if self.values.is_multiple_of(TURN) && Instant::now() > self.budget.end {
-            return Err(JsonError::Interrupted);
-        }
+        self.check_time()?;
         self.space();
         match self.peek() {
             Some(b'{') => self.object(depth + 1),
@@ -306,6 +317,7 @@ impl Reader<'_> {
         self.at += 1;
         let mut bytes = Vec::new();
         loop {
+            self.check_time()?;
             match self.peek() {
                 Some(b'"') => break,
                 Some(b'\\') => {
@@ -483,11 +495,15 @@ mod tests {
     #[test]
     fn reading_ends_when_there_is_no_time() {
         let budget = Budget {
-            memory: 1 << 20,
+            memory: 1 << 30,
             end: Instant::now(),
         };
-        let body = format!("[{}0]", "0,".repeat(2 * TURN));
-        assert_eq!(super::parse(body.as_bytes(), budget), Err(JsonError::Interrupted));
+        for body in [
+            format!("[{}0]", "0,".repeat(TURN)),
+            format!("\"{}\"", "x".repeat(2 * TURN)),
+        ] {
+            assert_eq!(super::parse(body.as_bytes(), budget), Err(JsonError::Interrupted));
+        }
     }
 
     #[test]

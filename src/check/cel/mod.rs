@@ -138,7 +138,9 @@ enum Judgement {
 
 /// Judges a JSON body: `unwanted` must be false and `wanted` true. The reason for a failure goes into the log.
 ///
-/// The work is done off the async threads, and breaks off at the deadline.
+/// The work is done off the async threads, by as many at once as there are processors; others wait for their turn. It breaks off at
+/// the deadline, and when the values of the body take too much memory. Finding out how deeply the body nests looks at neither: it
+/// is one pass over the bytes.
 pub async fn judge(
     body: Bytes,
     unwanted: Option<&Cel>,
@@ -148,18 +150,21 @@ pub async fn judge(
 ) -> bool {
     let (no, yes) = (unwanted.cloned(), wanted.cloned());
     let end = deadline.at().into_std();
-    let work = async move {
-        let place = Arc::clone(&PLACES).acquire_owned().await.ok();
-        tokio::task::spawn_blocking(move || {
-            let _place = place;
-            judge_here(&body, no.as_ref(), yes.as_ref(), end)
-        })
-        .await
-    };
-    let judgement = match deadline.within(work).await {
-        Ok(Ok(judgement)) => judgement,
-        Ok(Err(_)) => Judgement::Failed("the evaluation broke off".to_owned()),
-        Err(timed_out) => Judgement::Failed(format!("operation interrupted: {timed_out}")),
+    let judgement = match deadline.within(Arc::clone(&PLACES).acquire_owned()).await {
+        Ok(place) => {
+            let work = tokio::task::spawn_blocking(move || {
+                let _place = place;
+                judge_here(&body, no.as_ref(), yes.as_ref(), end)
+            });
+            match deadline.within(work).await {
+                Ok(Ok(judgement)) => judgement,
+                Ok(Err(_)) => Judgement::Failed("the evaluation broke off".to_owned()),
+                Err(timed_out) => Judgement::Failed(format!("operation interrupted: {timed_out}")),
+            }
+        }
+        Err(timed_out) => Judgement::Failed(format!(
+            "operation interrupted: {timed_out} while waiting for other evaluations to end"
+        )),
     };
     let source = |cel: Option<&Cel>| cel.map_or_else(String::new, |cel| cel.source().to_owned());
     match judgement {
@@ -187,6 +192,7 @@ fn judge_here(body: &[u8], unwanted: Option<&Cel>, wanted: Option<&Cel>, end: In
         };
         let body = match json::parse(body, budget) {
             Ok(body) => body,
+            Err(error @ json::JsonError::Interrupted) => return Judgement::Failed(error.to_string()),
             Err(error) => return Judgement::NotJson(error),
         };
         for (cel, bad, verdict) in [
@@ -393,23 +399,43 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn endless_loops_break_off_at_the_deadline() {
-        let body = format!("[{}1]", "1,".repeat(999));
-        let source = "body.all(a, body.all(b, body.all(c, body.all(d, a + b + c + d > 0.0))))";
-        let cel = Cel::new(source).unwrap();
-        let started = Instant::now();
-        let deadline = Deadline::after(tokio::time::Instant::now(), Duration::from_millis(100));
+    async fn work_breaks_off_at_the_deadline() {
+        let list = |length: usize| format!("[{}1]", "1,".repeat(length - 1));
+        let nested = "body.all(a, body.all(b, body.all(c, body.all(d, a + b + c + d > 0.0))))";
+        // The second does not come to its expression.
+        for (body, source) in [(list(1000), nested), (list(900_000), "true")] {
+            let cel = Cel::new(source).unwrap();
+            let started = Instant::now();
+            let deadline = Deadline::after(tokio::time::Instant::now(), Duration::from_millis(20));
+            let mut log = ProbeLog::default();
+            assert!(!judge(body.into(), None, Some(&cel), deadline, &mut log).await);
+            assert_eq!(
+                log.events().last().unwrap().message,
+                "Error evaluating CEL expression"
+            );
+            // Its place is free again: the thread came back.
+            let _places = every_place().await;
+            assert!(started.elapsed() < Duration::from_secs(20));
+        }
+    }
+
+    async fn every_place() -> tokio::sync::SemaphorePermit<'static> {
+        let places = std::thread::available_parallelism().map_or(2, usize::from).max(2);
+        PLACES.acquire_many(u32::try_from(places).unwrap()).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_a_place_in_vain_says_so() {
+        let _places = every_place().await;
+        let deadline = Deadline::after(tokio::time::Instant::now(), Duration::from_millis(20));
         let mut log = ProbeLog::default();
-        assert!(!judge(body.into(), None, Some(&cel), deadline, &mut log).await);
-        assert_eq!(
-            log.events().last().unwrap().message,
-            "Error evaluating CEL expression"
+        let cel = Cel::new("true").unwrap();
+        assert!(!judge("1".into(), None, Some(&cel), deadline, &mut log).await);
+        let told = format!("{:?}", log.events().last().unwrap());
+        assert!(
+            told.contains("while waiting for other evaluations to end"),
+            "{told}"
         );
-        // Its place is free again: the thread came back.
-        let all = u32::try_from(PLACES.available_permits()).unwrap();
-        assert!(all > 0);
-        let _places = PLACES.acquire_many(all).await.unwrap();
-        assert!(started.elapsed() < Duration::from_secs(20));
     }
 
     #[tokio::test]
