@@ -373,3 +373,52 @@ async fn what_the_library_holds_is_bounded() {
         assert!(lines.contains(want.unwrap_or_default()), "{name}: {lines}");
     }
 }
+
+#[tokio::test]
+async fn interim_answers_are_passed_over() {
+    let heads = |statuses: &[u16]| -> Vec<u8> {
+        let heads = statuses
+            .iter()
+            .flat_map(|status| fields(*status, [("a".to_owned(), "b".to_owned())]));
+        heads.collect()
+    };
+    let many = (0..25_000).map(|n| (format!("{n:x}"), String::new()));
+    // heads, the status that is exposed, what is said where the probe fails
+    let rows = [
+        (heads(&[103, 200]), 200, None),
+        (heads(&[100, 103, 103, 102, 199, 204]), 204, None),
+        (heads(&[103, 404]), 404, Some("Invalid HTTP response status code")),
+        // The one that ends the dialogue in HTTP.
+        (heads(&[101, 200]), 101, Some("Invalid HTTP response status code")),
+        (
+            heads(&[103, 103, 103, 103, 103, 103, 200]),
+            0,
+            Some("http3: too many 1xx informational responses"),
+        ),
+        (
+            heads(&[103]),
+            0,
+            Some("Stream finished without receiving response headers"),
+        ),
+        // Both heads are there at once: the second is refused while more is being waited for.
+        (
+            [heads(&[103]), fields(200, many)].concat(),
+            0,
+            Some("http3: server response headers exceeded"),
+        ),
+    ];
+    for (answer, status, want) in rows {
+        let folder = tempfile::tempdir().unwrap();
+        let address = play(folder.path(), answer, Vec::new());
+        let target = format!("https://localhost:{}/", address.port());
+        let outcome = probe(&module(folder.path(), ""), &target).await;
+        let lines = log(&outcome).join("\n");
+        assert_eq!(outcome.success, want.is_none(), "{status}: {lines}");
+        assert!(lines.contains(want.unwrap_or_default()), "{status}: {lines}");
+        assert_eq!(
+            outcome.samples.value(Metric::HttpStatusCode),
+            Some(f64::from(status)),
+            "{lines}"
+        );
+    }
+}

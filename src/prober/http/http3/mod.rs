@@ -14,6 +14,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, Bytes};
 use h3::client::{RequestStream, SendRequest};
 use h3::error::StreamError;
+use http::StatusCode;
 use quinn::crypto::rustls::QuicClientConfig;
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt, ReadBuf};
 use tokio::task::JoinHandle;
@@ -42,6 +43,9 @@ const MAX_FIELDS: u64 = 512 << 10;
 
 /// Most bytes of a connection that wait to be read. A stream's share is quinn's own, about half of it.
 const MOST_UNREAD: u32 = 2 << 20;
+
+/// How many answers may precede the final one, as in quic-go.
+const MOST_INTERIM: usize = 5;
 
 /// How much of a file is sent at once.
 const PIECE: usize = 32 << 10;
@@ -270,8 +274,7 @@ async fn exchange(
         driver,
     };
     send_body(&mut stream, body).await?;
-    let answer = stream.recv_response().await.map_err(failed)?;
-    trace.response_start = Some(Instant::now());
+    let answer = final_answer(&mut stream, &mut trace.response_start).await?;
     let mut head = Head {
         protocol: "HTTP/3.0".to_owned(),
         version: (3, 0),
@@ -314,6 +317,25 @@ fn failed(error: StreamError) -> RoundTripError {
 }
 
 type Stream = RequestStream<<quic::OpenStreams as h3::quic::OpenStreams<Bytes>>::BidiStream, Bytes>;
+
+/// Reads the head of the answer, 1xx ones passed over. The moment of the first head is stored.
+async fn final_answer(
+    stream: &mut Stream,
+    first_head: &mut Option<Instant>,
+) -> Result<http::Response<()>, RoundTripError> {
+    for interim in 0..=MOST_INTERIM {
+        let answer = stream.recv_response().await.map_err(failed)?;
+        if interim == 0 {
+            *first_head = Some(Instant::now());
+        }
+        if !answer.status().is_informational() || answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(answer);
+        }
+    }
+    Err(RoundTripError::Http3(
+        "too many 1xx informational responses".to_owned(),
+    ))
+}
 
 async fn send_body(stream: &mut Stream, body: RequestBody) -> Result<(), RoundTripError> {
     match body {
