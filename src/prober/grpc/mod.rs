@@ -5,6 +5,7 @@
 
 mod call;
 mod message;
+mod preface;
 mod status;
 
 use std::borrow::Cow;
@@ -18,6 +19,7 @@ use tokio::time::Instant;
 
 use self::call::{CallError, METADATA_BASE64, call, handshake};
 use self::message::{SERVING, SERVING_STATUSES, health_check_request, serving_status_name, serving_text};
+use self::preface::Preface;
 use self::status::{Code, Status};
 use super::{Failed, Phase, Probe, Verdict};
 use crate::carried;
@@ -281,12 +283,15 @@ where
 {
     let started = Instant::now();
     let conversation = async {
+        let (stream, settled) = Preface::new(stream);
         let (sender, connection) = handshake(stream).await?;
         // It ends by itself when the sender is dropped, after a farewell; the time-out is for a peer that does not read.
         tokio::spawn(tokio::time::timeout_at(
             probe.deadline.at() + FAREWELL,
             connection,
         ));
+        // An error means that the connection has ended; the call then says why.
+        let _ = settled.await;
         let message = health_check_request(&module.service);
         match call(&sender, request.clone(), message.clone()).await {
             Err(CallError::Refused(_)) if may_repeat => call(&sender, request.clone(), message).await,

@@ -134,6 +134,12 @@ grpc("headers-in-the-middle", "headers within the stream", plain(lambda h2, stre
 grpc("goaway-later", "a farewell that includes the call", plain(lambda h2, stream, *a: (h2.frame(GOAWAY, 0, 0, struct.pack("!II", stream, 0)), answer()(h2, stream, *a))))
 grpc("goaway-always", "a farewell that excludes the call, on every connection", plain(lambda h2, *_: h2.frame(GOAWAY, 0, 0, struct.pack("!II", 0, 0))))
 grpc("ping", "a ping before the answer", plain(lambda h2, stream, *a: (h2.frame(PING, 0, 0, b"12345678"), answer()(h2, stream, *a))))
+def not_settings(frame):
+    def handler(conn):
+        conn.send(frame); begin(Http2(conn), answer())
+    return handler
+grpc("ping-before-settings", "a ping where the settings belong", not_settings(b"\0\0\x08\x06\0\0\0\0\0" + b"12345678"))
+grpc("unknown-before-settings", "an unknown frame where the settings belong", not_settings(b"\0\0\1\x63\0\0\0\0\0x"))
 grpc("http1", "a server of HTTP/1.1", lambda conn: (conn.read_exact(24), conn.send("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")))
 grpc("garbage", "a server of something else", lambda conn: (conn.read_exact(24), conn.send("220 mail.test ESMTP\r\n"), conn.read_rest()))
 grpc("closed-at-once", "closed before anything was said", lambda conn: None)
