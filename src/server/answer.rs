@@ -29,6 +29,12 @@ pub fn text(status: StatusCode, content_type: &'static str, body: impl Into<Byte
     response
 }
 
+/// An answer that takes a while to make: no other request waits for it.
+pub async fn aside(make: impl FnOnce() -> Response + Send + 'static) -> Response {
+    let made = tokio::task::spawn_blocking(make).await;
+    made.unwrap_or_else(|_panic| error(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"))
+}
+
 /// An answer without body and type.
 pub fn empty(status: StatusCode) -> Response {
     let mut response = Response::new(Full::default());

@@ -75,10 +75,10 @@ async fn endpoint(exporter: &Arc<Exporter>, request: &Parts, mount: Mount<'_>) -
         "/probe" => Box::pin(probe::probe(exporter, mount, query, headers)).await,
         "/metrics" => metrics::metrics(exporter, headers),
         "/logs" => logs::logs(exporter, mount, query, headers),
-        "/config" => pages::config(exporter, headers),
+        "/config" => pages::config(exporter, headers).await,
         "/assets/style.css" => pages::style(),
         "/assets/script.js" => pages::script(),
-        "/targets" => targets::targets(exporter, mount),
+        "/targets" => targets::targets(exporter, mount).await,
         "/-/healthy" => answer::text(StatusCode::OK, answer::PLAIN_UTF8, "Healthy"),
         "/-/reload" => reload::reload(exporter, &request.method).await,
         // compat: profiles of the Go runtime upstream. Anything but a 404 would be taken for one.

@@ -35,7 +35,7 @@ struct Group<'a> {
 }
 
 /// `/targets`
-pub fn targets(exporter: &Exporter, mount: Mount<'_>) -> Response {
+pub async fn targets(exporter: &Exporter, mount: Mount<'_>) -> Response {
     if exporter.store.targets_file().is_none() {
         return answer::error(
             StatusCode::NOT_FOUND,
@@ -54,10 +54,13 @@ pub fn targets(exporter: &Exporter, mount: Mount<'_>) -> Response {
         probe_path: format!("{}probe", mount.path),
     };
     let loaded = exporter.store.current();
-    match serde_json::to_string(&groups(&loaded.targets, &reached)) {
-        Ok(body) => answer::text(StatusCode::OK, JSON, body + "\n"),
-        Err(error) => answer::error(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
-    }
+    answer::aside(
+        move || match serde_json::to_string(&groups(&loaded.targets, &reached)) {
+            Ok(body) => answer::text(StatusCode::OK, JSON, body + "\n"),
+            Err(error) => answer::error(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+        },
+    )
+    .await
 }
 
 fn groups<'a>(targets: &'a Targets, reached: &'a Reached) -> Vec<Group<'a>> {

@@ -41,12 +41,16 @@ pub fn landing(exporter: &Exporter, uri: &Uri, headers: &HeaderMap) -> Response 
 }
 
 /// `/config`: the configuration as loaded, with defaults and without secrets.
-pub fn config(exporter: &Exporter, headers: &HeaderMap) -> Response {
-    let text = crate::config::write::config(&exporter.store.current().config);
-    if wants_html(headers) {
-        return html(&Config { text });
-    }
-    answer::text(StatusCode::OK, answer::PLAIN, text)
+pub async fn config(exporter: &Exporter, headers: &HeaderMap) -> Response {
+    let (loaded, as_page) = (exporter.store.current(), wants_html(headers));
+    answer::aside(move || {
+        let text = crate::config::write::config(&loaded.config);
+        if as_page {
+            return html(&Config { text });
+        }
+        answer::text(StatusCode::OK, answer::PLAIN, text)
+    })
+    .await
 }
 
 /// The page of one past probe.
