@@ -32,5 +32,6 @@ pub mod os_error;
 pub mod probe_log;
 pub mod prober;
 pub mod server;
+pub mod stamp;
 pub mod strconv;
 pub mod version;

@@ -4,15 +4,17 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
+use crate::stamp::Stamp;
+
 /// How long a file is believed without looking at it again; Go's resolver waits as long.
 const MAX_AGE: Duration = Duration::from_secs(5);
 
-/// A parsed file. Only its size and time of change are looked at, at most every five seconds.
+/// A parsed file, looked at every five seconds at most.
 #[derive(Debug)]
 pub struct Watched<T> {
     path: PathBuf,
@@ -23,7 +25,7 @@ pub struct Watched<T> {
 
 #[derive(Debug)]
 struct Snapshot<T> {
-    version: Option<(SystemTime, u64)>,
+    version: Option<Stamp>,
     value: Arc<T>,
 }
 
@@ -45,7 +47,7 @@ impl<T: Send + Sync + 'static> Watched<T> {
         if self.is_due() {
             let (path, parse, known) = (self.path.clone(), self.parse, self.current.load().version);
             let fresh =
-                tokio::task::spawn_blocking(move || (version(&path) != known).then(|| read(&path, parse)));
+                tokio::task::spawn_blocking(move || (Stamp::of(&path) != known).then(|| read(&path, parse)));
             if let Ok(Some(snapshot)) = fresh.await {
                 self.current.store(Arc::new(snapshot));
             }
@@ -63,14 +65,8 @@ impl<T: Send + Sync + 'static> Watched<T> {
     }
 }
 
-fn version(path: &PathBuf) -> Option<(SystemTime, u64)> {
-    let about = fs::metadata(path).ok()?;
-    Some((about.modified().ok()?, about.len()))
-}
-
 fn read<T>(path: &PathBuf, parse: fn(io::Result<String>) -> T) -> Snapshot<T> {
-    // The version first: a change in between is then noticed the next time.
-    let version = version(path);
+    let version = Stamp::of(path);
     let text = fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     Snapshot {
         version,
@@ -92,6 +88,13 @@ mod tests {
         assert_eq!(*watched.load().await, "missing", "not looked at yet");
         tokio::time::advance(MAX_AGE).await;
         assert_eq!(*watched.load().await, "one");
+        // As long as before, and as old.
+        let modified = fs::metadata(&path).unwrap().modified().unwrap();
+        fs::write(&path, "two").unwrap();
+        let file = fs::File::options().append(true).open(&path).unwrap();
+        file.set_modified(modified).unwrap();
+        tokio::time::advance(MAX_AGE).await;
+        assert_eq!(*watched.load().await, "two");
         fs::remove_file(&path).unwrap();
         tokio::time::advance(MAX_AGE).await;
         assert_eq!(*watched.load().await, "missing");

@@ -14,13 +14,13 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, SupportedProtocolVersion};
 use zeroize::Zeroizing;
 
-use super::files::Stamp;
 use super::p521::SECP521R1;
 use super::verifier::{Audience, Recorder, Trust, Verifier};
 use super::{Prepared, Roots, TlsError};
 use crate::config::{Tls, TlsVersion, WITHOUT_MANAGER};
 use crate::net::dial::SystemError;
 use crate::net::x509::{Certificate, Pool, blocks};
+use crate::stamp::Stamp;
 
 /// A `tls_config` and what was last made of it.
 pub(super) struct Material {
@@ -78,7 +78,6 @@ impl Material {
         let stamps = self.stamps();
         if let Some(compiled) = self.compiled.load_full()
             && compiled.stamps == stamps
-            && stamps.iter().flatten().all(Stamp::is_settled)
         {
             return Ok(compiled);
         }
@@ -100,13 +99,8 @@ impl Material {
 
     /// One `stat` a file. A file that is not there has none; reading it will say why.
     fn stamps(&self) -> [Option<Stamp>; 3] {
-        self.files().map(|file| {
-            if file.is_empty() {
-                None
-            } else {
-                Stamp::of(file).ok()
-            }
-        })
+        self.files()
+            .map(|file| if file.is_empty() { None } else { Stamp::of(file) })
     }
 
     fn compile(&self, stamps: [Option<Stamp>; 3]) -> Result<Arc<Compiled>, TlsError> {

@@ -4,7 +4,6 @@
 //! shakes hands, once or (in HTTP redirects) several times. What a handshake told is kept when it fails, too.
 
 mod error;
-mod files;
 mod handshake;
 mod material;
 mod p521;

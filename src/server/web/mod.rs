@@ -3,7 +3,6 @@
 
 mod auth;
 mod limit;
-mod stamp;
 mod tls;
 
 use std::path::{Path, PathBuf};
@@ -18,11 +17,11 @@ use crate::config::web::{Web, WebError};
 use crate::logging::{Logger, OncePerMinute};
 use crate::probe_log::text;
 use crate::say;
+use crate::stamp::Stamp;
 use crate::strconv;
 
 use auth::Verdicts;
 use limit::Limiter;
-use stamp::Stamp;
 
 /// The guard of the exporter's port.
 #[derive(Debug)]
@@ -67,7 +66,6 @@ impl Gate {
     /// # Errors
     /// Whatever would keep connections from working later.
     pub fn open(path: &Path, logger: &Logger) -> Result<Self, WebError> {
-        // Taken before the file is read: a change in between is seen later.
         let stamp = Stamp::of(path);
         let web = Web::load(path)?;
         auth::check_hashes(&web.users).map_err(WebError::Invalid)?;
@@ -166,8 +164,7 @@ impl Gate {
         let reading = tokio::task::spawn_blocking(move || Web::load(&gate.path));
         let web = reading.await.map_err(|error| error.to_string())?;
         let policy = Arc::new(Policy::new(web.map_err(|error| error.to_string())?));
-        let settled = stamp.filter(Stamp::is_settled);
-        *self.read.lock().unwrap_or_else(PoisonError::into_inner) = (settled, Arc::clone(&policy));
+        *self.read.lock().unwrap_or_else(PoisonError::into_inner) = (stamp, Arc::clone(&policy));
         Ok(policy)
     }
 }

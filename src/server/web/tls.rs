@@ -16,12 +16,12 @@ use rustls::{
 };
 
 use super::Http2;
-use super::stamp::Stamp;
 use crate::config::TlsVersion;
 use crate::config::web::{ServerTls, Web};
 use crate::net::tls::key_pair;
 use crate::net::x509::{self, Certificate, Judge, Pool, Purpose};
 use crate::os_error;
+use crate::stamp::Stamp;
 
 /// Makes the configuration of handshakes, and makes it anew when one of its files changes.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ pub struct Acceptor {
 
 #[derive(Clone, Debug)]
 struct Made {
-    /// Of all files, when all of them were old enough to be trusted not to change unseen.
+    /// Of all files, when all of them are there.
     stamps: Option<Vec<(PathBuf, Stamp)>>,
     config: Arc<ServerConfig>,
 }
@@ -106,10 +106,9 @@ fn make(path: &Path, tls: &ServerTls, http2: Http2) -> Result<Made, String> {
         .into_iter()
         .filter(|file| !file.is_empty())
         .map(PathBuf::from);
-    // Taken before the files are read: a change in between is seen the next time.
     let stamps = std::iter::once(path.to_owned())
         .chain(files)
-        .map(|file| Some((Stamp::of(&file).filter(Stamp::is_settled)?, file)))
+        .map(|file| Some((Stamp::of(&file)?, file)))
         .map(|pair| pair.map(|(stamp, file)| (file, stamp)))
         .collect();
     Ok(Made {
