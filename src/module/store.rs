@@ -98,11 +98,6 @@ impl Store {
         self.current.load_full()
     }
 
-    /// The file that reloads read; `None` for the built-in configuration.
-    pub fn file(&self) -> Option<&Path> {
-        self.file.as_deref()
-    }
-
     /// The targets file that reloads read.
     pub fn targets_file(&self) -> Option<&Path> {
         self.targets_file.as_deref()
@@ -127,12 +122,6 @@ impl Store {
     /// How the latest reloads ended.
     pub fn status(&self) -> Status {
         *self.status.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether a file's text is another than the one that is loaded. Unreadable counts as changed: the reload says why.
-    pub fn is_changed(&self) -> bool {
-        let mut files = self.files().into_iter();
-        files.any(|(file, loaded)| std::fs::read(file).map_or(true, |bytes| Some(checksum(&bytes)) != loaded))
     }
 
     /// Reads the file again. A file that cannot be used leaves everything as it is. Reads and compiles: not for an async
@@ -208,7 +197,6 @@ mod tests {
         assert!(store.status().succeeded_at >= first);
 
         write(&file, "modules: {a: {prober: pigeon}}\n");
-        assert!(store.is_changed());
         assert!(store.reload().is_err());
         assert!(!store.status().successful);
         assert!(store.current().modules.get("a").is_some());
@@ -253,12 +241,10 @@ mod tests {
         write(&targets, "targets: [{name: x, address: y, module: a}]\n");
         let store = open().unwrap();
         assert_eq!(store.current().targets.targets.len(), 1);
-        assert!(!store.is_changed());
         assert!(matches!(store.reload(), Ok(Reload::Unchanged)));
 
         // The module goes away: neither file is taken before both fit.
         write(&file, "modules: {b: {prober: tcp}}\n");
-        assert!(store.is_changed());
         assert!(store.reload().is_err());
         assert!(store.current().modules.get("a").is_some());
         write(

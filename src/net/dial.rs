@@ -33,18 +33,6 @@ impl Counters {
     pub fn add(counter: &AtomicU64) {
         counter.fetch_add(1, Ordering::Relaxed);
     }
-
-    /// Counts a failed dial as upstream's go-conntrack does: a refusal or a time-out counts as `unknown` too.
-    pub fn failed(&self, error: &DialError) {
-        let is = |kind| matches!(&error.cause, DialCause::Io { error, .. } if error.kind() == kind);
-        if matches!(error.cause, DialCause::TimedOut(_)) {
-            Self::add(&self.failed_timeout);
-        }
-        if is(io::ErrorKind::ConnectionRefused) {
-            Self::add(&self.failed_refused);
-        }
-        Self::add(&self.failed_unknown);
-    }
 }
 
 /// Why a connection could not be opened.

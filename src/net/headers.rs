@@ -101,11 +101,6 @@ impl Headers {
         all.sort_by(|a, b| a.0.cmp(b.0));
         all
     }
-
-    /// Whether there is no field at all.
-    pub fn is_empty(&self) -> bool {
-        self.fields.is_empty()
-    }
 }
 
 /// The canonical form of a header name: upper case at the start and behind hyphens, lower case elsewhere. A name with a

@@ -85,14 +85,6 @@ impl ResolveError {
             cause: Cause::Refused(refusal),
         }
     }
-
-    /// Whether the probe's time-out ended the lookup.
-    pub fn is_timeout(&self) -> bool {
-        matches!(
-            self.cause,
-            Cause::Servers(stub::Cause::Deadline(_) | stub::Cause::Silent { .. })
-        )
-    }
 }
 
 impl fmt::Display for ResolveError {

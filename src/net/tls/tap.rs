@@ -33,11 +33,6 @@ impl<S> Tap<S> {
     pub fn inner(&self) -> &S {
         &self.inner
     }
-
-    /// The stream below.
-    pub fn inner_mut(&mut self) -> &mut S {
-        &mut self.inner
-    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {

@@ -9,7 +9,6 @@ use super::{Certificate, pem};
 #[derive(Debug, Default)]
 pub struct Pool {
     by_subject: HashMap<Box<[u8]>, Vec<Arc<Certificate>>>,
-    count: usize,
 }
 
 impl Pool {
@@ -36,7 +35,6 @@ impl Pool {
             .or_default();
         if same_subject.iter().all(|c| c.der() != certificate.der()) {
             same_subject.push(certificate);
-            self.count += 1;
         }
     }
 
@@ -45,14 +43,9 @@ impl Pool {
         self.by_subject.keys().map(|subject| &**subject)
     }
 
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.count
-    }
-
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.count == 0
+        self.by_subject.is_empty()
     }
 
     /// The certificate of this pool that is this very one.

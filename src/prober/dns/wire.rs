@@ -38,11 +38,6 @@ impl<'m> Cursor<'m> {
         Self { message, at: 0 }
     }
 
-    /// Octets read so far.
-    pub fn position(&self) -> usize {
-        self.at
-    }
-
     /// Whether everything was read.
     pub fn is_at_end(&self) -> bool {
         self.at >= self.message.len()
@@ -161,7 +156,7 @@ mod tests {
         cursor.take(at).map_err(|e| e.0)?;
         let mut text = Vec::new();
         cursor.name(&mut text).map_err(|e| e.0)?;
-        Ok((String::from_utf8(text).unwrap(), cursor.position()))
+        Ok((String::from_utf8(text).unwrap(), cursor.at))
     }
 
     #[test]
