@@ -157,10 +157,10 @@ fn hostile_targets_do_not_exceed_what_the_limits_promise() {
 #[test]
 fn without_memory_the_process_ends_and_another_one_serves() {
     let limit = Limit::new(128);
-    let modules = "modules: {text: {prober: http, timeout: 60s, http: {preferred_ip_protocol: ip4, fail_if_body_matches_regexp: [no]}}}\n";
+    let modules = "modules: {json: {prober: http, timeout: 60s, http: {preferred_ip_protocol: ip4, fail_if_body_json_matches_cel: 'true'}}}\n";
     let mut exporter = Process::start(modules, &[], &limit.setup());
-    let target = server(format!("{HEAD}\r\n"), &[b'x'; 65_536]);
-    let answer = exporter.get(&format!("/probe?module=text&target={target}"));
+    let target = server(format!("{HEAD}\r\n["), b"{\"\":0},");
+    let answer = exporter.get(&format!("/probe?module=json&target={target}"));
     assert_eq!(answer, "");
     // The kernel kills who exceeds the limit of a cgroup; who gets no memory aborts and says so.
     match (exporter.child.wait().unwrap().signal(), &limit.group) {
