@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use blackbox_exporter::check::Regexp;
 use blackbox_exporter::logging::{Format, Logger, OncePerMinute};
-use blackbox_exporter::metrics::own::Instruments;
 use blackbox_exporter::module::Store;
 use blackbox_exporter::net::http1::HeadParser;
 use blackbox_exporter::net::url::Url;
@@ -15,6 +14,7 @@ use blackbox_exporter::net::{Deadline, Network, Preference};
 use blackbox_exporter::probe_log::Level;
 use blackbox_exporter::prober::{self, Request};
 use blackbox_exporter::server::history::History;
+use blackbox_exporter::server::instruments::Instruments;
 use blackbox_exporter::server::{Exporter, Settings, debug, pages};
 use divan::{Bencher, black_box};
 use http::{HeaderMap, HeaderValue, Uri, header};

@@ -14,7 +14,9 @@
 //!   -> response, history, counters
 //! ```
 //!
-//! Imports point one way: `server -> module -> prober -> {net, check, metrics}`; `config` is a leaf.
+//! Imports point one way: `server -> prober -> module -> {check, net} -> metrics -> config`, past any of them. `config` is a leaf but for
+//! [`net::url`], which is one itself. [`app`] and [`cli`] stand above all of it, and the small files below: words, numbers, dates.
+//! [`probe_log`] and [`logging`], what is logged and how, know each other.
 
 pub mod app;
 pub mod calendar;

@@ -5,7 +5,7 @@
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use blackbox_exporter::check::query_response::{Upgrade, run};
+use blackbox_exporter::prober::query_response::{Upgrade, run};
 use blackbox_exporter::config::{self, Label, Prober, QueryResponse};
 use blackbox_exporter::metrics::Samples;
 use blackbox_exporter::module::{Kind, Module, Problems};

@@ -1,7 +1,6 @@
-//! Judging what came back: regular expressions, CEL, dialogues.
+//! Judging what came back: regular expressions and CEL.
 
 pub mod cel;
-pub mod query_response;
 pub mod regexp;
 mod stack;
 pub mod template;

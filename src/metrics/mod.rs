@@ -5,7 +5,6 @@ pub mod encode;
 pub mod escaping;
 pub mod float;
 pub mod negotiate;
-pub mod own;
 mod protobuf;
 pub mod samples;
 

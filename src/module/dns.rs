@@ -1,5 +1,7 @@
 //! The compiled `dns` section.
 
+mod query;
+
 use super::Problems;
 use crate::check::regexp::{self, Regexp};
 use crate::config;
@@ -7,7 +9,8 @@ use crate::config::dns_names::{class_number, type_number};
 use crate::net::Preference;
 use crate::net::port::Protocol;
 use crate::net::tls::ClientTls;
-use crate::prober::dns::{NameError, Query};
+
+pub use query::{NameError, Query};
 
 /// A dns module, ready to run.
 #[derive(Debug)]

@@ -2,13 +2,14 @@
 
 use std::fmt;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use http::{HeaderName, HeaderValue};
 
 use super::Problems;
 use crate::config;
 use crate::net::Preference;
 use crate::net::tls::ClientTls;
-use crate::prober::grpc::metadata_headers;
 
 /// A grpc module, ready to run.
 pub struct Grpc {
@@ -47,5 +48,89 @@ impl Grpc {
             tls_config: is_tls_configured.then(|| ClientTls::new(&raw.tls_config)),
             metadata: metadata_headers(&raw.metadata),
         }
+    }
+}
+
+/// The headers that a module's metadata becomes. Names that gRPC or HTTP/2 keep to themselves are left out.
+///
+/// # Errors
+/// A name with other characters than lower-case letters, digits, `-`, `_` and `.`, or a value that is not printable
+/// ASCII: that fails the call, not the configuration.
+fn metadata_headers<'a>(
+    metadata: impl IntoIterator<Item = (&'a String, &'a Vec<String>)>,
+) -> Result<Vec<(HeaderName, HeaderValue)>, String> {
+    const RESERVED: [&str; 8] = [
+        "content-type",
+        "user-agent",
+        "grpc-message-type",
+        "grpc-encoding",
+        "grpc-message",
+        "grpc-status",
+        "grpc-timeout",
+        "te",
+    ];
+    let mut headers = Vec::new();
+    for (name, values) in metadata {
+        if name.is_empty() {
+            return Err("there is an empty key in the header".to_owned());
+        }
+        if name.starts_with(':') {
+            continue;
+        }
+        let allowed = |octet: u8| matches!(octet, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'_');
+        let Some(header) = HeaderName::from_bytes(name.as_bytes())
+            .ok()
+            .filter(|_| name.bytes().all(allowed))
+        else {
+            return Err(format!(
+                "header key {name:?} contains illegal characters not in [0-9a-z-_.]"
+            ));
+        };
+        let binary = name.ends_with("-bin");
+        for value in values {
+            let value = if binary {
+                STANDARD_NO_PAD.encode(value)
+            } else {
+                value.clone()
+            };
+            let printable = value.bytes().all(|octet| matches!(octet, b' '..=b'~'));
+            let value = HeaderValue::try_from(value).ok().filter(|_| printable);
+            let value = value.ok_or_else(|| {
+                format!("header key {name:?} contains value with non-printable ASCII characters")
+            })?;
+            if !RESERVED.contains(&name.as_str()) {
+                headers.push((header.clone(), value));
+            }
+        }
+    }
+    Ok(headers)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn metadata_becomes_headers_by_the_rules_of_grpc() {
+        let headers = |name: &str, values: &[&str]| {
+            let values = values.iter().map(|&value| value.to_owned()).collect();
+            let metadata = BTreeMap::from([(name.to_owned(), values)]);
+            metadata_headers(&metadata).map(|headers| {
+                let text = |(name, value): &(HeaderName, HeaderValue)| {
+                    format!("{name}: {}", value.to_str().unwrap())
+                };
+                headers.iter().map(text).collect::<Vec<_>>().join("\n")
+            })
+        };
+        assert_eq!(headers("a", &["b", "c"]), Ok("a: b\na: c".to_owned()));
+        assert_eq!(headers("x_y.z-1", &[""]), Ok("x_y.z-1: ".to_owned()));
+        assert_eq!(headers("a-bin", &["\u{fc}\0"]), Ok("a-bin: w7wA".to_owned()));
+        assert_eq!(headers("te", &["x"]), Ok(String::new()));
+        assert_eq!(headers(":path", &["x"]), Ok(String::new()));
+        assert!(headers("", &["x"]).is_err());
+        assert!(headers("Upper", &["x"]).is_err());
+        assert!(headers("a", &["\u{fc}"]).is_err());
     }
 }

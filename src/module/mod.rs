@@ -16,7 +16,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use dns::{Dns, Pattern, RrValidator};
+pub use dns::{Dns, NameError, Pattern, Query, RrValidator};
 pub use grpc::Grpc;
 pub use http::Http;
 pub use icmp::Icmp;

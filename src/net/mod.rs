@@ -8,6 +8,7 @@ pub mod dial;
 pub mod headers;
 pub mod http1;
 pub mod http2;
+pub mod icmp;
 pub mod oauth2;
 pub mod policy;
 pub mod port;
@@ -39,7 +40,7 @@ pub struct Network {
     /// The system's CA certificates.
     pub roots: Roots,
     /// The shared ICMP sockets.
-    pub icmp: crate::prober::icmp::Engine,
+    pub icmp: icmp::Engine,
     /// What this machine had none left of.
     pub shortages: Arc<Shortages>,
     /// The counters of dialled connections.
@@ -61,7 +62,7 @@ impl Default for Network {
             policy,
             shortages,
             roots: Roots::default(),
-            icmp: crate::prober::icmp::Engine::default(),
+            icmp: icmp::Engine::default(),
             connections: Arc::default(),
         }
     }

@@ -4,10 +4,12 @@ pub mod dns;
 pub mod grpc;
 pub mod http;
 pub mod icmp;
+pub mod query_response;
 pub mod tcp;
 pub mod unix;
 pub mod websocket;
 
+mod resolve;
 mod timeline;
 
 use std::pin::Pin;
@@ -22,6 +24,7 @@ use crate::net::tls_facts::TlsFacts;
 use crate::net::{Deadline, Network};
 use crate::probe_log::{Level, ProbeLog};
 
+pub use resolve::choose_address;
 pub use timeline::{Hop, Phase, PhaseSpan, Timeline};
 
 /// What a probe is asked to do.

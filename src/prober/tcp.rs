@@ -4,14 +4,14 @@ use std::net::IpAddr;
 
 use tokio::time::Instant;
 
-use super::{Failed, Phase, Probe, Verdict};
-use crate::check::query_response::{self, Connection, Upgrade};
+use super::{Failed, Phase, Probe, Verdict, choose_address};
 use crate::log;
 use crate::module::Tcp;
 use crate::net::tls::{Alpn, HandshakeError, Prepared, Session, Stream};
 use crate::net::tls_facts::FactSet;
-use crate::net::{dial, port, resolve, split_host_port};
+use crate::net::{dial, port, split_host_port};
 use crate::probe_log::text;
+use crate::prober::query_response::{self, Connection, Upgrade};
 
 /// Probes the target as the module says.
 ///
@@ -52,7 +52,7 @@ async fn dial<'t>(
         log!(probe.log, Error, "Error splitting target address and port", "err" => text(&error));
         error.to_string()
     })?;
-    let found = resolve::choose_address(probe, host, module.preference).await;
+    let found = choose_address(probe, host, module.preference).await;
     let (address, _) = found.map_err(|error| error.to_string())?;
     let source = source_address(probe, module)?;
     let prepared = match module.tls {

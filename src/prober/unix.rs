@@ -11,12 +11,12 @@ use tokio::time::Instant;
 use super::tcp::handshaken;
 use super::{Failed, Phase, Probe, Verdict};
 use crate::carried;
-use crate::check::query_response::{self, Connection, Upgrade};
 use crate::log;
 use crate::module::Unix;
 use crate::net::dial::{DialCause, DialError};
 use crate::net::tls::Alpn;
 use crate::probe_log::text;
+use crate::prober::query_response::{self, Connection, Upgrade};
 
 /// Probes the target as the module says.
 ///

@@ -5,17 +5,16 @@ use http::header::{CONTENT_ENCODING, HeaderMap, HeaderValue};
 
 use super::answer::Response;
 use super::probe::{accepts_gzip, negotiated};
-use super::{Exporter, answer};
+use super::{Exporter, answer, instruments};
 use crate::metrics::negotiate::Exposition;
-use crate::metrics::own;
 
 /// Answers with the exporter's own families.
 pub fn metrics(exporter: &Exporter, headers: &HeaderMap) -> Response {
     let scrape = exporter.instruments.start_scrape();
     let exposition = negotiated(headers);
     let mut body = Vec::with_capacity(16 << 10);
-    own::encode(
-        own::Sources {
+    instruments::encode(
+        instruments::Sources {
             instruments: &exporter.instruments,
             network: &exporter.network,
             reload: exporter.store.status(),

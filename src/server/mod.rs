@@ -8,6 +8,7 @@ pub mod answer;
 pub mod debug;
 pub mod front;
 pub mod history;
+pub mod instruments;
 pub mod listen;
 pub mod logs;
 pub mod metrics;
@@ -26,7 +27,6 @@ use http::StatusCode;
 use http::request::Parts;
 
 use crate::logging::{Logger, OncePerMinute};
-use crate::metrics::own::Instruments;
 use crate::module::Store;
 use crate::net::Network;
 use crate::probe_log::Level;
@@ -34,6 +34,7 @@ use crate::probe_log::Level;
 use answer::Response;
 use front::Mount;
 use history::History;
+use instruments::Instruments;
 use query::Query;
 
 /// What all requests share.

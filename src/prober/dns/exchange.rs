@@ -7,7 +7,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 
 use super::message::{Message, ReadError};
-use super::query::{NameError, Query};
+use crate::module::{NameError, Query};
 use crate::net::dial::{DialError, SystemError};
 use crate::net::port::PortError;
 use crate::net::tls::{self, HandshakeError};

@@ -5,7 +5,6 @@
 mod edns;
 mod exchange;
 pub mod message;
-mod query;
 mod record;
 mod special;
 mod svcb;
@@ -20,19 +19,16 @@ use tokio::time::Instant;
 use self::exchange::{Connection, ExchangeError};
 use self::message::Message;
 use self::record::types;
-use super::{Failed, Phase, Probe, Verdict};
+use super::{Failed, Phase, Probe, Verdict, choose_address};
 use crate::config::dns_names::type_name;
 use crate::log;
 use crate::metrics::Metric;
 use crate::module::Dns;
 use crate::net::dial;
 use crate::net::port::{self, PortError, Protocol};
-use crate::net::resolve::choose_address;
 use crate::net::split_host_port;
 use crate::net::tls::{Alpn, Prepared};
 use crate::probe_log::{EXCERPT, excerpt_of, text};
-
-pub use self::query::{NameError, Query};
 
 /// Probes the target as the module says.
 ///

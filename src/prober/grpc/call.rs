@@ -26,7 +26,7 @@ const MAX_HEADERS: u32 = 1 << 20;
 const MAX_FOREIGN_BODY: usize = 1024;
 
 /// Base64 of `-bin` metadata: written without padding, read with or without.
-pub const METADATA_BASE64: GeneralPurpose = GeneralPurpose::new(&STANDARD, NO_PAD);
+const METADATA_BASE64: GeneralPurpose = GeneralPurpose::new(&STANDARD, NO_PAD);
 const PADDED: GeneralPurpose = GeneralPurpose::new(&STANDARD, GeneralPurposeConfig::new());
 
 /// Why a call gave no health status.

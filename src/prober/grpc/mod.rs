@@ -12,23 +12,21 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use base64::Engine;
-use http::{HeaderName, HeaderValue, Request};
+use http::Request;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
-use self::call::{CallError, METADATA_BASE64, call, handshake};
+use self::call::{CallError, call, handshake};
 use self::message::{SERVING, SERVING_STATUSES, health_check_request, serving_status_name, serving_text};
 use self::preface::Preface;
 use self::status::{Code, Status};
-use super::{Failed, Phase, Probe, Verdict};
+use super::{Failed, Phase, Probe, Verdict, choose_address};
 use crate::carried;
 use crate::log;
 use crate::metrics::{Labels, Metric};
 use crate::module::Grpc;
 use crate::net::dial::{self, DialCause};
 use crate::net::port::{self, Protocol};
-use crate::net::resolve::choose_address;
 use crate::net::tls::{Alpn, ClientTls, Prepared, TlsError};
 use crate::net::tls_facts::FactSet;
 use crate::net::url::{Url, idna_ascii};
@@ -305,88 +303,4 @@ where
         let text = format!("waiting for the answer to the health check: {timed_out}");
         Err(Status::new(Code::DEADLINE_EXCEEDED, text).into())
     })
-}
-
-/// The headers that a module's metadata becomes. Names that gRPC or HTTP/2 keep to themselves are left out.
-///
-/// # Errors
-/// A name with other characters than lower-case letters, digits, `-`, `_` and `.`, or a value that is not printable
-/// ASCII: that fails the call, not the configuration.
-pub fn metadata_headers<'a>(
-    metadata: impl IntoIterator<Item = (&'a String, &'a Vec<String>)>,
-) -> Result<Vec<(HeaderName, HeaderValue)>, String> {
-    const RESERVED: [&str; 8] = [
-        "content-type",
-        "user-agent",
-        "grpc-message-type",
-        "grpc-encoding",
-        "grpc-message",
-        "grpc-status",
-        "grpc-timeout",
-        "te",
-    ];
-    let mut headers = Vec::new();
-    for (name, values) in metadata {
-        if name.is_empty() {
-            return Err("there is an empty key in the header".to_owned());
-        }
-        if name.starts_with(':') {
-            continue;
-        }
-        let allowed = |octet: u8| matches!(octet, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'_');
-        let Some(header) = HeaderName::from_bytes(name.as_bytes())
-            .ok()
-            .filter(|_| name.bytes().all(allowed))
-        else {
-            return Err(format!(
-                "header key {name:?} contains illegal characters not in [0-9a-z-_.]"
-            ));
-        };
-        let binary = name.ends_with("-bin");
-        for value in values {
-            let value = if binary {
-                METADATA_BASE64.encode(value)
-            } else {
-                value.clone()
-            };
-            let printable = value.bytes().all(|octet| matches!(octet, b' '..=b'~'));
-            let value = HeaderValue::try_from(value).ok().filter(|_| printable);
-            let value = value.ok_or_else(|| {
-                format!("header key {name:?} contains value with non-printable ASCII characters")
-            })?;
-            if !RESERVED.contains(&name.as_str()) {
-                headers.push((header.clone(), value));
-            }
-        }
-    }
-    Ok(headers)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::*;
-
-    #[test]
-    fn metadata_becomes_headers_by_the_rules_of_grpc() {
-        let headers = |name: &str, values: &[&str]| {
-            let values = values.iter().map(|&value| value.to_owned()).collect();
-            let metadata = BTreeMap::from([(name.to_owned(), values)]);
-            metadata_headers(&metadata).map(|headers| {
-                let text = |(name, value): &(HeaderName, HeaderValue)| {
-                    format!("{name}: {}", value.to_str().unwrap())
-                };
-                headers.iter().map(text).collect::<Vec<_>>().join("\n")
-            })
-        };
-        assert_eq!(headers("a", &["b", "c"]), Ok("a: b\na: c".to_owned()));
-        assert_eq!(headers("x_y.z-1", &[""]), Ok("x_y.z-1: ".to_owned()));
-        assert_eq!(headers("a-bin", &["\u{fc}\0"]), Ok("a-bin: w7wA".to_owned()));
-        assert_eq!(headers("te", &["x"]), Ok(String::new()));
-        assert_eq!(headers(":path", &["x"]), Ok(String::new()));
-        assert!(headers("", &["x"]).is_err());
-        assert!(headers("Upper", &["x"]).is_err());
-        assert!(headers("a", &["\u{fc}"]).is_err());
-    }
 }

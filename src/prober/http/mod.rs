@@ -21,7 +21,7 @@ use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
-use super::{Failed, Phase, Probe, Verdict};
+use super::{Failed, Phase, Probe, Verdict, choose_address};
 use crate::carried;
 use crate::config;
 use crate::log;
@@ -32,7 +32,6 @@ use crate::net::Address;
 use crate::net::dial::SystemError;
 use crate::net::headers::is_token;
 use crate::net::http1::RequestBody;
-use crate::net::resolve::choose_address;
 use crate::net::tls::Prepared;
 use crate::net::tls_facts::{FactSet, TlsFacts};
 use crate::net::url::Url;

@@ -11,7 +11,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
 use super::frames::Frames;
-use crate::check::query_response::Connection;
 use crate::metrics::Metric;
 use crate::net::dial::{self, DialError, SystemError};
 use crate::net::headers::{Headers, is_token};
@@ -22,6 +21,7 @@ use crate::net::port::{self, PortError};
 use crate::net::tls::{Alpn, Prepared, TlsError};
 use crate::net::url::{Url, punycode_host_port, remove_zone, valid_host_header};
 use crate::net::{Address, TimedOut, split_host_port};
+use crate::prober::query_response::Connection;
 use crate::prober::{Phase, Probe};
 
 /// What is needed to connect.

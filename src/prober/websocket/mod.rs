@@ -7,15 +7,14 @@ mod request;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::{Failed, Phase, Probe, Verdict};
+use super::{Failed, Phase, Probe, Verdict, choose_address};
 use crate::carried;
-use crate::check::query_response::Connection;
 use crate::log;
 use crate::metrics::Metric;
 use crate::module::{Step, Websocket};
-use crate::net::resolve;
 use crate::net::url::Url;
 use crate::probe_log::{EXCERPT, excerpt, text};
+use crate::prober::query_response::Connection;
 
 use frames::Frames;
 
@@ -48,7 +47,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Websocket) -> Verdict {
             return Err(Failed);
         }
     };
-    let (address, took) = resolve::choose_address(probe, url.hostname(), module.preference).await?;
+    let (address, took) = choose_address(probe, url.hostname(), module.preference).await?;
     probe.samples.add_label(
         Metric::WebsocketDuration,
         Phase::Resolve.label(),

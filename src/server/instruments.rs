@@ -13,9 +13,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 
-use super::encode::{Encoder, Kind};
-use super::negotiate::Exposition;
 use crate::config::Prober;
+use crate::metrics::encode::{Encoder, Kind};
+use crate::metrics::negotiate::Exposition;
 use crate::module::store::Status;
 use crate::module::{Module, Modules};
 use crate::net::Network;

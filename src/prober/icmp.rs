@@ -1,15 +1,4 @@
-//! The icmp prober: one echo request, one reply.
-//!
-//! Pings do not open sockets: they share a few ([`engine`]), each with one task that reads it and hands answers to those
-//! who wait ([`lane`]) under their sequence numbers ([`slots`]). What the kernel is asked for stands in [`socket`], the
-//! messages themselves in [`packet`].
-
-mod engine;
-mod lane;
-mod packet;
-mod slots;
-mod socket;
-mod wire;
+//! The icmp prober: one echo request, one reply. The sockets are in [`net::icmp`](crate::net::icmp).
 
 use std::io;
 use std::net::{IpAddr, Ipv6Addr};
@@ -17,19 +6,14 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::{Failed, Phase, Probe, Verdict};
+use super::{Failed, Phase, Probe, Verdict, choose_address};
 use crate::log;
 use crate::metrics::Metric;
 use crate::module::Icmp;
 use crate::net::dial::SystemError;
-use crate::net::resolve::choose_address;
+use crate::net::icmp::{Answer, Family, OpenError, PrepareError, Privilege, Shape};
 use crate::net::{Address, TimedOut};
 use crate::probe_log::text;
-use lane::Answer;
-use packet::Family;
-use socket::{OpenError, Privilege, Shape};
-
-pub use engine::{Engine, Figures, PrepareError};
 
 /// Pings the target once.
 pub async fn probe(probe: &mut Probe<'_>, module: &Icmp) -> Verdict {

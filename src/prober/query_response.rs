@@ -16,9 +16,9 @@ use crate::net::dial::SystemError;
 use crate::net::tls::{Alpn, ClientTls};
 use crate::net::tls_facts::FactSet;
 use crate::probe_log::{EXCERPT, excerpt, text};
-use crate::prober::{Failed, Phase, Probe, Verdict};
 
-use super::Match;
+use super::{Failed, Phase, Probe, Verdict};
+use crate::check::Match;
 use reader::Reader;
 
 /// A connection of any kind.

@@ -1,0 +1,15 @@
+//! Pings of all probes. They do not open sockets: they share a few ([`engine`]), each with one task that reads it and hands answers to
+//! those who wait ([`lane`]) under their sequence numbers ([`slots`]). What the kernel is asked for stands in [`socket`], the
+//! messages themselves in [`packet`].
+
+mod engine;
+mod lane;
+mod packet;
+mod slots;
+mod socket;
+mod wire;
+
+pub use engine::{Engine, Figures, PrepareError};
+pub use lane::Answer;
+pub use packet::Family;
+pub use socket::{OpenError, Privilege, Shape};
