@@ -6,7 +6,7 @@ use std::fmt;
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
-use regex::Regex;
+use regex_automata::meta::Regex;
 
 use crate::carried;
 
@@ -22,7 +22,7 @@ pub fn is_printable(c: char) -> bool {
     let mut buffer = [0; 4];
     PRINTABLE
         .as_ref()
-        .is_some_and(|printable| printable.is_match(c.encode_utf8(&mut buffer)))
+        .is_some_and(|printable| printable.is_match(&*c.encode_utf8(&mut buffer)))
 }
 
 /// `strconv.Quote`: the text in double quotes, with Go's escapes; a [carried] byte is `\xff`.
