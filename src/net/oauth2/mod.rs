@@ -227,25 +227,24 @@ impl TokenSource {
         }
         let id = query_escape(&self.raw.client_id);
         let in_header = basic_of(id.as_bytes(), query_escape(&secret_text).as_bytes());
-        match kept.wants_form {
-            Some(true) => self.post(client, &with_secret, None, agent).await,
-            Some(false) => self.post(client, &form, Some(&in_header), agent).await,
-            None => {
-                // Nobody says how an endpoint wants it: the header first, as the RFC has it, then the form.
-                let first = self.post(client, &form, Some(&in_header), agent).await;
-                kept.wants_form = Some(first.is_err());
-                match first {
-                    Ok(grant) => Ok(grant),
-                    Err(_) => {
-                        let second = self.post(client, &with_secret, None, agent).await;
-                        if second.is_err() {
-                            kept.wants_form = None;
-                        }
-                        second
-                    }
-                }
+        let attempt = async |in_form| {
+            if in_form {
+                self.post(client, &with_secret, None, agent).await
+            } else {
+                self.post(client, &form, Some(&in_header), agent).await
             }
-        }
+        };
+        // Taken, and put back by a grant alone: whatever fails, or ends with its probe, is found out anew by the next one.
+        let (grant, in_form) = match kept.wants_form.take() {
+            Some(in_form) => (attempt(in_form).await?, in_form),
+            // Nobody says how an endpoint wants it: the header first, as the RFC has it, then the form.
+            None => match attempt(false).await {
+                Ok(grant) => (grant, false),
+                Err(_) => (attempt(true).await?, true),
+            },
+        };
+        kept.wants_form = Some(in_form);
+        Ok(grant)
     }
 
     /// The form with scopes and endpoint parameters.
@@ -316,8 +315,10 @@ impl TokenSource {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
             body.extend_from_slice(&chunk);
-            if body.len() >= MAX_ANSWER {
-                break;
+            if body.len() > MAX_ANSWER {
+                return Err(OAuth2Error::Answer(
+                    "the token endpoint's answer is larger than 1 MiB".to_owned(),
+                ));
             }
         }
         let kind = response.headers().get("Content-Type");

@@ -1,13 +1,16 @@
 //! Credentials: basic, any authorization, files, OAuth2.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use blackbox_exporter::module::Module;
 use blackbox_exporter::net::Network;
 use blackbox_exporter::prober::{self, Outcome, Request};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
 
-use super::site::{Asked, Site, answer, ok};
+use super::site::{Asked, Site, answer, ok, read_request};
 use crate::support::{TIMEOUT, log, module as compiled, probe};
 
 fn module(more: &str) -> String {
@@ -195,6 +198,93 @@ async fn an_endpoint_may_want_the_secret_in_the_form() {
         String::from_utf8_lossy(&asked[1].body),
         "client_id=me&client_secret=s&grant_type=client_credentials"
     );
+}
+
+/// What a probe was about to find out when it was given up must not stay.
+#[tokio::test]
+async fn a_probe_that_is_given_up_does_not_settle_how_an_endpoint_is_asked() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let tokens = listener.local_addr().unwrap();
+    let (healthy, stalls) = (Arc::new(AtomicBool::new(false)), Arc::new(Notify::new()));
+    let (is_healthy, stalled) = (Arc::clone(&healthy), Arc::clone(&stalls));
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let asked = read_request(&mut stream).await.unwrap();
+            let in_header = asked.header("Authorization").is_some();
+            let (status, body) = match (is_healthy.load(Ordering::SeqCst), in_header) {
+                (true, true) => ("200 OK", r#"{"access_token": "t", "expires_in": 3600}"#),
+                (true, false) => ("401 Unauthorized", r#"{"error": "invalid_client"}"#),
+                (false, true) => ("503 Service Unavailable", ""),
+                (false, false) => {
+                    stalled.notify_one();
+                    // Until the other side gives up.
+                    read_request(&mut stream).await;
+                    continue;
+                }
+            };
+            let bytes = answer(status, &["Content-Type: application/json"], body);
+            stream.write_all(&bytes).await.unwrap();
+        }
+    });
+    let site = Site::answering(ok()).await;
+    let module = compiled(&module(&format!(
+        "oauth2: {{client_id: me, client_secret: s, token_url: 'http://{tokens}/'}}"
+    )));
+    let target = site.url("/");
+    tokio::select! {
+        outcome = run(&module, &target) => panic!("{:?}", log(&outcome)),
+        () = stalls.notified() => {}
+    }
+    healthy.store(true, Ordering::SeqCst);
+    let outcome = run(&module, &target).await;
+    assert!(outcome.success, "{:?}", log(&outcome));
+}
+
+#[tokio::test]
+async fn an_endpoint_may_change_how_it_wants_the_secret() {
+    let wants_form = Arc::new(AtomicBool::new(false));
+    let form = Arc::clone(&wants_form);
+    // No token is kept.
+    let tokens = endpoint(1, move |asked| {
+        asked.header("Authorization").is_none() == form.load(Ordering::SeqCst)
+    })
+    .await;
+    let site = Site::answering(ok()).await;
+    let module = compiled(&module(&format!(
+        "oauth2: {{client_id: me, client_secret: s, token_url: '{}'}}",
+        tokens.url("/")
+    )));
+    assert!(run(&module, &site.url("/")).await.success);
+    wants_form.store(true, Ordering::SeqCst);
+    assert!(!run(&module, &site.url("/")).await.success);
+    assert!(run(&module, &site.url("/")).await.success);
+}
+
+#[tokio::test]
+async fn an_answer_beyond_a_mebibyte_is_an_error() {
+    let json = |length: usize| {
+        let grant = r#"{"access_token": "t", "token_type": "bearer"}"#;
+        grant.to_owned() + &" ".repeat(length - grant.len())
+    };
+    for (length, success) in [(1 << 20, true), ((1 << 20) + 1, false)] {
+        let tokens = Site::answering(answer(
+            "200 OK",
+            &["Content-Type: application/json"],
+            json(length),
+        ))
+        .await;
+        let site = Site::answering(ok()).await;
+        let yaml = module(&format!(
+            "oauth2: {{client_id: me, client_secret: s, token_url: '{}'}}",
+            tokens.url("/")
+        ));
+        let outcome = probe(&yaml, &site.url("/")).await;
+        let lines = log(&outcome).join("\n");
+        assert_eq!(outcome.success, success, "{length}: {lines}");
+        let said = lines.contains("oauth2: the token endpoint's answer is larger than 1 MiB");
+        assert_eq!(said, !success, "{length}: {lines}");
+    }
 }
 
 #[tokio::test]
