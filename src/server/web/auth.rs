@@ -4,7 +4,7 @@
 //! under a keyed digest, so that a scraper waits for it once.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;
@@ -61,9 +61,9 @@ pub enum Verdict {
 #[derive(Debug)]
 pub struct Verdicts {
     key: hmac::Key,
-    remembered: Mutex<HashMap<[u8; 32], bool>>,
-    waiting: Semaphore,
-    judging: Semaphore,
+    remembered: Arc<Remembered>,
+    waiting: Arc<Semaphore>,
+    judging: Arc<Semaphore>,
 }
 
 impl Verdicts {
@@ -71,9 +71,9 @@ impl Verdicts {
     pub fn new() -> Self {
         Self {
             key: hmac::Key::new(hmac::HMAC_SHA256, &rand::random::<[u8; 32]>()),
-            remembered: Mutex::default(),
-            waiting: Semaphore::new(WAITING),
-            judging: Semaphore::new(1),
+            remembered: Arc::default(),
+            waiting: Arc::new(Semaphore::new(WAITING)),
+            judging: Arc::new(Semaphore::new(1)),
         }
     }
 
@@ -82,26 +82,30 @@ impl Verdicts {
         let known = users.get(&credentials.user);
         let hash = known.map_or(NOBODY, Secret::expose);
         let digest = self.digest(&credentials, hash);
-        if let Some(right) = self.recall(&digest) {
+        if let Some(right) = self.remembered.recall(&digest) {
             return verdict(right && known.is_some());
         }
-        let Ok(_waiting) = self.waiting.try_acquire() else {
+        let Ok(waiting) = Arc::clone(&self.waiting).try_acquire_owned() else {
             return Verdict::Busy;
         };
         // Never closed.
-        let Ok(_judging) = self.judging.acquire().await else {
+        let Ok(judging) = Arc::clone(&self.judging).acquire_owned().await else {
             return Verdict::Busy;
         };
         // The same password may have been judged while this one waited.
-        let right = match self.recall(&digest) {
+        let right = match self.remembered.recall(&digest) {
             Some(right) => right,
             None => {
                 let hash = Zeroizing::new(hash.to_owned());
-                let judged =
-                    tokio::task::spawn_blocking(move || bcrypt::verify(&*credentials.password, &hash));
-                let right = judged.await.is_ok_and(|result| result.unwrap_or(false));
-                self.remember(digest, right);
-                right
+                let remembered = Arc::clone(&self.remembered);
+                let judged = tokio::task::spawn_blocking(move || {
+                    // bcrypt goes on when the caller leaves: until it is done, it is nobody else's turn.
+                    let _turn = (waiting, judging);
+                    let right = bcrypt::verify(&*credentials.password, &hash).unwrap_or(false);
+                    remembered.remember(digest, right);
+                    right
+                });
+                judged.await.unwrap_or(false)
             }
         };
         verdict(right && known.is_some())
@@ -120,14 +124,20 @@ impl Verdicts {
         // Invariant: SHA-256 has 32 bytes.
         context.sign().as_ref().try_into().unwrap_or_default()
     }
+}
 
+/// What bcrypt said, under keyed digests.
+#[derive(Debug, Default)]
+struct Remembered(Mutex<HashMap<[u8; 32], bool>>);
+
+impl Remembered {
     fn recall(&self, digest: &[u8; 32]) -> Option<bool> {
-        let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        let remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         remembered.get(digest).copied()
     }
 
     fn remember(&self, digest: [u8; 32], right: bool) {
-        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if remembered.len() >= REMEMBERED {
             // Wrong ones first: whoever guesses passwords must not push out those of the scrapers.
             let wrong = remembered
@@ -186,6 +196,8 @@ fn check_hash(hash: &str) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
 
     fn given(user: &str, password: &str) -> Credentials {
@@ -205,7 +217,7 @@ mod tests {
             );
             assert_eq!(verdicts.judge(&users, given("ann", "open")).await, Verdict::Wrong);
         }
-        assert_eq!(verdicts.remembered.lock().unwrap().len(), 2);
+        assert_eq!(verdicts.remembered.0.lock().unwrap().len(), 2);
         assert_eq!(
             verdicts
                 .judge(&BTreeMap::new(), given("ann", "open: sesame"))
@@ -218,15 +230,36 @@ mod tests {
         );
     }
 
+    #[tokio::test]
+    async fn who_leaves_before_the_verdict_keeps_its_turn() {
+        // Slow enough to be under way when it is looked at.
+        let hash = "$2y$12$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi";
+        let users = BTreeMap::from([("ann".to_owned(), Secret::new(hash.to_owned()))]);
+        let verdicts = Verdicts::new();
+        assert_eq!(verdicts.judge(&users, given("ann", "open")).now_or_never(), None);
+        assert_eq!(verdicts.judging.available_permits(), 0);
+        assert_eq!(verdicts.waiting.available_permits(), WAITING - 1);
+        // Those who leave before their turn wait no more.
+        for guess in 0..200_u8 {
+            let guess = given("ann", &format!("open {guess}"));
+            assert_eq!(verdicts.judge(&users, guess).now_or_never(), None);
+        }
+        assert_eq!(verdicts.waiting.available_permits(), WAITING - 1);
+        // What was found out is kept, though nobody waited for it.
+        assert_eq!(verdicts.judge(&users, given("ann", "open")).await, Verdict::Wrong);
+        assert_eq!(verdicts.remembered.0.lock().unwrap().len(), 1);
+        assert_eq!(verdicts.waiting.available_permits(), WAITING);
+    }
+
     #[test]
     fn a_hundred_guesses_do_not_push_out_who_may_enter() {
-        let verdicts = Verdicts::new();
-        verdicts.remember([255; 32], true);
+        let remembered = Remembered::default();
+        remembered.remember([255; 32], true);
         for guess in 0..200_u8 {
-            verdicts.remember([guess; 32], false);
+            remembered.remember([guess; 32], false);
         }
-        assert_eq!(verdicts.recall(&[255; 32]), Some(true));
-        assert_eq!(verdicts.remembered.lock().unwrap().len(), REMEMBERED);
+        assert_eq!(remembered.recall(&[255; 32]), Some(true));
+        assert_eq!(remembered.0.lock().unwrap().len(), REMEMBERED);
     }
 
     #[test]
