@@ -95,6 +95,24 @@ fn what_is_wrong_with_the_call_is_said() {
     }
 }
 
+/// Nobody writes to that file: whatever reads it goes on after the probe has ended.
+#[test]
+fn it_ends_with_its_last_probe_whatever_is_still_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let (fifo, file) = (folder.path().join("token"), folder.path().join("blackbox.yml"));
+    Command::new("mkfifo").arg(&fifo).assert().success();
+    let fifo = fifo.display();
+    let config = format!("modules: {{m: {{prober: http, http: {{bearer_token_file: {fifo}}}}}}}");
+    std::fs::write(&file, config).unwrap();
+    program()
+        .args(["probe", "--timeout", "1", "-m", "m", "http://127.0.0.1:1/"])
+        .arg("--config.file")
+        .arg(&file)
+        .timeout(std::time::Duration::from_secs(30))
+        .assert()
+        .code(1);
+}
+
 #[test]
 fn a_hostile_target_is_harmless_on_a_terminal() {
     let output = program()

@@ -132,6 +132,8 @@ fn probe_all(matches: &ArgMatches) -> Result<bool, String> {
     let text = report::render(&done, format, report::Look::of_stdout());
     // A closed pipe is the reader's choice; the exit status still tells.
     let _ = std::io::stdout().write_all(text.as_bytes());
+    // A file system that hangs must not keep the process.
+    runtime.shutdown_timeout(Duration::from_secs(1));
     Ok(done.iter().all(|done| done.outcome.success))
 }
 
