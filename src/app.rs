@@ -31,45 +31,52 @@ use crate::server::web::{Gate, Http2};
 use crate::server::{Exporter, Settings, listen, reload};
 use crate::version;
 
-use signals::Signals;
+use signals::{Hangup, Stop};
 
 /// How long the last log lines may take to be written.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How long a slow standard error may hold up the start.
 const FIRST_WORDS: Duration = Duration::from_millis(200);
 
+/// What is said to SIGTERM and SIGINT.
+const GOODBYE: &str = "Received SIGTERM, exiting gracefully...";
+
 /// Runs the exporter until it is told to stop.
 pub async fn run(flags: Flags) -> ExitCode {
     let logger = Logger::stderr(flags.log_level, flags.log_format);
     log_panics(&logger);
-    let code = match start(flags, logger.clone()).await {
-        Ok(Started::Checked) => ExitCode::SUCCESS,
-        Ok(Started::Serving(running)) => {
-            until_stopped(running, &logger).await;
-            ExitCode::SUCCESS
+    let mut stop = Stop::listen(&logger);
+    let checks = flags.config_check;
+    let code = tokio::select! {
+        started = start(flags, logger.clone()) => match started {
+            Ok(Started::Checked) => ExitCode::SUCCESS,
+            Ok(Started::Serving(running)) => {
+                until_stopped(running, &mut stop, &logger).await;
+                ExitCode::SUCCESS
+            }
+            // The reason is in the log.
+            Err(Stopped) => ExitCode::FAILURE,
+        },
+        // A file that cannot be read, mostly. Without a verdict the configuration is not good.
+        () = stop.told() => {
+            say!(logger, Info, GOODBYE);
+            if checks { ExitCode::FAILURE } else { ExitCode::SUCCESS }
         }
-        // The reason is in the log.
-        Err(Stopped) => ExitCode::FAILURE,
     };
     logger.flush(LAST_WORDS);
     code
 }
 
 /// Serves until a signal says to stop, and then until the last probe has ended or a second signal has no patience.
-async fn until_stopped(running: Running, logger: &Logger) {
-    let Running {
-        mut signals,
-        stop,
-        serving,
-        ..
-    } = running;
-    signals.told_to_stop().await;
-    say!(logger, Info, "Received SIGTERM, exiting gracefully...");
+async fn until_stopped(running: Running, told: &mut Stop, logger: &Logger) {
+    let Running { stop, serving, .. } = running;
+    told.told().await;
+    say!(logger, Info, GOODBYE);
     // An error means that serving has ended already.
     let _ = stop.send(true);
     tokio::select! {
         _ = serving => {}
-        () = signals.told_to_stop() => say!(logger, Warn, "Received a second signal, exiting at once"),
+        () = told.told() => say!(logger, Warn, "Received a second signal, exiting at once"),
     }
 }
 
@@ -103,7 +110,6 @@ pub struct Running {
     pub exporter: Arc<Exporter>,
     /// Where it listens.
     pub addresses: Vec<SocketAddr>,
-    signals: Signals,
     stop: watch::Sender<bool>,
     serving: tokio::task::JoinHandle<()>,
 }
@@ -122,7 +128,7 @@ impl Running {
 /// # Errors
 /// Whatever keeps it from serving, already logged.
 pub async fn start(flags: Flags, logger: Logger) -> Result<Started, Stopped> {
-    let mut signals = Signals::listen(&logger);
+    let hangup = Hangup::listen(&logger);
     let probe_log = probe_log_level(&flags.log_prober, &logger);
     say!(logger, Info, "Starting blackbox_exporter", "version" => version::info());
     say!(logger, Info, &version::build_context());
@@ -167,14 +173,13 @@ pub async fn start(flags: Flags, logger: Logger) -> Result<Started, Stopped> {
     let (stop, stopped) = watch::channel(false);
     let serving = tokio::spawn(server.serve(listeners, stopped));
     look_at_roots(&exporter);
-    signals.reload_on_hangup(&exporter);
+    hangup.reload(&exporter);
     if flags.auto_reload {
         auto_reload::start(&exporter, flags.auto_reload_interval);
     }
     Ok(Started::Serving(Running {
         exporter,
         addresses,
-        signals,
         stop,
         serving,
     }))

@@ -172,6 +172,35 @@ fn signals_reload_and_end_it() {
     assert_eq!(wait(&mut running.0), Some(0));
 }
 
+/// Nobody writes to the configuration file.
+#[test]
+fn it_can_be_told_to_stop_while_it_starts() {
+    use rustix::process::Signal;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("blackbox.yml");
+    assert!(Command::new("mkfifo").arg(&file).status().unwrap().success());
+    let checked = "--config.check";
+    for (signal, flag, status) in [
+        (Signal::TERM, "--log.level=info", 0),
+        (Signal::INT, "--log.level=info", 0),
+        // Nobody shall take that for a good configuration.
+        (Signal::INT, checked, 1),
+    ] {
+        let child = program()
+            .arg(format!("--config.file={}", file.display()))
+            .args(["--web.listen-address=127.0.0.1:0", flag])
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut running = Running(child);
+        let mut log = std::io::BufReader::new(running.0.stderr.take().unwrap());
+        read_until(&mut log, "platform=");
+        send(&running.0, signal);
+        read_until(&mut log, "Received SIGTERM, exiting gracefully...");
+        assert_eq!(wait(&mut running.0), Some(status), "{signal:?} {flag}");
+    }
+}
+
 /// The whole log of a program that was started with these CA certificates and ended at once.
 fn log_with_roots(file: &std::path::Path, directory: &std::path::Path) -> String {
     let child = program()
