@@ -66,7 +66,7 @@ impl History {
         hostname: Option<&str>,
         outcome: Outcome,
     ) -> Arc<Entry> {
-        let weight = weight(&outcome) + target.len();
+        let weight = weight(&outcome) + target.len() + hostname.map_or(0, str::len);
         let mut entry = Entry {
             id: 0,
             module,
@@ -174,7 +174,11 @@ fn weight(outcome: &Outcome) -> usize {
         .timeline
         .hops
         .iter()
-        .map(|hop| size_of_val(hop) + size_of_val(hop.phases.as_slice()) + hop.name.len())
+        .map(|hop| {
+            let texts = [Some(&hop.name), hop.address.as_ref(), hop.result.as_ref()];
+            let texts: usize = texts.into_iter().flatten().map(String::len).sum();
+            size_of_val(hop) + size_of_val(hop.phases.as_slice()) + texts
+        })
         .sum();
     // Chains share the presented certificates.
     let certificates: usize = outcome

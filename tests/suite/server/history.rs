@@ -39,6 +39,19 @@ async fn memory_is_bounded_whatever_the_count() {
     assert_eq!(statuses(&exporter, 29..30).await, [200]);
 }
 
+#[tokio::test]
+async fn the_host_that_a_caller_names_counts() {
+    let flags = ["--history.limit=100000", "--history.max-bytes=200000"];
+    let exporter = Exporter::start(MODULES, &flags).await;
+    let hostname = "x".repeat(60_000);
+    for _ in 0..10 {
+        let path = format!("/probe?module=tcp_plain&target={REFUSED}&hostname={hostname}");
+        assert_eq!(exporter.get(&path).await.status, 200);
+    }
+    let kept = exporter.running.exporter.history.list().len();
+    assert!((1..=3).contains(&kept), "{kept}");
+}
+
 /// `// compat:` in `server/history.rs`.
 #[tokio::test]
 async fn a_target_stands_for_its_newest_probe() {
