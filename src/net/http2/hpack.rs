@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::error::Http2Error;
 use super::huffman;
 
 /// The size of the dynamic table that peers may use: the default, as nothing else is announced.
@@ -23,6 +24,12 @@ pub(super) struct Decoder {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Malformed;
 
+impl From<Malformed> for Http2Error {
+    fn from(_: Malformed) -> Self {
+        Self::Connection("COMPRESSION_ERROR")
+    }
+}
+
 impl Default for Decoder {
     fn default() -> Self {
         Self {
@@ -34,28 +41,35 @@ impl Default for Decoder {
 }
 
 impl Decoder {
-    /// Reads a whole header block; `take` gets each field.
-    pub(super) fn decode(&mut self, block: &[u8], mut take: impl FnMut(Field)) -> Result<(), Malformed> {
+    /// Reads a whole header block; `take` gets each field, and may end the reading.
+    ///
+    /// # Errors
+    /// The block is [`Malformed`], or what `take` says.
+    pub(super) fn decode<E: From<Malformed>>(
+        &mut self,
+        block: &[u8],
+        mut take: impl FnMut(Field) -> Result<(), E>,
+    ) -> Result<(), E> {
         let mut rest = block;
         let mut may_resize = true;
         while let Some(first) = rest.first() {
             match *first {
-                0x80.. => take(self.entry(integer(&mut rest, 7)?)?),
+                0x80.. => take(self.entry(integer(&mut rest, 7)?)?)?,
                 0x40.. => {
                     let field = self.literal(&mut rest, 6)?;
                     self.insert(field.clone());
-                    take(field);
+                    take(field)?;
                 }
                 0x20.. => {
                     let limit = integer(&mut rest, 5)?;
                     if !may_resize || limit > TABLE {
-                        return Err(Malformed);
+                        return Err(Malformed.into());
                     }
                     self.limit = limit;
                     self.evict(0);
                     continue;
                 }
-                _ => take(self.literal(&mut rest, 4)?),
+                _ => take(self.literal(&mut rest, 4)?)?,
             }
             may_resize = false;
         }
@@ -228,7 +242,10 @@ mod tests {
     fn decoded(decoder: &mut Decoder, block: &[u8]) -> Result<Vec<(String, String)>, Malformed> {
         let mut fields = Vec::new();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        decoder.decode(block, |(name, value)| fields.push((text(name), text(value))))?;
+        decoder.decode(block, |(name, value)| {
+            fields.push((text(name), text(value)));
+            Ok::<_, Malformed>(())
+        })?;
         Ok(fields)
     }
 
@@ -272,6 +289,16 @@ mod tests {
         encode(&mut block, b"long", long.as_bytes());
         let got = decoded(&mut Decoder::default(), &block);
         assert_eq!(got, Ok(fields(&[("a", "b"), ("long", &long)])));
+    }
+
+    #[test]
+    fn whoever_has_enough_reads_no_further() {
+        let mut fields = 0;
+        let result = Decoder::default().decode(&[0x82; 1000], |_| {
+            fields += 1;
+            if fields < 3 { Ok(()) } else { Err(Malformed) }
+        });
+        assert_eq!((result, fields), (Err(Malformed), 3));
     }
 
     #[test]

@@ -379,6 +379,71 @@ mod tests {
         assert_eq!(read.unwrap().len(), SIZE);
     }
 
+    /// As Go, which reads the end of a body before it waits for a window: an empty frame needs none.
+    #[tokio::test]
+    async fn a_body_that_fills_the_window_has_an_end() {
+        for size in [0, 1, 16 << 10, 65_534, 65_535] {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), vec![b'x'; size]).unwrap();
+            let body = RequestBody::File {
+                first: Bytes::new(),
+                file: Box::new(tokio::fs::File::open(file.path()).await.unwrap()),
+            };
+            let talk = talk(Headers::default(), body, async |mut server| {
+                let (request, mut respond) = server.accept().await.unwrap().unwrap();
+                let mut body = request.into_body();
+                let answer = async move {
+                    let mut length = 0;
+                    // No window is opened again.
+                    while let Some(data) = body.data().await {
+                        length += data.unwrap().len();
+                    }
+                    assert_eq!(length, size);
+                    respond.send_response(http::Response::new(()), true).unwrap();
+                };
+                let drive = async { while server.accept().await.is_some() {} };
+                tokio::join!(answer, drive);
+            });
+            let talked = tokio::time::timeout(Duration::from_secs(10), talk).await;
+            let (head, ..) = talked.unwrap_or_else(|_| panic!("{size} bytes")).unwrap();
+            assert_eq!(head.status, 200, "{size}");
+        }
+    }
+
+    /// Each byte stands for a field of 4 KB.
+    #[tokio::test]
+    async fn a_compressed_head_is_read_up_to_the_limit() {
+        let (ours, mut theirs) = tokio::io::duplex(1 << 20);
+        let mut block = vec![0x88, 0x40, 1, b'a', 0x7f, 0xa1, 0x1e];
+        block.resize(block.len() + 4000, b'x');
+        block.resize(9 << 20, 0xbe);
+        let mut bytes = Vec::new();
+        frame::push_frame(&mut bytes, frame::SETTINGS, 0, 0, &[]);
+        let mut kind = frame::HEADERS;
+        for piece in block.chunks(frame::MAX_FRAME) {
+            frame::push_frame(&mut bytes, kind, 0, frame::STREAM, piece);
+            kind = frame::CONTINUATION;
+        }
+        frame::push_frame(&mut bytes, kind, frame::END_HEADERS, frame::STREAM, &[]);
+        tokio::spawn(async move {
+            let _ = tokio::io::AsyncWriteExt::write_all(&mut theirs, &bytes).await;
+            let _ = theirs.read_to_end(&mut Vec::new()).await;
+        });
+        let request = Request {
+            method: "GET",
+            scheme: "https",
+            authority: "a",
+            path: b"/",
+            headers: &Headers::default(),
+        };
+        let error = exchange(ours, request, RequestBody::Empty, false, &mut None).await;
+        let error = error.map(|_| ()).unwrap_err().to_string();
+        assert!(
+            error.contains("response header list larger than advertised limit"),
+            "{error}"
+        );
+    }
+
     #[tokio::test]
     async fn a_refused_request_may_be_sent_again() {
         let error = talk(Headers::default(), RequestBody::Empty, async |mut server| {

@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
@@ -200,32 +201,33 @@ impl Sender {
             let Outgoing::Sending(body) = &mut self.body else {
                 return Ok(());
             };
-            let mut piece = vec![0; room];
-            let (bytes, ends) = match body {
-                RequestBody::Empty => (0, true),
+            // Where the end may be next, it is looked for before there is room for more: an empty frame with the end needs none.
+            if let RequestBody::File { first, file } = body
+                && first.is_empty()
+            {
+                let mut piece = vec![0; self.max_frame];
+                let mut into = ReadBuf::new(&mut piece);
+                match Pin::new(file).poll_read(cx, &mut into) {
+                    Poll::Pending => return Ok(()),
+                    Poll::Ready(read) => read.map_err(Http2Error::Source)?,
+                }
+                let bytes = into.filled().len();
+                piece.truncate(bytes);
+                *first = Bytes::from(piece);
+                if bytes == 0 {
+                    *body = RequestBody::Empty;
+                }
+            }
+            let (piece, ends) = match body {
+                RequestBody::Empty => (Bytes::new(), true),
                 RequestBody::Bytes(left) if room == 0 && !left.is_empty() => return Ok(()),
-                RequestBody::Bytes(left) => {
-                    piece = left.split_to(room.min(left.len())).to_vec();
-                    (piece.len(), left.is_empty())
-                }
+                RequestBody::Bytes(left) => (left.split_to(room.min(left.len())), left.is_empty()),
                 RequestBody::File { .. } if room == 0 => return Ok(()),
-                RequestBody::File { first, .. } if !first.is_empty() => {
-                    piece = first.split_to(room.min(first.len())).to_vec();
-                    (piece.len(), false)
-                }
-                RequestBody::File { file, .. } => {
-                    let mut into = ReadBuf::new(&mut piece);
-                    match Pin::new(file).poll_read(cx, &mut into) {
-                        Poll::Pending => return Ok(()),
-                        Poll::Ready(read) => read.map_err(Http2Error::Source)?,
-                    }
-                    let bytes = into.filled().len();
-                    (bytes, bytes == 0)
-                }
+                RequestBody::File { first, .. } => (first.split_to(room.min(first.len())), false),
             };
             let flags = if ends { END_STREAM } else { 0 };
-            self.push(DATA, flags, STREAM, piece.get(..bytes).unwrap_or_default());
-            let sent = i64::try_from(bytes).unwrap_or_default();
+            push_frame(&mut self.out, DATA, flags, STREAM, &piece);
+            let sent = i64::try_from(piece.len()).unwrap_or_default();
             self.connection_window -= sent;
             self.stream_window -= sent;
             if ends {
