@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use http::request::Parts;
-use http::{Request, StatusCode};
+use http::{Request, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -22,7 +22,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::answer::Response;
 use super::front::{Mount, Prefix};
-use super::guard::{Guarded, HasLeft, Patience, Requests};
+use super::guard::{Abandoned, Guarded, HasLeft, Patience, Requests};
 use super::web::Gate;
 use super::{Exporter, answer};
 use crate::logging::OncePerMinute;
@@ -254,7 +254,14 @@ impl Server {
     > {
         let server = Arc::clone(self);
         hyper::service::service_fn(move |request: Request<Incoming>| {
-            let (server, under_way) = (Arc::clone(&server), requests.begin());
+            let server = Arc::clone(&server);
+            // compat: to a half-closed caller of a probe, Go answers with the probe that it cancelled. Here the connection ends.
+            let abandoned = match request.version() {
+                Version::HTTP_2 => Abandoned::Ends,
+                _ if server.prefix.leads_to(request.uri().path(), "probe") => Abandoned::Ends,
+                _ => Abandoned::IsAnswered,
+            };
+            let under_way = requests.begin(abandoned);
             // No endpoint reads a body. Boxed, because each step towards the answer would hold the head's room once more.
             let request = Box::new(request.into_parts().0);
             async move {
@@ -299,8 +306,8 @@ impl Server {
     }
 }
 
-/// Whether the caller has closed its side, or the connection is broken. Go, too, takes a half-closed connection for one
-/// whose caller has left.
+/// Whether the caller has closed its side, or the connection is broken. One that closed its side may still read, but one that
+/// closed the connection looks the same: Go, too, cancels the request's context then, and answers what comes of it.
 fn has_left(stream: &TcpStream, cx: &mut Context<'_>) -> Poll<bool> {
     let mut byte = [0];
     let seen = stream.poll_peek(cx, &mut ReadBuf::new(&mut byte));

@@ -5,7 +5,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -31,17 +31,36 @@ pub struct Requests(Arc<Counts>);
 struct Counts {
     begun: AtomicUsize,
     ended: AtomicUsize,
+    /// Whether the latest one ends with its caller.
+    ends_with_caller: AtomicBool,
+}
+
+/// What becomes of a request whose caller has closed its side. It may wait for the answer nevertheless; one that is gone
+/// looks the same until something is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Abandoned {
+    /// It ends.
+    Ends,
+    /// It is answered.
+    IsAnswered,
 }
 
 impl Requests {
     /// How many have begun and ended.
     fn now(&self) -> (usize, usize) {
-        let Counts { begun, ended } = &*self.0;
+        let Counts { begun, ended, .. } = &*self.0;
         (begun.load(Ordering::Relaxed), ended.load(Ordering::Relaxed))
     }
 
+    /// Whether the request under way ends with its caller.
+    fn end_with_caller(&self) -> bool {
+        self.0.ends_with_caller.load(Ordering::Relaxed)
+    }
+
     /// The head of a request was read; the request lasts as long as what is returned.
-    pub fn begin(&self) -> Request {
+    pub fn begin(&self, abandoned: Abandoned) -> Request {
+        let ends = abandoned == Abandoned::Ends;
+        self.0.ends_with_caller.store(ends, Ordering::Relaxed);
         self.0.begun.fetch_add(1, Ordering::Relaxed);
         Request(Arc::clone(&self.0))
     }
@@ -71,12 +90,15 @@ pub struct Guarded<S> {
     seen: (usize, usize),
     /// A head is under way: its first byte came, or the connection is new.
     partial: bool,
+    /// The peer closed its side, which was not passed on while its request was answered.
+    withheld_end: bool,
     reading: Option<Pin<Box<Sleep>>>,
     writing: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Guarded<S> {
-    /// Guards a new connection. With `has_left`, writing fails when the peer has left before its request was answered.
+    /// Guards a new connection. With `has_left`, writing fails when the peer has left before a request that ends with it was
+    /// answered.
     pub fn new(stream: S, requests: Requests, patience: Patience, has_left: Option<HasLeft<S>>) -> Self {
         Self {
             stream,
@@ -85,6 +107,7 @@ impl<S> Guarded<S> {
             requests,
             seen: (0, 0),
             partial: true,
+            withheld_end: false,
             reading: None,
             writing: None,
         }
@@ -110,14 +133,20 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
             // The head that was under way is complete.
             (this.seen, this.partial, this.reading) = (now, false, None);
         }
-        let before = buffer.filled().len();
+        let answering = now.0 > now.1;
+        let (before, room) = (buffer.filled().len(), buffer.remaining());
         if let Poll::Ready(result) = Pin::new(&mut this.stream).poll_read(cx, buffer) {
-            if buffer.filled().len() > before && !this.partial {
+            let read = buffer.filled().len() - before;
+            if answering && !this.requests.end_with_caller() && result.is_ok() && read == 0 && room > 0 {
+                // hyper would take the end for the caller's. It is still there for whoever reads after the answer.
+                this.withheld_end = true;
+                return Poll::Pending;
+            }
+            if read > 0 && !this.partial {
                 (this.partial, this.reading) = (true, None);
             }
             return Poll::Ready(result);
         }
-        let answering = now.0 > now.1;
         if answering {
             return Poll::Pending;
         }
@@ -163,7 +192,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     /// hyper flushes, and so comes past here, whenever something happens to the connection or its request.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let (begun, ended) = self.requests.now();
+        if begun == ended && self.withheld_end {
+            self.withheld_end = false;
+            cx.waker().wake_by_ref();
+        }
         if begun > ended
+            && self.requests.end_with_caller()
             && let Some(has_left) = self.has_left
             && let Poll::Ready(true) = has_left(&self.stream, cx)
         {
@@ -241,7 +275,7 @@ mod tests {
         let (mut stream, mut peer, requests) = guarded();
         peer.write_all(b"GET").await.unwrap();
         assert_eq!(read(&mut stream).await.0.unwrap(), 3);
-        let request = requests.begin();
+        let request = requests.begin(Abandoned::Ends);
         let long = tokio::time::timeout(Duration::from_secs(3600), read(&mut stream)).await;
         assert!(long.is_err(), "a request under way was cut off");
         drop(request);
@@ -250,6 +284,21 @@ mod tests {
             (result.unwrap_err().kind(), seconds),
             (io::ErrorKind::TimedOut, 360)
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_closes_their_side_may_wait_for_the_answer() {
+        for (abandoned, waits) in [(Abandoned::IsAnswered, true), (Abandoned::Ends, false)] {
+            let (mut stream, mut peer, requests) = guarded();
+            peer.write_all(b"GET").await.unwrap();
+            assert_eq!(read(&mut stream).await.0.unwrap(), 3);
+            let request = requests.begin(abandoned);
+            peer.shutdown().await.unwrap();
+            let end = tokio::time::timeout(Duration::from_secs(3600), read(&mut stream)).await;
+            assert_eq!(end.is_err(), waits, "{abandoned:?}");
+            drop(request);
+            assert_eq!(read(&mut stream).await.0.unwrap(), 0, "{abandoned:?}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::{MODULES, silent};
-use crate::support::Exporter;
+use crate::support::{Exporter, parse};
 
 const HTTP: &str = "modules:
   slow: {prober: tcp, timeout: 500ms, tcp: {preferred_ip_protocol: ip4, query_response: [{expect: never}]}}
@@ -72,7 +72,7 @@ async fn a_probe_ends_with_its_scraper() {
     abandon(async |asked| drop(asked)).await;
 }
 
-/// Go, too, takes the end of what it reads for the end of the scraper.
+/// Go, too, takes the end of what it reads for the end of the scraper. `// compat:` and answers nevertheless.
 #[tokio::test]
 async fn a_probe_ends_when_its_scraper_closes_its_side() {
     abandon(async |mut asked: TcpStream| {
@@ -80,6 +80,38 @@ async fn a_probe_ends_when_its_scraper_closes_its_side() {
         asked
     })
     .await;
+}
+
+/// As `printf … | nc -N` does it. Go, too, answers what costs no more than the answer.
+#[tokio::test]
+async fn whoever_closes_their_side_is_answered() {
+    let config = format!("{HTTP}# {}\n", "x".repeat(1 << 20));
+    let exporter = Exporter::start(&config, &[]).await;
+    let whole = exporter.get("/config").await.body.len();
+    for (request, least) in [
+        ("GET /-/healthy", 7),
+        ("POST /-/reload", 0),
+        ("GET /metrics", 1000),
+        ("GET /logs?id=7", 10),
+        ("GET /", 500),
+        ("GET /config", whole),
+    ] {
+        for version in ["1.0", "1.1"] {
+            let mut stream = TcpStream::connect(exporter.address).await.unwrap();
+            let request = format!("{request} HTTP/{version}\r\nHost: x\r\n\r\n");
+            stream.write_all(request.as_bytes()).await.unwrap();
+            stream.shutdown().await.unwrap();
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer).await.unwrap();
+            let answer = parse(&answer);
+            assert!(
+                [200, 404].contains(&answer.status),
+                "{request}: {}",
+                answer.status
+            );
+            assert!(answer.body.len() >= least, "{request}: {}", answer.body.len());
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The web configuration file.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use bytes::Bytes;
@@ -13,7 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
-use super::MODULES;
+use super::{MODULES, silent};
 use crate::support::Exporter;
 
 /// A CA, a server's certificate and a client's, as files.
@@ -135,6 +136,42 @@ async fn speaks_tls_and_tells_plain_http_so() {
         "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"
     );
     assert!(exporter.log().contains("msg=\"TLS is enabled.\" http2=true"));
+}
+
+#[tokio::test]
+async fn whoever_closes_their_side_of_tls_is_answered() {
+    let hash = bcrypt::hash("open sesame", 4).unwrap();
+    let web = format!("{TLS}basic_auth_users: {{ann: {hash}}}\n");
+    let (exporter, client) = Certificates::new().start(&web).await;
+    let authorization = basic("ann", "open sesame");
+    for request in ["POST /-/reload", "GET /metrics"] {
+        let mut stream = connect(&exporter, &client.plain).await.unwrap();
+        let request = format!("{request} HTTP/1.1\r\nHost: x\r\nAuthorization: {authorization}\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        // A `close_notify`, and the end of the stream behind it.
+        stream.shutdown().await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 OK"), "{request}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_probe_ends_when_its_scraper_leaves_over_tls() {
+    let folder = Certificates::new();
+    let module = "modules: {patient: {prober: tcp, timeout: 60s, tcp: {query_response: [{expect: never}]}}}";
+    std::fs::write(folder.folder.path().join("blackbox.yml"), module).unwrap();
+    let (exporter, client) = folder.start(TLS).await;
+    let (peer, target) = silent().await;
+    let mut stream = connect(&exporter, &client.plain).await.unwrap();
+    let request = format!("GET /probe?module=patient&target={target} HTTP/1.1\r\nHost: x\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let (mut connection, _) = peer.accept().await.unwrap();
+    stream.shutdown().await.unwrap();
+    drop(stream);
+    let mut rest = Vec::new();
+    let closed = tokio::time::timeout(Duration::from_secs(20), connection.read_to_end(&mut rest));
+    closed.await.expect("the probe is given up").ok();
 }
 
 #[tokio::test]
