@@ -7,12 +7,17 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use crate::net::Address;
 
+/// How many addresses of one name are looked at: each takes a socket, and a name server may send thousands.
+const MOST: usize = 128;
+
 /// Sorts addresses of one family, best first, by the source address that the system would use for each.
-pub fn sort(addresses: &mut [Address]) {
+// compat: only the first of very many are looked at and kept; Go sorts all of them.
+pub fn sort(addresses: &mut Vec<Address>) {
     sort_with(addresses, source_for);
 }
 
-fn sort_with(addresses: &mut [Address], source: impl Fn(&Address) -> Option<IpAddr>) {
+fn sort_with(addresses: &mut Vec<Address>, source: impl Fn(&Address) -> Option<IpAddr>) {
+    addresses.truncate(MOST);
     if addresses.len() > 1 {
         addresses.sort_by_cached_key(|address| Rank::of(address.ip, source(address)));
     }
@@ -210,6 +215,20 @@ mod tests {
             let want: Vec<Address> = want.iter().map(|i| address(given[*i].0)).collect();
             assert_eq!(got, want, "{what}");
         }
+    }
+
+    #[test]
+    fn very_many_addresses_are_looked_at_no_more() {
+        let addresses = (0..4000_u32).map(|n| Address::new(IpAddr::V4((0x0a00_0000 + n).into())));
+        let mut addresses: Vec<Address> = addresses.collect();
+        let (first, second) = (addresses[0].clone(), addresses[1].clone());
+        let looked_at = std::cell::Cell::new(0);
+        sort_with(&mut addresses, |address| {
+            looked_at.set(looked_at.get() + 1);
+            (*address != first).then(|| [10, 1, 1, 1].into())
+        });
+        assert_eq!((looked_at.get(), addresses.len()), (MOST, MOST));
+        assert_eq!((&addresses[0], addresses.last()), (&second, Some(&first)));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The extensions of a certificate that its verdict depends on (RFC 5280, section 4.2).
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 use super::der::{Reader, context, context_constructed, tag};
@@ -79,10 +80,11 @@ impl Extensions {
         let mut list = sequence;
         let mut list = list.read(tag::SEQUENCE).ok_or("malformed extensions")?;
         let mut raw: Vec<Raw<'_>> = Vec::with_capacity(10);
+        let mut seen = HashSet::with_capacity(10);
         while !list.is_empty() {
             let extension = list.read(tag::SEQUENCE).ok_or("malformed extension")?;
             let extension = Raw::parse(extension)?;
-            if raw.iter().any(|earlier| earlier.oid == extension.oid) {
+            if !seen.insert(extension.oid) {
                 let oid = super::der::dotted(extension.oid);
                 return Err(format!("certificate contains duplicate extension with OID \"{oid}\"").into());
             }
