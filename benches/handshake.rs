@@ -29,6 +29,10 @@ use pki::{Cert, Made, certified, pem, server_config};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+fn never() -> Deadline {
+    Deadline::after(Instant::now(), Duration::from_secs(3600))
+}
+
 fn main() {
     divan::main();
 }
@@ -54,7 +58,7 @@ fn prepare(bencher: Bencher<'_, '_>) {
     let (client, roots) = (client(&root), Roots::default());
     let runtime = Runtime::new().unwrap();
     bencher.bench_local(|| {
-        let prepared = runtime.block_on(client.prepare(&roots)).unwrap();
+        let prepared = runtime.block_on(client.prepare(&roots, never())).unwrap();
         prepared.client_config(Some("v4.test"), Alpn::Http2).unwrap()
     });
 }
@@ -86,7 +90,11 @@ fn judge(bencher: Bencher<'_, '_>) {
 fn system_roots(bencher: Bencher<'_, '_>) {
     let client = ClientTls::new(&config::Tls::default());
     let runtime = Runtime::new().unwrap();
-    bencher.bench_local(|| runtime.block_on(client.prepare(&Roots::default())).unwrap());
+    bencher.bench_local(|| {
+        runtime
+            .block_on(client.prepare(&Roots::default(), never()))
+            .unwrap()
+    });
 }
 
 #[divan::bench]
@@ -114,7 +122,7 @@ fn handshake(bencher: Bencher<'_, '_>) {
             let (here, there) = tokio::io::duplex(1 << 16);
             let accepted = tokio::spawn(acceptor.accept(there));
             let deadline = Deadline::after(Instant::now(), Duration::from_secs(5));
-            let prepared = client.prepare(&roots).await.unwrap();
+            let prepared = client.prepare(&roots, never()).await.unwrap();
             let session = prepared
                 .handshake(here, "v4.test", Alpn::Http2, deadline)
                 .await

@@ -5,6 +5,7 @@ pub(crate) mod buffer;
 pub mod cmsg;
 pub mod deadline;
 pub mod dial;
+pub mod file;
 pub mod headers;
 pub mod http1;
 pub mod http2;

@@ -229,7 +229,7 @@ impl<'c> Dialogue<'c> {
             log!(probe.log, Error, "TLS Handshake (client) failed", "err" => "starttls: the connection is in TLS already");
             return Err(Failed);
         }
-        let prepared = match upgrade.config.prepare(&probe.network.roots).await {
+        let prepared = match upgrade.config.prepare(&probe.network.roots, probe.deadline).await {
             Ok(prepared) => prepared,
             Err(error) => {
                 log!(probe.log, Error, "Failed to create TLS configuration", "err" => text(&error));

@@ -92,7 +92,11 @@ fn source_address(probe: &mut Probe<'_>, module: &Tcp) -> Result<Option<IpAddr>,
 }
 
 async fn prepare_tls(probe: &mut Probe<'_>, module: &Tcp) -> Result<Prepared, String> {
-    match module.tls_config.prepare(&probe.network.roots).await {
+    match module
+        .tls_config
+        .prepare(&probe.network.roots, probe.deadline)
+        .await
+    {
         Ok(prepared) => {
             log!(probe.log, Debug, "Dialing TCP with TLS");
             Ok(prepared)

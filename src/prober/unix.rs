@@ -46,7 +46,11 @@ async fn dial(probe: &mut Probe<'_>, module: &Unix) -> Result<Box<dyn Connection
             log!(probe.log, Debug, "Dialing unix without TLS");
             None
         }
-        true => match module.tls_config.prepare(&probe.network.roots).await {
+        true => match module
+            .tls_config
+            .prepare(&probe.network.roots, probe.deadline)
+            .await
+        {
             Ok(prepared) => {
                 log!(probe.log, Debug, "Dialing unix with TLS");
                 Some(prepared)

@@ -19,9 +19,16 @@ use super::support::programs::find;
 
 type Shaken = Result<Session<TcpStream>, Box<HandshakeError>>;
 
+fn never() -> Deadline {
+    Deadline::after(Instant::now(), Duration::from_secs(3600))
+}
+
 async fn shake(address: std::net::SocketAddr, raw: &config::Tls, name: &str) -> Shaken {
     let deadline = Deadline::after(Instant::now(), Duration::from_secs(10));
-    let prepared = ClientTls::new(raw).prepare(&Roots::default()).await.unwrap();
+    let prepared = ClientTls::new(raw)
+        .prepare(&Roots::default(), never())
+        .await
+        .unwrap();
     let stream = TcpStream::connect(address).await.unwrap();
     prepared.handshake(stream, name, Alpn::None, deadline).await
 }
@@ -1046,7 +1053,10 @@ async fn the_deadline_says_what_was_waited_for() {
     ] {
         let address = says(bytes, false).await;
         let deadline = Deadline::after(Instant::now(), Duration::from_millis(200));
-        let prepared = ClientTls::new(&skip).prepare(&Roots::default()).await.unwrap();
+        let prepared = ClientTls::new(&skip)
+            .prepare(&Roots::default(), never())
+            .await
+            .unwrap();
         let stream = TcpStream::connect(address).await.unwrap();
         let failed = prepared
             .handshake(stream, "v4.test", Alpn::None, deadline)
@@ -1126,7 +1136,10 @@ async fn names_versions_suites_and_protocols() {
         "tls: tls_config.max_version allows only TLS 1.0 and TLS 1.1, which this program does not speak"
     );
     let contradiction = ClientTls::new(&limited(Some(Tls13), Some(Tls12)));
-    let error = contradiction.prepare(&Roots::default()).await.unwrap_err();
+    let error = contradiction
+        .prepare(&Roots::default(), never())
+        .await
+        .unwrap_err();
     assert_eq!(
         error.to_string(),
         "tls_config.max_version must be greater than or equal to tls_config.min_version if both are specified"
@@ -1308,17 +1321,17 @@ async fn files_are_read_again_when_they_change() {
     let deadline = Deadline::after(Instant::now(), Duration::from_secs(10));
     for (authority, want) in [(&other, false), (&root, true), (&other, false), (&leaf, true)] {
         files.write("ca.pem", &pem("CERTIFICATE", &authority.der));
-        let prepared = client.prepare(&roots).await.unwrap();
+        let prepared = client.prepare(&roots, never()).await.unwrap();
         let stream = TcpStream::connect(address).await.unwrap();
         let shaken = prepared.handshake(stream, "v4.test", Alpn::None, deadline).await;
         assert_eq!(shaken.is_ok(), want);
     }
     std::fs::remove_file(&raw.ca_file).unwrap();
-    let error = client.prepare(&roots).await.unwrap_err().to_string();
+    let error = client.prepare(&roots, never()).await.unwrap_err().to_string();
     assert_eq!(
         error,
         format!(
-            "unable to read CA cert: no such file or directory (file {})",
+            "unable to read CA cert: unable to read file {0}: open {0}: no such file or directory",
             raw.ca_file
         )
     );
@@ -1390,7 +1403,7 @@ async fn broken_files_are_named() {
             key_file: files.write("key.pem", key),
             ..config::Tls::default()
         };
-        let got = ClientTls::new(&raw).prepare(&Roots::default()).await;
+        let got = ClientTls::new(&raw).prepare(&Roots::default(), never()).await;
         let got = got.map_or_else(|error| error.to_string(), |_| String::new());
         let (cert, key) = (&raw.cert_file, &raw.key_file);
         let want = match *want {
@@ -1405,7 +1418,7 @@ async fn broken_files_are_named() {
         ..config::Tls::default()
     };
     let error = ClientTls::new(&raw)
-        .prepare(&Roots::default())
+        .prepare(&Roots::default(), never())
         .await
         .unwrap_err()
         .to_string();
@@ -1479,7 +1492,7 @@ async fn libraries_hear_why_a_certificate_was_refused() {
         ),
     ] {
         let prepared = ClientTls::new(&trusting(&[authority]))
-            .prepare(&Roots::default())
+            .prepare(&Roots::default(), never())
             .await
             .unwrap();
         let (library, recorder) = prepared.client_config(None, Alpn::Http1).unwrap();

@@ -286,9 +286,13 @@ async fn headers_and_credentials_are_sent() {
             ..Header::default()
         },
     );
+    if let Some(header) = raw.websocket.headers.get_mut("x-test") {
+        header.files = vec!["/no/such".into()];
+    }
     let (target, _server) = serve(UPGRADE, vec![]).await;
     let outcome = run(raw, &target, PATIENT).await;
     let log = log_of(&outcome);
+    assert!(log.contains("open /no/such: no such file or directory"), "{log}");
     assert!(log.contains("duplicate header not allowed: Upgrade"), "{log}");
     assert!(!log.contains("pass"), "{log}");
 }

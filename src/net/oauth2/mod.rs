@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::dial::SystemError;
+use super::file::{self, FileError};
 use super::proxy::{Proxies, basic_of};
 use super::resolve::Resolver;
 use super::tls::{Alpn, ClientTls, TlsError};
@@ -69,7 +69,7 @@ pub enum OAuth2Error {
     /// The secret or key file.
     Secret {
         path: String,
-        reason: String,
+        error: FileError,
     },
     /// The private key cannot be used.
     Key(String),
@@ -88,10 +88,12 @@ pub enum OAuth2Error {
 impl fmt::Display for OAuth2Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Secret { path, reason } => write!(
-                f,
-                "unable to read oauth2 client secret: unable to read file {path}: open {path}: {reason}"
-            ),
+            Self::Secret { path, error } => {
+                write!(
+                    f,
+                    "unable to read oauth2 client secret: unable to read file {path}: {error}"
+                )
+            }
             Self::Key(reason) => write!(f, "oauth2: the private key cannot be used: {reason}"),
             Self::Parameter(name) => write!(f, "oauth2: cannot overwrite parameter {name:?}"),
             Self::Tls(error) => write!(f, "oauth2: token endpoint: {error}"),
@@ -135,7 +137,7 @@ impl TokenSource {
         deadline: Deadline,
     ) -> Result<String, OAuth2Error> {
         let work = async {
-            let secret = self.secret().await?;
+            let secret = self.secret(deadline).await?;
             // One question at a time: whoever waits here finds the answer kept.
             let mut kept = self.kept.lock().await;
             if let Some(token) = &kept.token
@@ -178,7 +180,7 @@ impl TokenSource {
         self.raw.grant_type == JWT_BEARER
     }
 
-    async fn secret(&self) -> Result<Vec<u8>, OAuth2Error> {
+    async fn secret(&self, deadline: Deadline) -> Result<Vec<u8>, OAuth2Error> {
         let (inline, path) = if self.is_jwt() {
             (
                 &self.raw.client_certificate_key,
@@ -190,12 +192,11 @@ impl TokenSource {
         if !inline.is_empty() || path.is_empty() {
             return Ok(inline.expose().as_bytes().to_vec());
         }
-        let text = tokio::fs::read(path).await;
-        let text = text.map_err(|error| OAuth2Error::Secret {
+        let text = file::trimmed(path, deadline).await;
+        text.map_err(|error| OAuth2Error::Secret {
             path: path.clone(),
-            reason: SystemError(&error).to_string(),
-        })?;
-        Ok(text.trim_ascii().to_vec())
+            error,
+        })
     }
 
     async fn ask(
@@ -262,7 +263,8 @@ impl TokenSource {
     }
 
     async fn client(&self, network: &Network, deadline: Deadline) -> Result<reqwest::Client, OAuth2Error> {
-        let prepared = self.tls.prepare(&network.roots).await.map_err(OAuth2Error::Tls)?;
+        let prepared = self.tls.prepare(&network.roots, deadline).await;
+        let prepared = prepared.map_err(OAuth2Error::Tls)?;
         let (tls, _) = prepared
             .client_config(self.tls.server_name(), Alpn::Http1)
             .map_err(OAuth2Error::Tls)?;

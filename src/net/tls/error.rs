@@ -21,6 +21,13 @@ pub enum TlsError {
     Verification(VerifyError),
     /// The handshake failed; the text says how, in Go's words where Go has them.
     Handshake(String),
+    /// The deadline, while the files of the configuration were read.
+    Unread {
+        /// What was waited for.
+        what: String,
+        /// The probe's whole time-out.
+        timed_out: TimedOut,
+    },
     /// The deadline.
     TimedOut {
         /// The probe's whole time-out.
@@ -36,6 +43,7 @@ impl fmt::Display for TlsError {
             Self::File { path, reason } => write!(f, "{reason} (file {path})"),
             Self::Config(reason) | Self::Handshake(reason) => f.write_str(reason),
             Self::Verification(error) => write!(f, "tls: failed to verify certificate: {error}"),
+            Self::Unread { what, timed_out } => write!(f, "reading {what}: {timed_out}"),
             Self::TimedOut { timed_out, progress } => write!(f, "TLS handshake: {progress}: {timed_out}"),
         }
     }

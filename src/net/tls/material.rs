@@ -18,8 +18,8 @@ use super::p521::SECP521R1;
 use super::verifier::{Audience, Recorder, Trust, Verifier};
 use super::{Prepared, Roots, TlsError};
 use crate::config::{Tls, TlsVersion, WITHOUT_MANAGER};
-use crate::net::dial::SystemError;
 use crate::net::x509::{Certificate, Pool, blocks};
+use crate::net::{Deadline, file};
 use crate::stamp::Stamp;
 
 /// A `tls_config` and what was last made of it.
@@ -56,7 +56,25 @@ impl Material {
         Some(self.raw.server_name.as_str()).filter(|name| !name.is_empty())
     }
 
-    pub async fn prepare(self: &Arc<Self>, roots: &Roots) -> Result<Prepared, TlsError> {
+    pub async fn prepare(self: &Arc<Self>, roots: &Roots, deadline: Deadline) -> Result<Prepared, TlsError> {
+        let prepared = deadline.within(self.prepared(roots)).await;
+        prepared.unwrap_or_else(|timed_out| {
+            let files = self.files();
+            let what = match files.iter().all(|file| file.is_empty()) {
+                true => "the system's CA certificates".to_owned(),
+                false => {
+                    let files = files.iter().filter(|file| !file.is_empty());
+                    format!(
+                        "the files of tls_config, {}",
+                        files.copied().collect::<Vec<_>>().join(", ")
+                    )
+                }
+            };
+            Err(TlsError::Unread { what, timed_out })
+        })
+    }
+
+    async fn prepared(self: &Arc<Self>, roots: &Roots) -> Result<Prepared, TlsError> {
         let refs = [&self.raw.ca_ref, &self.raw.cert_ref, &self.raw.key_ref];
         if refs.iter().any(|name| !name.is_empty()) {
             return Err(TlsError::Config(WITHOUT_MANAGER.to_owned()));
@@ -75,22 +93,27 @@ impl Material {
 
     /// What there is, if no file has changed since; else what is made of the files now.
     async fn current(self: &Arc<Self>) -> Result<Arc<Compiled>, TlsError> {
+        if self.files().iter().all(|file| file.is_empty()) {
+            return self.current_now();
+        }
+        // Even the look at a file may hang.
+        let material = Arc::clone(self);
+        let compiled = file::apart(move || material.current_now()).await;
+        compiled.unwrap_or_else(|error| {
+            Err(TlsError::Config(format!(
+                "reading the files of tls_config: {error}"
+            )))
+        })
+    }
+
+    fn current_now(&self) -> Result<Arc<Compiled>, TlsError> {
         let stamps = self.stamps();
         if let Some(compiled) = self.compiled.load_full()
             && compiled.stamps == stamps
         {
             return Ok(compiled);
         }
-        if self.files().iter().all(|file| file.is_empty()) {
-            return self.compile(stamps);
-        }
-        let material = Arc::clone(self);
-        let compiled = tokio::task::spawn_blocking(move || material.compile(stamps)).await;
-        compiled.unwrap_or_else(|error| {
-            Err(TlsError::Config(format!(
-                "reading the files of tls_config: {error}"
-            )))
-        })
+        self.compile(stamps)
     }
 
     fn files(&self) -> [&str; 3] {
@@ -149,12 +172,11 @@ impl Material {
             if file.is_empty() {
                 return Ok(None);
             }
-            match std::fs::read(file) {
+            match file::read_now(file) {
                 Ok(text) => Ok(Some(Zeroizing::new(text))),
-                Err(error) => {
-                    let reason = format!("unable to read {what}: {}", SystemError(&error));
-                    Err(self.failure(file, &reason))
-                }
+                Err(error) => Err(TlsError::Config(format!(
+                    "unable to read {what}: unable to read file {file}: {error}"
+                ))),
             }
         };
         let raw = &self.raw;

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use rustls::ClientConfig;
 use tokio_rustls::client::TlsStream;
 
+use super::Deadline;
 use super::tls_facts::TlsFacts;
 use crate::config;
 
@@ -112,9 +113,9 @@ impl ClientTls {
     /// Reads the files (again if they changed) and gets ready to shake hands. Call it before connecting.
     ///
     /// # Errors
-    /// A missing or broken file, by name; a broken inline value; a contradiction between versions.
-    pub async fn prepare(&self, roots: &Roots) -> Result<Prepared, TlsError> {
-        self.shared.prepare(roots).await
+    /// A missing or broken file, by name; a broken inline value; a contradiction between versions; the deadline.
+    pub async fn prepare(&self, roots: &Roots, deadline: Deadline) -> Result<Prepared, TlsError> {
+        self.shared.prepare(roots, deadline).await
     }
 }
 

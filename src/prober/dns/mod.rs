@@ -72,7 +72,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Dns) -> Verdict {
             log!(probe.log, Error, "Configuration error: Expected transport protocol tcp for DoT", "protocol" => protocol.name());
             return Err(Failed);
         }
-        (Some(tls), Protocol::Tcp) => match tls.prepare(&probe.network.roots).await {
+        (Some(tls), Protocol::Tcp) => match tls.prepare(&probe.network.roots, probe.deadline).await {
             Ok(prepared) => Some((prepared, tls.server_name().unwrap_or(host))),
             Err(error) => {
                 log!(probe.log, Error, "Failed to create TLS configuration", "err" => text(&error));

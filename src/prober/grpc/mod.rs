@@ -53,7 +53,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Grpc) -> Verdict {
     // The files of `tls_config` are read even when TLS is off, as upstream does.
     let prepared = match &module.tls_config {
         None => None,
-        Some(config) => match config.prepare(&probe.network.roots).await {
+        Some(config) => match config.prepare(&probe.network.roots, probe.deadline).await {
             Ok(prepared) => Some(prepared),
             Err(error) => {
                 log!(probe.log, Error, "Error creating TLS configuration", "err" => text(&error));

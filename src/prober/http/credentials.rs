@@ -3,9 +3,9 @@
 use super::error::RoundTripError;
 use crate::config;
 use crate::module::http::Credentials;
-use crate::net::dial::SystemError;
 use crate::net::headers::Headers;
 use crate::net::proxy::basic_of;
+use crate::net::{Deadline, file};
 use crate::prober::Probe;
 
 /// Headers that never go to another host.
@@ -34,6 +34,7 @@ pub(super) fn strip_sensitive(headers: &mut Headers) {
 pub(super) async fn add_headers(
     to: &mut Headers,
     headers: &config::Named<config::Header>,
+    deadline: Deadline,
 ) -> Result<(), RoundTripError> {
     for (name, header) in headers {
         for value in &header.values {
@@ -43,7 +44,7 @@ pub(super) async fn add_headers(
             to.add(name, secret.expose());
         }
         for path in &header.files {
-            let text = read(path)
+            let text = file::trimmed(path, deadline)
                 .await
                 .map_err(|e| format!("unable to read headers file {path}: {e}"))
                 .map_err(RoundTripError::Credentials)?;
@@ -63,11 +64,18 @@ pub(super) async fn add(
     match credentials {
         Credentials::Basic(_) | Credentials::Authorization(_) if has_own => {}
         Credentials::Basic(basic) => {
-            let name = secret("basic auth username", &basic.username, &basic.username_file).await?;
+            let name = secret(
+                "basic auth username",
+                &basic.username,
+                &basic.username_file,
+                probe.deadline,
+            )
+            .await?;
             let password = secret(
                 "basic auth password",
                 basic.password.expose(),
                 &basic.password_file,
+                probe.deadline,
             )
             .await?;
             to.set("Authorization", basic_of(&name, &password));
@@ -77,6 +85,7 @@ pub(super) async fn add(
                 "authorization credentials",
                 authorization.credentials.expose(),
                 &authorization.credentials_file,
+                probe.deadline,
             )
             .await?;
             let mut value = authorization.kind.clone().into_bytes();
@@ -95,24 +104,13 @@ pub(super) async fn add(
 }
 
 /// An inline secret as it is, or a file's content without white space around it.
-async fn secret(what: &str, inline: &str, path: &str) -> Result<Vec<u8>, RoundTripError> {
+async fn secret(what: &str, inline: &str, path: &str, deadline: Deadline) -> Result<Vec<u8>, RoundTripError> {
     if !inline.is_empty() || path.is_empty() {
         return Ok(inline.as_bytes().to_vec());
     }
-    read(path).await.map_err(|error| {
+    file::trimmed(path, deadline).await.map_err(|error| {
         RoundTripError::Credentials(format!(
             "unable to read {what}: unable to read file {path}: {error}"
         ))
-    })
-}
-
-async fn read(path: &str) -> Result<Vec<u8>, String> {
-    let text = tokio::fs::read(path)
-        .await
-        .map_err(|error| format!("open {path}: {}", SystemError(&error)))?;
-    // As Go's TrimSpace: Unicode's white space too, where it is text.
-    Ok(match std::str::from_utf8(&text) {
-        Ok(text) => text.trim().as_bytes().to_vec(),
-        Err(_) => text.trim_ascii().to_vec(),
     })
 }

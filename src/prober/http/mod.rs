@@ -17,7 +17,6 @@ mod stream;
 mod trace;
 
 use bytes::Bytes;
-use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
@@ -28,13 +27,12 @@ use crate::log;
 use crate::metrics::Metric;
 use crate::module::Http;
 use crate::module::http::{Body, Credentials, Protocol};
-use crate::net::Address;
-use crate::net::dial::SystemError;
 use crate::net::headers::is_token;
 use crate::net::http1::RequestBody;
 use crate::net::tls::Prepared;
 use crate::net::tls_facts::{FactSet, TlsFacts};
 use crate::net::url::Url;
+use crate::net::{Address, file};
 use crate::probe_log::text;
 use error::RoundTripError;
 use request::Request;
@@ -279,14 +277,8 @@ impl Client<'_> {
         if let Some(prepared) = &self.tls {
             return Ok(prepared.clone());
         }
-        let read = self.module.tls.prepare(&probe.network.roots);
-        let read = probe.deadline.within(read).await;
-        let prepared = read
-            .map_err(|timed_out| RoundTripError::TimedOut {
-                step: "reading the certificates of tls_config".to_owned(),
-                timed_out,
-            })?
-            .map_err(RoundTripError::Tls)?;
+        let read = self.module.tls.prepare(&probe.network.roots, probe.deadline);
+        let prepared = read.await.map_err(RoundTripError::Tls)?;
         self.tls = Some(prepared.clone());
         Ok(prepared)
     }
@@ -298,11 +290,10 @@ async fn open_body(probe: &mut Probe<'_>, module: &Http) -> Result<RequestBody, 
         Body::Inline(bytes) => return Ok(RequestBody::Bytes(bytes.clone())),
         Body::File(path) => path,
     };
-    let mut file = match File::open(path).await {
+    let mut file = match file::open(path, probe.deadline).await {
         Ok(file) => file,
         Err(error) => {
-            let reason = format!("open {path}: {}", SystemError(&error));
-            log!(probe.log, Error, "Error creating request", "err" => reason);
+            log!(probe.log, Error, "Error creating request", "err" => text(&error));
             return Err(Failed);
         }
     };
@@ -313,11 +304,15 @@ async fn open_body(probe: &mut Probe<'_>, module: &Http) -> Result<RequestBody, 
         "GET" | "HEAD" | "DELETE" | "OPTIONS" | "PROPFIND" | "SEARCH"
     ) {
         let mut byte = [0; 1];
-        match file.read(&mut byte).await {
-            Ok(0) => return Ok(RequestBody::Empty),
-            Ok(_) => first = Bytes::copy_from_slice(&byte),
+        match probe.deadline.within(file.read(&mut byte)).await {
+            Ok(Ok(0)) => return Ok(RequestBody::Empty),
+            Ok(Ok(_)) => first = Bytes::copy_from_slice(&byte),
             // Reported when it is read again, once there is a connection: that is when upstream reads it.
-            Err(_) => {}
+            Ok(Err(_)) => {}
+            Err(timed_out) => {
+                log!(probe.log, Error, "Error creating request", "err" => format!("read {path}: {timed_out}"));
+                return Err(Failed);
+            }
         }
     }
     Ok(RequestBody::File {

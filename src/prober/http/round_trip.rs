@@ -77,7 +77,7 @@ impl Client<'_> {
     /// The header fields of the request, with those that are added on the way.
     async fn headers(&self, probe: &Probe<'_>, request: &Request) -> Result<Headers, RoundTripError> {
         let mut headers = request.headers.clone();
-        credentials::add_headers(&mut headers, &self.module.more_headers).await?;
+        credentials::add_headers(&mut headers, &self.module.more_headers, probe.deadline).await?;
         if !self.module.more_headers.is_empty() && self.module.follow_redirects && request.crossed_hosts {
             credentials::strip_sensitive(&mut headers);
         }

@@ -40,7 +40,11 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Websocket) -> Verdict {
     ] {
         probe.samples.set(metric, 0.0);
     }
-    let prepared = match module.tls_config.prepare(&probe.network.roots).await {
+    let prepared = match module
+        .tls_config
+        .prepare(&probe.network.roots, probe.deadline)
+        .await
+    {
         Ok(prepared) => prepared,
         Err(error) => {
             log!(probe.log, Error, "Error creating TLS config", "err" => text(&error));

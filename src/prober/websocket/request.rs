@@ -3,7 +3,10 @@
 use crate::config;
 use crate::log;
 use crate::module::Websocket;
+use crate::net::file;
 use crate::net::headers::Headers;
+use crate::net::proxy::basic_of;
+use crate::probe_log::text;
 use crate::prober::Probe;
 
 /// Authentication and configured headers. Files that cannot be read are logged, and left out.
@@ -26,71 +29,52 @@ pub(super) async fn headers(probe: &mut Probe<'_>, module: &Websocket) -> Header
             headers.add(name, secret.expose());
         }
         for file in &header.files {
-            match trimmed_file(file).await {
-                Ok(value) => headers.add(name, value),
-                Err(error) => {
-                    log!(probe.log, Error, "Unable to read header file", "file" => file.clone(), "err" => error);
-                }
+            if let Some(value) = read(probe, "Unable to read header file", file).await {
+                headers.add(name, value);
             }
         }
     }
     headers
 }
 
-async fn basic_auth(probe: &mut Probe<'_>, basic: &config::BasicAuth) -> Vec<u8> {
-    use base64::Engine;
-    use base64::engine::general_purpose::STANDARD;
-
-    let mut user = basic.username.clone().into_bytes();
-    if !basic.username_file.is_empty() {
-        match trimmed_file(&basic.username_file).await {
-            Ok(text) => user = text,
-            Err(error) => {
-                log!(probe.log, Error, "Unable to read basic auth username file", "file" => basic.username_file.clone(), "err" => error);
-            }
-        }
-    }
-    let mut password = basic.password.expose().as_bytes().to_vec();
-    if !basic.password_file.is_empty() {
-        match trimmed_file(&basic.password_file).await {
-            Ok(text) => password = text,
-            Err(error) => {
-                log!(probe.log, Error, "Unable to read basic auth password file", "file" => basic.password_file.clone(), "err" => error);
-            }
-        }
-    }
-    let pair = [user.as_slice(), b":", &password].concat();
-    format!("Basic {}", STANDARD.encode(pair)).into_bytes()
+async fn basic_auth(probe: &mut Probe<'_>, basic: &config::BasicAuth) -> String {
+    let user = read(
+        probe,
+        "Unable to read basic auth username file",
+        &basic.username_file,
+    )
+    .await;
+    let password = read(
+        probe,
+        "Unable to read basic auth password file",
+        &basic.password_file,
+    )
+    .await;
+    let user = user.unwrap_or_else(|| basic.username.clone().into_bytes());
+    let password = password.unwrap_or_else(|| basic.password.expose().as_bytes().to_vec());
+    basic_of(&user, &password)
 }
 
 async fn authorisation(probe: &mut Probe<'_>, authorization: &config::Authorization) -> Option<Vec<u8>> {
-    let mut credentials = authorization.credentials.expose().as_bytes().to_vec();
-    let file = &authorization.credentials_file;
-    if !file.is_empty() {
-        match trimmed_file(file).await {
-            Ok(text) => credentials = text,
-            Err(error) => {
-                log!(probe.log, Error, "Unable to read authorization credentials file", "file" => file.clone(), "err" => error);
-            }
-        }
-    }
+    let failure = "Unable to read authorization credentials file";
+    let read = read(probe, failure, &authorization.credentials_file).await;
+    let credentials = read.unwrap_or_else(|| authorization.credentials.expose().as_bytes().to_vec());
     if credentials.is_empty() {
         return None;
     }
-    let kind = match authorization.kind.as_str() {
-        "" => "Bearer",
-        kind => kind,
-    };
-    Some([kind.as_bytes(), b" ", &credentials].concat())
+    Some([authorization.kind.as_bytes(), b" ", &credentials].concat())
 }
 
-/// What stands in a file, without white space at both ends. The error names what failed, not the contents.
-async fn trimmed_file(path: &str) -> Result<Vec<u8>, String> {
-    let text = tokio::fs::read(path)
-        .await
-        .map_err(|error| format!("open {path}: {error}"))?;
-    Ok(match std::str::from_utf8(&text) {
-        Ok(text) => text.trim().as_bytes().to_vec(),
-        Err(_) => text.trim_ascii().to_vec(),
-    })
+/// What stands in a file, if there is one and it can be read.
+async fn read(probe: &mut Probe<'_>, failure: &'static str, path: &str) -> Option<Vec<u8>> {
+    if path.is_empty() {
+        return None;
+    }
+    match file::trimmed(path, probe.deadline).await {
+        Ok(found) => Some(found),
+        Err(error) => {
+            log!(probe.log, Error, failure, "file" => path.to_owned(), "err" => text(&error));
+            None
+        }
+    }
 }

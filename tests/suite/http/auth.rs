@@ -74,6 +74,67 @@ async fn a_missing_secret_is_told_and_nothing_is_sent() {
     assert!(site.asked().is_empty());
 }
 
+/// Nobody ever writes to the pipe: opening it as a file would keep a thread for ever, probe by probe.
+#[tokio::test]
+async fn a_file_that_would_never_end_fails_the_probe_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe").display().to_string();
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let site = Site::answering(ok()).await;
+    let at = site.address.to_string();
+    let ca = format!("tls_config: {{ca_file: '{pipe}'}}");
+    let rows = [
+        (
+            module(&format!("bearer_token_file: '{pipe}'")),
+            "authorization credentials",
+        ),
+        (
+            module(&format!("basic_auth: {{username: a, password_file: '{pipe}'}}")),
+            "basic auth password",
+        ),
+        (
+            module(&format!("http_headers: {{X-A: {{files: ['{pipe}']}}}}")),
+            "headers file",
+        ),
+        (module(&format!("body_file: '{pipe}'")), "Error creating request"),
+        (module(&ca), "CA cert"),
+        (
+            module(&format!(
+                "oauth2: {{client_id: a, client_secret_file: '{pipe}', token_url: 'http://{at}/'}}"
+            )),
+            "oauth2 client secret",
+        ),
+        (format!("prober: tcp\ntcp: {{tls: true, {ca}}}"), "CA cert"),
+        (format!("prober: unix\nunix: {{tls: true, {ca}}}"), "CA cert"),
+        (format!("prober: grpc\ngrpc: {{tls: true, {ca}}}"), "CA cert"),
+        (
+            format!("prober: dns\ndns: {{query_name: a, transport_protocol: tcp, dns_over_tls: true, {ca}}}"),
+            "CA cert",
+        ),
+        (
+            format!("prober: websocket\nwebsocket: {{http_config: {{{ca}}}}}"),
+            "CA cert",
+        ),
+        (
+            format!("prober: websocket\nwebsocket: {{http_config: {{bearer_token_file: '{pipe}'}}}}"),
+            "authorization credentials",
+        ),
+    ];
+    for (yaml, step) in rows {
+        let started = std::time::Instant::now();
+        let scheme = if yaml.contains("websocket") { "ws://" } else { "" };
+        let outcome = probe(&yaml, &format!("{scheme}{at}")).await;
+        let lines = log(&outcome).join("\n");
+        let reason = format!("open {pipe}: not a regular file");
+        assert!(
+            !outcome.success && lines.contains(&reason) && lines.contains(step),
+            "{yaml}: {lines}"
+        );
+        assert!(started.elapsed() < TIMEOUT / 2, "{yaml}: {lines}");
+    }
+}
+
 #[tokio::test]
 async fn secrets_are_in_no_log() {
     let site = Site::answering(answer("500 Oh", &[], "")).await;
