@@ -110,7 +110,10 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Http) -> Verdict {
     let mut chain = client.follow(probe, &first, body).await;
     probe.samples.set(Metric::HttpRedirects, chain.redirects as f64);
     let status = chain.response.as_ref().map(|response| response.status);
-    forget_refused_token(module, status).await;
+    // A host that was not shown the token judges something else.
+    if status == Some(401) && !chain.crossed_hosts {
+        forget_token(module).await;
+    }
     let transfer = Instant::now();
     let mut success = judge::judge(probe, module, &mut chain).await;
     if chain.response.is_some() {
@@ -148,10 +151,8 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Http) -> Verdict {
 }
 
 /// A token that is not accepted is not kept for the next probe.
-async fn forget_refused_token(module: &Http, status: Option<u16>) {
-    if let Some(Credentials::OAuth2(source)) = &module.credentials
-        && status == Some(401)
-    {
+async fn forget_token(module: &Http) {
+    if let Some(Credentials::OAuth2(source)) = &module.credentials {
         source.forget().await;
     }
 }

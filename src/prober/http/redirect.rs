@@ -32,6 +32,8 @@ pub(super) struct Chain {
     pub(super) redirects: usize,
     /// Whether the last answer is a redirect that was not followed: its body is closed then.
     pub(super) unfollowed: bool,
+    /// Whether the last request went to another host than the target's, and so without credentials.
+    pub(super) crossed_hosts: bool,
 }
 
 /// What a redirect asks for.
@@ -57,10 +59,11 @@ impl Client<'_> {
             RequestBody::File { .. } => None,
         };
         let mut redirects = 0;
-        let ended = |response, redirects, unfollowed| Chain {
+        let ended = |response, redirects, unfollowed, crossed_hosts| Chain {
             response,
             redirects,
             unfollowed,
+            crossed_hosts,
         };
         let mut request = Box::new(first.clone());
         let mut body = first_body;
@@ -73,7 +76,7 @@ impl Client<'_> {
                 Err(error) => {
                     probe.timeline.hop().result = Some(error.to_string());
                     log_failure(probe, &first.method, &request.url, &error.to_string());
-                    return ended(None, redirects, false);
+                    return ended(None, redirects, false, request.crossed_hosts);
                 }
             };
             probe.timeline.hop().result = Some(format!("{} {}", response.protocol, response.status));
@@ -82,7 +85,7 @@ impl Client<'_> {
             let Some(next) =
                 next(&request.method, response.status, again.is_some()).filter(|_| !location.is_empty())
             else {
-                return ended(Some(response), redirects, false);
+                return ended(Some(response), redirects, false, request.crossed_hosts);
             };
             keeps_body = keeps_body && next.keeps_body;
             let reference = match Url::parse(&location) {
@@ -94,7 +97,7 @@ impl Client<'_> {
                     let reason =
                         format!("failed to parse Location header {shown:?}: parse {shown:?}: {error}");
                     log_failure(probe, &first.method, &request.url, &reason);
-                    return ended(None, redirects, false);
+                    return ended(None, redirects, false, request.crossed_hosts);
                 }
             };
             let url = request.url.resolve(&reference);
@@ -122,7 +125,7 @@ impl Client<'_> {
             slurp(probe, &mut response).await;
             response.body.close();
             if !follows {
-                return ended(Some(response), redirects, true);
+                return ended(Some(response), redirects, true, request.crossed_hosts);
             }
             *request = upcoming;
             body = match &again {

@@ -10,7 +10,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
-use super::site::{Asked, Site, answer, ok, read_request};
+use super::site::{Asked, Site, answer, ok, read_request, redirect};
 use crate::support::{TIMEOUT, log, module as compiled, probe};
 
 fn module(more: &str) -> String {
@@ -242,6 +242,24 @@ async fn a_token_that_is_refused_is_forgotten() {
     )));
     assert!(!run(&module, &site.url("/")).await.success);
     assert!(run(&module, &site.url("/")).await.success);
+}
+
+/// The token was not shown to the host that says 401.
+#[tokio::test]
+async fn a_token_that_another_host_did_not_see_is_kept() {
+    let tokens = endpoint(3600, |_| true).await;
+    let elsewhere = Site::answering(answer("401 Unauthorized", &[], "")).await;
+    let to = elsewhere.url("/").replace("127.0.0.1", "localhost");
+    let site = Site::with(move |_: &Asked| redirect(&to)).await;
+    let module = compiled(&module(&format!(
+        "oauth2: {{client_id: me, client_secret: s, token_url: '{}'}}",
+        tokens.url("/")
+    )));
+    for _ in 0..3 {
+        assert!(!run(&module, &site.url("/")).await.success);
+    }
+    assert_eq!(elsewhere.asked().len(), 3);
+    tokens.only();
 }
 
 #[tokio::test]
