@@ -41,8 +41,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Icmp) -> Verdict {
 async fn ping(probe: &mut Probe<'_>, module: &Icmp, address: &Address, source: Option<IpAddr>) -> Verdict {
     let setup = Instant::now();
     if let Err(refusal) = probe.network.policy.check_address(address.ip) {
-        log!(probe.log, Warn, "Error writing to socket", "err" => format!("write {address}: {refusal}"));
-        return Err(Failed);
+        return not_written(probe, format!("write {address}: {refusal}"));
     }
     log!(probe.log, Debug, "Creating socket");
     let family = Family::of(address.ip);
@@ -62,8 +61,7 @@ async fn ping(probe: &mut Probe<'_>, module: &Icmp, address: &Address, source: O
             let most = family.max_payload();
             let reason =
                 format!("write {address}: message too long: payload_size {size} is not between 0 and {most}");
-            log!(probe.log, Warn, "Error writing to socket", "err" => reason);
-            return Err(Failed);
+            return not_written(probe, reason);
         }
     };
     let ticket = match probe.network.icmp.prepare(shape, address.with_port(0), &payload) {
@@ -76,6 +74,7 @@ async fn ping(probe: &mut Probe<'_>, module: &Icmp, address: &Address, source: O
                 probe.network.shortages.note("socket", unprivileged);
                 probe.network.shortages.note("socket", raw);
             }
+            probe.timeline.hop().result = Some(error.to_string());
             log!(probe.log, Error, "Error listening to socket", "err" => text(&error));
             return Err(Failed);
         }
@@ -106,14 +105,11 @@ async fn ping(probe: &mut Probe<'_>, module: &Icmp, address: &Address, source: O
     let mut ticket = match probe.deadline.within(sending).await {
         Ok(Ok(ticket)) => ticket,
         Ok(Err(error)) => {
-            let reason = send_error(address, &error, payload.len());
-            log!(probe.log, Warn, "Error writing to socket", "err" => reason);
-            return Err(Failed);
+            return not_written(probe, send_error(address, &error, payload.len()));
         }
         Err(timed_out) => {
             let reason = format!("write {address}: i/o timeout: no room in the send buffers: {timed_out}");
-            log!(probe.log, Warn, "Error writing to socket", "err" => reason);
-            return Err(Failed);
+            return not_written(probe, reason);
         }
     };
     log!(probe.log, Debug, "Waiting for reply packets");
@@ -127,7 +123,7 @@ fn finish(
     start: Instant,
     answer: Result<Option<Answer>, TimedOut>,
 ) -> Verdict {
-    match answer {
+    let reason = match answer {
         Ok(Some(Answer::Reply {
             round_trip,
             hop_limit,
@@ -156,17 +152,30 @@ fn finish(
         }
         Ok(Some(Answer::Failure(report))) => {
             // compat: upstream does not ask for ICMP errors and runs into its time-out.
-            log!(probe.log, Error, "Error reading from socket", "err" => format!("ping {address}: {report}"));
+            let reason = format!("ping {address}: {report}");
+            log!(probe.log, Error, "Error reading from socket", "err" => reason.clone());
+            reason
         }
         Ok(None) => {
-            log!(probe.log, Error, "Error reading from socket", "err" => format!("ping {address}: the socket was closed"));
+            let reason = format!("ping {address}: the socket was closed");
+            log!(probe.log, Error, "Error reading from socket", "err" => reason.clone());
+            reason
         }
         Err(timed_out) => {
             let reason = format!("ping {address}: i/o timeout: no reply: {timed_out}");
-            log!(probe.log, Warn, "Timeout reading from socket", "err" => reason);
+            log!(probe.log, Warn, "Timeout reading from socket", "err" => reason.clone());
+            reason
         }
-    }
+    };
+    probe.timeline.hop().result = Some(reason);
     probe.timeline.record(Phase::Rtt, start, Instant::now());
+    Err(Failed)
+}
+
+/// Tells why there was no ping.
+fn not_written(probe: &mut Probe<'_>, reason: String) -> Verdict {
+    probe.timeline.hop().result = Some(reason.clone());
+    log!(probe.log, Warn, "Error writing to socket", "err" => reason);
     Err(Failed)
 }
 

@@ -80,17 +80,22 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Why the probe failed, in one line: the last error of its log, which is the one that ended it.
+    /// Why the probe failed, in one line: the last error of its log, which is the one that ended it; without an error,
+    /// the last warning, which is what a ping has instead.
     pub fn reason(&self) -> Option<String> {
-        let told = self
-            .log
-            .events()
-            .iter()
-            .rev()
-            .filter(|event| event.level == Level::Error);
-        let event = told
-            .filter(|event| event.message != FAILED)
-            .find(|_| !self.success)?;
+        if self.success {
+            return None;
+        }
+        let last = |level| {
+            let mut told = self
+                .log
+                .events()
+                .iter()
+                .rev()
+                .filter(move |event| event.level == level);
+            told.find(|event| event.message != FAILED && event.message != LOG_FULL)
+        };
+        let event = last(Level::Error).or_else(|| last(Level::Warn))?;
         let mut reason = event.message.to_owned();
         for (key, value) in &event.attributes {
             reason.push_str(if *key == "err" { ": " } else { ", " });
@@ -106,6 +111,9 @@ impl Outcome {
 
 /// The last line of a failed probe.
 const FAILED: &str = "Probe failed";
+
+/// The line of a log that had more.
+const LOG_FULL: &str = "Probe log is full, lines were left out";
 
 /// Why a prober gave up. The prober has already written the reason into the log book.
 #[derive(Debug)]
@@ -141,7 +149,7 @@ pub async fn run(network: &Network, module: &Module, request: Request<'_>) -> Ou
     };
     let duration = start.elapsed();
     if probe.log.dropped() > 0 {
-        log!(probe.log, Warn, "Probe log is full, lines were left out", "lines" => probe.log.dropped());
+        log!(probe.log, Warn, LOG_FULL, "lines" => probe.log.dropped());
     }
     probe.samples.set_bool(Metric::Success, success);
     probe.samples.set(Metric::Duration, duration.as_secs_f64());

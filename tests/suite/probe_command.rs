@@ -38,6 +38,26 @@ fn a_failure_says_why_and_exits_1() {
     assert!(text.contains("connection refused"), "{text}");
 }
 
+/// Nothing but warnings is in the log of a ping that is not answered, as upstream has it.
+#[test]
+fn a_ping_that_fails_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("blackbox.yml");
+    std::fs::write(
+        &file,
+        "modules: {long: {prober: icmp, icmp: {payload_size: 70000}}}",
+    )
+    .unwrap();
+    let output = program()
+        .args(["probe", "-m", "long", "127.0.0.1", "--config.file"])
+        .arg(&file)
+        .assert()
+        .code(1);
+    let text = String::from_utf8(output.get_output().stdout.clone()).unwrap();
+    let reason = "Error writing to socket: write 127.0.0.1: message too long: payload_size 70000";
+    assert!(text.contains(reason), "{text}");
+}
+
 #[test]
 fn several_probes_are_a_table() {
     let (_listening, address) = listener();
