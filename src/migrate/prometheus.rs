@@ -2,11 +2,12 @@
 //! configuration of a blackbox exporter has.
 //!
 //! The relabelling rules are carried out, one after the other, on the labels of each target, as Prometheus does it
-//! before a scrape. Only rules that copy labels or set constants are understood; that covers the usual ones.
+//! before a scrape. Only rules that replace are understood; that covers the usual ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{MigrateError, Migration, alloy::milliseconds};
+use crate::check::{Regexp, Template};
 use crate::config::targets::Target;
 use crate::config::yaml::{Content, Document, Id};
 
@@ -59,8 +60,8 @@ struct Rule {
     sources: Vec<String>,
     separator: String,
     target: String,
-    /// With `$1` for what the sources hold.
-    replacement: String,
+    regexp: Regexp,
+    replacement: Template,
 }
 
 impl Rule {
@@ -70,7 +71,11 @@ impl Rule {
             .iter()
             .map(|name| labels.get(name).map_or("", String::as_str));
         let joined = values.collect::<Vec<_>>().join(&self.separator);
-        let value = self.replacement.replace("${1}", "$1").replace("$1", &joined);
+        let Some(found) = self.regexp.captures(joined.as_bytes()) else {
+            return;
+        };
+        let value = self.replacement.expand(Some(&found));
+        let value = String::from_utf8_lossy(&value).into_owned();
         if value.is_empty() {
             labels.remove(&self.target);
         } else {
@@ -262,16 +267,18 @@ impl Reader<'_, '_> {
         let regex = self.text(rule, "regex").unwrap_or_else(|| "(.*)".to_owned());
         let sources = self.texts(rule, "source_labels");
         let replacement = self.text(rule, "replacement").unwrap_or_else(|| "$1".to_owned());
-        let whole = matches!(regex.as_str(), "(.*)" | "^(.*)$")
-            || (matches!(regex.as_str(), ".*" | "") && !replacement.contains('$'));
-        let other_groups = replacement.replace("${1}", "").replace("$1", "").contains('$');
-        match self.text(rule, "target_label") {
-            Some(target) if action.eq_ignore_ascii_case("replace") && whole && !other_groups => Some(Rule {
-                sources,
-                separator: self.text(rule, "separator").unwrap_or_else(|| ";".to_owned()),
-                target,
-                replacement,
-            }),
+        // As Prometheus compiles it: it must match the whole value.
+        let regexp = Regexp::new(&format!("^(?s:{regex})$"));
+        match (self.text(rule, "target_label"), regexp) {
+            (Some(target), Ok(regexp)) if action.eq_ignore_ascii_case("replace") && !target.contains('$') => {
+                Some(Rule {
+                    sources,
+                    separator: self.text(rule, "separator").unwrap_or_else(|| ";".to_owned()),
+                    target,
+                    replacement: Template::new(replacement.as_bytes(), &regexp),
+                    regexp,
+                })
+            }
             _ => {
                 migration.notes.push(format!(
                     "job {job:?}, line {}: the relabelling rule (action {action}, regex {regex:?}) was left out; keep it on the job that has http_sd_configs",
@@ -386,6 +393,37 @@ scrape_configs:
                 "the exporter was scraped at 127.0.0.1:9115: let http_sd_configs ask it for /targets",
             ]
         );
+    }
+
+    /// Expectations are Prometheus' own (`relabel.Process`).
+    #[test]
+    fn replacements_are_filled_as_by_prometheus() {
+        for (rule, wanted) in [
+            ("replacement: 'to $1'", "to a.test:80"),
+            ("replacement: 'to ${1}_svc'", "to a.test:80_svc"),
+            // A group of the name `1_svc`, and the tenth: there is none.
+            ("replacement: 'to $1_svc'", "to "),
+            ("replacement: 'to $10'", "to "),
+            ("replacement: '$1_svc'", ""),
+            ("replacement: '$$1'", "$1"),
+            ("regex: '(.*):(.*)', replacement: '$2'", "80"),
+            ("regex: 'a', replacement: 'b'", "old"),
+            ("regex: '', replacement: 'b'", "old"),
+        ] {
+            let text = format!(
+                "scrape_configs:\n- job_name: j\n  metrics_path: /probe\n  static_configs: [{{targets: ['a.test:80'], labels: {{x: old}}}}]\n  \
+                 relabel_configs:\n  - {{source_labels: [__address__], target_label: __param_target}}\n  \
+                 - {{source_labels: [__address__], target_label: x, {rule}}}\n"
+            );
+            let migration = read(&text).unwrap();
+            let target = migration.targets.first().unwrap();
+            // A label without a value is none.
+            assert_eq!(
+                target.labels.get("x").map_or("", String::as_str),
+                wanted,
+                "{rule}"
+            );
+        }
     }
 
     #[test]
