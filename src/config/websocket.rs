@@ -1,7 +1,8 @@
 //! Section `websocket`.
 
-use super::decode::Section;
+use super::decode::{Decoder, Section};
 use super::value::{ByValue, section};
+use super::yaml::Id;
 use super::{Header, HttpClient, Named, QueryResponse};
 
 /// Settings of the websocket prober.
@@ -36,8 +37,34 @@ section!(Websocket {
     omit ip_protocol_fallback;
 });
 
+/// What the prober does not look at, as upstream's does not.
+const IGNORED: [&str; 8] = [
+    "oauth2",
+    "proxy_url",
+    "no_proxy",
+    "proxy_from_environment",
+    "proxy_connect_header",
+    "http_headers",
+    "follow_redirects",
+    "enable_http2",
+];
+
 impl Section for Websocket {
     fn begin(&mut self) {
         *self = Self::default();
+    }
+
+    fn judge(&mut self, node: Id, d: &mut Decoder<'_, '_>) {
+        let document = d.document();
+        let Some((_, client)) = document.entry(node, "http_config") else {
+            return;
+        };
+        for field in IGNORED {
+            if document.entry(client, field).is_some() {
+                let message = format!("http_config: the websocket prober does not use {field}");
+                let help = "it uses basic_auth, authorization, the bearer tokens and tls_config";
+                d.warn(node, "http_config", message, Some(help.to_owned()));
+            }
+        }
     }
 }

@@ -222,6 +222,10 @@ fn warnings_name_what_is_probably_not_meant() {
             "skip_resolve_phase_with_proxy",
         ),
         (
+            section("websocket", "http_config: {proxy_url: 'http://p:1'}"),
+            "the websocket prober does not use proxy_url",
+        ),
+        (
             " modules: {}\nother: 1\n".to_owned(),
             "nothing from here on is read",
         ),
@@ -241,6 +245,8 @@ fn warnings_name_what_is_probably_not_meant() {
         .warnings
         .is_empty()
     );
+    let used = "http_config: {bearer_token: x, tls_config: {insecure_skip_verify: true}}";
+    assert!(loaded(&section("websocket", used)).warnings.is_empty());
 }
 
 /// The module of a file with a plain tcp module, as `/config` and `debug=true` print it.
