@@ -59,7 +59,7 @@ impl Exposition {
 
     /// Reads an `Accept` header (the first one of a request). Nothing suitable means text.
     ///
-    // compat: upstream never serves OpenMetrics, and lets quality 0 pass; here a scraper that prefers OpenMetrics gets it.
+    // compat: upstream never serves OpenMetrics; here a scraper that prefers OpenMetrics gets it.
     pub fn negotiate(accept: Option<&str>) -> Self {
         let mut escaping = Escaping::Underscores;
         for clause in clauses(accept.unwrap_or("")) {
