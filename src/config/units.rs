@@ -1,4 +1,4 @@
-//! Go's durations (`time.ParseDuration`, `Duration.String`) and sizes (alecthomas/units `Base2Bytes`).
+//! Go's durations (`time.ParseDuration`) and sizes (alecthomas/units `Base2Bytes`).
 
 /// Nanoseconds of a duration like `1m30s`; `None` when it is none or too long for 63 bits.
 pub fn parse_duration(text: &str) -> Option<i64> {
@@ -39,40 +39,6 @@ pub fn parse_duration(text: &str) -> Option<i64> {
         (true, total) => i64::try_from(total).ok().map(|t| -t),
         (false, total) => i64::try_from(total).ok(),
     }
-}
-
-/// The text of a duration as Go prints it: `1m30s`, `1.5s`, `100ms`, `0s`.
-pub fn format_duration(nanoseconds: i64) -> String {
-    let total = nanoseconds.unsigned_abs();
-    let sign = if nanoseconds < 0 { "-" } else { "" };
-    let small = |unit: u64, name: &str| format!("{sign}{}{name}", fraction(total, unit));
-    match total {
-        0 => "0s".to_owned(),
-        1..1_000 => small(1, "ns"),
-        1_000..1_000_000 => small(1_000, "µs"),
-        1_000_000..1_000_000_000 => small(1_000_000, "ms"),
-        _ => {
-            const MINUTE: u64 = 60_000_000_000;
-            let seconds = fraction(total % MINUTE, 1_000_000_000);
-            let minutes = total / MINUTE;
-            match (minutes / 60, minutes % 60) {
-                (0, 0) => format!("{sign}{seconds}s"),
-                (0, minutes) => format!("{sign}{minutes}m{seconds}s"),
-                (hours, minutes) => format!("{sign}{hours}h{minutes}m{seconds}s"),
-            }
-        }
-    }
-}
-
-/// `value / unit` with all its decimals and no trailing zeros.
-fn fraction(value: u64, unit: u64) -> String {
-    let (whole, rest) = (value / unit, value % unit);
-    if rest == 0 {
-        return whole.to_string();
-    }
-    let width = unit.ilog10() as usize;
-    let decimals = format!("{rest:0width$}");
-    format!("{whole}.{}", decimals.trim_end_matches('0'))
 }
 
 /// Bytes of a size like `10MB` or `1.5GiB`, both in steps of 1024; `None` when it is none.
@@ -226,6 +192,7 @@ fn unit_name<'a>(rest: &mut &'a str) -> &'a str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::strconv;
 
     #[test]
     fn durations() {
@@ -248,7 +215,7 @@ mod tests {
             ("-9223372036854775808ns", i64::MIN, "-2562047h47m16.854775808s"),
         ] {
             assert_eq!(parse_duration(text), Some(nanoseconds), "{text}");
-            assert_eq!(format_duration(nanoseconds), printed, "{text}");
+            assert_eq!(strconv::duration(nanoseconds), printed, "{text}");
         }
         for text in [
             "",

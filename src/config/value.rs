@@ -8,6 +8,7 @@ use super::tree::Tree;
 use super::units;
 use super::yaml::scalar::{Scalar, old_boolean};
 use super::yaml::{Content, Id};
+use crate::strconv;
 
 /// The known keys of a section; [`section!`] writes it from the list of fields.
 pub(crate) trait Fields {
@@ -294,7 +295,7 @@ impl Codec<i64> for Duration {
         *place == 0
     }
     fn tree(place: &i64) -> Tree {
-        Tree::text(units::format_duration(*place))
+        Tree::text(strconv::duration(*place))
     }
 }
 

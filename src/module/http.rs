@@ -168,9 +168,7 @@ impl Http {
             headers,
             host,
             body: body(raw),
-            follow_redirects: raw
-                .no_follow_redirects
-                .map_or(client.follow_redirects, |not| !not),
+            follow_redirects: client.follow_redirects,
             protocol,
             tls: ClientTls::new(tls),
             tls_is_configured: *tls != config::Tls::default(),
@@ -268,23 +266,7 @@ fn credentials(client: &config::HttpClient, problems: &mut Problems) -> Option<C
     if let Some(basic) = &client.basic_auth {
         return Some(Credentials::Basic(basic.clone()));
     }
-    if let Some(authorization) = &client.authorization {
-        let mut authorization = authorization.clone();
-        authorization.kind = authorization.kind.trim().to_owned();
-        if authorization.kind.is_empty() {
-            "Bearer".clone_into(&mut authorization.kind);
-        }
-        return Some(Credentials::Authorization(authorization));
-    }
-    if client.bearer_token.is_empty() && client.bearer_token_file.is_empty() {
-        return None;
-    }
-    Some(Credentials::Authorization(config::Authorization {
-        kind: "Bearer".to_owned(),
-        credentials: client.bearer_token.clone(),
-        credentials_file: client.bearer_token_file.clone(),
-        credentials_ref: String::new(),
-    }))
+    client.authorization.clone().map(Credentials::Authorization)
 }
 
 fn compression(name: &str) -> Compression {

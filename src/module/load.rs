@@ -19,11 +19,11 @@ pub struct Loaded {
     pub modules: Modules,
     /// What loads but is probably not meant.
     pub warnings: Vec<config::Problem>,
-    /// SHA-256 of the file.
+    /// The checksum of the file.
     pub checksum: Checksum,
     /// What `/targets` answers; all of them have their module here.
     pub targets: Targets,
-    /// SHA-256 of the targets file, when there is one.
+    /// The checksum of the targets file, when there is one.
     pub targets_checksum: Option<Checksum>,
 }
 
