@@ -1,6 +1,9 @@
 //! Redirects: methods, headers, credentials, cookies, how far.
 
+use std::time::Duration;
+
 use blackbox_exporter::metrics::Metric;
+use blackbox_exporter::prober::{Hop, Phase};
 
 use super::site::{Asked, Site, answer, ok, redirect};
 use crate::support::{exposition, log, probe};
@@ -115,21 +118,23 @@ async fn credentials_stay_with_the_target() {
         let sent: Vec<bool> = asked.iter().map(|a| a.header(header).is_some()).collect();
         assert_eq!(sent, [true, true], "{more}");
     }
-    let elsewhere = Site::answering(ok()).await;
-    let to = elsewhere.url("/");
-    let site = Site::with(move |_: &Asked| redirect(&to.replace("127.0.0.1", "localhost"))).await;
-    let outcome = probe(
-        &module("basic_auth: {username: u, password: p}\nheaders: {Cookie: a=b, X-A: kept}"),
-        &site.url("/"),
-    )
-    .await;
-    assert!(outcome.success, "{:?}", log(&outcome));
-    let asked = elsewhere.only();
-    assert_eq!(
-        (asked.header("Authorization"), asked.header("Cookie")),
-        (None, None)
-    );
-    assert_eq!(asked.header("X-A"), Some("kept"));
+    for headers in [
+        "headers: {Cookie: a=b, X-A: kept}",
+        "http_headers: {Cookie: {values: ['a=b']}, X-A: {values: [kept]}}",
+    ] {
+        let elsewhere = Site::answering(ok()).await;
+        let to = elsewhere.url("/");
+        let site = Site::with(move |_: &Asked| redirect(&to.replace("127.0.0.1", "localhost"))).await;
+        let more = format!("basic_auth: {{username: u, password: p}}\n{headers}");
+        let outcome = probe(&module(&more), &site.url("/")).await;
+        assert!(outcome.success, "{headers}: {:?}", log(&outcome));
+        let asked = elsewhere.only();
+        for name in ["Authorization", "Cookie"] {
+            assert!(site.only().header(name).is_some(), "{headers}: {name}");
+            assert_eq!(asked.header(name), None, "{headers}");
+        }
+        assert_eq!(asked.header("X-A"), Some("kept"), "{headers}");
+    }
 }
 
 #[tokio::test]
@@ -150,6 +155,10 @@ async fn a_redirect_to_the_targets_own_name_dials_the_same_address() {
         .collect();
     let address = Some(site.address.to_string());
     assert_eq!(hops, [address.clone(), address]);
+    // Found out once: the second hop asks nobody.
+    let looked_up = |hop: &Hop| hop.phases.iter().any(|span| span.phase == Phase::Resolve);
+    let looked_up: Vec<_> = outcome.timeline.hops.iter().map(looked_up).collect();
+    assert_eq!(looked_up, [true, false]);
 }
 
 #[tokio::test]
@@ -166,7 +175,15 @@ async fn cookies_come_back() {
 
 #[tokio::test]
 async fn phases_are_summed_and_each_round_trip_is_told() {
-    let site = two_pages("302 Found").await;
+    let pause = Duration::from_millis(100);
+    let site = Site::with(move |asked: &Asked| {
+        std::thread::sleep(pause);
+        match asked.path() {
+            "/" => redirect("/next"),
+            _ => ok(),
+        }
+    })
+    .await;
     let outcome = probe(&module(""), &site.url("/")).await;
     let lines = log(&outcome);
     for i in 0..2 {
@@ -177,6 +194,15 @@ async fn phases_are_summed_and_each_round_trip_is_told() {
     for phase in ["resolve", "connect", "tls", "processing", "transfer"] {
         assert!(text.contains(&format!("probe_http_duration_seconds{{phase=\"{phase}\"}}")));
     }
+    let processing = "probe_http_duration_seconds{phase=\"processing\"} ";
+    let processing = text
+        .lines()
+        .find_map(|line| line.strip_prefix(processing))
+        .unwrap();
+    assert!(
+        processing.parse::<f64>().unwrap() >= 2.0 * pause.as_secs_f64(),
+        "{processing}"
+    );
     assert_eq!(outcome.timeline.hops.len(), 2);
 }
 
