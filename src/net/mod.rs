@@ -16,6 +16,7 @@ pub mod port;
 pub mod proxy;
 pub mod resolve;
 pub mod shortage;
+pub mod tap;
 pub mod tls;
 pub mod tls_facts;
 pub mod url;

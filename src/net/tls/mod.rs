@@ -9,7 +9,6 @@ mod material;
 mod p521;
 mod roots;
 mod server_hello;
-mod tap;
 mod verifier;
 
 use std::fmt;
@@ -19,13 +18,13 @@ use rustls::ClientConfig;
 use tokio_rustls::client::TlsStream;
 
 use super::Deadline;
+use super::tap::Tap;
 use super::tls_facts::TlsFacts;
 use crate::config;
 
 pub use error::TlsError;
 pub use material::key_pair;
 pub use roots::Roots;
-pub use tap::Tap;
 pub use verifier::Recorder;
 
 /// A compiled `tls_config`: cheap to keep, nothing is read until a probe prepares it. Clones share what was read.
@@ -68,8 +67,8 @@ impl Alpn {
     }
 }
 
-/// An encrypted stream over `S`.
-pub type Stream<S> = TlsStream<Tap<S>>;
+/// An encrypted stream over `S`. A [`Recorder`] listens until the handshake is over.
+pub type Stream<S> = TlsStream<Tap<S, Option<Arc<Recorder>>>>;
 
 /// A connection after a successful handshake.
 #[derive(Debug)]

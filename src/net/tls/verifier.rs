@@ -1,6 +1,7 @@
 //! Judges a server's certificates inside a rustls handshake, and keeps what it saw.
 
 use std::fmt;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -10,6 +11,7 @@ use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, Signatu
 use super::TlsError;
 use super::roots::SystemRoots;
 use super::server_hello::LOOKED_AT;
+use crate::net::tap::Listener;
 use crate::net::tls_facts::{Ending, TlsFacts};
 use crate::net::x509::{self, Certificate, HANDSHAKE_SCHEMES, Judge, Pool, Purpose, VerifyError};
 
@@ -81,13 +83,6 @@ impl Recorder {
         self.lock().refusal.clone()
     }
 
-    pub(super) fn heard(&self, bytes: &[u8]) {
-        let mut learnt = self.lock();
-        let room = LOOKED_AT.saturating_sub(learnt.head.len());
-        let some = bytes.get(..room.min(bytes.len())).unwrap_or_default();
-        learnt.head.extend_from_slice(some);
-    }
-
     /// Lets `look` see the first bytes from the peer.
     pub(super) fn look<T>(&self, look: impl FnOnce(&[u8]) -> T) -> T {
         look(&self.lock().head)
@@ -101,6 +96,19 @@ impl Recorder {
     fn refuse(&self, error: TlsError, kind: CertificateError) -> Error {
         self.lock().refusal = Some(error);
         Error::InvalidCertificate(kind)
+    }
+}
+
+/// What the peer says first, as long as somebody wants to know.
+impl Listener for Option<Arc<Recorder>> {
+    fn heard(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if let Some(recorder) = self {
+            let mut learnt = recorder.lock();
+            let room = LOOKED_AT.saturating_sub(learnt.head.len());
+            let some = bytes.get(..room.min(bytes.len())).unwrap_or_default();
+            learnt.head.extend_from_slice(some);
+        }
+        Ok(())
     }
 }
 

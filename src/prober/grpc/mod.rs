@@ -27,6 +27,7 @@ use crate::metrics::{Labels, Metric};
 use crate::module::Grpc;
 use crate::net::dial::{self, DialCause};
 use crate::net::port::{self, Protocol};
+use crate::net::tap::Tap;
 use crate::net::tls::{Alpn, ClientTls, Prepared, TlsError};
 use crate::net::tls_facts::FactSet;
 use crate::net::url::{Url, idna_ascii};
@@ -281,8 +282,8 @@ where
 {
     let started = Instant::now();
     let conversation = async {
-        let (stream, settled) = Preface::new(stream);
-        let (sender, connection) = handshake(stream).await?;
+        let (preface, settled) = Preface::new();
+        let (sender, connection) = handshake(Tap::new(stream, preface)).await?;
         // It ends by itself when the sender is dropped, after a farewell; the time-out is for a peer that does not read.
         tokio::spawn(tokio::time::timeout_at(
             probe.deadline.at() + FAREWELL,

@@ -2,11 +2,10 @@
 //! nothing else for a beginning.
 
 use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::oneshot;
+
+use crate::net::tap::Listener;
 
 /// Octets of a frame's head: its length, its kind, flags and stream.
 const HEAD: usize = 9;
@@ -14,9 +13,8 @@ const HEAD: usize = 9;
 /// The kind of a frame of settings.
 const SETTINGS: u8 = 4;
 
-/// A stream that tells when the server's settings have come, and fails when something else comes first.
-pub struct Preface<T> {
-    stream: T,
+/// Tells when the server's settings have come, and fails when something else comes first.
+pub struct Preface {
     head: Vec<u8>,
     /// Octets that came so far.
     seen: usize,
@@ -24,20 +22,21 @@ pub struct Preface<T> {
     arrived: Option<oneshot::Sender<()>>,
 }
 
-impl<T> Preface<T> {
-    /// Watches the stream. What is returned besides resolves when the settings have come, with an error when they never will.
-    pub fn new(stream: T) -> (Self, oneshot::Receiver<()>) {
+impl Preface {
+    /// What is returned besides resolves when the settings have come, with an error when they never will.
+    pub fn new() -> (Self, oneshot::Receiver<()>) {
         let (sender, receiver) = oneshot::channel();
         let preface = Self {
-            stream,
             head: Vec::with_capacity(HEAD),
             seen: 0,
             arrived: Some(sender),
         };
         (preface, receiver)
     }
+}
 
-    fn see(&mut self, octets: &[u8]) -> io::Result<()> {
+impl Listener for Preface {
+    fn heard(&mut self, octets: &[u8]) -> io::Result<()> {
         if self.arrived.is_none() {
             return Ok(());
         }
@@ -59,44 +58,5 @@ impl<T> Preface<T> {
             }
         }
         Ok(())
-    }
-}
-
-impl<T: AsyncRead + Unpin> AsyncRead for Preface<T> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
-        Poll::Ready(this.see(buffer.filled().get(before..).unwrap_or_default()))
-    }
-}
-
-impl<T: AsyncWrite + Unpin> AsyncWrite for Preface<T> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, octets)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

@@ -1,41 +1,45 @@
-//! A stream that lets the handshake's errors know what the peer said first.
+//! A stream that lets somebody listen to what is read from it.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::Recorder;
-
-/// Passes everything through, and tells a [`Recorder`] the first bytes that were read until the handshake is over.
-#[derive(Debug)]
-pub struct Tap<S> {
-    inner: S,
-    recorder: Option<Arc<Recorder>>,
+/// Whoever listens to a stream.
+pub trait Listener {
+    /// These bytes were read.
+    ///
+    /// # Errors
+    /// What reading them shall fail with.
+    fn heard(&mut self, bytes: &[u8]) -> io::Result<()>;
 }
 
-impl<S> Tap<S> {
-    pub(super) fn new(inner: S, recorder: Arc<Recorder>) -> Self {
-        Self {
-            inner,
-            recorder: Some(recorder),
-        }
-    }
+/// Passes everything through, and tells a [`Listener`] what is read.
+#[derive(Debug)]
+pub struct Tap<S, L> {
+    inner: S,
+    listener: L,
+}
 
-    /// Stops listening.
-    pub(super) fn close(&mut self) {
-        self.recorder = None;
+impl<S, L> Tap<S, L> {
+    /// Lets `listener` listen from now on.
+    pub fn new(inner: S, listener: L) -> Self {
+        Self { inner, listener }
     }
 
     /// The stream below.
     pub fn inner(&self) -> &S {
         &self.inner
     }
+
+    /// Whoever listens.
+    pub fn listener_mut(&mut self) -> &mut L {
+        &mut self.listener
+    }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {
+impl<S: AsyncRead + Unpin, L: Listener + Unpin> AsyncRead for Tap<S, L> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -43,14 +47,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
-        if let Some(recorder) = &self.recorder {
-            recorder.heard(buf.filled().get(before..).unwrap_or_default());
-        }
-        Poll::Ready(Ok(()))
+        Poll::Ready(
+            self.listener
+                .heard(buf.filled().get(before..).unwrap_or_default()),
+        )
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Tap<S> {
+impl<S: AsyncWrite + Unpin, L: Unpin> AsyncWrite for Tap<S, L> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.inner).poll_write(cx, buf)
     }
