@@ -9,6 +9,8 @@ use std::time::Instant;
 use cel::Value;
 use cel::objects::{Key, Map};
 
+use crate::check::repaired;
+
 /// Deepest nesting that Go accepts.
 const MAX_DEPTH: usize = 10_000;
 
@@ -386,16 +388,6 @@ impl Reader<'_> {
         }
         Ok(unit)
     }
-}
-
-/// The bytes as text, U+FFFD for each byte that is not UTF-8.
-fn repaired(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
-        text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
-    }
-    text
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ use regex_automata::{MatchKind, meta};
 use regex_syntax::hir::Hir;
 use smallvec::SmallVec;
 
+use crate::check::repaired;
 use crate::net::{Deadline, TimedOut};
 pub(crate) use class::is_word_of_template;
 pub use error::{Error, ErrorKind};
@@ -239,19 +240,6 @@ impl fmt::Display for Regexp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.source)
     }
-}
-
-/// The text with U+FFFD in the place of each byte that is not UTF-8.
-fn repaired(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() + bytes.len() / 8);
-    for chunk in bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
-        text.extend(std::iter::repeat_n(
-            char::REPLACEMENT_CHARACTER,
-            chunk.invalid().len(),
-        ));
-    }
-    text
 }
 
 /// The place in `bytes` that was `at` in its repaired copy.
