@@ -110,9 +110,12 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Http) -> Verdict {
     let mut chain = client.follow(probe, &first, body).await;
     probe.samples.set(Metric::HttpRedirects, chain.redirects as f64);
     let status = chain.response.as_ref().map(|response| response.status);
-    // A host that was not shown the token judges something else.
-    if status == Some(401) && !chain.crossed_hosts {
-        forget_token(module).await;
+    // A token that is not accepted is not kept for the next probe. A host that was not shown it judges something else.
+    if status == Some(401)
+        && !chain.crossed_hosts
+        && let Some(Credentials::OAuth2(source)) = &module.credentials
+    {
+        source.forget().await;
     }
     let transfer = Instant::now();
     let mut success = judge::judge(probe, module, &mut chain).await;
@@ -148,13 +151,6 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Http) -> Verdict {
         Some(None) => {}
     }
     if success { Ok(()) } else { Err(Failed) }
-}
-
-/// A token that is not accepted is not kept for the next probe.
-async fn forget_token(module: &Http) {
-    if let Some(Credentials::OAuth2(source)) = &module.credentials {
-        source.forget().await;
-    }
 }
 
 /// The families that every answer has, as long as nothing is known.

@@ -58,12 +58,11 @@ impl Client<'_> {
             RequestBody::Bytes(bytes) => Some(Some(bytes.clone())),
             RequestBody::File { .. } => None,
         };
-        let mut redirects = 0;
-        let ended = |response, redirects, unfollowed, crossed_hosts| Chain {
-            response,
-            redirects,
-            unfollowed,
-            crossed_hosts,
+        let mut chain = Chain {
+            response: None,
+            redirects: 0,
+            unfollowed: false,
+            crossed_hosts: first.crossed_hosts,
         };
         let mut request = Box::new(first.clone());
         let mut body = first_body;
@@ -76,7 +75,7 @@ impl Client<'_> {
                 Err(error) => {
                     probe.timeline.hop().result = Some(error.to_string());
                     log_failure(probe, &first.method, &request.url, &error.to_string());
-                    return ended(None, redirects, false, request.crossed_hosts);
+                    return chain;
                 }
             };
             probe.timeline.hop().result = Some(format!("{} {}", response.protocol, response.status));
@@ -85,7 +84,8 @@ impl Client<'_> {
             let Some(next) =
                 next(&request.method, response.status, again.is_some()).filter(|_| !location.is_empty())
             else {
-                return ended(Some(response), redirects, false, request.crossed_hosts);
+                chain.response = Some(response);
+                return chain;
             };
             keeps_body = keeps_body && next.keeps_body;
             let reference = match Url::parse(&location) {
@@ -97,7 +97,7 @@ impl Client<'_> {
                     let reason =
                         format!("failed to parse Location header {shown:?}: parse {shown:?}: {error}");
                     log_failure(probe, &first.method, &request.url, &reason);
-                    return ended(None, redirects, false, request.crossed_hosts);
+                    return chain;
                 }
             };
             let url = request.url.resolve(&reference);
@@ -117,17 +117,20 @@ impl Client<'_> {
                 crossed_hosts,
             };
             log!(probe.log, Info, "Received redirect", "location" => excerpt_of(carried::text(&location), EXCERPT));
-            redirects += 1;
-            let follows = self.module.follow_redirects && redirects <= MOST;
+            chain.redirects += 1;
+            let follows = self.module.follow_redirects && chain.redirects <= MOST;
             if !follows {
                 log!(probe.log, Info, "Not following redirect");
             }
             slurp(probe, &mut response).await;
             response.body.close();
             if !follows {
-                return ended(Some(response), redirects, true, request.crossed_hosts);
+                chain.response = Some(response);
+                chain.unfollowed = true;
+                return chain;
             }
             *request = upcoming;
+            chain.crossed_hosts = crossed_hosts;
             body = match &again {
                 Some(Some(bytes)) if keeps_body => RequestBody::Bytes(bytes.clone()),
                 _ => RequestBody::Empty,
