@@ -92,13 +92,12 @@ impl Samples {
             .0
             .binary_search_by(|s| s.metric.cmp(&metric).then_with(|| s.labels.cmp(&labels)));
         let index = place.unwrap_or_else(|index| {
-            let value = 0.0;
             self.0.insert(
                 index,
                 Sample {
                     metric,
                     labels,
-                    value,
+                    value: 0.0,
                 },
             );
             index

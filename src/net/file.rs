@@ -42,6 +42,13 @@ enum FileCause {
     },
 }
 
+impl FileCause {
+    fn at(self, path: &str) -> FileError {
+        let path = path.to_owned();
+        FileError { path, cause: self }
+    }
+}
+
 impl fmt::Display for FileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = &self.path;
@@ -105,54 +112,42 @@ async fn within<T: Send + 'static>(
     deadline: Deadline,
     work: fn(&str) -> Result<T, FileError>,
 ) -> Result<T, FileError> {
-    let fail = |cause| FileError {
-        path: path.to_owned(),
-        cause,
-    };
     let owned = path.to_owned();
     match deadline.within(apart(move || work(&owned))).await {
-        Ok(done) => done.map_err(|error| fail(FileCause::Read(error)))?,
-        Err(timed_out) => Err(fail(FileCause::TimedOut {
-            timed_out,
-            busy: FREE.available_permits() == 0,
-        })),
+        Ok(done) => done.map_err(|error| FileCause::Read(error).at(path))?,
+        Err(timed_out) => {
+            let busy = FREE.available_permits() == 0;
+            Err(FileCause::TimedOut { timed_out, busy }.at(path))
+        }
     }
 }
 
 /// Opens a file, without waiting for one to write to a named pipe. Character devices pass: `/dev/null` is empty.
 fn open_now(path: &str) -> Result<File, FileError> {
-    let fail = |cause| FileError {
-        path: path.to_owned(),
-        cause,
-    };
     let file = OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_NONBLOCK)
         .open(path)
-        .map_err(|error| fail(FileCause::Open(error)))?;
-    let metadata = file.metadata().map_err(|error| fail(FileCause::Open(error)))?;
+        .map_err(|error| FileCause::Open(error).at(path))?;
+    let metadata = file.metadata().map_err(|error| FileCause::Open(error).at(path))?;
     let kind = metadata.file_type();
     // compat: upstream waits for somebody who writes, on a thread, and longer than the probe.
     if kind.is_fifo() || kind.is_block_device() {
-        return Err(fail(FileCause::Endless));
+        return Err(FileCause::Endless.at(path));
     }
     Ok(file)
 }
 
 /// What stands in a file, on a thread that may wait.
 pub(super) fn read_now(path: &str) -> Result<Vec<u8>, FileError> {
-    let fail = |cause| FileError {
-        path: path.to_owned(),
-        cause,
-    };
     let mut bytes = Vec::new();
     open_now(path)?
         .take(MOST as u64 + 1)
         .read_to_end(&mut bytes)
-        .map_err(|error| fail(FileCause::Read(error)))?;
+        .map_err(|error| FileCause::Read(error).at(path))?;
     // compat: upstream reads on.
     if bytes.len() > MOST {
-        return Err(fail(FileCause::TooLong));
+        return Err(FileCause::TooLong.at(path));
     }
     Ok(bytes)
 }

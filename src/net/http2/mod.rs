@@ -308,6 +308,16 @@ mod tests {
 
     use super::*;
 
+    fn get(headers: &Headers) -> Request<'_> {
+        Request {
+            method: "GET",
+            scheme: "https",
+            authority: "a",
+            path: b"/",
+            headers,
+        }
+    }
+
     /// What a server of the `h2` crate was asked, and what came of `request` and its answer.
     async fn talk(
         headers: Headers,
@@ -429,14 +439,8 @@ mod tests {
             let _ = tokio::io::AsyncWriteExt::write_all(&mut theirs, &bytes).await;
             let _ = theirs.read_to_end(&mut Vec::new()).await;
         });
-        let request = Request {
-            method: "GET",
-            scheme: "https",
-            authority: "a",
-            path: b"/",
-            headers: &Headers::default(),
-        };
-        let error = exchange(ours, request, RequestBody::Empty, false, &mut None).await;
+        let headers = Headers::default();
+        let error = exchange(ours, get(&headers), RequestBody::Empty, false, &mut None).await;
         let error = error.map(|_| ()).unwrap_err().to_string();
         assert!(
             error.contains("response header list larger than advertised limit"),
@@ -493,13 +497,7 @@ mod tests {
                 bytes.extend((0..length).map(|_| next()));
             }
             let (ours, mut theirs) = tokio::io::duplex(1 << 16);
-            let request = Request {
-                method: "GET",
-                scheme: "https",
-                authority: "a",
-                path: b"/",
-                headers: &Headers::default(),
-            };
+            let headers = Headers::default();
             let server = async {
                 tokio::io::AsyncWriteExt::write_all(&mut theirs, &bytes)
                     .await
@@ -509,7 +507,7 @@ mod tests {
             let client = async {
                 let mut first_byte = None;
                 if let Ok(mut answer) =
-                    exchange(ours, request, RequestBody::Empty, false, &mut first_byte).await
+                    exchange(ours, get(&headers), RequestBody::Empty, false, &mut first_byte).await
                 {
                     let _ = answer.body.read_to_end(&mut Vec::new()).await;
                 }

@@ -1,8 +1,7 @@
 //! One unary call over HTTP/2, judged as grpc-go's client judges it.
 
 use base64::Engine;
-use base64::alphabet::STANDARD;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, NO_PAD};
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use bytes::{Buf, Bytes, BytesMut};
 use h2::client::{Connection, SendRequest};
 use h2::{Reason, RecvStream};
@@ -24,10 +23,6 @@ const MAX_HEADERS: u32 = 1 << 20;
 
 /// Most octets of an answer that is not gRPC which are shown.
 const MAX_FOREIGN_BODY: usize = 1024;
-
-/// Base64 of `-bin` metadata: written without padding, read with or without.
-const METADATA_BASE64: GeneralPurpose = GeneralPurpose::new(&STANDARD, NO_PAD);
-const PADDED: GeneralPurpose = GeneralPurpose::new(&STANDARD, GeneralPurposeConfig::new());
 
 /// Why a call gave no health status.
 #[derive(Debug)]
@@ -225,9 +220,9 @@ fn check_headers(headers: &HeaderMap) -> Result<Vec<Vec<u8>>, Status> {
     for (name, value) in headers.iter().filter(|(name, _)| name.as_str().ends_with("-bin")) {
         let value = value.as_bytes();
         let engine = if value.len() % 4 == 0 {
-            &PADDED
+            &STANDARD
         } else {
-            &METADATA_BASE64
+            &STANDARD_NO_PAD
         };
         let octets = engine
             .decode(value)

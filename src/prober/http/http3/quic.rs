@@ -52,15 +52,17 @@ impl Held {
 /// A connection whose streams are counted: that of the request where the caller sees it, each of the others for itself.
 pub(super) struct Connection {
     inner: h3_quinn::Connection,
-    request: Arc<Held>,
+    opener: OpenStreams,
 }
 
 impl Connection {
     pub(super) fn new(connection: quinn::Connection, request: Arc<Held>) -> Self {
-        Self {
-            inner: h3_quinn::Connection::new(connection),
+        let inner = h3_quinn::Connection::new(connection);
+        let opener = OpenStreams {
+            inner: quic::Connection::<Bytes>::opener(&inner),
             request,
-        }
+        };
+        Self { inner, opener }
     }
 }
 
@@ -85,10 +87,7 @@ impl quic::Connection<Bytes> for Connection {
     }
 
     fn opener(&self) -> OpenStreams {
-        OpenStreams {
-            inner: quic::Connection::<Bytes>::opener(&self.inner),
-            request: Arc::clone(&self.request),
-        }
+        self.opener.clone()
     }
 }
 
@@ -100,23 +99,23 @@ impl quic::OpenStreams<Bytes> for Connection {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Self::BidiStream, StreamErrorIncoming>> {
-        let stream = ready!(self.inner.poll_open_bidi(cx))?;
-        Poll::Ready(Ok(Counted::new(stream, Arc::clone(&self.request))))
+        self.opener.poll_open_bidi(cx)
     }
 
     fn poll_open_send(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Self::SendStream, StreamErrorIncoming>> {
-        self.inner.poll_open_send(cx)
+        self.opener.poll_open_send(cx)
     }
 
     fn close(&mut self, code: Code, reason: &[u8]) {
-        quic::OpenStreams::<Bytes>::close(&mut self.inner, code, reason);
+        self.opener.close(code, reason);
     }
 }
 
 /// Opens the stream of the request.
+#[derive(Clone)]
 pub(super) struct OpenStreams {
     inner: h3_quinn::OpenStreams,
     request: Arc<Held>,
