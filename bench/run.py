@@ -45,6 +45,8 @@ class Process:
     def rss(self): return self.status("VmRSS") / 1024
     def threads(self): return self.status("Threads")
     def files(self): return len(os.listdir(f"/proc/{self.pid}/fd"))
+    def __enter__(self): return self
+    def __exit__(self, *_): self.stop()
     def stop(self):
         self.child.terminate()
         try: self.child.wait(5)
@@ -216,9 +218,8 @@ def part_load(a, tmp, exporters):
         for kind in ("http", "tcp"):
             if kind in chosen:
                 results.setdefault((kind, "bare loop"), []).append((*bare(kind, a.connections, a.seconds), 0, 0, 0))
-                least = Least(kind, tmp)
-                results.setdefault((kind, "least"), []).append(load(least, f"/{kind}", tmp, a.seconds, a.connections))
-                least.stop()
+                with Least(kind, tmp) as least:
+                    results.setdefault((kind, "least"), []).append(load(least, f"/{kind}", tmp, a.seconds, a.connections))
     print("\n| scenario | exporter | probes/s | CPU us a probe | user | system | p50 ms | p99 ms | p99.9 ms | CPU ratio |\n|---|---|--:|--:|--:|--:|--:|--:|--:|--:|")
     for scenario in chosen:
         base = None
@@ -240,11 +241,10 @@ def part_pace(a, tmp, exporters):
     results = {}
     for _ in range(a.rounds):
         for kind in ("http", "tcp"):
-            least = Least(kind, tmp)
-            for e in (*exporters, least):
-                # Which module and target `least` is asked for does not matter to it.
-                results.setdefault((kind, e.name), []).append(pace(e, SCENARIOS[kind], a.rate, a.seconds))
-            least.stop()
+            with Least(kind, tmp) as least:
+                for e in (*exporters, least):
+                    # Which module and target `least` is asked for does not matter to it.
+                    results.setdefault((kind, e.name), []).append(pace(e, SCENARIOS[kind], a.rate, a.seconds))
             results.setdefault((kind, "bare loop"), []).append(bare(kind, 16, a.seconds, a.rate)[1:])
     print(f"\n{a.rate} probes a second of each:\n\n| scenario | exporter | CPU us a probe | user | system | CPU ratio | ours / this |\n|---|---|--:|--:|--:|--:|--:|")
     for kind in ("http", "tcp"):
