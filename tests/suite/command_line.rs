@@ -112,6 +112,13 @@ fn without_a_file_there_are_built_in_modules() {
 /// A running program that is killed when the test ends, however it ends.
 struct Running(std::process::Child);
 
+/// Starts a program whose log will be read.
+fn start(command: &mut Command) -> (Running, std::io::BufReader<std::process::ChildStderr>) {
+    let mut running = Running(command.stderr(Stdio::piped()).spawn().unwrap());
+    let log = std::io::BufReader::new(running.0.stderr.take().unwrap());
+    (running, log)
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.0.kill();
@@ -153,14 +160,11 @@ fn signals_reload_and_end_it() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("blackbox.yml");
     std::fs::write(&file, "modules: {}\n").unwrap();
-    let child = program()
-        .arg(format!("--config.file={}", file.display()))
-        .arg("--web.listen-address=127.0.0.1:0")
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut running = Running(child);
-    let mut log = std::io::BufReader::new(running.0.stderr.take().unwrap());
+    let (mut running, mut log) = start(
+        program()
+            .arg(format!("--config.file={}", file.display()))
+            .arg("--web.listen-address=127.0.0.1:0"),
+    );
     read_until(&mut log, "Listening on");
     send(&running.0, rustix::process::Signal::HUP);
     read_until(&mut log, "Reloaded config file");
@@ -186,14 +190,11 @@ fn it_can_be_told_to_stop_while_it_starts() {
         // Nobody shall take that for a good configuration.
         (Signal::INT, checked, 1),
     ] {
-        let child = program()
-            .arg(format!("--config.file={}", file.display()))
-            .args(["--web.listen-address=127.0.0.1:0", flag])
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut running = Running(child);
-        let mut log = std::io::BufReader::new(running.0.stderr.take().unwrap());
+        let (mut running, mut log) = start(
+            program()
+                .arg(format!("--config.file={}", file.display()))
+                .args(["--web.listen-address=127.0.0.1:0", flag]),
+        );
         read_until(&mut log, "platform=");
         send(&running.0, signal);
         read_until(&mut log, "Received SIGTERM, exiting gracefully...");
@@ -203,16 +204,13 @@ fn it_can_be_told_to_stop_while_it_starts() {
 
 /// The whole log of a program that was started with these CA certificates and ended at once.
 fn log_with_roots(file: &std::path::Path, directory: &std::path::Path) -> String {
-    let child = program()
-        .args(["--web.listen-address=127.0.0.1:0"])
-        .env("SSL_CERT_FILE", file)
-        .env("SSL_CERT_DIR", directory)
-        .current_dir(directory)
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut running = Running(child);
-    let mut log = std::io::BufReader::new(running.0.stderr.take().unwrap());
+    let (running, mut log) = start(
+        program()
+            .args(["--web.listen-address=127.0.0.1:0"])
+            .env("SSL_CERT_FILE", file)
+            .env("SSL_CERT_DIR", directory)
+            .current_dir(directory),
+    );
     let mut seen = read_until(&mut log, "Listening on");
     send(&running.0, rustix::process::Signal::TERM);
     std::io::Read::read_to_string(&mut log, &mut seen).unwrap();
@@ -248,15 +246,12 @@ fn a_socket_from_systemd_is_served() {
     std::fs::write(folder.path().join("blackbox.yml"), "modules: {}\n").unwrap();
     // The shell puts the socket, which is its standard input, where systemd would, and is replaced by the program.
     let script = "exec 3<&0 0</dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec \"$0\" --web.systemd-socket --web.external-url=http://x.test/";
-    let child = Command::new("sh")
-        .args(["-c", script, env!("CARGO_BIN_EXE_blackbox_exporter")])
-        .current_dir(folder.path())
-        .stdin(Stdio::from(OwnedFd::from(listener)))
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut running = Running(child);
-    let mut log = std::io::BufReader::new(running.0.stderr.take().unwrap());
+    let (mut running, mut log) = start(
+        Command::new("sh")
+            .args(["-c", script, env!("CARGO_BIN_EXE_blackbox_exporter")])
+            .current_dir(folder.path())
+            .stdin(Stdio::from(OwnedFd::from(listener))),
+    );
     let seen = read_until(&mut log, "TLS is disabled.");
     assert!(
         seen.contains("Listening on systemd activated listeners"),
@@ -270,14 +265,11 @@ fn a_socket_from_systemd_is_served() {
 
 #[test]
 fn a_closed_standard_error_does_not_end_it() {
-    let child = program()
-        .args(["--web.listen-address=127.0.0.1:0", "--log.level=debug"])
-        .current_dir(tempfile::tempdir().unwrap().path())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut running = Running(child);
-    let mut log = std::io::BufReader::new(running.0.stderr.take().unwrap());
+    let (mut running, mut log) = start(
+        program()
+            .args(["--web.listen-address=127.0.0.1:0", "--log.level=debug"])
+            .current_dir(tempfile::tempdir().unwrap().path()),
+    );
     let seen = read_until(&mut log, "TLS is disabled.");
     let address = seen.rsplit("address=").next().unwrap().trim().to_owned();
     drop(log);

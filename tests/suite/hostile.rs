@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::http::http3;
 use crate::support::peer::{Move, perform, send};
+use crate::support::process::memory_of;
 use crate::support::tls_peer::SelfSigned;
 use crate::support::{BUSY, log, probe};
 
@@ -469,16 +470,6 @@ fn table() -> Vec<(&'static str, &'static str, &'static str, Peer, &'static str)
     ]
 }
 
-/// Most memory that this process ever had, in bytes.
-fn peak() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))
-        .unwrap();
-    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn probes_end_say_why_and_take_little_memory() {
     if std::env::var_os(MEASURED).is_none() {
@@ -513,7 +504,7 @@ async fn probes_end_say_why_and_take_little_memory() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    let peak = peak();
+    let peak = memory_of("self", "VmHWM:");
     println!("at most {} MiB", peak >> 20);
     assert!(peak < MEMORY, "{} MiB", peak >> 20);
 }

@@ -100,23 +100,12 @@ impl Process {
 
     /// Memory in use, in bytes.
     pub fn memory(&self) -> u64 {
-        self.status("VmRSS:")
+        memory_of(&self.child.id().to_string(), "VmRSS:")
     }
 
     /// The most memory that was in use so far, in bytes.
     pub fn most_memory(&self) -> u64 {
-        self.status("VmHWM:")
-    }
-
-    fn status(&self, field: &str) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix(field));
-        line.unwrap()
-            .trim()
-            .trim_end_matches(" kB")
-            .parse::<u64>()
-            .unwrap()
-            << 10
+        memory_of(&self.child.id().to_string(), "VmHWM:")
     }
 }
 
@@ -135,4 +124,12 @@ pub fn value(exposition: &str, series: &str) -> f64 {
         .replace("+Inf", "inf")
         .parse()
         .unwrap()
+}
+
+/// A figure of `/proc/PID/status`, in bytes.
+pub fn memory_of(pid: &str, field: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(field));
+    let kibibytes = line.unwrap().trim().trim_end_matches(" kB");
+    kibibytes.parse::<u64>().unwrap() << 10
 }

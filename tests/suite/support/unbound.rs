@@ -67,6 +67,7 @@ impl Unbound {
             assert!(ports.is_none(), "unbound does not start on ports {ports:?}");
         }
     }
+
     /// Ends it; when this returns, nobody listens on its ports.
     pub async fn stop(mut self) {
         self.process.kill().await.unwrap();
