@@ -19,8 +19,6 @@
 //! [`probe_log`] and [`logging`], what is logged and how, know each other.
 
 pub mod app;
-pub mod calendar;
-pub mod carried;
 pub mod check;
 pub mod cli;
 pub mod config;
@@ -30,10 +28,9 @@ pub mod metrics;
 pub mod migrate;
 pub mod module;
 pub mod net;
-pub mod os_error;
 pub mod probe_log;
 pub mod prober;
 pub mod server;
-pub mod stamp;
-pub mod strconv;
 pub mod version;
+
+pub use gostd::{calendar, carried, os_error, stamp, strconv};

@@ -10,11 +10,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::calendar;
-use crate::carried;
-use crate::metrics::float::push_float;
+use gostd::calendar::push_rfc3339;
+use gostd::carried;
+use gostd::float::push_float;
+use gostd::strconv::{is_printable, push_quoted};
+
 use crate::probe_log::{Level, ProbeLog, Value};
-use crate::strconv::{is_printable, push_quoted};
 
 /// The shape of a log line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,7 +51,7 @@ pub fn render<'a>(
     match format {
         Format::Logfmt => {
             out.push_str("time=");
-            push_time(out, line.at, 3);
+            push_rfc3339(out, line.at, 3);
             out.push_str(" level=");
             out.push_str(line.level.name());
             out.push_str(" source=");
@@ -67,7 +68,7 @@ pub fn render<'a>(
         }
         Format::Json => {
             out.push_str("{\"time\":\"");
-            push_time(out, line.at, 9);
+            push_rfc3339(out, line.at, 9);
             out.push_str("\",\"level\":\"");
             out.push_str(line.level.name());
             out.push_str("\",\"source\":");
@@ -107,13 +108,6 @@ pub fn render_probe(
     }
 }
 
-/// RFC 3339 in UTC with milliseconds.
-pub fn rfc3339(at: SystemTime) -> String {
-    let mut out = String::with_capacity(24);
-    push_time(&mut out, at, 3);
-    out
-}
-
 /// The file's name, as slog prints it; of a `mod.rs` also its folder's, because there are many.
 fn short_source(source: &str) -> &str {
     let mut parts = source.rsplitn(3, '/');
@@ -123,27 +117,6 @@ fn short_source(source: &str) -> &str {
         _ => name.len(),
     };
     source.get(source.len() - shown..).unwrap_or(source)
-}
-
-/// RFC 3339 in UTC with milliseconds, or with nanoseconds less their trailing zeros.
-fn push_time(out: &mut String, at: SystemTime, digits: usize) {
-    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
-    let (year, month, day) = calendar::date(seconds.div_euclid(86_400));
-    let in_day = seconds.rem_euclid(86_400);
-    let (hour, minute, second) = (in_day / 3600, in_day / 60 % 60, in_day % 60);
-    // Writing to a string does not fail.
-    let _ = write!(
-        out,
-        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}"
-    );
-    if digits == 3 {
-        let _ = write!(out, ".{:03}", since.subsec_millis());
-    } else if since.subsec_nanos() > 0 {
-        let _ = write!(out, ".{:09}", since.subsec_nanos());
-        out.truncate(out.trim_end_matches('0').len());
-    }
-    out.push('Z');
 }
 
 /// Text as it is, or quoted when slog's text handler would quote it.
@@ -169,7 +142,7 @@ fn push_value(out: &mut String, value: &Value) {
         Value::Int(number) => drop(write!(out, "{number}")),
         Value::Float(number) => push_go_float(out, *number),
         Value::Bool(truth) => out.push_str(if *truth { "true" } else { "false" }),
-        Value::Time(at) => push_time(out, *at, 3),
+        Value::Time(at) => push_rfc3339(out, *at, 3),
     }
 }
 
@@ -226,7 +199,7 @@ fn push_json_value(out: &mut String, value: &Value) {
         }
         Value::Time(at) => {
             out.push('"');
-            push_time(out, *at, 9);
+            push_rfc3339(out, *at, 9);
             out.push('"');
         }
         Value::Int(_) | Value::Bool(_) => push_value(out, value),

@@ -54,7 +54,7 @@ impl fmt::Display for Value {
             Self::Int(number) => write!(f, "{number}"),
             Self::Float(number) => write!(f, "{number}"),
             Self::Bool(truth) => write!(f, "{truth}"),
-            Self::Time(moment) => f.write_str(&crate::logging::rfc3339(*moment)),
+            Self::Time(moment) => f.write_str(&gostd::calendar::rfc3339(*moment)),
         }
     }
 }

@@ -22,7 +22,6 @@ pub mod targets;
 mod tcp;
 mod tls;
 mod tree;
-pub mod units;
 mod unix;
 mod url;
 mod value;
@@ -35,6 +34,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 pub use dns::{Dns, RrValidator};
+pub use gostd::units;
 pub use grpc::Grpc;
 
 pub use http::{HeaderMatch, Http};

@@ -3,7 +3,6 @@
 pub mod catalog;
 pub mod encode;
 pub mod escaping;
-pub mod float;
 pub mod negotiate;
 mod protobuf;
 pub mod samples;
@@ -11,6 +10,6 @@ pub mod samples;
 pub use catalog::Metric;
 pub use encode::{Encoder, Kind};
 pub use escaping::Escaping;
-pub use float::push_float;
+pub use gostd::float::{self, push_float};
 pub use negotiate::{Exposition, Format};
 pub use samples::{Labels, Sample, Samples};

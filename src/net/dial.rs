@@ -13,7 +13,8 @@ use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 use super::policy::Refusal;
 use super::shortage::Resource;
 use super::{Deadline, Network, TimedOut};
-use crate::os_error::describe;
+
+pub use gostd::os_error::SystemError;
 
 /// Counts of the connections that HTTP probes dial, exposed as `net_conntrack_dialer_conn_*`.
 #[derive(Debug, Default)]
@@ -82,29 +83,6 @@ impl fmt::Display for DialError {
 }
 
 impl std::error::Error for DialError {}
-
-/// An error of the system in the words of Go (`connection refused`), with what to do about it where the machine ran out
-/// of something.
-#[derive(Clone, Copy, Debug)]
-pub struct SystemError<'a>(pub &'a io::Error);
-
-impl fmt::Display for SystemError<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.kind() {
-            io::ErrorKind::UnexpectedEof => f.write_str("unexpected EOF")?,
-            _ => f.write_str(&describe(self.0))?,
-        }
-        match self.0.raw_os_error() {
-            Some(libc::EMFILE) => f.write_str(
-                ": this process has as many files open as it may; raise its limit (ulimit -n, LimitNOFILE=)",
-            ),
-            Some(libc::ENFILE) => {
-                f.write_str(": this machine has as many files open as it may; raise fs.file-max")
-            }
-            _ => Ok(()),
-        }
-    }
-}
 
 /// Whether the target policy lets `to` be dialled; for what dials by itself. [`tcp`] and [`udp`] ask of their own accord.
 ///

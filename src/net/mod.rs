@@ -1,9 +1,7 @@
 //! What all probers share: deadlines, name resolution, dialling, TLS, proxies.
 
-pub mod address;
 pub(crate) mod buffer;
 pub mod cmsg;
-pub mod deadline;
 pub mod dial;
 pub mod file;
 pub mod headers;
@@ -19,11 +17,11 @@ pub mod shortage;
 pub mod tap;
 pub mod tls;
 pub mod tls_facts;
-pub mod url;
 pub mod x509;
 
-pub use address::{Address, Preference, split_host_port};
-pub use deadline::{Deadline, TimedOut};
+pub use gostd::address::{self, Address, Preference, split_host_port};
+pub use gostd::deadline::{self, Deadline, TimedOut};
+pub use gostd::url;
 
 use std::sync::Arc;
 

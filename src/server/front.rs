@@ -7,9 +7,9 @@ use http::header::{CONNECTION, EXPECT, HOST, HeaderValue};
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, Method, StatusCode, Uri, Version};
+use gostd::query::{Plus, unescape};
 
 use super::answer::{self, Response};
-use super::query::{Plus, unescape};
 use crate::net::headers::has_token;
 use crate::net::url::valid_host_header;
 

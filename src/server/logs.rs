@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use http::{HeaderMap, StatusCode};
+use gostd::query::Query;
 
 use super::answer::Response;
 use super::front::Mount;
 use super::history::Entry;
-use super::query::Query;
 use super::{Exporter, answer, debug, pages};
 
 /// Shows a past probe.

@@ -14,7 +14,6 @@ pub mod logs;
 pub mod metrics;
 pub mod pages;
 pub mod probe;
-pub mod query;
 pub mod reload;
 pub mod targets;
 pub mod web;
@@ -25,6 +24,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use http::request::Parts;
+use gostd::query::Query;
 
 use crate::logging::{Logger, OncePerMinute};
 use crate::module::Store;
@@ -35,7 +35,6 @@ use answer::Response;
 use front::Mount;
 use history::History;
 use instruments::Instruments;
-use query::Query;
 
 /// What all requests share.
 #[derive(Debug)]

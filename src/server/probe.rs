@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use http::StatusCode;
 use http::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderValue, RETRY_AFTER};
+use gostd::query::{Plus, Query, unescape};
 
 use super::answer::Response;
 use super::front::Mount;
-use super::query::{Plus, Query, unescape};
 use super::{Exporter, answer, debug, metrics, pages};
 use crate::logging::render_probe;
 use crate::metrics::negotiate::{Exposition, wants_gzip};

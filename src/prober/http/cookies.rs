@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
+use gostd::http_date;
 
-use super::date;
 use crate::net::Address;
 use crate::net::headers::{Headers, is_token, trim};
 use crate::net::split_host_port;
@@ -287,7 +287,7 @@ fn parse_set_cookie(line: &[u8]) -> Option<SetCookie> {
                     set.max_age = Some(u64::try_from(age).unwrap_or(0));
                 }
             }
-            "expires" => set.expires = date::parse_cookie(value.as_bytes()),
+            "expires" => set.expires = http_date::parse_cookie(value.as_bytes()),
             _ => {}
         }
     }

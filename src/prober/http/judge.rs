@@ -1,7 +1,8 @@
 //! Judges an answer in upstream's order: status, headers, body, CEL (each only if all before passed), version, TLS.
 
+use gostd::http_date;
+
 use super::body::{BodyReader, MOST_KEPT};
-use super::date;
 use super::redirect::Chain;
 use super::response::Response;
 use crate::check::cel;
@@ -169,7 +170,7 @@ fn regexps_pass(probe: &mut Probe<'_>, module: &Http, search: &mut Search<'_>) -
 
 fn expose_last_modified(probe: &mut Probe<'_>, headers: &Headers) {
     let value = headers.value("Last-Modified").unwrap_or_default();
-    if let Some(seconds) = date::parse_http(value) {
+    if let Some(seconds) = http_date::parse_http(value) {
         probe.samples.set(Metric::HttpLastModified, seconds as f64);
     }
 }

@@ -4,7 +4,6 @@ mod body;
 mod connect;
 mod cookies;
 mod credentials;
-mod date;
 mod error;
 mod gzip_head;
 mod http3;

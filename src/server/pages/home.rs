@@ -1,10 +1,10 @@
 //! `/` for browsers: a form, the recent probes, the modules.
 
 use askama::Template;
+use gostd::calendar::rfc3339;
 
 use super::picture;
 use crate::display::{duration, short};
-use crate::logging::rfc3339;
 use crate::server::Exporter;
 use crate::server::history::Entry;
 use crate::server::probe::DEFAULT_MODULE;

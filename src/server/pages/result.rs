@@ -4,12 +4,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use askama::Template;
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
+use gostd::calendar::rfc3339;
 
 use super::home::Summary;
 use super::picture;
 use crate::carried;
 use crate::display::{duration, short};
-use crate::logging::{Format, render_probe, rfc3339};
+use crate::logging::{Format, render_probe};
 use crate::metrics::{Exposition, Format as ExpositionFormat, encode};
 use crate::net::tls_facts::{Certificate, TlsFacts};
 use crate::probe_log::{Level, Value, text};

@@ -1,5 +1,8 @@
 //! Dates of the Gregorian calendar and days since 1970-01-01, by Howard Hinnant's algorithms: years begin in March, eras
-//! of 400 years have 146 097 days.
+//! of 400 years have 146 097 days. And RFC 3339, which is printed from them.
+
+use std::fmt::Write as _;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Days since 1970 of a date; months and days are counted from 1.
 pub fn days(year: i64, month: i64, day: i64) -> i64 {
@@ -19,6 +22,34 @@ pub fn date(days: i64) -> (i64, i64, i64) {
     let day = of_year - (153 * shifted + 2) / 5 + 1;
     let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
     (year + era * 400 + i64::from(month <= 2), month, day)
+}
+
+/// RFC 3339 in UTC with milliseconds.
+pub fn rfc3339(at: SystemTime) -> String {
+    let mut out = String::with_capacity(24);
+    push_rfc3339(&mut out, at, 3);
+    out
+}
+
+/// Appends a moment as RFC 3339 in UTC: with three digits of a second, or with nanoseconds less their trailing zeros.
+pub fn push_rfc3339(out: &mut String, at: SystemTime, digits: usize) {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
+    let (year, month, day) = date(seconds.div_euclid(86_400));
+    let in_day = seconds.rem_euclid(86_400);
+    let (hour, minute, second) = (in_day / 3600, in_day / 60 % 60, in_day % 60);
+    // Writing to a string does not fail.
+    let _ = write!(
+        out,
+        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}"
+    );
+    if digits == 3 {
+        let _ = write!(out, ".{:03}", since.subsec_millis());
+    } else if since.subsec_nanos() > 0 {
+        let _ = write!(out, ".{:09}", since.subsec_nanos());
+        out.truncate(out.trim_end_matches('0').len());
+    }
+    out.push('Z');
 }
 
 #[cfg(test)]

@@ -109,14 +109,14 @@ const MONTHS: [&str; 12] = [
 ];
 
 /// Reads a date in one of the three forms of RFC 9110, section 5.6.7, into seconds since 1970.
-pub(super) fn parse_http(text: &[u8]) -> Option<i64> {
+pub fn parse_http(text: &[u8]) -> Option<i64> {
     [IMF, RFC850, ASCTIME]
         .iter()
         .find_map(|layout| parse(layout, text))
 }
 
 /// Reads the `Expires` of a cookie into seconds since 1970.
-pub(super) fn parse_cookie(text: &[u8]) -> Option<i64> {
+pub fn parse_cookie(text: &[u8]) -> Option<i64> {
     [RFC1123, COOKIE].iter().find_map(|layout| parse(layout, text))
 }
 

@@ -6,7 +6,7 @@ use std::net::Ipv6Addr;
 use super::UrlError;
 use super::escape::{Mode, unescape};
 use crate::carried;
-use crate::net::split_host_port;
+use crate::address::split_host_port;
 
 /// Reads `host[:port]`, percent-decoded, brackets kept.
 pub(super) fn parse(host: &[u8]) -> Result<String, UrlError> {
@@ -93,7 +93,7 @@ pub fn punycode_host_port(text: &str) -> Result<Cow<'_, str>, PunycodeError> {
 }
 
 /// Encodes every label that is not ASCII.
-pub(crate) fn punycode(host: &str) -> Option<String> {
+pub fn punycode(host: &str) -> Option<String> {
     let mut labels = Vec::new();
     for label in host.split('.') {
         if label.is_ascii() {

@@ -1,5 +1,6 @@
 //! The system's errors in Go's words: `connection refused`, where Rust says `Connection refused (os error 111)`.
 
+use std::fmt;
 use std::io;
 use std::path::Path;
 
@@ -25,6 +26,29 @@ pub fn describe_file(path: &Path, error: &io::Error) -> String {
         "open"
     };
     format!("{operation} {}: {}", path.display(), describe(error))
+}
+
+/// An error of the system in the words of Go (`connection refused`), with what to do about it where the machine ran out
+/// of something.
+#[derive(Clone, Copy, Debug)]
+pub struct SystemError<'a>(pub &'a io::Error);
+
+impl fmt::Display for SystemError<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.kind() {
+            io::ErrorKind::UnexpectedEof => f.write_str("unexpected EOF")?,
+            _ => f.write_str(&describe(self.0))?,
+        }
+        match self.0.raw_os_error() {
+            Some(libc::EMFILE) => f.write_str(
+                ": this process has as many files open as it may; raise its limit (ulimit -n, LimitNOFILE=)",
+            ),
+            Some(libc::ENFILE) => {
+                f.write_str(": this machine has as many files open as it may; raise fs.file-max")
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 #[cfg(test)]

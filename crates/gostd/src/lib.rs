@@ -1,0 +1,15 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+pub mod address;
+pub mod calendar;
+pub mod carried;
+pub mod deadline;
+pub mod float;
+pub mod http_date;
+pub mod os_error;
+pub mod query;
+pub mod stamp;
+pub mod strconv;
+pub mod units;
+pub mod url;
