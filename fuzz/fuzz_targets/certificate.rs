@@ -1,7 +1,7 @@
 //! A certificate in DER: it is parsed, or it is not one; what is parsed can be shown.
 #![no_main]
 
-use blackbox_exporter::net::tls_facts::Certificate;
+use go_x509::Certificate;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {

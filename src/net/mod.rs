@@ -17,11 +17,12 @@ pub mod shortage;
 pub mod tap;
 pub mod tls;
 pub mod tls_facts;
-pub mod x509;
 
 pub use gostd::address::{self, Address, Preference, split_host_port};
 pub use gostd::deadline::{self, Deadline, TimedOut};
 pub use gostd::url;
+
+pub use go_x509 as x509;
 
 use std::sync::Arc;
 

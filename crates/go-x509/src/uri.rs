@@ -2,10 +2,11 @@
 
 use std::net::IpAddr;
 
+use gostd::address::split_host_port;
+use gostd::url::Url;
+
 use super::ParseError;
 use super::name::quoted;
-use crate::net::split_host_port;
-use crate::net::url::Url;
 
 /// Whether this is a domain (of a name, or of a constraint, which may begin with a dot). Empty is one.
 pub(super) fn is_domain(text: &str, constraint: bool) -> bool {

@@ -63,7 +63,7 @@ impl Certificate {
 }
 
 /// An IP address as Go's `net.ParseIP` reads it: no zone, no leading zeros; mapped ones become IPv4.
-pub(in crate::net) fn parse_ip(text: &str) -> Option<IpAddr> {
+pub fn parse_ip(text: &str) -> Option<IpAddr> {
     text.parse::<IpAddr>().ok().map(|ip| ip.to_canonical())
 }
 

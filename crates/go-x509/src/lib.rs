@@ -1,8 +1,5 @@
-//! X.509 certificates (RFC 5280), read, printed and judged as Go's `crypto/x509` does it.
-//!
-//! A probe's verdict on a certificate must be the one that users know from upstream, so the rules here are Go's: what
-//! does not parse, which chains are built, what each certificate of a chain may do, and the words that say what is wrong.
-//! Signatures are verified by aws-lc-rs.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
 
 mod certificate;
 mod chain;
@@ -24,7 +21,7 @@ mod verified;
 pub use certificate::Certificate;
 pub use chain::{Judge, Purpose, Verdict};
 pub use error::{ParseError, VerifyError};
-pub(super) use hostname::parse_ip;
+pub use hostname::parse_ip;
 pub use pem::{Block, blocks};
 pub use pool::Pool;
 pub use signature::HANDSHAKE_SCHEMES;

@@ -1,6 +1,6 @@
 //! The two time formats of certificates, and RFC 3339 for error texts, without a calendar library.
 
-use crate::calendar;
+use gostd::calendar;
 
 const DAY: i64 = 86_400;
 
