@@ -1,7 +1,7 @@
 //! A pattern and a text, divided by a newline.
 #![no_main]
 
-use blackbox_exporter::check::regexp::Regexp;
+use go_regexp::Regexp;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {

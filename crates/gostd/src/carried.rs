@@ -61,6 +61,19 @@ pub fn lossy(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// The bytes as text, with U+FFFD in the place of each byte that is not UTF-8, as Go reads them.
+pub fn repaired(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() + bytes.len() / 8);
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(std::iter::repeat_n(
+            char::REPLACEMENT_CHARACTER,
+            chunk.invalid().len(),
+        ));
+    }
+    text
+}
+
 fn holds_carried(text: &str) -> bool {
     !text.is_ascii() && text.chars().any(carries)
 }

@@ -9,6 +9,7 @@ pub mod float;
 pub mod http_date;
 pub mod os_error;
 pub mod query;
+pub mod stack;
 pub mod stamp;
 pub mod strconv;
 pub mod units;

@@ -8,8 +8,7 @@ use std::time::Instant;
 
 use cel::Value;
 use cel::objects::{Key, Map};
-
-use crate::check::repaired;
+use gostd::carried::repaired;
 
 /// Deepest nesting that Go accepts.
 const MAX_DEPTH: usize = 10_000;

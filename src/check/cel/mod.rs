@@ -14,8 +14,8 @@ use bytes::Bytes;
 use cel::common::ast::IdedExpr;
 use cel::{Context, Env, Value};
 use tokio::sync::Semaphore;
+use gostd::stack;
 
-use super::stack;
 use crate::log;
 use crate::net::Deadline;
 use crate::probe_log::{ProbeLog, text};

@@ -1,10 +1,10 @@
 //! From the syntax tree to the engines' intermediate form.
 
 use regex_syntax::hir::{Capture, Class, ClassUnicode, ClassUnicodeRange, Hir, Repetition};
+use gostd::stack;
 
 use super::class::folded;
 use super::node::{Kind, Node};
-use crate::check::stack;
 
 /// Enough for the deepest tree that is accepted.
 const DEEP_STACK: usize = 64 << 20;

@@ -1,4 +1,4 @@
-//! Regular expressions with the syntax and meaning of Go's `regexp` package (RE2), on the `regex` crates' engines.
+#![doc = include_str!("../README.md")]
 //!
 //! A pattern is read by the rules of Go's parser ([`parse`]), so that what Go accepts compiles and what it rejects is
 //! rejected with Go's words, and becomes the engines' own intermediate form ([`hir`]); no pattern text is rewritten.
@@ -9,12 +9,15 @@
 //! An expression is checked when it is made and compiled when it is first used: of a configuration with thousands of modules,
 //! each with expressions of its own, a start should not wait for all of them, nor should each hold its engine.
 
+#![forbid(unsafe_code)]
+
 mod class;
 mod error;
 mod hir;
 mod node;
 mod parse;
 mod search;
+mod template;
 
 use std::fmt;
 use std::ops::Range;
@@ -27,13 +30,13 @@ use regex_automata::util::captures::Captures;
 use regex_automata::{MatchKind, meta};
 use regex_syntax::hir::Hir;
 use smallvec::SmallVec;
+use gostd::carried::repaired;
+use gostd::deadline::{Deadline, TimedOut};
 
-use crate::check::repaired;
-use crate::net::{Deadline, TimedOut};
-pub(crate) use class::is_word_of_template;
 pub use error::{Error, ErrorKind};
 use node::Node;
 pub use search::{PIECE, SHORT, Search};
+pub use template::Template;
 
 /// Most memory of one compiled expression, in bytes. Go's own limit is about as much.
 const SIZE_LIMIT: usize = 128 << 20;

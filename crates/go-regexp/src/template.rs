@@ -1,6 +1,7 @@
 //! Templates with `$1`, `${1}` and `${name}`, as Go's `Regexp.Expand` fills them in.
 
-use super::regexp::{Match, Regexp, is_word_of_template};
+use super::class::is_word_of_template;
+use super::{Match, Regexp};
 
 /// A template, taken apart once.
 #[derive(Clone, Debug, PartialEq, Eq)]

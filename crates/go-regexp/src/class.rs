@@ -185,7 +185,7 @@ const SCRIPTS: &str = "Adlam Ahom Anatolian_Hieroglyphs Arabic Armenian Avestan 
     Ugaritic Vai Vithkuqi Wancho Warang_Citi Yezidi Yi Zanabazar_Square";
 
 /// Whether Go's templates count `c` as part of a name: a letter, a decimal digit or an underscore.
-pub(crate) fn is_word_of_template(c: char) -> bool {
+pub(super) fn is_word_of_template(c: char) -> bool {
     static LETTERS_AND_DIGITS: LazyLock<ClassUnicode> = LazyLock::new(|| {
         let mut class = property("gc=L").unwrap_or_else(ClassUnicode::empty);
         class.union(&property("gc=Nd").unwrap_or_else(ClassUnicode::empty));
