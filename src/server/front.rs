@@ -3,11 +3,11 @@
 
 use std::borrow::Cow;
 
+use gostd::query::{Plus, unescape};
 use http::header::{CONNECTION, EXPECT, HOST, HeaderValue};
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, Method, StatusCode, Uri, Version};
-use gostd::query::{Plus, unescape};
 
 use super::answer::{self, Response};
 use crate::net::headers::has_token;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, StatusCode};
 use gostd::query::Query;
+use http::{HeaderMap, StatusCode};
 
 use super::answer::Response;
 use super::front::Mount;

@@ -22,9 +22,9 @@ mod guard;
 
 use std::sync::Arc;
 
+use gostd::query::Query;
 use http::StatusCode;
 use http::request::Parts;
-use gostd::query::Query;
 
 use crate::logging::{Logger, OncePerMinute};
 use crate::module::Store;

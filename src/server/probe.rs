@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use gostd::query::{Plus, Query, unescape};
 use http::StatusCode;
 use http::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderValue, RETRY_AFTER};
-use gostd::query::{Plus, Query, unescape};
 
 use super::answer::Response;
 use super::front::Mount;

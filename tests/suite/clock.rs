@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::mpsc;
 use std::time::{Duration, Instant, SystemTime};
 
-use blackbox_exporter::logging::rfc3339;
+use gostd::calendar::rfc3339;
 
 use crate::support::process::{Process, value};
 use crate::support::programs::{find, skipped};

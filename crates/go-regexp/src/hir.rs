@@ -1,7 +1,7 @@
 //! From the syntax tree to the engines' intermediate form.
 
-use regex_syntax::hir::{Capture, Class, ClassUnicode, ClassUnicodeRange, Hir, Repetition};
 use gostd::stack;
+use regex_syntax::hir::{Capture, Class, ClassUnicode, ClassUnicodeRange, Hir, Repetition};
 
 use super::class::folded;
 use super::node::{Kind, Node};

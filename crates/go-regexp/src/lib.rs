@@ -24,14 +24,14 @@ use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use gostd::carried::repaired;
+use gostd::deadline::{Deadline, TimedOut};
 use regex_automata::hybrid::dfa::DFA;
 use regex_automata::nfa::thompson::{self, NFA, WhichCaptures};
 use regex_automata::util::captures::Captures;
 use regex_automata::{MatchKind, meta};
 use regex_syntax::hir::Hir;
 use smallvec::SmallVec;
-use gostd::carried::repaired;
-use gostd::deadline::{Deadline, TimedOut};
 
 pub use error::{Error, ErrorKind};
 use node::Node;

@@ -13,8 +13,8 @@ use std::time::Instant;
 use bytes::Bytes;
 use cel::common::ast::IdedExpr;
 use cel::{Context, Env, Value};
-use tokio::sync::Semaphore;
 use gostd::stack;
+use tokio::sync::Semaphore;
 
 use crate::log;
 use crate::net::Deadline;

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tokio::time::Instant;
 use gostd::http_date;
+use tokio::time::Instant;
 
 use crate::net::Address;
 use crate::net::headers::{Headers, is_token, trim};

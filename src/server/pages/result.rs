@@ -3,8 +3,8 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use askama::Template;
-use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 use gostd::calendar::rfc3339;
+use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 
 use super::home::Summary;
 use super::picture;

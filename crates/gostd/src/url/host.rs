@@ -5,8 +5,8 @@ use std::net::Ipv6Addr;
 
 use super::UrlError;
 use super::escape::{Mode, unescape};
-use crate::carried;
 use crate::address::split_host_port;
+use crate::carried;
 
 /// Reads `host[:port]`, percent-decoded, brackets kept.
 pub(super) fn parse(host: &[u8]) -> Result<String, UrlError> {
