@@ -6,10 +6,25 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncBufRead, AsyncRead, ReadBuf};
+use tokio::task::coop;
 
 /// How much is read at first, and in one piece of bodies that come fast.
 const SMALL: usize = 4 << 10;
 const LARGE: usize = 64 << 10;
+
+/// Bytes of a peer whose handling counts as much as one read of a socket.
+const UNIT: usize = 4 << 10;
+
+/// Counts work on a peer's bytes against the turn of this task, so that it yields after work done and not only after
+/// reads: a task has 128 units a turn.
+pub(crate) fn spend(cx: &mut Context<'_>, units: usize) {
+    for _ in 0..units {
+        match coop::poll_proceed(cx) {
+            Poll::Ready(unit) => unit.made_progress(),
+            Poll::Pending => return,
+        }
+    }
+}
 
 /// `AsyncRead::poll_read` of what can `AsyncBufRead`.
 pub(crate) fn poll_read_buffered(
@@ -87,6 +102,7 @@ impl Buffer {
         let space = room.remaining();
         ready!(Pin::new(io).poll_read(cx, &mut room))?;
         let read = room.filled().len();
+        spend(cx, read / UNIT);
         self.end += read;
         // A read that fills all room, from the buffer's start, means that there is more: read it in larger pieces.
         if read == space && self.end == read && self.bytes.len() < LARGE {

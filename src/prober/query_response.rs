@@ -150,6 +150,8 @@ impl<'c> Dialogue<'c> {
                 }
             }
             log!(probe.log, Debug, "Read line", "line" => excerpt(&last, EXCERPT));
+            // Very many lines come in one read.
+            tokio::task::consume_budget().await;
             if regexp.matches(&last).await {
                 log!(probe.log, Debug, "Regexp matched", "regexp" => regexp.source().to_owned(), "line" => excerpt(&last, EXCERPT));
                 probe.samples.set_bool(Metric::FailedDueToRegex, false);

@@ -8,11 +8,13 @@ use std::task::{Context, Poll, ready};
 use async_compression::tokio::bufread::{BrotliDecoder, DeflateDecoder, GzipDecoder};
 use bytes::Bytes;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader, ReadBuf};
+use tokio::task::coop;
 
 use super::gzip_head;
 use super::response::ResponseBody;
 use crate::check::regexp::{PIECE, Search};
 use crate::module::http::Compression;
+use crate::net::buffer::{poll_read_buffered, spend};
 use crate::net::dial::SystemError;
 use crate::net::{Deadline, TimedOut};
 
@@ -124,7 +126,7 @@ impl BodyReader {
             }
         };
         let decompressed = match compression {
-            Compression::Brotli => buffered(WholeBrotli(BrotliDecoder::new(stream))),
+            Compression::Brotli => buffered(Brotli::new(Paced::new(stream))),
             Compression::Gzip => {
                 let head = match self.deadline.within(gzip_head::read(&mut stream)).await {
                     Ok(Ok(head)) => head,
@@ -135,11 +137,11 @@ impl BodyReader {
                     Ok(Err(gzip_head::ReadError::Io(error))) => return self.fail(io_error(error)),
                     Err(timed_out) => return self.fail(ReadError::TimedOut(timed_out)),
                 };
-                let mut decoder = GzipDecoder::new(io::Cursor::new(head).chain(stream));
+                let mut decoder = GzipDecoder::new(Paced::new(io::Cursor::new(head).chain(stream)));
                 decoder.multiple_members(true);
                 buffered(decoder)
             }
-            _ => buffered(DeflateDecoder::new(stream)),
+            _ => buffered(DeflateDecoder::new(Paced::new(stream))),
         };
         self.source = Source::Stream(decompressed);
         self.inflated = compression != Compression::Brotli;
@@ -239,24 +241,87 @@ fn io_error(error: io::Error) -> ReadError {
     ReadError::Io(SystemError(&error).to_string())
 }
 
-/// A brotli stream behind which nothing may come, as with upstream's decoder.
-struct WholeBrotli(BrotliDecoder<Stream>);
+/// Compressed bytes, handed out in small pieces and no more of them in one turn than are decompressed in some milliseconds.
+/// A decoder goes on until it has something to show, and there are streams without end that are nothing: empty members of
+/// gzip, empty blocks.
+struct Paced<S> {
+    stream: S,
+    /// Bytes that were taken and not paid for yet.
+    owed: usize,
+}
 
-impl AsyncRead for WholeBrotli {
+impl<S> Paced<S> {
+    /// Most bytes at a time.
+    const PIECE: usize = 4 << 10;
+    /// Bytes whose decompression counts as much as one read of a socket: six empty members of gzip, 5 µs each.
+    const UNIT: usize = 128;
+
+    fn new(stream: S) -> Self {
+        Self { stream, owed: 0 }
+    }
+}
+
+impl<S: AsyncBufRead + Unpin> AsyncRead for Paced<S> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        poll_read_buffered(self, cx, into)
+    }
+}
+
+impl<S: AsyncBufRead + Unpin> AsyncBufRead for Paced<S> {
+    fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
+        let this = self.get_mut();
+        spend(cx, this.owed / Self::UNIT);
+        this.owed %= Self::UNIT;
+        // Pending when the turn is over.
+        ready!(coop::poll_proceed(cx)).made_progress();
+        let data = ready!(Pin::new(&mut this.stream).poll_fill_buf(cx))?;
+        Poll::Ready(Ok(data.get(..Self::PIECE).unwrap_or(data)))
+    }
+
+    fn consume(self: Pin<&mut Self>, bytes: usize) {
+        let this = self.get_mut();
+        this.owed += bytes;
+        Pin::new(&mut this.stream).consume(bytes);
+    }
+}
+
+/// A brotli stream as upstream's decoder reads it: of the format of RFC 7932, whose windows have at most 16 MiB, and with nothing
+/// behind it.
+struct Brotli {
+    decoder: BrotliDecoder<Paced<Stream>>,
+    begun: bool,
+}
+
+impl Brotli {
+    fn new(stream: Paced<Stream>) -> Self {
+        Self {
+            decoder: BrotliDecoder::new(stream),
+            begun: false,
+        }
+    }
+}
+
+impl AsyncRead for Brotli {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let invalid = |text| Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, text)));
+        if !self.begun {
+            let start = ready!(Pin::new(self.decoder.get_mut()).poll_fill_buf(cx))?;
+            // These seven bits begin a stream with a "large window" of up to a gibibyte, an extension that the decoder knows.
+            if start.first().is_some_and(|bits| bits & 0x7f == 0x11) {
+                return invalid("brotli: WINDOW_BITS: the window is larger than RFC 7932 allows");
+            }
+            self.begun = true;
+        }
         let before = into.filled().len();
-        ready!(Pin::new(&mut self.0).poll_read(cx, into))?;
+        ready!(Pin::new(&mut self.decoder).poll_read(cx, into))?;
         if into.filled().len() == before
-            && let Poll::Ready(Ok([_, ..])) = Pin::new(self.0.get_mut()).poll_fill_buf(cx)
+            && let Poll::Ready(Ok([_, ..])) = Pin::new(self.decoder.get_mut()).poll_fill_buf(cx)
         {
-            return Poll::Ready(Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "brotli: excessive input",
-            )));
+            return invalid("brotli: excessive input");
         }
         Poll::Ready(Ok(()))
     }
@@ -306,6 +371,54 @@ mod tests {
                 .await;
             let kept = kept.map(|kept| kept.len()).map_err(|error| error.to_string());
             assert_eq!(kept, want.map_err(ToOwned::to_owned), "{most} {limit:?}");
+        }
+    }
+
+    /// A megabyte of members of gzip that hold nothing, and of blocks of deflate and brotli that hold nothing: others have their turn
+    /// meanwhile, and the deadline ends what has no end.
+    #[tokio::test]
+    async fn compressed_nothing_does_not_hold_up_others() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        static TURNS: AtomicUsize = AtomicUsize::new(0);
+        tokio::spawn(async {
+            loop {
+                TURNS.fetch_add(1, Ordering::Relaxed);
+                tokio::task::yield_now().await;
+            }
+        });
+        let member = b"\x1f\x8b\x08\0\0\0\0\0\0\x03\x03\0\0\0\0\0\0\0\0\0".as_slice();
+        let rows = [
+            (Compression::Gzip, Vec::new(), member),
+            (Compression::Deflate, Vec::new(), b"\0\0\0\xff\xff"),
+            // An empty block of metadata a byte and a half.
+            (Compression::Brotli, vec![0x0c], b"\x06"),
+        ];
+        for (compression, mut body, nothing) in rows {
+            body.extend(nothing.repeat((1 << 20) / nothing.len()));
+            let before = TURNS.load(Ordering::Relaxed);
+            let mut reader = reader(io::Cursor::new(body), None);
+            reader.decompress(compression).await.unwrap();
+            let _ = reader.discard().await;
+            let turns = TURNS.load(Ordering::Relaxed) - before;
+            assert!(turns >= 50, "{compression:?}: {turns} turns in a megabyte");
+            assert_eq!(reader.count, 0, "{compression:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn brotli_has_no_larger_windows_than_its_rfc() {
+        // An empty stream with a window of 16 MiB, and the beginning of one with a window of a gibibyte.
+        for (body, want) in [
+            (b"\x3f".as_slice(), Ok(())),
+            (
+                b"\x11\x1e\x03",
+                Err("brotli: WINDOW_BITS: the window is larger than RFC 7932 allows"),
+            ),
+        ] {
+            let mut reader = reader(body, None);
+            reader.decompress(Compression::Brotli).await.unwrap();
+            let read = reader.discard().await.map_err(|error| error.to_string());
+            assert_eq!(read, want.map_err(ToOwned::to_owned), "{body:?}");
         }
     }
 

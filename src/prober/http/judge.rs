@@ -98,6 +98,7 @@ async fn header_passes(probe: &mut Probe<'_>, rule: &HeaderRule, wanted: bool, h
     }
     let mut matches = false;
     for value in headers.values(&rule.name) {
+        tokio::task::consume_budget().await;
         matches = matches || rule.regexp.matches(value).await;
     }
     if matches == wanted {
