@@ -1,15 +1,18 @@
 # Builds with: docker build -t blackbox-exporter .
-FROM rust:1.95-bookworm AS build
+# Releases pass both images by digest.
+ARG BUILD_IMAGE=rust:1.95-bookworm
+ARG RUNTIME_IMAGE=gcr.io/distroless/cc-debian12
+FROM ${BUILD_IMAGE} AS build
 WORKDIR /src
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --release --locked \
-    && install -D target/release/blackbox_exporter /out/blackbox_exporter \
+    cargo build --profile dist --locked \
+    && install -D target/dist/blackbox_exporter /out/blackbox_exporter \
     && python3 .ci/sbom.py "$(rustc -vV | sed -n 's/^host: //p')" > /out/blackbox_exporter.cdx.json
 
 # glibc, libgcc, CA certificates, time zones and /etc/passwd; no shell, no package manager.
-FROM gcr.io/distroless/cc-debian12
+FROM ${RUNTIME_IMAGE}
 LABEL org.opencontainers.image.title="blackbox_exporter" \
       org.opencontainers.image.description="Probes endpoints over HTTP, TCP, ICMP, DNS, gRPC, Unix sockets and WebSocket" \
       org.opencontainers.image.licenses="Apache-2.0"

@@ -1,0 +1,78 @@
+{{- define "blackbox-exporter.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "blackbox-exporter.fullname" -}}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" }}
+{{- else }}
+{{- $name := include "blackbox-exporter.name" . }}
+{{- if contains $name .Release.Name }}
+{{- .Release.Name | trunc 63 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name $name | trunc 63 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "blackbox-exporter.namespace" -}}
+{{- default .Release.Namespace .Values.namespaceOverride }}
+{{- end }}
+
+{{- define "blackbox-exporter.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "blackbox-exporter.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "blackbox-exporter.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{ include "blackbox-exporter.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- if .Values.releaseLabel }}
+release: {{ .Release.Name }}
+{{- end }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "blackbox-exporter.metadata" -}}
+name: {{ include "blackbox-exporter.fullname" . }}
+namespace: {{ include "blackbox-exporter.namespace" . }}
+labels:
+  {{- include "blackbox-exporter.labels" . | nindent 2 }}
+{{- end }}
+
+{{- define "blackbox-exporter.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create }}
+{{- default (include "blackbox-exporter.fullname" .) .Values.serviceAccount.name }}
+{{- else }}
+{{- default "default" .Values.serviceAccount.name }}
+{{- end }}
+{{- end }}
+
+{{- define "blackbox-exporter.image" -}}
+{{- $tag := default (printf "v%s" .Chart.AppVersion) .Values.image.tag }}
+{{- $name := printf "%s/%s" .Values.image.registry .Values.image.repository }}
+{{- if .Values.image.digest }}
+{{- printf "%s@%s" $name .Values.image.digest }}
+{{- else }}
+{{- printf "%s:%s" $name $tag }}
+{{- end }}
+{{- end }}
+
+{{- define "blackbox-exporter.files" -}}
+{{- $config := deepCopy .Values.config }}
+{{- with .Values.policy }}{{ $_ := set $config "policy" . }}{{ end }}
+blackbox.yaml: |
+  {{- toYaml $config | nindent 2 }}
+{{- with .Values.targets }}
+targets.yaml: |
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.webConfig }}
+web.yaml: |
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
