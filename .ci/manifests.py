@@ -18,7 +18,15 @@ OPERATOR = {
     },
     "ServiceMonitor": {
         "jobLabel": str, "selector": {"matchLabels": dict},
-        "endpoints": [{"port": str, "interval": "duration", "path": str, "scheme": str}],
+        "endpoints": [{
+            "port": str, "interval": "duration", "scrapeTimeout": "duration", "path": str, "scheme": str, "honorTimestamps": bool,
+            "params": dict, "relabelings": [dict], "metricRelabelings": [dict],
+        }],
+    },
+    "PrometheusRule": {
+        "groups": [{"name": str, "interval": "duration", "rules": [
+            {"alert": str, "record": str, "expr": str, "for": "duration", "labels": dict, "annotations": dict},
+        ]}],
     },
 }
 PLAIN = {"str": str, "int": int, "bool": bool, "float": (int, float), "object": object}
@@ -77,7 +85,8 @@ def check_document(document, path):
     if version == "monitoring.coreos.com/v1" and kind in OPERATOR:
         check(document["metadata"], "V1ObjectMeta", f"{where}.metadata")
         return check_shape(document["spec"], OPERATOR[kind], f"{where}.spec")
-    model = {"apps/v1": "V1", "v1": "V1"}.get(version, "") + kind
+    versions = ("apps/v1", "v1", "policy/v1", "networking.k8s.io/v1")
+    model = ("V1" if version in versions else "") + kind
     if not hasattr(client, model) or model == kind:
         return faults.append(f"{where}: unknown apiVersion {version} or kind {kind}")
     check(document, model, where)
@@ -92,7 +101,8 @@ for path in paths:
         count += 1
         check_document(document, path)
 for document in yaml.safe_load_all(sys.stdin.read()) if "-" in sys.argv else []:
-    count += 1
-    check_document(document, "rendered")
+    if document:
+        count += 1
+        check_document(document, "rendered")
 print("\n".join(faults) or f"{count} manifests have only known fields of the right types")
 sys.exit(1 if faults or not count else 0)
