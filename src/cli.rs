@@ -7,6 +7,7 @@
 pub mod check_config;
 pub mod documents;
 mod help;
+pub mod migrate;
 pub mod probe;
 mod reader;
 
@@ -110,7 +111,7 @@ const VERSION: &str = "version";
 const SUBCOMMANDS: [&str; 5] = [
     probe::NAME,
     check_config::NAME,
-    crate::migrate::NAME,
+    migrate::NAME,
     documents::MAN,
     documents::COMPLETIONS,
 ];
@@ -271,7 +272,7 @@ pub fn command() -> Command {
         .arg(switch("version", "Show application version."))
         .subcommand(probe::command())
         .subcommand(check_config::command())
-        .subcommand(crate::migrate::command())
+        .subcommand(migrate::command())
         .subcommands(documents::commands())
 }
 

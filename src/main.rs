@@ -4,8 +4,8 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use blackbox_exporter::cli::{self, Action, check_config, documents, probe};
-use blackbox_exporter::{app, migrate, version};
+use blackbox_exporter::cli::{self, Action, check_config, documents, migrate, probe};
+use blackbox_exporter::{app, version};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -28,7 +28,6 @@ mod value;
 pub mod web;
 mod websocket;
 pub mod write;
-pub(crate) mod yaml;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
@@ -37,6 +36,7 @@ pub use dns::{Dns, RrValidator};
 pub use gostd::units;
 pub use grpc::Grpc;
 
+pub use go_yaml::{self as yaml, Position};
 pub use http::{HeaderMatch, Http};
 pub use http_client::{
     Authorization, BasicAuth, Header, HttpClient, JWT_BEARER, OAuth2, Proxy, canonical_header,
@@ -53,14 +53,13 @@ pub use tcp::Tcp;
 pub use tls::{Tls, TlsVersion};
 pub use unix::Unix;
 pub use websocket::Websocket;
-pub use yaml::Position;
 
 use decode::{Decoder, Section, Value};
+use go_yaml::Id;
 use grpc::WhenWritten;
 use problem::did_you_mean;
 use tree::Tree;
 use value::{Codec, Duration, Write, section};
-use yaml::Id;
 
 /// A whole configuration file.
 #[derive(Clone, Debug, Default, PartialEq)]

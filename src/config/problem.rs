@@ -2,10 +2,9 @@
 
 use std::fmt::{self, Write as _};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::confidential::masked;
-use super::targets::TargetsError;
 use super::yaml::Position;
 use crate::os_error;
 
@@ -57,6 +56,58 @@ pub enum LoadError {
     Invalid(Invalid),
     /// The targets file could not be read, or is wrong.
     Targets(TargetsError),
+}
+
+/// Why a targets file was not taken.
+#[derive(Debug)]
+pub enum TargetsError {
+    /// It could not be read.
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It was read and is wrong.
+    Invalid {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong, in the order of the text; never empty.
+        problems: Vec<Problem>,
+    },
+}
+
+impl fmt::Display for TargetsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable { file, source } => {
+                write!(
+                    f,
+                    "error reading targets file: {}",
+                    os_error::describe_file(file, source)
+                )
+            }
+            Self::Invalid { file, problems } => {
+                write!(f, "error parsing targets file: {}: ", file.display())?;
+                match problems.as_slice() {
+                    [only] => only.fmt(f),
+                    all => {
+                        write!(f, "{} errors:", all.len())?;
+                        all.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl std::error::Error for TargetsError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Unreadable { source, .. } => Some(source),
+            Self::Invalid { .. } => None,
+        }
+    }
 }
 
 /// Everything that is wrong with one file.

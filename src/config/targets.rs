@@ -4,15 +4,14 @@
 //! once, with its place.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
-use std::{fmt, io};
 
 use super::decode::{Decoder, Section, Value as _};
 use super::problem::{Problem, did_you_mean};
 use super::tree::Tree;
 use super::value::{Codec, Duration, section};
 use super::yaml::{Document, Id, Position};
-use crate::os_error;
+
+pub use super::problem::TargetsError;
 
 /// The module of a target that names none.
 pub const DEFAULT_MODULE: &str = "http_2xx";
@@ -51,58 +50,6 @@ impl Target {
         match self.module.as_str() {
             "" => DEFAULT_MODULE,
             module => module,
-        }
-    }
-}
-
-/// Why a targets file was not taken.
-#[derive(Debug)]
-pub enum TargetsError {
-    /// It could not be read.
-    Unreadable {
-        /// The file.
-        file: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// It was read and is wrong.
-    Invalid {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong, in the order of the text; never empty.
-        problems: Vec<Problem>,
-    },
-}
-
-impl fmt::Display for TargetsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreadable { file, source } => {
-                write!(
-                    f,
-                    "error reading targets file: {}",
-                    os_error::describe_file(file, source)
-                )
-            }
-            Self::Invalid { file, problems } => {
-                write!(f, "error parsing targets file: {}: ", file.display())?;
-                match problems.as_slice() {
-                    [only] => only.fmt(f),
-                    all => {
-                        write!(f, "{} errors:", all.len())?;
-                        all.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
-                    }
-                }
-            }
-        }
-    }
-}
-
-impl std::error::Error for TargetsError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Unreadable { source, .. } => Some(source),
-            Self::Invalid { .. } => None,
         }
     }
 }

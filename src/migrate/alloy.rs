@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    MigrateError, Migration,
-    alloy_syntax::{Attribute, Block, Statement, Value, parse},
-};
+use alloy_syntax::{Attribute, Block, Statement, Value, parse};
+
+use super::{MigrateError, Migration};
 use crate::config::targets::Target;
 
 const EXPORTER: &str = "prometheus.exporter.blackbox";

@@ -5,14 +5,11 @@
 //! and what to do about it.
 
 mod alloy;
-pub mod alloy_syntax;
-mod command;
 mod prometheus;
 mod write;
 
 use crate::config::targets::Target;
 
-pub use command::{NAME, command, run};
 pub use write::targets_file;
 
 /// What was found.

@@ -1,13 +1,11 @@
 //! What all probers share: deadlines, name resolution, dialling, TLS, proxies.
 
 pub(crate) mod buffer;
-pub mod cmsg;
 pub mod dial;
 pub mod file;
 pub mod headers;
 pub mod http1;
 pub mod http2;
-pub mod icmp;
 pub mod oauth2;
 pub mod policy;
 pub mod port;
@@ -23,6 +21,7 @@ pub use gostd::deadline::{self, Deadline, TimedOut};
 pub use gostd::url;
 
 pub use go_x509 as x509;
+pub use ping_engine as icmp;
 
 use std::sync::Arc;
 

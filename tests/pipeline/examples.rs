@@ -7,10 +7,8 @@ use std::{
     process::Command,
 };
 
-use blackbox_exporter::{
-    config::{self, targets::Targets},
-    migrate::alloy_syntax::{Block, Statement, Value, parse},
-};
+use alloy_syntax::{Block, Statement, Value, parse};
+use blackbox_exporter::config::{self, targets::Targets};
 
 use crate::support::{Exporter, find_program, get, may_ping, read, replace, repository};
 

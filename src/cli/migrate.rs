@@ -7,9 +7,8 @@ use std::process::ExitCode;
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, Command};
 
-use crate::cli::subcommand_arguments;
-
-use super::{Source, migrate, targets_file};
+use super::subcommand_arguments;
+use crate::migrate::{Source, migrate, targets_file};
 
 /// The subcommand's name.
 pub const NAME: &str = "migrate";

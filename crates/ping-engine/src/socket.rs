@@ -7,6 +7,7 @@ use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use gostd::os_error::SystemError;
 use socket2::{Domain, Protocol, SockAddr, Type};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -14,8 +15,7 @@ use tokio::io::unix::AsyncFd;
 use super::Figures;
 use super::packet::{Family, Message, Report, echo_of, echo_request, without_ipv4_header};
 use super::wire::{Arrival, Left, Wire};
-use crate::net::cmsg::{self, Queue, Received};
-use crate::net::dial::SystemError;
+use crate::cmsg::{self, Queue, Received};
 
 /// Receive buffer that is asked for, in bytes: a burst of about ten thousand replies. Without `CAP_NET_ADMIN` the system
 /// gives at most `net.core.rmem_max`.

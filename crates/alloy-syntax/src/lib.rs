@@ -5,6 +5,8 @@
 //! comma after its last element. Expressions that are more than literals are kept as their text, because only
 //! Alloy can evaluate them.
 
+#![forbid(unsafe_code)]
+
 use std::{fmt, iter::Peekable, vec};
 
 /// A statement of a file or of a block.

@@ -1,7 +1,8 @@
-//! Pings of all probes. They do not open sockets: they share a few ([`engine`]), each with one task that reads it and hands answers to
+//! ICMP echo for many pings at once. Pings do not open sockets: they share a few ([`engine`]), each with one task that reads it and hands answers to
 //! those who wait ([`lane`]) under their sequence numbers ([`slots`]). What the kernel is asked for stands in [`socket`], the
 //! messages themselves in [`packet`].
 
+pub mod cmsg;
 mod engine;
 mod lane;
 mod packet;

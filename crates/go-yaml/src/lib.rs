@@ -4,6 +4,8 @@
 //! counts, aliases point at the node that their anchor named when they were read, tags are kept in their short form.
 //! What a scalar means is decided in [`scalar`], when it is known what is wanted of it.
 
+#![forbid(unsafe_code)]
+
 mod repair;
 pub mod scalar;
 
