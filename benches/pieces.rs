@@ -80,6 +80,7 @@ fn exporter(runtime: &Runtime, probes: usize) -> Exporter {
     let exporter = Exporter {
         store: Store::built_in().unwrap(),
         network: Network::system(),
+        reloads: Reloads::default(),
         history: History::new(probes, 64 << 20),
         instruments: Instruments::default(),
         logger: Logger::stderr(Level::Error, Format::Logfmt),

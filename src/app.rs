@@ -27,6 +27,7 @@ use crate::server::accept::Server;
 use crate::server::front::Prefix;
 use crate::server::history::History;
 use crate::server::instruments::Instruments;
+use crate::server::reload::Reloads;
 use crate::server::web::{Gate, Http2};
 use crate::server::{Exporter, Settings, listen, reload};
 use crate::version;
@@ -135,8 +136,9 @@ pub async fn start(flags: Flags, logger: Logger) -> Result<Started, Stopped> {
 
     let store = open_store(&flags, &logger).await?;
     let exporter = Arc::new(Exporter {
+        network: Network::governed_by(store.policy()),
         store,
-        network: Network::system(),
+        reloads: Reloads::default(),
         history: History::new(flags.history_limit, flags.history_max_bytes),
         instruments: Instruments::default(),
         logger: logger.clone(),
@@ -147,10 +149,7 @@ pub async fn start(flags: Flags, logger: Logger) -> Result<Started, Stopped> {
             max_in_flight: flags.max_in_flight,
         },
     });
-    let current = exporter.store.current();
-    exporter.instruments.serve(&current.modules);
-    exporter.network.policy.set(&current.config.policy);
-    drop(current);
+    exporter.instruments.serve(&exporter.store.current().modules);
     if flags.config_check {
         say!(logger, Info, "Config file is ok exiting...");
         return Ok(Started::Checked);

@@ -13,7 +13,7 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
-use crate::module::load::{Checksum, checksum};
+use crate::module::load::{Checksum, checksum, read};
 use crate::probe_log::text;
 use crate::say;
 use crate::server::Exporter;
@@ -114,7 +114,7 @@ async fn reload_when_told(
         let read = tokio::task::spawn_blocking(move || {
             let read = files
                 .iter()
-                .map(|file| std::fs::read(file).ok().map(|text| checksum(&text)));
+                .map(|file| read(file).ok().map(|text| checksum(&text)));
             read.collect::<Vec<_>>()
         });
         let now = read.await.unwrap_or_default();

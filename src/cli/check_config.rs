@@ -68,7 +68,7 @@ struct Report {
 
 fn check(file: &Path) -> Report {
     let name = file.display().to_string();
-    let bytes = match std::fs::read(file) {
+    let bytes = match module::load::read(file) {
         Ok(bytes) => bytes,
         Err(error) => return failed(&LoadError::unreadable(file, error)),
     };

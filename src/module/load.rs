@@ -1,6 +1,8 @@
 //! From a configuration file to modules that are ready to run, or to everything that is wrong with it.
 
+use std::fs::File;
 use std::hash::{DefaultHasher, Hasher};
+use std::io::{self, Read};
 use std::path::Path;
 
 use super::{Modules, Problem};
@@ -61,12 +63,30 @@ pub fn checksum(bytes: &[u8]) -> Checksum {
     hasher.finish()
 }
 
+/// Most MiB of a configuration or targets file.
+const MOST_MIB: u64 = 64;
+
+/// The bytes of a configuration or targets file. One that never ends keeps the thread.
+///
+/// # Errors
+/// It cannot be read, or is too large.
+// compat: upstream reads files of any size.
+pub fn read(file: &Path) -> io::Result<Vec<u8>> {
+    let (mut bytes, most) = (Vec::new(), MOST_MIB << 20);
+    let read = File::open(file)?.take(most + 1).read_to_end(&mut bytes)?;
+    if read as u64 > most {
+        let message = format!("the file has more than {MOST_MIB} MiB");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+    }
+    Ok(bytes)
+}
+
 /// Loads a configuration file.
 ///
 /// # Errors
 /// The file cannot be read, or everything that is wrong with it.
 pub fn load(file: &Path) -> Result<Loaded, LoadError> {
-    let bytes = std::fs::read(file).map_err(|e| LoadError::unreadable(file, e))?;
+    let bytes = read(file).map_err(|e| LoadError::unreadable(file, e))?;
     parse(bytes, &file.display().to_string())
 }
 

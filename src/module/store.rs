@@ -1,19 +1,22 @@
-//! The loaded configuration of a running exporter: one set of modules at a time, exchanged as a whole.
+//! The loaded configuration of a running exporter: modules, policy and targets as one value behind one pointer, exchanged as a
+//! whole.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
+use arc_swap::access::Map;
 
-use super::load::{BUILT_IN, Checksum, Loaded, checksum, parse};
+use super::load::{BUILT_IN, Checksum, Loaded, checksum, parse, read};
 use crate::config::targets::TargetsError;
 use crate::config::{LoadError, Problem};
+use crate::net::policy::Policy;
 
 /// Holds the set of modules that probes run with. Readers never wait; reloads wait for each other.
 #[derive(Debug)]
 pub struct Store {
-    current: ArcSwap<Loaded>,
+    current: Arc<ArcSwap<Loaded>>,
     /// `None` when the built-in configuration is used.
     file: Option<PathBuf>,
     /// The list of targets, when there is one.
@@ -72,7 +75,7 @@ impl Store {
     /// A store of what was loaded already; it is reloaded from `file`, if there is one.
     pub fn with(loaded: Loaded, file: Option<PathBuf>) -> Self {
         Self {
-            current: ArcSwap::from_pointee(loaded),
+            current: Arc::new(ArcSwap::from_pointee(loaded)),
             file,
             targets_file: None,
             status: Mutex::new(Status {
@@ -96,6 +99,12 @@ impl Store {
     /// What is loaded now. A probe keeps what it began with, whatever is loaded meanwhile.
     pub fn current(&self) -> Arc<Loaded> {
         self.current.load_full()
+    }
+
+    /// The policy of what is loaded now: it changes with the modules, at the same moment.
+    pub fn policy(&self) -> Policy {
+        let rules = |loaded: &Loaded| &loaded.config.policy;
+        Policy::new(Box::new(Map::new(Arc::clone(&self.current), rules)))
     }
 
     /// The targets file that reloads read.
@@ -145,7 +154,7 @@ impl Store {
         let current = self.current.load();
         let (bytes, name) = match &self.file {
             Some(file) => {
-                let bytes = std::fs::read(file).map_err(|e| LoadError::unreadable(file, e))?;
+                let bytes = read(file).map_err(|e| LoadError::unreadable(file, e))?;
                 (bytes, file.display().to_string())
             }
             None => (BUILT_IN.as_bytes().to_vec(), BUILT_IN_NAME.to_owned()),
@@ -168,7 +177,7 @@ impl Store {
         let Some(file) = self.targets_file.as_deref() else {
             return Ok(None);
         };
-        match std::fs::read(file) {
+        match read(file) {
             Ok(bytes) => Ok(Some((bytes, file))),
             Err(source) => Err(LoadError::Targets(TargetsError::Unreadable {
                 file: file.to_owned(),
@@ -214,6 +223,32 @@ mod tests {
         assert!(matches!(store.reload(), Ok(Reload::Changed { .. })));
         assert!(store.current().modules.get("a").is_none());
         assert!(before.modules.get("a").is_some(), "who has the old set keeps it");
+    }
+
+    #[test]
+    fn the_policy_changes_with_the_modules() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("blackbox.yml");
+        write(&file, "modules: {a: {prober: tcp}}\n");
+        let store = Store::open(&file).unwrap();
+        let (policy, loopback) = (store.policy(), "127.0.0.1".parse().unwrap());
+        assert!(policy.check_address(loopback).is_ok());
+        write(
+            &file,
+            "modules: {b: {prober: tcp}}\npolicy: {deny: {networks: [127.0.0.0/8]}}\n",
+        );
+        store.reload().unwrap();
+        assert!(policy.check_address(loopback).is_err());
+        assert!(store.current().modules.get("b").is_some());
+    }
+
+    #[test]
+    fn a_file_without_an_end_is_refused() {
+        let error = Store::open(Path::new("/dev/zero")).unwrap_err().to_string();
+        assert!(
+            error.ends_with("read /dev/zero: the file has more than 64 MiB"),
+            "{error}"
+        );
     }
 
     #[test]

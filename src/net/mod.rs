@@ -52,11 +52,10 @@ impl Network {
     pub fn system() -> Self {
         Self::default()
     }
-}
 
-impl Default for Network {
-    fn default() -> Self {
-        let (policy, shortages) = (Policy::default(), Arc::<Shortages>::default());
+    /// The real network of this machine, as far as the policy allows.
+    pub fn governed_by(policy: Policy) -> Self {
+        let shortages = Arc::<Shortages>::default();
         Self {
             resolver: Arc::new(Resolver::new(policy.clone(), Arc::clone(&shortages))),
             policy,
@@ -65,5 +64,11 @@ impl Default for Network {
             icmp: icmp::Engine::default(),
             connections: Arc::default(),
         }
+    }
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self::governed_by(Policy::default())
     }
 }

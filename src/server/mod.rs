@@ -35,12 +35,15 @@ use answer::Response;
 use front::Mount;
 use history::History;
 use instruments::Instruments;
+use reload::Reloads;
 
 /// What all requests share.
 #[derive(Debug)]
 pub struct Exporter {
     /// The configuration that is served now.
     pub store: Store,
+    /// Reloads that run or wait.
+    pub reloads: Reloads,
     /// The sockets, resolver and trust of all probes.
     pub network: Network,
     /// Past probes.

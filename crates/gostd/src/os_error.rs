@@ -20,10 +20,9 @@ pub fn describe(error: &io::Error) -> String {
 
 /// Why a file could not be opened or read: `open /none.pem: no such file or directory`.
 pub fn describe_file(path: &Path, error: &io::Error) -> String {
-    let operation = if error.kind() == io::ErrorKind::IsADirectory {
-        "read"
-    } else {
-        "open"
+    let operation = match error.kind() {
+        io::ErrorKind::IsADirectory | io::ErrorKind::FileTooLarge => "read",
+        _ => "open",
     };
     format!("{operation} {}: {}", path.display(), describe(error))
 }

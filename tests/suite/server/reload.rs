@@ -1,5 +1,7 @@
 //! Loading the configuration again.
 
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::time::Duration;
 
 use super::MODULES;
@@ -93,4 +95,45 @@ async fn a_swapped_config_map_is_noticed() {
     symlink("..2026_02", path.join("..data_tmp")).unwrap();
     std::fs::rename(path.join("..data_tmp"), path.join("..data")).unwrap();
     wait_for(&exporter, "second").await;
+}
+
+/// A named pipe ends when its writer closes it: until then a reload reads. Of many that are asked for meanwhile, one waits.
+#[tokio::test]
+async fn reloads_share_a_file_that_hangs() {
+    const ASKED: usize = 50;
+    let exporter = Exporter::start(MODULES, &[]).await;
+    let file = exporter.config_file();
+    std::fs::remove_file(&file).unwrap();
+    assert!(
+        std::process::Command::new("mkfifo")
+            .arg(&file)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let reloads = futures_util::future::join_all((0..ASKED).map(|_| exporter.running.exporter.reload()));
+    let fed = async {
+        loop {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            // Without a reader it cannot be opened.
+            let pipe = std::fs::OpenOptions::new()
+                .write(true)
+                .custom_flags(libc::O_NONBLOCK)
+                .open(&file);
+            if let Ok(mut pipe) = pipe {
+                let _ = pipe.write_all(OTHER.as_bytes());
+            }
+        }
+    };
+    let reloaded = tokio::select! {
+        reloaded = reloads => reloaded,
+        () = fed => unreachable!(),
+    };
+    assert!(reloaded.iter().all(Result::is_ok), "{reloaded:?}");
+    let times = exporter.log().matches("Reloaded config file").count();
+    assert!(
+        (1..=2).contains(&times),
+        "{times} reloads for {ASKED} that asked at one time"
+    );
+    assert!(exporter.get("/config").await.text().contains("second"));
 }
