@@ -15,6 +15,7 @@ use blackbox_exporter::probe_log::Level;
 use blackbox_exporter::prober::{self, Request};
 use blackbox_exporter::server::history::History;
 use blackbox_exporter::server::instruments::Instruments;
+use blackbox_exporter::server::reload::Reloads;
 use blackbox_exporter::server::{Exporter, Settings, debug, pages};
 use divan::{Bencher, black_box};
 use http::{HeaderMap, HeaderValue, Uri, header};
@@ -121,5 +122,5 @@ fn page_of_one_probe(bencher: Bencher) {
     let runtime = Runtime::new().unwrap();
     let exporter = exporter(&runtime, 1);
     let entry = exporter.history.by_id(0).unwrap();
-    bencher.bench(|| debug::page(&entry, Format::Logfmt));
+    bencher.bench(|| debug::text(&entry, Format::Logfmt).collect::<String>());
 }

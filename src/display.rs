@@ -4,21 +4,49 @@ use std::time::Duration;
 
 use crate::carried;
 
-/// The first `limit` characters, with `…` where more follow; what is not printable is escaped.
+/// Whether a terminal or a page acts on the character instead of showing it: control characters, line separators, and what changes
+/// the direction of the text around it.
+pub fn is_active(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
+        || matches!(c, '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// The first `limit` characters, with `…` where more follow; what is [active](is_active) is escaped.
 pub fn short(text: &str, limit: usize) -> String {
+    // A carried byte takes four bytes.
+    let text = text
+        .get(..text.floor_char_boundary(limit.saturating_mul(4) + 4))
+        .unwrap_or(text);
     let mut shown = String::with_capacity(text.len().min(limit));
     for (count, c) in carried::lossy(text).chars().enumerate() {
         if count == limit {
             shown.push('…');
             break;
         }
-        if c.is_control() {
-            shown.extend(c.escape_default());
-        } else {
-            shown.push(c);
+        push_passive(&mut shown, c);
+    }
+    shown
+}
+
+/// Lines of text in which nothing is [active](is_active) but line breaks and tabs.
+pub fn passive(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\t' => shown.push(c),
+            c => push_passive(&mut shown, c),
         }
     }
     shown
+}
+
+fn push_passive(out: &mut String, c: char) {
+    if is_active(c) {
+        out.extend(c.escape_default());
+    } else {
+        out.push(c);
+    }
 }
 
 /// A time as people read it: `1.23 s`, `45.6 ms`, `789 µs`.
@@ -42,6 +70,12 @@ mod tests {
         assert_eq!(short("abc", 3), "abc");
         assert_eq!(short("abcd", 3), "abc…");
         assert_eq!(short("a\u{1b}[31m\n", 20), "a\\u{1b}[31m\\n");
+        assert_eq!(short("a\u{202e}b\u{9b}c", 20), "a\\u{202e}b\\u{9b}c");
+        assert_eq!(
+            short(&"\u{10ffff}".repeat(20), 3),
+            "\u{10ffff}\u{10ffff}\u{10ffff}…"
+        );
+        assert_eq!(passive("a\u{1b}\n\tb\u{7f}"), "a\\u{1b}\n\tb\\u{7f}");
         assert_eq!(short(&carried::text(b"a\xff"), 3), "a\u{fffd}");
     }
 

@@ -15,7 +15,8 @@ use gostd::carried;
 use gostd::float::push_float;
 use gostd::strconv::{is_printable, push_quoted};
 
-use crate::probe_log::{Level, ProbeLog, Value};
+use crate::display::is_active;
+use crate::probe_log::{Event, Level, Value, excerpt_of, text};
 
 /// The shape of a log line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -86,23 +87,28 @@ pub fn render<'a>(
     }
 }
 
-/// Appends the lines of a probe at `least` or above, each with the module and target that all of them share.
-pub fn render_probe(
+/// Most bytes of a target on a line of its probe.
+// compat: upstream repeats the whole target on every line, which lets a caller write fourteen times what it sends.
+pub const TARGET: usize = 512;
+
+/// Appends the lines of a probe at `least` or above, each with the module and the beginning of the target.
+pub fn render_probe<'e>(
     out: &mut String,
     format: Format,
-    log: &ProbeLog,
+    events: impl IntoIterator<Item = &'e Event>,
     least: Level,
-    module: &Value,
-    target: &Value,
+    module: &str,
+    target: &str,
 ) {
-    for event in log.events().iter().filter(|event| event.level >= least) {
+    let (module, target) = (text(module), excerpt_of(target, TARGET));
+    for event in events.into_iter().filter(|event| event.level >= least) {
         let line = Line {
             at: event.at,
             level: event.level,
             source: event.source,
             message: event.message,
         };
-        let shared = [("module", module), ("target", target)];
+        let shared = [("module", &module), ("target", &target)];
         let own = event.attributes.iter().map(|(key, value)| (*key, value));
         render(out, format, line, shared.into_iter().chain(own));
     }
@@ -125,7 +131,8 @@ fn push_text(out: &mut String, text: &str) {
         || text.chars().any(|c| match c {
             '\\' => false,
             ' ' | '=' | '"' => true,
-            c if c.is_ascii() => c < ' ',
+            // compat: slog leaves DEL as it is.
+            c if c.is_ascii() => c.is_ascii_control(),
             char::REPLACEMENT_CHARACTER => true,
             c => c.is_whitespace() || !is_printable(c),
         });
@@ -171,8 +178,12 @@ fn push_json_escaped(out: &mut String, text: &str) {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            '\u{2028}' | '\u{2029}' => drop(write!(out, "\\u{:04x}", u32::from(c))),
-            c if c < ' ' => drop(write!(out, "\\u{:04x}", u32::from(c))),
+            // compat: slog escapes control characters of ASCII alone. A reader of JSON sees no difference; a terminal does.
+            c if is_active(c) => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    let _ = write!(out, "\\u{unit:04x}");
+                }
+            }
             c => out.push(c),
         }
     }
@@ -460,7 +471,7 @@ mod tests {
         assert_eq!(
             line(Format::Logfmt, "Hello there", &attributes),
             "time=2026-11-24T20:23:19.172Z level=WARN source=app.rs:12 msg=\"Hello there\" plain=a\\b empty=\"\" \
-             spaced=\"a b\" equals=\"a=b\" quote=\"a\\\"b\" control=\"a\\x1b[31m\\n\" del=\u{7f} foreign=北京 \
+             spaced=\"a b\" equals=\"a=b\" quote=\"a\\\"b\" control=\"a\\x1b[31m\\n\" del=\"\\x7f\" foreign=北京 \
              nbsp=\"a\\u00a0b\" byte=\"a\\xff\\xc3\" int=-3 small=0.000299927 large=2 yes=true at=1970-01-01T00:00:00.000Z\n"
         );
     }
@@ -468,7 +479,10 @@ mod tests {
     #[test]
     fn json_is_slogs() {
         let attributes = [
-            ("text", Value::from("a\"\\\n\u{1}<>&\u{2028}é")),
+            (
+                "text",
+                Value::from("a\"\\\n\u{1}<>&\u{2028}é\u{7f}\u{9b}\u{202e}\u{e0041}"),
+            ),
             ("byte", Value::from(carried::text(b"a\xff").into_owned())),
             ("int", Value::from(7_u64)),
             ("two", Value::from(2.0)),
@@ -481,7 +495,7 @@ mod tests {
         assert_eq!(
             line(Format::Json, "x", &attributes),
             "{\"time\":\"2026-11-24T20:23:19.17293Z\",\"level\":\"WARN\",\"source\":\"app.rs:12\",\"msg\":\"x\",\
-             \"text\":\"a\\\"\\\\\\n\\u0001<>&\\u2028é\",\"byte\":\"a\\ufffd\",\"int\":7,\"two\":2,\"small\":2.5e-7,\"large\":1e+21,\
+             \"text\":\"a\\\"\\\\\\n\\u0001<>&\\u2028é\\u007f\\u009b\\u202e\\udb40\\udc41\",\"byte\":\"a\\ufffd\",\"int\":7,\"two\":2,\"small\":2.5e-7,\"large\":1e+21,\
              \"half\":0.5,\"nan\":\"!ERROR:json: unsupported value: NaN\",\"no\":false}\n"
         );
     }

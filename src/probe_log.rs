@@ -142,12 +142,17 @@ pub fn excerpt_of(value: impl fmt::Display, limit: usize) -> Value {
 /// Most bytes of a peer's line, header or message that a log line shows.
 pub const EXCERPT: usize = 1024;
 
-/// Most lines that one probe may write; the rest is counted.
-const MAX_EVENTS: usize = 1000;
+/// Most bytes of any text on a line.
+// compat: upstream's lines have no end.
+const LONGEST: usize = 4096;
 
-/// How many lines above the level of debugging there is still room for then: a talkative peer must not hide why the probe
-/// failed.
-const RESERVE: usize = 100;
+/// Most lines that one probe may write, and most bytes of their texts; the rest is counted.
+const MAX_EVENTS: usize = 1000;
+const MAX_BYTES: usize = 256 << 10;
+
+/// How much there is still room for then above the level of debugging: a talkative peer must not hide why the probe failed.
+const RESERVED_EVENTS: usize = 100;
+const RESERVED_BYTES: usize = 64 << 10;
 
 /// One line of the log book.
 #[derive(Clone, Debug)]
@@ -168,26 +173,44 @@ pub struct Event {
 #[derive(Clone, Debug, Default)]
 pub struct ProbeLog {
     events: Vec<Event>,
+    /// Of the texts of all events.
+    bytes: usize,
     dropped: usize,
 }
 
 impl ProbeLog {
     /// Writes a line; use the [`log!`](crate::log) macro, which knows the place.
-    pub fn write(&mut self, event: Event) {
-        let most = match event.level {
-            Level::Debug => MAX_EVENTS,
-            _ => MAX_EVENTS + RESERVE,
+    pub fn write(&mut self, mut event: Event) {
+        let (most, most_bytes) = match event.level {
+            Level::Debug => (MAX_EVENTS, MAX_BYTES),
+            _ => (MAX_EVENTS + RESERVED_EVENTS, MAX_BYTES + RESERVED_BYTES),
         };
-        if self.events.len() < most {
-            self.events.push(event);
-        } else {
+        if self.events.len() >= most || self.bytes >= most_bytes {
             self.dropped += 1;
+            return;
         }
+        for (_, value) in &mut event.attributes {
+            if let Value::Text(text) = value {
+                if text.len() > LONGEST {
+                    *value = excerpt_of(&**text, LONGEST);
+                } else {
+                    self.bytes += text.len();
+                    continue;
+                }
+                self.bytes += LONGEST;
+            }
+        }
+        self.events.push(event);
     }
 
     /// The lines in the order in which they were written.
     pub fn events(&self) -> &[Event] {
         &self.events
+    }
+
+    /// How many bytes their texts have.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// How many lines were left out because the probe wrote too many.

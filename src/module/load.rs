@@ -4,6 +4,7 @@ use std::fs::File;
 use std::hash::{DefaultHasher, Hasher};
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
 
 use super::{Modules, Problem};
 use crate::config::targets::{Targets, TargetsError};
@@ -27,9 +28,17 @@ pub struct Loaded {
     pub targets: Targets,
     /// The checksum of the targets file, when there is one.
     pub targets_checksum: Option<Checksum>,
+    /// Made when somebody asks for it.
+    text: OnceLock<Arc<str>>,
 }
 
 impl Loaded {
+    /// The configuration with defaults and without secrets, as `/config` shows it: one text for all who read it.
+    pub fn text(&self) -> Arc<str> {
+        let text = || config::write::config(&self.config).into();
+        Arc::clone(self.text.get_or_init(text))
+    }
+
     /// Adds the targets of a targets file.
     ///
     /// # Errors

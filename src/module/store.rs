@@ -103,8 +103,10 @@ impl Store {
 
     /// The policy of what is loaded now: it changes with the modules, at the same moment.
     pub fn policy(&self) -> Policy {
-        let rules = |loaded: &Loaded| &loaded.config.policy;
-        Policy::new(Box::new(Map::new(Arc::clone(&self.current), rules)))
+        let current = Arc::clone(&self.current);
+        Policy::new(Box::new(Map::new(current, |loaded: &Loaded| {
+            &loaded.config.policy
+        })))
     }
 
     /// The targets file that reloads read.

@@ -29,6 +29,16 @@ pub fn text(status: StatusCode, content_type: &'static str, body: impl Into<Byte
     response
 }
 
+/// An answer with a body that is made of pieces.
+pub fn pieces(
+    status: StatusCode,
+    content_type: &'static str,
+    pieces: impl Iterator<Item = String> + Send + 'static,
+) -> Response {
+    let whole: String = pieces.collect();
+    text(status, content_type, carried::bytes(&whole).into_owned())
+}
+
 /// An answer that takes a while to make: no other request waits for it.
 pub async fn aside(make: impl FnOnce() -> Response + Send + 'static) -> Response {
     let made = tokio::task::spawn_blocking(make).await;
@@ -88,12 +98,14 @@ pub fn redirect(method: &Method, status: StatusCode, location: &str) -> Response
     response
 }
 
-/// Percent-encodes what is not ASCII.
+/// Percent-encodes what is not ASCII, and before a query the backslash, which browsers take for a slash.
 fn ascii(text: &str) -> String {
     use std::fmt::Write as _;
     let mut out = String::with_capacity(text.len());
-    for byte in &*carried::bytes(text) {
-        if byte.is_ascii() {
+    let bytes = carried::bytes(text);
+    let path = bytes.iter().position(|byte| *byte == b'?').unwrap_or(bytes.len());
+    for (index, byte) in bytes.iter().enumerate() {
+        if byte.is_ascii() && (*byte != b'\\' || index > path) {
             out.push(char::from(*byte));
         } else {
             // Writing to a string does not fail.

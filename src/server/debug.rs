@@ -1,30 +1,50 @@
 //! The text of a past probe: its log, its metrics and its module, as `debug=true` and `/logs` show it.
 
+use std::iter;
 use std::sync::Arc;
 
 use super::history::Entry;
-use crate::logging::{Format, render_probe};
+use super::pieces;
+use crate::carried;
+use crate::display::passive;
+use crate::logging::Format;
 use crate::metrics::Escaping;
 use crate::metrics::encode;
 use crate::metrics::negotiate::{Exposition, Format as ExpositionFormat};
 use crate::module::Kind;
-use crate::probe_log::{Level, Value, text};
 
-/// The whole text.
+/// The whole text, in pieces.
 // compat: upstream shows only the lines that `--log.prober` lets through, so a passing probe mostly shows none.
-pub fn page(entry: &Entry, format: Format) -> String {
-    let mut page = String::with_capacity(4096);
-    page.push_str("Logs for the probe:\n");
-    let (module, target) = (text(&entry.module.name), Value::from(entry.target.to_string()));
-    render_probe(
-        &mut page,
-        format,
-        &entry.outcome.log,
-        Level::Debug,
-        &module,
-        &target,
-    );
-    page.push_str("\n\n\nMetrics that would have been returned:\n");
+pub fn text(entry: &Arc<Entry>, format: Format) -> impl Iterator<Item = String> + Send + use<> {
+    let log = pieces::log(Arc::clone(entry), format);
+    let (whole, metrics, module) = (Arc::clone(entry), Arc::clone(entry), Arc::clone(entry));
+    iter::once("Logs for the probe:\n".to_owned())
+        .chain(log)
+        .chain(iter::once_with(move || long_target(&whole)))
+        .chain(iter::once_with(move || {
+            format!(
+                "\n\n\nMetrics that would have been returned:\n{}",
+                metrics_text(&metrics)
+            )
+        }))
+        .chain(iter::once_with(move || {
+            format!("\n\n\nModule configuration:\n{}", module_text(&module))
+        }))
+}
+
+/// The target, when the lines of the log hold its beginning only.
+fn long_target(entry: &Entry) -> String {
+    match entry.target.len() {
+        ..=crate::logging::TARGET => String::new(),
+        _ => format!(
+            "\nThe whole target:\n{}\n",
+            passive(&carried::lossy(&entry.target))
+        ),
+    }
+}
+
+/// What a scrape got. For people: nothing that a terminal would act on.
+pub fn metrics_text(entry: &Entry) -> String {
     let mut metrics = Vec::with_capacity(2048);
     encode::probe(
         &entry.outcome.samples,
@@ -34,10 +54,7 @@ pub fn page(entry: &Entry, format: Format) -> String {
         },
         &mut metrics,
     );
-    page.push_str(&String::from_utf8_lossy(&metrics));
-    page.push_str("\n\n\nModule configuration:\n");
-    page.push_str(&module_text(entry));
-    page
+    passive(&String::from_utf8_lossy(&metrics))
 }
 
 /// The module as it ran, with the `hostname` of the request.

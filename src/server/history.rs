@@ -9,7 +9,6 @@ use std::time::{Instant, SystemTime};
 
 use crate::metrics::Labels;
 use crate::module::Module;
-use crate::probe_log::Value;
 use crate::prober::Outcome;
 
 /// One past probe.
@@ -148,16 +147,6 @@ impl Kept {
 
 /// About how many bytes an outcome takes.
 fn weight(outcome: &Outcome) -> usize {
-    let log: usize = outcome
-        .log
-        .events()
-        .iter()
-        .flat_map(|event| &event.attributes)
-        .map(|(_, value)| match value {
-            Value::Text(text) => text.len(),
-            _ => 0,
-        })
-        .sum();
     let samples: usize = outcome
         .samples
         .iter()
@@ -187,5 +176,10 @@ fn weight(outcome: &Outcome) -> usize {
         .flat_map(|tls| &tls.presented)
         .map(|certificate| size_of_val(&**certificate) + certificate.der().len())
         .sum();
-    size_of::<Entry>() + size_of_val(outcome.log.events()) + log + samples + hops + certificates
+    size_of::<Entry>()
+        + size_of_val(outcome.log.events())
+        + outcome.log.bytes()
+        + samples
+        + hops
+        + certificates
 }

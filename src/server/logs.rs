@@ -17,8 +17,8 @@ pub fn logs(exporter: &Exporter, mount: Mount<'_>, query: Query<'_>, headers: &H
             pages::result(&entry, mount)
         }
         Ok(entry) => {
-            let page = debug::page(&entry, exporter.logger.format());
-            answer::text(StatusCode::OK, answer::PLAIN, page)
+            let text = debug::text(&entry, exporter.logger.format());
+            answer::pieces(StatusCode::OK, answer::PLAIN, text)
         }
         Err((status, message)) => answer::error(status, message),
     }

@@ -13,6 +13,7 @@ pub mod listen;
 pub mod logs;
 pub mod metrics;
 pub mod pages;
+pub mod pieces;
 pub mod probe;
 pub mod reload;
 pub mod targets;

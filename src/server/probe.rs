@@ -14,7 +14,6 @@ use crate::logging::render_probe;
 use crate::metrics::negotiate::{Exposition, wants_gzip};
 use crate::metrics::{Metric, encode};
 use crate::module::{Kind, Module};
-use crate::probe_log::{Value, text};
 use crate::prober::{self, Request};
 use crate::say;
 use crate::strconv::{NumError, parse_float, quote};
@@ -77,9 +76,8 @@ async fn answer(
         && outcome.log.events().iter().any(|event| event.level >= least)
     {
         let mut lines = String::new();
-        let (module, target) = (text(name), Value::from(target.clone().into_owned()));
-        let format = exporter.logger.format();
-        render_probe(&mut lines, format, &outcome.log, least, &module, &target);
+        let (format, events) = (exporter.logger.format(), outcome.log.events());
+        render_probe(&mut lines, format, events, least, name, &target);
         exporter.logger.write_rendered(&lines);
     }
 
@@ -90,8 +88,8 @@ async fn answer(
         if pages::wants_html(headers) {
             return Ok(pages::result(&entry, mount));
         }
-        let page = debug::page(&entry, exporter.logger.format());
-        return Ok(answer::text(StatusCode::OK, answer::PLAIN, page));
+        let text = debug::text(&entry, exporter.logger.format());
+        return Ok(answer::pieces(StatusCode::OK, answer::PLAIN, text));
     }
     let response = exposition(&outcome, headers);
     exporter

@@ -7,7 +7,11 @@ mod home;
 mod picture;
 mod result;
 
+use std::iter;
+use std::sync::Arc;
+
 use askama::Template;
+use bytes::Bytes;
 use http::header::{
     ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderValue, REFERRER_POLICY, VARY,
     X_CONTENT_TYPE_OPTIONS,
@@ -17,8 +21,8 @@ use http::{StatusCode, Uri};
 use super::answer::Response;
 use super::front::Mount;
 use super::history::Entry;
-use super::{Exporter, answer};
-use crate::carried;
+use super::{Exporter, answer, pieces};
+use crate::logging::Format;
 
 /// Nothing but our own style sheet and script, no frames, no forms to elsewhere.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src data:; connect-src 'self'; \
@@ -28,11 +32,7 @@ const HTML_UTF8: &str = "text/html; charset=utf-8";
 /// `/`, and every path that no endpoint has.
 pub fn landing(exporter: &Exporter, uri: &Uri, headers: &HeaderMap) -> Response {
     if uri.path() != "/" || !wants_html(headers) {
-        return answer::text(
-            StatusCode::OK,
-            answer::HTML,
-            carried::bytes(&classic::page(exporter)).into_owned(),
-        );
+        return answer::pieces(StatusCode::OK, answer::HTML, classic::page(exporter));
     }
     if headers.get("x-fragment").is_some() {
         return html(&home::Recent::new(exporter));
@@ -44,23 +44,24 @@ pub fn landing(exporter: &Exporter, uri: &Uri, headers: &HeaderMap) -> Response 
 pub async fn config(exporter: &Exporter, headers: &HeaderMap) -> Response {
     let (loaded, as_page) = (exporter.store.current(), wants_html(headers));
     answer::aside(move || {
-        let text = crate::config::write::config(&loaded.config);
+        let text = loaded.text();
         if as_page {
-            return html(&Config { text });
+            let escaped = pieces::of(text).map(|piece| answer::escape_html(&piece));
+            return around(&Config, CONFIG, escaped);
         }
-        answer::text(StatusCode::OK, answer::PLAIN, text)
+        let shared = Bytes::from_owner(Arc::<[u8]>::from(text));
+        answer::text(StatusCode::OK, answer::PLAIN, shared)
     })
     .await
 }
 
 /// The page of one past probe.
-pub(super) fn result(entry: &Entry, mount: Mount<'_>) -> Response {
+pub(super) fn result(entry: &Arc<Entry>, mount: Mount<'_>) -> Response {
     let host = mount.host().unwrap_or_else(|| "localhost:9115".to_owned());
     let scheme = if mount.is_https() { "https" } else { "http" };
-    html(&result::Result::new(
-        entry,
-        &format!("{scheme}://{host}{}", mount.path),
-    ))
+    let page = result::Result::new(entry, &format!("{scheme}://{host}{}", mount.path));
+    let log = pieces::log(Arc::clone(entry), Format::Logfmt).map(|lines| answer::escape_html(&lines));
+    around(&page, LOG, log)
 }
 
 /// `/assets/style.css`.
@@ -96,8 +97,27 @@ pub(super) fn wants_html(headers: &HeaderMap) -> bool {
 
 #[derive(Template)]
 #[template(path = "config.html")]
-struct Config {
-    text: String,
+struct Config;
+
+/// Where the text of the configuration stands in its page.
+const CONFIG: &str = r#"<pre id="config" tabindex="0">"#;
+/// Where the log stands in the page of a probe.
+const LOG: &str = r#"<pre id="log" tabindex="0">"#;
+
+/// A page around a text in pieces, which stands behind `mark`. Nothing else on the page can look like it: texts are escaped.
+fn around(
+    page: &impl Template,
+    mark: &'static str,
+    text: impl Iterator<Item = String> + Send + 'static,
+) -> Response {
+    let page = match page.render() {
+        Ok(page) => page,
+        Err(error) => return answer::error(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+    };
+    let (top, rest) = page.split_once(mark).unwrap_or((&page, ""));
+    let (top, rest) = (format!("{top}{mark}"), rest.to_owned());
+    let pieces = iter::once(top).chain(text).chain(iter::once(rest));
+    with_headers(answer::pieces(StatusCode::OK, HTML_UTF8, pieces), "no-store")
 }
 
 fn html(page: &impl Template) -> Response {

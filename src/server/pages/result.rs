@@ -4,32 +4,29 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use askama::Template;
 use gostd::calendar::rfc3339;
-use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
 use super::home::Summary;
 use super::picture;
 use crate::carried;
 use crate::display::{duration, short};
-use crate::logging::{Format, render_probe};
-use crate::metrics::{Exposition, Format as ExpositionFormat, encode};
 use crate::net::tls_facts::{Certificate, TlsFacts};
-use crate::probe_log::{Level, Value, text};
 use crate::server::debug;
 use crate::server::history::Entry;
 
-/// What must not stand as it is in a value of a query within single quotes.
-const ESCAPED: &AsciiSet = &CONTROLS
-    .add(b' ')
-    .add(b'"')
-    .add(b'#')
-    .add(b'%')
-    .add(b'&')
-    .add(b'\'')
-    .add(b'+')
-    .add(b'<')
-    .add(b'>');
+/// What must not stand as it is in a value of a query: whatever a shell, curl or a chat that the command is pasted into could take
+/// for its own.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b':')
+    .remove(b'/')
+    .remove(b'@')
+    .remove(b',');
 /// Most characters of a text from outside.
-const LONG: usize = 2000;
+const LONG: usize = 1000;
 /// Most chains that are shown.
 const CHAINS: usize = 4;
 /// Most certificates of a chain that are shown.
@@ -46,7 +43,6 @@ pub struct Result {
     hops: Vec<HopView>,
     tls: Option<TlsView>,
     command: String,
-    log: String,
     metrics: String,
     module_text: String,
 }
@@ -102,30 +98,13 @@ impl Result {
                 })
                 .collect(),
         });
-        let (module, target) = (text(&entry.module.name), Value::from(entry.target.to_string()));
-        let mut log = String::new();
-        render_probe(
-            &mut log,
-            Format::Logfmt,
-            &outcome.log,
-            Level::Debug,
-            &module,
-            &target,
-        );
-        let mut metrics = Vec::new();
-        encode::probe(
-            &outcome.samples,
-            Exposition::new(ExpositionFormat::Text),
-            &mut metrics,
-        );
         Self {
             probe: Summary::new(entry, LONG),
             reason: outcome.reason().map(|reason| short(&reason, LONG)),
             hops: hops.collect(),
             tls: outcome.tls.as_ref().map(TlsView::new),
             command: command(entry, base),
-            log,
-            metrics: String::from_utf8_lossy(&metrics).into_owned(),
+            metrics: debug::metrics_text(entry),
             module_text: debug::module_text(entry),
         }
     }
@@ -220,5 +199,6 @@ fn command(entry: &Entry, base: &str) -> String {
     );
     query.push("debug=true".to_owned());
     let url = format!("{base}probe?{}", query.join("&"));
-    format!("curl '{}'", url.replace('\'', "%27"))
+    // -g: brackets and braces are not patterns. Within single quotes a shell takes everything but the quote as it is.
+    format!("curl -g '{}'", url.replace('\'', "%27"))
 }
