@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use super::history::Entry;
 use super::pieces;
-use crate::carried;
 use crate::display::passive;
 use crate::logging::Format;
 use crate::metrics::Escaping;
 use crate::metrics::encode;
 use crate::metrics::negotiate::{Exposition, Format as ExpositionFormat};
 use crate::module::Kind;
+use crate::strconv::quote;
 
 /// The whole text, in pieces.
 // compat: upstream shows only the lines that `--log.prober` lets through, so a passing probe mostly shows none.
@@ -36,10 +36,7 @@ pub fn text(entry: &Arc<Entry>, format: Format) -> impl Iterator<Item = String> 
 fn long_target(entry: &Entry) -> String {
     match entry.target.len() {
         ..=crate::logging::TARGET => String::new(),
-        _ => format!(
-            "\nThe whole target:\n{}\n",
-            passive(&carried::lossy(&entry.target))
-        ),
+        _ => format!("\nThe whole target:\n{}\n", quote(&entry.target)),
     }
 }
 

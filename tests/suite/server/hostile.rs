@@ -202,3 +202,65 @@ async fn probes_leave_no_task_behind() {
     }
     drop(listener);
 }
+
+/// A target stood whole on every line: 60 MB for one page, and fourteen times what a caller sent in the log.
+#[tokio::test]
+async fn a_long_target_stands_once_in_an_answer() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let _ = stream
+            .write_all("what nobody expects\r\n".repeat(3000).as_bytes())
+            .await;
+        let _ = stream.read(&mut [0]).await;
+    });
+    let config =
+        "modules:\n  talk: {prober: tcp, timeout: 5s, tcp: {query_response: [{expect: '^never'}]}}\n";
+    let exporter = Exporter::start(config, &["--log.prober=debug"]).await;
+    let target = format!("127.0.0.1:{}{port}", "0".repeat(60_000));
+    exporter.get(&format!("/probe?module=talk&target={target}")).await;
+    let text = exporter.get("/logs?id=0").await;
+    assert_eq!(text.text().matches(&target).count(), 1);
+    assert!(text.text().contains("what nobody expects"));
+    let page = exporter
+        .request("GET", "/logs?id=0", &[("Accept", "text/html")])
+        .await;
+    assert_eq!(
+        page.text().matches(&target).count(),
+        1,
+        "in the command that repeats the probe"
+    );
+    for (what, size) in [
+        ("text", text.body.len()),
+        ("page", page.body.len()),
+        ("log", exporter.log().len()),
+    ] {
+        assert!(size < 2 << 20, "{what}: {size} bytes");
+    }
+}
+
+/// The command is pasted into a shell.
+#[tokio::test]
+async fn the_command_that_repeats_a_probe_is_harmless() {
+    let exporter = Exporter::start(MODULES, &[]).await;
+    for (target, shown) in [
+        (
+            "http://[::1]:1/{a,b}[1-5]",
+            "http://%5B::1%5D:1/%7Ba,b%7D%5B1-5%5D",
+        ),
+        ("'$(touch pwn)`id`!", "%27%24%28touch%20pwn%29%60id%60%21"),
+        ("a\n#!x\u{202e}", "a%0A%23%21x%E2%80%AE"),
+    ] {
+        exporter.probe("tcp_plain", target).await;
+        let newest = exporter.running.exporter.history.list().len() - 1;
+        let page = exporter
+            .request("GET", &format!("/logs?id={newest}"), &[("Accept", "text/html")])
+            .await;
+        let command = format!(
+            "curl -g &#39;http://{}/probe?module=tcp_plain&#38;target={shown}",
+            exporter.address
+        );
+        assert!(page.text().contains(&command), "{command}\n{}", page.text());
+    }
+}
