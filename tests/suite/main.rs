@@ -13,6 +13,7 @@
 #[allow(dead_code, reason = "each helper is there for the tests that come to need it")]
 mod support;
 
+mod certificates;
 mod check_config;
 mod clock;
 mod command_line;

@@ -1,12 +1,16 @@
 //! From a leaf to the trusted certificates: which chains there are, and whether each of their certificates may stand where it does.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::error::{Hint, HintReason, VerifyError};
+use super::error::{Hint, HintReason, SignatureError, VerifyError};
 use super::{Certificate, Pool, constraints, policy, signature};
 
 /// How many signatures are checked at most for one verdict.
 const MAX_SIGNATURE_CHECKS: usize = 100;
+
+/// Largest RSA key that is accepted from a peer, in bits.
+pub const MAX_RSA_BITS: usize = 8192;
 
 /// A chain: leaf first, trusted certificate last.
 pub type Chain = Vec<Arc<Certificate>>;
@@ -68,26 +72,28 @@ impl Judge<'_> {
                 judge: self,
                 intermediates,
                 checks: 0,
+                signed: HashMap::new(),
             };
             builder.build(&mut vec![Arc::clone(leaf)])?
         };
-        self.select(candidates)
+        self.select(&candidates)
     }
 
     /// Leaves out the chains that must not be used for this.
-    fn select(&self, candidates: Vec<Chain>) -> Verdict {
+    fn select(&self, candidates: &[Chain]) -> Verdict {
         let (mut wrong_policies, mut wrong_usage) = (0, 0);
         let mut constrained = None;
         let mut valid = Vec::with_capacity(candidates.len());
+        let mut constraints = constraints::Checker::default();
         for chain in candidates {
-            if !policy::valid(&chain) {
+            if !policy::valid(chain) {
                 wrong_policies += 1;
-            } else if !serves(&chain, self.purpose) {
+            } else if !serves(chain, self.purpose) {
                 wrong_usage += 1;
-            } else if let Err(why) = constraints::check(&chain) {
+            } else if let Err(why) = constraints.check(chain) {
                 constrained.get_or_insert(why);
             } else {
-                valid.push(chain);
+                valid.push(chain.clone());
             }
         }
         if !valid.is_empty() {
@@ -155,6 +161,8 @@ struct Builder<'a> {
     judge: &'a Judge<'a>,
     intermediates: Pool,
     checks: usize,
+    /// Whether the first was signed by the second: the same two meet in many chains.
+    signed: HashMap<(*const Certificate, *const Certificate), Result<(), SignatureError>>,
 }
 
 impl Builder<'_> {
@@ -191,7 +199,11 @@ impl Builder<'_> {
                     candidate: candidate.short_name(),
                 })
             };
-            if let Err(error) = signature::signed_by(&child, &candidate) {
+            let signed = self
+                .signed
+                .entry((Arc::as_ptr(&child), Arc::as_ptr(&candidate)))
+                .or_insert_with(|| signature::signed_by(&child, &candidate));
+            if let Err(error) = signed.clone() {
                 hint.get_or_insert_with(|| because(HintReason::Signature(error)));
                 continue;
             }

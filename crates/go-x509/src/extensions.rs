@@ -124,7 +124,7 @@ impl Extensions {
             }
             [0x55, 0x1d, 31] => distribution_points(value)?,
             [0x55, 0x1d, 32] => {
-                self.policies().asserted = policies(der, value).ok_or("invalid certificate policies")?
+                self.policies().asserted = policies(value).ok_or("invalid certificate policies")?
             }
             [0x55, 0x1d, 33] => {
                 self.policies().mappings =
@@ -273,9 +273,10 @@ fn distribution_points(mut value: Reader<'_>) -> Parsed<()> {
     Ok(())
 }
 
-fn policies(der: &[u8], mut value: Reader<'_>) -> Option<Vec<Span>> {
+fn policies(mut value: Reader<'_>) -> Option<Vec<Span>> {
     let mut list = value.read(tag::SEQUENCE)?;
     let mut found: Vec<Span> = Vec::new();
+    let mut seen = HashSet::new();
     while !list.is_empty() {
         let mut policy = list.read(tag::SEQUENCE)?;
         let id = policy.read(tag::OID)?;
@@ -287,7 +288,7 @@ fn policies(der: &[u8], mut value: Reader<'_>) -> Option<Vec<Span>> {
             }
             start = byte & 0x80 == 0;
         }
-        if id.is_empty() || !start || found.iter().any(|earlier| earlier.of(der) == id.bytes()) {
+        if id.is_empty() || !start || !seen.insert(id.bytes()) {
             return None;
         }
         found.push(id.span());

@@ -19,7 +19,7 @@ mod uri;
 mod verified;
 
 pub use certificate::Certificate;
-pub use chain::{Judge, Purpose, Verdict};
+pub use chain::{Judge, MAX_RSA_BITS, Purpose, Verdict};
 pub use error::{ParseError, VerifyError};
 pub use hostname::parse_ip;
 pub use pem::{Block, blocks};

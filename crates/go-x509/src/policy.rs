@@ -3,7 +3,7 @@
 //! Such a verifier refuses a chain only if one of its certificates demands an explicit policy and none is valid for the whole
 //! chain, or if policies are mapped to or from `anyPolicy`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::Certificate;
@@ -86,12 +86,12 @@ impl<'a> Graph<'a> {
     /// Takes nodes without children out, below the root and above the leaves.
     fn prune(&mut self) {
         for depth in (1..self.strata.len().saturating_sub(1)).rev() {
-            let parents: Vec<&[u8]> = match self.strata.get(depth + 1) {
+            let parents: HashSet<&[u8]> = match self.strata.get(depth + 1) {
                 Some(below) => below
                     .values()
                     .flat_map(|node| node.parents.iter().copied())
                     .collect(),
-                None => Vec::new(),
+                None => HashSet::new(),
             };
             if let Some(stratum) = self.strata.get_mut(depth) {
                 stratum.retain(|policy, _| parents.contains(policy));

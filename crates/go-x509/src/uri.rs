@@ -22,7 +22,7 @@ pub(super) fn is_domain(text: &str, constraint: bool) -> bool {
 }
 
 /// A mailbox of RFC 2821, its quotes and escapes taken away.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Mailbox {
     pub local: String,
     pub domain: String,

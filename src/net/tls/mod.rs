@@ -25,7 +25,7 @@ use crate::config;
 pub use error::TlsError;
 pub use material::key_pair;
 pub use roots::Roots;
-pub use verifier::Recorder;
+pub use verifier::{Recorder, aside};
 
 /// A compiled `tls_config`: cheap to keep, nothing is read until a probe prepares it. Clones share what was read.
 #[derive(Clone)]

@@ -7,16 +7,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme};
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::TlsError;
 use super::roots::SystemRoots;
 use super::server_hello::LOOKED_AT;
 use crate::net::tap::Listener;
 use crate::net::tls_facts::{Ending, TlsFacts};
-use crate::net::x509::{self, Certificate, HANDSHAKE_SCHEMES, Judge, Pool, Purpose, VerifyError};
-
-/// Largest RSA key that is taken from a server, in bits.
-const MAX_RSA_BITS: usize = 8192;
+use crate::net::x509::{
+    self, Certificate, HANDSHAKE_SCHEMES, Judge, MAX_RSA_BITS, Pool, Purpose, VerifyError,
+};
 
 /// A refusal inside of rustls, whose errors print the `Debug` form of what they carry.
 struct Refusal(TlsError);
@@ -136,6 +136,18 @@ pub(super) enum Audience {
     Library,
 }
 
+/// Judges what was presented. What may take milliseconds does not hold up the other tasks of its thread; nothing takes longer than
+/// the budgets of [`x509`] allow.
+pub fn aside<T>(presented: &[Arc<Certificate>], judge: impl FnOnce() -> T) -> T {
+    let small = presented.len() <= 4 && presented.iter().map(|c| c.der().len()).sum::<usize>() <= 8192;
+    let has_other_threads =
+        || Handle::try_current().is_ok_and(|h| h.runtime_flavor() == RuntimeFlavor::MultiThread);
+    if small || !has_other_threads() {
+        return judge();
+    }
+    tokio::task::block_in_place(judge)
+}
+
 impl fmt::Debug for Verifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Verifier")
@@ -198,7 +210,7 @@ impl Verifier {
             now,
             purpose: Purpose::Server,
         };
-        judge.verify(presented)
+        aside(presented, || judge.verify(presented))
     }
 
     fn refuse(&self, error: TlsError) -> Error {

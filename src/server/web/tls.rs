@@ -18,8 +18,8 @@ use rustls::{
 use super::Http2;
 use crate::config::TlsVersion;
 use crate::config::web::{ServerTls, Web};
-use crate::net::tls::key_pair;
-use crate::net::x509::{self, Certificate, Judge, Pool, Purpose};
+use crate::net::tls::{aside, key_pair};
+use crate::net::x509::{self, Certificate, Judge, MAX_RSA_BITS, Pool, Purpose};
 use crate::os_error;
 use crate::stamp::Stamp;
 
@@ -289,27 +289,41 @@ fn clients(tls: &ServerTls) -> Result<Option<Clients>, String> {
 }
 
 impl Clients {
+    /// As Go's `processCertsFromClient`.
     fn judge(
         &self,
-        leaf: &Arc<Certificate>,
+        leaf: &CertificateDer<'_>,
         others: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<(), String> {
-        if matches!(self.demand, Demand::VerifyIfGiven | Demand::RequireAndVerify) {
-            let mut presented = vec![Arc::clone(leaf)];
-            for other in others {
-                let other = Certificate::parse(other).map_err(|error| error.to_string())?;
-                presented.push(Arc::new(other));
+        let mut presented = Vec::with_capacity(1 + others.len());
+        for der in std::iter::once(leaf).chain(others) {
+            let certificate = Certificate::parse(der)
+                .map_err(|error| format!("tls: failed to parse client certificate: {error}"))?;
+            if certificate.rsa_bits().is_some_and(|bits| bits > MAX_RSA_BITS) {
+                return Err(format!(
+                    "tls: client sent certificate containing RSA key larger than {MAX_RSA_BITS} bits"
+                ));
             }
+            presented.push(Arc::new(certificate));
+        }
+        if matches!(self.demand, Demand::VerifyIfGiven | Demand::RequireAndVerify) {
             let judge = Judge {
                 roots: &self.roots,
                 host: "",
                 now: i64::try_from(now.as_secs()).unwrap_or(i64::MAX),
                 purpose: Purpose::Client,
             };
-            judge
-                .verify(&presented)
+            aside(&presented, || judge.verify(&presented))
                 .map_err(|error| format!("tls: failed to verify certificate: {error}"))?;
+        }
+        let Some(leaf) = presented.first() else {
+            return Ok(());
+        };
+        if let Some(kind) = leaf.unusable_key() {
+            return Err(format!(
+                "tls: client certificate contains an unsupported public key of type {kind}"
+            ));
         }
         let Some(allowed) = &self.allowed_sans else {
             return Ok(());
@@ -362,8 +376,7 @@ impl ClientCertVerifier for Clients {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let leaf = Certificate::parse(end_entity).map_err(|_| CertificateError::BadEncoding)?;
-        self.judge(&Arc::new(leaf), intermediates, now).map_err(refuse)?;
+        self.judge(end_entity, intermediates, now).map_err(refuse)?;
         Ok(ClientCertVerified::assertion())
     }
 

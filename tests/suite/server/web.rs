@@ -9,19 +9,24 @@ use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
+use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use super::{MODULES, silent};
 use crate::support::Exporter;
+use crate::support::pki::Cert;
 
 /// A CA, a server's certificate and a client's, as files.
 struct Certificates {
     folder: tempfile::TempDir,
     ca: CertificateDer<'static>,
     client: (CertificateDer<'static>, Vec<u8>),
+    /// What the client presents instead of its certificate, if anything.
+    chain: Vec<CertificateDer<'static>>,
 }
 
 impl Certificates {
@@ -50,6 +55,7 @@ impl Certificates {
         Self {
             ca: ca.der().clone(),
             client: (client.der().clone(), client_key.serialize_der()),
+            chain: Vec::new(),
             folder,
         }
     }
@@ -57,7 +63,7 @@ impl Certificates {
     fn client_config(&self, with_certificate: bool, alpn: &[&[u8]]) -> Arc<rustls::ClientConfig> {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(self.ca.clone()).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let provider = Arc::new(aws_lc_rs::default_provider());
         let builder = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()
@@ -65,9 +71,14 @@ impl Certificates {
         let mut config = if with_certificate {
             let (certificate, key) = &self.client;
             let key = PrivateKeyDer::try_from(key.clone()).unwrap();
-            builder
-                .with_client_auth_cert(vec![certificate.clone()], key)
-                .unwrap()
+            let chain = if self.chain.is_empty() {
+                vec![certificate.clone()]
+            } else {
+                self.chain.clone()
+            };
+            let key = aws_lc_rs::sign::any_supported_type(&key).unwrap();
+            let pair = CertifiedKey::new(chain, key);
+            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(pair)))
         } else {
             builder.with_no_client_auth()
         };
@@ -229,6 +240,36 @@ async fn asks_clients_for_certificates() {
         let (exporter, client) = Certificates::new().start(&format!("{section}{kind}\n")).await;
         assert_eq!(status(&exporter, &client.plain).await, without, "{kind}");
         assert_eq!(status(&exporter, &client.with_certificate).await, with, "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn huge_keys_of_clients_are_refused_before_they_cost_anything() {
+    let big = Cert::ca("evil")
+        .rsa(&vec![0xfb; 31_000], &[0x7f, 0xff, 0xff, 0xff])
+        .self_signed();
+    let leaf = Cert::leaf().rsa_signature(&vec![0x1b; 31_000]).by(&big);
+    for kind in [
+        "RequestClientCert",
+        "RequireAnyClientCert",
+        "RequireAndVerifyClientCert",
+    ] {
+        let mut certificates = Certificates::new();
+        certificates.client.1 = leaf.key.serialize_der();
+        certificates.chain = vec![leaf.der.clone().into(), big.der.clone().into()];
+        let section = format!(
+            "tls_server_config: {{cert_file: server.pem, key_file: server.key, client_ca_file: ca.pem, client_auth_type: {kind}}}\n"
+        );
+        let (exporter, client) = certificates.start_with(&section, &["--log.level=debug"]).await;
+        let start = std::time::Instant::now();
+        assert_eq!(status(&exporter, &client.with_certificate).await, None, "{kind}");
+        assert!(
+            start.elapsed() < Duration::from_secs(3),
+            "{kind}: {:?}",
+            start.elapsed()
+        );
+        let why = "tls: client sent certificate containing RSA key larger than 8192 bits";
+        assert!(exporter.log().contains(why), "{kind}: {}", exporter.log());
     }
 }
 

@@ -68,6 +68,10 @@ pub struct Cert {
     pub key: Option<Arc<KeyPair>>,
     /// Instead of the algorithm that the issuer's key says.
     pub algorithm: Option<Vec<u8>>,
+    /// Instead of what the key says of itself.
+    pub key_info: Option<Vec<u8>>,
+    /// Instead of a signature by the issuer.
+    pub signature: Option<Vec<u8>>,
     /// Changes the finished certificate.
     pub spoil: Option<fn(&mut Vec<u8>)>,
 }
@@ -97,6 +101,8 @@ impl Cert {
             extensions: Vec::new(),
             key: None,
             algorithm: None,
+            key_info: None,
+            signature: None,
             spoil: None,
         }
         .names(&["v4.test"])
@@ -149,6 +155,20 @@ impl Cert {
     pub fn spoil(mut self, spoil: fn(&mut Vec<u8>)) -> Self {
         self.spoil = Some(spoil);
         self
+    }
+
+    /// With an RSA key of these numbers, which need not be any.
+    pub fn rsa(mut self, modulus: &[u8], exponent: &[u8]) -> Self {
+        let key = tlv(0x30, &[&tlv(2, &[&[0], modulus]), &tlv(2, &[exponent])]);
+        let algorithm = tlv(0x30, &[&oid("1.2.840.113549.1.1.1"), &[5, 0]]);
+        self.key_info = Some(tlv(0x30, &[&algorithm, &tlv(3, &[&[0], &key])]));
+        self
+    }
+
+    /// With these bytes as a signature of RSA with SHA-256.
+    pub fn rsa_signature(mut self, signature: &[u8]) -> Self {
+        self.signature = Some(signature.to_vec());
+        self.algorithm("1.2.840.113549.1.1.11", &[5, 0])
     }
 
     /// Any extension.
@@ -260,11 +280,13 @@ impl Cert {
                 issuer,
                 &tlv(0x30, &[&year(self.years.0), &year(self.years.1)]),
                 &self.subject,
-                &rcgen::PublicKeyData::subject_public_key_info(&*key),
+                &self
+                    .key_info
+                    .unwrap_or_else(|| rcgen::PublicKeyData::subject_public_key_info(&*key)),
                 &extensions,
             ],
         );
-        let signature = signer.sign(&tbs).unwrap();
+        let signature = self.signature.unwrap_or_else(|| signer.sign(&tbs).unwrap());
         let mut der = tlv(0x30, &[&tbs, &algorithm, &tlv(3, &[&[0], &signature])]);
         if let Some(spoil) = self.spoil {
             spoil(&mut der);
