@@ -6,8 +6,8 @@
     reason = "a benchmark may fail loudly"
 )]
 
-use blackbox_exporter::prober::dns::message::Message;
 use divan::{Bencher, black_box};
+use miekg_dns::Message;
 
 fn main() {
     divan::main();

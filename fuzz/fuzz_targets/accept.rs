@@ -1,7 +1,7 @@
 //! The `Accept` and `Accept-Encoding` headers of a scraper.
 #![no_main]
 
-use blackbox_exporter::metrics::negotiate::{Exposition, wants_gzip};
+use exposition::negotiate::{Exposition, wants_gzip};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &str| {

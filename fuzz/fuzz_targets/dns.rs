@@ -1,7 +1,7 @@
 //! A DNS message: it is read, or it is malformed; nothing else.
 #![no_main]
 
-use blackbox_exporter::prober::dns::message::Message;
+use miekg_dns::Message;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {

@@ -6,7 +6,6 @@
 mod confidential;
 mod decode;
 mod dns;
-pub mod dns_names;
 mod grpc;
 mod http;
 mod http_client;
@@ -35,6 +34,7 @@ use std::sync::{Arc, LazyLock};
 pub use dns::{Dns, RrValidator};
 pub use gostd::units;
 pub use grpc::Grpc;
+pub use miekg_dns::names as dns_names;
 
 pub use go_yaml::{self as yaml, Position};
 pub use http::{HeaderMatch, Http};

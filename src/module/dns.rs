@@ -1,7 +1,5 @@
 //! The compiled `dns` section.
 
-mod query;
-
 use super::Problems;
 use crate::check::regexp::{self, Regexp};
 use crate::config;
@@ -10,7 +8,7 @@ use crate::net::Preference;
 use crate::net::port::Protocol;
 use crate::net::tls::ClientTls;
 
-pub use query::{NameError, Query};
+pub use miekg_dns::{NameError, Query};
 
 /// A dns module, ready to run.
 #[derive(Debug)]

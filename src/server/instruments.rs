@@ -14,8 +14,8 @@ use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 
 use crate::config::Prober;
-use crate::metrics::encode::{Encoder, Kind};
 use crate::metrics::negotiate::Exposition;
+use crate::metrics::{Encoder, Kind};
 use crate::module::store::Status;
 use crate::module::{Module, Modules};
 use crate::net::Network;

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::io;
 
+use miekg_dns::message::{Message, ReadError};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 
-use super::message::{Message, ReadError};
 use crate::module::{NameError, Query};
 use crate::net::dial::{DialError, SystemError};
 use crate::net::port::PortError;

@@ -1,24 +1,17 @@
 //! The dns prober: one query over UDP, TCP or TLS, and the judgement of its answer.
 //!
-//! It has a reader and printer of its own, because modules match records as miekg/dns prints them.
+//! Messages are read and printed by the crate miekg-dns, because modules match records as that Go package prints them.
 
-mod edns;
 mod exchange;
-pub mod message;
-mod record;
-mod special;
-mod svcb;
-mod text;
 mod validate;
-mod wire;
 
 use std::net::{IpAddr, SocketAddr};
 
+use miekg_dns::Message;
+use miekg_dns::record::types;
 use tokio::time::Instant;
 
 use self::exchange::{Connection, ExchangeError};
-use self::message::Message;
-use self::record::types;
 use super::{Failed, Phase, Probe, Verdict, choose_address};
 use crate::config::dns_names::type_name;
 use crate::log;

@@ -1,7 +1,7 @@
 //! Judging an answer: its response code, and its records by regular expressions.
 
-use super::message::Message;
-use super::record::Record;
+use miekg_dns::{Message, Record};
+
 use crate::config::dns_names::{rcode_name, rcode_number, rcodes};
 use crate::log;
 use crate::module::{Dns, Pattern, RrValidator};

@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt as _;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::metrics::encode::{Encoder, Kind};
+use crate::metrics::{Encoder, Kind};
 
 /// Clock ticks a second in /proc: `USER_HZ`, 100 on every architecture that Rust runs on.
 const TICKS: f64 = 100.0;

@@ -5,7 +5,7 @@ use std::fmt;
 use super::edns;
 use super::record::{Record, types};
 use super::wire::{Cursor, Malformed};
-use crate::config::dns_names::{class_name, rcode_name, type_name, type_number};
+use crate::names::{class_name, rcode_name, type_name, type_number};
 
 /// Octets of a header.
 const HEADER: usize = 12;

@@ -9,7 +9,7 @@ use super::text::{
     algorithm_name, base64, cert_type_name, escape_octet, eui, hex, named, octets, print, quoted, time,
 };
 use super::wire::{Cursor, Malformed};
-use crate::config::dns_names::{class_name, type_name, type_number};
+use crate::names::{class_name, type_name, type_number};
 
 /// Type numbers that something hangs on.
 pub mod types {

@@ -5,7 +5,7 @@ use std::fmt;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::calendar;
+use gostd::calendar;
 
 /// Appends formatted text; writing to a vector cannot fail.
 pub fn print(text: &mut Vec<u8>, arguments: fmt::Arguments<'_>) {

@@ -6,7 +6,7 @@ use super::record::{Data, Header, bitmap};
 use super::text::{base32, base64, hex, print, time};
 use super::wire::Malformed;
 use super::{edns, svcb};
-use crate::config::dns_names::type_name;
+use crate::names::type_name;
 
 /// Prints a whole record.
 pub type Printer = fn(&Header, &mut Data<'_>, &mut Vec<u8>) -> Result<(), Malformed>;

@@ -1,0 +1,17 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod edns;
+pub mod message;
+pub mod names;
+pub mod query;
+pub mod record;
+mod special;
+mod svcb;
+mod text;
+mod wire;
+
+pub use message::Message;
+pub use query::{NameError, Query};
+pub use record::Record;
+pub use wire::Malformed;
