@@ -7,9 +7,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use axum::Router;
+use axum::body::Body;
 use futures_util::FutureExt as _;
 use http::request::Parts;
-use http::{Request, StatusCode, Version};
+use http::{Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -19,10 +21,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+use tower_service::Service as _;
 
 use super::answer::Response;
-use super::front::{Mount, Prefix};
+use super::front::Prefix;
 use super::guard::{Abandoned, Guarded, HasLeft, Patience, Requests};
+use super::routes::{self, Site};
 use super::web::Gate;
 use super::{Exporter, answer};
 use crate::logging::OncePerMinute;
@@ -55,6 +59,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 pub struct Server {
     exporter: Arc<Exporter>,
     prefix: Prefix,
+    routes: Router,
     gate: Option<Arc<Gate>>,
     connections: Arc<Semaphore>,
     trouble: OncePerMinute,
@@ -68,9 +73,15 @@ impl Server {
         gate: Option<Arc<Gate>>,
         max_connections: usize,
     ) -> Self {
+        let site = Site {
+            exporter: Arc::clone(&exporter),
+            path: prefix.path().into(),
+            tls: gate.as_ref().is_some_and(|gate| gate.tls().is_some()),
+        };
         Self {
             exporter,
             prefix,
+            routes: routes::routes(site),
             gate,
             connections: Arc::new(Semaphore::new(max_connections.clamp(1, Semaphore::MAX_PERMITS))),
             trouble: OncePerMinute::default(),
@@ -209,7 +220,8 @@ impl Server {
         has_left: Option<HasLeft<S>>,
         watcher: Watcher,
     ) {
-        let requests = Requests::default();
+        // compat: to a half-closed caller of a probe, Go answers with the probe that it cancelled. Here the connection ends.
+        let requests = Requests::new(Abandoned::IsAnswered);
         let stream = TokioIo::new(Guarded::new(stream, requests.clone(), PATIENCE, has_left));
         let connection = http1::Builder::new()
             .half_close(has_left.is_some())
@@ -228,7 +240,7 @@ impl Server {
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         watcher: Watcher,
     ) {
-        let requests = Requests::default();
+        let requests = Requests::new(Abandoned::Ends);
         // Frames come at any time; what is between two requests cannot be told from what is within one.
         let patience = Patience {
             head: PATIENCE.idle,
@@ -254,16 +266,11 @@ impl Server {
     > {
         let server = Arc::clone(self);
         hyper::service::service_fn(move |request: Request<Incoming>| {
-            let server = Arc::clone(&server);
-            // compat: to a half-closed caller of a probe, Go answers with the probe that it cancelled. Here the connection ends.
-            let abandoned = match request.version() {
-                Version::HTTP_2 => Abandoned::Ends,
-                _ if server.prefix.leads_to(request.uri().path(), "probe") => Abandoned::Ends,
-                _ => Abandoned::IsAnswered,
-            };
-            let under_way = requests.begin(abandoned);
+            let (server, requests) = (Arc::clone(&server), requests.clone());
+            let under_way = requests.begin();
             // No endpoint reads a body. Boxed, because each step towards the answer would hold the head's room once more.
-            let request = Box::new(request.into_parts().0);
+            let mut request = Box::new(request.into_parts().0);
+            request.extensions.insert(requests);
             async move {
                 let mut response = server.admit(request).await;
                 answer::date(&mut response);
@@ -292,14 +299,9 @@ impl Server {
         if let Err(response) = self.prefix.route(&mut request) {
             return *response;
         }
-        let mount = Mount {
-            path: self.prefix.path(),
-            tls: self.gate.as_ref().is_some_and(|gate| gate.tls().is_some()),
-            request: &request,
-        };
-        let answering = super::endpoint(&self.exporter, &request, mount);
+        let answering = self.routes.clone().call(Request::from_parts(*request, Body::empty()));
         match AssertUnwindSafe(answering).catch_unwind().await {
-            Ok(response) => response,
+            Ok(Ok(response)) => response,
             // A bug; the log says which. The other requests of the connection have nothing to do with it.
             Err(_panic) => answer::error(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
         }

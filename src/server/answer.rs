@@ -2,15 +2,15 @@
 
 use std::time::SystemTime;
 
+use axum::body::Body;
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, DATE, HeaderName, HeaderValue, LOCATION};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderName, HeaderValue, LOCATION};
 use http::{Method, StatusCode};
-use http_body_util::Full;
-
-/// An answer, whole.
-pub type Response = http::Response<Full<Bytes>>;
 
 use crate::carried;
+
+/// An answer.
+pub type Response = axum::response::Response;
 
 /// What Go detects for plain text, and what `http.Error` says.
 pub const PLAIN_UTF8: &str = "text/plain; charset=utf-8";
@@ -21,7 +21,7 @@ pub const HTML: &str = "text/html";
 
 /// An answer with a body of that type.
 pub fn text(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response {
-    let mut response = Response::new(Full::new(body.into()));
+    let mut response = Response::new(Body::from(body.into()));
     *response.status_mut() = status;
     response
         .headers_mut()
@@ -47,16 +47,21 @@ pub async fn aside(make: impl FnOnce() -> Response + Send + 'static) -> Response
 
 /// An answer without body and type.
 pub fn empty(status: StatusCode) -> Response {
-    let mut response = Response::new(Full::default());
+    let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
     response
 }
 
-/// Adds the time. hyper's own stands still when the clock is put back, until it has caught up.
+/// Adds the time, before the length as in Go. hyper's own stands still when the clock is put back, until it has caught up.
 pub fn date(response: &mut Response) {
+    let headers = response.headers_mut();
+    let length = headers.remove(CONTENT_LENGTH);
     let now = httpdate::fmt_http_date(SystemTime::now());
     if let Ok(now) = HeaderValue::try_from(now) {
-        response.headers_mut().insert(DATE, now);
+        headers.insert(DATE, now);
+    }
+    if let Some(length) = length {
+        headers.insert(CONTENT_LENGTH, length);
     }
 }
 

@@ -72,11 +72,6 @@ impl Prefix {
         &self.path
     }
 
-    /// Whether this path of a request, as it came, is that of an endpoint, which has no slash in front.
-    pub fn leads_to(&self, path: &str, endpoint: &str) -> bool {
-        decode_segments(path).strip_prefix(self.path.as_str()) == Some(endpoint)
-    }
-
     /// Rewrites the path of a request to that of an endpoint, or answers it.
     ///
     /// # Errors
@@ -260,24 +255,6 @@ mod tests {
                     .map_or("", |v| v.to_str().unwrap());
                 format!("{} {location}", response.status().as_u16())
             }
-        }
-    }
-
-    #[test]
-    fn endpoints_are_known_before_a_request_is_routed() {
-        let (root, below) = (Prefix::new("", "http://x"), Prefix::new("a/b", "http://x"));
-        for (path, of_root, of_below) in [
-            ("/probe", true, false),
-            ("/%70robe", true, false),
-            ("/a/b/probe", false, true),
-            ("/a/b/pro%62e", false, true),
-            ("/probe/", false, false),
-            ("/metrics", false, false),
-            ("*", false, false),
-            ("", false, false),
-        ] {
-            let found = (root.leads_to(path, "probe"), below.leads_to(path, "probe"));
-            assert_eq!(found, (of_root, of_below), "{path}");
         }
     }
 

@@ -23,12 +23,13 @@ pub struct Patience {
     pub write: Duration,
 }
 
-/// The requests of one connection; shared by the connection and the service behind it.
-#[derive(Clone, Debug, Default)]
+/// The requests of one connection; shared by the connection and the services behind it.
+#[derive(Clone, Debug)]
 pub struct Requests(Arc<Counts>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Counts {
+    abandoned: Abandoned,
     begun: AtomicUsize,
     ended: AtomicUsize,
     /// Whether the latest one ends with its caller.
@@ -46,20 +47,34 @@ pub enum Abandoned {
 }
 
 impl Requests {
+    /// None yet; `abandoned` holds for all of them but those that [end with their caller](Self::end_with_caller).
+    pub fn new(abandoned: Abandoned) -> Self {
+        Self(Arc::new(Counts {
+            abandoned,
+            begun: AtomicUsize::new(0),
+            ended: AtomicUsize::new(0),
+            ends_with_caller: AtomicBool::new(false),
+        }))
+    }
+
     /// How many have begun and ended.
     fn now(&self) -> (usize, usize) {
         let Counts { begun, ended, .. } = &*self.0;
         (begun.load(Ordering::Relaxed), ended.load(Ordering::Relaxed))
     }
 
-    /// Whether the request under way ends with its caller.
-    fn end_with_caller(&self) -> bool {
+    fn ends_with_caller(&self) -> bool {
         self.0.ends_with_caller.load(Ordering::Relaxed)
     }
 
+    /// The request under way ends when its caller has closed its side.
+    pub fn end_with_caller(&self) {
+        self.0.ends_with_caller.store(true, Ordering::Relaxed);
+    }
+
     /// The head of a request was read; the request lasts as long as what is returned.
-    pub fn begin(&self, abandoned: Abandoned) -> Request {
-        let ends = abandoned == Abandoned::Ends;
+    pub fn begin(&self) -> Request {
+        let ends = self.0.abandoned == Abandoned::Ends;
         self.0.ends_with_caller.store(ends, Ordering::Relaxed);
         self.0.begun.fetch_add(1, Ordering::Relaxed);
         Request(Arc::clone(&self.0))
@@ -137,7 +152,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
         let (before, room) = (buffer.filled().len(), buffer.remaining());
         if let Poll::Ready(result) = Pin::new(&mut this.stream).poll_read(cx, buffer) {
             let read = buffer.filled().len() - before;
-            if answering && !this.requests.end_with_caller() && result.is_ok() && read == 0 && room > 0 {
+            if answering && !this.requests.ends_with_caller() && result.is_ok() && read == 0 && room > 0 {
                 // hyper would take the end for the caller's. It is still there for whoever reads after the answer.
                 this.withheld_end = true;
                 return Poll::Pending;
@@ -192,12 +207,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     /// hyper flushes, and so comes past here, whenever something happens to the connection or its request.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let (begun, ended) = self.requests.now();
-        if begun == ended && self.withheld_end {
+        let ends_with_caller = self.requests.ends_with_caller();
+        if self.withheld_end && (begun == ended || ends_with_caller) {
             self.withheld_end = false;
             cx.waker().wake_by_ref();
         }
         if begun > ended
-            && self.requests.end_with_caller()
+            && ends_with_caller
             && let Some(has_left) = self.has_left
             && let Poll::Ready(true) = has_left(&self.stream, cx)
         {
@@ -227,7 +243,7 @@ mod tests {
 
     fn guarded() -> (Guarded<DuplexStream>, DuplexStream, Requests) {
         let (ours, theirs) = duplex(64);
-        let requests = Requests::default();
+        let requests = Requests::new(Abandoned::IsAnswered);
         (
             Guarded::new(ours, requests.clone(), PATIENCE, None),
             theirs,
@@ -275,7 +291,7 @@ mod tests {
         let (mut stream, mut peer, requests) = guarded();
         peer.write_all(b"GET").await.unwrap();
         assert_eq!(read(&mut stream).await.0.unwrap(), 3);
-        let request = requests.begin(Abandoned::Ends);
+        let request = requests.begin();
         let long = tokio::time::timeout(Duration::from_secs(3600), read(&mut stream)).await;
         assert!(long.is_err(), "a request under way was cut off");
         drop(request);
@@ -292,7 +308,10 @@ mod tests {
             let (mut stream, mut peer, requests) = guarded();
             peer.write_all(b"GET").await.unwrap();
             assert_eq!(read(&mut stream).await.0.unwrap(), 3);
-            let request = requests.begin(abandoned);
+            let request = requests.begin();
+            if abandoned == Abandoned::Ends {
+                requests.end_with_caller();
+            }
             peer.shutdown().await.unwrap();
             let end = tokio::time::timeout(Duration::from_secs(3600), read(&mut stream)).await;
             assert_eq!(end.is_err(), waits, "{abandoned:?}");

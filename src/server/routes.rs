@@ -1,0 +1,103 @@
+//! The endpoints, as an axum router. [`front`](super::front) has taken the route prefix off a request's path.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{FromRef, Request, State};
+use axum::routing::any;
+use http::request::Parts;
+use http::{HeaderMap, Method, StatusCode, Uri};
+
+use super::answer::{self, Response};
+use super::front::Mount;
+use super::guard::Requests;
+use gostd::query::Query;
+use super::{Exporter, logs, metrics, pages, probe, reload, targets};
+
+/// What the endpoints share.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// The exporter.
+    pub exporter: Arc<Exporter>,
+    /// The route prefix: `/`, or `/something/`.
+    pub path: Arc<str>,
+    /// Whether the port speaks TLS.
+    pub tls: bool,
+}
+
+impl FromRef<Site> for Arc<Exporter> {
+    fn from_ref(site: &Site) -> Self {
+        Self::clone(&site.exporter)
+    }
+}
+
+impl Site {
+    fn mount<'a>(&'a self, request: &'a Parts) -> Mount<'a> {
+        Mount {
+            path: &self.path,
+            tls: self.tls,
+            request,
+        }
+    }
+}
+
+/// All endpoints. Any method does, as upstream: only reloading asks for POST, and says so itself.
+pub fn routes(site: Site) -> Router {
+    Router::new()
+        .route("/probe", any(probe))
+        .route("/metrics", any(metrics))
+        .route("/logs", any(logs))
+        .route("/config", any(config))
+        .route("/targets", any(targets))
+        .route("/assets/style.css", any(async || pages::style()))
+        .route("/assets/script.js", any(async || pages::script()))
+        .route("/-/healthy", any(healthy))
+        .route("/-/reload", any(reload))
+        // compat: profiles of the Go runtime upstream. Anything but a 404 would be taken for one.
+        .route("/debug/pprof/", any(async || answer::not_found()))
+        .route("/debug/pprof/{*profile}", any(async || answer::not_found()))
+        .fallback(landing)
+        .with_state(site)
+}
+
+async fn probe(State(site): State<Site>, request: Request) -> Response {
+    let (request, _) = request.into_parts();
+    if let Some(requests) = request.extensions.get::<Requests>() {
+        requests.end_with_caller();
+    }
+    probe::probe(&site.exporter, site.mount(&request), query(&request.uri), &request.headers).await
+}
+
+async fn metrics(State(exporter): State<Arc<Exporter>>, headers: HeaderMap) -> Response {
+    metrics::metrics(&exporter, &headers)
+}
+
+async fn logs(State(site): State<Site>, request: Request) -> Response {
+    let (request, _) = request.into_parts();
+    logs::logs(&site.exporter, site.mount(&request), query(&request.uri), &request.headers)
+}
+
+async fn config(State(exporter): State<Arc<Exporter>>, headers: HeaderMap) -> Response {
+    pages::config(&exporter, &headers).await
+}
+
+async fn targets(State(site): State<Site>, request: Request) -> Response {
+    let (request, _) = request.into_parts();
+    targets::targets(&site.exporter, site.mount(&request)).await
+}
+
+async fn healthy() -> Response {
+    answer::text(StatusCode::OK, answer::PLAIN_UTF8, "Healthy")
+}
+
+async fn reload(State(exporter): State<Arc<Exporter>>, method: Method) -> Response {
+    reload::reload(&exporter, &method).await
+}
+
+async fn landing(State(exporter): State<Arc<Exporter>>, uri: Uri, headers: HeaderMap) -> Response {
+    pages::landing(&exporter, &uri, &headers)
+}
+
+fn query(uri: &Uri) -> Query<'_> {
+    Query(uri.query().unwrap_or(""))
+}
