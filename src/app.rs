@@ -27,6 +27,7 @@ use crate::server::accept::Server;
 use crate::server::front::Prefix;
 use crate::server::history::History;
 use crate::server::instruments::Instruments;
+use crate::server::origin::Names;
 use crate::server::reload::Reloads;
 use crate::server::web::{Gate, Http2};
 use crate::server::{Exporter, Settings, listen, reload};
@@ -158,7 +159,7 @@ pub async fn start(flags: Flags, logger: Logger) -> Result<Started, Stopped> {
     // Whoever finds the port open finds these lines written, as with upstream, which waits for each.
     logger.written(FIRST_WORDS).await;
 
-    let prefix = prefix(&flags, &logger)?;
+    let (prefix, names) = prefix(&flags, &logger)?;
     raise_file_limit();
     let listeners = listeners(&flags, &logger).await.map_err(|error| {
         say!(logger, Error, "Error starting HTTP server", "err" => text(error));
@@ -168,7 +169,13 @@ pub async fn start(flags: Flags, logger: Logger) -> Result<Started, Stopped> {
         say!(logger, Error, "Error starting HTTP server", "err" => error);
         Stopped
     })?;
-    let server = Server::new(Arc::clone(&exporter), prefix, gate, max_connections(&flags));
+    let server = Server::new(
+        Arc::clone(&exporter),
+        prefix,
+        names,
+        gate,
+        max_connections(&flags),
+    );
     let (stop, stopped) = watch::channel(false);
     let serving = tokio::spawn(server.serve(listeners, stopped));
     look_at_roots(&exporter);
@@ -265,7 +272,8 @@ async fn open_store(flags: &Flags, logger: &Logger) -> Result<Store, Stopped> {
     Ok(store)
 }
 
-fn prefix(flags: &Flags, logger: &Logger) -> Result<Prefix, Stopped> {
+/// Where the endpoints are, and by which names the exporter is known.
+fn prefix(flags: &Flags, logger: &Logger) -> Result<(Prefix, Names), Stopped> {
     if flags.external_url.is_empty() && flags.systemd_socket {
         say!(
             logger,
@@ -295,7 +303,7 @@ fn prefix(flags: &Flags, logger: &Logger) -> Result<Prefix, Stopped> {
     };
     let prefix = Prefix::new(&path, &shown);
     say!(logger, Debug, prefix.path());
-    Ok(prefix)
+    Ok((prefix, Names::new(&flags.allowed_hosts, &shown)))
 }
 
 async fn listeners(flags: &Flags, logger: &Logger) -> Result<Vec<TcpListener>, listen::ListenError> {

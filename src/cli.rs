@@ -76,10 +76,12 @@ pub struct Flags {
     pub route_prefix: String,
     /// `--web.max-connections`: 0 means half of the file descriptors.
     pub max_connections: usize,
+    /// `--web.allowed-hosts`: empty means any.
+    pub allowed_hosts: Vec<String>,
 }
 
 /// All flags as they are read; a test holds them against [`command`].
-const FLAGS: [Flag; 20] = {
+const FLAGS: [Flag; 21] = {
     use Takes::{Nothing, Value, Values};
     [
         ("help", Some('h'), Nothing),
@@ -99,6 +101,7 @@ const FLAGS: [Flag; 20] = {
         ("web.listen-address", None, Values),
         ("web.config.file", None, Value),
         ("web.max-connections", None, Value),
+        ("web.allowed-hosts", None, Values),
         ("log.level", None, Value),
         ("log.format", None, Value),
         (VERSION, None, Nothing),
@@ -248,10 +251,21 @@ pub fn command() -> Command {
         .arg(
             value(
                 "web.max-connections",
-                "Most connections at one time; more wait until one closes. 0 means half of the open files that the \
-                 system allows.",
+                "Maximum concurrent connections. When all are in use, the one that has been idle for longest is closed \
+                 for a new one; client addresses have equal shares. 0 means half of the open files that the system \
+                 allows.",
             )
             .default_value("0"),
+        )
+        .arg(
+            value(
+                "web.allowed-hosts",
+                "Names under which requests may ask for this exporter, separated by commas; `*.example.org` stands for \
+                 all names below it. Any other name in the Host header is refused, against DNS rebinding; IP \
+                 addresses are always accepted. Without it, every name is.",
+            )
+            .value_name("name")
+            .action(ArgAction::Append),
         )
         .arg(
             value(
@@ -351,6 +365,7 @@ fn flags(given: &[(&str, String)]) -> Result<Flags, String> {
         external_url: String::new(),
         route_prefix: String::new(),
         max_connections: 0,
+        allowed_hosts: Vec::new(),
     };
     let mut seen: Vec<&str> = Vec::new();
     for (name, value) in given {
@@ -400,6 +415,7 @@ fn set(flags: &mut Flags, name: &str, value: &str) -> Result<(), String> {
         "web.external-url" => flags.external_url = value.to_owned(),
         "web.route-prefix" => flags.route_prefix = value.to_owned(),
         "web.max-connections" => flags.max_connections = count()?,
+        "web.allowed-hosts" => flags.allowed_hosts.push(value.to_owned()),
         _ => {}
     }
     Ok(())

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -18,7 +19,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tower_service::Service as _;
@@ -26,7 +27,9 @@ use tower_service::Service as _;
 use super::answer::Response;
 use super::front::Prefix;
 use super::guard::{Abandoned, Guarded, HasLeft, Patience, Requests};
+use super::origin::Names;
 use super::routes::{self, Site};
+use super::seats::{Seat, Seats};
 use super::web::Gate;
 use super::{Exporter, answer};
 use crate::logging::OncePerMinute;
@@ -54,14 +57,22 @@ const PLAIN_HTTP_REFUSED: &[u8] =
 /// How long connections may take to end after the last probe was answered.
 const FAREWELL: Duration = Duration::from_secs(1);
 
+/// Who is at the other end of a connection.
+#[derive(Clone, Debug)]
+struct Caller {
+    address: IpAddr,
+    seat: Arc<Seat>,
+}
+
 /// What serves connections.
 #[derive(Debug)]
 pub struct Server {
     exporter: Arc<Exporter>,
     prefix: Prefix,
+    names: Arc<Names>,
     routes: Router,
     gate: Option<Arc<Gate>>,
-    connections: Arc<Semaphore>,
+    seats: Arc<Seats>,
     trouble: OncePerMinute,
 }
 
@@ -70,20 +81,24 @@ impl Server {
     pub fn new(
         exporter: Arc<Exporter>,
         prefix: Prefix,
+        names: Names,
         gate: Option<Arc<Gate>>,
         max_connections: usize,
     ) -> Self {
+        let names = Arc::new(names);
         let site = Site {
             exporter: Arc::clone(&exporter),
+            names: Arc::clone(&names),
             path: prefix.path().into(),
             tls: gate.as_ref().is_some_and(|gate| gate.tls().is_some()),
         };
         Self {
             exporter,
             prefix,
+            names,
             routes: routes::routes(site),
             gate,
-            connections: Arc::new(Semaphore::new(max_connections.clamp(1, Semaphore::MAX_PERMITS))),
+            seats: Seats::new(max_connections),
             trouble: OncePerMinute::default(),
         }
     }
@@ -125,16 +140,12 @@ impl Server {
         mut stop: watch::Receiver<bool>,
     ) {
         loop {
-            let next = async {
-                let permit = Arc::clone(&self.connections).acquire_owned().await;
-                (permit, listener.accept().await)
-            };
-            let (permit, accepted) = tokio::select! {
-                next = next => next,
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
                 _ = stop.wait_for(|stop| *stop) => return,
             };
-            let stream = match accepted {
-                Ok((stream, _)) => stream,
+            let (stream, address) = match accepted {
+                Ok((stream, caller)) => (stream, caller.ip()),
                 Err(error) => {
                     self.complain(&error).await;
                     continue;
@@ -142,8 +153,18 @@ impl Server {
             };
             let (server, watcher) = (Arc::clone(self), graceful.watcher());
             tokio::spawn(async move {
-                server.connection(stream, watcher).await;
-                drop(permit);
+                let Some(seat) = server.seats.take(address).await else {
+                    return;
+                };
+                let seat = Arc::new(seat);
+                let caller = Caller {
+                    address,
+                    seat: Arc::clone(&seat),
+                };
+                tokio::select! {
+                    () = server.connection(stream, caller, watcher) => {}
+                    () = seat.lost() => {}
+                }
             });
         }
     }
@@ -169,22 +190,28 @@ impl Server {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 
-    async fn connection(self: &Arc<Self>, stream: TcpStream, watcher: Watcher) {
+    async fn connection(self: &Arc<Self>, stream: TcpStream, caller: Caller, watcher: Watcher) {
         // A connection whose options cannot be set still works.
         let _ = stream.set_nodelay(true);
         let Some(gate) = self.gate.as_ref().filter(|gate| gate.tls().is_some()) else {
-            return self.http1(stream, Some(has_left), watcher).await;
+            return self.http1(stream, Some(has_left), caller, watcher).await;
         };
         // Boxed: the connections without TLS need not hold the room for it.
-        Box::pin(self.encrypted(gate, stream, watcher)).await;
+        Box::pin(self.encrypted(gate, stream, caller, watcher)).await;
     }
 
-    async fn encrypted(self: &Arc<Self>, gate: &Arc<Gate>, stream: TcpStream, watcher: Watcher) {
+    async fn encrypted(
+        self: &Arc<Self>,
+        gate: &Arc<Gate>,
+        stream: TcpStream,
+        caller: Caller,
+        watcher: Watcher,
+    ) {
         match tokio::time::timeout(PATIENCE.head, self.handshake(gate, stream)).await {
             Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
-                self.http2(stream, watcher).await
+                self.http2(stream, caller, watcher).await
             }
-            Ok(Ok(stream)) => self.http1(stream, None, watcher).await,
+            Ok(Ok(stream)) => self.http1(stream, None, caller, watcher).await,
             Ok(Err(error)) => {
                 say!(self.exporter.logger, Debug, "TLS handshake failed", "err" => text(error));
             }
@@ -218,10 +245,11 @@ impl Server {
         self: &Arc<Self>,
         stream: S,
         has_left: Option<HasLeft<S>>,
+        caller: Caller,
         watcher: Watcher,
     ) {
         // compat: to a half-closed caller of a probe, Go answers with the probe that it cancelled. Here the connection ends.
-        let requests = Requests::new(Abandoned::IsAnswered);
+        let requests = Requests::new(Abandoned::IsAnswered, Some(Arc::clone(&caller.seat)));
         let stream = TokioIo::new(Guarded::new(stream, requests.clone(), PATIENCE, has_left));
         let connection = http1::Builder::new()
             .half_close(has_left.is_some())
@@ -230,7 +258,7 @@ impl Server {
             .max_buf_size(MAX_HEAD)
             .max_headers(MAX_HEADERS)
             .title_case_headers(true)
-            .serve_connection(stream, self.service(requests));
+            .serve_connection(stream, self.service(requests, caller.address));
         // How a connection ends is the peer's business.
         let _ = watcher.watch(connection).await;
     }
@@ -238,9 +266,10 @@ impl Server {
     async fn http2(
         self: &Arc<Self>,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        caller: Caller,
         watcher: Watcher,
     ) {
-        let requests = Requests::new(Abandoned::Ends);
+        let requests = Requests::new(Abandoned::Ends, Some(Arc::clone(&caller.seat)));
         // Frames come at any time; what is between two requests cannot be told from what is within one.
         let patience = Patience {
             head: PATIENCE.idle,
@@ -251,13 +280,14 @@ impl Server {
             .timer(TokioTimer::new())
             .max_concurrent_streams(MAX_STREAMS)
             .max_header_list_size(MAX_HEAD_LIST)
-            .serve_connection(stream, self.service(requests));
+            .serve_connection(stream, self.service(requests, caller.address));
         let _ = watcher.watch(connection).await;
     }
 
     fn service(
         self: &Arc<Self>,
         requests: Requests,
+        caller: IpAddr,
     ) -> impl hyper::service::Service<
         Request<Incoming>,
         Response = Response,
@@ -272,7 +302,7 @@ impl Server {
             let mut request = Box::new(request.into_parts().0);
             request.extensions.insert(requests);
             async move {
-                let mut response = server.admit(request).await;
+                let mut response = server.admit(request, caller).await;
                 answer::date(&mut response);
                 drop(under_way);
                 Ok(response)
@@ -280,10 +310,10 @@ impl Server {
         })
     }
 
-    async fn admit(&self, request: Box<Parts>) -> Response {
+    async fn admit(&self, request: Box<Parts>, caller: IpAddr) -> Response {
         let mut admitted = None;
         if let Some(gate) = &self.gate {
-            match gate.admit(&request.headers).await {
+            match gate.admit(&request.headers, caller).await {
                 Ok(welcome) => admitted = Some(welcome),
                 Err(response) => return *response,
             }
@@ -296,10 +326,14 @@ impl Server {
     }
 
     async fn answer(&self, mut request: Box<Parts>) -> Response {
-        if let Err(response) = self.prefix.route(&mut request) {
+        let admitted = self.names.is_asked(&request);
+        if let Err(response) = admitted.and_then(|()| self.prefix.route(&mut request)) {
             return *response;
         }
-        let answering = self.routes.clone().call(Request::from_parts(*request, Body::empty()));
+        let answering = self
+            .routes
+            .clone()
+            .call(Request::from_parts(*request, Body::empty()));
         match AssertUnwindSafe(answering).catch_unwind().await {
             Ok(Ok(response)) => response,
             // A bug; the log says which. The other requests of the connection have nothing to do with it.

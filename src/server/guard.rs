@@ -12,6 +12,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
+use super::seats::Seat;
+
 /// How long a peer may take, in each case.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
@@ -30,6 +32,8 @@ pub struct Requests(Arc<Counts>);
 #[derive(Debug)]
 struct Counts {
     abandoned: Abandoned,
+    /// The seat of the connection, which is to know whether there is a request.
+    seat: Option<Arc<Seat>>,
     begun: AtomicUsize,
     ended: AtomicUsize,
     /// Whether the latest one ends with its caller.
@@ -48,9 +52,10 @@ pub enum Abandoned {
 
 impl Requests {
     /// None yet; `abandoned` holds for all of them but those that [end with their caller](Self::end_with_caller).
-    pub fn new(abandoned: Abandoned) -> Self {
+    pub fn new(abandoned: Abandoned, seat: Option<Arc<Seat>>) -> Self {
         Self(Arc::new(Counts {
             abandoned,
+            seat,
             begun: AtomicUsize::new(0),
             ended: AtomicUsize::new(0),
             ends_with_caller: AtomicBool::new(false),
@@ -77,6 +82,9 @@ impl Requests {
         let ends = self.0.abandoned == Abandoned::Ends;
         self.0.ends_with_caller.store(ends, Ordering::Relaxed);
         self.0.begun.fetch_add(1, Ordering::Relaxed);
+        if let Some(seat) = &self.0.seat {
+            seat.is_busy();
+        }
         Request(Arc::clone(&self.0))
     }
 }
@@ -87,7 +95,12 @@ pub struct Request(Arc<Counts>);
 
 impl Drop for Request {
     fn drop(&mut self) {
-        self.0.ended.fetch_add(1, Ordering::Relaxed);
+        let ended = self.0.ended.fetch_add(1, Ordering::Relaxed) + 1;
+        if ended == self.0.begun.load(Ordering::Relaxed)
+            && let Some(seat) = &self.0.seat
+        {
+            seat.is_idle();
+        }
     }
 }
 
@@ -243,7 +256,7 @@ mod tests {
 
     fn guarded() -> (Guarded<DuplexStream>, DuplexStream, Requests) {
         let (ours, theirs) = duplex(64);
-        let requests = Requests::new(Abandoned::IsAnswered);
+        let requests = Requests::new(Abandoned::IsAnswered, None);
         (
             Guarded::new(ours, requests.clone(), PATIENCE, None),
             theirs,

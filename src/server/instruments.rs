@@ -127,6 +127,11 @@ impl Instruments {
         Some(guard)
     }
 
+    /// How many probes run.
+    pub fn probes_in_flight(&self) -> usize {
+        self.probes_in_flight.load(Ordering::Relaxed)
+    }
+
     /// Counts a scrape of `/metrics` in.
     pub fn start_scrape(&self) -> ScrapeInFlight<'_> {
         self.scrapes_in_flight.fetch_add(1, Ordering::Relaxed);

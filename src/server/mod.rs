@@ -12,6 +12,7 @@ pub mod instruments;
 pub mod listen;
 pub mod logs;
 pub mod metrics;
+pub mod origin;
 pub mod pages;
 pub mod pieces;
 pub mod probe;
@@ -21,6 +22,7 @@ pub mod web;
 
 mod guard;
 mod routes;
+mod seats;
 
 use crate::logging::{Logger, OncePerMinute};
 use crate::module::Store;

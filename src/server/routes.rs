@@ -6,12 +6,13 @@ use axum::Router;
 use axum::extract::{FromRef, Request, State};
 use axum::routing::any;
 use http::request::Parts;
-use http::{HeaderMap, Method, StatusCode, Uri};
+use http::{HeaderMap, StatusCode, Uri};
 
 use super::answer::{self, Response};
 use super::front::Mount;
 use super::guard::Requests;
-use gostd::query::Query;
+use super::origin::Names;
+use super::query::Query;
 use super::{Exporter, logs, metrics, pages, probe, reload, targets};
 
 /// What the endpoints share.
@@ -19,6 +20,8 @@ use super::{Exporter, logs, metrics, pages, probe, reload, targets};
 pub struct Site {
     /// The exporter.
     pub exporter: Arc<Exporter>,
+    /// By which names it is known.
+    pub names: Arc<Names>,
     /// The route prefix: `/`, or `/something/`.
     pub path: Arc<str>,
     /// Whether the port speaks TLS.
@@ -62,10 +65,19 @@ pub fn routes(site: Site) -> Router {
 
 async fn probe(State(site): State<Site>, request: Request) -> Response {
     let (request, _) = request.into_parts();
+    if let Err(response) = site.names.may_probe(&request) {
+        return *response;
+    }
     if let Some(requests) = request.extensions.get::<Requests>() {
         requests.end_with_caller();
     }
-    probe::probe(&site.exporter, site.mount(&request), query(&request.uri), &request.headers).await
+    probe::probe(
+        &site.exporter,
+        site.mount(&request),
+        query(&request.uri),
+        &request.headers,
+    )
+    .await
 }
 
 async fn metrics(State(exporter): State<Arc<Exporter>>, headers: HeaderMap) -> Response {
@@ -74,7 +86,12 @@ async fn metrics(State(exporter): State<Arc<Exporter>>, headers: HeaderMap) -> R
 
 async fn logs(State(site): State<Site>, request: Request) -> Response {
     let (request, _) = request.into_parts();
-    logs::logs(&site.exporter, site.mount(&request), query(&request.uri), &request.headers)
+    logs::logs(
+        &site.exporter,
+        site.mount(&request),
+        query(&request.uri),
+        &request.headers,
+    )
 }
 
 async fn config(State(exporter): State<Arc<Exporter>>, headers: HeaderMap) -> Response {
@@ -90,8 +107,12 @@ async fn healthy() -> Response {
     answer::text(StatusCode::OK, answer::PLAIN_UTF8, "Healthy")
 }
 
-async fn reload(State(exporter): State<Arc<Exporter>>, method: Method) -> Response {
-    reload::reload(&exporter, &method).await
+async fn reload(State(site): State<Site>, request: Request) -> Response {
+    let (request, _) = request.into_parts();
+    if let Err(response) = site.names.may_change(&request) {
+        return *response;
+    }
+    reload::reload(&site.exporter, &request.method).await
 }
 
 async fn landing(State(exporter): State<Arc<Exporter>>, uri: Uri, headers: HeaderMap) -> Response {

@@ -1,27 +1,25 @@
 //! Passwords: HTTP basic authentication against bcrypt hashes.
 //!
-//! bcrypt is slow on purpose. It runs off the async threads, one at a time as upstream, and what it said is remembered
-//! under a keyed digest, so that a scraper waits for it once.
+//! bcrypt is slow on purpose. It runs off the async threads, one at a time as upstream and in the order of
+//! [`turns`](super::turns), and what it said is remembered under a keyed digest, so that a scraper waits for it once.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
-use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use crate::config::Secret;
 use crate::strconv::parse_uint;
 
+use super::turns::{Digest, Turns};
+
 /// How many verdicts are remembered.
 const REMEMBERED: usize = 100;
-/// How many requests may wait for bcrypt.
-const WAITING: usize = 64;
-/// The hash of a password that nobody has, so that an unknown user takes as long as a wrong password. Its cost is 10.
-const NOBODY: &str = "$2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi";
 
 /// A user name and a password.
 #[derive(Debug)]
@@ -62,8 +60,7 @@ pub enum Verdict {
 pub struct Verdicts {
     key: hmac::Key,
     remembered: Arc<Remembered>,
-    waiting: Arc<Semaphore>,
-    judging: Arc<Semaphore>,
+    turns: Turns,
 }
 
 impl Verdicts {
@@ -72,46 +69,45 @@ impl Verdicts {
         Self {
             key: hmac::Key::new(hmac::HMAC_SHA256, &rand::random::<[u8; 32]>()),
             remembered: Arc::default(),
-            waiting: Arc::new(Semaphore::new(WAITING)),
-            judging: Arc::new(Semaphore::new(1)),
+            turns: Turns::default(),
         }
     }
 
-    /// Whether the password is right.
-    pub async fn judge(&self, users: &BTreeMap<String, Secret>, credentials: Credentials) -> Verdict {
-        let known = users.get(&credentials.user);
-        let hash = known.map_or(NOBODY, Secret::expose);
-        let digest = self.digest(&credentials, hash);
+    /// Whether the password that comes from `address` is right.
+    pub async fn judge(
+        &self,
+        users: &BTreeMap<String, Secret>,
+        credentials: Credentials,
+        address: IpAddr,
+    ) -> Verdict {
+        let hash = users.get(&credentials.user).map(Secret::expose);
+        let digest = self.digest(&credentials, hash.unwrap_or_default());
         if let Some(right) = self.remembered.recall(&digest) {
-            return verdict(right && known.is_some());
+            return verdict(right);
         }
-        let Ok(waiting) = Arc::clone(&self.waiting).try_acquire_owned() else {
-            return Verdict::Busy;
-        };
-        // Never closed.
-        let Ok(judging) = Arc::clone(&self.judging).acquire_owned().await else {
+        let Some(turn) = self.turns.take(address, &credentials.user, digest).await else {
             return Verdict::Busy;
         };
         // The same password may have been judged while this one waited.
-        let right = match self.remembered.recall(&digest) {
-            Some(right) => right,
-            None => {
-                let hash = Zeroizing::new(hash.to_owned());
-                let remembered = Arc::clone(&self.remembered);
-                let judged = tokio::task::spawn_blocking(move || {
-                    // bcrypt goes on when the caller leaves: until it is done, it is nobody else's turn.
-                    let _turn = (waiting, judging);
-                    let right = bcrypt::verify(&*credentials.password, &hash).unwrap_or(false);
-                    remembered.remember(digest, right);
-                    right
-                });
-                judged.await.unwrap_or(false)
-            }
-        };
-        verdict(right && known.is_some())
+        if let Some(right) = self.remembered.recall(&digest) {
+            return verdict(right);
+        }
+        let hash = hash.map(|hash| Zeroizing::new(hash.to_owned()));
+        let dearest = users.values().filter_map(|hash| cost(hash.expose()).ok()).max();
+        let (remembered, turns) = (Arc::clone(&self.remembered), self.turns.clone());
+        let judged = tokio::task::spawn_blocking(move || {
+            let hash = hash.as_ref().map(|hash| hash.as_str());
+            let right = verify(&credentials.password, hash, dearest.unwrap_or_default());
+            remembered.remember(digest, right);
+            turns.judged(address, digest, right);
+            // bcrypt cannot be cancelled: the turn lasts until it returns, even if the caller has left.
+            drop(turn);
+            right
+        });
+        verdict(judged.await.unwrap_or(false))
     }
 
-    fn digest(&self, credentials: &Credentials, hash: &str) -> [u8; 32] {
+    fn digest(&self, credentials: &Credentials, hash: &str) -> Digest {
         let mut context = hmac::Context::with_key(&self.key);
         for part in [
             credentials.user.as_bytes(),
@@ -124,6 +120,22 @@ impl Verdicts {
         // Invariant: SHA-256 has 32 bytes.
         context.sign().as_ref().try_into().unwrap_or_default()
     }
+}
+
+/// Judges a password, in a time that does not depend on the user: that of the dearest hash of all. A round more doubles
+/// the time, so what a cheaper hash leaves is one more judgement of its cost, and of every cost up to the dearest.
+fn verify(password: &[u8], hash: Option<&str>, dearest: u32) -> bool {
+    let spend = |cost: u32| std::hint::black_box(bcrypt::bcrypt(cost.min(31), [0; 16], b"nobody"));
+    let Some(hash) = hash else {
+        // Nobody has that name.
+        spend(dearest);
+        return false;
+    };
+    let right = bcrypt::verify(password, hash).unwrap_or(false);
+    for cost in cost(hash).unwrap_or(dearest)..dearest {
+        spend(cost);
+    }
+    right
 }
 
 /// What bcrypt said, under keyed digests.
@@ -170,7 +182,7 @@ fn check_hash(hash: &str) -> Result<(), String> {
     if bytes.len() < 59 {
         return Err("crypto/bcrypt: hashedSecret too short to be a bcrypted password".to_owned());
     }
-    let [prefix, major, minor, ..] = bytes else {
+    let [prefix, major, ..] = bytes else {
         return Ok(());
     };
     if *prefix != b'$' {
@@ -182,16 +194,25 @@ fn check_hash(hash: &str) -> Result<(), String> {
             "crypto/bcrypt: bcrypt algorithm version requested is newer than current version '2'".to_owned(),
         );
     }
-    let start = if *minor == b'$' { 3 } else { 4 };
+    cost(hash).map(|_| ())
+}
+
+/// The cost of a hash: the logarithm of its rounds.
+fn cost(hash: &str) -> Result<u32, String> {
+    let start = if hash.as_bytes().get(2) == Some(&b'$') {
+        3
+    } else {
+        4
+    };
     let cost = hash.get(start..start + 2).unwrap_or_default();
     let number = parse_uint(cost, false)
         .map_err(|_| "crypto/bcrypt: the cost of a hash must be a number of two digits".to_owned())?;
-    if !(4..=31).contains(&number) {
-        return Err(format!(
+    match u32::try_from(number) {
+        Ok(cost @ 4..=31) => Ok(cost),
+        _ => Err(format!(
             "crypto/bcrypt: cost {number} is outside allowed inclusive range 4..31"
-        ));
+        )),
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -205,29 +226,22 @@ mod tests {
         credentials(&HeaderValue::from_str(&header).unwrap()).unwrap()
     }
 
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
     #[tokio::test]
     async fn judges_and_remembers() {
         let hash = bcrypt::hash("open: sesame", 4).unwrap();
         let users = BTreeMap::from([("ann".to_owned(), Secret::new(hash))]);
         let verdicts = Verdicts::new();
+        let judge = async |users, user, password| verdicts.judge(users, given(user, password), HERE).await;
+        let nobody = BTreeMap::new();
         for _ in 0..2 {
-            assert_eq!(
-                verdicts.judge(&users, given("ann", "open: sesame")).await,
-                Verdict::Right
-            );
-            assert_eq!(verdicts.judge(&users, given("ann", "open")).await, Verdict::Wrong);
+            assert_eq!(judge(&users, "ann", "open: sesame").await, Verdict::Right);
+            assert_eq!(judge(&users, "ann", "open").await, Verdict::Wrong);
         }
         assert_eq!(verdicts.remembered.0.lock().unwrap().len(), 2);
-        assert_eq!(
-            verdicts
-                .judge(&BTreeMap::new(), given("ann", "open: sesame"))
-                .await,
-            Verdict::Wrong
-        );
-        assert_eq!(
-            verdicts.judge(&users, given("eve", "fakepassword")).await,
-            Verdict::Wrong
-        );
+        assert_eq!(judge(&nobody, "ann", "open: sesame").await, Verdict::Wrong);
+        assert_eq!(judge(&users, "eve", "fakepassword").await, Verdict::Wrong);
     }
 
     #[tokio::test]
@@ -236,19 +250,39 @@ mod tests {
         let hash = "$2y$12$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi";
         let users = BTreeMap::from([("ann".to_owned(), Secret::new(hash.to_owned()))]);
         let verdicts = Verdicts::new();
-        assert_eq!(verdicts.judge(&users, given("ann", "open")).now_or_never(), None);
-        assert_eq!(verdicts.judging.available_permits(), 0);
-        assert_eq!(verdicts.waiting.available_permits(), WAITING - 1);
+        let judge = |password: String| verdicts.judge(&users, given("ann", &password), HERE);
         // Those who leave before their turn wait no more.
         for guess in 0..200_u8 {
-            let guess = given("ann", &format!("open {guess}"));
-            assert_eq!(verdicts.judge(&users, guess).now_or_never(), None);
+            assert_eq!(judge(format!("open {guess}")).now_or_never(), None);
         }
-        assert_eq!(verdicts.waiting.available_permits(), WAITING - 1);
+        assert!(verdicts.remembered.0.lock().unwrap().is_empty());
         // What was found out is kept, though nobody waited for it.
-        assert_eq!(verdicts.judge(&users, given("ann", "open")).await, Verdict::Wrong);
-        assert_eq!(verdicts.remembered.0.lock().unwrap().len(), 1);
-        assert_eq!(verdicts.waiting.available_permits(), WAITING);
+        assert_eq!(judge("open".to_owned()).await, Verdict::Wrong);
+        assert_eq!(verdicts.remembered.0.lock().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn every_user_takes_the_time_of_the_dearest_hash() {
+        let password = b"open sesame".as_slice();
+        let hash = |cost| bcrypt::hash("open sesame", cost).unwrap();
+        assert!(verify(password, Some(&hash(4)), 9));
+        assert!(!verify(password, None, 9));
+        // In rounds, which are what takes the time.
+        let rounds = |cost: u32| (1 << cost) + (cost..12).map(|cost| 1_u32 << cost).sum::<u32>();
+        assert_eq!((4..12).map(rounds).collect::<Vec<_>>(), [1 << 12; 8]);
+        let time = |hash: Option<&str>| {
+            let start = std::time::Instant::now();
+            verify(b"wrong", hash, 9);
+            start.elapsed().as_secs_f64()
+        };
+        let (cheap, dear) = (hash(4), hash(9));
+        let fastest = |hash: Option<&str>| (0..5).map(|_| time(hash)).fold(f64::INFINITY, f64::min);
+        let times = [Some(&*cheap), Some(&*dear), None].map(fastest);
+        let (least, most) = (
+            times.iter().copied().fold(f64::INFINITY, f64::min),
+            times.iter().copied().fold(0.0, f64::max),
+        );
+        assert!(most < 3.0 * least, "{times:?}");
     }
 
     #[test]

@@ -4,7 +4,9 @@
 mod auth;
 mod limit;
 mod tls;
+mod turns;
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,6 +15,7 @@ use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, WWW_AUTHEN
 use rustls::ServerConfig;
 
 use super::answer::{self, Response};
+use super::seats::party;
 use crate::config::web::{Web, WebError};
 use crate::logging::{Logger, OncePerMinute};
 use crate::probe_log::text;
@@ -114,7 +117,11 @@ impl Gate {
     ///
     /// # Errors
     /// The answer: the file is broken, too many requests, or no or a wrong password.
-    pub async fn admit(self: &Arc<Self>, headers: &HeaderMap) -> Result<Admitted, Box<Response>> {
+    pub async fn admit(
+        self: &Arc<Self>,
+        headers: &HeaderMap,
+        caller: IpAddr,
+    ) -> Result<Admitted, Box<Response>> {
         let policy = match self.policy().await {
             Ok(policy) => policy,
             Err(error) => {
@@ -133,7 +140,10 @@ impl Gate {
         }
         let credentials = headers.get(AUTHORIZATION).and_then(auth::credentials);
         let verdict = match credentials {
-            Some(credentials) => self.verdicts.judge(&policy.web.users, credentials).await,
+            Some(credentials) => {
+                let users = &policy.web.users;
+                self.verdicts.judge(users, credentials, party(caller)).await
+            }
             None => auth::Verdict::Wrong,
         };
         let mut response = match verdict {

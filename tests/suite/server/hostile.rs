@@ -99,26 +99,72 @@ async fn a_body_that_nobody_reads_does_no_harm() {
     assert!(is_well(&exporter).await);
 }
 
+/// Sends a request over a connection of its own, and reads the beginning of the answer.
+async fn ask(exporter: &Exporter, request: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(exporter.address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    stream.read_exact(&mut [0; 12]).await.unwrap();
+    stream
+}
+
 #[tokio::test]
-async fn connections_beyond_the_limit_wait() {
+async fn the_oldest_idle_connection_makes_room_for_a_new_one() {
     let exporter = Exporter::start(MODULES, &["--web.max-connections=2"]).await;
-    let mut idle = Vec::new();
-    for _ in 0..2 {
-        let mut stream = TcpStream::connect(exporter.address).await.unwrap();
-        stream
-            .write_all(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")
-            .await
-            .unwrap();
-        let mut byte = [0; 12];
-        stream.read_exact(&mut byte).await.unwrap();
-        idle.push(stream);
+    let healthy = "GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n";
+    let mut older = ask(&exporter, healthy).await;
+    let mut newer = ask(&exporter, healthy).await;
+    assert!(is_well(&exporter).await);
+    let mut rest = Vec::new();
+    // Closed, or reset.
+    let _ = older.read_to_end(&mut rest).await;
+    newer.write_all(healthy.as_bytes()).await.unwrap();
+    let mut answer = vec![0; 500];
+    assert!(newer.read(&mut answer).await.unwrap() > 0);
+}
+
+#[tokio::test]
+async fn connections_beyond_those_with_requests_wait() {
+    let (_silent, target) = super::silent().await;
+    let exporter = Exporter::start(MODULES, &["--web.max-connections=2"]).await;
+    let busy: Vec<_> = (0..2)
+        .map(|_| {
+            let path = format!("/probe?module=http_2xx&target={target}");
+            let address = exporter.address;
+            tokio::spawn(async move {
+                let mut stream = TcpStream::connect(address).await.unwrap();
+                let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+                stream.write_all(request.as_bytes()).await.unwrap();
+                let mut answer = [0; 12];
+                stream.read_exact(&mut answer).await.unwrap();
+                answer
+            })
+        })
+        .collect();
+    while exporter.running.exporter.instruments.probes_in_flight() < 2 {
+        tokio::task::yield_now().await;
     }
-    let waiting = exporter.get("/-/healthy");
-    let mut waiting = std::pin::pin!(waiting);
-    let early = tokio::time::timeout(Duration::from_millis(100), &mut waiting).await;
-    assert!(early.is_err(), "a third connection was served");
-    idle.pop();
-    assert_eq!(waiting.await.status, 200);
+    let start = std::time::Instant::now();
+    assert!(is_well(&exporter).await);
+    // The probes take two seconds.
+    assert!(start.elapsed() > Duration::from_secs(1), "{:?}", start.elapsed());
+    for busy in busy {
+        assert_eq!(&busy.await.unwrap(), b"HTTP/1.1 200");
+    }
+}
+
+#[tokio::test]
+async fn slow_heads_do_not_fill_the_port() {
+    let exporter = Exporter::start(MODULES, &["--web.max-connections=20"]).await;
+    let mut slow = Vec::new();
+    for _ in 0..100 {
+        let mut stream = TcpStream::connect(exporter.address).await.unwrap();
+        // It may be closed already.
+        let _ = stream.write_all(b"GET / HTTP/1.1\r\nHos").await;
+        slow.push(stream);
+        if slow.len() % 10 == 0 {
+            assert!(is_well(&exporter).await);
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The server around the probers, as its callers see it.
 
+mod browsers;
 mod drain;
 mod endpoints;
 mod history;
