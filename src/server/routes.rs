@@ -12,8 +12,8 @@ use super::answer::{self, Response};
 use super::front::Mount;
 use super::guard::Requests;
 use super::origin::Names;
-use super::query::Query;
 use super::{Exporter, logs, metrics, pages, probe, reload, targets};
+use gostd::query::Query;
 
 /// What the endpoints share.
 #[derive(Clone, Debug)]
