@@ -21,7 +21,7 @@ use crate::log;
 use crate::metrics::{Metric, Samples};
 use crate::module::{Kind, Module};
 use crate::net::tls_facts::TlsFacts;
-use crate::net::{Deadline, Network};
+use crate::net::{Deadline, Network, tls};
 use crate::probe_log::{Level, ProbeLog};
 
 pub use resolve::choose_address;
@@ -124,12 +124,15 @@ pub type Verdict = Result<(), Failed>;
 
 /// Runs one probe to its end, which is at the latest `request.timeout` from now.
 pub async fn run(network: &Network, module: &Module, request: Request<'_>) -> Outcome {
+    let deadline = Deadline::after(Instant::now(), request.timeout);
+    // Out of time for it, the probe itself will say what it waits for.
+    let _ = deadline.within(get_ready(network, module, request.target)).await;
     let start = Instant::now();
     let mut probe = Probe {
         target: request.target,
         hostname: request.hostname,
         network,
-        deadline: Deadline::after(start, request.timeout),
+        deadline,
         start,
         log: ProbeLog::default(),
         samples: Samples::new(),
@@ -173,6 +176,18 @@ pub async fn run(network: &Network, module: &Module, request: Request<'_>) -> Ou
         log,
         timeline,
         tls,
+    }
+}
+
+/// Loads what a process loads once, so that its first probe measures the target and not that.
+async fn get_ready(network: &Network, module: &Module, target: &str) {
+    let settings = module.kind.tls(target);
+    // A redirect may lead to TLS as well.
+    if settings.is_some() || matches!(module.kind, Kind::Http(_)) {
+        tls::seed().await;
+    }
+    if let Some(settings) = settings {
+        settings.get_ready(&network.roots).await;
     }
 }
 

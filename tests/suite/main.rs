@@ -20,6 +20,7 @@ mod command_line;
 mod config;
 mod dialogue;
 mod dns;
+mod first_use;
 mod grpc;
 mod hostile;
 mod http;

@@ -56,6 +56,12 @@ impl Material {
         Some(self.raw.server_name.as_str()).filter(|name| !name.is_empty())
     }
 
+    /// Whether the system's CA certificates are the ones that count.
+    pub fn trusts_the_system(&self) -> bool {
+        let raw = &self.raw;
+        !raw.insecure_skip_verify && raw.ca.is_empty() && raw.ca_file.is_empty()
+    }
+
     pub async fn prepare(self: &Arc<Self>, roots: &Roots, deadline: Deadline) -> Result<Prepared, TlsError> {
         let prepared = deadline.within(self.prepared(roots)).await;
         prepared.unwrap_or_else(|timed_out| {

@@ -4,6 +4,7 @@
 //! shakes hands, once or (in HTTP redirects) several times. What a handshake told is kept when it fails, too.
 
 mod error;
+mod first_use;
 mod handshake;
 mod material;
 mod p521;
@@ -23,6 +24,7 @@ use super::tls_facts::TlsFacts;
 use crate::config;
 
 pub use error::TlsError;
+pub use first_use::seed;
 pub use material::key_pair;
 pub use roots::Roots;
 pub use verifier::{Recorder, aside};
