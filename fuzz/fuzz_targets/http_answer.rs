@@ -4,7 +4,7 @@
 
 use std::sync::LazyLock;
 
-use blackbox_exporter::net::http1::{RequestBody, exchange};
+use go_http::http1::{RequestBody, exchange};
 use libfuzzer_sys::fuzz_target;
 use tokio::io::AsyncWriteExt;
 use tokio::runtime::{Builder, Runtime};

@@ -1,11 +1,7 @@
 //! What all probers share: deadlines, name resolution, dialling, TLS, proxies.
 
-pub(crate) mod buffer;
 pub mod dial;
 pub mod file;
-pub mod headers;
-pub mod http1;
-pub mod http2;
 pub mod oauth2;
 pub mod policy;
 pub mod port;
@@ -20,6 +16,8 @@ pub use gostd::address::{self, Address, Preference, split_host_port};
 pub use gostd::deadline::{self, Deadline, TimedOut};
 pub use gostd::url;
 
+pub(crate) use go_http::buffer;
+pub use go_http::{headers, http1, http2};
 pub use go_x509 as x509;
 pub use ping_engine as icmp;
 

@@ -1,19 +1,16 @@
 //! Proxies: which one a request goes through, and how a tunnel is made through it.
 
-mod no_proxy;
-mod tunnel;
-
 use std::borrow::Cow;
 use std::fmt;
 
 use base64::Engine;
+use go_http::no_proxy::NoProxy;
 
 use super::headers::Headers;
 use super::url::{Url, UrlError, UserInfo};
 use crate::config;
-use no_proxy::NoProxy;
 
-pub use tunnel::{TunnelError, connect, socks5};
+pub use go_http::tunnel::{TunnelError, connect, socks5};
 
 /// A compiled proxy configuration.
 #[derive(Clone, Debug, Default)]

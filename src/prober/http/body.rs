@@ -7,10 +7,10 @@ use std::task::{Context, Poll, ready};
 
 use async_compression::tokio::bufread::{BrotliDecoder, DeflateDecoder, GzipDecoder};
 use bytes::Bytes;
+use go_http::gzip_head;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader, ReadBuf};
 use tokio::task::coop;
 
-use super::gzip_head;
 use super::response::ResponseBody;
 use crate::check::regexp::{PIECE, Search};
 use crate::module::http::Compression;

@@ -2,10 +2,8 @@
 
 mod body;
 mod connect;
-mod cookies;
 mod credentials;
 mod error;
-mod gzip_head;
 mod http3;
 mod judge;
 mod redirect;

@@ -1,9 +1,9 @@
 //! Follows redirects by the rules of Go's `net/http` client.
 
+use go_http::cookies::{Jar, OwnCookies, add_cookies};
 use tokio::io::AsyncBufReadExt;
 
 use super::Client;
-use super::cookies::{Jar, OwnCookies, add_cookies};
 use super::credentials::is_sensitive;
 use super::error::RoundTripError;
 use super::request::{Request, is_same_or_below};

@@ -7,10 +7,10 @@ use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::BytesMut;
+use go_http::websocket::Frames;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
-use super::frames::Frames;
 use crate::metrics::Metric;
 use crate::net::dial::{self, DialError, SystemError};
 use crate::net::headers::{Headers, is_token};

@@ -1,10 +1,10 @@
 //! The websocket prober: upgrade a connection, then exchange messages.
 
-mod frames;
 mod handshake;
 mod request;
 
 use bytes::Bytes;
+use go_http::websocket::Frames;
 use tokio::time::Instant;
 
 use super::{Failed, Phase, Probe, Verdict, choose_address};
@@ -15,8 +15,6 @@ use crate::module::{Step, Websocket};
 use crate::net::url::Url;
 use crate::probe_log::{EXCERPT, excerpt, text};
 use crate::prober::query_response::Connection;
-
-use frames::Frames;
 
 /// Probes the target as the module says.
 ///

@@ -17,7 +17,7 @@ const FLAG_COMMENT: u8 = 1 << 4;
 
 /// Why a stream does not begin as gzip does. Displays in Go's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wrong {
+pub enum Wrong {
     /// It is empty.
     Empty,
     /// It ends within the head.
@@ -38,13 +38,15 @@ impl fmt::Display for Wrong {
 
 /// Why a head could not be read.
 #[derive(Debug)]
-pub(super) enum ReadError {
+pub enum ReadError {
+    /// It is not one.
     Wrong(Wrong),
+    /// The stream ended or failed.
     Io(io::Error),
 }
 
 /// Reads pieces until they have a whole head, and returns them.
-pub(super) async fn read(stream: &mut (impl AsyncBufRead + Unpin)) -> Result<Vec<u8>, ReadError> {
+pub async fn read(stream: &mut (impl AsyncBufRead + Unpin)) -> Result<Vec<u8>, ReadError> {
     let mut pieces = Vec::new();
     loop {
         let piece = stream.fill_buf().await.map_err(ReadError::Io)?;

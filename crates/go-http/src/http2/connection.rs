@@ -15,8 +15,8 @@ use super::frame::{
 };
 use super::hpack::{Decoder, Field};
 use super::sender::Sender;
-use crate::net::buffer::Buffer;
-use crate::net::http1::RequestBody;
+use crate::buffer::Buffer;
+use crate::http1::RequestBody;
 
 /// The window of the stream that is opened for the peer, as Go's client does it.
 const STREAM_WINDOW: u32 = 4 << 20;

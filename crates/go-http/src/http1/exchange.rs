@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use gostd::os_error::SystemError;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -13,8 +14,7 @@ use super::framing::{Framing, Length, LengthError, measure};
 use super::head::{Head, HeadError, HeadParser, MAX_HEAD};
 use super::reader::{Reader, WriteError};
 use super::request::RequestBody;
-use crate::net::dial::SystemError;
-use crate::net::headers::lists_contain;
+use crate::headers::lists_contain;
 
 /// How long a body waits for `100 Continue`, as Go's transport is set up by prometheus/common.
 const CONTINUE_PATIENCE: Duration = Duration::from_secs(1);

@@ -4,20 +4,20 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use gostd::address::Address;
+use gostd::address::split_host_port;
 use gostd::http_date;
+use gostd::url::{Url, punycode};
 use tokio::time::Instant;
 
-use crate::net::Address;
-use crate::net::headers::{Headers, is_token, trim};
-use crate::net::split_host_port;
-use crate::net::url::{Url, punycode};
+use crate::headers::{Headers, is_token, trim};
 
 /// Most `Set-Cookie` fields of one answer that are read, with more of them Go reads none; and most cookies of a jar.
 const MAX_COOKIES: usize = 3000;
 
 /// A name and its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Cookie {
+pub struct Cookie {
     name: String,
     value: String,
     quoted: bool,
@@ -25,7 +25,7 @@ pub(super) struct Cookie {
 
 /// The cookies that answers of this probe have set.
 #[derive(Debug, Default)]
-pub(super) struct Jar {
+pub struct Jar {
     entries: Vec<Entry>,
 }
 
@@ -74,7 +74,7 @@ struct SetCookie {
 
 impl Jar {
     /// The cookies for a request to `url` whose `Host` is `host` (empty: the URL's own).
-    pub(super) fn cookies(&self, url: &Url, host: &str) -> Vec<Cookie> {
+    pub fn cookies(&self, url: &Url, host: &str) -> Vec<Cookie> {
         if self.entries.is_empty() {
             return Vec::new();
         }
@@ -96,7 +96,7 @@ impl Jar {
     }
 
     /// Takes the cookies of an answer.
-    pub(super) fn store(&mut self, url: &Url, host: &str, answer: &Headers) {
+    pub fn store(&mut self, url: &Url, host: &str, answer: &Headers) {
         let fields: Vec<&[u8]> = answer.values("Set-Cookie").collect();
         if fields.is_empty() || fields.len() > MAX_COOKIES {
             return;
@@ -171,7 +171,7 @@ impl Jar {
 }
 
 /// Adds `cookies` to the `Cookie` field of a request.
-pub(super) fn add_cookies(headers: &mut Headers, cookies: &[Cookie]) {
+pub fn add_cookies(headers: &mut Headers, cookies: &[Cookie]) {
     if cookies.is_empty() {
         return;
     }
@@ -192,13 +192,13 @@ pub(super) fn add_cookies(headers: &mut Headers, cookies: &[Cookie]) {
 
 /// The cookies of the module's own `Cookie` field, which answers may replace.
 #[derive(Debug)]
-pub(super) struct OwnCookies {
+pub struct OwnCookies {
     cookies: Vec<Cookie>,
 }
 
 impl OwnCookies {
     /// Reads the `Cookie` field of the first request.
-    pub(super) fn of(headers: &Headers) -> Self {
+    pub fn of(headers: &Headers) -> Self {
         let parts = headers
             .values("Cookie")
             .flat_map(|line| line.split(|b| *b == b';'));
@@ -212,7 +212,7 @@ impl OwnCookies {
     }
 
     /// Takes those out that an answer sets anew; the rest as a `Cookie` field, if something was taken out.
-    pub(super) fn replaced_by(&mut self, answer: &Headers) -> Option<String> {
+    pub fn replaced_by(&mut self, answer: &Headers) -> Option<String> {
         if self.cookies.is_empty() {
             return None;
         }

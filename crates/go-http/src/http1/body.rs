@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufRead, AsyncRead, ReadBuf};
 use super::framing::Framing;
 use super::head::HeadParser;
 use super::reader::Reader;
-use crate::net::buffer::poll_read_buffered;
+use crate::buffer::poll_read_buffered;
 
 /// Longest line in front of a chunk, and most bytes of a trailer, as Go has it.
 const MAX_LINE: usize = 4096;

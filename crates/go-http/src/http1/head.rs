@@ -4,7 +4,7 @@ use std::fmt;
 
 use memchr::memchr;
 
-use crate::net::headers::{Headers, is_token_byte};
+use crate::headers::{Headers, is_token_byte};
 
 /// Most bytes of all heads of one answer (1xx ones included), as Go's transport has it.
 pub const MAX_HEAD: usize = 10 << 20;

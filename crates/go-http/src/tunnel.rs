@@ -4,12 +4,12 @@ use std::fmt;
 use std::io;
 use std::net::IpAddr;
 
+use gostd::os_error::SystemError;
+use gostd::url::UserInfo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use crate::net::dial::SystemError;
-use crate::net::headers::Headers;
-use crate::net::http1::{HeadError, HeadParser, LengthError, RequestBody, RequestLine, measure, write_head};
-use crate::net::url::UserInfo;
+use crate::headers::Headers;
+use crate::http1::{HeadError, HeadParser, LengthError, RequestBody, RequestLine, measure, write_head};
 
 /// Most bytes of a proxy's answer to CONNECT.
 const MAX_ANSWER: usize = 64 << 10;

@@ -2,14 +2,13 @@
 
 use std::net::IpAddr;
 
+use gostd::address::split_host_port;
+use gostd::url::{Url, idna_ascii};
 use ipnet::IpNet;
-
-use crate::net::split_host_port;
-use crate::net::url::{Url, idna_ascii};
 
 /// What is never sent to a proxy.
 #[derive(Clone, Debug, Default)]
-pub(super) struct NoProxy {
+pub struct NoProxy {
     /// Not even loopback addresses are exempt: there is no `no_proxy` at all.
     nothing: bool,
     everything: bool,
@@ -29,7 +28,7 @@ struct Domain {
 
 impl NoProxy {
     /// Exempts nothing.
-    pub(super) fn nothing() -> Self {
+    pub fn nothing() -> Self {
         Self {
             nothing: true,
             ..Self::default()
@@ -37,7 +36,7 @@ impl NoProxy {
     }
 
     /// Reads a comma-separated list; what cannot be read is passed over, as Go does.
-    pub(super) fn new(list: &str) -> Self {
+    pub fn new(list: &str) -> Self {
         let mut rules = Self::default();
         for entry in list.split(',') {
             let entry = entry.trim().to_lowercase();
@@ -81,7 +80,7 @@ impl NoProxy {
     }
 
     /// Whether a request goes to its host directly.
-    pub(super) fn exempts(&self, url: &Url) -> bool {
+    pub fn exempts(&self, url: &Url) -> bool {
         if self.nothing {
             return false;
         }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use crate::net::dial::SystemError;
+use gostd::os_error::SystemError;
 
 const REFUSED_STREAM: u32 = 7;
 

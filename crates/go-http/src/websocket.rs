@@ -4,13 +4,12 @@ use std::fmt;
 use std::io;
 
 use bytes::{Buf, BytesMut};
+use gostd::deadline::{Deadline, TimedOut};
+use gostd::os_error::SystemError;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use crate::net::dial::SystemError;
-use crate::net::{Deadline, TimedOut};
-
 /// Longest message that is read, in bytes. Upstream has no limit.
-pub(super) const LONGEST_MESSAGE: u64 = 16 << 20;
+pub const LONGEST_MESSAGE: u64 = 16 << 20;
 /// Longest payload of a control frame.
 const LONGEST_CONTROL: u64 = 125;
 /// Most bytes of a message that go into one frame.
@@ -25,17 +24,21 @@ const PONG: u8 = 10;
 
 /// Why no message could be read or written. Displays in gorilla's words.
 #[derive(Debug)]
-pub(super) enum FrameError {
+pub enum FrameError {
     /// The peer closed with this code and text.
     Closed {
+        /// The status code of RFC 6455, section 7.4; 1006 when there was no close frame.
         code: u16,
+        /// The reason, as the peer wrote it.
         text: String,
     },
     /// What the peer sent is no frame.
     Protocol(String),
     /// A message is longer than [`LONGEST_MESSAGE`].
     TooLong,
+    /// The deadline.
     TimedOut(TimedOut),
+    /// The stream failed.
     Io(io::Error),
 }
 
@@ -95,7 +98,7 @@ fn may_close_with(code: u16) -> bool {
 }
 
 /// The client's side of a WebSocket connection.
-pub(super) struct Frames<S> {
+pub struct Frames<S> {
     stream: S,
     /// What came and was not used yet.
     buffer: BytesMut,

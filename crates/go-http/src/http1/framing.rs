@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::head::Head;
-use crate::net::headers::{canonical, lists_contain, trim};
+use crate::headers::{canonical, lists_contain, trim};
 
 /// How the end of a body is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, ReadHalf};
 
-use crate::net::buffer::Buffer;
+use crate::buffer::Buffer;
 
 /// Writes what is left of a request.
 pub(super) type Writing = Pin<Box<dyn Future<Output = Result<(), WriteError>> + Send>>;

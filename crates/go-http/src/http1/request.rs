@@ -5,7 +5,7 @@ use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::reader::WriteError;
-use crate::net::headers::{Headers, is_token, trim};
+use crate::headers::{Headers, is_token, trim};
 
 /// The body of a request.
 #[derive(Debug)]

@@ -17,7 +17,7 @@ const UNIT: usize = 4 << 10;
 
 /// Counts work on a peer's bytes against the turn of this task, so that it yields after work done and not only after
 /// reads: a task has 128 units a turn.
-pub(crate) fn spend(cx: &mut Context<'_>, units: usize) {
+pub fn spend(cx: &mut Context<'_>, units: usize) {
     for _ in 0..units {
         match coop::poll_proceed(cx) {
             Poll::Ready(unit) => unit.made_progress(),
@@ -27,7 +27,7 @@ pub(crate) fn spend(cx: &mut Context<'_>, units: usize) {
 }
 
 /// `AsyncRead::poll_read` of what can `AsyncBufRead`.
-pub(crate) fn poll_read_buffered(
+pub fn poll_read_buffered(
     mut io: Pin<&mut impl AsyncBufRead>,
     cx: &mut Context<'_>,
     into: &mut ReadBuf<'_>,
@@ -42,7 +42,7 @@ pub(crate) fn poll_read_buffered(
 /// Reads at most `most` bytes, and no more than `ROOM`, by way of the stack, and hands what came to `keep`; 0 at the end.
 /// So nothing is held for a peer that says nothing: most of the probes that are under way at one time wait for a first
 /// answer.
-pub(crate) fn poll_read_piece<const ROOM: usize>(
+pub fn poll_read_piece<const ROOM: usize>(
     io: &mut (impl AsyncRead + Unpin),
     cx: &mut Context<'_>,
     most: usize,
@@ -57,7 +57,7 @@ pub(crate) fn poll_read_piece<const ROOM: usize>(
 
 /// Bytes that were read and not used yet. As long as nothing came it takes no memory.
 #[derive(Debug, Default)]
-pub(crate) struct Buffer {
+pub struct Buffer {
     bytes: Vec<u8>,
     start: usize,
     end: usize,
@@ -65,12 +65,12 @@ pub(crate) struct Buffer {
 
 impl Buffer {
     /// What was read and not used.
-    pub(crate) fn data(&self) -> &[u8] {
+    pub fn data(&self) -> &[u8] {
         self.bytes.get(self.start..self.end).unwrap_or_default()
     }
 
     /// Marks bytes of [`data`](Self::data) as used.
-    pub(crate) fn consume(&mut self, bytes: usize) {
+    pub fn consume(&mut self, bytes: usize) {
         self.start = (self.start + bytes).min(self.end);
         if self.start == self.end {
             self.start = 0;
@@ -79,7 +79,7 @@ impl Buffer {
     }
 
     /// Reads more from `io`; 0 at the end. What may pile up here is bounded by the caller.
-    pub(crate) fn poll_fill<S: AsyncRead + Unpin>(
+    pub fn poll_fill<S: AsyncRead + Unpin>(
         &mut self,
         io: &mut S,
         cx: &mut Context<'_>,

@@ -13,7 +13,7 @@ use super::frame::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, MAX_FRAME, SETTINGS, STREAM, WINDOW_UPDATE, be32,
     push_frame,
 };
-use crate::net::http1::RequestBody;
+use crate::http1::RequestBody;
 
 /// How much of a request may wait to be written.
 const MAX_OUT: usize = 64 << 10;

@@ -43,7 +43,7 @@ impl Headers {
     }
 
     /// Adds a field whose name came from a peer.
-    pub(crate) fn add_bytes(&mut self, name: &[u8], value: &[u8]) {
+    pub fn add_bytes(&mut self, name: &[u8], value: &[u8]) {
         let start = self.text.len();
         self.text.extend_from_slice(name);
         if let Some(name) = self.text.get_mut(start..) {

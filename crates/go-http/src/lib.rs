@@ -1,0 +1,12 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+pub mod buffer;
+pub mod cookies;
+pub mod gzip_head;
+pub mod headers;
+pub mod http1;
+pub mod http2;
+pub mod no_proxy;
+pub mod tunnel;
+pub mod websocket;
