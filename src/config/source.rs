@@ -32,7 +32,7 @@ pub fn parse(text: &str) -> Parsed<'_> {
         warnings: Vec::new(),
         source: Source::default(),
     };
-    match Document::parse(text.strip_prefix('\u{feff}').unwrap_or(text)) {
+    match Document::parse(text) {
         Err(error) => parsed.problems.push(plain_problem(
             Some(error.at),
             format!("not YAML: {}", error.message),

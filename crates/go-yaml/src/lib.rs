@@ -6,15 +6,12 @@
 
 #![forbid(unsafe_code)]
 
-mod repair;
+mod parser;
 pub mod scalar;
+mod scanner;
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::fmt;
-
-use repair::Shifts;
-use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span};
 
 /// A place in the text, both counted from 1, the column in characters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,7 +32,14 @@ impl fmt::Display for Position {
 #[allow(missing_docs)]
 pub struct SyntaxError {
     pub at: Position,
-    pub message: String,
+    pub message: Cow<'static, str>,
+}
+
+impl SyntaxError {
+    fn new(at: Position, message: impl Into<Cow<'static, str>>) -> Self {
+        let message = message.into();
+        Self { at, message }
+    }
 }
 
 /// Names a node of a [`Document`].
@@ -80,95 +84,13 @@ pub struct Document<'t> {
 /// Deepest nesting that is read. The Go program reads 10,000; no configuration needs more than a dozen.
 const MAX_DEPTH: usize = 200;
 
-/// What Go's reader says of a character that does not belong where it stands.
-const CANNOT_START: &str = "found character that cannot start any token";
-
-/// Where a tab stands before the first text of all, in which the parser sees no indentation yet.
-fn first_tab(text: &str) -> Option<Position> {
-    let mut lines = text.trim_start_matches('\u{feff}').lines().zip(1..);
-    let (text, line) =
-        lines.find(|(text, _)| !text.trim().is_empty() && !text.trim_start_matches(' ').starts_with('#'))?;
-    let spaces = text.len() - text.trim_start_matches(' ').len();
-    let at = Position {
-        line,
-        column: spaces + 1,
-    };
-    text.get(spaces..)?.starts_with('\t').then_some(at)
-}
-
 impl<'t> Document<'t> {
     /// Reads the first document; `None` when the text holds none.
     ///
     /// # Errors
     /// The first place where the text is not YAML.
     pub fn parse(text: &'t str) -> Result<Option<Self>, SyntaxError> {
-        if let Some(at) = first_tab(text) {
-            let message = CANNOT_START.to_owned();
-            return Err(SyntaxError { at, message });
-        }
-        Self::read(text, &Shifts::default()).or_else(|error| repair::read(text, error))
-    }
-
-    /// Reads a text that was changed: places are given as they were before `shifts`.
-    fn read(text: &'t str, shifts: &Shifts) -> Result<Option<Self>, SyntaxError> {
-        let mut builder = Builder {
-            shifts,
-            nodes: Vec::new(),
-            open: Vec::new(),
-            anchors: HashMap::new(),
-        };
-        let mut ignored = None;
-        for event in Parser::new_from_str(text) {
-            match event {
-                Ok((event, span)) => {
-                    if builder.take(event, span)? {
-                        break;
-                    }
-                }
-                Err(error) => {
-                    let at = builder.position(error.marker());
-                    // Upstream stops reading where the outermost mapping ends, whatever comes then.
-                    let is_after_end = matches!(
-                        error.info(),
-                        "did not find expected <document start>"
-                            | "missing explicit document end marker before directive"
-                    );
-                    if is_after_end && builder.is_complete() {
-                        ignored = Some(at);
-                        break;
-                    }
-                    let message = error.info().to_owned();
-                    return Err(SyntaxError { at, message });
-                }
-            }
-        }
-        let document = Document {
-            nodes: builder.nodes,
-            ignored,
-        };
-        Ok((!document.nodes.is_empty()).then_some(document))
-    }
-
-    /// The same, independent of the text, its texts as `mend` makes them.
-    fn into_owned(self, mend: fn(&str) -> String) -> Document<'static> {
-        let own = |text: Cow<'t, str>| Cow::Owned(mend(&text));
-        let nodes = self.nodes.into_iter().map(|node| Node {
-            at: node.at,
-            tag: node.tag.map(own),
-            content: match node.content {
-                Content::Scalar { text, plain } => Content::Scalar {
-                    text: own(text),
-                    plain,
-                },
-                Content::Sequence(items) => Content::Sequence(items),
-                Content::Mapping(entries) => Content::Mapping(entries),
-                Content::Alias(target) => Content::Alias(target),
-            },
-        });
-        Document {
-            nodes: nodes.collect(),
-            ignored: self.ignored,
-        }
+        parser::parse(text.strip_prefix('\u{feff}').unwrap_or(text))
     }
 
     /// Where text begins that is not read, although nothing ends the document before it.
@@ -247,122 +169,21 @@ impl<'t> Document<'t> {
     }
 }
 
-/// Builds the tree from the parser's events, without recursion: the text decides the depth.
-struct Builder<'s, 't> {
-    shifts: &'s Shifts,
-    nodes: Vec<Node<'t>>,
-    open: Vec<Open>,
-    anchors: HashMap<usize, Id>,
-}
-
-/// A collection that has not ended yet.
-struct Open {
-    id: Id,
-    /// The key that waits for its value.
-    key: Option<Id>,
-}
-
-impl<'t> Builder<'_, 't> {
-    fn position(&self, marker: &Marker) -> Position {
-        self.shifts.original(Position {
-            line: marker.line(),
-            column: marker.col() + 1,
-        })
-    }
-
-    /// Whether the outermost node has ended.
-    fn is_complete(&self) -> bool {
-        self.open.is_empty() && !self.nodes.is_empty()
-    }
-
-    /// Takes one event; `true` when the document has ended.
-    fn take(&mut self, event: Event<'t>, span: Span) -> Result<bool, SyntaxError> {
-        let at = self.position(&span.start);
-        match event {
-            Event::Scalar(text, style, anchor, tag) => {
-                let plain = style == ScalarStyle::Plain;
-                // In brackets the parser takes for a text what Go's reader does not know there.
-                if plain && text.starts_with(['|', '>']) {
-                    let message = CANNOT_START.to_owned();
-                    return Err(SyntaxError { at, message });
-                }
-                self.add(at, tag, anchor, Content::Scalar { text, plain });
-            }
-            Event::Alias(anchor) => {
-                // Invariant: the parser knows only anchors whose node it has announced.
-                if let Some(target) = self.anchors.get(&anchor).copied() {
-                    self.add(at, None, 0, Content::Alias(target));
-                }
-            }
-            Event::SequenceStart(anchor, tag) => {
-                let id = self.add(at, tag, anchor, Content::Sequence(Vec::new()));
-                self.open(id, at)?;
-            }
-            Event::MappingStart(anchor, tag) => {
-                let id = self.add(at, tag, anchor, Content::Mapping(Vec::new()));
-                self.open(id, at)?;
-            }
-            Event::SequenceEnd | Event::MappingEnd => {
-                self.open.pop();
-            }
-            Event::DocumentEnd | Event::StreamEnd => return Ok(true),
-            Event::Nothing | Event::StreamStart | Event::DocumentStart(_) => {}
-        }
-        Ok(false)
-    }
-
-    fn open(&mut self, id: Id, at: Position) -> Result<(), SyntaxError> {
-        self.open.push(Open { id, key: None });
-        if self.open.len() > MAX_DEPTH {
-            return Err(SyntaxError {
-                at,
-                message: format!("nested more than {MAX_DEPTH} levels deep"),
-            });
-        }
-        Ok(())
-    }
-
-    fn add(
-        &mut self,
-        at: Position,
-        tag: Option<Cow<'t, saphyr_parser::Tag>>,
-        anchor: usize,
-        content: Content<'t>,
-    ) -> Id {
-        let id = Id(self.nodes.len());
-        let tag = tag.map(|tag| short_tag(&tag));
-        self.nodes.push(Node { at, tag, content });
-        if anchor > 0 {
-            self.anchors.insert(anchor, id);
-        }
-        if let Some(parent) = self.open.last_mut() {
-            match self.nodes.get_mut(parent.id.0).map(|n| &mut n.content) {
-                Some(Content::Sequence(items)) => items.push(id),
-                Some(Content::Mapping(entries)) => match parent.key.take() {
-                    Some(key) => entries.push((key, id)),
-                    None => parent.key = Some(id),
-                },
-                _ => {}
-            }
-        }
-        id
-    }
-}
-
-fn short_tag<'t>(tag: &saphyr_parser::Tag) -> Cow<'t, str> {
-    match (tag.handle.as_str(), tag.suffix.as_str()) {
-        ("tag:yaml.org,2002:", suffix) => format!("!!{suffix}").into(),
-        ("", suffix) => match suffix.strip_prefix("tag:yaml.org,2002:") {
-            Some(rest) => format!("!!{rest}").into(),
-            None => suffix.to_owned().into(),
-        },
-        (handle, suffix) => format!("{handle}{suffix}").into(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn text(document: &Document<'_>, path: &str) -> Option<String> {
+        let mut node = document.root();
+        for name in path.split('.') {
+            (_, node) = document.entry(node, name)?;
+        }
+        document.text(node).map(str::to_owned)
+    }
+
+    fn value(text_: &str) -> Option<String> {
+        text(&Document::parse(text_).unwrap().unwrap(), "a.b")
+    }
 
     #[test]
     fn knows_where_nodes_stand() {
@@ -384,58 +205,141 @@ mod tests {
 
     #[test]
     fn finds_merged_keys() {
-        let text = "x: &x {k: 1, l: 2}\ny: {<<: *x, k: 3}\n";
-        let document = Document::parse(text).unwrap().unwrap();
-        let (_, y) = document.entry(document.root(), "y").unwrap();
-        assert_eq!(
-            document.entry(y, "k").map(|(_, v)| document.text(v)),
-            Some(Some("3"))
-        );
-        assert_eq!(
-            document.entry(y, "l").map(|(_, v)| document.text(v)),
-            Some(Some("2"))
-        );
-        assert!(document.entry(y, "m").is_none());
+        let document = Document::parse("x: &x {k: 1, l: 2}\ny: {<<: *x, k: 3}\n")
+            .unwrap()
+            .unwrap();
+        assert_eq!(text(&document, "y.k").as_deref(), Some("3"));
+        assert_eq!(text(&document, "y.l").as_deref(), Some("2"));
+        assert_eq!(text(&document, "y.m"), None);
     }
 
     #[test]
-    fn only_the_line_breaks_of_today_break_lines() {
-        let text = "a: x\u{2028}y # b\u{2029}c: d\n";
-        let document = Document::parse(text).unwrap().unwrap();
-        let (_, a) = document.entry(document.root(), "a").unwrap();
-        assert_eq!(document.text(a), Some("x\u{2028}y"));
-        assert!(document.entry(document.root(), "c").is_none());
+    fn what_separates_lines_is_seen() {
+        let document = Document::parse("a: x\u{2028}y # b\u{2029}c: d\n")
+            .unwrap()
+            .unwrap();
+        assert_eq!(text(&document, "a").as_deref(), Some("x\u{2028}y"));
+        assert_eq!(text(&document, "c"), None);
     }
 
     #[test]
-    fn what_gos_reader_knows_no_token_for_is_none() {
-        for (text, line, column) in [
+    fn texts_are_what_go_reads() {
+        for (source, meaning) in [
+            ("a:\n  b:\tyes\n", "yes"),
+            ("a:\n  b:\t \tyes\n  c:\tno\n", "yes"),
+            ("a:\n  b: \"one\ntwo\n\nthree\"\n", "one two\nthree"),
+            ("a:\n  b: 'it''s\nhere'\n  c: \"x\ny\"\n", "it's here"),
+            (
+                "a:\n  b: \"one \\\n   two\\tthree\\x41\\u00e9\\\n\n\"\n",
+                "one two\tthreeA\u{e9}\n",
+            ),
+            (
+                "a:\n  b: one\n    two\n\n\n    three # four\n",
+                "one two\n\nthree",
+            ),
+            ("a:\n  b: |\n    x\n\n     y\n\n  c: z\n", "x\n\n y\n"),
+            ("a:\n  b: >-\n    x\n    y\n\n    z\n     w\n", "x y\nz\n w"),
+            ("a:\n  b: |2+ # c\n     x\n\n", " x\n\n"),
+            ("a: {b: -, c: [-, -]}\n", "-"),
+            ("a: {b: x:y, c: http://h/p }\n", "x:y"),
+            ("a: {? b : c, d}\n", "c"),
+            ("a: [x]#c\na2: {b: 'c'}#d\n", ""),
+            ("%TAG !e! tag:e,2000:\n---\na: {b: !e!x y}\n", "y"),
+            ("a: {b: !<tag:yaml.org,2002:str> 5}\n", "5"),
+            ("a:\n  b: 'tcp'#c\n", "tcp"),
+            ("a:\n  b: \"tcp\" #c\n", "tcp"),
+            ("a:\n  b: [\r1,\n2]\n", ""),
+            ("a:\n  b: 'x\ry\n'\n", "x y "),
+            ("k: &k b\na: {*k : c}\n", "c"),
+            ("k: &k b\na:\n  *k: c\n", "c"),
+            (
+                "# \u{feff}c\na:\n  \u{feff}b:\n  b: x\u{feff}\u{feff}y # \u{feff}\n",
+                "x\u{feff}\u{feff}y",
+            ),
+            ("a:\n# c\n\t# d\n\n\t \n# e\n  b: c\n", "c"),
+            ("a:\n  b: c\n---\nx: y\n@", "c"),
+        ] {
+            match Document::parse(source) {
+                Ok(document) => {
+                    let found = text(&document.unwrap(), "a.b").unwrap_or_default();
+                    assert_eq!(found, meaning, "{source:?}");
+                }
+                Err(error) => panic!("{source:?}: {error:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_go_refuses_is_refused_where_it_stands() {
+        for (source, line, column) in [
             ("a: [|]\n", 1, 5),
             ("a: {b: >x}\n", 1, 8),
+            ("a: [-[]]\n", 1, 6),
             ("\ta: b\n", 1, 1),
             ("# c\n\n \ta: b\n", 3, 2),
-            ("\t# c\na: b\n", 1, 1),
+            ("a:\n  \tb: c\n", 2, 3),
+            ("a: \"\\/\"\n", 1, 5),
+            ("a: |\n  \n\tb\n", 3, 1),
+            ("%YAML 2.0\n---\na: b\n", 1, 1),
+            ("%YAML 1.2\n---\na: b\n", 1, 1),
+            ("a: b\nc\nd: e\n", 2, 1),
+            ("a: b: c\n", 1, 5),
+            ("a:\n  b: c\n d: e\n", 3, 2),
+            ("a: [1, 2\n", 1, 4),
+            ("a: 'x\n", 1, 4),
+            ("a: *x\n", 1, 4),
+            ("a: @b\n", 1, 4),
+            ("a: !e!x b\n", 1, 4),
+            ("a:\n  b: {c: \"x\ny\", d: %}\n", 3, 8),
+            ("- a\nb: c\n", 2, 1),
         ] {
-            let error = Document::parse(text).unwrap_err();
-            let found = (error.message.as_str(), error.at.line, error.at.column);
-            assert_eq!(found, (CANNOT_START, line, column), "{text:?}");
+            match Document::parse(source) {
+                Ok(document) if document.as_ref().is_some_and(|d| d.ignored().is_some()) => {
+                    let at = document.unwrap().ignored().unwrap();
+                    assert_eq!((at.line, at.column), (line, column), "{source:?}");
+                }
+                Ok(_) => panic!("{source:?} was read"),
+                Err(error) => assert_eq!(
+                    (error.at.line, error.at.column),
+                    (line, column),
+                    "{source:?} {error:?}"
+                ),
+            }
         }
-        for text in [
-            "a:\tb\n",
-            "a: b # \t\n",
-            "a: [x|, '|', \">\"]\n",
-            "a: |\n  \tb\n",
-            "\t\na: b\n",
-            "",
-            "#",
-        ] {
-            assert!(Document::parse(text).is_ok(), "{text:?}");
-        }
+    }
+
+    #[test]
+    fn places_are_those_of_the_file() {
+        let document = Document::parse("a:\n  b: {c: \"x\ny\", d: z}\n")
+            .unwrap()
+            .unwrap();
+        let (_, a) = document.entry(document.root(), "a").unwrap();
+        let (_, b) = document.entry(a, "b").unwrap();
+        let (at, _) = document.entry(b, "d").unwrap();
+        assert_eq!((at.line, at.column), (3, 5));
+        assert_eq!(value("a:\n  b: c\n").as_deref(), Some("c"));
     }
 
     #[test]
     fn refuses_bottomless_nesting() {
-        let error = Document::parse(&"[".repeat(220)).unwrap_err();
-        assert!(error.message.contains("levels deep"), "{error:?}");
+        for text in ["[".repeat(220), "- ".repeat(220), "? ".repeat(220)] {
+            let error = Document::parse(&text).unwrap_err();
+            assert!(error.message.contains("levels deep"), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn work_grows_with_the_text_alone() {
+        for text in [
+            "[".repeat(1000).repeat(300),
+            format!("{}\n", "[".repeat(150)).repeat(2000),
+            format!("a: {}\n", " ".repeat(600).repeat(1000)),
+            format!("a: [{}]\n", "b\n\n#\n".repeat(50_000)),
+            format!("a: '{}'\n", "x\r".repeat(100_000)),
+        ] {
+            let start = std::time::Instant::now();
+            let _ = Document::parse(&text);
+            assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
+        }
     }
 }
