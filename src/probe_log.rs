@@ -203,6 +203,17 @@ impl ProbeLog {
         self.events.push(event);
     }
 
+    /// Replaces the values for which `rewrite` has another text.
+    pub fn rewrite(&mut self, rewrite: impl Fn(&str) -> Option<String>) {
+        for (_, value) in self.events.iter_mut().flat_map(|event| &mut event.attributes) {
+            if let Value::Text(text) = value
+                && let Some(rewritten) = rewrite(text)
+            {
+                *text = Cow::Owned(rewritten);
+            }
+        }
+    }
+
     /// The lines in the order in which they were written.
     pub fn events(&self) -> &[Event] {
         &self.events

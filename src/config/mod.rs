@@ -31,6 +31,7 @@ pub mod write;
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
+pub(crate) use confidential::{MASK, names_secret};
 pub use dns::{Dns, RrValidator};
 pub use gostd::units;
 pub use grpc::Grpc;

@@ -7,6 +7,7 @@ pub mod policy;
 pub mod port;
 pub mod proxy;
 pub mod resolve;
+pub mod secrets;
 pub mod shortage;
 pub mod tap;
 pub mod tls;

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::OnceLock;
 
+use super::{Deadline, TimedOut, file};
+
 /// A protocol that has ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
@@ -29,6 +31,8 @@ pub enum PortError {
     Invalid(String),
     /// A service that neither the list nor `/etc/services` knows.
     Unknown(Protocol, String),
+    /// The deadline, while `/etc/services` was read.
+    Unread(TimedOut),
 }
 
 impl fmt::Display for PortError {
@@ -38,6 +42,7 @@ impl fmt::Display for PortError {
             Self::Unknown(protocol, service) => {
                 write!(f, "lookup {}/{service}: unknown port", protocol.name())
             }
+            Self::Unread(timed_out) => write!(f, "reading /etc/services: {timed_out}"),
         }
     }
 }
@@ -63,24 +68,29 @@ const SERVICES: [(&str, Protocol, u16); 15] = [
     ("telnet", Protocol::Tcp, 23),
 ];
 
-/// The port that `text` names. An empty text is port 0, a sign in front of a number is read.
+/// As [`lookup`], with the list of services read on another thread.
+///
+/// # Errors
+/// Those of [`lookup`], and the deadline.
+pub async fn find(text: &str, protocol: Protocol, deadline: Deadline) -> Result<u16, PortError> {
+    if SYSTEM.get().is_none() && number(text).is_none() {
+        let read = deadline.within(file::apart(|| {
+            services();
+        }));
+        // Without the thread there is the list that is built in.
+        let _ = read.await.map_err(PortError::Unread)?;
+    }
+    lookup(text, protocol)
+}
+
+/// The port that `text` names. An empty text is port 0; blanks and a sign in front of a number are read, as by the C library
+/// that Go asks.
 ///
 /// # Errors
 /// A number out of range, an unknown service.
 pub fn lookup(text: &str, protocol: Protocol) -> Result<u16, PortError> {
-    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
-    if digits.bytes().all(|digit| digit.is_ascii_digit()) {
-        let negative = text.starts_with('-');
-        // An empty text or a lone sign is 0; a number too long to be read is too large in any case.
-        let number = if digits.is_empty() {
-            0
-        } else {
-            digits.parse::<u64>().unwrap_or(u64::MAX)
-        };
-        return u16::try_from(number)
-            .ok()
-            .filter(|port| !negative || *port == 0)
-            .ok_or_else(|| PortError::Invalid(text.to_owned()));
+    if let Some(number) = number(text) {
+        return number;
     }
     let name = text.to_ascii_lowercase();
     services()
@@ -89,11 +99,37 @@ pub fn lookup(text: &str, protocol: Protocol) -> Result<u16, PortError> {
         .ok_or_else(|| PortError::Unknown(protocol, text.to_owned()))
 }
 
+/// The port, if the text is a number.
+fn number(text: &str) -> Option<Result<u16, PortError>> {
+    let trimmed = text.trim_start_matches([' ', '\t', '\n', '\u{b}', '\u{c}', '\r']);
+    let digits = trimmed.strip_prefix(['+', '-']).unwrap_or(trimmed);
+    // Blanks without a number are the name of a service that nobody has.
+    if digits.is_empty() && trimmed.len() < text.len() {
+        return None;
+    }
+    if digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        let negative = trimmed.starts_with('-');
+        // An empty text or a lone sign is 0; a number too long to be read is too large in any case.
+        let number = if digits.is_empty() {
+            0
+        } else {
+            digits.parse::<u64>().unwrap_or(u64::MAX)
+        };
+        let port = u16::try_from(number)
+            .ok()
+            .filter(|port| !negative || *port == 0)
+            .ok_or_else(|| PortError::Invalid(text.to_owned()));
+        return Some(port);
+    }
+    None
+}
+
 type Services = HashMap<(Protocol, &'static str), u16>;
+
+static SYSTEM: OnceLock<Services> = OnceLock::new();
 
 /// The system's list of services over the built-in one; read once, as Go does.
 fn services() -> &'static Services {
-    static SYSTEM: OnceLock<Services> = OnceLock::new();
     SYSTEM.get_or_init(|| {
         let list = std::fs::read_to_string("/etc/services").unwrap_or_default();
         let mut services: Services = SERVICES
@@ -151,7 +187,11 @@ mod tests {
             ("HTTPS", Ok(443)),
             ("nosuchservice", unknown("nosuchservice")),
             ("80/", unknown("80/")),
-            (" 80", unknown(" 80")),
+            (" 80", Ok(80)),
+            ("\t +80", Ok(80)),
+            ("80 ", unknown("80 ")),
+            (" ", unknown(" ")),
+            (" smtp", unknown(" smtp")),
         ];
         for (text, want) in rows {
             assert_eq!(lookup(text, Protocol::Tcp), *want, "{text:?}");

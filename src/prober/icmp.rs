@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::{Failed, Phase, Probe, Verdict, choose_address};
+use super::{Chosen, Failed, Phase, Probe, Verdict, choose_address};
 use crate::log;
 use crate::metrics::Metric;
 use crate::module::Icmp;
@@ -21,7 +21,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Icmp) -> Verdict {
         probe.samples.set_label(Metric::IcmpDuration, phase.label(), 0.0);
     }
     let target = probe.target.to_owned();
-    let (address, took) = choose_address(probe, &target, module.preference).await?;
+    let Chosen { address, took, .. } = choose_address(probe, &target, module.preference).await?;
     set_phase(probe, Phase::Resolve, took.as_secs_f64());
     probe.timeline.hop().address = Some(address.to_string());
     let source = match &module.source {
@@ -92,6 +92,13 @@ async fn ping(probe: &mut Probe<'_>, module: &Icmp, address: &Address, source: O
     set_phase(probe, Phase::Setup, (start - setup).as_secs_f64());
     probe.timeline.record(Phase::Setup, setup, start);
     log!(probe.log, Debug, "Writing out packet");
+    if let (IpAddr::V6(ip), Some(_)) = (address.ip, &address.zone)
+        && !ip.is_unicast_link_local()
+    {
+        // Upstream waits for a reply from the address with its zone, which the system never names.
+        let reason = format!("ping {address}: only a link-local address has a zone");
+        return not_written(probe, reason);
+    }
     if shape.ttl > 0 {
         match (family, is_raw) {
             (Family::V4, true) if shape.dont_fragment => {

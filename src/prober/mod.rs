@@ -9,6 +9,7 @@ pub mod tcp;
 pub mod unix;
 pub mod websocket;
 
+mod connect;
 mod resolve;
 mod timeline;
 
@@ -20,11 +21,12 @@ use tokio::time::Instant;
 use crate::log;
 use crate::metrics::{Metric, Samples};
 use crate::module::{Kind, Module};
+use crate::net::secrets::Secrets;
 use crate::net::tls_facts::TlsFacts;
 use crate::net::{Deadline, Network, tls};
 use crate::probe_log::{Level, ProbeLog};
 
-pub use resolve::choose_address;
+pub use resolve::{Chosen, choose_address};
 pub use timeline::{Hop, Phase, PhaseSpan, Timeline};
 
 /// What a probe is asked to do.
@@ -54,6 +56,8 @@ pub struct Probe<'a> {
     pub start: Instant,
     /// The log book.
     pub log: ProbeLog,
+    /// What is sent and must not be read by anybody else.
+    pub secrets: Secrets,
     /// What was measured.
     pub samples: Samples,
     /// Hops and phases, for the pictures of the pages and the command line.
@@ -135,6 +139,7 @@ pub async fn run(network: &Network, module: &Module, request: Request<'_>) -> Ou
         deadline,
         start,
         log: ProbeLog::default(),
+        secrets: Secrets::default(),
         samples: Samples::new(),
         timeline: Timeline::new(start),
         tls: None,
@@ -151,6 +156,7 @@ pub async fn run(network: &Network, module: &Module, request: Request<'_>) -> Ou
         }
     };
     let duration = start.elapsed();
+    mask(&mut probe);
     if probe.log.dropped() > 0 {
         log!(probe.log, Warn, LOG_FULL, "lines" => probe.log.dropped());
     }
@@ -188,6 +194,22 @@ async fn get_ready(network: &Network, module: &Module, target: &str) {
     }
     if let Some(settings) = settings {
         settings.get_ready(&network.roots).await;
+    }
+}
+
+/// Masks what a peer repeated of the secrets that it was sent.
+fn mask(probe: &mut Probe<'_>) {
+    if probe.secrets.is_empty() {
+        return;
+    }
+    let mask = |text: &str| probe.secrets.masked(text);
+    probe.log.rewrite(mask);
+    for hop in &mut probe.timeline.hops {
+        for text in [Some(&mut hop.name), hop.result.as_mut()].into_iter().flatten() {
+            if let Some(masked) = mask(text) {
+                *text = masked;
+            }
+        }
     }
 }
 

@@ -13,10 +13,11 @@ use crate::metrics::{Labels, Metric};
 use crate::module::{Expect, Step};
 use crate::net::TimedOut;
 use crate::net::dial::SystemError;
-use crate::net::tls::{Alpn, ClientTls};
-use crate::net::tls_facts::FactSet;
+use crate::net::tls::ClientTls;
 use crate::probe_log::{EXCERPT, excerpt, text};
 
+use super::connect::{Spans, Tls, encrypt};
+use super::tcp::expose_tls;
 use super::{Failed, Phase, Probe, Verdict};
 use crate::check::Match;
 use reader::Reader;
@@ -240,25 +241,17 @@ impl<'c> Dialogue<'c> {
         };
         // Lines that came before the handshake are dropped: they were not protected by it.
         let plain = std::mem::replace(&mut self.reader, Reader::new(Box::new(tokio::io::empty())));
-        let from = Instant::now();
-        let handshake = prepared
-            .handshake(plain.connection, upgrade.server_name, Alpn::None, probe.deadline)
-            .await;
-        probe.timeline.record(Phase::Tls, from, Instant::now());
+        let tls = Tls::named(&prepared, upgrade.server_name);
+        let handshake = encrypt(probe, plain.connection, &tls, &mut Spans::default()).await;
+        expose_tls(probe);
         match handshake {
             Ok(session) => {
                 log!(probe.log, Debug, "TLS Handshake (client) succeeded.");
-                session.facts.expose(&mut probe.samples, FactSet::Stream);
-                probe.tls = Some(session.facts);
                 self.reader = Reader::new(Box::new(session.stream));
                 self.encrypted = true;
                 Ok(())
             }
             Err(failed) => {
-                if let Some(facts) = failed.facts {
-                    facts.expose(&mut probe.samples, FactSet::Stream);
-                    probe.tls = Some(facts);
-                }
                 log!(probe.log, Error, "TLS Handshake (client) failed", "err" => text(&failed.error));
                 Err(Failed)
             }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Failed, Phase, Probe};
+use super::{Failed, Phase, Probe, Verdict};
 use crate::log;
-use crate::metrics::Metric;
-use crate::net::resolve::ResolveError;
+use crate::metrics::{Metric, Samples};
+use crate::net::resolve::{Found, ResolveError};
 use crate::net::{Address, Preference};
 use crate::probe_log::text;
 
@@ -17,6 +17,17 @@ impl From<ResolveError> for Failed {
     fn from(_: ResolveError) -> Self {
         Self
     }
+}
+
+/// What the name of a target has.
+#[derive(Clone, Debug)]
+pub struct Chosen {
+    /// The address that is dialled.
+    pub address: Address,
+    /// Its other addresses, the best of the same family first.
+    pub others: Vec<Address>,
+    /// How long the resolving took.
+    pub took: Duration,
 }
 
 /// Resolves the target of a probe as upstream's `chooseProtocol`: logs it, exposes `probe_ip_protocol`,
@@ -29,7 +40,7 @@ pub async fn choose_address(
     probe: &mut Probe<'_>,
     host: &str,
     preference: Preference,
-) -> Result<(Address, Duration), ResolveError> {
+) -> Result<Chosen, ResolveError> {
     probe.samples.set(Metric::IpProtocol, 0.0);
     probe.samples.set(Metric::DnsLookupTime, 0.0);
     probe.samples.set(Metric::IpAddrHash, 0.0);
@@ -45,13 +56,14 @@ pub async fn choose_address(
     probe.samples.set(Metric::DnsLookupTime, took.as_secs_f64());
     probe.timeline.record(Phase::Resolve, from, to);
     match found {
-        Ok(address) => {
-            let protocol = if address.ip.is_ipv4() { 4.0 } else { 6.0 };
-            probe.samples.set(Metric::IpProtocol, protocol);
-            let hash = f64::from(ip_hash(address.ip));
-            probe.samples.set(Metric::IpAddrHash, hash);
-            log!(probe.log, Debug, "Resolved target address", "target" => host.to_owned(), "ip" => text(&address));
-            Ok((address, took))
+        Ok(Found { chosen, others }) => {
+            expose_address(&mut probe.samples, chosen.ip);
+            log!(probe.log, Debug, "Resolved target address", "target" => host.to_owned(), "ip" => text(&chosen));
+            Ok(Chosen {
+                address: chosen,
+                others,
+                took,
+            })
         }
         Err(error) => {
             const FAILED: &str = "Resolution with IP protocol failed";
@@ -68,6 +80,29 @@ pub async fn choose_address(
             Err(error)
         }
     }
+}
+
+/// Asks the policy about the `hostname` parameter, which becomes a `Host` header or a server name.
+///
+/// # Errors
+/// [`Failed`] after the reason was logged.
+pub fn judge_hostname(probe: &mut Probe<'_>) -> Verdict {
+    let judged = probe
+        .hostname
+        .map(|name| probe.network.policy.check_host_header(name));
+    if let Some(Err(refusal)) = judged {
+        probe.timeline.hop().result = Some(refusal.to_string());
+        log!(probe.log, Error, "Hostname refused", "err" => text(&refusal));
+        return Err(Failed);
+    }
+    Ok(())
+}
+
+/// Exposes which address a probe is about.
+pub fn expose_address(samples: &mut Samples, ip: IpAddr) {
+    let protocol = if ip.is_ipv4() { 4.0 } else { 6.0 };
+    samples.set(Metric::IpProtocol, protocol);
+    samples.set(Metric::IpAddrHash, f64::from(ip_hash(ip)));
 }
 
 /// FNV-1a, 32 bits, of the 4 or 16 bytes of an address.

@@ -2,14 +2,15 @@
 
 use std::net::IpAddr;
 
-use tokio::time::Instant;
-
-use super::{Failed, Phase, Probe, Verdict, choose_address};
+use super::connect::{Route, Tls, To, connect};
+use super::resolve::judge_hostname;
+use super::{Failed, Probe, Verdict, choose_address};
 use crate::log;
 use crate::module::Tcp;
-use crate::net::tls::{Alpn, HandshakeError, Prepared, Session, Stream};
+use crate::net::dial::Vantage;
+use crate::net::split_host_port;
+use crate::net::tls::Prepared;
 use crate::net::tls_facts::FactSet;
-use crate::net::{dial, port, split_host_port};
 use crate::probe_log::text;
 use crate::prober::query_response::{self, Connection, Upgrade};
 
@@ -19,6 +20,9 @@ use crate::prober::query_response::{self, Connection, Upgrade};
 /// [`Failed`] after the reason was logged.
 pub async fn probe(probe: &mut Probe<'_>, module: &Tcp) -> Verdict {
     probe.timeline.begin_hop(probe.target);
+    if module.tls || module.steps.iter().any(|step| step.starttls) {
+        judge_hostname(probe)?;
+    }
     let target = probe.target;
     let (connection, host) = match dial(probe, module, target).await {
         Ok(dialled) => dialled,
@@ -53,7 +57,7 @@ async fn dial<'t>(
         error.to_string()
     })?;
     let found = choose_address(probe, host, module.preference).await;
-    let (address, _) = found.map_err(|error| error.to_string())?;
+    let address = found.map_err(|error| error.to_string())?.address;
     let source = source_address(probe, module)?;
     let prepared = match module.tls {
         false => {
@@ -62,20 +66,26 @@ async fn dial<'t>(
         }
         true => Some(prepare_tls(probe, module).await?),
     };
-    let number = port::lookup(port, port::Protocol::Tcp).map_err(|error| format!("dial tcp: {error}"))?;
-    let to = address.with_port(number);
-    probe.timeline.hop().address = Some(to.to_string());
-    let from = Instant::now();
-    let dialled = dial::tcp(probe.network, probe.deadline, to, source).await;
-    probe.timeline.record(Phase::Connect, from, Instant::now());
-    let stream = dialled.map_err(|error| error.to_string())?;
-    let Some(prepared) = prepared else {
-        return Ok((Box::new(stream), host));
-    };
     let name = server_name(probe, module, host);
-    let handshake = prepared.handshake(stream, name, Alpn::None, probe.deadline);
-    let stream = handshaken(probe, handshake).await?;
-    Ok((Box::new(stream), host))
+    let to = To::Addresses {
+        addresses: std::slice::from_ref(&address),
+        port,
+    };
+    let route = Route {
+        vantage: Vantage { source },
+        ..Route::direct(to, prepared.as_ref().map(|prepared| Tls::named(prepared, name)))
+    };
+    let connected = connect(probe, route).await;
+    expose_tls(probe);
+    let connected = connected.map_err(|failure| failure.to_string())?;
+    Ok((Box::new(connected.stream), host))
+}
+
+/// Exposes what the handshake told, also when it failed.
+pub(super) fn expose_tls(probe: &mut Probe<'_>) {
+    if let Some(facts) = &probe.tls {
+        facts.expose(&mut probe.samples, FactSet::Stream);
+    }
 }
 
 /// The source address, if the module has one.
@@ -106,23 +116,4 @@ async fn prepare_tls(probe: &mut Probe<'_>, module: &Tcp) -> Result<Prepared, St
             Err(error.to_string())
         }
     }
-}
-
-/// Waits for the handshake of a connection that begins with TLS, and exposes what it told, also when it failed.
-pub(super) async fn handshaken<S>(
-    probe: &mut Probe<'_>,
-    handshake: impl Future<Output = Result<Session<S>, Box<HandshakeError>>>,
-) -> Result<Stream<S>, String> {
-    let from = Instant::now();
-    let ended = handshake.await;
-    probe.timeline.record(Phase::Tls, from, Instant::now());
-    let (facts, result) = match ended {
-        Ok(session) => (Some(session.facts), Ok(session.stream)),
-        Err(failed) => (failed.facts, Err(failed.error.to_string())),
-    };
-    if let Some(facts) = facts {
-        facts.expose(&mut probe.samples, FactSet::Stream);
-        probe.tls = Some(facts);
-    }
-    result
 }

@@ -1,20 +1,11 @@
 //! The unix prober: connect to a socket of this machine, with TLS if asked, and hold the dialogue.
 
-use std::ffi::OsStr;
-use std::io;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
-
-use tokio::net::UnixStream;
-use tokio::time::Instant;
-
-use super::tcp::handshaken;
-use super::{Failed, Phase, Probe, Verdict};
+use super::connect::{Route, Tls, To, connect};
+use super::tcp::expose_tls;
+use super::{Failed, Probe, Verdict};
 use crate::carried;
 use crate::log;
 use crate::module::Unix;
-use crate::net::dial::{DialCause, DialError};
-use crate::net::tls::Alpn;
 use crate::probe_log::text;
 use crate::prober::query_response::{self, Connection, Upgrade};
 
@@ -62,59 +53,22 @@ async fn dial(probe: &mut Probe<'_>, module: &Unix) -> Result<Box<dyn Connection
             }
         },
     };
-    let from = Instant::now();
-    let path = carried::bytes(probe.target);
-    if let Err(refusal) = probe
-        .network
-        .policy
-        .check_unix(Path::new(OsStr::from_bytes(&path)))
-    {
-        return Err(format!("dial unix {}: {refusal}", probe.target));
-    }
-    let connected = probe.deadline.within(connect(&path)).await;
-    probe.timeline.record(Phase::Connect, from, Instant::now());
-    let fail = |cause| DialError {
-        network: "unix",
-        address: probe.target.to_owned(),
-        cause,
-    };
-    let stream = match connected {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => {
-            probe.network.shortages.note("connect", &error);
-            let denied = error.kind() == io::ErrorKind::PermissionDenied;
-            let error = fail(DialCause::Io {
-                call: "connect",
-                error,
-            });
-            return Err(if denied {
-                format!(
-                    "permission denied connecting to unix socket {}: {error}",
-                    probe.target
-                )
-            } else {
-                error.to_string()
-            });
-        }
-        Err(timed_out) => return Err(fail(DialCause::TimedOut(timed_out)).to_string()),
-    };
-    let Some(prepared) = prepared else {
-        return Ok(Box::new(stream));
-    };
     // As in Go, where the name is taken from the address: what stands before its last colon.
     let from_path = probe
         .target
         .rsplit_once(':')
         .map_or(probe.target, |(path, _)| path);
     let name = module.tls_config.server_name().unwrap_or(from_path);
-    let handshake = prepared.handshake(stream, name, Alpn::None, probe.deadline);
-    Ok(Box::new(handshaken(probe, handshake).await?))
-}
-
-/// Connects to a path, or to an abstract name when it begins with `@`.
-async fn connect(target: &[u8]) -> io::Result<UnixStream> {
-    match target.strip_prefix(b"@") {
-        Some(name) => UnixStream::connect(OsStr::from_bytes(&[b"\0", name].concat())).await,
-        None => UnixStream::connect(OsStr::from_bytes(target)).await,
+    let path = carried::bytes(probe.target);
+    let tls = prepared.as_ref().map(|prepared| Tls::named(prepared, name));
+    let connected = connect(probe, Route::direct(To::Unix(&path), tls)).await;
+    expose_tls(probe);
+    match connected {
+        Ok(connected) => Ok(Box::new(connected.stream)),
+        Err(failure) if failure.error.is_permission_denied() => Err(format!(
+            "permission denied connecting to unix socket {}: {failure}",
+            probe.target
+        )),
+        Err(failure) => Err(failure.to_string()),
     }
 }

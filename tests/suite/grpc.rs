@@ -23,7 +23,7 @@ use crate::support::{log, probe, redacted};
 const PLAIN: &str = "prober: grpc\ntimeout: 5s\ngrpc: {preferred_ip_protocol: ip4}";
 
 /// tonic's health service with a serving and a not serving service; the port it listens on.
-async fn tonic(tls: Option<tonic::transport::ServerTlsConfig>) -> u16 {
+pub async fn tonic(tls: Option<tonic::transport::ServerTlsConfig>) -> u16 {
     let (reporter, service) = tonic_health::server::health_reporter();
     reporter
         .set_service_status("good.Service", ServingStatus::Serving)

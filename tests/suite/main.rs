@@ -13,6 +13,7 @@
 #[allow(dead_code, reason = "each helper is there for the tests that come to need it")]
 mod support;
 
+mod addresses;
 mod certificates;
 mod check_config;
 mod clock;
@@ -24,6 +25,7 @@ mod first_use;
 mod grpc;
 mod hostile;
 mod http;
+mod hung;
 mod icmp;
 mod judging;
 mod limits;

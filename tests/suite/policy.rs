@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
+use crate::http::site::{Asked, Site, answer, ok, redirect};
 use crate::support::Exporter;
 
 const MODULES: &str = "modules:
@@ -169,4 +170,173 @@ async fn http3_does_not_get_around_it() {
     let (_, text) = probe(&exporter, "http3", &target).await;
     let asked = tokio::time::timeout(std::time::Duration::from_secs(30), there.recv(&mut [0; 2000])).await;
     assert!(asked.is_ok(), "{text}");
+}
+
+/// What leaves by way of somebody else: proxies, token servers, names that the caller gives.
+#[tokio::test]
+async fn what_others_are_asked_for_is_judged() {
+    let proxy = Site::with(|asked: &Asked| match asked.path() {
+        path if path.ends_with("/there") => redirect("http://169.254.169.254/latest"),
+        path if path.ends_with("/named") => redirect("http://a.internal/"),
+        path if path.ends_with("/port") => redirect("http://example.org:22/"),
+        _ => ok(),
+    })
+    .await;
+    let tokens = Site::with(|asked: &Asked| match asked.path() {
+        "/moved" => answer(
+            "307 Temporary Redirect",
+            &["Location: http://127.0.0.2:{port}/stolen"],
+            "",
+        ),
+        _ => ok(),
+    })
+    .await;
+    let (port, thief) = (tokens.address.port(), http_server("127.0.0.2", None).await);
+    let (mut reached, thief) = (thief.1, thief.0.port());
+    let config = format!(
+        "modules:
+  proxied: {{prober: http, timeout: 10s, http: {{proxy_url: 'http://{proxy}', skip_resolve_phase_with_proxy: true}}}}
+  resolved: {{prober: http, timeout: 10s, http: {{proxy_url: 'http://{proxy}', preferred_ip_protocol: ip4}}}}
+  plain: {{prober: http, timeout: 10s, http: {{preferred_ip_protocol: ip4}}}}
+  moved: {{prober: http, timeout: 10s, http: {{oauth2: {{client_id: a, client_secret: b, token_url: 'http://127.0.0.1:{port}/moved'}}}}}}
+  token: {{prober: http, timeout: 10s, http: {{oauth2: {{client_id: a, client_secret: b, token_url: 'http://127.0.0.2:{thief}/'}}}}}}
+policy: {{preset: no-link-local, deny: {{networks: [127.0.0.2], names: ['*.internal'], ports: [22]}}}}
+",
+        proxy = proxy.address
+    );
+    let exporter = Exporter::start(&config, &[]).await;
+    let own = proxy.url("/");
+    let rows = [
+        ("proxied", "http://service.example/", None),
+        ("proxied", "http://169.254.169.254/", Some("link-local")),
+        ("proxied", "http://0xa9fea9fe/", Some("link-local")),
+        ("proxied", "https://169.254.169.254/", Some("link-local")),
+        (
+            "proxied",
+            "http://a.internal./",
+            Some("the name a.internal is denied"),
+        ),
+        ("proxied", "http://\u{ff41}\u{3002}internal/", Some("is denied")),
+        ("proxied", "http://service.example:22/", Some("port 22 is denied")),
+        ("proxied", "http://service.example/there", Some("link-local")),
+        (
+            "proxied",
+            "http://service.example/named",
+            Some("the name a.internal is denied"),
+        ),
+        (
+            "proxied",
+            "http://service.example/port",
+            Some("port 22 is denied"),
+        ),
+        ("resolved", "http://127.0.0.1:22/", Some("port 22 is denied")),
+        ("resolved", "http://127.0.0.1:1/there", Some("link-local")),
+        ("plain", own.as_str(), None),
+        ("moved", &own, Some("the address is in a network that is denied")),
+        ("token", &own, Some("the address is in a network that is denied")),
+    ];
+    for (module, target, want) in rows {
+        let answer = exporter.probe(module, target).await;
+        let success = answer.sample("probe_success") == Some(1.0);
+        let target = percent_encoding::utf8_percent_encode(target, percent_encoding::NON_ALPHANUMERIC);
+        let (_, text) = probe(&exporter, module, &target.to_string()).await;
+        let as_wanted =
+            want.is_none_or(|want| text.contains("refused by the target policy") && text.contains(want));
+        assert!(
+            success == want.is_none() && as_wanted,
+            "{module} {target}: {text}"
+        );
+    }
+    let (success, text) = probe(&exporter, "plain", &format!("{own}&hostname=a.internal:80")).await;
+    assert!(
+        !success && text.contains("the name a.internal is denied"),
+        "{text}"
+    );
+    assert!(reached.try_recv().is_err(), "no secret was sent there");
+    let asked = proxy.asked();
+    let leaked = asked
+        .iter()
+        .find(|asked| asked.line().contains("169.254") || asked.line().contains("internal"));
+    assert!(leaked.is_none(), "{leaked:?}");
+}
+
+/// The path of a unix socket is judged where it leads when it is dialled, and an abstract name whichever way it is written.
+#[tokio::test(flavor = "multi_thread")]
+async fn unix_sockets_are_judged_as_they_are_dialled() {
+    use std::os::linux::net::SocketAddrExt;
+    use std::os::unix::net::{SocketAddr, UnixListener};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().canonicalize().unwrap();
+    let (open, secret) = (root.join("open"), root.join("secret.sock"));
+    std::fs::create_dir(&open).unwrap();
+    let counting = |listener: UnixListener| {
+        let count = Arc::<AtomicUsize>::default();
+        let seen = Arc::clone(&count);
+        std::thread::spawn(move || {
+            while listener.accept().is_ok() {
+                seen.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        count
+    };
+    let allowed = counting(UnixListener::bind(open.join("a.sock")).unwrap());
+    let denied = counting(UnixListener::bind(&secret).unwrap());
+    let name = format!("denied-{}", std::process::id());
+    let hidden = SocketAddr::from_abstract_name(&name).unwrap();
+    let hidden = counting(UnixListener::bind_addr(&hidden).unwrap());
+    let modules = "modules: {u: {prober: unix, timeout: 10s}}\n";
+    let rules = format!(
+        "policy: {{deny: {{unix_paths: ['@*', '{}']}}}}\n",
+        secret.display()
+    );
+    let exporter = Exporter::start(&format!("{modules}{rules}"), &[]).await;
+    for target in [
+        format!("@{name}"),
+        format!("%2500{name}"),
+        format!("%00{name}"),
+        secret.display().to_string(),
+    ] {
+        let (success, text) = probe(&exporter, "u", &target).await;
+        assert!(
+            !success && text.contains("this path is denied"),
+            "{target}: {text}"
+        );
+    }
+    let rules = format!("policy: {{allow: {{unix_paths: ['{}/*']}}}}\n", open.display());
+    let exporter = Exporter::start(&format!("{modules}{rules}"), &[]).await;
+    let a = open.join("a.sock").display().to_string();
+    assert!(probe(&exporter, "u", &a).await.0);
+    // A link that changes all the time.
+    let link = open.join("link.sock");
+    let over = Arc::<AtomicBool>::default();
+    let flipping = std::thread::spawn({
+        let (over, open, link) = (Arc::clone(&over), open.clone(), link.clone());
+        move || {
+            while !over.load(Ordering::Relaxed) {
+                for to in ["a.sock", "../secret.sock"] {
+                    std::os::unix::fs::symlink(to, open.join("new")).unwrap();
+                    std::fs::rename(open.join("new"), &link).unwrap();
+                }
+            }
+        }
+    });
+    let target = link.display().to_string();
+    let mut reached = 0;
+    for _ in 0..300 {
+        reached += usize::from(probe(&exporter, "u", &target).await.0);
+    }
+    over.store(true, Ordering::Relaxed);
+    flipping.join().unwrap();
+    assert_eq!(
+        (denied.load(Ordering::SeqCst), hidden.load(Ordering::SeqCst)),
+        (0, 0)
+    );
+    // Those that met the allowed one were served.
+    while allowed.load(Ordering::SeqCst) < reached {
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+    assert!(reached > 0);
 }

@@ -142,3 +142,19 @@ fn a_hostile_target_is_harmless_on_a_terminal() {
     let text = String::from_utf8(output.get_output().stdout.clone()).unwrap();
     assert!(!text.contains('\u{1b}'), "{text}");
 }
+
+#[test]
+fn the_target_policy_holds_here_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("blackbox.yml");
+    let rules = "modules: {tcp: {prober: tcp}}\npolicy: {deny: {networks: [127.0.0.0/8]}}\n";
+    std::fs::write(&file, rules).unwrap();
+    let (_listening, address) = listener();
+    let output = program()
+        .args(["probe", "-m", "tcp", &address, "--config.file"])
+        .arg(&file)
+        .assert()
+        .code(1);
+    let text = String::from_utf8(output.get_output().stdout.clone()).unwrap();
+    assert!(text.contains("refused by the target policy"), "{text}");
+}

@@ -308,3 +308,89 @@ fn urls_hide_their_password() {
     let url = Url::parse(&format!("http://u:hush@{NOBODY}/")).unwrap();
     assert_silent("a URL", &format!("{url} {url:?}"), &[]);
 }
+
+/// A peer that repeats what it was sent: in a status line, a redirect, a token endpoint's error.
+#[tokio::test]
+async fn what_a_peer_repeats_is_masked() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let there = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut head = vec![0; 16 << 10];
+                let length = stream.read(&mut head).await.unwrap();
+                let head = String::from_utf8_lossy(&head[..length]).replace("\r\n", " ");
+                let answer = if head.starts_with("POST") {
+                    format!(
+                        "HTTP/1.1 400 Bad\r\nContent-Type: application/json\r\n\r\n{{\"error\": \"e\", \"error_description\": \"{head}\"}}"
+                    )
+                } else if head.starts_with("CONNECT") || head.contains("Upgrade: websocket") {
+                    format!("HTTP/1.1 407 {head}\r\nContent-Length: 0\r\n\r\n")
+                } else {
+                    let escaped =
+                        percent_encoding::utf8_percent_encode(&head, percent_encoding::NON_ALPHANUMERIC);
+                    format!(
+                        "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/?{escaped}&{}\r\nContent-Length: 0\r\n\r\n",
+                        head.replace(' ', "_")
+                    )
+                };
+                let _ = stream.write_all(answer.as_bytes()).await;
+                let _ = stream.shutdown().await;
+            });
+        }
+    });
+    let modules = format!(
+        "modules:
+  proxy: {{prober: http, timeout: 5s, http: {{proxy_url: 'http://ann:hush%40-proxy@{there}', proxy_connect_header: {{X-P: [hush-connect]}}, skip_resolve_phase_with_proxy: true}}}}
+  basic: {{prober: http, timeout: 5s, http: {{basic_auth: {{username: ann, password: hush-basic}}}}}}
+  bearer: {{prober: http, timeout: 5s, http: {{bearer_token: hush-bearer, http_headers: {{X-A: {{secrets: [hush-header]}}}}, headers: {{X-Api-Key: hush-key}}}}}}
+  token: {{prober: http, timeout: 5s, http: {{oauth2: {{client_id: a, client_secret: hush-client, token_url: 'http://{there}/', endpoint_params: {{assertion: hush-assertion}}}}}}}}
+  ws: {{prober: websocket, timeout: 5s, websocket: {{http_config: {{basic_auth: {{username: ann, password: hush-ws}}}}, headers: {{X-A: {{secrets: [hush-wsheader]}}}}}}}}
+"
+    );
+    let exporter = Exporter::start(&modules, &["--log.prober=debug", "--log.level=debug"]).await;
+    let rows = [
+        ("proxy", "https://service.example/".to_owned()),
+        ("basic", format!("http://{there}/")),
+        ("bearer", format!("http://{there}/")),
+        ("token", format!("http://{there}/")),
+        ("ws", format!("ws://{there}/")),
+    ];
+    let encode = |text: &str| {
+        percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+    };
+    let mut shown = Vec::new();
+    for (module, target) in &rows {
+        let path = format!("/probe?module={module}&target={}&debug=true", encode(target));
+        let text = exporter.get(&path).await.text().to_owned();
+        let log = text.split("Metrics that would").next().unwrap();
+        assert!(
+            log.contains("<secret>"),
+            "{module}: the peer did repeat it: {log}"
+        );
+        shown.push(text);
+        let page = exporter
+            .request(
+                "GET",
+                &format!("/logs?target={}", encode(target)),
+                &[("Accept", "text/html")],
+            )
+            .await;
+        shown.push(page.text().to_owned());
+    }
+    shown.push(exporter.log());
+    for text in shown {
+        let base64 = [
+            "YW5uOmh1c2gtYmFzaWM",
+            "YW5uOmh1c2hALXByb3h5",
+            "YW5uOmh1c2gtd3M",
+            "YTpodXNoLWNsaWVudA",
+        ];
+        for needle in [MARKER].into_iter().chain(base64) {
+            let line = text.lines().find(|line| line.contains(needle));
+            assert!(line.is_none(), "{needle}: {line:?}");
+        }
+    }
+}

@@ -52,6 +52,10 @@ impl fmt::Display for Address {
 }
 
 fn scope_id(zone: &str) -> u32 {
+    // A caller's text must not lead elsewhere.
+    if zone.contains('/') {
+        return 0;
+    }
     let interface = std::fs::read_to_string(format!("/sys/class/net/{zone}/ifindex"));
     interface
         .ok()

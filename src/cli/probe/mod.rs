@@ -9,15 +9,18 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::access::Constant;
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, value_parser};
 use futures_util::{StreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{DEFAULT_CONFIG_FILE, subcommand_arguments};
+use crate::config;
 use crate::config::targets::{DEFAULT_MODULE, Targets};
 use crate::module::{Loaded, Module, Store};
 use crate::net::Network;
+use crate::net::policy::Policy;
 use crate::prober::{self, Outcome, Request};
 
 /// The subcommand's name.
@@ -117,7 +120,8 @@ pub fn run(arguments: &[String]) -> ExitCode {
 }
 
 fn probe_all(matches: &ArgMatches) -> Result<bool, String> {
-    let jobs = jobs(matches)?;
+    let loaded = load(matches.get_one::<PathBuf>("config").map(PathBuf::as_path))?;
+    let jobs = jobs(matches, &loaded)?;
     let most = matches.get_one::<f64>("timeout").copied().unwrap_or(10.0);
     let most = Duration::try_from_secs_f64(most).map_err(|_| format!("--timeout={most} is no time"))?;
     let at_once = usize::from(matches.get_one::<u16>("concurrency").copied().unwrap_or(50));
@@ -125,7 +129,7 @@ fn probe_all(matches: &ArgMatches) -> Result<bool, String> {
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start: {error}"))?;
-    let done = runtime.block_on(run_jobs(jobs, most, at_once));
+    let done = runtime.block_on(run_jobs(jobs, loaded.config.policy.clone(), most, at_once));
     let format = matches
         .get_one::<String>("output")
         .map_or("human", String::as_str);
@@ -137,8 +141,8 @@ fn probe_all(matches: &ArgMatches) -> Result<bool, String> {
     Ok(done.iter().all(|done| done.outcome.success))
 }
 
-async fn run_jobs(jobs: Vec<Job>, most: Duration, at_once: usize) -> Vec<Done> {
-    let network = Network::system();
+async fn run_jobs(jobs: Vec<Job>, rules: config::Policy, most: Duration, at_once: usize) -> Vec<Done> {
+    let network = Network::governed_by(Policy::new(Box::new(Constant(rules))));
     let bar = if jobs.len() > 1 && std::io::stderr().is_terminal() {
         let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {elapsed} {msg}");
         ProgressBar::new(jobs.len() as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
@@ -164,8 +168,7 @@ async fn run_jobs(jobs: Vec<Job>, most: Duration, at_once: usize) -> Vec<Done> {
     done
 }
 
-fn jobs(matches: &ArgMatches) -> Result<Vec<Job>, String> {
-    let loaded = load(matches.get_one::<PathBuf>("config").map(PathBuf::as_path))?;
+fn jobs(matches: &ArgMatches, loaded: &Loaded) -> Result<Vec<Job>, String> {
     let find = |name: &str| {
         let known = || {
             loaded

@@ -15,11 +15,13 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::file::{self, FileError};
+use super::policy::{Policy, Refusal};
 use super::proxy::{Proxies, basic_of};
-use super::resolve::Resolver;
+use super::resolve::{ResolveError, Resolver};
+use super::secrets::Secrets;
 use super::tls::{Alpn, ClientTls, TlsError};
 use super::url::{Url, UrlError, query_escape};
-use super::{Deadline, Network, TimedOut};
+use super::{Deadline, Network, Preference, TimedOut};
 use crate::config;
 use answer::Grant;
 
@@ -28,6 +30,9 @@ const MARGIN: Duration = Duration::from_secs(10);
 
 /// Most bytes of an answer of a token endpoint.
 const MAX_ANSWER: usize = 1 << 20;
+
+/// Most redirects of an endpoint that are followed.
+const MOST_REDIRECTS: usize = 10;
 
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
@@ -134,23 +139,32 @@ impl TokenSource {
         &self,
         network: &Network,
         agent: &[u8],
+        secrets: &Secrets,
         deadline: Deadline,
     ) -> Result<String, OAuth2Error> {
         let work = async {
             let secret = self.secret(deadline).await?;
+            self.hide(secrets, &secret);
             // One question at a time: whoever waits here finds the answer kept.
             let mut kept = self.kept.lock().await;
             if let Some(token) = &kept.token
                 && token.secret == secret
                 && token.until > Instant::now()
             {
+                secrets.hide_authorization(token.authorization.as_bytes());
                 return Ok(token.authorization.clone());
             }
             kept.token = None;
             let asked = Instant::now();
             let client = self.client(network, deadline).await?;
-            let grant = self.ask(&mut kept, &secret, &client, agent).await?;
+            if let Ok(url) = reqwest::Url::parse(&self.raw.token_url) {
+                let judged = judge(&network.policy, &self.proxies, &url);
+                judged
+                    .map_err(|refusal| OAuth2Error::Unreachable(format!("the token endpoint: {refusal}")))?;
+            }
+            let grant = self.ask(&mut kept, &secret, &client, agent, secrets).await?;
             let authorization = grant.authorization();
+            secrets.hide_authorization(authorization.as_bytes());
             kept.token = grant.lifetime.map(|lifetime| Token {
                 authorization: authorization.clone(),
                 until: asked + lifetime.saturating_sub(MARGIN),
@@ -199,17 +213,44 @@ impl TokenSource {
         })
     }
 
+    /// Hides what goes to the token endpoint and to the proxy before it.
+    fn hide(&self, secrets: &Secrets, secret: &[u8]) {
+        secrets.hide(secret);
+        for (name, value) in &self.raw.endpoint_params {
+            secrets.hide_if_named(name, value.as_bytes());
+        }
+        let Ok(url) = Url::parse(&*self.raw.token_url) else {
+            return;
+        };
+        let proxy = self.proxies.for_url(&url).ok().flatten();
+        let headers = proxy.map(|proxy| self.proxies.connect_headers(proxy));
+        for (_, value) in headers.iter().flat_map(|headers| headers.iter()) {
+            secrets.hide(value);
+            secrets.hide_authorization(value);
+        }
+        for user in [Some(&url), proxy]
+            .into_iter()
+            .flatten()
+            .filter_map(|url| url.user.as_ref())
+        {
+            secrets.hide_user(user);
+        }
+    }
+
     async fn ask(
         &self,
         kept: &mut Kept,
         secret: &[u8],
         client: &reqwest::Client,
         agent: &[u8],
+        secrets: &Secrets,
     ) -> Result<Grant, OAuth2Error> {
         if self.is_jwt() {
             let mut form = Form::new();
+            let assertion = jwt::assertion(&self.raw, secret)?;
+            secrets.hide(assertion.as_bytes());
             form.insert("grant_type".into(), JWT_BEARER.into());
-            form.insert("assertion".into(), jwt::assertion(&self.raw, secret)?.into());
+            form.insert("assertion".into(), assertion.into());
             let form = self.completed(form)?;
             return self.post(client, &form, None, agent).await;
         }
@@ -228,6 +269,7 @@ impl TokenSource {
         }
         let id = query_escape(&self.raw.client_id);
         let in_header = basic_of(id.as_bytes(), query_escape(&secret_text).as_bytes());
+        secrets.hide_authorization(in_header.as_bytes());
         let attempt = async |in_form| {
             if in_form {
                 self.post(client, &with_secret, None, agent).await
@@ -274,13 +316,27 @@ impl TokenSource {
             let proxy = proxies.for_url(&url).ok().flatten()?;
             String::from_utf8(proxy.to_bytes()).ok()
         });
+        let (policy, proxies) = (network.policy.clone(), self.proxies.clone());
+        let redirects = reqwest::redirect::Policy::custom(move |attempt| {
+            if attempt.previous().len() > MOST_REDIRECTS {
+                return attempt.error(format!("stopped after {MOST_REDIRECTS} redirects"));
+            }
+            match judge(&policy, &proxies, attempt.url()) {
+                Ok(()) => attempt.follow(),
+                Err(refusal) => attempt.error(refusal),
+            }
+        });
         reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .proxy(proxy)
+            .redirect(redirects)
             .dns_resolver(Names {
                 resolver: Arc::clone(&network.resolver),
+                policy: network.policy.clone(),
                 deadline,
             })
+            // Of several addresses each gets a share of it.
+            .connect_timeout(deadline.left())
             .pool_max_idle_per_host(0)
             .build()
             .map_err(|error| OAuth2Error::Unreachable(reason(&error)))
@@ -333,17 +389,43 @@ impl TokenSource {
 /// server long after the probe has ended, and nobody would know which server it was.
 struct Names {
     resolver: Arc<Resolver>,
+    policy: Policy,
     deadline: Deadline,
 }
 
 impl reqwest::dns::Resolve for Names {
     fn resolve(&self, name: reqwest::dns::Name) -> reqwest::dns::Resolving {
-        let (resolver, deadline) = (Arc::clone(&self.resolver), self.deadline);
+        let (resolver, policy, deadline) = (Arc::clone(&self.resolver), self.policy.clone(), self.deadline);
         Box::pin(async move {
-            let found = resolver.all(name.as_str(), deadline).await?;
+            let preference = Preference::new("", true);
+            let mut found = resolver.candidates(name.as_str(), preference, deadline).await?;
+            let mut refused = None;
+            found.retain(|address| match policy.check_address(address.ip) {
+                Ok(()) => true,
+                Err(refusal) => {
+                    refused.get_or_insert(refusal);
+                    false
+                }
+            });
+            if let Some(refusal) = refused.filter(|_| found.is_empty()) {
+                return Err(ResolveError::refused(name.as_str(), refusal).into());
+            }
             let with_ports = found.into_iter().map(|address| address.with_port(0));
             Ok(Box::new(with_ports) as reqwest::dns::Addrs)
         })
+    }
+}
+
+/// Asks the policy about an endpoint and the proxy before it, as far as they can be judged before names are looked up.
+fn judge(policy: &Policy, proxies: &Proxies, url: &reqwest::Url) -> Result<(), Refusal> {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    policy.check_far(host, url.port_or_known_default())?;
+    let proxy = Url::parse(url.as_str())
+        .ok()
+        .and_then(|url| proxies.for_url(&url).ok().flatten().cloned());
+    match proxy {
+        Some(proxy) => policy.check_far(proxy.hostname(), proxy.port_or_default().parse().ok()),
+        None => Ok(()),
     }
 }
 

@@ -79,6 +79,11 @@ impl ResolveError {
         }
     }
 
+    /// Whether the target policy is the reason.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self.cause, Cause::Refused(_))
+    }
+
     /// Whether it is a name that must not be asked for.
     pub fn is_unasked(&self) -> bool {
         matches!(self.cause, Cause::Unasked)
@@ -105,7 +110,7 @@ impl fmt::Display for ResolveError {
 impl std::error::Error for ResolveError {}
 
 impl Resolver {
-    /// The address to dial for `host`: upstream's `chooseProtocol` without its metrics.
+    /// The address to dial for `host`: upstream's `chooseProtocol` without its metrics. The policy allows it.
     ///
     /// # Errors
     /// No such name, no address of the wanted family, a failing name server, the deadline, or the target policy.
@@ -114,7 +119,54 @@ impl Resolver {
         host: &str,
         preference: Preference,
         deadline: Deadline,
-    ) -> Result<Address, ResolveError> {
+    ) -> Result<Found, ResolveError> {
+        let found = self.found(host, preference, deadline).await?;
+        let found = choose(found, preference).ok_or_else(|| ResolveError {
+            name: host.to_owned(),
+            server: None,
+            cause: Cause::NoSuitableAddress,
+        })?;
+        match self.policy.check_address(found.chosen.ip) {
+            Ok(()) => Ok(found),
+            Err(refusal) => Err(ResolveError::refused(host, refusal)),
+        }
+    }
+
+    /// The addresses of `host` in the order in which they are to be dialled, never none. The policy allows the name; whoever
+    /// dials asks it about the addresses.
+    ///
+    /// # Errors
+    /// As [`Resolver::lookup`].
+    pub async fn candidates(
+        &self,
+        host: &str,
+        preference: Preference,
+        deadline: Deadline,
+    ) -> Result<Vec<Address>, ResolveError> {
+        let found = self.found(host, preference, deadline).await?;
+        let (mut wanted, mut others) = by_family(found, preference);
+        order::sort(&mut wanted);
+        if preference.fallback {
+            order::sort(&mut others);
+            wanted.append(&mut others);
+        }
+        if wanted.is_empty() {
+            return Err(ResolveError {
+                name: host.to_owned(),
+                server: None,
+                cause: Cause::NoSuitableAddress,
+            });
+        }
+        Ok(wanted)
+    }
+
+    /// What a name that the policy allows has; only if both families will do, none is an error.
+    async fn found(
+        &self,
+        host: &str,
+        preference: Preference,
+        deadline: Deadline,
+    ) -> Result<Vec<Address>, ResolveError> {
         let fail = |cause| ResolveError {
             name: host.to_owned(),
             server: None,
@@ -134,11 +186,7 @@ impl Resolver {
         if found.is_empty() && preference.fallback {
             return Err(fail(Cause::Unasked));
         }
-        let chosen = choose(found, preference).ok_or_else(|| fail(Cause::NoSuitableAddress))?;
-        match self.policy.check_address(chosen.ip) {
-            Ok(()) => Ok(chosen),
-            Err(refusal) => Err(ResolveError::refused(host, refusal)),
-        }
+        Ok(found)
     }
 
     /// All addresses of a name that is no target, so that no policy is asked.
@@ -218,27 +266,52 @@ impl Resolver {
     }
 }
 
+/// What a name has.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The address that a probe dials.
+    pub chosen: Address,
+    /// Its other addresses, the best of the same family first.
+    pub others: Vec<Address>,
+}
+
+impl From<Address> for Found {
+    fn from(chosen: Address) -> Self {
+        let others = Vec::new();
+        Self { chosen, others }
+    }
+}
+
+fn by_family(found: Vec<Address>, preference: Preference) -> (Vec<Address>, Vec<Address>) {
+    found
+        .into_iter()
+        .partition(|address| address.ip.is_ipv6() == preference.ip6)
+}
+
 /// The best address of the wanted family, or else the last one of the other if that is allowed.
-fn choose(found: Vec<Address>, preference: Preference) -> Option<Address> {
+fn choose(found: Vec<Address>, preference: Preference) -> Option<Found> {
     // Go, for machines that can listen on `::` but not connect to it.
     let is_any = matches!(found.as_slice(), [only] if only.ip == Ipv6Addr::UNSPECIFIED);
     if is_any && !preference.fallback && !preference.ip6 {
-        return Some(Address::new(Ipv4Addr::UNSPECIFIED.into()));
+        return Some(Address::new(Ipv4Addr::UNSPECIFIED.into()).into());
     }
-    let (mut wanted, mut others): (Vec<_>, Vec<_>) = found
-        .into_iter()
-        .partition(|address| address.ip.is_ipv6() == preference.ip6);
+    let (mut wanted, mut others) = by_family(found, preference);
     if wanted.is_empty() && preference.fallback {
         order::sort(&mut others);
-        return others.pop();
+        let chosen = others.pop()?;
+        return Some(Found { chosen, others });
     }
     order::sort(&mut wanted);
-    let mut chosen = wanted.into_iter().next()?;
-    if !preference.fallback {
-        // Upstream's way without fallback knows no zones.
-        chosen.zone = None;
+    let mut wanted = wanted.into_iter();
+    let mut chosen = wanted.next()?;
+    if preference.fallback {
+        let others = wanted.chain(others).collect();
+        return Some(Found { chosen, others });
     }
-    Some(chosen)
+    // Upstream's way without fallback knows no zones.
+    chosen.zone = None;
+    let others = wanted.collect();
+    Some(Found { chosen, others })
 }
 
 /// Whether name servers can be asked for it, as Go's `isDomainName`: letters, digits, `_` and `-` in labels of at most 63
@@ -394,7 +467,7 @@ mod tests {
                     fallback: i < 2,
                 };
                 let got = match resolver.lookup(host, preference, deadline).await {
-                    Ok(address) => address.to_string(),
+                    Ok(found) => found.chosen.to_string(),
                     Err(error) => error.to_string(),
                 };
                 assert_eq!(got, want, "{host} {preference:?}");

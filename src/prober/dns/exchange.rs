@@ -5,13 +5,12 @@ use std::io;
 
 use miekg_dns::message::{Message, ReadError};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpStream, UdpSocket};
+use tokio::net::UdpSocket;
 
 use crate::module::{NameError, Query};
-use crate::net::dial::{DialError, SystemError};
-use crate::net::port::PortError;
-use crate::net::tls::{self, HandshakeError};
+use crate::net::dial::SystemError;
 use crate::net::{Deadline, TimedOut};
+use crate::prober::connect::{ConnectError, Failure, Stream};
 
 /// Longest answer over UDP: that of RFC 1035, since the query has no OPT record that would allow more. What is longer
 /// is cut by the system, and then cannot be read.
@@ -22,22 +21,18 @@ const LONG: usize = 8192;
 
 /// A way to ask.
 #[derive(Debug)]
-pub enum Connection {
+pub(super) enum Connection {
     /// A connected socket: the system drops what other addresses send.
     Udp(UdpSocket),
-    /// A stream of messages with their lengths in front.
-    Tcp(TcpStream),
-    /// The same within TLS (RFC 7858).
-    Tls(Box<tls::Stream<TcpStream>>),
+    /// A stream of messages with their lengths in front, perhaps within TLS (RFC 7858).
+    Stream(Box<Stream>),
 }
 
 /// Why there is no answer.
 #[derive(Debug)]
 #[allow(missing_docs)]
-pub enum ExchangeError {
-    Port(PortError),
-    Dial(DialError),
-    Tls(Box<HandshakeError>),
+pub(super) enum ExchangeError {
+    Connect(Box<Failure>),
     Name(NameError),
     /// The query could not be sent.
     Send(io::Error),
@@ -64,9 +59,11 @@ pub enum ExchangeError {
 impl fmt::Display for ExchangeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Port(error) => error.fmt(f),
-            Self::Dial(error) => error.fmt(f),
-            Self::Tls(error) => write!(f, "TLS handshake: {}", error.error),
+            Self::Connect(failure) => match &failure.error {
+                ConnectError::Port(error) => error.fmt(f),
+                ConnectError::Tls(error) => write!(f, "TLS handshake: {error}"),
+                error => error.fmt(f),
+            },
             Self::Name(error) => error.fmt(f),
             Self::Send(error) => write!(f, "sending the query: {}", SystemError(error)),
             Self::Receive(error) => write!(f, "waiting for the answer: {}", SystemError(error)),
@@ -101,13 +98,17 @@ impl Connection {
     ///
     /// # Errors
     /// The system's error, the end of the connection, or the deadline.
-    pub async fn send(&mut self, query: &Query, id: u16, deadline: Deadline) -> Result<(), ExchangeError> {
+    pub(super) async fn send(
+        &mut self,
+        query: &Query,
+        id: u16,
+        deadline: Deadline,
+    ) -> Result<(), ExchangeError> {
         let message = query.with_id(id);
         let sending = async {
             match self {
                 Self::Udp(socket) => socket.send(&message).await.map(|_| ()),
-                Self::Tcp(stream) => send_framed(stream, &message).await,
-                Self::Tls(stream) => send_framed(stream, &message).await,
+                Self::Stream(stream) => send_framed(stream, &message).await,
             }
         };
         match deadline.within(sending).await {
@@ -117,8 +118,10 @@ impl Connection {
     }
 
     /// Takes leave, where the protocol has words for that; how it goes does not matter any more.
-    pub async fn close(mut self, deadline: Deadline) {
-        if let Self::Tls(stream) = &mut self {
+    pub(super) async fn close(mut self, deadline: Deadline) {
+        if let Self::Stream(stream) = &mut self
+            && stream.is_encrypted()
+        {
             let _ = deadline.within(stream.shutdown()).await;
         }
     }
@@ -128,7 +131,7 @@ impl Connection {
     ///
     /// # Errors
     /// The system's error, the end of the connection, the deadline, or an answer that cannot be used.
-    pub async fn receive(&mut self, id: u16, deadline: Deadline) -> Result<Message, ExchangeError> {
+    pub(super) async fn receive(&mut self, id: u16, deadline: Deadline) -> Result<Message, ExchangeError> {
         let mut strays = 0;
         let receiving = async {
             match self {
@@ -139,8 +142,7 @@ impl Connection {
                     }
                     strays += 1;
                 },
-                Self::Tcp(stream) => receive_framed(stream, id).await,
-                Self::Tls(stream) => receive_framed(stream, id).await,
+                Self::Stream(stream) => receive_framed(stream, id).await,
             }
         };
         let received = deadline.within(receiving).await;

@@ -5,22 +5,23 @@
 mod exchange;
 mod validate;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use miekg_dns::Message;
 use miekg_dns::record::types;
 use tokio::time::Instant;
 
 use self::exchange::{Connection, ExchangeError};
-use super::{Failed, Phase, Probe, Verdict, choose_address};
+use super::connect::{Route, Tls, To, connect, datagrams};
+use super::{Chosen, Failed, Phase, Probe, Verdict, choose_address};
 use crate::config::dns_names::type_name;
 use crate::log;
 use crate::metrics::Metric;
 use crate::module::Dns;
-use crate::net::dial;
-use crate::net::port::{self, PortError, Protocol};
-use crate::net::split_host_port;
-use crate::net::tls::{Alpn, Prepared};
+use crate::net::dial::Vantage;
+use crate::net::port::Protocol;
+use crate::net::tls::Prepared;
+use crate::net::{Address, split_host_port};
 use crate::probe_log::{EXCERPT, excerpt_of, text};
 
 /// Probes the target as the module says.
@@ -51,7 +52,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Dns) -> Verdict {
     // A target that is no host and port is a host, IPv6 addresses without brackets among them.
     let default_port = if module.tls.is_some() { "853" } else { "53" };
     let (host, port) = split_host_port(target).unwrap_or((target, default_port));
-    let (address, took) = choose_address(probe, host, module.preference).await?;
+    let Chosen { address, took, .. } = choose_address(probe, host, module.preference).await?;
     probe
         .samples
         .set_label(Metric::DnsDuration, Phase::Resolve.label(), took.as_secs_f64());
@@ -84,14 +85,14 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Dns) -> Verdict {
         "query" => module.query_name.clone(), "type" => module.query_type, "class" => module.query_class,
     );
 
-    let to = port::lookup(port, protocol).map(|port| address.with_port(port));
-    let route = Route {
+    let server = Server {
         protocol,
-        to,
-        source,
+        address: &address,
+        port,
+        vantage: Vantage { source },
         tls,
     };
-    let answer = match exchange(probe, module, route).await {
+    let answer = match exchange(probe, module, server).await {
         Ok(answer) => answer,
         Err(error) => {
             probe.timeline.hop().result = Some(error.to_string());
@@ -106,22 +107,23 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Dns) -> Verdict {
 }
 
 /// How to reach the server.
-struct Route<'a> {
+struct Server<'a> {
     protocol: Protocol,
-    to: Result<SocketAddr, PortError>,
-    source: Option<IpAddr>,
+    address: &'a Address,
+    port: &'a str,
+    vantage: Vantage,
     /// The TLS settings and the name that the server must prove to have.
     tls: Option<(Prepared, &'a str)>,
 }
 
 /// Connects, asks and waits for the answer. What the steps took is exposed however they end: a query that could not be
 /// sent belongs to the connect phase.
-async fn exchange(probe: &mut Probe<'_>, module: &Dns, route: Route<'_>) -> Result<Message, ExchangeError> {
+async fn exchange(probe: &mut Probe<'_>, module: &Dns, server: Server<'_>) -> Result<Message, ExchangeError> {
     let started = Instant::now();
     let id = rand::random();
     let deadline = probe.deadline;
     let sent = async {
-        let mut connection = connect(probe, route).await?;
+        let mut connection = reach(probe, server).await?;
         let query = module
             .query
             .as_ref()
@@ -151,42 +153,32 @@ fn set_phase(probe: &mut Probe<'_>, phase: Phase, from: Instant, to: Instant) {
         .set_label(Metric::DnsDuration, phase.label(), (to - from).as_secs_f64());
 }
 
-async fn connect(probe: &mut Probe<'_>, route: Route<'_>) -> Result<Connection, ExchangeError> {
-    let Route {
-        protocol,
-        to,
-        source,
-        tls,
-    } = route;
-    let to = to.map_err(ExchangeError::Port)?;
-    let started = Instant::now();
-    let dialled = match protocol {
-        Protocol::Udp => dial::udp(probe.network, probe.deadline, to, source)
+async fn reach(probe: &mut Probe<'_>, server: Server<'_>) -> Result<Connection, ExchangeError> {
+    let Server {
+        address,
+        port,
+        vantage,
+        ..
+    } = server;
+    let reached = match server.protocol {
+        Protocol::Udp => datagrams(probe, address, port, vantage)
             .await
             .map(Connection::Udp),
-        Protocol::Tcp => dial::tcp(probe.network, probe.deadline, to, source)
-            .await
-            .map(Connection::Tcp),
-    };
-    let connected = Instant::now();
-    probe.timeline.record(Phase::Connect, started, connected);
-    match (dialled.map_err(ExchangeError::Dial)?, tls) {
-        (Connection::Tcp(stream), Some((prepared, name))) => {
-            let shaken = prepared.handshake(stream, name, Alpn::None, probe.deadline).await;
-            probe.timeline.record(Phase::Tls, connected, Instant::now());
-            match shaken {
-                Ok(session) => {
-                    probe.tls = Some(session.facts);
-                    Ok(Connection::Tls(Box::new(session.stream)))
-                }
-                Err(mut error) => {
-                    probe.tls = error.facts.take();
-                    Err(ExchangeError::Tls(error))
-                }
-            }
+        Protocol::Tcp => {
+            let to = To::Addresses {
+                addresses: std::slice::from_ref(address),
+                port,
+            };
+            let tls = server.tls.as_ref();
+            let route = Route {
+                vantage,
+                ..Route::direct(to, tls.map(|(prepared, name)| Tls::named(prepared, name)))
+            };
+            let connected = connect(probe, route).await;
+            connected.map(|connected| Connection::Stream(Box::new(connected.stream)))
         }
-        (connection, _) => Ok(connection),
-    }
+    };
+    reached.map_err(ExchangeError::Connect)
 }
 
 fn source_address(probe: &mut Probe<'_>, module: &Dns) -> Result<Option<IpAddr>, Failed> {

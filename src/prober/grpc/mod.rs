@@ -9,7 +9,7 @@ mod preface;
 mod status;
 
 use std::borrow::Cow;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use http::Request;
@@ -20,13 +20,14 @@ use self::call::{CallError, call, handshake};
 use self::message::{SERVING, SERVING_STATUSES, health_check_request, serving_status_name, serving_text};
 use self::preface::Preface;
 use self::status::{Code, Status};
+use super::connect::{self, ConnectError, Stream, Tls, To, connect};
+use super::resolve::expose_address;
 use super::{Failed, Phase, Probe, Verdict, choose_address};
 use crate::carried;
 use crate::log;
 use crate::metrics::{Labels, Metric};
 use crate::module::Grpc;
-use crate::net::dial::{self, DialCause};
-use crate::net::port::{self, Protocol};
+use crate::net::dial::DialCause;
 use crate::net::tap::Tap;
 use crate::net::tls::{Alpn, ClientTls, Prepared, TlsError};
 use crate::net::tls_facts::FactSet;
@@ -62,7 +63,8 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Grpc) -> Verdict {
             }
         },
     };
-    let (address, took) = choose_address(probe, host, module.preference).await?;
+    let found = choose_address(probe, host, module.preference).await?;
+    let took = found.took;
     probe
         .samples
         .set_label(Metric::GrpcDuration, Phase::Resolve.label(), took.as_secs_f64());
@@ -75,7 +77,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Grpc) -> Verdict {
     let route = Route {
         host,
         port: if port.is_empty() { default_port } else { port },
-        address,
+        addresses: std::iter::once(found.address).chain(found.others).collect(),
         tls: prepared.filter(|_| module.tls),
         server_name: module
             .tls_config
@@ -114,18 +116,21 @@ fn host_port(probe: &mut Probe<'_>) -> Result<String, Failed> {
 struct Route<'a> {
     host: &'a str,
     port: &'a str,
-    address: Address,
+    /// The chosen one in front.
+    addresses: Vec<Address>,
     tls: Option<Prepared>,
     /// The name that the server must prove to have.
     server_name: &'a str,
 }
 
 impl Route<'_> {
-    /// The address and port that are dialled.
+    /// The chosen address and the port.
     fn target(&self) -> String {
-        match self.address.ip {
-            IpAddr::V4(_) => format!("{}:{}", self.address, self.port),
-            IpAddr::V6(_) => format!("[{}]:{}", self.address, self.port),
+        let port = self.port;
+        match self.addresses.first() {
+            Some(address) if address.ip.is_ipv6() => format!("[{address}]:{port}"),
+            Some(address) => format!("{address}:{port}"),
+            None => format!("{}:{port}", self.host),
         }
     }
 
@@ -177,7 +182,9 @@ fn judge(probe: &mut Probe<'_>, module: &Grpc, route: &Route<'_>, answer: Result
                 .samples
                 .set(Metric::GrpcStatusCode, f64::from(status.code.0));
             probe.timeline.hop().result = Some(status.code.to_string());
-            format!("health check of {}: {status}", route.target())
+            let hop = probe.timeline.hop();
+            let at = hop.address.clone().unwrap_or_else(|| route.target());
+            format!("health check of {at}: {status}")
         }
     };
     log!(probe.log, Error, "can't connect grpc server:", "err" => excerpt_of(&problem, EXCERPT));
@@ -201,6 +208,9 @@ async fn check(probe: &mut Probe<'_>, module: &Grpc, route: &Route<'_>) -> Resul
         .header("te", "trailers")
         .body(())
         .map_err(|error| Status::new(Code::INTERNAL, format!("the target gives no request: {error}")))?;
+    for (name, value) in headers {
+        probe.secrets.hide_if_named(name.as_str(), value.as_bytes());
+    }
     request.headers_mut().extend(headers.iter().cloned());
     let first = connect_and_call(probe, module, route, &request, true).await;
     match first {
@@ -219,46 +229,66 @@ async fn connect_and_call(
     request: &Request<()>,
     may_repeat: bool,
 ) -> Result<i32, CallError> {
-    let started = Instant::now();
-    let port = port::lookup(route.port, Protocol::Tcp).map_err(|error| unavailable("dialing", &error))?;
-    let dialled = dial::tcp(probe.network, probe.deadline, route.address.with_port(port), None).await;
-    let connected = Instant::now();
-    probe.timeline.record(Phase::Connect, started, connected);
-    let stream = dialled.map_err(|error| match error.cause {
-        DialCause::TimedOut(_) => Status::new(Code::DEADLINE_EXCEEDED, error.to_string()),
-        DialCause::Io { .. } | DialCause::Refused(_) => unavailable("dialing", &error),
-    })?;
-    let Some(tls) = &route.tls else {
-        return converse(probe, module, stream, request, may_repeat).await;
-    };
-    let shaken = tls
-        .handshake(stream, route.server_name, Alpn::Grpc, probe.deadline)
-        .await;
-    probe.timeline.record(Phase::Tls, connected, Instant::now());
-    match shaken {
-        Ok(session) if session.facts.alpn.as_deref().is_none_or(<[u8]>::is_empty) => {
-            probe.tls = Some(session.facts);
-            let why = "credentials: cannot check peer: missing selected ALPN property";
-            Err(unavailable("authenticating", &why).into())
-        }
-        Ok(session) => {
-            probe.tls = Some(session.facts);
-            Box::pin(converse(probe, module, session.stream, request, may_repeat)).await
-        }
-        Err(error) => {
+    let (stream, peer) = reach(probe, route).await?;
+    if let Some(peer) = peer {
+        // Of several addresses, the one that answered.
+        expose_address(&mut probe.samples, peer.ip().to_canonical());
+    }
+    let facts = probe.tls.as_ref().filter(|_| route.tls.is_some());
+    if facts.is_some_and(|facts| facts.alpn.as_deref().is_none_or(<[u8]>::is_empty)) {
+        let why = "credentials: cannot check peer: missing selected ALPN property";
+        return Err(unavailable("authenticating", &why).into());
+    }
+    Box::pin(converse(probe, module, stream, request, may_repeat)).await
+}
+
+/// Connects to the first address that lets itself be connected to, TLS included, as grpc-go does.
+async fn reach(probe: &mut Probe<'_>, route: &Route<'_>) -> Result<(Stream, Option<SocketAddr>), Status> {
+    let mut addresses = route.addresses.clone();
+    let mut first = None;
+    loop {
+        let to = To::Addresses {
+            addresses: &addresses,
+            port: route.port,
+        };
+        let tls = route.tls.as_ref().map(|prepared| Tls {
+            prepared,
+            name: route.server_name,
+            alpn: Alpn::Grpc,
+        });
+        let failure = match connect(probe, connect::Route::direct(to, tls)).await {
+            Ok(connected) => return Ok((connected.stream, connected.spans.peer)),
+            Err(failure) => failure,
+        };
+        let is_handshake = matches!(failure.error, ConnectError::Tls(_));
+        if is_handshake && let Some(facts) = &probe.tls {
             // compat: the certificate is exposed although the server did not pass, or an expiry alert would vanish when
             // the certificate expires.
-            if let Some(facts) = error.facts {
-                facts.expose(&mut probe.samples, FactSet::Grpc);
-                probe.tls = Some(facts);
-            }
-            Err(match error.error {
-                TlsError::TimedOut { .. } => {
-                    Status::new(Code::DEADLINE_EXCEEDED, error.error.to_string()).into()
-                }
-                error => unavailable("authenticating", &error).into(),
-            })
+            facts.expose(&mut probe.samples, FactSet::Grpc);
         }
+        let peer = failure.spans.peer.map(|peer| peer.ip());
+        let all = addresses.len();
+        addresses.retain(|address| Some(address.ip) != peer);
+        let status = first.get_or_insert_with(|| status_of(&failure.error));
+        if !is_handshake || addresses.is_empty() || addresses.len() == all {
+            return Err(status.clone());
+        }
+        log!(probe.log, Debug, "Could not connect to one of several addresses", "err" => text(&failure));
+    }
+}
+
+/// What grpc-go says of a connection that could not be made.
+fn status_of(error: &ConnectError) -> Status {
+    let is_late = match error {
+        ConnectError::Dial(error) => matches!(error.cause, DialCause::TimedOut(_)),
+        ConnectError::Tls(error) => matches!(error.error, TlsError::TimedOut { .. }),
+        _ => false,
+    };
+    match error {
+        error if is_late => Status::new(Code::DEADLINE_EXCEEDED, error.to_string()),
+        ConnectError::Port(error) => unavailable("dialing", error),
+        ConnectError::Tls(error) => unavailable("authenticating", error),
+        error => unavailable("dialing", error),
     }
 }
 

@@ -34,20 +34,23 @@ pub(super) fn strip_sensitive(headers: &mut Headers) {
 pub(super) async fn add_headers(
     to: &mut Headers,
     headers: &config::Named<config::Header>,
-    deadline: Deadline,
+    probe: &Probe<'_>,
 ) -> Result<(), RoundTripError> {
     for (name, header) in headers {
         for value in &header.values {
+            probe.secrets.hide_if_named(name, value.as_bytes());
             to.add(name, value);
         }
         for secret in &header.secrets {
+            probe.secrets.hide(secret.expose().as_bytes());
             to.add(name, secret.expose());
         }
         for path in &header.files {
-            let text = file::trimmed(path, deadline)
+            let text = file::trimmed(path, probe.deadline)
                 .await
                 .map_err(|e| format!("unable to read headers file {path}: {e}"))
                 .map_err(RoundTripError::Credentials)?;
+            probe.secrets.hide(&text);
             to.add(name, text);
         }
     }
@@ -78,6 +81,7 @@ pub(super) async fn add(
                 probe.deadline,
             )
             .await?;
+            probe.secrets.hide_basic(&name, &password);
             to.set("Authorization", basic_of(&name, &password));
         }
         Credentials::Authorization(authorization) => {
@@ -88,6 +92,7 @@ pub(super) async fn add(
                 probe.deadline,
             )
             .await?;
+            probe.secrets.hide(&word);
             let mut value = authorization.kind.clone().into_bytes();
             value.push(b' ');
             value.extend_from_slice(&word);
@@ -95,7 +100,8 @@ pub(super) async fn add(
         }
         Credentials::OAuth2(source) => {
             let agent = to.value("User-Agent").unwrap_or_default().to_vec();
-            let value = source.authorization(probe.network, &agent, probe.deadline).await;
+            let value = source.authorization(probe.network, &agent, &probe.secrets, probe.deadline);
+            let value = value.await;
             // It takes the place of whatever the request has, as upstream does it.
             to.set("Authorization", value.map_err(RoundTripError::OAuth2)?);
         }

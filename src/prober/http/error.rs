@@ -3,15 +3,13 @@
 use std::fmt;
 
 use crate::net::TimedOut;
-use crate::net::dial::DialError;
 use crate::net::http1::ExchangeError;
 use crate::net::http2::Http2Error;
 use crate::net::oauth2::OAuth2Error;
-use crate::net::port::PortError;
-use crate::net::proxy::{CgiRefused, TunnelError};
-use crate::net::resolve::ResolveError;
+use crate::net::proxy::CgiRefused;
 use crate::net::tls::TlsError;
 use crate::net::url::PunycodeError;
+use crate::prober::connect::ConnectError;
 
 /// Why a round trip brought no answer.
 #[derive(Debug)]
@@ -23,12 +21,7 @@ pub(super) enum RoundTripError {
     OAuth2(OAuth2Error),
     Host(PunycodeError),
     Cgi(CgiRefused),
-    Port(PortError),
-    Resolve(ResolveError),
-    Dial(DialError),
-    /// What went wrong with the proxy.
-    Proxy(Box<RoundTripError>),
-    Tunnel(TunnelError),
+    Connect(ConnectError),
     Tls(TlsError),
     Http1(ExchangeError),
     Http2(Http2Error),
@@ -47,11 +40,7 @@ impl fmt::Display for RoundTripError {
             Self::OAuth2(error) => error.fmt(f),
             Self::Host(error) => error.fmt(f),
             Self::Cgi(error) => error.fmt(f),
-            Self::Port(error) => write!(f, "dial tcp: {error}"),
-            Self::Resolve(error) => write!(f, "dial tcp: {error}"),
-            Self::Dial(error) => error.fmt(f),
-            Self::Proxy(error) => write!(f, "proxyconnect tcp: {error}"),
-            Self::Tunnel(error) => error.fmt(f),
+            Self::Connect(error) => error.fmt(f),
             Self::Tls(error) => error.fmt(f),
             Self::Http1(error) => error.fmt(f),
             Self::Http2(error) => error.fmt(f),

@@ -10,13 +10,13 @@ mod redirect;
 mod request;
 mod response;
 mod round_trip;
-mod stream;
 mod trace;
 
 use bytes::Bytes;
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
+use super::resolve::judge_hostname;
 use super::{Failed, Phase, Probe, Verdict, choose_address};
 use crate::carried;
 use crate::config;
@@ -76,7 +76,12 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Http) -> Verdict {
         }
     };
     probe.timeline.begin_hop(url.to_string());
+    judge_hostname(probe)?;
     let address = resolve(probe, module, &url).await?;
+    for (name, value) in module.headers.iter() {
+        let name = String::from_utf8_lossy(name);
+        probe.secrets.hide_if_named(&name, value);
+    }
     let mut client = client(probe, module, &url, address.as_ref()).await?;
     // As written, even with a colon and no port: that is what upstream says.
     let host = url.host.clone();
@@ -214,13 +219,13 @@ async fn resolve(probe: &mut Probe<'_>, module: &Http, url: &Url) -> Result<Opti
     let before = probe.start.elapsed();
     let found = choose_address(probe, url.hostname(), module.preference).await;
     let took = match &found {
-        Ok((_, took)) => *took,
+        Ok(found) => found.took,
         Err(_) => probe.start.elapsed().saturating_sub(before),
     };
     probe
         .samples
         .add_label(Metric::HttpDuration, Phase::Resolve.label(), took.as_secs_f64());
-    Ok(Some(found?.0))
+    Ok(Some(found?.address))
 }
 
 async fn client<'m>(

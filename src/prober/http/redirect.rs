@@ -1,5 +1,7 @@
 //! Follows redirects by the rules of Go's `net/http` client.
 
+use std::borrow::Cow;
+
 use go_http::cookies::{Jar, OwnCookies, add_cookies};
 use tokio::io::AsyncBufReadExt;
 
@@ -116,7 +118,7 @@ impl Client<'_> {
                 host,
                 crossed_hosts,
             };
-            log!(probe.log, Info, "Received redirect", "location" => excerpt_of(carried::text(&location), EXCERPT));
+            log!(probe.log, Info, "Received redirect", "location" => excerpt_of(shown(&reference, &location), EXCERPT));
             chain.redirects += 1;
             let follows = self.module.follow_redirects && chain.redirects <= MOST;
             if !follows {
@@ -151,6 +153,7 @@ impl Client<'_> {
         let Some(user) = &request.url.user else {
             return self.round_trip(probe, request, body).await;
         };
+        probe.secrets.hide_user(user);
         let mut with_user = Box::new(request.clone());
         if !with_user.headers.has_text("Authorization") {
             with_user.headers.set("Authorization", basic(user));
@@ -165,6 +168,19 @@ impl Client<'_> {
         // redirects to its own name.
         is_same_or_below(&host, &self.first_hostname)
             || is_same_or_below(&host, &idna_ascii(&self.target_name))
+    }
+}
+
+/// A redirect's place for the log: as it came, but without a password.
+fn shown<'a>(reference: &Url, location: &'a [u8]) -> Cow<'a, str> {
+    let has_password = reference
+        .user
+        .as_ref()
+        .is_some_and(|user| user.password.is_some());
+    if has_password {
+        Cow::Owned(reference.redacted("xxxxx"))
+    } else {
+        carried::text(location)
     }
 }
 

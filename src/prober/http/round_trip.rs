@@ -8,7 +8,6 @@ use super::credentials;
 use super::error::RoundTripError;
 use super::request::{Request, check_sendable};
 use super::response::Response;
-use super::stream::Stream;
 use super::trace::Trace;
 use crate::log;
 use crate::module::http::Protocol;
@@ -18,6 +17,7 @@ use crate::net::http2::{self, Http2Error};
 use crate::net::proxy::basic;
 use crate::net::url::{Url, punycode_host_port, remove_zone, valid_host_header};
 use crate::probe_log::{EXCERPT, excerpt_of};
+use crate::prober::connect::Stream;
 use crate::prober::{Phase, Probe};
 
 /// How often a request is sent again that an HTTP/2 peer refused unread.
@@ -77,7 +77,7 @@ impl Client<'_> {
     /// The header fields of the request, with those that are added on the way.
     async fn headers(&self, probe: &Probe<'_>, request: &Request) -> Result<Headers, RoundTripError> {
         let mut headers = request.headers.clone();
-        credentials::add_headers(&mut headers, &self.module.more_headers, probe.deadline).await?;
+        credentials::add_headers(&mut headers, &self.module.more_headers, probe).await?;
         if !self.module.more_headers.is_empty() && self.module.follow_redirects && request.crossed_hosts {
             credentials::strip_sensitive(&mut headers);
         }

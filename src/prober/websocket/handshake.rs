@@ -12,15 +12,15 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
 use crate::metrics::Metric;
-use crate::net::dial::{self, DialError, SystemError};
+use crate::net::dial::SystemError;
 use crate::net::headers::{Headers, is_token};
 use crate::net::http1::{
     Head, HeadError, HeadParser, LengthError, MAX_HEAD, RequestBody, RequestLine, measure, write_head,
 };
-use crate::net::port::{self, PortError};
-use crate::net::tls::{Alpn, Prepared, TlsError};
+use crate::net::tls::Prepared;
 use crate::net::url::{Url, punycode_host_port, remove_zone, valid_host_header};
 use crate::net::{Address, TimedOut, split_host_port};
+use crate::prober::connect::{self, ConnectError, Failure, Route, Stream, Tls, To};
 use crate::prober::query_response::Connection;
 use crate::prober::{Phase, Probe};
 
@@ -45,9 +45,7 @@ pub(super) enum HandshakeError {
     Host(String),
     Target,
     Address(String),
-    Port(PortError),
-    Dial(DialError),
-    Tls(TlsError),
+    Connect(Box<Failure>),
     Write(io::Error),
     Read(io::Error),
     /// The peer closed before its answer was complete.
@@ -74,9 +72,7 @@ impl fmt::Display for HandshakeError {
             Self::Header(name) => write!(f, "websocket: duplicate header not allowed: {name}"),
             Self::Target => f.write_str("net/http: can't write control character in Request.URL"),
             Self::Host(error) | Self::Address(error) => f.write_str(error),
-            Self::Port(error) => write!(f, "dial tcp: {error}"),
-            Self::Dial(error) => write!(f, "{error}"),
-            Self::Tls(error) => write!(f, "{error}"),
+            Self::Connect(failure) => failure.fmt(f),
             Self::Write(error) => write!(f, "writing the upgrade request: {}", SystemError(error)),
             Self::Read(error) => {
                 write!(f, "reading the answer to the upgrade: {}", SystemError(error))
@@ -121,11 +117,7 @@ pub(super) async fn dial(
     let key = STANDARD.encode(rand::random::<[u8; 16]>());
     let request = request(url, dialling.headers, &key)?;
     let stream = connect(probe, &dialling, encrypted, connected).await?;
-    let mut stream = if encrypted {
-        encrypt(probe, &dialling, stream).await?
-    } else {
-        stream
-    };
+    let mut stream: Box<dyn Connection> = Box::new(stream);
     let (head, early) = probe
         .deadline
         .within(exchange(&mut stream, &request?))
@@ -146,7 +138,7 @@ async fn connect(
     dialling: &Dialling<'_>,
     encrypted: bool,
     connected: &mut Option<Instant>,
-) -> Result<Box<dyn Connection>, HandshakeError> {
+) -> Result<Stream, HandshakeError> {
     let host = &dialling.url.host;
     let has_port = host.rfind(':') > host.rfind(']');
     let port = if has_port {
@@ -157,46 +149,23 @@ async fn connect(
     } else {
         "80"
     };
-    let port = port::lookup(port, port::Protocol::Tcp).map_err(HandshakeError::Port)?;
-    let to = dialling.address.with_port(port);
-    probe.timeline.hop().address = Some(to.to_string());
-    let from = Instant::now();
-    let dialled = dial::tcp(probe.network, probe.deadline, to, None).await;
-    match dialled {
-        Ok(stream) => {
-            super::record(probe, Phase::Connect, from);
-            *connected = Some(Instant::now());
-            Ok(Box::new(stream))
-        }
-        Err(error) => {
-            probe.timeline.record(Phase::Connect, from, Instant::now());
-            Err(HandshakeError::Dial(error))
-        }
-    }
-}
-
-async fn encrypt(
-    probe: &mut Probe<'_>,
-    dialling: &Dialling<'_>,
-    stream: Box<dyn Connection>,
-) -> Result<Box<dyn Connection>, HandshakeError> {
+    let to = To::Addresses {
+        addresses: std::slice::from_ref(dialling.address),
+        port,
+    };
     let name = dialling.server_name.unwrap_or(dialling.url.hostname());
-    let from = Instant::now();
-    let handshake = dialling
-        .tls
-        .handshake(stream, name, Alpn::None, probe.deadline)
-        .await;
-    probe.timeline.record(Phase::Tls, from, Instant::now());
-    match handshake {
-        Ok(session) => {
-            probe.tls = Some(session.facts);
-            Ok(Box::new(session.stream))
-        }
-        Err(failed) => {
-            probe.tls = failed.facts;
-            Err(HandshakeError::Tls(failed.error))
-        }
+    let tls = encrypted.then(|| Tls::named(dialling.tls, name));
+    let made = connect::connect(probe, Route::direct(to, tls)).await;
+    let (spans, stood) = match &made {
+        Ok(connected) => (connected.spans, true),
+        Err(failure) => (failure.spans, matches!(failure.error, ConnectError::Tls(_))),
+    };
+    if let Some((from, to)) = spans.connect.filter(|_| stood) {
+        super::expose(probe, Phase::Connect, from, to);
+        *connected = Some(to);
     }
+    made.map(|connected| connected.stream)
+        .map_err(HandshakeError::Connect)
 }
 
 /// The upgrade request. What Go finds out only when it writes the request is the inner error.

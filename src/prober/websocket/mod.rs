@@ -7,7 +7,7 @@ use bytes::Bytes;
 use go_http::websocket::Frames;
 use tokio::time::Instant;
 
-use super::{Failed, Phase, Probe, Verdict, choose_address};
+use super::{Chosen, Failed, Phase, Probe, Verdict, choose_address};
 use crate::carried;
 use crate::log;
 use crate::metrics::Metric;
@@ -49,7 +49,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Websocket) -> Verdict {
             return Err(Failed);
         }
     };
-    let (address, took) = choose_address(probe, url.hostname(), module.preference).await?;
+    let Chosen { address, took, .. } = choose_address(probe, url.hostname(), module.preference).await?;
     probe.samples.add_label(
         Metric::WebsocketDuration,
         Phase::Resolve.label(),
@@ -97,11 +97,16 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Websocket) -> Verdict {
 /// Exposes a phase that ends now, and draws it.
 fn record(probe: &mut Probe<'_>, phase: Phase, from: Instant) {
     let to = Instant::now();
+    expose(probe, phase, from, to);
+    probe.timeline.record(phase, from, to);
+}
+
+/// Exposes a phase.
+fn expose(probe: &mut Probe<'_>, phase: Phase, from: Instant, to: Instant) {
     let seconds = to.saturating_duration_since(from).as_secs_f64();
     probe
         .samples
         .add_label(Metric::WebsocketDuration, phase.label(), seconds);
-    probe.timeline.record(phase, from, to);
 }
 
 /// Runs the steps: each one that expects reads exactly one message.

@@ -14,22 +14,27 @@ pub(super) async fn headers(probe: &mut Probe<'_>, module: &Websocket) -> Header
     let mut headers = Headers::default();
     if let Some(basic) = &module.http_config.basic_auth {
         let value = basic_auth(probe, basic).await;
+        probe.secrets.hide_authorization(value.as_bytes());
         headers.add("Authorization", value);
     }
     if let Some(authorization) = &module.http_config.authorization
         && let Some(value) = authorisation(probe, authorization).await
     {
+        probe.secrets.hide_authorization(&value);
         headers.add("Authorization", value);
     }
     for (name, header) in &module.headers {
         for value in &header.values {
+            probe.secrets.hide_if_named(name, value.as_bytes());
             headers.add(name, value);
         }
         for secret in &header.secrets {
+            probe.secrets.hide(secret.expose().as_bytes());
             headers.add(name, secret.expose());
         }
         for file in &header.files {
             if let Some(value) = read(probe, "Unable to read header file", file).await {
+                probe.secrets.hide(&value);
                 headers.add(name, value);
             }
         }
@@ -52,6 +57,7 @@ async fn basic_auth(probe: &mut Probe<'_>, basic: &config::BasicAuth) -> String 
     .await;
     let user = user.unwrap_or_else(|| basic.username.clone().into_bytes());
     let password = password.unwrap_or_else(|| basic.password.expose().as_bytes().to_vec());
+    probe.secrets.hide_basic(&user, &password);
     basic_of(&user, &password)
 }
 

@@ -27,10 +27,8 @@ use super::request::Request;
 use super::response::{Response, ResponseBody};
 use super::trace::Trace;
 use crate::net::buffer::poll_read_buffered;
-use crate::net::dial;
 use crate::net::headers::Headers;
 use crate::net::http1::{Head, RequestBody};
-use crate::net::port;
 use crate::net::tls::{Alpn, Prepared, TlsError};
 use crate::net::tls_facts::{Ending, TlsFacts};
 use crate::net::url::{punycode_host_port, valid_host_header};
@@ -131,23 +129,6 @@ impl Client<'_> {
                 timed_out,
             })
         })
-    }
-
-    async fn quic_address(
-        &mut self,
-        probe: &mut Probe<'_>,
-        request: &Request,
-    ) -> Result<SocketAddr, RoundTripError> {
-        let (host, port) = (request.url.hostname(), request.url.port_or_default());
-        let number = port::lookup(port, port::Protocol::Udp).map_err(RoundTripError::Port)?;
-        self.check_policy(probe, host)?;
-        let address = match self.known_address(host, port) {
-            Some(address) => address,
-            None => self.resolve(probe, host).await?,
-        };
-        let to = address.with_port(number);
-        dial::permit(probe.network, "udp", to).map_err(RoundTripError::Dial)?;
-        Ok(to)
     }
 }
 

@@ -1,4 +1,5 @@
-//! A connection of the http prober: TCP, with any number of TLS layers around it (the target's within the proxy's).
+//! The connection of every prober: TCP or a unix socket, with any number of TLS layers around it (the target's within the
+//! proxy's).
 
 use std::io;
 use std::pin::Pin;
@@ -6,26 +7,33 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 
-use crate::net::dial::{Counters, DialCause, DialError};
+use crate::net::dial::Counters;
 use crate::net::tls;
 
 /// A connection.
 #[derive(Debug)]
-pub(super) enum Stream {
-    Tcp {
-        stream: TcpStream,
-        _open: Open,
+pub(in crate::prober) enum Stream {
+    Plain {
+        socket: Socket,
+        _open: Option<Open>,
         /// Where the peer's TLS records end, once TLS is spoken.
         records: Option<Records>,
     },
     Tls(Box<tls::Stream<Stream>>),
 }
 
+/// What the system connected.
+#[derive(Debug)]
+pub(in crate::prober) enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
 /// A connection that is counted as closed when it goes.
 #[derive(Debug)]
-pub(super) struct Open {
+pub(in crate::prober) struct Open {
     counters: Arc<Counters>,
 }
 
@@ -36,20 +44,38 @@ impl Drop for Open {
 }
 
 impl Stream {
-    /// Takes a dialled connection over and counts it.
-    pub(super) fn new(stream: TcpStream, counters: &Arc<Counters>) -> Self {
-        Counters::add(&counters.established);
-        let counters = Arc::clone(counters);
-        Self::Tcp {
-            stream,
-            _open: Open { counters },
+    /// Takes a dialled connection over, and counts it where somebody counts.
+    pub(super) fn tcp(stream: TcpStream, counters: Option<&Arc<Counters>>) -> Self {
+        let open = counters.map(|counters| {
+            Counters::add(&counters.established);
+            Open {
+                counters: Arc::clone(counters),
+            }
+        });
+        Self::Plain {
+            socket: Socket::Tcp(stream),
+            _open: open,
             records: None,
         }
     }
 
+    /// Takes the connection to a unix socket over.
+    pub(super) fn unix(stream: UnixStream) -> Self {
+        Self::Plain {
+            socket: Socket::Unix(stream),
+            _open: None,
+            records: None,
+        }
+    }
+
+    /// Whether it is TLS.
+    pub(in crate::prober) fn is_encrypted(&self) -> bool {
+        matches!(self, Self::Tls(_))
+    }
+
     /// TLS is spoken from here on.
     pub(super) fn watch_records(&mut self) {
-        if let Self::Tcp { records, .. } = self {
+        if let Self::Plain { records, .. } = self {
             *records = Some(Records::default());
         }
     }
@@ -57,7 +83,7 @@ impl Stream {
     /// Whether the peer stopped within a TLS record.
     fn is_within_record(&self) -> bool {
         match self {
-            Self::Tcp { records, .. } => records.as_ref().is_some_and(|records| !records.is_at_boundary()),
+            Self::Plain { records, .. } => records.as_ref().is_some_and(|records| !records.is_at_boundary()),
             Self::Tls(_) => false,
         }
     }
@@ -66,7 +92,7 @@ impl Stream {
 /// Follows the framing of TLS records (RFC 8446, section 5.1): an end without close_notify is a proper end of a body
 /// that has no length, but not within a record.
 #[derive(Debug, Default)]
-pub(super) struct Records {
+pub(in crate::prober) struct Records {
     head: [u8; 5],
     /// Bytes of `head` that came.
     have: usize,
@@ -102,25 +128,15 @@ impl Records {
     }
 }
 
-/// Counts a connection that could not be made, by its reason.
-pub(super) fn count_failure(counters: &Counters, error: &DialError) {
-    Counters::add(match &error.cause {
-        DialCause::TimedOut(_) => &counters.failed_timeout,
-        DialCause::Io { error, .. } if error.kind() == io::ErrorKind::ConnectionRefused => {
-            // go-conntrack counts a refusal under both reasons.
-            Counters::add(&counters.failed_unknown);
-            &counters.failed_refused
-        }
-        DialCause::Io { .. } | DialCause::Refused(_) => &counters.failed_unknown,
-    });
-}
-
 impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Tcp { stream, records, .. } => {
+            Self::Plain { socket, records, .. } => {
                 let before = into.filled().len();
-                let read = Pin::new(stream).poll_read(cx, into);
+                let read = match socket {
+                    Socket::Tcp(stream) => Pin::new(stream).poll_read(cx, into),
+                    Socket::Unix(stream) => Pin::new(stream).poll_read(cx, into),
+                };
                 if let Some(records) = records {
                     records.take(into.filled().get(before..).unwrap_or_default());
                 }
@@ -143,21 +159,42 @@ impl AsyncRead for Stream {
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
-            Self::Tcp { stream, .. } => Pin::new(stream).poll_write(cx, bytes),
+            Self::Plain {
+                socket: Socket::Tcp(stream),
+                ..
+            } => Pin::new(stream).poll_write(cx, bytes),
+            Self::Plain {
+                socket: Socket::Unix(stream),
+                ..
+            } => Pin::new(stream).poll_write(cx, bytes),
             Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Tcp { stream, .. } => Pin::new(stream).poll_flush(cx),
+            Self::Plain {
+                socket: Socket::Tcp(stream),
+                ..
+            } => Pin::new(stream).poll_flush(cx),
+            Self::Plain {
+                socket: Socket::Unix(stream),
+                ..
+            } => Pin::new(stream).poll_flush(cx),
             Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Tcp { stream, .. } => Pin::new(stream).poll_shutdown(cx),
+            Self::Plain {
+                socket: Socket::Tcp(stream),
+                ..
+            } => Pin::new(stream).poll_shutdown(cx),
+            Self::Plain {
+                socket: Socket::Unix(stream),
+                ..
+            } => Pin::new(stream).poll_shutdown(cx),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }

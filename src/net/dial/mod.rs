@@ -1,12 +1,17 @@
-//! Opening connections: one address, one attempt, under the probe's deadline.
+//! Opening connections under the probe's deadline, to addresses that the target policy allows: one address, one attempt
+//! ([`tcp`], [`udp`], [`unix`]), or the first of [`several`] that accepts.
 //!
 //! Connections are closed plainly. Sending a reset instead (`SO_LINGER` 0) would spare the TIME-WAIT state, but may destroy
 //! what the peer has not read yet, and a peer's log would show every probe as an error.
+
+mod several;
+mod unix;
 
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 
@@ -15,6 +20,16 @@ use super::shortage::Resource;
 use super::{Deadline, Network, TimedOut};
 
 pub use gostd::os_error::SystemError;
+
+pub use several::{Dialled, several};
+pub use unix::unix;
+
+/// Where a connection comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Vantage {
+    /// The source address, if not the one that the system chooses.
+    pub source: Option<IpAddr>,
+}
 
 /// Counts of the connections that HTTP probes dial, exposed as `net_conntrack_dialer_conn_*`.
 #[derive(Debug, Default)]
@@ -52,6 +67,8 @@ pub struct DialError {
 pub enum DialCause {
     /// The probe's deadline.
     TimedOut(TimedOut),
+    /// No answer within this part of the probe's time; there were other addresses to try.
+    NoAnswer(Duration),
     /// The target policy is against it.
     Refused(Refusal),
     /// The system's word.
@@ -68,6 +85,7 @@ impl fmt::Display for DialError {
         write!(f, "dial {} {}: ", self.network, self.address)?;
         match &self.cause {
             DialCause::TimedOut(timed_out) => write!(f, "i/o timeout: {timed_out}"),
+            DialCause::NoAnswer(share) => write!(f, "i/o timeout: no answer within {share:.3?}"),
             DialCause::Refused(refusal) => write!(f, "{refusal}"),
             DialCause::Io { call, error } => {
                 write!(f, "{call}: {}", SystemError(error))?;
@@ -96,7 +114,7 @@ pub fn permit(network: &Network, protocol: &'static str, to: SocketAddr) -> Resu
     })
 }
 
-/// Opens a TCP connection to `to`, from `source` if one is given, with Nagle's delay off.
+/// Opens a TCP connection to `to` with Nagle's delay off.
 ///
 /// # Errors
 /// The system's error, or the deadline.
@@ -104,7 +122,7 @@ pub async fn tcp(
     network: &Network,
     deadline: Deadline,
     to: SocketAddr,
-    source: Option<IpAddr>,
+    vantage: Vantage,
 ) -> Result<TcpStream, DialError> {
     let call = |call| move |error| DialCause::Io { call, error };
     let connect = async {
@@ -115,7 +133,7 @@ pub async fn tcp(
             TcpSocket::new_v6()
         };
         let socket = socket.map_err(call("socket"))?;
-        if let Some(ip) = source.and_then(chosen) {
+        if let Some(ip) = vantage.source.and_then(chosen) {
             socket.bind(SocketAddr::new(ip, 0)).map_err(call("bind"))?;
         }
         let stream = socket.connect(to).await.map_err(call("connect"))?;
@@ -125,7 +143,7 @@ pub async fn tcp(
     within(network, deadline, "tcp", to, connect).await
 }
 
-/// Opens a UDP socket that sends to and hears from `to` only, from `source` if one is given.
+/// Opens a UDP socket that sends to and hears from `to` only.
 ///
 /// # Errors
 /// The system's error.
@@ -133,7 +151,7 @@ pub async fn udp(
     network: &Network,
     deadline: Deadline,
     to: SocketAddr,
-    source: Option<IpAddr>,
+    vantage: Vantage,
 ) -> Result<UdpSocket, DialError> {
     let call = |call| move |error| DialCause::Io { call, error };
     let any: IpAddr = if to.is_ipv4() {
@@ -143,7 +161,7 @@ pub async fn udp(
     };
     let connect = async {
         network.policy.check(to).map_err(DialCause::Refused)?;
-        let ip = source.and_then(chosen).unwrap_or(any);
+        let ip = vantage.source.and_then(chosen).unwrap_or(any);
         // A socket of IPv6 could reach an address of IPv4 as well, from an address of neither.
         if ip.is_ipv6() && to.is_ipv4() {
             let error = io::Error::from_raw_os_error(libc::EAFNOSUPPORT);
@@ -166,7 +184,7 @@ async fn within<T>(
     network: &Network,
     deadline: Deadline,
     protocol: &'static str,
-    to: SocketAddr,
+    to: impl fmt::Display,
     dial: impl Future<Output = Result<T, DialCause>>,
 ) -> Result<T, DialError> {
     // When the time is over nobody is dialled, as in Go; waiting would look at the dial once before it looks at the clock.
@@ -227,18 +245,21 @@ mod tests {
             .unwrap()
             .local_addr()
             .unwrap();
-        let refused = tcp(&network, deadline, closed, None).await.unwrap_err();
+        let refused = tcp(&network, deadline, closed, Vantage::default())
+            .await
+            .unwrap_err();
         assert_eq!(
             refused.to_string(),
             format!("dial tcp {closed}: connect: connection refused")
         );
-        let foreign = Some([192, 0, 2, 77].into());
+        let from = |ip: IpAddr| Vantage { source: Some(ip) };
+        let foreign = from([192, 0, 2, 77].into());
         let foreign = tcp(&network, deadline, closed, foreign).await.unwrap_err();
         assert_eq!(
             foreign.to_string(),
             format!("dial tcp {closed}: bind: cannot assign requested address")
         );
-        let other_family = Some([0; 16].into());
+        let other_family = from([0; 16].into());
         let other_family = tcp(&network, deadline, closed, other_family).await.unwrap_err();
         assert_eq!(
             other_family.to_string(),

@@ -1,0 +1,157 @@
+//! What a probe sends as a secret. A peer may repeat it; whoever writes logs, pages and errors masks it there.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+use super::proxy::{basic, basic_of};
+use super::url::{UserInfo, query_escape};
+use crate::carried;
+use crate::config::{MASK, names_secret};
+
+/// Shorter texts would be found everywhere.
+const SHORTEST: usize = 4;
+
+/// How much of a secret must stand where a text was cut for it to be masked, in bytes.
+const SHORTEST_REST: usize = 4;
+
+/// The secrets of one probe, in the forms in which they may come back.
+#[derive(Default)]
+pub struct Secrets(Mutex<Vec<String>>);
+
+/// Their number only.
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Secrets({})", self.forms().len())
+    }
+}
+
+impl Secrets {
+    /// Hides a secret: as it is, escaped as in a query and as in a quoted text.
+    pub fn hide(&self, secret: &[u8]) {
+        if secret.len() < SHORTEST {
+            return;
+        }
+        let plain = carried::text(secret);
+        let mut forms = self.forms();
+        for form in [
+            plain.to_string(),
+            query_escape(&plain).into_owned(),
+            query_escape(&plain).replace('+', "%20"),
+            plain.escape_debug().to_string(),
+        ] {
+            if !forms.contains(&form) {
+                forms.push(form);
+            }
+        }
+        // What holds another one goes first.
+        forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
+    }
+
+    /// Hides the value of an `Authorization` field: the credentials behind the scheme.
+    pub fn hide_authorization(&self, value: &[u8]) {
+        let credentials = value.splitn(2, |b| *b == b' ').nth(1);
+        self.hide(credentials.unwrap_or(value));
+    }
+
+    /// Hides a name with its password, and the password.
+    pub fn hide_basic(&self, name: &[u8], password: &[u8]) {
+        if !password.is_empty() {
+            self.hide(password);
+            self.hide_authorization(basic_of(name, password).as_bytes());
+        }
+    }
+
+    /// Hides the password of a URL.
+    pub fn hide_user(&self, user: &UserInfo) {
+        if let Some(password) = user.password.as_deref().filter(|password| !password.is_empty()) {
+            self.hide(password);
+            self.hide_authorization(basic(user).as_bytes());
+        }
+    }
+
+    /// Hides the value of a header, parameter or piece of metadata whose name says that it is a credential.
+    pub fn hide_if_named(&self, name: &str, value: &[u8]) {
+        if names_secret(name) {
+            self.hide(value);
+            self.hide_authorization(value);
+        }
+    }
+
+    /// Whether there is nothing to hide.
+    pub fn is_empty(&self) -> bool {
+        self.forms().is_empty()
+    }
+
+    /// The text without secrets, if there are any in it.
+    pub fn masked(&self, text: &str) -> Option<String> {
+        let mut masked = Cow::Borrowed(text);
+        for form in self.forms().iter() {
+            if masked.contains(form.as_str()) {
+                masked = Cow::Owned(masked.replace(form.as_str(), MASK));
+            }
+            // The text may have been cut within it.
+            let kept = masked.trim_end_matches(['…', '"', '\\', ')', ']']);
+            let rest = (SHORTEST_REST..form.len())
+                .rev()
+                .filter_map(|length| form.get(..length))
+                .find(|rest| kept.ends_with(rest));
+            if let Some(rest) = rest {
+                let (before, behind) = (kept.len() - rest.len(), kept.len());
+                let (before, behind) = (masked.get(..before), masked.get(behind..));
+                masked = Cow::Owned([before.unwrap_or_default(), MASK, behind.unwrap_or_default()].concat());
+            }
+        }
+        match masked {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(masked) => Some(masked),
+        }
+    }
+
+    fn forms(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Secrets {
+    fn drop(&mut self) {
+        for form in self.forms().iter_mut() {
+            zeroize::Zeroize::zeroize(form);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_masked_in_every_form() {
+        let secrets = Secrets::default();
+        assert!(secrets.is_empty());
+        secrets.hide(b"abc");
+        secrets.hide_basic(b"ann", b"p@ss \"word");
+        secrets.hide_authorization(b"Bearer token-1234");
+        secrets.hide_if_named("X-Api-Key", b"key-of-ann");
+        secrets.hide_if_named("Accept", b"text/html");
+        secrets.hide(b"\xff\xfe\xfd\xfc");
+        let rows = [
+            ("nothing, abc, text/html", None),
+            ("said p@ss \"word again", Some("said <secret> again")),
+            ("quoted \"p@ss \\\"word\"", Some("quoted \"<secret>\"")),
+            ("a=p%40ss+%22word&b", Some("a=<secret>&b")),
+            ("a=p%40ss%20%22word", Some("a=<secret>")),
+            ("Basic YW5uOnBAc3MgIndvcmQ=", Some("Basic <secret>")),
+            ("Bearer token-1234, key-of-ann", Some("Bearer <secret>, <secret>")),
+            ("cut: token-12…", Some("cut: <secret>…")),
+            ("cut: \"token-12\"", Some("cut: \"<secret>\"")),
+            ("(answer: 407 token-12)", Some("(answer: 407 <secret>)")),
+            ("a tok…", None),
+        ];
+        for (text, want) in rows {
+            assert_eq!(secrets.masked(text).as_deref(), want, "{text}");
+        }
+        let binary = carried::text(b"x\xff\xfe\xfd\xfcy").into_owned();
+        assert_eq!(secrets.masked(&binary).as_deref(), Some("x<secret>y"));
+    }
+}

@@ -1,0 +1,432 @@
+//! From a [`Route`] to a connection that is ready to use: the one place where probers resolve names other than the target's,
+//! dial, pass through proxies and shake hands, and where each of these steps is timed, drawn and judged by the target policy.
+
+mod proxy;
+mod stream;
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::UdpSocket;
+use tokio::time::Instant;
+
+use super::{Phase, Probe};
+use crate::log;
+use crate::net::dial::{self, Counters, DialCause, DialError, Vantage};
+use crate::net::policy::Refusal;
+use crate::net::port::{self, PortError, Protocol};
+use crate::net::proxy::TunnelError;
+use crate::net::resolve::ResolveError;
+use crate::net::tls::{Alpn, HandshakeError, Prepared, Session};
+use crate::net::tls_facts::TlsFacts;
+use crate::net::url::idna_ascii;
+use crate::net::{Address, Preference, TimedOut};
+use crate::probe_log::text;
+
+pub(super) use proxy::Via;
+pub(super) use stream::Stream;
+
+/// Where a connection leads, and what is spoken on it before it is used.
+#[derive(Debug)]
+pub(super) struct Route<'a> {
+    /// The target, or the proxy before it.
+    pub to: To<'a>,
+    /// Where it comes from.
+    pub vantage: Vantage,
+    /// What is asked of a proxy, if it leads to one.
+    pub via: Option<Via<'a>>,
+    /// TLS with the target.
+    pub tls: Option<Tls<'a>>,
+    /// Who counts the connection.
+    pub counters: Option<&'a Arc<Counters>>,
+}
+
+impl<'a> Route<'a> {
+    /// A route that leads straight to its end.
+    pub(super) fn direct(to: To<'a>, tls: Option<Tls<'a>>) -> Self {
+        Self {
+            to,
+            vantage: Vantage::default(),
+            via: None,
+            tls,
+            counters: None,
+        }
+    }
+}
+
+/// Who is dialled.
+#[derive(Debug)]
+pub(super) enum To<'a> {
+    /// Addresses in the order in which they are tried. The policy has judged the name that has them, if there is one.
+    Addresses { addresses: &'a [Address], port: &'a str },
+    /// A host other than the target's: whatever addresses it has, in the order of the preference.
+    Host {
+        host: &'a str,
+        port: &'a str,
+        preference: Preference,
+    },
+    /// The path of a unix socket, or an abstract name with `@` in front.
+    Unix(&'a [u8]),
+}
+
+/// How TLS is spoken.
+#[derive(Debug)]
+pub(super) struct Tls<'a> {
+    pub prepared: &'a Prepared,
+    /// The name that the peer must prove to have.
+    pub name: &'a str,
+    pub alpn: Alpn,
+}
+
+impl<'a> Tls<'a> {
+    /// TLS without an application protocol.
+    pub(super) fn named(prepared: &'a Prepared, name: &'a str) -> Self {
+        Self {
+            prepared,
+            name,
+            alpn: Alpn::None,
+        }
+    }
+}
+
+/// A connection that is ready to use.
+#[derive(Debug)]
+pub(super) struct Connected {
+    pub stream: Stream,
+    /// Facts of the innermost TLS layer.
+    pub facts: Option<TlsFacts>,
+    /// Whether the proxy forwards requests, and expects them to name the target.
+    pub forwards: bool,
+    pub spans: Spans,
+}
+
+/// When the steps began and ended, and who was reached. What did not happen is not there.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Spans {
+    pub resolve: Option<(Instant, Instant)>,
+    pub connect: Option<(Instant, Instant)>,
+    /// The last handshake.
+    pub tls: Option<(Instant, Instant)>,
+    /// The address that was dialled; of several, the one that accepted.
+    pub peer: Option<SocketAddr>,
+}
+
+/// A connection that could not be made.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub error: ConnectError,
+    /// How far it came.
+    pub spans: Spans,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+/// Why a connection could not be made. Texts begin as Go's do, then say more.
+#[derive(Debug)]
+pub(super) enum ConnectError {
+    Port(PortError),
+    /// The host has no address, or the policy is against its name.
+    Resolve(ResolveError),
+    Dial(DialError),
+    /// What went wrong before the proxy was there to be asked.
+    Proxy(Box<ConnectError>),
+    /// The policy is against what the proxy is asked for.
+    Refused {
+        host: String,
+        refusal: Refusal,
+    },
+    Tunnel(TunnelError),
+    /// The deadline, while the proxy was making a tunnel.
+    NoTunnel {
+        to: String,
+        timed_out: TimedOut,
+    },
+    Tls(Box<HandshakeError>),
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Port(error) => write!(f, "dial tcp: {error}"),
+            Self::Resolve(error) => write!(f, "dial tcp: {error}"),
+            Self::Dial(error) => error.fmt(f),
+            Self::Proxy(error) => write!(f, "proxyconnect tcp: {error}"),
+            Self::Refused { host, refusal } => write!(f, "{host} through the proxy: {refusal}"),
+            Self::Tunnel(error) => error.fmt(f),
+            Self::NoTunnel { to, timed_out } => write!(
+                f,
+                "context deadline exceeded: {timed_out} while waiting for the proxy's tunnel to {to}"
+            ),
+            Self::Tls(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ConnectError {}
+
+impl ConnectError {
+    /// Whether the system does not let this process connect.
+    pub(super) fn is_permission_denied(&self) -> bool {
+        matches!(self, Self::Dial(DialError { cause: DialCause::Io { error, .. }, .. })
+            if error.kind() == io::ErrorKind::PermissionDenied)
+    }
+}
+
+/// Connects. What the last handshake told is in [`Probe::tls`] afterwards, also when it failed.
+///
+/// # Errors
+/// See [`ConnectError`].
+pub(super) async fn connect(probe: &mut Probe<'_>, route: Route<'_>) -> Result<Connected, Box<Failure>> {
+    let mut spans = Spans::default();
+    match make(probe, route, &mut spans).await {
+        Ok((stream, facts, forwards)) => Ok(Connected {
+            stream,
+            facts,
+            forwards,
+            spans,
+        }),
+        Err(error) => Err(Box::new(Failure { error, spans })),
+    }
+}
+
+/// A socket for datagrams to the target and from it.
+///
+/// # Errors
+/// No such port, or the dialling.
+pub(super) async fn datagrams(
+    probe: &mut Probe<'_>,
+    address: &Address,
+    port: &str,
+    vantage: Vantage,
+) -> Result<UdpSocket, Box<Failure>> {
+    let mut spans = Spans::default();
+    let opened = async {
+        let port = port::find(port, Protocol::Udp, probe.deadline).await;
+        let to = address.with_port(port.map_err(ConnectError::Port)?);
+        let from = Instant::now();
+        let opened = dial::udp(probe.network, probe.deadline, to, vantage).await;
+        spans.connect = Some(record(probe, Phase::Connect, from));
+        opened.map_err(ConnectError::Dial)
+    };
+    let opened = opened.await;
+    opened.map_err(|error| Box::new(Failure { error, spans }))
+}
+
+async fn make(
+    probe: &mut Probe<'_>,
+    route: Route<'_>,
+    spans: &mut Spans,
+) -> Result<(Stream, Option<TlsFacts>, bool), ConnectError> {
+    if let Some(via) = &route.via {
+        via.judge(probe).await?;
+    }
+    let reached = reach(probe, &route, spans).await;
+    if let (Some(counters), Err(error)) = (route.counters, &reached) {
+        count_failure(counters, error);
+    }
+    let mut stream = reached.map_err(|error| match route.via {
+        Some(_) => ConnectError::Proxy(Box::new(error)),
+        None => error,
+    })?;
+    let (mut facts, mut forwards) = (None, false);
+    if let Some(via) = &route.via {
+        if let Some(tls) = &via.tls {
+            let session = encrypt_stream(probe, stream, tls, spans).await;
+            let session = session.map_err(|error| ConnectError::Proxy(Box::new(error)))?;
+            (stream, facts) = (session.0, Some(session.1));
+        }
+        forwards = via.ask(probe, &mut stream).await?;
+    }
+    if let Some(tls) = &route.tls {
+        let session = encrypt_stream(probe, stream, tls, spans).await?;
+        (stream, facts) = (session.0, Some(session.1));
+    }
+    Ok((stream, facts, forwards))
+}
+
+/// Dials whoever the route leads to first.
+async fn reach(probe: &mut Probe<'_>, route: &Route<'_>, spans: &mut Spans) -> Result<Stream, ConnectError> {
+    if let Some(counters) = route.counters {
+        Counters::add(&counters.attempted);
+    }
+    match &route.to {
+        To::Addresses { addresses, port } => {
+            let port = tcp_port(probe, port).await?;
+            dial(probe, addresses, port, route, spans).await
+        }
+        To::Host {
+            host,
+            port,
+            preference,
+        } => {
+            let port = tcp_port(probe, port).await?;
+            let host = idna_ascii(host);
+            let addresses = match Address::parse(&host) {
+                Some(address) => {
+                    let judged = probe.network.policy.check_name(&host);
+                    judged.map_err(|refusal| ConnectError::Resolve(ResolveError::refused(&host, refusal)))?;
+                    vec![address]
+                }
+                None => {
+                    let from = Instant::now();
+                    let resolver = &probe.network.resolver;
+                    let found = resolver.candidates(&host, *preference, probe.deadline).await;
+                    spans.resolve = Some(record(probe, Phase::Resolve, from));
+                    found.map_err(ConnectError::Resolve)?
+                }
+            };
+            dial(probe, &addresses, port, route, spans).await
+        }
+        To::Unix(path) => {
+            let from = Instant::now();
+            let dialled = dial::unix(probe.network, probe.deadline, path).await;
+            spans.connect = Some(record(probe, Phase::Connect, from));
+            dialled.map(Stream::unix).map_err(ConnectError::Dial)
+        }
+    }
+}
+
+async fn tcp_port(probe: &Probe<'_>, port: &str) -> Result<u16, ConnectError> {
+    let found = port::find(port, Protocol::Tcp, probe.deadline).await;
+    found.map_err(ConnectError::Port)
+}
+
+/// Opens a TCP connection to the first address that accepts one.
+async fn dial(
+    probe: &mut Probe<'_>,
+    addresses: &[Address],
+    port: u16,
+    route: &Route<'_>,
+    spans: &mut Spans,
+) -> Result<Stream, ConnectError> {
+    let from = Instant::now();
+    let dialled = match addresses {
+        [address] => {
+            let to = address.with_port(port);
+            spans.peer = Some(to);
+            let dialled = dial::tcp(probe.network, probe.deadline, to, route.vantage).await;
+            dialled.map(|stream| (stream, to))
+        }
+        addresses => dial_several(probe, addresses, port, route.vantage).await,
+    };
+    spans.connect = Some(record(probe, Phase::Connect, from));
+    if let Ok((_, peer)) = &dialled {
+        spans.peer = Some(*peer);
+    }
+    if let Some(peer) = spans.peer {
+        probe.timeline.hop().address = Some(peer.to_string());
+    }
+    let (stream, _) = dialled.map_err(ConnectError::Dial)?;
+    Ok(Stream::tcp(stream, route.counters))
+}
+
+/// Of several addresses those are dialled that the policy allows. What goes wrong with one is told when another is tried.
+async fn dial_several(
+    probe: &mut Probe<'_>,
+    addresses: &[Address],
+    port: u16,
+    vantage: Vantage,
+) -> Result<(tokio::net::TcpStream, SocketAddr), DialError> {
+    let all: Vec<_> = addresses.iter().map(|address| address.with_port(port)).collect();
+    let allowed: Vec<_> = all
+        .iter()
+        .copied()
+        .filter(|to| probe.network.policy.allows(*to))
+        .collect();
+    // When none is allowed, the first one says why.
+    let to = if allowed.is_empty() { &all } else { &allowed };
+    let to = if allowed.is_empty() {
+        to.get(..1).unwrap_or_default()
+    } else {
+        to
+    };
+    let dialled = dial::several(probe.network, probe.deadline, to, vantage).await;
+    let (failed, dialled) = match dialled {
+        Ok(dialled) => (dialled.failed, Ok((dialled.stream, dialled.address))),
+        Err(mut failed) => {
+            let first = if failed.is_empty() {
+                None
+            } else {
+                Some(failed.remove(0))
+            };
+            (failed, Err(first))
+        }
+    };
+    for error in failed {
+        log!(probe.log, Debug, "Could not connect to one of several addresses", "err" => text(error));
+    }
+    dialled.map_err(|first| {
+        first.unwrap_or_else(|| DialError {
+            network: "tcp",
+            address: port.to_string(),
+            cause: DialCause::TimedOut(probe.deadline.timed_out()),
+        })
+    })
+}
+
+/// Speaks TLS on a connection of any kind.
+///
+/// # Errors
+/// Why the handshake failed; what it told before is in [`Probe::tls`], too.
+pub(super) async fn encrypt<S: AsyncRead + AsyncWrite + Unpin + Send>(
+    probe: &mut Probe<'_>,
+    stream: S,
+    tls: &Tls<'_>,
+    spans: &mut Spans,
+) -> Result<Session<S>, Box<HandshakeError>> {
+    let from = Instant::now();
+    let handshake = tls.prepared.handshake(stream, tls.name, tls.alpn, probe.deadline);
+    let ended = handshake.await;
+    spans.tls = Some(record(probe, Phase::Tls, from));
+    probe.tls = match &ended {
+        Ok(session) => Some(session.facts.clone()),
+        Err(error) => error.facts.clone(),
+    };
+    ended
+}
+
+async fn encrypt_stream(
+    probe: &mut Probe<'_>,
+    mut stream: Stream,
+    tls: &Tls<'_>,
+    spans: &mut Spans,
+) -> Result<(Stream, TlsFacts), ConnectError> {
+    stream.watch_records();
+    let ended = Box::pin(encrypt(probe, stream, tls, spans)).await;
+    let Session { stream, facts } = ended.map_err(ConnectError::Tls)?;
+    Ok((Stream::Tls(Box::new(stream)), facts))
+}
+
+/// Draws a phase that ends now.
+fn record(probe: &mut Probe<'_>, phase: Phase, from: Instant) -> (Instant, Instant) {
+    let to = Instant::now();
+    probe.timeline.record(phase, from, to);
+    (from, to)
+}
+
+/// Counts a connection that could not be dialled, by its reason.
+fn count_failure(counters: &Counters, error: &ConnectError) {
+    Counters::add(match error {
+        ConnectError::Resolve(error) if !error.is_refusal() => &counters.failed_resolution,
+        ConnectError::Dial(DialError {
+            cause: DialCause::TimedOut(_) | DialCause::NoAnswer(_),
+            ..
+        }) => &counters.failed_timeout,
+        ConnectError::Dial(DialError {
+            cause: DialCause::Io { error, .. },
+            ..
+        }) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            // go-conntrack counts a refusal under both reasons.
+            Counters::add(&counters.failed_unknown);
+            &counters.failed_refused
+        }
+        _ => &counters.failed_unknown,
+    });
+}

@@ -1,0 +1,147 @@
+//! Names with several addresses, of which some do not answer: the target's own connection leads to the address that was
+//! chosen, every other one to whichever accepts.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use blackbox_exporter::metrics::Metric;
+use blackbox_exporter::net::dial::{Vantage, several};
+use blackbox_exporter::net::{Deadline, Network};
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+
+use crate::grpc::tonic;
+use crate::http::site::{Asked, Site, answer, ok, redirect};
+use crate::support::namespace::outside;
+use crate::support::{log, probe};
+
+/// `localhost` as everywhere; `pool.test` with a first address where nobody listens; `silent.test` and `slow.test` with one
+/// that never answers, of the same family and of the other.
+const HOSTS: &str = "hosts=$(mktemp) && printf '127.0.0.1 localhost\\n::1 localhost\\n127.0.0.2 pool.test\\n127.0.0.1 pool.test\\n\
+    192.0.2.1 silent.test\\n127.0.0.1 silent.test\\n2001:db8::1 slow.test\\n127.0.0.1 slow.test\\n' > $hosts && \
+    mount --bind $hosts /etc/hosts && ip route add 192.0.2.0/24 dev lo && ip -6 route add 2001:db8::/32 dev lo";
+
+/// Redirects from `/NAME` to the host of that name, answers `/` and `/token`.
+async fn site() -> Site {
+    Site::with(|asked: &Asked| match asked.path() {
+        "/token" => answer(
+            "200 OK",
+            &["Content-Type: application/json"],
+            "{\"access_token\": \"t\"}",
+        ),
+        "/" => ok(),
+        path if path.starts_with('/') => redirect(&format!("http://{}:{{port}}/", &path[1..])),
+        _ => ok(),
+    })
+    .await
+}
+
+#[tokio::test]
+async fn the_next_address_is_dialled() {
+    if outside("addresses::the_next_address_is_dialled", HOSTS) {
+        return;
+    }
+    let site = site().await;
+    let port = site.address.port();
+    let http = |more: &str| format!("prober: http\ntimeout: 10s\nhttp: {{{more}}}");
+    let behind = |proxy: &str| {
+        http(&format!(
+            "proxy_url: '{proxy}:{port}', skip_resolve_phase_with_proxy: true"
+        ))
+    };
+    let token =
+        format!("oauth2: {{client_id: a, client_secret: b, token_url: 'http://localhost:{port}/token'}}");
+    let direct = "proxy_url: 'http://127.0.0.1:1', no_proxy: pool.test, skip_resolve_phase_with_proxy: true";
+    let rows = [
+        (http(""), format!("http://127.0.0.1:{port}/localhost"), true),
+        (
+            http("preferred_ip_protocol: ip4"),
+            format!("http://127.0.0.1:{port}/pool.test"),
+            true,
+        ),
+        (
+            http("preferred_ip_protocol: ip4"),
+            format!("http://127.0.0.1:{port}/silent.test"),
+            true,
+        ),
+        (http(""), format!("http://127.0.0.1:{port}/slow.test"), true),
+        (
+            http("ip_protocol_fallback: false"),
+            format!("http://[::1]:{port}/"),
+            false,
+        ),
+        (
+            behind("http://localhost"),
+            "http://service.example/".to_owned(),
+            true,
+        ),
+        (
+            behind("http://slow.test"),
+            "http://service.example/".to_owned(),
+            true,
+        ),
+        (http(direct), format!("http://pool.test:{port}/"), true),
+        (http(&token), format!("http://127.0.0.1:{port}/"), true),
+        // The target's own connection is that of the address which is exposed.
+        (http(""), format!("http://localhost:{port}/"), false),
+        (
+            "prober: tcp\ntimeout: 10s".to_owned(),
+            format!("localhost:{port}"),
+            false,
+        ),
+    ];
+    for (module, target, want) in rows {
+        let outcome = probe(&module, &target).await;
+        assert_eq!(outcome.success, want, "{module} {target}: {:#?}", log(&outcome));
+    }
+}
+
+#[tokio::test]
+async fn grpc_tells_of_the_address_that_answered() {
+    if outside("addresses::grpc_tells_of_the_address_that_answered", HOSTS) {
+        return;
+    }
+    let port = tonic(None).await;
+    for host in ["localhost", "slow.test", "pool.test"] {
+        let outcome = probe("prober: grpc\ntimeout: 10s", &format!("{host}:{port}")).await;
+        assert!(outcome.success, "{host}: {:#?}", log(&outcome));
+        assert_eq!(outcome.samples.value(Metric::IpProtocol), Some(4.0), "{host}");
+        assert_eq!(
+            outcome.samples.value(Metric::IpAddrHash),
+            Some(3_668_918_509.0),
+            "{host}"
+        );
+    }
+    let outcome = probe("prober: grpc\ntimeout: 10s", "pool.test:1").await;
+    let lines = log(&outcome).join("\n");
+    assert!(
+        lines.contains("dial tcp 127.0.0.2:1: connect: connection refused"),
+        "{lines}"
+    );
+}
+
+#[tokio::test]
+async fn the_first_error_is_told_and_the_last_success_counts() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let there = listener.local_addr().unwrap();
+    let dead = |ip: [u8; 4]| SocketAddr::from((ip, there.port()));
+    let network = Network::default();
+    let deadline = Deadline::after(Instant::now(), Duration::from_secs(30));
+    let all = [dead([127, 0, 0, 2]), dead([127, 0, 0, 3]), there];
+    let dialled = several(&network, deadline, &all, Vantage::default())
+        .await
+        .unwrap();
+    assert_eq!((dialled.address, dialled.failed.len()), (there, 2));
+    let failed = several(&network, deadline, &all[..2], Vantage::default())
+        .await
+        .unwrap_err();
+    assert_eq!(
+        failed[0].to_string(),
+        format!("dial tcp {}: connect: connection refused", all[0])
+    );
+    let over = Deadline::after(Instant::now(), Duration::ZERO);
+    let failed = several(&network, over, &all, Vantage::default())
+        .await
+        .unwrap_err();
+    assert!(failed[0].to_string().contains("i/o timeout"), "{}", failed[0]);
+}

@@ -1,0 +1,102 @@
+//! A file system that hangs, as a dead NFS server or FUSE daemon leaves it: no worker waits for it, so that other probes and
+//! pages are served, and what needs a file from it ends with its own time-out.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::support::Exporter;
+use crate::support::namespace::{is_inside, outside};
+use crate::support::programs::skipped;
+
+/// How long the workers may do nothing else. A worker that waits for the file system is held for ever; a loaded machine
+/// delays one by much less.
+const HELD: Duration = Duration::from_secs(3);
+
+/// `/mnt` is a FUSE file system whose server, this process, never answers.
+const SETUP: &str = "exec 3<>/dev/fuse && \
+    mount -i -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0,allow_other dead /mnt";
+
+/// Ends the process with an error when the runtime's workers stand still.
+fn watch() {
+    let begin = Instant::now();
+    let last = Arc::<AtomicU64>::default();
+    let tick = Arc::clone(&last);
+    let now = move || u64::try_from(begin.elapsed().as_millis()).unwrap();
+    tokio::spawn(async move {
+        loop {
+            tick.store(now(), Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    std::thread::spawn(move || {
+        loop {
+            std::thread::sleep(Duration::from_millis(50));
+            let idle = now().saturating_sub(last.load(Ordering::Relaxed));
+            if Duration::from_millis(idle) > HELD {
+                eprintln!("no worker did anything for {idle} ms");
+                std::process::exit(101);
+            }
+        }
+    });
+}
+
+/// In this test there are two workers; the probes of one kind alone would hold both.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_but_its_own_probes_waits_for_a_file_system_that_hangs() {
+    if !is_inside() && !Path::new("/dev/fuse").exists() {
+        return skipped("/dev/fuse");
+    }
+    if outside(
+        "hung::nothing_but_its_own_probes_waits_for_a_file_system_that_hangs",
+        SETUP,
+    ) {
+        return;
+    }
+    watch();
+    let modules = "modules:
+  u: {prober: unix, timeout: 1s}
+  ca: {prober: tcp, timeout: 1s, tcp: {tls: true, tls_config: {ca_file: /mnt/ca}}}
+  body: {prober: http, timeout: 1s, http: {body_file: /mnt/body}}
+  token: {prober: http, timeout: 1s, http: {bearer_token_file: /mnt/token}}
+  tcp: {prober: tcp, timeout: 30s}
+";
+    let own = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let own = own.local_addr().unwrap().to_string();
+    for policy in ["", "policy: {deny: {unix_paths: [/run/secret]}}\n"] {
+        let exporter = Arc::new(Exporter::start(&format!("{modules}{policy}"), &[]).await);
+        let targets = [
+            ("u", "/mnt/a.sock".to_owned()),
+            ("u", "/proc/self/root/mnt/b/../a.sock".to_owned()),
+            ("ca", own.clone()),
+            ("body", format!("http://{own}/")),
+            ("token", format!("http://{own}/")),
+            ("tcp", "[fe80::1%../../../mnt/x]:1".to_owned()),
+        ];
+        let hanging: Vec<_> = targets
+            .iter()
+            .flat_map(|target| std::iter::repeat_n(target.clone(), 4))
+            .map(|(module, target)| {
+                let exporter = Arc::clone(&exporter);
+                tokio::spawn(async move { (target.clone(), exporter.probe(module, &target).await) })
+            })
+            .collect();
+        // Meanwhile all others are served.
+        assert_eq!(exporter.get("/-/healthy").await.status, 200);
+        assert_eq!(exporter.get("/metrics").await.status, 200);
+        assert_eq!(
+            exporter
+                .probe("tcp", &exporter.address.to_string())
+                .await
+                .sample("probe_success"),
+            Some(1.0)
+        );
+        for probe in hanging {
+            let (target, answer) = probe.await.unwrap();
+            assert_eq!(answer.sample("probe_success"), Some(0.0), "{target}");
+        }
+    }
+    // The threads that wait for the file system would be waited for.
+    std::process::exit(0);
+}
