@@ -78,13 +78,16 @@ const TARGET: &str = "http://127.0.0.1:1/";
 
 /// An exporter that has refused connections to look back on.
 fn exporter(runtime: &Runtime, probes: usize) -> Exporter {
+    let store = Arc::new(Store::built_in().unwrap());
+    let network = Arc::new(Network::system());
+    let logger = Logger::stderr(Level::Error, Format::Logfmt);
     let exporter = Exporter {
-        store: Store::built_in().unwrap(),
-        network: Network::system(),
+        instruments: Instruments::new(&store, &network, &logger),
+        store,
+        network,
         reloads: Reloads::default(),
         history: History::new(probes, 64 << 20),
-        instruments: Instruments::default(),
-        logger: Logger::stderr(Level::Error, Format::Logfmt),
+        logger,
         shortage: OncePerMinute::default(),
         settings: Settings {
             timeout_offset: 0.5,

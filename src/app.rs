@@ -4,7 +4,7 @@ mod auto_reload;
 mod external_url;
 mod signals;
 
-use std::io::{ErrorKind, IsTerminal, Write};
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -136,12 +136,14 @@ pub async fn start(flags: Flags, logger: Logger) -> Result<Started, Stopped> {
     say!(logger, Info, &version::build_context());
 
     let store = open_store(&flags, &logger).await?;
+    let store = Arc::new(store);
+    let network = Arc::new(Network::governed_by(store.policy()));
     let exporter = Arc::new(Exporter {
-        network: Network::governed_by(store.policy()),
+        instruments: Instruments::new(&store, &network, &logger),
+        network,
         store,
         reloads: Reloads::default(),
         history: History::new(flags.history_limit, flags.history_max_bytes),
-        instruments: Instruments::default(),
         logger: logger.clone(),
         shortage: OncePerMinute::default(),
         settings: Settings {
@@ -261,10 +263,7 @@ async fn open_store(flags: &Flags, logger: &Logger) -> Result<Store, Stopped> {
         opened => opened,
     };
     let store = opened.map_err(|error| {
-        if flags.config_check && std::io::stderr().is_terminal() {
-            // Somebody is looking: show the places. Without standard error nobody can be told.
-            let _ = std::io::stderr().write_all(error.quoted().as_bytes());
-        }
+        reload::quote(logger, &error.quoted());
         say!(logger, Error, "Error loading config", "err" => text(error));
         Stopped
     })?;

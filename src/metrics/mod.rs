@@ -2,6 +2,7 @@
 
 pub mod catalog;
 pub mod encode;
+pub mod own;
 pub mod samples;
 
 pub use catalog::Metric;

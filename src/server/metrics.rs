@@ -5,7 +5,7 @@ use http::header::{CONTENT_ENCODING, HeaderMap, HeaderValue};
 
 use super::answer::Response;
 use super::probe::{accepts_gzip, negotiated};
-use super::{Exporter, answer, instruments};
+use super::{Exporter, answer};
 use crate::metrics::negotiate::Exposition;
 
 /// Answers with the exporter's own families.
@@ -13,16 +13,7 @@ pub fn metrics(exporter: &Exporter, headers: &HeaderMap) -> Response {
     let scrape = exporter.instruments.start_scrape();
     let exposition = negotiated(headers);
     let mut body = Vec::with_capacity(16 << 10);
-    instruments::encode(
-        instruments::Sources {
-            instruments: &exporter.instruments,
-            network: &exporter.network,
-            reload: exporter.store.status(),
-            dropped_log_lines: exporter.logger.dropped(),
-        },
-        exposition,
-        &mut body,
-    );
+    exporter.instruments.encode(exposition, &mut body);
     let response = answer(body, exposition, accepts_gzip(headers));
     // Counted after the answer was made, so that a scrape never counts itself.
     scrape.finish();

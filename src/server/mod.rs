@@ -18,11 +18,14 @@ pub mod pieces;
 pub mod probe;
 pub mod reload;
 pub mod targets;
+pub mod wall;
 pub mod web;
 
 mod guard;
 mod routes;
 mod seats;
+
+use std::sync::Arc;
 
 use crate::logging::{Logger, OncePerMinute};
 use crate::module::Store;
@@ -37,11 +40,11 @@ use reload::Reloads;
 #[derive(Debug)]
 pub struct Exporter {
     /// The configuration that is served now.
-    pub store: Store,
+    pub store: Arc<Store>,
     /// Reloads that run or wait.
     pub reloads: Reloads,
     /// The sockets, resolver and trust of all probes.
-    pub network: Network,
+    pub network: Arc<Network>,
     /// Past probes.
     pub history: History,
     /// The exporter's own metrics.

@@ -1,11 +1,17 @@
 //! `process_*` as client_golang exposes them on Linux, read from /proc with as few reads as will do.
 
+use std::fmt;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::metrics::{Encoder, Kind};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
+use rustix::process::{Resource, getrlimit};
+
+use super::elsewhere::value;
+use crate::metrics::own::Own;
 
 /// Clock ticks a second in /proc: `USER_HZ`, 100 on every architecture that Rust runs on.
 const TICKS: f64 = 100.0;
@@ -71,82 +77,38 @@ impl Process {
             }
         }
     }
+}
 
-    /// Appends the families; without /proc there are none.
-    pub fn encode(&self, encoder: &mut Encoder<'_>) {
+impl Collector for Process {
+    /// Without /proc there is nothing.
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let Some(usage) = Usage::read(self.stat.as_ref(), self.page_size) else {
-            return;
+            return Ok(());
         };
-        let mut family = |name, help, kind, value: f64| {
-            encoder.family(name, help, kind);
-            encoder.sample(std::iter::empty(), value);
-        };
-        family(
-            "process_cpu_seconds_total",
-            "Total user and system CPU time spent in seconds.",
-            Kind::Counter,
-            usage.cpu_seconds,
-        );
-        let limit = |resource| {
-            rustix::process::getrlimit(resource)
-                .current
-                .map_or(u64::MAX as f64, |n| n as f64)
-        };
-        family(
-            "process_max_fds",
-            "Maximum number of open file descriptors.",
-            Kind::Gauge,
-            limit(rustix::process::Resource::Nofile),
-        );
+        let encoder = &mut encoder;
+        value(encoder, Own::CpuSeconds, usage.cpu_seconds)?;
+        value(encoder, Own::MaxFiles, limit(Resource::Nofile))?;
         if let Some((received, sent)) = self.network_bytes() {
-            family(
-                "process_network_receive_bytes_total",
-                "Number of bytes received by the process over the network.",
-                Kind::Counter,
-                received,
-            );
-            family(
-                "process_network_transmit_bytes_total",
-                "Number of bytes sent by the process over the network.",
-                Kind::Counter,
-                sent,
-            );
+            value(encoder, Own::BytesReceived, received)?;
+            value(encoder, Own::BytesSent, sent)?;
         }
         if let Some(open) = open_files() {
-            family(
-                "process_open_fds",
-                "Number of open file descriptors.",
-                Kind::Gauge,
-                open,
-            );
+            value(encoder, Own::OpenFiles, open)?;
         }
-        family(
-            "process_resident_memory_bytes",
-            "Resident memory size in bytes.",
-            Kind::Gauge,
-            usage.resident_bytes,
-        );
+        value(encoder, Own::ResidentMemory, usage.resident_bytes)?;
         if let Some(start) = self.start_time {
-            family(
-                "process_start_time_seconds",
-                "Start time of the process since unix epoch in seconds.",
-                Kind::Gauge,
-                start,
-            );
+            value(encoder, Own::StartTime, start)?;
         }
-        family(
-            "process_virtual_memory_bytes",
-            "Virtual memory size in bytes.",
-            Kind::Gauge,
-            usage.virtual_bytes,
-        );
-        family(
-            "process_virtual_memory_max_bytes",
-            "Maximum amount of virtual memory available in bytes.",
-            Kind::Gauge,
-            limit(rustix::process::Resource::As),
-        );
+        value(encoder, Own::VirtualMemory, usage.virtual_bytes)?;
+        value(encoder, Own::VirtualMemoryMax, limit(Resource::As))
     }
+}
+
+/// The limit of this process; none is the largest number, as client_golang shows it.
+fn limit(resource: Resource) -> f64 {
+    getrlimit(resource)
+        .current
+        .map_or(u64::MAX as f64, |most| most as f64)
 }
 
 impl Usage {

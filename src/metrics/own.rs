@@ -1,0 +1,129 @@
+//! Every family that the exporter has about itself: its name, help text and kind stand here and nowhere else.
+//!
+//! Names and help texts of upstream's families are upstream's, to the letter.
+
+use super::Kind;
+
+/// From when on a family is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// From the start.
+    Always,
+    /// From the first probe on.
+    // compat: families of our own, so that a fresh exporter shows what upstream shows.
+    OnceProbed,
+}
+
+/// A family as it is exposed.
+#[derive(Debug)]
+pub struct Family {
+    /// Metric name; that of a counter ends in `_total`.
+    pub name: &'static str,
+    /// Text of the `# HELP` line.
+    pub help: &'static str,
+    /// Its kind.
+    pub kind: Kind,
+    /// From when on it is shown.
+    pub shown: Shown,
+}
+
+macro_rules! catalog {
+    ($($id:ident = $shown:ident $kind:ident $name:literal, $help:literal;)*) => {
+        /// A family of the exporter's own. The order of the variants is the order of the names.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Own { $(#[doc = $name] $id),* }
+
+        impl Own {
+            /// Every family, sorted by name.
+            pub const ALL: &'static [Own] = &[$(Own::$id),*];
+
+            /// What stands in the exposition for this family.
+            pub fn family(self) -> &'static Family {
+                match self {
+                    $(Own::$id => {
+                        const FAMILY: Family = Family { name: $name, help: $help, kind: Kind::$kind, shown: Shown::$shown };
+                        &FAMILY
+                    })*
+                }
+            }
+        }
+    };
+}
+
+catalog! {
+    BuildInfo = Always Gauge "blackbox_exporter_build_info", "A metric with a constant '1' value labeled by version, revision, branch, goversion from which blackbox_exporter was built, and the goos and goarch for the build.";
+    ReloadedAt = Always Gauge "blackbox_exporter_config_last_reload_success_timestamp_seconds", "Timestamp of the last successful configuration reload.";
+    ReloadSuccessful = Always Gauge "blackbox_exporter_config_last_reload_successful", "Blackbox exporter config loaded successfully.";
+    IcmpDrops = OnceProbed Counter "blackbox_exporter_icmp_drops_total", "Packets that the kernel dropped because they were read too slowly.";
+    IcmpInFlight = OnceProbed Gauge "blackbox_exporter_icmp_in_flight", "Pings that wait for their answer.";
+    IcmpRequests = OnceProbed Counter "blackbox_exporter_icmp_requests_total", "Echo requests sent.";
+    IcmpResults = OnceProbed Counter "blackbox_exporter_icmp_results_total", "How echo requests ended: a reply, an ICMP error, or neither in time. Unexpected answers came late, twice or unasked.";
+    IcmpSockets = OnceProbed Gauge "blackbox_exporter_icmp_sockets", "Sockets that pings share.";
+    LogLinesDropped = OnceProbed Counter "blackbox_exporter_log_lines_dropped_total", "Log lines that standard error did not take.";
+    OutOfResources = OnceProbed Counter "blackbox_exporter_out_of_resources_total", "How often probes failed because this machine had none left of a resource.";
+    ProbeDuration = OnceProbed Histogram "blackbox_exporter_probe_duration_seconds", "Duration of probes by prober.";
+    ProbeTimeouts = OnceProbed Counter "blackbox_exporter_probe_timeouts_total", "Probes that their time-out ended, by module.";
+    ProbesCancelled = OnceProbed Counter "blackbox_exporter_probes_cancelled_total", "Probes that were given up because the scraper closed its connection.";
+    ProbesInFlight = OnceProbed Gauge "blackbox_exporter_probes_in_flight", "Probes that are running.";
+    ProbesRejected = OnceProbed Counter "blackbox_exporter_probes_rejected_total", "Probes that were refused because --probe.max-in-flight were running.";
+    Probes = OnceProbed Counter "blackbox_exporter_probes_total", "Probes by module, prober and result.";
+    TargetsRefused = OnceProbed Counter "blackbox_exporter_targets_refused_total", "Targets that the policy of the configuration refused.";
+    UnknownModules = Always Counter "blackbox_module_unknown_total", "Count of unknown modules requested by probes";
+    ConnectionsAttempted = Always Counter "net_conntrack_dialer_conn_attempted_total", "Total number of connections attempted by the given dialer a given name.";
+    ConnectionsClosed = Always Counter "net_conntrack_dialer_conn_closed_total", "Total number of connections closed which originated from the dialer of a given name.";
+    ConnectionsEstablished = Always Counter "net_conntrack_dialer_conn_established_total", "Total number of connections successfully established by the given dialer a given name.";
+    ConnectionsFailed = Always Counter "net_conntrack_dialer_conn_failed_total", "Total number of connections failed to dial by the dialer a given name.";
+    CpuSeconds = Always Counter "process_cpu_seconds_total", "Total user and system CPU time spent in seconds.";
+    MaxFiles = Always Gauge "process_max_fds", "Maximum number of open file descriptors.";
+    BytesReceived = Always Counter "process_network_receive_bytes_total", "Number of bytes received by the process over the network.";
+    BytesSent = Always Counter "process_network_transmit_bytes_total", "Number of bytes sent by the process over the network.";
+    OpenFiles = Always Gauge "process_open_fds", "Number of open file descriptors.";
+    ResidentMemory = Always Gauge "process_resident_memory_bytes", "Resident memory size in bytes.";
+    StartTime = Always Gauge "process_start_time_seconds", "Start time of the process since unix epoch in seconds.";
+    VirtualMemory = Always Gauge "process_virtual_memory_bytes", "Virtual memory size in bytes.";
+    VirtualMemoryMax = Always Gauge "process_virtual_memory_max_bytes", "Maximum amount of virtual memory available in bytes.";
+    ScrapesInFlight = Always Gauge "promhttp_metric_handler_requests_in_flight", "Current number of scrapes being served.";
+    Scrapes = Always Counter "promhttp_metric_handler_requests_total", "Total number of scrapes by HTTP status code.";
+}
+
+impl Own {
+    /// The family to which a series of that name belongs: `_sum`, `_count` and `_bucket` are those of a histogram.
+    pub fn of_series(name: &str) -> Option<Self> {
+        let named = |name: &str| {
+            let place = Self::ALL
+                .binary_search_by(|own| own.family().name.cmp(name))
+                .ok()?;
+            Self::ALL.get(place).copied()
+        };
+        let histogram = || {
+            let stem = ["_sum", "_count", "_bucket"]
+                .iter()
+                .find_map(|end| name.strip_suffix(end))?;
+            named(stem).filter(|own| own.family().kind == Kind::Histogram)
+        };
+        named(name).or_else(histogram)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variants_stand_in_the_order_of_their_names() {
+        let names: Vec<_> = Own::ALL.iter().map(|own| own.family().name).collect();
+        assert!(names.is_sorted(), "{names:?}");
+        for own in Own::ALL {
+            let Family { name, kind, .. } = own.family();
+            assert_eq!(*kind == Kind::Counter, name.ends_with("_total"), "{name}");
+        }
+    }
+
+    #[test]
+    fn series_have_a_family() {
+        assert_eq!(Own::of_series("process_open_fds"), Some(Own::OpenFiles));
+        let bucket = Own::of_series("blackbox_exporter_probe_duration_seconds_bucket");
+        assert_eq!(bucket, Some(Own::ProbeDuration));
+        assert_eq!(Own::of_series("process_open_fds_sum"), None);
+    }
+}

@@ -1,0 +1,149 @@
+//! From a registry of `prometheus-client` to an exposition.
+//!
+//! The library prints families in the order in which they were registered, their series in the order of a hash table, numbers and
+//! help texts in its own way, and has no text format 0.0.4 that is Go's to the byte. So what it prints is read again: series by
+//! series, sorted, with name, help and kind from the catalogue, through the encoder that prints probes.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use prometheus_client::encoding::text::encode_registry;
+use prometheus_client::registry::Registry;
+
+use crate::metrics::Encoder;
+use crate::metrics::negotiate::Exposition;
+use crate::metrics::own::{Own, Shown};
+
+type Labels<'t> = Vec<(&'t str, Cow<'t, str>)>;
+
+/// What one set of labels has: a value, or a histogram.
+#[derive(Debug, Default, PartialEq)]
+struct Point {
+    value: f64,
+    buckets: Vec<(f64, u64)>,
+    count: u64,
+}
+
+/// Appends what the registry holds; `probed` says whether there was a probe already.
+pub fn print(registry: &Registry, probed: bool, exposition: Exposition, out: &mut Vec<u8>) {
+    let mut text = String::with_capacity(16 << 10);
+    // Writing to a string does not fail.
+    let _ = encode_registry(&mut text, registry);
+    let mut families: BTreeMap<Own, BTreeMap<Labels<'_>, Point>> = BTreeMap::new();
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        add(&mut families, line);
+    }
+    let mut encoder = Encoder::new(out, exposition);
+    for (own, series) in families {
+        let family = own.family();
+        if family.shown == Shown::OnceProbed && !probed {
+            continue;
+        }
+        encoder.family(family.name, family.help, family.kind);
+        for (labels, point) in series {
+            let labels = labels.iter().map(|(name, value)| (*name, value.as_ref()));
+            if point.buckets.is_empty() {
+                encoder.sample(labels, point.value);
+            } else {
+                encoder.histogram(labels, &point.buckets, point.value, point.count);
+            }
+        }
+    }
+    encoder.finish();
+}
+
+/// Adds the series of a line: `name{label="value"} 1.5`. Of a line that is none, nothing.
+fn add<'t>(families: &mut BTreeMap<Own, BTreeMap<Labels<'t>, Point>>, line: &'t str) -> Option<()> {
+    let (series, value) = line.rsplit_once(' ')?;
+    let value: f64 = value.parse().ok()?;
+    let (name, labels) = series.split_once('{').unwrap_or((series, ""));
+    let mut labels = read_labels(labels);
+    let bound = labels.iter().position(|(label, _)| *label == "le");
+    let bound = bound.map(|place| labels.remove(place).1);
+    let own = Own::of_series(name)?;
+    let point = families.entry(own).or_default().entry(labels).or_default();
+    match bound {
+        Some(bound) if bound != "+Inf" => point.buckets.push((bound.parse().ok()?, value as u64)),
+        Some(_) => point.count = value as u64,
+        None if name.ends_with("_count") && name != own.family().name => {}
+        None => point.value = value,
+    }
+    Some(())
+}
+
+fn read_labels(mut text: &str) -> Labels<'_> {
+    let mut labels = Vec::with_capacity(3);
+    while let Some((name, rest)) = text.split_once("=\"") {
+        let mut escaped = false;
+        let end = rest.bytes().position(|byte| {
+            let ends = byte == b'"' && !escaped;
+            escaped = byte == b'\\' && !escaped;
+            ends
+        });
+        let Some((value, rest)) = end.and_then(|end| Some((rest.get(..end)?, rest.get(end + 1..)?))) else {
+            break;
+        };
+        labels.push((name, unescaped(value)));
+        text = rest.strip_prefix(',').unwrap_or(rest);
+    }
+    labels
+}
+
+fn unescaped(value: &str) -> Cow<'_, str> {
+    if !value.contains('\\') {
+        return Cow::Borrowed(value);
+    }
+    let (mut out, mut chars) = (String::with_capacity(value.len()), value.chars());
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => out.extend(chars.next().map(|c| if c == 'n' { '\n' } else { c })),
+            c => out.push(c),
+        }
+    }
+    Cow::Owned(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::metrics::counter::Counter;
+    use prometheus_client::metrics::family::Family;
+    use prometheus_client::metrics::histogram::Histogram;
+
+    use super::*;
+    use crate::metrics::Format;
+
+    #[test]
+    fn the_library_is_read_as_it_prints() {
+        let odd = "a\\b\"c\nd}e=\"f\",g 1";
+        let counters = Family::<Vec<(String, String)>, Counter>::default();
+        for module in ["b", odd] {
+            let labels = vec![("module".to_owned(), module.to_owned())];
+            counters.get_or_create(&labels).inc_by(1_000_000);
+        }
+        let histogram = Histogram::new([0.5, 1.0]);
+        for seconds in [0.25, 0.75, 4.0] {
+            histogram.observe(seconds);
+        }
+        let mut registry = Registry::default();
+        registry.register("blackbox_exporter_probes", "Ours", counters);
+        registry.register("blackbox_exporter_probe_duration_seconds", "Ours", histogram);
+        registry.register("not_in_the_catalogue", "None", Counter::<u64>::default());
+        let mut out = Vec::new();
+        print(&registry, true, Exposition::new(Format::Text), &mut out);
+        let duration = Own::ProbeDuration.family();
+        let probes = Own::Probes.family();
+        let want = format!(
+            "# HELP {d} {}\n# TYPE {d} histogram\n{d}_bucket{{le=\"0.5\"}} 1\n{d}_bucket{{le=\"1\"}} 2\n{d}_bucket{{le=\"+Inf\"}} 3\n\
+             {d}_sum 5\n{d}_count 3\n# HELP {p} {}\n# TYPE {p} counter\n{p}{{module=\"a\\\\b\\\"c\\nd}}e=\\\"f\\\",g 1\"}} 1e+06\n\
+             {p}{{module=\"b\"}} 1e+06\n",
+            duration.help,
+            probes.help,
+            d = duration.name,
+            p = probes.name,
+        );
+        assert_eq!(String::from_utf8(out).unwrap(), want);
+        let mut fresh = Vec::new();
+        print(&registry, false, Exposition::new(Format::Text), &mut fresh);
+        assert!(fresh.is_empty());
+    }
+}
