@@ -61,6 +61,55 @@ pub fn duration(length: Duration) -> String {
     }
 }
 
+/// A time of seconds and more as people read it: `12 s`, `3 min`, `5 h`, `2 d`.
+pub fn age(length: Duration) -> String {
+    match length.as_secs() {
+        seconds @ 0..60 => format!("{seconds} s"),
+        seconds @ 60..3600 => format!("{} min", seconds / 60),
+        seconds @ 3600..172_800 => format!("{} h", seconds / 3600),
+        seconds => format!("{} d", seconds / 86_400),
+    }
+}
+
+/// Whether a certificate is valid now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Validity {
+    /// For a while still.
+    Good,
+    /// For fewer days than somebody may need to replace it.
+    Soon,
+    /// No longer, or not yet.
+    Bad,
+}
+
+/// Fewer days left than this are few.
+const SOON: u64 = 30;
+
+/// How long a certificate is valid still, or how long it is not, in words. Times are seconds since 1970.
+pub fn validity(not_before: i64, not_after: i64, now: i64) -> (Validity, String) {
+    let between = |from: i64, to: i64| u64::try_from(to.saturating_sub(from)).unwrap_or(0);
+    let in_words = |seconds: u64| match seconds / 86_400 {
+        0 => format!("{} hours", seconds / 3600),
+        1 => "1 day".to_owned(),
+        days => format!("{days} days"),
+    };
+    if now < not_before {
+        let wait = in_words(between(now, not_before));
+        return (Validity::Bad, format!("not valid yet, valid in {wait}"));
+    }
+    if now > not_after {
+        let gone = in_words(between(not_after, now));
+        return (Validity::Bad, format!("expired {gone} ago"));
+    }
+    let left = between(now, not_after);
+    let validity = if left / 86_400 < SOON {
+        Validity::Soon
+    } else {
+        Validity::Good
+    };
+    (validity, format!("{} left", in_words(left)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,6 +126,25 @@ mod tests {
         );
         assert_eq!(passive("a\u{1b}\n\tb\u{7f}"), "a\\u{1b}\n\tb\\u{7f}");
         assert_eq!(short(&carried::text(b"a\xff"), 3), "a\u{fffd}");
+    }
+
+    #[test]
+    fn certificates_are_valid_or_not() {
+        const DAY: i64 = 86_400;
+        let now = 1_800_000_000;
+        for (not_before, not_after, want, words) in [
+            (-10 * DAY, 79 * DAY + 5, Validity::Good, "79 days left"),
+            (-10 * DAY, 3 * DAY, Validity::Soon, "3 days left"),
+            (-10 * DAY, 7200, Validity::Soon, "2 hours left"),
+            (-10 * DAY, -3 * DAY - 100, Validity::Bad, "expired 3 days ago"),
+            (-10 * DAY, -100, Validity::Bad, "expired 0 hours ago"),
+            (DAY + 9, 80 * DAY, Validity::Bad, "not valid yet, valid in 1 day"),
+        ] {
+            assert_eq!(
+                validity(now + not_before, now + not_after, now),
+                (want, words.to_owned())
+            );
+        }
     }
 
     #[test]

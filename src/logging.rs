@@ -14,6 +14,7 @@ use gostd::calendar::push_rfc3339;
 use gostd::carried;
 use gostd::float::push_float;
 use gostd::strconv::{is_printable, push_quoted};
+use smallvec::SmallVec;
 
 use crate::display::is_active;
 use crate::probe_log::{Event, Level, Value, excerpt_of, text};
@@ -41,7 +42,8 @@ pub struct Line<'a> {
     pub message: &'a str,
 }
 
-/// Appends a line and its newline. Attributes stand in the order given, twice if they are given twice.
+/// Appends a line and its newline. Attributes stand in the order given, twice if they are given twice; in JSON the second value of a
+/// key gets a key of its own, `key_2`.
 pub fn render<'a>(
     out: &mut String,
     format: Format,
@@ -76,11 +78,21 @@ pub fn render<'a>(
             push_json_text(out, source);
             out.push_str(",\"msg\":");
             push_json_text(out, line.message);
+            let mut before: SmallVec<[(&str, &Value); 8]> = SmallVec::new();
             for (key, value) in attributes {
+                // compat: slog writes a key twice, of which a reader of JSON keeps one.
+                let same = before.iter().find(|(other, _)| *other == key);
+                if same.is_some_and(|(_, other)| *other == value) {
+                    continue;
+                }
                 out.push(',');
-                push_json_text(out, key);
+                match same {
+                    Some(_) => push_json_text(out, &format!("{key}_2")),
+                    None => push_json_text(out, key),
+                }
                 out.push(':');
                 push_json_value(out, value);
+                before.push((key, value));
             }
             out.push_str("}\n");
         }
@@ -497,6 +509,24 @@ mod tests {
             "{\"time\":\"2026-11-24T20:23:19.17293Z\",\"level\":\"WARN\",\"source\":\"app.rs:12\",\"msg\":\"x\",\
              \"text\":\"a\\\"\\\\\\n\\u0001<>&\\u2028é\\u007f\\u009b\\u202e\\udb40\\udc41\",\"byte\":\"a\\ufffd\",\"int\":7,\"two\":2,\"small\":2.5e-7,\"large\":1e+21,\
              \"half\":0.5,\"nan\":\"!ERROR:json: unsupported value: NaN\",\"no\":false}\n"
+        );
+    }
+
+    #[test]
+    fn no_key_stands_twice_in_json() {
+        let (target, host) = (Value::from("https://x/"), Value::from("x"));
+        let mut out = String::new();
+        let attributes = [("target", &target), ("target", &host), ("target", &target)];
+        let shown = Line {
+            at: UNIX_EPOCH,
+            level: Level::Info,
+            source: "a.rs:1",
+            message: "m",
+        };
+        render(&mut out, Format::Json, shown, attributes.into_iter());
+        assert!(
+            out.ends_with("\"msg\":\"m\",\"target\":\"https://x/\",\"target_2\":\"x\"}\n"),
+            "{out}"
         );
     }
 

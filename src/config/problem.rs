@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::confidential::masked;
 use super::yaml::Position;
+use crate::display::is_active;
 use crate::os_error;
 
 /// One thing that is wrong, or that deserves a warning.
@@ -248,11 +249,9 @@ fn window(line: &str, column: usize) -> (String, usize) {
     )
 }
 
-/// Control characters as one blank each: they could move the caret or the terminal.
+/// Characters on which a terminal acts as one blank each.
 fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
+    text.chars().map(|c| if is_active(c) { ' ' } else { c }).collect()
 }
 
 /// The candidate that somebody who wrote `word` most likely meant.

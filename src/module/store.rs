@@ -22,6 +22,8 @@ pub struct Store {
     /// The list of targets, when there is one.
     targets_file: Option<PathBuf>,
     status: Mutex<Status>,
+    /// Why the latest reload failed, if it did.
+    trouble: Mutex<Option<Arc<str>>>,
     /// Held while reloading.
     reloading: Mutex<()>,
 }
@@ -82,6 +84,7 @@ impl Store {
                 successful: true,
                 succeeded_at: SystemTime::now(),
             }),
+            trouble: Mutex::default(),
             reloading: Mutex::new(()),
         }
     }
@@ -135,6 +138,14 @@ impl Store {
         *self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Why the latest reload failed, if it did: each problem with the line that it stands on.
+    pub fn trouble(&self) -> Option<Arc<str>> {
+        self.trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
     /// Reads the file again. A file that cannot be used leaves everything as it is. Reads and compiles: not for an async
     /// thread.
     ///
@@ -143,6 +154,8 @@ impl Store {
     pub fn reload(&self) -> Result<Reload, LoadError> {
         let _one_at_a_time = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
         let result = self.read_again();
+        let trouble = result.as_ref().err().map(|error| error.quoted().into());
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
         let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
         status.successful = result.is_ok();
         if result.is_ok() {

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
 
+use super::wall::Wall;
 use crate::metrics::Labels;
 use crate::module::Module;
 use crate::prober::Outcome;
@@ -36,6 +37,8 @@ pub struct History {
     limit: usize,
     max_bytes: usize,
     kept: Mutex<Kept>,
+    /// How each target does; empty when no results are kept.
+    pub wall: Wall,
 }
 
 #[derive(Debug, Default)]
@@ -54,6 +57,7 @@ impl History {
             limit,
             max_bytes,
             kept: Mutex::default(),
+            wall: Wall::default(),
         }
     }
 
@@ -94,6 +98,10 @@ impl History {
                 kept.forget_failure();
             }
         }
+        drop(kept);
+        if self.limit > 0 {
+            self.wall.add(&entry);
+        }
         entry
     }
 
@@ -117,6 +125,15 @@ impl History {
             .rev()
             .find(|entry| &*entry.target == target && (module.is_empty() || &*entry.module.name == module))
             .cloned()
+    }
+
+    /// The results of a target with a module, newest first.
+    pub fn of(&self, module: &str, target: &str, hostname: Option<&str>) -> Vec<Arc<Entry>> {
+        let kept = self.lock();
+        let is_wanted = |entry: &&Arc<Entry>| {
+            *entry.module.name == *module && *entry.target == *target && entry.hostname.as_deref() == hostname
+        };
+        kept.oldest_first().rev().filter(is_wanted).cloned().collect()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {

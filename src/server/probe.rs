@@ -22,6 +22,8 @@ use crate::strconv::{NumError, parse_float, quote};
 pub(super) const DEFAULT_MODULE: &str = "http_2xx";
 /// The scrape time-out when the scraper names none, in seconds.
 const DEFAULT_SCRAPE_TIMEOUT: f64 = 120.0;
+/// The same for a browser, to which it is the probe's time-out.
+const PAGE_TIMEOUT: f64 = 10.0;
 
 /// Runs one probe and answers with what it measured. A failed probe is an answer like any other.
 pub async fn probe(exporter: &Exporter, mount: Mount<'_>, query: Query<'_>, headers: &HeaderMap) -> Response {
@@ -46,9 +48,19 @@ async fn answer(
         }
         exporter.instruments.unknown_module();
         say!(exporter.logger, Debug, "Unknown module", "module" => name.to_owned());
+        if pages::wants_html(headers) {
+            return Ok(pages::unknown_module(exporter, name, &query.first("target")));
+        }
         return Err(bad_request(format!("Unknown module {}", quote(name))));
     };
-    let seconds = timeout_seconds(headers, module.timeout, exporter.settings.timeout_offset)?;
+    let (debug, offset) = (query.first("debug") == "true", exporter.settings.timeout_offset);
+    // compat: a person before a page waits for ten seconds where upstream lets them wait for two minutes.
+    let default = if debug && pages::wants_html(headers) {
+        PAGE_TIMEOUT + offset
+    } else {
+        DEFAULT_SCRAPE_TIMEOUT
+    };
+    let seconds = timeout_seconds(headers, default, module.timeout, offset)?;
     let target = query.first("target");
     if target.is_empty() {
         return Err(bad_request("Target parameter is missing".to_owned()));
@@ -81,7 +93,7 @@ async fn answer(
         exporter.logger.write_rendered(&lines);
     }
 
-    if query.first("debug") == "true" {
+    if debug {
         let entry = exporter
             .history
             .add(Arc::clone(module), &target, hostname, outcome);
@@ -118,7 +130,7 @@ fn say_shortages(exporter: &Exporter) {
 
 /// A module of which only its name is written: upstream finds out that it has no prober after everything else.
 fn without_prober(query: Query<'_>, headers: &HeaderMap, offset: f64) -> Refusal {
-    if let Err(refusal) = timeout_seconds(headers, None, offset) {
+    if let Err(refusal) = timeout_seconds(headers, DEFAULT_SCRAPE_TIMEOUT, None, offset) {
         return refusal;
     }
     bad_request(match &*query.first("target") {
@@ -187,7 +199,12 @@ fn bad_request(message: String) -> Refusal {
 
 /// How long the probe may take, in seconds: the scrape time-out less the offset, or the module's time-out if that is
 /// shorter.
-fn timeout_seconds(headers: &HeaderMap, module: Option<Duration>, offset: f64) -> Result<f64, Refusal> {
+fn timeout_seconds(
+    headers: &HeaderMap,
+    default: f64,
+    module: Option<Duration>,
+    offset: f64,
+) -> Result<f64, Refusal> {
     let given = headers.get("x-prometheus-scrape-timeout-seconds");
     let given = given.map(|value| String::from_utf8_lossy(value.as_bytes()));
     let mut scrape = match given.filter(|value| !value.is_empty()) {
@@ -195,7 +212,7 @@ fn timeout_seconds(headers: &HeaderMap, module: Option<Duration>, offset: f64) -
         None => 0.0,
     };
     if scrape == 0.0 {
-        scrape = DEFAULT_SCRAPE_TIMEOUT;
+        scrape = default;
     }
     let most = scrape - offset;
     let module = module.map(|timeout| timeout.as_secs_f64());
@@ -242,7 +259,13 @@ mod tests {
         if let Some(value) = header {
             headers.insert("x-prometheus-scrape-timeout-seconds", value.parse().unwrap());
         }
-        timeout_seconds(&headers, module.map(Duration::from_secs_f64), offset).unwrap()
+        timeout_seconds(
+            &headers,
+            DEFAULT_SCRAPE_TIMEOUT,
+            module.map(Duration::from_secs_f64),
+            offset,
+        )
+        .unwrap()
     }
 
     #[test]

@@ -10,7 +10,7 @@ use http::{Method, StatusCode};
 use super::answer::Response;
 use super::{Exporter, answer};
 use crate::config::{LoadError, Problem};
-use crate::logging::Logger;
+use crate::logging::{Format, Logger};
 use crate::module::store::{CHANGED, Reload, UNCHANGED};
 use crate::probe_log::text;
 use crate::say;
@@ -85,6 +85,9 @@ impl Exporter {
                 if was_read {
                     say!(self.logger, Info, CHANGED);
                 }
+                if let Some(trouble) = self.store.trouble() {
+                    quote(&self.logger, &trouble);
+                }
                 say!(self.logger, Error, "Error reloading config", "err" => text(&error));
                 return Err(error);
             }
@@ -93,6 +96,14 @@ impl Exporter {
         self.network.roots.forget();
         say!(self.logger, Info, "Reloaded config file");
         Ok(())
+    }
+}
+
+/// Shows people what is wrong with a file: each place quoted, as `check-config` does. The log line that follows is for machines, and
+/// so are all lines of JSON.
+pub fn quote(logger: &Logger, quoted: &str) {
+    if logger.format() == Format::Logfmt {
+        logger.write_rendered(quoted);
     }
 }
 

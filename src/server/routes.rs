@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{FromRef, Request, State};
 use axum::routing::any;
+use gostd::query::Query;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode, Uri};
 
@@ -13,7 +14,6 @@ use super::front::Mount;
 use super::guard::Requests;
 use super::origin::Names;
 use super::{Exporter, logs, metrics, pages, probe, reload, targets};
-use gostd::query::Query;
 
 /// What the endpoints share.
 #[derive(Clone, Debug)]
@@ -52,6 +52,8 @@ pub fn routes(site: Site) -> Router {
         .route("/logs", any(logs))
         .route("/config", any(config))
         .route("/targets", any(targets))
+        .route("/target", any(target))
+        .route("/events", any(events))
         .route("/assets/style.css", any(async || pages::style()))
         .route("/assets/script.js", any(async || pages::script()))
         .route("/-/healthy", any(healthy))
@@ -101,6 +103,23 @@ async fn config(State(exporter): State<Arc<Exporter>>, headers: HeaderMap) -> Re
 async fn targets(State(site): State<Site>, request: Request) -> Response {
     let (request, _) = request.into_parts();
     targets::targets(&site.exporter, site.mount(&request)).await
+}
+
+/// For people: to a script the path is as unknown as it is upstream.
+async fn target(State(site): State<Site>, request: Request) -> Response {
+    let (request, _) = request.into_parts();
+    if !pages::wants_html(&request.headers) {
+        return pages::landing(&site.exporter, &request.uri, &request.headers);
+    }
+    pages::target(&site.exporter, site.mount(&request), query(&request.uri))
+}
+
+/// For open pages: to a script the path is as unknown as it is upstream.
+async fn events(State(exporter): State<Arc<Exporter>>, uri: Uri, headers: HeaderMap) -> Response {
+    if !pages::wants_events(&headers) {
+        return pages::landing(&exporter, &uri, &headers);
+    }
+    pages::events(&exporter, query(&uri), &headers)
 }
 
 async fn healthy() -> Response {

@@ -5,12 +5,13 @@
 
 use std::collections::BTreeMap;
 
+use gostd::query::Query;
 use http::StatusCode;
 use serde::Serialize;
 
 use super::answer::Response;
 use super::front::Mount;
-use super::{Exporter, answer};
+use super::{Exporter, answer, pages};
 use crate::config::targets::{Target, Targets, format_milliseconds};
 
 /// What Prometheus insists on.
@@ -36,11 +37,29 @@ struct Group<'a> {
 
 /// `/targets`
 pub async fn targets(exporter: &Exporter, mount: Mount<'_>) -> Response {
+    let query = Query(mount.request.uri.query().unwrap_or(""));
+    let as_page = pages::wants_html(&mount.request.headers) && query.first("format") != "json";
     if exporter.store.targets_file().is_none() {
+        if as_page {
+            return pages::message(
+                StatusCode::NOT_FOUND,
+                &pages::Message {
+                    title: "There is no targets file".to_owned(),
+                    text: "An exporter that was started with --targets.file serves its targets here to Prometheus and Alloy, which then \
+                           need no relabelling."
+                        .to_owned(),
+                    links: Vec::new(),
+                    more: 0,
+                },
+            );
+        }
         return answer::error(
             StatusCode::NOT_FOUND,
             "no targets: start the exporter with --targets.file",
         );
+    }
+    if as_page {
+        return pages::targets(&exporter.store.current(), query);
     }
     let Some(address) = mount.host() else {
         return answer::error(

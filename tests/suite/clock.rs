@@ -281,7 +281,7 @@ fn what_tells_the_time_tells_the_new_one() {
     }
     // The newest comes first, and how long ago a probe was is a duration.
     let page = exporter.request("GET", "/", "Accept: text/html\r\n");
-    let ages: Vec<&str> = page.matches(" s ago<").collect();
+    let ages: Vec<&str> = page.matches(" s</time> ago<").collect();
     assert_eq!(ages.len(), JUMPS.len(), "{page}");
     let places: Vec<_> = (1..=JUMPS.len())
         .map(|n| page.find(&format!("127.0.0.{n}:1")).unwrap())

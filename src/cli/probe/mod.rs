@@ -18,6 +18,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::{DEFAULT_CONFIG_FILE, subcommand_arguments};
 use crate::config;
 use crate::config::targets::{DEFAULT_MODULE, Targets};
+use crate::display::passive;
 use crate::module::{Loaded, Module, Store};
 use crate::net::Network;
 use crate::net::policy::Policy;
@@ -133,7 +134,10 @@ fn probe_all(matches: &ArgMatches) -> Result<bool, String> {
     let format = matches
         .get_one::<String>("output")
         .map_or("human", String::as_str);
-    let text = report::render(&done, format, report::Look::of_stdout());
+    let mut text = report::render(&done, format, report::Look::of_stdout());
+    if format != "human" && std::io::stdout().is_terminal() {
+        text = passive(&text);
+    }
     // A closed pipe is the reader's choice; the exit status still tells.
     let _ = std::io::stdout().write_all(text.as_bytes());
     // A file system that hangs must not keep the process.

@@ -8,7 +8,7 @@ use comfy_table::{Cell, Color, Table, presets};
 use serde_json::{Value, json};
 
 use super::Done;
-use crate::display::{duration, short};
+use crate::display::{Validity, duration, is_active, short, validity};
 use crate::metrics::{Exposition, Format, encode};
 use crate::net::tls_facts::{Certificate, TlsFacts};
 use crate::prober::{Hop, Phase};
@@ -57,7 +57,10 @@ impl Look {
 /// Everything that ran, in the format asked for.
 pub fn render(done: &[Done], format: &str, look: Look) -> String {
     match format {
-        "json" => done.iter().map(|done| format!("{}\n", as_json(done))).collect(),
+        "json" => done
+            .iter()
+            .map(|done| format!("{}\n", escaped(&as_json(done).to_string())))
+            .collect(),
         "prometheus" => done.iter().map(|done| exposition(done, Format::Text)).collect(),
         "openmetrics" => done
             .iter()
@@ -68,6 +71,22 @@ pub fn render(done: &[Done], format: &str, look: Look) -> String {
             many => table(many, look),
         },
     }
+}
+
+/// JSON in which no terminal finds anything to act on; a reader of JSON sees no difference.
+fn escaped(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_active(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to a string does not fail.
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }
 
 fn exposition(done: &Done, format: Format) -> String {
@@ -131,8 +150,9 @@ fn colour(phase: Phase) -> &'static str {
         Phase::Resolve => "35",
         Phase::Connect | Phase::Setup => "33",
         Phase::Tls => "36",
-        Phase::Processing | Phase::Rtt | Phase::Request | Phase::Check => "32",
-        Phase::Transfer => "34",
+        // Green would say that all is well.
+        Phase::Processing | Phase::Rtt | Phase::Request | Phase::Check => "34",
+        Phase::Transfer => "94",
     }
 }
 
@@ -149,16 +169,16 @@ fn certificates(facts: &TlsFacts, look: Look) -> String {
         "presented, not verified\n"
     });
     for certificate in verified.unwrap_or(&facts.presented).iter().take(20) {
-        let days = days_left(certificate);
-        let code = match days {
-            ..0 => "31",
-            0..30 => "33",
-            _ => "32",
-        };
-        let left = if days < 0 {
-            format!("expired {} days ago", -days)
-        } else {
-            format!("{days} days left")
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs();
+        let now = i64::try_from(now).unwrap_or(i64::MAX);
+        let (validity, left) = validity(certificate.not_before, certificate.not_after, now);
+        let code = match validity {
+            Validity::Bad => "31",
+            Validity::Soon => "33",
+            Validity::Good => "32",
         };
         let (subject, issuer) = (
             short(&certificate.subject(), LONG),
@@ -171,14 +191,6 @@ fn certificates(facts: &TlsFacts, look: Look) -> String {
         );
     }
     out
-}
-
-fn days_left(certificate: &Certificate) -> i64 {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs();
-    (certificate.not_after - i64::try_from(now).unwrap_or(i64::MAX)).div_euclid(86_400)
 }
 
 /// Several probes: a line each, and how many succeeded.

@@ -6,23 +6,37 @@ mod classic;
 mod home;
 mod picture;
 mod result;
+mod story;
+mod target;
+mod targets;
+mod wall;
 
+use std::convert::Infallible;
 use std::iter;
 use std::sync::Arc;
 
 use askama::Template;
+use axum::body::Body;
 use bytes::Bytes;
+use futures_util::StreamExt as _;
+use gostd::query::Query;
 use http::header::{
-    ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderValue, REFERRER_POLICY, VARY,
-    X_CONTENT_TYPE_OPTIONS,
+    ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderValue, REFERRER_POLICY,
+    VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{StatusCode, Uri};
 
 use super::answer::Response;
 use super::front::Mount;
 use super::history::Entry;
+use super::probe::DEFAULT_MODULE;
 use super::{Exporter, answer, pieces};
+use crate::config::problem::did_you_mean;
+use crate::display::short;
 use crate::logging::Format;
+use crate::module::Loaded;
+use story::LONG;
+use target::Known;
 
 /// Nothing but our own style sheet and script, no frames, no forms to elsewhere.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src data:; connect-src 'self'; \
@@ -34,10 +48,8 @@ pub fn landing(exporter: &Exporter, uri: &Uri, headers: &HeaderMap) -> Response 
     if uri.path() != "/" || !wants_html(headers) {
         return answer::pieces(StatusCode::OK, answer::HTML, classic::page(exporter));
     }
-    if headers.get("x-fragment").is_some() {
-        return html(&home::Recent::new(exporter));
-    }
-    html(&home::Home::new(exporter))
+    let filter = wall::Filter::new(Query(uri.query().unwrap_or("")));
+    html(StatusCode::OK, &home::Home::new(exporter, &filter))
 }
 
 /// `/config`: the configuration as loaded, with defaults and without secrets.
@@ -57,11 +69,100 @@ pub async fn config(exporter: &Exporter, headers: &HeaderMap) -> Response {
 
 /// The page of one past probe.
 pub(super) fn result(entry: &Arc<Entry>, mount: Mount<'_>) -> Response {
-    let host = mount.host().unwrap_or_else(|| "localhost:9115".to_owned());
-    let scheme = if mount.is_https() { "https" } else { "http" };
-    let page = result::Result::new(entry, &format!("{scheme}://{host}{}", mount.path));
+    let page = result::Result::new(entry, &base(mount));
     let log = pieces::log(Arc::clone(entry), Format::Logfmt).map(|lines| answer::escape_html(&lines));
     around(&page, LOG, log)
+}
+
+/// How the caller reached the endpoints.
+fn base(mount: Mount<'_>) -> String {
+    let host = mount.host().unwrap_or_else(|| "localhost:9115".to_owned());
+    let scheme = if mount.is_https() { "https" } else { "http" };
+    format!("{scheme}://{host}{}", mount.path)
+}
+
+/// `/target`: the page of one target.
+pub fn target(exporter: &Exporter, mount: Mount<'_>, query: Query<'_>) -> Response {
+    let (module, target, hostname) = (
+        query.first("module"),
+        query.first("target"),
+        query.first("hostname"),
+    );
+    let module = if module.is_empty() {
+        DEFAULT_MODULE
+    } else {
+        &module
+    };
+    let hostname = Some(&*hostname).filter(|hostname| !hostname.is_empty());
+    let known = Known::find(&exporter.history, module, &target, hostname);
+    let Some((known, newest)) = known.as_ref().and_then(|known| Some((known, known.newest()?))) else {
+        return html(StatusCode::NOT_FOUND, &target::unknown(module, &target, hostname));
+    };
+    let log = pieces::log(Arc::clone(newest), Format::Logfmt).map(|lines| answer::escape_html(&lines));
+    around(&known.page(newest, &base(mount)), LOG, log)
+}
+
+/// `/events`: what changes on an open page with the wall, as server-sent events.
+pub fn events(exporter: &Arc<Exporter>, query: Query<'_>, headers: &HeaderMap) -> Response {
+    // A browser that was cut off names the last event that it got.
+    let last = headers
+        .get("last-event-id")
+        .and_then(|id| id.to_str().ok()?.parse().ok());
+    let since = last.or_else(|| query.first("since").parse().ok()).unwrap_or(0);
+    let Some(events) = wall::events(Arc::clone(exporter), wall::Filter::new(query), since) else {
+        return answer::error(StatusCode::SERVICE_UNAVAILABLE, "Too many pages are open");
+    };
+    let body = Body::from_stream(events.map(Ok::<_, Infallible>));
+    let mut response = with_headers(Response::new(body), "no-store");
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    response
+}
+
+/// Whether a client wants server-sent events, as an open page does.
+pub fn wants_events(headers: &HeaderMap) -> bool {
+    headers
+        .get(ACCEPT)
+        .is_some_and(|accept| accept == "text/event-stream")
+}
+
+/// The targets of the targets file as a page.
+pub(super) fn targets(loaded: &Loaded, query: Query<'_>) -> Response {
+    html(
+        StatusCode::OK,
+        &targets::TargetsPage::new(&loaded.targets.targets, query),
+    )
+}
+
+/// What a browser gets instead of an answer of one line.
+pub(super) fn message(status: StatusCode, message: &Message) -> Response {
+    html(status, message)
+}
+
+/// The answer to a module that does not exist: what it could have been.
+pub(super) fn unknown_module(exporter: &Exporter, name: &str, target: &str) -> Response {
+    const LINKS: usize = 50;
+    let serving = exporter.store.current();
+    let mut names: Vec<&str> = serving.config.modules.keys().map(String::as_str).collect();
+    let meant = did_you_mean(name, names.iter().copied());
+    // What may have been meant comes first.
+    names.sort_by_key(|candidate| Some(*candidate) != meant);
+    let link = |module: &&str| {
+        let query = result::named(module, target, None);
+        (format!("probe?{query}&debug=true"), short(module, LONG))
+    };
+    let advice = match meant {
+        Some(meant) => format!("Did you mean {}? ", short(meant, LONG)),
+        None => String::new(),
+    };
+    let message = Message {
+        title: format!("There is no module {}", short(name, LONG)),
+        text: format!("{advice}The configuration has these; each link probes the target with one of them."),
+        links: names.iter().take(LINKS).map(link).collect(),
+        more: names.len().saturating_sub(LINKS),
+    };
+    html(StatusCode::BAD_REQUEST, &message)
 }
 
 /// `/assets/style.css`.
@@ -81,7 +182,7 @@ pub fn script() -> Response {
 }
 
 /// Whether a client names HTML in what it accepts, as browsers do and scrapers, curl and scripts do not.
-pub(super) fn wants_html(headers: &HeaderMap) -> bool {
+pub fn wants_html(headers: &HeaderMap) -> bool {
     let accepted = headers
         .get_all(ACCEPT)
         .iter()
@@ -93,6 +194,20 @@ pub(super) fn wants_html(headers: &HeaderMap) -> bool {
             .is_some_and(|kind| kind.eq_ignore_ascii_case("text/html"))
             && !parts.any(|parameter| matches!(parameter, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
     })
+}
+
+/// A page with a few words and links.
+#[derive(Template)]
+#[template(path = "message.html")]
+pub(super) struct Message {
+    /// What it is about.
+    pub title: String,
+    /// What there is to say.
+    pub text: String,
+    /// Where to go, and what is there.
+    pub links: Vec<(String, String)>,
+    /// How many links there are besides.
+    pub more: usize,
 }
 
 #[derive(Template)]
@@ -120,9 +235,9 @@ fn around(
     with_headers(answer::pieces(StatusCode::OK, HTML_UTF8, pieces), "no-store")
 }
 
-fn html(page: &impl Template) -> Response {
+fn html(status: StatusCode, page: &impl Template) -> Response {
     match page.render() {
-        Ok(body) => with_headers(answer::text(StatusCode::OK, HTML_UTF8, body), "no-store"),
+        Ok(body) => with_headers(answer::text(status, HTML_UTF8, body), "no-store"),
         Err(error) => answer::error(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
     }
 }

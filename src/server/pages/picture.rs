@@ -38,7 +38,8 @@ fn svg<'a>(phases: impl Iterator<Item = &'a PhaseSpan>, whole: Duration) -> Stri
     svg
 }
 
-fn class(phase: Phase) -> &'static str {
+/// The colour of a phase in the style sheet.
+pub fn class(phase: Phase) -> &'static str {
     match phase {
         Phase::Resolve | Phase::Connect | Phase::Tls | Phase::Processing | Phase::Transfer => phase.label(),
         Phase::Setup => "connect",

@@ -6,6 +6,7 @@ mod endpoints;
 mod history;
 mod hostile;
 mod metrics;
+mod pages;
 mod reload;
 mod web;
 

@@ -315,8 +315,8 @@ async fn both_versions_know_the_host_that_was_asked() {
         let (mut sender, _connection) = http2(&exporter, &client).await;
         let pages = [
             ("/probe?module=tcp_plain&target=127.0.0.1:1", "probe_success 0"),
-            ("/targets", r#""targets":["host.test:1234"]"#),
-            ("/%74argets", r#""targets":["host.test:1234"]"#),
+            ("/targets?format=json", r#""targets":["host.test:1234"]"#),
+            ("/%74argets?format=json", r#""targets":["host.test:1234"]"#),
             ("/logs?id=0", "curl -g &#39;https://host.test:1234PREFIX/probe?"),
         ];
         for (path, want) in pages {

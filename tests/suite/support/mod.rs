@@ -19,7 +19,7 @@ use blackbox_exporter::net::Network;
 use blackbox_exporter::probe_log::Value;
 use blackbox_exporter::prober::{self, Outcome, Request};
 
-pub use exporter::{Exporter, parse};
+pub use exporter::{Answer, Exporter, parse};
 
 /// The time-out of a test's probe whose module names none: long enough never to be what a test fails of.
 pub const TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,0 +1,142 @@
+//! `/target?target=…&module=…`: one target, for links from alerts. How it does, its last good and its last failed probe side by side,
+//! its certificates, its results, its module.
+
+use std::iter;
+use std::sync::Arc;
+
+use askama::Template;
+
+use super::result::{command, named, place};
+use super::story::{self, HopView, LONG, Summary, TlsView};
+use super::wall::{before_that, class, strip, word};
+use crate::display::{age, short};
+use crate::server::debug;
+use crate::server::history::{Entry, History};
+use crate::server::wall::Row;
+
+/// Most results that are listed.
+const RESULTS: usize = 60;
+
+#[derive(Template)]
+#[template(path = "target.html")]
+pub struct TargetPage {
+    target: String,
+    module: String,
+    hostname: Option<String>,
+    word: &'static str,
+    class: &'static str,
+    since: String,
+    before: Option<String>,
+    passed: u64,
+    failed: u64,
+    reason: Option<String>,
+    strip: String,
+    legend: Vec<(&'static str, &'static str)>,
+    sides: Vec<Side>,
+    tls: Option<TlsView>,
+    results: Vec<Summary>,
+    module_text: String,
+    command: String,
+    again: String,
+}
+
+/// One of two probes that stand side by side.
+struct Side {
+    title: &'static str,
+    probe: Summary,
+    reason: Option<String>,
+    hops: Vec<HopView>,
+}
+
+/// What is known of one target.
+#[derive(Debug)]
+pub struct Known {
+    row: Arc<Row>,
+    /// Newest first, never empty.
+    entries: Vec<Arc<Entry>>,
+}
+
+impl Known {
+    /// What the history knows of a target.
+    pub fn find(history: &History, module: &str, target: &str, hostname: Option<&str>) -> Option<Self> {
+        let row = history.wall.row(module, target, hostname)?;
+        let entries = history.of(module, target, hostname);
+        (!entries.is_empty()).then_some(Self { row, entries })
+    }
+
+    /// Its last probe.
+    pub fn newest(&self) -> Option<&Arc<Entry>> {
+        self.entries.first()
+    }
+
+    /// Its page; `base` is how the caller reached the endpoints.
+    pub fn page(&self, newest: &Entry, base: &str) -> TargetPage {
+        let Self { row, entries } = self;
+        let last = |passed: bool| entries.iter().find(|entry| entry.outcome.success == passed);
+        let shown = [
+            ("Last good probe", last(true)),
+            ("Last failed probe", last(false)),
+        ];
+        let shown: Vec<_> = shown
+            .into_iter()
+            .filter_map(|(title, entry)| Some((title, entry?)))
+            .collect();
+        let hostname = row.hostname.as_deref();
+        TargetPage {
+            target: short(&row.target, LONG),
+            module: short(&row.module, LONG),
+            hostname: hostname.map(|hostname| short(hostname, LONG)),
+            word: word(row.state),
+            class: class(row.state),
+            since: age(row.since.elapsed()),
+            before: row.before.map(|before| before_that(row.state, before)),
+            passed: row.passed,
+            failed: row.failed,
+            reason: row.reason.as_deref().map(ToOwned::to_owned),
+            strip: strip(&row.strip),
+            legend: story::legend(shown.iter().map(|(_, entry)| &entry.outcome)),
+            sides: shown
+                .iter()
+                .map(|(title, entry)| Side::new(title, entry))
+                .collect(),
+            tls: entries
+                .iter()
+                .find_map(|entry| entry.outcome.tls.as_ref())
+                .map(TlsView::new),
+            results: entries
+                .iter()
+                .take(RESULTS)
+                .map(|entry| Summary::new(entry, LONG))
+                .collect(),
+            module_text: debug::module_text(newest),
+            command: command(newest, base),
+            again: format!("probe?{}&debug=true", named(&row.module, &row.target, hostname)),
+        }
+    }
+}
+
+impl Side {
+    fn new(title: &'static str, entry: &Entry) -> Self {
+        Self {
+            title,
+            probe: Summary::new(entry, LONG),
+            reason: entry.outcome.reason().map(|reason| short(&reason, LONG)),
+            hops: story::hops(&entry.outcome),
+        }
+    }
+}
+
+/// What is said of a target that is not known, or no longer.
+pub fn unknown(module: &str, target: &str, hostname: Option<&str>) -> super::Message {
+    super::Message {
+        title: short(target, LONG),
+        text: "No result of this target and module is kept: it was not probed, or so long ago that it was forgotten.".to_owned(),
+        links: iter::once((
+            format!("probe?{}&debug=true", named(module, target, hostname)),
+            "Probe it now".to_owned(),
+        ))
+        .chain(iter::once((place(module, target, hostname), "Look again".to_owned())))
+        .collect(),
+        more: 0,
+    }
+}

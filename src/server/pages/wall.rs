@@ -1,0 +1,410 @@
+//! The wall: all targets and how they do, what fails first. Shown by the home page, a page of rows at a time, and kept up to date by
+//! [events] that hold only what changed.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use askama::Template;
+use futures_util::stream::{self, Stream, StreamExt as _};
+use gostd::calendar::rfc3339;
+use gostd::query::Query;
+use serde::Serialize;
+use tokio::sync::Semaphore;
+
+use super::result::{parameter, place};
+use crate::display::{age, duration, short};
+use crate::server::Exporter;
+use crate::server::wall::{Beat, Row, STRIP, State};
+
+/// Rows of one page: with the longest texts they stay below 200 KB.
+const ROWS: usize = 50;
+/// Most characters of a target, and of another text.
+const TARGET: usize = 200;
+const TEXT: usize = 80;
+/// How often an open page is told what changed.
+const PACE: Duration = Duration::from_secs(2);
+/// How long an open page is told before it must ask again.
+const TURN: Duration = Duration::from_secs(300);
+/// After how many looks without news a word is sent all the same, so that a page that is gone is noticed.
+const QUIET: usize = 8;
+/// Most pages that are told at one time.
+const PAGES: usize = 32;
+
+/// Places for them.
+static FREE: Semaphore = Semaphore::const_new(PAGES);
+
+/// Which rows are wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    state: Option<State>,
+    module: String,
+    search: String,
+    page: usize,
+}
+
+impl Filter {
+    /// From `?state=failing&module=…&search=…&page=2`.
+    pub fn new(query: Query<'_>) -> Self {
+        let page: usize = query.first("page").parse().unwrap_or(1);
+        Self {
+            state: State::from_name(&query.first("state")),
+            module: query.first("module").into_owned(),
+            search: short(query.first("search").trim(), TARGET),
+            page: page.saturating_sub(1),
+        }
+    }
+
+    /// The query of a link that changes the state or the page and keeps the rest.
+    fn link(&self, state: Option<State>, page: usize) -> String {
+        let mut parameters = Vec::new();
+        if let Some(state) = state {
+            parameters.push(parameter("state", state.name()));
+        }
+        if !self.module.is_empty() {
+            parameters.push(parameter("module", &self.module));
+        }
+        if !self.search.is_empty() {
+            parameters.push(parameter("search", &self.search));
+        }
+        if page > 0 {
+            parameters.push(parameter("page", &(page + 1).to_string()));
+        }
+        parameters.join("&")
+    }
+
+    fn wants(&self, row: &Row, search: &str) -> bool {
+        let holds = |text: &str| text.to_lowercase().contains(search);
+        (self.module.is_empty() || *row.module == *self.module)
+            && (search.is_empty()
+                || holds(&row.target)
+                || holds(&row.module)
+                || row.hostname.as_deref().is_some_and(holds)
+                || row.reason.as_deref().is_some_and(holds))
+    }
+}
+
+/// The rows of one page, and how many there are of each state.
+struct View {
+    rows: Vec<Arc<Row>>,
+    counts: [usize; State::ALL.len()],
+    matching: usize,
+    version: u64,
+}
+
+impl View {
+    fn of(exporter: &Exporter, filter: &Filter) -> Self {
+        let (mut rows, version) = exporter.history.wall.rows();
+        let search = filter.search.to_lowercase();
+        rows.retain(|row| filter.wants(row, &search));
+        let counts = State::ALL.map(|state| rows.iter().filter(|row| row.state == state).count());
+        if let Some(state) = filter.state {
+            rows.retain(|row| row.state == state);
+        }
+        let matching = rows.len();
+        let pages = matching.div_ceil(ROWS).max(1);
+        let from = filter.page.min(pages - 1) * ROWS;
+        rows.sort_unstable_by(|a, b| order(a, b));
+        Self {
+            rows: rows.into_iter().skip(from).take(ROWS).collect(),
+            counts,
+            matching,
+            version,
+        }
+    }
+}
+
+/// What fails comes first, and of that the newest failure; the rest by module and target, so that rows keep their places.
+fn order(a: &Row, b: &Row) -> std::cmp::Ordering {
+    let newest_failure = || match a.state {
+        State::Failing => b.since.cmp(&a.since),
+        _ => std::cmp::Ordering::Equal,
+    };
+    let names = |row: &Row| (Arc::clone(&row.module), Arc::clone(&row.target), row.id);
+    a.state
+        .cmp(&b.state)
+        .then_with(newest_failure)
+        .then_with(|| names(a).cmp(&names(b)))
+}
+
+/// The wall of a page.
+#[derive(Template)]
+#[template(path = "wall.html")]
+pub struct WallView {
+    filter: FilterView,
+    tabs: Tabs,
+    rows: Vec<RowView>,
+    /// Whether there is any row, whatever the filter.
+    any: bool,
+    events: String,
+    version: u64,
+    shown: String,
+    previous: Option<String>,
+    next: Option<String>,
+}
+
+struct FilterView {
+    state: &'static str,
+    module: String,
+    search: String,
+    is_set: bool,
+}
+
+/// The counts of the states, each a link that shows only those.
+#[derive(Template)]
+#[template(path = "tabs.html")]
+struct Tabs {
+    tabs: Vec<Tab>,
+}
+
+struct Tab {
+    href: String,
+    class: &'static str,
+    word: &'static str,
+    count: usize,
+    is_current: bool,
+}
+
+/// One row.
+#[derive(Template)]
+#[template(path = "row.html")]
+struct RowView {
+    id: u64,
+    class: &'static str,
+    word: &'static str,
+    place: String,
+    target: String,
+    hostname: Option<String>,
+    reason: Option<String>,
+    module: String,
+    strip: String,
+    duration: String,
+    since: Moment,
+    before: Option<String>,
+    passed: u64,
+    failed: u64,
+    last: Moment,
+}
+
+/// A moment in the past, which an open page keeps up to date.
+struct Moment {
+    milliseconds: u128,
+    iso: String,
+    age: String,
+}
+
+impl WallView {
+    /// The wall as that filter shows it.
+    pub fn new(exporter: &Exporter, filter: &Filter) -> Self {
+        let view = View::of(exporter, filter);
+        let pages = view.matching.div_ceil(ROWS).max(1);
+        let page = filter.page.min(pages - 1);
+        let link = |page| format!("./?{}", filter.link(filter.state, page));
+        let first = page * ROWS;
+        Self {
+            tabs: Tabs::new(filter, &view),
+            any: view.matching > 0 || view.version > 0,
+            events: format!("events?{}", filter.link(filter.state, page)),
+            version: view.version,
+            shown: match view.rows.len() {
+                shown if shown == view.matching => String::new(),
+                shown => format!("{} to {} of {}", first + 1, first + shown, view.matching),
+            },
+            previous: (page > 0).then(|| link(page - 1)),
+            next: (page + 1 < pages).then(|| link(page + 1)),
+            rows: view.rows.iter().map(|row| RowView::new(row)).collect(),
+            filter: FilterView {
+                state: filter.state.map(State::name).unwrap_or_default(),
+                module: short(&filter.module, TARGET),
+                search: filter.search.clone(),
+                is_set: filter.state.is_some() || !filter.module.is_empty() || !filter.search.is_empty(),
+            },
+        }
+    }
+}
+
+impl Tabs {
+    fn new(filter: &Filter, view: &View) -> Self {
+        let tab = |state: Option<State>, class, word, count| Tab {
+            href: format!("./?{}", filter.link(state, 0)),
+            class,
+            word,
+            count,
+            is_current: filter.state == state,
+        };
+        let mut tabs = vec![tab(None, "", "all", view.counts.iter().sum())];
+        for (state, count) in State::ALL.into_iter().zip(view.counts) {
+            tabs.push(tab(Some(state), class(state), state.name(), count));
+        }
+        Self { tabs }
+    }
+}
+
+impl RowView {
+    fn new(row: &Row) -> Self {
+        let hostname = row.hostname.as_deref();
+        Self {
+            id: row.id,
+            class: class(row.state),
+            word: word(row.state),
+            place: place(&row.module, &row.target, hostname),
+            target: short(&row.target, TARGET),
+            hostname: hostname.map(|hostname| short(hostname, TEXT)),
+            reason: row.reason.as_deref().map(|reason| short(reason, TARGET)),
+            module: short(&row.module, TEXT),
+            strip: strip(&row.strip),
+            duration: duration(Duration::from_secs_f32(row.duration().max(0.0))),
+            since: Moment::new(row.since),
+            before: row.before.map(|before| before_that(row.state, before)),
+            passed: row.passed,
+            failed: row.failed,
+            last: Moment::new(row.ended),
+        }
+    }
+}
+
+impl Moment {
+    fn new(then: Instant) -> Self {
+        let ago = then.elapsed();
+        let at = SystemTime::now().checked_sub(ago).unwrap_or(UNIX_EPOCH);
+        Self {
+            milliseconds: at.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis(),
+            iso: rfc3339(at),
+            age: age(ago),
+        }
+    }
+}
+
+/// For how long it was the other way.
+pub fn before_that(state: State, before: Duration) -> String {
+    let other = match state {
+        State::Failing => "passing",
+        State::Slow | State::Passing => "failing",
+    };
+    format!("{other} for {} before", age(before))
+}
+
+/// The class of a state in the style sheet.
+pub fn class(state: State) -> &'static str {
+    match state {
+        State::Failing => "bad",
+        State::Slow => "warn",
+        State::Passing => "good",
+    }
+}
+
+/// A state as a row shows it.
+pub fn word(state: State) -> &'static str {
+    match state {
+        State::Failing => "Failing",
+        State::Slow => "Slow",
+        State::Passing => "Passing",
+    }
+}
+
+/// The last results as inline SVG, the newest on the right: a bar as high as the probe took, to the top when it failed.
+pub fn strip(beats: &[Beat]) -> String {
+    let longest = beats.iter().map(|beat| beat.duration).fold(1e-6, f32::max);
+    let (mut passed, mut failed) = (String::new(), String::new());
+    let (mut good, empty) = (0, STRIP - beats.len().min(STRIP));
+    for (index, beat) in beats.iter().enumerate() {
+        let x = (empty + index) * 3 + 1;
+        // Writing to a string does not fail.
+        let _ = if beat.passed {
+            good += 1;
+            write!(passed, "M{x} 20v-{:.0}", 2.0 + 14.0 * beat.duration / longest)
+        } else {
+            write!(failed, "M{x} 20v-20")
+        };
+    }
+    let bad = beats.len() - good;
+    format!(
+        "<svg viewBox=\"0 0 180 20\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"Last {}: {good} passed, {bad} failed\">\
+         <path class=\"passed\" d=\"{passed}\"/><path class=\"failed\" d=\"{failed}\"/></svg>",
+        beats.len()
+    )
+}
+
+/// What changed on an open page.
+#[derive(Debug, Serialize)]
+struct Update {
+    /// What an open page names when it asks again.
+    #[serde(skip)]
+    version: u64,
+    /// The ids of its rows in their order.
+    order: Vec<u64>,
+    /// The rows that changed, as HTML.
+    rows: BTreeMap<u64, String>,
+    /// The counts, as HTML.
+    tabs: String,
+    /// The time here, in milliseconds since 1970.
+    now: u128,
+}
+
+impl Update {
+    fn of(exporter: &Exporter, filter: &Filter, since: u64) -> Self {
+        let view = View::of(exporter, filter);
+        let changed = view.rows.iter().filter(|row| row.version > since);
+        let html = |row: &Arc<Row>| (row.id, RowView::new(row).to_string());
+        Self {
+            version: view.version,
+            order: view.rows.iter().map(|row| row.id).collect(),
+            rows: changed.map(html).collect(),
+            tabs: Tabs::new(filter, &view).to_string(),
+            now: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .unwrap_or_default()
+                .as_millis(),
+        }
+    }
+
+    /// The update as a server-sent event.
+    fn event(&self) -> String {
+        // Numbers and texts: it does not fail.
+        let data = serde_json::to_string(self).unwrap_or_default();
+        format!("id: {}\ndata: {data}\n\n", self.version)
+    }
+}
+
+/// The events that keep a page up to date; none when as many pages are open as may be.
+pub fn events(
+    exporter: Arc<Exporter>,
+    filter: Filter,
+    since: u64,
+) -> Option<impl Stream<Item = String> + Send> {
+    let place = FREE.try_acquire().ok()?;
+    Some(updates(exporter, filter, since).map(move |update| {
+        let _until_the_end = &place;
+        // A comment says that there is nothing new.
+        update.map_or_else(|| ":\n\n".to_owned(), |update| update.event())
+    }))
+}
+
+/// What changes on a page that shows `filter` and is as new as `since`. The making of an update takes milliseconds when there are many
+/// targets, so it is made elsewhere than where probes are served.
+fn updates(exporter: Arc<Exporter>, filter: Filter, since: u64) -> impl Stream<Item = Option<Update>> + Send {
+    let end = Instant::now() + TURN;
+    let known: Vec<u64> = Vec::new();
+    stream::unfold((since, known), move |(mut since, mut known)| {
+        let (exporter, filter) = (Arc::clone(&exporter), filter.clone());
+        async move {
+            for _ in 0..QUIET {
+                let (exporter, filter) = (Arc::clone(&exporter), filter.clone());
+                let update = tokio::task::spawn_blocking(move || Update::of(&exporter, &filter, since));
+                let update = update.await.ok()?;
+                let is_news = update.version > since && (!update.rows.is_empty() || update.order != known);
+                since = update.version;
+                if is_news {
+                    known.clone_from(&update.order);
+                    return Some((Some(update), (since, known)));
+                }
+                if Instant::now() > end {
+                    return None;
+                }
+                tokio::time::sleep(PACE).await;
+            }
+            Some((None, (since, known)))
+        }
+    })
+}

@@ -1,0 +1,233 @@
+//! The pages as a browser gets them; tests/browser/run looks at them in a real one.
+
+use std::time::Duration;
+
+use blackbox_exporter::metrics::Samples;
+use blackbox_exporter::probe_log::ProbeLog;
+use blackbox_exporter::prober::{Outcome, Timeline};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::{MODULES, REFUSED, silent};
+use crate::support::{Answer, Exporter};
+
+async fn page(exporter: &Exporter, path: &str) -> Answer {
+    exporter.request("GET", path, &[("Accept", "text/html")]).await
+}
+
+/// The targets of the rows of a wall, from top to bottom.
+fn rows(page: &Answer) -> Vec<&str> {
+    let links = page
+        .text()
+        .split("<td class=\"target\"><a href=\"target?")
+        .skip(1);
+    links
+        .filter_map(|link| Some(link.split_once("\">")?.1.split_once("</a>")?.0))
+        .collect()
+}
+
+#[tokio::test]
+async fn what_fails_stands_on_top_with_its_reason() {
+    let exporter = Exporter::start(MODULES, &[]).await;
+    let empty = page(&exporter, "/").await;
+    assert!(empty.text().contains("No target yet"), "{}", empty.text());
+    let (listener, good) = silent().await;
+    for _ in 0..3 {
+        exporter.probe("tcp_plain", &good).await;
+    }
+    exporter.probe("tcp_plain", REFUSED).await;
+    exporter.probe("tcp_free", REFUSED).await;
+    let all = page(&exporter, "/").await;
+    assert_eq!(rows(&all), [REFUSED, REFUSED, &good]);
+    assert!(all.text().contains("connection refused"));
+    assert!(all.text().contains("Last 3: 3 passed, 0 failed"));
+    for (query, want) in [
+        ("state=failing", vec![REFUSED, REFUSED]),
+        ("state=passing", vec![good.as_str()]),
+        ("module=tcp_free", vec![REFUSED]),
+        ("search=REFUSED&module=tcp_plain", vec![REFUSED]),
+        ("search=nothing+of+the+kind", vec![]),
+        ("state=slow", vec![]),
+    ] {
+        let shown = page(&exporter, &format!("/?{query}")).await;
+        assert_eq!(rows(&shown), want, "{query}");
+    }
+    // The filter stays in the links.
+    let shown = page(&exporter, "/?module=tcp_free&search=127").await;
+    let link = "./?state=failing&#38;module=tcp%5Ffree&#38;search=127";
+    let plain = link.replace("%5F", "_");
+    assert!(shown.text().contains(&plain), "{}", shown.text());
+    drop(listener);
+}
+
+#[tokio::test]
+async fn a_target_has_a_page_of_its_own() {
+    let exporter = Exporter::start(MODULES, &[]).await;
+    let (listener, address) = silent().await;
+    exporter.probe("tcp_plain", &address).await;
+    drop(listener);
+    exporter.probe("tcp_plain", &address).await;
+    let known = page(&exporter, &format!("/target?module=tcp_plain&target={address}")).await;
+    assert_eq!(known.status, 200);
+    for want in [
+        "Last good probe",
+        "Last failed probe",
+        "connection refused",
+        "prober: tcp",
+        "1 passed, 1 failed",
+        "curl -g",
+        "logs?id=1",
+    ] {
+        assert!(known.text().contains(want), "{want}: {}", known.text());
+    }
+    let unknown = page(&exporter, "/target?module=tcp_plain&target=%3Cb%3E").await;
+    assert_eq!(unknown.status, 404);
+    assert!(unknown.text().contains("&#60;b&#62;") && unknown.text().contains("Probe it now"));
+}
+
+/// Ten thousand targets: a view is small, and their rows take little memory.
+#[tokio::test]
+async fn many_targets_are_shown_a_page_at_a_time() {
+    const TARGETS: usize = 10_000;
+    let exporter = Exporter::start(MODULES, &["--log.prober=none"]).await;
+    let loaded = exporter.running.exporter.store.current();
+    let module = loaded.modules.get("tcp_plain").unwrap();
+    for index in 0..TARGETS {
+        let outcome = Outcome {
+            success: index % 10 > 0,
+            duration: Duration::from_millis(20),
+            samples: Samples::new(),
+            log: ProbeLog::default(),
+            timeline: Timeline::new(tokio::time::Instant::now()),
+            tls: None,
+        };
+        let target = format!("https://target-{index:05}.example.com/with/a/path?and=a&query=of-some-length");
+        let history = &exporter.running.exporter.history;
+        history.add(std::sync::Arc::clone(module), &target, None, outcome);
+    }
+    let first = page(&exporter, "/").await;
+    assert!(first.body.len() < 200_000, "{} bytes", first.body.len());
+    assert!(first.text().contains("1 to 50 of 10000"), "{}", first.text());
+    let last = page(&exporter, "/?page=200").await;
+    assert_eq!(rows(&last).len(), 50);
+    let one = page(&exporter, "/?search=target-04711").await;
+    assert_eq!(rows(&one).len(), 1);
+}
+
+#[tokio::test]
+async fn a_failed_reload_is_seen() {
+    let exporter = Exporter::start(MODULES, &[]).await;
+    std::fs::write(exporter.config_file(), "modules:\n  a: {prober: smoke}\n").unwrap();
+    assert_eq!(exporter.request("POST", "/-/reload", &[]).await.status, 500);
+    let home = page(&exporter, "/").await;
+    assert!(home.text().contains("The last reload failed"), "{}", home.text());
+    assert!(home.text().contains("blackbox.yml:2:15"), "{}", home.text());
+    let log = exporter.log();
+    assert!(log.contains("2 |   a: {prober: smoke}\n"), "{log}");
+    std::fs::write(exporter.config_file(), MODULES).unwrap();
+    assert_eq!(exporter.request("POST", "/-/reload", &[]).await.status, 200);
+    assert!(
+        !page(&exporter, "/")
+            .await
+            .text()
+            .contains("The last reload failed")
+    );
+}
+
+#[tokio::test]
+async fn people_get_pages_where_scripts_get_a_line() {
+    let exporter = Exporter::start(MODULES, &[]).await;
+    let unknown = page(&exporter, "/probe?module=tcp_plane&target=x&debug=true").await;
+    assert_eq!(unknown.status, 400);
+    let link = "<a href=\"probe?module=tcp_plain&#38;target=x&#38;debug=true\">tcp_plain</a>";
+    assert!(
+        unknown.text().contains("Did you mean tcp_plain?") && unknown.text().contains(link),
+        "{}",
+        unknown.text()
+    );
+    let targets = page(&exporter, "/targets").await;
+    assert_eq!(targets.status, 404);
+    assert!(targets.text().contains("--targets.file") && targets.text().contains("<!doctype html>"));
+}
+
+#[tokio::test]
+async fn the_targets_file_is_a_page_too() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("blackbox.yml"), MODULES).unwrap();
+    let targets: String = (0..201)
+        .map(|index| {
+            format!("- {{name: n{index}, address: 'a{index}.test:1', module: tcp_plain, interval: 5s}}\n")
+        })
+        .collect();
+    std::fs::write(folder.path().join("targets.yml"), format!("targets:\n{targets}")).unwrap();
+    let exporter = Exporter::start_in(folder, &["--targets.file={dir}/targets.yml"])
+        .await
+        .unwrap();
+    let shown = page(&exporter, "/targets").await;
+    assert!(shown.text().contains(">a199.test:1</a>") && !shown.text().contains(">a200.test:1</a>"));
+    assert!(
+        page(&exporter, "/targets?page=2")
+            .await
+            .text()
+            .contains(">a200.test:1</a>")
+    );
+    for (path, accept) in [("/targets?format=json", "text/html"), ("/targets", "*/*")] {
+        let json = exporter.request("GET", path, &[("Accept", accept)]).await;
+        assert_eq!(json.header("content-type"), Some("application/json"), "{path}");
+    }
+}
+
+/// `// compat:` in `server/probe.rs`.
+#[tokio::test]
+async fn a_person_waits_ten_seconds() {
+    let exporter = Exporter::start(MODULES, &[]).await;
+    for (headers, want) in [
+        (vec![("Accept", "text/html")], "probe_timeout_seconds 10\n"),
+        (vec![], "probe_timeout_seconds 119.5\n"),
+        (
+            vec![
+                ("Accept", "text/html"),
+                ("X-Prometheus-Scrape-Timeout-Seconds", "7"),
+            ],
+            "probe_timeout_seconds 6.5\n",
+        ),
+    ] {
+        let path = format!("/probe?module=tcp_free&target={REFUSED}&debug=true");
+        let answer = exporter.request("GET", &path, &headers).await;
+        assert!(answer.text().contains(want), "{want}: {}", answer.text());
+    }
+}
+
+/// An open page is told what changed, and only that.
+#[tokio::test]
+async fn an_open_page_is_told_what_changed() {
+    let exporter = Exporter::start(MODULES, &[]).await;
+    exporter.probe("tcp_plain", REFUSED).await;
+    let mut stream = tokio::net::TcpStream::connect(exporter.address).await.unwrap();
+    let head = format!(
+        "GET /events?module=tcp_plain&since=0 HTTP/1.1\r\nHost: {}\r\nAccept: text/event-stream\r\n\r\n",
+        exporter.address
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut seen = String::new();
+    until(&mut stream, &mut seen, "\"order\":[0]").await;
+    assert!(seen.contains("text/event-stream"), "{seen}");
+    seen.clear();
+    exporter.probe("tcp_plain", "127.0.0.1:2").await;
+    exporter.probe("tcp_free", REFUSED).await;
+    until(&mut stream, &mut seen, "\"order\":[1,0]").await;
+    assert!(seen.contains("127.0.0.1:2") && !seen.contains("\"0\":"), "{seen}");
+}
+
+async fn until(stream: &mut tokio::net::TcpStream, seen: &mut String, words: &str) {
+    let read = async {
+        while !seen.contains(words) {
+            let mut bytes = [0; 4096];
+            let length = stream.read(&mut bytes).await.unwrap();
+            assert!(length > 0, "{seen}");
+            seen.push_str(&String::from_utf8_lossy(&bytes[..length]));
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), read)
+        .await
+        .unwrap_or_else(|_| panic!("no {words:?}"));
+}
