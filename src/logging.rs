@@ -42,8 +42,8 @@ pub struct Line<'a> {
     pub message: &'a str,
 }
 
-/// Appends a line and its newline. Attributes stand in the order given, twice if they are given twice; in JSON the second value of a
-/// key gets a key of its own, `key_2`.
+/// Appends a line and its newline. Attributes stand in the order given, twice if they are given twice; in JSON the first
+/// value of a key counts.
 pub fn render<'a>(
     out: &mut String,
     format: Format,
@@ -78,21 +78,17 @@ pub fn render<'a>(
             push_json_text(out, source);
             out.push_str(",\"msg\":");
             push_json_text(out, line.message);
-            let mut before: SmallVec<[(&str, &Value); 8]> = SmallVec::new();
+            // compat: slog writes a key twice, of which a reader of JSON keeps the second: the host instead of the target.
+            let mut keys: SmallVec<[&str; 8]> = SmallVec::new();
             for (key, value) in attributes {
-                // compat: slog writes a key twice, of which a reader of JSON keeps one.
-                let same = before.iter().find(|(other, _)| *other == key);
-                if same.is_some_and(|(_, other)| *other == value) {
+                if keys.contains(&key) {
                     continue;
                 }
                 out.push(',');
-                match same {
-                    Some(_) => push_json_text(out, &format!("{key}_2")),
-                    None => push_json_text(out, key),
-                }
+                push_json_text(out, key);
                 out.push(':');
                 push_json_value(out, value);
-                before.push((key, value));
+                keys.push(key);
             }
             out.push_str("}\n");
         }
@@ -525,7 +521,7 @@ mod tests {
         };
         render(&mut out, Format::Json, shown, attributes.into_iter());
         assert!(
-            out.ends_with("\"msg\":\"m\",\"target\":\"https://x/\",\"target_2\":\"x\"}\n"),
+            out.ends_with("\"msg\":\"m\",\"target\":\"https://x/\"}\n"),
             "{out}"
         );
     }
