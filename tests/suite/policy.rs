@@ -340,3 +340,16 @@ async fn unix_sockets_are_judged_as_they_are_dialled() {
     }
     assert!(reached > 0);
 }
+
+#[tokio::test]
+async fn what_a_name_resolved_to_is_not_told() {
+    let (first, _) = http_server("127.0.0.2", Some("http://localhost:1/".to_owned())).await;
+    let rules = "policy: {deny: {networks: [127.0.0.1, '::1']}}\n";
+    let exporter = Exporter::start(&format!("{MODULES}{rules}"), &[]).await;
+    let (success, text) = probe(&exporter, "http", &format!("http://{first}/")).await;
+    let refused =
+        "lookup localhost: refused by the target policy: the address is in a network that is denied";
+    assert!(!success && text.contains(refused), "{text}");
+    let log = text.split("Metrics that would").next().unwrap_or_default();
+    assert!(!log.contains("127.0.0.1"), "{log}");
+}

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use super::file::{self, FileError};
 use super::policy::{Policy, Refusal};
 use super::proxy::{Proxies, basic_of};
-use super::resolve::{ResolveError, Resolver};
+use super::resolve::Resolver;
 use super::secrets::Secrets;
 use super::tls::{Alpn, ClientTls, TlsError};
 use super::url::{Url, UrlError, query_escape};
@@ -332,7 +332,6 @@ impl TokenSource {
             .redirect(redirects)
             .dns_resolver(Names {
                 resolver: Arc::clone(&network.resolver),
-                policy: network.policy.clone(),
                 deadline,
             })
             // Of several addresses each gets a share of it.
@@ -389,27 +388,15 @@ impl TokenSource {
 /// server long after the probe has ended, and nobody would know which server it was.
 struct Names {
     resolver: Arc<Resolver>,
-    policy: Policy,
     deadline: Deadline,
 }
 
 impl reqwest::dns::Resolve for Names {
     fn resolve(&self, name: reqwest::dns::Name) -> reqwest::dns::Resolving {
-        let (resolver, policy, deadline) = (Arc::clone(&self.resolver), self.policy.clone(), self.deadline);
+        let (resolver, deadline) = (Arc::clone(&self.resolver), self.deadline);
         Box::pin(async move {
             let preference = Preference::new("", true);
-            let mut found = resolver.candidates(name.as_str(), preference, deadline).await?;
-            let mut refused = None;
-            found.retain(|address| match policy.check_address(address.ip) {
-                Ok(()) => true,
-                Err(refusal) => {
-                    refused.get_or_insert(refusal);
-                    false
-                }
-            });
-            if let Some(refusal) = refused.filter(|_| found.is_empty()) {
-                return Err(ResolveError::refused(name.as_str(), refusal).into());
-            }
+            let found = resolver.candidates(name.as_str(), preference, deadline).await?;
             let with_ports = found.into_iter().map(|address| address.with_port(0));
             Ok(Box::new(with_ports) as reqwest::dns::Addrs)
         })

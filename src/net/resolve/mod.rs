@@ -132,8 +132,8 @@ impl Resolver {
         }
     }
 
-    /// The addresses of `host` in the order in which they are to be dialled, never none. The policy allows the name; whoever
-    /// dials asks it about the addresses.
+    /// The addresses of `host` in the order in which they are to be dialled, never none. The policy allows the name and
+    /// each of them.
     ///
     /// # Errors
     /// As [`Resolver::lookup`].
@@ -150,12 +150,18 @@ impl Resolver {
             order::sort(&mut others);
             wanted.append(&mut others);
         }
-        if wanted.is_empty() {
+        let Some(first) = wanted.first().map(|address| address.ip) else {
             return Err(ResolveError {
                 name: host.to_owned(),
                 server: None,
                 cause: Cause::NoSuitableAddress,
             });
+        };
+        wanted.retain(|address| self.policy.allows_address(address.ip));
+        if wanted.is_empty() {
+            // Here and not where it is dialled: an error about a name must not say what it resolved to.
+            let judged = self.policy.check_address(first);
+            judged.map_err(|refusal| ResolveError::refused(host, refusal))?;
         }
         Ok(wanted)
     }
