@@ -217,7 +217,7 @@ struct Config;
 /// Where the text of the configuration stands in its page.
 const CONFIG: &str = r#"<pre id="config" tabindex="0">"#;
 /// Where the log stands in the page of a probe.
-const LOG: &str = r#"<pre id="log" tabindex="0">"#;
+const LOG: &str = r#"<pre id="log" class="log" tabindex="0">"#;
 
 /// A page around a text in pieces, which stands behind `mark`. Nothing else on the page can look like it: texts are escaped.
 fn around(

@@ -68,7 +68,18 @@ async fn a_target_has_a_page_of_its_own() {
     exporter.probe("tcp_plain", &address).await;
     let known = page(&exporter, &format!("/target?module=tcp_plain&target={address}")).await;
     assert_eq!(known.status, 200);
+    // Texts that are made in pieces stand in their place.
+    let places = [
+        ("/logs?id=1", r#"<pre id="log" class="log" tabindex="0">time="#),
+        ("/config", r#"<pre id="config" tabindex="0">modules:"#),
+    ];
+    for (path, want) in places {
+        let shown = page(&exporter, path).await;
+        assert!(shown.text().contains(want), "{path}: {}", shown.text());
+        assert!(shown.text().trim_end().ends_with("</html>"), "{path}");
+    }
     for want in [
+        "<pre id=\"log\" class=\"log\" tabindex=\"0\">time=",
         "Last good probe",
         "Last failed probe",
         "connection refused",
