@@ -6,13 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use blackbox_exporter::check::Regexp;
+use blackbox_exporter::log;
 use blackbox_exporter::logging::{Format, Logger, OncePerMinute};
+use blackbox_exporter::metrics::Samples;
 use blackbox_exporter::module::Store;
 use blackbox_exporter::net::http1::HeadParser;
 use blackbox_exporter::net::url::Url;
 use blackbox_exporter::net::{Deadline, Network, Preference};
-use blackbox_exporter::probe_log::Level;
-use blackbox_exporter::prober::{self, Request};
+use blackbox_exporter::probe_log::{Level, ProbeLog};
+use blackbox_exporter::prober::{self, Outcome, Request, Timeline};
 use blackbox_exporter::server::history::History;
 use blackbox_exporter::server::instruments::Instruments;
 use blackbox_exporter::server::reload::Reloads;
@@ -107,6 +109,37 @@ fn exporter(runtime: &Runtime, probes: usize) -> Exporter {
         exporter.history.add(Arc::clone(module), TARGET, None, outcome);
     }
     exporter
+}
+
+/// What every probe pays for being remembered: by the history, and by the row of its target among ten thousand.
+#[divan::bench(args = [true, false])]
+fn result_remembered(bencher: Bencher, success: bool) {
+    let store = Store::built_in().unwrap();
+    let loaded = store.current();
+    let module = loaded.modules.get("http_2xx").unwrap();
+    let history = History::new(100, 64 << 20);
+    let outcome = || {
+        let mut log = ProbeLog::default();
+        log!(log, Error, "Error for HTTP request", "err" => "connection refused");
+        Outcome {
+            success,
+            duration: Duration::from_millis(12),
+            samples: Samples::new(),
+            log,
+            timeline: Timeline::new(Instant::now()),
+            tls: None,
+        }
+    };
+    let targets: Vec<String> = (0..10_000)
+        .map(|n| format!("http://target-{n}.example.com/"))
+        .collect();
+    for target in &targets {
+        history.add(Arc::clone(module), target, None, outcome());
+    }
+    let mut next = targets.iter().cycle();
+    bencher
+        .with_inputs(|| (outcome(), next.next().unwrap()))
+        .bench_local_values(|(outcome, target)| history.add(Arc::clone(module), target, None, outcome));
 }
 
 /// The page that lists past probes, as a browser gets it.
