@@ -8,6 +8,7 @@ use clap::{Arg, ArgAction, Command};
 
 use super::subcommand_arguments;
 use crate::config::problem::quote;
+use crate::config::targets::{self, Targets};
 use crate::config::{self, LoadError};
 use crate::module;
 
@@ -72,6 +73,11 @@ fn check(file: &Path) -> Report {
         Ok(bytes) => bytes,
         Err(error) => return failed(&LoadError::unreadable(file, error)),
     };
+    if let Ok(text) = config::decode_text(bytes.clone())
+        && targets::is_targets_file(&text)
+    {
+        return check_targets(&name, &text);
+    }
     let loaded = match module::parse(bytes.as_slice(), &name) {
         Ok(loaded) => loaded,
         Err(error) => return failed(&error),
@@ -88,6 +94,24 @@ fn check(file: &Path) -> Report {
     }
     Report {
         is_good: true,
+        details,
+        verdict,
+    }
+}
+
+fn check_targets(name: &str, text: &str) -> Report {
+    let mut details = String::new();
+    let verdict = match Targets::parse(text) {
+        Ok(list) => format!("ok, a targets file of {}", counted(list.targets.len(), "target")),
+        Err(problems) => {
+            for problem in &problems {
+                quote(&mut details, "error", name, text, problem);
+            }
+            format!("a targets file with {}", counted(problems.len(), "error"))
+        }
+    };
+    Report {
+        is_good: details.is_empty(),
         details,
         verdict,
     }

@@ -7,7 +7,8 @@ use std::collections::hash_map::{Entry, HashMap};
 use std::fmt::Write as _;
 
 use super::confidential::is_secret;
-use super::problem::{Problem, did_you_mean};
+use super::hints::hint;
+use super::problem::Problem;
 use super::yaml::scalar::{self, Scalar};
 use super::yaml::{Content, Document, Id, Position};
 
@@ -38,6 +39,27 @@ pub(crate) struct Decoder<'d, 't> {
     aliases: Vec<Id>,
     /// Set when going on makes no sense.
     stopped: bool,
+    reader: Reader,
+    files: Vec<NamedFile>,
+}
+
+/// Which of Go's readers is followed where they differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reader {
+    /// go.yaml.in/yaml/v3.
+    V3,
+    /// go.yaml.in/yaml/v2, which reads the web configuration: a text in quotes is no truth value, null is the zero value, and
+    /// `<<` may stand several times and is taken in where it stands.
+    V2,
+}
+
+/// A file that the configuration names, and where.
+#[derive(Clone, Debug)]
+pub struct NamedFile {
+    /// Its name as written.
+    pub file: String,
+    /// Where it is named, without a message.
+    pub place: Problem,
 }
 
 /// A step from a node to one below it.
@@ -72,7 +94,69 @@ impl<'d, 't> Decoder<'d, 't> {
             budget: Budget::default(),
             aliases: Vec::new(),
             stopped: false,
+            reader: Reader::V3,
+            files: Vec::new(),
         }
+    }
+
+    /// Reads a web configuration.
+    pub fn of_web(document: &'d Document<'t>) -> Self {
+        Self {
+            reader: Reader::V2,
+            ..Self::new(document)
+        }
+    }
+
+    /// Whose rules count.
+    pub fn reader(&self) -> Reader {
+        self.reader
+    }
+
+    /// The files that were named so far.
+    pub fn take_files(&mut self) -> Vec<NamedFile> {
+        std::mem::take(&mut self.files)
+    }
+
+    /// Notes a file's name that stands at `node`, if what is being read is one.
+    pub fn note_file(&mut self, node: Id, file: &str) {
+        let is_file = self.path.iter().rev().find_map(|step| match step {
+            Step::Key(key) => self
+                .document
+                .text(*key)
+                .map(|key| key.ends_with("_file") || key == "files"),
+            Step::Index(..) => None,
+        });
+        if is_file == Some(true) && !file.is_empty() {
+            let place = self.place_of(node);
+            let file = file.to_owned();
+            self.files.push(NamedFile { file, place });
+        }
+    }
+
+    /// The place that is being read, at `node`, without a message.
+    fn place_of(&self, node: Id) -> Problem {
+        let (module, path) = self.place(None);
+        Problem {
+            at: Some(self.document.node(node).at),
+            module,
+            path,
+            message: String::new(),
+            help: None,
+        }
+    }
+
+    /// Warns about the value at `node`, which is being read.
+    pub fn warn_here(&mut self, node: Id, message: impl Into<String>, help: Option<String>) {
+        let message = message.into();
+        let known = |p: &Problem| p.at == Some(self.document.node(node).at) && p.message == message;
+        if self.warnings.iter().any(known) {
+            return;
+        }
+        self.warnings.push(Problem {
+            message,
+            help,
+            ..self.place_of(node)
+        });
     }
 
     /// What was wrong, and what deserves a warning.
@@ -200,7 +284,10 @@ impl<'d, 't> Decoder<'d, 't> {
         let mut merge = None;
         for (key, value) in entries {
             if document.is_merge(*key) {
-                merge = Some(*value);
+                match self.reader {
+                    Reader::V3 => merge = Some(*value),
+                    Reader::V2 => self.merge_here(*value, each),
+                }
                 continue;
             }
             let Some(name) = self.key(*key) else { continue };
@@ -222,7 +309,13 @@ impl<'d, 't> Decoder<'d, 't> {
     pub fn sequence(&mut self, node: Id, each: &mut dyn FnMut(&mut Self, Id)) {
         let document = self.document;
         let Content::Sequence(items) = &document.node(node).content else {
-            return self.mismatch(node, "a list");
+            let help = match &document.node(node).content {
+                Content::Scalar { text, .. } if !self.is_in_secret() => {
+                    Some(format!("a list stands in brackets: [{}]", brief(text)))
+                }
+                _ => None,
+            };
+            return self.mismatch_with(node, "a list", help);
         };
         for (index, item) in items.iter().enumerate() {
             self.path.push(Step::Index(index, *item));
@@ -244,10 +337,11 @@ impl<'d, 't> Decoder<'d, 't> {
     fn has_duplicates(&mut self, entries: &[(Id, Id)]) -> bool {
         let document = self.document;
         let identity = |key: Id| document.text(key);
+        let may_repeat = |key: Id| self.reader == Reader::V2 && document.is_merge(key);
         let mut pairs: Vec<(Id, Id)> = Vec::new();
         if entries.len() <= FEW {
             for (index, (key, _)) in entries.iter().enumerate() {
-                let mut before = entries.iter().take(index);
+                let mut before = entries.iter().take(index).filter(|(key, _)| !may_repeat(*key));
                 pairs.extend(
                     before
                         .find(|(k, _)| identity(*k) == identity(*key))
@@ -256,7 +350,7 @@ impl<'d, 't> Decoder<'d, 't> {
             }
         } else {
             let mut seen: HashMap<Option<&str>, Id> = HashMap::with_capacity(entries.len());
-            for (key, _) in entries {
+            for (key, _) in entries.iter().filter(|(key, _)| !may_repeat(*key)) {
                 match seen.entry(identity(*key)) {
                     Entry::Occupied(first) => pairs.push((*first.get(), *key)),
                     Entry::Vacant(place) => {
@@ -270,6 +364,33 @@ impl<'d, 't> Decoder<'d, 't> {
             self.report(*key, format!("key {name:?} already defined at line {line}"), None);
         }
         !pairs.is_empty()
+    }
+
+    /// The mappings that `<<` names; what is wrong has been reported when there are none.
+    fn merged(&mut self, merged: Id) -> Vec<Id> {
+        let document = self.document;
+        let is_mapping =
+            |node: &Id| matches!(document.node(document.target(*node)).content, Content::Mapping(_));
+        let parts = match &document.node(merged).content {
+            Content::Sequence(parts) => parts.clone(),
+            _ => vec![merged],
+        };
+        if parts.iter().all(is_mapping) {
+            return parts;
+        }
+        let message = "map merge requires map or sequence of maps as the value";
+        self.report(merged, message, None);
+        Vec::new()
+    }
+
+    /// Takes in what `<<` names as if it stood there: what comes later counts.
+    fn merge_here(&mut self, merged: Id, each: &mut Each<'_, 'd, 't>) {
+        for part in self.merged(merged).into_iter().rev() {
+            self.enter(part, |d, node| {
+                d.map(node, &mut None, each);
+                true
+            });
+        }
     }
 
     /// Takes in what `<<` names: keys that are there already win, then the first of several mappings.
@@ -299,25 +420,11 @@ impl<'d, 't> Decoder<'d, 't> {
                     .collect(),
             )
         });
-        let is_mapping =
-            |node: Id| matches!(document.node(document.target(node)).content, Content::Mapping(_));
-        let parts = match &document.node(merged).content {
-            Content::Sequence(parts) => parts.as_slice(),
-            _ => std::slice::from_ref(&merged),
-        };
-        if parts.iter().all(|part| is_mapping(*part)) {
-            for part in parts {
-                self.enter(*part, |d, node| {
-                    fill(d, node, &mut outer);
-                    true
-                });
-            }
-        } else {
-            self.report(
-                merged,
-                "map merge requires map or sequence of maps as the value",
-                None,
-            );
+        for part in self.merged(merged) {
+            self.enter(part, |d, node| {
+                fill(d, node, &mut outer);
+                true
+            });
         }
         *taken = outer;
     }
@@ -426,6 +533,10 @@ impl<'d, 't> Decoder<'d, 't> {
 
     /// The node is not of the wanted kind.
     pub fn mismatch(&mut self, node: Id, wanted: &str) {
+        self.mismatch_with(node, wanted, None);
+    }
+
+    fn mismatch_with(&mut self, node: Id, wanted: &str, help: Option<String>) {
         let n = self.document.node(node);
         let found = match &n.content {
             Content::Scalar { .. } if self.is_in_secret() => "something else".to_owned(),
@@ -443,17 +554,15 @@ impl<'d, 't> Decoder<'d, 't> {
             Content::Mapping(_) => "a mapping".to_owned(),
             Content::Alias(_) => "an alias".to_owned(),
         };
-        self.report(node, format!("expected {wanted}, found {found}"), None);
+        self.report(node, format!("expected {wanted}, found {found}"), help);
     }
 
     fn unknown_field<S: Section>(&mut self, key: Id, name: &str) {
         let mut known = Vec::new();
         S::names(&mut known);
-        let help = match did_you_mean(name, known.iter().copied()) {
-            Some(meant) => Some(format!("did you mean {meant:?}?")),
-            // The http section has too many fields to list them.
-            None => (known.len() <= 20).then(|| format!("known fields: {}", known.join(", "))),
-        };
+        // The http section has too many fields to list them.
+        let list = || (known.len() <= 20).then(|| format!("known fields: {}", known.join(", ")));
+        let help = hint(name, &known).or_else(list);
         self.report(key, format!("field {:?} not found", brief(name)), help);
     }
 }

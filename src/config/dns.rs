@@ -4,7 +4,7 @@ use super::Tls;
 use super::decode::{Decoder, Section};
 use super::dns_names;
 use super::problem::did_you_mean;
-use super::value::{Nilable, section};
+use super::value::{Family, Nilable, section};
 use super::yaml::Id;
 
 /// Settings of the dns prober.
@@ -63,7 +63,7 @@ pub struct RrValidator {
 }
 
 section!(Dns {
-    omit preferred_ip_protocol;
+    omit preferred_ip_protocol as Family;
     omit ip_protocol_fallback;
     omit dns_over_tls;
     omit tls_config;
@@ -93,6 +93,19 @@ impl Section for Dns {
                 "query name must be set for DNS module",
                 Some(help),
             );
+        }
+        for code in self.valid_rcodes.iter().flatten() {
+            if dns_names::rcode_number(code).is_none() {
+                let names = dns_names::rcodes().map(|(_, name)| name);
+                let meant = did_you_mean(&code.to_uppercase(), names);
+                let help = meant.map(|meant| format!("did you mean {meant}?"));
+                d.warn(
+                    node,
+                    "valid_rcodes",
+                    format!("{code:?} is not a response code: with no other, every probe fails"),
+                    help,
+                );
+            }
         }
         let class = self.query_class.as_str();
         if !class.is_empty() && dns_names::class_number(class).is_none() {

@@ -2,7 +2,7 @@
 
 use super::decode::{Decoder, Section, Value};
 use super::tree::Tree;
-use super::value::{Codec, Write, section};
+use super::value::{Codec, Family, Write, section};
 use super::yaml::Id;
 use super::{Named, Shared, Tls};
 
@@ -40,7 +40,7 @@ section!(Grpc {
     omit tls;
     omit tls_config;
     omit ip_protocol_fallback;
-    omit preferred_ip_protocol;
+    omit preferred_ip_protocol as Family;
     omit metadata;
 });
 

@@ -2,7 +2,7 @@
 
 use super::decode::{Decoder, Section};
 use super::http_client::canonical_header;
-use super::value::{Bytes, Pattern, Size, section};
+use super::value::{Bytes, Family, Pattern, Size, section};
 use super::yaml::Id;
 use super::{HttpClient, Named};
 
@@ -98,7 +98,7 @@ pub struct HeaderMatch {
 section!(Http {
     omit valid_status_codes;
     omit valid_http_versions;
-    omit preferred_ip_protocol;
+    omit preferred_ip_protocol as Family;
     omit ip_protocol_fallback;
     omit skip_resolve_phase_with_proxy;
     omit no_follow_redirects;
@@ -209,6 +209,43 @@ impl Http {
                 message,
                 Some(format!("versions are {}", VERSIONS.join(", "))),
             );
+        }
+        for code in self
+            .valid_status_codes
+            .iter()
+            .filter(|code| !(100..=599).contains(*code))
+        {
+            let message = format!("no server answers with the status {code}");
+            d.warn(node, "valid_status_codes", message, None);
+        }
+        let body_checks = [
+            (
+                "fail_if_body_matches_regexp",
+                !self.fail_if_body_matches_regexp.is_empty(),
+            ),
+            (
+                "fail_if_body_not_matches_regexp",
+                !self.fail_if_body_not_matches_regexp.is_empty(),
+            ),
+            (
+                "fail_if_body_json_matches_cel",
+                self.fail_if_body_json_matches_cel.is_some(),
+            ),
+            (
+                "fail_if_body_json_not_matches_cel",
+                self.fail_if_body_json_not_matches_cel.is_some(),
+            ),
+        ];
+        for (field, is_set) in body_checks {
+            if is_set && self.method == "HEAD" {
+                let message = "a response to HEAD has no body to check";
+                d.warn(
+                    node,
+                    field,
+                    message,
+                    Some("write method: GET, or leave it out".to_owned()),
+                );
+            }
         }
         let has_proxy = self.client.proxy.url().is_some() || self.client.proxy.proxy_from_environment;
         if has_proxy && !self.skip_resolve_phase_with_proxy {

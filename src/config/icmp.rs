@@ -2,7 +2,7 @@
 
 use super::decode::{Decoder, Section, Value};
 use super::tree::Tree;
-use super::value::{Codec, section};
+use super::value::{Codec, Family, section};
 use super::yaml::Id;
 
 /// Settings of the icmp prober.
@@ -36,7 +36,7 @@ impl Default for Icmp {
 }
 
 section!(Icmp {
-    omit preferred_ip_protocol;
+    omit preferred_ip_protocol as Family;
     omit ip_protocol_fallback;
     omit source_ip_address;
     omit payload_size;

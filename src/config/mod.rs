@@ -7,6 +7,7 @@ mod confidential;
 mod decode;
 mod dns;
 mod grpc;
+mod hints;
 mod http;
 mod http_client;
 mod icmp;
@@ -32,6 +33,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 pub(crate) use confidential::{MASK, names_secret};
+pub use decode::NamedFile;
 pub use dns::{Dns, RrValidator};
 pub use gostd::units;
 pub use grpc::Grpc;
@@ -51,7 +53,7 @@ pub use secret::{Secret, WITHOUT_MANAGER};
 pub use shared::Shared;
 pub use source::{Parsed, Source, decode_text, parse};
 pub use tcp::Tcp;
-pub use tls::{Tls, TlsVersion};
+pub use tls::{DECRYPT, KEY_IS_ENCRYPTED, Tls, TlsVersion, is_encrypted_key};
 pub use unix::Unix;
 pub use websocket::Websocket;
 
@@ -237,6 +239,14 @@ impl Section for Module {
             .document()
             .entry(node, "prober")
             .is_some_and(|(_, value)| !d.document().is_null(value));
+        if self.timeout < 0 {
+            let help = "leave it out, or write how long a probe may take".to_owned();
+            d.warn(node, "timeout", "a negative timeout is no timeout", Some(help));
+        }
+        if self.prober == Prober::Dns && d.document().entry(node, "dns").is_none() {
+            let help = Some("add dns: {query_name: the name to ask for}".to_owned());
+            d.warn(node, "prober", "without dns.query_name every probe fails", help);
+        }
         if !given && !d.is_blamed("prober") {
             d.report_field(
                 node,

@@ -1,7 +1,7 @@
 //! From the bytes of a file to configuration data and everything that is wrong with it.
 
 use super::Config;
-use super::decode::{Decoder, Value as _};
+use super::decode::{Decoder, NamedFile, Value as _};
 use super::problem::Problem;
 use super::yaml::{Content, Document, Id, Position};
 
@@ -16,6 +16,8 @@ pub struct Parsed<'t> {
     pub warnings: Vec<Problem>,
     /// Where things stand.
     pub source: Source<'t>,
+    /// The files that it names: secrets, certificates, bodies.
+    pub files: Vec<NamedFile>,
 }
 
 /// The text behind a configuration: finds the place of a setting.
@@ -31,6 +33,7 @@ pub fn parse(text: &str) -> Parsed<'_> {
         problems: Vec::new(),
         warnings: Vec::new(),
         source: Source::default(),
+        files: Vec::new(),
     };
     match Document::parse(text) {
         Err(error) => parsed.problems.push(plain_problem(
@@ -45,6 +48,7 @@ pub fn parse(text: &str) -> Parsed<'_> {
         Ok(Some(document)) => {
             let mut decoder = Decoder::new(&document);
             parsed.config.decode(document.root(), &mut decoder);
+            parsed.files = decoder.take_files();
             (parsed.problems, parsed.warnings) = decoder.finish();
             if let Some(at) = document.ignored() {
                 let message = "the document ends above this line: nothing from here on is read".to_owned();
@@ -126,6 +130,44 @@ impl Source<'_> {
     /// Where a setting of a module stands, or the nearest thing around it: `path` is like
     /// `http.fail_if_body_matches_regexp[0]`.
     pub fn locate(&self, module: &str, path: &str) -> Option<Position> {
+        self.find(module, path).map(|(at, _)| at)
+    }
+
+    /// Where a line and column (from 0) within the value of a setting stand in the `text` of the file, if the value stands
+    /// there as it is.
+    pub fn locate_within(
+        &self,
+        text: &str,
+        module: &str,
+        path: &str,
+        (line, column): (usize, usize),
+    ) -> Option<Position> {
+        let document = self.document.as_ref()?;
+        let (_, node) = self.find(module, path)?;
+        let node = document.node(document.target(node));
+        let Content::Scalar { text: value, plain } = &node.content else {
+            return None;
+        };
+        let wanted = value.lines().nth(line)?;
+        let on_one_line = text.lines().nth(node.at.line - 1)?;
+        let quote = usize::from(!plain);
+        let after: String = on_one_line.chars().skip(node.at.column - 1 + quote).collect();
+        if line == 0 && after.starts_with(wanted) {
+            return Some(Position {
+                line: node.at.line,
+                column: node.at.column + quote + column,
+            });
+        }
+        // A block, which begins on the next line.
+        let block = text.lines().nth(node.at.line + line)?;
+        let indent = block.find(wanted)?;
+        Some(Position {
+            line: node.at.line + line + 1,
+            column: block.get(..indent)?.chars().count() + column + 1,
+        })
+    }
+
+    fn find(&self, module: &str, path: &str) -> Option<(Position, Id)> {
         let document = self.document.as_ref()?;
         let (_, modules) = document.entry(document.root(), "modules")?;
         let (mut at, mut node) = document.entry(modules, module)?;
@@ -143,7 +185,7 @@ impl Source<'_> {
                 (at, node) = (document.node(item).at, item);
             }
         }
-        Some(at)
+        Some((at, node))
     }
 
     /// The entry of a list by its index after null entries were left out.

@@ -54,13 +54,23 @@ impl Target {
     }
 }
 
+/// Whether a text is a targets file and no configuration.
+pub fn is_targets_file(text: &str) -> bool {
+    Document::parse(text).is_ok_and(|document| {
+        document.is_some_and(|document| {
+            let has = |key| document.entry(document.root(), key).is_some();
+            has("targets") && !has("modules")
+        })
+    })
+}
+
 impl Targets {
     /// Reads the text of a targets file.
     ///
     /// # Errors
     /// Everything that is wrong with it.
     pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
-        let document = match Document::parse(text.strip_prefix('\u{feff}').unwrap_or(text)) {
+        let document = match Document::parse(text) {
             Ok(Some(document)) => document,
             Ok(None) => {
                 return Err(vec![problem(

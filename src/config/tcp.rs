@@ -1,7 +1,7 @@
 //! Section `tcp`.
 
 use super::decode::Section;
-use super::value::section;
+use super::value::{Family, section};
 use super::{QueryResponse, Tls};
 
 /// Settings of the tcp prober.
@@ -30,7 +30,7 @@ impl Default for Tcp {
 }
 
 section!(Tcp {
-    omit preferred_ip_protocol;
+    omit preferred_ip_protocol as Family;
     omit ip_protocol_fallback;
     omit source_ip_address;
     omit query_response;

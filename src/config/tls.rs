@@ -48,6 +48,17 @@ pub struct Tls {
     pub max_version: Option<TlsVersion>,
 }
 
+/// What is said of a private key that needs a password.
+pub const KEY_IS_ENCRYPTED: &str = "the private key is encrypted, and there is no setting for its password";
+/// What helps then.
+pub const DECRYPT: &str = "decrypt it: openssl pkey -in encrypted.pem -out key.pem";
+
+/// Whether a text in PEM holds a private key that needs a password.
+pub fn is_encrypted_key(pem: &str) -> bool {
+    let mut lines = pem.lines().map(str::trim);
+    lines.any(|line| line == "-----BEGIN ENCRYPTED PRIVATE KEY-----" || line == "Proc-Type: 4,ENCRYPTED")
+}
+
 section!(Tls {
     omit ca;
     omit cert;
@@ -107,6 +118,9 @@ impl Section for Tls {
                 "at most one of key and key_file must be configured",
                 None,
             );
+        }
+        if is_encrypted_key(self.key.expose()) {
+            d.warn(node, "key", KEY_IS_ENCRYPTED, Some(DECRYPT.to_owned()));
         }
         let (has_cert, has_key) = (cert.contains(&true), key.contains(&true));
         if has_cert && !has_key && !d.is_blamed("key_file") && !d.is_blamed("key") {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Secret;
-use super::decode::{Decoder, Section, Value};
+use super::decode::{Decoder, Reader, Section, Value};
 use super::tree::Tree;
 use super::units;
 use super::yaml::scalar::{Scalar, old_boolean};
@@ -141,6 +141,7 @@ impl Value for String {
     fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool {
         d.enter(node, |d, node| match d.text(node) {
             Some(text) => {
+                d.note_file(node, &text);
                 *self = text.into_owned();
                 true
             }
@@ -208,11 +209,19 @@ impl Value for bool {
     fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool {
         const WANTED: &str = "true or false";
         d.enter(node, |d, node| {
+            let is_v2 = d.reader() == Reader::V2;
+            if is_v2 && let Some(truth) = d.document().old_truth(node) {
+                *self = truth;
+                return true;
+            }
             let truth = match d.scalar(node, WANTED) {
+                Some(Scalar::Null) if is_v2 => Some(false),
                 None | Some(Scalar::Null) => return false,
                 Some(Scalar::Bool(truth)) => Some(truth),
-                Some(Scalar::Text(text)) => old_boolean(text),
-                Some(Scalar::Bytes(bytes)) => std::str::from_utf8(&bytes).ok().and_then(old_boolean),
+                Some(Scalar::Text(text)) if !is_v2 => old_boolean(text),
+                Some(Scalar::Bytes(bytes)) if !is_v2 => {
+                    std::str::from_utf8(&bytes).ok().and_then(old_boolean)
+                }
                 Some(_) => None,
             };
             match truth {
@@ -259,6 +268,29 @@ impl Write for i64 {
     }
     fn tree(&self) -> Tree {
         Tree::Int(*self)
+    }
+}
+
+/// A family of addresses; upstream takes any text, and all but `ip6` and nothing mean ip4.
+pub(crate) struct Family;
+
+impl Codec<String> for Family {
+    fn decode(place: &mut String, node: Id, d: &mut Decoder<'_, '_>) -> bool {
+        d.enter(node, |d, node| {
+            let good = place.decode(node, d);
+            if good && !matches!(place.as_str(), "" | "ip4" | "ip6") {
+                let message = format!("{place:?} means ip4, as every word but ip6 does");
+                let meant = if place.contains('6') { "ip6" } else { "ip4" };
+                d.warn_here(node, message, Some(format!("write {meant}")));
+            }
+            good
+        })
+    }
+    fn is_zero(place: &String) -> bool {
+        place.is_empty()
+    }
+    fn tree(place: &String) -> Tree {
+        Tree::text(place.as_str())
     }
 }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::decode::{Decoder, Section, Value as _};
 use super::problem::Problem;
 use super::value::{DurationOrNumber, section};
-use super::yaml::Document;
+use super::yaml::{Document, Id};
 use super::{Secret, TlsVersion};
 use crate::os_error;
 use crate::strconv::quote;
@@ -146,7 +146,15 @@ section!(RateLimit {
     always interval as DurationOrNumber;
 });
 
-impl Section for Web {}
+impl Section for Web {
+    fn judge(&mut self, node: Id, d: &mut Decoder<'_, '_>) {
+        // Upstream's reader makes the section its zero value.
+        let http = d.document().entry(node, "http_server_config");
+        if http.is_some_and(|(_, value)| d.document().is_null(value)) {
+            self.http.http2 = false;
+        }
+    }
+}
 impl Section for HttpServer {}
 impl Section for RateLimit {}
 impl Section for ServerTls {}
@@ -211,7 +219,7 @@ impl Web {
         match Document::parse(text) {
             Ok(None) => {}
             Ok(Some(document)) => {
-                let mut decoder = Decoder::new(&document);
+                let mut decoder = Decoder::of_web(&document);
                 web.decode(document.root(), &mut decoder);
                 let (problems, _) = decoder.finish();
                 if !problems.is_empty() {
@@ -229,6 +237,10 @@ impl Web {
             }
         }
         web.validate().map_err(WebError::Invalid)?;
+        for value in web.http.headers.values_mut() {
+            // As Go writes them into a response.
+            *value = value.replace(['\n', '\r'], " ").trim().to_owned();
+        }
         Ok(web)
     }
 
@@ -307,7 +319,8 @@ fn valid_header(name: &str, value: &str) -> Result<(), String> {
             quote(value)
         ));
     }
-    if http::HeaderValue::from_str(value).is_err() {
+    // compat: upstream sends other control characters as they are.
+    if http::HeaderValue::from_str(&value.replace(['\n', '\r'], " ")).is_err() {
         return Err(format!("invalid value for {name}: it has control characters"));
     }
     Ok(())
@@ -323,10 +336,9 @@ mod tests {
         assert_eq!(web, Web::default());
         assert!(web.http.http2);
         assert_eq!(web.tls.versions(), (TlsVersion::Tls12, TlsVersion::Tls13));
-        assert_eq!(
-            Web::parse("tls_server_config:\nhttp_server_config:\n").unwrap(),
-            web
-        );
+        assert_eq!(Web::parse("tls_server_config:\n").unwrap(), web);
+        // A section without anything is Go's zero value.
+        assert!(!Web::parse("http_server_config:\n").unwrap().http.http2);
     }
 
     #[test]
@@ -353,6 +365,36 @@ basic_auth_users: {ann: hash}
         assert_eq!(web.rate_limit.interval, 30_000_000_000);
         assert_eq!(web.users["ann"].expose(), "hash");
         assert!(!web.http.http2);
+    }
+
+    #[test]
+    fn truth_and_merging_are_those_of_yaml_v2() {
+        for (text, http2) in [
+            ("{http2: no}", Some(false)),
+            ("{http2: !!bool no}", Some(false)),
+            ("{http2: !!bool 'off'}", Some(false)),
+            ("{http2: ~}", Some(false)),
+            ("{http2: Y}", Some(true)),
+            ("{http2: 'yes'}", None),
+            ("{http2: \"true\"}", None),
+            ("{http2: !!str yes}", None),
+            ("{<<: {http2: no}, <<: {headers: {}}}", Some(false)),
+            (
+                "{http2: no, <<: [{http2: no}, {http2: yes}], <<: {http2: yes}}",
+                Some(true),
+            ),
+            ("{<<: {http2: no}, <<: 5}", None),
+        ] {
+            let web = Web::parse(&format!("http_server_config: {text}\n"));
+            assert_eq!(web.ok().map(|web| web.http.http2), http2, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_line_break_in_a_header_becomes_a_blank() {
+        let text = "http_server_config: {headers: {Content-Security-Policy: \"a;\\n b\\n\"}}\n";
+        let web = Web::parse(text).unwrap();
+        assert_eq!(web.http.headers["Content-Security-Policy"], "a;  b");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Section `websocket`.
 
 use super::decode::{Decoder, Section};
-use super::value::{ByValue, section};
+use super::value::{ByValue, Family, section};
 use super::yaml::Id;
 use super::{Header, HttpClient, Named, QueryResponse};
 
@@ -33,7 +33,7 @@ section!(Websocket {
     omit http_config as ByValue;
     omit headers;
     omit query_response;
-    omit preferred_ip_protocol;
+    omit preferred_ip_protocol as Family;
     omit ip_protocol_fallback;
 });
 

@@ -289,7 +289,7 @@ fn header_rules(raw: &[config::HeaderMatch], field: &str, problems: &mut Problem
                 regexp,
                 allow_missing: rule.allow_missing,
             }),
-            Err(error) => problems.report(format!("http.{field}[{i}].regexp"), error.to_string()),
+            Err(error) => problems.report_regexp(format!("http.{field}[{i}].regexp"), &error),
         }
     }
     rules
@@ -300,7 +300,7 @@ fn regexps(raw: &[String], field: &str, problems: &mut Problems) -> Vec<Regexp> 
     for (i, source) in raw.iter().enumerate() {
         match problems.regexp(source) {
             Ok(regexp) => compiled.push(regexp),
-            Err(error) => problems.report(format!("http.{field}[{i}]"), error.to_string()),
+            Err(error) => problems.report_regexp(format!("http.{field}[{i}]"), &error),
         }
     }
     compiled
@@ -310,7 +310,7 @@ fn cel(raw: Option<&str>, field: &str, problems: &mut Problems) -> Option<Cel> {
     match problems.cel(raw?) {
         Ok(cel) => Some(cel),
         Err(error) => {
-            problems.report(format!("http.{field}"), error.to_string());
+            problems.report_cel(format!("http.{field}"), &error);
             None
         }
     }

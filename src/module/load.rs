@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use super::{Modules, Problem};
+use super::{Modules, Problem, files};
 use crate::config::targets::{Targets, TargetsError};
 use crate::config::{self, Config, Invalid, LoadError};
 
@@ -125,7 +125,7 @@ pub fn parse(bytes: impl Into<Vec<u8>>, name: &str) -> Result<Loaded, LoadError>
             let known =
                 |p: &config::Problem| p.module.as_deref() == Some(&problem.module) && p.path == problem.path;
             if !problems.iter().any(known) {
-                problems.push(placed(problem, &parsed.source));
+                problems.push(placed(problem, &parsed.source, &text));
             }
         }
         problems.sort_by_key(|p| p.at);
@@ -134,22 +134,27 @@ pub fn parse(bytes: impl Into<Vec<u8>>, name: &str) -> Result<Loaded, LoadError>
     if !problems.is_empty() {
         return invalid(text, problems);
     }
+    let mut warnings = parsed.warnings;
+    warnings.extend(files::warnings(parsed.files));
     Ok(Loaded {
         config: parsed.config,
         modules,
-        warnings: parsed.warnings,
+        warnings,
         checksum,
         ..Loaded::default()
     })
 }
 
-fn placed(problem: Problem, source: &config::Source<'_>) -> config::Problem {
+fn placed(problem: Problem, source: &config::Source<'_>, text: &str) -> config::Problem {
+    let within = problem
+        .within
+        .and_then(|place| source.locate_within(text, &problem.module, &problem.path, place));
     config::Problem {
-        at: source.locate(&problem.module, &problem.path),
+        at: within.or_else(|| source.locate(&problem.module, &problem.path)),
         module: Some(problem.module),
         path: problem.path,
         message: problem.message,
-        help: None,
+        help: problem.help,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Compiled modules: immutable, behind `Arc`, made once a reload and never in a probe.
 
 mod dns;
+mod files;
 mod grpc;
 pub mod http;
 mod icmp;
@@ -176,8 +177,12 @@ pub struct Problem {
     pub module: String,
     /// Where in it: `http.fail_if_body_matches_regexp[0]`.
     pub path: String,
-    /// What is wrong, and what would be right.
+    /// What is wrong.
     pub message: String,
+    /// What would be right.
+    pub help: Option<String>,
+    /// Line and column within the value, both from 0.
+    pub within: Option<(usize, usize)>,
 }
 
 impl fmt::Display for Problem {
@@ -202,7 +207,25 @@ impl Problems {
             module: self.module.clone(),
             path: path.into(),
             message: message.into(),
+            help: None,
+            within: None,
         });
+    }
+
+    /// Reports an expression that does not compile.
+    pub fn report_regexp(&mut self, path: impl Into<String>, error: &regexp::Error) {
+        self.report(path, error.to_string());
+        if let Some(problem) = self.found.last_mut() {
+            problem.help = error.hint().map(str::to_owned);
+        }
+    }
+
+    /// Reports a CEL expression that does not compile.
+    pub fn report_cel(&mut self, path: impl Into<String>, error: &CelError) {
+        self.report(path, error.to_string());
+        if let Some(problem) = self.found.last_mut() {
+            problem.within = error.at();
+        }
     }
 
     /// Compiles a regular expression, once for all modules that have it. An error is the caller's to judge: some are

@@ -60,7 +60,7 @@ impl Step {
             .and_then(|source| match problems.regexp(source) {
                 Ok(regexp) => Some(regexp),
                 Err(error) => {
-                    problems.report(format!("{path}.expect"), error.to_string());
+                    problems.report_regexp(format!("{path}.expect"), &error);
                     None
                 }
             });

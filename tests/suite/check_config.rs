@@ -52,3 +52,107 @@ fn every_mistake_of_every_file_is_quoted() {
     assert_eq!(check_config(&[&good]).status.code(), Some(0));
     assert_ne!(check_config(&[]).status.code(), Some(0));
 }
+
+/// What `check-config` says of one file.
+fn said(text: &str) -> (String, String) {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("f.yml");
+    std::fs::write(&file, text).unwrap();
+    let output = check_config(&[file.to_str().unwrap()]);
+    let verdict = String::from_utf8(output.stdout).unwrap();
+    let verdict = verdict.split_once(": ").unwrap().1.trim().to_owned();
+    (verdict, String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn what_cannot_work_as_meant_is_a_warning() {
+    for (module, warning) in [
+        (
+            "prober: dns, dns: {query_name: x, valid_rcodes: [NOEROR]}",
+            "did you mean NOERROR?",
+        ),
+        ("prober: dns", "without dns.query_name every probe fails"),
+        (
+            "prober: icmp, icmp: {preferred_ip_protocol: ipv6}",
+            "\"ipv6\" means ip4",
+        ),
+        ("prober: tcp, timeout: -5s", "a negative timeout is no timeout"),
+        (
+            "prober: http, http: {valid_status_codes: [200, 700]}",
+            "no server answers with the status 700",
+        ),
+        (
+            "prober: http, http: {method: HEAD, fail_if_body_matches_regexp: [x]}",
+            "HEAD has no body",
+        ),
+        (
+            "prober: tcp, tcp: {tls_config: {ca_file: /none/ca.pem}}",
+            "/none/ca.pem: no such file",
+        ),
+        ("prober: http, http: {body_file: /}", "/ is a folder"),
+        (
+            "prober: tcp, tcp: {tls_config: {cert: c, key: \"-----BEGIN ENCRYPTED PRIVATE KEY-----\\nx\"}}",
+            "openssl pkey -in",
+        ),
+    ] {
+        let (verdict, details) = said(&format!("modules:\n  m: {{{module}}}\n"));
+        assert_eq!(verdict, "ok, 1 module, 1 warning", "{details}");
+        assert!(details.contains(warning), "{warning}\nnot in\n{details}");
+    }
+}
+
+#[test]
+fn a_hint_says_what_to_write() {
+    for (module, hint) in [
+        (
+            "prober: http, http: {fail_if_not_matches_regexp: [x]}",
+            "did you mean \"fail_if_body_not_matches_regexp\"?",
+        ),
+        ("prober: http, http: {timeout: 5s}", "write it beside prober"),
+        (
+            "prober: http, http: {insecure_skip_verify: true}",
+            "it belongs below tls_config",
+        ),
+        (
+            "prober: http, http: {path: /login}",
+            "the target of the scrape says what to ask for",
+        ),
+        ("prober: dns, query_name: x", "it belongs below dns"),
+        (
+            "prober: http, http: {valid_status_codes: 200}",
+            "a list stands in brackets: [200]",
+        ),
+        (
+            "prober: http, http: {fail_if_body_matches_regexp: ['(?!x)']}",
+            "RE2 has no look-ahead",
+        ),
+        ("prober http", "expected"),
+    ] {
+        let (_, details) = said(&format!("modules:\n  m: {{{module}}}\n"));
+        assert!(details.contains(hint), "{hint}\nnot in\n{details}");
+    }
+    let (_, details) = said("modules:\n  m:\n    prober http\n    timeout: 5s\n");
+    assert!(details.contains("expected \"key: value\""), "{details}");
+    assert!(details.contains("3 |     prober http\n  |     ^"), "{details}");
+}
+
+#[test]
+fn an_error_points_into_the_expression() {
+    let module = "modules:\n  m:\n    prober: http\n    http:\n      fail_if_body_json_matches_cel: ";
+    for (expression, place) in [
+        ("'body.a == bodi.b'", "f.yml:5:50"),
+        ("body.a ==", "f.yml:5:"),
+        ("|\n        body.a == 1 &&\n        bodi.b\n", "f.yml:7:9"),
+    ] {
+        let (_, details) = said(&format!("{module}{expression}\n"));
+        assert!(details.contains(place), "{place}\nnot in\n{details}");
+    }
+}
+
+#[test]
+fn a_targets_file_is_told_from_a_configuration() {
+    let (verdict, _) = said("targets:\n- {name: a, address: b}\n- {name: c, address: d}\n");
+    assert_eq!(verdict, "ok, a targets file of 2 targets");
+    let (verdict, details) = said("targets:\n- {name: a}\n");
+    assert_eq!(verdict, "a targets file with 1 error", "{details}");
+}

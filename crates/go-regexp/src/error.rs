@@ -58,6 +58,31 @@ impl Error {
             part: part.into(),
         }
     }
+
+    /// What helps who is used to another syntax.
+    pub fn hint(&self) -> Option<&'static str> {
+        let part = &*self.part;
+        let begins = |starts: &[&str]| starts.iter().any(|start| part.starts_with(start));
+        if begins(&["(?=", "(?!", "(?<=", "(?<!"]) {
+            Some(
+                "RE2 has no look-ahead and no look-behind; two expressions can often say the same, one that must match and \
+                 one that must not",
+            )
+        } else if self.kind == ErrorKind::InvalidEscape
+            && part
+                .chars()
+                .nth(1)
+                .is_some_and(|c| c.is_ascii_digit() || c == 'k')
+        {
+            Some("RE2 has no references to groups")
+        } else if begins(&["(?>"]) {
+            Some("RE2 has no atomic groups, and needs none: it never goes back")
+        } else if self.kind == ErrorKind::MissingRepeatArgument && begins(&["*"]) {
+            Some("\"*\" repeats what stands before it: \".*\" is any text")
+        } else {
+            None
+        }
+    }
 }
 
 impl fmt::Display for Error {

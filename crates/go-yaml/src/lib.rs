@@ -129,6 +129,16 @@ impl<'t> Document<'t> {
         }
     }
 
+    /// The truth value that YAML 1.1 sees in a node, which yaml.v2 obeys: of a word without quotes, or tagged `!!bool`.
+    pub fn old_truth(&self, id: Id) -> Option<bool> {
+        let node = self.node(id);
+        match (&node.content, node.tag.as_deref()) {
+            (Content::Scalar { text, plain: true }, None)
+            | (Content::Scalar { text, .. }, Some(scalar::BOOL)) => scalar::old_boolean(text),
+            _ => None,
+        }
+    }
+
     /// The value of a key of a mapping, and where the key stands; keys taken in by `<<` count, the mapping's own first.
     pub fn entry(&self, mapping: Id, key: &str) -> Option<(Position, Id)> {
         self.entry_within(mapping, key, MAX_DEPTH)

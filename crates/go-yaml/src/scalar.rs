@@ -9,7 +9,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 pub const NULL: &str = "!!null";
 /// The tag of `<<`.
 pub const MERGE: &str = "!!merge";
-const BOOL: &str = "!!bool";
+/// The tag of truth values.
+pub const BOOL: &str = "!!bool";
 const TEXT: &str = "!!str";
 const INT: &str = "!!int";
 const FLOAT: &str = "!!float";

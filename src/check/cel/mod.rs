@@ -56,11 +56,41 @@ pub struct Cel {
 
 /// Why an expression does not compile.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CelError(String);
+pub struct CelError {
+    message: String,
+    at: Option<(usize, usize)>,
+}
+
+impl CelError {
+    /// Line and column of what is wrong, both from 0.
+    pub fn at(&self) -> Option<(usize, usize)> {
+        self.at
+    }
+
+    /// Of an expression that parses: the name that the message quotes, if it stands there, is what is wrong.
+    fn of_check(message: String, source: &str) -> Self {
+        let name = message.split('\'').nth(1).unwrap_or_default();
+        let at = source.lines().zip(0..).find_map(|(text, line)| {
+            let byte = text.find(name).filter(|_| !name.is_empty())?;
+            Some((line, text.get(..byte)?.chars().count()))
+        });
+        Self { message, at }
+    }
+
+    fn of_parser(errors: &cel::ParseErrors) -> Self {
+        let texts: Vec<&str> = errors.errors.iter().map(|error| error.msg.as_str()).collect();
+        let place = errors.errors.first().map(|error| error.pos);
+        let from_zero = |number: isize| usize::try_from(number - 1).unwrap_or_default();
+        Self {
+            message: texts.join("; "),
+            at: place.map(|(line, column)| (from_zero(line), from_zero(column))),
+        }
+    }
+}
 
 impl fmt::Display for CelError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.message)
     }
 }
 
@@ -76,9 +106,9 @@ impl Cel {
             compile(source)
         } else {
             let compiled = stack::with(DEEP_STACK, || compile(source));
-            compiled.unwrap_or_else(|| Err("no memory for the stack".to_owned()))
+            compiled.unwrap_or_else(|| Err(CelError::of_check("no memory for the stack".to_owned(), "")))
         };
-        let (program, depth) = compiled.map_err(CelError)?;
+        let (program, depth) = compiled?;
         Ok(Self {
             source: source.into(),
             program: Arc::new(program),
@@ -109,13 +139,15 @@ impl fmt::Debug for Cel {
     }
 }
 
-fn compile(source: &str) -> Result<(IdedExpr, usize), String> {
+fn compile(source: &str) -> Result<(IdedExpr, usize), CelError> {
     let parser = ENVIRONMENT
         .parser()
         .enable_ident_escape_syntax(true)
         .max_recursion_depth(MAX_RECURSION);
-    let mut program = parser.parse(source).map_err(|errors| errors.to_string())?;
-    let depth = check::check(&program)?;
+    let mut program = parser
+        .parse(source)
+        .map_err(|errors| CelError::of_parser(&errors))?;
+    let depth = check::check(&program).map_err(|message| CelError::of_check(message, source))?;
     go::adapt(&mut program);
     Ok((program, depth))
 }

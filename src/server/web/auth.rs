@@ -177,17 +177,30 @@ pub fn check_hashes(users: &BTreeMap<String, Secret>) -> Result<(), String> {
     users.values().try_for_each(|hash| check_hash(hash.expose()))
 }
 
+/// What helps who wrote a password where its hash belongs.
+const PLAIN: &str =
+    "basic_auth_users takes hashes, not passwords: make one with htpasswd -nBC 10 \"\" | tr -d ':\\n'";
+
 fn check_hash(hash: &str) -> Result<(), String> {
     let bytes = hash.as_bytes();
     if bytes.len() < 59 {
-        return Err("crypto/bcrypt: hashedSecret too short to be a bcrypted password".to_owned());
+        let hint = if bytes.starts_with(b"$2") {
+            "is it cut off?"
+        } else {
+            PLAIN
+        };
+        return Err(format!(
+            "crypto/bcrypt: hashedSecret too short to be a bcrypted password; {hint}"
+        ));
     }
     let [prefix, major, ..] = bytes else {
         return Ok(());
     };
     if *prefix != b'$' {
         // Upstream names the first letter, which is one of the password's when it stands there in the clear.
-        return Err("crypto/bcrypt: bcrypt hashes must start with '$'".to_owned());
+        return Err(format!(
+            "crypto/bcrypt: bcrypt hashes must start with '$'; {PLAIN}"
+        ));
     }
     if *major > b'2' {
         return Err(

@@ -83,6 +83,15 @@ impl Gate {
                 "interval" => strconv::duration(limit.interval),
             );
         }
+        if tls::no_handshake(&web.tls) {
+            say!(
+                logger,
+                Warn,
+                "min_version is above max_version: every TLS handshake will be refused",
+                "min_version" => text(&web.tls.min_version),
+                "max_version" => text(&web.tls.max_version),
+            );
+        }
         let tls = tls::Acceptor::open(path, &web).map_err(WebError::Invalid)?;
         Ok(Self {
             path: path.to_owned(),

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, UnixTime};
-use rustls::server::NoServerSessionStorage;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::sign::SingleCertAndKey;
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::{TLS12, TLS13};
 use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, ServerConfig,
@@ -144,7 +144,11 @@ fn server_config(tls: &ServerTls, http2: Http2) -> Result<ServerConfig, String> 
         Some(verifier) => builder.with_client_cert_verifier(Arc::new(verifier)),
         None => builder.with_no_client_auth(),
     };
-    let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(pair)));
+    let mut config = if no_handshake(tls) {
+        builder.with_cert_resolver(Arc::new(NoCertificate))
+    } else {
+        builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(pair)))
+    };
     config.ignore_client_order = true;
     // A resumed session would skip the look at a client's certificate.
     config.session_storage = Arc::new(NoServerSessionStorage {});
@@ -153,6 +157,22 @@ fn server_config(tls: &ServerTls, http2: Http2) -> Result<ServerConfig, String> 
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     }
     Ok(config)
+}
+
+/// Whether no version is left: then, as upstream, the port opens and refuses every handshake.
+pub fn no_handshake(tls: &ServerTls) -> bool {
+    let (min, max) = tls.versions();
+    max < min
+}
+
+/// Refuses every handshake.
+#[derive(Debug)]
+struct NoCertificate;
+
+impl ResolvesServerCert for NoCertificate {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        None
+    }
 }
 
 fn provider(tls: &ServerTls, http2: Http2) -> Result<CryptoProvider, String> {
@@ -219,7 +239,8 @@ fn versions(
 ) -> Result<Vec<&'static SupportedProtocolVersion>, String> {
     let (min, max) = tls.versions();
     if max < min {
-        return Err("max_version must be greater than or equal to min_version".to_owned());
+        // Nobody can agree to that: see `no_handshake`.
+        return Ok(vec![&TLS13]);
     }
     let has_tls12_suite = provider
         .cipher_suites
