@@ -264,7 +264,7 @@ async fn open_store(flags: &Flags, logger: &Logger) -> Result<Store, Stopped> {
     };
     let store = opened.map_err(|error| {
         reload::quote(logger, &error.quoted());
-        say!(logger, Error, "Error loading config", "err" => text(error));
+        say!(logger, Error, "Error loading config", "err" => error.one_line());
         Stopped
     })?;
     reload::warn(logger, &store.current().warnings);

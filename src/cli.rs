@@ -1,28 +1,27 @@
 //! Flags and subcommands.
 //!
-//! [`command`] is the definition: the help text, the man page and the shell completions derive from it. [`parse`] reads the
-//! command line by [`FLAGS`], its short form: to build the whole at each start would cost 1 MiB. Reading follows kingpin 2.4, which upstream uses, because scripts and
-//! manifests depend on its forms (`--flag=value`, `--flag value`, `--no-flag`) and on its words when it refuses one.
+//! [`FLAGS`] is the definition. [`parse`] reads the command line by it, and [`command`] makes of it the help text, the man
+//! page and the shell completions: to build that at each start would cost 1 MiB. Reading follows kingpin 2.4, which upstream
+//! uses, because scripts and manifests depend on its forms (`--flag=value`, `--flag value`, `--no-flag`) and on its words
+//! when it refuses one.
 
 pub mod check_config;
 pub mod documents;
+mod flags;
 mod help;
 pub mod migrate;
 pub mod probe;
 mod reader;
 
 use std::process::ExitCode;
-use std::time::Duration;
 
-use clap::builder::PossibleValuesParser;
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::{ArgMatches, Command};
 
-use crate::logging;
-use crate::probe_log::Level;
-use crate::strconv::{NumError, parse_float, parse_uint};
+use crate::config::problem::did_you_mean;
+use flags::{FLAGS, Flag, HELP, VERSION, flags};
 
+pub use flags::{DEFAULT_CONFIG_FILE, Flags, level};
 pub use help::render as help;
-use reader::{Flag, Takes};
 
 /// What the command line asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,78 +36,56 @@ pub enum Action {
     Subcommand(String, Vec<String>),
 }
 
-/// The flags of the server.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Flags {
-    /// `--config.file`: `None` when the flag was not given.
-    pub config_file: Option<String>,
-    /// `--config.check`
-    pub config_check: bool,
-    /// `--config.enable-auto-reload`
-    pub auto_reload: bool,
-    /// `--config.auto-reload-interval`
-    pub auto_reload_interval: Duration,
-    /// `--targets.file`: empty means none.
-    pub targets_file: String,
-    /// `--timeout-offset`, seconds.
-    pub timeout_offset: f64,
-    /// `--history.limit`
-    pub history_limit: usize,
-    /// `--history.max-bytes`
-    pub history_max_bytes: usize,
-    /// `--probe.max-in-flight`: 0 means no limit.
-    pub max_in_flight: usize,
-    /// `--log.level`
-    pub log_level: Level,
-    /// `--log.format`
-    pub log_format: logging::Format,
-    /// `--log.prober`, as given: an unknown word is a warning, not an error.
-    pub log_prober: String,
-    /// `--web.listen-address`
-    pub listen_addresses: Vec<String>,
-    /// `--web.systemd-socket`
-    pub systemd_socket: bool,
-    /// `--web.config.file`: empty means none.
-    pub web_config_file: String,
-    /// `--web.external-url`
-    pub external_url: String,
-    /// `--web.route-prefix`
-    pub route_prefix: String,
-    /// `--web.max-connections`: 0 means half of the file descriptors.
-    pub max_connections: usize,
-    /// `--web.allowed-hosts`: empty means any.
-    pub allowed_hosts: Vec<String>,
+/// Why a command line was refused.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Refused {
+    /// What kingpin would say, without its `, try --help`.
+    pub message: String,
+    /// What was probably meant.
+    pub hint: Option<String>,
 }
 
-/// All flags as they are read; a test holds them against [`command`].
-const FLAGS: [Flag; 21] = {
-    use Takes::{Nothing, Value, Values};
-    [
-        ("help", Some('h'), Nothing),
-        ("config.file", None, Value),
-        ("targets.file", None, Value),
-        ("timeout-offset", None, Value),
-        ("config.check", None, Nothing),
-        ("log.prober", None, Value),
-        ("config.enable-auto-reload", None, Nothing),
-        ("config.auto-reload-interval", None, Value),
-        ("history.limit", None, Value),
-        ("history.max-bytes", None, Value),
-        ("probe.max-in-flight", None, Value),
-        ("web.external-url", None, Value),
-        ("web.route-prefix", None, Value),
-        ("web.systemd-socket", None, Nothing),
-        ("web.listen-address", None, Values),
-        ("web.config.file", None, Value),
-        ("web.max-connections", None, Value),
-        ("web.allowed-hosts", None, Values),
-        ("log.level", None, Value),
-        ("log.format", None, Value),
-        (VERSION, None, Nothing),
-    ]
-};
+impl From<String> for Refused {
+    fn from(message: String) -> Self {
+        Self { message, hint: None }
+    }
+}
 
-const VERSION: &str = "version";
+impl Refused {
+    /// Something that is no flag.
+    fn stray(word: &str) -> Self {
+        let known = did_you_mean(word, SUBCOMMANDS);
+        let hint = match known {
+            Some(meant) if meant == word => {
+                format!("the command {meant} must come first, and has flags of its own")
+            }
+            Some(meant) => format!("did you mean the command {meant}?"),
+            None if word.ends_with(".yml") || word.ends_with(".yaml") => {
+                format!("a configuration is named with --config.file={word}")
+            }
+            None => format!("commands are {}", SUBCOMMANDS.join(", ")),
+        };
+        Self {
+            message: format!("unexpected {word}"),
+            hint: Some(hint),
+        }
+    }
+
+    /// A flag that there is not.
+    fn unknown_flag(name: &str) -> Self {
+        let known = FLAGS.iter().map(|flag| flag.name);
+        let plain = name.strip_prefix("no-").unwrap_or(name);
+        let hint = did_you_mean(plain, known).map(|meant| {
+            if meant == plain {
+                format!("--{meant} takes a value: it has no --no- form")
+            } else {
+                format!("did you mean --{meant}?")
+            }
+        });
+        let message = format!("unknown long flag '--{name}'");
+        Self { message, hint }
+    }
+}
 
 /// The names of all subcommands.
 const SUBCOMMANDS: [&str; 5] = [
@@ -119,171 +96,15 @@ const SUBCOMMANDS: [&str; 5] = [
     documents::COMPLETIONS,
 ];
 
-/// Where `--config.file` points when it is not given.
-pub const DEFAULT_CONFIG_FILE: &str = "blackbox.yml";
-
 /// The definition of all flags.
 pub fn command() -> Command {
-    let value = |name: &'static str, help: &'static str| {
-        Arg::new(name)
-            .long(name)
-            .help(help)
-            .action(ArgAction::Set)
-            .num_args(1)
-    };
-    let switch = |name: &'static str, help: &'static str| {
-        Arg::new(name).long(name).help(help).action(ArgAction::SetTrue)
-    };
     Command::new("blackbox_exporter")
         .about("Probes endpoints over HTTP, TCP, ICMP, DNS, gRPC, Unix sockets and WebSocket for Prometheus.")
         .version(env!("CARGO_PKG_VERSION"))
         .disable_help_flag(true)
         .disable_version_flag(true)
         .disable_help_subcommand(true)
-        .arg(
-            Arg::new("help")
-                .short('h')
-                .long("help")
-                .help("Show this help.")
-                .action(ArgAction::SetTrue),
-        )
-        .arg(
-            value("config.file", "Blackbox exporter configuration file.")
-                .default_value(DEFAULT_CONFIG_FILE)
-                .value_hint(clap::ValueHint::FilePath),
-        )
-        .arg(
-            value(
-                "targets.file",
-                "File with targets, which /targets answers to the HTTP service discovery of Prometheus and Alloy. It is \
-                 read again whenever the configuration is.",
-            )
-            .default_value("")
-            .value_hint(clap::ValueHint::FilePath),
-        )
-        .arg(value("timeout-offset", "Offset to subtract from timeout in seconds.").default_value("0.5"))
-        .arg(switch(
-            "config.check",
-            "If true validate the config file and then exit.",
-        ))
-        .arg(
-            value(
-                "log.prober",
-                "Log level for probe request logs. One of: [debug, info, warn, error, none]. Lines of probes are \
-                 written at this level and above, whatever --log.level says.",
-            )
-            .default_value("info")
-            .value_parser(PossibleValuesParser::new(["debug", "info", "warn", "error", "none"])),
-        )
-        .arg(switch(
-            "config.enable-auto-reload",
-            "When enabled, the configuration file is reloaded when it changes: at once where the system tells about \
-             it, and otherwise at the interval that --config.auto-reload-interval gives.",
-        ))
-        .arg(
-            value(
-                "config.auto-reload-interval",
-                "Seconds between two looks at the configuration file for --config.enable-auto-reload.",
-            )
-            .default_value("30"),
-        )
-        .arg(
-            value(
-                "history.limit",
-                "The maximum amount of items to keep in the history, and of older failures besides.",
-            )
-            .default_value("100"),
-        )
-        .arg(
-            value(
-                "history.max-bytes",
-                "Most memory that the history may take, in bytes; the oldest items go first.",
-            )
-            .default_value("67108864"),
-        )
-        .arg(
-            value(
-                "probe.max-in-flight",
-                "Most probes at one time; a request beyond them is answered with 503. 0 means no limit.",
-            )
-            .default_value("0"),
-        )
-        .arg(
-            value(
-                "web.external-url",
-                "The URL under which Blackbox exporter is externally reachable (for example, if it is served via a \
-                 reverse proxy). Used for generating relative and absolute links back to it. If the URL has a path \
-                 portion, it will be used to prefix all HTTP endpoints. If omitted, it is derived from the host name \
-                 and the first listen address.",
-            )
-            .value_name("url")
-            .value_hint(clap::ValueHint::Url),
-        )
-        .arg(
-            value(
-                "web.route-prefix",
-                "Prefix for the internal routes of web endpoints. Defaults to path of --web.external-url.",
-            )
-            .value_name("path"),
-        )
-        .arg(switch(
-            "web.systemd-socket",
-            "Use systemd socket activation listeners instead of port listeners (Linux only).",
-        ))
-        .arg(
-            value(
-                "web.listen-address",
-                "Addresses on which to expose metrics and web interface. Repeatable for multiple addresses. \
-                 Examples: `:9115` or `[::1]:9115`.",
-            )
-            .action(ArgAction::Append)
-            .default_value(":9115"),
-        )
-        .arg(
-            value(
-                "web.config.file",
-                "Path to configuration file that can enable TLS or authentication. See: \
-                 https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md",
-            )
-            .default_value("")
-            .value_hint(clap::ValueHint::FilePath),
-        )
-        .arg(
-            value(
-                "web.max-connections",
-                "Maximum concurrent connections. When all are in use, the one that has been idle for longest is closed \
-                 for a new one; client addresses have equal shares. 0 means half of the open files that the system \
-                 allows.",
-            )
-            .default_value("0"),
-        )
-        .arg(
-            value(
-                "web.allowed-hosts",
-                "Names under which requests may ask for this exporter, separated by commas; `*.example.org` stands for \
-                 all names below it. Any other name in the Host header is refused, against DNS rebinding; IP \
-                 addresses are always accepted. Without it, every name is.",
-            )
-            .value_name("name")
-            .action(ArgAction::Append),
-        )
-        .arg(
-            value(
-                "log.level",
-                "Only log messages with the given severity or above. One of: [debug, info, warn, error]",
-            )
-            .default_value("info")
-            .value_parser(PossibleValuesParser::new(["debug", "info", "warn", "error"])),
-        )
-        .arg(
-            value(
-                "log.format",
-                "Output format of log messages. One of: [logfmt, json]",
-            )
-            .default_value("logfmt")
-            .value_parser(PossibleValuesParser::new(["logfmt", "json"])),
-        )
-        .arg(switch("version", "Show application version."))
+        .args(FLAGS.iter().map(Flag::definition))
         .subcommand(probe::command())
         .subcommand(check_config::command())
         .subcommand(migrate::command())
@@ -309,8 +130,8 @@ pub fn subcommand_arguments(command: Command, arguments: &[String]) -> Result<Ar
 /// Reads the arguments after the program's name.
 ///
 /// # Errors
-/// What kingpin would say, without its `, try --help`.
-pub fn parse(arguments: &[String]) -> Result<Action, String> {
+/// Why it cannot be used.
+pub fn parse(arguments: &[String]) -> Result<Action, Refused> {
     if let Some((first, rest)) = arguments.split_first()
         && SUBCOMMANDS.contains(&first.as_str())
     {
@@ -326,7 +147,7 @@ pub fn parse(arguments: &[String]) -> Result<Action, String> {
     if is_given(VERSION) {
         return Ok(Action::Version);
     }
-    if is_given("help") {
+    if is_given(HELP) {
         return Ok(Action::Help);
     }
     Ok(Action::Run(Box::new(flags(&given)?)))
@@ -344,83 +165,6 @@ fn document(argument: &str) -> Option<Action> {
     })
 }
 
-/// Defaults, then the given values in their order.
-fn flags(given: &[(&str, String)]) -> Result<Flags, String> {
-    let mut flags = Flags {
-        config_file: None,
-        config_check: false,
-        auto_reload: false,
-        auto_reload_interval: Duration::from_secs(30),
-        targets_file: String::new(),
-        timeout_offset: 0.5,
-        history_limit: 100,
-        history_max_bytes: 64 << 20,
-        max_in_flight: 0,
-        log_level: Level::Info,
-        log_format: logging::Format::Logfmt,
-        log_prober: "info".to_owned(),
-        listen_addresses: Vec::new(),
-        systemd_socket: false,
-        web_config_file: String::new(),
-        external_url: String::new(),
-        route_prefix: String::new(),
-        max_connections: 0,
-        allowed_hosts: Vec::new(),
-    };
-    let mut seen: Vec<&str> = Vec::new();
-    for (name, value) in given {
-        let repeatable = |(long, _, takes): &Flag| long == name && *takes == Takes::Values;
-        if seen.contains(name) && !FLAGS.iter().any(repeatable) {
-            return Err(format!("flag '{name}' cannot be repeated"));
-        }
-        seen.push(name);
-        set(&mut flags, name, value)?;
-    }
-    if flags.listen_addresses.is_empty() {
-        flags.listen_addresses.push(":9115".to_owned());
-    }
-    Ok(flags)
-}
-
-fn set(flags: &mut Flags, name: &str, value: &str) -> Result<(), String> {
-    let number = || parse_uint(value, true).map_err(|error: NumError| error.to_string());
-    let count = || number().map(|n| usize::try_from(n).unwrap_or(usize::MAX));
-    let truth = value == "true";
-    match name {
-        "config.file" => flags.config_file = Some(value.to_owned()),
-        "config.check" => flags.config_check = truth,
-        "config.enable-auto-reload" => flags.auto_reload = truth,
-        "config.auto-reload-interval" => flags.auto_reload_interval = Duration::from_secs(number()?),
-        "targets.file" => flags.targets_file = value.to_owned(),
-        "timeout-offset" => {
-            flags.timeout_offset = parse_float(value).map_err(|error| error.to_string())?;
-        }
-        "history.limit" => flags.history_limit = count()?,
-        "history.max-bytes" => flags.history_max_bytes = count()?,
-        "probe.max-in-flight" => flags.max_in_flight = count()?,
-        "log.level" => {
-            flags.log_level = level(value).ok_or_else(|| format!("unrecognized log level {value}"))?;
-        }
-        "log.format" => {
-            flags.log_format = match value {
-                "logfmt" => logging::Format::Logfmt,
-                "json" => logging::Format::Json,
-                _ => return Err(format!("unrecognized log format {value}")),
-            };
-        }
-        "log.prober" => flags.log_prober = value.to_owned(),
-        "web.listen-address" => flags.listen_addresses.push(value.to_owned()),
-        "web.systemd-socket" => flags.systemd_socket = truth,
-        "web.config.file" => flags.web_config_file = value.to_owned(),
-        "web.external-url" => flags.external_url = value.to_owned(),
-        "web.route-prefix" => flags.route_prefix = value.to_owned(),
-        "web.max-connections" => flags.max_connections = count()?,
-        "web.allowed-hosts" => flags.allowed_hosts.push(value.to_owned()),
-        _ => {}
-    }
-    Ok(())
-}
-
 /// How wide the help text may be: `COLUMNS`, or 80.
 pub fn terminal_width() -> usize {
     let columns = std::env::var("COLUMNS")
@@ -429,22 +173,12 @@ pub fn terminal_width() -> usize {
     columns.unwrap_or(80).max(50)
 }
 
-/// A level by its name in any case.
-pub fn level(name: &str) -> Option<Level> {
-    match name.to_lowercase().as_str() {
-        "debug" => Some(Level::Debug),
-        "info" => Some(Level::Info),
-        "warn" => Some(Level::Warn),
-        "error" => Some(Level::Error),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::probe_log::Level;
 
-    fn parsed(arguments: &[&str]) -> Result<Action, String> {
+    fn parsed(arguments: &[&str]) -> Result<Action, Refused> {
         parse(&arguments.iter().map(|a| (*a).to_owned()).collect::<Vec<_>>())
     }
 
@@ -461,36 +195,59 @@ mod tests {
     }
 
     #[test]
-    fn what_is_read_is_what_is_defined() {
+    fn every_command_is_known() {
         let command = command();
-        let defined: Vec<_> = command
-            .get_arguments()
-            .map(|arg| {
-                let takes = match arg.get_action() {
-                    ArgAction::SetTrue => Takes::Nothing,
-                    ArgAction::Append => Takes::Values,
-                    _ => Takes::Value,
-                };
-                (arg.get_long().unwrap(), arg.get_short(), takes)
-            })
-            .collect();
-        assert_eq!(defined, FLAGS);
         let subcommands: Vec<&str> = command.get_subcommands().map(Command::get_name).collect();
         assert_eq!(subcommands, SUBCOMMANDS);
     }
 
     #[test]
-    fn defaults_stand_in_definition_and_flags_alike() {
-        let command = command();
-        let defaults: Vec<(&str, String)> = command
-            .get_arguments()
-            .filter(|arg| arg.get_id() != "config.file")
-            .filter_map(|arg| {
-                let value = arg.get_default_values().first()?.to_str()?.to_owned();
-                (!value.is_empty()).then_some((arg.get_id().as_str(), value))
-            })
-            .collect();
-        assert_eq!(flags(&defaults).unwrap(), run(&[]));
+    fn defaults_are_what_the_help_says() {
+        let flags = run(&[]);
+        assert_eq!((flags.config_file, flags.timeout_offset), (None, 0.5));
+        assert_eq!(flags.auto_reload_interval.as_secs(), 30);
+        assert_eq!(flags.listen_addresses, [":9115"]);
+        assert_eq!((flags.history_limit, flags.history_max_bytes), (100, 64 << 20));
+        assert_eq!(
+            (flags.log_prober.as_str(), flags.log_level),
+            ("info", Level::Info)
+        );
+    }
+
+    #[test]
+    fn hints_name_what_was_meant() {
+        for (arguments, hint) in [
+            (&["--config.fil=x"] as &[_], "did you mean --config.file?"),
+            (&["--config-file=x"], "did you mean --config.file?"),
+            (
+                &["--no-config.file"],
+                "--config.file takes a value: it has no --no- form",
+            ),
+            (&["prob", "x"], "did you mean the command probe?"),
+            (
+                &["--config.check", "probe"],
+                "the command probe must come first, and has flags of its own",
+            ),
+            (&["my.yml"], "a configuration is named with --config.file=my.yml"),
+            (
+                &["--config.auto-reload-interval=30s"],
+                "--config.auto-reload-interval takes a whole number without a unit; the default is 30",
+            ),
+            (
+                &["--timeout-offset=x"],
+                "--timeout-offset takes a number without a unit, like 0.5",
+            ),
+            (
+                &["--log.level=loud"],
+                "--log.level takes one of debug, info, warn, error",
+            ),
+        ] {
+            assert_eq!(
+                parsed(arguments).unwrap_err().hint.as_deref(),
+                Some(hint),
+                "{arguments:?}"
+            );
+        }
     }
 
     #[test]
@@ -544,7 +301,7 @@ mod tests {
             (&["--log.format=JSON"], "unrecognized log format JSON"),
             (&["--", "--config.check"], "unexpected --config.check"),
         ] {
-            assert_eq!(parsed(arguments).unwrap_err(), message, "{arguments:?}");
+            assert_eq!(parsed(arguments).unwrap_err().message, message, "{arguments:?}");
         }
     }
 
@@ -602,7 +359,7 @@ mod tests {
             ),
             (&["--", "@/no/such"], "unexpected @/no/such"),
         ] {
-            assert_eq!(parsed(arguments).unwrap_err(), message, "{arguments:?}");
+            assert_eq!(parsed(arguments).unwrap_err().message, message, "{arguments:?}");
         }
     }
 }

@@ -37,7 +37,12 @@ fn main() -> ExitCode {
             documents::run(&name, &arguments)
         }
         Ok(Action::Subcommand(_, arguments)) => probe::run(&arguments),
-        Err(message) => fail(&format!("{message}, try --help")),
+        Err(refused) => {
+            if let Some(hint) = &refused.hint {
+                complain(hint);
+            }
+            fail(&format!("{}, try --help", refused.message))
+        }
     }
 }
 
@@ -51,9 +56,13 @@ fn print(text: &str) -> ExitCode {
 
 /// A reason on standard error, in kingpin's form.
 fn fail(message: &str) -> ExitCode {
+    complain(&format!("error: {message}"));
+    ExitCode::FAILURE
+}
+
+fn complain(message: &str) {
     let program = std::env::args().next().unwrap_or_default();
     let program = program.rsplit('/').next().unwrap_or_default();
     // Without standard error nobody can be told.
-    let _ = writeln!(std::io::stderr(), "{program}: error: {message}");
-    ExitCode::FAILURE
+    let _ = writeln!(std::io::stderr(), "{program}: {message}");
 }

@@ -11,10 +11,11 @@ use smallvec::SmallVec;
 use crate::carried;
 
 /// How much a line matters, in slog's order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs)]
 pub enum Level {
     Debug,
+    #[default]
     Info,
     Warn,
     Error,

@@ -1,9 +1,11 @@
 //! The subcommands `man` and `completions`: what is made of the definition of the flags, for packagers and shells.
 
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Arg, Command};
+use clap::builder::PossibleValuesParser;
+use clap::{Arg, ArgMatches, Command};
 use clap_complete::Shell;
 
 use super::subcommand_arguments;
@@ -16,7 +18,23 @@ pub const COMPLETIONS: &str = "completions";
 /// The definitions of the subcommands.
 pub fn commands() -> [Command; 2] {
     [
-        Command::new(MAN).about("Print the man page (section 1)."),
+        Command::new(MAN)
+            .about("Print the man page (section 1), or that of a command.")
+            .arg(
+                Arg::new("command")
+                    .value_name("COMMAND")
+                    .value_parser(PossibleValuesParser::new(super::SUBCOMMANDS))
+                    .help("The command whose page is printed."),
+            )
+            .arg(
+                Arg::new("directory")
+                    .long("directory")
+                    .value_name("DIRECTORY")
+                    .value_hint(clap::ValueHint::DirPath)
+                    .value_parser(clap::value_parser!(PathBuf))
+                    .conflicts_with("command")
+                    .help("Write the pages of the program and of all commands into this folder."),
+            ),
         Command::new(COMPLETIONS)
             .about("Print completions for a shell.")
             .arg(
@@ -47,18 +65,133 @@ pub fn run(name: &str, arguments: &[String]) -> ExitCode {
             clap_complete::generate(shell, &mut command, "blackbox_exporter", &mut text);
             Ok(())
         }
-        None => man_page(&mut text),
+        None => print_man(&matches, &mut text),
     };
     // A closed pipe is the reader's choice.
-    match made.and_then(|()| io::stdout().write_all(&text)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
+    match made.map(|()| io::stdout().write_all(&text)) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(_)) => ExitCode::FAILURE,
+        Err(error) => {
+            // Without standard error nobody can be told.
+            let _ = writeln!(io::stderr(), "blackbox_exporter man: {error}");
+            ExitCode::FAILURE
+        }
     }
 }
 
-fn man_page(out: &mut Vec<u8>) -> io::Result<()> {
-    clap_mangen::Man::new(super::command()).render(out)
+fn print_man(matches: &ArgMatches, out: &mut Vec<u8>) -> io::Result<()> {
+    if let Some(folder) = matches.get_one::<PathBuf>("directory") {
+        return write_pages(folder);
+    }
+    match matches.get_one::<String>("command") {
+        Some(name) => page_of(name, out),
+        None => man_page(out),
+    }
 }
+
+/// Writes `blackbox_exporter.1` and a page per command.
+fn write_pages(folder: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let mut page = Vec::new();
+    man_page(&mut page)?;
+    std::fs::write(folder.join("blackbox_exporter.1"), &page)?;
+    for name in super::SUBCOMMANDS {
+        page.clear();
+        page_of(name, &mut page)?;
+        std::fs::write(folder.join(format!("blackbox_exporter-{name}.1")), &page)?;
+    }
+    Ok(())
+}
+
+/// The page of a command.
+fn page_of(name: &str, out: &mut Vec<u8>) -> io::Result<()> {
+    let whole = super::command();
+    let command = whole.find_subcommand(name).cloned();
+    let command = command.ok_or_else(|| io::Error::other(format!("there is no command {name}")))?;
+    // clap keeps names for as long as the program runs.
+    let title: &'static str = match name {
+        super::probe::NAME => "blackbox_exporter-probe",
+        super::check_config::NAME => "blackbox_exporter-check-config",
+        super::migrate::NAME => "blackbox_exporter-migrate",
+        COMPLETIONS => "blackbox_exporter-completions",
+        _ => "blackbox_exporter-man",
+    };
+    let command = command.name(title).bin_name(format!("blackbox_exporter {name}"));
+    clap_mangen::Man::new(command).render(out)?;
+    out.extend_from_slice(SUBCOMMAND_END.as_bytes());
+    Ok(())
+}
+
+fn man_page(out: &mut Vec<u8>) -> io::Result<()> {
+    clap_mangen::Man::new(super::command()).render(out)?;
+    out.extend_from_slice(END.as_bytes());
+    Ok(())
+}
+
+/// What the definition of the flags does not say.
+const END: &str = r#".SH EXAMPLES
+.TP
+Serve the probes of a configuration:
+.B blackbox_exporter \-\-config.file=/etc/blackbox_exporter/config.yml
+.TP
+Say everything that is wrong with it:
+.B blackbox_exporter check\-config /etc/blackbox_exporter/config.yml
+.TP
+Run one probe now:
+.B blackbox_exporter probe \-\-module http_2xx https://prometheus.io
+.TP
+Read the configuration again:
+.B kill \-HUP \fIPID\fR
+.SH FILES
+.TP
+.I blackbox.yml
+The configuration, in the working folder, when \fB\-\-config.file\fR is not given. Without the file the program starts with built\-in modules.
+.TP
+.I /etc/blackbox_exporter/config.yml
+The configuration in the image and the packages.
+.TP
+.I /etc/hosts, /etc/resolv.conf, /etc/nsswitch.conf
+How names of targets are looked up. They are read again when they change.
+.TP
+.I /etc/ssl/certs
+The CA certificates of the system.
+.SH SIGNALS
+.TP
+.B SIGHUP
+Read the configuration and the targets file again.
+.TP
+.B SIGTERM, SIGINT
+Accept nothing more, let running probes end, and exit.
+.SH "EXIT STATUS"
+.TP
+.B 0
+The program was told to stop, or the configuration is good (\fB\-\-config.check\fR).
+.TP
+.B 1
+A flag or the configuration is wrong, or a port cannot be opened.
+.SH "SEE ALSO"
+.BR blackbox_exporter\-probe (1),
+.BR blackbox_exporter\-check\-config (1),
+.BR blackbox_exporter\-migrate (1),
+.BR blackbox_exporter\-man (1),
+.BR blackbox_exporter\-completions (1),
+.BR prometheus (1)
+"#;
+
+/// What the definitions of the commands do not say.
+const SUBCOMMAND_END: &str = r#".SH "EXIT STATUS"
+.TP
+.B 0
+Everything succeeded.
+.TP
+.B 1
+A probe failed, a file is wrong, or something was not carried over.
+.TP
+.B 2
+The command line is wrong.
+.SH "SEE ALSO"
+.BR blackbox_exporter (1)
+"#;
 
 #[cfg(test)]
 mod tests {
@@ -78,6 +211,24 @@ mod tests {
             page.starts_with(".ie") || page.contains(".TH blackbox_exporter 1"),
             "{page}"
         );
+    }
+
+    #[test]
+    fn every_page_that_is_named_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        write_pages(folder.path()).unwrap();
+        let main = std::fs::read_to_string(folder.path().join("blackbox_exporter.1")).unwrap();
+        let main = main.replace("\\-", "-");
+        for section in ["EXAMPLES", "FILES", "EXIT STATUS", "SEE ALSO"] {
+            assert!(main.contains(section), "{section}");
+        }
+        for word in main
+            .split([' ', '\n', ','])
+            .filter(|word| word.starts_with("blackbox_exporter-"))
+        {
+            let page = folder.path().join(format!("{}.1", word.trim_end_matches("(1)")));
+            assert!(page.exists(), "{word}");
+        }
     }
 
     #[test]

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use clap::{Arg, ArgAction, Command};
 
+use super::flags::{FLAGS, Set};
+
 /// Widest first column that still has its text beside it.
 const COLUMN: usize = 30;
 
@@ -83,10 +85,9 @@ fn name_column(arg: &Arg) -> String {
         (Some([placeholder, ..]), None) => drop(write!(name, "<{placeholder}>")),
         // kingpin quotes the defaults of plain texts, and only of them.
         (_, Some(text))
-            if matches!(
-                long,
-                "config.file" | "log.prober" | "targets.file" | "web.config.file"
-            ) =>
+            if FLAGS
+                .iter()
+                .any(|flag| flag.name == long && matches!(flag.set, Set::Text(_))) =>
         {
             let _ = write!(name, "{text:?}");
         }

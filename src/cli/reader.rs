@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use super::Refused;
+use super::flags::Flag;
 use crate::net::dial::SystemError;
 
 /// What a flag takes.
@@ -15,15 +17,16 @@ pub enum Takes {
     Values,
 }
 
-/// A flag as it is read: long name, short name, and what it takes.
-pub type Flag = (&'static str, Option<char>, Takes);
-
 /// Reads long and short flags, up to the flag `last`; nothing else may stand on the command line, but for `@FILE`, whose
 /// lines are arguments.
 ///
 /// # Errors
 /// An unknown flag, a flag without its value, a file that cannot be read, or anything that is no flag.
-pub fn read(flags: &[Flag], last: &str, arguments: &[String]) -> Result<Vec<(&'static str, String)>, String> {
+pub fn read(
+    flags: &[Flag],
+    last: &str,
+    arguments: &[String],
+) -> Result<Vec<(&'static str, String)>, Refused> {
     let mut given = Vec::new();
     let mut rest: VecDeque<String> = arguments.iter().cloned().collect();
     while let Some(argument) = rest.pop_front() {
@@ -35,7 +38,7 @@ pub fn read(flags: &[Flag], last: &str, arguments: &[String]) -> Result<Vec<(&'s
             // Only arguments follow, and there are none to take.
             return rest
                 .pop_front()
-                .map_or(Ok(given), |stray| Err(format!("unexpected {stray}")));
+                .map_or(Ok(given), |stray| Err(Refused::stray(&stray)));
         }
         if let Some(long) = argument.strip_prefix("--") {
             let read = read_long(flags, last, long, &mut rest)?;
@@ -48,16 +51,16 @@ pub fn read(flags: &[Flag], last: &str, arguments: &[String]) -> Result<Vec<(&'s
             given.push(read_short(flags, &argument, &mut rest)?);
         } else {
             // kingpin reads a lone dash as an empty argument.
-            return Err(format!("unexpected {}", argument.trim_start_matches('-')));
+            return Err(Refused::stray(argument.trim_start_matches('-')));
         }
     }
     Ok(given)
 }
 
 /// Puts the lines of a file in front, without comments and empty ones.
-fn insert_lines(path: &str, rest: &mut VecDeque<String>) -> Result<(), String> {
+fn insert_lines(path: &str, rest: &mut VecDeque<String>) -> Result<(), Refused> {
     if path.is_empty() {
-        return Err("expected @ file to expand arguments from".to_owned());
+        return Err("expected @ file to expand arguments from".to_owned().into());
     }
     let text = std::fs::read(path).map_err(|error| {
         let error = SystemError(&error);
@@ -78,21 +81,25 @@ fn read_long(
     last: &str,
     text: &str,
     rest: &mut VecDeque<String>,
-) -> Result<(&'static str, String), String> {
+) -> Result<(&'static str, String), Refused> {
     let (name, attached) = match text.split_once('=') {
         Some((name, value)) => (name, Some(value.to_owned())),
         None => (text, None),
     };
-    let find = |name: &str| flags.iter().find(|(long, ..)| *long == name);
+    let find = |name: &str| flags.iter().find(|flag| flag.name == name);
     let (flag, inverted) = match find(name) {
         Some(flag) => (Some(flag), false),
         None => (name.strip_prefix("no-").and_then(find), true),
     };
-    let unknown = || format!("unknown long flag '--{name}'");
-    let (long, _, takes) = *flag.ok_or_else(unknown)?;
-    if takes == Takes::Nothing {
+    let unknown = || Refused::unknown_flag(name);
+    let flag = flag.ok_or_else(unknown)?;
+    let long = flag.name;
+    if flag.takes() == Takes::Nothing {
         return match attached {
-            Some(value) if long != last => Err(format!("unexpected {value}")),
+            Some(value) if long != last => Err(Refused {
+                message: format!("unexpected {value}"),
+                hint: Some(format!("--{long} takes no value; --no-{long} is its opposite")),
+            }),
             _ => Ok((long, (!inverted).to_string())),
         };
     }
@@ -110,15 +117,16 @@ fn read_short(
     flags: &[Flag],
     text: &str,
     rest: &mut VecDeque<String>,
-) -> Result<(&'static str, String), String> {
+) -> Result<(&'static str, String), Refused> {
     let mut letters = text.chars().skip(1);
     let letter = letters.next().unwrap_or('-');
     let attached: String = letters.collect();
-    let (long, _, takes) = *flags
+    let flag = flags
         .iter()
-        .find(|(_, short, _)| *short == Some(letter))
+        .find(|flag| flag.short == Some(letter))
         .ok_or_else(|| format!("unknown short flag '-{letter}'"))?;
-    if takes == Takes::Nothing {
+    let long = flag.name;
+    if flag.takes() == Takes::Nothing {
         if !attached.is_empty() {
             rest.push_front(format!("-{attached}"));
         }

@@ -140,6 +140,22 @@ impl LoadError {
         }
     }
 
+    /// One line, with the name of the file: for logs.
+    pub fn one_line(&self) -> String {
+        match self {
+            Self::Invalid(invalid) => {
+                let problems: Vec<String> = invalid.problems.iter().map(Problem::to_string).collect();
+                let count = match problems.len() {
+                    1 => String::new(),
+                    several => format!("{several} errors: "),
+                };
+                let text = problems.join(" | ").replace(['\n', '\r'], " ");
+                format!("error parsing config file: {}: {count}{text}", invalid.file)
+            }
+            other => other.to_string(),
+        }
+    }
+
     /// The long form for people: each problem with the line it stands on and a caret under its place.
     pub fn quoted(&self) -> String {
         match self {

@@ -63,7 +63,7 @@ fn packagers_get_a_man_page_and_completions() {
 }
 
 #[test]
-fn refused_usages_say_so_in_one_line() {
+fn refused_usages_say_what_to_write_and_then_what_kingpin_says() {
     for (arguments, message) in [
         (
             &["--nope"] as &[_],
@@ -71,11 +71,11 @@ fn refused_usages_say_so_in_one_line() {
         ),
         (
             &["extra"],
-            "blackbox_exporter: error: unexpected extra, try --help\n",
+            "blackbox_exporter: commands are probe, check-config, migrate, man, completions\nblackbox_exporter: error: unexpected extra, try --help\n",
         ),
         (
             &["--history.limit=-1"],
-            "blackbox_exporter: error: strconv.ParseUint: parsing \"-1\": invalid syntax, try --help\n",
+            "blackbox_exporter: --history.limit takes a whole number without a unit; the default is 100\nblackbox_exporter: error: strconv.ParseUint: parsing \"-1\": invalid syntax, try --help\n",
         ),
     ] {
         let output = run(arguments);

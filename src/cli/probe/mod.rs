@@ -17,7 +17,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{DEFAULT_CONFIG_FILE, subcommand_arguments};
 use crate::config;
+use crate::config::problem::did_you_mean;
 use crate::config::targets::{DEFAULT_MODULE, Targets};
+use crate::config::units::parse_duration;
 use crate::display::passive;
 use crate::module::{Loaded, Module, Store};
 use crate::net::Network;
@@ -73,10 +75,10 @@ pub fn command() -> Command {
         .arg(
             Arg::new("timeout")
                 .long("timeout")
-                .value_name("SECONDS")
-                .default_value("10")
-                .value_parser(value_parser!(f64))
-                .help("The longest a probe may take; a shorter time-out of its module counts."),
+                .value_name("DURATION")
+                .default_value("10s")
+                .value_parser(timeout)
+                .help("Maximum duration of a probe: seconds, or with a unit (500ms, 1m). A shorter timeout of the module wins."),
         )
         .arg(
             Arg::new("concurrency")
@@ -86,6 +88,33 @@ pub fn command() -> Command {
                 .value_parser(value_parser!(u16).range(1..))
                 .help("How many probes run at one time."),
         )
+}
+
+/// Seconds, or a duration with its unit.
+fn timeout(text: &str) -> Result<Duration, String> {
+    let seconds = text
+        .parse()
+        .ok()
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let with_unit = || {
+        u64::try_from(parse_duration(text)?)
+            .ok()
+            .map(Duration::from_nanos)
+    };
+    seconds
+        .or_else(with_unit)
+        .filter(|timeout| !timeout.is_zero())
+        .ok_or_else(|| "a duration is seconds, or has a unit: 5, 5s, 500ms, 1m30s".to_owned())
+}
+
+/// The first of many names, and how many more there are.
+fn some_of(names: &[&str]) -> String {
+    const SOME: usize = 20;
+    let shown = names.get(..SOME).unwrap_or(names).join(", ");
+    match names.len().saturating_sub(SOME) {
+        0 => shown,
+        more => format!("{shown}, … and {more} more"),
+    }
 }
 
 /// One probe to run.
@@ -123,8 +152,8 @@ pub fn run(arguments: &[String]) -> ExitCode {
 fn probe_all(matches: &ArgMatches) -> Result<bool, String> {
     let loaded = load(matches.get_one::<PathBuf>("config").map(PathBuf::as_path))?;
     let jobs = jobs(matches, &loaded)?;
-    let most = matches.get_one::<f64>("timeout").copied().unwrap_or(10.0);
-    let most = Duration::try_from_secs_f64(most).map_err(|_| format!("--timeout={most} is no time"))?;
+    let most = matches.get_one::<Duration>("timeout").copied();
+    let most = most.unwrap_or(Duration::from_secs(10));
     let at_once = usize::from(matches.get_one::<u16>("concurrency").copied().unwrap_or(50));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -182,8 +211,11 @@ fn jobs(matches: &ArgMatches, loaded: &Loaded) -> Result<Vec<Job>, String> {
                 .collect::<BTreeMap<_, _>>()
         };
         loaded.modules.get(name).cloned().ok_or_else(|| {
-            let names: Vec<&str> = known().into_keys().take(20).collect();
-            format!("there is no module {name:?}; there are: {}", names.join(", "))
+            let names: Vec<&str> = known().into_keys().collect();
+            match did_you_mean(name, names.iter().copied()) {
+                Some(meant) => format!("there is no module {name:?}; did you mean {meant:?}?"),
+                None => format!("there is no module {name:?}; there are: {}", some_of(&names)),
+            }
         })
     };
     let name = matches

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::IsTerminal;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use comfy_table::{Cell, Color, Table, presets};
+use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
 use serde_json::{Value, json};
 
 use super::Done;
@@ -18,30 +18,35 @@ const WIDTH: usize = 40;
 /// Most characters of a text from outside.
 const LONG: usize = 300;
 
-/// Whether colours are welcome.
+/// Where it is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Look {
-    /// A terminal.
-    Coloured,
-    /// A file or a pipe, or `NO_COLOR` is set.
-    Plain,
+pub struct Look {
+    /// Whether colours are welcome: on a terminal, unless `NO_COLOR` is set.
+    coloured: bool,
+    /// Columns of the terminal; `None` for a file or a pipe.
+    width: Option<u16>,
 }
 
 impl Look {
     /// What fits standard output.
     pub fn of_stdout() -> Self {
+        let is_terminal = std::io::stdout().is_terminal();
         let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        if std::io::stdout().is_terminal() && !refused {
-            Self::Coloured
-        } else {
-            Self::Plain
+        let width = || rustix::termios::tcgetwinsize(std::io::stdout()).map_or(0, |size| size.ws_col);
+        Self {
+            coloured: is_terminal && !refused,
+            // A terminal that does not know its width says 0.
+            width: is_terminal
+                .then(width)
+                .map(|width| if width == 0 { 80 } else { width }),
         }
     }
 
     fn paint(self, code: &str, text: &str) -> String {
-        match self {
-            Self::Coloured => format!("\x1b[{code}m{text}\x1b[0m"),
-            Self::Plain => text.to_owned(),
+        if self.coloured {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
         }
     }
 
@@ -193,36 +198,75 @@ fn certificates(facts: &TlsFacts, look: Look) -> String {
     out
 }
 
-/// Several probes: a line each, and how many succeeded.
+/// Several probes: a row each, and how many succeeded.
 fn table(done: &[Done], look: Look) -> String {
+    let good = done.iter().filter(|done| done.outcome.success).count();
+    let rows = match look.width {
+        Some(width) => wrapped(done, look, width),
+        None => plain(done),
+    };
+    format!("{rows}\n{good} of {} succeeded\n", done.len())
+}
+
+const HEADER: [&str; 5] = ["result", "target", "module", "duration", "reason"];
+
+fn cells(done: &Done) -> [String; 5] {
+    let reason = done.outcome.reason().unwrap_or_default();
+    [
+        if done.outcome.success {
+            "success"
+        } else {
+            "failure"
+        }
+        .to_owned(),
+        short(&done.job.target, LONG).into(),
+        short(&done.job.module.name, LONG).into(),
+        duration(done.outcome.duration),
+        short(&reason, 2000).into(),
+    ]
+}
+
+/// For a terminal: what does not fit beside the rest goes on in further lines.
+fn wrapped(done: &[Done], look: Look, width: u16) -> String {
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY);
-    table.set_header(["result", "target", "module", "duration", "reason"]);
+    table.set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_width(width);
+    table.set_header(HEADER);
     for done in done {
-        let reason = done
-            .outcome
-            .reason()
-            .map(|reason| short(&reason, 120))
-            .unwrap_or_default();
-        table.add_row([
-            verdict_cell(done.outcome.success, look),
-            short(&done.job.target, 80).into(),
-            short(&done.job.module.name, 40).into(),
-            duration(done.outcome.duration).into(),
-            reason.into(),
-        ]);
+        let [_, target, module, time, reason] = cells(done);
+        let verdict = verdict_cell(done.outcome.success, look);
+        table.add_row([verdict, target.into(), module.into(), time.into(), reason.into()]);
     }
-    let good = done.iter().filter(|done| done.outcome.success).count();
-    format!("{table}\n{good} of {} succeeded\n", done.len())
+    table.to_string()
+}
+
+/// For a pipe: columns, a line per probe.
+fn plain(done: &[Done]) -> String {
+    let rows: Vec<[String; 5]> = std::iter::once(HEADER.map(str::to_owned))
+        .chain(done.iter().map(cells))
+        .collect();
+    let widths: [usize; 5] = std::array::from_fn(|column| {
+        let lengths = rows.iter().filter_map(|row| row.get(column));
+        lengths.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    });
+    let line = |row: &[String; 5]| {
+        let cells = row
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!("{cell:<width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// The verdict with the table's own colours: it must know which characters take room.
 fn verdict_cell(success: bool, look: Look) -> Cell {
     let cell = Cell::new(if success { "success" } else { "failure" });
-    match (look, success) {
-        (Look::Plain, _) => cell,
-        (Look::Coloured, true) => cell.fg(Color::Green),
-        (Look::Coloured, false) => cell.fg(Color::Red),
+    match (look.coloured, success) {
+        (false, _) => cell,
+        (true, true) => cell.fg(Color::Green),
+        (true, false) => cell.fg(Color::Red),
     }
 }
 

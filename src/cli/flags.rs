@@ -1,0 +1,398 @@
+//! The flags of the server: one table, from which everything else is made: the reader, the help, the man page, the
+//! completions and the defaults.
+
+use std::time::Duration;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Arg, ArgAction, ValueHint};
+
+use super::Refused;
+use super::reader::Takes;
+use crate::logging;
+use crate::probe_log::Level;
+use crate::strconv::{parse_float, parse_uint};
+
+/// The flags of the server.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Flags {
+    /// `--config.file`: `None` when the flag was not given.
+    pub config_file: Option<String>,
+    /// `--config.check`
+    pub config_check: bool,
+    /// `--config.enable-auto-reload`
+    pub auto_reload: bool,
+    /// `--config.auto-reload-interval`
+    pub auto_reload_interval: Duration,
+    /// `--targets.file`: empty means none.
+    pub targets_file: String,
+    /// `--timeout-offset`, seconds.
+    pub timeout_offset: f64,
+    /// `--history.limit`
+    pub history_limit: usize,
+    /// `--history.max-bytes`
+    pub history_max_bytes: usize,
+    /// `--probe.max-in-flight`: 0 means no limit.
+    pub max_in_flight: usize,
+    /// `--log.level`
+    pub log_level: Level,
+    /// `--log.format`
+    pub log_format: logging::Format,
+    /// `--log.prober`, as given: an unknown word is a warning, not an error.
+    pub log_prober: String,
+    /// `--web.listen-address`
+    pub listen_addresses: Vec<String>,
+    /// `--web.systemd-socket`
+    pub systemd_socket: bool,
+    /// `--web.config.file`: empty means none.
+    pub web_config_file: String,
+    /// `--web.external-url`
+    pub external_url: String,
+    /// `--web.route-prefix`
+    pub route_prefix: String,
+    /// `--web.max-connections`: 0 means half of the file descriptors.
+    pub max_connections: usize,
+    /// `--web.allowed-hosts`: empty means any.
+    pub allowed_hosts: Vec<String>,
+}
+
+/// A row of the table.
+pub struct Flag {
+    /// The name behind `--`.
+    pub name: &'static str,
+    /// The letter behind `-`.
+    pub short: Option<char>,
+    /// Where its value goes.
+    pub set: Set,
+    /// What counts when it is not given.
+    pub default: Option<&'static str>,
+    /// What stands for the value in the help when there is no default.
+    pub placeholder: Option<&'static str>,
+    /// The words that it takes, if it takes only some.
+    pub words: &'static [&'static str],
+    /// What it does.
+    pub help: &'static str,
+}
+
+/// Where a value goes, which says what kind it is.
+#[derive(Clone, Copy)]
+pub enum Set {
+    /// It stops everything else: `--help` and `--version`.
+    Nothing,
+    /// There or not.
+    Switch(fn(&mut Flags) -> &mut bool),
+    /// Any text.
+    Text(fn(&mut Flags, String)),
+    /// Any text, each time another.
+    Texts(fn(&mut Flags) -> &mut Vec<String>),
+    /// A whole number.
+    Count(fn(&mut Flags, u64)),
+    /// A number.
+    Float(fn(&mut Flags) -> &mut f64),
+    /// One of some words; `false` when it is none of them.
+    Word(fn(&mut Flags, &str) -> bool, &'static str),
+}
+
+/// The flag of a name, a setter and a help text.
+const fn flag(name: &'static str, set: Set, help: &'static str) -> Flag {
+    Flag {
+        name,
+        short: None,
+        set,
+        default: None,
+        placeholder: None,
+        words: &[],
+        help,
+    }
+}
+
+impl Flag {
+    const fn default(mut self, text: &'static str) -> Self {
+        self.default = Some(text);
+        self
+    }
+
+    const fn placeholder(mut self, text: &'static str) -> Self {
+        self.placeholder = Some(text);
+        self
+    }
+
+    const fn words(mut self, words: &'static [&'static str]) -> Self {
+        self.words = words;
+        self
+    }
+
+    const fn short(mut self, letter: char) -> Self {
+        self.short = Some(letter);
+        self
+    }
+
+    /// What follows it on the command line.
+    pub fn takes(&self) -> Takes {
+        match self.set {
+            Set::Nothing | Set::Switch(_) => Takes::Nothing,
+            Set::Texts(_) => Takes::Values,
+            _ => Takes::Value,
+        }
+    }
+
+    /// Its definition for the help, the man page and the completions.
+    pub fn definition(&self) -> Arg {
+        let action = match self.takes() {
+            Takes::Nothing => ArgAction::SetTrue,
+            Takes::Value => ArgAction::Set,
+            Takes::Values => ArgAction::Append,
+        };
+        let hint = match self.name {
+            name if name.ends_with("file") => ValueHint::FilePath,
+            "web.external-url" => ValueHint::Url,
+            _ => ValueHint::Unknown,
+        };
+        let mut arg = Arg::new(self.name).long(self.name).help(self.help).action(action);
+        if self.takes() != Takes::Nothing {
+            arg = arg.num_args(1).value_hint(hint);
+        }
+        if let Some(letter) = self.short {
+            arg = arg.short(letter);
+        }
+        if let Some(text) = self.default {
+            arg = arg.default_value(text);
+        }
+        if let Some(text) = self.placeholder {
+            arg = arg.value_name(text);
+        }
+        if !self.words.is_empty() {
+            arg = arg.value_parser(PossibleValuesParser::new(self.words));
+        }
+        arg
+    }
+
+    fn set(&self, flags: &mut Flags, value: &str) -> Result<(), Refused> {
+        let refused = |message: String, wanted: &str| Refused {
+            message,
+            hint: Some(format!("--{} takes {wanted}", self.name)),
+        };
+        match self.set {
+            Set::Nothing => {}
+            Set::Switch(place) => *place(flags) = value == "true",
+            Set::Text(put) => put(flags, value.to_owned()),
+            Set::Texts(place) => place(flags).push(value.to_owned()),
+            Set::Count(put) => {
+                let default = self.default.unwrap_or_default();
+                let wanted = format!("a whole number without a unit; the default is {default}");
+                let number = parse_uint(value, true).map_err(|error| refused(error.to_string(), &wanted))?;
+                put(flags, number);
+            }
+            Set::Float(place) => {
+                let wanted = "a number without a unit, like 0.5";
+                *place(flags) = parse_float(value).map_err(|error| refused(error.to_string(), wanted))?;
+            }
+            Set::Word(put, what) => {
+                if !put(flags, value) {
+                    let wanted = format!("one of {}", self.words.join(", "));
+                    return Err(refused(format!("unrecognized {what} {value}"), &wanted));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Defaults, then the given values in their order.
+///
+/// # Errors
+/// A flag that was given twice, or a value that it does not take.
+pub fn flags(given: &[(&str, String)]) -> Result<Flags, Refused> {
+    let mut flags = Flags::default();
+    for flag in &FLAGS {
+        let is_given = given.iter().any(|(name, _)| *name == flag.name);
+        // Whether the configuration's name was given matters.
+        if let Some(default) = flag.default
+            && !is_given
+            && flag.name != CONFIG_FILE
+        {
+            flag.set(&mut flags, default)?;
+        }
+    }
+    let mut seen: Vec<&str> = Vec::new();
+    for (name, value) in given {
+        let Some(flag) = FLAGS.iter().find(|flag| flag.name == *name) else {
+            continue;
+        };
+        if seen.contains(name) && flag.takes() != Takes::Values {
+            return Err(Refused::from(format!("flag '{name}' cannot be repeated")));
+        }
+        seen.push(name);
+        flag.set(&mut flags, value)?;
+    }
+    Ok(flags)
+}
+
+/// A level by its name in any case.
+pub fn level(name: &str) -> Option<Level> {
+    match name.to_lowercase().as_str() {
+        "debug" => Some(Level::Debug),
+        "info" => Some(Level::Info),
+        "warn" => Some(Level::Warn),
+        "error" => Some(Level::Error),
+        _ => None,
+    }
+}
+
+fn size(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// The name of the flag that prints the version.
+pub const VERSION: &str = "version";
+/// The name of the flag that prints the help.
+pub const HELP: &str = "help";
+const CONFIG_FILE: &str = "config.file";
+
+/// Where `--config.file` points when it is not given.
+pub const DEFAULT_CONFIG_FILE: &str = "blackbox.yml";
+
+/// All flags.
+pub static FLAGS: [Flag; 21] = [
+    flag(HELP, Set::Nothing, "Show this help.").short('h'),
+    flag(
+        "config.file",
+        Set::Text(|flags, file| flags.config_file = Some(file)),
+        "Blackbox exporter configuration file.",
+    )
+    .default(DEFAULT_CONFIG_FILE),
+    flag(
+        "targets.file",
+        Set::Text(|flags, file| flags.targets_file = file),
+        "File with targets, which /targets answers to the HTTP service discovery of Prometheus and Alloy. \
+         It is read again whenever the configuration is.",
+    )
+    .default(""),
+    flag(
+        "timeout-offset",
+        Set::Float(|flags| &mut flags.timeout_offset),
+        "Offset to subtract from timeout in seconds.",
+    )
+    .default("0.5"),
+    flag(
+        "config.check",
+        Set::Switch(|flags| &mut flags.config_check),
+        "If true validate the config file and then exit.",
+    ),
+    flag(
+        "log.prober",
+        Set::Text(|flags, word| flags.log_prober = word),
+        "Log level for probe request logs. One of: [debug, info, warn, error, none]. Lines of probes are \
+         written at this level and above, whatever --log.level says.",
+    )
+    .default("info")
+    .words(&["debug", "info", "warn", "error", "none"]),
+    flag(
+        "config.enable-auto-reload",
+        Set::Switch(|flags| &mut flags.auto_reload),
+        "When enabled, the configuration file is reloaded when it changes: at once where the system tells \
+         about it, and otherwise at the interval that --config.auto-reload-interval gives.",
+    ),
+    flag(
+        "config.auto-reload-interval",
+        Set::Count(|flags, seconds| flags.auto_reload_interval = Duration::from_secs(seconds)),
+        "Seconds between two looks at the configuration file for --config.enable-auto-reload.",
+    )
+    .default("30"),
+    flag(
+        "history.limit",
+        Set::Count(|flags, number| flags.history_limit = size(number)),
+        "The maximum amount of items to keep in the history, and of older failures besides.",
+    )
+    .default("100"),
+    flag(
+        "history.max-bytes",
+        Set::Count(|flags, number| flags.history_max_bytes = size(number)),
+        "Most memory that the history may take, in bytes; the oldest items go first.",
+    )
+    .default("67108864"),
+    flag(
+        "probe.max-in-flight",
+        Set::Count(|flags, number| flags.max_in_flight = size(number)),
+        "Most probes at one time; a request beyond them is answered with 503. 0 means no limit.",
+    )
+    .default("0"),
+    flag(
+        "web.external-url",
+        Set::Text(|flags, url| flags.external_url = url),
+        "The URL under which Blackbox exporter is externally reachable (for example, if it is served via a \
+         reverse proxy). Used for generating relative and absolute links back to it. If the URL has a path \
+         portion, it will be used to prefix all HTTP endpoints. If omitted, it is derived from the host \
+         name and the first listen address.",
+    )
+    .placeholder("url"),
+    flag(
+        "web.route-prefix",
+        Set::Text(|flags, path| flags.route_prefix = path),
+        "Prefix for the internal routes of web endpoints. Defaults to path of --web.external-url.",
+    )
+    .placeholder("path"),
+    flag(
+        "web.systemd-socket",
+        Set::Switch(|flags| &mut flags.systemd_socket),
+        "Use systemd socket activation listeners instead of port listeners (Linux only).",
+    ),
+    flag(
+        "web.listen-address",
+        Set::Texts(|flags| &mut flags.listen_addresses),
+        "Addresses on which to expose metrics and web interface. Repeatable for multiple addresses. \
+         Examples: `:9115` or `[::1]:9115`.",
+    )
+    .default(":9115"),
+    flag(
+        "web.config.file",
+        Set::Text(|flags, file| flags.web_config_file = file),
+        "Path to configuration file that can enable TLS or authentication. See: \
+         https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md",
+    )
+    .default(""),
+    flag(
+        "web.max-connections",
+        Set::Count(|flags, number| flags.max_connections = size(number)),
+        "Maximum concurrent connections. When all are in use, the one that has been idle for longest is \
+         closed for a new one; client addresses have equal shares. 0 means half of the open files that the \
+         system allows.",
+    )
+    .default("0"),
+    flag(
+        "web.allowed-hosts",
+        Set::Texts(|flags| &mut flags.allowed_hosts),
+        "Names under which requests may ask for this exporter, separated by commas; `*.example.org` stands \
+         for all names below it. Any other name in the Host header is refused, against DNS rebinding; IP \
+         addresses are always accepted. Without it, every name is.",
+    )
+    .placeholder("name"),
+    flag(
+        "log.level",
+        Set::Word(
+            |flags, word| level(word).map(|level| flags.log_level = level).is_some(),
+            "log level",
+        ),
+        "Only log messages with the given severity or above. One of: [debug, info, warn, error]",
+    )
+    .default("info")
+    .words(&["debug", "info", "warn", "error"]),
+    flag(
+        "log.format",
+        Set::Word(
+            |flags, word| {
+                let format = match word {
+                    "logfmt" => logging::Format::Logfmt,
+                    "json" => logging::Format::Json,
+                    _ => return false,
+                };
+                flags.log_format = format;
+                true
+            },
+            "log format",
+        ),
+        "Output format of log messages. One of: [logfmt, json]",
+    )
+    .default("logfmt")
+    .words(&["logfmt", "json"]),
+    flag(VERSION, Set::Nothing, "Show application version."),
+];
