@@ -219,10 +219,10 @@ fn cells(done: &Done) -> [String; 5] {
             "failure"
         }
         .to_owned(),
-        short(&done.job.target, LONG).into(),
-        short(&done.job.module.name, LONG).into(),
+        short(&done.job.target, LONG),
+        short(&done.job.module.name, LONG),
         duration(done.outcome.duration),
-        short(&reason, 2000).into(),
+        short(&reason, 2000),
     ]
 }
 
