@@ -11,10 +11,17 @@ import re
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-CHOSEN = '{job=~"$job", module=~"$module", target=~"$target"}'
-HTTP = CHOSEN[:-1]
+CHOSEN = 'job=~"$job", module=~"$module", target=~"$target", instance=~"$instance"'
 LEGEND = "{{target}} · {{job}}"
+# The scrapes of the jobs that probe: what probed within the last hour, so that a dead exporter's stay in sight.
+SCRAPES = 'up{job=~"$job"} and on (job) max_over_time(probe_success{job=~"$job"}[1h])'
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
+
+
+def chosen(metric, *more):
+    """The chosen series of a metric; by upstream's relabelling only `instance` names the target, here `target` always does."""
+    without, own = (", ".join([CHOSEN, *more, label]) for label in ('target=""', 'target!=""'))
+    return f'(label_replace({metric}{{{without}}}, "target", "$1", "instance", "(.*)") or {metric}{{{own}}})'
 
 
 def query(expr, ref="A", legend=LEGEND, table=False):
@@ -73,14 +80,14 @@ def table(title, description, at, queries, overrides, hidden):
 PANELS = [
     panel(
         "gauge", "Targets that answer now", "Share of the chosen targets whose last probe succeeded.", (0, 0, 5, 8),
-        [query(f"avg(probe_success{CHOSEN})", legend="answering")], "percentunit",
+        [query(f"avg({chosen('probe_success')})", legend="answering")], "percentunit",
         defaults={"min": 0, "max": 1, "thresholds": steps("red", (0.9, "orange"), (1, "green"))},
     ),
     panel(
         "stat", "Up and down", "Number of targets by the result of their last probe.", (5, 0, 3, 8),
         [
-            query(f"sum(probe_success{CHOSEN})", "A", "up"),
-            query(f"count(probe_success{CHOSEN}) - sum(probe_success{CHOSEN})", "B", "down"),
+            query(f"sum({chosen('probe_success')})", "A", "up"),
+            query(f"count({chosen('probe_success')}) - sum({chosen('probe_success')})", "B", "down"),
         ],
         defaults={"color": {"mode": "thresholds"}, "thresholds": steps("text")},
         overrides=[
@@ -91,10 +98,10 @@ PANELS = [
     table(
         "Responses", "What every target answered last, HTTP, HTTPS, TCP and ICMP alike.", (8, 0, 16, 8),
         [
-            query(f"probe_success{CHOSEN}", "A", table=True),
-            query(f"probe_duration_seconds{CHOSEN}", "B", table=True),
-            query(f"probe_http_status_code{CHOSEN}", "C", table=True),
-            query(f"probe_ip_protocol{CHOSEN}", "D", table=True),
+            query(f"{chosen('probe_success')}", "A", table=True),
+            query(f"{chosen('probe_duration_seconds')}", "B", table=True),
+            query(f"{chosen('probe_http_status_code')}", "C", table=True),
+            query(f"{chosen('probe_ip_protocol')}", "D", table=True),
         ],
         [
             column("Value #A", "answers", mappings=ANSWERS, custom_cellOptions={"type": "color-background"}),
@@ -102,41 +109,55 @@ PANELS = [
             column("Value #C", "status"),
             column("Value #D", "IP"),
         ],
-        ["instance"],
+        [],
     ),
     panel(
         "state-timeline", "Connectivity", "Whether each target answered, over time.", (0, 8, 24, 8),
-        [query(f"probe_success{CHOSEN}")],
+        [query(f"{chosen('probe_success')}")],
         defaults={"mappings": ANSWERS, "custom": {"fillOpacity": 80, "lineWidth": 0}},
         options={"mergeValues": True, "showValue": "never", "rowHeight": 0.8},
     ),
     panel(
-        "timeseries", "Latency", "How long each probe took, all its phases together.", (0, 16, 12, 9),
-        [query(f"probe_duration_seconds{CHOSEN}")], "s", options=TABLE_LEGEND,
+        "timeseries", "Scrapes of the exporter",
+        "`up`: whether the scraper got an answer from the exporter. While it gets none, the other panels show the last results for up to five minutes.",
+        (0, 16, 24, 5),
+        [
+            query(f"sum({SCRAPES})", "A", "answered"),
+            query(f"count({SCRAPES}) - sum({SCRAPES})", "B", "failed"),
+        ],
+        defaults={"min": 0, "decimals": 0},
+        overrides=[
+            {"matcher": {"id": "byName", "options": "answered"}, "properties": [{"id": "color", "value": {"mode": "fixed", "fixedColor": "green"}}]},
+            {"matcher": {"id": "byName", "options": "failed"}, "properties": [{"id": "color", "value": {"mode": "fixed", "fixedColor": "red"}}]},
+        ],
     ),
     panel(
-        "timeseries", "Ping", "Round-trip time of ICMP probes.", (12, 16, 12, 9),
-        [query(f'probe_icmp_duration_seconds{HTTP}, phase="rtt"}}')], "s", options=TABLE_LEGEND,
+        "timeseries", "Latency", "How long each probe took, all its phases together.", (0, 21, 12, 9),
+        [query(f"{chosen('probe_duration_seconds')}")], "s", options=TABLE_LEGEND,
     ),
     panel(
-        "timeseries", "HTTP status codes", "The status of every answer; 0 when none came.", (0, 25, 12, 9),
-        [query(f"probe_http_status_code{CHOSEN}")], options=TABLE_LEGEND,
+        "timeseries", "Ping", "Round-trip time of ICMP probes.", (12, 21, 12, 9),
+        [query(chosen("probe_icmp_duration_seconds", 'phase="rtt"'))], "s", options=TABLE_LEGEND,
+    ),
+    panel(
+        "timeseries", "HTTP status codes", "The status of every answer; 0 when none came.", (0, 30, 12, 9),
+        [query(f"{chosen('probe_http_status_code')}")], options=TABLE_LEGEND,
         defaults={"custom": {"drawStyle": "points", "pointSize": 5}, "thresholds": steps("red", (200, "green"), (300, "blue"), (400, "orange"), (500, "red"))},
     ),
     panel(
-        "timeseries", "HTTP phases", "Where the time of HTTP probes went, on average over the chosen targets.", (12, 25, 12, 9),
-        [query(f"avg by (phase) (probe_http_duration_seconds{CHOSEN})", legend="{{phase}}")], "s", options=TABLE_LEGEND,
+        "timeseries", "HTTP phases", "Where the time of HTTP probes went, on average over the chosen targets.", (12, 30, 12, 9),
+        [query(f"avg by (phase) ({chosen('probe_http_duration_seconds')})", legend="{{phase}}")], "s", options=TABLE_LEGEND,
         defaults={"custom": {"stacking": {"mode": "normal"}, "fillOpacity": 60, "lineWidth": 0}},
     ),
     table(
-        "Certificates", "When the first certificate of each presented chain expires, also when it has.", (0, 34, 24, 8),
+        "Certificates", "When the first certificate of each presented chain expires, also when it has.", (0, 39, 24, 8),
         [
-            query(f"probe_ssl_earliest_cert_expiry{CHOSEN} - time()", "A", table=True),
-            query(f"max by (job, target, module, instance, version) (probe_tls_version_info{CHOSEN})", "B", table=True),
-            query(f"max by (job, target, module, instance, subject, issuer) (probe_ssl_last_chain_info{CHOSEN})", "C", table=True),
+            query(f"{chosen('probe_ssl_earliest_cert_expiry')} - time()", "A", table=True),
+            query(f"max by (job, target, module, instance, version) ({chosen('probe_tls_version_info')})", "B", table=True),
+            query(f"max by (job, target, module, instance, subject, issuer) ({chosen('probe_ssl_last_chain_info')})", "C", table=True),
         ],
         [column("Value #A", "expires in", unit="dtdurations", thresholds=steps("red", (0, "orange"), (14 * 86400, "green")), custom_cellOptions={"type": "color-text"})],
-        ["instance", "Value #B", "Value #C"],
+        ["Value #B", "Value #C"],
     ),
 ]
 
@@ -162,12 +183,13 @@ def dashboard(title, uid, rename):
                 variable("job", "Job", "job"),
                 variable("module", "Module", "module", chosen='{job=~"$job"}'),
                 variable("target", "Target", "target", chosen='{job=~"$job", module=~"$module"}'),
+                variable("instance", "Instance", "instance", chosen='{job=~"$job", module=~"$module", target=~"$target"}'),
             ]
         },
         "panels": [{"id": number, **each} for number, each in enumerate(PANELS, 1)],
     }
     text = json.dumps(whole, indent=2, ensure_ascii=False)
-    return re.sub(r"\bprobe_[a-z_]+\b", lambda name: rename(name[0]), text) + "\n"
+    return re.sub(r"\b(probe_[a-z_]+|up(?={))\b", lambda name: rename(name[0]), text) + "\n"
 
 
 FILES = {

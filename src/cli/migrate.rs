@@ -1,14 +1,16 @@
-//! The subcommand `migrate`: a file in, a targets file out, and on standard error what was left behind.
+//! The subcommand `migrate`: a configuration in, targets out; with `--output`, all files that take its place.
 
+use std::fs;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::builder::PossibleValuesParser;
-use clap::{Arg, Command};
+use clap::{Arg, ArgMatches, Command};
 
 use super::subcommand_arguments;
-use crate::migrate::{Source, migrate, targets_file};
+use crate::migrate::{Input, Migration, Source, migrate, targets_file};
+use crate::os_error;
 
 /// The subcommand's name.
 pub const NAME: &str = "migrate";
@@ -19,23 +21,42 @@ pub fn command() -> Command {
         .about("Turn an Alloy or Prometheus configuration into a targets file for --targets.file.")
         .long_about(
             "Reads prometheus.exporter.blackbox blocks of an Alloy configuration, or the scrape_configs of a Prometheus \
-             configuration that probe through a blackbox exporter, and prints a targets file on standard output. What \
-             it cannot carry over is named in comments at the head of that file and on standard error.",
+             configuration that probe through a blackbox exporter, and prints a targets file on standard output. With \
+             --output it writes the whole set instead: the targets file, the modules and, for Alloy, the configuration \
+             with those blocks replaced and everything else as it was. The series keep their names and labels. What \
+             cannot be carried over is named on standard error and at the head of the targets file, and the exit \
+             status is 1.",
         )
         .arg(
             Arg::new("from")
                 .long("from")
                 .value_name("kind")
                 .value_parser(PossibleValuesParser::new(["alloy", "prometheus"]))
-                .help("What the file is; told by its name when left out."),
+                .help("Kind of the file; by default its name decides."),
+        )
+        .arg(
+            Arg::new("output")
+                .long("output")
+                .short('o')
+                .value_name("DIR")
+                .value_hint(clap::ValueHint::DirPath)
+                .value_parser(clap::value_parser!(PathBuf))
+                .help("Write the whole set into this directory. Existing files are not overwritten."),
+        )
+        .arg(
+            Arg::new("exporter")
+                .long("exporter")
+                .value_name("host:port")
+                .default_value("127.0.0.1:9115")
+                .help("Where Alloy reaches this exporter."),
         )
         .arg(
             Arg::new("file")
                 .required(true)
                 .value_name("FILE")
-                .value_hint(clap::ValueHint::FilePath)
+                .value_hint(clap::ValueHint::AnyPath)
                 .value_parser(clap::value_parser!(PathBuf))
-                .help("The configuration to read."),
+                .help("The configuration to read; for Alloy also a directory of *.alloy files."),
         )
 }
 
@@ -45,16 +66,17 @@ pub fn run(arguments: &[String]) -> ExitCode {
         Ok(matches) => matches,
         Err(status) => return status,
     };
-    let file = matches.get_one::<PathBuf>("file").cloned().unwrap_or_default();
-    let kind = matches.get_one::<String>("from").map(String::as_str);
-    match read(&file, kind) {
-        Ok((text, notes)) => {
-            for note in notes {
-                say(&format!("not carried over: {note}"));
+    match carry_over(&matches) {
+        Ok((migration, text)) => {
+            for hint in &migration.hints {
+                say(&format!("note: {hint}"));
+            }
+            for lost in &migration.lost {
+                say(&format!("not carried over: {lost}"));
             }
             match std::io::stdout().write_all(text.as_bytes()) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(_) => ExitCode::FAILURE,
+                Ok(()) if migration.lost.is_empty() => ExitCode::SUCCESS,
+                _ => ExitCode::FAILURE,
             }
         }
         Err(error) => {
@@ -64,17 +86,127 @@ pub fn run(arguments: &[String]) -> ExitCode {
     }
 }
 
-/// The targets file, and what could not be carried over.
-fn read(file: &PathBuf, kind: Option<&str>) -> Result<(String, Vec<String>), String> {
-    let text =
-        std::fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
-    let source = match kind {
+/// What was found, and what to print.
+fn carry_over(matches: &ArgMatches) -> Result<(Migration, String), String> {
+    let path = matches.get_one::<PathBuf>("file").cloned().unwrap_or_default();
+    let inputs = read(&path)?;
+    let first = inputs
+        .first()
+        .ok_or_else(|| format!("{}: there is no *.alloy file in it", path.display()))?;
+    let source = match matches.get_one::<String>("from").map(String::as_str) {
         Some("alloy") => Source::Alloy,
         Some(_) => Source::Prometheus,
-        None => Source::of(&file.to_string_lossy(), &text),
+        None => Source::of(&first.name, &first.text),
     };
-    let migration = migrate(source, &text).map_err(|error| format!("{}: {error}", file.display()))?;
-    Ok((targets_file(&migration), migration.notes))
+    let directory = if path.is_dir() {
+        path.as_path()
+    } else {
+        path.parent().unwrap_or(Path::new(""))
+    };
+    // Alloy looks for a relative file where it was started, which is more often than not beside its configuration.
+    let links = |file: &str| {
+        read_file(Path::new(file)).or_else(|error| read_file(&directory.join(file)).map_err(|_| error))
+    };
+    let output = matches.get_one::<PathBuf>("output");
+    let exporter = matches.get_one::<String>("exporter").filter(|_| output.is_some());
+    let migration = migrate(source, &inputs, exporter.map(String::as_str), &links)
+        .map_err(|error| format!("{}: {error}", path.display()))?;
+    let targets = targets_file(&migration);
+    match output {
+        Some(output) => {
+            let report = write_set(output, &path, &migration, &targets)?;
+            Ok((migration, report))
+        }
+        None => Ok((migration, targets)),
+    }
+}
+
+/// The file, or the files of the directory that Alloy would read.
+fn read(path: &Path) -> Result<Vec<Input>, String> {
+    let cannot = |path: &Path, error: &std::io::Error| {
+        format!("cannot read {}: {}", path.display(), os_error::describe(error))
+    };
+    let mut files = vec![path.to_owned()];
+    if path.is_dir() {
+        files = fs::read_dir(path)
+            .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect())
+            .map_err(|error| cannot(path, &error))?;
+        files.retain(|file| file.extension().is_some_and(|extension| extension == "alloy"));
+        files.sort();
+    }
+    let read = |file: PathBuf| {
+        let name = file
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let text = read_file(&file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+        Ok(Input { name, text })
+    };
+    files.into_iter().map(read).collect()
+}
+
+fn read_file(path: &Path) -> Result<String, String> {
+    fs::read_to_string(path).map_err(|error| os_error::describe(&error))
+}
+
+/// Writes the files; tells what to do with them.
+fn write_set(output: &Path, source: &Path, migration: &Migration, targets: &str) -> Result<String, String> {
+    let cannot = |path: &Path, error: std::io::Error| {
+        format!("cannot write {}: {}", path.display(), os_error::describe(&error))
+    };
+    fs::create_dir_all(output).map_err(|error| cannot(output, error))?;
+    let mut files = vec![("targets.yml", targets)];
+    files.extend(
+        migration
+            .modules
+            .as_deref()
+            .map(|modules| ("blackbox.yml", modules)),
+    );
+    files.extend(
+        migration
+            .files
+            .iter()
+            .map(|(name, text)| (name.as_str(), text.as_str())),
+    );
+    let mut report = String::new();
+    for (name, text) in &files {
+        let path = output.join(name);
+        let mut options = fs::OpenOptions::new();
+        let written = options
+            .write(true)
+            .create_new(true)
+            .open(&path)
+            .and_then(|mut file| {
+                // Modules and Alloy files may hold secrets: whoever could not read the source cannot read these.
+                if let Ok(metadata) = fs::metadata(source)
+                    && metadata.is_file()
+                {
+                    file.set_permissions(metadata.permissions())?;
+                }
+                file.write_all(text.as_bytes())
+            });
+        written.map_err(|error| cannot(&path, error))?;
+        report.push_str(&format!("wrote {}\n", path.display()));
+    }
+    let at = output.display();
+    let config = match migration.modules {
+        Some(_) => format!("{at}/blackbox.yml"),
+        None => "FILE".to_owned(),
+    };
+    let offset = match migration.offsets.as_slice() {
+        [first, ..] => format!(" --timeout-offset={first}"),
+        [] => String::new(),
+    };
+    report.push_str(&format!(
+        "start: blackbox_exporter --config.file={config} --targets.file={at}/targets.yml{offset}\n"
+    ));
+    match migration.files.as_slice() {
+        [] => report.push_str("then let http_sd_configs of Prometheus read http://HOST:9115/targets\n"),
+        [(name, _)] => report.push_str(&format!("then:  alloy run {at}/{name}\n")),
+        _ => report.push_str(&format!("then:  alloy run {at}\n")),
+    }
+    Ok(report)
 }
 
 /// Without standard error nobody can be told.

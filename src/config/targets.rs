@@ -116,6 +116,25 @@ impl Targets {
         again.collect()
     }
 
+    /// What loads but is probably not meant.
+    pub fn warnings(&self) -> Option<Problem> {
+        let sets_instance = |target: &&Target| {
+            target
+                .labels
+                .get("instance")
+                .is_some_and(|value| !value.is_empty())
+        };
+        let mut found = self.targets.iter().filter(sets_instance);
+        let first = found.next()?;
+        let message = format!(
+            "the targets file sets the label \"instance\" ({} of {} targets)",
+            found.count() + 1,
+            self.targets.len()
+        );
+        let help = "in an Alloy cluster /targets must be the same on every host, or targets are scraped twice or never: set \"instance\" in a prometheus.relabel after the scrape";
+        Some(problem(Some(first.at), &message, help))
+    }
+
     /// The targets whose module is not among the names.
     pub fn unknown_modules<'a>(&self, known: impl Iterator<Item = &'a str> + Clone) -> Vec<Problem> {
         let unknown = self
@@ -199,7 +218,7 @@ impl Section for Target {
 }
 
 /// Why a name cannot be a label of a series.
-fn label_fault(label: &str) -> Option<&'static str> {
+pub(crate) fn label_fault(label: &str) -> Option<&'static str> {
     let mut characters = label.chars();
     let first = characters
         .next()
@@ -323,6 +342,24 @@ mod tests {
             problems("target: []")[0],
             "line 1, column 1: target: field \"target\" not found; did you mean \"targets\"?"
         );
+    }
+
+    #[test]
+    fn an_instance_of_ones_own_is_a_warning() {
+        let warning = |text: &str| {
+            Targets::parse(text)
+                .unwrap()
+                .warnings()
+                .map(|problem| problem.to_string())
+        };
+        assert_eq!(
+            warning("targets: [{name: a, address: b, labels: {instance: ''}}]"),
+            None
+        );
+        let text = "targets:\n- {name: a, address: b}\n- {name: c, address: d, labels: {instance: x}}\n- {name: e, address: f, labels: {instance: y}}\n";
+        let said = warning(text).unwrap();
+        let wanted = "line 3, column 3: the targets file sets the label \"instance\" (2 of 3 targets); in an Alloy cluster ";
+        assert!(said.starts_with(wanted), "{said}");
     }
 
     #[test]

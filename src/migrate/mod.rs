@@ -5,6 +5,7 @@
 //! and what to do about it.
 
 mod alloy;
+mod modules;
 mod prometheus;
 mod write;
 
@@ -12,13 +13,35 @@ use crate::config::targets::Target;
 
 pub use write::targets_file;
 
+/// A configuration file to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Input {
+    /// Its name without directories.
+    pub name: String,
+    /// What is in it.
+    pub text: String,
+}
+
+/// Reads a file that a configuration names; the error says why it could not.
+pub type Links<'a> = dyn Fn(&str) -> Result<String, String> + 'a;
+
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Migration {
     /// The targets, in the order of the source.
     pub targets: Vec<Target>,
     /// What could not be carried over, a sentence each.
-    pub notes: Vec<String>,
+    pub lost: Vec<String>,
+    /// What the user should know or do beside.
+    pub hints: Vec<String>,
+    /// The modules file, when the source holds or names one.
+    pub modules: Option<String>,
+    /// The rewritten configuration files, by name.
+    pub files: Vec<(String, String)>,
+    /// Values for `--timeout-offset`.
+    pub offsets: Vec<String>,
+    /// Files that are named and could not be read.
+    unread: Vec<String>,
 }
 
 /// The kinds of file that can be read.
@@ -53,16 +76,29 @@ pub enum MigrateError {
     NoTargets(&'static str),
 }
 
-/// Reads the targets of a configuration.
+/// Reads the targets of a configuration. With the address of the new exporter, the modules and the rewritten
+/// configuration come along.
 ///
 /// # Errors
 /// When the text cannot be read, or names no target of a blackbox exporter.
-pub fn migrate(source: Source, text: &str) -> Result<Migration, MigrateError> {
+pub fn migrate(
+    source: Source,
+    inputs: &[Input],
+    whole_set: Option<&str>,
+    links: &Links<'_>,
+) -> Result<Migration, MigrateError> {
     let mut migration = match source {
-        Source::Alloy => alloy::read(text)?,
-        Source::Prometheus => prometheus::read(text)?,
+        Source::Alloy => {
+            let extent = whole_set.map_or(alloy::Extent::Targets, alloy::Extent::WholeSet);
+            alloy::read(inputs, extent, links)?
+        }
+        Source::Prometheus => {
+            let text = inputs.first().map_or("", |input| input.text.as_str());
+            prometheus::read(text)?
+        }
     };
-    migration.notes.dedup();
+    migration.lost.dedup();
+    migration.hints.dedup();
     make_names_unique(&mut migration.targets);
     Ok(migration)
 }

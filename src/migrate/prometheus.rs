@@ -11,6 +11,29 @@ use crate::check::{Regexp, Template};
 use crate::config::targets::Target;
 use crate::config::yaml::{Content, Document, Id};
 
+/// Other exporters that are scraped for a target, as words of a host name and by their ports.
+const OTHERS: [(&str, &str); 16] = [
+    ("snmp", "9116"),
+    ("json", "7979"),
+    ("ssl", "9219"),
+    ("domain", "9222"),
+    ("script", "9469"),
+    ("mysqld", "9104"),
+    ("mysql", "9104"),
+    ("postgres", "9187"),
+    ("redis", "9121"),
+    ("mongodb", "9216"),
+    ("ipmi", "9290"),
+    ("pve", "9221"),
+    ("modbus", "9602"),
+    ("elasticsearch", "9114"),
+    ("smokeping", "9374"),
+    ("ping", "9427"),
+];
+
+/// Prometheus' default scrape interval in milliseconds.
+const DEFAULT_INTERVAL: u64 = 60_000;
+
 /// Keys of a scrape configuration that are carried over, or mean nothing here.
 const CARRIED: [&str; 7] = [
     "job_name",
@@ -34,19 +57,27 @@ pub(super) fn read(text: &str) -> Result<Migration, MigrateError> {
         Some(jobs) => reader.items(jobs),
         None => reader.items(root),
     };
-    let probes: Vec<_> = jobs.into_iter().filter(|job| reader.is_probe(*job)).collect();
-    if probes.is_empty() {
-        return Err(MigrateError::NoTargets(
-            "it has no scrape_configs entry that scrapes the /probe of an exporter",
-        ));
-    }
     let mut migration = Migration::default();
     let mut exporters = BTreeSet::new();
-    for job in probes {
-        reader.read_job(job, &mut migration, &mut exporters);
+    let mut probes = false;
+    for job in jobs.into_iter().filter(|job| reader.is_probe(*job)) {
+        if let Some(address) = reader.other_exporter(job) {
+            let name = reader.text(job, "job_name").unwrap_or_default();
+            migration.hints.push(format!(
+                "job {name:?} scrapes another exporter ({address}) and stays with Prometheus"
+            ));
+            continue;
+        }
+        probes = true;
+        reader.read_job(job, reader.get(root, "global"), &mut migration, &mut exporters);
+    }
+    if !probes {
+        return Err(MigrateError::NoTargets(
+            "it has no scrape_configs entry that scrapes the /probe of a blackbox exporter",
+        ));
     }
     for exporter in exporters {
-        migration.notes.push(format!(
+        migration.hints.push(format!(
             "the exporter was scraped at {exporter}: let http_sd_configs ask it for /targets"
         ));
     }
@@ -141,15 +172,39 @@ impl Reader<'_, '_> {
     }
 
     fn is_probe(&self, job: Id) -> bool {
-        self.text(job, "metrics_path")
-            .is_some_and(|path| path.ends_with("/probe"))
-            || self
-                .rules(job)
-                .iter()
-                .any(|rule| self.text(*rule, "target_label").as_deref() == Some("__param_target"))
+        let is_path = |path: Option<String>| path.is_some_and(|path| path.ends_with("/probe"));
+        is_path(self.text(job, "metrics_path"))
+            || self.rules(job).iter().any(|rule| {
+                self.text(*rule, "target_label").as_deref() == Some("__metrics_path__")
+                    && is_path(self.text(*rule, "replacement"))
+            })
     }
 
-    fn read_job(&self, job: Id, migration: &mut Migration, exporters: &mut BTreeSet<String>) {
+    /// The address of another exporter with a `/probe`, if the job scrapes one.
+    fn other_exporter(&self, job: Id) -> Option<String> {
+        let replaced = self.rules(job).into_iter().filter_map(|rule| {
+            let address = self.text(rule, "target_label").as_deref() == Some("__address__");
+            self.text(rule, "replacement").filter(|_| address)
+        });
+        let address = replaced.last()?;
+        let (host, port) = address.rsplit_once(':').unwrap_or((&address, ""));
+        let host = host.to_ascii_lowercase();
+        if host.contains("blackbox") || port == "9115" {
+            return None;
+        }
+        let mut words = host.split(|c: char| !c.is_ascii_alphanumeric());
+        let other = words.any(|word| OTHERS.iter().any(|(name, _)| *name == word))
+            || OTHERS.iter().any(|(_, number)| *number == port);
+        other.then_some(address)
+    }
+
+    fn read_job(
+        &self,
+        job: Id,
+        global: Option<Id>,
+        migration: &mut Migration,
+        exporters: &mut BTreeSet<String>,
+    ) {
         let name = self.text(job, "job_name").unwrap_or_default();
         let at = |line: usize| format!("job {name:?}, line {line}");
         for (key, _, line) in self.entries(job) {
@@ -157,12 +212,12 @@ impl Reader<'_, '_> {
                 "<<" => {}
                 key if CARRIED.contains(&key) => {}
                 discovery if discovery.ends_with("_sd_configs") => {
-                    migration.notes.push(format!(
+                    migration.lost.push(format!(
                         "{}: the targets of {discovery} stay with Prometheus",
                         at(line)
                     ));
                 }
-                other => migration.notes.push(format!(
+                other => migration.lost.push(format!(
                     "{}: `{other}` concerns the scrape itself; set it on the job that has http_sd_configs",
                     at(line)
                 )),
@@ -173,9 +228,15 @@ impl Reader<'_, '_> {
             .into_iter()
             .filter_map(|rule| self.rule(rule, &name, migration))
             .collect();
+        let mut period = |key: &str| {
+            let own = self.period(job, key, &name, migration);
+            own.or_else(|| self.period(global?, key, "global", migration))
+        };
+        // Explicit, as the job that will discover the targets has an interval of its own.
+        let interval = period("scrape_interval").unwrap_or(DEFAULT_INTERVAL);
         let template = Target {
-            interval: self.period(job, "scrape_interval", &name, migration),
-            timeout: self.period(job, "scrape_timeout", &name, migration),
+            timeout: period("scrape_timeout").map(|timeout| timeout.min(interval)),
+            interval: Some(interval),
             ..Target::default()
         };
         let targets = self.static_targets(job, &name);
@@ -184,10 +245,11 @@ impl Reader<'_, '_> {
             rules.iter().for_each(|rule| rule.apply(&mut labels));
             let Some(address) = labels.remove("__param_target") else {
                 let note = format!("{}: no rule says what to probe here (`__param_target`)", at(line));
-                migration.notes.push(note);
+                migration.lost.push(note);
                 continue;
             };
-            exporters.extend(labels.remove("__address__"));
+            let exporter = labels.remove("__address__");
+            exporters.extend(exporter.clone());
             let mut target = Target {
                 address,
                 ..template.clone()
@@ -199,11 +261,19 @@ impl Reader<'_, '_> {
                     "{}: the parameter {parameter:?} has no place in a targets file",
                     at(line)
                 );
-                migration.notes.push(note);
+                migration.lost.push(note);
             }
             labels.retain(|label, _| !label.starts_with("__"));
             if labels.get("instance") == Some(&target.address) {
                 labels.remove("instance");
+            } else {
+                // Without a rule that sets it, it is the address that is scraped.
+                let scraped = exporter.clone().unwrap_or_default();
+                labels.entry("instance".to_owned()).or_insert(scraped);
+            }
+            // The discovery adds them; the series had none.
+            for added in ["target", "module"] {
+                labels.entry(added.to_owned()).or_default();
             }
             target.name = if alone {
                 name.clone()
@@ -280,7 +350,7 @@ impl Reader<'_, '_> {
                 })
             }
             _ => {
-                migration.notes.push(format!(
+                migration.lost.push(format!(
                     "job {job:?}, line {}: the relabelling rule (action {action}, regex {regex:?}) was left out; keep it on the job that has http_sd_configs",
                     self.line(rule)
                 ));
@@ -294,7 +364,7 @@ impl Reader<'_, '_> {
         let period = milliseconds(&text);
         if period.is_none() {
             migration
-                .notes
+                .lost
                 .push(format!("job {name:?}: {key} {text:?} is no duration"));
         }
         period
@@ -362,7 +432,7 @@ scrape_configs:
         );
         assert_eq!(
             web.labels,
-            [("job", "web"), ("team", "web")]
+            [("job", "web"), ("module", ""), ("target", ""), ("team", "web")]
                 .map(|(a, b)| (a.to_owned(), b.to_owned()))
                 .into()
         );
@@ -377,12 +447,12 @@ scrape_configs:
         );
         assert_eq!(
             many.labels,
-            [("instance", "192.0.2.10"), ("module", "icmp")]
+            [("instance", "192.0.2.10"), ("module", "icmp"), ("target", "")]
                 .map(|(a, b)| (a.to_owned(), b.to_owned()))
                 .into()
         );
         assert_eq!(
-            migration.notes,
+            migration.lost,
             [
                 "job \"web\", line 8: `scheme` concerns the scrape itself; set it on the job that has http_sd_configs",
                 "job \"web\", line 12: the parameter \"debug\" has no place in a targets file",
@@ -390,9 +460,50 @@ scrape_configs:
                 "job \"many\", line 26: the targets of kubernetes_sd_configs stay with Prometheus",
                 "job \"many\", line 31: the relabelling rule (action keep, regex \"a|b\") was left out; keep it on the job that has http_sd_configs",
                 "job \"lost\", line 35: no rule says what to probe here (`__param_target`)",
-                "the exporter was scraped at 127.0.0.1:9115: let http_sd_configs ask it for /targets",
             ]
         );
+        assert_eq!(
+            migration.hints,
+            ["the exporter was scraped at 127.0.0.1:9115: let http_sd_configs ask it for /targets"]
+        );
+    }
+
+    #[test]
+    fn jobs_of_other_exporters_stay() {
+        let job = |name: &str, path: &str, address: &str| {
+            format!(
+                "  - job_name: {name}\n    metrics_path: {path}\n    scrape_timeout: 30s\n    static_configs: [{{targets: [a]}}]\n    relabel_configs:\n      \
+                 - {{source_labels: [__address__], target_label: __param_target}}\n      - {{target_label: __address__, replacement: '{address}'}}\n"
+            )
+        };
+        let jobs = [
+            job("routers", "/snmp", "snmp-exporter:9116"),
+            job("json", "/probe", "localhost:7979"),
+            job("certificates", "/probe", "ssl_exporter.monitoring.svc:80"),
+            job("ssl", "/probe", "blackbox:9115"),
+            job("web", "/probe", "prober.internal"),
+        ];
+        let migration = read(&format!("scrape_configs:\n{}", jobs.concat())).unwrap();
+        let names: Vec<_> = migration
+            .targets
+            .iter()
+            .map(|target| target.name.as_str())
+            .collect();
+        assert_eq!(names, ["ssl", "web"]);
+        assert_eq!(
+            (migration.targets[0].interval, migration.targets[0].timeout),
+            (Some(60_000), Some(30_000))
+        );
+        // No rule sets it: it is the exporter's address.
+        assert_eq!(migration.targets[1].labels["instance"], "prober.internal");
+        assert_eq!(
+            migration.hints[..2],
+            [
+                "job \"json\" scrapes another exporter (localhost:7979) and stays with Prometheus",
+                "job \"certificates\" scrapes another exporter (ssl_exporter.monitoring.svc:80) and stays with Prometheus",
+            ]
+        );
+        assert_eq!(migration.lost, [] as [&str; 0]);
     }
 
     /// Expectations are Prometheus' own (`relabel.Process`).
@@ -433,7 +544,7 @@ scrape_configs:
             ("a: [", "line "),
             (
                 "scrape_configs: [{job_name: node}]",
-                "it has no scrape_configs entry that scrapes the /probe of an exporter",
+                "it has no scrape_configs entry that scrapes the /probe of a blackbox exporter",
             ),
         ] {
             let error = read(text).unwrap_err().to_string();

@@ -5,13 +5,13 @@ use std::fmt::Write;
 use super::Migration;
 use crate::config::targets::format_milliseconds;
 
-/// The targets file, with the notes as comments at its head.
+/// The targets file, with what is missing in it as comments at its head.
 pub fn targets_file(migration: &Migration) -> String {
     let mut text = String::new();
-    if !migration.notes.is_empty() {
+    if !migration.lost.is_empty() {
         text.push_str("# Not carried over:\n");
     }
-    for note in &migration.notes {
+    for note in &migration.lost {
         // A note quotes the source, which may have line breaks.
         _ = writeln!(text, "# - {}", note.replace(['\n', '\r'], " "));
     }
@@ -40,7 +40,7 @@ pub fn targets_file(migration: &Migration) -> String {
 }
 
 /// The name of a label, quoted where YAML would read something else than a text.
-fn key(label: &str) -> String {
+pub(super) fn key(label: &str) -> String {
     let plain = label.len() > 1 && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     let word =
         ["yes", "no", "on", "off", "true", "false", "null"].contains(&label.to_ascii_lowercase().as_str());
@@ -52,7 +52,7 @@ fn key(label: &str) -> String {
 }
 
 /// A JSON string is a YAML string.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
@@ -84,7 +84,8 @@ mod tests {
                     ..Target::default()
                 },
             ],
-            notes: vec!["a note\nwith: a break".to_owned()],
+            lost: vec!["a note\nwith: a break".to_owned()],
+            ..Migration::default()
         };
         let text = targets_file(&migration);
         assert!(

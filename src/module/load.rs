@@ -55,6 +55,7 @@ impl Loaded {
             .targets
             .unknown_modules(self.config.modules.keys().map(String::as_str));
         if unknown.is_empty() {
+            self.warnings.extend(self.targets.warnings());
             Ok(self)
         } else {
             Err(invalid(unknown))

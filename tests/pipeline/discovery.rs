@@ -74,20 +74,20 @@ fn targets_are_answered_as_prometheus_reads_them() {
         serde_json::json!([
             {"targets": [address], "labels": {
                 "__metrics_path__": "/probe",
-                "__param_module": "icmp_test", "__param_target": "127.0.0.1",
-                "job": "integrations/blackbox/icmp_probe_1", "instance": "192.0.2.10",
-                "module": "icmp_test", "target": "icmp_example.test.com",
+                "__param_module": "icmp", "__param_target": "127.0.0.1",
+                "job": "integrations/blackbox/icmp_probe_1", "instance": "127.0.0.1",
+                "module": "icmp", "target": "icmp_example.test.com",
             }},
             {"targets": [address], "labels": {
                 "__metrics_path__": "/probe",
                 "__param_module": "tcp_connect", "__param_target": setting.web.address.to_string(),
-                "job": "integrations/blackbox/tcp_probe_1", "instance": "192.0.2.10",
+                "job": "integrations/blackbox/tcp_probe_1", "instance": setting.web.address.to_string(),
                 "module": "tcp_connect", "target": "tcp_example.test.com",
             }},
             {"targets": [address], "labels": {
                 "__metrics_path__": "/probe", "__scrape_interval__": "500ms", "__scrape_timeout__": "400ms",
                 "__param_module": "http_2xx", "__param_target": setting.tls.url,
-                "job": "integrations/blackbox/http_probe_1", "instance": "192.0.2.10",
+                "job": "integrations/blackbox/http_probe_1", "instance": setting.tls.url,
                 "module": "http_2xx", "target": "http_example.test.com",
             }},
         ])
@@ -119,6 +119,24 @@ fn targets_know_where_the_endpoints_are() {
 }
 
 #[test]
+fn an_instance_of_the_targets_file_is_warned_of() {
+    let directory = tempfile::tempdir().unwrap();
+    let targets = directory.path().join("targets.yml");
+    fs::write(
+        &targets,
+        "targets: [{name: a, address: b, labels: {instance: 192.0.2.10}}]\n",
+    )
+    .unwrap();
+    let flag = format!("--targets.file={}", targets.display());
+    let exporter = Exporter::start(&repository("blackbox.yml"), &[&flag]);
+    eventually("the warning", || {
+        let log = exporter.program().log();
+        let wanted = r#"the targets file sets the label \"instance\" (1 of 1 targets)"#;
+        log.contains(wanted).then_some(()).ok_or(log)
+    });
+}
+
+#[test]
 fn a_changed_targets_file_is_noticed() {
     let directory = tempfile::tempdir().unwrap();
     let targets = directory.path().join("targets.yml");
@@ -141,7 +159,7 @@ fn a_targets_file_is_reloaded_with_the_configuration_and_a_broken_one_is_not_tak
     let before = setting.discovered();
     fs::write(
         &setting.targets_file,
-        "targets:\n  - {name: new, address: a, module: icmp_tset}\n",
+        "targets:\n  - {name: new, address: a, module: icpm}\n",
     )
     .unwrap();
     setting.exporter.program().signal("HUP");
@@ -152,7 +170,7 @@ fn a_targets_file_is_reloaded_with_the_configuration_and_a_broken_one_is_not_tak
     assert_eq!(setting.discovered(), before);
     fs::write(
         &setting.targets_file,
-        "targets:\n  - {name: new, address: a, module: icmp_test}\n",
+        "targets:\n  - {name: new, address: a, module: icmp}\n",
     )
     .unwrap();
     setting.exporter.program().signal("HUP");
@@ -195,11 +213,78 @@ fn discovered_probes_are_stored_written_and_drawn() {
     eventually("the ingester", || {
         ingester.last(
             "probe_success",
-            &[("target", "http_example.test.com"), ("instance", "192.0.2.10")],
+            &[
+                ("target", "http_example.test.com"),
+                ("instance", &setting.tls.url),
+            ],
         )
     });
     assert_eq!(ingester.refused().0, Vec::<String>::new());
 
+    dashboards_show_something(&prometheus);
+
+    // A target that leaves the file leaves the list.
+    let text = fs::read_to_string(&setting.targets_file).unwrap();
+    let (kept, _) = text
+        .split_once("  - name: integrations/blackbox/http_probe_1")
+        .unwrap();
+    fs::write(&setting.targets_file, kept).unwrap();
+    setting.exporter.program().signal("HUP");
+    eventually("Prometheus to drop the target", || {
+        let targets = prometheus.api("/api/v1/targets?state=active")?;
+        let count = targets["data"]["activeTargets"].as_array().unwrap().len();
+        (count == 3).then_some(()).ok_or(format!("{count} targets"))
+    });
+}
+
+/// README's own job, which names a target by `instance` alone, as upstream's relabelling does.
+#[test]
+fn dashboards_name_the_targets_of_upstreams_relabelling() {
+    let web = WebServer::start(NextPort::Any);
+    let tls = TlsServer::start();
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("blackbox.yml");
+    let trusting = format!(
+        "  http_2xx:\n    prober: http\n    http:\n      tls_config: {{ca_file: {}}}\n",
+        tls.ca_file.display()
+    );
+    let modules = read("blackbox.yml");
+    fs::write(
+        &config,
+        replace(&modules, "  http_2xx:\n    prober: http\n    http:\n", &trusting),
+    )
+    .unwrap();
+    let exporter = Exporter::start(&config, &["--timeout-offset=0.1"]);
+    let readme = read("README.md");
+    let (_, job) = readme.split_once("```yaml\nscrape_configs:\n").unwrap();
+    let (job, _) = job.split_once("```").unwrap();
+    let job = replace(
+        job,
+        "https://example.com",
+        &format!("'http://{}/', '{}'", web.address, tls.url),
+    );
+    let job = replace(&job, "127.0.0.1:9115", &exporter.address);
+    let icmp = job
+        .replace("job_name: blackbox", "job_name: ping")
+        .replace("http_2xx", "icmp")
+        .replace(&format!("'http://{}/', '{}'", web.address, tls.url), "127.0.0.1");
+    let config =
+        format!("global: {{scrape_interval: 500ms, scrape_timeout: 500ms}}\nscrape_configs:\n{job}{icmp}");
+    let Some(prometheus) = Prometheus::start(&config) else {
+        return;
+    };
+    let probes = if may_ping() { 3 } else { 2 };
+    eventually("all probes to succeed", || {
+        match prometheus.query("probe_success == 1")? {
+            samples if samples.len() >= probes => Ok(()),
+            samples => Err(format!("{samples:?}")),
+        }
+    });
+    dashboards_show_something(&prometheus);
+}
+
+/// Every query of the dashboards has data, and what a legend or a table names a target by has a value.
+fn dashboards_show_something(prometheus: &Prometheus) {
     for dashboard in ["blackbox.json", "blackbox-deepflow.json"] {
         let text = read(&format!("examples/grafana/dashboards/{dashboard}"));
         let dashboard: Value = serde_json::from_str(&text).unwrap();
@@ -216,6 +301,7 @@ fn discovered_probes_are_stored_written_and_drawn() {
             "HTTP status codes",
             "HTTP phases",
             "Certificates",
+            "Scrapes of the exporter",
         ] {
             assert!(titles.contains(wanted), "no panel {wanted}");
         }
@@ -223,17 +309,22 @@ fn discovered_probes_are_stored_written_and_drawn() {
             .iter()
             .flat_map(|panel| panel["targets"].as_array().unwrap())
         {
+            let named = query["legendFormat"].as_str().unwrap().contains("{{target}}");
             let query = query["expr"].as_str().unwrap();
             if query.contains("icmp") && !may_ping() {
                 continue;
             }
             // Prometheus knows the series by their own names.
             let query = query.replace("prometheus__samples__", "");
-            let query = ["$job", "$module", "$target"]
+            let query = ["$job", "$module", "$target", "$instance"]
                 .iter()
                 .fold(query, |query, name| query.replace(name, ".*"));
             let samples = prometheus.query(&query).unwrap();
             assert!(!samples.is_empty(), "no data: {query}");
+            let nameless = samples
+                .iter()
+                .find(|sample| named && !sample.labels.contains_key("target"));
+            assert!(nameless.is_none(), "no name: {query}: {nameless:?}");
         }
         for variable in dashboard["templating"]["list"].as_array().unwrap() {
             let Some(query) = variable["query"]["query"].as_str() else {
@@ -241,6 +332,15 @@ fn discovered_probes_are_stored_written_and_drawn() {
             };
             let query = query.replace("prometheus__samples__", "");
             let label = query.rsplit(", ").next().unwrap().trim_end_matches(')');
+            // Upstream's relabelling gives neither.
+            if ["target", "module"].contains(&label)
+                && prometheus
+                    .query("probe_success{target!=\"\"}")
+                    .unwrap()
+                    .is_empty()
+            {
+                continue;
+            }
             let values = prometheus
                 .api(&format!("/api/v1/label/{label}/values?match[]=probe_success"))
                 .unwrap();
@@ -250,17 +350,4 @@ fn discovered_probes_are_stored_written_and_drawn() {
             );
         }
     }
-
-    // A target that leaves the file leaves the list.
-    let text = fs::read_to_string(&setting.targets_file).unwrap();
-    let (kept, _) = text
-        .split_once("  - name: integrations/blackbox/http_probe_1")
-        .unwrap();
-    fs::write(&setting.targets_file, kept).unwrap();
-    setting.exporter.program().signal("HUP");
-    eventually("Prometheus to drop the target", || {
-        let targets = prometheus.api("/api/v1/targets?state=active")?;
-        let count = targets["data"]["activeTargets"].as_array().unwrap().len();
-        (count == 3).then_some(()).ok_or(format!("{count} targets"))
-    });
 }

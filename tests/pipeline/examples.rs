@@ -80,6 +80,7 @@ fn every_alert_and_record_has_a_rule_test() {
 fn configurations_load_and_targets_name_their_modules() {
     for (config, targets) in [
         ("examples/deepflow/blackbox.yml", Some("examples/targets.yml")),
+        ("blackbox.yml", Some("examples/targets.yml")),
         (
             "examples/kubernetes/blackbox.yml",
             Some("examples/kubernetes/targets.yml"),
@@ -97,6 +98,65 @@ fn configurations_load_and_targets_name_their_modules() {
             []
         );
     }
+}
+
+/// Every command of the documents and examples that starts the exporter finds its files, and they load together.
+#[test]
+fn commands_of_the_documents_and_examples_start_the_exporter() {
+    let mut sources = vec!["README.md".to_owned()];
+    let mut folders = vec!["docs".to_owned(), "examples".to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(repository(&folder)).unwrap() {
+            let entry = entry.unwrap();
+            let path = format!("{folder}/{}", entry.file_name().to_str().unwrap());
+            if entry.file_type().unwrap().is_dir() {
+                folders.push(path);
+            } else if [".md", ".yml", ".yaml", ".alloy"]
+                .iter()
+                .any(|end| path.ends_with(end))
+            {
+                sources.push(path);
+            }
+        }
+    }
+    let mut count = 0;
+    for source in sources {
+        let text = read(&source);
+        // A backslash goes on with the command.
+        for line in text.replace("\\\n", " ").lines() {
+            let Some((_, flags)) = line.split_once("blackbox_exporter --config.file=") else {
+                continue;
+            };
+            // The files of a migration and of an installation are there on the user's machine only.
+            if flags.starts_with('/') || flags.contains("migrated/") || flags.contains('<') {
+                continue;
+            }
+            let flags = format!("--config.file={flags}");
+            let flags = flags.split(['#', '`', ')']).next().unwrap();
+            let files = flags.split_whitespace().filter_map(|flag| {
+                let (flag, file) = flag.split_once('=')?;
+                let file = file.trim_end_matches(['.', ',']);
+                let folder = Path::new(&source).parent().unwrap().join(file);
+                let example = Path::new("examples").join(file);
+                let candidates = [folder.as_path(), Path::new(file), example.as_path()];
+                let found = candidates
+                    .into_iter()
+                    .map(|path| repository(path.to_str().unwrap()))
+                    .find(|path| path.exists());
+                let found = found.unwrap_or_else(|| panic!("{source}: {line}: there is no {file}"));
+                ["--config.file", "--targets.file"]
+                    .contains(&flag)
+                    .then(|| format!("{flag}={}", found.display()))
+            });
+            succeeds(
+                Command::new(env!("CARGO_BIN_EXE_blackbox_exporter"))
+                    .arg("--config.check")
+                    .args(files),
+            );
+            count += 1;
+        }
+    }
+    assert!(count >= 4, "only {count} commands were found");
 }
 
 /// Every `curl` of the documents that probes, against an exporter on the configuration that the document starts it with.
@@ -260,6 +320,8 @@ fn components() -> BTreeMap<&'static str, (&'static [&'static str], &'static [&'
                 &[],
             ),
         ),
+        ("prometheus.relabel", (&["forward_to", "rule"], &["receiver"])),
+        ("prometheus.relabel/rule", (&["target_label", "replacement"], &[])),
         ("prometheus.scrape/clustering", (&["enabled"], &[])),
         ("prometheus.remote_write", (&["endpoint"], &["receiver"])),
         ("prometheus.remote_write/endpoint", (&["url"], &[])),
@@ -350,6 +412,7 @@ fn check_block(
 
 fn collect_references(value: &Value, references: &mut Vec<String>) {
     match value {
+        Value::Expression(text) if text.starts_with("sys.env(") => {}
         Value::Expression(text) => references.push(text.clone()),
         Value::List(list) => list
             .iter()

@@ -11,6 +11,7 @@
     reason = "tests may fail loudly: that is what they are for"
 )]
 
+mod cluster;
 mod comparison;
 mod deepflow;
 mod discovery;

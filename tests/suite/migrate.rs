@@ -33,17 +33,74 @@ fn an_alloy_configuration_becomes_a_targets_file() {
     let (code, targets, notes) = migrate(&[file.to_str().unwrap()]);
     assert_eq!(code, 0, "{notes}");
     assert!(
-        notes.starts_with("not carried over: line 2: start the exporter with --config.file=blackbox.yml\n"),
+        notes.contains("note: start the exporter with --config.file=blackbox.yml\n"),
         "{notes}"
-    );
-    assert!(
-        targets.starts_with("# Not carried over:\n# - line 2: "),
-        "{targets}"
     );
     assert_eq!(
         Targets::parse(&targets).unwrap().targets[0].labels["job"],
         "integrations/blackbox/web"
     );
+}
+
+/// A directory as Alloy reads it, with everything that takes its place; the exporter starts with it.
+#[test]
+fn a_directory_becomes_a_whole_set() {
+    let directory = tempfile::tempdir().unwrap();
+    let source = directory.path().join("conf.d");
+    std::fs::create_dir(&source).unwrap();
+    let write = |name: &str, text: &str| std::fs::write(source.join(name), text).unwrap();
+    write("blackbox.yml", "modules: {http_2xx: {prober: http}}\n");
+    write("ignored.txt", "no Alloy at all");
+    write(
+        "a.alloy",
+        "prometheus.exporter.blackbox \"x\" {\n  config_file = \"blackbox.yml\"\n  target {\n    name = \"web\"\n    address = \"https://example.com\"\n  }\n}\n",
+    );
+    write(
+        "b.alloy",
+        "prometheus.scrape \"x\" {\n  targets = prometheus.exporter.blackbox.x.targets\n  forward_to = []\n}\n",
+    );
+    let output = directory.path().join("out");
+    let arguments = ["--output", output.to_str().unwrap(), source.to_str().unwrap()];
+    let (code, report, notes) = migrate(&arguments);
+    assert_eq!(code, 0, "{notes}");
+    assert!(
+        report.ends_with(&format!("then:  alloy run {}\n", output.display())),
+        "{report}"
+    );
+    let read = |name: &str| std::fs::read_to_string(output.join(name)).unwrap();
+    assert!(read("b.alloy").contains("targets = discovery.relabel.blackbox_x.output"));
+    assert_eq!(read("blackbox.yml"), "modules: {http_2xx: {prober: http}}\n");
+    let target = &Targets::parse(&read("targets.yml")).unwrap().targets[0];
+    assert_eq!((target.interval, target.timeout), (Some(60_000), Some(10_000)));
+    Command::new(env!("CARGO_BIN_EXE_blackbox_exporter"))
+        .arg("--config.check")
+        .arg(format!("--config.file={}", output.join("blackbox.yml").display()))
+        .arg(format!("--targets.file={}", output.join("targets.yml").display()))
+        .assert()
+        .success();
+    // Nothing is overwritten.
+    let (code, _, error) = migrate(&arguments);
+    assert_eq!(code, 1);
+    assert!(
+        error.contains("targets.yml: file exists") || error.contains("File exists"),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_is_lost_is_said_and_the_status_is_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("x.alloy");
+    std::fs::write(
+        &file,
+        "prometheus.exporter.blackbox \"x\" {\n  config = \"{}\"\n  targets = encoding.from_json(local.file.y.content)\n}\n",
+    )
+    .unwrap();
+    let (code, targets, notes) = migrate(&[file.to_str().unwrap()]);
+    assert_eq!(code, 1, "{notes}");
+    let said = "line 3: the targets `encoding.from_json(local.file.y.content)` are computed by Alloy";
+    assert!(notes.contains(&format!("not carried over: {said}")), "{notes}");
+    assert!(targets.contains(&format!("# - {said}")), "{targets}");
 }
 
 /// The examples of this repository, which the pipeline tests run.
@@ -55,7 +112,7 @@ fn the_prometheus_examples_become_targets_files() {
         assert_eq!(code, 0, "{notes}");
         assert_eq!(
             notes,
-            "not carried over: the exporter was scraped at 127.0.0.1:9115: let http_sd_configs ask it for /targets\n"
+            "note: the exporter was scraped at 127.0.0.1:9115: let http_sd_configs ask it for /targets\n"
         );
         assert_eq!(
             Targets::parse(&targets).unwrap().targets.len(),
@@ -81,7 +138,7 @@ fn mistakes_are_said_in_a_sentence() {
         (
             &["--from", "prometheus", path],
             1,
-            "it has no scrape_configs entry that scrapes the /probe of an exporter",
+            "it has no scrape_configs entry that scrapes the /probe of a blackbox exporter",
         ),
         (&[], 2, "<FILE>"),
         (

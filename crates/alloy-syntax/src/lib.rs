@@ -7,7 +7,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::{fmt, iter::Peekable, vec};
+use std::{fmt, iter::Peekable, ops::Range, vec};
 
 /// A statement of a file or of a block.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,6 +40,8 @@ pub struct Block {
     pub body: Vec<Statement>,
     /// Where it begins, from 1.
     pub line: usize,
+    /// The bytes of the text from its name to its closing brace.
+    pub span: Range<usize>,
 }
 
 /// The value of an attribute.
@@ -59,6 +61,46 @@ pub enum Value {
     Object(Vec<(String, Value)>),
     /// Anything that Alloy computes, as written: a reference, a call, an operation.
     Expression(String),
+}
+
+impl fmt::Display for Value {
+    /// The value as Alloy reads it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(&quoted(text)),
+            Self::Number(text) | Self::Expression(text) => f.write_str(text),
+            Self::Bool(value) => write!(f, "{value}"),
+            Self::Null => f.write_str("null"),
+            Self::List(list) => {
+                let list: Vec<_> = list.iter().map(ToString::to_string).collect();
+                write!(f, "[{}]", list.join(", "))
+            }
+            Self::Object(fields) => {
+                let fields: Vec<_> = fields
+                    .iter()
+                    .map(|(key, value)| format!("{} = {value}", quoted(key)))
+                    .collect();
+                write!(f, "{{{}}}", fields.join(", "))
+            }
+        }
+    }
+}
+
+/// A string as Alloy writes it.
+fn quoted(text: &str) -> String {
+    let mut quoted = "\"".to_owned();
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            '\n' => quoted.push_str("\\n"),
+            '\r' => quoted.push_str("\\r"),
+            '\t' => quoted.push_str("\\t"),
+            c if c.is_control() => quoted.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
 }
 
 /// Where and why a file is not Alloy syntax.
@@ -81,6 +123,29 @@ pub fn parse(text: &str) -> Result<Vec<Statement>, SyntaxError> {
         depth: 0,
     };
     parser.body(&Token::End)
+}
+
+/// The references of a text (`name.of.something`), outside strings and comments, with their bytes.
+pub fn references(text: &str) -> Result<Vec<(Range<usize>, String)>, SyntaxError> {
+    let mut found: Vec<(Range<usize>, String)> = Vec::new();
+    let mut dot = false;
+    for token in Scanner::new(text).scan()? {
+        match (token.token, found.last_mut()) {
+            (Token::Symbol("."), Some((span, _))) if span.end == token.start => {
+                span.end = token.end;
+                dot = true;
+                continue;
+            }
+            (Token::Identifier(name), Some((span, path))) if dot && span.end == token.start => {
+                span.end = token.end;
+                *path = format!("{path}.{name}");
+            }
+            (Token::Identifier(name), _) => found.push((token.start..token.end, name)),
+            _ => {}
+        }
+        dot = false;
+    }
+    Ok(found)
 }
 
 /// Deeper nesting than this is refused before it can exhaust the stack.
@@ -441,6 +506,7 @@ impl Parser<'_> {
 
     fn statement(&mut self) -> Result<Statement, SyntaxError> {
         let line = self.line();
+        let start = self.tokens.peek().map_or(self.last_end, |next| next.start);
         let mut name = self.identifier()?;
         let mut dotted = false;
         while self.next_is(".") {
@@ -481,6 +547,7 @@ impl Parser<'_> {
             label,
             body,
             line,
+            span: start..self.last_end,
         }))
     }
 
@@ -695,6 +762,31 @@ b`
                 ("off", 16, Value::Null),
             ]
         );
+    }
+
+    #[test]
+    fn values_are_written_as_they_are_read() {
+        let text = r#"{"a b" = "q\"\\\n\té\u0001", "l" = [1, true, null, sys.env("X")]}"#;
+        let read = parse(&format!("v = {text}")).unwrap();
+        let [Statement::Attribute(attribute)] = read.as_slice() else {
+            panic!("{read:?}")
+        };
+        assert_eq!(attribute.value.to_string(), text);
+    }
+
+    #[test]
+    fn references_stand_outside_strings_and_comments() {
+        let text = "a = x.y.z // p.q\nb = [f(\"g.h\", i.j), /* k.l */ m.n[0].o]";
+        let found: Vec<_> = references(text)
+            .unwrap()
+            .into_iter()
+            .map(|(span, path)| (&text[span], path))
+            .collect();
+        for (written, path) in &found {
+            assert_eq!(written, path);
+        }
+        let paths: Vec<_> = found.iter().map(|(_, path)| path.as_str()).collect();
+        assert_eq!(paths, ["a", "x.y.z", "b", "f", "i.j", "m.n", "o"]);
     }
 
     #[test]

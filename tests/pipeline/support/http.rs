@@ -8,11 +8,16 @@ use std::{
 
 /// Status and body of `http://{authority}{path}`.
 pub fn get(authority: &str, path: &str) -> Result<(u16, String), String> {
+    get_as(authority, authority, path)
+}
+
+/// The same, with another `Host`.
+pub fn get_as(authority: &str, host: &str, path: &str) -> Result<(u16, String), String> {
     let mut stream = TcpStream::connect(authority).map_err(|err| format!("{authority}: {err}"))?;
     stream
         .set_read_timeout(Some(Duration::from_secs(30)))
         .map_err(|err| err.to_string())?;
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {authority}\r\n\r\n").map_err(|err| err.to_string())?;
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n").map_err(|err| err.to_string())?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).map_err(|err| err.to_string())?;
     let answer = String::from_utf8(answer).map_err(|err| err.to_string())?;

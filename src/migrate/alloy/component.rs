@@ -1,0 +1,417 @@
+//! What a `prometheus.exporter.blackbox` block says.
+
+use std::ops::Range;
+
+use super::super::{Links, Migration};
+use super::{EXPORTER, File, attribute, blocks, milliseconds};
+use crate::config::targets::{Target, label_fault};
+use alloy_syntax::{Attribute, Block, Statement, Value};
+
+/// One exporter of the Alloy configuration.
+pub(super) struct Component<'a> {
+    pub file: usize,
+    pub block: &'a Block,
+    /// The blocks that can refer to it.
+    pub siblings: Vec<&'a Block>,
+    /// The bytes of the file in which its name is known; everywhere when it is not inside a `declare`.
+    pub scope: Option<Range<usize>>,
+    /// What Alloy puts before its id; unknown inside a `declare` that is used more than once.
+    prefix: Option<String>,
+    /// Outputs under which the users of its `declare` see its targets.
+    pub exported: Vec<(String, String)>,
+    /// The blocks where those outputs are used.
+    pub outside: Vec<&'a Block>,
+    note_prefix: &'a str,
+    /// Label of the components that replace it.
+    pub replacement: String,
+    /// Targets that a targets file can hold, with the labels that Alloy's exporter gives them.
+    pub targets: Vec<Target>,
+    /// Targets that only Alloy can compute, as the text of a list, with their lines.
+    pub computed: Vec<(usize, String)>,
+    /// Relabelling that its targets or series pass.
+    pub rules: Vec<String>,
+    /// The text of its modules.
+    pub modules: Option<String>,
+    /// The file of its modules, when it names one.
+    pub config_file: Option<String>,
+}
+
+/// All exporters of all files.
+pub(super) fn find<'a>(files: &'a [File<'a>]) -> Vec<Component<'a>> {
+    let top: Vec<&Block> = files.iter().flat_map(|file| blocks(&file.body)).collect();
+    let mut found = Vec::new();
+    for (index, file) in files.iter().enumerate() {
+        let place = Place {
+            file: index,
+            at: &file.at,
+            siblings: &top,
+            scope: None,
+            prefix: Some(String::new()),
+            uses: &[],
+            outside: &[],
+        };
+        place.search(&file.body, &mut found);
+    }
+    let taken: Vec<&str> = top.iter().map(|block| block.label.as_str()).collect();
+    for index in 0..found.len() {
+        let label = found
+            .get(index)
+            .map(|component| component.block.label.clone())
+            .unwrap_or_default();
+        let mut name = format!("blackbox_{label}");
+        while taken.contains(&name.as_str())
+            || found
+                .iter()
+                .any(|other: &Component<'_>| other.replacement == name)
+        {
+            name.push('_');
+        }
+        if let Some(component) = found.get_mut(index) {
+            component.replacement = name;
+        }
+    }
+    found
+}
+
+struct Place<'p, 'a> {
+    file: usize,
+    at: &'a str,
+    siblings: &'p [&'a Block],
+    scope: Option<Range<usize>>,
+    prefix: Option<String>,
+    uses: &'p [String],
+    outside: &'p [&'a Block],
+}
+
+impl<'a> Place<'_, 'a> {
+    fn search(&self, body: &'a [Statement], found: &mut Vec<Component<'a>>) {
+        for block in blocks(body) {
+            if block.name == EXPORTER {
+                found.push(self.component(block));
+                continue;
+            }
+            let inner: Vec<&Block> = blocks(&block.body).collect();
+            let uses: Vec<String> = match block.name.as_str() {
+                "declare" => self
+                    .siblings
+                    .iter()
+                    .filter(|other| other.name == block.label)
+                    .map(|other| format!("{}.{}", block.label, other.label))
+                    .collect(),
+                _ => Vec::new(),
+            };
+            let prefix = match (uses.as_slice(), &self.prefix) {
+                ([only], Some(prefix)) => Some(format!("{prefix}{only}/")),
+                _ => None,
+            };
+            let place = Place {
+                file: self.file,
+                at: self.at,
+                siblings: &inner,
+                scope: Some(block.span.clone()),
+                prefix,
+                uses: &uses,
+                outside: self.siblings,
+            };
+            place.search(&block.body, found);
+        }
+    }
+
+    fn component(&self, block: &'a Block) -> Component<'a> {
+        let exported = self
+            .siblings
+            .iter()
+            .filter(|block| block.name == "export")
+            .filter_map(|export| Some((export, attribute(export, "value")?)))
+            .flat_map(|(export, value)| {
+                self.uses
+                    .iter()
+                    .map(move |user| (value.value.to_string(), format!("{user}.{}", export.label)))
+            })
+            .collect();
+        Component {
+            file: self.file,
+            block,
+            siblings: self.siblings.to_vec(),
+            scope: self.scope.clone(),
+            prefix: self.prefix.clone(),
+            exported,
+            outside: self.outside.to_vec(),
+            note_prefix: self.at,
+            replacement: String::new(),
+            targets: Vec::new(),
+            computed: Vec::new(),
+            rules: Vec::new(),
+            modules: None,
+            config_file: None,
+        }
+    }
+}
+
+impl Component<'_> {
+    /// Where a note is about.
+    pub fn at(&self, line: usize) -> String {
+        format!("{}line {line}", self.note_prefix)
+    }
+
+    /// The reference to its targets.
+    pub fn output(&self) -> String {
+        format!("{EXPORTER}.{}.targets", self.block.label)
+    }
+
+    /// Alloy's id of it, which is the built-in `instance`.
+    pub fn id(&self) -> Option<String> {
+        Some(format!(
+            "{}{EXPORTER}.{}",
+            self.prefix.as_ref()?,
+            self.block.label
+        ))
+    }
+
+    /// Reads the block.
+    pub fn read(&mut self, links: &Links<'_>, migration: &mut Migration) {
+        let block = self.block;
+        for statement in &block.body {
+            match statement {
+                Statement::Block(target) if target.name == "target" => self.read_target(target, migration),
+                Statement::Block(other) => migration.lost.push(self.unknown(&other.name, other.line)),
+                Statement::Attribute(argument) => self.read_argument(argument, links, migration),
+            }
+        }
+        if self.targets.is_empty() && self.computed.is_empty() {
+            migration
+                .lost
+                .push(format!("{}: there are no targets here", self.at(block.line)));
+        }
+        if self.id().is_none() {
+            migration.lost.push(format!(
+                "{}: `instance` was the component's id, which differs with each use of the block around it",
+                self.at(block.line)
+            ));
+        }
+    }
+
+    fn unknown(&self, name: &str, line: usize) -> String {
+        format!("{}: Alloy's exporter has no `{name}`", self.at(line))
+    }
+
+    fn read_argument(&mut self, argument: &Attribute, links: &Links<'_>, migration: &mut Migration) {
+        let at = self.at(argument.line);
+        match (argument.name.as_str(), &argument.value) {
+            ("config", Value::Text(text)) => self.modules = Some(text.clone()),
+            ("config_file", Value::Text(file)) => {
+                self.config_file = Some(file.clone());
+                self.modules = read_file(links, file, &at, migration);
+            }
+            ("config", Value::Expression(text)) if self.local_file(text).is_some() => {
+                let file = self.local_file(text).unwrap_or_default();
+                self.modules = read_file(links, &file, &at, migration);
+                self.config_file = Some(file);
+            }
+            ("config" | "config_file", value) => migration.lost.push(format!(
+                "{at}: `{} = {value}` is computed by Alloy: give the exporter these modules with --config.file",
+                argument.name
+            )),
+            ("probe_timeout_offset", Value::Text(text)) => match milliseconds(text) {
+                Some(ms) => migration.offsets.push((ms as f64 / 1000.0).to_string()),
+                None => migration.lost.push(format!("{at}: probe_timeout_offset: {text:?} is no duration")),
+            },
+            ("targets", Value::List(list)) => {
+                for entry in list {
+                    match entry {
+                        Value::Object(fields) => self.read_entry(fields, argument.line, migration),
+                        computed => self.computed.push((argument.line, format!("[{computed}]"))),
+                    }
+                }
+            }
+            ("targets", computed) => self.computed.push((argument.line, computed.to_string())),
+            ("probe_timeout_offset", value) => migration
+                .lost
+                .push(format!("{at}: `{} = {value}` is computed by Alloy", argument.name)),
+            (name, _) => migration.lost.push(self.unknown(name, argument.line)),
+        }
+    }
+
+    /// The file behind `local.file.NAME.content`.
+    fn local_file(&self, expression: &str) -> Option<String> {
+        let name = expression
+            .trim_start_matches("convert.nonsensitive(")
+            .trim_start_matches("nonsensitive(")
+            .trim_end_matches(')')
+            .strip_prefix("local.file.")?
+            .strip_suffix(".content")?;
+        let block = self
+            .siblings
+            .iter()
+            .find(|block| block.name == "local.file" && block.label == name)?;
+        match &attribute(block, "filename")?.value {
+            Value::Text(file) => Some(file.clone()),
+            _ => None,
+        }
+    }
+
+    /// `target { name = … }`, and `target "name" { … }` as it was before.
+    fn read_target(&mut self, block: &Block, migration: &mut Migration) {
+        let mut raw = Raw::default();
+        if !block.label.is_empty() {
+            raw.name = Some(Value::Text(block.label.clone()));
+        }
+        for statement in &block.body {
+            match statement {
+                Statement::Attribute(a) => match (a.name.as_str(), &a.value) {
+                    ("name", value) => raw.name = Some(value.clone()),
+                    ("address", value) => raw.address = Some(value.clone()),
+                    ("module", value) => raw.module = Some(value.clone()),
+                    ("labels", Value::Object(fields)) => raw.labels.clone_from(fields),
+                    ("labels", value) => migration.lost.push(format!(
+                        "{}: `labels = {value}` is computed by Alloy: these labels are missing",
+                        self.at(a.line)
+                    )),
+                    (name, _) => migration.lost.push(self.unknown(name, a.line)),
+                },
+                Statement::Block(inner) => migration.lost.push(self.unknown(&inner.name, inner.line)),
+            }
+        }
+        self.push(raw, block.line, true, migration);
+    }
+
+    /// An element of `targets = [ … ]`: every other key is a label.
+    fn read_entry(&mut self, fields: &[(String, Value)], line: usize, migration: &mut Migration) {
+        let mut raw = Raw::default();
+        let mut fallback = None;
+        for (key, value) in fields {
+            match key.as_str() {
+                "name" => raw.name = Some(value.clone()),
+                "address" => raw.address = Some(value.clone()),
+                "__address__" => fallback = Some(value.clone()),
+                "module" => raw.module = Some(value.clone()),
+                _ => raw.labels.push((key.clone(), value.clone())),
+            }
+        }
+        raw.address = raw.address.or(fallback);
+        self.push(raw, line, false, migration);
+    }
+
+    fn push(&mut self, raw: Raw, line: usize, block: bool, migration: &mut Migration) {
+        let (Some(name), Some(address)) = (&raw.name, &raw.address) else {
+            let at = self.at(line);
+            migration
+                .lost
+                .push(format!("{at}: a target without a name or an address"));
+            return;
+        };
+        let (name, address) = (name.clone(), address.clone());
+        let at = self.at(line);
+        if raw.needs_alloy() {
+            for (label, _) in raw.labels.iter().filter(|(label, _)| block && is_field(label)) {
+                migration.lost.push(format!(
+                    "{at}: the label {label:?} of a target that Alloy computes"
+                ));
+            }
+            self.computed.push((line, raw.as_element(&name, &address, block)));
+            return;
+        }
+        let mut target = Target {
+            name: text(&name),
+            address: text(&address),
+            module: raw.module.as_ref().map(text).unwrap_or_default(),
+            // Neither label is there with Alloy's exporter.
+            labels: ["target", "module"]
+                .map(|label| (label.to_owned(), String::new()))
+                .into(),
+            ..Target::default()
+        };
+        if target.name.is_empty() || target.address.is_empty() {
+            migration
+                .lost
+                .push(format!("{at}: a target without a name or an address"));
+            return;
+        }
+        for (label, value) in &raw.labels {
+            let value = text(value);
+            match label.as_str() {
+                "job" | "instance" => migration.hints.push(format!(
+                    "{at}: the label {label:?} is left out, as Alloy's own replaces it"
+                )),
+                "__param_hostname" => target.hostname = value,
+                "__param_module" if target.module.is_empty() => target.module = value,
+                "__scrape_interval__" => target.interval = milliseconds(&value),
+                "__scrape_timeout__" => target.timeout = milliseconds(&value),
+                // Alloy's own replace the first; the exporter has no further parameters.
+                label if label.starts_with("__") => {}
+                label => drop(target.labels.insert(label.to_owned(), value)),
+            }
+        }
+        let job = format!("integrations/blackbox/{}", target.name);
+        target.labels.insert("job".to_owned(), job);
+        self.targets.push(target);
+    }
+}
+
+fn read_file(links: &Links<'_>, file: &str, at: &str, migration: &mut Migration) -> Option<String> {
+    match links(file) {
+        Ok(text) => Some(text),
+        Err(error) => {
+            migration
+                .unread
+                .push(format!("{at}: the modules of {file}: {error}"));
+            None
+        }
+    }
+}
+
+/// A target as it was written.
+#[derive(Default)]
+struct Raw {
+    name: Option<Value>,
+    address: Option<Value>,
+    module: Option<Value>,
+    labels: Vec<(String, Value)>,
+}
+
+impl Raw {
+    /// Whether a targets file cannot hold it: something is computed, or a label is only there for relabelling.
+    fn needs_alloy(&self) -> bool {
+        let literal = |value: &Value| matches!(value, Value::Text(_));
+        let named = [&self.name, &self.address, &self.module];
+        !named.into_iter().flatten().all(literal)
+            || !self.labels.iter().all(|(label, value)| {
+                let known = [
+                    "__param_",
+                    "__address__",
+                    "__scheme__",
+                    "__metrics_path__",
+                    "__scrape_",
+                ];
+                literal(value)
+                    && (label_fault(label).is_none() || known.iter().any(|known| label.starts_with(known)))
+            })
+    }
+
+    /// It as an element of a list of targets.
+    fn as_element(&self, name: &Value, address: &Value, block: bool) -> String {
+        let mut fields = vec![
+            ("name".to_owned(), name.clone()),
+            ("address".to_owned(), address.clone()),
+        ];
+        fields.extend(self.module.clone().map(|module| ("module".to_owned(), module)));
+        let labels = self
+            .labels
+            .iter()
+            .filter(|(label, _)| !(block && is_field(label)));
+        fields.extend(labels.cloned());
+        format!("[{}]", Value::Object(fields))
+    }
+}
+
+/// Keys of an element of `targets` that are no labels.
+fn is_field(label: &str) -> bool {
+    ["name", "address", "module", "__address__"].contains(&label)
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::Text(text) => text.clone(),
+        other => other.to_string(),
+    }
+}

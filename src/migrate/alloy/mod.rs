@@ -1,0 +1,260 @@
+//! Replaces Alloy's built-in exporter: what its blocks probe becomes targets and modules of this exporter, and the
+//! rest of the Alloy configuration stays as it is.
+//!
+//! The semantics are those of Alloy's source: `prometheus.exporter.blackbox` sets `job` and `instance` over the labels
+//! of a target, `prometheus.scrape` has an interval of a minute and a timeout of ten seconds by default.
+
+mod component;
+mod flow;
+mod rewrite;
+
+use std::collections::BTreeSet;
+
+use super::{Input, Links, MigrateError, Migration, modules};
+use crate::config;
+use alloy_syntax::{Attribute, Block, Statement};
+use component::Component;
+
+const EXPORTER: &str = "prometheus.exporter.blackbox";
+
+/// A configuration file, read.
+pub(super) struct File<'a> {
+    name: &'a str,
+    text: &'a str,
+    body: Vec<Statement>,
+    /// What stands before a line number in a note: the file's name when there are several.
+    at: String,
+}
+
+/// How much is written.
+#[derive(Clone, Copy)]
+pub(super) enum Extent<'a> {
+    /// A targets file only.
+    Targets,
+    /// Targets, modules, and the Alloy configuration; the address is where Alloy reaches the exporter.
+    WholeSet(&'a str),
+}
+
+pub(super) fn read(
+    inputs: &[Input],
+    extent: Extent<'_>,
+    links: &Links<'_>,
+) -> Result<Migration, MigrateError> {
+    let mut files = Vec::new();
+    for input in inputs {
+        let several = inputs.len() > 1;
+        let body = alloy_syntax::parse(&input.text).map_err(|error| {
+            MigrateError::Syntax(if several {
+                format!("{}: {error}", input.name)
+            } else {
+                error.to_string()
+            })
+        })?;
+        let at = if several {
+            format!("{}, ", input.name)
+        } else {
+            String::new()
+        };
+        files.push(File {
+            name: &input.name,
+            text: &input.text,
+            body,
+            at,
+        });
+    }
+    let mut migration = Migration::default();
+    let mut components = component::find(&files);
+    if components.is_empty() {
+        return Err(MigrateError::NoTargets(
+            "there is no prometheus.exporter.blackbox block in it",
+        ));
+    }
+    for component in &mut components {
+        component.read(links, &mut migration);
+        flow::follow(component, &mut migration);
+    }
+    let renamed = merge_modules(&mut components, &mut migration);
+    match extent {
+        Extent::Targets => targets_only(&components, &mut migration),
+        Extent::WholeSet(exporter) => {
+            let unread = std::mem::take(&mut migration.unread);
+            migration.lost.extend(unread);
+            rewrite::rewrite(&files, &components, &renamed, exporter, &mut migration);
+        }
+    }
+    collect_targets(components, extent, &mut migration);
+    one_offset(extent, &mut migration);
+    Ok(migration)
+}
+
+/// Puts the modules into one text and names them so in the targets; gives the new names, a map per component.
+fn merge_modules(
+    components: &mut [Component<'_>],
+    migration: &mut Migration,
+) -> Vec<std::collections::BTreeMap<String, String>> {
+    let none = vec![Default::default(); components.len()];
+    let files: Vec<_> = components
+        .iter()
+        .filter_map(|component| Some((component.block.label.clone(), component.modules.clone()?)))
+        .collect();
+    // What could not be read was said; without all of it no name is certain.
+    if files.len() < components.len() {
+        return none;
+    }
+    let merged = match modules::merge(&files) {
+        Ok(merged) => merged,
+        Err(error) => {
+            migration.lost.push(format!("the modules: {error}"));
+            return none;
+        }
+    };
+    let parsed = config::parse(&merged.text);
+    let problems: Vec<_> = parsed
+        .problems
+        .iter()
+        .map(|problem| format!("the modules: {problem}"))
+        .collect();
+    let loads = problems.is_empty();
+    migration.lost.extend(problems);
+    for (component, renamed) in components.iter_mut().zip(&merged.renamed) {
+        for (name, new) in renamed {
+            migration.hints.push(format!(
+                "module {name:?} of {EXPORTER} {:?} is {new:?} now: another exporter has a different one of that name",
+                component.block.label
+            ));
+        }
+        for target in &mut component.targets {
+            if let Some(new) = renamed.get(target.module()) {
+                target.module.clone_from(new);
+            }
+        }
+        if loads {
+            let at = component.at(component.block.line);
+            component.targets.retain(|target| {
+                let known = parsed.config.modules.keys().any(|name| name == target.module());
+                if !known {
+                    migration.lost.push(format!(
+                        "{at}: target {:?}: there is no module {:?}, so Alloy could not probe it either",
+                        target.name,
+                        target.module()
+                    ));
+                }
+                known
+            });
+        }
+    }
+    migration.modules = Some(merged.text);
+    merged.renamed
+}
+
+/// Names what a targets file alone does not hold.
+fn targets_only(components: &[Component<'_>], migration: &mut Migration) {
+    const REMEDY: &str = "--output writes a configuration that keeps them";
+    for component in components {
+        for (line, text) in &component.computed {
+            let at = component.at(*line);
+            migration.lost.push(format!(
+                "{at}: the targets `{text}` are computed by Alloy; {REMEDY}"
+            ));
+        }
+        for rules in &component.rules {
+            migration.lost.push(format!("{rules} change labels; {REMEDY}"));
+        }
+    }
+    match components {
+        [only] if only.config_file.is_some() => {
+            let file = only.config_file.as_deref().unwrap_or_default();
+            migration
+                .hints
+                .push(format!("start the exporter with --config.file={file}"));
+        }
+        _ => migration
+            .lost
+            .push("the modules are not part of a targets file; --output writes them".to_owned()),
+    }
+    migration.modules = None;
+}
+
+fn collect_targets(components: Vec<Component<'_>>, extent: Extent<'_>, migration: &mut Migration) {
+    let filled = components
+        .iter()
+        .filter(|component| !component.targets.is_empty())
+        .count();
+    for component in components {
+        let id = component.id();
+        for mut target in component.targets {
+            match extent {
+                Extent::Targets => {
+                    target
+                        .labels
+                        .extend(id.clone().map(|id| ("instance".to_owned(), id)));
+                }
+                Extent::WholeSet(_) if filled > 1 => {
+                    let owner = component.replacement.clone();
+                    target.labels.insert(rewrite::OWNER.to_owned(), owner);
+                }
+                Extent::WholeSet(_) => {}
+            }
+            migration.targets.push(target);
+        }
+    }
+}
+
+/// An exporter has one offset.
+fn one_offset(extent: Extent<'_>, migration: &mut Migration) {
+    let offsets: BTreeSet<_> = migration.offsets.iter().cloned().collect();
+    if offsets.len() > 1 {
+        let all: Vec<_> = offsets.into_iter().collect();
+        migration.lost.push(format!(
+            "`probe_timeout_offset` differs ({}): the exporter has one --timeout-offset",
+            all.join(", ")
+        ));
+    } else if let (Extent::Targets, Some(offset)) = (extent, offsets.first()) {
+        migration
+            .hints
+            .push(format!("start the exporter with --timeout-offset={offset}"));
+    }
+}
+
+fn attribute<'a>(block: &'a Block, name: &str) -> Option<&'a Attribute> {
+    block.body.iter().find_map(|statement| match statement {
+        Statement::Attribute(attribute) if attribute.name == name => Some(attribute),
+        _ => None,
+    })
+}
+
+fn blocks(body: &[Statement]) -> impl Iterator<Item = &Block> {
+    body.iter().filter_map(|statement| match statement {
+        Statement::Block(block) => Some(block),
+        Statement::Attribute(_) => None,
+    })
+}
+
+/// A duration as Alloy and Prometheus write it (`1m30s`, `500ms`), in whole milliseconds.
+pub(super) fn milliseconds(text: &str) -> Option<u64> {
+    let mut total = 0.0;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let (number, after) = rest.split_at_checked(digits)?;
+        let unit_end = after
+            .find(|c: char| c.is_ascii_digit() || c == '.')
+            .unwrap_or(after.len());
+        let (unit, after) = after.split_at_checked(unit_end)?;
+        let scale = match unit {
+            "ms" => 1.0,
+            "s" => 1e3,
+            "m" => 60e3,
+            "h" => 3600e3,
+            "d" => 86_400e3,
+            "w" => 7.0 * 86_400e3,
+            _ => return None,
+        };
+        total += number.parse::<f64>().ok()? * scale;
+        rest = after;
+    }
+    (1.0..1e15).contains(&total).then_some(total.round() as u64)
+}
+
+#[cfg(test)]
+mod tests;
