@@ -69,7 +69,7 @@ pub async fn run(flags: Flags) -> ExitCode {
     code
 }
 
-/// Serves until a signal says to stop, and then until the last probe has ended or a second signal has no patience.
+/// Serves until a signal says to stop, and then until all probes finish or a second signal forces exit.
 async fn until_stopped(running: Running, told: &mut Stop, logger: &Logger) {
     let Running { stop, serving, .. } = running;
     told.told().await;

@@ -301,7 +301,7 @@ pub static FLAGS: [Flag; 21] = [
     flag(
         "history.limit",
         Set::Count(|flags, number| flags.history_limit = size(number)),
-        "The maximum amount of items to keep in the history, and of older failures besides.",
+        "Maximum results to keep; as many older failures are kept in addition.",
     )
     .default("100"),
     flag(
@@ -313,7 +313,7 @@ pub static FLAGS: [Flag; 21] = [
     flag(
         "probe.max-in-flight",
         Set::Count(|flags, number| flags.max_in_flight = size(number)),
-        "Most probes at one time; a request beyond them is answered with 503. 0 means no limit.",
+        "Maximum concurrent probes; excess requests get 503. 0 = unlimited.",
     )
     .default("0"),
     flag(

@@ -106,7 +106,10 @@ impl Targets {
             let first = seen
                 .insert(target.name.as_str(), target.at)
                 .filter(|_| !target.name.is_empty())?;
-            let message = format!("name {:?} already stands at line {}", target.name, first.line);
+            let message = format!(
+                "duplicate target name {:?} (first used on line {})",
+                target.name, first.line
+            );
             Some(problem(
                 Some(target.at),
                 &message,
@@ -327,7 +330,7 @@ mod tests {
                 "line 4, column 27: targets[1].labels: \"__meta\" cannot be a label; names with two underscores in front are Prometheus' own",
                 "line 4, column 27: targets[1].labels: \"a-b\" cannot be a label; letters, digits and underscores, no digit first",
                 "line 4, column 70: targets[1].timeout: the timeout is longer than the interval; Prometheus does not scrape such a target",
-                "line 5, column 5: name \"b\" already stands at line 4; give each target a name of its own",
+                "line 5, column 5: duplicate target name \"b\" (first used on line 4); give each target a name of its own",
                 "line 5, column 37: targets[2].interval: a duration of a millisecond or more is wanted",
                 "line 6, column 5: targets[3]: a target needs \"name\"",
                 "line 6, column 27: targets[3].timeout: \"soon\" is not a duration; units are ns, us, ms, s, m and h: 500ms, 5s, 1m30s, 1.5h",

@@ -59,10 +59,10 @@ catalog! {
     IcmpRequests = OnceProbed Counter "blackbox_exporter_icmp_requests_total", "Echo requests sent.";
     IcmpResults = OnceProbed Counter "blackbox_exporter_icmp_results_total", "How echo requests ended: a reply, an ICMP error, or neither in time. Unexpected answers came late, twice or unasked.";
     IcmpSockets = OnceProbed Gauge "blackbox_exporter_icmp_sockets", "Sockets that pings share.";
-    LogLinesDropped = OnceProbed Counter "blackbox_exporter_log_lines_dropped_total", "Log lines that standard error did not take.";
-    OutOfResources = OnceProbed Counter "blackbox_exporter_out_of_resources_total", "How often probes failed because this machine had none left of a resource.";
+    LogLinesDropped = OnceProbed Counter "blackbox_exporter_log_lines_dropped_total", "Log lines dropped because stderr was slow, full or closed.";
+    OutOfResources = OnceProbed Counter "blackbox_exporter_out_of_resources_total", "Probe failures caused by local resource exhaustion, by resource.";
     ProbeDuration = OnceProbed Histogram "blackbox_exporter_probe_duration_seconds", "Duration of probes by prober.";
-    ProbeTimeouts = OnceProbed Counter "blackbox_exporter_probe_timeouts_total", "Probes that their time-out ended, by module.";
+    ProbeTimeouts = OnceProbed Counter "blackbox_exporter_probe_timeouts_total", "Probes that timed out, by module.";
     ProbesCancelled = OnceProbed Counter "blackbox_exporter_probes_cancelled_total", "Probes that were given up because the scraper closed its connection.";
     ProbesInFlight = OnceProbed Gauge "blackbox_exporter_probes_in_flight", "Probes that are running.";
     ProbesRejected = OnceProbed Counter "blackbox_exporter_probes_rejected_total", "Probes that were refused because --probe.max-in-flight were running.";

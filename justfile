@@ -1,0 +1,35 @@
+# `just RECIPE`: each recipe is a section of .ci/run, which is what CI runs, or a command of CONTRIBUTING.md.
+
+# Everything that must hold before a change lands; needs root, and installs Debian packages
+ci:
+    .ci/run
+
+# Formatting, generated files, lints
+check:
+    .ci/run "format" "scripts and generated files" "clippy"
+
+# All tests, or those whose names contain the filter
+test *filter:
+    cargo test --locked {{filter}}
+
+# The conformance suite, or the cases whose names match the regular expression
+conformance only="":
+    cargo build --locked
+    python3 tests/conformance/run.py target/debug/blackbox_exporter --only '{{only}}'
+
+# Licences, sources and advisories of the dependencies
+dependencies:
+    .ci/run "licences, bans, sources" "advisories" "bill of materials"
+
+# The release build, its packages, and the tests that need it
+release:
+    .ci/run "release build" "packages of a release" "conformance" "browser" "soak"
+
+# One fuzz target for a minute; needs a nightly toolchain and cargo-fuzz
+fuzz target seconds="60":
+    cd fuzz && cargo +nightly fuzz run {{target}} -- -max_total_time={{seconds}}
+
+# The benchmark beside another exporter
+bench *options:
+    cargo build --locked --release --bin blackbox_exporter --example bench-peer
+    python3 bench/run.py {{options}}
