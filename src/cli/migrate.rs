@@ -9,7 +9,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgMatches, Command};
 
 use super::subcommand_arguments;
-use crate::migrate::{Input, Migration, Source, migrate, targets_file};
+use crate::migrate::{Input, Migration, Program, Source, migrate, targets_file};
 use crate::os_error;
 
 /// The subcommand's name.
@@ -18,11 +18,11 @@ pub const NAME: &str = "migrate";
 /// The definition of the subcommand.
 pub fn command() -> Command {
     Command::new(NAME)
-        .about("Turn an Alloy or Prometheus configuration into a targets file for --targets.file.")
+        .about("Turn the configuration of Alloy, Prometheus or another prober into files for this exporter.")
         .long_about(
-            "Reads prometheus.exporter.blackbox blocks of an Alloy configuration, or the scrape_configs of a Prometheus \
-             configuration that probe through a blackbox exporter, and prints a targets file on standard output. With \
-             --output it writes the whole set instead: the targets file, the modules and, for Alloy, the configuration \
+            "Reads prometheus.exporter.blackbox blocks of an Alloy configuration, the scrape_configs of a Prometheus \
+             configuration that probe through a blackbox exporter, or the configuration of another prober, and prints a \
+             targets file on standard output. With --output it writes the whole set instead: the targets file, the modules and, for Alloy, the configuration \
              with those blocks replaced and everything else as it was. The series keep their names and labels. What \
              cannot be carried over is named on standard error and at the head of the targets file, and the exit \
              status is 1.",
@@ -31,8 +31,8 @@ pub fn command() -> Command {
             Arg::new("from")
                 .long("from")
                 .value_name("kind")
-                .value_parser(PossibleValuesParser::new(["alloy", "prometheus"]))
-                .help("Kind of the file; by default its name decides."),
+                .value_parser(PossibleValuesParser::new(kinds().map(|(name, _)| name)))
+                .help("Kind of the file; by default its name and its content decide."),
         )
         .arg(
             Arg::new("output")
@@ -58,6 +58,14 @@ pub fn command() -> Command {
                 .value_parser(clap::value_parser!(PathBuf))
                 .help("The configuration to read; for Alloy also a directory of *.alloy files."),
         )
+}
+
+/// What `--from` takes.
+fn kinds() -> impl Iterator<Item = (&'static str, Source)> {
+    let others = Program::ALL.map(|(name, program)| (name, Source::Other(program)));
+    [("alloy", Source::Alloy), ("prometheus", Source::Prometheus)]
+        .into_iter()
+        .chain(others)
 }
 
 /// Runs the subcommand with the arguments after its name.
@@ -93,11 +101,10 @@ fn carry_over(matches: &ArgMatches) -> Result<(Migration, String), String> {
     let first = inputs
         .first()
         .ok_or_else(|| format!("{}: there is no *.alloy file in it", path.display()))?;
-    let source = match matches.get_one::<String>("from").map(String::as_str) {
-        Some("alloy") => Source::Alloy,
-        Some(_) => Source::Prometheus,
-        None => Source::of(&first.name, &first.text),
-    };
+    let from = matches.get_one::<String>("from");
+    let source = kinds()
+        .find(|(name, _)| Some(*name) == from.map(String::as_str))
+        .map_or_else(|| Source::of(&first.name, &first.text), |(_, source)| source);
     let directory = if path.is_dir() {
         path.as_path()
     } else {

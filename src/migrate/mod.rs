@@ -1,16 +1,19 @@
 //! Turns what others list their targets in into a targets file: an Alloy configuration with
-//! `prometheus.exporter.blackbox` blocks, or a Prometheus configuration that scrapes a blackbox exporter.
+//! `prometheus.exporter.blackbox` blocks, a Prometheus configuration that scrapes a blackbox exporter, or the
+//! configuration of another prober.
 //!
 //! Nothing is dropped in silence: what a targets file cannot hold comes back as a note that says where it stood
 //! and what to do about it.
 
 mod alloy;
+mod elsewhere;
 mod modules;
 mod prometheus;
 mod write;
 
 use crate::config::targets::Target;
 
+pub use elsewhere::Program;
 pub use write::targets_file;
 
 /// A configuration file to read.
@@ -51,6 +54,8 @@ pub enum Source {
     Alloy,
     /// Prometheus' `prometheus.yml`.
     Prometheus,
+    /// Another prober's configuration.
+    Other(Program),
 }
 
 impl Source {
@@ -58,9 +63,8 @@ impl Source {
     pub fn of(name: &str, text: &str) -> Self {
         match name.rsplit_once('.') {
             Some((_, "alloy" | "river")) => Self::Alloy,
-            Some((_, "yml" | "yaml")) => Self::Prometheus,
             _ if text.contains("prometheus.exporter.blackbox") => Self::Alloy,
-            _ => Self::Prometheus,
+            _ => Program::of(text).map_or(Self::Prometheus, Self::Other),
         }
     }
 }
@@ -95,6 +99,10 @@ pub fn migrate(
         Source::Prometheus => {
             let text = inputs.first().map_or("", |input| input.text.as_str());
             prometheus::read(text)?
+        }
+        Source::Other(program) => {
+            let text = inputs.first().map_or("", |input| input.text.as_str());
+            elsewhere::read(program, text, whole_set.is_some())?
         }
     };
     migration.lost.dedup();

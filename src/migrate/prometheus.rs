@@ -182,11 +182,11 @@ impl Reader<'_, '_> {
 
     /// The address of another exporter with a `/probe`, if the job scrapes one.
     fn other_exporter(&self, job: Id) -> Option<String> {
-        let replaced = self.rules(job).into_iter().filter_map(|rule| {
+        let mut replaced = self.rules(job).into_iter().filter_map(|rule| {
             let address = self.text(rule, "target_label").as_deref() == Some("__address__");
             self.text(rule, "replacement").filter(|_| address)
         });
-        let address = replaced.last()?;
+        let address = replaced.next_back()?;
         let (host, port) = address.rsplit_once(':').unwrap_or((&address, ""));
         let host = host.to_ascii_lowercase();
         if host.contains("blackbox") || port == "9115" {

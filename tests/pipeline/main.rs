@@ -15,6 +15,7 @@ mod cluster;
 mod comparison;
 mod deepflow;
 mod discovery;
+mod documents;
 mod examples;
 mod exposition;
 mod support;

@@ -144,7 +144,7 @@ fn mistakes_are_said_in_a_sentence() {
         (
             &["--from", "nagios", path],
             2,
-            "[possible values: alloy, prometheus]",
+            "[possible values: alloy, prometheus, smokeping_prober, ",
         ),
     ] {
         let (status, _, error) = migrate(arguments);

@@ -1,0 +1,344 @@
+//! Reads the configurations of other probers: what they probe becomes targets, how they probe becomes modules.
+//!
+//! Each program has a file of its own, which walks through the configuration as JSON-like data and adds to a [`Draft`].
+
+mod cloudprober;
+mod gatus;
+mod ping_exporter;
+mod smokeping;
+mod ssl_exporter;
+mod telegraf;
+mod textproto;
+mod uptime_kuma;
+
+use serde_json::{Map, Value, json};
+
+use super::{MigrateError, Migration, alloy::milliseconds};
+use crate::config::targets::{Target, format_milliseconds, label_fault};
+use crate::config::yaml::{Content, Document, Id};
+
+/// A program whose configuration can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// `SuperQ/smokeping_prober`
+    Smokeping,
+    /// `czerwonk/ping_exporter`
+    PingExporter,
+    /// `ribbybibby/ssl_exporter`
+    SslExporter,
+    /// `cloudprober/cloudprober`
+    Cloudprober,
+    /// `TwiN/gatus`
+    Gatus,
+    /// A backup of `louislam/uptime-kuma`
+    UptimeKuma,
+    /// `influxdata/telegraf`
+    Telegraf,
+}
+
+impl Program {
+    /// Every program, by the name that `--from` takes.
+    pub const ALL: [(&'static str, Self); 7] = [
+        ("smokeping_prober", Self::Smokeping),
+        ("ping_exporter", Self::PingExporter),
+        ("ssl_exporter", Self::SslExporter),
+        ("cloudprober", Self::Cloudprober),
+        ("gatus", Self::Gatus),
+        ("uptime-kuma", Self::UptimeKuma),
+        ("telegraf", Self::Telegraf),
+    ];
+
+    /// The program whose configuration this looks like.
+    pub fn of(text: &str) -> Option<Self> {
+        let line = |start: &str| text.lines().any(|line| line.starts_with(start));
+        if text.contains("\"monitorList\"") {
+            Some(Self::UptimeKuma)
+        } else if text.contains("[[inputs.") {
+            Some(Self::Telegraf)
+        } else if line("probe {") || line("probe:{") || line("probe: {") {
+            Some(Self::Cloudprober)
+        } else if line("endpoints:") {
+            Some(Self::Gatus)
+        } else if line("scrape_configs:") {
+            None
+        } else if line("targets:") {
+            let hosts = text
+                .lines()
+                .any(|line| line.trim_start_matches(['-', ' ']).starts_with("hosts:"));
+            Some(if hosts {
+                Self::Smokeping
+            } else {
+                Self::PingExporter
+            })
+        } else {
+            line("modules:").then_some(Self::SslExporter)
+        }
+    }
+}
+
+pub(super) fn read(program: Program, text: &str, whole_set: bool) -> Result<Migration, MigrateError> {
+    let mut draft = Draft::default();
+    match program {
+        Program::Smokeping => smokeping::read(&yaml(text)?, &mut draft),
+        Program::PingExporter => ping_exporter::read(&yaml(text)?, &mut draft),
+        Program::SslExporter => ssl_exporter::read(&yaml(text)?, &mut draft),
+        Program::Gatus => gatus::read(&yaml(text)?, &mut draft),
+        Program::Cloudprober => {
+            cloudprober::read(&textproto::parse(text).map_err(MigrateError::Syntax)?, &mut draft)
+        }
+        Program::UptimeKuma => {
+            let value =
+                serde_json::from_str(text).map_err(|error| MigrateError::Syntax(error.to_string()))?;
+            uptime_kuma::read(&value, &mut draft);
+        }
+        Program::Telegraf => {
+            let value =
+                basic_toml::from_str(text).map_err(|error| MigrateError::Syntax(error.to_string()))?;
+            telegraf::read(&value, &mut draft);
+        }
+    }
+    draft.finish(whole_set)
+}
+
+/// What becomes of a configuration.
+#[derive(Default)]
+struct Draft {
+    migration: Migration,
+    modules: Vec<(String, Value)>,
+}
+
+impl Draft {
+    fn lost(&mut self, what: String) {
+        self.migration.lost.push(what);
+    }
+
+    fn hint(&mut self, what: &str) {
+        self.migration.hints.push(what.to_owned());
+    }
+
+    /// The name of a module with this content; equal modules are one.
+    fn module(&mut self, name: &str, body: Value) -> String {
+        if let Some((name, _)) = self.modules.iter().find(|(_, other)| *other == body) {
+            return name.clone();
+        }
+        let mut unique = name.to_owned();
+        let mut count = 1;
+        while self.modules.iter().any(|(taken, _)| *taken == unique) {
+            count += 1;
+            unique = format!("{name}_{count}");
+        }
+        self.modules.push((unique.clone(), body));
+        unique
+    }
+
+    fn target(&mut self, name: &str, address: &str, module: String, interval: Option<u64>) -> &mut Target {
+        self.migration.targets.push(Target {
+            name: name.to_owned(),
+            address: address.to_owned(),
+            module,
+            interval,
+            ..Target::default()
+        });
+        // Invariant: one was pushed.
+        self.migration
+            .targets
+            .last_mut()
+            .unwrap_or_else(|| unreachable!())
+    }
+
+    /// Names the settings of a mapping that are not among the known ones.
+    fn unknown(&mut self, place: &str, value: &Value, known: &[&str]) {
+        for (key, _) in value
+            .as_object()
+            .into_iter()
+            .flatten()
+            .filter(|(key, _)| !known.contains(&key.as_str()))
+        {
+            self.migration.lost.push(format!("{place}: `{key}`"));
+        }
+    }
+
+    fn finish(mut self, whole_set: bool) -> Result<Migration, MigrateError> {
+        if self.modules.is_empty() {
+            return Err(MigrateError::NoTargets(
+                "it names nothing that this exporter can probe",
+            ));
+        }
+        if whole_set {
+            let mut text = "modules:\n".to_owned();
+            for (name, body) in &self.modules {
+                // JSON is YAML.
+                text.push_str(&format!("  {}: {body}\n", super::write::quoted(name)));
+            }
+            self.migration.modules = Some(text);
+        } else {
+            self.lost("the modules are not part of a targets file; --output writes them".to_owned());
+        }
+        Ok(self.migration)
+    }
+}
+
+/// A module of a prober with a timeout and the settings of its section that are not null.
+fn module(prober: &str, timeout: Option<u64>, settings: Value) -> Value {
+    let mut body = Map::new();
+    body.insert("prober".to_owned(), prober.into());
+    if let Some(timeout) = timeout {
+        body.insert("timeout".to_owned(), format_milliseconds(timeout).into());
+    }
+    let settings = match settings {
+        Value::Object(settings) => settings
+            .into_iter()
+            .filter(|(_, value)| !is_empty(value))
+            .collect(),
+        _ => Map::new(),
+    };
+    if !settings.is_empty() {
+        body.insert(prober.to_owned(), settings.into());
+    }
+    body.into()
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Object(fields) => fields.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        _ => false,
+    }
+}
+
+/// A text, or a number as text; empty when it is neither.
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        _ => String::new(),
+    }
+}
+
+/// The non-empty text of a field.
+fn field(value: &Value, key: &str) -> Option<String> {
+    value.get(key).map(text).filter(|text| !text.is_empty())
+}
+
+fn items<'v>(value: &'v Value, key: &str) -> &'v [Value] {
+    value
+        .get(key)
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
+}
+
+fn flag(value: &Value, key: &str) -> bool {
+    value.get(key).and_then(Value::as_bool).unwrap_or(false)
+}
+
+/// A duration of a field, in milliseconds.
+fn period(value: &Value, key: &str) -> Option<u64> {
+    milliseconds(&field(value, key)?)
+}
+
+/// Headers without those that are of the connection.
+fn headers(value: Option<&Value>) -> Value {
+    let fields = value.and_then(Value::as_object).into_iter().flatten();
+    fields
+        .map(|(name, value)| (name.clone(), text(value).into()))
+        .collect::<Map<_, _>>()
+        .into()
+}
+
+/// Status codes of ranges like `200-299`, `2xx`, `404`; `None` for all of 2xx, which is the default.
+fn statuses(ranges: impl IntoIterator<Item = String>) -> Value {
+    let mut codes: Vec<u64> = Vec::new();
+    for range in ranges {
+        let (from, to) = match range.split_once('-') {
+            Some((from, to)) => (from.trim().to_owned(), to.trim().to_owned()),
+            None => (
+                range.to_lowercase().replace('x', "0"),
+                range.to_lowercase().replace('x', "9"),
+            ),
+        };
+        if let (Ok(from), Ok(to)) = (from.parse::<u64>(), to.parse::<u64>()) {
+            codes.extend(from.max(100)..=to.min(599));
+        }
+    }
+    codes.sort_unstable();
+    codes.dedup();
+    if codes.is_empty() || codes.iter().copied().eq(200..=299) {
+        Value::Null
+    } else {
+        json!(codes)
+    }
+}
+
+/// A text as a regular expression.
+fn escaped(text: &str) -> String {
+    let special = |c: char| c.is_ascii_punctuation() && c != '_';
+    text.chars()
+        .flat_map(|c| special(c).then_some('\\').into_iter().chain([c]))
+        .collect()
+}
+
+/// Labels that a series can have.
+fn labels(target: &mut Target, values: Option<&Value>) {
+    for (name, value) in values.and_then(Value::as_object).into_iter().flatten() {
+        if label_fault(name).is_none() {
+            target.labels.insert(name.clone(), text(value));
+        }
+    }
+}
+
+/// YAML as data; plain scalars mean numbers, truth values and null where they look like it.
+fn yaml(text: &str) -> Result<Value, MigrateError> {
+    let document = Document::parse(text)
+        .map_err(|error| {
+            MigrateError::Syntax(format!("line {}: not YAML: {}", error.at.line, error.message))
+        })?
+        .ok_or(MigrateError::NoTargets("the file is empty"))?;
+    let mut left = 200_000;
+    node(&document, document.root(), 0, &mut left)
+        .ok_or_else(|| MigrateError::Syntax("nested too deeply or too long".to_owned()))
+}
+
+fn node(document: &Document<'_>, id: Id, depth: usize, left: &mut usize) -> Option<Value> {
+    *left = left.checked_sub(1)?;
+    if depth > 64 {
+        return None;
+    }
+    let inner = |id: Id, left: &mut usize| node(document, id, depth + 1, left);
+    Some(match &document.node(document.target(id)).content {
+        Content::Scalar { text, plain: false } => Value::String(text.to_string()),
+        Content::Scalar { text, .. } => match text.as_ref() {
+            "" | "~" | "null" => Value::Null,
+            "true" => Value::Bool(true),
+            "false" => Value::Bool(false),
+            number => match number.parse::<i64>() {
+                Ok(whole) if whole.to_string() == number => whole.into(),
+                _ => number.into(),
+            },
+        },
+        Content::Sequence(list) => {
+            let list: Option<Vec<_>> = list.iter().map(|item| inner(*item, left)).collect();
+            list?.into()
+        }
+        Content::Mapping(entries) => {
+            let mut fields = Map::new();
+            for (key, value) in entries {
+                let value = inner(*value, left)?;
+                match (document.is_merge(*key), value) {
+                    // The mapping's own entries win.
+                    (true, Value::Object(merged)) => {
+                        for (key, value) in merged {
+                            fields.entry(key).or_insert(value);
+                        }
+                    }
+                    (_, value) => drop(fields.insert(document.text(*key)?.to_owned(), value)),
+                }
+            }
+            fields.into()
+        }
+        Content::Alias(_) => Value::Null,
+    })
+}
+
+#[cfg(test)]
+mod tests;
