@@ -5,12 +5,12 @@
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use blackbox_exporter::prober::query_response::{Upgrade, run};
 use blackbox_exporter::config::{self, Label, Prober, QueryResponse};
 use blackbox_exporter::metrics::Samples;
 use blackbox_exporter::module::{Kind, Module, Problems};
 use blackbox_exporter::net::{Deadline, Network};
 use blackbox_exporter::probe_log::ProbeLog;
+use blackbox_exporter::prober::query_response::{Upgrade, run};
 use blackbox_exporter::prober::{Probe, Timeline};
 use libfuzzer_sys::fuzz_target;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -4,7 +4,6 @@ use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use http::{HeaderName, HeaderValue};
 
 use super::Problems;
 use crate::config;
@@ -22,7 +21,7 @@ pub struct Grpc {
     /// How; a configuration that is given without TLS still has its files read, as upstream does.
     pub tls_config: Option<ClientTls>,
     /// The metadata as headers; metadata that gRPC does not allow fails the call, not the configuration.
-    pub metadata: Result<Vec<(HeaderName, HeaderValue)>, String>,
+    pub metadata: Result<Vec<(String, String)>, String>,
 }
 
 /// Without the metadata, which may be credentials.
@@ -58,7 +57,7 @@ impl Grpc {
 /// ASCII: that fails the call, not the configuration.
 fn metadata_headers<'a>(
     metadata: impl IntoIterator<Item = (&'a String, &'a Vec<String>)>,
-) -> Result<Vec<(HeaderName, HeaderValue)>, String> {
+) -> Result<Vec<(String, String)>, String> {
     const RESERVED: [&str; 8] = [
         "content-type",
         "user-agent",
@@ -78,14 +77,11 @@ fn metadata_headers<'a>(
             continue;
         }
         let allowed = |octet: u8| matches!(octet, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'_');
-        let Some(header) = HeaderName::from_bytes(name.as_bytes())
-            .ok()
-            .filter(|_| name.bytes().all(allowed))
-        else {
+        if !name.bytes().all(allowed) {
             return Err(format!(
                 "header key {name:?} contains illegal characters not in [0-9a-z-_.]"
             ));
-        };
+        }
         let binary = name.ends_with("-bin");
         for value in values {
             let value = if binary {
@@ -94,12 +90,13 @@ fn metadata_headers<'a>(
                 value.clone()
             };
             let printable = value.bytes().all(|octet| matches!(octet, b' '..=b'~'));
-            let value = HeaderValue::try_from(value).ok().filter(|_| printable);
-            let value = value.ok_or_else(|| {
-                format!("header key {name:?} contains value with non-printable ASCII characters")
-            })?;
+            if !printable {
+                return Err(format!(
+                    "header key {name:?} contains value with non-printable ASCII characters"
+                ));
+            }
             if !RESERVED.contains(&name.as_str()) {
-                headers.push((header.clone(), value));
+                headers.push((name.clone(), value));
             }
         }
     }
@@ -118,9 +115,7 @@ mod tests {
             let values = values.iter().map(|&value| value.to_owned()).collect();
             let metadata = BTreeMap::from([(name.to_owned(), values)]);
             metadata_headers(&metadata).map(|headers| {
-                let text = |(name, value): &(HeaderName, HeaderValue)| {
-                    format!("{name}: {}", value.to_str().unwrap())
-                };
+                let text = |(name, value): &(String, String)| format!("{name}: {value}");
                 headers.iter().map(text).collect::<Vec<_>>().join("\n")
             })
         };

@@ -6,6 +6,7 @@ pub mod oauth2;
 pub mod policy;
 pub mod port;
 pub mod proxy;
+pub mod quic;
 pub mod resolve;
 pub mod secrets;
 pub mod shortage;
@@ -18,7 +19,7 @@ pub use gostd::deadline::{self, Deadline, TimedOut};
 pub use gostd::url;
 
 pub(crate) use go_http::buffer;
-pub use go_http::{headers, http1, http2};
+pub use go_http::{headers, http1, http2, http3};
 pub use go_x509 as x509;
 pub use ping_engine as icmp;
 

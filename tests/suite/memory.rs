@@ -171,3 +171,129 @@ fn without_memory_the_process_ends_and_another_one_serves() {
     let another = Process::start(modules, &[], &limit.setup());
     assert!(another.get("/-/healthy").starts_with("HTTP/1.1 200 "));
 }
+
+/// A stream of brotli with the largest window that its RFC allows, full of what cannot be compressed.
+fn widest_brotli() -> Vec<u8> {
+    let mut stream = format!("{HEAD}\r\n").into_bytes();
+    // Blocks of 64 KiB that are stored as they are: the window's size stands in front of the first (RFC 7932, 9.1 and 9.2).
+    let mut heads = [0x00ff_ff8f_u32, 0x000f_fff8].into_iter();
+    let mut head = 0;
+    for _ in 0..640 {
+        head = heads.next().unwrap_or(head);
+        stream.extend(&head.to_le_bytes()[..3]);
+        stream.extend([0x5a; 1 << 16]);
+    }
+    stream.push(3);
+    stream
+}
+
+/// What each reader of a peer's bytes takes of memory at most, in MiB, as `docs/reliability.md` has it.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_reader_takes_more_than_is_documented() {
+    let _busy = BUSY.lock().await;
+    let folder = tempfile::tempdir().unwrap();
+    let deflate = |encoded: &[u8]| [format!("{HEAD}\r\n").as_bytes(), encoded].concat();
+    let zeros = {
+        let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::fast());
+        (0..200).for_each(|_| encoder.write_all(&vec![0; 1_000_000]).unwrap());
+        encoder.finish().unwrap()
+    };
+    // HPACK: an entry of 4 KB that every further byte names again. QPACK: an entry of the static table a byte.
+    let mut hpack = vec![0x88, 0x40, 1, b'a', 0x7f, 0xa1, 0x1e];
+    hpack.resize(hpack.len() + 4000, b'x');
+    hpack.resize((1 << 20) - 1, 0xbe);
+    let mut h2 = b"\0\0\0\x04\0\0\0\0\0".to_vec();
+    for (number, piece) in hpack.chunks(16 << 10).enumerate() {
+        h2.extend(&u32::try_from(piece.len()).unwrap().to_be_bytes()[1..]);
+        h2.extend([
+            if number == 0 { 1 } else { 9 },
+            if piece.len() < 16 << 10 { 4 } else { 0 },
+            0,
+            0,
+            0,
+            1,
+        ]);
+        h2.extend(piece);
+    }
+    let mut qpack = b"\0\0\xd9".to_vec();
+    qpack.resize(9 << 20, 0xc6);
+    let length = u32::try_from(qpack.len()).unwrap() | 0x8000_0000;
+    let qpack = [&[1][..], &length.to_be_bytes(), &qpack].concat();
+    let mut message =
+        b"\0\0\0\x04\0\0\0\0\0\0\0\x20\x01\x04\0\0\0\x01\x88\x10\x0ccontent-type\x10application/grpc"
+            .to_vec();
+    let mut octets = b"\0\0\x40\0\0".to_vec();
+    octets.resize(5 + (4 << 20), 0);
+    for piece in octets.chunks(16 << 10) {
+        message.extend(&u32::try_from(piece.len()).unwrap().to_be_bytes()[1..]);
+        message.extend(b"\0\0\0\0\0\x01");
+        message.extend(piece);
+    }
+    let http =
+        |more: &str| format!("{{prober: http, timeout: 8s, http: {{preferred_ip_protocol: ip4{more}}}}}");
+    let quic = http(", enable_http3: true, enable_http2: false, tls_config: {insecure_skip_verify: true}");
+    let grpc = "{prober: grpc, timeout: 8s, grpc: {preferred_ip_protocol: ip4}}".to_owned();
+    let tcp = |address: SocketAddr| format!("http://{address}/");
+    let http3 = crate::http::http3::play(folder.path(), qpack, Vec::new());
+    // about, module, target, the most it takes
+    let rows = [
+        (
+            "brotli",
+            http(", compression: br"),
+            tcp(server(widest_brotli(), b"")),
+            40,
+        ),
+        (
+            "brotli with a larger window",
+            http(", compression: br"),
+            tcp(server(format!("{HEAD}\r\n\x11\x1e\x03"), b"")),
+            8,
+        ),
+        ("gzip", http(", compression: gzip"), tcp(server(bomb(), b"")), 8),
+        (
+            "deflate",
+            http(", compression: deflate"),
+            tcp(server(deflate(&zeros), b"")),
+            8,
+        ),
+        (
+            "regular expressions",
+            http(", fail_if_body_matches_regexp: ['[ab]*a[ab]{200}[cd]']"),
+            tcp(server(format!("{HEAD}\r\n"), &[b'a'; 65_536])),
+            16,
+        ),
+        (
+            "CEL",
+            http(", body_size_limit: 2MB, fail_if_body_json_matches_cel: 'body.size() == 0'"),
+            tcp(server(
+                format!("{HEAD}\r\n[{}0]", "{\"\":0},".repeat(280_000)),
+                b"",
+            )),
+            256,
+        ),
+        ("HPACK", grpc.clone(), server(h2, b"").to_string(), 16),
+        ("QPACK", quic, format!("https://{http3}/"), 64),
+        ("a message of gRPC", grpc, server(message, b"").to_string(), 16),
+    ];
+    let modules: String = rows
+        .iter()
+        .enumerate()
+        .map(|(number, (_, module, ..))| format!("  m{number}: {module}\n"))
+        .collect();
+    for (number, (about, _, target, most)) in rows.into_iter().enumerate() {
+        let config = format!("modules:\n{modules}");
+        let took = tokio::task::spawn_blocking(move || {
+            let exporter = Process::start(&config, &[], "true");
+            // Nobody there: what every first probe takes is taken.
+            let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+            exporter.get(&format!("/probe?module=m{number}&target={nobody}"));
+            let before = exporter.most_memory();
+            let answer = exporter.get(&format!("/probe?module=m{number}&target={target}"));
+            assert!(answer.starts_with("HTTP/1.1 200 "), "{about}: {answer}");
+            (exporter.most_memory() - before) >> 20
+        });
+        let took = took.await.unwrap();
+        println!("{about}: {took} MiB of {most}");
+        assert!(took <= most, "{about}: {took} MiB of {most}");
+    }
+}

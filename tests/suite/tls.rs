@@ -16,6 +16,8 @@ use tokio::time::Instant;
 
 use super::support::pki::{self, Cert, Made, attribute, common_name, pem, tlv};
 use super::support::programs::find;
+use super::support::tls_peer::Identity;
+use super::support::{TIMEOUT, log, probe};
 
 type Shaken = Result<Session<TcpStream>, Box<HandshakeError>>;
 
@@ -1503,5 +1505,90 @@ async fn libraries_hear_why_a_certificate_was_refused() {
         assert!(got.contains(want) && got.is_empty() == want.is_empty(), "{got}");
         assert_eq!(recorder.facts().presented.len(), 1);
         assert_eq!(recorder.refusal().is_some(), !want.is_empty());
+    }
+}
+
+/// Every connection in TLS ends with close_notify, whatever became of the probe: strict servers log an error otherwise.
+#[tokio::test]
+async fn every_connection_ends_with_a_goodbye() {
+    const TLS: &str = "tls_config: {insecure_skip_verify: true}";
+    let http = |more: &str| format!("prober: http\nhttp: {{preferred_ip_protocol: ip4, {TLS}{more}}}");
+    let ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    let redirect = "HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n";
+    // SETTINGS, and an answer without a body.
+    let h2 = b"\0\0\0\x04\0\0\0\0\0\0\0\x01\x01\x05\0\0\0\x01\x88";
+    let rows = [
+        (http(""), "https://", "http/1.1", ok.as_bytes(), 1),
+        (
+            http(", valid_status_codes: [404]"),
+            "https://",
+            "http/1.1",
+            ok.as_bytes(),
+            1,
+        ),
+        (
+            http(", body_size_limit: 1"),
+            "https://",
+            "http/1.1",
+            ok.as_bytes(),
+            1,
+        ),
+        // The target and ten redirects.
+        (http(""), "https://", "http/1.1", redirect.as_bytes(), 11),
+        (
+            http(", follow_redirects: false"),
+            "https://",
+            "http/1.1",
+            redirect.as_bytes(),
+            1,
+        ),
+        (http(""), "https://", "http/1.1", b"nonsense\r\n\r\n", 1),
+        (http(""), "https://", "h2", h2, 1),
+        (format!("prober: tcp\ntcp: {{tls: true, {TLS}}}"), "", "x", b"", 1),
+        (
+            format!("prober: tcp\ntcp: {{tls: true, {TLS}, query_response: [{{send: x}}, {{expect: y}}]}}"),
+            "",
+            "x",
+            b"z\n",
+            1,
+        ),
+        (
+            format!("prober: grpc\ngrpc: {{preferred_ip_protocol: ip4, tls: true, {TLS}}}"),
+            "",
+            "h2",
+            h2,
+            1,
+        ),
+        (
+            format!("prober: websocket\nwebsocket: {{http_config: {{{TLS}}}}}"),
+            "wss://",
+            "http/1.1",
+            ok.as_bytes(),
+            1,
+        ),
+        (
+            format!(
+                "prober: dns\ndns: {{query_name: a.test, transport_protocol: tcp, dns_over_tls: true, {TLS}}}"
+            ),
+            "",
+            "dot",
+            b"\0\x01x",
+            1,
+        ),
+    ];
+    for (module, scheme, protocol, answer, connections) in rows {
+        // A peer that says nothing after the handshake is left by the time-out.
+        let module = format!("timeout: 2s\n{module}");
+        let (address, mut ends) = Identity::local().part(protocol, answer.to_vec()).await;
+        let outcome = probe(&module, &format!("{scheme}{address}")).await;
+        for connection in 1..=connections {
+            let end = tokio::time::timeout(TIMEOUT, ends.recv()).await;
+            let end = end.unwrap_or_else(|_| panic!("{module}: {connection}: {:?}", log(&outcome)));
+            assert!(
+                end.unwrap().is_ok(),
+                "{module}: {connection}: {:?}",
+                log(&outcome)
+            );
+        }
     }
 }

@@ -84,9 +84,11 @@ impl Buffer {
         io: &mut S,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
+        // Not every stream counts its reads.
+        let unit = ready!(coop::poll_proceed(cx));
         if self.bytes.is_empty() {
             let Self { bytes, end, .. } = self;
-            return poll_read_piece::<SMALL>(io, cx, SMALL, |piece| {
+            let read = ready!(poll_read_piece::<SMALL>(io, cx, SMALL, |piece| {
                 *end = piece.len();
                 if !piece.is_empty() {
                     // What fills this room has a sequel, which is read in larger pieces.
@@ -95,13 +97,16 @@ impl Buffer {
                     bytes.extend_from_slice(piece);
                     bytes.resize(size, 0);
                 }
-            });
+            }));
+            unit.made_progress();
+            return Poll::Ready(read);
         }
         self.make_room();
         let mut room = ReadBuf::new(self.bytes.get_mut(self.end..).unwrap_or_default());
         let space = room.remaining();
         ready!(Pin::new(io).poll_read(cx, &mut room))?;
         let read = room.filled().len();
+        unit.made_progress();
         spend(cx, read / UNIT);
         self.end += read;
         // A read that fills all room, from the buffer's start, means that there is more: read it in larger pieces.

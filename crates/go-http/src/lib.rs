@@ -7,6 +7,7 @@ pub mod gzip_head;
 pub mod headers;
 pub mod http1;
 pub mod http2;
+pub mod http3;
 pub mod no_proxy;
 pub mod tunnel;
 pub mod websocket;

@@ -91,10 +91,15 @@ pub async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
     stream.flush().await?;
     let mut parser = HeadParser::default();
     let mut answer = Vec::new();
+    let mut used = 0;
     let mut buffer = [0; 1024];
     loop {
         let step = parser.advance(&answer).map_err(TunnelError::Head)?;
         answer.drain(..step.used.min(answer.len()));
+        used += step.used;
+        if used > MAX_ANSWER || step.head.is_none() && used + answer.len() >= MAX_ANSWER {
+            return Err(TunnelError::Head(HeadError::TooLarge));
+        }
         if let Some(mut head) = step.head {
             measure(&mut head, "CONNECT").map_err(TunnelError::Length)?;
             // What came behind the head is dropped, as Go does: a TLS server does not speak first.
@@ -104,9 +109,6 @@ pub async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
                 200 => Ok(()),
                 status => Err(TunnelError::Refused { status, reason }),
             };
-        }
-        if answer.len() > MAX_ANSWER {
-            return Err(TunnelError::Head(HeadError::TooLarge));
         }
         let bytes = stream.read(&mut buffer).await?;
         if bytes == 0 {
@@ -270,6 +272,20 @@ mod tests {
         dialogue(script, async |s| socks5(s, "a", 443, Some(&user)).await)
             .await
             .unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_proxys_answer_has_an_end() {
+        let lines = format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(MAX_ANSWER / 6));
+        let line = format!("HTTP/1.1 200 OK\r\na: {}\r\n\r\n", "b".repeat(MAX_ANSWER));
+        for answer in [lines, line] {
+            let (mut ours, mut theirs) = tokio::io::duplex(1 << 20);
+            theirs.write_all(answer.as_bytes()).await.unwrap();
+            let error = connect(&mut ours, "a:443", &Headers::default())
+                .await
+                .unwrap_err();
+            assert!(matches!(error, TunnelError::Head(HeadError::TooLarge)), "{error}");
+        }
     }
 
     #[tokio::test]

@@ -332,3 +332,322 @@ fn append_frame(frames: &mut Vec<u8>, opcode: u8, last: bool, payload: &[u8]) {
             .map(|(byte, mask)| byte ^ mask),
     );
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::Instant;
+
+    use super::*;
+
+    /// A frame from the server.
+    fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+        let mut frame = vec![first];
+        match payload.len() {
+            short @ 0..126 => frame.push(u8::try_from(short).unwrap()),
+            medium @ 126..0x1_0000 => {
+                frame.push(126);
+                frame.extend(u16::try_from(medium).unwrap().to_be_bytes());
+            }
+            long => {
+                frame.push(127);
+                frame.extend((long as u64).to_be_bytes());
+            }
+        }
+        frame.extend(payload);
+        frame
+    }
+
+    /// The lengths of the messages that are read, how it ended, and the kinds of frames that were answered.
+    async fn read(wire: &[u8], piece: usize) -> (Vec<usize>, String, Vec<u8>) {
+        let (ours, peer) = tokio::io::duplex(piece.max(1));
+        let (mut hears, mut says) = tokio::io::split(peer);
+        let deadline = Deadline::after(Instant::now(), Duration::from_secs(30));
+        let client = async {
+            let (mut frames, mut lengths) = (Frames::new(ours, BytesMut::new()), Vec::new());
+            loop {
+                match frames.message(deadline).await {
+                    Ok(message) => lengths.push(message.len()),
+                    Err(error) => return (lengths, error.to_string()),
+                }
+            }
+        };
+        let speak = async {
+            let _ = says.write_all(wire).await;
+            let _ = says.shutdown().await;
+        };
+        let hear = async {
+            let mut heard = Vec::new();
+            let _ = hears.read_to_end(&mut heard).await;
+            heard
+        };
+        let ((lengths, end), (), heard) = tokio::join!(client, speak, hear);
+        // Head, mask and payload of each.
+        let (mut kinds, mut rest) = (Vec::new(), heard.as_slice());
+        while let [first, second, after @ ..] = rest {
+            assert_eq!(second & 0x80, 0x80, "what a client sends is masked");
+            kinds.push(first & 0x0f);
+            rest = &after[4 + usize::from(second & 0x7f)..];
+        }
+        (lengths, end, kinds)
+    }
+
+    /// The cases of Autobahn's suite that concern a client without extensions, with what gorilla/websocket makes of them: it does not
+    /// look at the text of messages (section 6 of the suite).
+    #[tokio::test]
+    async fn cases_of_autobahn() {
+        const CUT: &str = "websocket: close 1006 (abnormal closure): unexpected EOF";
+        const OK: &[u8] = &[];
+        let text = |payload: &[u8]| frame(0x81, payload);
+        let close = |payload: &[u8]| frame(0x88, payload);
+        let code = |code: u16, reason: &[u8]| close(&[&code.to_be_bytes(), reason].concat());
+        let refused = |why: &str| format!("websocket: {why}");
+        let closed = |what: &str| format!("websocket: close {what}");
+        // case, what comes, lengths of the messages, how it ends, kinds of the answers
+        type Row = (&'static str, Vec<u8>, Vec<usize>, String, &'static [u8]);
+        let mut rows: Vec<Row> = Vec::new();
+        for length in [0, 125, 126, 127, 128, 65_535, 65_536] {
+            let payload = vec![b'*'; length];
+            rows.push((
+                "1.1 text",
+                frame(0x81, &payload),
+                vec![length],
+                CUT.to_owned(),
+                OK,
+            ));
+            rows.push((
+                "1.2 binary",
+                frame(0x82, &payload),
+                vec![length],
+                CUT.to_owned(),
+                OK,
+            ));
+        }
+        rows.extend([
+            ("2.1 ping", frame(0x89, b""), vec![], CUT.to_owned(), &[PONG][..]),
+            (
+                "2.4 ping of 125",
+                frame(0x89, &[0xfe; 125]),
+                vec![],
+                CUT.to_owned(),
+                &[PONG],
+            ),
+            (
+                "2.5 ping of 126",
+                frame(0x89, &[0xfe; 126]),
+                vec![],
+                refused("len > 125 for control"),
+                &[CLOSE],
+            ),
+            ("2.7 unasked pong", frame(0x8a, b"x"), vec![], CUT.to_owned(), OK),
+            (
+                "2.10 ten pings",
+                frame(0x89, b"p").repeat(10),
+                vec![],
+                CUT.to_owned(),
+                &[PONG; 10],
+            ),
+            (
+                "3.1 RSV1",
+                frame(0xc1, b"x"),
+                vec![],
+                refused("RSV1 set"),
+                &[CLOSE],
+            ),
+            (
+                "3.4 RSV3 after a message",
+                [text(b"a"), frame(0x91, b"x")].concat(),
+                vec![1],
+                refused("RSV3 set"),
+                &[CLOSE],
+            ),
+            (
+                "3.7 all of them",
+                frame(0xf9, b""),
+                vec![],
+                refused("RSV1 set, RSV2 set, RSV3 set"),
+                &[CLOSE],
+            ),
+        ]);
+        for opcode in [3, 4, 5, 6, 7, 11, 12, 13, 14, 15] {
+            let wire = [text(b"a"), frame(0x80 | opcode, b"")].concat();
+            let end = refused(&format!("bad opcode {opcode}"));
+            rows.push(("4 opcodes", wire, vec![1], end, &[CLOSE]));
+        }
+        rows.extend([
+            (
+                "5.1 ping in fragments",
+                [frame(0x09, b"a"), frame(0x80, b"b")].concat(),
+                vec![],
+                refused("FIN not set on control"),
+                &[CLOSE][..],
+            ),
+            (
+                "5.3 two fragments",
+                [frame(0x01, b"a"), frame(0x80, b"b")].concat(),
+                vec![2],
+                CUT.to_owned(),
+                OK,
+            ),
+            (
+                "5.6 a ping between",
+                [frame(0x01, b"a"), frame(0x89, b"p"), frame(0x80, b"b")].concat(),
+                vec![2],
+                CUT.to_owned(),
+                &[PONG],
+            ),
+            (
+                "5.9 a continuation of nothing",
+                [frame(0x80, b"x"), text(b"a")].concat(),
+                vec![],
+                refused("continuation after FIN"),
+                &[CLOSE],
+            ),
+            (
+                "5.12 one that goes on",
+                frame(0x00, b"x"),
+                vec![],
+                refused("continuation after FIN"),
+                &[CLOSE],
+            ),
+            (
+                "5.15 and behind a message",
+                [frame(0x01, b"a"), frame(0x80, b"b"), frame(0x00, b"c")].concat(),
+                vec![2],
+                refused("continuation after FIN"),
+                &[CLOSE],
+            ),
+            (
+                "5.18 a text within a text",
+                [frame(0x01, b"a"), text(b"b")].concat(),
+                vec![],
+                refused("data before FIN"),
+                &[CLOSE],
+            ),
+            (
+                "5.20 empty fragments and pings",
+                [
+                    frame(0x01, b""),
+                    frame(0x89, b""),
+                    frame(0x00, b""),
+                    frame(0x89, b""),
+                    frame(0x80, b""),
+                ]
+                .concat(),
+                vec![0],
+                CUT.to_owned(),
+                &[PONG, PONG],
+            ),
+            (
+                "6.3 no UTF-8",
+                text(b"\xce\xba\xed\xa0\x80"),
+                vec![5],
+                CUT.to_owned(),
+                OK,
+            ),
+            (
+                "7.1 nothing after the end",
+                [close(b""), text(b"a")].concat(),
+                vec![],
+                closed("1005 (no status)"),
+                &[CLOSE],
+            ),
+            (
+                "7.1.4 within a message",
+                [frame(0x01, b"a"), close(b""), frame(0x80, b"b")].concat(),
+                vec![],
+                closed("1005 (no status)"),
+                &[CLOSE],
+            ),
+            (
+                "7.3.2 one byte",
+                close(b"\x03"),
+                vec![],
+                closed("1005 (no status)"),
+                &[CLOSE],
+            ),
+            (
+                "7.3.3 a code",
+                code(1000, b""),
+                vec![],
+                closed("1000 (normal)"),
+                &[CLOSE],
+            ),
+            (
+                "7.3.4 a reason",
+                code(1000, b"bye"),
+                vec![],
+                closed("1000 (normal): bye"),
+                &[CLOSE],
+            ),
+            (
+                "7.3.5 a long one",
+                code(1000, &[b'*'; 123]),
+                vec![],
+                closed(&format!("1000 (normal): {}", "*".repeat(123))),
+                &[CLOSE],
+            ),
+            (
+                "7.3.6 one too long",
+                code(1000, &[b'*'; 124]),
+                vec![],
+                refused("len > 125 for control"),
+                &[CLOSE],
+            ),
+            (
+                "7.5 no UTF-8",
+                code(1000, b"\xce\xba\xed\xa0\x80"),
+                vec![],
+                refused("invalid utf8 payload in close frame"),
+                &[CLOSE],
+            ),
+            (
+                "a mask",
+                vec![0x81, 0x81, 0, 0, 0, 0, b'a'],
+                vec![],
+                refused("bad MASK"),
+                &[CLOSE],
+            ),
+            ("cut off", vec![0x81, 5, b'a'], vec![], CUT.to_owned(), OK),
+        ]);
+        for valid in [
+            1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 3000, 3999, 4000, 4999,
+        ] {
+            let end = closed(&format!("{valid}{}", meaning(valid)));
+            rows.push(("7.7 valid codes", code(valid, b""), vec![], end, &[CLOSE]));
+        }
+        for invalid in [
+            0, 999, 1004, 1005, 1006, 1014, 1015, 1016, 1100, 2000, 2999, 5000, 65_535,
+        ] {
+            let end = refused(&format!("bad close code {invalid}"));
+            rows.push(("7.9 invalid codes", code(invalid, b""), vec![], end, &[CLOSE]));
+        }
+        for (case, wire, lengths, end, answers) in rows {
+            for piece in [1 << 20, 1460, 1] {
+                let got = read(&wire, piece).await;
+                assert_eq!(
+                    got,
+                    (lengths.clone(), end.clone(), answers.to_vec()),
+                    "{case} in pieces of {piece}"
+                );
+            }
+        }
+    }
+
+    /// Frames without content go on without end: others have their turn, and the deadline ends it.
+    #[tokio::test]
+    async fn empty_frames_do_not_hold_up_others() {
+        for piece in [frame(0x00, b""), frame(0x8a, b"")] {
+            let (ours, mut peer) = tokio::io::duplex(1 << 16);
+            let begin = frame(0x01, b"a");
+            tokio::spawn(async move {
+                let _ = peer.write_all(&begin).await;
+                while peer.write_all(&piece.repeat(30_000)).await.is_ok() {}
+            });
+            let deadline = Deadline::after(Instant::now(), Duration::from_millis(200));
+            let error = Frames::new(ours, BytesMut::new()).message(deadline).await;
+            assert!(matches!(error, Err(FrameError::TimedOut(_))));
+        }
+    }
+}

@@ -11,7 +11,7 @@ use tokio_rustls::TlsConnector;
 
 use super::server_hello::{Opening, suite_name, version_name};
 use super::verifier::{Audience, Recorder, Trust, Verifier};
-use super::{Alpn, HandshakeError, Prepared, Session, TlsError};
+use super::{Alpn, HandshakeError, Prepared, Session, Stream, TlsError};
 use crate::net::Deadline;
 use crate::net::dial::SystemError;
 use crate::net::tap::Tap;
@@ -53,7 +53,10 @@ impl Prepared {
                     alpn: session.alpn_protocol().map(<[u8]>::to_vec),
                     ..recorder.facts()
                 };
-                return Ok(Session { stream, facts });
+                return Ok(Session {
+                    stream: Stream::new(stream),
+                    facts,
+                });
             }
             Ok(Err(error)) => recorder
                 .refusal()

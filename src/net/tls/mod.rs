@@ -10,16 +10,16 @@ mod material;
 mod p521;
 mod roots;
 mod server_hello;
+mod stream;
 mod verifier;
 
 use std::fmt;
 use std::sync::Arc;
 
 use rustls::ClientConfig;
-use tokio_rustls::client::TlsStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Deadline;
-use super::tap::Tap;
 use super::tls_facts::TlsFacts;
 use crate::config;
 
@@ -27,6 +27,7 @@ pub use error::TlsError;
 pub use first_use::seed;
 pub use material::key_pair;
 pub use roots::Roots;
+pub use stream::Stream;
 pub use verifier::{Recorder, aside};
 
 /// A compiled `tls_config`: cheap to keep, nothing is read until a probe prepares it. Clones share what was read.
@@ -69,12 +70,9 @@ impl Alpn {
     }
 }
 
-/// An encrypted stream over `S`. A [`Recorder`] listens until the handshake is over.
-pub type Stream<S> = TlsStream<Tap<S, Option<Arc<Recorder>>>>;
-
 /// A connection after a successful handshake.
 #[derive(Debug)]
-pub struct Session<S> {
+pub struct Session<S: AsyncRead + AsyncWrite + Unpin> {
     /// The encrypted stream.
     pub stream: Stream<S>,
     /// What the handshake told.

@@ -145,8 +145,7 @@ impl AsyncRead for Stream {
             Self::Tls(stream) => match Pin::new(&mut *stream).poll_read(cx, into) {
                 // The end without close_notify: lengths and chunks tell whether something is missing, as with Go.
                 Poll::Ready(Err(error))
-                    if error.kind() == io::ErrorKind::UnexpectedEof
-                        && !stream.get_ref().0.inner().is_within_record() =>
+                    if error.kind() == io::ErrorKind::UnexpectedEof && !stream.below().is_within_record() =>
                 {
                     Poll::Ready(Ok(()))
                 }

@@ -1,16 +1,16 @@
 //! One unary call over HTTP/2, judged as grpc-go's client judges it.
 
+use std::future::poll_fn;
+
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use bytes::{Buf, Bytes, BytesMut};
-use h2::client::{Connection, SendRequest};
-use h2::{Reason, RecvStream};
-use http::header::{CONTENT_TYPE, HeaderMap};
-use http::{Request, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::message::first_field;
 use super::status::{Code, Status};
+use crate::net::http1::RequestBody;
+use crate::net::http2::{Connection, Event, Field, Http2Error, check_fields, code_name};
 
 /// The flag and the length in front of a message, in octets.
 const MESSAGE_HEAD: usize = 5;
@@ -18,11 +18,11 @@ const MESSAGE_HEAD: usize = 5;
 /// Longest message that grpc-go takes by default, in octets.
 const MAX_MESSAGE: usize = 4 << 20;
 
-/// Largest list of headers or trailers, in octets; grpc-go takes sixteen times as much and means to take far less.
-const MAX_HEADERS: u32 = 1 << 20;
-
 /// Most octets of an answer that is not gRPC which are shown.
 const MAX_FOREIGN_BODY: usize = 1024;
+
+/// What the peer means that did nothing about a stream.
+const REFUSED_STREAM: u32 = 7;
 
 /// Why a call gave no health status.
 #[derive(Debug)]
@@ -49,120 +49,304 @@ impl From<Status> for CallError {
     }
 }
 
-/// Begins HTTP/2 on a stream.
-///
-/// # Errors
-/// The stream broke.
-pub async fn handshake<T>(stream: T) -> Result<(SendRequest<Bytes>, Connection<T, Bytes>), CallError>
-where
-    T: AsyncRead + AsyncWrite + Unpin,
-{
-    let mut settings = h2::client::Builder::new();
-    settings.enable_push(false).max_header_list_size(MAX_HEADERS);
-    Ok(settings.handshake(stream).await?)
-}
-
 /// Calls and waits for the answer: the number of the serving status.
 ///
 /// # Errors
 /// The status that the server sent, or the one that grpc-go gives to what went wrong.
-pub async fn call(
-    sender: &SendRequest<Bytes>,
-    request: Request<()>,
-    message: Vec<u8>,
-) -> Result<i32, CallError> {
-    let mut sender = sender.clone().ready().await?;
-    let (response, mut body) = sender.send_request(request, false)?;
-    // A server may answer before it has heard the message; its answer then says more than this error.
-    let _ = body.send_data(message.into(), true);
-    let (head, mut answer) = response.await?.into_parts();
-    if !head
-        .headers
-        .get_all(CONTENT_TYPE)
-        .iter()
-        .any(|value| is_grpc(value.as_bytes()))
-    {
-        return Err(foreign(head.status, &head.headers, &mut answer).await.into());
+pub async fn call<S>(
+    connection: &mut Connection<S>,
+    fields: &[(&str, &[u8])],
+    message: &Bytes,
+) -> Result<i32, CallError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let body = RequestBody::Bytes(message.clone());
+    connection.begin_when_allowed(fields, body).await?;
+    let mut answer = Answer::default();
+    loop {
+        let status = match poll_fn(|cx| connection.poll_event(cx)).await? {
+            Some(Event::Headers(fields)) => match answer.take_fields(&fields, connection.ended)? {
+                Some(status) => status,
+                None => continue,
+            },
+            Some(Event::Data) => {
+                let data = connection.data();
+                let bytes = data.len();
+                let outcome = answer.take_data(data);
+                connection.consume(bytes);
+                outcome?;
+                continue;
+            }
+            None => answer.unended(connection.had_data),
+        };
+        return answer.end(status).map_err(CallError::Failed);
     }
-    if answer.is_end_stream() {
-        return Err(without_message(&trailers_status(&head.headers)?).into());
+}
+
+/// An answer as far as it came.
+#[derive(Default)]
+struct Answer {
+    /// Whether there were fields that are gRPC's.
+    has_head: bool,
+    /// How messages may be compressed.
+    encoding: String,
+    /// The status of an answer that is no gRPC, and the beginning of its body.
+    foreign: Option<(Status, Vec<u8>)>,
+    buffer: BytesMut,
+    /// The serving status in the one message.
+    serving: Option<i32>,
+}
+
+fn internal(message: impl Into<String>) -> Status {
+    Status::new(Code::INTERNAL, message)
+}
+
+impl Answer {
+    /// Takes a header block; the status if the answer ends with it.
+    fn take_fields(&mut self, fields: &[Field], ends: bool) -> Result<Option<Status>, Status> {
+        // A stream need not have a status of HTTP, but what there is must be well-formed.
+        check_fields(fields).map_err(|error| match error {
+            Http2Error::Malformed(reason) => internal(reason),
+            error => internal(error.to_string()),
+        })?;
+        if self.has_head && !ends {
+            return Err(internal(
+                "a HEADERS frame cannot appear in the middle of a stream",
+            ));
+        }
+        if let Some(foreign) = self.foreign.take() {
+            return if ends {
+                Err(finish(foreign))
+            } else {
+                self.foreign = Some(foreign);
+                Ok(None)
+            };
+        }
+        let read = Fields::read(fields)?;
+        if !(self.has_head || read.is_grpc) {
+            return match read.foreign(ends)? {
+                Some(status) if ends => Err(status),
+                Some(status) => {
+                    self.foreign = Some((status, Vec::new()));
+                    Ok(None)
+                }
+                None => Ok(None),
+            };
+        }
+        if let Some(why) = read.malformed {
+            return Err(internal(why));
+        }
+        if ends {
+            return read.status.map(Some);
+        }
+        self.has_head = true;
+        self.encoding = read.encoding;
+        Ok(None)
     }
-    check_headers(&head.headers)?;
-    let encoding = head
-        .headers
-        .get("grpc-encoding")
-        .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-    let received = receive(&mut answer, encoding.as_deref()).await?;
-    let trailers = answer.trailers().await?;
-    let Some(trailers) = trailers else {
-        return Err(Status::new(
-            Code::INTERNAL,
-            "server closed the stream without sending trailers",
-        )
-        .into());
-    };
-    let status = trailers_status(&trailers)?;
-    match (received.serving, status.code) {
-        _ if received.is_cut => Err(Status::new(Code::INTERNAL, "unexpected EOF").into()),
-        (Some(serving), Code::OK) => Ok(serving),
-        (None, Code::OK) => Err(without_message(&status).into()),
-        (_, _) => Err(status.into()),
+
+    /// Takes a piece of the body.
+    fn take_data(&mut self, data: &[u8]) -> Result<(), Status> {
+        if let Some((_, body)) = &mut self.foreign {
+            let room = MAX_FOREIGN_BODY - body.len();
+            body.extend_from_slice(data.get(..room).unwrap_or(data));
+            return match self.foreign.take_if(|(_, body)| body.len() >= MAX_FOREIGN_BODY) {
+                Some(foreign) => Err(finish(foreign)),
+                None => Ok(()),
+            };
+        }
+        self.buffer.extend_from_slice(data);
+        while self.has_head
+            && let Some((flag, octets)) = split_message(&mut self.buffer)?
+        {
+            self.take_message(flag, &octets)?;
+        }
+        Ok(())
+    }
+
+    fn take_message(&mut self, flag: u8, octets: &[u8]) -> Result<(), Status> {
+        match (flag, self.encoding.as_str()) {
+            (0, _) => {}
+            (1, "" | "identity") => {
+                return Err(internal(
+                    "grpc: compressed flag set with identity or empty encoding",
+                ));
+            }
+            (1, encoding) => {
+                return Err(internal(format!(
+                    "grpc: Decompressor is not installed for grpc-encoding {encoding:?}"
+                )));
+            }
+            (flag, _) => {
+                return Err(internal(format!(
+                    "grpc: received unexpected payload format {flag}"
+                )));
+            }
+        }
+        let serving = first_field(octets)
+            .map_err(|error| internal(format!("grpc: failed to unmarshal the received message: {error}")))?;
+        if self.serving.replace(serving).is_some() {
+            return Err(internal(
+                "cardinality violation: expected <EOF> for non server-streaming RPCs, but received another message",
+            ));
+        }
+        Ok(())
+    }
+
+    /// The status of a stream that ended without fields.
+    fn unended(&mut self, with_data: bool) -> Status {
+        match self.foreign.take() {
+            Some(foreign) if with_data => finish(foreign),
+            _ => internal("server closed the stream without sending trailers"),
+        }
+    }
+
+    /// What the answer says, now that it has ended with this status.
+    fn end(mut self, status: Status) -> Result<i32, Status> {
+        // Data may have come before the fields.
+        while let Some((flag, octets)) = split_message(&mut self.buffer)? {
+            self.take_message(flag, &octets)?;
+        }
+        match (self.serving, status.code) {
+            // Less than a message's head counts as the end, as with grpc-go.
+            _ if self.buffer.len() >= MESSAGE_HEAD => Err(internal("unexpected EOF")),
+            (Some(serving), Code::OK) => Ok(serving),
+            (None, Code::OK) => Err(internal(
+                "cardinality violation: received no response message from non-server-streaming RPC",
+            )),
+            (_, _) => Err(status),
+        }
+    }
+}
+
+/// An answer that is no gRPC: its HTTP status decides, and a little of its body helps whoever reads the log.
+fn finish((mut status, body): (Status, Vec<u8>)) -> Status {
+    if !body.is_empty() {
+        status
+            .message
+            .push_str(&format!("\ndata: {:?}", String::from_utf8_lossy(&body)));
+    }
+    status
+}
+
+/// What a header block says.
+struct Fields {
+    is_grpc: bool,
+    content_type: Option<String>,
+    http_status: Option<Vec<u8>>,
+    encoding: String,
+    /// What the trailers say of the call.
+    status: Result<Status, Status>,
+    /// A field that cannot be read.
+    malformed: Option<String>,
+}
+
+impl Fields {
+    fn read(fields: &[Field]) -> Result<Self, Status> {
+        let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+        let mut read = Self {
+            is_grpc: false,
+            content_type: None,
+            http_status: None,
+            encoding: String::new(),
+            status: Ok(Status::new(Code::UNKNOWN, "")),
+            malformed: None,
+        };
+        let (mut code, mut message, mut details) = (Code::UNKNOWN, String::new(), Vec::new());
+        for (name, value) in fields {
+            match name.as_slice() {
+                b"content-type" => {
+                    read.is_grpc |= is_grpc(value);
+                    read.content_type = Some(text(value));
+                }
+                b"grpc-encoding" => read.encoding = text(value),
+                b"grpc-status" => {
+                    let text = text(value);
+                    // Go reads a signed number and keeps its bits.
+                    let number = text.parse::<i32>().map_err(|error| {
+                        let text = format!("transport: malformed grpc-status: parsing {text:?}: {error}");
+                        Status::new(Code::UNKNOWN, text)
+                    })?;
+                    code = Code(number.cast_unsigned());
+                }
+                b"grpc-message" => {
+                    message = percent_encoding::percent_decode(value)
+                        .decode_utf8_lossy()
+                        .into_owned();
+                }
+                b":status" => read.http_status = Some(value.to_vec()),
+                name if name.ends_with(b"-bin") => {
+                    let engine = if value.len() % 4 == 0 {
+                        &STANDARD
+                    } else {
+                        &STANDARD_NO_PAD
+                    };
+                    match engine.decode(value) {
+                        Ok(octets) if name == b"grpc-status-details-bin" => details.push(octets),
+                        Ok(_) => {}
+                        Err(error) => {
+                            read.malformed = Some(format!("transport: malformed {}: {error}", text(name)));
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        read.status = match details.as_slice() {
+            [details]
+                if let Ok(detailed) = first_field(details)
+                    && detailed.cast_unsigned() != code.0 =>
+            {
+                let detailed = Code(detailed.cast_unsigned());
+                Err(internal(format!(
+                    "grpc-status-details-bin mismatch: grpc-status={code}, grpc-message={message:?}, grpc-status-details-bin={detailed}"
+                )))
+            }
+            _ => Ok(Status::new(code, message)),
+        };
+        Ok(read)
+    }
+
+    /// The status of an answer that is no gRPC; `None` for one that precedes the answer.
+    fn foreign(&self, ends: bool) -> Result<Option<Status>, Status> {
+        let (code, mut text) = match &self.http_status {
+            None => (Code::INTERNAL, "malformed header: missing HTTP status".to_owned()),
+            Some(status) => {
+                let shown = String::from_utf8_lossy(status);
+                let number: i64 = shown
+                    .parse()
+                    .map_err(|_| internal(format!("transport: malformed http-status: parsing {shown:?}")))?;
+                if (100..200).contains(&number) {
+                    return if ends {
+                        Err(internal(format!(
+                            "protocol error: informational header with status code {number} must not have END_STREAM set"
+                        )))
+                    } else {
+                        Ok(None)
+                    };
+                }
+                let known = u16::try_from(number)
+                    .ok()
+                    .and_then(|number| http::StatusCode::from_u16(number).ok());
+                let reason = known.and_then(|status| status.canonical_reason()).unwrap_or("");
+                (
+                    Code::of_http(number),
+                    format!("unexpected HTTP status code received from server: {number} ({reason})"),
+                )
+            }
+        };
+        text.push_str("; ");
+        match &self.content_type {
+            Some(kind) => text.push_str(&format!("transport: received unexpected content-type {kind:?}")),
+            None => text.push_str("malformed header: missing HTTP content-type"),
+        }
+        Ok(Some(Status::new(code, text)))
     }
 }
 
 fn is_grpc(content_type: &[u8]) -> bool {
     let rest = content_type.strip_prefix(b"application/grpc");
     matches!(rest, Some([] | [b'+' | b';', ..]))
-}
-
-/// What the data of an answer hold.
-struct Received {
-    /// The serving status in the one message; `None` when there is no message.
-    serving: Option<i32>,
-    /// The data end within a message. Less than a message's head counts as the end, as with grpc-go.
-    is_cut: bool,
-}
-
-/// Reads the answer to its end.
-async fn receive(answer: &mut RecvStream, encoding: Option<&str>) -> Result<Received, CallError> {
-    let internal = |message: String| Status::new(Code::INTERNAL, message);
-    let mut buffer = BytesMut::new();
-    let mut message = None;
-    while let Some(data) = answer.data().await {
-        let data = data?;
-        // Flow control: what was taken makes room for more. The stream may have ended meanwhile, and then needs none.
-        let _ = answer.flow_control().release_capacity(data.len());
-        buffer.extend_from_slice(&data);
-        while let Some((flag, octets)) = split_message(&mut buffer)? {
-            match (flag, encoding) {
-                (0, _) => {}
-                (1, None | Some("" | "identity")) => {
-                    return Err(internal(
-                        "grpc: compressed flag set with identity or empty encoding".to_owned(),
-                    )
-                    .into());
-                }
-                (1, Some(encoding)) => {
-                    let text = format!("grpc: Decompressor is not installed for grpc-encoding {encoding:?}");
-                    return Err(internal(text).into());
-                }
-                (flag, _) => {
-                    return Err(internal(format!("grpc: received unexpected payload format {flag}")).into());
-                }
-            }
-            let serving = first_field(&octets).map_err(|error| {
-                internal(format!("grpc: failed to unmarshal the received message: {error}"))
-            })?;
-            if message.replace(serving).is_some() {
-                let text = "cardinality violation: expected <EOF> for non server-streaming RPCs, but received another message";
-                return Err(internal(text.to_owned()).into());
-            }
-        }
-    }
-    Ok(Received {
-        serving: message,
-        is_cut: buffer.len() >= MESSAGE_HEAD,
-    })
 }
 
 /// Takes a whole message off the buffer: its flag and its octets.
@@ -182,133 +366,40 @@ fn split_message(buffer: &mut BytesMut) -> Result<Option<(u8, Bytes)>, Status> {
     Ok(Some((flag, buffer.split_to(length).freeze())))
 }
 
-/// The status at the end of a stream; [`Code::OK`] is not an error yet.
-fn trailers_status(trailers: &HeaderMap) -> Result<Status, Status> {
-    let mut code = Code::UNKNOWN;
-    for value in trailers.get_all("grpc-status") {
-        let text = String::from_utf8_lossy(value.as_bytes());
-        // Go reads a signed number and keeps its bits.
-        let number = text.parse::<i32>().map_err(|error| {
-            Status::new(
-                Code::UNKNOWN,
-                format!("transport: malformed grpc-status: parsing {text:?}: {error}"),
-            )
-        })?;
-        code = Code(number.cast_unsigned());
-    }
-    let details = check_headers(trailers)?;
-    let message = trailers.get_all("grpc-message").iter().next_back();
-    let message = message
-        .map(|value| decode_message(value.as_bytes()))
-        .unwrap_or_default();
-    if let [details] = details.as_slice()
-        && let Ok(detailed) = first_field(details)
-        && detailed.cast_unsigned() != code.0
-    {
-        let detailed = Code(detailed.cast_unsigned());
-        let text = format!(
-            "grpc-status-details-bin mismatch: grpc-status={code}, grpc-message={message:?}, grpc-status-details-bin={detailed}"
-        );
-        return Err(Status::new(Code::INTERNAL, text));
-    }
-    Ok(Status { code, message })
-}
-
-/// Every `-bin` header must be base64. Returns what is in `grpc-status-details-bin`.
-fn check_headers(headers: &HeaderMap) -> Result<Vec<Vec<u8>>, Status> {
-    let mut details = Vec::new();
-    for (name, value) in headers.iter().filter(|(name, _)| name.as_str().ends_with("-bin")) {
-        let value = value.as_bytes();
-        let engine = if value.len() % 4 == 0 {
-            &STANDARD
-        } else {
-            &STANDARD_NO_PAD
-        };
-        let octets = engine
-            .decode(value)
-            .map_err(|error| Status::new(Code::INTERNAL, format!("transport: malformed {name}: {error}")))?;
-        if name == "grpc-status-details-bin" {
-            details.push(octets);
-        }
-    }
-    Ok(details)
-}
-
-/// Percent-decodes the text of a `grpc-message`.
-fn decode_message(value: &[u8]) -> String {
-    percent_encoding::percent_decode(value)
-        .decode_utf8_lossy()
-        .into_owned()
-}
-
-/// A stream that ended without a message.
-fn without_message(status: &Status) -> Status {
-    if status.code == Code::OK {
-        let text = "cardinality violation: received no response message from non-server-streaming RPC";
-        return Status::new(Code::INTERNAL, text);
-    }
-    status.clone()
-}
-
-/// An answer that is no gRPC: its HTTP status decides, and a little of its body helps whoever reads the log.
-async fn foreign(status: StatusCode, headers: &HeaderMap, answer: &mut RecvStream) -> Status {
-    let reason = status.canonical_reason().unwrap_or("");
-    let mut text = format!(
-        "unexpected HTTP status code received from server: {} ({reason}); ",
-        status.as_u16()
-    );
-    match headers.get_all(CONTENT_TYPE).iter().next_back() {
-        Some(kind) => {
-            let kind = String::from_utf8_lossy(kind.as_bytes());
-            text.push_str(&format!("transport: received unexpected content-type {kind:?}"));
-        }
-        None => text.push_str("malformed header: missing HTTP content-type"),
-    }
-    let mut body = Vec::new();
-    while body.len() < MAX_FOREIGN_BODY
-        && let Some(Ok(data)) = answer.data().await
-    {
-        let room = MAX_FOREIGN_BODY - body.len();
-        body.extend_from_slice(data.get(..room).unwrap_or(&data));
-        let _ = answer.flow_control().release_capacity(data.len());
-    }
-    if !body.is_empty() {
-        text.push_str(&format!("\ndata: {:?}", String::from_utf8_lossy(&body)));
-    }
-    Status::new(Code::of_http(status), text)
-}
-
 /// What an error of HTTP/2 means for the call.
-impl From<h2::Error> for CallError {
-    fn from(error: h2::Error) -> Self {
-        match error.reason() {
-            Some(Reason::REFUSED_STREAM) if error.is_reset() => {
-                CallError::Refused(reset(Reason::REFUSED_STREAM))
+impl From<Http2Error> for CallError {
+    fn from(error: Http2Error) -> Self {
+        match error {
+            Http2Error::Reset(code) => {
+                let text = format!(
+                    "stream terminated by RST_STREAM with error code: {}",
+                    code_name(code)
+                );
+                let status = Status::new(Code::of_reset(code), text);
+                match code {
+                    REFUSED_STREAM => Self::Refused(status),
+                    _ => Self::Failed(status),
+                }
             }
-            Some(reason) if error.is_reset() && error.is_remote() => CallError::Failed(reset(reason)),
-            Some(reason) if error.is_reset() => {
-                let text = format!("received an invalid frame: {}", reason.description());
-                CallError::Failed(Status::new(Code::of_reset(reason), text))
+            Http2Error::Malformed(reason) => {
+                Self::Failed(internal(format!("received an invalid frame: {reason}")))
             }
-            Some(reason) if error.is_go_away() && error.is_remote() => CallError::Draining(Status::new(
+            Http2Error::ListTooLong(_) => Self::Failed(internal(error.to_string())),
+            Http2Error::GoAway {
+                is_unread: true,
+                code,
+                ..
+            } => Self::Draining(Status::new(
                 Code::UNAVAILABLE,
                 format!(
                     "the stream is rejected because server is draining the connection: {}",
-                    reason.description()
+                    code_name(code)
                 ),
             )),
-            _ => CallError::Failed(Status::new(
+            error => Self::Failed(Status::new(
                 Code::UNAVAILABLE,
                 format!("error reading from server: {error}"),
             )),
         }
     }
-}
-
-fn reset(reason: Reason) -> Status {
-    let text = format!(
-        "stream terminated by RST_STREAM with error code: {}",
-        reason.description()
-    );
-    Status::new(Code::of_reset(reason), text)
 }

@@ -3,22 +3,19 @@
 //! The call is made by hand over our own connection, so that the address, the phases, the facts of TLS and the status of
 //! every kind of failure are known exactly.
 
-mod call;
+pub mod call;
 mod message;
-mod preface;
-mod status;
+pub mod status;
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
-use std::time::Duration;
 
-use http::Request;
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
-use self::call::{CallError, call, handshake};
+use self::call::{CallError, call};
 use self::message::{SERVING, SERVING_STATUSES, health_check_request, serving_status_name, serving_text};
-use self::preface::Preface;
 use self::status::{Code, Status};
 use super::connect::{self, ConnectError, Stream, Tls, To, connect};
 use super::resolve::expose_address;
@@ -28,15 +25,12 @@ use crate::log;
 use crate::metrics::{Labels, Metric};
 use crate::module::Grpc;
 use crate::net::dial::DialCause;
-use crate::net::tap::Tap;
+use crate::net::http2::{Connection, Manner};
 use crate::net::tls::{Alpn, ClientTls, Prepared, TlsError};
 use crate::net::tls_facts::FactSet;
 use crate::net::url::{Url, idna_ascii};
 use crate::net::{Address, split_host_port};
 use crate::probe_log::{EXCERPT, excerpt_of, text};
-
-/// How long after the probe's deadline a connection may still say goodbye.
-const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Probes the target as the module says.
 ///
@@ -197,27 +191,34 @@ async fn check(probe: &mut Probe<'_>, module: &Grpc, route: &Route<'_>) -> Resul
         .metadata
         .as_ref()
         .map_err(|error| Status::new(Code::INTERNAL, error.clone()))?;
-    let scheme = if route.tls.is_some() { "https" } else { "http" };
-    let uri = format!("{scheme}://{}/grpc.health.v1.Health/Check", route.authority());
-    let mut request = Request::post(uri)
-        .header("content-type", "application/grpc")
-        .header(
+    let scheme: &[u8] = if route.tls.is_some() { b"https" } else { b"http" };
+    let authority = route.authority();
+    let mut fields: Vec<(&str, &[u8])> = vec![
+        (":method", b"POST"),
+        (":scheme", scheme),
+        (":path", b"/grpc.health.v1.Health/Check"),
+        (":authority", authority.as_bytes()),
+        ("content-type", b"application/grpc"),
+        (
             "user-agent",
-            concat!("grpc-rust-blackbox-exporter/", env!("CARGO_PKG_VERSION")),
-        )
-        .header("te", "trailers")
-        .body(())
-        .map_err(|error| Status::new(Code::INTERNAL, format!("the target gives no request: {error}")))?;
+            concat!("grpc-rust-blackbox-exporter/", env!("CARGO_PKG_VERSION")).as_bytes(),
+        ),
+        ("te", b"trailers"),
+    ];
     for (name, value) in headers {
-        probe.secrets.hide_if_named(name.as_str(), value.as_bytes());
+        probe.secrets.hide_if_named(name, value.as_bytes());
     }
-    request.headers_mut().extend(headers.iter().cloned());
-    let first = connect_and_call(probe, module, route, &request, true).await;
+    fields.extend(
+        headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_bytes())),
+    );
+    let first = connect_and_call(probe, module, route, &fields, true).await;
     match first {
         Err(CallError::Draining(_)) => {}
         answered => return answered.map_err(Status::from),
     }
-    connect_and_call(probe, module, route, &request, false)
+    connect_and_call(probe, module, route, &fields, false)
         .await
         .map_err(Status::from)
 }
@@ -226,7 +227,7 @@ async fn connect_and_call(
     probe: &mut Probe<'_>,
     module: &Grpc,
     route: &Route<'_>,
-    request: &Request<()>,
+    fields: &[(&str, &[u8])],
     may_repeat: bool,
 ) -> Result<i32, CallError> {
     let (stream, peer) = reach(probe, route).await?;
@@ -239,7 +240,7 @@ async fn connect_and_call(
         let why = "credentials: cannot check peer: missing selected ALPN property";
         return Err(unavailable("authenticating", &why).into());
     }
-    Box::pin(converse(probe, module, stream, request, may_repeat)).await
+    Box::pin(converse(probe, module, stream, fields, may_repeat)).await
 }
 
 /// Connects to the first address that lets itself be connected to, TLS included, as grpc-go does.
@@ -304,7 +305,7 @@ async fn converse<T>(
     probe: &mut Probe<'_>,
     module: &Grpc,
     stream: T,
-    request: &Request<()>,
+    fields: &[(&str, &[u8])],
     may_repeat: bool,
 ) -> Result<i32, CallError>
 where
@@ -312,20 +313,14 @@ where
 {
     let started = Instant::now();
     let conversation = async {
-        let (preface, settled) = Preface::new();
-        let (sender, connection) = handshake(Tap::new(stream, preface)).await?;
-        // It ends by itself when the sender is dropped, after a farewell; the time-out is for a peer that does not read.
-        tokio::spawn(tokio::time::timeout_at(
-            probe.deadline.at() + FAREWELL,
-            connection,
-        ));
-        // An error means that the connection has ended; the call then says why.
-        let _ = settled.await;
-        let message = health_check_request(&module.service);
-        match call(&sender, request.clone(), message.clone()).await {
-            Err(CallError::Refused(_)) if may_repeat => call(&sender, request.clone(), message).await,
-            answered => answered,
+        let mut connection = Connection::new(stream, Manner::Grpc);
+        let message = Bytes::from(health_check_request(&module.service));
+        let mut answered = call(&mut connection, fields, &message).await;
+        if matches!(answered, Err(CallError::Refused(_))) && may_repeat {
+            answered = call(&mut connection, fields, &message).await;
         }
+        connection.farewell();
+        answered
     };
     // compat: upstream waits for the answer without a deadline.
     let answered = probe.deadline.within(conversation).await;

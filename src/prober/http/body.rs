@@ -285,6 +285,38 @@ impl<S: AsyncBufRead + Unpin> AsyncBufRead for Paced<S> {
     }
 }
 
+/// A body that came compressed because the client asked for it, as Go undoes that: where there is nothing, there is
+/// nothing to undo.
+pub(super) fn gunzipped(
+    stream: impl AsyncBufRead + Send + Unpin + 'static,
+) -> impl AsyncBufRead + Send + Unpin {
+    let mut decoder = GzipDecoder::new(Paced::new(Box::pin(stream) as Stream));
+    decoder.multiple_members(true);
+    buffered(Gunzip {
+        decoder,
+        begun: false,
+    })
+}
+
+struct Gunzip {
+    decoder: GzipDecoder<Paced<Stream>>,
+    begun: bool,
+}
+
+impl AsyncRead for Gunzip {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if !self.begun && ready!(Pin::new(self.decoder.get_mut()).poll_fill_buf(cx))?.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        self.begun = true;
+        Pin::new(&mut self.decoder).poll_read(cx, into)
+    }
+}
+
 /// A brotli stream as upstream's decoder reads it: of the format of RFC 7932, whose windows have at most 16 MiB, and with nothing
 /// behind it.
 struct Brotli {

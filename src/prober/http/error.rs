@@ -5,6 +5,7 @@ use std::fmt;
 use crate::net::TimedOut;
 use crate::net::http1::ExchangeError;
 use crate::net::http2::Http2Error;
+use crate::net::http3::Http3Error;
 use crate::net::oauth2::OAuth2Error;
 use crate::net::proxy::CgiRefused;
 use crate::net::tls::TlsError;
@@ -25,7 +26,7 @@ pub(super) enum RoundTripError {
     Tls(TlsError),
     Http1(ExchangeError),
     Http2(Http2Error),
-    Http3(String),
+    Http3(Http3Error),
     TimedOut {
         /// What was waited for.
         step: String,

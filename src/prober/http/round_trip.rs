@@ -126,6 +126,8 @@ impl Client<'_> {
             tls,
             to_proxy,
         } = connection;
+        // Over HTTP/1.1, Go waits for a 100 only before the body of the first request, not of those that redirects make.
+        let expects_continue = expects_continue && (speaks_http2 || self.traces.len() == 1);
         let sent = Instant::now();
         let mut first_byte = None;
         let exchange = async {

@@ -227,23 +227,24 @@ async fn exchange(
     stream.flush().await.map_err(HandshakeError::Write)?;
     let mut parser = HeadParser::default();
     let mut buffer = BytesMut::new();
-    let mut total = 0;
+    let mut used = 0;
     loop {
         buffer.reserve(4096);
         match stream.read_buf(&mut buffer).await {
             Ok(0) => return Err(HandshakeError::End),
-            Ok(read) => total += read,
+            Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(HandshakeError::End),
             Err(error) => return Err(HandshakeError::Read(error)),
         }
         let step = parser.advance(&buffer).map_err(HandshakeError::Answer)?;
         let _ = buffer.split_to(step.used.min(buffer.len()));
+        used += step.used;
+        if used > MAX_HEAD || step.head.is_none() && used + buffer.len() >= MAX_HEAD {
+            return Err(HandshakeError::Answer(HeadError::TooLarge));
+        }
         if let Some(mut head) = step.head {
             measure(&mut head, "GET").map_err(HandshakeError::Length)?;
             return Ok((head, buffer));
-        }
-        if total > MAX_HEAD {
-            return Err(HandshakeError::Answer(HeadError::TooLarge));
         }
     }
 }

@@ -8,7 +8,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedKey, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
@@ -93,6 +93,32 @@ impl Identity {
             authority: root.pem(),
             acceptor: TlsAcceptor::from(Arc::new(server)),
         }
+    }
+
+    /// Shakes hands with those who connect, sends them this, and tells how each ended: with a goodbye or with an error.
+    pub async fn part(
+        &self,
+        protocol: &str,
+        answer: Vec<u8>,
+    ) -> (
+        SocketAddr,
+        tokio::sync::mpsc::UnboundedReceiver<std::io::Result<usize>>,
+    ) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut config = rustls::ServerConfig::clone(self.acceptor.config());
+        config.alpn_protocols = vec![protocol.into()];
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let (sender, ends) = tokio::sync::mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let mut stream = acceptor.accept(stream).await.unwrap();
+                let _ = stream.read_buf(&mut Vec::with_capacity(1 << 16)).await;
+                stream.write_all(&answer).await.unwrap();
+                let _ = sender.send(stream.read_to_end(&mut Vec::new()).await);
+            }
+        });
+        (address, ends)
     }
 
     /// Plays the first moves in the clear, shakes hands, and plays the second inside. Returns where it listens and what it

@@ -194,7 +194,8 @@ async fn read_head<S: AsyncRead + Unpin>(
     loop {
         let step = parser.advance(reader.data()).map_err(ExchangeError::Head)?;
         reader.consume(step.used);
-        *budget = budget.saturating_sub(step.used);
+        let too_large = ExchangeError::Head(HeadError::TooLarge);
+        *budget = budget.checked_sub(step.used).ok_or(too_large)?;
         if let Some(head) = step.head {
             return Ok(head);
         }
@@ -216,5 +217,64 @@ async fn read_head<S: AsyncRead + Unpin>(
             (Ok(_), Some(_)) => ExchangeError::Truncated,
             (Ok(_), None) => ExchangeError::Closed,
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+
+    /// A limit is a limit, in whatever pieces a head comes.
+    #[tokio::test]
+    async fn heads_have_so_many_bytes_and_no_more() {
+        let head = |length: usize| {
+            let frame = "HTTP/1.1 200 OK\r\nA: \r\n\r\n";
+            frame.replace("A: ", &format!("A: {}", "a".repeat(length - frame.len())))
+        };
+        let interim = "HTTP/1.1 103 X\r\n\r\n";
+        // about, what comes, whether it is taken
+        let rows = [
+            ("as many as there may be", head(MAX_HEAD), true),
+            ("one more", head(MAX_HEAD + 1), false),
+            ("a million more", head(MAX_HEAD + (1 << 20)), false),
+            (
+                "two heads",
+                interim.to_owned() + &head(MAX_HEAD - interim.len()),
+                true,
+            ),
+            (
+                "two heads and one more",
+                interim.to_owned() + &head(MAX_HEAD - interim.len() + 1),
+                false,
+            ),
+        ];
+        for (about, wire, fits) in rows {
+            for piece in [1 << 24, 1 << 20, 65_535, 4096] {
+                let (mut peer, ours) = tokio::io::duplex(piece);
+                let wire = wire.clone();
+                tokio::spawn(async move {
+                    let _ = peer.write_all(wire.as_bytes()).await;
+                    let _ = peer.read_to_end(&mut Vec::new()).await;
+                });
+                let mut first_byte = None;
+                let answer = exchange(
+                    ours,
+                    "GET",
+                    b"GET / HTTP/1.1\r\n\r\n".to_vec(),
+                    RequestBody::Empty,
+                    false,
+                    &mut first_byte,
+                );
+                match answer.await {
+                    Ok(_) => assert!(fits, "{about} in pieces of {piece}"),
+                    Err(ExchangeError::Head(HeadError::TooLarge)) => {
+                        assert!(!fits, "{about} in pieces of {piece}");
+                    }
+                    Err(error) => panic!("{about} in pieces of {piece}: {error}"),
+                }
+            }
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! One connection that carries one request (RFC 9113): what its peer sends, frame by frame. What goes out is the
+//! One connection that carries one request at a time (RFC 9113): what its peer sends, frame by frame. What goes out is the
 //! [`Sender`]'s.
 
 use std::fmt;
@@ -11,9 +11,9 @@ use tokio::time::Instant;
 use super::error::Http2Error;
 use super::frame::{
     ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, FrameHead, GOAWAY, HEADERS, MAX_FRAME, PADDED, PING,
-    PRIORITY, PUSH_PROMISE, RST_STREAM, SETTINGS, STREAM, WINDOW_UPDATE, be32,
+    PRIORITY, PRIORITY_FRAME, PUSH_PROMISE, RST_STREAM, SETTINGS, STREAM, WINDOW_UPDATE, be32,
 };
-use super::hpack::{Decoder, Field};
+use super::hpack::{Decoder, Field, encode};
 use super::sender::Sender;
 use crate::buffer::Buffer;
 use crate::http1::RequestBody;
@@ -21,27 +21,54 @@ use crate::http1::RequestBody;
 /// The window of the stream that is opened for the peer, as Go's client does it.
 const STREAM_WINDOW: u32 = 4 << 20;
 
-/// Most bytes of the header blocks of one answer, and of its fields.
-const MAX_HEADERS: usize = 10 << 20;
+/// Whose client a connection is like, where servers do what they should not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// That of Go's `net/http`.
+    Http,
+    /// That of grpc-go, which passes over frames about streams that it does not know, and over pushes.
+    Grpc,
+}
+
+impl Manner {
+    /// Most bytes of the header blocks of one answer, and of its fields.
+    fn max_headers(self) -> usize {
+        match self {
+            Self::Http => 10 << 20,
+            // compat: grpc-go takes sixteen times as much and means to take far less.
+            Self::Grpc => 1 << 20,
+        }
+    }
+}
 
 const TOO_LARGE: Http2Error = Http2Error::Malformed("response header list larger than advertised limit");
 
 /// A connection with its one stream.
-pub(super) struct Connection<S> {
+pub struct Connection<S> {
+    manner: Manner,
     io: S,
     buffer: Buffer,
     sender: Sender,
     decoder: Decoder,
     got_settings: bool,
+    /// How many streams the peer allows, and how large a list of fields may be, as far as it says so.
+    max_streams: Option<u32>,
+    max_list: Option<u32>,
+    /// The stream of the request; 0 before there is one.
+    stream: u32,
     goaway: Option<(u32, u32, String)>,
-    /// A header block that goes on in the next frame, and whether the stream ends with it.
-    block: Option<(Vec<u8>, bool)>,
+    /// A header block that goes on in the next frame, its stream, and whether that ends with it.
+    block: Option<(Vec<u8>, u32, bool)>,
+    /// Bytes of the fields so far, 32 more counted for each (RFC 9113, section 6.5.2).
     header_bytes: usize,
     /// Bytes of a DATA frame that were not handed out, its padding, and whether the stream ends with it.
     data: Option<DataFrame>,
     /// Bytes taken out since the windows were opened last.
     taken: u32,
-    pub(super) ended: bool,
+    /// Whether the peer has ended the stream.
+    pub ended: bool,
+    /// Whether there were bytes in the last frame of data.
+    pub had_data: bool,
     /// When the last header block of the answer came.
     pub(super) headers_at: Option<Instant>,
 }
@@ -54,7 +81,8 @@ struct DataFrame {
 }
 
 /// What a peer said about the stream.
-pub(super) enum Event {
+#[derive(Debug)]
+pub enum Event {
     /// A header block.
     Headers(Vec<Field>),
     /// There is something in [`Connection::data`].
@@ -68,29 +96,97 @@ impl<S> fmt::Debug for Connection<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    /// A connection on which a request with this header block and body is about to be sent. A body is held back for
-    /// `patience` if there is one, until the peer says that it wants it.
-    pub(super) fn new(io: S, headers: &[u8], body: RequestBody, patience: Option<Duration>) -> Self {
+    /// Begins a connection.
+    pub fn new(io: S, manner: Manner) -> Self {
         let mut settings = Vec::new();
-        let list = u32::try_from(MAX_HEADERS).unwrap_or_default();
+        let list = u32::try_from(manner.max_headers()).unwrap_or_default();
         for (key, value) in [(2_u16, 0_u32), (4, STREAM_WINDOW), (6, list)] {
             settings.extend_from_slice(&key.to_be_bytes());
             settings.extend_from_slice(&value.to_be_bytes());
         }
         Self {
+            manner,
             io,
             buffer: Buffer::default(),
-            sender: Sender::new(&settings, headers, body, patience),
+            sender: Sender::new(&settings),
             decoder: Decoder::default(),
             got_settings: false,
+            max_streams: None,
+            max_list: None,
+            stream: 0,
             goaway: None,
             block: None,
             header_bytes: 0,
             data: None,
             taken: 0,
             ended: false,
+            had_data: false,
             headers_at: None,
         }
+    }
+
+    /// Begins a request with this header block and body, after the last one if there was one. A body is held back for
+    /// `patience` if there is one, until the peer says that it wants it.
+    pub(super) fn begin(&mut self, headers: &[u8], body: RequestBody, patience: Option<Duration>) {
+        self.stream = if self.stream == 0 { STREAM } else { self.stream + 2 };
+        self.sender.begin(self.stream, headers, body, patience);
+        self.header_bytes = 0;
+        self.data = None;
+        self.ended = false;
+        self.had_data = false;
+        self.headers_at = None;
+    }
+
+    /// Waits for the peer's settings and until it allows a stream, as grpc-go does, and begins a request.
+    ///
+    /// # Errors
+    /// The connection ended first, or the peer does not take so many fields.
+    pub async fn begin_when_allowed(
+        &mut self,
+        fields: &[(&str, &[u8])],
+        body: RequestBody,
+    ) -> Result<(), Http2Error> {
+        std::future::poll_fn(|cx| self.poll_settled(cx)).await?;
+        let size: usize = fields
+            .iter()
+            .map(|(name, value)| name.len() + value.len() + 32)
+            .sum();
+        if let Some(most) = self.max_list
+            && usize::try_from(most).is_ok_and(|most| size > most)
+        {
+            return Err(Http2Error::ListTooLong(most));
+        }
+        let mut block = Vec::with_capacity(256);
+        for (name, value) in fields {
+            encode(&mut block, name.as_bytes(), value);
+        }
+        self.begin(&block, body, None);
+        Ok(())
+    }
+
+    fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Http2Error>> {
+        loop {
+            self.sender.poll_send(&mut self.io, cx)?;
+            if self.got_settings && self.max_streams != Some(0) {
+                return Poll::Ready(match self.goaway {
+                    Some(_) => Err(self.closed()),
+                    None => Ok(()),
+                });
+            }
+            if self.has_frame() {
+                self.next_frame()?;
+                self.skip_padding();
+            } else if ready!(self.buffer.poll_fill(&mut self.io, cx)).map_err(|e| self.read_failed(e))? == 0 {
+                return Poll::Ready(Err(self.closed()));
+            }
+        }
+    }
+
+    /// Says goodbye, as far as the peer takes it at once.
+    pub fn farewell(&mut self) {
+        self.sender.push(GOAWAY, 0, 0, &[0; 8]);
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let _ = self.sender.poll_send(&mut self.io, &mut cx);
     }
 
     /// The peer wants the body, or has answered without it.
@@ -99,14 +195,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Bytes of the present DATA frame.
-    pub(super) fn data(&self) -> &[u8] {
+    pub fn data(&self) -> &[u8] {
         let left = self.data.as_ref().map_or(0, |frame| frame.left);
         let data = self.buffer.data();
         data.get(..left).unwrap_or(data)
     }
 
     /// Marks bytes of [`data`](Self::data) as used.
-    pub(super) fn consume(&mut self, bytes: usize) {
+    pub fn consume(&mut self, bytes: usize) {
         self.buffer.consume(bytes);
         if let Some(frame) = &mut self.data {
             frame.left = frame.left.saturating_sub(bytes);
@@ -119,7 +215,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             .taken
             .saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
         if self.taken >= STREAM_WINDOW / 4 {
-            for stream in [0, STREAM] {
+            for stream in [0, self.stream] {
                 self.sender
                     .push(WINDOW_UPDATE, 0, stream, &self.taken.to_be_bytes());
             }
@@ -128,7 +224,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Sends what is to be sent and waits for the next thing about the stream; `None` at its end.
-    pub(super) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Event>, Http2Error>> {
+    ///
+    /// # Errors
+    /// The stream or the connection ended, or what came is not HTTP/2.
+    pub fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Event>, Http2Error>> {
         loop {
             self.sender.poll_send(&mut self.io, cx)?;
             if !self.data().is_empty() {
@@ -160,7 +259,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let Some(frame) = &mut self.data else { return };
         let bytes = frame.padding.min(self.buffer.data().len());
         frame.padding -= bytes;
-        let (finished, ends) = (frame.padding == 0, frame.ends);
+        let (finished, ends) = (frame.padding == 0 && frame.left == 0, frame.ends);
         self.buffer.consume(bytes);
         self.open_windows(bytes);
         if finished {
@@ -182,6 +281,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             (Some((last_stream, code, debug)), _) => Http2Error::GoAway {
                 code,
                 last_stream,
+                is_unread: last_stream < self.stream || self.stream == 0,
                 debug,
             },
             (None, Some(error)) => Http2Error::Write(error),
@@ -219,7 +319,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 "PROTOCOL_ERROR: the first frame is not SETTINGS",
             ));
         }
-        if self.block.is_some() && (head.kind != CONTINUATION || head.stream != STREAM) {
+        if let Some((_, stream, _)) = &self.block
+            && (head.kind != CONTINUATION || head.stream != *stream)
+        {
             return Err(Http2Error::Connection("PROTOCOL_ERROR: header block interrupted"));
         }
         if head.kind == DATA {
@@ -230,16 +332,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             .unwrap_or_default()
             .to_vec();
         self.buffer.consume(FrameHead::LENGTH + head.length);
+        check_place(&head)?;
         match head.kind {
             HEADERS => self.take_headers(&head, &payload),
             CONTINUATION => self.continue_headers(head.flags, &payload),
-            RST_STREAM if head.stream == STREAM => {
-                let code = be32(&payload).ok_or(Http2Error::Connection("FRAME_SIZE_ERROR: RST_STREAM"))?;
-                Err(Http2Error::Reset(code))
+            RST_STREAM if head.stream == self.stream && self.stream != 0 => {
+                Err(Http2Error::Reset(be32(&payload).unwrap_or_default()))
             }
             SETTINGS => self.take_settings(&head, &payload).map(|()| None),
-            PUSH_PROMISE => Err(Http2Error::Connection("PROTOCOL_ERROR: push promised")),
-            PING if payload.len() != 8 => Err(Http2Error::Connection("FRAME_SIZE_ERROR: PING")),
+            PUSH_PROMISE if self.manner == Manner::Http => {
+                Err(Http2Error::Connection("PROTOCOL_ERROR: push promised"))
+            }
             PING => {
                 if head.flags & ACK == 0 {
                     self.sender.push(PING, ACK, 0, &payload);
@@ -247,14 +350,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Ok(None)
             }
             GOAWAY => self.take_goaway(&payload).map(|()| None),
-            WINDOW_UPDATE => self.sender.take_window(head.stream, &payload).map(|()| None),
+            WINDOW_UPDATE => {
+                let may_overflow = self.manner == Manner::Grpc;
+                self.sender.take_window(head.stream, &payload, may_overflow)?;
+                Ok(None)
+            }
             // PRIORITY, other streams, and what may be invented.
             _ => Ok(None),
         }
     }
 
     fn begin_data(&mut self, head: &FrameHead) -> Result<(), Http2Error> {
-        if head.stream != STREAM || self.headers_at.is_none() {
+        let is_own = head.stream == self.stream;
+        let is_passed_over = self.manner == Manner::Grpc && head.stream != 0;
+        if !is_passed_over && (!is_own || self.headers_at.is_none()) {
             return Err(Http2Error::Connection("PROTOCOL_ERROR: DATA before HEADERS"));
         }
         let padded = usize::from(head.flags & PADDED != 0);
@@ -267,16 +376,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         };
         self.buffer.consume(FrameHead::LENGTH + padded);
         self.open_windows(padded);
-        self.data = Some(DataFrame {
-            left,
-            padding,
-            ends: head.flags & END_STREAM != 0,
+        self.data = Some(if is_own && !self.ended {
+            self.had_data = left > 0;
+            DataFrame {
+                left,
+                padding,
+                ends: head.flags & END_STREAM != 0,
+            }
+        } else {
+            // Nobody's data are read like padding.
+            DataFrame {
+                left: 0,
+                padding: left + padding,
+                ends: self.ended,
+            }
         });
         Ok(())
     }
 
     fn take_headers(&mut self, head: &FrameHead, payload: &[u8]) -> Result<Option<Event>, Http2Error> {
-        if head.stream != STREAM {
+        if head.stream == 0 || head.stream != self.stream && self.manner == Manner::Http {
             return Err(Http2Error::Connection(
                 "PROTOCOL_ERROR: HEADERS of an unknown stream",
             ));
@@ -293,34 +412,39 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             block = block.get(5..).unwrap_or_default();
         }
         let Some(length) = block.len().checked_sub(padding) else {
-            return Err(bad);
+            return Err(Http2Error::Malformed("padding too large"));
         };
         let block = block.get(..length).unwrap_or_default().to_vec();
-        self.block = Some((block, head.flags & END_STREAM != 0));
+        self.block = Some((block, head.stream, head.flags & END_STREAM != 0));
         self.continue_headers(head.flags, &[])
     }
 
     fn continue_headers(&mut self, flags: u8, more: &[u8]) -> Result<Option<Event>, Http2Error> {
-        let Some((mut block, ends)) = self.block.take() else {
+        let Some((mut block, stream, ends)) = self.block.take() else {
             return Err(Http2Error::Connection(
                 "PROTOCOL_ERROR: CONTINUATION without HEADERS",
             ));
         };
         block.extend_from_slice(more);
-        if self.header_bytes + block.len() > MAX_HEADERS {
+        let most = self.manner.max_headers();
+        if block.len() > most {
             return Err(TOO_LARGE);
         }
         if flags & END_HEADERS == 0 {
-            self.block = Some((block, ends));
+            self.block = Some((block, stream, ends));
+            return Ok(None);
+        }
+        if stream != self.stream || self.ended {
+            // Nobody asked, but the table that all blocks share goes on.
+            self.decoder.decode(&block, |_| Ok::<_, Http2Error>(()))?;
             return Ok(None);
         }
         self.headers_at = Some(Instant::now());
-        self.header_bytes += block.len();
         let (mut fields, mut size) = (Vec::new(), self.header_bytes);
         // A byte may stand for a field of 4 KB: nothing is read beyond the limit.
         self.decoder.decode(&block, |field| {
             size += field.0.len() + field.1.len() + 32;
-            if size > MAX_HEADERS {
+            if size > most {
                 return Err(TOO_LARGE);
             }
             fields.push(field);
@@ -332,19 +456,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn take_settings(&mut self, head: &FrameHead, payload: &[u8]) -> Result<(), Http2Error> {
-        if head.stream != 0 || !payload.len().is_multiple_of(6) {
+        let is_ack = head.flags & ACK != 0;
+        if !payload.len().is_multiple_of(6) || is_ack && !payload.is_empty() {
             return Err(Http2Error::Connection("FRAME_SIZE_ERROR: SETTINGS"));
         }
-        if head.flags & ACK != 0 {
+        self.got_settings = true;
+        if is_ack {
             return Ok(());
         }
-        self.got_settings = true;
         for setting in payload.chunks_exact(6) {
             let (key, value) = match setting {
                 [a, b, rest @ ..] => (u16::from_be_bytes([*a, *b]), be32(rest).unwrap_or_default()),
                 _ => continue,
             };
-            self.sender.take_setting(key, value)?;
+            match key {
+                3 => self.max_streams = Some(value),
+                6 => self.max_list = Some(value),
+                _ => self.sender.take_setting(key, value)?,
+            }
         }
         self.sender.push(SETTINGS, ACK, 0, &[]);
         Ok(())
@@ -359,10 +488,36 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let debug = payload.get(8..).unwrap_or_default();
         let debug = String::from_utf8_lossy(debug.get(..200).unwrap_or(debug)).into_owned();
         self.goaway = Some((last, code, debug));
-        if last < STREAM {
+        if last < self.stream {
             // This request will not be answered.
             return Err(self.closed());
         }
         Ok(())
     }
+}
+
+/// Refuses frames whose length or stream their kind does not have (RFC 9113, section 6).
+fn check_place(head: &FrameHead) -> Result<(), Http2Error> {
+    let fits = match head.kind {
+        PRIORITY_FRAME => head.length == 5,
+        RST_STREAM | WINDOW_UPDATE => head.length == 4,
+        PING => head.length == 8,
+        _ => true,
+    };
+    if !fits {
+        return Err(Http2Error::Connection(
+            "FRAME_SIZE_ERROR: a frame of a wrong length",
+        ));
+    }
+    let is_placed = match head.kind {
+        PRIORITY_FRAME | RST_STREAM => head.stream != 0,
+        SETTINGS | PING | GOAWAY => head.stream == 0,
+        _ => true,
+    };
+    if !is_placed {
+        return Err(Http2Error::Connection(
+            "PROTOCOL_ERROR: a frame on a wrong stream",
+        ));
+    }
+    Ok(())
 }

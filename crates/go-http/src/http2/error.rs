@@ -23,6 +23,8 @@ pub enum Http2Error {
     GoAway {
         code: u32,
         last_stream: u32,
+        /// Whether the peer has done nothing about the request.
+        is_unread: bool,
         /// What else it said.
         debug: String,
     },
@@ -32,6 +34,8 @@ pub enum Http2Error {
     Connection(&'static str),
     /// The peer's answer is none.
     Malformed(&'static str),
+    /// The request has more fields than the peer takes: so many bytes.
+    ListTooLong(u32),
 }
 
 impl fmt::Display for Http2Error {
@@ -46,6 +50,7 @@ impl fmt::Display for Http2Error {
                 code,
                 last_stream,
                 debug,
+                ..
             } => write!(
                 f,
                 "http2: server sent GOAWAY and closed the connection; LastStreamID={last_stream}, ErrCode={}, debug={debug:?}",
@@ -59,6 +64,10 @@ impl fmt::Display for Http2Error {
                 )
             }
             Self::Connection(reason) => write!(f, "http2: connection error: {reason}"),
+            Self::ListTooLong(most) => write!(
+                f,
+                "header list size to send violates the maximum size ({most} bytes) set by server"
+            ),
             Self::Malformed(reason) => write!(f, "stream error: stream ID 1; PROTOCOL_ERROR; {reason}"),
         }
     }
@@ -87,8 +96,8 @@ impl From<Http2Error> for io::Error {
     }
 }
 
-/// RFC 9113, section 7.
-fn code_name(code: u32) -> String {
+/// The name of an error code (RFC 9113, section 7).
+pub fn code_name(code: u32) -> String {
     const NAMES: [&str; 14] = [
         "NO_ERROR",
         "PROTOCOL_ERROR",

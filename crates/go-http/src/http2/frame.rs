@@ -2,6 +2,7 @@
 
 pub(super) const DATA: u8 = 0;
 pub(super) const HEADERS: u8 = 1;
+pub(super) const PRIORITY_FRAME: u8 = 2;
 pub(super) const RST_STREAM: u8 = 3;
 pub(super) const SETTINGS: u8 = 4;
 pub(super) const PUSH_PROMISE: u8 = 5;
@@ -16,7 +17,7 @@ pub(super) const END_HEADERS: u8 = 4;
 pub(super) const PADDED: u8 = 8;
 pub(super) const PRIORITY: u8 = 32;
 
-/// The one stream of a connection.
+/// The first stream of a connection.
 pub(super) const STREAM: u32 = 1;
 
 /// Largest frame that either side sends unasked.

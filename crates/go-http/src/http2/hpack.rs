@@ -9,7 +9,7 @@ use super::huffman;
 const TABLE: usize = 4096;
 
 /// A name and a value.
-pub(super) type Field = (Vec<u8>, Vec<u8>);
+pub type Field = (Vec<u8>, Vec<u8>);
 
 /// Reads the header blocks of one connection.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub(super) struct Decoder {
 
 /// A header block that cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Malformed;
+pub(crate) struct Malformed;
 
 impl From<Malformed> for Http2Error {
     fn from(_: Malformed) -> Self {
@@ -116,7 +116,7 @@ fn size_of_entry((name, value): &Field) -> usize {
 }
 
 /// An integer whose first byte has `bits` bits of it (section 5.1).
-fn integer(rest: &mut &[u8], bits: u32) -> Result<usize, Malformed> {
+pub(crate) fn integer(rest: &mut &[u8], bits: u32) -> Result<usize, Malformed> {
     let mut next = || {
         let (first, after) = rest.split_first().ok_or(Malformed)?;
         *rest = after;
@@ -139,8 +139,14 @@ fn integer(rest: &mut &[u8], bits: u32) -> Result<usize, Malformed> {
 }
 
 fn string(rest: &mut &[u8]) -> Result<Vec<u8>, Malformed> {
-    let is_coded = rest.first().ok_or(Malformed)? & 0x80 != 0;
-    let length = integer(rest, 7)?;
+    text(rest, 7)
+}
+
+/// A text whose length has `bits` bits in the first byte, below the one that says whether it is Huffman-coded
+/// (section 5.2).
+pub(crate) fn text(rest: &mut &[u8], bits: u32) -> Result<Vec<u8>, Malformed> {
+    let is_coded = rest.first().ok_or(Malformed)? >> bits & 1 != 0;
+    let length = integer(rest, bits)?;
     let (text, after) = rest.split_at_checked(length).ok_or(Malformed)?;
     *rest = after;
     if is_coded {
@@ -150,24 +156,29 @@ fn string(rest: &mut &[u8]) -> Result<Vec<u8>, Malformed> {
     }
 }
 
+/// Writes a text as it is; `flags` stand above the `bits` of its length in the first byte.
+pub(crate) fn put_text(out: &mut Vec<u8>, flags: u8, bits: u32, text: &[u8]) {
+    let most = (1 << bits) - 1;
+    let byte = |number: usize| u8::try_from(number).unwrap_or_default();
+    if text.len() < most {
+        out.push(flags | byte(text.len()));
+    } else {
+        out.push(flags | byte(most));
+        let mut left = text.len() - most;
+        while left >= 128 {
+            out.push(byte(left & 0x7f | 0x80));
+            left >>= 7;
+        }
+        out.push(byte(left));
+    }
+    out.extend_from_slice(text);
+}
+
 /// Writes a field as a literal that nobody may index: it may be a secret.
 pub(super) fn encode(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.push(0x10);
-    for text in [name, value] {
-        match text.len() {
-            length @ 0..127 => out.push(u8::try_from(length).unwrap_or_default()),
-            length => {
-                out.push(127);
-                let mut left = length - 127;
-                while left >= 128 {
-                    out.push(u8::try_from(left & 0x7f | 0x80).unwrap_or_default());
-                    left >>= 7;
-                }
-                out.push(u8::try_from(left).unwrap_or_default());
-            }
-        }
-        out.extend_from_slice(text);
-    }
+    put_text(out, 0, 7, name);
+    put_text(out, 0, 7, value);
 }
 
 /// RFC 7541, appendix A.

@@ -1,4 +1,4 @@
-//! The Huffman code of HPACK (RFC 7541, appendix B), decoding only: what is sent is sent plain.
+//! The Huffman code of HPACK and QPACK (RFC 7541, appendix B), decoding only: what is sent is sent plain.
 
 use std::sync::OnceLock;
 
@@ -42,7 +42,7 @@ fn codes() -> &'static Codes {
 }
 
 /// Decodes a string; `None` when it holds the end mark or ends in anything but a beginning of it.
-pub(super) fn decode(coded: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn decode(coded: &[u8]) -> Option<Vec<u8>> {
     let Codes { first, symbols } = codes();
     let mut out = Vec::with_capacity(coded.len() * 2);
     let (mut code, mut bits) = (0_u32, 0_usize);

@@ -1,4 +1,5 @@
-//! An HTTP/2 client connection that carries one request (RFC 9113), with the moments and the leniency of Go's client.
+//! An HTTP/2 client connection that carries one request at a time (RFC 9113), with the moments and the leniency of Go's
+//! clients: the http prober's and, by way of [`Connection`], the grpc prober's.
 //!
 //! `h2` throws away what came of a body when its length turns out wrong, does not tell when the first header frame came,
 //! and refuses paths and values that Go sends; see `docs/dependencies.md`.
@@ -6,8 +7,9 @@
 mod connection;
 mod error;
 mod frame;
-mod hpack;
-mod huffman;
+pub(crate) mod hpack;
+pub(crate) mod huffman;
+mod request;
 mod sender;
 
 use std::future::poll_fn;
@@ -22,25 +24,11 @@ use tokio::time::Instant;
 use super::buffer::poll_read_buffered;
 use super::headers::{Headers, is_sendable_value, is_token_byte};
 use super::http1::{Answer, Head, RequestBody};
-use connection::{Connection, Event};
-use hpack::Field;
-
+pub use connection::{Connection, Event, Manner};
 pub use error::Http2Error;
-
-/// A request: pseudo-header fields apart, names of `headers` in any case.
-#[derive(Clone, Copy, Debug)]
-pub struct Request<'a> {
-    /// Method, as configured.
-    pub method: &'a str,
-    /// `https`.
-    pub scheme: &'a str,
-    /// Host and port.
-    pub authority: &'a str,
-    /// Path and query.
-    pub path: &'a [u8],
-    /// The other fields; those that HTTP/2 has no use for are left out.
-    pub headers: &'a Headers,
-}
+pub use error::code_name;
+pub use hpack::Field;
+pub use request::Request;
 
 /// A body that is read as it comes.
 #[derive(Debug)]
@@ -67,7 +55,8 @@ pub async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> Result<Answer<Body<S>>, Http2Error> {
     let block = header_block(request, &body)?;
     let patience = Some(CONTINUE_PATIENCE).filter(|_| expects_continue);
-    let mut connection = Connection::new(stream, &block, body, patience);
+    let mut connection = Connection::new(stream, Manner::Http);
+    connection.begin(&block, body, patience);
     loop {
         let fields = match poll_fn(|cx| connection.poll_event(cx)).await? {
             Some(Event::Headers(fields)) => fields,
@@ -120,66 +109,23 @@ fn answer<S>(head: Head, connection: Connection<S>, method: &str) -> Answer<Body
     }
 }
 
-/// Fields that HTTP/2 has no use for.
-fn is_connection_field(name: &str) -> bool {
-    matches!(
-        name,
-        "host"
-            | "content-length"
-            | "connection"
-            | "proxy-connection"
-            | "transfer-encoding"
-            | "upgrade"
-            | "keep-alive"
-    )
-}
-
 fn header_block(request: Request<'_>, body: &RequestBody) -> Result<Vec<u8>, Http2Error> {
     check_connection_fields(request.headers)?;
-    // RFC 9113, section 8.5: CONNECT has neither a path nor a scheme.
-    let connects = request.method == "CONNECT";
-    if !connects && !request.path.starts_with(b"/") && request.path != b"*" {
-        let shown = String::from_utf8_lossy(request.path);
-        return Err(Http2Error::Request(format!("invalid request :path {shown:?}")));
-    }
     let mut block = Vec::with_capacity(256);
-    let mut put = |name: &str, value: &[u8]| hpack::encode(&mut block, name.as_bytes(), value);
-    put(":authority", request.authority.as_bytes());
-    put(":method", request.method.as_bytes());
-    if !connects {
-        put(":path", request.path);
-        put(":scheme", request.scheme.as_bytes());
-    }
-    let mut has_agent = false;
-    for (name, value) in request.headers.sorted() {
-        let name = String::from_utf8_lossy(name).to_ascii_lowercase();
-        match name.as_str() {
-            _ if is_connection_field(&name) => {}
-            "user-agent" => {
-                if !has_agent && !value.is_empty() {
-                    put(&name, value);
-                }
-                has_agent = true;
-            }
+    request
+        .put_fields(body, |name, value| match name {
             "cookie" => {
                 for crumb in value.split(|b| *b == b';') {
                     let start = crumb.iter().position(|b| *b != b' ').unwrap_or(crumb.len());
                     let crumb = crumb.get(start..).unwrap_or_default();
                     if !crumb.is_empty() {
-                        put(&name, crumb);
+                        hpack::encode(&mut block, name.as_bytes(), crumb);
                     }
                 }
             }
-            _ => put(&name, value),
-        }
-    }
-    match body {
-        RequestBody::Bytes(bytes) => put("content-length", bytes.len().to_string().as_bytes()),
-        RequestBody::Empty if matches!(request.method, "POST" | "PUT" | "PATCH") => {
-            put("content-length", b"0");
-        }
-        _ => {}
-    }
+            _ => hpack::encode(&mut block, name.as_bytes(), value),
+        })
+        .map_err(Http2Error::Request)?;
     Ok(block)
 }
 
@@ -201,17 +147,28 @@ fn check_connection_fields(headers: &Headers) -> Result<(), Http2Error> {
 }
 
 /// Refuses fields that no answer may have.
-fn check_fields(fields: &[Field]) -> Result<(), Http2Error> {
-    let (mut has_status, mut has_regular) = (false, false);
+///
+/// # Errors
+/// A name or value that is none, or pseudo-header fields that are unknown, there twice, or behind others.
+pub fn check_fields(fields: &[Field]) -> Result<(), Http2Error> {
+    let (mut pseudo, mut has_regular) = (Vec::new(), false);
     for (name, value) in fields {
         if !is_sendable_value(value) {
             return Err(Http2Error::Malformed("invalid header field value"));
         }
+        let name = name.as_slice();
         if name.starts_with(b":") {
-            if has_regular || has_status || name != b":status" {
+            // Those of a request pass, too, unless there is a status: whoever needs one misses it then.
+            let is_known = matches!(
+                name,
+                b":status" | b":method" | b":path" | b":scheme" | b":authority" | b":protocol"
+            );
+            let is_status = |name: &[u8]| name == b":status";
+            let clashes = |other: &&[u8]| *other == name || is_status(other) != is_status(name);
+            if has_regular || !is_known || pseudo.iter().any(clashes) {
                 return Err(Http2Error::Malformed("invalid pseudo-header"));
             }
-            has_status = true;
+            pseudo.push(name);
             continue;
         }
         has_regular = true;

@@ -1,4 +1,4 @@
-//! What goes out on a connection: the request, its body as the peer's windows allow it, and answers to the peer's frames.
+//! What goes out on a connection: requests, their bodies as the peer's windows allow it, and answers to the peer's frames.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -10,7 +10,7 @@ use tokio::time::Sleep;
 
 use super::error::Http2Error;
 use super::frame::{
-    CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, MAX_FRAME, SETTINGS, STREAM, WINDOW_UPDATE, be32,
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, MAX_FRAME, SETTINGS, WINDOW_UPDATE, be32,
     push_frame,
 };
 use crate::http1::RequestBody;
@@ -37,6 +37,8 @@ pub(super) struct Sender {
     needs_flush: bool,
     /// Why nothing can be written any more. What the peer said before is still read.
     pub(super) write_error: Option<std::io::Error>,
+    /// The stream of the request.
+    stream: u32,
     body: Outgoing,
     connection_window: i64,
     stream_window: i64,
@@ -53,17 +55,34 @@ enum Outgoing {
 }
 
 impl Sender {
-    /// What is sent of a request with this header block and body. A body is held back for `patience` if there is one, until
-    /// the peer says that it wants it.
-    pub(super) fn new(
-        settings: &[u8],
-        headers: &[u8],
-        body: RequestBody,
-        patience: Option<Duration>,
-    ) -> Self {
+    /// Begins a connection with these settings.
+    pub(super) fn new(settings: &[u8]) -> Self {
         let mut out = PREFACE.to_vec();
         push_frame(&mut out, SETTINGS, 0, 0, settings);
         push_frame(&mut out, WINDOW_UPDATE, 0, 0, &CONNECTION_WINDOW.to_be_bytes());
+        Self {
+            out,
+            written: 0,
+            needs_flush: false,
+            write_error: None,
+            stream: 0,
+            body: Outgoing::Done,
+            connection_window: INITIAL_WINDOW,
+            stream_window: INITIAL_WINDOW,
+            initial_window: INITIAL_WINDOW,
+            max_frame: MAX_FRAME,
+        }
+    }
+
+    /// Begins a request with this header block and body. A body is held back for `patience` if there is one, until the peer
+    /// says that it wants it.
+    pub(super) fn begin(
+        &mut self,
+        stream: u32,
+        headers: &[u8],
+        body: RequestBody,
+        patience: Option<Duration>,
+    ) {
         let ends = if matches!(body, RequestBody::Empty) {
             END_STREAM
         } else {
@@ -74,25 +93,16 @@ impl Sender {
         while let Some(block) = blocks.next() {
             let last = if blocks.peek().is_none() { END_HEADERS } else { 0 };
             let flags = last | if kind == HEADERS { ends } else { 0 };
-            push_frame(&mut out, kind, flags, STREAM, block);
+            push_frame(&mut self.out, kind, flags, stream, block);
             kind = CONTINUATION;
         }
-        let body = match (body, patience) {
+        self.stream = stream;
+        self.stream_window = self.initial_window;
+        self.body = match (body, patience) {
             (RequestBody::Empty, _) => Outgoing::Done,
             (body, Some(patience)) => Outgoing::Held(Box::pin(tokio::time::sleep(patience)), body),
             (body, None) => Outgoing::Sending(body),
         };
-        Self {
-            out,
-            written: 0,
-            needs_flush: false,
-            write_error: None,
-            body,
-            connection_window: INITIAL_WINDOW,
-            stream_window: INITIAL_WINDOW,
-            initial_window: INITIAL_WINDOW,
-            max_frame: MAX_FRAME,
-        }
     }
 
     /// The peer wants the body, or has answered without it.
@@ -124,18 +134,26 @@ impl Sender {
         Ok(())
     }
 
-    /// The peer opens a window.
-    pub(super) fn take_window(&mut self, stream: u32, payload: &[u8]) -> Result<(), Http2Error> {
+    /// The peer opens a window, which should not be too large.
+    pub(super) fn take_window(
+        &mut self,
+        stream: u32,
+        payload: &[u8],
+        may_overflow: bool,
+    ) -> Result<(), Http2Error> {
         let Some(more) = be32(payload).map(|more| i64::from(more & 0x7fff_ffff)) else {
             return Err(Http2Error::Connection("FRAME_SIZE_ERROR: WINDOW_UPDATE"));
         };
         let window = match stream {
             0 => &mut self.connection_window,
-            STREAM => &mut self.stream_window,
+            _ if stream == self.stream => &mut self.stream_window,
             _ => return Ok(()),
         };
         *window += more;
-        if more == 0 || *window > 0x7fff_ffff {
+        if more == 0 && stream != 0 {
+            return Err(Http2Error::Malformed("a window that opens by nothing"));
+        }
+        if more == 0 || *window > 0x7fff_ffff && !may_overflow {
             return Err(Http2Error::Connection("FLOW_CONTROL_ERROR: window"));
         }
         Ok(())
@@ -226,7 +244,7 @@ impl Sender {
                 RequestBody::File { first, .. } => (first.split_to(room.min(first.len())), false),
             };
             let flags = if ends { END_STREAM } else { 0 };
-            push_frame(&mut self.out, DATA, flags, STREAM, &piece);
+            push_frame(&mut self.out, DATA, flags, self.stream, &piece);
             let sent = i64::try_from(piece.len()).unwrap_or_default();
             self.connection_window -= sent;
             self.stream_window -= sent;

@@ -1,0 +1,159 @@
+//! Why there is no answer over HTTP/3.
+
+use std::fmt;
+use std::io;
+
+use quinn::{ConnectionError, ReadError, VarInt};
+
+use crate::http2::hpack::Malformed;
+
+/// Why there is no answer, or no end of it.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub enum Http3Error {
+    /// Something of the request cannot be sent over HTTP/3.
+    Request(String),
+    /// The body of the request could not be read.
+    Source(io::Error),
+    /// The stream or its connection broke.
+    Read(io::Error),
+    Lost(ConnectionError),
+    /// The stream ended before there was an answer.
+    Closed,
+    /// It ended within a frame.
+    Truncated,
+    HeadersTooLarge,
+    TooManyInterim,
+    /// A field section is none of QPACK, or needs the dynamic table that was not offered.
+    Undecodable,
+    /// The peer broke the protocol of the connection, in the way that this code means.
+    Connection(u32, &'static str),
+    /// The peer's answer is none.
+    Malformed(String),
+}
+
+impl fmt::Display for Http3Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Request(reason) => f.write_str(reason),
+            Self::Source(error) => write!(f, "reading the request's body: {error}"),
+            Self::Read(error) => match error.get_ref().and_then(|error| error.downcast_ref()) {
+                Some(ReadError::Reset(code)) => {
+                    write!(
+                        f,
+                        "reading the answer: stream reset by the peer: {}",
+                        code_name(*code)
+                    )
+                }
+                Some(ReadError::ConnectionLost(error)) => write!(f, "reading the answer: {}", lost(error)),
+                _ => write!(f, "reading the answer: {error}"),
+            },
+            Self::Lost(error) => f.write_str(&lost(error)),
+            Self::Closed => f.write_str("EOF: the peer ended the stream without an answer"),
+            Self::Truncated => f.write_str("unexpected EOF: the peer ended the stream within a frame"),
+            Self::HeadersTooLarge => {
+                write!(f, "server response headers exceeded {} bytes", super::MAX_HEADERS)
+            }
+            Self::Undecodable => f.write_str("invalid response: QPACK_DECOMPRESSION_FAILED"),
+            Self::TooManyInterim => f.write_str("too many 1xx informational responses"),
+            Self::Connection(code, reason) => {
+                write!(f, "connection error: {}: {reason}", code_name((*code).into()))
+            }
+            Self::Malformed(reason) => write!(f, "invalid response: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for Http3Error {}
+
+pub(super) const NO_ERROR: u32 = 0x100;
+pub(super) const STREAM_CREATION_ERROR: u32 = 0x103;
+pub(super) const CLOSED_CRITICAL_STREAM: u32 = 0x104;
+pub(super) const FRAME_UNEXPECTED: u32 = 0x105;
+pub(super) const FRAME_ERROR: u32 = 0x106;
+const EXCESSIVE_LOAD: u32 = 0x107;
+pub(super) const ID_ERROR: u32 = 0x108;
+pub(super) const SETTINGS_ERROR: u32 = 0x109;
+pub(super) const MISSING_SETTINGS: u32 = 0x10a;
+const REQUEST_CANCELLED: u32 = 0x10c;
+const REQUEST_INCOMPLETE: u32 = 0x10d;
+const MESSAGE_ERROR: u32 = 0x10e;
+const DECOMPRESSION_FAILED: u32 = 0x200;
+
+impl Http3Error {
+    /// What the peer is told.
+    pub(super) fn code(&self) -> u32 {
+        match self {
+            Self::Connection(code, _) => *code,
+            Self::Undecodable => DECOMPRESSION_FAILED,
+            Self::HeadersTooLarge | Self::TooManyInterim => EXCESSIVE_LOAD,
+            Self::Closed | Self::Truncated => REQUEST_INCOMPLETE,
+            Self::Malformed(_) => MESSAGE_ERROR,
+            Self::Request(_) | Self::Source(_) => REQUEST_CANCELLED,
+            Self::Read(_) | Self::Lost(_) => NO_ERROR,
+        }
+    }
+}
+
+impl From<Malformed> for Http3Error {
+    fn from(_: Malformed) -> Self {
+        Self::Undecodable
+    }
+}
+
+impl From<Http3Error> for io::Error {
+    fn from(error: Http3Error) -> Self {
+        match error {
+            Http3Error::Truncated => Self::new(io::ErrorKind::UnexpectedEof, error),
+            error => Self::other(error),
+        }
+    }
+}
+
+/// What is said of a connection that has ended.
+fn lost(error: &ConnectionError) -> String {
+    match error {
+        ConnectionError::ApplicationClosed(close) => format!(
+            "the peer closed the connection: {}, reason={:?}",
+            code_name(close.error_code),
+            String::from_utf8_lossy(close.reason.get(..200).unwrap_or(&close.reason))
+        ),
+        error => format!("connection lost: {error}"),
+    }
+}
+
+/// RFC 9114, section 8.1, and RFC 9204, section 6.
+fn code_name(code: VarInt) -> String {
+    const HTTP3: [&str; 17] = [
+        "H3_NO_ERROR",
+        "H3_GENERAL_PROTOCOL_ERROR",
+        "H3_INTERNAL_ERROR",
+        "H3_STREAM_CREATION_ERROR",
+        "H3_CLOSED_CRITICAL_STREAM",
+        "H3_FRAME_UNEXPECTED",
+        "H3_FRAME_ERROR",
+        "H3_EXCESSIVE_LOAD",
+        "H3_ID_ERROR",
+        "H3_SETTINGS_ERROR",
+        "H3_MISSING_SETTINGS",
+        "H3_REQUEST_REJECTED",
+        "H3_REQUEST_CANCELLED",
+        "H3_REQUEST_INCOMPLETE",
+        "H3_MESSAGE_ERROR",
+        "H3_CONNECT_ERROR",
+        "H3_VERSION_FALLBACK",
+    ];
+    const QPACK: [&str; 3] = [
+        "QPACK_DECOMPRESSION_FAILED",
+        "QPACK_ENCODER_STREAM_ERROR",
+        "QPACK_DECODER_STREAM_ERROR",
+    ];
+    let code = code.into_inner();
+    let name = |names: &'static [&'static str], first: u64| {
+        let index = usize::try_from(code.checked_sub(first)?).ok()?;
+        names.get(index).copied()
+    };
+    name(&HTTP3, 0x100)
+        .or_else(|| name(&QPACK, 0x200))
+        .map_or_else(|| format!("error code 0x{code:x}"), ToOwned::to_owned)
+}

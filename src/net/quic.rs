@@ -1,0 +1,211 @@
+//! A QUIC connection (RFC 9000) to one address, with the facts of its TLS.
+
+use std::any::Any;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use quinn::crypto::rustls::QuicClientConfig;
+use quinn::crypto::{self, ExportKeyingMaterialError, HeaderKey, KeyPair, Keys, PacketKey, Session};
+use quinn::{ConnectError, ConnectionId, Side};
+use quinn_proto::TransportError;
+use quinn_proto::transport_parameters::TransportParameters;
+
+use super::tls::{Alpn, Prepared, TlsError};
+use super::tls_facts::{Ending, TlsFacts};
+
+/// Most bytes of a connection that wait to be read. A stream's share is quinn's own, 1.25 MB.
+const MOST_UNREAD: u32 = 4 << 20;
+
+/// Why there is no connection, and what is known of the peer's TLS.
+#[derive(Debug)]
+pub struct QuicError {
+    /// What failed.
+    pub error: TlsError,
+    /// What the handshake told, if it told something.
+    pub facts: Option<TlsFacts>,
+}
+
+/// Connects to `to`, which is asked for `name`.
+///
+/// # Errors
+/// See [`QuicError`].
+pub async fn connect(
+    prepared: &Prepared,
+    to: SocketAddr,
+    name: &str,
+) -> Result<(quinn::Connection, TlsFacts), QuicError> {
+    let plain = |text: String| QuicError {
+        error: TlsError::Handshake(text),
+        facts: None,
+    };
+    let (mut tls, recorder) = prepared
+        .client_config(Some(name), Alpn::Http3)
+        .map_err(|error| QuicError { error, facts: None })?;
+    let suite = Arc::new(Suite::default());
+    tls.key_log = Arc::clone(&suite) as Arc<dyn rustls::KeyLog>;
+    let quic = QuicClientConfig::try_from(tls).map_err(|_| {
+        plain("tls_config: HTTP/3 requires TLS 1.3, which max_version does not allow".to_owned())
+    })?;
+    let any: IpAddr = match to {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let endpoint = quinn::Endpoint::client(SocketAddr::new(any, 0))
+        .map_err(|error| plain(format!("opening a UDP socket: {error}")))?;
+    let mut config = quinn::ClientConfig::new(Arc::new(Watched {
+        config: Arc::new(quic),
+        suite: Arc::clone(&suite),
+    }));
+    config.transport_config(Arc::new(transport()));
+    let sni = name.trim_matches(['[', ']']).trim_end_matches('.');
+    // What cannot be sent as a name is not sent; the certificate is judged by the real one.
+    let connecting = endpoint
+        .connect_with(config.clone(), to, sni)
+        .or_else(|_| endpoint.connect_with(config, to, &to.ip().to_string()))
+        .map_err(|error| plain(error.to_string()))?;
+    let mut facts = TlsFacts {
+        version: Some("TLS 1.3"),
+        alpn: Some(b"h3".to_vec()),
+        ..TlsFacts::default()
+    };
+    let connected = connecting.await;
+    let learnt = recorder.facts();
+    facts.presented = learnt.presented;
+    facts.chains = learnt.chains;
+    facts.ending = learnt.ending;
+    facts.cipher = suite.name();
+    match connected {
+        Ok(connection) => Ok((connection, facts)),
+        Err(error) => {
+            let error = recorder.refusal().unwrap_or_else(|| {
+                facts.ending = Ending::Broken;
+                TlsError::Handshake(format!("dial udp {to}: quic: {error}"))
+            });
+            let facts = Some(facts).filter(|facts| !facts.presented.is_empty());
+            Err(QuicError { error, facts })
+        }
+    }
+}
+
+/// What a server may send before it is read. It opens a stream for control, two for QPACK, and some of reserved types.
+fn transport() -> quinn::TransportConfig {
+    let mut transport = quinn::TransportConfig::default();
+    transport
+        .max_concurrent_bidi_streams(0_u32.into())
+        .max_concurrent_uni_streams(16_u32.into())
+        .receive_window(MOST_UNREAD.into());
+    transport
+}
+
+/// Learns the cipher suite, which neither library names: the length of the traffic secrets tells the hash, and only
+/// ChaCha20-Poly1305 may protect any number of packets.
+#[derive(Debug, Default)]
+struct Suite {
+    secret: AtomicUsize,
+    most_packets: AtomicU64,
+}
+
+impl Suite {
+    fn name(&self) -> Option<&'static str> {
+        let is_endless = self.most_packets.load(Ordering::Relaxed) == u64::MAX;
+        match (self.secret.load(Ordering::Relaxed), is_endless) {
+            (48, _) => Some("TLS_AES_256_GCM_SHA384"),
+            (32, true) => Some("TLS_CHACHA20_POLY1305_SHA256"),
+            (32, false) => Some("TLS_AES_128_GCM_SHA256"),
+            _ => None,
+        }
+    }
+}
+
+impl rustls::KeyLog for Suite {
+    fn log(&self, label: &str, _client_random: &[u8], secret: &[u8]) {
+        if label == "CLIENT_TRAFFIC_SECRET_0" {
+            self.secret.store(secret.len(), Ordering::Relaxed);
+        }
+    }
+}
+
+/// A configuration whose sessions tell what their keys can do.
+struct Watched {
+    config: Arc<QuicClientConfig>,
+    suite: Arc<Suite>,
+}
+
+impl crypto::ClientConfig for Watched {
+    fn start_session(
+        self: Arc<Self>,
+        version: u32,
+        server_name: &str,
+        params: &TransportParameters,
+    ) -> Result<Box<dyn Session>, ConnectError> {
+        let session = Arc::clone(&self.config).start_session(version, server_name, params)?;
+        Ok(Box::new(WatchedSession {
+            session,
+            suite: Arc::clone(&self.suite),
+        }))
+    }
+}
+
+struct WatchedSession {
+    session: Box<dyn Session>,
+    suite: Arc<Suite>,
+}
+
+impl Session for WatchedSession {
+    fn initial_keys(&self, dst_cid: &ConnectionId, side: Side) -> Keys {
+        self.session.initial_keys(dst_cid, side)
+    }
+
+    fn handshake_data(&self) -> Option<Box<dyn Any>> {
+        self.session.handshake_data()
+    }
+
+    fn peer_identity(&self) -> Option<Box<dyn Any>> {
+        self.session.peer_identity()
+    }
+
+    fn early_crypto(&self) -> Option<(Box<dyn HeaderKey>, Box<dyn PacketKey>)> {
+        self.session.early_crypto()
+    }
+
+    fn early_data_accepted(&self) -> Option<bool> {
+        self.session.early_data_accepted()
+    }
+
+    fn is_handshaking(&self) -> bool {
+        self.session.is_handshaking()
+    }
+
+    fn read_handshake(&mut self, buf: &[u8]) -> Result<bool, TransportError> {
+        self.session.read_handshake(buf)
+    }
+
+    fn transport_parameters(&self) -> Result<Option<TransportParameters>, TransportError> {
+        self.session.transport_parameters()
+    }
+
+    fn write_handshake(&mut self, buf: &mut Vec<u8>) -> Option<Keys> {
+        let keys = self.session.write_handshake(buf)?;
+        let most = keys.packet.local.confidentiality_limit();
+        self.suite.most_packets.store(most, Ordering::Relaxed);
+        Some(keys)
+    }
+
+    fn next_1rtt_keys(&mut self) -> Option<KeyPair<Box<dyn PacketKey>>> {
+        self.session.next_1rtt_keys()
+    }
+
+    fn is_valid_retry(&self, orig_dst_cid: &ConnectionId, header: &[u8], payload: &[u8]) -> bool {
+        self.session.is_valid_retry(orig_dst_cid, header, payload)
+    }
+
+    fn export_keying_material(
+        &self,
+        output: &mut [u8],
+        label: &[u8],
+        context: &[u8],
+    ) -> Result<(), ExportKeyingMaterialError> {
+        self.session.export_keying_material(output, label, context)
+    }
+}

@@ -1,0 +1,73 @@
+//! An encrypted stream that says goodbye when it is given up.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_rustls::client::TlsStream;
+
+use super::Recorder;
+use crate::net::tap::Tap;
+
+/// An encrypted stream over `S`. A [`Recorder`] listens until the handshake is over.
+///
+/// Whoever drops it closes the connection as the protocol wants it, with close_notify, so that servers have nothing to log.
+/// That takes no time: what the socket does not take at once is not sent.
+#[derive(Debug)]
+pub struct Stream<S: AsyncRead + AsyncWrite + Unpin>(TlsStream<Tap<S, Option<Arc<Recorder>>>>);
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream<S> {
+    pub(super) fn new(stream: TlsStream<Tap<S, Option<Arc<Recorder>>>>) -> Self {
+        Self(stream)
+    }
+
+    /// The stream below.
+    pub fn below(&self) -> &S {
+        self.0.get_ref().0.inner()
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Drop for Stream<S> {
+    fn drop(&mut self) {
+        let mut cx = Context::from_waker(Waker::noop());
+        let _ = Pin::new(&mut self.0).poll_shutdown(&mut cx);
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, into)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write_vectored(cx, bytes)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
