@@ -64,8 +64,12 @@ async fn ping(probe: &mut Probe<'_>, module: &Icmp, address: &Address, source: O
             return not_written(probe, reason);
         }
     };
-    let ticket = match probe.network.icmp.prepare(shape, address.with_port(0), &payload) {
-        Ok(ticket) => ticket,
+    let mut sent = match probe
+        .network
+        .icmp
+        .prepare(shape, address.with_port(0), &payload, None)
+    {
+        Ok(sent) => sent,
         Err(error) => {
             if let PrepareError::Open(OpenError::Refused {
                 unprivileged, raw, ..
@@ -79,15 +83,14 @@ async fn ping(probe: &mut Probe<'_>, module: &Icmp, address: &Address, source: O
             return Err(Failed);
         }
     };
-    let socket = &ticket.lane().wire;
-    let is_raw = match socket.privilege() {
+    let is_raw = match sent.privilege() {
         Privilege::Unprivileged => false,
         Privilege::Raw(why) => {
             log!(probe.log, Debug, "Unable to do unprivileged listen on socket, will attempt privileged", "err" => why.clone());
             true
         }
     };
-    log!(probe.log, Debug, "Creating ICMP packet", "seq" => ticket.sequence(), "id" => socket.id());
+    log!(probe.log, Debug, "Creating ICMP packet", "seq" => sent.sequence(), "id" => sent.id());
     let start = Instant::now();
     set_phase(probe, Phase::Setup, (start - setup).as_secs_f64());
     probe.timeline.record(Phase::Setup, setup, start);
@@ -108,9 +111,9 @@ async fn ping(probe: &mut Probe<'_>, module: &Icmp, address: &Address, source: O
             (Family::V6, _) => log!(probe.log, Debug, "Setting TTL (IPv6 unprivileged)", "ttl" => shape.ttl),
         }
     }
-    let sending = probe.network.icmp.send(shape, ticket, &payload);
-    let mut ticket = match probe.deadline.within(sending).await {
-        Ok(Ok(ticket)) => ticket,
+    let sending = probe.network.icmp.send(sent, &payload);
+    sent = match probe.deadline.within(sending).await {
+        Ok(Ok(sent)) => sent,
         Ok(Err(error)) => {
             return not_written(probe, send_error(address, &error, payload.len()));
         }
@@ -120,7 +123,7 @@ async fn ping(probe: &mut Probe<'_>, module: &Icmp, address: &Address, source: O
         }
     };
     log!(probe.log, Debug, "Waiting for reply packets");
-    let answer = probe.deadline.within(ticket.answer()).await;
+    let answer = probe.deadline.within(sent.answer()).await;
     finish(probe, address, start, answer)
 }
 

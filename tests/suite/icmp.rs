@@ -281,6 +281,59 @@ fn raw_from(address: [u8; 4]) -> socket2::Socket {
     socket
 }
 
+/// The identifiers of the echo requests that are heard until `count` have come.
+fn identifiers(ear: socket2::Socket, count: usize) -> Vec<u16> {
+    let requests = std::iter::from_fn(|| {
+        let mut packet = [0; 200];
+        let length = (&ear).read(&mut packet).ok()?;
+        Some(packet[20..length].to_vec())
+    });
+    let requests = requests.filter(|message| message.starts_with(&[8, 0]));
+    requests
+        .take(count)
+        .map(|message| u16::from_be_bytes([message[4], message[5]]))
+        .collect()
+}
+
+#[tokio::test]
+async fn every_probe_has_an_identifier_of_its_own() {
+    for setup in [OPEN, CLOSED] {
+        if !outside("icmp::every_probe_has_an_identifier_of_its_own", setup) {
+            break;
+        }
+    }
+    if !is_inside() {
+        return;
+    }
+    const AT_ONCE: usize = 20;
+    const IN_TURN: usize = 20;
+    let ear = raw_from([127, 0, 0, 1]);
+    ear.set_read_timeout(Some(PATIENT)).unwrap();
+    let heard = std::thread::spawn(|| identifiers(ear, AT_ONCE + IN_TURN));
+    let network = Network::system();
+    let module = compile(icmp("ip4", |_| {}));
+    let ping = async || {
+        let request = Request {
+            target: "127.0.0.1",
+            hostname: None,
+            timeout: PATIENT,
+        };
+        assert_replied(&prober::run(&network, &module, request).await);
+    };
+    let at_once = (0..AT_ONCE).map(|_| ping());
+    futures_util::future::join_all(at_once).await;
+    for _ in 0..IN_TURN {
+        ping().await;
+    }
+    let mut heard = heard.join().unwrap();
+    let count = heard.len();
+    heard.sort_unstable();
+    heard.dedup();
+    assert_eq!((count, heard.len()), (AT_ONCE + IN_TURN, AT_ONCE + IN_TURN));
+    let sockets = network.icmp.figures().sockets.load(Ordering::Relaxed);
+    assert!(sockets <= AT_ONCE as u64, "{sockets} sockets");
+}
+
 /// An ICMP message with its checksum.
 fn message(kind: [u8; 2], rest: &[u8]) -> Vec<u8> {
     let mut bytes = [&kind[..], &[0, 0], rest].concat();

@@ -41,6 +41,8 @@ pub enum Answer {
 pub struct Lane<W> {
     /// The socket.
     pub wire: W,
+    /// How many pings hold a place here; counted by the engine.
+    pub(super) users: AtomicUsize,
     slots: Mutex<Slots>,
     unread: AtomicUsize,
     start: Instant,
@@ -54,6 +56,7 @@ impl<W: Wire> Lane<W> {
     pub fn new(wire: W, first: u16, figures: Arc<Figures>) -> Self {
         Self {
             wire,
+            users: AtomicUsize::new(0),
             slots: Mutex::new(Slots::new(first)),
             unread: AtomicUsize::new(0),
             start: Instant::now(),
@@ -67,20 +70,36 @@ impl<W: Wire> Lane<W> {
         self.slots().is_idle()
     }
 
+    /// Forgets late answers, which cannot come any more once the socket has another identifier.
+    pub(super) fn forget(&self) {
+        self.slots().forget();
+    }
+
     /// Whether a packet found no room a moment ago.
     pub fn is_clogged(&self) -> bool {
         self.now() < self.clogged_until.load(Ordering::Relaxed)
     }
 
-    /// Reserves a sequence number for a ping. `None` when too many wait here already.
-    pub fn reserve(self: &Arc<Self>, to: SocketAddr, payload: &Arc<[u8]>) -> Option<Ticket<W>> {
+    /// Reserves a sequence number for a ping with the identifier `id`; further answers to it are counted in `duplicates`, if
+    /// given, until the ticket is dropped. `None` when too many wait here already.
+    pub fn reserve(
+        self: &Arc<Self>,
+        to: SocketAddr,
+        id: u16,
+        payload: &Arc<[u8]>,
+        duplicates: Option<Arc<AtomicU64>>,
+    ) -> Option<Ticket<W>> {
         let (sender, answer) = oneshot::channel();
-        let number = self.slots().reserve(to, payload, sender)?;
+        let number = self
+            .slots()
+            .reserve(to, id, payload, duplicates.clone(), sender)?;
         self.figures.in_flight.fetch_add(1, Ordering::Relaxed);
         Some(Ticket {
             lane: Arc::clone(self),
             to,
+            id,
             number,
+            duplicates,
             answer,
         })
     }
@@ -90,6 +109,8 @@ impl<W: Wire> Lane<W> {
         self.unread.store(0, Ordering::Relaxed);
         for _ in 0..BATCH {
             match self.wire.try_receive(&mut |arrival| self.deliver(arrival)) {
+                // What comes behind the last answer is nobody's: it wakes this task again, or is read before the next.
+                Ok(()) if self.is_idle() => return Left::Nothing,
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Left::Nothing,
                 // An error kept for this socket: it was about one packet, and its report is in the queue of errors.
@@ -117,24 +138,38 @@ impl<W: Wire> Lane<W> {
         let (waiter, report, stamp, hops) = match arrival {
             Arrival::Reply {
                 from,
+                id,
                 sequence,
                 payload,
                 hop_limit,
                 at,
             } => (
-                self.slots().take(sequence, from, Some(payload)),
+                self.slots().take(sequence, from, Some(id), Some(payload)),
                 None,
                 at,
                 hop_limit,
             ),
-            Arrival::Failure { to, sequence, report } => {
-                (self.slots().take(sequence, to, None), Some(report), None, None)
-            }
+            Arrival::Failure {
+                to,
+                id,
+                sequence,
+                report,
+            } => (
+                self.slots().take(sequence, to, id, None),
+                Some(report),
+                None,
+                None,
+            ),
             Arrival::Noise => return,
         };
-        let Some(waiter) = waiter else {
-            Figures::add(&self.figures.unexpected);
-            return;
+        let waiter = match waiter {
+            Ok(waiter) => waiter,
+            Err(is_ours) => {
+                if is_ours || !self.wire.hears_others() {
+                    Figures::add(&self.figures.unexpected);
+                }
+                return;
+            }
         };
         let answer = match report {
             None => {
@@ -169,16 +204,13 @@ impl<W: Wire> Lane<W> {
 pub struct Ticket<W: Wire> {
     lane: Arc<Lane<W>>,
     to: SocketAddr,
+    id: u16,
     number: Number,
+    duplicates: Option<Arc<AtomicU64>>,
     answer: oneshot::Receiver<Answer>,
 }
 
 impl<W: Wire> Ticket<W> {
-    /// The lane it waits on.
-    pub fn lane(&self) -> &Arc<Lane<W>> {
-        &self.lane
-    }
-
     /// Its sequence number.
     pub fn sequence(&self) -> u16 {
         self.number.sequence
@@ -189,6 +221,11 @@ impl<W: Wire> Ticket<W> {
         self.to
     }
 
+    /// Where further answers are counted.
+    pub(super) fn duplicates(&self) -> Option<Arc<AtomicU64>> {
+        self.duplicates.clone()
+    }
+
     /// Sends the request. From now on an answer is waited for.
     ///
     /// # Errors
@@ -197,7 +234,10 @@ impl<W: Wire> Ticket<W> {
         let Some(payload) = self.set_sent(Some(Moment::now())) else {
             return Ok(());
         };
-        let sent = self.lane.wire.try_send(self.to, self.number.sequence, &payload);
+        let sent = self
+            .lane
+            .wire
+            .try_send(self.to, self.id, self.number.sequence, &payload);
         if let Err(error) = &sent
             && error.kind() == io::ErrorKind::WouldBlock
         {
@@ -215,7 +255,11 @@ impl<W: Wire> Ticket<W> {
         let Some(payload) = self.set_sent(Some(Moment::now())) else {
             return Ok(());
         };
-        let sent = self.lane.wire.send(self.to, self.number.sequence, &payload).await;
+        let sent = self
+            .lane
+            .wire
+            .send(self.to, self.id, self.number.sequence, &payload)
+            .await;
         self.note_sent(sent)
     }
 
@@ -261,7 +305,7 @@ mod tests {
     use super::*;
 
     /// A packet on its way back, with the moment it arrives.
-    type Packet = (Instant, SocketAddr, u16, Vec<u8>, Option<Report>);
+    type Packet = (Instant, SocketAddr, (u16, u16), Vec<u8>, Option<Report>);
 
     /// A network that does with each request what a rule says: answers after a while, several times, or never.
     struct Simulated {
@@ -272,10 +316,13 @@ mod tests {
         capacity: usize,
     }
 
+    const ID: u16 = 4711;
+
     /// What comes back for one request.
     struct Back {
         after: Duration,
         from: Option<SocketAddr>,
+        id: Option<u16>,
         sequence: Option<u16>,
         payload: Option<Vec<u8>>,
         report: Option<Report>,
@@ -293,6 +340,7 @@ mod tests {
         Back {
             after: Duration::from_millis(after),
             from: None,
+            id: None,
             sequence: None,
             payload: None,
             report: None,
@@ -300,7 +348,7 @@ mod tests {
     }
 
     impl Wire for Arc<Simulated> {
-        fn try_send(&self, to: SocketAddr, sequence: u16, payload: &[u8]) -> io::Result<()> {
+        fn try_send(&self, to: SocketAddr, id: u16, sequence: u16, payload: &[u8]) -> io::Result<()> {
             let mut queue = self.queue.lock().unwrap();
             for back in (self.rule)(to, sequence) {
                 if queue.len() >= self.capacity {
@@ -312,15 +360,21 @@ mod tests {
                 let place = queue.partition_point(|(other, ..)| *other <= at);
                 queue.insert(
                     place,
-                    (at, from, back.sequence.unwrap_or(sequence), payload, back.report),
+                    (
+                        at,
+                        from,
+                        (back.id.unwrap_or(id), back.sequence.unwrap_or(sequence)),
+                        payload,
+                        back.report,
+                    ),
                 );
             }
             self.arrived.notify_one();
             Ok(())
         }
 
-        async fn send(&self, to: SocketAddr, sequence: u16, payload: &[u8]) -> io::Result<()> {
-            self.try_send(to, sequence, payload)
+        async fn send(&self, to: SocketAddr, id: u16, sequence: u16, payload: &[u8]) -> io::Result<()> {
+            self.try_send(to, id, sequence, payload)
         }
 
         fn try_receive(&self, sink: &mut dyn FnMut(Arrival<'_>)) -> io::Result<()> {
@@ -328,17 +382,19 @@ mod tests {
             let is_due = queue.front().is_some_and(|(at, ..)| *at <= Instant::now());
             let packet = if is_due { queue.pop_front() } else { None };
             drop(queue);
-            let Some((_, from, sequence, payload, report)) = packet else {
+            let Some((_, from, (id, sequence), payload, report)) = packet else {
                 return Err(io::ErrorKind::WouldBlock.into());
             };
             match report {
                 Some(report) => sink(Arrival::Failure {
                     to: from,
+                    id: Some(id),
                     sequence,
                     report,
                 }),
                 None => sink(Arrival::Reply {
                     from,
+                    id,
                     sequence,
                     payload: &payload,
                     hop_limit: Some(64),
@@ -396,7 +452,7 @@ mod tests {
     impl Bed {
         /// Round trip in milliseconds, or how it failed.
         async fn ping(&self, to: SocketAddr, wait: u64) -> Result<u64, &'static str> {
-            let mut ticket = self.lane.reserve(to, &self.payload).ok_or("full")?;
+            let mut ticket = self.lane.reserve(to, ID, &self.payload, None).ok_or("full")?;
             ticket.try_send().map_err(|_| "not sent")?;
             match tokio::time::timeout(Duration::from_millis(wait), ticket.answer()).await {
                 Ok(Some(Answer::Reply { round_trip, .. })) => Ok(round_trip.as_millis() as u64),
@@ -440,6 +496,10 @@ mod tests {
                 from: Some(host(99)),
                 ..reply(5)
             }],
+            "192.0.2.9" => vec![Back {
+                id: Some(ID + 1),
+                ..reply(5)
+            }],
             "192.0.2.8" => vec![Back {
                 sequence: Some(sequence.wrapping_add(1)),
                 ..reply(5)
@@ -459,11 +519,30 @@ mod tests {
             ("other payload", 6, "lost"),
             ("other sender", 7, "lost"),
             ("other number", 8, "lost"),
+            ("other identifier", 9, "lost"),
         ];
         for (what, last, want) in rows {
             assert_eq!(bed.ping(host(last), 1000).await, Err(want), "{what}");
         }
-        assert_eq!(bed.figures(), [30, 25, 1, 4, 4, 0]);
+        assert_eq!(bed.figures(), [31, 25, 1, 5, 5, 0]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_wants_to_know_is_told_of_duplicates() {
+        let bed = bed(0, 1000, |_, _| vec![reply(10), reply(20), reply(30)]);
+        let duplicates = Arc::new(AtomicU64::new(0));
+        let counted = Some(Arc::clone(&duplicates));
+        let mut ticket = bed.lane.reserve(host(1), ID, &bed.payload, counted).unwrap();
+        ticket.try_send().unwrap();
+        assert!(matches!(ticket.answer().await, Some(Answer::Reply { .. })));
+        // A lane that nobody waits on is read when somebody does.
+        let mut other = bed.lane.reserve(host(1), ID, &bed.payload, None).unwrap();
+        other.try_send().unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert!(matches!(other.answer().await, Some(Answer::Reply { .. })));
+        assert_eq!(duplicates.load(Ordering::Relaxed), 2);
+        drop((ticket, other));
+        assert!(bed.lane.slots().is_empty());
     }
 
     #[tokio::test(start_paused = true)]
@@ -477,24 +556,30 @@ mod tests {
         assert_eq!(bed.ping(host(1), 100).await, Err("lost"));
         // All other numbers are used up by pings to others, so that the next one would be number 7 again.
         for _ in 0..usize::from(u16::MAX) {
-            drop(bed.lane.reserve(host(2), &bed.payload).unwrap());
+            drop(bed.lane.reserve(host(2), ID, &bed.payload, None).unwrap());
         }
-        let ticket = bed.lane.reserve(host(1), &bed.payload).unwrap();
+        let ticket = bed.lane.reserve(host(1), ID, &bed.payload, None).unwrap();
         assert_eq!(ticket.sequence(), 8, "7 may still be answered");
         drop(ticket);
         tokio::time::sleep(Duration::from_secs(3)).await;
         assert_eq!(bed.figures()[4], 1, "the late answer met nobody");
         bed.lane.slots().rewind(7);
-        assert_eq!(bed.lane.reserve(host(1), &bed.payload).unwrap().sequence(), 7);
+        assert_eq!(
+            bed.lane
+                .reserve(host(1), ID, &bed.payload, None)
+                .unwrap()
+                .sequence(),
+            7
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_lane_has_room_for_so_many() {
         let bed = bed(0, 10, |_, _| vec![]);
         let tickets: Vec<_> = (0..CAPACITY)
-            .map(|_| bed.lane.reserve(host(1), &bed.payload).unwrap())
+            .map(|_| bed.lane.reserve(host(1), ID, &bed.payload, None).unwrap())
             .collect();
-        assert!(bed.lane.reserve(host(1), &bed.payload).is_none());
+        assert!(bed.lane.reserve(host(1), ID, &bed.payload, None).is_none());
         assert_eq!(bed.figures.in_flight.load(Ordering::Relaxed), CAPACITY as u64);
         drop(tickets);
         assert!(bed.lane.is_idle());
@@ -510,7 +595,7 @@ mod tests {
         let bed = bed(0, 100, |_, _| vec![reply(0)]);
         let tickets: Vec<_> = (0..10_000)
             .map(|_| {
-                let ticket = bed.lane.reserve(host(1), &bed.payload).unwrap();
+                let ticket = bed.lane.reserve(host(1), ID, &bed.payload, None).unwrap();
                 // The reader's task gets no turn in this loop.
                 ticket.try_send().unwrap();
                 ticket

@@ -1,6 +1,6 @@
-//! ICMP echo for many pings at once. Pings do not open sockets: they share a few ([`engine`]), each with one task that reads it and hands answers to
-//! those who wait ([`lane`]) under their sequence numbers ([`slots`]). What the kernel is asked for stands in [`socket`], the
-//! messages themselves in [`packet`].
+//! ICMP echo for many pings at once, each under an identifier of its own, over sockets that the [`Engine`] keeps ([`engine`]). Each socket has
+//! one task that reads it and hands answers to those who wait ([`lane`]) under their sequence numbers ([`slots`]). What the kernel is
+//! asked for stands in [`socket`], the messages themselves in [`packet`].
 
 pub mod cmsg;
 mod engine;
@@ -10,7 +10,7 @@ mod slots;
 mod socket;
 mod wire;
 
-pub use engine::{Engine, Figures, PrepareError};
+pub use engine::{Engine, Figures, Ping, PrepareError};
 pub use lane::Answer;
 pub use packet::Family;
 pub use socket::{OpenError, Privilege, Shape};

@@ -1,12 +1,13 @@
 //! Who waits under which sequence number.
 //!
 //! A ping is known by its sequence number, which no other ping of the same lane has while it waits; an answer must also come
-//! from the address that was asked, zone included, and carry the same payload. Numbers of pings that were given up are not used again for
-//! the same address for a minute, so that a late answer is never taken for the answer to another ping.
+//! from the address that was asked, zone included, and carry the same identifier and payload. Numbers of pings that were given up
+//! are not used again for the same address for a minute, so that a late answer is never taken for the answer to another ping.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::oneshot;
@@ -63,7 +64,10 @@ pub(super) struct Number {
 pub(super) struct Waiter {
     serial: u64,
     to: SocketAddr,
+    id: u16,
     payload: Arc<[u8]>,
+    /// Where further answers to the same request are counted, if anywhere.
+    duplicates: Option<Arc<AtomicU64>>,
     /// When its request went out.
     pub(super) sent: Option<Moment>,
     /// Who wants to know.
@@ -73,7 +77,19 @@ pub(super) struct Waiter {
 #[derive(Debug)]
 enum Slot {
     Waiting(Waiter),
-    GivenUp { to: SocketAddr, at: Instant },
+    /// It was answered, and whoever asked counts further answers.
+    Answered {
+        serial: u64,
+        to: SocketAddr,
+        id: u16,
+        payload: Arc<[u8]>,
+        duplicates: Arc<AtomicU64>,
+    },
+    GivenUp {
+        to: SocketAddr,
+        id: u16,
+        at: Instant,
+    },
 }
 
 /// The sequence numbers of one socket.
@@ -81,6 +97,8 @@ enum Slot {
 pub(super) struct Slots {
     by_sequence: HashMap<u16, Slot>,
     waiting: usize,
+    /// How many are answered and count duplicates.
+    counting: usize,
     next: u16,
     serial: u64,
 }
@@ -91,21 +109,24 @@ impl Slots {
         Self {
             by_sequence: HashMap::new(),
             waiting: 0,
+            counting: 0,
             next: first,
             serial: 0,
         }
     }
 
-    /// Whether nobody waits.
+    /// Whether nobody waits, nor counts duplicates.
     pub(super) fn is_idle(&self) -> bool {
-        self.waiting == 0
+        self.waiting == 0 && self.counting == 0
     }
 
     /// Reserves a number for a ping. `None` when too many wait already.
     pub(super) fn reserve(
         &mut self,
         to: SocketAddr,
+        id: u16,
         payload: &Arc<[u8]>,
+        duplicates: Option<Arc<AtomicU64>>,
         answer: oneshot::Sender<Answer>,
     ) -> Option<Number> {
         let sequence = self.free(to)?;
@@ -114,7 +135,9 @@ impl Slots {
         let waiter = Waiter {
             serial,
             to,
+            id,
             payload: Arc::clone(payload),
+            duplicates,
             sent: None,
             answer,
         };
@@ -133,8 +156,8 @@ impl Slots {
             .map(|step| start.wrapping_add(step))
             .find(|sequence| match self.by_sequence.get(sequence) {
                 None => true,
-                Some(Slot::Waiting(_)) => false,
-                Some(Slot::GivenUp { to: old, at }) => *old != to || at.elapsed() >= QUARANTINE,
+                Some(Slot::Waiting(_) | Slot::Answered { .. }) => false,
+                Some(Slot::GivenUp { to: old, at, .. }) => *old != to || at.elapsed() >= QUARANTINE,
             })?;
         self.next = sequence.wrapping_add(1);
         Some(sequence)
@@ -151,40 +174,93 @@ impl Slots {
         }
     }
 
-    /// Takes the waiter of a number out if it asked `from`; the number of a ping that was given up is free again.
-    pub(super) fn take(&mut self, sequence: u16, from: SocketAddr, payload: Option<&[u8]>) -> Option<Waiter> {
-        let is_its = match self.by_sequence.get(&sequence)? {
-            Slot::Waiting(waiter) => waiter.to == from && payload.is_none_or(|p| *p == *waiter.payload),
-            Slot::GivenUp { to, .. } => *to == from,
-        };
-        if !is_its {
-            return None;
-        }
-        match self.by_sequence.remove(&sequence)? {
-            Slot::Waiting(waiter) => {
-                self.waiting -= 1;
-                Some(waiter)
+    /// Takes the waiter of a number out if it asked `from`; the number of a ping that was given up is free again. `id` and
+    /// `payload` are compared where they are known.
+    ///
+    /// # Errors
+    /// Nobody waits for it; `true` when it has the number and the identifier of one of these pings.
+    pub(super) fn take(
+        &mut self,
+        sequence: u16,
+        from: SocketAddr,
+        id: Option<u16>,
+        payload: Option<&[u8]>,
+    ) -> Result<Waiter, bool> {
+        let is_own = |own: u16| id.is_none_or(|id| id == own);
+        let is_answer =
+            |to: &SocketAddr, sent: &[u8]| *to == from && payload.is_none_or(|payload| *payload == *sent);
+        match self.by_sequence.get(&sequence) {
+            Some(Slot::Waiting(waiter)) if is_own(waiter.id) => {
+                if !is_answer(&waiter.to, &waiter.payload) {
+                    return Err(true);
+                }
             }
-            Slot::GivenUp { .. } => None,
+            Some(Slot::Answered {
+                to,
+                id,
+                payload: sent,
+                duplicates,
+                ..
+            }) if is_own(*id) => {
+                if payload.is_some() && is_answer(to, sent) {
+                    duplicates.fetch_add(1, Ordering::Relaxed);
+                }
+                return Err(true);
+            }
+            Some(Slot::GivenUp { to, id, .. }) if is_own(*id) => {
+                if *to == from {
+                    self.by_sequence.remove(&sequence);
+                }
+                return Err(true);
+            }
+            _ => return Err(false),
         }
+        let Some(Slot::Waiting(waiter)) = self.by_sequence.remove(&sequence) else {
+            return Err(true);
+        };
+        self.waiting -= 1;
+        if let Some(duplicates) = &waiter.duplicates {
+            let answered = Slot::Answered {
+                serial: waiter.serial,
+                to: waiter.to,
+                id: waiter.id,
+                payload: Arc::clone(&waiter.payload),
+                duplicates: Arc::clone(duplicates),
+            };
+            self.by_sequence.insert(sequence, answered);
+            self.counting += 1;
+        }
+        Ok(waiter)
     }
 
     /// Gives a ping up if it still waits; `true` when an answer may yet come.
     pub(super) fn give_up(&mut self, number: Number) -> bool {
-        let is_waiting = |slot: &Slot| matches!(slot, Slot::Waiting(w) if w.serial == number.serial);
-        if !self.by_sequence.get(&number.sequence).is_some_and(is_waiting) {
-            return false;
+        match self.by_sequence.get(&number.sequence) {
+            Some(Slot::Waiting(Waiter { serial, .. }) | Slot::Answered { serial, .. })
+                if *serial == number.serial => {}
+            _ => return false,
         }
         let Some(Slot::Waiting(waiter)) = self.by_sequence.remove(&number.sequence) else {
+            self.counting -= 1;
             return false;
         };
         self.waiting -= 1;
         if waiter.sent.is_none() {
             return false;
         }
-        let (to, at) = (waiter.to, Instant::now());
-        self.by_sequence.insert(number.sequence, Slot::GivenUp { to, at });
+        let given_up = Slot::GivenUp {
+            to: waiter.to,
+            id: waiter.id,
+            at: Instant::now(),
+        };
+        self.by_sequence.insert(number.sequence, given_up);
         true
+    }
+
+    /// Forgets the pings that were given up: their identifier is not the socket's any more.
+    pub(super) fn forget(&mut self) {
+        self.by_sequence
+            .retain(|_, slot| !matches!(slot, Slot::GivenUp { .. }));
     }
 
     /// Lets the numbers begin anew at `next`.

@@ -1,11 +1,12 @@
 //! The real sockets: unprivileged ones (`SOCK_DGRAM`), or raw ones when only those are allowed.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 
 use gostd::os_error::SystemError;
 use socket2::{Domain, Protocol, SockAddr, Type};
@@ -29,6 +30,14 @@ const ICMPV6_FILTER: i32 = 1;
 /// `linux/errqueue.h`: who an error comes from.
 const SO_EE_ORIGIN_ICMP: u8 = 2;
 const SO_EE_ORIGIN_ICMP6: u8 = 3;
+
+/// What one IP packet can hold.
+const LONGEST_PACKET: usize = 1 << 16;
+
+thread_local! {
+    /// Packets are read into it and judged on the spot.
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// What a module asks of a socket. Pings with the same wishes share one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -107,10 +116,10 @@ impl std::error::Error for OpenError {}
 #[derive(Debug)]
 pub struct Socket {
     fd: AsyncFd<socket2::Socket>,
-    family: Family,
-    id: u16,
+    shape: Shape,
+    /// What the kernel puts into requests of an unprivileged socket.
+    id: AtomicU16,
     privilege: Privilege,
-    buffer: Mutex<Vec<u8>>,
     dropped: AtomicU32,
     figures: Arc<Figures>,
 }
@@ -137,31 +146,41 @@ impl Socket {
                 Err(raw) => return Err(open_error(shape, unprivileged, raw)),
             },
         };
-        let id = match privilege {
-            Privilege::Unprivileged => socket
-                .local_addr()
-                .ok()
-                .and_then(|a| a.as_socket())
-                .map_or(0, |a| a.port()),
-            Privilege::Raw(_) => rand::random(),
-        };
+        let id = AtomicU16::new(port(&socket));
         let fd =
             cmsg::watch(socket).map_err(|error| open_error(shape, io::ErrorKind::Other.into(), error))?;
         Ok(Self {
             fd,
-            family: shape.family,
+            shape,
             id,
             privilege,
-            // Only touched as far as packets fill it.
-            buffer: Mutex::new(vec![0; 1 << 16]),
             dropped: AtomicU32::new(0),
             figures,
         })
     }
 
-    /// The identifier of its requests.
+    /// An identifier for a request: of an unprivileged socket the kernel's, of a raw one any.
     pub fn id(&self) -> u16 {
-        self.id
+        match self.privilege {
+            Privilege::Unprivileged => self.id.load(Ordering::Relaxed),
+            Privilege::Raw(_) => rand::random(),
+        }
+    }
+
+    /// Gives an unprivileged socket another identifier, for half of what a new socket costs.
+    ///
+    /// # Errors
+    /// The kernel's, or it has the same one again.
+    pub fn renew(&self) -> io::Result<()> {
+        let socket = self.fd.get_ref();
+        rustix::net::connect_unspec(socket)?;
+        let from = SocketAddr::new(self.shape.source.unwrap_or(any(self.shape.family)), 0);
+        socket.bind(&from.into())?;
+        let id = port(socket);
+        if self.id.swap(id, Ordering::Relaxed) == id {
+            return Err(io::ErrorKind::AddrInUse.into());
+        }
+        Ok(())
     }
 
     /// What kind of socket it is.
@@ -182,50 +201,51 @@ impl Socket {
         let mut from = received.from?;
         from.set_port(0);
         let is_raw = matches!(self.privilege, Privilege::Raw(_));
-        let message = match (self.family, is_raw) {
+        let message = match (self.shape.family, is_raw) {
             (Family::V4, true) => without_ipv4_header(bytes)?,
             _ => bytes,
         };
-        let (message, id) = match Message::parse(self.family, from.ip(), message)? {
+        let arrival = match Message::parse(self.shape.family, from.ip(), message)? {
             Message::Reply {
                 id,
                 sequence,
                 payload,
-            } => {
-                let reply = Arrival::Reply {
-                    from,
-                    sequence,
-                    payload,
-                    hop_limit: received.hop_limit,
-                    at: received.at,
-                };
-                (reply, id)
-            }
+            } => Arrival::Reply {
+                from,
+                id,
+                sequence,
+                payload,
+                hop_limit: received.hop_limit,
+                at: received.at,
+            },
             Message::Failure {
                 to,
                 id,
                 sequence,
                 report,
-            } => {
-                let to = SocketAddr::new(to, 0);
-                (Arrival::Failure { to, sequence, report }, id)
-            }
+            } => Arrival::Failure {
+                to: SocketAddr::new(to, 0),
+                id: Some(id),
+                sequence,
+                report,
+            },
         };
-        (id == self.id && !received.is_cut).then_some(message)
+        (!received.is_cut).then_some(arrival)
     }
 
     /// What an entry of the error queue is.
     fn failed(&self, received: &Received, quoted: &[u8]) -> Option<Arrival<'static>> {
         let error = received.error?;
         matches!(error.origin, SO_EE_ORIGIN_ICMP | SO_EE_ORIGIN_ICMP6).then_some(())?;
-        let (_, sequence) = echo_of(self.family, quoted)?;
+        let (_, sequence) = echo_of(self.shape.family, quoted)?;
         let mut to = received.from?;
         to.set_port(0);
         Some(Arrival::Failure {
             to,
+            id: None,
             sequence,
             report: Report {
-                family: self.family,
+                family: self.shape.family,
                 icmp_type: error.icmp_type,
                 code: error.icmp_code,
                 info: error.info,
@@ -236,11 +256,15 @@ impl Socket {
 }
 
 impl Wire for Socket {
-    fn try_send(&self, to: SocketAddr, sequence: u16, payload: &[u8]) -> io::Result<()> {
-        if payload.len() > self.family.max_payload() {
+    fn hears_others(&self) -> bool {
+        matches!(self.privilege, Privilege::Raw(_))
+    }
+
+    fn try_send(&self, to: SocketAddr, id: u16, sequence: u16, payload: &[u8]) -> io::Result<()> {
+        if payload.len() > self.shape.family.max_payload() {
             return Err(io::Error::from_raw_os_error(libc::EMSGSIZE));
         }
-        let packet = echo_request(self.family, self.id, sequence, payload);
+        let packet = echo_request(self.shape.family, id, sequence, payload);
         let to = SockAddr::from(to);
         let send = || self.fd.get_ref().send_to(&packet, &to).map(|_| ());
         // What ICMP reported about somebody else's packet is also handed to the next call on this socket, and taken away
@@ -255,31 +279,33 @@ impl Wire for Socket {
         send()
     }
 
-    async fn send(&self, to: SocketAddr, sequence: u16, payload: &[u8]) -> io::Result<()> {
-        let send = |_: &socket2::Socket| self.try_send(to, sequence, payload);
+    async fn send(&self, to: SocketAddr, id: u16, sequence: u16, payload: &[u8]) -> io::Result<()> {
+        let send = |_: &socket2::Socket| self.try_send(to, id, sequence, payload);
         self.fd.async_io(Interest::WRITABLE, send).await
     }
 
     fn try_receive(&self, sink: &mut dyn FnMut(Arrival<'_>)) -> io::Result<()> {
-        let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
-        let fd = self.fd.get_ref().as_fd();
-        match cmsg::receive(fd, Queue::Data, &mut buffer) {
-            Ok(received) => {
-                self.note_dropped(received.dropped);
-                let bytes = buffer.get(..received.length).unwrap_or(&[]);
-                sink(self.heard(&received, bytes).unwrap_or(Arrival::Noise));
-                Ok(())
-            }
-            Err(data) => match cmsg::receive(fd, Queue::Errors, &mut buffer) {
+        BUFFER.with_borrow_mut(|buffer| {
+            buffer.resize(LONGEST_PACKET, 0);
+            let fd = self.fd.get_ref().as_fd();
+            match cmsg::receive(fd, Queue::Data, buffer) {
                 Ok(received) => {
-                    let quoted = buffer.get(..received.length).unwrap_or(&[]);
-                    sink(self.failed(&received, quoted).unwrap_or(Arrival::Noise));
+                    self.note_dropped(received.dropped);
+                    let bytes = buffer.get(..received.length).unwrap_or(&[]);
+                    sink(self.heard(&received, bytes).unwrap_or(Arrival::Noise));
                     Ok(())
                 }
-                // Not `WouldBlock` if it was a kept error: there may be data behind it.
-                Err(_) => Err(data),
-            },
-        }
+                Err(data) => match cmsg::receive(fd, Queue::Errors, buffer) {
+                    Ok(received) => {
+                        let quoted = buffer.get(..received.length).unwrap_or(&[]);
+                        sink(self.failed(&received, quoted).unwrap_or(Arrival::Noise));
+                        Ok(())
+                    }
+                    // Not `WouldBlock` if it was a kept error: there may be data behind it.
+                    Err(_) => Err(data),
+                },
+            }
+        })
     }
 
     async fn when_readable(&self, mut read: impl FnMut() -> Left + Send) -> io::Result<()> {
@@ -289,6 +315,14 @@ impl Wire for Socket {
         }
         Ok(())
     }
+}
+
+/// The identifier that the kernel gave an unprivileged socket.
+fn port(socket: &socket2::Socket) -> u16 {
+    let address = socket.local_addr().ok();
+    address
+        .and_then(|address| address.as_socket())
+        .map_or(0, |address| address.port())
 }
 
 fn network(family: Family) -> &'static str {

@@ -13,6 +13,8 @@ pub enum Arrival<'a> {
     Reply {
         /// Who sent it, port 0.
         from: SocketAddr,
+        /// Its identifier.
+        id: u16,
         /// Its sequence number.
         sequence: u16,
         /// Its payload.
@@ -26,6 +28,8 @@ pub enum Arrival<'a> {
     Failure {
         /// Whom it was for, port 0.
         to: SocketAddr,
+        /// Its identifier; `None` when the socket has one for all, which is the right one then.
+        id: Option<u16>,
         /// Its sequence number.
         sequence: u16,
         /// Why.
@@ -37,13 +41,19 @@ pub enum Arrival<'a> {
 
 /// A socket that sends echo requests and hears what comes back.
 pub trait Wire: Send + Sync + 'static {
+    /// Whether it also hears answers to other programs' requests.
+    fn hears_others(&self) -> bool {
+        false
+    }
+
     /// Sends a request without waiting; `WouldBlock` when there is no room.
-    fn try_send(&self, to: SocketAddr, sequence: u16, payload: &[u8]) -> io::Result<()>;
+    fn try_send(&self, to: SocketAddr, id: u16, sequence: u16, payload: &[u8]) -> io::Result<()>;
 
     /// Sends a request as soon as there is room.
     fn send(
         &self,
         to: SocketAddr,
+        id: u16,
         sequence: u16,
         payload: &[u8],
     ) -> impl Future<Output = io::Result<()>> + Send;
