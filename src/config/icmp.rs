@@ -1,5 +1,6 @@
 //! Section `icmp`.
 
+use super::Repeat;
 use super::decode::{Decoder, Section, Value};
 use super::tree::Tree;
 use super::value::{Codec, Family, section};
@@ -20,6 +21,10 @@ pub struct Icmp {
     pub dont_fragment: bool,
     /// Time to live, 0 (the system's) to 255.
     pub ttl: u8,
+    /// Several requests. Not in upstream.
+    pub repeat: Repeat,
+    /// How many of them must be answered, 0 when it is not written, which means one. Not in upstream.
+    pub min_replies: i64,
 }
 
 impl Default for Icmp {
@@ -31,6 +36,8 @@ impl Default for Icmp {
             payload_size: 0,
             dont_fragment: false,
             ttl: 64,
+            repeat: Repeat::default(),
+            min_replies: 0,
         }
     }
 }
@@ -42,11 +49,25 @@ section!(Icmp {
     omit payload_size;
     omit dont_fragment;
     omit ttl as Ttl;
+    inline repeat;
+    omit min_replies;
 });
 
 impl Section for Icmp {
     fn begin(&mut self) {
         *self = Self::default();
+    }
+
+    fn judge(&mut self, node: Id, d: &mut Decoder<'_, '_>) {
+        self.repeat.judge(node, d);
+        let most = i64::from(self.repeat.packets());
+        if self.min_replies < 0 || self.min_replies > most {
+            let message = format!(
+                "\"min_replies\" is {}, not between 1 and count, which is {most}",
+                self.min_replies
+            );
+            d.report_field(node, "min_replies", message, None);
+        }
     }
 }
 

@@ -15,6 +15,7 @@ mod named;
 pub mod policy;
 pub mod problem;
 mod query_response;
+mod repeat;
 mod secret;
 mod shared;
 mod source;
@@ -49,6 +50,7 @@ pub use named::Named;
 pub use policy::Policy;
 pub use problem::{Invalid, LoadError, Problem};
 pub use query_response::{Label, QueryResponse};
+pub use repeat::Repeat;
 pub use secret::{Secret, WITHOUT_MANAGER};
 pub use shared::Shared;
 pub use source::{Parsed, Source, decode_text, parse};
@@ -254,6 +256,11 @@ impl Section for Module {
                 "prober '' is not valid",
                 Some(format!("add prober: one of {}", probers())),
             );
+        }
+        match self.prober {
+            Prober::Icmp => self.icmp.repeat.warn("icmp", self.timeout, node, d),
+            Prober::Tcp => self.tcp.repeat.warn("tcp", self.timeout, node, d),
+            _ => {}
         }
     }
 }

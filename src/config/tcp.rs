@@ -1,8 +1,9 @@
 //! Section `tcp`.
 
-use super::decode::Section;
+use super::decode::{Decoder, Section};
 use super::value::{Family, section};
-use super::{QueryResponse, Tls};
+use super::yaml::Id;
+use super::{QueryResponse, Repeat, Tls};
 
 /// Settings of the tcp prober.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,6 +15,8 @@ pub struct Tcp {
     pub query_response: Vec<QueryResponse>,
     pub tls: bool,
     pub tls_config: Tls,
+    /// Several connections. Not in upstream.
+    pub repeat: Repeat,
 }
 
 impl Default for Tcp {
@@ -25,6 +28,7 @@ impl Default for Tcp {
             query_response: Vec::new(),
             tls: false,
             tls_config: Tls::default(),
+            repeat: Repeat::default(),
         }
     }
 }
@@ -36,10 +40,15 @@ section!(Tcp {
     omit query_response;
     omit tls;
     omit tls_config;
+    inline repeat;
 });
 
 impl Section for Tcp {
     fn begin(&mut self) {
         *self = Self::default();
+    }
+
+    fn judge(&mut self, node: Id, d: &mut Decoder<'_, '_>) {
+        self.repeat.judge(node, d);
     }
 }

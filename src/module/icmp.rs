@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Problems;
 use crate::config;
@@ -25,6 +26,12 @@ pub struct Icmp {
     pub dont_fragment: bool,
     /// TTL or hop limit of requests, 0 for the system's.
     pub ttl: u8,
+    /// How many requests.
+    pub count: u32,
+    /// How far apart.
+    pub interval: Duration,
+    /// How many must be answered.
+    pub min_replies: usize,
 }
 
 impl Icmp {
@@ -43,6 +50,9 @@ impl Icmp {
             payload: payload(raw.payload_size).ok_or(raw.payload_size),
             dont_fragment: raw.dont_fragment,
             ttl: raw.ttl,
+            count: raw.repeat.packets(),
+            interval: raw.repeat.pause(),
+            min_replies: usize::try_from(raw.min_replies).unwrap_or(0).max(1),
         }
     }
 }

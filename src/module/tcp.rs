@@ -1,5 +1,7 @@
 //! The compiled `tcp` section.
 
+use std::time::Duration;
+
 use super::{Problems, Step};
 use crate::config;
 use crate::net::Preference;
@@ -18,6 +20,10 @@ pub struct Tcp {
     pub tls_config: ClientTls,
     /// The dialogue.
     pub steps: Vec<Step>,
+    /// How many connects.
+    pub count: u32,
+    /// How far apart.
+    pub interval: Duration,
 }
 
 impl Tcp {
@@ -30,6 +36,8 @@ impl Tcp {
             tls: raw.tls,
             tls_config: ClientTls::new(&raw.tls_config),
             steps: Step::compile_all(&raw.query_response, "tcp", problems),
+            count: raw.repeat.packets(),
+            interval: raw.repeat.pause(),
         }
     }
 }

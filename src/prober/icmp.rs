@@ -1,4 +1,6 @@
-//! The icmp prober: one echo request, one reply. The sockets are in [`net::icmp`](crate::net::icmp).
+//! The icmp prober: one echo request, one reply; several are in [`many`]. The sockets are in [`net::icmp`](crate::net::icmp).
+
+mod many;
 
 use std::io;
 use std::net::{IpAddr, Ipv6Addr};
@@ -15,7 +17,7 @@ use crate::net::icmp::{Answer, Family, OpenError, PrepareError, Privilege, Shape
 use crate::net::{Address, TimedOut};
 use crate::probe_log::text;
 
-/// Pings the target once.
+/// Pings the target, once or as often as the module says.
 pub async fn probe(probe: &mut Probe<'_>, module: &Icmp) -> Verdict {
     for phase in [Phase::Resolve, Phase::Setup, Phase::Rtt] {
         probe.samples.set_label(Metric::IcmpDuration, phase.label(), 0.0);
@@ -64,10 +66,11 @@ async fn ping(probe: &mut Probe<'_>, module: &Icmp, address: &Address, source: O
             return not_written(probe, reason);
         }
     };
+    let duplicates = (module.count > 1).then(Arc::default);
     let mut sent = match probe
         .network
         .icmp
-        .prepare(shape, address.with_port(0), &payload, None)
+        .prepare(shape, address.with_port(0), &payload, duplicates.clone())
     {
         Ok(sent) => sent,
         Err(error) => {
@@ -110,6 +113,9 @@ async fn ping(probe: &mut Probe<'_>, module: &Icmp, address: &Address, source: O
             (Family::V4, _) => log!(probe.log, Debug, "Setting TTL (IPv4 unprivileged)", "ttl" => shape.ttl),
             (Family::V6, _) => log!(probe.log, Debug, "Setting TTL (IPv6 unprivileged)", "ttl" => shape.ttl),
         }
+    }
+    if let Some(duplicates) = &duplicates {
+        return many::ping(probe, module, address, sent, &payload, duplicates).await;
     }
     let sending = probe.network.icmp.send(sent, &payload);
     sent = match probe.deadline.within(sending).await {

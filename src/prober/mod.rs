@@ -11,6 +11,7 @@ pub mod websocket;
 
 mod connect;
 mod resolve;
+mod series;
 mod timeline;
 
 use std::pin::Pin;

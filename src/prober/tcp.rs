@@ -1,5 +1,7 @@
 //! The tcp prober: connect, with TLS if asked, and hold the dialogue.
 
+mod many;
+
 use std::net::IpAddr;
 
 use super::connect::{Route, Tls, To, connect};
@@ -75,7 +77,14 @@ async fn dial<'t>(
         vantage: Vantage { source },
         ..Route::direct(to, prepared.as_ref().map(|prepared| Tls::named(prepared, name)))
     };
+    let before = match module.count {
+        1 => None,
+        _ => Some(many::connect_before(probe, module, address.clone(), port, source).await),
+    };
     let connected = connect(probe, route).await;
+    if let Some(before) = before {
+        before.expose(probe, &connected);
+    }
     expose_tls(probe);
     let connected = connected.map_err(|failure| failure.to_string())?;
     Ok((Box::new(connected.stream), host))

@@ -479,3 +479,44 @@ async fn unix_sockets_by_path_and_by_abstract_name() {
         );
     }
 }
+
+#[tokio::test]
+async fn several_connects_are_counted_and_one_is_talked_over() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = listener.local_addr().unwrap().to_string();
+    let serve = tokio::spawn(async move {
+        let mut accepted = Vec::new();
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            // Whoever closed at once is told in vain.
+            let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, b"hello\n").await;
+            accepted.push(stream);
+        }
+    });
+    let mut module = tcp(vec![expect("hello")]);
+    (module.tcp.repeat.count, module.tcp.repeat.interval) = (3, 5_000_000);
+    let outcome = run(module.clone(), &target, PATIENT).await;
+    assert!(outcome.success, "{}", log_of(&outcome));
+    let value = |outcome: &Outcome, metric| outcome.samples.value(metric);
+    let counts = [
+        Metric::TcpPacketsSent,
+        Metric::TcpPacketsReceived,
+        Metric::TcpPacketLoss,
+    ];
+    assert_eq!(
+        counts.map(|m| value(&outcome, m)),
+        [Some(3.0), Some(3.0), Some(0.0)]
+    );
+    assert!(value(&outcome, Metric::TcpRttMin) <= value(&outcome, Metric::TcpRttMax));
+    serve.abort();
+    let _ = serve.await;
+    let outcome = run(module, &target, PATIENT).await;
+    assert_eq!(
+        counts.map(|m| value(&outcome, m)),
+        [Some(3.0), Some(0.0), Some(1.0)]
+    );
+    let log = log_of(&outcome);
+    assert!(!outcome.success && log.contains("connection refused"), "{log}");
+    let plain = run(tcp(vec![]), &target, PATIENT).await;
+    assert_eq!(counts.map(|m| value(&plain, m)), [None; 3]);
+}

@@ -1,0 +1,167 @@
+//! Several echo requests of one probe (`count`), under one identifier, each answer told from the others by its number.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use tokio::time::{Instant, sleep_until};
+
+use super::{not_written, send_error, set_phase};
+use crate::log;
+use crate::metrics::Metric;
+use crate::module::Icmp;
+use crate::net::Address;
+use crate::net::icmp::{Answer, Ping};
+use crate::prober::series::{Families, Series};
+use crate::prober::{Failed, Phase, Probe, Verdict};
+
+const FAMILIES: Families = Families {
+    min: Metric::IcmpRttMin,
+    max: Metric::IcmpRttMax,
+    stddev: Metric::IcmpRttStddev,
+    jitter: Metric::IcmpRttJitter,
+    sent: Metric::IcmpPacketsSent,
+    received: Metric::IcmpPacketsReceived,
+    loss: Metric::IcmpPacketLoss,
+};
+
+/// Sends the requests of a module, the first of which has its place already, and waits for all answers until the deadline. What
+/// came until then counts.
+pub(super) async fn ping(
+    probe: &mut Probe<'_>,
+    module: &Icmp,
+    address: &Address,
+    first: Ping,
+    payload: &Arc<[u8]>,
+    duplicates: &Arc<AtomicU64>,
+) -> Verdict {
+    let (engine, deadline, start) = (&probe.network.icmp, probe.deadline, Instant::now());
+    let mut pings = vec![first];
+    for _ in 1..module.count {
+        let counted = Some(Arc::clone(duplicates));
+        let another = pings
+            .first()
+            .map(|first| engine.another(first, address.with_port(0), payload, counted));
+        match another {
+            Some(Ok(ping)) => pings.push(ping),
+            Some(Err(error)) => return not_written(probe, error.to_string()),
+            None => {}
+        }
+    }
+    let mut heard = Heard::default();
+    let mut waiting = FuturesUnordered::new();
+    let mut sent = 0;
+    let mut due = start;
+    for (turn, ping) in pings.into_iter().enumerate() {
+        // Answers are taken while the next request is not due.
+        loop {
+            tokio::select! {
+                biased;
+                Some(ended) = waiting.next(), if !waiting.is_empty() => heard.note(ended),
+                () = sleep_until(due.min(deadline.at())) => break,
+            }
+        }
+        if turn > 0 && deadline.left().is_zero() {
+            break;
+        }
+        due += module.interval;
+        match deadline.within(engine.send(ping, payload)).await {
+            Ok(Ok(mut ping)) => {
+                sent += 1;
+                waiting.push(async move {
+                    let answer = deadline.within(ping.answer()).await.ok().flatten();
+                    (turn, ping, answer)
+                });
+            }
+            Ok(Err(error)) => heard.failure = Some(send_error(address, &error, payload.len())),
+            Err(_) => break,
+        }
+    }
+    log!(probe.log, Debug, "Waiting for reply packets");
+    while let Some(ended) = waiting.next().await {
+        heard.note(ended);
+    }
+    finish(
+        probe,
+        module,
+        address,
+        start,
+        heard.series(sent),
+        &heard,
+        duplicates,
+    )
+}
+
+/// What came back.
+#[derive(Default)]
+struct Heard {
+    /// The round trips, with the turn in which each request was sent.
+    round_trips: Vec<(usize, Duration)>,
+    hop_limit: Option<u8>,
+    /// Why a request did not arrive.
+    failure: Option<String>,
+    /// They are kept until the end, so that duplicates are told from answers.
+    pings: Vec<Ping>,
+}
+
+impl Heard {
+    fn note(&mut self, (turn, ping, answer): (usize, Ping, Option<Answer>)) {
+        match answer {
+            Some(Answer::Reply {
+                round_trip,
+                hop_limit,
+            }) => {
+                self.round_trips.push((turn, round_trip));
+                self.hop_limit = hop_limit.or(self.hop_limit);
+            }
+            Some(Answer::Failure(report)) => self.failure = Some(report.to_string()),
+            None => {}
+        }
+        self.pings.push(ping);
+    }
+
+    fn series(&mut self, sent: usize) -> Series {
+        self.round_trips.sort_unstable_by_key(|(turn, _)| *turn);
+        Series {
+            sent,
+            round_trips: self.round_trips.iter().map(|(_, took)| *took).collect(),
+        }
+    }
+}
+
+fn finish(
+    probe: &mut Probe<'_>,
+    module: &Icmp,
+    address: &Address,
+    start: Instant,
+    series: Series,
+    heard: &Heard,
+    duplicates: &AtomicU64,
+) -> Verdict {
+    series.expose(&FAMILIES, &mut probe.samples);
+    let duplicates = duplicates.load(Ordering::Relaxed);
+    probe.samples.set(Metric::IcmpDuplicates, duplicates as f64);
+    probe.timeline.record(Phase::Rtt, start, Instant::now());
+    if let Some(mean) = series.mean() {
+        set_phase(probe, Phase::Rtt, mean);
+    }
+    if let Some(hops) = heard.hop_limit {
+        probe.samples.set(Metric::IcmpReplyHopLimit, f64::from(hops));
+    }
+    let (received, sent) = (series.round_trips.len(), series.sent);
+    log!(probe.log, Debug, "Packets were counted", "sent" => sent, "received" => received, "duplicates" => duplicates);
+    if received >= module.min_replies {
+        return Ok(());
+    }
+    let wanted = module.min_replies;
+    let mut reason = format!("ping {address}: {received} of {sent} requests were answered, {wanted} must be");
+    if let Some(failure) = &heard.failure {
+        reason.push_str("; ");
+        reason.push_str(failure);
+    }
+    probe.timeline.hop().result = Some(reason.clone());
+    log!(probe.log, Warn, "Timeout reading from socket", "err" => reason);
+    Err(Failed)
+}

@@ -1,0 +1,108 @@
+//! Several connects of one probe (`count`): each is timed, and the dialogue goes on over the last one.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use tokio::time::{Instant, sleep_until};
+
+use crate::log;
+use crate::metrics::Metric;
+use crate::module::Tcp;
+use crate::net::Address;
+use crate::net::dial::{self, Vantage};
+use crate::net::port::{self, Protocol};
+use crate::prober::connect::{ConnectError, Connected, Failure};
+use crate::prober::series::{Families, Series};
+use crate::prober::{Phase, Probe};
+
+const FAMILIES: Families = Families {
+    min: Metric::TcpRttMin,
+    max: Metric::TcpRttMax,
+    stddev: Metric::TcpRttStddev,
+    jitter: Metric::TcpRttJitter,
+    sent: Metric::TcpPacketsSent,
+    received: Metric::TcpPacketsReceived,
+    loss: Metric::TcpPacketLoss,
+};
+
+/// The connects before the last one.
+pub(super) struct Before {
+    sent: usize,
+    round_trips: Vec<(u32, Duration)>,
+}
+
+/// Connects once less than the module says, and times it; the connections are closed.
+pub(super) async fn connect_before(
+    probe: &mut Probe<'_>,
+    module: &Tcp,
+    address: Address,
+    port: &str,
+    source: Option<IpAddr>,
+) -> Before {
+    let mut before = Before {
+        sent: 0,
+        round_trips: Vec::new(),
+    };
+    // The connect that follows says what is wrong with a port.
+    let Ok(port) = port::lookup(port, Protocol::Tcp) else {
+        return before;
+    };
+    let (network, deadline, to) = (probe.network, probe.deadline, address.with_port(port));
+    let mut waiting = FuturesUnordered::new();
+    let mut due = Instant::now();
+    for turn in 0..module.count {
+        loop {
+            tokio::select! {
+                biased;
+                Some(ended) = waiting.next(), if !waiting.is_empty() => before.round_trips.extend(ended),
+                () = sleep_until(due.min(deadline.at())) => break,
+            }
+        }
+        // The last one is the caller's, when it is due.
+        if turn + 1 == module.count || deadline.left().is_zero() {
+            break;
+        }
+        due += module.interval;
+        before.sent += 1;
+        waiting.push(async move {
+            let from = Instant::now();
+            let dialled = dial::tcp(network, deadline, to, Vantage { source }).await;
+            dialled.is_ok().then(|| (turn, from.elapsed()))
+        });
+    }
+    // A connect that hangs must not take the time of what follows.
+    let end = Instant::now() + deadline.left() / 2;
+    while let Ok(Some(ended)) = tokio::time::timeout_at(end, waiting.next()).await {
+        before.round_trips.extend(ended);
+    }
+    before
+}
+
+impl Before {
+    /// Writes the families, with the last connect among the others.
+    pub(super) fn expose(mut self, probe: &mut Probe<'_>, last: &Result<Connected, Box<Failure>>) {
+        let spans = match last {
+            Ok(connected) => Some(connected.spans),
+            // What failed later was connected.
+            Err(failure) => (!matches!(failure.error, ConnectError::Dial(_))).then_some(failure.spans),
+        };
+        if let Some((from, to)) = spans.and_then(|spans| spans.connect) {
+            self.round_trips.push((u32::MAX, to - from));
+        }
+        self.round_trips.sort_unstable_by_key(|(turn, _)| *turn);
+        let series = Series {
+            sent: self.sent + 1,
+            round_trips: self.round_trips.into_iter().map(|(_, took)| took).collect(),
+        };
+        series.expose(&FAMILIES, &mut probe.samples);
+        if let Some(mean) = series.mean() {
+            probe
+                .samples
+                .set_label(Metric::TcpDuration, Phase::Rtt.label(), mean);
+        }
+        let (sent, received) = (series.sent, series.round_trips.len());
+        log!(probe.log, Debug, "Connects were counted", "sent" => sent, "received" => received);
+    }
+}
