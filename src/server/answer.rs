@@ -135,3 +135,20 @@ pub fn escape_html(text: &str) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redirect_leads_where_it_says() {
+        for (location, want) in [
+            ("/\\evil.example/?a=\\b", "/%5Cevil.example/?a=\\b"),
+            ("/ä?b=ä", "/%c3%a4?b=%c3%a4"),
+            ("/plain/", "/plain/"),
+        ] {
+            let response = redirect(&Method::HEAD, StatusCode::TEMPORARY_REDIRECT, location);
+            assert_eq!(response.headers().get(LOCATION).unwrap(), want);
+        }
+    }
+}
