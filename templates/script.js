@@ -52,6 +52,8 @@ if (wall && window.EventSource) {
     const current = document.createElement("nav");
     current.append(parse(counts, false));
     [...current.children].forEach((tab, index) => { if (tabs.children[index]) liken(tabs.children[index], tab); });
+    const failing = Number(tabs.querySelector(".bad").textContent);
+    document.title = failing > 0 ? `${failing} failing - Blackbox Exporter` : "Blackbox Exporter";
     if (isMarked(rows)) return;
     const wanted = new Set(order.map((id) => `r${id}`));
     for (const row of [...rows.children]) if (!wanted.has(row.id)) row.remove();

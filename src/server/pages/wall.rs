@@ -132,6 +132,8 @@ fn order(a: &Row, b: &Row) -> std::cmp::Ordering {
 #[derive(Template)]
 #[template(path = "wall.html")]
 pub struct WallView {
+    /// How many targets fail, of those that the filter wants in any state.
+    pub failing: usize,
     filter: FilterView,
     tabs: Tabs,
     rows: Vec<RowView>,
@@ -202,7 +204,9 @@ impl WallView {
         let page = filter.page.min(pages - 1);
         let link = |page| format!("./?{}", filter.link(filter.state, page));
         let first = page * ROWS;
+        let [failing, ..] = view.counts;
         Self {
+            failing,
             tabs: Tabs::new(filter, &view),
             any: view.matching > 0 || view.version > 0,
             events: format!("events?{}", filter.link(filter.state, page)),

@@ -39,6 +39,10 @@ async fn what_fails_stands_on_top_with_its_reason() {
     let all = page(&exporter, "/").await;
     assert_eq!(rows(&all), [REFUSED, REFUSED, &good]);
     assert!(all.text().contains("connection refused"));
+    assert!(
+        all.text()
+            .contains("<title>2 failing - Blackbox Exporter</title>")
+    );
     assert!(all.text().contains("Last 3: 3 passed, 0 failed"));
     for (query, want) in [
         ("state=failing", vec![REFUSED, REFUSED]),
