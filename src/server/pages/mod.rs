@@ -94,12 +94,15 @@ pub fn target(exporter: &Exporter, mount: Mount<'_>, query: Query<'_>) -> Respon
         &module
     };
     let hostname = Some(&*hostname).filter(|hostname| !hostname.is_empty());
-    let known = Known::find(&exporter.history, module, &target, hostname);
-    let Some((known, newest)) = known.as_ref().and_then(|known| Some((known, known.newest()?))) else {
+    let Some(known) = Known::find(&exporter.history, module, &target, hostname) else {
         return html(StatusCode::NOT_FOUND, &target::unknown(module, &target, hostname));
     };
+    let page = known.page(&exporter.store.current(), &base(mount));
+    let Some(newest) = known.newest() else {
+        return html(StatusCode::OK, &page);
+    };
     let log = pieces::log(Arc::clone(newest), Format::Logfmt).map(|lines| answer::escape_html(&lines));
-    around(&known.page(newest, &base(mount)), LOG, log)
+    around(&page, LOG, log)
 }
 
 /// `/events`: what changes on an open page with the wall, as server-sent events.

@@ -48,7 +48,7 @@ impl Result {
             legend: story::legend(std::iter::once(outcome)),
             hops: story::hops(outcome),
             tls: outcome.tls.as_ref().map(TlsView::new),
-            command: command(entry, base),
+            command: command(&entry.module.name, &entry.target, entry.hostname.as_deref(), base),
             metrics: debug::metrics_text(entry),
             module_text: debug::module_text(entry),
         }
@@ -77,8 +77,8 @@ pub fn place(module: &str, target: &str, hostname: Option<&str>) -> String {
 }
 
 /// The command that runs a probe again and shows its log.
-pub fn command(entry: &Entry, base: &str) -> String {
-    let query = named(&entry.module.name, &entry.target, entry.hostname.as_deref());
+pub fn command(module: &str, target: &str, hostname: Option<&str>, base: &str) -> String {
+    let query = named(module, target, hostname);
     let url = format!("{base}probe?{query}&debug=true");
     // -g: brackets and braces are not patterns. Within single quotes a shell takes everything but the quote as it is.
     format!("curl -g '{}'", url.replace('\'', "%27"))

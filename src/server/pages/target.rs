@@ -10,6 +10,7 @@ use super::result::{command, named, place};
 use super::story::{self, HopView, LONG, Summary, TlsView};
 use super::wall::{before_that, class, strip, word};
 use crate::display::{age, short};
+use crate::module::Loaded;
 use crate::server::debug;
 use crate::server::history::{Entry, History};
 use crate::server::wall::Row;
@@ -35,7 +36,7 @@ pub struct TargetPage {
     sides: Vec<Side>,
     tls: Option<TlsView>,
     results: Vec<Summary>,
-    module_text: String,
+    module_text: Option<String>,
     command: String,
     again: String,
 }
@@ -52,7 +53,7 @@ struct Side {
 #[derive(Debug)]
 pub struct Known {
     row: Arc<Row>,
-    /// Newest first, never empty.
+    /// Newest first; none when the history had to forget them, as it does with many targets.
     entries: Vec<Arc<Entry>>,
 }
 
@@ -61,7 +62,7 @@ impl Known {
     pub fn find(history: &History, module: &str, target: &str, hostname: Option<&str>) -> Option<Self> {
         let row = history.wall.row(module, target, hostname)?;
         let entries = history.of(module, target, hostname);
-        (!entries.is_empty()).then_some(Self { row, entries })
+        Some(Self { row, entries })
     }
 
     /// Its last probe.
@@ -70,7 +71,7 @@ impl Known {
     }
 
     /// Its page; `base` is how the caller reached the endpoints.
-    pub fn page(&self, newest: &Entry, base: &str) -> TargetPage {
+    pub fn page(&self, loaded: &Loaded, base: &str) -> TargetPage {
         let Self { row, entries } = self;
         let last = |passed: bool| entries.iter().find(|entry| entry.outcome.success == passed);
         let shown = [
@@ -108,8 +109,11 @@ impl Known {
                 .take(RESULTS)
                 .map(|entry| Summary::new(entry, LONG))
                 .collect(),
-            module_text: debug::module_text(newest),
-            command: command(newest, base),
+            module_text: match (self.newest(), loaded.modules.get(&row.module)) {
+                (Some(newest), _) => Some(debug::module_text(newest)),
+                (None, module) => module.map(|module| crate::config::write::module(&module.raw)),
+            },
+            command: command(&row.module, &row.target, hostname, base),
             again: format!("probe?{}&debug=true", named(&row.module, &row.target, hostname)),
         }
     }

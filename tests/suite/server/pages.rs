@@ -126,6 +126,15 @@ async fn many_targets_are_shown_a_page_at_a_time() {
     assert_eq!(rows(&last).len(), 50);
     let one = page(&exporter, "/?search=target-04711").await;
     assert_eq!(rows(&one).len(), 1);
+    // The history has room for a hundred; the row is still there.
+    let target = "https://target-04711.example.com/with/a/path?and=a%26query=of-some-length";
+    let old = page(&exporter, &format!("/target?module=tcp_plain&target={target}")).await;
+    assert_eq!(old.status, 200);
+    assert!(
+        old.text().contains("no longer has a probe") && old.text().contains("prober: tcp"),
+        "{}",
+        old.text()
+    );
 }
 
 #[tokio::test]
