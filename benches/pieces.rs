@@ -91,6 +91,7 @@ fn exporter(runtime: &Runtime, probes: usize) -> Exporter {
         history: History::new(probes, 64 << 20),
         logger,
         shortage: OncePerMinute::default(),
+        targets_tag: Default::default(),
         settings: Settings {
             timeout_offset: 0.5,
             probe_log: None,

@@ -14,9 +14,11 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::carried;
 use crate::cli::{self, Flags};
 use crate::config::LoadError;
 use crate::logging::{Logger, OncePerMinute};
+use crate::memory;
 use crate::module::Store;
 use crate::module::store::CHANGED;
 use crate::net::Network;
@@ -30,7 +32,7 @@ use crate::server::instruments::Instruments;
 use crate::server::origin::Names;
 use crate::server::reload::Reloads;
 use crate::server::web::{Gate, Http2};
-use crate::server::{Exporter, Settings, listen, reload};
+use crate::server::{Exporter, Settings, listen, reload, targets};
 use crate::version;
 
 use signals::{Hangup, Stop};
@@ -138,14 +140,19 @@ pub async fn start(flags: Flags, logger: Logger) -> Result<Started, Stopped> {
     let store = open_store(&flags, &logger).await?;
     let store = Arc::new(store);
     let network = Arc::new(Network::governed_by(store.policy()));
+    limit_memory(flags.memory_limit, &logger);
+    let history_max_bytes = memory::history_share()
+        .unwrap_or(usize::MAX)
+        .min(flags.history_max_bytes);
     let exporter = Arc::new(Exporter {
         instruments: Instruments::new(&store, &network, &logger),
         network,
         store,
         reloads: Reloads::default(),
-        history: History::new(flags.history_limit, flags.history_max_bytes),
+        history: History::new(flags.history_limit, history_max_bytes),
         logger: logger.clone(),
         shortage: OncePerMinute::default(),
+        targets_tag: targets::Tag::default(),
         settings: Settings {
             timeout_offset: flags.timeout_offset,
             probe_log,
@@ -181,6 +188,10 @@ pub async fn start(flags: Flags, logger: Logger) -> Result<Started, Stopped> {
     let (stop, stopped) = watch::channel(false);
     let serving = tokio::spawn(server.serve(listeners, stopped));
     look_at_roots(&exporter);
+    tokio::spawn(memory::give_back_after_bursts(
+        Arc::downgrade(&exporter),
+        |exporter: &Exporter| exporter.instruments.probes_in_flight(),
+    ));
     hangup.reload(&exporter);
     if flags.auto_reload {
         auto_reload::start(&exporter, flags.auto_reload_interval);
@@ -191,6 +202,26 @@ pub async fn start(flags: Flags, logger: Logger) -> Result<Started, Stopped> {
         stop,
         serving,
     }))
+}
+
+/// Sets the budget of memory, and says which it is.
+fn limit_memory(given: Option<u64>, logger: &Logger) {
+    let Some(limit) = memory::find(given) else {
+        return;
+    };
+    let bytes = limit.bytes;
+    memory::limit_to(limit);
+    let used = memory::used().unwrap_or_default();
+    say!(logger, Debug, "Memory is limited", "limit_bytes" => text(bytes), "used_bytes" => text(used));
+    if memory::is_too_low() {
+        say!(
+            logger,
+            Warn,
+            "The memory limit leaves too little for probes, see --memory.limit",
+            "limit_bytes" => text(bytes),
+            "used_bytes" => text(used),
+        );
+    }
 }
 
 /// Warns when this system has no CA certificates, beside the start and not before it: looking takes a while.
@@ -300,7 +331,9 @@ fn prefix(flags: &Flags, logger: &Logger) -> Result<(Prefix, Names), Stopped> {
     } else {
         flags.route_prefix.clone()
     };
-    let prefix = Prefix::new(&path, &shown);
+    // Those who are redirected get the credentials, the log does not.
+    let external = carried::text(&url.to_bytes()).into_owned();
+    let prefix = Prefix::new(&path, &external);
     say!(logger, Debug, prefix.path());
     Ok((prefix, Names::new(&flags.allowed_hosts, &shown)))
 }
@@ -338,8 +371,8 @@ async fn announce(
     let gate = if flags.web_config_file.is_empty() {
         None
     } else {
-        let (path, log) = (flags.web_config_file.clone(), logger.clone());
-        let opened = tokio::task::spawn_blocking(move || Gate::open(Path::new(&path), &log));
+        let (path, log, open) = (flags.web_config_file.clone(), logger.clone(), flags.open_healthy);
+        let opened = tokio::task::spawn_blocking(move || Gate::open(Path::new(&path), open, &log));
         let gate = opened.await.map_err(|error| error.to_string())?;
         Some(Arc::new(gate.map_err(|error| error.to_string())?))
     };

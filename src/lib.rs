@@ -24,6 +24,7 @@ pub mod cli;
 pub mod config;
 pub mod display;
 pub mod logging;
+pub mod memory;
 pub mod metrics;
 pub mod migrate;
 pub mod module;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use blackbox_exporter::cli::{self, Action, check_config, documents, migrate, probe};
-use blackbox_exporter::{app, version};
+use blackbox_exporter::{app, memory, version};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -16,7 +16,7 @@ fn main() -> ExitCode {
         .map(|argument| argument.to_string_lossy().into_owned())
         .collect();
     match cli::parse(&arguments) {
-        Ok(Action::Run(flags)) => match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(Action::Run(flags)) => match runtime() {
             Ok(runtime) => {
                 let code = runtime.block_on(app::run(*flags));
                 // A look-up or a file system that hangs must not keep the process.
@@ -44,6 +44,22 @@ fn main() -> ExitCode {
             fail(&format!("{}, try --help", refused.message))
         }
     }
+}
+
+/// The threads that serve. When they have nothing to do they give back memory, if that was asked for.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    memory::give_back_with(collect);
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .on_thread_park(memory::when_parked)
+        .build()
+}
+
+/// Makes the allocator give back what the calling thread has left.
+#[allow(unsafe_code)]
+fn collect() {
+    // SAFETY: it takes and returns nothing, works on the memory of the calling thread, and may be called at any time.
+    unsafe { libmimalloc_sys::mi_collect(true) };
 }
 
 /// What was asked for, on standard output. A closed pipe is the reader's choice.

@@ -10,7 +10,7 @@ use super::Refused;
 use super::reader::Takes;
 use crate::logging;
 use crate::probe_log::Level;
-use crate::strconv::{parse_float, parse_uint};
+use crate::strconv::{parse_float, parse_uint, quote};
 
 /// The flags of the server.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -53,6 +53,10 @@ pub struct Flags {
     pub max_connections: usize,
     /// `--web.allowed-hosts`: empty means any.
     pub allowed_hosts: Vec<String>,
+    /// `--web.open-healthy`
+    pub open_healthy: bool,
+    /// `--memory.limit` in bytes: 0 means none, `None` most of the cgroup's.
+    pub memory_limit: Option<u64>,
 }
 
 /// A row of the table.
@@ -86,6 +90,8 @@ pub enum Set {
     Texts(fn(&mut Flags) -> &mut Vec<String>),
     /// A whole number.
     Count(fn(&mut Flags, u64)),
+    /// A number of bytes, with or without a unit.
+    Size(fn(&mut Flags) -> &mut Option<u64>),
     /// A number.
     Float(fn(&mut Flags) -> &mut f64),
     /// One of some words; `false` when it is none of them.
@@ -182,6 +188,13 @@ impl Flag {
                 let number = parse_uint(value, true).map_err(|error| refused(error.to_string(), &wanted))?;
                 put(flags, number);
             }
+            Set::Size(place) => {
+                let with_unit = || u64::try_from(gostd::units::parse_size(value)?).ok();
+                let bytes = value.parse().ok().or_else(with_unit);
+                let wanted = "a number of bytes, or a size like 256MiB";
+                let message = || format!("invalid size {}", quote(value));
+                *place(flags) = Some(bytes.ok_or_else(|| refused(message(), wanted))?);
+            }
             Set::Float(place) => {
                 let wanted = "a number without a unit, like 0.5";
                 *place(flags) = parse_float(value).map_err(|error| refused(error.to_string(), wanted))?;
@@ -252,7 +265,7 @@ const CONFIG_FILE: &str = "config.file";
 pub const DEFAULT_CONFIG_FILE: &str = "blackbox.yml";
 
 /// All flags.
-pub static FLAGS: [Flag; 21] = [
+pub static FLAGS: [Flag; 23] = [
     flag(HELP, Set::Nothing, "Show this help.").short('h'),
     flag(
         "config.file",
@@ -317,6 +330,13 @@ pub static FLAGS: [Flag; 21] = [
     )
     .default("0"),
     flag(
+        "memory.limit",
+        Set::Size(|flags| &mut flags.memory_limit),
+        "Memory that this process may use, as 256MiB or in bytes: above it, new probes are answered with 503. \
+         Without it, nine tenths of the limit of the cgroup, if there is one. 0 = no limit.",
+    )
+    .placeholder("size"),
+    flag(
         "web.external-url",
         Set::Text(|flags, url| flags.external_url = url),
         "The URL under which Blackbox exporter is externally reachable (for example, if it is served via a \
@@ -358,6 +378,12 @@ pub static FLAGS: [Flag; 21] = [
          system allows.",
     )
     .default("0"),
+    flag(
+        "web.open-healthy",
+        Set::Switch(|flags| &mut flags.open_healthy),
+        "Answer /-/healthy without a password and without a client certificate, whatever the web \
+         configuration file asks for: for the probes of Kubernetes and of load balancers.",
+    ),
     flag(
         "web.allowed-hosts",
         Set::Texts(|flags| &mut flags.allowed_hosts),

@@ -60,6 +60,9 @@ catalog! {
     IcmpResults = OnceProbed Counter "blackbox_exporter_icmp_results_total", "How echo requests ended: a reply, an ICMP error, or neither in time. Unexpected answers came late, twice or unasked.";
     IcmpSockets = OnceProbed Gauge "blackbox_exporter_icmp_sockets", "Sockets that pings share.";
     LogLinesDropped = OnceProbed Counter "blackbox_exporter_log_lines_dropped_total", "Log lines dropped because stderr was slow, full or closed.";
+    MemoryLimit = OnceProbed Gauge "blackbox_exporter_memory_limit_bytes", "Memory that this process may use: --memory.limit, or most of the limit of its cgroup.";
+    MemoryRefused = OnceProbed Counter "blackbox_exporter_memory_refused_total", "Requests for memory refused because of the limit, by use.";
+    MemoryUsed = OnceProbed Gauge "blackbox_exporter_memory_used_bytes", "Memory in use as the limit counts it: what the kernel cannot reclaim.";
     OutOfResources = OnceProbed Counter "blackbox_exporter_out_of_resources_total", "Probe failures caused by local resource exhaustion, by resource.";
     ProbeDuration = OnceProbed Histogram "blackbox_exporter_probe_duration_seconds", "Duration of probes by prober.";
     ProbeTimeouts = OnceProbed Counter "blackbox_exporter_probe_timeouts_total", "Probes that timed out, by module.";

@@ -12,7 +12,7 @@ use axum::Router;
 use axum::body::Body;
 use futures_util::FutureExt as _;
 use http::request::Parts;
-use http::{Request, StatusCode};
+use http::{Request, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -25,14 +25,17 @@ use tokio_rustls::server::TlsStream;
 use tower_service::Service as _;
 
 use super::answer::Response;
-use super::front::Prefix;
-use super::guard::{Abandoned, Guarded, HasLeft, Patience, Requests};
+use super::front::{Prefix, Refused};
+use super::guard::{Guarded, HasLeft, Patience};
 use super::origin::Names;
+use super::outgoing::{self, Outgoing};
+use super::requests::{Abandoned, Requests};
 use super::routes::{self, Site};
 use super::seats::{Seat, Seats};
 use super::web::Gate;
 use super::{Exporter, answer};
 use crate::logging::OncePerMinute;
+use crate::memory::{self, Share, Use};
 use crate::os_error;
 use crate::probe_log::text;
 use crate::say;
@@ -47,8 +50,15 @@ const PATIENCE: Patience = Patience {
     idle: Duration::from_secs(360),
     write: Duration::from_secs(60),
 };
-/// Largest header list of a request over HTTP/2, in bytes.
-const MAX_HEAD_LIST: u32 = 1 << 20;
+/// Largest header list of a request over HTTP/2, in bytes, 32 more counted for each field: twice the longest URL. A field
+/// that repeats another takes a byte on the way and a hundred here.
+const MAX_HEAD_LIST: u32 = 128 << 10;
+/// What a field of a request over HTTP/2 takes besides its name and value, in bytes.
+const FIELD: usize = 100;
+/// Most bytes of answers that wait to be written over one HTTP/2 connection.
+const MAX_SEND_BUFFER: usize = 64 << 10;
+/// What a connection takes, in bytes, those of the kernel included: with TLS, and without.
+const CONNECTION: (usize, usize) = (48 << 10, 12 << 10);
 /// Most requests at one time over one HTTP/2 connection: Go's limit.
 const MAX_STREAMS: u32 = 250;
 /// What Go answers to plain HTTP where TLS is spoken.
@@ -62,6 +72,8 @@ const FAREWELL: Duration = Duration::from_secs(1);
 struct Caller {
     address: IpAddr,
     seat: Arc<Seat>,
+    /// It has not shown the certificate that all requests but one need.
+    lacks_certificate: bool,
 }
 
 /// What serves connections.
@@ -86,11 +98,16 @@ impl Server {
         max_connections: usize,
     ) -> Self {
         let names = Arc::new(names);
+        let tls = gate.as_ref().is_some_and(|gate| gate.tls().is_some());
+        let each = if tls { CONNECTION.0 } else { CONNECTION.1 };
+        let seats =
+            memory::most(Use::Connections).map_or(max_connections, |bytes| max_connections.min(bytes / each));
         let site = Site {
             exporter: Arc::clone(&exporter),
             names: Arc::clone(&names),
             path: prefix.path().into(),
-            tls: gate.as_ref().is_some_and(|gate| gate.tls().is_some()),
+            has_landing: prefix.has_landing(),
+            tls,
         };
         Self {
             exporter,
@@ -98,7 +115,7 @@ impl Server {
             names,
             routes: routes::routes(site),
             gate,
-            seats: Seats::new(max_connections),
+            seats: Seats::new(seats),
             trouble: OncePerMinute::default(),
         }
     }
@@ -160,6 +177,7 @@ impl Server {
                 let caller = Caller {
                     address,
                     seat: Arc::clone(&seat),
+                    lacks_certificate: false,
                 };
                 tokio::select! {
                     () = server.connection(stream, caller, watcher) => {}
@@ -204,14 +222,19 @@ impl Server {
         self: &Arc<Self>,
         gate: &Arc<Gate>,
         stream: TcpStream,
-        caller: Caller,
+        mut caller: Caller,
         watcher: Watcher,
     ) {
         match tokio::time::timeout(PATIENCE.head, self.handshake(gate, stream)).await {
-            Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
-                self.http2(stream, caller, watcher).await
+            Ok(Ok((stream, demands_certificate))) => {
+                let session = stream.get_ref().1;
+                caller.lacks_certificate = demands_certificate && session.peer_certificates().is_none();
+                if session.alpn_protocol() == Some(b"h2") {
+                    self.http2(stream, caller, watcher).await;
+                } else {
+                    self.http1(stream, None, caller, watcher).await;
+                }
             }
-            Ok(Ok(stream)) => self.http1(stream, None, caller, watcher).await,
             Ok(Err(error)) => {
                 say!(self.exporter.logger, Debug, "TLS handshake failed", "err" => text(error));
             }
@@ -219,7 +242,12 @@ impl Server {
         }
     }
 
-    async fn handshake(&self, gate: &Arc<Gate>, mut stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    /// The stream, and whether requests over it need a client's certificate.
+    async fn handshake(
+        &self,
+        gate: &Arc<Gate>,
+        mut stream: TcpStream,
+    ) -> io::Result<(TlsStream<TcpStream>, bool)> {
         let mut first = [0; 5];
         // Handshakes begin with a record of type 22. Anything else may begin a request of plain HTTP, whose first bytes
         // mostly come at once.
@@ -235,9 +263,10 @@ impl Server {
             stream.shutdown().await?;
             return Err(io::Error::other("client sent an HTTP request to an HTTPS server"));
         }
-        let config = gate.server_config().await.map_err(io::Error::other)?;
-        let config = config.ok_or_else(|| io::Error::other("TLS was switched off"))?;
-        TlsAcceptor::from(config).accept(stream).await
+        let handshake = gate.server_config().await.map_err(io::Error::other)?;
+        let handshake = handshake.ok_or_else(|| io::Error::other("TLS was switched off"))?;
+        let stream = TlsAcceptor::from(handshake.config).accept(stream).await?;
+        Ok((stream, handshake.demands_certificate))
     }
 
     /// With `has_left` hyper need not look itself whether the caller has left, for which it would hold a buffer.
@@ -258,7 +287,7 @@ impl Server {
             .max_buf_size(MAX_HEAD)
             .max_headers(MAX_HEADERS)
             .title_case_headers(true)
-            .serve_connection(stream, self.service(requests, caller.address));
+            .serve_connection(stream, self.service(requests, caller));
         // How a connection ends is the peer's business.
         let _ = watcher.watch(connection).await;
     }
@@ -280,39 +309,53 @@ impl Server {
             .timer(TokioTimer::new())
             .max_concurrent_streams(MAX_STREAMS)
             .max_header_list_size(MAX_HEAD_LIST)
-            .serve_connection(stream, self.service(requests, caller.address));
+            .max_send_buf_size(MAX_SEND_BUFFER)
+            .serve_connection(stream, self.service(requests, caller));
         let _ = watcher.watch(connection).await;
     }
 
     fn service(
         self: &Arc<Self>,
         requests: Requests,
-        caller: IpAddr,
+        caller: Caller,
     ) -> impl hyper::service::Service<
         Request<Incoming>,
-        Response = Response,
+        Response = http::Response<Outgoing>,
         Error = Infallible,
-        Future = impl Future<Output = Result<Response, Infallible>> + Send + 'static,
+        Future = impl Future<Output = Result<http::Response<Outgoing>, Infallible>> + Send + 'static,
     > {
         let server = Arc::clone(self);
         hyper::service::service_fn(move |request: Request<Incoming>| {
             let (server, requests) = (Arc::clone(&server), requests.clone());
+            let (address, lacks_certificate) = (caller.address, caller.lacks_certificate);
             let under_way = requests.begin();
             // No endpoint reads a body. Boxed, because each step towards the answer would hold the head's room once more.
             let mut request = Box::new(request.into_parts().0);
-            request.extensions.insert(requests);
+            request.extensions.insert(requests.clone());
             async move {
-                let mut response = server.admit(request, caller).await;
+                let mut response = match hold(&request) {
+                    Ok(_head) => server.admit(request, address, lacks_certificate).await,
+                    Err(refusal) => *refusal,
+                };
+                if let Some(Refused(words)) = response.extensions().get() {
+                    requests.refuse(words);
+                }
                 answer::date(&mut response);
+                let response = outgoing::send(response, &requests);
                 drop(under_way);
                 Ok(response)
             }
         })
     }
 
-    async fn admit(&self, request: Box<Parts>, caller: IpAddr) -> Response {
+    async fn admit(&self, request: Box<Parts>, caller: IpAddr, lacks_certificate: bool) -> Response {
         let mut admitted = None;
-        if let Some(gate) = &self.gate {
+        let is_open =
+            |gate: &&Arc<Gate>| gate.open_healthy() && self.prefix.leads_to(request.uri.path(), "-/healthy");
+        if let Some(gate) = self.gate.as_ref().filter(|gate| !is_open(gate)) {
+            if lacks_certificate {
+                return answer::error(StatusCode::FORBIDDEN, "a client certificate is required");
+            }
             match gate.admit(&request.headers, caller).await {
                 Ok(welcome) => admitted = Some(welcome),
                 Err(response) => return *response,
@@ -339,6 +382,27 @@ impl Server {
             // A bug; the log says which. The other requests of the connection have nothing to do with it.
             Err(_panic) => answer::error(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
         }
+    }
+}
+
+/// Sets memory aside for a head that came over HTTP/2; those of HTTP/1 are counted while they are read.
+fn hold(request: &Parts) -> Result<Option<Share>, Box<Response>> {
+    if request.version != Version::HTTP_2 {
+        return Ok(None);
+    }
+    let fields = &request.headers;
+    if fields.len() > MAX_HEADERS {
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        return Err(Box::new(answer::error(status, "Request Header Fields Too Large")));
+    }
+    let bytes: usize = fields
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + FIELD)
+        .sum();
+    let path = request.uri.path_and_query().map_or(0, |path| path.as_str().len());
+    match memory::take(Use::Heads, bytes + path) {
+        Some(share) => Ok(Some(share)),
+        None => Err(Box::new(answer::no_memory("request"))),
     }
 }
 

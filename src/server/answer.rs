@@ -1,10 +1,11 @@
 //! Answers in the shape of Go's `net/http`.
 
+use std::convert::Infallible;
 use std::time::SystemTime;
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderName, HeaderValue, LOCATION};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use http::{Method, StatusCode};
 
 use crate::carried;
@@ -29,14 +30,46 @@ pub fn text(status: StatusCode, content_type: &'static str, body: impl Into<Byte
     response
 }
 
-/// An answer with a body that is made of pieces.
+/// Texts up to this size are sent whole, with their length.
+const SHORT: usize = 32 << 10;
+
+/// An answer with a body that is made of pieces, each when the caller has taken those before.
 pub fn pieces(
     status: StatusCode,
     content_type: &'static str,
-    pieces: impl Iterator<Item = String> + Send + 'static,
+    mut pieces: impl Iterator<Item = String> + Send + 'static,
 ) -> Response {
-    let whole: String = pieces.collect();
-    text(status, content_type, carried::bytes(&whole).into_owned())
+    let mut first = String::new();
+    while first.len() <= SHORT {
+        match pieces.next() {
+            Some(piece) => first.push_str(&piece),
+            None => return text(status, content_type, carried::bytes(&first).into_owned()),
+        }
+    }
+    let pieces = std::iter::once(first).chain(pieces);
+    let pieces = pieces.map(|piece| Bytes::from(carried::bytes(&piece).into_owned()));
+    bytes(status, content_type, pieces)
+}
+
+/// As [`pieces`], of bytes.
+pub fn bytes(
+    status: StatusCode,
+    content_type: &'static str,
+    pieces: impl Iterator<Item = Bytes> + Send + 'static,
+) -> Response {
+    let pieces = futures_util::stream::iter(pieces.map(Ok::<_, Infallible>));
+    let mut response = text(status, content_type, Bytes::new());
+    *response.body_mut() = Body::from_stream(pieces);
+    response
+}
+
+/// There is no memory for what was asked for.
+pub fn no_memory(what: &str) -> Response {
+    let message = format!("Too little memory left for this {what}, see --memory.limit");
+    let mut response = error(StatusCode::SERVICE_UNAVAILABLE, &message);
+    let soon = HeaderValue::from_static("1");
+    response.headers_mut().insert(RETRY_AFTER, soon);
+    response
 }
 
 /// An answer that takes a while to make: no other request waits for it.
@@ -54,8 +87,9 @@ pub fn empty(status: StatusCode) -> Response {
 
 /// Adds the time, before the length as in Go. hyper's own stands still when the clock is put back, until it has caught up.
 pub fn date(response: &mut Response) {
+    let is_known = response.status() == StatusCode::NOT_MODIFIED;
     let headers = response.headers_mut();
-    let length = headers.remove(CONTENT_LENGTH);
+    let length = headers.remove(CONTENT_LENGTH).filter(|_| !is_known);
     let now = httpdate::fmt_http_date(SystemTime::now());
     if let Ok(now) = HeaderValue::try_from(now) {
         headers.insert(DATE, now);

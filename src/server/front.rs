@@ -11,7 +11,7 @@ use http::{HeaderMap, Method, StatusCode, Uri, Version};
 
 use super::answer::{self, Response};
 use crate::net::headers::has_token;
-use crate::net::url::valid_host_header;
+use crate::net::url::{escape_path, valid_host_header};
 
 /// Where the endpoints are, for those that name each other.
 #[derive(Clone, Copy, Debug)]
@@ -43,33 +43,52 @@ fn host(uri: &Uri, headers: &HeaderMap) -> Option<String> {
     (!authority.host().is_empty() && !authority.as_str().contains('@')).then(|| authority.to_string())
 }
 
+/// A refusal that Go's server has a form of its own for, over HTTP/1: status and reason in these words.
+#[derive(Clone, Copy, Debug)]
+pub struct Refused(pub &'static str);
+
 /// The place of the endpoints below the server's root.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prefix {
-    /// `/`, or `/something/`.
+    /// `/`, or `/something/`, decoded and without dot segments, as Go joins it with the names of the endpoints.
     path: String,
+    /// Whether the landing page is there, too: Go takes its path as it is given, and a path with dot segments is never asked for.
+    has_landing: bool,
     /// Where `/` leads when the endpoints are elsewhere.
     external_url: String,
 }
 
 impl Prefix {
     /// From `--web.route-prefix`, slashes around it do not matter, and the external URL.
+    // compat: upstream ends with a panic when the prefix has a blank, and `{}` in it are wildcards.
     pub fn new(route_prefix: &str, external_url: &str) -> Self {
         let trimmed = route_prefix.trim_matches('/');
-        let path = if trimmed.is_empty() {
+        let given = if trimmed.is_empty() {
             "/".to_owned()
         } else {
             format!("/{trimmed}/")
         };
+        let path = clean(&given);
         Self {
-            path,
+            has_landing: path == given,
+            path: decode_segments(&path).into_owned(),
             external_url: external_url.to_owned(),
         }
+    }
+
+    /// Whether paths that no endpoint has lead to the landing page.
+    pub fn has_landing(&self) -> bool {
+        self.has_landing
     }
 
     /// `/`, or `/something/`.
     pub fn path(&self) -> &str {
         &self.path
+    }
+
+    /// Whether this path of a request, as it came, is that of an endpoint, which has no slash in front.
+    pub fn leads_to(&self, path: &str, endpoint: &str) -> bool {
+        decode_segments(path).strip_prefix(self.path.as_str()) == Some(endpoint)
     }
 
     /// Rewrites the path of a request to that of an endpoint, or answers it.
@@ -82,6 +101,9 @@ impl Prefix {
         if escaped == "*" {
             return Err(Box::new(asterisk(&request.method, request.version)));
         }
+        if request.method == Method::CONNECT && escaped.is_empty() {
+            return Err(Box::new(answer::not_found()));
+        }
         if request.method != Method::CONNECT {
             let clean = clean(escaped);
             if clean != escaped {
@@ -90,19 +112,20 @@ impl Prefix {
                 return Err(Box::new(redirect));
             }
         }
-        if self.path == "/" && !escaped.contains('%') {
+        if self.path == "/" && self.has_landing && !escaped.contains('%') {
             return Ok(());
         }
         let path = decode_segments(escaped);
+        let elsewhere = self.path != "/" || !self.has_landing;
         let inner = match path.strip_prefix(self.path.as_str()) {
-            Some(inner) => format!("/{inner}"),
-            None if path == self.path.trim_end_matches('/') && self.path != "/" => {
-                let location = with_query(&self.path, request.uri.query());
-                let redirect = answer::redirect(&request.method, StatusCode::TEMPORARY_REDIRECT, &location);
+            _ if path == "/" && elsewhere => {
+                let redirect = answer::redirect(&request.method, StatusCode::FOUND, &self.external_url);
                 return Err(Box::new(redirect));
             }
-            None if path == "/" => {
-                let redirect = answer::redirect(&request.method, StatusCode::FOUND, &self.external_url);
+            Some(inner) => format!("/{inner}"),
+            None if self.has_landing && path == self.path.trim_end_matches('/') => {
+                let location = with_query(&escape_path(&self.path), request.uri.query());
+                let redirect = answer::redirect(&request.method, StatusCode::TEMPORARY_REDIRECT, &location);
                 return Err(Box::new(redirect));
             }
             None => return Err(Box::new(answer::not_found())),
@@ -125,8 +148,11 @@ impl Prefix {
 /// What Go's server answers by itself: HTTP/1.1 wants one `Host` header (RFC 9112, section 3.2), escapes must be whole, and
 /// nothing is expected but `100-continue`.
 fn check_head(request: &Parts) -> Result<(), Box<Response>> {
-    let bad_request =
-        |message: &'static str| answer::text(StatusCode::BAD_REQUEST, answer::PLAIN_UTF8, message);
+    let bad_request = |message: &'static str| {
+        let mut response = answer::text(StatusCode::BAD_REQUEST, answer::PLAIN_UTF8, message);
+        response.extensions_mut().insert(Refused(message));
+        response
+    };
     let mut hosts = request.headers.get_all(HOST).iter();
     let mut response = match (hosts.next(), hosts.next()) {
         (Some(_), Some(_)) => bad_request("400 Bad Request"),
@@ -136,6 +162,8 @@ fn check_head(request: &Parts) -> Result<(), Box<Response>> {
         (Some(host), None) if !host.to_str().is_ok_and(valid_host_header) => {
             bad_request("400 Bad Request: malformed Host header")
         }
+        _ if is_no_target(request) => bad_request("400 Bad Request"),
+        _ if !has_valid_port(&request.uri) => bad_request("400 Bad Request"),
         _ if unescape(request.uri.path(), Plus::IsLiteral).is_none() => bad_request("400 Bad Request"),
         _ if expects_something_else(request) => answer::empty(StatusCode::EXPECTATION_FAILED),
         _ => return Ok(()),
@@ -144,6 +172,21 @@ fn check_head(request: &Parts) -> Result<(), Box<Response>> {
         .headers_mut()
         .insert(CONNECTION, HeaderValue::from_static("close"));
     Err(Box::new(response))
+}
+
+/// Whether the target is neither a path nor has a scheme, as the host of a CONNECT, but in another request.
+fn is_no_target(request: &Parts) -> bool {
+    let bare = request.uri.authority().filter(|_| request.uri.scheme().is_none());
+    request.method != Method::CONNECT && bare.is_some_and(|target| !target.as_str().contains(':'))
+}
+
+/// Whether an absolute target has no port, or one of digits.
+fn has_valid_port(uri: &Uri) -> bool {
+    let authority = uri.authority().map_or("", Authority::as_str);
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let after = host.rsplit_once(']').map_or(host, |(_, after)| after);
+    let port = after.rsplit_once(':').map_or("", |(_, port)| port);
+    port.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn expects_something_else(request: &Parts) -> bool {
@@ -320,6 +363,29 @@ mod tests {
             ("https://e:1/pre/probe?x=1", "https://e:1/probe?x=1"),
         ] {
             assert_eq!(routed(&prefix, path), outcome, "{path}");
+        }
+    }
+
+    #[test]
+    fn odd_prefixes_are_gos() {
+        for (prefix, path, outcome) in [
+            ("/a%20b", "/a%20b", "307 /a%20b/"),
+            ("/a%20b", "/a%20b/metrics", "/metrics"),
+            ("/a%20b", "/a%2520b/metrics", "404 "),
+            ("/a/../b", "/b/metrics", "/metrics"),
+            ("/a/../b", "/b", "404 "),
+            ("/a/../b", "/", "302 http://x"),
+            ("/ä", "/%c3%a4", "307 /%C3%A4/"),
+            ("/ä", "/%C3%A4/metrics", "/metrics"),
+            (".", "/", "302 http://x"),
+            (".", "/metrics", "/metrics"),
+            ("/a%2fb", "/a%2fb/metrics", "/metrics"),
+        ] {
+            assert_eq!(
+                routed(&Prefix::new(prefix, "http://x"), path),
+                outcome,
+                "{prefix} {path}"
+            );
         }
     }
 

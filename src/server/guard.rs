@@ -2,17 +2,27 @@
 //! closed, and so is one that idles. hyper's own limit does not tell a slow head from an idle connection, which a scraper
 //! keeps for its next scrape.
 
+use std::borrow::Cow;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-use super::seats::Seat;
+use super::request_line;
+use super::requests::{Requests, refusal};
+use crate::memory::{self, Share, Use};
+
+/// Heads up to this size are part of what a connection takes.
+const SMALL_HEAD: usize = 16 << 10;
+/// How much more memory is set aside at a time.
+const STEP: usize = 64 << 10;
+/// What is answered to a head that there is no memory for.
+const NO_MEMORY: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nRetry-After: 1\r\n\
+    Connection: close\r\n\r\nToo little memory left for a request head of this size, see --memory.limit\n";
 
 /// How long a peer may take, in each case.
 #[derive(Clone, Copy, Debug)]
@@ -23,85 +33,6 @@ pub struct Patience {
     pub idle: Duration,
     /// For the next part of an answer to be taken.
     pub write: Duration,
-}
-
-/// The requests of one connection; shared by the connection and the services behind it.
-#[derive(Clone, Debug)]
-pub struct Requests(Arc<Counts>);
-
-#[derive(Debug)]
-struct Counts {
-    abandoned: Abandoned,
-    /// The seat of the connection, which is to know whether there is a request.
-    seat: Option<Arc<Seat>>,
-    begun: AtomicUsize,
-    ended: AtomicUsize,
-    /// Whether the latest one ends with its caller.
-    ends_with_caller: AtomicBool,
-}
-
-/// What becomes of a request whose caller has closed its side. It may wait for the answer nevertheless; one that is gone
-/// looks the same until something is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Abandoned {
-    /// It ends.
-    Ends,
-    /// It is answered.
-    IsAnswered,
-}
-
-impl Requests {
-    /// None yet; `abandoned` holds for all of them but those that [end with their caller](Self::end_with_caller).
-    pub fn new(abandoned: Abandoned, seat: Option<Arc<Seat>>) -> Self {
-        Self(Arc::new(Counts {
-            abandoned,
-            seat,
-            begun: AtomicUsize::new(0),
-            ended: AtomicUsize::new(0),
-            ends_with_caller: AtomicBool::new(false),
-        }))
-    }
-
-    /// How many have begun and ended.
-    fn now(&self) -> (usize, usize) {
-        let Counts { begun, ended, .. } = &*self.0;
-        (begun.load(Ordering::Relaxed), ended.load(Ordering::Relaxed))
-    }
-
-    fn ends_with_caller(&self) -> bool {
-        self.0.ends_with_caller.load(Ordering::Relaxed)
-    }
-
-    /// The request under way ends when its caller has closed its side.
-    pub fn end_with_caller(&self) {
-        self.0.ends_with_caller.store(true, Ordering::Relaxed);
-    }
-
-    /// The head of a request was read; the request lasts as long as what is returned.
-    pub fn begin(&self) -> Request {
-        let ends = self.0.abandoned == Abandoned::Ends;
-        self.0.ends_with_caller.store(ends, Ordering::Relaxed);
-        self.0.begun.fetch_add(1, Ordering::Relaxed);
-        if let Some(seat) = &self.0.seat {
-            seat.is_busy();
-        }
-        Request(Arc::clone(&self.0))
-    }
-}
-
-/// A request that is being answered.
-#[derive(Debug)]
-pub struct Request(Arc<Counts>);
-
-impl Drop for Request {
-    fn drop(&mut self) {
-        let ended = self.0.ended.fetch_add(1, Ordering::Relaxed) + 1;
-        if ended == self.0.begun.load(Ordering::Relaxed)
-            && let Some(seat) = &self.0.seat
-        {
-            seat.is_idle();
-        }
-    }
 }
 
 /// Whether the peer of a connection has left; pending as long as it has not.
@@ -122,12 +53,29 @@ pub struct Guarded<S> {
     withheld_end: bool,
     reading: Option<Pin<Box<Sleep>>>,
     writing: Option<Pin<Box<Sleep>>>,
+    /// For the next piece of an answer to be taken, and how many were when it was set. Over HTTP/2, a peer that gives no
+    /// window takes nothing while nothing is written.
+    taking: Option<(usize, Pin<Box<Sleep>>)>,
+    /// Bytes of the head that is under way, and the memory that was set aside for it.
+    head: usize,
+    share: Option<Share>,
+    /// The next bytes begin a request of HTTP/1.
+    at_start: bool,
+    /// The beginning of a head that hyper has not seen yet: until its first line is whole, then what its buffer had no room for.
+    held: Vec<u8>,
+    /// Whether `held` is what hyper is to see.
+    is_ready: bool,
+    /// How many requests had begun when an answer was last written.
+    answered: usize,
+    /// What is written instead of what hyper writes.
+    instead: Option<String>,
 }
 
 impl<S> Guarded<S> {
     /// Guards a new connection. With `has_left`, writing fails when the peer has left before a request that ends with it was
     /// answered.
     pub fn new(stream: S, requests: Requests, patience: Patience, has_left: Option<HasLeft<S>>) -> Self {
+        let many = requests.are_many();
         Self {
             stream,
             has_left,
@@ -138,7 +86,123 @@ impl<S> Guarded<S> {
             withheld_end: false,
             reading: None,
             writing: None,
+            taking: None,
+            head: 0,
+            share: None,
+            at_start: !many,
+            held: Vec::new(),
+            is_ready: false,
+            answered: 0,
+            instead: None,
         }
+    }
+
+    /// Writes the first line of a head anew where hyper needs it. False when the line is not whole yet.
+    fn read_line(&mut self, buffer: &mut ReadBuf<'_>, before: usize) -> bool {
+        let came = buffer.filled().get(before..).unwrap_or_default();
+        let whole = if self.held.is_empty() {
+            Cow::Borrowed(came)
+        } else {
+            self.held.extend_from_slice(came);
+            Cow::Owned(std::mem::take(&mut self.held))
+        };
+        let Some(end) = whole
+            .iter()
+            .position(|byte| *byte == b'\n')
+            .filter(|end| *end <= request_line::LONGEST)
+        else {
+            if whole.len() < request_line::LONGEST {
+                self.held = whole.into_owned();
+                buffer.set_filled(before);
+                return false;
+            }
+            self.at_start = false;
+            self.hand_out(whole.into_owned(), buffer, before);
+            return true;
+        };
+        self.at_start = false;
+        let (line, rest) = whole.split_at(end);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        match (request_line::normal(line), &whole) {
+            (Cow::Borrowed(_), Cow::Borrowed(_)) => {}
+            (Cow::Borrowed(_), Cow::Owned(whole)) => self.hand_out(whole.clone(), buffer, before),
+            (Cow::Owned(line), _) => self.hand_out([&line, &b"\r"[..], rest].concat(), buffer, before),
+        }
+        true
+    }
+
+    /// Hands these bytes out in the place of those that were read.
+    fn hand_out(&mut self, bytes: Vec<u8>, buffer: &mut ReadBuf<'_>, before: usize) {
+        buffer.set_filled(before);
+        (self.held, self.is_ready) = (bytes, true);
+        self.hand_out_held(buffer);
+    }
+
+    fn hand_out_held(&mut self, buffer: &mut ReadBuf<'_>) {
+        let bytes = self.held.len().min(buffer.remaining());
+        buffer.put_slice(self.held.get(..bytes).unwrap_or_default());
+        self.held.drain(..bytes);
+        if self.held.is_empty() {
+            (self.held, self.is_ready) = (Vec::new(), false);
+        }
+    }
+
+    /// Whether hyper writes a refusal of its own, or one that Go words otherwise. `bytes` is the first that it writes.
+    fn refuses(&mut self, bytes: &[u8]) -> bool {
+        if self.instead.is_some() {
+            return true;
+        }
+        let (begun, _) = self.requests.now();
+        let is_hypers =
+            begun == std::mem::replace(&mut self.answered, begun) && self.requests.taken().is_none();
+        self.instead = self.requests.refusal().or_else(|| {
+            let head = if is_hypers {
+                bytes.strip_prefix(b"HTTP/1.1 ")?
+            } else {
+                return None;
+            };
+            let end = head.iter().position(|byte| *byte == b'\r')?;
+            let own = head
+                .get(end..)?
+                .starts_with(b"\r\nConnection: close\r\nContent-Length: 0\r\nDate: ");
+            let words = std::str::from_utf8(head.get(..end)?).ok()?;
+            own.then(|| refusal(words))
+        });
+        self.instead.is_some()
+    }
+
+    /// Sets memory aside for more bytes of a head; false when there is none.
+    fn hold(&mut self, bytes: usize) -> bool {
+        self.head += bytes;
+        // hyper's buffer grows by doubling.
+        let wanted = match self.head {
+            ..=SMALL_HEAD => return true,
+            head => 2 * head,
+        };
+        let share = match &mut self.share {
+            Some(share) => share,
+            share => match memory::take(Use::Heads, 0) {
+                Some(empty) => share.insert(empty),
+                None => return false,
+            },
+        };
+        let more = wanted.saturating_sub(share.bytes());
+        more == 0 || share.grow(more.max(STEP))
+    }
+
+    /// Ready with an error when answers are on their way and the peer takes nothing of them for too long.
+    fn poll_taken(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        let Some(taken) = self.requests.taken() else {
+            self.taking = None;
+            return Poll::Pending;
+        };
+        if self.taking.as_ref().is_none_or(|(before, _)| *before != taken) {
+            self.taking = Some((taken, Box::pin(sleep(self.patience.write))));
+        }
+        if let Some((_, timer)) = &mut self.taking {
+            ready!(timer.as_mut().poll(cx));
+        }
+        Poll::Ready(io::Error::from(io::ErrorKind::TimedOut))
     }
 }
 
@@ -149,7 +213,7 @@ fn expired(timer: &mut Option<Pin<Box<Sleep>>>, patience: Duration, cx: &mut Con
     Poll::Ready(io::Error::from(io::ErrorKind::TimedOut))
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -160,10 +224,18 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
         if now != this.seen {
             // The head that was under way is complete.
             (this.seen, this.partial, this.reading) = (now, false, None);
+            if now.0 == now.1 {
+                (this.head, this.share) = (0, None);
+                this.at_start = !this.requests.are_many();
+            }
+        }
+        if this.is_ready && buffer.remaining() > 0 {
+            this.hand_out_held(buffer);
+            return Poll::Ready(Ok(()));
         }
         let answering = now.0 > now.1;
         let (before, room) = (buffer.filled().len(), buffer.remaining());
-        if let Poll::Ready(result) = Pin::new(&mut this.stream).poll_read(cx, buffer) {
+        while let Poll::Ready(result) = Pin::new(&mut this.stream).poll_read(cx, buffer) {
             let read = buffer.filled().len() - before;
             if answering && !this.requests.ends_with_caller() && result.is_ok() && read == 0 && room > 0 {
                 // hyper would take the end for the caller's. It is still there for whoever reads after the answer.
@@ -173,7 +245,22 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
             if read > 0 && !this.partial {
                 (this.partial, this.reading) = (true, None);
             }
+            if read > 0 && !answering && !this.hold(read) {
+                // The caller is told if it happens to read; it is not waited for.
+                let _ = Pin::new(&mut this.stream).poll_write(cx, NO_MEMORY);
+                return Poll::Ready(Err(memory::Short.into()));
+            }
+            if read == 0 && !this.held.is_empty() {
+                // The end of half a line.
+                let held = std::mem::take(&mut this.held);
+                this.hand_out(held, buffer, before);
+            } else if read > 0 && this.at_start && !answering && !this.read_line(buffer, before) {
+                continue;
+            }
             return Poll::Ready(result);
+        }
+        if let Poll::Ready(error) = this.poll_taken(cx) {
+            return Poll::Ready(Err(error));
         }
         if answering {
             return Poll::Pending;
@@ -188,6 +275,18 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
 }
 
 impl<S: AsyncWrite + Unpin> Guarded<S> {
+    /// Writes the refusal.
+    fn poll_refuse(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(words) = self.instead.as_mut().filter(|words| !words.is_empty()) {
+            let result = Pin::new(&mut self.stream).poll_write(cx, words.as_bytes());
+            if let Poll::Ready(Ok(written)) = result {
+                words.drain(..written.min(words.len()));
+            }
+            ready!(self.watch(cx, result))?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
     /// Passes a result on, and gives up on a peer that takes nothing for too long.
     fn watch<T>(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if result.is_ready() {
@@ -200,6 +299,10 @@ impl<S: AsyncWrite + Unpin> Guarded<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.refuses(bytes) {
+            ready!(self.poll_refuse(cx))?;
+            return Poll::Ready(Ok(bytes.len()));
+        }
         let result = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.watch(cx, result)
     }
@@ -209,6 +312,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if self.refuses(slices.first().map_or(&[], |slice| slice)) {
+            ready!(self.poll_refuse(cx))?;
+            return Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()));
+        }
         let result = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
         self.watch(cx, result)
     }
@@ -246,6 +353,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
+    use super::super::requests::Abandoned;
     use super::*;
 
     const PATIENCE: Patience = Patience {
@@ -302,8 +410,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_request_may_last_and_the_next_may_be_waited_for() {
         let (mut stream, mut peer, requests) = guarded();
-        peer.write_all(b"GET").await.unwrap();
-        assert_eq!(read(&mut stream).await.0.unwrap(), 3);
+        peer.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+        assert_eq!(read(&mut stream).await.0.unwrap(), 16);
         let request = requests.begin();
         let long = tokio::time::timeout(Duration::from_secs(3600), read(&mut stream)).await;
         assert!(long.is_err(), "a request under way was cut off");
@@ -319,8 +427,8 @@ mod tests {
     async fn who_closes_their_side_may_wait_for_the_answer() {
         for (abandoned, waits) in [(Abandoned::IsAnswered, true), (Abandoned::Ends, false)] {
             let (mut stream, mut peer, requests) = guarded();
-            peer.write_all(b"GET").await.unwrap();
-            assert_eq!(read(&mut stream).await.0.unwrap(), 3);
+            peer.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+            assert_eq!(read(&mut stream).await.0.unwrap(), 16);
             let request = requests.begin();
             if abandoned == Abandoned::Ends {
                 requests.end_with_caller();
@@ -340,5 +448,51 @@ mod tests {
         let result = stream.write_all(&[0; 1000]).await;
         assert_eq!(result.unwrap_err().kind(), io::ErrorKind::TimedOut);
         assert_eq!(start.elapsed().as_secs(), 60);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_gives_no_window_is_given_up() {
+        let (ours, _theirs) = duplex(64);
+        let requests = Requests::new(Abandoned::Ends, None);
+        let mut stream = Guarded::new(ours, requests.clone(), PATIENCE, None);
+        drop(requests.begin());
+        let answer = requests.answer();
+        let taken = tokio::time::timeout(Duration::from_secs(50), read(&mut stream)).await;
+        assert!(taken.is_err(), "given up too early");
+        answer.was_taken();
+        let (result, seconds) = read(&mut stream).await;
+        assert_eq!(
+            (result.unwrap_err().kind(), seconds),
+            (io::ErrorKind::TimedOut, 60)
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn lines_are_written_anew_however_they_come() {
+        for (pieces, want) in [
+            (
+                &["GET /x#y HTTP/1.1\r\nA: #\r\n\r\n"] as &[&str],
+                "GET /x%23y HTTP/1.1\r\nA: #\r\n\r\n",
+            ),
+            (
+                &["GET /x#", "y HTTP/1.1\r", "\nA: b\r\n"],
+                "GET /x%23y HTTP/1.1\r\nA: b\r\n",
+            ),
+            (&["GE", "T /x HTTP/1.1\r\n"], "GET /x HTTP/1.1\r\n"),
+            (&["GET /half"], "GET /half"),
+        ] {
+            let (mut stream, mut peer, _) = guarded();
+            let pieces: Vec<String> = pieces.iter().map(ToString::to_string).collect();
+            let sent = tokio::spawn(async move {
+                for piece in pieces {
+                    peer.write_all(piece.as_bytes()).await.unwrap();
+                    sleep(Duration::from_secs(1)).await;
+                }
+            });
+            let mut text = String::new();
+            stream.read_to_string(&mut text).await.unwrap();
+            assert_eq!(text, want);
+            sent.await.unwrap();
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! HTTP in and out: what turns a request into a probe, and its outcome into an answer.
 //!
-//! One file per endpoint, and [`routes`] is the table of them. [`front`] does what Go's `ServeMux` does before any endpoint sees a request, [`accept`] owns
-//! the connections and their limits, [`listen`] the addresses.
+//! One file per endpoint, and `routes` is the table of them. [`front`] does what Go's `ServeMux` does before any endpoint sees a
+//! request, [`accept`] owns the connections and their limits, [`listen`] the addresses.
 
 pub mod accept;
 pub mod answer;
@@ -22,6 +22,9 @@ pub mod wall;
 pub mod web;
 
 mod guard;
+mod outgoing;
+mod request_line;
+mod requests;
 mod routes;
 mod seats;
 
@@ -53,6 +56,8 @@ pub struct Exporter {
     pub logger: Logger,
     /// When it was last said that this machine ran out of something.
     pub shortage: OncePerMinute,
+    /// What the latest list of targets is known by.
+    pub targets_tag: targets::Tag,
     /// What the flags say.
     pub settings: Settings,
 }

@@ -11,6 +11,7 @@ use super::answer::Response;
 use super::front::Mount;
 use super::{Exporter, answer, debug, metrics, pages};
 use crate::logging::render_probe;
+use crate::memory::{self, Use};
 use crate::metrics::negotiate::{Exposition, wants_gzip};
 use crate::metrics::{Metric, encode};
 use crate::module::{Kind, Module};
@@ -73,6 +74,9 @@ async fn answer(
     let in_flight = exporter.instruments.start_probe(exporter.settings.max_in_flight);
     let Some(in_flight) = in_flight else {
         return Err(Refusal::TooMany);
+    };
+    let Some(_memory) = memory::take(Use::Probes, expected_memory(module)) else {
+        return Err(Refusal::NoMemory);
     };
 
     let request = Request {
@@ -146,6 +150,17 @@ fn exposition(outcome: &prober::Outcome, headers: &HeaderMap) -> Response {
     metrics::answer(body, exposition, accepts_gzip(headers))
 }
 
+/// What a probe that waits for its target takes, in bytes, the buffers of the kernel included; what a target makes it hold
+/// besides is counted where it grows.
+fn expected_memory(module: &Module) -> usize {
+    match &module.kind {
+        Kind::Icmp(_) => 4 << 10,
+        Kind::Dns(_) | Kind::Tcp(_) | Kind::Unix(_) => 16 << 10,
+        Kind::Http(_) | Kind::Websocket(_) => 28 << 10,
+        Kind::Grpc(_) => 32 << 10,
+    }
+}
+
 /// The format that a scraper asks for.
 pub(super) fn negotiated(headers: &HeaderMap) -> Exposition {
     Exposition::negotiate(headers.get(ACCEPT).and_then(|value| value.to_str().ok()))
@@ -170,6 +185,8 @@ enum Refusal {
     Timeout(NumError),
     /// As many probes run as may.
     TooMany,
+    /// The budget of memory has no room for another.
+    NoMemory,
 }
 
 impl Refusal {
@@ -180,6 +197,7 @@ impl Refusal {
                 StatusCode::INTERNAL_SERVER_ERROR,
                 &format!("Failed to parse timeout from Prometheus header: {error}"),
             ),
+            Self::NoMemory => answer::no_memory("probe"),
             Self::TooMany => {
                 let mut response = answer::error(
                     StatusCode::SERVICE_UNAVAILABLE,

@@ -11,8 +11,8 @@ use http::{HeaderMap, StatusCode, Uri};
 
 use super::answer::{self, Response};
 use super::front::Mount;
-use super::guard::Requests;
 use super::origin::Names;
+use super::requests::Requests;
 use super::{Exporter, logs, metrics, pages, probe, reload, targets};
 
 /// What the endpoints share.
@@ -24,6 +24,8 @@ pub struct Site {
     pub names: Arc<Names>,
     /// The route prefix: `/`, or `/something/`.
     pub path: Arc<str>,
+    /// Whether paths that no endpoint has lead to the landing page.
+    pub has_landing: bool,
     /// Whether the port speaks TLS.
     pub tls: bool,
 }
@@ -134,8 +136,11 @@ async fn reload(State(site): State<Site>, request: Request) -> Response {
     reload::reload(&site.exporter, &request.method).await
 }
 
-async fn landing(State(exporter): State<Arc<Exporter>>, uri: Uri, headers: HeaderMap) -> Response {
-    pages::landing(&exporter, &uri, &headers)
+async fn landing(State(site): State<Site>, uri: Uri, headers: HeaderMap) -> Response {
+    if !site.has_landing {
+        return answer::not_found();
+    }
+    pages::landing(&site.exporter, &uri, &headers)
 }
 
 fn query(uri: &Uri) -> Query<'_> {

@@ -4,15 +4,23 @@
 //! what the series are called. So `http_sd_configs` or `discovery.http` needs the URL of this page and nothing more.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use aws_lc_rs::digest;
+use bytes::Bytes;
+use flate2::write::GzEncoder;
 use gostd::query::Query;
 use http::StatusCode;
+use http::header::{CONTENT_ENCODING, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, VARY};
 use serde::Serialize;
 
 use super::answer::Response;
 use super::front::Mount;
+use super::probe::accepts_gzip;
 use super::{Exporter, answer, pages};
-use crate::config::targets::{Target, Targets, format_milliseconds};
+use crate::config::targets::{Target, format_milliseconds};
+use crate::module::Loaded;
 
 /// What Prometheus insists on.
 const JSON: &str = "application/json";
@@ -37,8 +45,9 @@ struct Group<'a> {
 
 /// `/targets`
 pub async fn targets(exporter: &Exporter, mount: Mount<'_>) -> Response {
+    let headers = &mount.request.headers;
     let query = Query(mount.request.uri.query().unwrap_or(""));
-    let as_page = pages::wants_html(&mount.request.headers) && query.first("format") != "json";
+    let as_page = pages::wants_html(headers) && query.first("format") != "json";
     if exporter.store.targets_file().is_none() {
         if as_page {
             return pages::message(
@@ -73,21 +82,124 @@ pub async fn targets(exporter: &Exporter, mount: Mount<'_>) -> Response {
         probe_path: format!("{}probe", mount.path),
     };
     let loaded = exporter.store.current();
-    answer::aside(
-        move || match serde_json::to_string(&groups(&loaded.targets, &reached)) {
-            Ok(body) => answer::text(StatusCode::OK, JSON, body + "\n"),
-            Err(error) => answer::error(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
-        },
-    )
-    .await
+    let tag = exporter.targets_tag.of(&loaded, &reached).await;
+    let mut response = if is_known(headers, &tag) {
+        answer::empty(StatusCode::NOT_MODIFIED)
+    } else if accepts_gzip(headers) {
+        let mut response = answer::bytes(StatusCode::OK, JSON, Gzip::new(text(loaded, reached)));
+        let gzip = HeaderValue::from_static("gzip");
+        response.headers_mut().insert(CONTENT_ENCODING, gzip);
+        response
+    } else {
+        answer::pieces(StatusCode::OK, JSON, text(loaded, reached))
+    };
+    let headers = response.headers_mut();
+    if let Ok(tag) = HeaderValue::try_from(tag) {
+        headers.insert(ETAG, tag);
+    }
+    headers.insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
+    response
 }
 
-fn groups<'a>(targets: &'a Targets, reached: &'a Reached) -> Vec<Group<'a>> {
-    targets
-        .targets
+/// Targets in one piece of the text.
+const PIECE: usize = 32;
+
+/// The whole answer, in pieces: it may be some megabytes.
+fn text(loaded: Arc<Loaded>, reached: Reached) -> impl Iterator<Item = String> + Send {
+    let pieces = loaded.targets.targets.len().div_ceil(PIECE);
+    let groups = (0..pieces).map(move |piece| {
+        let mut text = String::new();
+        let targets = loaded.targets.targets.iter().enumerate();
+        for (index, target) in targets.skip(piece * PIECE).take(PIECE) {
+            text.push_str(if index == 0 { "" } else { "," });
+            // Texts can always be written as JSON.
+            text.push_str(&serde_json::to_string(&group(target, &reached)).unwrap_or_default());
+        }
+        text
+    });
+    let ends = ["[", "]\n"].map(|end| std::iter::once(end.to_owned()));
+    let [start, end] = ends;
+    start.chain(groups).chain(end)
+}
+
+/// The tag of the latest answer, so that whoever has it already costs nothing.
+#[derive(Debug, Default)]
+pub struct Tag(Mutex<Option<(Weak<Loaded>, Reached, String)>>);
+
+impl Tag {
+    /// A weak one: it is the same for every coding.
+    async fn of(&self, loaded: &Arc<Loaded>, reached: &Reached) -> String {
+        let known = || {
+            let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let (of, by, tag) = known.as_ref()?;
+            (Weak::as_ptr(of) == Arc::as_ptr(loaded) && by == reached).then(|| tag.clone())
+        };
+        if let Some(tag) = known() {
+            return tag;
+        }
+        let pieces = text(Arc::clone(loaded), reached.clone());
+        let digest = tokio::task::spawn_blocking(move || {
+            let mut context = digest::Context::new(&digest::SHA256);
+            pieces.for_each(|piece| context.update(piece.as_bytes()));
+            context.finish()
+        });
+        let Ok(digest) = digest.await else {
+            // It panicked: a tag that nobody has.
+            return String::new();
+        };
+        let hex: Vec<String> = digest
+            .as_ref()
+            .iter()
+            .take(16)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        let tag = format!("W/\"{}\"", hex.concat());
+        let latest = (Arc::downgrade(loaded), reached.clone(), tag.clone());
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(latest);
+        tag
+    }
+}
+
+/// Whether the caller has the answer of that tag (RFC 9110, section 13.1.2).
+fn is_known(headers: &HeaderMap, tag: &str) -> bool {
+    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    let tags = headers
+        .get_all(IF_NONE_MATCH)
         .iter()
-        .map(|target| group(target, reached))
-        .collect()
+        .filter_map(|tags| tags.to_str().ok());
+    tags.flat_map(|tags| tags.split(','))
+        .any(|known| known.trim() == "*" || opaque(known) == opaque(tag))
+}
+
+/// Pieces of a text as pieces of its compressed form, some of them empty.
+struct Gzip<I> {
+    pieces: I,
+    encoder: Option<GzEncoder<Vec<u8>>>,
+}
+
+impl<I> Gzip<I> {
+    fn new(pieces: I) -> Self {
+        let encoder = GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        Self {
+            pieces,
+            encoder: Some(encoder),
+        }
+    }
+}
+
+impl<I: Iterator<Item = String>> Iterator for Gzip<I> {
+    type Item = Bytes;
+
+    fn next(&mut self) -> Option<Bytes> {
+        let encoder = self.encoder.as_mut()?;
+        if let Some(piece) = self.pieces.next() {
+            // Writing to memory does not fail.
+            let _ = encoder.write_all(piece.as_bytes());
+            return Some(std::mem::take(encoder.get_mut()).into());
+        }
+        let rest = self.encoder.take()?.finish();
+        Some(rest.unwrap_or_default().into())
+    }
 }
 
 fn group<'a>(target: &'a Target, reached: &'a Reached) -> Group<'a> {

@@ -158,7 +158,7 @@ fn hostile_targets_do_not_exceed_what_the_limits_promise() {
 fn without_memory_the_process_ends_and_another_one_serves() {
     let limit = Limit::new(128);
     let modules = "modules: {json: {prober: http, timeout: 60s, http: {preferred_ip_protocol: ip4, fail_if_body_json_matches_cel: 'true'}}}\n";
-    let mut exporter = Process::start(modules, &[], &limit.setup());
+    let mut exporter = Process::start(modules, &["--memory.limit=0"], &limit.setup());
     let target = server(format!("{HEAD}\r\n["), b"{\"\":0},");
     let answer = exporter.get(&format!("/probe?module=json&target={target}"));
     assert_eq!(answer, "");
@@ -295,5 +295,95 @@ async fn no_reader_takes_more_than_is_documented() {
         let took = took.await.unwrap();
         println!("{about}: {took} MiB of {most}");
         assert!(took <= most, "{about}: {took} MiB of {most}");
+    }
+}
+
+/// Asks without waiting for the answer.
+fn ask(exporter: &Process, path: &str) -> Option<std::net::TcpStream> {
+    let mut stream = std::net::TcpStream::connect(exporter.address).ok()?;
+    let head = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).ok()?;
+    Some(stream)
+}
+
+#[test]
+fn neither_callers_nor_targets_end_a_process_of_64_mib() {
+    let _busy = BUSY.blocking_lock();
+    let limit = Limit::new(64);
+    // Without a cgroup of its own, the flag says how much it may use, and nobody is killed for more.
+    let flags: &[&str] = match limit.group {
+        Some(_) => &[],
+        None => &["--memory.limit=58MiB"],
+    };
+    let modules = "modules:
+  json: {prober: http, timeout: 5s, http: {preferred_ip_protocol: ip4, fail_if_body_json_matches_cel: 'true'}}
+  http: {prober: http, timeout: 5s, http: {preferred_ip_protocol: ip4}}
+  tcp: {prober: tcp, timeout: 4s, tcp: {query_response: [{expect: never}]}}
+";
+    let setup = if limit.group.is_some() {
+        limit.setup()
+    } else {
+        "true".to_owned()
+    };
+    let mut exporter = Process::start(modules, flags, &setup);
+    // Bodies that become a hundred times as much, heads of very many fields, targets that say nothing.
+    let json = server(format!("{HEAD}\r\n["), b"{\"\":0},");
+    let fields = server(format!("{HEAD}{}\r\n", "a:\r\n".repeat(2_500_000)), b"");
+    let silent = server("", b"");
+    let answers: Vec<_> = (0..600)
+        .filter_map(|n| {
+            let (module, target) = match n % 100 {
+                0 => ("json", json),
+                1 => ("http", fields),
+                _ => ("tcp", silent),
+            };
+            ask(&exporter, &format!("/probe?module={module}&target={target}"))
+        })
+        .collect();
+    // Heads that do not end.
+    let heads: Vec<_> = (0..200)
+        .filter_map(|_| {
+            let stream = std::net::TcpStream::connect(exporter.address).ok()?;
+            stream.set_nonblocking(true).ok()?;
+            // As much as the system takes.
+            let _ = (&stream).write(format!("GET / HTTP/1.1\r\nX: {}", "a".repeat(1 << 20)).as_bytes());
+            Some(stream)
+        })
+        .collect();
+    let statuses: Vec<String> = answers
+        .into_iter()
+        .map(|mut stream| {
+            let mut answer = String::new();
+            // One that was closed for another has none.
+            let _ = stream.read_to_string(&mut answer);
+            answer.get(9..12).unwrap_or_default().to_owned()
+        })
+        .collect();
+    drop(heads);
+    assert_eq!(
+        exporter.child.try_wait().unwrap(),
+        None,
+        "it lives\n{}",
+        exporter.log()
+    );
+    assert!(
+        statuses
+            .iter()
+            .all(|status| ["200", "503", ""].contains(&status.as_str())),
+        "{statuses:?}"
+    );
+    assert!(statuses.iter().any(|status| status == "200"), "{statuses:?}");
+    // Afterwards there is room again.
+    let start = Instant::now();
+    loop {
+        let answer = exporter.get(&format!("/probe?module=tcp&target={silent}"));
+        if answer.starts_with("HTTP/1.1 200 ") {
+            break;
+        }
+        assert!(
+            start.elapsed() < Duration::from_secs(60),
+            "no room again: {answer}"
+        );
+        std::thread::sleep(Duration::from_millis(100));
     }
 }

@@ -17,6 +17,7 @@ use gostd::stack;
 use tokio::sync::Semaphore;
 
 use crate::log;
+use crate::memory::{self, Use};
 use crate::net::Deadline;
 use crate::probe_log::{ProbeLog, text};
 
@@ -218,8 +219,9 @@ pub async fn judge(
 
 fn judge_here(body: &[u8], unwanted: Option<&Cel>, wanted: Option<&Cel>, end: Instant) -> Judgement {
     let all = || {
+        let share = memory::take_some(Use::Bodies, MOST_VALUES);
         let budget = json::Budget {
-            memory: MOST_VALUES,
+            memory: share.bytes(),
             end,
         };
         let body = match json::parse(body, budget) {
@@ -415,8 +417,9 @@ mod tests {
             ("int(duration('1s')) == 1000000000", YES),
         ];
         let end = Instant::now() + Duration::from_secs(30);
+        let share = memory::take_some(Use::Bodies, MOST_VALUES);
         let budget = json::Budget {
-            memory: MOST_VALUES,
+            memory: share.bytes(),
             end,
         };
         let body = json::parse(BODY.as_bytes(), budget).unwrap();

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
+use crate::memory;
 use crate::net::dial::Counters;
 use crate::net::tls;
 
@@ -137,6 +138,10 @@ impl AsyncRead for Stream {
                     Socket::Tcp(stream) => Pin::new(stream).poll_read(cx, into),
                     Socket::Unix(stream) => Pin::new(stream).poll_read(cx, into),
                 };
+                // Ten mebibytes of a head become two hundred of its fields.
+                if into.filled().len() > before && memory::is_short() {
+                    return Poll::Ready(Err(memory::Short.into()));
+                }
                 if let Some(records) = records {
                     records.take(into.filled().get(before..).unwrap_or_default());
                 }

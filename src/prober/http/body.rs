@@ -13,6 +13,7 @@ use tokio::task::coop;
 
 use super::response::ResponseBody;
 use crate::check::regexp::{PIECE, Search};
+use crate::memory::{self, Use};
 use crate::module::http::Compression;
 use crate::net::buffer::{poll_read_buffered, spend};
 use crate::net::dial::SystemError;
@@ -57,6 +58,7 @@ pub(super) enum ReadError {
     Gzip(gzip_head::Wrong),
     TooLarge(u64),
     TooLargeToKeep(usize),
+    NoMemory,
     Io(String),
     TimedOut(TimedOut),
 }
@@ -79,6 +81,7 @@ impl fmt::Display for ReadError {
                     "body too large to be judged: more than {most} bytes; set body_size_limit"
                 )
             }
+            Self::NoMemory => memory::Short.fmt(f),
             Self::Io(error) => f.write_str(error),
             Self::TimedOut(timed_out) => {
                 write!(f, "context deadline exceeded: {timed_out} while reading the body")
@@ -172,10 +175,16 @@ impl BodyReader {
         most: Option<usize>,
     ) -> Result<Bytes, ReadError> {
         let mut kept = Vec::new();
+        let mut share = memory::take_some(Use::Bodies, 0);
         self.read(|data| {
             if let Some(most) = most {
-                if kept.len() + data.len() > most {
+                let length = kept.len() + data.len();
+                if length > most {
                     return Err(ReadError::TooLargeToKeep(most));
+                }
+                // The buffer grows by doubling.
+                if length > kept.capacity() && !share.grow((2 * length).saturating_sub(share.bytes())) {
+                    return Err(ReadError::NoMemory);
                 }
                 kept.extend_from_slice(data);
             }
@@ -207,6 +216,9 @@ impl BodyReader {
                 let data = stream.fill_buf().await.map_err(io_error)?;
                 if data.is_empty() {
                     return Ok(());
+                }
+                if memory::is_short() {
+                    return Err(ReadError::NoMemory);
                 }
                 let piece = data.len().min(PIECE);
                 let room = limit.map_or(u64::MAX, |limit| limit.saturating_sub(*count));

@@ -13,6 +13,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 
 use super::stem;
 use crate::logging::Logger;
+use crate::memory::{self, Use};
 use crate::metrics::Kind;
 use crate::metrics::own::Own;
 use crate::module::Store;
@@ -104,9 +105,21 @@ impl Collector for Elsewhere {
             ([("resource", resource.name())], count as f64)
         });
         family(encoder, Own::OutOfResources, &shortages)?;
+        memory(encoder)?;
         self.icmp(encoder)?;
         self.connections(encoder)
     }
+}
+
+/// The budget of memory, where there is one.
+fn memory(encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let (Some(limit), Some(used)) = (memory::limit(), memory::used()) else {
+        return Ok(());
+    };
+    value(encoder, Own::MemoryLimit, limit as f64)?;
+    value(encoder, Own::MemoryUsed, used as f64)?;
+    let refused = Use::ALL.map(|of| ([("use", of.name())], memory::refused(of) as f64));
+    family(encoder, Own::MemoryRefused, &refused)
 }
 
 /// Hands a family without labels to the registry.

@@ -12,7 +12,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use http::StatusCode;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE};
-use rustls::ServerConfig;
 
 use super::answer::{self, Response};
 use super::seats::party;
@@ -22,6 +21,8 @@ use crate::probe_log::text;
 use crate::say;
 use crate::stamp::Stamp;
 use crate::strconv;
+
+pub use tls::Handshake;
 
 use auth::Verdicts;
 use limit::Limiter;
@@ -34,6 +35,8 @@ pub struct Gate {
     read: Mutex<(Option<Stamp>, Arc<Policy>)>,
     /// Certificates and what else TLS needs; `None` when the file has no TLS section.
     tls: Option<tls::Acceptor>,
+    /// Whether `/-/healthy` is for everybody.
+    open_healthy: bool,
     /// As the file said when the exporter started; upstream does not read it again either.
     limiter: Option<Limiter>,
     verdicts: Verdicts,
@@ -68,7 +71,7 @@ impl Gate {
     ///
     /// # Errors
     /// Whatever would keep connections from working later.
-    pub fn open(path: &Path, logger: &Logger) -> Result<Self, WebError> {
+    pub fn open(path: &Path, open_healthy: bool, logger: &Logger) -> Result<Self, WebError> {
         let stamp = Stamp::of(path);
         let web = Web::load(path)?;
         auth::check_hashes(&web.users).map_err(WebError::Invalid)?;
@@ -92,11 +95,12 @@ impl Gate {
                 "max_version" => text(&web.tls.max_version),
             );
         }
-        let tls = tls::Acceptor::open(path, &web).map_err(WebError::Invalid)?;
+        let tls = tls::Acceptor::open(path, &web, open_healthy).map_err(WebError::Invalid)?;
         Ok(Self {
             path: path.to_owned(),
             read: Mutex::new((stamp, Arc::new(Policy::new(web)))),
             tls,
+            open_healthy,
             limiter,
             verdicts: Verdicts::new(),
             trouble: OncePerMinute::default(),
@@ -109,11 +113,16 @@ impl Gate {
         self.tls.as_ref().map(tls::Acceptor::http2)
     }
 
+    /// Whether `/-/healthy` is for everybody.
+    pub fn open_healthy(&self) -> bool {
+        self.open_healthy
+    }
+
     /// What to shake hands with, by the files as they are now. `None` when the port does not speak TLS.
     ///
     /// # Errors
     /// A file that cannot be used any more.
-    pub async fn server_config(self: &Arc<Self>) -> Result<Option<Arc<ServerConfig>>, String> {
+    pub async fn server_config(self: &Arc<Self>) -> Result<Option<Handshake>, String> {
         let gate = Arc::clone(self);
         let current = tokio::task::spawn_blocking(move || match &gate.tls {
             Some(tls) => tls.current().map(Some),

@@ -29,6 +29,8 @@ pub struct Acceptor {
     path: PathBuf,
     /// As the file said when the exporter started; ALPN does not change later, as upstream.
     http2: Http2,
+    /// Whether a handshake succeeds without the certificate that requests but for one need.
+    open: bool,
     made: Mutex<Made>,
 }
 
@@ -36,7 +38,16 @@ pub struct Acceptor {
 struct Made {
     /// Of all files, when all of them are there.
     stamps: Option<Vec<(PathBuf, Stamp)>>,
-    config: Arc<ServerConfig>,
+    handshake: Handshake,
+}
+
+/// How to shake hands.
+#[derive(Clone, Debug)]
+pub struct Handshake {
+    /// The configuration of rustls.
+    pub config: Arc<ServerConfig>,
+    /// Whether requests need a client's certificate that the handshake does not insist on.
+    pub demands_certificate: bool,
 }
 
 impl Acceptor {
@@ -44,7 +55,7 @@ impl Acceptor {
     ///
     /// # Errors
     /// In exporter-toolkit's words.
-    pub fn open(path: &Path, web: &Web) -> Result<Option<Self>, String> {
+    pub fn open(path: &Path, web: &Web, open: bool) -> Result<Option<Self>, String> {
         if is_absent(&web.tls) {
             return Ok(None);
         }
@@ -53,10 +64,11 @@ impl Acceptor {
         } else {
             Http2::Off
         };
-        let made = make(path, &web.tls, http2)?;
+        let made = make(path, &web.tls, http2, open)?;
         Ok(Some(Self {
             path: path.to_owned(),
             http2,
+            open,
             made: Mutex::new(made),
         }))
     }
@@ -70,7 +82,7 @@ impl Acceptor {
     ///
     /// # Errors
     /// A file that cannot be used any more.
-    pub fn current(&self) -> Result<Arc<ServerConfig>, String> {
+    pub fn current(&self) -> Result<Handshake, String> {
         {
             let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
             let same = |files: &Vec<(PathBuf, Stamp)>| {
@@ -79,14 +91,14 @@ impl Acceptor {
                     .all(|(path, stamp)| Stamp::of(path).as_ref() == Some(stamp))
             };
             if made.stamps.as_ref().is_some_and(same) {
-                return Ok(Arc::clone(&made.config));
+                return Ok(made.handshake.clone());
             }
         }
         let web = Web::load(&self.path).map_err(|error| error.to_string())?;
-        let made = make(&self.path, &web.tls, self.http2)?;
-        let config = Arc::clone(&made.config);
+        let made = make(&self.path, &web.tls, self.http2, self.open)?;
+        let handshake = made.handshake.clone();
         *self.made.lock().unwrap_or_else(PoisonError::into_inner) = made;
-        Ok(config)
+        Ok(handshake)
     }
 }
 
@@ -100,7 +112,7 @@ fn is_absent(tls: &ServerTls) -> bool {
         && tls.client_auth_type.is_empty()
 }
 
-fn make(path: &Path, tls: &ServerTls, http2: Http2) -> Result<Made, String> {
+fn make(path: &Path, tls: &ServerTls, http2: Http2, open: bool) -> Result<Made, String> {
     let files = [&tls.cert_file, &tls.key_file, &tls.client_ca_file];
     let files = files
         .into_iter()
@@ -113,11 +125,11 @@ fn make(path: &Path, tls: &ServerTls, http2: Http2) -> Result<Made, String> {
         .collect();
     Ok(Made {
         stamps,
-        config: Arc::new(server_config(tls, http2)?),
+        handshake: handshake(tls, http2, open)?,
     })
 }
 
-fn server_config(tls: &ServerTls, http2: Http2) -> Result<ServerConfig, String> {
+fn handshake(tls: &ServerTls, http2: Http2, open: bool) -> Result<Handshake, String> {
     if tls.cert_file.is_empty() && tls.cert.is_empty() {
         return Err("missing one of cert or cert_file".to_owned());
     }
@@ -134,7 +146,11 @@ fn server_config(tls: &ServerTls, http2: Http2) -> Result<ServerConfig, String> 
     let cert = read("cert_file", &tls.cert_file, &tls.cert)?;
     let key = zeroize::Zeroizing::new(read("key_file", &tls.key_file, tls.key.expose())?);
     let pair = key_pair(&cert, &key).map_err(|error| format!("failed to load X509KeyPair: {error}"))?;
-    let clients = clients(tls)?;
+    let mut clients = clients(tls)?;
+    let demands_certificate = open && clients.as_ref().is_some_and(Clients::is_mandatory);
+    if let Some(clients) = &mut clients {
+        clients.open = open;
+    }
     let provider = provider(tls, http2)?;
     let versions = versions(tls, &provider)?;
     let builder = ServerConfig::builder_with_provider(Arc::new(provider))
@@ -156,7 +172,10 @@ fn server_config(tls: &ServerTls, http2: Http2) -> Result<ServerConfig, String> 
     if http2 == Http2::Offered {
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     }
-    Ok(config)
+    Ok(Handshake {
+        config: Arc::new(config),
+        demands_certificate,
+    })
 }
 
 /// Whether no version is left: then, as upstream, the port opens and refuses every handshake.
@@ -272,6 +291,8 @@ enum Demand {
 #[derive(Debug)]
 struct Clients {
     demand: Demand,
+    /// Whether who has no certificate is let in, to be asked for it later.
+    open: bool,
     roots: Pool,
     allowed_sans: Option<Vec<String>>,
     hints: Vec<DistinguishedName>,
@@ -300,6 +321,7 @@ fn clients(tls: &ServerTls) -> Result<Option<Clients>, String> {
     };
     Ok(Some(Clients {
         demand,
+        open: false,
         hints: roots
             .subjects()
             .map(|name| DistinguishedName::from(name.to_vec()))
@@ -310,6 +332,11 @@ fn clients(tls: &ServerTls) -> Result<Option<Clients>, String> {
 }
 
 impl Clients {
+    /// Whoever must have a certain name must have a certificate.
+    fn is_mandatory(&self) -> bool {
+        matches!(self.demand, Demand::RequireAny | Demand::RequireAndVerify) || self.allowed_sans.is_some()
+    }
+
     /// As Go's `processCertsFromClient`.
     fn judge(
         &self,
@@ -383,8 +410,7 @@ impl std::error::Error for Refused {}
 
 impl ClientCertVerifier for Clients {
     fn client_auth_mandatory(&self) -> bool {
-        // Whoever must have a certain name must have a certificate.
-        matches!(self.demand, Demand::RequireAny | Demand::RequireAndVerify) || self.allowed_sans.is_some()
+        self.is_mandatory() && !self.open
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {

@@ -259,3 +259,122 @@ async fn starts_with_what_is_wrong_in_the_log() {
         );
     }
 }
+
+#[tokio::test]
+async fn odd_requests_are_answered_as_by_go() {
+    let exporter = Exporter::start(MODULES, &[]).await;
+    let refused = |words: &str| {
+        format!(
+            "HTTP/1.1 {words}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n{words}"
+        )
+    };
+    let healthy = "HTTP/1.1 200 OK\r\n".to_owned();
+    let rest = "Host: h\r\nConnection: close\r\n\r\n";
+    for (request, want) in [
+        (
+            "GET /-/healthy HTTP/1.1\r\n\r\n".to_owned(),
+            refused("400 Bad Request: missing required Host header"),
+        ),
+        (
+            "GET /-/healthy HTTP/1.1\r\nHost: a b\r\n\r\n".to_owned(),
+            refused("400 Bad Request: malformed Host header"),
+        ),
+        (format!("GET /%zz HTTP/1.1\r\n{rest}"), refused("400 Bad Request")),
+        (
+            format!("GET nonsense HTTP/1.1\r\n{rest}"),
+            refused("400 Bad Request"),
+        ),
+        (
+            format!("GET / HTTP/1.1\r\nX(: y\r\n{rest}"),
+            refused("400 Bad Request"),
+        ),
+        (
+            format!("GET http://h:bad/-/healthy HTTP/1.1\r\n{rest}"),
+            refused("400 Bad Request"),
+        ),
+        (
+            format!("GET http:///-/healthy HTTP/1.1\r\n{rest}"),
+            healthy.clone(),
+        ),
+        (format!("GET /-/healthy HTTP/1.2\r\n{rest}"), healthy.clone()),
+        (
+            format!("GET http://h?x=1 HTTP/1.1\r\n{rest}"),
+            "HTTP/1.1 307 Temporary Redirect\r\n".to_owned(),
+        ),
+        (
+            format!("CONNECT h:80 HTTP/1.1\r\n{rest}"),
+            "HTTP/1.1 404 Not Found\r\n".to_owned(),
+        ),
+    ] {
+        let answer = exporter.raw(request.as_bytes()).await;
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(answer.starts_with(&want), "{request:?}: {answer}");
+    }
+    // A fragment is part of the path.
+    let answer = exporter
+        .raw(format!("GET /-/healthy#x HTTP/1.1\r\n{rest}").as_bytes())
+        .await;
+    assert!(!String::from_utf8_lossy(&answer).ends_with("Healthy"));
+}
+
+#[tokio::test]
+async fn a_redirect_to_the_external_url_has_its_credentials() {
+    let flags = [
+        "--web.external-url=http://a:b@outside.test/pre",
+        "--log.level=debug",
+    ];
+    let exporter = Exporter::start(MODULES, &flags).await;
+    let answer = exporter.get("/").await;
+    assert_eq!(answer.header("location"), Some("http://a:b@outside.test/pre"));
+    assert!(!exporter.log().contains("a:b@"), "{}", exporter.log());
+}
+
+#[tokio::test]
+async fn targets_are_compressed_and_sent_once() {
+    use std::io::Read as _;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("blackbox.yml"), MODULES).unwrap();
+    let targets: String = (0..3000)
+        .map(|n| format!("- {{name: n{n}, address: '192.0.2.1:{n}', module: tcp_plain}}\n"))
+        .collect();
+    let targets = format!("targets:\n{targets}");
+    std::fs::write(folder.path().join("targets.yml"), &targets).unwrap();
+    let flags = ["--targets.file={dir}/targets.yml"];
+    let exporter = Exporter::start_in(folder, &flags).await.unwrap();
+    let plain = exporter.get("/targets").await;
+    assert_eq!((plain.status, plain.header("content-encoding")), (200, None));
+    let text = plain.body.clone();
+    let list: serde_json::Value = serde_json::from_slice(&text).unwrap();
+    assert_eq!(list.as_array().unwrap().len(), 3000);
+    let tag = plain.header("etag").unwrap().to_owned();
+    let small = exporter
+        .request("GET", "/targets", &[("Accept-Encoding", "gzip")])
+        .await;
+    assert_eq!(small.header("content-encoding"), Some("gzip"));
+    assert_eq!(small.header("etag"), Some(&*tag));
+    let small = small.body;
+    assert!(small.len() * 10 < text.len(), "{} of {}", small.len(), text.len());
+    let mut unpacked = Vec::new();
+    flate2::read::GzDecoder::new(&*small)
+        .read_to_end(&mut unpacked)
+        .unwrap();
+    assert_eq!(unpacked, text);
+    let known = [("If-None-Match", &*format!("\"x\", {tag}"))];
+    let known = exporter.request("GET", "/targets", &known).await;
+    assert_eq!(
+        (known.status, known.body.len(), known.header("content-length")),
+        (304, 0, None)
+    );
+    // Another list, another tag.
+    std::fs::write(
+        exporter.folder().join("targets.yml"),
+        "targets: [{name: one, address: a, module: tcp_plain}]\n",
+    )
+    .unwrap();
+    assert_eq!(exporter.request("POST", "/-/reload", &[]).await.status, 200);
+    let other = exporter
+        .request("GET", "/targets", &[("If-None-Match", &tag)])
+        .await;
+    assert_eq!(other.status, 200);
+    assert_ne!(other.header("etag"), Some(&*tag));
+}

@@ -274,6 +274,42 @@ async fn huge_keys_of_clients_are_refused_before_they_cost_anything() {
 }
 
 #[tokio::test]
+async fn health_can_be_asked_for_without_password_and_certificate() {
+    let hash = bcrypt::hash("open sesame", 4).unwrap();
+    let section = "tls_server_config: {cert_file: server.pem, key_file: server.key, client_ca_file: ca.pem, \
+                   client_auth_type: RequireAndVerifyClientCert}\n";
+    for (flags, healthy, others) in [
+        (&[] as &[&str], None, None),
+        (
+            &["--web.open-healthy", "--web.route-prefix=/p"],
+            Some(200),
+            Some(403),
+        ),
+    ] {
+        let web = format!("{section}basic_auth_users: {{ann: {hash}}}\n");
+        let (exporter, client) = Certificates::new().start_with(&web, flags).await;
+        let ask = async |config, path: &str| {
+            let mut stream = connect(&exporter, config).await.ok()?;
+            let prefix = if flags.is_empty() { "" } else { "/p" };
+            let head = format!("GET {prefix}{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+            stream.write_all(head.as_bytes()).await.ok()?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.ok()?;
+            answer.get(9..12)?.parse::<u16>().ok()
+        };
+        assert_eq!(ask(&client.plain, "/-/healthy").await, healthy, "{flags:?}");
+        assert_eq!(ask(&client.plain, "/%2D/healthy").await, healthy, "{flags:?}");
+        assert_eq!(ask(&client.plain, "/metrics").await, others, "{flags:?}");
+        // With a certificate, the password is missing.
+        assert_eq!(
+            ask(&client.with_certificate, "/metrics").await,
+            Some(401),
+            "{flags:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_new_certificate_is_served_at_once() {
     let (exporter, client) = Certificates::new().start(TLS).await;
     assert_eq!(status(&exporter, &client.plain).await, Some(200));
@@ -346,6 +382,26 @@ async fn both_versions_know_the_host_that_was_asked() {
             );
         }
     }
+}
+
+#[tokio::test]
+async fn heads_over_http_2_are_counted_as_what_they_take() {
+    let (exporter, client) = Certificates::new().start(TLS).await;
+    // How many fields, which status; `None` for an end of the request or of the connection.
+    for (fields, want) in [(200, Some(200)), (300, Some(431)), (20_000, None)] {
+        let (mut sender, _connection) = http2(&exporter, &client).await;
+        let mut request = http::Request::get("https://host.test/-/healthy");
+        for _ in 0..fields {
+            request = request.header("cookie", "a");
+        }
+        let answer = sender.send_request(request.body(Empty::new()).unwrap()).await;
+        let status = answer.ok().map(|answer| answer.status().as_u16());
+        assert!(
+            status == want || (want.is_none() && status == Some(431)),
+            "{fields}: {status:?}"
+        );
+    }
+    assert_eq!(status(&exporter, &client.plain).await, Some(200));
 }
 
 #[tokio::test]

@@ -185,9 +185,25 @@ pub fn parse(bytes: &[u8]) -> Answer {
             (name.to_ascii_lowercase(), value.trim().to_owned())
         })
         .collect();
-    Answer {
+    let mut answer = Answer {
         status,
         headers,
         body: bytes[end + 4..].to_vec(),
+    };
+    if answer.header("transfer-encoding") == Some("chunked") {
+        answer.body = unchunk(&answer.body);
     }
+    answer
+}
+
+/// A body without its chunks.
+fn unchunk(mut body: &[u8]) -> Vec<u8> {
+    let mut whole = Vec::new();
+    while let Some(end) = body.windows(2).position(|two| two == b"\r\n") {
+        let size = std::str::from_utf8(&body[..end]).unwrap();
+        let size = usize::from_str_radix(size, 16).unwrap();
+        whole.extend_from_slice(&body[end + 2..end + 2 + size]);
+        body = &body[end + 4 + size..];
+    }
+    whole
 }

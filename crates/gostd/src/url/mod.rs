@@ -322,6 +322,14 @@ impl Url {
     }
 }
 
+/// A decoded path as a URL prints it.
+pub fn escape_path(path: &str) -> Cow<'_, str> {
+    match carried::bytes(path) {
+        Cow::Borrowed(path) => escape(path, Mode::Path),
+        Cow::Owned(path) => Cow::Owned(escape(&path, Mode::Path).into_owned()),
+    }
+}
+
 /// The text with the password as `xxxxx`: safe for logs and pages. Use [`Url::to_bytes`] for the wire.
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

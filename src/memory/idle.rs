@@ -1,0 +1,96 @@
+//! Giving memory back. The allocator keeps what was freed, each thread for itself; after a burst of probes that is most of
+//! what the process has.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{OnceLock, Weak};
+use std::time::{Duration, Instant};
+
+use super::usage::Usage;
+
+/// How often it is looked whether there is something to give back.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// From how many probes on, the end of half of them is worth it.
+const BURST: usize = 8;
+/// How often then: what one thread gives back may make something of another free.
+const ROUNDS: u32 = 3;
+/// How often memory is given back at most while it is short.
+const AT_MOST_EVERY: Duration = Duration::from_millis(200);
+
+/// How the allocator of this thread is made to give back what it has left.
+static COLLECT: OnceLock<fn()> = OnceLock::new();
+/// Counts how often all threads were asked.
+static ASKED: AtomicU64 = AtomicU64::new(0);
+/// When a thread was last asked for want of memory, in milliseconds.
+static LAST: AtomicU64 = AtomicU64::new(0);
+
+thread_local! {
+    /// What this thread was last asked.
+    static DONE: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Says how: a function of the program's allocator, for the calling thread.
+pub fn give_back_with(collect: fn()) {
+    let _ = COLLECT.set(collect);
+}
+
+/// Asks every thread to give back what it has left, when it next has nothing to do.
+fn give_back() {
+    ASKED.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Gives memory back when half of what was running has ended, and when memory has grown and stays so. Ends with `of`.
+pub async fn give_back_after_bursts<T>(of: Weak<T>, running: fn(&T) -> usize) {
+    let usage = Usage::open(None);
+    let (mut peak, mut before, mut left) = (0, usage.now(), 0);
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let Some(running) = of.upgrade().map(|of| running(&of)) else {
+            return;
+        };
+        let now = usage.now();
+        peak = peak.max(running);
+        let ended = peak >= BURST && running <= peak / 2;
+        if ended || now > before + before / 4 {
+            (peak, left) = (running, ROUNDS);
+        }
+        before = before.min(now).max(now / 2);
+        if left > 0 {
+            left -= 1;
+            give_back();
+            // A thread that sleeps gives nothing back.
+            let threads = tokio::runtime::Handle::current().metrics().num_workers();
+            for _ in 0..2 * threads {
+                tokio::spawn(tokio::task::yield_now());
+            }
+            before = now;
+        }
+    }
+}
+
+/// A thread of the runtime has nothing to do.
+pub fn when_parked() {
+    let asked = ASKED.load(Ordering::Relaxed);
+    if DONE.replace(asked) != asked
+        && let Some(collect) = COLLECT.get()
+    {
+        collect();
+    }
+}
+
+/// Memory is short: this thread gives back now, the others soon.
+pub(super) fn give_back_soon() {
+    static START: OnceLock<Instant> = OnceLock::new();
+    let now = START.get_or_init(Instant::now).elapsed() + AT_MOST_EVERY;
+    let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+    let last = LAST.load(Ordering::Relaxed);
+    let is_due = u128::from(now.saturating_sub(last)) >= AT_MOST_EVERY.as_millis();
+    if is_due
+        && LAST
+            .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok()
+    {
+        give_back();
+        when_parked();
+    }
+}

@@ -1,0 +1,133 @@
+//! How much memory there is: what the flag says, or most of what the cgroup allows.
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+/// A limit of memory.
+#[derive(Debug)]
+pub struct Limit {
+    /// Bytes.
+    pub bytes: u64,
+    /// The cgroup, when it is its limit that counts.
+    pub(super) cgroup: Option<Cgroup>,
+}
+
+/// The memory of a cgroup, of the first version or the second.
+#[derive(Debug)]
+pub struct Cgroup {
+    used: File,
+    statistics: File,
+}
+
+/// What is above any limit that was meant as one: the first version says "none" so.
+const NO_LIMIT: u64 = 1 << 60;
+
+/// The limit to keep: `given` by the flag, where 0 means none, or nine tenths of the cgroup's.
+pub fn find(given: Option<u64>) -> Option<Limit> {
+    let found = folders().into_iter().find_map(|folder| {
+        let (of_group, cgroup) = open(&folder)?;
+        Some((of_group, cgroup))
+    });
+    match (given, found) {
+        (Some(0), _) | (None, None) => None,
+        (Some(bytes), Some((_, cgroup))) => Some(Limit {
+            bytes,
+            cgroup: Some(cgroup),
+        }),
+        (Some(bytes), None) => Some(Limit { bytes, cgroup: None }),
+        (None, Some((of_group, cgroup))) => Some(Limit {
+            bytes: of_group / 10 * 9,
+            cgroup: Some(cgroup),
+        }),
+    }
+}
+
+/// The folders that may say what the cgroup of this process may use; in a container its own is at the top.
+fn folders() -> Vec<PathBuf> {
+    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let mut folders = Vec::new();
+    for line in groups.lines() {
+        let mut fields = line.splitn(3, ':');
+        let (Some(_), Some(controllers), Some(path)) = (fields.next(), fields.next(), fields.next()) else {
+            continue;
+        };
+        let root = match controllers {
+            "" => Path::new("/sys/fs/cgroup"),
+            _ if controllers.split(',').any(|name| name == "memory") => Path::new("/sys/fs/cgroup/memory"),
+            _ => continue,
+        };
+        folders.push(root.join(path.trim_start_matches('/')));
+        folders.push(root.to_owned());
+    }
+    folders
+}
+
+/// The lowest limit of a group and those above it, and what is read of the group; `None` when there is no limit.
+fn open(folder: &Path) -> Option<(u64, Cgroup)> {
+    let (limit, used) = if folder.join("memory.max").exists() {
+        ("memory.max", "memory.current")
+    } else {
+        ("memory.limit_in_bytes", "memory.usage_in_bytes")
+    };
+    let bytes = |folder: &Path| {
+        let text = fs::read_to_string(folder.join(limit)).ok()?;
+        text.trim().parse::<u64>().ok().filter(|bytes| *bytes < NO_LIMIT)
+    };
+    let (bytes, folder) = folder
+        .ancestors()
+        .take_while(|folder| folder.starts_with("/sys/fs/cgroup"))
+        .filter_map(|folder| Some((bytes(folder)?, folder)))
+        .min_by_key(|(bytes, _)| *bytes)?;
+    let cgroup = Cgroup {
+        used: File::open(folder.join(used)).ok()?,
+        statistics: File::open(folder.join("memory.stat")).ok()?,
+    };
+    Some((bytes, cgroup))
+}
+
+impl Cgroup {
+    /// What is used, but for pages of files, which the kernel takes back before it kills.
+    pub(super) fn used(&self) -> Option<u64> {
+        let used: u64 = text(&self.used)?.trim().parse().ok()?;
+        let statistics = text(&self.statistics)?;
+        // The first version counts groups below it only under these names.
+        let value = |name: &str| {
+            let of = |name: &str| {
+                statistics
+                    .lines()
+                    .find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse::<u64>().ok())
+            };
+            of(&format!("total_{name}")).or_else(|| of(name)).unwrap_or(0)
+        };
+        Some(used.saturating_sub(value("inactive_file") + value("active_file")))
+    }
+}
+
+fn text(file: &File) -> Option<String> {
+    let mut buffer = [0; 4096];
+    let length = file.read_at(&mut buffer, 0).ok()?;
+    String::from_utf8(buffer.get(..length)?.to_vec()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flag_counts_before_the_cgroup() {
+        assert!(find(Some(0)).is_none());
+        assert_eq!(find(Some(77)).unwrap().bytes, 77);
+    }
+
+    #[test]
+    fn the_lowest_limit_of_the_groups_counts() {
+        // Wherever the tests run, asking does no harm.
+        for folder in folders() {
+            if let Some((bytes, cgroup)) = open(&folder) {
+                assert!(bytes < NO_LIMIT);
+                assert!(cgroup.used().is_some(), "{folder:?}");
+            }
+        }
+    }
+}

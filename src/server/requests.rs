@@ -1,0 +1,147 @@
+//! The requests of one connection and their answers, as far as the connection and the services behind it tell each other of them.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::seats::Seat;
+
+/// The requests of one connection; shared by the connection and the services behind it.
+#[derive(Clone, Debug)]
+pub struct Requests(Arc<Counts>);
+
+#[derive(Debug)]
+struct Counts {
+    abandoned: Abandoned,
+    /// The seat of the connection, which is to know whether there is a request.
+    seat: Option<Arc<Seat>>,
+    begun: AtomicUsize,
+    ended: AtomicUsize,
+    /// Whether the latest one ends with its caller.
+    ends_with_caller: AtomicBool,
+    /// Answers on their way, and how often a piece of one was taken.
+    answers: AtomicUsize,
+    taken: AtomicUsize,
+    /// What is written instead of the answer.
+    refusal: Mutex<Option<String>>,
+}
+
+/// What becomes of a request whose caller has closed its side. It may wait for the answer nevertheless; one that is gone
+/// looks the same until something is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Abandoned {
+    /// It ends.
+    Ends,
+    /// It is answered.
+    IsAnswered,
+}
+
+impl Requests {
+    /// None yet; `abandoned` holds for all of them but those that [end with their caller](Self::end_with_caller).
+    pub fn new(abandoned: Abandoned, seat: Option<Arc<Seat>>) -> Self {
+        Self(Arc::new(Counts {
+            abandoned,
+            seat,
+            begun: AtomicUsize::new(0),
+            ended: AtomicUsize::new(0),
+            ends_with_caller: AtomicBool::new(false),
+            answers: AtomicUsize::new(0),
+            taken: AtomicUsize::new(0),
+            refusal: Mutex::default(),
+        }))
+    }
+
+    /// How many have begun and ended.
+    pub fn now(&self) -> (usize, usize) {
+        let Counts { begun, ended, .. } = &*self.0;
+        (begun.load(Ordering::Relaxed), ended.load(Ordering::Relaxed))
+    }
+
+    /// How often a piece of an answer was taken; `None` when no answer is on its way.
+    pub fn taken(&self) -> Option<usize> {
+        (self.0.answers.load(Ordering::Relaxed) > 0).then(|| self.0.taken.load(Ordering::Relaxed))
+    }
+
+    /// An answer is on its way as long as what is returned.
+    pub fn answer(&self) -> Answer {
+        self.0.answers.fetch_add(1, Ordering::Relaxed);
+        Answer(Arc::clone(&self.0))
+    }
+
+    /// Whether the request under way ends with its caller.
+    pub fn ends_with_caller(&self) -> bool {
+        self.0.ends_with_caller.load(Ordering::Relaxed)
+    }
+
+    /// The connection ends with these words, in the form of Go's server, which have a form of their own.
+    pub fn refuse(&self, words: &str) {
+        *self.0.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusal(words));
+    }
+
+    /// What is to be written instead of the answer.
+    pub fn refusal(&self) -> Option<String> {
+        self.0
+            .refusal
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+
+    /// Whether it is the connection of HTTP/2.
+    pub fn are_many(&self) -> bool {
+        self.0.abandoned == Abandoned::Ends
+    }
+
+    /// The request under way ends when its caller has closed its side.
+    pub fn end_with_caller(&self) {
+        self.0.ends_with_caller.store(true, Ordering::Relaxed);
+    }
+
+    /// The head of a request was read; the request lasts as long as what is returned.
+    pub fn begin(&self) -> Request {
+        let ends = self.0.abandoned == Abandoned::Ends;
+        self.0.ends_with_caller.store(ends, Ordering::Relaxed);
+        self.0.begun.fetch_add(1, Ordering::Relaxed);
+        if let Some(seat) = &self.0.seat {
+            seat.is_busy();
+        }
+        Request(Arc::clone(&self.0))
+    }
+}
+
+/// A request that is being answered.
+#[derive(Debug)]
+pub struct Request(Arc<Counts>);
+
+impl Drop for Request {
+    fn drop(&mut self) {
+        let ended = self.0.ended.fetch_add(1, Ordering::Relaxed) + 1;
+        if ended == self.0.begun.load(Ordering::Relaxed)
+            && let Some(seat) = &self.0.seat
+        {
+            seat.is_idle();
+        }
+    }
+}
+
+/// An answer on its way.
+#[derive(Debug)]
+pub struct Answer(Arc<Counts>);
+
+impl Answer {
+    /// The caller has taken a piece of it.
+    pub fn was_taken(&self) {
+        self.0.taken.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.0.answers.fetch_sub(1, Ordering::Relaxed);
+        self.was_taken();
+    }
+}
+
+/// How Go's server refuses what it cannot read: status and reason twice, without date and length.
+pub fn refusal(words: &str) -> String {
+    format!("HTTP/1.1 {words}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n{words}")
+}
