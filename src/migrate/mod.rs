@@ -105,8 +105,10 @@ pub fn migrate(
             elsewhere::read(program, text, whole_set.is_some())?
         }
     };
-    migration.lost.dedup();
-    migration.hints.dedup();
+    for notes in [&mut migration.lost, &mut migration.hints] {
+        let mut seen = std::collections::BTreeSet::new();
+        notes.retain(|note| seen.insert(note.clone()));
+    }
     make_names_unique(&mut migration.targets);
     Ok(migration)
 }

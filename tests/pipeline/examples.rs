@@ -248,6 +248,7 @@ fn the_image_is_what_users_of_the_go_image_expect() {
         .filter(|line| !line.is_empty() && !line.starts_with('#'))
         .collect();
     let known = [
+        "ARG",
         "FROM",
         "LABEL",
         "COPY",
