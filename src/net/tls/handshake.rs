@@ -199,8 +199,8 @@ fn alert_received(alert: AlertDescription) -> String {
     let code = u8::from(alert);
     let hint = match alert {
         AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity => {
-            ": probably no cipher suite or key exchange in common (this program offers only ECDHE with AES-GCM or \
-             ChaCha20-Poly1305, no CBC suites)"
+            ": probably no cipher suite or key exchange in common (this program offers only suites with ECDHE, and of those with \
+             CBC only AES with SHA-1)"
         }
         AlertDescription::ProtocolVersion => {
             ": no protocol version in common (this program speaks TLS 1.2 and TLS 1.3, as far as tls_config allows)"

@@ -14,6 +14,7 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, SupportedProtocolVersion};
 use zeroize::Zeroizing;
 
+use super::cbc;
 use super::p521::SECP521R1;
 use super::verifier::{Audience, Recorder, Trust, Verifier};
 use super::{Prepared, Roots, TlsError};
@@ -240,6 +241,7 @@ static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| {
         cipher_suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
         cipher_suite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
     ];
+    cipher_suites.extend(cbc::suites());
     if !has_aes() {
         cipher_suites.sort_by_key(|suite| {
             !suite
@@ -250,7 +252,9 @@ static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| {
     }
     Arc::new(CryptoProvider {
         cipher_suites,
+        // As Go: key shares of the first two go out, so that neither a server with the one nor with the other costs a round trip more.
         kx_groups: vec![
+            kx_group::X25519MLKEM768,
             kx_group::X25519,
             kx_group::SECP256R1,
             kx_group::SECP384R1,

@@ -3,6 +3,7 @@
 //! A probe *prepares* a module's `tls_config` before it connects, because a missing file must fail before that, and then
 //! shakes hands, once or (in HTTP redirects) several times. What a handshake told is kept when it fails, too.
 
+mod cbc;
 mod error;
 mod first_use;
 mod handshake;
