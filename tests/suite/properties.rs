@@ -1,15 +1,20 @@
 //! Properties of the readers of what comes from outside, the same that `fuzz/` looks for, with bounded cases: nothing
 //! panics, and what is read is what was written.
 
+use std::sync::{Arc, LazyLock};
+
 use blackbox_exporter::metrics::negotiate::{Exposition, Format, wants_gzip};
 use blackbox_exporter::module;
 use blackbox_exporter::net::http1::{RequestBody, exchange};
 use blackbox_exporter::net::split_host_port;
 use blackbox_exporter::net::tls_facts::Certificate;
 use blackbox_exporter::net::url::Url;
+use blackbox_exporter::net::x509::{Judge, ParseError, Pool, Purpose};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::support::pki::Cert;
 
 /// Texts made of these pieces, which are more often nearly right than not.
 fn of(pieces: &'static [&'static str]) -> impl Strategy<Value = String> {
@@ -30,6 +35,14 @@ fn spoilt(mut bytes: Vec<u8>, changes: &[(Index, u8)], cut: Option<Index>) -> Ve
 fn changes() -> impl Strategy<Value = Vec<(Index, u8)>> {
     proptest::collection::vec(any::<(Index, u8)>(), 0..4)
 }
+
+/// A root, and a certificate that it signed.
+static HIERARCHY: LazyLock<(Pool, Vec<u8>)> = LazyLock::new(|| {
+    let root = Cert::ca("Root").self_signed();
+    let mut pool = Pool::default();
+    pool.add(Arc::new(Certificate::parse(&root.der).unwrap()));
+    (pool, Cert::leaf().names(&["a.test"]).by(&root).der)
+});
 
 /// How the body of an answer is sent.
 #[derive(Clone, Copy, Debug)]
@@ -159,6 +172,22 @@ proptest! {
             let told = [certificate.subject(), certificate.issuer(), certificate.serial(), certificate.fingerprint()];
             prop_assert!(told.iter().map(String::len).sum::<usize>() < 10 * der.len());
             prop_assert!(certificate.dns_names().count() + certificate.ip_addresses().count() <= der.len());
+        }
+    }
+
+    /// What is remembered of a certificate and its signature changes no verdict.
+    #[test]
+    fn remembered_verdicts_are_the_same(changes in changes(), cut: Option<Index>) {
+        let (root, leaf) = &*HIERARCHY;
+        let der = spoilt(leaf.clone(), &changes, cut);
+        let verdict = |leaf: Result<Arc<Certificate>, ParseError>| {
+            let judge = Judge { roots: root, host: "a.test", now: 1_800_000_000, purpose: Purpose::Server };
+            let chains = leaf.map(|leaf| judge.verify(&[leaf]).map(|chains| chains.len()));
+            format!("{chains:?}")
+        };
+        let first = verdict(Certificate::parse(&der).map(Arc::new));
+        for _ in 0..2 {
+            prop_assert_eq!(&verdict(Certificate::shared(&der)), &first);
         }
     }
 

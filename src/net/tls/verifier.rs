@@ -174,7 +174,7 @@ impl Verifier {
     ) -> Result<Vec<Arc<Certificate>>, Error> {
         let mut presented = Vec::with_capacity(1 + others.len());
         for der in std::iter::once(leaf).chain(others) {
-            let parsed = Certificate::parse(der);
+            let parsed = Certificate::shared(der);
             let failure = match &parsed {
                 Err(error) => Some(format!("tls: failed to parse certificate from server: {error}")),
                 Ok(certificate) if certificate.rsa_bits().is_some_and(|bits| bits > MAX_RSA_BITS) => {
@@ -184,7 +184,7 @@ impl Verifier {
                 }
                 Ok(_) => None,
             };
-            presented.extend(parsed.ok().map(Arc::new));
+            presented.extend(parsed);
             if let Some(failure) = failure {
                 self.recorder.lock().presented = presented;
                 return Err(self.refuse(TlsError::Handshake(failure)));
