@@ -17,6 +17,8 @@ pub struct Grpc {
     pub ip_protocol_fallback: bool,
     pub preferred_ip_protocol: String,
     pub metadata: Named<Vec<String>>,
+    /// Whether to look certificates up in lists of revoked ones.
+    pub check_revoked: bool,
     /// Whether the section was there at all: upstream prints no defaults of one that was left out.
     pub written: bool,
 }
@@ -30,6 +32,7 @@ impl Default for Grpc {
             ip_protocol_fallback: true,
             preferred_ip_protocol: String::new(),
             metadata: Named::default(),
+            check_revoked: false,
             written: false,
         }
     }
@@ -42,6 +45,7 @@ section!(Grpc {
     omit ip_protocol_fallback;
     omit preferred_ip_protocol as Family;
     omit metadata;
+    omit check_revoked;
 });
 
 impl Section for Grpc {

@@ -53,6 +53,8 @@ pub struct Http {
     pub body_size_limit: i64,
     /// Use HTTP/3 only.
     pub enable_http3: bool,
+    /// Whether to look certificates up in lists of revoked ones.
+    pub check_revoked: bool,
 }
 
 impl Default for Http {
@@ -80,6 +82,7 @@ impl Default for Http {
             compression: String::new(),
             body_size_limit: 0,
             enable_http3: false,
+            check_revoked: false,
         }
     }
 }
@@ -118,6 +121,7 @@ section!(Http {
     omit compression;
     omit body_size_limit as Size;
     omit enable_http3;
+    omit check_revoked;
 });
 
 impl Section for Http {

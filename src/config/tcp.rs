@@ -15,6 +15,8 @@ pub struct Tcp {
     pub query_response: Vec<QueryResponse>,
     pub tls: bool,
     pub tls_config: Tls,
+    /// Whether to look certificates up in lists of revoked ones.
+    pub check_revoked: bool,
     /// Several connections. Not in upstream.
     pub repeat: Repeat,
 }
@@ -28,6 +30,7 @@ impl Default for Tcp {
             query_response: Vec::new(),
             tls: false,
             tls_config: Tls::default(),
+            check_revoked: false,
             repeat: Repeat::default(),
         }
     }
@@ -40,6 +43,7 @@ section!(Tcp {
     omit query_response;
     omit tls;
     omit tls_config;
+    omit check_revoked;
     inline repeat;
 });
 

@@ -11,12 +11,15 @@ pub struct Unix {
     pub query_response: Vec<QueryResponse>,
     pub tls: bool,
     pub tls_config: Tls,
+    /// Whether to look certificates up in lists of revoked ones.
+    pub check_revoked: bool,
 }
 
 section!(Unix {
     omit query_response;
     omit tls;
     omit tls_config;
+    omit check_revoked;
 });
 
 impl Section for Unix {

@@ -77,6 +77,11 @@ catalog! {
     IcmpReplyHopLimit = "probe_icmp_reply_hop_limit", "Replied packet hop limit (TTL for ipv4)", [], [Icmp];
     IpAddrHash = "probe_ip_addr_hash", "Specifies the hash of IP address. It's useful to detect if the IP address changes.", [], [];
     IpProtocol = "probe_ip_protocol", "Specifies whether probe ip protocol is IP4 or IP6", [], [];
+    SslCrlAvailable = "probe_ssl_crl_available", "Whether the cert has CRL distribution points and the CRL was fetchable (0/1)", ["chain_pos", "crl_url", "fingerprint_sha256", "issuer", "serialnumber", "subject", "subjectalternative"], [Http, Tcp, Unix, Grpc];
+    SslCrlFetchTime = "probe_ssl_crl_fetch_time_seconds", "Total time spent fetching CRLs in seconds", [], [Http, Tcp, Unix, Grpc];
+    SslCrlNextUpdate = "probe_ssl_crl_next_update_timestamp_seconds", "CRL nextUpdate as a Unix timestamp in seconds", ["chain_pos", "crl_url", "fingerprint_sha256", "issuer", "serialnumber", "subject", "subjectalternative"], [Http, Tcp, Unix, Grpc];
+    SslCrlRevoked = "probe_ssl_crl_revoked", "Whether the certificate appears on its CRL (0/1)", ["chain_pos", "crl_url", "fingerprint_sha256", "issuer", "serialnumber", "subject", "subjectalternative"], [Http, Tcp, Unix, Grpc];
+    SslCrlStale = "probe_ssl_crl_stale", "Whether the CRL is past its nextUpdate (0/1)", ["chain_pos", "crl_url", "fingerprint_sha256", "issuer", "serialnumber", "subject", "subjectalternative"], [Http, Tcp, Unix, Grpc];
     SslEarliestCertExpiry = "probe_ssl_earliest_cert_expiry", "Returns last SSL chain expiry in unixtime", [], [Http, Tcp, Unix, Grpc];
     SslLastChainExpiry = "probe_ssl_last_chain_expiry_timestamp_seconds", "Returns last SSL chain expiry in timestamp", [], [Http, Tcp, Unix];
     SslLastChainInfo = "probe_ssl_last_chain_info", "Contains SSL leaf certificate information", ["fingerprint_sha256", "issuer", "serialnumber", "subject", "subjectalternative"], [Http, Tcp, Unix, Grpc];

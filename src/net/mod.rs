@@ -8,6 +8,7 @@ pub mod port;
 pub mod proxy;
 pub mod quic;
 pub mod resolve;
+pub mod revocation;
 pub mod secrets;
 pub mod shortage;
 pub mod tap;
@@ -41,6 +42,8 @@ pub struct Network {
     pub roots: Roots,
     /// The shared ICMP sockets.
     pub icmp: icmp::Engine,
+    /// The lists of revoked certificates.
+    pub revocation: revocation::Lists,
     /// What this machine had none left of.
     pub shortages: Arc<Shortages>,
     /// The counters of dialled connections.
@@ -62,6 +65,7 @@ impl Network {
             shortages,
             roots: Roots::default(),
             icmp: icmp::Engine::default(),
+            revocation: revocation::Lists::default(),
             connections: Arc::default(),
         }
     }

@@ -11,6 +11,7 @@ pub mod websocket;
 
 mod connect;
 mod resolve;
+mod revocation;
 mod series;
 mod timeline;
 
@@ -147,9 +148,16 @@ pub async fn run(network: &Network, module: &Module, request: Request<'_>) -> Ou
     };
     log!(probe.log, Debug, "Beginning probe", "probe" => module.prober().name(), "timeout_seconds" => request.timeout.as_secs_f64());
     let end = probe.deadline.at();
+    let probing = async {
+        let verdict = dispatch(&mut probe, &module.kind).await;
+        if revocation::is_wanted(module) {
+            Box::pin(revocation::check(&mut probe, module)).await;
+        }
+        verdict
+    };
     // Probers watch the deadline themselves, so that they can say what they were waiting for; they are polled before
     // this timer, which is for a wait that somebody forgot.
-    let success = match tokio::time::timeout_at(end, dispatch(&mut probe, &module.kind)).await {
+    let success = match tokio::time::timeout_at(end, probing).await {
         Ok(verdict) => verdict.is_ok(),
         Err(_) => {
             log!(probe.log, Error, "Probe timed out", "timeout_seconds" => request.timeout.as_secs_f64());

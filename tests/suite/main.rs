@@ -35,6 +35,7 @@ mod policy;
 mod probe_command;
 mod properties;
 mod resolve;
+mod revocation;
 mod secrets;
 mod server;
 mod servers;

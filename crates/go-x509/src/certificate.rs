@@ -159,6 +159,17 @@ impl Certificate {
         hex(self.bytes(self.serial))
     }
 
+    /// The magnitude of the serial number, without leading zeros.
+    pub(super) fn raw_serial(&self) -> &[u8] {
+        self.bytes(self.serial)
+    }
+
+    /// Where lists of revoked certificates are to be had, as written.
+    pub fn revocation_urls(&self) -> impl ExactSizeIterator<Item = String> {
+        let urls = self.extensions.revocation_urls.iter();
+        urls.map(|span| String::from_utf8_lossy(self.bytes(*span)).into_owned())
+    }
+
     /// The DNS names of the SAN extension.
     pub fn dns_names(&self) -> impl ExactSizeIterator<Item = &str> {
         self.texts(&self.extensions.dns_names)
@@ -307,7 +318,9 @@ fn serial(fields: &mut Reader<'_>) -> Result<Span, ParseError> {
 }
 
 /// An algorithm and its parameters, undecoded and empty if there are none.
-fn algorithm_identifier<'a>(mut identifier: Reader<'a>) -> Result<(&'a [u8], &'a [u8]), ParseError> {
+pub(super) fn algorithm_identifier<'a>(
+    mut identifier: Reader<'a>,
+) -> Result<(&'a [u8], &'a [u8]), ParseError> {
     let oid = identifier.oid().ok_or("malformed OID")?;
     if identifier.is_empty() {
         return Ok((oid, &[]));

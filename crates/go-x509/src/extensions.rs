@@ -25,6 +25,8 @@ pub(super) struct Extensions {
     pub addresses: Box<[Span]>,
     pub name_constraints: Option<Box<NameConstraints>>,
     pub policies: Option<Box<Policies>>,
+    /// Where lists of revoked certificates are to be had.
+    pub revocation_urls: Box<[Span]>,
     /// A critical extension was not understood.
     pub unhandled_critical: bool,
 }
@@ -122,7 +124,7 @@ impl Extensions {
                 self.name_constraints = Some(Box::new(constraints));
                 return Ok(handled);
             }
-            [0x55, 0x1d, 31] => distribution_points(value)?,
+            [0x55, 0x1d, 31] => self.revocation_urls = distribution_points(value)?,
             [0x55, 0x1d, 32] => {
                 self.policies().asserted = policies(value).ok_or("invalid certificate policies")?
             }
@@ -208,14 +210,14 @@ const ADDRESS: u8 = context(7);
 
 /// An extension before it is understood.
 #[derive(Clone, Copy)]
-struct Raw<'a> {
-    oid: &'a [u8],
+pub(super) struct Raw<'a> {
+    pub oid: &'a [u8],
     critical: bool,
-    value: Reader<'a>,
+    pub value: Reader<'a>,
 }
 
 impl<'a> Raw<'a> {
-    fn parse(mut extension: Reader<'a>) -> Parsed<Self> {
+    pub fn parse(mut extension: Reader<'a>) -> Parsed<Self> {
         let oid = extension.oid().ok_or("malformed extension OID field")?;
         let critical = if extension.peek(tag::BOOLEAN) {
             extension.boolean().ok_or("malformed extension critical field")?
@@ -254,12 +256,13 @@ fn basic_constraints(mut value: Reader<'_>) -> Option<BasicConstraints> {
     Some(BasicConstraints { ca, path_length })
 }
 
-/// Checked as Go does, although nobody looks at them.
-fn distribution_points(mut value: Reader<'_>) -> Parsed<()> {
+/// The URLs of the full names.
+fn distribution_points(mut value: Reader<'_>) -> Parsed<Box<[Span]>> {
     const BAD: &str = "invalid CRL distribution point";
     let mut points = value
         .read(tag::SEQUENCE)
         .ok_or("invalid CRL distribution points")?;
+    let mut found = Vec::new();
     while !points.is_empty() {
         let mut point = points.read(tag::SEQUENCE).ok_or(BAD)?;
         let Some(mut name) = point.optional(context_constructed(0)).ok_or(BAD)? else {
@@ -267,10 +270,10 @@ fn distribution_points(mut value: Reader<'_>) -> Parsed<()> {
         };
         let mut full = name.read(context_constructed(0)).ok_or(BAD)?;
         while full.peek(URI) {
-            full.read(URI).ok_or(BAD)?;
+            found.push(full.read(URI).ok_or(BAD)?.span());
         }
     }
-    Ok(())
+    Ok(found.into_boxed_slice())
 }
 
 fn policies(mut value: Reader<'_>) -> Option<Vec<Span>> {
@@ -306,7 +309,7 @@ fn policy_mappings(mut value: Reader<'_>) -> Option<Vec<(Span, Span)>> {
     Some(found)
 }
 
-fn authority_key_id(raw: Raw<'_>) -> Parsed<Span> {
+pub(super) fn authority_key_id(raw: Raw<'_>) -> Parsed<Span> {
     const BAD: &str = "invalid authority key identifier";
     if raw.critical {
         return Err("authority key identifier incorrectly marked critical".into());

@@ -7,6 +7,7 @@ use aws_lc_rs::signature::{UnparsedPublicKey, VerificationAlgorithm};
 use rustls::SignatureScheme;
 
 use super::certificate::{Certificate, PublicKey};
+use super::chain::MAX_RSA_BITS;
 use super::der::{Reader, context_constructed, tag};
 use super::error::SignatureError;
 use super::legacy;
@@ -162,13 +163,9 @@ fn hash(mut identifier: Reader<'_>) -> Option<Hash> {
 
 /// Whether `parent` signed `child` and is allowed to.
 pub(super) fn signed_by(child: &Certificate, parent: &Certificate) -> Result<(), SignatureError> {
-    let no_ca = match parent.extensions.basic {
-        None => parent.version == 3,
-        Some(basic) => !basic.ca,
-    };
     let usage = parent.extensions.key_usage;
     const CERT_SIGN: u16 = 1 << 5;
-    if no_ca || (usage != 0 && usage & CERT_SIGN == 0) {
+    if !may_sign(parent) || (usage != 0 && usage & CERT_SIGN == 0) {
         return Err(SignatureError::ParentCannotSign);
     }
     if matches!(parent.key, PublicKey::Unknown) {
@@ -181,6 +178,37 @@ pub(super) fn signed_by(child: &Certificate, parent: &Certificate) -> Result<(),
     verified::once(child, parent, || {
         verify(parent, algorithm, child.raw_tbs(), child.signature())
     })
+}
+
+/// Whether `issuer` signed a list of revoked certificates and is allowed to. SHA-1 counts here, as in Go.
+pub(super) fn list_signed_by(
+    issuer: &Certificate,
+    algorithm: Option<Algorithm>,
+    message: &[u8],
+    signature: &[u8],
+) -> Result<(), SignatureError> {
+    const LIST_SIGN: u16 = 1 << 6;
+    let usage = issuer.extensions.key_usage;
+    if !may_sign(issuer) || (usage != 0 && usage & LIST_SIGN == 0) {
+        return Err(SignatureError::ParentCannotSign);
+    }
+    match (algorithm.ok_or(SignatureError::Unsupported)?, issuer.key) {
+        (Algorithm::Insecure("SHA1-RSA"), PublicKey::Rsa { key, bits, .. }) if bits <= MAX_RSA_BITS => {
+            let verifier = &aws::RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY;
+            let verified = UnparsedPublicKey::new(verifier, issuer.bytes(key)).verify(message, signature);
+            verified.map_err(|_| SignatureError::Rsa)
+        }
+        (Algorithm::Insecure(name), _) => Err(SignatureError::Insecure(name)),
+        (algorithm, _) => verify(issuer, algorithm, message, signature),
+    }
+}
+
+/// Whether a certificate may sign others, as far as its basic constraints say.
+fn may_sign(certificate: &Certificate) -> bool {
+    match certificate.extensions.basic {
+        None => certificate.version != 3,
+        Some(basic) => basic.ca,
+    }
 }
 
 /// Whether `signature` is one by the key of `signer` over `message`.

@@ -20,7 +20,8 @@ pub fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     match body.len() {
         n @ 0..=127 => out.push(n as u8),
         n @ 128..=255 => out.extend([0x81, n as u8]),
-        n => out.extend([0x82, (n >> 8) as u8, n as u8]),
+        n @ 256..=65_535 => out.extend([0x82, (n >> 8) as u8, n as u8]),
+        n => out.extend([0x83, (n >> 16) as u8, (n >> 8) as u8, n as u8]),
     }
     out.extend(body);
     out
@@ -228,6 +229,16 @@ impl Cert {
         self.extension("2.5.29.30", true, &value)
     }
 
+    /// Points where lists of revoked certificates are, each of one URL.
+    pub fn revocation(self, urls: &[String]) -> Self {
+        let point = |url: &String| {
+            let name = tlv(0xa0, &[&tlv(0x86, &[url.as_bytes()])]);
+            tlv(0x30, &[&tlv(0xa0, &[&name])])
+        };
+        let points: Vec<u8> = urls.iter().flat_map(point).collect();
+        self.extension("2.5.29.31", false, &tlv(0x30, &[&points]))
+    }
+
     pub fn policies(self, ids: &[&str]) -> Self {
         let list: Vec<Vec<u8>> = ids.iter().map(|id| tlv(0x30, &[&oid(id)])).collect();
         self.extension("2.5.29.32", false, &tlv(0x30, &[&list.concat()]))
@@ -262,7 +273,6 @@ impl Cert {
 
     fn finish(self, issuer: &[u8], signer: &KeyPair, key: Arc<KeyPair>) -> Made {
         let algorithm = self.algorithm.unwrap_or_else(|| signature_algorithm(signer));
-        let year = |y: u32| tlv(0x18, &[format!("{y}0101000000Z").as_bytes()]);
         let version = match self.version {
             1 => Vec::new(),
             n => tlv(0xa0, &[&tlv(2, &[&[n - 1]])]),
@@ -278,7 +288,7 @@ impl Cert {
                 &tlv(2, &[&self.serial]),
                 &algorithm,
                 issuer,
-                &tlv(0x30, &[&year(self.years.0), &year(self.years.1)]),
+                &tlv(0x30, &[&new_year(self.years.0), &new_year(self.years.1)]),
                 &self.subject,
                 &self
                     .key_info
@@ -298,6 +308,66 @@ impl Cert {
             until: self.years.1,
         }
     }
+}
+
+/// A list of revoked certificates in the making.
+#[derive(Clone)]
+pub struct List {
+    /// From the beginning of that year.
+    pub this_update: u32,
+    /// Until the beginning of that year.
+    pub next_update: Option<u32>,
+    /// Serial numbers.
+    pub revoked: Vec<Vec<u8>>,
+}
+
+impl List {
+    /// Of these serial numbers, valid.
+    pub fn of(revoked: &[&[u8]]) -> Self {
+        Self {
+            this_update: 2020,
+            next_update: Some(2050),
+            revoked: revoked.iter().map(|serial| serial.to_vec()).collect(),
+        }
+    }
+
+    pub fn years(mut self, this_update: u32, next_update: Option<u32>) -> Self {
+        (self.this_update, self.next_update) = (this_update, next_update);
+        self
+    }
+
+    pub fn by(&self, issuer: &Made) -> Vec<u8> {
+        let algorithm = signature_algorithm(&issuer.key);
+        let entries: Vec<u8> = self
+            .revoked
+            .iter()
+            .flat_map(|serial| tlv(0x30, &[&tlv(2, &[serial]), &new_year(2024)]))
+            .collect();
+        let entries = if entries.is_empty() {
+            Vec::new()
+        } else {
+            tlv(0x30, &[&entries])
+        };
+        let next_update = self.next_update.map_or_else(Vec::new, new_year);
+        let tbs = tlv(
+            0x30,
+            &[
+                &tlv(2, &[&[1]]),
+                &algorithm,
+                &issuer.subject,
+                &new_year(self.this_update),
+                &next_update,
+                &entries,
+            ],
+        );
+        let signature = issuer.key.sign(&tbs).unwrap();
+        tlv(0x30, &[&tbs, &algorithm, &tlv(3, &[&[0], &signature])])
+    }
+}
+
+/// The beginning of a year.
+fn new_year(year: u32) -> Vec<u8> {
+    tlv(0x18, &[format!("{year}0101000000Z").as_bytes()])
 }
 
 fn signature_algorithm(key: &KeyPair) -> Vec<u8> {

@@ -1,0 +1,184 @@
+//! `check_revoked`: the certificates of the last handshake, looked up in the lists of revoked ones that they name.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use tokio::time::Instant;
+
+use super::Probe;
+use crate::log;
+use crate::metrics::{Labels, Metric};
+use crate::module::{Kind, Module};
+use crate::net::revocation::{Way, unix_now};
+use crate::net::tls_facts::{Certificate, Ending, TlsFacts};
+use crate::net::x509::RevocationList;
+use crate::probe_log::{Value, text};
+
+/// From this size on a list is looked through beside the threads that serve.
+const LARGE: usize = 64 << 10;
+
+/// What the lists say of a certificate.
+#[derive(Debug, Default)]
+struct Finding {
+    revoked: bool,
+    available: bool,
+    stale: bool,
+    next_update: Option<i64>,
+    /// Of the list that counts, or the last one tried.
+    url: String,
+    /// How long fetching lists took.
+    fetching: Duration,
+}
+
+/// Whether the module wants it.
+pub(super) fn is_wanted(module: &Module) -> bool {
+    let raw = &module.raw;
+    match &module.kind {
+        Kind::Http(_) => raw.http.check_revoked,
+        Kind::Tcp(_) => raw.tcp.check_revoked,
+        Kind::Unix(_) => raw.unix.check_revoked,
+        Kind::Grpc(_) => raw.grpc.check_revoked,
+        Kind::Icmp(_) | Kind::Dns(_) | Kind::Websocket(_) => false,
+    }
+}
+
+/// Looks the certificates up, if the probe's last connection was encrypted. Whatever comes of it, the probe
+/// succeeds or fails as it did.
+pub(super) async fn check(probe: &mut Probe<'_>, module: &Module) {
+    let (is_last, proxies) = match &module.kind {
+        Kind::Http(http) => (
+            probe.samples.value(Metric::HttpSsl) == Some(1.0),
+            Some(&http.proxies),
+        ),
+        _ => (true, None),
+    };
+    let complete = |facts: &&TlsFacts| is_last && facts.ending == Ending::Complete;
+    let Some(facts) = probe.tls.as_ref().filter(complete) else {
+        return;
+    };
+    let chain = facts.chains.first().unwrap_or(&facts.presented).clone();
+    let way = Way {
+        network: probe.network,
+        proxies,
+        agent: crate::module::http::USER_AGENT,
+        deadline: probe.deadline,
+    };
+    let mut fetching = Duration::ZERO;
+    for (position, certificate) in chain.iter().enumerate() {
+        let issuer = chain.get(position + 1).unwrap_or(certificate);
+        let finding = look_up(probe, way, position, certificate, issuer).await;
+        fetching += finding.fetching;
+        expose(probe, position, certificate, finding);
+    }
+    probe.samples.set(Metric::SslCrlFetchTime, fetching.as_secs_f64());
+}
+
+/// Tries the points in order until one gives a list that counts.
+async fn look_up(
+    probe: &mut Probe<'_>,
+    way: Way<'_>,
+    position: usize,
+    certificate: &Arc<Certificate>,
+    issuer: &Arc<Certificate>,
+) -> Finding {
+    let mut finding = Finding::default();
+    let subject = || text(certificate.subject());
+    if certificate.revocation_urls().next().is_none() {
+        log!(probe.log, Debug, "No CRL distribution points", "subject" => subject());
+    }
+    for url in certificate.revocation_urls() {
+        finding.url.clone_from(&url);
+        let from = Instant::now();
+        let got = way.network.revocation.get(&url, way).await;
+        finding.fetching += from.elapsed();
+        let list = match got {
+            Ok(list) => list,
+            Err(error) => {
+                log!(probe.log, Warn, "Failed to fetch CRL", "url" => url, "subject" => subject(), "err" => error);
+                continue;
+            }
+        };
+        let revoked_at = match signed_and_searched(&list, certificate, issuer).await {
+            Ok(revoked_at) => revoked_at,
+            Err(error) => {
+                log!(probe.log, Warn, "CRL signature verification failed", "url" => url, "subject" => subject(), "err" => error);
+                continue;
+            }
+        };
+        let now = unix_now();
+        if list.this_update > now {
+            let this_update = time(list.this_update);
+            log!(probe.log, Warn, "CRL is not yet valid", "url" => url, "subject" => subject(), "this_update" => this_update);
+            continue;
+        }
+        finding.available = true;
+        finding.next_update = list.next_update;
+        if let Some(next_update) = list.next_update.filter(|next| *next < now) {
+            finding.stale = true;
+            log!(probe.log, Warn, "CRL is stale", "url" => url, "subject" => subject(), "next_update" => time(next_update));
+        }
+        if let Some(at) = revoked_at {
+            finding.revoked = true;
+            log!(probe.log, Warn, "Certificate is revoked", "subject" => subject(), "chain_pos" => position, "revocation_time" => time(at));
+        }
+        break;
+    }
+    finding
+}
+
+/// Since when the certificate is revoked, by a list that its issuer signed.
+async fn signed_and_searched(
+    list: &Arc<RevocationList>,
+    certificate: &Arc<Certificate>,
+    issuer: &Arc<Certificate>,
+) -> Result<Option<i64>, String> {
+    let look = |list: &RevocationList, certificate: &Certificate, issuer: &Certificate| {
+        list.check_signature_from(issuer)?;
+        Ok(list.revoked_at(certificate))
+    };
+    if list.size() < LARGE {
+        return look(list, certificate, issuer);
+    }
+    let (list, certificate, issuer) = (Arc::clone(list), Arc::clone(certificate), Arc::clone(issuer));
+    let looked = tokio::task::spawn_blocking(move || look(&list, &certificate, &issuer)).await;
+    looked.unwrap_or_else(|error| Err(error.to_string()))
+}
+
+/// A moment for the log.
+fn time(at: i64) -> Value {
+    let since = Duration::from_secs(at.unsigned_abs());
+    let at = if at < 0 {
+        UNIX_EPOCH.checked_sub(since)
+    } else {
+        UNIX_EPOCH.checked_add(since)
+    };
+    Value::Time(at.unwrap_or(UNIX_EPOCH))
+}
+
+fn expose(probe: &mut Probe<'_>, position: usize, certificate: &Certificate, finding: Finding) {
+    let names: Vec<&str> = certificate.dns_names().collect();
+    let labels: Box<[Cow<'static, str>]> = [
+        position.to_string(),
+        finding.url,
+        certificate.fingerprint(),
+        certificate.issuer(),
+        certificate.serial(),
+        certificate.subject(),
+        names.join(","),
+    ]
+    .map(Cow::Owned)
+    .into();
+    let mut set = |metric, value| {
+        let labels = Labels::Values(labels.clone());
+        probe.samples.set_labels(metric, labels, value);
+    };
+    set(Metric::SslCrlRevoked, f64::from(u8::from(finding.revoked)));
+    set(Metric::SslCrlAvailable, f64::from(u8::from(finding.available)));
+    set(Metric::SslCrlStale, f64::from(u8::from(finding.stale)));
+    if let Some(next_update) = finding.next_update {
+        // Seconds of dates fit a float without loss.
+        #[allow(clippy::cast_precision_loss)]
+        set(Metric::SslCrlNextUpdate, next_update as f64);
+    }
+}

@@ -1,0 +1,564 @@
+//! `check_revoked`, against an authority that makes its lists on the spot.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use arc_swap::access::Constant;
+use blackbox_exporter::config::{self, Prober};
+use blackbox_exporter::metrics::{Labels, Metric};
+use blackbox_exporter::module;
+use blackbox_exporter::net::Network;
+use blackbox_exporter::net::policy::Policy;
+use blackbox_exporter::prober::{self, Outcome, Request};
+use rustls::version::TLS13;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+
+use super::support::pki::{self, Cert, List, Made, pem};
+use super::support::probing::{PATIENT, compile, log_of};
+
+/// Serves lists; everything else is 404.
+#[derive(Clone)]
+struct Lists {
+    address: SocketAddr,
+    /// By path: head without status line, and body.
+    served: Arc<Mutex<HashMap<String, (String, Vec<u8>)>>>,
+    /// The heads of the requests.
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Lists {
+    async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let lists = Self {
+            address: listener.local_addr().unwrap(),
+            served: Arc::default(),
+            asked: Arc::default(),
+        };
+        let server = lists.clone();
+        tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let server = server.clone();
+                tokio::spawn(async move {
+                    let mut head = Vec::new();
+                    while !head.ends_with(b"\r\n\r\n") {
+                        head.push(stream.read_u8().await.unwrap());
+                    }
+                    let head = String::from_utf8(head).unwrap();
+                    // A proxy is asked with the whole URL.
+                    let path = head
+                        .split(' ')
+                        .nth(1)
+                        .unwrap()
+                        .rsplit('/')
+                        .next()
+                        .unwrap()
+                        .to_owned();
+                    server.asked.lock().unwrap().push(head.to_ascii_lowercase());
+                    let found = server.served.lock().unwrap().get(&path).cloned();
+                    if let Some(to) = head.strip_prefix("CONNECT ") {
+                        let to = to.split(' ').next().unwrap();
+                        let mut onward = tokio::net::TcpStream::connect(to).await.unwrap();
+                        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+                        let _ = tokio::io::copy_bidirectional(&mut stream, &mut onward).await;
+                        return;
+                    }
+                    let (head, body) = match found {
+                        Some((head, _)) if server.knows(&head) => {
+                            ("304 Not Modified\r\n".to_owned(), Vec::new())
+                        }
+                        Some((head, body)) => (head, body),
+                        None => ("404 Not Found\r\n".to_owned(), Vec::new()),
+                    };
+                    let head = format!(
+                        "HTTP/1.1 {head}Content-Length: {}\r\nConnection: close\r\n\r\n",
+                        body.len()
+                    );
+                    let _ = stream.write_all(head.as_bytes()).await;
+                    let _ = stream.write_all(&body).await;
+                });
+            }
+        });
+        lists
+    }
+
+    /// Whether the last request names the version that this head names.
+    fn knows(&self, head: &str) -> bool {
+        let tag = head
+            .split("ETag: ")
+            .nth(1)
+            .map(|rest| rest.split('\r').next().unwrap());
+        let asked = self.asked.lock().unwrap();
+        let last = asked.last().unwrap();
+        tag.is_some_and(|tag| last.contains(&format!("if-none-match: {tag}")))
+    }
+
+    fn serve(&self, path: &str, body: Vec<u8>) {
+        self.serve_with(path, "200 OK\r\n", body);
+    }
+
+    fn serve_with(&self, path: &str, head: &str, body: Vec<u8>) {
+        let answer = (head.to_owned(), body);
+        self.served.lock().unwrap().insert(path.to_owned(), answer);
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}/{path}", self.address)
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.lock().unwrap().len()
+    }
+}
+
+/// A tcp module that trusts this root.
+fn tcp(root: &Made) -> config::Module {
+    let mut raw = config::Module {
+        prober: Prober::Tcp,
+        ..config::Module::default()
+    };
+    raw.tcp.tls = true;
+    raw.tcp.check_revoked = true;
+    raw.tcp.tls_config = tls(root);
+    raw
+}
+
+fn tls(root: &Made) -> config::Tls {
+    config::Tls {
+        ca: pem("CERTIFICATE", &root.der),
+        server_name: "v4.test".to_owned(),
+        ..config::Tls::default()
+    }
+}
+
+async fn probe(network: &Network, raw: config::Module, target: &str) -> Outcome {
+    let request = Request {
+        target,
+        hostname: None,
+        timeout: PATIENT,
+    };
+    prober::run(network, &compile(raw), request).await
+}
+
+async fn serve(chain: &[&Made]) -> String {
+    let config = pki::server_config(pki::certified(chain), &[&TLS13]);
+    pki::serve(config).await.to_string()
+}
+
+/// A family as `chain_pos value url`.
+fn rows(outcome: &Outcome, metric: Metric) -> Vec<String> {
+    let row = |labels: &Labels, value: f64| match labels {
+        Labels::Values(values) => format!("{} {value} {}", values[0], values[1]),
+        other => panic!("{other:?}"),
+    };
+    let samples = outcome.samples.family(metric);
+    samples.map(|sample| row(&sample.labels, sample.value)).collect()
+}
+
+struct Row {
+    name: &'static str,
+    /// What the points are.
+    points: Vec<&'static str>,
+    /// Available, revoked, stale.
+    want: (u8, u8, u8),
+    /// The point that counts.
+    url: &'static str,
+    /// The end of 2050, or another, or none.
+    next_update: Option<f64>,
+    log: &'static str,
+}
+
+#[tokio::test]
+#[allow(clippy::too_many_lines, reason = "a table")]
+async fn lists_are_judged() {
+    const Y2050: f64 = 2_524_608_000.0;
+    let lists = Lists::start().await;
+    let root = Cert::ca("Root").self_signed();
+    let other = Cert::ca("Root").self_signed();
+    let own = [0x12, 0x34];
+    lists.serve("good", List::of(&[&[9], &[0, 0x80]]).by(&root));
+    lists.serve("revoked", List::of(&[&[9], &own]).by(&root));
+    lists.serve("stale", List::of(&[]).years(2020, Some(2021)).by(&root));
+    lists.serve("future", List::of(&[&own]).years(2049, Some(2050)).by(&root));
+    lists.serve("foreign", List::of(&[&own]).by(&other));
+    lists.serve("open", List::of(&[&own]).years(2020, None).by(&root));
+    lists.serve("garbage", b"<html>".to_vec());
+    lists.serve("large", vec![0x30; (10 << 20) + 1]);
+    lists.serve_with("moved", "302 Found\r\nLocation: /revoked\r\n", Vec::new());
+    lists.serve_with("loop", "302 Found\r\nLocation: loop\r\n", Vec::new());
+    let row = |name, points: &[&'static str], want, url, next_update, log| Row {
+        name,
+        points: points.to_vec(),
+        want,
+        url,
+        next_update,
+        log,
+    };
+    let rows_wanted = [
+        row("not revoked", &["good"], (1, 0, 0), "good", Some(Y2050), ""),
+        row(
+            "revoked",
+            &["revoked"],
+            (1, 1, 0),
+            "revoked",
+            Some(Y2050),
+            "warn Certificate is revoked subject=\"CN=leaf\" chain_pos=0 revocation_time=TIME",
+        ),
+        row(
+            "stale",
+            &["stale"],
+            (1, 0, 1),
+            "stale",
+            Some(1_609_459_200.0),
+            "warn CRL is stale",
+        ),
+        row(
+            "from the future",
+            &["future"],
+            (0, 0, 0),
+            "future",
+            None,
+            "warn CRL is not yet valid",
+        ),
+        row(
+            "another's",
+            &["foreign"],
+            (0, 0, 0),
+            "foreign",
+            None,
+            "err=\"x509: ECDSA verification failure",
+        ),
+        row(
+            "without end",
+            &["open"],
+            (1, 1, 0),
+            "open",
+            None,
+            "warn Certificate is revoked",
+        ),
+        row(
+            "no list",
+            &["garbage"],
+            (0, 0, 0),
+            "garbage",
+            None,
+            "err=\"x509: malformed",
+        ),
+        row(
+            "too large",
+            &["large"],
+            (0, 0, 0),
+            "large",
+            None,
+            "err=\"the list is larger than 10 MiB",
+        ),
+        row(
+            "missing",
+            &["nothing"],
+            (0, 0, 0),
+            "nothing",
+            None,
+            "err=\"unexpected status code 404",
+        ),
+        row(
+            "redirected",
+            &["moved"],
+            (1, 1, 0),
+            "moved",
+            Some(Y2050),
+            "warn Certificate is revoked",
+        ),
+        row(
+            "redirected for ever",
+            &["loop"],
+            (0, 0, 0),
+            "loop",
+            None,
+            "err=\"stopped after 10 redirects",
+        ),
+        row(
+            "the second of three",
+            &["nothing", "revoked", "good"],
+            (1, 1, 0),
+            "revoked",
+            Some(Y2050),
+            "warn Failed to fetch CRL",
+        ),
+        row(
+            "neither of two",
+            &["foreign", "future"],
+            (0, 0, 0),
+            "future",
+            None,
+            "warn CRL signature verification failed",
+        ),
+        row(
+            "no points",
+            &[],
+            (0, 0, 0),
+            "",
+            None,
+            "debug No CRL distribution points",
+        ),
+    ];
+    for Row {
+        name,
+        points,
+        want,
+        url,
+        next_update,
+        log,
+    } in rows_wanted
+    {
+        let urls: Vec<String> = points.iter().map(|point| lists.url(point)).collect();
+        let leaf = match &*urls {
+            [] => Cert::leaf(),
+            urls => Cert::leaf().revocation(urls),
+        };
+        let leaf = leaf.serial(&own).by(&root);
+        let target = serve(&[&leaf]).await;
+        let outcome = probe(&Network::system(), tcp(&root), &target).await;
+        let told = log_of(&outcome);
+        assert!(outcome.success, "{name}: {told}");
+        assert!(
+            told.to_lowercase().contains(&log.to_lowercase()),
+            "{name}: {told}"
+        );
+        let url = if url.is_empty() {
+            String::new()
+        } else {
+            lists.url(url)
+        };
+        let (available, revoked, stale) = want;
+        for (metric, value) in [
+            (Metric::SslCrlAvailable, available),
+            (Metric::SslCrlRevoked, revoked),
+            (Metric::SslCrlStale, stale),
+        ] {
+            // The root has no points.
+            let want = [format!("0 {value} {url}"), "1 0 ".to_owned()];
+            assert_eq!(rows(&outcome, metric), want, "{name}: {metric:?}: {told}");
+        }
+        let want: Vec<String> = next_update.iter().map(|at| format!("0 {at} {url}")).collect();
+        assert_eq!(rows(&outcome, Metric::SslCrlNextUpdate), want, "{name}");
+        assert!(outcome.samples.value(Metric::SslCrlFetchTime).is_some(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn every_certificate_of_the_chain_is_looked_up() {
+    let lists = Lists::start().await;
+    let root = Cert::ca("Root").self_signed();
+    let middle = Cert::ca("Middle")
+        .serial(&[7])
+        .revocation(&[lists.url("root")])
+        .by(&root);
+    let leaf = Cert::leaf()
+        .serial(&[8])
+        .revocation(&[lists.url("middle")])
+        .by(&middle);
+    lists.serve("root", List::of(&[&[7]]).by(&root));
+    lists.serve("middle", List::of(&[&[7]]).by(&middle));
+    let target = serve(&[&leaf, &middle]).await;
+    let outcome = probe(&Network::system(), tcp(&root), &target).await;
+    let want = [
+        format!("0 0 {}", lists.url("middle")),
+        format!("1 1 {}", lists.url("root")),
+        "2 0 ".to_owned(),
+    ];
+    assert_eq!(rows(&outcome, Metric::SslCrlRevoked), want);
+    // Without a verified chain: what was presented, the last signed by itself.
+    let mut blind = tcp(&root);
+    blind.tcp.tls_config.insecure_skip_verify = true;
+    let outcome = probe(&Network::system(), blind, &target).await;
+    let available = rows(&outcome, Metric::SslCrlAvailable);
+    assert_eq!(
+        available,
+        [
+            format!("0 1 {}", lists.url("middle")),
+            format!("1 0 {}", lists.url("root"))
+        ]
+    );
+}
+
+#[tokio::test]
+async fn nothing_of_it_without_the_field() {
+    let lists = Lists::start().await;
+    let root = Cert::ca("Root").self_signed();
+    let leaf = Cert::leaf().revocation(&[lists.url("a")]).by(&root);
+    let target = serve(&[&leaf]).await;
+    let mut raw = tcp(&root);
+    raw.tcp.check_revoked = false;
+    let outcome = probe(&Network::system(), raw, &target).await;
+    assert!(outcome.success);
+    assert_eq!(lists.asked(), 0);
+    assert_eq!(rows(&outcome, Metric::SslCrlAvailable), Vec::<String>::new());
+    assert_eq!(outcome.samples.value(Metric::SslCrlFetchTime), None);
+}
+
+#[tokio::test]
+async fn a_list_is_kept_until_it_is_due() {
+    let lists = Lists::start().await;
+    let root = Cert::ca("Root").self_signed();
+    let leaf = Cert::leaf()
+        .revocation(&[lists.url("fresh"), lists.url("due")])
+        .by(&root);
+    lists.serve("fresh", List::of(&[]).by(&root));
+    let target = serve(&[&leaf]).await;
+    let network = Network::system();
+    for _ in 0..3 {
+        let outcome = probe(&network, tcp(&root), &target).await;
+        assert_eq!(
+            rows(&outcome, Metric::SslCrlAvailable)[0],
+            format!("0 1 {}", lists.url("fresh"))
+        );
+    }
+    assert_eq!(lists.asked(), 1);
+    // One that is due is asked for each time, but not sent again.
+    let leaf = Cert::leaf().revocation(&[lists.url("due")]).by(&root);
+    let due = List::of(&[&leaf_serial()]).years(2020, Some(2021)).by(&root);
+    lists.serve_with("due", "200 OK\r\nETag: \"a\"\r\n", due);
+    let target = serve(&[&leaf]).await;
+    for _ in 0..3 {
+        let outcome = probe(&network, tcp(&root), &target).await;
+        assert_eq!(
+            rows(&outcome, Metric::SslCrlRevoked)[0],
+            format!("0 1 {}", lists.url("due"))
+        );
+    }
+    assert_eq!(lists.asked(), 4);
+    let known = lists
+        .asked
+        .lock()
+        .unwrap()
+        .iter()
+        .filter(|head| head.contains("if-none-match: \"a\""))
+        .count();
+    assert_eq!(known, 2);
+}
+
+fn leaf_serial() -> [u8; 2] {
+    [0x12, 0x34]
+}
+
+#[tokio::test]
+async fn the_policy_judges_where_lists_are() {
+    let lists = Lists::start().await;
+    let root = Cert::ca("Root").self_signed();
+    lists.serve_with(
+        "moved",
+        &format!(
+            "302 Found\r\nLocation: {}\r\n",
+            lists.url("list").replace("127.0.0.1", "localhost")
+        ),
+        Vec::new(),
+    );
+    let target = serve(&[&Cert::leaf().revocation(&[lists.url("list")]).by(&root)]).await;
+    let port = lists.address.port();
+    let deny = |rules: &str| {
+        let text = format!("policy: {{deny: {{{rules}}}}}\nmodules: {{}}\n");
+        let rules = module::parse(text, "test.yml").unwrap().config.policy.clone();
+        Network::governed_by(Policy::new(Box::new(Constant(rules))))
+    };
+    let network = deny(&format!("ports: [{port}]"));
+    let outcome = probe(&network, tcp(&root), &target).await;
+    assert!(outcome.success, "{}", log_of(&outcome));
+    assert!(log_of(&outcome).contains("is denied"), "{}", log_of(&outcome));
+    assert_eq!(lists.asked(), 0);
+    // On every hop.
+    let target = serve(&[&Cert::leaf().revocation(&[lists.url("moved")]).by(&root)]).await;
+    let outcome = probe(&deny("names: [localhost]"), tcp(&root), &target).await;
+    assert!(
+        log_of(&outcome).contains("the name localhost is denied"),
+        "{}",
+        log_of(&outcome)
+    );
+    assert_eq!(lists.asked(), 1);
+}
+
+#[tokio::test]
+async fn a_server_of_lists_that_is_silent_costs_no_more_than_the_probes_time() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let root = Cert::ca("Root").self_signed();
+    let url = format!("http://{}/", silent.local_addr().unwrap());
+    let target = serve(&[&Cert::leaf().revocation(&[url]).by(&root)]).await;
+    let request = Request {
+        target: &target,
+        hostname: None,
+        timeout: Duration::from_secs(1),
+    };
+    let outcome = prober::run(&Network::system(), &compile(tcp(&root)), request).await;
+    assert!(outcome.success, "{}", log_of(&outcome));
+    assert!(outcome.duration < Duration::from_secs(5));
+    assert!(
+        log_of(&outcome).contains("time-out of 1s ran out"),
+        "{}",
+        log_of(&outcome)
+    );
+    assert!(rows(&outcome, Metric::SslCrlAvailable)[0].starts_with("0 0 "));
+}
+
+#[tokio::test]
+async fn the_http_prober_asks_through_its_proxy() {
+    let lists = Lists::start().await;
+    let root = Cert::ca("Root").self_signed();
+    lists.serve("list", List::of(&[]).by(&root));
+    let url = "http://crl.invalid/list";
+    let leaf = Cert::leaf().revocation(&[url.to_owned()]).by(&root);
+    let config = pki::server_config(pki::certified(&[&leaf]), &[&TLS13]);
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = format!("https://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut stream = acceptor.accept(stream).await.unwrap();
+        let _ = stream.read(&mut [0; 4096]).await;
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+        stream.write_all(answer).await.unwrap();
+        let _ = stream.shutdown().await;
+    });
+    let mut raw = config::Module {
+        prober: Prober::Http,
+        ..config::Module::default()
+    };
+    raw.http.check_revoked = true;
+    raw.http.client.tls_config = tls(&root);
+    raw.http.client.proxy.proxy_url = Some(format!("http://{}", lists.address));
+    let outcome = probe(&Network::system(), raw, &target).await;
+    assert!(outcome.success, "{}", log_of(&outcome));
+    assert_eq!(
+        rows(&outcome, Metric::SslCrlAvailable)[0],
+        format!("0 1 {url}"),
+        "{}",
+        log_of(&outcome)
+    );
+    assert!(
+        lists
+            .asked
+            .lock()
+            .unwrap()
+            .iter()
+            .any(|head| head.starts_with(&format!("get {url} ")))
+    );
+}
+
+#[test]
+fn four_sections_have_the_field() {
+    for (prober, loads) in [
+        ("http", true),
+        ("tcp", true),
+        ("unix", true),
+        ("grpc", true),
+        ("dns", false),
+        ("icmp", false),
+        ("websocket", false),
+    ] {
+        let query = if prober == "dns" { "query_name: a, " } else { "" };
+        let text =
+            format!("modules: {{m: {{prober: {prober}, {prober}: {{{query}check_revoked: true}}}}}}\n");
+        assert_eq!(module::parse(text, "test.yml").is_ok(), loads, "{prober}");
+    }
+}
