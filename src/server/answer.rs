@@ -144,7 +144,9 @@ fn ascii(text: &str) -> String {
     let bytes = carried::bytes(text);
     let path = bytes.iter().position(|byte| *byte == b'?').unwrap_or(bytes.len());
     for (index, byte) in bytes.iter().enumerate() {
-        if byte.is_ascii() && (*byte != b'\\' || index > path) {
+        if *byte == b'\\' && index < path {
+            out.push_str("%5C");
+        } else if byte.is_ascii() {
             out.push(char::from(*byte));
         } else {
             // Writing to a string does not fail.
