@@ -14,9 +14,12 @@
 //!   -> response, history, counters
 //! ```
 //!
-//! Imports point one way: `server -> prober -> module -> {check, net} -> metrics -> config`, past any of them. `config` is a leaf but for
-//! [`net::url`], which is one itself. [`app`] and [`cli`] stand above all of it, and the small files below: words, numbers, dates.
-//! [`probe_log`] and [`logging`], what is logged and how, know each other.
+//! Imports point one way: `server -> prober -> module -> {check, net} -> metrics -> config`, past any of them. [`app`] and [`cli`]
+//! stand above all of it, [`probe_log`] and below it [`logging`] beside it: what is logged and how.
+//!
+//! What is Go's behaviour and knows nothing of probes are crates of their own, in `crates/`, each with a README: `gostd` at the bottom,
+//! `go-x509`, `go-regexp`, `go-yaml`, `go-http`, `go-resolve`, `miekg-dns`, `ping-engine`, `exposition`, `alloy-syntax` above it. They use
+//! nothing of this crate, and, but for `gostd`, nothing of each other. `docs/architecture.md` follows a probe through the house.
 
 pub mod app;
 pub mod check;

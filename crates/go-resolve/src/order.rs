@@ -5,7 +5,7 @@
 use std::cmp::Reverse;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
 
-use crate::net::Address;
+use gostd::address::Address;
 
 /// How many addresses of one name are looked at: each takes a socket, and a name server may send thousands.
 const MOST: usize = 128;

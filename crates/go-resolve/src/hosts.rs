@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 
-use crate::net::Address;
+use gostd::address::Address;
 
 /// Addresses by name, as Go's `net` reads `/etc/hosts`.
 #[derive(Debug, Default)]

@@ -6,8 +6,9 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use gostd::address::Address;
+
 use super::hosts::fields;
-use crate::net::Address;
 
 /// Most name servers that are used.
 const MAX_SERVERS: usize = 3;

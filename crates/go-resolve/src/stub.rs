@@ -8,14 +8,14 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use gostd::deadline::Deadline;
+use gostd::os_error::SystemError;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::Instant;
 
 use super::config::ResolvConf;
 use super::wire::{Flaw, MAX_DATAGRAM, Match, Query, Record, Reply};
-use crate::net::Deadline;
-use crate::net::dial::SystemError;
 
 /// How questions reach a name server and answers come back.
 pub trait Transport: Sync {

@@ -1,28 +1,23 @@
 //! From a target's host name to the one address that a probe dials.
 //!
 //! The contract is Go's own resolver, because upstream uses it: address literals, then the hosts file, then the name servers of
-//! `resolv.conf`; nothing is cached. A stub resolver of our own ([`stub`]) does it, since the answer of a prober that names
+//! `resolv.conf`; nothing is cached. A stub resolver of our own, the crate go-resolve, does it, since the answer of a prober that names
 //! servers, families and errors must be exact (see `docs/dependencies.md`).
-
-mod config;
-mod hosts;
-mod order;
-mod stub;
-mod watched;
-mod wire;
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
+use go_resolve::config::{ResolvConf, Sources};
+use go_resolve::hosts::Hosts;
+use go_resolve::order;
+use go_resolve::stub::{self, Sockets, Stub, StubError};
+use go_resolve::watched::Watched;
+use go_resolve::wire::Record;
+
 use super::policy::{Policy, Refusal};
 use super::shortage::Shortages;
 use super::{Address, Deadline, Preference};
-use config::{ResolvConf, Sources};
-use hosts::Hosts;
-use stub::{Sockets, Stub, StubError};
-use watched::Watched;
-use wire::Record;
 
 /// Looks names up in the hosts file and the system's name servers. Nothing is cached.
 #[derive(Debug)]

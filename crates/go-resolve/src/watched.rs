@@ -7,9 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use gostd::stamp::Stamp;
 use tokio::time::Instant;
-
-use crate::stamp::Stamp;
 
 /// How long a file is believed without looking at it again; Go's resolver waits as long.
 const MAX_AGE: Duration = Duration::from_secs(5);
