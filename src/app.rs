@@ -4,7 +4,6 @@ mod auto_reload;
 mod external_url;
 mod signals;
 
-use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -16,11 +15,12 @@ use tokio::sync::watch;
 
 use crate::carried;
 use crate::cli::{self, Flags};
-use crate::config::LoadError;
+use crate::config::{LoadError, Options};
 use crate::logging::{Logger, OncePerMinute};
 use crate::memory;
-use crate::module::Store;
+use crate::module::sources::DEFAULT_FILE;
 use crate::module::store::CHANGED;
+use crate::module::{Sources, Store};
 use crate::net::Network;
 use crate::net::tls::Roots;
 use crate::probe_log::{Level, text};
@@ -262,23 +262,21 @@ fn probe_log_level(word: &str, logger: &Logger) -> Option<Level> {
 /// is there.
 // compat: upstream does not start without a file.
 async fn open_store(flags: &Flags, logger: &Logger) -> Result<Store, Stopped> {
-    let default = Path::new(cli::DEFAULT_CONFIG_FILE);
-    let file = flags.config_file.as_deref().map_or(default, Path::new).to_owned();
-    let built_in = flags.config_file.is_none()
-        && matches!(default.symlink_metadata(), Err(e) if e.kind() == ErrorKind::NotFound);
-    let opened = tokio::task::spawn_blocking(move || {
-        if built_in {
-            Store::built_in()
-        } else {
-            Store::open(&file)
-        }
+    let sources = Sources::named(flags.config_files.clone()).map(|sources| Sources {
+        skip_broken: flags.skip_broken_files,
+        options: Options {
+            expand: flags.expand_variables,
+        },
+        ..sources
     });
+    let built_in = sources.is_none();
+    let opened = tokio::task::spawn_blocking(move || Store::open_or_built_in(sources));
     let opened = opened.await.map_err(|error| {
         say!(logger, Error, "Error loading config", "err" => text(error));
         Stopped
     })?;
     if built_in {
-        say!(logger, Info, "No configuration file found, using the built-in modules", "file" => cli::DEFAULT_CONFIG_FILE);
+        say!(logger, Info, "No configuration file found, using the built-in modules", "file" => DEFAULT_FILE);
     } else if !matches!(opened, Err(LoadError::Unreadable { .. })) {
         say!(logger, Info, CHANGED);
     }

@@ -20,7 +20,7 @@ use clap::{ArgMatches, Command};
 use crate::config::problem::did_you_mean;
 use flags::{FLAGS, Flag, HELP, VERSION, flags};
 
-pub use flags::{DEFAULT_CONFIG_FILE, Flags, level};
+pub use flags::{Flags, level};
 pub use help::render as help;
 
 /// What the command line asks for.
@@ -88,12 +88,13 @@ impl Refused {
 }
 
 /// The names of all subcommands.
-const SUBCOMMANDS: [&str; 5] = [
+const SUBCOMMANDS: [&str; 6] = [
     probe::NAME,
     check_config::NAME,
     migrate::NAME,
     documents::MAN,
     documents::COMPLETIONS,
+    documents::SCHEMA,
 ];
 
 /// The definition of all flags.
@@ -204,7 +205,7 @@ mod tests {
     #[test]
     fn defaults_are_what_the_help_says() {
         let flags = run(&[]);
-        assert_eq!((flags.config_file, flags.timeout_offset), (None, 0.5));
+        assert_eq!((flags.config_files.len(), flags.timeout_offset), (0, 0.5));
         assert_eq!(flags.auto_reload_interval.as_secs(), 30);
         assert_eq!(flags.listen_addresses, [":9115"]);
         assert_eq!((flags.history_limit, flags.history_max_bytes), (100, 64 << 20));
@@ -284,6 +285,10 @@ mod tests {
                 "flag 'config.file' cannot be repeated",
             ),
             (
+                &["--targets.file=a", "--targets.file=b"],
+                "flag 'targets.file' cannot be repeated",
+            ),
+            (
                 &["--config.check", "--no-config.check"],
                 "flag 'config.check' cannot be repeated",
             ),
@@ -346,7 +351,11 @@ mod tests {
         let flags = run(&[&path("flags"), "--timeout-offset", &path("value")]);
         assert_eq!((flags.history_limit, flags.log_level), (7, Level::Error));
         assert_eq!((flags.timeout_offset, flags.config_check), (9.0, true));
-        assert_eq!(run(&["--config.file=@x"]).config_file.as_deref(), Some("@x"));
+        assert_eq!(run(&["--config.file=@x"]).config_files, ["@x"]);
+        assert_eq!(
+            run(&["--config.file=/", "--config.file=*.yml"]).config_files,
+            ["/", "*.yml"]
+        );
         for (arguments, message) in [
             (&["@"] as &[_], "expected @ file to expand arguments from"),
             (

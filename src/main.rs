@@ -32,7 +32,7 @@ fn main() -> ExitCode {
             check_config::run(&arguments)
         }
         Ok(Action::Subcommand(name, arguments))
-            if name == documents::MAN || name == documents::COMPLETIONS =>
+            if [documents::MAN, documents::COMPLETIONS, documents::SCHEMA].contains(&name.as_str()) =>
         {
             documents::run(&name, &arguments)
         }

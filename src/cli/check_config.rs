@@ -122,6 +122,7 @@ fn failed(error: &LoadError) -> Report {
         LoadError::Unreadable { .. } => "cannot be read".to_owned(),
         LoadError::Targets(_) => "wrong targets".to_owned(),
         LoadError::Invalid(invalid) => counted(invalid.problems.len(), "error"),
+        LoadError::Several(all) => counted(all.len(), "wrong file"),
     };
     Report {
         is_good: false,

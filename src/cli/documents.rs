@@ -9,14 +9,17 @@ use clap::{Arg, ArgMatches, Command};
 use clap_complete::Shell;
 
 use super::subcommand_arguments;
+use crate::config::schema;
 
 /// The name of the subcommand that prints the man page.
 pub const MAN: &str = "man";
 /// The name of the subcommand that prints completions.
 pub const COMPLETIONS: &str = "completions";
+/// The name of the subcommand that prints JSON Schemas.
+pub const SCHEMA: &str = "schema";
 
 /// The definitions of the subcommands.
-pub fn commands() -> [Command; 2] {
+pub fn commands() -> [Command; 3] {
     [
         Command::new(MAN)
             .about("Print the man page (section 1), or that of a command.")
@@ -44,13 +47,26 @@ pub fn commands() -> [Command; 2] {
                     .value_parser(clap::value_parser!(Shell))
                     .help("The shell."),
             ),
+        Command::new(SCHEMA)
+            .about("Print the JSON Schema of the configuration file, for editors.")
+            .arg(
+                Arg::new("file")
+                    .value_name("FILE")
+                    .default_value("config")
+                    .value_parser(PossibleValuesParser::new(["config", "targets"]))
+                    .help("Which file's schema."),
+            ),
     ]
 }
 
 /// Runs one of the subcommands with the arguments after its name.
 pub fn run(name: &str, arguments: &[String]) -> ExitCode {
-    let [man, completions] = commands();
-    let command = if name == MAN { man } else { completions };
+    let [man, completions, schema] = commands();
+    let command = match name {
+        MAN => man,
+        SCHEMA => schema,
+        _ => completions,
+    };
     let matches = match subcommand_arguments(command, arguments) {
         Ok(matches) => matches,
         Err(status) => return status,
@@ -64,6 +80,19 @@ pub fn run(name: &str, arguments: &[String]) -> ExitCode {
             let mut command = super::command();
             clap_complete::generate(shell, &mut command, "blackbox_exporter", &mut text);
             Ok(())
+        }
+        None if name == SCHEMA => {
+            let is_of_targets = matches
+                .get_one::<String>("file")
+                .is_some_and(|file| file == "targets");
+            let schema = if is_of_targets {
+                schema::targets()
+            } else {
+                schema::config()
+            };
+            serde_json::to_writer_pretty(&mut text, &schema)
+                .map_err(io::Error::from)
+                .and_then(|()| writeln!(text))
         }
         None => print_man(&matches, &mut text),
     };
@@ -114,6 +143,7 @@ fn page_of(name: &str, out: &mut Vec<u8>) -> io::Result<()> {
         super::check_config::NAME => "blackbox_exporter-check-config",
         super::migrate::NAME => "blackbox_exporter-migrate",
         COMPLETIONS => "blackbox_exporter-completions",
+        SCHEMA => "blackbox_exporter-schema",
         _ => "blackbox_exporter-man",
     };
     let command = command.name(title).bin_name(format!("blackbox_exporter {name}"));
@@ -175,6 +205,7 @@ A flag or the configuration is wrong, or a port cannot be opened.
 .BR blackbox_exporter\-migrate (1),
 .BR blackbox_exporter\-man (1),
 .BR blackbox_exporter\-completions (1),
+.BR blackbox_exporter\-schema (1),
 .BR prometheus (1)
 "#;
 

@@ -1,6 +1,7 @@
 //! The flags of the server: one table, from which everything else is made: the reader, the help, the man page, the
 //! completions and the defaults.
 
+use std::path::Path;
 use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
@@ -9,14 +10,19 @@ use clap::{Arg, ArgAction, ValueHint};
 use super::Refused;
 use super::reader::Takes;
 use crate::logging;
+use crate::module::sources::DEFAULT_FILE;
 use crate::probe_log::Level;
 use crate::strconv::{parse_float, parse_uint, quote};
 
 /// The flags of the server.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Flags {
-    /// `--config.file`: `None` when the flag was not given.
-    pub config_file: Option<String>,
+    /// `--config.file`: empty when the flag was not given.
+    pub config_files: Vec<String>,
+    /// `--config.skip-broken-files`
+    pub skip_broken_files: bool,
+    /// `--config.expand-environment-variables`
+    pub expand_variables: bool,
     /// `--config.check`
     pub config_check: bool,
     /// `--config.enable-auto-reload`
@@ -237,6 +243,18 @@ pub fn flags(given: &[(&str, String)]) -> Result<Flags, Refused> {
         seen.push(name);
         flag.set(&mut flags, value)?;
     }
+    // Upstream takes the flag once: who names a file that is not there hears so.
+    let is_absent = |name: &&String| !name.contains(['*', '?', '[']) && !Path::new(name).exists();
+    if flags.config_files.len() > 1
+        && let Some(absent) = flags.config_files.iter().find(is_absent)
+    {
+        return Err(Refused {
+            message: format!("flag '{CONFIG_FILE}' cannot be repeated"),
+            hint: Some(format!(
+                "several configuration files must exist, and there is no {absent}"
+            )),
+        });
+    }
     Ok(flags)
 }
 
@@ -261,18 +279,27 @@ pub const VERSION: &str = "version";
 pub const HELP: &str = "help";
 const CONFIG_FILE: &str = "config.file";
 
-/// Where `--config.file` points when it is not given.
-pub const DEFAULT_CONFIG_FILE: &str = "blackbox.yml";
-
 /// All flags.
-pub static FLAGS: [Flag; 23] = [
+pub static FLAGS: [Flag; 25] = [
     flag(HELP, Set::Nothing, "Show this help.").short('h'),
     flag(
         "config.file",
-        Set::Text(|flags, file| flags.config_file = Some(file)),
-        "Blackbox exporter configuration file.",
+        Set::Texts(|flags| &mut flags.config_files),
+        "Blackbox exporter configuration file. Repeatable, and may be a folder or a pattern: module names are \
+         unique across files.",
     )
-    .default(DEFAULT_CONFIG_FILE),
+    .default(DEFAULT_FILE),
+    flag(
+        "config.skip-broken-files",
+        Set::Switch(|flags| &mut flags.skip_broken_files),
+        "Leave configuration files out that cannot be used, as long as another one can.",
+    ),
+    flag(
+        "config.expand-environment-variables",
+        Set::Switch(|flags| &mut flags.expand_variables),
+        "Replace ${NAME} by the environment variable and ${file:PATH} by the file, in secrets, headers, bodies and \
+         URLs of the configuration.",
+    ),
     flag(
         "targets.file",
         Set::Text(|flags, file| flags.targets_file = file),

@@ -85,9 +85,9 @@ fn name_column(arg: &Arg) -> String {
         (Some([placeholder, ..]), None) => drop(write!(name, "<{placeholder}>")),
         // kingpin quotes the defaults of plain texts, and only of them.
         (_, Some(text))
-            if FLAGS
-                .iter()
-                .any(|flag| flag.name == long && matches!(flag.set, Set::Text(_))) =>
+            if FLAGS.iter().any(|flag| {
+                flag.name == long && (matches!(flag.set, Set::Text(_)) || long == "config.file")
+            }) =>
         {
             let _ = write!(name, "{text:?}");
         }
@@ -125,7 +125,7 @@ mod tests {
         let text = render(&super::super::command(), 80);
         for expected in [
             "  -h, --[no-]help ",
-            "      --config.file=\"blackbox.yml\"  \n",
+            "      --config.file=\"blackbox.yml\" ...  \n",
             "      --[no-]config.check ",
             "      --web.listen-address=:9115 ...  \n",
             "      --web.external-url=<url> ",

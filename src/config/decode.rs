@@ -7,8 +7,10 @@ use std::collections::hash_map::{Entry, HashMap};
 use std::fmt::Write as _;
 
 use super::confidential::is_secret;
+use super::environment;
 use super::hints::hint;
 use super::problem::Problem;
+use super::schema::Sections;
 use super::yaml::scalar::{self, Scalar};
 use super::yaml::{Content, Document, Id, Position};
 
@@ -17,10 +19,18 @@ pub(crate) trait Value {
     /// Reads the node into this place. `false` when nothing was put there, because the node is null or wrong: lists
     /// leave such an entry out.
     fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool;
+
+    /// What it may be, as JSON Schema.
+    fn schema(sections: &mut Sections) -> serde_json::Value
+    where
+        Self: Sized;
 }
 
 /// A mapping with known keys.
 pub(crate) trait Section: super::value::Fields {
+    /// Fields without which it is an error.
+    const REQUIRED: &'static [&'static str] = &[];
+
     /// Upstream's defaults, set whenever the section is there.
     fn begin(&mut self) {}
 
@@ -41,6 +51,16 @@ pub(crate) struct Decoder<'d, 't> {
     stopped: bool,
     reader: Reader,
     files: Vec<NamedFile>,
+    options: Options,
+    /// Values that were made of references, and what was written, since the module began.
+    expanded: Vec<(String, String)>,
+}
+
+/// How a configuration is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Replace `${NAME}` and `${file:PATH}`.
+    pub expand: bool,
 }
 
 /// Which of Go's readers is followed where they differ.
@@ -96,6 +116,45 @@ impl<'d, 't> Decoder<'d, 't> {
             stopped: false,
             reader: Reader::V3,
             files: Vec::new(),
+            options: Options::default(),
+            expanded: Vec::new(),
+        }
+    }
+
+    /// Reads a configuration in another manner.
+    pub fn with(document: &'d Document<'t>, options: Options) -> Self {
+        Self {
+            options,
+            ..Self::new(document)
+        }
+    }
+
+    /// The values that were made of references since the last time.
+    pub fn take_expanded(&mut self) -> Vec<(String, String)> {
+        std::mem::take(&mut self.expanded)
+    }
+
+    /// What a text stands for.
+    fn expand(&mut self, node: Id, text: &'d str) -> Option<Cow<'d, str>> {
+        let document = self.document;
+        let is_expanded = self.options.expand
+            && text.contains("${")
+            && self.path.iter().any(|step| {
+                matches!(step, Step::Key(key) if document.text(*key).is_some_and(environment::is_expanded))
+            });
+        if !is_expanded {
+            return Some(Cow::Borrowed(text));
+        }
+        match environment::expand(text) {
+            Ok(None) => Some(Cow::Borrowed(text)),
+            Ok(Some(expanded)) => {
+                self.expanded.push((expanded.clone(), text.to_owned()));
+                Some(Cow::Owned(expanded))
+            }
+            Err(message) => {
+                self.report(node, message, None);
+                None
+            }
         }
     }
 
@@ -233,7 +292,10 @@ impl<'d, 't> Decoder<'d, 't> {
         match self.scalar(node, "text")? {
             Scalar::Null => None,
             Scalar::Bytes(bytes) => Some(Cow::Owned(bytes)),
-            _ => self.document.text(node).map(|t| Cow::Borrowed(t.as_bytes())),
+            _ => match self.expand(node, self.document.text(node)?)? {
+                Cow::Borrowed(text) => Some(Cow::Borrowed(text.as_bytes())),
+                Cow::Owned(text) => Some(Cow::Owned(text.into_bytes())),
+            },
         }
     }
 
@@ -427,6 +489,14 @@ impl<'d, 't> Decoder<'d, 't> {
             });
         }
         *taken = outer;
+    }
+
+    /// The key below which what is being read stands.
+    pub fn key_of_this(&self) -> Option<&'d str> {
+        match self.path.last() {
+            Some(Step::Key(key)) => self.document.text(*key),
+            _ => None,
+        }
     }
 
     /// Reports a problem at a node.

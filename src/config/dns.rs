@@ -80,6 +80,8 @@ section!(Dns {
 });
 
 impl Section for Dns {
+    const REQUIRED: &'static [&'static str] = &["query_name"];
+
     fn begin(&mut self) {
         *self = Self::default();
     }

@@ -1,6 +1,7 @@
 //! Section `grpc`.
 
 use super::decode::{Decoder, Section, Value};
+use super::schema::Sections;
 use super::tree::Tree;
 use super::value::{Codec, Family, Write, section};
 use super::yaml::Id;
@@ -63,6 +64,10 @@ pub(super) struct WhenWritten;
 impl Codec<Shared<Grpc>> for WhenWritten {
     fn decode(place: &mut Shared<Grpc>, node: Id, d: &mut Decoder<'_, '_>) -> bool {
         place.decode(node, d)
+    }
+
+    fn schema(sections: &mut Sections) -> serde_json::Value {
+        Grpc::schema(sections)
     }
     fn is_zero(place: &Shared<Grpc>) -> bool {
         !place.written || Write::is_zero(place)

@@ -4,13 +4,13 @@ use super::decode::{Decoder, Section};
 use super::http_client::canonical_header;
 use super::value::{Bytes, Family, Pattern, Size, section};
 use super::yaml::Id;
-use super::{HttpClient, Named};
+use super::{HttpClient, Named, Status};
 
 /// Settings of the http prober.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Http {
     /// Accepted status codes; any 2xx when empty.
-    pub valid_status_codes: Vec<i64>,
+    pub valid_status_codes: Vec<Status>,
     /// Accepted protocol versions (`HTTP/1.1`, compared exactly); any when empty.
     pub valid_http_versions: Vec<String>,
     /// `ip4` or `ip6`; anything but `ip6` and empty means ip4.
@@ -214,14 +214,6 @@ impl Http {
                 Some(format!("versions are {}", VERSIONS.join(", "))),
             );
         }
-        for code in self
-            .valid_status_codes
-            .iter()
-            .filter(|code| !(100..=599).contains(*code))
-        {
-            let message = format!("no server answers with the status {code}");
-            d.warn(node, "valid_status_codes", message, None);
-        }
         let body_checks = [
             (
                 "fail_if_body_matches_regexp",
@@ -267,6 +259,8 @@ section!(HeaderMatch {
 });
 
 impl Section for HeaderMatch {
+    const REQUIRED: &'static [&'static str] = &["header", "regexp"];
+
     fn judge(&mut self, node: Id, d: &mut Decoder<'_, '_>) {
         if self.header.is_empty() && !d.is_blamed("header") {
             d.report_field(

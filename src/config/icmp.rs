@@ -2,6 +2,7 @@
 
 use super::Repeat;
 use super::decode::{Decoder, Section, Value};
+use super::schema::Sections;
 use super::tree::Tree;
 use super::value::{Codec, Family, section};
 use super::yaml::Id;
@@ -92,6 +93,10 @@ impl Codec<u8> for Ttl {
             }
         }
         true
+    }
+
+    fn schema(_: &mut Sections) -> serde_json::Value {
+        serde_json::json!({"type": ["number", "null"], "minimum": 0, "exclusiveMaximum": 256})
     }
     fn is_zero(place: &u8) -> bool {
         *place == 0

@@ -6,19 +6,23 @@
 mod confidential;
 mod decode;
 mod dns;
+mod environment;
 mod grpc;
 mod hints;
 mod http;
 mod http_client;
 mod icmp;
 mod named;
+mod params;
 pub mod policy;
 pub mod problem;
 mod query_response;
 mod repeat;
+pub mod schema;
 mod secret;
 mod shared;
 mod source;
+mod status;
 pub mod targets;
 mod tcp;
 mod tls;
@@ -34,7 +38,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 pub(crate) use confidential::{MASK, names_secret};
-pub use decode::NamedFile;
+pub use decode::{NamedFile, Options};
 pub use dns::{Dns, RrValidator};
 pub use gostd::units;
 pub use grpc::Grpc;
@@ -47,13 +51,15 @@ pub use http_client::{
 };
 pub use icmp::Icmp;
 pub use named::Named;
+pub use params::Param;
 pub use policy::Policy;
 pub use problem::{Invalid, LoadError, Problem};
 pub use query_response::{Label, QueryResponse};
 pub use repeat::Repeat;
 pub use secret::{Secret, WITHOUT_MANAGER};
 pub use shared::Shared;
-pub use source::{Parsed, Source, decode_text, parse};
+pub use source::{Parsed, Source, decode_text, parse, parse_with};
+pub use status::Status;
 pub use tcp::Tcp;
 pub use tls::{DECRYPT, KEY_IS_ENCRYPTED, Tls, TlsVersion, is_encrypted_key};
 pub use unix::Unix;
@@ -63,6 +69,7 @@ use decode::{Decoder, Section, Value};
 use go_yaml::Id;
 use grpc::WhenWritten;
 use problem::did_you_mean;
+use schema::Sections;
 use tree::Tree;
 use value::{Codec, Duration, Write, section};
 
@@ -143,6 +150,10 @@ pub struct Module {
     pub unix: Shared<Unix>,
     /// Section `websocket`.
     pub websocket: Shared<Websocket>,
+    /// Settings that a scrape may set; ours.
+    pub params: BTreeMap<String, Param>,
+    /// Values that were made of `${…}`, and what was written: that is what is shown.
+    pub expanded: Vec<(String, String)>,
 }
 
 impl Module {
@@ -166,8 +177,19 @@ impl Module {
             grpc: Shared::default(),
             unix: Shared::default(),
             websocket: Shared::default(),
+            params: BTreeMap::new(),
+            expanded: Vec::new(),
         });
         &DEFAULTS
+    }
+
+    /// As it is printed: references as they were written.
+    pub(crate) fn shown(&self) -> Tree {
+        let mut tree = Write::tree(self);
+        for (expanded, written) in &self.expanded {
+            tree.replace(expanded.as_bytes(), written.as_bytes());
+        }
+        tree
     }
 
     /// Whether the section of that prober is as if it had not been written.
@@ -207,6 +229,10 @@ impl Codec<ModuleMap> for NamedModules {
     fn decode(place: &mut ModuleMap, node: Id, d: &mut Decoder<'_, '_>) -> bool {
         place.decode(node, d)
     }
+
+    fn schema(sections: &mut Sections) -> serde_json::Value {
+        schema::map(&Module::schema(sections))
+    }
     fn is_zero(place: &ModuleMap) -> bool {
         place.is_empty()
     }
@@ -214,7 +240,7 @@ impl Codec<ModuleMap> for NamedModules {
         let empty = || Tree::Section(Vec::new());
         let entries = place
             .iter()
-            .map(|(name, module)| (name.clone(), module.as_ref().map_or_else(empty, Write::tree)));
+            .map(|(name, module)| (name.clone(), module.as_ref().map_or_else(empty, |m| m.shown())));
         Tree::Map(entries.collect())
     }
 }
@@ -229,9 +255,12 @@ section!(Module {
     omit grpc as WhenWritten;
     omit unix;
     omit websocket;
+    omit params;
 });
 
 impl Section for Module {
+    const REQUIRED: &'static [&'static str] = &["prober"];
+
     fn begin(&mut self) {
         *self = Self::default();
     }
@@ -241,6 +270,7 @@ impl Section for Module {
             .document()
             .entry(node, "prober")
             .is_some_and(|(_, value)| !d.document().is_null(value));
+        self.expanded = d.take_expanded();
         if self.timeout < 0 {
             let help = "leave it out, or write how long a probe may take".to_owned();
             d.warn(node, "timeout", "a negative timeout is no timeout", Some(help));
@@ -286,6 +316,10 @@ impl Value for Prober {
             true
         })
     }
+
+    fn schema(_: &mut Sections) -> serde_json::Value {
+        serde_json::json!({"enum": Self::ALL.map(Self::name)})
+    }
 }
 
 impl Write for Prober {
@@ -303,6 +337,10 @@ impl<T: Value + Default> Value for Arc<T> {
         let good = value.decode(node, d);
         *self = Self::new(value);
         good
+    }
+
+    fn schema(sections: &mut Sections) -> serde_json::Value {
+        T::schema(sections)
     }
 }
 

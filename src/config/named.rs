@@ -6,6 +6,7 @@ use std::ops::{Deref, DerefMut};
 
 use super::confidential;
 use super::decode::{Decoder, Value};
+use super::schema::{self, Sections};
 use super::tree::Tree;
 use super::value::Write;
 use super::yaml::Id;
@@ -67,6 +68,10 @@ impl<V: fmt::Debug> fmt::Debug for Named<V> {
 impl<V: Value + Default> Value for Named<V> {
     fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool {
         self.0.decode(node, d)
+    }
+
+    fn schema(sections: &mut Sections) -> serde_json::Value {
+        schema::map(&V::schema(sections))
     }
 }
 

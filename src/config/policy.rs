@@ -6,6 +6,7 @@ use ipnet::IpNet;
 
 use super::decode::{Decoder, Section, Value};
 use super::problem::did_you_mean;
+use super::schema::{self, Sections};
 use super::tree::Tree;
 use super::value::{Write, section};
 use super::yaml::Id;
@@ -128,6 +129,10 @@ impl Value for Preset {
             true
         })
     }
+
+    fn schema(_: &mut Sections) -> serde_json::Value {
+        schema::words(Self::ALL.map(Self::name))
+    }
 }
 
 impl Write for Preset {
@@ -155,6 +160,10 @@ impl Value for IpNet {
             true
         })
     }
+
+    fn schema(_: &mut Sections) -> serde_json::Value {
+        schema::text()
+    }
 }
 
 impl Write for IpNet {
@@ -180,6 +189,10 @@ impl Value for PortRange {
             }
             true
         })
+    }
+
+    fn schema(_: &mut Sections) -> serde_json::Value {
+        schema::text()
     }
 }
 

@@ -55,6 +55,8 @@ pub enum LoadError {
     },
     /// The file was read and is wrong.
     Invalid(Invalid),
+    /// Several files were read and are wrong; never fewer than two.
+    Several(Vec<Invalid>),
     /// The targets file could not be read, or is wrong.
     Targets(TargetsError),
 }
@@ -143,16 +145,17 @@ impl LoadError {
     /// One line, with the name of the file: for logs.
     pub fn one_line(&self) -> String {
         match self {
-            Self::Invalid(invalid) => {
-                let problems: Vec<String> = invalid.problems.iter().map(Problem::to_string).collect();
-                let count = match problems.len() {
-                    1 => String::new(),
-                    several => format!("{several} errors: "),
-                };
-                let text = problems.join(" | ").replace(['\n', '\r'], " ");
-                format!("error parsing config file: {}: {count}{text}", invalid.file)
-            }
+            Self::Invalid(invalid) => invalid.one_line(),
+            Self::Several(all) => all.iter().map(Invalid::one_line).collect::<Vec<_>>().join(" | "),
             other => other.to_string(),
+        }
+    }
+
+    /// Of at least one file.
+    pub fn several(mut broken: Vec<Invalid>) -> Self {
+        match broken.len() {
+            1 => broken.pop().map_or(Self::Several(Vec::new()), Self::Invalid),
+            _ => Self::Several(broken),
         }
     }
 
@@ -161,6 +164,7 @@ impl LoadError {
         match self {
             Self::Unreadable { .. } | Self::Targets(_) => format!("error: {self}\n"),
             Self::Invalid(invalid) => invalid.quoted(),
+            Self::Several(all) => all.iter().map(Invalid::quoted).collect(),
         }
     }
 }
@@ -176,6 +180,9 @@ impl fmt::Display for LoadError {
                 )
             }
             Self::Invalid(invalid) => invalid.fmt(f),
+            Self::Several(all) => all
+                .iter()
+                .try_for_each(|invalid| writeln!(f, "{}: {invalid}", invalid.file)),
             Self::Targets(error) => error.fmt(f),
         }
     }
@@ -186,7 +193,7 @@ impl std::error::Error for LoadError {
         match self {
             Self::Unreadable { source, .. } => Some(source),
             Self::Targets(error) => error.source(),
-            Self::Invalid(_) => None,
+            Self::Invalid(_) | Self::Several(_) => None,
         }
     }
 }
@@ -207,6 +214,16 @@ impl fmt::Display for Invalid {
 }
 
 impl Invalid {
+    fn one_line(&self) -> String {
+        let problems: Vec<String> = self.problems.iter().map(Problem::to_string).collect();
+        let count = match problems.len() {
+            1 => String::new(),
+            several => format!("{several} errors: "),
+        };
+        let text = problems.join(" | ").replace(['\n', '\r'], " ");
+        format!("error parsing config file: {}: {count}{text}", self.file)
+    }
+
     /// See [`LoadError::quoted`].
     pub fn quoted(&self) -> String {
         let mut out = String::new();

@@ -5,6 +5,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use super::decode::{Decoder, Value};
+use super::schema::Sections;
 use super::tree::Tree;
 use super::value::Write;
 use super::yaml::Id;
@@ -56,6 +57,10 @@ impl<T: Value + Clone> Value for Shared<T> {
     fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool {
         // A null section keeps its defaults, and shares them.
         !d.document().is_null(node) && T::decode(self, node, d)
+    }
+
+    fn schema(sections: &mut Sections) -> serde_json::Value {
+        T::schema(sections)
     }
 }
 

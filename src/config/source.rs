@@ -1,7 +1,7 @@
 //! From the bytes of a file to configuration data and everything that is wrong with it.
 
 use super::Config;
-use super::decode::{Decoder, NamedFile, Value as _};
+use super::decode::{Decoder, NamedFile, Options, Value as _};
 use super::problem::Problem;
 use super::yaml::{Content, Document, Id, Position};
 
@@ -28,6 +28,11 @@ pub struct Source<'t> {
 
 /// Reads a configuration file's text.
 pub fn parse(text: &str) -> Parsed<'_> {
+    parse_with(text, Options::default())
+}
+
+/// Reads a configuration file's text in another manner.
+pub fn parse_with(text: &str, options: Options) -> Parsed<'_> {
     let mut parsed = Parsed {
         config: Config::default(),
         problems: Vec::new(),
@@ -46,7 +51,7 @@ pub fn parse(text: &str) -> Parsed<'_> {
             parsed.problems.push(problem);
         }
         Ok(Some(document)) => {
-            let mut decoder = Decoder::new(&document);
+            let mut decoder = Decoder::with(&document, options);
             parsed.config.decode(document.root(), &mut decoder);
             parsed.files = decoder.take_files();
             (parsed.problems, parsed.warnings) = decoder.finish();
@@ -165,6 +170,13 @@ impl Source<'_> {
             line: node.at.line + line + 1,
             column: block.get(..indent)?.chars().count() + column + 1,
         })
+    }
+
+    /// Where a module begins.
+    pub fn module(&self, name: &str) -> Option<Position> {
+        let document = self.document.as_ref()?;
+        let (_, modules) = document.entry(document.root(), "modules")?;
+        document.entry(modules, name).map(|(at, _)| at)
     }
 
     fn find(&self, module: &str, path: &str) -> Option<(Position, Id)> {

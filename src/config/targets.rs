@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::decode::{Decoder, Section, Value as _};
 use super::problem::{Problem, did_you_mean};
+use super::schema::{self, Sections};
 use super::tree::Tree;
 use super::value::{Codec, Duration, section};
 use super::yaml::{Document, Id, Position};
@@ -34,6 +35,8 @@ pub struct Target {
     pub module: String,
     /// `hostname` parameter: Host header and TLS server name.
     pub hostname: String,
+    /// Parameters of the scrape, which the module must allow.
+    pub params: BTreeMap<String, String>,
     /// Labels of every series of this target; an empty value takes a label away.
     pub labels: BTreeMap<String, String>,
     /// Scrape interval in milliseconds, when it is not the scraper's.
@@ -182,12 +185,15 @@ section!(Target {
     always address;
     omit module;
     omit hostname;
+    omit params;
     omit labels;
     omit interval as Period;
     omit timeout as Period;
 });
 
 impl Section for Target {
+    const REQUIRED: &'static [&'static str] = &["name", "address"];
+
     fn judge(&mut self, node: Id, d: &mut Decoder<'_, '_>) {
         self.at = d.document().node(node).at;
         for (field, value) in [("name", &self.name), ("address", &self.address)] {
@@ -202,6 +208,19 @@ impl Section for Target {
                     "labels",
                     format!("{label:?} cannot be a label"),
                     Some(help.to_owned()),
+                );
+            }
+        }
+        for param in self.params.keys() {
+            let fits = param.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+            if !fits || param.is_empty() {
+                let help = "a scraper takes it as the label __param_NAME: letters, digits and underscores"
+                    .to_owned();
+                d.report_field(
+                    node,
+                    "params",
+                    format!("{param:?} cannot be a parameter of a target"),
+                    Some(help),
                 );
             }
         }
@@ -248,6 +267,10 @@ impl Codec<Option<u64>> for Period {
             _ => d.report(node, "a duration of a millisecond or more is wanted", None),
         }
         true
+    }
+
+    fn schema(_: &mut Sections) -> serde_json::Value {
+        schema::duration()
     }
     fn is_zero(place: &Option<u64>) -> bool {
         place.is_none()
@@ -299,6 +322,7 @@ mod tests {
             address: "https://example.com".to_owned(),
             module: "http_post_2xx".to_owned(),
             hostname: "www.example.com".to_owned(),
+            params: BTreeMap::new(),
             labels: [
                 ("env".to_owned(), "1".to_owned()),
                 ("target".to_owned(), "example.com".to_owned()),

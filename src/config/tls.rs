@@ -3,6 +3,7 @@
 use super::Secret;
 use super::decode::{Decoder, Section, Value};
 use super::problem::did_you_mean;
+use super::schema::{self, Sections};
 use super::tree::Tree;
 use super::value::{Write, section};
 use super::yaml::Id;
@@ -172,6 +173,10 @@ impl Value for Option<TlsVersion> {
             *self = known.map(|(_, version)| *version);
             known.is_some()
         })
+    }
+
+    fn schema(_: &mut Sections) -> serde_json::Value {
+        schema::words(TlsVersion::NAMES.map(|(name, _)| name))
     }
 }
 

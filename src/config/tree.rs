@@ -20,6 +20,18 @@ pub enum Tree {
 }
 
 impl Tree {
+    /// Puts another text where one stands.
+    pub fn replace(&mut self, old: &[u8], new: &[u8]) {
+        match self {
+            Self::Text(text) if text == old => new.clone_into(text),
+            Self::List(items) => items.iter_mut().for_each(|item| item.replace(old, new)),
+            Self::Section(entries) | Self::Map(entries) => {
+                entries.iter_mut().for_each(|(_, value)| value.replace(old, new));
+            }
+            _ => {}
+        }
+    }
+
     /// A text.
     pub fn text(text: impl Into<String>) -> Self {
         Self::Text(carried::bytes(&text.into()).into_owned())

@@ -8,6 +8,7 @@ use std::ops::Deref;
 
 use super::confidential;
 use super::decode::{Decoder, Value};
+use super::schema::{self, Sections};
 use super::tree::Tree;
 use super::value::{Codec, Write};
 use super::yaml::Id;
@@ -28,6 +29,10 @@ impl Codec<Option<String>> for ProxyUrl {
             *place = Some(text.into_owned());
             true
         })
+    }
+
+    fn schema(_: &mut Sections) -> serde_json::Value {
+        schema::text()
     }
     fn is_zero(place: &Option<String>) -> bool {
         place.is_none()
@@ -76,6 +81,10 @@ impl fmt::Debug for UrlText {
 impl Value for UrlText {
     fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool {
         self.0.decode(node, d)
+    }
+
+    fn schema(_: &mut Sections) -> serde_json::Value {
+        schema::text()
     }
 }
 

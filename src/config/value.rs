@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Map;
+
 use super::Secret;
 use super::decode::{Decoder, Reader, Section, Value};
+use super::schema::{self, Sections};
 use super::tree::Tree;
 use super::units;
 use super::yaml::scalar::{Scalar, old_boolean};
@@ -16,6 +19,8 @@ pub(crate) trait Fields {
     fn field(&mut self, name: &str, value: Id, d: &mut Decoder<'_, '_>) -> bool;
     /// Appends the names of all fields.
     fn names(out: &mut Vec<&'static str>);
+    /// Adds what each field may be, as JSON Schema.
+    fn properties(out: &mut Map<String, serde_json::Value>, sections: &mut Sections);
     /// Appends the fields that are printed.
     fn write(&self, out: &mut Vec<(String, Tree)>);
     /// Whether all fields have Go's zero value.
@@ -33,6 +38,7 @@ pub(crate) trait Write {
 /// Reads and writes a `T` whose type alone does not say how.
 pub(crate) trait Codec<T> {
     fn decode(place: &mut T, node: Id, d: &mut Decoder<'_, '_>) -> bool;
+    fn schema(sections: &mut Sections) -> serde_json::Value;
     fn is_zero(place: &T) -> bool;
     fn tree(place: &T) -> Tree;
 }
@@ -55,6 +61,12 @@ macro_rules! section {
             fn names(out: &mut Vec<&'static str>) {
                 $($crate::config::value::section!(@names $how, Self, out, $field, ($($name)?));)*
             }
+            fn properties(
+                out: &mut serde_json::Map<String, serde_json::Value>,
+                sections: &mut $crate::config::schema::Sections,
+            ) {
+                $($crate::config::value::section!(@schema $how, Self, out, sections, $field, ($($codec)?), ($($name)?));)*
+            }
             fn write(&self, out: &mut Vec<(String, $crate::config::tree::Tree)>) {
                 $($crate::config::value::section!(@write $how, self, out, $field, ($($codec)?), ($($name)?));)*
             }
@@ -69,6 +81,9 @@ macro_rules! section {
                 d: &mut $crate::config::decode::Decoder<'_, '_>,
             ) -> bool {
                 d.section(node, self)
+            }
+            fn schema(sections: &mut $crate::config::schema::Sections) -> serde_json::Value {
+                $crate::config::schema::section::<Self>(sections)
             }
         }
         impl $crate::config::value::Write for $kind {
@@ -100,6 +115,17 @@ macro_rules! section {
             $crate::config::value::section!(@decode $self, $field, $value, $d, $codec);
             return true;
         }
+    };
+    (@schema inline, $this:ty, $out:ident, $sections:ident, $field:ident, (), ()) => {
+        $crate::config::schema::of_inlined(|s: &$this| &s.$field, $out, $sections);
+    };
+    (@schema $how:ident, $this:ty, $out:ident, $sections:ident, $field:ident, (), $as:tt) => {
+        let schema = $crate::config::schema::of_field(|s: &$this| &s.$field, $sections);
+        $out.insert($crate::config::value::section!(@name $field, $as).to_owned(), schema);
+    };
+    (@schema $how:ident, $this:ty, $out:ident, $sections:ident, $field:ident, ($codec:ty), $as:tt) => {
+        let schema = $crate::config::schema::of_codec::<$codec, _, _>(|s: &$this| &s.$field, $sections);
+        $out.insert($crate::config::value::section!(@name $field, $as).to_owned(), schema);
     };
     (@names inline, $this:ty, $out:ident, $field:ident, ()) => {
         $crate::config::value::names_of(|s: &$this| &s.$field, $out);
@@ -148,6 +174,10 @@ impl Value for String {
             None => false,
         })
     }
+
+    fn schema(_: &mut Sections) -> serde_json::Value {
+        schema::text()
+    }
 }
 
 impl Write for String {
@@ -172,6 +202,10 @@ impl Codec<Vec<u8>> for Bytes {
             None => false,
         })
     }
+
+    fn schema(_: &mut Sections) -> serde_json::Value {
+        schema::text()
+    }
     fn is_zero(place: &Vec<u8>) -> bool {
         place.is_empty()
     }
@@ -189,6 +223,10 @@ impl Value for Secret {
             }
             None => false,
         })
+    }
+
+    fn schema(_: &mut Sections) -> serde_json::Value {
+        schema::text()
     }
 }
 
@@ -231,6 +269,10 @@ impl Value for bool {
             truth.is_some()
         })
     }
+
+    fn schema(_: &mut Sections) -> serde_json::Value {
+        schema::truth()
+    }
 }
 
 impl Write for bool {
@@ -260,6 +302,10 @@ impl Value for i64 {
             number.is_some()
         })
     }
+
+    fn schema(_: &mut Sections) -> serde_json::Value {
+        schema::number()
+    }
 }
 
 impl Write for i64 {
@@ -285,6 +331,10 @@ impl Codec<String> for Family {
             }
             good
         })
+    }
+
+    fn schema(_: &mut Sections) -> serde_json::Value {
+        schema::text()
     }
     fn is_zero(place: &String) -> bool {
         place.is_empty()
@@ -323,6 +373,10 @@ impl Codec<i64> for Duration {
             parsed.is_some()
         })
     }
+
+    fn schema(_: &mut Sections) -> serde_json::Value {
+        schema::duration()
+    }
     fn is_zero(place: &i64) -> bool {
         *place == 0
     }
@@ -341,6 +395,10 @@ impl Codec<i64> for DurationOrNumber {
             Some(Scalar::Int(_) | Scalar::Float(_)) => place.decode(node, d),
             Some(_) => Duration::decode(place, node, d),
         })
+    }
+
+    fn schema(_: &mut Sections) -> serde_json::Value {
+        serde_json::json!({"anyOf": [schema::number(), schema::duration()]})
     }
     fn is_zero(place: &i64) -> bool {
         Duration::is_zero(place)
@@ -369,6 +427,10 @@ impl Codec<i64> for Size {
             true
         })
     }
+
+    fn schema(_: &mut Sections) -> serde_json::Value {
+        schema::text()
+    }
     fn is_zero(place: &i64) -> bool {
         *place == 0
     }
@@ -393,6 +455,10 @@ impl<T: Value + Default> Value for Vec<T> {
             });
             is_list
         })
+    }
+
+    fn schema(sections: &mut Sections) -> serde_json::Value {
+        schema::list(&T::schema(sections))
     }
 }
 
@@ -423,6 +489,10 @@ impl<T: Value + Default> Value for BTreeMap<String, T> {
             is_map
         })
     }
+
+    fn schema(sections: &mut Sections) -> serde_json::Value {
+        schema::map(&T::schema(sections))
+    }
 }
 
 impl<T: Write> Write for BTreeMap<String, T> {
@@ -446,6 +516,10 @@ impl<T: Value + Default> Value for Option<T> {
         *self = Some(value);
         good
     }
+
+    fn schema(sections: &mut Sections) -> serde_json::Value {
+        T::schema(sections)
+    }
 }
 
 impl<T: Write> Write for Option<T> {
@@ -467,6 +541,10 @@ impl<T: Section + Value + Write + Default> Codec<Option<T>> for ByValue {
         }
         place.get_or_insert_default().decode(node, d)
     }
+
+    fn schema(sections: &mut Sections) -> serde_json::Value {
+        T::schema(sections)
+    }
     fn is_zero(place: &Option<T>) -> bool {
         place.as_ref().is_none_or(Write::is_zero)
     }
@@ -481,6 +559,10 @@ pub(crate) struct Nilable;
 impl<T: Value + Write + Default> Codec<Option<T>> for Nilable {
     fn decode(place: &mut Option<T>, node: Id, d: &mut Decoder<'_, '_>) -> bool {
         place.decode(node, d)
+    }
+
+    fn schema(sections: &mut Sections) -> serde_json::Value {
+        T::schema(sections)
     }
     fn is_zero(place: &Option<T>) -> bool {
         place.as_ref().is_none_or(Write::is_zero)
@@ -505,6 +587,10 @@ impl Codec<Option<String>> for Pattern {
     fn decode(place: &mut Option<String>, node: Id, d: &mut Decoder<'_, '_>) -> bool {
         place.decode(node, d)
     }
+
+    fn schema(_: &mut Sections) -> serde_json::Value {
+        schema::text()
+    }
     fn is_zero(place: &Option<String>) -> bool {
         place.is_none()
     }
@@ -516,6 +602,10 @@ impl Codec<Option<String>> for Pattern {
 impl Codec<Vec<String>> for Pattern {
     fn decode(place: &mut Vec<String>, node: Id, d: &mut Decoder<'_, '_>) -> bool {
         place.decode(node, d)
+    }
+
+    fn schema(_: &mut Sections) -> serde_json::Value {
+        schema::list(&schema::text())
     }
     fn is_zero(place: &Vec<String>) -> bool {
         place.is_empty()
@@ -556,6 +646,10 @@ impl Value for serde_json::Value {
             }
             true
         })
+    }
+
+    fn schema(_: &mut Sections) -> serde_json::Value {
+        schema::anything()
     }
 }
 

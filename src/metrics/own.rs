@@ -52,6 +52,7 @@ macro_rules! catalog {
 
 catalog! {
     BuildInfo = Always Gauge "blackbox_exporter_build_info", "A metric with a constant '1' value labeled by version, revision, branch, goversion from which blackbox_exporter was built, and the goos and goarch for the build.";
+    BrokenFiles = OnceProbed Gauge "blackbox_exporter_config_broken_files", "Configuration files that --config.skip-broken-files left out.";
     ReloadedAt = Always Gauge "blackbox_exporter_config_last_reload_success_timestamp_seconds", "Timestamp of the last successful configuration reload.";
     ReloadSuccessful = Always Gauge "blackbox_exporter_config_last_reload_successful", "Blackbox exporter config loaded successfully.";
     IcmpDrops = OnceProbed Counter "blackbox_exporter_icmp_drops_total", "Packets that the kernel dropped because they were read too slowly.";
@@ -64,6 +65,7 @@ catalog! {
     MemoryRefused = OnceProbed Counter "blackbox_exporter_memory_refused_total", "Requests for memory refused because of the limit, by use.";
     MemoryUsed = OnceProbed Gauge "blackbox_exporter_memory_used_bytes", "Memory in use as the limit counts it: what the kernel cannot reclaim.";
     OutOfResources = OnceProbed Counter "blackbox_exporter_out_of_resources_total", "Probe failures caused by local resource exhaustion, by resource.";
+    ParamsRefused = OnceProbed Counter "blackbox_exporter_params_refused_total", "Scrapes that were refused because of a parameter, by module and parameter.";
     ProbeDuration = OnceProbed Histogram "blackbox_exporter_probe_duration_seconds", "Duration of probes by prober.";
     ProbeTimeouts = OnceProbed Counter "blackbox_exporter_probe_timeouts_total", "Probes that timed out, by module.";
     ProbesCancelled = OnceProbed Counter "blackbox_exporter_probes_cancelled_total", "Probes that were given up because the scraper closed its connection.";

@@ -48,7 +48,7 @@ pub struct Http {
     /// Most bytes of a body, after decompression.
     pub body_size_limit: Option<u64>,
     /// Accepted status codes; any 2xx when empty.
-    pub valid_status_codes: Vec<i64>,
+    pub valid_status_codes: Vec<config::Status>,
     /// Accepted protocols; any when empty.
     pub valid_http_versions: Vec<String>,
     /// Fail when the last answer came over TLS.

@@ -3,12 +3,12 @@
 use std::fs::File;
 use std::hash::{DefaultHasher, Hasher};
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use super::{Modules, Problem, files};
-use crate::config::targets::{Targets, TargetsError};
-use crate::config::{self, Config, Invalid, LoadError};
+use crate::config::targets::{Target, Targets, TargetsError};
+use crate::config::{self, Config, Invalid, LoadError, Options};
 
 /// The configuration that is compiled in: the `blackbox.yml` of this repository.
 pub const BUILT_IN: &str = include_str!("../../blackbox.yml");
@@ -22,8 +22,12 @@ pub struct Loaded {
     pub modules: Modules,
     /// What loads but is probably not meant.
     pub warnings: Vec<config::Problem>,
-    /// The checksum of the file.
+    /// The checksum of the file, or of all of them.
     pub checksum: Checksum,
+    /// The files, and the checksum of each; empty for what is compiled in.
+    pub parts: Vec<(PathBuf, Checksum)>,
+    /// How many files were left out because something is wrong with them.
+    pub broken_files: usize,
     /// What `/targets` answers; all of them have their module here.
     pub targets: Targets,
     /// The checksum of the targets file, when there is one.
@@ -51,15 +55,47 @@ impl Loaded {
         self.targets_checksum = Some(checksum(&bytes));
         let text = config::decode_text(bytes).map_err(|problem| invalid(vec![problem]))?;
         self.targets = Targets::parse(&text).map_err(invalid)?;
-        let unknown = self
+        let mut unknown = self
             .targets
             .unknown_modules(self.config.modules.keys().map(String::as_str));
+        unknown.extend(
+            self.targets
+                .targets
+                .iter()
+                .filter_map(|target| self.wrong_param(target)),
+        );
         if unknown.is_empty() {
             self.warnings.extend(self.targets.warnings());
             Ok(self)
         } else {
             Err(invalid(unknown))
         }
+    }
+}
+
+impl Loaded {
+    /// What is wrong with the parameters of a target.
+    fn wrong_param(&self, target: &Target) -> Option<config::Problem> {
+        let module = self.modules.get(target.module())?;
+        let given = |name: &str| target.params.get(name).cloned().unwrap_or_default();
+        let message = match &module.params {
+            Some(params) => match target.params.keys().find(|name| !params.has(name)) {
+                Some(name) => format!("the module {:?} has no parameter {name:?}", &*module.name),
+                None => {
+                    let refused = params.apply(module, given).err()?;
+                    format!("parameter {:?}: {}", refused.param, refused.reason)
+                }
+            },
+            None if target.params.is_empty() => return None,
+            None => format!("the module {:?} has no params", &*module.name),
+        };
+        Some(config::Problem {
+            at: Some(target.at),
+            module: None,
+            path: String::new(),
+            message: format!("target {:?}: {message}", target.name),
+            help: None,
+        })
     }
 }
 
@@ -91,20 +127,19 @@ pub fn read(file: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Loads a configuration file.
-///
-/// # Errors
-/// The file cannot be read, or everything that is wrong with it.
-pub fn load(file: &Path) -> Result<Loaded, LoadError> {
-    let bytes = read(file).map_err(|e| LoadError::unreadable(file, e))?;
-    parse(bytes, &file.display().to_string())
-}
-
 /// Loads a configuration from the bytes of a file; `name` is for messages.
 ///
 /// # Errors
 /// Everything that is wrong with it.
 pub fn parse(bytes: impl Into<Vec<u8>>, name: &str) -> Result<Loaded, LoadError> {
+    parse_with(bytes, name, Options::default())
+}
+
+/// Loads a configuration from the bytes of a file in another manner.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn parse_with(bytes: impl Into<Vec<u8>>, name: &str, options: Options) -> Result<Loaded, LoadError> {
     let bytes = bytes.into();
     let checksum = checksum(&bytes);
     let invalid = |text: String, problems| {
@@ -118,7 +153,7 @@ pub fn parse(bytes: impl Into<Vec<u8>>, name: &str) -> Result<Loaded, LoadError>
         Ok(text) => text,
         Err(problem) => return invalid(String::from_utf8_lossy(&bytes).into_owned(), vec![problem]),
     };
-    let parsed = config::parse(&text);
+    let parsed = config::parse_with(&text, options);
     let mut problems = parsed.problems;
     let modules = Modules::compile(&parsed.config).unwrap_or_else(|found| {
         for problem in found {

@@ -6,7 +6,9 @@ mod grpc;
 pub mod http;
 mod icmp;
 pub mod load;
+mod params;
 mod query_response;
+pub mod sources;
 pub mod store;
 mod tcp;
 mod unix;
@@ -21,8 +23,10 @@ pub use dns::{Dns, NameError, Pattern, Query, RrValidator};
 pub use grpc::Grpc;
 pub use http::Http;
 pub use icmp::Icmp;
-pub use load::{Loaded, load, parse};
+pub use load::{Loaded, parse};
+pub use params::{Params, Refused};
 pub use query_response::{Expect, InfoLabel, Step};
+pub use sources::Sources;
 pub use store::Store;
 pub use tcp::Tcp;
 pub use unix::Unix;
@@ -44,6 +48,8 @@ pub struct Module {
     pub raw: Arc<config::Module>,
     /// The compiled section of its prober.
     pub kind: Kind,
+    /// What a scrape may set.
+    pub params: Option<Box<Params>>,
 }
 
 /// The compiled section of the chosen prober.
@@ -83,6 +89,7 @@ impl Module {
             timeout,
             raw: Arc::clone(raw),
             kind,
+            params: Params::compile(raw, problems),
         }
     }
 }
@@ -152,6 +159,11 @@ impl Modules {
     /// The module of that name.
     pub fn get(&self, name: &str) -> Option<&Arc<Module>> {
         self.by_name.get(name)
+    }
+
+    /// Adds the modules of another configuration.
+    fn extend(&mut self, other: Self) {
+        self.by_name.extend(other.by_name);
     }
 
     /// How many modules there are.

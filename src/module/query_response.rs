@@ -14,6 +14,8 @@ pub struct Step {
     pub expect_bytes: Box<[u8]>,
     /// Send this, filled from the match of `expect`; nothing when it comes out empty.
     pub send: Template,
+    /// Send a line break behind it.
+    pub newline: bool,
     /// Go on in TLS.
     pub starttls: bool,
 }
@@ -69,14 +71,23 @@ impl Step {
             Some(regexp) => Template::new(&raw.send, regexp),
             None => Template::verbatim(&raw.send),
         };
+        let (send, newline) = match raw.send_hex.0.as_slice() {
+            [] => (send, !raw.no_newline),
+            bytes => (Template::verbatim(bytes), false),
+        };
+        let expect_bytes = match raw.expect_hex.0.as_slice() {
+            [] => &raw.expect_bytes,
+            _ => &raw.expect_hex.0,
+        };
         let expect = regexp.map(|regexp| Expect {
             labels: raw.labels.as_ref().map(|labels| info_labels(labels, &regexp)),
             regexp,
         });
         Self {
             expect,
-            expect_bytes: raw.expect_bytes.clone().into(),
+            expect_bytes: expect_bytes.clone().into(),
             send,
+            newline,
             starttls: raw.starttls,
         }
     }

@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use arc_swap::access::Map;
 
 use super::load::{BUILT_IN, Checksum, Loaded, checksum, parse, read};
+use super::sources::Sources;
 use crate::config::targets::TargetsError;
 use crate::config::{LoadError, Problem};
 use crate::net::policy::Policy;
@@ -18,7 +19,7 @@ use crate::net::policy::Policy;
 pub struct Store {
     current: Arc<ArcSwap<Loaded>>,
     /// `None` when the built-in configuration is used.
-    file: Option<PathBuf>,
+    sources: Option<Sources>,
     /// The list of targets, when there is one.
     targets_file: Option<PathBuf>,
     status: Mutex<Status>,
@@ -63,7 +64,24 @@ impl Store {
     /// # Errors
     /// The file cannot be read, or everything that is wrong with it.
     pub fn open(file: &Path) -> Result<Self, LoadError> {
-        Ok(Self::with(super::load(file)?, Some(file.to_owned())))
+        Self::open_all(Sources::file(file))
+    }
+
+    /// Loads several files for the first time.
+    ///
+    /// # Errors
+    /// A file cannot be read, or everything that is wrong with them.
+    pub fn open_all(sources: Sources) -> Result<Self, LoadError> {
+        let loaded = sources.parse(sources.read()?)?;
+        Ok(Self::with(loaded, Some(sources)))
+    }
+
+    /// Loads what is named, or what is compiled in.
+    ///
+    /// # Errors
+    /// A file cannot be read, or everything that is wrong with them.
+    pub fn open_or_built_in(sources: Option<Sources>) -> Result<Self, LoadError> {
+        sources.map_or_else(Self::built_in, Self::open_all)
     }
 
     /// The configuration that is compiled in.
@@ -74,11 +92,11 @@ impl Store {
         Ok(Self::with(parse(BUILT_IN, BUILT_IN_NAME)?, None))
     }
 
-    /// A store of what was loaded already; it is reloaded from `file`, if there is one.
-    pub fn with(loaded: Loaded, file: Option<PathBuf>) -> Self {
+    /// A store of what was loaded already; it is reloaded from `sources`, if there are any.
+    pub fn with(loaded: Loaded, sources: Option<Sources>) -> Self {
         Self {
             current: Arc::new(ArcSwap::from_pointee(loaded)),
-            file,
+            sources,
             targets_file: None,
             status: Mutex::new(Status {
                 successful: true,
@@ -120,16 +138,22 @@ impl Store {
     /// The files that reloads read, and the checksum of what is loaded of each.
     pub fn files(&self) -> Vec<(PathBuf, Option<Checksum>)> {
         let current = self.current.load();
-        let config = self
-            .file
-            .iter()
-            .map(|file| (file.clone(), Some(current.checksum)));
+        // Files that came since are among them, without a checksum.
+        let now = self.sources.as_ref().map(Sources::files).unwrap_or_default();
+        let known = |file: &PathBuf| {
+            current
+                .parts
+                .iter()
+                .find(|(part, _)| part == file)
+                .map(|(_, sum)| *sum)
+        };
+        let config = now.into_iter().map(|file| {
+            let sum = known(&file);
+            (file, sum)
+        });
+        let targets = self.targets_file.iter();
         config
-            .chain(
-                self.targets_file
-                    .iter()
-                    .map(|file| (file.clone(), current.targets_checksum)),
-            )
+            .chain(targets.map(|file| (file.clone(), current.targets_checksum)))
             .collect()
     }
 
@@ -167,19 +191,20 @@ impl Store {
     /// Both files are taken together, or neither: targets name modules.
     fn read_again(&self) -> Result<Reload, LoadError> {
         let current = self.current.load();
-        let (bytes, name) = match &self.file {
-            Some(file) => {
-                let bytes = read(file).map_err(|e| LoadError::unreadable(file, e))?;
-                (bytes, file.display().to_string())
-            }
-            None => (BUILT_IN.as_bytes().to_vec(), BUILT_IN_NAME.to_owned()),
+        let read = self.sources.as_ref().map(Sources::read).transpose()?;
+        let own = match &read {
+            Some(read) => read.checksum(),
+            None => checksum(BUILT_IN.as_bytes()),
         };
         let targets = self.read_targets()?;
         let targets_checksum = targets.as_ref().map(|(bytes, _)| checksum(bytes));
-        if checksum(&bytes) == current.checksum && targets_checksum == current.targets_checksum {
+        if own == current.checksum && targets_checksum == current.targets_checksum {
             return Ok(Reload::Unchanged);
         }
-        let mut loaded = parse(bytes, &name)?;
+        let mut loaded = match (&self.sources, read) {
+            (Some(sources), Some(read)) => sources.parse(read)?,
+            _ => parse(BUILT_IN, BUILT_IN_NAME)?,
+        };
         if let Some((bytes, file)) = targets {
             loaded = loaded.with_targets(bytes, file).map_err(LoadError::Targets)?;
         }

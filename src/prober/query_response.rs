@@ -124,7 +124,7 @@ impl<'c> Dialogue<'c> {
             self.expect_bytes(probe, &step.expect_bytes).await?;
         }
         if !send.is_empty() {
-            self.send(probe, send).await?;
+            self.send(probe, send, step.newline).await?;
         }
         if step.starttls {
             Box::pin(self.start_tls(probe, upgrade)).await?;
@@ -209,9 +209,11 @@ impl<'c> Dialogue<'c> {
         Ok(())
     }
 
-    async fn send(&mut self, probe: &mut Probe<'_>, mut line: Vec<u8>) -> Verdict {
+    async fn send(&mut self, probe: &mut Probe<'_>, mut line: Vec<u8>, newline: bool) -> Verdict {
         log!(probe.log, Debug, "Sending line", "line" => excerpt(&line, EXCERPT));
-        line.push(b'\n');
+        if newline {
+            line.push(b'\n');
+        }
         let connection = &mut self.reader.connection;
         let write = async {
             connection.write_all(&line).await?;

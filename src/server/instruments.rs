@@ -42,6 +42,7 @@ pub struct Instruments {
     unknown_modules: Counter,
     probes: Family<ByResult, Counter>,
     timeouts: Family<ByModule, Counter>,
+    params_refused: Family<ByParam, Counter>,
     durations: Family<ByProber, Histogram, fn() -> Histogram>,
     probes_in_flight: Gauge,
     /// Not exposed: whether there was a probe at all.
@@ -77,6 +78,12 @@ struct ByModule {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByParam {
+    module: String,
+    param: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByResult {
     module: String,
     prober: Prober,
@@ -105,6 +112,7 @@ impl Instruments {
             unknown_modules: Counter::default(),
             probes: Family::default(),
             timeouts: Family::default(),
+            params_refused: Family::default(),
             durations: Family::new_with_constructor(|| Histogram::new(BOUNDS)),
             probes_in_flight: Gauge::default(),
             probes_started: Counter::default(),
@@ -123,6 +131,7 @@ impl Instruments {
         register(&mut registry, Own::UnknownModules, &instruments.unknown_modules);
         register(&mut registry, Own::Probes, &instruments.probes);
         register(&mut registry, Own::ProbeTimeouts, &instruments.timeouts);
+        register(&mut registry, Own::ParamsRefused, &instruments.params_refused);
         register(&mut registry, Own::ProbeDuration, &instruments.durations);
         register(&mut registry, Own::ProbesInFlight, &instruments.probes_in_flight);
         register(&mut registry, Own::ProbesCancelled, &instruments.probes_cancelled);
@@ -147,6 +156,15 @@ impl Instruments {
     /// A request named a module that does not exist.
     pub fn unknown_module(&self) {
         self.unknown_modules.inc();
+    }
+
+    /// A scrape gave a parameter that its module does not allow.
+    pub fn param_refused(&self, module: &str, param: &str) {
+        let labels = ByParam {
+            module: module.to_owned(),
+            param: param.to_owned(),
+        };
+        self.params_refused.get_or_create(&labels).inc();
     }
 
     /// These modules are served from now on. One that stays keeps its counters.

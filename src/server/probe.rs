@@ -54,6 +54,19 @@ async fn answer(
         }
         return Err(bad_request(format!("Unknown module {}", quote(name))));
     };
+    let varied;
+    let module = match &module.params {
+        None => module,
+        Some(params) => {
+            varied = params
+                .apply(module, |param| query.first(param).into_owned())
+                .map_err(|refused| {
+                    exporter.instruments.param_refused(name, &refused.param);
+                    bad_request(format!("Parameter {}: {}", quote(&refused.param), refused.reason))
+                })?;
+            &varied
+        }
+    };
     let (debug, offset) = (query.first("debug") == "true", exporter.settings.timeout_offset);
     // compat: a person before a page waits for ten seconds where upstream lets them wait for two minutes.
     let default = if debug && pages::wants_html(headers) {

@@ -3,6 +3,7 @@
 //! The labels are those that relabelling would otherwise have to make: where to scrape, with which parameters, and
 //! what the series are called. So `http_sd_configs` or `discovery.http` needs the URL of this page and nothing more.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -40,7 +41,7 @@ struct Reached {
 #[derive(Debug, Serialize)]
 struct Group<'a> {
     targets: [&'a str; 1],
-    labels: BTreeMap<&'a str, String>,
+    labels: BTreeMap<Cow<'a, str>, String>,
 }
 
 /// `/targets`
@@ -203,33 +204,40 @@ impl<I: Iterator<Item = String>> Iterator for Gzip<I> {
 }
 
 fn group<'a>(target: &'a Target, reached: &'a Reached) -> Group<'a> {
+    let own = |name: &'static str, value: &str| (Cow::Borrowed(name), value.to_owned());
     let mut labels = BTreeMap::from([
-        ("job", target.name.clone()),
-        ("instance", target.address.clone()),
-        ("target", target.address.clone()),
-        ("module", target.module().to_owned()),
+        own("job", &target.name),
+        own("instance", &target.address),
+        own("target", &target.address),
+        own("module", target.module()),
     ]);
     // An empty value is no label to Prometheus: so a default can be taken away.
     labels.extend(
         target
             .labels
             .iter()
-            .map(|(name, value)| (name.as_str(), value.clone())),
+            .map(|(name, value)| (Cow::Borrowed(name.as_str()), value.clone())),
     );
-    labels.insert("__metrics_path__", reached.probe_path.clone());
-    labels.insert("__param_target", target.address.clone());
-    labels.insert("__param_module", target.module().to_owned());
+    labels.insert(Cow::Borrowed("__metrics_path__"), reached.probe_path.clone());
+    labels.insert(Cow::Borrowed("__param_target"), target.address.clone());
+    labels.insert(Cow::Borrowed("__param_module"), target.module().to_owned());
     if reached.tls {
-        labels.insert("__scheme__", "https".to_owned());
+        labels.insert(Cow::Borrowed("__scheme__"), "https".to_owned());
     }
     if !target.hostname.is_empty() {
-        labels.insert("__param_hostname", target.hostname.clone());
+        labels.insert(Cow::Borrowed("__param_hostname"), target.hostname.clone());
+    }
+    for (name, value) in &target.params {
+        labels.insert(Cow::Owned(format!("__param_{name}")), value.clone());
     }
     if let Some(interval) = target.interval {
-        labels.insert("__scrape_interval__", format_milliseconds(interval));
+        labels.insert(
+            Cow::Borrowed("__scrape_interval__"),
+            format_milliseconds(interval),
+        );
     }
     if let Some(timeout) = timeout(target) {
-        labels.insert("__scrape_timeout__", format_milliseconds(timeout));
+        labels.insert(Cow::Borrowed("__scrape_timeout__"), format_milliseconds(timeout));
     }
     Group {
         targets: [&reached.address],

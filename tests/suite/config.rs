@@ -57,7 +57,7 @@ fn verdicts_are_upstreams() {
         ("http", "headers: {X: 1.50, Y: ~, 1: z}", true),
         ("http", "headers: [X]", false),
         ("http", "valid_status_codes: [0xC8, 0310, 2_00, 200.5, ~]", true),
-        ("http", "valid_status_codes: [200-299]", false),
+        ("http", "valid_status_codes: [299-200]", false),
         ("http", "valid_status_codes: ['200']", false),
         ("http", "valid_status_codes: 200", false),
         ("http", "body_size_limit: 10MB", true),
@@ -357,7 +357,8 @@ mod properties {
                 module.http.method = text.clone();
                 module.http.body = bytes.clone();
                 module.http.fail_if_ssl = truth;
-                module.http.valid_status_codes = vec![number, 200];
+                module.http.valid_status_codes =
+                    vec![config::Status::code(number), config::Status::code(200)];
                 module.http.headers = map.into();
                 module.http.headers.remove("Accept-Encoding");
                 module.icmp.ttl = ttl;

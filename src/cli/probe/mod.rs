@@ -15,13 +15,13 @@ use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, value_parser};
 use futures_util::{StreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{DEFAULT_CONFIG_FILE, subcommand_arguments};
+use super::subcommand_arguments;
 use crate::config;
 use crate::config::problem::did_you_mean;
 use crate::config::targets::{DEFAULT_MODULE, Targets};
 use crate::config::units::parse_duration;
 use crate::display::passive;
-use crate::module::{Loaded, Module, Store};
+use crate::module::{Loaded, Module, Sources, Store};
 use crate::net::Network;
 use crate::net::policy::Policy;
 use crate::prober::{self, Outcome, Request};
@@ -54,6 +54,13 @@ pub fn command() -> Command {
                 .value_name("MODULE")
                 .default_value(DEFAULT_MODULE)
                 .help("The module for targets named on the command line."),
+        )
+        .arg(
+            Arg::new("param")
+                .long("param")
+                .value_name("NAME=VALUE")
+                .action(ArgAction::Append)
+                .help("A parameter that the module allows (params); for targets named on the command line."),
         )
         .arg(
             Arg::new("config")
@@ -221,19 +228,34 @@ fn jobs(matches: &ArgMatches, loaded: &Loaded) -> Result<Vec<Job>, String> {
     let name = matches
         .get_one::<String>("module")
         .map_or(DEFAULT_MODULE, String::as_str);
+    let params = matches.get_many::<String>("param").into_iter().flatten();
+    let params: Vec<(&str, &str)> = params
+        .map(|param| {
+            param
+                .split_once('=')
+                .ok_or_else(|| format!("--param={param} is not NAME=VALUE"))
+        })
+        .collect::<Result<_, _>>()?;
+    let given = |name: &str| {
+        let named = params.iter().find(|(param, _)| *param == name);
+        named.map_or_else(String::new, |(_, value)| (*value).to_owned())
+    };
     let mut jobs = Vec::new();
     for target in matches.get_many::<String>("target").into_iter().flatten() {
         jobs.push(Job {
             target: target.clone(),
             hostname: None,
-            module: find(name)?,
+            module: with_params(&find(name)?, given)?,
         });
     }
     if let Some(file) = matches.get_one::<PathBuf>("targets") {
         for target in read_targets(file)?.targets {
             let hostname = Some(target.hostname.clone()).filter(|hostname| !hostname.is_empty());
+            let module = find(target.module())?;
+            let given = |name: &str| target.params.get(name).cloned().unwrap_or_default();
+            let module = with_params(&module, given);
             jobs.push(Job {
-                module: find(target.module())?,
+                module: module.map_err(|error| format!("target {:?}: {error}", target.name))?,
                 target: target.address,
                 hostname,
             });
@@ -245,13 +267,18 @@ fn jobs(matches: &ArgMatches, loaded: &Loaded) -> Result<Vec<Job>, String> {
     Ok(jobs)
 }
 
-fn load(file: Option<&Path>) -> Result<Arc<Loaded>, String> {
-    let default = Path::new(DEFAULT_CONFIG_FILE);
-    let store = match file {
-        Some(file) => Store::open(file),
-        None if default.exists() => Store::open(default),
-        None => Store::built_in(),
+/// The module with the parameters that it allows.
+fn with_params(module: &Arc<Module>, given: impl Fn(&str) -> String) -> Result<Arc<Module>, String> {
+    let Some(params) = &module.params else {
+        return Ok(Arc::clone(module));
     };
+    let made = params.apply(module, given);
+    made.map_err(|refused| format!("parameter {:?}: {}", refused.param, refused.reason))
+}
+
+fn load(file: Option<&Path>) -> Result<Arc<Loaded>, String> {
+    let names = file.map(|file| file.display().to_string());
+    let store = Store::open_or_built_in(Sources::named(names.into_iter().collect()));
     store
         .map(|store| store.current())
         .map_err(|error| error.to_string())

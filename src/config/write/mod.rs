@@ -15,7 +15,7 @@ pub fn config(config: &Config) -> String {
 
 /// One module as `debug=true` shows it: as go.yaml.in/yaml/v2 writes it.
 pub fn module(module: &Module) -> String {
-    emit(module.tree(), Dialect::V2)
+    emit(module.shown(), Dialect::V2)
 }
 
 #[cfg(test)]

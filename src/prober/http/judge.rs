@@ -66,7 +66,7 @@ fn status_passes(probe: &mut Probe<'_>, module: &Http, status: u16) -> bool {
         }
         return passes;
     }
-    let passes = valid.contains(&i64::from(status));
+    let passes = valid.iter().any(|valid| valid.contains(i64::from(status)));
     if !passes {
         let codes: Vec<String> = valid.iter().map(ToString::to_string).collect();
         log!(

@@ -98,6 +98,10 @@ impl Collector for Elsewhere {
             Own::ReloadSuccessful,
             f64::from(u8::from(reload.successful)),
         )?;
+        let broken = self.store.current().broken_files;
+        if broken > 0 {
+            value(encoder, Own::BrokenFiles, broken as f64)?;
+        }
         value(encoder, Own::LogLinesDropped, self.logger.dropped() as f64)?;
         value(encoder, Own::TargetsRefused, self.network.policy.refused() as f64)?;
         let shortages = Resource::ALL.map(|resource| {

@@ -500,6 +500,13 @@ impl<'t> Scanner<'t> {
         } else {
             if self.flow == 0 {
                 if !self.key_allowed {
+                    // A text of several lines is no key: the first one has no colon.
+                    if let Some(text) = self.queue.back()
+                        && matches!(text.kind, Kind::Scalar { plain: true, .. })
+                        && text.start.line < self.mark.line
+                    {
+                        return Err(missing_colon(text.start));
+                    }
                     let message = "a second \"key: value\" on one line: put a text that contains \": \" in quotes, or \
                                    indent the line as its neighbours are";
                     return wrong(self.mark, message);

@@ -1,0 +1,234 @@
+//! The JSON Schemas: what the exporter reads they accept, and what they refuse it refuses.
+
+use std::path::Path;
+use std::process::Command;
+
+use blackbox_exporter::config::targets::Targets;
+use blackbox_exporter::config::yaml::{Content, Document, Id, scalar};
+use blackbox_exporter::{config, module};
+use go_regexp::Regexp;
+
+use serde_json::{Map, Value, json};
+
+/// Whether a value is what a schema allows: the keywords that ours use.
+fn allows(whole: &Value, schema: &Value, value: &Value) -> bool {
+    let Some(rules) = schema.as_object() else {
+        return true;
+    };
+    rules.iter().all(|(keyword, rule)| match keyword.as_str() {
+        "$ref" => {
+            let name = rule.as_str().unwrap().strip_prefix("#/$defs/").unwrap();
+            allows(whole, &whole["$defs"][name], value)
+        }
+        "allOf" => rule
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|one| allows(whole, one, value)),
+        "anyOf" => rule
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|one| allows(whole, one, value)),
+        "enum" => rule.as_array().unwrap().contains(value),
+        "type" => {
+            let kind = match value {
+                Value::Null => "null",
+                Value::Bool(_) => "boolean",
+                Value::Number(_) => "number",
+                Value::String(_) => "string",
+                Value::Array(_) => "array",
+                Value::Object(_) => "object",
+            };
+            match rule {
+                Value::Array(kinds) => kinds.contains(&json!(kind)),
+                one => one == kind,
+            }
+        }
+        "pattern" => value.as_str().is_none_or(|text| {
+            Regexp::new(rule.as_str().unwrap())
+                .unwrap()
+                .captures(text.as_bytes())
+                .is_some()
+        }),
+        "minimum" => value
+            .as_f64()
+            .is_none_or(|number| number >= rule.as_f64().unwrap()),
+        "exclusiveMaximum" => value
+            .as_f64()
+            .is_none_or(|number| number < rule.as_f64().unwrap()),
+        "items" => value
+            .as_array()
+            .is_none_or(|items| items.iter().all(|item| allows(whole, rule, item))),
+        "required" => value.as_object().is_none_or(|map| {
+            let names = rule.as_array().unwrap();
+            names.iter().all(|name| map.contains_key(name.as_str().unwrap()))
+        }),
+        "additionalProperties" => value.as_object().is_none_or(|map| {
+            let known = |name: &String| schema["properties"].get(name).is_some();
+            map.iter()
+                .filter(|(name, _)| !known(name))
+                .all(|(_, value)| match rule {
+                    Value::Bool(allowed) => *allowed,
+                    rule => allows(whole, rule, value),
+                })
+        }),
+        "properties" => value.as_object().is_none_or(|map| {
+            map.iter()
+                .all(|(name, value)| rule.get(name).is_none_or(|rule| allows(whole, rule, value)))
+        }),
+        "$schema" | "$defs" | "title" | "default" => true,
+        other => panic!("the schema uses {other}"),
+    })
+}
+
+/// A YAML text as an editor sees it: merged, by the rules of YAML 1.2's core.
+fn as_json(text: &str) -> Option<Value> {
+    let document = Document::parse(text).ok()??;
+    Some(node(&document, document.root()))
+}
+
+fn node(document: &Document<'_>, id: Id) -> Value {
+    let node_ = document.node(document.target(id));
+    match &node_.content {
+        Content::Scalar { text, plain } => match scalar::resolve(node_.tag.as_deref(), text, *plain) {
+            Ok(scalar::Scalar::Null) => Value::Null,
+            Ok(scalar::Scalar::Bool(truth)) => truth.into(),
+            Ok(scalar::Scalar::Int(number)) => number.into(),
+            Ok(scalar::Scalar::Float(number)) => number.into(),
+            _ => Value::from(&**text),
+        },
+        Content::Sequence(items) => items.iter().map(|item| node(document, *item)).collect(),
+        Content::Mapping(entries) => {
+            let mut map = Map::new();
+            for (key, value) in entries.iter().filter(|(key, _)| document.is_merge(*key)) {
+                let _ = key;
+                let merged = node(document, *value);
+                let parts = merged.as_array().cloned().unwrap_or_else(|| vec![merged]);
+                for part in parts.iter().rev().filter_map(Value::as_object) {
+                    map.extend(part.clone());
+                }
+            }
+            for (key, value) in entries.iter().filter(|(key, _)| !document.is_merge(*key)) {
+                if let Some(key) = document.text(*key) {
+                    map.insert(key.to_owned(), node(document, *value));
+                }
+            }
+            Value::Object(map)
+        }
+        Content::Alias(_) => Value::Null,
+    }
+}
+
+fn files(folder: &Path, found: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            files(&path, found);
+        } else if let Ok(text) = std::fs::read_to_string(&path) {
+            found.push(text);
+        }
+    }
+}
+
+/// What is under the folders of the repository.
+fn texts(folders: &[&str]) -> Vec<String> {
+    let mut found = Vec::new();
+    for folder in folders {
+        files(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut found);
+    }
+    assert!(!found.is_empty());
+    found
+}
+
+#[test]
+fn what_loads_is_allowed() {
+    let schema = config::schema::config();
+    let mut all = texts(&["fuzz/seeds/configuration", "examples"]);
+    all.push(module::load::BUILT_IN.to_owned());
+    let mut good = 0;
+    for text in all {
+        let Some(value) = as_json(&text) else { continue };
+        if module::parse(text.as_bytes(), "f.yml").is_ok() {
+            good += 1;
+            assert!(allows(&schema, &schema, &value), "{text}");
+        }
+    }
+    assert!(good > 5, "{good}");
+    let schema = config::schema::targets();
+    for text in texts(&["fuzz/seeds/targets_file", "examples"]) {
+        let Some(value) = as_json(&text) else { continue };
+        assert!(
+            Targets::parse(&text).is_err() || allows(&schema, &schema, &value),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn words_and_forms_of_values_are_known() {
+    let schema = config::schema::config();
+    for (module, good) in [
+        ("{prober: http}", true),
+        ("{prober: http, timeout: 1m30.5s, http: {fail_if_ssl: yes}}", true),
+        (
+            "{prober: http, http: {valid_status_codes: [200, 2xx, 300-399], body_size_limit: 1MB}}",
+            true,
+        ),
+        ("{prober: http, http: ~}", true),
+        ("{prober: icmp, icmp: {ttl: 64}}", true),
+        (
+            "{prober: tcp, tcp: {query_response: [{send: 5, no_newline: true}, {expect_hex: 00 ff}]}}",
+            true,
+        ),
+        (
+            "{prober: grpc, grpc: {tls_config: {min_version: TLS12}, metadata: {a: [b]}}}",
+            true,
+        ),
+        ("{prober: smoke}", false),
+        ("{http: {}}", false),
+        ("{prober: http, timeout: 5}", false),
+        ("{prober: http, timeout: 5d}", false),
+        ("{prober: http, http: {metod: GET}}", false),
+        ("{prober: http, http: {valid_status_codes: 200}}", false),
+        ("{prober: http, http: {valid_status_codes: [7xx]}}", false),
+        ("{prober: http, http: {fail_if_ssl: perhaps}}", false),
+        ("{prober: http, http: {headers: [a]}}", false),
+        (
+            "{prober: http, http: {fail_if_header_matches: [{header: A}]}}",
+            false,
+        ),
+        ("{prober: dns, dns: {}}", false),
+        ("{prober: icmp, icmp: {ttl: 256}}", false),
+        ("{prober: tcp, tcp: {tls_config: {min_version: TLS14}}}", false),
+    ] {
+        let text = format!("modules: {{m: {module}}}\n");
+        assert_eq!(
+            module::parse(text.as_bytes(), "f.yml").is_ok(),
+            good,
+            "read: {text}"
+        );
+        assert_eq!(
+            allows(&schema, &schema, &as_json(&text).unwrap()),
+            good,
+            "schema: {text}"
+        );
+    }
+}
+
+/// Written again by `blackbox_exporter schema > docs/schema/config.json` and `… schema targets > docs/schema/targets.json`.
+#[test]
+fn the_files_are_what_the_program_prints() {
+    for name in ["config", "targets"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_blackbox_exporter"))
+            .args(["schema", name])
+            .output()
+            .unwrap();
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("docs/schema/{name}.json"));
+        let printed = String::from_utf8(output.stdout).unwrap();
+        assert!(
+            printed == std::fs::read_to_string(file).unwrap(),
+            "docs/schema/{name}.json is old"
+        );
+    }
+}
