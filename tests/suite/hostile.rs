@@ -320,7 +320,7 @@ fn table() -> Vec<(&'static str, &'static str, &'static str, Peer, &'static str)
             HTTP3,
             https,
             Http3(http3::endless(1)),
-            "the answer",
+            "response headers exceeded",
         ),
         ("tcp silent", TCP, "{}", Tcp(vec![]), LATE),
         ("tcp slow", TCP, "{}", Tcp(slowly("hello\n")), LATE),
