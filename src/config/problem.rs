@@ -198,8 +198,7 @@ impl std::error::Error for LoadError {
     }
 }
 
-/// The short form for logs and HTTP answers: `error parsing config file: …`, one line a problem. Which file it is, whoever reads
-/// it knows: there is but one.
+/// The short form for logs and HTTP answers: `error parsing config file: …`, one line per problem.
 impl fmt::Display for Invalid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("error parsing config file: ")?;

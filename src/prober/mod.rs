@@ -155,8 +155,8 @@ pub async fn run(network: &Network, module: &Module, request: Request<'_>) -> Ou
         }
         verdict
     };
-    // Probers watch the deadline themselves, so that they can say what they were waiting for; they are polled before
-    // this timer, which is for a wait that somebody forgot.
+    // Probers enforce the deadline themselves, so they can report what they were waiting for. This timer is a backstop
+    // for a wait without a deadline.
     let success = match tokio::time::timeout_at(end, probing).await {
         Ok(verdict) => verdict.is_ok(),
         Err(_) => {

@@ -1,20 +1,18 @@
 //! The documents: generated pages are up to date, links lead somewhere, and the book has every page.
 //! `UPDATE_DOCS=1 cargo test --test pipeline generated` writes the generated pages.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    env,
-    fmt::Write,
-    fs,
-};
+use std::{collections::BTreeSet, env, fmt::Write, fs};
 
 use blackbox_exporter::{
     cli,
     config::{self, Prober},
-    metrics::Metric,
+    metrics::{
+        Metric,
+        own::{Family, Own, Shown},
+    },
 };
 
-use crate::support::{Exporter, get, read, repository};
+use crate::support::{read, repository};
 
 /// Compares a page with what it should be, or writes it.
 fn generated(path: &str, text: &str) {
@@ -55,54 +53,22 @@ fn generated_page_of_the_metrics() {
         .unwrap();
     }
     page.push_str(
-        "\n## Metrics of the exporter\n\nThe response of `/metrics`. Those that begin with `blackbox_exporter_` and are not upstream's appear with the first probe.\n\n\
-         | metric | type | labels | meaning |\n|---|---|---|---|\n",
+        "\n## Metrics of the exporter\n\nThe response of `/metrics`. Those that are not upstream's appear with the first probe, and where they can be measured.\n\n\
+         | metric | type | from | meaning |\n|---|---|---|---|\n",
     );
-    let exporter = Exporter::start(&repository("blackbox.yml"), &[]);
-    for target in [
-        "module=http_2xx&target=http://localhost:1/",
-        "module=icmp&target=127.0.0.1",
-    ] {
-        get(&exporter.address, &format!("/probe?{target}")).unwrap();
-    }
-    let (_, text) = get(&exporter.address, "/metrics").unwrap();
-    let mut labels: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for line in text.lines().filter(|line| !line.starts_with('#')) {
-        let (name, rest) = line.split_once(['{', ' ']).unwrap();
-        let family = ["_bucket", "_sum", "_count"]
-            .iter()
-            .find_map(|end| name.strip_suffix(end))
-            .unwrap_or(name);
-        let of = labels.entry(family).or_default();
-        if line.contains('{') {
-            of.extend(
-                rest.split("\",")
-                    .filter_map(|pair| Some(pair.split_once("=\"")?.0)),
-            );
-        }
-    }
-    let types: BTreeMap<_, _> = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
-        .collect();
-    for (name, help) in text
-        .lines()
-        .filter_map(|line| line.strip_prefix("# HELP ")?.split_once(' '))
-    {
-        let kind = types[name];
-        let named = labels
-            .get(name)
-            .into_iter()
-            .flatten()
-            .filter(|label| **label != "le");
-        let named: Vec<_> = named.map(|label| format!("`{label}`")).collect();
-        writeln!(
-            page,
-            "| `{name}` | {kind} | {} | {} |",
-            named.join(", "),
-            cell(help)
-        )
-        .unwrap();
+    for own in Own::ALL {
+        let Family {
+            name,
+            help,
+            kind,
+            shown,
+        } = own.family();
+        let kind = format!("{kind:?}").to_lowercase();
+        let from = match shown {
+            Shown::Always => "the start",
+            Shown::OnceProbed => "the first probe",
+        };
+        writeln!(page, "| `{name}` | {kind} | {from} | {} |", cell(help)).unwrap();
     }
     generated("docs/metrics.md", &page);
 }

@@ -20,7 +20,7 @@ pub(super) const CAPACITY: usize = 32_768;
 /// How long the number of a ping that was given up stays reserved for the address it was sent to.
 const QUARANTINE: Duration = Duration::from_secs(60);
 
-/// How far apart the clocks may go between two moments: what lies between reading one and reading the other.
+/// Tolerated drift between the two clocks: the time between the two reads.
 const SAME: Duration = Duration::from_millis(1);
 
 /// A moment on both clocks: the kernel stamps packets with wall time, which may jump.

@@ -85,7 +85,7 @@ pub enum OAuth2Error {
     Unreachable(String),
     /// The endpoint refused.
     Refused(String),
-    /// The endpoint's answer is none.
+    /// The response is not a valid token response.
     Answer(String),
     TimedOut(TimedOut),
 }

@@ -32,7 +32,7 @@ pub enum Http2Error {
     Reset(u32),
     /// The peer broke the protocol.
     Connection(&'static str),
-    /// The peer's answer is none.
+    /// The peer's response is not valid HTTP/2.
     Malformed(&'static str),
     /// The request has more fields than the peer takes: so many bytes.
     ListTooLong(u32),

@@ -28,7 +28,7 @@ pub enum Http3Error {
     Undecodable,
     /// The peer broke the protocol of the connection, in the way that this code means.
     Connection(u32, &'static str),
-    /// The peer's answer is none.
+    /// The peer's response is not valid HTTP/3.
     Malformed(String),
 }
 
