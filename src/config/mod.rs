@@ -30,6 +30,7 @@ mod tree;
 mod unix;
 mod url;
 mod value;
+pub mod vantage;
 pub mod web;
 mod websocket;
 pub mod write;
@@ -63,6 +64,7 @@ pub use status::Status;
 pub use tcp::Tcp;
 pub use tls::{DECRYPT, KEY_IS_ENCRYPTED, Tls, TlsVersion, is_encrypted_key};
 pub use unix::Unix;
+pub use vantage::Vantage;
 pub use websocket::Websocket;
 
 use decode::{Decoder, Section, Value};
@@ -136,6 +138,8 @@ pub struct Module {
     pub prober: Prober,
     /// Go duration in nanoseconds; zero or negative means "no time-out of its own".
     pub timeout: i64,
+    /// Where it looks from.
+    pub vantage: Vantage,
     /// Section `http`.
     pub http: Shared<Http>,
     /// Section `tcp`.
@@ -170,6 +174,7 @@ impl Module {
         static DEFAULTS: LazyLock<Module> = LazyLock::new(|| Module {
             prober: Prober::Http,
             timeout: 0,
+            vantage: Vantage::default(),
             http: Shared::default(),
             tcp: Shared::default(),
             icmp: Shared::default(),
@@ -248,6 +253,7 @@ impl Codec<ModuleMap> for NamedModules {
 section!(Module {
     omit prober;
     omit timeout as Duration;
+    inline vantage;
     omit http;
     omit tcp;
     omit icmp;
@@ -266,6 +272,7 @@ impl Section for Module {
     }
 
     fn judge(&mut self, node: Id, d: &mut Decoder<'_, '_>) {
+        self.vantage.judge(node, d);
         let given = d
             .document()
             .entry(node, "prober")

@@ -41,6 +41,7 @@ macro_rules! catalog {
 }
 
 catalog! {
+    AddressesTried = "probe_addresses_tried", "Addresses of the target that were dialled (addresses: any)", [], [];
     DnsAdditionalRrs = "probe_dns_additional_rrs", "Returns number of entries in the additional resource record list", [], [Dns];
     DnsAnswerRrs = "probe_dns_answer_rrs", "Returns number of entries in the answer resource record list", [], [Dns];
     DnsAuthorityRrs = "probe_dns_authority_rrs", "Returns number of entries in the authority resource record list", [], [Dns];

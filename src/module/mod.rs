@@ -35,6 +35,8 @@ pub use websocket::Websocket;
 use crate::check::cel::{Cel, CelError};
 use crate::check::regexp::{self, Regexp};
 use crate::config;
+use crate::config::vantage::Addresses;
+use crate::net::dial::Vantage;
 use crate::net::tls::ClientTls;
 
 /// One module, ready to run.
@@ -44,6 +46,10 @@ pub struct Module {
     pub name: Arc<str>,
     /// The longest a probe may take, if the module says so.
     pub timeout: Option<Duration>,
+    /// Where its connections come from.
+    pub vantage: Vantage,
+    /// Which addresses of the target are dialled.
+    pub addresses: Addresses,
     /// What the user wrote, for `/config`, `debug=true` and the pages.
     pub raw: Arc<config::Module>,
     /// The compiled section of its prober.
@@ -87,6 +93,15 @@ impl Module {
         Self {
             name: name.into(),
             timeout,
+            // Invariant: what cannot be read was refused when the configuration was.
+            vantage: Vantage {
+                source: raw.vantage.source().flatten(),
+                interface: Some(raw.vantage.source_interface.as_str())
+                    .filter(|name| !name.is_empty())
+                    .map(Into::into),
+                dscp: raw.vantage.code_point().flatten(),
+            },
+            addresses: raw.vantage.choice().unwrap_or_default(),
             raw: Arc::clone(raw),
             kind,
             params: Params::compile(raw, problems),

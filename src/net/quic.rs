@@ -1,7 +1,7 @@
 //! A QUIC connection (RFC 9000) to one address, with the facts of its TLS.
 
 use std::any::Any;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -26,7 +26,7 @@ pub struct QuicError {
     pub facts: Option<TlsFacts>,
 }
 
-/// Connects to `to`, which is asked for `name`.
+/// Connects to `to`, which is asked for `name`, over a [socket for it](super::dial::quic).
 ///
 /// # Errors
 /// See [`QuicError`].
@@ -34,6 +34,7 @@ pub async fn connect(
     prepared: &Prepared,
     to: SocketAddr,
     name: &str,
+    socket: UdpSocket,
 ) -> Result<(quinn::Connection, TlsFacts), QuicError> {
     let plain = |text: String| QuicError {
         error: TlsError::Handshake(text),
@@ -47,11 +48,8 @@ pub async fn connect(
     let quic = QuicClientConfig::try_from(tls).map_err(|_| {
         plain("tls_config: HTTP/3 requires TLS 1.3, which max_version does not allow".to_owned())
     })?;
-    let any: IpAddr = match to {
-        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-    };
-    let endpoint = quinn::Endpoint::client(SocketAddr::new(any, 0))
+    let runtime = Arc::new(quinn::TokioRuntime);
+    let endpoint = quinn::Endpoint::new(quinn::EndpointConfig::default(), None, socket, runtime)
         .map_err(|error| plain(format!("opening a UDP socket: {error}")))?;
     let mut config = quinn::ClientConfig::new(Arc::new(Watched {
         config: Arc::new(quic),

@@ -13,7 +13,7 @@ use crate::log;
 use crate::metrics::Metric;
 use crate::module::Icmp;
 use crate::net::dial::SystemError;
-use crate::net::icmp::{Answer, Family, OpenError, PrepareError, Privilege, Shape};
+use crate::net::icmp::{Answer, Family, Interface, OpenError, PrepareError, Privilege, Shape};
 use crate::net::{Address, TimedOut};
 use crate::probe_log::text;
 
@@ -27,7 +27,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Icmp) -> Verdict {
     set_phase(probe, Phase::Resolve, took.as_secs_f64());
     probe.timeline.hop().address = Some(address.to_string());
     let source = match &module.source {
-        None => None,
+        None => probe.vantage.source,
         Some(Ok(ip)) => {
             log!(probe.log, Debug, "Using source address", "srcIP" => text(ip));
             Some(*ip)
@@ -54,6 +54,8 @@ async fn ping(probe: &mut Probe<'_>, module: &Icmp, address: &Address, source: O
         ttl: module.ttl,
         // compat: upstream needs a raw socket for it; an unprivileged one can set the flag as well.
         dont_fragment: module.dont_fragment && family == Family::V4,
+        dscp: probe.vantage.dscp,
+        interface: probe.vantage.interface.as_deref().map(Interface::new),
     };
     let payload = match &module.payload {
         Ok(payload) => Arc::clone(payload),

@@ -20,9 +20,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::config::vantage::Addresses;
 use crate::log;
 use crate::metrics::{Metric, Samples};
 use crate::module::{Kind, Module};
+use crate::net::dial::Vantage;
 use crate::net::secrets::Secrets;
 use crate::net::tls_facts::TlsFacts;
 use crate::net::{Deadline, Network, tls};
@@ -58,6 +60,10 @@ pub struct Probe<'a> {
     pub start: Instant,
     /// The log book.
     pub log: ProbeLog,
+    /// Where its connections come from.
+    pub vantage: &'a Vantage,
+    /// Which addresses of the target are dialled.
+    pub addresses: Addresses,
     /// What is sent and must not be read by anybody else.
     pub secrets: Secrets,
     /// What was measured.
@@ -141,6 +147,8 @@ pub async fn run(network: &Network, module: &Module, request: Request<'_>) -> Ou
         deadline,
         start,
         log: ProbeLog::default(),
+        vantage: &module.vantage,
+        addresses: module.addresses,
         secrets: Secrets::default(),
         samples: Samples::new(),
         timeline: Timeline::new(start),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Failed, Phase, Probe, Verdict};
+use crate::config::vantage::Addresses;
 use crate::log;
 use crate::metrics::{Metric, Samples};
 use crate::net::resolve::{Found, ResolveError};
@@ -28,6 +29,35 @@ pub struct Chosen {
     pub others: Vec<Address>,
     /// How long the resolving took.
     pub took: Duration,
+}
+
+impl Chosen {
+    /// The addresses that are dialled in turn: the chosen one, and with `addresses: any` the others.
+    pub fn dialled(self, probe: &Probe<'_>) -> Vec<Address> {
+        let mut all = vec![self.address];
+        if probe.addresses == Addresses::Any {
+            all.extend(self.others);
+        }
+        all
+    }
+}
+
+/// With `addresses: random`, another address of the family of the one that was chosen.
+fn pick(probe: &Probe<'_>, mut found: Found) -> Found {
+    let policy = &probe.network.policy;
+    let is_ipv4 = found.chosen.ip.is_ipv4();
+    let alike: Vec<usize> = (0..found.others.len())
+        .filter(|i| {
+            let other = found.others.get(*i);
+            other.is_some_and(|other| other.ip.is_ipv4() == is_ipv4 && policy.allows_address(other.ip))
+        })
+        .collect();
+    // One more, for the one that was chosen.
+    let lot = rand::random_range(0..=alike.len());
+    if let Some(other) = alike.get(lot).and_then(|i| found.others.get_mut(*i)) {
+        std::mem::swap(&mut found.chosen, other);
+    }
+    found
 }
 
 /// Resolves the target of a probe as upstream's `chooseProtocol`: logs it, exposes `probe_ip_protocol`,
@@ -56,7 +86,11 @@ pub async fn choose_address(
     probe.samples.set(Metric::DnsLookupTime, took.as_secs_f64());
     probe.timeline.record(Phase::Resolve, from, to);
     match found {
-        Ok(Found { chosen, others }) => {
+        Ok(found) => {
+            let Found { chosen, others } = match probe.addresses {
+                Addresses::Random => pick(probe, found),
+                Addresses::First | Addresses::Any => found,
+            };
             expose_address(&mut probe.samples, chosen.ip);
             log!(probe.log, Debug, "Resolved target address", "target" => host.to_owned(), "ip" => text(&chosen));
             Ok(Chosen {

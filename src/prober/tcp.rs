@@ -9,7 +9,6 @@ use super::resolve::judge_hostname;
 use super::{Failed, Probe, Verdict, choose_address};
 use crate::log;
 use crate::module::Tcp;
-use crate::net::dial::Vantage;
 use crate::net::split_host_port;
 use crate::net::tls::Prepared;
 use crate::net::tls_facts::FactSet;
@@ -59,7 +58,7 @@ async fn dial<'t>(
         error.to_string()
     })?;
     let found = choose_address(probe, host, module.preference).await;
-    let address = found.map_err(|error| error.to_string())?.address;
+    let addresses = found.map_err(|error| error.to_string())?.dialled(probe);
     let source = source_address(probe, module)?;
     let prepared = match module.tls {
         false => {
@@ -70,11 +69,11 @@ async fn dial<'t>(
     };
     let name = server_name(probe, module, host);
     let to = To::Addresses {
-        addresses: std::slice::from_ref(&address),
+        addresses: &addresses,
         port,
     };
     let route = Route {
-        vantage: Vantage { source },
+        source,
         ..Route::direct(to, prepared.as_ref().map(|prepared| Tls::named(prepared, name)))
     };
     let before = match module.count {

@@ -128,11 +128,11 @@ async fn the_first_error_is_told_and_the_last_success_counts() {
     let network = Network::default();
     let deadline = Deadline::after(Instant::now(), Duration::from_secs(30));
     let all = [dead([127, 0, 0, 2]), dead([127, 0, 0, 3]), there];
-    let dialled = several(&network, deadline, &all, Vantage::default())
+    let dialled = several(&network, deadline, &all, &Vantage::default())
         .await
         .unwrap();
     assert_eq!((dialled.address, dialled.failed.len()), (there, 2));
-    let failed = several(&network, deadline, &all[..2], Vantage::default())
+    let failed = several(&network, deadline, &all[..2], &Vantage::default())
         .await
         .unwrap_err();
     assert_eq!(
@@ -140,8 +140,95 @@ async fn the_first_error_is_told_and_the_last_success_counts() {
         format!("dial tcp {}: connect: connection refused", all[0])
     );
     let over = Deadline::after(Instant::now(), Duration::ZERO);
-    let failed = several(&network, over, &all, Vantage::default())
+    let failed = several(&network, over, &all, &Vantage::default())
         .await
         .unwrap_err();
     assert!(failed[0].to_string().contains("i/o timeout"), "{}", failed[0]);
+}
+
+/// `addresses` says which of a name's addresses are dialled, and `source_ip_address` from where.
+#[tokio::test]
+async fn modules_choose_addresses_and_where_they_come_from() {
+    if outside(
+        "addresses::modules_choose_addresses_and_where_they_come_from",
+        HOSTS,
+    ) {
+        return;
+    }
+    let site = site().await;
+    let port = site.address.port();
+    let hash = Some(3_668_918_509.0);
+    let module = |prober: &str, addresses: &str| {
+        format!(
+            "prober: {prober}\ntimeout: 10s\naddresses: {addresses}\n{prober}: {{preferred_ip_protocol: ip4}}"
+        )
+    };
+    for (prober, target) in [
+        ("tcp", format!("pool.test:{port}")),
+        ("http", format!("http://pool.test:{port}/")),
+    ] {
+        let outcome = probe(&module(prober, "first"), &target).await;
+        assert!(!outcome.success, "{:#?}", log(&outcome));
+        assert_eq!(outcome.samples.value(Metric::AddressesTried), None);
+        let outcome = probe(&module(prober, "any"), &target).await;
+        assert!(outcome.success, "{:#?}", log(&outcome));
+        assert_eq!(outcome.samples.value(Metric::AddressesTried), Some(2.0));
+        assert_eq!(outcome.samples.value(Metric::IpAddrHash), hash);
+        let mut seen = [false; 2];
+        for _ in 0..64 {
+            let outcome = probe(&module(prober, "random"), &target).await;
+            let is_live = outcome.samples.value(Metric::IpAddrHash) == hash;
+            assert_eq!(outcome.success, is_live, "{:#?}", log(&outcome));
+            seen[usize::from(is_live)] = true;
+        }
+        assert_eq!(seen, [true, true], "{prober}");
+    }
+    let outcome = probe(&module("tcp", "any"), "pool.test:1").await;
+    assert!(!outcome.success);
+    assert_eq!(outcome.samples.value(Metric::AddressesTried), Some(2.0));
+}
+
+#[tokio::test]
+async fn every_prober_sends_from_the_address_of_its_module() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let there = listener.local_addr().unwrap();
+    let (seen, mut peers) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((_, peer)) = listener.accept().await {
+            let _ = seen.send(peer.ip().to_string());
+        }
+    });
+    let datagrams = tokio::net::UdpSocket::bind(there).await.unwrap();
+    let rows = [
+        ("tcp", there.to_string()),
+        ("http", format!("http://{there}/")),
+        ("grpc", there.to_string()),
+        ("websocket", format!("ws://{there}/")),
+        ("dns", there.to_string()),
+    ];
+    for (prober, target) in rows {
+        let section = match prober {
+            "dns" => "dns: {query_name: a.test, transport_protocol: tcp}",
+            _ => "",
+        };
+        let module = format!("prober: {prober}\ntimeout: 5s\nsource_ip_address: 127.0.0.7\n{section}");
+        probe(&module, &target).await;
+        let from = tokio::time::timeout(Duration::from_secs(30), peers.recv()).await;
+        assert_eq!(from.unwrap().as_deref(), Some("127.0.0.7"), "{prober}");
+    }
+    for section in [
+        "dns: {query_name: a.test}",
+        "http: {enable_http3: true, enable_http2: false}",
+    ] {
+        let (prober, _) = section.split_once(':').unwrap();
+        let module = format!("prober: {prober}\ntimeout: 1s\nsource_ip_address: 127.0.0.7\n{section}");
+        let target = if prober == "http" {
+            format!("https://{there}/")
+        } else {
+            there.to_string()
+        };
+        probe(&module, &target).await;
+        let (_, from) = datagrams.recv_from(&mut [0; 2000]).await.unwrap();
+        assert_eq!(from.ip().to_string(), "127.0.0.7", "{section}");
+    }
 }

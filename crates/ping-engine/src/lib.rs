@@ -13,4 +13,4 @@ mod wire;
 pub use engine::{Engine, Figures, Ping, PrepareError};
 pub use lane::Answer;
 pub use packet::Family;
-pub use socket::{OpenError, Privilege, Shape};
+pub use socket::{Interface, OpenError, Privilege, Shape};

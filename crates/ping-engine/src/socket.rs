@@ -50,6 +50,32 @@ pub struct Shape {
     pub ttl: u8,
     /// Set the don't-fragment flag (IPv4 only).
     pub dont_fragment: bool,
+    /// Differentiated Services code point, if not the system's.
+    pub dscp: Option<u8>,
+    /// The interface that requests leave by, if not the system's choice.
+    pub interface: Option<Interface>,
+}
+
+/// The name of an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Interface([u8; Self::ROOM]);
+
+impl Interface {
+    /// As many bytes as a name has at most, and one.
+    const ROOM: usize = libc::IFNAMSIZ;
+
+    /// The interface of that name; a longer one is cut, and then none has it.
+    pub fn new(name: &str) -> Self {
+        let mut room = [0; Self::ROOM];
+        for (to, from) in room.iter_mut().zip(name.bytes()) {
+            *to = from;
+        }
+        Self(room)
+    }
+
+    fn name(&self) -> &[u8] {
+        self.0.split(|byte| *byte == 0).next().unwrap_or_default()
+    }
 }
 
 /// What kind of socket it is.
@@ -358,6 +384,9 @@ fn open(shape: Shape, kind: Type) -> io::Result<socket2::Socket> {
     // Also without a source address: it is then that an unprivileged socket gets its identifier.
     let from = SocketAddr::new(shape.source.unwrap_or(any(shape.family)), 0);
     socket.bind(&from.into())?;
+    if let Some(interface) = &shape.interface {
+        socket.bind_device(Some(interface.name()))?;
+    }
     if is_raw {
         // As Go's raw sockets, and only they: a ping to a broadcast address is not refused.
         socket.set_broadcast(true)?;
@@ -377,6 +406,9 @@ fn open(shape: Shape, kind: Type) -> io::Result<socket2::Socket> {
             if shape.ttl > 0 {
                 socket.set_ttl_v4(u32::from(shape.ttl))?;
             }
+            if let Some(point) = shape.dscp {
+                socket.set_tos_v4(u32::from(point) << 2)?;
+            }
             if shape.dont_fragment {
                 // Not IP_PMTUDISC_DO: each probe tests the path, whatever an earlier one learned about it.
                 set(libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_PROBE)?;
@@ -386,6 +418,9 @@ fn open(shape: Shape, kind: Type) -> io::Result<socket2::Socket> {
             let _ = set(libc::IPPROTO_IPV6, libc::IPV6_RECVHOPLIMIT, 1);
             if shape.ttl > 0 {
                 socket.set_unicast_hops_v6(u32::from(shape.ttl))?;
+            }
+            if let Some(point) = shape.dscp {
+                socket.set_tclass_v6(u32::from(point) << 2)?;
             }
         }
     }

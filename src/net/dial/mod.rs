@@ -9,10 +9,12 @@ mod unix;
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 
 use super::policy::Refusal;
@@ -24,11 +26,63 @@ pub use gostd::os_error::SystemError;
 pub use several::{Dialled, several};
 pub use unix::unix;
 
-/// Where a connection comes from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Where a connection comes from, as far as the system does not choose.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Vantage {
-    /// The source address, if not the one that the system chooses.
+    /// The source address.
     pub source: Option<IpAddr>,
+    /// The interface that packets leave by.
+    pub interface: Option<Arc<str>>,
+    /// The Differentiated Services code point of the packets (RFC 2474).
+    pub dscp: Option<u8>,
+}
+
+impl Vantage {
+    /// Sets what is set before anything is sent to `to`.
+    fn apply(&self, socket: SockRef<'_>, to: SocketAddr) -> io::Result<()> {
+        if let Some(interface) = &self.interface {
+            socket.bind_device(Some(interface.as_bytes()))?;
+        }
+        match (self.dscp.map(|point| u32::from(point) << 2), to) {
+            (None, _) => Ok(()),
+            (Some(octet), SocketAddr::V4(_)) => socket.set_tos_v4(octet),
+            (Some(octet), SocketAddr::V6(_)) => socket.set_tclass_v6(octet),
+        }
+    }
+}
+
+/// A socket for QUIC to `to`, which does by itself whatever else there is to do.
+///
+/// # Errors
+/// The system's, or the target policy's.
+pub fn quic(network: &Network, to: SocketAddr, vantage: &Vantage) -> Result<std::net::UdpSocket, DialError> {
+    let failed = |cause| DialError {
+        network: "udp",
+        address: to.to_string(),
+        cause,
+    };
+    let open = || {
+        let any: IpAddr = match to {
+            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        let from = vantage.source.and_then(chosen).unwrap_or(any);
+        let socket = std::net::UdpSocket::bind(SocketAddr::new(from, 0))?;
+        vantage.apply(SockRef::from(&socket), to)?;
+        socket.set_nonblocking(true)?;
+        Ok(socket)
+    };
+    network
+        .policy
+        .check(to)
+        .map_err(|refusal| failed(DialCause::Refused(refusal)))?;
+    open().map_err(|error: io::Error| {
+        network.shortages.note("socket", &error);
+        failed(DialCause::Io {
+            call: "socket",
+            error,
+        })
+    })
 }
 
 /// Counts of the connections that HTTP probes dial, exposed as `net_conntrack_dialer_conn_*`.
@@ -102,18 +156,6 @@ impl fmt::Display for DialError {
 
 impl std::error::Error for DialError {}
 
-/// Whether the target policy lets `to` be dialled; for what dials by itself. [`tcp`] and [`udp`] ask of their own accord.
-///
-/// # Errors
-/// The policy's.
-pub fn permit(network: &Network, protocol: &'static str, to: SocketAddr) -> Result<(), DialError> {
-    network.policy.check(to).map_err(|refusal| DialError {
-        network: protocol,
-        address: to.to_string(),
-        cause: DialCause::Refused(refusal),
-    })
-}
-
 /// Opens a TCP connection to `to` with Nagle's delay off.
 ///
 /// # Errors
@@ -122,7 +164,7 @@ pub async fn tcp(
     network: &Network,
     deadline: Deadline,
     to: SocketAddr,
-    vantage: Vantage,
+    vantage: &Vantage,
 ) -> Result<TcpStream, DialError> {
     let call = |call| move |error| DialCause::Io { call, error };
     let connect = async {
@@ -133,6 +175,9 @@ pub async fn tcp(
             TcpSocket::new_v6()
         };
         let socket = socket.map_err(call("socket"))?;
+        vantage
+            .apply(SockRef::from(&socket), to)
+            .map_err(call("setsockopt"))?;
         if let Some(ip) = vantage.source.and_then(chosen) {
             socket.bind(SocketAddr::new(ip, 0)).map_err(call("bind"))?;
         }
@@ -151,7 +196,7 @@ pub async fn udp(
     network: &Network,
     deadline: Deadline,
     to: SocketAddr,
-    vantage: Vantage,
+    vantage: &Vantage,
 ) -> Result<UdpSocket, DialError> {
     let call = |call| move |error| DialCause::Io { call, error };
     let any: IpAddr = if to.is_ipv4() {
@@ -169,6 +214,9 @@ pub async fn udp(
         }
         let from = SocketAddr::new(ip, 0);
         let socket = UdpSocket::bind(from).await.map_err(call("bind"))?;
+        vantage
+            .apply(SockRef::from(&socket), to)
+            .map_err(call("setsockopt"))?;
         socket.connect(to).await.map_err(call("connect"))?;
         Ok(socket)
     };
@@ -237,6 +285,42 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn packets_are_marked_and_leave_by_the_interface() {
+        let network = Network::default();
+        let deadline = Deadline::after(Instant::now(), Duration::from_secs(5));
+        let vantage = Vantage {
+            source: Some([127, 0, 0, 5].into()),
+            interface: Some("lo".into()),
+            dscp: Some(46),
+        };
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let to = listener.local_addr().unwrap();
+        match tcp(&network, deadline, to, &vantage).await {
+            Ok(stream) => {
+                assert_eq!(SockRef::from(&stream).tos_v4().unwrap(), 46 << 2);
+                assert_eq!(stream.local_addr().unwrap().ip(), IpAddr::from([127, 0, 0, 5]));
+            }
+            // Old kernels ask for a right.
+            Err(error) => assert!(error.to_string().contains("not permitted"), "{error}"),
+        }
+        let marked = Vantage {
+            dscp: Some(10),
+            ..Vantage::default()
+        };
+        let socket = udp(&network, deadline, to, &marked).await.unwrap();
+        assert_eq!(SockRef::from(&socket).tos_v4().unwrap(), 40);
+        let nowhere = Vantage {
+            interface: Some("nope0".into()),
+            ..Vantage::default()
+        };
+        let error = tcp(&network, deadline, to, &nowhere).await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("dial tcp {to}: setsockopt: no such device")
+        );
+    }
+
+    #[tokio::test]
     async fn dialling_says_what_where_and_why() {
         let network = Network::default();
         let deadline = Deadline::after(Instant::now(), Duration::from_secs(5));
@@ -245,22 +329,25 @@ mod tests {
             .unwrap()
             .local_addr()
             .unwrap();
-        let refused = tcp(&network, deadline, closed, Vantage::default())
+        let refused = tcp(&network, deadline, closed, &Vantage::default())
             .await
             .unwrap_err();
         assert_eq!(
             refused.to_string(),
             format!("dial tcp {closed}: connect: connection refused")
         );
-        let from = |ip: IpAddr| Vantage { source: Some(ip) };
+        let from = |ip: IpAddr| Vantage {
+            source: Some(ip),
+            ..Vantage::default()
+        };
         let foreign = from([192, 0, 2, 77].into());
-        let foreign = tcp(&network, deadline, closed, foreign).await.unwrap_err();
+        let foreign = tcp(&network, deadline, closed, &foreign).await.unwrap_err();
         assert_eq!(
             foreign.to_string(),
             format!("dial tcp {closed}: bind: cannot assign requested address")
         );
         let other_family = from([0; 16].into());
-        let other_family = tcp(&network, deadline, closed, other_family).await.unwrap_err();
+        let other_family = tcp(&network, deadline, closed, &other_family).await.unwrap_err();
         assert_eq!(
             other_family.to_string(),
             format!("dial tcp {closed}: bind: address family not supported by protocol")

@@ -36,7 +36,7 @@ pub async fn several(
     network: &Network,
     deadline: Deadline,
     to: &[SocketAddr],
-    vantage: Vantage,
+    vantage: &Vantage,
 ) -> Result<Dialled, Vec<DialError>> {
     let is_first = |address: &SocketAddr| {
         to.first()
@@ -86,7 +86,7 @@ async fn in_turn(
     network: &Network,
     deadline: Deadline,
     to: &[&SocketAddr],
-    vantage: Vantage,
+    vantage: &Vantage,
 ) -> Result<Dialled, Vec<DialError>> {
     let mut failed = Vec::new();
     for (tried, address) in to.iter().enumerate() {

@@ -6,15 +6,18 @@ mod stream;
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::UdpSocket;
+use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::Instant;
 
+use super::resolve::expose_address;
 use super::{Phase, Probe};
+use crate::config::vantage::Addresses;
 use crate::log;
+use crate::metrics::Metric;
 use crate::net::dial::{self, Counters, DialCause, DialError, Vantage};
 use crate::net::policy::Refusal;
 use crate::net::port::{self, PortError, Protocol};
@@ -34,8 +37,8 @@ pub(super) use stream::Stream;
 pub(super) struct Route<'a> {
     /// The target, or the proxy before it.
     pub to: To<'a>,
-    /// Where it comes from.
-    pub vantage: Vantage,
+    /// The source address, if it is not that of the module's vantage.
+    pub source: Option<IpAddr>,
     /// What is asked of a proxy, if it leads to one.
     pub via: Option<Via<'a>>,
     /// TLS with the target.
@@ -49,7 +52,7 @@ impl<'a> Route<'a> {
     pub(super) fn direct(to: To<'a>, tls: Option<Tls<'a>>) -> Self {
         Self {
             to,
-            vantage: Vantage::default(),
+            source: None,
             via: None,
             tls,
             counters: None,
@@ -204,14 +207,15 @@ pub(super) async fn datagrams(
     probe: &mut Probe<'_>,
     address: &Address,
     port: &str,
-    vantage: Vantage,
+    source: Option<IpAddr>,
 ) -> Result<UdpSocket, Box<Failure>> {
     let mut spans = Spans::default();
+    let vantage = vantage(probe, source);
     let opened = async {
         let port = port::find(port, Protocol::Udp, probe.deadline).await;
         let to = address.with_port(port.map_err(ConnectError::Port)?);
         let from = Instant::now();
-        let opened = dial::udp(probe.network, probe.deadline, to, vantage).await;
+        let opened = dial::udp(probe.network, probe.deadline, to, &vantage).await;
         spans.connect = Some(record(probe, Phase::Connect, from));
         opened.map_err(ConnectError::Dial)
     };
@@ -298,6 +302,14 @@ async fn tcp_port(probe: &Probe<'_>, port: &str) -> Result<u16, ConnectError> {
     found.map_err(ConnectError::Port)
 }
 
+/// Where a connection of this probe comes from.
+fn vantage(probe: &Probe<'_>, source: Option<IpAddr>) -> Vantage {
+    Vantage {
+        source: source.or(probe.vantage.source),
+        ..probe.vantage.clone()
+    }
+}
+
 /// Opens a TCP connection to the first address that accepts one.
 async fn dial(
     probe: &mut Probe<'_>,
@@ -306,19 +318,31 @@ async fn dial(
     route: &Route<'_>,
     spans: &mut Spans,
 ) -> Result<Stream, ConnectError> {
+    let vantage = vantage(probe, route.source);
     let from = Instant::now();
-    let dialled = match addresses {
+    let (dialled, tried) = match addresses {
         [address] => {
             let to = address.with_port(port);
             spans.peer = Some(to);
-            let dialled = dial::tcp(probe.network, probe.deadline, to, route.vantage).await;
-            dialled.map(|stream| (stream, to))
+            let dialled = dial::tcp(probe.network, probe.deadline, to, &vantage).await;
+            (dialled.map(|stream| (stream, to)), 1)
         }
-        addresses => dial_several(probe, addresses, port, route.vantage).await,
+        addresses => dial_several(probe, addresses, port, &vantage).await,
     };
     spans.connect = Some(record(probe, Phase::Connect, from));
     if let Ok((_, peer)) = &dialled {
         spans.peer = Some(*peer);
+    }
+    if matches!(route.to, To::Addresses { .. }) {
+        if let Ok((_, peer)) = &dialled
+            && addresses.len() > 1
+        {
+            // Of several addresses, the one that accepted.
+            expose_address(&mut probe.samples, peer.ip().to_canonical());
+        }
+        if probe.addresses == Addresses::Any {
+            probe.samples.set(Metric::AddressesTried, f64::from(tried));
+        }
     }
     if let Some(peer) = spans.peer {
         probe.timeline.hop().address = Some(peer.to_string());
@@ -327,13 +351,14 @@ async fn dial(
     Ok(Stream::tcp(stream, route.counters))
 }
 
-/// Of several addresses those are dialled that the policy allows. What goes wrong with one is told when another is tried.
+/// Of several addresses those are dialled that the policy allows. What goes wrong with one is told when another is tried. The
+/// number is that of the addresses that were tried.
 async fn dial_several(
     probe: &mut Probe<'_>,
     addresses: &[Address],
     port: u16,
-    vantage: Vantage,
-) -> Result<(tokio::net::TcpStream, SocketAddr), DialError> {
+    vantage: &Vantage,
+) -> (Result<(TcpStream, SocketAddr), DialError>, u32) {
     let all: Vec<_> = addresses.iter().map(|address| address.with_port(port)).collect();
     let allowed: Vec<_> = all
         .iter()
@@ -359,16 +384,19 @@ async fn dial_several(
             (failed, Err(first))
         }
     };
+    // Exact: a name has 128 addresses of a family at most.
+    let tried = 1 + u32::try_from(failed.len()).unwrap_or(u32::MAX - 1);
     for error in failed {
         log!(probe.log, Debug, "Could not connect to one of several addresses", "err" => text(error));
     }
-    dialled.map_err(|first| {
+    let dialled = dialled.map_err(|first| {
         first.unwrap_or_else(|| DialError {
             network: "tcp",
             address: port.to_string(),
             cause: DialCause::TimedOut(probe.deadline.timed_out()),
         })
-    })
+    });
+    (dialled, tried)
 }
 
 /// Speaks TLS on a connection of any kind.

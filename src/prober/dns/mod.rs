@@ -13,12 +13,11 @@ use tokio::time::Instant;
 
 use self::exchange::{Connection, ExchangeError};
 use super::connect::{Route, Tls, To, connect, datagrams};
-use super::{Chosen, Failed, Phase, Probe, Verdict, choose_address};
+use super::{Failed, Phase, Probe, Verdict, choose_address};
 use crate::config::dns_names::type_name;
 use crate::log;
 use crate::metrics::Metric;
 use crate::module::Dns;
-use crate::net::dial::Vantage;
 use crate::net::port::Protocol;
 use crate::net::tls::Prepared;
 use crate::net::{Address, split_host_port};
@@ -52,7 +51,9 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Dns) -> Verdict {
     // A target that is no host and port is a host, IPv6 addresses without brackets among them.
     let default_port = if module.tls.is_some() { "853" } else { "53" };
     let (host, port) = split_host_port(target).unwrap_or((target, default_port));
-    let Chosen { address, took, .. } = choose_address(probe, host, module.preference).await?;
+    let found = choose_address(probe, host, module.preference).await?;
+    let (address, took) = (found.address.clone(), found.took);
+    let addresses = found.dialled(probe);
     probe
         .samples
         .set_label(Metric::DnsDuration, Phase::Resolve.label(), took.as_secs_f64());
@@ -87,9 +88,9 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Dns) -> Verdict {
 
     let server = Server {
         protocol,
-        address: &address,
+        addresses: &addresses,
         port,
-        vantage: Vantage { source },
+        source,
         tls,
     };
     let answer = match exchange(probe, module, server).await {
@@ -109,9 +110,10 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Dns) -> Verdict {
 /// How to reach the server.
 struct Server<'a> {
     protocol: Protocol,
-    address: &'a Address,
+    /// Over UDP, which knows no connections, the first one is asked.
+    addresses: &'a [Address],
     port: &'a str,
-    vantage: Vantage,
+    source: Option<IpAddr>,
     /// The TLS settings and the name that the server must prove to have.
     tls: Option<(Prepared, &'a str)>,
 }
@@ -155,23 +157,18 @@ fn set_phase(probe: &mut Probe<'_>, phase: Phase, from: Instant, to: Instant) {
 
 async fn reach(probe: &mut Probe<'_>, server: Server<'_>) -> Result<Connection, ExchangeError> {
     let Server {
-        address,
+        addresses,
         port,
-        vantage,
+        source,
         ..
     } = server;
-    let reached = match server.protocol {
-        Protocol::Udp => datagrams(probe, address, port, vantage)
-            .await
-            .map(Connection::Udp),
-        Protocol::Tcp => {
-            let to = To::Addresses {
-                addresses: std::slice::from_ref(address),
-                port,
-            };
+    let reached = match (server.protocol, addresses) {
+        (Protocol::Udp, [address, ..]) => datagrams(probe, address, port, source).await.map(Connection::Udp),
+        (Protocol::Udp | Protocol::Tcp, _) => {
+            let to = To::Addresses { addresses, port };
             let tls = server.tls.as_ref();
             let route = Route {
-                vantage,
+                source,
                 ..Route::direct(to, tls.map(|(prepared, name)| Tls::named(prepared, name)))
             };
             let connected = connect(probe, route).await;

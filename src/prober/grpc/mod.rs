@@ -8,7 +8,6 @@ mod message;
 pub mod status;
 
 use std::borrow::Cow;
-use std::net::SocketAddr;
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -230,11 +229,7 @@ async fn connect_and_call(
     fields: &[(&str, &[u8])],
     may_repeat: bool,
 ) -> Result<i32, CallError> {
-    let (stream, peer) = reach(probe, route).await?;
-    if let Some(peer) = peer {
-        // Of several addresses, the one that answered.
-        expose_address(&mut probe.samples, peer.ip().to_canonical());
-    }
+    let stream = reach(probe, route).await?;
     let facts = probe.tls.as_ref().filter(|_| route.tls.is_some());
     if facts.is_some_and(|facts| facts.alpn.as_deref().is_none_or(<[u8]>::is_empty)) {
         let why = "credentials: cannot check peer: missing selected ALPN property";
@@ -244,7 +239,7 @@ async fn connect_and_call(
 }
 
 /// Connects to the first address that lets itself be connected to, TLS included, as grpc-go does.
-async fn reach(probe: &mut Probe<'_>, route: &Route<'_>) -> Result<(Stream, Option<SocketAddr>), Status> {
+async fn reach(probe: &mut Probe<'_>, route: &Route<'_>) -> Result<Stream, Status> {
     let mut addresses = route.addresses.clone();
     let mut first = None;
     loop {
@@ -258,7 +253,13 @@ async fn reach(probe: &mut Probe<'_>, route: &Route<'_>) -> Result<(Stream, Opti
             alpn: Alpn::Grpc,
         });
         let failure = match connect(probe, connect::Route::direct(to, tls)).await {
-            Ok(connected) => return Ok((connected.stream, connected.spans.peer)),
+            Ok(connected) => {
+                if let Some(peer) = connected.spans.peer {
+                    // When the last one of several was left, too.
+                    expose_address(&mut probe.samples, peer.ip().to_canonical());
+                }
+                return Ok(connected.stream);
+            }
             Err(failure) => failure,
         };
         let is_handshake = matches!(failure.error, ConnectError::Tls(_));

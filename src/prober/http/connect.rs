@@ -1,6 +1,6 @@
 //! From a URL to a connection over which its request can go.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 
 use tokio::time::Instant;
 
@@ -59,7 +59,7 @@ impl Client<'_> {
             false => None,
         };
         let tls = |name| prepared.as_ref().map(|prepared| Tls { prepared, name, alpn });
-        let known = self.known_address(url);
+        let known = self.known_addresses(url).to_vec();
         let via = proxy.map(|proxy| Via {
             proxy,
             // Upstream asks for the target's name here too, because the server name is set on all connections.
@@ -72,7 +72,7 @@ impl Client<'_> {
             url,
             is_chosen: self.names_chosen_address(url.hostname()),
         });
-        let to = match (proxy, &known) {
+        let to = match (proxy, known.as_slice()) {
             // The preference is about targets: it orders the addresses of a proxy, and rules none out.
             (Some(proxy), _) => To::Host {
                 host: proxy.hostname(),
@@ -82,15 +82,15 @@ impl Client<'_> {
                     ..self.module.preference
                 },
             },
-            (None, Some(address)) => To::Addresses {
-                addresses: std::slice::from_ref(address),
-                port: url.port_or_default(),
-            },
             // compat: upstream lets the operating system choose the family from the second hop on.
-            (None, None) => To::Host {
+            (None, []) => To::Host {
                 host: url.hostname(),
                 port: url.port_or_default(),
                 preference: self.module.preference,
+            },
+            (None, addresses) => To::Addresses {
+                addresses,
+                port: url.port_or_default(),
             },
         };
         let route = Route {
@@ -134,23 +134,23 @@ impl Client<'_> {
         Ok(connection)
     }
 
-    /// Where a request over QUIC goes: one address, one attempt.
+    /// Where a request over QUIC goes, one address and one attempt, and the socket for it.
     pub(super) async fn quic_address(
         &mut self,
         probe: &mut Probe<'_>,
         request: &Request,
-    ) -> Result<SocketAddr, RoundTripError> {
+    ) -> Result<(SocketAddr, UdpSocket), RoundTripError> {
         let failed = RoundTripError::Connect;
         let (host, number) = (request.url.hostname(), request.url.port_or_default());
         let number = port::find(number, port::Protocol::Udp, probe.deadline).await;
         let number = number.map_err(|error| failed(ConnectError::Port(error)))?;
-        let address = match self.known_address(&request.url) {
-            Some(address) => address,
+        let address = match self.known_addresses(&request.url).first() {
+            Some(address) => address.clone(),
             None => self.quic_host(probe, &idna_ascii(host)).await?,
         };
         let to = address.with_port(number);
-        dial::permit(probe.network, "udp", to).map_err(|error| failed(ConnectError::Dial(error)))?;
-        Ok(to)
+        let socket = dial::quic(probe.network, to, probe.vantage);
+        Ok((to, socket.map_err(|error| failed(ConnectError::Dial(error)))?))
     }
 
     /// The one address of a host that is dialled over QUIC.
@@ -175,20 +175,22 @@ impl Client<'_> {
         Ok(found.map_err(failed)?.chosen)
     }
 
-    /// The address that was chosen for the target, if a URL names it or the target: that one alone is dialled then, and for
-    /// its name the policy has been asked.
-    fn known_address(&self, url: &Url) -> Option<Address> {
+    /// The address that was chosen for the target, if a URL names it or the target: that one alone is dialled then (or those
+    /// that the module allows in its place), and for its name the policy has been asked.
+    fn known_addresses(&self, url: &Url) -> &[Address] {
         // compat: upstream looks the target's name up again when a redirect names it.
-        let target = self.target.as_ref()?;
+        let Some(target) = &self.target else {
+            return &[];
+        };
         let host = url.hostname();
         let is_target = self.names_chosen_address(host)
             || target.host.eq_ignore_ascii_case(host) && target.port == url.port_or_default();
-        is_target.then(|| target.address.clone())
+        if is_target { &target.addresses } else { &[] }
     }
 
     fn names_chosen_address(&self, host: &str) -> bool {
         let target = self.target.as_ref();
-        target.is_some_and(|target| Address::parse(host).as_ref() == Some(&target.address))
+        target.is_some_and(|target| Address::parse(host).as_ref() == target.addresses.first())
     }
 }
 

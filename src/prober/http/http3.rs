@@ -31,7 +31,7 @@ impl Client<'_> {
                 request.url.scheme
             )));
         }
-        let to = self.quic_address(probe, request).await?;
+        let (to, socket) = self.quic_address(probe, request).await?;
         probe.timeline.hop().address = Some(to.to_string());
         let prepared = self.prepared_tls(probe).await?;
         let from = Instant::now();
@@ -41,7 +41,8 @@ impl Client<'_> {
         trace.dns_done.get_or_insert(from);
         trace.connect_done = Some(from);
         trace.tls_start = Some(from);
-        let connected = probe.deadline.within(quic::connect(&prepared, to, name)).await;
+        let connected = probe.deadline.within(quic::connect(&prepared, to, name, socket));
+        let connected = connected.await;
         let done = Instant::now();
         self.trace().tls_done = Some(done);
         probe.timeline.record(Phase::Tls, from, done);

@@ -57,12 +57,13 @@ struct Client<'a> {
     failed_tls: Option<TlsFacts>,
 }
 
-/// A name, and the address that was chosen for it.
+/// A name, and the address that was chosen for it, or several that are dialled in turn.
 #[derive(Debug)]
 struct Target {
     host: String,
     port: String,
-    address: Address,
+    /// The chosen one in front.
+    addresses: Vec<Address>,
 }
 
 /// Probes the target as the module says.
@@ -77,15 +78,15 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Http) -> Verdict {
     };
     probe.timeline.begin_hop(url.to_string());
     judge_hostname(probe)?;
-    let address = resolve(probe, module, &url).await?;
+    let addresses = resolve(probe, module, &url).await?;
     for (name, value) in module.headers.iter() {
         let name = String::from_utf8_lossy(name);
         probe.secrets.hide_if_named(&name, value);
     }
-    let mut client = client(probe, module, &url, address.as_ref()).await?;
+    let mut client = client(probe, module, &url, &addresses).await?;
     // As written, even with a colon and no port: that is what upstream says.
     let host = url.host.clone();
-    if let Some(address) = address.as_ref().filter(|_| module.protocol != Protocol::Http3) {
+    if let Some(address) = addresses.first().filter(|_| module.protocol != Protocol::Http3) {
         url.host = host_of(address, url.port());
     }
     url.host = without_empty_port(&url.host).to_owned();
@@ -212,9 +213,9 @@ fn host_of(address: &Address, port: &str) -> String {
     }
 }
 
-async fn resolve(probe: &mut Probe<'_>, module: &Http, url: &Url) -> Result<Option<Address>, Failed> {
+async fn resolve(probe: &mut Probe<'_>, module: &Http, url: &Url) -> Result<Vec<Address>, Failed> {
     if !module.resolves {
-        return Ok(None);
+        return Ok(Vec::new());
     }
     let before = probe.start.elapsed();
     let found = choose_address(probe, url.hostname(), module.preference).await;
@@ -225,14 +226,14 @@ async fn resolve(probe: &mut Probe<'_>, module: &Http, url: &Url) -> Result<Opti
     probe
         .samples
         .add_label(Metric::HttpDuration, Phase::Resolve.label(), took.as_secs_f64());
-    Ok(Some(found?.address))
+    Ok(found?.dialled(probe))
 }
 
 async fn client<'m>(
     probe: &mut Probe<'_>,
     module: &'m Http,
     url: &Url,
-    address: Option<&Address>,
+    addresses: &[Address],
 ) -> Result<Client<'m>, Failed> {
     let host_header = probe.hostname.or(module.host.as_deref());
     let server_name = module
@@ -247,10 +248,10 @@ async fn client<'m>(
         first_host: String::new(),
         first_hostname: String::new(),
         target_name: url.hostname().to_owned(),
-        target: address.map(|address| Target {
+        target: (!addresses.is_empty()).then(|| Target {
             host: url.hostname().to_owned(),
             port: url.port_or_default().to_owned(),
-            address: address.clone(),
+            addresses: addresses.to_vec(),
         }),
         traces: Vec::with_capacity(1),
         failed_tls: None,

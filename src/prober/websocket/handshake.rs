@@ -27,7 +27,7 @@ use crate::prober::{Phase, Probe};
 /// What is needed to connect.
 pub(super) struct Dialling<'a> {
     pub url: &'a Url,
-    pub address: &'a Address,
+    pub addresses: &'a [Address],
     pub tls: &'a Prepared,
     /// The server's name for TLS, if the module gives one.
     pub server_name: Option<&'a str>,
@@ -150,7 +150,7 @@ async fn connect(
         "80"
     };
     let to = To::Addresses {
-        addresses: std::slice::from_ref(dialling.address),
+        addresses: dialling.addresses,
         port,
     };
     let name = dialling.server_name.unwrap_or(dialling.url.hostname());

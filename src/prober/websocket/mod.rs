@@ -7,7 +7,7 @@ use bytes::Bytes;
 use go_http::websocket::Frames;
 use tokio::time::Instant;
 
-use super::{Chosen, Failed, Phase, Probe, Verdict, choose_address};
+use super::{Failed, Phase, Probe, Verdict, choose_address};
 use crate::carried;
 use crate::log;
 use crate::metrics::Metric;
@@ -49,7 +49,9 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Websocket) -> Verdict {
             return Err(Failed);
         }
     };
-    let Chosen { address, took, .. } = choose_address(probe, url.hostname(), module.preference).await?;
+    let found = choose_address(probe, url.hostname(), module.preference).await?;
+    let took = found.took;
+    let addresses = found.dialled(probe);
     probe.samples.add_label(
         Metric::WebsocketDuration,
         Phase::Resolve.label(),
@@ -58,7 +60,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Websocket) -> Verdict {
     let headers = request::headers(probe, module).await;
     let dialling = handshake::Dialling {
         url: &url,
-        address: &address,
+        addresses: &addresses,
         tls: &prepared,
         server_name: module.tls_config.server_name(),
         headers: &headers,
