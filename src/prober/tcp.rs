@@ -76,9 +76,9 @@ async fn dial<'t>(
         source,
         ..Route::direct(to, prepared.as_ref().map(|prepared| Tls::named(prepared, name)))
     };
-    let before = match module.count {
-        1 => None,
-        _ => Some(many::connect_before(probe, module, address.clone(), port, source).await),
+    let before = match (module.count, addresses.as_slice()) {
+        (1, _) | (_, []) => None,
+        (_, [first, ..]) => Some(many::connect_before(probe, module, first.clone(), port, source).await),
     };
     let connected = connect(probe, route).await;
     if let Some(before) = before {

@@ -303,7 +303,7 @@ async fn tcp_port(probe: &Probe<'_>, port: &str) -> Result<u16, ConnectError> {
 }
 
 /// Where a connection of this probe comes from.
-fn vantage(probe: &Probe<'_>, source: Option<IpAddr>) -> Vantage {
+pub(super) fn vantage(probe: &Probe<'_>, source: Option<IpAddr>) -> Vantage {
     Vantage {
         source: source.or(probe.vantage.source),
         ..probe.vantage.clone()

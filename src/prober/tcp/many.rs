@@ -11,9 +11,9 @@ use crate::log;
 use crate::metrics::Metric;
 use crate::module::Tcp;
 use crate::net::Address;
-use crate::net::dial::{self, Vantage};
+use crate::net::dial;
 use crate::net::port::{self, Protocol};
-use crate::prober::connect::{ConnectError, Connected, Failure};
+use crate::prober::connect::{ConnectError, Connected, Failure, vantage};
 use crate::prober::series::{Families, Series};
 use crate::prober::{Phase, Probe};
 
@@ -50,6 +50,7 @@ pub(super) async fn connect_before(
         return before;
     };
     let (network, deadline, to) = (probe.network, probe.deadline, address.with_port(port));
+    let vantage = &vantage(probe, source);
     let mut waiting = FuturesUnordered::new();
     let mut due = Instant::now();
     for turn in 0..module.count {
@@ -68,7 +69,7 @@ pub(super) async fn connect_before(
         before.sent += 1;
         waiting.push(async move {
             let from = Instant::now();
-            let dialled = dial::tcp(network, deadline, to, Vantage { source }).await;
+            let dialled = dial::tcp(network, deadline, to, vantage).await;
             dialled.is_ok().then(|| (turn, from.elapsed()))
         });
     }
