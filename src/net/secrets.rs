@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
+use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
+
 use super::proxy::{basic, basic_of};
 use super::url::{UserInfo, query_escape};
 use crate::carried;
@@ -27,7 +29,7 @@ impl fmt::Debug for Secrets {
 }
 
 impl Secrets {
-    /// Hides a secret: as it is, escaped as in a query and as in a quoted text.
+    /// Hides a secret: as it is, escaped as in a query, escaped as far as can be, and as in a quoted text.
     pub fn hide(&self, secret: &[u8]) {
         if secret.len() < SHORTEST {
             return;
@@ -39,6 +41,8 @@ impl Secrets {
             query_escape(&plain).into_owned(),
             query_escape(&plain).replace('+', "%20"),
             plain.escape_debug().to_string(),
+            // Some escape all but letters and digits.
+            percent_encode(secret, NON_ALPHANUMERIC).to_string(),
         ] {
             if !forms.contains(&form) {
                 forms.push(form);
@@ -141,6 +145,7 @@ mod tests {
             ("quoted \"p@ss \\\"word\"", Some("quoted \"<secret>\"")),
             ("a=p%40ss+%22word&b", Some("a=<secret>&b")),
             ("a=p%40ss%20%22word", Some("a=<secret>")),
+            ("a=token%2D1234", Some("a=<secret>")),
             ("Basic YW5uOnBAc3MgIndvcmQ=", Some("Basic <secret>")),
             ("Bearer token-1234, key-of-ann", Some("Bearer <secret>, <secret>")),
             ("cut: token-12…", Some("cut: <secret>…")),
