@@ -6,13 +6,14 @@
 use std::fmt;
 use std::ops::Deref;
 
+use gostd::url::{Url, UrlError};
+
 use super::confidential;
 use super::decode::{Decoder, Value};
 use super::schema::{self, Sections};
 use super::tree::Tree;
 use super::value::{Codec, Write};
 use super::yaml::Id;
-use crate::net::url::{Url, UrlError};
 
 /// A URL as prometheus/common holds it: an empty one is not the same as none.
 pub(crate) struct ProxyUrl;
