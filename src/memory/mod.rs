@@ -69,6 +69,9 @@ const HISTORY: u64 = 10;
 /// The least that there is to share out, however low the limit: without it, nothing could be done at all.
 const LEAST: u64 = 8 << 20;
 
+/// From how many bytes on what a peer makes us hold is large: these become five megabytes in the worst case.
+const LARGE: usize = 256 << 10;
+
 /// The budget of this process.
 #[derive(Debug)]
 struct Budget {
@@ -137,6 +140,19 @@ pub fn refused(of: Use) -> u64 {
 /// Whether the limit is reached. Whoever holds more and more of what a peer sends asks now and then, and stops.
 pub fn is_short() -> bool {
     BUDGET.get().is_some_and(Budget::is_short)
+}
+
+/// As [`is_short`], for who has read so many bytes from a peer. What has become large may double in one step: it may not
+/// grow any more when half of the room is taken.
+pub fn is_short_for(bytes: usize) -> bool {
+    BUDGET.get().is_some_and(|budget| {
+        let most = if bytes > LARGE {
+            budget.limit - budget.room.min(budget.limit) / 2
+        } else {
+            budget.limit
+        };
+        budget.is_above(most)
+    })
 }
 
 /// Sets memory aside. `None` when there is not so much.
@@ -227,7 +243,11 @@ impl Budget {
     }
 
     fn is_short(&self) -> bool {
-        let short = self.usage.now() >= self.limit;
+        self.is_above(self.limit)
+    }
+
+    fn is_above(&self, most: u64) -> bool {
+        let short = self.usage.now() >= most;
         if short {
             idle::give_back_soon();
         }

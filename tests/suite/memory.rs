@@ -332,7 +332,7 @@ fn neither_callers_nor_targets_end_a_process_of_64_mib() {
     let silent = server("", b"");
     let answers: Vec<_> = (0..600)
         .filter_map(|n| {
-            let (module, target) = match n % 100 {
+            let (module, target) = match n % 50 {
                 0 => ("json", json),
                 1 => ("http", fields),
                 _ => ("tcp", silent),

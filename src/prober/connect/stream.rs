@@ -21,6 +21,8 @@ pub(in crate::prober) enum Stream {
         _open: Option<Open>,
         /// Where the peer's TLS records end, once TLS is spoken.
         records: Option<Records>,
+        /// Bytes that were read.
+        count: usize,
     },
     Tls(Box<tls::Stream<Stream>>),
 }
@@ -57,6 +59,7 @@ impl Stream {
             socket: Socket::Tcp(stream),
             _open: open,
             records: None,
+            count: 0,
         }
     }
 
@@ -66,6 +69,7 @@ impl Stream {
             socket: Socket::Unix(stream),
             _open: None,
             records: None,
+            count: 0,
         }
     }
 
@@ -132,14 +136,21 @@ impl Records {
 impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Plain { socket, records, .. } => {
+            Self::Plain {
+                socket,
+                records,
+                count,
+                ..
+            } => {
                 let before = into.filled().len();
                 let read = match socket {
                     Socket::Tcp(stream) => Pin::new(stream).poll_read(cx, into),
                     Socket::Unix(stream) => Pin::new(stream).poll_read(cx, into),
                 };
-                // Ten mebibytes of a head become two hundred of its fields.
-                if into.filled().len() > before && memory::is_short() {
+                let bytes = into.filled().len() - before;
+                *count += bytes;
+                // Ten mebibytes of a head become two hundred of its fields, in a list that grows by doubling.
+                if bytes > 0 && memory::is_short_for(*count) {
                     return Poll::Ready(Err(memory::Short.into()));
                 }
                 if let Some(records) = records {
