@@ -216,7 +216,7 @@ fn words_and_forms_of_values_are_known() {
     }
 }
 
-/// Written again by `blackbox_exporter schema > docs/schema/config.json` and `… schema targets > docs/schema/targets.json`.
+/// Written again by `UPDATE_DOCS=1 cargo test --test suite schema`.
 #[test]
 fn the_files_are_what_the_program_prints() {
     for name in ["config", "targets"] {
@@ -226,6 +226,9 @@ fn the_files_are_what_the_program_prints() {
             .unwrap();
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("docs/schema/{name}.json"));
         let printed = String::from_utf8(output.stdout).unwrap();
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(&file, &printed).unwrap();
+        }
         assert!(
             printed == std::fs::read_to_string(file).unwrap(),
             "docs/schema/{name}.json is old"
