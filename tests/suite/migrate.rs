@@ -49,11 +49,11 @@ fn a_directory_becomes_a_whole_set() {
     let source = directory.path().join("conf.d");
     std::fs::create_dir(&source).unwrap();
     let write = |name: &str, text: &str| std::fs::write(source.join(name), text).unwrap();
-    write("blackbox.yml", "modules: {http_2xx: {prober: http}}\n");
+    write("probes.yml", "modules: {http_2xx: {prober: http}}\n");
     write("ignored.txt", "no Alloy at all");
     write(
         "a.alloy",
-        "prometheus.exporter.blackbox \"x\" {\n  config_file = \"blackbox.yml\"\n  target {\n    name = \"web\"\n    address = \"https://example.com\"\n  }\n}\n",
+        "prometheus.exporter.blackbox \"x\" {\n  config_file = \"probes.yml\"\n  target {\n    name = \"web\"\n    address = \"https://example.com\"\n  }\n}\n",
     );
     write(
         "b.alloy",
@@ -132,7 +132,7 @@ fn mistakes_are_said_in_a_sentence() {
         (
             &["/nowhere/x.alloy"] as &[&str],
             1,
-            "cannot read /nowhere/x.alloy: No such file or directory",
+            "cannot read /nowhere/x.alloy: no such file or directory",
         ),
         (&[path], 1, "line 2: expected a value, found the end of the file"),
         (

@@ -1632,7 +1632,7 @@ async fn every_connection_ends_with_a_goodbye() {
             1,
         ),
         (
-            http(", body_size_limit: 1"),
+            http(", body_size_limit: 1B"),
             "https://",
             "http/1.1",
             ok.as_bytes(),

@@ -48,6 +48,10 @@ impl<'c> Reader<'c> {
     /// The next line without its newline and one carriage return before that; `None` at the end. A last line need not be
     /// ended: it counts when the peer closes, and when the deadline comes.
     pub async fn line(&mut self, deadline: Deadline) -> Result<Option<Vec<u8>>, WireError> {
+        // Lines that never end are always there to be read: the clock is looked at for each.
+        if self.end.is_none() && deadline.left().is_zero() {
+            return Err(WireError::TimedOut(deadline.timed_out()));
+        }
         loop {
             let fresh = self.buffer.get(self.scanned..).unwrap_or_default();
             if let Some(at) = fresh.iter().position(|b| *b == b'\n') {

@@ -264,7 +264,7 @@ async fn heads_of_many_fields_are_refused() {
     let long = |length: usize| fields(200, [("a".to_owned(), "b".repeat(length))]);
     let same = fields(200, vec![(String::from("a"), String::new()); 25_000]);
     let body = frame(0, b"hello");
-    const TOO_LARGE: &str = "http3: server response headers exceeded 10485760 bytes";
+    const TOO_LARGE: &str = "server response headers exceeded 10485760 bytes";
     // what is answered, what is said of it
     let rows = [
         ("25,000 fields", [many(200, 25_000), body.clone()].concat(), None),
@@ -480,7 +480,7 @@ async fn answers_in_frames() {
         // A peer that says nothing is silent.
         let module = module(folder.path(), "").replace("15s", if answer.is_empty() { "1s" } else { "15s" });
         let outcome = probe(&module, &target).await;
-        let lines = log(&outcome).join("\n");
+        let lines = log(&outcome).join("\n").replace("\\\"", "\"");
         let want = want
             .filter(|_| !answer.is_empty())
             .or(answer.is_empty().then_some("time-out of 1s ran out"));
@@ -551,6 +551,7 @@ async fn gzip_is_asked_for_and_undone() {
             ("content-length".to_owned(), packed.len().to_string()),
         ],
     );
+    let bare = fields(200, [("content-encoding".to_owned(), "gzip".to_owned())]);
     let whole = [head.clone(), frame(0, &packed)].concat();
     let length = packed.len() as f64;
     const GONE: &str =
@@ -576,16 +577,17 @@ async fn gzip_is_asked_for_and_undone() {
             length,
             length,
         ),
+        // The transport has undone it by the time that the module's decompressor looks, as upstream's.
         (
             "compression: gzip".to_owned(),
             whole.clone(),
             true,
-            true,
-            length,
-            12.0,
+            false,
+            -1.0,
+            0.0,
         ),
         // No body is no gzip.
-        (GONE.to_owned(), head.clone(), true, true, -1.0, 0.0),
+        (GONE.to_owned(), bare, true, true, -1.0, 0.0),
         (
             GONE.to_owned(),
             [head, frame(0, b"no gzip at all")].concat(),

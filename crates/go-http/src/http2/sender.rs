@@ -43,7 +43,6 @@ pub(super) struct Sender {
     connection_window: i64,
     stream_window: i64,
     initial_window: i64,
-    max_frame: usize,
 }
 
 /// What is still to be sent of the request's body.
@@ -70,7 +69,6 @@ impl Sender {
             connection_window: INITIAL_WINDOW,
             stream_window: INITIAL_WINDOW,
             initial_window: INITIAL_WINDOW,
-            max_frame: MAX_FRAME,
         }
     }
 
@@ -128,7 +126,6 @@ impl Sender {
                 self.stream_window += i64::from(value) - self.initial_window;
                 self.initial_window = i64::from(value);
             }
-            5 => self.max_frame = usize::try_from(value).unwrap_or(MAX_FRAME).clamp(1, MAX_FRAME),
             _ => {}
         }
         Ok(())
@@ -215,7 +212,7 @@ impl Sender {
         }
         while self.out.len() < MAX_OUT {
             let window = self.connection_window.min(self.stream_window);
-            let room = usize::try_from(window).unwrap_or(0).min(self.max_frame);
+            let room = usize::try_from(window).unwrap_or(0).min(MAX_FRAME);
             let Outgoing::Sending(body) = &mut self.body else {
                 return Ok(());
             };
@@ -223,7 +220,7 @@ impl Sender {
             if let RequestBody::File { first, file } = body
                 && first.is_empty()
             {
-                let mut piece = vec![0; self.max_frame];
+                let mut piece = vec![0; MAX_FRAME];
                 let mut into = ReadBuf::new(&mut piece);
                 match Pin::new(file).poll_read(cx, &mut into) {
                     Poll::Pending => return Ok(()),
