@@ -1,6 +1,6 @@
 //! Who may be connected: a number of seats, fairly shared by the addresses of callers.
 //!
-//! As long as there are free seats everybody gets one, but for the last eighth, which is for other addresses than the
+//! As long as there are free seats everybody gets one, but for the last few, which are for other addresses than the
 //! one that has the rest. When none is free, the connection goes that has been without a request for longest: one of the
 //! caller's own when its address has its share already, else one of the address that has most. Whoever finds none to take
 //! the seat of waits for the next one that becomes free.
@@ -15,6 +15,9 @@ use tokio::time::Instant;
 
 /// Maximum connections that wait for a seat. Beyond it, the newest is closed of the address from which most wait.
 const WAITING: usize = 1024;
+/// Maximum seats that one address alone cannot take. A scraper that has all its probes in flight is mostly one address, so
+/// they are few; they are enough for others to ask how the exporter is.
+const RESERVED: usize = 64;
 
 /// All seats.
 #[derive(Debug)]
@@ -88,9 +91,9 @@ impl Seats {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One address alone leaves an eighth of the seats to the others.
+    /// One address alone leaves an eighth of the seats to the others, at most [`RESERVED`].
     fn has_room(&self, taken: &Taken, address: IpAddr) -> bool {
-        taken.count < self.most && taken.held_by(address) < self.most - self.most / 8
+        taken.count < self.most && taken.held_by(address) < self.most - RESERVED.min(self.most / 8)
     }
 
     /// Takes the seat of a connection without a request, if there is one that must give way.
@@ -298,6 +301,14 @@ mod tests {
         greedy[3].is_idle();
         assert!(has_lost(&greedy[3]));
         assert!(waiting.await.is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_scraper_has_nearly_all_seats() {
+        let seats = Seats::new(10_000);
+        let probes: Vec<_> = std::iter::from_fn(|| now(&seats, "192.0.2.1").inspect(Seat::is_busy)).collect();
+        assert_eq!(probes.len(), 10_000 - 64);
+        assert!(now(&seats, "192.0.2.2").is_some());
     }
 
     #[tokio::test(start_paused = true)]
