@@ -21,9 +21,13 @@ conformance only="":
 dependencies:
     .ci/run "licences, bans, sources" "advisories" "bill of materials"
 
+# The documents as a site, built and checked; `mdbook serve docs` shows it
+book:
+    .ci/run "book"
+
 # The release build, its packages, and the tests that need it
 release:
-    .ci/run "release build" "packages of a release" "conformance" "browser" "soak"
+    .ci/run "release build" "packages of a release" "conformance" "browser" "demonstration" "soak"
 
 # One fuzz target for a minute; needs a nightly toolchain and cargo-fuzz
 fuzz target seconds="60":
