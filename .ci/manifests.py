@@ -23,6 +23,10 @@ OPERATOR = {
             "params": dict, "relabelings": [dict], "metricRelabelings": [dict],
         }],
     },
+    "ScrapeConfig": {
+        "jobName": str, "scrapeInterval": "duration", "scrapeTimeout": "duration", "metricsPath": str,
+        "httpSDConfigs": [{"url": str, "refreshInterval": "duration"}],
+    },
     "PrometheusRule": {
         "groups": [{"name": str, "interval": "duration", "rules": [
             {"alert": str, "record": str, "expr": str, "for": "duration", "labels": dict, "annotations": dict},
@@ -82,7 +86,7 @@ def check_shape(value, shape, where):
 def check_document(document, path):
     where = f"{path}: {document.get('kind')}"
     version, kind = document.get("apiVersion", ""), document.get("kind", "")
-    if version == "monitoring.coreos.com/v1" and kind in OPERATOR:
+    if version == ("monitoring.coreos.com/v1alpha1" if kind == "ScrapeConfig" else "monitoring.coreos.com/v1") and kind in OPERATOR:
         check(document["metadata"], "V1ObjectMeta", f"{where}.metadata")
         return check_shape(document["spec"], OPERATOR[kind], f"{where}.spec")
     versions = ("apps/v1", "v1", "policy/v1", "networking.k8s.io/v1")
