@@ -103,6 +103,10 @@ pub struct Share {
 pub fn limit_to(limit: Limit) {
     // A second exporter in one process, in tests, has the budget of the first.
     let _ = BUDGET.set(Budget::new(limit));
+    go_http::memory::take_with(|bytes| {
+        let share = take(Use::Bodies, bytes).ok_or(Short)?;
+        Ok(Box::new(share))
+    });
 }
 
 /// The limit in bytes, if there is one.

@@ -14,7 +14,9 @@ use crate::logging::render_probe;
 use crate::memory::{self, Use};
 use crate::metrics::negotiate::{Exposition, wants_gzip};
 use crate::metrics::{Metric, encode};
+use crate::module::http::Protocol;
 use crate::module::{Kind, Module};
+use crate::net::quic;
 use crate::prober::{self, Request};
 use crate::say;
 use crate::strconv::{NumError, parse_float, quote};
@@ -169,6 +171,7 @@ fn expected_memory(module: &Module) -> usize {
     match &module.kind {
         Kind::Icmp(_) => 4 << 10,
         Kind::Dns(_) | Kind::Tcp(_) | Kind::Unix(_) => 16 << 10,
+        Kind::Http(http) if http.protocol == Protocol::Http3 => (28 << 10) + quic::expected_memory(),
         Kind::Http(_) | Kind::Websocket(_) => 28 << 10,
         Kind::Grpc(_) => 32 << 10,
     }

@@ -81,7 +81,7 @@ pub fn play(folder: &std::path::Path, answer: Vec<u8>, forever: Vec<u8>) -> Sock
 }
 
 /// The same with the bytes of the control stream.
-fn play_all(
+pub fn play_all(
     folder: &std::path::Path,
     control: Vec<u8>,
     control_forever: Vec<u8>,

@@ -17,6 +17,7 @@ use super::hpack::{Decoder, Field, encode};
 use super::sender::Sender;
 use crate::buffer::Buffer;
 use crate::http1::RequestBody;
+use crate::memory::Held;
 
 /// The window of the stream that is opened for the peer, as Go's client does it.
 const STREAM_WINDOW: u32 = 4 << 20;
@@ -41,6 +42,10 @@ impl Manner {
     }
 }
 
+/// How much memory a field takes while a head is made of it, for each byte that is counted: the smallest ones are kept in lists
+/// that have just doubled.
+const COPIES: usize = 8;
+
 const TOO_LARGE: Http2Error = Http2Error::Malformed("response header list larger than advertised limit");
 
 /// A connection with its one stream.
@@ -61,6 +66,8 @@ pub struct Connection<S> {
     block: Option<(Vec<u8>, u32, bool)>,
     /// Bytes of the fields so far, 32 more counted for each (RFC 9113, section 6.5.2).
     header_bytes: usize,
+    /// The memory for them.
+    held: Held,
     /// Bytes of a DATA frame that were not handed out, its padding, and whether the stream ends with it.
     data: Option<DataFrame>,
     /// Bytes taken out since the windows were opened last.
@@ -117,6 +124,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             goaway: None,
             block: None,
             header_bytes: 0,
+            held: Held::default(),
             data: None,
             taken: 0,
             ended: false,
@@ -131,6 +139,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.stream = if self.stream == 0 { STREAM } else { self.stream + 2 };
         self.sender.begin(self.stream, headers, body, patience);
         self.header_bytes = 0;
+        self.held.release();
         self.data = None;
         self.ended = false;
         self.had_data = false;
@@ -436,17 +445,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         if stream != self.stream || self.ended {
             // Nobody asked, but the table that all blocks share goes on.
-            self.decoder.decode(&block, |_| Ok::<_, Http2Error>(()))?;
+            let mut size = 0;
+            self.decoder.decode(&block, |(name, value)| {
+                size += name.len() + value.len() + 32;
+                if size > most { Err(TOO_LARGE) } else { Ok(()) }
+            })?;
             return Ok(None);
         }
         self.headers_at = Some(Instant::now());
         let (mut fields, mut size) = (Vec::new(), self.header_bytes);
         // A byte may stand for a field of 4 KB: nothing is read beyond the limit.
-        self.decoder.decode(&block, |field| {
+        let Self { decoder, held, .. } = self;
+        decoder.decode(&block, |field| {
             size += field.0.len() + field.1.len() + 32;
             if size > most {
                 return Err(TOO_LARGE);
             }
+            held.hold(size * COPIES).map_err(Http2Error::Read)?;
             fields.push(field);
             Ok(())
         })?;

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::error::{FRAME_ERROR, FRAME_UNEXPECTED, Http3Error};
 use crate::buffer::Buffer;
+use crate::memory::Held;
 
 pub(super) const DATA: u64 = 0;
 pub(super) const HEADERS: u64 = 1;
@@ -68,6 +69,8 @@ pub(super) struct Frames<S> {
     pub(super) io: S,
     buffer: Buffer,
     state: State,
+    /// The memory for the payload.
+    held: Held,
     /// Longest frame of fields.
     max_headers: u64,
     /// When the first byte came.
@@ -94,6 +97,7 @@ impl<S: AsyncRead + Unpin> Frames<S> {
             max_headers,
             buffer: Buffer::default(),
             state: State::Between,
+            held: Held::default(),
             began: None,
         }
     }
@@ -148,6 +152,7 @@ impl<S: AsyncRead + Unpin> Frames<S> {
                 }
                 State::Whole(kind, 0, payload) => {
                     let frame = Frame::Whole(*kind, std::mem::take(payload));
+                    self.held.release();
                     self.state = State::Between;
                     return Poll::Ready(Ok(Some(frame)));
                 }
@@ -159,6 +164,10 @@ impl<S: AsyncRead + Unpin> Frames<S> {
                 }
                 State::Whole(_, left, payload) if !data.is_empty() => {
                     let bytes = data.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+                    // While it grows, both the old and the new one are there.
+                    self.held
+                        .hold((payload.len() + bytes) * 3)
+                        .map_err(Http3Error::Read)?;
                     payload.extend_from_slice(data.get(..bytes).unwrap_or_default());
                     *left -= bytes as u64;
                     self.buffer.consume(bytes);

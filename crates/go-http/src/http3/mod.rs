@@ -26,11 +26,15 @@ use super::headers::{is_sendable_value, is_token};
 use super::http1::{Answer, Head, RequestBody};
 use super::http2::Request;
 use super::http2::hpack::Field;
+use super::memory::Held;
 
 pub use error::Http3Error;
 
 /// Most bytes of a frame with fields, and of the fields with 32 more for each (section 4.2.2), as in quic-go.
 const MAX_HEADERS: usize = 10 << 20;
+
+/// How much memory a field takes while a head is made of it, for each byte that is counted: lists grow by doubling.
+const COPIES: usize = 4;
 
 /// How many answers may precede the final one, as in quic-go.
 const MAX_INTERIM: usize = 5;
@@ -62,6 +66,8 @@ struct Exchange<S> {
     frames: Frames<S>,
     writing: Option<Writing>,
     link: Option<Link>,
+    /// The memory for the head.
+    held: Held,
 }
 
 /// The connection around the stream.
@@ -119,6 +125,7 @@ pub async fn exchange(
         frames: Frames::new(receiving, MAX_HEADERS as u64),
         writing: Some(Box::pin(write(sending, head, body))),
         link: Some(link),
+        held: Held::default(),
     };
     read(exchange, request.method, first_byte).await
 }
@@ -135,6 +142,7 @@ pub async fn read_answer<S: AsyncRead + Unpin>(
         frames: Frames::new(stream, MAX_HEADERS as u64),
         writing: None,
         link: None,
+        held: Held::default(),
     };
     read(exchange, method, &mut None).await
 }
@@ -160,7 +168,9 @@ async fn read<S: AsyncRead + Unpin>(
             }
             None => return Err(exchange.failed(Http3Error::Closed)),
         };
-        let (head, length) = read_head(&section).map_err(|error| exchange.failed(error))?;
+        let read = read_head(&section, &mut exchange.held);
+        let (head, length) = read.map_err(|error| exchange.failed(error))?;
+        drop(section);
         if matches!(head.status, 100..=199) && head.status != 101 {
             continue;
         }
@@ -255,7 +265,7 @@ impl Link {
 }
 
 /// The head that a field section makes, and the length that it tells of.
-fn read_head(section: &[u8]) -> Result<(Head, Option<u64>), Http3Error> {
+fn read_head(section: &[u8], held: &mut Held) -> Result<(Head, Option<u64>), Http3Error> {
     let mut head = Head {
         protocol: "HTTP/3.0".to_owned(),
         version: (3, 0),
@@ -265,6 +275,8 @@ fn read_head(section: &[u8]) -> Result<(Head, Option<u64>), Http3Error> {
     let mut budget = MAX_HEADERS;
     qpack::decode(section, |field: Field| {
         check_field(&field, &mut budget)?;
+        held.hold((MAX_HEADERS - budget) * COPIES)
+            .map_err(Http3Error::Read)?;
         let (name, value) = field;
         if name.starts_with(b":") {
             let shown = String::from_utf8_lossy(&name);
@@ -500,7 +512,7 @@ mod tests {
             ),
         ];
         for (fields, want) in rows {
-            let got = read_head(&section(fields));
+            let got = read_head(&section(fields), &mut Held::default());
             let got = got.map(|(head, length)| (head.status, length));
             let want = want.map_err(|reason| format!("invalid response: {reason}"));
             assert_eq!(got.map_err(|error| error.to_string()), want, "{fields:?}");
@@ -539,7 +551,7 @@ mod tests {
         // An entry of the static table a byte.
         let mut section = section(&[(":status", "200")]);
         section.resize(4 << 20, 0xc6);
-        let error = read_head(&section).unwrap_err();
+        let error = read_head(&section, &mut Held::default()).unwrap_err();
         assert!(matches!(error, Http3Error::HeadersTooLarge), "{error}");
     }
 }

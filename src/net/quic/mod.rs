@@ -1,5 +1,7 @@
 //! A QUIC connection (RFC 9000) to one address, with the facts of its TLS.
 
+mod socket;
+
 use std::any::Any;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -13,9 +15,23 @@ use quinn_proto::transport_parameters::TransportParameters;
 
 use super::tls::{Alpn, Prepared, TlsError};
 use super::tls_facts::{Ending, TlsFacts};
+use crate::memory::{self, Use};
 
-/// Most bytes of a connection that wait to be read. A stream's share is quinn's own, 1.25 MB.
-const MOST_UNREAD: u32 = 4 << 20;
+/// Most bytes of a connection that wait to be read, when memory is not limited; twice what quic-go begins with.
+const MOST_UNREAD: usize = 1 << 20;
+
+/// What a connection takes besides: its state, and room for what it receives at one time.
+const CONNECTION: usize = 128 << 10;
+
+/// Most bytes of a connection that wait to be read. Under a limit of memory, about a hundred connections fit into it.
+fn window() -> usize {
+    memory::most(Use::Probes).map_or(MOST_UNREAD, |bytes| (bytes / 100).clamp(64 << 10, MOST_UNREAD))
+}
+
+/// How much memory a connection may take.
+pub fn expected_memory() -> usize {
+    window() + CONNECTION
+}
 
 /// Why there is no connection, and what is known of the peer's TLS.
 #[derive(Debug)]
@@ -49,7 +65,11 @@ pub async fn connect(
         plain("tls_config: HTTP/3 requires TLS 1.3, which max_version does not allow".to_owned())
     })?;
     let runtime = Arc::new(quinn::TokioRuntime);
-    let endpoint = quinn::Endpoint::new(quinn::EndpointConfig::default(), None, socket, runtime)
+    let endpoint = socket::Socket::new(socket)
+        .and_then(|socket| {
+            let config = quinn::EndpointConfig::default();
+            quinn::Endpoint::new_with_abstract_socket(config, None, socket, runtime)
+        })
         .map_err(|error| plain(format!("opening a UDP socket: {error}")))?;
     let mut config = quinn::ClientConfig::new(Arc::new(Watched {
         config: Arc::new(quic),
@@ -88,11 +108,14 @@ pub async fn connect(
 
 /// What a server may send before it is read. It opens a stream for control, two for QPACK, and some of reserved types.
 fn transport() -> quinn::TransportConfig {
+    let window = u32::try_from(window()).unwrap_or(u32::MAX);
     let mut transport = quinn::TransportConfig::default();
     transport
         .max_concurrent_bidi_streams(0_u32.into())
         .max_concurrent_uni_streams(16_u32.into())
-        .receive_window(MOST_UNREAD.into());
+        .datagram_receive_buffer_size(None)
+        .stream_receive_window(window.into())
+        .receive_window(window.into());
     transport
 }
 
