@@ -10,39 +10,46 @@ use crate::support::Exporter;
 use crate::support::namespace::{is_inside, outside};
 use crate::support::programs::skipped;
 
-/// How long the worker may do nothing else, in looks of the watchdog that came in time: on a loaded machine it, too, is late.
-const HELD: u32 = 5;
+/// How often the watchdog looks, and how often in a row it may find the worker asleep in the kernel with work to do.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
+const ASLEEP: u32 = 5;
+/// How long the worker may compute and do nothing else, or wait for a processor.
+const BUSY: Duration = Duration::from_secs(3);
 
 /// `/mnt` is a FUSE file system whose server, this process, never answers.
 const SETUP: &str = "exec 3<>/dev/fuse && \
     mount -i -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0,allow_other dead /mnt";
 
-/// Ends the process with an error when the runtime's worker stands still for fifty milliseconds in which this thread ran.
+/// Ends the process with an error when the runtime's worker stands still: fifty milliseconds in the kernel, or much longer elsewhere.
 fn watch() {
     let tick = Arc::<AtomicU64>::default();
     let ticking = Arc::clone(&tick);
+    let (tell, told) = std::sync::mpsc::channel();
     tokio::spawn(async move {
+        let _ = tell.send(std::fs::read_link("/proc/thread-self").unwrap());
         loop {
             ticking.fetch_add(1, Ordering::Relaxed);
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     });
     std::thread::spawn(move || {
-        let (mut last, mut idle) = (0, 0);
+        let worker = Path::new("/proc").join(told.recv().unwrap()).join("stat");
+        let (mut last, mut since, mut asleep) = (0, Instant::now(), 0);
         loop {
-            let begin = Instant::now();
             std::thread::sleep(LOOK_EVERY);
-            let in_time = begin.elapsed() < LOOK_EVERY * 3 / 2;
+            let state = std::fs::read_to_string(&worker).unwrap();
             let now = tick.load(Ordering::Relaxed);
-            idle = match now == last {
-                true if in_time => idle + 1,
-                true => idle,
-                false => 0,
-            };
-            last = now;
-            if idle > HELD {
-                eprintln!("the worker did nothing else in {idle} looks of {LOOK_EVERY:?}");
+            if now != last {
+                (last, since, asleep) = (now, Instant::now(), 0);
+            }
+            // Behind its name.
+            let is_asleep = state
+                .rsplit(") ")
+                .next()
+                .is_some_and(|rest| !rest.starts_with('R'));
+            asleep = if is_asleep { asleep + 1 } else { 0 };
+            if asleep > ASLEEP || since.elapsed() > BUSY {
+                eprintln!("the worker has been held for {:?}: {state}", since.elapsed());
                 std::process::exit(101);
             }
         }
