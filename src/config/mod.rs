@@ -18,6 +18,7 @@ pub mod policy;
 pub mod problem;
 mod query_response;
 mod repeat;
+mod revocation;
 pub mod schema;
 mod secret;
 mod shared;
@@ -57,6 +58,7 @@ pub use policy::Policy;
 pub use problem::{Invalid, LoadError, Problem};
 pub use query_response::{Label, QueryResponse};
 pub use repeat::Repeat;
+pub use revocation::{Ocsp, Revocation};
 pub use secret::{Secret, WITHOUT_MANAGER};
 pub use shared::Shared;
 pub use source::{Parsed, Source, decode_text, parse, parse_with};
@@ -140,6 +142,8 @@ pub struct Module {
     pub timeout: i64,
     /// Where it looks from.
     pub vantage: Vantage,
+    /// Whether certificates are revoked.
+    pub revocation: Revocation,
     /// Section `http`.
     pub http: Shared<Http>,
     /// Section `tcp`.
@@ -175,6 +179,7 @@ impl Module {
             prober: Prober::Http,
             timeout: 0,
             vantage: Vantage::default(),
+            revocation: Revocation::default(),
             http: Shared::default(),
             tcp: Shared::default(),
             icmp: Shared::default(),
@@ -186,6 +191,17 @@ impl Module {
             expanded: Vec::new(),
         });
         &DEFAULTS
+    }
+
+    /// Whether its prober looks certificates up in lists of revoked ones.
+    pub fn looks_into_lists(&self) -> bool {
+        match self.prober {
+            Prober::Http => self.http.check_revoked,
+            Prober::Tcp => self.tcp.check_revoked,
+            Prober::Unix => self.unix.check_revoked,
+            Prober::Grpc => self.grpc.check_revoked,
+            Prober::Icmp | Prober::Dns | Prober::Websocket => false,
+        }
     }
 
     /// As it is printed: references as they were written.
@@ -254,6 +270,7 @@ section!(Module {
     omit prober;
     omit timeout as Duration;
     inline vantage;
+    inline revocation;
     omit http;
     omit tcp;
     omit icmp;
@@ -294,6 +311,8 @@ impl Section for Module {
                 Some(format!("add prober: one of {}", probers())),
             );
         }
+        self.revocation
+            .judge(self.prober, self.looks_into_lists(), node, d);
         match self.prober {
             Prober::Icmp => self.icmp.repeat.warn("icmp", self.timeout, node, d),
             Prober::Tcp => self.tcp.repeat.warn("tcp", self.timeout, node, d),

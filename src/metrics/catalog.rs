@@ -78,6 +78,10 @@ catalog! {
     IcmpReplyHopLimit = "probe_icmp_reply_hop_limit", "Replied packet hop limit (TTL for ipv4)", [], [Icmp];
     IpAddrHash = "probe_ip_addr_hash", "Specifies the hash of IP address. It's useful to detect if the IP address changes.", [], [];
     IpProtocol = "probe_ip_protocol", "Specifies whether probe ip protocol is IP4 or IP6", [], [];
+    SslCertInfo = "probe_ssl_cert_info", "Key and signature of a certificate that was presented", ["chain_pos", "issuer", "key_algorithm", "key_bits", "serialnumber", "signature_algorithm", "subject"], [Http, Tcp, Unix, Grpc, Websocket, Dns];
+    SslCertNotAfter = "probe_ssl_cert_not_after", "End of the validity of a certificate that was presented, as a Unix timestamp in seconds", ["chain_pos", "issuer", "serialnumber", "subject"], [Http, Tcp, Unix, Grpc, Websocket, Dns];
+    SslCertNotBefore = "probe_ssl_cert_not_before", "Start of the validity of a certificate that was presented, as a Unix timestamp in seconds", ["chain_pos", "issuer", "serialnumber", "subject"], [Http, Tcp, Unix, Grpc, Websocket, Dns];
+    SslChainIncomplete = "probe_ssl_chain_incomplete", "Whether a server left out a certificate between its own and a root (0/1)", [], [Http, Tcp, Unix, Grpc, Websocket, Dns];
     SslCrlAvailable = "probe_ssl_crl_available", "Whether the cert has CRL distribution points and the CRL was fetchable (0/1)", ["chain_pos", "crl_url", "fingerprint_sha256", "issuer", "serialnumber", "subject", "subjectalternative"], [Http, Tcp, Unix, Grpc];
     SslCrlFetchTime = "probe_ssl_crl_fetch_time_seconds", "Total time spent fetching CRLs in seconds", [], [Http, Tcp, Unix, Grpc];
     SslCrlNextUpdate = "probe_ssl_crl_next_update_timestamp_seconds", "CRL nextUpdate as a Unix timestamp in seconds", ["chain_pos", "crl_url", "fingerprint_sha256", "issuer", "serialnumber", "subject", "subjectalternative"], [Http, Tcp, Unix, Grpc];
@@ -86,6 +90,11 @@ catalog! {
     SslEarliestCertExpiry = "probe_ssl_earliest_cert_expiry", "Returns last SSL chain expiry in unixtime", [], [Http, Tcp, Unix, Grpc];
     SslLastChainExpiry = "probe_ssl_last_chain_expiry_timestamp_seconds", "Returns last SSL chain expiry in timestamp", [], [Http, Tcp, Unix];
     SslLastChainInfo = "probe_ssl_last_chain_info", "Contains SSL leaf certificate information", ["fingerprint_sha256", "issuer", "serialnumber", "subject", "subjectalternative"], [Http, Tcp, Unix, Grpc];
+    SslOcspNextUpdate = "probe_ssl_ocsp_next_update_timestamp_seconds", "OCSP nextUpdate as a Unix timestamp in seconds", [], [Http, Tcp, Unix, Grpc, Websocket, Dns];
+    SslOcspStapled = "probe_ssl_ocsp_stapled", "Whether the server stapled an OCSP response (0/1)", [], [Http, Tcp, Unix, Grpc, Websocket, Dns];
+    SslOcspStatus = "probe_ssl_ocsp_status", "Status of the server's certificate in the OCSP response (0 good, 1 revoked, 2 unknown)", [], [Http, Tcp, Unix, Grpc, Websocket, Dns];
+    SslOcspThisUpdate = "probe_ssl_ocsp_this_update_timestamp_seconds", "OCSP thisUpdate as a Unix timestamp in seconds", [], [Http, Tcp, Unix, Grpc, Websocket, Dns];
+    SslScts = "probe_ssl_scts", "Signed certificate timestamps embedded in the server's certificate", [], [Http, Tcp, Unix, Grpc, Websocket, Dns];
     Success = "probe_success", "Displays whether or not the probe was a success", [], [];
     TcpRttJitter = "probe_tcp_duration_rtt_jitter_seconds", "Mean difference between the times of consecutive connects", [], [Tcp];
     TcpRttMax = "probe_tcp_duration_rtt_max_seconds", "Maximum duration of connect", [], [Tcp];

@@ -3,6 +3,7 @@
 pub mod dial;
 pub mod file;
 pub mod oauth2;
+pub mod ocsp;
 pub mod policy;
 pub mod port;
 pub mod proxy;
@@ -44,6 +45,8 @@ pub struct Network {
     pub icmp: icmp::Engine,
     /// The lists of revoked certificates.
     pub revocation: revocation::Lists,
+    /// What OCSP responders said.
+    pub ocsp: ocsp::Responses,
     /// What this machine had none left of.
     pub shortages: Arc<Shortages>,
     /// The counters of dialled connections.
@@ -66,6 +69,7 @@ impl Network {
             roots: Roots::default(),
             icmp: icmp::Engine::default(),
             revocation: revocation::Lists::default(),
+            ocsp: ocsp::Responses::default(),
             connections: Arc::default(),
         }
     }

@@ -102,7 +102,7 @@ impl Lists {
                 validators: known.validators.clone(),
             },
             (StatusCode::OK, _) => {
-                let body = read(response).await?;
+                let body = read(response, MAX_LIST, "list").await?;
                 let parsed = tokio::task::spawn_blocking(move || RevocationList::parse(body)).await;
                 let list = parsed.map_err(|error| error.to_string())?;
                 Kept {
@@ -192,7 +192,7 @@ impl Way<'_> {
     }
 
     /// A client for one request, which connects to addresses that the policy is not against.
-    async fn client(&self, url: &reqwest::Url) -> Result<reqwest::Client, String> {
+    pub(super) async fn client(&self, url: &reqwest::Url) -> Result<reqwest::Client, String> {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(format!("unsupported protocol scheme {:?}", url.scheme()));
         }
@@ -268,19 +268,25 @@ impl Way<'_> {
     }
 }
 
-async fn read(mut response: Response) -> Result<Vec<u8>, String> {
+/// The body of a response, which has at most `most` bytes.
+pub(super) async fn read(mut response: Response, most: usize, what: &str) -> Result<Vec<u8>, String> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| reason(&error))? {
         body.extend_from_slice(&chunk);
-        if body.len() > MAX_LIST {
-            return Err(format!("the list is larger than {} MiB", MAX_LIST >> 20));
+        if body.len() > most {
+            let (size, unit) = if most < 1 << 20 {
+                (most >> 10, "KiB")
+            } else {
+                (most >> 20, "MiB")
+            };
+            return Err(format!("the {what} is larger than {size} {unit}"));
         }
     }
     Ok(body)
 }
 
 /// What reqwest says, down to the cause; without the URL, which the log has beside it.
-fn reason(error: &reqwest::Error) -> String {
+pub(super) fn reason(error: &reqwest::Error) -> String {
     let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
     let last = causes.last();
     last.map_or_else(|| error.to_string(), ToString::to_string)

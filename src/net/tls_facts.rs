@@ -20,6 +20,11 @@ pub struct TlsFacts {
     pub ending: Ending,
     /// The verified chains, leaf first, root last; empty when none was found or none was asked for.
     pub chains: Vec<Vec<Arc<Certificate>>>,
+    /// The OCSP response that came with the certificates.
+    pub stapled: Option<Arc<[u8]>>,
+    /// Whether the presented certificates end short of a root: the last one's issuer was neither presented nor is it trusted here.
+    /// `None` where that cannot be known, because nobody's certificates are trusted.
+    pub incomplete: Option<bool>,
 }
 
 /// How a handshake ended.
@@ -49,6 +54,29 @@ pub enum FactSet {
 const NO_CHAIN: i64 = -62_135_596_800;
 
 impl TlsFacts {
+    /// The server's certificate and its issuer's, as far as they are known.
+    pub fn leaf_and_issuer(&self) -> Option<(&Arc<Certificate>, Option<&Arc<Certificate>>)> {
+        let chain = self.chains.first().unwrap_or(&self.presented);
+        let (leaf, others) = chain.split_first()?;
+        let issuer = others.iter().find(|other| leaf.names_issuer(other));
+        Some((leaf, issuer.or_else(|| leaf.is_self_issued().then_some(leaf))))
+    }
+
+    /// The presented certificate that the chain ends with: from the server's upwards, as far as the issuers were presented.
+    pub fn top(&self) -> Option<&Arc<Certificate>> {
+        let (mut top, mut others) = (
+            self.presented.first()?,
+            self.presented.iter().skip(1).collect::<Vec<_>>(),
+        );
+        while !top.is_self_issued()
+            && let Some(at) = others.iter().position(|other| top.names_issuer(other))
+        {
+            // Each is used once: the names may go round in a circle.
+            top = others.swap_remove(at);
+        }
+        Some(top)
+    }
+
     /// The first expiry among the presented certificates, Unix seconds.
     pub fn earliest_expiry(&self) -> Option<i64> {
         self.presented.iter().map(|c| c.not_after).min()

@@ -158,8 +158,8 @@ pub async fn run(network: &Network, module: &Module, request: Request<'_>) -> Ou
     let end = probe.deadline.at();
     let probing = async {
         let verdict = dispatch(&mut probe, &module.kind).await;
-        if revocation::is_wanted(module) {
-            Box::pin(revocation::check(&mut probe, module)).await;
+        if revocation::is_wanted(module) && Box::pin(revocation::check(&mut probe, module)).await {
+            return Err(Failed);
         }
         verdict
     };

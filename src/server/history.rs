@@ -193,10 +193,13 @@ fn weight(outcome: &Outcome) -> usize {
         .flat_map(|tls| &tls.presented)
         .map(|certificate| size_of_val(&**certificate) + certificate.der().len())
         .sum();
+    let stapled = outcome.tls.as_ref().and_then(|tls| tls.stapled.as_ref());
+    let stapled = stapled.map_or(0, |stapled| stapled.len());
     size_of::<Entry>()
         + size_of_val(outcome.log.events())
         + outcome.log.bytes()
         + samples
         + hops
         + certificates
+        + stapled
 }

@@ -27,6 +27,12 @@ pub(super) struct Extensions {
     pub policies: Option<Box<Policies>>,
     /// Where lists of revoked certificates are to be had.
     pub revocation_urls: Box<[Span]>,
+    /// Where a responder tells whether the certificate is revoked (OCSP).
+    pub ocsp_urls: Box<[Span]>,
+    /// Where the issuer's certificate is to be had.
+    pub issuer_urls: Box<[Span]>,
+    /// The list of signed certificate timestamps, as TLS writes it (RFC 6962, section 3.3).
+    pub timestamps: Span,
     /// A critical extension was not understood.
     pub unhandled_critical: bool,
 }
@@ -44,6 +50,7 @@ pub(super) struct Usages {
     pub any: bool,
     pub server: bool,
     pub client: bool,
+    pub ocsp_signing: bool,
 }
 
 /// The subtrees of a name constraints extension.
@@ -154,7 +161,15 @@ impl Extensions {
                     .ok_or("invalid inhibit any policy extension")?;
                 self.policies().inhibit_any = Some(any);
             }
-            AUTHORITY_INFORMATION => authority_information(raw)?,
+            AUTHORITY_INFORMATION => [self.ocsp_urls, self.issuer_urls] = authority_information(raw)?,
+            TIMESTAMPS => {
+                let mut value = value;
+                self.timestamps = value
+                    .read(tag::OCTET_STRING)
+                    .map_or(Span::default(), |list| list.span());
+                // Go knows nothing of it: critical, it is refused.
+                return Ok(false);
+            }
             _ => return Ok(false),
         }
         Ok(true)
@@ -200,6 +215,11 @@ impl Extensions {
 
 /// id-pe-authorityInfoAccess, 1.3.6.1.5.5.7.1.1
 const AUTHORITY_INFORMATION: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 1, 1];
+/// Its access methods id-ad-ocsp and id-ad-caIssuers
+const OCSP: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 48, 1];
+const ISSUERS: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 48, 2];
+/// Embedded signed certificate timestamps, 1.3.6.1.4.1.11129.2.4.2
+const TIMESTAMPS: &[u8] = &[0x2b, 6, 1, 4, 1, 0xd6, 0x79, 2, 4, 2];
 const BAD_CONSTRAINTS: &str = "invalid policy constraints extension";
 
 // Tags of GeneralName (RFC 5280, section 4.2.1.6).
@@ -332,26 +352,34 @@ fn extended_key_usage(mut value: Reader<'_>) -> Option<Option<Usages>> {
         found.any |= oid == [0x55, 0x1d, 37, 0];
         found.server |= oid == [0x2b, 6, 1, 5, 5, 7, 3, 1];
         found.client |= oid == [0x2b, 6, 1, 5, 5, 7, 3, 2];
+        found.ocsp_signing |= oid == [0x2b, 6, 1, 5, 5, 7, 3, 9];
     }
     Some(usages)
 }
 
-/// Checked as Go does, although nobody looks at it.
-fn authority_information(raw: Raw<'_>) -> Parsed<()> {
+/// The URLs of responders, and those of the issuer's certificate.
+fn authority_information(raw: Raw<'_>) -> Parsed<[Box<[Span]>; 2]> {
     const BAD: &str = "invalid authority info access";
     if raw.critical {
         return Err("authority info access incorrectly marked critical".into());
     }
+    let (mut responders, mut issuers) = (Vec::new(), Vec::new());
     let mut value = raw.value;
     let mut list = value.read(tag::SEQUENCE).ok_or(BAD)?;
     while !list.is_empty() {
         let mut access = list.read(tag::SEQUENCE).ok_or(BAD)?;
-        access.oid().ok_or(BAD)?;
-        if access.peek(URI) {
-            access.read(URI).ok_or(BAD)?;
+        let method = access.oid().ok_or(BAD)?;
+        if !access.peek(URI) {
+            continue;
+        }
+        let url = access.read(URI).ok_or(BAD)?.span();
+        match method {
+            OCSP => responders.push(url),
+            ISSUERS => issuers.push(url),
+            _ => {}
         }
     }
-    Ok(())
+    Ok([responders.into_boxed_slice(), issuers.into_boxed_slice()])
 }
 
 impl NameConstraints {

@@ -48,6 +48,12 @@ impl Pool {
         self.by_subject.is_empty()
     }
 
+    /// Whether a certificate of this pool may have issued `child`, by name and key identifier.
+    pub fn names_issuer_of(&self, child: &Certificate) -> bool {
+        let same_name = self.by_subject.get(child.raw_issuer());
+        same_name.is_some_and(|named| named.iter().any(|one| child.names_issuer(one)))
+    }
+
     /// The certificate of this pool that is this very one.
     pub(super) fn find(&self, certificate: &Certificate) -> Option<&Arc<Certificate>> {
         let same_subject = self.by_subject.get(certificate.raw_subject())?;

@@ -147,7 +147,7 @@ fn pss(parameters: &[u8]) -> Option<Hash> {
 }
 
 /// The hash of an algorithm identifier, whose parameters are NULL or not there.
-fn hash(mut identifier: Reader<'_>) -> Option<Hash> {
+pub(super) fn hash(mut identifier: Reader<'_>) -> Option<Hash> {
     let oid = identifier.oid()?;
     let parameters = identifier.bytes();
     if !parameters.is_empty() && parameters != [5, 0] {
@@ -200,6 +200,21 @@ pub(super) fn list_signed_by(
         }
         (Algorithm::Insecure(name), _) => Err(SignatureError::Insecure(name)),
         (algorithm, _) => verify(issuer, algorithm, message, signature),
+    }
+}
+
+/// Whether the owner of a certificate signed a message, with an algorithm that counts.
+pub(super) fn message_signed_by(
+    signer: &Certificate,
+    algorithm: Option<Algorithm>,
+    message: &[u8],
+    signature: &[u8],
+) -> Result<(), SignatureError> {
+    match algorithm.ok_or(SignatureError::Unsupported)? {
+        Algorithm::Insecure(name) => Err(SignatureError::Insecure(name)),
+        // Neither the DER of a handshake nor a size checked elsewhere bounds this key.
+        _ if signer.rsa_bits().is_some_and(|bits| bits > MAX_RSA_BITS) => Err(SignatureError::Unsupported),
+        algorithm => verify(signer, algorithm, message, signature),
     }
 }
 

@@ -82,17 +82,13 @@ pub async fn connect(
         .connect_with(config.clone(), to, sni)
         .or_else(|_| endpoint.connect_with(config, to, &to.ip().to_string()))
         .map_err(|error| plain(error.to_string()))?;
+    let connected = connecting.await;
     let mut facts = TlsFacts {
         version: Some("TLS 1.3"),
+        cipher: suite.name(),
         alpn: Some(b"h3".to_vec()),
-        ..TlsFacts::default()
+        ..recorder.facts()
     };
-    let connected = connecting.await;
-    let learnt = recorder.facts();
-    facts.presented = learnt.presented;
-    facts.chains = learnt.chains;
-    facts.ending = learnt.ending;
-    facts.cipher = suite.name();
     match connected {
         Ok(connection) => Ok((connection, facts)),
         Err(error) => {

@@ -56,6 +56,8 @@ pub struct Recorder {
 struct Learnt {
     presented: Vec<Arc<Certificate>>,
     chains: Vec<Vec<Arc<Certificate>>>,
+    stapled: Option<Arc<[u8]>>,
+    incomplete: Option<bool>,
     refusal: Option<TlsError>,
     /// The first bytes from the peer, at most [`LOOKED_AT`].
     head: Vec<u8>,
@@ -73,6 +75,8 @@ impl Recorder {
         TlsFacts {
             presented: learnt.presented.clone(),
             chains: learnt.chains.clone(),
+            stapled: learnt.stapled.clone(),
+            incomplete: learnt.incomplete,
             ending,
             ..TlsFacts::default()
         }
@@ -213,6 +217,21 @@ impl Verifier {
         aside(presented, || judge.verify(presented))
     }
 
+    /// Whether certificates that were refused end short of a root; `None` without roots.
+    fn is_incomplete(&self, presented: &[Arc<Certificate>]) -> Option<bool> {
+        let roots = match &self.trust {
+            Trust::Everybody => return None,
+            Trust::Pool(pool) => pool,
+            Trust::System(system) => system.pool().ok()?,
+        };
+        let facts = TlsFacts {
+            presented: presented.to_vec(),
+            ..TlsFacts::default()
+        };
+        let top = facts.top()?;
+        Some(!top.is_self_issued() && !roots.names_issuer_of(top))
+    }
+
     fn refuse(&self, error: TlsError) -> Error {
         let kind = match self.audience {
             // Go's alert is bad_certificate, whatever is wrong.
@@ -250,10 +269,13 @@ impl ServerCertVerifier for Verifier {
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
+        ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let presented = self.read(end_entity, intermediates)?;
+        if !ocsp_response.is_empty() {
+            self.recorder.lock().stapled = Some(ocsp_response.into());
+        }
         let asked;
         let name = match &self.name {
             Some(name) => name,
@@ -263,8 +285,15 @@ impl ServerCertVerifier for Verifier {
             }
         };
         match self.judge(&presented, name, now) {
-            Ok(chains) => self.recorder.lock().chains = chains,
-            Err(error) => return Err(self.refuse(TlsError::Verification(error))),
+            Ok(chains) => {
+                let mut learnt = self.recorder.lock();
+                learnt.incomplete = (!chains.is_empty()).then_some(false);
+                learnt.chains = chains;
+            }
+            Err(error) => {
+                self.recorder.lock().incomplete = self.is_incomplete(&presented);
+                return Err(self.refuse(TlsError::Verification(error)));
+            }
         }
         if let Some(kind) = presented.first().and_then(|leaf| leaf.unusable_key()) {
             let text =

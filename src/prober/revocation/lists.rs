@@ -1,19 +1,19 @@
-//! `check_revoked`: the certificates of the last handshake, looked up in the lists of revoked ones that they name.
+//! `check_revoked`: the certificates of a chain, looked up in the lists of revoked ones that they name.
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Probe;
+use super::time;
 use crate::log;
 use crate::metrics::{Labels, Metric};
-use crate::module::{Kind, Module};
 use crate::net::revocation::{Way, unix_now};
-use crate::net::tls_facts::{Certificate, Ending, TlsFacts};
+use crate::net::tls_facts::Certificate;
 use crate::net::x509::RevocationList;
-use crate::probe_log::{Value, text};
+use crate::probe_log::text;
+use crate::prober::Probe;
 
 /// From this size on a list is looked through beside the threads that serve.
 const LARGE: usize = 64 << 10;
@@ -31,47 +31,19 @@ struct Finding {
     fetching: Duration,
 }
 
-/// Whether the module wants it.
-pub(super) fn is_wanted(module: &Module) -> bool {
-    let raw = &module.raw;
-    match &module.kind {
-        Kind::Http(_) => raw.http.check_revoked,
-        Kind::Tcp(_) => raw.tcp.check_revoked,
-        Kind::Unix(_) => raw.unix.check_revoked,
-        Kind::Grpc(_) => raw.grpc.check_revoked,
-        Kind::Icmp(_) | Kind::Dns(_) | Kind::Websocket(_) => false,
-    }
-}
-
-/// Looks the certificates up, if the probe's last connection was encrypted. Whatever comes of it, the probe
-/// succeeds or fails as it did.
-pub(super) async fn check(probe: &mut Probe<'_>, module: &Module) {
-    let (is_last, proxies) = match &module.kind {
-        Kind::Http(http) => (
-            probe.samples.value(Metric::HttpSsl) == Some(1.0),
-            Some(&http.proxies),
-        ),
-        _ => (true, None),
-    };
-    let complete = |facts: &&TlsFacts| is_last && facts.ending == Ending::Complete;
-    let Some(facts) = probe.tls.as_ref().filter(complete) else {
-        return;
-    };
-    let chain = facts.chains.first().unwrap_or(&facts.presented).clone();
-    let way = Way {
-        network: probe.network,
-        proxies,
-        agent: crate::module::http::USER_AGENT,
-        deadline: probe.deadline,
-    };
+/// Looks the certificates of a chain up; whether one of them is revoked.
+pub(super) async fn check(probe: &mut Probe<'_>, way: Way<'_>, chain: &[Arc<Certificate>]) -> bool {
     let mut fetching = Duration::ZERO;
+    let mut revoked = false;
     for (position, certificate) in chain.iter().enumerate() {
         let issuer = chain.get(position + 1).unwrap_or(certificate);
         let finding = look_up(probe, way, position, certificate, issuer).await;
         fetching += finding.fetching;
+        revoked |= finding.revoked;
         expose(probe, position, certificate, finding);
     }
     probe.samples.set(Metric::SslCrlFetchTime, fetching.as_secs_f64());
+    revoked
 }
 
 /// Tries the points in order until one gives a list that counts.
@@ -143,17 +115,6 @@ async fn signed_and_searched(
     let (list, certificate, issuer) = (Arc::clone(list), Arc::clone(certificate), Arc::clone(issuer));
     let looked = tokio::task::spawn_blocking(move || look(&list, &certificate, &issuer)).await;
     looked.unwrap_or_else(|error| Err(error.to_string()))
-}
-
-/// A moment for the log.
-fn time(at: i64) -> Value {
-    let since = Duration::from_secs(at.unsigned_abs());
-    let at = if at < 0 {
-        UNIX_EPOCH.checked_sub(since)
-    } else {
-        UNIX_EPOCH.checked_add(since)
-    };
-    Value::Time(at.unwrap_or(UNIX_EPOCH))
 }
 
 fn expose(probe: &mut Probe<'_>, position: usize, certificate: &Certificate, finding: Finding) {

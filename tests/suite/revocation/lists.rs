@@ -16,8 +16,8 @@ use rustls::version::TLS13;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use super::support::pki::{self, Cert, List, Made, pem};
-use super::support::probing::{PATIENT, compile, log_of};
+use crate::support::pki::{self, Cert, List, Made, pem};
+use crate::support::probing::{PATIENT, compile, log_of};
 
 /// Serves lists; everything else is 404.
 #[derive(Clone)]
@@ -126,7 +126,7 @@ fn tcp(root: &Made) -> config::Module {
     raw
 }
 
-fn tls(root: &Made) -> config::Tls {
+pub(super) fn tls(root: &Made) -> config::Tls {
     config::Tls {
         ca: pem("CERTIFICATE", &root.der),
         server_name: "v4.test".to_owned(),
@@ -134,7 +134,7 @@ fn tls(root: &Made) -> config::Tls {
     }
 }
 
-async fn probe(network: &Network, raw: config::Module, target: &str) -> Outcome {
+pub(super) async fn probe(network: &Network, raw: config::Module, target: &str) -> Outcome {
     let request = Request {
         target,
         hostname: None,
@@ -143,7 +143,7 @@ async fn probe(network: &Network, raw: config::Module, target: &str) -> Outcome 
     prober::run(network, &compile(raw), request).await
 }
 
-async fn serve(chain: &[&Made]) -> String {
+pub(super) async fn serve(chain: &[&Made]) -> String {
     let config = pki::server_config(pki::certified(chain), &[&TLS13]);
     pki::serve(config).await.to_string()
 }

@@ -1,0 +1,143 @@
+//! Fields of every module (ours): whether the server's certificate is revoked, asked by OCSP, and what follows from it.
+
+use super::Prober;
+use super::decode::{Decoder, Section, Value};
+use super::problem::did_you_mean;
+use super::schema::{self, Sections};
+use super::tree::Tree;
+use super::value::{Write, section};
+use super::yaml::Id;
+
+/// What is asked of OCSP, and whether revoked certificates fail a probe.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Revocation {
+    /// Whose answer is judged.
+    pub ocsp: Ocsp,
+    /// Whether a certificate that is revoked, by OCSP or a list, fails the probe.
+    pub fail_if_cert_revoked: bool,
+}
+
+/// Whose answer is judged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ocsp {
+    /// Nobody's.
+    #[default]
+    Off,
+    /// The one that the server sends along.
+    Staple,
+    /// The responder's that the certificate names; without one, the server's.
+    Query,
+}
+
+impl Ocsp {
+    const NAMES: [(&str, Self); 3] = [
+        ("off", Self::Off),
+        ("staple", Self::Staple),
+        ("query", Self::Query),
+    ];
+}
+
+section!(Revocation {
+    omit ocsp;
+    omit fail_if_cert_revoked;
+});
+
+impl Section for Revocation {}
+
+impl Revocation {
+    /// Checks what was read from the module at `node`; `has_lists` if it looks into lists of revoked certificates.
+    pub(super) fn judge(self, prober: Prober, has_lists: bool, node: Id, d: &mut Decoder<'_, '_>) {
+        if prober == Prober::Icmp && self != Self::default() {
+            let field = if self.ocsp == Ocsp::Off {
+                "fail_if_cert_revoked"
+            } else {
+                "ocsp"
+            };
+            d.warn(node, field, "it has no effect: icmp speaks no TLS", None);
+        } else if self.fail_if_cert_revoked && self.ocsp == Ocsp::Off && !has_lists {
+            let help = "set ocsp to staple or query, or check_revoked in the prober's section";
+            d.warn(
+                node,
+                "fail_if_cert_revoked",
+                "it has no effect: nothing tells whether certificates are revoked",
+                Some(help.to_owned()),
+            );
+        }
+    }
+}
+
+impl Value for Ocsp {
+    fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool {
+        d.enter(node, |d, node| {
+            let Some(text) = d.text(node) else { return false };
+            let known = Self::NAMES.into_iter().find(|(name, _)| *name == text);
+            match known {
+                Some((_, known)) => *self = known,
+                None => {
+                    let help = match did_you_mean(&text, Self::NAMES.map(|(name, _)| name)) {
+                        Some(meant) => format!("did you mean {meant:?}?"),
+                        None => "it is one of off, staple, query".to_owned(),
+                    };
+                    d.report(node, format!("{text:?} is no way to ask for OCSP"), Some(help));
+                }
+            }
+            known.is_some()
+        })
+    }
+
+    fn schema(_: &mut Sections) -> serde_json::Value {
+        schema::words(Self::NAMES.map(|(name, _)| name))
+    }
+}
+
+impl Write for Ocsp {
+    fn is_zero(&self) -> bool {
+        *self == Self::Off
+    }
+    fn tree(&self) -> Tree {
+        let name = Self::NAMES.iter().find(|(_, way)| way == self);
+        Tree::text(name.map_or("", |(name, _)| name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config;
+
+    #[test]
+    fn it_is_read_printed_and_judged() {
+        for text in [
+            "modules: {m: {prober: tcp, ocsp: query, fail_if_cert_revoked: true}}",
+            "modules: {m: {prober: dns, ocsp: staple, dns: {query_name: a}}}",
+            "modules: {m: {prober: http, ocsp: off, fail_if_cert_revoked: true, http: {check_revoked: true}}}",
+        ] {
+            let parsed = config::parse(text);
+            assert_eq!(
+                (&*parsed.problems, &*parsed.warnings),
+                (&[][..], &[][..]),
+                "{text}"
+            );
+            let printed = config::write::config(&parsed.config);
+            assert_eq!(printed.contains("ocsp"), !text.contains("off"), "{printed}");
+            let again = config::parse(&printed);
+            assert_eq!(again.config.modules, parsed.config.modules, "{printed}");
+        }
+        let parsed = config::parse("modules:\n  m: {prober: tcp, ocsp: stapled}\n");
+        assert_eq!(
+            parsed.problems[0].message,
+            "\"stapled\" is no way to ask for OCSP"
+        );
+        for module in [
+            "{prober: icmp, ocsp: query}",
+            "{prober: tcp, fail_if_cert_revoked: true}",
+        ] {
+            let text = format!("modules:\n  m: {module}\n");
+            let parsed = config::parse(&text);
+            assert_eq!(parsed.problems, []);
+            assert!(
+                parsed.warnings[0].message.contains("it has no effect"),
+                "{module}"
+            );
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! OCSP responses: asked for over HTTP (RFC 6960, appendix A), and kept until the next one is due, an hour at most.
+//!
+//! The URLs of responders come from a stranger's certificate. They are judged and bounded as those of
+//! [lists](super::revocation) are.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use http::header::CONTENT_TYPE;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use super::revocation::{Way, read, reason, unix_now};
+
+/// Most bytes of a response: one with the certificates of its signer has two thousand.
+const MAX_RESPONSE: usize = 64 << 10;
+/// Larger ones are not kept.
+const MAX_KEPT: usize = 16 << 10;
+/// How many responses are kept.
+const MOST_KEPT: usize = 256;
+/// How long one is kept at most.
+const KEPT_FOR: Duration = Duration::from_secs(3600);
+/// How many responders are asked at one time.
+const QUERIES: usize = 16;
+
+/// Who is asked for what.
+type Question = (String, Vec<u8>);
+
+/// The responses of all probes.
+#[derive(Debug)]
+pub struct Responses {
+    kept: Mutex<HashMap<Question, Kept>>,
+    queries: Semaphore,
+}
+
+#[derive(Debug)]
+struct Kept {
+    response: Arc<[u8]>,
+    asked: Instant,
+    next_update: i64,
+}
+
+impl Default for Responses {
+    fn default() -> Self {
+        Self {
+            kept: Mutex::default(),
+            queries: Semaphore::new(QUERIES),
+        }
+    }
+}
+
+impl Responses {
+    /// The answer of the responder at `url` to a request: kept, or asked for.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub async fn get(&self, url: &str, request: &[u8], way: Way<'_>) -> Result<Arc<[u8]>, String> {
+        let question = (url.to_owned(), request.to_vec());
+        if let Some(kept) = self.lock().get(&question).filter(|kept| kept.is_fresh()) {
+            return Ok(Arc::clone(&kept.response));
+        }
+        let asked = way.deadline.within(Box::pin(self.ask(url, request, way))).await;
+        asked.unwrap_or_else(|timed_out| Err(timed_out.to_string()))
+    }
+
+    async fn ask(&self, url: &str, request: &[u8], way: Way<'_>) -> Result<Arc<[u8]>, String> {
+        // It is never closed.
+        let _permit = self.queries.acquire().await.map_err(|error| error.to_string())?;
+        let url = reqwest::Url::parse(url).map_err(|error| error.to_string())?;
+        let client = way.client(&url).await?;
+        let asking = client
+            .post(url)
+            .header(CONTENT_TYPE, "application/ocsp-request")
+            .body(request.to_vec());
+        let response = asking.send().await.map_err(|error| reason(&error))?;
+        match response.status().as_u16() {
+            200 => Ok(read(response, MAX_RESPONSE, "response").await?.into()),
+            status => Err(format!("unexpected status code {status}")),
+        }
+    }
+
+    /// Keeps a response that was found good until the next one is due.
+    pub fn keep(&self, url: &str, request: &[u8], response: &Arc<[u8]>, next_update: i64) {
+        if url.len() + request.len() + response.len() > MAX_KEPT {
+            return;
+        }
+        let mut all = self.lock();
+        let question = (url.to_owned(), request.to_vec());
+        if all.get(&question).is_some_and(Kept::is_fresh) {
+            return;
+        }
+        if all.len() >= MOST_KEPT {
+            all.retain(|_, kept| kept.is_fresh());
+        }
+        let oldest = all.iter().min_by_key(|(_, kept)| kept.asked);
+        if all.len() >= MOST_KEPT
+            && let Some((oldest, _)) = oldest
+        {
+            let oldest = oldest.clone();
+            all.remove(&oldest);
+        }
+        all.insert(
+            question,
+            Kept {
+                response: Arc::clone(response),
+                asked: Instant::now(),
+                next_update,
+            },
+        );
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Question, Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    fn is_fresh(&self) -> bool {
+        self.next_update > unix_now() && self.asked.elapsed() < KEPT_FOR
+    }
+}

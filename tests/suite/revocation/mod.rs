@@ -1,0 +1,4 @@
+//! Revoked certificates: by lists, by OCSP.
+
+mod lists;
+mod ocsp;
