@@ -30,6 +30,8 @@ pub(crate) trait Value {
 pub(crate) trait Section: super::value::Fields {
     /// Fields without which it is an error.
     const REQUIRED: &'static [&'static str] = &[];
+    /// Fields of which one must be there.
+    const ONE_OF: &'static [&'static str] = &[];
 
     /// Upstream's defaults, set whenever the section is there.
     fn begin(&mut self) {}

@@ -41,7 +41,7 @@ use std::sync::{Arc, LazyLock};
 
 pub(crate) use confidential::{MASK, names_secret};
 pub use decode::{NamedFile, Options};
-pub use dns::{Dns, RrValidator};
+pub use dns::{Dns, Edns, RrValidator};
 pub use gostd::units;
 pub use grpc::Grpc;
 pub use miekg_dns::names as dns_names;

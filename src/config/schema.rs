@@ -61,6 +61,10 @@ pub(crate) fn section<S: Section + Default>(sections: &mut Sections) -> Json {
         if let (Json::Object(described), required @ [_, ..]) = (&mut described, S::REQUIRED) {
             described.insert("required".to_owned(), json!(required));
         }
+        if let (Json::Object(described), one_of @ [_, ..]) = (&mut described, S::ONE_OF) {
+            let needs = |field: &&str| json!({"required": [field]});
+            described.insert("anyOf".to_owned(), one_of.iter().map(needs).collect());
+        }
         sections.insert(name.to_owned(), described);
     }
     json!({"$ref": format!("#/$defs/{name}")})

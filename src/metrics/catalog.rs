@@ -43,11 +43,23 @@ macro_rules! catalog {
 catalog! {
     AddressesTried = "probe_addresses_tried", "Addresses of the target that were dialled (addresses: any)", [], [];
     DnsAdditionalRrs = "probe_dns_additional_rrs", "Returns number of entries in the additional resource record list", [], [Dns];
+    DnsAnswerHash = "probe_dns_answer_hash", "Hash of the records of the answer section without their TTL and order, and without signatures", [], [Dns];
+    DnsAnswerMinTtl = "probe_dns_answer_min_ttl_seconds", "The least TTL in the answer section", [], [Dns];
     DnsAnswerRrs = "probe_dns_answer_rrs", "Returns number of entries in the answer resource record list", [], [Dns];
     DnsAuthorityRrs = "probe_dns_authority_rrs", "Returns number of entries in the authority resource record list", [], [Dns];
+    DnsDnssecExpiry = "probe_dns_dnssec_earliest_rrsig_expiry_timestamp_seconds", "When the first of the signatures in the response expires, in unixtime", [], [Dns];
+    DnsDnssecSigned = "probe_dns_dnssec_signed", "Whether all records of the answer, or of the denial, have signatures", [], [Dns];
     DnsDuration = "probe_dns_duration_seconds", "Duration of DNS request by phase", ["phase"], [Dns];
+    DnsFlagAa = "probe_dns_flag_aa", "Whether the response has the AA flag: the server is authoritative", [], [Dns];
+    DnsFlagAd = "probe_dns_flag_ad", "Whether the response has the AD flag: the server has verified the records", [], [Dns];
+    DnsFlagDo = "probe_dns_flag_do", "Whether the response has the DO flag: the server knows DNSSEC", [], [Dns];
+    DnsFlagRa = "probe_dns_flag_ra", "Whether the response has the RA flag: the server recurses", [], [Dns];
+    DnsFlagTc = "probe_dns_flag_tc", "Whether the response has the TC flag: the server had more to say", [], [Dns];
     DnsLookupTime = "probe_dns_lookup_time_seconds", "Returns the time taken for probe dns lookup in seconds", [], [];
     DnsQuerySucceeded = "probe_dns_query_succeeded", "Displays whether or not the query was executed successfully", [], [Dns];
+    DnsRcode = "probe_dns_rcode", "Response code, with the bits of EDNS", [], [Dns];
+    DnsReplyTruncated = "probe_dns_reply_truncated", "Whether the first response was truncated, also when it was asked for again over TCP", [], [Dns];
+    DnsRetries = "probe_dns_retries", "How often the query was sent again", [], [Dns];
     DnsSerial = "probe_dns_serial", "Returns the serial number of the zone", [], [Dns];
     Duration = "probe_duration_seconds", "Returns how long the probe took to complete in seconds", [], [];
     ExpectInfo = "probe_expect_info", "Explicit content matched", [], [Tcp, Unix];

@@ -1,12 +1,17 @@
 //! The compiled `dns` section.
 
+use std::borrow::Cow;
+
+use miekg_dns::Edns;
+
 use super::Problems;
 use crate::check::regexp::{self, Regexp};
 use crate::config;
 use crate::config::dns_names::{class_number, type_number};
 use crate::net::Preference;
-use crate::net::port::Protocol;
+use crate::net::dns::Method;
 use crate::net::tls::ClientTls;
+use crate::net::url::idna_ascii;
 
 pub use miekg_dns::{NameError, Query};
 
@@ -15,9 +20,9 @@ pub use miekg_dns::{NameError, Query};
 pub struct Dns {
     /// Which addresses of the target may be asked.
     pub preference: Preference,
-    /// As written: `udp`, `tcp`, empty, or something that fails the probe.
+    /// As written: `udp`, `tcp`, `https`, `quic`, empty, or something that fails the probe.
     pub transport_protocol: String,
-    /// DNS over TLS.
+    /// TLS: over TCP if the module says so, over HTTPS and QUIC always.
     pub tls: Option<ClientTls>,
     /// As written: an address, empty, or something that fails the probe.
     pub source_ip_address: String,
@@ -27,8 +32,10 @@ pub struct Dns {
     pub query_type: u16,
     /// The class to ask for.
     pub query_class: u16,
-    /// The message; a name that cannot be asked for fails the probe, not the configuration.
-    pub query: Result<Query, NameError>,
+    /// Whether the server shall ask others.
+    recursion_desired: bool,
+    /// The message for the query name; a name that cannot be asked for fails the probe, not the configuration.
+    query: Result<Query, NameError>,
     /// Names of response codes; `None` accepts NOERROR.
     pub valid_rcodes: Option<Vec<String>>,
     /// Of the answer section.
@@ -37,6 +44,44 @@ pub struct Dns {
     pub validate_authority: RrValidator,
     /// Of the additional section.
     pub validate_additional: RrValidator,
+    /// The server, if it is not the target.
+    pub server: Option<Box<str>>,
+    /// The OPT record, if there is one.
+    pub edns: Option<Edns>,
+    /// How DNS over HTTPS asks.
+    pub method: Method,
+    /// Its path.
+    pub path: Box<str>,
+    /// Over HTTP/3.
+    pub http3: bool,
+    /// How often the query is sent again.
+    pub retries: u32,
+    /// Whether a truncated answer over UDP is asked for again over TCP.
+    pub tcp_on_truncation: bool,
+    /// Whether facts of the answer are exposed.
+    pub facts: bool,
+}
+
+/// The way of a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Transport {
+    Udp,
+    Tcp,
+    Https,
+    Quic,
+}
+
+impl Transport {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+            Self::Https => "https",
+            Self::Quic => "quic",
+        }
+    }
 }
 
 /// The expressions that judge the records of a section.
@@ -70,29 +115,93 @@ impl Dns {
         };
         let query_type = number("query_type", &raw.query_type, "ANY", type_number);
         let query_class = number("query_class", &raw.query_class, "IN", class_number);
+        let asking = &raw.asking;
+        let edns = (asking.dnssec || asking.edns != config::Edns::default()).then(|| Edns {
+            udp_size: asking.edns.size().unwrap_or(UDP_SIZE),
+            dnssec: asking.dnssec,
+            nsid: asking.edns.nsid,
+            client_subnet: asking.edns.subnet(),
+        });
+        let is_encrypted = raw.dns_over_tls || matches!(raw.transport_protocol.as_str(), "https" | "quic");
+        let path = Some(asking.https.path.as_str()).filter(|path| !path.is_empty());
         Self {
             preference: Preference::new(&raw.preferred_ip_protocol, raw.ip_protocol_fallback),
             transport_protocol: raw.transport_protocol.clone(),
-            tls: raw.dns_over_tls.then(|| ClientTls::new(&raw.tls_config)),
+            tls: is_encrypted.then(|| ClientTls::new(&raw.tls_config)),
             source_ip_address: raw.source_ip_address.clone(),
             query_name: raw.query_name.clone(),
             query_type,
             query_class,
-            query: Query::new(&raw.query_name, query_type, query_class, raw.recursion_desired),
+            recursion_desired: raw.recursion_desired,
+            query: with_edns(
+                Query::new(&raw.query_name, query_type, query_class, raw.recursion_desired),
+                edns.as_ref(),
+            ),
             valid_rcodes: raw.valid_rcodes.clone(),
             validate_answer: RrValidator::compile(&raw.validate_answer_rrs, problems),
             validate_authority: RrValidator::compile(&raw.validate_authority_rrs, problems),
             validate_additional: RrValidator::compile(&raw.validate_additional_rrs, problems),
+            server: Some(asking.server.as_str())
+                .filter(|server| !server.is_empty())
+                .map(Into::into),
+            edns,
+            method: match asking.https.method.as_str() {
+                "GET" => Method::Get,
+                _ => Method::Post,
+            },
+            path: path.unwrap_or("/dns-query").into(),
+            http3: asking.https.enable_http3,
+            retries: u32::try_from(asking.retries).unwrap_or(0),
+            tcp_on_truncation: asking.tcp_on_truncation,
+            facts: asking.facts,
         }
     }
 
-    /// The transport protocol, unless it is none.
-    pub fn protocol(&self) -> Option<Protocol> {
+    /// The way of the query, unless it is none.
+    pub fn transport(&self) -> Option<Transport> {
         match self.transport_protocol.as_str() {
-            "" | "udp" => Some(Protocol::Udp),
-            "tcp" => Some(Protocol::Tcp),
+            "" | "udp" => Some(Transport::Udp),
+            "tcp" => Some(Transport::Tcp),
+            "https" => Some(Transport::Https),
+            "quic" => Some(Transport::Quic),
             _ => None,
         }
+    }
+
+    /// Whether the target is the name that is asked for.
+    pub fn asks_for_target(&self) -> bool {
+        self.server.is_some() && self.query_name.is_empty()
+    }
+
+    /// The name that a probe of `target` asks for.
+    pub fn name_for<'a>(&'a self, target: &'a str) -> Cow<'a, str> {
+        match self.asks_for_target() {
+            true if target.is_ascii() => target.into(),
+            true => idna_ascii(target),
+            false => self.query_name.as_str().into(),
+        }
+    }
+
+    /// The query of a probe that asks for `name`.
+    ///
+    /// # Errors
+    /// Nobody can be asked for that name.
+    pub fn query_for(&self, name: &str) -> Result<Query, NameError> {
+        if !self.asks_for_target() {
+            return self.query.clone();
+        }
+        let query = Query::new(name, self.query_type, self.query_class, self.recursion_desired);
+        with_edns(query, self.edns.as_ref())
+    }
+}
+
+/// The longest answer over UDP that is asked for when nothing else is written (<https://dnsflagday.net/2020/>).
+const UDP_SIZE: u16 = 1232;
+
+fn with_edns(query: Result<Query, NameError>, edns: Option<&Edns>) -> Result<Query, NameError> {
+    match edns {
+        Some(edns) => query?.with_edns(edns),
+        None => query,
     }
 }
 

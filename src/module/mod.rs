@@ -19,7 +19,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use dns::{Dns, NameError, Pattern, Query, RrValidator};
+pub use dns::{Dns, NameError, Pattern, Query, RrValidator, Transport};
 pub use grpc::Grpc;
 pub use http::Http;
 pub use icmp::Icmp;

@@ -1,6 +1,7 @@
 //! What all probers share: deadlines, name resolution, dialling, TLS, proxies.
 
 pub mod dial;
+pub mod dns;
 pub mod file;
 pub mod oauth2;
 pub mod ocsp;

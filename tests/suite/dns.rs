@@ -26,7 +26,7 @@ fn asking(options: &str) -> String {
 }
 
 /// The answer to a query: its question again, and records that are already on the wire.
-fn reply(query: &[u8], rcode: u8, counts: [u8; 3], records: &[u8]) -> Vec<u8> {
+pub fn reply(query: &[u8], rcode: u8, counts: [u8; 3], records: &[u8]) -> Vec<u8> {
     let [answers, authorities, additionals] = counts;
     let mut answer = query[..2].to_vec();
     answer.extend([
@@ -47,14 +47,14 @@ fn reply(query: &[u8], rcode: u8, counts: [u8; 3], records: &[u8]) -> Vec<u8> {
 }
 
 /// An A record of the name in the question.
-fn address(last: u8) -> Vec<u8> {
+pub fn address(last: u8) -> Vec<u8> {
     let mut record = b"\xc0\x0c\0\x01\0\x01\0\0\x01\x2c\0\x04\xc0\0\x02".to_vec();
     record.push(last);
     record
 }
 
 /// A UDP server that sends what `answers` makes of each query.
-async fn udp_server(answers: impl Fn(&[u8]) -> Vec<Vec<u8>> + Send + 'static) -> SocketAddr {
+pub async fn udp_server(answers: impl Fn(&[u8]) -> Vec<Vec<u8>> + Send + 'static) -> SocketAddr {
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
     tokio::spawn(async move {
@@ -69,7 +69,7 @@ async fn udp_server(answers: impl Fn(&[u8]) -> Vec<Vec<u8>> + Send + 'static) ->
 }
 
 /// A TCP server that handles each query in its own way.
-async fn tcp_server<F>(handle: impl Fn(TcpStream, Vec<u8>) -> F + Send + 'static) -> SocketAddr
+pub async fn tcp_server<F>(handle: impl Fn(TcpStream, Vec<u8>) -> F + Send + 'static) -> SocketAddr
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -86,14 +86,14 @@ where
     address
 }
 
-fn framed(message: &[u8]) -> Vec<u8> {
+pub fn framed(message: &[u8]) -> Vec<u8> {
     let mut framed = u16::try_from(message.len()).unwrap().to_be_bytes().to_vec();
     framed.extend(message);
     framed
 }
 
 /// The `err` that a probe ended with.
-fn problem(outcome: &Outcome) -> String {
+pub fn problem(outcome: &Outcome) -> String {
     let lines = log(outcome);
     let line = lines
         .iter()

@@ -21,6 +21,7 @@ mod command_line;
 mod config;
 mod dialogue;
 mod dns;
+mod dns_ways;
 mod extensions;
 mod first_use;
 mod grpc;

@@ -12,6 +12,6 @@ mod text;
 mod wire;
 
 pub use message::Message;
-pub use query::{NameError, Query};
-pub use record::Record;
+pub use query::{Edns, NameError, Query};
+pub use record::{Record, Signature};
 pub use wire::Malformed;

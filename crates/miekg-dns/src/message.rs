@@ -135,6 +135,33 @@ impl Message {
         }
     }
 
+    /// Whether the server speaks for the zone.
+    pub fn is_authoritative(&self) -> bool {
+        self.bits & 1 << 10 != 0
+    }
+
+    /// Whether the server had more to say than fitted.
+    pub fn is_truncated(&self) -> bool {
+        self.bits & 1 << 9 != 0
+    }
+
+    /// Whether the server asks others.
+    pub fn recurses(&self) -> bool {
+        self.bits & 1 << 7 != 0
+    }
+
+    /// Whether the server has verified the records (DNSSEC).
+    pub fn is_authentic(&self) -> bool {
+        self.bits & 1 << 5 != 0
+    }
+
+    /// Whether the server repeats that DNSSEC records are wanted.
+    pub fn is_dnssec_ok(&self) -> bool {
+        let is_opt = |record: &&Record| record.header.rtype == types::OPT;
+        let opt = self.additional.iter().rev().find(is_opt);
+        opt.is_some_and(|record| record.header.ttl & 0x8000 != 0)
+    }
+
     /// The response code and how many records there are, for the pictures.
     pub fn summary(&self) -> String {
         let code = rcode_name(self.rcode).map_or_else(|| format!("rcode {}", self.rcode), str::to_owned);

@@ -1,6 +1,9 @@
-//! The query: one question, nothing else.
+//! The query: one question, and perhaps an OPT record.
 
 use std::fmt;
+use std::net::IpAddr;
+
+use super::record::types;
 
 /// A question that can be sent again under another identifier.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +37,19 @@ impl fmt::Display for NameError {
 
 impl std::error::Error for NameError {}
 
+/// What an OPT record (RFC 6891) says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Edns {
+    /// The longest answer over UDP that can be read.
+    pub udp_size: u16,
+    /// Whether DNSSEC records are wanted (RFC 3225).
+    pub dnssec: bool,
+    /// Whether the server shall name itself (RFC 5001).
+    pub nsid: bool,
+    /// For whom the answer shall be good (RFC 7871): an address, and how many of its bits are told.
+    pub client_subnet: Option<(IpAddr, u8)>,
+}
+
 impl Query {
     /// A query for `name`, which is written as in a zone file, with or without the closing dot. It is sent as it is: case
     /// and octets above 127 are kept, and, as with miekg/dns, nothing limits the name as a whole to 255 octets.
@@ -50,6 +66,49 @@ impl Query {
             return Err(NameError::TooLong);
         }
         Ok(Self { octets })
+    }
+
+    /// The query with an OPT record.
+    ///
+    /// # Errors
+    /// It does not fit a message any more.
+    pub fn with_edns(mut self, edns: &Edns) -> Result<Self, NameError> {
+        let mut options = Vec::new();
+        if edns.nsid {
+            options.extend([0, 3, 0, 0]);
+        }
+        if let Some((ip, bits)) = edns.client_subnet {
+            let (family, octets) = match ip {
+                IpAddr::V4(ip) => (1, ip.octets().to_vec()),
+                IpAddr::V6(ip) => (2, ip.octets().to_vec()),
+            };
+            // What is not told is zero, and the octets behind the last that is told are not sent.
+            let told = octets.iter().enumerate().map_while(|(index, octet)| {
+                let left = usize::from(bits)
+                    .checked_sub(index * 8)
+                    .filter(|left| *left > 0)?;
+                let mask = u8::MAX.checked_shl(8_u32.saturating_sub(u32::try_from(left).unwrap_or(8)));
+                Some(octet & mask.unwrap_or(u8::MAX))
+            });
+            let told: Vec<u8> = told.collect();
+            let length = u8::try_from(4 + told.len()).unwrap_or(u8::MAX);
+            options.extend([0, 8, 0, length, 0, family, bits, 0]);
+            options.extend(told);
+        }
+        self.octets.push(0);
+        self.octets.extend(types::OPT.to_be_bytes());
+        self.octets.extend(edns.udp_size.to_be_bytes());
+        self.octets.extend([0, 0, if edns.dnssec { 0x80 } else { 0 }, 0]);
+        let length = u16::try_from(options.len()).map_err(|_| NameError::TooLong)?;
+        self.octets.extend(length.to_be_bytes());
+        self.octets.append(&mut options);
+        if u16::try_from(self.octets.len()).is_err() {
+            return Err(NameError::TooLong);
+        }
+        if let Some(additional) = self.octets.get_mut(11) {
+            *additional = 1;
+        }
+        Ok(self)
     }
 
     /// The message under an identifier.
@@ -155,5 +214,36 @@ mod tests {
             Query::new(&"a.".repeat(40_000), 1, 1, true),
             Err(NameError::TooLong)
         );
+    }
+
+    #[test]
+    fn an_opt_record_follows_the_question() {
+        let plain = Query::new("a", 1, 1, true).unwrap();
+        let edns = Edns {
+            udp_size: 1232,
+            dnssec: true,
+            nsid: true,
+            client_subnet: Some(([192, 0, 2, 255].into(), 25)),
+        };
+        let full = plain.clone().with_edns(&edns).unwrap();
+        assert_eq!(
+            full.with_id(1),
+            b"\0\x01\x01\0\0\x01\0\0\0\0\0\x01\x01a\0\0\x01\0\x01\
+              \0\0\x29\x04\xd0\0\0\x80\0\0\x10\0\x03\0\0\0\x08\0\x08\0\x01\x19\0\xc0\0\x02\x80"
+        );
+        for (ip, bits, want) in [
+            ("0.0.0.0", 0, &[0, 1, 0, 0][..]),
+            ("10.255.0.0", 9, &[0, 1, 9, 0, 10, 128]),
+            ("2001:db8::", 32, &[0, 2, 32, 0, 0x20, 1, 0xd, 0xb8]),
+        ] {
+            let edns = Edns {
+                dnssec: false,
+                nsid: false,
+                client_subnet: Some((ip.parse().unwrap(), bits)),
+                ..edns
+            };
+            let message = plain.clone().with_edns(&edns).unwrap().with_id(1);
+            assert!(message.ends_with(want), "{ip}/{bits}: {message:?}");
+        }
     }
 }

@@ -16,6 +16,9 @@ pub mod types {
     #![allow(missing_docs)]
     pub const SOA: u16 = 6;
     pub const OPT: u16 = 41;
+    pub const RRSIG: u16 = 46;
+    pub const NSEC: u16 = 47;
+    pub const NSEC3: u16 = 50;
     pub const TSIG: u16 = 250;
 }
 
@@ -41,9 +44,26 @@ pub struct Record {
     pub text: Vec<u8>,
     /// The serial number of a SOA record.
     pub serial: Option<u32>,
+    /// What a RRSIG record is about.
+    pub signature: Option<Signature>,
+}
+
+/// The beginning of a RRSIG record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signature {
+    /// The type of the records that are signed.
+    pub covered: u16,
+    /// When it expires, in seconds since 1970.
+    pub expiration: u32,
 }
 
 impl Record {
+    /// Class, type and data as text: the record without its owner and its TTL.
+    pub fn class_type_data(&self) -> &[u8] {
+        let mut parts = self.text.splitn(3, |octet| *octet == b'\t');
+        parts.nth(2).unwrap_or(&self.text)
+    }
+
     /// Reads one record and what it says.
     ///
     /// # Errors
@@ -65,6 +85,7 @@ impl Record {
             text: Vec::with_capacity(header.owner.len() + 64),
             header,
             serial: None,
+            signature: None,
         };
         record.print(&mut data)?;
         if length > 0 && !data.cursor.is_at_end() {
@@ -74,10 +95,16 @@ impl Record {
     }
 
     fn print(&mut self, data: &mut Data<'_>) -> Result<(), Malformed> {
-        let Self { header, text, serial } = self;
+        let Self {
+            header,
+            text,
+            serial,
+            signature,
+        } = self;
         match special::printer(header.rtype) {
             Some(printer) => return printer(header, data, text),
             None if header.rtype == types::SOA => *serial = Some(soa_serial(data.clone())?),
+            None if header.rtype == types::RRSIG => *signature = Some(self::signature(data.clone())?),
             None => {}
         }
         match layout(header.rtype) {
@@ -129,6 +156,15 @@ fn soa_serial(mut data: Data<'_>) -> Result<u32, Malformed> {
     data.name(&mut Vec::new())?;
     data.name(&mut Vec::new())?;
     data.u32()
+}
+
+fn signature(mut data: Data<'_>) -> Result<Signature, Malformed> {
+    let covered = data.u16()?;
+    let (_algorithm, _labels, _ttl) = (data.u8()?, data.u8()?, data.u32()?);
+    Ok(Signature {
+        covered,
+        expiration: data.u32()?,
+    })
 }
 
 /// The data of a record while its fields are read. Once it ends behind a field, the fields that are still to come are

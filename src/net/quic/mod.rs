@@ -51,18 +51,19 @@ pub async fn connect(
     to: SocketAddr,
     name: &str,
     socket: UdpSocket,
+    alpn: Alpn,
 ) -> Result<(quinn::Connection, TlsFacts), QuicError> {
     let plain = |text: String| QuicError {
         error: TlsError::Handshake(text),
         facts: None,
     };
     let (mut tls, recorder) = prepared
-        .client_config(Some(name), Alpn::Http3)
+        .client_config(Some(name), alpn)
         .map_err(|error| QuicError { error, facts: None })?;
     let suite = Arc::new(Suite::default());
     tls.key_log = Arc::clone(&suite) as Arc<dyn rustls::KeyLog>;
     let quic = QuicClientConfig::try_from(tls).map_err(|_| {
-        plain("tls_config: HTTP/3 requires TLS 1.3, which max_version does not allow".to_owned())
+        plain("tls_config: QUIC requires TLS 1.3, which max_version does not allow".to_owned())
     })?;
     let runtime = Arc::new(quinn::TokioRuntime);
     let endpoint = socket::Socket::new(socket)
@@ -86,7 +87,7 @@ pub async fn connect(
     let mut facts = TlsFacts {
         version: Some("TLS 1.3"),
         cipher: suite.name(),
-        alpn: Some(b"h3".to_vec()),
+        alpn: alpn.protocols().into_iter().next(),
         ..recorder.facts()
     };
     match connected {

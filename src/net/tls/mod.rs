@@ -58,15 +58,19 @@ pub enum Alpn {
     Grpc,
     /// `h3` only.
     Http3,
+    /// `doq` only: DNS over QUIC.
+    Doq,
 }
 
 impl Alpn {
-    fn protocols(self) -> Vec<Vec<u8>> {
+    /// The names that are offered.
+    pub fn protocols(self) -> Vec<Vec<u8>> {
         match self {
             Self::None | Self::Http1 => Vec::new(),
             Self::Http2 => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
             Self::Grpc => vec![b"h2".to_vec()],
             Self::Http3 => vec![b"h3".to_vec()],
+            Self::Doq => vec![b"doq".to_vec()],
         }
     }
 }

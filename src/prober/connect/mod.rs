@@ -2,6 +2,7 @@
 //! dial, pass through proxies and shake hands, and where each of these steps is timed, drawn and judged by the target policy.
 
 mod proxy;
+mod quic;
 mod stream;
 
 use std::fmt;
@@ -30,6 +31,7 @@ use crate::net::{Address, Preference, TimedOut};
 use crate::probe_log::text;
 
 pub(super) use proxy::Via;
+pub(super) use quic::quic;
 pub(super) use stream::Stream;
 
 /// Where a connection leads, and what is spoken on it before it is used.

@@ -4,17 +4,21 @@ use std::fmt;
 use std::io;
 
 use miekg_dns::message::{Message, ReadError};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::UdpSocket;
 
-use crate::module::{NameError, Query};
-use crate::net::dial::SystemError;
+use super::place::Place;
+use crate::module::NameError;
+use crate::net::dns::{self, Ask, CarryError, Method};
 use crate::net::{Deadline, TimedOut};
 use crate::prober::connect::{ConnectError, Failure, Stream};
 
-/// Longest answer over UDP: that of RFC 1035, since the query has no OPT record that would allow more. What is longer
-/// is cut by the system, and then cannot be read.
-const MAX_DATAGRAM: usize = 512;
+/// Longest answer over UDP without EDNS: that of RFC 1035. What is longer than was asked for is cut by the system, and
+/// then cannot be read.
+pub(super) const MAX_DATAGRAM: u16 = 512;
+
+/// Octets of a header.
+const HEADER: usize = 12;
 
 /// An answer of so many octets is read aside.
 const LONG: usize = 8192;
@@ -26,6 +30,39 @@ pub(super) enum Connection {
     Udp(UdpSocket),
     /// A stream of messages with their lengths in front, perhaps within TLS (RFC 7858).
     Stream(Box<Stream>),
+    /// HTTP/2, or else HTTP/1.1; gone once it was asked.
+    Http {
+        stream: Option<Box<Stream>>,
+        speaks_http2: bool,
+    },
+    Http3(quinn::Connection),
+    Quic(quinn::Connection),
+}
+
+/// What is asked, and how.
+#[derive(Debug)]
+pub(super) struct Asked<'a> {
+    pub message: Vec<u8>,
+    pub id: u16,
+    /// The longest answer over UDP.
+    pub udp_size: u16,
+    /// Whether the header of a truncated answer is enough of it.
+    pub forgives_truncation: bool,
+    /// The host and path of DNS over HTTPS.
+    pub place: &'a Place,
+    /// How DNS over HTTPS asks.
+    pub method: Method,
+}
+
+impl Asked<'_> {
+    fn http(&self) -> Ask<'_> {
+        Ask {
+            authority: &self.place.authority,
+            path: &self.place.path,
+            method: self.method,
+            message: &self.message,
+        }
+    }
 }
 
 /// Why there is no answer.
@@ -34,12 +71,7 @@ pub(super) enum Connection {
 pub(super) enum ExchangeError {
     Connect(Box<Failure>),
     Name(NameError),
-    /// The query could not be sent.
-    Send(io::Error),
-    /// The answer could not be received.
-    Receive(io::Error),
-    /// The peer closed the connection before or within the answer.
-    Closed,
+    Carry(CarryError),
     /// The deadline; strays are answers to other queries, which are ignored.
     TimedOut {
         timed_out: TimedOut,
@@ -48,7 +80,10 @@ pub(super) enum ExchangeError {
     /// The answer cannot be read.
     Read(ReadError),
     /// The answer cannot be read because it is longer than a datagram may be.
-    Cut(ReadError),
+    Cut {
+        error: ReadError,
+        size: u16,
+    },
     /// The answer on a stream belongs to another query.
     Stray {
         sent: u16,
@@ -65,9 +100,7 @@ impl fmt::Display for ExchangeError {
                 error => error.fmt(f),
             },
             Self::Name(error) => error.fmt(f),
-            Self::Send(error) => write!(f, "sending the query: {}", SystemError(error)),
-            Self::Receive(error) => write!(f, "waiting for the answer: {}", SystemError(error)),
-            Self::Closed => f.write_str("waiting for the answer: the connection was closed"),
+            Self::Carry(error) => error.fmt(f),
             Self::TimedOut { timed_out, strays: 0 } => {
                 write!(f, "waiting for the answer: i/o timeout: {timed_out}")
             }
@@ -76,10 +109,17 @@ impl fmt::Display for ExchangeError {
                 "waiting for the answer: i/o timeout: {timed_out}; {strays} answers with other identifiers were ignored"
             ),
             Self::Read(error) => error.fmt(f),
-            Self::Cut(error) => write!(
+            Self::Cut {
+                error,
+                size: MAX_DATAGRAM,
+            } => write!(
                 f,
                 "{error}; it was cut after {MAX_DATAGRAM} octets, which is all that UDP has room for without EDNS \
                  (transport_protocol: tcp has room for more)"
+            ),
+            Self::Cut { error, size } => write!(
+                f,
+                "{error}; it was cut after {size} octets, which is all that the query has asked for (edns.udp_size)"
             ),
             Self::Stray { sent, received } => {
                 write!(
@@ -93,26 +133,39 @@ impl fmt::Display for ExchangeError {
 
 impl std::error::Error for ExchangeError {}
 
+impl ExchangeError {
+    /// Whether asking again may help.
+    pub(super) fn may_pass(&self) -> bool {
+        !matches!(self, Self::Name(_))
+    }
+}
+
 impl Connection {
-    /// Sends the query under an identifier.
+    /// The identifier of a query: 0 where the connection tells answers apart (RFC 8484, RFC 9250), else any.
+    pub(super) fn id(&self) -> u16 {
+        match self {
+            Self::Udp(_) | Self::Stream(_) => rand::random(),
+            Self::Http { .. } | Self::Http3(_) | Self::Quic(_) => 0,
+        }
+    }
+
+    /// Sends the query; over HTTP and QUIC that is one step with receiving.
     ///
     /// # Errors
     /// The system's error, the end of the connection, or the deadline.
-    pub(super) async fn send(
-        &mut self,
-        query: &Query,
-        id: u16,
-        deadline: Deadline,
-    ) -> Result<(), ExchangeError> {
-        let message = query.with_id(id);
+    pub(super) async fn send(&mut self, asked: &Asked<'_>, deadline: Deadline) -> Result<(), ExchangeError> {
         let sending = async {
             match self {
-                Self::Udp(socket) => socket.send(&message).await.map(|_| ()),
-                Self::Stream(stream) => send_framed(stream, &message).await,
+                Self::Udp(socket) => {
+                    let sent = socket.send(&asked.message).await;
+                    sent.map(|_| ()).map_err(CarryError::Send)
+                }
+                Self::Stream(stream) => dns::send(stream, &asked.message).await,
+                Self::Http { .. } | Self::Http3(_) | Self::Quic(_) => Ok(()),
             }
         };
         match deadline.within(sending).await {
-            Ok(sent) => sent.map_err(ExchangeError::Send),
+            Ok(sent) => sent.map_err(ExchangeError::Carry),
             Err(timed_out) => Err(ExchangeError::TimedOut { timed_out, strays: 0 }),
         }
     }
@@ -126,67 +179,72 @@ impl Connection {
         }
     }
 
-    /// Waits for the answer to the query `id`. Over UDP, answers with other identifiers are passed over; but whatever
-    /// comes and is no answer at all ends the waiting, as it does upstream.
+    /// Waits for the answer. Over UDP, answers with other identifiers are passed over; but whatever comes and is no answer
+    /// at all ends the waiting, as it does upstream.
     ///
     /// # Errors
     /// The system's error, the end of the connection, the deadline, or an answer that cannot be used.
-    pub(super) async fn receive(&mut self, id: u16, deadline: Deadline) -> Result<Message, ExchangeError> {
+    pub(super) async fn receive(
+        &mut self,
+        asked: &Asked<'_>,
+        deadline: Deadline,
+    ) -> Result<Message, ExchangeError> {
         let mut strays = 0;
         let receiving = async {
-            match self {
+            let carried = match self {
                 Self::Udp(socket) => loop {
-                    let answer = receive_datagram(socket).await?;
-                    if answer.id == id {
+                    let answer = receive_datagram(socket, asked).await?;
+                    if answer.id == asked.id {
                         return Ok(answer);
                     }
                     strays += 1;
                 },
-                Self::Stream(stream) => receive_framed(stream, id).await,
-            }
+                Self::Stream(stream) => dns::receive(stream).await,
+                Self::Http { stream, speaks_http2 } => match stream.take() {
+                    Some(stream) => Box::pin(dns::over_http(*stream, *speaks_http2, asked.http())).await,
+                    None => Err(CarryError::Closed),
+                },
+                Self::Http3(connection) => Box::pin(dns::over_http3(connection.clone(), asked.http())).await,
+                Self::Quic(connection) => dns::over_quic(connection, &asked.message).await,
+            };
+            read(carried.map_err(ExchangeError::Carry)?, asked.id).await
         };
         let received = deadline.within(receiving).await;
         received.unwrap_or_else(|timed_out| Err(ExchangeError::TimedOut { timed_out, strays }))
     }
 }
 
-async fn send_framed(stream: &mut (impl AsyncWrite + Unpin), message: &[u8]) -> io::Result<()> {
-    // Invariant: `Query` is never longer than a length of 16 bits can say.
-    let length = u16::try_from(message.len()).map_err(io::Error::other)?;
-    let framed = [&length.to_be_bytes(), message].concat();
-    stream.write_all(&framed).await?;
-    stream.flush().await
-}
-
-async fn receive_datagram(socket: &UdpSocket) -> Result<Message, ExchangeError> {
+async fn receive_datagram(socket: &UdpSocket, asked: &Asked<'_>) -> Result<Message, ExchangeError> {
+    let size = usize::from(asked.udp_size);
     // One octet more than is read, to know of an answer that was cut.
-    let mut buffer = [0; MAX_DATAGRAM + 1];
-    let length = socket.recv(&mut buffer).await.map_err(ExchangeError::Receive)?;
-    let octets = buffer.get(..length.min(MAX_DATAGRAM)).unwrap_or_default();
-    let failed = if length > MAX_DATAGRAM {
-        ExchangeError::Cut
-    } else {
-        ExchangeError::Read
-    };
-    Message::read(octets).map_err(failed)
+    let mut buffer = vec![0; size + 1];
+    let length = socket.recv(&mut buffer).await;
+    let length = length.map_err(|error| ExchangeError::Carry(CarryError::Receive(error)))?;
+    let octets = buffer.get(..length.min(size)).unwrap_or_default();
+    Message::read(octets).or_else(|error| {
+        let header = octets.get(..HEADER).filter(|_| asked.forgives_truncation);
+        match header.map(Message::read) {
+            Some(Ok(message)) if message.is_truncated() => Ok(message),
+            _ if length > size => Err(ExchangeError::Cut {
+                error,
+                size: asked.udp_size,
+            }),
+            _ => Err(ExchangeError::Read(error)),
+        }
+    })
 }
 
-async fn receive_framed(stream: &mut (impl AsyncRead + Unpin), id: u16) -> Result<Message, ExchangeError> {
-    let failed = |error: io::Error| match error.kind() {
-        io::ErrorKind::UnexpectedEof => ExchangeError::Closed,
-        _ => ExchangeError::Receive(error),
-    };
-    let length = stream.read_u16().await.map_err(failed)?;
-    let mut buffer = vec![0; usize::from(length)];
-    stream.read_exact(&mut buffer).await.map_err(failed)?;
-    let answer = if buffer.len() < LONG {
-        Message::read(&buffer)
+/// The answer that came by itself.
+async fn read(octets: Vec<u8>, id: u16) -> Result<Message, ExchangeError> {
+    let answer = if octets.len() < LONG {
+        Message::read(&octets)
     } else {
         // Thousands of records, each perhaps with a name of 255 octets: not on a thread that serves others.
-        let reading = tokio::task::spawn_blocking(move || Message::read(&buffer));
+        let reading = tokio::task::spawn_blocking(move || Message::read(&octets));
+        let failed = |error: tokio::task::JoinError| CarryError::Receive(io::Error::from(error));
         reading
             .await
-            .map_err(|error| ExchangeError::Receive(error.into()))?
+            .map_err(|error| ExchangeError::Carry(failed(error)))?
     };
     let answer = answer.map_err(ExchangeError::Read)?;
     if answer.id == id {

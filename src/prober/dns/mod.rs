@@ -1,8 +1,10 @@
-//! The dns prober: one query over UDP, TCP or TLS, and the judgement of its answer.
+//! The dns prober: one query over UDP, TCP, TLS, HTTPS or QUIC, and the judgement of its answer.
 //!
 //! Messages are read and printed by the crate miekg-dns, because modules match records as that Go package prints them.
 
 mod exchange;
+mod facts;
+mod place;
 mod validate;
 
 use std::net::IpAddr;
@@ -11,16 +13,16 @@ use miekg_dns::Message;
 use miekg_dns::record::types;
 use tokio::time::Instant;
 
-use self::exchange::{Connection, ExchangeError};
-use super::connect::{Route, Tls, To, connect, datagrams};
+use self::exchange::{Asked, Connection, ExchangeError, MAX_DATAGRAM};
+use self::place::Place;
+use super::connect::{Route, Tls, To, connect, datagrams, quic};
 use super::{Failed, Phase, Probe, Verdict, choose_address};
 use crate::config::dns_names::type_name;
 use crate::log;
 use crate::metrics::Metric;
-use crate::module::Dns;
-use crate::net::port::Protocol;
-use crate::net::tls::Prepared;
-use crate::net::{Address, split_host_port};
+use crate::module::{Dns, NameError, Query, Transport};
+use crate::net::tls::{Alpn, Prepared};
+use crate::net::{Address, Deadline};
 use crate::probe_log::{EXCERPT, excerpt_of, text};
 
 /// Probes the target as the module says.
@@ -39,19 +41,13 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Dns) -> Verdict {
     ] {
         probe.samples.set(metric, 0.0);
     }
-    let Some(protocol) = module.protocol() else {
+    let Some(transport) = module.transport() else {
         log!(probe.log, Error, "Configuration error: Expected transport protocol udp or tcp", "protocol" => module.transport_protocol.clone());
         return Err(Failed);
     };
-    let target = probe.target;
-    let asked = type_name(module.query_type).unwrap_or("");
-    probe
-        .timeline
-        .begin_hop(format!("{asked} {} at {target}", module.query_name));
-    // A target that is no host and port is a host, IPv6 addresses without brackets among them.
-    let default_port = if module.tls.is_some() { "853" } else { "53" };
-    let (host, port) = split_host_port(target).unwrap_or((target, default_port));
-    let found = choose_address(probe, host, module.preference).await?;
+    let place = server(probe, module, transport)?;
+    let query_name = module.name_for(probe.target);
+    let found = choose_address(probe, &place.host, module.preference).await?;
     let (address, took) = (found.address.clone(), found.took);
     let addresses = found.dialled(probe);
     probe
@@ -59,16 +55,20 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Dns) -> Verdict {
         .set_label(Metric::DnsDuration, Phase::Resolve.label(), took.as_secs_f64());
 
     let family = if address.ip.is_ipv4() { '4' } else { '6' };
-    let suffix = if module.tls.is_some() { "-tls" } else { "" };
-    let dial_protocol = format!("{}{family}{suffix}", protocol.name());
-    let tls = match (&module.tls, protocol) {
+    let suffix = if transport == Transport::Tcp && module.tls.is_some() {
+        "-tls"
+    } else {
+        ""
+    };
+    let dial_protocol = format!("{}{family}{suffix}", transport.name());
+    let tls = match (&module.tls, transport) {
         (None, _) => None,
-        (Some(_), Protocol::Udp) => {
-            log!(probe.log, Error, "Configuration error: Expected transport protocol tcp for DoT", "protocol" => protocol.name());
+        (Some(_), Transport::Udp) => {
+            log!(probe.log, Error, "Configuration error: Expected transport protocol tcp for DoT", "protocol" => transport.name());
             return Err(Failed);
         }
-        (Some(tls), Protocol::Tcp) => match tls.prepare(&probe.network.roots, probe.deadline).await {
-            Ok(prepared) => Some((prepared, tls.server_name().unwrap_or(host))),
+        (Some(tls), _) => match tls.prepare(&probe.network.roots, probe.deadline).await {
+            Ok(prepared) => Some((prepared, tls.server_name().unwrap_or(&place.host))),
             Err(error) => {
                 log!(probe.log, Error, "Failed to create TLS configuration", "err" => text(&error));
                 return Err(Failed);
@@ -77,102 +77,218 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Dns) -> Verdict {
     };
     let source = source_address(probe, module)?;
     let target_ip = match address.ip {
-        IpAddr::V4(_) => format!("{address}:{port}"),
-        IpAddr::V6(_) => format!("[{address}]:{port}"),
+        IpAddr::V4(_) => format!("{address}:{}", place.port),
+        IpAddr::V6(_) => format!("[{address}]:{}", place.port),
     };
     probe.timeline.hop().address = Some(target_ip.clone());
     log!(
         probe.log, Debug, "Making DNS query", "target" => target_ip.clone(), "dial_protocol" => dial_protocol,
-        "query" => module.query_name.clone(), "type" => module.query_type, "class" => module.query_class,
+        "query" => query_name.to_string(), "type" => module.query_type, "class" => module.query_class,
     );
 
     let server = Server {
-        protocol,
         addresses: &addresses,
-        port,
+        place: &place,
         source,
         tls,
     };
-    let answer = match exchange(probe, module, server).await {
-        Ok(answer) => answer,
+    let query = module.query_for(&query_name);
+    let (answer, truncated) = match ask(probe, module, &server, transport, query).await {
+        Ok(answered) => answered,
         Err(error) => {
             probe.timeline.hop().result = Some(error.to_string());
-            log!(probe.log, Error, "Error while sending a DNS query", "err" => format!("query {target_ip} over {}: {error}", protocol.name()));
+            log!(probe.log, Error, "Error while sending a DNS query", "err" => format!("query {target_ip} over {}: {error}", transport.name()));
             return Err(Failed);
         }
     };
     log!(probe.log, Debug, "Got response", "response" => excerpt_of(&answer, EXCERPT));
     expose(probe, module, &answer);
+    facts::expose(&mut probe.samples, module, &answer, truncated);
     probe.timeline.hop().result = Some(answer.summary());
     validate::answer(&answer, module, &mut probe.log).await
 }
 
+/// Whom a probe asks. When it asks for the target, the policy judges that name, too.
+fn server(probe: &mut Probe<'_>, module: &Dns, transport: Transport) -> Result<Place, Failed> {
+    let server = module.server.as_deref().unwrap_or(probe.target);
+    let asked = type_name(module.query_type).unwrap_or("");
+    let query_name = module.name_for(probe.target);
+    probe
+        .timeline
+        .begin_hop(format!("{asked} {query_name} at {server}"));
+    if module.asks_for_target()
+        && let Err(refusal) = probe.network.policy.check_name(&query_name)
+    {
+        probe.timeline.hop().result = Some(refusal.to_string());
+        log!(probe.log, Error, "Query name refused", "err" => text(&refusal));
+        return Err(Failed);
+    }
+    Place::read(server, transport, module.tls.is_some(), &module.path).map_err(|error| {
+        probe.timeline.hop().result = Some(error.clone());
+        log!(probe.log, Error, "Error parsing the server's URL", "err" => error);
+        Failed
+    })
+}
+
 /// How to reach the server.
 struct Server<'a> {
-    protocol: Protocol,
-    /// Over UDP, which knows no connections, the first one is asked.
+    /// Over UDP and QUIC the first one is asked.
     addresses: &'a [Address],
-    port: &'a str,
+    place: &'a Place,
     source: Option<IpAddr>,
     /// The TLS settings and the name that the server must prove to have.
     tls: Option<(Prepared, &'a str)>,
 }
 
+/// Asks until there is an answer, or as often as the module says; all but the last attempt have a share of the time that is
+/// left. Also returns whether the first answer was truncated.
+async fn ask(
+    probe: &mut Probe<'_>,
+    module: &Dns,
+    server: &Server<'_>,
+    transport: Transport,
+    query: Result<Query, NameError>,
+) -> Result<(Message, bool), ExchangeError> {
+    let whole = probe.deadline;
+    let mut retries = 0;
+    let answered = loop {
+        let left = module.retries - retries;
+        if left > 0 {
+            probe.deadline = Deadline::after(Instant::now(), whole.left() / (left + 1));
+        }
+        let answered = ask_once(probe, module, server, transport, &query).await;
+        probe.deadline = whole;
+        match answered {
+            Err(error) if left > 0 && error.may_pass() && !whole.left().is_zero() => {
+                log!(probe.log, Debug, "No answer, asking again", "err" => text(&error), "retries_left" => left);
+                retries += 1;
+            }
+            answered => break answered,
+        }
+    };
+    if module.retries > 0 {
+        probe.samples.set(Metric::DnsRetries, f64::from(retries));
+    }
+    answered
+}
+
+/// Asks, and once more over TCP if the module says so and the answer was truncated.
+async fn ask_once(
+    probe: &mut Probe<'_>,
+    module: &Dns,
+    server: &Server<'_>,
+    transport: Transport,
+    query: &Result<Query, NameError>,
+) -> Result<(Message, bool), ExchangeError> {
+    let answer = exchange(probe, module, server, transport, query).await?;
+    let truncated = answer.is_truncated();
+    if truncated && transport == Transport::Udp && module.tcp_on_truncation {
+        log!(probe.log, Debug, "The answer was truncated, asking over TCP");
+        let answer = exchange(probe, module, server, Transport::Tcp, query).await?;
+        return Ok((answer, true));
+    }
+    Ok((answer, truncated))
+}
+
 /// Connects, asks and waits for the answer. What the steps took is exposed however they end: a query that could not be
 /// sent belongs to the connect phase.
-async fn exchange(probe: &mut Probe<'_>, module: &Dns, server: Server<'_>) -> Result<Message, ExchangeError> {
+async fn exchange(
+    probe: &mut Probe<'_>,
+    module: &Dns,
+    server: &Server<'_>,
+    transport: Transport,
+    query: &Result<Query, NameError>,
+) -> Result<Message, ExchangeError> {
     let started = Instant::now();
-    let id = rand::random();
     let deadline = probe.deadline;
     let sent = async {
-        let mut connection = reach(probe, server).await?;
-        let query = module
-            .query
-            .as_ref()
-            .map_err(|error| ExchangeError::Name(*error))?;
+        let mut connection = reach(probe, module, server, transport).await?;
+        let query = query.as_ref().map_err(|error| ExchangeError::Name(*error))?;
         let connected = Instant::now();
-        connection.send(query, id, deadline).await?;
-        Ok((connection, connected))
+        let id = connection.id();
+        let asked = Asked {
+            message: query.with_id(id),
+            id,
+            udp_size: module.edns.map_or(MAX_DATAGRAM, |edns| edns.udp_size),
+            forgives_truncation: module.tcp_on_truncation,
+            place: server.place,
+            method: module.method,
+        };
+        connection.send(&asked, deadline).await?;
+        Ok((connection, asked, connected))
     };
     let sent = sent.await;
     let connected = match &sent {
-        Ok((_, connected)) => *connected,
+        Ok((_, _, connected)) => *connected,
         Err(_) => Instant::now(),
     };
-    set_phase(probe, Phase::Connect, started, connected);
-    let (mut connection, _) = sent?;
-    let received = connection.receive(id, deadline).await;
+    add_phase(probe, Phase::Connect, started, connected);
+    let (mut connection, asked, _) = sent?;
+    let received = connection.receive(&asked, deadline).await;
     let ended = Instant::now();
-    set_phase(probe, Phase::Request, connected, ended);
+    add_phase(probe, Phase::Request, connected, ended);
     probe.timeline.record(Phase::Request, connected, ended);
     connection.close(deadline).await;
     received
 }
 
-fn set_phase(probe: &mut Probe<'_>, phase: Phase, from: Instant, to: Instant) {
+/// Adds what a step took to its phase: a probe may ask several times.
+fn add_phase(probe: &mut Probe<'_>, phase: Phase, from: Instant, to: Instant) {
     probe
         .samples
-        .set_label(Metric::DnsDuration, phase.label(), (to - from).as_secs_f64());
+        .add_label(Metric::DnsDuration, phase.label(), (to - from).as_secs_f64());
 }
 
-async fn reach(probe: &mut Probe<'_>, server: Server<'_>) -> Result<Connection, ExchangeError> {
-    let Server {
-        addresses,
-        port,
-        source,
-        ..
-    } = server;
-    let reached = match (server.protocol, addresses) {
-        (Protocol::Udp, [address, ..]) => datagrams(probe, address, port, source).await.map(Connection::Udp),
-        (Protocol::Udp | Protocol::Tcp, _) => {
+async fn reach(
+    probe: &mut Probe<'_>,
+    module: &Dns,
+    server: &Server<'_>,
+    transport: Transport,
+) -> Result<Connection, ExchangeError> {
+    let (addresses, source, port) = (server.addresses, server.source, &server.place.port);
+    let tls = |alpn| {
+        let (prepared, name) = server.tls.as_ref()?;
+        Some(Tls { prepared, name, alpn })
+    };
+    let reached = match (transport, addresses) {
+        (Transport::Udp, [address, ..]) => datagrams(probe, address, port, source).await.map(Connection::Udp),
+        (Transport::Quic, [address, ..]) if let Some(tls) = tls(Alpn::Doq) => {
+            quic(probe, address, port, source, &tls)
+                .await
+                .map(Connection::Quic)
+        }
+        (Transport::Https, [address, ..])
+            if module.http3
+                && let Some(tls) = tls(Alpn::Http3) =>
+        {
+            quic(probe, address, port, source, &tls)
+                .await
+                .map(Connection::Http3)
+        }
+        (transport, addresses) => {
+            let alpn = match transport {
+                Transport::Https => Alpn::Http2,
+                _ => Alpn::None,
+            };
             let to = To::Addresses { addresses, port };
-            let tls = server.tls.as_ref();
             let route = Route {
                 source,
-                ..Route::direct(to, tls.map(|(prepared, name)| Tls::named(prepared, name)))
+                ..Route::direct(to, tls(alpn))
             };
             let connected = connect(probe, route).await;
-            connected.map(|connected| Connection::Stream(Box::new(connected.stream)))
+            connected.map(|connected| {
+                let speaks_http2 = connected
+                    .facts
+                    .is_some_and(|facts| facts.alpn.as_deref() == Some(b"h2"));
+                let stream = Box::new(connected.stream);
+                match transport {
+                    Transport::Https => Connection::Http {
+                        stream: Some(stream),
+                        speaks_http2,
+                    },
+                    _ => Connection::Stream(stream),
+                }
+            })
         }
     };
     reached.map_err(ExchangeError::Connect)

@@ -11,6 +11,7 @@ use super::request::Request;
 use super::response::{Response, ResponseBody};
 use crate::net::headers::Headers;
 use crate::net::http1::RequestBody;
+use crate::net::tls::Alpn;
 use crate::net::url::{punycode_host_port, valid_host_header};
 use crate::net::{http2, http3, quic};
 use crate::prober::{Phase, Probe};
@@ -41,7 +42,9 @@ impl Client<'_> {
         trace.dns_done.get_or_insert(from);
         trace.connect_done = Some(from);
         trace.tls_start = Some(from);
-        let connected = probe.deadline.within(quic::connect(&prepared, to, name, socket));
+        let connected = probe
+            .deadline
+            .within(quic::connect(&prepared, to, name, socket, Alpn::Http3));
         let connected = connected.await;
         let done = Instant::now();
         self.trace().tls_done = Some(done);

@@ -17,6 +17,8 @@ pub struct Unbound {
     pub plain: SocketAddr,
     /// Where it answers within TLS.
     pub tls: SocketAddr,
+    /// Where it answers over HTTPS, unless the ports were given.
+    pub https: SocketAddr,
     process: Child,
     _folder: tempfile::TempDir,
 }
@@ -35,8 +37,10 @@ impl Unbound {
         // unbound takes no port 0: a port that was free a moment ago is tried, and another when somebody was faster.
         loop {
             let [plain, tls] = ports.unwrap_or_else(|| [free_port(), free_port()]);
+            let https = free_port();
             let configuration = format!(
-                "server:\n interface: 127.0.0.1@{plain}\n interface: 127.0.0.1@{tls}\n tls-port: {tls}\n do-daemonize: no\n \
+                "server:\n interface: 127.0.0.1@{plain}\n interface: 127.0.0.1@{tls}\n tls-port: {tls}\n \
+                 interface: 127.0.0.1@{https}\n https-port: {https}\n nsid: ascii_probed\n do-daemonize: no\n \
                  username: \"\"\n chroot: \"\"\n directory: {:?}\n pidfile: \"\"\n use-syslog: no\n logfile: \"\"\n \
                  module-config: iterator\n tls-service-key: key.pem\n tls-service-pem: cert.pem\n \
                  access-control: 127.0.0.0/8 allow\n num-threads: 1\n local-zone: test. nodefault\n\
@@ -52,12 +56,17 @@ impl Unbound {
                 .kill_on_drop(true)
                 .spawn()
                 .unwrap();
-            let [plain, tls] = [plain, tls].map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+            let [plain, tls, https] =
+                [plain, tls, https].map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
             while process.try_wait().unwrap().is_none() {
-                if TcpStream::connect(plain).await.is_ok() && TcpStream::connect(tls).await.is_ok() {
+                if TcpStream::connect(plain).await.is_ok()
+                    && TcpStream::connect(tls).await.is_ok()
+                    && TcpStream::connect(https).await.is_ok()
+                {
                     return Self {
                         plain,
                         tls,
+                        https,
                         process,
                         _folder: folder,
                     };

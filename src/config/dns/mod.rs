@@ -1,11 +1,15 @@
 //! Section `dns`.
 
+mod asking;
+
 use super::Tls;
 use super::decode::{Decoder, Section};
 use super::dns_names;
 use super::problem::did_you_mean;
 use super::value::{Family, Nilable, section};
 use super::yaml::Id;
+
+pub use asking::{Asking, Edns};
 
 /// Settings of the dns prober.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,7 +20,7 @@ pub struct Dns {
     pub dns_over_tls: bool,
     pub tls_config: Tls,
     pub source_ip_address: String,
-    /// `udp` (also when empty) or `tcp`; anything else fails at probe time.
+    /// `udp` (also when empty), `tcp`, `https` or `quic`; anything else fails at probe time. Upstream has the first two.
     pub transport_protocol: String,
     /// Query class by name; `IN` when empty.
     pub query_class: String,
@@ -29,6 +33,8 @@ pub struct Dns {
     pub validate_answer_rrs: RrValidator,
     pub validate_authority_rrs: RrValidator,
     pub validate_additional_rrs: RrValidator,
+    /// How the server is asked. Not in upstream.
+    pub asking: Asking,
 }
 
 impl Default for Dns {
@@ -48,6 +54,7 @@ impl Default for Dns {
             validate_answer_rrs: RrValidator::default(),
             validate_authority_rrs: RrValidator::default(),
             validate_additional_rrs: RrValidator::default(),
+            asking: Asking::default(),
         }
     }
 }
@@ -77,17 +84,25 @@ section!(Dns {
     omit validate_answer_rrs;
     omit validate_authority_rrs;
     omit validate_additional_rrs;
+    inline asking;
 });
 
 impl Section for Dns {
-    const REQUIRED: &'static [&'static str] = &["query_name"];
+    const ONE_OF: &'static [&'static str] = &["query_name", "server"];
 
     fn begin(&mut self) {
         *self = Self::default();
     }
 
     fn judge(&mut self, node: Id, d: &mut Decoder<'_, '_>) {
-        if self.query_name.is_empty() && !d.is_blamed("query_name") {
+        self.asking.judge(&self.transport_protocol, node, d);
+        let has_server = !self.asking.server.is_empty();
+        if has_server && !self.query_name.is_empty() {
+            let help = "leave out query_name to ask for the target, or server to ask the target".to_owned();
+            let message = "with both server and query_name, the target of a probe has no effect";
+            d.warn(node, "query_name", message, Some(help));
+        }
+        if self.query_name.is_empty() && !has_server && !d.is_blamed("query_name") {
             let help = "add query_name: the name to ask for".to_owned();
             d.report_field(
                 node,

@@ -1,0 +1,53 @@
+//! Connecting over QUIC: the address, the socket and the handshake in one step.
+
+use std::net::IpAddr;
+
+use tokio::time::Instant;
+
+use super::{ConnectError, Failure, Spans, Tls, record, vantage};
+use crate::net::port::{self, Protocol};
+use crate::net::tls::{HandshakeError, TlsError};
+use crate::net::{Address, dial, quic};
+use crate::prober::{Phase, Probe};
+
+/// A QUIC connection to the target. What the handshake told is in [`Probe::tls`] afterwards, also when it failed.
+///
+/// # Errors
+/// No such port, the dialling, or the handshake.
+pub(in crate::prober) async fn quic(
+    probe: &mut Probe<'_>,
+    address: &Address,
+    port: &str,
+    source: Option<IpAddr>,
+    tls: &Tls<'_>,
+) -> Result<quinn::Connection, Box<Failure>> {
+    let mut spans = Spans::default();
+    let vantage = vantage(probe, source);
+    let connected = async {
+        let port = port::find(port, Protocol::Udp, probe.deadline).await;
+        let to = address.with_port(port.map_err(ConnectError::Port)?);
+        spans.peer = Some(to);
+        let socket = dial::quic(probe.network, to, &vantage).map_err(ConnectError::Dial)?;
+        let from = Instant::now();
+        let connecting = quic::connect(tls.prepared, to, tls.name, socket, tls.alpn);
+        let connected = probe.deadline.within(connecting).await;
+        spans.tls = Some(record(probe, Phase::Tls, from));
+        let failed = |error, facts| ConnectError::Tls(Box::new(HandshakeError { error, facts }));
+        match connected {
+            Ok(Ok((connection, facts))) => {
+                probe.tls = Some(facts);
+                Ok(connection)
+            }
+            Ok(Err(error)) => {
+                probe.tls = error.facts.clone();
+                Err(failed(error.error, error.facts))
+            }
+            Err(timed_out) => {
+                let progress = "no end of the QUIC handshake";
+                Err(failed(TlsError::TimedOut { timed_out, progress }, None))
+            }
+        }
+    };
+    let connected = connected.await;
+    connected.map_err(|error| Box::new(Failure { error, spans }))
+}

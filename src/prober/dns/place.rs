@@ -1,0 +1,114 @@
+//! Which server is asked: the target, or the module's `server`.
+
+use crate::module::Transport;
+use crate::net::split_host_port;
+use crate::net::url::Url;
+
+/// A server as it is written.
+#[derive(Debug, PartialEq)]
+pub(super) struct Place {
+    pub host: String,
+    pub port: String,
+    /// Host and port as the URL of DNS over HTTPS names them.
+    pub authority: String,
+    /// The path of DNS over HTTPS.
+    pub path: String,
+}
+
+impl Place {
+    /// Reads what is written: a host, perhaps with a port, and for DNS over HTTPS a URL. What is no host and port is a host,
+    /// IPv6 addresses without brackets among them.
+    ///
+    /// # Errors
+    /// A URL that is none.
+    pub(super) fn read(
+        text: &str,
+        transport: Transport,
+        is_encrypted: bool,
+        path: &str,
+    ) -> Result<Self, String> {
+        let default = match (transport, is_encrypted) {
+            (Transport::Https, _) => "443",
+            (_, true) => "853",
+            (_, false) => "53",
+        };
+        if transport == Transport::Https && text.contains("://") {
+            // RFC 8484 writes URLs as templates.
+            let url = text.strip_suffix("{?dns}").unwrap_or(text);
+            let url = Url::parse(url).map_err(|error| error.to_string())?;
+            if url.scheme != "https" || url.hostname().is_empty() || url.user.is_some() {
+                return Err(format!("{text:?} is not a URL of DNS over HTTPS"));
+            }
+            let uri = String::from_utf8_lossy(&url.request_uri()).into_owned();
+            return Ok(Self::new(url.hostname(), url.port_or_default(), uri));
+        }
+        let (host, port) = split_host_port(text).unwrap_or((text, default));
+        Ok(Self::new(host, port, path.to_owned()))
+    }
+
+    fn new(host: &str, port: &str, path: String) -> Self {
+        let bare = host.trim_matches(['[', ']']);
+        let shown = if bare.contains(':') {
+            format!("[{bare}]")
+        } else {
+            bare.to_owned()
+        };
+        Self {
+            host: host.to_owned(),
+            port: port.to_owned(),
+            authority: match port {
+                "443" => shown,
+                port => format!("{shown}:{port}"),
+            },
+            path,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_are_hosts_or_urls() {
+        let rows = [
+            ("9.9.9.9", Transport::Udp, false, "9.9.9.9 53 9.9.9.9:53 /p"),
+            ("9.9.9.9", Transport::Tcp, true, "9.9.9.9 853 9.9.9.9:853 /p"),
+            (
+                "dns.test:8853",
+                Transport::Quic,
+                true,
+                "dns.test 8853 dns.test:8853 /p",
+            ),
+            ("dns.test", Transport::Https, true, "dns.test 443 dns.test /p"),
+            ("::1", Transport::Https, true, "::1 443 [::1] /p"),
+            ("[::1]:8443", Transport::Https, true, "::1 8443 [::1]:8443 /p"),
+            (
+                "https://dns.test/a?b=c",
+                Transport::Https,
+                true,
+                "dns.test 443 dns.test /a?b=c",
+            ),
+            (
+                "https://dns.test:8443/q{?dns}",
+                Transport::Https,
+                true,
+                "dns.test 8443 dns.test:8443 /q",
+            ),
+            ("https://[::1]/q", Transport::Https, true, "::1 443 [::1] /q"),
+        ];
+        for (text, transport, is_encrypted, want) in rows {
+            let place = Place::read(text, transport, is_encrypted, "/p").unwrap();
+            let got = format!("{} {} {} {}", place.host, place.port, place.authority, place.path);
+            assert_eq!(got, want, "{text}");
+        }
+        for text in [
+            "http://dns.test/",
+            "https://",
+            "https://u:p@dns.test/",
+            "https://a b/",
+        ] {
+            assert!(Place::read(text, Transport::Https, true, "/p").is_err(), "{text}");
+        }
+    }
+}
