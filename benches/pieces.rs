@@ -129,6 +129,7 @@ fn result_remembered(bencher: Bencher, success: bool) {
             log,
             timeline: Timeline::new(Instant::now()),
             tls: None,
+            failure: None,
         }
     };
     let targets: Vec<String> = (0..10_000)

@@ -34,6 +34,7 @@ pub mod module;
 pub mod net;
 pub mod probe_log;
 pub mod prober;
+pub mod reason;
 pub mod server;
 pub mod version;
 

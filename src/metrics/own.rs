@@ -67,6 +67,7 @@ catalog! {
     OutOfResources = OnceProbed Counter "blackbox_exporter_out_of_resources_total", "Probe failures caused by local resource exhaustion, by resource.";
     ParamsRefused = OnceProbed Counter "blackbox_exporter_params_refused_total", "Scrapes that were refused because of a parameter, by module and parameter.";
     ProbeDuration = OnceProbed Histogram "blackbox_exporter_probe_duration_seconds", "Duration of probes by prober.";
+    ProbeFailures = OnceProbed Counter "blackbox_exporter_probe_failures_total", "Failed probes by module and reason; see docs/failures.md.";
     ProbeTimeouts = OnceProbed Counter "blackbox_exporter_probe_timeouts_total", "Probes that timed out, by module.";
     ProbesCancelled = OnceProbed Counter "blackbox_exporter_probes_cancelled_total", "Probes that were given up because the scraper closed its connection.";
     ProbesInFlight = OnceProbed Gauge "blackbox_exporter_probes_in_flight", "Probes that are running.";

@@ -13,11 +13,12 @@ use go_resolve::hosts::Hosts;
 use go_resolve::order;
 use go_resolve::stub::{self, Sockets, Stub, StubError};
 use go_resolve::watched::Watched;
-use go_resolve::wire::Record;
+use go_resolve::wire::{Flaw, Record};
 
 use super::policy::{Policy, Refusal};
-use super::shortage::Shortages;
+use super::shortage::{Resource, Shortages};
 use super::{Address, Deadline, Preference};
+use crate::reason::Reason;
 
 /// Looks names up in the hosts file and the system's name servers. Nothing is cached.
 #[derive(Debug)]
@@ -77,6 +78,28 @@ impl ResolveError {
     /// Whether the target policy is the reason.
     pub fn is_refusal(&self) -> bool {
         matches!(self.cause, Cause::Refused(_))
+    }
+
+    /// Its place among the reasons of failures.
+    pub fn reason(&self) -> Reason {
+        match &self.cause {
+            Cause::NoSuchHost | Cause::Unasked => Reason::ResolveNotFound,
+            Cause::Refused(_) => Reason::PolicyRefused,
+            Cause::NoSuitableAddress => Reason::ResolveNoAddress,
+            Cause::Servers(stub::Cause::NoAddress | stub::Cause::Flaw(Flaw::NoData(_))) => {
+                Reason::ResolveNoAddress
+            }
+            Cause::Servers(stub::Cause::Flaw(Flaw::NoSuchName) | stub::Cause::Unaskable) => {
+                Reason::ResolveNotFound
+            }
+            Cause::Servers(stub::Cause::Silent { .. } | stub::Cause::Deadline(_)) => Reason::ResolveTimeout,
+            Cause::Servers(stub::Cause::Io { over, error }) if Resource::of(over, error).is_some() => {
+                Reason::OutOfResources
+            }
+            Cause::Servers(stub::Cause::Io { .. } | stub::Cause::Flaw(_) | stub::Cause::Stranger) => {
+                Reason::ResolveError
+            }
+        }
     }
 
     /// Whether it is a name that must not be asked for.

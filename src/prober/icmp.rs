@@ -8,14 +8,15 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::{Chosen, Failed, Phase, Probe, Verdict, choose_address};
+use super::{Chosen, Phase, Probe, Verdict, choose_address};
 use crate::log;
 use crate::metrics::Metric;
 use crate::module::Icmp;
 use crate::net::dial::SystemError;
-use crate::net::icmp::{Answer, Family, Interface, OpenError, PrepareError, Privilege, Shape};
+use crate::net::icmp::{Answer, Family, Interface, OpenError, PrepareError, Privilege, Report, Shape};
 use crate::net::{Address, TimedOut};
 use crate::probe_log::text;
+use crate::reason::Reason;
 
 /// Pings the target, once or as often as the module says.
 pub async fn probe(probe: &mut Probe<'_>, module: &Icmp) -> Verdict {
@@ -34,7 +35,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Icmp) -> Verdict {
         }
         Some(Err(given)) => {
             log!(probe.log, Error, "Error parsing source ip address", "srcIP" => given.clone());
-            return Err(Failed);
+            return Err(probe.fail(Reason::ConfigError));
         }
     };
     ping(probe, module, &address, source).await
@@ -43,7 +44,11 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Icmp) -> Verdict {
 async fn ping(probe: &mut Probe<'_>, module: &Icmp, address: &Address, source: Option<IpAddr>) -> Verdict {
     let setup = Instant::now();
     if let Err(refusal) = probe.network.policy.check_address(address.ip) {
-        return not_written(probe, format!("write {address}: {refusal}"));
+        return not_written(
+            probe,
+            Reason::PolicyRefused,
+            format!("write {address}: {refusal}"),
+        );
     }
     log!(probe.log, Debug, "Creating socket");
     let family = Family::of(address.ip);
@@ -65,7 +70,7 @@ async fn ping(probe: &mut Probe<'_>, module: &Icmp, address: &Address, source: O
             let most = family.max_payload();
             let reason =
                 format!("write {address}: message too long: payload_size {size} is not between 0 and {most}");
-            return not_written(probe, reason);
+            return not_written(probe, Reason::ConfigError, reason);
         }
     };
     let duplicates = (module.count > 1).then(Arc::default);
@@ -85,7 +90,7 @@ async fn ping(probe: &mut Probe<'_>, module: &Icmp, address: &Address, source: O
             }
             probe.timeline.hop().result = Some(error.to_string());
             log!(probe.log, Error, "Error listening to socket", "err" => text(&error));
-            return Err(Failed);
+            return Err(probe.fail(unopened(&error)));
         }
     };
     let is_raw = match sent.privilege() {
@@ -105,7 +110,7 @@ async fn ping(probe: &mut Probe<'_>, module: &Icmp, address: &Address, source: O
     {
         // Upstream waits for a reply from the address with its zone, which the system never names.
         let reason = format!("ping {address}: only a link-local address has a zone");
-        return not_written(probe, reason);
+        return not_written(probe, Reason::ConfigError, reason);
     }
     if shape.ttl > 0 {
         match (family, is_raw) {
@@ -123,11 +128,11 @@ async fn ping(probe: &mut Probe<'_>, module: &Icmp, address: &Address, source: O
     sent = match probe.deadline.within(sending).await {
         Ok(Ok(sent)) => sent,
         Ok(Err(error)) => {
-            return not_written(probe, send_error(address, &error, payload.len()));
+            return not_written(probe, unsent(&error), send_error(address, &error, payload.len()));
         }
         Err(timed_out) => {
             let reason = format!("write {address}: i/o timeout: no room in the send buffers: {timed_out}");
-            return not_written(probe, reason);
+            return not_written(probe, Reason::OutOfResources, reason);
         }
     };
     log!(probe.log, Debug, "Waiting for reply packets");
@@ -141,7 +146,7 @@ fn finish(
     start: Instant,
     answer: Result<Option<Answer>, TimedOut>,
 ) -> Verdict {
-    let reason = match answer {
+    let (why, reason) = match answer {
         Ok(Some(Answer::Reply {
             round_trip,
             hop_limit,
@@ -172,29 +177,70 @@ fn finish(
             // compat: upstream does not ask for ICMP errors and runs into its time-out.
             let reason = format!("ping {address}: {report}");
             log!(probe.log, Error, "Error reading from socket", "err" => reason.clone());
-            reason
+            (said_by(&report), reason)
         }
         Ok(None) => {
             let reason = format!("ping {address}: the socket was closed");
             log!(probe.log, Error, "Error reading from socket", "err" => reason.clone());
-            reason
+            (Reason::Other, reason)
         }
         Err(timed_out) => {
             let reason = format!("ping {address}: i/o timeout: no reply: {timed_out}");
             log!(probe.log, Warn, "Timeout reading from socket", "err" => reason.clone());
-            reason
+            (Reason::IcmpNoReply, reason)
         }
     };
     probe.timeline.hop().result = Some(reason);
     probe.timeline.record(Phase::Rtt, start, Instant::now());
-    Err(Failed)
+    Err(probe.fail(why))
 }
 
 /// Tells why there was no ping.
-fn not_written(probe: &mut Probe<'_>, reason: String) -> Verdict {
+fn not_written(probe: &mut Probe<'_>, why: Reason, reason: String) -> Verdict {
     probe.timeline.hop().result = Some(reason.clone());
     log!(probe.log, Warn, "Error writing to socket", "err" => reason);
-    Err(Failed)
+    Err(probe.fail(why))
+}
+
+/// What it means that there is no socket.
+fn unopened(error: &PrepareError) -> Reason {
+    match error {
+        PrepareError::Full => Reason::OutOfResources,
+        PrepareError::Open(OpenError::OtherFamily(..)) => Reason::ConfigError,
+        PrepareError::Open(OpenError::Refused {
+            unprivileged, raw, ..
+        }) => {
+            let is_short = [unprivileged, raw]
+                .iter()
+                .any(|error| Reason::of_call("socket", error) == Reason::OutOfResources);
+            // Mostly the right to ping, which the system gives.
+            if is_short {
+                Reason::OutOfResources
+            } else {
+                Reason::ConfigError
+            }
+        }
+    }
+}
+
+/// What a request that the system does not send means.
+fn unsent(error: &io::Error) -> Reason {
+    match Reason::of_call("", error) {
+        Reason::ConnectUnreachable => Reason::IcmpUnreachable,
+        // A firewall of this machine.
+        Reason::FileError => Reason::ConfigError,
+        reason => reason,
+    }
+}
+
+/// What a router's word means (RFC 792, RFC 4443).
+pub(super) fn said_by(report: &Report) -> Reason {
+    match (report.family, report.icmp_type, report.code) {
+        (Family::V4, 3, 4) | (Family::V6, 2, _) => Reason::IcmpTooBig,
+        (Family::V4, 11, _) | (Family::V6, 3, _) => Reason::IcmpTimeExceeded,
+        (Family::V4, 3, _) | (Family::V6, 1, _) => Reason::IcmpUnreachable,
+        _ => Reason::ProtocolError,
+    }
 }
 
 fn send_error(address: &Address, error: &io::Error, payload: usize) -> String {

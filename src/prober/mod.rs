@@ -29,6 +29,7 @@ use crate::net::secrets::Secrets;
 use crate::net::tls_facts::TlsFacts;
 use crate::net::{Deadline, Network, tls};
 use crate::probe_log::{Level, ProbeLog};
+use crate::reason::Reason;
 
 pub use resolve::{Chosen, choose_address};
 pub use timeline::{Hop, Phase, PhaseSpan, Timeline};
@@ -72,6 +73,40 @@ pub struct Probe<'a> {
     pub timeline: Timeline,
     /// Facts of the last TLS handshake, failed ones included.
     pub tls: Option<TlsFacts>,
+    /// The step of the dialogue that is under way, from 1.
+    pub step: Option<usize>,
+    /// Why it failed.
+    failed: Option<Reason>,
+}
+
+/// Why and where a probe failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Why.
+    pub reason: Reason,
+    /// The phase in which it did; empty when it was in none.
+    pub phase: &'static str,
+    /// The step of the dialogue in which it did, from 1.
+    pub step: Option<usize>,
+}
+
+impl Probe<'_> {
+    /// Gives up for a reason. The first one counts: what follows comes of it.
+    pub(crate) fn fail(&mut self, reason: Reason) -> Failed {
+        self.failed.get_or_insert(reason);
+        Failed(())
+    }
+
+    /// Why and where it failed: in the phase that came last, unless the reason itself belongs to one.
+    fn failure(&self) -> Failure {
+        let reason = self.failed.unwrap_or(Reason::Other);
+        let last = || Some(self.timeline.hops.last()?.phases.last()?.phase.label());
+        Failure {
+            reason,
+            phase: reason.phase().or_else(last).unwrap_or_default(),
+            step: self.step,
+        }
+    }
 }
 
 /// How a probe ended. A failed probe is an outcome like any other.
@@ -89,6 +124,8 @@ pub struct Outcome {
     pub timeline: Timeline,
     /// Facts of the last TLS handshake.
     pub tls: Option<TlsFacts>,
+    /// Why it failed; `None` when it did not.
+    pub failure: Option<Failure>,
 }
 
 impl Outcome {
@@ -127,9 +164,9 @@ const FAILED: &str = "Probe failed";
 /// The line of a log that had more.
 const LOG_FULL: &str = "Probe log is full, lines were left out";
 
-/// Why a prober gave up. The prober has already written the reason into the log book.
+/// A prober gave up: [`Probe::fail`] knows why, and the log book tells it in words.
 #[derive(Debug)]
-pub struct Failed;
+pub struct Failed(());
 
 /// How a prober ends.
 pub type Verdict = Result<(), Failed>;
@@ -153,13 +190,15 @@ pub async fn run(network: &Network, module: &Module, request: Request<'_>) -> Ou
         samples: Samples::new(),
         timeline: Timeline::new(start),
         tls: None,
+        step: None,
+        failed: None,
     };
     log!(probe.log, Debug, "Beginning probe", "probe" => module.prober().name(), "timeout_seconds" => request.timeout.as_secs_f64());
     let end = probe.deadline.at();
     let probing = async {
         let verdict = dispatch(&mut probe, &module.kind).await;
         if revocation::is_wanted(module) && Box::pin(revocation::check(&mut probe, module)).await {
-            return Err(Failed);
+            return Err(probe.fail(Reason::TlsCertRevoked));
         }
         verdict
     };
@@ -169,10 +208,12 @@ pub async fn run(network: &Network, module: &Module, request: Request<'_>) -> Ou
         Ok(verdict) => verdict.is_ok(),
         Err(_) => {
             log!(probe.log, Error, "Probe timed out", "timeout_seconds" => request.timeout.as_secs_f64());
+            probe.fail(Reason::RequestTimeout);
             false
         }
     };
     let duration = start.elapsed();
+    let failure = (!success).then(|| probe.failure());
     mask(&mut probe);
     if probe.log.dropped() > 0 {
         log!(probe.log, Warn, LOG_FULL, "lines" => probe.log.dropped());
@@ -180,10 +221,12 @@ pub async fn run(network: &Network, module: &Module, request: Request<'_>) -> Ou
     probe.samples.set_bool(Metric::Success, success);
     probe.samples.set(Metric::Duration, duration.as_secs_f64());
     probe.samples.set(Metric::Timeout, request.timeout.as_secs_f64());
-    if success {
-        log!(probe.log, Debug, "Probe succeeded", "duration_seconds" => duration.as_secs_f64());
-    } else {
-        log!(probe.log, Error, FAILED, "duration_seconds" => duration.as_secs_f64());
+    match &failure {
+        None => log!(probe.log, Debug, "Probe succeeded", "duration_seconds" => duration.as_secs_f64()),
+        Some(failure) => {
+            // compat: the reason is our own.
+            log!(probe.log, Error, FAILED, "duration_seconds" => duration.as_secs_f64(), "reason" => failure.reason.name());
+        }
     }
     let Probe {
         samples,
@@ -199,6 +242,7 @@ pub async fn run(network: &Network, module: &Module, request: Request<'_>) -> Ou
         log,
         timeline,
         tls,
+        failure,
     }
 }
 

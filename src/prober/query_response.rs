@@ -20,6 +20,7 @@ use super::connect::{Spans, Tls, encrypt};
 use super::tcp::expose_tls;
 use super::{Failed, Phase, Probe, Verdict};
 use crate::check::Match;
+use crate::reason::Reason;
 use reader::Reader;
 
 /// A connection of any kind.
@@ -45,6 +46,18 @@ enum WireError {
     TooLong,
     TimedOut(TimedOut),
     Io(io::Error),
+}
+
+impl WireError {
+    /// Its place among the reasons of failures.
+    fn reason(&self) -> Reason {
+        match self {
+            Self::End => Reason::PeerClosed,
+            Self::TooLong => Reason::ProtocolError,
+            Self::TimedOut(_) => Reason::ExpectTimeout,
+            Self::Io(error) => error.into(),
+        }
+    }
 }
 
 impl fmt::Display for WireError {
@@ -86,6 +99,7 @@ pub async fn run(
     let mut verdict = Ok(());
     for (number, step) in steps.iter().enumerate() {
         log!(probe.log, Debug, "Processing query response entry", "entry_number" => number);
+        probe.step = Some(number + 1);
         verdict = dialogue.step(probe, step, upgrade).await;
         if verdict.is_err() {
             break;
@@ -114,7 +128,10 @@ impl<'c> Dialogue<'c> {
             Some(expect) => {
                 let line = self.matching_line(probe, expect).await?;
                 // Invariant: it matched.
-                let found = expect.regexp.captures(&line).ok_or(Failed)?;
+                let found = expect
+                    .regexp
+                    .captures(&line)
+                    .ok_or_else(|| probe.fail(Reason::ExpectMismatch))?;
                 self.tell(probe, expect, &found);
                 step.send.expand(Some(&found))
             }
@@ -135,19 +152,26 @@ impl<'c> Dialogue<'c> {
     /// Reads lines until one matches, and returns it.
     async fn matching_line(&mut self, probe: &mut Probe<'_>, expect: &Expect) -> Result<Vec<u8>, Failed> {
         let regexp = &expect.regexp;
-        let mut last = Vec::new();
+        let (mut last, mut has_read) = (Vec::new(), false);
         loop {
             match self.reader.line(probe.deadline).await {
-                Ok(Some(line)) => last = line,
+                Ok(Some(line)) => (last, has_read) = (line, true),
                 Ok(None) => {
                     probe.samples.set_bool(Metric::FailedDueToRegex, true);
                     log!(probe.log, Error, "Regexp did not match", "regexp" => regexp.source().to_owned(), "line" => excerpt(&last, EXCERPT));
-                    return Err(Failed);
+                    return Err(probe.fail(if has_read {
+                        Reason::ExpectMismatch
+                    } else {
+                        Reason::PeerClosed
+                    }));
                 }
                 Err(error) => {
                     let waiting = format!("waiting for a line that matches {:?}: {error}", regexp.source());
                     log!(probe.log, Error, "Error reading from connection", "err" => waiting);
-                    return Err(Failed);
+                    return Err(probe.fail(match error.reason() {
+                        Reason::ExpectTimeout if has_read => Reason::ExpectMismatch,
+                        reason => reason,
+                    }));
                 }
             }
             log!(probe.log, Debug, "Read line", "line" => excerpt(&last, EXCERPT));
@@ -196,13 +220,13 @@ impl<'c> Dialogue<'c> {
                 );
                 log!(probe.log, Error, "Error reading from connection", "err" => waiting);
             }
-            return Err(Failed);
+            return Err(probe.fail(error.reason()));
         }
         log!(probe.log, Debug, "Read bytes", "bytes" => excerpt(&read, EXCERPT));
         if read != expected {
             probe.samples.set_bool(Metric::FailedDueToBytes, true);
             log!(probe.log, Error, "Bytes did not match", "expected" => shown, "bytes" => excerpt(&read, EXCERPT));
-            return Err(Failed);
+            return Err(probe.fail(Reason::ExpectMismatch));
         }
         log!(probe.log, Debug, "Bytes matched", "expected" => shown, "bytes" => excerpt(&read, EXCERPT));
         probe.samples.set_bool(Metric::FailedDueToBytes, false);
@@ -225,20 +249,23 @@ impl<'c> Dialogue<'c> {
             Err(timed_out) => WireError::TimedOut(timed_out),
         };
         log!(probe.log, Error, "Failed to send", "err" => format!("sending {} bytes: {error}", line.len()));
-        Err(Failed)
+        Err(probe.fail(match error.reason() {
+            Reason::ExpectTimeout => Reason::RequestTimeout,
+            reason => reason,
+        }))
     }
 
     async fn start_tls(&mut self, probe: &mut Probe<'_>, upgrade: Upgrade<'_>) -> Verdict {
         if self.encrypted {
             // compat: upstream's probe crashes.
             log!(probe.log, Error, "TLS Handshake (client) failed", "err" => "starttls: the connection is in TLS already");
-            return Err(Failed);
+            return Err(probe.fail(Reason::ConfigError));
         }
         let prepared = match upgrade.config.prepare(&probe.network.roots, probe.deadline).await {
             Ok(prepared) => prepared,
             Err(error) => {
                 log!(probe.log, Error, "Failed to create TLS configuration", "err" => text(&error));
-                return Err(Failed);
+                return Err(probe.fail(error.reason()));
             }
         };
         // Lines that came before the handshake are dropped: they were not protected by it.
@@ -255,7 +282,7 @@ impl<'c> Dialogue<'c> {
             }
             Err(failed) => {
                 log!(probe.log, Error, "TLS Handshake (client) failed", "err" => text(&failed.error));
-                Err(Failed)
+                Err(probe.fail(failed.error.reason()))
             }
         }
     }

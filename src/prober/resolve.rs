@@ -12,11 +12,12 @@ use crate::metrics::{Metric, Samples};
 use crate::net::resolve::{Found, ResolveError};
 use crate::net::{Address, Preference};
 use crate::probe_log::text;
+use crate::reason::Reason;
 
 impl From<ResolveError> for Failed {
-    /// [`choose_address`] has logged it.
+    /// [`choose_address`] has logged it and said why.
     fn from(_: ResolveError) -> Self {
-        Self
+        Self(())
     }
 }
 
@@ -111,6 +112,7 @@ pub async fn choose_address(
                 }
             }
             log!(probe.log, Error, "Error resolving address", "err" => text(&error));
+            probe.fail(error.reason());
             Err(error)
         }
     }
@@ -127,7 +129,7 @@ pub fn judge_hostname(probe: &mut Probe<'_>) -> Verdict {
     if let Some(Err(refusal)) = judged {
         probe.timeline.hop().result = Some(refusal.to_string());
         log!(probe.log, Error, "Hostname refused", "err" => text(&refusal));
-        return Err(Failed);
+        return Err(probe.fail(Reason::PolicyRefused));
     }
     Ok(())
 }

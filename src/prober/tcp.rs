@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use super::connect::{Route, Tls, To, connect};
 use super::resolve::judge_hostname;
-use super::{Failed, Probe, Verdict, choose_address};
+use super::{Probe, Verdict, choose_address};
 use crate::log;
 use crate::module::Tcp;
 use crate::net::split_host_port;
@@ -14,11 +14,12 @@ use crate::net::tls::Prepared;
 use crate::net::tls_facts::FactSet;
 use crate::probe_log::text;
 use crate::prober::query_response::{self, Connection, Upgrade};
+use crate::reason::Reason;
 
 /// Probes the target as the module says.
 ///
 /// # Errors
-/// [`Failed`] after the reason was logged.
+/// [`Failed`](super::Failed) after the reason was logged.
 pub async fn probe(probe: &mut Probe<'_>, module: &Tcp) -> Verdict {
     probe.timeline.begin_hop(probe.target);
     if module.tls || module.steps.iter().any(|step| step.starttls) {
@@ -27,10 +28,10 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Tcp) -> Verdict {
     let target = probe.target;
     let (connection, host) = match dial(probe, module, target).await {
         Ok(dialled) => dialled,
-        Err(error) => {
+        Err((reason, error)) => {
             probe.timeline.hop().result = Some(error.clone());
             log!(probe.log, Error, "Error dialing TCP", "err" => error);
-            return Err(Failed);
+            return Err(probe.fail(reason));
         }
     };
     log!(probe.log, Debug, "Successfully dialed");
@@ -47,18 +48,23 @@ fn server_name<'a>(probe: &Probe<'a>, module: &'a Tcp, host: &'a str) -> &'a str
     module.tls_config.server_name().or(hostname).unwrap_or(host)
 }
 
-/// Connects, and returns the target's host too. The error says what failed, at which address and why.
+/// Why there is no connection: the reason, and what failed, at which address and why.
+pub(super) type NoConnection = (Reason, String);
+
+/// Connects, and returns the target's host too.
 async fn dial<'t>(
     probe: &mut Probe<'_>,
     module: &Tcp,
     target: &'t str,
-) -> Result<(Box<dyn Connection>, &'t str), String> {
+) -> Result<(Box<dyn Connection>, &'t str), NoConnection> {
     let (host, port) = split_host_port(target).map_err(|error| {
         log!(probe.log, Error, "Error splitting target address and port", "err" => text(&error));
-        error.to_string()
+        (Reason::ConfigError, error.to_string())
     })?;
     let found = choose_address(probe, host, module.preference).await;
-    let addresses = found.map_err(|error| error.to_string())?.dialled(probe);
+    let addresses = found
+        .map_err(|error| (error.reason(), error.to_string()))?
+        .dialled(probe);
     let source = source_address(probe, module)?;
     let prepared = match module.tls {
         false => {
@@ -85,7 +91,7 @@ async fn dial<'t>(
         before.expose(probe, &connected);
     }
     expose_tls(probe);
-    let connected = connected.map_err(|failure| failure.to_string())?;
+    let connected = connected.map_err(|failure| (failure.error.reason(), failure.to_string()))?;
     Ok((Box::new(connected.stream), host))
 }
 
@@ -97,19 +103,22 @@ pub(super) fn expose_tls(probe: &mut Probe<'_>) {
 }
 
 /// The source address, if the module has one.
-fn source_address(probe: &mut Probe<'_>, module: &Tcp) -> Result<Option<IpAddr>, String> {
+fn source_address(probe: &mut Probe<'_>, module: &Tcp) -> Result<Option<IpAddr>, NoConnection> {
     let Some(source) = &module.source_ip_address else {
         return Ok(None);
     };
     let Ok(ip) = source.parse::<IpAddr>() else {
         log!(probe.log, Error, "Error parsing source ip address", "srcIP" => source.to_string());
-        return Err(format!("error parsing source ip address: {source}"));
+        return Err((
+            Reason::ConfigError,
+            format!("error parsing source ip address: {source}"),
+        ));
     };
     log!(probe.log, Debug, "Using local address", "srcIP" => text(ip));
     Ok(Some(ip.to_canonical()))
 }
 
-async fn prepare_tls(probe: &mut Probe<'_>, module: &Tcp) -> Result<Prepared, String> {
+async fn prepare_tls(probe: &mut Probe<'_>, module: &Tcp) -> Result<Prepared, NoConnection> {
     match module
         .tls_config
         .prepare(&probe.network.roots, probe.deadline)
@@ -121,7 +130,7 @@ async fn prepare_tls(probe: &mut Probe<'_>, module: &Tcp) -> Result<Prepared, St
         }
         Err(error) => {
             log!(probe.log, Error, "Error creating TLS configuration", "err" => text(&error));
-            Err(error.to_string())
+            Err((error.reason(), error.to_string()))
         }
     }
 }

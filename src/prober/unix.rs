@@ -1,8 +1,8 @@
 //! The unix prober: connect to a socket of this machine, with TLS if asked, and hold the dialogue.
 
 use super::connect::{Route, Tls, To, connect};
-use super::tcp::expose_tls;
-use super::{Failed, Probe, Verdict};
+use super::tcp::{NoConnection, expose_tls};
+use super::{Probe, Verdict};
 use crate::carried;
 use crate::log;
 use crate::module::Unix;
@@ -12,15 +12,15 @@ use crate::prober::query_response::{self, Connection, Upgrade};
 /// Probes the target as the module says.
 ///
 /// # Errors
-/// [`Failed`] after the reason was logged.
+/// [`Failed`](super::Failed) after the reason was logged.
 pub async fn probe(probe: &mut Probe<'_>, module: &Unix) -> Verdict {
     probe.timeline.begin_hop(probe.target);
     let connection = match dial(probe, module).await {
         Ok(connection) => connection,
-        Err(error) => {
+        Err((reason, error)) => {
             probe.timeline.hop().result = Some(error.clone());
             log!(probe.log, Error, "Error dialing unix", "err" => error);
-            return Err(Failed);
+            return Err(probe.fail(reason));
         }
     };
     log!(probe.log, Debug, "Successfully dialed");
@@ -31,7 +31,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Unix) -> Verdict {
     query_response::run(probe, connection, module.tls, &module.steps, upgrade).await
 }
 
-async fn dial(probe: &mut Probe<'_>, module: &Unix) -> Result<Box<dyn Connection>, String> {
+async fn dial(probe: &mut Probe<'_>, module: &Unix) -> Result<Box<dyn Connection>, NoConnection> {
     let prepared = match module.tls {
         false => {
             log!(probe.log, Debug, "Dialing unix without TLS");
@@ -49,7 +49,7 @@ async fn dial(probe: &mut Probe<'_>, module: &Unix) -> Result<Box<dyn Connection
             Err(error) => {
                 // compat: upstream loses the error here, and crashes on the connection that it does not have.
                 log!(probe.log, Error, "Error creating TLS configuration", "err" => text(&error));
-                return Err(error.to_string());
+                return Err((error.reason(), error.to_string()));
             }
         },
     };
@@ -65,10 +65,15 @@ async fn dial(probe: &mut Probe<'_>, module: &Unix) -> Result<Box<dyn Connection
     expose_tls(probe);
     match connected {
         Ok(connected) => Ok(Box::new(connected.stream)),
-        Err(failure) if failure.error.is_permission_denied() => Err(format!(
-            "permission denied connecting to unix socket {}: {failure}",
-            probe.target
-        )),
-        Err(failure) => Err(failure.to_string()),
+        Err(failure) => {
+            let mut words = failure.to_string();
+            if failure.error.is_permission_denied() {
+                words = format!(
+                    "permission denied connecting to unix socket {}: {words}",
+                    probe.target
+                );
+            }
+            Err((failure.error.reason(), words))
+        }
     }
 }

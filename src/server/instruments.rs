@@ -29,6 +29,7 @@ use crate::metrics::own::Own;
 use crate::module::{Module, Modules, Store};
 use crate::net::Network;
 use crate::prober::Outcome;
+use crate::reason::Reason;
 
 /// Upper bounds of the duration histogram, in seconds.
 const BOUNDS: [f64; 12] = [
@@ -42,6 +43,7 @@ pub struct Instruments {
     unknown_modules: Counter,
     probes: Family<ByResult, Counter>,
     timeouts: Family<ByModule, Counter>,
+    failures: Family<ByReason, Counter>,
     params_refused: Family<ByParam, Counter>,
     durations: Family<ByProber, Histogram, fn() -> Histogram>,
     probes_in_flight: Gauge,
@@ -84,6 +86,12 @@ struct ByParam {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByReason {
+    module: String,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByResult {
     module: String,
     prober: Prober,
@@ -112,6 +120,7 @@ impl Instruments {
             unknown_modules: Counter::default(),
             probes: Family::default(),
             timeouts: Family::default(),
+            failures: Family::default(),
             params_refused: Family::default(),
             durations: Family::new_with_constructor(|| Histogram::new(BOUNDS)),
             probes_in_flight: Gauge::default(),
@@ -131,6 +140,7 @@ impl Instruments {
         register(&mut registry, Own::UnknownModules, &instruments.unknown_modules);
         register(&mut registry, Own::Probes, &instruments.probes);
         register(&mut registry, Own::ProbeTimeouts, &instruments.timeouts);
+        register(&mut registry, Own::ProbeFailures, &instruments.failures);
         register(&mut registry, Own::ParamsRefused, &instruments.params_refused);
         register(&mut registry, Own::ProbeDuration, &instruments.durations);
         register(&mut registry, Own::ProbesInFlight, &instruments.probes_in_flight);
@@ -191,6 +201,10 @@ impl Instruments {
                     result,
                 });
             }
+            for reason in Reason::ALL {
+                let (module, reason) = (module.clone(), reason.name());
+                self.failures.remove(&ByReason { module, reason });
+            }
             self.timeouts.remove(&ByModule { module, prober });
         }
         self.modules.store(Arc::new(counters));
@@ -212,6 +226,14 @@ impl Instruments {
             succeeded,
             failed,
             timed_out: self.timeouts.get_or_create_owned(&ByModule { module, prober }),
+        }
+    }
+
+    /// A probe of a module that is served failed, or was not even made.
+    pub fn probe_failed(&self, module: &Module, reason: Reason) {
+        if self.modules.load().contains_key(&module.name) {
+            let (module, reason) = (module.name.to_string(), reason.name());
+            self.failures.get_or_create(&ByReason { module, reason }).inc();
         }
     }
 
@@ -291,6 +313,9 @@ impl ProbeInFlight<'_> {
             if !outcome.success && outcome.duration >= timeout {
                 counters.timed_out.inc();
             }
+        }
+        if let Some(failure) = &outcome.failure {
+            instruments.probe_failed(module, failure.reason);
         }
         let prober = module.prober();
         let durations = instruments.durations.get_or_create(&ByProber { prober });

@@ -18,6 +18,7 @@ use crate::module::http::Protocol;
 use crate::module::{Kind, Module};
 use crate::net::quic;
 use crate::prober::{self, Request};
+use crate::reason::Reason;
 use crate::say;
 use crate::strconv::{NumError, parse_float, quote};
 
@@ -88,9 +89,11 @@ async fn answer(
     refuse_conflicting_host(module, hostname)?;
     let in_flight = exporter.instruments.start_probe(exporter.settings.max_in_flight);
     let Some(in_flight) = in_flight else {
+        exporter.instruments.probe_failed(module, Reason::TooManyProbes);
         return Err(Refusal::TooMany);
     };
     let Some(_memory) = memory::take(Use::Probes, expected_memory(module)) else {
+        exporter.instruments.probe_failed(module, Reason::OutOfResources);
         return Err(Refusal::NoMemory);
     };
 

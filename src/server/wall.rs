@@ -270,6 +270,7 @@ mod tests {
             log: ProbeLog::default(),
             timeline: Timeline::new(tokio::time::Instant::now()),
             tls: None,
+            failure: None,
         };
         Entry {
             id: 0,

@@ -12,5 +12,5 @@ mod wire;
 
 pub use engine::{Engine, Figures, Ping, PrepareError};
 pub use lane::Answer;
-pub use packet::Family;
+pub use packet::{Family, Report};
 pub use socket::{Interface, OpenError, Privilege, Shape};

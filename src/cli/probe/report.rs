@@ -297,7 +297,10 @@ fn as_json(done: &Done) -> Value {
         "module": &*done.job.module.name,
         "success": outcome.success,
         "duration_seconds": outcome.duration.as_secs_f64(),
-        "reason": outcome.reason(),
+        "reason": outcome.failure.map(|failure| failure.reason.name()),
+        "phase": outcome.failure.map(|failure| failure.phase),
+        "step": outcome.failure.and_then(|failure| failure.step),
+        "message": outcome.reason(),
         "hops": hops.collect::<Vec<_>>(),
         "tls": tls,
     })

@@ -20,6 +20,7 @@ use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 use super::policy::Refusal;
 use super::shortage::Resource;
 use super::{Deadline, Network, TimedOut};
+use crate::reason::Reason;
 
 pub use gostd::os_error::SystemError;
 
@@ -155,6 +156,17 @@ impl fmt::Display for DialError {
 }
 
 impl std::error::Error for DialError {}
+
+impl DialError {
+    /// Its place among the reasons of failures.
+    pub fn reason(&self) -> Reason {
+        match &self.cause {
+            DialCause::TimedOut(_) | DialCause::NoAnswer(_) => Reason::ConnectTimeout,
+            DialCause::Refused(_) => Reason::PolicyRefused,
+            DialCause::Io { call, error } => Reason::of_call(call, error),
+        }
+    }
+}
 
 /// Opens a TCP connection to `to` with Nagle's delay off.
 ///

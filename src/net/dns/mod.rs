@@ -13,6 +13,7 @@ use go_http::http3::Http3Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::dial::SystemError;
+use crate::reason::Reason;
 
 pub use http::{Ask, Method, over_http, over_http3};
 pub use quic::over_quic;
@@ -41,6 +42,23 @@ pub enum CarryError {
     TooLong,
     /// The QUIC connection or its stream ended.
     Quic(String),
+}
+
+impl CarryError {
+    /// Its place among the reasons of failures.
+    pub fn reason(&self) -> Reason {
+        match self {
+            // Over UDP, a refused connection is only told when it is used.
+            Self::Send(error) | Self::Receive(error) => error.into(),
+            Self::Closed => Reason::PeerClosed,
+            Self::Http1(error) => error.into(),
+            Self::Http2(error) => error.into(),
+            Self::Http3(error) => error.into(),
+            Self::Status { .. } => Reason::HttpStatus,
+            Self::Quic(_) => Reason::PeerClosed,
+            Self::ContentType(_) | Self::TooLong => Reason::ProtocolError,
+        }
+    }
 }
 
 impl fmt::Display for CarryError {

@@ -58,9 +58,14 @@ impl Prepared {
                     facts,
                 });
             }
-            Ok(Err(error)) => recorder
-                .refusal()
-                .unwrap_or_else(|| TlsError::Handshake(explain(&error, &recorder))),
+            Ok(Err(error)) => {
+                recorder
+                    .refusal()
+                    .unwrap_or_else(|| match has_no_version_in_common(&error, &recorder) {
+                        true => TlsError::Version(explain(&error, &recorder)),
+                        false => TlsError::Handshake(explain(&error, &recorder)),
+                    })
+            }
             Err(timed_out) => TlsError::TimedOut {
                 timed_out,
                 progress: recorder.look(progress),
@@ -151,6 +156,16 @@ fn progress(head: &[u8]) -> &'static str {
         Opening::Alert(_) => "waiting after an alert",
         Opening::Foreign(_) => "waiting for TLS",
     }
+}
+
+/// Whether the peer speaks only versions that are not spoken here, or not now.
+fn has_no_version_in_common(error: &io::Error, recorder: &Recorder) -> bool {
+    let by_rustls = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+    recorder.look(|head| match (Opening::of(head), by_rustls) {
+        (Opening::ServerHello { version, .. }, Some(Error::PeerIncompatible(_))) => version < 0x0303,
+        (_, Some(Error::AlertReceived(AlertDescription::ProtocolVersion))) => true,
+        _ => false,
+    })
 }
 
 /// What a user should know of a failed handshake, in Go's words where Go has them.

@@ -29,6 +29,7 @@ use crate::net::tls_facts::TlsFacts;
 use crate::net::url::idna_ascii;
 use crate::net::{Address, Preference, TimedOut};
 use crate::probe_log::text;
+use crate::reason::Reason;
 
 pub(super) use proxy::Via;
 pub(super) use quic::quic;
@@ -177,6 +178,22 @@ impl fmt::Display for ConnectError {
 impl std::error::Error for ConnectError {}
 
 impl ConnectError {
+    /// Its place among the reasons of failures.
+    pub(super) fn reason(&self) -> Reason {
+        match self {
+            Self::Port(_) => Reason::ConfigError,
+            Self::Resolve(error) => error.reason(),
+            Self::Dial(error) => error.reason(),
+            Self::Proxy(error) => match error.reason() {
+                reason @ (Reason::PolicyRefused | Reason::OutOfResources) => reason,
+                _ => Reason::ProxyError,
+            },
+            Self::Refused { .. } => Reason::PolicyRefused,
+            Self::Tunnel(_) | Self::NoTunnel { .. } => Reason::ProxyError,
+            Self::Tls(error) => error.error.reason(),
+        }
+    }
+
     /// Whether the system does not let this process connect.
     pub(super) fn is_permission_denied(&self) -> bool {
         matches!(self, Self::Dial(DialError { cause: DialCause::Io { error, .. }, .. })

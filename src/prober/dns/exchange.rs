@@ -12,6 +12,7 @@ use crate::module::NameError;
 use crate::net::dns::{self, Ask, CarryError, Method};
 use crate::net::{Deadline, TimedOut};
 use crate::prober::connect::{ConnectError, Failure, Stream};
+use crate::reason::Reason;
 
 /// Longest answer over UDP without EDNS: that of RFC 1035. What is longer than was asked for is cut by the system, and
 /// then cannot be read.
@@ -89,6 +90,19 @@ pub(super) enum ExchangeError {
         sent: u16,
         received: u16,
     },
+}
+
+impl ExchangeError {
+    /// Its place among the reasons of failures.
+    pub(super) fn reason(&self) -> Reason {
+        match self {
+            Self::Connect(failure) => failure.error.reason(),
+            Self::Name(_) => Reason::ConfigError,
+            Self::Carry(error) => error.reason(),
+            Self::TimedOut { .. } => Reason::RequestTimeout,
+            Self::Read(_) | Self::Cut { .. } | Self::Stray { .. } => Reason::ProtocolError,
+        }
+    }
 }
 
 impl fmt::Display for ExchangeError {

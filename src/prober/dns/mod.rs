@@ -24,6 +24,7 @@ use crate::module::{Dns, NameError, Query, Transport};
 use crate::net::tls::{Alpn, Prepared};
 use crate::net::{Address, Deadline};
 use crate::probe_log::{EXCERPT, excerpt_of, text};
+use crate::reason::Reason;
 
 /// Probes the target as the module says.
 ///
@@ -43,7 +44,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Dns) -> Verdict {
     }
     let Some(transport) = module.transport() else {
         log!(probe.log, Error, "Configuration error: Expected transport protocol udp or tcp", "protocol" => module.transport_protocol.clone());
-        return Err(Failed);
+        return Err(probe.fail(Reason::ConfigError));
     };
     let place = server(probe, module, transport)?;
     let query_name = module.name_for(probe.target);
@@ -65,13 +66,13 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Dns) -> Verdict {
         (None, _) => None,
         (Some(_), Transport::Udp) => {
             log!(probe.log, Error, "Configuration error: Expected transport protocol tcp for DoT", "protocol" => transport.name());
-            return Err(Failed);
+            return Err(probe.fail(Reason::ConfigError));
         }
         (Some(tls), _) => match tls.prepare(&probe.network.roots, probe.deadline).await {
             Ok(prepared) => Some((prepared, tls.server_name().unwrap_or(&place.host))),
             Err(error) => {
                 log!(probe.log, Error, "Failed to create TLS configuration", "err" => text(&error));
-                return Err(Failed);
+                return Err(probe.fail(error.reason()));
             }
         },
     };
@@ -98,14 +99,15 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Dns) -> Verdict {
         Err(error) => {
             probe.timeline.hop().result = Some(error.to_string());
             log!(probe.log, Error, "Error while sending a DNS query", "err" => format!("query {target_ip} over {}: {error}", transport.name()));
-            return Err(Failed);
+            return Err(probe.fail(error.reason()));
         }
     };
     log!(probe.log, Debug, "Got response", "response" => excerpt_of(&answer, EXCERPT));
     expose(probe, module, &answer);
     facts::expose(&mut probe.samples, module, &answer, truncated);
     probe.timeline.hop().result = Some(answer.summary());
-    validate::answer(&answer, module, &mut probe.log).await
+    let judged = validate::answer(&answer, module, &mut probe.log).await;
+    judged.map_err(|reason| probe.fail(reason))
 }
 
 /// Whom a probe asks. When it asks for the target, the policy judges that name, too.
@@ -121,12 +123,12 @@ fn server(probe: &mut Probe<'_>, module: &Dns, transport: Transport) -> Result<P
     {
         probe.timeline.hop().result = Some(refusal.to_string());
         log!(probe.log, Error, "Query name refused", "err" => text(&refusal));
-        return Err(Failed);
+        return Err(probe.fail(Reason::PolicyRefused));
     }
     Place::read(server, transport, module.tls.is_some(), &module.path).map_err(|error| {
         probe.timeline.hop().result = Some(error.clone());
         log!(probe.log, Error, "Error parsing the server's URL", "err" => error);
-        Failed
+        probe.fail(Reason::ConfigError)
     })
 }
 
@@ -301,7 +303,7 @@ fn source_address(probe: &mut Probe<'_>, module: &Dns) -> Result<Option<IpAddr>,
     }
     let Ok(address) = written.parse::<IpAddr>() else {
         log!(probe.log, Error, "Error parsing source ip address", "srcIP" => written.clone());
-        return Err(Failed);
+        return Err(probe.fail(Reason::ConfigError));
     };
     let address = address.to_canonical();
     log!(probe.log, Debug, "Using local address", "srcIP" => text(address));

@@ -6,7 +6,7 @@ use crate::config::dns_names::{rcode_name, rcode_number, rcodes};
 use crate::log;
 use crate::module::{Dns, Pattern, RrValidator};
 use crate::probe_log::{EXCERPT, ProbeLog, Value, excerpt, text};
-use crate::prober::{Failed, Verdict};
+use crate::reason::Reason;
 
 /// After how many records other tasks have their turn: an answer may have thousands, and each is matched often.
 const TURN: usize = 16;
@@ -15,29 +15,29 @@ const TURN: usize = 16;
 ///
 /// # Errors
 /// The response code is none of the valid ones, or a section does not pass.
-pub async fn answer(answer: &Message, module: &Dns, log: &mut ProbeLog) -> Verdict {
+pub async fn answer(answer: &Message, module: &Dns, log: &mut ProbeLog) -> Result<(), Reason> {
     rcode(answer.rcode, module.valid_rcodes.as_deref(), log)?;
     log!(log, Debug, "Validating Answer RRs");
-    if let Err(Failed) = records(&answer.answer, &module.validate_answer, log).await {
+    if let Err(reason) = records(&answer.answer, &module.validate_answer, log).await {
         log!(log, Error, "Answer RRs validation failed");
-        return Err(Failed);
+        return Err(reason);
     }
     log!(log, Debug, "Validating Authority RRs");
-    if let Err(Failed) = records(&answer.authority, &module.validate_authority, log).await {
+    if let Err(reason) = records(&answer.authority, &module.validate_authority, log).await {
         log!(log, Error, "Authority RRs validation failed");
-        return Err(Failed);
+        return Err(reason);
     }
     log!(log, Debug, "Validating Additional RRs");
-    if let Err(Failed) = records(&answer.additional, &module.validate_additional, log).await {
+    if let Err(reason) = records(&answer.additional, &module.validate_additional, log).await {
         log!(log, Error, "Additional RRs validation failed");
-        return Err(Failed);
+        return Err(reason);
     }
     Ok(())
 }
 
 /// Without a list only NOERROR is valid. A name that nobody knows spoils the list, but only here: such a configuration
 /// loads.
-fn rcode(rcode: u16, valid: Option<&[String]>, log: &mut ProbeLog) -> Verdict {
+fn rcode(rcode: u16, valid: Option<&[String]>, log: &mut ProbeLog) -> Result<(), Reason> {
     let mut numbers = Vec::new();
     match valid {
         None => numbers.push(0),
@@ -48,7 +48,7 @@ fn rcode(rcode: u16, valid: Option<&[String]>, log: &mut ProbeLog) -> Verdict {
                         .map(|(number, name)| format!("{number}:{name}"))
                         .collect();
                     log!(log, Error, "Invalid rcode", "rcode" => name.clone(), "known_rcode" => format!("map[{}]", known.join(" ")));
-                    return Err(Failed);
+                    return Err(Reason::ConfigError);
                 };
                 numbers.push(number);
             }
@@ -61,17 +61,17 @@ fn rcode(rcode: u16, valid: Option<&[String]>, log: &mut ProbeLog) -> Verdict {
     }
     let numbers: Vec<_> = numbers.iter().map(u16::to_string).collect();
     log!(log, Error, "Rcode is not one of the valid rcodes", "rcode" => rcode, "string_rcode" => name, "valid_rcodes" => format!("[{}]", numbers.join(" ")));
-    Err(Failed)
+    Err(Reason::DnsRcode)
 }
 
-async fn records(records: &[Record], validator: &RrValidator, log: &mut ProbeLog) -> Verdict {
+async fn records(records: &[Record], validator: &RrValidator, log: &mut ProbeLog) -> Result<(), Reason> {
     if records.is_empty() && !validator.fail_if_not_matches.is_empty() {
         log!(
             log,
             Error,
             "fail_if_not_matches_regexp specified but no RRs returned"
         );
-        return Err(Failed);
+        return Err(Reason::DnsRecords);
     }
     if records.is_empty() && !validator.fail_if_none_matches.is_empty() {
         log!(
@@ -79,7 +79,7 @@ async fn records(records: &[Record], validator: &RrValidator, log: &mut ProbeLog
             Error,
             "fail_if_none_matches_regexp specified but no RRs returned"
         );
-        return Err(Failed);
+        return Err(Reason::DnsRecords);
     }
     let (mut all_match, mut any_match) = (true, false);
     for (index, record) in records.iter().enumerate() {
@@ -90,7 +90,7 @@ async fn records(records: &[Record], validator: &RrValidator, log: &mut ProbeLog
         for pattern in &validator.fail_if_matches {
             if matches(pattern, record, log)? {
                 log!(log, Error, "At least one RR matched regexp", "regexp" => pattern.source.clone(), "rr" => shown(record));
-                return Err(Failed);
+                return Err(Reason::DnsRecords);
             }
         }
         for pattern in &validator.fail_if_all_match {
@@ -99,7 +99,7 @@ async fn records(records: &[Record], validator: &RrValidator, log: &mut ProbeLog
         for pattern in &validator.fail_if_not_matches {
             if !matches(pattern, record, log)? {
                 log!(log, Error, "At least one RR did not match regexp", "regexp" => pattern.source.clone(), "rr" => shown(record));
-                return Err(Failed);
+                return Err(Reason::DnsRecords);
             }
         }
         for pattern in &validator.fail_if_none_matches {
@@ -109,22 +109,22 @@ async fn records(records: &[Record], validator: &RrValidator, log: &mut ProbeLog
     // The name says otherwise, but this is what upstream does: it fails unless every record matches.
     if !validator.fail_if_all_match.is_empty() && !all_match {
         log!(log, Error, "Not all RRs matched regexp");
-        return Err(Failed);
+        return Err(Reason::DnsRecords);
     }
     if !validator.fail_if_none_matches.is_empty() && !any_match {
         log!(log, Error, "None of the RRs did matched any regexp");
-        return Err(Failed);
+        return Err(Reason::DnsRecords);
     }
     Ok(())
 }
 
 /// An expression that does not compile fails the first record it is asked about, not the configuration.
-fn matches(pattern: &Pattern, record: &Record, log: &mut ProbeLog) -> Result<bool, Failed> {
+fn matches(pattern: &Pattern, record: &Record, log: &mut ProbeLog) -> Result<bool, Reason> {
     match &pattern.compiled {
         Ok(regexp) => Ok(regexp.is_match(&record.text)),
         Err(error) => {
             log!(log, Error, "Error matching regexp", "regexp" => pattern.source.clone(), "err" => text(error));
-            Err(Failed)
+            Err(Reason::ConfigError)
         }
     }
 }

@@ -11,6 +11,7 @@ use super::message::first_field;
 use super::status::{Code, Status};
 use crate::net::http1::RequestBody;
 use crate::net::http2::{Connection, Event, Field, Http2Error, check_fields, code_name};
+use crate::reason::Reason;
 
 /// The flag and the length in front of a message, in octets.
 const MESSAGE_HEAD: usize = 5;
@@ -369,6 +370,7 @@ fn split_message(buffer: &mut BytesMut) -> Result<Option<(u8, Bytes)>, Status> {
 /// What an error of HTTP/2 means for the call.
 impl From<Http2Error> for CallError {
     fn from(error: Http2Error) -> Self {
+        let reason = Reason::from(&error);
         match error {
             Http2Error::Reset(code) => {
                 let text = format!(
@@ -381,8 +383,8 @@ impl From<Http2Error> for CallError {
                     _ => Self::Failed(status),
                 }
             }
-            Http2Error::Malformed(reason) => {
-                Self::Failed(internal(format!("received an invalid frame: {reason}")))
+            Http2Error::Malformed(what) => {
+                Self::Failed(internal(format!("received an invalid frame: {what}")).because(reason))
             }
             Http2Error::ListTooLong(_) => Self::Failed(internal(error.to_string())),
             Http2Error::GoAway {
@@ -396,10 +398,10 @@ impl From<Http2Error> for CallError {
                     code_name(code)
                 ),
             )),
-            error => Self::Failed(Status::new(
-                Code::UNAVAILABLE,
-                format!("error reading from server: {error}"),
-            )),
+            error => {
+                let text = format!("error reading from server: {error}");
+                Self::Failed(Status::new(Code::UNAVAILABLE, text).because(reason))
+            }
         }
     }
 }

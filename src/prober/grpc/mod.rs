@@ -30,6 +30,7 @@ use crate::net::tls_facts::FactSet;
 use crate::net::url::{Url, idna_ascii};
 use crate::net::{Address, split_host_port};
 use crate::probe_log::{EXCERPT, excerpt_of, text};
+use crate::reason::Reason;
 
 /// Probes the target as the module says.
 ///
@@ -52,7 +53,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Grpc) -> Verdict {
             Ok(prepared) => Some(prepared),
             Err(error) => {
                 log!(probe.log, Error, "Error creating TLS configuration", "err" => text(&error));
-                return Err(Failed);
+                return Err(probe.fail(error.reason()));
             }
         },
     };
@@ -100,7 +101,7 @@ fn host_port(probe: &mut Probe<'_>) -> Result<String, Failed> {
         Ok(url) => Ok(url.host),
         Err(error) => {
             log!(probe.log, Error, "Could not parse target URL", "err" => text(&error));
-            Err(Failed)
+            Err(probe.fail(Reason::ConfigError))
         }
     }
 }
@@ -152,7 +153,7 @@ fn judge(probe: &mut Probe<'_>, module: &Grpc, route: &Route<'_>, answer: Result
             .samples
             .set_labels(Metric::GrpcHealthcheckResponse, one_of(name.into()), 0.0);
     }
-    let problem = match answer {
+    let (reason, problem) = match answer {
         Ok(status) => {
             let name = serving_status_name(status);
             probe
@@ -168,7 +169,7 @@ fn judge(probe: &mut Probe<'_>, module: &Grpc, route: &Route<'_>, answer: Result
                 log!(probe.log, Debug, "connect the grpc server successfully");
                 return Ok(());
             }
-            said
+            (Reason::GrpcNotServing, said)
         }
         Err(status) => {
             probe
@@ -177,11 +178,11 @@ fn judge(probe: &mut Probe<'_>, module: &Grpc, route: &Route<'_>, answer: Result
             probe.timeline.hop().result = Some(status.code.to_string());
             let hop = probe.timeline.hop();
             let at = hop.address.clone().unwrap_or_else(|| route.target());
-            format!("health check of {at}: {status}")
+            (status.reason, format!("health check of {at}: {status}"))
         }
     };
     log!(probe.log, Error, "can't connect grpc server:", "err" => excerpt_of(&problem, EXCERPT));
-    Err(Failed)
+    Err(probe.fail(reason))
 }
 
 /// Dials and calls. A call that the server did not look at is repeated once, as grpc-go does.
@@ -189,7 +190,7 @@ async fn check(probe: &mut Probe<'_>, module: &Grpc, route: &Route<'_>) -> Resul
     let headers = module
         .metadata
         .as_ref()
-        .map_err(|error| Status::new(Code::INTERNAL, error.clone()))?;
+        .map_err(|error| Status::new(Code::INTERNAL, error.clone()).because(Reason::ConfigError))?;
     let scheme: &[u8] = if route.tls.is_some() { b"https" } else { b"http" };
     let authority = route.authority();
     let mut fields: Vec<(&str, &[u8])> = vec![
@@ -233,7 +234,9 @@ async fn connect_and_call(
     let facts = probe.tls.as_ref().filter(|_| route.tls.is_some());
     if facts.is_some_and(|facts| facts.alpn.as_deref().is_none_or(<[u8]>::is_empty)) {
         let why = "credentials: cannot check peer: missing selected ALPN property";
-        return Err(unavailable("authenticating", &why).into());
+        return Err(unavailable("authenticating", &why)
+            .because(Reason::ProtocolError)
+            .into());
     }
     Box::pin(converse(probe, module, stream, fields, may_repeat)).await
 }
@@ -286,12 +289,13 @@ fn status_of(error: &ConnectError) -> Status {
         ConnectError::Tls(error) => matches!(error.error, TlsError::TimedOut { .. }),
         _ => false,
     };
-    match error {
+    let status = match error {
         error if is_late => Status::new(Code::DEADLINE_EXCEEDED, error.to_string()),
         ConnectError::Port(error) => unavailable("dialing", error),
         ConnectError::Tls(error) => unavailable("authenticating", error),
         error => unavailable("dialing", error),
-    }
+    };
+    status.because(error.reason())
 }
 
 fn unavailable(step: &str, error: &dyn std::fmt::Display) -> Status {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::reason::Reason;
+
 /// A code of gRPC; servers may send numbers without a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Code(pub u32);
@@ -83,6 +85,8 @@ pub struct Status {
     pub code: Code,
     /// What the server said, or what went wrong.
     pub message: String,
+    /// Its place among the reasons of failures.
+    pub reason: Reason,
 }
 
 impl Status {
@@ -91,7 +95,16 @@ impl Status {
         Self {
             code,
             message: message.into(),
+            reason: match code {
+                Code::DEADLINE_EXCEEDED => Reason::RequestTimeout,
+                _ => Reason::GrpcStatus,
+            },
         }
+    }
+
+    /// The same for a reason that is not the server's word.
+    pub fn because(self, reason: Reason) -> Self {
+        Self { reason, ..self }
     }
 }
 

@@ -18,6 +18,7 @@ use crate::module::http::Compression;
 use crate::net::buffer::{poll_read_buffered, spend};
 use crate::net::dial::SystemError;
 use crate::net::{Deadline, TimedOut};
+use crate::reason::Reason;
 
 /// Most bytes of a body that are kept for checks. compat: upstream keeps any number.
 pub(super) const MOST_KEPT: usize = 256 << 20;
@@ -61,6 +62,19 @@ pub(super) enum ReadError {
     NoMemory,
     Io(String),
     TimedOut(TimedOut),
+}
+
+impl ReadError {
+    /// Its place among the reasons of failures.
+    pub(super) fn reason(&self) -> Reason {
+        match self {
+            Self::UnknownCompression | Self::Gzip(_) => Reason::BodyDecoding,
+            Self::TooLarge(_) | Self::TooLargeToKeep(_) => Reason::BodyTooLarge,
+            Self::NoMemory => Reason::OutOfResources,
+            Self::TimedOut(_) => Reason::RequestTimeout,
+            Self::Closed | Self::Io(_) => Reason::ProtocolError,
+        }
+    }
 }
 
 impl fmt::Display for ReadError {

@@ -11,6 +11,7 @@ use crate::net::proxy::CgiRefused;
 use crate::net::tls::TlsError;
 use crate::net::url::PunycodeError;
 use crate::prober::connect::ConnectError;
+use crate::reason::Reason;
 
 /// Why a round trip brought no answer.
 #[derive(Debug)]
@@ -54,3 +55,20 @@ impl fmt::Display for RoundTripError {
 }
 
 impl std::error::Error for RoundTripError {}
+
+impl RoundTripError {
+    /// Its place among the reasons of failures.
+    pub(super) fn reason(&self) -> Reason {
+        match self {
+            Self::Request(_) | Self::Host(_) | Self::Cgi(_) => Reason::ConfigError,
+            Self::Credentials(_) => Reason::FileError,
+            Self::OAuth2(_) => Reason::AuthToken,
+            Self::Connect(error) => error.reason(),
+            Self::Tls(error) => error.reason(),
+            Self::Http1(error) => error.into(),
+            Self::Http2(error) => error.into(),
+            Self::Http3(error) => error.into(),
+            Self::TimedOut { .. } => Reason::RequestTimeout,
+        }
+    }
+}

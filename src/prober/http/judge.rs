@@ -14,6 +14,7 @@ use crate::module::http::HeaderRule;
 use crate::net::headers::Headers;
 use crate::probe_log::text;
 use crate::prober::Probe;
+use crate::reason::Reason;
 
 /// Judges the last answer and reads its body. True when all checks passed.
 pub(super) async fn judge(probe: &mut Probe<'_>, module: &Http, chain: &mut Chain) -> bool {
@@ -29,14 +30,26 @@ pub(super) async fn judge(probe: &mut Probe<'_>, module: &Http, chain: &mut Chai
     expose_last_modified(probe, &response.headers);
     log!(probe.log, Debug, "Received HTTP response", "status_code" => status);
     let mut success = status_passes(probe, module, status);
+    if !success {
+        // What it stopped at is not a status that somebody chose.
+        probe.fail(if unfollowed && module.follow_redirects {
+            Reason::HttpRedirects
+        } else {
+            Reason::HttpStatus
+        });
+    }
     if success && !(module.headers_unwanted.is_empty() && module.headers_wanted.is_empty()) {
         success = headers_pass(probe, module, &response.headers).await;
         probe.samples.set_bool(Metric::FailedDueToRegex, !success);
+        if !success {
+            probe.fail(Reason::HeaderRegexp);
+        }
     }
     let body = std::mem::replace(&mut response.body, super::response::ResponseBody::Closed);
     let mut reader = BodyReader::new(body, module.body_size_limit, probe.deadline);
     if let Err(error) = reader.decompress(module.compression).await {
         log!(probe.log, Error, "Failed to get decompressor for HTTP response body", "err" => text(&error));
+        probe.fail(Reason::BodyDecoding);
         success = false;
     }
     if success && module.looks_at_body() {
@@ -45,6 +58,7 @@ pub(super) async fn judge(probe: &mut Probe<'_>, module: &Http, chain: &mut Chai
     if !unfollowed {
         if let Err(error) = reader.discard().await {
             log!(probe.log, Error, "Failed to read HTTP response body", "err" => text(&error));
+            probe.fail(error.reason());
             success = false;
         }
         if let Some(error) = reader.closing_error() {
@@ -127,11 +141,13 @@ async fn body_passes(probe: &mut Probe<'_>, module: &Http, reader: &mut BodyRead
             Ok(_) => regexps_pass(probe, module, &mut search),
             Err(error) => {
                 log!(probe.log, Error, "Error reading HTTP body", "err" => text(error));
+                probe.fail(error.reason());
                 false
             }
         };
         probe.samples.set_bool(Metric::FailedDueToRegex, !passes);
         if !passes {
+            probe.fail(Reason::BodyRegexp);
             return false;
         }
     }
@@ -145,9 +161,13 @@ async fn body_passes(probe: &mut Probe<'_>, module: &Http, reader: &mut BodyRead
         }
         Err(error) => {
             log!(probe.log, Error, "Error reading HTTP body", "err" => text(&error));
+            probe.fail(error.reason());
             false
         }
     };
+    if !passes {
+        probe.fail(Reason::BodyJson);
+    }
     probe.samples.set_bool(Metric::FailedDueToCel, !passes);
     passes
 }
@@ -190,5 +210,6 @@ fn version_passes(probe: &mut Probe<'_>, module: &Http, response: &Response) -> 
         return true;
     }
     log!(probe.log, Error, "Invalid HTTP version number", "version" => protocol.to_owned());
+    probe.fail(Reason::HttpVersion);
     false
 }

@@ -31,6 +31,7 @@ use crate::net::tls_facts::{FactSet, TlsFacts};
 use crate::net::url::Url;
 use crate::net::{Address, file};
 use crate::probe_log::text;
+use crate::reason::Reason;
 use error::RoundTripError;
 use request::Request;
 use trace::Trace;
@@ -73,7 +74,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Http) -> Verdict {
         Ok(url) => url,
         Err(error) => {
             log!(probe.log, Error, "Could not parse target URL", "err" => text(&error));
-            return Err(Failed);
+            return Err(probe.fail(Reason::ConfigError));
         }
     };
     probe.timeline.begin_hop(url.to_string());
@@ -96,7 +97,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Http) -> Verdict {
     if !is_token(module.method.as_bytes()) {
         let reason = format!("net/http: invalid method {:?}", module.method);
         log!(probe.log, Error, "Error creating request", "err" => reason);
-        return Err(Failed);
+        return Err(probe.fail(Reason::ConfigError));
     }
     // Boxed, as its copies are: otherwise the probe would hold room for each of them while it waits.
     let first = Box::new(Request {
@@ -138,11 +139,13 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Http) -> Verdict {
             facts.expose(&mut probe.samples, FactSet::Http);
             if module.fail_if_ssl {
                 log!(probe.log, Error, "Final request was over SSL");
+                probe.fail(Reason::SslPresent);
                 success = false;
             }
         }
         _ if module.fail_if_not_ssl && success => {
             log!(probe.log, Error, "Final request was not over SSL");
+            probe.fail(Reason::SslAbsent);
             success = false;
         }
         // compat: an expiry alert must not vanish because the certificate has expired.
@@ -153,7 +156,11 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Http) -> Verdict {
         }
         Some(None) => {}
     }
-    if success { Ok(()) } else { Err(Failed) }
+    if success {
+        Ok(())
+    } else {
+        Err(probe.fail(Reason::Other))
+    }
 }
 
 /// The families that every answer has, as long as nothing is known.
@@ -260,13 +267,13 @@ async fn client<'m>(
         && let Err(error) = client.prepared_tls(probe).await
     {
         log!(probe.log, Error, "Error generating HTTP client", "err" => text(&error));
-        return Err(Failed);
+        return Err(probe.fail(error.reason()));
     }
     let named = module.credentials.as_ref().and_then(Credentials::only_named);
     if let Some(what) = named.filter(|_| module.protocol != Protocol::Http3) {
         let reason = format!("unable to use {what}: {}", config::WITHOUT_MANAGER);
         log!(probe.log, Error, "Error generating HTTP client", "err" => reason);
-        return Err(Failed);
+        return Err(probe.fail(Reason::ConfigError));
     }
     Ok(client)
 }
@@ -294,7 +301,7 @@ async fn open_body(probe: &mut Probe<'_>, module: &Http) -> Result<RequestBody, 
         Ok(file) => file,
         Err(error) => {
             log!(probe.log, Error, "Error creating request", "err" => text(&error));
-            return Err(Failed);
+            return Err(probe.fail(Reason::FileError));
         }
     };
     let mut first = Bytes::new();
@@ -311,7 +318,7 @@ async fn open_body(probe: &mut Probe<'_>, module: &Http) -> Result<RequestBody, 
             Ok(Err(_)) => {}
             Err(timed_out) => {
                 log!(probe.log, Error, "Error creating request", "err" => format!("read {path}: {timed_out}"));
-                return Err(Failed);
+                return Err(probe.fail(Reason::FileError));
             }
         }
     }

@@ -18,6 +18,7 @@ use crate::net::proxy::basic;
 use crate::net::url::{Url, idna_ascii};
 use crate::probe_log::{EXCERPT, excerpt_of};
 use crate::prober::Probe;
+use crate::reason::Reason;
 
 /// Most redirects that are followed.
 const MOST: usize = 10;
@@ -77,6 +78,7 @@ impl Client<'_> {
                 Err(error) => {
                     probe.timeline.hop().result = Some(error.to_string());
                     log_failure(probe, &first.method, &request.url, &error.to_string());
+                    probe.fail(error.reason());
                     return chain;
                 }
             };
@@ -99,6 +101,7 @@ impl Client<'_> {
                     let reason =
                         format!("failed to parse Location header {shown:?}: parse {shown:?}: {error}");
                     log_failure(probe, &first.method, &request.url, &reason);
+                    probe.fail(Reason::HttpRedirects);
                     return chain;
                 }
             };

@@ -8,14 +8,15 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, sleep_until};
 
-use super::{not_written, send_error, set_phase};
+use super::{not_written, said_by, send_error, set_phase, unsent};
 use crate::log;
 use crate::metrics::Metric;
 use crate::module::Icmp;
 use crate::net::Address;
 use crate::net::icmp::{Answer, Ping};
 use crate::prober::series::{Families, Series};
-use crate::prober::{Failed, Phase, Probe, Verdict};
+use crate::prober::{Phase, Probe, Verdict};
+use crate::reason::Reason;
 
 const FAMILIES: Families = Families {
     min: Metric::IcmpRttMin,
@@ -46,7 +47,7 @@ pub(super) async fn ping(
             .map(|first| engine.another(first, address.with_port(0), payload, counted));
         match another {
             Some(Ok(ping)) => pings.push(ping),
-            Some(Err(error)) => return not_written(probe, error.to_string()),
+            Some(Err(error)) => return not_written(probe, super::unopened(&error), error.to_string()),
             None => {}
         }
     }
@@ -75,7 +76,9 @@ pub(super) async fn ping(
                     (turn, ping, answer)
                 });
             }
-            Ok(Err(error)) => heard.failure = Some(send_error(address, &error, payload.len())),
+            Ok(Err(error)) => {
+                heard.failure = Some((unsent(&error), send_error(address, &error, payload.len())))
+            }
             Err(_) => break,
         }
     }
@@ -101,7 +104,7 @@ struct Heard {
     round_trips: Vec<(usize, Duration)>,
     hop_limit: Option<u8>,
     /// Why a request did not arrive.
-    failure: Option<String>,
+    failure: Option<(Reason, String)>,
     /// They are kept until the end, so that duplicates are told from answers.
     pings: Vec<Ping>,
 }
@@ -116,7 +119,7 @@ impl Heard {
                 self.round_trips.push((turn, round_trip));
                 self.hop_limit = hop_limit.or(self.hop_limit);
             }
-            Some(Answer::Failure(report)) => self.failure = Some(report.to_string()),
+            Some(Answer::Failure(report)) => self.failure = Some((said_by(&report), report.to_string())),
             None => {}
         }
         self.pings.push(ping);
@@ -157,11 +160,13 @@ fn finish(
     }
     let wanted = module.min_replies;
     let mut reason = format!("ping {address}: {received} of {sent} requests were answered, {wanted} must be");
-    if let Some(failure) = &heard.failure {
+    let mut why = Reason::IcmpNoReply;
+    if let Some((told, failure)) = &heard.failure {
+        why = *told;
         reason.push_str("; ");
         reason.push_str(failure);
     }
     probe.timeline.hop().result = Some(reason.clone());
     log!(probe.log, Warn, "Timeout reading from socket", "err" => reason);
-    Err(Failed)
+    Err(probe.fail(why))
 }

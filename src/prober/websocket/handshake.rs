@@ -23,6 +23,7 @@ use crate::net::{Address, TimedOut, split_host_port};
 use crate::prober::connect::{self, ConnectError, Failure, Route, Stream, Tls, To};
 use crate::prober::query_response::Connection;
 use crate::prober::{Phase, Probe};
+use crate::reason::Reason;
 
 /// What is needed to connect.
 pub(super) struct Dialling<'a> {
@@ -63,6 +64,23 @@ pub(super) enum HandshakeError {
         doing: &'static str,
         timed_out: TimedOut,
     },
+}
+
+impl HandshakeError {
+    /// Its place among the reasons of failures.
+    pub(super) fn reason(&self) -> Reason {
+        match self {
+            Self::Url | Self::Header(_) | Self::Host(_) | Self::Target | Self::Address(_) => {
+                Reason::ConfigError
+            }
+            Self::Connect(failure) => failure.error.reason(),
+            Self::Write(error) | Self::Read(error) => error.into(),
+            Self::End => Reason::PeerClosed,
+            Self::Answer(_) | Self::Length(_) => Reason::ProtocolError,
+            Self::Refused { .. } | Self::Extension => Reason::WebsocketRefused,
+            Self::TimedOut { .. } => Reason::RequestTimeout,
+        }
+    }
 }
 
 impl fmt::Display for HandshakeError {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use go_http::websocket::Frames;
 use tokio::time::Instant;
 
-use super::{Failed, Phase, Probe, Verdict, choose_address};
+use super::{Phase, Probe, Verdict, choose_address};
 use crate::carried;
 use crate::log;
 use crate::metrics::Metric;
@@ -15,17 +15,18 @@ use crate::module::{Step, Websocket};
 use crate::net::url::Url;
 use crate::probe_log::{EXCERPT, excerpt, text};
 use crate::prober::query_response::Connection;
+use crate::reason::Reason;
 
 /// Probes the target as the module says.
 ///
 /// # Errors
-/// [`Failed`] after the reason was logged.
+/// [`Failed`](super::Failed) after the reason was logged.
 pub async fn probe(probe: &mut Probe<'_>, module: &Websocket) -> Verdict {
     let url = match Url::parse(&carried::bytes(probe.target)) {
         Ok(url) => url,
         Err(error) => {
             log!(probe.log, Error, "Could not parse target URL", "err" => text(&error));
-            return Err(Failed);
+            return Err(probe.fail(Reason::ConfigError));
         }
     };
     let shown = url.redacted("xxxxx");
@@ -46,7 +47,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Websocket) -> Verdict {
         Ok(prepared) => prepared,
         Err(error) => {
             log!(probe.log, Error, "Error creating TLS config", "err" => text(&error));
-            return Err(Failed);
+            return Err(probe.fail(error.reason()));
         }
     };
     let found = choose_address(probe, url.hostname(), module.preference).await?;
@@ -76,7 +77,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Websocket) -> Verdict {
         Err(error) => {
             probe.timeline.hop().result = Some(error.to_string());
             log!(probe.log, Error, "Error dialing websocket", "err" => text(&error));
-            return Err(Failed);
+            return Err(probe.fail(error.reason()));
         }
     };
     probe.samples.set_bool(Metric::WebsocketConnectionUpgraded, true);
@@ -113,7 +114,8 @@ fn expose(probe: &mut Probe<'_>, phase: Phase, from: Instant, to: Instant) {
 
 /// Runs the steps: each one that expects reads exactly one message.
 async fn talk(probe: &mut Probe<'_>, frames: &mut Frames<Box<dyn Connection>>, steps: &[Step]) -> Verdict {
-    for step in steps {
+    for (number, step) in steps.iter().enumerate() {
+        probe.step = Some(number + 1);
         let send = match &step.expect {
             None => step.send.expand(None),
             Some(expect) => {
@@ -127,7 +129,7 @@ async fn talk(probe: &mut Probe<'_>, frames: &mut Frames<Box<dyn Connection>>, s
                             regexp.source()
                         );
                         log!(probe.log, Error, "Error reading message", "err" => waiting);
-                        return Err(Failed);
+                        return Err(probe.fail(Reason::from(&error)));
                     }
                 };
                 let found = match regexp.captures_within(&message, probe.deadline).await {
@@ -135,12 +137,12 @@ async fn talk(probe: &mut Probe<'_>, frames: &mut Frames<Box<dyn Connection>>, s
                     Err(timed_out) => {
                         let searching = format!("searching it for {:?}: {timed_out}", regexp.source());
                         log!(probe.log, Error, "Error reading message", "err" => searching);
-                        return Err(Failed);
+                        return Err(probe.fail(Reason::ExpectTimeout));
                     }
                 };
                 let Some(found) = found else {
                     log!(probe.log, Error, "Regexp did not match", "regexp" => regexp.source().to_owned(), "line" => excerpt(&message, EXCERPT));
-                    return Err(Failed);
+                    return Err(probe.fail(Reason::ExpectMismatch));
                 };
                 log!(probe.log, Debug, "regexp matched", "regexp" => regexp.source().to_owned(), "line" => excerpt(&message, EXCERPT));
                 step.send.expand(Some(&found))
@@ -151,7 +153,7 @@ async fn talk(probe: &mut Probe<'_>, frames: &mut Frames<Box<dyn Connection>>, s
         }
         if let Err(error) = frames.send(&send, probe.deadline).await {
             log!(probe.log, Error, "Error sending message", "err" => format!("sending {} bytes: {error}", send.len()));
-            return Err(Failed);
+            return Err(probe.fail(Reason::from(&error)));
         }
     }
     Ok(())
