@@ -13,7 +13,7 @@ const SMALL: usize = 4 << 10;
 const LARGE: usize = 64 << 10;
 
 /// Bytes of a peer whose handling counts as much as one read of a socket.
-const UNIT: usize = 4 << 10;
+pub(crate) const UNIT: usize = 4 << 10;
 
 /// Counts work on a peer's bytes against the turn of this task, so that it yields after work done and not only after
 /// reads: a task has 128 units a turn.

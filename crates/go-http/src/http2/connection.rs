@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::task::coop;
 use tokio::time::Instant;
 
 use super::error::Http2Error;
@@ -15,7 +16,7 @@ use super::frame::{
 };
 use super::hpack::{Decoder, Field, encode};
 use super::sender::Sender;
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, UNIT};
 use crate::http1::RequestBody;
 use crate::memory::Held;
 
@@ -46,6 +47,9 @@ impl Manner {
 /// that have just doubled.
 const COPIES: usize = 8;
 
+/// What the setting of the largest frame may be (RFC 9113, section 6.5.2).
+const FRAME_SIZES: std::ops::Range<u32> = 1 << 14..1 << 24;
+
 const TOO_LARGE: Http2Error = Http2Error::Malformed("response header list larger than advertised limit");
 
 /// A connection with its one stream.
@@ -56,6 +60,8 @@ pub struct Connection<S> {
     sender: Sender,
     decoder: Decoder,
     got_settings: bool,
+    /// Whether ours were acknowledged.
+    settled: bool,
     /// How many streams the peer allows, and how large a list of fields may be, as far as it says so.
     max_streams: Option<u32>,
     max_list: Option<u32>,
@@ -68,6 +74,8 @@ pub struct Connection<S> {
     header_bytes: usize,
     /// The memory for them.
     held: Held,
+    /// Bytes that were decoded for nobody, and not counted yet against the turn of this task.
+    work: usize,
     /// Bytes of a DATA frame that were not handed out, its padding, and whether the stream ends with it.
     data: Option<DataFrame>,
     /// Bytes taken out since the windows were opened last.
@@ -118,6 +126,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             sender: Sender::new(&settings),
             decoder: Decoder::default(),
             got_settings: false,
+            settled: false,
             max_streams: None,
             max_list: None,
             stream: 0,
@@ -125,6 +134,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             block: None,
             header_bytes: 0,
             held: Held::default(),
+            work: 0,
             data: None,
             taken: 0,
             ended: false,
@@ -239,6 +249,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Event>, Http2Error>> {
         loop {
             self.sender.poll_send(&mut self.io, cx)?;
+            // Three kilobytes may become ten mebibytes.
+            while let Some(left) = self.work.checked_sub(UNIT) {
+                ready!(coop::poll_proceed(cx)).made_progress();
+                self.work = left;
+            }
             if !self.data().is_empty() {
                 return Poll::Ready(Ok(Some(Event::Data)));
             }
@@ -256,6 +271,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     return Poll::Ready(Ok(Some(event)));
                 }
                 continue;
+            }
+            if self.goaway.as_ref().is_some_and(|(last, ..)| *last < self.stream) {
+                return Poll::Ready(Err(self.closed()));
             }
             if ready!(self.buffer.poll_fill(&mut self.io, cx)).map_err(|e| self.read_failed(e))? == 0 {
                 return Poll::Ready(Err(self.closed()));
@@ -371,7 +389,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn begin_data(&mut self, head: &FrameHead) -> Result<(), Http2Error> {
         let is_own = head.stream == self.stream;
-        let is_passed_over = self.manner == Manner::Grpc && head.stream != 0;
+        // Of a stream that might once have been.
+        let is_old = head.stream != 0 && !is_own && head.stream < self.stream + 2;
+        let is_passed_over = is_old || self.manner == Manner::Grpc && head.stream != 0;
         if !is_passed_over && (!is_own || self.headers_at.is_none()) {
             return Err(Http2Error::Connection("PROTOCOL_ERROR: DATA before HEADERS"));
         }
@@ -404,10 +424,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn take_headers(&mut self, head: &FrameHead, payload: &[u8]) -> Result<Option<Event>, Http2Error> {
-        if head.stream == 0 || head.stream != self.stream && self.manner == Manner::Http {
-            return Err(Http2Error::Connection(
-                "PROTOCOL_ERROR: HEADERS of an unknown stream",
-            ));
+        if head.stream == 0 {
+            return Err(Http2Error::Connection("PROTOCOL_ERROR: HEADERS of no stream"));
         }
         let bad = Http2Error::Connection("PROTOCOL_ERROR: padding too large");
         let (mut block, mut padding) = (payload, 0);
@@ -450,6 +468,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 size += name.len() + value.len() + 32;
                 if size > most { Err(TOO_LARGE) } else { Ok(()) }
             })?;
+            self.work += size;
             return Ok(None);
         }
         self.headers_at = Some(Instant::now());
@@ -476,7 +495,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return Err(Http2Error::Connection("FRAME_SIZE_ERROR: SETTINGS"));
         }
         self.got_settings = true;
+        let is_http = self.manner == Manner::Http;
         if is_ack {
+            // Ours were sent once.
+            if is_http && self.settled {
+                return Err(Http2Error::Connection(
+                    "PROTOCOL_ERROR: SETTINGS acknowledged twice",
+                ));
+            }
+            self.settled = true;
             return Ok(());
         }
         for setting in payload.chunks_exact(6) {
@@ -485,6 +512,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 _ => continue,
             };
             match key {
+                2 | 8 if is_http && value > 1 => {
+                    return Err(Http2Error::Connection(
+                        "PROTOCOL_ERROR: a setting of a wrong value",
+                    ));
+                }
+                5 if is_http && !FRAME_SIZES.contains(&value) => {
+                    return Err(Http2Error::Connection(
+                        "PROTOCOL_ERROR: a setting of a wrong value",
+                    ));
+                }
                 3 => self.max_streams = Some(value),
                 6 => self.max_list = Some(value),
                 _ => self.sender.take_setting(key, value)?,
@@ -503,8 +540,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let debug = payload.get(8..).unwrap_or_default();
         let debug = String::from_utf8_lossy(debug.get(..200).unwrap_or(debug)).into_owned();
         self.goaway = Some((last, code, debug));
-        if last < self.stream {
-            // This request will not be answered.
+        // This request will not be answered. As in Go's client, an answer that has come along counts all the same.
+        if self.manner == Manner::Grpc && last < self.stream {
             return Err(self.closed());
         }
         Ok(())

@@ -62,7 +62,8 @@ impl Decoder {
                 }
                 0x20.. => {
                     let limit = integer(&mut rest, 5)?;
-                    if !may_resize || limit > TABLE {
+                    // As in Go, it may come late as long as the table is empty.
+                    if !may_resize && self.size > 0 || limit > TABLE {
                         return Err(Malformed.into());
                     }
                     self.limit = limit;
@@ -319,7 +320,7 @@ mod tests {
             b"\xff\xff\xff\xff\xff\xff",
             b"\xbe",
             b"\x00\x05a",
-            b"\x82\x20",
+            b"\x40\x01a\x01b\x20",
             b"\x3f\xe2\x1f",
         ] {
             assert_eq!(

@@ -9,6 +9,8 @@ mod error;
 mod frame;
 pub(crate) mod hpack;
 pub(crate) mod huffman;
+#[cfg(test)]
+mod odd;
 mod request;
 mod sender;
 
