@@ -7,6 +7,7 @@ mod confidential;
 mod decode;
 mod dns;
 mod environment;
+pub mod exposition;
 mod grpc;
 mod hints;
 mod http;
@@ -46,6 +47,7 @@ pub use gostd::units;
 pub use grpc::Grpc;
 pub use miekg_dns::names as dns_names;
 
+pub use exposition::{Exposition, OwnExposition};
 pub use go_yaml::{self as yaml, Position};
 pub use http::{HeaderMatch, Http};
 pub use http_client::{
@@ -85,6 +87,8 @@ pub struct Config {
     pub modules: BTreeMap<String, Option<Arc<Module>>>,
     /// What may be probed at all; ours.
     pub policy: Policy,
+    /// Which further families are exposed; ours.
+    pub exposition: Exposition,
 }
 
 /// Which prober a module runs.
@@ -142,6 +146,8 @@ pub struct Module {
     pub timeout: i64,
     /// Where it looks from.
     pub vantage: Vantage,
+    /// Which further families it exposes.
+    pub exposition: OwnExposition,
     /// Whether certificates are revoked.
     pub revocation: Revocation,
     /// Section `http`.
@@ -179,6 +185,7 @@ impl Module {
             prober: Prober::Http,
             timeout: 0,
             vantage: Vantage::default(),
+            exposition: OwnExposition::default(),
             revocation: Revocation::default(),
             http: Shared::default(),
             tcp: Shared::default(),
@@ -237,6 +244,7 @@ impl Default for Module {
 section!(Config {
     always modules as NamedModules;
     omit policy;
+    omit exposition;
 });
 
 impl Section for Config {}
@@ -270,6 +278,7 @@ section!(Module {
     omit prober;
     omit timeout as Duration;
     inline vantage;
+    inline exposition;
     inline revocation;
     omit http;
     omit tcp;

@@ -66,6 +66,7 @@ catalog! {
     FailedDueToBytes = "probe_failed_due_to_bytes", "Indicates if probe failed due to bytes", [], [Tcp, Unix];
     FailedDueToCel = "probe_failed_due_to_cel", "Indicates if probe failed due to CEL expression not matching", [], [Http];
     FailedDueToRegex = "probe_failed_due_to_regex", "Indicates if probe failed due to regex", [], [Http, Tcp, Unix];
+    FailureInfo = "probe_failure_info", "Why the probe failed, in which phase and at which step (exposition: failure_reason)", ["phase", "reason", "step"], [];
     GrpcDuration = "probe_grpc_duration_seconds", "Duration of gRPC request by phase", ["phase"], [Grpc];
     GrpcHealthcheckResponse = "probe_grpc_healthcheck_response", "Response HealthCheck response", ["serving_status"], [Grpc];
     GrpcSsl = "probe_grpc_ssl", "Indicates if SSL was used for the connection", [], [Grpc];
@@ -89,6 +90,7 @@ catalog! {
     IcmpPacketsSent = "probe_icmp_packets_sent_count", "Number of packets sent", [], [Icmp];
     IcmpReplyHopLimit = "probe_icmp_reply_hop_limit", "Replied packet hop limit (TTL for ipv4)", [], [Icmp];
     IpAddrHash = "probe_ip_addr_hash", "Specifies the hash of IP address. It's useful to detect if the IP address changes.", [], [];
+    IpInfo = "probe_ip_info", "The IP address that was probed (exposition: resolved_address)", ["ip", "ip_protocol"], [];
     IpProtocol = "probe_ip_protocol", "Specifies whether probe ip protocol is IP4 or IP6", [], [];
     SslCertInfo = "probe_ssl_cert_info", "Key and signature of a certificate that was presented", ["chain_pos", "issuer", "key_algorithm", "key_bits", "serialnumber", "signature_algorithm", "subject"], [Http, Tcp, Unix, Grpc, Websocket, Dns];
     SslCertNotAfter = "probe_ssl_cert_not_after", "End of the validity of a certificate that was presented, as a Unix timestamp in seconds", ["chain_pos", "issuer", "serialnumber", "subject"], [Http, Tcp, Unix, Grpc, Websocket, Dns];

@@ -35,6 +35,7 @@ pub use websocket::Websocket;
 use crate::check::cel::{Cel, CelError};
 use crate::check::regexp::{self, Regexp};
 use crate::config;
+use crate::config::Exposition;
 use crate::config::vantage::Addresses;
 use crate::net::dial::Vantage;
 use crate::net::tls::ClientTls;
@@ -50,6 +51,8 @@ pub struct Module {
     pub vantage: Vantage,
     /// Which addresses of the target are dialled.
     pub addresses: Addresses,
+    /// Which further families it exposes.
+    pub exposition: Exposition,
     /// What the user wrote, for `/config`, `debug=true` and the pages.
     pub raw: Arc<config::Module>,
     /// The compiled section of its prober.
@@ -102,6 +105,7 @@ impl Module {
                 dscp: raw.vantage.code_point().flatten(),
             },
             addresses: raw.vantage.choice().unwrap_or_default(),
+            exposition: raw.exposition.within(Exposition::default()),
             raw: Arc::clone(raw),
             kind,
             params: Params::compile(raw, problems),
@@ -161,7 +165,8 @@ impl Modules {
         for (name, raw) in &config.modules {
             // A module without any setting cannot be probed with.
             let Some(raw) = raw else { continue };
-            let module = Module::compile(name, raw, &mut problems);
+            let mut module = Module::compile(name, raw, &mut problems);
+            module.exposition = raw.exposition.within(config.exposition);
             by_name.insert(Arc::clone(&module.name), Arc::new(module));
         }
         if problems.found.is_empty() {

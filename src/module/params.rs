@@ -143,7 +143,8 @@ impl Params {
         // The rules are the first module's; this one is asked nothing more.
         raw.params.clear();
         let mut problems = Problems::default();
-        let made = Module::compile(&module.name, &Arc::new(raw), &mut problems);
+        let mut made = Module::compile(&module.name, &Arc::new(raw), &mut problems);
+        made.exposition = module.exposition;
         match problems.found() {
             [] => Ok(Arc::new(made)),
             [problem, ..] => Err(Refused {

@@ -20,9 +20,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::config::Exposition;
 use crate::config::vantage::Addresses;
 use crate::log;
-use crate::metrics::{Metric, Samples};
+use crate::metrics::{Labels, Metric, Samples};
 use crate::module::{Kind, Module};
 use crate::net::dial::Vantage;
 use crate::net::secrets::Secrets;
@@ -65,6 +66,8 @@ pub struct Probe<'a> {
     pub vantage: &'a Vantage,
     /// Which addresses of the target are dialled.
     pub addresses: Addresses,
+    /// Which further families are exposed.
+    pub exposition: Exposition,
     /// What is sent and must not be read by anybody else.
     pub secrets: Secrets,
     /// What was measured.
@@ -88,6 +91,18 @@ pub struct Failure {
     pub phase: &'static str,
     /// The step of the dialogue in which it did, from 1.
     pub step: Option<usize>,
+}
+
+impl Failure {
+    /// The step in which it failed; empty when it was in none.
+    pub fn step(&self) -> String {
+        self.step.map_or_else(String::new, |step| step.to_string())
+    }
+
+    fn expose(&self, samples: &mut Samples) {
+        let labels = [self.phase.into(), self.reason.name().into(), self.step().into()];
+        samples.set_labels(Metric::FailureInfo, Labels::Values(labels.into()), 1.0);
+    }
 }
 
 impl Probe<'_> {
@@ -129,9 +144,18 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Why the probe failed, in one line: the last error of its log, which is the one that ended it; without an error,
-    /// the last warning, which is what a ping has instead.
+    /// Why the probe failed, in one line: its reason, and what the log says of it.
     pub fn reason(&self) -> Option<String> {
+        let name = self.failure?.reason.name();
+        Some(match self.words() {
+            Some(words) => format!("{name}: {words}"),
+            None => name.to_owned(),
+        })
+    }
+
+    /// Why the probe failed, in words: the last error of its log, which is the one that ended it; without an error,
+    /// the last warning, which is what a ping has instead.
+    pub fn words(&self) -> Option<String> {
         if self.success {
             return None;
         }
@@ -186,6 +210,7 @@ pub async fn run(network: &Network, module: &Module, request: Request<'_>) -> Ou
         log: ProbeLog::default(),
         vantage: &module.vantage,
         addresses: module.addresses,
+        exposition: module.exposition,
         secrets: Secrets::default(),
         samples: Samples::new(),
         timeline: Timeline::new(start),
@@ -217,6 +242,9 @@ pub async fn run(network: &Network, module: &Module, request: Request<'_>) -> Ou
     mask(&mut probe);
     if probe.log.dropped() > 0 {
         log!(probe.log, Warn, LOG_FULL, "lines" => probe.log.dropped());
+    }
+    if let Some(failure) = failure.filter(|_| module.exposition.failure_reason) {
+        failure.expose(&mut probe.samples);
     }
     probe.samples.set_bool(Metric::Success, success);
     probe.samples.set(Metric::Duration, duration.as_secs_f64());

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{Failed, Phase, Probe, Verdict};
 use crate::config::vantage::Addresses;
 use crate::log;
-use crate::metrics::{Metric, Samples};
+use crate::metrics::{Labels, Metric};
 use crate::net::resolve::{Found, ResolveError};
 use crate::net::{Address, Preference};
 use crate::probe_log::text;
@@ -92,7 +92,7 @@ pub async fn choose_address(
                 Addresses::Random => pick(probe, found),
                 Addresses::First | Addresses::Any => found,
             };
-            expose_address(&mut probe.samples, chosen.ip);
+            expose_address(probe, chosen.ip);
             log!(probe.log, Debug, "Resolved target address", "target" => host.to_owned(), "ip" => text(&chosen));
             Ok(Chosen {
                 address: chosen,
@@ -135,10 +135,17 @@ pub fn judge_hostname(probe: &mut Probe<'_>) -> Verdict {
 }
 
 /// Exposes which address a probe is about.
-pub fn expose_address(samples: &mut Samples, ip: IpAddr) {
+pub fn expose_address(probe: &mut Probe<'_>, ip: IpAddr) {
     let protocol = if ip.is_ipv4() { 4.0 } else { 6.0 };
+    let samples = &mut probe.samples;
     samples.set(Metric::IpProtocol, protocol);
     samples.set(Metric::IpAddrHash, f64::from(ip_hash(ip)));
+    if probe.exposition.resolved_address {
+        let protocol = if ip.is_ipv4() { "4" } else { "6" };
+        let labels = [ip.to_string().into(), protocol.into()];
+        samples.remove(Metric::IpInfo);
+        samples.set_labels(Metric::IpInfo, Labels::Values(labels.into()), 1.0);
+    }
 }
 
 /// FNV-1a, 32 bits, of the 4 or 16 bytes of an address.

@@ -270,7 +270,11 @@ mod tests {
             log: ProbeLog::default(),
             timeline: Timeline::new(tokio::time::Instant::now()),
             tls: None,
-            failure: None,
+            failure: (!success).then_some(crate::prober::Failure {
+                reason: crate::reason::Reason::Other,
+                phase: "",
+                step: None,
+            }),
         };
         Entry {
             id: 0,

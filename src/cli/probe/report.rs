@@ -300,7 +300,7 @@ fn as_json(done: &Done) -> Value {
         "reason": outcome.failure.map(|failure| failure.reason.name()),
         "phase": outcome.failure.map(|failure| failure.phase),
         "step": outcome.failure.and_then(|failure| failure.step),
-        "message": outcome.reason(),
+        "message": outcome.words(),
         "hops": hops.collect::<Vec<_>>(),
         "tls": tls,
     })

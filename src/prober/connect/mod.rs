@@ -357,7 +357,7 @@ async fn dial(
             && addresses.len() > 1
         {
             // Of several addresses, the one that accepted.
-            expose_address(&mut probe.samples, peer.ip().to_canonical());
+            expose_address(probe, peer.ip().to_canonical());
         }
         if probe.addresses == Addresses::Any {
             probe.samples.set(Metric::AddressesTried, f64::from(tried));

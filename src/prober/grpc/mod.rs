@@ -259,7 +259,7 @@ async fn reach(probe: &mut Probe<'_>, route: &Route<'_>) -> Result<Stream, Statu
             Ok(connected) => {
                 if let Some(peer) = connected.spans.peer {
                     // When the last one of several was left, too.
-                    expose_address(&mut probe.samples, peer.ip().to_canonical());
+                    expose_address(probe, peer.ip().to_canonical());
                 }
                 return Ok(connected.stream);
             }
