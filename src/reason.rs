@@ -132,6 +132,15 @@ reasons! {
 }
 
 impl Reason {
+    /// Where it is explained.
+    pub fn link(self) -> String {
+        format!(
+            "{}/blob/main/docs/failures.md#{}",
+            env!("CARGO_PKG_REPOSITORY"),
+            self.name()
+        )
+    }
+
     /// The phase that the reason belongs to whatever the prober; `None` when it can be several.
     pub fn phase(self) -> Option<&'static str> {
         match self {

@@ -51,8 +51,9 @@ pub struct ResolveError {
     cause: Cause,
 }
 
+/// Why.
 #[derive(Debug)]
-enum Cause {
+pub enum Cause {
     /// Not a name that can be looked up, or not in the only source.
     NoSuchHost,
     /// The target policy is against the name, or against its address.
@@ -73,6 +74,21 @@ impl ResolveError {
             server: None,
             cause: Cause::Refused(refusal),
         }
+    }
+
+    /// The name that was looked up.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The name server that was asked last.
+    pub fn server(&self) -> Option<SocketAddr> {
+        self.server
+    }
+
+    /// Why it has no address.
+    pub fn cause(&self) -> &Cause {
+        &self.cause
     }
 
     /// Whether the target policy is the reason.

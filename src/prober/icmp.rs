@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::{Chosen, Phase, Probe, Verdict, choose_address};
+use super::{Chosen, Phase, Probe, Verdict, advice, choose_address};
 use crate::log;
 use crate::metrics::Metric;
 use crate::module::Icmp;
@@ -44,6 +44,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Icmp) -> Verdict {
 async fn ping(probe: &mut Probe<'_>, module: &Icmp, address: &Address, source: Option<IpAddr>) -> Verdict {
     let setup = Instant::now();
     if let Err(refusal) = probe.network.policy.check_address(address.ip) {
+        probe.advise(advice::connect::policy());
         return not_written(
             probe,
             Reason::PolicyRefused,
@@ -88,6 +89,7 @@ async fn ping(probe: &mut Probe<'_>, module: &Icmp, address: &Address, source: O
                 probe.network.shortages.note("socket", unprivileged);
                 probe.network.shortages.note("socket", raw);
             }
+            probe.advise(advice::icmp::no_socket(&error));
             probe.timeline.hop().result = Some(error.to_string());
             log!(probe.log, Error, "Error listening to socket", "err" => text(&error));
             return Err(probe.fail(unopened(&error)));
@@ -128,6 +130,8 @@ async fn ping(probe: &mut Probe<'_>, module: &Icmp, address: &Address, source: O
     sent = match probe.deadline.within(sending).await {
         Ok(Ok(sent)) => sent,
         Ok(Err(error)) => {
+            let line = advice::icmp::unsent(&error, address.ip, payload.len(), &probe.facts);
+            probe.advise(line);
             return not_written(probe, unsent(&error), send_error(address, &error, payload.len()));
         }
         Err(timed_out) => {
@@ -137,11 +141,12 @@ async fn ping(probe: &mut Probe<'_>, module: &Icmp, address: &Address, source: O
     };
     log!(probe.log, Debug, "Waiting for reply packets");
     let answer = probe.deadline.within(sent.answer()).await;
-    finish(probe, address, start, answer)
+    finish(probe, module, address, start, answer)
 }
 
 fn finish(
     probe: &mut Probe<'_>,
+    module: &Icmp,
     address: &Address,
     start: Instant,
     answer: Result<Option<Answer>, TimedOut>,
@@ -174,6 +179,7 @@ fn finish(
             return Ok(());
         }
         Ok(Some(Answer::Failure(report))) => {
+            probe.advise(advice::icmp::report(&report, address.ip, module.ttl));
             // compat: upstream does not ask for ICMP errors and runs into its time-out.
             let reason = format!("ping {address}: {report}");
             log!(probe.log, Error, "Error reading from socket", "err" => reason.clone());
@@ -185,6 +191,8 @@ fn finish(
             (Reason::Other, reason)
         }
         Err(timed_out) => {
+            let line = advice::icmp::silence(&probe.facts, address.ip);
+            probe.advise(line);
             let reason = format!("ping {address}: i/o timeout: no reply: {timed_out}");
             log!(probe.log, Warn, "Timeout reading from socket", "err" => reason.clone());
             (Reason::IcmpNoReply, reason)

@@ -9,6 +9,7 @@ pub mod tcp;
 pub mod unix;
 pub mod websocket;
 
+mod advice;
 mod connect;
 mod resolve;
 mod revocation;
@@ -32,6 +33,7 @@ use crate::net::{Deadline, Network, tls};
 use crate::probe_log::{Level, ProbeLog};
 use crate::reason::Reason;
 
+pub use advice::Facts;
 pub use resolve::{Chosen, choose_address};
 pub use timeline::{Hop, Phase, PhaseSpan, Timeline};
 
@@ -76,6 +78,8 @@ pub struct Probe<'a> {
     pub timeline: Timeline,
     /// Facts of the last TLS handshake, failed ones included.
     pub tls: Option<TlsFacts>,
+    /// What the advice is made of when it fails.
+    pub facts: Facts,
     /// The step of the dialogue that is under way, from 1.
     pub step: Option<usize>,
     /// Why it failed.
@@ -141,6 +145,8 @@ pub struct Outcome {
     pub tls: Option<TlsFacts>,
     /// Why it failed; `None` when it did not.
     pub failure: Option<Failure>,
+    /// What to do about a failure, in one line made for this case.
+    pub advice: Option<String>,
 }
 
 impl Outcome {
@@ -217,6 +223,7 @@ pub async fn run(network: &Network, module: &Module, request: Request<'_>) -> Ou
         tls: None,
         step: None,
         failed: None,
+        facts: Facts::default(),
     };
     log!(probe.log, Debug, "Beginning probe", "probe" => module.prober().name(), "timeout_seconds" => request.timeout.as_secs_f64());
     let end = probe.deadline.at();
@@ -239,7 +246,8 @@ pub async fn run(network: &Network, module: &Module, request: Request<'_>) -> Ou
     };
     let duration = start.elapsed();
     let failure = (!success).then(|| probe.failure());
-    mask(&mut probe);
+    let mut advice = failure.map(|failure| advice::conclude(&mut probe, &module.kind, failure));
+    mask(&mut probe, &mut advice);
     if probe.log.dropped() > 0 {
         log!(probe.log, Warn, LOG_FULL, "lines" => probe.log.dropped());
     }
@@ -271,6 +279,7 @@ pub async fn run(network: &Network, module: &Module, request: Request<'_>) -> Ou
         timeline,
         tls,
         failure,
+        advice,
     }
 }
 
@@ -287,12 +296,15 @@ async fn get_ready(network: &Network, module: &Module, target: &str) {
 }
 
 /// Masks what a peer repeated of the secrets that it was sent.
-fn mask(probe: &mut Probe<'_>) {
+fn mask(probe: &mut Probe<'_>, advice: &mut Option<String>) {
     if probe.secrets.is_empty() {
         return;
     }
     let mask = |text: &str| probe.secrets.masked(text);
     probe.log.rewrite(mask);
+    if let Some(masked) = advice.as_deref().and_then(mask) {
+        *advice = Some(masked);
+    }
     for hop in &mut probe.timeline.hops {
         for text in [Some(&mut hop.name), hop.result.as_mut()].into_iter().flatten() {
             if let Some(masked) = mask(text) {

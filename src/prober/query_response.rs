@@ -18,7 +18,7 @@ use crate::probe_log::{EXCERPT, excerpt, text};
 
 use super::connect::{Spans, Tls, encrypt};
 use super::tcp::expose_tls;
-use super::{Failed, Phase, Probe, Verdict};
+use super::{Failed, Phase, Probe, Verdict, advice};
 use crate::check::Match;
 use crate::reason::Reason;
 use reader::Reader;
@@ -157,6 +157,7 @@ impl<'c> Dialogue<'c> {
             match self.reader.line(probe.deadline).await {
                 Ok(Some(line)) => (last, has_read) = (line, true),
                 Ok(None) => {
+                    probe.advise(advice::dialogue::mismatch(regexp, &last));
                     probe.samples.set_bool(Metric::FailedDueToRegex, true);
                     log!(probe.log, Error, "Regexp did not match", "regexp" => regexp.source().to_owned(), "line" => excerpt(&last, EXCERPT));
                     return Err(probe.fail(if has_read {
@@ -166,7 +167,15 @@ impl<'c> Dialogue<'c> {
                     }));
                 }
                 Err(error) => {
-                    let waiting = format!("waiting for a line that matches {:?}: {error}", regexp.source());
+                    let mut waiting =
+                        format!("waiting for a line that matches {:?}: {error}", regexp.source());
+                    if !last.is_empty() {
+                        waiting.push_str(&format!("; the last line read is {}", advice::quoted(&last)));
+                    }
+                    probe.advise(match error {
+                        WireError::Io(_) => advice::dialogue::broken(),
+                        _ => advice::dialogue::silence(regexp, &last, self.encrypted),
+                    });
                     log!(probe.log, Error, "Error reading from connection", "err" => waiting);
                     return Err(probe.fail(match error.reason() {
                         Reason::ExpectTimeout if has_read => Reason::ExpectMismatch,
@@ -209,6 +218,10 @@ impl<'c> Dialogue<'c> {
         // compat: waits for all bytes, those that came with an earlier line included; upstream takes one read's worth.
         let (read, end) = self.reader.bytes(expected.len(), probe.deadline).await;
         if let Some(error) = end {
+            probe.advise(match &error {
+                WireError::Io(_) => advice::dialogue::broken(),
+                _ => advice::dialogue::bytes(expected, &read),
+            });
             if matches!(error, WireError::End) && !read.is_empty() {
                 log!(probe.log, Debug, "Read bytes", "bytes" => excerpt(&read, EXCERPT));
                 log!(probe.log, Error, "Read less data than expected", "expected" => shown, "bytes" => excerpt(&read, EXCERPT));
@@ -224,6 +237,7 @@ impl<'c> Dialogue<'c> {
         }
         log!(probe.log, Debug, "Read bytes", "bytes" => excerpt(&read, EXCERPT));
         if read != expected {
+            probe.advise(advice::dialogue::bytes(expected, &read));
             probe.samples.set_bool(Metric::FailedDueToBytes, true);
             log!(probe.log, Error, "Bytes did not match", "expected" => shown, "bytes" => excerpt(&read, EXCERPT));
             return Err(probe.fail(Reason::ExpectMismatch));
@@ -248,6 +262,9 @@ impl<'c> Dialogue<'c> {
             Ok(Err(error)) => WireError::Io(error),
             Err(timed_out) => WireError::TimedOut(timed_out),
         };
+        if matches!(error, WireError::Io(_)) {
+            probe.advise(advice::dialogue::broken());
+        }
         log!(probe.log, Error, "Failed to send", "err" => format!("sending {} bytes: {error}", line.len()));
         Err(probe.fail(match error.reason() {
             Reason::ExpectTimeout => Reason::RequestTimeout,
@@ -264,6 +281,7 @@ impl<'c> Dialogue<'c> {
         let prepared = match upgrade.config.prepare(&probe.network.roots, probe.deadline).await {
             Ok(prepared) => prepared,
             Err(error) => {
+                probe.advise(advice::tls::files(&error));
                 log!(probe.log, Error, "Failed to create TLS configuration", "err" => text(&error));
                 return Err(probe.fail(error.reason()));
             }
@@ -281,6 +299,7 @@ impl<'c> Dialogue<'c> {
                 Ok(())
             }
             Err(failed) => {
+                probe.advise(advice::tls::advice(&failed));
                 log!(probe.log, Error, "TLS Handshake (client) failed", "err" => text(&failed.error));
                 Err(probe.fail(failed.error.reason()))
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Failed, Phase, Probe, Verdict};
+use super::{Failed, Phase, Probe, Verdict, advice};
 use crate::config::vantage::Addresses;
 use crate::log;
 use crate::metrics::{Labels, Metric};
@@ -75,6 +75,7 @@ pub async fn choose_address(
     probe.samples.set(Metric::IpProtocol, 0.0);
     probe.samples.set(Metric::DnsLookupTime, 0.0);
     probe.samples.set(Metric::IpAddrHash, 0.0);
+    probe.facts.preference = Some(preference);
     log!(probe.log, Debug, "Resolving target address", "target" => host.to_owned(), "ip_protocol" => preference.name());
     let from = Instant::now();
     let found = probe
@@ -92,6 +93,9 @@ pub async fn choose_address(
                 Addresses::Random => pick(probe, found),
                 Addresses::First | Addresses::Any => found,
             };
+            let is_ipv4 = chosen.ip.is_ipv4();
+            let other = others.iter().find(|other| other.ip.is_ipv4() != is_ipv4);
+            probe.facts.other_family = other.map(|other| other.ip);
             expose_address(probe, chosen.ip);
             log!(probe.log, Debug, "Resolved target address", "target" => host.to_owned(), "ip" => text(&chosen));
             Ok(Chosen {
@@ -101,6 +105,7 @@ pub async fn choose_address(
             })
         }
         Err(error) => {
+            probe.advise(advice::connect::unresolved(&probe.facts, &error));
             const FAILED: &str = "Resolution with IP protocol failed";
             match (preference.fallback, error.is_unasked()) {
                 (true, true) => {}
@@ -128,6 +133,7 @@ pub fn judge_hostname(probe: &mut Probe<'_>) -> Verdict {
         .map(|name| probe.network.policy.check_host_header(name));
     if let Some(Err(refusal)) = judged {
         probe.timeline.hop().result = Some(refusal.to_string());
+        probe.advise(advice::connect::policy());
         log!(probe.log, Error, "Hostname refused", "err" => text(&refusal));
         return Err(probe.fail(Reason::PolicyRefused));
     }

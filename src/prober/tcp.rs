@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use super::connect::{Route, Tls, To, connect};
 use super::resolve::judge_hostname;
-use super::{Probe, Verdict, choose_address};
+use super::{Probe, Verdict, advice, choose_address};
 use crate::log;
 use crate::module::Tcp;
 use crate::net::split_host_port;
@@ -129,6 +129,7 @@ async fn prepare_tls(probe: &mut Probe<'_>, module: &Tcp) -> Result<Prepared, No
             Ok(prepared)
         }
         Err(error) => {
+            probe.advise(advice::tls::files(&error));
             log!(probe.log, Error, "Error creating TLS configuration", "err" => text(&error));
             Err((error.reason(), error.to_string()))
         }

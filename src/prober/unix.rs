@@ -2,7 +2,7 @@
 
 use super::connect::{Route, Tls, To, connect};
 use super::tcp::{NoConnection, expose_tls};
-use super::{Probe, Verdict};
+use super::{Probe, Verdict, advice};
 use crate::carried;
 use crate::log;
 use crate::module::Unix;
@@ -47,6 +47,7 @@ async fn dial(probe: &mut Probe<'_>, module: &Unix) -> Result<Box<dyn Connection
                 Some(prepared)
             }
             Err(error) => {
+                probe.advise(advice::tls::files(&error));
                 // compat: upstream loses the error here, and crashes on the connection that it does not have.
                 log!(probe.log, Error, "Error creating TLS configuration", "err" => text(&error));
                 return Err((error.reason(), error.to_string()));

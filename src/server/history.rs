@@ -198,6 +198,7 @@ fn weight(outcome: &Outcome) -> usize {
     size_of::<Entry>()
         + size_of_val(outcome.log.events())
         + outcome.log.bytes()
+        + outcome.advice.as_ref().map_or(0, String::len)
         + samples
         + hops
         + certificates

@@ -264,6 +264,7 @@ mod tests {
     fn entry(target: &str, success: bool, milliseconds: u64) -> Entry {
         let loaded = parse("modules: {m: {prober: tcp}}", "test").unwrap();
         let outcome = Outcome {
+            advice: None,
             success,
             duration: Duration::from_millis(milliseconds),
             samples: Samples::new(),

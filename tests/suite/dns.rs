@@ -185,7 +185,7 @@ async fn the_log_tells_what_was_asked_answered_and_judged() {
         "DEBUG Validating Answer RRs".to_owned(),
         r#"DEBUG Validating RR rr="example.test.\t300\tIN\tA\t192.0.2.1""#.to_owned(),
         r#"ERROR At least one RR did not match regexp regexp="2[.]2$" rr="example.test.\t300\tIN\tA\t192.0.2.1""#.to_owned(),
-        "ERROR Answer RRs validation failed".to_owned(),
+        r#"ERROR Answer RRs validation failed err="the record \"example.test.\\t300\\tIN\\tA\\t192.0.2.1\" does not match \"2[.]2$\"""#.to_owned(),
     ];
     assert_eq!(lines[..lines.len() - 1], want);
 }

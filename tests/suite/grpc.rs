@@ -61,10 +61,10 @@ fn serving(outcome: &Outcome) -> Option<String> {
 
 fn problem(outcome: &Outcome) -> String {
     let lines = log(outcome);
-    let line = lines
-        .iter()
-        .rev()
-        .find(|line| line.starts_with("ERROR can't connect grpc server:"));
+    let line = lines.iter().rev().find(|line| {
+        line.starts_with("ERROR can't connect grpc server:")
+            || line.starts_with("ERROR gRPC health check failed")
+    });
     line.unwrap_or_else(|| panic!("{lines:#?}")).clone()
 }
 

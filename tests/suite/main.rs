@@ -14,6 +14,7 @@
 mod support;
 
 mod addresses;
+mod advice;
 mod certificates;
 mod check_config;
 mod clock;

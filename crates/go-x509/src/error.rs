@@ -141,6 +141,13 @@ pub struct Hostname {
     pub(super) found: Names,
 }
 
+impl Hostname {
+    /// The host that was wanted.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Names {
     /// The common name would match, but there is no SAN extension.

@@ -169,6 +169,21 @@ enum Judgement {
     Missing,
 }
 
+/// Why a body does not pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wrong {
+    /// It is not JSON.
+    NotJson,
+    /// What must not hold for it does: the expression.
+    Holds(String),
+    /// What must hold for it does not: the expression.
+    DoesNotHold(String),
+    /// The expression cannot be evaluated, for this reason: mostly, a field is not there.
+    NotEvaluated(String),
+    /// Something else.
+    Unknown,
+}
+
 /// Judges a JSON body: `unwanted` must be false and `wanted` true. The reason for a failure goes into the log.
 ///
 /// The work is done off the async threads, by as many at once as there are processors; others wait for their turn. It breaks off at
@@ -180,7 +195,7 @@ pub async fn judge(
     wanted: Option<&Cel>,
     deadline: Deadline,
     log: &mut ProbeLog,
-) -> bool {
+) -> Result<(), Wrong> {
     let (no, yes) = (unwanted.cloned(), wanted.cloned());
     let end = deadline.at().into_std();
     let judgement = match deadline.within(Arc::clone(&PLACES).acquire_owned()).await {
@@ -200,21 +215,28 @@ pub async fn judge(
         )),
     };
     let source = |cel: Option<&Cel>| cel.map_or_else(String::new, |cel| cel.source().to_owned());
+    let mut wrong = Wrong::Unknown;
     match judgement {
-        Judgement::Passed => return true,
+        Judgement::Passed => return Ok(()),
         Judgement::NotJson(error) => {
+            wrong = Wrong::NotJson;
             log!(log, Error, "Error unmarshalling HTTP body to JSON", "err" => text(&error));
         }
-        Judgement::Failed(error) => log!(log, Error, "Error evaluating CEL expression", "err" => error),
+        Judgement::Failed(error) => {
+            wrong = Wrong::NotEvaluated(error.clone());
+            log!(log, Error, "Error evaluating CEL expression", "err" => error);
+        }
         Judgement::NotBool => log!(log, Error, "CEL evaluation result is not a boolean"),
         Judgement::Matched => {
+            wrong = Wrong::Holds(source(unwanted));
             log!(log, Error, "Body matched CEL expression", "expression" => source(unwanted));
         }
         Judgement::Missing => {
+            wrong = Wrong::DoesNotHold(source(wanted));
             log!(log, Error, "Body did not match CEL expression", "expression" => source(wanted));
         }
     }
-    false
+    Err(wrong)
 }
 
 fn judge_here(body: &[u8], unwanted: Option<&Cel>, wanted: Option<&Cel>, end: Instant) -> Judgement {
@@ -260,7 +282,10 @@ mod tests {
         let deadline = Deadline::after(tokio::time::Instant::now(), Duration::from_secs(30));
         let mut log = ProbeLog::default();
         let body = Bytes::from_static(body.as_bytes());
-        if judge(body, unwanted.as_ref(), wanted.as_ref(), deadline, &mut log).await {
+        if judge(body, unwanted.as_ref(), wanted.as_ref(), deadline, &mut log)
+            .await
+            .is_ok()
+        {
             Ok(())
         } else {
             Err(log.events().last().unwrap().message.to_owned())
@@ -442,7 +467,11 @@ mod tests {
             let started = Instant::now();
             let deadline = Deadline::after(tokio::time::Instant::now(), Duration::from_millis(20));
             let mut log = ProbeLog::default();
-            assert!(!judge(body.into(), None, Some(&cel), deadline, &mut log).await);
+            assert!(
+                judge(body.into(), None, Some(&cel), deadline, &mut log)
+                    .await
+                    .is_err()
+            );
             assert_eq!(
                 log.events().last().unwrap().message,
                 "Error evaluating CEL expression"
@@ -464,7 +493,11 @@ mod tests {
         let deadline = Deadline::after(tokio::time::Instant::now(), Duration::from_millis(20));
         let mut log = ProbeLog::default();
         let cel = Cel::new("true").unwrap();
-        assert!(!judge("1".into(), None, Some(&cel), deadline, &mut log).await);
+        assert!(
+            judge("1".into(), None, Some(&cel), deadline, &mut log)
+                .await
+                .is_err()
+        );
         let told = format!("{:?}", log.events().last().unwrap());
         assert!(
             told.contains("while waiting for other evaluations to end"),

@@ -116,6 +116,9 @@ fn story(done: &Done, look: Look) -> String {
     if let Some(reason) = outcome.reason() {
         let _ = writeln!(out, "{}", look.paint("31", &short(&reason, 2000)));
     }
+    if let Some(advice) = &outcome.advice {
+        let _ = writeln!(out, "{}", short(advice, 2000));
+    }
     for hop in &outcome.timeline.hops {
         out.push_str(&waterfall(hop, outcome.duration, look));
     }
@@ -301,6 +304,7 @@ fn as_json(done: &Done) -> Value {
         "phase": outcome.failure.map(|failure| failure.phase),
         "step": outcome.failure.and_then(|failure| failure.step),
         "message": outcome.words(),
+        "advice": outcome.advice,
         "hops": hops.collect::<Vec<_>>(),
         "tls": tls,
     })

@@ -11,7 +11,7 @@ use tokio_rustls::TlsConnector;
 
 use super::server_hello::{Opening, suite_name, version_name};
 use super::verifier::{Audience, Recorder, Trust, Verifier};
-use super::{Alpn, HandshakeError, Prepared, Session, Stream, TlsError};
+use super::{Alpn, HandshakeError, Prepared, Seen, Session, Stream, TlsError, alert};
 use crate::net::Deadline;
 use crate::net::dial::SystemError;
 use crate::net::tap::Tap;
@@ -31,7 +31,13 @@ impl Prepared {
         alpn: Alpn,
         deadline: Deadline,
     ) -> Result<Session<S>, Box<HandshakeError>> {
-        let early = |error| Box::new(HandshakeError { error, facts: None });
+        let early = |error| {
+            Box::new(HandshakeError {
+                error,
+                facts: None,
+                seen: Seen::Nothing,
+            })
+        };
         if name.is_empty() && !matches!(self.trust, Trust::Everybody) {
             let text = "tls: either ServerName or InsecureSkipVerify must be specified in the tls.Config";
             return Err(early(TlsError::Handshake(text.to_owned())));
@@ -41,6 +47,7 @@ impl Prepared {
         let tap = Tap::new(stream, Some(Arc::clone(&recorder)));
         // Boxed: the probes without TLS need not hold the room for a handshake.
         let ended = deadline.within(Box::pin(connector.connect(sni(name), tap))).await;
+        let mut seen = Seen::Nothing;
         let error = match ended {
             Ok(Ok(mut stream)) => {
                 *stream.get_mut().0.listener_mut() = None;
@@ -59,6 +66,7 @@ impl Prepared {
                 });
             }
             Ok(Err(error)) => {
+                seen = recorder.look(|head| what_was_seen(&error, head));
                 recorder
                     .refusal()
                     .unwrap_or_else(|| match has_no_version_in_common(&error, &recorder) {
@@ -76,7 +84,7 @@ impl Prepared {
             _ => Ending::Broken,
         };
         let facts = Some(failed_facts(&recorder, ending)).filter(|facts| !facts.presented.is_empty());
-        Err(Box::new(HandshakeError { error, facts }))
+        Err(Box::new(HandshakeError { error, facts, seen }))
     }
 
     /// A rustls configuration for a library that shakes hands itself (reqwest, quinn), and what will have learnt of it afterwards.
@@ -168,6 +176,33 @@ fn has_no_version_in_common(error: &io::Error, recorder: &Recorder) -> bool {
     })
 }
 
+/// What the peer did.
+fn what_was_seen(error: &io::Error, head: &[u8]) -> Seen {
+    let by_rustls = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+    match (Opening::of(head), by_rustls) {
+        (Opening::Foreign(bytes), _) => {
+            let line = bytes
+                .split(|b| matches!(b, b'\r' | b'\n'))
+                .next()
+                .unwrap_or_default();
+            Seen::Foreign(line.to_vec())
+        }
+        (Opening::ServerHello { version, .. }, Some(Error::PeerIncompatible(_))) if version < 0x0303 => {
+            Seen::TooOld(version_name(version))
+        }
+        (_, Some(Error::AlertReceived(alert))) => Seen::Alert((*alert).into()),
+        (_, None)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
+            ) =>
+        {
+            Seen::Closed
+        }
+        _ => Seen::Nothing,
+    }
+}
+
 /// What a user should know of a failed handshake, in Go's words where Go has them.
 fn explain(error: &io::Error, recorder: &Recorder) -> String {
     let by_rustls = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
@@ -176,7 +211,7 @@ fn explain(error: &io::Error, recorder: &Recorder) -> String {
         (Opening::ServerHello { version, .. }, Some(Error::PeerIncompatible(_))) if version < 0x0303 => {
             too_old(version)
         }
-        (_, Some(Error::AlertReceived(alert))) => alert_received(*alert),
+        (_, Some(Error::AlertReceived(alert))) => alert::words(*alert),
         (_, Some(error)) => protocol_error(error),
         (_, None) if error.kind() == io::ErrorKind::UnexpectedEof => {
             "tls: the server closed the connection during the handshake: EOF".to_owned()
@@ -210,25 +245,6 @@ fn too_old(version: u16) -> String {
     )
 }
 
-fn alert_received(alert: AlertDescription) -> String {
-    let code = u8::from(alert);
-    let hint = match alert {
-        AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity => {
-            ": probably no cipher suite or key exchange in common (this program offers only suites with ECDHE, and of those with \
-             CBC only AES with SHA-1)"
-        }
-        AlertDescription::ProtocolVersion => {
-            ": no protocol version in common (this program speaks TLS 1.2 and TLS 1.3, as far as tls_config allows)"
-        }
-        AlertDescription::UnrecognisedName => ": the server does not know the name that was sent as SNI",
-        _ => "",
-    };
-    match alert_name(code) {
-        Some(name) => format!("remote error: tls: {name}{hint}"),
-        None => format!("remote error: tls: alert({code}){hint}"),
-    }
-}
-
 fn protocol_error(error: &Error) -> String {
     match error {
         Error::NoCertificatesPresented => "tls: received empty certificates message".to_owned(),
@@ -250,45 +266,4 @@ fn protocol_error(error: &Error) -> String {
         Error::DecryptError => "tls: bad record MAC".to_owned(),
         other => format!("tls: {other}"),
     }
-}
-
-/// Go's names of alerts.
-fn alert_name(code: u8) -> Option<&'static str> {
-    Some(match code {
-        0 => "close notify",
-        10 => "unexpected message",
-        20 => "bad record MAC",
-        21 => "decryption failed",
-        22 => "record overflow",
-        30 => "decompression failure",
-        40 => "handshake failure",
-        42 => "bad certificate",
-        43 => "unsupported certificate",
-        44 => "revoked certificate",
-        45 => "expired certificate",
-        46 => "unknown certificate",
-        47 => "illegal parameter",
-        48 => "unknown certificate authority",
-        49 => "access denied",
-        50 => "error decoding message",
-        51 => "error decrypting message",
-        60 => "export restriction",
-        70 => "protocol version not supported",
-        71 => "insufficient security level",
-        80 => "internal error",
-        86 => "inappropriate fallback",
-        90 => "user canceled",
-        100 => "no renegotiation",
-        109 => "missing extension",
-        110 => "unsupported extension",
-        111 => "certificate unobtainable",
-        112 => "unrecognized name",
-        113 => "bad certificate status response",
-        114 => "bad certificate hash value",
-        115 => "unknown PSK identity",
-        116 => "certificate required",
-        120 => "no application protocol",
-        121 => "encrypted client hello required",
-        _ => return None,
-    })
 }

@@ -3,6 +3,7 @@
 //! A probe *prepares* a module's `tls_config` before it connects, because a missing file must fail before that, and then
 //! shakes hands, once or (in HTTP redirects) several times. What a handshake told is kept when it fails, too.
 
+mod alert;
 mod cbc;
 mod error;
 mod first_use;
@@ -24,6 +25,7 @@ use super::Deadline;
 use super::tls_facts::TlsFacts;
 use crate::config;
 
+pub use alert::alert_of;
 pub use error::TlsError;
 pub use first_use::seed;
 pub use material::key_pair;
@@ -91,6 +93,24 @@ pub struct HandshakeError {
     pub error: TlsError,
     /// The certificates that were presented, if it came that far.
     pub facts: Option<TlsFacts>,
+    /// What the peer did instead.
+    pub seen: Seen,
+}
+
+/// What a peer did instead of shaking hands, as far as it tells something.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Seen {
+    /// Nothing that tells.
+    #[default]
+    Nothing,
+    /// It closed the connection.
+    Closed,
+    /// It does not speak TLS: its first bytes.
+    Foreign(Vec<u8>),
+    /// It chose a version that is not spoken here.
+    TooOld(Option<&'static str>),
+    /// An alert (RFC 8446, section 6).
+    Alert(u8),
 }
 
 impl fmt::Display for HandshakeError {

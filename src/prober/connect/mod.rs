@@ -15,7 +15,7 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::Instant;
 
 use super::resolve::expose_address;
-use super::{Phase, Probe};
+use super::{Phase, Probe, advice};
 use crate::config::vantage::Addresses;
 use crate::log;
 use crate::metrics::Metric;
@@ -208,13 +208,20 @@ impl ConnectError {
 pub(super) async fn connect(probe: &mut Probe<'_>, route: Route<'_>) -> Result<Connected, Box<Failure>> {
     let mut spans = Spans::default();
     match make(probe, route, &mut spans).await {
-        Ok((stream, facts, forwards)) => Ok(Connected {
-            stream,
-            facts,
-            forwards,
-            spans,
-        }),
-        Err(error) => Err(Box::new(Failure { error, spans })),
+        Ok((stream, facts, forwards)) => {
+            // What became of another address or an earlier hop does not matter any more.
+            probe.facts.forget();
+            Ok(Connected {
+                stream,
+                facts,
+                forwards,
+                spans,
+            })
+        }
+        Err(error) => {
+            probe.advise(advice::connect::advice(&probe.facts, &error));
+            Err(Box::new(Failure { error, spans }))
+        }
     }
 }
 
@@ -239,7 +246,10 @@ pub(super) async fn datagrams(
         opened.map_err(ConnectError::Dial)
     };
     let opened = opened.await;
-    opened.map_err(|error| Box::new(Failure { error, spans }))
+    opened.map_err(|error| {
+        probe.advise(advice::connect::advice(&probe.facts, &error));
+        Box::new(Failure { error, spans })
+    })
 }
 
 async fn make(

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::{ConnectError, Failure, Spans, Tls, record, vantage};
 use crate::net::port::{self, Protocol};
-use crate::net::tls::{HandshakeError, TlsError};
+use crate::net::tls::{HandshakeError, Seen, TlsError};
 use crate::net::{Address, dial, quic};
 use crate::prober::{Phase, Probe};
 
@@ -32,7 +32,13 @@ pub(in crate::prober) async fn quic(
         let connecting = quic::connect(tls.prepared, to, tls.name, socket, tls.alpn);
         let connected = probe.deadline.within(connecting).await;
         spans.tls = Some(record(probe, Phase::Tls, from));
-        let failed = |error, facts| ConnectError::Tls(Box::new(HandshakeError { error, facts }));
+        let failed = |error, facts| {
+            ConnectError::Tls(Box::new(HandshakeError {
+                error,
+                facts,
+                seen: Seen::Nothing,
+            }))
+        };
         match connected {
             Ok(Ok((connection, facts))) => {
                 probe.tls = Some(facts);

@@ -69,7 +69,7 @@ impl Asked<'_> {
 /// Why there is no answer.
 #[derive(Debug)]
 #[allow(missing_docs)]
-pub(super) enum ExchangeError {
+pub(in crate::prober) enum ExchangeError {
     Connect(Box<Failure>),
     Name(NameError),
     Carry(CarryError),

@@ -13,10 +13,11 @@ use miekg_dns::Message;
 use miekg_dns::record::types;
 use tokio::time::Instant;
 
-use self::exchange::{Asked, Connection, ExchangeError, MAX_DATAGRAM};
+pub(super) use self::exchange::ExchangeError;
+use self::exchange::{Asked, Connection, MAX_DATAGRAM};
 use self::place::Place;
 use super::connect::{Route, Tls, To, connect, datagrams, quic};
-use super::{Failed, Phase, Probe, Verdict, choose_address};
+use super::{Failed, Phase, Probe, Verdict, advice, choose_address};
 use crate::config::dns_names::type_name;
 use crate::log;
 use crate::metrics::Metric;
@@ -71,6 +72,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Dns) -> Verdict {
         (Some(tls), _) => match tls.prepare(&probe.network.roots, probe.deadline).await {
             Ok(prepared) => Some((prepared, tls.server_name().unwrap_or(&place.host))),
             Err(error) => {
+                probe.advise(advice::tls::files(&error));
                 log!(probe.log, Error, "Failed to create TLS configuration", "err" => text(&error));
                 return Err(probe.fail(error.reason()));
             }
@@ -97,6 +99,14 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Dns) -> Verdict {
     let (answer, truncated) = match ask(probe, module, &server, transport, query).await {
         Ok(answered) => answered,
         Err(error) => {
+            if !matches!(error, ExchangeError::Connect(_)) {
+                probe.advise(advice::dns::no_response(
+                    &error,
+                    &place.host,
+                    &query_name,
+                    transport.name(),
+                ));
+            }
             probe.timeline.hop().result = Some(error.to_string());
             log!(probe.log, Error, "Error while sending a DNS query", "err" => format!("query {target_ip} over {}: {error}", transport.name()));
             return Err(probe.fail(error.reason()));
@@ -106,7 +116,8 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Dns) -> Verdict {
     expose(probe, module, &answer);
     facts::expose(&mut probe.samples, module, &answer, truncated);
     probe.timeline.hop().result = Some(answer.summary());
-    let judged = validate::answer(&answer, module, &mut probe.log).await;
+    let (log, facts) = (&mut probe.log, &mut probe.facts);
+    let judged = validate::answer(&answer, module, &query_name, log, facts).await;
     judged.map_err(|reason| probe.fail(reason))
 }
 

@@ -1,11 +1,14 @@
 //! Judging an answer: its response code, and its records by regular expressions.
 
+use std::fmt;
+
 use miekg_dns::{Message, Record};
 
 use crate::config::dns_names::{rcode_name, rcode_number, rcodes};
 use crate::log;
 use crate::module::{Dns, Pattern, RrValidator};
 use crate::probe_log::{EXCERPT, ProbeLog, Value, excerpt, text};
+use crate::prober::{Facts, advice};
 use crate::reason::Reason;
 
 /// After how many records other tasks have their turn: an answer may have thousands, and each is matched often.
@@ -15,22 +18,34 @@ const TURN: usize = 16;
 ///
 /// # Errors
 /// The response code is none of the valid ones, or a section does not pass.
-pub async fn answer(answer: &Message, module: &Dns, log: &mut ProbeLog) -> Result<(), Reason> {
-    rcode(answer.rcode, module.valid_rcodes.as_deref(), log)?;
-    log!(log, Debug, "Validating Answer RRs");
-    if let Err(reason) = records(&answer.answer, &module.validate_answer, log).await {
-        log!(log, Error, "Answer RRs validation failed");
+pub async fn answer(
+    answer: &Message,
+    module: &Dns,
+    asked: &str,
+    log: &mut ProbeLog,
+    facts: &mut Facts,
+) -> Result<(), Reason> {
+    if let Err(reason) = rcode(answer.rcode, module.valid_rcodes.as_deref(), log) {
+        facts.set(advice::dns::rcode(answer.rcode, asked, module));
         return Err(reason);
+    }
+    log!(log, Debug, "Validating Answer RRs");
+    if let Err(wrong) = records(&answer.answer, &module.validate_answer, log).await {
+        facts.set(wrong.advice(asked, "answer"));
+        log!(log, Error, "Answer RRs validation failed", "err" => wrong.to_string());
+        return Err(wrong.reason());
     }
     log!(log, Debug, "Validating Authority RRs");
-    if let Err(reason) = records(&answer.authority, &module.validate_authority, log).await {
-        log!(log, Error, "Authority RRs validation failed");
-        return Err(reason);
+    if let Err(wrong) = records(&answer.authority, &module.validate_authority, log).await {
+        facts.set(wrong.advice(asked, "authority"));
+        log!(log, Error, "Authority RRs validation failed", "err" => wrong.to_string());
+        return Err(wrong.reason());
     }
     log!(log, Debug, "Validating Additional RRs");
-    if let Err(reason) = records(&answer.additional, &module.validate_additional, log).await {
-        log!(log, Error, "Additional RRs validation failed");
-        return Err(reason);
+    if let Err(wrong) = records(&answer.additional, &module.validate_additional, log).await {
+        facts.set(wrong.advice(asked, "additional"));
+        log!(log, Error, "Additional RRs validation failed", "err" => wrong.to_string());
+        return Err(wrong.reason());
     }
     Ok(())
 }
@@ -64,14 +79,18 @@ fn rcode(rcode: u16, valid: Option<&[String]>, log: &mut ProbeLog) -> Result<(),
     Err(Reason::DnsRcode)
 }
 
-async fn records(records: &[Record], validator: &RrValidator, log: &mut ProbeLog) -> Result<(), Reason> {
+async fn records<'a>(
+    records: &'a [Record],
+    validator: &'a RrValidator,
+    log: &mut ProbeLog,
+) -> Result<(), Wrong<'a>> {
     if records.is_empty() && !validator.fail_if_not_matches.is_empty() {
         log!(
             log,
             Error,
             "fail_if_not_matches_regexp specified but no RRs returned"
         );
-        return Err(Reason::DnsRecords);
+        return Err(Wrong::NoRecords);
     }
     if records.is_empty() && !validator.fail_if_none_matches.is_empty() {
         log!(
@@ -79,7 +98,7 @@ async fn records(records: &[Record], validator: &RrValidator, log: &mut ProbeLog
             Error,
             "fail_if_none_matches_regexp specified but no RRs returned"
         );
-        return Err(Reason::DnsRecords);
+        return Err(Wrong::NoRecords);
     }
     let (mut all_match, mut any_match) = (true, false);
     for (index, record) in records.iter().enumerate() {
@@ -90,7 +109,7 @@ async fn records(records: &[Record], validator: &RrValidator, log: &mut ProbeLog
         for pattern in &validator.fail_if_matches {
             if matches(pattern, record, log)? {
                 log!(log, Error, "At least one RR matched regexp", "regexp" => pattern.source.clone(), "rr" => shown(record));
-                return Err(Reason::DnsRecords);
+                return Err(Wrong::Matched(pattern, record));
             }
         }
         for pattern in &validator.fail_if_all_match {
@@ -99,7 +118,7 @@ async fn records(records: &[Record], validator: &RrValidator, log: &mut ProbeLog
         for pattern in &validator.fail_if_not_matches {
             if !matches(pattern, record, log)? {
                 log!(log, Error, "At least one RR did not match regexp", "regexp" => pattern.source.clone(), "rr" => shown(record));
-                return Err(Reason::DnsRecords);
+                return Err(Wrong::Unmatched(pattern, record));
             }
         }
         for pattern in &validator.fail_if_none_matches {
@@ -109,13 +128,100 @@ async fn records(records: &[Record], validator: &RrValidator, log: &mut ProbeLog
     // The name says otherwise, but this is what upstream does: it fails unless every record matches.
     if !validator.fail_if_all_match.is_empty() && !all_match {
         log!(log, Error, "Not all RRs matched regexp");
-        return Err(Reason::DnsRecords);
+        return Err(unmatched(&validator.fail_if_all_match, records));
     }
     if !validator.fail_if_none_matches.is_empty() && !any_match {
         log!(log, Error, "None of the RRs did matched any regexp");
-        return Err(Reason::DnsRecords);
+        return Err(Wrong::None(&validator.fail_if_none_matches, records.first()));
     }
     Ok(())
+}
+
+/// Why the records of a section do not pass.
+enum Wrong<'a> {
+    NoRecords,
+    /// A record matches what none may match.
+    Matched(&'a Pattern, &'a Record),
+    /// A record does not match what all must match.
+    Unmatched(&'a Pattern, &'a Record),
+    /// No record matches any of these.
+    None(&'a [Pattern], Option<&'a Record>),
+    /// An expression does not compile, which is in the log.
+    Expression(Reason),
+}
+
+impl From<Reason> for Wrong<'_> {
+    fn from(reason: Reason) -> Self {
+        Self::Expression(reason)
+    }
+}
+
+impl fmt::Display for Wrong<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let quoted = |record: &Record| advice::quoted(&record.text);
+        match self {
+            Self::NoRecords => f.write_str("there are no records"),
+            Self::Matched(pattern, record) => {
+                write!(f, "the record {} matches {:?}", quoted(record), pattern.source)
+            }
+            Self::Unmatched(pattern, record) => {
+                write!(
+                    f,
+                    "the record {} does not match {:?}",
+                    quoted(record),
+                    pattern.source
+                )
+            }
+            Self::None(patterns, record) => {
+                let sources: Vec<_> = patterns.iter().map(|pattern| &pattern.source).collect();
+                write!(f, "no record matches any of {sources:?}")?;
+                match record {
+                    Some(record) => write!(f, "; the first is {}", quoted(record)),
+                    None => Ok(()),
+                }
+            }
+            Self::Expression(_) => f.write_str("an expression does not compile"),
+        }
+    }
+}
+
+impl Wrong<'_> {
+    fn reason(&self) -> Reason {
+        match self {
+            Self::Expression(reason) => *reason,
+            _ => Reason::DnsRecords,
+        }
+    }
+
+    fn advice(&self, asked: &str, section: &str) -> Option<String> {
+        Some(match self {
+            Self::NoRecords => advice::dns::no_records(asked, section),
+            Self::Matched(pattern, record) => advice::dns::unwanted(&pattern.source, &record.text),
+            Self::Unmatched(pattern, record) => {
+                advice::dns::mismatch(pattern.compiled.as_ref().ok()?, &record.text)
+            }
+            Self::None(patterns, Some(record)) => {
+                let sources: Vec<&str> = patterns.iter().map(|pattern| pattern.source.as_str()).collect();
+                advice::dns::none(&sources, &record.text)
+            }
+            Self::None(_, None) | Self::Expression(_) => return None,
+        })
+    }
+}
+
+/// The first record that one of the expressions does not match, and that expression.
+fn unmatched<'a>(patterns: &'a [Pattern], records: &'a [Record]) -> Wrong<'a> {
+    let pairs = records
+        .iter()
+        .flat_map(|record| patterns.iter().map(move |pattern| (pattern, record)));
+    let mut misses = pairs.filter(|(pattern, record)| {
+        let compiled = pattern.compiled.as_ref();
+        !compiled.is_ok_and(|regexp| regexp.is_match(&record.text))
+    });
+    match misses.next() {
+        Some((pattern, record)) => Wrong::Unmatched(pattern, record),
+        None => Wrong::NoRecords,
+    }
 }
 
 /// An expression that does not compile fails the first record it is asked about, not the configuration.

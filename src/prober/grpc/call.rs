@@ -11,6 +11,7 @@ use super::message::first_field;
 use super::status::{Code, Status};
 use crate::net::http1::RequestBody;
 use crate::net::http2::{Connection, Event, Field, Http2Error, check_fields, code_name};
+use crate::net::tls::alert_of;
 use crate::reason::Reason;
 
 /// The flag and the length in front of a message, in octets.
@@ -399,8 +400,15 @@ impl From<Http2Error> for CallError {
                 ),
             )),
             error => {
+                let alert = match &error {
+                    Http2Error::Read(error) | Http2Error::Write(error) => alert_of(error),
+                    _ => None,
+                };
                 let text = format!("error reading from server: {error}");
-                Self::Failed(Status::new(Code::UNAVAILABLE, text).because(reason))
+                Self::Failed(Status {
+                    alert,
+                    ..Status::new(Code::UNAVAILABLE, text).because(reason)
+                })
             }
         }
     }

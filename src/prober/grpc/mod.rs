@@ -18,7 +18,7 @@ use self::message::{SERVING, SERVING_STATUSES, health_check_request, serving_sta
 use self::status::{Code, Status};
 use super::connect::{self, ConnectError, Stream, Tls, To, connect};
 use super::resolve::expose_address;
-use super::{Failed, Phase, Probe, Verdict, choose_address};
+use super::{Failed, Phase, Probe, Verdict, advice, choose_address};
 use crate::carried;
 use crate::log;
 use crate::metrics::{Labels, Metric};
@@ -52,6 +52,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Grpc) -> Verdict {
         Some(config) => match config.prepare(&probe.network.roots, probe.deadline).await {
             Ok(prepared) => Some(prepared),
             Err(error) => {
+                probe.advise(advice::tls::files(&error));
                 log!(probe.log, Error, "Error creating TLS configuration", "err" => text(&error));
                 return Err(probe.fail(error.reason()));
             }
@@ -169,9 +170,13 @@ fn judge(probe: &mut Probe<'_>, module: &Grpc, route: &Route<'_>, answer: Result
                 log!(probe.log, Debug, "connect the grpc server successfully");
                 return Ok(());
             }
+            let name = serving_status_name(status);
+            probe.advise(advice::grpc::not_serving(&module.service, &name));
             (Reason::GrpcNotServing, said)
         }
         Err(status) => {
+            let line = advice::grpc::status(&status, &module.service, module.tls);
+            probe.advise_else(line);
             probe
                 .samples
                 .set(Metric::GrpcStatusCode, f64::from(status.code.0));
@@ -181,7 +186,11 @@ fn judge(probe: &mut Probe<'_>, module: &Grpc, route: &Route<'_>, answer: Result
             (status.reason, format!("health check of {at}: {status}"))
         }
     };
-    log!(probe.log, Error, "can't connect grpc server:", "err" => excerpt_of(&problem, EXCERPT));
+    let message = match reason {
+        Reason::GrpcNotServing => "gRPC health check failed",
+        _ => "can't connect grpc server:",
+    };
+    log!(probe.log, Error, message, "err" => excerpt_of(&problem, EXCERPT));
     Err(probe.fail(reason))
 }
 
@@ -233,6 +242,7 @@ async fn connect_and_call(
     let stream = reach(probe, route).await?;
     let facts = probe.tls.as_ref().filter(|_| route.tls.is_some());
     if facts.is_some_and(|facts| facts.alpn.as_deref().is_none_or(<[u8]>::is_empty)) {
+        probe.advise(advice::grpc::no_alpn());
         let why = "credentials: cannot check peer: missing selected ALPN property";
         return Err(unavailable("authenticating", &why)
             .because(Reason::ProtocolError)
@@ -325,11 +335,31 @@ where
             answered = call(&mut connection, fields, &message).await;
         }
         connection.farewell();
-        answered
+        let instead = connection.instead();
+        if answered.is_err() && !instead.is_empty() {
+            return (answered, Some(instead.to_vec()));
+        }
+        (answered, None)
     };
     // compat: upstream waits for the answer without a deadline.
     let answered = probe.deadline.within(conversation).await;
     probe.timeline.record(Phase::Check, started, Instant::now());
+    let answered = answered.map(|(answered, instead)| {
+        let Some(instead) = instead else {
+            return answered;
+        };
+        probe.advise(advice::grpc::not_http2(module.tls, &instead));
+        let line = instead.split(|b| matches!(b, b'\r' | b'\n')).next();
+        let said = advice::quoted(line.unwrap_or_default());
+        answered.map_err(|error| {
+            let mut status = Status::from(error);
+            status.message = format!(
+                "the server does not speak HTTP/2, it says {said}: {}",
+                status.message
+            );
+            status.into()
+        })
+    });
     answered.unwrap_or_else(|timed_out| {
         let text = format!("waiting for the answer to the health check: {timed_out}");
         Err(Status::new(Code::DEADLINE_EXCEEDED, text).into())

@@ -87,6 +87,8 @@ pub struct Status {
     pub message: String,
     /// Its place among the reasons of failures.
     pub reason: Reason,
+    /// The alert that ended the TLS connection, if it was one.
+    pub alert: Option<u8>,
 }
 
 impl Status {
@@ -99,6 +101,7 @@ impl Status {
                 Code::DEADLINE_EXCEEDED => Reason::RequestTimeout,
                 _ => Reason::GrpcStatus,
             },
+            alert: None,
         }
     }
 

@@ -39,7 +39,12 @@ pub(super) struct BodyReader {
     deadline: Deadline,
     /// Whether the body is decompressed by what upstream closes with its error.
     inflated: bool,
+    /// The beginning of it, if somebody wants to know.
+    head: Vec<u8>,
 }
+
+/// Most bytes of a body that are kept to say what is wrong with it.
+const HEAD: usize = 4096;
 
 enum Source {
     Empty,
@@ -120,7 +125,13 @@ impl BodyReader {
             count: 0,
             deadline,
             inflated: false,
+            head: Vec::new(),
         }
+    }
+
+    /// The beginning of what was searched, or discarded with a look at it.
+    pub(super) fn head(&self) -> &[u8] {
+        &self.head
     }
 
     /// From now on the body is read decompressed. When it has no head of gzip, it is read on as it comes, without the
@@ -189,8 +200,10 @@ impl BodyReader {
         most: Option<usize>,
     ) -> Result<Bytes, ReadError> {
         let mut kept = Vec::new();
+        let mut head = std::mem::take(&mut self.head);
         let mut share = memory::take_some(Use::Bodies, 0);
-        self.read(|data| {
+        let read = self.read(|data| {
+            begin(&mut head, data);
             if let Some(most) = most {
                 let length = kept.len() + data.len();
                 if length > most {
@@ -203,14 +216,24 @@ impl BodyReader {
                 kept.extend_from_slice(data);
             }
             Ok(search.feed(data))
-        })
-        .await?;
-        Ok(Bytes::from(kept))
+        });
+        let read = read.await;
+        self.head = head;
+        read.map(|()| Bytes::from(kept))
     }
 
-    /// Reads all that is left and forgets it.
-    pub(super) async fn discard(&mut self) -> Result<(), ReadError> {
-        self.read(|_| Ok(false)).await
+    /// Reads all that is left and forgets it, but for its beginning if that is `wanted` to say what is wrong.
+    pub(super) async fn discard(&mut self, wanted: bool) -> Result<(), ReadError> {
+        let mut head = std::mem::take(&mut self.head);
+        let read = self.read(|data| {
+            if wanted {
+                begin(&mut head, data);
+            }
+            Ok(false)
+        });
+        let read = read.await;
+        self.head = head;
+        read
     }
 
     /// Hands out what is left piece by piece to `take`, which says whether it took its time.
@@ -261,6 +284,12 @@ impl BodyReader {
         };
         ended
     }
+}
+
+/// Adds to the beginning of a body as long as there is room.
+fn begin(head: &mut Vec<u8>, data: &[u8]) {
+    let room = HEAD.saturating_sub(head.len());
+    head.extend_from_slice(data.get(..room).unwrap_or(data));
 }
 
 fn io_error(error: io::Error) -> ReadError {
@@ -456,7 +485,7 @@ mod tests {
             let before = TURNS.load(Ordering::Relaxed);
             let mut reader = reader(io::Cursor::new(body), None);
             reader.decompress(compression).await.unwrap();
-            let _ = reader.discard().await;
+            let _ = reader.discard(false).await;
             let turns = TURNS.load(Ordering::Relaxed) - before;
             assert!(turns >= 50, "{compression:?}: {turns} turns in a megabyte");
             assert_eq!(reader.count, 0, "{compression:?}");
@@ -475,7 +504,7 @@ mod tests {
         ] {
             let mut reader = reader(body, None);
             reader.decompress(Compression::Brotli).await.unwrap();
-            let read = reader.discard().await.map_err(|error| error.to_string());
+            let read = reader.discard(false).await.map_err(|error| error.to_string());
             assert_eq!(read, want.map_err(ToOwned::to_owned), "{body:?}");
         }
     }

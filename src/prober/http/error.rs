@@ -15,7 +15,7 @@ use crate::reason::Reason;
 
 /// Why a round trip brought no answer.
 #[derive(Debug)]
-pub(super) enum RoundTripError {
+pub(in crate::prober) enum RoundTripError {
     /// Something of the request cannot be sent.
     Request(String),
     /// A credential, secret or header file cannot be had.

@@ -2,19 +2,22 @@
 
 use gostd::http_date;
 
-use super::body::{BodyReader, MOST_KEPT};
-use super::redirect::Chain;
+use super::body::{BodyReader, MOST_KEPT, ReadError};
+use super::redirect::{self, Chain};
 use super::response::Response;
 use crate::check::cel;
 use crate::check::regexp::Search;
 use crate::log;
 use crate::metrics::Metric;
 use crate::module::Http;
-use crate::module::http::HeaderRule;
+use crate::module::http::{Compression, HeaderRule};
 use crate::net::headers::Headers;
-use crate::probe_log::text;
-use crate::prober::Probe;
+use crate::probe_log::{excerpt, text};
+use crate::prober::{Probe, advice};
 use crate::reason::Reason;
+
+/// Most bytes of what was judged that a log line shows.
+const SHOWN: usize = 200;
 
 /// Judges the last answer and reads its body. True when all checks passed.
 pub(super) async fn judge(probe: &mut Probe<'_>, module: &Http, chain: &mut Chain) -> bool {
@@ -29,7 +32,8 @@ pub(super) async fn judge(probe: &mut Probe<'_>, module: &Http, chain: &mut Chai
         .set(Metric::HttpContentLength, response.told_length as f64);
     expose_last_modified(probe, &response.headers);
     log!(probe.log, Debug, "Received HTTP response", "status_code" => status);
-    let mut success = status_passes(probe, module, status);
+    let status_passes = status_passes(probe, module, status, unfollowed);
+    let mut success = status_passes;
     if !success {
         // What it stopped at is not a status that somebody chose.
         probe.fail(if unfollowed && module.follow_redirects {
@@ -50,15 +54,21 @@ pub(super) async fn judge(probe: &mut Probe<'_>, module: &Http, chain: &mut Chai
     if let Err(error) = reader.decompress(module.compression).await {
         log!(probe.log, Error, "Failed to get decompressor for HTTP response body", "err" => text(&error));
         probe.fail(Reason::BodyDecoding);
+        if success {
+            unreadable(probe, module, &response.headers, &error);
+        }
         success = false;
     }
     if success && module.looks_at_body() {
-        success = body_passes(probe, module, &mut reader).await;
+        success = body_passes(probe, module, &response.headers, &mut reader).await;
     }
     if !unfollowed {
-        if let Err(error) = reader.discard().await {
+        if let Err(error) = reader.discard(!status_passes).await {
             log!(probe.log, Error, "Failed to read HTTP response body", "err" => text(&error));
             probe.fail(error.reason());
+            if success {
+                unreadable(probe, module, &response.headers, &error);
+            }
             success = false;
         }
         if let Some(error) = reader.closing_error() {
@@ -68,10 +78,47 @@ pub(super) async fn judge(probe: &mut Probe<'_>, module: &Http, chain: &mut Chai
             .samples
             .set(Metric::HttpUncompressedBodyLength, reader.count as f64);
     }
-    version_passes(probe, module, response) && success
+    if !status_passes {
+        let hops = redirect::places(probe);
+        let line = advice::http::status(&advice::http::Status {
+            status,
+            headers: &response.headers,
+            module,
+            hops: &hops,
+            unfollowed,
+            body: reader.head(),
+        });
+        probe.advise(line);
+    }
+    version_passes(probe, module, response, success) && success
 }
 
-fn status_passes(probe: &mut Probe<'_>, module: &Http, status: u16) -> bool {
+/// Keeps what is to be done about a body that could not be read.
+fn unreadable(probe: &mut Probe<'_>, module: &Http, headers: &Headers, error: &ReadError) {
+    let of = advice::http::Body {
+        headers,
+        module,
+        head: &[],
+    };
+    let line = match error {
+        ReadError::TooLarge(limit) => Some(advice::http::too_large(*limit)),
+        ReadError::Gzip(_) => Some(of.undecodable()),
+        ReadError::Io(_) if module.compression != Compression::Identity => Some(of.undecodable()),
+        _ => None,
+    };
+    probe.advise(line);
+}
+
+fn status_passes(probe: &mut Probe<'_>, module: &Http, status: u16, unfollowed: bool) -> bool {
+    let passes = status_is_valid(probe, module, status);
+    if !passes && unfollowed && module.follow_redirects {
+        let places = advice::http::places(&redirect::places(probe));
+        log!(probe.log, Error, "Stopped after ten redirects", "places" => places);
+    }
+    passes
+}
+
+fn status_is_valid(probe: &mut Probe<'_>, module: &Http, status: u16) -> bool {
     let valid = &module.valid_status_codes;
     if valid.is_empty() {
         let passes = (200..300).contains(&status);
@@ -106,6 +153,7 @@ async fn header_passes(probe: &mut Probe<'_>, rule: &HeaderRule, wanted: bool, h
     let count = headers.values(&rule.name).count();
     if count == 0 {
         if !rule.allow_missing {
+            probe.advise(advice::http::header(&rule.header, &rule.regexp, wanted, &[]));
             log!(probe.log, Error, "Missing required header", "header" => rule.header.clone());
         }
         return rule.allow_missing;
@@ -118,6 +166,9 @@ async fn header_passes(probe: &mut Probe<'_>, rule: &HeaderRule, wanted: bool, h
     if matches == wanted {
         return true;
     }
+    let values: Vec<&[u8]> = headers.values(&rule.name).take(1).collect();
+    let line = advice::http::header(&rule.header, &rule.regexp, wanted, &values);
+    probe.advise(line);
     let message = if wanted {
         "Header did not match regular expression"
     } else {
@@ -126,20 +177,35 @@ async fn header_passes(probe: &mut Probe<'_>, rule: &HeaderRule, wanted: bool, h
     log!(
         probe.log, Error, message,
         "header" => rule.header.clone(), "regexp" => rule.regexp.source().to_owned(), "value_count" => count,
+        "value" => excerpt(values.first().copied().unwrap_or_default(), SHOWN),
     );
     false
 }
 
 /// Regular expressions, then CEL. compat: both see the whole body; upstream leaves nothing of it for CEL.
-async fn body_passes(probe: &mut Probe<'_>, module: &Http, reader: &mut BodyReader) -> bool {
+async fn body_passes(
+    probe: &mut Probe<'_>,
+    module: &Http,
+    headers: &Headers,
+    reader: &mut BodyReader,
+) -> bool {
     let mut search = Search::new(module.body_unwanted.iter().chain(&module.body_wanted));
     let body = reader
         .search(&mut search, module.has_cel().then_some(MOST_KEPT))
         .await;
     if module.has_body_regexps() {
         let passes = match &body {
-            Ok(_) => regexps_pass(probe, module, &mut search),
+            Ok(_) => {
+                let head = reader.head();
+                let of = advice::http::Body {
+                    headers,
+                    module,
+                    head,
+                };
+                regexps_pass(probe, &of, &mut search)
+            }
             Err(error) => {
+                unreadable(probe, module, headers, error);
                 log!(probe.log, Error, "Error reading HTTP body", "err" => text(error));
                 probe.fail(error.reason());
                 false
@@ -157,7 +223,16 @@ async fn body_passes(probe: &mut Probe<'_>, module: &Http, reader: &mut BodyRead
     let passes = match body {
         Ok(body) => {
             let (unwanted, wanted) = (module.cel_unwanted.as_ref(), module.cel_wanted.as_ref());
-            cel::judge(body, unwanted, wanted, probe.deadline, &mut probe.log).await
+            let judged = cel::judge(body, unwanted, wanted, probe.deadline, &mut probe.log).await;
+            if let Err(wrong) = &judged {
+                let of = advice::http::Body {
+                    headers,
+                    module,
+                    head: reader.head(),
+                };
+                probe.advise(of.json(wrong));
+            }
+            judged.is_ok()
         }
         Err(error) => {
             log!(probe.log, Error, "Error reading HTTP body", "err" => text(&error));
@@ -173,16 +248,19 @@ async fn body_passes(probe: &mut Probe<'_>, module: &Http, reader: &mut BodyRead
 }
 
 /// `search` looked for those that are unwanted and for those that are wanted, in this order.
-fn regexps_pass(probe: &mut Probe<'_>, module: &Http, search: &mut Search<'_>) -> bool {
+fn regexps_pass(probe: &mut Probe<'_>, of: &advice::http::Body<'_>, search: &mut Search<'_>) -> bool {
+    let module = of.module;
     for (index, regexp) in module.body_unwanted.iter().enumerate() {
         if search.matches(index) {
+            probe.advise(of.unwanted(regexp));
             log!(probe.log, Error, "Body matched regular expression", "regexp" => regexp.source().to_owned());
             return false;
         }
     }
     for (index, regexp) in (module.body_unwanted.len()..).zip(&module.body_wanted) {
         if !search.matches(index) {
-            log!(probe.log, Error, "Body did not match regular expression", "regexp" => regexp.source().to_owned());
+            probe.advise(of.missing(regexp));
+            log!(probe.log, Error, "Body did not match regular expression", "regexp" => regexp.source().to_owned(), "body" => excerpt(of.head, SHOWN));
             return false;
         }
     }
@@ -196,7 +274,7 @@ fn expose_last_modified(probe: &mut Probe<'_>, headers: &Headers) {
     }
 }
 
-fn version_passes(probe: &mut Probe<'_>, module: &Http, response: &Response) -> bool {
+fn version_passes(probe: &mut Probe<'_>, module: &Http, response: &Response, success: bool) -> bool {
     let protocol = response.protocol.as_str();
     let number = protocol.strip_prefix("HTTP/").unwrap_or(protocol);
     match number.parse::<f64>() {
@@ -208,6 +286,9 @@ fn version_passes(probe: &mut Probe<'_>, module: &Http, response: &Response) -> 
     let valid = &module.valid_http_versions;
     if valid.is_empty() || valid.iter().any(|v| v == protocol) {
         return true;
+    }
+    if success {
+        probe.advise(advice::http::version(protocol, module));
     }
     log!(probe.log, Error, "Invalid HTTP version number", "version" => protocol.to_owned());
     probe.fail(Reason::HttpVersion);

@@ -17,7 +17,7 @@ use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
 use super::resolve::judge_hostname;
-use super::{Failed, Phase, Probe, Verdict, choose_address};
+use super::{Failed, Phase, Probe, Verdict, advice, choose_address};
 use crate::carried;
 use crate::config;
 use crate::log;
@@ -32,7 +32,7 @@ use crate::net::url::Url;
 use crate::net::{Address, file};
 use crate::probe_log::text;
 use crate::reason::Reason;
-use error::RoundTripError;
+pub(super) use error::RoundTripError;
 use request::Request;
 use trace::Trace;
 
@@ -138,12 +138,18 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Http) -> Verdict {
             probe.samples.set_bool(Metric::HttpSsl, true);
             facts.expose(&mut probe.samples, FactSet::Http);
             if module.fail_if_ssl {
+                if success {
+                    let line = advice::http::encryption(true, &redirect::places(probe));
+                    probe.advise(line);
+                }
                 log!(probe.log, Error, "Final request was over SSL");
                 probe.fail(Reason::SslPresent);
                 success = false;
             }
         }
         _ if module.fail_if_not_ssl && success => {
+            let line = advice::http::encryption(false, &redirect::places(probe));
+            probe.advise(line);
             log!(probe.log, Error, "Final request was not over SSL");
             probe.fail(Reason::SslAbsent);
             success = false;
@@ -198,10 +204,12 @@ fn target_url(probe: &mut Probe<'_>, module: &Http) -> String {
         return converted;
     }
     if has("http://") || has("https://") {
-        target.to_owned()
-    } else {
-        format!("http://{target}")
+        return target.to_owned();
     }
+    if let Some((scheme, meant)) = advice::target::foreign_scheme(target) {
+        log!(probe.log, Warn, "The target's scheme is unknown and taken for a host", "scheme" => scheme.to_owned(), "probably_meant" => meant);
+    }
+    format!("http://{target}")
 }
 
 /// `host:` is `host`.

@@ -17,7 +17,7 @@ use crate::net::http1::RequestBody;
 use crate::net::proxy::basic;
 use crate::net::url::{Url, idna_ascii};
 use crate::probe_log::{EXCERPT, excerpt_of};
-use crate::prober::Probe;
+use crate::prober::{Probe, advice};
 use crate::reason::Reason;
 
 /// Most redirects that are followed.
@@ -77,6 +77,7 @@ impl Client<'_> {
                 Ok(response) => response,
                 Err(error) => {
                     probe.timeline.hop().result = Some(error.to_string());
+                    probe.advise(advice::http::no_response(&error));
                     log_failure(probe, &first.method, &request.url, &error.to_string());
                     probe.fail(error.reason());
                     return chain;
@@ -172,6 +173,11 @@ impl Client<'_> {
         is_same_or_below(&host, &self.first_hostname)
             || is_same_or_below(&host, &idna_ascii(&self.target_name))
     }
+}
+
+/// The URLs that were asked for.
+pub(super) fn places(probe: &Probe<'_>) -> Vec<String> {
+    probe.timeline.hops.iter().map(|hop| hop.name.clone()).collect()
 }
 
 /// A redirect's place for the log: as it came, but without a password.

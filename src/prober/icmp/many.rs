@@ -15,7 +15,7 @@ use crate::module::Icmp;
 use crate::net::Address;
 use crate::net::icmp::{Answer, Ping};
 use crate::prober::series::{Families, Series};
-use crate::prober::{Phase, Probe, Verdict};
+use crate::prober::{Phase, Probe, Verdict, advice};
 use crate::reason::Reason;
 
 const FAMILIES: Families = Families {
@@ -158,6 +158,11 @@ fn finish(
     if received >= module.min_replies {
         return Ok(());
     }
+    let line = match (&heard.failure, received) {
+        (None, 0) => Some(advice::icmp::silence(&probe.facts, address.ip)),
+        _ => None,
+    };
+    probe.advise(line);
     let wanted = module.min_replies;
     let mut reason = format!("ping {address}: {received} of {sent} requests were answered, {wanted} must be");
     let mut why = Reason::IcmpNoReply;

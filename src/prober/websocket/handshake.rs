@@ -38,7 +38,7 @@ pub(super) struct Dialling<'a> {
 
 /// Why there is no WebSocket connection.
 #[derive(Debug)]
-pub(super) enum HandshakeError {
+pub(in crate::prober) enum HandshakeError {
     /// Not `ws` or `wss`, or with user and password.
     Url,
     /// A header field that belongs to the handshake itself.
@@ -55,6 +55,7 @@ pub(super) enum HandshakeError {
     Length(LengthError),
     /// The answer does not upgrade.
     Refused {
+        code: u16,
         status: Vec<u8>,
         reason: &'static str,
     },
@@ -98,7 +99,7 @@ impl fmt::Display for HandshakeError {
             Self::End => f.write_str("reading the answer to the upgrade: unexpected EOF"),
             Self::Answer(error) => write!(f, "{error}"),
             Self::Length(error) => write!(f, "{error}"),
-            Self::Refused { status, reason } => {
+            Self::Refused { status, reason, .. } => {
                 let status = String::from_utf8_lossy(status.get(..100).unwrap_or(status));
                 write!(f, "websocket: bad handshake: {reason} (answer: {status})")
             }
@@ -271,6 +272,7 @@ async fn exchange(
 fn judge(head: &Head, key: &str) -> Result<(), HandshakeError> {
     let refused = |reason| {
         Err(HandshakeError::Refused {
+            code: head.status,
             status: head.status_line.clone(),
             reason,
         })

@@ -7,7 +7,9 @@ use bytes::Bytes;
 use go_http::websocket::Frames;
 use tokio::time::Instant;
 
-use super::{Phase, Probe, Verdict, choose_address};
+pub(super) use handshake::HandshakeError;
+
+use super::{Phase, Probe, Verdict, advice, choose_address};
 use crate::carried;
 use crate::log;
 use crate::metrics::Metric;
@@ -46,6 +48,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Websocket) -> Verdict {
     {
         Ok(prepared) => prepared,
         Err(error) => {
+            probe.advise(advice::tls::files(&error));
             log!(probe.log, Error, "Error creating TLS config", "err" => text(&error));
             return Err(probe.fail(error.reason()));
         }
@@ -75,6 +78,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Websocket) -> Verdict {
     let mut frames = match dialled {
         Ok(frames) => frames,
         Err(error) => {
+            probe.advise(advice::websocket::no_connection(&error));
             probe.timeline.hop().result = Some(error.to_string());
             log!(probe.log, Error, "Error dialing websocket", "err" => text(&error));
             return Err(probe.fail(error.reason()));
@@ -128,6 +132,7 @@ async fn talk(probe: &mut Probe<'_>, frames: &mut Frames<Box<dyn Connection>>, s
                             "waiting for a message that matches {:?}: {error}",
                             regexp.source()
                         );
+                        probe.advise(advice::websocket::no_message(regexp));
                         log!(probe.log, Error, "Error reading message", "err" => waiting);
                         return Err(probe.fail(Reason::from(&error)));
                     }
@@ -141,6 +146,7 @@ async fn talk(probe: &mut Probe<'_>, frames: &mut Frames<Box<dyn Connection>>, s
                     }
                 };
                 let Some(found) = found else {
+                    probe.advise(advice::dialogue::mismatch(regexp, &message));
                     log!(probe.log, Error, "Regexp did not match", "regexp" => regexp.source().to_owned(), "line" => excerpt(&message, EXCERPT));
                     return Err(probe.fail(Reason::ExpectMismatch));
                 };

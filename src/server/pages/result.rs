@@ -28,6 +28,7 @@ pub struct Result {
     /// Of the target; a long one is not repeated for it.
     place: Option<String>,
     reason: Option<String>,
+    advice: Option<String>,
     legend: Vec<(&'static str, &'static str)>,
     hops: Vec<HopView>,
     tls: Option<TlsView>,
@@ -45,6 +46,7 @@ impl Result {
             place: (entry.target.len() <= LONG)
                 .then(|| place(&entry.module.name, &entry.target, entry.hostname.as_deref())),
             reason: outcome.reason().map(|reason| short(&reason, LONG)),
+            advice: outcome.advice.as_deref().map(|advice| short(advice, LONG)),
             legend: story::legend(std::iter::once(outcome)),
             hops: story::hops(outcome),
             tls: outcome.tls.as_ref().map(TlsView::new),

@@ -46,6 +46,7 @@ struct Side {
     title: &'static str,
     probe: Summary,
     reason: Option<String>,
+    advice: Option<String>,
     hops: Vec<HopView>,
 }
 
@@ -125,6 +126,7 @@ impl Side {
             title,
             probe: Summary::new(entry, LONG),
             reason: entry.outcome.reason().map(|reason| short(&reason, LONG)),
+            advice: entry.outcome.advice.as_deref().map(|advice| short(advice, LONG)),
             hops: story::hops(&entry.outcome),
         }
     }

@@ -108,6 +108,7 @@ async fn many_targets_are_shown_a_page_at_a_time() {
     let module = loaded.modules.get("tcp_plain").unwrap();
     for index in 0..TARGETS {
         let outcome = Outcome {
+            advice: None,
             success: index % 10 > 0,
             duration: Duration::from_millis(20),
             samples: Samples::new(),

@@ -316,6 +316,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
+    /// What the peer sent instead of its settings, which come first in HTTP/2: at most 64 bytes.
+    pub fn instead(&self) -> &[u8] {
+        let data = self.buffer.data();
+        match FrameHead::parse(data) {
+            Some(head) if !self.got_settings && (head.kind != SETTINGS || head.length > MAX_FRAME) => {
+                data.get(..64).unwrap_or(data)
+            }
+            _ => &[],
+        }
+    }
+
     /// Whether a whole frame, or the beginning of a DATA frame, is in the buffer.
     fn has_frame(&self) -> bool {
         let data = self.buffer.data();

@@ -1,0 +1,173 @@
+//! Connections that could not be made.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use super::{Facts, name, resolve, tls};
+use crate::net::dial::{DialCause, DialError};
+use crate::net::port::PortError;
+use crate::net::proxy::TunnelError;
+use crate::net::resolve::ResolveError;
+use crate::net::shortage::Resource;
+use crate::prober::connect::ConnectError;
+
+/// What the exporter's own policy forbids.
+pub(in crate::prober) fn policy() -> String {
+    "The exporter's own policy forbids this; nothing was sent. Change policy: in the configuration if the target is meant to be allowed, and see what it resolves to: `getent ahosts HOST`."
+        .to_owned()
+}
+
+/// The advice for a name without an address.
+pub(in crate::prober) fn unresolved(facts: &Facts, error: &ResolveError) -> Option<String> {
+    resolve::advice(error, facts.preference)
+}
+
+pub(in crate::prober) fn advice(facts: &Facts, error: &ConnectError) -> Option<String> {
+    match error {
+        ConnectError::Port(error) => port(error),
+        ConnectError::Resolve(error) => resolve::advice(error, None),
+        ConnectError::Dial(error) => dial(facts, error),
+        ConnectError::Proxy(error) => {
+            let inner = advice(&Facts::default(), error);
+            Some(format!(
+                "This is about the proxy, not the target. {}",
+                inner.unwrap_or_default()
+            ))
+        }
+        ConnectError::Refused { .. } => Some(policy()),
+        ConnectError::Tunnel(error) => Some(tunnel(error)),
+        ConnectError::NoTunnel { to, .. } => Some(format!(
+            "The proxy accepted the connection and did not say whether it reached {}: the target is slow or filtered from there. Try `curl -v --proxy PROXY https://{0}`.",
+            name(to)
+        )),
+        ConnectError::Tls(error) => tls::advice(error),
+    }
+}
+
+fn port(error: &PortError) -> Option<String> {
+    Some(match error {
+        PortError::Invalid(port) => {
+            format!("{} is not a port: ports are numbers from 0 to 65535.", name(port))
+        }
+        PortError::Unknown(_, service) => format!(
+            "{} is not a service of /etc/services: write the number of the port.",
+            name(service)
+        ),
+        PortError::Unread(_) => return None,
+    })
+}
+
+/// The other family, if it may help.
+fn other_family(facts: &Facts) -> Option<String> {
+    let other = facts.other_family?;
+    let (family, record, setting) = match other {
+        IpAddr::V4(_) => ("IPv4", "an A record", "ip4"),
+        IpAddr::V6(_) => ("IPv6", "an AAAA record", "ip6"),
+    };
+    Some(format!(
+        "The name also has {record}, {other}: preferred_ip_protocol: {setting} in the module would use {family}"
+    ))
+}
+
+fn dial(facts: &Facts, error: &DialError) -> Option<String> {
+    let address = &error.address;
+    if error.network == "unix" {
+        return unix(error);
+    }
+    let to = address.parse::<SocketAddr>().ok();
+    let port = to.map_or_else(|| "PORT".to_owned(), |to| to.port().to_string());
+    let ip = to.map_or_else(|| address.clone(), |to| to.ip().to_string());
+    let also = other_family(facts);
+    Some(match &error.cause {
+        DialCause::Refused(_) => policy(),
+        DialCause::TimedOut(_) | DialCause::NoAnswer(_) => {
+            let first = "No response at all, not even a refusal: a firewall drops the packets, or the address is not in use";
+            match also {
+                Some(also) => format!("{first}. {also}."),
+                None => format!(
+                    "{first}. A service that is merely down would refuse. Try `traceroute -T -p {port} {ip}`."
+                ),
+            }
+        }
+        DialCause::Io { call, error } => match Resource::of(call, error) {
+            Some(resource) => format!(
+                "This host has run out of {}; the target was not judged: {}.",
+                resource.name(),
+                resource.advice()
+            ),
+            None => system(call, error, &ip, &port, also)?,
+        },
+    })
+}
+
+fn system(call: &str, error: &io::Error, ip: &str, port: &str, also: Option<String>) -> Option<String> {
+    Some(match (error.raw_os_error()?, call) {
+        (libc::ECONNREFUSED, _) => {
+            let first = format!("{ip} is up and refuses: nothing listens on port {port} there");
+            match also {
+                Some(also) => format!("{first}. {also}."),
+                None => format!(
+                    "{first}, the service listens on another address only, or a firewall rejects. On that host: `ss -ltn 'sport = :{port}'`."
+                ),
+            }
+        }
+        (libc::ENETUNREACH | libc::EHOSTUNREACH, _) => match also {
+            Some(also) => format!("This host has no route to {ip}. {also}."),
+            None => format!("This host has no route to {ip}, or the last router finds nobody there: `ip route get {ip}`."),
+        },
+        (libc::EADDRNOTAVAIL, "bind") => "The source address is not one of this host: correct source_ip_address; `ip address` lists what there is.".to_owned(),
+        (libc::EAFNOSUPPORT | libc::EINVAL, "bind" | "connect") => format!(
+            "The source address and {ip} are of different families: set preferred_ip_protocol to the family of source_ip_address."
+        ),
+        (libc::ENODEV, _) => "The interface of source_interface does not exist: `ip link` lists what there is.".to_owned(),
+        (libc::EACCES | libc::EPERM, _) => format!(
+            "This host's own firewall, or the sandbox of the exporter, forbids connecting to {ip} port {port}: look at `nft list ruleset` and network policies."
+        ),
+        (libc::ECONNRESET, _) => format!("{ip} broke the connection off while it was opened: a load balancer without a backend, or a firewall."),
+        (libc::ETIMEDOUT, _) => format!("No response from {ip}: a firewall drops the packets, or the address is not in use."),
+        _ => return None,
+    })
+}
+
+fn unix(error: &DialError) -> Option<String> {
+    let path = name(&error.address);
+    let DialCause::Io { error, .. } = &error.cause else {
+        return matches!(error.cause, DialCause::Refused(_)).then(policy);
+    };
+    Some(match error.raw_os_error()? {
+        libc::ENOENT => format!(
+            "There is no {path} here: the service is not running, or the socket is not mounted into the exporter's container. `ls -l {path}`"
+        ),
+        libc::ECONNREFUSED => format!(
+            "{path} exists and nobody listens on it: the service is not running and left its socket behind, or it is no socket. `ss -xl | grep {path}`"
+        ),
+        libc::EACCES | libc::EPERM => format!(
+            "The exporter's user may not use {path}: add it to the socket's group. `ls -l {path}; id`"
+        ),
+        libc::ENOTSOCK => format!("{path} is not a socket. `ls -l {path}`"),
+        libc::EAGAIN => format!(
+            "The queue of {path} is full: the service does not accept connections. `ss -xl | grep {path}`"
+        ),
+        libc::EPROTOTYPE => format!("{path} is a socket of datagrams, which this prober does not speak."),
+        _ => return None,
+    })
+}
+
+fn tunnel(error: &TunnelError) -> String {
+    match error {
+        TunnelError::Refused { status: 407, .. } => "The proxy wants credentials (407): put them into proxy_url, http://USER:PASSWORD@HOST:PORT, or into proxy_connect_header.".to_owned(),
+        TunnelError::Refused { status: 403, .. } => "The proxy forbids this target or port (403): ask for an exception, or name the target in no_proxy.".to_owned(),
+        TunnelError::Refused { status: status @ 502..=504, .. } => format!(
+            "The proxy could not reach the target ({status}): the target is down or filtered as seen from the proxy."
+        ),
+        TunnelError::Refused { status: 405 | 400 | 501, .. } => "The proxy does not make tunnels (CONNECT): it is a web server, or a proxy for plain HTTP only. Check proxy_url.".to_owned(),
+        TunnelError::Refused { status, .. } => format!("The proxy refused the tunnel with status {status}: its log says why."),
+        TunnelError::Credentials => "The SOCKS proxy does not accept user and password of proxy_url.".to_owned(),
+        TunnelError::NoMethod => "The SOCKS proxy wants a login: put user and password into proxy_url, socks5://USER:PASSWORD@HOST:PORT.".to_owned(),
+        TunnelError::Version(_) => "What proxy_url names does not speak SOCKS5: an HTTP proxy is written http://HOST:PORT.".to_owned(),
+        TunnelError::Head(_) => "What proxy_url names does not answer as an HTTP proxy: a SOCKS proxy is written socks5://HOST:PORT, and a proxy within TLS https://HOST:PORT.".to_owned(),
+        TunnelError::Socks(_) => "The SOCKS proxy could not reach the target, or is not allowed to: the target is down or filtered as seen from the proxy.".to_owned(),
+        TunnelError::TooLong(_) => "The name or the credentials are longer than SOCKS5 can carry (255 bytes).".to_owned(),
+        TunnelError::Io(_) | TunnelError::Closed | TunnelError::Length(_) => "The proxy closed the connection instead of answering: it serves other clients only, or speaks another protocol. Check proxy_url.".to_owned(),
+    }
+}

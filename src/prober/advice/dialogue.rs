@@ -1,0 +1,70 @@
+//! Dialogues of tcp, unix and websocket that did not go as the module says.
+
+use super::nearest::nearest;
+use super::quoted;
+use crate::check::Regexp;
+
+/// The peer ended before a line matched.
+pub(in crate::prober) fn mismatch(regexp: &Regexp, last: &[u8]) -> String {
+    if last.is_empty() {
+        return format!(
+            "Expected {}; the peer closed the connection without a word: it has too many connections, refuses this host's address, or expects TLS (tls: true).",
+            quoted(regexp.source().as_bytes())
+        );
+    }
+    if let Some(line) = tls(last) {
+        return line;
+    }
+    format!(
+        "Expected {}; {}.",
+        quoted(regexp.source().as_bytes()),
+        nearest(regexp, last)
+    )
+}
+
+/// Nothing matched before the deadline.
+pub(in crate::prober) fn silence(regexp: &Regexp, last: &[u8], encrypted: bool) -> String {
+    if let Some(line) = tls(last) {
+        return line;
+    }
+    if last.is_empty() {
+        let more = if encrypted {
+            ""
+        } else {
+            ", or expects TLS (tls: true)"
+        };
+        return format!(
+            "Nothing was read while {} was waited for: the service waits for the client to speak first (add a send step before){more}, or hangs.",
+            quoted(regexp.source().as_bytes())
+        );
+    }
+    format!(
+        "Expected {}, and no more lines came; {}.",
+        quoted(regexp.source().as_bytes()),
+        nearest(regexp, last)
+    )
+}
+
+/// TLS where text was expected.
+fn tls(bytes: &[u8]) -> Option<String> {
+    matches!(bytes, [0x15 | 0x16, 3, ..])
+        .then(|| "The port speaks TLS: set tls: true in the module.".to_owned())
+}
+
+/// Bytes that differ.
+pub(in crate::prober) fn bytes(expected: &[u8], got: &[u8]) -> String {
+    if let Some(line) = tls(got).filter(|_| !matches!(expected, [0x15 | 0x16, ..])) {
+        return line;
+    }
+    let at = expected.iter().zip(got).position(|(a, b)| a != b);
+    let place = at.map_or_else(
+        || format!("it ended after {} of {} bytes", got.len(), expected.len()),
+        |at| format!("byte {} differs", at + 1),
+    );
+    format!("Expected {}, got {}: {place}.", quoted(expected), quoted(got))
+}
+
+/// The connection broke.
+pub(in crate::prober) fn broken() -> String {
+    "The peer broke the connection off during the dialogue: it did not like what was sent, expects TLS (tls: true), or crashed.".to_owned()
+}

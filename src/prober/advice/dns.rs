@@ -1,0 +1,119 @@
+//! DNS responses that are none, or not as the module wants them.
+
+use super::nearest::nearest;
+use super::{name, quoted};
+use crate::check::Regexp;
+use crate::module::Dns;
+use crate::net::dns::CarryError;
+use crate::prober::dns::ExchangeError;
+
+/// A response code that is not valid.
+pub(in crate::prober) fn rcode(rcode: u16, asked: &str, module: &Dns) -> String {
+    let asked = name(asked);
+    match rcode {
+        0 => format!("{asked} exists, and valid_rcodes expects that it does not."),
+        1 => "The server does not understand the query (FORMERR): an old server, or something that is no name server.".to_owned(),
+        2 => format!("The server could not resolve {asked} (SERVFAIL): the zone's own servers do not answer, or DNSSEC validation failed; `dig +cd {asked}` tells."),
+        3 => format!("{asked} does not exist on this server (NXDOMAIN): check the spelling, and whether the server has the zone; valid_rcodes: [NXDOMAIN] accepts it."),
+        4 => format!("The server does not do this type of query (NOTIMP), {}.", module.query_type),
+        5 => format!("The server refuses (REFUSED): it does not serve the zone of {asked}, or no recursion to this host's address."),
+        _ => format!("The server answered with code {rcode}, which valid_rcodes does not list."),
+    }
+}
+
+/// A response without a record to look at.
+pub(in crate::prober) fn no_records(asked: &str, section: &str) -> String {
+    format!(
+        "The {section} section has no records at all: {} has none of that type, or the server only refers to others (recursion_desired). `dig @SERVER {0}`",
+        name(asked)
+    )
+}
+
+/// A record that should have matched.
+pub(in crate::prober) fn mismatch(regexp: &Regexp, record: &[u8]) -> String {
+    let mut line = format!(
+        "Expected {}; {}.",
+        quoted(regexp.source().as_bytes()),
+        nearest(regexp, record)
+    );
+    let spaced: Vec<u8> = record
+        .iter()
+        .map(|b| if *b == b'\t' { b' ' } else { *b })
+        .collect();
+    if regexp.is_match(&spaced) {
+        line = format!(
+            "Expected {}; the record is {}: the fields of a record are separated by tabs, not blanks; \\s+ matches both.",
+            quoted(regexp.source().as_bytes()),
+            quoted(record)
+        );
+    }
+    line
+}
+
+/// A record that should not have matched.
+pub(in crate::prober) fn unwanted(source: &str, record: &[u8]) -> String {
+    format!(
+        "{} must match no record, and matches {}.",
+        quoted(source.as_bytes()),
+        quoted(record)
+    )
+}
+
+/// None of the records will do.
+pub(in crate::prober) fn none(sources: &[&str], record: &[u8]) -> String {
+    let sources: Vec<String> = sources
+        .iter()
+        .take(5)
+        .map(|source| quoted(source.as_bytes()))
+        .collect();
+    format!(
+        "No record matches {}; the first is {}.",
+        sources.join(" or "),
+        quoted(record)
+    )
+}
+
+/// No response, or one that cannot be used.
+pub(in crate::prober) fn no_response(
+    error: &ExchangeError,
+    host: &str,
+    asked: &str,
+    over: &str,
+) -> Option<String> {
+    let (server, asked) = (name(host), name(asked.trim_end_matches('.')));
+    if matches!(error, ExchangeError::Carry(_) | ExchangeError::TimedOut { .. })
+        && server.trim_end_matches('.').eq_ignore_ascii_case(&asked)
+    {
+        return Some(format!(
+            "The target of the prober dns is the name server that is asked, not the name that is asked for: {server} is probably no name server. The name stands in query_name."
+        ));
+    }
+    Some(match error {
+        ExchangeError::Carry(CarryError::Receive(error) | CarryError::Send(error))
+            if error.raw_os_error() == Some(libc::ECONNREFUSED) =>
+        {
+            format!(
+                "{server} is up and refuses: no name server listens on that port there (ICMP port unreachable). On that host: `ss -lun`."
+            )
+        }
+        ExchangeError::TimedOut { strays: 1.., .. } => format!(
+            "{server} answered, but with other identifiers than the query's: something between rewrites responses, or forges them."
+        ),
+        ExchangeError::TimedOut { .. } => format!(
+            "No response over {over}: {server} is no name server, does not serve this host's address, or a firewall drops port 53. `dig @{server} {asked}`"
+        ),
+        ExchangeError::Carry(_) => format!(
+            "{server} gave no response over {over}: it does not serve this host's address, or not over {over}. `dig @{server} {asked}`"
+        ),
+        ExchangeError::Cut { .. } => {
+            "The response is longer than a datagram may be: set transport_protocol: tcp.".to_owned()
+        }
+        ExchangeError::Read(_) | ExchangeError::Stray { .. } => format!(
+            "What {server} sent is no DNS response to this query: another service listens there. `dig @{server} {asked}`"
+        ),
+        ExchangeError::Name(_) => {
+            format!("query_name {asked} cannot be asked for: no label may be empty or longer than 63 bytes.")
+        }
+        ExchangeError::Connect(_) => return None,
+    })
+}

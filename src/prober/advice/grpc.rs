@@ -1,0 +1,56 @@
+//! Health checks that did not come to SERVING.
+
+use super::name;
+use crate::prober::grpc::status::Status;
+
+/// The service is not SERVING.
+pub(in crate::prober) fn not_serving(service: &str, status: &str) -> String {
+    let which = match service {
+        "" => "The server as a whole".to_owned(),
+        service => format!("The service {}", name(service)),
+    };
+    match status {
+        "SERVICE_UNKNOWN" => format!(
+            "{which} is unknown to the health server: the name is that of the proto package and service, package.Service. `grpcurl HOST:PORT list`"
+        ),
+        _ => format!(
+            "{which} reports {status}: it is up and says itself that it cannot serve; starting, draining, or a dependency is down. Its log says why."
+        ),
+    }
+}
+
+/// A status other than OK.
+pub(in crate::prober) fn status(status: &Status, service: &str, is_tls: bool) -> Option<String> {
+    if let Some(line) = status.alert.and_then(super::tls::alert) {
+        return Some(line);
+    }
+    Some(match status.code.0 {
+        5 => format!("The health server does not know the service {:?} (NOT_FOUND): the name is that of the proto package and service, package.Service; empty asks for the server as a whole.", name(service)),
+        12 => "The server does not implement grpc.health.v1.Health (UNIMPLEMENTED): register the health service there, or probe the port with prober: tcp.".to_owned(),
+        16 => "The call needs credentials (UNAUTHENTICATED): set metadata with an authorization entry.".to_owned(),
+        7 => "The call is forbidden (PERMISSION_DENIED): the credentials in metadata do not suffice, or a proxy blocks it.".to_owned(),
+        8 => "The server has no resources left (RESOURCE_EXHAUSTED): it limits calls, or is overloaded.".to_owned(),
+        4 => "The server accepted the call and did not answer in time: it hangs, or is overloaded.".to_owned(),
+        14 if !is_tls => "The connection broke before the response: the port expects TLS (tls: true), is no gRPC server, or the server is shutting down.".to_owned(),
+        _ => return None,
+    })
+}
+
+/// What answers is not HTTP/2.
+pub(in crate::prober) fn not_http2(is_tls: bool, first: &[u8]) -> String {
+    if first.starts_with(b"HTTP/1") {
+        return "The port answers in HTTP/1, so that no gRPC server listens there, or a proxy before it does not pass HTTP/2 on: use the port of gRPC, or a module with prober: http.".to_owned();
+    }
+    if !is_tls && matches!(first, [0x15 | 0x16, 3, ..]) {
+        return "The port speaks TLS: set tls: true in the module.".to_owned();
+    }
+    format!(
+        "The port does not speak HTTP/2; it sent {}.",
+        super::quoted(first)
+    )
+}
+
+/// TLS without HTTP/2.
+pub(in crate::prober) fn no_alpn() -> String {
+    "The server did not agree on HTTP/2 within TLS (ALPN): no gRPC there, or a load balancer ends TLS without HTTP/2. `openssl s_client -alpn h2 -connect HOST:PORT`".to_owned()
+}

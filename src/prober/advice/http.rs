@@ -1,0 +1,320 @@
+//! HTTP responses that are none, or not as the module wants them.
+
+use super::nearest::nearest;
+use super::{name, quoted};
+use crate::check::Regexp;
+use crate::check::cel::Wrong;
+use crate::module::Http;
+use crate::net::headers::{Headers, canonical};
+use crate::net::http1::{ExchangeError, HeadError};
+use crate::net::http2::Http2Error;
+use crate::net::http3::Http3Error;
+use crate::net::tls::alert_of;
+use crate::prober::http::RoundTripError;
+
+/// What is known of a response whose status is not valid.
+pub(in crate::prober) struct Status<'a> {
+    pub status: u16,
+    pub headers: &'a Headers,
+    pub module: &'a Http,
+    /// The URLs of all hops.
+    pub hops: &'a [String],
+    /// Whether it is a redirect that was not followed.
+    pub unfollowed: bool,
+    /// The beginning of the body.
+    pub body: &'a [u8],
+}
+
+fn text(headers: &Headers, field: &str) -> Option<String> {
+    headers
+        .value(&canonical(field))
+        .map(|value| name(&String::from_utf8_lossy(value)))
+}
+
+/// The places of a chain of redirects, with what repeats once more and `…`.
+pub(in crate::prober) fn places(hops: &[String]) -> String {
+    let mut shown: Vec<&str> = Vec::new();
+    for hop in hops {
+        let again = shown.contains(&hop.as_str());
+        shown.push(hop);
+        if again || shown.len() > 10 {
+            break;
+        }
+    }
+    let mut places = shown
+        .into_iter()
+        .map(|hop| crate::display::short(hop, 100))
+        .collect::<Vec<_>>();
+    if places.len() < hops.len() {
+        places.push("…".to_owned());
+    }
+    places.join(" -> ")
+}
+
+pub(in crate::prober) fn status(of: &Status<'_>) -> String {
+    let has_credentials = of.module.credentials.is_some() || of.module.headers.has_text("Authorization");
+    let server = text(of.headers, "Server")
+        .map(|server| format!(", Server: {server}"))
+        .unwrap_or_default();
+    let method = &of.module.method;
+    match of.status {
+        300..=399 if of.unfollowed && of.module.follow_redirects => format!(
+            "The redirects do not end: {}. Often a proxy ends TLS and the service redirects http to https for ever (X-Forwarded-Proto is missing), or a login page wants a cookie.",
+            places(of.hops)
+        ),
+        status @ (301 | 302 | 303 | 307 | 308) if of.unfollowed => format!(
+            "The response redirects to {}, and follow_redirects is false: follow, probe that URL, or list {status} in valid_status_codes.",
+            text(of.headers, "Location").unwrap_or_default()
+        ),
+        status @ (307 | 308) => format!("The redirect {status} asks for the body once more, which is in a file (body_file) and not sent again: write it into body, or probe {} itself.", text(of.headers, "Location").unwrap_or_default()),
+        status @ 300..=399 => format!("Status {status} without a Location that could be followed: list it in valid_status_codes if that is right."),
+        400 if speaks_tls(of.body) => "The port expects TLS and got plain HTTP: write https:// in the target.".to_owned(),
+        400 => format!("The server does not understand the request (400{server}): check Host, headers and body of the module. It says {}.", quoted(of.body)),
+        401 => {
+            let scheme = text(of.headers, "WWW-Authenticate").unwrap_or_else(|| "no scheme".to_owned());
+            if has_credentials {
+                format!("The server does not accept the module's credentials (401, it wants {scheme}): they are wrong, expired, or of another scheme. After a redirect to another host none are sent.")
+            } else {
+                format!("The server wants credentials (401, {scheme}) and the module has none: set basic_auth, authorization or oauth2, or list 401 in valid_status_codes if that is what you expect.")
+            }
+        }
+        403 => match has_credentials {
+            true => "The credentials are accepted and do not suffice (403): give that account the right, or check whether this host's address is blocked.".to_owned(),
+            false => format!("The server forbids it (403{server}): it wants credentials, another Host or User-Agent, or blocks this host's address."),
+        },
+        404 => format!("The path does not exist there (404): check {}, and Host, which chooses the site on a shared server.", of.hops.last().map(|hop| crate::display::short(hop, 200)).unwrap_or_default()),
+        405 => format!("The server does not serve {method} here (405): it allows {}. Set method.", text(of.headers, "Allow").unwrap_or_else(|| "another method".to_owned())),
+        406 | 415 => format!("Content negotiation failed ({}): set Accept or Content-Type under headers.", of.status),
+        407 => "A proxy on the way wants credentials (407): put them into proxy_url.".to_owned(),
+        408 | 504 => format!("Something before the service gave up waiting for it ({}{server}): the service is slow or hangs.", of.status),
+        411 => "The server wants a Content-Length (411): set body, or another method.".to_owned(),
+        421 => "The server does not serve this name on this connection (421): Host and the name sent in TLS differ; set hostname, or server_name, to the same name.".to_owned(),
+        426 => "The server wants another protocol (426): set enable_http2, or use a module with prober: websocket.".to_owned(),
+        429 => format!("Too many requests (429{}): probe less often, or exempt the exporter.", text(of.headers, "Retry-After").map(|after| format!(", retry after {after} s")).unwrap_or_default()),
+        502 | 503 => format!("The proxy or load balancer in front answers, not the service ({}{server}): its backend is down, starting or out of rotation.", of.status),
+        500..=599 => format!("The service itself fails ({}{server}); its log says why. It says {}.", of.status, quoted(of.body)),
+        status => format!("Status {status} is not one of the module's valid_status_codes: list it there if it is right."),
+    }
+}
+
+/// What servers of TLS say to plain HTTP: nginx, Go, Apache.
+fn speaks_tls(body: &[u8]) -> bool {
+    let says = |words: &[u8]| body.windows(words.len()).any(|window| window == words);
+    says(b"plain HTTP request was sent to HTTPS port")
+        || says(b"Client sent an HTTP request to an HTTPS server")
+        || says(b"speaking plain HTTP to an SSL-enabled server port")
+}
+
+/// A header that does not satisfy its expression.
+pub(in crate::prober) fn header(header: &str, regexp: &Regexp, wanted: bool, values: &[&[u8]]) -> String {
+    match values.first() {
+        None => format!(
+            "The response has no header {}: is it set by a proxy that is not on this way? allow_missing: true accepts it.",
+            name(header)
+        ),
+        Some(value) if wanted => format!(
+            "Expected in {}: {}; {}.",
+            name(header),
+            quoted(regexp.source().as_bytes()),
+            nearest(regexp, value)
+        ),
+        Some(value) => format!(
+            "{} is {}, which {} must not match.",
+            name(header),
+            quoted(value),
+            quoted(regexp.source().as_bytes())
+        ),
+    }
+}
+
+/// What is known of a body that does not satisfy the module.
+pub(in crate::prober) struct Body<'a> {
+    pub headers: &'a Headers,
+    pub module: &'a Http,
+    /// Its beginning, as it was judged.
+    pub head: &'a [u8],
+}
+
+impl Body<'_> {
+    /// A body that came compressed and is judged as it came.
+    fn is_compressed(&self) -> Option<String> {
+        let encoding = text(self.headers, "Content-Encoding")?;
+        let known = ["gzip", "br", "deflate"].contains(&encoding.as_str());
+        (self.module.compression == crate::module::http::Compression::Identity && known).then(|| {
+            format!("The body came compressed (Content-Encoding: {encoding}) although nothing asked for it: compression: {encoding} in the module undoes it before the check.")
+        })
+    }
+
+    /// An expression that should have matched.
+    pub(in crate::prober) fn missing(&self, regexp: &Regexp) -> String {
+        if let Some(line) = self.is_compressed() {
+            return line;
+        }
+        let mut line = format!(
+            "Expected in the body: {}; {}.",
+            quoted(regexp.source().as_bytes()),
+            nearest(regexp, self.head)
+        );
+        if self.module.method == "HEAD" {
+            line.push_str(" method: HEAD asks for no body.");
+        }
+        line
+    }
+
+    /// An expression that should not have matched.
+    pub(in crate::prober) fn unwanted(&self, regexp: &Regexp) -> String {
+        let found = regexp.captures(self.head);
+        let found = found.as_ref().and_then(|found| found.group(0));
+        let at = found
+            .map(|found| format!(" {}", quoted(found)))
+            .unwrap_or_default();
+        format!(
+            "The body contains{at} what {} must not match: the service reports an error, or the expression is too wide.",
+            quoted(regexp.source().as_bytes())
+        )
+    }
+
+    /// A body that is no JSON, or that a CEL expression does not hold for.
+    pub(in crate::prober) fn json(&self, wrong: &Wrong) -> Option<String> {
+        if let Some(line) = self.is_compressed() {
+            return Some(line);
+        }
+        let begins = quoted(self.head);
+        Some(match wrong {
+            Wrong::NotJson if self.head.is_empty() => {
+                "The body is empty, so that no expression can be judged: check method and path.".to_owned()
+            }
+            Wrong::NotJson => format!(
+                "The body is not JSON (Content-Type: {}), it begins {begins}: an error or login page, or the wrong path.",
+                text(self.headers, "Content-Type").unwrap_or_else(|| "none".to_owned())
+            ),
+            Wrong::DoesNotHold(expression) => format!(
+                "Expected: {}; the body begins {begins}.",
+                quoted(expression.as_bytes())
+            ),
+            Wrong::Holds(expression) => format!(
+                "Not expected: {}; the body begins {begins}.",
+                quoted(expression.as_bytes())
+            ),
+            Wrong::NotEvaluated(why) => format!(
+                "The expression cannot be evaluated ({}): mostly a field has another name or type, `has(body.field)` asks for it. The body begins {begins}.",
+                name(why)
+            ),
+            Wrong::Unknown => return None,
+        })
+    }
+
+    /// A body that cannot be decompressed.
+    pub(in crate::prober) fn undecodable(&self) -> String {
+        match text(self.headers, "Content-Encoding") {
+            Some(encoding) => format!("The response says Content-Encoding: {encoding}: set compression to that, or remove it; if it is right, the body is damaged or cut off."),
+            None => "The response is not compressed (no Content-Encoding) and compression expects it: remove it, or set Accept-Encoding under headers so that the server compresses.".to_owned(),
+        }
+    }
+}
+
+/// A body longer than its limit.
+pub(in crate::prober) fn too_large(limit: u64) -> String {
+    format!("The body is longer than body_size_limit ({limit} bytes): raise it, or probe a smaller page.")
+}
+
+/// A version that is not valid.
+pub(in crate::prober) fn version(protocol: &str, module: &Http) -> String {
+    let valid = module.valid_http_versions.join(", ");
+    if module
+        .valid_http_versions
+        .iter()
+        .any(|valid| valid == "HTTP/2" || valid == "HTTP/3")
+    {
+        return format!(
+            "valid_http_versions lists {}; the names are HTTP/1.0, HTTP/1.1, HTTP/2.0 and HTTP/3.0.",
+            name(&valid)
+        );
+    }
+    format!(
+        "The response came over {}, and valid_http_versions allows {}: the server or a proxy before it does not offer it, HTTP/2 needs https and enable_http2: true.",
+        name(protocol),
+        name(&valid)
+    )
+}
+
+/// The last response came over TLS, or did not.
+pub(in crate::prober) fn encryption(is_tls: bool, hops: &[String]) -> String {
+    let last = hops
+        .last()
+        .map(|hop| crate::display::short(hop, 200))
+        .unwrap_or_default();
+    match is_tls {
+        true => format!(
+            "fail_if_ssl is set, and {last} came over TLS: the server redirects to https, or the target begins with https://."
+        ),
+        false => format!(
+            "fail_if_not_ssl is set, and {last} came without TLS: write https:// in the target, or have the server redirect to it."
+        ),
+    }
+}
+
+/// A request without a response.
+pub(in crate::prober) fn no_response(error: &RoundTripError) -> Option<String> {
+    let alert = match error {
+        RoundTripError::Http1(ExchangeError::Read(error)) => alert_of(error),
+        RoundTripError::Http2(Http2Error::Read(error) | Http2Error::Write(error)) => alert_of(error),
+        _ => None,
+    };
+    if let Some(line) = alert.and_then(super::tls::alert) {
+        return Some(line);
+    }
+    Some(match error {
+        RoundTripError::Http1(ExchangeError::Head(error)) => return head(error),
+        RoundTripError::Http1(ExchangeError::Closed | ExchangeError::Truncated) => "The peer closed the connection without a response: the port expects TLS (https://), the service crashed, or a proxy has no backend. Try `curl -v URL`.".to_owned(),
+        RoundTripError::Http1(ExchangeError::Read(_) | ExchangeError::Write(_)) => "The peer broke the connection off during the request: the port expects TLS (https://), the service crashed, or a firewall inspects. Try `curl -v URL`.".to_owned(),
+        RoundTripError::Http2(Http2Error::Malformed(_) | Http2Error::Connection(_)) => "The server speaks HTTP/2 against its rules: set enable_http2: false to see whether HTTP/1.1 works.".to_owned(),
+        RoundTripError::Http2(_) => "The server ended the HTTP/2 connection without a response: set enable_http2: false to see whether HTTP/1.1 works.".to_owned(),
+        RoundTripError::Http3(Http3Error::Lost(_)) => "No HTTP/3 connection: UDP port 443 is filtered, or the server has no HTTP/3. Its Alt-Svc header says: `curl -sSI https://HOST | grep -i alt-svc`.".to_owned(),
+        RoundTripError::Http3(_) => "The server's HTTP/3 is broken: leave out enable_http3 to see whether HTTP/2 works.".to_owned(),
+        RoundTripError::OAuth2(_) => "The token endpoint gave no token; the target was not asked. Check client_id, client_secret, scopes and token_url: `curl -sS -d grant_type=client_credentials -u ID:SECRET TOKEN_URL`.".to_owned(),
+        RoundTripError::Tls(error) => return super::tls::files(error),
+        _ => return None,
+    })
+}
+
+/// A response that is not HTTP/1.
+pub(super) fn head(error: &HeadError) -> Option<String> {
+    let bytes = match error {
+        HeadError::Response(line) | HeadError::Version(line) => line,
+        HeadError::Status(code) => {
+            return Some(format!(
+                "Not an HTTP server: where the status code belongs, it says {}. Use a module with prober: tcp, or another port.",
+                quoted(code)
+            ));
+        }
+        HeadError::FirstHeader(_) | HeadError::MissingColon(_) | HeadError::Header(_) => {
+            return Some("The response has a header that HTTP does not allow: the service, or a proxy, writes it wrong. `curl -v URL | cat -v`".to_owned());
+        }
+        HeadError::TooLarge => {
+            return Some("The response's headers are longer than this exporter accepts: mostly cookies. `curl -sSI URL | wc -c`".to_owned());
+        }
+    };
+    Some(protocol(bytes))
+}
+
+/// What speaks, judged by its first bytes, where HTTP/1 was expected.
+fn protocol(bytes: &[u8]) -> String {
+    if matches!(bytes, [0x15 | 0x16, 3, ..]) {
+        return "The port speaks TLS: write https:// in the target (wss:// for websocket).".to_owned();
+    }
+    // A SETTINGS frame, which servers of HTTP/2 send first.
+    if matches!(bytes, [0, 0, _, 4, ..]) {
+        return "The port speaks HTTP/2 in the clear, which this prober does not; a gRPC server? Use a module with prober: grpc, or a port with TLS.".to_owned();
+    }
+    if bytes.starts_with(b"SSH-") {
+        return format!(
+            "An SSH server answers, {}: probe it with the module ssh_banner.",
+            quoted(bytes)
+        );
+    }
+    format!(
+        "Not an HTTP server: it says {}. Use a module with prober: tcp, or another port.",
+        quoted(bytes)
+    )
+}

@@ -1,0 +1,92 @@
+//! Pings without a reply.
+
+use std::net::IpAddr;
+
+use super::Facts;
+use crate::net::icmp::{Family, OpenError, PrepareError, Report};
+
+/// No reply in time.
+pub(in crate::prober) fn silence(facts: &Facts, ip: IpAddr) -> String {
+    match facts.other_family {
+        Some(other) => format!(
+            "No reply from {ip}: it is down, or a firewall drops pings. The name also has {other}: preferred_ip_protocol: {} would ping that.",
+            if other.is_ipv4() { "ip4" } else { "ip6" }
+        ),
+        None => format!(
+            "No reply from {ip}: it is down, or a firewall drops pings, as many clouds do. A module with prober: tcp shows whether it is up. `traceroute -I {ip}`"
+        ),
+    }
+}
+
+/// An ICMP error came back.
+pub(in crate::prober) fn report(report: &Report, ip: IpAddr, ttl: u8) -> Option<String> {
+    let by = report
+        .reporter
+        .map_or_else(|| "A router".to_owned(), |by| by.to_string());
+    Some(match (report.family, report.icmp_type, report.code) {
+        (Family::V4, 3, 4) | (Family::V6, 2, _) => format!(
+            "{by} cannot pass a packet of this size on{}: a tunnel or VPN lowers the MTU. Lower payload_size, or unset dont_fragment. `tracepath -n {ip}`",
+            if report.info > 0 {
+                format!(" (its MTU is {} bytes)", report.info)
+            } else {
+                String::new()
+            }
+        ),
+        (Family::V4, 3, 9 | 10 | 13) | (Family::V6, 1, 1) => {
+            format!("{by} forbids it: a firewall that says so. Allow ICMP echo requests there.")
+        }
+        (Family::V4, 3, _) | (Family::V6, 1, _) => format!(
+            "{by} finds no way to {ip}: the host is down, or there is no route. `ip route get {ip}`; `traceroute -I {ip}`"
+        ),
+        (Family::V4, 11, 0) | (Family::V6, 3, 0) if ttl > 0 => format!(
+            "The packet was on its way for {ttl} hops, which ttl of the module allows, and came as far as {by}: raise ttl. `traceroute -I {ip}`"
+        ),
+        (Family::V4, 11, 0) | (Family::V6, 3, 0) => format!(
+            "The packet went round until its TTL was used up, at {by}: a routing loop. `traceroute -I {ip}`"
+        ),
+        _ => return None,
+    })
+}
+
+/// No socket for pings.
+pub(in crate::prober) fn no_socket(error: &PrepareError) -> Option<String> {
+    match error {
+        PrepareError::Open(OpenError::Refused { unprivileged, .. })
+            if matches!(unprivileged.raw_os_error(), Some(libc::EACCES | libc::EPERM | libc::EPROTONOSUPPORT)) =>
+        {
+            Some("The exporter's group may not ping: allow it with `sysctl -w net.ipv4.ping_group_range=\"0 2147483647\"`, or give the program the capability CAP_NET_RAW (`setcap cap_net_raw+ep`, in Kubernetes securityContext.capabilities.add).".to_owned())
+        }
+        PrepareError::Open(OpenError::Refused { unprivileged, .. }) if unprivileged.raw_os_error() == Some(libc::EADDRNOTAVAIL) => {
+            Some("The source address is not one of this host: correct source_ip_address; `ip address` lists what there is.".to_owned())
+        }
+        PrepareError::Open(OpenError::OtherFamily(..)) => {
+            Some("The source address and the target are of different families: set preferred_ip_protocol to the family of source_ip_address.".to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// It could not be sent.
+pub(in crate::prober) fn unsent(
+    error: &std::io::Error,
+    ip: IpAddr,
+    payload: usize,
+    facts: &Facts,
+) -> Option<String> {
+    Some(match error.raw_os_error()? {
+        libc::EMSGSIZE => format!(
+            "A payload of {payload} bytes does not fit into one packet towards {ip}: lower payload_size, or unset dont_fragment. `tracepath -n {ip}`"
+        ),
+        libc::ENETUNREACH | libc::EHOSTUNREACH => match facts.other_family {
+            Some(other) => format!(
+                "This host has no route to {ip}. The name also has {other}: preferred_ip_protocol: {} would ping that.",
+                if other.is_ipv4() { "ip4" } else { "ip6" }
+            ),
+            None => format!("This host has no route to {ip}: `ip route get {ip}`."),
+        },
+        libc::EACCES | libc::EPERM => format!(
+            "This host's own firewall, or the sandbox of the exporter, forbids pinging {ip}; a broadcast address cannot be pinged either."
+        ),
+        _ => return None,
+    })
+}

@@ -1,0 +1,86 @@
+//! What to do about a failed probe: one line made for the case, from the facts of the failure.
+//!
+//! A prober hands its typed error to the functions of this room where it gives up, and [`Probe::advise`] keeps the line.
+//! A probe that succeeds makes none.
+
+pub(super) mod connect;
+pub(super) mod dialogue;
+pub(super) mod dns;
+mod general;
+pub(super) mod grpc;
+pub(super) mod http;
+pub(super) mod icmp;
+mod nearest;
+mod resolve;
+pub(super) mod target;
+pub(super) mod tls;
+mod waiting;
+pub(super) mod websocket;
+
+use std::net::IpAddr;
+
+use super::{Failure, Probe};
+use crate::display::short;
+use crate::module::Kind;
+use crate::net::Preference;
+
+/// Most characters of a text from outside that a line quotes.
+pub(super) const QUOTED: usize = 200;
+
+/// What is known of a probe's target beyond the address that was dialled, and the advice so far.
+#[derive(Debug, Default)]
+pub struct Facts {
+    /// Which family the module prefers.
+    pub(super) preference: Option<Preference>,
+    /// The best address of the family that was not chosen.
+    pub(super) other_family: Option<IpAddr>,
+    /// What the last thing that went wrong calls for.
+    line: Option<String>,
+}
+
+impl Facts {
+    /// Keeps the advice for what just failed, if there is any.
+    pub(super) fn set(&mut self, line: impl Into<Option<String>>) {
+        if let Some(line) = line.into() {
+            self.line = Some(line);
+        }
+    }
+
+    /// Forgets the advice: what it was for has been overcome.
+    pub(super) fn forget(&mut self) {
+        self.line = None;
+    }
+}
+
+impl Probe<'_> {
+    /// Keeps the advice for what just failed, if there is any, unless a cause below it has left one.
+    pub(super) fn advise_else(&mut self, line: impl Into<Option<String>>) {
+        if self.facts.line.is_none() {
+            self.advise(line);
+        }
+    }
+
+    /// Keeps the advice for what just failed, if there is any.
+    pub(super) fn advise(&mut self, line: impl Into<Option<String>>) {
+        self.facts.set(line);
+    }
+}
+
+/// The advice for a probe that failed.
+pub(super) fn conclude(probe: &mut Probe<'_>, kind: &Kind, failure: Failure) -> String {
+    // A target that is none explains whatever came of it.
+    target::mistake(kind, probe.target)
+        .or_else(|| probe.facts.line.take())
+        .or_else(|| waiting::longest(probe))
+        .unwrap_or_else(|| general::line(failure.reason).to_owned())
+}
+
+/// A text from outside, quoted, short and harmless.
+pub(super) fn quoted(text: &[u8]) -> String {
+    format!("\"{}\"", short(&crate::carried::text(text), QUOTED))
+}
+
+/// The same of a name.
+fn name(text: &str) -> String {
+    short(text, QUOTED)
+}

@@ -1,0 +1,176 @@
+//! The text that came nearest to an expression that did not match, and what would make it match.
+
+use super::quoted;
+use crate::check::Regexp;
+
+/// Most bytes of a text that are looked at.
+const LOOKED_AT: usize = 4096;
+/// Longer expressions are not varied.
+const LONGEST: usize = 1000;
+/// A piece of fewer characters is found everywhere.
+const SHORTEST: usize = 3;
+/// Of a longer piece the beginning is looked for.
+const PIECE: usize = 64;
+
+/// What a text that an expression should match has instead: the line that came nearest, and a change that would match.
+pub(super) fn nearest(regexp: &Regexp, text: &[u8]) -> String {
+    let text = text.get(..LOOKED_AT).unwrap_or(text);
+    if text.is_empty() {
+        return "the text is empty".to_owned();
+    }
+    let (line, is_near) = line(regexp.source(), text);
+    let what = if is_near { "nearest text" } else { "text begins" };
+    let mut said = format!("{what}: {}", quoted(line));
+    if let Some(hint) = variation(regexp.source(), text) {
+        said.push_str("; ");
+        said.push_str(hint);
+    }
+    said
+}
+
+/// The line with the longest piece of the expression, or else the beginning of the text.
+fn line<'t>(source: &str, text: &'t [u8]) -> (&'t [u8], bool) {
+    let lower = text.to_ascii_lowercase();
+    let found = pieces(source).into_iter().find_map(|piece| find(&lower, &piece));
+    let Some(at) = found else {
+        return (text, false);
+    };
+    let (before, after) = text.split_at_checked(at).unwrap_or((text, &[]));
+    let is_break = |b: &u8| matches!(b, b'\n' | b'\r');
+    let start = before.iter().rposition(is_break).map_or(0, |at| at + 1);
+    let end = after.iter().position(is_break).map_or(text.len(), |end| at + end);
+    // In a text without line breaks, not more before the piece than is shown with it.
+    let start = start.max(at.saturating_sub(60));
+    (text.get(start..end).unwrap_or(text), true)
+}
+
+/// Where the longest beginning or end of a piece is found, of at least half of it.
+fn find(text: &[u8], piece: &[u8]) -> Option<usize> {
+    let least = SHORTEST.max(piece.len().div_ceil(2));
+    (least..=piece.len()).rev().find_map(|length| {
+        [piece.get(..length), piece.get(piece.len() - length..)]
+            .into_iter()
+            .flatten()
+            .find_map(|part| text.windows(length).position(|window| window == part))
+    })
+}
+
+/// What an expression has to be found as it stands, in lower case, the longest first.
+fn pieces(source: &str) -> Vec<Vec<u8>> {
+    let mut pieces = vec![Vec::new()];
+    let mut in_class = false;
+    let mut bytes = source.bytes().peekable();
+    while let Some(byte) = bytes.next() {
+        let literal = match byte {
+            b'\\' => bytes.next().filter(|escaped| escaped.is_ascii_punctuation()),
+            b'[' => {
+                in_class = true;
+                None
+            }
+            b']' => {
+                in_class = false;
+                None
+            }
+            b'.' | b'*' | b'+' | b'?' | b'(' | b')' | b'|' | b'{' | b'}' | b'^' | b'$' => None,
+            byte => Some(byte),
+        };
+        match (literal.filter(|_| !in_class), pieces.last_mut()) {
+            (Some(byte), Some(piece)) if piece.len() < PIECE => piece.push(byte.to_ascii_lowercase()),
+            (Some(_), _) => {}
+            (None, _) => pieces.push(Vec::new()),
+        }
+    }
+    pieces.retain(|piece| piece.len() >= SHORTEST);
+    pieces.sort_by_key(|piece| std::cmp::Reverse(piece.len()));
+    pieces.truncate(4);
+    pieces
+}
+
+/// A small change with which the expression matches.
+fn variation(source: &str, text: &[u8]) -> Option<&'static str> {
+    if source.len() > LONGEST {
+        return None;
+    }
+    let bare = source.strip_prefix('^').unwrap_or(source);
+    let bare = bare
+        .strip_suffix('$')
+        .filter(|rest| !rest.ends_with('\\'))
+        .unwrap_or(bare);
+    let variations = [
+        (
+            format!("(?i){source}"),
+            "with (?i) in front, which ignores case, it would match",
+        ),
+        (
+            format!("(?s){source}"),
+            "with (?s) in front, which lets . match line breaks, it would match",
+        ),
+        (
+            format!("(?m){source}"),
+            "with (?m) in front, which lets ^ and $ match at line breaks, it would match",
+        ),
+        (bare.to_owned(), "without ^ and $ it would match"),
+    ];
+    let matches = |source: &str| Regexp::new(source).is_ok_and(|regexp| regexp.is_match(text));
+    variations
+        .into_iter()
+        .find_map(|(source, hint)| matches(&source).then_some(hint))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_line_is_found_and_a_change_named() {
+        let rows: &[(&str, &str, &str)] = &[
+            (
+                "status: ok",
+                "a\nStatus: OK\nb",
+                "nearest text: \"Status: OK\"; with (?i) in front, which ignores case, it would match",
+            ),
+            (
+                "^220 .*ESMTP",
+                "554 no ESMTP for you",
+                "nearest text: \"554 no ESMTP for you\"",
+            ),
+            (
+                "^b$",
+                "a\nb\nc",
+                "text begins: \"a\\nb\\nc\"; with (?m) in front, which lets ^ and $ match at line breaks, it would match",
+            ),
+            (
+                "a.b",
+                "a\nb",
+                "text begins: \"a\\nb\"; with (?s) in front, which lets . match line breaks, it would match",
+            ),
+            (
+                "^healthy$",
+                "is healthy now",
+                "nearest text: \"is healthy now\"; without ^ and $ it would match",
+            ),
+            (
+                "version 3",
+                "the version is 2",
+                "nearest text: \"the version is 2\"",
+            ),
+            ("anything", "", "the text is empty"),
+            ("[abc]{3}zzz", "\u{1b}[31m", "text begins: \"\\u{1b}[31m\""),
+        ];
+        for (source, text, want) in rows {
+            assert_eq!(
+                nearest(&Regexp::new(source).unwrap(), text.as_bytes()),
+                *want,
+                "{source}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_long_text_is_quoted_in_part() {
+        let text = format!("{}needle here{}", "x".repeat(500), "y".repeat(500));
+        let said = nearest(&Regexp::new("needle there").unwrap(), text.as_bytes());
+        assert!(said.contains("needle here"), "{said}");
+        assert!(said.chars().count() < 230, "{said}");
+    }
+}

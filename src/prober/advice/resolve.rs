@@ -1,0 +1,99 @@
+//! Names without an address to dial.
+
+use go_resolve::stub::Cause as StubCause;
+use go_resolve::wire::Flaw;
+
+use super::name;
+use crate::net::Preference;
+use crate::net::resolve::{Cause, ResolveError};
+
+/// SERVFAIL and REFUSED (RFC 1035, section 4.1.1).
+const SERVER_FAILURE: u16 = 2;
+const REFUSED: u16 = 5;
+
+pub(super) fn advice(error: &ResolveError, preference: Option<Preference>) -> Option<String> {
+    let host = name(error.name());
+    let server = error.server().map_or_else(
+        || "The name server".to_owned(),
+        |server| format!("The name server {server}"),
+    );
+    Some(match error.cause() {
+        Cause::Refused(_) => super::connect::policy(),
+        Cause::NoSuitableAddress => other_family(&host, preference),
+        Cause::Unasked => format!(
+            "{host} is a name of the Tor network, which no name server knows; probe it through a proxy (proxy_url: socks5://…)."
+        ),
+        Cause::NoSuchHost => not_found(
+            &host,
+            "This is neither an address nor a name that can be looked up",
+        ),
+        Cause::Servers(cause) => match cause {
+            StubCause::NoAddress | StubCause::Flaw(Flaw::NoData(_)) => other_family(&host, preference),
+            StubCause::Flaw(Flaw::NoSuchName) => not_found(
+                &host,
+                &format!("{server} says that {host} does not exist (NXDOMAIN)"),
+            ),
+            StubCause::Flaw(Flaw::ResponseCode(SERVER_FAILURE)) => format!(
+                "{server} could not resolve {host}: the zone's own servers do not answer, or DNSSEC validation failed. Compare `dig {host}` with `dig +cd {host}`."
+            ),
+            StubCause::Flaw(Flaw::ResponseCode(REFUSED)) => format!(
+                "{server} refuses to answer this host: it serves other networks only, or only its own zones. Check nameserver in /etc/resolv.conf."
+            ),
+            StubCause::Flaw(Flaw::LameReferral) => format!(
+                "{server} neither knows {host} nor looks for it: it is not a resolver. Check nameserver in /etc/resolv.conf."
+            ),
+            StubCause::Flaw(_) | StubCause::Stranger => format!(
+                "{server} sent a response that is not valid DNS: something else listens there, or rewrites the responses. Try `dig {host}`."
+            ),
+            StubCause::Unaskable => format!(
+                "{host} does not fit into a DNS query: no label may be longer than 63 bytes, nor the name longer than 253."
+            ),
+            StubCause::Silent { .. } | StubCause::Deadline(_) => format!(
+                "{server} did not answer: it is down, or a firewall drops UDP and TCP port 53. With several servers in /etc/resolv.conf, `options timeout:1` makes the next one be asked in time. Try `dig {host}`."
+            ),
+            StubCause::Io { .. } => format!(
+                "{server} cannot be reached: nothing listens there, or there is no route to it. Check nameserver in /etc/resolv.conf."
+            ),
+        },
+    })
+}
+
+/// The name exists, and not with the family that is allowed.
+fn other_family(host: &str, preference: Option<Preference>) -> String {
+    match preference {
+        Some(Preference {
+            ip6: true,
+            fallback: false,
+        }) => format!(
+            "{host} has no IPv6 address, and the module allows no other (ip_protocol_fallback: false). Set preferred_ip_protocol: ip4 if it has an IPv4 address: `dig +short A {host}`."
+        ),
+        Some(Preference {
+            ip6: false,
+            fallback: false,
+        }) => format!(
+            "{host} has no IPv4 address, and the module allows no other (ip_protocol_fallback: false). Set preferred_ip_protocol: ip6 if it has an IPv6 address: `dig +short AAAA {host}`."
+        ),
+        _ => format!(
+            "{host} exists but has neither an A nor an AAAA record: `dig {host} ANY`. It may be the name of a zone, or have MX records only."
+        ),
+    }
+}
+
+fn not_found(host: &str, why: &str) -> String {
+    if !host.is_ascii() {
+        return format!(
+            "{why}: {host} has letters beyond ASCII, and is looked up only in its xn-- form. Write that as the target."
+        );
+    }
+    if host.contains(' ') {
+        return format!("{why}: {host:?} contains a blank.");
+    }
+    match host.trim_end_matches('.').contains('.') {
+        false => format!(
+            "{why}. The name has no dot: only the domains under search in /etc/resolv.conf are added to it. Write the full name; in Kubernetes, SERVICE.NAMESPACE.svc.cluster.local."
+        ),
+        true => format!(
+            "{why}. Check the spelling of {host}, and whether this host's name servers serve its zone: `dig {host}`; `cat /etc/resolv.conf`."
+        ),
+    }
+}

@@ -1,0 +1,188 @@
+//! TLS that was not agreed on.
+
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::{name, quoted};
+use crate::display::{age, validity};
+use crate::net::tls::{HandshakeError, Seen, TlsError};
+use crate::net::tls_facts::{Certificate, TlsFacts};
+use crate::net::x509::VerifyError;
+
+/// How many names a line lists.
+const NAMES: usize = 5;
+
+pub(in crate::prober) fn advice(failed: &HandshakeError) -> Option<String> {
+    if let TlsError::Verification(error) = &failed.error {
+        return verification(error, failed.facts.as_ref()?);
+    }
+    if let Some(line) = files(&failed.error) {
+        return Some(line);
+    }
+    Some(match &failed.seen {
+        Seen::Nothing => {
+            return match &failed.error {
+                TlsError::TimedOut { .. } => Some("The port accepts connections and does not answer a TLS greeting: it speaks another protocol that waits for the client, or the service hangs.".to_owned()),
+                _ => None,
+            };
+        }
+        Seen::Closed => "The server closed the connection when TLS began: it does not speak TLS on this port, or does not serve this host's address or the name that was sent (SNI). Try `openssl s_client -connect HOST:PORT -servername NAME`.".to_owned(),
+        Seen::Foreign(bytes) => foreign(bytes),
+        Seen::TooOld(version) => format!(
+            "The server speaks nothing newer than {}; this exporter speaks TLS 1.2 and TLS 1.3. Bring the server up to date.",
+            version.unwrap_or("an old version of TLS")
+        ),
+        Seen::Alert(code) => return alert(*code),
+    })
+}
+
+/// Files and values of `tls_config` that cannot be used.
+pub(in crate::prober) fn files(error: &TlsError) -> Option<String> {
+    match error {
+        TlsError::File { path, .. } => Some(format!(
+            "{} cannot be used as the module's tls_config names it: it must be PEM, with BEGIN CERTIFICATE. `head -1 {0}`",
+            name(path)
+        )),
+        TlsError::Config(_) => Some("tls_config of the module cannot be used, so that nothing was sent. The exporter's user must be able to read its files, and certificate and key must belong together: compare `openssl x509 -noout -pubkey -in CERT` with `openssl pkey -pubout -in KEY`.".to_owned()),
+        _ => None,
+    }
+}
+
+/// What answers in the clear where TLS is expected.
+fn foreign(bytes: &[u8]) -> String {
+    if bytes.starts_with(b"HTTP/") {
+        return "The port answers in plain HTTP: use http:// instead of https://, or tls: false, or the port that has TLS.".to_owned();
+    }
+    let starts = |start: &[u8]| bytes.starts_with(start);
+    if starts(b"SSH-") {
+        return format!(
+            "An SSH server answers, {}: probe it with the module ssh_banner.",
+            quoted(bytes)
+        );
+    }
+    if starts(b"220") || starts(b"* OK") || starts(b"+OK") {
+        return format!(
+            "The server greets in the clear, {}: TLS begins later there. Set tls: false and upgrade within query_response (starttls: true), or use the port that begins with TLS (465, 993, 995).",
+            quoted(bytes)
+        );
+    }
+    format!(
+        "The port does not speak TLS; it sent {}. Use http:// or tls: false, or the port that has TLS.",
+        quoted(bytes)
+    )
+}
+
+/// What a peer wants that ends the connection so.
+pub(super) fn alert(code: u8) -> Option<String> {
+    Some(match code {
+        116 => "The server demands a client certificate: set cert_file and key_file in tls_config.".to_owned(),
+        42 | 43 | 46 | 48 | 45 | 44 | 49 => "The server does not accept this client's certificate, or demands one that was not sent: set cert_file and key_file in tls_config to a certificate that the server's CA signed.".to_owned(),
+        40 | 71 => "Client and server have no cipher suite, group or signature algorithm in common, or the server demands a client certificate. Compare with `openssl s_client -connect HOST:PORT`.".to_owned(),
+        70 => "Client and server have no TLS version in common: this exporter speaks TLS 1.2 and TLS 1.3, as far as min_version and max_version of tls_config allow.".to_owned(),
+        112 => "The server has no certificate for the name that was sent (SNI): set server_name in tls_config to a name that it serves.".to_owned(),
+        120 => "The server does not speak the protocol that was offered (ALPN): for gRPC, it has no HTTP/2 on this port.".to_owned(),
+        _ => return None,
+    })
+}
+
+fn now() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
+}
+
+fn verification(error: &VerifyError, facts: &TlsFacts) -> Option<String> {
+    let leaf = facts.presented.first()?;
+    Some(match error {
+        VerifyError::Expired { not_after, .. } => {
+            let which = facts.presented.iter().find(|c| c.not_after == *not_after).unwrap_or(leaf);
+            let (_, since) = validity(which.not_before, which.not_after, now());
+            let whose = if std::sync::Arc::ptr_eq(which, leaf) { "The server's certificate" } else { "A certificate above the server's" };
+            format!(
+                "{whose}, {}, {since}: renew it, and reload the server, which may still use the old file. If it is new: the clock of this host is wrong (`date -u`).",
+                name(&which.subject())
+            )
+        }
+        VerifyError::NotYetValid { not_before, .. } => {
+            let wait = u64::try_from(not_before.saturating_sub(now())).unwrap_or(0);
+            format!(
+                "The certificate {} becomes valid in {}: the clock of this host is behind (`date -u`), or that of the CA was ahead.",
+                name(&leaf.subject()),
+                age(Duration::from_secs(wait))
+            )
+        }
+        VerifyError::Hostname(mismatch) => hostname(leaf, mismatch.host()),
+        VerifyError::UnknownAuthority(_) => untrusted(facts),
+        VerifyError::SystemRoots(_) => "This host has no CA certificates: install the package ca-certificates, mount /etc/ssl/certs, or set ca_file in tls_config.".to_owned(),
+        VerifyError::IncompatibleUsage => format!("The certificate {} is not meant for servers (extended key usage): issue one for serverAuth.", name(&leaf.subject())),
+        VerifyError::NotAuthorizedToSign => "A certificate of the chain is no CA certificate: the server presents the wrong file as its chain.".to_owned(),
+        VerifyError::ConstrainedName(_) => "The CA may not issue certificates for this name (name constraints): another CA of yours may.".to_owned(),
+        _ => return None,
+    })
+}
+
+fn hostname(leaf: &Certificate, wanted: &str) -> String {
+    let names: Vec<String> = leaf
+        .dns_names()
+        .map(name)
+        .chain(leaf.ip_addresses().map(|ip| ip.to_string()))
+        .take(NAMES + 1)
+        .collect();
+    let wanted = name(wanted);
+    let Some(first) = names.first().filter(|first| !first.is_empty()) else {
+        return format!(
+            "The certificate {} has no names at all, only a common name, which has not counted for years: issue one with a subject alternative name {wanted}.",
+            name(&leaf.subject())
+        );
+    };
+    let example = first.replacen('*', "www", 1);
+    format!(
+        "The certificate is for {}, not for {wanted}: set server_name: {example} in tls_config (or the parameter hostname), or have a certificate issued for {wanted}. The server may also have chosen its default certificate.",
+        List(&names)
+    )
+}
+
+struct List<'a>(&'a [String]);
+
+impl fmt::Display for List<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.0.get(..NAMES).unwrap_or(self.0);
+        f.write_str(&shown.join(", "))?;
+        if self.0.len() > NAMES {
+            f.write_str(", …")?;
+        }
+        Ok(())
+    }
+}
+
+fn untrusted(facts: &TlsFacts) -> String {
+    let (Some(leaf), Some(top)) = (facts.presented.first(), facts.presented.last()) else {
+        return String::new();
+    };
+    let subject = name(&leaf.subject());
+    if leaf.is_self_issued() {
+        return format!(
+            "The certificate {subject} is self-signed: if it is the right one, save it and name it in ca_file of tls_config. A proxy that inspects TLS may also have replaced the server's."
+        );
+    }
+    if top.is_self_issued() {
+        return format!(
+            "The chain ends with {}, which is not trusted here: a private CA. Name its certificate in ca_file of tls_config, if it is yours.",
+            name(&top.subject())
+        );
+    }
+    let sent = match facts.presented.len() {
+        1 => "one certificate, its own".to_owned(),
+        count => format!("{count} certificates"),
+    };
+    let place = top.issuer_urls().next();
+    let issuer = name(&top.issuer());
+    match place {
+        Some(url) => format!(
+            "The server sent {sent}; the certificate of the issuer, {issuer}, is missing. Browsers fetch it from {}, this exporter does not. Configure the server with the full chain.",
+            name(&url)
+        ),
+        None => format!(
+            "The server sent {sent}; the issuer, {issuer}, is neither among them nor trusted here: configure the server with the full chain, or, for a private CA, name its certificate in ca_file of tls_config."
+        ),
+    }
+}

@@ -1,0 +1,38 @@
+//! Which step took the time of a probe that ran out of it.
+
+use crate::display::duration;
+use crate::prober::{Phase, Probe};
+
+/// For a probe that ran into its deadline: what took longest.
+pub(super) fn longest(probe: &Probe<'_>) -> Option<String> {
+    if !probe.deadline.left().is_zero() {
+        return None;
+    }
+    let all = probe.timeline.hops.iter().flat_map(|hop| &hop.phases);
+    let longest = all.max_by_key(|span| span.length)?;
+    let (what, remedy) = match longest.phase {
+        Phase::Resolve => ("name resolution", "look at the name servers in /etc/resolv.conf"),
+        Phase::Connect | Phase::Setup => ("connecting", "a firewall may drop the packets"),
+        Phase::Tls => (
+            "the TLS handshake",
+            "the server accepts connections and does not answer in TLS",
+        ),
+        Phase::Processing => (
+            "the server's processing",
+            "the service is slow, or hangs; look at it",
+        ),
+        Phase::Transfer => (
+            "the transfer",
+            "the response or the dialogue is long, slow or without end",
+        ),
+        Phase::Rtt | Phase::Request | Phase::Check => (
+            "waiting for the response",
+            "the service is slow, or hangs; look at it",
+        ),
+    };
+    Some(format!(
+        "Of {}, {what} took {}: {remedy}. If that is normal, raise the timeout of the module and scrape_timeout.",
+        duration(probe.start.elapsed()),
+        duration(longest.length)
+    ))
+}

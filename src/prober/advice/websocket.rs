@@ -1,0 +1,47 @@
+//! WebSocket connections that were not upgraded.
+
+use super::quoted;
+use crate::check::Regexp;
+use crate::net::tls::alert_of;
+use crate::prober::websocket::HandshakeError;
+
+/// The response does not upgrade.
+fn refused(status: u16, status_line: &[u8]) -> String {
+    match status {
+        101 => "The server switches protocols without the headers that WebSocket asks for: a proxy between removes Upgrade, Connection or Sec-WebSocket-Accept.".to_owned(),
+        200..=299 => "A web page is there instead of WebSocket: the path is another one, or a proxy between removes the header Upgrade.".to_owned(),
+        301..=308 => format!("The server redirects ({}), which WebSocket does not follow: write the URL that it leads to, often wss:// instead of ws://.", quoted(status_line)),
+        401 | 403 => format!("The server wants credentials or another Origin ({status}): set http_headers, basic_auth or bearer_token in the module."),
+        404 => "There is no WebSocket at this path (404): check the path.".to_owned(),
+        400 | 426 => format!("The server does not take this for an upgrade ({status}): a proxy between removes the header Upgrade, or a subprotocol is missing (Sec-WebSocket-Protocol)."),
+        502..=504 => format!("The proxy in front answers, not the service ({status}): its backend is down, or it is not set up for WebSocket."),
+        _ => format!("The server answers {} instead of switching to WebSocket.", quoted(status_line)),
+    }
+}
+
+/// No WebSocket connection.
+pub(in crate::prober) fn no_connection(error: &HandshakeError) -> Option<String> {
+    Some(match error {
+        HandshakeError::Refused { code, status, .. } => refused(*code, status),
+        HandshakeError::Answer(error) => return super::http::head(error),
+        HandshakeError::Read(error) => {
+            return alert_of(error).and_then(super::tls::alert).or_else(|| Some(closed()));
+        }
+        HandshakeError::End => closed(),
+        HandshakeError::Header(name) => format!("The handshake sets {name} itself: remove it from http_headers."),
+        HandshakeError::Extension => "The server compresses although this client did not offer it: switch permessage-deflate off there.".to_owned(),
+        _ => return None,
+    })
+}
+
+fn closed() -> String {
+    "The peer closed the connection instead of answering the upgrade: the port expects TLS (wss://), or is no web server.".to_owned()
+}
+
+/// No message came.
+pub(in crate::prober) fn no_message(regexp: &Regexp) -> String {
+    format!(
+        "No message came while {} was waited for: the service waits for the client to speak first (add a send step before), or closed the connection.",
+        quoted(regexp.source().as_bytes())
+    )
+}

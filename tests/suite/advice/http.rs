@@ -1,0 +1,271 @@
+//! HTTP, from the proxy to the body.
+
+use async_compression::tokio::write::GzipEncoder;
+use tokio::io::AsyncWriteExt as _;
+
+use super::{Table, closed};
+use crate::http::site::{Asked, Site, answer, ok, redirect};
+use crate::support::peer::{Move, Peer, send};
+
+fn http(more: &str) -> String {
+    format!("prober: http\ntimeout: 5s\nhttp: {{{more}}}")
+}
+
+async fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = GzipEncoder::new(Vec::new());
+    encoder.write_all(text.as_bytes()).await.unwrap();
+    encoder.shutdown().await.unwrap();
+    encoder.into_inner()
+}
+
+#[tokio::test]
+async fn statuses() {
+    let mut table = Table::new("statuses");
+    let site = Site::with(|asked: &Asked| match asked.path() {
+        "/loop" => redirect("http://127.0.0.1:{port}/back"),
+        "/back" => redirect("http://127.0.0.1:{port}/loop"),
+        "/login" => redirect("https://login.example.com/"),
+        "/401" => answer("401 Unauthorized", &["WWW-Authenticate: Basic realm=\"x\""], ""),
+        "/403" => answer("403 Forbidden", &["Server: cloudflare"], ""),
+        "/405" => answer("405 Method Not Allowed", &["Allow: GET, HEAD"], ""),
+        "/421" => answer("421 Misdirected Request", &[], ""),
+        "/429" => answer("429 Too Many Requests", &["Retry-After: 30"], ""),
+        "/500" => answer("500 Internal Server Error", &[], "database is down"),
+        "/502" => answer("502 Bad Gateway", &["Server: nginx"], ""),
+        "/504" => answer("504 Gateway Timeout", &["Server: nginx"], ""),
+        "/tls" => answer(
+            "400 Bad Request",
+            &[],
+            "Client sent an HTTP request to an HTTPS server.\n",
+        ),
+        "/400" => answer("400 Bad Request", &[], "no such tenant"),
+        "/304" => answer("304 Not Modified", &[], ""),
+        "/418" => answer("418 I'm a teapot", &[], ""),
+        "/404" => answer("404 Not Found", &[], ""),
+        _ => ok(),
+    })
+    .await;
+    let basic = "basic_auth: {username: u, password: s3cret-of-u}";
+    let rows = [
+        ("Redirects without end", "", "/loop"),
+        (
+            "A redirect with `follow_redirects: false`",
+            "follow_redirects: false",
+            "/login",
+        ),
+        ("304", "", "/304"),
+        ("400", "", "/400"),
+        ("400 from a server of TLS to plain HTTP", "", "/tls"),
+        ("401 without credentials", "", "/401"),
+        ("401 with credentials", basic, "/401"),
+        ("403 without credentials", "", "/403"),
+        ("403 with credentials", basic, "/403"),
+        ("404", "", "/404"),
+        ("405", "method: POST", "/405"),
+        ("418", "", "/418"),
+        ("421", "", "/421"),
+        ("429", "", "/429"),
+        ("500", "", "/500"),
+        ("502", "", "/502"),
+        ("504", "", "/504"),
+    ];
+    for (situation, more, path) in rows {
+        table.row(situation, &http(more), &site.url(path)).await;
+    }
+    table.check();
+}
+
+#[tokio::test]
+async fn checks() {
+    let mut table = Table::new("checks");
+    let packed = gzip("status: ok\n").await;
+    let site = Site::with(move |asked: &Asked| match asked.path() {
+        "/text" => answer("200 OK", &[], "<html>\nStatus: OK\n</html>"),
+        "/lines" => answer("200 OK", &[], "begin\nend"),
+        "/empty" => answer("200 OK", &[], ""),
+        "/error" => answer("200 OK", &[], "a fatal error occurred"),
+        "/json" => answer(
+            "200 OK",
+            &["Content-Type: application/json"],
+            "{\"status\": \"degraded\"}",
+        ),
+        "/header" => answer("200 OK", &["X-Backend: blue"], ""),
+        "/gzip" => {
+            let mut bytes = Vec::new();
+            let head = "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nConnection: close\r\n\r\n";
+            bytes.extend_from_slice(head.as_bytes());
+            bytes.extend_from_slice(&packed);
+            bytes
+        }
+        _ => ok(),
+    })
+    .await;
+    let wanted = "fail_if_body_not_matches_regexp: ['status: ok']";
+    let cel = "fail_if_body_json_not_matches_cel: ";
+    let rows = [
+        ("An expression differs in case", wanted, "/text"),
+        (
+            "An expression differs in line breaks",
+            "fail_if_body_not_matches_regexp: ['begin.end']",
+            "/lines",
+        ),
+        (
+            "An expression is anchored",
+            "fail_if_body_not_matches_regexp: ['^a fatal$']",
+            "/error",
+        ),
+        ("The body is empty", wanted, "/empty"),
+        ("The body came compressed", wanted, "/gzip"),
+        (
+            "The body has what it must not have",
+            "fail_if_body_matches_regexp: ['fatal \\w+']",
+            "/error",
+        ),
+        (
+            "A CEL expression does not hold",
+            &format!("{cel}\"body.status == 'ok'\""),
+            "/json",
+        ),
+        (
+            "A CEL expression names a field that is not there",
+            &format!("{cel}\"body.state == 'ok'\""),
+            "/json",
+        ),
+        (
+            "The body is not JSON",
+            &format!("{cel}\"body.status == 'ok'\""),
+            "/text",
+        ),
+        (
+            "A header does not match",
+            "fail_if_header_not_matches: [{header: X-Backend, regexp: green}]",
+            "/header",
+        ),
+        (
+            "A header matches",
+            "fail_if_header_matches: [{header: X-Backend, regexp: blue}]",
+            "/header",
+        ),
+        (
+            "A header is missing",
+            "fail_if_header_not_matches: [{header: X-Trace, regexp: .}]",
+            "/header",
+        ),
+        ("The body is too long", "body_size_limit: 3B", "/text"),
+        (
+            "`compression` without Content-Encoding",
+            "compression: gzip",
+            "/text",
+        ),
+        (
+            "`valid_http_versions` with a name that is none",
+            "valid_http_versions: [HTTP/2]",
+            "/text",
+        ),
+        ("Another HTTP version", "valid_http_versions: [HTTP/2.0]", "/text"),
+        (
+            "`fail_if_not_ssl` and plain HTTP",
+            "fail_if_not_ssl: true",
+            "/text",
+        ),
+    ];
+    for (situation, more, path) in rows {
+        table.row(situation, &http(more), &site.url(path)).await;
+    }
+    table.check();
+}
+
+#[tokio::test]
+async fn responses_that_are_none() {
+    let mut table = Table::new("no response");
+    let answers: [(&str, &[u8]); 6] = [
+        ("The peer closes without a response", b""),
+        ("The port speaks TLS", &[21, 3, 1, 0, 2, 2, 70]),
+        ("The port speaks HTTP/2 in the clear", b"\0\0\0\x04\0\0\0\0\0\r\n"),
+        ("The port speaks SSH", b"SSH-2.0-OpenSSH_9.6\r\n"),
+        ("The port speaks another protocol", b"-ERR unknown command\r\n"),
+        ("A header that is none", b"HTTP/1.1 200 OK\r\nno header\r\n\r\n"),
+    ];
+    for (situation, answer) in answers {
+        let site = Site::answering(answer).await;
+        table.row(situation, &http(""), &site.url("/")).await;
+    }
+    let peer = Peer::play(vec![Move::ReadLine, Move::Reset]).await;
+    table
+        .row(
+            "The peer resets the connection",
+            &http(""),
+            &format!("http://{}/", peer.target()),
+        )
+        .await;
+    let proxied = |url: &str| {
+        http(&format!(
+            "proxy_url: '{url}', skip_resolve_phase_with_proxy: true"
+        ))
+    };
+    let nobody = closed().await;
+    let port = nobody.rsplit(':').next().unwrap().to_owned();
+    let hidden = [(port.as_str(), "PORT")];
+    let yaml = proxied(&format!("http://{nobody}"));
+    table
+        .row_without(
+            "The proxy refuses connections",
+            &yaml,
+            "https://example.com/",
+            &hidden,
+        )
+        .await;
+    for (situation, status) in [
+        ("The proxy wants credentials", "407 Proxy Authentication Required"),
+        ("The proxy forbids the target", "403 Forbidden"),
+        ("The proxy does not reach the target", "503 Service Unavailable"),
+        ("The proxy makes no tunnels", "405 Method Not Allowed"),
+    ] {
+        let proxy = Site::answering(answer(status, &[], "")).await;
+        table
+            .row(
+                situation,
+                &proxied(&format!("http://{}", proxy.address)),
+                "https://example.com/",
+            )
+            .await;
+    }
+    let peer = Peer::play(vec![send("SSH-2.0-OpenSSH_9.6\r\n\r\n"), Move::Close]).await;
+    table
+        .row(
+            "The proxy speaks another protocol",
+            &proxied(&format!("http://{}", peer.target())),
+            "https://example.com/",
+        )
+        .await;
+    let peer = Peer::play(vec![Move::Read(3), send([5, 0xff]), Move::Close]).await;
+    table
+        .row(
+            "The SOCKS proxy wants a login",
+            &proxied(&format!("socks5://{}", peer.target())),
+            "https://example.com/",
+        )
+        .await;
+    let token = Site::answering(answer("401 Unauthorized", &[], "")).await;
+    let target = Site::answering(ok()).await;
+    let oauth = format!(
+        "oauth2: {{client_id: a, client_secret: hunter22, token_url: '{}'}}",
+        token.url("/token")
+    );
+    table
+        .row(
+            "The token endpoint gives no token",
+            &http(&oauth),
+            &target.url("/"),
+        )
+        .await;
+    let slow = Peer::play(vec![Move::ReadLine]).await;
+    let yaml = "prober: http\ntimeout: 300ms";
+    let outcome = crate::support::probe(yaml, &format!("http://{}/", slow.target())).await;
+    let said = outcome.advice.clone().unwrap();
+    assert!(
+        said.contains("the server's processing took") && said.contains("raise the timeout"),
+        "{said}"
+    );
+    table.check();
+}

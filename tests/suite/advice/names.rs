@@ -1,0 +1,120 @@
+//! Names, routes and rights, in a namespace where they are as the situation wants them.
+
+use tokio::net::UdpSocket;
+
+use super::Table;
+use crate::support::namespace::outside;
+use crate::support::programs::find;
+
+/// A name server on the loopback, which this host asks, and routes to nowhere.
+const SETUP: &str = "files=$(mktemp -d) && \
+    printf '127.0.0.1 localhost\n::1 localhost\n2001:db8::7 both.test\n192.0.2.7 both.test\n::1 here.test\n192.0.2.8 here.test\n' > $files/hosts && \
+    printf 'nameserver 127.0.0.1\noptions timeout:1 attempts:1\n' > $files/resolv.conf && \
+    mount --bind $files/hosts /etc/hosts && mount --bind $files/resolv.conf /etc/resolv.conf && \
+    ip route add unreachable 203.0.113.0/24 && ip route add 198.51.100.0/24 dev lo";
+
+/// Answers with the response code that a name begins with; A records for `four`, AAAA for `six`; nothing for `silent`.
+async fn name_server() {
+    let socket = UdpSocket::bind("127.0.0.1:53").await.unwrap();
+    tokio::spawn(async move {
+        let mut buffer = [0; 600];
+        while let Ok((length, from)) = socket.recv_from(&mut buffer).await {
+            let name = String::from_utf8_lossy(&buffer[13..length]).into_owned();
+            // After the name and its final zero: the type, then the class.
+            let after = 13 + name.find('\0').unwrap() + 1;
+            let kind = buffer[after + 1];
+            let mut answer = buffer[..length].to_vec();
+            answer[2] = 0x81;
+            answer[3] = 0x80
+                | match &name[..4] {
+                    "none" => 3,
+                    "fail" => 2,
+                    "deny" => 5,
+                    _ => 0,
+                };
+            // Without the additional record of the query.
+            answer.truncate(after + 4);
+            (answer[10], answer[11]) = (0, 0);
+            if name.starts_with("sile") {
+                continue;
+            }
+            if name.starts_with("four") && kind == 1 {
+                answer[7] = 1;
+                answer.extend_from_slice(&[0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 4]);
+            }
+            let _ = socket.send_to(&answer, from).await;
+        }
+    });
+}
+
+#[tokio::test]
+async fn names_and_routes() {
+    if outside("advice::names::names_and_routes", SETUP) {
+        return;
+    }
+    name_server().await;
+    let mut table = Table::new("names");
+    let tcp = |more: &str| format!("prober: tcp\ntimeout: 3s\ntcp: {{{more}}}");
+    let rows = [
+        ("The name does not exist", tcp(""), "none.test:80"),
+        ("A name without a dot", tcp(""), "none:80"),
+        ("A name with letters beyond ASCII", tcp(""), "b\u{fc}cher.test:80"),
+        ("The name server fails", tcp(""), "fail.test:80"),
+        ("The name server refuses", tcp(""), "deny.test:80"),
+        ("The name server is silent", tcp(""), "silent.test:80"),
+        (
+            "The name has no IPv6 address, and nothing else is allowed",
+            tcp("ip_protocol_fallback: false"),
+            "four.test:80",
+        ),
+        (
+            "The name has neither an A nor an AAAA record",
+            tcp(""),
+            "nothing.test:80",
+        ),
+        (
+            "No route over IPv6, and the name has an A record",
+            tcp(""),
+            "both.test:80",
+        ),
+        (
+            "Refused over IPv6, and the name has an A record",
+            tcp(""),
+            "here.test:1",
+        ),
+        ("No route", tcp(""), "203.0.113.1:80"),
+        (
+            "No response",
+            "prober: tcp\ntimeout: 500ms".to_owned(),
+            "198.51.100.1:80",
+        ),
+        (
+            "A ping without a route, and the name has an A record",
+            "prober: icmp\ntimeout: 2s".to_owned(),
+            "both.test",
+        ),
+        (
+            "A ping without a reply",
+            "prober: icmp\ntimeout: 500ms".to_owned(),
+            "198.51.100.1",
+        ),
+    ];
+    for (situation, yaml, target) in rows {
+        table.row(situation, &yaml, target).await;
+    }
+    table.check();
+}
+
+#[tokio::test]
+async fn pings_need_a_right() {
+    let setup = "sysctl -q -w net.ipv4.ping_group_range='1 0' && \
+        exec setpriv --bounding-set=-net_raw --inh-caps=-net_raw \"$0\" \"$@\"";
+    if find("setpriv").is_none() || outside("advice::names::pings_need_a_right", setup) {
+        return;
+    }
+    let mut table = Table::new("pings");
+    table
+        .row("No right to ping", "prober: icmp\ntimeout: 2s", "127.0.0.1")
+        .await;
+    table.check();
+}

@@ -1,0 +1,200 @@
+//! Dialogues, DNS, gRPC, WebSocket.
+
+use std::sync::Arc;
+
+use tokio::net::UdpSocket;
+
+use super::{Table, closed};
+use crate::grpc::tonic;
+use crate::http::site::{Site, answer};
+use crate::support::peer::{Move, Peer, send};
+
+#[tokio::test]
+async fn dialogues() {
+    let mut table = Table::new("dialogues");
+    let tcp = |steps: &str| format!("prober: tcp\ntimeout: 1s\ntcp: {{query_response: [{steps}]}}");
+    let smtp = tcp("{expect: '^220 .*ESMTP'}");
+    let rows: [(&str, &str, Vec<Move>); 7] = [
+        (
+            "Another banner, then the end",
+            &smtp,
+            vec![send("554 no ESMTP service here\r\n"), Move::Close],
+        ),
+        (
+            "Another banner, then silence",
+            &smtp,
+            vec![send("554 no ESMTP service here\r\n")],
+        ),
+        (
+            "A banner that differs in case",
+            &smtp,
+            vec![send("220 mail.test Esmtp\r\n"), Move::Close],
+        ),
+        ("Silence", &smtp, vec![]),
+        ("The end without a word", &smtp, vec![Move::Close]),
+        (
+            "TLS instead of a banner",
+            &smtp,
+            vec![send([21, 3, 3, 0, 2, 2, 10]), Move::Close],
+        ),
+        (
+            "Other bytes",
+            &tcp("{expect_bytes: 'PONG'}"),
+            vec![send("PING"), Move::Close],
+        ),
+    ];
+    for (situation, yaml, moves) in rows {
+        let peer = Peer::play(moves).await;
+        table.row(situation, yaml, &peer.target()).await;
+    }
+    table.check();
+}
+
+/// A name server that sends one answer to everything.
+async fn name_server(rcode: u8, records: &'static [&'static [u8]]) -> String {
+    let socket = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
+    let address = socket.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        let mut buffer = [0; 600];
+        while let Ok((length, from)) = socket.recv_from(&mut buffer).await {
+            let mut answer = buffer[..length].to_vec();
+            answer[2] = 0x81;
+            answer[3] = 0x80 | rcode;
+            answer[7] = records.len() as u8;
+            answer.truncate(length);
+            for address in records {
+                answer.extend_from_slice(&[0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4]);
+                answer.extend_from_slice(address);
+            }
+            let _ = socket.send_to(&answer, from).await;
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn dns() {
+    let mut table = Table::new("DNS");
+    let dns =
+        |more: &str| format!("prober: dns\ntimeout: 1s\ndns: {{query_name: www.test, query_type: A{more}}}");
+    let one: &[&[u8]] = &[&[192, 0, 2, 1]];
+    let answers = |rule: &str| dns(&format!(", validate_answer_rrs: {{{rule}}}"));
+    let rows = [
+        ("NXDOMAIN", 3, &[][..], dns("")),
+        ("SERVFAIL", 2, &[], dns("")),
+        ("REFUSED", 5, &[], dns("")),
+        (
+            "NOERROR where NXDOMAIN is expected",
+            0,
+            one,
+            dns(", valid_rcodes: [NXDOMAIN]"),
+        ),
+        (
+            "No records",
+            0,
+            &[],
+            answers("fail_if_not_matches_regexp: ['192']"),
+        ),
+        (
+            "Another record",
+            0,
+            one,
+            answers("fail_if_not_matches_regexp: ['192\\.0\\.2\\.9']"),
+        ),
+        (
+            "Blanks instead of tabs",
+            0,
+            one,
+            answers("fail_if_not_matches_regexp: ['IN A 192']"),
+        ),
+        (
+            "A record that must not be there",
+            0,
+            one,
+            answers("fail_if_matches_regexp: ['192\\.0\\.2\\.']"),
+        ),
+        (
+            "None of the records",
+            0,
+            one,
+            answers("fail_if_none_matches_regexp: ['10\\.', '172\\.']"),
+        ),
+    ];
+    for (situation, rcode, records, yaml) in rows {
+        let server = name_server(rcode, records).await;
+        table.row(situation, &yaml, &server).await;
+    }
+    let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    table
+        .row("Silence", &dns(""), &silent.local_addr().unwrap().to_string())
+        .await;
+    table.row("No name server", &dns(""), &closed().await).await;
+    let named = "prober: dns\ntimeout: 1s\ndns: {query_name: localhost, preferred_ip_protocol: ip4}";
+    let target = silent
+        .local_addr()
+        .unwrap()
+        .to_string()
+        .replace("127.0.0.1", "localhost");
+    let port = target.rsplit(':').next().unwrap().to_owned();
+    table
+        .row_without("The name as the target", named, &target, &[(&port, "PORT")])
+        .await;
+    table.check();
+}
+
+#[tokio::test]
+async fn grpc() {
+    let mut table = Table::new("gRPC");
+    let grpc = |more: &str| format!("prober: grpc\ntimeout: 2s\ngrpc: {{preferred_ip_protocol: ip4{more}}}");
+    let server = format!("127.0.0.1:{}", tonic(None).await);
+    table
+        .row("NOT_SERVING", &grpc(", service: bad.Service"), &server)
+        .await;
+    table
+        .row("An unknown service", &grpc(", service: no.Service"), &server)
+        .await;
+    let web = Site::answering(answer("400 Bad Request", &[], "")).await;
+    table
+        .row("A server of HTTP/1", &grpc(""), &web.address.to_string())
+        .await;
+    let tls = Peer::play(vec![send([21, 3, 3, 0, 2, 2, 10, 0, 0, 0, 0]), Move::Close]).await;
+    table.row("A port with TLS", &grpc(""), &tls.target()).await;
+    let plain = Peer::play(vec![
+        Move::Read(5),
+        send("HTTP/1.1 400 Bad Request\r\n\r\n"),
+        Move::Close,
+    ])
+    .await;
+    table
+        .row("A port without TLS", &grpc(", tls: true"), &plain.target())
+        .await;
+    table.check();
+}
+
+#[tokio::test]
+async fn websocket() {
+    let mut table = Table::new("WebSocket");
+    let yaml = "prober: websocket\ntimeout: 2s";
+    for (situation, status) in [
+        ("A page", "200 OK"),
+        ("A redirect", "301 Moved Permanently"),
+        ("401", "401 Unauthorized"),
+        ("404", "404 Not Found"),
+        ("426", "426 Upgrade Required"),
+        ("502", "502 Bad Gateway"),
+    ] {
+        let site = Site::answering(answer(status, &[], "")).await;
+        table
+            .row(situation, yaml, &format!("ws://{}/", site.address))
+            .await;
+    }
+    let site = Site::answering([21, 3, 3, 0, 2, 2, 70]).await;
+    table
+        .row("A port with TLS", yaml, &format!("ws://{}/", site.address))
+        .await;
+    let site = Site::answering("").await;
+    table
+        .row("The peer closes", yaml, &format!("ws://{}/", site.address))
+        .await;
+    table.check();
+}

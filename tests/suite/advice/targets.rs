@@ -1,0 +1,112 @@
+//! Targets of the wrong form, files and rights.
+
+use super::{Table, closed};
+
+#[tokio::test]
+async fn targets_that_do_not_fit_the_prober() {
+    let mut table = Table::new("targets");
+    let http = "prober: http\ntimeout: 2s";
+    let tcp = "prober: tcp\ntimeout: 2s";
+    let icmp = "prober: icmp\ntimeout: 2s";
+    let rows = [
+        ("http, `htp://HOST/`", http, "htp://127.0.0.1/"),
+        ("http, `ws://HOST/`", http, "ws://127.0.0.1/"),
+        ("http, `tcp://HOST:PORT`", http, "tcp://127.0.0.1:1/"),
+        ("http, `https//HOST/`", http, "https//127.0.0.1/"),
+        ("tcp, `https://HOST/`", tcp, "https://127.0.0.1/"),
+        ("tcp, `redis://HOST`", tcp, "redis://127.0.0.1"),
+        ("tcp, `HOST` without a port", tcp, "127.0.0.1"),
+        ("tcp, a bare IPv6 address", tcp, "::1"),
+        (
+            "tcp, a name for the port that is no service",
+            tcp,
+            "127.0.0.1:htpp",
+        ),
+        ("tcp, a port that is too large", tcp, "127.0.0.1:70000"),
+        ("icmp, `HOST:PORT`", icmp, "127.0.0.1:443"),
+        ("icmp, `https://HOST/`", icmp, "https://127.0.0.1/"),
+        (
+            "dns, `udp://HOST`",
+            "prober: dns\ntimeout: 2s\ndns: {query_name: example.com}",
+            "udp://127.0.0.1",
+        ),
+        (
+            "grpc, `grpc://HOST:PORT`",
+            "prober: grpc\ntimeout: 2s\ngrpc: {}",
+            "grpc://127.0.0.1:1",
+        ),
+        (
+            "unix, `unix:///PATH`",
+            "prober: unix\ntimeout: 2s",
+            "unix:///run/no.sock",
+        ),
+        (
+            "unix, a relative path",
+            "prober: unix\ntimeout: 2s",
+            "run/no.sock",
+        ),
+        (
+            "websocket, `https://HOST/`",
+            "prober: websocket\ntimeout: 2s",
+            "https://127.0.0.1/",
+        ),
+    ];
+    for (situation, yaml, target) in rows {
+        table.row(situation, yaml, target).await;
+    }
+    table.check();
+}
+
+#[tokio::test]
+async fn connections_and_files() {
+    let mut table = Table::new("connecting");
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let hidden = folder.path().display().to_string();
+    let hidden = [(hidden.as_str(), "/run")];
+    let closed = closed().await;
+    let tcp = |more: &str| format!("prober: tcp\ntimeout: 5s\ntcp: {{{more}}}");
+    table.row("Nothing listens on the port", &tcp(""), &closed).await;
+    table
+        .row(
+            "The source address is not this host's",
+            &tcp("source_ip_address: 192.0.2.77"),
+            &closed,
+        )
+        .await;
+    table
+        .row(
+            "The source address is of the other family",
+            &tcp("source_ip_address: '::1'"),
+            &closed,
+        )
+        .await;
+    table
+        .row(
+            "The interface does not exist",
+            "prober: tcp\ntimeout: 5s\nsource_interface: nope0",
+            &closed,
+        )
+        .await;
+    let unix = "prober: unix\ntimeout: 5s";
+    table
+        .row_without("The socket does not exist", unix, &path("no.sock"), &hidden)
+        .await;
+    drop(std::os::unix::net::UnixListener::bind(path("old.sock")).unwrap());
+    table
+        .row_without("Nobody listens on the socket", unix, &path("old.sock"), &hidden)
+        .await;
+    let missing = tcp(&format!("tls: true, tls_config: {{ca_file: {}}}", path("no.pem")));
+    table
+        .row_without("A file of tls_config does not exist", &missing, &closed, &hidden)
+        .await;
+    std::fs::write(path("bad.pem"), "no certificate").unwrap();
+    let bad = tcp(&format!(
+        "tls: true, tls_config: {{ca_file: {}}}",
+        path("bad.pem")
+    ));
+    table
+        .row_without("ca_file holds no certificate", &bad, &closed, &hidden)
+        .await;
+    table.check();
+}
