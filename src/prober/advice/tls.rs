@@ -155,7 +155,7 @@ impl fmt::Display for List<'_> {
 }
 
 fn untrusted(facts: &TlsFacts) -> String {
-    let (Some(leaf), Some(top)) = (facts.presented.first(), facts.presented.last()) else {
+    let (Some(leaf), Some(top)) = (facts.presented.first(), facts.top()) else {
         return String::new();
     };
     let subject = name(&leaf.subject());
