@@ -123,6 +123,7 @@ fn result_remembered(bencher: Bencher, success: bool) {
         let mut log = ProbeLog::default();
         log!(log, Error, "Error for HTTP request", "err" => "connection refused");
         Outcome {
+            advice: None,
             success,
             duration: Duration::from_millis(12),
             samples: Samples::new(),
