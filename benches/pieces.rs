@@ -96,6 +96,7 @@ fn exporter(runtime: &Runtime, probes: usize) -> Exporter {
             timeout_offset: 0.5,
             probe_log: None,
             max_in_flight: 0,
+            trace_link: None,
         },
     };
     let loaded = exporter.store.current();
@@ -131,6 +132,7 @@ fn result_remembered(bencher: Bencher, success: bool) {
             timeline: Timeline::new(Instant::now()),
             tls: None,
             failure: None,
+            trace: None,
         }
     };
     let targets: Vec<String> = (0..10_000)

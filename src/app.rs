@@ -157,6 +157,7 @@ pub async fn start(flags: Flags, logger: Logger) -> Result<Started, Stopped> {
             timeout_offset: flags.timeout_offset,
             probe_log,
             max_in_flight: flags.max_in_flight,
+            trace_link: flags.trace.link.clone(),
         },
     });
     exporter.instruments.serve(&exporter.store.current().modules);

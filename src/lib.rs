@@ -15,7 +15,8 @@
 //! ```
 //!
 //! Imports point one way: `server -> prober -> module -> {check, net} -> metrics -> config`, past any of them. [`app`] and [`cli`]
-//! stand above all of it, [`probe_log`] and below it [`logging`] beside it: what is logged and how.
+//! stand above all of it, [`probe_log`] and below it [`logging`] beside it: what is logged and how; and [`trace`], for modules that have
+//! a trace context.
 //!
 //! What is Go's behaviour and knows nothing of probes are crates of their own, in `crates/`, each with a README: `gostd` at the bottom,
 //! `go-x509`, `go-regexp`, `go-yaml`, `go-http`, `go-resolve`, `miekg-dns`, `ping-engine`, `exposition`, `alloy-syntax` above it. They use
@@ -36,6 +37,7 @@ pub mod probe_log;
 pub mod prober;
 pub mod reason;
 pub mod server;
+pub mod trace;
 pub mod version;
 
 pub use gostd::{calendar, carried, os_error, stamp, strconv};

@@ -18,6 +18,7 @@ use smallvec::SmallVec;
 
 use crate::display::is_active;
 use crate::probe_log::{Event, Level, Value, excerpt_of, text};
+use crate::trace;
 
 /// The shape of a log line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -99,7 +100,8 @@ pub fn render<'a>(
 // compat: upstream repeats the whole target on every line, which lets a caller write fourteen times what it sends.
 pub const TARGET: usize = 512;
 
-/// Appends the lines of a probe at `least` or above, each with the module and the beginning of the target.
+/// Appends the lines of a probe at `least` or above, each with the module, the beginning of the target, and the id of
+/// the trace if there is one.
 pub fn render_probe<'e>(
     out: &mut String,
     format: Format,
@@ -107,8 +109,10 @@ pub fn render_probe<'e>(
     least: Level,
     module: &str,
     target: &str,
+    trace: Option<&trace::Context>,
 ) {
     let (module, target) = (text(module), excerpt_of(target, TARGET));
+    let trace = trace.map(|context| text(context.trace));
     for event in events.into_iter().filter(|event| event.level >= least) {
         let line = Line {
             at: event.at,
@@ -118,7 +122,8 @@ pub fn render_probe<'e>(
         };
         let shared = [("module", &module), ("target", &target)];
         let own = event.attributes.iter().map(|(key, value)| (*key, value));
-        render(out, format, line, shared.into_iter().chain(own));
+        let trace = trace.iter().map(|id| ("trace_id", id));
+        render(out, format, line, shared.into_iter().chain(trace).chain(own));
     }
 }
 

@@ -13,6 +13,7 @@ use crate::logging;
 use crate::module::sources::DEFAULT_FILE;
 use crate::probe_log::Level;
 use crate::strconv::{parse_float, parse_uint, quote};
+use crate::trace;
 
 /// The flags of the server.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -61,6 +62,8 @@ pub struct Flags {
     pub allowed_hosts: Vec<String>,
     /// `--web.open-healthy`
     pub open_healthy: bool,
+    /// The flags that begin with `--trace`.
+    pub trace: trace::Settings,
     /// `--memory.limit` in bytes: 0 means none, `None` most of the cgroup's.
     pub memory_limit: Option<u64>,
 }
@@ -100,6 +103,8 @@ pub enum Set {
     Size(fn(&mut Flags) -> &mut Option<u64>),
     /// A number.
     Float(fn(&mut Flags) -> &mut f64),
+    /// A text of some form, and what it must be; `false` when it is not.
+    Form(fn(&mut Flags, &str) -> bool, &'static str),
     /// One of some words; `false` when it is none of them.
     Word(fn(&mut Flags, &str) -> bool, &'static str),
 }
@@ -205,6 +210,12 @@ impl Flag {
                 let wanted = "a number without a unit, like 0.5";
                 *place(flags) = parse_float(value).map_err(|error| refused(error.to_string(), wanted))?;
             }
+            Set::Form(put, wanted) => {
+                if !put(flags, value) {
+                    // Without the value, which may have a password in it.
+                    return Err(refused(format!("invalid value of --{}", self.name), wanted));
+                }
+            }
             Set::Word(put, what) => {
                 if !put(flags, value) {
                     let wanted = format!("one of {}", self.words.join(", "));
@@ -269,6 +280,12 @@ pub fn level(name: &str) -> Option<Level> {
     }
 }
 
+/// Sets a flag; whether there is a value.
+fn put<T>(place: &mut Option<T>, value: Option<T>) -> bool {
+    *place = value;
+    place.is_some()
+}
+
 fn size(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
@@ -280,7 +297,7 @@ pub const HELP: &str = "help";
 const CONFIG_FILE: &str = "config.file";
 
 /// All flags.
-pub static FLAGS: [Flag; 25] = [
+pub static FLAGS: [Flag; 26] = [
     flag(HELP, Set::Nothing, "Show this help.").short('h'),
     flag(
         "config.file",
@@ -363,6 +380,15 @@ pub static FLAGS: [Flag; 25] = [
          Without it, nine tenths of the limit of the cgroup, if there is one. 0 = no limit.",
     )
     .placeholder("size"),
+    flag(
+        "trace.url",
+        Set::Form(
+            |flags, url| put(&mut flags.trace.link, trace::Link::parse(url)),
+            "a URL with {trace_id} in it, like https://tempo.example.org/trace/{trace_id}",
+        ),
+        "Where people look at a trace, with {trace_id} for its id: the pages of probes link to it.",
+    )
+    .placeholder("url"),
     flag(
         "web.external-url",
         Set::Text(|flags, url| flags.external_url = url),

@@ -28,6 +28,7 @@ mod status;
 pub mod targets;
 mod tcp;
 mod tls;
+mod trace;
 mod tree;
 mod unix;
 mod url;
@@ -67,6 +68,7 @@ pub use source::{Parsed, Source, decode_text, parse, parse_with};
 pub use status::Status;
 pub use tcp::Tcp;
 pub use tls::{DECRYPT, KEY_IS_ENCRYPTED, Tls, TlsVersion, is_encrypted_key};
+pub use trace::{Trace, TraceHeader};
 pub use unix::Unix;
 pub use vantage::Vantage;
 pub use websocket::Websocket;
@@ -166,6 +168,8 @@ pub struct Module {
     pub websocket: Shared<Websocket>,
     /// Settings that a scrape may set; ours.
     pub params: BTreeMap<String, Param>,
+    /// The trace context that its probes send; ours.
+    pub trace: Option<Trace>,
     /// Values that were made of `${…}`, and what was written: that is what is shown.
     pub expanded: Vec<(String, String)>,
 }
@@ -195,6 +199,7 @@ impl Module {
             unix: Shared::default(),
             websocket: Shared::default(),
             params: BTreeMap::new(),
+            trace: None,
             expanded: Vec::new(),
         });
         &DEFAULTS
@@ -288,6 +293,7 @@ section!(Module {
     omit unix;
     omit websocket;
     omit params;
+    omit trace;
 });
 
 impl Section for Module {

@@ -11,6 +11,7 @@ mod query_response;
 pub mod sources;
 pub mod store;
 mod tcp;
+mod trace;
 mod unix;
 mod websocket;
 
@@ -89,6 +90,7 @@ impl Module {
                 Kind::compile(prober, raw, problems);
             }
         }
+        trace::judge(raw, problems);
         let timeout = u64::try_from(raw.timeout)
             .ok()
             .filter(|ns| *ns > 0)

@@ -19,6 +19,7 @@ mod timeline;
 use std::pin::Pin;
 use std::time::Duration;
 
+use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use crate::config::Exposition;
@@ -32,6 +33,7 @@ use crate::net::tls_facts::TlsFacts;
 use crate::net::{Deadline, Network, tls};
 use crate::probe_log::{Level, ProbeLog};
 use crate::reason::Reason;
+use crate::trace::{self, Tracing};
 
 pub use advice::Facts;
 pub use resolve::{Chosen, choose_address};
@@ -80,6 +82,8 @@ pub struct Probe<'a> {
     pub tls: Option<TlsFacts>,
     /// What the advice is made of when it fails.
     pub facts: Facts,
+    /// Its trace, if the module has one.
+    pub trace: Option<Tracing<'a>>,
     /// The step of the dialogue that is under way, from 1.
     pub step: Option<usize>,
     /// Why it failed.
@@ -110,6 +114,15 @@ impl Failure {
 }
 
 impl Probe<'_> {
+    /// Names and values of the trace headers that the hop under way sends to `peer`; none without a trace.
+    pub(crate) fn trace_headers(&self, peer: &str) -> SmallVec<[(&'static str, String); 2]> {
+        let hop = self.timeline.hops.len().saturating_sub(1);
+        let tracing = self.trace.as_ref();
+        tracing
+            .map(|tracing| tracing.headers(hop, peer))
+            .unwrap_or_default()
+    }
+
     /// Gives up for a reason. The first one counts: what follows comes of it.
     pub(crate) fn fail(&mut self, reason: Reason) -> Failed {
         self.failed.get_or_insert(reason);
@@ -147,6 +160,8 @@ pub struct Outcome {
     pub failure: Option<Failure>,
     /// What to do about a failure, in one line made for this case.
     pub advice: Option<String>,
+    /// Its part in a trace, if the module has one.
+    pub trace: Option<trace::Context>,
 }
 
 impl Outcome {
@@ -203,6 +218,16 @@ pub type Verdict = Result<(), Failed>;
 
 /// Runs one probe to its end, which is at the latest `request.timeout` from now.
 pub async fn run(network: &Network, module: &Module, request: Request<'_>) -> Outcome {
+    run_within(network, module, request, None).await
+}
+
+/// As [`run`], within the trace of the scrape that asks for it.
+pub async fn run_within(
+    network: &Network,
+    module: &Module,
+    request: Request<'_>,
+    trace: Option<trace::Incoming>,
+) -> Outcome {
     let deadline = Deadline::after(Instant::now(), request.timeout);
     // Out of time for it, the probe itself will say what it waits for.
     let _ = deadline.within(get_ready(network, module, request.target)).await;
@@ -224,6 +249,7 @@ pub async fn run(network: &Network, module: &Module, request: Request<'_>) -> Ou
         step: None,
         failed: None,
         facts: Facts::default(),
+        trace: Tracing::begin(module, trace),
     };
     log!(probe.log, Debug, "Beginning probe", "probe" => module.prober().name(), "timeout_seconds" => request.timeout.as_secs_f64());
     let end = probe.deadline.at();
@@ -269,6 +295,7 @@ pub async fn run(network: &Network, module: &Module, request: Request<'_>) -> Ou
         log,
         timeline,
         tls,
+        trace,
         ..
     } = probe;
     Outcome {
@@ -280,6 +307,7 @@ pub async fn run(network: &Network, module: &Module, request: Request<'_>) -> Ou
         tls,
         failure,
         advice,
+        trace: trace.map(|tracing| tracing.context),
     }
 }
 

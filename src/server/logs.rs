@@ -14,7 +14,7 @@ use super::{Exporter, answer, debug, pages};
 pub fn logs(exporter: &Exporter, mount: Mount<'_>, query: Query<'_>, headers: &HeaderMap) -> Response {
     match find(exporter, query) {
         Ok(entry) if pages::wants_html(headers) && query.first("format") != "text" => {
-            pages::result(&entry, mount)
+            pages::result(exporter, &entry, mount)
         }
         Ok(entry) => {
             let text = debug::text(&entry, exporter.logger.format());

@@ -34,6 +34,7 @@ use crate::logging::{Logger, OncePerMinute};
 use crate::module::Store;
 use crate::net::Network;
 use crate::probe_log::Level;
+use crate::trace::Link;
 
 use history::History;
 use instruments::Instruments;
@@ -71,4 +72,6 @@ pub struct Settings {
     pub probe_log: Option<Level>,
     /// Most probes at one time; 0 means no limit.
     pub max_in_flight: usize,
+    /// Where people look at a trace.
+    pub trace_link: Option<Link>,
 }

@@ -21,6 +21,7 @@ use crate::prober::{self, Request};
 use crate::reason::Reason;
 use crate::say;
 use crate::strconv::{NumError, parse_float, quote};
+use crate::trace::Incoming;
 
 /// The module when none is named.
 pub(super) const DEFAULT_MODULE: &str = "http_2xx";
@@ -102,7 +103,9 @@ async fn answer(
         hostname,
         timeout: duration(seconds),
     };
-    let mut outcome = prober::run(&exporter.network, module, request).await;
+    let incoming = module.raw.trace.as_ref().and_then(|_| Incoming::of(headers));
+    let probing = prober::run_within(&exporter.network, module, request, incoming);
+    let mut outcome = probing.await;
     outcome.samples.set(Metric::Timeout, seconds);
     in_flight.finish(module, &outcome, duration(seconds));
     say_shortages(exporter);
@@ -111,7 +114,8 @@ async fn answer(
     {
         let mut lines = String::new();
         let (format, events) = (exporter.logger.format(), outcome.log.events());
-        render_probe(&mut lines, format, events, least, name, &target);
+        let trace = outcome.trace.as_ref();
+        render_probe(&mut lines, format, events, least, name, &target, trace);
         exporter.logger.write_rendered(&lines);
     }
 
@@ -120,7 +124,7 @@ async fn answer(
             .history
             .add(Arc::clone(module), &target, hostname, outcome);
         if pages::wants_html(headers) {
-            return Ok(pages::result(&entry, mount));
+            return Ok(pages::result(exporter, &entry, mount));
         }
         let text = debug::text(&entry, exporter.logger.format());
         return Ok(answer::pieces(StatusCode::OK, answer::PLAIN, text));

@@ -276,6 +276,7 @@ mod tests {
                 phase: "",
                 step: None,
             }),
+            trace: None,
         };
         Entry {
             id: 0,

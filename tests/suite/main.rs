@@ -45,4 +45,5 @@ mod server;
 mod servers;
 mod starttls;
 mod tls;
+mod trace;
 mod websocket;

@@ -119,6 +119,9 @@ fn story(done: &Done, look: Look) -> String {
     if let Some(advice) = &outcome.advice {
         let _ = writeln!(out, "{}", short(advice, 2000));
     }
+    if let Some(trace) = &outcome.trace {
+        let _ = writeln!(out, "trace {}", trace.trace);
+    }
     for hop in &outcome.timeline.hops {
         out.push_str(&waterfall(hop, outcome.duration, look));
     }
@@ -295,7 +298,7 @@ fn as_json(done: &Done) -> Value {
             "chains": facts.chains.iter().map(|c| chain(c)).collect::<Vec<_>>(),
         })
     });
-    json!({
+    let mut json = json!({
         "target": done.job.target,
         "module": &*done.job.module.name,
         "success": outcome.success,
@@ -307,5 +310,9 @@ fn as_json(done: &Done) -> Value {
         "advice": outcome.advice,
         "hops": hops.collect::<Vec<_>>(),
         "tls": tls,
-    })
+    });
+    if let (Some(trace), Some(fields)) = (&outcome.trace, json.as_object_mut()) {
+        fields.insert("trace_id".to_owned(), trace.trace.to_string().into());
+    }
+    json
 }

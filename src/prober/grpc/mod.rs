@@ -222,6 +222,8 @@ async fn check(probe: &mut Probe<'_>, module: &Grpc, route: &Route<'_>) -> Resul
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_bytes())),
     );
+    let traced = probe.trace_headers(&authority);
+    fields.extend(traced.iter().map(|(name, value)| (*name, value.as_bytes())));
     let first = connect_and_call(probe, module, route, &fields, true).await;
     match first {
         Err(CallError::Draining(_)) => {}

@@ -86,6 +86,9 @@ impl Client<'_> {
         {
             Box::pin(credentials::add(&mut headers, credentials, probe)).await?;
         }
+        for (name, value) in probe.trace_headers(request.host()) {
+            headers.set(name, value);
+        }
         Ok(headers)
     }
 

@@ -61,7 +61,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Websocket) -> Verdict {
         Phase::Resolve.label(),
         took.as_secs_f64(),
     );
-    let headers = request::headers(probe, module).await;
+    let headers = request::headers(probe, module, &url.host).await;
     let dialling = handshake::Dialling {
         url: &url,
         addresses: &addresses,

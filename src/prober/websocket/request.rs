@@ -9,8 +9,8 @@ use crate::net::proxy::basic_of;
 use crate::probe_log::text;
 use crate::prober::Probe;
 
-/// Authentication and configured headers. Files that cannot be read are logged, and left out.
-pub(super) async fn headers(probe: &mut Probe<'_>, module: &Websocket) -> Headers {
+/// Authentication, configured headers and the trace context. Files that cannot be read are logged, and left out.
+pub(super) async fn headers(probe: &mut Probe<'_>, module: &Websocket, host: &str) -> Headers {
     let mut headers = Headers::default();
     if let Some(basic) = &module.http_config.basic_auth {
         let value = basic_auth(probe, basic).await;
@@ -38,6 +38,9 @@ pub(super) async fn headers(probe: &mut Probe<'_>, module: &Websocket) -> Header
                 headers.add(name, value);
             }
         }
+    }
+    for (name, value) in probe.trace_headers(host) {
+        headers.add(name, value);
     }
     headers
 }

@@ -68,8 +68,8 @@ pub async fn config(exporter: &Exporter, headers: &HeaderMap) -> Response {
 }
 
 /// The page of one past probe.
-pub(super) fn result(entry: &Arc<Entry>, mount: Mount<'_>) -> Response {
-    let page = result::Result::new(entry, &base(mount));
+pub(super) fn result(exporter: &Exporter, entry: &Arc<Entry>, mount: Mount<'_>) -> Response {
+    let page = result::Result::new(entry, &base(mount), exporter.settings.trace_link.as_ref());
     let log = pieces::log(Arc::clone(entry), Format::Logfmt).map(|lines| answer::escape_html(&lines));
     around(&page, LOG, log)
 }
@@ -97,7 +97,11 @@ pub fn target(exporter: &Exporter, mount: Mount<'_>, query: Query<'_>) -> Respon
     let Some(known) = Known::find(&exporter.history, module, &target, hostname) else {
         return html(StatusCode::NOT_FOUND, &target::unknown(module, &target, hostname));
     };
-    let page = known.page(&exporter.store.current(), &base(mount));
+    let page = known.page(
+        &exporter.store.current(),
+        &base(mount),
+        exporter.settings.trace_link.as_ref(),
+    );
     let Some(newest) = known.newest() else {
         return html(StatusCode::OK, &page);
     };

@@ -3,11 +3,12 @@
 use askama::Template;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
-use super::story::{self, HopView, LONG, Summary, TlsView};
+use super::story::{self, HopView, LONG, Summary, TlsView, TraceView};
 use crate::carried;
 use crate::display::short;
 use crate::server::debug;
 use crate::server::history::Entry;
+use crate::trace::Link;
 
 /// What must not stand as it is in a value of a query: whatever a shell, curl or a chat that the command is pasted into could take
 /// for its own.
@@ -29,6 +30,7 @@ pub struct Result {
     place: Option<String>,
     reason: Option<String>,
     advice: Option<String>,
+    trace: Option<TraceView>,
     legend: Vec<(&'static str, &'static str)>,
     hops: Vec<HopView>,
     tls: Option<TlsView>,
@@ -38,8 +40,8 @@ pub struct Result {
 }
 
 impl Result {
-    /// The page of `entry`; `base` is how the caller reached the endpoints.
-    pub fn new(entry: &Entry, base: &str) -> Self {
+    /// The page of `entry`; `base` is how the caller reached the endpoints, `link` where traces are looked at.
+    pub fn new(entry: &Entry, base: &str, link: Option<&Link>) -> Self {
         let outcome = &entry.outcome;
         Self {
             probe: Summary::new(entry, LONG),
@@ -47,6 +49,7 @@ impl Result {
                 .then(|| place(&entry.module.name, &entry.target, entry.hostname.as_deref())),
             reason: outcome.reason().map(|reason| short(&reason, LONG)),
             advice: outcome.advice.as_deref().map(|advice| short(advice, LONG)),
+            trace: TraceView::new(outcome, link),
             legend: story::legend(std::iter::once(outcome)),
             hops: story::hops(outcome),
             tls: outcome.tls.as_ref().map(TlsView::new),

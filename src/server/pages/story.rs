@@ -9,6 +9,7 @@ use crate::display::{Validity, age, duration, short, validity};
 use crate::net::tls_facts::{Certificate, TlsFacts};
 use crate::prober::Outcome;
 use crate::server::history::Entry;
+use crate::trace::Link;
 
 /// Most characters of a text from outside.
 pub const LONG: usize = 1000;
@@ -76,6 +77,23 @@ pub struct PhaseView {
     pub name: &'static str,
     pub length: String,
     pub picture: String,
+}
+
+/// The trace of a probe.
+pub struct TraceView {
+    pub id: String,
+    pub link: Option<String>,
+}
+
+impl TraceView {
+    /// The trace of `outcome`, if it has one, and `link` to it.
+    pub fn new(outcome: &Outcome, link: Option<&Link>) -> Option<Self> {
+        let context = outcome.trace.as_ref()?;
+        Some(Self {
+            id: context.trace.to_string(),
+            link: link.map(|link| link.of(context)),
+        })
+    }
 }
 
 /// The last TLS handshake.

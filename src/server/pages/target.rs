@@ -7,13 +7,14 @@ use std::sync::Arc;
 use askama::Template;
 
 use super::result::{command, named, place};
-use super::story::{self, HopView, LONG, Summary, TlsView};
+use super::story::{self, HopView, LONG, Summary, TlsView, TraceView};
 use super::wall::{before_that, class, strip, word};
 use crate::display::{age, short};
 use crate::module::Loaded;
 use crate::server::debug;
 use crate::server::history::{Entry, History};
 use crate::server::wall::Row;
+use crate::trace::Link;
 
 /// Most results that are listed.
 const RESULTS: usize = 60;
@@ -47,6 +48,7 @@ struct Side {
     probe: Summary,
     reason: Option<String>,
     advice: Option<String>,
+    trace: Option<TraceView>,
     hops: Vec<HopView>,
 }
 
@@ -71,8 +73,8 @@ impl Known {
         self.entries.first()
     }
 
-    /// Its page; `base` is how the caller reached the endpoints.
-    pub fn page(&self, loaded: &Loaded, base: &str) -> TargetPage {
+    /// Its page; `base` is how the caller reached the endpoints, `link` where traces are looked at.
+    pub fn page(&self, loaded: &Loaded, base: &str, link: Option<&Link>) -> TargetPage {
         let Self { row, entries } = self;
         let last = |passed: bool| entries.iter().find(|entry| entry.outcome.success == passed);
         let shown = [
@@ -99,7 +101,7 @@ impl Known {
             legend: story::legend(shown.iter().map(|(_, entry)| &entry.outcome)),
             sides: shown
                 .iter()
-                .map(|(title, entry)| Side::new(title, entry))
+                .map(|(title, entry)| Side::new(title, entry, link))
                 .collect(),
             tls: entries
                 .iter()
@@ -121,12 +123,13 @@ impl Known {
 }
 
 impl Side {
-    fn new(title: &'static str, entry: &Entry) -> Self {
+    fn new(title: &'static str, entry: &Entry, link: Option<&Link>) -> Self {
         Self {
             title,
             probe: Summary::new(entry, LONG),
             reason: entry.outcome.reason().map(|reason| short(&reason, LONG)),
             advice: entry.outcome.advice.as_deref().map(|advice| short(advice, LONG)),
+            trace: TraceView::new(&entry.outcome, link),
             hops: story::hops(&entry.outcome),
         }
     }

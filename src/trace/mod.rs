@@ -1,0 +1,42 @@
+//! The probe as the first span of a trace: the context that a module's `trace` section sends along.
+//!
+//! Nothing here runs for a module without that section.
+
+mod context;
+mod headers;
+mod settings;
+
+pub use context::{Context, Incoming, SpanId, TraceId};
+pub use settings::{Endpoint, Export, Link, Settings};
+
+use smallvec::SmallVec;
+
+use crate::config::TraceHeader;
+use crate::module::Module;
+
+/// What a running probe sends of its trace.
+#[derive(Debug)]
+pub struct Tracing<'a> {
+    /// Its part in the trace.
+    pub context: Context,
+    headers: &'a [TraceHeader],
+    module: &'a str,
+}
+
+impl<'a> Tracing<'a> {
+    /// The trace of a probe that begins, below that of its scrape; `None` if the module has none.
+    pub fn begin(module: &'a Module, incoming: Option<Incoming>) -> Option<Self> {
+        let config = module.raw.trace.as_ref()?;
+        Some(Self {
+            context: Context::begin(config, incoming),
+            headers: &config.headers,
+            module: &module.name,
+        })
+    }
+
+    /// Names, in lower case, and values of the headers that a hop, counted from 0, sends to `peer`.
+    pub fn headers(&self, hop: usize, peer: &str) -> SmallVec<[(&'static str, String); 2]> {
+        let span = self.context.hop(hop);
+        headers::headers(&self.context, self.headers, span, self.module, peer)
+    }
+}

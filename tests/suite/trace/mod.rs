@@ -1,0 +1,4 @@
+//! The trace context that probes send, and what is told about it.
+
+mod context;
+mod recorder;
