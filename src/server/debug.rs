@@ -45,7 +45,14 @@ fn long_target(entry: &Entry) -> String {
 /// What to do about a failure.
 fn advice(entry: &Entry) -> String {
     match &entry.outcome.advice {
-        Some(advice) => format!("\n\n\nAdvice:\n{}\n", passive(advice)),
+        Some(advice) => {
+            let link = entry.outcome.failure.map(|failure| failure.reason.link());
+            format!(
+                "\n\n\nAdvice:\n{}\n{}\n",
+                passive(advice),
+                link.unwrap_or_default()
+            )
+        }
         None => String::new(),
     }
 }

@@ -117,7 +117,8 @@ fn story(done: &Done, look: Look) -> String {
         let _ = writeln!(out, "{}", look.paint("31", &short(&reason, 2000)));
     }
     if let Some(advice) = &outcome.advice {
-        let _ = writeln!(out, "{}", short(advice, 2000));
+        let link = outcome.failure.map(|failure| failure.reason.link());
+        let _ = writeln!(out, "{}\n{}", short(advice, 2000), link.unwrap_or_default());
     }
     if let Some(trace) = &outcome.trace {
         let _ = writeln!(out, "trace {}", trace.trace);
@@ -308,6 +309,7 @@ fn as_json(done: &Done) -> Value {
         "step": outcome.failure.and_then(|failure| failure.step),
         "message": outcome.words(),
         "advice": outcome.advice,
+        "explanation": outcome.failure.map(|failure| failure.reason.link()),
         "hops": hops.collect::<Vec<_>>(),
         "tls": tls,
     });

@@ -113,7 +113,7 @@ fn system(call: &str, error: &io::Error, ip: &str, port: &str, also: Option<Stri
         }
         (libc::ENETUNREACH | libc::EHOSTUNREACH, _) => match also {
             Some(also) => format!("This host has no route to {ip}. {also}."),
-            None => format!("This host has no route to {ip}, or the last router finds nobody there: `ip route get {ip}`."),
+            None => format!("This host has no route to {ip}, or the last router finds no host there: `ip route get {ip}`."),
         },
         (libc::EADDRNOTAVAIL, "bind") => "The source address is not one of this host: correct source_ip_address; `ip address` lists what there is.".to_owned(),
         (libc::EAFNOSUPPORT | libc::EINVAL, "bind" | "connect") => format!(
@@ -123,7 +123,7 @@ fn system(call: &str, error: &io::Error, ip: &str, port: &str, also: Option<Stri
         (libc::EACCES | libc::EPERM, _) => format!(
             "This host's own firewall, or the sandbox of the exporter, forbids connecting to {ip} port {port}: look at `nft list ruleset` and network policies."
         ),
-        (libc::ECONNRESET, _) => format!("{ip} broke the connection off while it was opened: a load balancer without a backend, or a firewall."),
+        (libc::ECONNRESET, _) => format!("{ip} reset the connection while it was opened: a load balancer without a backend, or a firewall."),
         (libc::ETIMEDOUT, _) => format!("No response from {ip}: a firewall drops the packets, or the address is not in use."),
         _ => return None,
     })
@@ -139,7 +139,7 @@ fn unix(error: &DialError) -> Option<String> {
             "There is no {path} here: the service is not running, or the socket is not mounted into the exporter's container. `ls -l {path}`"
         ),
         libc::ECONNREFUSED => format!(
-            "{path} exists and nobody listens on it: the service is not running and left its socket behind, or it is no socket. `ss -xl | grep {path}`"
+            "{path} exists and nothing listens on it: the service is not running and left its socket behind, or it is no socket. `ss -xl | grep {path}`"
         ),
         libc::EACCES | libc::EPERM => format!(
             "The exporter's user may not use {path}: add it to the socket's group. `ls -l {path}; id`"
@@ -155,7 +155,7 @@ fn unix(error: &DialError) -> Option<String> {
 
 fn tunnel(error: &TunnelError) -> String {
     match error {
-        TunnelError::Refused { status: 407, .. } => "The proxy wants credentials (407): put them into proxy_url, http://USER:PASSWORD@HOST:PORT, or into proxy_connect_header.".to_owned(),
+        TunnelError::Refused { status: 407, .. } => "The proxy requires credentials (407): put them into proxy_url, http://USER:PASSWORD@HOST:PORT, or into proxy_connect_header.".to_owned(),
         TunnelError::Refused { status: 403, .. } => "The proxy forbids this target or port (403): ask for an exception, or name the target in no_proxy.".to_owned(),
         TunnelError::Refused { status: status @ 502..=504, .. } => format!(
             "The proxy could not reach the target ({status}): the target is down or filtered as seen from the proxy."
@@ -163,11 +163,11 @@ fn tunnel(error: &TunnelError) -> String {
         TunnelError::Refused { status: 405 | 400 | 501, .. } => "The proxy does not make tunnels (CONNECT): it is a web server, or a proxy for plain HTTP only. Check proxy_url.".to_owned(),
         TunnelError::Refused { status, .. } => format!("The proxy refused the tunnel with status {status}: its log says why."),
         TunnelError::Credentials => "The SOCKS proxy does not accept user and password of proxy_url.".to_owned(),
-        TunnelError::NoMethod => "The SOCKS proxy wants a login: put user and password into proxy_url, socks5://USER:PASSWORD@HOST:PORT.".to_owned(),
+        TunnelError::NoMethod => "The SOCKS proxy requires a login: put user and password into proxy_url, socks5://USER:PASSWORD@HOST:PORT.".to_owned(),
         TunnelError::Version(_) => "What proxy_url names does not speak SOCKS5: an HTTP proxy is written http://HOST:PORT.".to_owned(),
-        TunnelError::Head(_) => "What proxy_url names does not answer as an HTTP proxy: a SOCKS proxy is written socks5://HOST:PORT, and a proxy within TLS https://HOST:PORT.".to_owned(),
+        TunnelError::Head(_) => "What proxy_url names does not respond as an HTTP proxy: a SOCKS proxy is written socks5://HOST:PORT, and a proxy within TLS https://HOST:PORT.".to_owned(),
         TunnelError::Socks(_) => "The SOCKS proxy could not reach the target, or is not allowed to: the target is down or filtered as seen from the proxy.".to_owned(),
         TunnelError::TooLong(_) => "The name or the credentials are longer than SOCKS5 can carry (255 bytes).".to_owned(),
-        TunnelError::Io(_) | TunnelError::Closed | TunnelError::Length(_) => "The proxy closed the connection instead of answering: it serves other clients only, or speaks another protocol. Check proxy_url.".to_owned(),
+        TunnelError::Io(_) | TunnelError::Closed | TunnelError::Length(_) => "The proxy closed the connection without a response: it serves other clients only, or speaks another protocol. Check proxy_url.".to_owned(),
     }
 }

@@ -8,7 +8,7 @@ use crate::check::Regexp;
 pub(in crate::prober) fn mismatch(regexp: &Regexp, last: &[u8]) -> String {
     if last.is_empty() {
         return format!(
-            "Expected {}; the peer closed the connection without a word: it has too many connections, refuses this host's address, or expects TLS (tls: true).",
+            "Expected {}; the peer closed the connection without sending anything: it has too many connections, refuses this host's address, or expects TLS (tls: true).",
             quoted(regexp.source().as_bytes())
         );
     }
@@ -66,5 +66,5 @@ pub(in crate::prober) fn bytes(expected: &[u8], got: &[u8]) -> String {
 
 /// The connection broke.
 pub(in crate::prober) fn broken() -> String {
-    "The peer broke the connection off during the dialogue: it did not like what was sent, expects TLS (tls: true), or crashed.".to_owned()
+    "The peer reset the connection during the dialogue: it did not accept what was sent, expects TLS (tls: true), or crashed.".to_owned()
 }

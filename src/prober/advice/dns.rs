@@ -13,11 +13,11 @@ pub(in crate::prober) fn rcode(rcode: u16, asked: &str, module: &Dns) -> String 
     match rcode {
         0 => format!("{asked} exists, and valid_rcodes expects that it does not."),
         1 => "The server does not understand the query (FORMERR): an old server, or something that is no name server.".to_owned(),
-        2 => format!("The server could not resolve {asked} (SERVFAIL): the zone's own servers do not answer, or DNSSEC validation failed; `dig +cd {asked}` tells."),
+        2 => format!("The server could not resolve {asked} (SERVFAIL): the zone's own servers do not answer, or DNSSEC validation failed; compare `dig +cd {asked}`."),
         3 => format!("{asked} does not exist on this server (NXDOMAIN): check the spelling, and whether the server has the zone; valid_rcodes: [NXDOMAIN] accepts it."),
-        4 => format!("The server does not do this type of query (NOTIMP), {}.", module.query_type),
+        4 => format!("The server does not support this type of query (NOTIMP), {}.", module.query_type),
         5 => format!("The server refuses (REFUSED): it does not serve the zone of {asked}, or no recursion to this host's address."),
-        _ => format!("The server answered with code {rcode}, which valid_rcodes does not list."),
+        _ => format!("The response code is {rcode}, which valid_rcodes does not list."),
     }
 }
 
@@ -97,7 +97,7 @@ pub(in crate::prober) fn no_response(
             )
         }
         ExchangeError::TimedOut { strays: 1.., .. } => format!(
-            "{server} answered, but with other identifiers than the query's: something between rewrites responses, or forges them."
+            "{server} responded, but with other identifiers than the query's: something between rewrites responses, or forges them."
         ),
         ExchangeError::TimedOut { .. } => format!(
             "No response over {over}: {server} is no name server, does not serve this host's address, or a firewall drops port 53. `dig @{server} {asked}`"

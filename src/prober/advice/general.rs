@@ -11,10 +11,10 @@ pub(super) fn line(reason: Reason) -> &'static str {
             "The name has no address of the family that the module accepts: set preferred_ip_protocol to the other."
         }
         Reason::ResolveTimeout => {
-            "No name server answered in time: check /etc/resolv.conf, and that nothing drops port 53."
+            "No name server responded in time: check /etc/resolv.conf, and that nothing drops port 53."
         }
         Reason::ResolveError => {
-            "The name server answered with an error, or could not be asked: check /etc/resolv.conf."
+            "The name server responded with an error, or could not be asked: check /etc/resolv.conf."
         }
         Reason::PolicyRefused => {
             "The exporter's own policy forbids this; nothing was sent. Change policy: in the configuration if it is meant to be allowed."
@@ -22,23 +22,21 @@ pub(super) fn line(reason: Reason) -> &'static str {
         Reason::ConnectRefused => {
             "Nothing listens there: check that the service runs, and its port and address."
         }
-        Reason::ConnectTimeout => {
-            "Nobody answered: a firewall drops the packets, or the address is not in use."
-        }
+        Reason::ConnectTimeout => "No response: a firewall drops the packets, or the address is not in use.",
         Reason::ConnectUnreachable => "There is no way to the address: `ip route get ADDRESS`.",
         Reason::ConnectReset => {
-            "The peer broke the connection off: it crashed, or expects TLS, or does not serve this host's address."
+            "The peer reset the connection: it crashed, or expects TLS, or does not serve this host's address."
         }
         Reason::ProxyError => "The proxy cannot be reached, or refuses: check proxy_url and its credentials.",
         Reason::TlsHandshake => {
-            "No TLS session came about: `openssl s_client -connect HOST:PORT` shows what the server says."
+            "The TLS handshake failed: `openssl s_client -connect HOST:PORT` shows how far it gets."
         }
         Reason::TlsCertExpired => "The certificate has expired: renew it, and reload the server.",
         Reason::TlsCertNotYetValid => {
             "The certificate is not valid yet: compare the clock of this host, `date -u`."
         }
         Reason::TlsCertUntrusted => {
-            "Nobody who is trusted here signed the certificate: send the full chain, or name a private CA in ca_file."
+            "No trusted CA signed the certificate: send the full chain, or name a private CA in ca_file."
         }
         Reason::TlsCertName => "The certificate is for other names: set server_name in tls_config.",
         Reason::TlsCertRevoked => "The CA revoked the certificate: request a new one.",
@@ -75,9 +73,9 @@ pub(super) fn line(reason: Reason) -> &'static str {
         Reason::DnsRecords => {
             "The records do not pass the module's validators: compare with `dig @SERVER NAME`."
         }
-        Reason::ExpectMismatch => "The peer said something else than the step expects: the log shows what.",
+        Reason::ExpectMismatch => "The peer sent something else than the step expects: the log shows what.",
         Reason::ExpectTimeout => {
-            "The peer did not say what the step expects in time: it may wait for the client to speak first."
+            "What the step expects did not arrive in time: it may wait for the client to speak first."
         }
         Reason::PeerClosed => {
             "The peer closed the connection: it has too many, does not serve this host's address, or expects TLS."
@@ -91,7 +89,7 @@ pub(super) fn line(reason: Reason) -> &'static str {
             "The packet is too big for the path: lower payload_size, or unset dont_fragment."
         }
         Reason::GrpcStatus => "The call ended with an error of the server: the log shows its status.",
-        Reason::GrpcNotServing => "The service says itself that it does not serve: its log says why.",
+        Reason::GrpcNotServing => "The service reports that it cannot serve: its log says why.",
         Reason::WebsocketRefused => {
             "The server does not switch to WebSocket: check the path and the credentials."
         }
@@ -103,7 +101,7 @@ pub(super) fn line(reason: Reason) -> &'static str {
             "This host has run out of files, ports or memory; the target was not judged."
         }
         Reason::TooManyProbes => {
-            "As many probes run as --probe.max-in-flight or --memory.limit allow; the target was not judged."
+            "As many probes were running as --probe.max-in-flight allows; the target was not judged."
         }
         Reason::ConfigError => {
             "The module or the target cannot work like this; the log says what is wrong. `blackbox_exporter check-config`"

@@ -14,7 +14,7 @@ pub(in crate::prober) fn not_serving(service: &str, status: &str) -> String {
             "{which} is unknown to the health server: the name is that of the proto package and service, package.Service. `grpcurl HOST:PORT list`"
         ),
         _ => format!(
-            "{which} reports {status}: it is up and says itself that it cannot serve; starting, draining, or a dependency is down. Its log says why."
+            "{which} reports {status}: it is up and reports itself that it cannot serve: it is starting or draining, or a dependency is down. Its log says why."
         ),
     }
 }
@@ -30,7 +30,7 @@ pub(in crate::prober) fn status(status: &Status, service: &str, is_tls: bool) ->
         16 => "The call needs credentials (UNAUTHENTICATED): set metadata with an authorization entry.".to_owned(),
         7 => "The call is forbidden (PERMISSION_DENIED): the credentials in metadata do not suffice, or a proxy blocks it.".to_owned(),
         8 => "The server has no resources left (RESOURCE_EXHAUSTED): it limits calls, or is overloaded.".to_owned(),
-        4 => "The server accepted the call and did not answer in time: it hangs, or is overloaded.".to_owned(),
+        4 => "The server accepted the call and did not respond in time: it hangs, or is overloaded.".to_owned(),
         14 if !is_tls => "The connection broke before the response: the port expects TLS (tls: true), is no gRPC server, or the server is shutting down.".to_owned(),
         _ => return None,
     })
@@ -39,7 +39,7 @@ pub(in crate::prober) fn status(status: &Status, service: &str, is_tls: bool) ->
 /// What answers is not HTTP/2.
 pub(in crate::prober) fn not_http2(is_tls: bool, first: &[u8]) -> String {
     if first.starts_with(b"HTTP/1") {
-        return "The port answers in HTTP/1, so that no gRPC server listens there, or a proxy before it does not pass HTTP/2 on: use the port of gRPC, or a module with prober: http.".to_owned();
+        return "The port responds in HTTP/1, so that no gRPC server listens there, or a proxy before it does not pass HTTP/2 on: use the port of gRPC, or a module with prober: http.".to_owned();
     }
     if !is_tls && matches!(first, [0x15 | 0x16, 3, ..]) {
         return "The port speaks TLS: set tls: true in the module.".to_owned();

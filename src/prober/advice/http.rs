@@ -59,7 +59,7 @@ pub(in crate::prober) fn status(of: &Status<'_>) -> String {
     let method = &of.module.method;
     match of.status {
         300..=399 if of.unfollowed && of.module.follow_redirects => format!(
-            "The redirects do not end: {}. Often a proxy ends TLS and the service redirects http to https for ever (X-Forwarded-Proto is missing), or a login page wants a cookie.",
+            "The redirects do not end: {}. Often a proxy ends TLS and the service redirects http to https for ever (X-Forwarded-Proto is missing), or a login page expects a cookie.",
             places(of.hops)
         ),
         status @ (301 | 302 | 303 | 307 | 308) if of.unfollowed => format!(
@@ -69,30 +69,30 @@ pub(in crate::prober) fn status(of: &Status<'_>) -> String {
         status @ (307 | 308) => format!("The redirect {status} asks for the body once more, which is in a file (body_file) and not sent again: write it into body, or probe {} itself.", text(of.headers, "Location").unwrap_or_default()),
         status @ 300..=399 => format!("Status {status} without a Location that could be followed: list it in valid_status_codes if that is right."),
         400 if speaks_tls(of.body) => "The port expects TLS and got plain HTTP: write https:// in the target.".to_owned(),
-        400 => format!("The server does not understand the request (400{server}): check Host, headers and body of the module. It says {}.", quoted(of.body)),
+        400 => format!("The server does not understand the request (400{server}): check Host, headers and body of the module. The response begins {}.", quoted(of.body)),
         401 => {
             let scheme = text(of.headers, "WWW-Authenticate").unwrap_or_else(|| "no scheme".to_owned());
             if has_credentials {
-                format!("The server does not accept the module's credentials (401, it wants {scheme}): they are wrong, expired, or of another scheme. After a redirect to another host none are sent.")
+                format!("The server does not accept the module's credentials (401, it asks for {scheme}): they are wrong, expired, or of another scheme. After a redirect to another host none are sent.")
             } else {
-                format!("The server wants credentials (401, {scheme}) and the module has none: set basic_auth, authorization or oauth2, or list 401 in valid_status_codes if that is what you expect.")
+                format!("The server requires credentials (401, {scheme}) and the module has none: set basic_auth, authorization or oauth2, or list 401 in valid_status_codes if that is what you expect.")
             }
         }
         403 => match has_credentials {
             true => "The credentials are accepted and do not suffice (403): give that account the right, or check whether this host's address is blocked.".to_owned(),
-            false => format!("The server forbids it (403{server}): it wants credentials, another Host or User-Agent, or blocks this host's address."),
+            false => format!("The server forbids it (403{server}): it requires credentials, another Host or User-Agent, or blocks this host's address."),
         },
         404 => format!("The path does not exist there (404): check {}, and Host, which chooses the site on a shared server.", of.hops.last().map(|hop| crate::display::short(hop, 200)).unwrap_or_default()),
         405 => format!("The server does not serve {method} here (405): it allows {}. Set method.", text(of.headers, "Allow").unwrap_or_else(|| "another method".to_owned())),
         406 | 415 => format!("Content negotiation failed ({}): set Accept or Content-Type under headers.", of.status),
-        407 => "A proxy on the way wants credentials (407): put them into proxy_url.".to_owned(),
-        408 | 504 => format!("Something before the service gave up waiting for it ({}{server}): the service is slow or hangs.", of.status),
-        411 => "The server wants a Content-Length (411): set body, or another method.".to_owned(),
+        407 => "A proxy on the way requires credentials (407): put them into proxy_url.".to_owned(),
+        408 | 504 => format!("A proxy or load balancer gave up waiting for the service ({}{server}): the service is slow or hangs.", of.status),
+        411 => "The server requires a Content-Length (411): set body, or another method.".to_owned(),
         421 => "The server does not serve this name on this connection (421): Host and the name sent in TLS differ; set hostname, or server_name, to the same name.".to_owned(),
-        426 => "The server wants another protocol (426): set enable_http2, or use a module with prober: websocket.".to_owned(),
+        426 => "The server requires another protocol (426): set enable_http2, or use a module with prober: websocket.".to_owned(),
         429 => format!("Too many requests (429{}): probe less often, or exempt the exporter.", text(of.headers, "Retry-After").map(|after| format!(", retry after {after} s")).unwrap_or_default()),
-        502 | 503 => format!("The proxy or load balancer in front answers, not the service ({}{server}): its backend is down, starting or out of rotation.", of.status),
-        500..=599 => format!("The service itself fails ({}{server}); its log says why. It says {}.", of.status, quoted(of.body)),
+        502 | 503 => format!("This response comes from a proxy or load balancer, not from the service ({}{server}): its backend is down, starting or out of rotation.", of.status),
+        500..=599 => format!("The service itself fails ({}{server}); its log says why. The body begins {}.", of.status, quoted(of.body)),
         status => format!("Status {status} is not one of the module's valid_status_codes: list it there if it is right."),
     }
 }
@@ -267,7 +267,7 @@ pub(in crate::prober) fn no_response(error: &RoundTripError) -> Option<String> {
     Some(match error {
         RoundTripError::Http1(ExchangeError::Head(error)) => return head(error),
         RoundTripError::Http1(ExchangeError::Closed | ExchangeError::Truncated) => "The peer closed the connection without a response: the port expects TLS (https://), the service crashed, or a proxy has no backend. Try `curl -v URL`.".to_owned(),
-        RoundTripError::Http1(ExchangeError::Read(_) | ExchangeError::Write(_)) => "The peer broke the connection off during the request: the port expects TLS (https://), the service crashed, or a firewall inspects. Try `curl -v URL`.".to_owned(),
+        RoundTripError::Http1(ExchangeError::Read(_) | ExchangeError::Write(_)) => "The peer reset the connection during the request: the port expects TLS (https://), the service crashed, or a firewall inspects. Try `curl -v URL`.".to_owned(),
         RoundTripError::Http2(Http2Error::Malformed(_) | Http2Error::Connection(_)) => "The server speaks HTTP/2 against its rules: set enable_http2: false to see whether HTTP/1.1 works.".to_owned(),
         RoundTripError::Http2(_) => "The server ended the HTTP/2 connection without a response: set enable_http2: false to see whether HTTP/1.1 works.".to_owned(),
         RoundTripError::Http3(Http3Error::Lost(_)) => "No HTTP/3 connection: UDP port 443 is filtered, or the server has no HTTP/3. Its Alt-Svc header says: `curl -sSI https://HOST | grep -i alt-svc`.".to_owned(),
@@ -284,7 +284,7 @@ pub(super) fn head(error: &HeadError) -> Option<String> {
         HeadError::Response(line) | HeadError::Version(line) => line,
         HeadError::Status(code) => {
             return Some(format!(
-                "Not an HTTP server: where the status code belongs, it says {}. Use a module with prober: tcp, or another port.",
+                "Not an HTTP server: where the status code belongs, it sent {}. Use a module with prober: tcp, or another port.",
                 quoted(code)
             ));
         }
@@ -309,12 +309,12 @@ fn protocol(bytes: &[u8]) -> String {
     }
     if bytes.starts_with(b"SSH-") {
         return format!(
-            "An SSH server answers, {}: probe it with the module ssh_banner.",
+            "An SSH server responds, {}: probe it with the module ssh_banner.",
             quoted(bytes)
         );
     }
     format!(
-        "Not an HTTP server: it says {}. Use a module with prober: tcp, or another port.",
+        "Not an HTTP server: it sent {}. Use a module with prober: tcp, or another port.",
         quoted(bytes)
     )
 }

@@ -31,13 +31,13 @@ pub(super) fn advice(error: &ResolveError, preference: Option<Preference>) -> Op
             StubCause::NoAddress | StubCause::Flaw(Flaw::NoData(_)) => other_family(&host, preference),
             StubCause::Flaw(Flaw::NoSuchName) => not_found(
                 &host,
-                &format!("{server} says that {host} does not exist (NXDOMAIN)"),
+                &format!("{server} responded that {host} does not exist (NXDOMAIN)"),
             ),
             StubCause::Flaw(Flaw::ResponseCode(SERVER_FAILURE)) => format!(
                 "{server} could not resolve {host}: the zone's own servers do not answer, or DNSSEC validation failed. Compare `dig {host}` with `dig +cd {host}`."
             ),
             StubCause::Flaw(Flaw::ResponseCode(REFUSED)) => format!(
-                "{server} refuses to answer this host: it serves other networks only, or only its own zones. Check nameserver in /etc/resolv.conf."
+                "{server} refuses queries from this host: it serves only other networks, or only its own zones. Check nameserver in /etc/resolv.conf."
             ),
             StubCause::Flaw(Flaw::LameReferral) => format!(
                 "{server} neither knows {host} nor looks for it: it is not a resolver. Check nameserver in /etc/resolv.conf."
@@ -49,7 +49,7 @@ pub(super) fn advice(error: &ResolveError, preference: Option<Preference>) -> Op
                 "{host} does not fit into a DNS query: no label may be longer than 63 bytes, nor the name longer than 253."
             ),
             StubCause::Silent { .. } | StubCause::Deadline(_) => format!(
-                "{server} did not answer: it is down, or a firewall drops UDP and TCP port 53. With several servers in /etc/resolv.conf, `options timeout:1` makes the next one be asked in time. Try `dig {host}`."
+                "{server} did not respond: it is down, or a firewall drops UDP and TCP port 53. With several servers in /etc/resolv.conf, `options timeout:1` makes the next one be asked in time. Try `dig {host}`."
             ),
             StubCause::Io { .. } => format!(
                 "{server} cannot be reached: nothing listens there, or there is no route to it. Check nameserver in /etc/resolv.conf."

@@ -22,7 +22,7 @@ pub(in crate::prober) fn advice(failed: &HandshakeError) -> Option<String> {
     Some(match &failed.seen {
         Seen::Nothing => {
             return match &failed.error {
-                TlsError::TimedOut { .. } => Some("The port accepts connections and does not answer a TLS greeting: it speaks another protocol that waits for the client, or the service hangs.".to_owned()),
+                TlsError::TimedOut { .. } => Some("The port accepts connections and does not respond to a TLS greeting: it speaks another protocol that waits for the client, or the service hangs.".to_owned()),
                 _ => None,
             };
         }
@@ -51,12 +51,12 @@ pub(in crate::prober) fn files(error: &TlsError) -> Option<String> {
 /// What answers in the clear where TLS is expected.
 fn foreign(bytes: &[u8]) -> String {
     if bytes.starts_with(b"HTTP/") {
-        return "The port answers in plain HTTP: use http:// instead of https://, or tls: false, or the port that has TLS.".to_owned();
+        return "The port responds in plain HTTP: use http:// instead of https://, or tls: false, or the port that has TLS.".to_owned();
     }
     let starts = |start: &[u8]| bytes.starts_with(start);
     if starts(b"SSH-") {
         return format!(
-            "An SSH server answers, {}: probe it with the module ssh_banner.",
+            "An SSH server responds, {}: probe it with the module ssh_banner.",
             quoted(bytes)
         );
     }

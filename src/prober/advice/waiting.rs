@@ -15,7 +15,7 @@ pub(super) fn longest(probe: &Probe<'_>) -> Option<String> {
         Phase::Connect | Phase::Setup => ("connecting", "a firewall may drop the packets"),
         Phase::Tls => (
             "the TLS handshake",
-            "the server accepts connections and does not answer in TLS",
+            "the server accepts connections and does not respond in TLS",
         ),
         Phase::Processing => (
             "the server's processing",

@@ -11,11 +11,11 @@ fn refused(status: u16, status_line: &[u8]) -> String {
         101 => "The server switches protocols without the headers that WebSocket asks for: a proxy between removes Upgrade, Connection or Sec-WebSocket-Accept.".to_owned(),
         200..=299 => "A web page is there instead of WebSocket: the path is another one, or a proxy between removes the header Upgrade.".to_owned(),
         301..=308 => format!("The server redirects ({}), which WebSocket does not follow: write the URL that it leads to, often wss:// instead of ws://.", quoted(status_line)),
-        401 | 403 => format!("The server wants credentials or another Origin ({status}): set http_headers, basic_auth or bearer_token in the module."),
+        401 | 403 => format!("The server requires credentials or another Origin ({status}): set http_headers, basic_auth or bearer_token in the module."),
         404 => "There is no WebSocket at this path (404): check the path.".to_owned(),
         400 | 426 => format!("The server does not take this for an upgrade ({status}): a proxy between removes the header Upgrade, or a subprotocol is missing (Sec-WebSocket-Protocol)."),
-        502..=504 => format!("The proxy in front answers, not the service ({status}): its backend is down, or it is not set up for WebSocket."),
-        _ => format!("The server answers {} instead of switching to WebSocket.", quoted(status_line)),
+        502..=504 => format!("This response comes from a proxy, not from the service ({status}): its backend is down, or it is not set up for WebSocket."),
+        _ => format!("The server responded {} instead of switching to WebSocket.", quoted(status_line)),
     }
 }
 
@@ -35,7 +35,7 @@ pub(in crate::prober) fn no_connection(error: &HandshakeError) -> Option<String>
 }
 
 fn closed() -> String {
-    "The peer closed the connection instead of answering the upgrade: the port expects TLS (wss://), or is no web server.".to_owned()
+    "The peer closed the connection instead of responding to the upgrade: the port expects TLS (wss://), or is no web server.".to_owned()
 }
 
 /// No message came.

@@ -3,7 +3,7 @@
 use askama::Template;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
-use super::story::{self, HopView, LONG, Summary, TlsView, TraceView};
+use super::story::{self, Advice, HopView, LONG, Summary, TlsView, TraceView};
 use crate::carried;
 use crate::display::short;
 use crate::server::debug;
@@ -29,7 +29,7 @@ pub struct Result {
     /// Of the target; a long one is not repeated for it.
     place: Option<String>,
     reason: Option<String>,
-    advice: Option<String>,
+    advice: Option<Advice>,
     trace: Option<TraceView>,
     legend: Vec<(&'static str, &'static str)>,
     hops: Vec<HopView>,
@@ -48,7 +48,7 @@ impl Result {
             place: (entry.target.len() <= LONG)
                 .then(|| place(&entry.module.name, &entry.target, entry.hostname.as_deref())),
             reason: outcome.reason().map(|reason| short(&reason, LONG)),
-            advice: outcome.advice.as_deref().map(|advice| short(advice, LONG)),
+            advice: Advice::new(outcome),
             trace: TraceView::new(outcome, link),
             legend: story::legend(std::iter::once(outcome)),
             hops: story::hops(outcome),

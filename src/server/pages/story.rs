@@ -64,6 +64,26 @@ impl Summary {
     }
 }
 
+/// What to do about a failure.
+pub struct Advice {
+    pub line: String,
+    /// Where its reason is explained.
+    pub link: String,
+    pub reason: &'static str,
+}
+
+impl Advice {
+    /// What is said of a probe that failed.
+    pub fn new(outcome: &Outcome) -> Option<Self> {
+        let reason = outcome.failure?.reason;
+        Some(Self {
+            line: short(outcome.advice.as_deref()?, LONG),
+            link: reason.link(),
+            reason: reason.name(),
+        })
+    }
+}
+
 /// One hop.
 pub struct HopView {
     pub name: String,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use askama::Template;
 
 use super::result::{command, named, place};
-use super::story::{self, HopView, LONG, Summary, TlsView, TraceView};
+use super::story::{self, Advice, HopView, LONG, Summary, TlsView, TraceView};
 use super::wall::{before_that, class, strip, word};
 use crate::display::{age, short};
 use crate::module::Loaded;
@@ -47,7 +47,7 @@ struct Side {
     title: &'static str,
     probe: Summary,
     reason: Option<String>,
-    advice: Option<String>,
+    advice: Option<Advice>,
     trace: Option<TraceView>,
     hops: Vec<HopView>,
 }
@@ -128,7 +128,7 @@ impl Side {
             title,
             probe: Summary::new(entry, LONG),
             reason: entry.outcome.reason().map(|reason| short(&reason, LONG)),
-            advice: entry.outcome.advice.as_deref().map(|advice| short(advice, LONG)),
+            advice: Advice::new(&entry.outcome),
             trace: TraceView::new(&entry.outcome, link),
             hops: story::hops(&entry.outcome),
         }

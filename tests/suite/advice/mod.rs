@@ -10,6 +10,7 @@ mod tls;
 use std::path::PathBuf;
 
 use blackbox_exporter::prober::Outcome;
+use blackbox_exporter::reason::Reason;
 
 use crate::support::probe;
 
@@ -113,4 +114,25 @@ fn at_least_sixty_situations_have_advice() {
         .filter(|line| line.starts_with("| Situation"))
         .count();
     assert!(rows - heads >= 60, "{}", rows - heads);
+}
+
+/// A section per reason, each with what it means and a cause or a command, and no others.
+#[test]
+fn each_reason_is_explained() {
+    let text = std::fs::read_to_string(page().with_file_name("failures.md")).unwrap();
+    let sections: Vec<&str> = text.split("\n### ").skip(1).collect();
+    let names: Vec<&str> = sections
+        .iter()
+        .map(|section| section.lines().next().unwrap())
+        .collect();
+    let reasons: Vec<&str> = Reason::ALL.iter().map(|reason| reason.name()).collect();
+    assert_eq!(names, reasons);
+    for section in sections {
+        let name = section.lines().next().unwrap();
+        assert!(section.lines().count() > 2, "{name}");
+        assert!(
+            name == "other" || section.contains("\n1. "),
+            "{name} has no cause"
+        );
+    }
 }
