@@ -37,6 +37,7 @@ mod migrate;
 mod policy;
 mod probe_command;
 mod properties;
+mod reasons;
 mod resolve;
 mod revocation;
 mod schema;
