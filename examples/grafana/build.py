@@ -159,6 +159,24 @@ PANELS = [
         [column("Value #A", "expires in", unit="dtdurations", thresholds=steps("red", (0, "orange"), (14 * 86400, "green")), custom_cellOptions={"type": "color-text"})],
         ["Value #B", "Value #C"],
     ),
+    panel(
+        "timeseries", "Failures by reason", "Failed probes of the exporters that Prometheus scrapes, by reason; each reason is a section of docs/failures.md.",
+        (0, 47, 12, 9),
+        [query("sum by (reason) (rate(blackbox_exporter_probe_failures_total[5m]))", legend="{{reason}}")], "ops", options=TABLE_LEGEND,
+        defaults={"min": 0, "custom": {"stacking": {"mode": "normal"}, "fillOpacity": 60, "lineWidth": 0}},
+    ),
+    panel(
+        "timeseries", "Smoke", "Shortest, mean and longest round trip of probes with several packets (icmp.count).", (12, 47, 12, 9),
+        [
+            query(chosen("probe_icmp_duration_rtt_min_seconds"), "A", "min {{instance}}"),
+            query(chosen("probe_icmp_duration_seconds", 'phase="rtt"') + " and ignoring(phase) " + chosen("probe_icmp_duration_rtt_min_seconds"), "B", "mean {{instance}}"),
+            query(chosen("probe_icmp_duration_rtt_max_seconds"), "C", "max {{instance}}"),
+        ],
+        "s", options=TABLE_LEGEND, defaults={"custom": {"fillOpacity": 0}},
+        overrides=[
+            {"matcher": {"id": "byFrameRefID", "options": "C"}, "properties": [{"id": "custom.fillBelowTo", "value": "A"}, {"id": "custom.lineWidth", "value": 0}]},
+        ],
+    ),
 ]
 
 
@@ -189,7 +207,7 @@ def dashboard(title, uid, rename):
         "panels": [{"id": number, **each} for number, each in enumerate(PANELS, 1)],
     }
     text = json.dumps(whole, indent=2, ensure_ascii=False)
-    return re.sub(r"\b(probe_[a-z_]+|up(?={))\b", lambda name: rename(name[0]), text) + "\n"
+    return re.sub(r"\b(probe_[a-z_]+|blackbox_exporter_probe_[a-z_]+|up(?={))\b", lambda name: rename(name[0]), text) + "\n"
 
 
 FILES = {
