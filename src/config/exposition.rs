@@ -27,6 +27,13 @@ macro_rules! switches {
         });
 
         impl OwnExposition {
+            /// The fields that say the same within any block.
+            pub fn of(exposition: Exposition) -> Self {
+                Self {
+                    $($name: Some(exposition.$name),)+
+                }
+            }
+
             /// What holds for a module of a configuration with this block.
             pub fn within(self, block: Exposition) -> Exposition {
                 Exposition {
@@ -42,8 +49,36 @@ switches! {
     failure_reason,
     /// `probe_ip_info`: the address that was probed.
     resolved_address,
+    /// A series for each certificate, and the families of TLS that upstream leaves out for a prober.
+    certificates,
 }
 
 impl Section for Exposition {}
 
 impl Section for OwnExposition {}
+
+#[cfg(test)]
+mod tests {
+    use crate::config;
+
+    #[test]
+    fn a_module_goes_before_the_block() {
+        let text = "exposition: {certificates: true}\nmodules:\n  a: {prober: tcp}\n  b: {prober: tcp, certificates: false}\n";
+        let parsed = config::parse(text);
+        assert_eq!(parsed.problems, []);
+        let exposes = |name: &str| {
+            let module = parsed.config.modules[name].as_ref().unwrap();
+            module.exposition.within(parsed.config.exposition).certificates
+        };
+        assert!(exposes("a") && !exposes("b"));
+        let printed = config::write::config(&parsed.config);
+        assert_eq!(config::parse(&printed).config, parsed.config, "{printed}");
+        assert!(!config::write::config(&config::parse("modules: {}\n").config).contains("exposition"));
+        let wrong = config::parse("modules: {}\nexposition: {certificate: true}\n");
+        assert!(
+            wrong.problems[0]
+                .message
+                .contains("field \"certificate\" not found")
+        );
+    }
+}

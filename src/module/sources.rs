@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::load::{self, Checksum, Loaded, checksum, read};
-use crate::config::{Invalid, LoadError, Options, Position, Problem};
+use crate::config::{Invalid, LoadError, Options, OwnExposition, Position, Problem};
 
 /// Where a configuration comes from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -220,7 +221,19 @@ impl Loaded {
         if part.config.policy != none {
             self.config.policy = part.config.policy;
         }
-        self.config.modules.extend(part.config.modules);
+        // A block is for the modules of its file. Where they are shown together, those of the other files say it by themselves.
+        if self.config.modules.is_empty() {
+            self.config.exposition = part.config.exposition;
+        }
+        for (name, mut raw) in part.config.modules {
+            if let Some(raw) = &mut raw
+                && part.config.exposition != self.config.exposition
+            {
+                let holds = raw.exposition.within(part.config.exposition);
+                Arc::make_mut(raw).exposition = OwnExposition::of(holds);
+            }
+            self.config.modules.insert(name, raw);
+        }
         self.modules.extend(part.modules);
         self.warnings.extend(part.warnings);
         problems

@@ -10,6 +10,7 @@ pub mod unix;
 pub mod websocket;
 
 mod advice;
+mod certificates;
 mod connect;
 mod resolve;
 mod revocation;
@@ -127,6 +128,12 @@ impl Probe<'_> {
     pub(crate) fn fail(&mut self, reason: Reason) -> Failed {
         self.failed.get_or_insert(reason);
         Failed(())
+    }
+
+    /// Takes over what a handshake told.
+    fn learn(&mut self, facts: Option<TlsFacts>) {
+        self.timeline.hop().tls = facts.clone().map(Box::new);
+        self.tls = facts;
     }
 
     /// Why and where it failed: in the phase that came last, unless the reason itself belongs to one.
@@ -255,6 +262,9 @@ pub async fn run_within(
     let end = probe.deadline.at();
     let probing = async {
         let verdict = dispatch(&mut probe, &module.kind).await;
+        if module.exposition.certificates {
+            certificates::expose(&mut probe, module.prober());
+        }
         if revocation::is_wanted(module) && Box::pin(revocation::check(&mut probe, module)).await {
             return Err(probe.fail(Reason::TlsCertRevoked));
         }

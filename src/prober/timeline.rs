@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::net::tls_facts::TlsFacts;
+
 /// A phase as the metrics name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
@@ -62,6 +64,8 @@ pub struct Hop {
     pub result: Option<String>,
     /// Its phases in order.
     pub phases: Vec<PhaseSpan>,
+    /// Facts of its last TLS handshake, failed ones included.
+    pub tls: Option<Box<TlsFacts>>,
 }
 
 /// All hops of a probe.

@@ -186,15 +186,18 @@ fn weight(outcome: &Outcome) -> usize {
             size_of_val(hop) + size_of_val(hop.phases.as_slice()) + texts
         })
         .sum();
-    // Chains share the presented certificates.
-    let certificates: usize = outcome
-        .tls
+    // Chains share the presented certificates, and hops those of the same server.
+    let handshakes = || outcome.timeline.hops.iter().filter_map(|hop| hop.tls.as_deref());
+    let mut presented: Vec<_> = handshakes().flat_map(|tls| &tls.presented).collect();
+    presented.sort_by_key(|certificate| Arc::as_ptr(certificate));
+    presented.dedup_by_key(|certificate| Arc::as_ptr(certificate));
+    let certificates: usize = presented
         .iter()
-        .flat_map(|tls| &tls.presented)
-        .map(|certificate| size_of_val(&**certificate) + certificate.der().len())
+        .map(|certificate| size_of_val(&***certificate) + certificate.der().len())
         .sum();
-    let stapled = outcome.tls.as_ref().and_then(|tls| tls.stapled.as_ref());
-    let stapled = stapled.map_or(0, |stapled| stapled.len());
+    let handshakes: usize = handshakes()
+        .map(|tls| size_of_val(tls) + tls.stapled.as_ref().map_or(0, |stapled| stapled.len()))
+        .sum();
     size_of::<Entry>()
         + size_of_val(outcome.log.events())
         + outcome.log.bytes()
@@ -202,5 +205,5 @@ fn weight(outcome: &Outcome) -> usize {
         + samples
         + hops
         + certificates
-        + stapled
+        + handshakes
 }

@@ -24,6 +24,7 @@ mod dialogue;
 mod dns;
 mod dns_ways;
 mod extensions;
+mod facts;
 mod first_use;
 mod grpc;
 mod hostile;

@@ -126,8 +126,12 @@ fn story(done: &Done, look: Look) -> String {
     for hop in &outcome.timeline.hops {
         out.push_str(&waterfall(hop, outcome.duration, look));
     }
-    if let Some(facts) = &outcome.tls {
-        out.push_str(&certificates(facts, look));
+    let hops = &outcome.timeline.hops;
+    for hop in hops {
+        if let Some(facts) = &hop.tls {
+            let name = (hops.len() > 1).then_some(&*hop.name);
+            out.push_str(&certificates(name, facts, look));
+        }
     }
     out
 }
@@ -168,8 +172,12 @@ fn colour(phase: Phase) -> &'static str {
     }
 }
 
-fn certificates(facts: &TlsFacts, look: Look) -> String {
-    let mut out = format!("\n{}", facts.version.unwrap_or("TLS, no version agreed"));
+fn certificates(hop: Option<&str>, facts: &TlsFacts, look: Look) -> String {
+    let mut out = String::from("\n");
+    if let Some(hop) = hop {
+        let _ = write!(out, "{}  ", short(hop, LONG));
+    }
+    out.push_str(facts.version.unwrap_or("TLS, no version agreed"));
     if let Some(cipher) = facts.cipher {
         let _ = write!(out, "  {cipher}");
     }
@@ -279,12 +287,6 @@ fn verdict_cell(success: bool, look: Look) -> Cell {
 
 fn as_json(done: &Done) -> Value {
     let outcome = &done.outcome;
-    let hops = outcome.timeline.hops.iter().map(|hop| {
-        let phases = hop.phases.iter().map(|span| {
-            json!({"phase": span.phase.label(), "start_seconds": span.start.as_secs_f64(), "seconds": span.length.as_secs_f64()})
-        });
-        json!({"name": hop.name, "address": hop.address, "result": hop.result, "phases": phases.collect::<Vec<_>>()})
-    });
     let certificate = |c: &Certificate| {
         json!({
             "subject": c.subject(), "issuer": c.issuer(), "serial": c.serial(), "dns_names": c.dns_names().collect::<Vec<_>>(),
@@ -293,11 +295,17 @@ fn as_json(done: &Done) -> Value {
     };
     let chain =
         |chain: &[std::sync::Arc<Certificate>]| chain.iter().map(|c| certificate(c)).collect::<Vec<_>>();
-    let tls = outcome.tls.as_ref().map(|facts| {
+    let tls = |facts: &TlsFacts| {
         json!({
             "version": facts.version, "cipher": facts.cipher, "presented": chain(&facts.presented),
             "chains": facts.chains.iter().map(|c| chain(c)).collect::<Vec<_>>(),
         })
+    };
+    let hops = outcome.timeline.hops.iter().map(|hop| {
+        let phases = hop.phases.iter().map(|span| {
+            json!({"phase": span.phase.label(), "start_seconds": span.start.as_secs_f64(), "seconds": span.length.as_secs_f64()})
+        });
+        json!({"name": hop.name, "address": hop.address, "result": hop.result, "phases": phases.collect::<Vec<_>>(), "tls": hop.tls.as_deref().map(tls)})
     });
     let mut json = json!({
         "target": done.job.target,
@@ -311,7 +319,7 @@ fn as_json(done: &Done) -> Value {
         "advice": outcome.advice,
         "explanation": outcome.failure.map(|failure| failure.reason.link()),
         "hops": hops.collect::<Vec<_>>(),
-        "tls": tls,
+        "tls": outcome.tls.as_ref().map(tls),
     });
     if let (Some(trace), Some(fields)) = (&outcome.trace, json.as_object_mut()) {
         fields.insert("trace_id".to_owned(), trace.trace.to_string().into());

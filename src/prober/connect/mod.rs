@@ -442,10 +442,10 @@ pub(super) async fn encrypt<S: AsyncRead + AsyncWrite + Unpin + Send>(
     let handshake = tls.prepared.handshake(stream, tls.name, tls.alpn, probe.deadline);
     let ended = handshake.await;
     spans.tls = Some(record(probe, Phase::Tls, from));
-    probe.tls = match &ended {
+    probe.learn(match &ended {
         Ok(session) => Some(session.facts.clone()),
         Err(error) => error.facts.clone(),
-    };
+    });
     ended
 }
 

@@ -41,11 +41,11 @@ pub(in crate::prober) async fn quic(
         };
         match connected {
             Ok(Ok((connection, facts))) => {
-                probe.tls = Some(facts);
+                probe.learn(Some(facts));
                 Ok(connection)
             }
             Ok(Err(error)) => {
-                probe.tls = error.facts.clone();
+                probe.learn(error.facts.clone());
                 Err(failed(error.error, error.facts))
             }
             Err(timed_out) => {

@@ -53,7 +53,7 @@ impl Client<'_> {
             Ok(Ok(connected)) => connected,
             Ok(Err(failed)) => {
                 self.failed_tls = failed.facts.clone();
-                probe.tls = failed.facts;
+                probe.learn(failed.facts);
                 return Err(RoundTripError::Tls(failed.error));
             }
             Err(timed_out) => {
@@ -61,7 +61,7 @@ impl Client<'_> {
                 return Err(RoundTripError::TimedOut { step, timed_out });
             }
         };
-        probe.tls = Some(facts.clone());
+        probe.learn(Some(facts.clone()));
         self.trace().got_conn = Some(Instant::now());
         let first_byte = &mut self.trace().response_start;
         let exchange = exchange(connection, request, headers, body, first_byte);

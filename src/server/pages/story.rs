@@ -7,7 +7,7 @@ use gostd::calendar::rfc3339;
 use super::picture;
 use crate::display::{Validity, age, duration, short, validity};
 use crate::net::tls_facts::{Certificate, TlsFacts};
-use crate::prober::Outcome;
+use crate::prober::{Hop, Outcome};
 use crate::server::history::Entry;
 use crate::trace::Link;
 
@@ -116,8 +116,10 @@ impl TraceView {
     }
 }
 
-/// The last TLS handshake.
+/// The last TLS handshake of a hop.
 pub struct TlsView {
+    /// The hop, where there are several.
+    pub hop: Option<String>,
     pub protocol: String,
     pub chains: Vec<ChainView>,
 }
@@ -172,9 +174,18 @@ pub fn legend<'o>(outcomes: impl Iterator<Item = &'o Outcome>) -> Vec<(&'static 
     legend
 }
 
+/// The handshakes of all hops.
+pub fn handshakes(outcome: &Outcome) -> Vec<TlsView> {
+    let hops = &outcome.timeline.hops;
+    let view = |hop: &Hop| {
+        let name = (hops.len() > 1).then(|| short(&hop.name, LONG));
+        Some(TlsView::new(name, hop.tls.as_deref()?))
+    };
+    hops.iter().filter_map(view).collect()
+}
+
 impl TlsView {
-    /// What is shown of it.
-    pub fn new(facts: &TlsFacts) -> Self {
+    fn new(hop: Option<String>, facts: &TlsFacts) -> Self {
         let version = facts.version.unwrap_or("no version agreed");
         let cipher = facts
             .cipher
@@ -195,6 +206,7 @@ impl TlsView {
             ));
         }
         Self {
+            hop,
             protocol: format!("{version}{cipher}{}", alpn.unwrap_or_default()),
             chains,
         }

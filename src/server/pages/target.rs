@@ -35,7 +35,7 @@ pub struct TargetPage {
     strip: String,
     legend: Vec<(&'static str, &'static str)>,
     sides: Vec<Side>,
-    tls: Option<TlsView>,
+    tls: Vec<TlsView>,
     results: Vec<Summary>,
     module_text: Option<String>,
     command: String,
@@ -105,8 +105,9 @@ impl Known {
                 .collect(),
             tls: entries
                 .iter()
-                .find_map(|entry| entry.outcome.tls.as_ref())
-                .map(TlsView::new),
+                .map(|entry| story::handshakes(&entry.outcome))
+                .find(|handshakes| !handshakes.is_empty())
+                .unwrap_or_default(),
             results: entries
                 .iter()
                 .take(RESULTS)

@@ -408,27 +408,6 @@ async fn the_policy_and_the_deadline_hold_for_responders() {
     );
 }
 
-/// A server that says something as soon as TLS is spoken, whatever it is asked.
-async fn saying(chain: &[&Made], staple: Vec<u8>, says: Vec<u8>) -> SocketAddr {
-    let mut presented = pki::certified(chain);
-    presented.ocsp = Some(staple);
-    let config = pki::server_config(presented, &[&TLS12, &TLS13]);
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let Ok(mut stream) = acceptor.accept(stream).await else {
-                continue;
-            };
-            let _ = stream.read(&mut [0; 4096]).await;
-            let _ = stream.write_all(&says).await;
-            let _ = stream.shutdown().await;
-        }
-    });
-    address
-}
-
 #[tokio::test]
 async fn every_prober_that_speaks_tls_fails_for_a_revoked_certificate() {
     let root = Cert::ca("Root").self_signed();
@@ -436,7 +415,10 @@ async fn every_prober_that_speaks_tls_fails_for_a_revoked_certificate() {
     let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
     for (status, revoked) in [("good", false), ("revoked", true)] {
         let staple = Ocsp::of(&SERIAL, status).by(&root, &root);
-        let address = saying(&[&leaf], staple, answer.to_vec()).await;
+        let mut presented = pki::certified(&[&leaf]);
+        presented.ocsp = Some(staple);
+        let config = pki::server_config(presented, &[&TLS12, &TLS13]);
+        let address = pki::saying(config, answer.to_vec()).await;
         for prober in [
             Prober::Http,
             Prober::Tcp,

@@ -11,6 +11,7 @@ use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 /// DER: an element of that tag around these parts.
@@ -564,6 +565,26 @@ pub async fn serve(config: ServerConfig) -> SocketAddr {
             tokio::spawn(async move {
                 if let Ok(mut stream) = acceptor.accept(stream).await {
                     drop(tokio::io::copy(&mut stream, &mut tokio::io::sink()).await);
+                }
+            });
+        }
+    });
+    address
+}
+
+/// A server that says the same in every connection, once something was asked.
+pub async fn saying(config: ServerConfig, says: Vec<u8>) -> SocketAddr {
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (acceptor, says) = (acceptor.clone(), says.clone());
+            tokio::spawn(async move {
+                if let Ok(mut stream) = acceptor.accept(stream).await {
+                    let _ = stream.read(&mut [0; 4096]).await;
+                    let _ = stream.write_all(&says).await;
+                    let _ = stream.shutdown().await;
                 }
             });
         }
