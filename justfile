@@ -27,7 +27,7 @@ book:
 
 # The release build, its packages, and the tests that need it
 release:
-    .ci/run "release build" "packages of a release" "conformance" "browser" "demonstration" "soak"
+    .ci/run "release build" "packages of a release" "conformance" "browser" "demonstration" "soak" "chaos"
 
 # One fuzz target for a minute; needs a nightly toolchain and cargo-fuzz
 fuzz target seconds="60":

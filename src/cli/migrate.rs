@@ -1,7 +1,7 @@
 //! The subcommand `migrate`: a configuration in, targets out; with `--output`, all files that take its place.
 
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -10,6 +10,7 @@ use clap::{Arg, ArgMatches, Command};
 
 use super::subcommand_arguments;
 use crate::migrate::{Input, Migration, Program, Source, migrate, targets_file};
+use crate::module::load;
 use crate::os_error;
 
 /// The subcommand's name.
@@ -82,7 +83,7 @@ pub fn run(arguments: &[String]) -> ExitCode {
             for lost in &migration.lost {
                 say(&format!("not carried over: {lost}"));
             }
-            match std::io::stdout().write_all(text.as_bytes()) {
+            match io::stdout().write_all(text.as_bytes()) {
                 Ok(()) if migration.lost.is_empty() => ExitCode::SUCCESS,
                 _ => ExitCode::FAILURE,
             }
@@ -130,7 +131,7 @@ fn carry_over(matches: &ArgMatches) -> Result<(Migration, String), String> {
 
 /// The file, or the files of the directory that Alloy would read.
 fn read(path: &Path) -> Result<Vec<Input>, String> {
-    let cannot = |path: &Path, error: &std::io::Error| {
+    let cannot = |path: &Path, error: &io::Error| {
         format!("cannot read {}: {}", path.display(), os_error::describe(error))
     };
     let mut files = vec![path.to_owned()];
@@ -154,12 +155,16 @@ fn read(path: &Path) -> Result<Vec<Input>, String> {
 }
 
 fn read_file(path: &Path) -> Result<String, String> {
-    fs::read_to_string(path).map_err(|error| os_error::describe(&error))
+    let read = load::read(path).and_then(|bytes| {
+        String::from_utf8(bytes)
+            .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "stream did not contain valid UTF-8"))
+    });
+    read.map_err(|error| os_error::describe(&error))
 }
 
 /// Writes the files; tells what to do with them.
 fn write_set(output: &Path, source: &Path, migration: &Migration, targets: &str) -> Result<String, String> {
-    let cannot = |path: &Path, error: std::io::Error| {
+    let cannot = |path: &Path, error: io::Error| {
         format!("cannot write {}: {}", path.display(), os_error::describe(&error))
     };
     fs::create_dir_all(output).map_err(|error| cannot(output, error))?;
@@ -218,5 +223,5 @@ fn write_set(output: &Path, source: &Path, migration: &Migration, targets: &str)
 
 /// Without standard error nobody can be told.
 fn say(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+    let _ = writeln!(io::stderr(), "{line}");
 }

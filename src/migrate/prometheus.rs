@@ -86,6 +86,9 @@ pub(super) fn read(text: &str) -> Result<Migration, MigrateError> {
 
 type Labels = BTreeMap<String, String>;
 
+/// Longest value of a label and longest replacement that rules are carried out with: each may double what is there.
+const LONGEST: usize = 4 << 10;
+
 /// A relabelling rule that is understood.
 struct Rule {
     sources: Vec<String>,
@@ -96,22 +99,30 @@ struct Rule {
 }
 
 impl Rule {
-    fn apply(&self, labels: &mut Labels) {
+    /// False when it makes a label that is too long.
+    fn apply(&self, labels: &mut Labels) -> bool {
         let values = self
             .sources
             .iter()
             .map(|name| labels.get(name).map_or("", String::as_str));
         let joined = values.collect::<Vec<_>>().join(&self.separator);
+        if joined.len() > LONGEST {
+            return false;
+        }
         let Some(found) = self.regexp.captures(joined.as_bytes()) else {
-            return;
+            return true;
         };
         let value = self.replacement.expand(Some(&found));
         let value = String::from_utf8_lossy(&value).into_owned();
+        if value.len() > LONGEST {
+            return false;
+        }
         if value.is_empty() {
             labels.remove(&self.target);
         } else {
             labels.insert(self.target.clone(), value);
         }
+        true
     }
 }
 
@@ -242,7 +253,14 @@ impl Reader<'_, '_> {
         let targets = self.static_targets(job, &name);
         let alone = targets.len() == 1;
         for (line, mut labels) in targets {
-            rules.iter().for_each(|rule| rule.apply(&mut labels));
+            if !rules.iter().all(|rule| rule.apply(&mut labels)) {
+                let note = format!(
+                    "{}: a relabelling rule makes a label of more than {LONGEST} bytes",
+                    at(line)
+                );
+                migration.lost.push(note);
+                continue;
+            }
             let Some(address) = labels.remove("__param_target") else {
                 let note = format!("{}: no rule says what to probe here (`__param_target`)", at(line));
                 migration.lost.push(note);
@@ -340,7 +358,11 @@ impl Reader<'_, '_> {
         // As Prometheus compiles it: it must match the whole value.
         let regexp = Regexp::new(&format!("^(?s:{regex})$"));
         match (self.text(rule, "target_label"), regexp) {
-            (Some(target), Ok(regexp)) if action.eq_ignore_ascii_case("replace") && !target.contains('$') => {
+            (Some(target), Ok(regexp))
+                if action.eq_ignore_ascii_case("replace")
+                    && !target.contains('$')
+                    && replacement.len() <= LONGEST =>
+            {
                 Some(Rule {
                     sources,
                     separator: self.text(rule, "separator").unwrap_or_else(|| ";".to_owned()),

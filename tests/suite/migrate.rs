@@ -153,3 +153,63 @@ fn mistakes_are_said_in_a_sentence() {
     }
     assert!(migrate(&["--help"]).1.contains("--from <kind>"));
 }
+
+/// Files that are hard to read, in little time and memory.
+#[test]
+fn hostile_files_are_refused() {
+    const DEEP: usize = 100_000;
+    let folder = tempfile::tempdir().unwrap();
+    let grows = "{source_labels: [__address__], replacement: '$1$1', target_label: __address__}, ".repeat(40);
+    let classic = "{source_labels: [__address__], target_label: __param_target}, {target_label: __address__, replacement: 'e:9115'}";
+    // of which program, the file, what is said
+    let rows = [
+        (
+            "telegraf",
+            format!("[[inputs.ping]]\nurls = {}", "[".repeat(DEEP)),
+            "nested too deeply",
+        ),
+        (
+            "telegraf",
+            format!("[a{}]\nx = 1\n", ".a".repeat(DEEP)),
+            "nested too deeply",
+        ),
+        (
+            "telegraf",
+            format!("'a.b'{} = 1\n", ".a".repeat(DEEP)),
+            "nested too deeply",
+        ),
+        ("alloy", format!("a = {}", "[".repeat(DEEP)), "nested too deeply"),
+        (
+            "cloudprober",
+            format!("probe {{ {}", "a {".repeat(DEEP)),
+            "nested too deeply",
+        ),
+        (
+            "prometheus",
+            format!(
+                "scrape_configs: [{{job_name: j, metrics_path: /probe, static_configs: [{{targets: [xy]}}], relabel_configs: [{grows}{classic}]}}]"
+            ),
+            "a relabelling rule makes a label of more than 4096 bytes",
+        ),
+        (
+            "alloy",
+            "prometheus.exporter.blackbox \"b\" { config_file = \"/dev/zero\" }".to_owned(),
+            "the file has more than 64 MiB",
+        ),
+    ];
+    for (number, (program, text, want)) in rows.into_iter().enumerate() {
+        let file = folder.path().join("file");
+        std::fs::write(&file, text).unwrap();
+        let output = folder.path().join(number.to_string());
+        let arguments = [
+            "--from",
+            program,
+            "--output",
+            output.to_str().unwrap(),
+            file.to_str().unwrap(),
+        ];
+        let (code, _, notes) = migrate(&arguments);
+        assert_eq!(code, 1, "{notes}");
+        assert!(notes.contains(want), "{want}: {notes}");
+    }
+}

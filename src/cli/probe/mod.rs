@@ -21,7 +21,7 @@ use crate::config::problem::did_you_mean;
 use crate::config::targets::{DEFAULT_MODULE, Targets};
 use crate::config::units::parse_duration;
 use crate::display::passive;
-use crate::module::{Loaded, Module, Sources, Store};
+use crate::module::{Loaded, Module, Sources, Store, load};
 use crate::net::Network;
 use crate::net::policy::Policy;
 use crate::prober::{self, Outcome, Request};
@@ -286,7 +286,8 @@ fn load(file: Option<&Path>) -> Result<Arc<Loaded>, String> {
 
 fn read_targets(file: &Path) -> Result<Targets, String> {
     let name = file.display();
-    let text = std::fs::read_to_string(file).map_err(|error| format!("{name}: {error}"))?;
+    let bytes = load::read(file).map_err(|error| format!("{name}: {error}"))?;
+    let text = String::from_utf8(bytes).map_err(|error| format!("{name}: {error}"))?;
     Targets::parse(&text).map_err(|problems| {
         let lines: Vec<String> = problems
             .iter()
