@@ -1,6 +1,7 @@
 //! Section `tcp`.
 
 use super::decode::{Decoder, Section};
+use super::starttls::StartTls;
 use super::value::{Family, section};
 use super::yaml::Id;
 use super::{QueryResponse, Repeat, Tls};
@@ -14,6 +15,8 @@ pub struct Tcp {
     pub source_ip_address: String,
     pub query_response: Vec<QueryResponse>,
     pub tls: bool,
+    /// The protocol whose command for TLS comes first. Not in upstream.
+    pub starttls: Option<StartTls>,
     pub tls_config: Tls,
     /// Whether to look certificates up in lists of revoked ones.
     pub check_revoked: bool,
@@ -29,6 +32,7 @@ impl Default for Tcp {
             source_ip_address: String::new(),
             query_response: Vec::new(),
             tls: false,
+            starttls: None,
             tls_config: Tls::default(),
             check_revoked: false,
             repeat: Repeat::default(),
@@ -42,6 +46,7 @@ section!(Tcp {
     omit source_ip_address;
     omit query_response;
     omit tls;
+    omit starttls;
     omit tls_config;
     omit check_revoked;
     inline repeat;
@@ -54,5 +59,18 @@ impl Section for Tcp {
 
     fn judge(&mut self, node: Id, d: &mut Decoder<'_, '_>) {
         self.repeat.judge(node, d);
+        if self.starttls.is_some() && self.tls {
+            let message = "starttls begins in the clear: tls and starttls are mutually exclusive";
+            d.report_field(node, "starttls", message, Some("leave tls out".to_owned()));
+        }
+        if self.starttls.is_some() && self.query_response.iter().any(|step| step.starttls) {
+            let message = "the connection is in TLS already: the field starttls of the section began it";
+            d.report_field(
+                node,
+                "query_response",
+                message,
+                Some("leave starttls: true out".to_owned()),
+            );
+        }
     }
 }

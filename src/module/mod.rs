@@ -134,14 +134,16 @@ impl Kind {
 impl Kind {
     /// The TLS settings of the first handshake of a probe of `target`, if there will be one.
     pub fn tls(&self, target: &str) -> Option<&ClientTls> {
-        let starts = |begins: bool, steps: &[Step]| begins || steps.iter().any(|step| step.starttls);
         match self {
             Self::Http(module) => {
                 let scheme = target.split_once(':').map_or("", |(scheme, _)| scheme);
                 scheme.eq_ignore_ascii_case("https").then_some(&module.tls)
             }
-            Self::Tcp(module) => starts(module.tls, &module.steps).then_some(&module.tls_config),
-            Self::Unix(module) => starts(module.tls, &module.steps).then_some(&module.tls_config),
+            Self::Tcp(module) => module.speaks_tls().then_some(&module.tls_config),
+            Self::Unix(module) => {
+                let starts = module.tls || module.steps.iter().any(|step| step.starttls);
+                starts.then_some(&module.tls_config)
+            }
             Self::Dns(module) => module.tls.as_ref(),
             Self::Grpc(module) => module.tls_config.as_ref().filter(|_| module.tls),
             Self::Websocket(module) => Some(&module.tls_config),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Problems, Step};
-use crate::config;
+use crate::config::{self, StartTls};
 use crate::net::Preference;
 use crate::net::tls::ClientTls;
 
@@ -16,6 +16,8 @@ pub struct Tcp {
     pub source_ip_address: Option<Box<str>>,
     /// Whether the connection begins with TLS.
     pub tls: bool,
+    /// The protocol whose command for TLS comes first.
+    pub starttls: Option<StartTls>,
     /// How TLS is done, at the beginning or at a `starttls` step.
     pub tls_config: ClientTls,
     /// The dialogue.
@@ -27,6 +29,11 @@ pub struct Tcp {
 }
 
 impl Tcp {
+    /// Whether TLS is spoken, from the beginning or later.
+    pub fn speaks_tls(&self) -> bool {
+        self.tls || self.starttls.is_some() || self.steps.iter().any(|step| step.starttls)
+    }
+
     /// Compiles the section; what cannot be compiled is reported to `problems`.
     pub fn compile(raw: &config::Tcp, problems: &mut Problems) -> Self {
         let source = raw.source_ip_address.as_str();
@@ -34,6 +41,7 @@ impl Tcp {
             preference: Preference::new(&raw.preferred_ip_protocol, raw.ip_protocol_fallback),
             source_ip_address: Some(source).filter(|s| !s.is_empty()).map(Into::into),
             tls: raw.tls,
+            starttls: raw.starttls,
             tls_config: ClientTls::new(&raw.tls_config),
             steps: Step::compile_all(&raw.query_response, "tcp", problems),
             count: raw.repeat.packets(),

@@ -39,7 +39,7 @@ pub struct Upgrade<'a> {
 
 /// Why nothing could be read or written.
 #[derive(Debug)]
-enum WireError {
+pub(super) enum WireError {
     /// The peer's end, where more was needed.
     End,
     /// A line of more than the most bytes.
@@ -50,7 +50,7 @@ enum WireError {
 
 impl WireError {
     /// Its place among the reasons of failures.
-    fn reason(&self) -> Reason {
+    pub(super) fn reason(&self) -> Reason {
         match self {
             Self::End => Reason::PeerClosed,
             Self::TooLong => Reason::ProtocolError,
@@ -88,8 +88,7 @@ pub async fn run(
     steps: &[Step],
     upgrade: Upgrade<'_>,
 ) -> Verdict {
-    probe.samples.set_bool(Metric::FailedDueToRegex, false);
-    probe.samples.set_bool(Metric::FailedDueToBytes, false);
+    begin(probe);
     let mut dialogue = Dialogue {
         reader: Reader::new(connection),
         encrypted,
@@ -113,6 +112,45 @@ pub async fn run(
         let _ = probe.deadline.within(dialogue.reader.connection.shutdown()).await;
     }
     verdict
+}
+
+/// Exposes that nothing failed to match yet.
+pub(super) fn begin(probe: &mut Probe<'_>) {
+    probe.samples.set_bool(Metric::FailedDueToRegex, false);
+    probe.samples.set_bool(Metric::FailedDueToBytes, false);
+}
+
+/// Shakes hands on a connection that was in the clear.
+///
+/// # Errors
+/// [`Failed`] after the reason was logged.
+pub(super) async fn start_tls<'c>(
+    probe: &mut Probe<'_>,
+    connection: Box<dyn Connection + 'c>,
+    upgrade: Upgrade<'_>,
+) -> Result<Box<dyn Connection + 'c>, Failed> {
+    let prepared = match upgrade.config.prepare(&probe.network.roots, probe.deadline).await {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            probe.advise(advice::tls::files(&error));
+            log!(probe.log, Error, "Failed to create TLS configuration", "err" => text(&error));
+            return Err(probe.fail(error.reason()));
+        }
+    };
+    let tls = Tls::named(&prepared, upgrade.server_name);
+    let handshake = encrypt(probe, connection, &tls, &mut Spans::default()).await;
+    expose_tls(probe);
+    match handshake {
+        Ok(session) => {
+            log!(probe.log, Debug, "TLS Handshake (client) succeeded.");
+            Ok(Box::new(session.stream))
+        }
+        Err(failed) => {
+            probe.advise(advice::tls::advice(&failed));
+            log!(probe.log, Error, "TLS Handshake (client) failed", "err" => text(&failed.error));
+            Err(probe.fail(failed.error.reason()))
+        }
+    }
 }
 
 struct Dialogue<'c> {
@@ -278,31 +316,10 @@ impl<'c> Dialogue<'c> {
             log!(probe.log, Error, "TLS Handshake (client) failed", "err" => "starttls: the connection is in TLS already");
             return Err(probe.fail(Reason::ConfigError));
         }
-        let prepared = match upgrade.config.prepare(&probe.network.roots, probe.deadline).await {
-            Ok(prepared) => prepared,
-            Err(error) => {
-                probe.advise(advice::tls::files(&error));
-                log!(probe.log, Error, "Failed to create TLS configuration", "err" => text(&error));
-                return Err(probe.fail(error.reason()));
-            }
-        };
         // Lines that came before the handshake are dropped: they were not protected by it.
         let plain = std::mem::replace(&mut self.reader, Reader::new(Box::new(tokio::io::empty())));
-        let tls = Tls::named(&prepared, upgrade.server_name);
-        let handshake = encrypt(probe, plain.connection, &tls, &mut Spans::default()).await;
-        expose_tls(probe);
-        match handshake {
-            Ok(session) => {
-                log!(probe.log, Debug, "TLS Handshake (client) succeeded.");
-                self.reader = Reader::new(Box::new(session.stream));
-                self.encrypted = true;
-                Ok(())
-            }
-            Err(failed) => {
-                probe.advise(advice::tls::advice(&failed));
-                log!(probe.log, Error, "TLS Handshake (client) failed", "err" => text(&failed.error));
-                Err(probe.fail(failed.error.reason()))
-            }
-        }
+        self.reader = Reader::new(start_tls(probe, plain.connection, upgrade).await?);
+        self.encrypted = true;
+        Ok(())
     }
 }

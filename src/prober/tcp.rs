@@ -1,10 +1,11 @@
 //! The tcp prober: connect, with TLS if asked, and hold the dialogue.
 
 mod many;
+mod starttls;
 
 use std::net::IpAddr;
 
-use super::connect::{Route, Tls, To, connect};
+use super::connect::{Route, Stream, Tls, To, connect};
 use super::resolve::judge_hostname;
 use super::{Probe, Verdict, advice, choose_address};
 use crate::log;
@@ -13,7 +14,7 @@ use crate::net::split_host_port;
 use crate::net::tls::Prepared;
 use crate::net::tls_facts::FactSet;
 use crate::probe_log::text;
-use crate::prober::query_response::{self, Connection, Upgrade};
+use crate::prober::query_response::{self, Upgrade};
 use crate::reason::Reason;
 
 /// Probes the target as the module says.
@@ -22,11 +23,11 @@ use crate::reason::Reason;
 /// [`Failed`](super::Failed) after the reason was logged.
 pub async fn probe(probe: &mut Probe<'_>, module: &Tcp) -> Verdict {
     probe.timeline.begin_hop(probe.target);
-    if module.tls || module.steps.iter().any(|step| step.starttls) {
+    if module.speaks_tls() {
         judge_hostname(probe)?;
     }
     let target = probe.target;
-    let (connection, host) = match dial(probe, module, target).await {
+    let (stream, host) = match dial(probe, module, target).await {
         Ok(dialled) => dialled,
         Err((reason, error)) => {
             probe.timeline.hop().result = Some(error.clone());
@@ -39,7 +40,10 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Tcp) -> Verdict {
         config: &module.tls_config,
         server_name: server_name(probe, module, host),
     };
-    query_response::run(probe, connection, module.tls, &module.steps, upgrade).await
+    match module.starttls {
+        Some(protocol) => Box::pin(starttls::run(probe, stream, protocol, &module.steps, upgrade)).await,
+        None => query_response::run(probe, Box::new(stream), module.tls, &module.steps, upgrade).await,
+    }
 }
 
 /// The name of the server for TLS: what the module says, else what the request says, else the target's host.
@@ -56,7 +60,7 @@ async fn dial<'t>(
     probe: &mut Probe<'_>,
     module: &Tcp,
     target: &'t str,
-) -> Result<(Box<dyn Connection>, &'t str), NoConnection> {
+) -> Result<(Stream, &'t str), NoConnection> {
     let (host, port) = split_host_port(target).map_err(|error| {
         log!(probe.log, Error, "Error splitting target address and port", "err" => text(&error));
         (Reason::ConfigError, error.to_string())
@@ -92,7 +96,7 @@ async fn dial<'t>(
     }
     expose_tls(probe);
     let connected = connected.map_err(|failure| (failure.error.reason(), failure.to_string()))?;
-    Ok((Box::new(connected.stream), host))
+    Ok((connected.stream, host))
 }
 
 /// Exposes what the handshake told, also when it failed.

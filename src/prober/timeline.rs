@@ -15,7 +15,7 @@ pub enum Phase {
     Tls,
     Processing,
     Transfer,
-    /// icmp: opening the socket.
+    /// icmp: opening the socket. tcp: asking for TLS (`starttls`).
     Setup,
     /// icmp: from sending to the reply.
     Rtt,

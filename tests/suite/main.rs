@@ -36,6 +36,7 @@ mod limits;
 mod memory;
 mod migrate;
 mod policy;
+mod presets;
 mod probe_command;
 mod properties;
 mod reasons;

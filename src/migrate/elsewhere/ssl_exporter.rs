@@ -28,16 +28,13 @@ pub(super) fn read(config: &Value, draft: &mut Draft) {
             }
             Some("tcp") => {
                 let starttls = body.get("tcp").and_then(|tcp| field(tcp, "starttls"));
-                let dialogue = match starttls.as_deref().map(dialogue) {
-                    None => None,
-                    Some(Some(dialogue)) => Some(dialogue),
-                    Some(None) => {
-                        draft.lost(format!("{place}: starttls {}", starttls.unwrap_or_default()));
-                        continue;
-                    }
-                };
-                let settings =
-                    json!({"tls": dialogue.is_none(), "tls_config": tls, "query_response": dialogue});
+                if let Some(protocol) = &starttls
+                    && !PROTOCOLS.contains(&protocol.as_str())
+                {
+                    draft.lost(format!("{place}: starttls {protocol}"));
+                    continue;
+                }
+                let settings = json!({"tls": starttls.is_none(), "tls_config": tls, "starttls": starttls});
                 draft.module(name, module("tcp", timeout, settings));
             }
             other => draft.lost(format!("{place}: the prober {}", other.unwrap_or("none"))),
@@ -49,15 +46,5 @@ pub(super) fn read(config: &Value, draft: &mut Draft) {
     );
 }
 
-/// What is said before the handshake.
-fn dialogue(protocol: &str) -> Option<Value> {
-    Some(match protocol {
-        "smtp" => json!([
-            {"expect": "^220"}, {"send": "EHLO prober"}, {"expect": "^250[ -]STARTTLS"}, {"send": "STARTTLS"}, {"expect": "^220"}, {"starttls": true}
-        ]),
-        "imap" => json!([{"expect": "OK"}, {"send": ". STARTTLS"}, {"expect": "OK"}, {"starttls": true}]),
-        "pop3" => json!([{"expect": "OK"}, {"send": "STLS"}, {"expect": "OK"}, {"starttls": true}]),
-        "ftp" => json!([{"expect": "^220"}, {"send": "AUTH TLS"}, {"expect": "^234"}, {"starttls": true}]),
-        _ => return None,
-    })
-}
+/// The protocols in which ssl_exporter asks for TLS.
+const PROTOCOLS: [&str; 5] = ["smtp", "ftp", "imap", "pop3", "postgres"];

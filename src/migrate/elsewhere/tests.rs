@@ -81,7 +81,7 @@ fn ssl_exporter() {
         Program::SslExporter,
         "default_module: https\nmodules:\n  https:\n    prober: https\n    timeout: 3s\n  smtp:\n    prober: tcp\n    tcp:\n      starttls: smtp\n  file:\n    prober: file\n",
     );
-    has(&migration, &[r#""fail_if_not_ssl":true"#, r#"{"starttls":true}"#]);
+    has(&migration, &[r#""fail_if_not_ssl":true"#, r#""starttls":"smtp""#]);
     assert_eq!(migration.lost, ["module \"file\": the prober file"]);
 }
 

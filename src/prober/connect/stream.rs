@@ -2,6 +2,7 @@
 //! proxy's).
 
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -70,6 +71,17 @@ impl Stream {
             _open: None,
             records: None,
             count: 0,
+        }
+    }
+
+    /// The address that a connection in the clear comes from.
+    pub(in crate::prober) fn own_address(&self) -> Option<IpAddr> {
+        match self {
+            Self::Plain {
+                socket: Socket::Tcp(stream),
+                ..
+            } => Some(stream.local_addr().ok()?.ip()),
+            _ => None,
         }
     }
 

@@ -1,0 +1,57 @@
+//! Why a server did not go on in TLS.
+
+use std::borrow::Cow;
+
+use crate::probe_log::excerpt;
+use crate::prober::query_response::WireError;
+use crate::reason::Reason;
+
+/// Most bytes of a server's line that an error shows.
+const SHOWN: usize = 256;
+
+/// Why a server did not go on in TLS.
+#[derive(Debug)]
+pub(super) enum Error {
+    /// Nothing could be read or written.
+    Wire(WireError),
+    /// The server said more than it needs.
+    TooMuch { most: usize },
+    /// The server said no, or something else.
+    Refused { said: Vec<u8> },
+    /// The server does not list TLS among what it can do.
+    NotOffered { said: Vec<u8> },
+    /// What came is not of the protocol.
+    Malformed(Cow<'static, str>),
+    /// Bytes came behind the consent, before the handshake.
+    Surplus { bytes: usize },
+}
+
+impl Error {
+    /// Its place among the reasons of failures.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Wire(error) => error.reason(),
+            Self::Refused { .. } | Self::NotOffered { .. } => Reason::ExpectMismatch,
+            Self::TooMuch { .. } | Self::Malformed(_) | Self::Surplus { .. } => Reason::ProtocolError,
+        }
+    }
+
+    /// The text of the error, which happened while `awaited` was awaited.
+    pub fn told(&self, awaited: &str) -> String {
+        match self {
+            Self::Wire(error) => format!("waiting for {awaited}: {error}"),
+            Self::TooMuch { most } => {
+                format!("waiting for {awaited}: the server sent more than {most} bytes")
+            }
+            Self::Refused { said } => format!("{awaited} is {:?}", excerpt(said, SHOWN).to_string()),
+            Self::NotOffered { said } => format!(
+                "the server does not offer TLS: {awaited} ends with {:?}",
+                excerpt(said, SHOWN).to_string()
+            ),
+            Self::Malformed(what) => format!("{awaited} is malformed: {what}"),
+            Self::Surplus { bytes } => format!(
+                "{bytes} bytes follow {awaited} in the clear, before the handshake: somebody on the way may have put them there"
+            ),
+        }
+    }
+}
