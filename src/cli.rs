@@ -6,6 +6,7 @@
 //! when it refuses one.
 
 pub mod check_config;
+pub mod doctor;
 pub mod documents;
 mod flags;
 mod help;
@@ -88,8 +89,9 @@ impl Refused {
 }
 
 /// The names of all subcommands.
-const SUBCOMMANDS: [&str; 6] = [
+const SUBCOMMANDS: [&str; 7] = [
     probe::NAME,
+    doctor::NAME,
     check_config::NAME,
     migrate::NAME,
     documents::MAN,
@@ -107,6 +109,7 @@ pub fn command() -> Command {
         .disable_help_subcommand(true)
         .args(FLAGS.iter().map(Flag::definition))
         .subcommand(probe::command())
+        .subcommand(doctor::command())
         .subcommand(check_config::command())
         .subcommand(migrate::command())
         .subcommands(documents::commands())

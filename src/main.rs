@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use blackbox_exporter::cli::{self, Action, check_config, documents, migrate, probe};
+use blackbox_exporter::cli::{self, Action, check_config, doctor, documents, migrate, probe};
 use blackbox_exporter::{app, memory, version};
 
 #[global_allocator]
@@ -27,16 +27,13 @@ fn main() -> ExitCode {
         },
         Ok(Action::Help) => print(&cli::help(&cli::command(), cli::terminal_width())),
         Ok(Action::Version) => print(&version::print()),
-        Ok(Action::Subcommand(name, arguments)) if name == migrate::NAME => migrate::run(&arguments),
-        Ok(Action::Subcommand(name, arguments)) if name == check_config::NAME => {
-            check_config::run(&arguments)
-        }
-        Ok(Action::Subcommand(name, arguments))
-            if [documents::MAN, documents::COMPLETIONS, documents::SCHEMA].contains(&name.as_str()) =>
-        {
-            documents::run(&name, &arguments)
-        }
-        Ok(Action::Subcommand(_, arguments)) => probe::run(&arguments),
+        Ok(Action::Subcommand(name, arguments)) => match name.as_str() {
+            probe::NAME => probe::run(&arguments),
+            doctor::NAME => doctor::run(&arguments),
+            check_config::NAME => check_config::run(&arguments),
+            migrate::NAME => migrate::run(&arguments),
+            _ => documents::run(&name, &arguments),
+        },
         Err(refused) => {
             if let Some(hint) = &refused.hint {
                 complain(hint);

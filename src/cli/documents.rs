@@ -140,6 +140,7 @@ fn page_of(name: &str, out: &mut Vec<u8>) -> io::Result<()> {
     // clap keeps names for as long as the program runs.
     let title: &'static str = match name {
         super::probe::NAME => "blackbox_exporter-probe",
+        super::doctor::NAME => "blackbox_exporter-doctor",
         super::check_config::NAME => "blackbox_exporter-check-config",
         super::migrate::NAME => "blackbox_exporter-migrate",
         COMPLETIONS => "blackbox_exporter-completions",
@@ -169,6 +170,9 @@ Say everything that is wrong with it:
 .TP
 Run one probe now:
 .B blackbox_exporter probe \-\-module http_2xx https://prometheus.io
+.TP
+Find out what a target speaks, and write a module for it:
+.B blackbox_exporter doctor https://prometheus.io
 .TP
 Read the configuration again:
 .B kill \-HUP \fIPID\fR

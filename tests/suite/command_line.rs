@@ -71,7 +71,7 @@ fn refused_usages_say_what_to_write_and_then_what_kingpin_says() {
         ),
         (
             &["extra"],
-            "blackbox_exporter: commands are probe, check-config, migrate, man, completions, schema\nblackbox_exporter: error: unexpected extra, try --help\n",
+            "blackbox_exporter: commands are probe, doctor, check-config, migrate, man, completions, schema\nblackbox_exporter: error: unexpected extra, try --help\n",
         ),
         (
             &["--history.limit=-1"],

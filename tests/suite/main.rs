@@ -23,6 +23,7 @@ mod config;
 mod dialogue;
 mod dns;
 mod dns_ways;
+mod doctor;
 mod extensions;
 mod facts;
 mod first_use;

@@ -26,6 +26,8 @@ use crate::net::Network;
 use crate::net::policy::Policy;
 use crate::prober::{self, Outcome, Request};
 
+pub use report::{Look, escaped};
+
 /// The subcommand's name.
 pub const NAME: &str = "probe";
 
@@ -98,7 +100,7 @@ pub fn command() -> Command {
 }
 
 /// Seconds, or a duration with its unit.
-fn timeout(text: &str) -> Result<Duration, String> {
+pub fn timeout(text: &str) -> Result<Duration, String> {
     let seconds = text
         .parse()
         .ok()
@@ -170,7 +172,7 @@ fn probe_all(matches: &ArgMatches) -> Result<bool, String> {
     let format = matches
         .get_one::<String>("output")
         .map_or("human", String::as_str);
-    let mut text = report::render(&done, format, report::Look::of_stdout());
+    let mut text = report::render(&done, format, Look::of_stdout());
     if format != "human" && std::io::stdout().is_terminal() {
         text = passive(&text);
     }
@@ -276,7 +278,8 @@ fn with_params(module: &Arc<Module>, given: impl Fn(&str) -> String) -> Result<A
     made.map_err(|refused| format!("parameter {:?}: {}", refused.param, refused.reason))
 }
 
-fn load(file: Option<&Path>) -> Result<Arc<Loaded>, String> {
+/// The configuration that a subcommand works with: the file, else blackbox.yml, else the built-in modules.
+pub fn load(file: Option<&Path>) -> Result<Arc<Loaded>, String> {
     let names = file.map(|file| file.display().to_string());
     let store = Store::open_or_built_in(Sources::named(names.into_iter().collect()));
     store

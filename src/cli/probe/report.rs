@@ -42,7 +42,8 @@ impl Look {
         }
     }
 
-    fn paint(self, code: &str, text: &str) -> String {
+    /// The text in a colour of the terminal.
+    pub fn paint(self, code: &str, text: &str) -> String {
         if self.coloured {
             format!("\x1b[{code}m{text}\x1b[0m")
         } else {
@@ -79,7 +80,7 @@ pub fn render(done: &[Done], format: &str, look: Look) -> String {
 }
 
 /// JSON in which no terminal finds anything to act on; a reader of JSON sees no difference.
-fn escaped(json: &str) -> String {
+pub fn escaped(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
         if is_active(c) {

@@ -1,0 +1,119 @@
+//! The subcommand `doctor`: tries on a target whatever fits, without a module, and writes the module that it would take.
+
+mod examination;
+mod prescription;
+mod report;
+mod subject;
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use arc_swap::access::Constant;
+use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, value_parser};
+use go_resolve::config::ResolvConf;
+
+use super::probe::{Look, load, timeout};
+use super::subcommand_arguments;
+use crate::net::Network;
+use crate::net::policy::Policy;
+use examination::{Doctor, Examination};
+use prescription::Prescription;
+use subject::Subject;
+
+/// The subcommand's name.
+pub const NAME: &str = "doctor";
+
+/// The definition of the subcommand.
+pub fn command() -> Command {
+    Command::new(NAME)
+        .about("Try on a target whatever fits, and write the module that it would take.")
+        .long_about(
+            "Asks every name server for the target's addresses, pings it, connects over IPv4 and IPv6, and tries TLS and HTTP of each version, side by side. \
+             Prints what works, what does not and why, then a module, an entry of the targets file and an alert. A server that greets, or whose port is \
+             known for another protocol, is sent nothing. The exit status is 0 when a probe with that module passes and 1 otherwise.",
+        )
+        .arg(Arg::new("target").required(true).value_name("TARGET").help("A URL, host:port, a host, or the path of a unix socket."))
+        .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON."))
+        .arg(
+            Arg::new("timeout")
+                .long("timeout")
+                .value_name("DURATION")
+                .default_value("5s")
+                .value_parser(timeout)
+                .help("Maximum duration of one try: seconds, or with a unit (500ms)."),
+        )
+        .arg(
+            Arg::new("config")
+                .long("config.file")
+                .value_name("FILE")
+                .value_hint(ValueHint::FilePath)
+                .value_parser(value_parser!(PathBuf))
+                .help("The configuration whose policy is obeyed; blackbox.yml, if there is one, when left out."),
+        )
+}
+
+/// Runs the subcommand with the arguments after its name.
+pub fn run(arguments: &[String]) -> ExitCode {
+    let matches = match subcommand_arguments(command(), arguments) {
+        Ok(matches) => matches,
+        Err(status) => return status,
+    };
+    match examine(&matches) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(message) => {
+            // Without standard error nobody can be told.
+            let _ = writeln!(std::io::stderr(), "blackbox_exporter doctor: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn examine(matches: &ArgMatches) -> Result<bool, String> {
+    let target = matches.get_one::<String>("target").map_or("", String::as_str);
+    let subject = subject::parse(target)?;
+    let loaded = load(matches.get_one::<PathBuf>("config").map(PathBuf::as_path))?;
+    let network = Network::governed_by(Policy::new(Box::new(Constant(loaded.config.policy.clone()))));
+    let doctor = Doctor {
+        network: &network,
+        patience: matches
+            .get_one::<Duration>("timeout")
+            .copied()
+            .unwrap_or(Duration::from_secs(5)),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("cannot start: {error}"))?;
+    let (found, prescription) = runtime.block_on(async {
+        let found = match &subject {
+            Subject::Remote(remote) => doctor.examine(remote, &name_servers()).await,
+            Subject::Socket(_) => Examination::default(),
+        };
+        let prescription = Prescription::write(doctor, &subject, &found).await;
+        (found, prescription)
+    });
+    let text = if matches.get_flag("json") {
+        report::as_json(target, &found, &prescription)
+    } else {
+        report::as_text(target, &found, &prescription, Look::of_stdout())
+    };
+    // A closed pipe is the reader's choice; the exit status still tells.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    Ok(prescription.trouble.is_none())
+}
+
+/// Those of the system, each once.
+fn name_servers() -> Vec<SocketAddr> {
+    let mut servers: Vec<SocketAddr> = Vec::new();
+    for server in ResolvConf::parse(std::fs::read_to_string("/etc/resolv.conf")).servers_in_turn() {
+        if !servers.contains(&server) {
+            servers.push(server);
+        }
+    }
+    servers
+}

@@ -1,0 +1,222 @@
+//! What it would take to watch the target: a module, an entry of the targets file, an alert.
+
+use serde_json::{Value, json};
+
+use super::examination::{Doctor, Examination, Service, prefer, with};
+use super::subject::{Remote, Scheme, Subject};
+
+/// Texts to copy.
+#[derive(Clone, Debug)]
+pub struct Prescription {
+    /// The module, as it would stand in a configuration file.
+    pub module: Value,
+    /// Its name.
+    pub name: &'static str,
+    /// The target as the module wants it.
+    pub target: String,
+    /// What is to be known about it.
+    pub notes: Vec<String>,
+    /// Why a probe with it fails; `None` when it passes.
+    pub trouble: Option<String>,
+}
+
+impl Prescription {
+    /// The module for what was found, tried out.
+    pub async fn write(doctor: Doctor<'_>, subject: &Subject, found: &Examination) -> Self {
+        let mut prescription = match subject {
+            Subject::Socket(path) => Self::new(
+                "unix_connect",
+                json!({"prober": "unix", "timeout": "5s"}),
+                path.clone(),
+            ),
+            Subject::Remote(remote) => for_remote(remote, found),
+        };
+        let outcome = doctor
+            .probe(&prescription.module, &prescription.target, doctor.patience)
+            .await;
+        prescription.trouble = match outcome {
+            Ok(outcome) if outcome.success => None,
+            Ok(outcome) => Some(outcome.reason().unwrap_or_default()),
+            Err(error) => Some(error),
+        };
+        prescription
+    }
+
+    fn new(name: &'static str, module: Value, target: String) -> Self {
+        Self {
+            module,
+            name,
+            target,
+            notes: Vec::new(),
+            trouble: None,
+        }
+    }
+
+    /// The configuration file.
+    pub fn configuration(&self) -> String {
+        format!("modules:\n  {}:\n{}", self.name, yaml(&self.module, 4))
+    }
+
+    /// The targets file.
+    pub fn targets(&self) -> String {
+        let text = |text: &str| Value::from(text).to_string();
+        format!(
+            "targets:\n  - name: {}\n    address: {}\n    module: {}\n",
+            text(&self.target),
+            text(&self.target),
+            self.name
+        )
+    }
+
+    /// The rules file of Prometheus.
+    pub fn alert(&self) -> String {
+        // A string of PromQL is one of JSON, and the whole expression a text of YAML in single quotes.
+        let target = Value::from(self.target.as_str()).to_string().replace('\'', "''");
+        format!(
+            "groups:\n  - name: blackbox\n    rules:\n      - alert: ProbeFailed\n        expr: 'probe_success{{target={target}}} == 0'\n        for: 1m\n        \
+             annotations:\n          summary: '{{{{ $labels.target }}}} is down'\n"
+        )
+    }
+}
+
+/// Block YAML of settings, whose leaves are JSON, which is YAML.
+fn yaml(value: &Value, indentation: usize) -> String {
+    let Value::Object(settings) = value else {
+        return format!("{:indentation$}{value}\n", "");
+    };
+    let line = |(key, value): (&String, &Value)| match value {
+        Value::Object(inner) if !inner.is_empty() => {
+            format!("{:indentation$}{key}:\n{}", "", yaml(value, indentation + 2))
+        }
+        Value::String(word)
+            if !word.is_empty()
+                && word
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') =>
+        {
+            format!("{:indentation$}{key}: {word}\n", "")
+        }
+        _ => format!("{:indentation$}{key}: {value}\n", ""),
+    };
+    // Which prober it is says what the rest means.
+    let (first, rest): (Vec<_>, Vec<_>) = settings.iter().partition(|(_, value)| !value.is_object());
+    first.into_iter().chain(rest).map(line).collect()
+}
+
+/// The service that says most: an answer over HTTP, a greeting, TLS, a connection.
+fn best(found: &Examination) -> Option<&Service> {
+    let worth = |service: &&Service| {
+        (
+            service.status.is_some(),
+            service.greeting.is_some(),
+            service.tls.is_some(),
+        )
+    };
+    // Of equals the first: https before http.
+    found.services.iter().rev().max_by_key(worth)
+}
+
+fn for_remote(remote: &Remote, found: &Examination) -> Prescription {
+    let Some(service) = best(found) else {
+        return without_service(remote, found);
+    };
+    let family = prefer(service.families);
+    let mut notes = Vec::new();
+    if service.tls == Some(false) {
+        notes.push(
+            "The certificate is not accepted. If it is from a CA of your own, name its file in tls_config.ca_file; insecure_skip_verify accepts any."
+                .to_owned(),
+        );
+    }
+    let is_socket = matches!(remote.scheme, Some(Scheme::Ws | Scheme::Wss));
+    let mut made = if is_socket {
+        let scheme = if service.tls.is_some() { "wss" } else { "ws" };
+        Prescription::new(
+            "websocket",
+            json!({"prober": "websocket", "timeout": "5s", "websocket": family}),
+            remote.url(scheme, service.port),
+        )
+    } else if let Some(status) = service.status {
+        web(remote, service, status, &mut notes)
+    } else if remote.scheme == Some(Scheme::Grpc) {
+        let grpc = with(family, json!({"tls": service.tls.is_some()}));
+        Prescription::new(
+            "grpc",
+            json!({"prober": "grpc", "timeout": "5s", "grpc": grpc}),
+            remote.at(service.port),
+        )
+    } else if let Some(greeting) = &service.greeting {
+        let word = greeting.split([' ', '-']).next().unwrap_or_default();
+        let expected = format!("^{}", escaped(word));
+        let tcp = with(family, json!({"query_response": [{"expect": expected}]}));
+        Prescription::new(
+            "tcp_greeting",
+            json!({"prober": "tcp", "timeout": "5s", "tcp": tcp}),
+            remote.at(service.port),
+        )
+    } else if service.tls.is_some() {
+        let tcp = with(family, json!({"tls": true}));
+        Prescription::new(
+            "tcp_tls",
+            json!({"prober": "tcp", "timeout": "5s", "tcp": tcp}),
+            remote.at(service.port),
+        )
+    } else {
+        Prescription::new(
+            "tcp_connect",
+            json!({"prober": "tcp", "timeout": "5s", "tcp": family}),
+            remote.at(service.port),
+        )
+    };
+    made.notes.extend(notes);
+    made
+}
+
+fn web(remote: &Remote, service: &Service, status: u16, notes: &mut Vec<String>) -> Prescription {
+    let encrypted = service.tls.is_some();
+    let mut http = prefer(service.families);
+    if encrypted {
+        http = with(http, json!({"fail_if_not_ssl": true}));
+    }
+    match status {
+        401 | 403 => {
+            notes.push(format!(
+                "The server wants credentials (status {status}). Give basic_auth or authorization in the module and remove valid_status_codes."
+            ));
+            http = with(http, json!({"valid_status_codes": [status]}));
+        }
+        400.. => notes.push(format!(
+            "The server answers with status {status}, which is a failure; name a path that works."
+        )),
+        _ => {}
+    }
+    let url = remote.url(if encrypted { "https" } else { "http" }, service.port);
+    let module = json!({"prober": "http", "timeout": "5s", "http": http});
+    Prescription::new(if encrypted { "https_2xx" } else { "http_2xx" }, module, url)
+}
+
+fn without_service(remote: &Remote, found: &Examination) -> Prescription {
+    match remote.port {
+        Some(port) => {
+            let module = json!({"prober": "tcp", "timeout": "5s", "tcp": prefer([true, false])});
+            Prescription::new("tcp_connect", module, remote.at(port))
+        }
+        None => Prescription::new(
+            "icmp",
+            json!({"prober": "icmp", "timeout": "5s", "icmp": prefer(found.pings)}),
+            remote.host.clone(),
+        ),
+    }
+}
+
+/// A word as a regular expression.
+fn escaped(word: &str) -> String {
+    word.chars()
+        .flat_map(|c| {
+            (!c.is_alphanumeric() && c != '_')
+                .then_some('\\')
+                .into_iter()
+                .chain([c])
+        })
+        .collect()
+}

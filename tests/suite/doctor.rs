@@ -1,0 +1,255 @@
+//! The subcommand `doctor` against a service of each kind: what it finds, and the module that it writes.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use assert_cmd::Command;
+use rustls::version::{TLS12, TLS13};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, UnixListener};
+
+use crate::grpc::tonic;
+use crate::http::site::{Asked, Site, answer, ok};
+use crate::support::pki::{self, Cert};
+
+/// What it says as JSON, and whether a probe with its module passes.
+async fn doctor(target: &str) -> (Value, bool) {
+    let target = target.to_owned();
+    let run = move || {
+        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("blackbox_exporter"));
+        let output = command
+            .current_dir(std::env::temp_dir())
+            .args(["doctor", "--json", &target])
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        let said = serde_json::from_str(&said)
+            .unwrap_or_else(|error| panic!("{error}: {said}{}", String::from_utf8_lossy(&output.stderr)));
+        (said, output.status.success())
+    };
+    tokio::task::spawn_blocking(run).await.unwrap()
+}
+
+/// Everything but ping, which not everybody may: `TOPIC: WHAT: STATE`.
+fn findings(said: &Value) -> Vec<String> {
+    let findings = said["findings"].as_array().unwrap().iter();
+    let text = |finding: &Value, field: &str| finding[field].as_str().unwrap().to_owned();
+    findings
+        .filter(|finding| !text(finding, "what").starts_with("ping"))
+        .map(|finding| {
+            format!(
+                "{}: {}: {}",
+                text(finding, "topic"),
+                text(finding, "what"),
+                text(finding, "state")
+            )
+        })
+        .collect()
+}
+
+/// The findings of a service on that port of 127.0.0.1.
+fn golden(port: u16, rest: &[&str]) -> Vec<String> {
+    let reach = [
+        format!("Reach: port {port} over IPv4: ok"),
+        format!("Reach: port {port} over IPv6: no"),
+    ];
+    let rest = rest.iter().map(|line| line.replace("PORT", &port.to_string()));
+    reach.into_iter().chain(rest).collect()
+}
+
+/// Shakes hands with a certificate that nobody here trusts, and answers like a web server.
+async fn encrypted() -> u16 {
+    let root = Cert::ca("Root").self_signed();
+    let presented = pki::certified(&[&Cert::leaf().by(&root)]);
+    let acceptor =
+        tokio_rustls::TlsAcceptor::from(Arc::new(pki::server_config(presented, &[&TLS12, &TLS13])));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let Ok(mut stream) = acceptor.accept(stream).await else {
+                    return;
+                };
+                let _ = stream.read(&mut [0; 4096]).await;
+                let _ = stream.write_all(&ok()).await;
+                let _ = stream.shutdown().await;
+            });
+        }
+    });
+    port
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_web_server() {
+    let site = Site::with(|asked: &Asked| match asked.path() {
+        "/private" => answer("401 Unauthorized", &[], "no"),
+        _ => ok(),
+    })
+    .await;
+    let port = site.address.port();
+    let begun = Instant::now();
+    let (said, passes) = doctor(&site.url("/")).await;
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    assert!(passes, "{said}");
+    assert_eq!(
+        findings(&said),
+        golden(port, &["HTTP on port PORT: HTTP/1.1: ok"])
+    );
+    let module = "modules:\n  http_2xx:\n    prober: http\n    timeout: \"5s\"\n    http:\n      preferred_ip_protocol: ip4\n";
+    assert_eq!(
+        said["configuration"]
+            .as_str()
+            .unwrap()
+            .replace(": 5s", ": \"5s\""),
+        module
+    );
+    let expression = format!("expr: 'probe_success{{target=\"{}\"}} == 0'", site.url("/"));
+    assert!(said["rules"].as_str().unwrap().contains(&expression), "{said}");
+
+    let (said, passes) = doctor(&site.url("/private")).await;
+    assert!(passes, "{said}");
+    assert!(
+        said["configuration"]
+            .as_str()
+            .unwrap()
+            .contains("valid_status_codes: [401]"),
+        "{said}"
+    );
+    assert!(
+        said["notes"][0].as_str().unwrap().contains("wants credentials"),
+        "{said}"
+    );
+
+    // The same found out without a scheme.
+    let (said, passes) = doctor(&site.address.to_string()).await;
+    assert!(passes, "{said}");
+    assert_eq!(
+        findings(&said),
+        golden(port, &["Service: TLS: no", "HTTP on port PORT: HTTP/1.1: ok"])
+    );
+    assert!(
+        said["configuration"].as_str().unwrap().contains("prober: http"),
+        "{said}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_is_not_trusted() {
+    let port = encrypted().await;
+    let (said, passes) = doctor(&format!("https://127.0.0.1:{port}/")).await;
+    assert!(!passes, "{said}");
+    let rest = [
+        "TLS on port PORT: TLS 1.3: ok",
+        "TLS on port PORT: TLS 1.2: ok",
+        "TLS on port PORT: certificate: fail",
+        "HTTP on port PORT: HTTP/1.1: ok",
+        "HTTP on port PORT: HTTP/2: no",
+        "HTTP on port PORT: HTTP/3: no",
+    ];
+    assert_eq!(findings(&said), golden(port, &rest));
+    assert!(
+        said["notes"][0].as_str().unwrap().contains("tls_config.ca_file"),
+        "{said}"
+    );
+    assert!(
+        said["trouble"].as_str().unwrap().starts_with("tls_cert_"),
+        "{said}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_greets_is_sent_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (heard, mut hears) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let heard = heard.clone();
+            tokio::spawn(async move {
+                stream.write_all(b"220 mail.example.com ESMTP\r\n").await.unwrap();
+                let mut said = Vec::new();
+                let _ = stream.read_to_end(&mut said).await;
+                heard.send(said).unwrap();
+            });
+        }
+    });
+    let (said, passes) = doctor(&format!("127.0.0.1:{port}")).await;
+    assert!(passes, "{said}");
+    assert_eq!(findings(&said), golden(port, &["Service: greeting: ok"]));
+    assert!(
+        said["configuration"]
+            .as_str()
+            .unwrap()
+            .contains("query_response: [{\"expect\":\"^220\"}]"),
+        "{said}"
+    );
+    while let Ok(said) = hears.try_recv() {
+        assert_eq!(said, b"");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_services() {
+    let port = tonic(None).await;
+    let (said, passes) = doctor(&format!("grpc://127.0.0.1:{port}")).await;
+    assert!(passes, "{said}");
+    assert!(
+        said["configuration"].as_str().unwrap().contains("prober: grpc"),
+        "{said}"
+    );
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.sock");
+    let _listener = UnixListener::bind(&path).unwrap();
+    let (said, passes) = doctor(path.to_str().unwrap()).await;
+    assert!(passes, "{said}");
+    assert!(
+        said["configuration"].as_str().unwrap().contains("prober: unix"),
+        "{said}"
+    );
+
+    let closed = TcpListener::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let (said, passes) = doctor(&closed.to_string()).await;
+    assert!(!passes, "{said}");
+    assert!(
+        findings(&said).contains(&format!("Reach: port {} over IPv4: fail", closed.port())),
+        "{said}"
+    );
+    assert!(
+        said["trouble"].as_str().unwrap().starts_with("connect_refused"),
+        "{said}"
+    );
+}
+
+#[test]
+fn people_get_text_and_mistakes_are_named() {
+    let program = || {
+        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("blackbox_exporter"));
+        command.current_dir(std::env::temp_dir()).arg("doctor");
+        command
+    };
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = format!("tcp://{}", listener.local_addr().unwrap());
+    let output = program().arg(&target).assert().success();
+    let text = String::from_utf8(output.get_output().stdout.clone()).unwrap();
+    for part in [
+        &target,
+        "\nReach\n",
+        "A probe with this module passes:",
+        "# blackbox.yml\nmodules:\n",
+        "# targets.yml\n",
+        "# rules.yml\n",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let output = program().arg("htps://example.com").assert().code(1);
+    let text = String::from_utf8(output.get_output().stderr.clone()).unwrap();
+    assert!(text.contains("did you mean https://?"), "{text}");
+}
