@@ -297,7 +297,7 @@ pub async fn run_within(
         None => log!(probe.log, Debug, "Probe succeeded", "duration_seconds" => duration.as_secs_f64()),
         Some(failure) => {
             // compat: the reason is our own.
-            log!(probe.log, Error, FAILED, "duration_seconds" => duration.as_secs_f64(), "reason" => failure.reason.name());
+            log!(probe.log, Error, FAILED, "duration_seconds" => duration.as_secs_f64(), "reason" => failure.reason.name(), "advice" => advice.clone().unwrap_or_default(), "see" => failure.reason.link());
         }
     }
     let Probe {

@@ -20,9 +20,7 @@ pub fn text(entry: &Arc<Entry>, format: Format) -> impl Iterator<Item = String> 
     let (whole, metrics, module) = (Arc::clone(entry), Arc::clone(entry), Arc::clone(entry));
     iter::once("Logs for the probe:\n".to_owned())
         .chain(log)
-        .chain(iter::once_with(move || {
-            format!("{}{}", long_target(&whole), advice(&whole))
-        }))
+        .chain(iter::once_with(move || long_target(&whole)))
         .chain(iter::once_with(move || {
             format!(
                 "\n\n\nMetrics that would have been returned:\n{}",
@@ -39,21 +37,6 @@ fn long_target(entry: &Entry) -> String {
     match entry.target.len() {
         ..=crate::logging::TARGET => String::new(),
         _ => format!("\nThe whole target:\n{}\n", quote(&entry.target)),
-    }
-}
-
-/// What to do about a failure.
-fn advice(entry: &Entry) -> String {
-    match &entry.outcome.advice {
-        Some(advice) => {
-            let link = entry.outcome.failure.map(|failure| failure.reason.link());
-            format!(
-                "\n\n\nAdvice:\n{}\n{}\n",
-                passive(advice),
-                link.unwrap_or_default()
-            )
-        }
-        None => String::new(),
     }
 }
 

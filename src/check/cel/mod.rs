@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 use crate::log;
 use crate::memory::{self, Use};
 use crate::net::Deadline;
-use crate::probe_log::{ProbeLog, text};
+use crate::probe_log::{ProbeLog, excerpt, text};
 
 /// Bodies and expressions that nest deeper than this are handled on a thread with a larger stack.
 const SHALLOW: usize = 50;
@@ -29,6 +29,9 @@ const SHORT: usize = 100;
 const MAX_RECURSION: u16 = 249;
 /// Enough for the deepest body that is accepted.
 const DEEP_STACK: usize = 256 << 20;
+
+/// Most bytes of a body that a log line shows.
+const SHOWN: usize = 200;
 
 /// Most memory that the values of a body take. compat: upstream takes any amount.
 const MOST_VALUES: usize = 1 << 30;
@@ -197,6 +200,7 @@ pub async fn judge(
     log: &mut ProbeLog,
 ) -> Result<(), Wrong> {
     let (no, yes) = (unwanted.cloned(), wanted.cloned());
+    let begins = excerpt(&body, SHOWN);
     let end = deadline.at().into_std();
     let judgement = match deadline.within(Arc::clone(&PLACES).acquire_owned()).await {
         Ok(place) => {
@@ -220,20 +224,20 @@ pub async fn judge(
         Judgement::Passed => return Ok(()),
         Judgement::NotJson(error) => {
             wrong = Wrong::NotJson;
-            log!(log, Error, "Error unmarshalling HTTP body to JSON", "err" => text(&error));
+            log!(log, Error, "Error unmarshalling HTTP body to JSON", "err" => text(&error), "body" => begins);
         }
         Judgement::Failed(error) => {
             wrong = Wrong::NotEvaluated(error.clone());
-            log!(log, Error, "Error evaluating CEL expression", "err" => error);
+            log!(log, Error, "Error evaluating CEL expression", "err" => error, "body" => begins);
         }
         Judgement::NotBool => log!(log, Error, "CEL evaluation result is not a boolean"),
         Judgement::Matched => {
             wrong = Wrong::Holds(source(unwanted));
-            log!(log, Error, "Body matched CEL expression", "expression" => source(unwanted));
+            log!(log, Error, "Body matched CEL expression", "expression" => source(unwanted), "body" => begins);
         }
         Judgement::Missing => {
             wrong = Wrong::DoesNotHold(source(wanted));
-            log!(log, Error, "Body did not match CEL expression", "expression" => source(wanted));
+            log!(log, Error, "Body did not match CEL expression", "expression" => source(wanted), "body" => begins);
         }
     }
     Err(wrong)
