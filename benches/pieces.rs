@@ -70,7 +70,11 @@ fn target_looked_up(bencher: Bencher, host: &str) {
     bencher.bench(|| {
         let deadline = Deadline::after(Instant::now(), Duration::from_secs(5));
         runtime
-            .block_on(network.resolver.lookup(black_box(host), preference, deadline))
+            .block_on(
+                network
+                    .resolver
+                    .lookup(black_box(host), preference, deadline, None),
+            )
             .unwrap()
     });
 }

@@ -330,6 +330,11 @@ impl Section for Module {
         }
         self.revocation
             .judge(self.prober, self.looks_into_lists(), node, d);
+        if self.vantage.addresses == "all" && !matches!(self.prober, Prober::Icmp | Prober::Tcp) {
+            let message = format!("the {} prober cannot probe all addresses", self.prober.name());
+            let help = Some("icmp and tcp can".to_owned());
+            d.report_field(node, "addresses", message, help);
+        }
         match self.prober {
             Prober::Icmp => self.icmp.repeat.warn("icmp", self.timeout, node, d),
             Prober::Tcp => self.tcp.repeat.warn("tcp", self.timeout, node, d),

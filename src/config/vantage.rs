@@ -2,8 +2,9 @@
 
 use std::net::IpAddr;
 
+use super::Tls;
 use super::decode::{Decoder, Section};
-use super::value::section;
+use super::value::{Duration, section};
 use super::yaml::Id;
 
 /// Where a module looks from. Empty texts leave the choice to the system.
@@ -17,6 +18,14 @@ pub struct Vantage {
     pub dscp: String,
     /// Which addresses of the target are dialled.
     pub addresses: String,
+    /// The name server that is asked instead of the system's.
+    pub resolver: String,
+    /// How long a lookup may take, in nanoseconds; 0 when it is not written.
+    pub resolver_timeout: i64,
+    /// How long addresses are remembered at most, in nanoseconds.
+    pub resolver_cache: i64,
+    /// TLS with the name server.
+    pub resolver_tls_config: Tls,
 }
 
 section!(Vantage {
@@ -24,6 +33,10 @@ section!(Vantage {
     omit source_interface;
     omit dscp;
     omit addresses;
+    omit resolver;
+    omit resolver_timeout as Duration;
+    omit resolver_cache as Duration;
+    omit resolver_tls_config;
 });
 
 /// Which addresses of the target's name are dialled.
@@ -36,6 +49,8 @@ pub enum Addresses {
     Random,
     /// The first one, and the next when connecting fails.
     Any,
+    /// One probe of each.
+    All,
 }
 
 /// The longest name of an interface, in bytes.
@@ -59,8 +74,24 @@ impl Section for Vantage {
         }
         if self.choice().is_none() {
             let message = format!("{:?} is not a choice of addresses", self.addresses);
-            let help = "it is one of first, random, any";
+            let help = "it is one of first, random, any, all";
             d.report_field(node, "addresses", message, Some(help.to_owned()));
+        }
+        for (field, time) in [
+            ("resolver_timeout", self.resolver_timeout),
+            ("resolver_cache", self.resolver_cache),
+        ] {
+            if time < 0 {
+                d.report_field(node, field, format!("{field:?} is negative"), None);
+            } else if time > 0 && self.resolver.is_empty() {
+                let help = Some("set resolver".to_owned());
+                d.warn(
+                    node,
+                    field,
+                    format!("{field:?} has no effect without \"resolver\""),
+                    help,
+                );
+            }
         }
     }
 }
@@ -97,6 +128,7 @@ impl Vantage {
             "" | "first" => Addresses::First,
             "random" => Addresses::Random,
             "any" => Addresses::Any,
+            "all" => Addresses::All,
             _ => return None,
         })
     }
@@ -145,7 +177,7 @@ mod tests {
             ("source_ip_address: host", "\"host\" is not an IP address"),
             ("source_interface: a/b", "\"a/b\" is not the name of an interface"),
             ("dscp: AF99", "\"AF99\" is not a DSCP"),
-            ("addresses: all", "\"all\" is not a choice of addresses"),
+            ("addresses: every", "\"every\" is not a choice of addresses"),
         ];
         for (field, want) in rows {
             let text = format!("modules:\n  m: {{prober: tcp, {field}}}\n");

@@ -41,6 +41,7 @@ macro_rules! catalog {
 }
 
 catalog! {
+    AddressSuccess = "probe_address_success", "Whether the probe of this address succeeded (addresses: all)", ["ip"], [Icmp, Tcp];
     AddressesTried = "probe_addresses_tried", "Addresses of the target that were dialled (addresses: any)", [], [];
     DnsAdditionalRrs = "probe_dns_additional_rrs", "Returns number of entries in the additional resource record list", [], [Dns];
     DnsAnswerHash = "probe_dns_answer_hash", "Hash of the records of the answer section without their TTL and order, and without signatures", [], [Dns];

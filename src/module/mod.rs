@@ -39,6 +39,7 @@ use crate::config;
 use crate::config::Exposition;
 use crate::config::vantage::Addresses;
 use crate::net::dial::Vantage;
+use crate::net::resolve::NameServer;
 use crate::net::tls::ClientTls;
 
 /// One module, ready to run.
@@ -50,6 +51,8 @@ pub struct Module {
     pub timeout: Option<Duration>,
     /// Where its connections come from.
     pub vantage: Vantage,
+    /// The name server that is asked instead of the system's.
+    pub name_server: Option<NameServer>,
     /// Which addresses of the target are dialled.
     pub addresses: Addresses,
     /// Which further families it exposes.
@@ -106,6 +109,7 @@ impl Module {
                     .map(Into::into),
                 dscp: raw.vantage.code_point().flatten(),
             },
+            name_server: name_server(&raw.vantage, problems),
             addresses: raw.vantage.choice().unwrap_or_default(),
             exposition: raw.exposition.within(Exposition::default()),
             raw: Arc::clone(raw),
@@ -113,6 +117,19 @@ impl Module {
             params: Params::compile(raw, problems),
         }
     }
+}
+
+fn name_server(raw: &config::Vantage, problems: &mut Problems) -> Option<NameServer> {
+    if raw.resolver.is_empty() {
+        return None;
+    }
+    let nanoseconds = |number: i64| u64::try_from(number).map(Duration::from_nanos).ok();
+    let timeout = nanoseconds(raw.resolver_timeout).filter(|timeout| !timeout.is_zero());
+    let keep = nanoseconds(raw.resolver_cache).unwrap_or_default();
+    let server = NameServer::read(&raw.resolver, &raw.resolver_tls_config, timeout, keep);
+    server
+        .map_err(|error| problems.report("resolver".to_owned(), error))
+        .ok()
 }
 
 impl Kind {

@@ -10,6 +10,7 @@ pub mod unix;
 pub mod websocket;
 
 mod advice;
+mod all;
 mod certificates;
 mod connect;
 mod resolve;
@@ -29,6 +30,7 @@ use crate::log;
 use crate::metrics::{Labels, Metric, Samples};
 use crate::module::{Kind, Module};
 use crate::net::dial::Vantage;
+use crate::net::resolve::{NameServer, Via};
 use crate::net::secrets::Secrets;
 use crate::net::tls_facts::TlsFacts;
 use crate::net::{Deadline, Network, tls};
@@ -69,10 +71,14 @@ pub struct Probe<'a> {
     pub log: ProbeLog,
     /// Where its connections come from.
     pub vantage: &'a Vantage,
+    /// The name server that is asked instead of the system's.
+    pub name_server: Option<&'a NameServer>,
     /// Which addresses of the target are dialled.
     pub addresses: Addresses,
     /// Which further families are exposed.
     pub exposition: Exposition,
+    /// The address that is probed, when each one is by itself.
+    pub fixed: Option<Chosen>,
     /// What is sent and must not be read by anybody else.
     pub secrets: Secrets,
     /// What was measured.
@@ -145,6 +151,18 @@ impl Probe<'_> {
             phase: reason.phase().or_else(last).unwrap_or_default(),
             step: self.step,
         }
+    }
+}
+
+impl<'a> Probe<'a> {
+    /// How names are looked up, if not by the system's resolver.
+    pub fn via(&self) -> Option<Via<'a>> {
+        let (network, vantage) = (self.network, self.vantage);
+        self.name_server.map(|server| Via {
+            server,
+            network,
+            vantage,
+        })
     }
 }
 
@@ -247,8 +265,10 @@ pub async fn run_within(
         start,
         log: ProbeLog::default(),
         vantage: &module.vantage,
+        name_server: module.name_server.as_ref(),
         addresses: module.addresses,
         exposition: module.exposition,
+        fixed: None,
         secrets: Secrets::default(),
         samples: Samples::new(),
         timeline: Timeline::new(start),
@@ -358,6 +378,14 @@ fn dispatch<'p>(
     probe: &'p mut Probe<'_>,
     kind: &'p Kind,
 ) -> Pin<Box<dyn Future<Output = Verdict> + Send + 'p>> {
+    let each = match (probe.addresses, kind) {
+        (Addresses::All, Kind::Tcp(module)) => Some(all::Each::Tcp(module)),
+        (Addresses::All, Kind::Icmp(module)) => Some(all::Each::Icmp(module)),
+        _ => None,
+    };
+    if let Some(each) = each {
+        return Box::pin(all::probe(probe, each));
+    }
     match kind {
         Kind::Http(module) => Box::pin(http::probe(probe, module)),
         Kind::Tcp(module) => Box::pin(tcp::probe(probe, module)),

@@ -72,6 +72,10 @@ pub async fn choose_address(
     host: &str,
     preference: Preference,
 ) -> Result<Chosen, ResolveError> {
+    if let Some(fixed) = probe.fixed.clone() {
+        expose_address(probe, fixed.address.ip);
+        return Ok(fixed);
+    }
     probe.samples.set(Metric::IpProtocol, 0.0);
     probe.samples.set(Metric::DnsLookupTime, 0.0);
     probe.samples.set(Metric::IpAddrHash, 0.0);
@@ -81,7 +85,7 @@ pub async fn choose_address(
     let found = probe
         .network
         .resolver
-        .lookup(host, preference, probe.deadline)
+        .lookup(host, preference, probe.deadline, probe.via())
         .await;
     let to = Instant::now();
     let took = to - from;
@@ -91,7 +95,7 @@ pub async fn choose_address(
         Ok(found) => {
             let Found { chosen, others } = match probe.addresses {
                 Addresses::Random => pick(probe, found),
-                Addresses::First | Addresses::Any => found,
+                Addresses::First | Addresses::Any | Addresses::All => found,
             };
             let is_ipv4 = chosen.ip.is_ipv4();
             let other = others.iter().find(|other| other.ip.is_ipv4() != is_ipv4);

@@ -50,4 +50,5 @@ mod servers;
 mod starttls;
 mod tls;
 mod trace;
+mod vantage;
 mod websocket;

@@ -112,7 +112,7 @@ async fn unbound_is_asked_for_addresses() {
         for ((family, fallback), want) in preferences.into_iter().zip(wants) {
             let deadline = Deadline::after(Instant::now(), Duration::from_secs(20));
             let preference = Preference::new(family, fallback);
-            let found = network.resolver.lookup(name, preference, deadline).await;
+            let found = network.resolver.lookup(name, preference, deadline, None).await;
             let found = found.map_or_else(|error| error.to_string(), |found| found.chosen.to_string());
             assert!(found.contains(want), "{name} {family} {fallback}: {found}");
         }

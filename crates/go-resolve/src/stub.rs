@@ -29,6 +29,11 @@ pub trait Transport: Sync {
 
     /// Sends a question over TCP and reads one answer; both without their length.
     fn stream(&self, server: SocketAddr, query: &[u8]) -> impl Future<Output = io::Result<Vec<u8>>> + Send;
+
+    /// What errors call [`stream`](Self::stream).
+    fn stream_name(&self) -> &'static str {
+        "tcp"
+    }
 }
 
 /// The sockets of this machine: one for each question, so that its port is as hard to guess as its id.
@@ -243,7 +248,10 @@ impl<T: Transport> Stub<'_, T> {
             }
         }
         let answer = self
-            .in_time("tcp", self.transport.stream(server, query.message()))
+            .in_time(
+                self.transport.stream_name(),
+                self.transport.stream(server, query.message()),
+            )
             .await?;
         let reply = Reply::new(&answer);
         match reply.matches(&query) {

@@ -187,6 +187,20 @@ impl<'a> Reply<'a> {
         collect(reader, header.answers, record)
     }
 
+    /// The least TTL of the records of the answer section, in seconds.
+    pub fn least_ttl(self) -> Option<u32> {
+        let answers = self.header()?.answers;
+        let mut reader = Reader::after_header(self.0);
+        reader.question()?;
+        let mut least = None;
+        for _ in 0..answers {
+            let ttl = reader.clone().record_header()?.ttl;
+            reader.skip_record()?;
+            least = Some(least.map_or(ttl, |least: u32| least.min(ttl)));
+        }
+        least
+    }
+
     fn header(self) -> Option<Header> {
         let mut reader = Reader {
             message: self.0,

@@ -396,7 +396,9 @@ impl reqwest::dns::Resolve for Names {
         let (resolver, deadline) = (Arc::clone(&self.resolver), self.deadline);
         Box::pin(async move {
             let preference = Preference::new("", true);
-            let found = resolver.candidates(name.as_str(), preference, deadline).await?;
+            let found = resolver
+                .candidates(name.as_str(), preference, deadline, None)
+                .await?;
             let with_ports = found.into_iter().map(|address| address.with_port(0));
             Ok(Box::new(with_ports) as reqwest::dns::Addrs)
         })

@@ -15,6 +15,7 @@ use quinn_proto::transport_parameters::TransportParameters;
 
 use super::tls::{Alpn, Prepared, TlsError};
 use super::tls_facts::{Ending, TlsFacts};
+use super::url::idna_ascii;
 use crate::memory::{self, Use};
 
 /// Most bytes of a connection that wait to be read, when memory is not limited; twice what quic-go begins with.
@@ -57,6 +58,7 @@ pub async fn connect(
         error: TlsError::Handshake(text),
         facts: None,
     };
+    let name = &*idna_ascii(name);
     let (mut tls, recorder) = prepared
         .client_config(Some(name), alpn)
         .map_err(|error| QuicError { error, facts: None })?;

@@ -16,6 +16,7 @@ use crate::net::Deadline;
 use crate::net::dial::SystemError;
 use crate::net::tap::Tap;
 use crate::net::tls_facts::{Ending, TlsFacts};
+use crate::net::url::idna_ascii;
 use crate::net::x509::parse_ip;
 
 impl Prepared {
@@ -42,6 +43,7 @@ impl Prepared {
             let text = "tls: either ServerName or InsecureSkipVerify must be specified in the tls.Config";
             return Err(early(TlsError::Handshake(text.to_owned())));
         }
+        let name = &*idna_ascii(name);
         let (config, recorder) = self.config(Some(name), alpn, Audience::Prober).map_err(early)?;
         let connector = TlsConnector::from(Arc::new(config));
         let tap = Tap::new(stream, Some(Arc::clone(&recorder)));

@@ -17,12 +17,21 @@ pub(super) fn advice(error: &ResolveError, preference: Option<Preference>) -> Op
         || "The name server".to_owned(),
         |server| format!("The name server {server}"),
     );
+    let setting = if error.is_by_module() {
+        "resolver in the module"
+    } else {
+        "nameserver in /etc/resolv.conf"
+    };
     Some(match error.cause() {
         Cause::Refused(_) => super::connect::policy(),
         Cause::NoSuitableAddress => other_family(&host, preference),
         Cause::Unasked => format!(
             "{host} is a name of the Tor network, which no name server knows; probe it through a proxy (proxy_url: socks5://…)."
         ),
+        Cause::NameServer(_) => {
+            "The module's own name server could not be asked: check resolver and resolver_tls_config in the module."
+                .to_owned()
+        }
         Cause::NoSuchHost => not_found(
             &host,
             "This is neither an address nor a name that can be looked up",
@@ -37,10 +46,10 @@ pub(super) fn advice(error: &ResolveError, preference: Option<Preference>) -> Op
                 "{server} could not resolve {host}: the zone's own servers do not answer, or DNSSEC validation failed. Compare `dig {host}` with `dig +cd {host}`."
             ),
             StubCause::Flaw(Flaw::ResponseCode(REFUSED)) => format!(
-                "{server} refuses queries from this host: it serves only other networks, or only its own zones. Check nameserver in /etc/resolv.conf."
+                "{server} refuses queries from this host: it serves only other networks, or only its own zones. Check {setting}."
             ),
             StubCause::Flaw(Flaw::LameReferral) => format!(
-                "{server} neither knows {host} nor looks for it: it is not a resolver. Check nameserver in /etc/resolv.conf."
+                "{server} neither knows {host} nor looks for it: it is not a resolver. Check {setting}."
             ),
             StubCause::Flaw(_) | StubCause::Stranger => format!(
                 "{server} sent a response that is not valid DNS: something else listens there, or rewrites the responses. Try `dig {host}`."
@@ -48,11 +57,14 @@ pub(super) fn advice(error: &ResolveError, preference: Option<Preference>) -> Op
             StubCause::Unaskable => format!(
                 "{host} does not fit into a DNS query: no label may be longer than 63 bytes, nor the name longer than 253."
             ),
+            StubCause::Silent { .. } | StubCause::Deadline(_) if error.is_by_module() => format!(
+                "{server} did not respond: it is down, or a firewall drops what is sent to it. Check {setting}, and raise resolver_timeout if it is slow."
+            ),
             StubCause::Silent { .. } | StubCause::Deadline(_) => format!(
                 "{server} did not respond: it is down, or a firewall drops UDP and TCP port 53. With several servers in /etc/resolv.conf, `options timeout:1` makes the next one be asked in time. Try `dig {host}`."
             ),
             StubCause::Io { .. } => format!(
-                "{server} cannot be reached: nothing listens there, or there is no route to it. Check nameserver in /etc/resolv.conf."
+                "{server} cannot be reached: nothing listens there, or there is no route to it. Check {setting}."
             ),
         },
     })
@@ -82,7 +94,7 @@ fn other_family(host: &str, preference: Option<Preference>) -> String {
 fn not_found(host: &str, why: &str) -> String {
     if !host.is_ascii() {
         return format!(
-            "{why}: {host} has letters beyond ASCII, and is looked up only in its xn-- form. Write that as the target."
+            "{why}: {host} has letters beyond ASCII, and is looked up in its xn-- form. Check the spelling, and whether the zone has that form."
         );
     }
     if host.contains(' ') {

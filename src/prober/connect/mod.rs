@@ -310,7 +310,9 @@ async fn reach(probe: &mut Probe<'_>, route: &Route<'_>, spans: &mut Spans) -> R
                 None => {
                     let from = Instant::now();
                     let resolver = &probe.network.resolver;
-                    let found = resolver.candidates(&host, *preference, probe.deadline).await;
+                    let found = resolver
+                        .candidates(&host, *preference, probe.deadline, probe.via())
+                        .await;
                     spans.resolve = Some(record(probe, Phase::Resolve, from));
                     found.map_err(ConnectError::Resolve)?
                 }

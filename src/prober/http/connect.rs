@@ -164,7 +164,7 @@ impl Client<'_> {
         let from = Instant::now();
         let resolver = &probe.network.resolver;
         let found = resolver
-            .lookup(host, self.module.preference, probe.deadline)
+            .lookup(host, self.module.preference, probe.deadline, probe.via())
             .await;
         let to = Instant::now();
         probe.timeline.record(Phase::Resolve, from, to);

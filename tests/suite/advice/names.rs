@@ -27,7 +27,7 @@ async fn name_server() {
             answer[2] = 0x81;
             answer[3] = 0x80
                 | match &name[..4] {
-                    "none" => 3,
+                    "none" | "xn--" => 3,
                     "fail" => 2,
                     "deny" => 5,
                     _ => 0,

@@ -2,7 +2,9 @@
 //!
 //! The contract is Go's own resolver, because upstream uses it: address literals, then the hosts file, then the name servers of
 //! `resolv.conf`; nothing is cached. A stub resolver of our own, the crate go-resolve, does it, since the answer of a prober that names
-//! servers, families and errors must be exact (see `docs/dependencies.md`).
+//! servers, families and errors must be exact (see `docs/dependencies.md`). A module may name [another server](NameServer).
+
+mod server;
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -17,8 +19,12 @@ use go_resolve::wire::{Flaw, Record};
 
 use super::policy::{Policy, Refusal};
 use super::shortage::{Resource, Shortages};
+use super::url::idna_ascii;
 use super::{Address, Deadline, Preference};
 use crate::reason::Reason;
+
+use server::ServerError;
+pub use server::{NameServer, Via};
 
 /// Looks names up in the hosts file and the system's name servers. Nothing is cached.
 #[derive(Debug)]
@@ -49,6 +55,8 @@ pub struct ResolveError {
     name: String,
     server: Option<SocketAddr>,
     cause: Cause,
+    /// Whether the module's name server was asked.
+    by_module: bool,
 }
 
 /// Why.
@@ -64,6 +72,8 @@ pub enum Cause {
     Unasked,
     /// The name servers' fault.
     Servers(stub::Cause),
+    /// The module's name server cannot be asked.
+    NameServer(String),
 }
 
 impl ResolveError {
@@ -73,6 +83,7 @@ impl ResolveError {
             name: host.to_owned(),
             server: None,
             cause: Cause::Refused(refusal),
+            by_module: false,
         }
     }
 
@@ -102,6 +113,7 @@ impl ResolveError {
             Cause::NoSuchHost | Cause::Unasked => Reason::ResolveNotFound,
             Cause::Refused(_) => Reason::PolicyRefused,
             Cause::NoSuitableAddress => Reason::ResolveNoAddress,
+            Cause::NameServer(_) => Reason::ResolveError,
             Cause::Servers(stub::Cause::NoAddress | stub::Cause::Flaw(Flaw::NoData(_))) => {
                 Reason::ResolveNoAddress
             }
@@ -116,6 +128,11 @@ impl ResolveError {
                 Reason::ResolveError
             }
         }
+    }
+
+    /// Whether the module's name server was asked, not the system's.
+    pub fn is_by_module(&self) -> bool {
+        self.by_module
     }
 
     /// Whether it is a name that must not be asked for.
@@ -136,6 +153,9 @@ impl fmt::Display for ResolveError {
                 "unable to find ip; no fallback: {name} is never looked up (RFC 7686)"
             ),
             (Cause::Servers(cause), Some(server)) => write!(f, "lookup {name} on {server}: {cause}"),
+            (Cause::NameServer(reason), _) => {
+                write!(f, "lookup {name}: the name server of the module: {reason}")
+            }
             (Cause::Servers(cause), None) => write!(f, "lookup {name}: {cause}"),
         }
     }
@@ -153,12 +173,14 @@ impl Resolver {
         host: &str,
         preference: Preference,
         deadline: Deadline,
+        via: Option<Via<'_>>,
     ) -> Result<Found, ResolveError> {
-        let found = self.found(host, preference, deadline).await?;
+        let found = self.found(host, preference, deadline, via).await?;
         let found = choose(found, preference).ok_or_else(|| ResolveError {
             name: host.to_owned(),
             server: None,
             cause: Cause::NoSuitableAddress,
+            by_module: false,
         })?;
         match self.policy.check_address(found.chosen.ip) {
             Ok(()) => Ok(found),
@@ -176,8 +198,9 @@ impl Resolver {
         host: &str,
         preference: Preference,
         deadline: Deadline,
+        via: Option<Via<'_>>,
     ) -> Result<Vec<Address>, ResolveError> {
-        let found = self.found(host, preference, deadline).await?;
+        let found = self.found(host, preference, deadline, via).await?;
         let (mut wanted, mut others) = by_family(found, preference);
         order::sort(&mut wanted);
         if preference.fallback {
@@ -189,6 +212,7 @@ impl Resolver {
                 name: host.to_owned(),
                 server: None,
                 cause: Cause::NoSuitableAddress,
+                by_module: false,
             });
         };
         wanted.retain(|address| self.policy.allows_address(address.ip));
@@ -206,11 +230,13 @@ impl Resolver {
         host: &str,
         preference: Preference,
         deadline: Deadline,
+        via: Option<Via<'_>>,
     ) -> Result<Vec<Address>, ResolveError> {
         let fail = |cause| ResolveError {
             name: host.to_owned(),
             server: None,
             cause,
+            by_module: via.is_some(),
         };
         if host.is_empty() {
             return Err(fail(Cause::NoSuchHost));
@@ -221,7 +247,7 @@ impl Resolver {
         let found = match Address::parse(host) {
             Some(address) => vec![address],
             // Boxed: many targets are addresses, and all of the probe holds the room for what it may have to wait for.
-            None => Box::pin(self.names(host, preference, deadline)).await?,
+            None => Box::pin(self.names(host, preference, deadline, via)).await?,
         };
         if found.is_empty() && preference.fallback {
             return Err(fail(Cause::Unasked));
@@ -234,75 +260,109 @@ impl Resolver {
     /// # Errors
     /// No such name, a failing name server, or the deadline.
     pub async fn all(&self, host: &str, deadline: Deadline) -> Result<Vec<Address>, ResolveError> {
-        let found = self.names(host, Preference::new("", true), deadline).await?;
+        let found = self.system(host, Preference::new("", true), deadline).await?;
         if found.is_empty() {
             return Err(ResolveError {
                 name: host.to_owned(),
                 server: None,
                 cause: Cause::Unasked,
+                by_module: false,
             });
         }
         Ok(found)
     }
 
-    /// All addresses of a name that is no literal; none if it must not be asked for.
+    /// All addresses of a name that is no literal; none if it must not be asked for. A module's name server is asked for the
+    /// name as it is: the system's files and its search list are not.
     async fn names(
         &self,
         host: &str,
         preference: Preference,
         deadline: Deadline,
+        via: Option<Via<'_>>,
     ) -> Result<Vec<Address>, ResolveError> {
-        let sources = *self.sources.load().await;
-        if matches!(sources, Sources::Files | Sources::FilesThenDns) {
-            let hosts = self.hosts.load().await;
-            let found = hosts.addresses(host);
-            if !found.is_empty() {
-                return Ok(found.to_vec());
-            }
-        }
-        if sources == Sources::Files || !is_domain_name(host) {
-            return Err(ResolveError {
-                name: host.to_owned(),
-                server: None,
-                cause: Cause::NoSuchHost,
-            });
-        }
-        let records: &[Record] = match (preference.fallback, preference.ip6) {
-            (true, _) => &[Record::A, Record::Aaaa],
-            (false, true) => &[Record::Aaaa],
-            (false, false) => &[Record::A],
+        let Some(via) = via else {
+            return self.system(host, preference, deadline).await;
         };
+        let fail = |server, cause| ResolveError {
+            name: host.to_owned(),
+            server,
+            cause,
+            by_module: true,
+        };
+        let ascii = idna_ascii(host);
+        if !is_domain_name(&ascii) {
+            return Err(fail(None, Cause::NoSuchHost));
+        }
+        match via.addresses(&ascii, records(preference), deadline).await {
+            Ok(found) => Ok(found.into_iter().flatten().map(Address::new).collect()),
+            Err(ServerError::Stub(error)) => Err(fail(error.server, Cause::Servers(error.cause))),
+            Err(ServerError::Tls(reason)) => Err(fail(None, Cause::NameServer(reason))),
+            Err(ServerError::Server(error)) => Err(fail(None, Cause::NameServer(error.to_string()))),
+        }
+    }
+
+    /// The same from the system's files and name servers.
+    async fn system(
+        &self,
+        host: &str,
+        preference: Preference,
+        deadline: Deadline,
+    ) -> Result<Vec<Address>, ResolveError> {
+        let ascii = idna_ascii(host);
+        let fail = |server, cause| ResolveError {
+            name: host.to_owned(),
+            server,
+            cause,
+            by_module: false,
+        };
+        let sources = *self.sources.load().await;
+        if matches!(sources, Sources::Files | Sources::FilesThenDns)
+            && let Some(found) = self.in_hosts(host, &ascii).await
+        {
+            return Ok(found);
+        }
+        if sources == Sources::Files || !is_domain_name(&ascii) {
+            return Err(fail(None, Cause::NoSuchHost));
+        }
         let conf = self.conf.load().await;
         let stub = Stub {
             transport: &Sockets,
             conf: &conf,
             deadline,
         };
-        let answer = stub.addresses(host, records).await;
-        if sources == Sources::DnsThenFiles && !matches!(&answer, Ok(Some(_))) {
-            let hosts = self.hosts.load().await;
-            let found = hosts.addresses(host);
-            if !found.is_empty() {
-                return Ok(found.to_vec());
-            }
+        let answer = stub.addresses(&ascii, records(preference)).await;
+        if sources == Sources::DnsThenFiles
+            && !matches!(&answer, Ok(Some(_)))
+            && let Some(found) = self.in_hosts(host, &ascii).await
+        {
+            return Ok(found);
         }
         match answer {
-            Ok(addresses) => Ok(addresses
-                .unwrap_or_default()
-                .into_iter()
-                .map(Address::new)
-                .collect()),
+            Ok(addresses) => Ok(addresses.into_iter().flatten().map(Address::new).collect()),
             Err(StubError { server, cause }) => {
                 if let stub::Cause::Io { error, .. } = &cause {
                     self.shortages.note("connect", error);
                 }
-                Err(ResolveError {
-                    name: host.to_owned(),
-                    server,
-                    cause: Cause::Servers(cause),
-                })
+                Err(fail(server, Cause::Servers(cause)))
             }
         }
+    }
+
+    /// What the hosts file has for a name, as written or in its ASCII form.
+    async fn in_hosts(&self, host: &str, ascii: &str) -> Option<Vec<Address>> {
+        let hosts = self.hosts.load().await;
+        let mut names = [host, ascii].into_iter();
+        names.find_map(|name| Some(hosts.addresses(name).to_vec()).filter(|found| !found.is_empty()))
+    }
+}
+
+/// Which records are asked for.
+fn records(preference: Preference) -> &'static [Record] {
+    match (preference.fallback, preference.ip6) {
+        (true, _) => &[Record::A, Record::Aaaa],
+        (false, true) => &[Record::Aaaa],
+        (false, false) => &[Record::A],
     }
 }
 
@@ -506,7 +566,7 @@ mod tests {
                     ip6: i % 2 == 1,
                     fallback: i < 2,
                 };
-                let got = match resolver.lookup(host, preference, deadline).await {
+                let got = match resolver.lookup(host, preference, deadline, None).await {
                     Ok(found) => found.chosen.to_string(),
                     Err(error) => error.to_string(),
                 };

@@ -1,0 +1,337 @@
+//! The name server of a module (`resolver`): asked instead of the system's, over UDP, TCP, TLS or HTTPS.
+//!
+//! Who is asked for which name, how often and what an answer means is the crate go-resolve's, as for the system's name servers;
+//! this is another way to the server, and a memory for what it said.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use go_resolve::config::ResolvConf;
+use go_resolve::stub::{Stub, StubError, Transport};
+use go_resolve::wire::{MAX_DATAGRAM, Record, Reply};
+use tokio::time::Instant;
+
+use crate::config;
+use crate::net::dial::{self, Vantage};
+use crate::net::dns::{self, Ask, Method};
+use crate::net::tls::{Alpn, ClientTls, Prepared};
+use crate::net::url::Url;
+use crate::net::{Address, Deadline, Network};
+
+use super::ResolveError;
+
+/// Most names that are remembered.
+const MOST_KEPT: usize = 4096;
+
+/// Most addresses of a name that is remembered.
+const MOST_ADDRESSES: usize = 128;
+
+/// Most addresses of the server that are asked.
+const MOST_SERVERS: usize = 3;
+
+/// How long one question may take when the module does not say how long all may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A name server.
+pub struct NameServer {
+    way: Way,
+    host: String,
+    port: u16,
+    tls: ClientTls,
+    /// The name that its certificate must be for.
+    name: String,
+    authority: String,
+    path: String,
+    timeout: Option<Duration>,
+    keep: Duration,
+    kept: Mutex<HashMap<(String, bool, bool), Kept>>,
+}
+
+/// The addresses of a name, and until when they hold.
+#[derive(Clone)]
+struct Kept {
+    addresses: Vec<IpAddr>,
+    until: Instant,
+}
+
+/// How a server is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Udp,
+    Tcp,
+    Tls,
+    Https,
+}
+
+impl fmt::Debug for NameServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NameServer")
+            .field("way", &self.way)
+            .field("authority", &self.authority)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A name server, and how a probe reaches it.
+#[derive(Clone, Copy, Debug)]
+pub struct Via<'a> {
+    /// The server.
+    pub server: &'a NameServer,
+    /// The sockets, trust and policy.
+    pub network: &'a Network,
+    /// Where connections come from.
+    pub vantage: &'a Vantage,
+}
+
+impl NameServer {
+    /// Reads `udp://HOST`, `tcp://HOST`, `tls://HOST#NAME` or `https://HOST/PATH`, each perhaps with a port.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn read(
+        text: &str,
+        tls: &config::Tls,
+        timeout: Option<Duration>,
+        keep: Duration,
+    ) -> Result<Self, String> {
+        const FORMS: &str = "it is one of udp://HOST, tcp://HOST, tls://HOST#NAME, https://HOST/dns-query";
+        let url = Url::parse(text).map_err(|error| error.to_string())?;
+        let (way, default) = match url.scheme.as_str() {
+            "udp" => (Way::Udp, 53),
+            "tcp" => (Way::Tcp, 53),
+            "tls" => (Way::Tls, 853),
+            "https" => (Way::Https, 443),
+            _ => return Err(format!("{text:?} is not a name server: {FORMS}")),
+        };
+        let host = url.hostname();
+        let uri = String::from_utf8_lossy(&url.request_uri()).into_owned();
+        let has_path = !matches!(uri.as_str(), "" | "/");
+        if host.is_empty() || url.user.is_some() || (has_path && way != Way::Https) {
+            return Err(format!("{text:?} is not a name server: {FORMS}"));
+        }
+        let port = match url.port() {
+            "" => default,
+            port => port.parse().map_err(|_| format!("{text:?} has no good port"))?,
+        };
+        let fragment = text.split_once('#').map_or("", |(_, name)| name);
+        let name = match (tls.server_name.as_str(), fragment) {
+            ("", "") => host,
+            ("", name) => name,
+            (name, _) => name,
+        };
+        let shown = if host.contains(':') {
+            format!("[{host}]")
+        } else {
+            host.to_owned()
+        };
+        Ok(Self {
+            way,
+            host: host.to_owned(),
+            port,
+            tls: ClientTls::new(tls),
+            name: name.to_owned(),
+            authority: if port == 443 {
+                shown
+            } else {
+                format!("{shown}:{port}")
+            },
+            path: if has_path { uri } else { "/dns-query".to_owned() },
+            timeout,
+            keep,
+            kept: Mutex::default(),
+        })
+    }
+
+    fn kept(&self, key: &(String, bool, bool)) -> Option<Vec<IpAddr>> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = kept.get(key).filter(|kept| kept.until > Instant::now())?;
+        Some(found.addresses.clone())
+    }
+
+    /// Remembers addresses for as long as the module and their records allow.
+    fn keep(&self, key: (String, bool, bool), addresses: &[IpAddr], ttl: u32) {
+        let hold = self.keep.min(Duration::from_secs(ttl.into()));
+        if hold.is_zero() || addresses.len() > MOST_ADDRESSES {
+            return;
+        }
+        let now = Instant::now();
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= MOST_KEPT {
+            kept.retain(|_, kept| kept.until > now);
+        }
+        if kept.len() >= MOST_KEPT {
+            kept.clear();
+        }
+        let addresses = addresses.to_vec();
+        let until = now + hold;
+        kept.insert(key, Kept { addresses, until });
+    }
+}
+
+/// Why a module's name server gave no addresses.
+#[derive(Debug)]
+pub(super) enum ServerError {
+    /// The server's own name has no address.
+    Server(Box<ResolveError>),
+    /// Its TLS settings cannot be used.
+    Tls(String),
+    /// What it said, or that it said nothing.
+    Stub(StubError),
+}
+
+impl Via<'_> {
+    /// The addresses of a name, remembered or asked for; `None` when it is a name that must not be asked for.
+    pub(super) async fn addresses(
+        &self,
+        name: &str,
+        records: &[Record],
+        deadline: Deadline,
+    ) -> Result<Option<Vec<IpAddr>>, ServerError> {
+        let server = self.server;
+        let has = |record| records.contains(&record);
+        let key = (name.to_ascii_lowercase(), has(Record::A), has(Record::Aaaa));
+        if let Some(addresses) = server.kept(&key) {
+            return Ok(Some(addresses));
+        }
+        let budget = server.timeout.unwrap_or(deadline.left()).min(deadline.left());
+        let ours = Deadline::after(Instant::now(), budget);
+        let mut servers: Vec<SocketAddr> = match Address::parse(&server.host) {
+            Some(address) => vec![address.with_port(server.port)],
+            None => {
+                let found = self.network.resolver.all(&server.host, ours).await;
+                let found = found.map_err(|error| ServerError::Server(Box::new(error)))?;
+                found
+                    .iter()
+                    .map(|address| address.with_port(server.port))
+                    .collect()
+            }
+        };
+        servers.truncate(MOST_SERVERS);
+        let prepared = match server.way {
+            Way::Udp | Way::Tcp => None,
+            Way::Tls | Way::Https => {
+                let prepared = server.tls.prepare(&self.network.roots, ours).await;
+                Some(prepared.map_err(|error| ServerError::Tls(error.to_string()))?)
+            }
+        };
+        let mut conf = ResolvConf::default();
+        conf.use_tcp = server.way != Way::Udp;
+        conf.attempts = if conf.use_tcp { 1 } else { 2 };
+        let turns = u32::try_from(servers.len()).unwrap_or(1).max(1) * conf.attempts;
+        let share = budget / turns;
+        conf.timeout = if server.timeout.is_some() {
+            share
+        } else {
+            share.min(PATIENCE)
+        };
+        conf.servers = servers;
+        conf.ndots = 0;
+        let link = Link {
+            via: *self,
+            prepared,
+            deadline,
+            least_ttl: AtomicU32::new(u32::MAX),
+        };
+        let stub = Stub {
+            transport: &link,
+            conf: &conf,
+            deadline,
+        };
+        let found = stub.addresses(name, records).await.map_err(ServerError::Stub)?;
+        if let Some(addresses) = &found {
+            server.keep(key, addresses, link.least_ttl.load(Ordering::Relaxed));
+        }
+        Ok(found)
+    }
+}
+
+/// The way to the server for one lookup.
+struct Link<'a> {
+    via: Via<'a>,
+    prepared: Option<Prepared>,
+    deadline: Deadline,
+    /// The least TTL of the answers that came.
+    least_ttl: AtomicU32,
+}
+
+impl Link<'_> {
+    fn note(&self, answer: Vec<u8>) -> Vec<u8> {
+        if let Some(ttl) = Reply::new(&answer).least_ttl() {
+            self.least_ttl.fetch_min(ttl, Ordering::Relaxed);
+        }
+        answer
+    }
+}
+
+impl Transport for Link<'_> {
+    async fn datagram(
+        &self,
+        server: SocketAddr,
+        query: &[u8],
+        accept: impl Fn(&[u8]) -> bool + Send,
+    ) -> io::Result<Vec<u8>> {
+        let Via { network, vantage, .. } = self.via;
+        let socket = dial::udp(network, self.deadline, server, vantage).await;
+        let socket = socket.map_err(io::Error::other)?;
+        socket.send(query).await?;
+        let mut answer = vec![0; MAX_DATAGRAM];
+        loop {
+            let length = socket.recv(&mut answer).await?;
+            if answer.get(..length).is_some_and(&accept) {
+                answer.truncate(length);
+                return Ok(self.note(answer));
+            }
+        }
+    }
+
+    async fn stream(&self, to: SocketAddr, query: &[u8]) -> io::Result<Vec<u8>> {
+        let Via {
+            server,
+            network,
+            vantage,
+        } = self.via;
+        let stream = dial::tcp(network, self.deadline, to, vantage).await;
+        let mut stream = stream.map_err(io::Error::other)?;
+        let Some(prepared) = &self.prepared else {
+            dns::send(&mut stream, query).await.map_err(io::Error::other)?;
+            let answer = dns::receive(&mut stream).await.map_err(io::Error::other)?;
+            return Ok(self.note(answer));
+        };
+        let alpn = match server.way {
+            Way::Https => Alpn::Http2,
+            _ => Alpn::None,
+        };
+        let session = prepared.handshake(stream, &server.name, alpn, self.deadline);
+        let session = Box::pin(session).await.map_err(io::Error::other)?;
+        let mut stream = session.stream;
+        let answer = if server.way == Way::Https {
+            let speaks_http2 = session.facts.alpn.as_deref() == Some(b"h2");
+            let ask = Ask {
+                authority: &server.authority,
+                path: &server.path,
+                method: Method::Post,
+                message: query,
+            };
+            Box::pin(dns::over_http(stream, speaks_http2, ask)).await
+        } else {
+            match dns::send(&mut stream, query).await {
+                Ok(()) => dns::receive(&mut stream).await,
+                Err(error) => Err(error),
+            }
+        };
+        Ok(self.note(answer.map_err(io::Error::other)?))
+    }
+
+    fn stream_name(&self) -> &'static str {
+        match self.via.server.way {
+            Way::Udp | Way::Tcp => "tcp",
+            Way::Tls => "tls",
+            Way::Https => "https",
+        }
+    }
+}

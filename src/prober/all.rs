@@ -1,0 +1,118 @@
+//! `addresses: all`: the probe of an icmp or tcp module, once for each address of the target.
+
+use super::{Chosen, Probe, Verdict, choose_address, icmp, tcp};
+use crate::log;
+use crate::metrics::{Labels, Metric};
+use crate::module::{Icmp, Tcp};
+use crate::net::{Address, Deadline, Preference, split_host_port};
+use crate::probe_log::text;
+
+use tokio::time::Instant;
+
+/// Most addresses of a target that are probed.
+const MOST: usize = 32;
+
+/// What is probed.
+#[derive(Clone, Copy)]
+pub(super) enum Each<'m> {
+    Tcp(&'m Tcp),
+    Icmp(&'m Icmp),
+}
+
+impl Each<'_> {
+    fn preference(self) -> Preference {
+        match self {
+            Self::Tcp(module) => module.preference,
+            Self::Icmp(module) => module.preference,
+        }
+    }
+}
+
+/// Probes every address of the target that the policy allows, one after the other, each for its share of the time that is
+/// left. All must succeed. What is exposed of a single probe is that of the first one that failed, or else of the first.
+///
+/// # Errors
+/// [`Failed`](super::Failed) after the reason was logged.
+pub(super) async fn probe(probe: &mut Probe<'_>, each: Each<'_>) -> Verdict {
+    let target = probe.target;
+    let host = match each {
+        Each::Tcp(_) => split_host_port(target).map(|(host, _)| host),
+        Each::Icmp(_) => Ok(target),
+    };
+    // A target without a port has no addresses to be probed; the prober says so.
+    let Ok(host) = host else {
+        return once(probe, each).await;
+    };
+    let found = choose_address(probe, host, each.preference()).await?;
+    let addresses = addresses(probe, &found);
+    let (whole, before) = (probe.deadline, probe.samples.clone());
+    let mut outcomes = Vec::with_capacity(addresses.len());
+    let mut shown = None;
+    let mut ended = Ok(());
+    for (index, address) in addresses.iter().enumerate() {
+        let left = u32::try_from(addresses.len() - index).unwrap_or(1);
+        if left > 1 {
+            probe.deadline = Deadline::after(Instant::now(), whole.left() / left);
+        }
+        probe.samples = before.clone();
+        probe.fixed = Some(Chosen {
+            address: address.clone(),
+            others: Vec::new(),
+            took: found.took,
+        });
+        probe.timeline.begin_hop(format!("{target} at {address}"));
+        let verdict = once(probe, each).await;
+        probe.deadline = whole;
+        outcomes.push((address, verdict.is_ok()));
+        if shown.is_none() || ended.is_ok() && verdict.is_err() {
+            shown = Some(std::mem::take(&mut probe.samples));
+        }
+        if ended.is_ok() {
+            ended = verdict;
+        }
+    }
+    probe.fixed = None;
+    probe.samples = shown.unwrap_or(before);
+    for (address, succeeded) in &outcomes {
+        let labels = Labels::Values(Box::new([address.to_string().into()]));
+        let value = f64::from(u8::from(*succeeded));
+        probe.samples.set_labels(Metric::AddressSuccess, labels, value);
+    }
+    let failed: Vec<String> = outcomes
+        .iter()
+        .filter(|(_, succeeded)| !succeeded)
+        .map(|(address, _)| address.to_string())
+        .collect();
+    if !failed.is_empty() {
+        let of_all = format!("{} of {} addresses failed", failed.len(), outcomes.len());
+        log!(probe.log, Error, "Not every address of the target is well", "failed" => failed.join(" "), "err" => of_all);
+    }
+    ended
+}
+
+async fn once(probe: &mut Probe<'_>, each: Each<'_>) -> Verdict {
+    match each {
+        Each::Tcp(module) => Box::pin(tcp::probe(probe, module)).await,
+        Each::Icmp(module) => Box::pin(icmp::probe(probe, module)).await,
+    }
+}
+
+/// The addresses that are probed: the chosen one, and the others that the policy allows.
+fn addresses(probe: &mut Probe<'_>, found: &Chosen) -> Vec<Address> {
+    let policy = &probe.network.policy;
+    let others = found
+        .others
+        .iter()
+        .filter(|other| policy.allows_address(other.ip));
+    let mut all: Vec<Address> = vec![found.address.clone()];
+    for other in others {
+        if !all.contains(other) {
+            all.push(other.clone());
+        }
+    }
+    if all.len() > MOST {
+        log!(probe.log, Warn, "Too many addresses, the others are not probed", "probed" => MOST, "addresses" => text(all.len()));
+        all.truncate(MOST);
+    }
+    all
+}

@@ -1,0 +1,347 @@
+//! Where a module looks from: its own name server, all addresses of a name, and names in other scripts.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use blackbox_exporter::metrics::Metric;
+use blackbox_exporter::module::Module;
+use blackbox_exporter::net::Network;
+use blackbox_exporter::prober::{self, Outcome, Request};
+use rcgen::{CertifiedKey, KeyPair};
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+use tokio_rustls::TlsAcceptor;
+
+use crate::dns::{framed, reply, tcp_server, udp_server};
+use crate::http::site::Site;
+use crate::support::programs::find;
+use crate::support::tls_peer::SelfSigned;
+use crate::support::unbound::Unbound;
+use crate::support::{exposition, log, module, probe};
+
+/// The answer to a query for addresses: these for A, none for AAAA, each to be kept for `ttl` seconds.
+fn addresses(query: &[u8], ttl: u8, last: &[u8]) -> Vec<u8> {
+    // An OPT record of 11 octets follows the question.
+    let question = &query[..query.len() - 11];
+    let is_a = question.ends_with(&[0, 1, 0, 1]);
+    let last = if is_a { last } else { &[] };
+    let records: Vec<u8> = last
+        .iter()
+        .flat_map(|last| [&b"\xc0\x0c\0\x01\0\x01\0\0\0"[..], &[ttl, 0, 4, 127, 0, 0, *last]].concat())
+        .collect();
+    let mut answer = reply(question, 0, [last.len() as u8, 0, 0], &records);
+    answer[11] = 0;
+    answer
+}
+
+/// A name server that knows all names, and how often it was asked.
+async fn name_server(ttl: u8, last: &'static [u8]) -> (SocketAddr, Arc<AtomicUsize>) {
+    let asked = Arc::<AtomicUsize>::default();
+    let counted = Arc::clone(&asked);
+    let server = udp_server(move |query| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        vec![addresses(query, ttl, last)]
+    })
+    .await;
+    (server, asked)
+}
+
+/// A port of 127.0.0.1 that accepts connections.
+async fn listener() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move { while listener.accept().await.is_ok() {} });
+    port
+}
+
+async fn run(module: &Module, target: &str) -> Outcome {
+    let request = Request {
+        target,
+        hostname: None,
+        timeout: Duration::from_secs(10),
+    };
+    prober::run(&Network::system(), module, request).await
+}
+
+#[tokio::test]
+async fn unbound_is_asked_over_every_transport() {
+    let Some(program) = find("unbound") else { return };
+    let zone = "own.test. 300 IN SOA ns.own.test. admin.own.test. 1 7200 3600 1209600 300\n\
+                own.test. 300 IN NS ns.own.test.\nns.own.test. 300 IN A 127.0.0.1\n\
+                site.own.test. 300 IN A 127.0.0.1\nalias.own.test. 300 IN CNAME site.own.test.\n";
+    let identity = SelfSigned::local();
+    let unbound = Unbound::start(&program, ("own.test", zone), &identity, None).await;
+    let trust = format!("\nresolver_tls_config: {{{}}}", identity.trust());
+    let (tls, https) = (unbound.tls.port(), unbound.https.port());
+    let port = listener().await;
+    let site = Site::answering(crate::http::site::ok()).await;
+    for (resolver, more, works) in [
+        (format!("udp://{}", unbound.plain), "", true),
+        (format!("tcp://{}", unbound.plain), "", true),
+        (format!("tls://127.0.0.1:{tls}"), &*trust, true),
+        (format!("tls://127.0.0.1:{tls}#localhost"), &*trust, true),
+        (format!("tls://localhost:{tls}"), &*trust, true),
+        (format!("https://127.0.0.1:{https}/dns-query"), &*trust, true),
+        (format!("https://127.0.0.1:{https}"), &*trust, true),
+        (format!("tls://127.0.0.1:{tls}"), "", false),
+        (format!("tls://127.0.0.1:{tls}#other.test"), &*trust, false),
+        (format!("https://127.0.0.1:{https}/nowhere"), &*trust, false),
+        ("udp://127.0.0.1:1".to_owned(), "", false),
+        ("tcp://127.0.0.1:1".to_owned(), "", false),
+    ] {
+        for (section, target) in [
+            ("prober: tcp", format!("alias.own.test:{port}")),
+            (
+                "prober: http",
+                format!("http://site.own.test:{}/", site.address.port()),
+            ),
+        ] {
+            let outcome = probe(&format!("{section}\nresolver: '{resolver}'{more}"), &target).await;
+            assert_eq!(
+                outcome.success,
+                works,
+                "{resolver} {target}: {:#?}",
+                log(&outcome)
+            );
+            if works {
+                assert_eq!(outcome.samples.value(Metric::IpAddrHash), Some(3_668_918_509.0));
+            }
+        }
+        let outcome = probe(
+            &format!("prober: tcp\nresolver: '{resolver}'{more}"),
+            "none.own.test:1",
+        )
+        .await;
+        let lines = log(&outcome).join("\n");
+        assert_eq!(lines.contains("no such host"), works, "{resolver}: {lines}");
+    }
+}
+
+#[tokio::test]
+async fn addresses_are_remembered_as_long_as_both_allow() {
+    let port = listener().await;
+    for (ttl, cache, want) in [(100, "1h", 2), (0, "1h", 6), (100, "0s", 6), (100, "1ns", 6)] {
+        let (server, asked) = name_server(ttl, &[1]).await;
+        let module = module(&format!(
+            "prober: tcp\nresolver: udp://{server}\nresolver_cache: {cache}"
+        ));
+        for name in ["site.test", "SITE.test", "site.test"] {
+            let outcome = run(&module, &format!("{name}:{port}")).await;
+            assert!(outcome.success, "{:#?}", log(&outcome));
+        }
+        assert_eq!(asked.load(Ordering::Relaxed), want, "{ttl} {cache}");
+    }
+}
+
+#[tokio::test]
+async fn a_silent_name_server_is_waited_for_no_longer_than_allowed() {
+    let silent = udp_server(|_| Vec::new()).await;
+    let deaf = tcp_server(|stream, _| async move {
+        let _open = stream;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    for (resolver, over) in [
+        (format!("udp://{silent}"), "udp"),
+        (format!("tcp://{deaf}"), "tcp"),
+    ] {
+        let yaml = format!("prober: tcp\nresolver: {resolver}\nresolver_timeout: 200ms");
+        let from = Instant::now();
+        let outcome = probe(&yaml, "site.test:1").await;
+        assert!(from.elapsed() < Duration::from_secs(5));
+        let lines = log(&outcome).join("\n");
+        assert!(
+            lines.contains(&format!("{over}: i/o timeout: no answer within")),
+            "{lines}"
+        );
+    }
+    // Bytes without end, and an answer to somebody else.
+    let endless = tcp_server(|mut stream, _| async move {
+        use tokio::io::AsyncWriteExt;
+        while stream.write_all(&[0xff; 4096]).await.is_ok() {}
+    })
+    .await;
+    let other = tcp_server(|mut stream, query| async move {
+        use tokio::io::AsyncWriteExt;
+        let mut answer = addresses(&query, 9, &[1]);
+        answer[0] ^= 1;
+        stream.write_all(&framed(&answer)).await.unwrap();
+    })
+    .await;
+    for server in [endless, other] {
+        let outcome = probe(&format!("prober: tcp\nresolver: tcp://{server}"), "site.test:1").await;
+        let lines = log(&outcome).join("\n");
+        assert!(
+            lines.contains("invalid DNS response") || lines.contains("cannot unmarshal"),
+            "{lines}"
+        );
+    }
+}
+
+#[test]
+fn name_servers_are_judged_when_they_are_read() {
+    for (resolver, good) in [
+        ("udp://9.9.9.9", true),
+        ("tcp://[2620:fe::fe]:53", true),
+        ("tls://9.9.9.9#dns.quad9.net", true),
+        ("tls://dns.quad9.net", true),
+        ("https://dns.quad9.net/dns-query", true),
+        ("9.9.9.9", false),
+        ("http://dns.quad9.net/dns-query", false),
+        ("udp://", false),
+        ("udp://9.9.9.9/x", false),
+        ("tcp://9.9.9.9:99999", false),
+        ("https://u:p@dns.quad9.net/", false),
+    ] {
+        let text = format!("modules: {{m: {{prober: tcp, resolver: '{resolver}'}}}}");
+        let loaded = blackbox_exporter::module::parse(text, "f.yml");
+        assert_eq!(loaded.is_ok(), good, "{resolver}");
+    }
+    for wrong in [
+        "prober: http, addresses: all",
+        "prober: tcp, resolver_timeout: -1s",
+    ] {
+        let text = format!("modules: {{m: {{{wrong}}}}}");
+        assert!(
+            blackbox_exporter::module::parse(text, "f.yml").is_err(),
+            "{wrong}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_address_is_probed() {
+    let port = listener().await;
+    for (last, want) in [
+        (&[1_u8][..], &[("127.0.0.1", 1)][..]),
+        (&[1, 2], &[("127.0.0.1", 1), ("127.0.0.2", 0)]),
+        (
+            &[3, 1, 2],
+            &[("127.0.0.1", 1), ("127.0.0.2", 0), ("127.0.0.3", 0)],
+        ),
+    ] {
+        let (server, asked) = name_server(9, last).await;
+        let yaml = format!("prober: tcp\nresolver: udp://{server}\naddresses: all");
+        let outcome = probe(&yaml, &format!("pool.test:{port}")).await;
+        assert_eq!(outcome.success, last.len() == 1, "{:#?}", log(&outcome));
+        assert_eq!(asked.load(Ordering::Relaxed), 2);
+        let text = exposition(&outcome);
+        for (ip, success) in want {
+            let line = format!("probe_address_success{{ip=\"{ip}\"}} {success}\n");
+            assert!(text.contains(&line), "{text}");
+        }
+        assert_eq!(
+            text.matches("probe_address_success{").count(),
+            last.len(),
+            "{text}"
+        );
+    }
+    let (server, _) = name_server(9, &[1, 2]).await;
+    let yaml = format!("prober: icmp\nresolver: udp://{server}\naddresses: all");
+    let outcome = probe(&yaml, "pool.test").await;
+    let lines = log(&outcome).join("\n");
+    if !lines.contains("Error listening to socket") {
+        assert!(outcome.success, "{lines}");
+        let text = exposition(&outcome);
+        assert!(
+            text.contains("probe_address_success{ip=\"127.0.0.2\"} 1\n"),
+            "{text}"
+        );
+    }
+    let outcome = probe("prober: tcp\naddresses: all", "127.0.0.1").await;
+    assert!(log(&outcome).join("\n").contains("missing port in address"));
+}
+
+#[tokio::test]
+async fn a_silent_address_does_not_keep_the_others_from_being_probed() {
+    // Full: its kernel answers no more connections.
+    let full = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    full.bind(&SocketAddr::from(([127, 0, 0, 2], 0)).into()).unwrap();
+    full.listen(0).unwrap();
+    let address = full.local_addr().unwrap().as_socket().unwrap();
+    let _held: Vec<_> = (0..4)
+        .map(|_| {
+            let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+            socket.set_nonblocking(true).unwrap();
+            let _ = socket.connect(&address.into());
+            socket
+        })
+        .collect();
+    let good = TcpListener::bind(("127.0.0.1", address.port())).await;
+    let Ok(good) = good else { return };
+    tokio::spawn(async move { while good.accept().await.is_ok() {} });
+    let (server, _) = name_server(9, &[2, 1]).await;
+    let yaml = format!("prober: tcp\ntimeout: 2s\nresolver: udp://{server}\naddresses: all");
+    let outcome = probe(&yaml, &format!("pool.test:{}", address.port())).await;
+    assert!(!outcome.success);
+    let text = exposition(&outcome);
+    assert!(
+        text.contains("probe_address_success{ip=\"127.0.0.1\"} 1\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("probe_address_success{ip=\"127.0.0.2\"} 0\n"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn names_in_other_scripts_are_looked_up_in_their_ascii_form() {
+    let server = udp_server(|query| {
+        let known = query[12..].starts_with(b"\x0dxn--bcher-kva\x04test\0");
+        vec![addresses(query, 9, if known { &[1] } else { &[] })]
+    })
+    .await;
+    let CertifiedKey { cert, signing_key } =
+        rcgen::generate_simple_self_signed(["xn--bcher-kva.test".to_owned()]).unwrap();
+    let key: KeyPair = signing_key;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![cert.der().clone()],
+            rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
+        )
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let tls_port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                use tokio::io::{AsyncReadExt, AsyncWriteExt};
+                let Ok(mut stream) = acceptor.accept(stream).await else {
+                    return;
+                };
+                let _ = stream.read(&mut [0; 4096]).await;
+                let _ = stream
+                    .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                    .await;
+                let _ = stream.shutdown().await;
+            });
+        }
+    });
+    let trust = format!("tls_config: {{ca: {:?}}}", cert.pem());
+    let site = Site::answering(crate::http::site::ok()).await;
+    let port = site.address.port();
+    for (yaml, target) in [
+        ("prober: tcp".to_owned(), format!("bücher.test:{port}")),
+        ("prober: http".to_owned(), format!("http://BÜCHER.test:{port}/")),
+        (
+            format!("prober: tcp\ntcp: {{tls: true, {trust}}}"),
+            format!("bücher.test:{tls_port}"),
+        ),
+        (
+            format!("prober: http\nhttp: {{enable_http2: false, {trust}}}"),
+            format!("https://bücher.test:{tls_port}/"),
+        ),
+    ] {
+        let outcome = probe(&format!("{yaml}\nresolver: udp://{server}"), &target).await;
+        assert!(outcome.success, "{target}: {:#?}", log(&outcome));
+    }
+}
