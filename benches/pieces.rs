@@ -96,6 +96,7 @@ fn exporter(runtime: &Runtime, probes: usize) -> Exporter {
         logger,
         shortage: OncePerMinute::default(),
         targets_tag: Default::default(),
+        exports: None,
         settings: Settings {
             timeout_offset: 0.5,
             probe_log: None,

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use prometheus_client::collector::Collector;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -33,12 +34,15 @@ use crate::server::origin::Names;
 use crate::server::reload::Reloads;
 use crate::server::web::{Gate, Http2};
 use crate::server::{Exporter, Settings, listen, reload, targets};
+use crate::trace::export::{Exports, Losses};
 use crate::version;
 
 use signals::{Hangup, Stop};
 
 /// How long the last log lines may take to be written.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long the last spans and logs may take to be posted.
+const LAST_SPANS: Duration = Duration::from_secs(5);
 /// How long a slow standard error may hold up the start.
 const FIRST_WORDS: Duration = Duration::from_millis(200);
 
@@ -144,8 +148,16 @@ pub async fn start(flags: Flags, logger: Logger) -> Result<Started, Stopped> {
     let history_max_bytes = memory::history_share()
         .unwrap_or(usize::MAX)
         .min(flags.history_max_bytes);
+    // A configuration that is only checked sends nothing to anybody.
+    let exports =
+        (!flags.config_check).then(|| Exports::start(&flags.trace, &instance(&flags), &network, &logger));
+    let exports = exports.flatten();
+    let losses = exports
+        .clone()
+        .map(|exports| Box::new(Losses(exports)) as Box<dyn Collector>);
     let exporter = Arc::new(Exporter {
-        instruments: Instruments::new(&store, &network, &logger),
+        instruments: Instruments::new(&store, &network, &logger).also(losses),
+        exports,
         network,
         store,
         reloads: Reloads::default(),
@@ -187,7 +199,13 @@ pub async fn start(flags: Flags, logger: Logger) -> Result<Started, Stopped> {
         max_connections(&flags),
     );
     let (stop, stopped) = watch::channel(false);
-    let serving = tokio::spawn(server.serve(listeners, stopped));
+    let (serving, exports) = (server.serve(listeners, stopped), exporter.exports.clone());
+    let serving = tokio::spawn(async move {
+        serving.await;
+        if let Some(exports) = exports {
+            exports.drain(LAST_SPANS).await;
+        }
+    });
     look_at_roots(&exporter);
     tokio::spawn(memory::give_back_after_bursts(
         Arc::downgrade(&exporter),
@@ -203,6 +221,17 @@ pub async fn start(flags: Flags, logger: Logger) -> Result<Started, Stopped> {
         stop,
         serving,
     }))
+}
+
+/// What this process is called among others: the host's name, and the port that it listens on.
+fn instance(flags: &Flags) -> String {
+    let system = rustix::system::uname();
+    let host = system.nodename().to_string_lossy().into_owned();
+    let address = flags.listen_addresses.first().map_or("", String::as_str);
+    match address.rsplit_once(':') {
+        Some((_, port)) if !flags.systemd_socket => format!("{host}:{port}"),
+        _ => host,
+    }
 }
 
 /// Sets the budget of memory, and says which it is.

@@ -297,7 +297,7 @@ pub const HELP: &str = "help";
 const CONFIG_FILE: &str = "config.file";
 
 /// All flags.
-pub static FLAGS: [Flag; 26] = [
+pub static FLAGS: [Flag; 29] = [
     flag(HELP, Set::Nothing, "Show this help.").short('h'),
     flag(
         "config.file",
@@ -380,6 +380,39 @@ pub static FLAGS: [Flag; 26] = [
          Without it, nine tenths of the limit of the cgroup, if there is one. 0 = no limit.",
     )
     .placeholder("size"),
+    flag(
+        "trace.endpoint",
+        Set::Form(
+            |flags, url| put(&mut flags.trace.spans, trace::Endpoint::parse(url)),
+            "a URL with http or https, like http://127.0.0.1:4318/v1/traces",
+        ),
+        "Where spans of probes are posted, as OTLP over HTTP in protobuf. Only modules with a trace section have spans. \
+         The policy of the configuration is for targets: it is not asked about this URL.",
+    )
+    .placeholder("url"),
+    flag(
+        "trace.export",
+        Set::Form(
+            |flags, text| {
+                let export = trace::Export::parse(text);
+                export.map(|export| flags.trace.export = export).is_some()
+            },
+            "failed, slow:DURATION, ratio:F or all",
+        ),
+        "Which probes have their spans exported. Failed ones always are; slow:DURATION adds those that took at least so \
+         long, ratio:F a share of the others (0 to 1), all every one.",
+    )
+    .default("failed"),
+    flag(
+        "trace.log-endpoint",
+        Set::Form(
+            |flags, url| put(&mut flags.trace.logs, trace::Endpoint::parse(url)),
+            "a URL with http or https, like http://127.0.0.1:38086/api/v1/log",
+        ),
+        "Where the logs of failed probes are posted: in DeepFlow's form if the path ends in /api/v1/log, as OTLP over \
+         HTTP in protobuf otherwise.",
+    )
+    .placeholder("url"),
     flag(
         "trace.url",
         Set::Form(

@@ -66,6 +66,8 @@ impl Use {
 
 /// The share of the history, in hundredths.
 const HISTORY: u64 = 10;
+/// The share of spans that wait for their endpoint, and the same of logs, in hundredths.
+const TRACES: u64 = 2;
 /// The least that there is to share out, however low the limit: without it, nothing could be done at all.
 const LEAST: u64 = 8 << 20;
 
@@ -127,6 +129,11 @@ pub fn is_too_low() -> bool {
 /// The most that the history may take, if there is a limit.
 pub fn history_share() -> Option<usize> {
     BUDGET.get().map(|budget| share(budget.room, HISTORY))
+}
+
+/// The most that spans, and the most that logs, may take which wait for their endpoint, if there is a limit.
+pub fn traces_share() -> Option<usize> {
+    BUDGET.get().map(|budget| share(budget.room, TRACES))
 }
 
 /// How much of the limit one kind of use may take in all.

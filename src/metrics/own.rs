@@ -73,7 +73,9 @@ catalog! {
     ProbesInFlight = OnceProbed Gauge "blackbox_exporter_probes_in_flight", "Probes that are running.";
     ProbesRejected = OnceProbed Counter "blackbox_exporter_probes_rejected_total", "Probes that were refused because --probe.max-in-flight were running.";
     Probes = OnceProbed Counter "blackbox_exporter_probes_total", "Probes by module, prober and result.";
+    SpansDropped = OnceProbed Counter "blackbox_exporter_spans_dropped_total", "Spans that were not exported: the endpoint was too slow, gone or refused them. With --trace.endpoint.";
     TargetsRefused = OnceProbed Counter "blackbox_exporter_targets_refused_total", "Targets that the policy of the configuration refused.";
+    TraceLogsDropped = OnceProbed Counter "blackbox_exporter_trace_logs_dropped_total", "Log records that were not exported: the endpoint was too slow, gone or refused them. With --trace.log-endpoint.";
     UnknownModules = Always Counter "blackbox_module_unknown_total", "Count of unknown modules requested by probes";
     ConnectionsAttempted = Always Counter "net_conntrack_dialer_conn_attempted_total", "Total number of connections attempted by the given dialer a given name.";
     ConnectionsClosed = Always Counter "net_conntrack_dialer_conn_closed_total", "Total number of connections closed which originated from the dialer of a given name.";

@@ -4,7 +4,7 @@
 //! goes with them when a reload takes them away. Counters, gauges and histograms are those of `prometheus-client`; what others
 //! count is read by [`elsewhere`] when somebody scrapes; [`print`] makes the exposition of both.
 
-mod elsewhere;
+pub(crate) mod elsewhere;
 mod print;
 mod process;
 
@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -156,6 +157,14 @@ impl Instruments {
         registry.register_collector(Box::new(process::Process::of_this_process()));
         instruments.registry = registry;
         instruments
+    }
+
+    /// Reads somebody else's counters at every scrape, too.
+    pub fn also(mut self, collector: Option<Box<dyn Collector>>) -> Self {
+        if let Some(collector) = collector {
+            self.registry.register_collector(collector);
+        }
+        self
     }
 
     /// Appends all families, sorted by name.

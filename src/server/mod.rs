@@ -35,6 +35,7 @@ use crate::module::Store;
 use crate::net::Network;
 use crate::probe_log::Level;
 use crate::trace::Link;
+use crate::trace::export::Exports;
 
 use history::History;
 use instruments::Instruments;
@@ -59,6 +60,8 @@ pub struct Exporter {
     pub shortage: OncePerMinute,
     /// What the latest list of targets is known by.
     pub targets_tag: targets::Tag,
+    /// Where spans and logs of probes go, if anywhere.
+    pub exports: Option<Arc<Exports>>,
     /// What the flags say.
     pub settings: Settings,
 }

@@ -109,6 +109,9 @@ async fn answer(
     outcome.samples.set(Metric::Timeout, seconds);
     in_flight.finish(module, &outcome, duration(seconds));
     say_shortages(exporter);
+    if let Some(exports) = &exporter.exports {
+        exports.finished(module, &target, &outcome);
+    }
     if let Some(least) = exporter.settings.probe_log
         && outcome.log.events().iter().any(|event| event.level >= least)
     {

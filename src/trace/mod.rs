@@ -1,8 +1,10 @@
-//! The probe as the first span of a trace: the context that a module's `trace` section sends along.
+//! The probe as the first span of a trace: the context that a module's `trace` section sends along, and the spans and logs that
+//! are exported.
 //!
-//! Nothing here runs for a module without that section.
+//! Nothing here runs for a module without that section, or without an endpoint in the flags.
 
 mod context;
+pub mod export;
 mod headers;
 mod settings;
 

@@ -33,6 +33,7 @@ use crate::net::{Address, file};
 use crate::probe_log::text;
 use crate::reason::Reason;
 pub(super) use error::RoundTripError;
+pub(crate) use redirect::method_after;
 use request::Request;
 use trace::Trace;
 

@@ -193,14 +193,20 @@ fn shown<'a>(reference: &Url, location: &'a [u8]) -> Cow<'a, str> {
     }
 }
 
+/// The method of the request that a redirect with that status leads to.
+pub(crate) fn method_after(method: &str, status: u16) -> &str {
+    match (status, method) {
+        (301..=303, "GET" | "HEAD") => method,
+        (301..=303, _) => "GET",
+        _ => method,
+    }
+}
+
 /// What an answer asks for, if it is a redirect that can be followed.
 fn next(method: &str, status: u16, body_can_be_sent_again: bool) -> Option<Next> {
     match status {
         301..=303 => Some(Next {
-            method: match method {
-                "GET" | "HEAD" => method.to_owned(),
-                _ => "GET".to_owned(),
-            },
+            method: method_after(method, status).to_owned(),
             keeps_body: false,
         }),
         307 | 308 if body_can_be_sent_again => Some(Next {

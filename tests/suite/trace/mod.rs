@@ -1,4 +1,6 @@
-//! The trace context that probes send, and what is told about it.
+//! The trace context that probes send, and the spans and logs that are exported.
 
+mod collector;
 mod context;
+mod export;
 mod recorder;

@@ -1,0 +1,221 @@
+//! Spans and logs of probes, posted to `--trace.endpoint` and `--trace.log-endpoint`.
+//!
+//! A probe that ends is encoded at once and put into a [queue](queue) of bounded size; a task per endpoint takes batches from it
+//! and [posts](sender) them. No probe waits for either: what does not fit is counted and left out.
+
+mod logs;
+mod protobuf;
+mod queue;
+mod sender;
+mod spans;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
+use tokio::task::JoinHandle;
+
+use super::{Context, Export, Settings};
+use crate::carried;
+use crate::logging::Logger;
+use crate::memory;
+use crate::metrics::own::Own;
+use crate::module::Module;
+use crate::net::Network;
+use crate::net::url::Url;
+use crate::probe_log::{Event, Level};
+use crate::prober::Outcome;
+use crate::server::instruments::elsewhere::value;
+use queue::Queue;
+use sender::{Form, Sender};
+
+/// The name of this program to receivers.
+const SERVICE: &str = "blackbox_exporter";
+
+/// Most bytes of spans, and most bytes of logs, that wait or are on their way.
+const MOST: usize = 4 << 20;
+
+/// Where spans and logs go.
+#[derive(Debug)]
+pub struct Exports {
+    export: Export,
+    spans: Option<Arc<Queue>>,
+    logs: Option<(Form, Arc<Queue>)>,
+    senders: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// A probe that has ended.
+struct Finished<'a> {
+    module: &'a Module,
+    target: Cow<'a, str>,
+    outcome: &'a Outcome,
+    /// The moment at which it began, in nanoseconds since 1970.
+    began: u64,
+    /// Why it failed.
+    words: String,
+}
+
+/// A finished probe that has a trace.
+struct Traced<'a> {
+    probe: Finished<'a>,
+    context: &'a Context,
+}
+
+impl<'a> std::ops::Deref for Traced<'a> {
+    type Target = Finished<'a>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.probe
+    }
+}
+
+impl Exports {
+    /// Begins to post what the flags ask for; `None` when that is nothing. `instance` is this process among others.
+    pub fn start(
+        settings: &Settings,
+        instance: &str,
+        network: &Arc<Network>,
+        logger: &Logger,
+    ) -> Option<Arc<Self>> {
+        if settings.spans.is_none() && settings.logs.is_none() {
+            return None;
+        }
+        let most = memory::traces_share().unwrap_or(MOST).min(MOST);
+        let mut senders = Vec::new();
+        let mut post = |endpoint, form| {
+            let queue = Arc::new(Queue::new(most));
+            let sender = Sender::new(endpoint, form, instance, &queue, network, logger);
+            senders.push(tokio::spawn(sender.run()));
+            queue
+        };
+        let spans = settings
+            .spans
+            .as_ref()
+            .map(|endpoint| post(endpoint, Form::OtlpSpans));
+        let logs = settings.logs.as_ref().map(|endpoint| {
+            // What DeepFlow's agent calls its path, behind whatever prefix a proxy has for it.
+            let form = match endpoint.path().trim_end_matches('/').ends_with("/api/v1/log") {
+                true => Form::DeepFlowLogs,
+                false => Form::OtlpLogs,
+            };
+            (form, post(endpoint, form))
+        });
+        Some(Arc::new(Self {
+            export: settings.export,
+            spans,
+            logs,
+            senders: Mutex::new(senders),
+        }))
+    }
+
+    /// A probe has ended.
+    pub fn finished(&self, module: &Module, target: &str, outcome: &Outcome) {
+        let context = outcome.trace.as_ref();
+        let is_chosen = |context: &&Context| self.export.chooses(outcome.success, outcome.duration, context);
+        let spans = self.spans.as_ref().zip(context.filter(is_chosen));
+        let logs = self.logs.as_ref().filter(|_| !outcome.success);
+        if spans.is_none() && logs.is_none() {
+            return;
+        }
+        let mut probe = Finished::new(module, target, outcome);
+        if let Some((form, queue)) = logs {
+            let mut encoded = Vec::with_capacity(1 << 10);
+            let records = match form {
+                Form::DeepFlowLogs => logs::write_deepflow(&mut encoded, &probe),
+                _ => logs::write_otlp(&mut encoded, &probe),
+            };
+            queue.push(encoded, records);
+        }
+        if let Some((queue, context)) = spans {
+            let mut encoded = Vec::with_capacity(4 << 10);
+            probe.words = outcome.reason().unwrap_or_default();
+            let traced = Traced { probe, context };
+            let records = spans::write(&mut encoded, &traced);
+            queue.push(encoded, records);
+        }
+    }
+
+    /// Posts what waits, for at most `patience`. Nothing is taken in any more.
+    pub async fn drain(&self, patience: Duration) {
+        let queues = self
+            .spans
+            .iter()
+            .chain(self.logs.as_ref().map(|(_, queue)| queue));
+        queues.for_each(|queue| queue.close());
+        let senders = std::mem::take(&mut *self.senders.lock().unwrap_or_else(PoisonError::into_inner));
+        let end = tokio::time::Instant::now() + patience;
+        for mut sender in senders {
+            if tokio::time::timeout_at(end, &mut sender).await.is_err() {
+                sender.abort();
+            }
+        }
+    }
+}
+
+/// What was left out, for `/metrics`.
+#[derive(Debug)]
+pub struct Losses(pub Arc<Exports>);
+
+impl Collector for Losses {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let Self(exports) = self;
+        if let Some(queue) = &exports.spans {
+            value(&mut encoder, Own::SpansDropped, queue.dropped() as f64)?;
+        }
+        if let Some((_, queue)) = &exports.logs {
+            value(&mut encoder, Own::TraceLogsDropped, queue.dropped() as f64)?;
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Finished<'a> {
+    fn new(module: &'a Module, target: &'a str, outcome: &'a Outcome) -> Self {
+        let ended = nanoseconds(SystemTime::now());
+        let took = u64::try_from(outcome.duration.as_nanos()).unwrap_or(u64::MAX);
+        Self {
+            module,
+            target: shown(target),
+            outcome,
+            began: ended.saturating_sub(took),
+            words: String::new(),
+        }
+    }
+
+    /// A moment of the probe in nanoseconds since 1970.
+    fn moment(&self, after: Duration) -> u64 {
+        let after = u64::try_from(after.as_nanos()).unwrap_or(u64::MAX);
+        self.began.saturating_add(after)
+    }
+
+    /// The lines of its log at a level or above.
+    fn events(&self, least: Level) -> impl Iterator<Item = &'a Event> {
+        let events = self.outcome.log.events().iter();
+        events.filter(move |event| event.level >= least)
+    }
+}
+
+/// A target without a password.
+fn shown(target: &str) -> Cow<'_, str> {
+    let may_have_password = target.contains('@');
+    match Url::parse(&carried::bytes(target)) {
+        Ok(url) if may_have_password && url.user.is_some() => Cow::Owned(url.redacted("xxxxx")),
+        _ => told(target),
+    }
+}
+
+/// Text as receivers take it: bytes that are not UTF-8 are replaced.
+fn told(text: &str) -> Cow<'_, str> {
+    match carried::bytes(text) {
+        Cow::Borrowed(_) => Cow::Borrowed(text),
+        Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
+    }
+}
+
+fn nanoseconds(at: SystemTime) -> u64 {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
