@@ -1,16 +1,22 @@
 //! `exposition.certificates`: what is told of the certificates of every hop and of TLS, in metrics, log and pages.
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
 use blackbox_exporter::config::{self, Prober};
-use blackbox_exporter::metrics::{Labels, Metric};
-use blackbox_exporter::prober::Outcome;
+use blackbox_exporter::metrics::{Labels, Metric, Sample};
+use blackbox_exporter::net::Network;
+use blackbox_exporter::prober::{self, Outcome, Request};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::version::{TLS12, TLS13};
 
 use crate::support::Exporter;
 use crate::support::pki::{self, Cert, Made, common_name, pem};
-use crate::support::probing::{PATIENT, log_of, run};
+use crate::support::probing::{PATIENT, compile, log_of, run};
 
 /// A server whose responses are these.
-async fn serve(chain: &[&Made], says: &str) -> std::net::SocketAddr {
+async fn serve(chain: &[&Made], says: &str) -> SocketAddr {
     let config = pki::server_config(pki::certified(chain), &[&TLS12, &TLS13]);
     pki::saying(config, says.replace('\n', "\r\n").into_bytes()).await
 }
@@ -268,4 +274,73 @@ async fn what_a_server_presents_is_bounded() {
     let rows = rows(&outcome, Metric::SslCertNotAfter);
     assert_eq!(rows.len(), 20, "{}", log_of(&outcome));
     assert!(rows.iter().all(|row| row.len() < 2200), "{}", rows[0].len());
+}
+
+/// The certificates of the conformance suite, several times in one process: what was verified before changes no answer.
+#[tokio::test]
+async fn certificates_of_the_conformance_suite_get_the_same_answers_again() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conformance/certs");
+    let read = |name: &str| std::fs::read(format!("{folder}/{name}")).unwrap();
+    let root = String::from_utf8(read("root.pem")).unwrap();
+    let mut servers = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let file = entry.unwrap().file_name().into_string().unwrap();
+        let Some(name) = file.strip_suffix(".chain.pem") else {
+            continue;
+        };
+        let chain = CertificateDer::pem_slice_iter(&read(&file))
+            .map(Result::unwrap)
+            .collect();
+        let key = PrivateKeyDer::from_pem_slice(&read(&format!("{name}.key"))).unwrap();
+        let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(&key).unwrap();
+        let config = pki::server_config(rustls::sign::CertifiedKey::new(chain, key), &[&TLS12, &TLS13]);
+        servers.push((name.to_owned(), pki::serve(config).await));
+    }
+    assert!(servers.len() > 15);
+    let network = Network::system();
+    let answers = async |servers: Vec<&(String, SocketAddr)>| {
+        let mut answers = BTreeMap::new();
+        for (name, address) in servers {
+            for host in ["v4.test", "192.0.2.1"] {
+                let mut raw = config::Module {
+                    prober: Prober::Tcp,
+                    ..config::Module::default()
+                };
+                raw.exposition.certificates = Some(true);
+                raw.tcp.tls = true;
+                raw.tcp.tls_config = config::Tls {
+                    ca: root.clone(),
+                    server_name: host.to_owned(),
+                    ..config::Tls::default()
+                };
+                let target = address.to_string();
+                let request = Request {
+                    target: &target,
+                    hostname: None,
+                    timeout: PATIENT,
+                };
+                let outcome = prober::run(&network, &compile(raw), request).await;
+                let of_tls = |sample: &&Sample| sample.metric.family().name.contains("ssl");
+                let samples: Vec<Sample> = outcome.samples.iter().filter(of_tls).cloned().collect();
+                let log = log_of(&outcome);
+                // How late it is said to be is another matter.
+                let said = |line: &str| line.split("current time ").next().unwrap_or_default().to_owned();
+                let errors: Vec<_> = log
+                    .lines()
+                    .filter(|line| line.contains("err="))
+                    .map(said)
+                    .collect();
+                answers.insert((name.clone(), host), (outcome.success, samples, errors));
+            }
+        }
+        answers
+    };
+    let first = answers(servers.iter().collect()).await;
+    let good = first.values().filter(|(success, ..)| *success).count();
+    assert!(good > 5 && good < first.len() / 2, "{good} of {}", first.len());
+    for servers in [servers.iter().collect::<Vec<_>>(), servers.iter().rev().collect()] {
+        for (again, before) in answers(servers).await.iter().zip(&first) {
+            assert_eq!(again, before);
+        }
+    }
 }

@@ -41,6 +41,7 @@ mod presets;
 mod probe_command;
 mod properties;
 mod reasons;
+mod records;
 mod resolve;
 mod revocation;
 mod schema;

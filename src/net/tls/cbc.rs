@@ -35,7 +35,7 @@ const HASHED_AT_ONCE: usize = 64;
 const HASH_PADDING: usize = 9;
 
 /// The suites, in Go's order.
-pub(super) fn suites() -> impl Iterator<Item = SupportedCipherSuite> {
+pub fn suites() -> impl Iterator<Item = SupportedCipherSuite> {
     SUITES.iter().map(SupportedCipherSuite::Tls12)
 }
 

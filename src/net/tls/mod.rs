@@ -26,6 +26,7 @@ use super::tls_facts::TlsFacts;
 use crate::config;
 
 pub use alert::alert_of;
+pub use cbc::suites as cbc_suites;
 pub use error::TlsError;
 pub use first_use::seed;
 pub use material::key_pair;
