@@ -77,6 +77,17 @@ def table(title, description, at, queries, overrides, hidden):
     )
 
 
+
+def links(labels):
+    """From a target to what the exporter knows of it; `labels` is where Grafana has the labels of a value."""
+    query = "&".join(f"{name}=${{{labels}.{name}:percentencode}}" for name in ("module", "target"))
+    page = lambda path: f"${{exporter:raw}}/{path}?{query}"
+    return [
+        {"title": "Results, log and certificates", "url": page("target"), "targetBlank": True},
+        {"title": "Trace of the last failed probe", "url": page("trace"), "targetBlank": True},
+    ]
+
+
 PANELS = [
     panel(
         "gauge", "Targets that answer now", "Share of the chosen targets whose last probe succeeded.", (0, 0, 5, 8),
@@ -104,17 +115,18 @@ PANELS = [
             query(f"{chosen('probe_ip_protocol')}", "D", table=True),
         ],
         [
-            column("Value #A", "answers", mappings=ANSWERS, custom_cellOptions={"type": "color-background"}),
+            column("Value #A", "answers", mappings=ANSWERS, custom_cellOptions={"type": "color-background"}, links=links("__data.fields")),
             column("Value #B", "took", unit="s", decimals=3),
             column("Value #C", "status"),
             column("Value #D", "IP"),
+            column("target", "target", links=links("__data.fields")),
         ],
         [],
     ),
     panel(
         "state-timeline", "Connectivity", "Whether each target answered, over time.", (0, 8, 24, 8),
         [query(f"{chosen('probe_success')}")],
-        defaults={"mappings": ANSWERS, "custom": {"fillOpacity": 80, "lineWidth": 0}},
+        defaults={"mappings": ANSWERS, "custom": {"fillOpacity": 80, "lineWidth": 0}, "links": links("__field.labels")},
         options={"mergeValues": True, "showValue": "never", "rowHeight": 0.8},
     ),
     panel(
@@ -190,6 +202,12 @@ def variable(name, title, label, metric="probe_success", chosen=""):
     }
 
 
+def textbox(name, title, value):
+    """A text that the user may change."""
+    current = {"text": value, "value": value}
+    return {"type": "textbox", "name": name, "label": title, "query": value, "current": current, "options": [{"selected": True, **current}]}
+
+
 def dashboard(title, uid, rename):
     """The whole dashboard, with every metric renamed."""
     whole = {
@@ -202,6 +220,7 @@ def dashboard(title, uid, rename):
                 variable("module", "Module", "module", chosen='{job=~"$job"}'),
                 variable("target", "Target", "target", chosen='{job=~"$job", module=~"$module"}'),
                 variable("instance", "Instance", "instance", chosen='{job=~"$job", module=~"$module", target=~"$target"}'),
+                textbox("exporter", "Exporter", "http://localhost:9115"),
             ]
         },
         "panels": [{"id": number, **each} for number, each in enumerate(PANELS, 1)],

@@ -55,6 +55,7 @@ pub fn routes(site: Site) -> Router {
         .route("/config", any(config))
         .route("/targets", any(targets))
         .route("/target", any(target))
+        .route("/trace", any(trace))
         .route("/events", any(events))
         .route("/assets/style.css", any(async || pages::style()))
         .route("/assets/script.js", any(async || pages::script()))
@@ -114,6 +115,15 @@ async fn target(State(site): State<Site>, request: Request) -> Response {
         return pages::landing(&site.exporter, &request.uri, &request.headers);
     }
     pages::target(&site.exporter, site.mount(&request), query(&request.uri))
+}
+
+/// For people, as `/target`.
+async fn trace(State(site): State<Site>, request: Request) -> Response {
+    let (request, _) = request.into_parts();
+    if !pages::wants_html(&request.headers) {
+        return pages::landing(&site.exporter, &request.uri, &request.headers);
+    }
+    pages::trace(&site.exporter, &request.method, query(&request.uri))
 }
 
 /// For open pages: to a script the path is as unknown as it is upstream.

@@ -9,6 +9,7 @@ mod result;
 mod story;
 mod target;
 mod targets;
+mod trace;
 mod wall;
 
 use std::convert::Infallible;
@@ -37,6 +38,8 @@ use crate::logging::Format;
 use crate::module::Loaded;
 use story::LONG;
 use target::Known;
+
+pub use trace::trace;
 
 /// Nothing but our own style sheet and script, no frames, no forms to elsewhere.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src data:; connect-src 'self'; \

@@ -147,6 +147,52 @@ async fn the_scrape_is_the_parent_and_its_state_is_passed_on() {
     }
 }
 
+/// Dashboards know a target and no trace id.
+#[tokio::test]
+async fn a_link_leads_to_the_trace_of_the_last_failed_probe() {
+    let (address, _) = service().await;
+    let config = "modules:
+  traced: {prober: http, trace: {}}
+";
+    let link = "--trace.url=https://tempo.example/trace/{trace_id}";
+    let exporter = Exporter::start(config, &[link]).await;
+    let target = format!("http://{address}/bad");
+    let context = format!("00-{TRACE}-{SPAN}-01");
+    let html = [("accept", "text/html")];
+    let trace = format!("/trace?module=traced&target={target}");
+    let answer = exporter.request("GET", &trace, &html).await;
+    assert_eq!(answer.status, 404);
+    assert!(
+        answer.text().contains("No failed probe of this target"),
+        "{}",
+        answer.text()
+    );
+    let probe = format!("/probe?module=traced&target={target}");
+    exporter
+        .request("GET", &probe, &[("traceparent", &context)])
+        .await;
+    let answer = exporter.request("GET", &trace, &html).await;
+    assert_eq!(answer.status, 302);
+    assert_eq!(
+        answer.header("location"),
+        Some(format!("https://tempo.example/trace/{TRACE}").as_str())
+    );
+    // To a script the path is as unknown as it is upstream.
+    assert_eq!(exporter.get(&trace).await.status, 200);
+
+    let exporter = Exporter::start(config, &[]).await;
+    exporter
+        .request("GET", &probe, &[("traceparent", &context)])
+        .await;
+    let answer = exporter.request("GET", &trace, &html).await;
+    assert_eq!(answer.status, 404);
+    assert!(
+        answer.text().contains(TRACE) && answer.text().contains("--trace.url"),
+        "{}",
+        answer.text()
+    );
+}
+
 #[test]
 fn a_header_has_one_source() {
     let rows = [

@@ -1,0 +1,54 @@
+//! `/trace?target=…&module=…`: to the trace of a target's last failed probe, for links from dashboards and alerts, which know no
+//! trace ids.
+
+use gostd::query::Query;
+use http::{Method, StatusCode};
+
+use super::result::place;
+use super::story::LONG;
+use super::{Message, html};
+use crate::display::short;
+use crate::server::Exporter;
+use crate::server::answer::{self, Response};
+use crate::server::probe::DEFAULT_MODULE;
+
+/// Redirects to the trace; when there is none, a page says why.
+pub fn trace(exporter: &Exporter, method: &Method, query: Query<'_>) -> Response {
+    let (module, target, hostname) = (
+        query.first("module"),
+        query.first("target"),
+        query.first("hostname"),
+    );
+    let module = if module.is_empty() {
+        DEFAULT_MODULE
+    } else {
+        &module
+    };
+    let hostname = Some(&*hostname).filter(|hostname| !hostname.is_empty());
+    let entries = exporter.history.of(module, &target, hostname);
+    let mut failed = entries.iter().filter(|entry| !entry.outcome.success);
+    let context = failed.find_map(|entry| entry.outcome.trace.as_ref());
+    let text = match (context, &exporter.settings.trace_link) {
+        (Some(context), Some(link)) => {
+            return answer::redirect(method, StatusCode::FOUND, &link.of(context));
+        }
+        (Some(context), None) => format!(
+            "The trace of the last failed probe is {}. Where traces are shown is not known: set --trace.url.",
+            context.trace
+        ),
+        (None, _) => {
+            "No failed probe of this target and module with a trace is kept; modules have traces when they have a trace section."
+                .to_owned()
+        }
+    };
+    let page = Message {
+        title: short(&target, LONG),
+        text,
+        links: vec![(
+            place(module, &target, hostname),
+            "All results of this target".to_owned(),
+        )],
+        more: 0,
+    };
+    html(StatusCode::NOT_FOUND, &page)
+}
