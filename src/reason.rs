@@ -185,6 +185,8 @@ impl Reason {
             (io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied | io::ErrorKind::NotADirectory, _) => {
                 Self::FileError
             }
+            // The wrong family, no such interface, a socket of datagrams.
+            (_, Some(libc::EAFNOSUPPORT | libc::ENODEV | libc::EPROTOTYPE)) => Self::ConfigError,
             (_, Some(libc::EMSGSIZE)) => Self::IcmpTooBig,
             _ => Self::Other,
         }

@@ -360,8 +360,7 @@ fn private_key(text: &[u8]) -> Result<Arc<dyn rustls::sign::SigningKey>, String>
         });
     };
     if block.label == "ENCRYPTED PRIVATE KEY" || block.has_headers {
-        return Err("tls: failed to parse private key: it is encrypted, and there is nobody to ask for the passphrase; write it in the \
-             clear with openssl pkey -in ENCRYPTED -out KEY"
+        return Err("tls: failed to parse private key: it is encrypted; decrypt it with openssl pkey -in ENCRYPTED -out KEY"
             .to_owned());
     }
     // As Go does, whatever the label says.

@@ -2,6 +2,7 @@
 
 use super::name;
 use crate::prober::grpc::status::Status;
+use crate::reason::Reason;
 
 /// The service is not SERVING.
 pub(in crate::prober) fn not_serving(service: &str, status: &str) -> String {
@@ -32,6 +33,11 @@ pub(in crate::prober) fn status(status: &Status, service: &str, is_tls: bool) ->
         8 => "The server has no resources left (RESOURCE_EXHAUSTED): it limits calls, or is overloaded.".to_owned(),
         4 => "The server accepted the call and did not respond in time: it hangs, or is overloaded.".to_owned(),
         14 if !is_tls => "The connection broke before the response: the port expects TLS (tls: true), is no gRPC server, or the server is shutting down.".to_owned(),
+        _ if status.reason == Reason::GrpcStatus => format!(
+            "The server ended the health check with the status {}, {}: its log says why.",
+            status.code,
+            super::quoted(status.message.as_bytes())
+        ),
         _ => return None,
     })
 }

@@ -254,6 +254,14 @@ pub(in crate::prober) fn encryption(is_tls: bool, hops: &[String]) -> String {
     }
 }
 
+/// A redirect whose place is no URL.
+pub(in crate::prober) fn location(value: &[u8]) -> String {
+    format!(
+        "The redirect's Location is not a URL, {}: the service, or a proxy before it, writes it wrong.",
+        quoted(value)
+    )
+}
+
 /// A request without a response.
 pub(in crate::prober) fn no_response(error: &RoundTripError) -> Option<String> {
     let alert = match error {
@@ -274,6 +282,8 @@ pub(in crate::prober) fn no_response(error: &RoundTripError) -> Option<String> {
         RoundTripError::Http3(_) => "The server's HTTP/3 is broken: leave out enable_http3 to see whether HTTP/2 works.".to_owned(),
         RoundTripError::OAuth2(_) => "The token endpoint gave no token; the target was not asked. Check client_id, client_secret, scopes and token_url: `curl -sS -d grant_type=client_credentials -u ID:SECRET TOKEN_URL`.".to_owned(),
         RoundTripError::Tls(error) => return super::tls::files(error),
+        RoundTripError::Http1(ExchangeError::Length(_)) => "The response's Content-Length or Transfer-Encoding is wrong: the service, or a proxy before it, writes it so. Try `curl -v URL`.".to_owned(),
+        RoundTripError::Credentials(why) => format!("The target was not asked: {}. The exporter's user must be able to read the files of the module.", name(why)),
         _ => return None,
     })
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{name, quoted};
-use crate::display::{age, validity};
+use crate::display::{age, short, validity};
 use crate::net::tls::{HandshakeError, Seen, TlsError};
 use crate::net::tls_facts::{Certificate, TlsFacts};
 use crate::net::x509::VerifyError;
@@ -43,7 +43,10 @@ pub(in crate::prober) fn files(error: &TlsError) -> Option<String> {
             "{} cannot be used as the module's tls_config names it: it must be PEM, with BEGIN CERTIFICATE. `head -1 {0}`",
             name(path)
         )),
-        TlsError::Config(_) => Some("tls_config of the module cannot be used, so that nothing was sent. The exporter's user must be able to read its files, and certificate and key must belong together: compare `openssl x509 -noout -pubkey -in CERT` with `openssl pkey -pubout -in KEY`.".to_owned()),
+        TlsError::Config(why) => Some(format!(
+            "tls_config of the module cannot be used, so that nothing was sent: {}. The exporter's user must be able to read its files, and certificate and key must belong together: compare `openssl x509 -noout -pubkey -in CERT` with `openssl pkey -pubout -in KEY`.",
+            short(why, 600)
+        )),
         _ => None,
     }
 }

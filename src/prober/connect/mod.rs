@@ -207,6 +207,7 @@ impl ConnectError {
 /// See [`ConnectError`].
 pub(super) async fn connect(probe: &mut Probe<'_>, route: Route<'_>) -> Result<Connected, Box<Failure>> {
     let mut spans = Spans::default();
+    let is_target = matches!(route.to, To::Addresses { .. }) && route.via.is_none();
     match make(probe, route, &mut spans).await {
         Ok((stream, facts, forwards)) => {
             // What became of another address or an earlier hop does not matter any more.
@@ -219,7 +220,12 @@ pub(super) async fn connect(probe: &mut Probe<'_>, route: Route<'_>) -> Result<C
             })
         }
         Err(error) => {
-            probe.advise(advice::connect::advice(&probe.facts, &error));
+            // What is known of the target's name says nothing of a proxy or a later hop.
+            let line = match is_target {
+                true => advice::connect::advice(&probe.facts, &error),
+                false => advice::connect::advice(&advice::Facts::default(), &error),
+            };
+            probe.advise(line);
             Err(Box::new(Failure { error, spans }))
         }
     }

@@ -101,6 +101,7 @@ impl Client<'_> {
                         String::from_utf8_lossy(shown.as_bytes().get(..500).unwrap_or(shown.as_bytes()));
                     let reason =
                         format!("failed to parse Location header {shown:?}: parse {shown:?}: {error}");
+                    probe.advise(advice::http::location(&location));
                     log_failure(probe, &first.method, &request.url, &reason);
                     probe.fail(Reason::HttpRedirects);
                     return chain;

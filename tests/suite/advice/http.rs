@@ -24,6 +24,7 @@ async fn statuses() {
     let site = Site::with(|asked: &Asked| match asked.path() {
         "/loop" => redirect("http://127.0.0.1:{port}/back"),
         "/back" => redirect("http://127.0.0.1:{port}/loop"),
+        "/nowhere" => redirect("http://[::1/"),
         "/login" => redirect("https://login.example.com/"),
         "/401" => answer("401 Unauthorized", &["WWW-Authenticate: Basic realm=\"x\""], ""),
         "/403" => answer("403 Forbidden", &["Server: cloudflare"], ""),
@@ -48,6 +49,7 @@ async fn statuses() {
     let basic = "basic_auth: {username: u, password: s3cret-of-u}";
     let rows = [
         ("Redirects without end", "", "/loop"),
+        ("A redirect to what is no URL", "", "/nowhere"),
         (
             "A redirect with `follow_redirects: false`",
             "follow_redirects: false",
@@ -258,6 +260,11 @@ async fn responses_that_are_none() {
             &http(&oauth),
             &target.url("/"),
         )
+        .await;
+    let url = format!("https://127.0.0.1:{}/", super::protocols::demanding().await);
+    let trusting = http("tls_config: {insecure_skip_verify: true}");
+    table
+        .row("The server demands a client certificate", &trusting, &url)
         .await;
     let slow = Peer::play(vec![Move::ReadLine]).await;
     let yaml = "prober: http\ntimeout: 300ms";

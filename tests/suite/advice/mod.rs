@@ -3,7 +3,7 @@
 
 mod http;
 mod names;
-mod protocols;
+pub mod protocols;
 mod targets;
 mod tls;
 

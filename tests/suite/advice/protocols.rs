@@ -8,6 +8,7 @@ use super::{Table, closed};
 use crate::grpc::tonic;
 use crate::http::site::{Site, answer};
 use crate::support::peer::{Move, Peer, send};
+use crate::support::tls_peer::SelfSigned;
 
 #[tokio::test]
 async fn dialogues() {
@@ -48,6 +49,15 @@ async fn dialogues() {
         table.row(situation, yaml, &peer.target()).await;
     }
     table.check();
+}
+
+/// A server that says only after the handshake of TLS 1.3 that it demands a certificate of its clients.
+pub async fn demanding() -> u16 {
+    let (certificate, key) = SelfSigned::local().pem();
+    let authority = tonic::transport::Certificate::from_pem(certificate.clone());
+    let identity = tonic::transport::Identity::from_pem(certificate, key);
+    let tls = tonic::transport::ServerTlsConfig::new().identity(identity);
+    tonic(Some(tls.client_ca_root(authority))).await
 }
 
 /// A name server that sends one answer to everything.
@@ -168,6 +178,15 @@ async fn grpc() {
     table
         .row("A port without TLS", &grpc(", tls: true"), &plain.target())
         .await;
+    let port = demanding().await;
+    let yaml = grpc(", tls: true, tls_config: {insecure_skip_verify: true}");
+    let outcome = crate::support::probe(&yaml, &format!("127.0.0.1:{port}")).await;
+    let log = crate::support::log(&outcome).join("\n");
+    assert!(
+        log.contains("tls: certificate required") && !log.contains("docs.rs"),
+        "{log}"
+    );
+    table.add("The server demands a client certificate", &outcome, "", &[]);
     table.check();
 }
 

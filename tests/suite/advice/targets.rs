@@ -108,5 +108,27 @@ async fn connections_and_files() {
     table
         .row_without("ca_file holds no certificate", &bad, &closed, &hidden)
         .await;
+    let (certificate, _) = crate::support::tls_peer::SelfSigned::local().pem();
+    std::fs::write(path("cert.pem"), certificate).unwrap();
+    for (situation, label, head) in [
+        ("The client's key is encrypted", "ENCRYPTED PRIVATE KEY", ""),
+        (
+            "The client's key is encrypted in the old form",
+            "RSA PRIVATE KEY",
+            "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\n",
+        ),
+    ] {
+        std::fs::write(
+            path("key.pem"),
+            format!("-----BEGIN {label}-----\n{head}MIIB\n-----END {label}-----\n"),
+        )
+        .unwrap();
+        let yaml = tcp(&format!(
+            "tls: true, tls_config: {{cert_file: {}, key_file: {}}}",
+            path("cert.pem"),
+            path("key.pem")
+        ));
+        table.row_without(situation, &yaml, &closed, &hidden).await;
+    }
     table.check();
 }
