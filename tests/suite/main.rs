@@ -36,6 +36,7 @@ mod judging;
 mod limits;
 mod memory;
 mod migrate;
+mod odd_records;
 mod policy;
 mod presets;
 mod probe_command;
