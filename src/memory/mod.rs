@@ -10,12 +10,18 @@
 
 mod idle;
 mod limit;
+mod pool;
 mod usage;
+
+/// What the threads of a process share; loom's in `tests/model`.
+mod sync {
+    pub(super) use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+}
 
 use std::fmt;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use pool::{Pool, Refused};
 use usage::Usage;
 
 pub use idle::{give_back_after_bursts, give_back_with, when_parked};
@@ -84,14 +90,6 @@ struct Budget {
     pools: [Pool; 5],
 }
 
-/// What one kind of use has taken.
-#[derive(Debug, Default)]
-struct Pool {
-    most: usize,
-    taken: AtomicUsize,
-    refused: AtomicU64,
-}
-
 static BUDGET: OnceLock<Budget> = OnceLock::new();
 
 /// Memory that was set aside, until this is dropped.
@@ -143,9 +141,7 @@ pub fn most(of: Use) -> Option<usize> {
 
 /// How often memory was refused.
 pub fn refused(of: Use) -> u64 {
-    BUDGET
-        .get()
-        .map_or(0, |budget| budget.pool(of).refused.load(Ordering::Relaxed))
+    BUDGET.get().map_or(0, |budget| budget.pool(of).refused())
 }
 
 /// Whether the limit is reached. Whoever holds more and more of what a peer sends asks now and then, and stops.
@@ -179,9 +175,7 @@ pub fn take_some(of: Use, bytes: usize) -> Share {
         share.bytes = bytes;
         return share;
     };
-    let pool = budget.pool(of);
-    let left = pool.most.saturating_sub(pool.taken.load(Ordering::Relaxed));
-    share.grow(bytes.min(left));
+    share.grow(bytes.min(budget.pool(of).left()));
     share
 }
 
@@ -204,10 +198,7 @@ impl Share {
 impl Drop for Share {
     fn drop(&mut self) {
         if let Some(budget) = BUDGET.get() {
-            let taken = &budget.pool(self.of).taken;
-            // A share of the time before the limit was set was never counted.
-            let less = |taken: usize| Some(taken.saturating_sub(self.bytes));
-            let _ = taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+            budget.pool(self.of).give(self.bytes);
         }
     }
 }
@@ -240,17 +231,12 @@ impl Budget {
     }
 
     fn grant(&self, of: Use, bytes: usize) -> bool {
-        let pool = self.pool(of);
-        let before = pool.taken.fetch_add(bytes, Ordering::Relaxed);
-        if before.saturating_add(bytes) <= pool.most && self.usage.now() + bytes as u64 <= self.limit {
-            return true;
-        }
-        pool.taken.fetch_sub(bytes, Ordering::Relaxed);
-        pool.refused.fetch_add(1, Ordering::Relaxed);
-        if before.saturating_add(bytes) <= pool.most {
+        let has_room = || self.usage.now() + bytes as u64 <= self.limit;
+        let taken = self.pool(of).take(bytes, has_room);
+        if taken == Err(Refused::Process) {
             idle::give_back_soon();
         }
-        false
+        taken.is_ok()
     }
 
     fn is_short(&self) -> bool {
