@@ -207,10 +207,7 @@ impl Budget {
     fn new(limit: Limit) -> Self {
         let usage = Usage::open(limit.cgroup);
         let room = limit.bytes.saturating_sub(usage.now()).max(LEAST);
-        let pools = Use::ALL.map(|of| Pool {
-            most: share(room, of.share()),
-            ..Pool::default()
-        });
+        let pools = Use::ALL.map(|of| Pool::new(share(room, of.share())));
         Self {
             limit: limit.bytes,
             room,

@@ -3,7 +3,7 @@
 use super::sync::{AtomicU64, AtomicUsize, Ordering};
 
 /// The share of one kind of use.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Pool {
     /// How many bytes it has.
     pub(super) most: usize,
@@ -21,6 +21,14 @@ pub(super) enum Refused {
 }
 
 impl Pool {
+    pub(super) fn new(most: usize) -> Self {
+        Self {
+            most,
+            taken: AtomicUsize::new(0),
+            refused: AtomicU64::new(0),
+        }
+    }
+
     /// Takes so many bytes if the share has them and `has_room` says that the process has, too.
     pub(super) fn take(&self, bytes: usize, has_room: impl FnOnce() -> bool) -> Result<(), Refused> {
         // Never more than there is, not even for a moment: others would be refused.
