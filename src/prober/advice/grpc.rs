@@ -44,7 +44,7 @@ pub(in crate::prober) fn status(status: &Status, service: &str, is_tls: bool) ->
 
 /// What answers is not HTTP/2.
 pub(in crate::prober) fn not_http2(is_tls: bool, first: &[u8]) -> String {
-    if first.starts_with(b"HTTP/1") {
+    if super::is_http(first) {
         return "The port responds in HTTP/1, so that no gRPC server listens there, or a proxy before it does not pass HTTP/2 on: use the port of gRPC, or a module with prober: http.".to_owned();
     }
     if !is_tls && matches!(first, [0x15 | 0x16, 3, ..]) {

@@ -75,6 +75,16 @@ pub(super) fn conclude(probe: &mut Probe<'_>, kind: &Kind, failure: Failure) -> 
         .unwrap_or_else(|| general::line(failure.reason).to_owned())
 }
 
+/// Whether a peer's first bytes are those of a web server: some send an error page without a status line to what they cannot read.
+fn is_http(bytes: &[u8]) -> bool {
+    let begins = |text: &[u8]| {
+        bytes
+            .get(..text.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(text))
+    };
+    begins(b"HTTP/") || begins(b"<!DOCTYPE HTML") || begins(b"<html")
+}
+
 /// A text from outside, quoted, short and harmless.
 pub(super) fn quoted(text: &[u8]) -> String {
     format!("\"{}\"", short(&crate::carried::text(text), QUOTED))

@@ -53,7 +53,7 @@ pub(in crate::prober) fn files(error: &TlsError) -> Option<String> {
 
 /// What answers in the clear where TLS is expected.
 fn foreign(bytes: &[u8]) -> String {
-    if bytes.starts_with(b"HTTP/") {
+    if super::is_http(bytes) {
         return "The port responds in plain HTTP: use http:// instead of https://, or tls: false, or the port that has TLS.".to_owned();
     }
     let starts = |start: &[u8]| bytes.starts_with(start);

@@ -141,6 +141,10 @@ async fn handshakes() {
         let peer = Peer::play(moves).await;
         table.row(situation, plain, &peer.target()).await;
     }
+    let page = Peer::play(vec![Move::Read(5), send("<!DOCTYPE HTML>\n<html>"), Move::Close]).await;
+    table
+        .row("The port answers with a page", plain, &page.target())
+        .await;
     let silent = Peer::play(vec![Move::Read(5)]).await;
     let yaml = plain.replace("5s", "300ms");
     table
