@@ -42,6 +42,7 @@ mod presets;
 mod probe_command;
 mod properties;
 mod reasons;
+mod recipes;
 mod records;
 mod resolve;
 mod revocation;
