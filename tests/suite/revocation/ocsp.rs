@@ -419,9 +419,18 @@ async fn every_prober_that_speaks_tls_fails_for_a_revoked_certificate() {
         presented.ocsp = Some(staple);
         let config = pki::server_config(presented, &[&TLS12, &TLS13]);
         let address = pki::saying(config, answer.to_vec()).await;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tls.sock");
+        let listener = tokio::net::UnixListener::bind(&path).unwrap();
+        tokio::spawn(async move {
+            let (mut near, _) = listener.accept().await.unwrap();
+            let mut far = tokio::net::TcpStream::connect(address).await.unwrap();
+            let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+        });
         for prober in [
             Prober::Http,
             Prober::Tcp,
+            Prober::Unix,
             Prober::Grpc,
             Prober::Websocket,
             Prober::Dns,
@@ -459,6 +468,11 @@ async fn every_prober_that_speaks_tls_fails_for_a_revoked_certificate() {
                     raw.dns.tls_config = tls;
                     address.to_string()
                 }
+                Prober::Unix => {
+                    raw.unix.tls = true;
+                    raw.unix.tls_config = tls;
+                    path.to_str().unwrap().to_owned()
+                }
                 _ => {
                     raw.tcp.tls = true;
                     raw.tcp.tls_config = tls;
@@ -474,7 +488,7 @@ async fn every_prober_that_speaks_tls_fails_for_a_revoked_certificate() {
             );
             let line = "ERROR A certificate of the server is revoked subject=\"CN=leaf\"";
             assert_eq!(told.contains(line), revoked, "{prober:?}: {told}");
-            if matches!(prober, Prober::Http | Prober::Tcp) {
+            if matches!(prober, Prober::Http | Prober::Tcp | Prober::Unix) {
                 assert_eq!(outcome.success, !revoked, "{prober:?}: {told}");
             } else {
                 assert!(!outcome.success);
