@@ -134,7 +134,9 @@ fn commands_of_the_documents_and_examples_start_the_exporter() {
             let flags = format!("--config.file={flags}");
             let flags = flags.split(['#', '`', ')']).next().unwrap();
             let files = flags.split_whitespace().filter_map(|flag| {
-                let (flag, file) = flag.split_once('=')?;
+                let (flag, file) = flag
+                    .split_once('=')
+                    .filter(|(_, value)| value.contains('.') && !value.contains("://"))?;
                 let file = file.trim_end_matches(['.', ',']);
                 let folder = Path::new(&source).parent().unwrap().join(file);
                 let example = Path::new("examples").join(file);
