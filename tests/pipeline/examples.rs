@@ -28,6 +28,7 @@ fn promtool_accepts_configurations_and_rules() {
         "prometheus/http-sd.yml",
         "prometheus/sharded.yml",
         "deepflow/prometheus.yml",
+        "trace/prometheus.yml",
     ] {
         let path = repository("examples").join(config);
         succeeds(Command::new(&promtool).args(["check", "config"]).arg(path));
@@ -80,6 +81,7 @@ fn every_alert_and_record_has_a_rule_test() {
 fn configurations_load_and_targets_name_their_modules() {
     for (config, targets) in [
         ("examples/deepflow/blackbox.yml", Some("examples/targets.yml")),
+        ("examples/trace/blackbox.yml", None),
         ("blackbox.yml", Some("examples/targets.yml")),
         (
             "examples/kubernetes/blackbox.yml",
