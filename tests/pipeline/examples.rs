@@ -140,6 +140,9 @@ fn commands_of_the_documents_and_examples_start_the_exporter() {
                     .split_once('=')
                     .filter(|(_, value)| value.contains('.') && !value.contains("://"))?;
                 let file = file.trim_end_matches(['.', ',']);
+                if flag.starts_with("--trace.") {
+                    return Some(format!("{flag}={}", file.trim_matches('\'')));
+                }
                 let folder = Path::new(&source).parent().unwrap().join(file);
                 let example = Path::new("examples").join(file);
                 let candidates = [folder.as_path(), Path::new(file), example.as_path()];
