@@ -504,11 +504,11 @@ END
 exec influxd -config "$D/conf"
 "#;
 
-    etcd: "etcd" "etcd", ["etcd"], "http://127.0.0.1:PORT/health", ["capnslog"], r#"
+    etcd: "etcd" "etcd", ["etcd"], "http://127.0.0.1:PORT/health", ["capnslog", "addrConn"], r#"
 exec etcd --data-dir "$D/data" --listen-client-urls http://127.0.0.1:$P --advertise-client-urls http://127.0.0.1:$P --listen-peer-urls http://127.0.0.1:$Q --initial-advertise-peer-urls http://127.0.0.1:$Q --initial-cluster default=http://127.0.0.1:$Q --log-outputs stderr
 "#;
 
-    grpc_health: "grpc" "grpc_health_plain", ["etcd"], "127.0.0.1:PORT", ["capnslog"], r#"
+    grpc_health: "grpc" "grpc_health_plain", ["etcd"], "127.0.0.1:PORT", ["capnslog", "addrConn"], r#"
 exec etcd --data-dir "$D/data" --listen-client-urls http://127.0.0.1:$P --advertise-client-urls http://127.0.0.1:$P --listen-peer-urls http://127.0.0.1:$Q --initial-advertise-peer-urls http://127.0.0.1:$Q --initial-cluster default=http://127.0.0.1:$Q --log-outputs stderr
 "#;
 
