@@ -36,6 +36,23 @@ impl Error {
         }
     }
 
+    /// What to do about it, if there is more to say than the error does.
+    pub fn advice(&self) -> Option<String> {
+        let line = match self {
+            Self::NotOffered { .. } => {
+                "The server does not offer TLS on this port: it has no certificate, or expects TLS from the beginning on another port (tls: true instead of starttls)."
+            }
+            Self::Wire(WireError::TimedOut(_)) => {
+                "The server did not respond: it expects TLS from the beginning (tls: true instead of starttls), speaks another protocol, or hangs."
+            }
+            Self::Surplus { .. } => {
+                "Something on the way, or a flaw of the server, adds bytes before TLS: whoever trusts this server may be deceived. Update the server, and probe it from its own network to see who adds them."
+            }
+            Self::Wire(_) | Self::TooMuch { .. } | Self::Refused { .. } | Self::Malformed(_) => return None,
+        };
+        Some(line.to_owned())
+    }
+
     /// The text of the error, which happened while `awaited` was awaited.
     pub fn told(&self, awaited: &str) -> String {
         match self {

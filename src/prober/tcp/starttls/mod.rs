@@ -55,6 +55,7 @@ pub(super) async fn run(
             leave(probe, connection, protocol, name, false).await;
         }
         let reason = error.reason();
+        probe.advise(error.advice());
         let error = format!("{}: {}", protocol.name(), error.told(awaited));
         probe.timeline.hop().result = Some(error.clone());
         log!(probe.log, Error, "The server did not go on in TLS", "err" => error);
