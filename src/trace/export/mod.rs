@@ -28,6 +28,7 @@ use crate::net::Network;
 use crate::net::url::Url;
 use crate::probe_log::{Event, Level};
 use crate::prober::Outcome;
+use crate::say;
 use crate::server::instruments::elsewhere::value;
 use queue::Queue;
 use sender::{Form, Sender};
@@ -45,6 +46,7 @@ pub struct Exports {
     spans: Option<Arc<Queue>>,
     logs: Option<(Form, Arc<Queue>)>,
     senders: Mutex<Vec<JoinHandle<()>>>,
+    logger: Logger,
 }
 
 /// A probe that has ended.
@@ -108,6 +110,7 @@ impl Exports {
             spans,
             logs,
             senders: Mutex::new(senders),
+            logger: logger.clone(),
         }))
     }
 
@@ -150,6 +153,11 @@ impl Exports {
         for mut sender in senders {
             if tokio::time::timeout_at(end, &mut sender).await.is_err() {
                 sender.abort();
+                say!(
+                    self.logger,
+                    Warn,
+                    "Spans or logs of the last probes were not exported: the endpoint is too slow"
+                );
             }
         }
     }
