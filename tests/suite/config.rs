@@ -23,7 +23,7 @@ fn everything_wrong_is_said_at_once() {
             "  line 4, column 12: module \"a\": http.verb: field \"verb\" not found",
             "  line 4, column 36: module \"a\": http.fail_if_ssl: expected true or false, found the number 1",
             "  line 5, column 20: module \"b\": dns: query name must be set for DNS module; add query_name: the name to ask for",
-            "  line 6, column 1: extra: field \"extra\" not found; known fields: modules, policy",
+            "  line 6, column 1: extra: field \"extra\" not found; known fields: modules, policy, exposition",
         ]
     );
 }
