@@ -2,7 +2,7 @@
 //! question of ours, or a `resolv.conf` and a hosts file.
 #![no_main]
 
-use go_resolve::config::Config;
+use go_resolve::config::ResolvConf;
 use go_resolve::hosts::Hosts;
 use go_resolve::wire::{Query, Record, Reply};
 use libfuzzer_sys::fuzz_target;
@@ -23,7 +23,7 @@ fuzz_target!(|data: &[u8]| {
         return;
     }
     let text = String::from_utf8_lossy(rest).into_owned();
-    let config = Config::parse(Ok(text.clone()));
+    let config = ResolvConf::parse(Ok(text.clone()));
     let _ = (config.names("host"), config.names("a.b."), config.servers_in_turn().count());
     let hosts = Hosts::parse(Ok(text));
     let _ = (hosts.addresses("localhost"), hosts.addresses("a.b."));

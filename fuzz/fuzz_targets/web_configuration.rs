@@ -6,7 +6,7 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &str| {
     match Web::parse(data) {
-        Ok(web) => drop(web.versions()),
+        Ok(web) => drop(web.tls.versions()),
         Err(error) => drop(error.to_string()),
     }
 });

@@ -105,6 +105,13 @@ pub fn migrate(
             elsewhere::read(program, text, whole_set.is_some())?
         }
     };
+    let Migration { targets, lost, .. } = &mut migration;
+    targets.retain(|target| {
+        if target.address.is_empty() {
+            lost.push(format!("the target {:?} has no address", target.name));
+        }
+        !target.address.is_empty()
+    });
     for notes in [&mut migration.lost, &mut migration.hints] {
         let mut seen = std::collections::BTreeSet::new();
         notes.retain(|note| seen.insert(note.clone()));

@@ -178,6 +178,11 @@ fn hostile_files_are_refused() {
             format!("'a.b'{} = 1\n", ".a".repeat(DEEP)),
             "nested too deeply",
         ),
+        (
+            "telegraf",
+            "[[inputs.ping]]\nurls = [\"a\"]\n[[inputs.net_response]]\nprotocol = \"tcp\"\n".to_owned(),
+            "has no address",
+        ),
         ("alloy", format!("a = {}", "[".repeat(DEEP)), "nested too deeply"),
         (
             "cloudprober",
