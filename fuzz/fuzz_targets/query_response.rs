@@ -6,12 +6,10 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use blackbox_exporter::config::{self, Label, Prober, QueryResponse};
-use blackbox_exporter::metrics::Samples;
 use blackbox_exporter::module::{Kind, Module, Problems};
 use blackbox_exporter::net::{Deadline, Network};
-use blackbox_exporter::probe_log::ProbeLog;
 use blackbox_exporter::prober::query_response::{Upgrade, run};
-use blackbox_exporter::prober::{Probe, Timeline};
+use blackbox_exporter::prober::{Probe, Request};
 use libfuzzer_sys::fuzz_target;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::{Builder, Runtime};
@@ -61,17 +59,13 @@ fuzz_target!(|data: &[u8]| {
     }
     runtime.block_on(async {
         let start = Instant::now();
-        let mut probe = Probe {
+        let request = Request {
             target: "x:1",
             hostname: None,
-            network: &NETWORK,
-            deadline: Deadline::after(start, Duration::from_secs(60)),
-            start,
-            log: ProbeLog::default(),
-            samples: Samples::new(),
-            timeline: Timeline::new(start),
-            tls: None,
+            timeout: Duration::from_secs(60),
         };
+        let deadline = Deadline::after(start, request.timeout);
+        let mut probe = Probe::new(&NETWORK, &module, &request, deadline, start);
         let upgrade = Upgrade {
             config: &tcp.tls_config,
             server_name: "",

@@ -97,6 +97,39 @@ pub struct Probe<'a> {
     failed: Option<Reason>,
 }
 
+impl<'a> Probe<'a> {
+    /// A probe that is about to begin.
+    pub fn new(
+        network: &'a Network,
+        module: &'a Module,
+        request: &Request<'a>,
+        deadline: Deadline,
+        start: Instant,
+    ) -> Self {
+        Self {
+            target: request.target,
+            hostname: request.hostname,
+            network,
+            deadline,
+            start,
+            log: ProbeLog::default(),
+            vantage: &module.vantage,
+            name_server: module.name_server.as_ref(),
+            addresses: module.addresses,
+            exposition: module.exposition,
+            fixed: None,
+            secrets: Secrets::default(),
+            samples: Samples::new(),
+            timeline: Timeline::new(start),
+            tls: None,
+            step: None,
+            failed: None,
+            facts: Facts::default(),
+            trace: None,
+        }
+    }
+}
+
 /// Why and where a probe failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Failure {
@@ -257,27 +290,8 @@ pub async fn run_within(
     // Out of time for it, the probe itself will say what it waits for.
     let _ = deadline.within(get_ready(network, module, request.target)).await;
     let start = Instant::now();
-    let mut probe = Probe {
-        target: request.target,
-        hostname: request.hostname,
-        network,
-        deadline,
-        start,
-        log: ProbeLog::default(),
-        vantage: &module.vantage,
-        name_server: module.name_server.as_ref(),
-        addresses: module.addresses,
-        exposition: module.exposition,
-        fixed: None,
-        secrets: Secrets::default(),
-        samples: Samples::new(),
-        timeline: Timeline::new(start),
-        tls: None,
-        step: None,
-        failed: None,
-        facts: Facts::default(),
-        trace: Tracing::begin(module, trace),
-    };
+    let mut probe = Probe::new(network, module, &request, deadline, start);
+    probe.trace = Tracing::begin(module, trace);
     log!(probe.log, Debug, "Beginning probe", "probe" => module.prober().name(), "timeout_seconds" => request.timeout.as_secs_f64());
     let end = probe.deadline.at();
     let probing = async {
