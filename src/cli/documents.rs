@@ -171,6 +171,9 @@ Say everything that is wrong with it:
 Run one probe now:
 .B blackbox_exporter probe \-\-module http_2xx https://prometheus.io
 .TP
+Watch the targets of a file until q is pressed:
+.B blackbox_exporter probe \-\-watch \-\-targets targets.yml
+.TP
 Find out what a target speaks, and write a module for it:
 .B blackbox_exporter doctor https://prometheus.io
 .TP

@@ -291,7 +291,7 @@ fn table() -> Vec<(&'static str, &'static str, &'static str, Peer, &'static str)
             HTTP,
             http,
             Tcp(vec![Move::ReadLine, send(redirect), Move::Pause(GRACE)]),
-            "HTTP",
+            "http_redirects",
         ),
         // On closing, too, when time ran out within a block.
         ("http bomb", GZIP, http, Tcp(bomb()), "response"),

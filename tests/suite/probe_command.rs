@@ -158,3 +158,97 @@ fn the_target_policy_holds_here_too() {
     let text = String::from_utf8(output.get_output().stdout.clone()).unwrap();
     assert!(text.contains("refused by the target policy"), "{text}");
 }
+
+/// Two targets, of which one fails, probed again and again.
+fn watching(address: &str) -> Vec<String> {
+    let arguments = [
+        "probe",
+        "--watch",
+        "--interval",
+        "100ms",
+        "-m",
+        "tcp_connect",
+        address,
+        "127.0.0.1:1",
+    ];
+    arguments.map(ToOwned::to_owned).to_vec()
+}
+
+#[test]
+fn a_watch_that_is_piped_prints_a_line_per_result_until_it_is_told_to_end() {
+    use std::io::{BufRead as _, BufReader};
+    let (_listening, address) = listener();
+    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin!("blackbox_exporter"))
+        .current_dir(std::env::temp_dir())
+        .args(watching(&address))
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    // The reader stays open until the end: a closed pipe would end it as well.
+    let mut lines = lines.map(Result::unwrap);
+    let first: Vec<String> = lines.by_ref().take(6).collect();
+    let starts = |start: &str| first.iter().filter(|line| line.starts_with(start)).count();
+    let good = starts(&format!("success  {address}  tcp_connect  "));
+    let bad = starts("failure  127.0.0.1:1  tcp_connect  ");
+    assert!(good >= 2 && bad >= 2 && good + bad == 6, "{first:?}");
+    assert!(
+        first.iter().any(|line| line.contains("connect_refused: ")),
+        "{first:?}"
+    );
+    assert!(!first.concat().contains('\x1b'), "{first:?}");
+    let pid = i32::try_from(child.id()).unwrap();
+    rustix::process::kill_process(
+        rustix::process::Pid::from_raw(pid).unwrap(),
+        rustix::process::Signal::TERM,
+    )
+    .unwrap();
+    assert!(child.wait().unwrap().success());
+}
+
+/// On a pseudo-terminal, made by `script`.
+#[test]
+fn a_watch_on_a_terminal_is_a_view_that_leaves_nothing_behind() {
+    use std::io::{Read as _, Write as _};
+    let Some(script) = crate::support::programs::find("script") else {
+        return;
+    };
+    let (_listening, address) = listener();
+    let program = assert_cmd::cargo::cargo_bin!("blackbox_exporter")
+        .display()
+        .to_string();
+    let line = std::iter::once(program)
+        .chain(watching(&address))
+        .collect::<Vec<_>>()
+        .join(" ");
+    for key in ["q", "\x03", "\x1b"] {
+        let mut child = std::process::Command::new(&script)
+            .args(["--quiet", "--return", "--command", &line, "/dev/null"])
+            .current_dir(std::env::temp_dir())
+            .env("TERM", "xterm")
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (mut keys, mut screen) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        let mut seen = String::new();
+        let mut bytes = [0; 4096];
+        // Both targets have been probed twice.
+        while !(seen.contains("2/0") && seen.contains("0/2") && seen.contains("connect_refused: ")) {
+            let length = screen.read(&mut bytes).unwrap();
+            assert!(length > 0, "it ended: {seen}");
+            seen.push_str(&String::from_utf8_lossy(&bytes[..length]));
+        }
+        keys.write_all(key.as_bytes()).unwrap();
+        screen.read_to_string(&mut seen).unwrap();
+        assert!(child.wait().unwrap().success(), "{seen}");
+        assert!(
+            seen.contains("\x1b[?1049h") && seen.contains("2 targets, 1 failing"),
+            "{seen}"
+        );
+        let left = seen
+            .rfind("\x1b[?1049l")
+            .unwrap_or_else(|| panic!("the screen stays: {seen}"));
+        assert!(seen[left..].len() < 40 && seen.contains("\x1b[?25h"), "{seen}");
+    }
+}

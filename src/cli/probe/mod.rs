@@ -1,6 +1,7 @@
 //! The subcommand `probe`: probes from the command line, through the same pipeline as a scrape.
 
 mod report;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
@@ -90,6 +91,21 @@ pub fn command() -> Command {
                 .help("Maximum duration of a probe: seconds, or with a unit (500ms, 1m). A shorter timeout of the module wins."),
         )
         .arg(
+            Arg::new("watch")
+                .long("watch")
+                .action(ArgAction::SetTrue)
+                .conflicts_with("output")
+                .help("Probe again and again: a live view on a terminal, else a line per result. q ends it."),
+        )
+        .arg(
+            Arg::new("interval")
+                .long("interval")
+                .value_name("DURATION")
+                .default_value("5s")
+                .value_parser(timeout)
+                .help("The time between two probes of a target with --watch."),
+        )
+        .arg(
             Arg::new("concurrency")
                 .long("concurrency")
                 .value_name("N")
@@ -168,6 +184,14 @@ fn probe_all(matches: &ArgMatches) -> Result<bool, String> {
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start: {error}"))?;
+    if matches.get_flag("watch") {
+        let interval = matches.get_one::<Duration>("interval").copied();
+        let interval = interval.unwrap_or(Duration::from_secs(5));
+        let watched = watch::watch(jobs, loaded.config.policy.clone(), most, at_once, interval);
+        let watched = runtime.block_on(watched);
+        runtime.shutdown_timeout(Duration::from_millis(200));
+        return watched.map(|()| true).map_err(|error| error.to_string());
+    }
     let done = runtime.block_on(run_jobs(jobs, loaded.config.policy.clone(), most, at_once));
     let format = matches
         .get_one::<String>("output")
@@ -194,20 +218,26 @@ async fn run_jobs(jobs: Vec<Job>, rules: config::Policy, most: Duration, at_once
     let probes = jobs.into_iter().map(|job| {
         let (network, bar) = (&network, &bar);
         async move {
-            let timeout = job.module.timeout.map_or(most, |own| own.min(most));
-            let request = Request {
-                target: &job.target,
-                hostname: job.hostname.as_deref(),
-                timeout,
-            };
-            let outcome = prober::run(network, &job.module, request).await;
+            let done = probe_once(network, job, most).await;
             bar.inc(1);
-            Done { job, outcome }
+            done
         }
     });
     let done = stream::iter(probes).buffered(at_once).collect().await;
     bar.finish_and_clear();
     done
+}
+
+/// Runs a job, for at most so long.
+async fn probe_once(network: &Network, job: Job, most: Duration) -> Done {
+    let timeout = job.module.timeout.map_or(most, |own| own.min(most));
+    let request = Request {
+        target: &job.target,
+        hostname: job.hostname.as_deref(),
+        timeout,
+    };
+    let outcome = prober::run(network, &job.module, request).await;
+    Done { job, outcome }
 }
 
 fn jobs(matches: &ArgMatches, loaded: &Loaded) -> Result<Vec<Job>, String> {

@@ -162,7 +162,7 @@ fn waterfall(hop: &Hop, whole: Duration, look: Look) -> String {
     out
 }
 
-fn colour(phase: Phase) -> &'static str {
+pub fn colour(phase: Phase) -> &'static str {
     match phase {
         Phase::Resolve => "35",
         Phase::Connect | Phase::Setup => "33",

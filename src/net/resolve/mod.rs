@@ -6,6 +6,7 @@
 
 mod server;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use super::policy::{Policy, Refusal};
 use super::shortage::{Resource, Shortages};
 use super::url::idna_ascii;
 use super::{Address, Deadline, Preference};
+use crate::carried;
 use crate::reason::Reason;
 
 use server::ServerError;
@@ -290,7 +292,7 @@ impl Resolver {
             cause,
             by_module: true,
         };
-        let ascii = idna_ascii(host);
+        let ascii = asked_for(host);
         if !is_domain_name(&ascii) {
             return Err(fail(None, Cause::NoSuchHost));
         }
@@ -309,7 +311,7 @@ impl Resolver {
         preference: Preference,
         deadline: Deadline,
     ) -> Result<Vec<Address>, ResolveError> {
-        let ascii = idna_ascii(host);
+        let ascii = asked_for(host);
         let fail = |server, cause| ResolveError {
             name: host.to_owned(),
             server,
@@ -431,6 +433,14 @@ fn is_domain_name(name: &str) -> bool {
     };
     let is_numeric = relative.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     relative.len() <= 253 && !is_numeric && relative.split('.').all(is_label)
+}
+
+/// The name that is looked up: a name in another script in its ASCII form. What is not UTF-8 is no name in any script.
+fn asked_for(host: &str) -> Cow<'_, str> {
+    match carried::lossy(host) {
+        Cow::Borrowed(_) => idna_ascii(host),
+        Cow::Owned(_) => Cow::Borrowed(host),
+    }
 }
 
 #[cfg(test)]
