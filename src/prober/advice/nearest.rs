@@ -44,15 +44,32 @@ fn line<'t>(source: &str, text: &'t [u8]) -> (&'t [u8], bool) {
     (text.get(start..end).unwrap_or(text), true)
 }
 
-/// Where the longest beginning or end of a piece is found, of at least half of it.
+/// Where the longest beginning or end of a piece is found, of at least half of it; of equals a beginning, and the first.
 fn find(text: &[u8], piece: &[u8]) -> Option<usize> {
     let least = SHORTEST.max(piece.len().div_ceil(2));
-    (least..=piece.len()).rev().find_map(|length| {
-        [piece.get(..length), piece.get(piece.len() - length..)]
-            .into_iter()
-            .flatten()
-            .find_map(|part| text.windows(length).position(|window| window == part))
-    })
+    let alike = |(a, b): &(&u8, &u8)| a == b;
+    let mut best = None;
+    let mut longest = least - 1;
+    for at in 0..text.len() {
+        let rest = text.get(at..).unwrap_or_default();
+        let length = rest.iter().zip(piece).take_while(alike).count();
+        if length > longest {
+            (best, longest) = (Some(at), length);
+        }
+    }
+    for end in 1..=text.len() {
+        let before = text.get(..end).unwrap_or_default();
+        let length = before
+            .iter()
+            .rev()
+            .zip(piece.iter().rev())
+            .take_while(alike)
+            .count();
+        if length > longest {
+            (best, longest) = (Some(end - length), length);
+        }
+    }
+    best
 }
 
 /// What an expression has to be found as it stands, in lower case, the longest first.
@@ -96,25 +113,33 @@ fn variation(source: &str, text: &[u8]) -> Option<&'static str> {
         .strip_suffix('$')
         .filter(|rest| !rest.ends_with('\\'))
         .unwrap_or(bare);
+    // To compile an expression takes as long as a probe: only what can make a difference is tried.
+    let has_lines = text.contains(&b'\n');
     let variations = [
         (
-            format!("(?i){source}"),
+            true,
+            "(?i)",
+            source,
             "with (?i) in front, which ignores case, it would match",
         ),
         (
-            format!("(?s){source}"),
+            has_lines && source.contains('.'),
+            "(?s)",
+            source,
             "with (?s) in front, which lets . match line breaks, it would match",
         ),
         (
-            format!("(?m){source}"),
+            has_lines && source.contains(['^', '$']),
+            "(?m)",
+            source,
             "with (?m) in front, which lets ^ and $ match at line breaks, it would match",
         ),
-        (bare.to_owned(), "without ^ and $ it would match"),
+        (bare != source, "", bare, "without ^ and $ it would match"),
     ];
     let matches = |source: &str| Regexp::new(source).is_ok_and(|regexp| regexp.is_match(text));
-    variations
-        .into_iter()
-        .find_map(|(source, hint)| matches(&source).then_some(hint))
+    variations.into_iter().find_map(|(may_help, flag, source, hint)| {
+        (may_help && matches(&format!("{flag}{source}"))).then_some(hint)
+    })
 }
 
 #[cfg(test)]
@@ -163,6 +188,22 @@ mod tests {
                 *want,
                 "{source}"
             );
+        }
+    }
+
+    #[test]
+    fn the_longest_part_of_a_piece_is_found() {
+        for (text, piece, want) in [
+            ("xx needle xx", "needle", Some(3)),
+            ("a needl, a eedle", "needle", Some(2)),
+            ("eedle, needle", "needle", Some(7)),
+            ("a edle", "needle", Some(2)),
+            ("nee and nee", "needle", Some(0)),
+            ("ne dle", "needle", Some(3)),
+            ("ne le", "needle", None),
+            ("", "needle", None),
+        ] {
+            assert_eq!(find(text.as_bytes(), piece.as_bytes()), want, "{text}");
         }
     }
 
