@@ -264,9 +264,29 @@ fn original(bytes: &[u8], at: usize) -> usize {
     place
 }
 
+/// The pattern that matches `text` as it stands: `regexp.QuoteMeta`.
+#[must_use]
+pub fn quote_meta(text: &str) -> String {
+    let special = |c: char| r"\.+*?()|[]{}^$".contains(c);
+    text.chars()
+        .flat_map(|c| special(c).then_some('\\').into_iter().chain([c]))
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_quoted_text_matches_itself() {
+        for text in ["a.b*c", "[x]{1}(y)|z^$\\", "220-grüße <h1>", ""] {
+            let pattern = format!("^{}$", quote_meta(text));
+            assert!(
+                Regexp::new(&pattern).unwrap().is_match(text.as_bytes()),
+                "{pattern}"
+            );
+        }
+    }
 
     #[test]
     fn what_go_rejects_is_rejected_in_its_words() {

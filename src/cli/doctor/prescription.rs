@@ -147,7 +147,7 @@ fn for_remote(remote: &Remote, found: &Examination) -> Prescription {
         )
     } else if let Some(greeting) = &service.greeting {
         let word = greeting.split([' ', '-']).next().unwrap_or_default();
-        let expected = format!("^{}", escaped(word));
+        let expected = format!("^{}", go_regexp::quote_meta(word));
         let tcp = with(family, json!({"query_response": [{"expect": expected}]}));
         Prescription::new(
             "tcp_greeting",
@@ -207,16 +207,4 @@ fn without_service(remote: &Remote, found: &Examination) -> Prescription {
             remote.host.clone(),
         ),
     }
-}
-
-/// A word as a regular expression.
-fn escaped(word: &str) -> String {
-    word.chars()
-        .flat_map(|c| {
-            (!c.is_alphanumeric() && c != '_')
-                .then_some('\\')
-                .into_iter()
-                .chain([c])
-        })
-        .collect()
 }

@@ -198,7 +198,7 @@ impl Writer<'_, '_> {
         ];
         for (old, new) in self.renamed {
             let absent = if old == DEFAULT_MODULE { "|" } else { "" };
-            let old = format!("{}{absent}", escaped(old));
+            let old = format!("{}{absent}", go_regexp::quote_meta(old));
             rules.push(rule(&[
                 ("source_labels", "[\"__param_module\"]"),
                 ("regex", &text_value(&old)),
@@ -245,14 +245,6 @@ fn rule(arguments: &[(&str, &str)]) -> String {
     }
     text.push_str("  }\n");
     text
-}
-
-/// A text as a regular expression.
-fn escaped(text: &str) -> String {
-    let special = |c: char| c.is_ascii_punctuation() && c != '_';
-    text.chars()
-        .flat_map(|c| special(c).then_some('\\').into_iter().chain([c]))
-        .collect()
 }
 
 fn text_value(text: &str) -> String {

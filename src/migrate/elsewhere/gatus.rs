@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Draft, escaped, field, headers, items, labels, module, period, statuses, text};
+use super::{Draft, field, headers, items, labels, module, period, statuses, text};
 
 const KNOWN: [&str; 13] = [
     "name",
@@ -148,9 +148,13 @@ impl Conditions {
             ("[BODY]", "==") => self.body.push(match pattern {
                 Some(pattern) => format!(
                     "^(?s:{})$",
-                    pattern.split('*').map(escaped).collect::<Vec<_>>().join(".*")
+                    pattern
+                        .split('*')
+                        .map(go_regexp::quote_meta)
+                        .collect::<Vec<_>>()
+                        .join(".*")
                 ),
-                None => format!("^{}$", escaped(value)),
+                None => format!("^{}$", go_regexp::quote_meta(value)),
             }),
             (json, "==" | "!=" | "<" | ">" | "<=" | ">=") if pattern.is_none() && any.is_none() => {
                 let path = json.strip_prefix("[BODY].")?;

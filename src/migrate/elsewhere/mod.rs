@@ -308,14 +308,6 @@ fn statuses(ranges: impl IntoIterator<Item = String>) -> Value {
     }
 }
 
-/// A text as a regular expression.
-fn escaped(text: &str) -> String {
-    let special = |c: char| c.is_ascii_punctuation() && c != '_';
-    text.chars()
-        .flat_map(|c| special(c).then_some('\\').into_iter().chain([c]))
-        .collect()
-}
-
 /// Labels that a series can have.
 fn labels(target: &mut Target, values: Option<&Value>) {
     for (name, value) in values.and_then(Value::as_object).into_iter().flatten() {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Draft, escaped, field, flag, headers, items, module, period, text};
+use super::{Draft, field, flag, headers, items, module, period, text};
 
 pub(super) fn read(config: &Value, draft: &mut Draft) {
     let agent = config
@@ -142,7 +142,8 @@ pub(super) fn read(config: &Value, draft: &mut Draft) {
         }
         let mut dialogue = Vec::new();
         dialogue.extend(field(input, "send").map(|send| json!({"send": send})));
-        dialogue.extend(field(input, "expect").map(|expect| json!({"expect": escaped(&expect)})));
+        dialogue
+            .extend(field(input, "expect").map(|expect| json!({"expect": go_regexp::quote_meta(&expect)})));
         let name = draft.module(
             "tcp",
             module(

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Draft, escaped, field, flag, headers, items, module, statuses, text};
+use super::{Draft, field, flag, headers, items, module, statuses, text};
 
 pub(super) fn read(backup: &Value, draft: &mut Draft) {
     for monitor in items(backup, "monitorList") {
@@ -35,7 +35,7 @@ pub(super) fn read(backup: &Value, draft: &mut Draft) {
                 let url = field(monitor, "url").unwrap_or_default();
                 let keyword = field(monitor, "keyword")
                     .filter(|_| kind == "keyword")
-                    .map(|keyword| json!([escaped(&keyword)]));
+                    .map(|keyword| json!([go_regexp::quote_meta(&keyword)]));
                 let inverted = flag(monitor, "invertKeyword");
                 let cel = (kind == "json-query").then(|| json_query(monitor)).flatten();
                 if kind == "json-query" && cel.is_none() {
