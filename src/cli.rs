@@ -14,6 +14,7 @@ pub mod migrate;
 pub mod probe;
 mod reader;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{ArgMatches, Command};
@@ -129,6 +130,19 @@ pub fn subcommand_arguments(command: Command, arguments: &[String]) -> Result<Ar
             let code = u8::try_from(error.exit_code()).unwrap_or(1);
             error.print().map_or(ExitCode::FAILURE, |()| ExitCode::from(code))
         })
+}
+
+/// The exit status of a subcommand: whether all is well, or what it could not do, which is printed.
+pub fn ended(name: &str, result: Result<bool, String>) -> ExitCode {
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(message) => {
+            // Without standard error nobody can be told.
+            let _ = writeln!(std::io::stderr(), "blackbox_exporter {name}: {message}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Reads the arguments after the program's name.

@@ -78,7 +78,7 @@ pub use websocket::Websocket;
 use decode::{Decoder, Section, Value};
 use go_yaml::Id;
 use grpc::WhenWritten;
-use problem::did_you_mean;
+use problem::one_of;
 use schema::Sections;
 use tree::Tree;
 use value::{Codec, Duration, Write, section};
@@ -354,10 +354,7 @@ impl Value for Prober {
             match Self::from_name(&name) {
                 Some(prober) => *self = prober,
                 None => {
-                    let help = match did_you_mean(name.trim(), Self::ALL.map(Self::name)) {
-                        Some(meant) => format!("did you mean {meant:?}?"),
-                        None => format!("it is one of {}", probers()),
-                    };
+                    let help = one_of(name.trim(), Self::ALL.map(Self::name));
                     d.report(node, format!("prober '{name}' is not valid"), Some(help));
                 }
             }

@@ -5,7 +5,7 @@ use std::fmt;
 use ipnet::IpNet;
 
 use super::decode::{Decoder, Section, Value};
-use super::problem::did_you_mean;
+use super::problem::one_of;
 use super::schema::{self, Sections};
 use super::tree::Tree;
 use super::value::{Write, section};
@@ -119,10 +119,7 @@ impl Value for Preset {
             match Self::ALL.into_iter().find(|preset| preset.name() == name) {
                 Some(preset) => *self = preset,
                 None => {
-                    let help = match did_you_mean(&name, Self::ALL.map(Self::name)) {
-                        Some(meant) => format!("did you mean {meant:?}?"),
-                        None => format!("it is one of {}", Self::ALL.map(Self::name).join(", ")),
-                    };
+                    let help = one_of(&name, Self::ALL.map(Self::name));
                     d.report(node, format!("preset {name:?} is not known"), Some(help));
                 }
             }

@@ -298,6 +298,15 @@ pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str
         .map(|(_, c)| c)
 }
 
+/// What helps who wrote a word that is none of these: the one that was probably meant, or all of them.
+pub fn one_of<'a>(word: &str, names: impl IntoIterator<Item = &'a str, IntoIter: Clone>) -> String {
+    let names = names.into_iter();
+    match did_you_mean(word, names.clone()) {
+        Some(meant) => format!("did you mean {meant:?}?"),
+        None => format!("it is one of {}", names.collect::<Vec<_>>().join(", ")),
+    }
+}
+
 /// Levenshtein's distance, neighbours swapped counting as one step.
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(64).collect(), b.chars().take(64).collect());

@@ -2,7 +2,7 @@
 
 use super::Prober;
 use super::decode::{Decoder, Section, Value};
-use super::problem::did_you_mean;
+use super::problem::one_of;
 use super::schema::{self, Sections};
 use super::tree::Tree;
 use super::value::{Write, section};
@@ -74,10 +74,7 @@ impl Value for Ocsp {
             match known {
                 Some((_, known)) => *self = known,
                 None => {
-                    let help = match did_you_mean(&text, Self::NAMES.map(|(name, _)| name)) {
-                        Some(meant) => format!("did you mean {meant:?}?"),
-                        None => "it is one of off, staple, query".to_owned(),
-                    };
+                    let help = one_of(&text, Self::NAMES.map(|(name, _)| name));
                     d.report(node, format!("{text:?} is no way to ask for OCSP"), Some(help));
                 }
             }

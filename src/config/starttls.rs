@@ -1,7 +1,7 @@
 //! `tcp.starttls` (ours): the protocol whose command for TLS comes before the dialogue.
 
 use super::decode::{Decoder, Value};
-use super::problem::did_you_mean;
+use super::problem::one_of;
 use super::schema::{self, Sections};
 use super::tree::Tree;
 use super::value::Write;
@@ -71,11 +71,7 @@ impl Value for Option<StartTls> {
             let all = StartTls::ALL;
             *self = all.into_iter().find(|protocol| protocol.name() == name);
             if self.is_none() {
-                let names = all.map(StartTls::name);
-                let help = match did_you_mean(&name, names) {
-                    Some(meant) => format!("did you mean {meant:?}?"),
-                    None => format!("it is one of {}", names.join(", ")),
-                };
+                let help = one_of(&name, all.map(StartTls::name));
                 d.report(node, format!("there is no starttls for {name:?}"), Some(help));
             }
             true

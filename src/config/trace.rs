@@ -1,7 +1,7 @@
 //! `trace:` of a module (ours): the trace context that its probes send.
 
 use super::decode::{Decoder, Section, Value};
-use super::problem::did_you_mean;
+use super::problem::one_of;
 use super::schema::{self, Sections};
 use super::tree::Tree;
 use super::value::{Write, section};
@@ -70,11 +70,7 @@ impl Value for TraceHeader {
             let Some(name) = d.text(node) else { return false };
             let named = |header: &Self| header.name().eq_ignore_ascii_case(&name);
             let Some(header) = Self::ALL.into_iter().find(named) else {
-                let names = Self::ALL.map(Self::name);
-                let help = match did_you_mean(&name, names) {
-                    Some(meant) => format!("did you mean {meant:?}?"),
-                    None => format!("it is one of {}", names.join(", ")),
-                };
+                let help = one_of(&name, Self::ALL.map(Self::name));
                 d.report(node, format!("{name:?} is not a trace header"), Some(help));
                 return false;
             };

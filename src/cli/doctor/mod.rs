@@ -11,14 +11,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use arc_swap::access::Constant;
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, value_parser};
 use go_resolve::config::ResolvConf;
 
-use super::probe::{Look, load, timeout};
-use super::subcommand_arguments;
-use crate::net::Network;
-use crate::net::policy::Policy;
+use super::probe::{Look, load, network, runtime, timeout};
+use super::{ended, subcommand_arguments};
 use examination::{Doctor, Examination};
 use prescription::Prescription;
 use subject::Subject;
@@ -61,22 +58,14 @@ pub fn run(arguments: &[String]) -> ExitCode {
         Ok(matches) => matches,
         Err(status) => return status,
     };
-    match examine(&matches) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(message) => {
-            // Without standard error nobody can be told.
-            let _ = writeln!(std::io::stderr(), "blackbox_exporter doctor: {message}");
-            ExitCode::FAILURE
-        }
-    }
+    ended(NAME, examine(&matches))
 }
 
 fn examine(matches: &ArgMatches) -> Result<bool, String> {
     let target = matches.get_one::<String>("target").map_or("", String::as_str);
     let subject = subject::parse(target)?;
     let loaded = load(matches.get_one::<PathBuf>("config").map(PathBuf::as_path))?;
-    let network = Network::governed_by(Policy::new(Box::new(Constant(loaded.config.policy.clone()))));
+    let network = network(loaded.config.policy.clone());
     let doctor = Doctor {
         network: &network,
         patience: matches
@@ -84,10 +73,7 @@ fn examine(matches: &ArgMatches) -> Result<bool, String> {
             .copied()
             .unwrap_or(Duration::from_secs(5)),
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| format!("cannot start: {error}"))?;
+    let runtime = runtime()?;
     let (found, prescription) = runtime.block_on(async {
         let found = match &subject {
             Subject::Remote(remote) => doctor.examine(remote, &name_servers()).await,

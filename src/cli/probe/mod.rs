@@ -15,8 +15,9 @@ use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, value_parser};
 use futures_util::{StreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio::runtime::Runtime;
 
-use super::subcommand_arguments;
+use super::{ended, subcommand_arguments};
 use crate::config;
 use crate::config::problem::did_you_mean;
 use crate::config::targets::{DEFAULT_MODULE, Targets};
@@ -163,15 +164,7 @@ pub fn run(arguments: &[String]) -> ExitCode {
         Ok(matches) => matches,
         Err(status) => return status,
     };
-    match probe_all(&matches) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(message) => {
-            // Without standard error nobody can be told.
-            let _ = writeln!(std::io::stderr(), "blackbox_exporter probe: {message}");
-            ExitCode::FAILURE
-        }
-    }
+    ended(NAME, probe_all(&matches))
 }
 
 fn probe_all(matches: &ArgMatches) -> Result<bool, String> {
@@ -180,10 +173,7 @@ fn probe_all(matches: &ArgMatches) -> Result<bool, String> {
     let most = matches.get_one::<Duration>("timeout").copied();
     let most = most.unwrap_or(Duration::from_secs(10));
     let at_once = usize::from(matches.get_one::<u16>("concurrency").copied().unwrap_or(50));
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| format!("cannot start: {error}"))?;
+    let runtime = runtime()?;
     if matches.get_flag("watch") {
         let interval = matches.get_one::<Duration>("interval").copied();
         let interval = interval.unwrap_or(Duration::from_secs(5));
@@ -207,8 +197,19 @@ fn probe_all(matches: &ArgMatches) -> Result<bool, String> {
     Ok(done.iter().all(|done| done.outcome.success))
 }
 
+/// What probes of a subcommand share.
+pub fn network(rules: config::Policy) -> Network {
+    Network::governed_by(Policy::new(Box::new(Constant(rules))))
+}
+
+/// The threads of a subcommand that probes.
+pub fn runtime() -> Result<Runtime, String> {
+    let made = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    made.map_err(|error| format!("cannot start: {error}"))
+}
+
 async fn run_jobs(jobs: Vec<Job>, rules: config::Policy, most: Duration, at_once: usize) -> Vec<Done> {
-    let network = Network::governed_by(Policy::new(Box::new(Constant(rules))));
+    let network = network(rules);
     let bar = if jobs.len() > 1 && std::io::stderr().is_terminal() {
         let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {elapsed} {msg}");
         ProgressBar::new(jobs.len() as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))

@@ -6,7 +6,6 @@ use std::io::{self, IsTerminal, Read as _, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::access::Constant;
 use crossterm::cursor::{Hide, MoveTo, Show};
 use crossterm::execute;
 use crossterm::terminal::{
@@ -17,11 +16,9 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::report::{Look, colour};
-use super::{Done, Job, probe_once};
+use super::{Done, Job, network, probe_once};
 use crate::config;
 use crate::display::{duration, short};
-use crate::net::Network;
-use crate::net::policy::Policy;
 use crate::prober::Phase;
 
 /// Results of a sparkline.
@@ -57,10 +54,10 @@ pub async fn watch(
 ) -> io::Result<()> {
     let mut rows: Vec<Row> = jobs.iter().map(Row::new).collect();
     let (told, mut results) = mpsc::channel(64);
-    let network = Arc::new(Network::governed_by(Policy::new(Box::new(Constant(rules)))));
+    let shared = Arc::new(network(rules));
     let places = Arc::new(Semaphore::new(at_once));
     for (index, job) in jobs.into_iter().enumerate() {
-        let (told, network, places) = (told.clone(), Arc::clone(&network), Arc::clone(&places));
+        let (told, network, places) = (told.clone(), Arc::clone(&shared), Arc::clone(&places));
         tokio::spawn(async move {
             let mut job = job;
             let mut turns = tokio::time::interval(interval);

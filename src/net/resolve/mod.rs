@@ -79,14 +79,18 @@ pub enum Cause {
 }
 
 impl ResolveError {
-    /// The target policy is against a host.
-    pub fn refused(host: &str, refusal: Refusal) -> Self {
+    fn new(host: &str, cause: Cause) -> Self {
         Self {
             name: host.to_owned(),
             server: None,
-            cause: Cause::Refused(refusal),
+            cause,
             by_module: false,
         }
+    }
+
+    /// The target policy is against a host.
+    pub fn refused(host: &str, refusal: Refusal) -> Self {
+        Self::new(host, Cause::Refused(refusal))
     }
 
     /// The name that was looked up.
@@ -178,12 +182,8 @@ impl Resolver {
         via: Option<Via<'_>>,
     ) -> Result<Found, ResolveError> {
         let found = self.found(host, preference, deadline, via).await?;
-        let found = choose(found, preference).ok_or_else(|| ResolveError {
-            name: host.to_owned(),
-            server: None,
-            cause: Cause::NoSuitableAddress,
-            by_module: false,
-        })?;
+        let found = choose(found, preference);
+        let found = found.ok_or_else(|| ResolveError::new(host, Cause::NoSuitableAddress))?;
         match self.policy.check_address(found.chosen.ip) {
             Ok(()) => Ok(found),
             Err(refusal) => Err(ResolveError::refused(host, refusal)),
@@ -210,12 +210,7 @@ impl Resolver {
             wanted.append(&mut others);
         }
         let Some(first) = wanted.first().map(|address| address.ip) else {
-            return Err(ResolveError {
-                name: host.to_owned(),
-                server: None,
-                cause: Cause::NoSuitableAddress,
-                by_module: false,
-            });
+            return Err(ResolveError::new(host, Cause::NoSuitableAddress));
         };
         wanted.retain(|address| self.policy.allows_address(address.ip));
         if wanted.is_empty() {
@@ -235,10 +230,8 @@ impl Resolver {
         via: Option<Via<'_>>,
     ) -> Result<Vec<Address>, ResolveError> {
         let fail = |cause| ResolveError {
-            name: host.to_owned(),
-            server: None,
-            cause,
             by_module: via.is_some(),
+            ..ResolveError::new(host, cause)
         };
         if host.is_empty() {
             return Err(fail(Cause::NoSuchHost));
@@ -264,12 +257,7 @@ impl Resolver {
     pub async fn all(&self, host: &str, deadline: Deadline) -> Result<Vec<Address>, ResolveError> {
         let found = self.system(host, Preference::new("", true), deadline).await?;
         if found.is_empty() {
-            return Err(ResolveError {
-                name: host.to_owned(),
-                server: None,
-                cause: Cause::Unasked,
-                by_module: false,
-            });
+            return Err(ResolveError::new(host, Cause::Unasked));
         }
         Ok(found)
     }
@@ -287,10 +275,9 @@ impl Resolver {
             return self.system(host, preference, deadline).await;
         };
         let fail = |server, cause| ResolveError {
-            name: host.to_owned(),
             server,
-            cause,
             by_module: true,
+            ..ResolveError::new(host, cause)
         };
         let ascii = asked_for(host);
         if !is_domain_name(&ascii) {
@@ -313,10 +300,8 @@ impl Resolver {
     ) -> Result<Vec<Address>, ResolveError> {
         let ascii = asked_for(host);
         let fail = |server, cause| ResolveError {
-            name: host.to_owned(),
             server,
-            cause,
-            by_module: false,
+            ..ResolveError::new(host, cause)
         };
         let sources = *self.sources.load().await;
         if matches!(sources, Sources::Files | Sources::FilesThenDns)

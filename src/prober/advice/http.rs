@@ -10,6 +10,7 @@ use crate::net::http1::{ExchangeError, HeadError};
 use crate::net::http2::Http2Error;
 use crate::net::http3::Http3Error;
 use crate::net::tls::alert_of;
+use crate::prober::Hop;
 use crate::prober::http::RoundTripError;
 
 /// What is known of a response whose status is not valid.
@@ -17,8 +18,8 @@ pub(in crate::prober) struct Status<'a> {
     pub status: u16,
     pub headers: &'a Headers,
     pub module: &'a Http,
-    /// The URLs of all hops.
-    pub hops: &'a [String],
+    /// All hops.
+    pub hops: &'a [Hop],
     /// Whether it is a redirect that was not followed.
     pub unfollowed: bool,
     /// The beginning of the body.
@@ -32,11 +33,11 @@ fn text(headers: &Headers, field: &str) -> Option<String> {
 }
 
 /// The places of a chain of redirects, with what repeats once more and `…`.
-pub(in crate::prober) fn places(hops: &[String]) -> String {
+pub(in crate::prober) fn places(hops: &[Hop]) -> String {
     let mut shown: Vec<&str> = Vec::new();
     for hop in hops {
-        let again = shown.contains(&hop.as_str());
-        shown.push(hop);
+        let again = shown.contains(&hop.name.as_str());
+        shown.push(&hop.name);
         if again || shown.len() > 10 {
             break;
         }
@@ -82,7 +83,7 @@ pub(in crate::prober) fn status(of: &Status<'_>) -> String {
             true => "The credentials are accepted and do not suffice (403): give that account the right, or check whether this host's address is blocked.".to_owned(),
             false => format!("The server forbids it (403{server}): it requires credentials, another Host or User-Agent, or blocks this host's address."),
         },
-        404 => format!("The path does not exist there (404): check {}, and Host, which chooses the site on a shared server.", of.hops.last().map(|hop| crate::display::short(hop, 200)).unwrap_or_default()),
+        404 => format!("The path does not exist there (404): check {}, and Host, which chooses the site on a shared server.", of.hops.last().map(|hop| crate::display::short(&hop.name, 200)).unwrap_or_default()),
         405 => format!("The server does not serve {method} here (405): it allows {}. Set method.", text(of.headers, "Allow").unwrap_or_else(|| "another method".to_owned())),
         406 | 415 => format!("Content negotiation failed ({}): set Accept or Content-Type under headers.", of.status),
         407 => "A proxy on the way requires credentials (407): put them into proxy_url.".to_owned(),
@@ -239,10 +240,10 @@ pub(in crate::prober) fn version(protocol: &str, module: &Http) -> String {
 }
 
 /// The last response came over TLS, or did not.
-pub(in crate::prober) fn encryption(is_tls: bool, hops: &[String]) -> String {
+pub(in crate::prober) fn encryption(is_tls: bool, hops: &[Hop]) -> String {
     let last = hops
         .last()
-        .map(|hop| crate::display::short(hop, 200))
+        .map(|hop| crate::display::short(&hop.name, 200))
         .unwrap_or_default();
     match is_tls {
         true => format!(

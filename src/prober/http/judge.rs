@@ -3,7 +3,7 @@
 use gostd::http_date;
 
 use super::body::{BodyReader, MOST_KEPT, ReadError};
-use super::redirect::{self, Chain};
+use super::redirect::Chain;
 use super::response::Response;
 use crate::check::cel;
 use crate::check::regexp::Search;
@@ -32,15 +32,15 @@ pub(super) async fn judge(probe: &mut Probe<'_>, module: &Http, chain: &mut Chai
         .set(Metric::HttpContentLength, response.told_length as f64);
     expose_last_modified(probe, &response.headers);
     log!(probe.log, Debug, "Received HTTP response", "status_code" => status);
-    let status_passes = status_passes(probe, module, status, unfollowed);
+    let status_passes = status_passes(probe, module, status);
     let mut success = status_passes;
-    if !success {
+    if !success && unfollowed && module.follow_redirects {
         // What it stopped at is not a status that somebody chose.
-        probe.fail(if unfollowed && module.follow_redirects {
-            Reason::HttpRedirects
-        } else {
-            Reason::HttpStatus
-        });
+        let places = advice::http::places(&probe.timeline.hops);
+        log!(probe.log, Error, "Stopped after ten redirects", "places" => places);
+        probe.fail(Reason::HttpRedirects);
+    } else if !success {
+        probe.fail(Reason::HttpStatus);
     }
     if success && !(module.headers_unwanted.is_empty() && module.headers_wanted.is_empty()) {
         success = headers_pass(probe, module, &response.headers).await;
@@ -79,12 +79,11 @@ pub(super) async fn judge(probe: &mut Probe<'_>, module: &Http, chain: &mut Chai
             .set(Metric::HttpUncompressedBodyLength, reader.count as f64);
     }
     if !status_passes {
-        let hops = redirect::places(probe);
         let line = advice::http::status(&advice::http::Status {
             status,
             headers: &response.headers,
             module,
-            hops: &hops,
+            hops: &probe.timeline.hops,
             unfollowed,
             body: reader.head(),
         });
@@ -109,16 +108,7 @@ fn unreadable(probe: &mut Probe<'_>, module: &Http, headers: &Headers, error: &R
     probe.advise(line);
 }
 
-fn status_passes(probe: &mut Probe<'_>, module: &Http, status: u16, unfollowed: bool) -> bool {
-    let passes = status_is_valid(probe, module, status);
-    if !passes && unfollowed && module.follow_redirects {
-        let places = advice::http::places(&redirect::places(probe));
-        log!(probe.log, Error, "Stopped after ten redirects", "places" => places);
-    }
-    passes
-}
-
-fn status_is_valid(probe: &mut Probe<'_>, module: &Http, status: u16) -> bool {
+fn status_passes(probe: &mut Probe<'_>, module: &Http, status: u16) -> bool {
     let valid = &module.valid_status_codes;
     if valid.is_empty() {
         let passes = (200..300).contains(&status);

@@ -176,11 +176,6 @@ impl Client<'_> {
     }
 }
 
-/// The URLs that were asked for.
-pub(super) fn places(probe: &Probe<'_>) -> Vec<String> {
-    probe.timeline.hops.iter().map(|hop| hop.name.clone()).collect()
-}
-
 /// A redirect's place for the log: as it came, but without a password.
 fn shown<'a>(reference: &Url, location: &'a [u8]) -> Cow<'a, str> {
     let has_password = reference

@@ -12,6 +12,7 @@ mod targets;
 mod trace;
 mod wall;
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::iter;
 use std::sync::Arc;
@@ -84,21 +85,36 @@ fn base(mount: Mount<'_>) -> String {
     format!("{scheme}://{host}{}", mount.path)
 }
 
+/// What a query names: a module, a target and the `hostname` with which it was probed.
+struct Named<'q> {
+    module: Cow<'q, str>,
+    target: Cow<'q, str>,
+    hostname: Cow<'q, str>,
+}
+
+impl<'q> Named<'q> {
+    fn of(query: Query<'q>) -> Self {
+        Self {
+            module: query.first("module"),
+            target: query.first("target"),
+            hostname: query.first("hostname"),
+        }
+    }
+
+    /// Without a module, that of a scrape without one; an empty `hostname` is none.
+    fn parts(&self) -> (&str, &str, Option<&str>) {
+        let module = Some(&*self.module).filter(|module| !module.is_empty());
+        let hostname = Some(&*self.hostname).filter(|hostname| !hostname.is_empty());
+        (module.unwrap_or(DEFAULT_MODULE), &self.target, hostname)
+    }
+}
+
 /// `/target`: the page of one target.
 pub fn target(exporter: &Exporter, mount: Mount<'_>, query: Query<'_>) -> Response {
-    let (module, target, hostname) = (
-        query.first("module"),
-        query.first("target"),
-        query.first("hostname"),
-    );
-    let module = if module.is_empty() {
-        DEFAULT_MODULE
-    } else {
-        &module
-    };
-    let hostname = Some(&*hostname).filter(|hostname| !hostname.is_empty());
-    let Some(known) = Known::find(&exporter.history, module, &target, hostname) else {
-        return html(StatusCode::NOT_FOUND, &target::unknown(module, &target, hostname));
+    let named = Named::of(query);
+    let (module, target, hostname) = named.parts();
+    let Some(known) = Known::find(&exporter.history, module, target, hostname) else {
+        return html(StatusCode::NOT_FOUND, &target::unknown(module, target, hostname));
     };
     let page = known.page(
         &exporter.store.current(),

@@ -6,26 +6,16 @@ use http::{Method, StatusCode};
 
 use super::result::place;
 use super::story::LONG;
-use super::{Message, html};
+use super::{Message, Named, html};
 use crate::display::short;
 use crate::server::Exporter;
 use crate::server::answer::{self, Response};
-use crate::server::probe::DEFAULT_MODULE;
 
 /// Redirects to the trace; when there is none, a page says why.
 pub fn trace(exporter: &Exporter, method: &Method, query: Query<'_>) -> Response {
-    let (module, target, hostname) = (
-        query.first("module"),
-        query.first("target"),
-        query.first("hostname"),
-    );
-    let module = if module.is_empty() {
-        DEFAULT_MODULE
-    } else {
-        &module
-    };
-    let hostname = Some(&*hostname).filter(|hostname| !hostname.is_empty());
-    let entries = exporter.history.of(module, &target, hostname);
+    let named = Named::of(query);
+    let (module, target, hostname) = named.parts();
+    let entries = exporter.history.of(module, target, hostname);
     let mut failed = entries.iter().filter(|entry| !entry.outcome.success);
     let context = failed.find_map(|entry| entry.outcome.trace.as_ref());
     let text = match (context, &exporter.settings.trace_link) {
@@ -42,10 +32,10 @@ pub fn trace(exporter: &Exporter, method: &Method, query: Query<'_>) -> Response
         }
     };
     let page = Message {
-        title: short(&target, LONG),
+        title: short(target, LONG),
         text,
         links: vec![(
-            place(module, &target, hostname),
+            place(module, target, hostname),
             "All results of this target".to_owned(),
         )],
         more: 0,
