@@ -537,6 +537,98 @@ async fn faults_of_the_connection() {
     }
 }
 
+/// What servers may say of the connection (RFC 9114, sections 6.2, 7.2 and 8.1; RFC 9204, section 4), judged as quic-go 0.59 judges
+/// the same streams. The answer comes a little after them.
+#[tokio::test]
+async fn streams_of_the_connection() {
+    const SETTLED: &[u8] = b"\0\x04\0";
+    // what comes on streams of one direction, each one's end, whether the answer is taken
+    type Row<'a> = (&'static str, &'a [(&'a [u8], bool)], bool);
+    let long = [&b"\0\x04\x60\x01"[..], &b"\x21".repeat(8193)].concat();
+    fn open(bytes: &[u8]) -> (&[u8], bool) {
+        (bytes, false)
+    }
+    fn ended(bytes: &[u8]) -> (&[u8], bool) {
+        (bytes, true)
+    }
+    #[rustfmt::skip]
+    let rows: &[Row] = &[
+        ("no streams", &[], true),
+        ("two control streams", &[open(SETTLED), open(SETTLED)], false),
+        ("two encoder streams", &[open(SETTLED), open(b"\x02"), open(b"\x02")], false),
+        ("two decoder streams", &[open(SETTLED), open(b"\x03"), open(b"\x03")], false),
+        ("encoder and decoder", &[open(SETTLED), open(b"\x02"), open(b"\x03")], true),
+        ("a stream of an unknown kind", &[open(SETTLED), open(b"\x21abc")], true),
+        ("an ended stream of an unknown kind", &[open(SETTLED), ended(b"\x21abc")], true),
+        ("a stream of WebTransport", &[open(SETTLED), open(b"\x40\x54\0")], true),
+        ("an ended control stream", &[ended(SETTLED)], false),
+        ("a control stream without settings", &[ended(b"\0")], false),
+        ("an ended encoder stream", &[open(SETTLED), ended(b"\x02")], true),
+        ("an ended decoder stream", &[open(SETTLED), ended(b"\x03")], true),
+        ("a push", &[open(SETTLED), open(b"\x01\0")], false),
+        ("a setting of HTTP/2", &[open(b"\0\x04\x02\x04\0")], true),
+        ("a setting that means nothing", &[open(b"\0\x04\x02\x21\0")], true),
+        ("such a setting twice", &[open(b"\0\x04\x04\x21\0\x21\0")], false),
+        ("datagrams", &[open(b"\0\x04\x02\x33\x01")], true),
+        ("datagrams neither on nor off", &[open(b"\0\x04\x02\x33\x02")], false),
+        ("extended connect", &[open(b"\0\x04\x02\x08\x01")], true),
+        ("extended connect neither on nor off", &[open(b"\0\x04\x02\x08\x02")], false),
+        ("a dynamic table", &[open(b"\0\x04\x04\x01\x0a\x07\x05")], true),
+        ("no room for fields", &[open(b"\0\x04\x02\x06\0")], true),
+        ("settings of 8193 bytes", &[open(&long)], false),
+        ("GOAWAY for this request", &[open(b"\0\x04\0\x07\x01\0")], true),
+        ("GOAWAY after this request", &[open(b"\0\x04\0\x07\x01\x04")], true),
+        ("GOAWAY that goes down", &[open(b"\0\x04\0\x07\x01\x08\x07\x01\x04")], true),
+        ("GOAWAY of more than a number", &[open(b"\0\x04\0\x07\x02\x04\0")], false),
+        ("a push is promised", &[open(b"\0\x04\0\x05\x02\0\0")], true),
+        ("a push is taken back", &[open(b"\0\x04\0\x03\x01\0")], true),
+        ("pushes are allowed", &[open(b"\0\x04\0\x0d\x01\0")], true),
+        ("a frame that means nothing", &[open(b"\0\x04\0\x21\x03abc")], true),
+        ("a priority", &[open(b"\0\x04\0\x80\x0f\x07\0\x01\0")], true),
+        ("an entry without a table", &[open(SETTLED), open(b"\x02\x41a\x01b")], true),
+        ("a size of the table", &[open(SETTLED), open(b"\x02\x3f\xe1\x1f")], true),
+        ("a stream is cancelled", &[open(SETTLED), open(b"\x03\x40")], true),
+        ("a section is acknowledged", &[open(SETTLED), open(b"\x03\x80")], true),
+    ];
+    for (name, streams, taken) in rows {
+        let folder = tempfile::tempdir().unwrap();
+        let endpoint = listen(folder.path());
+        let address = endpoint.local_addr().unwrap();
+        let streams: Vec<(Vec<u8>, bool)> = streams
+            .iter()
+            .map(|(bytes, end)| (bytes.to_vec(), *end))
+            .collect();
+        tokio::spawn(async move {
+            let connection = endpoint.accept().await.unwrap().await.unwrap();
+            let mut kept = Vec::new();
+            for (bytes, end) in streams {
+                let mut stream = connection.open_uni().await.unwrap();
+                // Whoever has seen enough does not take the rest.
+                let _ = stream.write_all(&bytes).await;
+                if end {
+                    let _ = stream.finish();
+                }
+                kept.push(stream);
+            }
+            let Ok((mut sending, _receiving)) = connection.accept_bi().await else {
+                return;
+            };
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            let _ = sending
+                .write_all(&[fields(200, None), frame(0, b"ok")].concat())
+                .await;
+            let _ = sending.finish();
+            connection.closed().await;
+        });
+        let outcome = probe(
+            &module(folder.path(), ""),
+            &format!("https://localhost:{}/", address.port()),
+        )
+        .await;
+        assert_eq!(outcome.success, *taken, "{name}: {}", log(&outcome).join("\n"));
+    }
+}
+
 /// As quic-go: gzip is asked for and undone where the module says nothing about it.
 #[tokio::test]
 async fn gzip_is_asked_for_and_undone() {

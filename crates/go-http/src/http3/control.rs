@@ -7,8 +7,8 @@ use quinn::{Connection, RecvStream};
 use tokio::task::JoinSet;
 
 use super::error::{
-    CLOSED_CRITICAL_STREAM, FRAME_UNEXPECTED, Http3Error, ID_ERROR, MISSING_SETTINGS, SETTINGS_ERROR,
-    STREAM_CREATION_ERROR,
+    CLOSED_CRITICAL_STREAM, FRAME_ERROR, FRAME_UNEXPECTED, Http3Error, ID_ERROR, MISSING_SETTINGS,
+    SETTINGS_ERROR, STREAM_CREATION_ERROR,
 };
 use super::frame::{Frame, Frames, GOAWAY, SETTINGS, put_frame, put_number, take_number};
 
@@ -20,6 +20,10 @@ const QPACK_DECODER: u64 = 3;
 
 /// The setting that says how large a head may be.
 const MAX_FIELD_SECTION_SIZE: u64 = 6;
+
+/// Switches (RFC 9220, section 3; RFC 9297, section 2.1.1).
+const ENABLE_CONNECT_PROTOCOL: u64 = 0x08;
+const H3_DATAGRAM: u64 = 0x33;
 
 /// How the peer broke the protocol, if it did.
 pub(super) type Fault = Arc<OnceLock<(u32, &'static str)>>;
@@ -122,7 +126,12 @@ async fn control(mut frames: Frames<RecvStream>) -> Option<Http3Error> {
             }
             // The request is on its way already: it is answered, or it is not.
             Frame::Whole(GOAWAY, payload) => {
-                let id = take_number(&mut &*payload).filter(|id| id.is_multiple_of(4) && *id <= last);
+                let mut rest = &*payload;
+                let id = take_number(&mut rest).filter(|id| id.is_multiple_of(4) && *id <= last);
+                if !rest.is_empty() {
+                    let why = "a GOAWAY of more than a number";
+                    return Some(Http3Error::Connection(FRAME_ERROR, why));
+                }
                 let Some(id) = id else {
                     return Some(Http3Error::Connection(ID_ERROR, "a GOAWAY of no request"));
                 };
@@ -133,14 +142,17 @@ async fn control(mut frames: Frames<RecvStream>) -> Option<Http3Error> {
     }
 }
 
-/// None of the settings concerns the one request, but each may be there only once.
+/// None of the settings concerns the one request, but each may be there only once, and switches are on or off.
 fn check_settings(payload: &[u8]) -> Result<(), Http3Error> {
     let wrong = |why| Err(Http3Error::Connection(SETTINGS_ERROR, why));
     let (mut rest, mut seen) = (payload, std::collections::HashSet::new());
     while !rest.is_empty() {
-        let (Some(id), Some(_)) = (take_number(&mut rest), take_number(&mut rest)) else {
+        let (Some(id), Some(value)) = (take_number(&mut rest), take_number(&mut rest)) else {
             return wrong("a setting is cut off");
         };
+        if matches!(id, ENABLE_CONNECT_PROTOCOL | H3_DATAGRAM) && value > 1 {
+            return wrong("a switch is neither on nor off");
+        }
         if !seen.insert(id) {
             return wrong("a setting is there twice");
         }

@@ -6,6 +6,8 @@
 mod control;
 mod error;
 mod frame;
+#[cfg(test)]
+mod odd;
 mod qpack;
 
 use std::future::poll_fn;
