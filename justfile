@@ -27,7 +27,7 @@ book:
 
 # The release build, its packages, and the tests that need it
 release:
-    .ci/run "release build" "packages of a release" "conformance" "browser" "demonstration" "soak" "chaos"
+    .ci/run "release build" "instructions per probe" "packages of a release" "conformance" "browser" "demonstration" "soak" "chaos"
 
 # One fuzz target for a minute; needs a nightly toolchain and cargo-fuzz
 fuzz target seconds="60":
@@ -37,3 +37,9 @@ fuzz target seconds="60":
 bench *options:
     cargo build --locked --release --bin blackbox_exporter --example bench-peer
     python3 bench/run.py {{options}}
+
+# The regression gate: the instructions of one probe of each kind; `--record` writes those of now
+instructions *options:
+    cargo build --locked --release --bin blackbox_exporter
+    cargo build --locked --example bench-peer
+    bench/instructions.py {{options}}

@@ -1,0 +1,174 @@
+#!/usr/bin/env python3
+"""The regression gate: how many instructions the exporter executes for one probe of each kind, counted by valgrind.
+
+usage: bench/instructions.py [--exporter PATH] [--record] [--only http,dns]
+
+Fails when a kind takes more than 3 % more instructions than bench/instructions.json says; `--record` writes that file. What takes fewer passes, with a remark. Builds nothing; needs Debian's valgrind and, of the build that is judged,
+
+    cargo build --locked --release --bin blackbox_exporter && cargo build --locked --example bench-peer
+
+Counts are of the exporter's instructions in user mode, its libraries included: not of the kernel, the peers or the start. One
+worker thread makes probes one after the other, in rounds; the median of the rounds is judged. Neither a busy machine nor its
+clock changes a count. valgrind presents the same processor (one with AVX2) on all that have AVX2, so cryptography, which chooses
+its code by processor, runs the same code everywhere. Another compiler gives other counts: then 10 % are allowed.
+"""
+import argparse
+import http.client
+import json
+import os
+import platform
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+from measure.processes import OURS, ROOT, Exporter, Process
+
+RECORD = f"{ROOT}/bench/instructions.json"
+# The tests' build will do: what the peers execute does not count.
+PEER = os.environ.get("BENCH_PEER", f"{ROOT}/target/debug/examples/bench-peer")
+ALLOWED, ALLOWED_OTHER_COMPILER = 0.03, 0.10
+WARM, PROBES, ROUNDS = 20, 50, 7
+PORT = 19400
+
+MODULES = """modules:
+  http: {prober: http, timeout: 30s, http: {preferred_ip_protocol: ip4}}
+  https: {prober: http, timeout: 30s, http: {preferred_ip_protocol: ip4, fail_if_not_ssl: true, tls_config: {ca_file: FOLDER/ca.crt}}}
+  tcp: {prober: tcp, timeout: 30s, tcp: {preferred_ip_protocol: ip4}}
+  dialogue: {prober: tcp, timeout: 30s, tcp: {preferred_ip_protocol: ip4, query_response: [{expect: "^220 ([^ ]+) ESMTP"}, {send: "EHLO prober\\r"}, {expect: "^250 STARTTLS"}, {send: "QUIT\\r"}]}}
+  icmp: {prober: icmp, timeout: 30s, icmp: {preferred_ip_protocol: ip4}}
+  dns: {prober: dns, timeout: 30s, dns: {preferred_ip_protocol: ip4, query_name: www.example.test, query_type: A}}
+  grpc: {prober: grpc, timeout: 30s, grpc: {preferred_ip_protocol: ip4}}
+  unix: {prober: unix, timeout: 30s, unix: {query_response: [{expect: "^220 "}]}}
+  websocket: {prober: websocket, timeout: 30s, websocket: {preferred_ip_protocol: ip4, query_response: [{expect: "^ready"}]}}
+"""
+
+
+def targets(folder):
+    """Starts the peers: their process, and the target of each kind."""
+    peers = Process([PEER, "kinds", folder], f"{folder}/peers.log", stdout=subprocess.PIPE, text=True)
+    found = {}
+    for line in peers.child.stdout:
+        if line == "ready\n":
+            return peers, found | {"icmp": "127.0.0.1"}
+        kind, target = line.split()
+        found[kind] = target
+    sys.exit(f"bench-peer: {open(f'{folder}/peers.log').read()}")
+
+
+class Counted(Exporter):
+    """An exporter that runs within callgrind."""
+
+    def __init__(self, binary, folder):
+        with open(f"{folder}/config.yml", "w") as config:
+            config.write(MODULES.replace("FOLDER", folder))
+        self.folder, self.dumps = folder, 0
+        valgrind = ["valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={folder}/count", f"--vgdb-prefix={folder}/vgdb"]
+        environment = {**os.environ, "TOKIO_WORKER_THREADS": "1"}
+        super().__init__("exporter", binary, f"{folder}/config.yml", PORT, folder, ["--log.level=error"], valgrind, env=environment)
+        self.connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=60)
+
+    def control(self, command):
+        argv = ["vgdb", f"--pid={self.pid}", f"--vgdb-prefix={self.folder}/vgdb", command]
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+        if done.returncode:
+            sys.exit(f"{' '.join(argv)}: {done.stdout}{done.stderr}")
+
+    def probe(self, kind, target):
+        self.connection.request("GET", f"/probe?module={kind}&target={target}")
+        answer = self.connection.getresponse().read().decode()
+        if "\nprobe_success 1\n" not in answer:
+            sys.exit(f"{kind}: the probe failed\n{answer}\n{open(f'{self.folder}/exporter.log').read()[-2000:]}")
+
+    def round(self, kind, target):
+        """Instructions per probe."""
+        self.control("zero")
+        for _ in range(PROBES):
+            self.probe(kind, target)
+        self.control("dump")
+        self.dumps += 1
+        with open(f"{self.folder}/count.{self.dumps}") as dump:
+            total = re.search(r"^totals: (\d+)$", dump.read(), re.M)
+        return int(total.group(1)) / PROBES
+
+
+def count(binary, only):
+    """Kind: (median of the rounds, their spread as a share of it)."""
+    folder, counts = tempfile.mkdtemp(prefix="instructions-"), {}
+    try:
+        peers, found = targets(folder)
+        with peers, Counted(binary, folder) as exporter:
+            for kind, target in found.items():
+                if only and kind not in only:
+                    continue
+                for _ in range(WARM):
+                    exporter.probe(kind, target)
+                rounds = [exporter.round(kind, target) for _ in range(ROUNDS)]
+                median = statistics.median(rounds)
+                counts[kind] = median, (max(rounds) - min(rounds)) / median
+        return counts
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def compiler():
+    return subprocess.run(["rustc", "--version"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def judge(counts, recorded):
+    """Prints a line per kind; the kinds that take too many instructions."""
+    allowed = ALLOWED if recorded["compiler"] == compiler() else ALLOWED_OTHER_COMPILER
+    if allowed != ALLOWED:
+        print(f"recorded with {recorded['compiler']}, this is {compiler()}: {allowed:.0%} more are allowed instead of {ALLOWED:.0%}")
+    worse = []
+    print("kind       instructions   recorded   change   spread of the rounds")
+    for kind, (now, spread) in counts.items():
+        before = recorded["instructions"].get(kind)
+        if before is None:
+            print(f"{kind:10} {now:12.0f}: not recorded")
+            worse.append(kind)
+            continue
+        change = now / before - 1
+        remark = ""
+        if change > allowed:
+            remark = "  TOO MANY"
+            worse.append(kind)
+        elif change < -ALLOWED:
+            remark = "  fewer than recorded"
+        print(f"{kind:10} {now:12.0f} {before:10.0f} {change:+8.1%} {spread:8.1%}{remark}")
+    return worse
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--exporter", default=OURS)
+    parser.add_argument("--record", action="store_true", help="write bench/instructions.json")
+    parser.add_argument("--only", default="", help="kinds, with commas between them")
+    a = parser.parse_args()
+    if platform.machine() != "x86_64" and not a.record:
+        print(f"skipped: the recorded instructions are those of x86_64, this is {platform.machine()}")
+        return 0
+    since = time.monotonic()
+    counts = count(a.exporter, [kind for kind in a.only.split(",") if kind])
+    if a.record:
+        record = {
+            "command": "bench/instructions.py --record",
+            "compiler": compiler(),
+            "instructions": {kind: round(now) for kind, (now, _) in counts.items()},
+        }
+        with open(RECORD, "w") as file:
+            json.dump(record, file, indent=2)
+            file.write("\n")
+    with open(RECORD) as file:
+        worse = judge(counts, json.load(file))
+    print(f"{ROUNDS} rounds of {PROBES} probes of each kind in {time.monotonic() - since:.0f} s")
+    if worse:
+        print(f"more instructions than bench/instructions.json allows: {', '.join(worse)}. If that is meant: bench/instructions.py --record")
+    return 1 if worse else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
