@@ -15,6 +15,8 @@ pub struct QueryResponse {
     pub expect_bytes: Vec<u8>,
     /// Labels of `probe_expect_info`; an empty list still makes the family.
     pub labels: Option<Vec<Label>>,
+    /// Try `expect` on what came so far, without waiting for the end of the line; ours.
+    pub prompt: bool,
     /// Bytes to read, in hexadecimal digits; ours.
     pub expect_hex: Hex,
     /// What to send, with `${1}` templates of the last match.
@@ -38,6 +40,7 @@ pub struct Label {
 
 section!(QueryResponse {
     omit expect as Pattern;
+    omit prompt;
     omit expect_bytes as Bytes;
     omit expect_hex;
     omit labels as Nilable;
@@ -117,6 +120,10 @@ impl Section for QueryResponse {
             "send",
             !self.send_hex.0.is_empty() && !self.send.is_empty(),
         );
+        if self.prompt && self.expect.is_none() {
+            let message = "prompt has no effect without expect";
+            d.report_field(node, "prompt", message, None);
+        }
         if self.expect.is_some() && !self.expect_bytes.is_empty() {
             let help = "make two steps of it".to_owned();
             d.report_field(

@@ -22,6 +22,8 @@ pub struct Tcp {
     pub check_revoked: bool,
     /// Several connections. Not in upstream.
     pub repeat: Repeat,
+    /// 0: connections end with a reset. No other value is allowed. Not in upstream.
+    pub linger: Option<i64>,
 }
 
 impl Default for Tcp {
@@ -36,6 +38,7 @@ impl Default for Tcp {
             tls_config: Tls::default(),
             check_revoked: false,
             repeat: Repeat::default(),
+            linger: None,
         }
     }
 }
@@ -50,6 +53,7 @@ section!(Tcp {
     omit tls_config;
     omit check_revoked;
     inline repeat;
+    omit linger;
 });
 
 impl Section for Tcp {
@@ -59,6 +63,11 @@ impl Section for Tcp {
 
     fn judge(&mut self, node: Id, d: &mut Decoder<'_, '_>) {
         self.repeat.judge(node, d);
+        if self.linger.is_some_and(|seconds| seconds != 0) {
+            let message = "\"linger\" can only be 0: the connection ends with a reset";
+            let help = "leave it out for an orderly end";
+            d.report_field(node, "linger", message, Some(help.to_owned()));
+        }
         if self.starttls.is_some() && self.tls {
             let message = "starttls begins in the clear: tls and starttls are mutually exclusive";
             d.report_field(node, "starttls", message, Some("leave tls out".to_owned()));

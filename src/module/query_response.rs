@@ -25,6 +25,8 @@ pub struct Step {
 pub struct Expect {
     /// The expression.
     pub regexp: Regexp,
+    /// Whether it may match a line that is not ended yet.
+    pub prompt: bool,
     /// Labels of `probe_expect_info`; `None` when the step has none, empty when it has an empty list.
     pub labels: Option<Vec<InfoLabel>>,
 }
@@ -82,6 +84,7 @@ impl Step {
         let expect = regexp.map(|regexp| Expect {
             labels: raw.labels.as_ref().map(|labels| info_labels(labels, &regexp)),
             regexp,
+            prompt: raw.prompt,
         });
         Self {
             expect,

@@ -26,6 +26,8 @@ pub struct Tcp {
     pub count: u32,
     /// How far apart.
     pub interval: Duration,
+    /// Whether connections end with a reset.
+    pub resets: bool,
 }
 
 impl Tcp {
@@ -46,6 +48,7 @@ impl Tcp {
             steps: Step::compile_all(&raw.query_response, "tcp", problems),
             count: raw.repeat.packets(),
             interval: raw.repeat.pause(),
+            resets: raw.linger == Some(0),
         }
     }
 }

@@ -21,7 +21,7 @@ use super::tcp::expose_tls;
 use super::{Failed, Phase, Probe, Verdict, advice};
 use crate::check::Match;
 use crate::reason::Reason;
-use reader::Reader;
+use reader::{Piece, Reader};
 
 /// A connection of any kind.
 pub trait Connection: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -192,8 +192,15 @@ impl<'c> Dialogue<'c> {
         let regexp = &expect.regexp;
         let (mut last, mut has_read) = (Vec::new(), false);
         loop {
-            match self.reader.line(probe.deadline).await {
-                Ok(Some(line)) => (last, has_read) = (line, true),
+            match self.reader.next(probe.deadline, expect.prompt).await {
+                Ok(Some(Piece::Line(line))) => (last, has_read) = (line, true),
+                Ok(Some(Piece::Open(text))) => {
+                    if !regexp.matches(&text).await {
+                        continue;
+                    }
+                    self.reader.accept();
+                    last = text;
+                }
                 Ok(None) => {
                     probe.advise(advice::dialogue::mismatch(regexp, &last));
                     probe.samples.set_bool(Metric::FailedDueToRegex, true);
@@ -210,7 +217,7 @@ impl<'c> Dialogue<'c> {
                     if !last.is_empty() {
                         waiting.push_str(&format!("; the last line read is {}", advice::quoted(&last)));
                     }
-                    probe.advise(match error {
+                    probe.advise_else(match error {
                         WireError::Io(_) => advice::dialogue::broken(),
                         _ => advice::dialogue::silence(regexp, &last, self.encrypted),
                     });
@@ -227,6 +234,10 @@ impl<'c> Dialogue<'c> {
             if regexp.matches(&last).await {
                 log!(probe.log, Debug, "Regexp matched", "regexp" => regexp.source().to_owned(), "line" => excerpt(&last, EXCERPT));
                 probe.samples.set_bool(Metric::FailedDueToRegex, false);
+                if self.reader.is_late() {
+                    probe.advise(advice::dialogue::prompt(&last));
+                    log!(probe.log, Warn, "The line that matched is not ended: it was waited for until the deadline", "help" => "set prompt: true in this step");
+                }
                 return Ok(last);
             }
         }

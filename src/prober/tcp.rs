@@ -84,6 +84,7 @@ async fn dial<'t>(
     };
     let route = Route {
         source,
+        resets: module.resets,
         ..Route::direct(to, prepared.as_ref().map(|prepared| Tls::named(prepared, name)))
     };
     let before = match (module.count, addresses.as_slice()) {

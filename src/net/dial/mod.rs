@@ -1,8 +1,8 @@
 //! Opening connections under the probe's deadline, to addresses that the target policy allows: one address, one attempt
 //! ([`tcp`], [`udp`], [`unix`]), or the first of [`several`] that accepts.
 //!
-//! Connections are closed plainly. Sending a reset instead (`SO_LINGER` 0) would spare the TIME-WAIT state, but may destroy
-//! what the peer has not read yet, and a peer's log would show every probe as an error.
+//! Connections are closed plainly, unless a module of the tcp prober says `linger: 0`. Sending a reset instead spares the
+//! TIME-WAIT state, but may destroy what the peer has not read yet, and a peer's log may show every probe as an error.
 
 mod several;
 mod unix;

@@ -64,6 +64,14 @@ pub(in crate::prober) fn bytes(expected: &[u8], got: &[u8]) -> String {
     format!("Expected {}, got {}: {place}.", quoted(expected), quoted(got))
 }
 
+/// What matched is not ended by a newline, so that no time was left for what follows.
+pub(in crate::prober) fn prompt(text: &[u8]) -> String {
+    format!(
+        "The peer sent the prompt {} without a newline, which was waited for until the deadline: set prompt: true beside expect in this step.",
+        quoted(text)
+    )
+}
+
 /// The connection broke.
 pub(in crate::prober) fn broken() -> String {
     "The peer reset the connection during the dialogue: it did not accept what was sent, expects TLS (tls: true), or crashed.".to_owned()

@@ -3,6 +3,7 @@
 
 mod proxy;
 mod quic;
+mod resetting;
 mod stream;
 
 use std::fmt;
@@ -48,6 +49,8 @@ pub(super) struct Route<'a> {
     pub tls: Option<Tls<'a>>,
     /// Who counts the connection.
     pub counters: Option<&'a Arc<Counters>>,
+    /// Whether the connection ends with a reset.
+    pub resets: bool,
 }
 
 impl<'a> Route<'a> {
@@ -59,6 +62,7 @@ impl<'a> Route<'a> {
             via: None,
             tls,
             counters: None,
+            resets: false,
         }
     }
 }
@@ -385,7 +389,7 @@ async fn dial(
         probe.timeline.hop().address = Some(peer.to_string());
     }
     let (stream, _) = dialled.map_err(ConnectError::Dial)?;
-    Ok(Stream::tcp(stream, route.counters))
+    Ok(Stream::tcp(stream, route.counters, route.resets))
 }
 
 /// Of several addresses those are dialled that the policy allows. What goes wrong with one is told when another is tried. The

@@ -13,6 +13,9 @@ use tokio::net::{TcpStream, UnixStream};
 use crate::memory;
 use crate::net::dial::Counters;
 use crate::net::tls;
+use crate::prober::query_response::Connection;
+
+use super::resetting::Resetting;
 
 /// A connection.
 #[derive(Debug)]
@@ -30,9 +33,31 @@ pub(in crate::prober) enum Stream {
 
 /// What the system connected.
 #[derive(Debug)]
-pub(in crate::prober) enum Socket {
+pub(in crate::prober) struct Socket(Kind);
+
+#[derive(Debug)]
+enum Kind {
     Tcp(TcpStream),
+    Resetting(Resetting),
     Unix(UnixStream),
+}
+
+impl Socket {
+    fn io(&mut self) -> Pin<&mut dyn Connection> {
+        match &mut self.0 {
+            Kind::Tcp(stream) => Pin::new(stream),
+            Kind::Resetting(stream) => Pin::new(stream),
+            Kind::Unix(stream) => Pin::new(stream),
+        }
+    }
+
+    fn tcp(&self) -> Option<&TcpStream> {
+        match &self.0 {
+            Kind::Tcp(stream) => Some(stream),
+            Kind::Resetting(stream) => Some(stream.stream()),
+            Kind::Unix(_) => None,
+        }
+    }
 }
 
 /// A connection that is counted as closed when it goes.
@@ -48,8 +73,8 @@ impl Drop for Open {
 }
 
 impl Stream {
-    /// Takes a dialled connection over, and counts it where somebody counts.
-    pub(super) fn tcp(stream: TcpStream, counters: Option<&Arc<Counters>>) -> Self {
+    /// Takes a dialled connection over, and counts it where somebody counts. It ends with a reset if it `resets`.
+    pub(super) fn tcp(stream: TcpStream, counters: Option<&Arc<Counters>>, resets: bool) -> Self {
         let open = counters.map(|counters| {
             Counters::add(&counters.established);
             Open {
@@ -57,7 +82,10 @@ impl Stream {
             }
         });
         Self::Plain {
-            socket: Socket::Tcp(stream),
+            socket: Socket(match resets {
+                true => Kind::Resetting(Resetting::new(stream)),
+                false => Kind::Tcp(stream),
+            }),
             _open: open,
             records: None,
             count: 0,
@@ -67,7 +95,7 @@ impl Stream {
     /// Takes the connection to a unix socket over.
     pub(super) fn unix(stream: UnixStream) -> Self {
         Self::Plain {
-            socket: Socket::Unix(stream),
+            socket: Socket(Kind::Unix(stream)),
             _open: None,
             records: None,
             count: 0,
@@ -77,11 +105,8 @@ impl Stream {
     /// The address that a connection in the clear comes from.
     pub(in crate::prober) fn own_address(&self) -> Option<IpAddr> {
         match self {
-            Self::Plain {
-                socket: Socket::Tcp(stream),
-                ..
-            } => Some(stream.local_addr().ok()?.ip()),
-            _ => None,
+            Self::Plain { socket, .. } => Some(socket.tcp()?.local_addr().ok()?.ip()),
+            Self::Tls(_) => None,
         }
     }
 
@@ -155,10 +180,7 @@ impl AsyncRead for Stream {
                 ..
             } => {
                 let before = into.filled().len();
-                let read = match socket {
-                    Socket::Tcp(stream) => Pin::new(stream).poll_read(cx, into),
-                    Socket::Unix(stream) => Pin::new(stream).poll_read(cx, into),
-                };
+                let read = socket.io().poll_read(cx, into);
                 let bytes = into.filled().len() - before;
                 *count += bytes;
                 // Ten mebibytes of a head become two hundred of its fields, in a list that grows by doubling.
@@ -186,42 +208,21 @@ impl AsyncRead for Stream {
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
-            Self::Plain {
-                socket: Socket::Tcp(stream),
-                ..
-            } => Pin::new(stream).poll_write(cx, bytes),
-            Self::Plain {
-                socket: Socket::Unix(stream),
-                ..
-            } => Pin::new(stream).poll_write(cx, bytes),
+            Self::Plain { socket, .. } => socket.io().poll_write(cx, bytes),
             Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Plain {
-                socket: Socket::Tcp(stream),
-                ..
-            } => Pin::new(stream).poll_flush(cx),
-            Self::Plain {
-                socket: Socket::Unix(stream),
-                ..
-            } => Pin::new(stream).poll_flush(cx),
+            Self::Plain { socket, .. } => socket.io().poll_flush(cx),
             Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Plain {
-                socket: Socket::Tcp(stream),
-                ..
-            } => Pin::new(stream).poll_shutdown(cx),
-            Self::Plain {
-                socket: Socket::Unix(stream),
-                ..
-            } => Pin::new(stream).poll_shutdown(cx),
+            Self::Plain { socket, .. } => socket.io().poll_shutdown(cx),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }

@@ -15,6 +15,9 @@ pub(super) const LONGEST_LINE: usize = MOST - 1;
 /// Most bytes that are held while a line is not complete.
 const MOST: usize = 64 * 1024;
 
+/// Most bytes of a prompt: a longer text that is not ended is looked at when it is.
+const LONGEST_PROMPT: usize = 4096;
+
 /// How much is read at a time.
 const PIECE: usize = 8 << 10;
 
@@ -24,8 +27,19 @@ pub(super) struct Reader<'c> {
     buffer: BytesMut,
     /// How much of the buffer is known to have no newline.
     scanned: usize,
+    /// How much of the buffer was handed out as [`Piece::Open`].
+    shown: usize,
     /// Why nothing more will come.
     end: Option<End>,
+}
+
+/// What was read.
+pub(super) enum Piece {
+    /// A line without its newline and one carriage return before that. The last one need not be ended: it counts when the
+    /// peer closes, and when the deadline comes.
+    Line(Vec<u8>),
+    /// The beginning of a line. It stays in the buffer until [`Reader::accept`].
+    Open(Vec<u8>),
 }
 
 enum End {
@@ -41,13 +55,13 @@ impl<'c> Reader<'c> {
             connection,
             buffer: BytesMut::new(),
             scanned: 0,
+            shown: 0,
             end: None,
         }
     }
 
-    /// The next line without its newline and one carriage return before that; `None` at the end. A last line need not be
-    /// ended: it counts when the peer closes, and when the deadline comes.
-    pub async fn line(&mut self, deadline: Deadline) -> Result<Option<Vec<u8>>, WireError> {
+    /// The next line; `None` at the end. With `prompts`, what came of a line before its end, each time that more came.
+    pub async fn next(&mut self, deadline: Deadline, prompts: bool) -> Result<Option<Piece>, WireError> {
         // Lines that never end are always there to be read: the clock is looked at for each.
         if self.end.is_none() && deadline.left().is_zero() {
             return Err(WireError::TimedOut(deadline.timed_out()));
@@ -57,16 +71,21 @@ impl<'c> Reader<'c> {
             if let Some(at) = fresh.iter().position(|b| *b == b'\n') {
                 let line = self.take(self.scanned + at);
                 self.buffer.advance(1);
-                return Ok(Some(without_return(line)));
+                return Ok(Some(Piece::Line(without_return(line))));
             }
             self.scanned = self.buffer.len();
+            let has_more = (self.shown + 1..=LONGEST_PROMPT).contains(&self.buffer.len());
+            if prompts && has_more && self.end.is_none() {
+                self.shown = self.buffer.len();
+                return Ok(Some(Piece::Open(self.buffer.to_vec())));
+            }
             match self.end.take() {
                 None => {}
                 Some(End::Late(error)) => return Err(error),
                 Some(End::Closed) => {
                     self.end = Some(End::Closed);
                     let line = self.take(self.buffer.len());
-                    return Ok((!line.is_empty()).then(|| without_return(line)));
+                    return Ok((!line.is_empty()).then(|| Piece::Line(without_return(line))));
                 }
             }
             if self.buffer.len() >= MOST {
@@ -79,11 +98,21 @@ impl<'c> Reader<'c> {
                 Err(late @ WireError::TimedOut(_)) if !self.buffer.is_empty() => {
                     self.end = Some(End::Late(late));
                     let line = self.take(self.buffer.len());
-                    return Ok(Some(without_return(line)));
+                    return Ok(Some(Piece::Line(without_return(line))));
                 }
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Takes the [`Piece::Open`] that was handed out last.
+    pub fn accept(&mut self) {
+        self.take(self.buffer.len());
+    }
+
+    /// Whether the last line was judged because the time was over.
+    pub fn is_late(&self) -> bool {
+        matches!(self.end, Some(End::Late(_)))
     }
 
     /// The next `count` bytes, or fewer and the reason.
@@ -120,7 +149,7 @@ impl<'c> Reader<'c> {
     }
 
     fn take(&mut self, count: usize) -> Vec<u8> {
-        self.scanned = 0;
+        (self.scanned, self.shown) = (0, 0);
         self.buffer.split_to(count.min(self.buffer.len())).to_vec()
     }
 }

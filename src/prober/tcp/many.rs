@@ -69,8 +69,13 @@ pub(super) async fn connect_before(
         before.sent += 1;
         waiting.push(async move {
             let from = Instant::now();
-            let dialled = dial::tcp(network, deadline, to, vantage).await;
-            dialled.is_ok().then(|| (turn, from.elapsed()))
+            let dialled = dial::tcp(network, deadline, to, vantage).await.ok()?;
+            let took = from.elapsed();
+            if module.resets {
+                // Where it cannot be set, the connection is closed like any other.
+                let _ = dialled.set_zero_linger();
+            }
+            Some((turn, took))
         });
     }
     // A connect that hangs must not take the time of what follows.

@@ -465,6 +465,12 @@ exec openvpn --dev null --proto tcp-server --local 127.0.0.1 --lport $P --tls-se
     --verb 3 --persist-tun --ifconfig-noexec
 "#;
 
+    openvpn_management: "openvpn_management" "openvpn_management", ["openvpn", "openssl"], "127.0.0.1:PORT", ["accessible"], r#"
+echo hush > password
+exec openvpn --dev null --proto tcp-server --local 127.0.0.1 --lport $Q --tls-server --ca cert.pem --cert cert.pem --key key.pem --dh none \
+    --verb 3 --persist-tun --ifconfig-noexec --management 127.0.0.1 $P password
+"#;
+
     socks5: "socks5" "socks5", ["microsocks"], "127.0.0.1:PORT", [], r#"
 exec microsocks -i 127.0.0.1 -p $P
 "#;
