@@ -141,6 +141,14 @@ impl Reason {
         )
     }
 
+    /// Whether the same probe may succeed a moment later. What this machine or the configuration is against stays so.
+    pub fn may_pass(self) -> bool {
+        !matches!(
+            self,
+            Self::PolicyRefused | Self::ConfigError | Self::OutOfResources | Self::TooManyProbes
+        )
+    }
+
     /// The phase that the reason belongs to whatever the prober; `None` when it can be several.
     pub fn phase(self) -> Option<&'static str> {
         match self {

@@ -139,6 +139,9 @@ impl Prober {
     }
 }
 
+/// Most attempts of a probe.
+const MOST_ATTEMPTS: i64 = 10;
+
 /// One module: a prober, its time-out and the sections of all probers.
 ///
 /// Only the section of the chosen prober matters; the others are kept because `/config` shows them.
@@ -148,6 +151,8 @@ pub struct Module {
     pub prober: Prober,
     /// Go duration in nanoseconds; zero or negative means "no time-out of its own".
     pub timeout: i64,
+    /// How often a probe is made until it succeeds, once when it is not written; ours.
+    pub attempts: Option<i64>,
     /// Where it looks from.
     pub vantage: Vantage,
     /// Which further families it exposes.
@@ -190,6 +195,7 @@ impl Module {
         static DEFAULTS: LazyLock<Module> = LazyLock::new(|| Module {
             prober: Prober::Http,
             timeout: 0,
+            attempts: None,
             vantage: Vantage::default(),
             exposition: OwnExposition::default(),
             revocation: Revocation::default(),
@@ -205,6 +211,12 @@ impl Module {
             expanded: Vec::new(),
         });
         &DEFAULTS
+    }
+
+    /// How often a probe is made until it succeeds.
+    pub fn most_attempts(&self) -> u32 {
+        let attempts = self.attempts.unwrap_or(1);
+        u32::try_from(attempts).unwrap_or(1).max(1)
     }
 
     /// Whether its prober looks certificates up in lists of revoked ones.
@@ -284,6 +296,7 @@ impl Codec<ModuleMap> for NamedModules {
 section!(Module {
     omit prober;
     omit timeout as Duration;
+    omit attempts;
     inline vantage;
     inline exposition;
     inline revocation;
@@ -316,6 +329,10 @@ impl Section for Module {
             let help = "leave it out, or write how long a probe may take".to_owned();
             d.warn(node, "timeout", "a negative timeout is no timeout", Some(help));
         }
+        if let Some(attempts) = self.attempts.filter(|n| !(1..=MOST_ATTEMPTS).contains(n)) {
+            let message = format!("\"attempts\" is {attempts}, not between 1 and {MOST_ATTEMPTS}");
+            d.report_field(node, "attempts", message, None);
+        }
         if self.prober == Prober::Dns && d.document().entry(node, "dns").is_none() {
             let help = Some("add dns: {query_name: the name to ask for}".to_owned());
             d.warn(node, "prober", "without dns.query_name every probe fails", help);
@@ -335,9 +352,10 @@ impl Section for Module {
             let help = Some("icmp and tcp can".to_owned());
             d.report_field(node, "addresses", message, help);
         }
+        let each = self.timeout / i64::from(self.most_attempts());
         match self.prober {
-            Prober::Icmp => self.icmp.repeat.warn("icmp", self.timeout, node, d),
-            Prober::Tcp => self.tcp.repeat.warn("tcp", self.timeout, node, d),
+            Prober::Icmp => self.icmp.repeat.warn("icmp", each, node, d),
+            Prober::Tcp => self.tcp.repeat.warn("tcp", each, node, d),
             _ => {}
         }
     }

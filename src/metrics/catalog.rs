@@ -43,6 +43,7 @@ macro_rules! catalog {
 catalog! {
     AddressSuccess = "probe_address_success", "Whether the probe of this address succeeded (addresses: all)", ["ip"], [Icmp, Tcp];
     AddressesTried = "probe_addresses_tried", "Addresses of the target that were dialled (addresses: any)", [], [];
+    Attempts = "probe_attempts", "How often the probe was made until it succeeded or was given up (attempts)", [], [];
     DnsAdditionalRrs = "probe_dns_additional_rrs", "Returns number of entries in the additional resource record list", [], [Dns];
     DnsAnswerHash = "probe_dns_answer_hash", "Hash of the records of the answer section without their TTL and order, and without signatures", [], [Dns];
     DnsAnswerMinTtl = "probe_dns_answer_min_ttl_seconds", "The least TTL in the answer section", [], [Dns];
@@ -68,6 +69,7 @@ catalog! {
     FailedDueToCel = "probe_failed_due_to_cel", "Indicates if probe failed due to CEL expression not matching", [], [Http];
     FailedDueToRegex = "probe_failed_due_to_regex", "Indicates if probe failed due to regex", [], [Http, Tcp, Unix];
     FailureInfo = "probe_failure_info", "Why the probe failed, in which phase and at which step (exposition: failure_reason)", ["phase", "reason", "step"], [];
+    FirstAttemptSuccess = "probe_first_attempt_success", "Whether the first attempt succeeded (attempts)", [], [];
     GrpcDuration = "probe_grpc_duration_seconds", "Duration of gRPC request by phase", ["phase"], [Grpc];
     GrpcHealthcheckResponse = "probe_grpc_healthcheck_response", "Response HealthCheck response", ["serving_status"], [Grpc];
     GrpcSsl = "probe_grpc_ssl", "Indicates if SSL was used for the connection", [], [Grpc];

@@ -49,6 +49,8 @@ pub struct Module {
     pub name: Arc<str>,
     /// The longest a probe may take, if the module says so.
     pub timeout: Option<Duration>,
+    /// How often a probe is made until it succeeds.
+    pub attempts: u32,
     /// Where its connections come from.
     pub vantage: Vantage,
     /// The name server that is asked instead of the system's.
@@ -101,6 +103,7 @@ impl Module {
         Self {
             name: name.into(),
             timeout,
+            attempts: raw.most_attempts(),
             // Invariant: what cannot be read was refused when the configuration was.
             vantage: Vantage {
                 source: raw.vantage.source().flatten(),

@@ -17,7 +17,7 @@ const LONGEST: usize = 1024;
 
 /// What the handshakes of all hops told.
 fn handshakes(timeline: &Timeline) -> impl Iterator<Item = &TlsFacts> {
-    timeline.hops.iter().filter_map(|hop| hop.tls.as_deref())
+    timeline.attempt().iter().filter_map(|hop| hop.tls.as_deref())
 }
 
 /// Says where browsers would fetch the certificate that a server left out.

@@ -11,6 +11,7 @@ pub mod websocket;
 
 mod advice;
 mod all;
+mod attempts;
 mod certificates;
 mod connect;
 mod resolve;
@@ -295,14 +296,10 @@ pub async fn run_within(
     log!(probe.log, Debug, "Beginning probe", "probe" => module.prober().name(), "timeout_seconds" => request.timeout.as_secs_f64());
     let end = probe.deadline.at();
     let probing = async {
-        let verdict = dispatch(&mut probe, &module.kind).await;
-        if module.exposition.certificates {
-            certificates::expose(&mut probe, module.prober());
+        match module.attempts {
+            1 => once(&mut probe, module).await,
+            most => Box::pin(attempts::probe(&mut probe, module, most)).await,
         }
-        if revocation::is_wanted(module) && Box::pin(revocation::check(&mut probe, module)).await {
-            return Err(probe.fail(Reason::TlsCertRevoked));
-        }
-        verdict
     };
     // Probers enforce the deadline themselves, so they can report what they were waiting for. This timer is a backstop
     // for a wait without a deadline.
@@ -353,6 +350,18 @@ pub async fn run_within(
         advice,
         trace: trace.map(|tracing| tracing.context),
     }
+}
+
+/// Probes, and looks at the certificates that it met.
+async fn once(probe: &mut Probe<'_>, module: &Module) -> Verdict {
+    let verdict = dispatch(probe, &module.kind).await;
+    if module.exposition.certificates {
+        certificates::expose(probe, module.prober());
+    }
+    if revocation::is_wanted(module) && Box::pin(revocation::check(probe, module)).await {
+        return Err(probe.fail(Reason::TlsCertRevoked));
+    }
+    verdict
 }
 
 /// Loads what a process loads once, so that its first probe measures the target and not that.

@@ -74,6 +74,8 @@ pub struct Timeline {
     start: Instant,
     /// The hops in order. A phase that is recorded before any hop begins makes the first hop.
     pub hops: Vec<Hop>,
+    /// How many hops belong to earlier attempts.
+    earlier: usize,
 }
 
 impl Timeline {
@@ -82,7 +84,18 @@ impl Timeline {
         Self {
             start,
             hops: Vec::new(),
+            earlier: 0,
         }
+    }
+
+    /// Begins another attempt: the hops so far are those of earlier ones.
+    pub fn begin_attempt(&mut self) {
+        self.earlier = self.hops.len();
+    }
+
+    /// The hops of the attempt under way.
+    pub fn attempt(&self) -> &[Hop] {
+        self.hops.get(self.earlier..).unwrap_or_default()
     }
 
     /// Begins a hop.

@@ -15,6 +15,7 @@ mod support;
 
 mod addresses;
 mod advice;
+mod attempts;
 mod certificates;
 mod check_config;
 mod clock;

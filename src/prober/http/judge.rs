@@ -36,7 +36,7 @@ pub(super) async fn judge(probe: &mut Probe<'_>, module: &Http, chain: &mut Chai
     let mut success = status_passes;
     if !success && unfollowed && module.follow_redirects {
         // What it stopped at is not a status that somebody chose.
-        let places = advice::http::places(&probe.timeline.hops);
+        let places = advice::http::places(probe.timeline.attempt());
         log!(probe.log, Error, "Stopped after ten redirects", "places" => places);
         probe.fail(Reason::HttpRedirects);
     } else if !success {
@@ -83,7 +83,7 @@ pub(super) async fn judge(probe: &mut Probe<'_>, module: &Http, chain: &mut Chai
             status,
             headers: &response.headers,
             module,
-            hops: &probe.timeline.hops,
+            hops: probe.timeline.attempt(),
             unfollowed,
             body: reader.head(),
         });

@@ -140,7 +140,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Http) -> Verdict {
             facts.expose(&mut probe.samples, FactSet::Http);
             if module.fail_if_ssl {
                 if success {
-                    let line = advice::http::encryption(true, &probe.timeline.hops);
+                    let line = advice::http::encryption(true, probe.timeline.attempt());
                     probe.advise(line);
                 }
                 log!(probe.log, Error, "Final request was over SSL");
@@ -149,7 +149,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Http) -> Verdict {
             }
         }
         _ if module.fail_if_not_ssl && success => {
-            let line = advice::http::encryption(false, &probe.timeline.hops);
+            let line = advice::http::encryption(false, probe.timeline.attempt());
             probe.advise(line);
             log!(probe.log, Error, "Final request was not over SSL");
             probe.fail(Reason::SslAbsent);

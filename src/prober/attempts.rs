@@ -1,0 +1,58 @@
+//! `attempts`: a probe that failed is made again, within its one deadline and in plain sight.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::{Facts, Probe, Verdict, once};
+use crate::log;
+use crate::metrics::{Metric, Samples};
+use crate::module::Module;
+use crate::net::Deadline;
+
+/// How long the next attempt waits after one that failed.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Probes up to `most` times, until an attempt succeeds. All attempts but the last have an equal share of the time that is
+/// left. What is exposed is that of the last attempt; the log and the timeline have all of them.
+///
+/// # Errors
+/// [`Failed`](super::Failed) after the last attempt, or one whose failure would repeat.
+pub(super) async fn probe(probe: &mut Probe<'_>, module: &Module, most: u32) -> Verdict {
+    let whole = probe.deadline;
+    let mut attempt = 1;
+    loop {
+        probe.samples.set(Metric::Attempts, f64::from(attempt));
+        probe.samples.set_bool(Metric::FirstAttemptSuccess, false);
+        let left = most - attempt + 1;
+        if left > 1 {
+            probe.deadline = Deadline::after(Instant::now(), whole.left() / left);
+        }
+        let verdict = once(probe, module).await;
+        probe.deadline = whole;
+        if verdict.is_ok() {
+            probe.samples.set_bool(Metric::FirstAttemptSuccess, attempt == 1);
+            return verdict;
+        }
+        let reason = probe.failure().reason;
+        if left == 1 || !reason.may_pass() || whole.left() <= PAUSE {
+            return verdict;
+        }
+        log!(probe.log, Warn, "Attempt failed, the probe is made again", "attempt" => attempt, "of" => most, "reason" => reason.name());
+        let hop = probe.timeline.hop();
+        let words = hop.result.take();
+        let words = words.as_deref().unwrap_or(reason.name());
+        hop.result = Some(format!("attempt {attempt} failed: {words}"));
+        sleep(PAUSE).await;
+        begin_again(probe);
+        attempt += 1;
+    }
+}
+
+/// Forgets what was found out in the attempt that ended.
+fn begin_again(probe: &mut Probe<'_>) {
+    probe.samples = Samples::new();
+    probe.timeline.begin_attempt();
+    probe.facts = Facts::default();
+    (probe.tls, probe.step, probe.failed, probe.fixed) = (None, None, None, None);
+}
