@@ -23,6 +23,7 @@ mod revocation;
 pub mod schema;
 mod secret;
 mod shared;
+mod socks;
 mod source;
 mod starttls;
 mod status;
@@ -65,6 +66,7 @@ pub use repeat::Repeat;
 pub use revocation::{Ocsp, Revocation};
 pub use secret::{Secret, WITHOUT_MANAGER};
 pub use shared::Shared;
+pub use socks::SocksProxy;
 pub use source::{Parsed, Source, decode_text, parse, parse_with};
 pub use starttls::StartTls;
 pub use status::Status;
@@ -72,7 +74,7 @@ pub use tcp::Tcp;
 pub use tls::{DECRYPT, KEY_IS_ENCRYPTED, Tls, TlsVersion, is_encrypted_key};
 pub use trace::{Trace, TraceHeader};
 pub use unix::Unix;
-pub use vantage::Vantage;
+pub use vantage::{Addresses, Vantage};
 pub use websocket::Websocket;
 
 use decode::{Decoder, Section, Value};
@@ -351,6 +353,21 @@ impl Section for Module {
             let message = format!("the {} prober cannot probe all addresses", self.prober.name());
             let help = Some("icmp and tcp can".to_owned());
             d.report_field(node, "addresses", message, help);
+        }
+        let through_proxy = self.prober == Prober::Tcp && self.tcp.proxy.url().is_some();
+        if through_proxy
+            && self
+                .vantage
+                .choice()
+                .is_some_and(|choice| choice != Addresses::First)
+        {
+            let message = "through a proxy, a target has one address: the one that the proxy is asked for";
+            d.report_field(
+                node,
+                "addresses",
+                message,
+                Some("leave out one of the two".to_owned()),
+            );
         }
         let each = self.timeout / i64::from(self.most_attempts());
         match self.prober {

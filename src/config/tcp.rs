@@ -4,7 +4,7 @@ use super::decode::{Decoder, Section};
 use super::starttls::StartTls;
 use super::value::{Family, section};
 use super::yaml::Id;
-use super::{QueryResponse, Repeat, Tls};
+use super::{QueryResponse, Repeat, SocksProxy, Tls};
 
 /// Settings of the tcp prober.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +22,8 @@ pub struct Tcp {
     pub check_revoked: bool,
     /// Several connections. Not in upstream.
     pub repeat: Repeat,
+    /// The SOCKS5 proxy that connections go through. Not in upstream.
+    pub proxy: SocksProxy,
     /// 0: connections end with a reset. No other value is allowed. Not in upstream.
     pub linger: Option<i64>,
 }
@@ -38,6 +40,7 @@ impl Default for Tcp {
             tls_config: Tls::default(),
             check_revoked: false,
             repeat: Repeat::default(),
+            proxy: SocksProxy::default(),
             linger: None,
         }
     }
@@ -53,6 +56,7 @@ section!(Tcp {
     omit tls_config;
     omit check_revoked;
     inline repeat;
+    inline proxy;
     omit linger;
 });
 
@@ -63,6 +67,16 @@ impl Section for Tcp {
 
     fn judge(&mut self, node: Id, d: &mut Decoder<'_, '_>) {
         self.repeat.judge(node, d);
+        self.proxy.judge(node, d);
+        if self.proxy.url().is_some() && self.repeat.packets() > 1 {
+            let message = "several connects time the way to the target, which the proxy goes";
+            d.report_field(
+                node,
+                "count",
+                message,
+                Some("leave out count, or proxy_url".to_owned()),
+            );
+        }
         if self.linger.is_some_and(|seconds| seconds != 0) {
             let message = "\"linger\" can only be 0: the connection ends with a reset";
             let help = "leave it out for an orderly end";

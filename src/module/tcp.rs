@@ -6,6 +6,7 @@ use super::{Problems, Step};
 use crate::config::{self, StartTls};
 use crate::net::Preference;
 use crate::net::tls::ClientTls;
+use crate::net::url::Url;
 
 /// A tcp module, ready to run.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub struct Tcp {
     pub count: u32,
     /// How far apart.
     pub interval: Duration,
+    /// The SOCKS5 proxy that connections go through.
+    pub proxy: Option<Url>,
     /// Whether connections end with a reset.
     pub resets: bool,
 }
@@ -48,6 +51,7 @@ impl Tcp {
             steps: Step::compile_all(&raw.query_response, "tcp", problems),
             count: raw.repeat.packets(),
             interval: raw.repeat.pause(),
+            proxy: raw.proxy.url(),
             resets: raw.linger == Some(0),
         }
     }

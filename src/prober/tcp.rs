@@ -5,14 +5,15 @@ mod starttls;
 
 use std::net::IpAddr;
 
-use super::connect::{Route, Stream, Tls, To, connect};
+use super::connect::{Route, Stream, Tls, To, Via, connect};
 use super::resolve::judge_hostname;
 use super::{Probe, Verdict, advice, choose_address};
 use crate::log;
 use crate::module::Tcp;
-use crate::net::split_host_port;
 use crate::net::tls::Prepared;
 use crate::net::tls_facts::FactSet;
+use crate::net::url::Url;
+use crate::net::{Address, Preference, split_host_port};
 use crate::probe_log::text;
 use crate::prober::query_response::{self, Upgrade};
 use crate::reason::Reason;
@@ -65,10 +66,21 @@ async fn dial<'t>(
         log!(probe.log, Error, "Error splitting target address and port", "err" => text(&error));
         (Reason::ConfigError, error.to_string())
     })?;
-    let found = choose_address(probe, host, module.preference).await;
-    let addresses = found
-        .map_err(|error| (error.reason(), error.to_string()))?
-        .dialled(probe);
+    // With a proxy of the scheme socks5h, a name is the proxy's to look up.
+    let is_far = Address::parse(host).is_none()
+        && module
+            .proxy
+            .as_ref()
+            .is_some_and(|proxy| proxy.scheme == "socks5h");
+    let addresses = if is_far {
+        log!(probe.log, Debug, "The proxy resolves the target address", "target" => host.to_owned());
+        Vec::new()
+    } else {
+        let found = choose_address(probe, host, module.preference).await;
+        found
+            .map_err(|error| (error.reason(), error.to_string()))?
+            .dialled(probe)
+    };
     let source = source_address(probe, module)?;
     let prepared = match module.tls {
         false => {
@@ -78,12 +90,24 @@ async fn dial<'t>(
         true => Some(prepare_tls(probe, module).await?),
     };
     let name = server_name(probe, module, host);
-    let to = To::Addresses {
-        addresses: &addresses,
-        port,
+    let asked = addresses.first().map(ToString::to_string);
+    let asked = asked.as_deref().unwrap_or(host);
+    let (to, via) = match &module.proxy {
+        None => (
+            To::Addresses {
+                addresses: &addresses,
+                port,
+            },
+            None,
+        ),
+        Some(proxy) => (
+            proxied(proxy, module.preference),
+            Some(way(proxy, asked, port, !is_far)),
+        ),
     };
     let route = Route {
         source,
+        via,
         resets: module.resets,
         ..Route::direct(to, prepared.as_ref().map(|prepared| Tls::named(prepared, name)))
     };
@@ -98,6 +122,32 @@ async fn dial<'t>(
     expose_tls(probe);
     let connected = connected.map_err(|failure| (failure.error.reason(), failure.to_string()))?;
     Ok((connected.stream, host))
+}
+
+/// The SOCKS proxy is dialled in place of the target.
+fn proxied(proxy: &Url, preference: Preference) -> To<'_> {
+    To::Host {
+        host: proxy.hostname(),
+        port: proxy.port_or_default(),
+        // The preference is about targets: it orders the addresses of a proxy, and rules none out.
+        preference: Preference {
+            fallback: true,
+            ..preference
+        },
+    }
+}
+
+/// What the SOCKS proxy is asked for.
+fn way<'a>(proxy: &'a Url, host: &'a str, port: &'a str, is_chosen: bool) -> Via<'a> {
+    Via {
+        proxy,
+        tls: None,
+        proxies: None,
+        host,
+        port,
+        needs_tunnel: true,
+        is_chosen,
+    }
 }
 
 /// Exposes what the handshake told, also when it failed.

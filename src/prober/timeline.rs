@@ -15,7 +15,7 @@ pub enum Phase {
     Tls,
     Processing,
     Transfer,
-    /// icmp: opening the socket. tcp: asking for TLS (`starttls`).
+    /// icmp: opening the socket. tcp: asking for TLS (`starttls`). All: asking a proxy for the way.
     Setup,
     /// icmp: from sending to the reply.
     Rtt,

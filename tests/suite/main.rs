@@ -53,6 +53,7 @@ mod schema;
 mod secrets;
 mod server;
 mod servers;
+mod socks;
 mod starttls;
 mod tls;
 mod trace;

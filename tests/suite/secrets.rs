@@ -19,7 +19,7 @@ const MARKER: &str = "hush";
 const NOBODY: &str = "127.0.0.1:1";
 
 /// A module with each secret there is, and a target that makes its probe fail. `{cert}` is a certificate.
-const MODULES: [(&str, &str, &str); 18] = [
+const MODULES: [(&str, &str, &str); 20] = [
     (
         "basic",
         "http: {basic_auth: {username: ann, password: hush-basic}, http_headers: {X-A: {secrets: [hush-header]}}}",
@@ -95,6 +95,16 @@ const MODULES: [(&str, &str, &str); 18] = [
         "tcp",
         "tcp: {tls: true, tls_config: {cert: '{cert}', key: hush-tcpkey}}",
         "{address}",
+    ),
+    (
+        "tcp_proxy",
+        "tcp: {proxy_url: 'socks5://127.0.0.1:1', proxy_username: shown-user, proxy_password: hush-tcpproxy}",
+        "{address}",
+    ),
+    (
+        "tcp_proxy_url",
+        "tcp: {proxy_url: 'socks5h://u:hush-tcpsocks@{address}'}",
+        "127.0.0.1:1",
     ),
     (
         "grpc",

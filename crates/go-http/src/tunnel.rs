@@ -34,8 +34,52 @@ pub enum TunnelError {
     Version(u8),
     NoMethod,
     Credentials,
-    /// SOCKS5's reason, in Go's words.
+    /// What SOCKS5 does not foresee, in Go's words.
     Socks(String),
+    /// SOCKS5's refusal.
+    Reply(Reply),
+}
+
+/// Why a SOCKS5 proxy does not make a connection (RFC 1928, section 6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Reply {
+    Failure,
+    NotAllowed,
+    NetworkUnreachable,
+    HostUnreachable,
+    Refused,
+    TtlExpired,
+    NoSuchCommand,
+    NoSuchAddressType,
+}
+
+impl Reply {
+    /// All of them, from the code 1.
+    const ALL: [Self; 8] = [
+        Self::Failure,
+        Self::NotAllowed,
+        Self::NetworkUnreachable,
+        Self::HostUnreachable,
+        Self::Refused,
+        Self::TtlExpired,
+        Self::NoSuchCommand,
+        Self::NoSuchAddressType,
+    ];
+
+    /// Go's words.
+    fn words(self) -> &'static str {
+        match self {
+            Self::Failure => "general SOCKS server failure",
+            Self::NotAllowed => "connection not allowed by ruleset",
+            Self::NetworkUnreachable => "network unreachable",
+            Self::HostUnreachable => "host unreachable",
+            Self::Refused => "connection refused",
+            Self::TtlExpired => "TTL expired",
+            Self::NoSuchCommand => "command not supported",
+            Self::NoSuchAddressType => "address type not supported",
+        }
+    }
 }
 
 impl fmt::Display for TunnelError {
@@ -56,6 +100,7 @@ impl fmt::Display for TunnelError {
             Self::NoMethod => f.write_str("socks connect: no acceptable authentication methods"),
             Self::Credentials => f.write_str("socks connect: username/password authentication failed"),
             Self::Socks(reason) => write!(f, "socks connect: {reason}"),
+            Self::Reply(reply) => write!(f, "socks connect: {}", reply.words()),
         }
     }
 }
@@ -201,20 +246,11 @@ async fn read_reply<S: AsyncRead + Unpin>(stream: &mut S) -> Result<(), TunnelEr
     if version != 5 {
         return Err(TunnelError::Version(version));
     }
-    let reason = match reply {
-        0 => None,
-        1 => Some("general SOCKS server failure"),
-        2 => Some("connection not allowed by ruleset"),
-        3 => Some("network unreachable"),
-        4 => Some("host unreachable"),
-        5 => Some("connection refused"),
-        6 => Some("TTL expired"),
-        7 => Some("command not supported"),
-        8 => Some("address type not supported"),
-        _ => return Err(TunnelError::Socks(format!("unknown code: {reply}"))),
-    };
-    if let Some(reason) = reason {
-        return Err(TunnelError::Socks(reason.to_owned()));
+    if reply != 0 {
+        return Err(match Reply::ALL.get(usize::from(reply) - 1) {
+            Some(reply) => TunnelError::Reply(*reply),
+            None => TunnelError::Socks(format!("unknown code: {reply}")),
+        });
     }
     if reserved != 0 {
         return Err(TunnelError::Socks("non-zero reserved field".to_owned()));

@@ -10,7 +10,7 @@ use super::headers::Headers;
 use super::url::{Url, UrlError, UserInfo};
 use crate::config;
 
-pub use go_http::tunnel::{TunnelError, connect, socks5};
+pub use go_http::tunnel::{Reply, TunnelError, connect, socks5};
 
 /// A compiled proxy configuration.
 #[derive(Clone, Debug, Default)]

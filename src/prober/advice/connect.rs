@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::{Facts, name, resolve, tls};
 use crate::net::dial::{DialCause, DialError};
 use crate::net::port::PortError;
-use crate::net::proxy::TunnelError;
+use crate::net::proxy::{Reply, TunnelError};
 use crate::net::resolve::ResolveError;
 use crate::net::shortage::Resource;
 use crate::prober::connect::ConnectError;
@@ -162,12 +162,39 @@ fn tunnel(error: &TunnelError) -> String {
         ),
         TunnelError::Refused { status: 405 | 400 | 501, .. } => "The proxy does not make tunnels (CONNECT): it is a web server, or a proxy for plain HTTP only. Check proxy_url.".to_owned(),
         TunnelError::Refused { status, .. } => format!("The proxy refused the tunnel with status {status}: its log says why."),
-        TunnelError::Credentials => "The SOCKS proxy does not accept user and password of proxy_url.".to_owned(),
+        TunnelError::Credentials => "The SOCKS proxy does not accept the user and password of the module.".to_owned(),
         TunnelError::NoMethod => "The SOCKS proxy requires a login: put user and password into proxy_url, socks5://USER:PASSWORD@HOST:PORT.".to_owned(),
+        TunnelError::Reply(reply) => reply_of_socks(*reply).to_owned(),
         TunnelError::Version(_) => "What proxy_url names does not speak SOCKS5: an HTTP proxy is written http://HOST:PORT.".to_owned(),
         TunnelError::Head(_) => "What proxy_url names does not respond as an HTTP proxy: a SOCKS proxy is written socks5://HOST:PORT, and a proxy within TLS https://HOST:PORT.".to_owned(),
         TunnelError::Socks(_) => "The SOCKS proxy could not reach the target, or is not allowed to: the target is down or filtered as seen from the proxy.".to_owned(),
         TunnelError::TooLong(_) => "The name or the credentials are longer than SOCKS5 can carry (255 bytes).".to_owned(),
         TunnelError::Io(_) | TunnelError::Closed | TunnelError::Length(_) => "The proxy closed the connection without a response: it serves other clients only, or speaks another protocol. Check proxy_url.".to_owned(),
+    }
+}
+
+fn reply_of_socks(reply: Reply) -> &'static str {
+    match reply {
+        Reply::Refused => {
+            "The target refused the SOCKS proxy's connection: nothing listens on that port, as seen from the proxy."
+        }
+        Reply::NotAllowed => {
+            "The rules of the SOCKS proxy do not allow this target or port: ask for an exception."
+        }
+        Reply::NetworkUnreachable | Reply::HostUnreachable => {
+            "The SOCKS proxy has no route to the target, or does not find its name."
+        }
+        Reply::TtlExpired => {
+            "The target did not respond to the SOCKS proxy: it is down, or filtered as seen from the proxy."
+        }
+        Reply::Failure => {
+            "The SOCKS proxy could not reach the target, and does not say why: its log may. A name that it cannot resolve is one cause (socks5h:// leaves names to the proxy, socks5:// does not)."
+        }
+        Reply::NoSuchAddressType => {
+            "The SOCKS proxy does not take addresses of this kind: an IPv6 address, or a name (socks5:// in the tcp prober has names looked up here)."
+        }
+        Reply::NoSuchCommand => {
+            "The SOCKS proxy makes no connections (command not supported): it serves another purpose."
+        }
     }
 }

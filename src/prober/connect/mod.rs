@@ -23,7 +23,7 @@ use crate::metrics::Metric;
 use crate::net::dial::{self, Counters, DialCause, DialError, Vantage};
 use crate::net::policy::Refusal;
 use crate::net::port::{self, PortError, Protocol};
-use crate::net::proxy::TunnelError;
+use crate::net::proxy::{Reply, TunnelError};
 use crate::net::resolve::ResolveError;
 use crate::net::tls::{Alpn, HandshakeError, Prepared, Session};
 use crate::net::tls_facts::TlsFacts;
@@ -193,6 +193,15 @@ impl ConnectError {
                 _ => Reason::ProxyError,
             },
             Self::Refused { .. } => Reason::PolicyRefused,
+            Self::Tunnel(TunnelError::Reply(reply)) => match reply {
+                Reply::Refused => Reason::ConnectRefused,
+                Reply::NetworkUnreachable | Reply::HostUnreachable => Reason::ConnectUnreachable,
+                // Proxies have no other word for silence.
+                Reply::TtlExpired => Reason::ConnectTimeout,
+                Reply::Failure | Reply::NotAllowed | Reply::NoSuchCommand | Reply::NoSuchAddressType => {
+                    Reason::ProxyError
+                }
+            },
             Self::Tunnel(_) | Self::NoTunnel { .. } => Reason::ProxyError,
             Self::Tls(error) => error.error.reason(),
         }

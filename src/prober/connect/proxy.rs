@@ -2,11 +2,13 @@
 
 use std::borrow::Cow;
 
+use tokio::time::Instant;
+
 use super::{ConnectError, Stream, Tls};
 use crate::net::port::{self, Protocol};
 use crate::net::proxy::{self, Proxies};
 use crate::net::url::{Url, idna_ascii};
-use crate::prober::Probe;
+use crate::prober::{Phase, Probe};
 
 /// The way through a proxy.
 #[derive(Debug)]
@@ -14,11 +16,15 @@ pub(in crate::prober) struct Via<'a> {
     pub proxy: &'a Url,
     /// TLS with the proxy.
     pub tls: Option<Tls<'a>>,
-    /// What goes with a CONNECT.
-    pub proxies: &'a Proxies,
-    /// What is asked for.
-    pub url: &'a Url,
-    /// Whether the host of the URL is an address that was found for a name which the policy allows.
+    /// What goes with a CONNECT; nothing is asked of a SOCKS proxy but the way.
+    pub proxies: Option<&'a Proxies>,
+    /// The host that is asked for.
+    pub host: &'a str,
+    /// Its port: a number, or the name of a service.
+    pub port: &'a str,
+    /// Whether an HTTP proxy must make a tunnel: else it forwards requests.
+    pub needs_tunnel: bool,
+    /// Whether the host is an address that was found for a name which the policy allows.
     pub is_chosen: bool,
 }
 
@@ -30,8 +36,7 @@ impl Via<'_> {
     pub(super) async fn judge(&self, probe: &Probe<'_>) -> Result<(), ConnectError> {
         let host = self.host();
         // A port that nobody knows here leads nowhere, unless the proxy knows it.
-        let port = port::find(self.url.port_or_default(), Protocol::Tcp, probe.deadline);
-        let port = port.await.ok();
+        let port = port::find(self.port, Protocol::Tcp, probe.deadline).await.ok();
         let judged = match self.is_chosen {
             true => probe.network.policy.check_chosen(&host, port),
             false => probe.network.policy.check_far(&host, port),
@@ -43,8 +48,10 @@ impl Via<'_> {
     }
 
     /// Makes the tunnel that is needed; true if the proxy forwards requests instead.
-    pub(super) async fn ask(&self, probe: &Probe<'_>, stream: &mut Stream) -> Result<bool, ConnectError> {
-        for (_, value) in self.proxies.connect_headers(self.proxy).iter() {
+    pub(super) async fn ask(&self, probe: &mut Probe<'_>, stream: &mut Stream) -> Result<bool, ConnectError> {
+        let headers = self.proxies.map(|proxies| proxies.connect_headers(self.proxy));
+        let headers = headers.unwrap_or_default();
+        for (_, value) in headers.iter() {
             probe.secrets.hide(value);
             probe.secrets.hide_authorization(value);
         }
@@ -52,27 +59,31 @@ impl Via<'_> {
             probe.secrets.hide_user(user);
         }
         let address = self.address();
+        let deadline = probe.deadline;
+        let from = Instant::now();
         let made = async {
-            match (self.proxy.scheme.as_str(), self.url.scheme.as_str()) {
+            match (self.proxy.scheme.as_str(), self.needs_tunnel) {
                 ("socks5" | "socks5h", _) => {
-                    let port = port::find(self.url.port_or_default(), Protocol::Tcp, probe.deadline).await;
+                    let port = port::find(self.port, Protocol::Tcp, deadline).await;
                     let port = port.map_err(ConnectError::Port)?;
                     proxy::socks5(stream, &self.host(), port, self.proxy.user.as_ref())
                         .await
                         .map_err(ConnectError::Tunnel)?;
                     Ok(false)
                 }
-                (_, "https") => {
-                    let headers = self.proxies.connect_headers(self.proxy);
+                (_, true) => {
                     proxy::connect(stream, &address, &headers)
                         .await
                         .map_err(ConnectError::Tunnel)?;
                     Ok(false)
                 }
-                _ => Ok(true),
+                (_, false) => Ok(true),
             }
         };
-        let waited = probe.deadline.within(Box::pin(made)).await;
+        let waited = deadline.within(Box::pin(made)).await;
+        if !matches!(waited, Ok(Ok(true))) {
+            probe.timeline.record(Phase::Setup, from, Instant::now());
+        }
         waited.unwrap_or_else(|timed_out| {
             Err(ConnectError::NoTunnel {
                 to: self.address(),
@@ -82,12 +93,12 @@ impl Via<'_> {
     }
 
     fn host(&self) -> Cow<'_, str> {
-        idna_ascii(self.url.hostname())
+        idna_ascii(self.host)
     }
 
     /// `host:port` as Go's `net.JoinHostPort` writes it, the host in ASCII.
     fn address(&self) -> String {
-        let (host, port) = (self.host(), self.url.port_or_default());
+        let (host, port) = (self.host(), self.port);
         if host.contains(':') {
             format!("[{host}]:{port}")
         } else {

@@ -68,8 +68,10 @@ impl Client<'_> {
                 false => proxy.hostname(),
             })
             .filter(|_| proxy_speaks_tls),
-            proxies: &self.module.proxies,
-            url,
+            proxies: Some(&self.module.proxies),
+            host: url.hostname(),
+            port: url.port_or_default(),
+            needs_tunnel: url.scheme == "https",
             is_chosen: self.names_chosen_address(url.hostname()),
         });
         let to = match (proxy, known.as_slice()) {

@@ -248,6 +248,27 @@ async fn responses_that_are_none() {
             "https://example.com/",
         )
         .await;
+    let moves = vec![Move::Read(4), send([5, 2]), Move::Read(14), send([1, 1])];
+    let peer = Peer::play(moves).await;
+    table
+        .row(
+            "The SOCKS proxy does not accept the login",
+            &proxied(&format!("socks5://ann:hunter22@{}", peer.target())),
+            "https://example.com/",
+        )
+        .await;
+    for (situation, reply) in [
+        ("The SOCKS proxy does not allow the target", 2),
+        ("The SOCKS proxy has no route to the target", 4),
+        ("The target refuses the SOCKS proxy", 5),
+        ("The target does not respond to the SOCKS proxy", 6),
+    ] {
+        let refusal = [5, reply, 0, 1, 0, 0, 0, 0, 0, 0];
+        let moves = vec![Move::Read(3), send([5, 0]), Move::Read(10), send(refusal)];
+        let peer = Peer::play(moves).await;
+        let yaml = format!("prober: tcp\ntcp: {{proxy_url: 'socks5://{}'}}", peer.target());
+        table.row(situation, &yaml, "192.0.2.1:22").await;
+    }
     let token = Site::answering(answer("401 Unauthorized", &[], "")).await;
     let target = Site::answering(ok()).await;
     let oauth = format!(
