@@ -10,13 +10,13 @@ a third of the probes failed (a peer died), or when the log has more lines than 
 """
 import argparse, os, re, subprocess, sys, tempfile, threading, time, shutil
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import run as bench
+from measure import peers
+from measure.processes import OURS, Exporter, get
 
 PAGES = ("/", "/config", "/metrics", "/-/healthy")
 FAILING = (
-    "/probe?module=http&target=http://127.0.0.1:1/", "/probe?module=tcp&target=127.0.0.1:1", "/probe?module=regex&target=http://127.0.0.1:%d/" % bench.TLS,
-    "/probe?module=https&target=https://127.0.0.1:%d/" % bench.HTTP, "/probe?module=tcp&target=nowhere", "/probe?module=dns&target=127.0.0.1:1",
+    "/probe?module=http&target=http://127.0.0.1:1/", "/probe?module=tcp&target=127.0.0.1:1", "/probe?module=regex&target=http://127.0.0.1:%d/" % peers.TLS,
+    "/probe?module=https&target=https://127.0.0.1:%d/" % peers.HTTP, "/probe?module=tcp&target=nowhere", "/probe?module=dns&target=127.0.0.1:1",
     "/probe?module=http&target=http://[bad/", "/probe?module=grpc&target=127.0.0.1:1",
 )
 LUA = """local paths = { %s }
@@ -30,19 +30,19 @@ function done(summary) io.write(string.format("RESULT %%d %%d\\n", summary.reque
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--ours", default=f"{bench.ROOT}/target/release/blackbox_exporter")
+    parser.add_argument("--ours", default=OURS)
     parser.add_argument("--probes", type=int, default=1_000_000)
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--seconds", type=int, default=5, help="of load between two looks")
     parser.add_argument("--longest", type=float, default=0)
     a = parser.parse_args()
     tmp = tempfile.mkdtemp(prefix="soak-")
-    running, stop = bench.peers(tmp), threading.Event()
+    running, stop = peers.peers(tmp), threading.Event()
     try:
-        config = bench.config(tmp)
-        exporter = bench.Exporter("soak", a.ours, config, 19302, tmp); running.append(exporter)
+        config = peers.config(tmp)
+        exporter = Exporter("soak", a.ours, config, 19302, tmp); running.append(exporter)
         log = f"{tmp}/soak.log"
-        good = [p.replace("{n}", "1") for name, p in bench.SCENARIOS.items() if name != "metrics"]
+        good = [p.replace("{n}", "1") for name, p in peers.SCENARIOS.items() if name != "metrics"]
         paths = [path for i, path in enumerate(good) for path in (path, good[(i + 3) % len(good)], FAILING[i % len(FAILING)])]
         script = f"{tmp}/soak.lua"
 
@@ -62,7 +62,7 @@ def main():
         done = wrong = 0
         rows = []
         # Every prober once, so that what lives as long as the process is there.
-        for path in good: bench.get(exporter.port, path)
+        for path in good: get(exporter.port, path)
         files, threads = exporter.files(), exporter.threads()
         begin = time.time()
         while done < a.probes and not (a.longest and time.time() - begin > a.longest and len(rows) > 1):
@@ -81,7 +81,7 @@ def main():
             time.sleep(0.5)
             if exporter.threads() <= threads: break
         first, last = rows[0][1], exporter.rss()
-        metrics = bench.get(exporter.port, "/metrics")
+        metrics = get(exporter.port, "/metrics")
         def figure(pattern): return sum(float(n) for n in re.findall(rf"^{pattern} (\S+)$", metrics, re.M))
         failed = figure(r'blackbox_exporter_probes_total\{.*result="failure".*\}')
         unended = figure("blackbox_exporter_probes_in_flight")

@@ -10,6 +10,8 @@
 //!                                           the bare connect-ask-close loop, as often as it can or RATE times a second
 //! bench-peer least http|tcp ADDRESS PORT    the same for each request that comes to PORT, answered with 1.5 KiB: the
 //!                                           least that something which is scraped has to do
+//! bench-peer truth http|icmp EXPORTER RATE SECONDS
+//!                                           probes of targets that take 5, 20 and 50 ms: errors of the phases, as JSON
 //! ```
 #![allow(
     clippy::unwrap_used,
@@ -25,6 +27,7 @@ mod kinds;
 mod pace;
 mod scrape;
 mod serve;
+mod truth;
 
 use pace::{PACED, Pace};
 
@@ -36,6 +39,8 @@ fn main() {
         ["least", ..] => tokio::runtime::Builder::new_multi_thread(),
         _ => tokio::runtime::Builder::new_current_thread(),
     };
+    // Each target that waits is a thread.
+    runtime.max_blocking_threads(8192);
     runtime.enable_all().build().unwrap().block_on(run(&words));
 }
 
@@ -60,6 +65,10 @@ async fn run(words: &[&str]) {
         }
         ["least", kind, address, port] => {
             floor::least(*kind == "http", address.parse().unwrap(), port.parse().unwrap()).await
+        }
+        ["truth", kind, exporter, rate, seconds] => {
+            let (rate, seconds) = (rate.parse().unwrap(), seconds.parse().unwrap());
+            truth::truth(*kind == "icmp", exporter.parse().unwrap(), rate, seconds).await;
         }
         _ => panic!("usage: see the top of bench/peer/main.rs"),
     }
