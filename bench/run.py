@@ -2,9 +2,11 @@
 """Side-by-side benchmark: this exporter and another one under the same load, in turns, within one run.
 
 usage: bench/run.py [--against PROGRAM] [--json FILE] [--parts load,pace,flight,start,curve,memory,truth] [--only http,tcp]
+       bench/run.py --record
 
 Builds nothing: `cargo build --locked --release --bin blackbox_exporter --example bench-peer` first. Needs Debian's nginx (with
-libnginx-mod-stream), unbound, wrk and openssl. Prints tables in Markdown; all of it takes about ten minutes.
+libnginx-mod-stream), unbound, wrk and openssl. Prints the tables of docs/performance.md; `--record` measures everything,
+writes bench/figures.json and renews the documents that quote it (about ten minutes on two cores, which must be quiet).
 
 Everything stays on 127.0.0.1 and ends with the run; as root, in a network namespace of its own. `--against` takes any exporter
 with upstream's flags (default: Debian's prometheus-blackbox-exporter, where it is installed). A failed probe ends the run with
@@ -27,6 +29,7 @@ import subprocess
 import sys
 import tempfile
 
+import document
 from measure import curve, flight, load, machine, memory, pace, start, tables, truth
 from measure.peers import config, peers
 from measure.processes import OURS, Exporter
@@ -46,7 +49,13 @@ def arguments():
     parser.add_argument("--rate", type=int, default=2000, help="probes per second of the part `pace`")
     parser.add_argument("--parts", default=PARTS)
     parser.add_argument("--json", metavar="FILE", help="write the figures there")
-    return parser.parse_args()
+    parser.add_argument("--record", action="store_true", help="--json bench/figures.json, and renew the documents")
+    options = parser.parse_args()
+    if options.record:
+        if options.parts != PARTS or options.only or not options.against:
+            parser.error("--record measures everything, against another exporter")
+        options.json = document.FIGURES
+    return options
 
 
 def isolate():
@@ -67,7 +76,7 @@ def measure(options, isolated, tmp):
     binaries = [("ours", options.ours)] + ([("other", options.against)] if options.against else [])
     parts = options.parts.split(",")
     versions, targets = machine.programs(binaries)
-    figures = {"command": " ".join(["bench/run.py", *sys.argv[1:]])}
+    figures = {"command": "bench/run.py --record" if options.record else " ".join(["bench/run.py", *sys.argv[1:]])}
     figures |= {"machine": machine.machine(), "programs": versions, "peers": targets}
     running = peers(tmp)
 
@@ -116,6 +125,8 @@ def main():
         with open(options.json, "w") as file:
             json.dump(tables.rounded(figures), file, indent=1, ensure_ascii=False)
             file.write("\n")
+    if options.record:
+        document.renew(check=False)
 
 
 if __name__ == "__main__":
