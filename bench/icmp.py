@@ -1,65 +1,60 @@
 #!/usr/bin/env python3
 """Ten thousand pings at once, through /probe: are they all answered, what do they cost, and do dead hosts hurt the living?
 
-usage: bench/icmp.py [--ours PATH] [--other PATH] [--pings 10000]
+usage: bench/icmp.py [--ours PATH] [--against PROGRAM] [--pings 10000]
 
 Part 1 opens a connection for each ping, then asks for all of them at once: addresses 127.x.y.z, nothing may be lost.
 Part 2 has as many pings wait for hosts behind a router that drops everything, and for hosts that do not answer ARP, while
 a living host is pinged: its round-trip time must stay what it is alone.
 
-Runs in a network namespace of its own (root). Needs iproute2; builds nothing: `cargo build --release` first. `--other` takes
+Runs in a network namespace of its own (root). Needs iproute2; builds nothing: `cargo build --release` first. `--against` takes
 any exporter with upstream's flags (default: Debian's prometheus-blackbox-exporter). The tables are Markdown.
 """
-import argparse, asyncio, os, re, resource, shutil, statistics, subprocess, sys, tempfile, time
+import argparse
+import asyncio
+import os
+import re
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-HZ = os.sysconf("SC_CLK_TCK")
+from measure.namespace import isolate
+from measure.processes import OURS, Exporter
+
 CONFIG = """modules:
   ping: {prober: icmp, timeout: 10s, icmp: {preferred_ip_protocol: ip4}}
 """
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--ours", default=f"{ROOT}/target/release/blackbox_exporter")
-    parser.add_argument("--other", default=shutil.which("prometheus-blackbox-exporter") or "")
+    parser.add_argument("--ours", default=OURS)
+    parser.add_argument("--against", default=shutil.which("prometheus-blackbox-exporter") or "", metavar="PROGRAM")
     parser.add_argument("--pings", type=int, default=10000)
     return parser.parse_args()
 
-def isolate():
-    if not os.environ.get("BENCH_NAMESPACE"):
-        os.environ["BENCH_NAMESPACE"] = "1"
-        os.execvp("unshare", ["unshare", "--net", sys.executable, os.path.abspath(__file__), *sys.argv[1:]])
-    for command in """ip link set lo up
-        ip link add hole type veth peer name hole-end
+def network():
+    """A router that drops everything, and hosts that do not answer ARP."""
+    for command in """ip link add hole type veth peer name hole-end
         ip addr add 10.1.0.1/16 dev hole
         ip link set hole up
         ip link set hole-end up
         ip neigh add 10.1.0.2 lladdr 02:00:00:00:00:02 dev hole
         ip route add 10.2.0.0/16 via 10.1.0.2""".splitlines():
         subprocess.run(command.split(), check=True)
-    open("/proc/sys/net/ipv4/ping_group_range", "w").write("0 2147483647")
-    open("/proc/sys/net/ipv4/ip_local_port_range", "w").write("10000 65000")
-    open("/proc/sys/net/ipv4/neigh/default/gc_thresh3", "w").write("100000") if os.path.exists("/proc/sys/net/ipv4/neigh/default/gc_thresh3") else None
+    settings = {"ip_local_port_range": "10000 65000", "neigh/default/gc_thresh3": "100000"}
+    for name, value in settings.items():
+        path = f"/proc/sys/net/ipv4/{name}"
+        if os.path.exists(path):
+            with open(path, "w") as file:
+                file.write(value)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 60000), hard))
 
-class Exporter:
-    def __init__(self, binary, port):
-        self.port, self.folder = port, tempfile.TemporaryDirectory()
-        config = f"{self.folder.name}/config.yml"
-        open(config, "w").write(CONFIG)
-        argv = [binary, f"--config.file={config}", f"--web.listen-address=127.0.0.1:{port}"]
-        self.child = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=open(f"{self.folder.name}/log", "w"))
-        for _ in range(500):
-            if subprocess.run(["ss", "-Hltn", f"sport = :{port}"], capture_output=True).stdout: return
-            time.sleep(0.02)
-        sys.exit("does not listen: " + open(f"{self.folder.name}/log").read())
-    def cpu(self):
-        fields = open(f"/proc/{self.child.pid}/stat").read().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / HZ
-    def peak(self): return int(re.search(r"VmHWM:\s+(\d+)", open(f"/proc/{self.child.pid}/status").read()).group(1)) / 1024
-    def stop(self):
-        self.child.kill(); self.child.wait(); self.folder.cleanup()
+def cpu(exporter): return sum(exporter.cpu())
 
 async def connect(port):
     while True:
@@ -83,9 +78,9 @@ async def connections(port, count):
 async def burst(exporter, count):
     targets = [f"127.{1 + i // 62500}.{i // 250 % 250}.{1 + i % 250}" for i in range(count)]
     streams = await connections(exporter.port, count)
-    cpu, start = exporter.cpu(), time.monotonic()
+    before, start = cpu(exporter), time.monotonic()
     answers = await asyncio.gather(*[ask(s, t) for s, t in zip(streams, targets)])
-    return sum(ok for ok, _ in answers), time.monotonic() - start, (exporter.cpu() - cpu) / count * 1e6, statistics.median(rtt for _, rtt in answers)
+    return sum(ok for ok, _ in answers), time.monotonic() - start, (cpu(exporter) - before) / count * 1e6, statistics.median(rtt for _, rtt in answers)
 
 async def living(exporter, seconds):
     times, lost, end = [], 0, time.monotonic() + seconds
@@ -99,7 +94,7 @@ async def living(exporter, seconds):
 
 async def holes(exporter, count):
     alone = await living(exporter, 2)
-    cpu = exporter.cpu()
+    before = cpu(exporter)
     targets = [f"10.2.{i // 250}.{1 + i % 250}" if i % 2 else f"10.1.{1 + i // 250}.{1 + i % 250}" for i in range(count)]
     streams = await connections(exporter.port, count)
     waiting = asyncio.gather(*[ask(s, t) for s, t in zip(streams, targets)])
@@ -108,29 +103,34 @@ async def holes(exporter, count):
     # Nobody else has ping sockets in this namespace.
     sockets = len(open("/proc/net/icmp").readlines()) - 1
     answers = await waiting
-    return alone, beside, sockets, (exporter.cpu() - cpu) / count * 1e6, sum(ok for ok, _ in answers)
+    return alone, beside, sockets, (cpu(exporter) - before) / count * 1e6, sum(ok for ok, _ in answers)
 
 def main():
     a = arguments()
-    isolate()
-    exporters = [("ours", a.ours)] + ([("other", a.other)] if a.other else [])
-    print(f"{a.pings} pings at once to 127.x.y.z:\n")
-    print("| exporter | answered | wall s | CPU µs a ping (with its HTTP) | median rtt µs | peak RSS MiB |\n|---|---|---|---|---|---|")
-    failed = False
-    for i, (name, binary) in enumerate(exporters):
-        exporter = Exporter(binary, 9301 + i)
-        answered, wall, cpu, rtt = asyncio.run(burst(exporter, a.pings))
-        print(f"| {name} | {answered} | {wall:.2f} | {cpu:.0f} | {rtt * 1e6:.0f} | {exporter.peak():.0f} |", flush=True)
-        failed |= name == "ours" and answered != a.pings
-        exporter.stop()
-    print(f"\nA living host beside {a.pings} pings to dead ones:\n")
-    print("| exporter | rtt alone µs (median, p99) | rtt beside them | lost | ping sockets | peak RSS MiB | CPU µs a dead ping |\n|---|---|---|---|---|---|---|")
-    for i, (name, binary) in enumerate(exporters):
-        exporter = Exporter(binary, 9311 + i)
-        alone, beside, sockets, cpu, wrong = asyncio.run(holes(exporter, a.pings))
-        print(f"| {name} | {alone[0]:.0f}, {alone[1]:.0f} | {beside[0]:.0f}, {beside[1]:.0f} | {beside[2]} | {sockets} | {exporter.peak():.0f} | {cpu:.0f} |", flush=True)
-        failed |= name == "ours" and (beside[2] > 0 or wrong > 0)
-        exporter.stop()
-    sys.exit("pings were lost" if failed else 0)
+    if not isolate():
+        sys.exit("needs root, for a network namespace")
+    network()
+    exporters = [("ours", a.ours)] + ([("other", a.against)] if a.against else [])
+    with tempfile.TemporaryDirectory() as tmp:
+        config = f"{tmp}/config.yml"
+        with open(config, "w") as file:
+            file.write(CONFIG)
+        print(f"{a.pings} pings at once to 127.x.y.z:\n")
+        print("| exporter | answered | wall s | CPU µs per ping (with its HTTP) | median rtt µs | peak RSS MiB |\n|---|---|---|---|---|---|")
+        lost = False
+        for name, binary in exporters:
+            with Exporter(name, binary, config, 9301, tmp) as exporter:
+                answered, wall, spent, rtt = asyncio.run(burst(exporter, a.pings))
+                print(f"| {name} | {answered} | {wall:.2f} | {spent:.0f} | {rtt * 1e6:.0f} | {exporter.peak():.0f} |", flush=True)
+                lost |= name == "ours" and answered != a.pings
+        print(f"\nA living host beside {a.pings} pings to dead ones:\n")
+        print("| exporter | rtt alone µs (median, p99) | rtt beside them | lost | ping sockets | peak RSS MiB | CPU µs per dead ping |\n|---|---|---|---|---|---|---|")
+        for name, binary in exporters:
+            with Exporter(name, binary, config, 9311, tmp) as exporter:
+                alone, beside, sockets, spent, wrong = asyncio.run(holes(exporter, a.pings))
+                print(f"| {name} | {alone[0]:.0f}, {alone[1]:.0f} | {beside[0]:.0f}, {beside[1]:.0f} | {beside[2]} | {sockets} | {exporter.peak():.0f} | {spent:.0f} |", flush=True)
+                lost |= name == "ours" and (beside[2] > 0 or wrong > 0)
+    sys.exit("pings were lost" if lost else 0)
 
-main()
+if __name__ == "__main__":
+    main()

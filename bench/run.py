@@ -25,12 +25,12 @@ import json
 import os
 import resource
 import shutil
-import subprocess
 import sys
 import tempfile
 
 import document
 from measure import curve, flight, load, machine, memory, pace, start, tables, truth
+from measure.namespace import isolate
 from measure.peers import config, peers
 from measure.processes import OURS, Exporter
 
@@ -56,20 +56,6 @@ def arguments():
             parser.error("--record measures everything, against another exporter")
         options.json = document.FIGURES
     return options
-
-
-def isolate():
-    """Goes on in a network namespace of its own, if that is possible; whether it is."""
-    if os.environ.get("BENCH_NAMESPACE"):
-        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-        # As systemd sets it: pings need no privilege.
-        with open("/proc/sys/net/ipv4/ping_group_range", "w") as file:
-            file.write("0 2147483647")
-        return True
-    if os.geteuid() != 0 or subprocess.run(["unshare", "--net", "true"], capture_output=True).returncode != 0:
-        return False
-    os.environ["BENCH_NAMESPACE"] = "1"
-    os.execvp("unshare", ["unshare", "--net", sys.executable, os.path.abspath(__file__), *sys.argv[1:]])
 
 
 def measure(options, isolated, tmp):

@@ -50,6 +50,10 @@ class Process:
         """Resident MiB."""
         return self.status("VmRSS") / 1024
 
+    def peak(self):
+        """The most resident MiB so far."""
+        return self.status("VmHWM") / 1024
+
     def threads(self):
         return self.status("Threads")
 

@@ -25,7 +25,7 @@ def urgent():
 
 def ask(exporter, kind, rate, seconds):
     argv = [*urgent(), PEER, "truth", kind, f"127.0.0.1:{exporter.port}", str(rate), str(seconds)]
-    done = subprocess.run(argv, capture_output=True, text=True)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=180)
     if done.returncode:
         sys.exit(f"{' '.join(argv)}: {done.stderr}")
     return json.loads(done.stdout)

@@ -1,7 +1,9 @@
-//! One target of each kind, for bench/instructions.py. Each answers in one piece, so that a probe reads as often every time.
+//! One target of each kind, for bench/instructions.py. Each answers in one piece, and when the prober waits for it already, so
+//! that a probe reads as often every time.
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use base64::Engine;
@@ -9,7 +11,11 @@ use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::PrivateKeyDer;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UdpSocket, UnixListener};
+use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
+
+/// Longer than the exporter takes to wait for an answer, however slowly it runs within valgrind.
+const PAUSE: Duration = Duration::from_millis(10);
 
 const PAGE: &str =
     "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 18\r\n\r\nhello hello hello\n";
@@ -121,12 +127,16 @@ async fn talk(
     answer: impl Fn(&str) -> Vec<u8>,
 ) {
     let mut buffer = vec![0; 16 * 1024];
+    if !greeting.is_empty() {
+        sleep(PAUSE).await;
+    }
     if stream.write_all(greeting.as_bytes()).await.is_err() {
         return;
     }
     // The requests are short: each comes in one piece.
     while let Ok(length @ 1..) = stream.read(&mut buffer).await {
         let answer = answer(&String::from_utf8_lossy(&buffer[..length]));
+        sleep(PAUSE).await;
         if stream.write_all(&answer).await.is_err() || stream.flush().await.is_err() {
             return;
         }
@@ -161,6 +171,7 @@ async fn names(socket: UdpSocket) {
         response.extend(&buffer[12..end]);
         // Its name again, A, IN, 300 seconds, four bytes.
         response.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 1, 44, 0, 4, 192, 0, 2, 1]);
+        sleep(PAUSE).await;
         socket.send_to(&response, from).await.unwrap();
     }
 }

@@ -34,14 +34,17 @@ use pace::{PACED, Pace};
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let mut runtime = match words.as_slice() {
+    let mut builder = match words.as_slice() {
         // As the exporter's.
         ["least", ..] => tokio::runtime::Builder::new_multi_thread(),
         _ => tokio::runtime::Builder::new_current_thread(),
     };
     // Each target that waits is a thread.
-    runtime.max_blocking_threads(8192);
-    runtime.enable_all().build().unwrap().block_on(run(&words));
+    builder.max_blocking_threads(8192);
+    let runtime = builder.enable_all().build().unwrap();
+    runtime.block_on(run(&words));
+    // A target may wait for what never comes.
+    runtime.shutdown_background();
 }
 
 async fn run(words: &[&str]) {
