@@ -13,6 +13,8 @@ pub struct Websocket {
     pub http_config: Option<HttpClient>,
     pub headers: Named<Header>,
     pub query_response: Vec<QueryResponse>,
+    /// Whether the server's proof that it speaks WebSocket, `Sec-WebSocket-Accept`, may be wrong or missing; ours.
+    pub insecure_skip_accept: bool,
     pub preferred_ip_protocol: String,
     pub ip_protocol_fallback: bool,
 }
@@ -23,6 +25,7 @@ impl Default for Websocket {
             http_config: None,
             headers: Named::default(),
             query_response: Vec::new(),
+            insecure_skip_accept: false,
             preferred_ip_protocol: String::new(),
             ip_protocol_fallback: true,
         }
@@ -33,13 +36,13 @@ section!(Websocket {
     omit http_config as ByValue;
     omit headers;
     omit query_response;
+    omit insecure_skip_accept;
     omit preferred_ip_protocol as Family;
     omit ip_protocol_fallback;
 });
 
 /// What the prober does not look at, as upstream's does not.
-const IGNORED: [&str; 8] = [
-    "oauth2",
+const IGNORED: [&str; 7] = [
     "proxy_url",
     "no_proxy",
     "proxy_from_environment",
@@ -62,7 +65,7 @@ impl Section for Websocket {
         for field in IGNORED {
             if document.entry(client, field).is_some() {
                 let message = format!("http_config: the websocket prober does not use {field}");
-                let help = "it uses basic_auth, authorization, the bearer tokens and tls_config";
+                let help = "it uses basic_auth, authorization, oauth2, the bearer tokens and tls_config";
                 d.warn(node, "http_config", message, Some(help.to_owned()));
             }
         }

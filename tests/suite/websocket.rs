@@ -296,3 +296,38 @@ async fn headers_and_credentials_are_sent() {
     assert!(log.contains("duplicate header not allowed: Upgrade"), "{log}");
     assert!(!log.contains("pass"), "{log}");
 }
+
+/// A server whose library forgets the proof that it has read the key, or gets it wrong.
+#[tokio::test]
+async fn a_server_need_not_prove_that_it_speaks_websocket() {
+    let without = UPGRADE.replace("Sec-WebSocket-Accept: {accept}\r\n", "");
+    let wrong = UPGRADE.replace("{accept}", "AAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+    for answer in [without, wrong] {
+        let answer: &'static str = answer.leak();
+        for skips in [false, true] {
+            let (target, _server) = serve(answer, vec![frame(0x81, b"hello")]).await;
+            let mut module = module(vec![("^hello$", "")]);
+            module.websocket.insecure_skip_accept = skips;
+            let outcome = run(module, &target, PATIENT).await;
+            assert_eq!(outcome.success, skips, "{answer}: {}", log_of(&outcome));
+            if !skips {
+                let log = log_of(&outcome);
+                assert!(
+                    log.contains("Sec-WebSocket-Accept is not the answer to the key"),
+                    "{log}"
+                );
+                assert_eq!(outcome.failure.unwrap().reason.name(), "websocket_refused");
+                assert!(outcome.advice.unwrap().contains("insecure_skip_accept: true"));
+            }
+        }
+    }
+    // All else must be right.
+    let (target, _server) = serve(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n",
+        vec![],
+    )
+    .await;
+    let mut module = module(vec![]);
+    module.websocket.insecure_skip_accept = true;
+    assert!(!run(module, &target, PATIENT).await.success);
+}

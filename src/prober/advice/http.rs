@@ -281,12 +281,17 @@ pub(in crate::prober) fn no_response(error: &RoundTripError) -> Option<String> {
         RoundTripError::Http2(_) => "The server ended the HTTP/2 connection without a response: set enable_http2: false to see whether HTTP/1.1 works.".to_owned(),
         RoundTripError::Http3(Http3Error::Lost(_)) => "No HTTP/3 connection: UDP port 443 is filtered, or the server has no HTTP/3. Its Alt-Svc header says: `curl -sSI https://HOST | grep -i alt-svc`.".to_owned(),
         RoundTripError::Http3(_) => "The server's HTTP/3 is broken: leave out enable_http3 to see whether HTTP/2 works.".to_owned(),
-        RoundTripError::OAuth2(_) => "The token endpoint gave no token; the target was not asked. Check client_id, client_secret, scopes and token_url: `curl -sS -d grant_type=client_credentials -u ID:SECRET TOKEN_URL`.".to_owned(),
+        RoundTripError::OAuth2(_) => no_token(),
         RoundTripError::Tls(error) => return super::tls::files(error),
         RoundTripError::Http1(ExchangeError::Length(_)) => "The response's Content-Length or Transfer-Encoding is wrong: the service, or a proxy before it, writes it so. Try `curl -v URL`.".to_owned(),
         RoundTripError::Credentials(why) => format!("The target was not asked: {}. The exporter's user must be able to read the files of the module.", name(why)),
         _ => return None,
     })
+}
+
+/// There is no OAuth2 token.
+pub(in crate::prober) fn no_token() -> String {
+    "The token endpoint gave no token; the target was not asked. Check client_id, client_secret, scopes and token_url: `curl -sS -d grant_type=client_credentials -u ID:SECRET TOKEN_URL`.".to_owned()
 }
 
 /// A response that is not HTTP/1.

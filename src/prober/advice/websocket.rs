@@ -8,10 +8,10 @@ use crate::prober::websocket::HandshakeError;
 /// The response does not upgrade.
 fn refused(status: u16, status_line: &[u8]) -> String {
     match status {
-        101 => "The server switches protocols without the headers that WebSocket asks for: a proxy between removes Upgrade, Connection or Sec-WebSocket-Accept.".to_owned(),
+        101 => "The server switches protocols without the headers that WebSocket asks for: a proxy between removes Upgrade or Connection.".to_owned(),
         200..=299 => "A web page is there instead of WebSocket: the path is another one, or a proxy between removes the header Upgrade.".to_owned(),
         301..=308 => format!("The server redirects ({}), which WebSocket does not follow: write the URL that it leads to, often wss:// instead of ws://.", quoted(status_line)),
-        401 | 403 => format!("The server requires credentials or another Origin ({status}): set http_headers, basic_auth or bearer_token in the module."),
+        401 | 403 => format!("The server requires credentials or another Origin ({status}): set headers in the module, or basic_auth, authorization or oauth2 in its http_config."),
         404 => "There is no WebSocket at this path (404): check the path.".to_owned(),
         400 | 426 => format!("The server does not take this for an upgrade ({status}): a proxy between removes the header Upgrade, or a subprotocol is missing (Sec-WebSocket-Protocol)."),
         502..=504 => format!("This response comes from a proxy, not from the service ({status}): its backend is down, or it is not set up for WebSocket."),
@@ -23,12 +23,13 @@ fn refused(status: u16, status_line: &[u8]) -> String {
 pub(in crate::prober) fn no_connection(error: &HandshakeError) -> Option<String> {
     Some(match error {
         HandshakeError::Refused { code, status, .. } => refused(*code, status),
+        HandshakeError::Accept(_) => "The server upgrades without the Sec-WebSocket-Accept that belongs to the key: its WebSocket library is incomplete, or it is something else. If it works for your clients all the same, set insecure_skip_accept: true.".to_owned(),
         HandshakeError::Answer(error) => return super::http::head(error),
         HandshakeError::Read(error) => {
             return alert_of(error).and_then(super::tls::alert).or_else(|| Some(closed()));
         }
         HandshakeError::End => closed(),
-        HandshakeError::Header(name) => format!("The handshake sets {name} itself: remove it from http_headers."),
+        HandshakeError::Header(name) => format!("The handshake sets {name} itself: remove it from headers."),
         HandshakeError::Extension => "The server compresses although this client did not offer it: switch permessage-deflate off there.".to_owned(),
         _ => return None,
     })

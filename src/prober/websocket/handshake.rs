@@ -34,6 +34,8 @@ pub(super) struct Dialling<'a> {
     pub server_name: Option<&'a str>,
     /// Header fields of the module.
     pub headers: &'a Headers,
+    /// Whether the answer to the key is not looked at.
+    pub skips_accept: bool,
 }
 
 /// Why there is no WebSocket connection.
@@ -59,6 +61,8 @@ pub(in crate::prober) enum HandshakeError {
         status: Vec<u8>,
         reason: &'static str,
     },
+    /// The answer to the key is wrong or missing; the status line.
+    Accept(Vec<u8>),
     /// An extension that was not asked for.
     Extension,
     TimedOut {
@@ -78,7 +82,7 @@ impl HandshakeError {
             Self::Write(error) | Self::Read(error) => error.into(),
             Self::End => Reason::PeerClosed,
             Self::Answer(_) | Self::Length(_) => Reason::ProtocolError,
-            Self::Refused { .. } | Self::Extension => Reason::WebsocketRefused,
+            Self::Refused { .. } | Self::Accept(_) | Self::Extension => Reason::WebsocketRefused,
             Self::TimedOut { .. } => Reason::RequestTimeout,
         }
     }
@@ -99,14 +103,19 @@ impl fmt::Display for HandshakeError {
             Self::End => f.write_str("reading the answer to the upgrade: unexpected EOF"),
             Self::Answer(error) => write!(f, "{error}"),
             Self::Length(error) => write!(f, "{error}"),
-            Self::Refused { status, reason, .. } => {
-                let status = String::from_utf8_lossy(status.get(..100).unwrap_or(status));
-                write!(f, "websocket: bad handshake: {reason} (answer: {status})")
+            Self::Refused { status, reason, .. } => bad_handshake(f, reason, status),
+            Self::Accept(status) => {
+                bad_handshake(f, "Sec-WebSocket-Accept is not the answer to the key", status)
             }
             Self::Extension => f.write_str("websocket: invalid compression negotiation"),
             Self::TimedOut { doing, timed_out } => write!(f, "{doing}: i/o timeout: {timed_out}"),
         }
     }
+}
+
+fn bad_handshake(f: &mut fmt::Formatter<'_>, reason: &str, status: &[u8]) -> fmt::Result {
+    let status = String::from_utf8_lossy(status.get(..100).unwrap_or(status));
+    write!(f, "websocket: bad handshake: {reason} (answer: {status})")
 }
 
 /// Names that the handshake itself uses, in canonical form.
@@ -148,7 +157,7 @@ pub(super) async fn dial(
     probe.samples.set(Metric::WebsocketStatusCode, head.status.into());
     let status = String::from_utf8_lossy(&head.status_line).into_owned();
     probe.timeline.hop().result = Some(status);
-    judge(&head, &key)?;
+    judge(&head, (!dialling.skips_accept).then_some(key.as_str()))?;
     Ok(Frames::new(stream, early))
 }
 
@@ -268,8 +277,8 @@ async fn exchange(
     }
 }
 
-/// Whether the answer upgrades.
-fn judge(head: &Head, key: &str) -> Result<(), HandshakeError> {
+/// Whether the answer upgrades; without a key, whatever it makes of the key.
+fn judge(head: &Head, key: Option<&str>) -> Result<(), HandshakeError> {
     let refused = |reason| {
         Err(HandshakeError::Refused {
             code: head.status,
@@ -286,8 +295,9 @@ fn judge(head: &Head, key: &str) -> Result<(), HandshakeError> {
     if !has_token(&head.headers, "Connection", "upgrade") {
         return refused("no Connection: upgrade");
     }
-    if head.headers.value("Sec-Websocket-Accept").unwrap_or_default() != accept(key).as_bytes() {
-        return refused("Sec-WebSocket-Accept is not the answer to the key");
+    let accepted = head.headers.value("Sec-Websocket-Accept").unwrap_or_default();
+    if key.is_some_and(|key| accepted != accept(key).as_bytes()) {
+        return Err(HandshakeError::Accept(head.status_line.clone()));
     }
     // compat: upstream goes on when the peer compresses unasked and says so in a certain way (RFC 6455, 9.1, forbids it).
     if has_extension(&head.headers, "permessage-deflate") {

@@ -11,6 +11,7 @@ pub(super) use handshake::HandshakeError;
 
 use super::{Phase, Probe, Verdict, advice, choose_address};
 use crate::carried;
+use crate::config::WITHOUT_MANAGER;
 use crate::log;
 use crate::metrics::Metric;
 use crate::module::{Step, Websocket};
@@ -61,13 +62,26 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Websocket) -> Verdict {
         Phase::Resolve.label(),
         took.as_secs_f64(),
     );
-    let headers = request::headers(probe, module, &url.host).await;
+    if let Some(what) = module.tokens.as_ref().and_then(|tokens| tokens.only_named()) {
+        let reason = format!("unable to use {what}: {WITHOUT_MANAGER}");
+        log!(probe.log, Error, "Error getting an OAuth2 token", "err" => reason);
+        return Err(probe.fail(Reason::ConfigError));
+    }
+    let headers = match request::headers(probe, module, &url.host).await {
+        Ok(headers) => headers,
+        Err(error) => {
+            probe.advise(advice::http::no_token());
+            log!(probe.log, Error, "Error getting an OAuth2 token", "err" => text(&error));
+            return Err(probe.fail(Reason::AuthToken));
+        }
+    };
     let dialling = handshake::Dialling {
         url: &url,
         addresses: &addresses,
         tls: &prepared,
         server_name: module.tls_config.server_name(),
         headers: &headers,
+        skips_accept: module.skips_accept,
     };
     let from = Instant::now();
     let mut connected = None;
@@ -78,6 +92,9 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Websocket) -> Verdict {
     let mut frames = match dialled {
         Ok(frames) => frames,
         Err(error) => {
+            if let (HandshakeError::Refused { code: 401, .. }, Some(tokens)) = (&error, &module.tokens) {
+                tokens.forget().await;
+            }
             probe.advise(advice::websocket::no_connection(&error));
             probe.timeline.hop().result = Some(error.to_string());
             log!(probe.log, Error, "Error dialing websocket", "err" => text(&error));

@@ -3,14 +3,23 @@
 use crate::config;
 use crate::log;
 use crate::module::Websocket;
+use crate::module::http::USER_AGENT;
 use crate::net::file;
 use crate::net::headers::Headers;
+use crate::net::oauth2::OAuth2Error;
 use crate::net::proxy::basic_of;
 use crate::probe_log::text;
 use crate::prober::Probe;
 
 /// Authentication, configured headers and the trace context. Files that cannot be read are logged, and left out.
-pub(super) async fn headers(probe: &mut Probe<'_>, module: &Websocket, host: &str) -> Headers {
+///
+/// # Errors
+/// There is no OAuth2 token.
+pub(super) async fn headers(
+    probe: &mut Probe<'_>,
+    module: &Websocket,
+    host: &str,
+) -> Result<Headers, OAuth2Error> {
     let mut headers = Headers::default();
     if let Some(basic) = &module.http_config.basic_auth {
         let value = basic_auth(probe, basic).await;
@@ -22,6 +31,11 @@ pub(super) async fn headers(probe: &mut Probe<'_>, module: &Websocket, host: &st
     {
         probe.secrets.hide_authorization(&value);
         headers.add("Authorization", value);
+    }
+    if let Some(tokens) = &module.tokens {
+        let agent = USER_AGENT.as_bytes();
+        let value = tokens.authorization(probe.network, agent, &probe.secrets, probe.deadline);
+        headers.add("Authorization", value.await?);
     }
     for (name, header) in &module.headers {
         for value in &header.values {
@@ -42,7 +56,7 @@ pub(super) async fn headers(probe: &mut Probe<'_>, module: &Websocket, host: &st
     for (name, value) in probe.trace_headers(host) {
         headers.add(name, value);
     }
-    headers
+    Ok(headers)
 }
 
 async fn basic_auth(probe: &mut Probe<'_>, basic: &config::BasicAuth) -> String {

@@ -207,6 +207,15 @@ async fn websocket() {
             .row(situation, yaml, &format!("ws://{}/", site.address))
             .await;
     }
+    let upgrade = ["Upgrade: websocket", "Connection: Upgrade"];
+    let site = Site::answering(answer("101 Switching Protocols", &upgrade, "")).await;
+    table
+        .row(
+            "No Sec-WebSocket-Accept",
+            yaml,
+            &format!("ws://{}/", site.address),
+        )
+        .await;
     let site = Site::answering([21, 3, 3, 0, 2, 2, 70]).await;
     table
         .row("A port with TLS", yaml, &format!("ws://{}/", site.address))

@@ -412,3 +412,48 @@ async fn an_assertion_is_signed_for_the_jwt_grant() {
     assert!(body.ends_with("&grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer"));
     assert_eq!(site.only().header("Authorization"), Some("Bearer token-1"));
 }
+
+/// The websocket prober gets its tokens as the http prober does: kept, forgotten after 401, in no log.
+#[tokio::test]
+async fn a_token_goes_with_the_handshake_of_a_websocket() {
+    let tokens = endpoint(3600, |_| true).await;
+    let upgrade = ["Upgrade: websocket", "Connection: Upgrade"];
+    let site = Site::with(move |asked: &Asked| match asked.header("Authorization") {
+        Some("Bearer token-1") => answer("401 Unauthorized", &[], ""),
+        _ => answer("101 Switching Protocols", &upgrade, ""),
+    })
+    .await;
+    let yaml = |url: &str| {
+        format!(
+            "prober: websocket\nwebsocket:\n  insecure_skip_accept: true\n  http_config:\n    oauth2: {{client_id: me, client_secret: hushhush, token_url: '{url}'}}"
+        )
+    };
+    let module = compiled(&yaml(&tokens.url("/")));
+    let target = format!("ws://{}/", site.address);
+    for success in [false, true, true] {
+        let outcome = run(&module, &target).await;
+        assert_eq!(outcome.success, success, "{:?}", log(&outcome));
+        let lines = log(&outcome).join("\n");
+        assert!(
+            !lines.contains("hushhush") && !lines.contains("token-1"),
+            "{lines}"
+        );
+    }
+    let sent: Vec<_> = site
+        .asked()
+        .iter()
+        .map(|asked| asked.header("Authorization").unwrap().to_owned())
+        .collect();
+    assert_eq!(sent, ["Bearer token-1", "Bearer token-2", "Bearer token-2"]);
+    assert!(
+        tokens.asked()[0]
+            .header("User-Agent")
+            .unwrap()
+            .starts_with("Blackbox-Exporter/")
+    );
+    let refusing = endpoint(3600, |_| false).await;
+    let outcome = probe(&yaml(&refusing.url("/")), &target).await;
+    assert_eq!(outcome.failure.unwrap().reason.name(), "auth_token");
+    assert!(outcome.advice.unwrap().contains("token_url"));
+    assert_eq!(site.asked().len(), 3, "without a token the target is not asked");
+}
