@@ -287,6 +287,36 @@ async fn strays_are_ignored_until_the_deadline() {
     assert!(phase(&outcome, "request") > 0.2 && phase(&outcome, "connect") > 0.0);
 }
 
+/// As upstream, whose library compares nothing but the identifier: the question of an answer is not compared with what was asked, over
+/// UDP as over TCP. `validate_answer_rrs` is what tells.
+#[tokio::test]
+async fn the_question_of_an_answer_is_not_compared() {
+    let question = b"\x05wrong\x07example\0\0\x10\0\x01";
+    let wrong = |query: &[u8]| {
+        [
+            &reply(&query[..12], 0, [1, 0, 0], b""),
+            &question[..],
+            &address(9),
+        ]
+        .concat()
+    };
+    let udp = udp_server(move |query| vec![wrong(query)]).await;
+    let tcp = tcp_server(move |mut stream, query| async move {
+        stream.write_all(&framed(&wrong(&query))).await.unwrap();
+    })
+    .await;
+    for (options, target) in [("", udp), ("transport_protocol: tcp", tcp)] {
+        let outcome = probe(&asking(options), &target.to_string()).await;
+        assert!(outcome.success, "{:?}", log(&outcome));
+        assert_eq!(outcome.samples.value(Metric::DnsAnswerRrs), Some(1.0));
+        let strict = format!(
+            "{options}\nvalidate_answer_rrs: {{fail_if_none_matches_regexp: ['example[.]test[.]\\t.*']}}"
+        );
+        let outcome = probe(&asking(&strict), &target.to_string()).await;
+        assert!(!outcome.success, "{:?}", log(&outcome));
+    }
+}
+
 #[tokio::test]
 async fn answers_from_elsewhere_are_ignored() {
     let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
