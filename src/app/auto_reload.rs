@@ -13,7 +13,7 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
-use crate::module::load::{Checksum, checksum, read};
+use crate::module::load::{Checksum, checksum, read_regular};
 use crate::probe_log::text;
 use crate::say;
 use crate::server::Exporter;
@@ -110,14 +110,15 @@ async fn reload_when_told(
                 break;
             }
         }
-        let (files, loaded): (Vec<_>, Vec<_>) = exporter.store.files().into_iter().unzip();
+        let looking = Arc::clone(&exporter);
         let read = tokio::task::spawn_blocking(move || {
+            let (files, loaded): (Vec<_>, Vec<_>) = looking.store.files().into_iter().unzip();
             let read = files
                 .iter()
-                .map(|file| read(file).ok().map(|text| checksum(&text)));
-            read.collect::<Vec<_>>()
+                .map(|file| read_regular(file).ok().map(|text| checksum(&text)));
+            (read.collect::<Vec<_>>(), loaded)
         });
-        let now = read.await.unwrap_or_default();
+        let (now, loaded) = read.await.unwrap_or_default();
         let is_news = now.iter().all(Option::is_some) && now != tried && now != loaded;
         if is_news {
             let _ = exporter.reload().await;

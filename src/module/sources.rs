@@ -1,12 +1,13 @@
 //! Where a configuration comes from: a file as in the Go program, or (ours) several files, patterns and folders.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::load::{self, Checksum, Loaded, checksum, read};
 use crate::config::{Invalid, LoadError, Options, OwnExposition, Position, Problem};
+use crate::net::dial::SystemError;
 
 /// Where a configuration comes from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,15 +54,15 @@ impl Sources {
 
     /// The files that there are now, and the folders in which others may come.
     pub fn files(&self) -> Vec<PathBuf> {
-        let mut files = Vec::new();
-        for name in &self.names {
-            for file in named(name) {
-                if !files.contains(&file) {
-                    files.push(file);
-                }
-            }
-        }
-        files
+        let found = self.found();
+        found.into_iter().map(|(file, _)| file).collect()
+    }
+
+    /// The same, each once, and how each was found.
+    fn found(&self) -> Vec<(PathBuf, How)> {
+        let mut seen = HashSet::new();
+        let all = self.names.iter().flat_map(|name| named(name));
+        all.filter(|(file, _)| seen.insert(file.clone())).collect()
     }
 
     /// Reads every file.
@@ -70,8 +71,29 @@ impl Sources {
     /// There is no file, or one cannot be read and must not be left out.
     pub fn read(&self) -> Result<Read, LoadError> {
         let mut files = Vec::new();
-        for file in self.files() {
-            let bytes = read(&file);
+        let mut room = load::MOST_MIB << 20;
+        for (file, how) in self.found() {
+            let is_listed = matches!(how, How::Listed);
+            let bytes = match how {
+                How::Named => read(&file),
+                How::Listed => load::read_regular(&file),
+                How::Unusable(error) => Err(error),
+            };
+            // It was taken away since the folder was looked at.
+            let is_gone = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+            if is_listed
+                && bytes.as_ref().is_err_and(is_gone)
+                && file.symlink_metadata().is_err_and(|error| is_gone(&error))
+            {
+                continue;
+            }
+            let length = bytes.as_ref().map_or(0, Vec::len) as u64;
+            let Some(left) = room.checked_sub(length) else {
+                let message = format!("all files have more than {} MiB together", load::MOST_MIB);
+                let error = io::Error::new(io::ErrorKind::FileTooLarge, message);
+                return Err(LoadError::unreadable(&file, error));
+            };
+            room = left;
             files.push((file, bytes));
         }
         let none = || {
@@ -110,9 +132,12 @@ impl Sources {
         let is_single = read.files.len() == 1;
         for (file, bytes) in read.files {
             let name = file.display().to_string();
-            let Ok(bytes) = bytes else {
-                whole.left_out(&name, "it cannot be read");
-                continue;
+            let bytes = match bytes {
+                Ok(bytes) => bytes,
+                Err(error) => {
+                    whole.left_out(&name, &format!("it cannot be read: {}", SystemError(&error)));
+                    continue;
+                }
             };
             let text = String::from_utf8_lossy(&bytes).into_owned();
             let part = match load::parse_with(bytes, &name, self.options) {
@@ -251,26 +276,66 @@ impl Loaded {
     }
 }
 
+/// How a file was found.
+#[derive(Debug)]
+enum How {
+    /// By its name.
+    Named,
+    /// In a folder, or by a pattern.
+    Listed,
+    /// Not: it is a folder that cannot be listed, or no pattern.
+    Unusable(io::Error),
+}
+
 /// The files that a name stands for, in the order of their names.
-fn named(name: &str) -> Vec<PathBuf> {
+fn named(name: &str) -> Vec<(PathBuf, How)> {
     let path = Path::new(name);
-    let is_yaml = |path: &PathBuf| {
-        let extension = path.extension().and_then(|extension| extension.to_str());
-        matches!(extension, Some("yml" | "yaml")) && !path.is_dir()
-    };
+    let unusable = |error| vec![(path.to_owned(), How::Unusable(error))];
+    let listed = |files: Vec<PathBuf>| files.into_iter().map(|file| (file, How::Listed)).collect();
     if path.is_dir() {
-        let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
-        let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(is_yaml).collect();
-        files.sort();
-        return files;
+        return match folder(path) {
+            Ok(files) => listed(files),
+            Err(error) => unusable(error),
+        };
     }
     if name.contains(['*', '?', '[']) && !path.exists() {
-        return glob::glob(name)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .filter(|path| !path.is_dir())
-            .collect();
+        return match pattern(name) {
+            Ok(files) => listed(files),
+            Err(error) => unusable(error),
+        };
     }
-    vec![path.to_owned()]
+    vec![(path.to_owned(), How::Named)]
+}
+
+/// The `.yml` and `.yaml` files of a folder, except hidden ones: editors keep theirs there.
+fn folder(path: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(path)? {
+        let file = entry?.path();
+        let name = file.file_name().unwrap_or_default().as_encoded_bytes();
+        let is_yaml = name.ends_with(b".yml") || name.ends_with(b".yaml");
+        if is_yaml && !name.starts_with(b".") && !file.is_dir() {
+            files.push(file);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// The files that match a pattern.
+fn pattern(name: &str) -> io::Result<Vec<PathBuf>> {
+    let invalid = |message: String| io::Error::new(io::ErrorKind::InvalidInput, message);
+    if name.contains("**") {
+        // It would follow links, and with two links in a circle have no end.
+        return Err(invalid("a pattern cannot have **: name the folders".to_owned()));
+    }
+    let found = glob::glob(name).map_err(|error| invalid(format!("not a pattern: {error}")))?;
+    let mut files = Vec::new();
+    for file in found {
+        let file = file.map_err(io::Error::from)?;
+        if !file.is_dir() {
+            files.push(file);
+        }
+    }
+    Ok(files)
 }

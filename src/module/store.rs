@@ -1,6 +1,7 @@
 //! The loaded configuration of a running exporter: modules, policy and targets as one value behind one pointer, exchanged as a
 //! whole.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -135,20 +136,15 @@ impl Store {
         self.targets_file.as_deref()
     }
 
-    /// The files that reloads read, and the checksum of what is loaded of each.
+    /// The files that reloads read, which takes a look at the folders that are named, and the checksum of what is loaded of each.
     pub fn files(&self) -> Vec<(PathBuf, Option<Checksum>)> {
         let current = self.current.load();
         // Files that came since are among them, without a checksum.
         let now = self.sources.as_ref().map(Sources::files).unwrap_or_default();
-        let known = |file: &PathBuf| {
-            current
-                .parts
-                .iter()
-                .find(|(part, _)| part == file)
-                .map(|(_, sum)| *sum)
-        };
+        let known: HashMap<&PathBuf, Checksum> =
+            current.parts.iter().map(|(part, sum)| (part, *sum)).collect();
         let config = now.into_iter().map(|file| {
-            let sum = known(&file);
+            let sum = known.get(&file).copied();
             (file, sum)
         });
         let targets = self.targets_file.iter();

@@ -1,9 +1,9 @@
-//! What a configuration may say beyond upstream's: parameters of a scrape, several files, references, ranges, raw bytes.
+//! What a configuration may say beyond upstream's: parameters of a scrape, references, ranges, raw bytes.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 
-use crate::support::Exporter;
+use crate::support::{Exporter, folder};
 
 /// A server that answers every connection with what it was sent, line by line, as a plain page.
 fn echo() -> String {
@@ -28,12 +28,6 @@ fn echo() -> String {
     address
 }
 
-async fn succeeds(exporter: &Exporter, path: &str) -> bool {
-    let answer = exporter.get(path).await;
-    assert_eq!(answer.status, 200, "{path}: {}", answer.text());
-    answer.sample("probe_success") == Some(1.0)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_scrape_sets_what_the_module_lists_and_nothing_else() {
     let address = echo();
@@ -51,13 +45,21 @@ async fn a_scrape_sets_what_the_module_lists_and_nothing_else() {
 ";
     let exporter = Exporter::start(config, &[]).await;
     let probe = |rest: &str| format!("/probe?module=m&target={address}{rest}");
-    assert!(!succeeds(&exporter, &probe("")).await);
-    assert!(!succeeds(&exporter, &probe("&body=x&header.Host=y")).await);
+    assert!(!exporter.succeeds(&probe("")).await);
+    assert!(!exporter.succeeds(&probe("&body=x&header.Host=y")).await);
     for _ in 0..2 {
-        assert!(succeeds(&exporter, &probe("&header.X-Tenant=blue")).await);
+        assert!(exporter.succeeds(&probe("&header.X-Tenant=blue")).await);
     }
-    assert!(succeeds(&exporter, &probe("&header.X-Tenant=blue&valid_status_codes=203")).await);
-    assert!(!succeeds(&exporter, &probe("&header.X-Tenant=blue&valid_status_codes=204")).await);
+    assert!(
+        exporter
+            .succeeds(&probe("&header.X-Tenant=blue&valid_status_codes=203"))
+            .await
+    );
+    assert!(
+        !exporter
+            .succeeds(&probe("&header.X-Tenant=blue&valid_status_codes=204"))
+            .await
+    );
     let debug = exporter.get(&probe("&header.X-Tenant=blue&debug=true")).await;
     assert!(
         debug.text().contains("x-tenant: <secret>") || debug.text().contains("X-Tenant: <secret>"),
@@ -93,11 +95,11 @@ async fn a_scrape_sets_what_the_module_lists_and_nothing_else() {
         .await;
     assert_eq!(answer.status, 400);
     assert!(
-        succeeds(
-            &exporter,
-            &format!("/probe?module=needs&target={address}&body_size_limit=1MB")
-        )
-        .await
+        exporter
+            .succeeds(&format!(
+                "/probe?module=needs&target={address}&body_size_limit=1MB"
+            ))
+            .await
     );
 }
 
@@ -161,76 +163,6 @@ async fn targets_bring_parameters_along() {
     }
 }
 
-fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    for (name, text) in files {
-        let file = folder.path().join(name);
-        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-        std::fs::write(file, text).unwrap();
-    }
-    folder
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn several_files_are_one_configuration() {
-    let files = folder(&[
-        ("blackbox.yml", "modules: {a: {prober: tcp}}\n"),
-        ("conf.d/b.yml", "modules: {b: {prober: icmp}}\n"),
-        ("conf.d/c.yaml", "modules: {c: {prober: http}}\n"),
-        ("conf.d/readme.txt", "nothing\n"),
-        ("more-d.yml", "modules: {d: {prober: http}}\n"),
-    ]);
-    let path = files.path().to_owned();
-    let flags = ["--config.file={dir}/conf.d", "--config.file={dir}/more-*.yml"];
-    let exporter = Exporter::start_in(files, &flags).await.unwrap();
-    let shown = exporter.get("/config").await.text().to_owned();
-    for name in ["  a:", "  b:", "  c:", "  d:"] {
-        assert!(shown.contains(name), "{shown}");
-    }
-    std::fs::write(path.join("conf.d/e.yml"), "modules: {e: {prober: tcp}}\n").unwrap();
-    assert_eq!(exporter.request("POST", "/-/reload", &[]).await.status, 200);
-    assert!(exporter.get("/config").await.text().contains("  e:"));
-    std::fs::write(path.join("conf.d/e.yml"), "modules: {b: {prober: tcp}}\n").unwrap();
-    let answer = exporter.request("POST", "/-/reload", &[]).await;
-    assert_eq!(answer.status, 500);
-    assert!(
-        answer
-            .text()
-            .contains("module \"b\": a module of this name is in")
-            && answer.text().contains("b.yml:1:11 already"),
-        "{}",
-        answer.text()
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_broken_file_among_others_may_be_left_out() {
-    let files = [
-        ("blackbox.yml", "modules: {a: {prober: tcp}}\n"),
-        ("conf.d/b.yml", "modules: {b: {prober: smoke}}\n"),
-    ];
-    let flags = ["--config.file={dir}/conf.d"];
-    let error = Exporter::start_in(folder(&files), &flags).await.err().unwrap();
-    assert!(
-        error.contains("conf.d/b.yml") && error.contains("smoke"),
-        "{error}"
-    );
-    let flags = ["--config.file={dir}/conf.d", "--config.skip-broken-files"];
-    let exporter = Exporter::start_in(folder(&files), &flags).await.unwrap();
-    assert!(exporter.get("/config").await.text().contains("  a:"));
-    assert!(
-        exporter.log().contains("conf.d/b.yml was left out"),
-        "{}",
-        exporter.log()
-    );
-    exporter.get("/probe?module=a&target=127.0.0.1:1").await;
-    let broken = exporter
-        .get("/metrics")
-        .await
-        .sample("blackbox_exporter_config_broken_files");
-    assert_eq!(broken, Some(1.0));
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn references_are_expanded_where_it_is_asked_for() {
     let address = echo();
@@ -249,7 +181,7 @@ async fn references_are_expanded_where_it_is_asked_for() {
         .unwrap();
     let path = format!("/probe?module=m&target={address}");
     assert!(
-        succeeds(&exporter, &path).await,
+        exporter.succeeds(&path).await,
         "{}",
         exporter.get(&format!("{path}&debug=true")).await.text()
     );
@@ -263,7 +195,7 @@ async fn references_are_expanded_where_it_is_asked_for() {
         );
     }
     let without = Exporter::start(&config, &[]).await;
-    assert!(!succeeds(&without, &path).await);
+    assert!(!without.succeeds(&path).await);
     let missing =
         "modules: {m: {prober: http, http: {basic_auth: {username: a, password: '${NO_SUCH_VARIABLE}'}}}}\n";
     let refused = Exporter::try_start(missing, &["--config.expand-environment-variables"]).await;
@@ -304,9 +236,13 @@ async fn ranges_of_status_codes_and_raw_bytes() {
     let exporter = Exporter::start(config, &[]).await;
     for (module, good) in [("range", true), ("class", true), ("other", false)] {
         let path = format!("/probe?module={module}&target={address}");
-        assert_eq!(succeeds(&exporter, &path).await, good, "{module}");
+        assert_eq!(exporter.succeeds(&path).await, good, "{module}");
     }
-    assert!(succeeds(&exporter, &format!("/probe?module=raw&target={raw}")).await);
+    assert!(
+        exporter
+            .succeeds(&format!("/probe?module=raw&target={raw}"))
+            .await
+    );
     let shown = exporter.get("/config").await;
     for text in ["- 200-299", "- 2xx", "send_hex: 00 ff", "no_newline: true"] {
         assert!(shown.text().contains(text), "{text} in {}", shown.text());

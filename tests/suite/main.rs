@@ -21,6 +21,7 @@ mod check_config;
 mod clock;
 mod command_line;
 mod config;
+mod config_files;
 mod dialogue;
 mod dns;
 mod dns_ways;

@@ -144,6 +144,13 @@ impl Exporter {
         .await
     }
 
+    /// Whether the probe at that path, which must be answered, succeeds.
+    pub async fn succeeds(&self, path: &str) -> bool {
+        let answer = self.get(path).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        answer.sample("probe_success") == Some(1.0)
+    }
+
     /// The answer to any request without a body.
     pub async fn request(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
         let mut head = format!(

@@ -1,0 +1,243 @@
+//! A configuration of several files, folders and patterns.
+
+use std::time::Duration;
+
+use crate::support::{Exporter, folder};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_files_are_one_configuration() {
+    let files = folder(&[
+        ("blackbox.yml", "modules: {a: {prober: tcp}}\n"),
+        ("conf.d/b.yml", "modules: {b: {prober: icmp}}\n"),
+        ("conf.d/c.yaml", "modules: {c: {prober: http}}\n"),
+        ("conf.d/readme.txt", "nothing\n"),
+        ("more-d.yml", "modules: {d: {prober: http}}\n"),
+    ]);
+    let path = files.path().to_owned();
+    let flags = ["--config.file={dir}/conf.d", "--config.file={dir}/more-*.yml"];
+    let exporter = Exporter::start_in(files, &flags).await.unwrap();
+    let shown = exporter.get("/config").await.text().to_owned();
+    for name in ["  a:", "  b:", "  c:", "  d:"] {
+        assert!(shown.contains(name), "{shown}");
+    }
+    std::fs::write(path.join("conf.d/e.yml"), "modules: {e: {prober: tcp}}\n").unwrap();
+    assert_eq!(exporter.request("POST", "/-/reload", &[]).await.status, 200);
+    assert!(exporter.get("/config").await.text().contains("  e:"));
+    std::fs::write(path.join("conf.d/e.yml"), "modules: {b: {prober: tcp}}\n").unwrap();
+    let answer = exporter.request("POST", "/-/reload", &[]).await;
+    assert_eq!(answer.status, 500);
+    assert!(
+        answer
+            .text()
+            .contains("module \"b\": a module of this name is in")
+            && answer.text().contains("b.yml:1:11 already"),
+        "{}",
+        answer.text()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_file_among_others_may_be_left_out() {
+    let files = [
+        ("blackbox.yml", "modules: {a: {prober: tcp}}\n"),
+        ("conf.d/b.yml", "modules: {b: {prober: smoke}}\n"),
+    ];
+    let flags = ["--config.file={dir}/conf.d"];
+    let error = Exporter::start_in(folder(&files), &flags).await.err().unwrap();
+    assert!(
+        error.contains("conf.d/b.yml") && error.contains("smoke"),
+        "{error}"
+    );
+    let flags = ["--config.file={dir}/conf.d", "--config.skip-broken-files"];
+    let exporter = Exporter::start_in(folder(&files), &flags).await.unwrap();
+    assert!(exporter.get("/config").await.text().contains("  a:"));
+    assert!(
+        exporter.log().contains("conf.d/b.yml was left out"),
+        "{}",
+        exporter.log()
+    );
+    exporter.get("/probe?module=a&target=127.0.0.1:1").await;
+    let broken = exporter
+        .get("/metrics")
+        .await
+        .sample("blackbox_exporter_config_broken_files");
+    assert_eq!(broken, Some(1.0));
+}
+
+fn link(folder: &tempfile::TempDir, to: &str, name: &str) {
+    std::os::unix::fs::symlink(to, folder.path().join(name)).unwrap();
+}
+
+fn pipe(folder: &tempfile::TempDir, name: &str) {
+    let made = std::process::Command::new("mkfifo")
+        .arg(folder.path().join(name))
+        .status();
+    assert!(made.unwrap().success());
+}
+
+const BASE: (&str, &str) = ("blackbox.yml", "modules: {a: {prober: tcp}}\n");
+
+/// Starts within a time in which nothing hangs.
+async fn started(files: tempfile::TempDir, flags: &[&str]) -> Result<Exporter, String> {
+    let starting = Exporter::start_in(files, flags);
+    tokio::time::timeout(Duration::from_secs(60), starting)
+        .await
+        .expect("it hangs")
+}
+
+/// What is no file that ends is an error that names it, or is left out; nothing waits for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn pipes_devices_and_circles_in_a_folder_hang_nothing() {
+    let rows: [(&str, fn(&tempfile::TempDir), &str); 4] = [
+        (
+            "a pipe",
+            |f| pipe(f, "conf.d/p.yml"),
+            "conf.d/p.yml: not a regular file",
+        ),
+        (
+            "a device",
+            |f| link(f, "/dev/zero", "conf.d/z.yml"),
+            "conf.d/z.yml: not a regular file",
+        ),
+        ("a circle", |f| link(f, "l.yml", "conf.d/l.yml"), "conf.d/l.yml: "),
+        (
+            "a link to nothing",
+            |f| link(f, "/nonexistent", "conf.d/n.yml"),
+            "conf.d/n.yml: ",
+        ),
+    ];
+    for (what, make, reason) in rows {
+        for source in ["{dir}/conf.d", "{dir}/conf.d/*.yml"] {
+            let files = || {
+                let files = folder(&[BASE, ("conf.d/b.yml", "modules: {b: {prober: icmp}}\n")]);
+                make(&files);
+                files
+            };
+            let source = format!("--config.file={source}");
+            let error = started(files(), &[&source])
+                .await
+                .err()
+                .unwrap_or_else(|| panic!("{what}"));
+            assert!(error.contains(reason), "{what}: {error}");
+            let exporter = started(files(), &[&source, "--config.skip-broken-files"])
+                .await
+                .unwrap();
+            let shown = exporter.get("/config").await;
+            assert!(
+                shown.text().contains("  a:") && shown.text().contains("  b:"),
+                "{what}: {}",
+                shown.text()
+            );
+            exporter.get("/probe?module=a&target=127.0.0.1:1").await;
+            let broken = exporter
+                .get("/metrics")
+                .await
+                .sample("blackbox_exporter_config_broken_files");
+            assert_eq!(broken, Some(1.0), "{what}");
+        }
+    }
+}
+
+/// Folders that are links to each other: a folder is not searched below, and a pattern has no `**`.
+#[tokio::test(flavor = "multi_thread")]
+async fn folders_in_a_circle_are_not_walked() {
+    let files = || {
+        let files = folder(&[BASE, ("conf.d/b.yml", "modules: {b: {prober: icmp}}\n")]);
+        for name in ["conf.d/x", "conf.d/y", "conf.d/z.yml"] {
+            link(&files, ".", name);
+        }
+        files
+    };
+    let exporter = started(files(), &["--config.file={dir}/conf.d"]).await.unwrap();
+    assert!(exporter.get("/config").await.text().contains("  b:"));
+    let error = started(files(), &["--config.file={dir}/conf.d/**/*.yml"])
+        .await
+        .err()
+        .unwrap();
+    assert!(error.contains("a pattern cannot have **"), "{error}");
+    let error = started(files(), &["--config.file={dir}/conf.d/[b.yml"])
+        .await
+        .err()
+        .unwrap();
+    assert!(error.contains("not a pattern"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hidden_files_of_editors_are_left_alone() {
+    let files = folder(&[
+        BASE,
+        ("conf.d/b.yml", "modules: {b: {prober: icmp}}\n"),
+        ("conf.d/.c.yml", "{{{\n"),
+    ]);
+    link(&files, "somebody@host.123", "conf.d/.#b.yml");
+    let exporter = started(files, &["--config.file={dir}/conf.d"]).await.unwrap();
+    assert!(exporter.get("/config").await.text().contains("  b:"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn thousands_of_files_load_and_reload() {
+    let files = folder(&[BASE]);
+    let conf = files.path().join("conf.d");
+    std::fs::create_dir(&conf).unwrap();
+    for index in 0..3000 {
+        let text = format!("modules: {{m{index}: {{prober: tcp}}}}\n");
+        std::fs::write(conf.join(format!("{index}.yml")), text).unwrap();
+    }
+    let exporter = started(files, &["--config.file={dir}/conf.d"]).await.unwrap();
+    assert_eq!(exporter.running.exporter.store.current().modules.len(), 3001);
+    std::fs::remove_file(conf.join("17.yml")).unwrap();
+    assert_eq!(exporter.request("POST", "/-/reload", &[]).await.status, 200);
+    assert_eq!(exporter.running.exporter.store.current().modules.len(), 3000);
+}
+
+/// Files of 40 MiB, two of them: more than a configuration may have.
+#[tokio::test(flavor = "multi_thread")]
+async fn all_files_together_have_a_limit() {
+    let files = folder(&[BASE]);
+    for name in ["conf.d/1.yml", "conf.d/2.yml"] {
+        let path = files.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        // Holes: they take no room on the disk.
+        std::fs::File::create(path).unwrap().set_len(40 << 20).unwrap();
+    }
+    let error = started(files, &["--config.file={dir}/conf.d"])
+        .await
+        .err()
+        .unwrap();
+    assert!(
+        error.contains("2.yml: all files have more than 64 MiB together"),
+        "{error}"
+    );
+}
+
+/// Files come, go and change while reloads run: each either fails as a whole or loads what was there.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_may_change_during_reloads() {
+    let files = folder(&[BASE, ("conf.d/b.yml", "modules: {b: {prober: icmp}}\n")]);
+    let conf = files.path().join("conf.d");
+    let exporter = started(files, &["--config.file={dir}/conf.d"]).await.unwrap();
+    let writer = std::thread::spawn(move || {
+        for round in 0..300 {
+            let name = format!("x{}.yml", round % 7);
+            let text = format!("modules: {{x{}: {{prober: tcp}}}}\n", round % 7);
+            std::fs::write(conf.join("new"), text).unwrap();
+            std::fs::rename(conf.join("new"), conf.join(&name)).unwrap();
+            std::fs::remove_file(conf.join(name)).unwrap();
+        }
+    });
+    let mut reloads = 0;
+    while !writer.is_finished() {
+        let answer = exporter.request("POST", "/-/reload", &[]).await;
+        assert_eq!(
+            answer.status,
+            200,
+            "a file that is gone is not missing: {}",
+            answer.text()
+        );
+        reloads += 1;
+    }
+    writer.join().unwrap();
+    assert!(reloads > 0);
+    assert_eq!(exporter.request("POST", "/-/reload", &[]).await.status, 200);
+    assert_eq!(exporter.running.exporter.store.current().modules.len(), 2);
+}
