@@ -131,6 +131,7 @@ fn result_remembered(bencher: Bencher, success: bool) {
         Outcome {
             advice: None,
             success,
+            body: None,
             duration: Duration::from_millis(12),
             samples: Samples::new(),
             log,

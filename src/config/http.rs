@@ -51,6 +51,8 @@ pub struct Http {
     pub compression: String,
     /// Most bytes of the body to read, after decompression; 0 means no limit.
     pub body_size_limit: i64,
+    /// Keep the beginning of the body for pages and logs; ours.
+    pub include_response_body: bool,
     /// Use HTTP/3 only.
     pub enable_http3: bool,
     /// Whether to look certificates up in lists of revoked ones.
@@ -81,6 +83,7 @@ impl Default for Http {
             client: HttpClient::default(),
             compression: String::new(),
             body_size_limit: 0,
+            include_response_body: false,
             enable_http3: false,
             check_revoked: false,
         }
@@ -120,6 +123,7 @@ section!(Http {
     inline client;
     omit compression;
     omit body_size_limit as Size;
+    omit include_response_body;
     omit enable_http3;
     omit check_revoked;
 });

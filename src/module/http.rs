@@ -47,6 +47,8 @@ pub struct Http {
     pub compression: Compression,
     /// Most bytes of a body, after decompression.
     pub body_size_limit: Option<u64>,
+    /// Whether the beginning of the answer's body is kept for people.
+    pub includes_body: bool,
     /// Accepted status codes; any 2xx when empty.
     pub valid_status_codes: Vec<config::Status>,
     /// Accepted protocols; any when empty.
@@ -180,6 +182,7 @@ impl Http {
             more_headers: client.http_headers.clone().unwrap_or_default(),
             compression: compression(&raw.compression),
             body_size_limit: u64::try_from(raw.body_size_limit).ok().filter(|limit| *limit > 0),
+            includes_body: raw.include_response_body,
             valid_status_codes: raw.valid_status_codes.clone(),
             valid_http_versions: raw.valid_http_versions.clone(),
             fail_if_ssl: raw.fail_if_ssl,

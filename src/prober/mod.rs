@@ -95,6 +95,8 @@ pub struct Probe<'a> {
     /// The step of the dialogue that is under way, from 1.
     pub step: Option<usize>,
     /// Why it failed.
+    /// The beginning of the last response's body, if the module keeps it.
+    pub body: Option<Body>,
     failed: Option<Reason>,
 }
 
@@ -127,6 +129,7 @@ impl<'a> Probe<'a> {
             failed: None,
             facts: Facts::default(),
             trace: None,
+            body: None,
         }
     }
 }
@@ -135,6 +138,15 @@ impl<'a> Probe<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// Why.
+/// The beginning of a response's body, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Body {
+    /// As text, without the secrets of the probe.
+    pub text: String,
+    /// Whether there was more.
+    pub cut: bool,
+}
+
     pub reason: Reason,
     /// The phase in which it did; empty when it was in none.
     pub phase: &'static str,
@@ -223,6 +235,8 @@ pub struct Outcome {
     pub trace: Option<trace::Context>,
 }
 
+    /// The beginning of the last response's body, if the module keeps it.
+    pub body: Option<Body>,
 impl Outcome {
     /// Why the probe failed, in one line: its reason, and what the log says of it.
     pub fn reason(&self) -> Option<String> {
@@ -343,6 +357,7 @@ pub async fn run_within(
         success,
         duration,
         samples,
+        body,
         log,
         timeline,
         tls,
@@ -367,6 +382,7 @@ async fn once(probe: &mut Probe<'_>, module: &Module) -> Verdict {
 /// Loads what a process loads once, so that its first probe measures the target and not that.
 async fn get_ready(network: &Network, module: &Module, target: &str) {
     let settings = module.kind.tls(target);
+        body,
     // A redirect may lead to TLS as well.
     if settings.is_some() || matches!(module.kind, Kind::Http(_)) {
         tls::seed().await;
@@ -392,6 +408,11 @@ fn mask(probe: &mut Probe<'_>, advice: &mut Option<String>) {
                 *text = masked;
             }
         }
+    }
+    if let Some(body) = &mut probe.body
+        && let Some(masked) = mask(&body.text)
+    {
+        body.text = masked;
     }
 }
 

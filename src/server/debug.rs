@@ -18,6 +18,7 @@ use crate::strconv::quote;
 pub fn text(entry: &Arc<Entry>, format: Format) -> impl Iterator<Item = String> + Send + use<> {
     let log = pieces::log(Arc::clone(entry), format);
     let (whole, metrics, module) = (Arc::clone(entry), Arc::clone(entry), Arc::clone(entry));
+    let body = entry.outcome.body.is_some().then(|| body(Arc::clone(entry)));
     iter::once("Logs for the probe:\n".to_owned())
         .chain(log)
         .chain(iter::once_with(move || long_target(&whole)))
@@ -30,6 +31,30 @@ pub fn text(entry: &Arc<Entry>, format: Format) -> impl Iterator<Item = String> 
         .chain(iter::once_with(move || {
             format!("\n\n\nModule configuration:\n{}", module_text(&module))
         }))
+        .chain(body.into_iter().flatten())
+}
+
+/// The beginning of the response's body, in pieces.
+fn body(entry: Arc<Entry>) -> impl Iterator<Item = String> + Send {
+    let cut = entry.outcome.body.as_ref().is_some_and(|body| body.cut);
+    let title = if cut {
+        "Response body (its beginning)"
+    } else {
+        "Response body"
+    };
+    let text = pieces::of(Text(entry)).map(|piece| passive(&piece));
+    iter::once(format!("\n\n\n{title}:\n"))
+        .chain(text)
+        .chain(iter::once("\n".to_owned()))
+}
+
+/// The body of a past probe.
+struct Text(Arc<Entry>);
+
+impl AsRef<str> for Text {
+    fn as_ref(&self) -> &str {
+        self.0.outcome.body.as_ref().map_or("", |body| &body.text)
+    }
 }
 
 /// The target, when the lines of the log hold its beginning only.

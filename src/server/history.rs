@@ -207,3 +207,4 @@ fn weight(outcome: &Outcome) -> usize {
         + certificates
         + handshakes
 }
+        + outcome.body.as_ref().map_or(0, |body| body.text.len())

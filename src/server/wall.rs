@@ -310,6 +310,7 @@ mod tests {
         assert_eq!((row.passed, row.failed, row.strip.len()), (4, 2, 6));
         assert!(row.before.is_some());
         assert_eq!(wall.rows().0.len(), 1);
+            body: None,
         assert!(wall.row("m", "a", Some("host")).is_none());
     }
 

@@ -8,13 +8,15 @@ use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
 use serde_json::{Value, json};
 
 use super::Done;
-use crate::display::{Validity, duration, is_active, short, validity};
+use crate::display::{Validity, duration, is_active, passive, short, validity};
 use crate::metrics::{Exposition, Format, encode};
 use crate::net::tls_facts::{Certificate, TlsFacts};
 use crate::prober::{Hop, Phase};
 
 /// Width of a waterfall in characters.
 const WIDTH: usize = 40;
+/// How much of a response's body is printed, in bytes.
+const BODY: usize = 2000;
 /// Most characters of a text from outside.
 const LONG: usize = 300;
 
@@ -133,6 +135,19 @@ fn story(done: &Done, look: Look) -> String {
             let name = (hops.len() > 1).then_some(&*hop.name);
             out.push_str(&certificates(name, facts, look));
         }
+    }
+    if let Some(body) = &outcome.body {
+        let shown = body
+            .text
+            .get(..body.text.floor_char_boundary(BODY))
+            .unwrap_or_default();
+        let cut = body.cut || shown.len() < body.text.len();
+        let title = if cut {
+            "response body (its beginning)"
+        } else {
+            "response body"
+        };
+        let _ = writeln!(out, "\n{title}\n{}", passive(shown));
     }
     out
 }
@@ -322,6 +337,10 @@ fn as_json(done: &Done) -> Value {
         "hops": hops.collect::<Vec<_>>(),
         "tls": outcome.tls.as_ref().map(tls),
     });
+    if let (Some(body), Some(fields)) = (&outcome.body, json.as_object_mut()) {
+        fields.insert("response_body".to_owned(), body.text.as_str().into());
+        fields.insert("response_body_is_cut".to_owned(), body.cut.into());
+    }
     if let (Some(trace), Some(fields)) = (&outcome.trace, json.as_object_mut()) {
         fields.insert("trace_id".to_owned(), trace.trace.to_string().into());
     }

@@ -18,6 +18,7 @@ use crate::module::http::Compression;
 use crate::net::buffer::{poll_read_buffered, spend};
 use crate::net::dial::SystemError;
 use crate::net::{Deadline, TimedOut};
+use crate::prober::Body;
 use crate::reason::Reason;
 
 /// Most bytes of a body that are kept for checks. compat: upstream keeps any number.
@@ -41,10 +42,17 @@ pub(super) struct BodyReader {
     inflated: bool,
     /// The beginning of it, if somebody wants to know.
     head: Vec<u8>,
+    /// Its maximum length in bytes.
+    most: usize,
+    /// Whether it is kept for people, and what is set aside for it.
+    kept: Option<memory::Share>,
 }
 
 /// Most bytes of a body that are kept to say what is wrong with it.
 const HEAD: usize = 4096;
+
+/// How much of a body is kept for people, in bytes.
+const INCLUDED: usize = 64 << 10;
 
 enum Source {
     Empty,
@@ -126,12 +134,30 @@ impl BodyReader {
             deadline,
             inflated: false,
             head: Vec::new(),
+            most: HEAD,
+            kept: None,
         }
+    }
+
+    /// From now on more of the beginning is kept, for people.
+    pub(super) fn include(&mut self) {
+        let share = memory::take_some(Use::Bodies, INCLUDED);
+        self.most = share.bytes().max(HEAD);
+        self.kept = Some(share);
+    }
+
+    /// The beginning that was kept for people, if it was to be.
+    pub(super) fn included(&self) -> Option<Body> {
+        self.kept.as_ref()?;
+        Some(Body {
+            text: String::from_utf8_lossy(&self.head).into_owned(),
+            cut: self.count > self.head.len() as u64 || matches!(self.source, Source::Failed(_)),
+        })
     }
 
     /// The beginning of what was searched, or discarded with a look at it.
     pub(super) fn head(&self) -> &[u8] {
-        &self.head
+        self.head.get(..HEAD).unwrap_or(&self.head)
     }
 
     /// From now on the body is read decompressed. When it has no head of gzip, it is read on as it comes, without the
@@ -200,10 +226,10 @@ impl BodyReader {
         most: Option<usize>,
     ) -> Result<Bytes, ReadError> {
         let mut kept = Vec::new();
-        let mut head = std::mem::take(&mut self.head);
+        let (mut head, beginning) = (std::mem::take(&mut self.head), self.most);
         let mut share = memory::take_some(Use::Bodies, 0);
         let read = self.read(|data| {
-            begin(&mut head, data);
+            begin(&mut head, data, beginning);
             if let Some(most) = most {
                 let length = kept.len() + data.len();
                 if length > most {
@@ -224,10 +250,11 @@ impl BodyReader {
 
     /// Reads all that is left and forgets it, but for its beginning if that is `wanted` to say what is wrong.
     pub(super) async fn discard(&mut self, wanted: bool) -> Result<(), ReadError> {
-        let mut head = std::mem::take(&mut self.head);
+        let (mut head, beginning) = (std::mem::take(&mut self.head), self.most);
+        let wanted = wanted || self.kept.is_some();
         let read = self.read(|data| {
             if wanted {
-                begin(&mut head, data);
+                begin(&mut head, data, beginning);
             }
             Ok(false)
         });
@@ -287,8 +314,8 @@ impl BodyReader {
 }
 
 /// Adds to the beginning of a body as long as there is room.
-fn begin(head: &mut Vec<u8>, data: &[u8]) {
-    let room = HEAD.saturating_sub(head.len());
+fn begin(head: &mut Vec<u8>, data: &[u8], most: usize) {
+    let room = most.saturating_sub(head.len());
     head.extend_from_slice(data.get(..room).unwrap_or(data));
 }
 

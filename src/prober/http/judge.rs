@@ -51,6 +51,9 @@ pub(super) async fn judge(probe: &mut Probe<'_>, module: &Http, chain: &mut Chai
     }
     let body = std::mem::replace(&mut response.body, super::response::ResponseBody::Closed);
     let mut reader = BodyReader::new(body, module.body_size_limit, probe.deadline);
+    if module.includes_body {
+        reader.include();
+    }
     if let Err(error) = reader.decompress(module.compression).await {
         log!(probe.log, Error, "Failed to get decompressor for HTTP response body", "err" => text(&error));
         probe.fail(Reason::BodyDecoding);
@@ -77,6 +80,9 @@ pub(super) async fn judge(probe: &mut Probe<'_>, module: &Http, chain: &mut Chai
         probe
             .samples
             .set(Metric::HttpUncompressedBodyLength, reader.count as f64);
+    }
+    if !unfollowed {
+        probe.body = reader.included();
     }
     if !status_passes {
         let line = advice::http::status(&advice::http::Status {

@@ -5,7 +5,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
 use super::story::{self, Advice, HopView, LONG, Summary, TlsView, TraceView};
 use crate::carried;
-use crate::display::short;
+use crate::display::{passive, short};
 use crate::server::debug;
 use crate::server::history::Entry;
 use crate::trace::Link;
@@ -37,6 +37,8 @@ pub struct Result {
     command: String,
     metrics: String,
     module_text: String,
+    body: Option<String>,
+    body_is_cut: bool,
 }
 
 impl Result {
@@ -56,6 +58,8 @@ impl Result {
             command: command(&entry.module.name, &entry.target, entry.hostname.as_deref(), base),
             metrics: debug::metrics_text(entry),
             module_text: debug::module_text(entry),
+            body: outcome.body.as_ref().map(|body| passive(&body.text)),
+            body_is_cut: outcome.body.as_ref().is_some_and(|body| body.cut),
         }
     }
 }

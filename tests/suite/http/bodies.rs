@@ -6,8 +6,8 @@ use blackbox_exporter::metrics::Metric;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 
-use super::site::{Site, answer, read_request};
-use crate::support::{log, probe};
+use super::site::{Site, answer, ok, read_request};
+use crate::support::{Exporter, log, probe};
 
 fn module(more: &str) -> String {
     format!(
@@ -155,4 +155,95 @@ async fn a_large_download_costs_no_memory() {
     );
     // Other tests run in this process meanwhile.
     assert!(grown < 128 << 20, "grew by {grown} bytes");
+}
+
+/// The beginning of the body is shown where people look, and nowhere else.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_body_is_shown_where_it_is_asked_for() {
+    let text = |start: &str, length: usize| format!("{start}{}", "x".repeat(length - start.len()));
+    // body, status, checks, whether it is cut
+    let rows = [
+        ("the <b>body</b>\n\u{1b}[31m".to_owned(), "200 OK", "", false),
+        ("it failed".to_owned(), "503 Service Unavailable", "", false),
+        (
+            "matched".to_owned(),
+            "200 OK",
+            "fail_if_body_matches_regexp: [match]",
+            false,
+        ),
+        (text("whole", 64 << 10), "200 OK", "", false),
+        (text("long", (64 << 10) + 1), "200 OK", "", true),
+        (text("limited", 5000), "200 OK", "body_size_limit: 4000B", true),
+        (
+            "{}".to_owned(),
+            "200 OK",
+            "fail_if_body_json_matches_cel: 'true'",
+            false,
+        ),
+    ];
+    for (body, status, checks, cut) in rows {
+        let site = Site::answering(answer(status, &[], &body)).await;
+        for includes in [true, false] {
+            let yaml = module(&format!("include_response_body: {includes}\n{checks}"));
+            let outcome = probe(&yaml, &site.url("/")).await;
+            let Some(kept) = &outcome.body else {
+                assert!(!includes);
+                continue;
+            };
+            assert!(
+                includes && body.starts_with(&kept.text),
+                "{checks}: {:?}",
+                kept.text
+            );
+            assert_eq!(kept.cut, cut, "{checks}: {}", kept.text.len());
+            assert!(!kept.text.is_empty() && kept.text.len() <= 64 << 10);
+            assert!(cut || kept.text.len() == body.len(), "{checks}");
+        }
+    }
+    let head = probe(
+        &module("include_response_body: true\nmethod: HEAD"),
+        &Site::answering(ok()).await.url("/"),
+    )
+    .await;
+    assert_eq!(head.body.map(|body| body.text), Some(String::new()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_shown_body_has_no_secrets_and_nothing_active() {
+    let body = "<b>you sent hushhush</b>\u{1b}[31m caf\u{e9} \u{0}end";
+    let site = Site::answering(answer("200 OK", &[], body)).await;
+    let config = "modules:
+  m: {prober: http, http: {include_response_body: true, bearer_token: hushhush}}
+  plain: {prober: http}
+";
+    let exporter = Exporter::start(config, &[]).await;
+    let scrape = exporter.probe("m", &site.url("/")).await;
+    assert!(!scrape.text().contains("you sent"), "{}", scrape.text());
+    let shown = exporter.get("/logs?id=0").await;
+    assert!(
+        shown
+            .text()
+            .ends_with("Response body:\n<b>you sent <secret></b>\\u{1b}[31m caf\u{e9} \\u{0}end\n"),
+        "{}",
+        shown.text()
+    );
+    let page = exporter
+        .request("GET", "/logs?id=0", &[("Accept", "text/html")])
+        .await;
+    assert!(
+        page.text()
+            .contains("&#60;b&#62;you sent &#60;secret&#62;&#60;/b&#62;\\u{1b}[31m"),
+        "{}",
+        page.text()
+    );
+    exporter.probe("plain", &site.url("/")).await;
+    assert!(!exporter.get("/logs?id=1").await.text().contains("you sent"));
+    // The history counts it.
+    let exporter = Exporter::start(config, &["--history.max-bytes=200000"]).await;
+    let site = Site::answering(answer("200 OK", &[], "y".repeat(60_000))).await;
+    for _ in 0..5 {
+        exporter.probe("m", &site.url("/")).await;
+    }
+    let kept = exporter.running.exporter.history.list();
+    assert!((1..=3).contains(&kept.len()), "{}", kept.len());
 }

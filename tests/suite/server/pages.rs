@@ -109,6 +109,7 @@ async fn many_targets_are_shown_a_page_at_a_time() {
     for index in 0..TARGETS {
         let outcome = Outcome {
             advice: None,
+            body: None,
             success: index % 10 > 0,
             duration: Duration::from_millis(20),
             samples: Samples::new(),
