@@ -113,7 +113,7 @@ fn exporter(runtime: &Runtime, probes: usize) -> Exporter {
             timeout: Duration::from_secs(5),
         };
         let outcome = runtime.block_on(prober::run(&exporter.network, module, request));
-        exporter.history.add(Arc::clone(module), TARGET, None, outcome);
+        exporter.history.add(module, TARGET, None, outcome);
     }
     exporter
 }
@@ -145,12 +145,12 @@ fn result_remembered(bencher: Bencher, success: bool) {
         .map(|n| format!("http://target-{n}.example.com/"))
         .collect();
     for target in &targets {
-        history.add(Arc::clone(module), target, None, outcome());
+        history.add(module, target, None, outcome());
     }
     let mut next = targets.iter().cycle();
     bencher
         .with_inputs(|| (outcome(), next.next().unwrap()))
-        .bench_local_values(|(outcome, target)| history.add(Arc::clone(module), target, None, outcome));
+        .bench_local_values(|(outcome, target)| history.add(module, target, None, outcome));
 }
 
 /// The page that lists past probes, as a browser gets it.

@@ -54,6 +54,8 @@ pub(crate) struct Decoder<'d, 't> {
     reader: Reader,
     files: Vec<NamedFile>,
     options: Options,
+    /// Whether sections keep what they have where nothing is written.
+    amends: bool,
     /// Values that were made of references, and what was written, since the module began.
     expanded: Vec<(String, String)>,
 }
@@ -119,6 +121,7 @@ impl<'d, 't> Decoder<'d, 't> {
             reader: Reader::V3,
             files: Vec::new(),
             options: Options::default(),
+            amends: false,
             expanded: Vec::new(),
         }
     }
@@ -127,6 +130,14 @@ impl<'d, 't> Decoder<'d, 't> {
     pub fn with(document: &'d Document<'t>, options: Options) -> Self {
         Self {
             options,
+            ..Self::new(document)
+        }
+    }
+
+    /// Adds to sections that were read already.
+    pub fn amending(document: &'d Document<'t>) -> Self {
+        Self {
+            amends: true,
             ..Self::new(document)
         }
     }
@@ -319,7 +330,9 @@ impl<'d, 't> Decoder<'d, 't> {
             if d.document.is_null(node) {
                 return false;
             }
-            place.begin();
+            if !d.amends {
+                place.begin();
+            }
             d.map(node, &mut None, &mut |d, key, name, value| {
                 if !place.field(&name, value, d) {
                     d.unknown_field::<S>(key, &name);

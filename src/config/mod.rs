@@ -58,7 +58,7 @@ pub use http_client::{
 };
 pub use icmp::Icmp;
 pub use named::Named;
-pub use params::Param;
+pub use params::{Param, Setting, Unfit};
 pub use policy::Policy;
 pub use problem::{Invalid, LoadError, Problem};
 pub use query_response::{Label, QueryResponse};
@@ -175,6 +175,8 @@ pub struct Module {
     pub unix: Shared<Unix>,
     /// Section `websocket`.
     pub websocket: Shared<Websocket>,
+    /// The address that is dialled instead of those of the target's name: only a parameter sets it.
+    pub ip_address: Option<std::net::IpAddr>,
     /// Settings that a scrape may set; ours.
     pub params: BTreeMap<String, Param>,
     /// The trace context that its probes send; ours.
@@ -208,6 +210,7 @@ impl Module {
             grpc: Shared::default(),
             unix: Shared::default(),
             websocket: Shared::default(),
+            ip_address: None,
             params: BTreeMap::new(),
             trace: None,
             expanded: Vec::new(),

@@ -74,6 +74,8 @@ impl Use {
 const HISTORY: u64 = 10;
 /// The share of spans that wait for their endpoint, and the same of logs, in hundredths.
 const TRACES: u64 = 2;
+/// The share of modules that were made of parameters, in hundredths.
+const VARIANTS: u64 = 1;
 /// The least that there is to share out, however low the limit: without it, nothing could be done at all.
 const LEAST: u64 = 8 << 20;
 
@@ -132,6 +134,11 @@ pub fn history_share() -> Option<usize> {
 /// The most that spans, and the most that logs, may take which wait for their endpoint, if there is a limit.
 pub fn traces_share() -> Option<usize> {
     BUDGET.get().map(|budget| share(budget.room, TRACES))
+}
+
+/// The most that modules made of parameters may take, if there is a limit.
+pub fn variants_share() -> Option<usize> {
+    BUDGET.get().map(|budget| share(budget.room, VARIANTS))
 }
 
 /// How much of the limit one kind of use may take in all.

@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use super::{Modules, Problem, files};
+use super::{Asked, Modules, Problem, files};
 use crate::config::targets::{Target, Targets, TargetsError};
 use crate::config::{self, Config, Invalid, LoadError, Options};
 
@@ -78,7 +78,7 @@ impl Loaded {
     /// What is wrong with the parameters of a target.
     fn wrong_param(&self, target: &Target) -> Option<config::Problem> {
         let module = self.modules.get(target.module())?;
-        let given = |name: &str| target.params.get(name).cloned().unwrap_or_default();
+        let given = |name: &str| Asked::from(target.params.get(name));
         let message = match &module.params {
             Some(params) => match target.params.keys().find(|name| !params.has(name)) {
                 Some(name) => format!("the module {:?} has no parameter {name:?}", &*module.name),

@@ -13,10 +13,12 @@ pub mod store;
 mod tcp;
 mod trace;
 mod unix;
+mod variants;
 mod websocket;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +27,7 @@ pub use grpc::Grpc;
 pub use http::Http;
 pub use icmp::Icmp;
 pub use load::{Loaded, parse};
-pub use params::{Params, Refused};
+pub use params::{Asked, Given, Params, Refused, Rule, Values};
 pub use query_response::{Expect, InfoLabel, Step};
 pub use sources::Sources;
 pub use store::Store;
@@ -41,6 +43,7 @@ use crate::config::vantage::Addresses;
 use crate::net::dial::Vantage;
 use crate::net::resolve::NameServer;
 use crate::net::tls::ClientTls;
+use variants::Variants;
 
 /// One module, ready to run.
 #[derive(Debug)]
@@ -57,6 +60,8 @@ pub struct Module {
     pub name_server: Option<NameServer>,
     /// Which addresses of the target are dialled.
     pub addresses: Addresses,
+    /// The address that is dialled whatever the target's name has.
+    pub ip_address: Option<IpAddr>,
     /// Which further families it exposes.
     pub exposition: Exposition,
     /// What the user wrote, for `/config`, `debug=true` and the pages.
@@ -65,6 +70,12 @@ pub struct Module {
     pub kind: Kind,
     /// What a scrape may set.
     pub params: Option<Box<Params>>,
+    /// What a scrape has set.
+    pub given: Arc<[Given]>,
+    /// What it has set and nobody may read.
+    pub secrets: Box<[config::Secret]>,
+    /// The expressions of a module with parameters, for those that are made of it.
+    expressions: Option<Box<Expressions>>,
 }
 
 /// The compiled section of the chosen prober.
@@ -89,6 +100,7 @@ impl Module {
     /// Compiles one module. The sections of other probers are judged as well, because upstream does.
     pub fn compile(name: &str, raw: &Arc<config::Module>, problems: &mut Problems) -> Self {
         name.clone_into(&mut problems.module);
+        problems.used = (!raw.params.is_empty()).then(Box::default);
         let kind = Kind::compile(raw.prober, raw, problems);
         for prober in config::Prober::ALL {
             if prober != raw.prober && !raw.is_default(prober) {
@@ -114,10 +126,14 @@ impl Module {
             },
             name_server: name_server(&raw.vantage, problems),
             addresses: raw.vantage.choice().unwrap_or_default(),
+            ip_address: raw.ip_address,
             exposition: raw.exposition.within(Exposition::default()),
             raw: Arc::clone(raw),
             kind,
+            expressions: problems.used.take(),
             params: Params::compile(raw, problems),
+            given: Arc::default(),
+            secrets: Box::default(),
         }
     }
 }
@@ -252,11 +268,38 @@ impl fmt::Display for Problem {
 pub struct Problems {
     module: String,
     found: Vec<Problem>,
+    known: Expressions,
+    /// Those of the module under compilation, if it has parameters.
+    used: Option<Box<Expressions>>,
+    /// Whether an expression that is not known yet must be small: it comes from a scrape.
+    small: bool,
+    variants: Arc<Variants>,
+}
+
+/// Compiled expressions by what was written.
+#[derive(Clone, Debug, Default)]
+struct Expressions {
     regexps: HashMap<String, Result<Regexp, regexp::Error>>,
     cels: HashMap<String, Result<Cel, CelError>>,
 }
 
+impl Expressions {
+    /// These and others.
+    fn and<'e>(&'e mut self, others: Option<&'e mut Box<Self>>) -> impl Iterator<Item = &'e mut Self> {
+        std::iter::once(self).chain(others.map(|others| &mut **others))
+    }
+}
+
 impl Problems {
+    /// For a module made of `module` and values of a scrape.
+    fn of_variant(module: &Module) -> Self {
+        Self {
+            known: module.expressions.as_deref().cloned().unwrap_or_default(),
+            small: true,
+            ..Self::default()
+        }
+    }
+
     /// Reports a problem at `path` of the module under compilation.
     pub fn report(&mut self, path: impl Into<String>, message: impl Into<String>) {
         self.found.push(Problem {
@@ -290,11 +333,16 @@ impl Problems {
     /// # Errors
     /// What Go says about it.
     pub fn regexp(&mut self, source: &str) -> Result<Regexp, regexp::Error> {
-        if let Some(known) = self.regexps.get(source) {
-            return known.clone();
+        let known = self.known.regexps.get(source).cloned();
+        let compiled = known.unwrap_or_else(|| match self.small {
+            true => Regexp::small(source),
+            false => Regexp::new(source),
+        });
+        for all in self.known.and(self.used.as_mut()) {
+            all.regexps
+                .entry(source.to_owned())
+                .or_insert_with(|| compiled.clone());
         }
-        let compiled = Regexp::new(source);
-        self.regexps.insert(source.to_owned(), compiled.clone());
         compiled
     }
 
@@ -303,11 +351,13 @@ impl Problems {
     /// # Errors
     /// What does not parse, and names and functions that do not exist.
     pub fn cel(&mut self, source: &str) -> Result<Cel, CelError> {
-        if let Some(known) = self.cels.get(source) {
-            return known.clone();
+        let known = self.known.cels.get(source).cloned();
+        let compiled = known.unwrap_or_else(|| Cel::new(source));
+        for all in self.known.and(self.used.as_mut()) {
+            all.cels
+                .entry(source.to_owned())
+                .or_insert_with(|| compiled.clone());
         }
-        let compiled = Cel::new(source);
-        self.cels.insert(source.to_owned(), compiled.clone());
         compiled
     }
 

@@ -1,27 +1,53 @@
 //! Parameters that a scrape may set: checked against what the module allows, and made a module of their own.
+//!
+//! What a value costs is bounded whatever it is: it has at most 4 KiB, an expression in it must be small, and the modules that were
+//! made are kept in [one place](Variants) of a fixed size.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use super::variants::Variants;
 use super::{Module, Problems};
+use crate::carried;
 use crate::check::regexp::Regexp;
-use crate::config;
+use crate::config::{self, MASK, Secret, Setting};
 
 /// The parameters of a module.
 #[derive(Debug)]
 pub struct Params {
     rules: Vec<Rule>,
-    /// Modules that were made of values which come again and again: one compiles in a millisecond, not in no time.
-    made: Mutex<HashMap<Vec<Option<String>>, Arc<Module>>>,
+    made: Arc<Variants>,
 }
 
+/// One parameter.
 #[derive(Debug)]
-struct Rule {
+pub struct Rule {
     name: String,
+    setting: Setting,
     matches: Option<Regexp>,
     one_of: Vec<String>,
     required: bool,
     secret: bool,
+}
+
+/// A parameter that a scrape gave, as it may be shown.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Given {
+    /// Its name.
+    pub name: Box<str>,
+    /// Its value, or what is shown instead.
+    pub value: Box<str>,
+}
+
+/// Values that the rules allow, one a rule.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Values(Vec<Option<String>>);
+
+impl Values {
+    /// Bytes of all of them.
+    pub(super) fn bytes(&self) -> usize {
+        let texts: usize = self.0.iter().flatten().map(String::len).sum();
+        size_of_val(self.0.as_slice()) + texts
+    }
 }
 
 /// Why a value was refused.
@@ -33,34 +59,57 @@ pub struct Refused {
     pub reason: String,
 }
 
+/// What a scrape gives for a parameter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// Nothing, or nothing in it.
+    Nothing,
+    /// One value, what is not UTF-8 [carried].
+    Once(String),
+    /// More than one.
+    Several,
+}
+
+impl From<Option<&String>> for Asked {
+    fn from(value: Option<&String>) -> Self {
+        match value {
+            Some(value) if !value.is_empty() => Self::Once(value.clone()),
+            _ => Self::Nothing,
+        }
+    }
+}
+
 /// Most bytes of a value.
 const LONGEST: usize = 4 << 10;
-/// Most modules that are kept.
-const MOST_MADE: usize = 256;
+/// Fewest bytes of a secret one: shorter texts cannot be hidden, as they are found everywhere.
+const SHORTEST_SECRET: usize = 4;
 
 impl Params {
     /// Compiles the rules; `None` when there are none.
     pub(super) fn compile(raw: &config::Module, problems: &mut Problems) -> Option<Box<Self>> {
         let mut rules = Vec::with_capacity(raw.params.len());
         for (name, param) in &raw.params {
-            if !raw.has_param(name) {
+            let matches = (!param.matches.is_empty()).then(|| {
+                // As it is, too: put together with what surrounds it, two halves could make a whole.
+                let whole = problems.regexp(&param.matches);
+                let anchored = whole.and_then(|_| problems.regexp(&format!("^(?:{})$", param.matches)));
+                anchored
+                    .map_err(|error| problems.report_regexp(format!("params.{name}.matches"), &error))
+                    .ok()
+            });
+            let Some(setting) = raw.setting(name) else {
                 let message = format!(
                     "the {} prober has no setting {name:?} of one value",
                     raw.prober.name()
                 );
                 problems.report(format!("params.{name}"), message);
-            }
-            let matches = (!param.matches.is_empty()).then(|| {
-                let anchored = format!("^(?:{})$", param.matches);
-                problems
-                    .regexp(&anchored)
-                    .map_err(|error| problems.report_regexp(format!("params.{name}.matches"), &error))
-                    .ok()
-            });
+                continue;
+            };
             rules.push(Rule {
                 name: name.clone(),
+                setting,
                 matches: matches.flatten(),
-                one_of: param.one_of.clone(),
+                one_of: param.one_of.iter().map(|choice| choice.value.clone()).collect(),
                 required: param.required,
                 secret: param.secret,
             });
@@ -68,35 +117,14 @@ impl Params {
         (!rules.is_empty()).then(|| {
             Box::new(Self {
                 rules,
-                made: Mutex::default(),
+                made: Arc::clone(&problems.variants),
             })
         })
     }
 
-    /// The module with the values of a scrape; `value` tells each parameter's, empty when it is not given.
-    ///
-    /// # Errors
-    /// A value that is not allowed.
-    pub fn apply(
-        &self,
-        module: &Arc<Module>,
-        value: impl Fn(&str) -> String,
-    ) -> Result<Arc<Module>, Refused> {
-        let values = self.judge(value)?;
-        if values.iter().all(Option::is_none) {
-            return Ok(Arc::clone(module));
-        }
-        let made = |made: &HashMap<_, Arc<Module>>| made.get(&values).cloned();
-        if let Some(known) = made(&self.made.lock().unwrap_or_else(PoisonError::into_inner)) {
-            return Ok(known);
-        }
-        let new = self.make(module, &values)?;
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if made.len() >= MOST_MADE {
-            made.clear();
-        }
-        made.insert(values, Arc::clone(&new));
-        Ok(new)
+    /// The rules, in the order of their names.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
     }
 
     /// Whether there is a parameter of that name.
@@ -104,71 +132,168 @@ impl Params {
         self.rules.iter().any(|rule| rule.name == name)
     }
 
-    /// The value of each rule, in their order.
-    fn judge(&self, value: impl Fn(&str) -> String) -> Result<Vec<Option<String>>, Refused> {
+    /// Judges what a scrape gives for each parameter. None is in the result when it gives none.
+    ///
+    /// # Errors
+    /// A value that is not allowed.
+    pub fn judge(&self, asked: impl Fn(&str) -> Asked) -> Result<Option<Values>, Refused> {
         let mut values = Vec::with_capacity(self.rules.len());
         for rule in &self.rules {
-            let value = value(&rule.name);
             let refused = |reason: String| Refused {
                 param: rule.name.clone(),
                 reason,
             };
-            if value.is_empty() {
-                if rule.required {
-                    return Err(refused("it is required".to_owned()));
+            values.push(match asked(&rule.name) {
+                Asked::Once(value) => {
+                    rule.judge(&value).map_err(refused)?;
+                    Some(value)
                 }
-                values.push(None);
-                continue;
-            }
-            rule.judge(&value).map_err(refused)?;
-            values.push(Some(value));
+                Asked::Several => return Err(refused("it is given more than once".to_owned())),
+                Asked::Nothing if rule.required => return Err(refused("it is required".to_owned())),
+                Asked::Nothing => None,
+            });
         }
-        Ok(values)
+        Ok(values.iter().any(Option::is_some).then_some(Values(values)))
     }
 
-    fn make(&self, module: &Module, values: &[Option<String>]) -> Result<Arc<Module>, Refused> {
-        let mut raw = config::Module::clone(&module.raw);
-        let mut last = String::new();
-        for (rule, value) in self.rules.iter().zip(values) {
-            let Some(value) = value else { continue };
-            raw.set_param(&rule.name, value).map_err(|reason| Refused {
+    /// The module with these values, if it was made already.
+    pub fn known(&self, module: &Module, values: &Values) -> Option<Arc<Module>> {
+        self.made.find(&module.name, values)
+    }
+
+    /// Makes the module with these values. That takes up to some milliseconds.
+    ///
+    /// # Errors
+    /// Values that the configuration would not have been loaded with.
+    pub fn make(&self, module: &Module, values: Values) -> Result<Arc<Module>, Refused> {
+        let given: Vec<(&Rule, &str)> = self
+            .rules
+            .iter()
+            .zip(&values.0)
+            .filter_map(|(rule, value)| Some((rule, value.as_deref()?)))
+            .collect();
+        let refused = |index: usize, reason: String| match given.get(index).or(given.last()) {
+            Some((rule, _)) if rule.secret => Refused {
+                param: rule.name.clone(),
+                reason: format!("its value is not one that {} can have", rule.name),
+            },
+            Some((rule, _)) => Refused {
                 param: rule.name.clone(),
                 reason,
-            })?;
-            if rule.secret {
-                raw.expanded.push((value.clone(), "<secret>".to_owned()));
-            }
-            last.clone_from(&rule.name);
-        }
+            },
+            None => Refused {
+                param: String::new(),
+                reason,
+            },
+        };
+        let mut raw = config::Module::clone(&module.raw);
+        let settings = given.iter().map(|(rule, value)| (&rule.setting, *value));
+        raw.set_params(settings)
+            .map_err(|unfit| refused(unfit.index, unfit.reason))?;
+        let hidden = given.iter().filter(|(rule, _)| rule.secret);
+        raw.expanded.extend(
+            hidden
+                .clone()
+                .map(|(_, value)| ((*value).to_owned(), MASK.to_owned())),
+        );
         // The rules are the first module's; this one is asked nothing more.
         raw.params.clear();
-        let mut problems = Problems::default();
+        let mut problems = Problems::of_variant(module);
         let mut made = Module::compile(&module.name, &Arc::new(raw), &mut problems);
+        if let [problem, ..] = problems.found() {
+            // Of the values or of their combination.
+            let path = problem.path.split('[').next().unwrap_or_default();
+            let last = path.rsplit('.').next().unwrap_or_default();
+            let index = given.iter().position(|(rule, _)| rule.name == last);
+            return Err(refused(index.unwrap_or(usize::MAX), problem.message.clone()));
+        }
         made.exposition = module.exposition;
-        match problems.found() {
-            [] => Ok(Arc::new(made)),
-            [problem, ..] => Err(Refused {
-                param: last,
-                reason: problem.message.clone(),
-            }),
+        made.secrets = hidden.map(|(_, value)| Secret::new(*value)).collect();
+        made.given = given
+            .iter()
+            .map(|(rule, value)| Given {
+                name: rule.name.as_str().into(),
+                value: (if rule.secret { MASK } else { *value }).into(),
+            })
+            .collect();
+        let made = Arc::new(made);
+        // How large an expression becomes is known to nobody.
+        if !given.iter().any(|(rule, _)| rule.setting.is_expression()) {
+            self.made.keep(&module.name, values, &made);
+        }
+        Ok(made)
+    }
+
+    /// Judges and makes, for who is not in a hurry. Without values it is the module itself.
+    ///
+    /// # Errors
+    /// As [`judge`](Self::judge) and [`make`](Self::make).
+    pub fn apply(&self, module: &Arc<Module>, asked: impl Fn(&str) -> Asked) -> Result<Arc<Module>, Refused> {
+        match self.judge(asked)? {
+            Some(values) => self.make(module, values),
+            None => Ok(Arc::clone(module)),
         }
     }
 }
 
 impl Rule {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The setting that it sets.
+    pub fn setting(&self) -> &Setting {
+        &self.setting
+    }
+
+    /// The expression that the whole value must match.
+    pub fn pattern(&self) -> Option<&str> {
+        // Without what anchors it.
+        let source = self.matches.as_ref()?.source();
+        source.strip_prefix("^(?:")?.strip_suffix(")$")
+    }
+
+    /// The values that it may have; any when empty.
+    pub fn choices(&self) -> Vec<String> {
+        match self.one_of.as_slice() {
+            [] => self.setting.words(),
+            some => some.to_vec(),
+        }
+    }
+
+    /// Whether a scrape must give it.
+    pub fn is_required(&self) -> bool {
+        self.required
+    }
+
+    /// Whether its value is kept out of pages and logs.
+    pub fn is_secret(&self) -> bool {
+        self.secret
+    }
+
     fn judge(&self, value: &str) -> Result<(), String> {
         if value.len() > LONGEST {
             return Err(format!("it has more than {LONGEST} bytes"));
         }
+        if std::str::from_utf8(&carried::bytes(value)).is_err() {
+            return Err("it is not UTF-8".to_owned());
+        }
         if value.chars().any(char::is_control) {
             return Err("it has control characters".to_owned());
         }
-        if !self.one_of.is_empty() && !self.one_of.iter().any(|allowed| allowed == value) {
-            return Err(format!("it must be one of {}", self.one_of.join(", ")));
+        if self.secret && value.len() < SHORTEST_SECRET {
+            return Err(format!("a secret has at least {SHORTEST_SECRET} bytes"));
         }
-        let matches = |regexp: &Regexp| regexp.captures(value.as_bytes()).is_some();
-        match &self.matches {
-            Some(regexp) if !matches(regexp) => Err(format!("it does not match {}", regexp.source())),
+        if !self.one_of.is_empty() && !self.one_of.iter().any(|allowed| allowed == value) {
+            return Err(match self.secret {
+                true => "it is none of the values that are allowed".to_owned(),
+                false => format!("it must be one of {}", self.one_of.join(", ")),
+            });
+        }
+        let matches = |regexp: &Regexp| regexp.is_match(value.as_bytes());
+        match (&self.matches, self.pattern()) {
+            (Some(regexp), Some(pattern)) if !matches(regexp) => Err(format!("it does not match {pattern}")),
             _ => Ok(()),
         }
     }

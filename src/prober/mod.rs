@@ -19,6 +19,7 @@ mod revocation;
 mod series;
 mod timeline;
 
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -78,6 +79,8 @@ pub struct Probe<'a> {
     pub addresses: Addresses,
     /// Which further families are exposed.
     pub exposition: Exposition,
+    /// The address that is dialled whatever the target's name has.
+    pub ip_address: Option<IpAddr>,
     /// The address that is probed, when each one is by itself.
     pub fixed: Option<Chosen>,
     /// What is sent and must not be read by anybody else.
@@ -92,11 +95,11 @@ pub struct Probe<'a> {
     pub facts: Facts,
     /// Its trace, if the module has one.
     pub trace: Option<Tracing<'a>>,
+    /// The beginning of the last response's body, if the module keeps it.
+    pub body: Option<Body>,
     /// The step of the dialogue that is under way, from 1.
     pub step: Option<usize>,
     /// Why it failed.
-    /// The beginning of the last response's body, if the module keeps it.
-    pub body: Option<Body>,
     failed: Option<Reason>,
 }
 
@@ -120,24 +123,21 @@ impl<'a> Probe<'a> {
             name_server: module.name_server.as_ref(),
             addresses: module.addresses,
             exposition: module.exposition,
+            ip_address: module.ip_address,
             fixed: None,
             secrets: Secrets::default(),
             samples: Samples::new(),
             timeline: Timeline::new(start),
             tls: None,
+            body: None,
             step: None,
             failed: None,
             facts: Facts::default(),
             trace: None,
-            body: None,
         }
     }
 }
 
-/// Why and where a probe failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// Why.
 /// The beginning of a response's body, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Body {
@@ -147,6 +147,10 @@ pub struct Body {
     pub cut: bool,
 }
 
+/// Why and where a probe failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Why.
     pub reason: Reason,
     /// The phase in which it did; empty when it was in none.
     pub phase: &'static str,
@@ -231,12 +235,12 @@ pub struct Outcome {
     pub failure: Option<Failure>,
     /// What to do about a failure, in one line made for this case.
     pub advice: Option<String>,
+    /// The beginning of the last response's body, if the module keeps it.
+    pub body: Option<Body>,
     /// Its part in a trace, if the module has one.
     pub trace: Option<trace::Context>,
 }
 
-    /// The beginning of the last response's body, if the module keeps it.
-    pub body: Option<Body>,
 impl Outcome {
     /// Why the probe failed, in one line: its reason, and what the log says of it.
     pub fn reason(&self) -> Option<String> {
@@ -307,6 +311,9 @@ pub async fn run_within(
     let start = Instant::now();
     let mut probe = Probe::new(network, module, &request, deadline, start);
     probe.trace = Tracing::begin(module, trace);
+    for secret in &module.secrets {
+        probe.secrets.hide(secret.expose().as_bytes());
+    }
     log!(probe.log, Debug, "Beginning probe", "probe" => module.prober().name(), "timeout_seconds" => request.timeout.as_secs_f64());
     let end = probe.deadline.at();
     let probing = async {
@@ -350,6 +357,7 @@ pub async fn run_within(
         log,
         timeline,
         tls,
+        body,
         trace,
         ..
     } = probe;
@@ -357,12 +365,12 @@ pub async fn run_within(
         success,
         duration,
         samples,
-        body,
         log,
         timeline,
         tls,
         failure,
         advice,
+        body,
         trace: trace.map(|tracing| tracing.context),
     }
 }
@@ -382,7 +390,6 @@ async fn once(probe: &mut Probe<'_>, module: &Module) -> Verdict {
 /// Loads what a process loads once, so that its first probe measures the target and not that.
 async fn get_ready(network: &Network, module: &Module, target: &str) {
     let settings = module.kind.tls(target);
-        body,
     // A redirect may lead to TLS as well.
     if settings.is_some() || matches!(module.kind, Kind::Http(_)) {
         tls::seed().await;
@@ -402,17 +409,17 @@ fn mask(probe: &mut Probe<'_>, advice: &mut Option<String>) {
     if let Some(masked) = advice.as_deref().and_then(mask) {
         *advice = Some(masked);
     }
+    if let Some(body) = &mut probe.body
+        && let Some(masked) = mask(&body.text)
+    {
+        body.text = masked;
+    }
     for hop in &mut probe.timeline.hops {
         for text in [Some(&mut hop.name), hop.result.as_mut()].into_iter().flatten() {
             if let Some(masked) = mask(text) {
                 *text = masked;
             }
         }
-    }
-    if let Some(body) = &mut probe.body
-        && let Some(masked) = mask(&body.text)
-    {
-        body.text = masked;
     }
 }
 

@@ -82,11 +82,7 @@ pub async fn choose_address(
     probe.facts.preference = Some(preference);
     log!(probe.log, Debug, "Resolving target address", "target" => host.to_owned(), "ip_protocol" => preference.name());
     let from = Instant::now();
-    let found = probe
-        .network
-        .resolver
-        .lookup(host, preference, probe.deadline, probe.via())
-        .await;
+    let found = find(probe, host, preference).await;
     let to = Instant::now();
     let took = to - from;
     probe.samples.set(Metric::DnsLookupTime, took.as_secs_f64());
@@ -125,6 +121,22 @@ pub async fn choose_address(
             Err(error)
         }
     }
+}
+
+/// What a name has, or the address that the scrape says: the policy is asked about both.
+async fn find(probe: &Probe<'_>, host: &str, preference: Preference) -> Result<Found, ResolveError> {
+    let (network, deadline) = (probe.network, probe.deadline);
+    let Some(ip) = probe.ip_address else {
+        let lookup = network.resolver.lookup(host, preference, deadline, probe.via());
+        return lookup.await;
+    };
+    let judged = network.policy.check_name(host);
+    judged.map_err(|refusal| ResolveError::refused(host, refusal))?;
+    let address = ip.to_string();
+    network
+        .resolver
+        .lookup(&address, preference, deadline, None)
+        .await
 }
 
 /// Asks the policy about the `hostname` parameter, which becomes a `Host` header or a server name.

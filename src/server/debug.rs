@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use super::history::Entry;
 use super::pieces;
+use crate::config::Prober;
 use crate::display::passive;
 use crate::logging::Format;
 use crate::metrics::Escaping;
 use crate::metrics::encode;
 use crate::metrics::negotiate::{Exposition, Format as ExpositionFormat};
-use crate::module::Kind;
 use crate::strconv::quote;
 
 /// The whole text, in pieces.
@@ -82,13 +82,13 @@ pub fn metrics_text(entry: &Entry) -> String {
 /// The module as it ran, with the `hostname` of the request.
 pub fn module_text(entry: &Entry) -> String {
     let mut raw = Arc::clone(&entry.module.raw);
-    if let (Kind::Http(_), Some(hostname)) = (&entry.module.kind, &entry.hostname) {
+    if let (Prober::Http, Some(hostname)) = (raw.prober, &entry.hostname) {
         Arc::make_mut(&mut raw)
             .http
             .headers
             .insert("Host".to_owned(), hostname.to_string());
     }
-    if let (Kind::Tcp(_), Some(hostname)) = (&entry.module.kind, &entry.hostname)
+    if let (Prober::Tcp, Some(hostname)) = (raw.prober, &entry.hostname)
         && raw.tcp.tls_config.server_name.is_empty()
     {
         Arc::make_mut(&mut raw).tcp.tls_config.server_name = hostname.to_string();

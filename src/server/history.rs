@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
 
 use super::wall::Wall;
+use crate::config;
 use crate::metrics::Labels;
-use crate::module::Module;
+use crate::module::{Given, Module};
 use crate::prober::Outcome;
 
 /// One past probe.
@@ -18,7 +19,7 @@ pub struct Entry {
     /// Counted from 0.
     pub id: i64,
     /// The module as it was then.
-    pub module: Arc<Module>,
+    pub module: Subject,
     /// The target, decoded, what is not UTF-8 [carried](crate::carried).
     pub target: Box<str>,
     /// The `hostname` parameter.
@@ -29,6 +30,54 @@ pub struct Entry {
     pub ended: Instant,
     /// All that is known of it.
     pub outcome: Outcome,
+}
+
+/// The module of a past probe: what is shown of it. The compiled one is not kept, which may be large.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// Its name.
+    pub name: Arc<str>,
+    /// What was written, with what the scrape has set.
+    pub raw: Arc<config::Module>,
+    /// What the scrape has set.
+    pub given: Arc<[Given]>,
+}
+
+impl Subject {
+    /// What is kept of a module.
+    pub fn of(module: &Module) -> Self {
+        Self {
+            name: Arc::clone(&module.name),
+            raw: Arc::clone(&module.raw),
+            given: Arc::clone(&module.given),
+        }
+    }
+
+    /// About how many bytes nobody else holds: a module that a scrape has made has a section of its own.
+    fn weight(&self) -> usize {
+        const SECTION: usize = 4 << 10;
+        let texts = self
+            .given
+            .iter()
+            .map(|given| given.name.len() + 2 * given.value.len());
+        match self.given.len() {
+            0 => 0,
+            _ => SECTION + texts.sum::<usize>(),
+        }
+    }
+}
+
+/// What tells targets apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Name<'n> {
+    /// The module's name.
+    pub module: &'n str,
+    /// The target, what is not UTF-8 [carried](crate::carried).
+    pub target: &'n str,
+    /// The `hostname` parameter.
+    pub hostname: Option<&'n str>,
+    /// What the scrape has set.
+    pub given: &'n [Given],
 }
 
 /// The history itself.
@@ -62,14 +111,9 @@ impl History {
     }
 
     /// Adds a result, the newest.
-    pub fn add(
-        &self,
-        module: Arc<Module>,
-        target: &str,
-        hostname: Option<&str>,
-        outcome: Outcome,
-    ) -> Arc<Entry> {
-        let weight = weight(&outcome) + target.len() + hostname.map_or(0, str::len);
+    pub fn add(&self, module: &Module, target: &str, hostname: Option<&str>, outcome: Outcome) -> Arc<Entry> {
+        let module = Subject::of(module);
+        let weight = weight(&outcome) + module.weight() + target.len() + hostname.map_or(0, str::len);
         let mut entry = Entry {
             id: 0,
             module,
@@ -127,17 +171,27 @@ impl History {
             .cloned()
     }
 
-    /// The results of a target with a module, newest first.
-    pub fn of(&self, module: &str, target: &str, hostname: Option<&str>) -> Vec<Arc<Entry>> {
+    /// The results of a target, newest first.
+    pub fn of(&self, name: Name<'_>) -> Vec<Arc<Entry>> {
         let kept = self.lock();
-        let is_wanted = |entry: &&Arc<Entry>| {
-            *entry.module.name == *module && *entry.target == *target && entry.hostname.as_deref() == hostname
-        };
+        let is_wanted = |entry: &&Arc<Entry>| entry.name() == name;
         kept.oldest_first().rev().filter(is_wanted).cloned().collect()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entry {
+    /// Which target it is about.
+    pub fn name(&self) -> Name<'_> {
+        Name {
+            module: &self.module.name,
+            target: &self.target,
+            hostname: self.hostname.as_deref(),
+            given: &self.module.given,
+        }
     }
 }
 
@@ -202,9 +256,9 @@ fn weight(outcome: &Outcome) -> usize {
         + size_of_val(outcome.log.events())
         + outcome.log.bytes()
         + outcome.advice.as_ref().map_or(0, String::len)
+        + outcome.body.as_ref().map_or(0, |body| body.text.len())
         + samples
         + hops
         + certificates
         + handshakes
 }
-        + outcome.body.as_ref().map_or(0, |body| body.text.len())

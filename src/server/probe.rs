@@ -6,6 +6,7 @@ use std::time::Duration;
 use gostd::query::{Plus, Query, unescape};
 use http::StatusCode;
 use http::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderValue, RETRY_AFTER};
+use tokio::sync::Semaphore;
 
 use super::answer::Response;
 use super::front::Mount;
@@ -15,7 +16,7 @@ use crate::memory::{self, Use};
 use crate::metrics::negotiate::{Exposition, wants_gzip};
 use crate::metrics::{Metric, encode};
 use crate::module::http::Protocol;
-use crate::module::{Kind, Module};
+use crate::module::{Asked, Kind, Module, Refused, Values};
 use crate::net::quic;
 use crate::prober::{self, Request};
 use crate::reason::Reason;
@@ -58,18 +59,11 @@ async fn answer(
         }
         return Err(bad_request(format!("Unknown module {}", quote(name))));
     };
-    let varied;
-    let module = match &module.params {
-        None => module,
-        Some(params) => {
-            varied = params
-                .apply(module, |param| query.first(param).into_owned())
-                .map_err(|refused| {
-                    exporter.instruments.param_refused(name, &refused.param);
-                    bad_request(format!("Parameter {}: {}", quote(&refused.param), refused.reason))
-                })?;
-            &varied
-        }
+    let values = match &module.params {
+        None => None,
+        Some(params) => params
+            .judge(|param| asked(query, param))
+            .map_err(|refused| refuse(exporter, name, &refused))?,
     };
     let (debug, offset) = (query.first("debug") == "true", exporter.settings.timeout_offset);
     // compat: a person before a page waits for ten seconds where upstream lets them wait for two minutes.
@@ -85,6 +79,14 @@ async fn answer(
     }
     // compat: upstream turns a `+` of the target into a space when it decodes it for the second time.
     let target = unescape(&target, Plus::IsLiteral).unwrap_or(std::borrow::Cow::Borrowed(&target));
+    let varied;
+    let module = match values {
+        None => module,
+        Some(values) => {
+            varied = vary(exporter, module, values, duration(seconds)).await?;
+            &varied
+        }
+    };
     let hostname = query.first("hostname");
     let hostname = Some(&*hostname).filter(|hostname| !hostname.is_empty());
     refuse_conflicting_host(module, hostname)?;
@@ -123,9 +125,7 @@ async fn answer(
     }
 
     if debug {
-        let entry = exporter
-            .history
-            .add(Arc::clone(module), &target, hostname, outcome);
+        let entry = exporter.history.add(module, &target, hostname, outcome);
         if pages::wants_html(headers) {
             return Ok(pages::result(exporter, &entry, mount));
         }
@@ -133,10 +133,56 @@ async fn answer(
         return Ok(answer::pieces(StatusCode::OK, answer::PLAIN, text));
     }
     let response = exposition(&outcome, headers);
-    exporter
-        .history
-        .add(Arc::clone(module), &target, hostname, outcome);
+    exporter.history.add(module, &target, hostname, outcome);
     Ok(response)
+}
+
+/// What a query gives for a parameter.
+fn asked(query: Query<'_>, param: &str) -> Asked {
+    let mut values = query.values(param).filter(|value| !value.is_empty());
+    match (values.next(), values.next()) {
+        (None, _) => Asked::Nothing,
+        (Some(value), None) => Asked::Once(value.into_owned()),
+        (Some(_), Some(_)) => Asked::Several,
+    }
+}
+
+/// Maximum modules that are made concurrently of the values of scrapes.
+const MAKERS: usize = 2;
+static MAKERS_FREE: Semaphore = Semaphore::const_new(MAKERS);
+
+/// The module with the values of a scrape. Making it takes up to some milliseconds, so it is done elsewhere than where probes are
+/// served, and waits for its turn at most as long as the probe may take.
+async fn vary(
+    exporter: &Exporter,
+    module: &Arc<Module>,
+    values: Values,
+    most: Duration,
+) -> Result<Arc<Module>, Refusal> {
+    let Some(params) = &module.params else {
+        return Ok(Arc::clone(module));
+    };
+    if let Some(known) = params.known(module, &values) {
+        return Ok(known);
+    }
+    let turn = tokio::time::timeout(most, MAKERS_FREE.acquire()).await;
+    let Ok(Ok(_turn)) = turn else {
+        return Err(Refusal::TooMany);
+    };
+    let making = Arc::clone(module);
+    let made = tokio::task::spawn_blocking(move || Some(making.params.as_ref()?.make(&making, values)));
+    match made.await {
+        Ok(Some(Ok(made))) => Ok(made),
+        Ok(Some(Err(refused))) => Err(refuse(exporter, &module.name, &refused)),
+        // It panicked, or the process ends.
+        Ok(None) | Err(_) => Err(Refusal::TooMany),
+    }
+}
+
+/// Counts and words a refused parameter.
+fn refuse(exporter: &Exporter, module: &str, refused: &Refused) -> Refusal {
+    exporter.instruments.param_refused(module, &refused.param);
+    bad_request(format!("Parameter {}: {}", quote(&refused.param), refused.reason))
 }
 
 /// Says, once a minute, that probes failed because this machine ran out of something.

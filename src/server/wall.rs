@@ -1,4 +1,5 @@
-//! How every target does: since when it fails or passes, how often, and its last results. One row a module, target and `hostname`.
+//! How every target does: since when it fails or passes, how often, and its last results. One row a module, target, `hostname` and what the scrape has
+//! set of the module.
 //!
 //! A row is some 600 bytes and updated by every probe; what a page shows of it is made when somebody looks.
 
@@ -7,9 +8,10 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::history::Entry;
+use super::history::{Entry, Name};
 use crate::config::Prober;
 use crate::display::short;
+use crate::module::Given;
 
 /// Most rows, and most bytes of them; beyond it those go that were not probed for longest.
 const ROWS: usize = 20_000;
@@ -80,6 +82,8 @@ pub struct Row {
     pub target: Arc<str>,
     /// The `hostname` parameter.
     pub hostname: Option<Arc<str>>,
+    /// What the scrapes have set of the module.
+    pub given: Arc<[Given]>,
     /// How it does.
     pub state: State,
     /// Why the last probe failed, if it did.
@@ -122,7 +126,7 @@ impl Wall {
     pub fn add(&self, entry: &Entry) {
         let reason = entry.outcome.reason().map(|reason| short(&reason, REASON));
         let module = &entry.module;
-        let key = self.key(&module.name, &entry.target, entry.hostname.as_deref());
+        let key = self.key(entry.name());
         let mut rows = self.lock();
         rows.version += 1;
         let version = rows.version;
@@ -139,9 +143,10 @@ impl Wall {
             id: rows.next_id,
             version,
             module: Arc::clone(&module.name),
-            prober: module.prober(),
+            prober: module.raw.prober,
             target: (&*entry.target).into(),
             hostname: entry.hostname.as_deref().map(Into::into),
+            given: Arc::clone(&module.given),
             state: State::Passing,
             reason: None,
             at: entry.at,
@@ -164,10 +169,27 @@ impl Wall {
         }
     }
 
-    /// The row of a target, if there is one.
-    pub fn row(&self, module: &str, target: &str, hostname: Option<&str>) -> Option<Arc<Row>> {
-        let key = self.key(module, target, hostname);
-        self.lock().by_key.get(&key).cloned()
+    /// The row of a target, if there is one. Where a name says nothing of parameters, as in links from alerts, or a row has none, the row
+    /// that was probed last will do.
+    pub fn row(&self, name: Name<'_>) -> Option<Arc<Row>> {
+        let key = self.key(name);
+        let rows = self.lock();
+        let exact = rows.by_key.get(&key);
+        let similar = || {
+            let all = rows.by_key.values().filter(|row| {
+                (name.given.is_empty() || row.given.is_empty())
+                    && *row.target == *name.target
+                    && *row.module == *name.module
+                    && row.hostname.as_deref() == name.hostname
+            });
+            all.max_by_key(|row| row.ended)
+        };
+        exact.or_else(similar).cloned()
+    }
+
+    /// The version of the newest row.
+    pub fn version(&self) -> u64 {
+        self.lock().version
     }
 
     /// All rows in no particular order, and the version of the newest.
@@ -178,8 +200,8 @@ impl Wall {
     }
 
     /// Two targets with one key in 2^64: the newer one's results would go to the older one's row.
-    fn key(&self, module: &str, target: &str, hostname: Option<&str>) -> u64 {
-        self.hasher.hash_one((module, target, hostname))
+    fn key(&self, name: Name<'_>) -> u64 {
+        self.hasher.hash_one(name)
     }
 
     fn lock(&self) -> MutexGuard<'_, Rows> {
@@ -217,8 +239,21 @@ impl Row {
         self.strip.last().map_or(0.0, |beat| beat.duration)
     }
 
+    /// Which target it is about.
+    pub fn name(&self) -> Name<'_> {
+        Name {
+            module: &self.module,
+            target: &self.target,
+            hostname: self.hostname.as_deref(),
+            given: &self.given,
+        }
+    }
+
     fn texts(&self) -> usize {
-        self.target.len()
+        let given = self.given.iter();
+        let given = given.map(|given| size_of_val(given) + given.name.len() + given.value.len());
+        given.sum::<usize>()
+            + self.target.len()
             + self.hostname.as_deref().map_or(0, str::len)
             + self.reason.as_deref().map_or(0, str::len)
     }
@@ -255,16 +290,27 @@ impl Row {
 
 #[cfg(test)]
 mod tests {
+    use super::super::history::Subject;
     use super::*;
     use crate::metrics::Samples;
     use crate::module::parse;
     use crate::probe_log::ProbeLog;
     use crate::prober::{Outcome, Timeline};
 
+    fn name(target: &str) -> Name<'_> {
+        Name {
+            module: "m",
+            target,
+            hostname: None,
+            given: &[],
+        }
+    }
+
     fn entry(target: &str, success: bool, milliseconds: u64) -> Entry {
         let loaded = parse("modules: {m: {prober: tcp}}", "test").unwrap();
         let outcome = Outcome {
             advice: None,
+            body: None,
             success,
             duration: Duration::from_millis(milliseconds),
             samples: Samples::new(),
@@ -280,7 +326,7 @@ mod tests {
         };
         Entry {
             id: 0,
-            module: Arc::clone(loaded.modules.get("m").unwrap()),
+            module: Subject::of(loaded.modules.get("m").unwrap()),
             target: target.into(),
             hostname: None,
             at: SystemTime::now(),
@@ -302,16 +348,21 @@ mod tests {
         ]
         .map(|(passed, duration)| {
             wall.add(&entry("a", passed, duration));
-            wall.row("m", "a", None).unwrap().state
+            wall.row(name("a")).unwrap().state
         });
         use State::{Failing, Passing, Slow};
         assert_eq!(states, [Passing, Passing, Slow, Failing, Failing, Passing]);
-        let row = wall.row("m", "a", None).unwrap();
+        let row = wall.row(name("a")).unwrap();
         assert_eq!((row.passed, row.failed, row.strip.len()), (4, 2, 6));
         assert!(row.before.is_some());
         assert_eq!(wall.rows().0.len(), 1);
-            body: None,
-        assert!(wall.row("m", "a", Some("host")).is_none());
+        assert!(
+            wall.row(Name {
+                hostname: Some("host"),
+                ..name("a")
+            })
+            .is_none()
+        );
     }
 
     #[test]
@@ -329,11 +380,11 @@ mod tests {
             rows.by_key.len()
         );
         drop(rows);
-        assert!(wall.row("m", &format!("{:060000}", 399), None).is_some());
-        assert!(wall.row("m", &format!("{:060000}", 0), None).is_none());
+        assert!(wall.row(name(&format!("{:060000}", 399))).is_some());
+        assert!(wall.row(name(&format!("{:060000}", 0))).is_none());
         for _ in 0..2 * STRIP {
             wall.add(&entry("long", true, 1));
         }
-        assert_eq!(wall.row("m", "long", None).unwrap().strip.len(), STRIP);
+        assert_eq!(wall.row(name("long")).unwrap().strip.len(), STRIP);
     }
 }

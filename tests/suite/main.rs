@@ -40,6 +40,7 @@ mod linger;
 mod memory;
 mod migrate;
 mod odd_records;
+mod params;
 mod policy;
 mod presets;
 mod probe_command;

@@ -102,6 +102,17 @@ impl Regexp {
         })))
     }
 
+    /// As [`Regexp::new`], of an expression that must be so small that compiling it costs next to nothing.
+    ///
+    /// # Errors
+    /// What Go says about it, or that it is too large.
+    pub fn small(source: &str) -> Result<Self, Error> {
+        match parse::parse(source)?.node.is_small() {
+            true => Self::new(source),
+            false => Err(Error::new(ErrorKind::Large, source)),
+        }
+    }
+
     fn engine(&self) -> Option<&meta::Regex> {
         let engine = &self.0.engine;
         let compiled = engine.get_or_init(|| compile(&parse::parse(&self.0.source).ok()?.node));

@@ -15,20 +15,36 @@ impl<'a> Query<'a> {
     /// The first value of a parameter, what is not UTF-8 in it [carried]; empty when there is none. Pairs with a `;` or a
     /// broken escape are left out.
     pub fn first(&self, name: &str) -> Cow<'a, str> {
-        self.0
-            .as_bytes()
-            .split(|byte| *byte == b'&')
+        self.values(name).next().unwrap_or_default()
+    }
+
+    /// All values of a parameter in their order, read as [`Query::first`] reads one.
+    pub fn values(&self, name: &str) -> impl Iterator<Item = Cow<'a, str>> {
+        self.pairs().filter_map(move |(key, value)| {
+            if *decode(key, Plus::IsSpace)? != *name.as_bytes() {
+                // The whole pair counts only when both halves can be decoded, but the other half matters only here.
+                return None;
+            }
+            decode(value, Plus::IsSpace).map(text)
+        })
+    }
+
+    /// All names with their values in their order, read as [`Query::first`] reads one.
+    pub fn all(&self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> {
+        self.pairs().filter_map(|(key, value)| {
+            let (key, value) = (decode(key, Plus::IsSpace)?, decode(value, Plus::IsSpace)?);
+            Some((text(key), text(value)))
+        })
+    }
+
+    fn pairs(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        let pairs = self.0.as_bytes().split(|byte| *byte == b'&');
+        pairs
             .filter(|pair| !pair.is_empty() && !pair.contains(&b';'))
-            .find_map(|pair| {
+            .map(|pair| {
                 let (key, value) = pair.split_at(memchr(b'=', pair).unwrap_or(pair.len()));
-                if *decode(key, Plus::IsSpace)? != *name.as_bytes() {
-                    // The whole pair counts only when both halves can be decoded, but the other half matters only here.
-                    return None;
-                }
-                decode(value.get(1..).unwrap_or_default(), Plus::IsSpace)
+                (key, value.get(1..).unwrap_or_default())
             })
-            .map(text)
-            .unwrap_or_default()
     }
 }
 

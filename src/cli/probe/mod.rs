@@ -23,7 +23,7 @@ use crate::config::problem::did_you_mean;
 use crate::config::targets::{DEFAULT_MODULE, Targets};
 use crate::config::units::parse_duration;
 use crate::display::passive;
-use crate::module::{Loaded, Module, Sources, Store, load};
+use crate::module::{Asked, Loaded, Module, Sources, Store, load};
 use crate::net::Network;
 use crate::net::policy::Policy;
 use crate::prober::{self, Outcome, Request};
@@ -270,11 +270,20 @@ fn jobs(matches: &ArgMatches, loaded: &Loaded) -> Result<Vec<Job>, String> {
         })
         .collect::<Result<_, _>>()?;
     let given = |name: &str| {
-        let named = params.iter().find(|(param, _)| *param == name);
-        named.map_or_else(String::new, |(_, value)| (*value).to_owned())
+        let mut named = params.iter().filter(|(param, _)| *param == name);
+        match (named.next(), named.next()) {
+            (_, Some(_)) => Asked::Several,
+            (Some((_, value)), None) if !value.is_empty() => Asked::Once((*value).to_owned()),
+            (_, None) => Asked::Nothing,
+        }
     };
     let mut jobs = Vec::new();
     for target in matches.get_many::<String>("target").into_iter().flatten() {
+        let allowed = find(name)?;
+        let allowed = |param: &str| allowed.params.as_ref().is_some_and(|params| params.has(param));
+        if let Some((param, _)) = params.iter().find(|(param, _)| !allowed(param)) {
+            return Err(format!("the module {name:?} has no parameter {param:?}"));
+        }
         jobs.push(Job {
             target: target.clone(),
             hostname: None,
@@ -285,7 +294,7 @@ fn jobs(matches: &ArgMatches, loaded: &Loaded) -> Result<Vec<Job>, String> {
         for target in read_targets(file)?.targets {
             let hostname = Some(target.hostname.clone()).filter(|hostname| !hostname.is_empty());
             let module = find(target.module())?;
-            let given = |name: &str| target.params.get(name).cloned().unwrap_or_default();
+            let given = |name: &str| Asked::from(target.params.get(name));
             let module = with_params(&module, given);
             jobs.push(Job {
                 module: module.map_err(|error| format!("target {:?}: {error}", target.name))?,
@@ -301,7 +310,7 @@ fn jobs(matches: &ArgMatches, loaded: &Loaded) -> Result<Vec<Job>, String> {
 }
 
 /// The module with the parameters that it allows.
-fn with_params(module: &Arc<Module>, given: impl Fn(&str) -> String) -> Result<Arc<Module>, String> {
+fn with_params(module: &Arc<Module>, given: impl Fn(&str) -> Asked) -> Result<Arc<Module>, String> {
     let Some(params) = &module.params else {
         return Ok(Arc::clone(module));
     };

@@ -337,6 +337,12 @@ fn as_json(done: &Done) -> Value {
         "hops": hops.collect::<Vec<_>>(),
         "tls": outcome.tls.as_ref().map(tls),
     });
+    if let (given @ [_, ..], Some(fields)) = (&*done.job.module.given, json.as_object_mut()) {
+        let params = given
+            .iter()
+            .map(|given| (given.name.to_string(), Value::from(&*given.value)));
+        fields.insert("params".to_owned(), Value::Object(params.collect()));
+    }
     if let (Some(body), Some(fields)) = (&outcome.body, json.as_object_mut()) {
         fields.insert("response_body".to_owned(), body.text.as_str().into());
         fields.insert("response_body_is_cut".to_owned(), body.cut.into());

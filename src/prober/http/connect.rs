@@ -186,7 +186,8 @@ impl Client<'_> {
         };
         let host = url.hostname();
         let is_target = self.names_chosen_address(host)
-            || target.host.eq_ignore_ascii_case(host) && target.port == url.port_or_default();
+            || target.host.eq_ignore_ascii_case(host)
+                && (target.every_port || target.port == url.port_or_default());
         if is_target { &target.addresses } else { &[] }
     }
 

@@ -66,6 +66,8 @@ struct Target {
     port: String,
     /// The chosen one in front.
     addresses: Vec<Address>,
+    /// Whether they are those of every port of the host: the scrape says so.
+    every_port: bool,
 }
 
 /// Probes the target as the module says.
@@ -230,7 +232,7 @@ fn host_of(address: &Address, port: &str) -> String {
 }
 
 async fn resolve(probe: &mut Probe<'_>, module: &Http, url: &Url) -> Result<Vec<Address>, Failed> {
-    if !module.resolves {
+    if !module.resolves && probe.ip_address.is_none() {
         return Ok(Vec::new());
     }
     let before = probe.start.elapsed();
@@ -268,6 +270,7 @@ async fn client<'m>(
             host: url.hostname().to_owned(),
             port: url.port_or_default().to_owned(),
             addresses: addresses.to_vec(),
+            every_port: probe.ip_address.is_some(),
         }),
         traces: Vec::with_capacity(1),
         failed_tls: None,

@@ -2,6 +2,7 @@
 
 use askama::Template;
 
+use super::params::{self, Form};
 use super::wall::{Filter, WallView};
 use crate::display::passive;
 use crate::server::Exporter;
@@ -13,6 +14,8 @@ const MODULES: usize = 200;
 struct ModuleLine {
     name: String,
     prober: &'static str,
+    /// Where the form has its parameters, if it has some.
+    form: Option<String>,
 }
 
 #[derive(Template)]
@@ -22,12 +25,13 @@ pub struct Home {
     default_module: String,
     modules: Vec<ModuleLine>,
     more_modules: usize,
+    forms: Vec<Form>,
     wall: WallView,
 }
 
 impl Home {
-    /// The page with the rows that `filter` wants.
-    pub fn new(exporter: &Exporter, filter: &Filter) -> Self {
+    /// The page with the rows that `filter` wants, and the form for the module `named`, if there is one.
+    pub fn new(exporter: &Exporter, filter: &Filter, named: &str) -> Self {
         let serving = exporter.store.current();
         // The configuration has them in the order of their names; a module without a body is no module.
         let all = &serving.config.modules;
@@ -38,15 +42,15 @@ impl Home {
             .map(|(name, module)| ModuleLine {
                 name: name.clone(),
                 prober: module.prober.name(),
+                form: (!module.params.is_empty()).then(|| params::place(name)),
             })
             .collect();
-        let default = if all.contains_key(DEFAULT_MODULE) {
-            Some(DEFAULT_MODULE)
-        } else {
-            None
-        };
+        let default = [named, DEFAULT_MODULE]
+            .into_iter()
+            .find(|name| all.contains_key(*name));
         let default = default.or_else(|| all.keys().next().map(String::as_str));
         Self {
+            forms: Form::all(&serving.modules, default.unwrap_or_default()),
             trouble: exporter.store.trouble().map(|trouble| passive(&trouble)),
             default_module: default.unwrap_or_default().to_owned(),
             more_modules: all.len() - modules.len(),

@@ -4,6 +4,7 @@
 
 mod classic;
 mod home;
+mod params;
 mod picture;
 mod result;
 mod story;
@@ -30,13 +31,13 @@ use http::{StatusCode, Uri};
 
 use super::answer::Response;
 use super::front::Mount;
-use super::history::Entry;
+use super::history::{Entry, Name};
 use super::probe::DEFAULT_MODULE;
 use super::{Exporter, answer, pieces};
 use crate::config::problem::did_you_mean;
 use crate::display::short;
 use crate::logging::Format;
-use crate::module::Loaded;
+use crate::module::{Given, Loaded};
 use story::LONG;
 use target::Known;
 
@@ -52,8 +53,12 @@ pub fn landing(exporter: &Exporter, uri: &Uri, headers: &HeaderMap) -> Response 
     if uri.path() != "/" || !wants_html(headers) {
         return answer::pieces(StatusCode::OK, answer::HTML, classic::page(exporter));
     }
-    let filter = wall::Filter::new(Query(uri.query().unwrap_or("")));
-    html(StatusCode::OK, &home::Home::new(exporter, &filter))
+    let query = Query(uri.query().unwrap_or(""));
+    let filter = wall::Filter::new(query);
+    html(
+        StatusCode::OK,
+        &home::Home::new(exporter, &filter, &query.first("form")),
+    )
 }
 
 /// `/config`: the configuration as loaded, with defaults and without secrets.
@@ -85,36 +90,57 @@ fn base(mount: Mount<'_>) -> String {
     format!("{scheme}://{host}{}", mount.path)
 }
 
-/// What a query names: a module, a target and the `hostname` with which it was probed.
+/// What a query names: a module, a target, and the `hostname` and the parameters with which it was probed.
 struct Named<'q> {
     module: Cow<'q, str>,
     target: Cow<'q, str>,
     hostname: Cow<'q, str>,
+    given: Vec<Given>,
 }
+
+/// Names of a query that are no parameters of a module.
+const OWN: [&str; 5] = ["module", "target", "hostname", "debug", "format"];
+/// Most parameters of a module that a query names.
+const GIVEN: usize = 100;
 
 impl<'q> Named<'q> {
     fn of(query: Query<'q>) -> Self {
+        let given = query.all().filter(|(name, _)| !OWN.contains(&&**name));
+        let mut given: Vec<Given> = given
+            .take(GIVEN)
+            .map(|(name, value)| Given {
+                name: name.into(),
+                value: value.into(),
+            })
+            .collect();
+        // As a module has them.
+        given.sort();
         Self {
             module: query.first("module"),
             target: query.first("target"),
             hostname: query.first("hostname"),
+            given,
         }
     }
 
     /// Without a module, that of a scrape without one; an empty `hostname` is none.
-    fn parts(&self) -> (&str, &str, Option<&str>) {
-        let module = Some(&*self.module).filter(|module| !module.is_empty());
-        let hostname = Some(&*self.hostname).filter(|hostname| !hostname.is_empty());
-        (module.unwrap_or(DEFAULT_MODULE), &self.target, hostname)
+    fn name(&self) -> Name<'_> {
+        Name {
+            module: Some(&*self.module)
+                .filter(|module| !module.is_empty())
+                .unwrap_or(DEFAULT_MODULE),
+            target: &self.target,
+            hostname: Some(&*self.hostname).filter(|hostname| !hostname.is_empty()),
+            given: &self.given,
+        }
     }
 }
 
 /// `/target`: the page of one target.
 pub fn target(exporter: &Exporter, mount: Mount<'_>, query: Query<'_>) -> Response {
     let named = Named::of(query);
-    let (module, target, hostname) = named.parts();
-    let Some(known) = Known::find(&exporter.history, module, target, hostname) else {
-        return html(StatusCode::NOT_FOUND, &target::unknown(module, target, hostname));
+    let Some(known) = Known::find(&exporter.history, named.name()) else {
+        return html(StatusCode::NOT_FOUND, &target::unknown(named.name()));
     };
     let page = known.page(
         &exporter.store.current(),
@@ -155,10 +181,7 @@ pub fn wants_events(headers: &HeaderMap) -> bool {
 
 /// The targets of the targets file as a page.
 pub(super) fn targets(loaded: &Loaded, query: Query<'_>) -> Response {
-    html(
-        StatusCode::OK,
-        &targets::TargetsPage::new(&loaded.targets.targets, query),
-    )
+    html(StatusCode::OK, &targets::TargetsPage::new(loaded, query))
 }
 
 /// What a browser gets instead of an answer of one line.
@@ -175,7 +198,12 @@ pub(super) fn unknown_module(exporter: &Exporter, name: &str, target: &str) -> R
     // What may have been meant comes first.
     names.sort_by_key(|candidate| Some(*candidate) != meant);
     let link = |module: &&str| {
-        let query = result::named(module, target, None);
+        let query = result::named(Name {
+            module,
+            target,
+            hostname: None,
+            given: &[],
+        });
         (format!("probe?{query}&debug=true"), short(module, LONG))
     };
     let advice = match meant {

@@ -5,9 +5,10 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
 use super::story::{self, Advice, HopView, LONG, Summary, TlsView, TraceView};
 use crate::carried;
+use crate::config::MASK;
 use crate::display::{passive, short};
 use crate::server::debug;
-use crate::server::history::Entry;
+use crate::server::history::{Entry, Name};
 use crate::trace::Link;
 
 /// What must not stand as it is in a value of a query: whatever a shell, curl or a chat that the command is pasted into could take
@@ -26,6 +27,7 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
 #[template(path = "probe.html")]
 pub struct Result {
     probe: Summary,
+    given: Vec<String>,
     /// Of the target; a long one is not repeated for it.
     place: Option<String>,
     reason: Option<String>,
@@ -47,15 +49,15 @@ impl Result {
         let outcome = &entry.outcome;
         Self {
             probe: Summary::new(entry, LONG),
-            place: (entry.target.len() <= LONG)
-                .then(|| place(&entry.module.name, &entry.target, entry.hostname.as_deref())),
+            given: story::given(&entry.module.given),
+            place: (entry.target.len() <= LONG).then(|| place(entry.name())),
             reason: outcome.reason().map(|reason| short(&reason, LONG)),
             advice: Advice::new(outcome),
             trace: TraceView::new(outcome, link),
             legend: story::legend(std::iter::once(outcome)),
             hops: story::hops(outcome),
             tls: story::handshakes(outcome),
-            command: command(&entry.module.name, &entry.target, entry.hostname.as_deref(), base),
+            command: command(entry.name(), base),
             metrics: debug::metrics_text(entry),
             module_text: debug::module_text(entry),
             body: outcome.body.as_ref().map(|body| passive(&body.text)),
@@ -70,24 +72,38 @@ pub fn parameter(name: &str, value: &str) -> String {
 }
 
 /// The query that names a target.
-pub fn named(module: &str, target: &str, hostname: Option<&str>) -> String {
-    let hostname = hostname.map(|hostname| format!("&{}", parameter("hostname", hostname)));
-    format!(
-        "{}&{}{}",
-        parameter("module", module),
-        parameter("target", target),
-        hostname.unwrap_or_default()
-    )
+pub fn named(name: Name<'_>) -> String {
+    let mut query = format!(
+        "{}&{}",
+        parameter("module", name.module),
+        parameter("target", name.target)
+    );
+    if let Some(hostname) = name.hostname {
+        query.push('&');
+        query.push_str(&parameter("hostname", hostname));
+    }
+    for given in name.given {
+        query.push('&');
+        query.push_str(&parameter(&given.name, &given.value));
+    }
+    query
 }
 
 /// Where the page of a target is, seen from the endpoints.
-pub fn place(module: &str, target: &str, hostname: Option<&str>) -> String {
-    format!("target?{}", named(module, target, hostname))
+pub fn place(name: Name<'_>) -> String {
+    format!("target?{}", named(name))
 }
 
-/// The command that runs a probe again and shows its log.
-pub fn command(module: &str, target: &str, hostname: Option<&str>, base: &str) -> String {
-    let query = named(module, target, hostname);
+/// Where a target is probed again; nowhere when that takes a secret.
+pub fn again(name: Name<'_>) -> Option<String> {
+    let is_open = name.given.iter().all(|given| *given.value != *MASK);
+    is_open.then(|| format!("probe?{}&debug=true", named(name)))
+}
+
+/// The command that runs a probe again and shows its log; who runs it writes secrets in themselves.
+pub fn command(name: Name<'_>, base: &str) -> String {
+    let escaped = percent_encode(MASK.as_bytes(), ESCAPED).to_string();
+    let query = named(name).replace(&format!("={escaped}"), &format!("={MASK}"));
     let url = format!("{base}probe?{query}&debug=true");
     // -g: brackets and braces are not patterns. Within single quotes a shell takes everything but the quote as it is.
     format!("curl -g '{}'", url.replace('\'', "%27"))

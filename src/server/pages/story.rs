@@ -6,6 +6,7 @@ use gostd::calendar::rfc3339;
 
 use super::picture;
 use crate::display::{Validity, age, duration, short, validity};
+use crate::module::Given;
 use crate::net::tls_facts::{Certificate, TlsFacts};
 use crate::prober::{Hop, Outcome};
 use crate::server::history::Entry;
@@ -18,6 +19,8 @@ const CHAINS: usize = 4;
 /// Most certificates of a chain that are shown.
 const CERTIFICATES: usize = 20;
 
+/// Most characters of a parameter.
+const GIVEN: usize = 80;
 /// Most characters of the name of a module.
 const NAME: usize = 200;
 
@@ -62,6 +65,14 @@ impl Summary {
     pub fn word(&self) -> &'static str {
         if self.success { "Success" } else { "Failure" }
     }
+}
+
+/// What a scrape has set, as a line each.
+pub fn given(given: &[Given]) -> Vec<String> {
+    let lines = given
+        .iter()
+        .map(|given| format!("{}={}", short(&given.name, GIVEN), short(&given.value, GIVEN)));
+    lines.collect()
 }
 
 /// What to do about a failure.

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use askama::Template;
 
-use super::result::{command, named, place};
-use super::story::{self, Advice, HopView, LONG, Summary, TlsView, TraceView};
+use super::result::{again, command, place};
+use super::story::{self, Advice, HopView, LONG, Summary, TlsView, TraceView, given};
 use super::wall::{before_that, class, strip, word};
 use crate::display::{age, short};
 use crate::module::Loaded;
 use crate::server::debug;
-use crate::server::history::{Entry, History};
+use crate::server::history::{Entry, History, Name};
 use crate::server::wall::Row;
 use crate::trace::Link;
 
@@ -25,6 +25,7 @@ pub struct TargetPage {
     target: String,
     module: String,
     hostname: Option<String>,
+    given: Vec<String>,
     word: &'static str,
     class: &'static str,
     since: String,
@@ -39,7 +40,7 @@ pub struct TargetPage {
     results: Vec<Summary>,
     module_text: Option<String>,
     command: String,
-    again: String,
+    again: Option<String>,
 }
 
 /// One of two probes that stand side by side.
@@ -62,9 +63,9 @@ pub struct Known {
 
 impl Known {
     /// What the history knows of a target.
-    pub fn find(history: &History, module: &str, target: &str, hostname: Option<&str>) -> Option<Self> {
-        let row = history.wall.row(module, target, hostname)?;
-        let entries = history.of(module, target, hostname);
+    pub fn find(history: &History, name: Name<'_>) -> Option<Self> {
+        let row = history.wall.row(name)?;
+        let entries = history.of(row.name());
         Some(Self { row, entries })
     }
 
@@ -90,6 +91,7 @@ impl Known {
             target: short(&row.target, LONG),
             module: short(&row.module, LONG),
             hostname: hostname.map(|hostname| short(hostname, LONG)),
+            given: given(&row.given),
             word: word(row.state),
             class: class(row.state),
             since: age(row.since.elapsed()),
@@ -117,8 +119,8 @@ impl Known {
                 (Some(newest), _) => Some(debug::module_text(newest)),
                 (None, module) => module.map(|module| crate::config::write::module(&module.raw)),
             },
-            command: command(&row.module, &row.target, hostname, base),
-            again: format!("probe?{}&debug=true", named(&row.module, &row.target, hostname)),
+            command: command(row.name(), base),
+            again: again(row.name()),
         }
     }
 }
@@ -137,16 +139,15 @@ impl Side {
 }
 
 /// What is said of a target that is not known, or no longer.
-pub fn unknown(module: &str, target: &str, hostname: Option<&str>) -> super::Message {
+pub fn unknown(name: Name<'_>) -> super::Message {
+    let again = again(name).map(|again| (again, "Probe it now".to_owned()));
     super::Message {
-        title: short(target, LONG),
+        title: short(name.target, LONG),
         text: "No result of this target and module is kept: it was not probed, or so long ago that it was forgotten.".to_owned(),
-        links: iter::once((
-            format!("probe?{}&debug=true", named(module, target, hostname)),
-            "Probe it now".to_owned(),
-        ))
-        .chain(iter::once((place(module, target, hostname), "Look again".to_owned())))
-        .collect(),
+        links: again
+            .into_iter()
+            .chain(iter::once((place(name), "Look again".to_owned())))
+            .collect(),
         more: 0,
     }
 }

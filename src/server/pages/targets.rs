@@ -4,9 +4,12 @@ use askama::Template;
 use gostd::query::Query;
 
 use super::result::place;
-use super::story::LONG;
+use super::story::{self, LONG};
+use crate::config::MASK;
 use crate::config::targets::{Target, format_milliseconds};
 use crate::display::short;
+use crate::module::{Given, Loaded};
+use crate::server::history::Name;
 
 /// Targets of one page.
 const TARGETS: usize = 200;
@@ -25,19 +28,21 @@ struct Line {
     address: String,
     place: String,
     module: String,
+    given: String,
     interval: String,
 }
 
 impl TargetsPage {
     /// The page that the query asks for: `?page=2`.
-    pub fn new(all: &[Target], query: Query<'_>) -> Self {
+    pub fn new(loaded: &Loaded, query: Query<'_>) -> Self {
+        let all = &loaded.targets.targets;
         let last = all.len().div_ceil(TARGETS).max(1);
         let page = query.first("page").parse().unwrap_or(1_usize).clamp(1, last);
         let link = |page: usize| format!("targets?page={page}");
         let shown = all.iter().skip((page - 1) * TARGETS).take(TARGETS);
         Self {
             count: all.len(),
-            targets: shown.map(Line::new).collect(),
+            targets: shown.map(|target| Line::new(target, loaded)).collect(),
             previous: (page > 1).then(|| link(page - 1)),
             next: (page < last).then(|| link(page + 1)),
         }
@@ -45,12 +50,34 @@ impl TargetsPage {
 }
 
 impl Line {
-    fn new(target: &Target) -> Self {
-        let hostname = Some(&*target.hostname).filter(|hostname| !hostname.is_empty());
+    fn new(target: &Target, loaded: &Loaded) -> Self {
+        let module = loaded.modules.get(target.module());
+        let params = module.and_then(|module| module.params.as_deref());
+        let is_secret = |name: &str| {
+            let rules = params.map_or(&[][..], |params| params.rules());
+            rules.iter().any(|rule| rule.name() == name && rule.is_secret())
+        };
+        let given: Vec<Given> = target
+            .params
+            .iter()
+            .map(|(name, value)| Given {
+                name: name.as_str().into(),
+                value: match is_secret(name) {
+                    true => MASK.into(),
+                    false => value.as_str().into(),
+                },
+            })
+            .collect();
         Self {
             name: short(&target.name, LONG),
             address: short(&target.address, LONG),
-            place: place(target.module(), &target.address, hostname),
+            place: place(Name {
+                module: target.module(),
+                target: &target.address,
+                hostname: Some(&*target.hostname).filter(|hostname| !hostname.is_empty()),
+                given: &given,
+            }),
+            given: story::given(&given).join(" "),
             module: short(target.module(), LONG),
             interval: target.interval.map(format_milliseconds).unwrap_or_default(),
         }

@@ -14,8 +14,10 @@ use crate::server::answer::{self, Response};
 /// Redirects to the trace; when there is none, a page says why.
 pub fn trace(exporter: &Exporter, method: &Method, query: Query<'_>) -> Response {
     let named = Named::of(query);
-    let (module, target, hostname) = named.parts();
-    let entries = exporter.history.of(module, target, hostname);
+    let name = named.name();
+    let row = exporter.history.wall.row(name);
+    let name = row.as_ref().map_or(name, |row| row.name());
+    let entries = exporter.history.of(name);
     let mut failed = entries.iter().filter(|entry| !entry.outcome.success);
     let context = failed.find_map(|entry| entry.outcome.trace.as_ref());
     let text = match (context, &exporter.settings.trace_link) {
@@ -32,12 +34,9 @@ pub fn trace(exporter: &Exporter, method: &Method, query: Query<'_>) -> Response
         }
     };
     let page = Message {
-        title: short(target, LONG),
+        title: short(name.target, LONG),
         text,
-        links: vec![(
-            place(module, target, hostname),
-            "All results of this target".to_owned(),
-        )],
+        links: vec![(place(name), "All results of this target".to_owned())],
         more: 0,
     };
     html(StatusCode::NOT_FOUND, &page)

@@ -10,6 +10,7 @@ use askama::Template;
 use futures_util::stream::{self, Stream, StreamExt as _};
 use gostd::calendar::rfc3339;
 use gostd::query::Query;
+use super::story::given;
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
@@ -73,6 +74,7 @@ impl Filter {
         }
         parameters.join("&")
     }
+                || row.given.iter().any(|given| holds(&given.value))
 
     fn wants(&self, row: &Row, search: &str) -> bool {
         let holds = |text: &str| text.to_lowercase().contains(search);
@@ -173,6 +175,7 @@ struct Tab {
 #[template(path = "row.html")]
 struct RowView {
     id: u64,
+    given: String,
     class: &'static str,
     word: &'static str,
     place: String,
@@ -252,7 +255,8 @@ impl RowView {
             id: row.id,
             class: class(row.state),
             word: word(row.state),
-            place: place(&row.module, &row.target, hostname),
+            given: given(&row.given).join(" "),
+            place: place(row.name()),
             target: short(&row.target, TARGET),
             hostname: hostname.map(|hostname| short(hostname, TEXT)),
             reason: row.reason.as_deref().map(|reason| short(reason, TARGET)),

@@ -121,7 +121,7 @@ async fn many_targets_are_shown_a_page_at_a_time() {
         };
         let target = format!("https://target-{index:05}.example.com/with/a/path?and=a&query=of-some-length");
         let history = &exporter.running.exporter.history;
-        history.add(std::sync::Arc::clone(module), &target, None, outcome);
+        history.add(module, &target, None, outcome);
     }
     let first = page(&exporter, "/").await;
     assert!(first.body.len() < 200_000, "{} bytes", first.body.len());
