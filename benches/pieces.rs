@@ -93,6 +93,7 @@ fn exporter(runtime: &Runtime, probes: usize) -> Exporter {
         network,
         reloads: Reloads::default(),
         history: History::new(probes, 64 << 20),
+        open_pages: Default::default(),
         logger,
         shortage: OncePerMinute::default(),
         targets_tag: Default::default(),
@@ -130,8 +131,8 @@ fn result_remembered(bencher: Bencher, success: bool) {
         log!(log, Error, "Error for HTTP request", "err" => "connection refused");
         Outcome {
             advice: None,
-            success,
             body: None,
+            success,
             duration: Duration::from_millis(12),
             samples: Samples::new(),
             log,
@@ -157,10 +158,11 @@ fn result_remembered(bencher: Bencher, success: bool) {
 #[divan::bench(args = [1, 100])]
 fn page_of_probes(bencher: Bencher, probes: usize) {
     let runtime = Runtime::new().unwrap();
-    let exporter = exporter(&runtime, probes);
+    let exporter = Arc::new(exporter(&runtime, probes));
     let mut headers = HeaderMap::new();
     headers.insert(header::ACCEPT, HeaderValue::from_static("text/html"));
-    bencher.bench(|| pages::landing(&exporter, &Uri::from_static("/"), &headers));
+    let uri = Uri::from_static("/");
+    bencher.bench(|| runtime.block_on(pages::landing(&exporter, &uri, &headers)));
 }
 
 /// What `debug=true` and `/logs` show.

@@ -162,6 +162,7 @@ pub async fn start(flags: Flags, logger: Logger) -> Result<Started, Stopped> {
         store,
         reloads: Reloads::default(),
         history: History::new(flags.history_limit, history_max_bytes),
+        open_pages: Default::default(),
         logger: logger.clone(),
         shortage: OncePerMinute::default(),
         targets_tag: targets::Tag::default(),

@@ -332,8 +332,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
             self.withheld_end = false;
             cx.waker().wake_by_ref();
         }
-        if begun > ended
-            && ends_with_caller
+        if (begun > ended && ends_with_caller || self.requests.answer_ends_with_caller())
             && let Some(has_left) = self.has_left
             && let Poll::Ready(true) = has_left(&self.stream, cx)
         {

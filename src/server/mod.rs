@@ -52,6 +52,8 @@ pub struct Exporter {
     pub network: Arc<Network>,
     /// Past probes.
     pub history: History,
+    /// Pages that are kept up to date.
+    pub open_pages: pages::OpenPages,
     /// The exporter's own metrics.
     pub instruments: Instruments,
     /// The program's log.

@@ -1,5 +1,6 @@
 //! The requests of one connection and their answers, as far as the connection and the services behind it tell each other of them.
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,6 +19,8 @@ struct Counts {
     ended: AtomicUsize,
     /// Whether the latest one ends with its caller.
     ends_with_caller: AtomicBool,
+    /// Whether its answer does, which has no end of its own.
+    answer_ends_with_caller: AtomicBool,
     /// Answers on their way, and how often a piece of one was taken.
     answers: AtomicUsize,
     taken: AtomicUsize,
@@ -44,6 +47,7 @@ impl Requests {
             begun: AtomicUsize::new(0),
             ended: AtomicUsize::new(0),
             ends_with_caller: AtomicBool::new(false),
+            answer_ends_with_caller: AtomicBool::new(false),
             answers: AtomicUsize::new(0),
             taken: AtomicUsize::new(0),
             refusal: Mutex::default(),
@@ -86,6 +90,11 @@ impl Requests {
             .take()
     }
 
+    /// The address, or network, that the caller's fair share is counted for.
+    pub fn party(&self) -> Option<IpAddr> {
+        self.0.seat.as_ref().map(|seat| seat.party())
+    }
+
     /// Whether it is the connection of HTTP/2.
     pub fn are_many(&self) -> bool {
         self.0.abandoned == Abandoned::Ends
@@ -96,10 +105,21 @@ impl Requests {
         self.0.ends_with_caller.store(true, Ordering::Relaxed);
     }
 
+    /// The answer on its way ends when its caller has closed its side.
+    pub fn end_answer_with_caller(&self) {
+        self.0.answer_ends_with_caller.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the answer on its way ends with its caller.
+    pub fn answer_ends_with_caller(&self) -> bool {
+        self.0.answer_ends_with_caller.load(Ordering::Relaxed)
+    }
+
     /// The head of a request was read; the request lasts as long as what is returned.
     pub fn begin(&self) -> Request {
         let ends = self.0.abandoned == Abandoned::Ends;
         self.0.ends_with_caller.store(ends, Ordering::Relaxed);
+        self.0.answer_ends_with_caller.store(false, Ordering::Relaxed);
         self.0.begun.fetch_add(1, Ordering::Relaxed);
         if let Some(seat) = &self.0.seat {
             seat.is_busy();

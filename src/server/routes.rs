@@ -1,5 +1,6 @@
 //! The endpoints, as an axum router. [`front`](super::front) has taken the route prefix off a request's path.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -112,7 +113,7 @@ async fn targets(State(site): State<Site>, request: Request) -> Response {
 async fn target(State(site): State<Site>, request: Request) -> Response {
     let (request, _) = request.into_parts();
     if !pages::wants_html(&request.headers) {
-        return pages::landing(&site.exporter, &request.uri, &request.headers);
+        return pages::landing(&site.exporter, &request.uri, &request.headers).await;
     }
     pages::target(&site.exporter, site.mount(&request), query(&request.uri))
 }
@@ -121,17 +122,24 @@ async fn target(State(site): State<Site>, request: Request) -> Response {
 async fn trace(State(site): State<Site>, request: Request) -> Response {
     let (request, _) = request.into_parts();
     if !pages::wants_html(&request.headers) {
-        return pages::landing(&site.exporter, &request.uri, &request.headers);
+        return pages::landing(&site.exporter, &request.uri, &request.headers).await;
     }
     pages::trace(&site.exporter, &request.method, query(&request.uri))
 }
 
 /// For open pages: to a script the path is as unknown as it is upstream.
-async fn events(State(exporter): State<Arc<Exporter>>, uri: Uri, headers: HeaderMap) -> Response {
-    if !pages::wants_events(&headers) {
-        return pages::landing(&exporter, &uri, &headers);
+async fn events(State(exporter): State<Arc<Exporter>>, request: Request) -> Response {
+    let (request, _) = request.into_parts();
+    if !pages::wants_events(&request.headers) {
+        return pages::landing(&exporter, &request.uri, &request.headers).await;
     }
-    pages::events(&exporter, query(&uri), &headers)
+    let requests = request.extensions.get::<Requests>();
+    if let Some(requests) = requests {
+        requests.end_answer_with_caller();
+    }
+    let party = requests.and_then(Requests::party);
+    let party = party.unwrap_or(Ipv4Addr::UNSPECIFIED.into());
+    pages::events(&exporter, party, query(&request.uri), &request.headers)
 }
 
 async fn healthy() -> Response {
@@ -150,7 +158,7 @@ async fn landing(State(site): State<Site>, uri: Uri, headers: HeaderMap) -> Resp
     if !site.has_landing {
         return answer::not_found();
     }
-    pages::landing(&site.exporter, &uri, &headers)
+    pages::landing(&site.exporter, &uri, &headers).await
 }
 
 fn query(uri: &Uri) -> Query<'_> {

@@ -57,6 +57,13 @@ pub struct Seat {
     occupant: Arc<Occupant>,
 }
 
+impl Seat {
+    /// The address, or network, that has it.
+    pub fn party(&self) -> IpAddr {
+        self.address
+    }
+}
+
 impl Seats {
     /// `most` seats.
     pub fn new(most: usize) -> Arc<Self> {

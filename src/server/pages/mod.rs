@@ -3,6 +3,7 @@
 //! A client that does not ask for HTML gets what upstream's tools expect: plain text, and the plain landing page.
 
 mod classic;
+mod events;
 mod home;
 mod params;
 mod picture;
@@ -16,6 +17,7 @@ mod wall;
 use std::borrow::Cow;
 use std::convert::Infallible;
 use std::iter;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use askama::Template;
@@ -41,6 +43,7 @@ use crate::module::{Given, Loaded};
 use story::LONG;
 use target::Known;
 
+pub use events::Places as OpenPages;
 pub use trace::trace;
 
 /// Nothing but our own style sheet and script, no frames, no forms to elsewhere.
@@ -49,16 +52,21 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; i
 const HTML_UTF8: &str = "text/html; charset=utf-8";
 
 /// `/`, and every path that no endpoint has.
-pub fn landing(exporter: &Exporter, uri: &Uri, headers: &HeaderMap) -> Response {
+pub async fn landing(exporter: &Arc<Exporter>, uri: &Uri, headers: &HeaderMap) -> Response {
     if uri.path() != "/" || !wants_html(headers) {
         return answer::pieces(StatusCode::OK, answer::HTML, classic::page(exporter));
     }
-    let query = Query(uri.query().unwrap_or(""));
-    let filter = wall::Filter::new(query);
-    html(
-        StatusCode::OK,
-        &home::Home::new(exporter, &filter, &query.first("form")),
-    )
+    // With many targets it takes milliseconds.
+    let (exporter, uri) = (Arc::clone(exporter), uri.clone());
+    answer::aside(move || {
+        let query = Query(uri.query().unwrap_or(""));
+        let filter = wall::Filter::new(query);
+        html(
+            StatusCode::OK,
+            &home::Home::new(&exporter, &filter, &query.first("form")),
+        )
+    })
+    .await
 }
 
 /// `/config`: the configuration as loaded, with defaults and without secrets.
@@ -155,13 +163,13 @@ pub fn target(exporter: &Exporter, mount: Mount<'_>, query: Query<'_>) -> Respon
 }
 
 /// `/events`: what changes on an open page with the wall, as server-sent events.
-pub fn events(exporter: &Arc<Exporter>, query: Query<'_>, headers: &HeaderMap) -> Response {
+pub fn events(exporter: &Arc<Exporter>, party: IpAddr, query: Query<'_>, headers: &HeaderMap) -> Response {
     // A browser that was cut off names the last event that it got.
     let last = headers
         .get("last-event-id")
         .and_then(|id| id.to_str().ok()?.parse().ok());
     let since = last.or_else(|| query.first("since").parse().ok()).unwrap_or(0);
-    let Some(events) = wall::events(Arc::clone(exporter), wall::Filter::new(query), since) else {
+    let Some(events) = events::events(Arc::clone(exporter), party, wall::Filter::new(query), since) else {
         return answer::error(StatusCode::SERVICE_UNAVAILABLE, "Too many pages are open");
     };
     let body = Body::from_stream(events.map(Ok::<_, Infallible>));

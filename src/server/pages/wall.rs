@@ -1,20 +1,16 @@
 //! The wall: all targets and how they do, what fails first. Shown by the home page, a page of rows at a time, and kept up to date by
-//! [events] that hold only what changed.
+//! [events](super::events) that hold only what changed.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use askama::Template;
-use futures_util::stream::{self, Stream, StreamExt as _};
 use gostd::calendar::rfc3339;
 use gostd::query::Query;
-use super::story::given;
-use serde::Serialize;
-use tokio::sync::Semaphore;
 
 use super::result::{parameter, place};
+use super::story::given;
 use crate::display::{age, duration, short};
 use crate::server::Exporter;
 use crate::server::wall::{Beat, Row, STRIP, State};
@@ -24,18 +20,8 @@ const ROWS: usize = 50;
 /// Most characters of a target, and of another text.
 const TARGET: usize = 200;
 const TEXT: usize = 80;
-/// How often an open page is told what changed.
-const PACE: Duration = Duration::from_secs(2);
-/// How long an open page is told before it must ask again.
-const TURN: Duration = Duration::from_secs(300);
-/// After how many looks without news a word is sent all the same, so that a page that is gone is noticed.
-const QUIET: usize = 8;
-/// Most pages that are told at one time.
-const PAGES: usize = 32;
-
-/// Places for them.
-static FREE: Semaphore = Semaphore::const_new(PAGES);
-
+/// Bytes of a text that are searched.
+const SEARCHED: usize = 4 * TARGET;
 /// Which rows are wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
@@ -74,29 +60,38 @@ impl Filter {
         }
         parameters.join("&")
     }
-                || row.given.iter().any(|given| holds(&given.value))
 
     fn wants(&self, row: &Row, search: &str) -> bool {
-        let holds = |text: &str| text.to_lowercase().contains(search);
+        // As much as is shown: a target may have 60 KB.
+        let shown = |text: &str| {
+            text.get(..text.floor_char_boundary(SEARCHED))
+                .unwrap_or_default()
+                .to_lowercase()
+        };
+        let holds = |text: &str| shown(text).contains(search);
         (self.module.is_empty() || *row.module == *self.module)
             && (search.is_empty()
                 || holds(&row.target)
                 || holds(&row.module)
                 || row.hostname.as_deref().is_some_and(holds)
+                || row.given.iter().any(|given| holds(&given.value))
                 || row.reason.as_deref().is_some_and(holds))
     }
 }
 
 /// The rows of one page, and how many there are of each state.
-struct View {
-    rows: Vec<Arc<Row>>,
+pub struct View {
+    /// The rows in their order.
+    pub rows: Vec<Arc<Row>>,
     counts: [usize; State::ALL.len()],
     matching: usize,
-    version: u64,
+    /// Of the newest row of all.
+    pub version: u64,
 }
 
 impl View {
-    fn of(exporter: &Exporter, filter: &Filter) -> Self {
+    /// What the filter wants.
+    pub fn of(exporter: &Exporter, filter: &Filter) -> Self {
         let (mut rows, version) = exporter.history.wall.rows();
         let search = filter.search.to_lowercase();
         rows.retain(|row| filter.wants(row, &search));
@@ -158,7 +153,7 @@ struct FilterView {
 /// The counts of the states, each a link that shows only those.
 #[derive(Template)]
 #[template(path = "tabs.html")]
-struct Tabs {
+pub struct Tabs {
     tabs: Vec<Tab>,
 }
 
@@ -173,14 +168,14 @@ struct Tab {
 /// One row.
 #[derive(Template)]
 #[template(path = "row.html")]
-struct RowView {
+pub struct RowView {
     id: u64,
-    given: String,
     class: &'static str,
     word: &'static str,
     place: String,
     target: String,
     hostname: Option<String>,
+    given: String,
     reason: Option<String>,
     module: String,
     strip: String,
@@ -232,7 +227,8 @@ impl WallView {
 }
 
 impl Tabs {
-    fn new(filter: &Filter, view: &View) -> Self {
+    /// The counts of a view.
+    pub fn new(filter: &Filter, view: &View) -> Self {
         let tab = |state: Option<State>, class, word, count| Tab {
             href: format!("./?{}", filter.link(state, 0)),
             class,
@@ -249,16 +245,17 @@ impl Tabs {
 }
 
 impl RowView {
-    fn new(row: &Row) -> Self {
+    /// A row as it is shown.
+    pub fn new(row: &Row) -> Self {
         let hostname = row.hostname.as_deref();
         Self {
             id: row.id,
             class: class(row.state),
             word: word(row.state),
-            given: given(&row.given).join(" "),
             place: place(row.name()),
             target: short(&row.target, TARGET),
             hostname: hostname.map(|hostname| short(hostname, TEXT)),
+            given: given(&row.given).join(" "),
             reason: row.reason.as_deref().map(|reason| short(reason, TARGET)),
             module: short(&row.module, TEXT),
             strip: strip(&row.strip),
@@ -332,87 +329,4 @@ pub fn strip(beats: &[Beat]) -> String {
          <path class=\"passed\" d=\"{passed}\"/><path class=\"failed\" d=\"{failed}\"/></svg>",
         beats.len()
     )
-}
-
-/// What changed on an open page.
-#[derive(Debug, Serialize)]
-struct Update {
-    /// What an open page names when it asks again.
-    #[serde(skip)]
-    version: u64,
-    /// The ids of its rows in their order.
-    order: Vec<u64>,
-    /// The rows that changed, as HTML.
-    rows: BTreeMap<u64, String>,
-    /// The counts, as HTML.
-    tabs: String,
-    /// The time here, in milliseconds since 1970.
-    now: u128,
-}
-
-impl Update {
-    fn of(exporter: &Exporter, filter: &Filter, since: u64) -> Self {
-        let view = View::of(exporter, filter);
-        let changed = view.rows.iter().filter(|row| row.version > since);
-        let html = |row: &Arc<Row>| (row.id, RowView::new(row).to_string());
-        Self {
-            version: view.version,
-            order: view.rows.iter().map(|row| row.id).collect(),
-            rows: changed.map(html).collect(),
-            tabs: Tabs::new(filter, &view).to_string(),
-            now: SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .unwrap_or_default()
-                .as_millis(),
-        }
-    }
-
-    /// The update as a server-sent event.
-    fn event(&self) -> String {
-        // Numbers and texts: it does not fail.
-        let data = serde_json::to_string(self).unwrap_or_default();
-        format!("id: {}\ndata: {data}\n\n", self.version)
-    }
-}
-
-/// The events that keep a page up to date; none when as many pages are open as may be.
-pub fn events(
-    exporter: Arc<Exporter>,
-    filter: Filter,
-    since: u64,
-) -> Option<impl Stream<Item = String> + Send> {
-    let place = FREE.try_acquire().ok()?;
-    Some(updates(exporter, filter, since).map(move |update| {
-        let _until_the_end = &place;
-        // A comment says that there is nothing new.
-        update.map_or_else(|| ":\n\n".to_owned(), |update| update.event())
-    }))
-}
-
-/// What changes on a page that shows `filter` and is as new as `since`. The making of an update takes milliseconds when there are many
-/// targets, so it is made elsewhere than where probes are served.
-fn updates(exporter: Arc<Exporter>, filter: Filter, since: u64) -> impl Stream<Item = Option<Update>> + Send {
-    let end = Instant::now() + TURN;
-    let known: Vec<u64> = Vec::new();
-    stream::unfold((since, known), move |(mut since, mut known)| {
-        let (exporter, filter) = (Arc::clone(&exporter), filter.clone());
-        async move {
-            for _ in 0..QUIET {
-                let (exporter, filter) = (Arc::clone(&exporter), filter.clone());
-                let update = tokio::task::spawn_blocking(move || Update::of(&exporter, &filter, since));
-                let update = update.await.ok()?;
-                let is_news = update.version > since && (!update.rows.is_empty() || update.order != known);
-                since = update.version;
-                if is_news {
-                    known.clone_from(&update.order);
-                    return Some((Some(update), (since, known)));
-                }
-                if Instant::now() > end {
-                    return None;
-                }
-                tokio::time::sleep(PACE).await;
-            }
-            Some((None, (since, known)))
-        }
-    })
 }

@@ -3,6 +3,7 @@
 mod browsers;
 mod drain;
 mod endpoints;
+mod events;
 mod history;
 mod hostile;
 mod metrics;

@@ -384,6 +384,42 @@ async fn both_versions_know_the_host_that_was_asked() {
     }
 }
 
+/// Open pages over one connection of HTTP/2, which takes nothing: the places are all that it gets, and others are served.
+#[tokio::test]
+async fn open_pages_over_http_2_have_places_too() {
+    const PLACES: usize = 32;
+    let (exporter, client) = Certificates::new().start(TLS).await;
+    let (mut sender, connection) = http2(&exporter, &client).await;
+    let mut answers = Vec::new();
+    for _ in 0..PLACES + 3 {
+        let request = http::Request::get("https://host.test/events?since=0")
+            .header("accept", "text/event-stream")
+            .body(Empty::new())
+            .unwrap();
+        answers.push(sender.send_request(request).await.unwrap());
+    }
+    let status: Vec<u16> = answers.iter().map(|answer| answer.status().as_u16()).collect();
+    assert_eq!(status, [vec![200; PLACES], vec![503; 3]].concat());
+    assert_eq!(self::status(&exporter, &client.plain).await, Some(200));
+    // A stream that is reset makes room.
+    answers.remove(0);
+    let request = || {
+        http::Request::get("https://host.test/events?since=0")
+            .header("accept", "text/event-stream")
+            .body(Empty::new())
+            .unwrap()
+    };
+    let opened = async {
+        while sender.send_request(request()).await.unwrap().status() != 200 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), opened)
+        .await
+        .expect("no room");
+    drop((answers, connection));
+}
+
 #[tokio::test]
 async fn heads_over_http_2_are_counted_as_what_they_take() {
     let (exporter, client) = Certificates::new().start(TLS).await;
