@@ -35,7 +35,8 @@ fuzz target seconds="60":
 
 # The benchmark beside another exporter
 bench *options:
-    cargo build --locked --release --bin blackbox_exporter --example bench-peer
+    cargo build --locked --profile dist --bin blackbox_exporter
+    cargo build --locked --release --example bench-peer
     python3 bench/run.py {{options}}
 
 # The regression gate: the instructions of one probe of each kind; `--record` writes those of now

@@ -7,7 +7,7 @@ Part 1 opens a connection for each ping, then asks for all of them at once: addr
 Part 2 has as many pings wait for hosts behind a router that drops everything, and for hosts that do not answer ARP, while
 a living host is pinged: its round-trip time must stay what it is alone.
 
-Runs in a network namespace of its own (root). Needs iproute2; builds nothing: `cargo build --release` first. `--against` takes
+Runs in a network namespace of its own (root). Needs iproute2; builds nothing: `cargo build --profile dist` first. `--against` takes
 any exporter with upstream's flags (default: Debian's prometheus-blackbox-exporter). The tables are Markdown.
 """
 import argparse
@@ -23,7 +23,7 @@ import tempfile
 import time
 
 from measure.namespace import isolate
-from measure.processes import OURS, Exporter
+from measure.processes import RELEASED, Exporter
 
 CONFIG = """modules:
   ping: {prober: icmp, timeout: 10s, icmp: {preferred_ip_protocol: ip4}}
@@ -31,7 +31,7 @@ CONFIG = """modules:
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--ours", default=OURS)
+    parser.add_argument("--ours", default=RELEASED)
     parser.add_argument("--against", default=shutil.which("prometheus-blackbox-exporter") or "", metavar="PROGRAM")
     parser.add_argument("--pings", type=int, default=10000)
     return parser.parse_args()

@@ -4,7 +4,7 @@
 usage: bench/run.py [--against PROGRAM] [--json FILE] [--parts load,pace,flight,start,curve,memory,truth] [--only http,tcp]
        bench/run.py --record
 
-Builds nothing: `cargo build --locked --release --bin blackbox_exporter --example bench-peer` first. Needs Debian's nginx (with
+Builds nothing: `cargo build --locked --profile dist` and `cargo build --locked --release --example bench-peer` first. Needs Debian's nginx (with
 libnginx-mod-stream), unbound, wrk and openssl. Prints the tables of docs/performance.md; `--record` measures everything,
 writes bench/figures.json and renews the documents that quote it (about ten minutes on two cores, which must be quiet).
 
@@ -32,14 +32,14 @@ import document
 from measure import curve, flight, load, machine, memory, pace, start, tables, truth
 from measure.namespace import isolate
 from measure.peers import config, peers
-from measure.processes import OURS, Exporter
+from measure.processes import RELEASED, Exporter
 
 PARTS = "load,pace,flight,start,curve,memory,truth"
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--ours", default=OURS)
+    parser.add_argument("--ours", default=RELEASED)
     parser.add_argument("--against", default=shutil.which("prometheus-blackbox-exporter") or "", metavar="PROGRAM")
     parser.add_argument("--seconds", type=int, default=2, help="of each round")
     parser.add_argument("--rounds", type=int, default=3, help="their median counts")

@@ -4,6 +4,7 @@ mod auto_reload;
 mod external_url;
 mod signals;
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -46,11 +47,29 @@ const LAST_SPANS: Duration = Duration::from_secs(5);
 /// How long a slow standard error may hold up the start.
 const FIRST_WORDS: Duration = Duration::from_millis(200);
 
+/// How long what still blocks may keep the process.
+const SHUTDOWN: Duration = Duration::from_secs(1);
+
 /// What is said to SIGTERM and SIGINT.
 const GOODBYE: &str = "Received SIGTERM, exiting gracefully...";
 
-/// Runs the exporter until it is told to stop.
-pub async fn run(flags: Flags) -> ExitCode {
+/// Runs the exporter on threads of its own until it is told to stop. When they have nothing to do they give back memory, if
+/// that was asked for. Not `async`, so that the program does not compile all of this once more.
+///
+/// # Errors
+/// There are no threads to be had.
+pub fn run(flags: Flags) -> io::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .on_thread_park(memory::when_parked)
+        .build()?;
+    let code = runtime.block_on(serve(flags));
+    // A look-up or a file system that hangs must not keep the process.
+    runtime.shutdown_timeout(SHUTDOWN);
+    Ok(code)
+}
+
+async fn serve(flags: Flags) -> ExitCode {
     let logger = Logger::stderr(flags.log_level, flags.log_format);
     log_panics(&logger);
     let mut stop = Stop::listen(&logger);

@@ -2,7 +2,6 @@
 
 use std::io::Write;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use blackbox_exporter::cli::{self, Action, check_config, doctor, documents, migrate, probe};
 use blackbox_exporter::{app, memory, version};
@@ -16,15 +15,10 @@ fn main() -> ExitCode {
         .map(|argument| argument.to_string_lossy().into_owned())
         .collect();
     match cli::parse(&arguments) {
-        Ok(Action::Run(flags)) => match runtime() {
-            Ok(runtime) => {
-                let code = runtime.block_on(app::run(*flags));
-                // A look-up or a file system that hangs must not keep the process.
-                runtime.shutdown_timeout(Duration::from_secs(1));
-                code
-            }
-            Err(error) => fail(&format!("cannot start: {error}")),
-        },
+        Ok(Action::Run(flags)) => {
+            memory::give_back_with(collect);
+            app::run(*flags).unwrap_or_else(|error| fail(&format!("cannot start: {error}")))
+        }
         Ok(Action::Help) => print(&cli::help(&cli::command(), cli::terminal_width())),
         Ok(Action::Version) => print(&version::print()),
         Ok(Action::Subcommand(name, arguments)) => match name.as_str() {
@@ -41,15 +35,6 @@ fn main() -> ExitCode {
             fail(&format!("{}, try --help", refused.message))
         }
     }
-}
-
-/// The threads that serve. When they have nothing to do they give back memory, if that was asked for.
-fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    memory::give_back_with(collect);
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .on_thread_park(memory::when_parked)
-        .build()
 }
 
 /// Makes the allocator give back what the calling thread has left.
