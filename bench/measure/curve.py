@@ -16,7 +16,7 @@ def part(options, tmp, binary):
             time.sleep(2 if waiting else 0)
             seconds = max(1, options.seconds // 2)
             row = medians([load(e, SCENARIOS["tcp-spread"], tmp, seconds, options.connections) for _ in range(options.rounds)])
-            found[label] = {"cpu": row["user"] + row["system"], "memory": e.rss()}
+            found[label] = {"cpu": row["user"] + row["system"], "memory": e.peak()}
             leave(floods)
 
     for count in (0, 1000, 10000):

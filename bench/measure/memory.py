@@ -1,4 +1,4 @@
-"""Resident memory with a targets file of a given length, when each of its targets was probed."""
+"""The most memory with a targets file of a given length, when each of its targets was probed."""
 import http.client
 
 from .peers import HTTP, config, write
@@ -18,5 +18,5 @@ def part(tmp, binary):
             for request in ("/targets", *(f"/probe?module=http&target={address}" for address in addresses)):
                 scraper.request("GET", request)
                 scraper.getresponse().read()
-            found[str(count)] = e.rss()
+            found[str(count)] = e.peak()
     return found

@@ -105,12 +105,12 @@ def start(figures):
 
 def curve(figures):
     rows = [[label, f"{row['cpu']:.1f}", f"{row['memory']:.1f}"] for label, row in figures["curve"].items()]
-    return table("ours, tcp-spread scenario | CPU µs per probe: | memory MiB:", rows)
+    return table("ours, tcp-spread scenario | CPU µs per probe: | memory at most MiB:", rows)
 
 
 def memory_of_targets(figures):
     rows = [[f"{int(count):,}", f"{value:.1f}"] for count, value in figures["memory"].items()]
-    return table("targets in the targets file: | memory MiB:", rows)
+    return table("targets in the targets file: | memory at most MiB:", rows)
 
 
 def milliseconds(pair):
