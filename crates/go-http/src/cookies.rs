@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use gostd::address::Address;
 use gostd::address::split_host_port;
+use gostd::calendar::unix_now;
 use gostd::http_date;
 use gostd::url::{Url, punycode};
 use tokio::time::Instant;
@@ -53,10 +54,7 @@ impl End {
     fn has_come(&self) -> bool {
         match self {
             Self::Age(end) => *end <= Instant::now(),
-            Self::Date(end) => {
-                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                i64::try_from(now.as_secs()).is_ok_and(|now| *end <= now)
-            }
+            Self::Date(end) => *end <= unix_now(),
         }
     }
 }

@@ -54,15 +54,7 @@ impl Transport for Sockets {
         };
         let socket = UdpSocket::bind(SocketAddr::new(any, 0)).await?;
         socket.connect(server).await?;
-        socket.send(query).await?;
-        let mut answer = vec![0; MAX_DATAGRAM];
-        loop {
-            let length = socket.recv(&mut answer).await?;
-            if answer.get(..length).is_some_and(&accept) {
-                answer.truncate(length);
-                return Ok(answer);
-            }
-        }
+        ask(&socket, query, accept).await
     }
 
     async fn stream(&self, server: SocketAddr, query: &[u8]) -> io::Result<Vec<u8>> {
@@ -74,6 +66,45 @@ impl Transport for Sockets {
         stream.read_exact(&mut answer).await?;
         Ok(answer)
     }
+}
+
+/// Sends a datagram over a connected socket and reads until `accept` takes one.
+///
+/// # Errors
+/// What the system says.
+pub async fn ask(
+    socket: &UdpSocket,
+    query: &[u8],
+    accept: impl Fn(&[u8]) -> bool + Send,
+) -> io::Result<Vec<u8>> {
+    socket.send(query).await?;
+    let mut answer = vec![0; MAX_DATAGRAM];
+    loop {
+        let length = socket.recv(&mut answer).await?;
+        if answer.get(..length).is_some_and(&accept) {
+            answer.truncate(length);
+            return Ok(answer);
+        }
+    }
+}
+
+/// Whether name servers can be asked for it, as Go's `isDomainName`: letters, digits, `_` and `-` in labels of at most 63
+/// bytes, not digits alone, at most 253 bytes in all. Names in other scripts are looked up in their `xn--` form only.
+pub fn is_domain_name(name: &str) -> bool {
+    if name == "." {
+        return true;
+    }
+    let relative = name.strip_suffix('.').unwrap_or(name);
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    };
+    let is_numeric = relative.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    relative.len() <= 253 && !is_numeric && relative.split('.').all(is_label)
 }
 
 /// Why name servers gave no address; `server` is the one that said so last.
@@ -407,6 +438,42 @@ mod tests {
 
     fn six() -> (u16, Vec<u8>) {
         (28, std::net::Ipv6Addr::LOCALHOST.octets().to_vec())
+    }
+
+    #[test]
+    fn domain_names_are_judged_as_go_does() {
+        let label = "a".repeat(63);
+        let (good, long) = (format!("{label}.test"), format!("{label}a.test"));
+        let longest = format!("{label}.{label}.{label}.{}", "a".repeat(61));
+        let (dotted, too_long) = (format!("{longest}."), format!("{longest}a"));
+        let rows: &[(&str, bool)] = &[
+            (".", true),
+            ("localhost", true),
+            ("under_score.test", true),
+            ("_a.test", true),
+            ("v4.test.", true),
+            ("1a", true),
+            ("127.1", false),
+            ("2130706433", false),
+            ("0x7f.0.0.1", true),
+            ("-a.test", false),
+            ("a-.test", false),
+            ("a..test", false),
+            (".a", false),
+            ("a..", false),
+            ("b\u{fc}cher.test", false),
+            ("a b", false),
+            ("a:b", false),
+            (&good, true),
+            (&long, false),
+            (&longest, true),
+            (&dotted, true),
+            (&too_long, false),
+            ("", false),
+        ];
+        for (name, want) in rows {
+            assert_eq!(is_domain_name(name), *want, "{name:?}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

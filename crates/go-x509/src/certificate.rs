@@ -90,17 +90,7 @@ impl Certificate {
 
         let version = version(&mut fields)?;
         let serial = serial(&mut fields)?;
-        let inner = fields
-            .read(tag::SEQUENCE)
-            .ok_or("malformed signature algorithm identifier")?;
-        let named = outer
-            .read(tag::SEQUENCE)
-            .ok_or("malformed algorithm identifier")?;
-        if named.bytes() != inner.bytes() {
-            return Err("inner and outer signature algorithm identifiers don't match".into());
-        }
-        let (oid, parameters) = algorithm_identifier(inner)?;
-        let algorithm = Algorithm::new(oid, parameters);
+        let algorithm = signed_with(&mut fields, &mut outer)?;
         let issuer = fields.read_whole(tag::SEQUENCE).ok_or("malformed issuer")?;
         name::check(issuer)?;
         let mut validity = fields.read(tag::SEQUENCE).ok_or("malformed validity")?;
@@ -315,6 +305,24 @@ fn serial(fields: &mut Reader<'_>) -> Result<Span, ParseError> {
         [0, ..] => Ok(Span::new(serial.span().start() + 1, serial.bytes().len() - 1)),
         _ => Ok(serial.span()),
     }
+}
+
+/// The algorithm of a signature, which what is signed and what is around it must agree on.
+pub(super) fn signed_with(
+    inner: &mut Reader<'_>,
+    outer: &mut Reader<'_>,
+) -> Result<Option<Algorithm>, ParseError> {
+    let inner = inner
+        .read(tag::SEQUENCE)
+        .ok_or("malformed signature algorithm identifier")?;
+    let outer = outer
+        .read(tag::SEQUENCE)
+        .ok_or("malformed algorithm identifier")?;
+    if outer.bytes() != inner.bytes() {
+        return Err("inner and outer signature algorithm identifiers don't match".into());
+    }
+    let (oid, parameters) = algorithm_identifier(inner)?;
+    Ok(Algorithm::new(oid, parameters))
 }
 
 /// An algorithm and its parameters, undecoded and empty if there are none.

@@ -9,8 +9,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::Certificate;
-use super::extensions::{NameConstraints, Subtrees};
 use super::name::quoted;
+use super::name_constraints::{NameConstraints, Subtrees};
 use super::uri::{self, Mailbox, is_domain};
 
 /// How many names may be looked up in constraints for one verdict.

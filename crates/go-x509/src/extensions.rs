@@ -1,9 +1,9 @@
 //! The extensions of a certificate that its verdict depends on (RFC 5280, section 4.2).
 
 use std::collections::HashSet;
-use std::net::IpAddr;
 
 use super::der::{Reader, context, context_constructed, tag};
+use super::name_constraints::NameConstraints;
 use super::{ParseError, Span, uri};
 
 /// What the extensions say. Names and other texts stay in the certificate and are kept as places in it.
@@ -53,22 +53,6 @@ pub(super) struct Usages {
     pub ocsp_signing: bool,
 }
 
-/// The subtrees of a name constraints extension.
-#[derive(Debug, Default)]
-pub(super) struct NameConstraints {
-    pub permitted: Subtrees,
-    pub excluded: Subtrees,
-}
-
-#[derive(Debug, Default)]
-pub(super) struct Subtrees {
-    pub dns: Vec<Span>,
-    pub emails: Vec<Span>,
-    pub uris: Vec<Span>,
-    /// Address and mask, each of 4 or 16 bytes, one after the other.
-    pub addresses: Vec<Span>,
-}
-
 /// Everything about certificate policies.
 #[derive(Debug, Default)]
 pub(super) struct Policies {
@@ -81,7 +65,7 @@ pub(super) struct Policies {
     pub inhibit_any: Option<i64>,
 }
 
-type Parsed<T> = Result<T, ParseError>;
+pub(super) type Parsed<T> = Result<T, ParseError>;
 
 impl Extensions {
     /// Reads the SEQUENCE OF Extension.
@@ -223,10 +207,10 @@ const TIMESTAMPS: &[u8] = &[0x2b, 6, 1, 4, 1, 0xd6, 0x79, 2, 4, 2];
 const BAD_CONSTRAINTS: &str = "invalid policy constraints extension";
 
 // Tags of GeneralName (RFC 5280, section 4.2.1.6).
-const EMAIL: u8 = context(1);
-const DNS: u8 = context(2);
-const URI: u8 = context(6);
-const ADDRESS: u8 = context(7);
+pub(super) const EMAIL: u8 = context(1);
+pub(super) const DNS: u8 = context(2);
+pub(super) const URI: u8 = context(6);
+pub(super) const ADDRESS: u8 = context(7);
 
 /// An extension before it is understood.
 #[derive(Clone, Copy)]
@@ -380,102 +364,4 @@ fn authority_information(raw: Raw<'_>) -> Parsed<[Box<[Span]>; 2]> {
         }
     }
     Ok([responders.into_boxed_slice(), issuers.into_boxed_slice()])
-}
-
-impl NameConstraints {
-    /// The subtrees, and whether all of them are of a kind that is understood.
-    fn parse(der: &[u8], mut value: Reader<'_>) -> Parsed<(Self, bool)> {
-        const BAD: &str = "invalid NameConstraints extension";
-        let mut top = value.read(tag::SEQUENCE).ok_or(BAD)?;
-        let permitted = top.optional(context_constructed(0)).ok_or(BAD)?;
-        let excluded = top.optional(context_constructed(1)).ok_or(BAD)?;
-        if !value.is_empty() || !top.is_empty() {
-            return Err(BAD.into());
-        }
-        if [permitted, excluded].iter().flatten().all(Reader::is_empty) {
-            return Err("empty name constraints extension".into());
-        }
-        let mut handled = true;
-        let mut parse = |list: Option<Reader<'_>>| match list {
-            Some(list) => Subtrees::parse(der, list, &mut handled),
-            None => Ok(Subtrees::default()),
-        };
-        let (permitted, excluded) = (parse(permitted)?, parse(excluded)?);
-        Ok((Self { permitted, excluded }, handled))
-    }
-}
-
-impl Subtrees {
-    fn parse(der: &[u8], mut list: Reader<'_>, handled: &mut bool) -> Parsed<Self> {
-        const BAD: &str = "invalid NameConstraints extension";
-        let mut found = Self::default();
-        while !list.is_empty() {
-            let mut subtree = list.read(tag::SEQUENCE).ok_or(BAD)?;
-            let (tag, base) = subtree.any().ok_or(BAD)?;
-            let text = String::from_utf8_lossy(base.span().of(der));
-            if matches!(tag, DNS | EMAIL | URI) && !text.is_ascii() {
-                let quoted = super::name::quoted(base.bytes());
-                return Err(format!(
-                    "invalid constraint value: x509: {quoted} cannot be encoded as an IA5String"
-                )
-                .into());
-            }
-            let refuse = |kind: &str, why: &str| -> Parsed<()> {
-                let quoted = super::name::quoted(&*text);
-                Err(format!("failed to parse {kind} constraint {quoted}{why}").into())
-            };
-            match tag {
-                DNS => {
-                    if !uri::is_domain(&text, true) {
-                        refuse("dnsName", "")?;
-                    }
-                    found.dns.push(base.span());
-                }
-                ADDRESS => {
-                    check_network(base.bytes())?;
-                    found.addresses.push(base.span());
-                }
-                EMAIL => {
-                    let valid = if text.contains('@') {
-                        uri::Mailbox::parse(&text).is_some()
-                    } else {
-                        uri::is_domain(&text, true)
-                    };
-                    if !valid {
-                        refuse("rfc822Name", "")?;
-                    }
-                    found.emails.push(base.span());
-                }
-                URI => {
-                    if text.parse::<IpAddr>().is_ok() {
-                        refuse("URI", ": cannot be IP address")?;
-                    }
-                    if !uri::is_domain(&text, true) {
-                        refuse("URI", "")?;
-                    }
-                    found.uris.push(base.span());
-                }
-                _ => *handled = false,
-            }
-        }
-        Ok(found)
-    }
-}
-
-/// An address and a mask of the same length, whose ones come first.
-fn check_network(bytes: &[u8]) -> Parsed<()> {
-    if !matches!(bytes.len(), 8 | 32) {
-        return Err(format!("IP constraint contained value of length {}", bytes.len()).into());
-    }
-    let (_, mask) = bytes.split_at(bytes.len() / 2);
-    let mut ended = false;
-    for byte in mask {
-        let whole = byte.leading_ones() + byte.trailing_zeros() >= 8;
-        if !whole || (ended && *byte != 0) {
-            let hex: String = mask.iter().map(|b| format!("{b:02x}")).collect();
-            return Err(format!("IP constraint contained invalid mask {hex}").into());
-        }
-        ended |= *byte != 0xff;
-    }
-    Ok(())
 }

@@ -11,6 +11,7 @@ mod facts;
 mod hostname;
 mod legacy;
 mod name;
+mod name_constraints;
 mod ocsp;
 mod parsed;
 mod pem;

@@ -44,17 +44,7 @@ impl RevocationList {
             1 => {}
             other => return Err(format!("unsupported crl version: {other}").into()),
         }
-        let inner = fields
-            .read(tag::SEQUENCE)
-            .ok_or("malformed signature algorithm identifier")?;
-        let named = outer
-            .read(tag::SEQUENCE)
-            .ok_or("malformed algorithm identifier")?;
-        if named.bytes() != inner.bytes() {
-            return Err("inner and outer signature algorithm identifiers don't match".into());
-        }
-        let (oid, parameters) = super::certificate::algorithm_identifier(inner)?;
-        let algorithm = Algorithm::new(oid, parameters);
+        let algorithm = super::certificate::signed_with(&mut fields, &mut outer)?;
         let (bits, padding) = outer.bit_string().ok_or("malformed signature")?;
         // No algorithm makes signatures of odd bits: such a one is as good as none.
         let signature = if padding == 0 {

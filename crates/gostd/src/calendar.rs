@@ -24,6 +24,12 @@ pub fn date(days: i64) -> (i64, i64, i64) {
     (year + era * 400 + i64::from(month <= 2), month, day)
 }
 
+/// Seconds since 1970, now.
+pub fn unix_now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
 /// RFC 3339 in UTC with milliseconds.
 pub fn rfc3339(at: SystemTime) -> String {
     let mut out = String::with_capacity(24);

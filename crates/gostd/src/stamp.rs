@@ -3,7 +3,8 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::calendar::unix_now;
 
 /// Device, inode, size and times of a file; symbolic links are followed. Take it before reading: a change in between is seen
 /// the next time.
@@ -22,9 +23,7 @@ impl Stamp {
         const COARSEST_SECONDS: i64 = 2;
         static UNSETTLED: AtomicU64 = AtomicU64::new(1);
         let meta = std::fs::metadata(path).ok()?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-        let settled = meta.ctime().max(meta.mtime()).saturating_add(COARSEST_SECONDS) < now;
+        let settled = meta.ctime().max(meta.mtime()).saturating_add(COARSEST_SECONDS) < unix_now();
         Some(Self {
             file: (meta.dev(), meta.ino(), meta.size()),
             modified: (meta.mtime(), meta.mtime_nsec()),

@@ -1,17 +1,18 @@
-//! What servers may and may not do (RFC 9113, in the order of h2spec's cases), judged by this client as Go's `net/http` judges
-//! it: each verdict is what the Go program said of the same bytes.
+//! What servers may and may not do (RFC 9113, in the order of h2spec's cases). Each verdict is what the Go program said of the
+//! same bytes. `bench/packages` reads this file, too: it uses nothing of the crate.
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+const DATA: u8 = 0;
+pub const HEADERS: u8 = 1;
+const PRIORITY: u8 = 2;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const PUSH_PROMISE: u8 = 5;
+const PING: u8 = 6;
+const GOAWAY: u8 = 7;
+const WINDOW_UPDATE: u8 = 8;
+const CONTINUATION: u8 = 9;
 
-use super::frame::{
-    CONTINUATION, DATA, GOAWAY, HEADERS, PING, PRIORITY_FRAME as PRIORITY, PUSH_PROMISE, RST_STREAM,
-    SETTINGS, WINDOW_UPDATE,
-};
-use super::{Request, exchange};
-use crate::headers::Headers;
-use crate::http1::RequestBody;
-
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     let mut frame = length[1..].to_vec();
     frame.extend([kind, flags]);
@@ -20,7 +21,7 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-fn settings(settings: &[(u16, u32)]) -> Vec<u8> {
+pub fn settings(settings: &[(u16, u32)]) -> Vec<u8> {
     let bytes = settings
         .iter()
         .flat_map(|(key, value)| [&key.to_be_bytes()[..], &value.to_be_bytes()].concat());
@@ -41,7 +42,7 @@ fn end() -> Vec<u8> {
     frame(DATA, 1, 1, b"ok")
 }
 
-fn ok() -> Vec<u8> {
+pub fn ok() -> Vec<u8> {
     [head(), end()].concat()
 }
 
@@ -56,44 +57,13 @@ fn fields(flags: u8, fields: &[(&[u8], &[u8])]) -> Vec<u8> {
     frame(HEADERS, flags, 1, &block)
 }
 
-/// The status and how many bytes of a body came, if the answer was whole.
-async fn judge(wire: Vec<u8>) -> Option<(u16, u64)> {
-    let (ours, mut theirs) = tokio::io::duplex(1 << 17);
-    let server = tokio::spawn(async move {
-        theirs.write_all(&wire).await.unwrap();
-        // The connection stays open: what is missing is waited for.
-        let _ = theirs.read_to_end(&mut Vec::new()).await;
-    });
-    let headers = Headers::default();
-    let request = Request {
-        method: "GET",
-        scheme: "https",
-        authority: "x",
-        path: b"/",
-        headers: &headers,
-    };
-    let whole = async {
-        let answer = exchange(ours, request, RequestBody::Empty, false, &mut None).await;
-        let mut answer = answer.ok()?;
-        let body = match answer.has_body {
-            true => tokio::io::copy(&mut answer.body, &mut tokio::io::sink())
-                .await
-                .ok()?,
-            false => 0,
-        };
-        Some((answer.head.status, body))
-    };
-    let judged = tokio::time::timeout(std::time::Duration::from_secs(5), whole).await;
-    server.abort();
-    judged.ok().flatten()
-}
+/// What a server does, its frames, and the status and the length of the body unless it is an error.
+pub type Server = (&'static str, Vec<Vec<u8>>, Option<(u16, u64)>);
 
-#[tokio::test(start_paused = true)]
-async fn odd_servers_are_judged_as_go_does() {
-    // what the server does, its bytes, the status and length of the body unless it is an error
-    type Row = (&'static str, Vec<Vec<u8>>, Option<(u16, u64)>);
-    #[rustfmt::skip]
-    let rows: Vec<Row> = vec![
+/// The servers; their connections stay open after these frames.
+#[rustfmt::skip]
+pub fn servers() -> Vec<Server> {
+    vec![
         // RFC 9113, 3.4
         ("preface: no settings first", vec![ok()], None),
         ("preface: ack first", vec![ack(), ok()], Some((200, 2))),
@@ -252,42 +222,5 @@ async fn odd_servers_are_judged_as_go_does() {
         ("http: trailers upper case", vec![settings(&[]), head(), frame(DATA, 0, 1, b"ok"), fields(5, &[(b"A", b"b")])], None),
         ("http: 204 with data", vec![settings(&[]), fields(4, &[(b":status", b"204")]), end()], Some((204, 2))),
         ("http: 304 with data", vec![settings(&[]), fields(4, &[(b":status", b"304")]), end()], Some((304, 2))),
-    ];
-    let mut wrong = Vec::new();
-    for (name, wire, want) in rows {
-        let got = judge(wire.concat()).await;
-        if got != want {
-            wrong.push(format!("{name}: {got:?}, not {want:?}"));
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
-
-/// Header blocks of other streams, each of which becomes megabytes: the task yields, whatever is in the buffer.
-#[tokio::test]
-async fn work_for_nobody_is_done_in_turns() {
-    let value = vec![b'x'; 4000];
-    let entry = [&b"\x40\x01a\x7f\xa1\x1e"[..], &value].concat();
-    let first = frame(HEADERS, 4, 3, &entry);
-    let others = frame(HEADERS, 4, 3, &[0xbe; 2000]).repeat(40);
-    let mut wire = &[settings(&[]), first, others, ok()].concat()[..];
-    let headers = Headers::default();
-    let request = Request {
-        method: "GET",
-        scheme: "https",
-        authority: "x",
-        path: b"/",
-        headers: &headers,
-    };
-    let (reader, mut writer) = tokio::io::duplex(1 << 20);
-    tokio::io::copy(&mut wire, &mut writer).await.unwrap();
-    let mut turns = 0;
-    let mut began = None;
-    let mut exchange = Box::pin(exchange(reader, request, RequestBody::Empty, false, &mut began));
-    let answer = std::future::poll_fn(|cx| {
-        turns += 1;
-        exchange.as_mut().poll(cx)
-    });
-    assert_eq!(answer.await.unwrap().head.status, 200);
-    assert!(turns > 40 * 8 / 2, "{turns} turns for 320 MB");
+    ]
 }
