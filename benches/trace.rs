@@ -10,7 +10,7 @@ use blackbox_exporter::module::{Module, parse};
 use blackbox_exporter::net::Network;
 use blackbox_exporter::probe_log::Level;
 use blackbox_exporter::prober::{Outcome, Request, run};
-use blackbox_exporter::trace::export::Exports;
+use blackbox_exporter::telemetry::Exports;
 use blackbox_exporter::trace::{Endpoint, Export, Settings, Tracing};
 use divan::{Bencher, black_box};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -31,11 +31,12 @@ use crate::server::accept::Server;
 use crate::server::front::Prefix;
 use crate::server::history::History;
 use crate::server::instruments::Instruments;
+use crate::server::instruments::elsewhere::Losses;
 use crate::server::origin::Names;
 use crate::server::reload::Reloads;
 use crate::server::web::{Gate, Http2};
 use crate::server::{Exporter, Settings, listen, reload, targets};
-use crate::trace::export::{Exports, Losses};
+use crate::telemetry::Exports;
 use crate::version;
 
 use signals::{Hangup, Stop};

@@ -116,30 +116,29 @@ pub fn command() -> Command {
         .subcommands(documents::commands())
 }
 
-/// Reads the arguments of a subcommand, in clap's own manner.
-///
-/// # Errors
-/// The exit status after the help, or what is wrong, was printed.
-pub fn subcommand_arguments(command: Command, arguments: &[String]) -> Result<ArgMatches, ExitCode> {
+/// Runs a subcommand, whose arguments are read in clap's own manner. Its exit status is whether all is well; what it could not do is
+/// printed.
+pub fn subcommand(
+    command: Command,
+    arguments: &[String],
+    run: impl FnOnce(&ArgMatches) -> Result<bool, String>,
+) -> ExitCode {
     let name = format!("blackbox_exporter {}", command.get_name());
     let line = std::iter::once(&name).chain(arguments);
-    command
-        .bin_name(&name)
-        .try_get_matches_from(line)
-        .map_err(|error| {
+    let matches = match command.bin_name(&name).try_get_matches_from(line) {
+        Ok(matches) => matches,
+        // After the help, or what is wrong, was printed.
+        Err(error) => {
             let code = u8::try_from(error.exit_code()).unwrap_or(1);
-            error.print().map_or(ExitCode::FAILURE, |()| ExitCode::from(code))
-        })
-}
-
-/// The exit status of a subcommand: whether all is well, or what it could not do, which is printed.
-pub fn ended(name: &str, result: Result<bool, String>) -> ExitCode {
-    match result {
+            return error.print().map_or(ExitCode::FAILURE, |()| ExitCode::from(code));
+        }
+    };
+    match run(&matches) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(message) => {
             // Without standard error nobody can be told.
-            let _ = writeln!(std::io::stderr(), "blackbox_exporter {name}: {message}");
+            let _ = writeln!(std::io::stderr(), "{name}: {message}");
             ExitCode::FAILURE
         }
     }

@@ -14,9 +14,10 @@
 //!   -> response, history, counters
 //! ```
 //!
-//! Imports point one way: `server -> prober -> module -> {check, net} -> metrics -> config`, past any of them. [`app`] and [`cli`]
-//! stand above all of it, [`probe_log`] and below it [`logging`] beside it: what is logged and how; and [`trace`], for modules that have
-//! a trace context.
+//! Imports point one way: `server -> telemetry -> prober -> trace -> module -> {check, net} -> metrics -> config`, past any of them,
+//! and `.ci/rooms.py` fails when two folders use each other. [`app`] and [`cli`] stand above all of it. [`reason`], [`shortage`], [`memory`],
+//! [`probe_log`], [`logging`] and [`display`] are at the bottom, for everybody: why probes fail, what ran out, what a probe said. [`trace`] is for modules
+//! that have a trace context, [`telemetry`] posts their spans and logs, [`migrate`] is used by [`cli`] only.
 //!
 //! What is Go's behaviour and knows nothing of probes are crates of their own, in `crates/`, each with a README: `gostd` at the bottom,
 //! `go-x509`, `go-regexp`, `go-yaml`, `go-http`, `go-resolve`, `miekg-dns`, `ping-engine`, `exposition`, `alloy-syntax` above it. They use
@@ -37,6 +38,8 @@ pub mod probe_log;
 pub mod prober;
 pub mod reason;
 pub mod server;
+pub mod shortage;
+pub mod telemetry;
 pub mod trace;
 pub mod version;
 

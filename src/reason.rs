@@ -10,7 +10,7 @@ use go_http::http2::Http2Error;
 use go_http::http3::Http3Error;
 use go_http::websocket::FrameError;
 
-use crate::net::shortage::Resource;
+use crate::shortage::Resource;
 
 macro_rules! reasons {
     ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal,)+) => {

@@ -4,9 +4,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Arg, ArgAction, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use super::subcommand_arguments;
+use super::subcommand;
 use crate::config::problem::quote;
 use crate::config::targets::{self, Targets};
 use crate::config::{self, LoadError};
@@ -38,10 +38,10 @@ pub fn command() -> Command {
 
 /// Runs the subcommand with the arguments after its name.
 pub fn run(arguments: &[String]) -> ExitCode {
-    let matches = match subcommand_arguments(command(), arguments) {
-        Ok(matches) => matches,
-        Err(status) => return status,
-    };
+    subcommand(command(), arguments, |matches| Ok(check_all(matches)))
+}
+
+fn check_all(matches: &ArgMatches) -> bool {
     let mut all_good = true;
     for file in matches.get_many::<PathBuf>("file").into_iter().flatten() {
         let report = check(file);
@@ -50,11 +50,7 @@ pub fn run(arguments: &[String]) -> ExitCode {
         let _ = std::io::stderr().write_all(report.details.as_bytes());
         let _ = writeln!(std::io::stdout(), "{}: {}", file.display(), report.verdict);
     }
-    if all_good {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    all_good
 }
 
 /// What is to be said about one file.

@@ -8,7 +8,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgMatches, Command};
 use clap_complete::Shell;
 
-use super::subcommand_arguments;
+use super::subcommand;
 use crate::config::schema;
 
 /// The name of the subcommand that prints the man page.
@@ -67,10 +67,10 @@ pub fn run(name: &str, arguments: &[String]) -> ExitCode {
         SCHEMA => schema,
         _ => completions,
     };
-    let matches = match subcommand_arguments(command, arguments) {
-        Ok(matches) => matches,
-        Err(status) => return status,
-    };
+    subcommand(command, arguments, |matches| print(name, matches))
+}
+
+fn print(name: &str, matches: &ArgMatches) -> Result<bool, String> {
     let shell = (name == COMPLETIONS)
         .then(|| matches.get_one::<Shell>("shell").copied())
         .flatten();
@@ -94,18 +94,11 @@ pub fn run(name: &str, arguments: &[String]) -> ExitCode {
                 .map_err(io::Error::from)
                 .and_then(|()| writeln!(text))
         }
-        None => print_man(&matches, &mut text),
+        None => print_man(matches, &mut text),
     };
+    made.map_err(|error| error.to_string())?;
     // A closed pipe is the reader's choice.
-    match made.map(|()| io::stdout().write_all(&text)) {
-        Ok(Ok(())) => ExitCode::SUCCESS,
-        Ok(Err(_)) => ExitCode::FAILURE,
-        Err(error) => {
-            // Without standard error nobody can be told.
-            let _ = writeln!(io::stderr(), "blackbox_exporter man: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    Ok(io::stdout().write_all(&text).is_ok())
 }
 
 fn print_man(matches: &ArgMatches, out: &mut Vec<u8>) -> io::Result<()> {

@@ -1,6 +1,8 @@
 //! The flags of the server: one table, from which everything else is made: the reader, the help, the man page, the
 //! completions and the defaults.
 
+mod table;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -8,12 +10,12 @@ use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ValueHint};
 
 use super::Refused;
-use super::reader::Takes;
 use crate::logging;
-use crate::module::sources::DEFAULT_FILE;
 use crate::probe_log::Level;
 use crate::strconv::{parse_float, parse_uint, quote};
 use crate::trace;
+
+pub use table::FLAGS;
 
 /// The flags of the server.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -107,6 +109,17 @@ pub enum Set {
     Form(fn(&mut Flags, &str) -> bool, &'static str),
     /// One of some words; `false` when it is none of them.
     Word(fn(&mut Flags, &str) -> bool, &'static str),
+}
+
+/// What a flag takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// Nothing: it is there or not.
+    Nothing,
+    /// One value, once.
+    Value,
+    /// One value each time.
+    Values,
 }
 
 /// The flag of a name, a setter and a help text.
@@ -295,216 +308,3 @@ pub const VERSION: &str = "version";
 /// The name of the flag that prints the help.
 pub const HELP: &str = "help";
 const CONFIG_FILE: &str = "config.file";
-
-/// All flags.
-pub static FLAGS: [Flag; 29] = [
-    flag(HELP, Set::Nothing, "Show this help.").short('h'),
-    flag(
-        "config.file",
-        Set::Texts(|flags| &mut flags.config_files),
-        "Blackbox exporter configuration file. Repeatable, and may be a folder or a pattern: module names are \
-         unique across files.",
-    )
-    .default(DEFAULT_FILE),
-    flag(
-        "config.skip-broken-files",
-        Set::Switch(|flags| &mut flags.skip_broken_files),
-        "Leave configuration files out that cannot be used, as long as another one can.",
-    ),
-    flag(
-        "config.expand-environment-variables",
-        Set::Switch(|flags| &mut flags.expand_variables),
-        "Replace ${NAME} by the environment variable and ${file:PATH} by the file, in secrets, headers, bodies and \
-         URLs of the configuration.",
-    ),
-    flag(
-        "targets.file",
-        Set::Text(|flags, file| flags.targets_file = file),
-        "File with targets, which /targets answers to the HTTP service discovery of Prometheus and Alloy. \
-         It is read again whenever the configuration is.",
-    )
-    .default(""),
-    flag(
-        "timeout-offset",
-        Set::Float(|flags| &mut flags.timeout_offset),
-        "Offset to subtract from timeout in seconds.",
-    )
-    .default("0.5"),
-    flag(
-        "config.check",
-        Set::Switch(|flags| &mut flags.config_check),
-        "If true validate the config file and then exit.",
-    ),
-    flag(
-        "log.prober",
-        Set::Text(|flags, word| flags.log_prober = word),
-        "Log level for probe request logs. One of: [debug, info, warn, error, none]. Lines of probes are \
-         written at this level and above, whatever --log.level says.",
-    )
-    .default("info")
-    .words(&["debug", "info", "warn", "error", "none"]),
-    flag(
-        "config.enable-auto-reload",
-        Set::Switch(|flags| &mut flags.auto_reload),
-        "When enabled, the configuration file is reloaded when it changes: at once where the system tells \
-         about it, and otherwise at the interval that --config.auto-reload-interval gives.",
-    ),
-    flag(
-        "config.auto-reload-interval",
-        Set::Count(|flags, seconds| flags.auto_reload_interval = Duration::from_secs(seconds)),
-        "Seconds between two looks at the configuration file for --config.enable-auto-reload.",
-    )
-    .default("30"),
-    flag(
-        "history.limit",
-        Set::Count(|flags, number| flags.history_limit = size(number)),
-        "Maximum results to keep; as many older failures are kept in addition.",
-    )
-    .default("100"),
-    flag(
-        "history.max-bytes",
-        Set::Count(|flags, number| flags.history_max_bytes = size(number)),
-        "Most memory that the history may take, in bytes; the oldest items go first.",
-    )
-    .default("67108864"),
-    flag(
-        "probe.max-in-flight",
-        Set::Count(|flags, number| flags.max_in_flight = size(number)),
-        "Maximum concurrent probes; excess requests get 503. 0 = unlimited.",
-    )
-    .default("0"),
-    flag(
-        "memory.limit",
-        Set::Size(|flags| &mut flags.memory_limit),
-        "Memory that this process may use, as 256MiB or in bytes: above it, new probes are answered with 503. \
-         Without it, nine tenths of the limit of the cgroup, if there is one. 0 = no limit.",
-    )
-    .placeholder("size"),
-    flag(
-        "trace.endpoint",
-        Set::Form(
-            |flags, url| put(&mut flags.trace.spans, trace::Endpoint::parse(url)),
-            "a URL with http or https, like http://127.0.0.1:4318/v1/traces",
-        ),
-        "Where spans of probes are posted, as OTLP over HTTP in protobuf. Only modules with a trace section have spans. \
-         The policy of the configuration is for targets: it is not asked about this URL.",
-    )
-    .placeholder("url"),
-    flag(
-        "trace.export",
-        Set::Form(
-            |flags, text| {
-                let export = trace::Export::parse(text);
-                export.map(|export| flags.trace.export = export).is_some()
-            },
-            "failed, slow:DURATION, ratio:F or all",
-        ),
-        "Which probes have their spans exported. Failed ones always are; slow:DURATION adds those that took at least so \
-         long, ratio:F a share of the others (0 to 1), all every one.",
-    )
-    .default("failed"),
-    flag(
-        "trace.log-endpoint",
-        Set::Form(
-            |flags, url| put(&mut flags.trace.logs, trace::Endpoint::parse(url)),
-            "a URL with http or https, like http://127.0.0.1:38086/api/v1/log",
-        ),
-        "Where the logs of failed probes are posted: in DeepFlow's form if the path ends in /api/v1/log, as OTLP over \
-         HTTP in protobuf otherwise.",
-    )
-    .placeholder("url"),
-    flag(
-        "trace.url",
-        Set::Form(
-            |flags, url| put(&mut flags.trace.link, trace::Link::parse(url)),
-            "a URL with {trace_id} in it, like https://tempo.example.org/trace/{trace_id}",
-        ),
-        "Where people look at a trace, with {trace_id} for its id: the pages of probes link to it.",
-    )
-    .placeholder("url"),
-    flag(
-        "web.external-url",
-        Set::Text(|flags, url| flags.external_url = url),
-        "The URL under which Blackbox exporter is externally reachable (for example, if it is served via a \
-         reverse proxy). Used for generating relative and absolute links back to it. If the URL has a path \
-         portion, it will be used to prefix all HTTP endpoints. If omitted, it is derived from the host \
-         name and the first listen address.",
-    )
-    .placeholder("url"),
-    flag(
-        "web.route-prefix",
-        Set::Text(|flags, path| flags.route_prefix = path),
-        "Prefix for the internal routes of web endpoints. Defaults to path of --web.external-url.",
-    )
-    .placeholder("path"),
-    flag(
-        "web.systemd-socket",
-        Set::Switch(|flags| &mut flags.systemd_socket),
-        "Use systemd socket activation listeners instead of port listeners (Linux only).",
-    ),
-    flag(
-        "web.listen-address",
-        Set::Texts(|flags| &mut flags.listen_addresses),
-        "Addresses on which to expose metrics and web interface. Repeatable for multiple addresses. \
-         Examples: `:9115` or `[::1]:9115`.",
-    )
-    .default(":9115"),
-    flag(
-        "web.config.file",
-        Set::Text(|flags, file| flags.web_config_file = file),
-        "Path to configuration file that can enable TLS or authentication. See: \
-         https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md",
-    )
-    .default(""),
-    flag(
-        "web.max-connections",
-        Set::Count(|flags, number| flags.max_connections = size(number)),
-        "Maximum concurrent connections. When all are in use, the one that has been idle for longest is \
-         closed for a new one; client addresses have equal shares. 0 means half of the open files that the \
-         system allows.",
-    )
-    .default("0"),
-    flag(
-        "web.open-healthy",
-        Set::Switch(|flags| &mut flags.open_healthy),
-        "Answer /-/healthy without a password and without a client certificate, whatever the web \
-         configuration file asks for: for the probes of Kubernetes and of load balancers.",
-    ),
-    flag(
-        "web.allowed-hosts",
-        Set::Texts(|flags| &mut flags.allowed_hosts),
-        "Names under which requests may ask for this exporter, separated by commas; `*.example.org` stands \
-         for all names below it. Any other name in the Host header is refused, against DNS rebinding; IP \
-         addresses are always accepted. Without it, every name is.",
-    )
-    .placeholder("name"),
-    flag(
-        "log.level",
-        Set::Word(
-            |flags, word| level(word).map(|level| flags.log_level = level).is_some(),
-            "log level",
-        ),
-        "Only log messages with the given severity or above. One of: [debug, info, warn, error]",
-    )
-    .default("info")
-    .words(&["debug", "info", "warn", "error"]),
-    flag(
-        "log.format",
-        Set::Word(
-            |flags, word| {
-                let format = match word {
-                    "logfmt" => logging::Format::Logfmt,
-                    "json" => logging::Format::Json,
-                    _ => return false,
-                };
-                flags.log_format = format;
-                true
-            },
-            "log format",
-        ),
-        "Output format of log messages. One of: [logfmt, json]",
-    )
-    .default("logfmt")
-    .words(&["logfmt", "json"]),
-    flag(VERSION, Set::Nothing, "Show application version."),
-];

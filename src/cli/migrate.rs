@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgMatches, Command};
 
-use super::subcommand_arguments;
+use super::subcommand;
 use crate::migrate::{Input, Migration, Program, Source, migrate, targets_file};
 use crate::module::load;
 use crate::os_error;
@@ -71,28 +71,19 @@ fn kinds() -> impl Iterator<Item = (&'static str, Source)> {
 
 /// Runs the subcommand with the arguments after its name.
 pub fn run(arguments: &[String]) -> ExitCode {
-    let matches = match subcommand_arguments(command(), arguments) {
-        Ok(matches) => matches,
-        Err(status) => return status,
-    };
-    match carry_over(&matches) {
-        Ok((migration, text)) => {
-            for hint in &migration.hints {
-                say(&format!("note: {hint}"));
-            }
-            for lost in &migration.lost {
-                say(&format!("not carried over: {lost}"));
-            }
-            match io::stdout().write_all(text.as_bytes()) {
-                Ok(()) if migration.lost.is_empty() => ExitCode::SUCCESS,
-                _ => ExitCode::FAILURE,
-            }
-        }
-        Err(error) => {
-            say(&error);
-            ExitCode::FAILURE
-        }
+    subcommand(command(), arguments, run_with)
+}
+
+fn run_with(matches: &ArgMatches) -> Result<bool, String> {
+    let (migration, text) = carry_over(matches)?;
+    for hint in &migration.hints {
+        say(&format!("note: {hint}"));
     }
+    for lost in &migration.lost {
+        say(&format!("not carried over: {lost}"));
+    }
+    let printed = io::stdout().write_all(text.as_bytes());
+    Ok(printed.is_ok() && migration.lost.is_empty())
 }
 
 /// What was found, and what to print.

@@ -3,19 +3,8 @@
 use std::collections::VecDeque;
 
 use super::Refused;
-use super::flags::Flag;
+use super::flags::{Flag, Takes};
 use crate::net::dial::SystemError;
-
-/// What a flag takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Takes {
-    /// Nothing: it is there or not.
-    Nothing,
-    /// One value, once.
-    Value,
-    /// One value each time.
-    Values,
-}
 
 /// Reads long and short flags, up to the flag `last`; nothing else may stand on the command line, but for `@FILE`, whose
 /// lines are arguments.

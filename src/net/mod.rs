@@ -9,10 +9,10 @@ pub mod policy;
 pub mod port;
 pub mod proxy;
 pub mod quic;
+pub mod reqwest_error;
 pub mod resolve;
 pub mod revocation;
 pub mod secrets;
-pub mod shortage;
 pub mod tap;
 pub mod tls;
 pub mod tls_facts;
@@ -28,9 +28,9 @@ pub use ping_engine as icmp;
 
 use std::sync::Arc;
 
+use crate::shortage::Shortages;
 use policy::Policy;
 use resolve::Resolver;
-use shortage::Shortages;
 use tls::Roots;
 
 /// The sockets, resolver and trust that all probes of this process share.

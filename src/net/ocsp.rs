@@ -11,7 +11,9 @@ use http::header::CONTENT_TYPE;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::revocation::{Way, read, reason, unix_now};
+use super::reqwest_error::cause;
+use super::revocation::{Way, read};
+use crate::calendar::unix_now;
 
 /// Most bytes of a response: one with the certificates of its signer has two thousand.
 const MAX_RESPONSE: usize = 64 << 10;
@@ -73,7 +75,7 @@ impl Responses {
             .post(url)
             .header(CONTENT_TYPE, "application/ocsp-request")
             .body(request.to_vec());
-        let response = asking.send().await.map_err(|error| reason(&error))?;
+        let response = asking.send().await.map_err(cause)?;
         match response.status().as_u16() {
             200 => Ok(read(response, MAX_RESPONSE, "response").await?.into()),
             status => Err(format!("unexpected status code {status}")),

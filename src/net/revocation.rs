@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use http::header::{ETAG, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION};
 use http::{HeaderMap, StatusCode};
@@ -15,10 +15,12 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::proxy::Proxies;
+use super::reqwest_error::cause;
 use super::tls::{Alpn, ClientTls};
 use super::url::Url;
 use super::x509::RevocationList;
 use super::{Deadline, Network};
+use crate::calendar::unix_now;
 use crate::config;
 
 /// Most bytes of a list, as upstream.
@@ -157,12 +159,6 @@ impl Kept {
     }
 }
 
-/// Unix seconds.
-pub fn unix_now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
-}
-
 impl Way<'_> {
     /// Asks for a list, following redirects.
     async fn ask(&self, url: &str, known: Option<&Kept>) -> Result<Response, String> {
@@ -179,7 +175,7 @@ impl Way<'_> {
         for _ in 0..=MOST_REDIRECTS {
             let client = self.client(&url).await?;
             let request = client.get(url.clone()).headers(validators.clone());
-            let response = request.send().await.map_err(|error| reason(&error))?;
+            let response = request.send().await.map_err(cause)?;
             let follows = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
             let location = response.headers().get(LOCATION).filter(|_| follows);
             let Some(location) = location else {
@@ -233,11 +229,11 @@ impl Way<'_> {
         let builder = match proxy {
             Some(proxy) => {
                 let proxy = String::from_utf8_lossy(&proxy.to_bytes()).into_owned();
-                builder.proxy(reqwest::Proxy::all(proxy).map_err(|error| reason(&error))?)
+                builder.proxy(reqwest::Proxy::all(proxy).map_err(cause)?)
             }
             None => builder.no_proxy(),
         };
-        builder.build().map_err(|error| reason(&error))
+        builder.build().map_err(cause)
     }
 
     /// The addresses of a host that may be dialled.
@@ -271,7 +267,7 @@ impl Way<'_> {
 /// The body of a response, which has at most `most` bytes.
 pub(super) async fn read(mut response: Response, most: usize, what: &str) -> Result<Vec<u8>, String> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| reason(&error))? {
+    while let Some(chunk) = response.chunk().await.map_err(cause)? {
         body.extend_from_slice(&chunk);
         if body.len() > most {
             let (size, unit) = if most < 1 << 20 {
@@ -283,11 +279,4 @@ pub(super) async fn read(mut response: Response, most: usize, what: &str) -> Res
         }
     }
     Ok(body)
-}
-
-/// What reqwest says, down to the cause; without the URL, which the log has beside it.
-pub(super) fn reason(error: &reqwest::Error) -> String {
-    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
-    let last = causes.last();
-    last.map_or_else(|| error.to_string(), ToString::to_string)
 }

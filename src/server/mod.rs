@@ -34,8 +34,8 @@ use crate::logging::{Logger, OncePerMinute};
 use crate::module::Store;
 use crate::net::Network;
 use crate::probe_log::Level;
+use crate::telemetry::Exports;
 use crate::trace::Link;
-use crate::trace::export::Exports;
 
 use history::History;
 use instruments::Instruments;

@@ -21,7 +21,7 @@ pub fn log(entry: Arc<Entry>, format: Format) -> impl Iterator<Item = String> + 
         let mut lines = String::new();
         let events = entry.outcome.log.events().iter().skip(piece * LINES).take(LINES);
         let (module, target) = (&entry.module.name, &entry.target);
-        let trace = entry.outcome.trace.as_ref();
+        let trace = entry.outcome.trace.as_ref().map(|context| context.trace);
         render_probe(&mut lines, format, events, Level::Debug, module, target, trace);
         lines
     })

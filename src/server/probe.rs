@@ -119,7 +119,7 @@ async fn answer(
     {
         let mut lines = String::new();
         let (format, events) = (exporter.logger.format(), outcome.log.events());
-        let trace = outcome.trace.as_ref();
+        let trace = outcome.trace.as_ref().map(|context| context.trace);
         render_probe(&mut lines, format, events, least, name, &target, trace);
         exporter.logger.write_rendered(&lines);
     }

@@ -4,7 +4,6 @@
 //! Nothing here runs for a module without that section, or without an endpoint in the flags.
 
 mod context;
-pub mod export;
 mod headers;
 mod settings;
 

@@ -21,7 +21,7 @@ pub struct Settings {
 
 /// An address to which things are posted.
 #[derive(Clone, PartialEq)]
-pub struct Endpoint(pub(super) reqwest::Url);
+pub struct Endpoint(pub(crate) reqwest::Url);
 
 impl Endpoint {
     /// Reads a URL with `http` or `https`.

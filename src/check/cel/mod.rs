@@ -13,12 +13,12 @@ use std::time::Instant;
 use bytes::Bytes;
 use cel::common::ast::IdedExpr;
 use cel::{Context, Env, Value};
+use gostd::deadline::Deadline;
 use gostd::stack;
 use tokio::sync::Semaphore;
 
 use crate::log;
 use crate::memory::{self, Use};
-use crate::net::Deadline;
 use crate::probe_log::{ProbeLog, excerpt, text};
 
 /// Bodies and expressions that nest deeper than this are handled on a thread with a larger stack.

@@ -15,7 +15,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, value_parser};
 use go_resolve::config::ResolvConf;
 
 use super::probe::{Look, load, network, runtime, timeout};
-use super::{ended, subcommand_arguments};
+use super::subcommand;
 use examination::{Doctor, Examination};
 use prescription::Prescription;
 use subject::Subject;
@@ -54,11 +54,7 @@ pub fn command() -> Command {
 
 /// Runs the subcommand with the arguments after its name.
 pub fn run(arguments: &[String]) -> ExitCode {
-    let matches = match subcommand_arguments(command(), arguments) {
-        Ok(matches) => matches,
-        Err(status) => return status,
-    };
-    ended(NAME, examine(&matches))
+    subcommand(command(), arguments, examine)
 }
 
 fn examine(matches: &ArgMatches) -> Result<bool, String> {

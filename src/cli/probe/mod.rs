@@ -17,7 +17,7 @@ use futures_util::{StreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::runtime::Runtime;
 
-use super::{ended, subcommand_arguments};
+use super::subcommand;
 use crate::config;
 use crate::config::problem::did_you_mean;
 use crate::config::targets::{DEFAULT_MODULE, Targets};
@@ -160,11 +160,7 @@ struct Done {
 
 /// Runs the subcommand with the arguments after its name.
 pub fn run(arguments: &[String]) -> ExitCode {
-    let matches = match subcommand_arguments(command(), arguments) {
-        Ok(matches) => matches,
-        Err(status) => return status,
-    };
-    ended(NAME, probe_all(&matches))
+    subcommand(command(), arguments, probe_all)
 }
 
 fn probe_all(matches: &ArgMatches) -> Result<bool, String> {

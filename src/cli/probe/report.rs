@@ -2,12 +2,13 @@
 
 use std::fmt::Write as _;
 use std::io::IsTerminal;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
 use serde_json::{Value, json};
 
 use super::Done;
+use crate::calendar::unix_now;
 use crate::display::{Validity, duration, is_active, passive, short, validity};
 use crate::metrics::{Exposition, Format, encode};
 use crate::net::tls_facts::{Certificate, TlsFacts};
@@ -205,12 +206,7 @@ fn certificates(hop: Option<&str>, facts: &TlsFacts, look: Look) -> String {
         "presented, not verified\n"
     });
     for certificate in verified.unwrap_or(&facts.presented).iter().take(20) {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-            .as_secs();
-        let now = i64::try_from(now).unwrap_or(i64::MAX);
-        let (validity, left) = validity(certificate.not_before, certificate.not_after, now);
+        let (validity, left) = validity(certificate.not_before, certificate.not_after, unix_now());
         let code = match validity {
             Validity::Bad => "31",
             Validity::Soon => "33",

@@ -18,9 +18,9 @@ use socket2::SockRef;
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 
 use super::policy::Refusal;
-use super::shortage::Resource;
 use super::{Deadline, Network, TimedOut};
 use crate::reason::Reason;
+use crate::shortage::Resource;
 
 pub use gostd::os_error::SystemError;
 

@@ -1,7 +1,5 @@
 //! Signed assertions of the JWT bearer grant (RFC 7519, RFC 7523).
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{self, RsaEncoding, RsaKeyPair};
 use base64::Engine;
@@ -11,10 +9,11 @@ use rustls_pki_types::pem::PemObject;
 use serde_json::{Map, Value, json};
 
 use super::OAuth2Error;
+use crate::calendar::unix_now;
 use crate::config;
 
 /// How long an assertion is good, in seconds.
-const LIFETIME: u64 = 600;
+const LIFETIME: i64 = 600;
 
 /// The signed assertion that asks for a token.
 pub(super) fn assertion(raw: &config::OAuth2, key: &[u8]) -> Result<String, OAuth2Error> {
@@ -29,14 +28,10 @@ pub(super) fn assertion(raw: &config::OAuth2, key: &[u8]) -> Result<String, OAut
     if !raw.client_certificate_key_id.is_empty() {
         header.insert("kid".to_owned(), raw.client_certificate_key_id.clone().into());
     }
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs();
     let signed = format!(
         "{}.{}",
         encode(&Value::Object(header)),
-        encode(&Value::Object(claims(raw, now)))
+        encode(&Value::Object(claims(raw, unix_now())))
     );
     let pair = key_pair(key)?;
     let mut signature = vec![0; pair.public_modulus_len()];
@@ -49,7 +44,7 @@ fn encode(part: &Value) -> String {
     URL_SAFE_NO_PAD.encode(part.to_string())
 }
 
-fn claims(raw: &config::OAuth2, now: u64) -> Map<String, Value> {
+fn claims(raw: &config::OAuth2, now: i64) -> Map<String, Value> {
     let or = |text: &str, default: &str| {
         if text.is_empty() {
             default.to_owned()

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use super::file::{self, FileError};
 use super::policy::{Policy, Refusal};
 use super::proxy::{Proxies, basic_of};
+use super::reqwest_error::cause;
 use super::resolve::Resolver;
 use super::secrets::Secrets;
 use super::tls::{Alpn, ClientTls, TlsError};
@@ -338,7 +339,7 @@ impl TokenSource {
             .connect_timeout(deadline.left())
             .pool_max_idle_per_host(0)
             .build()
-            .map_err(|error| OAuth2Error::Unreachable(reason(&error)))
+            .map_err(unreachable)
     }
 
     async fn post(
@@ -352,7 +353,6 @@ impl TokenSource {
             .iter()
             .map(|(name, value)| format!("{}={}", query_escape(name), query_escape(value)))
             .collect();
-        let unreachable = |error: reqwest::Error| OAuth2Error::Unreachable(reason(&error));
         let mut url = reqwest::Url::parse(&self.raw.token_url)
             .map_err(|error| OAuth2Error::Unreachable(format!("token_url is no URL: {error}")))?;
         if authorization.is_some() {
@@ -418,20 +418,6 @@ fn judge(policy: &Policy, proxies: &Proxies, url: &reqwest::Url) -> Result<(), R
     }
 }
 
-/// What reqwest says, down to the cause; without the URL, which may hold a password.
-fn reason(error: &reqwest::Error) -> String {
-    let mut text = String::new();
-    let mut cause: Option<&dyn std::error::Error> = Some(error);
-    let mut first = true;
-    while let Some(error) = cause {
-        let part = if first {
-            "the token endpoint could not be asked".to_owned()
-        } else {
-            format!(": {error}")
-        };
-        first = false;
-        text.push_str(&part);
-        cause = error.source();
-    }
-    text
+fn unreachable(error: reqwest::Error) -> OAuth2Error {
+    OAuth2Error::Unreachable(format!("the token endpoint could not be asked: {}", cause(error)))
 }

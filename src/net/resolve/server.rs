@@ -12,8 +12,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use go_resolve::config::ResolvConf;
-use go_resolve::stub::{Stub, StubError, Transport};
-use go_resolve::wire::{MAX_DATAGRAM, Record, Reply};
+use go_resolve::stub::{self, Stub, StubError, Transport};
+use go_resolve::wire::{Record, Reply};
 use tokio::time::Instant;
 
 use crate::config;
@@ -278,15 +278,7 @@ impl Transport for Link<'_> {
         let Via { network, vantage, .. } = self.via;
         let socket = dial::udp(network, self.deadline, server, vantage).await;
         let socket = socket.map_err(io::Error::other)?;
-        socket.send(query).await?;
-        let mut answer = vec![0; MAX_DATAGRAM];
-        loop {
-            let length = socket.recv(&mut answer).await?;
-            if answer.get(..length).is_some_and(&accept) {
-                answer.truncate(length);
-                return Ok(self.note(answer));
-            }
-        }
+        Ok(self.note(stub::ask(&socket, query, accept).await?))
     }
 
     async fn stream(&self, to: SocketAddr, query: &[u8]) -> io::Result<Vec<u8>> {

@@ -8,8 +8,8 @@ use crate::net::dial::{DialCause, DialError};
 use crate::net::port::PortError;
 use crate::net::proxy::{Reply, TunnelError};
 use crate::net::resolve::ResolveError;
-use crate::net::shortage::Resource;
 use crate::prober::connect::ConnectError;
+use crate::shortage::Resource;
 
 /// What the exporter's own policy forbids.
 pub(in crate::prober) fn policy() -> String {

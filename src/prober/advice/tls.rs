@@ -1,9 +1,10 @@
 //! TLS that was not agreed on.
 
 use std::fmt;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use super::{name, quoted};
+use crate::calendar::unix_now;
 use crate::display::{age, short, validity};
 use crate::net::tls::{HandshakeError, Seen, TlsError};
 use crate::net::tls_facts::{Certificate, TlsFacts};
@@ -88,17 +89,12 @@ pub(super) fn alert(code: u8) -> Option<String> {
     })
 }
 
-fn now() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
-}
-
 fn verification(error: &VerifyError, facts: &TlsFacts) -> Option<String> {
     let leaf = facts.presented.first()?;
     Some(match error {
         VerifyError::Expired { not_after, .. } => {
             let which = facts.presented.iter().find(|c| c.not_after == *not_after).unwrap_or(leaf);
-            let (_, since) = validity(which.not_before, which.not_after, now());
+            let (_, since) = validity(which.not_before, which.not_after, unix_now());
             let whose = if std::sync::Arc::ptr_eq(which, leaf) { "The server's certificate" } else { "A certificate above the server's" };
             format!(
                 "{whose}, {}, {since}: renew it, and reload the server, which may still use the old file. If it is new: the clock of this host is wrong (`date -u`).",
@@ -106,7 +102,7 @@ fn verification(error: &VerifyError, facts: &TlsFacts) -> Option<String> {
             )
         }
         VerifyError::NotYetValid { not_before, .. } => {
-            let wait = u64::try_from(not_before.saturating_sub(now())).unwrap_or(0);
+            let wait = u64::try_from(not_before.saturating_sub(unix_now())).unwrap_or(0);
             format!(
                 "The certificate {} becomes valid in {}: the clock of this host is behind (`date -u`), or that of the CA was ahead.",
                 name(&leaf.subject()),

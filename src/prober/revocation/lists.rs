@@ -7,9 +7,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::time;
+use crate::calendar::unix_now;
 use crate::log;
 use crate::metrics::{Labels, Metric};
-use crate::net::revocation::{Way, unix_now};
+use crate::net::revocation::Way;
 use crate::net::tls_facts::Certificate;
 use crate::net::x509::RevocationList;
 use crate::probe_log::text;

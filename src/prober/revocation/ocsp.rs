@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::time;
+use crate::calendar::unix_now;
 use crate::config::Ocsp;
 use crate::log;
 use crate::metrics::Metric;
-use crate::net::revocation::{Way, unix_now};
+use crate::net::revocation::Way;
 use crate::net::tls_facts::{Certificate, TlsFacts};
 use crate::net::x509::{OcspAnswer, OcspError, OcspResponse, OcspStatus, ocsp_request};
 use crate::probe_log::text;

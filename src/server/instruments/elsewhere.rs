@@ -18,7 +18,8 @@ use crate::metrics::Kind;
 use crate::metrics::own::Own;
 use crate::module::Store;
 use crate::net::Network;
-use crate::net::shortage::Resource;
+use crate::shortage::Resource;
+use crate::telemetry::Exports;
 use crate::version;
 
 /// Reads the store, the network and the logger.
@@ -126,8 +127,25 @@ fn memory(encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
     family(encoder, Own::MemoryRefused, &refused)
 }
 
+/// Reads what the export of spans and logs left out.
+#[derive(Debug)]
+pub struct Losses(pub Arc<Exports>);
+
+impl Collector for Losses {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let Self(exports) = self;
+        if let Some(dropped) = exports.spans_dropped() {
+            value(&mut encoder, Own::SpansDropped, dropped as f64)?;
+        }
+        if let Some(dropped) = exports.logs_dropped() {
+            value(&mut encoder, Own::TraceLogsDropped, dropped as f64)?;
+        }
+        Ok(())
+    }
+}
+
 /// Hands a family without labels to the registry.
-pub fn value(encoder: &mut DescriptorEncoder<'_>, own: Own, value: f64) -> fmt::Result {
+pub(super) fn value(encoder: &mut DescriptorEncoder<'_>, own: Own, value: f64) -> fmt::Result {
     family::<0>(encoder, own, &[([], value)])
 }
 

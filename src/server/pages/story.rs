@@ -1,10 +1,11 @@
 //! What a probe did, as its own page and the page of its target show it: hops with their phases, certificates.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use gostd::calendar::rfc3339;
 
 use super::picture;
+use crate::calendar::unix_now;
 use crate::display::{Validity, age, duration, short, validity};
 use crate::module::Given;
 use crate::net::tls_facts::{Certificate, TlsFacts};
@@ -239,12 +240,7 @@ impl ChainView {
 
 impl CertificateView {
     fn new(certificate: &Certificate) -> Self {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-            .as_secs();
-        let now = i64::try_from(now).unwrap_or(i64::MAX);
-        let (validity, left) = validity(certificate.not_before, certificate.not_after, now);
+        let (validity, left) = validity(certificate.not_before, certificate.not_after, unix_now());
         let end = u64::try_from(certificate.not_after).unwrap_or(0);
         let names: Vec<&str> = certificate.dns_names().take(CERTIFICATES).collect();
         Self {

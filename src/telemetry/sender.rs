@@ -17,6 +17,7 @@ use super::protobuf::{attribute, bytes, message, rejected};
 use super::queue::Queue;
 use crate::config;
 use crate::logging::{Logger, OncePerMinute};
+use crate::net::reqwest_error::cause;
 use crate::net::tls::{Alpn, ClientTls};
 use crate::net::{Deadline, Network};
 use crate::say;
@@ -194,7 +195,7 @@ impl Sender {
             let mut response = request
                 .send()
                 .await
-                .map_err(|error| Refused::transient(reason(error)))?;
+                .map_err(|error| Refused::transient(cause(error)))?;
             let status = response.status();
             if !status.is_success() {
                 let seconds = response.headers().get(RETRY_AFTER);
@@ -241,7 +242,7 @@ impl Sender {
             .user_agent(concat!("blackbox_exporter/", env!("CARGO_PKG_VERSION")))
             .pool_max_idle_per_host(1)
             .build();
-        let client = built.map_err(reason)?;
+        let client = built.map_err(cause)?;
         self.client = Some(client.clone());
         Ok(client)
     }
@@ -269,18 +270,6 @@ impl Sender {
 /// What OTLP calls retryable.
 fn is_transient(status: StatusCode) -> bool {
     matches!(status.as_u16(), 429 | 502 | 503 | 504)
-}
-
-/// What reqwest says, down to the cause; without the URL, which may hold a password.
-fn reason(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(&error);
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
 }
 
 /// The address from which this host reaches others: a UDP socket that is connected has it, and sends nothing.

@@ -10,26 +10,21 @@ mod sender;
 mod spans;
 
 use std::borrow::Cow;
-use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::DescriptorEncoder;
 use tokio::task::JoinHandle;
 
-use super::{Context, Export, Settings};
 use crate::carried;
 use crate::logging::Logger;
 use crate::memory;
-use crate::metrics::own::Own;
 use crate::module::Module;
 use crate::net::Network;
 use crate::net::url::Url;
 use crate::probe_log::{Event, Level};
 use crate::prober::Outcome;
 use crate::say;
-use crate::server::instruments::elsewhere::value;
+use crate::trace::{Context, Export, Settings};
 use queue::Queue;
 use sender::{Form, Sender};
 
@@ -75,6 +70,16 @@ impl<'a> std::ops::Deref for Traced<'a> {
 }
 
 impl Exports {
+    /// Spans that were left out; `None` if none are exported.
+    pub fn spans_dropped(&self) -> Option<u64> {
+        self.spans.as_ref().map(|queue| queue.dropped())
+    }
+
+    /// Logs that were left out; `None` if none are exported.
+    pub fn logs_dropped(&self) -> Option<u64> {
+        self.logs.as_ref().map(|(_, queue)| queue.dropped())
+    }
+
     /// Begins to post what the flags ask for; `None` when that is nothing. `instance` is this process among others.
     pub fn start(
         settings: &Settings,
@@ -160,23 +165,6 @@ impl Exports {
                 );
             }
         }
-    }
-}
-
-/// What was left out, for `/metrics`.
-#[derive(Debug)]
-pub struct Losses(pub Arc<Exports>);
-
-impl Collector for Losses {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let Self(exports) = self;
-        if let Some(queue) = &exports.spans {
-            value(&mut encoder, Own::SpansDropped, queue.dropped() as f64)?;
-        }
-        if let Some((_, queue)) = &exports.logs {
-            value(&mut encoder, Own::TraceLogsDropped, queue.dropped() as f64)?;
-        }
-        Ok(())
     }
 }
 

@@ -1,0 +1,326 @@
+//! How log lines are printed: as Go's `log/slog` does, in logfmt and JSON. Pipelines parse them, so order, quoting and number forms are
+//! upstream's to the byte.
+
+use std::fmt::{self, Write as _};
+use std::time::SystemTime;
+
+use gostd::calendar::push_rfc3339;
+use gostd::carried;
+use gostd::float::push_float;
+use gostd::strconv::{is_printable, push_quoted};
+use smallvec::SmallVec;
+
+use crate::display::is_active;
+use crate::probe_log::{Event, Level, Value, excerpt_of, text};
+
+/// The shape of a log line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// `time=… level=INFO msg="…" key=value`.
+    #[default]
+    Logfmt,
+    /// One JSON object a line.
+    Json,
+}
+
+/// One line, ready to be rendered.
+#[derive(Clone, Copy, Debug)]
+pub struct Line<'a> {
+    /// Wall-clock time.
+    pub at: SystemTime,
+    /// How much it matters.
+    pub level: Level,
+    /// `path/file.rs:line`; only the file's name is shown.
+    pub source: &'a str,
+    /// The message.
+    pub message: &'a str,
+}
+
+/// Appends a line and its newline. Attributes stand in the order given, twice if they are given twice; in JSON the first
+/// value of a key counts.
+pub fn render<'a>(
+    out: &mut String,
+    format: Format,
+    line: Line<'_>,
+    attributes: impl Iterator<Item = (&'a str, &'a Value)>,
+) {
+    let source = short_source(line.source);
+    match format {
+        Format::Logfmt => {
+            out.push_str("time=");
+            push_rfc3339(out, line.at, 3);
+            out.push_str(" level=");
+            out.push_str(line.level.name());
+            out.push_str(" source=");
+            push_text(out, source);
+            out.push_str(" msg=");
+            push_text(out, line.message);
+            for (key, value) in attributes {
+                out.push(' ');
+                push_text(out, key);
+                out.push('=');
+                push_value(out, value);
+            }
+            out.push('\n');
+        }
+        Format::Json => {
+            out.push_str("{\"time\":\"");
+            push_rfc3339(out, line.at, 9);
+            out.push_str("\",\"level\":\"");
+            out.push_str(line.level.name());
+            out.push_str("\",\"source\":");
+            push_json_text(out, source);
+            out.push_str(",\"msg\":");
+            push_json_text(out, line.message);
+            // compat: slog writes a key twice, of which a reader of JSON keeps the second: the host instead of the target.
+            let mut keys: SmallVec<[&str; 8]> = SmallVec::new();
+            for (key, value) in attributes {
+                if keys.contains(&key) {
+                    continue;
+                }
+                out.push(',');
+                push_json_text(out, key);
+                out.push(':');
+                push_json_value(out, value);
+                keys.push(key);
+            }
+            out.push_str("}\n");
+        }
+    }
+}
+
+/// Most bytes of a target on a line of its probe.
+// compat: upstream repeats the whole target on every line, which lets a caller write fourteen times what it sends.
+pub const TARGET: usize = 512;
+
+/// Appends the lines of a probe at `least` or above, each with the module, the beginning of the target, and the id of
+/// the trace if there is one.
+pub fn render_probe<'e>(
+    out: &mut String,
+    format: Format,
+    events: impl IntoIterator<Item = &'e Event>,
+    least: Level,
+    module: &str,
+    target: &str,
+    trace: Option<impl fmt::Display>,
+) {
+    let (module, target) = (text(module), excerpt_of(target, TARGET));
+    let trace = trace.map(text);
+    for event in events.into_iter().filter(|event| event.level >= least) {
+        let line = Line {
+            at: event.at,
+            level: event.level,
+            source: event.source,
+            message: event.message,
+        };
+        let shared = [("module", &module), ("target", &target)];
+        let own = event.attributes.iter().map(|(key, value)| (*key, value));
+        let trace = trace.iter().map(|id| ("trace_id", id));
+        render(out, format, line, shared.into_iter().chain(trace).chain(own));
+    }
+}
+
+/// The file's name, as slog prints it; of a `mod.rs` also its folder's, because there are many.
+fn short_source(source: &str) -> &str {
+    let mut parts = source.rsplitn(3, '/');
+    let (name, folder) = (parts.next().unwrap_or(source), parts.next());
+    let shown = match folder {
+        Some(folder) if name.starts_with("mod.rs:") => folder.len() + 1 + name.len(),
+        _ => name.len(),
+    };
+    source.get(source.len() - shown..).unwrap_or(source)
+}
+
+/// Text as it is, or quoted when slog's text handler would quote it.
+fn push_text(out: &mut String, text: &str) {
+    let needs_quotes = text.is_empty()
+        || text.chars().any(|c| match c {
+            '\\' => false,
+            ' ' | '=' | '"' => true,
+            // compat: slog leaves DEL as it is.
+            c if c.is_ascii() => c.is_ascii_control(),
+            char::REPLACEMENT_CHARACTER => true,
+            c => c.is_whitespace() || !is_printable(c),
+        });
+    if needs_quotes {
+        push_quoted(out, text);
+    } else {
+        out.push_str(text);
+    }
+}
+
+fn push_value(out: &mut String, value: &Value) {
+    match value {
+        Value::Text(text) => push_text(out, text),
+        Value::Int(number) => drop(write!(out, "{number}")),
+        Value::Float(number) => push_go_float(out, *number),
+        Value::Bool(truth) => out.push_str(if *truth { "true" } else { "false" }),
+        Value::Time(at) => push_rfc3339(out, *at, 3),
+    }
+}
+
+fn push_go_float(out: &mut String, number: f64) {
+    let mut printed = Vec::with_capacity(24);
+    push_float(&mut printed, number);
+    out.push_str(&String::from_utf8_lossy(&printed));
+}
+
+fn push_json_text(out: &mut String, text: &str) {
+    out.push('"');
+    for chunk in carried::bytes(text).utf8_chunks() {
+        push_json_escaped(out, chunk.valid());
+        for _ in chunk.invalid() {
+            out.push_str("\\ufffd");
+        }
+    }
+    out.push('"');
+}
+
+fn push_json_escaped(out: &mut String, text: &str) {
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            // compat: slog escapes control characters of ASCII alone. A reader of JSON sees no difference; a terminal does.
+            c if is_active(c) => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    let _ = write!(out, "\\u{unit:04x}");
+                }
+            }
+            c => out.push(c),
+        }
+    }
+}
+
+fn push_json_value(out: &mut String, value: &Value) {
+    match value {
+        Value::Text(text) => push_json_text(out, text),
+        Value::Float(number) if !number.is_finite() => {
+            out.push_str("\"!ERROR:json: unsupported value: ");
+            push_go_float(out, *number);
+            out.push('"');
+        }
+        // encoding/json: exponents only below 1e-6 and from 1e21 on, without leading zeros in them.
+        Value::Float(number) => {
+            let magnitude = number.abs();
+            if magnitude == 0.0 || (1e-6..1e21).contains(&magnitude) {
+                let _ = write!(out, "{number}");
+            } else {
+                let text = format!("{number:e}");
+                let plus = if magnitude > 1.0 { "e+" } else { "e" };
+                out.push_str(&text.replacen('e', plus, 1));
+            }
+        }
+        Value::Time(at) => {
+            out.push('"');
+            push_rfc3339(out, *at, 9);
+            out.push('"');
+        }
+        Value::Int(_) | Value::Bool(_) => push_value(out, value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+
+    const AT: Duration = Duration::new(1_795_551_799, 172_930_000);
+
+    fn line(format: Format, message: &str, attributes: &[(&str, Value)]) -> String {
+        let mut out = String::new();
+        let line = Line {
+            at: UNIX_EPOCH + AT,
+            level: Level::Warn,
+            source: "src/app.rs:12",
+            message,
+        };
+        render(&mut out, format, line, attributes.iter().map(|(k, v)| (*k, v)));
+        out
+    }
+
+    #[test]
+    fn logfmt_is_slogs() {
+        let attributes = [
+            ("plain", Value::from("a\\b")),
+            ("empty", Value::from("")),
+            ("spaced", Value::from("a b")),
+            ("equals", Value::from("a=b")),
+            ("quote", Value::from("a\"b")),
+            ("control", Value::from("a\u{1b}[31m\n")),
+            ("del", Value::from("\u{7f}")),
+            ("foreign", Value::from("北京")),
+            ("nbsp", Value::from("a\u{a0}b")),
+            ("byte", Value::from(carried::text(b"a\xff\xc3").into_owned())),
+            ("int", Value::from(-3_i64)),
+            ("small", Value::from(0.000_299_927)),
+            ("large", Value::from(2.0)),
+            ("yes", Value::from(true)),
+            ("at", Value::from(UNIX_EPOCH)),
+        ];
+        assert_eq!(
+            line(Format::Logfmt, "Hello there", &attributes),
+            "time=2026-11-24T20:23:19.172Z level=WARN source=app.rs:12 msg=\"Hello there\" plain=a\\b empty=\"\" \
+             spaced=\"a b\" equals=\"a=b\" quote=\"a\\\"b\" control=\"a\\x1b[31m\\n\" del=\"\\x7f\" foreign=北京 \
+             nbsp=\"a\\u00a0b\" byte=\"a\\xff\\xc3\" int=-3 small=0.000299927 large=2 yes=true at=1970-01-01T00:00:00.000Z\n"
+        );
+    }
+
+    #[test]
+    fn json_is_slogs() {
+        let attributes = [
+            (
+                "text",
+                Value::from("a\"\\\n\u{1}<>&\u{2028}é\u{7f}\u{9b}\u{202e}\u{e0041}"),
+            ),
+            ("byte", Value::from(carried::text(b"a\xff").into_owned())),
+            ("int", Value::from(7_u64)),
+            ("two", Value::from(2.0)),
+            ("small", Value::from(0.000_000_25)),
+            ("large", Value::from(1e21)),
+            ("half", Value::from(0.5)),
+            ("nan", Value::from(f64::NAN)),
+            ("no", Value::from(false)),
+        ];
+        assert_eq!(
+            line(Format::Json, "x", &attributes),
+            "{\"time\":\"2026-11-24T20:23:19.17293Z\",\"level\":\"WARN\",\"source\":\"app.rs:12\",\"msg\":\"x\",\
+             \"text\":\"a\\\"\\\\\\n\\u0001<>&\\u2028é\\u007f\\u009b\\u202e\\udb40\\udc41\",\"byte\":\"a\\ufffd\",\"int\":7,\"two\":2,\"small\":2.5e-7,\"large\":1e+21,\
+             \"half\":0.5,\"nan\":\"!ERROR:json: unsupported value: NaN\",\"no\":false}\n"
+        );
+    }
+
+    #[test]
+    fn no_key_stands_twice_in_json() {
+        let (target, host) = (Value::from("https://x/"), Value::from("x"));
+        let mut out = String::new();
+        let attributes = [("target", &target), ("target", &host), ("target", &target)];
+        let shown = Line {
+            at: UNIX_EPOCH,
+            level: Level::Info,
+            source: "a.rs:1",
+            message: "m",
+        };
+        render(&mut out, Format::Json, shown, attributes.into_iter());
+        assert!(
+            out.ends_with("\"msg\":\"m\",\"target\":\"https://x/\"}\n"),
+            "{out}"
+        );
+    }
+
+    #[test]
+    fn sources_are_short() {
+        for (source, short) in [
+            ("src/net/tls/mod.rs:12", "tls/mod.rs:12"),
+            ("src/app.rs:1", "app.rs:1"),
+            ("mod.rs:1", "mod.rs:1"),
+            ("app.rs:1", "app.rs:1"),
+        ] {
+            assert_eq!(short_source(source), short);
+        }
+    }
+}

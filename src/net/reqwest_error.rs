@@ -1,0 +1,21 @@
+//! Errors of reqwest, for logs.
+
+use std::error::Error;
+use std::io;
+use std::iter::successors;
+
+use crate::os_error::SystemError;
+
+/// Why a request failed: the innermost cause. What reqwest says itself is only that sending failed, and to which URL, which may hold
+/// a password.
+pub fn cause(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let causes = successors(error.source(), |cause| (**cause).source());
+    match causes.last() {
+        Some(cause) => match cause.downcast_ref::<io::Error>() {
+            Some(error) => SystemError(error).to_string(),
+            None => cause.to_string(),
+        },
+        None => error.to_string(),
+    }
+}
