@@ -9,11 +9,12 @@ use blackbox_exporter::prober::Outcome;
 use bytes::{Buf, Bytes};
 use quinn::crypto::rustls::QuicServerConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, UdpSocket};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::process::Command;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use crate::dns::{address, framed, problem, reply, tcp_server, udp_server};
+use crate::support::pki;
 use crate::support::programs::find;
 use crate::support::tls_peer::SelfSigned;
 use crate::support::unbound::Unbound;
@@ -32,20 +33,8 @@ fn value(outcome: &Outcome, metric: Metric) -> Option<f64> {
     outcome.samples.value(metric)
 }
 
-fn server_config(identity: &SelfSigned, alpn: &[&str]) -> rustls::ServerConfig {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut tls = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![identity.der()], identity.key())
-        .unwrap();
-    tls.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
-    tls
-}
-
 fn quic_endpoint(identity: &SelfSigned, alpn: &str) -> quinn::Endpoint {
-    let config = QuicServerConfig::try_from(server_config(identity, &[alpn])).unwrap();
+    let config = QuicServerConfig::try_from(identity.server(&[alpn])).unwrap();
     let config = quinn::ServerConfig::with_crypto(Arc::new(config));
     quinn::Endpoint::server(config, "127.0.0.1:0".parse().unwrap()).unwrap()
 }
@@ -223,51 +212,43 @@ async fn truncated_answers_are_asked_for_over_tcp() {
 
 /// A server of DNS over HTTPS of another library.
 async fn doh_server(identity: &SelfSigned, alpn: &[&str]) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
-    let acceptor = TlsAcceptor::from(Arc::new(server_config(identity, alpn)));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address_of = listener.local_addr().unwrap();
     let seen = Arc::<Mutex<Vec<String>>>::default();
     let seen_here = Arc::clone(&seen);
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let (acceptor, seen) = (acceptor.clone(), Arc::clone(&seen_here));
-            tokio::spawn(async move {
-                let stream = acceptor.accept(stream).await.unwrap();
-                let answer = move |request: http::Request<hyper::body::Incoming>| {
-                    let seen = Arc::clone(&seen);
-                    async move {
-                        use http_body_util::{BodyExt, Full};
-                        let (parts, body) = request.into_parts();
-                        let mut query = body.collect().await.unwrap().to_bytes().to_vec();
-                        let path = parts.uri.path_and_query().unwrap().to_string();
-                        if let Some((_, text)) = path.split_once("dns=") {
-                            use base64::Engine as _;
-                            query = base64::engine::general_purpose::URL_SAFE_NO_PAD
-                                .decode(text)
-                                .unwrap();
-                        }
-                        seen.lock().unwrap().push(format!(
-                            "{:?} {} {}",
-                            parts.version,
-                            parts.method,
-                            parts.uri.path()
-                        ));
-                        assert_eq!(query[..2], [0, 0], "the identifier");
-                        let body = Full::new(Bytes::from(reply(&query, 0, [1, 0, 0], &address(1))));
-                        let response =
-                            http::Response::builder().header("content-type", "application/dns-message");
-                        Ok::<_, std::convert::Infallible>(response.body(body).unwrap())
-                    }
-                };
-                let service = hyper::service::service_fn(answer);
-                let io = hyper_util::rt::TokioIo::new(stream);
-                let builder =
-                    hyper_util::server::conn::auto::Builder::new(hyper_util::rt::TokioExecutor::new());
-                let _ = builder.serve_connection(io, service).await;
-            });
+    let answer = move |request: http::Request<hyper::body::Incoming>| {
+        let seen = Arc::clone(&seen_here);
+        async move {
+            use http_body_util::{BodyExt, Full};
+            let (parts, body) = request.into_parts();
+            let mut query = body.collect().await.unwrap().to_bytes().to_vec();
+            let path = parts.uri.path_and_query().unwrap().to_string();
+            if let Some((_, text)) = path.split_once("dns=") {
+                use base64::Engine as _;
+                query = base64::engine::general_purpose::URL_SAFE_NO_PAD
+                    .decode(text)
+                    .unwrap();
+            }
+            seen.lock().unwrap().push(format!(
+                "{:?} {} {}",
+                parts.version,
+                parts.method,
+                parts.uri.path()
+            ));
+            assert_eq!(query[..2], [0, 0], "the identifier");
+            let body = Full::new(Bytes::from(reply(&query, 0, [1, 0, 0], &address(1))));
+            let response = http::Response::builder().header("content-type", "application/dns-message");
+            Ok::<_, std::convert::Infallible>(response.body(body).unwrap())
         }
-    });
-    (address_of, seen)
+    };
+    let service = hyper::service::service_fn(answer);
+    let serve = move |stream| {
+        let service = service.clone();
+        async move {
+            let io = hyper_util::rt::TokioIo::new(stream);
+            let builder = hyper_util::server::conn::auto::Builder::new(hyper_util::rt::TokioExecutor::new());
+            let _ = builder.serve_connection(io, service).await;
+        }
+    };
+    (pki::serve_each(identity.server(alpn), serve).await, seen)
 }
 
 #[tokio::test]
@@ -307,26 +288,15 @@ async fn dns_over_https() {
 
 /// Answers every HTTP/1.1 request with these bytes, the last of them for ever if there are such.
 async fn doh_peer(identity: &SelfSigned, answer: &'static [u8], forever: &'static [u8]) -> SocketAddr {
-    let acceptor = TlsAcceptor::from(Arc::new(server_config(identity, &["http/1.1"])));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let acceptor = acceptor.clone();
-            tokio::spawn(async move {
-                let Ok(mut stream) = acceptor.accept(stream).await else {
-                    return;
-                };
-                let mut request = [0; 4096];
-                let _ = stream.read(&mut request).await;
-                let _ = stream.write_all(answer).await;
-                while !forever.is_empty() && stream.write_all(forever).await.is_ok() {}
-                let _ = stream.flush().await;
-                let _ = stream.read(&mut request).await;
-            });
-        }
-    });
-    address
+    let answer = move |mut stream: TlsStream<TcpStream>| async move {
+        let mut request = [0; 4096];
+        let _ = stream.read(&mut request).await;
+        let _ = stream.write_all(answer).await;
+        while !forever.is_empty() && stream.write_all(forever).await.is_ok() {}
+        let _ = stream.flush().await;
+        let _ = stream.read(&mut request).await;
+    };
+    pki::serve_each(identity.server(&["http/1.1"]), answer).await
 }
 
 #[tokio::test]

@@ -1,6 +1,5 @@
 //! The subcommand `doctor` against a service of each kind: what it finds, and the module that it writes.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use assert_cmd::Command;
@@ -62,24 +61,8 @@ fn golden(port: u16, rest: &[&str]) -> Vec<String> {
 async fn encrypted() -> u16 {
     let root = Cert::ca("Root").self_signed();
     let presented = pki::certified(&[&Cert::leaf().by(&root)]);
-    let acceptor =
-        tokio_rustls::TlsAcceptor::from(Arc::new(pki::server_config(presented, &[&TLS12, &TLS13])));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let acceptor = acceptor.clone();
-            tokio::spawn(async move {
-                let Ok(mut stream) = acceptor.accept(stream).await else {
-                    return;
-                };
-                let _ = stream.read(&mut [0; 4096]).await;
-                let _ = stream.write_all(&ok()).await;
-                let _ = stream.shutdown().await;
-            });
-        }
-    });
-    port
+    let config = pki::server_config(presented, &[&TLS12, &TLS13]);
+    pki::saying(config, ok()).await.port()
 }
 
 #[tokio::test(flavor = "multi_thread")]

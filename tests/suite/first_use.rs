@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::version::TLS13;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::{TlsAcceptor, TlsConnector};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
+use super::http::site::ok;
 use super::support::BUSY;
-use super::support::pki::{Cert, certified, server_config};
+use super::support::pki::{Cert, certified, saying, server_config};
 use super::support::process::{Process, value};
 
 const TLS: &str = "probe_http_duration_seconds{phase=\"tls\"}";
@@ -18,25 +18,7 @@ const TLS: &str = "probe_http_duration_seconds{phase=\"tls\"}";
 /// A web server that has shaken hands before.
 async fn warm_server() -> SocketAddr {
     let own = Cert::leaf().names(&["127.0.0.1"]).self_signed();
-    let acceptor = TlsAcceptor::from(Arc::new(server_config(certified(&[&own]), &[&TLS13])));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            let acceptor = acceptor.clone();
-            tokio::spawn(async move {
-                let Ok(mut stream) = acceptor.accept(stream).await else {
-                    return;
-                };
-                let _ = stream.read(&mut [0; 1024]).await;
-                let _ = stream
-                    .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-                    .await;
-                let _ = stream.shutdown().await;
-            });
-        }
-    });
+    let address = saying(server_config(certified(&[&own]), &[&TLS13]), ok()).await;
     // The handshake fails on the certificate, which is after the server has done everything.
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let client = rustls::ClientConfig::builder_with_provider(provider)

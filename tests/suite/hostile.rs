@@ -13,7 +13,9 @@ use tokio::net::{TcpListener, UdpSocket, UnixListener};
 use tokio::time::Instant;
 
 use crate::http::http3;
+use crate::http::site::read_request;
 use crate::support::peer::{Move, perform, send};
+use crate::support::pki;
 use crate::support::process::memory_of;
 use crate::support::tls_peer::SelfSigned;
 use crate::support::{BUSY, log, probe};
@@ -108,14 +110,8 @@ async fn play(mut stream: impl AsyncRead + AsyncWrite + Unpin, moves: Vec<Move>)
 
 /// Answers an upgrade.
 async fn upgrade(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
-    let mut request = Vec::new();
-    while !request.ends_with(b"\r\n\r\n") {
-        request.push(stream.read_u8().await.unwrap());
-    }
-    let request = String::from_utf8(request).unwrap();
-    let key = request
-        .lines()
-        .find_map(|line| line.strip_prefix("Sec-WebSocket-Key: "));
+    let request = read_request(stream).await.unwrap();
+    let key = request.header("Sec-WebSocket-Key");
     let accept = format!("{}258EAFA5-E914-47DA-95CA-C5AB0DC85B11", key.unwrap());
     let accept = STANDARD.encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, accept.as_bytes()));
     let answer = format!(
@@ -562,23 +558,7 @@ async fn a_reset_at_any_byte_is_told_at_once() {
     }
     // A server's side of a handshake: about as much as this, whose end is not always in the same place.
     let identity = SelfSigned::local();
-    let config = rustls::ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(vec![identity.der()], identity.key())
-        .unwrap();
-    let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let server = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let acceptor = acceptor.clone();
-            tokio::spawn(async move {
-                if let Ok(mut stream) = acceptor.accept(stream).await {
-                    let _ = stream.read_to_end(&mut Vec::new()).await;
-                }
-            });
-        }
-    });
+    let server = pki::serve(identity.server(&[])).await;
     for after in 0..600 {
         cuts.push(("tls", TLS, "{}", after, cutting(server, after).await));
     }

@@ -10,12 +10,12 @@ use blackbox_exporter::net::Deadline;
 use blackbox_exporter::net::tls::{Alpn, ClientTls, HandshakeError, Roots, Session};
 use blackbox_exporter::net::tls_facts::{FactSet, TlsFacts};
 use rustls::version::{TLS12, TLS13};
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 
 use super::support::pki::{self, Cert, Made, attribute, common_name, pem, tlv};
-use super::support::programs::find;
+use super::support::programs::{find, openssl};
 use super::support::tls_peer::Identity;
 use super::support::{TIMEOUT, log, probe};
 
@@ -1174,27 +1174,9 @@ impl OpenSsl {
 
     /// A server with cert.pem and key.pem; it ends when the process is dropped.
     async fn serve(&self, arguments: &str) -> (tokio::process::Child, std::net::SocketAddr) {
-        let mut server = tokio::process::Command::new("openssl")
-            .args("s_server -accept 127.0.0.1:0 -cert cert.pem -key key.pem".split(' '))
-            .args(arguments.split(' '))
-            .current_dir(self.0.0.path())
-            .stdout(std::process::Stdio::piped())
-            .stderr(std::process::Stdio::null())
-            .stdin(std::process::Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let mut lines = tokio::io::BufReader::new(server.stdout.take().unwrap()).lines();
-        loop {
-            let line = lines
-                .next_line()
-                .await
-                .unwrap()
-                .expect("openssl says where it listens");
-            if let Some(address) = line.strip_prefix("ACCEPT ") {
-                return (server, address.parse().unwrap());
-            }
-        }
+        let arguments = format!("s_server -accept 127.0.0.1:0 -cert cert.pem -key key.pem {arguments}");
+        let (server, port) = openssl(self.0.0.path(), &arguments).await;
+        (server, ([127, 0, 0, 1], port).into())
     }
 
     fn read(&self, name: &str) -> String {

@@ -9,13 +9,12 @@ use blackbox_exporter::metrics::Metric;
 use blackbox_exporter::module::Module;
 use blackbox_exporter::net::Network;
 use blackbox_exporter::prober::{self, Outcome, Request};
-use rcgen::{CertifiedKey, KeyPair};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
-use tokio_rustls::TlsAcceptor;
 
 use crate::dns::{framed, reply, tcp_server, udp_server};
-use crate::http::site::Site;
+use crate::http::site::{Site, ok};
+use crate::support::pki;
 use crate::support::programs::find;
 use crate::support::tls_peer::SelfSigned;
 use crate::support::unbound::Unbound;
@@ -76,7 +75,7 @@ async fn unbound_is_asked_over_every_transport() {
     let trust = format!("\nresolver_tls_config: {{{}}}", identity.trust());
     let (tls, https) = (unbound.tls.port(), unbound.https.port());
     let port = listener().await;
-    let site = Site::answering(crate::http::site::ok()).await;
+    let site = Site::answering(ok()).await;
     for (resolver, more, works) in [
         (format!("udp://{}", unbound.plain), "", true),
         (format!("tcp://{}", unbound.plain), "", true),
@@ -294,40 +293,10 @@ async fn names_in_other_scripts_are_looked_up_in_their_ascii_form() {
         vec![addresses(query, 9, if known { &[1] } else { &[] })]
     })
     .await;
-    let CertifiedKey { cert, signing_key } =
-        rcgen::generate_simple_self_signed(["xn--bcher-kva.test".to_owned()]).unwrap();
-    let key: KeyPair = signing_key;
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(
-            vec![cert.der().clone()],
-            rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
-        )
-        .unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let tls_port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let acceptor = acceptor.clone();
-            tokio::spawn(async move {
-                use tokio::io::{AsyncReadExt, AsyncWriteExt};
-                let Ok(mut stream) = acceptor.accept(stream).await else {
-                    return;
-                };
-                let _ = stream.read(&mut [0; 4096]).await;
-                let _ = stream
-                    .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-                    .await;
-                let _ = stream.shutdown().await;
-            });
-        }
-    });
-    let trust = format!("tls_config: {{ca: {:?}}}", cert.pem());
-    let site = Site::answering(crate::http::site::ok()).await;
+    let identity = SelfSigned::of(&["xn--bcher-kva.test"]);
+    let tls_port = pki::saying(identity.server(&[]), ok()).await.port();
+    let trust = format!("tls_config: {{{}}}", identity.trust());
+    let site = Site::answering(ok()).await;
     let port = site.address.port();
     for (yaml, target) in [
         ("prober: tcp".to_owned(), format!("bücher.test:{port}")),

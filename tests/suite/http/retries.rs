@@ -8,56 +8,42 @@ use blackbox_exporter::metrics::Metric;
 use bytes::Bytes;
 use h2::Reason;
 use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
 
+use crate::support::pki;
 use crate::support::tls_peer::SelfSigned;
 use crate::support::{log, probe};
 
 /// Answers with method and length of the body, or resets the stream: the n-th reason is for the n-th connection, the last
 /// one for all that follow. Returns where it listens and how many connections came.
 async fn serve(identity: &SelfSigned, resets: &'static [Option<Reason>]) -> (SocketAddr, Arc<AtomicUsize>) {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut tls = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![identity.der()], identity.key())
-        .unwrap();
-    tls.alpn_protocols = vec![b"h2".to_vec()];
-    let acceptor = TlsAcceptor::from(Arc::new(tls));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
     let count = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&count);
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let number = counter.fetch_add(1, Ordering::SeqCst);
-            let reset = resets[number.min(resets.len() - 1)];
-            let acceptor = acceptor.clone();
-            tokio::spawn(async move {
-                let stream = acceptor.accept(stream).await.unwrap();
-                let mut connection = h2::server::handshake(stream).await.unwrap();
-                while let Some(Ok((request, mut respond))) = connection.accept().await {
-                    if let Some(reason) = reset {
-                        respond.send_reset(reason);
-                        continue;
-                    }
-                    tokio::spawn(async move {
-                        let (head, mut body) = request.into_parts();
-                        let mut length = 0;
-                        while let Some(data) = body.data().await {
-                            let data = data.unwrap();
-                            length += data.len();
-                            body.flow_control().release_capacity(data.len()).unwrap();
-                        }
-                        let mut stream = respond.send_response(http::Response::new(()), false).unwrap();
-                        let text = format!("{} {length}", head.method);
-                        stream.send_data(Bytes::from(text), true).unwrap();
-                    });
+    let answer = move |stream| {
+        let number = counter.fetch_add(1, Ordering::SeqCst);
+        let reset = resets[number.min(resets.len() - 1)];
+        async move {
+            let mut connection = h2::server::handshake(stream).await.unwrap();
+            while let Some(Ok((request, mut respond))) = connection.accept().await {
+                if let Some(reason) = reset {
+                    respond.send_reset(reason);
+                    continue;
                 }
-            });
+                tokio::spawn(async move {
+                    let (head, mut body) = request.into_parts();
+                    let mut length = 0;
+                    while let Some(data) = body.data().await {
+                        let data = data.unwrap();
+                        length += data.len();
+                        body.flow_control().release_capacity(data.len()).unwrap();
+                    }
+                    let mut stream = respond.send_response(http::Response::new(()), false).unwrap();
+                    let text = format!("{} {length}", head.method);
+                    stream.send_data(Bytes::from(text), true).unwrap();
+                });
+            }
         }
-    });
+    };
+    let address = pki::serve_each(identity.server(&["h2"]), answer).await;
     (address, count)
 }
 

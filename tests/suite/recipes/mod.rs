@@ -142,7 +142,7 @@ impl Recipe {
     async fn start(&self, folder: &Path, port: u16, other: u16) -> Child {
         let output = fs::File::create(folder.join("output")).unwrap();
         let mut server = Command::new("sh")
-            .args(["-ec", self.script])
+            .args(["-ec", &[servers::FUNCTIONS, self.script].concat()])
             .current_dir(folder)
             .env("D", folder)
             .env("P", port.to_string())

@@ -2,6 +2,101 @@
 
 use super::Recipe;
 
+/// What the scripts of several recipes have in common, for their shell.
+pub(super) const FUNCTIONS: &str = r#"
+# Its protocol, its service, and a listener that the protocol would open besides.
+serve_with_dovecot() {
+    besides=
+    [ -z "$3" ] || besides="inet_listener $3 {
+ port = 0
+ }"
+    cat > dovecot.conf <<END
+base_dir = $D/run
+protocols = $1
+log_path = $D/log
+listen = 127.0.0.1
+ssl = yes
+ssl_cert = <$D/cert.pem
+ssl_key = <$D/key.pem
+mail_location = maildir:$D/mail
+default_login_user = nobody
+default_internal_user = nobody
+default_internal_group = nogroup
+passdb {
+ driver = static
+ args = password=x
+}
+userdb {
+ driver = static
+}
+service $2 {
+ chroot =
+ inet_listener $1 {
+ port = $P
+ }
+ $besides
+}
+service anvil {
+ chroot =
+}
+END
+    exec dovecot -F -c "$D/dovecot.conf"
+}
+# The ports for clients and for servers.
+serve_with_prosody() {
+    cat > conf.lua <<END
+run_as_root = true
+pidfile = "$D/pid"
+data_path = "$D"
+interfaces = { "127.0.0.1" }
+c2s_ports = { $1 }
+s2s_ports = { $2 }
+http_ports = {}
+https_ports = {}
+c2s_direct_tls_ports = {}
+s2s_direct_tls_ports = {}
+modules_enabled = { "tls", "roster", "saslauth", "disco", "dialback" }
+c2s_require_encryption = true
+s2s_require_encryption = true
+certificates = "$D"
+ssl = { certificate = "$D/cert.pem", key = "$D/key.pem" }
+log = { info = "$D/log" }
+VirtualHost "localhost"
+END
+    exec prosody -F --config "$D/conf.lua"
+}
+serve_with_etcd() {
+    exec etcd --data-dir "$D/data" --listen-client-urls http://127.0.0.1:$P --advertise-client-urls http://127.0.0.1:$P \
+        --listen-peer-urls http://127.0.0.1:$Q --initial-advertise-peer-urls http://127.0.0.1:$Q \
+        --initial-cluster default=http://127.0.0.1:$Q --log-outputs stderr
+}
+# More lines of its section `server`.
+serve_with_unbound() {
+    printf 'example.com. 60 SOA ns host 1 2 3 4 5\n' > zone
+    cat > conf <<END
+server:
+ interface: 127.0.0.1@$P
+ $1
+ do-daemonize: no
+ username: ""
+ chroot: ""
+ directory: "$D"
+ pidfile: ""
+ use-syslog: no
+ logfile: ""
+ tls-service-key: key.pem
+ tls-service-pem: cert.pem
+auth-zone:
+ name: example.com
+ zonefile: zone
+ for-upstream: no
+remote-control:
+ control-enable: no
+END
+    exec unbound -c "$D/conf"
+}
+"#;
+
 macro_rules! recipes {
     ($($name:ident: $file:literal $module:literal, $programs:expr, $target:literal, $allowed:expr, $script:expr;)*) => {
         $(#[tokio::test]
@@ -59,141 +154,19 @@ wait || wait
 "#;
 
     imap: "imap" "imap", ["dovecot", "/usr/lib/dovecot/imap-login"], "127.0.0.1:PORT", ["Aborted login by logging out", "Killed with signal"], r#"
-cat > dovecot.conf <<END
-base_dir = $D/run
-protocols = imap
-log_path = $D/log
-listen = 127.0.0.1
-ssl = yes
-ssl_cert = <$D/cert.pem
-ssl_key = <$D/key.pem
-mail_location = maildir:$D/mail
-default_login_user = nobody
-default_internal_user = nobody
-default_internal_group = nogroup
-passdb {
- driver = static
- args = password=x
-}
-userdb {
- driver = static
-}
-service imap-login {
- chroot =
- inet_listener imap {
- port = $P
- }
- inet_listener imaps {
- port = 0
- }
-}
-service anvil {
- chroot =
-}
-END
-exec dovecot -F -c "$D/dovecot.conf"
+serve_with_dovecot imap imap-login imaps
 "#;
 
     pop3: "pop3" "pop3", ["dovecot", "/usr/lib/dovecot/pop3-login"], "127.0.0.1:PORT", ["Aborted login by logging out", "Killed with signal"], r#"
-cat > dovecot.conf <<END
-base_dir = $D/run
-protocols = pop3
-log_path = $D/log
-listen = 127.0.0.1
-ssl = yes
-ssl_cert = <$D/cert.pem
-ssl_key = <$D/key.pem
-mail_location = maildir:$D/mail
-default_login_user = nobody
-default_internal_user = nobody
-default_internal_group = nogroup
-passdb {
- driver = static
- args = password=x
-}
-userdb {
- driver = static
-}
-service pop3-login {
- chroot =
- inet_listener pop3 {
- port = $P
- }
- inet_listener pop3s {
- port = 0
- }
-}
-service anvil {
- chroot =
-}
-END
-exec dovecot -F -c "$D/dovecot.conf"
+serve_with_dovecot pop3 pop3-login pop3s
 "#;
 
     sieve: "sieve" "sieve", ["dovecot", "/usr/lib/dovecot/managesieve-login"], "127.0.0.1:PORT", ["Aborted login by logging out", "Killed with signal"], r#"
-cat > dovecot.conf <<END
-base_dir = $D/run
-protocols = sieve
-log_path = $D/log
-listen = 127.0.0.1
-ssl = yes
-ssl_cert = <$D/cert.pem
-ssl_key = <$D/key.pem
-mail_location = maildir:$D/mail
-default_login_user = nobody
-default_internal_user = nobody
-default_internal_group = nogroup
-passdb {
- driver = static
- args = password=x
-}
-userdb {
- driver = static
-}
-service managesieve-login {
- chroot =
- inet_listener sieve {
- port = $P
- }
-}
-service anvil {
- chroot =
-}
-END
-exec dovecot -F -c "$D/dovecot.conf"
+serve_with_dovecot sieve managesieve-login
 "#;
 
     lmtp: "lmtp" "lmtp", ["dovecot", "/usr/lib/dovecot/lmtp"], "127.0.0.1:PORT", ["Aborted login by logging out", "Killed with signal"], r#"
-cat > dovecot.conf <<END
-base_dir = $D/run
-protocols = lmtp
-log_path = $D/log
-listen = 127.0.0.1
-ssl = yes
-ssl_cert = <$D/cert.pem
-ssl_key = <$D/key.pem
-mail_location = maildir:$D/mail
-default_login_user = nobody
-default_internal_user = nobody
-default_internal_group = nogroup
-passdb {
- driver = static
- args = password=x
-}
-userdb {
- driver = static
-}
-service lmtp {
- chroot =
- inet_listener lmtp {
- port = $P
- }
-}
-service anvil {
- chroot =
-}
-END
-exec dovecot -F -c "$D/dovecot.conf"
+serve_with_dovecot lmtp lmtp
 "#;
 
     ftp: "ftp" "ftp", ["vsftpd"], "127.0.0.1:PORT", [], r#"
@@ -231,49 +204,11 @@ exec slapd -d stats -h "ldap://127.0.0.1:$P" -f slapd.conf
 "#;
 
     xmpp: "xmpp" "xmpp", ["prosody"], "127.0.0.1:PORT", ["Received SIGTERM"], r#"
-cat > conf.lua <<END
-run_as_root = true
-pidfile = "$D/pid"
-data_path = "$D"
-interfaces = { "127.0.0.1" }
-c2s_ports = { $P }
-s2s_ports = { $Q }
-http_ports = {}
-https_ports = {}
-c2s_direct_tls_ports = {}
-s2s_direct_tls_ports = {}
-modules_enabled = { "tls", "roster", "saslauth", "disco", "dialback" }
-c2s_require_encryption = true
-s2s_require_encryption = true
-certificates = "$D"
-ssl = { certificate = "$D/cert.pem", key = "$D/key.pem" }
-log = { info = "$D/log" }
-VirtualHost "localhost"
-END
-exec prosody -F --config "$D/conf.lua"
+serve_with_prosody $P $Q
 "#;
 
     xmpp_server: "xmpp" "xmpp_server", ["prosody"], "127.0.0.1:PORT", ["Received SIGTERM"], r#"
-cat > conf.lua <<END
-run_as_root = true
-pidfile = "$D/pid"
-data_path = "$D"
-interfaces = { "127.0.0.1" }
-c2s_ports = { $Q }
-s2s_ports = { $P }
-http_ports = {}
-https_ports = {}
-c2s_direct_tls_ports = {}
-s2s_direct_tls_ports = {}
-modules_enabled = { "tls", "roster", "saslauth", "disco", "dialback" }
-c2s_require_encryption = true
-s2s_require_encryption = true
-certificates = "$D"
-ssl = { certificate = "$D/cert.pem", key = "$D/key.pem" }
-log = { info = "$D/log" }
-VirtualHost "localhost"
-END
-exec prosody -F --config "$D/conf.lua"
+serve_with_prosody $Q $P
 "#;
 
     postgres: "postgres" "postgres", ["/usr/lib/postgresql/15/bin/postgres"], "127.0.0.1:PORT", [], r#"
@@ -511,11 +446,11 @@ exec influxd -config "$D/conf"
 "#;
 
     etcd: "etcd" "etcd", ["etcd"], "http://127.0.0.1:PORT/health", ["capnslog", "addrConn"], r#"
-exec etcd --data-dir "$D/data" --listen-client-urls http://127.0.0.1:$P --advertise-client-urls http://127.0.0.1:$P --listen-peer-urls http://127.0.0.1:$Q --initial-advertise-peer-urls http://127.0.0.1:$Q --initial-cluster default=http://127.0.0.1:$Q --log-outputs stderr
+serve_with_etcd
 "#;
 
     grpc_health: "grpc" "grpc_health_plain", ["etcd"], "127.0.0.1:PORT", ["capnslog", "addrConn"], r#"
-exec etcd --data-dir "$D/data" --listen-client-urls http://127.0.0.1:$P --advertise-client-urls http://127.0.0.1:$P --listen-peer-urls http://127.0.0.1:$Q --initial-advertise-peer-urls http://127.0.0.1:$Q --initial-cluster default=http://127.0.0.1:$Q --log-outputs stderr
+serve_with_etcd
 "#;
 
     websocket: "websocket" "websocket", ["python3", "/usr/lib/python3/dist-packages/websockets/__init__.py"], "ws://127.0.0.1:PORT/", ["connection handler failed", "IncompleteReadError", "no close frame received"], r#"
@@ -532,51 +467,10 @@ asyncio.run(main())
 "#;
 
     dns: "dns" "dns", ["unbound"], "127.0.0.1:PORT", [], r#"
-printf 'example.com. 60 SOA ns host 1 2 3 4 5\n' > zone
-cat > conf <<END
-server:
- interface: 127.0.0.1@$P
- do-daemonize: no
- username: ""
- chroot: ""
- directory: "$D"
- pidfile: ""
- use-syslog: no
- logfile: ""
- tls-service-key: key.pem
- tls-service-pem: cert.pem
-auth-zone:
- name: example.com
- zonefile: zone
- for-upstream: no
-remote-control:
- control-enable: no
-END
-exec unbound -c "$D/conf"
+serve_with_unbound
 "#;
 
     dns_over_tls: "dns" "dns_over_tls", ["unbound"], "127.0.0.1:PORT", [], r#"
-printf 'example.com. 60 SOA ns host 1 2 3 4 5\n' > zone
-cat > conf <<END
-server:
- interface: 127.0.0.1@$P
- tls-port: $P
- do-daemonize: no
- username: ""
- chroot: ""
- directory: "$D"
- pidfile: ""
- use-syslog: no
- logfile: ""
- tls-service-key: key.pem
- tls-service-pem: cert.pem
-auth-zone:
- name: example.com
- zonefile: zone
- for-upstream: no
-remote-control:
- control-enable: no
-END
-exec unbound -c "$D/conf"
+serve_with_unbound "tls-port: $P"
 "#;
 }

@@ -13,9 +13,10 @@ use blackbox_exporter::net::Network;
 use blackbox_exporter::net::policy::Policy;
 use blackbox_exporter::prober::{self, Outcome, Request};
 use rustls::version::TLS13;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 
+use crate::http::site::{ok, read_request};
 use crate::support::pki::{self, Cert, List, Made, pem};
 use crate::support::probing::{PATIENT, compile, log_of};
 
@@ -43,25 +44,13 @@ impl Lists {
                 let (mut stream, _) = listener.accept().await.unwrap();
                 let server = server.clone();
                 tokio::spawn(async move {
-                    let mut head = Vec::new();
-                    while !head.ends_with(b"\r\n\r\n") {
-                        head.push(stream.read_u8().await.unwrap());
-                    }
-                    let head = String::from_utf8(head).unwrap();
+                    let asked = read_request(&mut stream).await.unwrap();
                     // A proxy is asked with the whole URL.
-                    let path = head
-                        .split(' ')
-                        .nth(1)
-                        .unwrap()
-                        .rsplit('/')
-                        .next()
-                        .unwrap()
-                        .to_owned();
-                    server.asked.lock().unwrap().push(head.to_ascii_lowercase());
+                    let path = asked.path().rsplit('/').next().unwrap().to_owned();
+                    server.asked.lock().unwrap().push(asked.head.to_ascii_lowercase());
                     let found = server.served.lock().unwrap().get(&path).cloned();
-                    if let Some(to) = head.strip_prefix("CONNECT ") {
-                        let to = to.split(' ').next().unwrap();
-                        let mut onward = tokio::net::TcpStream::connect(to).await.unwrap();
+                    if asked.line().starts_with("CONNECT ") {
+                        let mut onward = tokio::net::TcpStream::connect(asked.path()).await.unwrap();
                         stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
                         let _ = tokio::io::copy_bidirectional(&mut stream, &mut onward).await;
                         return;
@@ -509,17 +498,7 @@ async fn the_http_prober_asks_through_its_proxy() {
     let url = "http://crl.invalid/list";
     let leaf = Cert::leaf().revocation(&[url.to_owned()]).by(&root);
     let config = pki::server_config(pki::certified(&[&leaf]), &[&TLS13]);
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let target = format!("https://{}/", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        let (stream, _) = listener.accept().await.unwrap();
-        let mut stream = acceptor.accept(stream).await.unwrap();
-        let _ = stream.read(&mut [0; 4096]).await;
-        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
-        stream.write_all(answer).await.unwrap();
-        let _ = stream.shutdown().await;
-    });
+    let target = format!("https://{}/", pki::saying(config, ok()).await);
     let mut raw = config::Module {
         prober: Prober::Http,
         ..config::Module::default()

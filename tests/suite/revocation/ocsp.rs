@@ -1,8 +1,6 @@
 //! `ocsp` and `fail_if_cert_revoked`, against responders that answer what they are told to, and against OpenSSL's.
 
 use std::net::SocketAddr;
-use std::path::Path;
-use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,13 +13,14 @@ use blackbox_exporter::net::Network;
 use blackbox_exporter::net::policy::Policy;
 use blackbox_exporter::prober::{self, Outcome, Request};
 use rustls::version::{TLS12, TLS13};
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 
 use super::lists::{probe, serve, tls};
+use crate::http::site::read_request;
 use crate::support::pki::{self, Cert, Made, Ocsp, pem, tlv};
 use crate::support::probing::{compile, log_of};
-use crate::support::programs::find;
+use crate::support::programs::{find, openssl};
 
 const SERIAL: [u8; 2] = [0x12, 0x34];
 const Y2020: f64 = 1_577_836_800.0;
@@ -46,20 +45,10 @@ impl Responder {
         let server = responder.clone();
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
-                let mut head = Vec::new();
-                while !head.ends_with(b"\r\n\r\n") {
-                    head.push(stream.read_u8().await.unwrap());
-                }
-                let head = String::from_utf8(head).unwrap().to_ascii_lowercase();
-                assert!(head.starts_with("post /ocsp http/1.1\r\n"), "{head}");
-                assert!(
-                    head.contains("content-type: application/ocsp-request\r\n"),
-                    "{head}"
-                );
-                let length = head.split("content-length: ").nth(1).unwrap();
-                let mut body = vec![0; length.split('\r').next().unwrap().parse().unwrap()];
-                stream.read_exact(&mut body).await.unwrap();
-                assert!(body.ends_with(&tlv(2, &[&SERIAL])), "{body:x?}");
+                let asked = read_request(&mut stream).await.unwrap();
+                assert_eq!(asked.line(), "POST /ocsp HTTP/1.1");
+                assert_eq!(asked.header("Content-Type"), Some("application/ocsp-request"));
+                assert!(asked.body.ends_with(&tlv(2, &[&SERIAL])), "{:x?}", asked.body);
                 server.asked.fetch_add(1, Ordering::Relaxed);
                 let (status, body) = server.response.lock().unwrap().clone();
                 let head = format!(
@@ -497,36 +486,10 @@ async fn every_prober_that_speaks_tls_fails_for_a_revoked_certificate() {
     }
 }
 
-/// Starts the program in a folder and reads the port where it says that it listens: its responder waits for ever for the
-/// request of who only connects.
-async fn listening(openssl: &Path, folder: &Path, arguments: &str) -> (tokio::process::Child, u16) {
-    let mut server = tokio::process::Command::new(openssl)
-        .args(arguments.split(' '))
-        .current_dir(folder)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
-    loop {
-        let line = lines
-            .next_line()
-            .await
-            .unwrap()
-            .expect("openssl says where it listens");
-        if let Some(line) = line.strip_prefix("ACCEPT ") {
-            let address = line.split(' ').next().unwrap();
-            return (server, address.rsplit(':').next().unwrap().parse().unwrap());
-        }
-    }
-}
-
 /// OpenSSL answers, and staples what it answered.
 #[tokio::test]
 async fn openssl_as_responder_and_as_server() {
-    let Some(openssl) = find("openssl") else { return };
+    let Some(program) = find("openssl") else { return };
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     let root = Cert::ca("Root").self_signed();
@@ -543,7 +506,7 @@ async fn openssl_as_responder_and_as_server() {
     std::fs::write(at("index.txt"), index).unwrap();
     let arguments =
         "ocsp -index index.txt -CA root.pem -rsigner responder.pem -rkey responder.key -ndays 1 -port 0";
-    let (_responder, port) = listening(&openssl, folder.path(), arguments).await;
+    let (_responder, port) = openssl(folder.path(), arguments).await;
     let url = format!("http://127.0.0.1:{port}/");
     let leaf = |serial: u8| Cert::leaf().serial(&[serial]).authority(&url, "").by(&root);
     let (fine, revoked, unknown) = (leaf(1), leaf(2), leaf(3));
@@ -565,7 +528,7 @@ async fn openssl_as_responder_and_as_server() {
         std::fs::write(at("cert.pem"), pem("CERTIFICATE", &made.der)).unwrap();
         std::fs::write(at("key.pem"), pem("PRIVATE KEY", &made.key.serialize_der())).unwrap();
         let asking = "ocsp -issuer root.pem -cert cert.pem -CAfile root.pem -respout staple -url";
-        let asked = std::process::Command::new(&openssl)
+        let asked = std::process::Command::new(&program)
             .args(asking.split(' '))
             .arg(&url)
             .current_dir(folder.path())
@@ -580,7 +543,7 @@ async fn openssl_as_responder_and_as_server() {
             let arguments = format!(
                 "s_server -accept 127.0.0.1:0 -cert cert.pem -key key.pem -status_file staple {version}"
             );
-            let (_server, port) = listening(&openssl, folder.path(), &arguments).await;
+            let (_server, port) = openssl(folder.path(), &arguments).await;
             let target = format!("127.0.0.1:{port}");
             let outcome = probe(&Network::system(), tcp(&root, Whom::Staple), &target).await;
             assert_eq!(value(&outcome, Metric::SslOcspStapled), Some(1.0), "{version}");

@@ -12,7 +12,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 /// DER: an element of that tag around these parts.
 pub fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
@@ -554,17 +556,24 @@ pub fn server_config(
         .with_cert_resolver(Arc::new(Presents(Arc::new(presented))))
 }
 
-/// A server that shakes hands with everybody and then waits for the end.
-pub async fn serve(config: ServerConfig) -> SocketAddr {
+/// A server that shakes hands with everybody and does this in each connection.
+pub async fn serve_each<F>(
+    config: ServerConfig,
+    serve: impl Fn(TlsStream<TcpStream>) -> F + Send + Sync + 'static,
+) -> SocketAddr
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let acceptor = TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let serve = Arc::new(serve);
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let acceptor = acceptor.clone();
+            let (acceptor, serve) = (acceptor.clone(), Arc::clone(&serve));
             tokio::spawn(async move {
-                if let Ok(mut stream) = acceptor.accept(stream).await {
-                    drop(tokio::io::copy(&mut stream, &mut tokio::io::sink()).await);
+                if let Ok(stream) = acceptor.accept(stream).await {
+                    serve(stream).await;
                 }
             });
         }
@@ -572,22 +581,23 @@ pub async fn serve(config: ServerConfig) -> SocketAddr {
     address
 }
 
+/// A server that shakes hands with everybody and then waits for the end.
+pub async fn serve(config: ServerConfig) -> SocketAddr {
+    let read = |mut stream| async move {
+        let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+    };
+    serve_each(config, read).await
+}
+
 /// A server that says the same in every connection, once something was asked.
 pub async fn saying(config: ServerConfig, says: Vec<u8>) -> SocketAddr {
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let (acceptor, says) = (acceptor.clone(), says.clone());
-            tokio::spawn(async move {
-                if let Ok(mut stream) = acceptor.accept(stream).await {
-                    let _ = stream.read(&mut [0; 4096]).await;
-                    let _ = stream.write_all(&says).await;
-                    let _ = stream.shutdown().await;
-                }
-            });
+    let say = move |mut stream: TlsStream<TcpStream>| {
+        let says = says.clone();
+        async move {
+            let _ = stream.read(&mut [0; 4096]).await;
+            let _ = stream.write_all(&says).await;
+            let _ = stream.shutdown().await;
         }
-    });
-    address
+    };
+    serve_each(config, say).await
 }

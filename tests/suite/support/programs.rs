@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
@@ -35,6 +36,29 @@ pub fn find(name: &str) -> Option<PathBuf> {
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
+}
+
+/// Starts an OpenSSL server in a folder and reads its port from where it says that it listens: its responder waits for ever for
+/// the request of who only connects. It ends with the handle.
+pub async fn openssl(folder: &Path, arguments: &str) -> (Child, u16) {
+    let mut server = Command::new("openssl")
+        .args(arguments.split(' '))
+        .current_dir(folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
+    loop {
+        let line = lines.next_line().await.unwrap();
+        let line = line.expect("openssl says where it listens");
+        if let Some(rest) = line.strip_prefix("ACCEPT ") {
+            let address = rest.split(' ').next().unwrap();
+            return (server, address.rsplit(':').next().unwrap().parse().unwrap());
+        }
+    }
 }
 
 /// Starts a server and waits until it listens on `port`; it ends with the handle.

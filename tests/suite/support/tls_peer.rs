@@ -7,6 +7,7 @@ use std::sync::Arc;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedKey, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
+use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -15,18 +16,36 @@ use tokio_rustls::TlsAcceptor;
 
 use super::peer::{Move, perform};
 
-/// A certificate for `localhost` and 127.0.0.1 that signed itself.
+/// A certificate that signed itself.
 pub struct SelfSigned {
     made: CertifiedKey<KeyPair>,
 }
 
 impl SelfSigned {
-    /// A new one.
+    /// One for `localhost` and 127.0.0.1.
     pub fn local() -> Self {
-        let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+        Self::of(&["localhost", "127.0.0.1"])
+    }
+
+    /// One for these names.
+    pub fn of(names: &[&str]) -> Self {
+        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
         Self {
             made: rcgen::generate_simple_self_signed(names).unwrap(),
         }
+    }
+
+    /// A server that presents it and speaks these protocols.
+    pub fn server(&self, alpn: &[&str]) -> ServerConfig {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![self.der()], self.key())
+            .unwrap();
+        config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+        config
     }
 
     /// The certificate.
@@ -80,7 +99,7 @@ impl Identity {
             .signed_by(&key, &issuer)
             .unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let server = rustls::ServerConfig::builder_with_provider(provider)
+        let server = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
@@ -106,7 +125,7 @@ impl Identity {
     ) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let mut config = rustls::ServerConfig::clone(self.acceptor.config());
+        let mut config = ServerConfig::clone(self.acceptor.config());
         config.alpn_protocols = vec![protocol.into()];
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let (sender, ends) = tokio::sync::mpsc::unbounded_channel();
