@@ -1,6 +1,6 @@
 //! Follows redirects by the rules of Go's `net/http` client.
 //!
-//! A hop has no time-out of its own: looking up, connecting (`connect`) and waiting for the response (`round_trip`) end with
+//! A hop has no timeout of its own: looking up, connecting (`connect`) and waiting for the response (`round_trip`) end with
 //! `probe.deadline`, which is the probe's from the first hop on.
 
 use std::borrow::Cow;

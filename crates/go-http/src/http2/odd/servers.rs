@@ -1,4 +1,4 @@
-//! What servers may and may not do (RFC 9113, in the order of h2spec's cases). Each verdict is what the Go program said of the
+//! What servers may and may not do (RFC 9113, in the order of h2spec's cases). Each verdict is what Go's client said of the
 //! same bytes. `bench/packages` reads this file, too: it uses nothing of the crate.
 
 const DATA: u8 = 0;
