@@ -13,6 +13,7 @@ pub mod reqwest_error;
 pub mod resolve;
 pub mod revocation;
 pub mod secrets;
+pub mod single_flight;
 pub mod tap;
 pub mod tls;
 pub mod tls_facts;

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::reqwest_error::cause;
 use super::revocation::{Way, read};
+use super::single_flight::{Lead, SingleFlight};
 use crate::calendar::unix_now;
 
 /// Most bytes of a response: one with the certificates of its signer has two thousand.
@@ -33,7 +34,17 @@ type Question = (String, Vec<u8>);
 #[derive(Debug)]
 pub struct Responses {
     kept: Mutex<HashMap<Question, Kept>>,
+    flights: SingleFlight<Question>,
     queries: Semaphore,
+}
+
+/// A response.
+#[derive(Debug)]
+pub struct Response {
+    /// As it came.
+    pub bytes: Arc<[u8]>,
+    /// Other probes that ask the same wait until this one is dropped.
+    _lead: Option<Lead>,
 }
 
 #[derive(Debug)]
@@ -47,23 +58,44 @@ impl Default for Responses {
     fn default() -> Self {
         Self {
             kept: Mutex::default(),
+            flights: SingleFlight::default(),
             queries: Semaphore::new(QUERIES),
         }
     }
 }
 
 impl Responses {
-    /// The answer of the responder at `url` to a request: kept, or asked for.
+    /// The response of the responder at `url` to a request: kept, or asked for. Of several probes that ask the same at one time,
+    /// one asks the responder.
     ///
     /// # Errors
     /// Why there is none.
-    pub async fn get(&self, url: &str, request: &[u8], way: Way<'_>) -> Result<Arc<[u8]>, String> {
+    pub async fn get(&self, url: &str, request: &[u8], way: Way<'_>) -> Result<Response, String> {
         let question = (url.to_owned(), request.to_vec());
-        if let Some(kept) = self.lock().get(&question).filter(|kept| kept.is_fresh()) {
-            return Ok(Arc::clone(&kept.response));
+        if let Some(kept) = self.find(&question) {
+            return Ok(kept);
         }
-        let asked = way.deadline.within(Box::pin(self.ask(url, request, way))).await;
+        let asking = async {
+            let lead = self.flights.lead(&question).await;
+            match self.find(&question) {
+                Some(kept) => Ok(kept),
+                None => Ok(Response {
+                    bytes: self.ask(url, request, way).await?,
+                    _lead: lead,
+                }),
+            }
+        };
+        let asked = way.deadline.within(Box::pin(asking)).await;
         asked.unwrap_or_else(|timed_out| Err(timed_out.to_string()))
+    }
+
+    fn find(&self, question: &Question) -> Option<Response> {
+        let all = self.lock();
+        let kept = all.get(question).filter(|kept| kept.is_fresh())?;
+        Some(Response {
+            bytes: Arc::clone(&kept.response),
+            _lead: None,
+        })
     }
 
     async fn ask(&self, url: &str, request: &[u8], way: Way<'_>) -> Result<Arc<[u8]>, String> {

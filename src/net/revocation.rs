@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::proxy::Proxies;
 use super::reqwest_error::cause;
+use super::single_flight::SingleFlight;
 use super::tls::{Alpn, ClientTls};
 use super::url::Url;
 use super::x509::RevocationList;
@@ -38,6 +39,7 @@ const MOST_REDIRECTS: usize = 10;
 #[derive(Debug)]
 pub struct Lists {
     kept: Mutex<HashMap<String, Arc<Kept>>>,
+    flights: SingleFlight<String>,
     fetches: Semaphore,
 }
 
@@ -53,6 +55,7 @@ impl Default for Lists {
     fn default() -> Self {
         Self {
             kept: Mutex::default(),
+            flights: SingleFlight::default(),
             fetches: Semaphore::new(FETCHES),
         }
     }
@@ -88,6 +91,7 @@ impl Lists {
         if let Some(kept) = self.find(url).filter(|kept| kept.is_fresh()) {
             return Ok(Arc::clone(&kept.list));
         }
+        let _lead = self.flights.lead(&url.to_owned()).await;
         // It is never closed.
         let _permit = self.fetches.acquire().await.map_err(|error| error.to_string())?;
         let known = self.find(url);

@@ -67,10 +67,12 @@ async fn ask(
                 continue;
             }
         };
-        match judge(&response, leaf, issuer).await {
+        match judge(&response.bytes, leaf, issuer).await {
             Ok(answer) => {
                 if let Some(next_update) = answer.next_update {
-                    way.network.ocsp.keep(&url, &request, &response, next_update);
+                    way.network
+                        .ocsp
+                        .keep(&url, &request, &response.bytes, next_update);
                 }
                 return Some(answer);
             }

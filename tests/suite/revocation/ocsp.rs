@@ -360,6 +360,28 @@ async fn a_good_response_is_kept_until_it_is_due() {
 }
 
 #[tokio::test]
+async fn probes_that_ask_the_same_at_one_time_ask_once() {
+    let responder = Responder::start().await;
+    let root = Cert::ca("Root").self_signed();
+    let leaf = Cert::leaf()
+        .serial(&SERIAL)
+        .authority(&responder.url(), "")
+        .by(&root);
+    let target = serve(&[&leaf]).await;
+    responder.say(Ocsp::of(&SERIAL, "good").by(&root, &root));
+    let network = Network::system();
+    let (first, second) = tokio::join!(
+        probe(&network, tcp(&root, Whom::Query), &target),
+        probe(&network, tcp(&root, Whom::Query), &target),
+    );
+    for outcome in [first, second] {
+        let status = value(&outcome, Metric::SslOcspStatus);
+        assert_eq!(status, Some(0.0), "{}", log_of(&outcome));
+    }
+    assert_eq!(responder.asked.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
 async fn the_policy_and_the_deadline_hold_for_responders() {
     let responder = Responder::start().await;
     let root = Cert::ca("Root").self_signed();
