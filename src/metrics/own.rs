@@ -95,21 +95,18 @@ catalog! {
 }
 
 impl Own {
-    /// The family to which a series of that name belongs: `_sum`, `_count` and `_bucket` are those of a histogram.
-    pub fn of_series(name: &str) -> Option<Self> {
-        let named = |name: &str| {
-            let place = Self::ALL
-                .binary_search_by(|own| own.family().name.cmp(name))
-                .ok()?;
-            Self::ALL.get(place).copied()
+    /// The family of that name; that of a counter may come without its `_total`.
+    pub fn of_stem(stem: &str) -> Option<Self> {
+        let is_stem = |own: &Self| {
+            let rest = own.family().name.strip_prefix(stem);
+            rest.is_some_and(|rest| matches!(rest, "" | "_total"))
         };
-        let histogram = || {
-            let stem = ["_sum", "_count", "_bucket"]
-                .iter()
-                .find_map(|end| name.strip_suffix(end))?;
-            named(stem).filter(|own| own.family().kind == Kind::Histogram)
-        };
-        named(name).or_else(histogram)
+        // What begins with the stem stands together; there are few such.
+        let first = Self::ALL.partition_point(|own| own.family().name < stem);
+        let after = Self::ALL.get(first..).unwrap_or_default().iter().copied();
+        after
+            .take_while(|own| own.family().name.starts_with(stem))
+            .find(is_stem)
     }
 }
 
@@ -128,10 +125,16 @@ mod tests {
     }
 
     #[test]
-    fn series_have_a_family() {
-        assert_eq!(Own::of_series("process_open_fds"), Some(Own::OpenFiles));
-        let bucket = Own::of_series("blackbox_exporter_probe_duration_seconds_bucket");
-        assert_eq!(bucket, Some(Own::ProbeDuration));
-        assert_eq!(Own::of_series("process_open_fds_sum"), None);
+    fn families_are_found_by_their_stems() {
+        for own in Own::ALL {
+            let name = own.family().name;
+            assert_eq!(Own::of_stem(name), Some(*own));
+            assert_eq!(
+                Own::of_stem(name.strip_suffix("_total").unwrap_or(name)),
+                Some(*own)
+            );
+        }
+        assert_eq!(Own::of_stem("process_open"), None);
+        assert_eq!(Own::of_stem("zzz"), None);
     }
 }

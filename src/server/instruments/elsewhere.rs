@@ -160,7 +160,7 @@ fn family<const N: usize>(
         Kind::Gauge => MetricType::Gauge,
         Kind::Histogram => MetricType::Histogram,
     };
-    let mut encoder = encoder.encode_descriptor(stem(own), own.family().help, None, kind)?;
+    let mut encoder = encoder.encode_descriptor(stem(own), "", None, kind)?;
     for (labels, value) in series {
         let labels: Labels<'_> = labels;
         let encoder = encoder.encode_family(&labels)?;

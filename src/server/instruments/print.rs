@@ -5,16 +5,26 @@
 //! series, sorted, with name, help and kind from the catalogue, through the encoder that prints probes.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use prometheus_client::encoding::text::encode_registry;
 use prometheus_client::registry::Registry;
+use smallvec::SmallVec;
 
 use crate::metrics::Encoder;
 use crate::metrics::negotiate::Exposition;
 use crate::metrics::own::{Own, Shown};
 
-type Labels<'t> = Vec<(&'t str, Cow<'t, str>)>;
+/// Names and values.
+type Labels<'t> = SmallVec<[(&'t str, Cow<'t, str>); 3]>;
+
+/// A family as the library printed it.
+#[derive(Debug)]
+struct Family<'t> {
+    own: Own,
+    /// Its name, without the end that tells what a series of it counts.
+    stem: &'t str,
+    series: Vec<(Labels<'t>, Point)>,
+}
 
 /// What one set of labels has: a value, or a histogram.
 #[derive(Debug, Default, PartialEq)]
@@ -29,18 +39,17 @@ pub fn print(registry: &Registry, probed: bool, exposition: Exposition, out: &mu
     let mut text = String::with_capacity(16 << 10);
     // Writing to a string does not fail.
     let _ = encode_registry(&mut text, registry);
-    let mut families: BTreeMap<Own, BTreeMap<Labels<'_>, Point>> = BTreeMap::new();
-    for line in text.lines().filter(|line| !line.starts_with('#')) {
-        add(&mut families, line);
-    }
+    let mut families = read(&text);
+    families.sort_unstable_by_key(|family| family.own);
     let mut encoder = Encoder::new(out, exposition);
-    for (own, series) in families {
+    for Family { own, mut series, .. } in families {
         let family = own.family();
-        if family.shown == Shown::OnceProbed && !probed {
+        if series.is_empty() || family.shown == Shown::OnceProbed && !probed {
             continue;
         }
         encoder.family(family.name, family.help, family.kind);
-        for (labels, point) in series {
+        series.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        for (labels, point) in &series {
             let labels = labels.iter().map(|(name, value)| (*name, value.as_ref()));
             if point.buckets.is_empty() {
                 encoder.sample(labels, point.value);
@@ -52,41 +61,82 @@ pub fn print(registry: &Registry, probed: bool, exposition: Exposition, out: &mu
     encoder.finish();
 }
 
-/// Adds the series of a line: `name{label="value"} 1.5`. Of a line that is none, nothing.
-fn add<'t>(families: &mut BTreeMap<Own, BTreeMap<Labels<'t>, Point>>, line: &'t str) -> Option<()> {
-    let (series, value) = line.rsplit_once(' ')?;
-    let value: f64 = value.parse().ok()?;
-    let (name, labels) = series.split_once('{').unwrap_or((series, ""));
-    let mut labels = read_labels(labels);
-    let bound = labels.iter().position(|(label, _)| *label == "le");
-    let bound = bound.map(|place| labels.remove(place).1);
-    let own = Own::of_series(name)?;
-    let point = families.entry(own).or_default().entry(labels).or_default();
-    match bound {
-        Some(bound) if bound != "+Inf" => point.buckets.push((bound.parse().ok()?, value as u64)),
-        Some(_) => point.count = value as u64,
-        None if name.ends_with("_count") && name != own.family().name => {}
-        None => point.value = value,
+/// The families of the catalogue. Each begins with its help text, and its series follow one another.
+fn read(text: &str) -> Vec<Family<'_>> {
+    let mut families: Vec<Family<'_>> = Vec::with_capacity(Own::ALL.len());
+    let mut is_known = false;
+    for line in text.lines() {
+        if let Some(comment) = line.strip_prefix('#') {
+            if let Some(help) = comment.strip_prefix(" HELP ") {
+                let (stem, _) = help.split_once(' ').unwrap_or((help, ""));
+                let own = Own::of_stem(stem);
+                is_known = own.is_some();
+                families.extend(own.map(|own| Family {
+                    own,
+                    stem,
+                    series: Vec::new(),
+                }));
+            }
+        } else if let Some(family) = families.last_mut().filter(|_| is_known) {
+            family.add(line);
+        }
     }
-    Some(())
+    families
+}
+
+impl<'t> Family<'t> {
+    /// Adds the series of a line: `name{label="value"} 1.5`. Of a line that is none, nothing.
+    fn add(&mut self, line: &'t str) -> Option<()> {
+        let (series, value) = line.strip_prefix(self.stem)?.rsplit_once(' ')?;
+        let value: f64 = value.parse().ok()?;
+        let (end, labels) = series.split_once('{').unwrap_or((series, ""));
+        match end {
+            // A histogram begins with its sum; count and buckets follow.
+            "_count" => self.series.last_mut()?.1.count = value as u64,
+            "_bucket" => {
+                let (bound, _) = labels.strip_prefix("le=\"")?.split_once('"')?;
+                if bound != "+Inf" {
+                    let bucket = (bound.parse().ok()?, value as u64);
+                    self.series.last_mut()?.1.buckets.push(bucket);
+                }
+            }
+            _ => {
+                let point = Point {
+                    value,
+                    ..Point::default()
+                };
+                self.series.push((read_labels(labels), point));
+            }
+        }
+        Some(())
+    }
 }
 
 fn read_labels(mut text: &str) -> Labels<'_> {
-    let mut labels = Vec::with_capacity(3);
-    while let Some((name, rest)) = text.split_once("=\"") {
-        let mut escaped = false;
-        let end = rest.bytes().position(|byte| {
-            let ends = byte == b'"' && !escaped;
-            escaped = byte == b'\\' && !escaped;
-            ends
-        });
-        let Some((value, rest)) = end.and_then(|end| Some((rest.get(..end)?, rest.get(end + 1..)?))) else {
+    let mut labels = Labels::new();
+    while let Some((name, rest)) = text.split_once('=') {
+        let Some((value, rest)) = rest.strip_prefix('"').and_then(split_value) else {
             break;
         };
         labels.push((name, unescaped(value)));
         text = rest.strip_prefix(',').unwrap_or(rest);
     }
     labels
+}
+
+/// A value up to the quotation mark that ends it, and what follows.
+fn split_value(text: &str) -> Option<(&str, &str)> {
+    let (value, rest) = text.split_once('"')?;
+    if !value.contains('\\') {
+        return Some((value, rest));
+    }
+    let mut escaped = false;
+    let end = text.bytes().position(|byte| {
+        let ends = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        ends
+    })?;
+    Some((text.get(..end)?, text.get(end + 1..)?))
 }
 
 fn unescaped(value: &str) -> Cow<'_, str> {
