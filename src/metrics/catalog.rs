@@ -11,6 +11,8 @@ pub struct Family {
     pub name: &'static str,
     /// Text of the `# HELP` line.
     pub help: &'static str,
+    /// The lines `# HELP` and `# TYPE`.
+    pub lines: &'static str,
     /// Label names, sorted; empty for a plain gauge and for `probe_expect_info`, whose labels the module chooses.
     pub labels: &'static [&'static str],
     /// The probers that emit it; empty means all.
@@ -31,7 +33,7 @@ macro_rules! catalog {
             pub fn family(self) -> &'static Family {
                 match self {
                     $(Metric::$id => {
-                        const FAMILY: Family = Family { name: $name, help: $help, labels: &[$($label),*], probers: &[$($prober),*] };
+                        const FAMILY: Family = Family { name: $name, help: $help, lines: exposition::gauge_lines!($name, $help), labels: &[$($label),*], probers: &[$($prober),*] };
                         &FAMILY
                     })*
                 }
@@ -139,6 +141,13 @@ mod tests {
         let names: Vec<_> = Metric::ALL.iter().map(|m| m.family().name).collect();
         assert!(names.is_sorted(), "{names:?}");
         assert!(Metric::ALL.is_sorted());
+    }
+
+    #[test]
+    fn help_texts_need_no_escapes() {
+        for metric in Metric::ALL {
+            assert!(!metric.family().help.contains(['\\', '"', '\n']), "{metric:?}");
+        }
     }
 
     #[test]

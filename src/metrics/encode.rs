@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use exposition::encode::label_name;
 
-use super::{Encoder, Exposition, Kind, Labels, Samples};
+use super::{Encoder, Exposition, Labels, Samples};
 
 /// Appends everything that a probe measured, as one whole exposition.
 pub fn probe(samples: &Samples, exposition: Exposition, out: &mut Vec<u8>) {
@@ -13,7 +13,7 @@ pub fn probe(samples: &Samples, exposition: Exposition, out: &mut Vec<u8>) {
     for sample in samples.iter() {
         let family = sample.metric.family();
         if current != Some(sample.metric) {
-            encoder.family(family.name, family.help, Kind::Gauge);
+            encoder.gauges(family.name, family.help, family.lines);
             current = Some(sample.metric);
         }
         match &sample.labels {
@@ -44,7 +44,7 @@ pub fn probe(samples: &Samples, exposition: Exposition, out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Escaping, Format, Metric};
+    use super::super::{Escaping, Format, Kind, Metric};
     use super::*;
 
     fn print(samples: &Samples, format: Format) -> String {

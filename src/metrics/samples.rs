@@ -88,20 +88,27 @@ impl Samples {
     }
 
     fn slot(&mut self, metric: Metric, labels: Labels) -> &mut f64 {
-        let place = self
-            .0
-            .binary_search_by(|s| s.metric.cmp(&metric).then_with(|| s.labels.cmp(&labels)));
-        let index = place.unwrap_or_else(|index| {
-            self.0.insert(
-                index,
-                Sample {
+        // By families first: most have one series, and are new.
+        let start = self.0.partition_point(|s| s.metric < metric);
+        let rest = self.0.get(start..).unwrap_or_default();
+        let place = match rest.first() {
+            Some(first) if first.metric == metric => {
+                rest.binary_search_by(|s| s.metric.cmp(&metric).then_with(|| s.labels.cmp(&labels)))
+            }
+            _ => Err(0),
+        };
+        let index = match place {
+            Ok(place) => start + place,
+            Err(place) => {
+                let sample = Sample {
                     metric,
                     labels,
                     value: 0.0,
-                },
-            );
-            index
-        });
+                };
+                self.0.insert(start + place, sample);
+                start + place
+            }
+        };
         // Invariant: `index` was found or just inserted.
         #[allow(clippy::indexing_slicing)]
         &mut self.0[index].value

@@ -1,5 +1,6 @@
 //! `/probe`: from a request to a module, a target and a time-out; and from an outcome to an answer.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +31,9 @@ pub(super) const DEFAULT_MODULE: &str = "http_2xx";
 const DEFAULT_SCRAPE_TIMEOUT: f64 = 120.0;
 /// The same for a browser, to which it is the probe's time-out.
 const PAGE_TIMEOUT: f64 = 10.0;
+
+/// Longer `Accept` headers are read anew each time.
+const LONGEST_REMEMBERED: usize = 1024;
 
 /// Runs one probe and answers with what it measured. A failed probe is an answer like any other.
 pub async fn probe(exporter: &Exporter, mount: Mount<'_>, query: Query<'_>, headers: &HeaderMap) -> Response {
@@ -216,7 +220,7 @@ fn without_prober(query: Query<'_>, headers: &HeaderMap, offset: f64) -> Refusal
 
 fn exposition(outcome: &prober::Outcome, headers: &HeaderMap) -> Response {
     let exposition = negotiated(headers);
-    let mut body = Vec::with_capacity(2048);
+    let mut body = Vec::with_capacity(4096);
     encode::probe(&outcome.samples, exposition, &mut body);
     metrics::answer(body, exposition, accepts_gzip(headers))
 }
@@ -233,9 +237,28 @@ fn expected_memory(module: &Module) -> usize {
     }
 }
 
+thread_local! {
+    /// What was last made of an `Accept` header: all of a Prometheus are the same.
+    static NEGOTIATED: RefCell<Option<(HeaderValue, Exposition)>> = const { RefCell::new(None) };
+}
+
 /// The format that a scraper asks for.
 pub(super) fn negotiated(headers: &HeaderMap) -> Exposition {
-    Exposition::negotiate(headers.get(ACCEPT).and_then(|value| value.to_str().ok()))
+    let Some(accept) = headers.get(ACCEPT) else {
+        return Exposition::negotiate(None);
+    };
+    NEGOTIATED.with_borrow_mut(|last| match last {
+        Some((before, exposition)) if before == accept => *exposition,
+        _ => {
+            let exposition = Exposition::negotiate(accept.to_str().ok());
+            if accept.len() <= LONGEST_REMEMBERED {
+                // A copy: the header itself keeps the whole request.
+                let copy = HeaderValue::from_bytes(accept.as_bytes()).ok();
+                *last = copy.map(|accept| (accept, exposition));
+            }
+            exposition
+        }
+    })
 }
 
 /// Whether a scraper wants its answer compressed.

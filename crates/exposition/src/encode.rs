@@ -81,6 +81,15 @@ impl<'a> Encoder<'a> {
         self.push("\n");
     }
 
+    /// Begins a family of gauges whose two lines were made beforehand, by [`gauge_lines!`](crate::gauge_lines): for texts they are copied.
+    pub fn gauges(&mut self, name: &'a str, help: &str, lines: &str) {
+        if self.format == Format::Protobuf {
+            return self.family(name, help, Kind::Gauge);
+        }
+        (self.name, self.kind) = (name, Kind::Gauge);
+        self.push(lines);
+    }
+
     /// Writes a counter or gauge of the family under way.
     pub fn sample<'l>(&mut self, labels: impl Iterator<Item = Label<'l>> + Clone, value: f64) {
         if self.format == Format::Protobuf {
@@ -183,6 +192,15 @@ impl<'a> Encoder<'a> {
             self.number(value as f64);
         }
     }
+}
+
+/// The lines `# HELP` and `# TYPE` of a family of gauges, the same in both texts: the help must have no backslash, quotation mark
+/// or line break.
+#[macro_export]
+macro_rules! gauge_lines {
+    ($name:literal, $help:literal) => {
+        concat!("# HELP ", $name, " ", $help, "\n# TYPE ", $name, " gauge\n")
+    };
 }
 
 /// A label's name as it stands in that exposition: escaped, or in quotes where a text has it as it is.

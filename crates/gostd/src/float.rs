@@ -11,9 +11,10 @@ pub fn push_float(out: &mut Vec<u8>, value: f64) {
     if value.is_infinite() {
         return out.extend_from_slice(if value > 0.0 { b"+Inf" } else { b"-Inf" });
     }
-    if value == 0.0 {
-        // Go's expfmt prints both zeros as `0`.
-        return out.push(b'0');
+    // Out of range and NaN become numbers that are not equal. Go's expfmt prints both zeros as `0`.
+    let whole = value as u32;
+    if whole < 1_000_000 && f64::from(whole) == value {
+        return push_whole(out, whole);
     }
     // The shortest digits that round-trip, as in Go: `200.0`, `0.0125`, `1e-5`.
     let mut buffer = zmij::Buffer::new();
@@ -22,6 +23,18 @@ pub fn push_float(out: &mut Vec<u8>, value: f64) {
         out.extend_from_slice(text.strip_suffix(".0").unwrap_or(text).as_bytes());
     } else {
         push_scientific(out, text);
+    }
+}
+
+/// Writes a whole number of at most six digits.
+fn push_whole(out: &mut Vec<u8>, number: u32) {
+    let mut power = 100_000;
+    while power > 1 && number < power {
+        power /= 10;
+    }
+    while power > 0 {
+        out.push(b'0' + (number / power % 10) as u8);
+        power /= 10;
     }
 }
 
