@@ -90,16 +90,17 @@ impl Buffer {
             let Self { bytes, end, .. } = self;
             let read = ready!(poll_read_piece::<SMALL>(io, cx, SMALL, |piece| {
                 *end = piece.len();
-                if !piece.is_empty() {
-                    // What fills this room has a sequel, which is read in larger pieces.
-                    let size = if piece.len() < SMALL { SMALL } else { 4 * SMALL };
-                    bytes.reserve_exact(size);
-                    bytes.extend_from_slice(piece);
-                    bytes.resize(size, 0);
+                // Most answers are whole now. What fills this room has a sequel, which is read in larger pieces.
+                bytes.extend_from_slice(piece);
+                if piece.len() == SMALL {
+                    bytes.resize(4 * SMALL, 0);
                 }
             }));
             unit.made_progress();
             return Poll::Ready(read);
+        }
+        if self.bytes.len() < SMALL {
+            self.bytes.resize(SMALL, 0);
         }
         self.make_room();
         let mut room = ReadBuf::new(self.bytes.get_mut(self.end..).unwrap_or_default());

@@ -45,6 +45,7 @@ impl Headers {
     /// Adds a field whose name came from a peer.
     pub fn add_bytes(&mut self, name: &[u8], value: &[u8]) {
         let start = self.text.len();
+        self.text.reserve(name.len() + value.len());
         self.text.extend_from_slice(name);
         if let Some(name) = self.text.get_mut(start..) {
             canonicalise(name);
@@ -132,25 +133,43 @@ fn canonicalise(name: &mut [u8]) {
 
 /// Whether a byte can stand in a header name or method (RFC 9110, section 5.6.2).
 pub fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'!' | b'#'
-                | b'$'
-                | b'%'
-                | b'&'
-                | b'\''
-                | b'*'
-                | b'+'
-                | b'-'
-                | b'.'
-                | b'^'
-                | b'_'
-                | b'`'
-                | b'|'
-                | b'~'
-        )
+    // A look into a table: it is asked of every byte of every name.
+    TOKEN.get(usize::from(byte)).is_some_and(|is_token| *is_token)
 }
+
+const TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte: u8 = 0;
+    loop {
+        let is_token = byte.is_ascii_alphanumeric()
+            || matches!(
+                byte,
+                b'!' | b'#'
+                    | b'$'
+                    | b'%'
+                    | b'&'
+                    | b'\''
+                    | b'*'
+                    | b'+'
+                    | b'-'
+                    | b'.'
+                    | b'^'
+                    | b'_'
+                    | b'`'
+                    | b'|'
+                    | b'~'
+            );
+        // Evaluated when this is compiled; a table of 256 has a place for each byte.
+        #[allow(clippy::indexing_slicing)]
+        {
+            table[byte as usize] = is_token;
+        }
+        if byte == u8::MAX {
+            break table;
+        }
+        byte += 1;
+    }
+};
 
 /// Whether a text can be a header name or a method.
 pub fn is_token(text: &[u8]) -> bool {

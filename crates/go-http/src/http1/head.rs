@@ -75,7 +75,8 @@ impl std::error::Error for HeadError {}
 #[derive(Debug, Default)]
 pub struct HeadParser {
     head: Head,
-    /// The last header line, which the next line may continue.
+    /// The last header line, as long as the next one may continue it. What follows it mostly came with it, so that it need not be
+    /// kept.
     line: Option<Vec<u8>>,
     has_status: bool,
     has_header: bool,
@@ -101,24 +102,30 @@ impl HeadParser {
         let mut used = 0;
         loop {
             let rest = input.get(used..).unwrap_or_default();
+            if rest.first().is_some_and(|first| !is_blank(*first))
+                && let Some(last) = self.line.take()
+            {
+                self.take_header(&last)?;
+            }
             let unsearched = rest.get(self.searched..).unwrap_or_default();
             let Some(end) = memchr(b'\n', unsearched) else {
                 self.searched = rest.len();
                 return Ok(Step { used, head: None });
             };
             let line = rest.get(..self.searched + end).unwrap_or_default();
+            let next = rest.get(line.len() + 1);
             used += line.len() + 1;
             self.searched = 0;
             let line = line.strip_suffix(b"\r").unwrap_or(line);
-            if self.take_line(line)? {
+            if self.take_line(line, next.is_some_and(|next| !is_blank(*next)))? {
                 let head = Some(std::mem::take(&mut self.head));
                 return Ok(Step { used, head });
             }
         }
     }
 
-    /// Takes one line; true after the empty one that ends the head.
-    fn take_line(&mut self, line: &[u8]) -> Result<bool, HeadError> {
+    /// Takes one line, to which no other belongs if it is `whole`; true after the empty one that ends the head.
+    fn take_line(&mut self, line: &[u8], whole: bool) -> Result<bool, HeadError> {
         if !self.has_status {
             self.has_status = true;
             self.take_status_line(line)?;
@@ -137,16 +144,18 @@ impl HeadParser {
             _ => {}
         }
         self.has_header = true;
-        if let Some(last) = self.line.take() {
-            self.take_header(&last)?;
-        }
         if line.is_empty() {
             return Ok(true);
         }
-        if !line.contains(&b':') {
+        if memchr(b':', line).is_none() {
             return Err(HeadError::MissingColon(line.to_vec()));
         }
-        self.line = Some(trim_blanks(line).to_vec());
+        let line = trim_blanks(line);
+        if whole {
+            self.take_header(line)?;
+        } else {
+            self.line = Some(line.to_vec());
+        }
         Ok(false)
     }
 
@@ -173,7 +182,10 @@ impl HeadParser {
         let value = value.get(1..).unwrap_or_default();
         // Go lets spaces in names pass, uncanonicalised.
         let name_is_valid = !name.is_empty() && name.iter().all(|b| is_token_byte(*b) || *b == b' ');
-        let value_is_valid = value.iter().all(|b| (*b >= b' ' && *b != 0x7f) || *b == b'\t');
+        // All of them are looked at, as many at a time as the processor can.
+        let value_is_valid = value.iter().fold(true, |valid, b| {
+            valid & ((*b >= b' ' && *b != 0x7f) || *b == b'\t')
+        });
         if !name_is_valid || !value_is_valid {
             return Err(malformed());
         }
