@@ -1,7 +1,7 @@
 //! The connection of every prober: TCP or a unix socket, with any number of TLS layers around it (the target's within the
 //! proxy's).
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -210,6 +210,25 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain { socket, .. } => socket.io().poll_write(cx, bytes),
             Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
+    }
+
+    /// The records of a handshake's last flight leave as one: each would be a packet of its own, which wakes the peer.
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain { socket, .. } => socket.io().poll_write_vectored(cx, bytes),
+            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Plain { .. } => true,
+            Self::Tls(stream) => stream.is_write_vectored(),
         }
     }
 
