@@ -1,7 +1,7 @@
 //! Reading a certificate, refusing what Go refuses and with its words.
 
-use std::fmt::Write as _;
 use std::net::IpAddr;
+use std::sync::OnceLock;
 
 use aws_lc_rs::digest;
 
@@ -31,6 +31,8 @@ pub struct Certificate {
     pub not_after: i64,
     pub(super) key: PublicKey,
     pub(super) extensions: Extensions,
+    /// SHA-256 of the DER form, once it was asked for.
+    digest: OnceLock<[u8; 32]>,
 }
 
 /// What kind of key a certificate has, and where it stands.
@@ -126,6 +128,7 @@ impl Certificate {
             not_after,
             key,
             extensions,
+            digest: OnceLock::new(),
         })
     }
 
@@ -188,7 +191,15 @@ impl Certificate {
 
     /// SHA-256 of the DER form, in lower-case hex.
     pub fn fingerprint(&self) -> String {
-        hex(digest::digest(&digest::SHA256, &self.der).as_ref())
+        hex(self.digest())
+    }
+
+    /// SHA-256 of the DER form.
+    pub(super) fn digest(&self) -> &[u8; 32] {
+        self.digest.get_or_init(|| {
+            let digest = digest::digest(&digest::SHA256, &self.der);
+            digest.as_ref().try_into().unwrap_or_default()
+        })
     }
 
     /// What names this certificate in an error about it: common name, organization or serial number.
@@ -430,10 +441,10 @@ fn extensions(der: &[u8], version: u8, fields: &mut Reader<'_>) -> Result<Extens
 }
 
 fn hex(bytes: &[u8]) -> String {
+    let digit = |digit: u8| char::from_digit(u32::from(digit), 16).unwrap_or_default();
     let mut text = String::with_capacity(bytes.len() * 2);
     for byte in bytes {
-        let written = write!(text, "{byte:02x}");
-        debug_assert!(written.is_ok());
+        text.extend([digit(byte >> 4), digit(byte & 0xf)]);
     }
     text
 }
