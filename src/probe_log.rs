@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::SystemTime;
 
+use gostd::address::Address;
 use smallvec::SmallVec;
 
 use crate::carried;
@@ -46,6 +47,8 @@ pub enum Value {
     Bool(bool),
     /// A moment, printed in RFC 3339.
     Time(SystemTime),
+    /// An address, printed when the line is.
+    Address(Address),
 }
 
 impl fmt::Display for Value {
@@ -55,6 +58,7 @@ impl fmt::Display for Value {
             Self::Int(number) => write!(f, "{number}"),
             Self::Float(number) => write!(f, "{number}"),
             Self::Bool(truth) => write!(f, "{truth}"),
+            Self::Address(address) => write!(f, "{address}"),
             Self::Time(moment) => f.write_str(&gostd::calendar::rfc3339(*moment)),
         }
     }
@@ -81,6 +85,12 @@ impl From<f64> for Value {
 impl From<bool> for Value {
     fn from(truth: bool) -> Self {
         Self::Bool(truth)
+    }
+}
+
+impl From<Address> for Value {
+    fn from(address: Address) -> Self {
+        Self::Address(address)
     }
 }
 

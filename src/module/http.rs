@@ -25,6 +25,8 @@ pub struct Http {
     pub method: String,
     /// Request headers but `Host`; names in canonical form, `User-Agent` included.
     pub headers: Headers,
+    /// Which of them are credentials, going by their names.
+    pub secret_headers: Vec<String>,
     /// The `Host` of the request headers.
     pub host: Option<String>,
     /// Request body.
@@ -167,6 +169,7 @@ impl Http {
             } else {
                 raw.method.clone()
             },
+            secret_headers: secret_names(&headers),
             headers,
             host,
             body: body(raw),
@@ -246,6 +249,14 @@ fn request_headers(raw: &config::Http) -> (Headers, Option<String>) {
         headers.set("User-Agent", USER_AGENT);
     }
     (headers, host)
+}
+
+fn secret_names(headers: &Headers) -> Vec<String> {
+    let names = headers.iter().map(|(name, _)| String::from_utf8_lossy(name));
+    names
+        .filter(|name| config::names_secret(name))
+        .map(String::from)
+        .collect()
 }
 
 fn body(raw: &config::Http) -> Body {

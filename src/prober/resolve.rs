@@ -97,7 +97,7 @@ pub async fn choose_address(
             let other = others.iter().find(|other| other.ip.is_ipv4() != is_ipv4);
             probe.facts.other_family = other.map(|other| other.ip);
             expose_address(probe, chosen.ip);
-            log!(probe.log, Debug, "Resolved target address", "target" => host.to_owned(), "ip" => text(&chosen));
+            log!(probe.log, Debug, "Resolved target address", "target" => host.to_owned(), "ip" => chosen.clone());
             Ok(Chosen {
                 address: chosen,
                 others,

@@ -1,7 +1,8 @@
 //! Answers in the shape of Go's `net/http`.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -90,13 +91,27 @@ pub fn date(response: &mut Response) {
     let is_known = response.status() == StatusCode::NOT_MODIFIED;
     let headers = response.headers_mut();
     let length = headers.remove(CONTENT_LENGTH).filter(|_| !is_known);
-    let now = httpdate::fmt_http_date(SystemTime::now());
-    if let Ok(now) = HeaderValue::try_from(now) {
-        headers.insert(DATE, now);
-    }
+    headers.insert(DATE, now());
     if let Some(length) = length {
         headers.insert(CONTENT_LENGTH, length);
     }
+}
+
+/// The time as a header has it, printed once a second.
+fn now() -> HeaderValue {
+    thread_local! {
+        static PRINTED: RefCell<(u64, HeaderValue)> = const { RefCell::new((0, HeaderValue::from_static(""))) };
+    }
+    let now = SystemTime::now();
+    let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    PRINTED.with_borrow_mut(|(at, printed)| {
+        if *at != seconds
+            && let Ok(value) = HeaderValue::try_from(httpdate::fmt_http_date(now))
+        {
+            (*at, *printed) = (seconds, value);
+        }
+        printed.clone()
+    })
 }
 
 /// `http.Error`: the message and a newline, never to be sniffed for another type.

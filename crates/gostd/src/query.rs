@@ -20,32 +20,47 @@ impl<'a> Query<'a> {
 
     /// All values of a parameter in their order, read as [`Query::first`] reads one.
     pub fn values(&self, name: &str) -> impl Iterator<Item = Cow<'a, str>> {
-        self.pairs().filter_map(move |(key, value)| {
-            if *decode(key, Plus::IsSpace)? != *name.as_bytes() {
-                // The whole pair counts only when both halves can be decoded, but the other half matters only here.
-                return None;
-            }
-            decode(value, Plus::IsSpace).map(text)
-        })
+        self.pairs()
+            .filter_map(move |pair| value_of(pair, name).map(text))
     }
 
     /// All names with their values in their order, read as [`Query::first`] reads one.
     pub fn all(&self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> {
-        self.pairs().filter_map(|(key, value)| {
-            let (key, value) = (decode(key, Plus::IsSpace)?, decode(value, Plus::IsSpace)?);
-            Some((text(key), text(value)))
-        })
-    }
-
-    fn pairs(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
-        let pairs = self.0.as_bytes().split(|byte| *byte == b'&');
-        pairs
+        self.pairs()
             .filter(|pair| !pair.is_empty() && !pair.contains(&b';'))
-            .map(|pair| {
-                let (key, value) = pair.split_at(memchr(b'=', pair).unwrap_or(pair.len()));
-                (key, value.get(1..).unwrap_or_default())
+            .filter_map(|pair| {
+                let (key, value) = split(pair);
+                Some((
+                    text(decode(key, Plus::IsSpace)?),
+                    text(decode(value, Plus::IsSpace)?),
+                ))
             })
     }
+
+    fn pairs(&self) -> impl Iterator<Item = &'a [u8]> {
+        let mut rest = Some(self.0.as_bytes());
+        std::iter::from_fn(move || {
+            let left = rest?;
+            let (pair, after) = left.split_at(memchr(b'&', left).unwrap_or(left.len()));
+            rest = after.get(1..);
+            Some(pair)
+        })
+    }
+}
+
+fn split(pair: &[u8]) -> (&[u8], &[u8]) {
+    let (key, value) = pair.split_at(memchr(b'=', pair).unwrap_or(pair.len()));
+    (key, value.get(1..).unwrap_or_default())
+}
+
+/// The value of a pair, if it is one of that name.
+fn value_of<'a>(pair: &'a [u8], name: &str) -> Option<Cow<'a, [u8]>> {
+    let (key, value) = split(pair);
+    // The whole pair counts only when both halves can be decoded, but the other half matters only here.
+    if pair.is_empty() || *decode(key, Plus::IsSpace)? != *name.as_bytes() || pair.contains(&b';') {
+        return None;
+    }
+    decode(value, Plus::IsSpace)
 }
 
 /// What a `+` stands for.

@@ -10,8 +10,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use arc_swap::access::DynAccess;
 
@@ -214,9 +214,12 @@ impl Policy {
     /// Looks at the rules, if there are any.
     fn look<T>(&self, at: impl FnOnce(&config::Policy) -> T) -> Option<T> {
         let rules = self.0.rules.as_ref()?.load();
-        (*rules != config::Policy::default()).then(|| at(&rules))
+        (*rules != *NO_RULES).then(|| at(&rules))
     }
 }
+
+/// The policy that is against nothing.
+static NO_RULES: LazyLock<config::Policy> = LazyLock::new(config::Policy::default);
 
 fn port(rules: &config::Policy, port: u16) -> Result<(), String> {
     if rules.deny.ports.iter().any(|range| range.contains(port)) {

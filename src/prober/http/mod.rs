@@ -12,6 +12,8 @@ mod response;
 mod round_trip;
 mod trace;
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
@@ -83,9 +85,11 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Http) -> Verdict {
     probe.timeline.begin_hop(url.to_string());
     judge_hostname(probe)?;
     let addresses = resolve(probe, module, &url).await?;
-    for (name, value) in module.headers.iter() {
-        let name = String::from_utf8_lossy(name);
-        probe.secrets.hide_if_named(&name, value);
+    for name in &module.secret_headers {
+        module
+            .headers
+            .values(name)
+            .for_each(|value| probe.secrets.hide(value));
     }
     let mut client = client(probe, module, &url, &addresses).await?;
     // As written, even with a colon and no port: that is what upstream says.
@@ -114,7 +118,8 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Http) -> Verdict {
         headers: module.headers.clone(),
         crossed_hosts: false,
     });
-    let mut chain = client.follow(probe, &first, body).await;
+    // Boxed: a future is copied into each one that waits for it.
+    let mut chain = Box::pin(client.follow(probe, &first, body)).await;
     probe.samples.set(Metric::HttpRedirects, chain.redirects as f64);
     let status = chain.response.as_ref().map(|response| response.status);
     // A token that is not accepted is not kept for the next probe. A host that was not shown it judges something else.
@@ -222,13 +227,15 @@ fn without_empty_port(host: &str) -> &str {
 
 /// An address as the host of a URL.
 fn host_of(address: &Address, port: &str) -> String {
-    let ip = address.to_string();
-    let ip = if ip.contains(':') { format!("[{ip}]") } else { ip };
-    if port.is_empty() {
-        ip
-    } else {
-        format!("{ip}:{port}")
+    let mut host = match address.ip {
+        IpAddr::V4(_) => address.to_string(),
+        IpAddr::V6(_) => format!("[{address}]"),
+    };
+    if !port.is_empty() {
+        host.push(':');
+        host.push_str(port);
     }
+    host
 }
 
 async fn resolve(probe: &mut Probe<'_>, module: &Http, url: &Url) -> Result<Vec<Address>, Failed> {

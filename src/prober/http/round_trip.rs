@@ -58,9 +58,9 @@ impl Client<'_> {
         for attempt in 0.. {
             let sent = body.take().unwrap_or(RequestBody::Empty);
             body = sent.again();
-            let connection = self
-                .connect(probe, request, proxy, is_first_host, &headers)
-                .await?;
+            // Boxed: what connecting needs is gone while the answer is waited for.
+            let connecting = self.connect(probe, request, proxy, is_first_host, &headers);
+            let connection = Box::pin(connecting).await?;
             match self
                 .exchange(probe, request, connection, proxy, &headers, sent)
                 .await

@@ -65,6 +65,8 @@ pub(super) fn expose(probe: &mut Probe<'_>, traces: &[Trace]) {
     for phase in [Phase::Connect, Phase::Tls, Phase::Processing, Phase::Transfer] {
         probe.samples.add_label(Metric::HttpDuration, phase.label(), 0.0);
     }
+    let clocks = (SystemTime::now(), Instant::now());
+    let moment = |at| moment(at, clocks);
     for (i, trace) in traces.iter().enumerate() {
         log!(
             probe.log, Debug, "Response timings for roundtrip",
@@ -88,10 +90,10 @@ pub(super) fn expose(probe: &mut Probe<'_>, traces: &[Trace]) {
     }
 }
 
-/// A moment for the log, by the wall clock; Go's zero time when it did not come.
-fn moment(at: Option<Instant>) -> Value {
+/// A moment for the log, by the wall clock; Go's zero time when it did not come. Both clocks were read at one time.
+fn moment(at: Option<Instant>, (wall, now): (SystemTime, Instant)) -> Value {
     match at {
-        Some(at) => Value::Time(SystemTime::now() - at.elapsed()),
+        Some(at) => Value::Time(wall - now.saturating_duration_since(at)),
         None => Value::from("0001-01-01T00:00:00.000Z"),
     }
 }
