@@ -41,6 +41,7 @@ mod memory;
 mod migrate;
 mod odd_records;
 mod params;
+mod path;
 mod policy;
 mod presets;
 mod probe_command;
