@@ -38,8 +38,31 @@ use node::Node;
 pub use search::{PIECE, SHORT, Search};
 pub use template::Template;
 
-/// Most memory of one compiled expression, in bytes. Go's own limit is about as much.
-const SIZE_LIMIT: usize = 128 << 20;
+/// How much memory an expression may take, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Its compiled form. Go's own limit is about as much as the default.
+    pub size: usize,
+    /// What it remembers while it searches.
+    pub cache: usize,
+}
+
+impl Limits {
+    /// For expressions that a stranger wrote.
+    pub const SMALL: Self = Self {
+        size: 1 << 20,
+        cache: 256 << 10,
+    };
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            size: 128 << 20,
+            cache: 2 << 20,
+        }
+    }
+}
 
 /// A regular expression; a clone shares the compiled form.
 #[derive(Clone)]
@@ -53,6 +76,7 @@ struct Expression {
     automaton: OnceLock<Option<DFA>>,
     /// Names of the groups by index; group 0 and unnamed ones are empty.
     names: Box<[Box<str>]>,
+    limits: Limits,
 }
 
 /// Where an expression matched, with its groups.
@@ -89,9 +113,17 @@ impl Regexp {
     /// # Errors
     /// What Go says about it (`error parsing regexp: missing closing ): ...`), or that it is too large.
     pub fn new(source: &str) -> Result<Self, Error> {
+        Self::within(source, Limits::default())
+    }
+
+    /// As [`Regexp::new`], with other limits.
+    ///
+    /// # Errors
+    /// What Go says about it, or that it is too large.
+    pub fn within(source: &str, limits: Limits) -> Result<Self, Error> {
         let parsed = parse::parse(source)?;
         let engine = OnceLock::new();
-        if !parsed.node.is_small() && engine.get_or_init(|| compile(&parsed.node)).is_none() {
+        if !parsed.node.is_small() && engine.get_or_init(|| compile(&parsed.node, limits)).is_none() {
             return Err(Error::new(ErrorKind::Large, source));
         }
         Ok(Self(Arc::new(Expression {
@@ -99,6 +131,7 @@ impl Regexp {
             engine,
             automaton: OnceLock::new(),
             names: parsed.names.into_boxed_slice(),
+            limits,
         })))
     }
 
@@ -115,17 +148,23 @@ impl Regexp {
 
     fn engine(&self) -> Option<&meta::Regex> {
         let engine = &self.0.engine;
-        let compiled = engine.get_or_init(|| compile(&parse::parse(&self.0.source).ok()?.node));
+        let compiled =
+            engine.get_or_init(|| compile(&parse::parse(&self.0.source).ok()?.node, self.0.limits));
         compiled.as_ref()
     }
 
     /// What [`Search`] walks through long texts with.
     fn automaton(&self) -> Option<&DFA> {
         let automaton = self.0.automaton.get_or_init(|| {
-            let node = parse::parse(&self.0.source).ok()?.node;
-            hir::with_enough_stack(&node, automaton).flatten()
+            let (node, limits) = (parse::parse(&self.0.source).ok()?.node, self.0.limits);
+            hir::with_enough_stack(&node, |hir| automaton(hir, limits)).flatten()
         });
         automaton.as_ref()
+    }
+
+    /// What it may take.
+    pub fn limits(&self) -> Limits {
+        self.0.limits
     }
 
     /// The expression as it was written.
@@ -219,12 +258,12 @@ impl Regexp {
 }
 
 /// Compiles an expression; `None` if it is too large.
-fn compile(node: &Node) -> Option<meta::Regex> {
+fn compile(node: &Node, limits: Limits) -> Option<meta::Regex> {
     let config = meta::Config::new()
         .utf8_empty(true)
-        .nfa_size_limit(Some(SIZE_LIMIT))
+        .nfa_size_limit(Some(limits.size))
         .onepass_size_limit(Some(1 << 20))
-        .hybrid_cache_capacity(2 << 20);
+        .hybrid_cache_capacity(limits.cache);
     let engine = hir::with_enough_stack(node, |hir| {
         meta::Regex::builder().configure(config).build_from_hir(hir).ok()
     });
@@ -232,14 +271,14 @@ fn compile(node: &Node) -> Option<meta::Regex> {
 }
 
 /// An automaton that tells whether there is a match, and neither where nor the first of them.
-fn automaton(hir: &Hir) -> Option<DFA> {
+fn automaton(hir: &Hir, limits: Limits) -> Option<DFA> {
     let nfa = thompson::Config::new()
         .which_captures(WhichCaptures::None)
-        .nfa_size_limit(Some(SIZE_LIMIT));
+        .nfa_size_limit(Some(limits.size));
     let nfa = NFA::compiler().configure(nfa).build_from_hir(hir).ok()?;
     let config = DFA::config()
         .match_kind(MatchKind::All)
-        .cache_capacity(1 << 20)
+        .cache_capacity(limits.cache / 2)
         .skip_cache_capacity_check(true);
     DFA::builder().configure(config).build_from_nfa(nfa).ok()
 }
@@ -418,6 +457,16 @@ mod tests {
             .map(|_| ())
             .unwrap_err();
         assert_eq!(error.kind, ErrorKind::Large);
+    }
+
+    #[test]
+    fn a_stranger_gets_less_memory() {
+        let large = r"(\pL{100}\PL{100}){5}";
+        assert!(Regexp::new(large).is_ok());
+        let error = Regexp::within(large, Limits::SMALL).map(|_| ()).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Large);
+        let small = Regexp::within("^(a|b)+$", Limits::SMALL).unwrap();
+        assert!(small.is_match(b"abba") && small.limits() == Limits::SMALL);
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub(super) fn nearest(regexp: &Regexp, text: &[u8]) -> String {
     let (line, is_near) = line(regexp.source(), text);
     let what = if is_near { "nearest text" } else { "text begins" };
     let mut said = format!("{what}: {}", quoted(line));
-    if let Some(hint) = variation(regexp.source(), text) {
+    if let Some(hint) = variation(regexp, text) {
         said.push_str("; ");
         said.push_str(hint);
     }
@@ -104,7 +104,8 @@ fn pieces(source: &str) -> Vec<Vec<u8>> {
 }
 
 /// A small change with which the expression matches.
-fn variation(source: &str, text: &[u8]) -> Option<&'static str> {
+fn variation(regexp: &Regexp, text: &[u8]) -> Option<&'static str> {
+    let source = regexp.source();
     if source.len() > LONGEST {
         return None;
     }
@@ -136,7 +137,8 @@ fn variation(source: &str, text: &[u8]) -> Option<&'static str> {
         ),
         (bare != source, "", bare, "without ^ and $ it would match"),
     ];
-    let matches = |source: &str| Regexp::new(source).is_ok_and(|regexp| regexp.is_match(text));
+    let limits = regexp.limits();
+    let matches = |source: &str| Regexp::within(source, limits).is_ok_and(|regexp| regexp.is_match(text));
     variations.into_iter().find_map(|(may_help, flag, source, hint)| {
         (may_help && matches(&format!("{flag}{source}"))).then_some(hint)
     })
