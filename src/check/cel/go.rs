@@ -1,5 +1,6 @@
 //! Where the evaluator differs from cel-go, calls are led past functions that make up for it.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue};
@@ -9,17 +10,28 @@ use cel::{Context, ExecutionError, Value};
 use chrono::TimeDelta;
 use jiff::tz::TimeZone;
 
+use super::meter::Meter;
 use crate::check::Regexp;
+use crate::check::regexp::Limits;
 use crate::metrics::push_float;
 use crate::strconv::parse_float;
 
-/// Rewrites an expression for [`add_functions`].
-pub(super) fn adapt(expression: &mut IdedExpr) {
+/// Rewrites an expression for [`add_functions`]. With `is_metered`, what it makes is counted.
+pub(super) fn adapt(expression: &mut IdedExpr, is_metered: bool) {
+    let adapt = |part: &mut IdedExpr| adapt(part, is_metered);
     match &mut expression.expr {
         Expr::Call(call) => {
             call.target.as_deref_mut().into_iter().for_each(adapt);
             call.args.iter_mut().for_each(adapt);
+            let is_conversion = matches!(call.func_name.as_str(), "string" | "bytes");
             adapt_call(call);
+            if is_metered && call.func_name == "_+_" {
+                call.func_name = "go_add".to_owned();
+            }
+            if is_metered && is_conversion {
+                let made = std::mem::take(expression);
+                *expression = call_of("go_counted", made);
+            }
         }
         Expr::Select(select) => {
             adapt(&mut select.operand);
@@ -118,8 +130,8 @@ fn call_of(function: &str, argument: IdedExpr) -> IdedExpr {
 
 type Answer = Result<Value, ExecutionError>;
 
-/// Adds the functions that adapted expressions call. After `end`, loops are broken off.
-pub(super) fn add_functions(context: &mut Context<'_, '_>, end: Instant) {
+/// Adds the functions that adapted expressions call. After `end`, loops are broken off; with a meter, when it says so, too.
+pub(super) fn add_functions(context: &mut Context<'_, '_>, end: Instant, meter: Option<&Meter>) {
     let prepared = |prepare: fn(Value) -> Answer| {
         move |Arguments(given): Arguments| match given.as_slice() {
             [value] => prepare(value.clone()),
@@ -137,14 +149,38 @@ pub(super) fn add_functions(context: &mut Context<'_, '_>, end: Instant) {
     let _ = context.add_function("go_there", |Arguments(given): Arguments| there(&given));
     let _ = context.add_function("go_has", |Arguments(given): Arguments| has(&given));
     let _ = context.add_function("go_in", |Arguments(given): Arguments| contains(&given));
-    let _ = context.add_function("go_matches", |Arguments(given): Arguments| matches(&given));
+    let limits = meter.map_or_else(Limits::default, |_| Limits::SMALL);
+    let _ = context.add_function("go_matches", move |Arguments(given): Arguments| {
+        matches(&given, limits)
+    });
+    let turns = meter.cloned();
     let _ = context.add_function("go_in_time", move |proceed: bool| {
         if Instant::now() > end {
-            Err(ExecutionError::function_error("loop", "operation interrupted"))
-        } else {
-            Ok(proceed)
+            return Err(ExecutionError::function_error("loop", "operation interrupted"));
         }
+        turns.as_ref().map_or(Ok(()), Meter::turn)?;
+        Ok(proceed)
     });
+    if let Some(meter) = meter.cloned() {
+        let counted = meter.clone();
+        let _ = context.add_function("go_counted", move |Arguments(given): Arguments| {
+            let value = given.first().cloned().unwrap_or(Value::Null);
+            counted.value(&value)?;
+            Ok(value)
+        });
+        let _ = context.add_function("go_add", move |Arguments(given): Arguments| {
+            let mut given = Arc::unwrap_or_clone(given);
+            let (Some(right), Some(left)) = (given.pop(), given.pop()) else {
+                return Err(ExecutionError::invalid_argument_count(2, given.len()));
+            };
+            // A copy of both texts, or of the right list: the left one grows.
+            if !matches!(left, Value::List(_)) {
+                meter.value(&left)?;
+            }
+            meter.value(&right)?;
+            left + right
+        });
+    }
 }
 
 fn text(text: impl Into<String>) -> Value {
@@ -357,11 +393,11 @@ fn contains(given: &[Value]) -> Answer {
 }
 
 /// Whether a text matches an expression with Go's syntax.
-fn matches(given: &[Value]) -> Answer {
+fn matches(given: &[Value], limits: Limits) -> Answer {
     match given {
         [Value::String(text), Value::String(pattern)] => {
-            let regexp =
-                Regexp::new(pattern).map_err(|error| ExecutionError::function_error("matches", error))?;
+            let regexp = Regexp::within(pattern, limits)
+                .map_err(|error| ExecutionError::function_error("matches", error))?;
             Ok(Value::Bool(regexp.is_match(text.as_bytes())))
         }
         _ => {

@@ -1,9 +1,11 @@
 //! CEL expressions over a JSON body, which they know as `body`.
 
 mod check;
+mod explain;
 mod go;
 mod json;
 mod library;
+mod meter;
 mod types;
 
 use std::fmt;
@@ -12,6 +14,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use cel::common::ast::IdedExpr;
+use cel::parser::Parser;
 use cel::{Context, Env, Value};
 use gostd::deadline::Deadline;
 use gostd::stack;
@@ -20,6 +23,9 @@ use tokio::sync::Semaphore;
 use crate::log;
 use crate::memory::{self, Use};
 use crate::probe_log::{ProbeLog, excerpt, text};
+
+pub use explain::{Explained, Part, explain};
+use meter::Meter;
 
 /// Bodies and expressions that nest deeper than this are handled on a thread with a larger stack.
 const SHALLOW: usize = 50;
@@ -56,6 +62,8 @@ pub struct Cel {
     program: Arc<IdedExpr>,
     /// How deeply it nests.
     depth: usize,
+    /// Whether a stranger wrote it.
+    is_metered: bool,
 }
 
 /// Why an expression does not compile.
@@ -106,10 +114,27 @@ impl Cel {
     /// # Errors
     /// What does not parse, and names and functions that do not exist.
     pub fn new(source: &str) -> Result<Self, CelError> {
+        Self::compile(source, false)
+    }
+
+    /// As [`Cel::new`], of an expression that a stranger wrote: it may not be long, and its evaluation breaks off when it makes too
+    /// much.
+    ///
+    /// # Errors
+    /// What does not parse, names and functions that do not exist, and a length that is too large.
+    pub fn of_stranger(source: &str) -> Result<Self, CelError> {
+        if source.len() > meter::LONGEST {
+            let message = format!("the expression has more than {} bytes", meter::LONGEST);
+            return Err(CelError::of_check(message, ""));
+        }
+        Self::compile(source, true)
+    }
+
+    fn compile(source: &str, is_metered: bool) -> Result<Self, CelError> {
         let compiled = if source.len() < SHORT {
-            compile(source)
+            compile(source, is_metered)
         } else {
-            let compiled = stack::with(DEEP_STACK, || compile(source));
+            let compiled = stack::with(DEEP_STACK, || compile(source, is_metered));
             compiled.unwrap_or_else(|| Err(CelError::of_check("no memory for the stack".to_owned(), "")))
         };
         let (program, depth) = compiled?;
@@ -117,7 +142,13 @@ impl Cel {
             source: source.into(),
             program: Arc::new(program),
             depth,
+            is_metered,
         })
+    }
+
+    /// Most bytes of a body that it may judge.
+    pub fn most_judged(&self) -> usize {
+        if self.is_metered { meter::BODY } else { usize::MAX }
     }
 
     /// The expression as it was written.
@@ -126,14 +157,21 @@ impl Cel {
     }
 
     fn evaluate(&self, body: &Value, end: Instant) -> Result<Answer, String> {
-        let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
-        context.add_variable_from_value("body", body.clone());
-        go::add_functions(&mut context, end);
+        let context = self.context(body, end);
         match Value::resolve(&self.program, &context) {
             Ok(Value::Bool(truth)) => Ok(Answer::Bool(truth)),
             Ok(_) => Ok(Answer::NotBool),
             Err(error) => Err(error.to_string()),
         }
+    }
+
+    /// What the expression knows.
+    fn context(&self, body: &Value, end: Instant) -> Context<'static, 'static> {
+        let meter = self.is_metered.then(|| Meter::of(&self.source));
+        let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
+        context.add_variable_from_value("body", body.clone());
+        go::add_functions(&mut context, end, meter.as_ref());
+        context
     }
 }
 
@@ -143,16 +181,19 @@ impl fmt::Debug for Cel {
     }
 }
 
-fn compile(source: &str) -> Result<(IdedExpr, usize), CelError> {
-    let parser = ENVIRONMENT
+fn parser() -> Parser {
+    ENVIRONMENT
         .parser()
         .enable_ident_escape_syntax(true)
-        .max_recursion_depth(MAX_RECURSION);
-    let mut program = parser
+        .max_recursion_depth(MAX_RECURSION)
+}
+
+fn compile(source: &str, is_metered: bool) -> Result<(IdedExpr, usize), CelError> {
+    let mut program = parser()
         .parse(source)
         .map_err(|errors| CelError::of_parser(&errors))?;
     let depth = check::check(&program).map_err(|message| CelError::of_check(message, source))?;
-    go::adapt(&mut program);
+    go::adapt(&mut program, is_metered);
     Ok((program, depth))
 }
 
@@ -202,22 +243,10 @@ pub async fn judge(
     let (no, yes) = (unwanted.cloned(), wanted.cloned());
     let begins = excerpt(&body, SHOWN);
     let end = deadline.at().into_std();
-    let judgement = match deadline.within(Arc::clone(&PLACES).acquire_owned()).await {
-        Ok(place) => {
-            let work = tokio::task::spawn_blocking(move || {
-                let _place = place;
-                judge_here(&body, no.as_ref(), yes.as_ref(), end)
-            });
-            match deadline.within(work).await {
-                Ok(Ok(judgement)) => judgement,
-                Ok(Err(_)) => Judgement::Failed("the evaluation broke off".to_owned()),
-                Err(timed_out) => Judgement::Failed(format!("operation interrupted: {timed_out}")),
-            }
-        }
-        Err(timed_out) => Judgement::Failed(format!(
-            "operation interrupted: {timed_out} while waiting for other evaluations to end"
-        )),
-    };
+    let work = aside(deadline, move || {
+        judge_here(&body, no.as_ref(), yes.as_ref(), end)
+    });
+    let judgement = work.await.unwrap_or_else(Judgement::Failed);
     let source = |cel: Option<&Cel>| cel.map_or_else(String::new, |cel| cel.source().to_owned());
     let mut wrong = Wrong::Unknown;
     match judgement {
@@ -243,14 +272,51 @@ pub async fn judge(
     Err(wrong)
 }
 
-fn judge_here(body: &[u8], unwanted: Option<&Cel>, wanted: Option<&Cel>, end: Instant) -> Judgement {
+/// Does the work off the async threads when it is its turn; or says why it did not come to its end.
+async fn aside<T: Send + 'static>(
+    deadline: Deadline,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, String> {
+    let place = deadline.within(Arc::clone(&PLACES).acquire_owned()).await;
+    let place = place.map_err(|timed_out| {
+        format!("operation interrupted: {timed_out} while waiting for other evaluations to end")
+    })?;
+    let work = tokio::task::spawn_blocking(move || {
+        let _place = place;
+        work()
+    });
+    match deadline.within(work).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(_)) => Err("the evaluation broke off".to_owned()),
+        Err(timed_out) => Err(format!("operation interrupted: {timed_out}")),
+    }
+}
+
+/// Reads a body and does something with its value, on a stack that is large enough for it and for an expression that nests so deeply.
+fn with_value<T: Send>(
+    body: &[u8],
+    depth: usize,
+    end: Instant,
+    work: impl FnOnce(Result<Value, json::JsonError>) -> T + Send,
+) -> Option<T> {
     let all = || {
         let share = memory::take_some(Use::Bodies, MOST_VALUES);
         let budget = json::Budget {
             memory: share.bytes(),
             end,
         };
-        let body = match json::parse(body, budget) {
+        work(json::parse(body, budget))
+    };
+    if json::depth(body).max(depth) <= SHALLOW {
+        return Some(all());
+    }
+    stack::with(DEEP_STACK, all)
+}
+
+fn judge_here(body: &[u8], unwanted: Option<&Cel>, wanted: Option<&Cel>, end: Instant) -> Judgement {
+    let depth = unwanted.into_iter().chain(wanted).map(|cel| cel.depth).max();
+    let judged = with_value(body, depth.unwrap_or(0), end, |body| {
+        let body = match body {
             Ok(body) => body,
             Err(error @ json::JsonError::Interrupted) => return Judgement::Failed(error.to_string()),
             Err(error) => return Judgement::NotJson(error),
@@ -267,12 +333,8 @@ fn judge_here(body: &[u8], unwanted: Option<&Cel>, wanted: Option<&Cel>, end: In
             }
         }
         Judgement::Passed
-    };
-    let expressions = unwanted.into_iter().chain(wanted).map(|cel| cel.depth).max();
-    if json::depth(body).max(expressions.unwrap_or(0)) <= SHALLOW {
-        return all();
-    }
-    stack::with(DEEP_STACK, all).unwrap_or_else(|| Judgement::Failed("no memory for the stack".to_owned()))
+    });
+    judged.unwrap_or_else(|| Judgement::Failed("no memory for the stack".to_owned()))
 }
 
 #[cfg(test)]
