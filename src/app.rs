@@ -317,6 +317,7 @@ async fn open_store(flags: &Flags, logger: &Logger) -> Result<Store, Stopped> {
         skip_broken: flags.skip_broken_files,
         options: Options {
             expand: flags.expand_variables,
+            ..Options::default()
         },
         ..sources
     });

@@ -65,6 +65,18 @@ pub(crate) struct Decoder<'d, 't> {
 pub struct Options {
     /// Replace `${NAME}` and `${file:PATH}`.
     pub expand: bool,
+    /// Who wrote it.
+    pub author: Author,
+}
+
+/// Who wrote a configuration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Author {
+    /// Whoever runs the exporter: what it names is read.
+    #[default]
+    Operator,
+    /// Anybody, as in the playground: it names no files and no variables, and is small.
+    Stranger,
 }
 
 /// Which of Go's readers is followed where they differ.
@@ -104,6 +116,9 @@ const FEW: usize = 16;
 
 /// Deepest nesting, aliases followed.
 const MAX_DEPTH: usize = 400;
+
+/// Most values that a stranger's configuration has.
+const MOST_OF_STRANGER: usize = 5000;
 
 /// Most problems that are collected.
 const MAX_PROBLEMS: usize = 200;
@@ -158,6 +173,14 @@ impl<'d, 't> Decoder<'d, 't> {
         if !is_expanded {
             return Some(Cow::Borrowed(text));
         }
+        if self.options.author == Author::Stranger {
+            if environment::has_reference(text) {
+                let message = "${…} is replaced in the configuration of the exporter only";
+                self.report(node, message, None);
+                return None;
+            }
+            return Some(Cow::Borrowed(text));
+        }
         match environment::expand(text) {
             Ok(None) => Some(Cow::Borrowed(text)),
             Ok(Some(expanded)) => {
@@ -198,7 +221,10 @@ impl<'d, 't> Decoder<'d, 't> {
                 .map(|key| key.ends_with("_file") || key == "files"),
             Step::Index(..) => None,
         });
-        if is_file == Some(true) && !file.is_empty() {
+        if is_file == Some(true) && !file.is_empty() && self.options.author == Author::Stranger {
+            let message = "files can be named in the configuration of the exporter only";
+            self.report(node, message, None);
+        } else if is_file == Some(true) && !file.is_empty() {
             let place = self.place_of(node);
             let file = file.to_owned();
             self.files.push(NamedFile { file, place });
@@ -251,6 +277,13 @@ impl<'d, 't> Decoder<'d, 't> {
         }
         if self.budget.spend(self.aliases.len(), aliased) {
             self.stop(node, "document contains excessive aliasing");
+            return false;
+        }
+        if self.options.author == Author::Stranger && self.budget.steps > MOST_OF_STRANGER {
+            self.stop(
+                node,
+                format!("more than {MOST_OF_STRANGER} values, those of aliases counted each time"),
+            );
             return false;
         }
         if self.path.len() + self.aliases.len() > MAX_DEPTH {
@@ -584,7 +617,7 @@ impl<'d, 't> Decoder<'d, 't> {
         }
     }
 
-    fn stop(&mut self, node: Id, message: &str) {
+    fn stop(&mut self, node: Id, message: impl Into<String>) {
         self.report(node, message, None);
         self.stopped = true;
     }

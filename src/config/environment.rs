@@ -43,6 +43,12 @@ pub(super) fn expand(text: &str) -> Result<Option<String>, String> {
     Ok(is_changed.then_some(out))
 }
 
+/// Whether there is something to replace.
+pub(super) fn has_reference(text: &str) -> bool {
+    let names = text.split("${").skip(1).filter_map(|after| after.split_once('}'));
+    names.into_iter().any(|(name, _)| is_reference(name))
+}
+
 fn is_reference(name: &str) -> bool {
     let mut letters = name.chars();
     let begins = letters
@@ -89,6 +95,7 @@ mod tests {
                 Some("Bearer hush".to_owned()),
             ),
         ] {
+            assert_eq!(has_reference(text), expanded.is_some(), "{text}");
             assert_eq!(expand(text), Ok(expanded), "{text}");
         }
         assert!(expand("${NO_SUCH_VARIABLE_AT_ALL}").is_err());

@@ -44,7 +44,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 pub(crate) use confidential::{MASK, names_secret};
-pub use decode::{NamedFile, Options};
+pub use decode::{Author, NamedFile, Options};
 pub use dns::{Dns, Edns, RrValidator};
 pub use gostd::units;
 pub use grpc::Grpc;
@@ -238,10 +238,24 @@ impl Module {
     /// As it is printed: references as they were written.
     pub(crate) fn shown(&self) -> Tree {
         let mut tree = Write::tree(self);
+        self.unexpand(&mut tree);
+        tree
+    }
+
+    /// Puts references back where their values stand.
+    pub(crate) fn unexpand(&self, tree: &mut Tree) {
         for (expanded, written) in &self.expanded {
             tree.replace(expanded.as_bytes(), written.as_bytes());
         }
-        tree
+    }
+
+    /// Where its first secret stands, or what stands for one: the path of what is not printed as it was written.
+    pub fn secret(&self) -> Option<String> {
+        let is_masked = |text: &[u8]| {
+            let text = String::from_utf8_lossy(text);
+            text.contains(MASK) || text.contains(":xxxxx@")
+        };
+        Write::tree(self).find(&is_masked)
     }
 
     /// Whether the section of that prober is as if it had not been written.

@@ -32,6 +32,27 @@ impl Tree {
         }
     }
 
+    /// The path of the first text that `is_wanted`: `http.headers.Cookie`, or with the index of an entry, `http.list[0]`.
+    pub fn find(&self, is_wanted: &impl Fn(&[u8]) -> bool) -> Option<String> {
+        match self {
+            Self::Text(text) => is_wanted(text).then(String::new),
+            Self::List(items) => items.iter().enumerate().find_map(|(index, item)| {
+                let below = item.find(is_wanted)?;
+                Some(format!("[{index}]{below}"))
+            }),
+            Self::Section(entries) | Self::Map(entries) => entries.iter().find_map(|(name, value)| {
+                let below = value.find(is_wanted)?;
+                let dot = if below.is_empty() || below.starts_with('[') {
+                    ""
+                } else {
+                    "."
+                };
+                Some(format!("{name}{dot}{below}"))
+            }),
+            _ => None,
+        }
+    }
+
     /// A text.
     pub fn text(text: impl Into<String>) -> Self {
         Self::Text(carried::bytes(&text.into()).into_owned())

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::{Asked, Modules, Problem, files};
 use crate::config::targets::{Target, Targets, TargetsError};
-use crate::config::{self, Config, Invalid, LoadError, Options};
+use crate::config::{self, Author, Config, Invalid, LoadError, Options, Parsed};
 
 /// The configuration that is compiled in: the `blackbox.yml` of this repository.
 pub const BUILT_IN: &str = include_str!("../../blackbox.yml");
@@ -173,20 +173,9 @@ pub fn parse_with(bytes: impl Into<Vec<u8>>, name: &str, options: Options) -> Re
         Ok(text) => text,
         Err(problem) => return invalid(String::from_utf8_lossy(&bytes).into_owned(), vec![problem]),
     };
-    let parsed = config::parse_with(&text, options);
-    let mut problems = parsed.problems;
-    let modules = Modules::compile(&parsed.config).unwrap_or_else(|found| {
-        for problem in found {
-            // What the reader found wrong already need not be said twice.
-            let known =
-                |p: &config::Problem| p.module.as_deref() == Some(&problem.module) && p.path == problem.path;
-            if !problems.iter().any(known) {
-                problems.push(placed(problem, &parsed.source, &text));
-            }
-        }
-        problems.sort_by_key(|p| p.at);
-        Modules::default()
-    });
+    let mut parsed = config::parse_with(&text, options);
+    let modules = compile(&mut parsed, &text, options.author);
+    let problems = parsed.problems;
     if !problems.is_empty() {
         return invalid(text, problems);
     }
@@ -198,6 +187,23 @@ pub fn parse_with(bytes: impl Into<Vec<u8>>, name: &str, options: Options) -> Re
         warnings,
         checksum,
         ..Loaded::default()
+    })
+}
+
+/// The modules of what was read; what cannot be compiled is added to its problems.
+pub(super) fn compile(parsed: &mut Parsed<'_>, text: &str, author: Author) -> Modules {
+    Modules::compile(&parsed.config, super::Problems::of(author)).unwrap_or_else(|found| {
+        let problems = &mut parsed.problems;
+        for problem in found {
+            // What the reader found wrong already need not be said twice.
+            let known =
+                |p: &config::Problem| p.module.as_deref() == Some(&problem.module) && p.path == problem.path;
+            if !problems.iter().any(known) {
+                problems.push(placed(problem, &parsed.source, text));
+            }
+        }
+        problems.sort_by_key(|p| p.at);
+        Modules::default()
     })
 }
 

@@ -1,6 +1,7 @@
 //! Compiled modules: immutable, behind `Arc`, made once a reload and never in a probe.
 
 mod dns;
+pub mod draft;
 mod files;
 mod grpc;
 pub mod http;
@@ -38,8 +39,8 @@ pub use websocket::Websocket;
 use crate::check::cel::{Cel, CelError};
 use crate::check::regexp::{self, Regexp};
 use crate::config;
-use crate::config::Exposition;
 use crate::config::vantage::Addresses;
+use crate::config::{Author, Exposition};
 use crate::net::dial::Vantage;
 use crate::net::resolve::NameServer;
 use crate::net::tls::ClientTls;
@@ -199,8 +200,7 @@ impl Modules {
     ///
     /// # Errors
     /// Everything that is wrong, in the order of the module names.
-    pub fn compile(config: &config::Config) -> Result<Self, Vec<Problem>> {
-        let mut problems = Problems::default();
+    pub fn compile(config: &config::Config, mut problems: Problems) -> Result<Self, Vec<Problem>> {
         let mut by_name = HashMap::with_capacity(config.modules.len());
         for (name, raw) in &config.modules {
             // A module without any setting cannot be probed with.
@@ -274,7 +274,11 @@ pub struct Problems {
     /// Whether an expression that is not known yet must be small: it comes from a scrape.
     small: bool,
     variants: Arc<Variants>,
+    author: Author,
 }
+
+/// Most regular expressions of a stranger's module.
+const MOST_EXPRESSIONS: usize = 20;
 
 /// Compiled expressions by what was written.
 #[derive(Clone, Debug, Default)]
@@ -291,6 +295,14 @@ impl Expressions {
 }
 
 impl Problems {
+    /// Nothing yet of what this author wrote.
+    pub fn of(author: Author) -> Self {
+        Self {
+            author,
+            ..Self::default()
+        }
+    }
+
     /// For a module made of `module` and values of a scrape.
     fn of_variant(module: &Module) -> Self {
         Self {
@@ -334,9 +346,18 @@ impl Problems {
     /// What Go says about it.
     pub fn regexp(&mut self, source: &str) -> Result<Regexp, regexp::Error> {
         let known = self.known.regexps.get(source).cloned();
-        let compiled = known.unwrap_or_else(|| match self.small {
-            true => Regexp::small(source),
-            false => Regexp::new(source),
+        let is_stranger = self.author == Author::Stranger;
+        if known.is_none() && is_stranger && self.known.regexps.len() >= MOST_EXPRESSIONS {
+            let message = format!("more than {MOST_EXPRESSIONS} regular expressions");
+            if !self.found.iter().any(|problem| problem.message == message) {
+                self.report("", message);
+            }
+            return Regexp::new("");
+        }
+        let compiled = known.unwrap_or_else(|| match self.author {
+            Author::Stranger => Regexp::within(source, regexp::Limits::SMALL),
+            Author::Operator if self.small => Regexp::small(source),
+            Author::Operator => Regexp::new(source),
         });
         for all in self.known.and(self.used.as_mut()) {
             all.regexps
@@ -352,7 +373,10 @@ impl Problems {
     /// What does not parse, and names and functions that do not exist.
     pub fn cel(&mut self, source: &str) -> Result<Cel, CelError> {
         let known = self.known.cels.get(source).cloned();
-        let compiled = known.unwrap_or_else(|| Cel::new(source));
+        let compiled = known.unwrap_or_else(|| match self.author {
+            Author::Operator => Cel::new(source),
+            Author::Stranger => Cel::of_stranger(source),
+        });
         for all in self.known.and(self.used.as_mut()) {
             all.cels
                 .entry(source.to_owned())

@@ -1,4 +1,6 @@
+use super::draft;
 use super::emitter::{Dialect, emit};
+use crate::config;
 use crate::config::tree::Tree;
 
 /// A text as value and as key, in both dialects.
@@ -59,4 +61,40 @@ fn keys_are_sorted_by_their_numbers() {
     let sorted = emit(Tree::Map(entries(&keys)), Dialect::V3);
     let order: Vec<_> = sorted.lines().map(|l| l.trim_end_matches(": null")).collect();
     assert_eq!(order, ["_", "B", "a", "a1b", "a01", "a9", "a10", "b"]);
+}
+
+#[test]
+fn a_draft_reads_as_the_module_that_it_was_made_of() {
+    let built_in = crate::module::load::BUILT_IN;
+    let odd = "modules:
+  off: {prober: http, timeout: 3s, http: {follow_redirects: false, enable_http2: false, ip_protocol_fallback: false}}
+  body: {prober: http, http: {method: POST, body: \"a\\nb\", headers: {Accept: x}, fail_if_body_not_matches_regexp: ['a: b']}}
+  zero: {prober: tcp, tcp: {ip_protocol_fallback: false}}
+  ttl: {prober: icmp, icmp: {ttl: 0, dont_fragment: true}}
+  rpc: {prober: grpc, grpc: {service: x, ip_protocol_fallback: false}}
+  bare: {prober: grpc}
+  ask: {prober: dns, dns: {query_name: a.test, recursion_desired: false, valid_rcodes: [NXDOMAIN], validate_answer_rrs: {fail_if_not_matches_regexp: [x]}}}
+  talk: {prober: unix, unix: {query_response: [{expect: ^220, send: QUIT}, {send: \"\\x01\"}]}}
+";
+    for text in [built_in, odd] {
+        let parsed = config::parse(text);
+        assert!(parsed.problems.is_empty(), "{:?}", parsed.problems);
+        for (name, module) in &parsed.config.modules {
+            let module = module.as_ref().unwrap();
+            let text = draft(name, module);
+            let again = config::parse(&text);
+            assert!(again.problems.is_empty(), "{text}{:?}", again.problems);
+            assert_eq!(again.config.modules[name].as_ref(), Some(module), "{text}");
+        }
+    }
+    let parsed = config::parse(
+        "modules: {m: {prober: http, http: {basic_auth: {username: a, password: hush}, proxy_url: 'http://u:hush@p'}}}",
+    );
+    let module = parsed.config.modules["m"].as_ref().unwrap();
+    let text = draft("m", module);
+    assert!(
+        !text.contains("hush") && text.contains("password: <secret>"),
+        "{text}"
+    );
+    assert_eq!(module.secret().as_deref(), Some("http.basic_auth.password"));
 }
