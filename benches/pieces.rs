@@ -140,6 +140,7 @@ fn result_remembered(bencher: Bencher, success: bool) {
             tls: None,
             failure: None,
             trace: None,
+            findings: None,
         }
     };
     let targets: Vec<String> = (0..10_000)

@@ -229,6 +229,12 @@ impl Http {
         !self.body_unwanted.is_empty() || !self.body_wanted.is_empty()
     }
 
+    /// Most bytes of a body that its CEL expressions may judge.
+    pub fn most_judged(&self) -> usize {
+        let expressions = self.cel_unwanted.iter().chain(&self.cel_wanted);
+        expressions.map(Cel::most_judged).min().unwrap_or(0)
+    }
+
     /// Whether there are CEL expressions.
     pub fn has_cel(&self) -> bool {
         self.cel_unwanted.is_some() || self.cel_wanted.is_some()

@@ -54,5 +54,6 @@ fn begin_again(probe: &mut Probe<'_>) {
     probe.samples = Samples::new();
     probe.timeline.begin_attempt();
     probe.facts = Facts::default();
+    probe.findings = probe.findings.take().map(|_| Box::default());
     (probe.tls, probe.step, probe.failed, probe.fixed) = (None, None, None, None);
 }

@@ -14,6 +14,7 @@ mod all;
 mod attempts;
 mod certificates;
 mod connect;
+mod findings;
 mod resolve;
 mod revocation;
 mod series;
@@ -41,6 +42,7 @@ use crate::reason::Reason;
 use crate::trace::{self, Tracing};
 
 pub use advice::Facts;
+pub use findings::{Finding, Findings, Verdict as Judged};
 pub use resolve::{Chosen, choose_address};
 pub use timeline::{Hop, Phase, PhaseSpan, Timeline};
 
@@ -53,6 +55,15 @@ pub struct Request<'a> {
     pub hostname: Option<&'a str>,
     /// How long the probe may take.
     pub timeout: Duration,
+}
+
+/// What else a probe is to do.
+#[derive(Debug, Default)]
+pub struct Also {
+    /// Take part in the trace of the scrape.
+    pub trace: Option<trace::Incoming>,
+    /// Tell what each expression and each step met.
+    pub explain: bool,
 }
 
 /// Everything that one running probe works with. It outlives the prober's future, so what was measured before a
@@ -99,6 +110,8 @@ pub struct Probe<'a> {
     pub body: Option<Body>,
     /// The step of the dialogue that is under way, from 1.
     pub step: Option<usize>,
+    /// What expressions and steps met, if somebody asked for it.
+    pub findings: Option<Box<Findings>>,
     /// Why it failed.
     failed: Option<Reason>,
 }
@@ -131,6 +144,7 @@ impl<'a> Probe<'a> {
             tls: None,
             body: None,
             step: None,
+            findings: None,
             failed: None,
             facts: Facts::default(),
             trace: None,
@@ -239,6 +253,8 @@ pub struct Outcome {
     pub body: Option<Body>,
     /// Its part in a trace, if the module has one.
     pub trace: Option<trace::Context>,
+    /// What expressions and steps met, if the request asked for it.
+    pub findings: Option<Box<Findings>>,
 }
 
 impl Outcome {
@@ -295,25 +311,21 @@ pub type Verdict = Result<(), Failed>;
 
 /// Runs one probe to its end, which is at the latest `request.timeout` from now.
 pub async fn run(network: &Network, module: &Module, request: Request<'_>) -> Outcome {
-    run_within(network, module, request, None).await
+    run_with(network, module, request, Also::default()).await
 }
 
-/// As [`run`], within the trace of the scrape that asks for it.
-pub async fn run_within(
-    network: &Network,
-    module: &Module,
-    request: Request<'_>,
-    trace: Option<trace::Incoming>,
-) -> Outcome {
+/// As [`run`], and does what else is asked for.
+pub async fn run_with(network: &Network, module: &Module, request: Request<'_>, also: Also) -> Outcome {
     let deadline = Deadline::after(Instant::now(), request.timeout);
     // Out of time for it, the probe itself will say what it waits for.
     let _ = deadline.within(get_ready(network, module, request.target)).await;
     let start = Instant::now();
     let mut probe = Probe::new(network, module, &request, deadline, start);
-    probe.trace = Tracing::begin(module, trace);
+    probe.trace = Tracing::begin(module, also.trace);
     for secret in &module.secrets {
         probe.secrets.hide(secret.expose().as_bytes());
     }
+    probe.findings = also.explain.then(Box::default);
     log!(probe.log, Debug, "Beginning probe", "probe" => module.prober().name(), "timeout_seconds" => request.timeout.as_secs_f64());
     let end = probe.deadline.at();
     let probing = async {
@@ -359,6 +371,7 @@ pub async fn run_within(
         tls,
         body,
         trace,
+        findings,
         ..
     } = probe;
     Outcome {
@@ -372,6 +385,7 @@ pub async fn run_within(
         advice,
         body,
         trace: trace.map(|tracing| tracing.context),
+        findings,
     }
 }
 
@@ -406,6 +420,9 @@ fn mask(probe: &mut Probe<'_>, advice: &mut Option<String>) {
     }
     let mask = |text: &str| probe.secrets.masked(text);
     probe.log.rewrite(mask);
+    if let Some(findings) = &mut probe.findings {
+        findings.rewrite(mask);
+    }
     if let Some(masked) = advice.as_deref().and_then(mask) {
         *advice = Some(masked);
     }

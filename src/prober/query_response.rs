@@ -99,11 +99,14 @@ pub async fn run(
     for (number, step) in steps.iter().enumerate() {
         log!(probe.log, Debug, "Processing query response entry", "entry_number" => number);
         probe.step = Some(number + 1);
+        probe.explain_step(number + 1);
         verdict = dialogue.step(probe, step, upgrade).await;
         if verdict.is_err() {
             break;
         }
+        probe.explain_passed();
     }
+    probe.explain_unreached(steps);
     if !steps.is_empty() {
         probe.timeline.record(Phase::Transfer, from, Instant::now());
     }
@@ -170,6 +173,7 @@ impl<'c> Dialogue<'c> {
                     .regexp
                     .captures(&line)
                     .ok_or_else(|| probe.fail(Reason::ExpectMismatch))?;
+                probe.explain(|finding| finding.add_match(&expect.regexp, &found));
                 self.tell(probe, expect, &found);
                 step.send.expand(Some(&found))
             }
@@ -190,6 +194,7 @@ impl<'c> Dialogue<'c> {
     /// Reads lines until one matches, and returns it.
     async fn matching_line(&mut self, probe: &mut Probe<'_>, expect: &Expect) -> Result<Vec<u8>, Failed> {
         let regexp = &expect.regexp;
+        probe.explain_expect(regexp);
         let (mut last, mut has_read) = (Vec::new(), false);
         loop {
             match self.reader.next(probe.deadline, expect.prompt).await {
@@ -202,6 +207,8 @@ impl<'c> Dialogue<'c> {
                     last = text;
                 }
                 Ok(None) => {
+                    probe.explain(|finding| finding.add_nearest(regexp, &last));
+                    probe.explain_text("The peer closed the connection", b"");
                     probe.advise(advice::dialogue::mismatch(regexp, &last));
                     probe.samples.set_bool(Metric::FailedDueToRegex, true);
                     log!(probe.log, Error, "Regexp did not match", "regexp" => regexp.source().to_owned(), "line" => excerpt(&last, EXCERPT));
@@ -212,6 +219,10 @@ impl<'c> Dialogue<'c> {
                     }));
                 }
                 Err(error) => {
+                    if !last.is_empty() {
+                        probe.explain(|finding| finding.add_nearest(regexp, &last));
+                    }
+                    probe.explain_text("Reading ended", error.to_string().as_bytes());
                     let mut waiting =
                         format!("waiting for a line that matches {:?}: {error}", regexp.source());
                     if !last.is_empty() {
@@ -229,6 +240,7 @@ impl<'c> Dialogue<'c> {
                 }
             }
             log!(probe.log, Debug, "Read line", "line" => excerpt(&last, EXCERPT));
+            probe.explain_text("Read", &last);
             // Very many lines come in one read.
             tokio::task::consume_budget().await;
             if regexp.matches(&last).await {
@@ -266,7 +278,10 @@ impl<'c> Dialogue<'c> {
         let shown = excerpt(expected, EXCERPT);
         // compat: waits for all bytes, those that came with an earlier line included; upstream takes one read's worth.
         let (read, end) = self.reader.bytes(expected.len(), probe.deadline).await;
+        probe.explain_text("Expected", expected);
+        probe.explain_text("Read", &read);
         if let Some(error) = end {
+            probe.explain_text("Reading ended", error.to_string().as_bytes());
             probe.advise(match &error {
                 WireError::Io(_) => advice::dialogue::broken(),
                 _ => advice::dialogue::bytes(expected, &read),
@@ -307,7 +322,10 @@ impl<'c> Dialogue<'c> {
             connection.flush().await
         };
         let error = match probe.deadline.within(write).await {
-            Ok(Ok(())) => return Ok(()),
+            Ok(Ok(())) => {
+                probe.explain_text("Sent", &line);
+                return Ok(());
+            }
             Ok(Err(error)) => WireError::Io(error),
             Err(timed_out) => WireError::TimedOut(timed_out),
         };
@@ -331,6 +349,8 @@ impl<'c> Dialogue<'c> {
         let plain = std::mem::replace(&mut self.reader, Reader::new(Box::new(tokio::io::empty())));
         self.reader = Reader::new(start_tls(probe, plain.connection, upgrade).await?);
         self.encrypted = true;
+        let version = probe.tls.as_ref().and_then(|tls| tls.version).unwrap_or("TLS");
+        probe.explain_text("Went on in", version.as_bytes());
         Ok(())
     }
 }

@@ -19,7 +19,7 @@ use crate::metrics::{Metric, encode};
 use crate::module::http::Protocol;
 use crate::module::{Asked, Kind, Module, Refused, Values};
 use crate::net::quic;
-use crate::prober::{self, Request};
+use crate::prober::{self, Also, Request};
 use crate::reason::Reason;
 use crate::say;
 use crate::strconv::{NumError, parse_float, quote};
@@ -94,39 +94,13 @@ async fn answer(
     let hostname = query.first("hostname");
     let hostname = Some(&*hostname).filter(|hostname| !hostname.is_empty());
     refuse_conflicting_host(module, hostname)?;
-    let in_flight = exporter.instruments.start_probe(exporter.settings.max_in_flight);
-    let Some(in_flight) = in_flight else {
-        exporter.instruments.probe_failed(module, Reason::TooManyProbes);
-        return Err(Refusal::TooMany);
-    };
-    let Some(_memory) = memory::take(Use::Probes, expected_memory(module)) else {
-        exporter.instruments.probe_failed(module, Reason::OutOfResources);
-        return Err(Refusal::NoMemory);
-    };
-
     let request = Request {
         target: &target,
         hostname,
         timeout: duration(seconds),
     };
-    let incoming = module.raw.trace.as_ref().and_then(|_| Incoming::of(headers));
-    let probing = prober::run_within(&exporter.network, module, request, incoming);
-    let mut outcome = probing.await;
+    let mut outcome = run(exporter, module, request, headers, false).await?;
     outcome.samples.set(Metric::Timeout, seconds);
-    in_flight.finish(module, &outcome, duration(seconds));
-    say_shortages(exporter);
-    if let Some(exports) = &exporter.exports {
-        exports.finished(module, &target, &outcome);
-    }
-    if let Some(least) = exporter.settings.probe_log
-        && outcome.log.events().iter().any(|event| event.level >= least)
-    {
-        let mut lines = String::new();
-        let (format, events) = (exporter.logger.format(), outcome.log.events());
-        let trace = outcome.trace.as_ref().map(|context| context.trace);
-        render_probe(&mut lines, format, events, least, name, &target, trace);
-        exporter.logger.write_rendered(&lines);
-    }
 
     if debug {
         let entry = exporter.history.add(module, &target, hostname, outcome);
@@ -187,6 +161,47 @@ async fn vary(
 fn refuse(exporter: &Exporter, module: &str, refused: &Refused) -> Refusal {
     exporter.instruments.param_refused(module, &refused.param);
     bad_request(format!("Parameter {}: {}", quote(&refused.param), refused.reason))
+}
+
+/// Runs a probe if there is room for it; counts it, writes its lines to the log and hands on its trace. With `explain` its
+/// outcome says what each expression and each step met.
+pub(super) async fn run(
+    exporter: &Exporter,
+    module: &Module,
+    request: Request<'_>,
+    headers: &HeaderMap,
+    explain: bool,
+) -> Result<prober::Outcome, Refusal> {
+    let in_flight = exporter.instruments.start_probe(exporter.settings.max_in_flight);
+    let Some(in_flight) = in_flight else {
+        exporter.instruments.probe_failed(module, Reason::TooManyProbes);
+        return Err(Refusal::TooMany);
+    };
+    let Some(_memory) = memory::take(Use::Probes, expected_memory(module)) else {
+        exporter.instruments.probe_failed(module, Reason::OutOfResources);
+        return Err(Refusal::NoMemory);
+    };
+    let (target, timeout) = (request.target, request.timeout);
+    let also = Also {
+        trace: module.raw.trace.as_ref().and_then(|_| Incoming::of(headers)),
+        explain,
+    };
+    let outcome = prober::run_with(&exporter.network, module, request, also).await;
+    in_flight.finish(module, &outcome, timeout);
+    say_shortages(exporter);
+    if let Some(exports) = &exporter.exports {
+        exports.finished(module, target, &outcome);
+    }
+    if let Some(least) = exporter.settings.probe_log
+        && outcome.log.events().iter().any(|event| event.level >= least)
+    {
+        let mut lines = String::new();
+        let (format, events) = (exporter.logger.format(), outcome.log.events());
+        let trace = outcome.trace.as_ref().map(|context| context.trace);
+        render_probe(&mut lines, format, events, least, &module.name, target, trace);
+        exporter.logger.write_rendered(&lines);
+    }
+    Ok(outcome)
 }
 
 /// Says, once a minute, that probes failed because this machine ran out of something.
@@ -273,7 +288,7 @@ pub(super) fn accepts_gzip(headers: &HeaderMap) -> bool {
 
 /// Why a request starts no probe.
 #[derive(Debug)]
-enum Refusal {
+pub(super) enum Refusal {
     /// It asks for something that is not there.
     BadRequest(String),
     /// The scraper's time-out is no number.
@@ -285,7 +300,7 @@ enum Refusal {
 }
 
 impl Refusal {
-    fn into_response(self) -> Response {
+    pub(super) fn into_response(self) -> Response {
         match self {
             Self::BadRequest(message) => answer::error(StatusCode::BAD_REQUEST, &message),
             Self::Timeout(error) => answer::error(

@@ -323,6 +323,7 @@ mod tests {
                 step: None,
             }),
             trace: None,
+            findings: None,
         };
         Entry {
             id: 0,

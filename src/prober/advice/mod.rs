@@ -10,7 +10,7 @@ mod general;
 pub(super) mod grpc;
 pub(super) mod http;
 pub(super) mod icmp;
-mod nearest;
+pub(super) mod nearest;
 mod resolve;
 pub(super) mod target;
 pub(super) mod tls;

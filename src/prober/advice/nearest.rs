@@ -13,7 +13,7 @@ const SHORTEST: usize = 3;
 const PIECE: usize = 64;
 
 /// What a text that an expression should match has instead: the line that came nearest, and a change that would match.
-pub(super) fn nearest(regexp: &Regexp, text: &[u8]) -> String {
+pub(in crate::prober) fn nearest(regexp: &Regexp, text: &[u8]) -> String {
     let text = text.get(..LOOKED_AT).unwrap_or(text);
     if text.is_empty() {
         return "the text is empty".to_owned();

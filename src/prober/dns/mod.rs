@@ -3,6 +3,7 @@
 //! Messages are read and printed by the crate miekg-dns, because modules match records as that Go package prints them.
 
 mod exchange;
+mod explain;
 mod facts;
 mod place;
 mod validate;
@@ -116,6 +117,9 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Dns) -> Verdict {
     expose(probe, module, &answer);
     facts::expose(&mut probe.samples, module, &answer, truncated);
     probe.timeline.hop().result = Some(answer.summary());
+    if let Some(findings) = &mut probe.findings {
+        explain::explain(findings, module, &answer, probe.deadline).await;
+    }
     let (log, facts) = (&mut probe.log, &mut probe.facts);
     let judged = validate::answer(&answer, module, &query_name, log, facts).await;
     judged.map_err(|reason| probe.fail(reason))

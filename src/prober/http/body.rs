@@ -148,11 +148,17 @@ impl BodyReader {
 
     /// The beginning that was kept for people, if it was to be.
     pub(super) fn included(&self) -> Option<Body> {
-        self.kept.as_ref()?;
+        let most = self.kept.as_ref()?.bytes().max(HEAD);
+        let head = self.head.get(..most).unwrap_or(&self.head);
         Some(Body {
-            text: String::from_utf8_lossy(&self.head).into_owned(),
-            cut: self.count > self.head.len() as u64 || matches!(self.source, Source::Failed(_)),
+            text: String::from_utf8_lossy(head).into_owned(),
+            cut: self.count > head.len() as u64 || matches!(self.source, Source::Failed(_)),
         })
+    }
+
+    /// From now on more of the beginning is kept, to be explained.
+    pub(super) fn keep(&mut self, most: usize) {
+        self.most = self.most.max(most);
     }
 
     /// The beginning of what was searched, or discarded with a look at it.

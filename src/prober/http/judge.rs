@@ -1,8 +1,10 @@
 //! Judges an answer in upstream's order: status, headers, body, CEL (each only if all before passed), version, TLS.
 
+use bytes::Bytes;
 use gostd::http_date;
 
 use super::body::{BodyReader, MOST_KEPT, ReadError};
+use super::explain::{self, Answered, Reached};
 use super::redirect::Chain;
 use super::response::Response;
 use crate::check::cel;
@@ -54,6 +56,9 @@ pub(super) async fn judge(probe: &mut Probe<'_>, module: &Http, chain: &mut Chai
     if module.includes_body {
         reader.include();
     }
+    if probe.findings.is_some() {
+        reader.keep(explain::KEPT);
+    }
     if let Err(error) = reader.decompress(module.compression).await {
         log!(probe.log, Error, "Failed to get decompressor for HTTP response body", "err" => text(&error));
         probe.fail(Reason::BodyDecoding);
@@ -62,11 +67,17 @@ pub(super) async fn judge(probe: &mut Probe<'_>, module: &Http, chain: &mut Chai
         }
         success = false;
     }
+    let mut reached = Reached {
+        headers: status_passes,
+        body: success,
+        cel: success,
+    };
     if success && module.looks_at_body() {
         success = body_passes(probe, module, &response.headers, &mut reader).await;
+        reached.cel = success || probe.samples.value(Metric::FailedDueToRegex) != Some(1.0);
     }
     if !unfollowed {
-        if let Err(error) = reader.discard(!status_passes).await {
+        if let Err(error) = reader.discard(!status_passes || probe.findings.is_some()).await {
             log!(probe.log, Error, "Failed to read HTTP response body", "err" => text(&error));
             probe.fail(error.reason());
             if success {
@@ -94,6 +105,23 @@ pub(super) async fn judge(probe: &mut Probe<'_>, module: &Http, chain: &mut Chai
             body: reader.head(),
         });
         probe.advise(line);
+    }
+    if let Some(findings) = &mut probe.findings {
+        let answer = Answered {
+            status,
+            protocol: &response.protocol,
+            headers: &response.headers,
+            body: Bytes::copy_from_slice(reader.head()),
+            length: reader.count,
+        };
+        Box::pin(explain::explain(
+            findings,
+            module,
+            answer,
+            reached,
+            probe.deadline,
+        ))
+        .await;
     }
     version_passes(probe, module, response, success) && success
 }
@@ -187,7 +215,10 @@ async fn body_passes(
 ) -> bool {
     let mut search = Search::new(module.body_unwanted.iter().chain(&module.body_wanted));
     let body = reader
-        .search(&mut search, module.has_cel().then_some(MOST_KEPT))
+        .search(
+            &mut search,
+            module.has_cel().then_some(module.most_judged().min(MOST_KEPT)),
+        )
         .await;
     if module.has_body_regexps() {
         let passes = match &body {

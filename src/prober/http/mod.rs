@@ -4,6 +4,7 @@ mod body;
 mod connect;
 mod credentials;
 mod error;
+mod explain;
 mod http3;
 mod judge;
 mod redirect;

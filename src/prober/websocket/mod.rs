@@ -107,6 +107,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Websocket) -> Verdict {
     } else {
         let from = Instant::now();
         let verdict = talk(probe, &mut frames, &module.steps).await;
+        probe.explain_unreached(&module.steps);
         probe
             .samples
             .set_bool(Metric::WebsocketFailedDueToRegex, verdict.is_err());
@@ -137,14 +138,17 @@ fn expose(probe: &mut Probe<'_>, phase: Phase, from: Instant, to: Instant) {
 async fn talk(probe: &mut Probe<'_>, frames: &mut Frames<Box<dyn Connection>>, steps: &[Step]) -> Verdict {
     for (number, step) in steps.iter().enumerate() {
         probe.step = Some(number + 1);
+        probe.explain_step(number + 1);
         let send = match &step.expect {
             None => step.send.expand(None),
             Some(expect) => {
                 let regexp = &expect.regexp;
+                probe.explain_expect(regexp);
                 // compat: the deadline holds for reading too; upstream waits for ever.
                 let message = match frames.message(probe.deadline).await {
                     Ok(message) => Bytes::from(message),
                     Err(error) => {
+                        probe.explain_text("Reading ended", error.to_string().as_bytes());
                         let waiting = format!(
                             "waiting for a message that matches {:?}: {error}",
                             regexp.source()
@@ -154,6 +158,7 @@ async fn talk(probe: &mut Probe<'_>, frames: &mut Frames<Box<dyn Connection>>, s
                         return Err(probe.fail(Reason::from(&error)));
                     }
                 };
+                probe.explain_text("Read", &message);
                 let found = match regexp.captures_within(&message, probe.deadline).await {
                     Ok(found) => found,
                     Err(timed_out) => {
@@ -163,21 +168,26 @@ async fn talk(probe: &mut Probe<'_>, frames: &mut Frames<Box<dyn Connection>>, s
                     }
                 };
                 let Some(found) = found else {
+                    probe.explain(|finding| finding.add_nearest(regexp, &message));
                     probe.advise(advice::dialogue::mismatch(regexp, &message));
                     log!(probe.log, Error, "Regexp did not match", "regexp" => regexp.source().to_owned(), "line" => excerpt(&message, EXCERPT));
                     return Err(probe.fail(Reason::ExpectMismatch));
                 };
                 log!(probe.log, Debug, "regexp matched", "regexp" => regexp.source().to_owned(), "line" => excerpt(&message, EXCERPT));
+                probe.explain(|finding| finding.add_match(regexp, &found));
                 step.send.expand(Some(&found))
             }
         };
         if send.is_empty() {
+            probe.explain_passed();
             continue;
         }
         if let Err(error) = frames.send(&send, probe.deadline).await {
             log!(probe.log, Error, "Error sending message", "err" => format!("sending {} bytes: {error}", send.len()));
             return Err(probe.fail(Reason::from(&error)));
         }
+        probe.explain_text("Sent", &send);
+        probe.explain_passed();
     }
     Ok(())
 }

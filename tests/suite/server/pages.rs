@@ -118,6 +118,7 @@ async fn many_targets_are_shown_a_page_at_a_time() {
             tls: None,
             failure: None,
             trace: None,
+            findings: None,
         };
         let target = format!("https://target-{index:05}.example.com/with/a/path?and=a&query=of-some-length");
         let history = &exporter.running.exporter.history;
