@@ -98,6 +98,7 @@ fn exporter(runtime: &Runtime, probes: usize) -> Exporter {
         shortage: OncePerMinute::default(),
         targets_tag: Default::default(),
         exports: None,
+        playground: None,
         settings: Settings {
             timeout_offset: 0.5,
             probe_log: None,

@@ -33,6 +33,7 @@ use crate::server::history::History;
 use crate::server::instruments::Instruments;
 use crate::server::instruments::elsewhere::Losses;
 use crate::server::origin::Names;
+use crate::server::playground::Playground;
 use crate::server::reload::Reloads;
 use crate::server::web::{Gate, Http2};
 use crate::server::{Exporter, Settings, listen, reload, targets};
@@ -186,6 +187,7 @@ pub async fn start(flags: Flags, logger: Logger) -> Result<Started, Stopped> {
         logger: logger.clone(),
         shortage: OncePerMinute::default(),
         targets_tag: targets::Tag::default(),
+        playground: flags.playground.then(|| Playground::new(flags.expand_variables)),
         settings: Settings {
             timeout_offset: flags.timeout_offset,
             probe_log,

@@ -64,6 +64,8 @@ pub struct Flags {
     pub allowed_hosts: Vec<String>,
     /// `--web.open-healthy`
     pub open_healthy: bool,
+    /// `--web.enable-playground`
+    pub playground: bool,
     /// The flags that begin with `--trace`.
     pub trace: trace::Settings,
     /// `--memory.limit` in bytes: 0 means none, `None` most of the cgroup's.

@@ -33,7 +33,7 @@ use super::requests::{Abandoned, Requests};
 use super::routes::{self, Site};
 use super::seats::{Seat, Seats};
 use super::web::Gate;
-use super::{Exporter, answer};
+use super::{Exporter, answer, playground};
 use crate::logging::OncePerMinute;
 use crate::memory::{self, Share, Use};
 use crate::os_error;
@@ -329,12 +329,14 @@ impl Server {
             let (server, requests) = (Arc::clone(&server), requests.clone());
             let (address, lacks_certificate) = (caller.address, caller.lacks_certificate);
             let under_way = requests.begin();
-            // No endpoint reads a body. Boxed, because each step towards the answer would hold the head's room once more.
-            let mut request = Box::new(request.into_parts().0);
+            let (request, body) = request.into_parts();
+            // Boxed, because each step towards the answer would hold the head's room once more.
+            let mut request = Box::new(request);
+            let body = server.reads_form(&request).then(|| Body::new(body));
             request.extensions.insert(requests.clone());
             async move {
                 let mut response = match hold(&request) {
-                    Ok(_head) => server.admit(request, address, lacks_certificate).await,
+                    Ok(_head) => server.admit(request, body, address, lacks_certificate).await,
                     Err(refusal) => *refusal,
                 };
                 if let Some(Refused(words)) = response.extensions().get() {
@@ -348,7 +350,20 @@ impl Server {
         })
     }
 
-    async fn admit(&self, request: Box<Parts>, caller: IpAddr, lacks_certificate: bool) -> Response {
+    /// Whether the endpoint reads the body of the request: the playground alone does.
+    fn reads_form(&self, request: &Parts) -> bool {
+        self.exporter.playground.is_some()
+            && playground::has_form(&request.method)
+            && self.prefix.leads_to(request.uri.path(), "playground")
+    }
+
+    async fn admit(
+        &self,
+        request: Box<Parts>,
+        body: Option<Body>,
+        caller: IpAddr,
+        lacks_certificate: bool,
+    ) -> Response {
         let mut admitted = None;
         let is_open =
             |gate: &&Arc<Gate>| gate.open_healthy() && self.prefix.leads_to(request.uri.path(), "-/healthy");
@@ -361,14 +376,14 @@ impl Server {
                 Err(response) => return *response,
             }
         }
-        let mut response = self.answer(request).await;
+        let mut response = self.answer(request, body).await;
         if let Some(admitted) = admitted {
             admitted.add_headers(&mut response);
         }
         response
     }
 
-    async fn answer(&self, mut request: Box<Parts>) -> Response {
+    async fn answer(&self, mut request: Box<Parts>, body: Option<Body>) -> Response {
         let admitted = self.names.is_asked(&request);
         if let Err(response) = admitted.and_then(|()| self.prefix.route(&mut request)) {
             return *response;
@@ -376,7 +391,7 @@ impl Server {
         let answering = self
             .routes
             .clone()
-            .call(Request::from_parts(*request, Body::empty()));
+            .call(Request::from_parts(*request, body.unwrap_or_else(Body::empty)));
         match AssertUnwindSafe(answering).catch_unwind().await {
             Ok(Ok(response)) => response,
             // A bug; the log says which. The other requests of the connection have nothing to do with it.

@@ -27,7 +27,7 @@ use crate::config::Prober;
 use crate::logging::Logger;
 use crate::metrics::negotiate::Exposition;
 use crate::metrics::own::Own;
-use crate::module::{Module, Modules, Store};
+use crate::module::{Module, Modules, Store, draft};
 use crate::net::Network;
 use crate::prober::Outcome;
 use crate::reason::Reason;
@@ -240,7 +240,7 @@ impl Instruments {
 
     /// A probe of a module that is served failed, or was not even made.
     pub fn probe_failed(&self, module: &Module, reason: Reason) {
-        if self.modules.load().contains_key(&module.name) {
+        if self.modules.load().contains_key(&module.name) || *module.name == *draft::NAME {
             let (module, reason) = (module.name.to_string(), reason.name());
             self.failures.get_or_create(&ByReason { module, reason }).inc();
         }
@@ -311,8 +311,10 @@ impl ProbeInFlight<'_> {
     /// Counts the outcome of a probe that might have lasted `timeout`.
     pub fn finish(self, module: &Module, outcome: &Outcome, timeout: Duration) {
         let instruments = self.instruments;
-        // A module that a reload took away meanwhile counts no more.
-        if let Some(counters) = instruments.modules.load().get(&module.name) {
+        // A module that a reload took away meanwhile counts no more; the playground's is in no configuration.
+        let known = instruments.modules.load().get(&module.name).cloned();
+        let draft = || (*module.name == *draft::NAME).then(|| Arc::new(instruments.counters(module)));
+        if let Some(counters) = known.or_else(draft) {
             let result = if outcome.success {
                 &counters.succeeded
             } else {

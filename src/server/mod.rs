@@ -15,6 +15,7 @@ pub mod metrics;
 pub mod origin;
 pub mod pages;
 pub mod pieces;
+pub mod playground;
 pub mod probe;
 pub mod reload;
 pub mod targets;
@@ -39,6 +40,7 @@ use crate::trace::Link;
 
 use history::History;
 use instruments::Instruments;
+use playground::Playground;
 use reload::Reloads;
 
 /// What all requests share.
@@ -64,6 +66,8 @@ pub struct Exporter {
     pub targets_tag: targets::Tag,
     /// Where spans and logs of probes go, if anywhere.
     pub exports: Option<Arc<Exports>>,
+    /// Where modules are tried out, if that is enabled.
+    pub playground: Option<Playground>,
     /// What the flags say.
     pub settings: Settings,
 }

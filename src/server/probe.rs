@@ -30,7 +30,7 @@ pub(super) const DEFAULT_MODULE: &str = "http_2xx";
 /// The scrape time-out when the scraper names none, in seconds.
 const DEFAULT_SCRAPE_TIMEOUT: f64 = 120.0;
 /// The same for a browser, to which it is the probe's time-out.
-const PAGE_TIMEOUT: f64 = 10.0;
+pub(super) const PAGE_TIMEOUT: f64 = 10.0;
 
 /// Longer `Accept` headers are read anew each time.
 const LONGEST_REMEMBERED: usize = 1024;
@@ -362,7 +362,7 @@ fn duration(seconds: f64) -> Duration {
 }
 
 /// `hostname` must not contradict a Host header of the module.
-fn refuse_conflicting_host(module: &Module, hostname: Option<&str>) -> Result<(), Refusal> {
+pub(super) fn refuse_conflicting_host(module: &Module, hostname: Option<&str>) -> Result<(), Refusal> {
     let (Kind::Http(_), Some(hostname)) = (&module.kind, hostname) else {
         return Ok(());
     };

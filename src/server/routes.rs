@@ -14,7 +14,7 @@ use super::answer::{self, Response};
 use super::front::Mount;
 use super::origin::Names;
 use super::requests::Requests;
-use super::{Exporter, logs, metrics, pages, probe, reload, targets};
+use super::{Exporter, logs, metrics, pages, playground, probe, reload, targets};
 
 /// What the endpoints share.
 #[derive(Clone, Debug)]
@@ -49,7 +49,14 @@ impl Site {
 
 /// All endpoints. Any method does, as upstream: only reloading asks for POST, and says so itself.
 pub fn routes(site: Site) -> Router {
-    Router::new()
+    let mut routes = Router::new();
+    // Without the flag the paths are as unknown as upstream.
+    if site.exporter.playground.is_some() {
+        routes = routes
+            .route("/playground", any(playground))
+            .route("/assets/playground.js", any(async || pages::playground_script()));
+    }
+    routes
         .route("/probe", any(probe))
         .route("/metrics", any(metrics))
         .route("/logs", any(logs))
@@ -125,6 +132,25 @@ async fn trace(State(site): State<Site>, request: Request) -> Response {
         return pages::landing(&site.exporter, &request.uri, &request.headers).await;
     }
     pages::trace(&site.exporter, &request.method, query(&request.uri))
+}
+
+/// For people, as `/target`. What it sends is a form, which is nobody's but this page's.
+async fn playground(State(site): State<Site>, request: Request) -> Response {
+    let (request, body) = request.into_parts();
+    let exporter = &site.exporter;
+    let Some(playground) = &exporter.playground else {
+        return pages::landing(exporter, &request.uri, &request.headers);
+    };
+    if playground::has_form(&request.method) {
+        if let Err(response) = site.names.may_change(&request) {
+            return *response;
+        }
+        return Box::pin(playground::post(exporter, playground, &request, body)).await;
+    }
+    if !pages::wants_html(&request.headers) {
+        return pages::landing(exporter, &request.uri, &request.headers);
+    }
+    playground::page(exporter, playground, query(&request.uri)).await
 }
 
 /// For open pages: to a script the path is as unknown as it is upstream.

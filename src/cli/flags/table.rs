@@ -8,7 +8,7 @@ use crate::module::sources::DEFAULT_FILE;
 use crate::trace;
 
 /// All flags.
-pub static FLAGS: [Flag; 29] = [
+pub static FLAGS: [Flag; 30] = [
     flag(HELP, Set::Nothing, "Show this help.").short('h'),
     flag(
         CONFIG_FILE,
@@ -189,6 +189,12 @@ pub static FLAGS: [Flag; 29] = [
          addresses are always accepted. Without it, every name is.",
     )
     .placeholder("name"),
+    flag(
+        "web.enable-playground",
+        Set::Switch(|flags| &mut flags.playground),
+        "Serve /playground, a page on which anyone who may use the exporter can edit a module and probe with it \
+         once. Nothing is saved.",
+    ),
     flag(
         "log.level",
         Set::Word(

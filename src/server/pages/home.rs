@@ -27,6 +27,7 @@ pub struct Home {
     more_modules: usize,
     forms: Vec<Form>,
     wall: WallView,
+    playground: bool,
 }
 
 impl Home {
@@ -56,6 +57,7 @@ impl Home {
             more_modules: all.len() - modules.len(),
             modules,
             wall: WallView::new(exporter, filter),
+            playground: exporter.playground.is_some(),
         }
     }
 }

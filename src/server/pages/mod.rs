@@ -7,6 +7,7 @@ mod events;
 mod home;
 mod params;
 mod picture;
+mod playground;
 mod result;
 mod story;
 mod target;
@@ -44,6 +45,8 @@ use story::LONG;
 use target::Known;
 
 pub use events::Places as OpenPages;
+pub(super) use playground::page as playground;
+pub use playground::{problems, wants_problems};
 pub use trace::trace;
 
 /// Nothing but our own style sheet and script, no frames, no forms to elsewhere.
@@ -86,7 +89,7 @@ pub async fn config(exporter: &Exporter, headers: &HeaderMap) -> Response {
 
 /// The page of one past probe.
 pub(super) fn result(exporter: &Exporter, entry: &Arc<Entry>, mount: Mount<'_>) -> Response {
-    let page = result::Result::new(entry, &base(mount), exporter.settings.trace_link.as_ref());
+    let page = result::Result::new(exporter, entry, &base(mount));
     let log = pieces::log(Arc::clone(entry), Format::Logfmt).map(|lines| answer::escape_html(&lines));
     around(&page, LOG, log)
 }
@@ -150,11 +153,7 @@ pub fn target(exporter: &Exporter, mount: Mount<'_>, query: Query<'_>) -> Respon
     let Some(known) = Known::find(&exporter.history, named.name()) else {
         return html(StatusCode::NOT_FOUND, &target::unknown(named.name()));
     };
-    let page = known.page(
-        &exporter.store.current(),
-        &base(mount),
-        exporter.settings.trace_link.as_ref(),
-    );
+    let page = known.page(exporter, &base(mount));
     let Some(newest) = known.newest() else {
         return html(StatusCode::OK, &page);
     };
@@ -240,6 +239,14 @@ pub fn script() -> Response {
     asset(
         "text/javascript; charset=utf-8",
         include_str!("../../../templates/script.js"),
+    )
+}
+
+/// `/assets/playground.js`.
+pub fn playground_script() -> Response {
+    asset(
+        "text/javascript; charset=utf-8",
+        include_str!("../../../templates/playground.js"),
     )
 }
 

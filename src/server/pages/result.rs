@@ -7,9 +7,9 @@ use super::story::{self, Advice, HopView, LONG, Summary, TlsView, TraceView};
 use crate::carried;
 use crate::config::MASK;
 use crate::display::{passive, short};
+use crate::server::Exporter;
 use crate::server::debug;
 use crate::server::history::{Entry, Name};
-use crate::trace::Link;
 
 /// What must not stand as it is in a value of a query: whatever a shell, curl or a chat that the command is pasted into could take
 /// for its own.
@@ -41,16 +41,24 @@ pub struct Result {
     module_text: String,
     body: Option<String>,
     body_is_cut: bool,
+    changes: Option<String>,
 }
 
 impl Result {
-    /// The page of `entry`; `base` is how the caller reached the endpoints, `link` where traces are looked at.
-    pub fn new(entry: &Entry, base: &str, link: Option<&Link>) -> Self {
+    /// The page of `entry`; `base` is how the caller reached the endpoints.
+    pub fn new(exporter: &Exporter, entry: &Entry, base: &str) -> Self {
         let outcome = &entry.outcome;
+        let link = exporter.settings.trace_link.as_ref();
+        let is_short = entry.target.len() <= LONG;
         Self {
             probe: Summary::new(entry, LONG),
             given: story::given(&entry.module.given),
-            place: (entry.target.len() <= LONG).then(|| place(entry.name())),
+            changes: exporter
+                .playground
+                .as_ref()
+                .filter(|_| is_short)
+                .map(|_| changes(entry.name())),
+            place: is_short.then(|| place(entry.name())),
             reason: outcome.reason().map(|reason| short(&reason, LONG)),
             advice: Advice::new(outcome),
             trace: TraceView::new(outcome, link),
@@ -92,6 +100,11 @@ pub fn named(name: Name<'_>) -> String {
 /// Where the page of a target is, seen from the endpoints.
 pub fn place(name: Name<'_>) -> String {
     format!("target?{}", named(name))
+}
+
+/// Where the playground with a module and a target is, seen from the endpoints.
+pub fn changes(name: Name<'_>) -> String {
+    format!("playground?{}", named(name))
 }
 
 /// Where a target is probed again; nowhere when that takes a secret.

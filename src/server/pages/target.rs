@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use askama::Template;
 
-use super::result::{again, command, place};
+use super::result::{again, changes, command, place};
 use super::story::{self, Advice, HopView, LONG, Summary, TlsView, TraceView, given};
 use super::wall::{before_that, class, strip, word};
 use crate::display::{age, short};
-use crate::module::Loaded;
+use crate::server::Exporter;
 use crate::server::debug;
 use crate::server::history::{Entry, History, Name};
 use crate::server::wall::Row;
@@ -41,6 +41,7 @@ pub struct TargetPage {
     module_text: Option<String>,
     command: String,
     again: Option<String>,
+    changes: Option<String>,
 }
 
 /// One of two probes that stand side by side.
@@ -74,9 +75,10 @@ impl Known {
         self.entries.first()
     }
 
-    /// Its page; `base` is how the caller reached the endpoints, `link` where traces are looked at.
-    pub fn page(&self, loaded: &Loaded, base: &str, link: Option<&Link>) -> TargetPage {
+    /// Its page; `base` is how the caller reached the endpoints.
+    pub fn page(&self, exporter: &Exporter, base: &str) -> TargetPage {
         let Self { row, entries } = self;
+        let (loaded, link) = (exporter.store.current(), exporter.settings.trace_link.as_ref());
         let last = |passed: bool| entries.iter().find(|entry| entry.outcome.success == passed);
         let shown = [
             ("Last good probe", last(true)),
@@ -121,6 +123,7 @@ impl Known {
             },
             command: command(row.name(), base),
             again: again(row.name()),
+            changes: exporter.playground.as_ref().map(|_| changes(row.name())),
         }
     }
 }

@@ -8,6 +8,7 @@ mod history;
 mod hostile;
 mod metrics;
 mod pages;
+mod playground;
 mod reload;
 mod web;
 
