@@ -11,7 +11,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus_client::collector::Collector;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -30,8 +29,8 @@ use crate::say;
 use crate::server::accept::Server;
 use crate::server::front::Prefix;
 use crate::server::history::History;
-use crate::server::instruments::Instruments;
 use crate::server::instruments::elsewhere::Losses;
+use crate::server::instruments::{Instruments, Source};
 use crate::server::origin::Names;
 use crate::server::playground::Playground;
 use crate::server::reload::Reloads;
@@ -175,7 +174,7 @@ pub async fn start(flags: Flags, logger: Logger) -> Result<Started, Stopped> {
     let exports = exports.flatten();
     let losses = exports
         .clone()
-        .map(|exports| Box::new(Losses(exports)) as Box<dyn Collector>);
+        .map(|exports| Box::new(Losses(exports)) as Box<dyn Source>);
     let exporter = Arc::new(Exporter {
         instruments: Instruments::new(&store, &network, &logger).also(losses),
         exports,

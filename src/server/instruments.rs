@@ -2,7 +2,7 @@
 //!
 //! Nothing here knows a target. What is counted by module is counted for the modules of the configuration only, and
 //! goes with them when a reload takes them away. Counters, gauges and histograms are those of `prometheus-client`; what others
-//! count is read by [`elsewhere`] when somebody scrapes; [`print`] makes the exposition of both.
+//! count is asked of each [`Source`] when somebody scrapes; [`print`] makes the exposition of both.
 
 pub(crate) mod elsewhere;
 mod print;
@@ -14,7 +14,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -32,15 +31,24 @@ use crate::net::Network;
 use crate::prober::Outcome;
 use crate::reason::Reason;
 
+pub use print::Figures;
+
 /// Upper bounds of the duration histogram, in seconds.
 const BOUNDS: [f64; 12] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
 ];
 
+/// Whoever counts something that is shown with the exporter's own families.
+pub trait Source: fmt::Debug + Send + Sync {
+    /// Tells what there is now.
+    fn tell(&self, figures: &mut Figures);
+}
+
 /// The instruments of the whole process.
 #[derive(Debug)]
 pub struct Instruments {
     registry: Registry,
+    sources: Vec<Box<dyn Source>>,
     unknown_modules: Counter,
     probes: Family<ByResult, Counter>,
     timeouts: Family<ByModule, Counter>,
@@ -118,6 +126,10 @@ impl Instruments {
     pub fn new(store: &Arc<Store>, network: &Arc<Network>, logger: &Logger) -> Self {
         let mut instruments = Self {
             registry: Registry::default(),
+            sources: vec![
+                Box::new(elsewhere::Elsewhere::new(store, network, logger)),
+                Box::new(process::Process::of_this_process()),
+            ],
             unknown_modules: Counter::default(),
             probes: Family::default(),
             timeouts: Family::default(),
@@ -153,23 +165,24 @@ impl Instruments {
             Own::ScrapesInFlight,
             &instruments.scrapes_in_flight,
         );
-        registry.register_collector(Box::new(elsewhere::Elsewhere::new(store, network, logger)));
-        registry.register_collector(Box::new(process::Process::of_this_process()));
         instruments.registry = registry;
         instruments
     }
 
-    /// Reads somebody else's counters at every scrape, too.
-    pub fn also(mut self, collector: Option<Box<dyn Collector>>) -> Self {
-        if let Some(collector) = collector {
-            self.registry.register_collector(collector);
-        }
+    /// Asks somebody else at every scrape, too.
+    pub fn also(mut self, source: Option<Box<dyn Source>>) -> Self {
+        self.sources.extend(source);
         self
     }
 
     /// Appends all families, sorted by name.
     pub fn encode(&self, exposition: Exposition, out: &mut Vec<u8>) {
-        print::print(&self.registry, self.probes_started.get() > 0, exposition, out);
+        let mut figures = Figures::default();
+        for source in &self.sources {
+            source.tell(&mut figures);
+        }
+        let probed = self.probes_started.get() > 0;
+        print::print(&self.registry, figures, probed, exposition, out);
     }
 
     /// A request named a module that does not exist.

@@ -1,20 +1,13 @@
 //! What other parts of the exporter count, read from them when somebody scrapes.
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
-use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::ConstCounter;
-use prometheus_client::metrics::gauge::ConstGauge;
-
-use super::stem;
+use super::Source;
+use super::print::Figures;
 use crate::logging::Logger;
 use crate::memory::{self, Use};
-use crate::metrics::Kind;
 use crate::metrics::own::Own;
 use crate::module::Store;
 use crate::net::Network;
@@ -30,9 +23,6 @@ pub struct Elsewhere {
     logger: Logger,
 }
 
-/// The labels of a series.
-type Labels<'l> = &'l [(&'l str, &'l str)];
-
 impl Elsewhere {
     /// Reads these from now on.
     pub fn new(store: &Arc<Store>, network: &Arc<Network>, logger: &Logger) -> Self {
@@ -44,38 +34,38 @@ impl Elsewhere {
     }
 
     /// The shared sockets of the icmp prober, once there was a ping.
-    fn icmp(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let figures = self.network.icmp.figures();
-        if figures.sent.load(Ordering::Relaxed) == 0 {
-            return Ok(());
+    fn icmp(&self, figures: &mut Figures) {
+        let engine = self.network.icmp.figures();
+        if engine.sent.load(Ordering::Relaxed) == 0 {
+            return;
         }
-        value(encoder, Own::IcmpDrops, load(&figures.dropped))?;
-        value(encoder, Own::IcmpInFlight, load(&figures.in_flight))?;
-        value(encoder, Own::IcmpRequests, load(&figures.sent))?;
-        value(encoder, Own::IcmpSockets, load(&figures.sockets))?;
+        figures.value(Own::IcmpDrops, load(&engine.dropped));
+        figures.value(Own::IcmpInFlight, load(&engine.in_flight));
+        figures.value(Own::IcmpRequests, load(&engine.sent));
+        figures.value(Own::IcmpSockets, load(&engine.sockets));
         let results = [
-            ("error", &figures.refused),
-            ("lost", &figures.lost),
-            ("reply", &figures.answered),
-            ("unexpected", &figures.unexpected),
+            ("error", &engine.refused),
+            ("lost", &engine.lost),
+            ("reply", &engine.answered),
+            ("unexpected", &engine.unexpected),
         ];
         let results = results.map(|(result, figure)| ([("result", result)], load(figure)));
-        family(encoder, Own::IcmpResults, &results)
+        figures.family(Own::IcmpResults, &results);
     }
 
     /// The connections of HTTP probes, as go-conntrack counts them. Upstream shows them from the first HTTP probe on.
-    fn connections(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    fn connections(&self, figures: &mut Figures) {
         const DIALER: (&str, &str) = ("dialer_name", "http_probe");
         let counters = &self.network.connections;
         if counters.attempted.load(Ordering::Relaxed) == 0 {
-            return Ok(());
+            return;
         }
         for (own, counter) in [
             (Own::ConnectionsAttempted, &counters.attempted),
             (Own::ConnectionsClosed, &counters.closed),
             (Own::ConnectionsEstablished, &counters.established),
         ] {
-            family(encoder, own, &[([DIALER], load(counter))])?;
+            figures.family(own, &[([DIALER], load(counter))]);
         }
         let failed = [
             ("refused", &counters.failed_refused),
@@ -84,92 +74,58 @@ impl Elsewhere {
             ("unknown", &counters.failed_unknown),
         ];
         let failed = failed.map(|(reason, counter)| ([DIALER, ("reason", reason)], load(counter)));
-        family(encoder, Own::ConnectionsFailed, &failed)
+        figures.family(Own::ConnectionsFailed, &failed);
     }
 }
 
-impl Collector for Elsewhere {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let encoder = &mut encoder;
+impl Source for Elsewhere {
+    fn tell(&self, figures: &mut Figures) {
         let reload = self.store.status();
-        family(encoder, Own::BuildInfo, &[(version::LABELS, 1.0)])?;
-        value(encoder, Own::ReloadedAt, seconds_since_1970(reload.succeeded_at))?;
-        value(
-            encoder,
-            Own::ReloadSuccessful,
-            f64::from(u8::from(reload.successful)),
-        )?;
+        figures.family(Own::BuildInfo, &[(version::LABELS, 1.0)]);
+        figures.value(Own::ReloadedAt, seconds_since_1970(reload.succeeded_at));
+        figures.value(Own::ReloadSuccessful, f64::from(u8::from(reload.successful)));
         let broken = self.store.current().broken_files;
         if broken > 0 {
-            value(encoder, Own::BrokenFiles, broken as f64)?;
+            figures.value(Own::BrokenFiles, broken as f64);
         }
-        value(encoder, Own::LogLinesDropped, self.logger.dropped() as f64)?;
-        value(encoder, Own::TargetsRefused, self.network.policy.refused() as f64)?;
+        figures.value(Own::LogLinesDropped, self.logger.dropped() as f64);
+        figures.value(Own::TargetsRefused, self.network.policy.refused() as f64);
         let shortages = Resource::ALL.map(|resource| {
             let count = self.network.shortages.count(resource);
             ([("resource", resource.name())], count as f64)
         });
-        family(encoder, Own::OutOfResources, &shortages)?;
-        memory(encoder)?;
-        self.icmp(encoder)?;
-        self.connections(encoder)
+        figures.family(Own::OutOfResources, &shortages);
+        memory(figures);
+        self.icmp(figures);
+        self.connections(figures);
     }
 }
 
 /// The budget of memory, where there is one.
-fn memory(encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+fn memory(figures: &mut Figures) {
     let (Some(limit), Some(used)) = (memory::limit(), memory::used()) else {
-        return Ok(());
+        return;
     };
-    value(encoder, Own::MemoryLimit, limit as f64)?;
-    value(encoder, Own::MemoryUsed, used as f64)?;
+    figures.value(Own::MemoryLimit, limit as f64);
+    figures.value(Own::MemoryUsed, used as f64);
     let refused = Use::ALL.map(|of| ([("use", of.name())], memory::refused(of) as f64));
-    family(encoder, Own::MemoryRefused, &refused)
+    figures.family(Own::MemoryRefused, &refused);
 }
 
 /// Reads what the export of spans and logs left out.
 #[derive(Debug)]
 pub struct Losses(pub Arc<Exports>);
 
-impl Collector for Losses {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+impl Source for Losses {
+    fn tell(&self, figures: &mut Figures) {
         let Self(exports) = self;
         if let Some(dropped) = exports.spans_dropped() {
-            value(&mut encoder, Own::SpansDropped, dropped as f64)?;
+            figures.value(Own::SpansDropped, dropped as f64);
         }
         if let Some(dropped) = exports.logs_dropped() {
-            value(&mut encoder, Own::TraceLogsDropped, dropped as f64)?;
-        }
-        Ok(())
-    }
-}
-
-/// Hands a family without labels to the registry.
-pub(super) fn value(encoder: &mut DescriptorEncoder<'_>, own: Own, value: f64) -> fmt::Result {
-    family::<0>(encoder, own, &[([], value)])
-}
-
-/// Hands a family to the registry, each series with `N` labels.
-fn family<const N: usize>(
-    encoder: &mut DescriptorEncoder<'_>,
-    own: Own,
-    series: &[([(&str, &str); N], f64)],
-) -> fmt::Result {
-    let kind = match own.family().kind {
-        Kind::Counter => MetricType::Counter,
-        Kind::Gauge => MetricType::Gauge,
-        Kind::Histogram => MetricType::Histogram,
-    };
-    let mut encoder = encoder.encode_descriptor(stem(own), "", None, kind)?;
-    for (labels, value) in series {
-        let labels: Labels<'_> = labels;
-        let encoder = encoder.encode_family(&labels)?;
-        match own.family().kind {
-            Kind::Counter => ConstCounter::new(*value).encode(encoder)?,
-            _ => ConstGauge::new(*value).encode(encoder)?,
+            figures.value(Own::TraceLogsDropped, dropped as f64);
         }
     }
-    Ok(())
 }
 
 /// Counts are floats in every format; they are exact up to 2^53.

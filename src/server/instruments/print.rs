@@ -17,13 +17,29 @@ use crate::metrics::own::{Own, Shown};
 /// Names and values.
 type Labels<'t> = SmallVec<[(&'t str, Cow<'t, str>); 3]>;
 
-/// A family as the library printed it.
+/// A family and what there is of it.
 #[derive(Debug)]
 struct Family<'t> {
     own: Own,
-    /// Its name, without the end that tells what a series of it counts.
-    stem: &'t str,
     series: Vec<(Labels<'t>, Point)>,
+}
+
+/// What others count, asked for when somebody scrapes: series, those of a family one after the other.
+#[derive(Debug, Default)]
+pub struct Figures(Vec<(Own, SmallVec<[(&'static str, &'static str); 2]>, f64)>);
+
+impl Figures {
+    /// Adds a family without labels.
+    pub fn value(&mut self, own: Own, value: f64) {
+        self.family::<0>(own, &[([], value)]);
+    }
+
+    /// Adds a family whose series have `N` labels each, in the order of their names.
+    pub fn family<const N: usize>(&mut self, own: Own, series: &[([(&'static str, &'static str); N], f64)]) {
+        let series = series.iter();
+        self.0
+            .extend(series.map(|(labels, value)| (own, labels.iter().copied().collect(), *value)));
+    }
 }
 
 /// What one set of labels has: a value, or a histogram.
@@ -34,15 +50,35 @@ struct Point {
     count: u64,
 }
 
-/// Appends what the registry holds; `probed` says whether there was a probe already.
-pub fn print(registry: &Registry, probed: bool, exposition: Exposition, out: &mut Vec<u8>) {
-    let mut text = String::with_capacity(16 << 10);
+impl Point {
+    fn of(value: f64) -> Self {
+        Self {
+            value,
+            ..Self::default()
+        }
+    }
+}
+
+/// Appends what the registry holds and the figures of others; `probed` says whether there was a probe already.
+pub fn print(registry: &Registry, figures: Figures, probed: bool, exposition: Exposition, out: &mut Vec<u8>) {
+    let mut text = String::with_capacity(8 << 10);
     // Writing to a string does not fail.
     let _ = encode_registry(&mut text, registry);
     let mut families = read(&text);
+    for (own, labels, value) in figures.0 {
+        let labels = labels.into_iter().map(|(name, value)| (name, value.into()));
+        let series = (labels.collect(), Point::of(value));
+        match families.last_mut() {
+            Some(family) if family.own == own => family.series.push(series),
+            _ => families.push(Family {
+                own,
+                series: vec![series],
+            }),
+        }
+    }
     families.sort_unstable_by_key(|family| family.own);
     let mut encoder = Encoder::new(out, exposition);
-    for Family { own, mut series, .. } in families {
+    for Family { own, mut series } in families {
         let family = own.family();
         if series.is_empty() || family.shown == Shown::OnceProbed && !probed {
             continue;
@@ -64,52 +100,44 @@ pub fn print(registry: &Registry, probed: bool, exposition: Exposition, out: &mu
 /// The families of the catalogue. Each begins with its help text, and its series follow one another.
 fn read(text: &str) -> Vec<Family<'_>> {
     let mut families: Vec<Family<'_>> = Vec::with_capacity(Own::ALL.len());
-    let mut is_known = false;
+    // The name of the family under way, without the end that tells what a series of it counts.
+    let mut stem = None;
     for line in text.lines() {
-        if let Some(comment) = line.strip_prefix('#') {
-            if let Some(help) = comment.strip_prefix(" HELP ") {
-                let (stem, _) = help.split_once(' ').unwrap_or((help, ""));
-                let own = Own::of_stem(stem);
-                is_known = own.is_some();
-                families.extend(own.map(|own| Family {
-                    own,
-                    stem,
-                    series: Vec::new(),
-                }));
+        if !line.starts_with('#') {
+            if let (Some(stem), Some(family)) = (stem, families.last_mut()) {
+                add(&mut family.series, stem, line);
             }
-        } else if let Some(family) = families.last_mut().filter(|_| is_known) {
-            family.add(line);
+        } else if let Some(help) = line.strip_prefix("# HELP ") {
+            let (name, _) = help.split_once(' ').unwrap_or((help, ""));
+            let own = Own::of_stem(name);
+            stem = own.map(|_| name);
+            families.extend(own.map(|own| Family {
+                own,
+                series: Vec::new(),
+            }));
         }
     }
     families
 }
 
-impl<'t> Family<'t> {
-    /// Adds the series of a line: `name{label="value"} 1.5`. Of a line that is none, nothing.
-    fn add(&mut self, line: &'t str) -> Option<()> {
-        let (series, value) = line.strip_prefix(self.stem)?.rsplit_once(' ')?;
-        let value: f64 = value.parse().ok()?;
-        let (end, labels) = series.split_once('{').unwrap_or((series, ""));
-        match end {
-            // A histogram begins with its sum; count and buckets follow.
-            "_count" => self.series.last_mut()?.1.count = value as u64,
-            "_bucket" => {
-                let (bound, _) = labels.strip_prefix("le=\"")?.split_once('"')?;
-                if bound != "+Inf" {
-                    let bucket = (bound.parse().ok()?, value as u64);
-                    self.series.last_mut()?.1.buckets.push(bucket);
-                }
-            }
-            _ => {
-                let point = Point {
-                    value,
-                    ..Point::default()
-                };
-                self.series.push((read_labels(labels), point));
+/// Adds the series of a line: `name{label="value"} 1.5`. Of a line that is none, nothing.
+fn add<'t>(all: &mut Vec<(Labels<'t>, Point)>, stem: &str, line: &'t str) -> Option<()> {
+    let (series, value) = line.strip_prefix(stem)?.rsplit_once(' ')?;
+    let value: f64 = value.parse().ok()?;
+    let (end, labels) = series.split_once('{').unwrap_or((series, ""));
+    match end {
+        // A histogram begins with its sum; count and buckets follow.
+        "_count" => all.last_mut()?.1.count = value as u64,
+        "_bucket" => {
+            let (bound, _) = labels.strip_prefix("le=\"")?.split_once('"')?;
+            if bound != "+Inf" {
+                let bucket = (bound.parse().ok()?, value as u64);
+                all.last_mut()?.1.buckets.push(bucket);
             }
         }
-        Some(())
+        _ => all.push((read_labels(labels), Point::of(value))),
     }
+    Some(())
 }
 
 fn read_labels(mut text: &str) -> Labels<'_> {
@@ -179,7 +207,13 @@ mod tests {
         registry.register("blackbox_exporter_probe_duration_seconds", "Ours", histogram);
         registry.register("not_in_the_catalogue", "None", Counter::<u64>::default());
         let mut out = Vec::new();
-        print(&registry, true, Exposition::new(Format::Text), &mut out);
+        print(
+            &registry,
+            Figures::default(),
+            true,
+            Exposition::new(Format::Text),
+            &mut out,
+        );
         let duration = Own::ProbeDuration.family();
         let probes = Own::Probes.family();
         let want = format!(
@@ -193,7 +227,13 @@ mod tests {
         );
         assert_eq!(String::from_utf8(out).unwrap(), want);
         let mut fresh = Vec::new();
-        print(&registry, false, Exposition::new(Format::Text), &mut fresh);
+        print(
+            &registry,
+            Figures::default(),
+            false,
+            Exposition::new(Format::Text),
+            &mut fresh,
+        );
         assert!(fresh.is_empty());
     }
 }

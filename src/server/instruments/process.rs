@@ -1,16 +1,14 @@
 //! `process_*` as client_golang exposes them on Linux, read from /proc with as few reads as will do.
 
-use std::fmt;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::DescriptorEncoder;
 use rustix::process::{Resource, getrlimit};
 
-use super::elsewhere::value;
+use super::Source;
+use super::print::Figures;
 use crate::metrics::own::Own;
 
 /// Clock ticks a second in /proc: `USER_HZ`, 100 on every architecture that Rust runs on.
@@ -79,28 +77,27 @@ impl Process {
     }
 }
 
-impl Collector for Process {
+impl Source for Process {
     /// Without /proc there is nothing.
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+    fn tell(&self, figures: &mut Figures) {
         let Some(usage) = Usage::read(self.stat.as_ref(), self.page_size) else {
-            return Ok(());
+            return;
         };
-        let encoder = &mut encoder;
-        value(encoder, Own::CpuSeconds, usage.cpu_seconds)?;
-        value(encoder, Own::MaxFiles, limit(Resource::Nofile))?;
+        figures.value(Own::CpuSeconds, usage.cpu_seconds);
+        figures.value(Own::MaxFiles, limit(Resource::Nofile));
         if let Some((received, sent)) = self.network_bytes() {
-            value(encoder, Own::BytesReceived, received)?;
-            value(encoder, Own::BytesSent, sent)?;
+            figures.value(Own::BytesReceived, received);
+            figures.value(Own::BytesSent, sent);
         }
         if let Some(open) = open_files() {
-            value(encoder, Own::OpenFiles, open)?;
+            figures.value(Own::OpenFiles, open);
         }
-        value(encoder, Own::ResidentMemory, usage.resident_bytes)?;
+        figures.value(Own::ResidentMemory, usage.resident_bytes);
         if let Some(start) = self.start_time {
-            value(encoder, Own::StartTime, start)?;
+            figures.value(Own::StartTime, start);
         }
-        value(encoder, Own::VirtualMemory, usage.virtual_bytes)?;
-        value(encoder, Own::VirtualMemoryMax, limit(Resource::As))
+        figures.value(Own::VirtualMemory, usage.virtual_bytes);
+        figures.value(Own::VirtualMemoryMax, limit(Resource::As));
     }
 }
 
