@@ -62,9 +62,14 @@ impl Trace {
 
 /// Exposes the sums of all round trips, logs their moments and draws them.
 pub(super) fn expose(probe: &mut Probe<'_>, traces: &[Trace]) {
-    for phase in [Phase::Connect, Phase::Tls, Phase::Processing, Phase::Transfer] {
-        probe.samples.add_label(Metric::HttpDuration, phase.label(), 0.0);
-    }
+    let mut sums = [
+        (Phase::Connect, Some(0.0)),
+        (Phase::Processing, Some(0.0)),
+        // Only with a lookup of its own.
+        (Phase::Resolve, None),
+        (Phase::Tls, Some(0.0)),
+        (Phase::Transfer, Some(0.0)),
+    ];
     let clocks = (SystemTime::now(), Instant::now());
     let moment = |at| moment(at, clocks);
     for (i, trace) in traces.iter().enumerate() {
@@ -83,9 +88,14 @@ pub(super) fn expose(probe: &mut Probe<'_>, traces: &[Trace]) {
         for (phase, span) in trace.phases(i == 0) {
             let Some((from, to)) = span else { continue };
             let seconds = to.saturating_duration_since(from).as_secs_f64();
-            probe
-                .samples
-                .add_label(Metric::HttpDuration, phase.label(), seconds);
+            if let Some((_, sum)) = sums.iter_mut().find(|(of, _)| *of == phase) {
+                *sum.get_or_insert(0.0) += seconds;
+            }
+        }
+    }
+    for (phase, sum) in sums {
+        if let Some(sum) = sum {
+            probe.samples.add_label(Metric::HttpDuration, phase.label(), sum);
         }
     }
 }
