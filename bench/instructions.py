@@ -9,9 +9,10 @@ docs/performance.md. Fewer pass, with a remark. Builds nothing; needs Debian's v
     cargo build --locked --release --bin blackbox_exporter && cargo build --locked --example bench-peer
 
 Counts are of the exporter's instructions in user mode, its libraries included: not of the kernel, the peers or the start. One
-worker thread makes probes one after the other, in rounds; the lower quartile of the rounds is judged. Neither a busy machine nor its
-clock changes a count. valgrind presents the same processor (one with AVX2) on all that have AVX2, so cryptography, which chooses
-its code by processor, runs the same code everywhere. Another compiler gives other counts: then 10 % are allowed.
+worker thread makes probes one after the other, in rounds; the lower quartile of the rounds is judged, and a kind that fails is
+counted again, twice at most. Neither a busy machine nor its clock changes a count. valgrind presents the same processor (one with
+AVX2) on all that have AVX2, so cryptography, which chooses its code by processor, runs the same code everywhere. Another compiler
+gives other counts: then 10 % are allowed.
 """
 import argparse
 import http.client
@@ -34,6 +35,7 @@ RECORD = document.INSTRUCTIONS
 PEER = os.environ.get("BENCH_PEER", f"{ROOT}/target/debug/examples/bench-peer")
 ALLOWED, ALLOWED_OTHER_COMPILER = 0.03, 0.10
 WARM, PROBES, ROUNDS = 20, 20, 12
+RECOUNTS = 2  # of a kind that seems to take too many: chance does not repeat itself
 PORT = 19400
 
 MODULES = """modules:
@@ -121,28 +123,29 @@ def compiler():
     return subprocess.run(["rustc", "--version"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def judge(counts, recorded):
-    """Prints a line per kind; the kinds that take too many instructions."""
-    allowed = ALLOWED if recorded["compiler"] == compiler() else ALLOWED_OTHER_COMPILER
-    if allowed != ALLOWED:
-        print(f"recorded with {recorded['compiler']}, this is {compiler()}: {allowed:.0%} more are allowed instead of {ALLOWED:.0%}")
-    worse = []
+def allowance(recorded):
+    """How many times as many instructions as recorded are allowed."""
+    if recorded["compiler"] == compiler():
+        return 1 + ALLOWED
+    print(f"recorded with {recorded['compiler']}, this is {compiler()}: {ALLOWED_OTHER_COMPILER:.0%} more are allowed instead of {ALLOWED:.0%}")
+    return 1 + ALLOWED_OTHER_COMPILER
+
+
+def excess(counts, recorded, allowed):
+    """The kinds that take too many instructions, or of which none were recorded."""
+    return [kind for kind, (now, _) in counts.items() if now > allowed * recorded["instructions"].get(kind, 0)]
+
+
+def show(counts, recorded, worse):
     print("kind       instructions   recorded   change   spread of the rounds")
     for kind, (now, spread) in counts.items():
         before = recorded["instructions"].get(kind)
         if before is None:
             print(f"{kind:10} {now:12.0f}: not recorded")
-            worse.append(kind)
             continue
         change = now / before - 1
-        remark = ""
-        if change > allowed:
-            remark = "  TOO MANY"
-            worse.append(kind)
-        elif change < -ALLOWED:
-            remark = "  fewer than recorded"
+        remark = "  TOO MANY" if kind in worse else "  fewer than recorded" if change < -ALLOWED else ""
         print(f"{kind:10} {now:12.0f} {before:10.0f} {change:+8.1%} {spread:8.1%}{remark}")
-    return worse
 
 
 def main():
@@ -151,6 +154,8 @@ def main():
     parser.add_argument("--record", action="store_true", help="write bench/instructions.json")
     parser.add_argument("--only", default="", help="kinds, with commas between them")
     a = parser.parse_args()
+    if a.record and a.only:
+        parser.error("--record counts all kinds")
     if platform.machine() != "x86_64" and not a.record:
         print(f"skipped: the recorded instructions are those of x86_64, this is {platform.machine()}")
         return 0
@@ -161,21 +166,35 @@ def main():
     if not isolated and not only:
         print("icmp: skipped, only root can have a network namespace")
     if a.record:
-        record = {
-            "command": "bench/instructions.py --record",
-            "compiler": compiler(),
-            "instructions": {kind: round(now) for kind, (now, _) in counts.items()},
-        }
-        with open(RECORD, "w") as file:
-            json.dump(record, file, indent=2)
-            file.write("\n")
-        document.renew(check=False)
+        record(counts)
     with open(RECORD) as file:
-        worse = judge(counts, json.load(file))
+        recorded = json.load(file)
+    allowed = allowance(recorded)
+    for _ in range(RECOUNTS):
+        worse = excess(counts, recorded, allowed)
+        if not worse:
+            break
+        print(f"counted again: {', '.join(worse)}")
+        again = count(a.exporter, worse.__contains__)
+        counts = {kind: min(found, again.get(kind, found)) for kind, found in counts.items()}
+    worse = excess(counts, recorded, allowed)
+    show(counts, recorded, worse)
     print(f"{ROUNDS} rounds of {PROBES} probes of each kind in {time.monotonic() - since:.0f} s")
     if worse:
         print(f"more instructions than bench/instructions.json allows: {', '.join(worse)}. If that is meant: bench/instructions.py --record")
     return 1 if worse else 0
+
+
+def record(counts):
+    found = {
+        "command": "bench/instructions.py --record",
+        "compiler": compiler(),
+        "instructions": {kind: round(now) for kind, (now, _) in counts.items()},
+    }
+    with open(RECORD, "w") as file:
+        json.dump(found, file, indent=2)
+        file.write("\n")
+    document.renew(check=False)
 
 
 if __name__ == "__main__":
