@@ -4,9 +4,12 @@
 usage: bench/run.py [--against PROGRAM] [--json FILE] [--parts load,pace,flight,start,curve,memory,truth] [--only http,tcp]
        bench/run.py --record
 
-Builds nothing: `cargo build --locked --profile dist` and `cargo build --locked --release --example bench-peer` first. Needs Debian's nginx (with
-libnginx-mod-stream), unbound, wrk and openssl. Prints the tables of docs/performance.md; `--record` measures everything,
-writes bench/figures.json and renews the documents that quote it (about ten minutes on two cores, which must be quiet).
+Builds nothing; needs Debian's nginx (with libnginx-mod-stream), unbound, wrk and openssl, and
+
+    cargo build --locked --profile dist --bin blackbox_exporter && cargo build --locked --release --example bench-peer
+
+Prints the tables of docs/performance.md; `--record` measures everything, writes bench/figures.json and renews the documents that
+quote it (about ten minutes on two cores, which must be quiet).
 
 Everything stays on 127.0.0.1 and ends with the run; as root, in a network namespace of its own. `--against` takes any exporter
 with upstream's flags (default: Debian's prometheus-blackbox-exporter, where it is installed). A failed probe ends the run with

@@ -10,6 +10,7 @@ import urllib.request
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PEER = os.environ.get("BENCH_PEER", f"{ROOT}/target/release/examples/bench-peer")
 OURS = f"{ROOT}/target/release/blackbox_exporter"
+RELEASED = f"{ROOT}/target/dist/blackbox_exporter"  # built as releases and images are
 # Built as releases are, which is what documents quote.
 RELEASED = f"{ROOT}/target/dist/blackbox_exporter"
 HZ = os.sysconf("SC_CLK_TCK")
