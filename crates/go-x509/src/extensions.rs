@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::der::{Reader, context, context_constructed, tag};
-use super::name_constraints::NameConstraints;
+use super::name_constraints::{ADDRESS, DNS, EMAIL, NameConstraints, URI};
 use super::{ParseError, Span, uri};
 
 /// What the extensions say. Names and other texts stay in the certificate and are kept as places in it.
@@ -65,7 +65,7 @@ pub(super) struct Policies {
     pub inhibit_any: Option<i64>,
 }
 
-pub(super) type Parsed<T> = Result<T, ParseError>;
+type Parsed<T> = Result<T, ParseError>;
 
 impl Extensions {
     /// Reads the SEQUENCE OF Extension.
@@ -205,12 +205,6 @@ const ISSUERS: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 48, 2];
 /// Embedded signed certificate timestamps, 1.3.6.1.4.1.11129.2.4.2
 const TIMESTAMPS: &[u8] = &[0x2b, 6, 1, 4, 1, 0xd6, 0x79, 2, 4, 2];
 const BAD_CONSTRAINTS: &str = "invalid policy constraints extension";
-
-// Tags of GeneralName (RFC 5280, section 4.2.1.6).
-pub(super) const EMAIL: u8 = context(1);
-pub(super) const DNS: u8 = context(2);
-pub(super) const URI: u8 = context(6);
-pub(super) const ADDRESS: u8 = context(7);
 
 /// An extension before it is understood.
 #[derive(Clone, Copy)]

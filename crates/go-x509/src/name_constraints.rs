@@ -2,9 +2,16 @@
 
 use std::net::IpAddr;
 
-use super::der::{Reader, context_constructed, tag};
-use super::extensions::{ADDRESS, DNS, EMAIL, Parsed, URI};
-use super::{Span, uri};
+use super::der::{Reader, context, context_constructed, tag};
+use super::{ParseError, Span, uri};
+
+// Tags of GeneralName (RFC 5280, section 4.2.1.6).
+pub(super) const EMAIL: u8 = context(1);
+pub(super) const DNS: u8 = context(2);
+pub(super) const URI: u8 = context(6);
+pub(super) const ADDRESS: u8 = context(7);
+
+type Parsed<T> = Result<T, ParseError>;
 
 /// The subtrees of a name constraints extension.
 #[derive(Debug, Default)]

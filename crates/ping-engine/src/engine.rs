@@ -12,7 +12,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::lane::{Answer, Lane, Ticket};
+use super::lane::{Lane, Ticket};
+use super::slots::Answer;
 use super::socket::{OpenError, Privilege, Shape, Socket};
 
 /// Most unprivileged sockets for pings of the same shape. Beyond it, and when no more can be opened, pings share sockets and

@@ -10,8 +10,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::Figures;
-use super::packet::Report;
-use super::slots::{Moment, Number, Slots};
+use super::slots::{Answer, Moment, Number, Slots};
 use super::wire::{Arrival, Left, Wire};
 
 /// How long a socket without room for a packet is passed over.
@@ -21,20 +20,6 @@ const CLOGGED_FOR: Duration = Duration::from_millis(50);
 const UNREAD_LIMIT: usize = 64;
 /// Packets that are read in one go before other tasks get their turn.
 const BATCH: usize = 256;
-
-/// The answer to a ping.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// The reply.
-    Reply {
-        /// From just before sending to the kernel's receipt.
-        round_trip: Duration,
-        /// TTL or hop limit with which it arrived.
-        hop_limit: Option<u8>,
-    },
-    /// The request did not arrive.
-    Failure(Report),
-}
 
 /// A shared socket and the pings that wait on it.
 #[derive(Debug)]
@@ -303,6 +288,7 @@ mod tests {
 
     use super::super::slots::CAPACITY;
     use super::*;
+    use crate::packet::Report;
 
     /// A packet on its way back, with the moment it arrives.
     type Packet = (Instant, SocketAddr, (u16, u16), Vec<u8>, Option<Report>);

@@ -11,6 +11,6 @@ mod socket;
 mod wire;
 
 pub use engine::{Engine, Figures, Ping, PrepareError};
-pub use lane::Answer;
 pub use packet::{Family, Report};
+pub use slots::Answer;
 pub use socket::{Interface, OpenError, Privilege, Shape};

@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::lane::Answer;
+use super::packet::Report;
 
 /// Most pings that wait on one socket: half of the sequence numbers, so that a free one is found quickly.
 pub(super) const CAPACITY: usize = 32_768;
@@ -22,6 +22,20 @@ const QUARANTINE: Duration = Duration::from_secs(60);
 
 /// Tolerated drift between the two clocks: the time between the two reads.
 const SAME: Duration = Duration::from_millis(1);
+
+/// The answer to a ping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The reply.
+    Reply {
+        /// From just before sending to the kernel's receipt.
+        round_trip: Duration,
+        /// TTL or hop limit with which it arrived.
+        hop_limit: Option<u8>,
+    },
+    /// The request did not arrive.
+    Failure(Report),
+}
 
 /// A moment on both clocks: the kernel stamps packets with wall time, which may jump.
 #[derive(Clone, Copy, Debug)]
