@@ -1,6 +1,6 @@
 //! A Prometheus-compatible blackbox exporter.
 //!
-//! A scrape of `/probe` is a pipeline, and the source tree is that pipeline, read top to bottom:
+//! A scrape of `/probe` passes a pipeline, and the folders of the source tree are its stages, from top to bottom:
 //!
 //! ```text
 //! GET /probe?module=&target=          server/probe.rs    request -> module + target + deadline
@@ -8,7 +8,7 @@
 //!   -> prober::run                    prober/mod.rs      one deadline, one log book, one sample set
 //!        -> resolve, dial, TLS        net/               shared by all probers; each step timed once, here
 //!        -> protocol                  prober/<kind>      what this protocol says and measures
-//!        -> assertions                check/             regexps, CEL, query/response scripts
+//!        -> assertions                check/             regexps, CEL
 //!   -> Outcome {success, samples, log}
 //!   -> encode                         metrics/           text 0.0.4 or OpenMetrics, by content negotiation
 //!   -> response, history, counters
@@ -19,9 +19,8 @@
 //! [`probe_log`], [`logging`] and [`display`] are at the bottom, for everybody: why probes fail, what ran out, what a probe said. [`trace`] is for modules
 //! that have a trace context, [`telemetry`] posts their spans and logs, [`migrate`] is used by [`cli`] only.
 //!
-//! What is Go's behaviour and knows nothing of probes are crates of their own, in `crates/`, each with a README: `gostd` at the bottom,
-//! `go-x509`, `go-regexp`, `go-yaml`, `go-http`, `go-resolve`, `miekg-dns`, `ping-engine`, `exposition`, `alloy-syntax` above it. They use
-//! nothing of this crate, and, but for `gostd`, nothing of each other. `docs/architecture.md` follows a probe through the house.
+//! The crates in `crates/` reproduce Go's behaviour and know nothing of probes; each has a README. `gostd` is at the bottom; the others use
+//! `gostd` and nothing else of this repository. `docs/architecture.md` follows a probe through the stages.
 
 pub mod app;
 pub mod check;

@@ -183,7 +183,7 @@ impl Sink {
             at: SystemTime::now(),
             level: Level::Warn,
             source: concat!(file!(), ":", line!()),
-            message: "Log lines were left out because standard error was too slow, full or closed",
+            message: "Log lines were dropped because standard error was too slow, full or closed",
         };
         let count = Value::from(dropped - *told);
         render(batch, format, line, std::iter::once(("lines", &count)));
@@ -191,7 +191,7 @@ impl Sink {
     }
 }
 
-/// Lets a message through once a minute, and tells how many were held back meanwhile.
+/// Lets a message through once per minute, and tells how many were held back meanwhile.
 #[derive(Debug, Default)]
 pub struct OncePerMinute {
     state: Mutex<(Option<Instant>, u64)>,

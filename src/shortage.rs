@@ -1,5 +1,5 @@
 //! Running out of things: open files, ports, memory. Probes fail with the system's word for it; here it is counted, so that the
-//! exporter can say it once a minute instead of once a probe.
+//! exporter can say it once per minute instead of once per probe.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};

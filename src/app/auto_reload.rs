@@ -41,7 +41,7 @@ pub fn start(exporter: &Arc<Exporter>, interval: Duration) {
         Err(error) => say!(
             exporter.logger,
             Warn,
-            "Cannot watch the configuration file; looking at it at the interval only",
+            "Cannot watch the configuration file; checking it at the interval only",
             "err" => text(error),
         ),
     }

@@ -18,10 +18,10 @@ pub const NAME: &str = "check-config";
 /// The definition of the subcommand.
 pub fn command() -> Command {
     Command::new(NAME)
-        .about("Say everything that is wrong with configuration files.")
+        .about("Show every mistake in configuration files.")
         .long_about(
-            "Reads each file as the exporter would. Errors and warnings go to standard error, with the line they stand \
-             on and a caret under the place; standard output gets one line a file. The exit status is 1 when a file \
+            "Reads each file as the exporter would. Errors and warnings go to standard error, with the quoted line \
+             and a caret; standard output gets one line per file. The exit status is 1 when a file \
              would not load.",
         )
         .arg(

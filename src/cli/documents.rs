@@ -22,12 +22,12 @@ pub const SCHEMA: &str = "schema";
 pub fn commands() -> [Command; 3] {
     [
         Command::new(MAN)
-            .about("Print the man page (section 1), or that of a command.")
+            .about("Print the man page of the program (section 1) or of a command.")
             .arg(
                 Arg::new("command")
                     .value_name("COMMAND")
                     .value_parser(PossibleValuesParser::new(super::SUBCOMMANDS))
-                    .help("The command whose page is printed."),
+                    .help("The command."),
             )
             .arg(
                 Arg::new("directory")
@@ -38,15 +38,13 @@ pub fn commands() -> [Command; 3] {
                     .conflicts_with("command")
                     .help("Write the pages of the program and of all commands into this folder."),
             ),
-        Command::new(COMPLETIONS)
-            .about("Print completions for a shell.")
-            .arg(
-                Arg::new("shell")
-                    .required(true)
-                    .value_name("SHELL")
-                    .value_parser(clap::value_parser!(Shell))
-                    .help("The shell."),
-            ),
+        Command::new(COMPLETIONS).about("Print shell completions.").arg(
+            Arg::new("shell")
+                .required(true)
+                .value_name("SHELL")
+                .value_parser(clap::value_parser!(Shell))
+                .help("The shell."),
+        ),
         Command::new(SCHEMA)
             .about("Print the JSON Schema of the configuration file, for editors.")
             .arg(
@@ -54,7 +52,7 @@ pub fn commands() -> [Command; 3] {
                     .value_name("FILE")
                     .default_value("config")
                     .value_parser(PossibleValuesParser::new(["config", "targets"]))
-                    .help("Which file's schema."),
+                    .help("The file that the schema describes."),
             ),
     ]
 }
@@ -158,7 +156,7 @@ const END: &str = r#".SH EXAMPLES
 Serve the probes of a configuration:
 .B blackbox_exporter \-\-config.file=/etc/blackbox_exporter/config.yml
 .TP
-Say everything that is wrong with it:
+Show every mistake in it:
 .B blackbox_exporter check\-config /etc/blackbox_exporter/config.yml
 .TP
 Run one probe now:
@@ -195,7 +193,7 @@ Accept nothing more, let running probes end, and exit.
 .SH "EXIT STATUS"
 .TP
 .B 0
-The program was told to stop, or the configuration is good (\fB\-\-config.check\fR).
+The program was stopped by a signal, or the configuration is valid (\fB\-\-config.check\fR).
 .TP
 .B 1
 A flag or the configuration is wrong, or a port cannot be opened.

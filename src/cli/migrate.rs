@@ -24,8 +24,8 @@ pub fn command() -> Command {
             "Reads prometheus.exporter.blackbox blocks of an Alloy configuration, the scrape_configs of a Prometheus \
              configuration that probe through a blackbox exporter, or the configuration of another prober, and prints a \
              targets file on standard output. With --output it writes the whole set instead: the targets file, the modules and, for Alloy, the configuration \
-             with those blocks replaced and everything else as it was. The series keep their names and labels. What \
-             cannot be carried over is named on standard error and at the head of the targets file, and the exit \
+             with those blocks replaced and everything else as it was. The series keep their names and labels. Everything that \
+             cannot be carried over is listed on standard error and at the beginning of the targets file, and the exit \
              status is 1.",
         )
         .arg(
@@ -33,7 +33,7 @@ pub fn command() -> Command {
                 .long("from")
                 .value_name("kind")
                 .value_parser(PossibleValuesParser::new(kinds().map(|(name, _)| name)))
-                .help("Kind of the file; by default its name and its content decide."),
+                .help("Kind of the file. Default: recognized by its name and content."),
         )
         .arg(
             Arg::new("output")
@@ -42,14 +42,14 @@ pub fn command() -> Command {
                 .value_name("DIR")
                 .value_hint(clap::ValueHint::DirPath)
                 .value_parser(clap::value_parser!(PathBuf))
-                .help("Write the whole set into this directory. Existing files are not overwritten."),
+                .help("Write all files into this directory. Existing files are not overwritten."),
         )
         .arg(
             Arg::new("exporter")
                 .long("exporter")
                 .value_name("host:port")
                 .default_value("127.0.0.1:9115")
-                .help("Where Alloy reaches this exporter."),
+                .help("Address of this exporter for Alloy."),
         )
         .arg(
             Arg::new("file")

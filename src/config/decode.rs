@@ -421,7 +421,7 @@ impl<'d, 't> Decoder<'d, 't> {
         let Content::Sequence(items) = &document.node(node).content else {
             let help = match &document.node(node).content {
                 Content::Scalar { text, .. } if !self.is_in_secret() => {
-                    Some(format!("a list stands in brackets: [{}]", brief(text)))
+                    Some(format!("write a list: [{}]", brief(text)))
                 }
                 _ => None,
             };

@@ -29,7 +29,7 @@ pub(super) fn hint(name: &str, known: &[&'static str]) -> Option<String> {
     }
     if fields::<Module>().contains(&name) && !is_section_with("targets") {
         return Some(format!(
-            "{name} is a setting of the module: write it beside prober"
+            "{name} is a setting of the module: write it next to prober"
         ));
     }
     if is_section_with("tls_config") && fields::<Tls>().contains(&name) {
@@ -37,7 +37,8 @@ pub(super) fn hint(name: &str, known: &[&'static str]) -> Option<String> {
     }
     match name {
         "path" | "url" | "uri" | "host" | "port" | "target" | "query" if is_section_with("method") => {
-            let help = "the target of the scrape says what to ask for: target=https://example.com/path?query";
+            let help =
+                "URL and path belong to the target of the scrape: target=https://example.com/path?query";
             Some(help.to_owned())
         }
         _ => None,
@@ -101,7 +102,7 @@ mod tests {
             (
                 "timeout",
                 &http,
-                "timeout is a setting of the module: write it beside prober",
+                "timeout is a setting of the module: write it next to prober",
             ),
             (
                 "insecure_skip_verify",
@@ -111,7 +112,7 @@ mod tests {
             (
                 "path",
                 &http,
-                "the target of the scrape says what to ask for: target=https://example.com/path?query",
+                "URL and path belong to the target of the scrape: target=https://example.com/path?query",
             ),
             ("query_name", &module, "it belongs below dns"),
             (

@@ -144,14 +144,14 @@ impl Prober {
 /// Most attempts of a probe.
 const MOST_ATTEMPTS: i64 = 10;
 
-/// One module: a prober, its time-out and the sections of all probers.
+/// One module: a prober, its timeout and the sections of all probers.
 ///
 /// Only the section of the chosen prober matters; the others are kept because `/config` shows them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Module {
     /// The prober that this module runs.
     pub prober: Prober,
-    /// Go duration in nanoseconds; zero or negative means "no time-out of its own".
+    /// Go duration in nanoseconds; zero or negative means "no timeout of its own".
     pub timeout: i64,
     /// How often a probe is made until it succeeds, once when it is not written; ours.
     pub attempts: Option<i64>,
@@ -345,7 +345,7 @@ impl Section for Module {
             .is_some_and(|(_, value)| !d.document().is_null(value));
         self.expanded = d.take_expanded();
         if self.timeout < 0 {
-            let help = "leave it out, or write how long a probe may take".to_owned();
+            let help = "remove it, or write the maximum duration of a probe".to_owned();
             d.warn(node, "timeout", "a negative timeout is no timeout", Some(help));
         }
         if let Some(attempts) = self.attempts.filter(|n| !(1..=MOST_ATTEMPTS).contains(n)) {
@@ -353,7 +353,7 @@ impl Section for Module {
             d.report_field(node, "attempts", message, None);
         }
         if self.prober == Prober::Dns && d.document().entry(node, "dns").is_none() {
-            let help = Some("add dns: {query_name: the name to ask for}".to_owned());
+            let help = Some("add dns: {query_name: the name to query}".to_owned());
             d.warn(node, "prober", "without dns.query_name every probe fails", help);
         }
         if !given && !d.is_blamed("prober") {

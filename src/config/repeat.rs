@@ -11,7 +11,7 @@ const SHORTEST: i64 = 1_000_000;
 /// The interval when none is written.
 const INTERVAL: i64 = 200_000_000;
 
-/// How many packets a probe sends, and how far apart.
+/// The number of packets per probe, and the time between them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Repeat {
     /// Packets, 0 when it is not written, which means one.
@@ -58,7 +58,7 @@ impl Repeat {
         }
     }
 
-    /// Warns when the last packet of a module's section cannot be answered within its time-out, in nanoseconds.
+    /// Warns when the last packet of a module's section cannot be answered within its timeout, in nanoseconds.
     pub(super) fn warn(&self, section: &str, timeout: i64, module: Id, d: &mut Decoder<'_, '_>) {
         let last = self.pause() * (self.packets() - 1);
         let Ok(timeout) = u64::try_from(timeout) else {
@@ -66,7 +66,7 @@ impl Repeat {
         };
         if timeout > 0 && last >= std::time::Duration::from_nanos(timeout) {
             let message = format!(
-                "the last of {} packets is sent after {last:?}, when the module's timeout is over",
+                "the last of {} packets would be sent after {last:?}, which is later than the module's timeout",
                 self.count
             );
             d.warn(

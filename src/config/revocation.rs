@@ -53,13 +53,13 @@ impl Revocation {
             } else {
                 "ocsp"
             };
-            d.warn(node, field, "it has no effect: icmp speaks no TLS", None);
+            d.warn(node, field, "it has no effect: the icmp prober has no TLS", None);
         } else if self.fail_if_cert_revoked && self.ocsp == Ocsp::Off && !has_lists {
             let help = "set ocsp to staple or query, or check_revoked in the prober's section";
             d.warn(
                 node,
                 "fail_if_cert_revoked",
-                "it has no effect: nothing tells whether certificates are revoked",
+                "it has no effect: neither OCSP nor revocation lists are used",
                 Some(help.to_owned()),
             );
         }
@@ -75,7 +75,7 @@ impl Value for Ocsp {
                 Some((_, known)) => *self = known,
                 None => {
                     let help = one_of(&text, Self::NAMES.map(|(name, _)| name));
-                    d.report(node, format!("{text:?} is no way to ask for OCSP"), Some(help));
+                    d.report(node, format!("{text:?} is not a value of ocsp"), Some(help));
                 }
             }
             known.is_some()
@@ -120,10 +120,7 @@ mod tests {
             assert_eq!(again.config.modules, parsed.config.modules, "{printed}");
         }
         let parsed = config::parse("modules:\n  m: {prober: tcp, ocsp: stapled}\n");
-        assert_eq!(
-            parsed.problems[0].message,
-            "\"stapled\" is no way to ask for OCSP"
-        );
+        assert_eq!(parsed.problems[0].message, "\"stapled\" is not a value of ocsp");
         for module in [
             "{prober: icmp, ocsp: query}",
             "{prober: tcp, fail_if_cert_revoked: true}",

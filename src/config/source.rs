@@ -56,7 +56,8 @@ pub fn parse_with(text: &str, options: Options) -> Parsed<'_> {
             parsed.files = decoder.take_files();
             (parsed.problems, parsed.warnings) = decoder.finish();
             if let Some(at) = document.ignored() {
-                let message = "the document ends above this line: nothing from here on is read".to_owned();
+                let message =
+                    "the document ends above this line: the rest of the file is not read".to_owned();
                 parsed.warnings.push(Problem {
                     help: Some("indent the first line like the others".to_owned()),
                     ..plain_problem(Some(at), message)

@@ -118,7 +118,7 @@ mod tests {
             ("starttls: ''", "there is no starttls for \"\""),
             (
                 "starttls: smtp, tls: true",
-                "starttls begins in the clear: tls and starttls are mutually exclusive",
+                "tls and starttls are mutually exclusive: starttls begins without TLS",
             ),
             (
                 "starttls: smtp, query_response: [{send: a}, {starttls: true}]",

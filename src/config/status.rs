@@ -91,7 +91,7 @@ impl Value for Status {
                 let mut code: i64 = 0;
                 let good = code.decode(node, d);
                 if good && !(100..=599).contains(&code) {
-                    d.warn_here(node, format!("no server answers with the status {code}"), None);
+                    d.warn_here(node, format!("no server responds with the status {code}"), None);
                 }
                 *self = Self::code(code);
                 return good;

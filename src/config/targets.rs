@@ -41,7 +41,7 @@ pub struct Target {
     pub labels: BTreeMap<String, String>,
     /// Scrape interval in milliseconds, when it is not the scraper's.
     pub interval: Option<u64>,
-    /// Scrape time-out in milliseconds, when it is not the scraper's.
+    /// Scrape timeout in milliseconds, when it is not the scraper's.
     pub timeout: Option<u64>,
     /// Where it stands in the file.
     pub at: Position,
@@ -214,7 +214,7 @@ impl Section for Target {
         for param in self.params.keys() {
             let fits = param.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
             if !fits || param.is_empty() {
-                let help = "a scraper takes it as the label __param_NAME: letters, digits and underscores"
+                let help = "a scraper reads it as the label __param_NAME: letters, digits and underscores"
                     .to_owned();
                 d.report_field(
                     node,
@@ -224,7 +224,7 @@ impl Section for Target {
                 );
             }
         }
-        // Prometheus drops a target whose time-out is longer than its interval.
+        // Prometheus drops a target whose timeout is longer than its interval.
         if let (Some(interval), Some(timeout)) = (self.interval, self.timeout)
             && timeout > interval
         {
@@ -264,7 +264,7 @@ impl Codec<Option<u64>> for Period {
         }
         match u64::try_from(nanoseconds / 1_000_000) {
             Ok(milliseconds @ 1..) => *place = Some(milliseconds),
-            _ => d.report(node, "a duration of a millisecond or more is wanted", None),
+            _ => d.report(node, "write a duration of at least one millisecond", None),
         }
         true
     }
@@ -355,7 +355,7 @@ mod tests {
                 "line 4, column 27: targets[1].labels: \"a-b\" cannot be a label; letters, digits and underscores, no digit first",
                 "line 4, column 70: targets[1].timeout: the timeout is longer than the interval; Prometheus does not scrape such a target",
                 "line 5, column 5: duplicate target name \"b\" (first used on line 4); give each target a name of its own",
-                "line 5, column 37: targets[2].interval: a duration of a millisecond or more is wanted",
+                "line 5, column 37: targets[2].interval: write a duration of at least one millisecond",
                 "line 6, column 5: targets[3]: a target needs \"name\"",
                 "line 6, column 27: targets[3].timeout: \"soon\" is not a duration; units are ns, us, ms, s, m and h: 500ms, 5s, 1m30s, 1.5h",
             ]

@@ -83,7 +83,7 @@ impl Section for Tcp {
             d.report_field(node, "linger", message, Some(help.to_owned()));
         }
         if self.starttls.is_some() && self.tls {
-            let message = "starttls begins in the clear: tls and starttls are mutually exclusive";
+            let message = "tls and starttls are mutually exclusive: starttls begins without TLS";
             d.report_field(node, "starttls", message, Some("leave tls out".to_owned()));
         }
         if self.starttls.is_some() && self.query_response.iter().any(|step| step.starttls) {

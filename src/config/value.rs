@@ -325,7 +325,7 @@ impl Codec<String> for Family {
         d.enter(node, |d, node| {
             let good = place.decode(node, d);
             if good && !matches!(place.as_str(), "" | "ip4" | "ip6") {
-                let message = format!("{place:?} means ip4, as every word but ip6 does");
+                let message = format!("{place:?} means ip4, as every value except ip6 does");
                 let meant = if place.contains('6') { "ip6" } else { "ip4" };
                 d.warn_here(node, message, Some(format!("write {meant}")));
             }
@@ -419,7 +419,7 @@ impl Codec<i64> for Size {
             match units::parse_size(&text) {
                 Some(bytes) => *place = bytes,
                 None => {
-                    let help = "a size is a whole or broken number with a unit: 512B, 10KB, 10MB, 1.5GiB (steps of 1024)";
+                    let help = "a size is a number with a unit: 512B, 10KB, 10MB, 1.5GiB (steps of 1024)";
                     d.report(node, format!("{text:?} is not a size"), Some(help.to_owned()));
                     return false;
                 }

@@ -87,7 +87,7 @@ fn open(folder: &Path) -> Option<(u64, Cgroup)> {
 }
 
 impl Cgroup {
-    /// What is used, but for pages of files, which the kernel takes back before it kills.
+    /// What is used, except for pages of files, which the kernel takes back before it kills.
     pub(super) fn used(&self) -> Option<u64> {
         let used: u64 = text(&self.used)?.trim().parse().ok()?;
         let statistics = text(&self.statistics)?;

@@ -118,7 +118,7 @@ fn write(document: &Document<'_>, id: Id, indent: usize, text: &mut String) -> R
         }
         Content::Mapping(entries) => {
             for (key, value) in entries {
-                let name = document.text(*key).ok_or("a key that is no text")?;
+                let name = document.text(*key).ok_or("a key that is not text")?;
                 let name = match document.is_merge(*key) {
                     true => name.to_owned(),
                     false => super::write::key(name),

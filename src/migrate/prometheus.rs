@@ -262,7 +262,7 @@ impl Reader<'_, '_> {
                 continue;
             }
             let Some(address) = labels.remove("__param_target") else {
-                let note = format!("{}: no rule says what to probe here (`__param_target`)", at(line));
+                let note = format!("{}: no rule sets the target here (`__param_target`)", at(line));
                 migration.lost.push(note);
                 continue;
             };
@@ -276,7 +276,7 @@ impl Reader<'_, '_> {
             target.hostname = labels.remove("__param_hostname").unwrap_or_default();
             for parameter in labels.keys().filter_map(|label| label.strip_prefix("__param_")) {
                 let note = format!(
-                    "{}: the parameter {parameter:?} has no place in a targets file",
+                    "{}: the parameter {parameter:?} is not supported in a targets file",
                     at(line)
                 );
                 migration.lost.push(note);
@@ -387,7 +387,7 @@ impl Reader<'_, '_> {
         if period.is_none() {
             migration
                 .lost
-                .push(format!("job {name:?}: {key} {text:?} is no duration"));
+                .push(format!("job {name:?}: {key} {text:?} is not a duration"));
         }
         period
     }
@@ -477,11 +477,11 @@ scrape_configs:
             migration.lost,
             [
                 "job \"web\", line 8: `scheme` concerns the scrape itself; set it on the job that has http_sd_configs",
-                "job \"web\", line 12: the parameter \"debug\" has no place in a targets file",
-                "job \"web\", line 12: the parameter \"debug\" has no place in a targets file",
+                "job \"web\", line 12: the parameter \"debug\" is not supported in a targets file",
+                "job \"web\", line 12: the parameter \"debug\" is not supported in a targets file",
                 "job \"many\", line 26: the targets of kubernetes_sd_configs stay with Prometheus",
                 "job \"many\", line 31: the relabelling rule (action keep, regex \"a|b\") was left out; keep it on the job that has http_sd_configs",
-                "job \"lost\", line 35: no rule says what to probe here (`__param_target`)",
+                "job \"lost\", line 35: no rule sets the target here (`__param_target`)",
             ]
         );
         assert_eq!(

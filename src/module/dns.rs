@@ -32,7 +32,7 @@ pub struct Dns {
     pub query_type: u16,
     /// The class to ask for.
     pub query_class: u16,
-    /// Whether the server shall ask others.
+    /// Whether recursion is requested.
     recursion_desired: bool,
     /// The message for the query name; a name that cannot be asked for fails the probe, not the configuration.
     query: Result<Query, NameError>,

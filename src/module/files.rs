@@ -65,7 +65,7 @@ pub(super) fn warnings(named: Vec<NamedFile>) -> Vec<config::Problem> {
 }
 
 fn fault(file: &Path) -> Option<Fault> {
-    const RELATIVE: &str = "a relative name is looked up in the folder that the exporter runs in";
+    const RELATIVE: &str = "a relative path is resolved in the working directory of the exporter";
     let unreadable = |error: &std::io::Error| Fault {
         message: os_error::describe_file(file, error),
         help: file.is_relative().then_some(RELATIVE),

@@ -1,4 +1,4 @@
-//! Where a configuration comes from: a file as in the Go program, or (ours) several files, patterns and folders.
+//! Where a configuration comes from: a file as in upstream, or (ours) several files, patterns and folders.
 
 use std::collections::{BTreeMap, HashSet};
 use std::io;
@@ -222,8 +222,8 @@ impl Loaded {
                     at,
                     module: Some(name.clone()),
                     path: String::new(),
-                    message: format!("a module of this name is in {other}{there} already"),
-                    help: Some("names of modules are unique across files".to_owned()),
+                    message: format!("already defined in {other}{there}"),
+                    help: Some("module names must be unique across files".to_owned()),
                 });
             }
         }
@@ -233,8 +233,8 @@ impl Loaded {
                 at: None,
                 module: None,
                 path: "policy".to_owned(),
-                message: "another file has a policy already".to_owned(),
-                help: Some("one policy is for all modules: write it in one file".to_owned()),
+                message: "another file already has a policy".to_owned(),
+                help: Some("the policy applies to all modules: write it in one file".to_owned()),
             });
         }
         if !problems.is_empty() {
@@ -270,7 +270,7 @@ impl Loaded {
             at: None,
             module: None,
             path: String::new(),
-            message: format!("{file} was left out: {why}"),
+            message: format!("{file} was skipped: {why}"),
             help: None,
         });
     }

@@ -66,7 +66,7 @@ impl fmt::Display for FileError {
                 busy: true,
             } => write!(
                 f,
-                "read {path}: {timed_out}; {READERS} files are being read, and none of them ends"
+                "read {path}: {timed_out}; {READERS} files are being read and do not end"
             ),
         }
     }
@@ -220,7 +220,7 @@ mod tests {
         let text = late.unwrap_err().to_string();
         assert_eq!(
             text,
-            "read /dev/null: the probe's time-out of 200ms ran out; 16 files are being read, and none of them ends"
+            "read /dev/null: the probe's timeout of 200ms ran out; 16 files are being read and do not end"
         );
         assert!(started.load(Ordering::Relaxed) <= READERS);
         drop(release);

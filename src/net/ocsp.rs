@@ -1,7 +1,7 @@
 //! OCSP responses: asked for over HTTP (RFC 6960, appendix A), and kept until the next one is due, an hour at most.
 //!
-//! The URLs of responders come from a stranger's certificate. They are judged and bounded as those of
-//! [lists](super::revocation) are.
+//! The URLs of responders come from the peer's certificate. They have the checks and limits of those of
+//! [lists](super::revocation).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,7 +24,7 @@ const MAX_KEPT: usize = 16 << 10;
 const MOST_KEPT: usize = 256;
 /// How long one is kept at most.
 const KEPT_FOR: Duration = Duration::from_secs(3600);
-/// How many responders are asked at one time.
+/// How many responders are asked at the same time.
 const QUERIES: usize = 16;
 
 /// Who is asked for what.

@@ -1,6 +1,6 @@
 //! Lists of revoked certificates: fetched over HTTP, and kept until the next one is due, an hour at most.
 //!
-//! Their URLs come from a stranger's certificate. So every address is judged by the policy, on every hop, and size, number and
+//! Their URLs come from the peer's certificate. So every address is judged by the policy, on every hop, and size, number and
 //! time are bounded.
 
 use std::collections::HashMap;
@@ -30,7 +30,7 @@ const MAX_LIST: usize = 10 << 20;
 const MAX_KEPT: usize = 32 << 20;
 /// How long a list is kept at most.
 const KEPT_FOR: Duration = Duration::from_secs(3600);
-/// How many lists are fetched at one time.
+/// How many lists are fetched at the same time.
 const FETCHES: usize = 4;
 /// Most redirects that are followed, as Go's client.
 const MOST_REDIRECTS: usize = 10;
@@ -75,7 +75,7 @@ pub struct Way<'a> {
 }
 
 impl Lists {
-    /// The list at this URL: kept, or fetched anew.
+    /// The list at this URL: kept, or fetched again.
     ///
     /// # Errors
     /// Why there is none.

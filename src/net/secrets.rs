@@ -150,7 +150,7 @@ mod tests {
             ("Bearer token-1234, key-of-ann", Some("Bearer <secret>, <secret>")),
             ("cut: token-12…", Some("cut: <secret>…")),
             ("cut: \"token-12\"", Some("cut: \"<secret>\"")),
-            ("(answer: 407 token-12)", Some("(answer: 407 <secret>)")),
+            ("(response: 407 token-12)", Some("(response: 407 <secret>)")),
             ("a tok…", None),
         ];
         for (text, want) in rows {

@@ -11,7 +11,7 @@ pub trait Listener {
     /// These bytes were read.
     ///
     /// # Errors
-    /// What reading them shall fail with.
+    /// The error that reading them ends with.
     fn heard(&mut self, bytes: &[u8]) -> io::Result<()>;
 }
 

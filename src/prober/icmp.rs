@@ -180,7 +180,7 @@ fn finish(
         }
         Ok(Some(Answer::Failure(report))) => {
             probe.advise(advice::icmp::report(&report, address.ip, module.ttl));
-            // compat: upstream does not ask for ICMP errors and runs into its time-out.
+            // compat: upstream does not ask for ICMP errors and runs into its timeout.
             let reason = format!("ping {address}: {report}");
             log!(probe.log, Error, "Error reading from socket", "err" => reason.clone());
             (said_by(&report), reason)
@@ -255,7 +255,7 @@ fn send_error(address: &Address, error: &io::Error, payload: usize) -> String {
     let cause = SystemError(error);
     if error.raw_os_error() == Some(libc::EMSGSIZE) {
         return format!(
-            "write {address}: {cause}: a payload of {payload} bytes does not fit into one packet on this way"
+            "write {address}: {cause}: a payload of {payload} bytes does not fit into one packet on this path"
         );
     }
     format!("write {address}: {cause}")

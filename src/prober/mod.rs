@@ -67,7 +67,7 @@ pub struct Also {
 }
 
 /// Everything that one running probe works with. It outlives the prober's future, so what was measured before a
-/// time-out is still there.
+/// timeout is still there.
 #[derive(Debug)]
 pub struct Probe<'a> {
     /// The target as the caller wrote it, what is not UTF-8 [carried](crate::carried).
@@ -300,7 +300,7 @@ impl Outcome {
 const FAILED: &str = "Probe failed";
 
 /// The line of a log that had more.
-const LOG_FULL: &str = "Probe log is full, lines were left out";
+const LOG_FULL: &str = "Probe log is full, lines were dropped";
 
 /// A prober gave up: [`Probe::fail`] knows why, and the log book tells it in words.
 #[derive(Debug)]

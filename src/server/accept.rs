@@ -59,7 +59,7 @@ const FIELD: usize = 100;
 const MAX_SEND_BUFFER: usize = 64 << 10;
 /// What a connection takes, in bytes, those of the kernel included: with TLS, and without.
 const CONNECTION: (usize, usize) = (48 << 10, 12 << 10);
-/// Most requests at one time over one HTTP/2 connection: Go's limit.
+/// Most requests at the same time over one HTTP/2 connection: Go's limit.
 const MAX_STREAMS: u32 = 250;
 /// What Go answers to plain HTTP where TLS is spoken.
 const PLAIN_HTTP_REFUSED: &[u8] =
@@ -89,7 +89,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Serves at most `max_connections` connections at one time.
+    /// Serves at most `max_connections` connections at the same time.
     pub fn new(
         exporter: Arc<Exporter>,
         prefix: Prefix,
@@ -299,7 +299,7 @@ impl Server {
         watcher: Watcher,
     ) {
         let requests = Requests::new(Abandoned::Ends, Some(Arc::clone(&caller.seat)));
-        // Frames come at any time; what is between two requests cannot be told from what is within one.
+        // Frames come at any time; between two requests they look like those within one.
         let patience = Patience {
             head: PATIENCE.idle,
             ..PATIENCE

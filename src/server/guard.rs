@@ -22,7 +22,7 @@ const STEP: usize = 64 << 10;
 /// What is answered to a head that there is no memory for.
 const NO_MEMORY: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nRetry-After: 1\r\n\
-    Connection: close\r\n\r\nToo little memory left for a request head of this size, see --memory.limit\n";
+    Connection: close\r\n\r\nToo little memory left for request headers of this size, see --memory.limit\n";
 
 /// How long a peer may take, in each case.
 #[derive(Clone, Copy, Debug)]
@@ -97,7 +97,7 @@ impl<S> Guarded<S> {
         }
     }
 
-    /// Writes the first line of a head anew where hyper needs it. False when the line is not whole yet.
+    /// Rewrites the first line of a head where hyper needs it. False when the line is not whole yet.
     fn read_line(&mut self, buffer: &mut ReadBuf<'_>, before: usize) -> bool {
         let came = buffer.filled().get(before..).unwrap_or_default();
         let whole = if self.held.is_empty() {

@@ -75,11 +75,11 @@ pub struct Exporter {
 /// What the flags say about requests.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Seconds taken off the scrape time-out.
+    /// Seconds taken off the scrape timeout.
     pub timeout_offset: f64,
     /// From which level on lines of probes are written to the log; `None` for none of them.
     pub probe_log: Option<Level>,
-    /// Most probes at one time; 0 means no limit.
+    /// Most probes at the same time; 0 means no limit.
     pub max_in_flight: usize,
     /// Where people look at a trace.
     pub trace_link: Option<Link>,

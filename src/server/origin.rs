@@ -1,5 +1,5 @@
 //! What pages of other sites may make a browser ask for: nothing that reloads or probes. And under which names this
-//! exporter is asked for, so that a name that was bound anew to its address leads nowhere.
+//! exporter is asked for, so that a name that was rebound to its address leads nowhere.
 
 use http::header::{HOST, ORIGIN};
 use http::request::Parts;

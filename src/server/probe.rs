@@ -1,4 +1,4 @@
-//! `/probe`: from a request to a module, a target and a time-out; and from an outcome to an answer.
+//! `/probe`: from a request to a module, a target and a timeout; and from an outcome to an answer.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -27,9 +27,9 @@ use crate::trace::Incoming;
 
 /// The module when none is named.
 pub(super) const DEFAULT_MODULE: &str = "http_2xx";
-/// The scrape time-out when the scraper names none, in seconds.
+/// The scrape timeout when the scraper names none, in seconds.
 const DEFAULT_SCRAPE_TIMEOUT: f64 = 120.0;
-/// The same for a browser, to which it is the probe's time-out.
+/// The same for a browser, to which it is the probe's timeout.
 pub(super) const PAGE_TIMEOUT: f64 = 10.0;
 
 /// Longer `Accept` headers are read anew each time.
@@ -214,7 +214,7 @@ fn say_shortages(exporter: &Exporter) {
         say!(
             exporter.logger,
             Warn,
-            "Probes failed because this machine ran out of something",
+            "Probes failed because this machine ran out of a resource",
             "resource" => resource.name(),
             "times_since_start" => times,
             "advice" => resource.advice(),
@@ -291,7 +291,7 @@ pub(super) fn accepts_gzip(headers: &HeaderMap) -> bool {
 pub(super) enum Refusal {
     /// It asks for something that is not there.
     BadRequest(String),
-    /// The scraper's time-out is no number.
+    /// The scraper's timeout is no number.
     Timeout(NumError),
     /// As many probes run as may.
     TooMany,
@@ -325,7 +325,7 @@ fn bad_request(message: String) -> Refusal {
     Refusal::BadRequest(message)
 }
 
-/// How long the probe may take, in seconds: the scrape time-out less the offset, or the module's time-out if that is
+/// How long the probe may take, in seconds: the scrape timeout less the offset, or the module's timeout if that is
 /// shorter.
 fn timeout_seconds(
     headers: &HeaderMap,
@@ -346,13 +346,13 @@ fn timeout_seconds(
     let module = module.map(|timeout| timeout.as_secs_f64());
     Ok(match module {
         Some(module) if module < most || most < 0.0 => module,
-        // compat: upstream gives the probe no time at all when the offset is larger than the scrape time-out.
+        // compat: upstream gives the probe no time at all when the offset is larger than the scrape timeout.
         None if most < 0.0 => scrape.max(0.0),
         _ => most,
     })
 }
 
-/// Seconds as a duration. What is no sensible time is no time, what is too long is for ever.
+/// Seconds as a duration. An invalid time is zero, one that is too long is no limit.
 fn duration(seconds: f64) -> Duration {
     if seconds > 0.0 {
         Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)

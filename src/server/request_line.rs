@@ -1,4 +1,4 @@
-//! Request lines that Go's server accepts and hyper does not, or reads otherwise: they are written anew before hyper sees them.
+//! Request lines that Go's server accepts and hyper does not, or reads otherwise: they are rewritten before hyper sees them.
 //!
 //! - a `#` is part of the path or query, hyper would drop it and what follows;
 //! - so are bytes beyond ASCII;

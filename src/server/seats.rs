@@ -1,6 +1,6 @@
 //! Who may be connected: a number of seats, fairly shared by the addresses of callers.
 //!
-//! As long as there are free seats everybody gets one, but for the last few, which are for other addresses than the
+//! As long as there are free seats everybody gets one, except for the last few, which are for other addresses than the
 //! one that has the rest. When none is free, the connection goes that has been without a request for longest: one of the
 //! caller's own when its address has its share already, else one of the address that has most. Whoever finds none to take
 //! the seat of waits for the next one that becomes free.

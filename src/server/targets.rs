@@ -74,7 +74,7 @@ pub async fn targets(exporter: &Exporter, mount: Mount<'_>) -> Response {
     let Some(address) = mount.host() else {
         return answer::error(
             StatusCode::BAD_REQUEST,
-            "the Host header must say where this exporter is reached",
+            "the Host header must contain the address of this exporter",
         );
     };
     let reached = Reached {
@@ -245,8 +245,8 @@ fn group<'a>(target: &'a Target, reached: &'a Reached) -> Group<'a> {
     }
 }
 
-/// The time-out to ask for. Prometheus refuses a target whose time-out is longer than its interval, and its own
-/// default is ten seconds: a shorter interval brings its time-out along.
+/// The timeout to ask for. Prometheus refuses a target whose timeout is longer than its interval, and its own
+/// default is ten seconds: a shorter interval brings its timeout along.
 fn timeout(target: &Target) -> Option<u64> {
     const PROMETHEUS_DEFAULT: u64 = 10_000;
     target

@@ -247,7 +247,7 @@ impl Sender {
         Ok(client)
     }
 
-    /// Says, once a minute, that the endpoint does not take what it is sent.
+    /// Says, once per minute, that the endpoint does not take what it is sent.
     fn complain(&self, why: &str) {
         if self.told.due().is_none() {
             return;

@@ -4,8 +4,9 @@
 use std::{collections::BTreeSet, env, fmt::Write, fs};
 
 use blackbox_exporter::{
+    check::Regexp,
     cli,
-    config::{self, Prober},
+    config::{self, Prober, web::Web},
     metrics::{
         Metric,
         own::{Family, Own, Shown},
@@ -28,12 +29,42 @@ fn cell(text: &str) -> String {
     text.replace('|', "\\|").replace('<', "&lt;").replace('\n', " ")
 }
 
+/// The extensions that turn metrics on, from the table of `docs/extensions.md`: patterns of names, and the link to the extension.
+fn extensions() -> Vec<(Regexp, String)> {
+    let page = read("docs/extensions.md");
+    let mut found = Vec::new();
+    for row in page.lines().filter(|line| line.starts_with("| [")) {
+        let cells: Vec<&str> = row.split(" | ").collect();
+        let [name, _, _, metrics] = cells.as_slice() else {
+            continue;
+        };
+        let link = name.trim_start_matches("| ").replace("](#", "](extensions.md#");
+        // What follows are upstream's metrics, which further probers get.
+        let (metrics, _) = metrics.split_once(';').unwrap_or((metrics, ""));
+        for pattern in metrics.split('`').skip(1).step_by(2) {
+            // Braces are labels, or alternatives behind an underscore.
+            let pattern = match pattern.split_once('{') {
+                Some((stem, rest)) if stem.ends_with('_') => {
+                    format!("{stem}({})", rest.trim_end_matches('}').replace(',', "|"))
+                }
+                Some((stem, _)) => stem.to_owned(),
+                None => pattern.to_owned(),
+            };
+            let pattern = format!("^{}$", pattern.replace('*', ".*"));
+            found.push((Regexp::new(&pattern).unwrap(), link.clone()));
+        }
+    }
+    found
+}
+
 #[test]
 fn generated_page_of_the_metrics() {
     let mut page = "# Metrics\n\n<!-- Generated: UPDATE_DOCS=1 cargo test --test pipeline generated -->\n\n\
         ## Metrics of a probe\n\nThe response of `/probe`. All are gauges. The scraper adds `up` and its own families. Names and HELP texts are upstream's;\n\
-        families that only a setting turns on are described in [configuration](configuration.md).\n\n| metric | labels | probers | meaning |\n|---|---|---|---|\n"
+        those with an entry under *turned on by* exist only here. `check_revoked` turns on `probe_ssl_crl_*`, as in upstream.\n\n| metric | labels | probers | turned on by | meaning |\n|---|---|---|---|---|\n"
         .to_owned();
+    let extensions = extensions();
+    let mut used = BTreeSet::new();
     for metric in Metric::ALL {
         let family = metric.family();
         let labels: Vec<_> = family.labels.iter().map(|label| format!("`{label}`")).collect();
@@ -44,13 +75,29 @@ fn generated_page_of_the_metrics() {
             _ => probers.join(", "),
         };
         let help = cell(family.help);
+        let by: Vec<&str> = extensions
+            .iter()
+            .filter(|(names, _)| names.is_match(family.name.as_bytes()))
+            .map(|(names, link)| {
+                used.insert(names.source());
+                link.as_str()
+            })
+            .collect();
+        let by = by.join(", ");
         writeln!(
             page,
-            "| `{}` | {} | {probers} | {help} |",
+            "| `{}` | {} | {probers} | {by} | {help} |",
             family.name,
             labels.join(", ")
         )
         .unwrap();
+    }
+    for (names, link) in &extensions {
+        let source = names.source();
+        assert!(
+            used.contains(source) || source.starts_with("^blackbox_exporter_"),
+            "{link}: no metric is {source}"
+        );
     }
     page.push_str(
         "\n## Metrics of the exporter\n\nThe response of `/metrics`. Those that are not upstream's appear with the first probe, and where they can be measured.\n\n\
@@ -220,6 +267,15 @@ fn the_book_has_every_page() {
 }
 
 #[test]
+fn the_web_configuration_of_the_documents_loads() {
+    let page = read("docs/web-configuration.md");
+    let (_, block) = page.split_once("```yaml\n").unwrap();
+    let (block, _) = block.split_once("```").unwrap();
+    let web = Web::parse(block).unwrap();
+    assert_eq!((web.users.len(), web.tls.cert_file.as_str()), (1, "server.pem"));
+}
+
+#[test]
 fn modules_of_the_documents_load() {
     let mut count = 0;
     for document in documents() {
@@ -236,4 +292,79 @@ fn modules_of_the_documents_load() {
         }
     }
     assert!(count >= 9, "only {count} blocks of modules were found");
+}
+
+/// The words of a command, as a shell reads them, up to what belongs to the shell.
+fn words(command: &str) -> Vec<String> {
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+    for c in command.chars() {
+        match (c, quote) {
+            ('\'' | '"', None) => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (c, Some(open)) if c == open => quote = None,
+            (' ', None) => words.extend(word.take()),
+            ('#' | ';' | '&' | '|' | '>' | '<', None) if word.is_none() => break,
+            (';', None) => break,
+            (c, _) => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    words
+}
+
+/// Commands in blocks for a shell, and in the text where they have arguments.
+fn commands(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (number, part) in text.split("```").enumerate() {
+        if part.starts_with("sh\n") {
+            found.extend(part.replace("\\\n", " ").lines().map(str::to_owned));
+        } else if number % 2 == 0 {
+            found.extend(part.split('`').skip(1).step_by(2).map(str::to_owned));
+        }
+    }
+    found
+        .iter()
+        .filter_map(|line| {
+            let line = line.strip_prefix("target/release/").unwrap_or(line);
+            line.strip_prefix("blackbox_exporter ")
+        })
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn commands_of_the_documents_are_known_to_the_program() {
+    let mut count = 0;
+    let mut wrong = Vec::new();
+    for document in documents() {
+        // The one with the definitions.
+        if document == "docs/flags.md" {
+            continue;
+        }
+        for command in commands(&read(&document)) {
+            let words = words(&command.replace("SHELL", "bash"));
+            let known = match words.as_slice() {
+                [] => continue,
+                // The name alone, in a sentence about it.
+                [name] if !name.starts_with('-') => cli::command().find_subcommand(name).is_some(),
+                // Several configurations must exist, and these are on the user's machine.
+                [first, ..] if first.starts_with('-') => match cli::parse(&words) {
+                    Ok(_) => true,
+                    Err(refused) => refused.message == "flag 'config.file' cannot be repeated",
+                },
+                _ => {
+                    let line = std::iter::once("blackbox_exporter").chain(words.iter().map(String::as_str));
+                    cli::command().try_get_matches_from(line).is_ok()
+                }
+            };
+            if !known {
+                wrong.push(format!("{document}: blackbox_exporter {command}"));
+            }
+            count += 1;
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(count >= 40, "only {count} commands were found");
 }

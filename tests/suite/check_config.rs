@@ -79,7 +79,7 @@ fn what_cannot_work_as_meant_is_a_warning() {
         ("prober: tcp, timeout: -5s", "a negative timeout is no timeout"),
         (
             "prober: http, http: {valid_status_codes: [200, 700]}",
-            "no server answers with the status 700",
+            "no server responds with the status 700",
         ),
         (
             "prober: http, http: {method: HEAD, fail_if_body_matches_regexp: [x]}",
@@ -108,19 +108,19 @@ fn a_hint_says_what_to_write() {
             "prober: http, http: {fail_if_not_matches_regexp: [x]}",
             "did you mean \"fail_if_body_not_matches_regexp\"?",
         ),
-        ("prober: http, http: {timeout: 5s}", "write it beside prober"),
+        ("prober: http, http: {timeout: 5s}", "write it next to prober"),
         (
             "prober: http, http: {insecure_skip_verify: true}",
             "it belongs below tls_config",
         ),
         (
             "prober: http, http: {path: /login}",
-            "the target of the scrape says what to ask for",
+            "URL and path belong to the target of the scrape",
         ),
         ("prober: dns, query_name: x", "it belongs below dns"),
         (
             "prober: http, http: {valid_status_codes: 200}",
-            "a list stands in brackets: [200]",
+            "write a list: [200]",
         ),
         (
             "prober: http, http: {fail_if_body_matches_regexp: ['(?!x)']}",

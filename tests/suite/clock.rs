@@ -1,4 +1,4 @@
-//! The wall clock jumps while probes run and between them: no duration, time-out or verdict notices, nor anything that is remembered
+//! The wall clock jumps while probes run and between them: no duration, timeout or verdict notices, nor anything that is remembered
 //! for a while; what tells the time tells the new one. libfaketime is the clock.
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -122,7 +122,7 @@ fn durations_time_outs_and_verdicts_do_not_notice() {
                 "{module} {to}: {took:?}, {answer}"
             );
             assert_eq!(
-                answer.contains("time-out of 1s ran out"),
+                answer.contains("timeout of 1s ran out"),
                 success == 0.0,
                 "{answer}"
             );

@@ -22,7 +22,7 @@ fn everything_wrong_is_said_at_once() {
             "  line 3, column 13: module \"a\": prober: prober 'htp' is not valid; did you mean \"http\"?",
             "  line 4, column 12: module \"a\": http.verb: field \"verb\" not found",
             "  line 4, column 36: module \"a\": http.fail_if_ssl: expected true or false, found the number 1",
-            "  line 5, column 20: module \"b\": dns: query name must be set for DNS module; add query_name: the name to ask for",
+            "  line 5, column 20: module \"b\": dns: query name must be set for DNS module; add query_name: the name to query",
             "  line 6, column 1: extra: field \"extra\" not found; known fields: modules, policy, exposition",
         ]
     );
@@ -227,7 +227,7 @@ fn warnings_name_what_is_probably_not_meant() {
         ),
         (
             " modules: {}\nother: 1\n".to_owned(),
-            "nothing from here on is read",
+            "the rest of the file is not read",
         ),
     ] {
         let warnings = loaded(&text).warnings;

@@ -375,7 +375,7 @@ async fn the_deadline_ends_every_wait() {
         assert!(!outcome.success, "{name}");
         let log = log_of(&outcome);
         assert!(log.contains("Error reading from connection"), "{name}: {log}");
-        assert!(log.contains("time-out"), "{name}: {log}");
+        assert!(log.contains("timeout"), "{name}: {log}");
         assert!(outcome.duration >= short, "{name}");
         assert!(outcome.duration < PATIENT, "{name}");
     }

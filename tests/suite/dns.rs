@@ -215,17 +215,17 @@ async fn failures_say_what_was_asked_whom_and_why() {
         (
             tcp,
             closed,
-            "over tcp: waiting for the answer: the connection was closed",
+            "over tcp: waiting for the response: the connection was closed",
         ),
         (
             tcp,
             other_id,
-            "over tcp: id mismatch: the answer has the identifier ",
+            "over tcp: id mismatch: the response has the identifier ",
         ),
         (
             "",
             short,
-            "over udp: the answer has 5 octets, fewer than the 12 of a header",
+            "over udp: the response has 5 octets, fewer than the 12 of a header",
         ),
         (
             "",
@@ -233,7 +233,11 @@ async fn failures_say_what_was_asked_whom_and_why() {
             "over udp: the answer cannot be read: answer record 1: the data of a record goes beyond the message",
         ),
         ("", long, "; it was cut after 512 octets"),
-        ("", nobody, "over udp: waiting for the answer: connection refused"),
+        (
+            "",
+            nobody,
+            "over udp: waiting for the response: connection refused",
+        ),
         (tcp, nobody, "over tcp: dial tcp "),
         (
             "query_name: a..test",
@@ -279,7 +283,7 @@ async fn strays_are_ignored_until_the_deadline() {
     let outcome = probe(&asking("").replace("5s", "300ms"), &only_strays.to_string()).await;
     assert!(!outcome.success);
     assert!(
-        problem(&outcome).contains("; 2 answers with other identifiers were ignored"),
+        problem(&outcome).contains("; 2 responses with other identifiers were ignored"),
         "{}",
         problem(&outcome)
     );
@@ -352,7 +356,7 @@ async fn silent_servers_end_at_the_deadline() {
         let outcome = probe(&asking(options).replace("5s", "200ms"), &target).await;
         assert!(!outcome.success);
         assert!(
-            problem(&outcome).contains("time-out of 200ms ran out"),
+            problem(&outcome).contains("timeout of 200ms ran out"),
             "{}",
             problem(&outcome)
         );

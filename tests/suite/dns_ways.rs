@@ -160,7 +160,7 @@ async fn lost_queries_are_sent_again_and_counted() {
     assert!(!outcome.success);
     assert_eq!(value(&outcome, Metric::DnsRetries), Some(3.0));
     assert!(
-        problem(&outcome).contains("time-out of 400ms ran out"),
+        problem(&outcome).contains("timeout of 400ms ran out"),
         "{:#?}",
         log(&outcome)
     );

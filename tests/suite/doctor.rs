@@ -102,7 +102,10 @@ async fn a_web_server() {
         "{said}"
     );
     assert!(
-        said["notes"][0].as_str().unwrap().contains("wants credentials"),
+        said["notes"][0]
+            .as_str()
+            .unwrap()
+            .contains("requires credentials"),
         "{said}"
     );
 

@@ -388,7 +388,7 @@ async fn the_deadline_is_obeyed_at_every_step() {
             log(&outcome)
         );
         assert!(
-            problem(&outcome).contains("time-out of 300ms ran out"),
+            problem(&outcome).contains("timeout of 300ms ran out"),
             "{}",
             problem(&outcome)
         );

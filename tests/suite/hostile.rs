@@ -20,7 +20,7 @@ use crate::support::process::memory_of;
 use crate::support::tls_peer::SelfSigned;
 use crate::support::{BUSY, log, probe};
 
-/// The time-out of each probe.
+/// The timeout of each probe.
 const TIMEOUT: Duration = Duration::from_secs(2);
 /// How much later a probe may end on a busy machine.
 const GRACE: Duration = Duration::from_secs(4);
@@ -204,7 +204,7 @@ const DNS_TLS: &str =
     "prober: dns\ndns: {query_name: a.test, query_type: A, transport_protocol: tcp, dns_over_tls: true}";
 
 /// What a probe says that was ended by its deadline.
-const LATE: &str = "time-out of 2s ran out";
+const LATE: &str = "timeout of 2s ran out";
 
 /// Name, module, `{}` of the target, peer, and what is said: where the speed of the machine decides whether a limit or the
 /// deadline comes first, the step.

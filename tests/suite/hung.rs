@@ -1,5 +1,5 @@
 //! A file system that hangs, as a dead NFS server or FUSE daemon leaves it: no worker waits for it, not even for fifty milliseconds, so that other probes and
-//! pages are served, and what needs a file from it ends with its own time-out.
+//! pages are served, and what needs a file from it ends with its own timeout.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -413,10 +413,10 @@ async fn several_packets_are_counted() {
     );
     let log = log_of(&outcome);
     assert!(
-        !outcome.success && log.contains("3 of 5 requests were answered, 4 must be"),
+        !outcome.success && log.contains("3 of 5 requests got a reply, 4 are required"),
         "{log}"
     );
-    // Partial results at the time-out, which comes before the last request.
+    // Partial results at the timeout, which comes before the last request.
     let module = icmp("ip4", |m| {
         (m.repeat.count, m.repeat.interval) = (3, 60_000_000_000)
     });

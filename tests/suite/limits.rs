@@ -19,7 +19,7 @@ fn limited(files: u32) -> Process {
 }
 
 impl Process {
-    /// Asks for probes by these unknown modules, one after the other on one connection without waiting for the answers.
+    /// Asks for probes by these unknown modules, one after the other on one connection without waiting for the responses.
     fn ask_for_unknown_modules(&self, numbers: std::ops::Range<u32>) {
         let stream = TcpStream::connect(self.address).unwrap();
         let (mut writer, count) = (stream.try_clone().unwrap(), numbers.len());
@@ -55,7 +55,7 @@ impl Process {
         let series = format!("blackbox_exporter_out_of_resources_total{{resource=\"{resource}\"}} {times}");
         assert!(metrics.contains(&series), "{series}\n{metrics}");
         let log = self.log();
-        let said = log.matches("this machine ran out of something").count();
+        let said = log.matches("this machine ran out of a resource").count();
         assert_eq!(said, 1, "{log}");
     }
 

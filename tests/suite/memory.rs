@@ -285,7 +285,7 @@ async fn no_reader_takes_more_than_is_documented() {
     }
 }
 
-/// Asks without waiting for the answer.
+/// Asks without waiting for the response.
 fn ask(exporter: &Process, path: &str) -> Option<std::net::TcpStream> {
     let mut stream = std::net::TcpStream::connect(exporter.address).ok()?;
     let head = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");

@@ -147,7 +147,7 @@ async fn a_listen_address_that_cannot_be_looked_up_says_why() {
     assert_eq!(exporter.address.ip().to_string(), "127.0.0.1");
 }
 
-/// The longest time-out of the modules below. All but one are shorter than a name server is waited for.
+/// The longest timeout of the modules below. All but one are shorter than a name server is waited for.
 const TIMEOUT: Duration = Duration::from_secs(6);
 
 fn modules(tokens: &Site) -> String {
@@ -298,8 +298,8 @@ async fn the_name_server_goes_and_comes_back() {
         TcpListener::bind("127.0.0.1:53").await.unwrap(),
     );
     let (failed, answered) = all_fail(|module| match module {
-        "tokens" => "udp: i/o timeout: no answer within 5s",
-        _ => "i/o timeout: the probe's time-out of 4s ran out",
+        "tokens" => "udp: i/o timeout: no response within 5s",
+        _ => "i/o timeout: the probe's timeout of 4s ran out",
     })
     .await;
     assert!(

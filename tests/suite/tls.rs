@@ -1044,14 +1044,14 @@ async fn the_deadline_says_what_was_waited_for() {
         ..config::Tls::default()
     };
     for (bytes, want) in [
-        (Vec::new(), "waiting for an answer to the ClientHello"),
+        (Vec::new(), "waiting for a response to the ClientHello"),
         (
             vec![22, 3, 3],
             "waiting for the rest of the server's first record",
         ),
         (
             server_hello(0x0303),
-            "waiting for the server to go on after its ServerHello",
+            "waiting for the server's messages after its ServerHello",
         ),
     ] {
         let address = says(bytes, false).await;
@@ -1065,7 +1065,7 @@ async fn the_deadline_says_what_was_waited_for() {
             .handshake(stream, "v4.test", Alpn::None, deadline)
             .await
             .unwrap_err();
-        let want = format!("TLS handshake: {want}: the probe's time-out of 200ms ran out");
+        let want = format!("TLS handshake: {want}: the probe's timeout of 200ms ran out");
         assert_eq!(failed.error.to_string(), want);
     }
 }
@@ -1664,7 +1664,7 @@ async fn every_connection_ends_with_a_goodbye() {
         ),
     ];
     for (module, scheme, protocol, answer, connections) in rows {
-        // A peer that says nothing after the handshake is left by the time-out.
+        // A peer that says nothing after the handshake is left by the timeout.
         let module = format!("timeout: 2s\n{module}");
         let (address, mut ends) = Identity::local().part(protocol, answer.to_vec()).await;
         let outcome = probe(&module, &format!("{scheme}{address}")).await;

@@ -152,7 +152,7 @@ async fn a_silent_name_server_is_waited_for_no_longer_than_allowed() {
         assert!(from.elapsed() < Duration::from_secs(5));
         let lines = log(&outcome).join("\n");
         assert!(
-            lines.contains(&format!("{over}: i/o timeout: no answer within")),
+            lines.contains(&format!("{over}: i/o timeout: no response within")),
             "{lines}"
         );
     }

@@ -230,7 +230,7 @@ async fn the_deadline_holds_for_messages_and_for_the_upgrade() {
     let outcome = run(module(vec![]), &target, short).await;
     assert_eq!(facts(&outcome), (false, [Some(0.0), Some(0.0), Some(0.0)]));
     assert!(
-        log_of(&outcome).contains("waiting for the answer"),
+        log_of(&outcome).contains("waiting for the response"),
         "{}",
         log_of(&outcome)
     );

@@ -34,7 +34,7 @@ impl Kind {
 /// One label of a series.
 pub type Label<'a> = (&'a str, &'a str);
 
-/// Writes families one after the other. Families and series must come in the order in which they shall stand.
+/// Writes families one after the other. Families and series must come in the order in which they are printed.
 #[derive(Debug)]
 pub struct Encoder<'a> {
     out: &'a mut Vec<u8>,

@@ -118,8 +118,8 @@ impl Exposition {
     }
 }
 
-/// Clauses of an `Accept` header that are looked at. Scrapers send up to ten; sorting thousands, which a stranger may send
-/// in one header, would take a worker thread away from everybody else.
+/// Clauses of an `Accept` header that are looked at. Scrapers send up to ten; sorting thousands, which any client may send
+/// in one header, would block a worker thread.
 // compat: upstream looks at all of them.
 const MOST_CLAUSES: usize = 200;
 

@@ -40,7 +40,7 @@ pub fn poll_read_buffered(
 }
 
 /// Reads at most `most` bytes, and no more than `ROOM`, by way of the stack, and hands what came to `keep`; 0 at the end.
-/// So nothing is held for a peer that says nothing: most of the probes that are under way at one time wait for a first
+/// So nothing is held for a peer that says nothing: most of the probes that are under way at the same time wait for a first
 /// answer.
 pub fn poll_read_piece<const ROOM: usize>(
     io: &mut (impl AsyncRead + Unpin),

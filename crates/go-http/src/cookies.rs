@@ -209,7 +209,7 @@ impl OwnCookies {
         }
     }
 
-    /// Takes those out that an answer sets anew; the rest as a `Cookie` field, if something was taken out.
+    /// Takes those out that an answer sets again; the rest as a `Cookie` field, if something was taken out.
     pub fn replaced_by(&mut self, answer: &Headers) -> Option<String> {
         if self.cookies.is_empty() {
             return None;

@@ -171,7 +171,7 @@ impl fmt::Display for Cause {
             Self::Flaw(Flaw::Malformed) => f.write_str("cannot unmarshal DNS message"),
             Self::Flaw(Flaw::Invalid) | Self::Stranger => f.write_str("invalid DNS response"),
             Self::Unaskable => f.write_str("cannot marshal DNS message"),
-            Self::Silent { over, after } => write!(f, "{over}: i/o timeout: no answer within {after:?}"),
+            Self::Silent { over, after } => write!(f, "{over}: i/o timeout: no response within {after:?}"),
             Self::Deadline(deadline) => write!(f, "i/o timeout: {}", deadline.timed_out()),
             Self::Io { over, error } => write!(f, "{over}: {}", SystemError(error)),
         }
@@ -528,7 +528,7 @@ mod tests {
                 "all silent",
                 lost.clone(),
                 lost.clone(),
-                "2: udp: i/o timeout: no answer within 1s",
+                "2: udp: i/o timeout: no response within 1s",
                 4,
             ),
             (
@@ -616,7 +616,7 @@ mod tests {
         let simulation = Simulation::default().on(1, "x.test", Record::A, Act::Silent);
         let start = Instant::now();
         let got = look_up(&simulation, &conf("options timeout:60"), "x.test", BOTH).await;
-        assert_eq!(got, "1: i/o timeout: the probe's time-out of 8s ran out");
+        assert_eq!(got, "1: i/o timeout: the probe's timeout of 8s ran out");
         assert_eq!(start.elapsed().as_secs(), 8);
     }
 

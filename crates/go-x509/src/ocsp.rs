@@ -83,7 +83,7 @@ impl fmt::Display for OcspError {
             Self::Refused(word) => write!(f, "the responder answered {word}"),
             Self::Malformed(error) => write!(f, "malformed OCSP response: {error}"),
             Self::Foreign => f.write_str("the OCSP response is about another certificate"),
-            Self::Signer(why) => write!(f, "the signature of the OCSP response does not count: {why}"),
+            Self::Signer(why) => write!(f, "the signature of the OCSP response is not valid: {why}"),
             Self::Early => f.write_str("the OCSP response is not yet valid"),
             Self::Late => f.write_str("the OCSP response is out of date"),
         }

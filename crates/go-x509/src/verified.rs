@@ -1,7 +1,7 @@
 //! Signatures that were found good: whether one certificate signed another never changes, and a probe meets the same ones again.
 //!
 //! Verifying a chain costs a hundred microseconds and more; looking it up here costs one a certificate. Only good signatures
-//! are kept, and only that many, whatever servers present. Everything else about a chain is judged anew each time.
+//! are kept, and only that many, whatever servers present. Everything else about a chain is judged again each time.
 
 use std::sync::{LazyLock, Mutex, PoisonError};
 
@@ -113,13 +113,13 @@ mod tests {
                     // With all that is known of the sound ones, and twice with what is known of these.
                     let remembered = [(); 3].map(|()| verdict(&damaged, Certificate::shared));
                     forget();
-                    let anew = verdict(&damaged, unread);
+                    let fresh = verdict(&damaged, unread);
                     for remembered in remembered {
-                        assert_eq!(remembered, anew, "certificate {which}, byte {at}");
+                        assert_eq!(remembered, fresh, "certificate {which}, byte {at}");
                     }
                     // A root's own signature is nobody's business.
-                    let is_good = anew.split(' ').count() == 3 && anew.len() == want.len();
-                    assert!(!is_good || which == 2, "certificate {which}, byte {at}: {anew}");
+                    let is_good = fresh.split(' ').count() == 3 && fresh.len() == want.len();
+                    assert!(!is_good || which == 2, "certificate {which}, byte {at}: {fresh}");
                     if is_good {
                         good += 1
                     } else {

@@ -1,6 +1,6 @@
 //! YAML text as a tree of nodes that know where they stand.
 //!
-//! The tree is that of go.yaml.in/yaml/v3, which reads the configuration of the Go program: only the first document
+//! The tree is that of go.yaml.in/yaml/v3, which reads the configuration of upstream: only the first document
 //! counts, aliases point at the node that their anchor named when they were read, tags are kept in their short form.
 //! What a scalar means is decided in [`scalar`], when it is known what is wanted of it.
 
@@ -81,7 +81,7 @@ pub struct Document<'t> {
     ignored: Option<Position>,
 }
 
-/// Deepest nesting that is read. The Go program reads 10,000; no configuration needs more than a dozen.
+/// Deepest nesting that is read. Upstream reads 10,000; no configuration needs more than a dozen.
 const MAX_DEPTH: usize = 200;
 
 impl<'t> Document<'t> {

@@ -19,13 +19,13 @@ pub struct Deadline {
 /// The deadline passed while waiting. Displays as what to tell the user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimedOut {
-    /// The probe's whole time-out.
+    /// The probe's whole timeout.
     pub budget: Duration,
 }
 
 impl fmt::Display for TimedOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the probe's time-out of {:?} ran out", self.budget)
+        write!(f, "the probe's timeout of {:?} ran out", self.budget)
     }
 }
 

@@ -73,7 +73,7 @@ impl fmt::Display for ReadError {
         match self {
             Self::Short { octets } => write!(
                 f,
-                "the answer has {octets} octets, fewer than the {HEADER} of a header"
+                "the response has {octets} octets, fewer than the {HEADER} of a header"
             ),
             Self::Malformed {
                 section,
@@ -81,7 +81,7 @@ impl fmt::Display for ReadError {
                 reason,
             } => write!(f, "the answer cannot be read: {section} {entry}: {reason}"),
             Self::Signed => {
-                f.write_str("the answer has a TSIG signature, and there is no key to verify it with")
+                f.write_str("the response has a TSIG signature, and there is no key to verify it with")
             }
         }
     }

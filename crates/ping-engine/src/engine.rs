@@ -1,6 +1,6 @@
 //! All ICMP sockets of the process.
 //!
-//! Every ping has an identifier of its own, as in the Go program: devices that translate addresses keep a mapping per identifier,
+//! Every ping has an identifier of its own, as in upstream: devices that translate addresses keep a mapping per identifier,
 //! and mix up those that live long. Raw sockets send any identifier, so all pings of a shape share one. An unprivileged socket has the
 //! kernel's, so it serves one ping at a time; when that is over, the socket gets another identifier and serves the next.
 

@@ -277,7 +277,7 @@ impl Slots {
             .retain(|_, slot| !matches!(slot, Slot::GivenUp { .. }));
     }
 
-    /// Lets the numbers begin anew at `next`.
+    /// Lets the numbers begin again at `next`.
     #[cfg(test)]
     pub(super) fn rewind(&mut self, next: u16) {
         self.next = next;

@@ -48,7 +48,7 @@ pub(super) enum JsonError {
         at: usize,
     },
     TooDeep,
-    /// It takes more memory than there shall be for it.
+    /// It takes more memory than it may.
     TooMuch(usize),
     /// There was no time to read all of it.
     Interrupted,
@@ -73,7 +73,7 @@ impl fmt::Display for JsonError {
             Self::TooMuch(most) => {
                 write!(
                     f,
-                    "body too large to be judged: its values take more than {most} bytes; set body_size_limit"
+                    "body too large to be checked: its values take more than {most} bytes; set body_size_limit"
                 )
             }
             Self::Interrupted => f.write_str("operation interrupted"),

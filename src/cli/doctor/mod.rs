@@ -26,11 +26,11 @@ pub const NAME: &str = "doctor";
 /// The definition of the subcommand.
 pub fn command() -> Command {
     Command::new(NAME)
-        .about("Try on a target whatever fits, and write the module that it would take.")
+        .about("Try every prober that fits a target, and write a module for it.")
         .long_about(
-            "Asks every name server for the target's addresses, pings it, connects over IPv4 and IPv6, and tries TLS and HTTP of each version, side by side. \
-             Prints what works, what does not and why, then a module, an entry of the targets file and an alert. A server that greets, or whose port is \
-             known for another protocol, is sent nothing. The exit status is 0 when a probe with that module passes and 1 otherwise.",
+            "Asks every name server for the target's addresses, pings it, connects over IPv4 and IPv6, and tries each version of TLS and HTTP, in parallel. \
+             Prints what works, what does not and why, then a module, an entry for the targets file and an alert. Nothing is sent to a server that greets \
+             first or whose port belongs to another protocol. The exit status is 0 when a probe with that module passes and 1 otherwise.",
         )
         .arg(Arg::new("target").required(true).value_name("TARGET").help("A URL, host:port, a host, or the path of a unix socket."))
         .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON."))
@@ -48,7 +48,7 @@ pub fn command() -> Command {
                 .value_name("FILE")
                 .value_hint(ValueHint::FilePath)
                 .value_parser(value_parser!(PathBuf))
-                .help("The configuration whose policy is obeyed; blackbox.yml, if there is one, when left out."),
+                .help("The configuration whose policy applies. Default: blackbox.yml if it exists."),
         )
 }
 

@@ -181,12 +181,12 @@ fn web(remote: &Remote, service: &Service, status: u16, notes: &mut Vec<String>)
     match status {
         401 | 403 => {
             notes.push(format!(
-                "The server wants credentials (status {status}). Give basic_auth or authorization in the module and remove valid_status_codes."
+                "The server requires credentials (status {status}). Give basic_auth or authorization in the module and remove valid_status_codes."
             ));
             http = with(http, json!({"valid_status_codes": [status]}));
         }
         400.. => notes.push(format!(
-            "The server answers with status {status}, which is a failure; name a path that works."
+            "The server responds with status {status}, which is a failure; name a path that works."
         )),
         _ => {}
     }

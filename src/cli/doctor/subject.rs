@@ -138,7 +138,7 @@ fn scheme(name: &str) -> Result<(Scheme, Option<u16>), String> {
 
 fn host_and_port(authority: &str) -> Result<(String, Option<u16>), String> {
     let port = |text: &str| match text.parse() {
-        Ok(0) | Err(_) => Err(format!("{text:?} is no port: 1 to 65535")),
+        Ok(0) | Err(_) => Err(format!("{text:?} is not a port: 1 to 65535")),
         Ok(port) => Ok(Some(port)),
     };
     if let Some((host, rest)) = authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
@@ -190,7 +190,7 @@ mod tests {
                 .unwrap_err()
                 .contains("did you mean https://?")
         );
-        assert!(parse("example.com:http").unwrap_err().contains("no port"));
+        assert!(parse("example.com:http").unwrap_err().contains("not a port"));
         assert!(parse("https://").unwrap_err().contains("no host"));
     }
 }

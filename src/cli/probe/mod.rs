@@ -36,20 +36,20 @@ pub const NAME: &str = "probe";
 /// The definition of the subcommand.
 pub fn command() -> Command {
     Command::new(NAME)
-        .about("Probe targets now and say what happened.")
+        .about("Probe targets now and print the results.")
         .long_about(
             "Runs probes through the same pipeline as a scrape and prints them: one target with its phases, its \
              certificates and the reason for a failure, several as a table. The exit status is 0 when every probe \
              succeeded and 1 otherwise.",
         )
-        .arg(Arg::new("target").action(ArgAction::Append).value_name("TARGET").help("What to probe, as the module wants it."))
+        .arg(Arg::new("target").action(ArgAction::Append).value_name("TARGET").help("What to probe, in the form that the module expects."))
         .arg(
             Arg::new("targets")
                 .long("targets")
                 .value_name("FILE")
                 .value_hint(ValueHint::FilePath)
                 .value_parser(value_parser!(PathBuf))
-                .help("A targets file whose targets are probed, each with its own module."),
+                .help("Probe the targets of a targets file, each with its own module."),
         )
         .arg(
             Arg::new("module")
@@ -57,14 +57,14 @@ pub fn command() -> Command {
                 .short('m')
                 .value_name("MODULE")
                 .default_value(DEFAULT_MODULE)
-                .help("The module for targets named on the command line."),
+                .help("The module for targets on the command line."),
         )
         .arg(
             Arg::new("param")
                 .long("param")
                 .value_name("NAME=VALUE")
                 .action(ArgAction::Append)
-                .help("A parameter that the module allows (params); for targets named on the command line."),
+                .help("A parameter that the module allows (params), for targets on the command line."),
         )
         .arg(
             Arg::new("config")
@@ -72,7 +72,7 @@ pub fn command() -> Command {
                 .value_name("FILE")
                 .value_hint(ValueHint::FilePath)
                 .value_parser(value_parser!(PathBuf))
-                .help("The configuration; blackbox.yml, or the built-in modules where that does not exist, when left out."),
+                .help("The configuration. Default: blackbox.yml if it exists, otherwise the built-in modules."),
         )
         .arg(
             Arg::new("output")
@@ -81,7 +81,7 @@ pub fn command() -> Command {
                 .value_name("FORMAT")
                 .default_value("human")
                 .value_parser(PossibleValuesParser::new(["human", "json", "prometheus", "openmetrics"]))
-                .help("What to print."),
+                .help("Output format."),
         )
         .arg(
             Arg::new("timeout")
@@ -96,7 +96,7 @@ pub fn command() -> Command {
                 .long("watch")
                 .action(ArgAction::SetTrue)
                 .conflicts_with("output")
-                .help("Probe again and again: a live view on a terminal, else a line per result. q ends it."),
+                .help("Repeat the probes: a live view on a terminal, otherwise one line per result. q ends it."),
         )
         .arg(
             Arg::new("interval")
@@ -112,7 +112,7 @@ pub fn command() -> Command {
                 .value_name("N")
                 .default_value("50")
                 .value_parser(value_parser!(u16).range(1..))
-                .help("How many probes run at one time."),
+                .help("Maximum concurrent probes."),
         )
 }
 

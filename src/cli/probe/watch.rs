@@ -98,7 +98,7 @@ pub async fn watch(
                 if screen.is_none() && !row.print() {
                     return Ok(());
                 }
-                // Thousands of results a second are drawn ten times a second.
+                // Thousands of results per second are drawn ten times per second.
                 if last_drawn.elapsed() < TICK / 5 {
                     continue;
                 }

@@ -75,7 +75,7 @@ pub struct Edns {
     pub udp_size: i64,
     /// Ask the server for its identifier.
     pub nsid: bool,
-    /// The network that the response shall be good for.
+    /// The network for which the response must be valid.
     pub client_subnet: String,
 }
 

@@ -98,12 +98,13 @@ impl Section for Dns {
         self.asking.judge(&self.transport_protocol, node, d);
         let has_server = !self.asking.server.is_empty();
         if has_server && !self.query_name.is_empty() {
-            let help = "leave out query_name to ask for the target, or server to ask the target".to_owned();
+            let help =
+                "remove query_name to query the name in the target, or server to query the target".to_owned();
             let message = "with both server and query_name, the target of a probe has no effect";
             d.warn(node, "query_name", message, Some(help));
         }
         if self.query_name.is_empty() && !has_server && !d.is_blamed("query_name") {
-            let help = "add query_name: the name to ask for".to_owned();
+            let help = "add query_name: the name to query".to_owned();
             d.report_field(
                 node,
                 "query_name",

@@ -214,7 +214,7 @@ impl Component<'_> {
             )),
             ("probe_timeout_offset", Value::Text(text)) => match milliseconds(text) {
                 Some(ms) => migration.offsets.push((ms as f64 / 1000.0).to_string()),
-                None => migration.lost.push(format!("{at}: probe_timeout_offset: {text:?} is no duration")),
+                None => migration.lost.push(format!("{at}: probe_timeout_offset: {text:?} is not a duration")),
             },
             ("targets", Value::List(list)) => {
                 for entry in list {

@@ -86,7 +86,7 @@ fn set_periods(component: &mut Component<'_>, scrapes: &[&&Block], migration: &m
             "{at}: interval and timeout stay with prometheus.scrape, as several scrapes differ in them or Alloy computes them"
         )),
         None => migration.hints.push(format!(
-            "{at}: no prometheus.scrape of these targets is in sight: the scraper chooses interval and timeout"
+            "{at}: no prometheus.scrape of these targets was found: the scraper chooses interval and timeout"
         )),
     }
 }

@@ -335,7 +335,7 @@ prometheus.scrape "x" {
         assert!(written.contains(part), "{part} is not in {written}");
     }
     assert!(
-        !migration.hints.iter().any(|hint| hint.contains("in sight")),
+        !migration.hints.iter().any(|hint| hint.contains("was found")),
         "{:?}",
         migration.hints
     );

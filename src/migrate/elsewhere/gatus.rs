@@ -58,9 +58,7 @@ pub(super) fn read(config: &Value, draft: &mut Draft) {
         for condition in items(endpoint, "conditions") {
             let condition = text(condition);
             if judged.read(&condition).is_none() {
-                draft.lost(format!(
-                    "{place}: the condition {condition:?}: judge it with an alert"
-                ));
+                draft.lost(format!("{place}: the condition {condition:?}: use an alert"));
             }
         }
         let (prober, address, settings) = match scheme {

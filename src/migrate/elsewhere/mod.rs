@@ -199,7 +199,7 @@ impl Draft {
     fn finish(mut self, whole_set: bool) -> Result<Migration, MigrateError> {
         if self.modules.is_empty() {
             return Err(MigrateError::NoTargets(
-                "it names nothing that this exporter can probe",
+                "it contains nothing that this exporter can probe",
             ));
         }
         if whole_set {

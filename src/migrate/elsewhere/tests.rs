@@ -189,7 +189,7 @@ endpoints:
     assert_eq!(
         migration.lost,
         [
-            "endpoint \"site\": the condition \"[RESPONSE_TIME] < 300\": judge it with an alert",
+            "endpoint \"site\": the condition \"[RESPONSE_TIME] < 300\": use an alert",
             "endpoint \"text\": `alerts`",
             "endpoint \"odd\": the protocol \"sctp\"",
         ]

@@ -144,7 +144,7 @@ impl<'t> Parser<'t> {
                     Some('r') => text.push('\r'),
                     Some('t') => text.push('\t'),
                     Some(c @ ('\\' | '"' | '\'' | '?')) => text.push(c),
-                    _ => return self.error("this escape is not understood"),
+                    _ => return self.error("this escape is not supported"),
                 },
                 c => text.push(c),
             }

@@ -16,7 +16,9 @@ pub(super) fn read(backup: &Value, draft: &mut Draft) {
             continue;
         }
         if flag(monitor, "upsideDown") {
-            draft.lost(format!("{place}: it is upside down: alert on probe_success == 1"));
+            draft.lost(format!(
+                "{place}: it is inverted (upside down): alert on probe_success == 1"
+            ));
             continue;
         }
         let seconds = |key: &str| {

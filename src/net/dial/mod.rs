@@ -140,7 +140,7 @@ impl fmt::Display for DialError {
         write!(f, "dial {} {}: ", self.network, self.address)?;
         match &self.cause {
             DialCause::TimedOut(timed_out) => write!(f, "i/o timeout: {timed_out}"),
-            DialCause::NoAnswer(share) => write!(f, "i/o timeout: no answer within {share:.3?}"),
+            DialCause::NoAnswer(share) => write!(f, "i/o timeout: no response within {share:.3?}"),
             DialCause::Refused(refusal) => write!(f, "{refusal}"),
             DialCause::Io { call, error } => {
                 write!(f, "{call}: {}", SystemError(error))?;

@@ -65,19 +65,19 @@ impl fmt::Display for CarryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Send(error) => write!(f, "sending the query: {}", SystemError(error)),
-            Self::Receive(error) => write!(f, "waiting for the answer: {}", SystemError(error)),
-            Self::Closed => f.write_str("waiting for the answer: the connection was closed"),
+            Self::Receive(error) => write!(f, "waiting for the response: {}", SystemError(error)),
+            Self::Closed => f.write_str("waiting for the response: the connection was closed"),
             Self::Http1(error) => error.fmt(f),
             Self::Http2(error) => error.fmt(f),
             Self::Http3(error) => error.fmt(f),
             Self::Status { protocol, status } => {
-                write!(f, "the server answered with {protocol} status {status}")
+                write!(f, "the server responded with {protocol} status {status}")
             }
             Self::ContentType(given) => write!(
                 f,
-                "the server answered with the content type {given:?}, not application/dns-message"
+                "the server responded with the content type {given:?}, not application/dns-message"
             ),
-            Self::TooLong => f.write_str("the answer is longer than the 65535 octets of a DNS message"),
+            Self::TooLong => f.write_str("the response is longer than the 65535 octets of a DNS message"),
             Self::Quic(error) => write!(f, "quic: {error}"),
         }
     }

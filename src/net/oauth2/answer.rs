@@ -69,7 +69,7 @@ pub(super) fn read(status: StatusCode, content_type: &str, body: &[u8]) -> Resul
     };
     let Some(fields) = fields else {
         return Err(if status.is_success() {
-            OAuth2Error::Answer("cannot parse json: the answer is no JSON object".to_owned())
+            OAuth2Error::Answer("cannot parse json: the response is not a JSON object".to_owned())
         } else {
             refused("", "")
         });
@@ -86,7 +86,7 @@ pub(super) fn read(status: StatusCode, content_type: &str, body: &[u8]) -> Resul
     }
     let lasts = fields.get("expires_in").filter(|_| !is_form);
     if lasts.is_some_and(|value| !is_whole_number(value)) {
-        let reason = "cannot parse json: expires_in is no whole number";
+        let reason = "cannot parse json: expires_in is not an integer";
         return Err(OAuth2Error::Answer(reason.to_owned()));
     }
     let seconds = fields.get("expires_in").and_then(|value| match value {
@@ -149,7 +149,7 @@ mod tests {
                 200,
                 "application/json",
                 r#"{"access_token":"t","expires_in":1e3}"#,
-                Err("oauth2: cannot parse json: expires_in is no whole number"),
+                Err("oauth2: cannot parse json: expires_in is not an integer"),
             ),
             (
                 200,
@@ -185,7 +185,7 @@ mod tests {
                 200,
                 "application/json",
                 "hello",
-                Err("oauth2: cannot parse json: the answer is no JSON object"),
+                Err("oauth2: cannot parse json: the response is not a JSON object"),
             ),
             (
                 500,

@@ -85,13 +85,13 @@ fn identifier() -> String {
 fn key_pair(pem: &[u8]) -> Result<RsaKeyPair, OAuth2Error> {
     let bad = |reason: String| OAuth2Error::Key(reason);
     let der = PrivateKeyDer::from_pem_slice(pem)
-        .map_err(|_| bad("it is no private key in PEM (PKCS #1 or PKCS #8)".to_owned()))?;
+        .map_err(|_| bad("it is not a private key in PEM (PKCS #1 or PKCS #8)".to_owned()))?;
     let pair = match &der {
         PrivateKeyDer::Pkcs8(key) => RsaKeyPair::from_pkcs8(key.secret_pkcs8_der()),
         PrivateKeyDer::Pkcs1(key) => RsaKeyPair::from_der(key.secret_pkcs1_der()),
-        _ => return Err(bad("it is no RSA key".to_owned())),
+        _ => return Err(bad("it is not an RSA key".to_owned())),
     };
-    pair.map_err(|error| bad(format!("it is no RSA key: {error}")))
+    pair.map_err(|error| bad(format!("it is not an RSA key: {error}")))
 }
 
 #[cfg(test)]

@@ -278,7 +278,7 @@ impl TokenSource {
                 self.post(client, &form, Some(&in_header), agent).await
             }
         };
-        // Taken, and put back by a grant alone: whatever fails, or ends with its probe, is found out anew by the next one.
+        // Taken, and put back by a grant alone: whatever fails, or ends with its probe, is found out again by the next one.
         let (grant, in_form) = match kept.wants_form.take() {
             Some(in_form) => (attempt(in_form).await?, in_form),
             // Nobody says how an endpoint wants it: the header first, as the RFC has it, then the form.
@@ -354,7 +354,7 @@ impl TokenSource {
             .map(|(name, value)| format!("{}={}", query_escape(name), query_escape(value)))
             .collect();
         let mut url = reqwest::Url::parse(&self.raw.token_url)
-            .map_err(|error| OAuth2Error::Unreachable(format!("token_url is no URL: {error}")))?;
+            .map_err(|error| OAuth2Error::Unreachable(format!("token_url is not a URL: {error}")))?;
         if authorization.is_some() {
             // Credentials of the URL are for requests that have no others. A URL that cannot have any has none.
             let _ = url.set_username("");
@@ -374,7 +374,7 @@ impl TokenSource {
             body.extend_from_slice(&chunk);
             if body.len() > MAX_ANSWER {
                 return Err(OAuth2Error::Answer(
-                    "the token endpoint's answer is larger than 1 MiB".to_owned(),
+                    "the token endpoint's response is larger than 1 MiB".to_owned(),
                 ));
             }
         }

@@ -22,7 +22,7 @@ pub(super) fn judge(rules: &Policy, ip: IpAddr) -> Result<(), String> {
     }
     match rules.preset {
         Preset::Off if allowed.is_empty() => Ok(()),
-        Preset::Off => Err("the address is in none of the networks that are allowed".to_owned()),
+        Preset::Off => Err("the address is not in an allowed network".to_owned()),
         Preset::PublicOnly if forms.any(|form| !is_public(form)) => {
             Err("the address is not public (preset public-only)".to_owned())
         }

@@ -25,7 +25,7 @@ use pattern::{Case, matches};
 #[derive(Clone, Debug, Default)]
 pub struct Policy(Arc<Shared>);
 
-/// Where the rules in force are, read anew for every judgement.
+/// Where the rules in force are, read again for every judgement.
 pub type Rules = Box<dyn DynAccess<config::Policy> + Send + Sync>;
 
 #[derive(Default)]

@@ -21,7 +21,7 @@ use crate::memory::{self, Use};
 /// Most bytes of a connection that wait to be read, when memory is not limited; twice what quic-go begins with.
 const MOST_UNREAD: usize = 1 << 20;
 
-/// What a connection takes besides: its state, and room for what it receives at one time.
+/// What a connection takes besides: its state, and room for what it receives at once.
 const CONNECTION: usize = 128 << 10;
 
 /// Most bytes of a connection that wait to be read. Under a limit of memory, about a hundred connections fit into it.

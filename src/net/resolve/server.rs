@@ -116,7 +116,7 @@ impl NameServer {
         }
         let port = match url.port() {
             "" => default,
-            port => port.parse().map_err(|_| format!("{text:?} has no good port"))?,
+            port => port.parse().map_err(|_| format!("{text:?} has no valid port"))?,
         };
         let fragment = text.split_once('#').map_or("", |(_, name)| name);
         let name = match (tls.server_name.as_str(), fragment) {

@@ -29,7 +29,7 @@ const BLOCK: usize = 16;
 const MAC: usize = 20;
 /// Most bytes of plaintext in a record.
 const MAX_PLAIN: usize = 1 << 14;
-/// Bytes that SHA-1 takes in at one time.
+/// Size of a block of SHA-1, in bytes.
 const HASHED_AT_ONCE: usize = 64;
 /// What SHA-1 appends at least.
 const HASH_PADDING: usize = 9;

@@ -28,12 +28,12 @@ pub enum TlsError {
     Unread {
         /// What was waited for.
         what: String,
-        /// The probe's whole time-out.
+        /// The probe's whole timeout.
         timed_out: TimedOut,
     },
     /// The deadline.
     TimedOut {
-        /// The probe's whole time-out.
+        /// The probe's whole timeout.
         timed_out: TimedOut,
         /// How far the handshake had come.
         progress: &'static str,

@@ -160,9 +160,9 @@ fn failed_facts(recorder: &Recorder, ending: Ending) -> TlsFacts {
 /// How far a handshake had come when time was over.
 fn progress(head: &[u8]) -> &'static str {
     match Opening::of(head) {
-        Opening::Nothing if head.is_empty() => "waiting for an answer to the ClientHello",
+        Opening::Nothing if head.is_empty() => "waiting for a response to the ClientHello",
         Opening::Nothing | Opening::Tls => "waiting for the rest of the server's first record",
-        Opening::ServerHello { .. } => "waiting for the server to go on after its ServerHello",
+        Opening::ServerHello { .. } => "waiting for the server's messages after its ServerHello",
         Opening::Alert(_) => "waiting after an alert",
         Opening::Foreign(_) => "waiting for TLS",
     }

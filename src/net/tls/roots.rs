@@ -23,7 +23,7 @@ const FILES: [&str; 6] = [
 /// Where they keep them one by one; all that can be read count.
 const DIRECTORIES: [&str; 2] = ["/etc/ssl/certs", "/etc/pki/tls/certs"];
 
-/// The system's CA certificates: loaded by the first probe that needs them, shared by all, loaded anew on reload.
+/// The system's CA certificates: loaded by the first probe that needs them, shared by all, loaded again on reload.
 #[derive(Debug, Default)]
 pub struct Roots {
     loaded: ArcSwapOption<SystemRoots>,

@@ -1,4 +1,4 @@
-//! What the first bytes of a server say, for the errors of handshakes that do not come about.
+//! What the first bytes of a server say, for the errors of failed handshakes.
 
 /// How many bytes are looked at: room for a ServerHello with the largest key share that is offered.
 pub(super) const LOOKED_AT: usize = 2048;

@@ -139,7 +139,7 @@ fn unix(error: &DialError) -> Option<String> {
             "There is no {path} here: the service is not running, or the socket is not mounted into the exporter's container. `ls -l {path}`"
         ),
         libc::ECONNREFUSED => format!(
-            "{path} exists and nothing listens on it: the service is not running and left its socket behind, or it is no socket. `ss -xl | grep {path}`"
+            "{path} exists and nothing listens on it: the service is not running and left its socket behind, or it is not a socket. `ss -xl | grep {path}`"
         ),
         libc::EACCES | libc::EPERM => format!(
             "The exporter's user may not use {path}: add it to the socket's group. `ls -l {path}; id`"

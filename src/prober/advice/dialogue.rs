@@ -34,7 +34,7 @@ pub(in crate::prober) fn silence(regexp: &Regexp, last: &[u8], encrypted: bool) 
             ", or expects TLS (tls: true)"
         };
         return format!(
-            "Nothing was read while {} was waited for: the service waits for the client to speak first (add a send step before){more}, or hangs.",
+            "Nothing arrived while waiting for {}: the service waits for the client to speak first (add a send step before){more}, or hangs.",
             quoted(regexp.source().as_bytes())
         );
     }

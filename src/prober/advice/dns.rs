@@ -1,4 +1,4 @@
-//! DNS responses that are none, or not as the module wants them.
+//! DNS responses that are invalid or do not match the module.
 
 use super::nearest::nearest;
 use super::{name, quoted};
@@ -12,8 +12,8 @@ pub(in crate::prober) fn rcode(rcode: u16, asked: &str, module: &Dns) -> String 
     let asked = name(asked);
     match rcode {
         0 => format!("{asked} exists, and valid_rcodes expects that it does not."),
-        1 => "The server does not understand the query (FORMERR): an old server, or something that is no name server.".to_owned(),
-        2 => format!("The server could not resolve {asked} (SERVFAIL): the zone's own servers do not answer, or DNSSEC validation failed; compare `dig +cd {asked}`."),
+        1 => "The server does not understand the query (FORMERR): an old server, or a server that is not a name server.".to_owned(),
+        2 => format!("The server could not resolve {asked} (SERVFAIL): the zone's own servers do not respond, or DNSSEC validation failed; compare `dig +cd {asked}`."),
         3 => format!("{asked} does not exist on this server (NXDOMAIN): check the spelling, and whether the server has the zone; valid_rcodes: [NXDOMAIN] accepts it."),
         4 => format!("The server does not support this type of query (NOTIMP), {}.", module.query_type),
         5 => format!("The server refuses (REFUSED): it does not serve the zone of {asked}, or no recursion to this host's address."),
@@ -85,7 +85,7 @@ pub(in crate::prober) fn no_response(
         && server.trim_end_matches('.').eq_ignore_ascii_case(&asked)
     {
         return Some(format!(
-            "The target of the prober dns is the name server that is asked, not the name that is asked for: {server} is probably no name server. The name stands in query_name."
+            "The target of the prober dns is the name server, not the name to query: {server} is probably not a name server. query_name is the name to query."
         ));
     }
     Some(match error {
@@ -100,7 +100,7 @@ pub(in crate::prober) fn no_response(
             "{server} responded, but with other identifiers than the query's: something between rewrites responses, or forges them."
         ),
         ExchangeError::TimedOut { .. } => format!(
-            "No response over {over}: {server} is no name server, does not serve this host's address, or a firewall drops port 53. `dig @{server} {asked}`"
+            "No response over {over}: {server} is not a name server, does not serve this host's address, or a firewall drops port 53. `dig @{server} {asked}`"
         ),
         ExchangeError::Carry(_) => format!(
             "{server} gave no response over {over}: it does not serve this host's address, or not over {over}. `dig @{server} {asked}`"
@@ -109,10 +109,10 @@ pub(in crate::prober) fn no_response(
             "The response is longer than a datagram may be: set transport_protocol: tcp.".to_owned()
         }
         ExchangeError::Read(_) | ExchangeError::Stray { .. } => format!(
-            "What {server} sent is no DNS response to this query: another service listens there. `dig @{server} {asked}`"
+            "What {server} sent is not a DNS response to this query: another service listens there. `dig @{server} {asked}`"
         ),
         ExchangeError::Name(_) => {
-            format!("query_name {asked} cannot be asked for: no label may be empty or longer than 63 bytes.")
+            format!("query_name {asked} cannot be queried: no label may be empty or longer than 63 bytes.")
         }
         ExchangeError::Connect(_) => return None,
     })

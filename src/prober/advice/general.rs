@@ -14,7 +14,7 @@ pub(super) fn line(reason: Reason) -> &'static str {
             "No name server responded in time: check /etc/resolv.conf, and that nothing drops port 53."
         }
         Reason::ResolveError => {
-            "The name server responded with an error, or could not be asked: check /etc/resolv.conf."
+            "The name server responded with an error, or could not be queried: check /etc/resolv.conf."
         }
         Reason::PolicyRefused => {
             "The exporter's own policy forbids this; nothing was sent. Change policy: in the configuration if it is meant to be allowed."
@@ -93,7 +93,7 @@ pub(super) fn line(reason: Reason) -> &'static str {
         Reason::WebsocketRefused => {
             "The server does not switch to WebSocket: check the path and the credentials."
         }
-        Reason::AuthToken => "The token endpoint gave no token; the target was not asked.",
+        Reason::AuthToken => "The token endpoint gave no token; nothing was sent to the target.",
         Reason::FileError => {
             "A file or socket that the module or the target names cannot be used: check its path and the rights of the exporter's user."
         }

@@ -1,4 +1,4 @@
-//! HTTP responses that are none, or not as the module wants them.
+//! HTTP responses that are invalid or do not match the module.
 
 use super::nearest::nearest;
 use super::{name, quoted};
@@ -60,7 +60,7 @@ pub(in crate::prober) fn status(of: &Status<'_>) -> String {
     let method = &of.module.method;
     match of.status {
         300..=399 if of.unfollowed && of.module.follow_redirects => format!(
-            "The redirects do not end: {}. Often a proxy ends TLS and the service redirects http to https for ever (X-Forwarded-Proto is missing), or a login page expects a cookie.",
+            "The redirects do not end: {}. Often a proxy ends TLS and the service redirects http to https forever (X-Forwarded-Proto is missing), or a login page expects a cookie.",
             places(of.hops)
         ),
         status @ (301 | 302 | 303 | 307 | 308) if of.unfollowed => format!(
@@ -142,7 +142,7 @@ impl Body<'_> {
         let encoding = text(self.headers, "Content-Encoding")?;
         let known = ["gzip", "br", "deflate"].contains(&encoding.as_str());
         (self.module.compression == crate::module::http::Compression::Identity && known).then(|| {
-            format!("The body came compressed (Content-Encoding: {encoding}) although nothing asked for it: compression: {encoding} in the module undoes it before the check.")
+            format!("The body is compressed (Content-Encoding: {encoding}) although the request did not allow it: compression: {encoding} in the module undoes it before the check.")
         })
     }
 
@@ -157,7 +157,7 @@ impl Body<'_> {
             nearest(regexp, self.head)
         );
         if self.module.method == "HEAD" {
-            line.push_str(" method: HEAD asks for no body.");
+            line.push_str(" method: HEAD requests no body.");
         }
         line
     }
@@ -166,11 +166,9 @@ impl Body<'_> {
     pub(in crate::prober) fn unwanted(&self, regexp: &Regexp) -> String {
         let found = regexp.captures(self.head);
         let found = found.as_ref().and_then(|found| found.group(0));
-        let at = found
-            .map(|found| format!(" {}", quoted(found)))
-            .unwrap_or_default();
+        let at = found.map_or_else(|| "text".to_owned(), |found| quoted(found).to_string());
         format!(
-            "The body contains{at} what {} must not match: the service reports an error, or the expression is too wide.",
+            "The body contains {at}, which {} must not match: the service reports an error, or the expression is too wide.",
             quoted(regexp.source().as_bytes())
         )
     }
@@ -284,7 +282,7 @@ pub(in crate::prober) fn no_response(error: &RoundTripError) -> Option<String> {
         RoundTripError::OAuth2(_) => no_token(),
         RoundTripError::Tls(error) => return super::tls::files(error),
         RoundTripError::Http1(ExchangeError::Length(_)) => "The response's Content-Length or Transfer-Encoding is wrong: the service, or a proxy before it, writes it so. Try `curl -v URL`.".to_owned(),
-        RoundTripError::Credentials(why) => format!("The target was not asked: {}. The exporter's user must be able to read the files of the module.", name(why)),
+        RoundTripError::Credentials(why) => format!("Nothing was sent to the target: {}. The exporter's user must be able to read the files of the module.", name(why)),
         _ => return None,
     })
 }

@@ -29,7 +29,7 @@ pub(super) fn advice(error: &ResolveError, preference: Option<Preference>) -> Op
             "{host} is a name of the Tor network, which no name server knows; probe it through a proxy (proxy_url: socks5://…)."
         ),
         Cause::NameServer(_) => {
-            "The module's own name server could not be asked: check resolver and resolver_tls_config in the module."
+            "The module's own name server could not be queried: check resolver and resolver_tls_config in the module."
                 .to_owned()
         }
         Cause::NoSuchHost => not_found(
@@ -43,7 +43,7 @@ pub(super) fn advice(error: &ResolveError, preference: Option<Preference>) -> Op
                 &format!("{server} responded that {host} does not exist (NXDOMAIN)"),
             ),
             StubCause::Flaw(Flaw::ResponseCode(SERVER_FAILURE)) => format!(
-                "{server} could not resolve {host}: the zone's own servers do not answer, or DNSSEC validation failed. Compare `dig {host}` with `dig +cd {host}`."
+                "{server} could not resolve {host}: the zone's own servers do not respond, or DNSSEC validation failed. Compare `dig {host}` with `dig +cd {host}`."
             ),
             StubCause::Flaw(Flaw::ResponseCode(REFUSED)) => format!(
                 "{server} refuses queries from this host: it serves only other networks, or only its own zones. Check {setting}."

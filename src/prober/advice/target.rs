@@ -23,7 +23,7 @@ const SCHEMES: [(&str, &str); 10] = [
     ("icmp", "a module with prober: icmp and the target HOST"),
 ];
 
-/// What is wrong with a target that no service can put right.
+/// What is wrong with a target itself.
 pub(super) fn mistake(kind: &Kind, target: &str) -> Option<String> {
     let scheme = target.split_once("://").filter(|(scheme, _)| is_scheme(scheme));
     match kind {
@@ -95,7 +95,7 @@ fn http(target: &str, scheme: Option<(&str, &str)>) -> Option<String> {
                 name(scheme)
             ),
             None => format!(
-                "The scheme {0} is unknown, and {0} was taken for the host. Probably {1}://{2} is meant.",
+                "The scheme {0} is unknown, and {0} was taken as the host. Probably {1}://{2} is meant.",
                 name(scheme),
                 meant,
                 authority(rest)
@@ -114,7 +114,7 @@ fn http(target: &str, scheme: Option<(&str, &str)>) -> Option<String> {
             "http"
         };
         return Some(format!(
-            "The target begins like a URL but is none, so that {scheme} was taken for the host. Probably {scheme}://{} is meant.",
+            "The target begins like a URL but is not one: {scheme} was taken as the host. Probably {scheme}://{} is meant.",
             authority(rest)
         ));
     }

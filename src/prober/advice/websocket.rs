@@ -13,7 +13,7 @@ fn refused(status: u16, status_line: &[u8]) -> String {
         301..=308 => format!("The server redirects ({}), which WebSocket does not follow: write the URL that it leads to, often wss:// instead of ws://.", quoted(status_line)),
         401 | 403 => format!("The server requires credentials or another Origin ({status}): set headers in the module, or basic_auth, authorization or oauth2 in its http_config."),
         404 => "There is no WebSocket at this path (404): check the path.".to_owned(),
-        400 | 426 => format!("The server does not take this for an upgrade ({status}): a proxy between removes the header Upgrade, or a subprotocol is missing (Sec-WebSocket-Protocol)."),
+        400 | 426 => format!("The server does not recognize the upgrade ({status}): a proxy between removes the header Upgrade, or a subprotocol is missing (Sec-WebSocket-Protocol)."),
         502..=504 => format!("This response comes from a proxy, not from the service ({status}): its backend is down, or it is not set up for WebSocket."),
         _ => format!("The server responded {} instead of switching to WebSocket.", quoted(status_line)),
     }
@@ -42,7 +42,7 @@ fn closed() -> String {
 /// No message came.
 pub(in crate::prober) fn no_message(regexp: &Regexp) -> String {
     format!(
-        "No message came while {} was waited for: the service waits for the client to speak first (add a send step before), or closed the connection.",
+        "No message arrived while waiting for {}: the service waits for the client to speak first (add a send step before), or closed the connection.",
         quoted(regexp.source().as_bytes())
     )
 }

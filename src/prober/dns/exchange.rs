@@ -116,11 +116,11 @@ impl fmt::Display for ExchangeError {
             Self::Name(error) => error.fmt(f),
             Self::Carry(error) => error.fmt(f),
             Self::TimedOut { timed_out, strays: 0 } => {
-                write!(f, "waiting for the answer: i/o timeout: {timed_out}")
+                write!(f, "waiting for the response: i/o timeout: {timed_out}")
             }
             Self::TimedOut { timed_out, strays } => write!(
                 f,
-                "waiting for the answer: i/o timeout: {timed_out}; {strays} answers with other identifiers were ignored"
+                "waiting for the response: i/o timeout: {timed_out}; {strays} responses with other identifiers were ignored"
             ),
             Self::Read(error) => error.fmt(f),
             Self::Cut {
@@ -138,7 +138,7 @@ impl fmt::Display for ExchangeError {
             Self::Stray { sent, received } => {
                 write!(
                     f,
-                    "id mismatch: the answer has the identifier {received}, the query {sent}"
+                    "id mismatch: the response has the identifier {received}, the query {sent}"
                 )
             }
         }

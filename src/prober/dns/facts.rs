@@ -42,7 +42,7 @@ pub(super) fn expose(samples: &mut Samples, module: &Dns, answer: &Message, trun
 }
 
 /// FNV-1a, 32 bits, of the records in the order of their texts. Signatures are not part of it, because a zone that is signed
-/// anew says the same; nor is the case of names.
+/// again says the same; nor is the case of names.
 fn hash(records: &[Record]) -> u32 {
     let mut texts: Vec<Vec<u8>> = records
         .iter()

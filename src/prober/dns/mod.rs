@@ -200,7 +200,11 @@ async fn ask_once(
     let answer = exchange(probe, module, server, transport, query).await?;
     let truncated = answer.is_truncated();
     if truncated && transport == Transport::Udp && module.tcp_on_truncation {
-        log!(probe.log, Debug, "The answer was truncated, asking over TCP");
+        log!(
+            probe.log,
+            Debug,
+            "The response was truncated, repeating the query over TCP"
+        );
         let answer = exchange(probe, module, server, Transport::Tcp, query).await?;
         return Ok((answer, true));
     }

@@ -363,7 +363,7 @@ where
         })
     });
     answered.unwrap_or_else(|timed_out| {
-        let text = format!("waiting for the answer to the health check: {timed_out}");
+        let text = format!("waiting for the response to the health check: {timed_out}");
         Err(Status::new(Code::DEADLINE_EXCEEDED, text).into())
     })
 }

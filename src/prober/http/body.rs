@@ -105,7 +105,7 @@ impl fmt::Display for ReadError {
             Self::TooLargeToKeep(most) => {
                 write!(
                     f,
-                    "body too large to be judged: more than {most} bytes; set body_size_limit"
+                    "body too large to be checked: more than {most} bytes; set body_size_limit"
                 )
             }
             Self::NoMemory => memory::Short.fmt(f),
@@ -254,7 +254,7 @@ impl BodyReader {
         read.map(|()| Bytes::from(kept))
     }
 
-    /// Reads all that is left and forgets it, but for its beginning if that is `wanted` to say what is wrong.
+    /// Reads all that is left and forgets it, except for its beginning if that is `wanted` to say what is wrong.
     pub(super) async fn discard(&mut self, wanted: bool) -> Result<(), ReadError> {
         let (mut head, beginning) = (std::mem::take(&mut self.head), self.most);
         let wanted = wanted || self.kept.is_some();
@@ -475,7 +475,7 @@ mod tests {
             (
                 7,
                 None,
-                Err("body too large to be judged: more than 7 bytes; set body_size_limit"),
+                Err("body too large to be checked: more than 7 bytes; set body_size_limit"),
             ),
             (
                 8,

@@ -72,7 +72,7 @@ impl Client<'_> {
             .record(Phase::Processing, done, answered.unwrap_or_else(Instant::now));
         let mut response = waited.unwrap_or_else(|timed_out| {
             Err(RoundTripError::TimedOut {
-                step: "waiting for the answer".to_owned(),
+                step: "waiting for the response".to_owned(),
                 timed_out,
             })
         })?;

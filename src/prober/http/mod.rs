@@ -216,7 +216,7 @@ fn target_url(probe: &mut Probe<'_>, module: &Http) -> String {
         return target.to_owned();
     }
     if let Some((scheme, meant)) = advice::target::foreign_scheme(target) {
-        log!(probe.log, Warn, "The target's scheme is unknown and taken for a host", "scheme" => scheme.to_owned(), "probably_meant" => meant);
+        log!(probe.log, Warn, "The target's scheme is unknown and was taken as the host", "scheme" => scheme.to_owned(), "probably_meant" => meant);
     }
     format!("http://{target}")
 }
@@ -299,7 +299,7 @@ async fn client<'m>(
 }
 
 impl Client<'_> {
-    /// The TLS settings, read once a probe.
+    /// The TLS settings, read once per probe.
     async fn prepared_tls(&mut self, probe: &Probe<'_>) -> Result<Prepared, RoundTripError> {
         if let Some(prepared) = &self.tls {
             return Ok(prepared.clone());

@@ -158,8 +158,8 @@ impl Client<'_> {
         let mut response = waited.unwrap_or_else(|timed_out| {
             Err(RoundTripError::TimedOut {
                 step: match first_byte {
-                    Some(_) => "reading the head of the answer".to_owned(),
-                    None => "waiting for the answer".to_owned(),
+                    Some(_) => "reading the response headers".to_owned(),
+                    None => "waiting for the response".to_owned(),
                 },
                 timed_out,
             })

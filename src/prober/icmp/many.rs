@@ -164,7 +164,8 @@ fn finish(
     };
     probe.advise(line);
     let wanted = module.min_replies;
-    let mut reason = format!("ping {address}: {received} of {sent} requests were answered, {wanted} must be");
+    let mut reason =
+        format!("ping {address}: {received} of {sent} requests got a reply, {wanted} are required");
     let mut why = Reason::IcmpNoReply;
     if let Some((told, failure)) = &heard.failure {
         why = *told;

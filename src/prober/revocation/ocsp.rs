@@ -39,7 +39,7 @@ pub(super) async fn check(probe: &mut Probe<'_>, way: Way<'_>, whom: Ocsp, facts
         (None, Some(stapled)) => match judge(stapled, leaf, issuer).await {
             Ok(answer) => Some(answer),
             Err(error) => {
-                log!(probe.log, Warn, "The stapled OCSP response does not count", "subject" => text(leaf.subject()), "err" => text(error));
+                log!(probe.log, Warn, "The stapled OCSP response is not valid", "subject" => text(leaf.subject()), "err" => text(error));
                 None
             }
         },
@@ -63,7 +63,7 @@ async fn ask(
         let response = match way.network.ocsp.get(&url, &request, way).await {
             Ok(response) => response,
             Err(error) => {
-                log!(probe.log, Warn, "Failed to ask the OCSP responder", "url" => url, "subject" => text(leaf.subject()), "err" => error);
+                log!(probe.log, Warn, "Failed to query the OCSP responder", "url" => url, "subject" => text(leaf.subject()), "err" => error);
                 continue;
             }
         };
@@ -77,7 +77,7 @@ async fn ask(
                 return Some(answer);
             }
             Err(error) => {
-                log!(probe.log, Warn, "The OCSP response does not count", "url" => url, "subject" => text(leaf.subject()), "err" => text(error));
+                log!(probe.log, Warn, "The OCSP response is not valid", "url" => url, "subject" => text(leaf.subject()), "err" => text(error));
             }
         }
     }
@@ -123,7 +123,7 @@ fn expose(probe: &mut Probe<'_>, leaf: &Certificate, answer: OcspAnswer) -> bool
             1.0
         }
         (_, Err(error)) => {
-            log!(probe.log, Warn, "The OCSP response does not count", "subject" => text(leaf.subject()), "this_update" => time(answer.this_update), "err" => text(error));
+            log!(probe.log, Warn, "The OCSP response is not valid", "subject" => text(leaf.subject()), "this_update" => time(answer.this_update), "err" => text(error));
             return false;
         }
         (OcspStatus::Good, Ok(())) => 0.0,

@@ -98,9 +98,9 @@ impl fmt::Display for HandshakeError {
             Self::Connect(failure) => failure.fmt(f),
             Self::Write(error) => write!(f, "writing the upgrade request: {}", SystemError(error)),
             Self::Read(error) => {
-                write!(f, "reading the answer to the upgrade: {}", SystemError(error))
+                write!(f, "reading the response to the upgrade: {}", SystemError(error))
             }
-            Self::End => f.write_str("reading the answer to the upgrade: unexpected EOF"),
+            Self::End => f.write_str("reading the response to the upgrade: unexpected EOF"),
             Self::Answer(error) => write!(f, "{error}"),
             Self::Length(error) => write!(f, "{error}"),
             Self::Refused { status, reason, .. } => bad_handshake(f, reason, status),
@@ -151,7 +151,7 @@ pub(super) async fn dial(
         .within(exchange(&mut stream, &request?))
         .await
         .map_err(|timed_out| HandshakeError::TimedOut {
-            doing: "waiting for the answer to the upgrade",
+            doing: "waiting for the response to the upgrade",
             timed_out,
         })??;
     probe.samples.set(Metric::WebsocketStatusCode, head.status.into());

@@ -144,7 +144,7 @@ async fn talk(probe: &mut Probe<'_>, frames: &mut Frames<Box<dyn Connection>>, s
             Some(expect) => {
                 let regexp = &expect.regexp;
                 probe.explain_expect(regexp);
-                // compat: the deadline holds for reading too; upstream waits for ever.
+                // compat: the deadline holds for reading too; upstream waits forever.
                 let message = match frames.message(probe.deadline).await {
                     Ok(message) => Bytes::from(message),
                     Err(error) => {

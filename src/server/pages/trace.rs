@@ -25,11 +25,11 @@ pub fn trace(exporter: &Exporter, method: &Method, query: Query<'_>) -> Response
             return answer::redirect(method, StatusCode::FOUND, &link.of(context));
         }
         (Some(context), None) => format!(
-            "The trace of the last failed probe is {}. Where traces are shown is not known: set --trace.url.",
+            "The trace of the last failed probe is {}. No tracing UI is configured: set --trace.url.",
             context.trace
         ),
         (None, _) => {
-            "No failed probe of this target and module with a trace is kept; modules have traces when they have a trace section."
+            "The history has no failed probe of this target and module with a trace; only modules with a trace section have traces."
                 .to_owned()
         }
     };

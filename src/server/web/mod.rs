@@ -1,5 +1,5 @@
 //! What stands between the network and the endpoints when there is a web configuration file: TLS, passwords, security
-//! headers, a rate limit. The file is read anew when it changes, as are the certificates that it names.
+//! headers, a rate limit. The file is read again when it changes, as are the certificates that it names.
 
 mod auth;
 mod limit;

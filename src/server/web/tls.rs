@@ -23,7 +23,7 @@ use crate::net::x509::{self, Certificate, Judge, MAX_RSA_BITS, Pool, Purpose};
 use crate::os_error;
 use crate::stamp::Stamp;
 
-/// Makes the configuration of handshakes, and makes it anew when one of its files changes.
+/// Makes the configuration of handshakes, and again when one of its files changes.
 #[derive(Debug)]
 pub struct Acceptor {
     path: PathBuf,

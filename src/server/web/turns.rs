@@ -2,8 +2,8 @@
 //! no more than one thread busy; the order keeps those who guess from keeping out those who know.
 //!
 //! Addresses take turns, and so do the users of one. Every other turn is for those who are likely to know their password:
-//! whose address had a right one before, or who come with the same one again after they waited in vain, as a scraper does
-//! and whoever guesses does not.
+//! whose address had a right one before, or who come with the same one again after they waited without a turn, as a scraper does
+//! and somebody who guesses does not.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 /// Maximum requests that wait. Beyond it, the newest is refused of the address from which most wait.
 const WAITING: usize = 1024;
-/// How many addresses with a right password, and how many passwords that were waited for in vain, are remembered.
+/// How many addresses with a right password, and how many passwords that waited without a turn, are remembered.
 const REMEMBERED: usize = 1024;
 
 /// A digest of user and password.
@@ -209,7 +209,7 @@ mod tests {
         let turns = Turns::default();
         let first = turns.take(ip(1), "ann", [0; 32]).await.unwrap();
         let _guesses: Vec<_> = (1..50).map(|guess| wait(&turns, 1, guess)).collect();
-        // Its time-out is over, and it comes again.
+        // Its timeout is over, and it comes again.
         drop(wait(&turns, 1, 50));
         let again = wait(&turns, 1, 50);
         drop(first);

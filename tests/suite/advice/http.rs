@@ -48,8 +48,8 @@ async fn statuses() {
     .await;
     let basic = "basic_auth: {username: u, password: s3cret-of-u}";
     let rows = [
-        ("Redirects without end", "", "/loop"),
-        ("A redirect to what is no URL", "", "/nowhere"),
+        ("A redirect loop", "", "/loop"),
+        ("A redirect that is not a URL", "", "/nowhere"),
         (
             "A redirect with `follow_redirects: false`",
             "follow_redirects: false",
@@ -160,7 +160,7 @@ async fn checks() {
             "/text",
         ),
         (
-            "`valid_http_versions` with a name that is none",
+            "`valid_http_versions` with an unknown version",
             "valid_http_versions: [HTTP/2]",
             "/text",
         ),
@@ -186,7 +186,7 @@ async fn responses_that_are_none() {
         ("The port speaks HTTP/2 in the clear", b"\0\0\0\x04\0\0\0\0\0\r\n"),
         ("The port speaks SSH", b"SSH-2.0-OpenSSH_9.6\r\n"),
         ("The port speaks another protocol", b"-ERR unknown command\r\n"),
-        ("A header that is none", b"HTTP/1.1 200 OK\r\nno header\r\n\r\n"),
+        ("An invalid header", b"HTTP/1.1 200 OK\r\nno header\r\n\r\n"),
     ];
     for (situation, answer) in answers {
         let site = Site::answering(answer).await;

@@ -104,7 +104,7 @@ async fn handshakes() {
     }
     let peers: [(&str, Vec<Move>); 8] = [
         (
-            "The port answers in HTTP",
+            "The port responds in HTTP",
             vec![
                 Move::Read(5),
                 send("HTTP/1.1 400 Bad Request\r\n\r\n"),
@@ -143,12 +143,12 @@ async fn handshakes() {
     }
     let page = Peer::play(vec![Move::Read(5), send("<!DOCTYPE HTML>\n<html>"), Move::Close]).await;
     table
-        .row("The port answers with a page", plain, &page.target())
+        .row("The port responds with a page", plain, &page.target())
         .await;
     let silent = Peer::play(vec![Move::Read(5)]).await;
     let yaml = plain.replace("5s", "300ms");
     table
-        .row("The server does not answer", &yaml, &silent.target())
+        .row("The server does not respond", &yaml, &silent.target())
         .await;
     table.check();
 }

@@ -361,7 +361,7 @@ async fn an_answer_beyond_a_mebibyte_is_an_error() {
         let outcome = probe(&yaml, &site.url("/")).await;
         let lines = log(&outcome).join("\n");
         assert_eq!(outcome.success, success, "{length}: {lines}");
-        let said = lines.contains("oauth2: the token endpoint's answer is larger than 1 MiB");
+        let said = lines.contains("oauth2: the token endpoint's response is larger than 1 MiB");
         assert_eq!(said, !success, "{length}: {lines}");
     }
 }

@@ -312,7 +312,7 @@ async fn frames_without_end() {
     /// A kind of frame that means nothing (RFC 9114, 7.2.8).
     const RESERVED: u8 = 0x21;
     const SETTINGS: u8 = 4;
-    const LATE: &str = "time-out of 2s ran out";
+    const LATE: &str = "timeout of 2s ran out";
     let ok = || fields(200, None);
     let hello = || [ok(), frame(0, b"hello")].concat();
     let zeros = || vec![0; 1 << 16];
@@ -483,7 +483,7 @@ async fn answers_in_frames() {
         let lines = log(&outcome).join("\n").replace("\\\"", "\"");
         let want = want
             .filter(|_| !answer.is_empty())
-            .or(answer.is_empty().then_some("time-out of 1s ran out"));
+            .or(answer.is_empty().then_some("timeout of 1s ran out"));
         assert_eq!(outcome.success, want.is_none(), "{answer:?}: {lines}");
         assert!(lines.contains(want.unwrap_or_default()), "{answer:?}: {lines}");
         let got = outcome.samples.value(Metric::HttpUncompressedBodyLength);

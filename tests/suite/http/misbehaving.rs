@@ -103,8 +103,8 @@ async fn what_never_ends_is_ended() {
 #[tokio::test]
 async fn silence_is_ended_by_the_deadline_and_says_where() {
     for (sent, reason) in [
-        ("", "while waiting for the answer"),
-        ("HTTP/1.1 2", "while reading the head of the answer"),
+        ("", "while waiting for the response"),
+        ("HTTP/1.1 2", "while reading the response headers"),
         (
             "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe",
             "while reading the body",

@@ -483,7 +483,7 @@ async fn a_server_of_lists_that_is_silent_costs_no_more_than_the_probes_time() {
     assert!(outcome.success, "{}", log_of(&outcome));
     assert!(outcome.duration < Duration::from_secs(5));
     assert!(
-        log_of(&outcome).contains("time-out of 1s ran out"),
+        log_of(&outcome).contains("timeout of 1s ran out"),
         "{}",
         log_of(&outcome)
     );

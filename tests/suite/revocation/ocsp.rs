@@ -413,7 +413,7 @@ async fn the_policy_and_the_deadline_hold_for_responders() {
     assert!(outcome.success, "{}", log_of(&outcome));
     assert!(outcome.duration < Duration::from_secs(5));
     assert!(
-        log_of(&outcome).contains("time-out of 1s ran out"),
+        log_of(&outcome).contains("timeout of 1s ran out"),
         "{}",
         log_of(&outcome)
     );

@@ -21,7 +21,7 @@ use blackbox_exporter::prober::{self, Outcome, Request};
 
 pub use exporter::{Answer, Exporter, parse};
 
-/// The time-out of a test's probe whose module names none: long enough never to be what a test fails of.
+/// The timeout of a test's probe whose module names none: long enough never to be what a test fails of.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Held by tests that keep every processor busy for seconds, so that they do not do it at the same time.

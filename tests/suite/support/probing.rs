@@ -9,7 +9,7 @@ use blackbox_exporter::module::{Module, Problems};
 use blackbox_exporter::net::Network;
 use blackbox_exporter::prober::{self, Outcome, Request};
 
-/// Longer than any test takes, so that only tests of time-outs meet one.
+/// Longer than any test takes, so that only tests of timeouts meet one.
 pub const PATIENT: Duration = Duration::from_secs(30);
 
 /// Compiles a module, which must be flawless.

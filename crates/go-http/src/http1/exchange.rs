@@ -55,7 +55,7 @@ impl fmt::Display for ExchangeError {
                 f,
                 "{BROKEN}: unexpected EOF: the peer closed the connection within the head of its answer"
             ),
-            Self::Read(error) => write!(f, "reading the answer: {}", SystemError(error)),
+            Self::Read(error) => write!(f, "reading the response: {}", SystemError(error)),
             Self::Write(WriteError::Source(error)) => {
                 write!(f, "reading the request's body: {}", SystemError(error))
             }

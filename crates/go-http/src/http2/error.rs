@@ -43,7 +43,7 @@ impl fmt::Display for Http2Error {
         match self {
             Self::Request(reason) => write!(f, "http2: {reason}"),
             Self::Source(error) => write!(f, "reading the request's body: {}", SystemError(error)),
-            Self::Read(error) => write!(f, "http2: reading the answer: {}", SystemError(error)),
+            Self::Read(error) => write!(f, "http2: reading the response: {}", SystemError(error)),
             Self::Write(error) => write!(f, "http2: writing the request: {}", SystemError(error)),
             Self::Closed => f.write_str("unexpected EOF: http2: the peer closed the connection"),
             Self::GoAway {

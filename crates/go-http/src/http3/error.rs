@@ -41,12 +41,12 @@ impl fmt::Display for Http3Error {
                 Some(ReadError::Reset(code)) => {
                     write!(
                         f,
-                        "reading the answer: stream reset by the peer: {}",
+                        "reading the response: stream reset by the peer: {}",
                         code_name(*code)
                     )
                 }
-                Some(ReadError::ConnectionLost(error)) => write!(f, "reading the answer: {}", lost(error)),
-                _ => write!(f, "reading the answer: {error}"),
+                Some(ReadError::ConnectionLost(error)) => write!(f, "reading the response: {}", lost(error)),
+                _ => write!(f, "reading the response: {error}"),
             },
             Self::Lost(error) => f.write_str(&lost(error)),
             Self::Closed => f.write_str("EOF: the peer ended the stream without an answer"),

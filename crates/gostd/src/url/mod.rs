@@ -363,7 +363,7 @@ fn split_scheme(text: &[u8]) -> Result<(String, &[u8]), UrlError> {
     }
 }
 
-/// The escaped form of a path or fragment: as written if that is a valid escaping, else escaped anew throughout.
+/// The escaped form of a path or fragment: as written if that is a valid escaping, else all of it is escaped.
 fn normalise(text: &[u8], mode: Mode) -> Result<String, UrlError> {
     let decoded = unescape(text, mode)?;
     match std::str::from_utf8(text) {

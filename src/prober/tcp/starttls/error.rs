@@ -46,7 +46,7 @@ impl Error {
                 "The server did not respond: it expects TLS from the beginning (tls: true instead of starttls), speaks another protocol, or hangs."
             }
             Self::Surplus { .. } => {
-                "Something on the way, or a flaw of the server, adds bytes before TLS: whoever trusts this server may be deceived. Update the server, and probe it from its own network to see who adds them."
+                "Something on the way, or a flaw of the server, adds bytes before TLS: clients of this server may be deceived. Update the server, and probe it from its own network to see who adds them."
             }
             Self::Wire(_) | Self::TooMuch { .. } | Self::Refused { .. } | Self::Malformed(_) => return None,
         };
@@ -67,7 +67,7 @@ impl Error {
             ),
             Self::Malformed(what) => format!("{awaited} is malformed: {what}"),
             Self::Surplus { bytes } => format!(
-                "{bytes} bytes follow {awaited} in the clear, before the handshake: somebody on the way may have put them there"
+                "{bytes} bytes follow {awaited} in the clear, before the handshake: an attacker may have injected them"
             ),
         }
     }

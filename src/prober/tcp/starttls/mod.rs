@@ -58,10 +58,10 @@ pub(super) async fn run(
         probe.advise(error.advice());
         let error = format!("{}: {}", protocol.name(), error.told(awaited));
         probe.timeline.hop().result = Some(error.clone());
-        log!(probe.log, Error, "The server did not go on in TLS", "err" => error);
+        log!(probe.log, Error, "The server did not switch to TLS", "err" => error);
         return Err(probe.fail(reason));
     }
-    log!(probe.log, Debug, "The server goes on in TLS", "protocol" => protocol.name());
+    log!(probe.log, Debug, "The server switches to TLS", "protocol" => protocol.name());
     let connection = query_response::start_tls(probe, connection, upgrade).await?;
     if steps.is_empty() {
         leave(probe, connection, protocol, name, true).await;
