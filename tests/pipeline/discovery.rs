@@ -255,8 +255,8 @@ fn dashboards_name_the_targets_of_upstreams_relabelling() {
     )
     .unwrap();
     let exporter = Exporter::start(&config, &["--timeout-offset=0.1"]);
-    let readme = read("README.md");
-    let (_, job) = readme.split_once("```yaml\nscrape_configs:\n").unwrap();
+    let page = read("docs/getting-started.md");
+    let (_, job) = page.split_once("```yaml\nscrape_configs:\n").unwrap();
     let (job, _) = job.split_once("```").unwrap();
     let job = replace(
         job,
@@ -295,7 +295,7 @@ fn dashboards_show_something(prometheus: &Prometheus) {
             .collect();
         for wanted in [
             "Responses",
-            "Targets that answer now",
+            "Targets up now",
             "Connectivity",
             "Latency",
             "HTTP status codes",

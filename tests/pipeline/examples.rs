@@ -35,7 +35,7 @@ fn promtool_accepts_configurations_and_rules() {
     }
     // Whole configurations of the documents too.
     let directory = tempfile::tempdir().unwrap();
-    for document in ["README.md", "docs/deepflow.md", "docs/scaling.md"] {
+    for document in ["docs/getting-started.md", "docs/deepflow.md", "docs/scaling.md"] {
         let text = read(document);
         for (number, block) in text.split("```yaml\nscrape_configs:").skip(1).enumerate() {
             let (block, _) = block.split_once("```").unwrap();
@@ -171,6 +171,10 @@ fn commands_of_the_documents_and_examples_start_the_exporter() {
 fn probes_of_the_documents_succeed() {
     for (document, config) in [
         ("README.md", "blackbox.yml"),
+        ("README.zh.md", "blackbox.yml"),
+        ("docs/getting-started.md", "blackbox.yml"),
+        ("docs/endpoints.md", "blackbox.yml"),
+        ("docs/troubleshooting.md", "blackbox.yml"),
         ("docs/deepflow.md", "examples/deepflow/blackbox.yml"),
         ("docs/deepflow.zh.md", "examples/deepflow/blackbox.yml"),
         ("docs/kubernetes.md", "examples/kubernetes/blackbox.yml"),
@@ -346,7 +350,7 @@ fn alloy_examples_are_alloy_and_their_references_lead_somewhere() {
 #[test]
 fn alloy_configurations_of_the_documents_are_alloy_too() {
     for path in [
-        "README.md",
+        "docs/getting-started.md",
         "docs/deepflow.md",
         "docs/deepflow.zh.md",
         "docs/scaling.md",
