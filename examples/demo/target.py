@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A service that misbehaves on purpose, for the demonstration: target.py HTTP_PORT HTTPS_PORT TCP_PORT [ADDRESS]
 
-/ is healthy, /slow takes 0.4 to 1.6 s, /flapping fails for 8 of every 20 seconds, /broken answers 500, /loop redirects to itself,
+/ is healthy, /slow takes 0.4 to 1.6 s, /flapping fails for 8 of every 20 seconds, /broken responds 500, /loop redirects to itself,
 /json says that a queue is too long. HTTPS has a certificate of its own making that expires in three days. The TCP port greets as a
 mail server does, and every third time as one that is overloaded.
 """

@@ -66,7 +66,7 @@ def column(name, title, **properties):
 
 
 def table(title, description, at, queries, overrides, hidden):
-    """A table with one line a target: the queries' results joined by their labels."""
+    """A table with one line per target: the queries' results joined by their labels."""
     return panel(
         "table", title, description, at, queries, overrides=overrides,
         transformations=[
@@ -90,8 +90,8 @@ def links(labels):
 
 PANELS = [
     panel(
-        "gauge", "Targets that answer now", "Share of the chosen targets whose last probe succeeded.", (0, 0, 5, 8),
-        [query(f"avg({chosen('probe_success')})", legend="answering")], "percentunit",
+        "gauge", "Targets up now", "Share of the chosen targets whose last probe succeeded.", (0, 0, 5, 8),
+        [query(f"avg({chosen('probe_success')})", legend="up")], "percentunit",
         defaults={"min": 0, "max": 1, "thresholds": steps("red", (0.9, "orange"), (1, "green"))},
     ),
     panel(
@@ -107,7 +107,7 @@ PANELS = [
         ],
     ),
     table(
-        "Responses", "What every target answered last, HTTP, HTTPS, TCP and ICMP alike.", (8, 0, 16, 8),
+        "Responses", "The last response of every target, for every prober.", (8, 0, 16, 8),
         [
             query(f"{chosen('probe_success')}", "A", table=True),
             query(f"{chosen('probe_duration_seconds')}", "B", table=True),
@@ -115,7 +115,7 @@ PANELS = [
             query(f"{chosen('probe_ip_protocol')}", "D", table=True),
         ],
         [
-            column("Value #A", "answers", mappings=ANSWERS, custom_cellOptions={"type": "color-background"}, links=links("__data.fields")),
+            column("Value #A", "result", mappings=ANSWERS, custom_cellOptions={"type": "color-background"}, links=links("__data.fields")),
             column("Value #B", "took", unit="s", decimals=3),
             column("Value #C", "status"),
             column("Value #D", "IP"),
@@ -124,22 +124,22 @@ PANELS = [
         [],
     ),
     panel(
-        "state-timeline", "Connectivity", "Whether each target answered, over time.", (0, 8, 24, 8),
+        "state-timeline", "Connectivity", "Whether the probes of each target succeeded, over time.", (0, 8, 24, 8),
         [query(f"{chosen('probe_success')}")],
         defaults={"mappings": ANSWERS, "custom": {"fillOpacity": 80, "lineWidth": 0}, "links": links("__field.labels")},
         options={"mergeValues": True, "showValue": "never", "rowHeight": 0.8},
     ),
     panel(
         "timeseries", "Scrapes of the exporter",
-        "`up`: whether the scraper got an answer from the exporter. While it gets none, the other panels show the last results for up to five minutes.",
+        "`up`: whether the scraper got a response from the exporter. Without one, the other panels show the last results for up to five minutes.",
         (0, 16, 24, 5),
         [
-            query(f"sum({SCRAPES})", "A", "answered"),
+            query(f"sum({SCRAPES})", "A", "succeeded"),
             query(f"count({SCRAPES}) - sum({SCRAPES})", "B", "failed"),
         ],
         defaults={"min": 0, "decimals": 0},
         overrides=[
-            {"matcher": {"id": "byName", "options": "answered"}, "properties": [{"id": "color", "value": {"mode": "fixed", "fixedColor": "green"}}]},
+            {"matcher": {"id": "byName", "options": "succeeded"}, "properties": [{"id": "color", "value": {"mode": "fixed", "fixedColor": "green"}}]},
             {"matcher": {"id": "byName", "options": "failed"}, "properties": [{"id": "color", "value": {"mode": "fixed", "fixedColor": "red"}}]},
         ],
     ),
@@ -152,7 +152,7 @@ PANELS = [
         [query(chosen("probe_icmp_duration_seconds", 'phase="rtt"'))], "s", options=TABLE_LEGEND,
     ),
     panel(
-        "timeseries", "HTTP status codes", "The status of every answer; 0 when none came.", (0, 30, 12, 9),
+        "timeseries", "HTTP status codes", "The status of every response; 0 without a response.", (0, 30, 12, 9),
         [query(f"{chosen('probe_http_status_code')}")], options=TABLE_LEGEND,
         defaults={"custom": {"drawStyle": "points", "pointSize": 5}, "thresholds": steps("red", (200, "green"), (300, "blue"), (400, "orange"), (500, "red"))},
     ),
