@@ -236,23 +236,6 @@ fn links_of_the_documents_lead_somewhere() {
 }
 
 #[test]
-fn every_difference_names_a_file_that_exists() {
-    let page = read("docs/differences.md");
-    let missing: Vec<_> = page
-        .split('`')
-        .skip(1)
-        .step_by(2)
-        .filter(|code| {
-            ["tests/", "src/", "crates/"]
-                .iter()
-                .any(|folder| code.starts_with(folder))
-        })
-        .filter(|path| !repository(path).exists())
-        .collect();
-    assert!(missing.is_empty(), "{missing:?}");
-}
-
-#[test]
 fn the_book_has_every_page() {
     let summary = read("docs/SUMMARY.md");
     for entry in fs::read_dir(repository("docs")).unwrap() {
