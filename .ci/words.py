@@ -54,7 +54,7 @@ def prose(text):
         if line.lstrip().startswith("```"):
             fenced = not fenced
         elif not fenced:
-            yield number, re.sub(r"`[^`]*`", "`code`", line)
+            yield number, re.sub(r"`[^`]*`", "`code`", re.sub(r"\[[^\]]*\]\(\.\./[^)]*\)|\]\([^)]*\)", "]", line))
 
 
 def long_sentences(text):

@@ -204,7 +204,7 @@ pub(super) async fn run(
     Ok(outcome)
 }
 
-/// Says, once a minute, that probes failed because this machine ran out of something.
+/// Says, once per minute, that probes failed because this machine ran out of something.
 fn say_shortages(exporter: &Exporter) {
     let shortages = &exporter.network.shortages;
     if !shortages.is_news() || exporter.shortage.due().is_none() {

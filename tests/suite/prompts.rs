@@ -10,7 +10,7 @@ use crate::support::peer::{Move, Peer, perform, send};
 use crate::support::probing::{PATIENT, log_of, run};
 use crate::support::tls_peer::Identity;
 
-/// Much longer than a dialogue takes, much shorter than the time-out that a prompt must not wait for.
+/// Much longer than a dialogue takes, much shorter than the timeout that a prompt must not wait for.
 const AT_ONCE: Duration = Duration::from_secs(15);
 
 fn prompt(regexp: &str, answer: &str) -> QueryResponse {

@@ -313,7 +313,7 @@ async fn a_server_need_not_prove_that_it_speaks_websocket() {
             if !skips {
                 let log = log_of(&outcome);
                 assert!(
-                    log.contains("Sec-WebSocket-Accept is not the answer to the key"),
+                    log.contains("Sec-WebSocket-Accept does not match the key"),
                     "{log}"
                 );
                 assert_eq!(outcome.failure.unwrap().reason.name(), "websocket_refused");

@@ -289,7 +289,7 @@ pub(in crate::prober) fn no_response(error: &RoundTripError) -> Option<String> {
 
 /// There is no OAuth2 token.
 pub(in crate::prober) fn no_token() -> String {
-    "The token endpoint gave no token; the target was not asked. Check client_id, client_secret, scopes and token_url: `curl -sS -d grant_type=client_credentials -u ID:SECRET TOKEN_URL`.".to_owned()
+    "The token endpoint gave no token; nothing was sent to the target. Check client_id, client_secret, scopes and token_url: `curl -sS -d grant_type=client_credentials -u ID:SECRET TOKEN_URL`.".to_owned()
 }
 
 /// A response that is not HTTP/1.

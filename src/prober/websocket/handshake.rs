@@ -104,9 +104,7 @@ impl fmt::Display for HandshakeError {
             Self::Answer(error) => write!(f, "{error}"),
             Self::Length(error) => write!(f, "{error}"),
             Self::Refused { status, reason, .. } => bad_handshake(f, reason, status),
-            Self::Accept(status) => {
-                bad_handshake(f, "Sec-WebSocket-Accept is not the answer to the key", status)
-            }
+            Self::Accept(status) => bad_handshake(f, "Sec-WebSocket-Accept does not match the key", status),
             Self::Extension => f.write_str("websocket: invalid compression negotiation"),
             Self::TimedOut { doing, timed_out } => write!(f, "{doing}: i/o timeout: {timed_out}"),
         }
@@ -115,7 +113,7 @@ impl fmt::Display for HandshakeError {
 
 fn bad_handshake(f: &mut fmt::Formatter<'_>, reason: &str, status: &[u8]) -> fmt::Result {
     let status = String::from_utf8_lossy(status.get(..100).unwrap_or(status));
-    write!(f, "websocket: bad handshake: {reason} (answer: {status})")
+    write!(f, "websocket: bad handshake: {reason} (response: {status})")
 }
 
 /// Names that the handshake itself uses, in canonical form.

@@ -146,7 +146,8 @@ pub fn unknown(name: Name<'_>) -> super::Message {
     let again = again(name).map(|again| (again, "Probe it now".to_owned()));
     super::Message {
         title: short(name.target, LONG),
-        text: "No result of this target and module is kept: it was not probed, or so long ago that it was forgotten.".to_owned(),
+        text: "The history has no result of this target and module: it was not probed, or too long ago."
+            .to_owned(),
         links: again
             .into_iter()
             .chain(iter::once((place(name), "Look again".to_owned())))
