@@ -44,7 +44,7 @@ pub struct Edns {
     pub udp_size: u16,
     /// Whether DNSSEC records are wanted (RFC 3225).
     pub dnssec: bool,
-    /// Whether the server must name itself (RFC 5001).
+    /// Whether the server is asked for its identifier (RFC 5001).
     pub nsid: bool,
     /// The network for which the answer must be valid (RFC 7871): an address, and how many of its bits are sent.
     pub client_subnet: Option<(IpAddr, u8)>,
