@@ -14,10 +14,10 @@
 //!   -> response, history, counters
 //! ```
 //!
-//! Imports point one way: `server -> telemetry -> prober -> trace -> module -> {check, net} -> metrics -> config`, past any of them,
-//! and `.ci/rooms.py` fails when two folders use each other. [`app`] and [`cli`] stand above all of it. [`reason`], [`shortage`], [`memory`],
-//! [`probe_log`], [`logging`] and [`display`] are at the bottom, for everybody: why probes fail, what ran out, what a probe said. [`trace`] is for modules
-//! that have a trace context, [`telemetry`] posts their spans and logs, [`migrate`] is used by [`cli`] only.
+//! Imports point one way: `server -> telemetry -> prober -> trace -> module -> {check, net} -> metrics -> config`. They may skip stages; `.ci/rooms.py` fails
+//! when two folders use each other. [`app`] and [`cli`] are above them. All stages may use [`reason`], [`shortage`], [`memory`], [`probe_log`],
+//! [`logging`] and [`display`]: why probes fail, what ran out, what is logged. [`trace`] is for modules with a trace context, [`telemetry`]
+//! posts their spans and logs, and only [`cli`] uses [`migrate`].
 //!
 //! The crates in `crates/` reproduce Go's behaviour and know nothing of probes; each has a README. `gostd` is at the bottom; the others use
 //! `gostd` and nothing else of this repository. `docs/architecture.md` follows a probe through the stages.

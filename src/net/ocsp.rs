@@ -65,7 +65,7 @@ impl Default for Responses {
 }
 
 impl Responses {
-    /// The response of the responder at `url` to a request: kept, or asked for. Of several probes that ask the same at one time,
+    /// The response of the responder at `url` to a request: kept, or asked for. Of several probes that ask the same at the same time,
     /// one asks the responder.
     ///
     /// # Errors

@@ -97,7 +97,7 @@ pub fn date(response: &mut Response) {
     }
 }
 
-/// The time as a header has it, printed once a second.
+/// The time as a header has it, printed once per second.
 fn now() -> HeaderValue {
     thread_local! {
         static PRINTED: RefCell<(u64, HeaderValue)> = const { RefCell::new((0, HeaderValue::from_static(""))) };

@@ -32,7 +32,7 @@ const DEFAULT_SCRAPE_TIMEOUT: f64 = 120.0;
 /// The same for a browser, to which it is the probe's timeout.
 pub(super) const PAGE_TIMEOUT: f64 = 10.0;
 
-/// Longer `Accept` headers are read anew each time.
+/// Longer `Accept` headers are read again each time.
 const LONGEST_REMEMBERED: usize = 1024;
 
 /// Runs one probe and answers with what it measured. A failed probe is an answer like any other.

@@ -13,26 +13,25 @@ pub static FLAGS: [Flag; 30] = [
     flag(
         CONFIG_FILE,
         Set::Texts(|flags| &mut flags.config_files),
-        "Blackbox exporter configuration file. Repeatable, and may be a folder or a pattern: module names are \
-         unique across files.",
+        "Blackbox exporter configuration file, folder or pattern. Repeatable; module names must be unique across files.",
     )
     .default(DEFAULT_FILE),
     flag(
         "config.skip-broken-files",
         Set::Switch(|flags| &mut flags.skip_broken_files),
-        "Leave configuration files out that cannot be used, as long as another one can.",
+        "Skip configuration files with errors, as long as another file is valid.",
     ),
     flag(
         "config.expand-environment-variables",
         Set::Switch(|flags| &mut flags.expand_variables),
-        "Replace ${NAME} by the environment variable and ${file:PATH} by the file, in secrets, headers, bodies and \
-         URLs of the configuration.",
+        "Replace ${NAME} by the environment variable and ${file:PATH} by the content of the file, in secrets, headers, \
+         bodies and URLs of the configuration.",
     ),
     flag(
         "targets.file",
         Set::Text(|flags, file| flags.targets_file = file),
-        "File with targets, which /targets answers to the HTTP service discovery of Prometheus and Alloy. \
-         It is read again whenever the configuration is.",
+        "File with targets, served at /targets for the HTTP service discovery of Prometheus and Alloy. \
+         Reloaded together with the configuration.",
     )
     .default(""),
     flag(
@@ -49,21 +48,21 @@ pub static FLAGS: [Flag; 30] = [
     flag(
         "log.prober",
         Set::Text(|flags, word| flags.log_prober = word),
-        "Log level for probe request logs. One of: [debug, info, warn, error, none]. Lines of probes are \
-         written at this level and above, whatever --log.level says.",
+        "Log level for probe request logs. One of: [debug, info, warn, error, none]. Independent of \
+         --log.level.",
     )
     .default("info")
     .words(&["debug", "info", "warn", "error", "none"]),
     flag(
         "config.enable-auto-reload",
         Set::Switch(|flags| &mut flags.auto_reload),
-        "When enabled, the configuration file is reloaded when it changes: at once where the system tells \
-         about it, and otherwise at the interval that --config.auto-reload-interval gives.",
+        "When enabled, the configuration file is reloaded when it changes: at once if the system reports the change, \
+         otherwise after --config.auto-reload-interval.",
     ),
     flag(
         "config.auto-reload-interval",
         Set::Count(|flags, seconds| flags.auto_reload_interval = Duration::from_secs(seconds)),
-        "Seconds between two looks at the configuration file for --config.enable-auto-reload.",
+        "Seconds between checks of the configuration file for --config.enable-auto-reload.",
     )
     .default("30"),
     flag(
@@ -75,7 +74,7 @@ pub static FLAGS: [Flag; 30] = [
     flag(
         "history.max-bytes",
         Set::Count(|flags, number| flags.history_max_bytes = size(number)),
-        "Most memory that the history may take, in bytes; the oldest items go first.",
+        "Maximum memory of the history, in bytes; the oldest results are removed first.",
     )
     .default("67108864"),
     flag(
@@ -87,8 +86,8 @@ pub static FLAGS: [Flag; 30] = [
     flag(
         "memory.limit",
         Set::Size(|flags| &mut flags.memory_limit),
-        "Memory that this process may use, as 256MiB or in bytes: above it, new probes are answered with 503. \
-         Without it, nine tenths of the limit of the cgroup, if there is one. 0 = no limit.",
+        "Maximum memory of this process, as 256MiB or in bytes: above it, new probes get 503. \
+         Default: nine tenths of the cgroup's limit, if there is one. 0 = no limit.",
     )
     .placeholder("size"),
     flag(
@@ -97,8 +96,8 @@ pub static FLAGS: [Flag; 30] = [
             |flags, url| put(&mut flags.trace.spans, trace::Endpoint::parse(url)),
             "a URL with http or https, like http://127.0.0.1:4318/v1/traces",
         ),
-        "Where spans of probes are posted, as OTLP over HTTP in protobuf. Only modules with a trace section have spans. \
-         The policy of the configuration is for targets: it is not asked about this URL.",
+        "URL to which spans of probes are posted, as OTLP over HTTP in protobuf. Only modules with a trace section have spans. \
+         The policy of the configuration does not apply to this URL.",
     )
     .placeholder("url"),
     flag(
@@ -110,8 +109,8 @@ pub static FLAGS: [Flag; 30] = [
             },
             "failed, slow:DURATION, ratio:F or all",
         ),
-        "Which probes have their spans exported. Failed ones always are; slow:DURATION adds those that took at least so \
-         long, ratio:F a share of the others (0 to 1), all every one.",
+        "Which probes are exported as spans. failed: failed probes; slow:DURATION adds probes of at least that \
+         duration, ratio:F a share of the others (0 to 1); all: every probe.",
     )
     .default("failed"),
     flag(
@@ -120,8 +119,8 @@ pub static FLAGS: [Flag; 30] = [
             |flags, url| put(&mut flags.trace.logs, trace::Endpoint::parse(url)),
             "a URL with http or https, like http://127.0.0.1:38086/api/v1/log",
         ),
-        "Where the logs of failed probes are posted: in DeepFlow's form if the path ends in /api/v1/log, as OTLP over \
-         HTTP in protobuf otherwise.",
+        "URL to which the logs of failed probes are posted: in DeepFlow's form if the path ends in /api/v1/log, otherwise \
+         as OTLP over HTTP in protobuf.",
     )
     .placeholder("url"),
     flag(
@@ -130,7 +129,7 @@ pub static FLAGS: [Flag; 30] = [
             |flags, url| put(&mut flags.trace.link, trace::Link::parse(url)),
             "a URL with {trace_id} in it, like https://tempo.example.org/trace/{trace_id}",
         ),
-        "Where people look at a trace, with {trace_id} for its id: the pages of probes link to it.",
+        "URL of a trace in your tracing UI, with {trace_id} for its id; the pages of probes link to it.",
     )
     .placeholder("url"),
     flag(
@@ -171,22 +170,21 @@ pub static FLAGS: [Flag; 30] = [
         "web.max-connections",
         Set::Count(|flags, number| flags.max_connections = size(number)),
         "Maximum concurrent connections. When all are in use, the one that has been idle for longest is \
-         closed for a new one; client addresses have equal shares. 0 means half of the open files that the \
-         system allows.",
+         closed for a new one; client addresses have equal shares. 0 = half of the open-file limit.",
     )
     .default("0"),
     flag(
         "web.open-healthy",
         Set::Switch(|flags| &mut flags.open_healthy),
-        "Answer /-/healthy without a password and without a client certificate, whatever the web \
-         configuration file asks for: for the probes of Kubernetes and of load balancers.",
+        "Serve /-/healthy without a password or client certificate, even if the web configuration file requires \
+         one: for the probes of Kubernetes and of load balancers.",
     ),
     flag(
         "web.allowed-hosts",
         Set::Texts(|flags| &mut flags.allowed_hosts),
-        "Names under which requests may ask for this exporter, separated by commas; `*.example.org` stands \
-         for all names below it. Any other name in the Host header is refused, against DNS rebinding; IP \
-         addresses are always accepted. Without it, every name is.",
+        "Allowed names in the Host header of requests, separated by commas; `*.example.org` matches all names \
+         below it. Other names are refused, against DNS rebinding; IP addresses are always allowed. \
+         Default: every name.",
     )
     .placeholder("name"),
     flag(

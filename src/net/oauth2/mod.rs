@@ -419,5 +419,8 @@ fn judge(policy: &Policy, proxies: &Proxies, url: &reqwest::Url) -> Result<(), R
 }
 
 fn unreachable(error: reqwest::Error) -> OAuth2Error {
-    OAuth2Error::Unreachable(format!("the token endpoint could not be asked: {}", cause(error)))
+    OAuth2Error::Unreachable(format!(
+        "the token endpoint could not be reached: {}",
+        cause(error)
+    ))
 }

@@ -100,7 +100,7 @@ pub(super) fn expose(probe: &mut Probe<'_>, traces: &[Trace]) {
     }
 }
 
-/// A moment for the log, by the wall clock; Go's zero time when it did not come. Both clocks were read at one time.
+/// A moment for the log, by the wall clock; Go's zero time when it did not come. Both clocks were read at the same time.
 fn moment(at: Option<Instant>, (wall, now): (SystemTime, Instant)) -> Value {
     match at {
         Some(at) => Value::Time(wall - now.saturating_duration_since(at)),
