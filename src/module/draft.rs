@@ -86,7 +86,7 @@ pub fn read(text: &str, expands: bool) -> Draft {
     draft.problems = parsed.problems;
     draft.warnings = parsed.warnings;
     if draft.problems.is_empty() {
-        draft.module = modules.iter().next().map(|module| under_its_name(module));
+        draft.module = modules.iter().next().map(under_its_name);
     }
     draft
 }

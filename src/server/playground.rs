@@ -14,7 +14,7 @@ use http::{Method, StatusCode};
 use tokio::sync::Semaphore;
 
 use super::answer::{self, Response};
-use super::history::Entry;
+use super::history::{Entry, Subject};
 use super::probe::{self, DEFAULT_MODULE, PAGE_TIMEOUT, Refusal};
 use super::requests::Requests;
 use super::{Exporter, pages};
@@ -192,7 +192,7 @@ async fn try_it(
     let outcome = probe::run(exporter, &module, request, headers, true).await?;
     Ok(Tried::Probed(Arc::new(Entry {
         id: 0,
-        module,
+        module: Subject::of(&module),
         target: form.target.as_str().into(),
         hostname: hostname.map(Into::into),
         at: SystemTime::now(),

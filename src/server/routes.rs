@@ -139,7 +139,7 @@ async fn playground(State(site): State<Site>, request: Request) -> Response {
     let (request, body) = request.into_parts();
     let exporter = &site.exporter;
     let Some(playground) = &exporter.playground else {
-        return pages::landing(exporter, &request.uri, &request.headers);
+        return pages::landing(exporter, &request.uri, &request.headers).await;
     };
     if playground::has_form(&request.method) {
         if let Err(response) = site.names.may_change(&request) {
@@ -148,7 +148,7 @@ async fn playground(State(site): State<Site>, request: Request) -> Response {
         return Box::pin(playground::post(exporter, playground, &request, body)).await;
     }
     if !pages::wants_html(&request.headers) {
-        return pages::landing(exporter, &request.uri, &request.headers);
+        return pages::landing(exporter, &request.uri, &request.headers).await;
     }
     playground::page(exporter, playground, query(&request.uri)).await
 }

@@ -346,7 +346,12 @@ mod tests {
     async fn each_part_has_its_text_and_its_value() {
         let body = r#"{"status": "OK", "n": 5, "list": [1, 2], "ä": 1}"#;
         // expression, its value, its parts
-        let rows: &[(&str, &str, &[(&str, &str)])] = &[
+        type Row = (
+            &'static str,
+            &'static str,
+            &'static [(&'static str, &'static str)],
+        );
+        let rows: &[Row] = &[
             ("body.status == 'ok'", "false", &[("body.status", "\"OK\"")]),
             (
                 "(body.n + 1.0) * 2.0 > 3.0 && size(body.list) == 2",

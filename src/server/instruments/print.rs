@@ -26,7 +26,9 @@ struct Family<'t> {
 
 /// What others count, asked for when somebody scrapes: series, those of a family one after the other.
 #[derive(Debug, Default)]
-pub struct Figures(Vec<(Own, SmallVec<[(&'static str, &'static str); 2]>, f64)>);
+pub struct Figures(Vec<(Own, FewLabels, f64)>);
+
+type FewLabels = SmallVec<[(&'static str, &'static str); 2]>;
 
 impl Figures {
     /// Adds a family without labels.

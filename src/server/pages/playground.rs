@@ -95,7 +95,7 @@ pub(in crate::server) fn page(exporter: &Exporter, form: &Form, draft: &Draft, t
         is_good: draft.problems.is_empty(),
         problems,
         refusal,
-        result: entry.as_ref().map(|entry| ResultView::new(entry)),
+        result: entry.as_ref().map(ResultView::new),
     };
     let Some(entry) = entry else {
         return html(StatusCode::OK, &page);

@@ -39,6 +39,7 @@ fn passed() -> Outcome {
         tls: None,
         failure: None,
         trace: None,
+        findings: None,
     }
 }
 
