@@ -44,3 +44,8 @@ instructions *options:
     cargo build --locked --release --bin blackbox_exporter
     cargo build --locked --example bench-peer
     bench/instructions.py {{options}}
+
+# The packages that are not used beside what is, see docs/dependencies.md; needs root and Go
+packages *options:
+    cargo build --locked
+    bench/packages/run.py {{options}}
