@@ -46,7 +46,7 @@ fn hierarchy() -> [Made; 3] {
 }
 
 fn client(root: &Made) -> ClientTls {
-    ClientTls::new(&config::Tls {
+    ClientTls::new(config::Tls {
         ca: pem("CERTIFICATE", &root.der),
         ..config::Tls::default()
     })
@@ -88,7 +88,7 @@ fn judge(bencher: Bencher<'_, '_>) {
 
 #[divan::bench]
 fn system_roots(bencher: Bencher<'_, '_>) {
-    let client = ClientTls::new(&config::Tls::default());
+    let client = ClientTls::new(config::Tls::default());
     let runtime = Runtime::new().unwrap();
     bencher.bench_local(|| {
         runtime

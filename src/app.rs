@@ -323,7 +323,7 @@ async fn open_store(flags: &Flags, logger: &Logger) -> Result<Store, Stopped> {
         ..sources
     });
     let built_in = sources.is_none();
-    let opened = tokio::task::spawn_blocking(move || Store::open_or_built_in(sources));
+    let opened = tokio::task::spawn_blocking(|| memory::thrifty(|| Store::open_or_built_in(sources)));
     let opened = opened.await.map_err(|error| {
         say!(logger, Error, "Error loading config", "err" => text(error));
         Stopped

@@ -14,7 +14,7 @@ pub struct Grpc {
     /// Service name of the health check; empty asks for the whole server.
     pub service: String,
     pub tls: bool,
-    pub tls_config: Tls,
+    pub tls_config: Shared<Tls>,
     pub ip_protocol_fallback: bool,
     pub preferred_ip_protocol: String,
     pub metadata: Named<Vec<String>>,
@@ -29,7 +29,7 @@ impl Default for Grpc {
         Self {
             service: String::new(),
             tls: false,
-            tls_config: Tls::default(),
+            tls_config: Shared::default(),
             ip_protocol_fallback: true,
             preferred_ip_protocol: String::new(),
             metadata: Named::default(),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use super::decode::{Decoder, Section};
 use super::problem::did_you_mean;
@@ -9,23 +10,23 @@ use super::url;
 use super::url::UrlText;
 use super::value::{Codec, Nilable, section};
 use super::yaml::Id;
-use super::{Named, Secret, Tls};
+use super::{Named, Secret, Shared, Tls};
 
 /// Authentication, proxy, TLS and redirects of an HTTP client.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HttpClient {
     /// Basic authentication.
-    pub basic_auth: Option<BasicAuth>,
+    pub basic_auth: Option<Arc<BasicAuth>>,
     /// The `Authorization` header of any type.
-    pub authorization: Option<Authorization>,
+    pub authorization: Option<Arc<Authorization>>,
     /// OAuth2 client credentials or JWT bearer.
-    pub oauth2: Option<OAuth2>,
+    pub oauth2: Option<Arc<OAuth2>>,
     /// Deprecated form of `authorization: {credentials}`.
     pub bearer_token: Secret,
     /// Deprecated form of `authorization: {credentials_file}`.
     pub bearer_token_file: String,
     /// TLS settings.
-    pub tls_config: Tls,
+    pub tls_config: Shared<Tls>,
     /// Whether redirects are followed.
     pub follow_redirects: bool,
     /// Whether HTTP/2 is offered by ALPN.
@@ -44,7 +45,7 @@ impl Default for HttpClient {
             oauth2: None,
             bearer_token: Secret::default(),
             bearer_token_file: String::new(),
-            tls_config: Tls::default(),
+            tls_config: Shared::default(),
             follow_redirects: true,
             enable_http2: true,
             proxy: Proxy::default(),
@@ -97,7 +98,7 @@ pub struct OAuth2 {
     pub scopes: Vec<String>,
     pub token_url: UrlText,
     pub endpoint_params: Named<String>,
-    pub tls_config: Tls,
+    pub tls_config: Shared<Tls>,
     pub proxy: Proxy,
 }
 
@@ -252,15 +253,15 @@ impl Section for HttpClient {
                     let message = "authorization is not compatible with bearer_token & bearer_token_file";
                     d.report_field(node, "authorization", message, None);
                 }
-                authorization.complete(node, d);
+                Arc::make_mut(authorization).complete(node, d);
             }
             None if bearer => {
-                self.authorization = Some(Authorization {
+                self.authorization = Some(Arc::new(Authorization {
                     kind: "Bearer".to_owned(),
                     credentials: std::mem::take(&mut self.bearer_token),
                     credentials_file: std::mem::take(&mut self.bearer_token_file),
                     credentials_ref: String::new(),
-                });
+                }));
             }
             None => {}
         }

@@ -41,7 +41,7 @@ mod websocket;
 pub mod write;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 pub(crate) use confidential::{MASK, names_secret};
 pub use decode::{Author, NamedFile, Options};
@@ -190,14 +190,6 @@ impl Module {
     pub fn new(prober: Prober) -> Self {
         Self {
             prober,
-            ..Self::defaults().clone()
-        }
-    }
-
-    /// The module whose sections all others share until they are written.
-    fn defaults() -> &'static Self {
-        static DEFAULTS: LazyLock<Module> = LazyLock::new(|| Module {
-            prober: Prober::Http,
             timeout: 0,
             attempts: None,
             vantage: Vantage::default(),
@@ -214,8 +206,7 @@ impl Module {
             params: BTreeMap::new(),
             trace: None,
             expanded: Vec::new(),
-        });
-        &DEFAULTS
+        }
     }
 
     /// How often a probe is made until it succeeds.
@@ -260,15 +251,14 @@ impl Module {
 
     /// Whether the section of that prober is as if it had not been written.
     pub fn is_default(&self, prober: Prober) -> bool {
-        let defaults = Self::defaults();
         match prober {
-            Prober::Http => self.http == defaults.http,
-            Prober::Tcp => self.tcp == defaults.tcp,
-            Prober::Icmp => self.icmp == defaults.icmp,
-            Prober::Dns => self.dns == defaults.dns,
-            Prober::Grpc => self.grpc == defaults.grpc,
-            Prober::Unix => self.unix == defaults.unix,
-            Prober::Websocket => self.websocket == defaults.websocket,
+            Prober::Http => self.http == Shared::default(),
+            Prober::Tcp => self.tcp == Shared::default(),
+            Prober::Icmp => self.icmp == Shared::default(),
+            Prober::Dns => self.dns == Shared::default(),
+            Prober::Grpc => self.grpc == Shared::default(),
+            Prober::Unix => self.unix == Shared::default(),
+            Prober::Websocket => self.websocket == Shared::default(),
         }
     }
 }
@@ -428,12 +418,9 @@ impl Write for Prober {
     }
 }
 
-impl<T: Value + Default> Value for Arc<T> {
+impl<T: Value + Clone> Value for Arc<T> {
     fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool {
-        let mut value = T::default();
-        let good = value.decode(node, d);
-        *self = Self::new(value);
-        good
+        Self::make_mut(self).decode(node, d)
     }
 
     fn schema(sections: &mut Sections) -> serde_json::Value {

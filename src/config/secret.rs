@@ -8,7 +8,7 @@ use zeroize::Zeroize;
 pub const WITHOUT_MANAGER: &str = "cannot use secret ref without manager";
 
 /// A secret of the configuration: `Debug` prints `<secret>`, memory is wiped when it is dropped.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Secret(String);
 
 impl Secret {

@@ -1,18 +1,45 @@
-//! Sections that many modules have in common.
+//! Sections that many modules have in common, most often because nobody wrote them.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::ops::{Deref, DerefMut};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use super::decode::{Decoder, Value};
 use super::schema::Sections;
 use super::tree::Tree;
 use super::value::Write;
 use super::yaml::Id;
+use super::{Dns, Grpc, Http, Icmp, Tcp, Tls, Unix, Websocket};
 
-/// A section of a module. Modules whose section was not written share one; a change makes a copy first.
-#[derive(Clone, Default)]
+/// A section that takes no memory of its own where it was not written: all those share one. A change makes a copy first.
+#[derive(Clone)]
 pub struct Shared<T>(Arc<T>);
+
+/// A section that can be [`Shared`].
+pub trait Unwritten: Default + 'static {
+    /// The one that was not written.
+    fn unwritten() -> &'static Arc<Self>;
+}
+
+macro_rules! unwritten {
+    ($($section:ty),*) => {$(
+        impl Unwritten for $section {
+            fn unwritten() -> &'static Arc<Self> {
+                static UNWRITTEN: LazyLock<Arc<$section>> = LazyLock::new(Arc::default);
+                &UNWRITTEN
+            }
+        }
+    )*};
+}
+
+unwritten!(Dns, Grpc, Http, Icmp, Tcp, Tls, Unix, Websocket);
+
+impl<T: Unwritten> Default for Shared<T> {
+    fn default() -> Self {
+        Self(Arc::clone(T::unwritten()))
+    }
+}
 
 impl<T> Shared<T> {
     /// Whether the two are one and the same.
@@ -38,6 +65,14 @@ impl<T: Clone> DerefMut for Shared<T> {
 impl<T: PartialEq> PartialEq for Shared<T> {
     fn eq(&self, other: &Self) -> bool {
         self.is_same(other) || self.0 == other.0
+    }
+}
+
+impl<T: Eq> Eq for Shared<T> {}
+
+impl<T: Hash> Hash for Shared<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
     }
 }
 

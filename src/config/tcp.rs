@@ -4,7 +4,7 @@ use super::decode::{Decoder, Section};
 use super::starttls::StartTls;
 use super::value::{Family, section};
 use super::yaml::Id;
-use super::{QueryResponse, Repeat, SocksProxy, Tls};
+use super::{QueryResponse, Repeat, Shared, SocksProxy, Tls};
 
 /// Settings of the tcp prober.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,7 +17,7 @@ pub struct Tcp {
     pub tls: bool,
     /// The protocol whose command for TLS comes first. Not in upstream.
     pub starttls: Option<StartTls>,
-    pub tls_config: Tls,
+    pub tls_config: Shared<Tls>,
     /// Whether to look certificates up in lists of revoked ones.
     pub check_revoked: bool,
     /// Several connections. Not in upstream.
@@ -37,7 +37,7 @@ impl Default for Tcp {
             query_response: Vec::new(),
             tls: false,
             starttls: None,
-            tls_config: Tls::default(),
+            tls_config: Shared::default(),
             check_revoked: false,
             repeat: Repeat::default(),
             proxy: SocksProxy::default(),

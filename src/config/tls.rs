@@ -9,7 +9,7 @@ use super::value::{Write, section};
 use super::yaml::Id;
 
 /// A TLS protocol version as the configuration names it (`TLS10` to `TLS13`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(missing_docs)]
 pub enum TlsVersion {
     Tls10,
@@ -19,7 +19,7 @@ pub enum TlsVersion {
 }
 
 /// How to speak TLS with a server and how to judge its certificate. Empty text means "not set".
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Tls {
     /// CA certificates in PEM.
     pub ca: String,

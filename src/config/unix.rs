@@ -2,7 +2,7 @@
 
 use super::decode::Section;
 use super::value::section;
-use super::{QueryResponse, Tls};
+use super::{QueryResponse, Shared, Tls};
 
 /// Settings of the unix prober.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -10,7 +10,7 @@ use super::{QueryResponse, Tls};
 pub struct Unix {
     pub query_response: Vec<QueryResponse>,
     pub tls: bool,
-    pub tls_config: Tls,
+    pub tls_config: Shared<Tls>,
     /// Whether to look certificates up in lists of revoked ones.
     pub check_revoked: bool,
 }

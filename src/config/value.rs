@@ -453,6 +453,7 @@ impl<T: Value + Default> Value for Vec<T> {
                     self.push(entry);
                 }
             });
+            self.shrink_to_fit();
             is_list
         })
     }

@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
-use super::Tls;
 use super::decode::{Decoder, Section};
 use super::value::{Duration, section};
 use super::yaml::Id;
+use super::{Shared, Tls};
 
 /// Where a module looks from. Empty texts leave the choice to the system.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -25,7 +25,7 @@ pub struct Vantage {
     /// How long addresses are remembered at most, in nanoseconds.
     pub resolver_cache: i64,
     /// TLS with the name server.
-    pub resolver_tls_config: Tls,
+    pub resolver_tls_config: Shared<Tls>,
 }
 
 section!(Vantage {

@@ -34,6 +34,15 @@ pub fn give_back_with(collect: fn()) {
     let _ = COLLECT.set(collect);
 }
 
+/// Does something that takes much memory for a moment, and gives back at once what this thread has left of it.
+pub fn thrifty<T>(act: impl FnOnce() -> T) -> T {
+    let made = act();
+    if let Some(collect) = COLLECT.get() {
+        collect();
+    }
+    made
+}
+
 /// Asks every thread to give back what it has left, when it next has nothing to do.
 fn give_back() {
     ASKED.fetch_add(1, Ordering::Relaxed);

@@ -24,7 +24,7 @@ use std::sync::OnceLock;
 use pool::{Pool, Refused};
 use usage::Usage;
 
-pub use idle::{give_back_after_bursts, give_back_with, when_parked};
+pub use idle::{give_back_after_bursts, give_back_with, thrifty, when_parked};
 pub use limit::{Limit, find};
 
 /// What memory is used for.

@@ -127,7 +127,7 @@ impl Dns {
         Self {
             preference: Preference::new(&raw.preferred_ip_protocol, raw.ip_protocol_fallback),
             transport_protocol: raw.transport_protocol.clone(),
-            tls: is_encrypted.then(|| ClientTls::new(&raw.tls_config)),
+            tls: is_encrypted.then(|| problems.tls(&raw.tls_config)),
             source_ip_address: raw.source_ip_address.clone(),
             query_name: raw.query_name.clone(),
             query_type,

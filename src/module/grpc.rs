@@ -38,13 +38,13 @@ impl fmt::Debug for Grpc {
 
 impl Grpc {
     /// Compiles the section; what cannot be compiled is reported to `problems`.
-    pub fn compile(raw: &config::Grpc, _problems: &mut Problems) -> Self {
-        let is_tls_configured = raw.tls || raw.tls_config != config::Tls::default();
+    pub fn compile(raw: &config::Grpc, problems: &mut Problems) -> Self {
+        let is_tls_configured = raw.tls || raw.tls_config != config::Shared::default();
         Self {
             preference: Preference::new(&raw.preferred_ip_protocol, raw.ip_protocol_fallback),
             service: raw.service.clone(),
             tls: raw.tls,
-            tls_config: is_tls_configured.then(|| ClientTls::new(&raw.tls_config)),
+            tls_config: is_tls_configured.then(|| problems.tls(&raw.tls_config)),
             metadata: metadata_headers(&raw.metadata),
         }
     }

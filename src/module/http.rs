@@ -1,5 +1,7 @@
 //! The compiled `http` section.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::Problems;
@@ -99,9 +101,9 @@ pub enum Protocol {
 #[derive(Debug)]
 pub enum Credentials {
     /// `basic_auth`.
-    Basic(config::BasicAuth),
+    Basic(Arc<config::BasicAuth>),
     /// `authorization`, `bearer_token`, `bearer_token_file`.
-    Authorization(config::Authorization),
+    Authorization(Arc<config::Authorization>),
     /// `oauth2`.
     OAuth2(Box<TokenSource>),
 }
@@ -175,8 +177,8 @@ impl Http {
             body: body(raw),
             follow_redirects: client.follow_redirects,
             protocol,
-            tls: ClientTls::new(tls),
-            tls_is_configured: *tls != config::Tls::default(),
+            tls: problems.tls(tls),
+            tls_is_configured: *tls != config::Shared::default(),
             proxies: Proxies::new(&client.proxy).unwrap_or_else(|error| {
                 problems.report("http.proxy_url", format!("not a URL: {error}"));
                 Proxies::default()
@@ -284,7 +286,7 @@ fn credentials(client: &config::HttpClient, problems: &mut Problems) -> Option<C
         };
     }
     if let Some(basic) = &client.basic_auth {
-        return Some(Credentials::Basic(basic.clone()));
+        return Some(Credentials::Basic(Arc::clone(basic)));
     }
     client.authorization.clone().map(Credentials::Authorization)
 }

@@ -162,32 +162,46 @@ pub fn parse(bytes: impl Into<Vec<u8>>, name: &str) -> Result<Loaded, LoadError>
 pub fn parse_with(bytes: impl Into<Vec<u8>>, name: &str, options: Options) -> Result<Loaded, LoadError> {
     let bytes = bytes.into();
     let checksum = checksum(&bytes);
-    let invalid = |text: String, problems| {
-        Err(LoadError::Invalid(Invalid {
+    let (loaded, _) = parse_text(&text_of(bytes, name)?, name, options)?;
+    Ok(Loaded { checksum, ..loaded })
+}
+
+/// The text of a configuration file.
+pub(super) fn text_of(bytes: Vec<u8>, name: &str) -> Result<String, LoadError> {
+    config::decode_text(bytes.clone()).map_err(|problem| {
+        LoadError::Invalid(Invalid {
             file: name.to_owned(),
-            text,
-            problems,
-        }))
-    };
-    let text = match config::decode_text(bytes.clone()) {
-        Ok(text) => text,
-        Err(problem) => return invalid(String::from_utf8_lossy(&bytes).into_owned(), vec![problem]),
-    };
-    let mut parsed = config::parse_with(&text, options);
-    let modules = compile(&mut parsed, &text, options.author);
+            text: String::from_utf8_lossy(&bytes).into_owned(),
+            problems: vec![problem],
+        })
+    })
+}
+
+/// Loads a configuration from a text, without its checksum; and where things stand in it.
+pub(super) fn parse_text<'t>(
+    text: &'t str,
+    name: &str,
+    options: Options,
+) -> Result<(Loaded, config::Source<'t>), LoadError> {
+    let mut parsed = config::parse_with(text, options);
+    let modules = compile(&mut parsed, text, options.author);
     let problems = parsed.problems;
     if !problems.is_empty() {
-        return invalid(text, problems);
+        return Err(LoadError::Invalid(Invalid {
+            file: name.to_owned(),
+            text: text.to_owned(),
+            problems,
+        }));
     }
     let mut warnings = parsed.warnings;
     warnings.extend(files::warnings(parsed.files));
-    Ok(Loaded {
+    let loaded = Loaded {
         config: parsed.config,
         modules,
         warnings,
-        checksum,
         ..Loaded::default()
-    })
+    };
+    Ok((loaded, parsed.source))
 }
 
 /// The modules of what was read; what cannot be compiled is added to its problems.

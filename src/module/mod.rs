@@ -275,6 +275,7 @@ pub struct Problems {
     small: bool,
     variants: Arc<Variants>,
     author: Author,
+    tls: HashMap<config::Shared<config::Tls>, ClientTls>,
 }
 
 /// Most regular expressions of a stranger's module.
@@ -383,6 +384,16 @@ impl Problems {
                 .or_insert_with(|| compiled.clone());
         }
         compiled
+    }
+
+    /// The TLS client of a `tls_config`, one for all modules that have it.
+    pub fn tls(&mut self, raw: &config::Shared<config::Tls>) -> ClientTls {
+        if let Some(known) = self.tls.get(raw) {
+            return known.clone();
+        }
+        let client = ClientTls::new(raw.clone());
+        self.tls.insert(raw.clone(), client.clone());
+        client
     }
 
     /// Everything reported so far.

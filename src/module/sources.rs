@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::load::{self, Checksum, Loaded, checksum, read};
-use crate::config::{Invalid, LoadError, Options, OwnExposition, Position, Problem};
+use crate::config::{self, Invalid, LoadError, Options, OwnExposition, Position, Problem};
 use crate::net::dial::SystemError;
 
 /// Where a configuration comes from.
@@ -139,24 +139,26 @@ impl Sources {
                     continue;
                 }
             };
-            let text = String::from_utf8_lossy(&bytes).into_owned();
-            let part = match load::parse_with(bytes, &name, self.options) {
-                Ok(part) => part,
-                Err(LoadError::Invalid(invalid)) if !is_single => {
-                    broken.push(invalid);
-                    continue;
+            let part = load::text_of(bytes, &name).and_then(|text| {
+                let (part, source) = load::parse_text(&text, &name, self.options)?;
+                if is_single {
+                    whole = part;
+                    return Ok(());
                 }
-                Err(error) => return Err(error),
-            };
-            let problems = whole.take_in(part, &name, &text, &mut places);
-            if problems.is_empty() {
-                good += 1;
-            } else {
-                broken.push(Invalid {
+                let problems = whole.take_in(part, &name, &source, &mut places);
+                if problems.is_empty() {
+                    return Ok(());
+                }
+                Err(LoadError::Invalid(Invalid {
                     file: name,
                     text,
                     problems,
-                });
+                }))
+            });
+            match part {
+                Ok(()) => good += 1,
+                Err(LoadError::Invalid(invalid)) if !is_single => broken.push(invalid),
+                Err(error) => return Err(error),
             }
         }
         if self.skip_broken && good > 0 {
@@ -209,11 +211,10 @@ impl Loaded {
         &mut self,
         part: Self,
         file: &str,
-        text: &str,
+        source: &config::Source<'_>,
         places: &mut BTreeMap<String, (String, Option<Position>)>,
     ) -> Vec<Problem> {
         let mut problems = Vec::new();
-        let source = crate::config::parse(text).source;
         for name in part.config.modules.keys() {
             let at = source.module(name);
             if let Some((other, there)) = places.get(name) {
@@ -227,7 +228,7 @@ impl Loaded {
                 });
             }
         }
-        let none = crate::config::Policy::default();
+        let none = config::Policy::default();
         if part.config.policy != none && self.config.policy != none {
             problems.push(Problem {
                 at: None,

@@ -47,7 +47,7 @@ impl Tcp {
             source_ip_address: Some(source).filter(|s| !s.is_empty()).map(Into::into),
             tls: raw.tls,
             starttls: raw.starttls,
-            tls_config: ClientTls::new(&raw.tls_config),
+            tls_config: problems.tls(&raw.tls_config),
             steps: Step::compile_all(&raw.query_response, "tcp", problems),
             count: raw.repeat.packets(),
             interval: raw.repeat.pause(),

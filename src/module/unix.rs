@@ -20,7 +20,7 @@ impl Unix {
     pub fn compile(raw: &config::Unix, problems: &mut Problems) -> Self {
         Self {
             tls: raw.tls,
-            tls_config: ClientTls::new(&raw.tls_config),
+            tls_config: problems.tls(&raw.tls_config),
             steps: Step::compile_all(&raw.query_response, "unix", problems),
         }
     }

@@ -39,7 +39,7 @@ impl Websocket {
         });
         Self {
             preference: Preference::new(&raw.preferred_ip_protocol, raw.ip_protocol_fallback),
-            tls_config: ClientTls::new(&http_config.tls_config),
+            tls_config: problems.tls(&http_config.tls_config),
             tokens: tokens.map(Box::new),
             http_config,
             headers: raw.headers.clone(),

@@ -216,7 +216,7 @@ impl Way<'_> {
         }
         let is_encrypted =
             url.scheme() == "https" || proxy.as_ref().is_some_and(|proxy| proxy.scheme == "https");
-        let tls = ClientTls::new(&config::Tls {
+        let tls = ClientTls::new(config::Tls {
             // Without TLS nobody is trusted, and no certificates need be loaded.
             insecure_skip_verify: !is_encrypted,
             ..config::Tls::default()

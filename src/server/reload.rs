@@ -11,6 +11,7 @@ use super::answer::Response;
 use super::{Exporter, answer};
 use crate::config::{LoadError, Problem};
 use crate::logging::{Format, Logger};
+use crate::memory;
 use crate::module::store::{CHANGED, Reload, UNCHANGED};
 use crate::probe_log::text;
 use crate::say;
@@ -66,7 +67,7 @@ impl Exporter {
 
     async fn reload_now(self: &Arc<Self>) -> Result<(), String> {
         let exporter = Arc::clone(self);
-        let reloaded = tokio::task::spawn_blocking(move || exporter.store.reload()).await;
+        let reloaded = tokio::task::spawn_blocking(move || memory::thrifty(|| exporter.store.reload())).await;
         // A reload that panicked is one that failed.
         let result = match reloaded {
             Ok(result) => {

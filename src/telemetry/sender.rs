@@ -228,7 +228,7 @@ impl Sender {
         if let Some(client) = &self.client {
             return Ok(client.clone());
         }
-        let tls = ClientTls::new(&config::Tls::default());
+        let tls = ClientTls::new(config::Tls::default());
         let deadline = Deadline::after(Instant::now(), ATTEMPT);
         let prepared = tls.prepare(&self.network.roots, deadline).await;
         let prepared = prepared.map_err(|error| error.to_string())?;

@@ -125,11 +125,11 @@ async fn every_prober_that_speaks_tls_has_its_families() {
             };
             raw.exposition.certificates = switch;
             (raw.tcp.tls, raw.grpc.tls, raw.dns.dns_over_tls) = (true, true, true);
-            raw.tcp.tls_config = tls.clone();
-            raw.grpc.tls_config = tls.clone();
-            raw.dns.tls_config = tls.clone();
+            *raw.tcp.tls_config = tls.clone();
+            *raw.grpc.tls_config = tls.clone();
+            *raw.dns.tls_config = tls.clone();
             raw.websocket.http_config = Some(config::HttpClient {
-                tls_config: tls.clone(),
+                tls_config: tls.clone().into(),
                 ..config::HttpClient::default()
             });
             (raw.dns.query_name, raw.dns.transport_protocol) = ("a.test".to_owned(), "tcp".to_owned());
@@ -205,7 +205,7 @@ async fn a_missing_intermediate_is_told_with_where_to_find_it() {
         };
         raw.exposition.certificates = Some(true);
         raw.tcp.tls = true;
-        raw.tcp.tls_config = config::Tls {
+        *raw.tcp.tls_config = config::Tls {
             ca: pem("CERTIFICATE", &root.der),
             server_name: host.to_owned(),
             insecure_skip_verify: blind,
@@ -308,7 +308,7 @@ async fn certificates_of_the_conformance_suite_get_the_same_answers_again() {
                 };
                 raw.exposition.certificates = Some(true);
                 raw.tcp.tls = true;
-                raw.tcp.tls_config = config::Tls {
+                *raw.tcp.tls_config = config::Tls {
                     ca: root.clone(),
                     server_name: host.to_owned(),
                     ..config::Tls::default()

@@ -80,6 +80,25 @@ fn server(beginning: impl Into<Vec<u8>>, end: &'static [u8]) -> SocketAddr {
 
 const HEAD: &str = "HTTP/1.1 200 OK\r\n";
 
+#[test]
+fn a_module_takes_a_few_kilobytes() {
+    const MODULES: u64 = 4000;
+    let more: String = (0..MODULES)
+        .map(|n| {
+            let checks =
+                format!("fail_if_body_not_matches_regexp: ['hello {n}.*world'], headers: {{X-N: '{n}'}}");
+            format!("  more_{n}: {{prober: http, timeout: 5s, http: {{{checks}}}}}\n")
+        })
+        .collect();
+    let [without, with] = [String::new(), more].map(|more| {
+        let exporter = Process::start(&format!("modules:\n  m: {{prober: tcp}}\n{more}"), &[], "true");
+        exporter.get("/-/healthy");
+        exporter.memory()
+    });
+    let each = with.saturating_sub(without) / MODULES;
+    assert!(each < 6 << 10, "{each} bytes a module");
+}
+
 /// 200 MB of zeros.
 fn bomb() -> Vec<u8> {
     let mut answer = format!("{HEAD}Content-Encoding: gzip\r\n\r\n").into_bytes();

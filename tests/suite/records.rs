@@ -58,7 +58,7 @@ async fn handshakes_in_records_of_one_byte_succeed() {
             ..config::Module::default()
         };
         raw.tcp.tls = true;
-        raw.tcp.tls_config = config::Tls {
+        *raw.tcp.tls_config = config::Tls {
             ca: pem("CERTIFICATE", &root.der),
             server_name: "v4.test".to_owned(),
             ..config::Tls::default()

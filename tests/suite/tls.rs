@@ -27,7 +27,7 @@ fn never() -> Deadline {
 
 async fn shake(address: std::net::SocketAddr, raw: &config::Tls, name: &str) -> Shaken {
     let deadline = Deadline::after(Instant::now(), Duration::from_secs(10));
-    let prepared = ClientTls::new(raw)
+    let prepared = ClientTls::new(raw.clone())
         .prepare(&Roots::default(), never())
         .await
         .unwrap();
@@ -1056,7 +1056,7 @@ async fn the_deadline_says_what_was_waited_for() {
     ] {
         let address = says(bytes, false).await;
         let deadline = Deadline::after(Instant::now(), Duration::from_millis(200));
-        let prepared = ClientTls::new(&skip)
+        let prepared = ClientTls::new(skip.clone())
             .prepare(&Roots::default(), never())
             .await
             .unwrap();
@@ -1138,7 +1138,7 @@ async fn names_versions_suites_and_protocols() {
         failed.error.to_string(),
         "tls: tls_config.max_version allows only TLS 1.0 and TLS 1.1, which this program does not speak"
     );
-    let contradiction = ClientTls::new(&limited(Some(Tls13), Some(Tls12)));
+    let contradiction = ClientTls::new(limited(Some(Tls13), Some(Tls12)));
     let error = contradiction
         .prepare(&Roots::default(), never())
         .await
@@ -1292,7 +1292,7 @@ async fn key_exchanges_are_offered_as_go_offers_them() {
                 .with_no_client_auth()
                 .with_cert_resolver(std::sync::Arc::new(rustls::sign::SingleCertAndKey::from(key)));
             let address = pki::serve(server).await;
-            let prepared = ClientTls::new(&trusting(&[&own]))
+            let prepared = ClientTls::new(trusting(&[&own]))
                 .prepare(&Roots::default(), never())
                 .await
                 .unwrap();
@@ -1405,7 +1405,7 @@ async fn files_are_read_again_when_they_change() {
         ca_file: files.write("ca.pem", &pem("CERTIFICATE", &other.der)),
         ..config::Tls::default()
     };
-    let client = ClientTls::new(&raw);
+    let client = ClientTls::new(raw.clone());
     let roots = Roots::default();
     let deadline = Deadline::after(Instant::now(), Duration::from_secs(10));
     for (authority, want) in [(&other, false), (&root, true), (&other, false), (&leaf, true)] {
@@ -1492,7 +1492,9 @@ async fn broken_files_are_named() {
             key_file: files.write("key.pem", key),
             ..config::Tls::default()
         };
-        let got = ClientTls::new(&raw).prepare(&Roots::default(), never()).await;
+        let got = ClientTls::new(raw.clone())
+            .prepare(&Roots::default(), never())
+            .await;
         let got = got.map_or_else(|error| error.to_string(), |_| String::new());
         let (cert, key) = (&raw.cert_file, &raw.key_file);
         let want = match *want {
@@ -1506,7 +1508,7 @@ async fn broken_files_are_named() {
         insecure_skip_verify: true,
         ..config::Tls::default()
     };
-    let error = ClientTls::new(&raw)
+    let error = ClientTls::new(raw.clone())
         .prepare(&Roots::default(), never())
         .await
         .unwrap_err()
@@ -1580,7 +1582,7 @@ async fn libraries_hear_why_a_certificate_was_refused() {
             "tls: failed to verify certificate: x509: certificate signed by unknown authority",
         ),
     ] {
-        let prepared = ClientTls::new(&trusting(&[authority]))
+        let prepared = ClientTls::new(trusting(&[authority]))
             .prepare(&Roots::default(), never())
             .await
             .unwrap();

@@ -1,5 +1,6 @@
 //! The websocket prober against a scripted server.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
@@ -258,11 +259,11 @@ async fn headers_and_credentials_are_sent() {
         },
     );
     raw.websocket.http_config = Some(HttpClient {
-        basic_auth: Some(config::BasicAuth {
+        basic_auth: Some(Arc::new(config::BasicAuth {
             username: "ann".into(),
             password: Secret::new("pass"),
             ..config::BasicAuth::default()
-        }),
+        })),
         ..HttpClient::default()
     });
     let (target, server) = serve(UPGRADE, vec![]).await;

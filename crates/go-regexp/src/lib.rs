@@ -73,7 +73,7 @@ struct Expression {
     /// Made by the first use; `None` if it cannot be, which [`Regexp::new`] rules out.
     engine: OnceLock<Option<meta::Regex>>,
     /// For long texts, made by the first of them.
-    automaton: OnceLock<Option<DFA>>,
+    automaton: OnceLock<Option<Box<DFA>>>,
     /// Names of the groups by index; group 0 and unnamed ones are empty.
     names: Box<[Box<str>]>,
     limits: Limits,
@@ -157,9 +157,9 @@ impl Regexp {
     fn automaton(&self) -> Option<&DFA> {
         let automaton = self.0.automaton.get_or_init(|| {
             let (node, limits) = (parse::parse(&self.0.source).ok()?.node, self.0.limits);
-            hir::with_enough_stack(&node, |hir| automaton(hir, limits)).flatten()
+            hir::with_enough_stack(&node, |hir| automaton(hir, limits)).flatten().map(Box::new)
         });
-        automaton.as_ref()
+        automaton.as_deref()
     }
 
     /// What it may take.

@@ -2,12 +2,12 @@
 
 mod asking;
 
-use super::Tls;
 use super::decode::{Decoder, Section};
 use super::dns_names;
 use super::problem::did_you_mean;
 use super::value::{Family, Nilable, section};
 use super::yaml::Id;
+use super::{Shared, Tls};
 
 pub use asking::{Asking, Edns};
 
@@ -18,7 +18,7 @@ pub struct Dns {
     pub preferred_ip_protocol: String,
     pub ip_protocol_fallback: bool,
     pub dns_over_tls: bool,
-    pub tls_config: Tls,
+    pub tls_config: Shared<Tls>,
     pub source_ip_address: String,
     /// `udp` (also when empty), `tcp`, `https` or `quic`; anything else fails at probe time. Upstream has the first two.
     pub transport_protocol: String,
@@ -43,7 +43,7 @@ impl Default for Dns {
             preferred_ip_protocol: String::new(),
             ip_protocol_fallback: true,
             dns_over_tls: false,
-            tls_config: Tls::default(),
+            tls_config: Shared::default(),
             source_ip_address: String::new(),
             transport_protocol: String::new(),
             query_class: String::new(),

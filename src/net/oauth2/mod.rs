@@ -39,7 +39,7 @@ const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
 /// Where tokens come from; the tokens of one module.
 pub struct TokenSource {
-    raw: config::OAuth2,
+    raw: Arc<config::OAuth2>,
     proxies: Proxies,
     tls: ClientTls,
     kept: Mutex<Kept>,
@@ -123,11 +123,11 @@ impl TokenSource {
     ///
     /// # Errors
     /// Its `proxy_url` is no URL.
-    pub fn new(raw: &config::OAuth2) -> Result<Self, UrlError> {
+    pub fn new(raw: &Arc<config::OAuth2>) -> Result<Self, UrlError> {
         Ok(Self {
-            raw: raw.clone(),
+            raw: Arc::clone(raw),
             proxies: Proxies::new(&raw.proxy)?,
-            tls: ClientTls::new(&raw.tls_config),
+            tls: ClientTls::new(raw.tls_config.clone()),
             kept: Mutex::default(),
         })
     }

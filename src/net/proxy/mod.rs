@@ -12,9 +12,12 @@ use crate::config;
 
 pub use go_http::tunnel::{Reply, TunnelError, connect, socks5};
 
-/// A compiled proxy configuration.
+/// A compiled proxy configuration. Most modules have none.
 #[derive(Clone, Debug, Default)]
-pub struct Proxies {
+pub struct Proxies(Option<Box<Settings>>);
+
+#[derive(Clone, Debug, Default)]
+struct Settings {
     http: Option<Url>,
     https: Option<Url>,
     no_proxy: NoProxy,
@@ -41,39 +44,60 @@ impl Proxies {
     /// # Errors
     /// `proxy_url` is no URL.
     pub fn new(raw: &config::Proxy) -> Result<Self, UrlError> {
-        let mut proxies = if raw.proxy_from_environment {
-            Self::from_environment(|name| std::env::var(name).ok())
+        let mut settings = if raw.proxy_from_environment {
+            Settings::from_environment(|name| std::env::var(name).ok())
         } else {
             match raw.url() {
-                None => Self::default(),
+                None => return Ok(Self::default()),
                 Some(url) if raw.no_proxy.is_empty() => {
                     let url = Url::parse(url)?;
-                    Self {
+                    Settings {
                         http: Some(url.clone()),
                         https: Some(url),
                         no_proxy: NoProxy::nothing(),
-                        ..Self::default()
+                        ..Settings::default()
                     }
                 }
                 Some(url) => {
                     Url::parse(url)?;
-                    Self {
+                    Settings {
                         http: parse(url),
                         https: parse(url),
                         no_proxy: NoProxy::new(&raw.no_proxy),
-                        ..Self::default()
+                        ..Settings::default()
                     }
                 }
             }
         };
         for (name, values) in raw.proxy_connect_header.iter().flatten() {
             for value in values {
-                proxies.connect_headers.add(name, value.expose());
+                settings.connect_headers.add(name, value.expose());
             }
         }
-        Ok(proxies)
+        Ok(Self(Some(Box::new(settings))))
     }
 
+    /// The proxy that a request to `url` goes through, if any.
+    ///
+    /// # Errors
+    /// `HTTP_PROXY` in a CGI process.
+    pub fn for_url(&self, url: &Url) -> Result<Option<&Url>, CgiRefused> {
+        self.0.as_ref().map_or(Ok(None), |settings| settings.for_url(url))
+    }
+
+    /// The fields that go with a CONNECT to `proxy`.
+    pub fn connect_headers(&self, proxy: &Url) -> Cow<'_, Headers> {
+        let configured = self.0.as_ref().map(|settings| &settings.connect_headers);
+        let Some(user) = &proxy.user else {
+            return configured.map_or_else(Cow::default, Cow::Borrowed);
+        };
+        let mut headers = configured.cloned().unwrap_or_default();
+        headers.set("Proxy-Authorization", basic(user));
+        Cow::Owned(headers)
+    }
+}
+
+impl Settings {
     fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Self {
         let any = |names: [&str; 2]| {
             let value = |name: &str| variable(name).filter(|v| !v.is_empty());
@@ -88,11 +112,7 @@ impl Proxies {
         }
     }
 
-    /// The proxy that a request to `url` goes through, if any.
-    ///
-    /// # Errors
-    /// `HTTP_PROXY` in a CGI process.
-    pub fn for_url(&self, url: &Url) -> Result<Option<&Url>, CgiRefused> {
+    fn for_url(&self, url: &Url) -> Result<Option<&Url>, CgiRefused> {
         let proxy = match url.scheme.as_str() {
             "https" => self.https.as_ref(),
             "http" if self.refuses_http && self.http.is_some() => return Err(CgiRefused),
@@ -100,18 +120,6 @@ impl Proxies {
             _ => None,
         };
         Ok(proxy.filter(|_| !self.no_proxy.exempts(url)))
-    }
-
-    /// The fields that go with a CONNECT to `proxy`.
-    pub fn connect_headers(&self, proxy: &Url) -> Cow<'_, Headers> {
-        match &proxy.user {
-            Some(user) => {
-                let mut headers = self.connect_headers.clone();
-                headers.set("Proxy-Authorization", basic(user));
-                Cow::Owned(headers)
-            }
-            None => Cow::Borrowed(&self.connect_headers),
-        }
     }
 }
 
@@ -151,7 +159,7 @@ mod tests {
             let found = environment.iter().find(|(n, _)| *n == name);
             found.map(|(_, v)| (*v).to_owned())
         };
-        let proxies = Proxies::from_environment(variable);
+        let proxies = Settings::from_environment(variable);
         let url = Url::parse(url).unwrap();
         proxies.for_url(&url).unwrap().map(ToString::to_string)
     }
@@ -169,7 +177,7 @@ mod tests {
         assert_eq!(chosen(&both, "http://a.test/").as_deref(), Some("http://p"));
         let no = [("HTTP_PROXY", "p"), ("NO_PROXY", "a.test")];
         assert_eq!(chosen(&no, "http://www.a.test/"), None);
-        let cgi = Proxies::from_environment(|name| {
+        let cgi = Settings::from_environment(|name| {
             matches!(name, "HTTP_PROXY" | "REQUEST_METHOD").then(|| "x".to_owned())
         });
         assert_eq!(cgi.for_url(&Url::parse("http://a/").unwrap()), Err(CgiRefused));

@@ -95,7 +95,7 @@ impl NameServer {
     /// What is wrong with it.
     pub fn read(
         text: &str,
-        tls: &config::Tls,
+        tls: &config::Shared<config::Tls>,
         timeout: Option<Duration>,
         keep: Duration,
     ) -> Result<Self, String> {
@@ -133,7 +133,7 @@ impl NameServer {
             way,
             host: host.to_owned(),
             port,
-            tls: ClientTls::new(tls),
+            tls: ClientTls::new(tls.clone()),
             name: name.to_owned(),
             authority: if port == 443 {
                 shown

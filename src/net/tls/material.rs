@@ -18,14 +18,14 @@ use super::cbc;
 use super::p521::SECP521R1;
 use super::verifier::{Audience, Recorder, Trust, Verifier};
 use super::{Prepared, Roots, TlsError};
-use crate::config::{Tls, TlsVersion, WITHOUT_MANAGER};
+use crate::config::{Shared, Tls, TlsVersion, WITHOUT_MANAGER};
 use crate::net::x509::{Certificate, Pool, blocks};
 use crate::net::{Deadline, file};
 use crate::stamp::Stamp;
 
 /// A `tls_config` and what was last made of it.
 pub(super) struct Material {
-    raw: Tls,
+    raw: Shared<Tls>,
     compiled: ArcSwapOption<Compiled>,
 }
 
@@ -46,7 +46,7 @@ struct Texts {
 }
 
 impl Material {
-    pub fn new(raw: Tls) -> Self {
+    pub fn new(raw: Shared<Tls>) -> Self {
         Self {
             raw,
             compiled: ArcSwapOption::empty(),

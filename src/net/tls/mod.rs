@@ -124,9 +124,9 @@ impl std::error::Error for HandshakeError {}
 
 impl ClientTls {
     /// Takes a `tls_config` over. Files are read at probe time, as upstream does.
-    pub fn new(raw: &config::Tls) -> Self {
+    pub fn new(raw: impl Into<config::Shared<config::Tls>>) -> Self {
         Self {
-            shared: Arc::new(material::Material::new(raw.clone())),
+            shared: Arc::new(material::Material::new(raw.into())),
         }
     }
 

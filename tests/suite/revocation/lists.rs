@@ -111,7 +111,7 @@ fn tcp(root: &Made) -> config::Module {
     };
     raw.tcp.tls = true;
     raw.tcp.check_revoked = true;
-    raw.tcp.tls_config = tls(root);
+    *raw.tcp.tls_config = tls(root);
     raw
 }
 
@@ -504,7 +504,7 @@ async fn the_http_prober_asks_through_its_proxy() {
         ..config::Module::default()
     };
     raw.http.check_revoked = true;
-    raw.http.client.tls_config = tls(&root);
+    *raw.http.client.tls_config = tls(&root);
     raw.http.client.proxy.proxy_url = Some(format!("http://{}", lists.address));
     let outcome = probe(&Network::system(), raw, &target).await;
     assert!(outcome.success, "{}", log_of(&outcome));

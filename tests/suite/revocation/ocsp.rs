@@ -86,7 +86,7 @@ fn tcp(root: &Made, whom: Whom) -> config::Module {
     };
     raw.revocation.ocsp = whom;
     raw.tcp.tls = true;
-    raw.tcp.tls_config = tls(root);
+    *raw.tcp.tls_config = tls(root);
     raw
 }
 
@@ -457,17 +457,17 @@ async fn every_prober_that_speaks_tls_fails_for_a_revoked_certificate() {
             let tls = tls(&root);
             let target = match prober {
                 Prober::Http => {
-                    raw.http.client.tls_config = tls;
+                    *raw.http.client.tls_config = tls;
                     format!("https://{address}")
                 }
                 Prober::Grpc => {
                     raw.grpc.tls = true;
-                    raw.grpc.tls_config = tls;
+                    *raw.grpc.tls_config = tls;
                     address.to_string()
                 }
                 Prober::Websocket => {
                     raw.websocket.http_config = Some(config::HttpClient {
-                        tls_config: tls,
+                        tls_config: tls.into(),
                         ..config::HttpClient::default()
                     });
                     format!("wss://{address}")
@@ -476,17 +476,17 @@ async fn every_prober_that_speaks_tls_fails_for_a_revoked_certificate() {
                     raw.dns.query_name = "a.test".to_owned();
                     raw.dns.transport_protocol = "tcp".to_owned();
                     raw.dns.dns_over_tls = true;
-                    raw.dns.tls_config = tls;
+                    *raw.dns.tls_config = tls;
                     address.to_string()
                 }
                 Prober::Unix => {
                     raw.unix.tls = true;
-                    raw.unix.tls_config = tls;
+                    *raw.unix.tls_config = tls;
                     path.to_str().unwrap().to_owned()
                 }
                 _ => {
                     raw.tcp.tls = true;
-                    raw.tcp.tls_config = tls;
+                    *raw.tcp.tls_config = tls;
                     address.to_string()
                 }
             };
