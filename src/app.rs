@@ -220,6 +220,7 @@ pub async fn start(flags: Flags, logger: Logger) -> Result<Started, Stopped> {
         gate,
         max_connections(&flags),
     );
+    memory::give_back_program();
     let (stop, stopped) = watch::channel(false);
     let (serving, exports) = (server.serve(listeners, stopped), exporter.exports.clone());
     let serving = tokio::spawn(async move {

@@ -1,10 +1,12 @@
 //! The `blackbox_exporter` program: parse flags, run, exit code.
 
 use std::io::Write;
+use std::ops::Range;
 use std::process::ExitCode;
 
 use blackbox_exporter::cli::{self, Action, check_config, doctor, documents, migrate, probe};
-use blackbox_exporter::{app, memory, version};
+use blackbox_exporter::memory::{self, Ways};
+use blackbox_exporter::{app, version};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -16,7 +18,7 @@ fn main() -> ExitCode {
         .collect();
     match cli::parse(&arguments) {
         Ok(Action::Run(flags)) => {
-            memory::give_back_with(collect);
+            memory::give_back_with(Ways { collect, unmap });
             app::run(*flags).unwrap_or_else(|error| fail(&format!("cannot start: {error}")))
         }
         Ok(Action::Help) => print(&cli::help(&cli::command(), cli::terminal_width())),
@@ -42,6 +44,14 @@ fn main() -> ExitCode {
 fn collect() {
     // SAFETY: it takes and returns nothing, works on the memory of the calling thread, and may be called at any time.
     unsafe { libmimalloc_sys::mi_collect(true) };
+}
+
+/// Gives back pages that hold nothing but what is in their file.
+#[allow(unsafe_code)]
+fn unmap(pages: Range<usize>) {
+    let start = std::ptr::with_exposed_provenance_mut(pages.start);
+    // SAFETY: nothing was changed in these pages and nothing can be, so reading them finds in the file what was there before.
+    unsafe { libc::madvise(start, pages.len(), libc::MADV_DONTNEED) };
 }
 
 /// What was asked for, on standard output. A closed pipe is the reader's choice.

@@ -2,23 +2,27 @@
 //! what the process has.
 
 use std::cell::Cell;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{OnceLock, Weak};
 use std::time::{Duration, Instant};
 
+use super::pages;
 use super::usage::Usage;
 
 /// How often it is looked whether there is something to give back.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// From how many probes on, the end of half of them is worth it.
 const BURST: usize = 8;
+/// From how many probes on their end is worth giving back what the program itself has become for them, too.
+const CROWD: usize = 1000;
 /// How often then: what one thread gives back may make something of another free.
 const ROUNDS: u32 = 3;
 /// How often memory is given back at most while it is short.
 const AT_MOST_EVERY: Duration = Duration::from_millis(200);
 
-/// How the allocator of this thread is made to give back what it has left.
-static COLLECT: OnceLock<fn()> = OnceLock::new();
+/// How memory is given back.
+static WAYS: OnceLock<Ways> = OnceLock::new();
 /// Counts how often all threads were asked.
 static ASKED: AtomicU64 = AtomicU64::new(0);
 /// When a thread was last asked for want of memory, in milliseconds.
@@ -29,18 +33,41 @@ thread_local! {
     static DONE: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Says how: a function of the program's allocator, for the calling thread.
-pub fn give_back_with(collect: fn()) {
-    let _ = COLLECT.set(collect);
+/// How memory is given back: what only the program can do, as it knows its allocator.
+#[derive(Debug)]
+pub struct Ways {
+    /// Makes the allocator of the calling thread give back what it has left.
+    pub collect: fn(),
+    /// Gives back pages that hold nothing but what is in their file.
+    pub unmap: fn(Range<usize>),
+}
+
+/// Says how. Without it nothing is given back.
+pub fn give_back_with(ways: Ways) {
+    let _ = WAYS.set(ways);
+}
+
+/// Gives back the pages of the program and its libraries, most of which are not read again soon: after the start, or after many
+/// probes. What is read again comes again, from the page cache as a rule.
+pub fn give_back_program() {
+    if let Some(ways) = WAYS.get()
+        && let Ok(smaps) = std::fs::read_to_string("/proc/self/smaps")
+    {
+        pages::unchanged(&smaps).into_iter().for_each(ways.unmap);
+    }
 }
 
 /// Does something that takes much memory for a moment, and gives back at once what this thread has left of it.
 pub fn thrifty<T>(act: impl FnOnce() -> T) -> T {
     let made = act();
-    if let Some(collect) = COLLECT.get() {
-        collect();
-    }
+    collect();
     made
+}
+
+fn collect() {
+    if let Some(ways) = WAYS.get() {
+        (ways.collect)();
+    }
 }
 
 /// Asks every thread to give back what it has left, when it next has nothing to do.
@@ -51,7 +78,7 @@ fn give_back() {
 /// Gives memory back when half of what was running has ended, and when memory has grown and stays so. Ends with `of`.
 pub async fn give_back_after_bursts<T>(of: Weak<T>, running: fn(&T) -> usize) {
     let usage = Usage::open(None);
-    let (mut peak, mut before, mut left) = (0, usage.now(), 0);
+    let (mut peak, mut crowd, mut before, mut left) = (0, 0, usage.now(), 0);
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         let Some(running) = of.upgrade().map(|of| running(&of)) else {
@@ -59,6 +86,7 @@ pub async fn give_back_after_bursts<T>(of: Weak<T>, running: fn(&T) -> usize) {
         };
         let now = usage.now();
         peak = peak.max(running);
+        crowd = crowd.max(peak);
         let ended = peak >= BURST && running <= peak / 2;
         if ended || now > before + before / 4 {
             (peak, left) = (running, ROUNDS);
@@ -73,6 +101,11 @@ pub async fn give_back_after_bursts<T>(of: Weak<T>, running: fn(&T) -> usize) {
                 tokio::spawn(tokio::task::yield_now());
             }
             before = now;
+            if left == 0 && running == 0 && crowd >= CROWD {
+                crowd = 0;
+                // An error means that the program ends.
+                let _ = tokio::task::spawn_blocking(give_back_program).await;
+            }
         }
     }
 }
@@ -80,9 +113,7 @@ pub async fn give_back_after_bursts<T>(of: Weak<T>, running: fn(&T) -> usize) {
 /// A thread of the runtime has nothing to do.
 pub fn when_parked() {
     let asked = ASKED.load(Ordering::Relaxed);
-    if DONE.replace(asked) != asked
-        && let Some(collect) = COLLECT.get()
-    {
+    if DONE.replace(asked) != asked {
         collect();
     }
 }

@@ -10,6 +10,7 @@
 
 mod idle;
 mod limit;
+mod pages;
 mod pool;
 mod usage;
 
@@ -24,7 +25,7 @@ use std::sync::OnceLock;
 use pool::{Pool, Refused};
 use usage::Usage;
 
-pub use idle::{give_back_after_bursts, give_back_with, thrifty, when_parked};
+pub use idle::{Ways, give_back_after_bursts, give_back_program, give_back_with, thrifty, when_parked};
 pub use limit::{Limit, find};
 
 /// What memory is used for.

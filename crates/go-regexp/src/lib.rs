@@ -157,7 +157,9 @@ impl Regexp {
     fn automaton(&self) -> Option<&DFA> {
         let automaton = self.0.automaton.get_or_init(|| {
             let (node, limits) = (parse::parse(&self.0.source).ok()?.node, self.0.limits);
-            hir::with_enough_stack(&node, |hir| automaton(hir, limits)).flatten().map(Box::new)
+            hir::with_enough_stack(&node, |hir| automaton(hir, limits))
+                .flatten()
+                .map(Box::new)
         });
         automaton.as_deref()
     }
