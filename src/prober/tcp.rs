@@ -1,19 +1,19 @@
 //! The tcp prober: connect, with TLS if asked, and hold the dialogue.
 
 mod many;
+mod socks;
 mod starttls;
 
 use std::net::IpAddr;
 
-use super::connect::{Route, Stream, Tls, To, Via, connect};
+use super::connect::{Route, Stream, Tls, To, connect};
 use super::resolve::judge_hostname;
 use super::{Probe, Verdict, advice, choose_address};
 use crate::log;
 use crate::module::Tcp;
+use crate::net::split_host_port;
 use crate::net::tls::Prepared;
 use crate::net::tls_facts::FactSet;
-use crate::net::url::Url;
-use crate::net::{Address, Preference, split_host_port};
 use crate::probe_log::text;
 use crate::prober::query_response::{self, Upgrade};
 use crate::reason::Reason;
@@ -66,12 +66,8 @@ async fn dial<'t>(
         log!(probe.log, Error, "Error splitting target address and port", "err" => text(&error));
         (Reason::ConfigError, error.to_string())
     })?;
-    // With a proxy of the scheme socks5h, a name is the proxy's to look up.
-    let is_far = Address::parse(host).is_none()
-        && module
-            .proxy
-            .as_ref()
-            .is_some_and(|proxy| proxy.scheme == "socks5h");
+    let proxy = module.proxy.as_ref();
+    let is_far = proxy.is_some_and(|proxy| socks::resolves(proxy, host));
     let addresses = if is_far {
         log!(probe.log, Debug, "The proxy resolves the target address", "target" => host.to_owned());
         Vec::new()
@@ -90,9 +86,8 @@ async fn dial<'t>(
         true => Some(prepare_tls(probe, module).await?),
     };
     let name = server_name(probe, module, host);
-    let asked = addresses.first().map(ToString::to_string);
-    let asked = asked.as_deref().unwrap_or(host);
-    let (to, via) = match &module.proxy {
+    let asked = proxy.map(|proxy| (proxy, socks::asked(&addresses, host)));
+    let (to, via) = match &asked {
         None => (
             To::Addresses {
                 addresses: &addresses,
@@ -100,9 +95,9 @@ async fn dial<'t>(
             },
             None,
         ),
-        Some(proxy) => (
-            proxied(proxy, module.preference),
-            Some(way(proxy, asked, port, !is_far)),
+        Some((proxy, asked)) => (
+            socks::to(proxy, module.preference),
+            Some(socks::via(proxy, asked, port, !is_far)),
         ),
     };
     let route = Route {
@@ -122,32 +117,6 @@ async fn dial<'t>(
     expose_tls(probe);
     let connected = connected.map_err(|failure| (failure.error.reason(), failure.to_string()))?;
     Ok((connected.stream, host))
-}
-
-/// The SOCKS proxy is dialled in place of the target.
-fn proxied(proxy: &Url, preference: Preference) -> To<'_> {
-    To::Host {
-        host: proxy.hostname(),
-        port: proxy.port_or_default(),
-        // The preference is about targets: it orders the addresses of a proxy, and rules none out.
-        preference: Preference {
-            fallback: true,
-            ..preference
-        },
-    }
-}
-
-/// What the SOCKS proxy is asked for.
-fn way<'a>(proxy: &'a Url, host: &'a str, port: &'a str, is_chosen: bool) -> Via<'a> {
-    Via {
-        proxy,
-        tls: None,
-        proxies: None,
-        host,
-        port,
-        needs_tunnel: true,
-        is_chosen,
-    }
 }
 
 /// Exposes what the handshake told, also when it failed.
