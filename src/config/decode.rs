@@ -76,7 +76,7 @@ pub enum Author {
     #[default]
     Operator,
     /// Anybody, as in the playground: it names no files and no variables, and is small.
-    Stranger,
+    Untrusted,
 }
 
 /// Which of Go's readers is followed where they differ.
@@ -117,8 +117,8 @@ const FEW: usize = 16;
 /// Deepest nesting, aliases followed.
 const MAX_DEPTH: usize = 400;
 
-/// Most values that a stranger's configuration has.
-const MOST_OF_STRANGER: usize = 5000;
+/// Maximum values in a configuration of an untrusted author.
+const MOST_UNTRUSTED: usize = 5000;
 
 /// Most problems that are collected.
 const MAX_PROBLEMS: usize = 200;
@@ -173,7 +173,7 @@ impl<'d, 't> Decoder<'d, 't> {
         if !is_expanded {
             return Some(Cow::Borrowed(text));
         }
-        if self.options.author == Author::Stranger {
+        if self.options.author == Author::Untrusted {
             if environment::has_reference(text) {
                 let message = "${…} is replaced in the configuration of the exporter only";
                 self.report(node, message, None);
@@ -221,7 +221,7 @@ impl<'d, 't> Decoder<'d, 't> {
                 .map(|key| key.ends_with("_file") || key == "files"),
             Step::Index(..) => None,
         });
-        if is_file == Some(true) && !file.is_empty() && self.options.author == Author::Stranger {
+        if is_file == Some(true) && !file.is_empty() && self.options.author == Author::Untrusted {
             let message = "files can be named in the configuration of the exporter only";
             self.report(node, message, None);
         } else if is_file == Some(true) && !file.is_empty() {
@@ -279,10 +279,10 @@ impl<'d, 't> Decoder<'d, 't> {
             self.stop(node, "document contains excessive aliasing");
             return false;
         }
-        if self.options.author == Author::Stranger && self.budget.steps > MOST_OF_STRANGER {
+        if self.options.author == Author::Untrusted && self.budget.steps > MOST_UNTRUSTED {
             self.stop(
                 node,
-                format!("more than {MOST_OF_STRANGER} values, those of aliases counted each time"),
+                format!("more than {MOST_UNTRUSTED} values, those of aliases counted each time"),
             );
             return false;
         }

@@ -10,7 +10,7 @@ use crate::config::{self, Author, Options, Policy, Problem};
 /// Most bytes of a draft.
 pub const MOST_BYTES: usize = 32 << 10;
 
-/// The name of its module for metrics and the log: a stranger must not make up names there.
+/// The name of its module for metrics and the log: users of the playground must not make up names there.
 pub const NAME: &str = "playground";
 
 /// What a text came to.
@@ -46,10 +46,10 @@ pub fn read(text: &str, expands: bool) -> Draft {
     };
     let options = Options {
         expand: expands,
-        author: Author::Stranger,
+        author: Author::Untrusted,
     };
     let mut parsed = config::parse_with(&text, options);
-    let modules = load::compile(&mut parsed, &text, Author::Stranger);
+    let modules = load::compile(&mut parsed, &text, Author::Untrusted);
     let mut named = parsed.config.modules.iter();
     let (first, others) = (named.next(), named.len());
     if let Some((name, raw)) = first {
@@ -103,7 +103,7 @@ fn of_file(message: String, help: Option<String>) -> Problem {
 
 /// The module as the exporter runs it.
 fn under_its_name(module: &Arc<Module>) -> Arc<Module> {
-    let mut problems = super::Problems::of(Author::Stranger);
+    let mut problems = super::Problems::of(Author::Untrusted);
     let mut own = Module::compile(NAME, &module.raw, &mut problems);
     own.exposition = module.exposition;
     // Nobody gives parameters here: what they would set is in the text.

@@ -278,7 +278,7 @@ pub struct Problems {
     tls: HashMap<config::Shared<config::Tls>, ClientTls>,
 }
 
-/// Most regular expressions of a stranger's module.
+/// Maximum regular expressions in a module of an untrusted author.
 const MOST_EXPRESSIONS: usize = 20;
 
 /// Compiled expressions by what was written.
@@ -347,8 +347,8 @@ impl Problems {
     /// What Go says about it.
     pub fn regexp(&mut self, source: &str) -> Result<Regexp, regexp::Error> {
         let known = self.known.regexps.get(source).cloned();
-        let is_stranger = self.author == Author::Stranger;
-        if known.is_none() && is_stranger && self.known.regexps.len() >= MOST_EXPRESSIONS {
+        let is_untrusted = self.author == Author::Untrusted;
+        if known.is_none() && is_untrusted && self.known.regexps.len() >= MOST_EXPRESSIONS {
             let message = format!("more than {MOST_EXPRESSIONS} regular expressions");
             if !self.found.iter().any(|problem| problem.message == message) {
                 self.report("", message);
@@ -356,7 +356,7 @@ impl Problems {
             return Regexp::new("");
         }
         let compiled = known.unwrap_or_else(|| match self.author {
-            Author::Stranger => Regexp::within(source, regexp::Limits::SMALL),
+            Author::Untrusted => Regexp::within(source, regexp::Limits::SMALL),
             Author::Operator if self.small => Regexp::small(source),
             Author::Operator => Regexp::new(source),
         });
@@ -376,7 +376,7 @@ impl Problems {
         let known = self.known.cels.get(source).cloned();
         let compiled = known.unwrap_or_else(|| match self.author {
             Author::Operator => Cel::new(source),
-            Author::Stranger => Cel::of_stranger(source),
+            Author::Untrusted => Cel::untrusted(source),
         });
         for all in self.known.and(self.used.as_mut()) {
             all.cels

@@ -48,7 +48,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// For expressions that a stranger wrote.
+    /// For expressions of untrusted authors.
     pub const SMALL: Self = Self {
         size: 1 << 20,
         cache: 256 << 10,
@@ -462,7 +462,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stranger_gets_less_memory() {
+    fn an_untrusted_expression_gets_less_memory() {
         let large = r"(\pL{100}\PL{100}){5}";
         assert!(Regexp::new(large).is_ok());
         let error = Regexp::within(large, Limits::SMALL).map(|_| ()).unwrap_err();

@@ -418,7 +418,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_stranger_cannot_fill_the_memory() {
+    async fn an_untrusted_expression_cannot_fill_the_memory() {
         let list = format!("[{}1]", "1,".repeat(199));
         let nested = |made: &str| format!("body.map(a, body.map(b, body.map(c, {made}))).size() > 0");
         for source in [
@@ -428,17 +428,17 @@ mod tests {
             nested(&format!("[{}1]", "1,".repeat(1500))),
         ] {
             assert!(Cel::new(&source).is_ok(), "{source}");
-            let cel = Cel::of_stranger(&source).unwrap();
+            let cel = Cel::untrusted(&source).unwrap();
             let explained = explain(list.clone().into(), &cel, end()).await;
             assert!(
                 explained.value.contains("too many turns"),
                 "{source}: {explained:?}"
             );
         }
-        let good = Cel::of_stranger("body.all(x, x + 1.0 == 2.0) && string(body[0]) + 'x' == '1x'").unwrap();
+        let good = Cel::untrusted("body.all(x, x + 1.0 == 2.0) && string(body[0]) + 'x' == '1x'").unwrap();
         assert_eq!(explain(list.into(), &good, end()).await.truth, Some(true));
-        assert!(Cel::of_stranger(&format!("true || '{}' == ''", "x".repeat(5000))).is_err());
-        let large = Cel::of_stranger(r"'a'.matches('(\\pL{100}\\PL{100}){5}')").unwrap();
+        assert!(Cel::untrusted(&format!("true || '{}' == ''", "x".repeat(5000))).is_err());
+        let large = Cel::untrusted(r"'a'.matches('(\\pL{100}\\PL{100}){5}')").unwrap();
         assert!(
             explain("1".into(), &large, end())
                 .await

@@ -1,4 +1,4 @@
-//! What the evaluation of a stranger's expression may make: every turn of a loop, and every text and list that is put together, is
+//! What the evaluation of an untrusted expression may make: every turn of a loop, and every text and list that is put together, is
 //! counted. The deadline alone would let it fill the memory.
 
 use std::sync::Arc;
@@ -15,7 +15,7 @@ pub(super) const BODY: usize = 1 << 20;
 /// Most bytes that one evaluation makes.
 const MOST: usize = 16 << 20;
 
-/// What a turn takes at least, and for each byte of the expression: every literal in it may be made anew.
+/// What a turn takes at least, and for each byte of the expression: every literal in it may be made again.
 const TURN: usize = 256;
 const TURN_BYTE: usize = 16;
 

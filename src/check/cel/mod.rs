@@ -62,7 +62,7 @@ pub struct Cel {
     program: Arc<IdedExpr>,
     /// How deeply it nests.
     depth: usize,
-    /// Whether a stranger wrote it.
+    /// Whether its author is untrusted.
     is_metered: bool,
 }
 
@@ -117,12 +117,12 @@ impl Cel {
         Self::compile(source, false)
     }
 
-    /// As [`Cel::new`], of an expression that a stranger wrote: it may not be long, and its evaluation breaks off when it makes too
+    /// As [`Cel::new`], of an expression whose author is untrusted: it may not be long, and its evaluation breaks off when it makes too
     /// much.
     ///
     /// # Errors
     /// What does not parse, names and functions that do not exist, and a length that is too large.
-    pub fn of_stranger(source: &str) -> Result<Self, CelError> {
+    pub fn untrusted(source: &str) -> Result<Self, CelError> {
         if source.len() > meter::LONGEST {
             let message = format!("the expression has more than {} bytes", meter::LONGEST);
             return Err(CelError::of_check(message, ""));
