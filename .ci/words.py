@@ -22,7 +22,7 @@ RULES = [
     (r"\bfor ever\b", "forever, without a limit", EVERYWHERE),
     (r"\banew\b", "again", EVERYWHERE),
     (r"\bmended\b|\bput right\b", "fixed", EVERYWHERE),
-    (r"\bno patience\b|\bhas an ear\b|\bstrangers?\b", "name the person, say what the program does", EVERYWHERE),
+    (r"\bno patience\b|\bhas an ear\b|\bstrangers?\b", "name the person, say what the program does", DOCUMENTS),
     (r"\bcannot be told from\b", "looks like, cannot be distinguished from", EVERYWHERE),
     (r"\bin vain\b|\bcomes? about\b|\bof its own accord\b", "say what happens", EVERYWHERE),
     (r"\bshall\b", "must, will", EVERYWHERE),

@@ -23,10 +23,10 @@ use crate::memory::{self, Use};
 use crate::module::draft::{self, Draft};
 use crate::prober::Request;
 
-/// Maximum texts that are read and compiled concurrently, and how long others wait for their turn.
+/// Texts that are read and compiled at the same time, and how long others wait for their turn.
 const READERS: usize = 2;
 const TURN: Duration = Duration::from_secs(5);
-/// Maximum concurrent probes of drafts.
+/// Probes of drafts at the same time.
 const PROBES: usize = 4;
 /// Most bytes of a form: a text whose every byte is escaped, and a long target.
 const MOST_BYTES: usize = 3 * draft::MOST_BYTES + (16 << 10);
