@@ -2,8 +2,6 @@
 from . import goals, tables
 from .tables import number
 
-MIB = ("idle", "after")
-
 
 def table(figures, name):
     return tables.TABLES[name](figures)
@@ -24,9 +22,11 @@ def rate(figures, scenario, name="ours"):
 
 def memory(figures, name, when):
     """`idle`, `after` the load, or in `flight`: MiB."""
-    if when in MIB:
-        return number(figures["load"]["memory"][name][when])
-    return number(figures["flight"]["exporters"][name]["memory"])
+    if when == "flight":
+        value = figures["flight"]["exporters"][name]["memory"]
+    else:
+        value = figures["load"]["memory"][name][when]
+    return number(value) if value >= 10 else f"{value:.1f}"
 
 
 def flight(figures):
