@@ -163,7 +163,7 @@ async fn a_link_leads_to_the_trace_of_the_last_failed_probe() {
     let answer = exporter.request("GET", &trace, &html).await;
     assert_eq!(answer.status, 404);
     assert!(
-        answer.text().contains("No failed probe of this target"),
+        answer.text().contains("no failed probe of this target"),
         "{}",
         answer.text()
     );
