@@ -92,7 +92,8 @@ pub(in crate::prober) fn status(of: &Status<'_>) -> String {
         421 => "The server does not serve this name on this connection (421): Host and the name sent in TLS differ; set hostname, or server_name, to the same name.".to_owned(),
         426 => "The server requires another protocol (426): set enable_http2, or use a module with prober: websocket.".to_owned(),
         429 => format!("Too many requests (429{}): probe less often, or exempt the exporter.", text(of.headers, "Retry-After").map(|after| format!(", retry after {after} s")).unwrap_or_default()),
-        502 | 503 => format!("This response comes from a proxy or load balancer, not from the service ({}{server}): its backend is down, starting or out of rotation.", of.status),
+        502 => format!("This response comes from a proxy or load balancer, not from the service (502{server}): its backend is down, starting or out of rotation."),
+        503 => format!("The service, or a proxy or load balancer before it, is not available (503{server}): down, starting, overloaded or out of rotation."),
         500..=599 => format!("The service itself fails ({}{server}); its log says why. The body begins {}.", of.status, quoted(of.body)),
         status => format!("Status {status} is not one of the module's valid_status_codes: list it there if it is right."),
     }
