@@ -55,5 +55,5 @@ fn begin_again(probe: &mut Probe<'_>) {
     probe.timeline.begin_attempt();
     probe.facts = Facts::default();
     probe.findings = probe.findings.take().map(|_| Box::default());
-    (probe.tls, probe.step, probe.failed, probe.fixed) = (None, None, None, None);
+    (probe.tls, probe.body, probe.step, probe.failed, probe.fixed) = (None, None, None, None, None);
 }

@@ -79,6 +79,23 @@ async fn a_probe_is_made_until_it_succeeds() {
     }
 }
 
+/// A body of an earlier attempt is not the last one's.
+#[tokio::test]
+async fn the_body_is_that_of_the_last_attempt() {
+    const UNAVAILABLE: &str = "HTTP/1.1 503 Busy\r\nContent-Length: 5\r\n\r\nfirst";
+    let yaml = "prober: http\nhttp: {include_response_body: true}\nattempts: 2";
+    for (answers, body) in [
+        (&[UNAVAILABLE, "nonsense\n"][..], None),
+        (&[UNAVAILABLE], Some("first")),
+    ] {
+        let (address, _) = answering(answers, true).await;
+        let outcome = probe(yaml, &format!("http://{address}/")).await;
+        assert_eq!(told(&outcome).0, Some(2.0));
+        let got = outcome.body.as_ref().map(|body| body.text.as_str());
+        assert_eq!(got, body, "{:#?}", log(&outcome));
+    }
+}
+
 #[tokio::test]
 async fn without_the_field_nothing_is_made_again_or_told() {
     let (target, seen) = answering(&["busy\n", "ready\n"], false).await;
