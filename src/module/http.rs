@@ -221,6 +221,14 @@ impl Http {
         }
     }
 
+    /// Whether the status code is one of the valid ones.
+    pub fn accepts(&self, status: u16) -> bool {
+        match self.valid_status_codes.as_slice() {
+            [] => (200..300).contains(&status),
+            valid => valid.iter().any(|valid| valid.contains(i64::from(status))),
+        }
+    }
+
     /// Whether some check looks at the body.
     pub fn looks_at_body(&self) -> bool {
         self.has_body_regexps() || self.has_cel()

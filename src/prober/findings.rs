@@ -17,7 +17,7 @@ const SHOWN: usize = 500;
 
 /// How something was judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Judged {
     /// It passed.
     Passed,
     /// It failed.
@@ -26,7 +26,7 @@ pub enum Verdict {
     NotJudged,
 }
 
-impl Verdict {
+impl Judged {
     /// The verdict of a check that was made.
     pub fn of(passes: bool) -> Self {
         if passes { Self::Passed } else { Self::Failed }
@@ -41,7 +41,7 @@ pub struct Finding {
     /// As it was written; empty when there is nothing to quote.
     pub expression: String,
     /// How it was judged.
-    pub verdict: Verdict,
+    pub verdict: Judged,
     /// What was found, in its order: what it is, and its text, harmless and short.
     pub details: Vec<(String, String)>,
 }
@@ -55,7 +55,7 @@ pub struct Findings {
 
 impl Finding {
     /// Of a setting, as yet without details.
-    pub fn new(setting: impl Into<String>, expression: &str, verdict: Verdict) -> Self {
+    pub fn new(setting: impl Into<String>, expression: &str, verdict: Judged) -> Self {
         Self {
             setting: setting.into(),
             expression: short(expression, SHOWN),
@@ -158,7 +158,7 @@ impl Probe<'_> {
         if let Some(findings) = &mut self.findings {
             let setting = format!("query_response[{}]", number - 1);
             // Until it has passed.
-            findings.push(Finding::new(setting, "", Verdict::Failed));
+            findings.push(Finding::new(setting, "", Judged::Failed));
         }
     }
 
@@ -169,7 +169,7 @@ impl Probe<'_> {
 
     /// The step under way has passed.
     pub(super) fn explain_passed(&mut self) {
-        self.explain(|finding| finding.verdict = Verdict::Passed);
+        self.explain(|finding| finding.verdict = Judged::Passed);
     }
 
     /// The dialogue has ended: what stands behind the step under way was not reached.
@@ -180,7 +180,7 @@ impl Probe<'_> {
         for (index, step) in steps.iter().enumerate().skip(self.step.unwrap_or(0)) {
             let expect = step.expect.as_ref().map_or("", |expect| expect.regexp.source());
             let setting = format!("query_response[{index}]");
-            findings.push(Finding::new(setting, expect, Verdict::NotJudged));
+            findings.push(Finding::new(setting, expect, Judged::NotJudged));
         }
     }
 

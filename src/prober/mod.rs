@@ -42,7 +42,7 @@ use crate::reason::Reason;
 use crate::trace::{self, Tracing};
 
 pub use advice::Facts;
-pub use findings::{Finding, Findings, Verdict as Judged};
+pub use findings::{Finding, Findings, Judged};
 pub use resolve::{Chosen, choose_address};
 pub use timeline::{Hop, Phase, PhaseSpan, Timeline};
 

@@ -3,10 +3,11 @@
 use bytes::Bytes;
 use miekg_dns::{Message, Record};
 
+use super::validate::valid_rcodes;
 use crate::config::dns_names::rcode_name;
 use crate::module::{Dns, Pattern, RrValidator};
 use crate::net::Deadline;
-use crate::prober::findings::{Finding, Findings, Verdict};
+use crate::prober::findings::{Finding, Findings, Judged};
 
 /// Most records that are looked at.
 const RECORDS: usize = 10;
@@ -16,8 +17,10 @@ const RECORDS: usize = 10;
 enum Wanted {
     /// No expression matches any record.
     None,
-    /// Every expression matches every record.
+    /// Every expression matches every record, if there is one.
     All,
+    /// The same, and there is one.
+    AllOfSome,
     /// One expression matches one record.
     Any,
 }
@@ -29,8 +32,9 @@ pub(super) async fn explain(findings: &mut Findings, module: &Dns, answer: &Mess
         None => vec!["NOERROR".to_owned()],
     };
     let rcode = rcode_name(answer.rcode).unwrap_or("unknown");
-    let passes = valid.iter().any(|name| name == rcode);
-    let mut finding = Finding::new("dns.valid_rcodes", &valid.join(", "), Verdict::of(passes));
+    let numbers = valid_rcodes(module.valid_rcodes.as_deref());
+    let passes = numbers.is_ok_and(|numbers| numbers.contains(&answer.rcode));
+    let mut finding = Finding::new("dns.valid_rcodes", &valid.join(", "), Judged::of(passes));
     finding.add_text("Received", rcode);
     findings.push(finding);
     for (section, validator, records) in [
@@ -57,7 +61,7 @@ fn lists(validator: &RrValidator) -> [(&'static str, &[Pattern], Wanted); 4] {
         (
             "fail_if_not_matches_regexp",
             &validator.fail_if_not_matches,
-            Wanted::All,
+            Wanted::AllOfSome,
         ),
         (
             "fail_if_none_matches_regexp",
@@ -78,7 +82,7 @@ async fn explain_list(
     let mut found = Vec::with_capacity(patterns.len());
     let mut any = false;
     for (index, pattern) in patterns.iter().enumerate() {
-        let mut finding = Finding::new(format!("{setting}[{index}]"), &pattern.source, Verdict::Failed);
+        let mut finding = Finding::new(format!("{setting}[{index}]"), &pattern.source, Judged::Failed);
         let mut matched = 0;
         for record in records.iter().take(RECORDS) {
             let text = Bytes::copy_from_slice(&record.text);
@@ -101,17 +105,17 @@ async fn explain_list(
         });
         matched += beyond.count();
         any |= matched > 0;
-        let is_empty_allowed = setting.ends_with("fail_if_all_match_regexp");
-        finding.verdict = Verdict::of(match wanted {
+        finding.verdict = Judged::of(match wanted {
             Wanted::None => matched == 0,
-            Wanted::All => matched == records.len() && (matched > 0 || is_empty_allowed),
+            Wanted::All => matched == records.len(),
+            Wanted::AllOfSome => matched > 0 && matched == records.len(),
             Wanted::Any => matched > 0,
         });
         found.push(finding);
     }
     for mut finding in found {
         if matches!(wanted, Wanted::Any) && any {
-            finding.verdict = Verdict::Passed;
+            finding.verdict = Judged::Passed;
         }
         findings.push(finding);
     }

@@ -50,25 +50,32 @@ pub async fn answer(
     Ok(())
 }
 
-/// Without a list only NOERROR is valid. A name that nobody knows spoils the list, but only here: such a configuration
-/// loads.
+/// The valid response codes: without a list only NOERROR. A name that nobody knows spoils the list, but only here: such a
+/// configuration loads.
+///
+/// # Errors
+/// That name.
+pub(super) fn valid_rcodes(valid: Option<&[String]>) -> Result<Vec<u16>, &str> {
+    let Some(names) = valid else {
+        return Ok(vec![0]);
+    };
+    names
+        .iter()
+        .map(|name| rcode_number(name).ok_or(name.as_str()))
+        .collect()
+}
+
 fn rcode(rcode: u16, valid: Option<&[String]>, log: &mut ProbeLog) -> Result<(), Reason> {
-    let mut numbers = Vec::new();
-    match valid {
-        None => numbers.push(0),
-        Some(names) => {
-            for name in names {
-                let Some(number) = rcode_number(name) else {
-                    let known: Vec<_> = rcodes()
-                        .map(|(number, name)| format!("{number}:{name}"))
-                        .collect();
-                    log!(log, Error, "Invalid rcode", "rcode" => name.clone(), "known_rcode" => format!("map[{}]", known.join(" ")));
-                    return Err(Reason::ConfigError);
-                };
-                numbers.push(number);
-            }
+    let numbers = match valid_rcodes(valid) {
+        Ok(numbers) => numbers,
+        Err(name) => {
+            let known: Vec<_> = rcodes()
+                .map(|(number, name)| format!("{number}:{name}"))
+                .collect();
+            log!(log, Error, "Invalid rcode", "rcode" => name.to_owned(), "known_rcode" => format!("map[{}]", known.join(" ")));
+            return Err(Reason::ConfigError);
         }
-    }
+    };
     let name = rcode_name(rcode).unwrap_or("");
     if numbers.contains(&rcode) {
         log!(log, Debug, "Rcode is valid", "rcode" => rcode, "string_rcode" => name);

@@ -7,7 +7,7 @@ use crate::module::Http;
 use crate::module::http::HeaderRule;
 use crate::net::Deadline;
 use crate::net::headers::Headers;
-use crate::prober::findings::{Finding, Findings, Verdict};
+use crate::prober::findings::{Finding, Findings, Judged};
 
 /// Most bytes of a body that are looked at, and most of them in which the place of a match is looked for: that takes long.
 pub(super) const KEPT: usize = 1 << 20;
@@ -87,7 +87,7 @@ pub(super) async fn explain(
         let mut finding = Finding::new(
             "http.valid_http_versions",
             &versions.join(", "),
-            Verdict::of(passes),
+            Judged::of(passes),
         );
         finding.add_text("Received", answer.protocol);
         findings.push(finding);
@@ -96,24 +96,21 @@ pub(super) async fn explain(
 
 fn judged(mut finding: Finding, reached: bool) -> Finding {
     if !reached {
-        finding.verdict = Verdict::NotJudged;
+        finding.verdict = Judged::NotJudged;
     }
     finding
 }
 
 fn status(findings: &mut Findings, module: &Http, status: u16) {
     let valid = &module.valid_status_codes;
-    let passes = match valid.as_slice() {
-        [] => (200..300).contains(&status),
-        valid => valid.iter().any(|valid| valid.contains(i64::from(status))),
-    };
+    let passes = module.accepts(status);
     let valid: Vec<String> = valid.iter().map(ToString::to_string).collect();
     let expression = if valid.is_empty() {
         "2xx".to_owned()
     } else {
         valid.join(", ")
     };
-    let mut finding = Finding::new("http.valid_status_codes", &expression, Verdict::of(passes));
+    let mut finding = Finding::new("http.valid_status_codes", &expression, Judged::of(passes));
     finding.add_text("Received", &status.to_string());
     findings.push(finding);
 }
@@ -126,7 +123,7 @@ async fn header(
     deadline: Deadline,
 ) -> Finding {
     let expression = format!("{}: {}", rule.header, rule.regexp.source());
-    let mut finding = Finding::new(setting, &expression, Verdict::Failed);
+    let mut finding = Finding::new(setting, &expression, Judged::Failed);
     let (mut count, mut any) = (0, false);
     for value in headers.values(&rule.name).take(VALUES) {
         let value = Bytes::copy_from_slice(value);
@@ -141,7 +138,7 @@ async fn header(
     if count == 0 {
         finding.add_text("No such header", "the response does not have it");
     }
-    finding.verdict = Verdict::of(if count == 0 {
+    finding.verdict = Judged::of(if count == 0 {
         rule.allow_missing
     } else {
         any == wanted
@@ -156,7 +153,7 @@ async fn of_body(
     body: &Bytes,
     deadline: Deadline,
 ) -> Finding {
-    let mut finding = Finding::new(setting, regexp.source(), Verdict::Failed);
+    let mut finding = Finding::new(setting, regexp.source(), Judged::Failed);
     let begin = body.slice(..body.len().min(SEARCHED));
     let matched = finding.look(regexp, &begin, deadline).await || {
         let is_beyond = begin.len() < body.len() && regexp.matches(body).await;
@@ -165,14 +162,14 @@ async fn of_body(
         }
         is_beyond
     };
-    finding.verdict = Verdict::of(matched == wanted);
+    finding.verdict = Judged::of(matched == wanted);
     finding
 }
 
 async fn of_json(setting: &str, cel: &Cel, wanted: bool, body: &Bytes, deadline: Deadline) -> Finding {
     let explained = cel::explain(body.clone(), cel, deadline).await;
     let passes = explained.truth == Some(wanted);
-    let mut finding = Finding::new(setting, cel.source(), Verdict::of(passes));
+    let mut finding = Finding::new(setting, cel.source(), Judged::of(passes));
     finding.add_text("Value", &explained.value);
     for part in &explained.parts {
         finding.add_text(part.text.clone(), &part.value);

@@ -143,23 +143,21 @@ fn unreadable(probe: &mut Probe<'_>, module: &Http, headers: &Headers, error: &R
 }
 
 fn status_passes(probe: &mut Probe<'_>, module: &Http, status: u16) -> bool {
+    let passes = module.accepts(status);
     let valid = &module.valid_status_codes;
-    if valid.is_empty() {
-        let passes = (200..300).contains(&status);
-        if !passes {
-            log!(probe.log, Error, "Invalid HTTP response status code, wanted 2xx", "status_code" => status);
-        }
-        return passes;
+    if passes {
+        return true;
     }
-    let passes = valid.iter().any(|valid| valid.contains(i64::from(status)));
-    if !passes {
+    if valid.is_empty() {
+        log!(probe.log, Error, "Invalid HTTP response status code, wanted 2xx", "status_code" => status);
+    } else {
         let codes: Vec<String> = valid.iter().map(ToString::to_string).collect();
         log!(
             probe.log, Error, "Invalid HTTP response status code",
             "status_code" => status, "valid_status_codes" => format!("[{}]", codes.join(" ")),
         );
     }
-    passes
+    false
 }
 
 async fn headers_pass(probe: &mut Probe<'_>, module: &Http, headers: &Headers) -> bool {
