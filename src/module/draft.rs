@@ -24,8 +24,8 @@ pub struct Draft {
     pub warnings: Vec<Problem>,
 }
 
-/// Reads and compiles a text, what is not UTF-8 [carried](crate::carried), in some milliseconds at most; `expands` says whether the configuration of this exporter may have
-/// references. What is not allowed here is a problem like any other.
+/// Reads and compiles a text, what is not UTF-8 [carried](crate::carried), in some milliseconds at most; `expands` says whether the
+/// configuration of this exporter may have references. What is not allowed here is a problem like any other.
 pub fn read(text: &str, expands: bool) -> Draft {
     let mut draft = Draft {
         module: None,

@@ -271,11 +271,21 @@ pub struct Problems {
     known: Expressions,
     /// Those of the module under compilation, if it has parameters.
     used: Option<Box<Expressions>>,
-    /// Whether an expression that is not known yet must be small: it comes from a scrape.
-    small: bool,
+    bound: Bound,
     variants: Arc<Variants>,
-    author: Author,
     tls: HashMap<config::Shared<config::Tls>, ClientTls>,
+}
+
+/// What an expression that is not known yet may take, by where it comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Bound {
+    /// A file of the operator: as much as upstream lets it.
+    #[default]
+    File,
+    /// The value of a scrape: next to nothing.
+    Value,
+    /// A draft: little memory, and few of them.
+    Draft,
 }
 
 /// Maximum regular expressions in a module of an untrusted author.
@@ -298,8 +308,12 @@ impl Expressions {
 impl Problems {
     /// Nothing yet of what this author wrote.
     pub fn of(author: Author) -> Self {
+        let bound = match author {
+            Author::Operator => Bound::File,
+            Author::Untrusted => Bound::Draft,
+        };
         Self {
-            author,
+            bound,
             ..Self::default()
         }
     }
@@ -308,7 +322,7 @@ impl Problems {
     fn of_variant(module: &Module) -> Self {
         Self {
             known: module.expressions.as_deref().cloned().unwrap_or_default(),
-            small: true,
+            bound: Bound::Value,
             ..Self::default()
         }
     }
@@ -347,18 +361,18 @@ impl Problems {
     /// What Go says about it.
     pub fn regexp(&mut self, source: &str) -> Result<Regexp, regexp::Error> {
         let known = self.known.regexps.get(source).cloned();
-        let is_untrusted = self.author == Author::Untrusted;
-        if known.is_none() && is_untrusted && self.known.regexps.len() >= MOST_EXPRESSIONS {
+        let is_full = self.known.regexps.len() >= MOST_EXPRESSIONS;
+        if known.is_none() && self.bound == Bound::Draft && is_full {
             let message = format!("more than {MOST_EXPRESSIONS} regular expressions");
             if !self.found.iter().any(|problem| problem.message == message) {
                 self.report("", message);
             }
             return Regexp::new("");
         }
-        let compiled = known.unwrap_or_else(|| match self.author {
-            Author::Untrusted => Regexp::within(source, regexp::Limits::SMALL),
-            Author::Operator if self.small => Regexp::small(source),
-            Author::Operator => Regexp::new(source),
+        let compiled = known.unwrap_or_else(|| match self.bound {
+            Bound::File => Regexp::new(source),
+            Bound::Value => Regexp::small(source),
+            Bound::Draft => Regexp::within(source, regexp::Limits::SMALL),
         });
         for all in self.known.and(self.used.as_mut()) {
             all.regexps
@@ -374,9 +388,9 @@ impl Problems {
     /// What does not parse, and names and functions that do not exist.
     pub fn cel(&mut self, source: &str) -> Result<Cel, CelError> {
         let known = self.known.cels.get(source).cloned();
-        let compiled = known.unwrap_or_else(|| match self.author {
-            Author::Operator => Cel::new(source),
-            Author::Untrusted => Cel::untrusted(source),
+        let compiled = known.unwrap_or_else(|| match self.bound {
+            Bound::File | Bound::Value => Cel::new(source),
+            Bound::Draft => Cel::untrusted(source),
         });
         for all in self.known.and(self.used.as_mut()) {
             all.cels
