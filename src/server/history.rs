@@ -114,15 +114,7 @@ impl History {
     pub fn add(&self, module: &Module, target: &str, hostname: Option<&str>, outcome: Outcome) -> Arc<Entry> {
         let module = Subject::of(module);
         let weight = weight(&outcome) + module.weight() + target.len() + hostname.map_or(0, str::len);
-        let mut entry = Entry {
-            id: 0,
-            module,
-            target: target.into(),
-            hostname: hostname.map(Into::into),
-            at: SystemTime::now(),
-            ended: Instant::now(),
-            outcome,
-        };
+        let mut entry = Entry::new(module, target, hostname, outcome);
         let mut kept = self.lock();
         entry.id = kept.next_id;
         let entry = Arc::new(entry);
@@ -184,6 +176,19 @@ impl History {
 }
 
 impl Entry {
+    /// A probe that has just ended, and is in no history yet.
+    pub fn new(module: Subject, target: &str, hostname: Option<&str>, outcome: Outcome) -> Self {
+        Self {
+            id: 0,
+            module,
+            target: target.into(),
+            hostname: hostname.map(Into::into),
+            at: SystemTime::now(),
+            ended: Instant::now(),
+            outcome,
+        }
+    }
+
     /// Which target it is about.
     pub fn name(&self) -> Name<'_> {
         Name {

@@ -2,12 +2,12 @@
 //! request and dropped after it; nothing is saved, and nothing goes into the history.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use axum::body::{Body, HttpBody as _};
 use bytes::Bytes;
 use futures_util::future::poll_fn;
-use gostd::query::{Plus, Query, unescape};
+use gostd::query::Query;
 use http::header::{CONTENT_TYPE, HeaderMap};
 use http::request::Parts;
 use http::{Method, StatusCode};
@@ -132,13 +132,11 @@ pub async fn post(exporter: &Exporter, playground: &Playground, request: &Parts,
     }
     let body = String::from_utf8_lossy(&body);
     let query = Query(&body);
-    let target = query.first("target");
     let form = Form {
         module: query.first("module").into_owned(),
         // Browsers send the line breaks of a text as CRLF.
         text: query.first("text").replace("\r\n", "\n"),
-        target: unescape(&target, Plus::IsLiteral)
-            .map_or_else(|| target.to_string(), |target| target.into_owned()),
+        target: probe::decoded(&query.first("target")).into_owned(),
         hostname: query.first("hostname").into_owned(),
     };
     let Some(mut draft) = playground.read(&form.text).await else {
@@ -190,15 +188,8 @@ async fn try_it(
         timeout: module.timeout.map_or(most, |timeout| timeout.min(most)),
     };
     let outcome = probe::run(exporter, &module, request, headers, true).await?;
-    Ok(Tried::Probed(Arc::new(Entry {
-        id: 0,
-        module: Subject::of(&module),
-        target: form.target.as_str().into(),
-        hostname: hostname.map(Into::into),
-        at: SystemTime::now(),
-        ended: Instant::now(),
-        outcome,
-    })))
+    let entry = Entry::new(Subject::of(&module), &form.target, hostname, outcome);
+    Ok(Tried::Probed(Arc::new(entry)))
 }
 
 /// The whole body, if it is no larger and no slower than a form may be.

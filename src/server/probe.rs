@@ -1,5 +1,6 @@
 //! `/probe`: from a request to a module, a target and a timeout; and from an outcome to an answer.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,8 +82,7 @@ async fn answer(
     if target.is_empty() {
         return Err(bad_request("Target parameter is missing".to_owned()));
     }
-    // compat: upstream turns a `+` of the target into a space when it decodes it for the second time.
-    let target = unescape(&target, Plus::IsLiteral).unwrap_or(std::borrow::Cow::Borrowed(&target));
+    let target = decoded(&target);
     let varied;
     let module = match values {
         None => module,
@@ -113,6 +113,12 @@ async fn answer(
     let response = exposition(&outcome, headers);
     exporter.history.add(module, &target, hostname, outcome);
     Ok(response)
+}
+
+/// The target that is meant: it is decoded once more than the query, where that can be.
+// compat: upstream turns a `+` of the target into a space when it decodes it for the second time.
+pub(super) fn decoded(target: &str) -> Cow<'_, str> {
+    unescape(target, Plus::IsLiteral).unwrap_or(Cow::Borrowed(target))
 }
 
 /// What a query gives for a parameter.

@@ -325,15 +325,12 @@ mod tests {
             trace: None,
             findings: None,
         };
-        Entry {
-            id: 0,
-            module: Subject::of(loaded.modules.get("m").unwrap()),
-            target: target.into(),
-            hostname: None,
-            at: SystemTime::now(),
-            ended: Instant::now(),
+        Entry::new(
+            Subject::of(loaded.modules.get("m").unwrap()),
+            target,
+            None,
             outcome,
-        }
+        )
     }
 
     #[test]
