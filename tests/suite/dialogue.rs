@@ -10,21 +10,7 @@ use blackbox_exporter::metrics::Metric;
 use blackbox_exporter::prober::Outcome;
 
 use crate::support::peer::{Move, Peer, send};
-use crate::support::probing::{PATIENT, expect_info, log_of, run};
-
-fn expect(regexp: &str) -> QueryResponse {
-    QueryResponse {
-        expect: Some(regexp.into()),
-        ..QueryResponse::default()
-    }
-}
-
-fn say(text: &str) -> QueryResponse {
-    QueryResponse {
-        send: text.into(),
-        ..QueryResponse::default()
-    }
-}
+use crate::support::probing::{PATIENT, expect, expect_info, log_of, run, say};
 
 fn bytes(bytes: &[u8]) -> QueryResponse {
     QueryResponse {

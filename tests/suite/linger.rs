@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-use crate::support::probing::{PATIENT, log_of, run};
+use crate::support::probing::{PATIENT, expect, log_of, run, say};
 use crate::support::tls_peer::Identity;
 
 /// What came of one connection: all that was received, and its end.
@@ -54,20 +54,6 @@ fn module(steps: Vec<QueryResponse>, linger: Option<i64>) -> config::Module {
     module.tcp.query_response = steps;
     module.tcp.linger = linger;
     module
-}
-
-fn expect(regexp: &str) -> QueryResponse {
-    QueryResponse {
-        expect: Some(regexp.into()),
-        ..QueryResponse::default()
-    }
-}
-
-fn say(text: &str) -> QueryResponse {
-    QueryResponse {
-        send: text.into(),
-        ..QueryResponse::default()
-    }
 }
 
 /// How the next connection ended.

@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use blackbox_exporter::metrics::Samples;
-use blackbox_exporter::probe_log::ProbeLog;
-use blackbox_exporter::prober::{Outcome, Timeline};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::{MODULES, REFUSED};
 use crate::support::Exporter;
+use crate::support::probing::passed;
 
 /// Most pages that are told at one time.
 const PLACES: usize = 32;
@@ -25,22 +23,6 @@ async fn open(exporter: &Exporter, from: &str, query: &str) -> TcpStream {
     );
     stream.write_all(head.as_bytes()).await.unwrap();
     stream
-}
-
-fn passed() -> Outcome {
-    Outcome {
-        advice: None,
-        body: None,
-        success: true,
-        duration: Duration::from_millis(20),
-        samples: Samples::new(),
-        log: ProbeLog::default(),
-        timeline: Timeline::new(tokio::time::Instant::now()),
-        tls: None,
-        failure: None,
-        trace: None,
-        findings: None,
-    }
 }
 
 async fn status(stream: &mut TcpStream) -> String {

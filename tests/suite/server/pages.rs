@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use blackbox_exporter::metrics::Samples;
-use blackbox_exporter::probe_log::ProbeLog;
-use blackbox_exporter::prober::{Outcome, Timeline};
+use blackbox_exporter::prober::Outcome;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{MODULES, REFUSED, silent};
+use crate::support::probing::passed;
 use crate::support::{Answer, Exporter};
 
 async fn page(exporter: &Exporter, path: &str) -> Answer {
@@ -108,17 +107,8 @@ async fn many_targets_are_shown_a_page_at_a_time() {
     let module = loaded.modules.get("tcp_plain").unwrap();
     for index in 0..TARGETS {
         let outcome = Outcome {
-            advice: None,
-            body: None,
             success: index % 10 > 0,
-            duration: Duration::from_millis(20),
-            samples: Samples::new(),
-            log: ProbeLog::default(),
-            timeline: Timeline::new(tokio::time::Instant::now()),
-            tls: None,
-            failure: None,
-            trace: None,
-            findings: None,
+            ..passed()
         };
         let target = format!("https://target-{index:05}.example.com/with/a/path?and=a&query=of-some-length");
         let history = &exporter.running.exporter.history;

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use blackbox_exporter::config;
-use blackbox_exporter::metrics::{Labels, Metric};
+use blackbox_exporter::config::{self, QueryResponse};
+use blackbox_exporter::metrics::{Labels, Metric, Samples};
 use blackbox_exporter::module::{Module, Problems};
 use blackbox_exporter::net::Network;
-use blackbox_exporter::prober::{self, Outcome, Request};
+use blackbox_exporter::probe_log::ProbeLog;
+use blackbox_exporter::prober::{self, Outcome, Request, Timeline};
 
 /// Longer than any test takes, so that only tests of timeouts meet one.
 pub const PATIENT: Duration = Duration::from_secs(30);
@@ -51,4 +52,37 @@ pub fn expect_info(outcome: &Outcome) -> Vec<String> {
         .unwrap_or_default();
     assert!(series.next().is_none(), "one series at most");
     info
+}
+
+/// A step that waits for a line.
+pub fn expect(regexp: &str) -> QueryResponse {
+    QueryResponse {
+        expect: Some(regexp.into()),
+        ..QueryResponse::default()
+    }
+}
+
+/// A step that sends a line.
+pub fn say(text: &str) -> QueryResponse {
+    QueryResponse {
+        send: text.into(),
+        ..QueryResponse::default()
+    }
+}
+
+/// How a probe that passed in 20 ms ends, of which nothing else is known.
+pub fn passed() -> Outcome {
+    Outcome {
+        advice: None,
+        body: None,
+        success: true,
+        duration: Duration::from_millis(20),
+        samples: Samples::new(),
+        log: ProbeLog::default(),
+        timeline: Timeline::new(tokio::time::Instant::now()),
+        tls: None,
+        failure: None,
+        trace: None,
+        findings: None,
+    }
 }
