@@ -15,23 +15,33 @@ const FLAG_EXTRA: u8 = 1 << 2;
 const FLAG_NAME: u8 = 1 << 3;
 const FLAG_COMMENT: u8 = 1 << 4;
 
-/// Why a stream does not begin as gzip does. Displays in Go's words.
+/// What is wrong with a compressed stream. Displays in Go's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wrong {
     /// It is empty.
     Empty,
-    /// It ends within the head.
+    /// It ends within a head or a trailer.
     Cut,
-    /// It is something else.
+    /// It does not begin as gzip does.
     Head,
+    /// Sum or length of what was decompressed are not those of the trailer.
+    Sum,
+    /// It is no deflate: so many bytes of that were read.
+    Data(u64),
+    /// It ends within its deflate.
+    DataCut,
 }
+
+impl std::error::Error for Wrong {}
 
 impl fmt::Display for Wrong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Empty => "EOF",
-            Self::Cut => "unexpected EOF",
+            Self::Cut | Self::DataCut => "unexpected EOF",
             Self::Head => "gzip: invalid header",
+            Self::Sum => "gzip: invalid checksum",
+            Self::Data(offset) => return write!(f, "flate: corrupt input before offset {offset}"),
         })
     }
 }
@@ -71,7 +81,8 @@ fn has_head(data: &[u8]) -> Result<bool, Wrong> {
     Ok(head_length(data)?.is_some())
 }
 
-fn head_length(data: &[u8]) -> Result<Option<usize>, Wrong> {
+/// The length of the head that `data` begins with, when it is there.
+pub(crate) fn head_length(data: &[u8]) -> Result<Option<usize>, Wrong> {
     let Some(fixed) = data.first_chunk::<10>() else {
         return Ok(None);
     };

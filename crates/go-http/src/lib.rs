@@ -8,6 +8,7 @@ pub mod headers;
 pub mod http1;
 pub mod http2;
 pub mod http3;
+pub mod inflate;
 pub mod memory;
 pub mod no_proxy;
 pub mod tunnel;

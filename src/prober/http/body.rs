@@ -5,9 +5,10 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use async_compression::tokio::bufread::{BrotliDecoder, DeflateDecoder, GzipDecoder};
+use async_compression::tokio::bufread::BrotliDecoder;
 use bytes::Bytes;
-use go_http::gzip_head;
+use go_http::gzip_head::{self, Wrong};
+use go_http::inflate::Inflate;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader, ReadBuf};
 use tokio::task::coop;
 
@@ -23,13 +24,6 @@ use crate::reason::Reason;
 
 /// Most bytes of a body that are kept for checks. compat: upstream keeps any number.
 pub(super) const MOST_KEPT: usize = 256 << 20;
-
-/// What the decompressor says of a frame of gzip, and not of what it holds.
-const GZIP_FRAME: [&str; 3] = [
-    "CRC computed does not match",
-    "amount of bytes read does not match",
-    "Invalid gzip header",
-];
 
 /// A body that is being read.
 pub(super) struct BodyReader {
@@ -69,7 +63,7 @@ type Stream = Pin<Box<dyn AsyncBufRead + Send>>;
 pub(super) enum ReadError {
     Closed,
     UnknownCompression,
-    Gzip(gzip_head::Wrong),
+    Compressed(Wrong),
     TooLarge(u64),
     TooLargeToKeep(usize),
     NoMemory,
@@ -81,7 +75,7 @@ impl ReadError {
     /// Its place among the reasons of failures.
     pub(super) fn reason(&self) -> Reason {
         match self {
-            Self::UnknownCompression | Self::Gzip(_) => Reason::BodyDecoding,
+            Self::UnknownCompression | Self::Compressed(_) => Reason::BodyDecoding,
             Self::TooLarge(_) | Self::TooLargeToKeep(_) => Reason::BodyTooLarge,
             Self::NoMemory => Reason::OutOfResources,
             Self::TimedOut(_) => Reason::RequestTimeout,
@@ -95,7 +89,7 @@ impl fmt::Display for ReadError {
         match self {
             Self::Closed => f.write_str("http: read on closed response body"),
             Self::UnknownCompression => f.write_str("unsupported compression algorithm"),
-            Self::Gzip(wrong) => wrong.fmt(f),
+            Self::Compressed(wrong) => wrong.fmt(f),
             Self::TooLarge(limit) => {
                 write!(
                     f,
@@ -192,16 +186,14 @@ impl BodyReader {
                     Ok(Ok(head)) => head,
                     Ok(Err(gzip_head::ReadError::Wrong(wrong))) => {
                         self.source = Source::Stream(stream);
-                        return Err(ReadError::Gzip(wrong));
+                        return Err(ReadError::Compressed(wrong));
                     }
                     Ok(Err(gzip_head::ReadError::Io(error))) => return self.fail(io_error(error)),
                     Err(timed_out) => return self.fail(ReadError::TimedOut(timed_out)),
                 };
-                let mut decoder = GzipDecoder::new(Paced::new(io::Cursor::new(head).chain(stream)));
-                decoder.multiple_members(true);
-                buffered(decoder)
+                buffered(Inflate::gzip(Paced::new(io::Cursor::new(head).chain(stream))))
             }
-            _ => buffered(DeflateDecoder::new(Paced::new(stream))),
+            _ => buffered(Inflate::deflate(Paced::new(stream))),
         };
         self.source = Source::Stream(decompressed);
         self.inflated = compression != Compression::Brotli;
@@ -212,10 +204,11 @@ impl BodyReader {
     /// stream, in the frame of gzip, is not its concern.
     pub(super) fn closing_error(&self) -> Option<&ReadError> {
         match &self.source {
-            Source::Failed(ReadError::Io(error)) if GZIP_FRAME.contains(&error.as_str()) => None,
-            Source::Failed(error @ (ReadError::Io(_) | ReadError::TimedOut(_))) if self.inflated => {
-                Some(error)
-            }
+            Source::Failed(
+                error @ (ReadError::Compressed(Wrong::Data(_) | Wrong::DataCut)
+                | ReadError::Io(_)
+                | ReadError::TimedOut(_)),
+            ) if self.inflated => Some(error),
             _ => None,
         }
     }
@@ -326,6 +319,9 @@ fn begin(head: &mut Vec<u8>, data: &[u8], most: usize) {
 }
 
 fn io_error(error: io::Error) -> ReadError {
+    if let Some(wrong) = error.get_ref().and_then(|cause| cause.downcast_ref()) {
+        return ReadError::Compressed(*wrong);
+    }
     ReadError::Io(SystemError(&error).to_string())
 }
 
@@ -378,31 +374,7 @@ impl<S: AsyncBufRead + Unpin> AsyncBufRead for Paced<S> {
 pub(super) fn gunzipped(
     stream: impl AsyncBufRead + Send + Unpin + 'static,
 ) -> impl AsyncBufRead + Send + Unpin {
-    let mut decoder = GzipDecoder::new(Paced::new(Box::pin(stream) as Stream));
-    decoder.multiple_members(true);
-    buffered(Gunzip {
-        decoder,
-        begun: false,
-    })
-}
-
-struct Gunzip {
-    decoder: GzipDecoder<Paced<Stream>>,
-    begun: bool,
-}
-
-impl AsyncRead for Gunzip {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        into: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        if !self.begun && ready!(Pin::new(self.decoder.get_mut()).poll_fill_buf(cx))?.is_empty() {
-            return Poll::Ready(Ok(()));
-        }
-        self.begun = true;
-        Pin::new(&mut self.decoder).poll_read(cx, into)
-    }
+    buffered(Inflate::gzip(Paced::new(stream)))
 }
 
 /// A brotli stream as upstream's decoder reads it: of the format of RFC 7932, whose windows have at most 16 MiB, and with nothing

@@ -135,7 +135,7 @@ fn unreadable(probe: &mut Probe<'_>, module: &Http, headers: &Headers, error: &R
     };
     let line = match error {
         ReadError::TooLarge(limit) => Some(advice::http::too_large(*limit)),
-        ReadError::Gzip(_) => Some(of.undecodable()),
+        ReadError::Compressed(_) => Some(of.undecodable()),
         ReadError::Io(_) if module.compression != Compression::Identity => Some(of.undecodable()),
         _ => None,
     };

@@ -1,21 +1,11 @@
 //! HTTP, from the proxy to the body.
 
-use async_compression::tokio::write::GzipEncoder;
-use tokio::io::AsyncWriteExt as _;
-
 use super::{Table, closed};
-use crate::http::site::{Asked, Site, answer, ok, redirect};
+use crate::http::site::{Asked, Site, answer, gzip, ok, redirect};
 use crate::support::peer::{Move, Peer, send};
 
 fn http(more: &str) -> String {
     format!("prober: http\ntimeout: 5s\nhttp: {{{more}}}")
-}
-
-async fn gzip(text: &str) -> Vec<u8> {
-    let mut encoder = GzipEncoder::new(Vec::new());
-    encoder.write_all(text.as_bytes()).await.unwrap();
-    encoder.shutdown().await.unwrap();
-    encoder.into_inner()
 }
 
 #[tokio::test]
@@ -80,7 +70,7 @@ async fn statuses() {
 #[tokio::test]
 async fn checks() {
     let mut table = Table::new("checks");
-    let packed = gzip("status: ok\n").await;
+    let packed = gzip(b"status: ok\n");
     let site = Site::with(move |asked: &Asked| match asked.path() {
         "/text" => answer("200 OK", &[], "<html>\nStatus: OK\n</html>"),
         "/lines" => answer("200 OK", &[], "begin\nend"),

@@ -6,7 +6,7 @@ use blackbox_exporter::metrics::Metric;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 
-use super::site::{Site, answer, ok, read_request};
+use super::site::{Site, answer, gzip, ok, read_request};
 use crate::support::{Exporter, log, probe};
 
 fn module(more: &str) -> String {
@@ -17,20 +17,16 @@ fn module(more: &str) -> String {
 }
 
 async fn compressed(coding: &str) -> Vec<u8> {
-    use async_compression::tokio::write::{BrotliEncoder, DeflateEncoder, GzipEncoder};
+    use async_compression::tokio::write::BrotliEncoder;
+    use flate2::Compression;
+    use flate2::write::DeflateEncoder;
     let text = "Hello, hello! ".repeat(1000);
     match coding {
-        "gzip" => {
-            let mut encoder = GzipEncoder::new(Vec::new());
-            encoder.write_all(text.as_bytes()).await.unwrap();
-            encoder.shutdown().await.unwrap();
-            encoder.into_inner()
-        }
+        "gzip" => gzip(text.as_bytes()),
         "deflate" => {
-            let mut encoder = DeflateEncoder::new(Vec::new());
-            encoder.write_all(text.as_bytes()).await.unwrap();
-            encoder.shutdown().await.unwrap();
-            encoder.into_inner()
+            let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
+            std::io::Write::write_all(&mut encoder, text.as_bytes()).unwrap();
+            encoder.finish().unwrap()
         }
         "br" => {
             let mut encoder = BrotliEncoder::new(Vec::new());

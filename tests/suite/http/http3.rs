@@ -632,10 +632,7 @@ async fn streams_of_the_connection() {
 /// As quic-go: gzip is asked for and undone where the module says nothing about it.
 #[tokio::test]
 async fn gzip_is_asked_for_and_undone() {
-    use std::io::Write as _;
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-    encoder.write_all(b"hello, world").unwrap();
-    let packed = encoder.finish().unwrap();
+    let packed = super::site::gzip(b"hello, world");
     let head = fields(
         200,
         [

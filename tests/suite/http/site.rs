@@ -161,6 +161,13 @@ pub fn answer(status: &str, headers: &[&str], body: impl AsRef<[u8]>) -> Vec<u8>
     out
 }
 
+/// `content`, compressed.
+pub fn gzip(content: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut encoder, content).unwrap();
+    encoder.finish().unwrap()
+}
+
 /// A 200 with a short body.
 pub fn ok() -> Vec<u8> {
     answer("200 OK", &[], "ok")
