@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Everything at once against an exporter that may use 64 MiB: hostile targets, hostile callers, reloads, a name server that flaps and a
-full disk. Meanwhile honest probes must be answered quickly, and the process must live.
+full disk. Meanwhile honest probes must get their results quickly, and the process must not end.
 
 usage: bench/chaos.py [--seconds N] [--p99 MS] [--memory MiB] [--exporter PATH]
-Needs root for the cgroup, the full disk and the name server; what cannot be made is said and left out. Only the standard library.
+Needs root for the cgroup, the full disk and the name server; what cannot be made is reported and left out. Only the standard library.
 """
 
 import argparse
@@ -204,7 +204,7 @@ def name_server(stop):
 
 
 def honest(port, ports, seconds, results):
-    """One caller that probes honest targets by address, twenty times a second; what it saw goes to `results`."""
+    """One caller that probes honest targets by address, twenty times per second; what it saw goes to `results`."""
     end, seen = time.monotonic() + seconds, []
     names = 0
     while time.monotonic() < end:
@@ -363,7 +363,7 @@ def report(arguments, alive, seen, most, left):
         print("  ", line)
     served = verdicts["fine"] / max(1, len(seen))
     if not alive or figure(0.99) > arguments.p99 or served < 0.9:
-        print(f"FAILED: it must live, answer within {arguments.p99:.0f} ms, and nine of ten honest probes must succeed")
+        print(f"FAILED: the exporter must not end, must respond within {arguments.p99:.0f} ms, and nine of ten honest probes must succeed")
         return 1
     return 0
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Ten thousand pings at once, through /probe: are they all answered, what do they cost, and do dead hosts hurt the living?
+"""Ten thousand pings at once, through /probe: do all get their replies, what do they cost, and do unreachable hosts disturb the others?
 
 usage: bench/icmp.py [--ours PATH] [--against PROGRAM] [--pings 10000]
 
 Part 1 opens a connection for each ping, then asks for all of them at once: addresses 127.x.y.z, nothing may be lost.
-Part 2 has as many pings wait for hosts behind a router that drops everything, and for hosts that do not answer ARP, while
-a living host is pinged: its round-trip time must stay what it is alone.
+In part 2 as many pings wait for hosts behind a router that drops everything, and for hosts that do not answer ARP, while
+a reachable host is pinged: its round-trip time must stay what it is alone.
 
 Runs in a network namespace of its own (root). Needs iproute2; builds nothing: `cargo build --profile dist` first. `--against` takes
 any exporter with upstream's flags (default: Debian's prometheus-blackbox-exporter). The tables are Markdown.

@@ -3,8 +3,8 @@
 
 usage: bench/packets.py [--ours PATH] [--targets 10000] [--rounds 3]
 
-The targets are addresses 127.x.y.z. A packet's cost is a request and its reply, with the kernel's part in sending, answering and
-receiving; of the exporter, it includes the scrapes. Runs in a network namespace of its own (root). Builds nothing: `cargo build
+The targets are addresses 127.x.y.z. A packet's cost is a request and its reply, with the kernel's part in sending, replying and
+receiving; the exporter's figures include the scrapes. Runs in a network namespace of its own (root). Builds nothing: `cargo build
 --release` first. Needs iproute2 and fping. The table is Markdown.
 """
 import argparse
@@ -39,7 +39,7 @@ async def scrape(port, target):
     return f"\nprobe_icmp_packets_received_count {PACKETS}\n" in answer
 
 async def scrapes(port, targets):
-    """How many targets answered everything; each is probed when it is due."""
+    """How many targets replied to everything; each is probed when it is due."""
     start = time.monotonic()
     async def one(number, target):
         await asyncio.sleep(max(0, start + SECONDS * number / len(targets) - time.monotonic()))

@@ -13,12 +13,12 @@ quote it (about ten minutes on two cores, which must be quiet).
 
 Everything stays on 127.0.0.1 and ends with the run; as root, in a network namespace of its own. `--against` takes any exporter
 with upstream's flags (default: Debian's prometheus-blackbox-exporter, where it is installed). A failed probe ends the run with
-an error, as figures beside it mean nothing. The parts:
+an error, because its figures would mean nothing. The parts:
 
-load    as fast as answers come, each exporter at a speed of its own
-pace    all of them equally often, with `least` and the bare loop as floors
+load    unthrottled, each exporter at a speed of its own
+pace    all at the same rate, with `least` and the bare loop as lower bounds
 flight  memory and latency while thousands of probes wait
-start   from exec to the first answer
+start   from exec to the first response
 curve   CPU time per probe with more modules, history and probes in flight
 memory  with thousands of targets in a targets file
 truth   errors of the reported phases against targets that take exactly 5, 20 and 50 ms
@@ -47,7 +47,7 @@ def arguments():
     parser.add_argument("--seconds", type=int, default=2, help="of each round")
     parser.add_argument("--rounds", type=int, default=3, help="their median counts")
     parser.add_argument("--connections", type=int, default=64)
-    parser.add_argument("--in-flight", type=int, default=10000, help="a probe takes two open files: fewer where the limit says so")
+    parser.add_argument("--in-flight", type=int, default=10000, help="a probe takes two open files: fewer if the limit of open files is lower")
     parser.add_argument("--only", default="", help="scenarios of the part `load`")
     parser.add_argument("--rate", type=int, default=2000, help="probes per second of the part `pace`")
     parser.add_argument("--parts", default=PARTS)
@@ -75,7 +75,7 @@ def measure(options, isolated, tmp):
 
     try:
         if {"load", "pace", "flight"} & set(parts):
-            # By default half of the files are for callers, who would wait here.
+            # By default half of the open files are for connections of scrapers; more scrapers than that would wait.
             room = {"ours": [f"--web.max-connections={options.in_flight + 100}"]}
             path = config(tmp)
             exporters = [Exporter(n, b, path, 19115 + i, tmp, room.get(n, [])) for i, (n, b) in enumerate(binaries)]

@@ -3,10 +3,10 @@
 
 usage: bench/soak.py [--ours PATH] [--probes 1000000] [--connections 64] [--seconds 5] [--longest 0]
 
-Needs what bench/run.py needs. Prints a line per tenth of the way: probes so far, resident memory, open files, threads, bytes of log; `--longest`
-ends it after so many seconds, however far it came. Exit status 1 when memory grew by more than a quarter (and more than 4 MiB) after the
-first tenth, when descriptors or threads are left, when a probe or a connection still runs at the end, when an answer was not 200, when not about
-a third of the probes failed (a peer died), or when the log has more lines than stated: three a failed probe, one a redirect, two a reload, thirty besides.
+Needs what bench/run.py needs. Prints a line after each tenth: probes so far, resident memory, open files, threads, bytes of log; `--longest`
+ends it after so many seconds. Exit status 1 when memory grew by more than a quarter (and more than 4 MiB) after the
+first tenth, when descriptors or threads are left, when a probe or a connection still runs at the end, when a response was not 200, when not about
+a third of the probes failed (a peer died), or when the log has more lines than three per failed probe, one per redirect, two per reload, and thirty.
 """
 import argparse
 import os
@@ -43,7 +43,7 @@ function done(summary) io.write(string.format("RESULT %%d %%d\\n", summary.reque
 
 
 class Disturbance:
-    """A reload and every page once a second; each second reload has something new to read."""
+    """A reload and every page once per second; each second reload has something new to read."""
 
     def __init__(self, port, config):
         self.port, self.config, self.turns, self.ended = port, config, 0, threading.Event()
@@ -71,7 +71,7 @@ def good():
 
 
 def load(options, exporter, paths, done, tmp):
-    """One turn of wrk: the answers, and those that were not 200."""
+    """One turn of wrk: the responses, and those that were not 200."""
     script = f"{tmp}/soak.lua"
     with open(script, "w") as file:
         file.write(LUA % (", ".join(f'"{path}"' for path in paths), done))
@@ -118,11 +118,11 @@ def soak(options, exporter, disturbance, tmp):
     redirects = 1.05 * done * sum(path.endswith("/r") for path in paths) / len(paths)
     left, more = exporter.files() - files, exporter.threads() - threads
     print(
-        f"{done} probes, {failed:.0f} failed, {wrong} answers other than 200; memory {first:.1f} MiB after the first tenth, {last:.1f} MiB at the end; "
+        f"{done} probes, {failed:.0f} failed, {wrong} responses other than 200; memory {first:.1f} MiB after the first tenth, {last:.1f} MiB at the end; "
         f"{left} descriptors and {more} threads more than at the start, {unended:.0f} probes still running; {lines} lines of log, {disturbance.turns} reloads"
     )
     faults = {
-        "an answer was not 200": wrong,
+        "a response was not 200": wrong,
         "memory grew": last - first > max(4, first / 4),
         "descriptors are left": left > 4,
         "threads are left": more > 0,

@@ -6,7 +6,7 @@ from .processes import PEER, Process, get, peer
 
 
 class Least(Process):
-    """Makes the connection of a probe for each request, and answers it with fixed bytes."""
+    """Makes the connection of a probe for each request, and responds with fixed bytes."""
 
     name, port = "least", 19114
 

@@ -25,8 +25,8 @@ def rows(figures):
     yield f"memory with {probes:,} probes in flight", 120, [flight["memory"]], "MiB"
     yield "memory 10 s after them, above the memory after the load", 10, [100 * (flight["memory_10s"] / load["memory"]["ours"]["after"] - 1)], "%"
     yield "p99 of `/metrics` and of a healthy tcp probe meanwhile", 20, [flight["page"][1], flight["tcp"][1]], "ms"
-    yield "start to first answer", 10, [few["ready"]], "ms"
-    yield "start to first answer with 10,000 modules", 200, [many["ready"]], "ms"
+    yield "start to first response", 10, [few["ready"]], "ms"
+    yield "start to first response with 10,000 modules", 200, [many["ready"]], "ms"
     yield "memory with 10,000 modules", 60, [many["memory"]], "MiB"
     yield from truthful(figures)
 

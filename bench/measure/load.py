@@ -1,4 +1,4 @@
-"""As fast as answers come: wrk asks each exporter in turns for each scenario."""
+"""Unthrottled: wrk loads the exporters in turns, one scenario after the other."""
 import re
 import statistics
 import subprocess

@@ -79,7 +79,7 @@ class Process:
 
 
 class Exporter(Process):
-    """An exporter under test; `ready` are the seconds from exec to its first answer."""
+    """An exporter under test; `ready` are the seconds from exec to its first response."""
 
     def __init__(self, name, binary, config, port, tmp, more=(), before=(), **options):
         self.name, self.port = name, port

@@ -1,4 +1,4 @@
-"""From exec to the first answer, with few modules and with many."""
+"""From exec to the first response, with few modules and with many."""
 from .load import medians
 from .peers import MODULE_COUNT, config
 from .processes import Exporter

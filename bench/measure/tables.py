@@ -100,17 +100,17 @@ def start(figures):
         for modules, found in figures["start"].items()
         for name, label in names(figures)
     ]
-    return table("exporter | modules: | start to first answer ms: | memory MiB:", rows)
+    return table("exporter | modules: | start to first response ms: | memory MiB:", rows)
 
 
 def curve(figures):
     rows = [[label, f"{row['cpu']:.1f}", f"{row['memory']:.1f}"] for label, row in figures["curve"].items()]
-    return table("ours, tcp-spread scenario | CPU µs per probe: | memory at most MiB:", rows)
+    return table("ours, tcp-spread scenario | CPU µs per probe: | maximum memory MiB:", rows)
 
 
 def memory_of_targets(figures):
     rows = [[f"{int(count):,}", f"{value:.1f}"] for count, value in figures["memory"].items()]
-    return table("targets in the targets file: | memory at most MiB:", rows)
+    return table("targets in the targets file: | maximum memory MiB:", rows)
 
 
 def milliseconds(pair):

@@ -58,7 +58,7 @@ def measured(options, kind, name, binary, tmp):
 def part(options, tmp, binaries, isolated):
     found = {"seconds": SECONDS, "rounds": options.rounds, "real_time": bool(urgent())}
     found["http"] = {name: measured(options, "http", name, binary, tmp) for name, binary in binaries}
-    # Where the kernel does not answer pings, the target can do it late.
+    # With the kernel's own replies to pings turned off, the target can reply late.
     if isolated and os.access(IGNORE, os.W_OK):
         with open(IGNORE, "w") as switch:
             switch.write("1")

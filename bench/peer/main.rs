@@ -5,9 +5,9 @@
 //! bench-peer kinds FOLDER                   a target of each kind; prints them, then `ready`
 //! bench-peer flood ADDRESS PATH COUNT       opens COUNT requests, says `ready`, and holds them until stdin ends
 //! bench-peer watch ADDRESS PATH COUNT       COUNT requests one after the other; prints their latencies in seconds
-//! bench-peer pace ADDRESS PATH RATE SECONDS RATE requests a second; prints how many
+//! bench-peer pace ADDRESS PATH RATE SECONDS RATE requests per second; prints how many
 //! bench-peer floor http|tcp ADDRESS CONNECTIONS SECONDS [RATE]
-//!                                           the bare connect-ask-close loop, as often as it can or RATE times a second
+//!                                           the bare connect-ask-close loop, as often as it can or RATE times per second
 //! bench-peer least http|tcp ADDRESS PORT    the same for each request that comes to PORT, answered with 1.5 KiB: the
 //!                                           least that something which is scraped has to do
 //! bench-peer truth http|icmp EXPORTER RATE SECONDS

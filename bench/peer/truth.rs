@@ -24,7 +24,7 @@ const MOST: usize = 4096;
 /// The nanoseconds that the target of a probe took, by the number of the probe. Numbers are used again: many more than [`MOST`].
 type Taken = Arc<[AtomicU64; 65536]>;
 
-/// Asks for `rate` probes a second, or with 0 as many as [`MOST`] / 4 connections can, for `seconds`. Prints JSON: errors in microseconds.
+/// Asks for `rate` probes per second, or with 0 as many as [`MOST`] / 4 connections can, for `seconds`. Prints JSON: errors in microseconds.
 pub async fn truth(icmp: bool, exporter: SocketAddr, rate: f64, seconds: f64) {
     let taken: Taken = Arc::new([const { AtomicU64::new(0) }; 65536]);
     let scraper = Arc::new(Scraper {

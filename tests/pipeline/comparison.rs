@@ -1,5 +1,5 @@
 //! What exists works on: the queries of well-known dashboards and alert collections return the same series on our
-//! metrics as on the Go program's, both exporters probing the same targets under one Prometheus.
+//! metrics as on upstream's, both exporters probing the same targets under one Prometheus.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,7 +20,7 @@ enum Values {
 }
 use Values::{Measured, Same};
 
-/// Old versions of the Go program also have `probe_failed_due_to_regex` of a tcp target that refuses the connection.
+/// Old versions of upstream also have `probe_failed_due_to_regex` of a tcp target that refuses the connection.
 ///
 /// Dashboard or collection, query with `$job` and `$instance` for its variables, and how to compare.
 const QUERIES: &[(&str, &str, Values)] = &[

@@ -232,7 +232,7 @@ fn limits_per_time_are_neither_lifted_nor_prolonged() {
         clock.jump(to);
         assert!(!is_admitted(), "{to}");
     }
-    // Of a file that cannot be read the log speaks once a minute.
+    // A file that cannot be read is logged once per minute.
     std::fs::write(&web, "rate_limit: [\n").unwrap();
     for to in JUMPS {
         clock.jump(to);

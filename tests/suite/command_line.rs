@@ -187,7 +187,7 @@ fn it_can_be_told_to_stop_while_it_starts() {
     for (signal, flag, status) in [
         (Signal::TERM, "--log.level=info", 0),
         (Signal::INT, "--log.level=info", 0),
-        // Nobody shall take that for a good configuration.
+        // That must not look like a good configuration.
         (Signal::INT, checked, 1),
     ] {
         let (mut running, mut log) = start(

@@ -474,7 +474,7 @@ async fn several_connects_are_counted_and_one_is_talked_over() {
         let mut accepted = Vec::new();
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
-            // Whoever closed at once is told in vain.
+            // Writing fails when the peer has closed already.
             let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, b"hello\n").await;
             accepted.push(stream);
         }

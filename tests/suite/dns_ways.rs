@@ -286,7 +286,7 @@ async fn dns_over_https() {
     }
 }
 
-/// Answers every HTTP/1.1 request with these bytes, the last of them for ever if there are such.
+/// Answers every HTTP/1.1 request with these bytes, the last of them forever if there are such.
 async fn doh_peer(identity: &SelfSigned, answer: &'static [u8], forever: &'static [u8]) -> SocketAddr {
     let answer = move |mut stream: TlsStream<TcpStream>| async move {
         let mut request = [0; 4096];

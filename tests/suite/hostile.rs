@@ -37,7 +37,7 @@ enum Peer {
     Unix(Vec<Move>),
     /// These moves after the upgrade to a websocket.
     Websocket(Vec<Move>),
-    /// Answers each datagram with these, for ever.
+    /// Answers each datagram with these, forever.
     Udp(Vec<u8>),
     /// Answers requests over HTTP/3 with these bytes, and with more zeros than are read.
     Http3(Vec<u8>),
@@ -92,7 +92,7 @@ fn h2(kind: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// HTTP/2's SETTINGS, then a beginning, then the same frame for ever.
+/// HTTP/2's SETTINGS, then a beginning, then the same frame forever.
 fn endless_h2(beginning: Vec<u8>, frame: Vec<u8>) -> Vec<Move> {
     let begun = [h2(4, 0, &[]), beginning].concat();
     vec![send(begun), Move::Forever(frame.repeat(1 + 65_536 / frame.len()))]
@@ -163,7 +163,7 @@ async fn listen(moves: Vec<Move>, upgrades: bool) -> SocketAddr {
             let mut moves = moves.clone();
             if matches!(moves.last(), Some(Move::Reset)) {
                 stream.set_zero_linger().unwrap();
-                // What was sent before shall arrive before.
+                // What was sent before must arrive before.
                 moves.insert(moves.len() - 1, Move::Pause(Duration::from_millis(50)));
             }
             tokio::spawn(async move {
@@ -518,7 +518,7 @@ async fn cutting(server: SocketAddr, after: usize) -> SocketAddr {
         let mut some = from_server.take(after as u64);
         let answer = async {
             let _ = tokio::io::copy(&mut some, &mut to_client).await;
-            // What was sent before shall arrive before.
+            // What was sent before must arrive before.
             tokio::time::sleep(Duration::from_millis(50)).await;
         };
         tokio::select! {
@@ -588,7 +588,7 @@ async fn a_reset_at_any_byte_is_told_at_once() {
 
 #[tokio::test]
 async fn an_answer_from_another_host_is_none() {
-    // The right answer from the wrong port, for ever.
+    // The right answer from the wrong port, forever.
     let asked = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let stranger = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let target = asked.local_addr().unwrap().to_string();

@@ -387,7 +387,7 @@ async fn several_packets_are_counted() {
     let outcome = run(module(1, 1), "127.0.0.1", PATIENT).await;
     assert_replied(&outcome);
     assert_eq!(figures(&outcome), ([None; 4], false));
-    // Somebody answers the first three requests a second and a third time, and nobody the others.
+    // The first three requests get three replies each, the others none.
     std::fs::write("/proc/sys/net/ipv4/icmp_echo_ignore_all", "1").unwrap();
     let (ear, mouth) = (raw_from([127, 0, 0, 1]), raw_from([127, 0, 0, 1]));
     ear.set_read_timeout(Some(PATIENT)).unwrap();

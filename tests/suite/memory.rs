@@ -96,7 +96,7 @@ fn a_module_takes_a_few_kilobytes() {
         exporter.memory()
     });
     let each = with.saturating_sub(without) / MODULES;
-    assert!(each < 6 << 10, "{each} bytes a module");
+    assert!(each < 6 << 10, "{each} bytes per module");
 }
 
 /// 200 MB of zeros.

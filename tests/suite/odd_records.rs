@@ -1,5 +1,5 @@
 //! TLS servers that send odd records before, between and instead of those of a handshake that is otherwise right (RFC 8446, section 5;
-//! RFC 5246, section 6). Verdicts are those of the Go program but for the ones in `docs/differences.md`.
+//! RFC 5246, section 6). Verdicts are upstream's except for those in `docs/differences.md`.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

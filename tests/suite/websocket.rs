@@ -215,7 +215,7 @@ async fn what_is_no_message_fails() {
     }
 }
 
-/// compat: upstream waits for a message for ever.
+/// compat: upstream waits for a message forever.
 #[tokio::test]
 async fn the_deadline_holds_for_messages_and_for_the_upgrade() {
     let short = Duration::from_secs(1);

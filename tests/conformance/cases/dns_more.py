@@ -1,4 +1,4 @@
-"""DNS records, EDNS options and streams that the suite has no cases of. Recorded from the Go program with run.py --record."""
+"""DNS records, EDNS options and streams that the suite has no cases of. Recorded from upstream with run.py --record."""
 from dnswire import *
 
 def dns(name, *args, **kw): dns_case("dns-more/" + name, *args, **kw)

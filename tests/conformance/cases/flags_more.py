@@ -1,4 +1,4 @@
-"""Command lines that only kingpin reads so. Recorded from the Go program with run.py --record."""
+"""Command lines that only kingpin reads so. Recorded from upstream with run.py --record."""
 from around import lines, plain_error, run
 from harness import script
 

@@ -1,4 +1,4 @@
-"""gRPC health checks: what the Go program answers to every kind of peer. Recorded from it with run.py --record."""
+"""gRPC health checks: what upstream reports about every kind of peer. Recorded from it with run.py --record."""
 import struct, sys, textwrap, time
 from harness import *
 from http2 import *

@@ -1,4 +1,4 @@
-"""Heads of requests that are answered before an endpoint sees them. Recorded from the Go program with run.py --record."""
+"""Request headers that are responded to before an endpoint sees them. Recorded from upstream with run.py --record."""
 import socket
 
 from around import BASIC, lines

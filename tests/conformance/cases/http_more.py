@@ -1,4 +1,4 @@
-"""The http prober: bodies that do not begin as gzip, and CONNECT. Recorded from the Go program with run.py --record."""
+"""The http prober: bodies that do not begin as gzip, and CONNECT. Recorded from upstream with run.py --record."""
 import re
 
 from around import lines

@@ -1,4 +1,4 @@
-"""Names of labels that are more than letters, digits and underscores. Recorded from the Go program with run.py --record."""
+"""Names of labels that are more than letters, digits and underscores. Recorded from upstream with run.py --record."""
 from around import lines, raw_get
 from harness import script
 

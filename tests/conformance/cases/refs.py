@@ -1,4 +1,4 @@
-"""Secrets that are only named in a secret manager, which no exporter has. Recorded from the Go program with run.py --record."""
+"""Secrets that are only named in a secret manager, which no exporter has. Recorded from upstream with run.py --record."""
 import textwrap
 
 from harness import case, respond, with_tls

@@ -1,4 +1,4 @@
-"""Source addresses that are none in particular, or of the other family. Recorded from the Go program with run.py --record."""
+"""Source addresses that are none in particular, or of the other family. Recorded from upstream with run.py --record."""
 import json
 
 from dnswire import A1, fixed, tcp, udp

@@ -1,4 +1,4 @@
-"""The web configuration file. Recorded from the Go program with run.py --record."""
+"""The web configuration file. Recorded from upstream with run.py --record."""
 import socket
 
 from around import BASIC, client_context, lines

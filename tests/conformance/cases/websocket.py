@@ -206,7 +206,7 @@ for name, about, steps, *moves in [
     ("second-fails", "the second does not match", [E("one"), E("two")], frame("one"), frame("three")), ("ignored-steps", "expect_bytes, labels and starttls mean nothing here", [{"expect_bytes": "abc"}, {"starttls": True}, E("^x$", labels=[{"name": "a", "value": "b"}])], frame("x")), ("empty-step", "a step that says nothing", [{}]), ("no-steps", "an empty list of steps", []),
 ]:
     ws("message-" + name, about, *moves, steps=steps)
-# Upstream waits for ever here: the recorded answers are the recorder's own time-out, so these are written by hand.
+# Upstream waits forever here: the recorded answers are the recorder's own timeout, so these are written by hand.
 
 # ------------------------------------------------------------------ TLS
 ROOT = "http_config: {tls_config: {ca_file: {certs}/root.pem}}"

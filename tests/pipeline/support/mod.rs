@@ -43,7 +43,7 @@ pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Result<T, String>) -> 
     loop {
         match ask() {
             Ok(answer) => return answer,
-            Err(last) if Instant::now() > end => panic!("waited in vain for {what}; last: {last}"),
+            Err(last) if Instant::now() > end => panic!("timed out waiting for {what}; last: {last}"),
             Err(_) => thread::sleep(Duration::from_millis(100)),
         }
     }

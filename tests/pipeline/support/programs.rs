@@ -1,4 +1,4 @@
-//! The programs of the pipeline: our exporter, the Go program, Prometheus.
+//! The programs of the pipeline: our exporter, upstream, Prometheus.
 
 use std::{
     collections::BTreeMap,
@@ -45,7 +45,7 @@ fn skipped(needs: &str) {
     _ = writeln!(io::stderr(), "skipped: needs {needs}");
 }
 
-/// The Go program to compare with: Debian's, or the one named by `BLACKBOX_REFERENCE`.
+/// Upstream's program to compare with: Debian's, or the one named by `BLACKBOX_REFERENCE`.
 pub fn reference_exporter() -> Option<PathBuf> {
     match env::var_os("BLACKBOX_REFERENCE") {
         Some(path) => Some(path.into()),

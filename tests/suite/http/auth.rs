@@ -74,7 +74,7 @@ async fn a_missing_secret_is_told_and_nothing_is_sent() {
     assert!(site.asked().is_empty());
 }
 
-/// Nobody ever writes to the pipe: opening it as a file would keep a thread for ever, probe by probe.
+/// Nobody ever writes to the pipe: opening it as a file would keep a thread forever, probe by probe.
 #[tokio::test]
 async fn a_file_that_would_never_end_fails_the_probe_at_once() {
     let folder = tempfile::tempdir().unwrap();

@@ -73,7 +73,7 @@ async fn serve(endpoint: quinn::Endpoint) -> SocketAddr {
     address
 }
 
-/// Sends these bytes in answer to each request, the last of them for ever if there are such, and ends the stream; stays silent
+/// Sends these bytes in answer to each request, the last of them forever if there are such, and ends the stream; stays silent
 /// when there are none.
 pub fn play(folder: &std::path::Path, answer: Vec<u8>, forever: Vec<u8>) -> SocketAddr {
     // The stream's type, and empty SETTINGS.
@@ -321,7 +321,7 @@ async fn frames_without_end() {
     let long_body = [ok(), frame(0, &vec![b'x'; 5 << 20]), frame(0, b"hello")].concat();
     let grease = [frame(RESERVED, &vec![0; 3 << 20]), hello(), frame(RESERVED, b"x")].concat();
     let too_large = "server response headers exceeded 10485760 bytes";
-    // what comes on the control stream, once and for ever, what is answered, once and for ever, what is said
+    // what comes on the control stream, once and forever, what is answered, once and forever, what is said
     let rows = [
         ("a long body", quiet.clone(), (long_body, vec![]), None),
         (

@@ -70,7 +70,7 @@ async fn what_was_refused_unread_is_sent_again() {
             true,
             4,
         ),
-        ("for ever", get, &[REFUSED], false, 4),
+        ("forever", get, &[REFUSED], false, 4),
         ("with a body", &post, &[REFUSED, REFUSED, None], true, 3),
         // Upstream cannot read the file again either.
         ("with a body from a file", &from_file, &[REFUSED, None], false, 1),

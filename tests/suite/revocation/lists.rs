@@ -261,7 +261,7 @@ async fn lists_are_judged() {
             "warn Certificate is revoked",
         ),
         row(
-            "redirected for ever",
+            "redirected forever",
             &["loop"],
             (0, 0, 0),
             "loop",

@@ -9,7 +9,7 @@ use super::{MODULES, REFUSED};
 use crate::support::Exporter;
 use crate::support::probing::passed;
 
-/// Most pages that are told at one time.
+/// Maximum number of open pages.
 const PLACES: usize = 32;
 
 /// Opens a page's events from one of this machine's addresses.

@@ -133,7 +133,7 @@ async fn reloads_share_a_file_that_hangs() {
     let times = exporter.log().matches("Reloaded config file").count();
     assert!(
         (1..=2).contains(&times),
-        "{times} reloads for {ASKED} that asked at one time"
+        "{times} reloads for {ASKED} concurrent requests"
     );
     assert!(exporter.get("/config").await.text().contains("second"));
 }

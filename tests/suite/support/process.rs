@@ -15,8 +15,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts an exporter with this configuration and these flags besides, after `setup` (shell) did to the process what it shall
-    /// live with.
+    /// Starts an exporter with this configuration and these additional flags, after the shell commands `setup`, for example limits.
     pub fn start(config: &str, flags: &[&str], setup: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("config.yml");

@@ -38,7 +38,7 @@ pub fn free_port() -> u16 {
     listener.local_addr().unwrap().port()
 }
 
-/// Starts an OpenSSL server in a folder and reads its port from where it says that it listens: its responder waits for ever for
+/// Starts an OpenSSL server in a folder and reads its port from where it says that it listens: its responder waits forever for
 /// the request of who only connects. It ends with the handle.
 pub async fn openssl(folder: &Path, arguments: &str) -> (Child, u16) {
     let mut server = Command::new("openssl")
