@@ -1,4 +1,8 @@
-"""A preprocessor of mdBook: links to files outside of docs/ become links to the forge."""
+"""A preprocessor of mdBook: links to files outside of docs/ become links to the forge.
+
+usage: links.py <BOOK    the book's JSON, as mdBook passes it; `mdbook build docs` runs this
+       links.py supports RENDERER
+"""
 import json
 import re
 import sys
@@ -14,8 +18,11 @@ def chapters(items):
             chapters(chapter["sub_items"])
 
 
-if len(sys.argv) > 1:  # `links.py supports RENDERER`
+if sys.argv[1:2] == ["supports"]:
     sys.exit(0)
-_, book = json.load(sys.stdin)
+try:
+    _, book = [] if sys.stdin.isatty() else json.load(sys.stdin)
+except ValueError:
+    sys.exit(__doc__)
 chapters(book.get("items", book.get("sections", [])))
 json.dump(book, sys.stdout)
