@@ -8,12 +8,15 @@ use blackbox_exporter::{
     cli,
     config::{self, Prober, web::Web},
     metrics::{
-        Metric,
+        Metric, Since,
         own::{Family, Own, Shown},
     },
 };
 
-use crate::support::{read, repository};
+use crate::{
+    support::{read, repository},
+    units::unit,
+};
 
 /// Compares a page with what it should be, or writes it.
 fn generated(path: &str, text: &str) {
@@ -61,13 +64,18 @@ fn extensions() -> Vec<(Regexp, String)> {
 fn generated_page_of_the_metrics() {
     let mut page = "# Metrics\n\n<!-- Generated: UPDATE_DOCS=1 cargo test --test pipeline generated -->\n\n\
         ## Metrics of a probe\n\nThe response of `/probe`. All are gauges. The scraper adds `up` and its own families. Names and HELP texts are upstream's;\n\
-        those with an entry under *turned on by* exist only here. `check_revoked` turns on `probe_ssl_crl_*`, as in upstream.\n\n| metric | labels | probers | turned on by | meaning |\n|---|---|---|---|---|\n"
+        those with an entry under *turned on by* exist only here. `check_revoked` turns on `probe_ssl_crl_*`, as in upstream.\n\n\
+        *since* is the version of this exporter, or of upstream, that brought the metric.\n\n\
+        | metric and labels | unit | probers | turned on by | since | meaning |\n|---|---|---|---|---|---|\n"
         .to_owned();
     let extensions = extensions();
     let mut used = BTreeSet::new();
     for metric in Metric::ALL {
         let family = metric.family();
-        let labels: Vec<_> = family.labels.iter().map(|label| format!("`{label}`")).collect();
+        let labels = match family.labels {
+            [] => String::new(),
+            labels => format!("{{{}}}", labels.join(",")),
+        };
         let probers: Vec<_> = family.probers.iter().map(|prober| prober.name()).collect();
         let probers = match probers.len() {
             0 => "all".to_owned(),
@@ -83,12 +91,21 @@ fn generated_page_of_the_metrics() {
                 link.as_str()
             })
             .collect();
-        let by = by.join(", ");
+        // Only what upstream lacks needs to be turned on by a setting of ours.
+        let ours = matches!(family.since, Since::Here(_));
+        assert_eq!(
+            ours,
+            !by.is_empty(),
+            "{}: since, and docs/extensions.md",
+            family.name
+        );
         writeln!(
             page,
-            "| `{}` | {} | {probers} | {by} | {help} |",
+            "| `{}{labels}` | {} | {probers} | {} | {} | {help} |",
             family.name,
-            labels.join(", ")
+            unit(family.name).expect(family.name),
+            by.join(", "),
+            family.since,
         )
         .unwrap();
     }
@@ -101,7 +118,7 @@ fn generated_page_of_the_metrics() {
     }
     page.push_str(
         "\n## Metrics of the exporter\n\nThe response of `/metrics`. Those that are not upstream's appear with the first probe, and where they can be measured.\n\n\
-         | metric | type | from | meaning |\n|---|---|---|---|\n",
+         | metric | type | unit | shown from | since | meaning |\n|---|---|---|---|---|---|\n",
     );
     for own in Own::ALL {
         let Family {
@@ -109,15 +126,45 @@ fn generated_page_of_the_metrics() {
             help,
             kind,
             shown,
+            since,
         } = own.family();
         let kind = format!("{kind:?}").to_lowercase();
         let from = match shown {
             Shown::Always => "the start",
             Shown::OnceProbed => "the first probe",
         };
-        writeln!(page, "| `{name}` | {kind} | {from} | {} |", cell(help)).unwrap();
+        assert_eq!(
+            *shown == Shown::Always,
+            matches!(since, Since::Upstream(_)),
+            "{name}"
+        );
+        let unit = unit(name).expect(name);
+        writeln!(
+            page,
+            "| `{name}` | {kind} | {unit} | {from} | {since} | {} |",
+            cell(help)
+        )
+        .unwrap();
     }
     generated("docs/metrics.md", &page);
+}
+
+#[test]
+fn versions_that_brought_a_metric_are_in_the_change_log() {
+    let log = read("CHANGELOG.md");
+    let (_, after) = log.split_once("## [Unreleased]\n").unwrap();
+    let (unreleased, _) = after.split_once("\n## [").unwrap();
+    let all = Metric::ALL.iter().map(|metric| metric.family().since);
+    for since in all.chain(Own::ALL.iter().map(|own| own.family().since)) {
+        match since {
+            Since::Here("unreleased") => assert!(
+                !unreleased.trim().is_empty(),
+                "a release replaces `unreleased` in src/metrics by its version"
+            ),
+            Since::Here(version) => assert!(log.contains(&format!("\n## [{version}] - ")), "{version}"),
+            Since::Upstream(version) => assert_eq!(version.split('.').count(), 3, "{version}"),
+        }
+    }
 }
 
 #[test]

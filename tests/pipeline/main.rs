@@ -19,3 +19,4 @@ mod documents;
 mod examples;
 mod exposition;
 mod support;
+mod units;
