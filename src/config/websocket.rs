@@ -2,7 +2,7 @@
 
 use super::decode::{Decoder, Section};
 use super::value::{ByValue, Family, section};
-use super::yaml::Id;
+use super::yaml::{Content, Id};
 use super::{Header, HttpClient, Named, QueryResponse};
 
 /// Settings of the websocket prober.
@@ -58,6 +58,7 @@ impl Section for Websocket {
     }
 
     fn judge(&mut self, node: Id, d: &mut Decoder<'_, '_>) {
+        self.judge_steps(node, d);
         let document = d.document();
         let Some((_, client)) = document.entry(node, "http_config") else {
             return;
@@ -67,6 +68,46 @@ impl Section for Websocket {
                 let message = format!("http_config: the websocket prober does not use {field}");
                 let help = "it uses basic_auth, authorization, oauth2, the bearer tokens and tls_config";
                 d.warn(node, "http_config", message, Some(help.to_owned()));
+            }
+        }
+    }
+}
+
+impl Websocket {
+    /// Reports what the prober does not use of a step: it reads whole messages, and sends whole ones.
+    fn judge_steps(&self, node: Id, d: &mut Decoder<'_, '_>) {
+        let document = d.document();
+        let Some((_, steps)) = document.entry(node, "query_response") else {
+            return;
+        };
+        let Content::Sequence(items) = &document.node(document.target(steps)).content else {
+            return;
+        };
+        for (index, (step, item)) in self.query_response.iter().zip(items).enumerate() {
+            let help = "a step of it has expect, send and send_hex";
+            let unused = |field: &str| {
+                let (_, value) = document.entry(*item, field)?;
+                let message = format!("query_response[{index}]: the websocket prober does not use {field}");
+                Some((value, message, Some(help.to_owned())))
+            };
+            // Upstream ignores its own fields.
+            for (field, is_set) in [
+                ("expect_bytes", !step.expect_bytes.is_empty()),
+                ("labels", step.labels.is_some()),
+                ("starttls", step.starttls),
+            ] {
+                if is_set && let Some((value, message, help)) = unused(field) {
+                    d.warn_here(value, message, help);
+                }
+            }
+            for (field, is_set) in [
+                ("expect_hex", !step.expect_hex.0.is_empty()),
+                ("prompt", step.prompt),
+                ("no_newline", step.no_newline),
+            ] {
+                if is_set && let Some((value, message, help)) = unused(field) {
+                    d.report(value, message, help);
+                }
             }
         }
     }

@@ -226,6 +226,14 @@ fn warnings_name_what_is_probably_not_meant() {
             "the websocket prober does not use proxy_url",
         ),
         (
+            section("websocket", "query_response: [{send: a}, {starttls: true}]"),
+            "query_response[1]: the websocket prober does not use starttls",
+        ),
+        (
+            section("websocket", "query_response: [{expect_bytes: a, labels: []}]"),
+            "query_response[0]: the websocket prober does not use labels",
+        ),
+        (
             " modules: {}\nother: 1\n".to_owned(),
             "the rest of the file is not read",
         ),
@@ -246,6 +254,8 @@ fn warnings_name_what_is_probably_not_meant() {
         .is_empty()
     );
     let used = "http_config: {bearer_token: x, tls_config: {insecure_skip_verify: true}}";
+    assert!(loaded(&section("websocket", used)).warnings.is_empty());
+    let used = "query_response: [{expect: a, send: b, starttls: false, prompt: false}, {send_hex: 00}]";
     assert!(loaded(&section("websocket", used)).warnings.is_empty());
 }
 
