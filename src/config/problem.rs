@@ -55,7 +55,7 @@ pub enum LoadError {
     },
     /// The file was read and is wrong.
     Invalid(Invalid),
-    /// Several files were read and are wrong; never fewer than two.
+    /// Of several files, these are wrong; at least one.
     Several(Vec<Invalid>),
     /// The targets file could not be read, or is wrong.
     Targets(TargetsError),
@@ -151,14 +151,6 @@ impl LoadError {
         }
     }
 
-    /// Of at least one file.
-    pub fn several(mut broken: Vec<Invalid>) -> Self {
-        match broken.len() {
-            1 => broken.pop().map_or(Self::Several(Vec::new()), Self::Invalid),
-            _ => Self::Several(broken),
-        }
-    }
-
     /// The long form for people: each problem with the line it stands on and a caret under its place.
     pub fn quoted(&self) -> String {
         match self {
@@ -180,9 +172,10 @@ impl fmt::Display for LoadError {
                 )
             }
             Self::Invalid(invalid) => invalid.fmt(f),
-            Self::Several(all) => all
-                .iter()
-                .try_for_each(|invalid| writeln!(f, "{}: {invalid}", invalid.file)),
+            Self::Several(all) => all.iter().enumerate().try_for_each(|(i, invalid)| {
+                let between = if i == 0 { "" } else { "\n" };
+                write!(f, "{between}{}: {invalid}", invalid.file)
+            }),
             Self::Targets(error) => error.fmt(f),
         }
     }

@@ -171,7 +171,7 @@ impl Sources {
                 whole.left_out(&invalid.file, &problem);
             }
         } else if !broken.is_empty() {
-            return Err(LoadError::several(broken));
+            return Err(LoadError::Several(broken));
         }
         whole.checksum = checksum;
         whole.parts = parts;

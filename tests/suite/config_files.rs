@@ -27,7 +27,11 @@ async fn several_files_are_one_configuration() {
     let answer = exporter.request("POST", "/-/reload", &[]).await;
     assert_eq!(answer.status, 500);
     assert!(
-        answer.text().contains("module \"b\": already defined in ") && answer.text().contains("b.yml:1:11"),
+        answer
+            .text()
+            .contains("conf.d/e.yml: error parsing config file: ")
+            && answer.text().contains("module \"b\": already defined in ")
+            && answer.text().contains("b.yml:1:11"),
         "{}",
         answer.text()
     );
