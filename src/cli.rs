@@ -6,6 +6,7 @@
 //! when it refuses one.
 
 pub mod check_config;
+mod configuration;
 pub mod doctor;
 pub mod documents;
 mod flags;

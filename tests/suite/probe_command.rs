@@ -115,6 +115,32 @@ fn what_is_wrong_with_the_call_is_said() {
     }
 }
 
+#[test]
+fn several_configuration_files_and_references_are_read_as_the_exporter_does() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("conf.d")).unwrap();
+    let put = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    put("a.yml", "modules: {a: {prober: tcp}}");
+    put(
+        "conf.d/b.yml",
+        "modules: {b: {prober: http, http: {bearer_token: '${NOT_SET}'}}}",
+    );
+    let (_listening, address) = listener();
+    let probe = |more: &[&str]| {
+        let mut command = program();
+        command.args(["probe", "-m", "a", &address]).args(more);
+        for name in ["a.yml", "conf.d"] {
+            command.arg("--config.file").arg(folder.path().join(name));
+        }
+        command.assert()
+    };
+    probe(&[]).success();
+    probe(&["-m", "b"]).failure();
+    let refused = probe(&["--config.expand-environment-variables"]).failure();
+    let text = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
+    assert!(text.contains("NOT_SET") && text.contains("b.yml"), "{text}");
+}
+
 /// Nobody writes to that file: whatever reads it goes on after the probe has ended.
 #[test]
 fn it_ends_with_its_last_probe_whatever_is_still_read() {

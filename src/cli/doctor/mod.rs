@@ -7,15 +7,14 @@ mod subject;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 use go_resolve::config::ResolvConf;
 
-use super::probe::{Look, load, network, runtime, timeout};
-use super::subcommand;
+use super::probe::{Look, network, runtime, timeout};
+use super::{configuration, subcommand};
 use examination::{Doctor, Examination};
 use prescription::Prescription;
 use subject::Subject;
@@ -42,14 +41,9 @@ pub fn command() -> Command {
                 .value_parser(timeout)
                 .help("Maximum duration of one try: seconds, or with a unit (500ms)."),
         )
-        .arg(
-            Arg::new("config")
-                .long("config.file")
-                .value_name("FILE")
-                .value_hint(ValueHint::FilePath)
-                .value_parser(value_parser!(PathBuf))
-                .help("The configuration whose policy applies. Default: blackbox.yml if it exists."),
-        )
+        .args(configuration::arguments(
+            "Configuration file, folder or pattern whose policy applies. Repeatable. Default: blackbox.yml if it exists.",
+        ))
 }
 
 /// Runs the subcommand with the arguments after its name.
@@ -60,7 +54,7 @@ pub fn run(arguments: &[String]) -> ExitCode {
 fn examine(matches: &ArgMatches) -> Result<bool, String> {
     let target = matches.get_one::<String>("target").map_or("", String::as_str);
     let subject = subject::parse(target)?;
-    let loaded = load(matches.get_one::<PathBuf>("config").map(PathBuf::as_path))?;
+    let loaded = configuration::load(matches)?;
     let network = network(loaded.config.policy.clone());
     let doctor = Doctor {
         network: &network,

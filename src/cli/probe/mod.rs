@@ -17,13 +17,13 @@ use futures_util::{StreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::runtime::Runtime;
 
-use super::subcommand;
+use super::{configuration, subcommand};
 use crate::config;
 use crate::config::problem::did_you_mean;
 use crate::config::targets::{DEFAULT_MODULE, Targets};
 use crate::config::units::parse_duration;
 use crate::display::passive;
-use crate::module::{Asked, Loaded, Module, Sources, Store, load};
+use crate::module::{Asked, Loaded, Module, load};
 use crate::net::Network;
 use crate::net::policy::Policy;
 use crate::prober::{self, Outcome, Request};
@@ -66,14 +66,9 @@ pub fn command() -> Command {
                 .action(ArgAction::Append)
                 .help("A parameter that the module allows (params), for targets on the command line."),
         )
-        .arg(
-            Arg::new("config")
-                .long("config.file")
-                .value_name("FILE")
-                .value_hint(ValueHint::FilePath)
-                .value_parser(value_parser!(PathBuf))
-                .help("The configuration. Default: blackbox.yml if it exists, otherwise the built-in modules."),
-        )
+        .args(configuration::arguments(
+            "Configuration file, folder or pattern. Repeatable. Default: blackbox.yml if it exists, otherwise the built-in modules.",
+        ))
         .arg(
             Arg::new("output")
                 .long("output")
@@ -164,7 +159,7 @@ pub fn run(arguments: &[String]) -> ExitCode {
 }
 
 fn probe_all(matches: &ArgMatches) -> Result<bool, String> {
-    let loaded = load(matches.get_one::<PathBuf>("config").map(PathBuf::as_path))?;
+    let loaded = configuration::load(matches)?;
     let jobs = jobs(matches, &loaded)?;
     let most = matches.get_one::<Duration>("timeout").copied();
     let most = most.unwrap_or(Duration::from_secs(10));
@@ -312,15 +307,6 @@ fn with_params(module: &Arc<Module>, given: impl Fn(&str) -> Asked) -> Result<Ar
     };
     let made = params.apply(module, given);
     made.map_err(|refused| format!("parameter {:?}: {}", refused.param, refused.reason))
-}
-
-/// The configuration that a subcommand works with: the file, else blackbox.yml, else the built-in modules.
-pub fn load(file: Option<&Path>) -> Result<Arc<Loaded>, String> {
-    let names = file.map(|file| file.display().to_string());
-    let store = Store::open_or_built_in(Sources::named(names.into_iter().collect()));
-    store
-        .map(|store| store.current())
-        .map_err(|error| error.to_string())
 }
 
 fn read_targets(file: &Path) -> Result<Targets, String> {
