@@ -26,13 +26,13 @@ const MOST_WAITS: usize = 10;
 
 /// Reloads at every interval, and as soon as the system tells of a change.
 pub fn start(exporter: &Arc<Exporter>, interval: Duration) {
-    let files: Vec<PathBuf> = exporter.store.files().into_iter().map(|(file, _)| file).collect();
+    let files = exporter.store.files();
     if files.is_empty() {
         return;
     }
     tokio::spawn(reload_at_interval(Arc::clone(exporter), interval));
     let (tell, told) = mpsc::channel(1);
-    match watcher(&files, tell) {
+    match watcher(&files, exporter.store.folders(), tell) {
         Ok(watcher) => drop(tokio::spawn(reload_when_told(
             Arc::clone(exporter),
             watcher,
@@ -57,8 +57,12 @@ async fn reload_at_interval(exporter: Arc<Exporter>, interval: Duration) {
 }
 
 /// Watches the folders of the files and of what they are links to. A mounted ConfigMap changes by a link, `..data`,
-/// that stands beside the file and is replaced.
-fn watcher(files: &[PathBuf], tell: mpsc::Sender<()>) -> notify::Result<RecommendedWatcher> {
+/// that stands beside the file and is replaced. In the folders `listed`, every file that is not hidden counts.
+fn watcher(
+    files: &[PathBuf],
+    listed: Vec<PathBuf>,
+    tell: mpsc::Sender<()>,
+) -> notify::Result<RecommendedWatcher> {
     let targets = files.iter().filter_map(|file| file.canonicalize().ok());
     let paths: Vec<PathBuf> = files.iter().cloned().chain(targets).collect();
     let names: BTreeSet<_> = paths
@@ -66,9 +70,22 @@ fn watcher(files: &[PathBuf], tell: mpsc::Sender<()>) -> notify::Result<Recommen
         .filter_map(|path| path.file_name())
         .map(OsStr::to_owned)
         .collect();
+    // Events have absolute paths.
+    let listed: Vec<PathBuf> = listed
+        .into_iter()
+        .filter_map(|path| std::path::absolute(path).ok())
+        .collect();
+    let folders = paths.iter().map(|path| folder(path).to_owned());
+    let folders: BTreeSet<PathBuf> = folders.chain(listed.iter().cloned()).collect();
     let concerns = move |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default();
-        names.contains(name) || name.as_encoded_bytes().starts_with(b"..")
+        let is_hidden = name.as_encoded_bytes().starts_with(b".");
+        names.contains(name)
+            || name.as_encoded_bytes().starts_with(b"..")
+            || !is_hidden
+                && path
+                    .parent()
+                    .is_some_and(|at| listed.iter().any(|folder| folder == at))
     };
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         // An error may mean that events were lost: then it is better to look.
@@ -80,9 +97,8 @@ fn watcher(files: &[PathBuf], tell: mpsc::Sender<()>) -> notify::Result<Recommen
             let _ = tell.try_send(());
         }
     })?;
-    let folders: BTreeSet<&Path> = paths.iter().map(|path| folder(path)).collect();
     for folder in folders {
-        watcher.watch(folder, RecursiveMode::NonRecursive)?;
+        watcher.watch(&folder, RecursiveMode::NonRecursive)?;
     }
     Ok(watcher)
 }
@@ -102,7 +118,7 @@ async fn reload_when_told(
     // It stops watching when it is dropped.
     let _watcher = watcher;
     // A broken file is reported once, not at every event in its folder.
-    let mut tried: Vec<Option<Checksum>> = Vec::new();
+    let mut tried: Option<Vec<(PathBuf, Checksum)>> = None;
     while told.recv().await.is_some() {
         for _ in 0..MOST_WAITS {
             sleep(QUIET).await;
@@ -112,15 +128,16 @@ async fn reload_when_told(
         }
         let looking = Arc::clone(&exporter);
         let read = tokio::task::spawn_blocking(move || {
-            let (files, loaded): (Vec<_>, Vec<_>) = looking.store.files().into_iter().unzip();
-            let read = files
-                .iter()
-                .map(|file| read_regular(file).ok().map(|text| checksum(&text)));
-            (read.collect::<Vec<_>>(), loaded)
+            let sum_of = |file: PathBuf| {
+                let sum = checksum(&read_regular(&file).ok()?);
+                Some((file, sum))
+            };
+            // Nothing when one of them cannot be read now: it may be about to be replaced.
+            let now: Option<Vec<_>> = looking.store.files().into_iter().map(sum_of).collect();
+            (now, looking.store.loaded_files())
         });
         let (now, loaded) = read.await.unwrap_or_default();
-        let is_news = now.iter().all(Option::is_some) && now != tried && now != loaded;
-        if is_news {
+        if now.as_ref().is_some_and(|now| *now != loaded) && now != tried {
             let _ = exporter.reload().await;
         }
         tried = now;

@@ -52,7 +52,25 @@ impl Sources {
         }
     }
 
-    /// The files that there are now, and the folders in which others may come.
+    /// The folders in which further files may appear: those that are named, and those of patterns without a pattern for the folder.
+    pub fn folders(&self) -> Vec<PathBuf> {
+        let folder_of = |name: &String| {
+            let path = Path::new(name);
+            if path.is_dir() {
+                return Some(path.to_owned());
+            }
+            let folder = path.parent().filter(|_| is_pattern(name))?;
+            let folder = if folder == Path::new("") {
+                Path::new(".")
+            } else {
+                folder
+            };
+            folder.is_dir().then(|| folder.to_owned())
+        };
+        self.names.iter().filter_map(folder_of).collect()
+    }
+
+    /// The files that there are now.
     pub fn files(&self) -> Vec<PathBuf> {
         let found = self.found();
         found.into_iter().map(|(file, _)| file).collect()
@@ -299,13 +317,18 @@ fn named(name: &str) -> Vec<(PathBuf, How)> {
             Err(error) => unusable(error),
         };
     }
-    if name.contains(['*', '?', '[']) && !path.exists() {
+    if is_pattern(name) {
         return match pattern(name) {
             Ok(files) => listed(files),
             Err(error) => unusable(error),
         };
     }
     vec![(path.to_owned(), How::Named)]
+}
+
+/// Whether a name means the files that match it. A file of that very name comes first.
+fn is_pattern(name: &str) -> bool {
+    name.contains(['*', '?', '[']) && !Path::new(name).exists()
 }
 
 /// The `.yml` and `.yaml` files of a folder, except hidden ones: editors keep theirs there.

@@ -1,7 +1,6 @@
 //! The loaded configuration of a running exporter: modules, policy and targets as one value behind one pointer, exchanged as a
 //! whole.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -136,21 +135,22 @@ impl Store {
         self.targets_file.as_deref()
     }
 
-    /// The files that reloads read, which takes a look at the folders that are named, and the checksum of what is loaded of each.
-    pub fn files(&self) -> Vec<(PathBuf, Option<Checksum>)> {
+    /// The files that a reload would read now, which takes a look at the folders that are named.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let config = self.sources.as_ref().map(Sources::files).unwrap_or_default();
+        config.into_iter().chain(self.targets_file.clone()).collect()
+    }
+
+    /// The folders in which further files may appear.
+    pub fn folders(&self) -> Vec<PathBuf> {
+        self.sources.as_ref().map(Sources::folders).unwrap_or_default()
+    }
+
+    /// The files of what is loaded, with their checksums, in the order of [`Self::files`].
+    pub fn loaded_files(&self) -> Vec<(PathBuf, Checksum)> {
         let current = self.current.load();
-        // Files that came since are among them, without a checksum.
-        let now = self.sources.as_ref().map(Sources::files).unwrap_or_default();
-        let known: HashMap<&PathBuf, Checksum> =
-            current.parts.iter().map(|(part, sum)| (part, *sum)).collect();
-        let config = now.into_iter().map(|file| {
-            let sum = known.get(&file).copied();
-            (file, sum)
-        });
-        let targets = self.targets_file.iter();
-        config
-            .chain(targets.map(|file| (file.clone(), current.targets_checksum)))
-            .collect()
+        let targets = self.targets_file.clone().zip(current.targets_checksum);
+        current.parts.iter().cloned().chain(targets).collect()
     }
 
     /// How the latest reloads ended.

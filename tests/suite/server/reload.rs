@@ -5,14 +5,19 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::time::Duration;
 
 use super::MODULES;
-use crate::support::Exporter;
+use crate::support::{Exporter, folder};
 
 const OTHER: &str = "modules:\n  second: {prober: tcp}\n";
 const BROKEN: &str = "modules:\n  third: {prober: smoke}\n";
 
 async fn wait_for(exporter: &Exporter, words: &str) {
+    wait_until(exporter, words, true).await;
+}
+
+/// Waits until `/config` has the words, or has them no longer.
+async fn wait_until(exporter: &Exporter, words: &str, has: bool) {
     let seen = async {
-        while !exporter.get("/config").await.text().contains(words) {
+        while exporter.get("/config").await.text().contains(words) != has {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
@@ -69,6 +74,28 @@ async fn a_changed_file_is_noticed_long_before_the_interval() {
     let exporter = Exporter::start(MODULES, &flags).await;
     std::fs::write(exporter.config_file(), OTHER).unwrap();
     wait_for(&exporter, "second").await;
+}
+
+#[tokio::test]
+async fn files_that_appear_in_a_folder_or_leave_it_are_noticed() {
+    let files = folder(&[
+        ("blackbox.yml", MODULES),
+        ("conf.d/a.yml", "modules: {a: {prober: tcp}}"),
+    ]);
+    let path = files.path().to_owned();
+    let flags = [
+        "--config.file={dir}/conf.d",
+        "--config.file={dir}/team-*.yml",
+        "--config.enable-auto-reload",
+        "--config.auto-reload-interval=3600",
+    ];
+    let exporter = Exporter::start_in(files, &flags).await.unwrap();
+    std::fs::write(path.join("conf.d/b.yml"), "modules: {second: {prober: tcp}}").unwrap();
+    wait_for(&exporter, "second").await;
+    std::fs::write(path.join("team-a.yml"), "modules: {third: {prober: tcp}}").unwrap();
+    wait_for(&exporter, "third").await;
+    std::fs::remove_file(path.join("conf.d/b.yml")).unwrap();
+    wait_until(&exporter, "second", false).await;
 }
 
 /// A mounted ConfigMap: `blackbox.yml -> ..data/blackbox.yml`, `..data -> ..2026`, and `..data` is replaced.
