@@ -34,7 +34,7 @@ fn module() -> Arc<Module> {
 fn context_and_header(bencher: Bencher) {
     let module = module();
     bencher.bench(|| {
-        let tracing = Tracing::begin(black_box(&module), None).unwrap();
+        let tracing = Tracing::begin(black_box(&module), &http::HeaderMap::new()).unwrap();
         (tracing.headers(0, "www.example.com"), tracing.context)
     });
 }

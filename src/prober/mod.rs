@@ -24,6 +24,7 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
+use ::http::HeaderMap;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
@@ -59,9 +60,9 @@ pub struct Request<'a> {
 
 /// What else a probe is to do.
 #[derive(Debug, Default)]
-pub struct Also {
-    /// Take part in the trace of the scrape.
-    pub trace: Option<trace::Incoming>,
+pub struct Also<'a> {
+    /// Have this part in a trace; a new trace if there is none and the module has one.
+    pub trace: Option<Tracing<'a>>,
     /// Tell what each expression and each step met.
     pub explain: bool,
 }
@@ -258,6 +259,23 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// That of a probe which began at `start` and is given up now: nothing that it measured.
+    pub fn cancelled(start: Instant, trace: trace::Context) -> Self {
+        Self {
+            success: false,
+            duration: start.elapsed(),
+            samples: Samples::default(),
+            log: ProbeLog::default(),
+            timeline: Timeline::new(start),
+            tls: None,
+            failure: None,
+            advice: None,
+            body: None,
+            trace: Some(trace),
+            findings: None,
+        }
+    }
+
     /// Why the probe failed, in one line: its reason, and what the log says of it.
     pub fn reason(&self) -> Option<String> {
         let name = self.failure?.reason.name();
@@ -315,13 +333,18 @@ pub async fn run(network: &Network, module: &Module, request: Request<'_>) -> Ou
 }
 
 /// As [`run`], and does what else is asked for.
-pub async fn run_with(network: &Network, module: &Module, request: Request<'_>, also: Also) -> Outcome {
+pub async fn run_with<'a>(
+    network: &'a Network,
+    module: &'a Module,
+    request: Request<'a>,
+    also: Also<'a>,
+) -> Outcome {
     let deadline = Deadline::after(Instant::now(), request.timeout);
     // Out of time for it, the probe itself will say what it waits for.
     let _ = deadline.within(get_ready(network, module, request.target)).await;
     let start = Instant::now();
     let mut probe = Probe::new(network, module, &request, deadline, start);
-    probe.trace = Tracing::begin(module, also.trace);
+    probe.trace = also.trace.or_else(|| Tracing::begin(module, &HeaderMap::new()));
     for secret in &module.secrets {
         probe.secrets.hide(secret.expose().as_bytes());
     }

@@ -24,7 +24,7 @@ use crate::prober::{self, Also, Request};
 use crate::reason::Reason;
 use crate::say;
 use crate::strconv::{NumError, parse_float, quote};
-use crate::trace::Incoming;
+use crate::trace::Tracing;
 
 /// The module when none is named.
 pub(super) const DEFAULT_MODULE: &str = "http_2xx";
@@ -189,13 +189,20 @@ pub(super) async fn run(
     };
     let (target, timeout) = (request.target, request.timeout);
     let also = Also {
-        trace: module.raw.trace.as_ref().and_then(|_| Incoming::of(headers)),
+        trace: Tracing::begin(module, headers),
         explain,
     };
+    let exports = exporter.exports.as_deref();
+    let traced = exports
+        .zip(also.trace.as_ref())
+        .map(|(exports, trace)| exports.begin(module, target, &trace.context));
     let outcome = prober::run_with(&exporter.network, module, request, also).await;
     in_flight.finish(module, &outcome, timeout);
     say_shortages(exporter);
-    if let Some(exports) = &exporter.exports {
+    if let Some(traced) = traced {
+        traced.finish();
+    }
+    if let Some(exports) = exports {
         exports.finished(module, target, &outcome);
     }
     if let Some(least) = exporter.settings.probe_log

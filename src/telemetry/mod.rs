@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::carried;
 use crate::logging::Logger;
@@ -51,14 +52,45 @@ struct Finished<'a> {
     outcome: &'a Outcome,
     /// The moment at which it began, in nanoseconds since 1970.
     began: u64,
-    /// Why it failed.
-    words: String,
+}
+
+/// A traced probe under way. Dropped before it is finished, it was cancelled, which its span tells: what it called may
+/// have spans below it.
+#[derive(Debug)]
+pub struct Running<'a> {
+    exports: &'a Exports,
+    module: &'a Module,
+    target: &'a str,
+    /// `None` when it has ended.
+    context: Option<Context>,
+    began: Instant,
+}
+
+impl Running<'_> {
+    /// It has an outcome.
+    pub fn finish(mut self) {
+        self.context = None;
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        let Some(context) = self.context.take() else {
+            return;
+        };
+        let outcome = Outcome::cancelled(self.began, context);
+        let words = "cancelled: the scraper closed its connection";
+        self.exports
+            .export_spans(Finished::new(self.module, self.target, &outcome), words);
+    }
 }
 
 /// A finished probe that has a trace.
 struct Traced<'a> {
     probe: Finished<'a>,
     context: &'a Context,
+    /// Why it failed.
+    words: &'a str,
 }
 
 impl<'a> std::ops::Deref for Traced<'a> {
@@ -119,17 +151,21 @@ impl Exports {
         }))
     }
 
+    /// A probe with a trace begins.
+    pub fn begin<'a>(&'a self, module: &'a Module, target: &'a str, context: &Context) -> Running<'a> {
+        Running {
+            exports: self,
+            module,
+            target,
+            context: self.spans.is_some().then(|| context.clone()),
+            began: Instant::now(),
+        }
+    }
+
     /// A probe has ended.
     pub fn finished(&self, module: &Module, target: &str, outcome: &Outcome) {
-        let context = outcome.trace.as_ref();
-        let is_chosen = |context: &&Context| self.export.chooses(outcome.success, outcome.duration, context);
-        let spans = self.spans.as_ref().zip(context.filter(is_chosen));
-        let logs = self.logs.as_ref().filter(|_| !outcome.success);
-        if spans.is_none() && logs.is_none() {
-            return;
-        }
-        let mut probe = Finished::new(module, target, outcome);
-        if let Some((form, queue)) = logs {
+        if let Some((form, queue)) = self.logs.as_ref().filter(|_| !outcome.success) {
+            let probe = Finished::new(module, target, outcome);
             let mut encoded = Vec::with_capacity(1 << 10);
             let records = match form {
                 Form::DeepFlowLogs => logs::write_deepflow(&mut encoded, &probe),
@@ -137,10 +173,24 @@ impl Exports {
             };
             queue.push(encoded, records);
         }
-        if let Some((queue, context)) = spans {
+        if outcome.trace.is_some() && self.spans.is_some() {
+            let words = outcome.reason().unwrap_or_default();
+            self.export_spans(Finished::new(module, target, outcome), &words);
+        }
+    }
+
+    /// Exports the spans of a probe, if they are chosen; `words` say why it failed.
+    fn export_spans(&self, probe: Finished<'_>, words: &str) {
+        let outcome = probe.outcome;
+        let is_chosen = |context: &&Context| self.export.chooses(outcome.success, outcome.duration, context);
+        let chosen = outcome.trace.as_ref().filter(is_chosen);
+        if let Some((queue, context)) = self.spans.as_ref().zip(chosen) {
             let mut encoded = Vec::with_capacity(4 << 10);
-            probe.words = outcome.reason().unwrap_or_default();
-            let traced = Traced { probe, context };
+            let traced = Traced {
+                probe,
+                context,
+                words,
+            };
             let records = spans::write(&mut encoded, &traced);
             queue.push(encoded, records);
         }
@@ -154,7 +204,7 @@ impl Exports {
             .chain(self.logs.as_ref().map(|(_, queue)| queue));
         queues.for_each(|queue| queue.close());
         let senders = std::mem::take(&mut *self.senders.lock().unwrap_or_else(PoisonError::into_inner));
-        let end = tokio::time::Instant::now() + patience;
+        let end = Instant::now() + patience;
         for mut sender in senders {
             if tokio::time::timeout_at(end, &mut sender).await.is_err() {
                 sender.abort();
@@ -177,7 +227,6 @@ impl<'a> Finished<'a> {
             target: shown(target),
             outcome,
             began: ended.saturating_sub(took),
-            words: String::new(),
         }
     }
 

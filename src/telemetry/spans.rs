@@ -150,9 +150,13 @@ fn shared_attributes(out: &mut Vec<u8>, probe: &Traced<'_>, failed: bool) {
     attribute(out, 9, "user_agent.synthetic.type", "test");
     attribute(out, 9, "probe.module", &*probe.module.name);
     attribute(out, 9, "probe.target", &*probe.target);
-    if let (Some(failure), true) = (probe.outcome.failure, failed) {
-        attribute(out, 9, "probe.failure.reason", failure.reason.name());
-        attribute(out, 9, "error.type", failure.reason.name());
+    match (probe.outcome.failure, failed) {
+        (Some(failure), true) => {
+            attribute(out, 9, "probe.failure.reason", failure.reason.name());
+            attribute(out, 9, "error.type", failure.reason.name());
+        }
+        (None, true) => attribute(out, 9, "error.type", "cancelled"),
+        _ => {}
     }
 }
 

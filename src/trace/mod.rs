@@ -10,6 +10,7 @@ mod settings;
 pub use context::{Context, Incoming, SpanId, TraceId};
 pub use settings::{Endpoint, Export, Link, Settings};
 
+use http::HeaderMap;
 use smallvec::SmallVec;
 
 use crate::config::TraceHeader;
@@ -25,11 +26,11 @@ pub struct Tracing<'a> {
 }
 
 impl<'a> Tracing<'a> {
-    /// The trace of a probe that begins, below that of its scrape; `None` if the module has none.
-    pub fn begin(module: &'a Module, incoming: Option<Incoming>) -> Option<Self> {
+    /// The trace of a probe that begins, below that of its scrape, which has these headers; `None` if the module has none.
+    pub fn begin(module: &'a Module, scrape: &HeaderMap) -> Option<Self> {
         let config = module.raw.trace.as_ref()?;
         Some(Self {
-            context: Context::begin(config, incoming),
+            context: Context::begin(config, Incoming::of(scrape)),
             headers: &config.headers,
             module: &module.name,
         })

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::collector::{Collector, attributes, body, hex, imported, judge};
 use super::recorder::{grpc, service, value};
@@ -275,6 +276,41 @@ async fn grpc_and_websocket_have_spans_and_others_get_otlp_logs() {
             .iter()
             .any(|record| body(record).contains("bad handshake"))
     );
+}
+
+/// The target has seen the trace of a probe whose scraper left.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_probe_has_a_span_that_says_so() {
+    let peer = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let collector = Collector::start(&[]).await;
+    let endpoint = collector.flag("endpoint", "/v1/traces");
+    let exporter = Exporter::start(MODULES, &[&endpoint]).await;
+    let mut scraper = tokio::net::TcpStream::connect(exporter.address).await.unwrap();
+    let request = format!(
+        "GET /probe?module=traced&target=http://{} HTTP/1.1\r\nHost: x\r\ntraceparent: 00-{TRACE}-{SPAN}-01\r\n\r\n",
+        peer.local_addr().unwrap()
+    );
+    scraper.write_all(request.as_bytes()).await.unwrap();
+    let (mut asked, _) = peer.accept().await.unwrap();
+    asked.read_u8().await.unwrap();
+    drop(scraper);
+    // The probe closes its connection when it is given up.
+    let _ = asked.read_to_end(&mut Vec::new()).await;
+    exporter.running.stop().await;
+
+    let received = collector.received.lock().unwrap();
+    let [span] = received.spans.as_slice() else {
+        panic!("{:?}", received.spans);
+    };
+    assert_eq!(
+        (hex(&span.trace_id).as_str(), hex(&span.parent_span_id).as_str()),
+        (TRACE, SPAN)
+    );
+    let status = span.status.as_ref().unwrap();
+    assert_eq!(status.code, StatusCode::Error as i32);
+    assert_eq!(status.message, "cancelled: the scraper closed its connection");
+    assert_eq!(attributes(&span.attributes)["error.type"], "cancelled");
+    assert!(span.end_time_unix_nano > span.start_time_unix_nano);
 }
 
 /// A receiver that is busy is asked again; what it refuses is counted; its credentials are seen by nobody else.
