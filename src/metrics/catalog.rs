@@ -49,12 +49,12 @@ catalog! {
     AddressSuccess = "probe_address_success", "Whether the probe of this address succeeded (addresses: all)", ["ip"], [Icmp, Tcp], Here "unreleased";
     AddressesTried = "probe_addresses_tried", "Addresses of the target that were dialled (addresses: any)", [], [], Here "unreleased";
     Attempts = "probe_attempts", "How often the probe was made until it succeeded or was given up (attempts)", [], [], Here "unreleased";
+    DnsAdBitSet = "probe_dns_ad_bit_set", "Displays whether or not the AD (Authenticated Data) bit is set in the response", [], [Dns], Here "unreleased";
     DnsAdditionalRrs = "probe_dns_additional_rrs", "Returns number of entries in the additional resource record list", [], [Dns], Upstream "0.2.0";
     DnsAnswerHash = "probe_dns_answer_hash", "Hash of the records of the answer section without their TTL and order, and without signatures", [], [Dns], Here "unreleased";
     DnsAnswerMinTtl = "probe_dns_answer_min_ttl_seconds", "The lowest TTL in the answer section", [], [Dns], Here "unreleased";
     DnsAnswerRrs = "probe_dns_answer_rrs", "Returns number of entries in the answer resource record list", [], [Dns], Upstream "0.2.0";
     DnsAuthorityRrs = "probe_dns_authority_rrs", "Returns number of entries in the authority resource record list", [], [Dns], Upstream "0.2.0";
-    DnsDnssecExpiry = "probe_dns_dnssec_earliest_rrsig_expiry_timestamp_seconds", "When the first signature in the response expires, in unixtime", [], [Dns], Here "unreleased";
     DnsDnssecSigned = "probe_dns_dnssec_signed", "Whether all records of the answer section, or of the denial, have signatures", [], [Dns], Here "unreleased";
     DnsDuration = "probe_dns_duration_seconds", "Duration of DNS request by phase", ["phase"], [Dns], Upstream "0.18.0";
     DnsFlagAa = "probe_dns_flag_aa", "Whether the response has the AA flag: the server is authoritative", [], [Dns], Here "unreleased";
@@ -67,6 +67,9 @@ catalog! {
     DnsRcode = "probe_dns_rcode", "Response code, including the EDNS bits", [], [Dns], Here "unreleased";
     DnsReplyTruncated = "probe_dns_reply_truncated", "Whether the first response was truncated, even if the query was repeated over TCP", [], [Dns], Here "unreleased";
     DnsRetries = "probe_dns_retries", "How often the query was repeated", [], [Dns], Here "unreleased";
+    DnsRrsigEarliestExpiration = "probe_dns_rrsig_earliest_expiration_timestamp_seconds", "Returns the earliest expiration timestamp of all RRSIG records in the response", [], [Dns], Here "unreleased";
+    DnsRrsigLatestInception = "probe_dns_rrsig_latest_inception_timestamp_seconds", "Returns the latest inception timestamp of all RRSIG records in the response", [], [Dns], Here "unreleased";
+    DnsRrsigValid = "probe_dns_rrsig_valid", "Displays whether or not all RRSIG records in the response are valid at the time of the probe", [], [Dns], Here "unreleased";
     DnsSerial = "probe_dns_serial", "Returns the serial number of the zone", [], [Dns], Upstream "0.13.0";
     Duration = "probe_duration_seconds", "Returns how long the probe took to complete in seconds", [], [], Upstream "0.1.0";
     ExpectInfo = "probe_expect_info", "Explicit content matched", [], [Tcp, Unix], Upstream "0.26.0";

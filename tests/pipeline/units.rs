@@ -2,10 +2,11 @@
 
 /// The unit of a metric's values, or nothing for a name that no rule covers.
 pub fn unit(name: &str) -> Option<&'static str> {
-    const TRUTHS: [&str; 12] = [
+    const TRUTHS: [&str; 14] = [
         "_available",
         "_healthcheck_response",
         "_incomplete",
+        "_bit_set",
         "_revoked",
         "_signed",
         "_ssl",
@@ -15,6 +16,7 @@ pub fn unit(name: &str) -> Option<&'static str> {
         "_success",
         "_truncated",
         "_upgraded",
+        "_valid",
     ];
     const NUMBERS: [&str; 16] = [
         "_attempts",

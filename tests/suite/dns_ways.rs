@@ -93,8 +93,15 @@ async fn an_opt_record_is_sent_as_configured() {
     assert_eq!(query[11], 1);
     assert_eq!(value(&outcome, Metric::DnsDnssecSigned), Some(0.0));
     assert_eq!(value(&outcome, Metric::DnsFlagDo), Some(0.0));
-    assert_eq!(value(&outcome, Metric::DnsFlagAd), Some(0.0));
-    assert_eq!(value(&outcome, Metric::DnsDnssecExpiry), None);
+    assert_eq!(value(&outcome, Metric::DnsAdBitSet), Some(0.0));
+    assert_eq!(value(&outcome, Metric::DnsFlagAd), None);
+    for of_signatures in [
+        Metric::DnsRrsigEarliestExpiration,
+        Metric::DnsRrsigLatestInception,
+        Metric::DnsRrsigValid,
+    ] {
+        assert_eq!(value(&outcome, of_signatures), None);
+    }
 }
 
 #[tokio::test]
@@ -140,6 +147,40 @@ async fn facts_of_an_answer() {
     }
     assert_eq!(hashes[0], hashes[1]);
     assert_ne!(hashes[1], hashes[2]);
+}
+
+#[tokio::test]
+async fn signatures_are_valid_when_all_of_them_are() {
+    const NOW: u32 = 1_000_000_000;
+    const LATER: u32 = 4_000_000_000;
+    // RRSIG: A, ECDSAP256SHA256, 2 labels, TTL; expiration, inception; key tag, signer, signature.
+    let rrsig = |expiration: u32, inception: u32| {
+        let mut record = b"\xc0\x0c\0\x2e\0\x01\0\0\x01\x2c\0\x14\0\x01\x0d\x02\0\0\x01\x2c".to_vec();
+        record.extend_from_slice(&expiration.to_be_bytes());
+        record.extend_from_slice(&inception.to_be_bytes());
+        record.extend_from_slice(b"\0\x01\0\xff");
+        record
+    };
+    let good = rrsig(LATER, NOW);
+    for (other, expiration, inception, is_valid) in [
+        (rrsig(LATER, NOW + 1), LATER, NOW + 1, 1.0),
+        (rrsig(NOW, NOW), NOW, NOW, 0.0),
+        (rrsig(LATER, LATER), LATER, LATER, 0.0),
+    ] {
+        // One in the answer section, one in the additional section.
+        let records = [address(1).as_slice(), &good, &other].concat();
+        // The query ends with an OPT record of 11 bytes.
+        let server =
+            udp_server(move |query| vec![reply(&query[..query.len() - 11], 0, [2, 0, 1], &records)]).await;
+        let outcome = probe(&asking("query_name: a.test\ndnssec: true"), &server.to_string()).await;
+        for (metric, want) in [
+            (Metric::DnsRrsigEarliestExpiration, f64::from(expiration)),
+            (Metric::DnsRrsigLatestInception, f64::from(inception)),
+            (Metric::DnsRrsigValid, is_valid),
+        ] {
+            assert_eq!(value(&outcome, metric), Some(want), "{metric:?} {other:?}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -568,7 +609,7 @@ async fn unbound_answers_over_https_and_serves_a_signed_zone() {
                 assert!(outcome.success, "{way} {name}: {:#?}", log(&outcome));
                 assert_eq!(value(&outcome, Metric::DnsFlagAa), Some(1.0), "{way} {name}");
                 assert_eq!(value(&outcome, Metric::DnsReplyTruncated), Some(0.0));
-                let expiry = value(&outcome, Metric::DnsDnssecExpiry);
+                let expiry = value(&outcome, Metric::DnsRrsigEarliestExpiration);
                 if dnssec {
                     assert_eq!(
                         value(&outcome, Metric::DnsDnssecSigned),
@@ -578,6 +619,10 @@ async fn unbound_answers_over_https_and_serves_a_signed_zone() {
                     assert_eq!(value(&outcome, Metric::DnsFlagDo), Some(1.0));
                     let left = expiry.unwrap() - before;
                     assert!((860_000.0..=864_000.0).contains(&left), "{left}");
+                    // dnssec-signzone takes an hour off the inception, for clocks that are late.
+                    let inception = value(&outcome, Metric::DnsRrsigLatestInception).unwrap();
+                    assert!((-3_660.0..=60.0).contains(&(inception - before)), "{inception}");
+                    assert_eq!(value(&outcome, Metric::DnsRrsigValid), Some(1.0));
                 } else {
                     assert_eq!(
                         value(&outcome, Metric::DnsAnswerRrs),

@@ -55,6 +55,8 @@ pub struct Signature {
     pub covered: u16,
     /// When it expires, in seconds since 1970.
     pub expiration: u32,
+    /// Since when it is valid, in seconds since 1970.
+    pub inception: u32,
 }
 
 impl Record {
@@ -164,6 +166,7 @@ fn signature(mut data: Data<'_>) -> Result<Signature, Malformed> {
     Ok(Signature {
         covered,
         expiration: data.u32()?,
+        inception: data.u32()?,
     })
 }
 

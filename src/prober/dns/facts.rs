@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use miekg_dns::record::types;
 use miekg_dns::{Message, Record};
 
+use crate::calendar::unix_now;
 use crate::metrics::{Metric, Samples};
 use crate::module::Dns;
 
@@ -20,24 +21,38 @@ pub(super) fn expose(samples: &mut Samples, module: &Dns, answer: &Message, trun
         samples.set_bool(Metric::DnsFlagAa, answer.is_authoritative());
         samples.set_bool(Metric::DnsFlagTc, answer.is_truncated());
         samples.set_bool(Metric::DnsFlagRa, answer.recurses());
+        samples.set_bool(Metric::DnsFlagAd, answer.is_authentic());
         samples.set_bool(Metric::DnsReplyTruncated, truncated);
         samples.set(Metric::DnsAnswerHash, f64::from(hash(&answer.answer)));
         if let Some(least) = answer.answer.iter().map(|record| record.header.ttl).min() {
             samples.set(Metric::DnsAnswerMinTtl, f64::from(least));
         }
     }
-    if module.facts || is_dnssec {
-        samples.set_bool(Metric::DnsFlagAd, answer.is_authentic());
-    }
     if is_dnssec {
         samples.set_bool(Metric::DnsFlagDo, answer.is_dnssec_ok());
         samples.set_bool(Metric::DnsDnssecSigned, is_signed(answer));
-        let signatures = answer.answer.iter().chain(&answer.authority);
-        let expirations =
-            signatures.filter_map(|record| record.signature.map(|signature| signature.expiration));
-        if let Some(first) = expirations.min() {
-            samples.set(Metric::DnsDnssecExpiry, f64::from(first));
-        }
+        samples.set_bool(Metric::DnsAdBitSet, answer.is_authentic());
+        expose_signatures(samples, answer);
+    }
+}
+
+/// The families that upstream's pull request 1553 has of the signatures of all sections; none without a signature.
+fn expose_signatures(samples: &mut Samples, answer: &Message) {
+    let sections = [&answer.answer, &answer.authority, &answer.additional];
+    let signatures = || {
+        sections
+            .into_iter()
+            .flatten()
+            .filter_map(|record| record.signature)
+    };
+    let first = signatures().map(|signature| signature.expiration).min();
+    let last = signatures().map(|signature| signature.inception).max();
+    if let Some((expiration, inception)) = first.zip(last) {
+        let now = unix_now();
+        let is_valid = (i64::from(inception)..=i64::from(expiration)).contains(&now);
+        samples.set(Metric::DnsRrsigEarliestExpiration, f64::from(expiration));
+        samples.set(Metric::DnsRrsigLatestInception, f64::from(inception));
+        samples.set_bool(Metric::DnsRrsigValid, is_valid);
     }
 }
 
