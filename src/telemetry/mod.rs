@@ -54,8 +54,8 @@ struct Finished<'a> {
     began: u64,
 }
 
-/// A traced probe under way. Dropped before it is finished, it was cancelled, which its span tells: what it called may
-/// have spans below it.
+/// A traced probe under way. If it is dropped before it is finished, it was cancelled: then a span of it is exported, because
+/// its target may have spans below.
 #[derive(Debug)]
 pub struct Running<'a> {
     exports: &'a Exports,
