@@ -10,35 +10,9 @@ use super::confidential::is_secret;
 use super::environment;
 use super::hints::hint;
 use super::problem::Problem;
-use super::schema::Sections;
+use super::section::Section;
 use super::yaml::scalar::{self, Scalar};
 use super::yaml::{Content, Document, Id, Position};
-
-/// Something that stands in a configuration file under a key or in a list.
-pub(crate) trait Value {
-    /// Reads the node into this place. `false` when nothing was put there, because the node is null or wrong: lists
-    /// leave such an entry out.
-    fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool;
-
-    /// What it may be, as JSON Schema.
-    fn schema(sections: &mut Sections) -> serde_json::Value
-    where
-        Self: Sized;
-}
-
-/// A mapping with known keys.
-pub(crate) trait Section: super::value::Fields {
-    /// Fields without which it is an error.
-    const REQUIRED: &'static [&'static str] = &[];
-    /// Fields of which one must be there.
-    const ONE_OF: &'static [&'static str] = &[];
-
-    /// Upstream's defaults, set whenever the section is there.
-    fn begin(&mut self) {}
-
-    /// Checks and completes what was read from `node`.
-    fn judge(&mut self, _node: Id, _d: &mut Decoder<'_, '_>) {}
-}
 
 /// Reads one document.
 pub(crate) struct Decoder<'d, 't> {
@@ -54,8 +28,6 @@ pub(crate) struct Decoder<'d, 't> {
     reader: Reader,
     files: Vec<NamedFile>,
     options: Options,
-    /// Whether sections keep what they have where nothing is written.
-    amends: bool,
     /// Values that were made of references, and what was written, since the module began.
     expanded: Vec<(String, String)>,
 }
@@ -136,7 +108,6 @@ impl<'d, 't> Decoder<'d, 't> {
             reader: Reader::V3,
             files: Vec::new(),
             options: Options::default(),
-            amends: false,
             expanded: Vec::new(),
         }
     }
@@ -145,14 +116,6 @@ impl<'d, 't> Decoder<'d, 't> {
     pub fn with(document: &'d Document<'t>, options: Options) -> Self {
         Self {
             options,
-            ..Self::new(document)
-        }
-    }
-
-    /// Adds to sections that were read already.
-    pub fn amending(document: &'d Document<'t>) -> Self {
-        Self {
-            amends: true,
             ..Self::new(document)
         }
     }
@@ -357,14 +320,31 @@ impl<'d, 't> Decoder<'d, 't> {
         text
     }
 
-    /// Reads a section: its defaults, its fields, its rules.
+    /// Reads what `parse` makes of a text; it says what is wrong with one of which it makes nothing, and what would be right.
+    pub fn parsed<T>(
+        &mut self,
+        node: Id,
+        place: &mut T,
+        parse: impl FnOnce(&str) -> Result<T, (String, &'static str)>,
+    ) -> bool {
+        self.enter(node, |d, node| {
+            let Some(text) = d.text(node) else { return false };
+            match parse(&text) {
+                Ok(value) => *place = value,
+                Err((message, help)) => {
+                    d.report(node, message, Some(help.to_owned()));
+                    return false;
+                }
+            }
+            true
+        })
+    }
+
+    /// Reads a section: its fields, its rules.
     pub fn section<S: Section>(&mut self, node: Id, place: &mut S) -> bool {
         self.enter(node, |d, node| {
             if d.document.is_null(node) {
                 return false;
-            }
-            if !d.amends {
-                place.begin();
             }
             d.map(node, &mut None, &mut |d, key, name, value| {
                 if !place.field(&name, value, d) {

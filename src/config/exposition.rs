@@ -1,30 +1,25 @@
 //! Families that upstream does not have (ours): switched on for all modules by the block `exposition:`, and by fields of the
 //! same names for one module, which count more.
 
-use super::decode::Section;
-use super::value::section;
+use super::section::{Section, section};
 
 macro_rules! switches {
     ($($(#[doc = $doc:literal])+ $name:ident,)+) => {
-        /// The block `exposition:`, and what of it holds for a module.
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-        pub struct Exposition {
-            $($(#[doc = $doc])+ pub $name: bool,)+
+        section! {
+            /// The block `exposition:`, and what of it holds for a module.
+            #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+            pub struct Exposition {
+                $($(#[doc = $doc])+ omit $name: bool,)+
+            }
         }
 
-        section!(Exposition {
-            $(omit $name;)+
-        });
-
-        /// The fields of a module.
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-        pub struct OwnExposition {
-            $($(#[doc = $doc])+ pub $name: Option<bool>,)+
+        section! {
+            /// The fields of a module.
+            #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+            pub struct OwnExposition {
+                $($(#[doc = $doc])+ omit $name: Option<bool>,)+
+            }
         }
-
-        section!(OwnExposition {
-            $(omit $name;)+
-        });
 
         impl OwnExposition {
             /// The fields that say the same within any block.

@@ -1,7 +1,7 @@
 //! What somebody who wrote an unknown field most likely wanted.
 
 use super::problem::did_you_mean;
-use super::value::Fields;
+use super::section::Fields;
 use super::{Dns, Grpc, Http, Icmp, Module, Tcp, Tls, Unix, Websocket};
 
 /// A hint for a field that a section with the fields `known` does not have.

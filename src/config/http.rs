@@ -1,138 +1,81 @@
 //! Section `http`.
 
-use super::decode::{Decoder, Section};
+use super::decode::Decoder;
 use super::http_client::canonical_header;
-use super::value::{Bytes, Family, Pattern, Size, section};
+use super::section::{Section, section};
+use super::value::{Bytes, Family, Pattern, Size};
 use super::yaml::Id;
 use super::{HttpClient, Named, Status};
 
-/// Settings of the http prober.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Http {
-    /// Accepted status codes; any 2xx when empty.
-    pub valid_status_codes: Vec<Status>,
-    /// Accepted protocol versions (`HTTP/1.1`, compared exactly); any when empty.
-    pub valid_http_versions: Vec<String>,
-    /// `ip4` or `ip6`; anything but `ip6` and empty means ip4.
-    pub preferred_ip_protocol: String,
-    /// Whether the other family may be used.
-    pub ip_protocol_fallback: bool,
-    /// Let the proxy resolve the target's name.
-    pub skip_resolve_phase_with_proxy: bool,
-    /// Old, inverted name of `follow_redirects`.
-    pub no_follow_redirects: Option<bool>,
-    /// Fail when the last answer came over TLS.
-    pub fail_if_ssl: bool,
-    /// Fail when the last answer did not come over TLS.
-    pub fail_if_not_ssl: bool,
-    /// Request method; `GET` when empty.
-    pub method: String,
-    /// Request headers.
-    pub headers: Named<String>,
-    /// Regular expressions (RE2 syntax) that the body must not match.
-    pub fail_if_body_matches_regexp: Vec<String>,
-    /// Regular expressions that the body must match.
-    pub fail_if_body_not_matches_regexp: Vec<String>,
-    /// CEL expression over the JSON body that must be false.
-    pub fail_if_body_json_matches_cel: Option<String>,
-    /// CEL expression over the JSON body that must be true.
-    pub fail_if_body_json_not_matches_cel: Option<String>,
-    /// Header values that must not match.
-    pub fail_if_header_matches: Vec<HeaderMatch>,
-    /// Header values that must match.
-    pub fail_if_header_not_matches: Vec<HeaderMatch>,
-    /// Request body; `!!binary` values are not text.
-    pub body: Vec<u8>,
-    /// File with the request body, read at probe time.
-    pub body_file: String,
-    /// The shared client configuration, inlined in the section.
-    pub client: HttpClient,
-    /// Compression that the answer must have: `gzip`, `br`, `deflate`, `identity` or empty for none.
-    pub compression: String,
-    /// Most bytes of the body to read, after decompression; 0 means no limit.
-    pub body_size_limit: i64,
-    /// Keep the beginning of the body for pages and logs; ours.
-    pub include_response_body: bool,
-    /// Use HTTP/3 only.
-    pub enable_http3: bool,
-    /// Whether to look certificates up in lists of revoked ones.
-    pub check_revoked: bool,
-}
-
-impl Default for Http {
-    fn default() -> Self {
-        Self {
-            valid_status_codes: Vec::new(),
-            valid_http_versions: Vec::new(),
-            preferred_ip_protocol: String::new(),
-            ip_protocol_fallback: true,
-            skip_resolve_phase_with_proxy: false,
-            no_follow_redirects: None,
-            fail_if_ssl: false,
-            fail_if_not_ssl: false,
-            method: String::new(),
-            headers: Named::default(),
-            fail_if_body_matches_regexp: Vec::new(),
-            fail_if_body_not_matches_regexp: Vec::new(),
-            fail_if_body_json_matches_cel: None,
-            fail_if_body_json_not_matches_cel: None,
-            fail_if_header_matches: Vec::new(),
-            fail_if_header_not_matches: Vec::new(),
-            body: Vec::new(),
-            body_file: String::new(),
-            client: HttpClient::default(),
-            compression: String::new(),
-            body_size_limit: 0,
-            include_response_body: false,
-            enable_http3: false,
-            check_revoked: false,
-        }
+section! {
+    /// Settings of the http prober.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Http {
+        /// Accepted status codes; any 2xx when empty.
+        omit valid_status_codes: Vec<Status>,
+        /// Accepted protocol versions (`HTTP/1.1`, compared exactly); any when empty.
+        omit valid_http_versions: Vec<String>,
+        /// `ip4` or `ip6`; anything but `ip6` and empty means ip4.
+        omit preferred_ip_protocol: String as Family,
+        /// Whether the other family may be used.
+        omit ip_protocol_fallback: bool = true,
+        /// Let the proxy resolve the target's name.
+        omit skip_resolve_phase_with_proxy: bool,
+        /// Old, inverted name of `follow_redirects`.
+        omit no_follow_redirects: Option<bool>,
+        /// Fail when the last answer came over TLS.
+        omit fail_if_ssl: bool,
+        /// Fail when the last answer did not come over TLS.
+        omit fail_if_not_ssl: bool,
+        /// Request method; `GET` when empty.
+        omit method: String,
+        /// Request headers.
+        omit headers: Named<String>,
+        /// Regular expressions (RE2 syntax) that the body must not match.
+        omit fail_if_body_matches_regexp: Vec<String> as Pattern,
+        /// Regular expressions that the body must match.
+        omit fail_if_body_not_matches_regexp: Vec<String> as Pattern,
+        /// CEL expression over the JSON body that must be false.
+        omit fail_if_body_json_matches_cel: Option<String>,
+        /// CEL expression over the JSON body that must be true.
+        omit fail_if_body_json_not_matches_cel: Option<String>,
+        /// Header values that must not match.
+        omit fail_if_header_matches: Vec<HeaderMatch>,
+        /// Header values that must match.
+        omit fail_if_header_not_matches: Vec<HeaderMatch>,
+        /// Request body; `!!binary` values are not text.
+        omit body: Vec<u8> as Bytes,
+        /// File with the request body, read at probe time.
+        omit body_file: String,
+        /// The shared client configuration, inlined in the section.
+        inline client: HttpClient,
+        /// Compression that the answer must have: `gzip`, `br`, `deflate`, `identity` or empty for none.
+        omit compression: String,
+        /// Most bytes of the body to read, after decompression; 0 means no limit.
+        omit body_size_limit: i64 as Size,
+        /// Keep the beginning of the body for pages and logs; ours.
+        omit include_response_body: bool,
+        /// Use HTTP/3 only.
+        omit enable_http3: bool,
+        /// Whether to look certificates up in lists of revoked ones.
+        omit check_revoked: bool,
     }
 }
 
-/// One entry of `fail_if_header_matches` and `fail_if_header_not_matches`.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct HeaderMatch {
-    /// Header name, in any case.
-    pub header: String,
-    /// Regular expression (RE2 syntax).
-    pub regexp: String,
-    /// Whether the header may be missing.
-    pub allow_missing: bool,
+section! {
+    /// One entry of `fail_if_header_matches` and `fail_if_header_not_matches`.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct HeaderMatch {
+        /// Header name, in any case.
+        omit header: String,
+        /// Regular expression (RE2 syntax).
+        omit regexp: String,
+        /// Whether the header may be missing.
+        omit allow_missing: bool,
+    }
 }
-
-section!(Http {
-    omit valid_status_codes;
-    omit valid_http_versions;
-    omit preferred_ip_protocol as Family;
-    omit ip_protocol_fallback;
-    omit skip_resolve_phase_with_proxy;
-    omit no_follow_redirects;
-    omit fail_if_ssl;
-    omit fail_if_not_ssl;
-    omit method;
-    omit headers;
-    omit fail_if_body_matches_regexp as Pattern;
-    omit fail_if_body_not_matches_regexp as Pattern;
-    omit fail_if_body_json_matches_cel;
-    omit fail_if_body_json_not_matches_cel;
-    omit fail_if_header_matches;
-    omit fail_if_header_not_matches;
-    omit body as Bytes;
-    omit body_file;
-    inline client;
-    omit compression;
-    omit body_size_limit as Size;
-    omit include_response_body;
-    omit enable_http3;
-    omit check_revoked;
-});
 
 impl Section for Http {
-    fn begin(&mut self) {
-        *self = Self::default();
-    }
-
     fn judge(&mut self, node: Id, d: &mut Decoder<'_, '_>) {
         if self.body_size_limit < 0 || self.body_size_limit == i64::MAX {
             self.body_size_limit = i64::MAX - 1;
@@ -255,12 +198,6 @@ impl Http {
         }
     }
 }
-
-section!(HeaderMatch {
-    omit header;
-    omit regexp;
-    omit allow_missing;
-});
 
 impl Section for HeaderMatch {
     const REQUIRED: &'static [&'static str] = &["header", "regexp"];

@@ -4,113 +4,107 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use super::decode::{Decoder, Section};
+use super::decode::Decoder;
 use super::problem::did_you_mean;
+use super::section::{Section, section};
 use super::url;
 use super::url::UrlText;
-use super::value::{Codec, Nilable, section};
+use super::value::{Codec as _, Nilable};
 use super::yaml::Id;
 use super::{Named, Secret, Shared, Tls};
 
-/// Authentication, proxy, TLS and redirects of an HTTP client.
-#[derive(Clone, Debug, PartialEq)]
-pub struct HttpClient {
-    /// Basic authentication.
-    pub basic_auth: Option<Arc<BasicAuth>>,
-    /// The `Authorization` header of any type.
-    pub authorization: Option<Arc<Authorization>>,
-    /// OAuth2 client credentials or JWT bearer.
-    pub oauth2: Option<Arc<OAuth2>>,
-    /// Deprecated form of `authorization: {credentials}`.
-    pub bearer_token: Secret,
-    /// Deprecated form of `authorization: {credentials_file}`.
-    pub bearer_token_file: String,
-    /// TLS settings.
-    pub tls_config: Shared<Tls>,
-    /// Whether redirects are followed.
-    pub follow_redirects: bool,
-    /// Whether HTTP/2 is offered by ALPN.
-    pub enable_http2: bool,
-    /// Proxy settings.
-    pub proxy: Proxy,
-    /// `http_headers`: more headers, with values, secrets and files.
-    pub http_headers: Option<Named<Header>>,
-}
-
-impl Default for HttpClient {
-    fn default() -> Self {
-        Self {
-            basic_auth: None,
-            authorization: None,
-            oauth2: None,
-            bearer_token: Secret::default(),
-            bearer_token_file: String::new(),
-            tls_config: Shared::default(),
-            follow_redirects: true,
-            enable_http2: true,
-            proxy: Proxy::default(),
-            http_headers: None,
-        }
+section! {
+    /// Authentication, proxy, TLS and redirects of an HTTP client.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct HttpClient {
+        /// Basic authentication.
+        omit basic_auth: Option<Arc<BasicAuth>>,
+        /// The `Authorization` header of any type.
+        omit authorization: Option<Arc<Authorization>>,
+        /// OAuth2 client credentials or JWT bearer.
+        omit oauth2: Option<Arc<OAuth2>>,
+        /// Deprecated form of `authorization: {credentials}`.
+        omit bearer_token: Secret,
+        /// Deprecated form of `authorization: {credentials_file}`.
+        omit bearer_token_file: String,
+        /// TLS settings.
+        omit tls_config: Shared<Tls>,
+        /// Whether redirects are followed.
+        always follow_redirects: bool = true,
+        /// Whether HTTP/2 is offered by ALPN.
+        always enable_http2: bool = true,
+        /// Proxy settings.
+        inline proxy: Proxy,
+        /// `http_headers`: more headers, with values, secrets and files.
+        omit http_headers: Option<Named<Header>>,
     }
 }
 
-/// `basic_auth`.
-#[derive(Clone, Debug, Default, PartialEq)]
-#[allow(missing_docs)]
-pub struct BasicAuth {
-    pub username: String,
-    pub username_file: String,
-    pub username_ref: String,
-    pub password: Secret,
-    pub password_file: String,
-    pub password_ref: String,
+section! {
+    /// `basic_auth`.
+    #[derive(Clone, Debug, PartialEq)]
+    #[allow(missing_docs)]
+    pub struct BasicAuth {
+        omit username: String,
+        omit username_file: String,
+        omit username_ref: String,
+        omit password: Secret,
+        omit password_file: String,
+        omit password_ref: String,
+    }
 }
 
-/// `authorization`.
-#[derive(Clone, Debug, Default, PartialEq)]
-#[allow(missing_docs)]
-pub struct Authorization {
-    /// The scheme; `Bearer` when left out.
-    pub kind: String,
-    pub credentials: Secret,
-    pub credentials_file: String,
-    pub credentials_ref: String,
+section! {
+    /// `authorization`.
+    #[derive(Clone, Debug, PartialEq)]
+    #[allow(missing_docs)]
+    pub struct Authorization {
+        /// The scheme; `Bearer` when left out.
+        omit kind ("type"): String,
+        omit credentials: Secret,
+        omit credentials_file: String,
+        omit credentials_ref: String,
+    }
 }
 
-/// `oauth2`.
-#[derive(Clone, Debug, Default, PartialEq)]
-#[allow(missing_docs)]
-pub struct OAuth2 {
-    pub client_id: String,
-    pub client_secret: Secret,
-    pub client_secret_file: String,
-    pub client_secret_ref: String,
-    pub client_certificate_key_id: String,
-    pub client_certificate_key: Secret,
-    pub client_certificate_key_file: String,
-    pub client_certificate_key_ref: String,
-    pub grant_type: String,
-    pub signature_algorithm: String,
-    pub iss: String,
-    pub audience: String,
-    /// Additional claims of the JWT; values as YAML gave them, kept as JSON.
-    pub claims: BTreeMap<String, serde_json::Value>,
-    pub scopes: Vec<String>,
-    pub token_url: UrlText,
-    pub endpoint_params: Named<String>,
-    pub tls_config: Shared<Tls>,
-    pub proxy: Proxy,
+section! {
+    /// `oauth2`.
+    #[derive(Clone, Debug, PartialEq)]
+    #[allow(missing_docs)]
+    pub struct OAuth2 {
+        omit client_id: String,
+        omit client_secret: Secret,
+        omit client_secret_file: String,
+        omit client_secret_ref: String,
+        omit client_certificate_key_id: String,
+        omit client_certificate_key: Secret,
+        omit client_certificate_key_file: String,
+        omit client_certificate_key_ref: String,
+        omit grant_type: String,
+        omit signature_algorithm: String,
+        omit iss: String,
+        omit audience: String,
+        /// Additional claims of the JWT; values as YAML gave them, kept as JSON.
+        omit claims: BTreeMap<String, serde_json::Value>,
+        omit scopes: Vec<String>,
+        omit token_url: UrlText,
+        omit endpoint_params: Named<String>,
+        omit tls_config: Shared<Tls>,
+        inline proxy: Proxy,
+    }
 }
 
-/// Which proxy to use for what.
-#[derive(Clone, Default, PartialEq)]
-#[allow(missing_docs)]
-pub struct Proxy {
-    /// An empty one means none; it is kept because `/config` shows it.
-    pub proxy_url: Option<String>,
-    pub no_proxy: String,
-    pub proxy_from_environment: bool,
-    pub proxy_connect_header: Option<BTreeMap<String, Vec<Secret>>>,
+section! {
+    /// Which proxy to use for what.
+    #[derive(Clone, PartialEq)]
+    #[allow(missing_docs)]
+    pub struct Proxy {
+        /// An empty one means none; it is kept because `/config` shows it.
+        omit proxy_url: Option<String> as url::ProxyUrl,
+        omit no_proxy: String,
+        omit proxy_from_environment: bool,
+        omit proxy_connect_header: Option<BTreeMap<String, Vec<Secret>>> as Nilable,
+    }
 }
 
 impl fmt::Debug for Proxy {
@@ -128,87 +122,22 @@ impl fmt::Debug for Proxy {
     }
 }
 
-/// One entry of `http_headers` (or of the websocket prober's `headers`).
-#[derive(Clone, Debug, Default, PartialEq)]
-#[allow(missing_docs)]
-pub struct Header {
-    pub values: Vec<String>,
-    pub secrets: Vec<Secret>,
-    pub files: Vec<String>,
+section! {
+    /// One entry of `http_headers` (or of the websocket prober's `headers`).
+    #[derive(Clone, Debug, PartialEq)]
+    #[allow(missing_docs)]
+    pub struct Header {
+        omit values: Vec<String>,
+        omit secrets: Vec<Secret>,
+        omit files: Vec<String>,
+    }
 }
-
-section!(HttpClient {
-    omit basic_auth;
-    omit authorization;
-    omit oauth2;
-    omit bearer_token;
-    omit bearer_token_file;
-    omit tls_config;
-    always follow_redirects;
-    always enable_http2;
-    inline proxy;
-    omit http_headers;
-});
-
-section!(BasicAuth {
-    omit username;
-    omit username_file;
-    omit username_ref;
-    omit password;
-    omit password_file;
-    omit password_ref;
-});
-
-section!(Authorization {
-    omit kind = "type";
-    omit credentials;
-    omit credentials_file;
-    omit credentials_ref;
-});
-
-section!(OAuth2 {
-    omit client_id;
-    omit client_secret;
-    omit client_secret_file;
-    omit client_secret_ref;
-    omit client_certificate_key_id;
-    omit client_certificate_key;
-    omit client_certificate_key_file;
-    omit client_certificate_key_ref;
-    omit grant_type;
-    omit signature_algorithm;
-    omit iss;
-    omit audience;
-    omit claims;
-    omit scopes;
-    omit token_url;
-    omit endpoint_params;
-    omit tls_config;
-    inline proxy;
-});
-
-section!(Proxy {
-    omit proxy_url as url::ProxyUrl;
-    omit no_proxy;
-    omit proxy_from_environment;
-    omit proxy_connect_header as Nilable;
-});
-
-section!(Header {
-    omit values;
-    omit secrets;
-    omit files;
-});
 
 impl Section for Header {}
 impl Section for BasicAuth {}
 impl Section for Authorization {}
 
 impl Section for HttpClient {
-    fn begin(&mut self) {
-        *self = Self::default();
-    }
-
     fn judge(&mut self, node: Id, d: &mut Decoder<'_, '_>) {
         let bearer = !self.bearer_token.is_empty() || !self.bearer_token_file.is_empty();
         if !self.bearer_token.is_empty() && !self.bearer_token_file.is_empty() {

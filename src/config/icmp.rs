@@ -1,64 +1,37 @@
 //! Section `icmp`.
 
 use super::Repeat;
-use super::decode::{Decoder, Section, Value};
+use super::decode::Decoder;
 use super::schema::Sections;
+use super::section::{Section, section};
 use super::tree::Tree;
-use super::value::{Codec, Family, section};
+use super::value::{Codec, Family, Value as _};
 use super::yaml::Id;
 
-/// Settings of the icmp prober.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Icmp {
-    /// `ip4` or `ip6`; anything but `ip6` and empty means ip4.
-    pub preferred_ip_protocol: String,
-    /// Whether the other family may be used.
-    pub ip_protocol_fallback: bool,
-    /// Source address, judged at probe time.
-    pub source_ip_address: String,
-    /// Bytes of payload; 0 means the default text. Any value loads, a probe judges it.
-    pub payload_size: i64,
-    /// Set the don't-fragment flag.
-    pub dont_fragment: bool,
-    /// Time to live, 0 (the system's) to 255.
-    pub ttl: u8,
-    /// Several requests. Not in upstream.
-    pub repeat: Repeat,
-    /// How many of them must be answered, 0 when it is not written, which means one. Not in upstream.
-    pub min_replies: i64,
-}
-
-impl Default for Icmp {
-    fn default() -> Self {
-        Self {
-            preferred_ip_protocol: String::new(),
-            ip_protocol_fallback: true,
-            source_ip_address: String::new(),
-            payload_size: 0,
-            dont_fragment: false,
-            ttl: 64,
-            repeat: Repeat::default(),
-            min_replies: 0,
-        }
+section! {
+    /// Settings of the icmp prober.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Icmp {
+        /// `ip4` or `ip6`; anything but `ip6` and empty means ip4.
+        omit preferred_ip_protocol: String as Family,
+        /// Whether the other family may be used.
+        omit ip_protocol_fallback: bool = true,
+        /// Source address, judged at probe time.
+        omit source_ip_address: String,
+        /// Bytes of payload; 0 means the default text. Any value loads, a probe judges it.
+        omit payload_size: i64,
+        /// Set the don't-fragment flag.
+        omit dont_fragment: bool,
+        /// Time to live, 0 (the system's) to 255.
+        omit ttl: u8 as Ttl = 64,
+        /// Several requests. Not in upstream.
+        inline repeat: Repeat,
+        /// How many of them must be answered, 0 when it is not written, which means one. Not in upstream.
+        omit min_replies: i64,
     }
 }
-
-section!(Icmp {
-    omit preferred_ip_protocol as Family;
-    omit ip_protocol_fallback;
-    omit source_ip_address;
-    omit payload_size;
-    omit dont_fragment;
-    omit ttl as Ttl;
-    inline repeat;
-    omit min_replies;
-});
 
 impl Section for Icmp {
-    fn begin(&mut self) {
-        *self = Self::default();
-    }
-
     fn judge(&mut self, node: Id, d: &mut Decoder<'_, '_>) {
         self.repeat.judge(node, d);
         let most = i64::from(self.repeat.packets());

@@ -22,6 +22,7 @@ mod repeat;
 mod revocation;
 pub mod schema;
 mod secret;
+mod section;
 mod shared;
 mod socks;
 mod source;
@@ -38,6 +39,7 @@ mod value;
 pub mod vantage;
 pub mod web;
 mod websocket;
+mod words;
 pub mod write;
 
 use std::collections::BTreeMap;
@@ -77,112 +79,91 @@ pub use unix::Unix;
 pub use vantage::{Addresses, Vantage};
 pub use websocket::Websocket;
 
-use decode::{Decoder, Section, Value};
+use decode::Decoder;
 use go_yaml::Id;
 use grpc::WhenWritten;
-use problem::one_of;
-use schema::Sections;
+use section::{Section, section};
 use tree::Tree;
-use value::{Codec, Duration, Write, section};
+use value::{Duration, Value as _, Variant};
+use words::words;
 
-/// A whole configuration file.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Config {
-    /// The modules by name. `None` is a module of which nothing was written but its name: it loads, as upstream, but
-    /// nothing can be probed with it.
-    pub modules: BTreeMap<String, Option<Arc<Module>>>,
-    /// What may be probed at all; ours.
-    pub policy: Policy,
-    /// Which further families are exposed; ours.
-    pub exposition: Exposition,
+section! {
+    /// A whole configuration file.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Config {
+        /// The modules by name. `None` is a module of which nothing was written but its name: it loads, as upstream, but
+        /// nothing can be probed with it.
+        always modules: BTreeMap<String, Option<Arc<Module>>> as NamedModules,
+        /// What may be probed at all; ours.
+        omit policy: Policy,
+        /// Which further families are exposed; ours.
+        omit exposition: Exposition,
+    }
 }
 
-/// Which prober a module runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
-pub enum Prober {
-    Http,
-    Tcp,
-    Icmp,
-    Dns,
-    Grpc,
-    Unix,
-    Websocket,
-}
-
-impl Prober {
-    /// Every prober, in the order the documentation lists them.
-    pub const ALL: [Prober; 7] = [
-        Self::Http,
-        Self::Tcp,
-        Self::Icmp,
-        Self::Dns,
-        Self::Grpc,
-        Self::Unix,
-        Self::Websocket,
-    ];
-
-    /// The name used in `prober:`, in logs and in the exporter's own metrics.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Http => "http",
-            Self::Tcp => "tcp",
-            Self::Icmp => "icmp",
-            Self::Dns => "dns",
-            Self::Grpc => "grpc",
-            Self::Unix => "unix",
-            Self::Websocket => "websocket",
-        }
+words! {
+    /// Which prober a module runs, in the order in which the documentation lists them.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[allow(missing_docs)]
+    pub enum Prober: "prober '{word}' is not valid" {
+        Http = "http",
+        Tcp = "tcp",
+        Icmp = "icmp",
+        Dns = "dns",
+        Grpc = "grpc",
+        Unix = "unix",
+        Websocket = "websocket",
     }
 
-    /// The prober of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|prober| prober.name() == name)
+    fn schema() -> value::Json {
+        serde_json::json!({"enum": Self::ALL.map(Self::name)})
     }
 }
 
 /// Most attempts of a probe.
 const MOST_ATTEMPTS: i64 = 10;
 
-/// One module: a prober, its timeout and the sections of all probers.
-///
-/// Only the section of the chosen prober matters; the others are kept because `/config` shows them.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Module {
-    /// The prober that this module runs.
-    pub prober: Prober,
-    /// Go duration in nanoseconds; zero or negative means "no timeout of its own".
-    pub timeout: i64,
-    /// How often a probe is made until it succeeds, once when it is not written; ours.
-    pub attempts: Option<i64>,
-    /// Where it looks from.
-    pub vantage: Vantage,
-    /// Which further families it exposes.
-    pub exposition: OwnExposition,
-    /// Whether certificates are revoked.
-    pub revocation: Revocation,
-    /// Section `http`.
-    pub http: Shared<Http>,
-    /// Section `tcp`.
-    pub tcp: Shared<Tcp>,
-    /// Section `icmp`.
-    pub icmp: Shared<Icmp>,
-    /// Section `dns`.
-    pub dns: Shared<Dns>,
-    /// Section `grpc`.
-    pub grpc: Shared<Grpc>,
-    /// Section `unix`.
-    pub unix: Shared<Unix>,
-    /// Section `websocket`.
-    pub websocket: Shared<Websocket>,
-    /// The address that is dialled instead of those of the target's name: only a parameter sets it.
-    pub ip_address: Option<std::net::IpAddr>,
-    /// Settings that a scrape may set; ours.
-    pub params: BTreeMap<String, Param>,
-    /// The trace context that its probes send; ours.
-    pub trace: Option<Trace>,
-    /// Values that were made of `${…}`, and what was written: that is what is shown.
-    pub expanded: Vec<(String, String)>,
+section! {
+    /// One module: a prober, its timeout and the sections of all probers.
+    ///
+    /// Only the section of the chosen prober matters; the others are kept because `/config` shows them.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Module {
+        /// The prober that this module runs.
+        omit prober: Prober = Prober::Http,
+        /// Go duration in nanoseconds; zero or negative means "no timeout of its own".
+        omit timeout: i64 as Duration,
+        /// How often a probe is made until it succeeds, once when it is not written; ours.
+        omit attempts: Option<i64>,
+        /// Where it looks from.
+        inline vantage: Vantage,
+        /// Which further families it exposes.
+        inline exposition: OwnExposition,
+        /// Whether certificates are revoked.
+        inline revocation: Revocation,
+        /// Section `http`.
+        omit http: Shared<Http>,
+        /// Section `tcp`.
+        omit tcp: Shared<Tcp>,
+        /// Section `icmp`.
+        omit icmp: Shared<Icmp>,
+        /// Section `dns`.
+        omit dns: Shared<Dns>,
+        /// Section `grpc`.
+        omit grpc: Shared<Grpc> as WhenWritten,
+        /// Section `unix`.
+        omit unix: Shared<Unix>,
+        /// Section `websocket`.
+        omit websocket: Shared<Websocket>,
+        /// Settings that a scrape may set; ours.
+        omit params: BTreeMap<String, Param>,
+        /// The trace context that its probes send; ours.
+        omit trace: Option<Trace>,
+        /// The address that is dialled instead of those of the target's name: only a parameter sets it.
+        skip ip_address: Option<std::net::IpAddr>,
+        /// Values that were made of `${…}`, and what was written: that is what is shown.
+        skip expanded: Vec<(String, String)>,
+    }
 }
 
 impl Module {
@@ -190,22 +171,7 @@ impl Module {
     pub fn new(prober: Prober) -> Self {
         Self {
             prober,
-            timeout: 0,
-            attempts: None,
-            vantage: Vantage::default(),
-            exposition: OwnExposition::default(),
-            revocation: Revocation::default(),
-            http: Shared::default(),
-            tcp: Shared::default(),
-            icmp: Shared::default(),
-            dns: Shared::default(),
-            grpc: Shared::default(),
-            unix: Shared::default(),
-            websocket: Shared::default(),
-            ip_address: None,
-            params: BTreeMap::new(),
-            trace: None,
-            expanded: Vec::new(),
+            ..Self::default()
         }
     }
 
@@ -228,7 +194,7 @@ impl Module {
 
     /// As it is printed: references as they were written.
     pub(crate) fn shown(&self) -> Tree {
-        let mut tree = Write::tree(self);
+        let mut tree = self.tree();
         self.unexpand(&mut tree);
         tree
     }
@@ -246,7 +212,7 @@ impl Module {
             let text = String::from_utf8_lossy(text);
             text.contains(MASK) || text.contains(":xxxxx@")
         };
-        Write::tree(self).find(&is_masked)
+        self.tree().find(&is_masked)
     }
 
     /// Whether the section of that prober is as if it had not been written.
@@ -263,18 +229,6 @@ impl Module {
     }
 }
 
-impl Default for Module {
-    fn default() -> Self {
-        Self::new(Prober::Http)
-    }
-}
-
-section!(Config {
-    always modules as NamedModules;
-    omit policy;
-    omit exposition;
-});
-
 impl Section for Config {}
 
 /// The modules; one of which nothing was written but its name is printed as an empty one.
@@ -282,17 +236,7 @@ struct NamedModules;
 
 type ModuleMap = BTreeMap<String, Option<Arc<Module>>>;
 
-impl Codec<ModuleMap> for NamedModules {
-    fn decode(place: &mut ModuleMap, node: Id, d: &mut Decoder<'_, '_>) -> bool {
-        place.decode(node, d)
-    }
-
-    fn schema(sections: &mut Sections) -> serde_json::Value {
-        schema::map(&Module::schema(sections))
-    }
-    fn is_zero(place: &ModuleMap) -> bool {
-        place.is_empty()
-    }
+impl Variant<ModuleMap> for NamedModules {
     fn tree(place: &ModuleMap) -> Tree {
         let empty = || Tree::Section(Vec::new());
         let entries = place
@@ -302,30 +246,8 @@ impl Codec<ModuleMap> for NamedModules {
     }
 }
 
-section!(Module {
-    omit prober;
-    omit timeout as Duration;
-    omit attempts;
-    inline vantage;
-    inline exposition;
-    inline revocation;
-    omit http;
-    omit tcp;
-    omit icmp;
-    omit dns;
-    omit grpc as WhenWritten;
-    omit unix;
-    omit websocket;
-    omit params;
-    omit trace;
-});
-
 impl Section for Module {
     const REQUIRED: &'static [&'static str] = &["prober"];
-
-    fn begin(&mut self) {
-        *self = Self::default();
-    }
 
     fn judge(&mut self, node: Id, d: &mut Decoder<'_, '_>) {
         self.vantage.judge(node, d);
@@ -387,52 +309,4 @@ impl Section for Module {
 
 fn probers() -> String {
     Prober::ALL.map(Prober::name).join(", ")
-}
-
-impl Value for Prober {
-    fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool {
-        d.enter(node, |d, node| {
-            let Some(name) = d.text(node) else { return false };
-            match Self::from_name(&name) {
-                Some(prober) => *self = prober,
-                None => {
-                    let help = one_of(name.trim(), Self::ALL.map(Self::name));
-                    d.report(node, format!("prober '{name}' is not valid"), Some(help));
-                }
-            }
-            true
-        })
-    }
-
-    fn schema(_: &mut Sections) -> serde_json::Value {
-        serde_json::json!({"enum": Self::ALL.map(Self::name)})
-    }
-}
-
-impl Write for Prober {
-    fn is_zero(&self) -> bool {
-        false
-    }
-    fn tree(&self) -> Tree {
-        Tree::text(self.name())
-    }
-}
-
-impl<T: Value + Clone> Value for Arc<T> {
-    fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool {
-        Self::make_mut(self).decode(node, d)
-    }
-
-    fn schema(sections: &mut Sections) -> serde_json::Value {
-        T::schema(sections)
-    }
-}
-
-impl<T: Write> Write for Arc<T> {
-    fn is_zero(&self) -> bool {
-        T::is_zero(self)
-    }
-    fn tree(&self) -> Tree {
-        T::tree(self)
-    }
 }

@@ -5,10 +5,10 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 
 use super::confidential;
-use super::decode::{Decoder, Value};
+use super::decode::Decoder;
 use super::schema::{self, Sections};
 use super::tree::Tree;
-use super::value::Write;
+use super::value::Value;
 use super::yaml::Id;
 
 /// A map whose values under names like `Authorization`, `Cookie` or `X-Api-Key` are not printed, neither as configuration
@@ -73,9 +73,6 @@ impl<V: Value + Default> Value for Named<V> {
     fn schema(sections: &mut Sections) -> serde_json::Value {
         schema::map(&V::schema(sections))
     }
-}
-
-impl<V: Write> Write for Named<V> {
     fn is_zero(&self) -> bool {
         self.0.is_empty()
     }

@@ -7,24 +7,27 @@ use std::sync::LazyLock;
 
 use serde_json::Value as Json;
 
-use super::decode::{Decoder, Section, Value};
+use super::decode::Decoder;
 use super::schema::{self, Sections};
+use super::section::{Section, section};
 use super::tree::Tree;
-use super::value::{Write, section};
+use super::value::Value;
 use super::yaml::{Document, Id};
 use super::{MASK, Module, Prober, Problem, canonical_header};
 
-/// What one parameter may be.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Param {
-    /// A regular expression (RE2 syntax) that the whole value must match.
-    pub matches: String,
-    /// The values that it may have; any when empty.
-    pub one_of: Vec<Choice>,
-    /// Whether a scrape must give it.
-    pub required: bool,
-    /// Whether the value is kept out of pages and logs.
-    pub secret: bool,
+section! {
+    /// What one parameter may be.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Param {
+        /// A regular expression (RE2 syntax) that the whole value must match.
+        omit matches: String,
+        /// The values that it may have; any when empty.
+        omit one_of: Vec<Choice>,
+        /// Whether a scrape must give it.
+        omit required: bool,
+        /// Whether the value is kept out of pages and logs.
+        omit secret: bool,
+    }
 }
 
 /// One of the values that a parameter may have.
@@ -44,9 +47,6 @@ impl Value for Choice {
     fn schema(sections: &mut Sections) -> Json {
         String::schema(sections)
     }
-}
-
-impl Write for Choice {
     fn is_zero(&self) -> bool {
         self.value.is_empty()
     }
@@ -55,18 +55,7 @@ impl Write for Choice {
     }
 }
 
-section!(Param {
-    omit matches;
-    omit one_of;
-    omit required;
-    omit secret;
-});
-
 impl Section for Param {
-    fn begin(&mut self) {
-        *self = Self::default();
-    }
-
     fn judge(&mut self, node: Id, d: &mut Decoder<'_, '_>) {
         if let Some(problem) = d.key_of_this().and_then(refused_name) {
             d.report(node, problem, None);
@@ -302,7 +291,7 @@ impl Module {
         let document = Document::parse(&text)
             .map_err(|error| problem(error.message.into_owned()))?
             .ok_or_else(|| problem("an empty value".to_owned()))?;
-        let mut decoder = Decoder::amending(&document);
+        let mut decoder = Decoder::new(&document);
         self.amend(document.root(), &mut decoder);
         let (problems, _) = decoder.finish();
         let Some(Problem { path, message, .. }) = problems.into_iter().next() else {
@@ -322,10 +311,7 @@ impl Module {
             Prober::Tcp => d.section(node, &mut *self.tcp),
             Prober::Icmp => d.section(node, &mut *self.icmp),
             Prober::Dns => d.section(node, &mut *self.dns),
-            Prober::Grpc => {
-                self.grpc.written = true;
-                d.section(node, &mut *self.grpc)
-            }
+            Prober::Grpc => d.section(node, &mut *self.grpc),
             Prober::Unix => d.section(node, &mut *self.unix),
             Prober::Websocket => d.section(node, &mut *self.websocket),
         }

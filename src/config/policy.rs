@@ -4,60 +4,57 @@ use std::fmt;
 
 use ipnet::IpNet;
 
-use super::decode::{Decoder, Section, Value};
-use super::problem::one_of;
-use super::schema::{self, Sections};
+use super::decode::Decoder;
+use super::section::{Section, section};
 use super::tree::Tree;
-use super::value::{Write, section};
+use super::value::Value;
+use super::words::words;
 use super::yaml::Id;
 
-/// What may be probed, whatever a module says. Empty, it allows everything.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Policy {
-    /// A ready-made rule about addresses.
-    pub preset: Preset,
-    /// What is allowed.
-    pub allow: Rules,
-    /// What is refused, even if it is allowed.
-    pub deny: Rules,
-}
-
-/// A ready-made rule about addresses.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Preset {
-    /// None.
-    #[default]
-    Off,
-    /// Only addresses that are reachable from everywhere.
-    PublicOnly,
-    /// No link-local addresses and no metadata services of clouds.
-    NoLinkLocal,
-}
-
-impl Preset {
-    const ALL: [Self; 2] = [Self::PublicOnly, Self::NoLinkLocal];
-
-    /// As it is written.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Off => "",
-            Self::PublicOnly => "public-only",
-            Self::NoLinkLocal => "no-link-local",
-        }
+section! {
+    /// What may be probed, whatever a module says. Empty, it allows everything.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Policy {
+        /// A ready-made rule about addresses.
+        omit preset: Preset,
+        /// What is allowed.
+        omit allow: Rules,
+        /// What is refused, even if it is allowed.
+        omit deny: Rules,
     }
 }
 
-/// Lists of targets.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Rules {
-    /// Networks and single addresses.
-    pub networks: Vec<IpNet>,
-    /// Host names; `*` stands for any characters.
-    pub names: Vec<String>,
-    /// Ports and ranges of ports.
-    pub ports: Vec<PortRange>,
-    /// Paths of unix sockets; `*` stands for any characters.
-    pub unix_paths: Vec<String>,
+words! {
+    /// A ready-made rule about addresses.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub enum Preset: "preset {word:?} is not known" {
+        /// None.
+        #[default]
+        Off = "",
+        /// Only addresses that are reachable from everywhere.
+        PublicOnly = "public-only",
+        /// No link-local addresses and no metadata services of clouds.
+        NoLinkLocal = "no-link-local",
+    }
+
+    fn is_zero(self) -> bool {
+        self == Self::Off
+    }
+}
+
+section! {
+    /// Lists of targets.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Rules {
+        /// Networks and single addresses.
+        omit networks: Vec<IpNet>,
+        /// Host names; `*` stands for any characters.
+        omit names: Vec<String>,
+        /// Ports and ranges of ports.
+        omit ports: Vec<PortRange>,
+        /// Paths of unix sockets; `*` stands for any characters.
+        omit unix_paths: Vec<String>,
+    }
 }
 
 /// Ports from the first to the last one.
@@ -95,77 +92,19 @@ impl fmt::Display for PortRange {
     }
 }
 
-section!(Policy {
-    omit preset;
-    omit allow;
-    omit deny;
-});
-
 impl Section for Policy {}
-
-section!(Rules {
-    omit networks;
-    omit names;
-    omit ports;
-    omit unix_paths;
-});
 
 impl Section for Rules {}
 
-impl Value for Preset {
-    fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool {
-        d.enter(node, |d, node| {
-            let Some(name) = d.text(node) else { return false };
-            match Self::ALL.into_iter().find(|preset| preset.name() == name) {
-                Some(preset) => *self = preset,
-                None => {
-                    let help = one_of(&name, Self::ALL.map(Self::name));
-                    d.report(node, format!("preset {name:?} is not known"), Some(help));
-                }
-            }
-            true
-        })
-    }
-
-    fn schema(_: &mut Sections) -> serde_json::Value {
-        schema::words(Self::ALL.map(Self::name))
-    }
-}
-
-impl Write for Preset {
-    fn is_zero(&self) -> bool {
-        *self == Self::Off
-    }
-    fn tree(&self) -> Tree {
-        Tree::text(self.name())
-    }
-}
-
 impl Value for IpNet {
     fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool {
-        d.enter(node, |d, node| {
-            let Some(text) = d.text(node) else { return false };
-            let address = || text.parse::<std::net::IpAddr>().map(IpNet::from);
-            match text.parse().or_else(|_| address()) {
-                Ok(network) => *self = network,
-                Err(_) => {
-                    let help = "write an address or a prefix: 192.0.2.1, 10.0.0.0/8, 2001:db8::/32";
-                    d.report(node, format!("{text:?} is not a network"), Some(help.to_owned()));
-                    return false;
-                }
-            }
-            true
+        d.parsed(node, self, |text| {
+            let address = || text.parse::<std::net::IpAddr>().map(Self::from);
+            text.parse().or_else(|_| address()).map_err(|_| {
+                let help = "write an address or a prefix: 192.0.2.1, 10.0.0.0/8, 2001:db8::/32";
+                (format!("{text:?} is not a network"), help)
+            })
         })
-    }
-
-    fn schema(_: &mut Sections) -> serde_json::Value {
-        schema::text()
-    }
-}
-
-impl Write for IpNet {
-    fn is_zero(&self) -> bool {
-        false
     }
     fn tree(&self) -> Tree {
         Tree::text(self.to_string())
@@ -174,28 +113,10 @@ impl Write for IpNet {
 
 impl Value for PortRange {
     fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool {
-        d.enter(node, |d, node| {
-            let Some(text) = d.text(node) else { return false };
-            match Self::parse(&text) {
-                Some(range) => *self = range,
-                None => {
-                    let help = "write a port or a range: 443, 8000-8099";
-                    d.report(node, format!("{text:?} is not a port"), Some(help.to_owned()));
-                    return false;
-                }
-            }
-            true
+        d.parsed(node, self, |text| {
+            let help = "write a port or a range: 443, 8000-8099";
+            Self::parse(text).ok_or_else(|| (format!("{text:?} is not a port"), help))
         })
-    }
-
-    fn schema(_: &mut Sections) -> serde_json::Value {
-        schema::text()
-    }
-}
-
-impl Write for PortRange {
-    fn is_zero(&self) -> bool {
-        false
     }
     fn tree(&self) -> Tree {
         Tree::text(self.to_string())

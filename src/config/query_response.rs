@@ -1,54 +1,46 @@
 //! `query_response`: the dialogue of the tcp, unix and websocket probers.
 
-use super::decode::{Decoder, Section, Value};
-use super::schema::{self, Sections};
+use super::decode::Decoder;
+use super::section::{Section, section};
 use super::tree::Tree;
-use super::value::{Bytes, Nilable, Pattern, Write, section};
+use super::value::{Bytes, Nilable, Pattern, Value};
 use super::yaml::Id;
 
-/// One step of a dialogue.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct QueryResponse {
-    /// Regular expression that a line must match.
-    pub expect: Option<String>,
-    /// Exact bytes to read (`!!binary` values are not text).
-    pub expect_bytes: Vec<u8>,
-    /// Labels of `probe_expect_info`; an empty list still makes the family.
-    pub labels: Option<Vec<Label>>,
-    /// Try `expect` on what came so far, without waiting for the end of the line; ours.
-    pub prompt: bool,
-    /// Bytes to read, in hexadecimal digits; ours.
-    pub expect_hex: Hex,
-    /// What to send, with `${1}` templates of the last match.
-    pub send: Vec<u8>,
-    /// Bytes to send as they are, in hexadecimal digits; ours.
-    pub send_hex: Hex,
-    /// Send without a line break at the end; ours.
-    pub no_newline: bool,
-    /// Upgrade the connection to TLS after this step.
-    pub starttls: bool,
+section! {
+    /// One step of a dialogue.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct QueryResponse {
+        /// Regular expression that a line must match.
+        omit expect: Option<String> as Pattern,
+        /// Try `expect` on what came so far, without waiting for the end of the line; ours.
+        omit prompt: bool,
+        /// Exact bytes to read (`!!binary` values are not text).
+        omit expect_bytes: Vec<u8> as Bytes,
+        /// Bytes to read, in hexadecimal digits; ours.
+        omit expect_hex: Hex,
+        /// Labels of `probe_expect_info`; an empty list still makes the family.
+        omit labels: Option<Vec<Label>> as Nilable,
+        /// What to send, with `${1}` templates of the last match.
+        omit send: Vec<u8> as Bytes,
+        /// Bytes to send as they are, in hexadecimal digits; ours.
+        omit send_hex: Hex,
+        /// Send without a line break at the end; ours.
+        omit no_newline: bool,
+        /// Upgrade the connection to TLS after this step.
+        omit starttls: bool,
+    }
 }
 
-/// A label of `probe_expect_info`.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Label {
-    /// Label name.
-    pub name: String,
-    /// Template of the value.
-    pub value: String,
+section! {
+    /// A label of `probe_expect_info`.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Label {
+        /// Label name.
+        omit name: String,
+        /// Template of the value.
+        omit value: String,
+    }
 }
-
-section!(QueryResponse {
-    omit expect as Pattern;
-    omit prompt;
-    omit expect_bytes as Bytes;
-    omit expect_hex;
-    omit labels as Nilable;
-    omit send as Bytes;
-    omit send_hex;
-    omit no_newline;
-    omit starttls;
-});
 
 /// Bytes that are written in hexadecimal digits, blanks between them or not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,26 +63,11 @@ impl Hex {
 
 impl Value for Hex {
     fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool {
-        d.enter(node, |d, node| {
-            let Some(text) = d.text(node) else { return false };
-            match Self::parse(&text) {
-                Some(bytes) => *self = bytes,
-                None => {
-                    let help = "write pairs of hexadecimal digits: 00 0a ff".to_owned();
-                    d.report(node, "these are no bytes", Some(help));
-                    return false;
-                }
-            }
-            true
+        d.parsed(node, self, |text| {
+            let help = "write pairs of hexadecimal digits: 00 0a ff";
+            Self::parse(text).ok_or_else(|| ("these are no bytes".to_owned(), help))
         })
     }
-
-    fn schema(_: &mut Sections) -> serde_json::Value {
-        schema::text()
-    }
-}
-
-impl Write for Hex {
     fn is_zero(&self) -> bool {
         self.0.is_empty()
     }
@@ -135,10 +112,5 @@ impl Section for QueryResponse {
         }
     }
 }
-
-section!(Label {
-    omit name;
-    omit value;
-});
 
 impl Section for Label {}

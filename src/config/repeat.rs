@@ -1,7 +1,8 @@
 //! `count` and `interval`: several packets of one probe. Not in upstream.
 
-use super::decode::{Decoder, Section};
-use super::value::{Duration, section};
+use super::decode::Decoder;
+use super::section::{Section, section};
+use super::value::Duration;
 use super::yaml::Id;
 
 /// Most packets of one probe.
@@ -11,19 +12,16 @@ const SHORTEST: i64 = 1_000_000;
 /// The interval when none is written.
 const INTERVAL: i64 = 200_000_000;
 
-/// The number of packets per probe, and the time between them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Repeat {
-    /// Packets, 0 when it is not written, which means one.
-    pub count: i64,
-    /// Nanoseconds between two packets, 0 when it is not written.
-    pub interval: i64,
+section! {
+    /// The number of packets per probe, and the time between them.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Repeat {
+        /// Packets, 0 when it is not written, which means one.
+        omit count: i64,
+        /// Nanoseconds between two packets, 0 when it is not written.
+        omit interval: i64 as Duration,
+    }
 }
-
-section!(Repeat {
-    omit count;
-    omit interval as Duration;
-});
 
 impl Section for Repeat {}
 

@@ -1,46 +1,39 @@
 //! Fields of every module (ours): whether the server's certificate is revoked, asked by OCSP, and what follows from it.
 
 use super::Prober;
-use super::decode::{Decoder, Section, Value};
-use super::problem::one_of;
-use super::schema::{self, Sections};
-use super::tree::Tree;
-use super::value::{Write, section};
+use super::decode::Decoder;
+use super::section::{Section, section};
+use super::words::words;
 use super::yaml::Id;
 
-/// What is asked of OCSP, and whether revoked certificates fail a probe.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Revocation {
+section! {
+    /// What is asked of OCSP, and whether revoked certificates fail a probe.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Revocation {
+        /// Whose answer is judged.
+        omit ocsp: Ocsp,
+        /// Whether a certificate that is revoked, by OCSP or a list, fails the probe.
+        omit fail_if_cert_revoked: bool,
+    }
+}
+
+words! {
     /// Whose answer is judged.
-    pub ocsp: Ocsp,
-    /// Whether a certificate that is revoked, by OCSP or a list, fails the probe.
-    pub fail_if_cert_revoked: bool,
-}
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub enum Ocsp: "{word:?} is not a value of ocsp" {
+        /// Nobody's.
+        #[default]
+        Off = "off",
+        /// The one that the server sends along.
+        Staple = "staple",
+        /// The responder's that the certificate names; without one, the server's.
+        Query = "query",
+    }
 
-/// Whose answer is judged.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Ocsp {
-    /// Nobody's.
-    #[default]
-    Off,
-    /// The one that the server sends along.
-    Staple,
-    /// The responder's that the certificate names; without one, the server's.
-    Query,
+    fn is_zero(self) -> bool {
+        self == Self::Off
+    }
 }
-
-impl Ocsp {
-    const NAMES: [(&str, Self); 3] = [
-        ("off", Self::Off),
-        ("staple", Self::Staple),
-        ("query", Self::Query),
-    ];
-}
-
-section!(Revocation {
-    omit ocsp;
-    omit fail_if_cert_revoked;
-});
 
 impl Section for Revocation {}
 
@@ -63,37 +56,6 @@ impl Revocation {
                 Some(help.to_owned()),
             );
         }
-    }
-}
-
-impl Value for Ocsp {
-    fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool {
-        d.enter(node, |d, node| {
-            let Some(text) = d.text(node) else { return false };
-            let known = Self::NAMES.into_iter().find(|(name, _)| *name == text);
-            match known {
-                Some((_, known)) => *self = known,
-                None => {
-                    let help = one_of(&text, Self::NAMES.map(|(name, _)| name));
-                    d.report(node, format!("{text:?} is not a value of ocsp"), Some(help));
-                }
-            }
-            known.is_some()
-        })
-    }
-
-    fn schema(_: &mut Sections) -> serde_json::Value {
-        schema::words(Self::NAMES.map(|(name, _)| name))
-    }
-}
-
-impl Write for Ocsp {
-    fn is_zero(&self) -> bool {
-        *self == Self::Off
-    }
-    fn tree(&self) -> Tree {
-        let name = Self::NAMES.iter().find(|(_, way)| way == self);
-        Tree::text(name.map_or("", |(name, _)| name))
     }
 }
 

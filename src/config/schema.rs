@@ -4,10 +4,9 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::Config;
-use super::decode::{Section, Value};
+use super::section::Section;
 use super::targets::Targets;
 use super::tree::Tree;
-use super::value::{Codec, Fields};
 
 /// The sections that were described so far, by name.
 pub(crate) type Sections = Map<String, Json>;
@@ -42,7 +41,7 @@ pub(crate) fn section<S: Section + Default>(sections: &mut Sections) -> Json {
         let mut properties = Map::new();
         S::properties(&mut properties, sections);
         let mut written = Vec::new();
-        Fields::write(&S::default(), &mut written);
+        S::default().write(&mut written);
         for (field, tree) in written {
             let default = match tree {
                 Tree::Bool(truth) => Json::from(truth),
@@ -68,25 +67,6 @@ pub(crate) fn section<S: Section + Default>(sections: &mut Sections) -> Json {
         sections.insert(name.to_owned(), described);
     }
     json!({"$ref": format!("#/$defs/{name}")})
-}
-
-/// The value of a field, whose type only the accessor knows.
-pub(crate) fn of_field<S, T: Value>(_: impl Fn(&S) -> &T, sections: &mut Sections) -> Json {
-    T::schema(sections)
-}
-
-/// The value of a field that a codec reads.
-pub(crate) fn of_codec<C: Codec<T>, S, T>(_: impl Fn(&S) -> &T, sections: &mut Sections) -> Json {
-    C::schema(sections)
-}
-
-/// The fields of an inlined section.
-pub(crate) fn of_inlined<S, F: Fields>(
-    _: impl Fn(&S) -> &F,
-    out: &mut Map<String, Json>,
-    sections: &mut Sections,
-) {
-    F::properties(out, sections);
 }
 
 /// A text: every scalar is one.

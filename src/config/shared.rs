@@ -5,10 +5,10 @@ use std::hash::{Hash, Hasher};
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, LazyLock};
 
-use super::decode::{Decoder, Value};
+use super::decode::Decoder;
 use super::schema::Sections;
 use super::tree::Tree;
-use super::value::Write;
+use super::value::Value;
 use super::yaml::Id;
 use super::{Dns, Grpc, Http, Icmp, Tcp, Tls, Unix, Websocket};
 
@@ -97,9 +97,6 @@ impl<T: Value + Clone> Value for Shared<T> {
     fn schema(sections: &mut Sections) -> serde_json::Value {
         T::schema(sections)
     }
-}
-
-impl<T: Write> Write for Shared<T> {
     fn is_zero(&self) -> bool {
         T::is_zero(self)
     }

@@ -6,30 +6,27 @@ use std::fmt;
 use gostd::url::{Url, UserInfo};
 
 use super::Secret;
-use super::decode::{Decoder, Section};
+use super::decode::Decoder;
+use super::section::{Section, section};
 use super::url::ProxyUrl;
-use super::value::{Codec, section};
+use super::value::Codec as _;
 use super::yaml::Id;
 
 /// The longest name or password that SOCKS5 can carry, in bytes (RFC 1929).
 const LONGEST: usize = 255;
 
-/// The proxy that connections go through.
-#[derive(Clone, Default, PartialEq)]
-pub struct SocksProxy {
-    /// `socks5://` or `socks5h://`, with `user:password@` if need be. An empty one means none.
-    pub proxy_url: Option<String>,
-    /// The user, if the URL has none.
-    pub proxy_username: String,
-    /// The user's password.
-    pub proxy_password: Secret,
+section! {
+    /// The proxy that connections go through.
+    #[derive(Clone, PartialEq)]
+    pub struct SocksProxy {
+        /// `socks5://` or `socks5h://`, with `user:password@` if need be. An empty one means none.
+        omit proxy_url: Option<String> as ProxyUrl,
+        /// The user, if the URL has none.
+        omit proxy_username: String,
+        /// The user's password.
+        omit proxy_password: Secret,
+    }
 }
-
-section!(SocksProxy {
-    omit proxy_url as ProxyUrl;
-    omit proxy_username;
-    omit proxy_password;
-});
 
 impl fmt::Debug for SocksProxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,8 +1,9 @@
 //! From the bytes of a file to configuration data and everything that is wrong with it.
 
 use super::Config;
-use super::decode::{Decoder, NamedFile, Options, Value as _};
+use super::decode::{Decoder, NamedFile, Options};
 use super::problem::Problem;
+use super::value::Value as _;
 use super::yaml::{Content, Document, Id, Position};
 
 /// What a text holds.

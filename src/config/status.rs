@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use super::decode::{Decoder, Value};
+use super::decode::Decoder;
 use super::schema::{self, Sections};
 use super::tree::Tree;
-use super::value::Write;
+use super::value::Value;
 use super::yaml::Id;
 use super::yaml::scalar::Scalar;
 
@@ -116,9 +116,6 @@ impl Value for Status {
         let pattern = "^([1-5]xx|[1-5][0-9][0-9] *- *[1-5][0-9][0-9])$";
         serde_json::json!({"anyOf": [schema::number(), {"type": "string", "pattern": pattern}]})
     }
-}
-
-impl Write for Status {
     fn is_zero(&self) -> bool {
         false
     }

@@ -5,11 +5,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::decode::{Decoder, Section, Value as _};
+use super::decode::Decoder;
 use super::problem::{Problem, did_you_mean};
 use super::schema::{self, Sections};
+use super::section::{Section, section};
 use super::tree::Tree;
-use super::value::{Codec, Duration, section};
+use super::value::{Codec, Duration, Value as _};
 use super::yaml::{Document, Id, Position};
 
 pub use super::problem::TargetsError;
@@ -17,34 +18,38 @@ pub use super::problem::TargetsError;
 /// The module of a target that names none.
 pub const DEFAULT_MODULE: &str = "http_2xx";
 
-/// A targets file.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Targets {
-    /// The targets in the order of the file.
-    pub targets: Vec<Target>,
+section! {
+    /// A targets file.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Targets {
+        /// The targets in the order of the file.
+        always targets: Vec<Target>,
+    }
 }
 
-/// One target, named as Alloy's `target` blocks name things.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Target {
-    /// Name of this entry, and its `job` unless a label says otherwise.
-    pub name: String,
-    /// What to probe: URL, host or `host:port`, as the module wants it.
-    pub address: String,
-    /// The module; empty means [`DEFAULT_MODULE`].
-    pub module: String,
-    /// `hostname` parameter: Host header and TLS server name.
-    pub hostname: String,
-    /// Parameters of the scrape, which the module must allow.
-    pub params: BTreeMap<String, String>,
-    /// Labels of every series of this target; an empty value takes a label away.
-    pub labels: BTreeMap<String, String>,
-    /// Scrape interval in milliseconds, when it is not the scraper's.
-    pub interval: Option<u64>,
-    /// Scrape timeout in milliseconds, when it is not the scraper's.
-    pub timeout: Option<u64>,
-    /// Where it stands in the file.
-    pub at: Position,
+section! {
+    /// One target, named as Alloy's `target` blocks name things.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Target {
+        /// Name of this entry, and its `job` unless a label says otherwise.
+        always name: String,
+        /// What to probe: URL, host or `host:port`, as the module wants it.
+        always address: String,
+        /// The module; empty means [`DEFAULT_MODULE`].
+        omit module: String,
+        /// `hostname` parameter: Host header and TLS server name.
+        omit hostname: String,
+        /// Parameters of the scrape, which the module must allow.
+        omit params: BTreeMap<String, String>,
+        /// Labels of every series of this target; an empty value takes a label away.
+        omit labels: BTreeMap<String, String>,
+        /// Scrape interval in milliseconds, when it is not the scraper's.
+        omit interval: Option<u64> as Period,
+        /// Scrape timeout in milliseconds, when it is not the scraper's.
+        omit timeout: Option<u64> as Period,
+        /// Where it stands in the file.
+        skip at: Position,
+    }
 }
 
 impl Target {
@@ -174,22 +179,7 @@ fn problem(at: Option<Position>, message: &str, help: &str) -> Problem {
     }
 }
 
-section!(Targets {
-    always targets;
-});
-
 impl Section for Targets {}
-
-section!(Target {
-    always name;
-    always address;
-    omit module;
-    omit hostname;
-    omit params;
-    omit labels;
-    omit interval as Period;
-    omit timeout as Period;
-});
 
 impl Section for Target {
     const REQUIRED: &'static [&'static str] = &["name", "address"];

@@ -1,70 +1,38 @@
 //! Section `tcp`.
 
-use super::decode::{Decoder, Section};
+use super::decode::Decoder;
+use super::section::{Section, section};
 use super::starttls::StartTls;
-use super::value::{Family, section};
+use super::value::Family;
+use super::words::OptionalWord;
 use super::yaml::Id;
 use super::{QueryResponse, Repeat, Shared, SocksProxy, Tls};
 
-/// Settings of the tcp prober.
-#[derive(Clone, Debug, PartialEq)]
-#[allow(missing_docs)]
-pub struct Tcp {
-    pub preferred_ip_protocol: String,
-    pub ip_protocol_fallback: bool,
-    pub source_ip_address: String,
-    pub query_response: Vec<QueryResponse>,
-    pub tls: bool,
-    /// The protocol whose command for TLS comes first. Not in upstream.
-    pub starttls: Option<StartTls>,
-    pub tls_config: Shared<Tls>,
-    /// Whether to look certificates up in lists of revoked ones.
-    pub check_revoked: bool,
-    /// Several connections. Not in upstream.
-    pub repeat: Repeat,
-    /// The SOCKS5 proxy that connections go through. Not in upstream.
-    pub proxy: SocksProxy,
-    /// 0: connections end with a reset. No other value is allowed. Not in upstream.
-    pub linger: Option<i64>,
-}
-
-impl Default for Tcp {
-    fn default() -> Self {
-        Self {
-            preferred_ip_protocol: String::new(),
-            ip_protocol_fallback: true,
-            source_ip_address: String::new(),
-            query_response: Vec::new(),
-            tls: false,
-            starttls: None,
-            tls_config: Shared::default(),
-            check_revoked: false,
-            repeat: Repeat::default(),
-            proxy: SocksProxy::default(),
-            linger: None,
-        }
+section! {
+    /// Settings of the tcp prober.
+    #[derive(Clone, Debug, PartialEq)]
+    #[allow(missing_docs)]
+    pub struct Tcp {
+        omit preferred_ip_protocol: String as Family,
+        omit ip_protocol_fallback: bool = true,
+        omit source_ip_address: String,
+        omit query_response: Vec<QueryResponse>,
+        omit tls: bool,
+        /// The protocol whose command for TLS comes first. Not in upstream.
+        omit starttls: Option<StartTls> as OptionalWord,
+        omit tls_config: Shared<Tls>,
+        /// Whether to look certificates up in lists of revoked ones.
+        omit check_revoked: bool,
+        /// Several connections. Not in upstream.
+        inline repeat: Repeat,
+        /// The SOCKS5 proxy that connections go through. Not in upstream.
+        inline proxy: SocksProxy,
+        /// 0: connections end with a reset. No other value is allowed. Not in upstream.
+        omit linger: Option<i64>,
     }
 }
-
-section!(Tcp {
-    omit preferred_ip_protocol as Family;
-    omit ip_protocol_fallback;
-    omit source_ip_address;
-    omit query_response;
-    omit tls;
-    omit starttls;
-    omit tls_config;
-    omit check_revoked;
-    inline repeat;
-    inline proxy;
-    omit linger;
-});
 
 impl Section for Tcp {
-    fn begin(&mut self) {
-        *self = Self::default();
-    }
-
     fn judge(&mut self, node: Id, d: &mut Decoder<'_, '_>) {
         self.repeat.judge(node, d);
         self.proxy.judge(node, d);

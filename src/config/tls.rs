@@ -1,52 +1,63 @@
 //! `tls_config`, as every prober and the OAuth2 client have it.
 
 use super::Secret;
-use super::decode::{Decoder, Section, Value};
+use super::decode::Decoder;
 use super::problem::did_you_mean;
-use super::schema::{self, Sections};
-use super::tree::Tree;
-use super::value::{Write, section};
+use super::section::{Section, section};
+use super::words::{OptionalWord, words};
 use super::yaml::Id;
 
-/// A TLS protocol version as the configuration names it (`TLS10` to `TLS13`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[allow(missing_docs)]
-pub enum TlsVersion {
-    Tls10,
-    Tls11,
-    Tls12,
-    Tls13,
+words! {
+    /// A TLS protocol version as the configuration names it.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    #[allow(missing_docs)]
+    pub enum TlsVersion: "unknown TLS version: {word}" {
+        Tls10 = "TLS10",
+        Tls11 = "TLS11",
+        Tls12 = "TLS12",
+        Tls13 = "TLS13",
+    }
+
+    fn help(word: &str) -> String {
+        let digits: String = word.chars().filter(char::is_ascii_digit).collect();
+        match did_you_mean(&format!("TLS{digits}"), Self::ALL.map(Self::name)) {
+            Some(meant) => format!("did you mean {meant}?"),
+            None => "versions are TLS10, TLS11, TLS12 and TLS13".to_owned(),
+        }
+    }
 }
 
-/// How to speak TLS with a server and how to judge its certificate. Empty text means "not set".
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Tls {
-    /// CA certificates in PEM.
-    pub ca: String,
-    /// Client certificate in PEM.
-    pub cert: String,
-    /// Client key in PEM.
-    pub key: Secret,
-    /// File with CA certificates, read at probe time.
-    pub ca_file: String,
-    /// File with the client certificate, read at probe time.
-    pub cert_file: String,
-    /// File with the client key, read at probe time.
-    pub key_file: String,
-    /// Name of the CA in a secret manager: read, printed and, as upstream without one, refused at probe time.
-    pub ca_ref: String,
-    /// Name of the client certificate in a secret manager.
-    pub cert_ref: String,
-    /// Name of the client key in a secret manager.
-    pub key_ref: String,
-    /// Name to send as SNI and to verify, instead of the target's.
-    pub server_name: String,
-    /// Accept any certificate.
-    pub insecure_skip_verify: bool,
-    /// Lowest version to offer.
-    pub min_version: Option<TlsVersion>,
-    /// Highest version to offer.
-    pub max_version: Option<TlsVersion>,
+section! {
+    /// How to speak TLS with a server and how to judge its certificate. Empty text means "not set".
+    #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+    pub struct Tls {
+        /// CA certificates in PEM.
+        omit ca: String,
+        /// Client certificate in PEM.
+        omit cert: String,
+        /// Client key in PEM.
+        omit key: Secret,
+        /// File with CA certificates, read at probe time.
+        omit ca_file: String,
+        /// File with the client certificate, read at probe time.
+        omit cert_file: String,
+        /// File with the client key, read at probe time.
+        omit key_file: String,
+        /// Name of the CA in a secret manager: read, printed and, as upstream without one, refused at probe time.
+        omit ca_ref: String,
+        /// Name of the client certificate in a secret manager.
+        omit cert_ref: String,
+        /// Name of the client key in a secret manager.
+        omit key_ref: String,
+        /// Name to send as SNI and to verify, instead of the target's.
+        omit server_name: String,
+        /// Accept any certificate.
+        always insecure_skip_verify: bool,
+        /// Lowest version to offer.
+        omit min_version: Option<TlsVersion> as OptionalWord,
+        /// Highest version to offer.
+        omit max_version: Option<TlsVersion> as OptionalWord,
+    }
 }
 
 /// What is said of a private key that needs a password.
@@ -59,22 +70,6 @@ pub fn is_encrypted_key(pem: &str) -> bool {
     let mut lines = pem.lines().map(str::trim);
     lines.any(|line| line == "-----BEGIN ENCRYPTED PRIVATE KEY-----" || line == "Proc-Type: 4,ENCRYPTED")
 }
-
-section!(Tls {
-    omit ca;
-    omit cert;
-    omit key;
-    omit ca_file;
-    omit cert_file;
-    omit key_file;
-    omit ca_ref;
-    omit cert_ref;
-    omit key_ref;
-    omit server_name;
-    always insecure_skip_verify;
-    omit min_version;
-    omit max_version;
-});
 
 impl Section for Tls {
     fn judge(&mut self, node: Id, d: &mut Decoder<'_, '_>) {
@@ -144,48 +139,5 @@ impl Section for Tls {
                 Some("add cert_file: the file with its certificate".to_owned()),
             );
         }
-    }
-}
-
-impl TlsVersion {
-    const NAMES: [(&str, Self); 4] = [
-        ("TLS10", Self::Tls10),
-        ("TLS11", Self::Tls11),
-        ("TLS12", Self::Tls12),
-        ("TLS13", Self::Tls13),
-    ];
-}
-
-impl Value for Option<TlsVersion> {
-    fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool {
-        d.enter(node, |d, node| {
-            let Some(text) = d.text(node) else { return false };
-            let known = TlsVersion::NAMES.iter().find(|(name, _)| *name == text);
-            if known.is_none() {
-                let digits: String = text.chars().filter(char::is_ascii_digit).collect();
-                let help =
-                    match did_you_mean(&format!("TLS{digits}"), TlsVersion::NAMES.map(|(name, _)| name)) {
-                        Some(meant) => format!("did you mean {meant}?"),
-                        None => "versions are TLS10, TLS11, TLS12 and TLS13".to_owned(),
-                    };
-                d.report(node, format!("unknown TLS version: {text}"), Some(help));
-            }
-            *self = known.map(|(_, version)| *version);
-            known.is_some()
-        })
-    }
-
-    fn schema(_: &mut Sections) -> serde_json::Value {
-        schema::words(TlsVersion::NAMES.map(|(name, _)| name))
-    }
-}
-
-impl Write for TlsVersion {
-    fn is_zero(&self) -> bool {
-        false
-    }
-    fn tree(&self) -> Tree {
-        let name = Self::NAMES.iter().find(|(_, version)| version == self);
-        Tree::text(name.map_or("", |(name, _)| name))
     }
 }

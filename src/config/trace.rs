@@ -1,95 +1,38 @@
 //! `trace:` of a module (ours): the trace context that its probes send.
 
-use super::decode::{Decoder, Section, Value};
-use super::problem::one_of;
-use super::schema::{self, Sections};
-use super::tree::Tree;
-use super::value::{Write, section};
-use super::yaml::Id;
+use super::section::{Section, section};
+use super::words::words;
 
-/// Which trace context a probe sends.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Trace {
-    /// The forms in which it is sent.
-    pub headers: Vec<TraceHeader>,
-    /// Whether services are told to record their part of the trace.
-    pub sampled: bool,
-}
-
-impl Default for Trace {
-    fn default() -> Self {
-        Self {
-            headers: vec![TraceHeader::TraceParent],
-            sampled: true,
-        }
+section! {
+    /// Which trace context a probe sends.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Trace {
+        /// The forms in which it is sent.
+        always headers: Vec<TraceHeader> = vec![TraceHeader::TraceParent],
+        /// Whether services are told to record their part of the trace.
+        always sampled: bool = true,
     }
 }
 
-section!(Trace {
-    always headers;
-    always sampled;
-});
+impl Section for Trace {}
 
-impl Section for Trace {
-    fn begin(&mut self) {
-        *self = Self::default();
-    }
-}
-
-/// A header that carries a trace context.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum TraceHeader {
-    /// W3C Trace Context, with `tracestate` where the scrape had one.
-    #[default]
-    TraceParent,
-    /// The trace id alone.
-    RequestId,
-    /// Zipkin's single header.
-    B3,
-    /// SkyWalking's, version 3.
-    Sw8,
-}
-
-impl TraceHeader {
-    const ALL: [Self; 4] = [Self::TraceParent, Self::RequestId, Self::B3, Self::Sw8];
-
-    /// Its name, in lower case.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::TraceParent => "traceparent",
-            Self::RequestId => "x-request-id",
-            Self::B3 => "b3",
-            Self::Sw8 => "sw8",
-        }
-    }
-}
-
-impl Value for TraceHeader {
-    fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool {
-        d.enter(node, |d, node| {
-            let Some(name) = d.text(node) else { return false };
-            let named = |header: &Self| header.name().eq_ignore_ascii_case(&name);
-            let Some(header) = Self::ALL.into_iter().find(named) else {
-                let help = one_of(&name, Self::ALL.map(Self::name));
-                d.report(node, format!("{name:?} is not a trace header"), Some(help));
-                return false;
-            };
-            *self = header;
-            true
-        })
+words! {
+    /// A header that carries a trace context.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub enum TraceHeader: "{word:?} is not a trace header" {
+        /// W3C Trace Context, with `tracestate` where the scrape had one.
+        #[default]
+        TraceParent = "traceparent",
+        /// The trace id alone.
+        RequestId = "x-request-id",
+        /// Zipkin's single header.
+        B3 = "b3",
+        /// SkyWalking's, version 3.
+        Sw8 = "sw8",
     }
 
-    fn schema(_: &mut Sections) -> serde_json::Value {
-        schema::words(Self::ALL.map(Self::name))
-    }
-}
-
-impl Write for TraceHeader {
-    fn is_zero(&self) -> bool {
-        false
-    }
-    fn tree(&self) -> Tree {
-        Tree::text(self.name())
+    fn is_written(name: &str, word: &str) -> bool {
+        name.eq_ignore_ascii_case(word)
     }
 }
 

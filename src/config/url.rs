@@ -9,34 +9,23 @@ use std::ops::Deref;
 use gostd::url::{Url, UrlError};
 
 use super::confidential;
-use super::decode::{Decoder, Value};
-use super::schema::{self, Sections};
+use super::decode::Decoder;
 use super::tree::Tree;
-use super::value::{Codec, Write};
+use super::value::{Value, Variant};
 use super::yaml::Id;
 
 /// A URL as prometheus/common holds it: an empty one is not the same as none.
 pub(crate) struct ProxyUrl;
 
-impl Codec<Option<String>> for ProxyUrl {
+impl Variant<Option<String>> for ProxyUrl {
     fn decode(place: &mut Option<String>, node: Id, d: &mut Decoder<'_, '_>) -> bool {
-        d.enter(node, |d, node| {
-            let Some(text) = d.text(node) else { return false };
-            if let Err(error) = Url::parse(&*text) {
-                let help = "a proxy URL is like http://proxy.example:3128 or socks5://user:password@proxy.example:1080";
-                d.report(node, reason(&text, &error), Some(help.to_owned()));
-                return false;
-            }
-            *place = Some(text.into_owned());
-            true
+        d.parsed(node, place, |text| match Url::parse(text) {
+            Ok(_) => Ok(Some(text.to_owned())),
+            Err(error) => Err((
+                reason(text, &error),
+                "a proxy URL is like http://proxy.example:3128 or socks5://user:password@proxy.example:1080",
+            )),
         })
-    }
-
-    fn schema(_: &mut Sections) -> serde_json::Value {
-        schema::text()
-    }
-    fn is_zero(place: &Option<String>) -> bool {
-        place.is_none()
     }
     fn tree(place: &Option<String>) -> Tree {
         let text = place.as_deref().unwrap_or_default();
@@ -83,13 +72,6 @@ impl Value for UrlText {
     fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool {
         self.0.decode(node, d)
     }
-
-    fn schema(_: &mut Sections) -> serde_json::Value {
-        schema::text()
-    }
-}
-
-impl Write for UrlText {
     fn is_zero(&self) -> bool {
         self.0.is_empty()
     }

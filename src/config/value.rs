@@ -1,36 +1,36 @@
 //! How each kind of setting is read and written: text, truth values, numbers, lists, durations, sizes, secrets.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use serde_json::Map;
+pub(crate) use serde_json::Value as Json;
 
 use super::Secret;
-use super::decode::{Decoder, Reader, Section, Value};
+use super::decode::{Decoder, Reader};
 use super::schema::{self, Sections};
+use super::section::{Fields, Section};
 use super::tree::Tree;
 use super::units;
 use super::yaml::scalar::{Scalar, old_boolean};
 use super::yaml::{Content, Id};
 use crate::strconv;
 
-/// The known keys of a section; [`section!`] writes it from the list of fields.
-pub(crate) trait Fields {
-    /// Reads a field; `false` when there is none of that name.
-    fn field(&mut self, name: &str, value: Id, d: &mut Decoder<'_, '_>) -> bool;
-    /// Appends the names of all fields.
-    fn names(out: &mut Vec<&'static str>);
-    /// Adds what each field may be, as JSON Schema.
-    fn properties(out: &mut Map<String, serde_json::Value>, sections: &mut Sections);
-    /// Appends the fields that are printed.
-    fn write(&self, out: &mut Vec<(String, Tree)>);
-    /// Whether all fields have Go's zero value.
-    fn is_zero(&self) -> bool;
-}
+/// Something that stands in a configuration file under a key or in a list.
+pub(crate) trait Value {
+    /// Reads the node into this place. `false` when nothing was put there, because the node is null or wrong: lists
+    /// leave such an entry out.
+    fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool;
 
-/// A setting that can be written.
-pub(crate) trait Write {
-    /// Go's zero value, which `omitempty` leaves out.
-    fn is_zero(&self) -> bool;
+    /// What it may be, as JSON Schema: text, if nothing else.
+    fn schema(_sections: &mut Sections) -> Json {
+        schema::text()
+    }
+
+    /// Whether it is Go's zero value, which `omitempty` leaves out.
+    fn is_zero(&self) -> bool {
+        false
+    }
+
     /// As it is printed.
     fn tree(&self) -> Tree;
 }
@@ -38,129 +38,64 @@ pub(crate) trait Write {
 /// Reads and writes a `T` whose type alone does not say how.
 pub(crate) trait Codec<T> {
     fn decode(place: &mut T, node: Id, d: &mut Decoder<'_, '_>) -> bool;
-    fn schema(sections: &mut Sections) -> serde_json::Value;
+    fn schema(_sections: &mut Sections) -> Json {
+        schema::text()
+    }
     fn is_zero(place: &T) -> bool;
     fn tree(place: &T) -> Tree;
 }
 
-/// Says which fields a section has, in the order in which they are printed: `omit` leaves zero values out, `always` does
-/// not, `inline` takes the fields of another section in; a name in quotes differs from the Rust field's, a type after
-/// the field is its [`Codec`].
-macro_rules! section {
-    ($kind:ty { $($how:ident $field:ident $(as $codec:ty)? $(= $name:literal)?;)* }) => {
-        impl $crate::config::value::Fields for $kind {
-            fn field(
-                &mut self,
-                name: &str,
-                value: $crate::config::yaml::Id,
-                d: &mut $crate::config::decode::Decoder<'_, '_>,
-            ) -> bool {
-                $($crate::config::value::section!(@field $how, self, name, value, d, $field, ($($codec)?), ($($name)?));)*
-                false
-            }
-            fn names(out: &mut Vec<&'static str>) {
-                $($crate::config::value::section!(@names $how, Self, out, $field, ($($name)?));)*
-            }
-            fn properties(
-                out: &mut serde_json::Map<String, serde_json::Value>,
-                sections: &mut $crate::config::schema::Sections,
-            ) {
-                $($crate::config::value::section!(@schema $how, Self, out, sections, $field, ($($codec)?), ($($name)?));)*
-            }
-            fn write(&self, out: &mut Vec<(String, $crate::config::tree::Tree)>) {
-                $($crate::config::value::section!(@write $how, self, out, $field, ($($codec)?), ($($name)?));)*
-            }
-            fn is_zero(&self) -> bool {
-                true $(&& $crate::config::value::section!(@zero $how, self, $field, ($($codec)?)))*
-            }
-        }
-        impl $crate::config::decode::Value for $kind {
-            fn decode(
-                &mut self,
-                node: $crate::config::yaml::Id,
-                d: &mut $crate::config::decode::Decoder<'_, '_>,
-            ) -> bool {
-                d.section(node, self)
-            }
-            fn schema(sections: &mut $crate::config::schema::Sections) -> serde_json::Value {
-                $crate::config::schema::section::<Self>(sections)
-            }
-        }
-        impl $crate::config::value::Write for $kind {
-            fn is_zero(&self) -> bool {
-                $crate::config::value::Fields::is_zero(self)
-            }
-            fn tree(&self) -> $crate::config::tree::Tree {
-                let mut out = Vec::new();
-                $crate::config::value::Fields::write(self, &mut out);
-                $crate::config::tree::Tree::Section(out)
-            }
-        }
-    };
-    (@name $field:ident, ()) => { stringify!($field) };
-    (@name $field:ident, ($name:literal)) => { $name };
-    (@decode $self:ident, $field:ident, $value:ident, $d:ident, ()) => {
-        $crate::config::decode::Value::decode(&mut $self.$field, $value, $d)
-    };
-    (@decode $self:ident, $field:ident, $value:ident, $d:ident, ($codec:ty)) => {
-        <$codec as $crate::config::value::Codec<_>>::decode(&mut $self.$field, $value, $d)
-    };
-    (@field inline, $self:ident, $name:ident, $value:ident, $d:ident, $field:ident, (), ()) => {
-        if $crate::config::value::Fields::field(&mut $self.$field, $name, $value, $d) {
-            return true;
-        }
-    };
-    (@field $how:ident, $self:ident, $name:ident, $value:ident, $d:ident, $field:ident, $codec:tt, $as:tt) => {
-        if $name == $crate::config::value::section!(@name $field, $as) {
-            $crate::config::value::section!(@decode $self, $field, $value, $d, $codec);
-            return true;
-        }
-    };
-    (@schema inline, $this:ty, $out:ident, $sections:ident, $field:ident, (), ()) => {
-        $crate::config::schema::of_inlined(|s: &$this| &s.$field, $out, $sections);
-    };
-    (@schema $how:ident, $this:ty, $out:ident, $sections:ident, $field:ident, (), $as:tt) => {
-        let schema = $crate::config::schema::of_field(|s: &$this| &s.$field, $sections);
-        $out.insert($crate::config::value::section!(@name $field, $as).to_owned(), schema);
-    };
-    (@schema $how:ident, $this:ty, $out:ident, $sections:ident, $field:ident, ($codec:ty), $as:tt) => {
-        let schema = $crate::config::schema::of_codec::<$codec, _, _>(|s: &$this| &s.$field, $sections);
-        $out.insert($crate::config::value::section!(@name $field, $as).to_owned(), schema);
-    };
-    (@names inline, $this:ty, $out:ident, $field:ident, ()) => {
-        $crate::config::value::names_of(|s: &$this| &s.$field, $out);
-    };
-    (@names $how:ident, $this:ty, $out:ident, $field:ident, $as:tt) => {
-        $out.push($crate::config::value::section!(@name $field, $as));
-    };
-    (@zero inline, $self:ident, $field:ident, ()) => { $crate::config::value::Fields::is_zero(&$self.$field) };
-    (@zero $how:ident, $self:ident, $field:ident, ()) => { $crate::config::value::Write::is_zero(&$self.$field) };
-    (@zero $how:ident, $self:ident, $field:ident, ($codec:ty)) => {
-        <$codec as $crate::config::value::Codec<_>>::is_zero(&$self.$field)
-    };
-    (@tree $self:ident, $field:ident, ()) => { $crate::config::value::Write::tree(&$self.$field) };
-    (@tree $self:ident, $field:ident, ($codec:ty)) => {
-        <$codec as $crate::config::value::Codec<_>>::tree(&$self.$field)
-    };
-    (@write inline, $self:ident, $out:ident, $field:ident, (), ()) => {
-        $crate::config::value::Fields::write(&$self.$field, $out);
-    };
-    (@write always, $self:ident, $out:ident, $field:ident, $codec:tt, $as:tt) => {
-        let name = $crate::config::value::section!(@name $field, $as).to_owned();
-        $out.push((name, $crate::config::value::section!(@tree $self, $field, $codec)));
-    };
-    (@write omit, $self:ident, $out:ident, $field:ident, $codec:tt, $as:tt) => {
-        if !$crate::config::value::section!(@zero omit, $self, $field, $codec) {
-            let name = $crate::config::value::section!(@name $field, $as).to_owned();
-            $out.push((name, $crate::config::value::section!(@tree $self, $field, $codec)));
-        }
-    };
+/// A [`Codec`] that differs from what the type says in some of this.
+pub(crate) trait Variant<T: Value> {
+    fn decode(place: &mut T, node: Id, d: &mut Decoder<'_, '_>) -> bool {
+        place.decode(node, d)
+    }
+    fn schema(sections: &mut Sections) -> Json {
+        T::schema(sections)
+    }
+    fn is_zero(place: &T) -> bool {
+        place.is_zero()
+    }
+    fn tree(place: &T) -> Tree {
+        place.tree()
+    }
 }
-pub(crate) use section;
 
-/// The names of the fields of an inlined section, whose type only the accessor knows.
-pub(crate) fn names_of<S, F: Fields>(_accessor: impl Fn(&S) -> &F, out: &mut Vec<&'static str>) {
-    F::names(out);
+impl<T: Value, V: Variant<T>> Codec<T> for V {
+    fn decode(place: &mut T, node: Id, d: &mut Decoder<'_, '_>) -> bool {
+        V::decode(place, node, d)
+    }
+    fn schema(sections: &mut Sections) -> Json {
+        V::schema(sections)
+    }
+    fn is_zero(place: &T) -> bool {
+        V::is_zero(place)
+    }
+    fn tree(place: &T) -> Tree {
+        V::tree(place)
+    }
+}
+
+/// As the type says.
+pub(crate) struct AsIs;
+
+impl<T: Value> Variant<T> for AsIs {}
+
+impl<S: Section> Value for S {
+    fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool {
+        d.section(node, self)
+    }
+    fn schema(sections: &mut Sections) -> Json {
+        schema::section::<S>(sections)
+    }
+    fn is_zero(&self) -> bool {
+        Fields::is_zero(self)
+    }
+    fn tree(&self) -> Tree {
+        let mut out = Vec::new();
+        self.write(&mut out);
+        Tree::Section(out)
+    }
 }
 
 impl Value for String {
@@ -174,13 +109,6 @@ impl Value for String {
             None => false,
         })
     }
-
-    fn schema(_: &mut Sections) -> serde_json::Value {
-        schema::text()
-    }
-}
-
-impl Write for String {
     fn is_zero(&self) -> bool {
         self.is_empty()
     }
@@ -202,10 +130,6 @@ impl Codec<Vec<u8>> for Bytes {
             None => false,
         })
     }
-
-    fn schema(_: &mut Sections) -> serde_json::Value {
-        schema::text()
-    }
     fn is_zero(place: &Vec<u8>) -> bool {
         place.is_empty()
     }
@@ -224,13 +148,6 @@ impl Value for Secret {
             None => false,
         })
     }
-
-    fn schema(_: &mut Sections) -> serde_json::Value {
-        schema::text()
-    }
-}
-
-impl Write for Secret {
     fn is_zero(&self) -> bool {
         self.is_empty()
     }
@@ -270,12 +187,9 @@ impl Value for bool {
         })
     }
 
-    fn schema(_: &mut Sections) -> serde_json::Value {
+    fn schema(_: &mut Sections) -> Json {
         schema::truth()
     }
-}
-
-impl Write for bool {
     fn is_zero(&self) -> bool {
         !self
     }
@@ -303,12 +217,9 @@ impl Value for i64 {
         })
     }
 
-    fn schema(_: &mut Sections) -> serde_json::Value {
+    fn schema(_: &mut Sections) -> Json {
         schema::number()
     }
-}
-
-impl Write for i64 {
     fn is_zero(&self) -> bool {
         *self == 0
     }
@@ -320,7 +231,7 @@ impl Write for i64 {
 /// A family of addresses; upstream takes any text, and all but `ip6` and nothing mean ip4.
 pub(crate) struct Family;
 
-impl Codec<String> for Family {
+impl Variant<String> for Family {
     fn decode(place: &mut String, node: Id, d: &mut Decoder<'_, '_>) -> bool {
         d.enter(node, |d, node| {
             let good = place.decode(node, d);
@@ -332,22 +243,12 @@ impl Codec<String> for Family {
             good
         })
     }
-
-    fn schema(_: &mut Sections) -> serde_json::Value {
-        schema::text()
-    }
-    fn is_zero(place: &String) -> bool {
-        place.is_empty()
-    }
-    fn tree(place: &String) -> Tree {
-        Tree::text(place.as_str())
-    }
 }
 
 /// Nanoseconds, written as Go's `time.Duration`.
 pub(crate) struct Duration;
 
-impl Codec<i64> for Duration {
+impl Variant<i64> for Duration {
     fn decode(place: &mut i64, node: Id, d: &mut Decoder<'_, '_>) -> bool {
         const WANTED: &str = "a duration";
         d.enter(node, |d, node| {
@@ -374,11 +275,8 @@ impl Codec<i64> for Duration {
         })
     }
 
-    fn schema(_: &mut Sections) -> serde_json::Value {
+    fn schema(_: &mut Sections) -> Json {
         schema::duration()
-    }
-    fn is_zero(place: &i64) -> bool {
-        *place == 0
     }
     fn tree(place: &i64) -> Tree {
         Tree::text(strconv::duration(*place))
@@ -388,30 +286,27 @@ impl Codec<i64> for Duration {
 /// As [`Duration`], but a number without a unit is nanoseconds: so exporter-toolkit's older reader of YAML takes it.
 pub(crate) struct DurationOrNumber;
 
-impl Codec<i64> for DurationOrNumber {
+impl Variant<i64> for DurationOrNumber {
     fn decode(place: &mut i64, node: Id, d: &mut Decoder<'_, '_>) -> bool {
         d.enter(node, |d, node| match d.scalar(node, "a duration") {
             None => false,
             Some(Scalar::Int(_) | Scalar::Float(_)) => place.decode(node, d),
-            Some(_) => Duration::decode(place, node, d),
+            Some(_) => <Duration as Variant<_>>::decode(place, node, d),
         })
     }
 
-    fn schema(_: &mut Sections) -> serde_json::Value {
+    fn schema(_: &mut Sections) -> Json {
         serde_json::json!({"anyOf": [schema::number(), schema::duration()]})
     }
-    fn is_zero(place: &i64) -> bool {
-        Duration::is_zero(place)
-    }
     fn tree(place: &i64) -> Tree {
-        Duration::tree(place)
+        <Duration as Variant<_>>::tree(place)
     }
 }
 
 /// Bytes, written with units of 1024 (alecthomas/units `Base2Bytes`).
 pub(crate) struct Size;
 
-impl Codec<i64> for Size {
+impl Variant<i64> for Size {
     fn decode(place: &mut i64, node: Id, d: &mut Decoder<'_, '_>) -> bool {
         d.enter(node, |d, node| {
             let Some(text) = d.bytes(node) else { return false };
@@ -427,12 +322,8 @@ impl Codec<i64> for Size {
             true
         })
     }
-
-    fn schema(_: &mut Sections) -> serde_json::Value {
+    fn schema(_: &mut Sections) -> Json {
         schema::text()
-    }
-    fn is_zero(place: &i64) -> bool {
-        *place == 0
     }
     fn tree(place: &i64) -> Tree {
         Tree::text(units::format_size(*place))
@@ -458,17 +349,14 @@ impl<T: Value + Default> Value for Vec<T> {
         })
     }
 
-    fn schema(sections: &mut Sections) -> serde_json::Value {
+    fn schema(sections: &mut Sections) -> Json {
         schema::list(&T::schema(sections))
     }
-}
-
-impl<T: Write> Write for Vec<T> {
     fn is_zero(&self) -> bool {
         self.is_empty()
     }
     fn tree(&self) -> Tree {
-        Tree::List(self.iter().map(Write::tree).collect())
+        Tree::List(self.iter().map(Value::tree).collect())
     }
 }
 
@@ -491,12 +379,9 @@ impl<T: Value + Default> Value for BTreeMap<String, T> {
         })
     }
 
-    fn schema(sections: &mut Sections) -> serde_json::Value {
+    fn schema(sections: &mut Sections) -> Json {
         schema::map(&T::schema(sections))
     }
-}
-
-impl<T: Write> Write for BTreeMap<String, T> {
     fn is_zero(&self) -> bool {
         self.is_empty()
     }
@@ -518,58 +403,52 @@ impl<T: Value + Default> Value for Option<T> {
         good
     }
 
-    fn schema(sections: &mut Sections) -> serde_json::Value {
+    fn schema(sections: &mut Sections) -> Json {
         T::schema(sections)
     }
-}
-
-impl<T: Write> Write for Option<T> {
     fn is_zero(&self) -> bool {
         self.is_none()
     }
     fn tree(&self) -> Tree {
-        self.as_ref().map_or(Tree::Null, Write::tree)
+        self.as_ref().map_or(Tree::Null, Value::tree)
+    }
+}
+
+/// Shared, until one of those who share it changes.
+impl<T: Value + Clone> Value for Arc<T> {
+    fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool {
+        Self::make_mut(self).decode(node, d)
+    }
+
+    fn schema(sections: &mut Sections) -> serde_json::Value {
+        T::schema(sections)
+    }
+    fn is_zero(&self) -> bool {
+        T::is_zero(self)
+    }
+    fn tree(&self) -> Tree {
+        T::tree(self)
     }
 }
 
 /// A section that is held by value in Go: `None` is its zero value.
 pub(crate) struct ByValue;
 
-impl<T: Section + Value + Write + Default> Codec<Option<T>> for ByValue {
+impl<T: Section> Variant<Option<T>> for ByValue {
     fn decode(place: &mut Option<T>, node: Id, d: &mut Decoder<'_, '_>) -> bool {
-        if d.document().is_null(node) {
-            return false;
-        }
-        place.get_or_insert_default().decode(node, d)
-    }
-
-    fn schema(sections: &mut Sections) -> serde_json::Value {
-        T::schema(sections)
+        !d.document().is_null(node) && place.get_or_insert_default().decode(node, d)
     }
     fn is_zero(place: &Option<T>) -> bool {
-        place.as_ref().is_none_or(Write::is_zero)
-    }
-    fn tree(place: &Option<T>) -> Tree {
-        Write::tree(place)
+        place.as_ref().is_none_or(Value::is_zero)
     }
 }
 
 /// A list or mapping of which null and empty mean different things to a prober, and are printed alike: not at all.
 pub(crate) struct Nilable;
 
-impl<T: Value + Write + Default> Codec<Option<T>> for Nilable {
-    fn decode(place: &mut Option<T>, node: Id, d: &mut Decoder<'_, '_>) -> bool {
-        place.decode(node, d)
-    }
-
-    fn schema(sections: &mut Sections) -> serde_json::Value {
-        T::schema(sections)
-    }
+impl<T: Value + Default> Variant<Option<T>> for Nilable {
     fn is_zero(place: &Option<T>) -> bool {
-        place.as_ref().is_none_or(Write::is_zero)
-    }
-    fn tree(place: &Option<T>) -> Tree {
-        Write::tree(place)
+        place.as_ref().is_none_or(Value::is_zero)
     }
 }
 
@@ -584,40 +463,20 @@ fn pattern_tree(pattern: &str) -> Tree {
     }
 }
 
-impl Codec<Option<String>> for Pattern {
-    fn decode(place: &mut Option<String>, node: Id, d: &mut Decoder<'_, '_>) -> bool {
-        place.decode(node, d)
-    }
-
-    fn schema(_: &mut Sections) -> serde_json::Value {
-        schema::text()
-    }
-    fn is_zero(place: &Option<String>) -> bool {
-        place.is_none()
-    }
+impl Variant<Option<String>> for Pattern {
     fn tree(place: &Option<String>) -> Tree {
         pattern_tree(place.as_deref().unwrap_or_default())
     }
 }
 
-impl Codec<Vec<String>> for Pattern {
-    fn decode(place: &mut Vec<String>, node: Id, d: &mut Decoder<'_, '_>) -> bool {
-        place.decode(node, d)
-    }
-
-    fn schema(_: &mut Sections) -> serde_json::Value {
-        schema::list(&schema::text())
-    }
-    fn is_zero(place: &Vec<String>) -> bool {
-        place.is_empty()
-    }
+impl Variant<Vec<String>> for Pattern {
     fn tree(place: &Vec<String>) -> Tree {
         Tree::List(place.iter().map(|p| pattern_tree(p)).collect())
     }
 }
 
 /// Anything (`claims` of oauth2), kept as JSON.
-impl Value for serde_json::Value {
+impl Value for Json {
     fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool {
         d.enter(node, |d, node| {
             match &d.document().node(node).content {
@@ -649,12 +508,9 @@ impl Value for serde_json::Value {
         })
     }
 
-    fn schema(_: &mut Sections) -> serde_json::Value {
+    fn schema(_: &mut Sections) -> Json {
         schema::anything()
     }
-}
-
-impl Write for serde_json::Value {
     fn is_zero(&self) -> bool {
         self.is_null()
     }
@@ -667,7 +523,7 @@ impl Write for serde_json::Value {
                 (None, number) => Tree::Float(number.unwrap_or_default()),
             },
             Self::String(text) => Tree::text(text.as_str()),
-            Self::Array(list) => Tree::List(list.iter().map(Write::tree).collect()),
+            Self::Array(list) => Tree::List(list.iter().map(Value::tree).collect()),
             Self::Object(map) => Tree::Map(map.iter().map(|(k, v)| (k.clone(), v.tree())).collect()),
         }
     }

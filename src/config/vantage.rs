@@ -2,42 +2,34 @@
 
 use std::net::IpAddr;
 
-use super::decode::{Decoder, Section};
-use super::value::{Duration, section};
+use super::decode::Decoder;
+use super::section::{Section, section};
+use super::value::Duration;
 use super::yaml::Id;
 use super::{Shared, Tls};
 
-/// Where a module looks from. Empty texts leave the choice to the system.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Vantage {
-    /// The source address of every connection.
-    pub source_ip_address: String,
-    /// The interface that packets leave by.
-    pub source_interface: String,
-    /// The Differentiated Services code point: 0 to 63, or a name.
-    pub dscp: String,
-    /// Which addresses of the target are dialled.
-    pub addresses: String,
-    /// The name server that is asked instead of the system's.
-    pub resolver: String,
-    /// How long a lookup may take, in nanoseconds; 0 when it is not written.
-    pub resolver_timeout: i64,
-    /// How long addresses are remembered at most, in nanoseconds.
-    pub resolver_cache: i64,
-    /// TLS with the name server.
-    pub resolver_tls_config: Shared<Tls>,
+section! {
+    /// Where a module looks from. Empty texts leave the choice to the system.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Vantage {
+        /// The source address of every connection.
+        omit source_ip_address: String,
+        /// The interface that packets leave by.
+        omit source_interface: String,
+        /// The Differentiated Services code point: 0 to 63, or a name.
+        omit dscp: String,
+        /// Which addresses of the target are dialled.
+        omit addresses: String,
+        /// The name server that is asked instead of the system's.
+        omit resolver: String,
+        /// How long a lookup may take, in nanoseconds; 0 when it is not written.
+        omit resolver_timeout: i64 as Duration,
+        /// How long addresses are remembered at most, in nanoseconds.
+        omit resolver_cache: i64 as Duration,
+        /// TLS with the name server.
+        omit resolver_tls_config: Shared<Tls>,
+    }
 }
-
-section!(Vantage {
-    omit source_ip_address;
-    omit source_interface;
-    omit dscp;
-    omit addresses;
-    omit resolver;
-    omit resolver_timeout as Duration;
-    omit resolver_cache as Duration;
-    omit resolver_tls_config;
-});
 
 /// Which addresses of the target's name are dialled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

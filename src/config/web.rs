@@ -6,145 +6,84 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::decode::{Decoder, Section, Value as _};
+use super::decode::Decoder;
 use super::problem::Problem;
-use super::value::{DurationOrNumber, section};
+use super::section::{Section, section};
+use super::value::{DurationOrNumber, Value as _};
 use super::yaml::{Document, Id};
 use super::{Secret, TlsVersion};
 use crate::os_error;
 use crate::strconv::quote;
 
-/// A web configuration file.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Web {
-    /// Section `tls_server_config`.
-    pub tls: ServerTls,
-    /// Section `http_server_config`.
-    pub http: HttpServer,
-    /// Section `rate_limit`.
-    pub rate_limit: RateLimit,
-    /// `basic_auth_users`: bcrypt hashes by user name; empty means that everyone may enter.
-    pub users: BTreeMap<String, Secret>,
-}
-
-/// How the exporter's port speaks TLS. Empty text means "not set".
-#[derive(Clone, Debug, PartialEq)]
-pub struct ServerTls {
-    /// Certificate in PEM.
-    pub cert: String,
-    /// Key in PEM.
-    pub key: Secret,
-    /// CA certificates for clients, in PEM.
-    pub client_ca: String,
-    /// File with the certificate; relative names are relative to the web configuration file.
-    pub cert_file: String,
-    /// File with the key.
-    pub key_file: String,
-    /// `NoClientCert`, `RequestClientCert`, …
-    pub client_auth_type: String,
-    /// File with CA certificates for clients.
-    pub client_ca_file: String,
-    /// Go's names of TLS 1.2 cipher suites.
-    pub cipher_suites: Vec<String>,
-    /// `CurveP256`, `CurveP384`, `CurveP521`, `X25519`.
-    pub curve_preferences: Vec<String>,
-    /// Lowest version.
-    pub min_version: String,
-    /// Highest version.
-    pub max_version: String,
-    /// Read and ignored, as by Go.
-    pub prefer_server_cipher_suites: bool,
-    /// Names of which a client's certificate must have one; `None` for no such rule.
-    pub client_allowed_sans: Option<Vec<String>>,
-}
-
-/// How the exporter's port speaks HTTP.
-#[derive(Clone, Debug, PartialEq)]
-pub struct HttpServer {
-    /// Whether HTTP/2 is offered over TLS.
-    pub http2: bool,
-    /// Headers of every answer.
-    pub headers: BTreeMap<String, String>,
-}
-
-/// How many requests are answered.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct RateLimit {
-    /// How many at once.
-    pub burst: i64,
-    /// Nanoseconds after which there may be one more; 0 means no limit.
-    pub interval: i64,
-}
-
-impl Default for Web {
-    fn default() -> Self {
-        Self {
-            tls: ServerTls::default(),
-            http: HttpServer {
-                http2: true,
-                headers: BTreeMap::new(),
-            },
-            rate_limit: RateLimit::default(),
-            users: BTreeMap::new(),
-        }
+section! {
+    /// A web configuration file.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Web {
+        /// Section `tls_server_config`.
+        always tls ("tls_server_config"): ServerTls,
+        /// Section `http_server_config`.
+        always http ("http_server_config"): HttpServer,
+        /// Section `rate_limit`.
+        always rate_limit: RateLimit,
+        /// `basic_auth_users`: bcrypt hashes by user name; empty means that everyone may enter.
+        always users ("basic_auth_users"): BTreeMap<String, Secret>,
     }
 }
 
-impl Default for ServerTls {
-    fn default() -> Self {
-        Self {
-            cert: String::new(),
-            key: Secret::default(),
-            client_ca: String::new(),
-            cert_file: String::new(),
-            key_file: String::new(),
-            client_auth_type: String::new(),
-            client_ca_file: String::new(),
-            cipher_suites: Vec::new(),
-            curve_preferences: Vec::new(),
-            min_version: "TLS12".to_owned(),
-            max_version: "TLS13".to_owned(),
-            prefer_server_cipher_suites: true,
-            client_allowed_sans: None,
-        }
+section! {
+    /// How the exporter's port speaks TLS. Empty text means "not set".
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct ServerTls {
+        /// Certificate in PEM.
+        always cert: String,
+        /// Key in PEM.
+        always key: Secret,
+        /// CA certificates for clients, in PEM.
+        always client_ca: String,
+        /// File with the certificate; relative names are relative to the web configuration file.
+        always cert_file: String,
+        /// File with the key.
+        always key_file: String,
+        /// `NoClientCert`, `RequestClientCert`, …
+        always client_auth_type: String,
+        /// File with CA certificates for clients.
+        always client_ca_file: String,
+        /// Go's names of TLS 1.2 cipher suites.
+        always cipher_suites: Vec<String>,
+        /// `CurveP256`, `CurveP384`, `CurveP521`, `X25519`.
+        always curve_preferences: Vec<String>,
+        /// Lowest version.
+        always min_version: String = "TLS12".to_owned(),
+        /// Highest version.
+        always max_version: String = "TLS13".to_owned(),
+        /// Read and ignored, as by Go.
+        always prefer_server_cipher_suites: bool = true,
+        /// Names of which a client's certificate must have one; `None` for no such rule.
+        always client_allowed_sans: Option<Vec<String>>,
     }
 }
 
-impl Default for HttpServer {
-    fn default() -> Self {
-        Web::default().http
+section! {
+    /// How the exporter's port speaks HTTP.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct HttpServer {
+        /// Whether HTTP/2 is offered over TLS.
+        always http2: bool = true,
+        /// Headers of every answer.
+        always headers: BTreeMap<String, String>,
     }
 }
 
-section!(Web {
-    always tls = "tls_server_config";
-    always http = "http_server_config";
-    always rate_limit;
-    always users = "basic_auth_users";
-});
-section!(ServerTls {
-    always cert;
-    always key;
-    always client_ca;
-    always cert_file;
-    always key_file;
-    always client_auth_type;
-    always client_ca_file;
-    always cipher_suites;
-    always curve_preferences;
-    always min_version;
-    always max_version;
-    always prefer_server_cipher_suites;
-    always client_allowed_sans;
-});
-section!(HttpServer {
-    always http2;
-    always headers;
-});
-section!(RateLimit {
-    always burst;
-    always interval as DurationOrNumber;
-});
+section! {
+    /// How many requests are answered.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct RateLimit {
+        /// How many at once.
+        always burst: i64,
+        /// Nanoseconds after which there may be one more; 0 means no limit.
+        always interval: i64 as DurationOrNumber,
+    }
+}
 
 impl Section for Web {
     fn judge(&mut self, node: Id, d: &mut Decoder<'_, '_>) {
@@ -246,7 +185,7 @@ impl Web {
 
     fn validate(&self) -> Result<(), String> {
         for version in [&self.tls.min_version, &self.tls.max_version] {
-            version_by_name(version).ok_or_else(|| format!("unknown TLS version: {version}"))?;
+            TlsVersion::from_name(version).ok_or_else(|| format!("unknown TLS version: {version}"))?;
         }
         for cipher in &self.tls.cipher_suites {
             if !CIPHER_SUITES.contains(&cipher.as_str()) {
@@ -269,8 +208,8 @@ impl ServerTls {
     /// The lowest and the highest version.
     pub fn versions(&self) -> (TlsVersion, TlsVersion) {
         (
-            version_by_name(&self.min_version).unwrap_or(TlsVersion::Tls12),
-            version_by_name(&self.max_version).unwrap_or(TlsVersion::Tls13),
+            TlsVersion::from_name(&self.min_version).unwrap_or(TlsVersion::Tls12),
+            TlsVersion::from_name(&self.max_version).unwrap_or(TlsVersion::Tls13),
         )
     }
 }
@@ -293,16 +232,6 @@ const CIPHER_SUITES: [&str; 13] = [
 ];
 
 const CURVES: [&str; 4] = ["CurveP256", "CurveP384", "CurveP521", "X25519"];
-
-fn version_by_name(name: &str) -> Option<TlsVersion> {
-    match name {
-        "TLS10" => Some(TlsVersion::Tls10),
-        "TLS11" => Some(TlsVersion::Tls11),
-        "TLS12" => Some(TlsVersion::Tls12),
-        "TLS13" => Some(TlsVersion::Tls13),
-        _ => None,
-    }
-}
 
 fn valid_header(name: &str, value: &str) -> Result<(), String> {
     let allowed: &[&str] = match name {

@@ -1,45 +1,26 @@
 //! Section `websocket`.
 
-use super::decode::{Decoder, Section};
-use super::value::{ByValue, Family, section};
+use super::decode::Decoder;
+use super::section::{Section, section};
+use super::value::{ByValue, Family};
 use super::yaml::{Content, Id};
 use super::{Header, HttpClient, Named, QueryResponse};
 
-/// Settings of the websocket prober.
-#[derive(Clone, Debug, PartialEq)]
-#[allow(missing_docs)]
-pub struct Websocket {
-    /// `http_config`. Left out, it is all zero values (no redirects, no HTTP/2), as upstream has it.
-    pub http_config: Option<HttpClient>,
-    pub headers: Named<Header>,
-    pub query_response: Vec<QueryResponse>,
-    /// Whether the server's proof that it speaks WebSocket, `Sec-WebSocket-Accept`, may be wrong or missing; ours.
-    pub insecure_skip_accept: bool,
-    pub preferred_ip_protocol: String,
-    pub ip_protocol_fallback: bool,
-}
-
-impl Default for Websocket {
-    fn default() -> Self {
-        Self {
-            http_config: None,
-            headers: Named::default(),
-            query_response: Vec::new(),
-            insecure_skip_accept: false,
-            preferred_ip_protocol: String::new(),
-            ip_protocol_fallback: true,
-        }
+section! {
+    /// Settings of the websocket prober.
+    #[derive(Clone, Debug, PartialEq)]
+    #[allow(missing_docs)]
+    pub struct Websocket {
+        /// `http_config`. Left out, it is all zero values (no redirects, no HTTP/2), as upstream has it.
+        omit http_config: Option<HttpClient> as ByValue,
+        omit headers: Named<Header>,
+        omit query_response: Vec<QueryResponse>,
+        /// Whether the server's proof that it speaks WebSocket, `Sec-WebSocket-Accept`, may be wrong or missing; ours.
+        omit insecure_skip_accept: bool,
+        omit preferred_ip_protocol: String as Family,
+        omit ip_protocol_fallback: bool = true,
     }
 }
-
-section!(Websocket {
-    omit http_config as ByValue;
-    omit headers;
-    omit query_response;
-    omit insecure_skip_accept;
-    omit preferred_ip_protocol as Family;
-    omit ip_protocol_fallback;
-});
 
 /// What the prober does not look at, as upstream's does not.
 const IGNORED: [&str; 7] = [
@@ -53,10 +34,6 @@ const IGNORED: [&str; 7] = [
 ];
 
 impl Section for Websocket {
-    fn begin(&mut self) {
-        *self = Self::default();
-    }
-
     fn judge(&mut self, node: Id, d: &mut Decoder<'_, '_>) {
         self.judge_steps(node, d);
         let document = d.document();

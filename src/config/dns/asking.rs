@@ -2,43 +2,35 @@
 
 use std::net::IpAddr;
 
-use crate::config::decode::{Decoder, Section, Value};
+use crate::config::decode::Decoder;
 use crate::config::schema::{self, Sections};
-use crate::config::tree::Tree;
-use crate::config::value::{Codec, section};
+use crate::config::section::{Section, section};
+use crate::config::value::{Value as _, Variant};
 use crate::config::yaml::Id;
 
 /// Most times that a query is sent again.
 const MOST_RETRIES: i64 = 10;
 
-/// Settings of the dns prober that are not in upstream.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Asking {
-    /// The server that is asked for the target; empty when the target is the server.
-    pub server: String,
-    /// Ask for DNSSEC records, and judge them.
-    pub dnssec: bool,
-    /// The OPT record.
-    pub edns: Edns,
-    /// DNS over HTTPS.
-    pub https: Https,
-    /// How often a query without a response is sent again.
-    pub retries: i64,
-    /// Ask again over TCP when a response over UDP was truncated.
-    pub tcp_on_truncation: bool,
-    /// Expose what the response says of itself.
-    pub facts: bool,
+section! {
+    /// Settings of the dns prober that are not in upstream.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Asking {
+        /// The server that is asked for the target; empty when the target is the server.
+        omit server: String,
+        /// Ask for DNSSEC records, and judge them.
+        omit dnssec: bool,
+        /// The OPT record.
+        omit edns: Edns,
+        /// DNS over HTTPS.
+        omit https: Https,
+        /// How often a query without a response is sent again.
+        omit retries: i64,
+        /// Ask again over TCP when a response over UDP was truncated.
+        omit tcp_on_truncation: bool,
+        /// Expose what the response says of itself.
+        omit facts: bool,
+    }
 }
-
-section!(Asking {
-    omit server;
-    omit dnssec;
-    omit edns;
-    omit https;
-    omit retries;
-    omit tcp_on_truncation;
-    omit facts;
-});
 
 impl Section for Asking {}
 
@@ -68,28 +60,20 @@ impl Asking {
     }
 }
 
-/// What the OPT record of the query says (RFC 6891). With anything in it, there is one.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Edns {
-    /// The longest response over UDP that is asked for; 0 when it is not written.
-    pub udp_size: i64,
-    /// Ask the server for its identifier.
-    pub nsid: bool,
-    /// The network for which the response must be valid.
-    pub client_subnet: String,
+section! {
+    /// What the OPT record of the query says (RFC 6891). With anything in it, there is one.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Edns {
+        /// The longest response over UDP that is asked for; 0 when it is not written.
+        omit udp_size: i64,
+        /// Ask the server for its identifier.
+        omit nsid: bool,
+        /// The network for which the response must be valid.
+        omit client_subnet: String,
+    }
 }
 
-section!(Edns {
-    omit udp_size;
-    omit nsid;
-    omit client_subnet;
-});
-
 impl Section for Edns {
-    fn begin(&mut self) {
-        *self = Self::default();
-    }
-
     fn judge(&mut self, node: Id, d: &mut Decoder<'_, '_>) {
         if self.udp_size != 0 && self.size().is_none() {
             let message = format!("\"udp_size\" is {}, not between 512 and 65535", self.udp_size);
@@ -125,28 +109,20 @@ impl Edns {
     }
 }
 
-/// DNS over HTTPS (RFC 8484).
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Https {
-    /// `POST` (also when empty) or `GET`.
-    pub method: String,
-    /// The path, `/dns-query` when empty; a server that is given as a URL has its own.
-    pub path: String,
-    /// HTTP/3, and nothing else.
-    pub enable_http3: bool,
+section! {
+    /// DNS over HTTPS (RFC 8484).
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Https {
+        /// `POST` (also when empty) or `GET`.
+        omit method: String as Method,
+        /// The path, `/dns-query` when empty; a server that is given as a URL has its own.
+        omit path: String,
+        /// HTTP/3, and nothing else.
+        omit enable_http3: bool,
+    }
 }
 
-section!(Https {
-    omit method as Method;
-    omit path;
-    omit enable_http3;
-});
-
 impl Section for Https {
-    fn begin(&mut self) {
-        *self = Self::default();
-    }
-
     fn judge(&mut self, node: Id, d: &mut Decoder<'_, '_>) {
         let is_path = |path: &str| path.starts_with('/') && path.bytes().all(|b| b.is_ascii_graphic());
         if !self.path.is_empty() && !is_path(&self.path) {
@@ -159,7 +135,7 @@ impl Section for Https {
 /// `GET` or `POST`.
 struct Method;
 
-impl Codec<String> for Method {
+impl Variant<String> for Method {
     fn decode(place: &mut String, node: Id, d: &mut Decoder<'_, '_>) -> bool {
         d.enter(node, |d, node| {
             let good = place.decode(node, d);
@@ -172,11 +148,5 @@ impl Codec<String> for Method {
 
     fn schema(_: &mut Sections) -> serde_json::Value {
         schema::words(["GET", "POST"])
-    }
-    fn is_zero(place: &String) -> bool {
-        place.is_empty()
-    }
-    fn tree(place: &String) -> Tree {
-        Tree::text(place.as_str())
     }
 }

@@ -2,97 +2,58 @@
 
 mod asking;
 
-use super::decode::{Decoder, Section};
+use super::decode::Decoder;
 use super::dns_names;
 use super::problem::did_you_mean;
-use super::value::{Family, Nilable, section};
+use super::section::{Section, section};
+use super::value::{Family, Nilable};
 use super::yaml::Id;
 use super::{Shared, Tls};
 
 pub use asking::{Asking, Edns};
 
-/// Settings of the dns prober.
-#[derive(Clone, Debug, PartialEq)]
-#[allow(missing_docs)]
-pub struct Dns {
-    pub preferred_ip_protocol: String,
-    pub ip_protocol_fallback: bool,
-    pub dns_over_tls: bool,
-    pub tls_config: Shared<Tls>,
-    pub source_ip_address: String,
-    /// `udp` (also when empty), `tcp`, `https` or `quic`; anything else fails at probe time. Upstream has the first two.
-    pub transport_protocol: String,
-    /// Query class by name; `IN` when empty.
-    pub query_class: String,
-    pub query_name: String,
-    /// Query type by name; `ANY` when empty.
-    pub query_type: String,
-    pub recursion_desired: bool,
-    /// `None` accepts NOERROR, an empty list accepts nothing.
-    pub valid_rcodes: Option<Vec<String>>,
-    pub validate_answer_rrs: RrValidator,
-    pub validate_authority_rrs: RrValidator,
-    pub validate_additional_rrs: RrValidator,
-    /// How the server is asked. Not in upstream.
-    pub asking: Asking,
-}
-
-impl Default for Dns {
-    fn default() -> Self {
-        Self {
-            preferred_ip_protocol: String::new(),
-            ip_protocol_fallback: true,
-            dns_over_tls: false,
-            tls_config: Shared::default(),
-            source_ip_address: String::new(),
-            transport_protocol: String::new(),
-            query_class: String::new(),
-            query_name: String::new(),
-            query_type: String::new(),
-            recursion_desired: true,
-            valid_rcodes: None,
-            validate_answer_rrs: RrValidator::default(),
-            validate_authority_rrs: RrValidator::default(),
-            validate_additional_rrs: RrValidator::default(),
-            asking: Asking::default(),
-        }
+section! {
+    /// Settings of the dns prober.
+    #[derive(Clone, Debug, PartialEq)]
+    #[allow(missing_docs)]
+    pub struct Dns {
+        omit preferred_ip_protocol: String as Family,
+        omit ip_protocol_fallback: bool = true,
+        omit dns_over_tls: bool,
+        omit tls_config: Shared<Tls>,
+        omit source_ip_address: String,
+        /// `udp` (also when empty), `tcp`, `https` or `quic`; anything else fails at probe time. Upstream has the first two.
+        omit transport_protocol: String,
+        /// Query class by name; `IN` when empty.
+        omit query_class: String,
+        omit query_name: String,
+        /// Query type by name; `ANY` when empty.
+        omit query_type: String,
+        omit recursion_desired: bool = true,
+        /// `None` accepts NOERROR, an empty list accepts nothing.
+        omit valid_rcodes: Option<Vec<String>> as Nilable,
+        omit validate_answer_rrs: RrValidator,
+        omit validate_authority_rrs: RrValidator,
+        omit validate_additional_rrs: RrValidator,
+        /// How the server is asked. Not in upstream.
+        inline asking: Asking,
     }
 }
 
-/// Regular expressions over the text of the records of one section; compiled at probe time as upstream does.
-#[derive(Clone, Debug, Default, PartialEq)]
-#[allow(missing_docs)]
-pub struct RrValidator {
-    pub fail_if_matches_regexp: Vec<String>,
-    pub fail_if_all_match_regexp: Vec<String>,
-    pub fail_if_not_matches_regexp: Vec<String>,
-    pub fail_if_none_matches_regexp: Vec<String>,
+section! {
+    /// Regular expressions over the text of the records of one section; compiled at probe time as upstream does.
+    #[derive(Clone, Debug, PartialEq)]
+    #[allow(missing_docs)]
+    pub struct RrValidator {
+        omit fail_if_matches_regexp: Vec<String>,
+        omit fail_if_all_match_regexp: Vec<String>,
+        omit fail_if_not_matches_regexp: Vec<String>,
+        omit fail_if_none_matches_regexp: Vec<String>,
+    }
 }
-
-section!(Dns {
-    omit preferred_ip_protocol as Family;
-    omit ip_protocol_fallback;
-    omit dns_over_tls;
-    omit tls_config;
-    omit source_ip_address;
-    omit transport_protocol;
-    omit query_class;
-    omit query_name;
-    omit query_type;
-    omit recursion_desired;
-    omit valid_rcodes as Nilable;
-    omit validate_answer_rrs;
-    omit validate_authority_rrs;
-    omit validate_additional_rrs;
-    inline asking;
-});
 
 impl Section for Dns {
     const ONE_OF: &'static [&'static str] = &["query_name", "server"];
-
-    fn begin(&mut self) {
-        *self = Self::default();
-    }
 
     fn judge(&mut self, node: Id, d: &mut Decoder<'_, '_>) {
         self.asking.judge(&self.transport_protocol, node, d);
@@ -152,12 +113,5 @@ impl Section for Dns {
         }
     }
 }
-
-section!(RrValidator {
-    omit fail_if_matches_regexp;
-    omit fail_if_all_match_regexp;
-    omit fail_if_not_matches_regexp;
-    omit fail_if_none_matches_regexp;
-});
 
 impl Section for RrValidator {}

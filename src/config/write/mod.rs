@@ -5,7 +5,7 @@ mod order;
 mod style;
 
 use super::tree::Tree;
-use super::value::Write as _;
+use super::value::Value as _;
 use super::{Config, Module, Prober};
 use emitter::{Dialect, emit};
 
