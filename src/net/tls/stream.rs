@@ -31,8 +31,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Drop for Stream<S> {
     fn drop(&mut self) {
+        self.0.get_mut().1.send_close_notify();
         let mut cx = Context::from_waker(Waker::noop());
-        let _ = Pin::new(&mut self.0).poll_shutdown(&mut cx);
+        // Only flushed: the stream below is closed when it is dropped, which needs no shutdown before.
+        let _ = Pin::new(&mut self.0).poll_flush(&mut cx);
     }
 }
 
