@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 
-from .floors import Least, bare
+from .floors import FLOORS, Least, bare
 from .peers import SCENARIOS, SPREAD
 from .processes import get
 
@@ -58,11 +58,11 @@ def part(options, tmp, exporters):
             for e in exporters:
                 note(scenario, e.name, load(e, path, tmp, options.seconds, options.connections))
                 time.sleep(0.3)
-        for kind in ("http", "tcp"):
-            if kind in chosen:
-                note(kind, "bare loop", bare(kind, options.connections, options.seconds))
-                with Least(kind, tmp) as least:
-                    note(kind, "least", load(least, f"/{kind}", tmp, options.seconds, options.connections))
+        for scenario in FLOORS:
+            if scenario in chosen:
+                note(scenario, "bare loop", bare(scenario, options.connections, options.seconds))
+                with Least(scenario, tmp) as least:
+                    note(scenario, "least", load(least, f"/{scenario}", tmp, options.seconds, options.connections))
     for e in exporters:
         memory[e.name] |= {"after": e.rss(), "threads": e.threads(), "files": e.files()}
     return {

@@ -6,9 +6,9 @@
 //! bench-peer flood ADDRESS PATH COUNT       opens COUNT requests, says `ready`, and holds them until stdin ends
 //! bench-peer watch ADDRESS PATH COUNT       COUNT requests one after the other; prints their latencies in seconds
 //! bench-peer pace ADDRESS PATH RATE SECONDS RATE requests per second; prints how many
-//! bench-peer floor http|tcp ADDRESS CONNECTIONS SECONDS [RATE]
+//! bench-peer floor http|https|tcp ADDRESS CONNECTIONS SECONDS [RATE]
 //!                                           the bare connect-ask-close loop, as often as it can or RATE times per second
-//! bench-peer least http|tcp ADDRESS PORT    the same for each request that comes to PORT, answered with 1.5 KiB: the
+//! bench-peer least http|https|tcp ADDRESS PORT    the same for each request that comes to PORT, answered with 1.5 KiB: the
 //!                                           least that something which is scraped has to do
 //! bench-peer truth http|icmp EXPORTER RATE SECONDS
 //!                                           probes of targets that take 5, 20 and 50 ms: errors of the phases, as JSON
@@ -29,6 +29,7 @@ mod scrape;
 mod serve;
 mod truth;
 
+use floor::Asking;
 use pace::{PACED, Pace};
 
 fn main() {
@@ -64,10 +65,15 @@ async fn run(words: &[&str]) {
         ["floor", kind, address, connections, seconds, rate @ ..] => {
             let rate = rate.first().map(|rate| rate.parse().unwrap());
             let pace = Pace::new(connections.parse().unwrap(), rate, seconds.parse().unwrap());
-            floor::floor(*kind == "http", address.parse().unwrap(), pace).await;
+            floor::floor(Asking::named(kind), address.parse().unwrap(), pace).await;
         }
         ["least", kind, address, port] => {
-            floor::least(*kind == "http", address.parse().unwrap(), port.parse().unwrap()).await
+            floor::least(
+                Asking::named(kind),
+                address.parse().unwrap(),
+                port.parse().unwrap(),
+            )
+            .await
         }
         ["truth", kind, exporter, rate, seconds] => {
             let (rate, seconds) = (rate.parse().unwrap(), seconds.parse().unwrap());
