@@ -33,7 +33,6 @@ use crate::server::instruments::elsewhere::Losses;
 use crate::server::instruments::{Instruments, Source};
 use crate::server::origin::Names;
 use crate::server::playground::Playground;
-use crate::server::reload::Reloads;
 use crate::server::web::{Gate, Http2};
 use crate::server::{Exporter, Settings, listen, reload, targets};
 use crate::telemetry::Exports;
@@ -180,7 +179,7 @@ pub async fn start(flags: Flags, logger: Logger) -> Result<Started, Stopped> {
         exports,
         network,
         store,
-        reloads: Reloads::default(),
+        reloads: Arc::default(),
         history: History::new(flags.history_limit, history_max_bytes),
         open_pages: Default::default(),
         logger: logger.clone(),

@@ -65,7 +65,7 @@ struct Report {
 
 fn check(file: &Path) -> Report {
     let name = file.display().to_string();
-    let bytes = match module::load::read(file) {
+    let bytes = match config::file::read(file) {
         Ok(bytes) => bytes,
         Err(error) => return failed(&LoadError::unreadable(file, error)),
     };

@@ -9,8 +9,8 @@ use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgMatches, Command};
 
 use super::subcommand;
+use crate::config::file;
 use crate::migrate::{Input, Migration, Program, Source, migrate, targets_file};
-use crate::module::load;
 use crate::os_error;
 
 /// The subcommand's name.
@@ -146,7 +146,7 @@ fn read(path: &Path) -> Result<Vec<Input>, String> {
 }
 
 fn read_file(path: &Path) -> Result<String, String> {
-    let read = load::read(path).and_then(|bytes| {
+    let read = file::read(path).and_then(|bytes| {
         String::from_utf8(bytes)
             .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "stream did not contain valid UTF-8"))
     });

@@ -8,6 +8,7 @@ mod decode;
 mod dns;
 mod environment;
 pub mod exposition;
+pub mod file;
 mod grpc;
 mod hints;
 mod http;

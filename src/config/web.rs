@@ -11,7 +11,7 @@ use super::problem::Problem;
 use super::section::{Section, section};
 use super::value::{DurationOrNumber, Value as _};
 use super::yaml::{Document, Id};
-use super::{Secret, TlsVersion};
+use super::{Secret, TlsVersion, file};
 use crate::os_error;
 use crate::strconv::quote;
 
@@ -128,12 +128,12 @@ impl fmt::Display for WebError {
 impl std::error::Error for WebError {}
 
 impl Web {
-    /// Reads a web configuration file. The names of other files in it become relative to the working folder.
+    /// Reads a web configuration file by `read`. The names of other files in it become relative to the working folder.
     ///
     /// # Errors
     /// It cannot be read, or what is wrong with it.
-    pub fn load(path: &Path) -> Result<Self, WebError> {
-        let bytes = std::fs::read(path).map_err(|error| WebError::Unreadable(path.to_owned(), error))?;
+    pub fn load(path: &Path, read: file::Read) -> Result<Self, WebError> {
+        let bytes = read(path).map_err(|error| WebError::Unreadable(path.to_owned(), error))?;
         let text = super::decode_text(bytes).map_err(|problem| WebError::Malformed(vec![problem]))?;
         let mut web = Self::parse(&text)?;
         let folder = path.parent().unwrap_or(Path::new(""));

@@ -1,9 +1,6 @@
 //! From a configuration file to modules that are ready to run, or to everything that is wrong with it.
 
-use std::fs::{File, OpenOptions};
 use std::hash::{DefaultHasher, Hasher};
-use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -108,43 +105,6 @@ pub fn checksum(bytes: &[u8]) -> Checksum {
     let mut hasher = DefaultHasher::new();
     hasher.write(bytes);
     hasher.finish()
-}
-
-/// Most MiB of a configuration or targets file, and of all files of a configuration.
-pub(super) const MOST_MIB: u64 = 64;
-
-/// The bytes of a configuration or targets file. One that never ends keeps the thread.
-///
-/// # Errors
-/// It cannot be read, or is too large.
-// compat: upstream reads files of any size.
-pub fn read(file: &Path) -> io::Result<Vec<u8>> {
-    read_all(File::open(file)?)
-}
-
-/// As [`read`], of a file that nobody named: it must be one that ends, and so is no pipe and no device.
-///
-/// # Errors
-/// As [`read`], or it is no regular file.
-pub fn read_regular(file: &Path) -> io::Result<Vec<u8>> {
-    // Opening a pipe would wait for its writer.
-    let mut options = OpenOptions::new();
-    let file = options.read(true).custom_flags(libc::O_NONBLOCK).open(file)?;
-    if !file.metadata()?.is_file() {
-        let message = "not a regular file";
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
-    }
-    read_all(file)
-}
-
-fn read_all(file: File) -> io::Result<Vec<u8>> {
-    let (mut bytes, most) = (Vec::new(), MOST_MIB << 20);
-    let read = file.take(most + 1).read_to_end(&mut bytes)?;
-    if read as u64 > most {
-        let message = format!("the file has more than {MOST_MIB} MiB");
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
-    }
-    Ok(bytes)
 }
 
 /// Loads a configuration from the bytes of a file; `name` is for messages.

@@ -5,7 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::load::{self, Checksum, Loaded, checksum, read};
+use super::load::{self, Checksum, Loaded, checksum};
+use crate::config::file::{self, read};
 use crate::config::{self, Invalid, LoadError, Options, OwnExposition, Position, Problem};
 use crate::net::dial::SystemError;
 
@@ -89,12 +90,12 @@ impl Sources {
     /// There is no file, or one cannot be read and must not be left out.
     pub fn read(&self) -> Result<Read, LoadError> {
         let mut files = Vec::new();
-        let mut room = load::MOST_MIB << 20;
+        let mut room = file::MOST_MIB << 20;
         for (file, how) in self.found() {
             let is_listed = matches!(how, How::Listed);
             let bytes = match how {
                 How::Named => read(&file),
-                How::Listed => load::read_regular(&file),
+                How::Listed => file::read_regular(&file),
                 How::Unusable(error) => Err(error),
             };
             // It was taken away since the folder was looked at.
@@ -107,7 +108,7 @@ impl Sources {
             }
             let length = bytes.as_ref().map_or(0, Vec::len) as u64;
             let Some(left) = room.checked_sub(length) else {
-                let message = format!("all files have more than {} MiB together", load::MOST_MIB);
+                let message = format!("all files have more than {} MiB together", file::MOST_MIB);
                 let error = io::Error::new(io::ErrorKind::FileTooLarge, message);
                 return Err(LoadError::unreadable(&file, error));
             };

@@ -8,8 +8,9 @@ use std::time::SystemTime;
 use arc_swap::ArcSwap;
 use arc_swap::access::Map;
 
-use super::load::{BUILT_IN, Checksum, Loaded, checksum, parse, read};
+use super::load::{BUILT_IN, Checksum, Loaded, checksum, parse};
 use super::sources::Sources;
+use crate::config::file::read;
 use crate::config::targets::TargetsError;
 use crate::config::{LoadError, Problem};
 use crate::net::policy::Policy;

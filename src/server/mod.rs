@@ -18,6 +18,7 @@ pub mod pieces;
 pub mod playground;
 pub mod probe;
 pub mod reload;
+pub mod runs;
 pub mod targets;
 pub mod wall;
 pub mod web;
@@ -41,7 +42,7 @@ use crate::trace::Link;
 use history::History;
 use instruments::Instruments;
 use playground::Playground;
-use reload::Reloads;
+use runs::Runs;
 
 /// What all requests share.
 #[derive(Debug)]
@@ -49,7 +50,7 @@ pub struct Exporter {
     /// The configuration that is served now.
     pub store: Arc<Store>,
     /// Reloads that run or wait.
-    pub reloads: Reloads,
+    pub reloads: Arc<Runs<()>>,
     /// The sockets, resolver and trust of all probes.
     pub network: Arc<Network>,
     /// Past probes.

@@ -1,10 +1,8 @@
 //! Loading the configuration again: by SIGHUP, by POST, and by itself.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
-use futures_util::future::{BoxFuture, Shared};
 use http::{Method, StatusCode};
 
 use super::answer::Response;
@@ -19,50 +17,20 @@ use crate::say;
 /// How long an answer waits for its log lines.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// How a reload ended: why the configuration cannot be served, if it cannot.
-type Reloaded = Result<(), String>;
-
-/// One reload runs at most, and one waits for its end. Whoever asks meanwhile shares the result of the one that waits: the one
-/// that runs may have read the files before they were changed. So a file that cannot be read to its end keeps one thread.
-#[derive(Debug, Default)]
-pub struct Reloads {
-    next: Mutex<Option<Shared<BoxFuture<'static, Reloaded>>>>,
-    turn: tokio::sync::Mutex<()>,
-}
-
 impl Exporter {
-    /// Loads the configuration again and says in the log how that went.
+    /// Loads the configuration again and says in the log how that went. Reloads are [`Runs`](super::runs::Runs).
     ///
     /// # Errors
     /// Why it cannot be served; what was served before stays.
-    pub async fn reload(self: &Arc<Self>) -> Reloaded {
-        let next = {
-            let mut next = self.reloads.next.lock().unwrap_or_else(PoisonError::into_inner);
-            next.get_or_insert_with(|| Arc::clone(self).next_reload()).clone()
-        };
-        next.await
-    }
-
-    /// The reload that begins when the one that runs has ended; it does not need anybody to wait for it.
-    fn next_reload(self: Arc<Self>) -> Shared<BoxFuture<'static, Reloaded>> {
-        let reload = tokio::spawn(async move {
-            let _turn = self.reloads.turn.lock().await;
-            // From here on somebody who asks may have changed the files since.
-            let next = self
-                .reloads
-                .next
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take();
-            drop(next);
-            let result = self.reload_now().await;
+    pub async fn reload(self: &Arc<Self>) -> Result<(), String> {
+        let exporter = Arc::clone(self);
+        let reload = self.reloads.share(async move {
+            let result = exporter.reload_now().await;
             // Whoever asked for it may look into the log at once.
-            self.logger.written(PATIENCE).await;
+            exporter.logger.written(PATIENCE).await;
             result
         });
-        // A reload that panicked is one that failed.
-        let result = reload.map(|ended| ended.unwrap_or_else(|error| Err(error.to_string())));
-        result.boxed().shared()
+        reload.await
     }
 
     async fn reload_now(self: &Arc<Self>) -> Result<(), String> {

@@ -79,7 +79,15 @@ async fn nothing_but_its_own_probes_waits_for_a_file_system_that_hangs() {
     let own = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let own = own.local_addr().unwrap().to_string();
     for policy in ["", "policy: {deny: {unix_paths: [/run/secret]}}\n"] {
-        let exporter = Arc::new(Exporter::start(&format!("{modules}{policy}"), &[]).await);
+        let folder = tempfile::tempdir().unwrap();
+        let web = folder.path().join("web.yml");
+        std::fs::write(&web, "http_server_config: {http2: true}\n").unwrap();
+        std::fs::write(folder.path().join("blackbox.yml"), format!("{modules}{policy}")).unwrap();
+        let exporter = Exporter::start_in(folder, &["--web.config.file={dir}/web.yml"]).await;
+        let exporter = Arc::new(exporter.unwrap());
+        // What was read of it before stays in use.
+        std::fs::remove_file(&web).unwrap();
+        std::os::unix::fs::symlink("/mnt/web.yml", &web).unwrap();
         let targets = [
             ("u", "/mnt/a.sock".to_owned()),
             ("u", "/proc/self/root/mnt/b/../a.sock".to_owned()),

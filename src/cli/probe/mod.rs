@@ -23,7 +23,7 @@ use crate::config::problem::did_you_mean;
 use crate::config::targets::{DEFAULT_MODULE, Targets};
 use crate::config::units::parse_duration;
 use crate::display::passive;
-use crate::module::{Asked, Loaded, Module, load};
+use crate::module::{Asked, Loaded, Module};
 use crate::net::Network;
 use crate::net::policy::Policy;
 use crate::prober::{self, Outcome, Request};
@@ -311,7 +311,7 @@ fn with_params(module: &Arc<Module>, given: impl Fn(&str) -> Asked) -> Result<Ar
 
 fn read_targets(file: &Path) -> Result<Targets, String> {
     let name = file.display();
-    let bytes = load::read(file).map_err(|error| format!("{name}: {error}"))?;
+    let bytes = config::file::read(file).map_err(|error| format!("{name}: {error}"))?;
     let text = String::from_utf8(bytes).map_err(|error| format!("{name}: {error}"))?;
     Targets::parse(&text).map_err(|problems| {
         let lines: Vec<String> = problems

@@ -3,18 +3,20 @@
 
 mod auth;
 mod limit;
+mod look;
 mod tls;
 mod turns;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::StatusCode;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 
 use super::answer::{self, Response};
 use super::seats::party;
+use crate::config::file;
 use crate::config::web::{Web, WebError};
 use crate::logging::{Logger, OncePerMinute};
 use crate::probe_log::text;
@@ -26,6 +28,7 @@ pub use tls::Handshake;
 
 use auth::Verdicts;
 use limit::Limiter;
+use look::Looks;
 
 /// The guard of the exporter's port.
 #[derive(Debug)]
@@ -33,14 +36,17 @@ pub struct Gate {
     path: PathBuf,
     /// The latest readable version of the file.
     read: Mutex<(Option<Stamp>, Arc<Policy>)>,
+    policies: Looks<Arc<Policy>>,
+    handshakes: Looks<Handshake>,
     /// Certificates and what else TLS needs; `None` when the file has no TLS section.
-    tls: Option<tls::Acceptor>,
+    tls: Option<Arc<tls::Acceptor>>,
     /// Whether `/-/healthy` is for everybody.
     open_healthy: bool,
     /// As the file said when the exporter started; upstream does not read it again either.
     limiter: Option<Limiter>,
     verdicts: Verdicts,
     trouble: OncePerMinute,
+    hang: OncePerMinute,
     logger: Logger,
 }
 
@@ -73,7 +79,7 @@ impl Gate {
     /// Whatever would keep connections from working later.
     pub fn open(path: &Path, open_healthy: bool, logger: &Logger) -> Result<Self, WebError> {
         let stamp = Stamp::of(path);
-        let web = Web::load(path)?;
+        let web = Web::load(path, file::read)?;
         auth::check_hashes(&web.users).map_err(WebError::Invalid)?;
         let limit = &web.rate_limit;
         let limiter = (limit.interval != 0).then(|| Limiter::new(limit.burst, limit.interval));
@@ -99,18 +105,21 @@ impl Gate {
         Ok(Self {
             path: path.to_owned(),
             read: Mutex::new((stamp, Arc::new(Policy::new(web)))),
-            tls,
+            policies: Looks::default(),
+            handshakes: Looks::default(),
+            tls: tls.map(Arc::new),
             open_healthy,
             limiter,
             verdicts: Verdicts::new(),
             trouble: OncePerMinute::default(),
+            hang: OncePerMinute::default(),
             logger: logger.clone(),
         })
     }
 
     /// Whether the port speaks TLS, and whether it offers HTTP/2 then.
     pub fn tls(&self) -> Option<Http2> {
-        self.tls.as_ref().map(tls::Acceptor::http2)
+        self.tls.as_ref().map(|tls| tls.http2())
     }
 
     /// Whether `/-/healthy` is for everybody.
@@ -123,12 +132,20 @@ impl Gate {
     /// # Errors
     /// A file that cannot be used any more.
     pub async fn server_config(self: &Arc<Self>) -> Result<Option<Handshake>, String> {
-        let gate = Arc::clone(self);
-        let current = tokio::task::spawn_blocking(move || match &gate.tls {
-            Some(tls) => tls.current().map(Some),
-            None => Ok(None),
-        });
-        current.await.map_err(|error| error.to_string())?
+        let Some(tls) = &self.tls else {
+            return Ok(None);
+        };
+        let look = {
+            let tls = Arc::clone(tls);
+            move || tls.current()
+        };
+        match self.handshakes.latest(look).await {
+            Some(handshake) => handshake.map(Some),
+            None => {
+                self.say_that_files_hang();
+                Ok(Some(tls.latest()))
+            }
+        }
     }
 
     /// Lets a request in, with the headers that its answer gets; or answers it.
@@ -178,22 +195,48 @@ impl Gate {
         Err(response)
     }
 
-    /// The file as it is now.
+    /// The file as it is now; as it was last, while a look at it hangs.
     async fn policy(self: &Arc<Self>) -> Result<Arc<Policy>, String> {
-        // One `stat`; the file itself is read only when it changed.
+        let gate = Arc::clone(self);
+        match self.policies.latest(move || gate.policy_now()).await {
+            Some(policy) => policy,
+            None => {
+                self.say_that_files_hang();
+                Ok(Arc::clone(&self.read().1))
+            }
+        }
+    }
+
+    /// As [`policy`](Self::policy). Not for an async thread: even a `stat` hangs where the file system does.
+    fn policy_now(&self) -> Result<Arc<Policy>, String> {
+        // The file itself is read only when it changed.
         let stamp = Stamp::of(&self.path);
         {
-            let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+            let read = self.read();
             if stamp.is_some() && stamp == read.0 {
                 return Ok(Arc::clone(&read.1));
             }
         }
-        let gate = Arc::clone(self);
-        let reading = tokio::task::spawn_blocking(move || Web::load(&gate.path));
-        let web = reading.await.map_err(|error| error.to_string())?;
-        let policy = Arc::new(Policy::new(web.map_err(|error| error.to_string())?));
-        *self.read.lock().unwrap_or_else(PoisonError::into_inner) = (stamp, Arc::clone(&policy));
+        let web = Web::load(&self.path, file::read_regular).map_err(|error| error.to_string())?;
+        let policy = Arc::new(Policy::new(web));
+        *self.read() = (stamp, Arc::clone(&policy));
         Ok(policy)
+    }
+
+    fn read(&self) -> MutexGuard<'_, (Option<Stamp>, Arc<Policy>)> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn say_that_files_hang(&self) {
+        // Once a minute: it would be every request otherwise.
+        if self.hang.due().is_some() {
+            say!(
+                self.logger,
+                Error,
+                "Reading the web configuration file, or a file that it names, does not end. What was read last stays in use",
+                "file" => text(self.path.display().to_string()),
+            );
+        }
     }
 }
 

@@ -16,8 +16,8 @@ use rustls::{
 };
 
 use super::Http2;
-use crate::config::TlsVersion;
 use crate::config::web::{ServerTls, Web};
+use crate::config::{TlsVersion, file};
 use crate::net::tls::{aside, key_pair};
 use crate::net::x509::{self, Certificate, Judge, MAX_RSA_BITS, Pool, Purpose};
 use crate::os_error;
@@ -64,7 +64,7 @@ impl Acceptor {
         } else {
             Http2::Off
         };
-        let made = make(path, &web.tls, http2, open)?;
+        let made = make(path, &web.tls, http2, open, file::read)?;
         Ok(Some(Self {
             path: path.to_owned(),
             http2,
@@ -76,6 +76,12 @@ impl Acceptor {
     /// Whether HTTP/2 is offered.
     pub fn http2(&self) -> Http2 {
         self.http2
+    }
+
+    /// By the files as they were when they were last read.
+    pub fn latest(&self) -> Handshake {
+        let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        made.handshake.clone()
     }
 
     /// By the files as they are now. Reads files: not for an async thread.
@@ -94,8 +100,8 @@ impl Acceptor {
                 return Ok(made.handshake.clone());
             }
         }
-        let web = Web::load(&self.path).map_err(|error| error.to_string())?;
-        let made = make(&self.path, &web.tls, self.http2, self.open)?;
+        let web = Web::load(&self.path, file::read_regular).map_err(|error| error.to_string())?;
+        let made = make(&self.path, &web.tls, self.http2, self.open, file::read_regular)?;
         let handshake = made.handshake.clone();
         *self.made.lock().unwrap_or_else(PoisonError::into_inner) = made;
         Ok(handshake)
@@ -112,7 +118,7 @@ fn is_absent(tls: &ServerTls) -> bool {
         && tls.client_auth_type.is_empty()
 }
 
-fn make(path: &Path, tls: &ServerTls, http2: Http2, open: bool) -> Result<Made, String> {
+fn make(path: &Path, tls: &ServerTls, http2: Http2, open: bool, read: file::Read) -> Result<Made, String> {
     let files = [&tls.cert_file, &tls.key_file, &tls.client_ca_file];
     let files = files
         .into_iter()
@@ -125,11 +131,11 @@ fn make(path: &Path, tls: &ServerTls, http2: Http2, open: bool) -> Result<Made, 
         .collect();
     Ok(Made {
         stamps,
-        handshake: handshake(tls, http2, open)?,
+        handshake: handshake(tls, http2, open, read)?,
     })
 }
 
-fn handshake(tls: &ServerTls, http2: Http2, open: bool) -> Result<Handshake, String> {
+fn handshake(tls: &ServerTls, http2: Http2, open: bool, read_file: file::Read) -> Result<Handshake, String> {
     if tls.cert_file.is_empty() && tls.cert.is_empty() {
         return Err("missing one of cert or cert_file".to_owned());
     }
@@ -138,7 +144,7 @@ fn handshake(tls: &ServerTls, http2: Http2, open: bool) -> Result<Handshake, Str
     }
     let read = |name: &str, file: &str, inline: &str| match file {
         "" => Ok(inline.as_bytes().to_vec()),
-        file => std::fs::read(file).map_err(|error| {
+        file => read_file(Path::new(file)).map_err(|error| {
             let reason = os_error::describe_file(Path::new(file), &error);
             format!("failed to read {name} ({file}): {reason}")
         }),
@@ -146,7 +152,7 @@ fn handshake(tls: &ServerTls, http2: Http2, open: bool) -> Result<Handshake, Str
     let cert = read("cert_file", &tls.cert_file, &tls.cert)?;
     let key = zeroize::Zeroizing::new(read("key_file", &tls.key_file, tls.key.expose())?);
     let pair = key_pair(&cert, &key).map_err(|error| format!("failed to load X509KeyPair: {error}"))?;
-    let mut clients = clients(tls)?;
+    let mut clients = clients(tls, read_file)?;
     let demands_certificate = open && clients.as_ref().is_some_and(Clients::is_mandatory);
     if let Some(clients) = &mut clients {
         clients.open = open;
@@ -298,12 +304,12 @@ struct Clients {
     hints: Vec<DistinguishedName>,
 }
 
-fn clients(tls: &ServerTls) -> Result<Option<Clients>, String> {
+fn clients(tls: &ServerTls, read: file::Read) -> Result<Option<Clients>, String> {
     let mut roots = Pool::default();
     let has_ca = !tls.client_ca_file.is_empty() || !tls.client_ca.is_empty();
     if !tls.client_ca_file.is_empty() {
         let path = Path::new(&tls.client_ca_file);
-        let pem = std::fs::read(path).map_err(|error| os_error::describe_file(path, &error))?;
+        let pem = read(path).map_err(|error| os_error::describe_file(path, &error))?;
         roots.add_pem(&pem);
     } else {
         roots.add_pem(tls.client_ca.as_bytes());

@@ -11,6 +11,7 @@ mod pages;
 mod playground;
 mod reload;
 mod web;
+mod web_files;
 
 /// Modules whose probes need no peer: they fail at once.
 const MODULES: &str = "modules:

@@ -21,7 +21,7 @@ use crate::support::Exporter;
 use crate::support::pki::Cert;
 
 /// A CA, a server's certificate and a client's, as files.
-struct Certificates {
+pub(super) struct Certificates {
     folder: tempfile::TempDir,
     ca: CertificateDer<'static>,
     client: (CertificateDer<'static>, Vec<u8>),
@@ -30,7 +30,7 @@ struct Certificates {
 }
 
 impl Certificates {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let ca_key = KeyPair::generate().unwrap();
         let mut ca_params = CertificateParams::new(vec![]).unwrap();
@@ -87,7 +87,7 @@ impl Certificates {
     }
 
     /// An exporter with this web configuration file, and a way to shake hands with it.
-    async fn start(self, web: &str) -> (Exporter, Client) {
+    pub(super) async fn start(self, web: &str) -> (Exporter, Client) {
         self.start_with(web, &[]).await
     }
 
@@ -105,8 +105,8 @@ impl Certificates {
     }
 }
 
-struct Client {
-    plain: Arc<rustls::ClientConfig>,
+pub(super) struct Client {
+    pub(super) plain: Arc<rustls::ClientConfig>,
     with_certificate: Arc<rustls::ClientConfig>,
     http2: Arc<rustls::ClientConfig>,
 }
@@ -123,7 +123,7 @@ async fn connect(
 }
 
 /// The status of an answer over TLS; `None` when it was refused.
-async fn status(exporter: &Exporter, config: &Arc<rustls::ClientConfig>) -> Option<u16> {
+pub(super) async fn status(exporter: &Exporter, config: &Arc<rustls::ClientConfig>) -> Option<u16> {
     let mut stream = connect(exporter, config).await.ok()?;
     stream
         .write_all(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
@@ -135,7 +135,7 @@ async fn status(exporter: &Exporter, config: &Arc<rustls::ClientConfig>) -> Opti
     answer.get(9..12)?.parse().ok()
 }
 
-const TLS: &str = "tls_server_config: {cert_file: server.pem, key_file: server.key}\n";
+pub(super) const TLS: &str = "tls_server_config: {cert_file: server.pem, key_file: server.key}\n";
 
 #[tokio::test]
 async fn speaks_tls_and_tells_plain_http_so() {
