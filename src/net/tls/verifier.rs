@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme};
-use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::TlsError;
 use super::roots::SystemRoots;
 use super::server_hello::LOOKED_AT;
+use crate::net::beside::beside;
 use crate::net::tap::Listener;
 use crate::net::tls_facts::{Ending, TlsFacts};
 use crate::net::x509::{
@@ -144,12 +144,7 @@ pub(super) enum Audience {
 /// the budgets of [`x509`] allow.
 pub fn aside<T>(presented: &[Arc<Certificate>], judge: impl FnOnce() -> T) -> T {
     let small = presented.len() <= 4 && presented.iter().map(|c| c.der().len()).sum::<usize>() <= 8192;
-    let has_other_threads =
-        || Handle::try_current().is_ok_and(|h| h.runtime_flavor() == RuntimeFlavor::MultiThread);
-    if small || !has_other_threads() {
-        return judge();
-    }
-    tokio::task::block_in_place(judge)
+    if small { judge() } else { beside(judge) }
 }
 
 impl fmt::Debug for Verifier {

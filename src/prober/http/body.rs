@@ -16,6 +16,7 @@ use super::response::ResponseBody;
 use crate::check::regexp::{PIECE, Search};
 use crate::memory::{self, Use};
 use crate::module::http::Compression;
+use crate::net::beside::beside;
 use crate::net::buffer::{poll_read_buffered, spend};
 use crate::net::dial::SystemError;
 use crate::net::{Deadline, TimedOut};
@@ -44,6 +45,9 @@ pub(super) struct BodyReader {
 
 /// Most bytes of a body that are kept to say what is wrong with it.
 const HEAD: usize = 4096;
+
+/// From how many bytes on it takes milliseconds to move a buffer, and to give it back.
+const LARGE: usize = 4 << 20;
 
 /// How much of a body is kept for people, in bytes.
 const INCLUDED: usize = 64 << 10;
@@ -238,12 +242,18 @@ impl BodyReader {
                 if length > kept.capacity() && !share.grow((2 * length).saturating_sub(share.bytes())) {
                     return Err(ReadError::NoMemory);
                 }
+                if length > kept.capacity() && length > LARGE {
+                    beside(|| kept.reserve(length));
+                }
                 kept.extend_from_slice(data);
             }
             Ok(search.feed(data))
         });
         let read = read.await;
         self.head = head;
+        if read.is_err() && kept.capacity() > LARGE {
+            beside(|| drop(std::mem::take(&mut kept)));
+        }
         read.map(|()| Bytes::from(kept))
     }
 
