@@ -3,6 +3,7 @@
 pub mod beside;
 pub mod dial;
 pub mod dns;
+pub mod fetch;
 pub mod file;
 pub mod oauth2;
 pub mod ocsp;

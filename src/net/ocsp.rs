@@ -11,7 +11,7 @@ use http::header::CONTENT_TYPE;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::reqwest_error::cause;
+use super::fetch;
 use super::revocation::{Way, read};
 use super::single_flight::{Lead, SingleFlight};
 use crate::calendar::unix_now;
@@ -107,7 +107,7 @@ impl Responses {
             .post(url)
             .header(CONTENT_TYPE, "application/ocsp-request")
             .body(request.to_vec());
-        let response = asking.send().await.map_err(cause)?;
+        let response = fetch::send(asking).await?;
         match response.status().as_u16() {
             200 => Ok(read(response, MAX_RESPONSE, "response").await?.into()),
             status => Err(format!("unexpected status code {status}")),

@@ -14,6 +14,7 @@ use reqwest::Response;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use super::fetch;
 use super::proxy::Proxies;
 use super::reqwest_error::cause;
 use super::single_flight::SingleFlight;
@@ -179,7 +180,7 @@ impl Way<'_> {
         for _ in 0..=MOST_REDIRECTS {
             let client = self.client(&url).await?;
             let request = client.get(url.clone()).headers(validators.clone());
-            let response = request.send().await.map_err(cause)?;
+            let response = fetch::send(request).await?;
             let follows = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
             let location = response.headers().get(LOCATION).filter(|_| follows);
             let Some(location) = location else {

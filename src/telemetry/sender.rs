@@ -17,6 +17,7 @@ use super::protobuf::{attribute, bytes, message, rejected};
 use super::queue::Queue;
 use crate::config;
 use crate::logging::{Logger, OncePerMinute};
+use crate::net::fetch;
 use crate::net::reqwest_error::cause;
 use crate::net::tls::{Alpn, ClientTls};
 use crate::net::{Deadline, Network};
@@ -192,10 +193,7 @@ impl Sender {
             .header(CONTENT_TYPE, HeaderValue::from_static(kind))
             .body(body);
         let exchange = async {
-            let mut response = request
-                .send()
-                .await
-                .map_err(|error| Refused::transient(cause(error)))?;
+            let mut response = fetch::send(request).await.map_err(Refused::transient)?;
             let status = response.status();
             if !status.is_success() {
                 let seconds = response.headers().get(RETRY_AFTER);

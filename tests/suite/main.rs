@@ -34,6 +34,7 @@ mod hostile;
 mod http;
 mod hung;
 mod icmp;
+mod interim;
 mod judging;
 mod limits;
 mod linger;

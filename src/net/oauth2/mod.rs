@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use super::fetch;
 use super::file::{self, FileError};
 use super::policy::{Policy, Refusal};
 use super::proxy::{Proxies, basic_of};
@@ -339,7 +340,7 @@ impl TokenSource {
             .connect_timeout(deadline.left())
             .pool_max_idle_per_host(0)
             .build()
-            .map_err(unreachable)
+            .map_err(|error| unreachable(&cause(error)))
     }
 
     async fn post(
@@ -368,9 +369,14 @@ impl TokenSource {
         if let Some(authorization) = authorization {
             request = request.header("Authorization", authorization);
         }
-        let mut response = request.send().await.map_err(unreachable)?;
+        let response = fetch::send(request).await;
+        let mut response = response.map_err(|reason| unreachable(&reason))?;
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|error| unreachable(&cause(error)))?
+        {
             body.extend_from_slice(&chunk);
             if body.len() > MAX_ANSWER {
                 return Err(OAuth2Error::Answer(
@@ -418,9 +424,6 @@ fn judge(policy: &Policy, proxies: &Proxies, url: &reqwest::Url) -> Result<(), R
     }
 }
 
-fn unreachable(error: reqwest::Error) -> OAuth2Error {
-    OAuth2Error::Unreachable(format!(
-        "the token endpoint could not be reached: {}",
-        cause(error)
-    ))
+fn unreachable(reason: &str) -> OAuth2Error {
+    OAuth2Error::Unreachable(format!("the token endpoint could not be reached: {reason}"))
 }
