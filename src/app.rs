@@ -451,12 +451,17 @@ fn raise_file_limit() {
     let _ = setrlimit(Resource::Nofile, raised);
 }
 
-/// `--web.max-connections`, or half of the open files, so that the other half is left for probes.
+/// Half of the files that the exporter has open besides connections and probes, at most.
+const OWN_FILES: usize = 24;
+
+/// `--web.max-connections`, or half of the open files, so that the other half is left for probes, but for some that the exporter needs
+/// itself.
 fn max_connections(flags: &Flags) -> usize {
     use rustix::process::{Resource, getrlimit};
     if flags.max_connections > 0 {
         return flags.max_connections;
     }
     let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    usize::try_from(files / 2).unwrap_or(usize::MAX)
+    let half = usize::try_from(files / 2).unwrap_or(usize::MAX);
+    half - OWN_FILES.min(half / 8)
 }

@@ -205,7 +205,9 @@ impl Server {
                 "held_back" => held_back,
             );
         }
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        // Who waits for a seat has a file. Without one, whoever has a seat to come could not be accepted.
+        let wait = if self.seats.send_away() { 10 } else { 100 };
+        tokio::time::sleep(Duration::from_millis(wait)).await;
     }
 
     async fn connection(self: &Arc<Self>, stream: TcpStream, caller: Caller, watcher: Watcher) {

@@ -94,6 +94,16 @@ impl Seats {
         next.await.ok()
     }
 
+    /// Sends all connections away that wait and are of the address from which most do; whether there were any.
+    pub fn send_away(&self) -> bool {
+        let mut taken = self.lock();
+        let Some(most) = taken.waits_most() else {
+            return false;
+        };
+        taken.waiting.retain(|(address, _)| *address != most);
+        true
+    }
+
     fn lock(&self) -> MutexGuard<'_, Taken> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -196,17 +206,23 @@ impl Taken {
         order
     }
 
-    /// Sends away the newest of those that wait from the address from which most do.
-    fn dismiss(&mut self) {
+    /// The address from which most wait.
+    fn waits_most(&self) -> Option<IpAddr> {
         let mut counts: HashMap<IpAddr, usize> = HashMap::new();
         for (address, _) in &self.waiting {
             *counts.entry(*address).or_default() += 1;
         }
         let most = counts.into_iter().max_by_key(|(_, count)| *count);
+        most.map(|(address, _)| address)
+    }
+
+    /// Sends away the newest of those that wait from the address from which most do.
+    fn dismiss(&mut self) {
+        let most = self.waits_most();
         let newest = self
             .waiting
             .iter()
-            .rposition(|(address, _)| most.is_some_and(|(most, _)| most == *address));
+            .rposition(|(address, _)| most == Some(*address));
         if let Some(index) = newest {
             self.waiting.remove(index);
         }
@@ -358,5 +374,28 @@ mod tests {
         drop(greedy);
         drop(first);
         assert!(honest.await.is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_most_makes_room_for_files() {
+        let seats = Seats::new(1);
+        let busy = now(&seats, "192.0.2.1").unwrap();
+        busy.is_busy();
+        assert!(!seats.send_away());
+        let mut waiting: Vec<_> = ["192.0.2.1", "192.0.2.2", "192.0.2.1"]
+            .into_iter()
+            .map(|address| Box::pin(seats.take(ip(address))))
+            .collect();
+        assert!(
+            waiting
+                .iter_mut()
+                .all(|waiting| waiting.as_mut().now_or_never().is_none())
+        );
+        assert!(seats.send_away());
+        let sent_away = waiting
+            .into_iter()
+            .map(FutureExt::now_or_never)
+            .map(|seat| seat.is_some());
+        assert_eq!(sent_away.collect::<Vec<_>>(), [true, false, true]);
     }
 }

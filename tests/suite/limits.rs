@@ -110,6 +110,45 @@ fn running_out_of_files_is_said_once_and_survived() {
     drop(silent);
 }
 
+/// As `127.0.0.2`: whether the exporter is well.
+fn another_is_served(exporter: SocketAddr) -> bool {
+    let patience = Duration::from_secs(20);
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    let other: SocketAddr = "127.0.0.2:0".parse().unwrap();
+    socket.bind(&other.into()).unwrap();
+    socket.connect_timeout(&exporter.into(), patience).unwrap();
+    let mut stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(patience)).unwrap();
+    let _ = stream.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n");
+    let mut line = String::new();
+    let read = BufReader::new(stream).read_line(&mut line);
+    read.is_ok() && line.starts_with("HTTP/1.1 200")
+}
+
+/// Its probes hang, so each takes two files until its timeout, and further requests wait for one to end.
+#[test]
+fn one_caller_with_hanging_probes_leaves_files_for_others() {
+    const FILES: u32 = 256;
+    let modules = MODULES.replace("timeout: 3s", "timeout: 110s");
+    let exporter = Process::start(&modules, &["--log.prober=none"], &format!("ulimit -n {FILES}"));
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let request = format!(
+        "GET /probe?module=tcp&target={} HTTP/1.1\r\nHost: x\r\n\r\n",
+        silent.local_addr().unwrap()
+    );
+    let greedy: Vec<_> = (0..2 * FILES)
+        .filter_map(|_| {
+            let mut stream = TcpStream::connect(exporter.address).ok()?;
+            let _ = stream.write_all(request.as_bytes());
+            Some(stream)
+        })
+        .collect();
+    for _ in 0..3 {
+        assert!(another_is_served(exporter.address), "{}", exporter.log());
+    }
+    drop(greedy);
+}
+
 #[test]
 fn running_out_of_ports_is_said_once_and_survived() {
     let setup = "echo '40000 40015' > /proc/sys/net/ipv4/ip_local_port_range";
