@@ -17,7 +17,6 @@ use blackbox_exporter::probe_log::{Level, ProbeLog};
 use blackbox_exporter::prober::{self, Outcome, Request, Timeline};
 use blackbox_exporter::server::history::History;
 use blackbox_exporter::server::instruments::Instruments;
-use blackbox_exporter::server::reload::Reloads;
 use blackbox_exporter::server::{Exporter, Settings, debug, pages};
 use divan::{Bencher, black_box};
 use http::{HeaderMap, HeaderValue, Uri, header};
@@ -91,7 +90,7 @@ fn exporter(runtime: &Runtime, probes: usize) -> Exporter {
         instruments: Instruments::new(&store, &network, &logger),
         store,
         network,
-        reloads: Reloads::default(),
+        reloads: Default::default(),
         history: History::new(probes, 64 << 20),
         open_pages: Default::default(),
         logger,

@@ -278,7 +278,7 @@ pub fn party(caller: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
-    use futures_util::FutureExt as _;
+    use futures_util::FutureExt;
 
     use super::*;
 
