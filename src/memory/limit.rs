@@ -23,7 +23,7 @@ pub struct Cgroup {
 /// What is above any limit that was meant as one: the first version says "none" so.
 const NO_LIMIT: u64 = 1 << 60;
 
-/// The limit to keep: `given` by the flag, where 0 means none, or nine tenths of the cgroup's.
+/// The limit to keep: `given` by the flag, where 0 means none, or what the cgroup [leaves](left).
 pub fn find(given: Option<u64>) -> Option<Limit> {
     let found = folders().into_iter().find_map(|folder| {
         let (of_group, cgroup) = open(&folder)?;
@@ -37,10 +37,28 @@ pub fn find(given: Option<u64>) -> Option<Limit> {
         }),
         (Some(bytes), None) => Some(Limit { bytes, cgroup: None }),
         (None, Some((of_group, cgroup))) => Some(Limit {
-            bytes: of_group / 10 * 9,
+            bytes: left(of_group, code()),
             cgroup: Some(cgroup),
         }),
     }
+}
+
+/// Nine tenths of a cgroup's limit, and no more than what leaves room for the program's code, or a quarter. The kernel takes pages of code
+/// back before it kills: without room for them, every step of the program waits for the disk, and nothing is ever given back.
+fn left(of_group: u64, code: u64) -> u64 {
+    of_group - (of_group / 10).max(code.min(of_group / 4))
+}
+
+/// How large the code of this process is, with its libraries, in bytes.
+fn code() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let kibibytes = |line: &str| {
+        let value = line
+            .strip_prefix("VmExe:")
+            .or_else(|| line.strip_prefix("VmLib:"))?;
+        value.trim().strip_suffix(" kB")?.parse::<u64>().ok()
+    };
+    status.lines().filter_map(kibibytes).sum::<u64>() << 10
 }
 
 /// The folders that may say what the cgroup of this process may use; in a container its own is at the top.
@@ -118,6 +136,15 @@ mod tests {
     fn a_flag_counts_before_the_cgroup() {
         assert!(find(Some(0)).is_none());
         assert_eq!(find(Some(77)).unwrap().bytes, 77);
+    }
+
+    #[test]
+    fn the_code_has_room_beside_the_limit() {
+        let mebibytes = [(64, 48), (100, 84), (512, 460), (16, 12)];
+        for (of_group, want) in mebibytes {
+            assert_eq!(left(of_group << 20, 16 << 20) >> 20, want, "{of_group}");
+        }
+        assert!(code() > 1 << 20, "{}", code());
     }
 
     #[test]

@@ -87,7 +87,7 @@ pub static FLAGS: [Flag; 30] = [
         "memory.limit",
         Set::Size(|flags| &mut flags.memory_limit),
         "Maximum memory of this process, as 256MiB or in bytes: above it, new probes get 503. \
-         Default: nine tenths of the cgroup's limit, if there is one. 0 = no limit.",
+         Default: nine tenths of the cgroup's limit, or what the program's code leaves, if there is one. 0 = no limit.",
     )
     .placeholder("size"),
     flag(
