@@ -1,8 +1,9 @@
-//! Control messages: what the kernel says beside a datagram. Receive time, hop limit, and the errors that ICMP reported
-//! for what was sent (`ip(7)`, `ipv6(7)`, `socket(7)`).
+//! Control messages: what the kernel says beside the bytes that it received. Receive time, hop limit, and the errors that ICMP
+//! reported for what was sent (`ip(7)`, `ipv6(7)`, `socket(7)`). And what it knows of a TCP handshake (`tcp(7)`).
 //!
-//! This is the one file with `unsafe`. There are two system calls in it, [`receive`] and [`set_option`], which have no safe
-//! wrapper that reads control messages, and [`watch`]. Everything that the kernel writes is parsed as bytes, in safe code.
+//! This is the one file with `unsafe`. There are three system calls in it, [`receive`], [`set_option`] and that of
+//! [`handshake_time`], which have no safe wrapper for what is needed here, and [`watch`]. Everything that the kernel writes is
+//! parsed as bytes, in safe code.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -63,7 +64,7 @@ pub struct ExtendedError {
 #[repr(C, align(8))]
 struct Control([u8; 512]);
 
-/// Receives one datagram without waiting.
+/// Receives one datagram, or what a stream has, without waiting. The time is that of the last byte.
 ///
 /// # Errors
 /// `WouldBlock` when there is none, or an error that the kernel kept for this socket.
@@ -126,6 +127,34 @@ pub fn set_option(socket: BorrowedFd<'_>, level: i32, name: i32, value: &[u8]) -
     } else {
         Err(io::Error::last_os_error())
     }
+}
+
+/// How long the handshake of a TCP connection took over which nothing was sent yet: from the SYN to the SYN-ACK, as the kernel
+/// measured it. `None` when a SYN was sent again, or from a kernel that does not know.
+pub fn handshake_time(socket: BorrowedFd<'_>) -> Option<Duration> {
+    const ROUND_TRIP: usize = mem::offset_of!(libc::tcp_info, tcpi_rtt);
+    const SENT_AGAIN: usize = mem::offset_of!(libc::tcp_info, tcpi_total_retrans);
+    let mut info = [0_u8; SENT_AGAIN + 4];
+    let mut length = info.len() as libc::socklen_t;
+    // SAFETY: `info` is writable for `length` bytes, and the kernel writes no more. The descriptor is borrowed, hence open.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            info.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    if result != 0 {
+        return None;
+    }
+    let field = |at: usize| {
+        let bytes = info.get(..length as usize)?.get(at..)?;
+        bytes.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes))
+    };
+    let round_trip = field(ROUND_TRIP).filter(|_| field(SENT_AGAIN) == Some(0))?;
+    (round_trip > 0).then(|| Duration::from_micros(round_trip.into()))
 }
 
 /// Has the runtime watch a non-blocking socket: for data, for room to send, and for errors.
@@ -297,6 +326,32 @@ mod tests {
             (libc::ECONNREFUSED, 3, 3)
         );
         assert_eq!(error.offender, Some(to.ip()));
+    }
+
+    #[test]
+    fn bytes_of_a_stream_come_with_the_time_of_the_last_one() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let start = std::time::Instant::now();
+        let stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let took = handshake_time(stream.as_fd()).unwrap();
+        assert!(took <= start.elapsed(), "{took:?}");
+        set_number(stream.as_fd(), libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1).unwrap();
+        let (mut peer, _) = listener.accept().unwrap();
+        let mut buffer = [0; 8];
+        // A kernel that begins to stamp may let the first segments pass without a time.
+        for _ in 0..100 {
+            let before = SystemTime::now();
+            std::io::Write::write_all(&mut peer, b"hello").unwrap();
+            let after = SystemTime::now();
+            std::thread::sleep(Duration::from_millis(20));
+            let got = receive(stream.as_fd(), Queue::Data, &mut buffer).unwrap();
+            assert_eq!((got.length, got.is_cut, got.from), (5, false, None));
+            if let Some(at) = got.at {
+                assert!(before <= at && at <= after, "{before:?} {at:?} {after:?}");
+                return;
+            }
+        }
+        panic!("no segment had a time");
     }
 
     #[test]

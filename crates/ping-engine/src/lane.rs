@@ -10,7 +10,8 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::Figures;
-use super::slots::{Answer, Moment, Number, Slots};
+use super::moment::Moment;
+use super::slots::{Answer, Number, Slots};
 use super::wire::{Arrival, Left, Wire};
 
 /// How long a socket without room for a packet is passed over.

@@ -5,12 +5,14 @@
 pub mod cmsg;
 mod engine;
 mod lane;
+mod moment;
 mod packet;
 mod slots;
 mod socket;
 mod wire;
 
 pub use engine::{Engine, Figures, Ping, PrepareError};
+pub use moment::Moment;
 pub use packet::{Family, Report};
 pub use slots::Answer;
 pub use socket::{Interface, OpenError, Privilege, Shape};

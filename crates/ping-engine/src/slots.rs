@@ -8,20 +8,18 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::moment::Moment;
 use super::packet::Report;
 
 /// Most pings that wait on one socket: half of the sequence numbers, so that a free one is found quickly.
 pub(super) const CAPACITY: usize = 32_768;
 /// How long the number of a ping that was given up stays reserved for the address it was sent to.
 const QUARANTINE: Duration = Duration::from_secs(60);
-
-/// Tolerated drift between the two clocks: the time between the two reads.
-const SAME: Duration = Duration::from_millis(1);
 
 /// The answer to a ping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,33 +33,6 @@ pub enum Answer {
     },
     /// The request did not arrive.
     Failure(Report),
-}
-
-/// A moment on both clocks: the kernel stamps packets with wall time, which may jump.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Moment {
-    steady: Instant,
-    wall: SystemTime,
-}
-
-impl Moment {
-    pub(super) fn now() -> Self {
-        Self {
-            steady: Instant::now(),
-            wall: SystemTime::now(),
-        }
-    }
-
-    /// Time until the kernel's stamp, or until now if there is none or wall time was set in between.
-    pub(super) fn until(self, now: Self, stamp: Option<SystemTime>) -> Duration {
-        let longest = now.steady - self.steady;
-        let by_wall = now.wall.duration_since(self.wall).unwrap_or_default();
-        stamp
-            .filter(|_| by_wall.abs_diff(longest) <= SAME)
-            .and_then(|stamp| stamp.duration_since(self.wall).ok())
-            .filter(|took| *took <= longest)
-            .unwrap_or(longest)
-    }
 }
 
 /// Names one ping.
@@ -287,42 +258,5 @@ impl Slots {
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
         self.by_sequence.is_empty()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn wall_time_may_jump() {
-        let sent = Moment::now();
-        // By how many milliseconds the clock is put on meanwhile, and when the stamp came by it; the answer is read after a second.
-        for (put_on, stamp, took) in [
-            (0, Some(300), 300),
-            (0, None, 1000),
-            (0, Some(-5), 1000),
-            (0, Some(1001), 1000),
-            (3_600_000, Some(3_600_300), 1000),
-            (-3_600_000, Some(-3_599_700), 1000),
-            // Less than the second: the stamp alone does not tell.
-            (-200, Some(100), 1000),
-            (200, Some(500), 1000),
-        ] {
-            let by = |millis: i64| {
-                let long = Duration::from_millis(millis.unsigned_abs());
-                if millis < 0 {
-                    sent.wall - long
-                } else {
-                    sent.wall + long
-                }
-            };
-            let now = Moment {
-                steady: sent.steady + Duration::from_secs(1),
-                wall: by(1000 + put_on),
-            };
-            let got = sent.until(now, stamp.map(by));
-            assert_eq!(got, Duration::from_millis(took), "{put_on} {stamp:?}");
-        }
     }
 }
