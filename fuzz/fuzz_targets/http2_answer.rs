@@ -30,7 +30,7 @@ fuzz_target!(|data: &[u8]| {
             headers: &headers,
         };
         let ask = async {
-            let answer = exchange(ours, request, RequestBody::Empty, false, &mut None).await;
+            let answer = exchange(ours, request, RequestBody::Empty, false, &mut go_http::FirstByte::default()).await;
             if let Ok(mut answer) = answer {
                 let read = tokio::io::copy(&mut answer.body, &mut tokio::io::sink()).await;
                 assert!(read.is_err() || read.is_ok_and(|bytes| bytes <= data.len() as u64));

@@ -22,7 +22,7 @@ fuzz_target!(|data: &[u8]| {
         let method = if shape % 2 == 0 { "GET" } else { "HEAD" };
         let request = format!("{method} / HTTP/1.1\r\nHost: x\r\n\r\n").into_bytes();
         let ask = async {
-            let mut first_byte = None;
+            let mut first_byte = go_http::FirstByte::default();
             if let Ok(mut answer) =
                 exchange(ours, method, request, RequestBody::Empty, false, &mut first_byte).await
             {

@@ -1,5 +1,6 @@
 //! What all probers share: deadlines, name resolution, dialling, TLS, proxies.
 
+pub mod arrivals;
 pub mod beside;
 pub mod dial;
 pub mod dns;

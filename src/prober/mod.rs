@@ -33,6 +33,7 @@ use crate::config::vantage::Addresses;
 use crate::log;
 use crate::metrics::{Labels, Metric, Samples};
 use crate::module::{Kind, Module};
+use crate::net::arrivals::Arrivals;
 use crate::net::dial::Vantage;
 use crate::net::resolve::{NameServer, Via};
 use crate::net::secrets::Secrets;
@@ -81,6 +82,8 @@ pub struct Probe<'a> {
     pub deadline: Deadline,
     /// When it began.
     pub start: Instant,
+    /// When what it received last had arrived.
+    pub arrivals: Arrivals,
     /// The log book.
     pub log: ProbeLog,
     /// Where its connections come from.
@@ -132,6 +135,7 @@ impl<'a> Probe<'a> {
             network,
             deadline,
             start,
+            arrivals: Arrivals::new(),
             log: ProbeLog::default(),
             vantage: &module.vantage,
             name_server: module.name_server.as_ref(),
@@ -199,6 +203,15 @@ impl Probe<'_> {
     pub(crate) fn fail(&mut self, reason: Reason) -> Failed {
         self.failed.get_or_insert(reason);
         Failed(())
+    }
+
+    /// When something ended that began at `from`: when the last thing arrived that was received meanwhile. Without one, or when
+    /// the time is over, that is now.
+    pub(crate) fn end(&self, from: Instant) -> Instant {
+        match self.deadline.left().is_zero() {
+            true => Instant::now(),
+            false => self.arrivals.after_or_now(from),
+        }
     }
 
     /// Takes over what a handshake told.

@@ -108,7 +108,7 @@ pub async fn run(
     }
     probe.explain_unreached(steps);
     if !steps.is_empty() {
-        probe.timeline.record(Phase::Transfer, from, Instant::now());
+        probe.timeline.record(Phase::Transfer, from, probe.end(from));
     }
     if dialogue.encrypted {
         // Says goodbye as the protocol wants it; whether the peer still listens is no matter of the probe.

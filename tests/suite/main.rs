@@ -36,6 +36,7 @@ mod hung;
 mod icmp;
 mod interim;
 mod judging;
+mod late;
 mod limits;
 mod linger;
 mod memory;

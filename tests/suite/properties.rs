@@ -84,7 +84,7 @@ fn read(answer: &[u8], piece: usize) -> Option<Vec<u8>> {
         let (mut hears, mut says) = tokio::io::split(peers);
         let request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_vec();
         let ask = async {
-            let mut first_byte = None;
+            let mut first_byte = go_http::FirstByte::default();
             let mut answer = exchange(ours, "GET", request, RequestBody::Empty, false, &mut first_byte)
                 .await
                 .ok()?;

@@ -3,6 +3,7 @@
 
 pub mod buffer;
 pub mod cookies;
+mod first_byte;
 pub mod gzip_head;
 pub mod headers;
 pub mod http1;
@@ -13,3 +14,5 @@ pub mod memory;
 pub mod no_proxy;
 pub mod tunnel;
 pub mod websocket;
+
+pub use first_byte::FirstByte;

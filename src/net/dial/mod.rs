@@ -10,12 +10,15 @@ mod unix;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use ping_engine::cmsg;
 use socket2::SockRef;
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
+use tokio::time::Instant;
 
 use super::policy::Refusal;
 use super::{Deadline, Network, TimedOut};
@@ -168,6 +171,18 @@ impl DialError {
     }
 }
 
+/// A TCP connection that was opened.
+#[derive(Debug)]
+pub struct Opened {
+    /// The connection.
+    pub stream: TcpStream,
+    /// Right before it was asked for.
+    pub from: Instant,
+    /// When the peer's consent arrived: by the kernel's measurement of the handshake, if it has one, because a busy process
+    /// notices later.
+    pub at: Instant,
+}
+
 /// Opens a TCP connection to `to` with Nagle's delay off.
 ///
 /// # Errors
@@ -177,7 +192,7 @@ pub async fn tcp(
     deadline: Deadline,
     to: SocketAddr,
     vantage: &Vantage,
-) -> Result<TcpStream, DialError> {
+) -> Result<Opened, DialError> {
     let call = |call| move |error| DialCause::Io { call, error };
     let connect = async {
         network.policy.check(to).map_err(DialCause::Refused)?;
@@ -193,9 +208,12 @@ pub async fn tcp(
         if let Some(ip) = vantage.source.and_then(chosen) {
             socket.bind(SocketAddr::new(ip, 0)).map_err(call("bind"))?;
         }
+        let from = Instant::now();
         let stream = socket.connect(to).await.map_err(call("connect"))?;
+        let at = Instant::now();
+        let at = cmsg::handshake_time(stream.as_fd()).map_or(at, |took| at.min(from + took));
         stream.set_nodelay(true).map_err(call("setsockopt"))?;
-        Ok(stream)
+        Ok(Opened { stream, from, at })
     };
     within(network, deadline, "tcp", to, connect).await
 }
@@ -308,7 +326,7 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let to = listener.local_addr().unwrap();
         match tcp(&network, deadline, to, &vantage).await {
-            Ok(stream) => {
+            Ok(Opened { stream, .. }) => {
                 assert_eq!(SockRef::from(&stream).tos_v4().unwrap(), 46 << 2);
                 assert_eq!(stream.local_addr().unwrap().ip(), IpAddr::from([127, 0, 0, 5]));
             }

@@ -3,10 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
-use super::{DialCause, DialError, Vantage, tcp};
+use super::{DialCause, DialError, Opened, Vantage, tcp};
 use crate::net::{Deadline, Network};
 
 /// How long the addresses of the first family are tried alone (RFC 8305), as in Go.
@@ -19,7 +18,7 @@ const LEAST_SHARE: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Dialled {
     /// The connection.
-    pub stream: TcpStream,
+    pub opened: Opened,
     /// The address that it leads to.
     pub address: SocketAddr,
     /// What went wrong with those before.
@@ -96,9 +95,9 @@ async fn in_turn(
         let part = Deadline::after(Instant::now(), share);
         let by = if share < left { part } else { deadline };
         match tcp(network, by, **address, vantage).await {
-            Ok(stream) => {
+            Ok(opened) => {
                 return Ok(Dialled {
-                    stream,
+                    opened,
                     address: **address,
                     failed,
                 });

@@ -11,6 +11,7 @@ use super::CarryError;
 use crate::net::headers::{Headers, trim};
 use crate::net::http1::{self, Head, RequestBody, RequestLine, write_head};
 use crate::net::{http2, http3};
+use go_http::FirstByte;
 
 const DNS_MESSAGE: &str = "application/dns-message";
 
@@ -86,7 +87,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (method, path, headers, body) = (ask.method(), ask.path(), ask.headers(), ask.body());
-    let first_byte = &mut None;
+    let first_byte = &mut FirstByte::default();
     if speaks_http2 {
         let request = http2::Request {
             method,

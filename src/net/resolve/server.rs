@@ -288,7 +288,7 @@ impl Transport for Link<'_> {
             vantage,
         } = self.via;
         let stream = dial::tcp(network, self.deadline, to, vantage).await;
-        let mut stream = stream.map_err(io::Error::other)?;
+        let mut stream = stream.map_err(io::Error::other)?.stream;
         let Some(prepared) = &self.prepared else {
             dns::send(&mut stream, query).await.map_err(io::Error::other)?;
             let answer = dns::receive(&mut stream).await.map_err(io::Error::other)?;

@@ -12,7 +12,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::Instant;
 
 use super::resolve::expose_address;
@@ -20,7 +19,8 @@ use super::{Phase, Probe, advice};
 use crate::config::vantage::Addresses;
 use crate::log;
 use crate::metrics::Metric;
-use crate::net::dial::{self, Counters, DialCause, DialError, Vantage};
+use crate::net::arrivals::{self, Datagrams};
+use crate::net::dial::{self, Counters, DialCause, DialError, Opened, Vantage};
 use crate::net::policy::Refusal;
 use crate::net::port::{self, PortError, Protocol};
 use crate::net::proxy::{Reply, TunnelError};
@@ -253,7 +253,7 @@ pub(super) async fn datagrams(
     address: &Address,
     port: &str,
     source: Option<IpAddr>,
-) -> Result<UdpSocket, Box<Failure>> {
+) -> Result<Datagrams, Box<Failure>> {
     let mut spans = Spans::default();
     let vantage = vantage(probe, source);
     let opened = async {
@@ -262,7 +262,8 @@ pub(super) async fn datagrams(
         let from = Instant::now();
         let opened = dial::udp(probe.network, probe.deadline, to, &vantage).await;
         spans.connect = Some(record(probe, Phase::Connect, from));
-        opened.map_err(ConnectError::Dial)
+        let socket = opened.map_err(ConnectError::Dial)?;
+        Ok(Datagrams::new(socket, probe.arrivals.clone()))
     };
     let opened = opened.await;
     opened.map_err(|error| {
@@ -342,7 +343,8 @@ async fn reach(probe: &mut Probe<'_>, route: &Route<'_>, spans: &mut Spans) -> R
             let from = Instant::now();
             let dialled = dial::unix(probe.network, probe.deadline, path).await;
             spans.connect = Some(record(probe, Phase::Connect, from));
-            dialled.map(Stream::unix).map_err(ConnectError::Dial)
+            let stream = dialled.map_err(ConnectError::Dial)?;
+            Ok(Stream::unix(stream, probe.arrivals.clone()))
         }
     }
 }
@@ -369,16 +371,23 @@ async fn dial(
     spans: &mut Spans,
 ) -> Result<Stream, ConnectError> {
     let vantage = vantage(probe, route.source);
-    let from = Instant::now();
+    let mut from = Instant::now();
     let (dialled, tried) = match addresses {
         [address] => {
             let to = address.with_port(port);
             spans.peer = Some(to);
             let dialled = dial::tcp(probe.network, probe.deadline, to, &vantage).await;
-            (dialled.map(|stream| (stream, to)), 1)
+            if let Ok(opened) = &dialled {
+                from = opened.from;
+            }
+            (dialled.map(|opened| (opened, to)), 1)
         }
         addresses => dial_several(probe, addresses, port, &vantage).await,
     };
+    match &dialled {
+        Ok((opened, _)) => probe.arrivals.note(opened.at),
+        Err(_) => probe.arrivals.note(Instant::now()),
+    }
     spans.connect = Some(record(probe, Phase::Connect, from));
     if let Ok((_, peer)) = &dialled {
         spans.peer = Some(*peer);
@@ -397,7 +406,8 @@ async fn dial(
     if let Some(peer) = spans.peer {
         probe.timeline.hop().address = Some(peer.to_string());
     }
-    let (stream, _) = dialled.map_err(ConnectError::Dial)?;
+    let (opened, _) = dialled.map_err(ConnectError::Dial)?;
+    let stream = arrivals::Stream::new(opened.stream, probe.arrivals.clone());
     Ok(Stream::tcp(stream, route.counters, route.resets))
 }
 
@@ -408,7 +418,7 @@ async fn dial_several(
     addresses: &[Address],
     port: u16,
     vantage: &Vantage,
-) -> (Result<(TcpStream, SocketAddr), DialError>, u32) {
+) -> (Result<(Opened, SocketAddr), DialError>, u32) {
     let all: Vec<_> = addresses.iter().map(|address| address.with_port(port)).collect();
     let allowed: Vec<_> = all
         .iter()
@@ -424,7 +434,7 @@ async fn dial_several(
     };
     let dialled = dial::several(probe.network, probe.deadline, to, vantage).await;
     let (failed, dialled) = match dialled {
-        Ok(dialled) => (dialled.failed, Ok((dialled.stream, dialled.address))),
+        Ok(dialled) => (dialled.failed, Ok((dialled.opened, dialled.address))),
         Err(mut failed) => {
             let first = if failed.is_empty() {
                 None
@@ -482,9 +492,9 @@ async fn encrypt_stream(
     Ok((Stream::Tls(Box::new(stream)), facts))
 }
 
-/// Draws a phase that ends now.
+/// Draws a phase that has ended.
 fn record(probe: &mut Probe<'_>, phase: Phase, from: Instant) -> (Instant, Instant) {
-    let to = Instant::now();
+    let to = probe.end(from);
     probe.timeline.record(phase, from, to);
     (from, to)
 }

@@ -82,7 +82,7 @@ impl Via<'_> {
         };
         let waited = deadline.within(Box::pin(made)).await;
         if !matches!(waited, Ok(Ok(true))) {
-            probe.timeline.record(Phase::Setup, from, Instant::now());
+            probe.timeline.record(Phase::Setup, from, probe.end(from));
         }
         waited.unwrap_or_else(|timed_out| {
             Err(ConnectError::NoTunnel {

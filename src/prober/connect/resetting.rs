@@ -5,26 +5,27 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+
+use crate::net::arrivals::Stream;
 
 /// A connection that is reset when it is dropped, unless the peer has not responded to what was sent last: a reset might
 /// destroy that before it is read.
 #[derive(Debug)]
 pub(super) struct Resetting {
-    stream: TcpStream,
+    stream: Stream,
     /// Whether something was sent since the last bytes came.
     is_unanswered: bool,
 }
 
 impl Resetting {
-    pub(super) fn new(stream: TcpStream) -> Self {
+    pub(super) fn new(stream: Stream) -> Self {
         Self {
             stream,
             is_unanswered: false,
         }
     }
 
-    pub(super) fn stream(&self) -> &TcpStream {
+    pub(super) fn stream(&self) -> &Stream {
         &self.stream
     }
 }
@@ -33,7 +34,7 @@ impl Drop for Resetting {
     fn drop(&mut self) {
         if !self.is_unanswered {
             // Where it cannot be set, the connection is closed like any other.
-            let _ = self.stream.set_zero_linger();
+            let _ = self.stream.get_ref().set_zero_linger();
         }
     }
 }

@@ -9,8 +9,10 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::time::Instant;
 
 use crate::memory;
+use crate::net::arrivals::{self, Arrivals};
 use crate::net::dial::Counters;
 use crate::net::tls;
 use crate::prober::query_response::Connection;
@@ -37,9 +39,9 @@ pub(in crate::prober) struct Socket(Kind);
 
 #[derive(Debug)]
 enum Kind {
-    Tcp(TcpStream),
+    Tcp(arrivals::Stream),
     Resetting(Resetting),
-    Unix(UnixStream),
+    Unix(UnixStream, Arrivals),
 }
 
 impl Socket {
@@ -47,16 +49,25 @@ impl Socket {
         match &mut self.0 {
             Kind::Tcp(stream) => Pin::new(stream),
             Kind::Resetting(stream) => Pin::new(stream),
-            Kind::Unix(stream) => Pin::new(stream),
+            Kind::Unix(stream, _) => Pin::new(stream),
         }
     }
 
     fn tcp(&self) -> Option<&TcpStream> {
         match &self.0 {
-            Kind::Tcp(stream) => Some(stream),
-            Kind::Resetting(stream) => Some(stream.stream()),
-            Kind::Unix(_) => None,
+            Kind::Tcp(stream) => Some(stream.get_ref()),
+            Kind::Resetting(stream) => Some(stream.stream().get_ref()),
+            Kind::Unix(..) => None,
         }
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let read = self.io().poll_read(cx, into);
+        if let (Kind::Unix(_, arrivals), Poll::Ready(_)) = (&self.0, &read) {
+            // The kernel does not say when.
+            arrivals.note(Instant::now());
+        }
+        read
     }
 }
 
@@ -74,7 +85,7 @@ impl Drop for Open {
 
 impl Stream {
     /// Takes a dialled connection over, and counts it where somebody counts. It ends with a reset if it `resets`.
-    pub(super) fn tcp(stream: TcpStream, counters: Option<&Arc<Counters>>, resets: bool) -> Self {
+    pub(super) fn tcp(stream: arrivals::Stream, counters: Option<&Arc<Counters>>, resets: bool) -> Self {
         let open = counters.map(|counters| {
             Counters::add(&counters.established);
             Open {
@@ -93,9 +104,9 @@ impl Stream {
     }
 
     /// Takes the connection to a unix socket over.
-    pub(super) fn unix(stream: UnixStream) -> Self {
+    pub(super) fn unix(stream: UnixStream, arrivals: Arrivals) -> Self {
         Self::Plain {
-            socket: Socket(Kind::Unix(stream)),
+            socket: Socket(Kind::Unix(stream, arrivals)),
             _open: None,
             records: None,
             count: 0,
@@ -180,7 +191,7 @@ impl AsyncRead for Stream {
                 ..
             } => {
                 let before = into.filled().len();
-                let read = socket.io().poll_read(cx, into);
+                let read = socket.poll_read(cx, into);
                 let bytes = into.filled().len() - before;
                 *count += bytes;
                 // Ten mebibytes of a head become two hundred of its fields, in a list that grows by doubling.

@@ -5,10 +5,10 @@ use std::io;
 
 use miekg_dns::message::{Message, ReadError};
 use tokio::io::AsyncWriteExt as _;
-use tokio::net::UdpSocket;
 
 use super::place::Place;
 use crate::module::NameError;
+use crate::net::arrivals::Datagrams;
 use crate::net::dns::{self, Ask, CarryError, Method};
 use crate::net::{Deadline, TimedOut};
 use crate::prober::connect::{ConnectError, Failure, Stream};
@@ -28,7 +28,7 @@ const LONG: usize = 8192;
 #[derive(Debug)]
 pub(super) enum Connection {
     /// A connected socket: the system drops what other addresses send.
-    Udp(UdpSocket),
+    Udp(Datagrams),
     /// A stream of messages with their lengths in front, perhaps within TLS (RFC 7858).
     Stream(Box<Stream>),
     /// HTTP/2, or else HTTP/1.1; gone once it was asked.
@@ -228,11 +228,11 @@ impl Connection {
     }
 }
 
-async fn receive_datagram(socket: &UdpSocket, asked: &Asked<'_>) -> Result<Message, ExchangeError> {
+async fn receive_datagram(socket: &Datagrams, asked: &Asked<'_>) -> Result<Message, ExchangeError> {
     let size = usize::from(asked.udp_size);
     // One octet more than is read, to know of an answer that was cut.
     let mut buffer = vec![0; size + 1];
-    let length = socket.recv(&mut buffer).await;
+    let length = socket.receive(&mut buffer).await;
     let length = length.map_err(|error| ExchangeError::Carry(CarryError::Receive(error)))?;
     let octets = buffer.get(..length.min(size)).unwrap_or_default();
     Message::read(octets).or_else(|error| {

@@ -224,8 +224,8 @@ async fn exchange(
     let deadline = probe.deadline;
     let sent = async {
         let mut connection = reach(probe, module, server, transport).await?;
+        let connected = probe.end(started);
         let query = query.as_ref().map_err(|error| ExchangeError::Name(*error))?;
-        let connected = Instant::now();
         let id = connection.id();
         let asked = Asked {
             message: query.with_id(id),
@@ -235,20 +235,21 @@ async fn exchange(
             place: server.place,
             method: module.method,
         };
+        let from = Instant::now();
         connection.send(&asked, deadline).await?;
-        Ok((connection, asked, connected))
+        Ok((connection, asked, connected, from))
     };
     let sent = sent.await;
     let connected = match &sent {
-        Ok((_, _, connected)) => *connected,
+        Ok((_, _, connected, _)) => *connected,
         Err(_) => Instant::now(),
     };
     add_phase(probe, Phase::Connect, started, connected);
-    let (mut connection, asked, _) = sent?;
+    let (mut connection, asked, _, from) = sent?;
     let received = connection.receive(&asked, deadline).await;
-    let ended = Instant::now();
-    add_phase(probe, Phase::Request, connected, ended);
-    probe.timeline.record(Phase::Request, connected, ended);
+    let ended = probe.end(from);
+    add_phase(probe, Phase::Request, from, ended);
+    probe.timeline.record(Phase::Request, from, ended);
     connection.close(deadline).await;
     received
 }

@@ -82,7 +82,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Grpc) -> Verdict {
     };
     probe.timeline.hop().address = Some(route.target());
     let answer = check(probe, module, &route).await;
-    let took = started.elapsed();
+    let took = probe.end(started) - started;
     probe
         .samples
         .set_label(Metric::GrpcDuration, Phase::Check.label(), took.as_secs_f64());
@@ -345,7 +345,7 @@ where
     };
     // compat: upstream waits for the answer without a deadline.
     let answered = probe.deadline.within(conversation).await;
-    probe.timeline.record(Phase::Check, started, Instant::now());
+    probe.timeline.record(Phase::Check, started, probe.end(started));
     let answered = answered.map(|(answered, instead)| {
         let Some(instead) = instead else {
             return answered;

@@ -122,6 +122,8 @@ impl Client<'_> {
             spans,
         } = connected;
         self.trace().note(&spans);
+        let from = spans.connect.map_or_else(Instant::now, |(from, _)| from);
+        self.trace().got_conn = Some(probe.end(from));
         let connection = Connection {
             stream,
             tls: facts,
@@ -132,7 +134,6 @@ impl Client<'_> {
                 "unsupported scheme: the proxy agreed on HTTP/2".to_owned(),
             )));
         }
-        self.trace().got_conn = Some(Instant::now());
         Ok(connection)
     }
 

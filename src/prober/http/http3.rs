@@ -62,7 +62,8 @@ impl Client<'_> {
             }
         };
         probe.learn(Some(facts.clone()));
-        self.trace().got_conn = Some(Instant::now());
+        let sent = Some(Instant::now());
+        (self.trace().got_conn, self.trace().sent) = (sent, sent);
         let first_byte = &mut self.trace().response_start;
         let exchange = exchange(connection, request, headers, body, first_byte);
         let waited = probe.deadline.within(exchange).await;

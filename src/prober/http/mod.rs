@@ -14,6 +14,7 @@ mod round_trip;
 mod trace;
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::AsyncReadExt;
@@ -39,6 +40,9 @@ pub(super) use error::RoundTripError;
 pub(crate) use redirect::method_after;
 use request::Request;
 use trace::Trace;
+
+/// What the shortest phase takes.
+const INSTANT: Duration = Duration::from_nanos(1);
 
 /// What the round trips of one probe share.
 #[derive(Debug)]
@@ -132,13 +136,14 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Http) -> Verdict {
     }
     let transfer = Instant::now();
     let mut success = judge::judge(probe, module, &mut chain).await;
-    if chain.response.is_some() {
-        let end = Instant::now();
-        if let Some(trace) = client.traces.last_mut() {
-            trace.end = Some(end);
-            let from = trace.response_start.unwrap_or(transfer);
-            probe.timeline.record(Phase::Transfer, from, end);
-        }
+    if chain.response.is_some()
+        && let Some(trace) = client.traces.last_mut()
+    {
+        let from = trace.response_start.unwrap_or(transfer);
+        // What arrived at once was transferred in no time; 0 would mean that nothing was.
+        let end = probe.end(trace.sent.unwrap_or(from)).max(from + INSTANT);
+        trace.end = Some(end);
+        probe.timeline.record(Phase::Transfer, from, end);
     }
     trace::expose(probe, &client.traces);
     let tls = chain.response.as_ref().map(|response| response.tls.as_ref());

@@ -1,5 +1,6 @@
 //! One request and its answer, over a connection of its own, in the protocol that was agreed on.
 
+use go_http::FirstByte;
 use tokio::time::Instant;
 
 use super::Client;
@@ -132,7 +133,10 @@ impl Client<'_> {
         // Over HTTP/1.1, Go waits for a 100 only before the body of the first request, not of those that redirects make.
         let expects_continue = expects_continue && (speaks_http2 || self.traces.len() == 1);
         let sent = Instant::now();
-        let mut first_byte = None;
+        self.trace().sent = Some(sent);
+        let arrivals = &probe.arrivals;
+        let clock = || arrivals.after_or_now(sent);
+        let mut first_byte = FirstByte::new(&clock);
         let exchange = async {
             if speaks_http2 {
                 let exchange = over_http2(stream, request, headers, body, expects_continue, &mut first_byte);
@@ -152,8 +156,9 @@ impl Client<'_> {
             }
         };
         let waited = probe.deadline.within(exchange).await;
+        let first_byte = first_byte.at();
         self.trace().response_start = first_byte;
-        let answered = first_byte.unwrap_or_else(Instant::now);
+        let answered = first_byte.unwrap_or_else(|| probe.end(sent));
         probe.timeline.record(Phase::Processing, sent, answered);
         let mut response = waited.unwrap_or_else(|timed_out| {
             Err(RoundTripError::TimedOut {
@@ -176,7 +181,7 @@ async fn over_http1(
     body: RequestBody,
     expects_continue: bool,
     proxy: Option<&Url>,
-    first_byte: &mut Option<Instant>,
+    first_byte: &mut FirstByte<'_>,
 ) -> Result<Response, RoundTripError> {
     let head = request_head(request, headers, &body, proxy)?;
     let answer = http1::exchange(stream, &request.method, head, body, expects_continue, first_byte)
@@ -191,7 +196,7 @@ async fn over_http2(
     headers: &Headers,
     body: RequestBody,
     expects_continue: bool,
-    first_byte: &mut Option<Instant>,
+    first_byte: &mut FirstByte<'_>,
 ) -> Result<Response, RoundTripError> {
     let host = punycode_host_port(request.host()).map_err(RoundTripError::Host)?;
     if !valid_host_header(&host) {

@@ -20,6 +20,8 @@ pub(super) struct Trace {
     pub(super) connect_done: Option<Instant>,
     /// The connection was ready for the request, TLS and proxies included.
     pub(super) got_conn: Option<Instant>,
+    /// The request began to be sent.
+    pub(super) sent: Option<Instant>,
     /// The first byte of the answer came.
     pub(super) response_start: Option<Instant>,
     pub(super) tls_start: Option<Instant>,
@@ -54,7 +56,7 @@ impl Trace {
                 Phase::Tls,
                 span(self.tls_start, self.tls_done).filter(|_| connected.is_some() && self.tls),
             ),
-            (Phase::Processing, span(connected, answered)),
+            (Phase::Processing, span(self.sent, answered)),
             (Phase::Transfer, span(answered, self.end)),
         ]
     }

@@ -68,14 +68,12 @@ pub(super) async fn connect_before(
         due += module.interval;
         before.sent += 1;
         waiting.push(async move {
-            let from = Instant::now();
-            let dialled = dial::tcp(network, deadline, to, vantage).await.ok()?;
-            let took = from.elapsed();
+            let opened = dial::tcp(network, deadline, to, vantage).await.ok()?;
             if module.resets {
                 // Where it cannot be set, the connection is closed like any other.
-                let _ = dialled.set_zero_linger();
+                let _ = opened.stream.set_zero_linger();
             }
-            Some((turn, took))
+            Some((turn, opened.at - opened.from))
         });
     }
     // A connect that hangs must not take the time of what follows.

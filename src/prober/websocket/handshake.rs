@@ -125,7 +125,7 @@ const OWN_HEADERS: [&str; 5] = [
     "Sec-Websocket-Extensions",
 ];
 
-/// Connects, shakes hands and upgrades. `connected` is set when the connection stands.
+/// Connects, shakes hands and upgrades. `connected` is set when the connection stands, and is when it is used for the first time.
 pub(super) async fn dial(
     probe: &mut Probe<'_>,
     dialling: Dialling<'_>,
@@ -188,7 +188,7 @@ async fn connect(
     };
     if let Some((from, to)) = spans.connect.filter(|_| stood) {
         super::expose(probe, Phase::Connect, from, to);
-        *connected = Some(to);
+        *connected = Some(spans.tls.map_or_else(Instant::now, |(from, _)| from));
     }
     made.map(|connected| connected.stream)
         .map_err(HandshakeError::Connect)

@@ -119,9 +119,9 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Websocket) -> Verdict {
     verdict
 }
 
-/// Exposes a phase that ends now, and draws it.
+/// Exposes a phase that has ended, and draws it.
 fn record(probe: &mut Probe<'_>, phase: Phase, from: Instant) {
-    let to = Instant::now();
+    let to = probe.end(from);
     expose(probe, phase, from, to);
     probe.timeline.record(phase, from, to);
 }

@@ -7,13 +7,13 @@ use std::time::Duration;
 use gostd::os_error::SystemError;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 
 use super::body::Body;
 use super::framing::{Framing, Length, LengthError, measure};
 use super::head::{Head, HeadError, HeadParser, MAX_HEAD};
 use super::reader::{Reader, WriteError};
 use super::request::RequestBody;
+use crate::FirstByte;
 use crate::headers::lists_contain;
 
 /// How long a body waits for `100 Continue`, as Go's transport is set up by prometheus/common.
@@ -80,7 +80,7 @@ pub async fn exchange<S>(
     head: Vec<u8>,
     body: RequestBody,
     expects_continue: bool,
-    first_byte: &mut Option<Instant>,
+    first_byte: &mut FirstByte<'_>,
 ) -> Result<Answer<Body<S>>, ExchangeError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -137,7 +137,7 @@ async fn read_answer<S: AsyncRead + Unpin>(
     mut reader: Reader<S>,
     method: &str,
     go_on: &mut Option<oneshot::Sender<bool>>,
-    first_byte: &mut Option<Instant>,
+    first_byte: &mut FirstByte<'_>,
 ) -> Result<Answer<Body<S>>, ExchangeError> {
     let mut budget = MAX_HEAD;
     loop {
@@ -188,7 +188,7 @@ fn is_protocol_switch(head: &Head) -> bool {
 async fn read_head<S: AsyncRead + Unpin>(
     reader: &mut Reader<S>,
     budget: &mut usize,
-    first_byte: &mut Option<Instant>,
+    first_byte: &mut FirstByte<'_>,
 ) -> Result<Head, ExchangeError> {
     let mut parser = HeadParser::default();
     loop {
@@ -206,13 +206,13 @@ async fn read_head<S: AsyncRead + Unpin>(
         if let Ok(1..) = read
             && !reader.source_failed()
         {
-            first_byte.get_or_insert_with(Instant::now);
+            first_byte.note();
             continue;
         }
         if let Some(error) = reader.write_error() {
             return Err(ExchangeError::Write(error));
         }
-        return Err(match (read, &first_byte) {
+        return Err(match (read, first_byte.at()) {
             (Err(error), _) => ExchangeError::Read(error),
             (Ok(_), Some(_)) => ExchangeError::Truncated,
             (Ok(_), None) => ExchangeError::Closed,
@@ -258,7 +258,7 @@ mod tests {
                     let _ = peer.write_all(wire.as_bytes()).await;
                     let _ = peer.read_to_end(&mut Vec::new()).await;
                 });
-                let mut first_byte = None;
+                let mut first_byte = FirstByte::default();
                 let answer = exchange(
                     ours,
                     "GET",

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::coop;
-use tokio::time::Instant;
 
 use super::error::Http2Error;
 use super::frame::{
@@ -84,8 +83,8 @@ pub struct Connection<S> {
     pub ended: bool,
     /// Whether there were bytes in the last frame of data.
     pub had_data: bool,
-    /// When the last header block of the answer came.
-    pub(super) headers_at: Option<Instant>,
+    /// Whether a header block of the answer came.
+    had_headers: bool,
 }
 
 #[derive(Debug)]
@@ -139,7 +138,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             taken: 0,
             ended: false,
             had_data: false,
-            headers_at: None,
+            had_headers: false,
         }
     }
 
@@ -153,7 +152,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.data = None;
         self.ended = false;
         self.had_data = false;
-        self.headers_at = None;
+        self.had_headers = false;
     }
 
     /// Waits for the peer's settings and until it allows a stream, as grpc-go does, and begins a request.
@@ -403,7 +402,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         // Of a stream that might once have been.
         let is_old = head.stream != 0 && !is_own && head.stream < self.stream + 2;
         let is_passed_over = is_old || self.manner == Manner::Grpc && head.stream != 0;
-        if !is_passed_over && (!is_own || self.headers_at.is_none()) {
+        if !is_passed_over && (!is_own || !self.had_headers) {
             return Err(Http2Error::Connection("PROTOCOL_ERROR: DATA before HEADERS"));
         }
         let padded = usize::from(head.flags & PADDED != 0);
@@ -482,7 +481,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.work += size;
             return Ok(None);
         }
-        self.headers_at = Some(Instant::now());
+        self.had_headers = true;
         let (mut fields, mut size) = (Vec::new(), self.header_bytes);
         // A byte may stand for a field of 4 KB: nothing is read beyond the limit.
         let Self { decoder, held, .. } = self;

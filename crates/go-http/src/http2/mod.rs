@@ -21,9 +21,9 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::Instant;
 
 use super::buffer::poll_read_buffered;
+use super::first_byte::FirstByte;
 use super::headers::{Headers, is_sendable_value, is_token_byte};
 use super::http1::{Answer, Head, RequestBody};
 pub use connection::{Connection, Event, Manner};
@@ -53,7 +53,7 @@ pub async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
     request: Request<'_>,
     body: RequestBody,
     expects_continue: bool,
-    first_byte: &mut Option<Instant>,
+    first_byte: &mut FirstByte<'_>,
 ) -> Result<Answer<Body<S>>, Http2Error> {
     let block = header_block(request, &body)?;
     let patience = Some(CONTINUE_PATIENCE).filter(|_| expects_continue);
@@ -68,9 +68,7 @@ pub async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
             None => return Err(Http2Error::Closed),
         };
         check_fields(&fields)?;
-        if first_byte.is_none() {
-            *first_byte = connection.headers_at;
-        }
+        first_byte.note();
         let head = head(fields)?;
         connection.release_body();
         if matches!(head.status, 100..=199) {
@@ -293,10 +291,10 @@ mod tests {
                 path: b"/a?b",
                 headers: &headers,
             };
-            let mut first_byte = None;
+            let mut first_byte = FirstByte::default();
             let answer = exchange(ours, request, body, false, &mut first_byte).await;
             let mut answer = answer.map_err(|error| error.to_string())?;
-            assert!(first_byte.is_some());
+            assert!(first_byte.at().is_some());
             let mut bytes = Vec::new();
             let read = answer.body.read_to_end(&mut bytes).await;
             let read = read.map(|_| bytes).map_err(|error| error.to_string());
@@ -464,7 +462,7 @@ mod tests {
                 drop(theirs);
             };
             let client = async {
-                let mut first_byte = None;
+                let mut first_byte = FirstByte::default();
                 if let Ok(mut answer) =
                     exchange(ours, get(&headers), RequestBody::Empty, false, &mut first_byte).await
                 {

@@ -49,7 +49,7 @@ pub(super) async fn run(
     let asked = ask(&mut wire, protocol, name, own).await;
     let awaited = wire.awaited;
     let connection = wire.connection;
-    probe.timeline.record(Phase::Setup, from, Instant::now());
+    probe.timeline.record(Phase::Setup, from, probe.end(from));
     if let Err(error) = asked {
         if matches!(error, Error::Refused { .. } | Error::NotOffered { .. }) {
             leave(probe, connection, protocol, name, false).await;
