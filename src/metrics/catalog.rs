@@ -12,7 +12,7 @@ pub struct Family {
     pub name: &'static str,
     /// Text of the `# HELP` line.
     pub help: &'static str,
-    /// The lines `# HELP` and `# TYPE`.
+    /// The lines `# HELP` and `# TYPE`, and the name of the first series.
     pub lines: &'static str,
     /// Label names, sorted; empty for a plain gauge and for `probe_expect_info`, whose labels the module chooses.
     pub labels: &'static [&'static str],

@@ -41,6 +41,8 @@ pub struct Encoder<'a> {
     format: Format,
     name: &'a str,
     kind: Kind,
+    /// Whether the name of the next series stands there already.
+    named: bool,
     /// The family under way, when it is binary: its length must be known before it is written.
     binary: Vec<u8>,
 }
@@ -53,6 +55,7 @@ impl<'a> Encoder<'a> {
             format: exposition.format,
             name: "",
             kind: Kind::Gauge,
+            named: false,
             binary: Vec::new(),
         }
     }
@@ -81,12 +84,13 @@ impl<'a> Encoder<'a> {
         self.push("\n");
     }
 
-    /// Begins a family of gauges whose two lines were made beforehand, by [`gauge_lines!`](crate::gauge_lines): for texts they are copied.
+    /// Begins a family of gauges whose beginning was made beforehand, by [`gauge_lines!`](crate::gauge_lines): for texts it is copied.
+    /// At least one series must follow.
     pub fn gauges(&mut self, name: &'a str, help: &str, lines: &str) {
         if self.format == Format::Protobuf {
             return self.family(name, help, Kind::Gauge);
         }
-        (self.name, self.kind) = (name, Kind::Gauge);
+        (self.name, self.kind, self.named) = (name, Kind::Gauge, true);
         self.push(lines);
     }
 
@@ -147,8 +151,10 @@ impl<'a> Encoder<'a> {
     }
 
     fn series<'l>(&mut self, suffix: &str, labels: impl Iterator<Item = Label<'l>>, le: Option<&[u8]>) {
-        self.push(self.name);
-        self.push(suffix);
+        if !std::mem::take(&mut self.named) {
+            self.push(self.name);
+            self.push(suffix);
+        }
         let mut separator = "{";
         for (name, value) in labels {
             self.push(separator);
@@ -194,12 +200,21 @@ impl<'a> Encoder<'a> {
     }
 }
 
-/// The lines `# HELP` and `# TYPE` of a family of gauges, the same in both texts: the help must have no backslash, quotation mark
-/// or line break.
+/// The lines `# HELP` and `# TYPE` of a family of gauges and the name of its first series, the same in both texts: the help must
+/// have no backslash, quotation mark or line break.
 #[macro_export]
 macro_rules! gauge_lines {
     ($name:literal, $help:literal) => {
-        concat!("# HELP ", $name, " ", $help, "\n# TYPE ", $name, " gauge\n")
+        concat!(
+            "# HELP ",
+            $name,
+            " ",
+            $help,
+            "\n# TYPE ",
+            $name,
+            " gauge\n",
+            $name
+        )
     };
 }
 

@@ -28,8 +28,11 @@ pub fn push_float(out: &mut Vec<u8>, value: f64) {
 
 /// Writes a whole number of at most six digits.
 fn push_whole(out: &mut Vec<u8>, number: u32) {
+    if number < 10 {
+        return out.push(b'0' + number as u8);
+    }
     let mut power = 100_000;
-    while power > 1 && number < power {
+    while number < power {
         power /= 10;
     }
     while power > 0 {
@@ -40,27 +43,37 @@ fn push_whole(out: &mut Vec<u8>, number: u32) {
 
 /// Writes a number with an exponent of two digits or more, whether it has one yet or not.
 fn push_scientific(out: &mut Vec<u8>, text: &str) {
-    let unsigned = text.strip_prefix('-').unwrap_or(text);
-    if unsigned.len() < text.len() {
-        out.push(b'-');
+    let mut digits = SmallVec::<[u8; 24]>::new();
+    // Of the first digit that is not 0: how many places it stands in front of the point, less one.
+    let mut exponent = -1;
+    let mut is_fraction = false;
+    for (index, byte) in text.bytes().enumerate() {
+        match byte {
+            b'-' => out.push(b'-'),
+            b'.' => is_fraction = true,
+            b'e' => {
+                exponent += text
+                    .get(index + 1..)
+                    .and_then(|text| text.parse().ok())
+                    .unwrap_or(0);
+                break;
+            }
+            b'0' if digits.is_empty() => exponent -= i32::from(is_fraction),
+            digit => {
+                digits.push(digit);
+                exponent += i32::from(!is_fraction);
+            }
+        }
     }
-    let (mantissa, exponent) = unsigned.split_once('e').unwrap_or((unsigned, "0"));
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let digits: SmallVec<[u8; 24]> = whole.bytes().chain(fraction.bytes()).collect();
-    let zeros = digits.iter().take_while(|digit| **digit == b'0').count();
-    let significant = digits.get(zeros..).unwrap_or_default();
-    let end = significant
-        .iter()
-        .rposition(|digit| *digit != b'0')
-        .map_or(0, |last| last + 1);
-    let (first, rest) = significant.split_at(end.min(1));
+    while digits.len() > 1 && digits.last() == Some(&b'0') {
+        digits.pop();
+    }
+    let (first, rest) = digits.split_at(digits.len().min(1));
     out.extend_from_slice(first);
-    if let Some(rest @ [_, ..]) = rest.get(..end.saturating_sub(1)) {
+    if !rest.is_empty() {
         out.push(b'.');
         out.extend_from_slice(rest);
     }
-    let place = i32::try_from(whole.len()).unwrap_or(0) - i32::try_from(zeros).unwrap_or(0) - 1;
-    let exponent = exponent.parse::<i32>().unwrap_or(0) + place;
     out.extend_from_slice(if exponent < 0 { b"e-" } else { b"e+" });
     // Three digits at most, the first of which need not be.
     let exponent = exponent.unsigned_abs();
