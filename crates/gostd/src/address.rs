@@ -1,7 +1,7 @@
 //! IP addresses with zones, preferences between families, and `host:port` texts as Go reads them.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 /// An IP address, with the zone that a link-local IPv6 address needs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -44,11 +44,44 @@ impl Address {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.zone {
-            Some(zone) => write!(f, "{}%{zone}", self.ip),
-            None => write!(f, "{}", self.ip),
+        match (&self.zone, self.ip) {
+            (Some(zone), ip) => write!(f, "{ip}%{zone}"),
+            (None, IpAddr::V4(ip)) => {
+                let mut text = String::with_capacity(15);
+                push_ipv4(&mut text, ip);
+                f.write_str(&text)
+            }
+            (None, ip) => write!(f, "{ip}"),
         }
     }
+}
+
+/// The text of an address and a port, as its `Display` prints it; every probe needs one, and most are of IPv4.
+pub fn socket_text(to: SocketAddr) -> String {
+    let IpAddr::V4(ip) = to.ip() else {
+        return to.to_string();
+    };
+    let mut text = String::with_capacity(21);
+    push_ipv4(&mut text, ip);
+    text.push(':');
+    push_decimal(&mut text, to.port());
+    text
+}
+
+fn push_ipv4(text: &mut String, ip: Ipv4Addr) {
+    let [first, rest @ ..] = ip.octets();
+    push_decimal(text, first.into());
+    for octet in rest {
+        text.push('.');
+        push_decimal(text, octet.into());
+    }
+}
+
+fn push_decimal(text: &mut String, number: u16) {
+    if number >= 10 {
+        push_decimal(text, number / 10);
+    }
+    text.push(char::from(b'0' + (number % 10) as u8));
 }
 
 fn scope_id(zone: &str) -> u32 {
@@ -194,6 +227,21 @@ mod tests {
         for (text, want) in rows {
             let got = Address::parse(text).map(|a| a.to_string());
             assert_eq!(got.as_deref(), want, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_printed_as_the_standard_library_does() {
+        for text in [
+            "0.0.0.0:0",
+            "127.0.0.1:80",
+            "10.99.100.255:65535",
+            "[::1]:443",
+            "[fe80::1%2]:9",
+        ] {
+            let to: SocketAddr = text.parse().unwrap();
+            assert_eq!(socket_text(to), to.to_string());
+            assert_eq!(Address::new(to.ip()).to_string(), to.ip().to_string());
         }
     }
 

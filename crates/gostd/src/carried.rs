@@ -17,6 +17,15 @@ pub fn text(bytes: &[u8]) -> Cow<'_, str> {
     }
 }
 
+/// As [`text`], of bytes that are not needed any more.
+pub fn owned(bytes: Vec<u8>) -> String {
+    match String::from_utf8(bytes) {
+        Ok(text) if !holds_carried(&text) => text,
+        Ok(text) => carry(text.as_bytes()),
+        Err(error) => carry(error.as_bytes()),
+    }
+}
+
 fn carry(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len() + 16);
     let push_stray = |out: &mut String, bytes: &[u8]| {

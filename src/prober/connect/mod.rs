@@ -11,6 +11,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use gostd::address::socket_text;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
@@ -404,7 +405,7 @@ async fn dial(
         }
     }
     if let Some(peer) = spans.peer {
-        probe.timeline.hop().address = Some(peer.to_string());
+        probe.timeline.hop().address = Some(socket_text(peer));
     }
     let (opened, _) = dialled.map_err(ConnectError::Dial)?;
     let stream = arrivals::Stream::new(opened.stream, probe.arrivals.clone());

@@ -308,6 +308,11 @@ impl Url {
         self.print(None)
     }
 
+    /// The text with the password as `xxxxx`: safe for logs and pages. Use [`Url::to_bytes`] for the wire.
+    pub fn safe_text(&self) -> String {
+        self.redacted("xxxxx")
+    }
+
     /// The text of the URL for logs, what is not UTF-8 [carried]: `password` (`***`, `xxxxx`) stands in the place of the real one.
     pub fn redacted(&self, password: &str) -> String {
         let user = self.user.as_ref().map(|user| {
@@ -318,7 +323,7 @@ impl Url {
             }
             text
         });
-        carried::text(&self.print(user)).into_owned()
+        carried::owned(self.print(user))
     }
 }
 
@@ -330,10 +335,10 @@ pub fn escape_path(path: &str) -> Cow<'_, str> {
     }
 }
 
-/// The text with the password as `xxxxx`: safe for logs and pages. Use [`Url::to_bytes`] for the wire.
+/// [`Url::safe_text`].
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.redacted("xxxxx"))
+        f.write_str(&self.safe_text())
     }
 }
 
