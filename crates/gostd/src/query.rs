@@ -56,6 +56,10 @@ fn split(pair: &[u8]) -> (&[u8], &[u8]) {
 /// The value of a pair, if it is one of that name.
 fn value_of<'a>(pair: &'a [u8], name: &str) -> Option<Cow<'a, [u8]>> {
     let (key, value) = split(pair);
+    // Decoding makes no name longer.
+    if key.len() < name.len() {
+        return None;
+    }
     // The whole pair counts only when both halves can be decoded, but the other half matters only here.
     if pair.is_empty() || *decode(key, Plus::IsSpace)? != *name.as_bytes() || pair.contains(&b';') {
         return None;
