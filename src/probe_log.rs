@@ -190,6 +190,14 @@ pub struct ProbeLog {
 }
 
 impl ProbeLog {
+    /// An empty log book with room for the lines of a usual probe.
+    pub fn new() -> Self {
+        Self {
+            events: Vec::with_capacity(8),
+            ..Self::default()
+        }
+    }
+
     /// Writes a line; use the [`log!`](crate::log) macro, which knows the place.
     pub fn write(&mut self, mut event: Event) {
         let (most, most_bytes) = match event.level {

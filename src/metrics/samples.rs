@@ -36,7 +36,12 @@ pub struct Samples(Vec<Sample>);
 impl Samples {
     /// An empty set with room for a small probe.
     pub fn new() -> Self {
-        Self(Vec::with_capacity(12))
+        Self::with_capacity(12)
+    }
+
+    /// An empty set with room for so many series.
+    pub fn with_capacity(count: usize) -> Self {
+        Self(Vec::with_capacity(count))
     }
 
     /// Sets a plain gauge.

@@ -136,7 +136,7 @@ impl<'a> Probe<'a> {
             deadline,
             start,
             arrivals: Arrivals::new(),
-            log: ProbeLog::default(),
+            log: ProbeLog::new(),
             vantage: &module.vantage,
             name_server: module.name_server.as_ref(),
             addresses: module.addresses,
@@ -144,7 +144,7 @@ impl<'a> Probe<'a> {
             ip_address: module.ip_address,
             fixed: None,
             secrets: Secrets::default(),
-            samples: Samples::new(),
+            samples: Samples::with_capacity(usual_samples(&module.kind)),
             timeline: Timeline::new(start),
             tls: None,
             body: None,
@@ -154,6 +154,14 @@ impl<'a> Probe<'a> {
             facts: Facts::default(),
             trace: None,
         }
+    }
+}
+
+/// How many series probes of that kind usually have.
+fn usual_samples(kind: &Kind) -> usize {
+    match kind {
+        Kind::Http(_) => 20,
+        _ => 12,
     }
 }
 

@@ -83,7 +83,7 @@ impl Timeline {
     pub fn new(start: Instant) -> Self {
         Self {
             start,
-            hops: Vec::new(),
+            hops: Vec::with_capacity(1),
             earlier: 0,
         }
     }

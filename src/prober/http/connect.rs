@@ -48,7 +48,10 @@ impl Client<'_> {
         headers: &Headers,
     ) -> Result<Connection, RoundTripError> {
         let url = &request.url;
-        let name = self.tls_name(request, is_first_host);
+        let name = match url.scheme == "https" {
+            true => self.tls_name(request, is_first_host),
+            false => String::new(),
+        };
         let alpn = match self.module.protocol {
             Protocol::Http2 if !is_websocket(headers) => Alpn::Http2,
             _ => Alpn::Http1,
@@ -187,7 +190,7 @@ impl Client<'_> {
         };
         let host = url.hostname();
         let is_target = self.names_chosen_address(host)
-            || target.host.eq_ignore_ascii_case(host)
+            || self.target_name.eq_ignore_ascii_case(host)
                 && (target.every_port || target.port == url.port_or_default());
         if is_target { &target.addresses } else { &[] }
     }

@@ -66,10 +66,9 @@ struct Client<'a> {
     failed_tls: Option<TlsFacts>,
 }
 
-/// A name, and the address that was chosen for it, or several that are dialled in turn.
+/// The address that was chosen for the target's name, or several that are dialled in turn.
 #[derive(Debug)]
 struct Target {
-    host: String,
     port: String,
     /// The chosen one in front.
     addresses: Vec<Address>,
@@ -87,7 +86,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Http) -> Verdict {
             return Err(probe.fail(Reason::ConfigError));
         }
     };
-    probe.timeline.begin_hop(url.to_string());
+    probe.timeline.begin_hop(url.safe_text());
     judge_hostname(probe)?;
     let addresses = resolve(probe, module, &url).await?;
     for name in &module.secret_headers {
@@ -96,10 +95,11 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Http) -> Verdict {
             .values(name)
             .for_each(|value| probe.secrets.hide(value));
     }
-    let mut client = client(probe, module, &url, &addresses).await?;
+    let mut client = client(probe, module, &url, addresses).await?;
     // As written, even with a colon and no port: that is what upstream says.
     let host = url.host.clone();
-    if let Some(address) = addresses.first().filter(|_| module.protocol != Protocol::Http3) {
+    let address = client.target.as_ref().and_then(|target| target.addresses.first());
+    if let Some(address) = address.filter(|_| module.protocol != Protocol::Http3) {
         url.host = host_of(address, url.port());
     }
     url.host = without_empty_port(&url.host).to_owned();
@@ -124,7 +124,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Http) -> Verdict {
         crossed_hosts: false,
     });
     // Boxed: a future is copied into each one that waits for it.
-    let mut chain = Box::pin(client.follow(probe, &first, body)).await;
+    let mut chain = Box::pin(client.follow(probe, first, body)).await;
     probe.samples.set(Metric::HttpRedirects, chain.redirects as f64);
     let status = chain.response.as_ref().map(|response| response.status);
     // A token that is not accepted is not kept for the next probe. A host that was not shown it judges something else.
@@ -264,7 +264,7 @@ async fn client<'m>(
     probe: &mut Probe<'_>,
     module: &'m Http,
     url: &Url,
-    addresses: &[Address],
+    addresses: Vec<Address>,
 ) -> Result<Client<'m>, Failed> {
     let host_header = probe.hostname.or(module.host.as_deref());
     let server_name = module
@@ -280,9 +280,8 @@ async fn client<'m>(
         first_hostname: String::new(),
         target_name: url.hostname().to_owned(),
         target: (!addresses.is_empty()).then(|| Target {
-            host: url.hostname().to_owned(),
             port: url.port_or_default().to_owned(),
-            addresses: addresses.to_vec(),
+            addresses,
             every_port: probe.ip_address.is_some(),
         }),
         traces: Vec::with_capacity(1),

@@ -53,7 +53,7 @@ impl Client<'_> {
     pub(super) async fn follow(
         &mut self,
         probe: &mut Probe<'_>,
-        first: &Request,
+        first: Box<Request>,
         first_body: RequestBody,
     ) -> Chain {
         let mut jar = Jar::default();
@@ -70,7 +70,7 @@ impl Client<'_> {
             unfollowed: false,
             crossed_hosts: first.crossed_hosts,
         };
-        let mut request = Box::new(first.clone());
+        let mut request = first;
         let mut body = first_body;
         let mut keeps_body = true;
         loop {
@@ -81,12 +81,13 @@ impl Client<'_> {
                 Err(error) => {
                     probe.timeline.hop().result = Some(error.to_string());
                     probe.advise(advice::http::no_response(&error));
-                    log_failure(probe, &first.method, &request.url, &error.to_string());
+                    log_failure(probe, &self.module.method, &request.url, &error.to_string());
                     probe.fail(error.reason());
                     return chain;
                 }
             };
-            probe.timeline.hop().result = Some(format!("{} {}", response.protocol, response.status));
+            probe.timeline.hop().result =
+                Some([&*response.protocol, " ", &response.status.to_string()].concat());
             jar.store(&request.url, &request.host, &response.headers);
             let location = response.headers.value("Location").unwrap_or_default().to_vec();
             let Some(next) =
@@ -105,7 +106,7 @@ impl Client<'_> {
                     let reason =
                         format!("failed to parse Location header {shown:?}: parse {shown:?}: {error}");
                     probe.advise(advice::http::location(&location));
-                    log_failure(probe, &first.method, &request.url, &reason);
+                    log_failure(probe, &self.module.method, &request.url, &reason);
                     probe.fail(Reason::HttpRedirects);
                     return chain;
                 }
