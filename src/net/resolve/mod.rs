@@ -283,7 +283,7 @@ impl Resolver {
         if !is_domain_name(&ascii) {
             return Err(fail(None, Cause::NoSuchHost));
         }
-        match via.addresses(&ascii, records(preference), deadline).await {
+        match Box::pin(via.addresses(&ascii, records(preference), deadline)).await {
             Ok(found) => Ok(found.into_iter().flatten().map(Address::new).collect()),
             Err(ServerError::Stub(error)) => Err(fail(error.server, Cause::Servers(error.cause))),
             Err(ServerError::Tls(reason)) => Err(fail(None, Cause::NameServer(reason))),
@@ -318,7 +318,8 @@ impl Resolver {
             conf: &conf,
             deadline,
         };
-        let answer = stub.addresses(&ascii, records(preference)).await;
+        // Boxed: a name of the hosts file needs no room for asking servers, of which there is much.
+        let answer = Box::pin(stub.addresses(&ascii, records(preference))).await;
         if sources == Sources::DnsThenFiles
             && !matches!(&answer, Ok(Some(_)))
             && let Some(found) = self.in_hosts(host, &ascii).await
