@@ -341,7 +341,7 @@ mod tests {
         // A kernel that begins to stamp may let the first segments pass without a time.
         for _ in 0..100 {
             let before = SystemTime::now();
-            std::io::Write::write_all(&mut peer, b"hello").unwrap();
+            io::Write::write_all(&mut peer, b"hello").unwrap();
             let after = SystemTime::now();
             std::thread::sleep(Duration::from_millis(20));
             let got = receive(stream.as_fd(), Queue::Data, &mut buffer).unwrap();

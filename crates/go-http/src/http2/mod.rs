@@ -397,7 +397,14 @@ mod tests {
             let _ = theirs.read_to_end(&mut Vec::new()).await;
         });
         let headers = Headers::default();
-        let error = exchange(ours, get(&headers), RequestBody::Empty, false, &mut None).await;
+        let error = exchange(
+            ours,
+            get(&headers),
+            RequestBody::Empty,
+            false,
+            &mut FirstByte::default(),
+        )
+        .await;
         let error = error.map(|_| ()).unwrap_err().to_string();
         assert!(
             error.contains("response header list larger than advertised limit"),

@@ -5,6 +5,7 @@ mod servers;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{Request, exchange};
+use crate::first_byte::FirstByte;
 use crate::headers::Headers;
 use crate::http1::RequestBody;
 use servers::{HEADERS, frame, ok, servers, settings};
@@ -26,7 +27,14 @@ async fn judge(wire: Vec<u8>) -> Option<(u16, u64)> {
         headers: &headers,
     };
     let whole = async {
-        let answer = exchange(ours, request, RequestBody::Empty, false, &mut None).await;
+        let answer = exchange(
+            ours,
+            request,
+            RequestBody::Empty,
+            false,
+            &mut FirstByte::default(),
+        )
+        .await;
         let mut answer = answer.ok()?;
         let body = match answer.has_body {
             true => tokio::io::copy(&mut answer.body, &mut tokio::io::sink())
@@ -72,7 +80,7 @@ async fn work_for_nobody_is_done_in_turns() {
     let (reader, mut writer) = tokio::io::duplex(1 << 20);
     tokio::io::copy(&mut wire, &mut writer).await.unwrap();
     let mut turns = 0;
-    let mut began = None;
+    let mut began = FirstByte::default();
     let mut exchange = Box::pin(exchange(reader, request, RequestBody::Empty, false, &mut began));
     let answer = std::future::poll_fn(|cx| {
         turns += 1;
