@@ -1,10 +1,11 @@
 //! Work that is done once for all who ask for it at the same time.
 
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
+use tokio::time::Instant;
 
 /// How a run ends: with what was made, or why it could not be.
 type Result<T> = std::result::Result<T, String>;
@@ -15,6 +16,8 @@ type Result<T> = std::result::Result<T, String>;
 pub struct Runs<T> {
     next: Mutex<Option<Shared<BoxFuture<'static, Result<T>>>>>,
     turn: tokio::sync::Mutex<()>,
+    /// When the run began that goes on.
+    began: Mutex<Option<Instant>>,
 }
 
 impl<T> Default for Runs<T> {
@@ -22,6 +25,7 @@ impl<T> Default for Runs<T> {
         Self {
             next: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
+            began: Mutex::default(),
         }
     }
 }
@@ -43,7 +47,10 @@ impl<T: Clone + Send + Sync + 'static> Runs<T> {
                 // From here on somebody who asks may have changed the files since.
                 let next = own.next.lock().unwrap_or_else(PoisonError::into_inner).take();
                 drop(next);
-                work.await
+                *own.began() = Some(Instant::now());
+                let result = work.await;
+                *own.began() = None;
+                result
             });
             let result = run.map(|ended| ended.unwrap_or_else(|error| Err(error.to_string())));
             result.boxed().shared()
@@ -51,8 +58,8 @@ impl<T: Clone + Send + Sync + 'static> Runs<T> {
         run.clone()
     }
 
-    /// Whether a run goes on.
-    pub fn goes_on(&self) -> bool {
-        self.turn.try_lock().is_err()
+    /// When the run began that goes on, if one does.
+    pub fn began(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.began.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,28 +1,22 @@
 //! Looks at files on a file system that may hang: no worker and no request waits for it without end, and it keeps one thread.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::server::runs::Runs;
 
 /// How long requests wait for a look.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Looks at the same files.
 #[derive(Debug)]
-pub struct Looks<T> {
-    runs: Arc<Runs<T>>,
-    /// Whether a look took longer than requests wait.
-    hangs: Arc<AtomicBool>,
-}
+pub struct Looks<T>(Arc<Runs<T>>);
 
 impl<T> Default for Looks<T> {
     fn default() -> Self {
-        Self {
-            runs: Arc::default(),
-            hangs: Arc::default(),
-        }
+        Self(Arc::default())
     }
 }
 
@@ -32,19 +26,11 @@ impl<T: Clone + Send + Sync + 'static> Looks<T> {
         &self,
         look: impl FnOnce() -> Result<T, String> + Send + 'static,
     ) -> Option<Result<T, String>> {
-        if self.hangs.load(Ordering::Relaxed) && self.runs.goes_on() {
-            return None;
-        }
-        let hangs = Arc::clone(&self.hangs);
-        let found = self.runs.share(async move {
+        let began = self.0.began().unwrap_or_else(Instant::now);
+        let found = self.0.share(async move {
             let found = tokio::task::spawn_blocking(look).await;
-            hangs.store(false, Ordering::Relaxed);
             found.unwrap_or_else(|error| Err(error.to_string()))
         });
-        let found = tokio::time::timeout(PATIENCE, found).await.ok();
-        if found.is_none() {
-            self.hangs.store(true, Ordering::Relaxed);
-        }
-        found
+        tokio::time::timeout_at(began + PATIENCE, found).await.ok()
     }
 }
