@@ -75,6 +75,15 @@ fn give_back() {
     ASKED.fetch_add(1, Ordering::Relaxed);
 }
 
+/// Asks every thread, and wakes those that sleep, which give nothing back.
+pub fn give_back_everywhere() {
+    give_back();
+    let threads = tokio::runtime::Handle::current().metrics().num_workers();
+    for _ in 0..2 * threads {
+        tokio::spawn(tokio::task::yield_now());
+    }
+}
+
 /// Gives memory back when half of what was running has ended, and when memory has grown and stays so. Ends with `of`.
 pub async fn give_back_after_bursts<T>(of: Weak<T>, running: fn(&T) -> usize) {
     let usage = Usage::open(None);
@@ -94,12 +103,7 @@ pub async fn give_back_after_bursts<T>(of: Weak<T>, running: fn(&T) -> usize) {
         before = before.min(now).max(now / 2);
         if left > 0 {
             left -= 1;
-            give_back();
-            // A thread that sleeps gives nothing back.
-            let threads = tokio::runtime::Handle::current().metrics().num_workers();
-            for _ in 0..2 * threads {
-                tokio::spawn(tokio::task::yield_now());
-            }
+            give_back_everywhere();
             before = now;
             if left == 0 && running == 0 && crowd >= CROWD {
                 crowd = 0;

@@ -25,7 +25,10 @@ use std::sync::OnceLock;
 use pool::{Pool, Refused};
 use usage::Usage;
 
-pub use idle::{Ways, give_back_after_bursts, give_back_program, give_back_with, thrifty, when_parked};
+pub use idle::{
+    Ways, give_back_after_bursts, give_back_everywhere, give_back_program, give_back_with, thrifty,
+    when_parked,
+};
 pub use limit::{Limit, find};
 
 /// What memory is used for.

@@ -14,9 +14,9 @@ use futures_util::FutureExt as _;
 use http::request::Parts;
 use http::{Request, StatusCode, Version};
 use hyper::body::Incoming;
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -27,6 +27,7 @@ use tower_service::Service as _;
 use super::answer::Response;
 use super::front::{Prefix, Refused};
 use super::guard::{Guarded, HasLeft, Patience};
+use super::http1::{self, Answering, MAX_HEADERS};
 use super::origin::Names;
 use super::outgoing::{self, Outgoing};
 use super::requests::{Abandoned, Requests};
@@ -40,10 +41,6 @@ use crate::os_error;
 use crate::probe_log::text;
 use crate::say;
 
-/// Largest head of a request, in bytes: Go's limit, slack included.
-const MAX_HEAD: usize = (1 << 20) + 4096;
-/// Most header lines of a request.
-const MAX_HEADERS: usize = 256;
 /// How long a peer may take. A scraper that keeps its connection gives it up after five minutes itself.
 const PATIENCE: Patience = Patience {
     head: Duration::from_secs(30),
@@ -123,12 +120,14 @@ impl Server {
     /// Serves until `stop` says so, then lets the probes that are running end.
     pub async fn serve(self, listeners: Vec<TcpListener>, mut stop: watch::Receiver<bool>) {
         let server = Arc::new(self);
-        let graceful = Arc::new(GracefulShutdown::new());
+        let (ending, _) = watch::channel(());
+        let ending = Arc::new(ending);
+        tokio::spawn(Seats::tell_settled(Arc::downgrade(&server.seats)));
         let accepting: Vec<_> = listeners
             .into_iter()
             .map(|listener| {
-                let (server, graceful, stop) = (Arc::clone(&server), Arc::clone(&graceful), stop.clone());
-                tokio::spawn(async move { server.accept(listener, &graceful, stop).await })
+                let (server, ending, stop) = (Arc::clone(&server), Arc::clone(&ending), stop.clone());
+                tokio::spawn(async move { server.accept(listener, &ending, stop).await })
             })
             .collect();
         // An error means that nobody can say it any more.
@@ -137,15 +136,14 @@ impl Server {
             // Listeners close here: from now on connections are refused.
             let _ = task.await;
         }
-        let Ok(graceful) = Arc::try_unwrap(graceful) else {
-            return;
-        };
+        // An error means that there is no connection.
+        let _ = ending.send(());
         let answered = async {
             server.exporter.instruments.no_probe_in_flight().await;
             tokio::time::sleep(FAREWELL).await;
         };
         tokio::select! {
-            () = graceful.shutdown() => {}
+            () = ending.closed() => {}
             () = answered => {}
         }
     }
@@ -153,7 +151,7 @@ impl Server {
     async fn accept(
         self: &Arc<Self>,
         listener: TcpListener,
-        graceful: &GracefulShutdown,
+        ending: &watch::Sender<()>,
         mut stop: watch::Receiver<bool>,
     ) {
         loop {
@@ -168,7 +166,7 @@ impl Server {
                     continue;
                 }
             };
-            let (server, watcher) = (Arc::clone(self), graceful.watcher());
+            let (server, end) = (Arc::clone(self), ending.subscribe());
             tokio::spawn(async move {
                 let Some(seat) = server.seats.take(address).await else {
                     return;
@@ -180,7 +178,7 @@ impl Server {
                     lacks_certificate: false,
                 };
                 tokio::select! {
-                    () = server.connection(stream, caller, watcher) => {}
+                    () = server.connection(stream, caller, end) => {}
                     () = seat.lost() => {}
                 }
             });
@@ -210,14 +208,14 @@ impl Server {
         tokio::time::sleep(Duration::from_millis(wait)).await;
     }
 
-    async fn connection(self: &Arc<Self>, stream: TcpStream, caller: Caller, watcher: Watcher) {
+    async fn connection(self: &Arc<Self>, stream: TcpStream, caller: Caller, end: watch::Receiver<()>) {
         // A connection whose options cannot be set still works.
         let _ = stream.set_nodelay(true);
         let Some(gate) = self.gate.as_ref().filter(|gate| gate.tls().is_some()) else {
-            return self.http1(stream, Some(has_left), caller, watcher).await;
+            return self.http1(stream, Some(has_left), caller, end).await;
         };
         // Boxed: the connections without TLS need not hold the room for it.
-        Box::pin(self.encrypted(gate, stream, caller, watcher)).await;
+        Box::pin(self.encrypted(gate, stream, caller, end)).await;
     }
 
     async fn encrypted(
@@ -225,16 +223,16 @@ impl Server {
         gate: &Arc<Gate>,
         stream: TcpStream,
         mut caller: Caller,
-        watcher: Watcher,
+        end: watch::Receiver<()>,
     ) {
         match tokio::time::timeout(PATIENCE.head, self.handshake(gate, stream)).await {
             Ok(Ok((stream, demands_certificate))) => {
                 let session = stream.get_ref().1;
                 caller.lacks_certificate = demands_certificate && session.peer_certificates().is_none();
                 if session.alpn_protocol() == Some(b"h2") {
-                    self.http2(stream, caller, watcher).await;
+                    self.http2(stream, caller, end).await;
                 } else {
-                    self.http1(stream, None, caller, watcher).await;
+                    self.http1(stream, None, caller, end).await;
                 }
             }
             Ok(Err(error)) => {
@@ -277,28 +275,30 @@ impl Server {
         stream: S,
         has_left: Option<HasLeft<S>>,
         caller: Caller,
-        watcher: Watcher,
+        end: watch::Receiver<()>,
     ) {
         // compat: to a half-closed caller of a probe, Go answers with the probe that it cancelled. Here the connection ends.
-        let requests = Requests::new(Abandoned::IsAnswered, Some(Arc::clone(&caller.seat)));
-        let stream = TokioIo::new(Guarded::new(stream, requests.clone(), PATIENCE, has_left));
-        let connection = http1::Builder::new()
-            .half_close(has_left.is_some())
-            .timer(TokioTimer::new())
-            .header_read_timeout(None)
-            .max_buf_size(MAX_HEAD)
-            .max_headers(MAX_HEADERS)
-            .title_case_headers(true)
-            .serve_connection(stream, self.service(requests, caller));
-        // How a connection ends is the peer's business.
-        let _ = watcher.watch(connection).await;
+        let seat = Arc::clone(&caller.seat);
+        let requests = Requests::new(Abandoned::IsAnswered, Some(Arc::clone(&seat)));
+        // Boxed: it is handed to hyper, and back.
+        let stream = Box::new(Guarded::new(stream, requests.clone(), PATIENCE, has_left));
+        let answering = Answering::default();
+        let service = {
+            let (server, requests, answering) = (Arc::clone(self), requests.clone(), answering.clone());
+            service_fn(move |request: Request<Incoming>| {
+                answering.begin(request, |request| {
+                    Box::pin(server.respond(request, &requests, &caller))
+                })
+            })
+        };
+        http1::serve(stream, service, answering, requests, &seat, end).await;
     }
 
     async fn http2(
         self: &Arc<Self>,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         caller: Caller,
-        watcher: Watcher,
+        mut end: watch::Receiver<()>,
     ) {
         let requests = Requests::new(Abandoned::Ends, Some(Arc::clone(&caller.seat)));
         // Frames come at any time; between two requests they look like those within one.
@@ -307,49 +307,57 @@ impl Server {
             ..PATIENCE
         };
         let stream = TokioIo::new(Guarded::new(stream, requests.clone(), patience, None));
-        let connection = http2::Builder::new(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(MAX_STREAMS)
-            .max_header_list_size(MAX_HEAD_LIST)
-            .max_send_buf_size(MAX_SEND_BUFFER)
-            .serve_connection(stream, self.service(requests, caller));
-        let _ = watcher.watch(connection).await;
+        let server = Arc::clone(self);
+        let service = service_fn(move |request: Request<Incoming>| {
+            server
+                .respond(request, &requests, &caller)
+                .map(Ok::<_, Infallible>)
+        });
+        let mut connection = Box::pin(
+            http2::Builder::new(TokioExecutor::new())
+                .timer(TokioTimer::new())
+                .max_concurrent_streams(MAX_STREAMS)
+                .max_header_list_size(MAX_HEAD_LIST)
+                .max_send_buf_size(MAX_SEND_BUFFER)
+                .serve_connection(stream, service),
+        );
+        tokio::select! {
+            biased;
+            _ = &mut connection => return,
+            _ = end.changed() => connection.as_mut().graceful_shutdown(),
+        }
+        // How a connection ends is the peer's business.
+        let _ = connection.await;
     }
 
-    fn service(
+    /// Begins to answer a request.
+    fn respond(
         self: &Arc<Self>,
-        requests: Requests,
-        caller: Caller,
-    ) -> impl hyper::service::Service<
-        Request<Incoming>,
-        Response = http::Response<Outgoing>,
-        Error = Infallible,
-        Future = impl Future<Output = Result<http::Response<Outgoing>, Infallible>> + Send + 'static,
-    > {
-        let server = Arc::clone(self);
-        hyper::service::service_fn(move |request: Request<Incoming>| {
-            let (server, requests) = (Arc::clone(&server), requests.clone());
-            let (address, lacks_certificate) = (caller.address, caller.lacks_certificate);
-            let under_way = requests.begin();
-            let (request, body) = request.into_parts();
-            // Boxed, because each step towards the answer would hold the head's room once more.
-            let mut request = Box::new(request);
-            let body = server.reads_form(&request).then(|| Body::new(body));
-            request.extensions.insert(requests.clone());
-            async move {
-                let mut response = match hold(&request) {
-                    Ok(_head) => server.admit(request, body, address, lacks_certificate).await,
-                    Err(refusal) => *refusal,
-                };
-                if let Some(Refused(words)) = response.extensions().get() {
-                    requests.refuse(words);
-                }
-                answer::date(&mut response);
-                let response = outgoing::send(response, &requests);
-                drop(under_way);
-                Ok(response)
+        request: Request<Incoming>,
+        requests: &Requests,
+        caller: &Caller,
+    ) -> impl Future<Output = http::Response<Outgoing>> + Send + use<> {
+        let (server, requests) = (Arc::clone(self), requests.clone());
+        let (address, lacks_certificate) = (caller.address, caller.lacks_certificate);
+        let under_way = requests.begin();
+        let (request, body) = request.into_parts();
+        // Boxed, because each step towards the answer would hold the head's room once more.
+        let mut request = Box::new(request);
+        let body = server.reads_form(&request).then(|| Body::new(body));
+        request.extensions.insert(requests.clone());
+        async move {
+            let mut response = match hold(&request) {
+                Ok(_head) => server.admit(request, body, address, lacks_certificate).await,
+                Err(refusal) => *refusal,
+            };
+            if let Some(Refused(words)) = response.extensions().get() {
+                requests.refuse(words);
             }
-        })
+            answer::date(&mut response);
+            let response = outgoing::send(response, &requests);
+            drop(under_way);
+            response
+        }
     }
 
     /// Whether the endpoint reads the body of the request: the playground alone does.

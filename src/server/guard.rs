@@ -3,6 +3,7 @@
 //! keeps for its next scrape.
 
 use std::borrow::Cow;
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -95,6 +96,46 @@ impl<S> Guarded<S> {
             answered: 0,
             instead: None,
         }
+    }
+
+    /// Whether a peer that leaves is noticed without reading.
+    pub fn sees_leaving(&self) -> bool {
+        self.has_left.is_some()
+    }
+
+    /// What is read next, before anything else.
+    pub fn put_back(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.held.splice(..0, bytes.iter().copied());
+            self.is_ready = true;
+        }
+    }
+
+    /// Returns when there is something to read.
+    ///
+    /// # Errors
+    /// The peer has left, or was idle for too long.
+    pub async fn readable(&mut self) -> io::Result<()> {
+        poll_fn(
+            |cx| match self.has_left.map(|has_left| has_left(&self.stream, cx)) {
+                _ if self.is_ready => Poll::Ready(Ok(())),
+                Some(Poll::Ready(true)) => Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into())),
+                Some(Poll::Ready(false)) | None => Poll::Ready(Ok(())),
+                Some(Poll::Pending) => expired(&mut self.reading, self.patience.idle, cx).map(Err),
+            },
+        )
+        .await
+    }
+
+    /// Returns when the peer has left, if that can be seen.
+    pub async fn left(&self) {
+        poll_fn(
+            |cx| match self.has_left.map(|has_left| has_left(&self.stream, cx)) {
+                Some(Poll::Ready(true)) => Poll::Ready(()),
+                _ => Poll::Pending,
+            },
+        )
+        .await;
     }
 
     /// Rewrites the first line of a head where hyper needs it. False when the line is not whole yet.
@@ -224,6 +265,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<S> {
         if now != this.seen {
             // The head that was under way is complete.
             (this.seen, this.partial, this.reading) = (now, false, None);
+            this.requests.next_begins(false);
             if now.0 == now.1 {
                 (this.head, this.share) = (0, None);
                 this.at_start = !this.requests.are_many();
@@ -244,6 +286,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<S> {
             }
             if read > 0 && !this.partial {
                 (this.partial, this.reading) = (true, None);
+                this.requests.next_begins(true);
             }
             if read > 0 && !answering && !this.hold(read) {
                 // The caller is told if it happens to read; it is not waited for.
@@ -290,9 +333,12 @@ impl<S: AsyncWrite + Unpin> Guarded<S> {
     /// Passes a result on, and gives up on a peer that takes nothing for too long.
     fn watch<T>(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if result.is_ready() {
-            self.writing = None;
+            if self.writing.take().is_some() {
+                self.requests.block(false);
+            }
             return result;
         }
+        self.requests.block(true);
         expired(&mut self.writing, self.patience.write, cx).map(Err)
     }
 }

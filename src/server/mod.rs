@@ -24,6 +24,7 @@ pub mod wall;
 pub mod web;
 
 mod guard;
+mod http1;
 mod outgoing;
 mod request_line;
 mod requests;

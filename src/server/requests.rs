@@ -24,6 +24,10 @@ struct Counts {
     /// Answers on their way, and how often a piece of one was taken.
     answers: AtomicUsize,
     taken: AtomicUsize,
+    /// Whether bytes of the next request have come.
+    next_has_begun: AtomicBool,
+    /// Whether bytes are left that the caller does not take.
+    is_blocked: AtomicBool,
     /// What is written instead of the answer.
     refusal: Mutex<Option<String>>,
 }
@@ -50,6 +54,8 @@ impl Requests {
             answer_ends_with_caller: AtomicBool::new(false),
             answers: AtomicUsize::new(0),
             taken: AtomicUsize::new(0),
+            next_has_begun: AtomicBool::new(true),
+            is_blocked: AtomicBool::new(false),
             refusal: Mutex::default(),
         }))
     }
@@ -58,6 +64,31 @@ impl Requests {
     pub fn now(&self) -> (usize, usize) {
         let Counts { begun, ended, .. } = &*self.0;
         (begun.load(Ordering::Relaxed), ended.load(Ordering::Relaxed))
+    }
+
+    /// Bytes of the next request have come, or those that came belong to one that has begun.
+    pub fn next_begins(&self, has_begun: bool) {
+        self.0.next_has_begun.store(has_begun, Ordering::Relaxed);
+    }
+
+    /// Bytes are left that the caller does not take, or none are.
+    pub fn block(&self, is_blocked: bool) {
+        self.0.is_blocked.store(is_blocked, Ordering::Relaxed);
+    }
+
+    /// Whether the connection waits for the outcome of a request that ends with its caller.
+    pub fn are_waiting_to_be_answered(&self) -> bool {
+        self.ends_with_caller() && self.has_nothing_to_write()
+    }
+
+    /// Whether all are answered, and nothing of the next one is there.
+    pub fn are_over(&self) -> bool {
+        let (begun, ended) = self.now();
+        begun == ended && !self.0.next_has_begun.load(Ordering::Relaxed) && self.has_nothing_to_write()
+    }
+
+    fn has_nothing_to_write(&self) -> bool {
+        self.taken().is_none() && !self.0.is_blocked.load(Ordering::Relaxed)
     }
 
     /// How often a piece of an answer was taken; `None` when no answer is on its way.

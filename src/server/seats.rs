@@ -7,11 +7,14 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
+
+use crate::memory;
 
 /// Maximum connections that wait for a seat. Beyond it, the newest is closed of the address from which most wait.
 const WAITING: usize = 1024;
@@ -44,9 +47,20 @@ struct Occupant {
     /// Since when it has had no request, in milliseconds since the start; `BUSY` while it has one.
     idle_since: AtomicU64,
     leave: Notify,
+    /// For how many rounds it has been as it is: with a request, or without one.
+    rounds: AtomicU8,
+    settled: Notify,
 }
 
 const BUSY: u64 = u64::MAX;
+/// How long a round takes.
+const ROUND: Duration = Duration::from_secs(1);
+/// From how many rounds on a connection is settled.
+const SETTLED: u8 = 2;
+/// From how many on their memory is worth giving back.
+const CROWD: usize = 16;
+/// How many connections are told so in one go.
+const BATCH: usize = 256;
 
 /// A seat, until it is dropped.
 #[derive(Debug)]
@@ -142,11 +156,48 @@ impl Seats {
         true
     }
 
+    /// Tells connections that they have been as they are for a while, and gives back what they then do without. Ends with the
+    /// seats.
+    pub async fn tell_settled(seats: Weak<Self>) {
+        let mut before = 0;
+        loop {
+            tokio::time::sleep(ROUND).await;
+            let Some(seats) = seats.upgrade() else { return };
+            if before >= CROWD {
+                memory::give_back_everywhere();
+            }
+            let settled = seats.settled();
+            before = settled.len();
+            for batch in settled.chunks(BATCH) {
+                batch.iter().for_each(|occupant| occupant.settled.notify_one());
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    /// Ends a round: those that became settled with it. Neither a timer per connection nor a reading of the clock per request is
+    /// as cheap.
+    fn settled(&self) -> Vec<Arc<Occupant>> {
+        let taken = self.lock();
+        let all = taken.by_address.values().flat_map(BTreeMap::values);
+        all.filter(|occupant| {
+            let rounds = occupant.rounds.load(Ordering::Relaxed);
+            if rounds < SETTLED {
+                occupant.rounds.store(rounds + 1, Ordering::Relaxed);
+            }
+            rounds + 1 == SETTLED
+        })
+        .cloned()
+        .collect()
+    }
+
     fn seat(self: &Arc<Self>, taken: &mut Taken, address: IpAddr) -> Seat {
         let number = taken.next;
         let occupant = Arc::new(Occupant {
             idle_since: AtomicU64::new(self.now()),
             leave: Notify::new(),
+            rounds: AtomicU8::new(0),
+            settled: Notify::new(),
         });
         taken.next += 1;
         taken.count += 1;
@@ -233,6 +284,7 @@ impl Seat {
     /// A request has begun.
     pub fn is_busy(&self) {
         self.occupant.idle_since.store(BUSY, Ordering::Relaxed);
+        self.occupant.rounds.store(0, Ordering::Relaxed);
     }
 
     /// No request is left.
@@ -240,9 +292,15 @@ impl Seat {
         self.occupant
             .idle_since
             .store(self.seats.now(), Ordering::Relaxed);
+        self.occupant.rounds.store(0, Ordering::Relaxed);
         if self.seats.someone_waits.load(Ordering::Relaxed) {
             self.seats.let_one_in();
         }
+    }
+
+    /// Returns when the connection has had its request, or none, for one to two seconds.
+    pub async fn is_settled(&self) {
+        self.occupant.settled.notified().await;
     }
 
     /// Returns when another has taken the seat.

@@ -13,6 +13,11 @@ const HTTP: &str = "modules:
   patient: {prober: tcp, timeout: 60s, tcp: {preferred_ip_protocol: ip4, query_response: [{expect: never}]}}
 ";
 
+const PARKED: &str = "modules:
+  slow: {prober: tcp, timeout: 3500ms, tcp: {preferred_ip_protocol: ip4, query_response: [{expect: never}]}}
+  patient: {prober: tcp, timeout: 60s, tcp: {preferred_ip_protocol: ip4, query_response: [{expect: never}]}}
+";
+
 async fn ask(exporter: &Exporter, path: &str) -> TcpStream {
     let mut stream = TcpStream::connect(exporter.address).await.unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
@@ -129,4 +134,100 @@ async fn refuses_probes_beyond_the_limit() {
         Some(1.0)
     );
     assert_eq!(metrics.sample("blackbox_exporter_probes_in_flight"), Some(1.0));
+}
+
+/// What comes on a connection that asked for a probe: in how many seconds, and whether it stays open.
+async fn read_answer(stream: &mut TcpStream) -> (u64, String) {
+    let start = std::time::Instant::now();
+    let (mut answer, mut piece) = (Vec::new(), [0; 16 << 10]);
+    loop {
+        let read = stream.read(&mut piece).await.unwrap();
+        answer.extend_from_slice(&piece[..read]);
+        let text = String::from_utf8_lossy(&answer);
+        let head = text.split_once("\r\n\r\n");
+        let is_whole = head.is_some_and(|(head, body)| {
+            let length = head.split_once("Content-Length: ");
+            let length = length.and_then(|(_, length)| length.lines().next()?.parse::<usize>().ok());
+            length.is_some_and(|length| body.len() >= length)
+        });
+        if read == 0 || is_whole {
+            return (start.elapsed().as_secs(), text.into_owned());
+        }
+    }
+}
+
+/// Connections that wait for longer than two seconds are parked; nobody notices.
+#[tokio::test]
+async fn parked_connections_are_served_like_others() {
+    let exporter = Exporter::start(PARKED, &[]).await;
+    let (peer, target) = silent().await;
+    let path = format!("/probe?module=slow&target={target}");
+    let connect = async |request: &str| {
+        let mut stream = TcpStream::connect(exporter.address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream
+    };
+    let get = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+    let healthy = "GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n";
+    let mut kept = connect(&get).await;
+    let mut pipelined = connect(&format!("{get}{healthy}")).await;
+    let mut closed = connect(&get.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n")).await;
+    let mut old = connect(&get.replace("1.1", "1.0")).await;
+    let mut head = connect(&get.replace("GET", "HEAD")).await;
+    let mut left = connect(&get.replace("slow", "patient")).await;
+    let mut probes = Vec::new();
+    for _ in 0..6 {
+        probes.push(peer.accept().await.unwrap());
+    }
+
+    let (seconds, answer) = read_answer(&mut kept).await;
+    assert!(seconds >= 3, "{seconds}");
+    assert!(
+        answer.starts_with("HTTP/1.1 200 OK\r\n") && !answer.contains("\r\nConnection:"),
+        "{answer}"
+    );
+    assert!(answer.contains("\nprobe_success 0\n"), "{answer}");
+    let (_, answer) = read_answer(&mut pipelined).await;
+    assert!(answer.contains("\nprobe_success 0\n"), "{answer}");
+    if !answer.ends_with("Healthy") {
+        let (_, answer) = read_answer(&mut pipelined).await;
+        assert!(answer.ends_with("Healthy"), "{answer}");
+    }
+    for stream in [&mut closed, &mut old] {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(
+            answer.contains("\r\nConnection: close\r\n") != answer.starts_with("HTTP/1.0"),
+            "{answer}"
+        );
+        assert!(answer.contains("\nprobe_success 0\n"), "{answer}");
+    }
+    let mut answer = vec![0; 4096];
+    let read = head.read(&mut answer).await.unwrap();
+    assert!(
+        answer[..read].ends_with(b"\r\n\r\n"),
+        "{}",
+        String::from_utf8_lossy(&answer)
+    );
+
+    // Once more on the connection that has been idle since.
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    kept.write_all(healthy.as_bytes()).await.unwrap();
+    let (_, answer) = read_answer(&mut kept).await;
+    assert!(answer.ends_with("Healthy"), "{answer}");
+
+    // A scraper that leaves takes its probe with it.
+    left.shutdown().await.unwrap();
+    assert_eq!(left.read(&mut [0]).await.unwrap(), 0);
+    let metrics = exporter.get("/metrics").await;
+    assert_eq!(metrics.sample("blackbox_exporter_probes_in_flight"), Some(0.0));
+
+    // The exporter waits for a probe that is parked, and not for a connection that is.
+    let mut last = connect(&get).await;
+    tokio::time::sleep(Duration::from_millis(2200)).await;
+    let stopped = tokio::spawn(exporter.running.stop());
+    let (_, answer) = read_answer(&mut last).await;
+    assert!(answer.contains("\nprobe_success 0\n"), "{answer}");
+    assert!(answer.contains("\r\nConnection: close\r\n"), "{answer}");
+    stopped.await.unwrap();
 }
