@@ -47,8 +47,8 @@ pub enum Value {
     Bool(bool),
     /// A moment, printed in RFC 3339.
     Time(SystemTime),
-    /// An address, printed when the line is.
-    Address(Address),
+    /// An address, printed when the line is. Boxed: values are many, and few are addresses.
+    Address(Box<Address>),
 }
 
 impl fmt::Display for Value {
@@ -90,7 +90,7 @@ impl From<bool> for Value {
 
 impl From<Address> for Value {
     fn from(address: Address) -> Self {
-        Self::Address(address)
+        Self::Address(Box::new(address))
     }
 }
 

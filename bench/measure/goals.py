@@ -26,6 +26,7 @@ def rows(figures):
     yield "memory idle", 8, [load["memory"]["ours"]["idle"]], "MiB"
     yield "memory after the load", 15, [load["memory"]["ours"]["after"]], "MiB"
     yield f"memory with {probes:,} probes in flight", 120, [flight["memory"]], "MiB"
+    yield "memory per probe in flight", 11.5, [1024 * (flight["memory"] - load["memory"]["ours"]["idle"]) / probes], "KiB"
     yield "memory 10 s after them, above the memory after the load", 10, [100 * (flight["memory_10s"] / load["memory"]["ours"]["after"] - 1)], "%"
     yield "p99 of `/metrics` and of a healthy tcp probe meanwhile", 20, [flight["page"][1], flight["tcp"][1]], "ms"
     yield "start to first response", 10, [few["ready"]], "ms"

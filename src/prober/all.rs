@@ -55,11 +55,11 @@ pub(super) async fn probe(probe: &mut Probe<'_>, each: Each<'_>) -> Verdict {
             probe.deadline = Deadline::after(Instant::now(), whole.left() / left);
         }
         probe.samples = before.clone();
-        probe.fixed = Some(Chosen {
+        probe.fixed = Some(Box::new(Chosen {
             address: address.clone(),
             others: Vec::new(),
             took: found.took,
-        });
+        }));
         probe.timeline.begin_hop(format!("{target} at {address}"));
         let verdict = once(probe, each).await;
         probe.deadline = whole;

@@ -96,8 +96,8 @@ pub struct Probe<'a> {
     pub exposition: Exposition,
     /// The address that is dialled whatever the target's name has.
     pub ip_address: Option<IpAddr>,
-    /// The address that is probed, when each one is by itself.
-    pub fixed: Option<Chosen>,
+    /// The address that is probed, when each one is by itself. Boxed, as what else few probes have: thousands wait at a time.
+    pub fixed: Option<Box<Chosen>>,
     /// What is sent and must not be read by anybody else.
     pub secrets: Secrets,
     /// What was measured.
@@ -105,7 +105,7 @@ pub struct Probe<'a> {
     /// Hops and phases, for the pictures of the pages and the command line.
     pub timeline: Timeline,
     /// Facts of the last TLS handshake, failed ones included.
-    pub tls: Option<TlsFacts>,
+    pub tls: Option<Box<TlsFacts>>,
     /// What the advice is made of when it fails.
     pub facts: Facts,
     /// Its trace, if the module has one.
@@ -224,7 +224,8 @@ impl Probe<'_> {
 
     /// Takes over what a handshake told.
     fn learn(&mut self, facts: Option<TlsFacts>) {
-        self.timeline.hop().tls = facts.clone().map(Box::new);
+        let facts = facts.map(Box::new);
+        self.timeline.hop().tls.clone_from(&facts);
         self.tls = facts;
     }
 
@@ -424,7 +425,7 @@ pub async fn run_with<'a>(
         samples,
         log,
         timeline,
-        tls,
+        tls: tls.map(|facts| *facts),
         failure,
         advice,
         body,

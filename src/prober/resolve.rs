@@ -74,7 +74,7 @@ pub async fn choose_address(
 ) -> Result<Chosen, ResolveError> {
     if let Some(fixed) = probe.fixed.clone() {
         expose_address(probe, fixed.address.ip);
-        return Ok(fixed);
+        return Ok(*fixed);
     }
     probe.samples.set(Metric::IpProtocol, 0.0);
     probe.samples.set(Metric::DnsLookupTime, 0.0);

@@ -28,7 +28,8 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Tcp) -> Verdict {
         judge_hostname(probe)?;
     }
     let target = probe.target;
-    let (stream, host) = match dial(probe, module, target).await {
+    // Boxed: what connecting needs is gone while the peer is waited for.
+    let (stream, host) = match Box::pin(dial(probe, module, target)).await {
         Ok(dialled) => dialled,
         Err((reason, error)) => {
             probe.timeline.hop().result = Some(error.clone());

@@ -2,7 +2,7 @@
 //! end of it; where they are not, the process ends at once, so that a supervisor can start another.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -97,6 +97,45 @@ fn a_module_takes_a_few_kilobytes() {
     });
     let each = with.saturating_sub(without) / MODULES;
     assert!(each < 6 << 10, "{each} bytes per module");
+}
+
+/// What the exporter holds while a probe waits for a target that says nothing. The bounds leave room for what threads and
+/// pages of the allocator add to few probes.
+#[test]
+fn a_probe_that_waits_takes_a_few_kilobytes() {
+    const PROBES: usize = 300;
+    let modules = "modules:
+  http: {prober: http, timeout: 100s, http: {preferred_ip_protocol: ip4}}
+  tcp: {prober: tcp, timeout: 100s, tcp: {preferred_ip_protocol: ip4, query_response: [{expect: never}]}}
+";
+    for (module, most) in [("http", 22 << 10), ("tcp", 16 << 10)] {
+        let exporter = Process::start(modules, &[], "true");
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let target = silent.local_addr().unwrap();
+        let ask = || {
+            let mut stream = TcpStream::connect(exporter.address).unwrap();
+            let path = format!("/probe?module={module}&target={target}");
+            write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+            (stream, silent.accept().unwrap())
+        };
+        // What the first probes make, all others use.
+        let first: Vec<_> = (0..50).map(|_| ask()).collect();
+        let before = exporter.own_memory();
+        let waiting: Vec<_> = (0..PROBES).map(|_| ask()).collect();
+        let start = Instant::now();
+        loop {
+            let each = exporter.own_memory().saturating_sub(before) / PROBES as u64;
+            if each < most {
+                break;
+            }
+            assert!(
+                start.elapsed() < Duration::from_secs(20),
+                "{each} bytes for each waiting probe of {module}"
+            );
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        drop((first, waiting));
+    }
 }
 
 /// 200 MB of zeros.
@@ -305,8 +344,8 @@ async fn no_reader_takes_more_than_is_documented() {
 }
 
 /// Asks without waiting for the response.
-fn ask(exporter: &Process, path: &str) -> Option<std::net::TcpStream> {
-    let mut stream = std::net::TcpStream::connect(exporter.address).ok()?;
+fn ask(exporter: &Process, path: &str) -> Option<TcpStream> {
+    let mut stream = TcpStream::connect(exporter.address).ok()?;
     let head = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     stream.write_all(head.as_bytes()).ok()?;
     Some(stream)
@@ -476,7 +515,7 @@ fn neither_callers_nor_targets_end_a_process_of_64_mib() {
     // Heads that do not end.
     let heads: Vec<_> = (0..200)
         .filter_map(|_| {
-            let stream = std::net::TcpStream::connect(exporter.address).ok()?;
+            let stream = TcpStream::connect(exporter.address).ok()?;
             stream.set_nonblocking(true).ok()?;
             // As much as the system takes.
             let _ = (&stream).write(format!("GET / HTTP/1.1\r\nX: {}", "a".repeat(1 << 20)).as_bytes());

@@ -383,7 +383,8 @@ async fn dial(
             }
             (dialled.map(|opened| (opened, to)), 1)
         }
-        addresses => dial_several(probe, addresses, port, &vantage).await,
+        // Boxed: few probes dial several addresses.
+        addresses => Box::pin(dial_several(probe, addresses, port, &vantage)).await,
     };
     match &dialled {
         Ok((opened, _)) => probe.arrivals.note(opened.at),

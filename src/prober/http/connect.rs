@@ -19,11 +19,12 @@ use crate::net::{Address, Preference, dial, port};
 use crate::prober::connect::{self, ConnectError, Connected, Route, Spans, Stream, Tls, To, Via};
 use crate::prober::{Phase, Probe};
 
-/// A connection over which the request can go.
+/// A connection over which the request can go. Its parts are boxed, because the futures that use it hold room for them several
+/// times.
 pub(super) struct Connection {
-    pub(super) stream: Stream,
+    pub(super) stream: Box<Stream>,
     /// Facts of the innermost TLS layer.
-    pub(super) tls: Option<TlsFacts>,
+    pub(super) tls: Option<Box<TlsFacts>>,
     /// Whether requests are for a proxy to forward.
     pub(super) to_proxy: bool,
 }
@@ -128,8 +129,8 @@ impl Client<'_> {
         let from = spans.connect.map_or_else(Instant::now, |(from, _)| from);
         self.trace().got_conn = Some(probe.end(from));
         let connection = Connection {
-            stream,
-            tls: facts,
+            stream: Box::new(stream),
+            tls: facts.map(Box::new),
             to_proxy: forwards,
         };
         if connection.to_proxy && connection.speaks_http2() {

@@ -25,7 +25,7 @@ impl Client<'_> {
         headers: &Headers,
         body: RequestBody,
         name: &str,
-    ) -> Result<Response, RoundTripError> {
+    ) -> Result<Box<Response>, RoundTripError> {
         if request.url.scheme != "https" {
             return Err(RoundTripError::Request(format!(
                 "http3: unsupported protocol scheme: {}",
@@ -77,7 +77,7 @@ impl Client<'_> {
                 timed_out,
             })
         })?;
-        response.tls = Some(facts);
+        response.tls = Some(Box::new(facts));
         Ok(response)
     }
 }
@@ -88,7 +88,7 @@ async fn exchange(
     headers: &Headers,
     body: RequestBody,
     first_byte: &mut Option<Instant>,
-) -> Result<Response, RoundTripError> {
+) -> Result<Box<Response>, RoundTripError> {
     let host = punycode_host_port(request.host()).map_err(RoundTripError::Host)?;
     if !valid_host_header(&host) {
         return Err(RoundTripError::Request("http3: invalid Host header".to_owned()));

@@ -73,7 +73,8 @@ pub(super) async fn judge(probe: &mut Probe<'_>, module: &Http, chain: &mut Chai
         cel: success,
     };
     if success && module.looks_at_body() {
-        success = body_passes(probe, module, &response.headers, &mut reader).await;
+        // Boxed: most probes do not look at the body.
+        success = Box::pin(body_passes(probe, module, &response.headers, &mut reader)).await;
         reached.cel = success || probe.samples.value(Metric::FailedDueToRegex) != Some(1.0);
     }
     if !unfollowed {

@@ -288,7 +288,7 @@ async fn client<'m>(
         failed_tls: None,
     };
     if module.tls_is_configured
-        && let Err(error) = client.prepared_tls(probe).await
+        && let Err(error) = Box::pin(client.prepared_tls(probe)).await
     {
         log!(probe.log, Error, "Error generating HTTP client", "err" => text(&error));
         return Err(probe.fail(error.reason()));
@@ -315,12 +315,16 @@ impl Client<'_> {
     }
 }
 
+/// The body of the request. A file is opened in a future of its own, which few probes need.
 async fn open_body(probe: &mut Probe<'_>, module: &Http) -> Result<RequestBody, Failed> {
-    let path = match &module.body {
-        Body::Empty => return Ok(RequestBody::Empty),
-        Body::Inline(bytes) => return Ok(RequestBody::Bytes(bytes.clone())),
-        Body::File(path) => path,
-    };
+    match &module.body {
+        Body::Empty => Ok(RequestBody::Empty),
+        Body::Inline(bytes) => Ok(RequestBody::Bytes(bytes.clone())),
+        Body::File(path) => Box::pin(open_file(probe, module, path)).await,
+    }
+}
+
+async fn open_file(probe: &mut Probe<'_>, module: &Http, path: &str) -> Result<RequestBody, Failed> {
     let mut file = match file::open(path, probe.deadline).await {
         Ok(file) => file,
         Err(error) => {

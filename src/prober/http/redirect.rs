@@ -33,7 +33,7 @@ const SLURP: usize = 2 << 10;
 #[derive(Debug)]
 pub(super) struct Chain {
     /// The last answer, if there is one.
-    pub(super) response: Option<Response>,
+    pub(super) response: Option<Box<Response>>,
     /// How many redirects came.
     pub(super) redirects: usize,
     /// Whether the last answer is a redirect that was not followed: its body is closed then.
@@ -158,7 +158,7 @@ impl Client<'_> {
         probe: &mut Probe<'_>,
         request: &Request,
         body: RequestBody,
-    ) -> Result<Response, RoundTripError> {
+    ) -> Result<Box<Response>, RoundTripError> {
         let Some(user) = &request.url.user else {
             return self.round_trip(probe, request, body).await;
         };

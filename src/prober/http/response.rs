@@ -22,24 +22,25 @@ pub(super) struct Response {
     /// The body.
     pub(super) body: ResponseBody,
     /// Facts of TLS, if it came over it.
-    pub(super) tls: Option<TlsFacts>,
+    pub(super) tls: Option<Box<TlsFacts>>,
 }
 
 impl Response {
     /// An answer that did not come over TLS, as far as it knows.
-    pub(super) fn new(head: Head, told_length: i64, body: ResponseBody) -> Self {
-        Self {
+    pub(super) fn new(head: Head, told_length: i64, body: ResponseBody) -> Box<Self> {
+        // Boxed: otherwise every future that waits for it holds room for it.
+        Box::new(Self {
             protocol: head.protocol,
             status: head.status,
             headers: head.headers,
             told_length,
             body,
             tls: None,
-        }
+        })
     }
 
     /// The same of an answer whose body is read as it comes.
-    pub(super) fn from_answer<B>(answer: Answer<B>) -> Self
+    pub(super) fn from_answer<B>(answer: Answer<B>) -> Box<Self>
     where
         B: AsyncBufRead + Send + Unpin + 'static,
     {

@@ -31,7 +31,7 @@ impl Client<'_> {
         probe: &mut Probe<'_>,
         request: &Request,
         body: RequestBody,
-    ) -> Result<Response, RoundTripError> {
+    ) -> Result<Box<Response>, RoundTripError> {
         log!(probe.log, Debug, "Making HTTP request", "url" => excerpt_of(&request.url, EXCERPT), "host" => excerpt_of(&request.host, EXCERPT));
         self.traces.push(Trace {
             tls: request.url.scheme == "https",
@@ -120,7 +120,7 @@ impl Client<'_> {
         proxy: Option<&Url>,
         headers: &Headers,
         body: RequestBody,
-    ) -> Result<Response, RoundTripError> {
+    ) -> Result<Box<Response>, RoundTripError> {
         let expects_continue = headers
             .value("Expect")
             .is_some_and(|value| has_token(value, "100-continue"));
@@ -175,14 +175,14 @@ impl Client<'_> {
 }
 
 async fn over_http1(
-    stream: Stream,
+    stream: Box<Stream>,
     request: &Request,
     headers: &Headers,
     body: RequestBody,
     expects_continue: bool,
     proxy: Option<&Url>,
     first_byte: &mut FirstByte<'_>,
-) -> Result<Response, RoundTripError> {
+) -> Result<Box<Response>, RoundTripError> {
     let head = request_head(request, headers, &body, proxy)?;
     let answer = http1::exchange(stream, &request.method, head, body, expects_continue, first_byte)
         .await
@@ -191,13 +191,13 @@ async fn over_http1(
 }
 
 async fn over_http2(
-    stream: Stream,
+    stream: Box<Stream>,
     request: &Request,
     headers: &Headers,
     body: RequestBody,
     expects_continue: bool,
     first_byte: &mut FirstByte<'_>,
-) -> Result<Response, RoundTripError> {
+) -> Result<Box<Response>, RoundTripError> {
     let host = punycode_host_port(request.host()).map_err(RoundTripError::Host)?;
     if !valid_host_header(&host) {
         return Err(RoundTripError::Request("http2: invalid Host header".to_owned()));

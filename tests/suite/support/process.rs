@@ -102,6 +102,11 @@ impl Process {
         memory_of(&self.child.id().to_string(), "VmRSS:")
     }
 
+    /// Memory in use without the pages of the program's file, in bytes.
+    pub fn own_memory(&self) -> u64 {
+        memory_of(&self.child.id().to_string(), "RssAnon:")
+    }
+
     /// The most memory that was in use so far, in bytes.
     pub fn most_memory(&self) -> u64 {
         memory_of(&self.child.id().to_string(), "VmHWM:")
