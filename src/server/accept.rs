@@ -34,7 +34,7 @@ use super::requests::{Abandoned, Requests};
 use super::routes::{self, Site};
 use super::seats::{Seat, Seats};
 use super::web::Gate;
-use super::{Exporter, answer, playground};
+use super::{Exporter, answer, heads, playground};
 use crate::logging::OncePerMinute;
 use crate::memory::{self, Share, Use};
 use crate::os_error;
@@ -398,6 +398,7 @@ impl Server {
         if let Err(response) = admitted.and_then(|()| self.prefix.route(&mut request)) {
             return *response;
         }
+        heads::own(&mut request);
         let answering = self
             .routes
             .clone()

@@ -24,6 +24,7 @@ pub mod wall;
 pub mod web;
 
 mod guard;
+mod heads;
 mod http1;
 mod outgoing;
 mod request_line;

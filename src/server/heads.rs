@@ -1,0 +1,69 @@
+//! Heads of requests that own what they hold.
+
+use bytes::{Bytes, BytesMut};
+use http::header::HeaderValue;
+use http::request::Parts;
+use http::uri::{PathAndQuery, Uri};
+
+/// Copies path, query and values of a head, which are parts of the buffer that the head was read into: so a request does not
+/// keep that.
+pub fn own(request: &mut Parts) {
+    let path = request.uri.path_and_query().map_or("", PathAndQuery::as_str);
+    let values = request.headers.values().map(HeaderValue::len).sum::<usize>();
+    let mut all = BytesMut::with_capacity(path.len() + values);
+    all.extend_from_slice(path.as_bytes());
+    for value in request.headers.values() {
+        all.extend_from_slice(value.as_bytes());
+    }
+    let mut all = all.freeze();
+    let path = all.split_to(path.len());
+    for value in request.headers.values_mut() {
+        let owned = HeaderValue::from_maybe_shared(all.split_to(value.len()));
+        // What was a value is one.
+        if let Ok(owned) = owned {
+            *value = owned;
+        }
+    }
+    if let Some(uri) = with_path(&request.uri, path) {
+        request.uri = uri;
+    }
+}
+
+/// A URI with that path and query, which are its own in another place.
+fn with_path(uri: &Uri, path: Bytes) -> Option<Uri> {
+    let mut parts = uri.clone().into_parts();
+    // A URI with a host is rare, and a copy of its own.
+    let host = parts.authority.take().map(|host| host.as_str().parse());
+    parts.authority = host.transpose().ok()?;
+    parts.path_and_query = Some(PathAndQuery::from_maybe_shared(path).ok()?);
+    Uri::from_parts(parts).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_of_the_buffer_is_kept() {
+        for target in [
+            "/probe?module=a&target=b%20c",
+            "/",
+            "http://example.com:80/probe?x",
+        ] {
+            let buffer = Bytes::from(format!("{target} \u{e4} value"));
+            let value = HeaderValue::from_maybe_shared(buffer.slice(target.len()..)).unwrap();
+            let uri = Uri::from_maybe_shared(buffer.slice(..target.len())).unwrap();
+            let (mut head, ()) = http::Request::new(()).into_parts();
+            head.uri = uri;
+            head.headers.append("x", value.clone());
+            head.headers.append("x", HeaderValue::from_static(""));
+            head.headers.append("y", value.clone());
+            drop(value);
+            let before = (head.uri.clone(), head.headers.clone());
+            own(&mut head);
+            assert_eq!((&head.uri, &head.headers), (&before.0, &before.1));
+            drop(before);
+            assert!(buffer.is_unique(), "{target}");
+        }
+    }
+}
