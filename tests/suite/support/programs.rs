@@ -32,6 +32,18 @@ pub fn find(name: &str) -> Option<PathBuf> {
     found
 }
 
+/// Runs a program to its end in a folder; it succeeds.
+pub fn run<'a>(
+    program: impl AsRef<std::ffi::OsStr>,
+    arguments: impl IntoIterator<Item = &'a str>,
+    folder: &Path,
+) {
+    let mut command = std::process::Command::new(program);
+    let output = command.args(arguments).current_dir(folder).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {said}");
+}
+
 /// A free port; somebody else may take it before it is used, which is no more likely than any other accident.
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
