@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::grpc::tonic;
 use crate::http::site::{Asked, Site, answer, ok, redirect};
 use crate::support::namespace::outside;
-use crate::support::{log, probe};
+use crate::support::{has, log, probe};
 
 /// `localhost` as everywhere; `pool.test` with a first address where nobody listens; `silent.test` and `slow.test` with one
 /// that never answers, of the same family and of the other.
@@ -114,10 +114,7 @@ async fn grpc_tells_of_the_address_that_answered() {
     }
     let outcome = probe("prober: grpc\ntimeout: 10s", "pool.test:1").await;
     let lines = log(&outcome).join("\n");
-    assert!(
-        lines.contains("dial tcp 127.0.0.2:1: connect: connection refused"),
-        "{lines}"
-    );
+    has(&lines, ["dial tcp 127.0.0.2:1: connect: connection refused"]);
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use crate::dns::{reply, udp_server};
-use crate::support::{Exporter, exposition, log, probe};
+use crate::support::{Exporter, exposition, has, lacks, log, probe};
 
 /// A server that gives those who connect these answers in turn, and the last one to all others; it answers when something was
 /// asked, or at once.
@@ -70,7 +70,7 @@ async fn a_probe_is_made_until_it_succeeds() {
         assert_eq!(outcome.failure.is_none(), good);
         if attempts > 1.0 {
             let first = outcome.timeline.hops[0].result.clone().unwrap();
-            assert!(first.contains("attempt 1 failed: expect_mismatch"), "{first}");
+            has(&first, ["attempt 1 failed: expect_mismatch"]);
             assert!(outcome.duration > Duration::from_millis(200));
         }
         // All else is that of the last attempt.
@@ -103,7 +103,7 @@ async fn without_the_field_nothing_is_made_again_or_told() {
         let outcome = probe(&format!("{GREETING}{more}"), &target).await;
         assert_eq!(outcome.success, !more.is_empty());
         assert_eq!(told(&outcome), (None, None));
-        assert!(!exposition(&outcome).contains("attempt"));
+        lacks(exposition(&outcome), ["attempt"]);
     }
     assert_eq!(seen.load(Ordering::Relaxed), 2);
 }
@@ -134,11 +134,7 @@ async fn what_cannot_pass_is_not_tried_again() {
     let config = "modules: {m: {prober: http, attempts: 5}}\npolicy: {deny: {networks: [127.0.0.1]}}\n";
     let exporter = Exporter::start(config, &[]).await;
     let answer = exporter.get("/probe?module=m&target=http://127.0.0.1/").await;
-    assert!(
-        answer.text().contains("\nprobe_attempts 1\n"),
-        "{}",
-        answer.text()
-    );
+    has(answer.text(), ["\nprobe_attempts 1\n"]);
 }
 
 #[tokio::test]
@@ -201,7 +197,7 @@ async fn every_prober_can() {
 fn it_is_read_printed_and_judged() {
     let parsed = config::parse("modules: {m: {prober: icmp, attempts: 3}}");
     assert_eq!(parsed.problems, []);
-    assert!(config::write::config(&parsed.config).contains("attempts: 3"));
+    has(config::write::config(&parsed.config), ["attempts: 3"]);
     for attempts in [0, -1, 11] {
         let text = format!("modules:\n  m: {{prober: tcp, attempts: {attempts}}}\n");
         let parsed = config::parse(&text);

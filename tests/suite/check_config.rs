@@ -2,6 +2,8 @@
 
 use std::process::{Command, Output};
 
+use crate::support::has;
+
 fn check_config(files: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_blackbox_exporter"))
         .arg("check-config")
@@ -131,8 +133,10 @@ fn a_hint_says_what_to_write() {
         assert!(details.contains(hint), "{hint}\nnot in\n{details}");
     }
     let (_, details) = said("modules:\n  m:\n    prober http\n    timeout: 5s\n");
-    assert!(details.contains("expected \"key: value\""), "{details}");
-    assert!(details.contains("3 |     prober http\n  |     ^"), "{details}");
+    has(
+        &details,
+        ["expected \"key: value\"", "3 |     prober http\n  |     ^"],
+    );
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::support::{has, lacks};
+
 fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_blackbox_exporter"));
     command.stdin(Stdio::null());
@@ -90,9 +92,12 @@ fn a_configuration_that_cannot_be_read_ends_it() {
     let output = run(&["--config.file=/does/not/exist.yml"]);
     assert_eq!(output.status.code(), Some(1));
     let log = text(&output.stderr);
-    assert!(
-        log.contains("level=ERROR") && log.contains("open /does/not/exist.yml: no such file or directory"),
-        "{log}"
+    has(
+        &log,
+        [
+            "level=ERROR",
+            "open /does/not/exist.yml: no such file or directory",
+        ],
     );
 }
 
@@ -106,7 +111,10 @@ fn without_a_file_there_are_built_in_modules() {
         .output()
         .unwrap();
     assert!(output.status.success());
-    assert!(text(&output.stderr).contains("No configuration file found, using the built-in modules"));
+    has(
+        text(&output.stderr),
+        ["No configuration file found, using the built-in modules"],
+    );
 }
 
 /// A running program that is killed when the test ends, however it ends.
@@ -223,17 +231,17 @@ fn a_system_without_ca_certificates_is_worth_a_warning() {
     let folder = tempfile::tempdir().unwrap();
     let nowhere = folder.path().join("nowhere");
     let log = log_with_roots(&nowhere, folder.path());
-    assert!(log.contains(WARNING) && log.contains("none found"), "{log}");
+    has(&log, [WARNING, "none found"]);
     // A folder can be opened, but not read.
     let log = log_with_roots(folder.path(), folder.path());
-    assert!(log.contains(WARNING) && log.contains("is a directory\""), "{log}");
+    has(&log, [WARNING, "is a directory\""]);
     std::fs::write(
         folder.path().join("ca.pem"),
         "Some CA\n-----BEGIN CERTIFICATE-----\n",
     )
     .unwrap();
     let log = log_with_roots(&nowhere, folder.path());
-    assert!(!log.contains(WARNING), "{log}");
+    lacks(&log, [WARNING]);
 }
 
 /// systemd hands its socket over as descriptor 3.
@@ -253,10 +261,7 @@ fn a_socket_from_systemd_is_served() {
             .stdin(Stdio::from(OwnedFd::from(listener))),
     );
     let seen = read_until(&mut log, "TLS is disabled.");
-    assert!(
-        seen.contains("Listening on systemd activated listeners"),
-        "{seen}"
-    );
+    has(&seen, ["Listening on systemd activated listeners"]);
     let answer = ask(&address.to_string(), "GET /-/healthy HTTP/1.0\r\n\r\n");
     assert!(answer.ends_with("Healthy"), "{answer}");
     send(&running.0, rustix::process::Signal::INT);

@@ -3,6 +3,7 @@
 use blackbox_exporter::{config, module};
 
 use crate::support;
+use crate::support::has;
 
 #[test]
 fn a_module_is_compiled_from_yaml() {
@@ -171,12 +172,12 @@ fn aliases_that_expand_without_end_are_refused() {
         let list = vec![before; 9].join(", ");
         text.push_str(&format!("          a{i}: &a{i} [{list}]\n"));
     }
-    assert!(problems(&text).contains("excessive aliasing"));
+    has(problems(&text), ["excessive aliasing"]);
     let within = section(
         "http",
         "oauth2: {client_id: i, token_url: u, claims: {a: &a [*a]}}",
     );
-    assert!(problems(&within).contains("contains itself"));
+    has(problems(&within), ["contains itself"]);
 }
 
 #[test]
@@ -200,7 +201,7 @@ fn what_is_wrong_says_what_would_be_right() {
         ("[".repeat(220), "levels deep"),
     ] {
         let problems = problems(&text);
-        assert!(problems.contains(expected), "{problems}");
+        has(&problems, [expected]);
         assert_eq!(problems.lines().count(), 1, "one mistake, one line: {problems}");
     }
 }

@@ -10,6 +10,7 @@ use tokio::net::{TcpListener, UnixListener};
 
 use crate::grpc::tonic;
 use crate::http::site::{Asked, Site, answer, ok};
+use crate::support::has;
 use crate::support::pki::{self, Cert};
 
 /// What it says as JSON, and whether a probe with its module passes.
@@ -237,5 +238,5 @@ fn people_get_text_and_mistakes_are_named() {
     }
     let output = program().arg("htps://example.com").assert().code(1);
     let text = String::from_utf8(output.get_output().stderr.clone()).unwrap();
-    assert!(text.contains("did you mean https://?"), "{text}");
+    has(&text, ["did you mean https://?"]);
 }

@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 
-use crate::support::{Exporter, folder};
+use crate::support::{Exporter, folder, has};
 
 /// A server that answers every connection with what it was sent, line by line, as a plain page.
 fn echo() -> String {
@@ -64,11 +64,9 @@ async fn references_are_expanded_where_it_is_asked_for() {
     let missing =
         "modules: {m: {prober: http, http: {basic_auth: {username: a, password: '${NO_SUCH_VARIABLE}'}}}}\n";
     let refused = Exporter::try_start(missing, &["--config.expand-environment-variables"]).await;
-    assert!(
-        refused
-            .err()
-            .unwrap()
-            .contains("the environment has no variable NO_SUCH_VARIABLE")
+    has(
+        refused.err().unwrap(),
+        ["the environment has no variable NO_SUCH_VARIABLE"],
     );
 }
 

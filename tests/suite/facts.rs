@@ -11,9 +11,9 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::version::{TLS12, TLS13};
 
-use crate::support::Exporter;
 use crate::support::pki::{self, Cert, Made, common_name, pem};
 use crate::support::probing::{PATIENT, compile, log_of, run};
+use crate::support::{Exporter, has, lacks};
 
 /// A server whose responses are these.
 async fn serve(chain: &[&Made], says: &str) -> SocketAddr {
@@ -86,24 +86,16 @@ async fn the_certificates_of_every_hop_are_exposed_and_shown() {
         assert_eq!(answer.sample(series), Some(value), "{series}: {}", answer.text());
     }
     // Nobody is trusted, so nobody knows whether a certificate is missing.
-    assert!(
-        !answer.text().contains("probe_ssl_chain_incomplete"),
-        "{}",
-        answer.text()
-    );
+    lacks(answer.text(), ["probe_ssl_chain_incomplete"]);
     let plain = exporter
         .get(&format!("/probe?module=off&target=https://{start}/"))
         .await;
-    assert!(!plain.text().contains("probe_ssl_cert_"), "{}", plain.text());
+    lacks(plain.text(), ["probe_ssl_cert_"]);
     for id in 0..2 {
         let page = exporter
             .request("GET", &format!("/logs?id={id}"), &[("Accept", "text/html")])
             .await;
-        assert!(
-            page.text().contains("<b>CN=near</b>") && page.text().contains("<b>CN=far</b>"),
-            "{}",
-            page.text()
-        );
+        has(page.text(), ["<b>CN=near</b>", "<b>CN=far</b>"]);
     }
 }
 

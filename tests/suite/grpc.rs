@@ -18,7 +18,7 @@ use tonic_health::ServingStatus;
 use crate::support::namespace::outside;
 use crate::support::programs::skipped;
 use crate::support::tls_peer::SelfSigned;
-use crate::support::{log, probe, redacted};
+use crate::support::{has, log, probe, redacted};
 
 const PLAIN: &str = "prober: grpc\ntimeout: 5s\ngrpc: {preferred_ip_protocol: ip4}";
 
@@ -98,7 +98,7 @@ async fn tonic_in_plaintext() {
             "{service}"
         );
         if !success {
-            assert!(problem(&outcome).contains(why), "{}", problem(&outcome));
+            has(problem(&outcome), [why]);
         }
     }
     let outcome = probe(PLAIN, &target).await;
@@ -352,7 +352,10 @@ async fn a_message_without_end_is_cut_at_four_mebibytes() {
     .await;
     let outcome = probe(PLAIN, &target).await;
     assert_eq!(code(&outcome), 8.0, "{:?}", log(&outcome));
-    assert!(problem(&outcome).contains("received message larger than max (4294967295 vs. 4194304)"));
+    has(
+        problem(&outcome),
+        ["received message larger than max (4294967295 vs. 4194304)"],
+    );
 }
 
 #[tokio::test]
@@ -387,11 +390,7 @@ async fn the_deadline_is_obeyed_at_every_step() {
             "{:?}",
             log(&outcome)
         );
-        assert!(
-            problem(&outcome).contains("timeout of 300ms ran out"),
-            "{}",
-            problem(&outcome)
-        );
+        has(problem(&outcome), ["timeout of 300ms ran out"]);
         assert_eq!(
             outcome.samples.family(Metric::GrpcDuration).count(),
             2,
@@ -431,10 +430,9 @@ async fn peers_that_speak_something_else() {
         .to_string();
     let outcome = probe(PLAIN, &closed).await;
     assert_eq!(code(&outcome), 14.0);
-    assert!(
-        problem(&outcome).contains(&format!("dial tcp {closed}: connect: connection refused")),
-        "{}",
-        problem(&outcome)
+    has(
+        problem(&outcome),
+        [&format!("dial tcp {closed}: connect: connection refused")],
     );
 }
 

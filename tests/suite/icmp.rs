@@ -13,10 +13,10 @@ use blackbox_exporter::metrics::{Labels, Metric};
 use blackbox_exporter::net::Network;
 use blackbox_exporter::prober::{self, Outcome, Request};
 
-use crate::support::BUSY;
 use crate::support::namespace::{is_inside, outside};
 use crate::support::probing::{PATIENT, compile, log_of, run};
 use crate::support::programs::{find, skipped};
+use crate::support::{BUSY, has, lacks};
 
 fn icmp(protocol: &str, change: impl FnOnce(&mut config::Icmp)) -> config::Module {
     let mut module = config::Module::new(config::Prober::Icmp);
@@ -73,11 +73,7 @@ async fn unprivileged_sockets_are_tried_first() {
     }
     loopback_answers().await;
     let outcome = run(icmp("ip4", |_| {}), "127.0.0.1", PATIENT).await;
-    assert!(
-        !log_of(&outcome).contains("will attempt privileged"),
-        "{}",
-        log_of(&outcome)
-    );
+    lacks(log_of(&outcome), ["will attempt privileged"]);
 }
 
 #[tokio::test]
@@ -87,11 +83,7 @@ async fn raw_sockets_are_tried_next() {
     }
     loopback_answers().await;
     let outcome = run(icmp("ip4", |_| {}), "127.0.0.1", PATIENT).await;
-    assert!(
-        log_of(&outcome).contains("will attempt privileged"),
-        "{}",
-        log_of(&outcome)
-    );
+    has(log_of(&outcome), ["will attempt privileged"]);
 }
 
 #[tokio::test]
@@ -111,11 +103,9 @@ async fn without_any_right_the_log_says_which_is_missing() {
         let outcome = run(icmp(protocol, |_| {}), target, PATIENT).await;
         let log = log_of(&outcome);
         assert!(!outcome.success);
-        assert!(
-            log.contains("Error listening to socket")
-                && log.contains("ping_group_range")
-                && log.contains("CAP_NET_RAW"),
-            "{log}"
+        has(
+            &log,
+            ["Error listening to socket", "ping_group_range", "CAP_NET_RAW"],
         );
     }
 }
@@ -607,6 +597,6 @@ async fn the_systems_ping_agrees() {
         return skipped("the right to ping");
     }
     let text = String::from_utf8_lossy(&witness.stdout);
-    assert!(text.contains("ttl=64"), "{text}");
+    has(&text, ["ttl=64"]);
     assert_replied(&outcome);
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::namespace::outside;
 use crate::support::process::Process;
+use crate::support::{has, lacks};
 
 const MODULES: &str = "modules:\n  tcp: {prober: tcp, timeout: 3s, tcp: {preferred_ip_protocol: ip4, query_response: [{expect: hello}]}}\n";
 
@@ -161,11 +162,11 @@ fn running_out_of_ports_is_said_once_and_survived() {
     assert!((1..=16).contains(&held.len()), "{}", held.len());
     for _ in 0..3 {
         let answer = exporter.get(&format!("/probe?module=tcp&target={greeting_at}&debug=true"));
-        assert!(answer.contains("no local port is left"), "{answer}");
+        has(&answer, ["no local port is left"]);
     }
     // Another target can be reached from the same ports.
     let answer = exporter.get(&format!("/probe?module=tcp&target={elsewhere}"));
-    assert!(answer.contains("\nprobe_success 1\n"), "{answer}");
+    has(&answer, ["\nprobe_success 1\n"]);
     drop(held);
     exporter.recovers(greeting_at);
     exporter.told_once("ports", 3);
@@ -188,10 +189,7 @@ fn a_hundred_thousand_unknown_modules_leave_nothing_behind() {
     let grown = exporter.memory().saturating_sub(memory);
     assert!(grown < 4 << 20, "grew by {grown} bytes");
     let metrics = exporter.get("/metrics");
-    assert!(
-        metrics.contains("\nblackbox_module_unknown_total 105000\n"),
-        "{metrics}"
-    );
+    has(&metrics, ["\nblackbox_module_unknown_total 105000\n"]);
     let log = exporter.log();
-    assert!(!log.contains("unknown1"), "{log}");
+    lacks(&log, ["unknown1"]);
 }

@@ -3,6 +3,8 @@
 use assert_cmd::Command;
 use blackbox_exporter::config::targets::Targets;
 
+use crate::support::has;
+
 fn migrate(arguments: &[&str]) -> (i32, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_blackbox_exporter"))
         .arg("migrate")
@@ -32,9 +34,9 @@ fn an_alloy_configuration_becomes_a_targets_file() {
     std::fs::write(&file, alloy).unwrap();
     let (code, targets, notes) = migrate(&[file.to_str().unwrap()]);
     assert_eq!(code, 0, "{notes}");
-    assert!(
-        notes.contains("note: start the exporter with --config.file=blackbox.yml\n"),
-        "{notes}"
+    has(
+        &notes,
+        ["note: start the exporter with --config.file=blackbox.yml\n"],
     );
     assert_eq!(
         Targets::parse(&targets).unwrap().targets[0].labels["job"],
@@ -68,7 +70,7 @@ fn a_directory_becomes_a_whole_set() {
         "{report}"
     );
     let read = |name: &str| std::fs::read_to_string(output.join(name)).unwrap();
-    assert!(read("b.alloy").contains("targets = discovery.relabel.blackbox_x.output"));
+    has(read("b.alloy"), ["targets = discovery.relabel.blackbox_x.output"]);
     assert_eq!(read("blackbox.yml"), "modules: {http_2xx: {prober: http}}\n");
     let target = &Targets::parse(&read("targets.yml")).unwrap().targets[0];
     assert_eq!((target.interval, target.timeout), (Some(60_000), Some(10_000)));
@@ -99,8 +101,8 @@ fn what_is_lost_is_said_and_the_status_is_one() {
     let (code, targets, notes) = migrate(&[file.to_str().unwrap()]);
     assert_eq!(code, 1, "{notes}");
     let said = "line 3: the targets `encoding.from_json(local.file.y.content)` are computed by Alloy";
-    assert!(notes.contains(&format!("not carried over: {said}")), "{notes}");
-    assert!(targets.contains(&format!("# - {said}")), "{targets}");
+    has(&notes, [&format!("not carried over: {said}")]);
+    has(&targets, [&format!("# - {said}")]);
 }
 
 /// The examples of this repository, which the pipeline tests run.
@@ -151,7 +153,7 @@ fn mistakes_are_said_in_a_sentence() {
         assert_eq!(status, code, "{arguments:?}: {error}");
         assert!(error.contains(said), "{arguments:?}: {error}");
     }
-    assert!(migrate(&["--help"]).1.contains("--from <kind>"));
+    has(migrate(&["--help"]).1, ["--from <kind>"]);
 }
 
 /// Files that are hard to read, in little time and memory.

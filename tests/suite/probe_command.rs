@@ -2,6 +2,8 @@
 
 use assert_cmd::Command;
 
+use crate::support::has;
+
 fn program() -> Command {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("blackbox_exporter"));
     // No configuration of the working folder: the built-in modules.
@@ -24,7 +26,7 @@ fn one_probe_is_told_as_a_story() {
         .success();
     let text = String::from_utf8(output.get_output().stdout.clone()).unwrap();
     assert!(text.starts_with(&format!("success {address} in ")), "{text}");
-    assert!(text.contains("  connect "), "{text}");
+    has(&text, ["  connect "]);
 }
 
 #[test]
@@ -35,7 +37,7 @@ fn a_failure_says_why_and_exits_1() {
         .code(1);
     let text = String::from_utf8(output.get_output().stdout.clone()).unwrap();
     assert!(text.starts_with("failure 127.0.0.1:1"), "{text}");
-    assert!(text.contains("connection refused"), "{text}");
+    has(&text, ["connection refused"]);
 }
 
 /// Nothing but warnings is in the log of a ping that is not answered, as upstream has it.
@@ -55,7 +57,7 @@ fn a_ping_that_fails_says_why() {
         .code(1);
     let text = String::from_utf8(output.get_output().stdout.clone()).unwrap();
     let reason = "Error writing to socket: write 127.0.0.1: message too long: payload_size 70000";
-    assert!(text.contains(reason), "{text}");
+    has(&text, [reason]);
 }
 
 #[test]
@@ -95,7 +97,7 @@ fn machines_read_json_and_expositions() {
     let json: serde_json::Value = serde_json::from_str(&run("json")).unwrap();
     assert_eq!(json["success"], true);
     assert_eq!(json["hops"][0]["phases"][1]["phase"], "connect");
-    assert!(run("prometheus").contains("\nprobe_success 1\n"));
+    has(run("prometheus"), ["\nprobe_success 1\n"]);
     assert!(run("openmetrics").ends_with("# EOF\n"));
 }
 
@@ -138,7 +140,7 @@ fn several_configuration_files_and_references_are_read_as_the_exporter_does() {
     probe(&["-m", "b"]).failure();
     let refused = probe(&["--config.expand-environment-variables"]).failure();
     let text = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
-    assert!(text.contains("NOT_SET") && text.contains("b.yml"), "{text}");
+    has(&text, ["NOT_SET", "b.yml"]);
 }
 
 /// Nobody writes to that file: whatever reads it goes on after the probe has ended.
@@ -182,7 +184,7 @@ fn the_target_policy_holds_here_too() {
         .assert()
         .code(1);
     let text = String::from_utf8(output.get_output().stdout.clone()).unwrap();
-    assert!(text.contains("refused by the target policy"), "{text}");
+    has(&text, ["refused by the target policy"]);
 }
 
 /// Two targets, of which one fails, probed again and again.
@@ -268,10 +270,7 @@ fn a_watch_on_a_terminal_is_a_view_that_leaves_nothing_behind() {
         keys.write_all(key.as_bytes()).unwrap();
         screen.read_to_string(&mut seen).unwrap();
         assert!(child.wait().unwrap().success(), "{seen}");
-        assert!(
-            seen.contains("\x1b[?1049h") && seen.contains("2 targets, 1 failing"),
-            "{seen}"
-        );
+        has(&seen, ["\x1b[?1049h", "2 targets, 1 failing"]);
         let left = seen
             .rfind("\x1b[?1049l")
             .unwrap_or_else(|| panic!("the screen stays: {seen}"));

@@ -6,6 +6,7 @@ use blackbox_exporter::config::{self, Prober, QueryResponse};
 use blackbox_exporter::metrics::Metric;
 use blackbox_exporter::prober::Outcome;
 
+use crate::support::has;
 use crate::support::peer::{Move, Peer, perform, send};
 use crate::support::probing::{PATIENT, log_of, run};
 use crate::support::tls_peer::Identity;
@@ -151,7 +152,7 @@ async fn what_is_no_prompt_is_judged_by_the_line() {
     let peer = Peer::play(vec![send(&long)]).await;
     let outcome = run(tcp(steps()), &peer.target(), Duration::from_millis(200)).await;
     let log = log_of(&outcome);
-    assert!(log.contains("waited for until the deadline"), "{log}");
+    has(&log, ["waited for until the deadline"]);
 }
 
 #[tokio::test]
@@ -161,8 +162,8 @@ async fn without_it_the_probe_says_what_it_waited_for() {
     let outcome = run(tcp(steps), &peer.target(), Duration::from_millis(300)).await;
     assert!(!outcome.success);
     let advice = outcome.advice.clone().unwrap();
-    assert!(advice.contains("set prompt: true"), "{advice}");
-    assert!(log_of(&outcome).contains("set prompt: true"));
+    has(&advice, ["set prompt: true"]);
+    has(log_of(&outcome), ["set prompt: true"]);
 }
 
 #[test]
@@ -173,5 +174,5 @@ fn it_needs_an_expression() {
     let text = "modules:\n  m: {prober: unix, unix: {query_response: [{expect: a, prompt: true}]}}\n";
     let parsed = config::parse(text);
     assert_eq!(parsed.problems, []);
-    assert!(config::write::config(&parsed.config).contains("prompt: true"));
+    has(config::write::config(&parsed.config), ["prompt: true"]);
 }

@@ -12,7 +12,7 @@ use tokio::process::{Child, Command};
 use crate::support::peer::{Move, Peer, send};
 use crate::support::programs::{find, free_port, start};
 use crate::support::tls_peer::Identity;
-use crate::support::{Exporter, log, probe};
+use crate::support::{Exporter, has, lacks, log, probe};
 
 /// microsocks for one user, and what it logs.
 struct Proxy {
@@ -175,10 +175,7 @@ async fn each_failure_has_its_reason() {
         let outcome = probe(&yaml, &target).await;
         let lines = log(&outcome).join("\n");
         assert!(!outcome.success && lines.contains(words), "{words}: {lines}");
-        assert!(
-            !lines.contains("hush-hush") && !lines.contains("wrong@"),
-            "{lines}"
-        );
+        lacks(&lines, ["hush-hush", "wrong@"]);
         assert_eq!(reason(&outcome), want, "{words}: {lines}");
         let advice = outcome.advice.unwrap();
         assert!(
@@ -208,10 +205,7 @@ async fn each_failure_has_its_reason() {
     let outcome = probe(&yaml, "host.invalid:1").await;
     assert_eq!(reason(&outcome), Reason::ProxyError);
     let lines = log(&outcome).join("\n");
-    assert!(
-        lines.contains("waiting for the proxy's tunnel to host.invalid:1"),
-        "{lines}"
-    );
+    has(&lines, ["waiting for the proxy's tunnel to host.invalid:1"]);
 }
 
 #[tokio::test]
@@ -251,7 +245,7 @@ fn it_is_read_printed_and_judged() {
     let parsed = config::parse(&text);
     assert_eq!(parsed.problems, []);
     let printed = config::write::config(&parsed.config);
-    assert!(printed.contains("proxy_password: <secret>"), "{printed}");
+    has(&printed, ["proxy_password: <secret>"]);
     assert!(!printed.contains("hush") && !format!("{:?}", parsed.config).contains("hush"));
     let long = format!("proxy_url: 'socks5://h', proxy_username: {}", "a".repeat(256));
     for (fields, want) in [
@@ -279,5 +273,5 @@ fn it_is_read_printed_and_judged() {
         assert!(problem.message.contains(want), "{fields}: {}", problem.message);
     }
     let text = "modules:\n  m: {prober: tcp, addresses: any, tcp: {proxy_url: 'socks5://h'}}\n";
-    assert!(config::parse(text).problems[0].message.contains("one address"));
+    has(&config::parse(text).problems[0].message, ["one address"]);
 }

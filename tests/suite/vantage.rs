@@ -18,7 +18,7 @@ use crate::support::pki;
 use crate::support::programs::find;
 use crate::support::tls_peer::SelfSigned;
 use crate::support::unbound::Unbound;
-use crate::support::{exposition, log, module, probe};
+use crate::support::{exposition, has, log, module, probe};
 
 /// The answer to a query for addresses: these for A, none for AAAA, each to be kept for `ttl` seconds.
 fn addresses(query: &[u8], ttl: u8, last: &[u8]) -> Vec<u8> {
@@ -151,10 +151,7 @@ async fn a_silent_name_server_is_waited_for_no_longer_than_allowed() {
         let outcome = probe(&yaml, "site.test:1").await;
         assert!(from.elapsed() < Duration::from_secs(5));
         let lines = log(&outcome).join("\n");
-        assert!(
-            lines.contains(&format!("{over}: i/o timeout: no response within")),
-            "{lines}"
-        );
+        has(&lines, [&format!("{over}: i/o timeout: no response within")]);
     }
     // Bytes without end, and an answer to somebody else.
     let endless = tcp_server(|mut stream, _| async move {
@@ -244,13 +241,10 @@ async fn every_address_is_probed() {
     if !lines.contains("Error listening to socket") {
         assert!(outcome.success, "{lines}");
         let text = exposition(&outcome);
-        assert!(
-            text.contains("probe_address_success{ip=\"127.0.0.2\"} 1\n"),
-            "{text}"
-        );
+        has(&text, ["probe_address_success{ip=\"127.0.0.2\"} 1\n"]);
     }
     let outcome = probe("prober: tcp\naddresses: all", "127.0.0.1").await;
-    assert!(log(&outcome).join("\n").contains("missing port in address"));
+    has(log(&outcome).join("\n"), ["missing port in address"]);
 }
 
 #[tokio::test]
@@ -276,13 +270,12 @@ async fn a_silent_address_does_not_keep_the_others_from_being_probed() {
     let outcome = probe(&yaml, &format!("pool.test:{}", address.port())).await;
     assert!(!outcome.success);
     let text = exposition(&outcome);
-    assert!(
-        text.contains("probe_address_success{ip=\"127.0.0.1\"} 1\n"),
-        "{text}"
-    );
-    assert!(
-        text.contains("probe_address_success{ip=\"127.0.0.2\"} 0\n"),
-        "{text}"
+    has(
+        &text,
+        [
+            "probe_address_success{ip=\"127.0.0.1\"} 1\n",
+            "probe_address_success{ip=\"127.0.0.2\"} 0\n",
+        ],
     );
 }
 

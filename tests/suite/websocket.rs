@@ -13,6 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::probing::{PATIENT, log_of, run};
+use crate::support::{has, lacks};
 
 /// A server that answers one upgrade and then sends `frames`; the handle returns the request and all that came behind it.
 async fn serve(
@@ -173,10 +174,7 @@ async fn refusals_have_their_status() {
             "{answer}"
         );
         let log = log_of(&outcome);
-        assert!(
-            log.contains("Error dialing websocket") && log.contains(word),
-            "{log}"
-        );
+        has(&log, ["Error dialing websocket", word]);
     }
 }
 
@@ -222,19 +220,11 @@ async fn the_deadline_holds_for_messages_and_for_the_upgrade() {
     let (target, _server) = serve(UPGRADE, vec![]).await;
     let outcome = run(module(vec![("x", "")]), &target, short).await;
     assert_eq!(facts(&outcome), (false, [Some(1.0), Some(101.0), Some(1.0)]));
-    assert!(
-        log_of(&outcome).contains("Error reading message"),
-        "{}",
-        log_of(&outcome)
-    );
+    has(log_of(&outcome), ["Error reading message"]);
     let (target, _server) = serve("HTTP/1.1 101 Switching", vec![]).await;
     let outcome = run(module(vec![]), &target, short).await;
     assert_eq!(facts(&outcome), (false, [Some(0.0), Some(0.0), Some(0.0)]));
-    assert!(
-        log_of(&outcome).contains("waiting for the response"),
-        "{}",
-        log_of(&outcome)
-    );
+    has(log_of(&outcome), ["waiting for the response"]);
 }
 
 #[tokio::test]
@@ -293,9 +283,14 @@ async fn headers_and_credentials_are_sent() {
     let (target, _server) = serve(UPGRADE, vec![]).await;
     let outcome = run(raw, &target, PATIENT).await;
     let log = log_of(&outcome);
-    assert!(log.contains("open /no/such: no such file or directory"), "{log}");
-    assert!(log.contains("duplicate header not allowed: Upgrade"), "{log}");
-    assert!(!log.contains("pass"), "{log}");
+    has(
+        &log,
+        [
+            "open /no/such: no such file or directory",
+            "duplicate header not allowed: Upgrade",
+        ],
+    );
+    lacks(&log, ["pass"]);
 }
 
 /// A server whose library forgets the proof that it has read the key, or gets it wrong.
@@ -313,12 +308,9 @@ async fn a_server_need_not_prove_that_it_speaks_websocket() {
             assert_eq!(outcome.success, skips, "{answer}: {}", log_of(&outcome));
             if !skips {
                 let log = log_of(&outcome);
-                assert!(
-                    log.contains("Sec-WebSocket-Accept does not match the key"),
-                    "{log}"
-                );
+                has(&log, ["Sec-WebSocket-Accept does not match the key"]);
                 assert_eq!(outcome.failure.unwrap().reason.name(), "websocket_refused");
-                assert!(outcome.advice.unwrap().contains("insecure_skip_accept: true"));
+                has(outcome.advice.unwrap(), ["insecure_skip_accept: true"]);
             }
         }
     }

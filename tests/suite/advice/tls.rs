@@ -5,6 +5,7 @@ use std::io::Write as _;
 use rustls::version::{TLS12, TLS13};
 
 use super::Table;
+use crate::support::has;
 use crate::support::peer::{Move, Peer, send};
 use crate::support::pki::{Cert, certified, common_name, serve, server_config, tlv};
 
@@ -86,7 +87,7 @@ async fn handshakes() {
         let address = serve(server_config(certified(&[&chain]), &[&TLS13])).await;
         let outcome = crate::support::probe(&trusting("www.test"), &address.to_string()).await;
         let said = outcome.advice.clone().unwrap();
-        assert!(said.contains(words) && said.contains("date -u"), "{said}");
+        has(&said, [words, "date -u"]);
         let number = said
             .split(words)
             .nth(1)

@@ -7,7 +7,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 
 use super::site::{Site, answer, gzip, ok, read_request};
-use crate::support::{Exporter, log, probe};
+use crate::support::{Exporter, has, lacks, log, probe};
 
 fn module(more: &str) -> String {
     format!(
@@ -72,7 +72,7 @@ async fn the_limit_counts_what_is_decompressed() {
         outcome.samples.value(Metric::HttpUncompressedBodyLength),
         Some(1000.0)
     );
-    assert!(log(&outcome).join("\n").contains("request body too large"));
+    has(log(&outcome).join("\n"), ["request body too large"]);
 }
 
 #[tokio::test]
@@ -107,7 +107,7 @@ async fn after_a_101_the_body_is_read_until_the_deadline() {
         outcome.samples.value(Metric::HttpUncompressedBodyLength),
         Some(5.0)
     );
-    assert!(log(&outcome).join("\n").contains("while reading the body"));
+    has(log(&outcome).join("\n"), ["while reading the body"]);
 }
 
 /// Resident memory of this process in bytes.
@@ -214,7 +214,7 @@ async fn the_shown_body_has_no_secrets_and_nothing_active() {
 ";
     let exporter = Exporter::start(config, &[]).await;
     let scrape = exporter.probe("m", &site.url("/")).await;
-    assert!(!scrape.text().contains("you sent"), "{}", scrape.text());
+    lacks(scrape.text(), ["you sent"]);
     let shown = exporter.get("/logs?id=0").await;
     assert!(
         shown
@@ -226,14 +226,12 @@ async fn the_shown_body_has_no_secrets_and_nothing_active() {
     let page = exporter
         .request("GET", "/logs?id=0", &[("Accept", "text/html")])
         .await;
-    assert!(
-        page.text()
-            .contains("&#60;b&#62;you sent &#60;secret&#62;&#60;/b&#62;\\u{1b}[31m"),
-        "{}",
-        page.text()
+    has(
+        page.text(),
+        ["&#60;b&#62;you sent &#60;secret&#62;&#60;/b&#62;\\u{1b}[31m"],
     );
     exporter.probe("plain", &site.url("/")).await;
-    assert!(!exporter.get("/logs?id=1").await.text().contains("you sent"));
+    lacks(exporter.get("/logs?id=1").await.text(), ["you sent"]);
     // The history counts it.
     let exporter = Exporter::start(config, &["--history.max-bytes=200000"]).await;
     let site = Site::answering(answer("200 OK", &[], "y".repeat(60_000))).await;

@@ -9,7 +9,7 @@ use tokio::process::Command;
 
 use super::site::{Site, answer, ok};
 use crate::support::programs::{find, free_port, start};
-use crate::support::{exposition, log, probe};
+use crate::support::{exposition, has, lacks, log, probe};
 
 fn module(proxy: &str, more: &str) -> String {
     format!(
@@ -29,8 +29,7 @@ async fn a_forwarding_proxy_gets_the_whole_url() {
     assert_eq!(asked.line(), "GET http://only.the-proxy.knows/x?y HTTP/1.1");
     assert_eq!(asked.header("Host"), Some("only.the-proxy.knows"));
     assert_eq!(asked.header("Proxy-Authorization"), Some("Basic dTpw"));
-    assert!(!exposition(&outcome).contains("probe_ip_protocol"));
-    assert!(!exposition(&outcome).contains("phase=\"resolve\""));
+    lacks(exposition(&outcome), ["probe_ip_protocol", "phase=\"resolve\""]);
 }
 
 #[tokio::test]
@@ -45,10 +44,7 @@ async fn no_proxy_goes_direct() {
     );
     let outcome = probe(&module("http://127.0.0.1:1", ""), &site.url("/")).await;
     let lines = log(&outcome).join("\n");
-    assert!(
-        lines.contains("proxyconnect tcp: dial tcp 127.0.0.1:1"),
-        "{lines}"
-    );
+    has(&lines, ["proxyconnect tcp: dial tcp 127.0.0.1:1"]);
 }
 
 #[tokio::test]
@@ -60,10 +56,7 @@ async fn a_refused_tunnel_is_told() {
     );
     let outcome = probe(&yaml, "https://example.invalid/").await;
     let lines = log(&outcome).join("\n");
-    assert!(
-        lines.contains("Forbidden: the proxy answered 403 to CONNECT"),
-        "{lines}"
-    );
+    has(&lines, ["Forbidden: the proxy answered 403 to CONNECT"]);
     let asked = proxy.only();
     assert_eq!(asked.line(), "CONNECT example.invalid:443 HTTP/1.1");
     assert_eq!(asked.headers("X-A"), ["one", "two"]);

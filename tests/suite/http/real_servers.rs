@@ -6,7 +6,7 @@ use tokio::process::Command;
 
 use crate::support::programs::{find, free_port, start};
 use crate::support::tls_peer::SelfSigned;
-use crate::support::{exposition, log, probe};
+use crate::support::{exposition, has, log, probe};
 
 #[tokio::test]
 async fn nginx() {
@@ -96,5 +96,5 @@ async fn nginx() {
     // Untrusted: no verdict but the certificate's families are there, an expiry alert lives on.
     let outcome = probe("prober: http\nhttp: {preferred_ip_protocol: ip4}", &https).await;
     assert!(!outcome.success);
-    assert!(exposition(&outcome).contains("probe_ssl_earliest_cert_expiry"));
+    has(exposition(&outcome), ["probe_ssl_earliest_cert_expiry"]);
 }

@@ -6,7 +6,7 @@ use blackbox_exporter::metrics::Metric;
 use blackbox_exporter::prober::{Hop, Phase};
 
 use super::site::{Asked, Site, answer, ok, redirect};
-use crate::support::{exposition, log, probe};
+use crate::support::{exposition, has, log, probe};
 
 fn module(more: &str) -> String {
     format!(
@@ -192,7 +192,10 @@ async fn phases_are_summed_and_each_round_trip_is_told() {
     }
     let text = exposition(&outcome);
     for phase in ["resolve", "connect", "tls", "processing", "transfer"] {
-        assert!(text.contains(&format!("probe_http_duration_seconds{{phase=\"{phase}\"}}")));
+        has(
+            &text,
+            [&format!("probe_http_duration_seconds{{phase=\"{phase}\"}}")],
+        );
     }
     let processing = "probe_http_duration_seconds{phase=\"processing\"} ";
     let processing = text
@@ -212,7 +215,7 @@ async fn a_location_that_is_no_url_ends_the_probe() {
         let site = Site::answering(redirect(location)).await;
         let outcome = probe(&module("valid_status_codes: [302]"), &site.url("/")).await;
         assert!(!outcome.success, "{location}");
-        assert!(log(&outcome).join("\n").contains("Error for HTTP request"));
+        has(log(&outcome).join("\n"), ["Error for HTTP request"]);
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is sent.
 
 use super::site::{Site, answer, ok};
-use crate::support::{log, probe, probe_as};
+use crate::support::{has, lacks, log, probe, probe_as};
 
 const PLAIN: &str = "prober: http\nhttp: {preferred_ip_protocol: ip4}";
 
@@ -58,7 +58,7 @@ async fn files_are_read_at_probe_time() {
     let site = Site::answering(ok()).await;
     let outcome = probe(&yaml, &site.url("/")).await;
     assert!(!outcome.success);
-    assert!(log(&outcome).join("\n").contains("Error creating request"));
+    has(log(&outcome).join("\n"), ["Error creating request"]);
     let large = "x".repeat(200_000);
     std::fs::write(path("body"), &large).unwrap();
     std::fs::write(path("header"), " from a file\n").unwrap();
@@ -85,7 +85,7 @@ async fn what_cannot_be_sent_is_not_sent() {
         let outcome = probe(&module(more), &site.url("/")).await;
         let lines = log(&outcome).join("\n");
         assert!(!outcome.success && lines.contains(reason), "{more}: {lines}");
-        assert!(!lines.contains("word"), "{lines}");
+        lacks(&lines, ["word"]);
     }
     assert!(site.asked().is_empty());
 }

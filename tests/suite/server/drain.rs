@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::{MODULES, silent};
-use crate::support::{Exporter, parse};
+use crate::support::{Exporter, has, parse};
 
 const HTTP: &str = "modules:
   slow: {prober: tcp, timeout: 500ms, tcp: {preferred_ip_protocol: ip4, query_response: [{expect: never}]}}
@@ -37,7 +37,7 @@ async fn running_probes_are_answered_before_the_end() {
     let stopped = tokio::spawn(exporter.running.stop());
     let mut answer = String::new();
     asked.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.contains("\nprobe_success 0\n"), "{answer}");
+    has(&answer, ["\nprobe_success 0\n"]);
     stopped.await.unwrap();
     assert!(TcpStream::connect(address).await.is_err());
 }

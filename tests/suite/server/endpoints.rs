@@ -1,7 +1,7 @@
 //! `/probe` asked rightly and wrongly, and the small endpoints.
 
 use super::{MODULES, REFUSED};
-use crate::support::Exporter;
+use crate::support::{Exporter, has, lacks};
 
 #[tokio::test]
 async fn says_that_it_is_healthy() {
@@ -132,9 +132,9 @@ async fn debug_shows_the_whole_story_whatever_the_log_level() {
             .unwrap();
         assert!(story.starts_with("Logs for the probe:\ntime="), "{text}");
         assert!(story.contains("level=DEBUG") && story.contains("msg=\"Beginning probe\" module=tcp_plain target=127.0.0.1:1 probe=tcp timeout_seconds=2\n"), "{text}");
-        assert!(
-            text.contains("\nprobe_timeout_seconds 2\n\n\n\nModule configuration:\nprober: tcp\n"),
-            "{text}"
+        has(
+            &text,
+            ["\nprobe_timeout_seconds 2\n\n\n\nModule configuration:\nprober: tcp\n"],
         );
         assert_eq!(page.body, exporter.get("/logs?id=0").await.body);
     }
@@ -149,14 +149,14 @@ async fn a_failed_probe_leaves_its_reason_in_the_log_and_none_leaves_nothing() {
         .lines()
         .find(|line| line.contains("Error dialing TCP"))
         .unwrap();
-    assert!(
-        reason.contains("module=tcp_plain target=127.0.0.1:1 err=") && reason.contains("connection refused"),
-        "{reason}"
+    has(
+        &reason,
+        ["module=tcp_plain target=127.0.0.1:1 err=", "connection refused"],
     );
     // compat: `none` is ours.
     let exporter = Exporter::start(MODULES, &["--log.prober=none"]).await;
     exporter.probe("tcp_plain", REFUSED).await;
-    assert!(!exporter.log().contains("tcp_plain"));
+    lacks(exporter.log(), ["tcp_plain"]);
 }
 
 #[tokio::test]
@@ -171,7 +171,8 @@ async fn hostile_texts_stay_on_their_line_and_in_their_cell() {
     assert!(!log.lines().any(|line| line.starts_with("level=INFO msg=forged")));
     assert!(!log.contains('\u{1b}'));
     let page = exporter.get("/").await;
-    assert!(page.text().contains("&lt;script&gt;") && !page.text().contains("<script>alert"));
+    has(page.text(), ["&lt;script&gt;"]);
+    lacks(page.text(), ["<script>alert"]);
     let logs = exporter.get("/logs?id=0").await;
     assert_eq!(logs.header("content-type"), Some("text/plain"));
     assert!(
@@ -326,7 +327,7 @@ async fn a_redirect_to_the_external_url_has_its_credentials() {
     let exporter = Exporter::start(MODULES, &flags).await;
     let answer = exporter.get("/").await;
     assert_eq!(answer.header("location"), Some("http://a:b@outside.test/pre"));
-    assert!(!exporter.log().contains("a:b@"), "{}", exporter.log());
+    lacks(exporter.log(), ["a:b@"]);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! `/metrics`: upstream's families, and ours from the first probe on.
 
 use super::{MODULES, REFUSED};
-use crate::support::Exporter;
+use crate::support::{Exporter, has, lacks};
 
 fn families(text: &str) -> Vec<&str> {
     text.lines()
@@ -60,7 +60,7 @@ async fn probes_are_counted_by_module_and_never_by_target() {
     assert_eq!(metrics.sample(series), Some(3.0));
     let count = "blackbox_exporter_probe_duration_seconds_count{prober=\"tcp\"}";
     assert_eq!(metrics.sample(count), Some(3.0));
-    assert!(!metrics.text().contains(REFUSED));
+    lacks(metrics.text(), [REFUSED]);
     let names = families(metrics.text());
     assert!(names.is_sorted(), "{names:?}");
 
@@ -70,7 +70,8 @@ async fn probes_are_counted_by_module_and_never_by_target() {
     assert_eq!(exporter.request("POST", "/-/reload", &[]).await.status, 200);
     let metrics = exporter.get("/metrics").await;
     assert_eq!(metrics.sample(series), Some(3.0));
-    assert!(metrics.text().contains("module=\"other\"") && !metrics.text().contains("module=\"tcp_free\""));
+    has(metrics.text(), ["module=\"other\""]);
+    lacks(metrics.text(), ["module=\"tcp_free\""]);
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::{MODULES, REFUSED, silent};
 use crate::dns::{address, reply, udp_server};
 use crate::support::peer::{Move, Peer, send};
-use crate::support::{Answer, Exporter, parse};
+use crate::support::{Answer, Exporter, has, lacks, parse};
 
 const ENABLED: &str = "--web.enable-playground";
 
@@ -107,12 +107,12 @@ async fn without_the_flag_there_is_none() {
         }
     }
     let home = exporter.request("GET", "/", &[("Accept", "text/html")]).await;
-    assert!(!home.text().contains("playground"), "{}", home.text());
+    lacks(home.text(), ["playground"]);
     // With it, scripts still find what they find upstream.
     let exporter = Exporter::start(MODULES, &[ENABLED]).await;
     assert_eq!(exporter.get("/playground").await.body, unknown.body);
     let home = exporter.request("GET", "/", &[("Accept", "text/html")]).await;
-    assert!(home.text().contains("href=\"playground\""), "{}", home.text());
+    has(home.text(), ["href=\"playground\""]);
 }
 
 #[tokio::test]
@@ -126,17 +126,12 @@ async fn a_module_is_shown_without_its_secrets_and_not_sent_with_what_stands_for
     let path = format!("/playground?module=m&target={target}");
     let page = exporter.request("GET", &path, &[("Accept", "text/html")]).await;
     let text = page.text();
-    assert!(
-        text.contains("password: &#60;secret&#62;") && !text.contains("hush"),
-        "{text}"
-    );
-    assert!(text.contains("secrets are neither shown nor sent here"), "{text}");
+    has(&text, ["password: &#60;secret&#62;"]);
+    lacks(&text, ["hush"]);
+    has(&text, ["secrets are neither shown nor sent here"]);
     let module = "modules: {m: {prober: http, http: {basic_auth: {username: ann, password: <secret>}}}}";
     let answer = probe(&exporter, module, &target).await;
-    assert!(
-        answer.contains("Nothing was probed: the text has errors"),
-        "{answer}"
-    );
+    has(&answer, ["Nothing was probed: the text has errors"]);
     let accepted = tokio::time::timeout(Duration::from_millis(50), listener.accept()).await;
     assert!(accepted.is_err(), "something was sent");
     // The page of a target leads here.
@@ -148,11 +143,9 @@ async fn a_module_is_shown_without_its_secrets_and_not_sent_with_what_stands_for
             &[("Accept", "text/html")],
         )
         .await;
-    assert!(
-        page.text()
-            .contains(&format!("href=\"playground?module=plain&#38;target={target}\"")),
-        "{}",
-        page.text()
+    has(
+        page.text(),
+        [&format!("href=\"playground?module=plain&#38;target={target}\"")],
     );
 }
 
@@ -211,12 +204,10 @@ async fn a_text_is_checked_as_check_config_does() {
         "",
     )
     .await;
-    assert!(
-        page.text().contains("<mark class=\"bad\">pigeon</mark>"),
-        "{}",
-        page.text()
+    has(
+        page.text(),
+        ["<mark class=\"bad\">pigeon</mark>", "Line 3, column 13"],
     );
-    assert!(page.text().contains("Line 3, column 13"), "{}", page.text());
 }
 
 #[tokio::test]
@@ -245,10 +236,7 @@ async fn every_check_of_an_answer_says_what_it_met() {
         ],
         "{page}"
     );
-    assert!(
-        page.contains("body_json: Body did not match CEL expression"),
-        "{page}"
-    );
+    has(&page, ["body_json: Body did not match CEL expression"]);
     for place in [
         "probe_success 0",
         "Beginning probe",
@@ -335,10 +323,7 @@ async fn it_counts_as_a_probe_and_stays_out_of_the_history() {
     let exporter = Exporter::start(MODULES, &[ENABLED, "--log.prober=debug"]).await;
     let text = "modules: {of-a-stranger: {prober: tcp, tcp: {preferred_ip_protocol: ip4}}}";
     let page = probe(&exporter, text, REFUSED).await;
-    assert!(
-        page.contains("connect_refused") && page.contains("href=\"https://"),
-        "{page}"
-    );
+    has(&page, ["connect_refused", "href=\"https://"]);
     let metrics = exporter.get("/metrics").await;
     for series in [
         "blackbox_exporter_probes_total{module=\"playground\",prober=\"tcp\",result=\"failure\"}",
@@ -346,14 +331,11 @@ async fn it_counts_as_a_probe_and_stays_out_of_the_history() {
     ] {
         assert_eq!(metrics.sample(series), Some(1.0), "{series} {}", metrics.text());
     }
-    assert!(!metrics.text().contains("of-a-stranger"));
+    lacks(metrics.text(), ["of-a-stranger"]);
     let log = exporter.log();
-    assert!(
-        log.contains("module=playground") && log.contains("Error dialing TCP"),
-        "{log}"
-    );
+    has(&log, ["module=playground", "Error dialing TCP"]);
     let home = exporter.get("/").await;
-    assert!(!home.text().contains(REFUSED), "{}", home.text());
+    lacks(home.text(), [REFUSED]);
 }
 
 #[tokio::test]
@@ -435,7 +417,7 @@ async fn its_limits_hold() {
     let long = check(&exporter, &"#".repeat(36_000)).await;
     assert!(long.to_string().contains("more than 32 KiB"), "{long}");
     let missing = probe(&exporter, "modules: {m: {prober: tcp}}", "").await;
-    assert!(missing.contains("the target is missing"), "{missing}");
+    has(&missing, ["the target is missing"]);
     // Whoever leaves in the middle, or is slow, holds nobody up.
     let mut slow = TcpStream::connect(exporter.address).await.unwrap();
     let head = "POST /playground HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\nContent-Type: application/x-www-form-urlencoded\r\n\r\ntext=";
@@ -469,9 +451,6 @@ async fn what_a_target_sends_makes_no_elements() {
     let target = serve(answering("200 OK", "", hostile)).await;
     let text = "modules: {m: {prober: http, http: {preferred_ip_protocol: ip4, fail_if_body_not_matches_regexp: ['(?s)(.+)', '</textarea><script>']}}}";
     let page = probe(&exporter, text, &target).await;
-    assert!(
-        !page.contains("<script>alert") && !page.contains("</textarea><script>"),
-        "{page}"
-    );
+    lacks(&page, ["<script>alert", "</textarea><script>"]);
     assert!(!page.contains('\u{1b}') && !page.contains('\u{202e}'), "{page}");
 }

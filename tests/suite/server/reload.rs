@@ -5,7 +5,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::time::Duration;
 
 use super::MODULES;
-use crate::support::{Exporter, folder};
+use crate::support::{Exporter, folder, has};
 
 const OTHER: &str = "modules:\n  second: {prober: tcp}\n";
 const BROKEN: &str = "modules:\n  third: {prober: smoke}\n";
@@ -39,11 +39,11 @@ async fn a_broken_file_changes_nothing() {
         "{}",
         answer.text()
     );
-    assert!(answer.text().contains("prober 'smoke' is not valid"));
-    assert!(exporter.log().contains("level=ERROR") && exporter.log().contains("Error reloading config"));
+    has(answer.text(), ["prober 'smoke' is not valid"]);
+    has(exporter.log(), ["level=ERROR", "Error reloading config"]);
     let state = "blackbox_exporter_config_last_reload_successful";
     assert_eq!(exporter.get("/metrics").await.sample(state), Some(0.0));
-    assert!(exporter.get("/config").await.text().contains("tcp_plain"));
+    has(exporter.get("/config").await.text(), ["tcp_plain"]);
 
     std::fs::write(exporter.config_file(), OTHER).unwrap();
     let answer = exporter.request("POST", "/-/reload", &[]).await;
@@ -52,7 +52,7 @@ async fn a_broken_file_changes_nothing() {
         (200, "", Some("0"))
     );
     assert_eq!(exporter.get("/metrics").await.sample(state), Some(1.0));
-    assert!(exporter.get("/config").await.text().contains("second"));
+    has(exporter.get("/config").await.text(), ["second"]);
 }
 
 #[tokio::test]
@@ -162,5 +162,5 @@ async fn reloads_share_a_file_that_hangs() {
         (1..=2).contains(&times),
         "{times} reloads for {ASKED} concurrent requests"
     );
-    assert!(exporter.get("/config").await.text().contains("second"));
+    has(exporter.get("/config").await.text(), ["second"]);
 }

@@ -17,8 +17,8 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use super::{MODULES, silent};
-use crate::support::Exporter;
 use crate::support::pki::Cert;
+use crate::support::{Exporter, has};
 
 /// A CA, a server's certificate and a client's, as files.
 pub(super) struct Certificates {
@@ -146,7 +146,7 @@ async fn speaks_tls_and_tells_plain_http_so() {
         String::from_utf8_lossy(&answer),
         "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"
     );
-    assert!(exporter.log().contains("msg=\"TLS is enabled.\" http2=true"));
+    has(exporter.log(), ["msg=\"TLS is enabled.\" http2=true"]);
 }
 
 #[tokio::test]

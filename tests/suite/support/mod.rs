@@ -101,6 +101,24 @@ pub fn log(outcome: &Outcome) -> Vec<String> {
         .collect()
 }
 
+/// Fails unless the text has all of these parts, and shows it then.
+#[track_caller]
+pub fn has<const N: usize>(text: impl AsRef<str>, parts: [&str; N]) {
+    let text = text.as_ref();
+    for part in parts {
+        assert!(text.contains(part), "no {part:?} in: {text}");
+    }
+}
+
+/// Fails if the text has one of these parts, and shows it then.
+#[track_caller]
+pub fn lacks<const N: usize>(text: impl AsRef<str>, parts: [&str; N]) {
+    let text = text.as_ref();
+    for part in parts {
+        assert!(!text.contains(part), "{part:?} in: {text}");
+    }
+}
+
 /// A folder with these files.
 pub fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();

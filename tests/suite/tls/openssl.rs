@@ -6,6 +6,7 @@ use blackbox_exporter::config;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::{Files, shake, trusting};
+use crate::support::has;
 use crate::support::pki::{self, Cert, Made, pem};
 use crate::support::programs::{find, openssl, run};
 
@@ -59,19 +60,16 @@ async fn key_exchange_over_p521_and_servers_too_old() {
         .await
         .unwrap_err()
         .to_string();
-    assert!(
-        failed.contains("handshake failure") && failed.contains("of those with CBC only AES with SHA-1"),
-        "{failed}"
+    has(
+        &failed,
+        ["handshake failure", "of those with CBC only AES with SHA-1"],
     );
     let (_server, address) = openssl.serve("-tls1_1 -cipher ALL:@SECLEVEL=0").await;
     let failed = shake(address, &trusting(&[&root]), "v4.test")
         .await
         .unwrap_err()
         .to_string();
-    assert!(
-        failed.contains("this program speaks TLS 1.2 and TLS 1.3"),
-        "{failed}"
-    );
+    has(&failed, ["this program speaks TLS 1.2 and TLS 1.3"]);
 }
 
 /// Appliances of the last decade speak nothing else.

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use blackbox_exporter::module::parse;
 
 use super::recorder::{grpc, service, value};
-use crate::support::{Exporter, probe};
+use crate::support::{Exporter, has, probe};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const SPAN: &str = "00f067aa0ba902b7";
@@ -129,16 +129,12 @@ async fn the_scrape_is_the_parent_and_its_state_is_passed_on() {
     assert_eq!(value(&headers, "tracestate"), None);
 
     let log = exporter.log();
-    assert!(log.contains(&format!("trace_id={TRACE}")), "{log}");
+    has(&log, [&format!("trace_id={TRACE}")]);
     let is_told = |line: &&str| line.contains("module=plain") && line.contains("trace_id");
     assert_eq!(log.lines().find(is_told), None);
     let debug = format!("{}&debug=true", path("traced"));
     let answer = exporter.request("GET", &debug, &[("traceparent", &good)]).await;
-    assert!(
-        answer.text().contains(&format!("trace_id={TRACE}")),
-        "{}",
-        answer.text()
-    );
+    has(answer.text(), [&format!("trace_id={TRACE}")]);
     let html = [("accept", "text/html"), ("traceparent", good.as_str())];
     for path in [debug, format!("/target?module=traced&target={address}")] {
         let page = exporter.request("GET", &path, &html).await;
@@ -162,11 +158,7 @@ async fn a_link_leads_to_the_trace_of_the_last_failed_probe() {
     let trace = format!("/trace?module=traced&target={target}");
     let answer = exporter.request("GET", &trace, &html).await;
     assert_eq!(answer.status, 404);
-    assert!(
-        answer.text().contains("no failed probe of this target"),
-        "{}",
-        answer.text()
-    );
+    has(answer.text(), ["no failed probe of this target"]);
     let probe = format!("/probe?module=traced&target={target}");
     exporter
         .request("GET", &probe, &[("traceparent", &context)])
@@ -186,11 +178,7 @@ async fn a_link_leads_to_the_trace_of_the_last_failed_probe() {
         .await;
     let answer = exporter.request("GET", &trace, &html).await;
     assert_eq!(answer.status, 404);
-    assert!(
-        answer.text().contains(TRACE) && answer.text().contains("--trace.url"),
-        "{}",
-        answer.text()
-    );
+    has(answer.text(), [TRACE, "--trace.url"]);
 }
 
 #[test]

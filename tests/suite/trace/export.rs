@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::collector::{Collector, attributes, body, hex, imported, judge};
 use super::recorder::{grpc, service, value};
-use crate::support::Exporter;
+use crate::support::{Exporter, has, lacks};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const SPAN: &str = "00f067aa0ba902b7";
@@ -153,7 +153,7 @@ async fn deepflow_gets_failed_probes_and_their_logs() {
     let received = agent.received.lock().unwrap();
     judge(&received.spans);
     let all = format!("{:?} {:?}", received.spans, received.deepflow);
-    assert!(!all.contains("secret"), "{all}");
+    lacks(&all, ["secret"]);
     let resource = &received.resources[0];
     let rows: Vec<_> = received
         .of_kind(SpanKind::Client)
@@ -345,13 +345,15 @@ async fn what_is_not_taken_is_tried_again_or_counted() {
     };
     assert_eq!(figures.0, 2.0, "what the receiver rejected of the batch");
     let log = exporter.log();
-    assert!(log.contains("Spans of probes could not be exported"), "{log}");
-    assert!(log.contains("the endpoint answers 503"), "{log}");
-    assert!(
-        log.contains("Logs of failed probes could not be exported"),
-        "{log}"
+    has(
+        &log,
+        [
+            "Spans of probes could not be exported",
+            "the endpoint answers 503",
+            "Logs of failed probes could not be exported",
+        ],
     );
-    assert!(!log.contains("secret"), "{log}");
+    lacks(&log, ["secret"]);
     let received = busy.received.lock().unwrap();
     assert_eq!(received.requests.len(), 2);
     let authorization = value(&received.requests[0].1, "authorization").unwrap();
