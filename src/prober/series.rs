@@ -88,6 +88,7 @@ mod tests {
     #[test]
     fn figures_are_those_of_the_textbook() {
         type Row = (usize, &'static [u64], [Option<f64>; 7]);
+        #[rustfmt::skip]
         let rows: [Row; 4] = [
             (
                 4,
@@ -102,19 +103,7 @@ mod tests {
                     Some(0.25),
                 ],
             ),
-            (
-                1,
-                &[20],
-                [
-                    Some(0.02),
-                    Some(0.02),
-                    Some(0.0),
-                    Some(0.0),
-                    Some(1.0),
-                    Some(1.0),
-                    Some(0.0),
-                ],
-            ),
+            (1, &[20], [Some(0.02), Some(0.02), Some(0.0), Some(0.0), Some(1.0), Some(1.0), Some(0.0)]),
             (3, &[], [None, None, None, None, Some(3.0), Some(0.0), Some(1.0)]),
             (0, &[], [None, None, None, None, Some(0.0), Some(0.0), None]),
         ];

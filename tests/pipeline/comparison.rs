@@ -23,196 +23,57 @@ use Values::{Measured, Same};
 /// Old versions of upstream also have `probe_failed_due_to_regex` of a tcp target that refuses the connection.
 ///
 /// Dashboard or collection, query with `$job` and `$instance` for its variables, and how to compare.
+#[rustfmt::skip]
 const QUERIES: &[(&str, &str, Values)] = &[
     // 7587, Prometheus Blackbox Exporter
-    (
-        "7587",
-        r#"probe_duration_seconds{instance=~"$instance"}"#,
-        Measured,
-    ),
+    ("7587", r#"probe_duration_seconds{instance=~"$instance"}"#, Measured),
     ("7587", r#"probe_success{instance=~"$instance"}"#, Same),
-    (
-        "7587",
-        r#"probe_http_duration_seconds{instance=~"$instance"}"#,
-        Measured,
-    ),
+    ("7587", r#"probe_http_duration_seconds{instance=~"$instance"}"#, Measured),
     ("7587", r#"probe_http_status_code{instance=~"$instance"}"#, Same),
     ("7587", r#"probe_http_version{instance=~"$instance"}"#, Same),
     ("7587", r#"probe_http_ssl{instance=~"$instance"}"#, Same),
-    (
-        "7587",
-        r#"probe_ssl_earliest_cert_expiry{instance=~"$instance"} - time()"#,
-        Measured,
-    ),
-    (
-        "7587",
-        r#"avg by (exporter) (probe_duration_seconds{instance=~"$instance"})"#,
-        Measured,
-    ),
-    (
-        "7587",
-        r#"avg by (exporter) (probe_dns_lookup_time_seconds{instance=~"$instance"})"#,
-        Measured,
-    ),
+    ("7587", r#"probe_ssl_earliest_cert_expiry{instance=~"$instance"} - time()"#, Measured),
+    ("7587", r#"avg by (exporter) (probe_duration_seconds{instance=~"$instance"})"#, Measured),
+    ("7587", r#"avg by (exporter) (probe_dns_lookup_time_seconds{instance=~"$instance"})"#, Measured),
     // 13659, Blackbox Exporter (HTTP prober)
-    (
-        "13659",
-        r#"probe_http_redirects{job=~"$job", instance=~"$instance"}"#,
-        Same,
-    ),
-    (
-        "13659",
-        r#"probe_http_content_length{job=~"$job", instance=~"$instance"}"#,
-        Same,
-    ),
-    (
-        "13659",
-        r#"probe_http_uncompressed_body_length{job=~"$job", instance=~"$instance"}"#,
-        Same,
-    ),
-    (
-        "13659",
-        r#"probe_failed_due_to_regex{job="http", instance=~"$instance"}"#,
-        Same,
-    ),
-    (
-        "13659",
-        r#"sum by (exporter, phase) (probe_http_duration_seconds{job=~"$job", instance=~"$instance"})"#,
-        Measured,
-    ),
-    (
-        "13659",
-        r#"sum by (exporter, instance) (probe_http_duration_seconds{job=~"$job"})"#,
-        Measured,
-    ),
-    (
-        "13659",
-        r#"avg_over_time(probe_success{job=~"$job", instance=~"$instance"}[5s]) * 100"#,
-        Same,
-    ),
-    (
-        "13659",
-        r#"count by (exporter) (probe_success{job=~"$job"} == 0)"#,
-        Same,
-    ),
-    (
-        "13659",
-        r#"sum by (exporter) (probe_success{job=~"$job"}) / count by (exporter) (probe_success{job=~"$job"})"#,
-        Same,
-    ),
-    (
-        "13659",
-        r#"min by (exporter) (probe_ssl_earliest_cert_expiry{job=~"$job"})"#,
-        Same,
-    ),
+    ("13659", r#"probe_http_redirects{job=~"$job", instance=~"$instance"}"#, Same),
+    ("13659", r#"probe_http_content_length{job=~"$job", instance=~"$instance"}"#, Same),
+    ("13659", r#"probe_http_uncompressed_body_length{job=~"$job", instance=~"$instance"}"#, Same),
+    ("13659", r#"probe_failed_due_to_regex{job="http", instance=~"$instance"}"#, Same),
+    ("13659", r#"sum by (exporter, phase) (probe_http_duration_seconds{job=~"$job", instance=~"$instance"})"#, Measured),
+    ("13659", r#"sum by (exporter, instance) (probe_http_duration_seconds{job=~"$job"})"#, Measured),
+    ("13659", r#"avg_over_time(probe_success{job=~"$job", instance=~"$instance"}[5s]) * 100"#, Same),
+    ("13659", r#"count by (exporter) (probe_success{job=~"$job"} == 0)"#, Same),
+    ("13659", r#"sum by (exporter) (probe_success{job=~"$job"}) / count by (exporter) (probe_success{job=~"$job"})"#, Same),
+    ("13659", r#"min by (exporter) (probe_ssl_earliest_cert_expiry{job=~"$job"})"#, Same),
     // 14928, Prometheus Blackbox Exporter (HTTP, TCP, ICMP)
-    (
-        "14928",
-        r#"probe_ip_protocol{job=~"$job", instance=~"$instance"}"#,
-        Same,
-    ),
-    (
-        "14928",
-        r#"probe_icmp_duration_seconds{job=~"$job", instance=~"$instance"}"#,
-        Measured,
-    ),
-    (
-        "14928",
-        r#"sum by (exporter, instance) (probe_icmp_duration_seconds{job=~"$job"})"#,
-        Measured,
-    ),
+    ("14928", r#"probe_ip_protocol{job=~"$job", instance=~"$instance"}"#, Same),
+    ("14928", r#"probe_icmp_duration_seconds{job=~"$job", instance=~"$instance"}"#, Measured),
+    ("14928", r#"sum by (exporter, instance) (probe_icmp_duration_seconds{job=~"$job"})"#, Measured),
     ("14928", r#"probe_icmp_reply_hop_limit{job=~"$job"}"#, Same),
     ("14928", r#"probe_ip_addr_hash{job=~"$job"}"#, Same),
-    (
-        "14928",
-        r#"probe_tls_version_info{job=~"$job", instance=~"$instance"}"#,
-        Same,
-    ),
-    (
-        "14928",
-        r#"(probe_ssl_last_chain_expiry_timestamp_seconds{job=~"$job"} - time()) / 86400 > 0"#,
-        Measured,
-    ),
-    (
-        "14928",
-        r#"probe_dns_lookup_time_seconds{job=~"$job", instance=~"$instance"}"#,
-        Measured,
-    ),
-    (
-        "14928",
-        r#"probe_failed_due_to_regex{job="tcp"} and on (exporter, instance) probe_success == 1"#,
-        Same,
-    ),
+    ("14928", r#"probe_tls_version_info{job=~"$job", instance=~"$instance"}"#, Same),
+    ("14928", r#"(probe_ssl_last_chain_expiry_timestamp_seconds{job=~"$job"} - time()) / 86400 > 0"#, Measured),
+    ("14928", r#"probe_dns_lookup_time_seconds{job=~"$job", instance=~"$instance"}"#, Measured),
+    ("14928", r#"probe_failed_due_to_regex{job="tcp"} and on (exporter, instance) probe_success == 1"#, Same),
     // 16292, blackbox_exporter HTTP (with labels project and app)
-    (
-        "16292",
-        r#"count by (exporter) (probe_success{project=~".*", app=~".*"} == 1)"#,
-        Same,
-    ),
-    (
-        "16292",
-        r#"count by (exporter) (probe_success{project=~".*", app=~".*"})"#,
-        Same,
-    ),
-    (
-        "16292",
-        r#"probe_ssl_earliest_cert_expiry{project=~".*", app=~".*"} * 1000"#,
-        Same,
-    ),
-    (
-        "16292",
-        r#"probe_tls_version_info{project=~".*", app=~".*", version=~".*.3"}"#,
-        Same,
-    ),
-    (
-        "16292",
-        r#"probe_http_status_code{project=~".*", app=~".*"}"#,
-        Same,
-    ),
+    ("16292", r#"count by (exporter) (probe_success{project=~".*", app=~".*"} == 1)"#, Same),
+    ("16292", r#"count by (exporter) (probe_success{project=~".*", app=~".*"})"#, Same),
+    ("16292", r#"probe_ssl_earliest_cert_expiry{project=~".*", app=~".*"} * 1000"#, Same),
+    ("16292", r#"probe_tls_version_info{project=~".*", app=~".*", version=~".*.3"}"#, Same),
+    ("16292", r#"probe_http_status_code{project=~".*", app=~".*"}"#, Same),
     // 16124, status page style
     ("16124", r#"max_over_time(probe_success{job=~"$job"}[5s])"#, Same),
-    (
-        "16124",
-        r#"round(avg_over_time(probe_success{job=~"$job"}[5s]) * 100, 0.01)"#,
-        Same,
-    ),
-    (
-        "16124",
-        r#"topk by (exporter) (100, probe_duration_seconds{job=~"$job"})"#,
-        Measured,
-    ),
-    (
-        "16124",
-        r#"probe_http_duration_seconds{job=~"$job", phase=~"connect|processing|resolve|tls|transfer"}"#,
-        Measured,
-    ),
+    ("16124", r#"round(avg_over_time(probe_success{job=~"$job"}[5s]) * 100, 0.01)"#, Same),
+    ("16124", r#"topk by (exporter) (100, probe_duration_seconds{job=~"$job"})"#, Measured),
+    ("16124", r#"probe_http_duration_seconds{job=~"$job", phase=~"connect|processing|resolve|tls|transfer"}"#, Measured),
     // Alert collections
     ("alerts", "probe_success == 0", Same),
-    (
-        "alerts",
-        "avg_over_time(probe_duration_seconds[5s]) > 0",
-        Measured,
-    ),
-    (
-        "alerts",
-        "probe_http_status_code <= 199 or probe_http_status_code >= 400",
-        Same,
-    ),
-    (
-        "alerts",
-        "probe_ssl_earliest_cert_expiry - time() < 86400 * 1e6",
-        Measured,
-    ),
-    (
-        "alerts",
-        "avg_over_time(probe_http_duration_seconds[5s]) >= 0",
-        Measured,
-    ),
-    (
-        "alerts",
-        "avg_over_time(probe_icmp_duration_seconds[5s]) >= 0",
-        Measured,
-    ),
+    ("alerts", "avg_over_time(probe_duration_seconds[5s]) > 0", Measured),
+    ("alerts", "probe_http_status_code <= 199 or probe_http_status_code >= 400", Same),
+    ("alerts", "probe_ssl_earliest_cert_expiry - time() < 86400 * 1e6", Measured),
+    ("alerts", "avg_over_time(probe_http_duration_seconds[5s]) >= 0", Measured),
+    ("alerts", "avg_over_time(probe_icmp_duration_seconds[5s]) >= 0", Measured),
     ("alerts", "blackbox_exporter_config_last_reload_successful", Same),
     ("alerts", "increase(blackbox_module_unknown_total[5s])", Same),
     ("alerts", r#"up{job=~"exporter|http|tcp|icmp"}"#, Same),

@@ -52,43 +52,20 @@ async fn the_next_address_is_dialled() {
     let token =
         format!("oauth2: {{client_id: a, client_secret: b, token_url: 'http://localhost:{port}/token'}}");
     let direct = "proxy_url: 'http://127.0.0.1:1', no_proxy: pool.test, skip_resolve_phase_with_proxy: true";
+    #[rustfmt::skip]
     let rows = [
         (http(""), format!("http://127.0.0.1:{port}/localhost"), true),
-        (
-            http("preferred_ip_protocol: ip4"),
-            format!("http://127.0.0.1:{port}/pool.test"),
-            true,
-        ),
-        (
-            http("preferred_ip_protocol: ip4"),
-            format!("http://127.0.0.1:{port}/silent.test"),
-            true,
-        ),
+        (http("preferred_ip_protocol: ip4"), format!("http://127.0.0.1:{port}/pool.test"), true),
+        (http("preferred_ip_protocol: ip4"), format!("http://127.0.0.1:{port}/silent.test"), true),
         (http(""), format!("http://127.0.0.1:{port}/slow.test"), true),
-        (
-            http("ip_protocol_fallback: false"),
-            format!("http://[::1]:{port}/"),
-            false,
-        ),
-        (
-            behind("http://localhost"),
-            "http://service.example/".to_owned(),
-            true,
-        ),
-        (
-            behind("http://slow.test"),
-            "http://service.example/".to_owned(),
-            true,
-        ),
+        (http("ip_protocol_fallback: false"), format!("http://[::1]:{port}/"), false),
+        (behind("http://localhost"), "http://service.example/".to_owned(), true),
+        (behind("http://slow.test"), "http://service.example/".to_owned(), true),
         (http(direct), format!("http://pool.test:{port}/"), true),
         (http(&token), format!("http://127.0.0.1:{port}/"), true),
         // The target's own connection is that of the address which is exposed.
         (http(""), format!("http://localhost:{port}/"), false),
-        (
-            "prober: tcp\ntimeout: 10s".to_owned(),
-            format!("localhost:{port}"),
-            false,
-        ),
+        ("prober: tcp\ntimeout: 10s".to_owned(), format!("localhost:{port}"), false),
     ];
     for (module, target, want) in rows {
         let outcome = probe(&module, &target).await;

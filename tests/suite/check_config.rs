@@ -68,35 +68,19 @@ fn said(text: &str) -> (String, String) {
 
 #[test]
 fn what_cannot_work_as_meant_is_a_warning() {
-    for (module, warning) in [
-        (
-            "prober: dns, dns: {query_name: x, valid_rcodes: [NOEROR]}",
-            "did you mean NOERROR?",
-        ),
+    #[rustfmt::skip]
+    let rows = [
+        ("prober: dns, dns: {query_name: x, valid_rcodes: [NOEROR]}", "did you mean NOERROR?"),
         ("prober: dns", "without dns.query_name every probe fails"),
-        (
-            "prober: icmp, icmp: {preferred_ip_protocol: ipv6}",
-            "\"ipv6\" means ip4",
-        ),
+        ("prober: icmp, icmp: {preferred_ip_protocol: ipv6}", "\"ipv6\" means ip4"),
         ("prober: tcp, timeout: -5s", "a negative timeout is no timeout"),
-        (
-            "prober: http, http: {valid_status_codes: [200, 700]}",
-            "no server responds with the status 700",
-        ),
-        (
-            "prober: http, http: {method: HEAD, fail_if_body_matches_regexp: [x]}",
-            "HEAD has no body",
-        ),
-        (
-            "prober: tcp, tcp: {tls_config: {ca_file: /none/ca.pem}}",
-            "/none/ca.pem: no such file",
-        ),
+        ("prober: http, http: {valid_status_codes: [200, 700]}", "no server responds with the status 700"),
+        ("prober: http, http: {method: HEAD, fail_if_body_matches_regexp: [x]}", "HEAD has no body"),
+        ("prober: tcp, tcp: {tls_config: {ca_file: /none/ca.pem}}", "/none/ca.pem: no such file"),
         ("prober: http, http: {body_file: /}", "/ is a folder"),
-        (
-            "prober: tcp, tcp: {tls_config: {cert: c, key: \"-----BEGIN ENCRYPTED PRIVATE KEY-----\\nx\"}}",
-            "openssl pkey -in",
-        ),
-    ] {
+        ("prober: tcp, tcp: {tls_config: {cert: c, key: \"-----BEGIN ENCRYPTED PRIVATE KEY-----\\nx\"}}", "openssl pkey -in"),
+    ];
+    for (module, warning) in rows {
         let (verdict, details) = said(&format!("modules:\n  m: {{{module}}}\n"));
         assert_eq!(verdict, "ok, 1 module, 1 warning", "{details}");
         assert!(details.contains(warning), "{warning}\nnot in\n{details}");
@@ -105,30 +89,17 @@ fn what_cannot_work_as_meant_is_a_warning() {
 
 #[test]
 fn a_hint_says_what_to_write() {
-    for (module, hint) in [
-        (
-            "prober: http, http: {fail_if_not_matches_regexp: [x]}",
-            "did you mean \"fail_if_body_not_matches_regexp\"?",
-        ),
+    #[rustfmt::skip]
+    let rows = [
+        ("prober: http, http: {fail_if_not_matches_regexp: [x]}", "did you mean \"fail_if_body_not_matches_regexp\"?"),
         ("prober: http, http: {timeout: 5s}", "write it next to prober"),
-        (
-            "prober: http, http: {insecure_skip_verify: true}",
-            "it belongs below tls_config",
-        ),
-        (
-            "prober: http, http: {path: /login}",
-            "URL and path belong to the target of the scrape",
-        ),
+        ("prober: http, http: {insecure_skip_verify: true}", "it belongs below tls_config"),
+        ("prober: http, http: {path: /login}", "URL and path belong to the target of the scrape"),
         ("prober: dns, query_name: x", "it belongs below dns"),
-        (
-            "prober: http, http: {valid_status_codes: 200}",
-            "write a list: [200]",
-        ),
-        (
-            "prober: http, http: {fail_if_body_matches_regexp: ['(?!x)']}",
-            "RE2 has no look-ahead",
-        ),
-    ] {
+        ("prober: http, http: {valid_status_codes: 200}", "write a list: [200]"),
+        ("prober: http, http: {fail_if_body_matches_regexp: ['(?!x)']}", "RE2 has no look-ahead"),
+    ];
+    for (module, hint) in rows {
         let (_, details) = said(&format!("modules:\n  m: {{{module}}}\n"));
         assert!(details.contains(hint), "{hint}\nnot in\n{details}");
     }

@@ -83,19 +83,10 @@ fn durations_time_outs_and_verdicts_do_not_notice() {
     let (listener, address) = listen();
     for to in JUMPS {
         // module, what the peer does once the clock has jumped, success, least duration
+        #[rustfmt::skip]
         let rows: [(_, fn(TcpStream), _, _); 2] = [
-            (
-                "patient",
-                |mut peer| peer.write_all(b"hello\n").unwrap(),
-                1.0,
-                PAUSE,
-            ),
-            (
-                "hasty",
-                |mut peer| assert_eq!(peer.read(&mut [0]).unwrap(), 0),
-                0.0,
-                Duration::from_secs(1),
-            ),
+            ("patient", |mut peer| peer.write_all(b"hello\n").unwrap(), 1.0, PAUSE),
+            ("hasty", |mut peer| assert_eq!(peer.read(&mut [0]).unwrap(), 0), 0.0, Duration::from_secs(1)),
         ];
         for (module, act, success, least) in rows {
             let (answer, took) = std::thread::scope(|scope| {

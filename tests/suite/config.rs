@@ -49,6 +49,7 @@ fn section(prober: &str, yaml: &str) -> String {
 
 #[test]
 fn verdicts_are_upstreams() {
+    #[rustfmt::skip]
     let rows: &[(&str, &str, bool)] = &[
         ("http", "fail_if_ssl: yes", true),
         ("http", "fail_if_ssl: 'yes'", true),
@@ -67,11 +68,7 @@ fn verdicts_are_upstreams() {
         ("http", "fail_if_body_matches_regexp: ['(']", false),
         ("http", "fail_if_header_matches: [{header: X}]", false),
         ("http", "fail_if_header_matches: [{header: X, regexp: a}]", true),
-        (
-            "http",
-            "compression: gzip\nheaders: {accept-encoding: 'br;q=0.5, gzip;q=0.1'}",
-            true,
-        ),
+        ("http", "compression: gzip\nheaders: {accept-encoding: 'br;q=0.5, gzip;q=0.1'}", true),
         ("http", "compression: gzip\nheaders: {accept-encoding: br}", false),
         ("http", "enable_http3: true", false),
         ("http", "enable_http3: true\nenable_http2: false", true),
@@ -82,16 +79,8 @@ fn verdicts_are_upstreams() {
         ("http", "proxy_url: ''\nno_proxy: a.test", true),
         ("http", "proxy_url: '127.0.0.1:1'", false),
         ("http", "http_headers: {user-agent: {values: [a]}}", false),
-        (
-            "http",
-            "oauth2: {client_id: i, token_url: u, proxy_from_environment: true, no_proxy: x}",
-            false,
-        ),
-        (
-            "http",
-            "tls_config: {min_version: TLS10, max_version: TLS13}",
-            true,
-        ),
+        ("http", "oauth2: {client_id: i, token_url: u, proxy_from_environment: true, no_proxy: x}", false),
+        ("http", "tls_config: {min_version: TLS10, max_version: TLS13}", true),
         ("http", "tls_config: {min_version: '1.2'}", false),
         ("http", "tls_config: {cert_file: /x}", false),
         ("http", "tls_config: {cert_file: /x, key_ref: y}", true),
@@ -107,11 +96,7 @@ fn verdicts_are_upstreams() {
         ("dns", "query_type: A", false),
         ("dns", "query_name: a\nquery_type: aaaa", false),
         ("dns", "query_name: a\nvalid_rcodes: [BANANA]", true),
-        (
-            "dns",
-            "query_name: a\nvalidate_answer_rrs: {fail_if_matches_regexp: ['(']}",
-            true,
-        ),
+        ("dns", "query_name: a\nvalidate_answer_rrs: {fail_if_matches_regexp: ['(']}", true),
         ("grpc", "metadata: {a: b}", false),
         ("websocket", "http_config: {method: GET}", false),
         ("websocket", "headers: {A: {values: [b]}}", true),
@@ -124,6 +109,7 @@ fn verdicts_are_upstreams() {
 
 #[test]
 fn documents_are_read_as_upstream_reads_them() {
+    #[rustfmt::skip]
     let rows: &[(&str, bool)] = &[
         ("", false),
         ("# nothing\n", false),
@@ -136,23 +122,14 @@ fn documents_are_read_as_upstream_reads_them() {
         ("modules: {a: {}}\n", false),
         ("modules: {~: {prober: nothing}}\n", true),
         ("modules:\n  a: {prober: tcp}\n  a: {prober: tcp}\n", false),
-        (
-            "modules:\n  a: &a {prober: tcp, timeout: 1s}\n  b: {<<: *a, timeout: 2s}\n",
-            true,
-        ),
-        (
-            "modules:\n  a: &a {prober: tcp}\n  b: {<<: [*a, {timeout: 2s}]}\n",
-            true,
-        ),
+        ("modules:\n  a: &a {prober: tcp, timeout: 1s}\n  b: {<<: *a, timeout: 2s}\n", true),
+        ("modules:\n  a: &a {prober: tcp}\n  b: {<<: [*a, {timeout: 2s}]}\n", true),
         ("modules:\n  a: {prober: tcp, <<: 5}\n", false),
         ("modules: {a: *b}\n", false),
         ("x: &x {prober: tcp}\nmodules: {a: *x}\n", false),
         ("modules: {a: {prober: dns, dns: ~}}\n", true),
         ("modules: {a: {prober: tcp, dns: {}}}\n", false),
-        (
-            "modules: {a: {prober: tcp, http: {fail_if_body_matches_regexp: ['(']}}}\n",
-            false,
-        ),
+        ("modules: {a: {prober: tcp, http: {fail_if_body_matches_regexp: ['(']}}}\n", false),
         ("modules: {a: {prober: tcp, timeout: 5}}\n", false),
         ("modules: {a: {prober: tcp, timeout: -1.5h}}\n", true),
         ("modules: {a: {prober:\ttcp}}\n", true),
@@ -208,24 +185,13 @@ fn what_is_wrong_says_what_would_be_right() {
 
 #[test]
 fn warnings_name_what_is_probably_not_meant() {
-    for (text, expected) in [
+    #[rustfmt::skip]
+    let rows = [
         (section("http", "valid_http_versions: [HTTP/2]"), "never matches"),
-        (
-            section("http", "no_follow_redirects: true"),
-            "no_follow_redirects is deprecated",
-        ),
-        (
-            section("http", "enable_http3: true\nenable_http2: false"),
-            "HTTP/3 is enabled",
-        ),
-        (
-            section("http", "proxy_url: 'http://p:1'"),
-            "skip_resolve_phase_with_proxy",
-        ),
-        (
-            section("websocket", "http_config: {proxy_url: 'http://p:1'}"),
-            "the websocket prober does not use proxy_url",
-        ),
+        (section("http", "no_follow_redirects: true"), "no_follow_redirects is deprecated"),
+        (section("http", "enable_http3: true\nenable_http2: false"), "HTTP/3 is enabled"),
+        (section("http", "proxy_url: 'http://p:1'"), "skip_resolve_phase_with_proxy"),
+        (section("websocket", "http_config: {proxy_url: 'http://p:1'}"), "the websocket prober does not use proxy_url"),
         (
             section("websocket", "query_response: [{send: a}, {starttls: true}]"),
             "query_response[1]: the websocket prober does not use starttls",
@@ -234,11 +200,9 @@ fn warnings_name_what_is_probably_not_meant() {
             section("websocket", "query_response: [{expect_bytes: a, labels: []}]"),
             "query_response[0]: the websocket prober does not use labels",
         ),
-        (
-            " modules: {}\nother: 1\n".to_owned(),
-            "the rest of the file is not read",
-        ),
-    ] {
+        (" modules: {}\nother: 1\n".to_owned(), "the rest of the file is not read"),
+    ];
+    for (text, expected) in rows {
         let warnings = loaded(&text).warnings;
         let lines: Vec<_> = warnings.iter().map(ToString::to_string).collect();
         assert!(

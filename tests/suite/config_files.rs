@@ -81,23 +81,12 @@ async fn started(files: tempfile::TempDir, flags: &[&str]) -> Result<Exporter, S
 /// What is no file that ends is an error that names it, or is left out; nothing waits for it.
 #[tokio::test(flavor = "multi_thread")]
 async fn pipes_devices_and_circles_in_a_folder_hang_nothing() {
+    #[rustfmt::skip]
     let rows: [(&str, fn(&tempfile::TempDir), &str); 4] = [
-        (
-            "a pipe",
-            |f| pipe(f, "conf.d/p.yml"),
-            "conf.d/p.yml: not a regular file",
-        ),
-        (
-            "a device",
-            |f| link(f, "/dev/zero", "conf.d/z.yml"),
-            "conf.d/z.yml: not a regular file",
-        ),
+        ("a pipe", |f| pipe(f, "conf.d/p.yml"), "conf.d/p.yml: not a regular file"),
+        ("a device", |f| link(f, "/dev/zero", "conf.d/z.yml"), "conf.d/z.yml: not a regular file"),
         ("a circle", |f| link(f, "l.yml", "conf.d/l.yml"), "conf.d/l.yml: "),
-        (
-            "a link to nothing",
-            |f| link(f, "/nonexistent", "conf.d/n.yml"),
-            "conf.d/n.yml: ",
-        ),
+        ("a link to nothing", |f| link(f, "/nonexistent", "conf.d/n.yml"), "conf.d/n.yml: "),
     ];
     for (what, make, reason) in rows {
         for source in ["{dir}/conf.d", "{dir}/conf.d/*.yml"] {

@@ -387,30 +387,12 @@ async fn dialling_fails_with_what_and_where() {
     };
     let mut foreign = tcp(vec![]);
     foreign.tcp.source_ip_address = "any".into();
+    #[rustfmt::skip]
     let rows = [
-        (
-            tcp(vec![]),
-            nobody.as_str(),
-            vec!["Error dialing TCP", &nobody, "refused"],
-        ),
-        (
-            tcp(vec![]),
-            "127.0.0.1",
-            vec![
-                "Error splitting target address and port",
-                "missing port in address",
-            ],
-        ),
-        (
-            tcp(vec![]),
-            "127.0.0.1:nosuch",
-            vec!["Error dialing TCP", "unknown port"],
-        ),
-        (
-            foreign,
-            nobody.as_str(),
-            vec!["Error parsing source ip address", "any"],
-        ),
+        (tcp(vec![]), nobody.as_str(), vec!["Error dialing TCP", &nobody, "refused"]),
+        (tcp(vec![]), "127.0.0.1", vec!["Error splitting target address and port", "missing port in address"]),
+        (tcp(vec![]), "127.0.0.1:nosuch", vec!["Error dialing TCP", "unknown port"]),
+        (foreign, nobody.as_str(), vec!["Error parsing source ip address", "any"]),
     ];
     for (module, target, words) in rows {
         let outcome = run(module, target, PATIENT).await;

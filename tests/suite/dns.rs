@@ -211,44 +211,17 @@ async fn failures_say_what_was_asked_whom_and_why() {
         .unwrap()
         .local_addr()
         .unwrap();
+    #[rustfmt::skip]
     let rows = [
-        (
-            tcp,
-            closed,
-            "over tcp: waiting for the response: the connection was closed",
-        ),
-        (
-            tcp,
-            other_id,
-            "over tcp: id mismatch: the response has the identifier ",
-        ),
-        (
-            "",
-            short,
-            "over udp: the response has 5 octets, fewer than the 12 of a header",
-        ),
-        (
-            "",
-            cut,
-            "over udp: the answer cannot be read: answer record 1: the data of a record goes beyond the message",
-        ),
+        (tcp, closed, "over tcp: waiting for the response: the connection was closed"),
+        (tcp, other_id, "over tcp: id mismatch: the response has the identifier "),
+        ("", short, "over udp: the response has 5 octets, fewer than the 12 of a header"),
+        ("", cut, "over udp: the answer cannot be read: answer record 1: the data of a record goes beyond the message"),
         ("", long, "; it was cut after 512 octets"),
-        (
-            "",
-            nobody,
-            "over udp: waiting for the response: connection refused",
-        ),
+        ("", nobody, "over udp: waiting for the response: connection refused"),
         (tcp, nobody, "over tcp: dial tcp "),
-        (
-            "query_name: a..test",
-            nobody,
-            "over udp: the query name has an empty label",
-        ),
-        (
-            "source_ip_address: 192.0.2.77",
-            nobody,
-            "bind: cannot assign requested address",
-        ),
+        ("query_name: a..test", nobody, "over udp: the query name has an empty label"),
+        ("source_ip_address: 192.0.2.77", nobody, "bind: cannot assign requested address"),
     ];
     for (options, server, want) in rows {
         let yaml = asking(options);
@@ -359,31 +332,14 @@ async fn silent_servers_end_at_the_deadline() {
 #[tokio::test]
 async fn configuration_errors_fail_the_probe() {
     let server = udp_server(|query| vec![reply(query, 0, [1, 0, 0], &address(1))]).await;
+    #[rustfmt::skip]
     let rows = [
-        (
-            "transport_protocol: sctp",
-            r#"Configuration error: Expected transport protocol udp or tcp protocol="sctp""#,
-        ),
-        (
-            "dns_over_tls: true",
-            r#"Configuration error: Expected transport protocol tcp for DoT protocol="udp""#,
-        ),
-        (
-            "source_ip_address: localhost",
-            r#"Error parsing source ip address srcIP="localhost""#,
-        ),
-        (
-            "valid_rcodes: [NOSUCH]",
-            r#"Invalid rcode rcode="NOSUCH" known_rcode="map[0:NOERROR 1:FORMERR"#,
-        ),
-        (
-            "valid_rcodes: [NXDOMAIN, REFUSED]",
-            r#"string_rcode="NOERROR" valid_rcodes="[3 5]""#,
-        ),
-        (
-            "validate_answer_rrs: {fail_if_matches_regexp: ['(']}",
-            "Error matching regexp",
-        ),
+        ("transport_protocol: sctp", r#"Configuration error: Expected transport protocol udp or tcp protocol="sctp""#),
+        ("dns_over_tls: true", r#"Configuration error: Expected transport protocol tcp for DoT protocol="udp""#),
+        ("source_ip_address: localhost", r#"Error parsing source ip address srcIP="localhost""#),
+        ("valid_rcodes: [NOSUCH]", r#"Invalid rcode rcode="NOSUCH" known_rcode="map[0:NOERROR 1:FORMERR"#),
+        ("valid_rcodes: [NXDOMAIN, REFUSED]", r#"string_rcode="NOERROR" valid_rcodes="[3 5]""#),
+        ("validate_answer_rrs: {fail_if_matches_regexp: ['(']}", "Error matching regexp"),
     ];
     for (options, want) in rows {
         let outcome = probe(&asking(options), &server.to_string()).await;
@@ -429,6 +385,7 @@ async fn the_longest_answer_is_read_and_its_log_is_bounded() {
 }
 
 /// What unbound can serve: the type, the data in its zone file, and the text of the data when that is another one.
+#[rustfmt::skip]
 const ZONE: &[(&str, &str, &str)] = &[
     ("A", "192.0.2.1", ""),
     ("AAAA", "2001:db8::1", ""),
@@ -446,60 +403,28 @@ const ZONE: &[(&str, &str, &str)] = &[
     ("ISDN", "\"150862028003217\" \"004\"", ""),
     ("RT", "2 a.every.test.", ""),
     ("PX", "10 a.every.test. mx.every.test.", ""),
-    (
-        "GPOS",
-        "\"-32.6882\" \"116.8652\" \"10.0\"",
-        "-32.6882 116.8652 10.0",
-    ),
-    (
-        "LOC",
-        "52 22 23.000 N 4 53 32.000 E -2.00m 0.00m 10000m 10m",
-        "52 22 23.000 N 04 53 32.000 E -2m 0.00m 10000m 10m",
-    ),
+    ("GPOS", "\"-32.6882\" \"116.8652\" \"10.0\"", "-32.6882 116.8652 10.0"),
+    ("LOC", "52 22 23.000 N 4 53 32.000 E -2.00m 0.00m 10000m 10m", "52 22 23.000 N 04 53 32.000 E -2m 0.00m 10000m 10m"),
     ("SRV", "10 60 5060 sip.every.test.", ""),
-    (
-        "NAPTR",
-        "100 10 \"u\" \"E2U+sip\" \"!^.*$!sip:info@example.test!\" .",
-        "",
-    ),
+    ("NAPTR", "100 10 \"u\" \"E2U+sip\" \"!^.*$!sip:info@example.test!\" .", ""),
     ("KX", "1 a.every.test.", ""),
     ("CERT", "PKIX 77 RSASHA256 AAECAwQ=", ""),
     ("APL", "1:192.168.32.0/21 !1:192.168.38.0/28", ""),
-    (
-        "DS",
-        "60485 13 2 D4B7D520E7BB5F0F67674A0CCEB1E3E0614B93C4F9E99B8383F6A1E4469DA50A",
-        "",
-    ),
-    (
-        "SSHFP",
-        "4 2 D4B7D520E7BB5F0F67674A0CCEB1E3E0614B93C4F9E99B8383F6A1E4469DA50A",
-        "",
-    ),
+    ("DS", "60485 13 2 D4B7D520E7BB5F0F67674A0CCEB1E3E0614B93C4F9E99B8383F6A1E4469DA50A", ""),
+    ("SSHFP", "4 2 D4B7D520E7BB5F0F67674A0CCEB1E3E0614B93C4F9E99B8383F6A1E4469DA50A", ""),
     ("IPSECKEY", "10 1 2 192.0.2.38 AAECAwQ=", ""),
     ("DNSKEY", "257 3 13 AAECAwQ=", ""),
     ("DHCID", "AAECAwQ=", ""),
     ("NSEC3PARAM", "1 0 0 -", ""),
-    (
-        "TLSA",
-        "3 1 1 d4b7d520e7bb5f0f67674a0cceb1e3e0614b93c4f9e99b8383f6a1e4469da50a",
-        "",
-    ),
+    ("TLSA", "3 1 1 d4b7d520e7bb5f0f67674a0cceb1e3e0614b93c4f9e99b8383f6a1e4469da50a", ""),
     ("SMIMEA", "3 0 1 d4b7d520", ""),
     ("TALINK", "a.every.test. mx.every.test.", ""),
     ("CDS", "0 0 0 00", ""),
     ("CDNSKEY", "256 3 8 AAECAwQ=", ""),
     ("OPENPGPKEY", "AAECAwQ=", ""),
     ("CSYNC", "2026010203 3 A NS AAAA", ""),
-    (
-        "SVCB",
-        "1 svc.every.test. port=8443",
-        "1 svc.every.test. port=\"8443\"",
-    ),
-    (
-        "HTTPS",
-        "1 . alpn=h3,h2 ipv4hint=192.0.2.1",
-        "1 . alpn=\"h3,h2\" ipv4hint=\"192.0.2.1\"",
-    ),
+    ("SVCB", "1 svc.every.test. port=8443", "1 svc.every.test. port=\"8443\""),
+    ("HTTPS", "1 . alpn=h3,h2 ipv4hint=192.0.2.1", "1 . alpn=\"h3,h2\" ipv4hint=\"192.0.2.1\""),
     ("SPF", "\"v=spf1 -all\"", ""),
     ("NID", "10 0014:4fff:ff20:ee64", ""),
     ("L32", "10 10.1.2.0", ""),

@@ -492,19 +492,13 @@ async fn dns_over_quic() {
         }
     });
     let stranger = "query_name: a.test\ntransport_protocol: quic".to_owned();
-    for (options, server, want) in [
-        (
-            &options,
-            silent.local_addr().unwrap(),
-            "no end of the QUIC handshake",
-        ),
-        (
-            &options,
-            http3.local_addr().unwrap(),
-            "doesn't support any known protocol",
-        ),
+    #[rustfmt::skip]
+    let table = [
+        (&options, silent.local_addr().unwrap(), "no end of the QUIC handshake"),
+        (&options, http3.local_addr().unwrap(), "doesn't support any known protocol"),
         (&stranger, good, "failed to verify certificate"),
-    ] {
+    ];
+    for (options, server, want) in table {
         let outcome = probe(
             &asking(options).replace("timeout: 5s", "timeout: 1s"),
             &server.to_string(),
@@ -580,21 +574,14 @@ async fn unbound_answers_over_https_and_serves_a_signed_zone() {
     let unbound = Unbound::start(&program, ("signed.test", &signed), &identity, None).await;
     let trust = identity.trust();
     let tls = format!("tls_config: {{server_name: localhost, {trust}}}");
-    for (way, server) in [
-        (
-            "transport_protocol: udp\ntcp_on_truncation: true".to_owned(),
-            unbound.plain,
-        ),
-        (
-            format!("transport_protocol: tcp\ndns_over_tls: true\n{tls}"),
-            unbound.tls,
-        ),
+    #[rustfmt::skip]
+    let rows = [
+        ("transport_protocol: udp\ntcp_on_truncation: true".to_owned(), unbound.plain),
+        (format!("transport_protocol: tcp\ndns_over_tls: true\n{tls}"), unbound.tls),
         (format!("transport_protocol: https\n{tls}"), unbound.https),
-        (
-            format!("transport_protocol: https\nhttps: {{method: GET}}\n{tls}"),
-            unbound.https,
-        ),
-    ] {
+        (format!("transport_protocol: https\nhttps: {{method: GET}}\n{tls}"), unbound.https),
+    ];
+    for (way, server) in rows {
         for (name, rcode, records) in [
             ("www.signed.test", "NOERROR", 2.0),
             ("alias.signed.test", "NOERROR", 3.0),

@@ -156,40 +156,18 @@ async fn a_missing_intermediate_is_told_with_where_to_find_it() {
     let below_root = Cert::leaf().subject(common_name("other")).by(&root);
     let line = "WARN The server left out a certificate of its chain sent=1 missing=\"CN=Middle\" issuer_of=\"CN=leaf\" \
                 browsers_fetch_it_from=\"http://ca.test/middle.der\"";
-    for (name, chain, blind, host, want) in [
+    #[rustfmt::skip]
+    let table = [
         ("whole", vec![&leaf, &middle], false, "v4.test", Some(0.0)),
-        (
-            "with its root",
-            vec![&leaf, &middle, &root],
-            false,
-            "v4.test",
-            Some(0.0),
-        ),
-        (
-            "in disorder, for another name",
-            vec![&leaf, &root, &middle],
-            false,
-            "other.test",
-            Some(0.0),
-        ),
+        ("with its root", vec![&leaf, &middle, &root], false, "v4.test", Some(0.0)),
+        ("in disorder, for another name", vec![&leaf, &root, &middle], false, "other.test", Some(0.0)),
         ("cut", vec![&leaf], false, "v4.test", Some(1.0)),
-        (
-            "cut, for another name",
-            vec![&leaf],
-            false,
-            "other.test",
-            Some(1.0),
-        ),
+        ("cut, for another name", vec![&leaf], false, "other.test", Some(1.0)),
         ("nobody trusted", vec![&leaf], true, "v4.test", None),
         ("signed by itself", vec![&stray], false, "v4.test", Some(0.0)),
-        (
-            "below the root, for another name",
-            vec![&below_root],
-            false,
-            "other.test",
-            Some(0.0),
-        ),
-    ] {
+        ("below the root, for another name", vec![&below_root], false, "other.test", Some(0.0)),
+    ];
+    for (name, chain, blind, host, want) in table {
         let address = serve(&chain, "").await;
         let mut raw = config::Module {
             prober: Prober::Tcp,

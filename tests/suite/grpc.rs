@@ -72,23 +72,12 @@ fn problem(outcome: &Outcome) -> String {
 async fn tonic_in_plaintext() {
     let port = tonic(None).await;
     let target = format!("127.0.0.1:{port}");
+    #[rustfmt::skip]
     let rows = [
         ("", true, 0.0, Some("SERVING"), ""),
         ("good.Service", true, 0.0, Some("SERVING"), ""),
-        (
-            "bad.Service",
-            false,
-            0.0,
-            Some("NOT_SERVING"),
-            "the service \\\"bad.Service\\\" is NOT_SERVING",
-        ),
-        (
-            "no.Service",
-            false,
-            5.0,
-            None,
-            "rpc error: code = NotFound desc = service not registered",
-        ),
+        ("bad.Service", false, 0.0, Some("NOT_SERVING"), "the service \\\"bad.Service\\\" is NOT_SERVING"),
+        ("no.Service", false, 5.0, None, "rpc error: code = NotFound desc = service not registered"),
     ];
     for (service, success, status, state, why) in rows {
         let outcome = probe(&PLAIN.replace('}', &format!(", service: '{service}'}}")), &target).await;
@@ -157,20 +146,13 @@ async fn tonic_within_tls() {
     let trusting = made.trust();
     let named_otherwise = format!("server_name: other.test\n    {trusting}");
     // Facts of a certificate that did not pass are exposed too; those of a call that failed are not, as upstream.
+    #[rustfmt::skip]
     let rows = [
         ("", trusting.as_str(), "localhost", true, 0.0, 1.0, true),
         ("", &trusting, "127.0.0.1", true, 0.0, 1.0, true),
         ("bad.Service", &trusting, "localhost", false, 0.0, 1.0, true),
         ("no.Service", &trusting, "localhost", false, 5.0, 0.0, false),
-        (
-            "",
-            "insecure_skip_verify: true",
-            "localhost",
-            true,
-            0.0,
-            1.0,
-            true,
-        ),
+        ("", "insecure_skip_verify: true", "localhost", true, 0.0, 1.0, true),
         ("", "server_name: localhost", "localhost", false, 14.0, 0.0, true),
         ("", &named_otherwise, "localhost", false, 14.0, 0.0, true),
     ];
@@ -494,40 +476,16 @@ async fn odd_servers_are_judged_as_grpc_go_does() {
     let internal = |text| Some((13.0, text));
     let gone = Some((14.0, "error reading from server"));
     // about, what comes first, the answer, code and reason of the failure
+    #[rustfmt::skip]
     let rows = [
         ("nothing odd", plain(), good(), FINE),
         // Fields.
         ("connection", plain(), with(&field("connection", "close")), FINE),
-        (
-            "transfer-encoding",
-            plain(),
-            with(&field("transfer-encoding", "chunked")),
-            FINE,
-        ),
-        (
-            "capitals",
-            plain(),
-            with(&field("X-A", "b")),
-            internal("invalid header field name"),
-        ),
-        (
-            "no name",
-            plain(),
-            with(&field("", "b")),
-            internal("invalid header field name"),
-        ),
-        (
-            "a line break",
-            plain(),
-            with(&field("a", "b\nc")),
-            internal("invalid header field value"),
-        ),
-        (
-            "a late pseudo-header",
-            plain(),
-            with(&field(":status", "200")),
-            internal("invalid pseudo-header"),
-        ),
+        ("transfer-encoding", plain(), with(&field("transfer-encoding", "chunked")), FINE),
+        ("capitals", plain(), with(&field("X-A", "b")), internal("invalid header field name")),
+        ("no name", plain(), with(&field("", "b")), internal("invalid header field name")),
+        ("a line break", plain(), with(&field("a", "b\nc")), internal("invalid header field value")),
+        ("a late pseudo-header", plain(), with(&field(":status", "200")), internal("invalid pseudo-header")),
         (
             "an unknown pseudo-header",
             plain(),
@@ -535,17 +493,7 @@ async fn odd_servers_are_judged_as_grpc_go_does() {
             internal("invalid pseudo-header"),
         ),
         // Statuses of HTTP.
-        (
-            "no status",
-            plain(),
-            [
-                headers(&field("content-type", "application/grpc")),
-                data(),
-                trailers(),
-            ]
-            .concat(),
-            FINE,
-        ),
+        ("no status", plain(), [headers(&field("content-type", "application/grpc")), data(), trailers()].concat(), FINE),
         (
             "an odd status",
             plain(),
@@ -557,42 +505,17 @@ async fn odd_servers_are_judged_as_grpc_go_does() {
             .concat(),
             FINE,
         ),
-        (
-            "abc, foreign",
-            plain(),
-            foreign("abc"),
-            internal("malformed http-status: parsing \\\"abc\\\""),
-        ),
-        (
-            "99, foreign",
-            plain(),
-            foreign("99"),
-            Some((2.0, "status code received from server: 99 ()")),
-        ),
-        (
-            "1000, foreign",
-            plain(),
-            foreign("1000"),
-            Some((2.0, "from server: 1000 ()")),
-        ),
+        ("abc, foreign", plain(), foreign("abc"), internal("malformed http-status: parsing \\\"abc\\\"")),
+        ("99, foreign", plain(), foreign("99"), Some((2.0, "status code received from server: 99 ()"))),
+        ("1000, foreign", plain(), foreign("1000"), Some((2.0, "from server: 1000 ()"))),
         (
             "nothing at all",
             plain(),
             end(&[]),
             internal("malformed header: missing HTTP status; malformed header: missing HTTP content-type"),
         ),
-        (
-            "100, then an answer",
-            plain(),
-            before(headers(&field(":status", "100"))),
-            FINE,
-        ),
-        (
-            "100 at the end",
-            plain(),
-            foreign("100"),
-            internal("must not have END_STREAM set"),
-        ),
+        ("100, then an answer", plain(), before(headers(&field(":status", "100"))), FINE),
+        ("100 at the end", plain(), foreign("100"), internal("must not have END_STREAM set")),
         (
             "a page",
             plain(),
@@ -614,80 +537,20 @@ async fn odd_servers_are_judged_as_grpc_go_does() {
             internal("server closed the stream without sending trailers"),
         ),
         // Frames.
-        (
-            "data first",
-            plain(),
-            [data(), headers(&ok()), trailers()].concat(),
-            FINE,
-        ),
-        (
-            "data of another stream",
-            plain(),
-            before(frame(0, 0, 3, b"x")),
-            FINE,
-        ),
-        (
-            "fields of another stream",
-            plain(),
-            before(frame(1, 4, 2, &ok())),
-            FINE,
-        ),
-        (
-            "fields of no stream",
-            plain(),
-            before(frame(1, 4, 0, &ok())),
-            gone,
-        ),
+        ("data first", plain(), [data(), headers(&ok()), trailers()].concat(), FINE),
+        ("data of another stream", plain(), before(frame(0, 0, 3, b"x")), FINE),
+        ("fields of another stream", plain(), before(frame(1, 4, 2, &ok())), FINE),
+        ("fields of no stream", plain(), before(frame(1, 4, 0, &ok())), gone),
         ("a push", plain(), before(frame(5, 4, 1, b"\0\0\0\x02\x88")), FINE),
-        (
-            "an unknown frame",
-            plain(),
-            before(frame(0x42, 0xff, 1, b"xyz")),
-            FINE,
-        ),
+        ("an unknown frame", plain(), before(frame(0x42, 0xff, 1, b"xyz")), FINE),
         ("a short ping", plain(), before(frame(6, 0, 0, b"1234")), gone),
-        (
-            "a ping on a stream",
-            plain(),
-            before(frame(6, 0, 1, b"12345678")),
-            gone,
-        ),
-        (
-            "a reset of no stream",
-            plain(),
-            before(frame(3, 0, 0, b"\0\0\0\0")),
-            gone,
-        ),
-        (
-            "a reset of another stream",
-            plain(),
-            before(frame(3, 0, 3, b"\0\0\0\0")),
-            FINE,
-        ),
-        (
-            "a long reset",
-            plain(),
-            before(frame(3, 0, 1, b"\0\0\0\0\0")),
-            gone,
-        ),
-        (
-            "a window by nothing",
-            plain(),
-            before(frame(8, 0, 0, b"\0\0\0\0")),
-            gone,
-        ),
-        (
-            "a stream's window by nothing",
-            plain(),
-            before(frame(8, 0, 1, b"\0\0\0\0")),
-            internal("received an invalid frame"),
-        ),
-        (
-            "windows without end",
-            plain(),
-            before(frame(8, 0, 0, b"\x7f\xff\xff\xff").repeat(2)),
-            FINE,
-        ),
+        ("a ping on a stream", plain(), before(frame(6, 0, 1, b"12345678")), gone),
+        ("a reset of no stream", plain(), before(frame(3, 0, 0, b"\0\0\0\0")), gone),
+        ("a reset of another stream", plain(), before(frame(3, 0, 3, b"\0\0\0\0")), FINE),
+        ("a long reset", plain(), before(frame(3, 0, 1, b"\0\0\0\0\0")), gone),
+        ("a window by nothing", plain(), before(frame(8, 0, 0, b"\0\0\0\0")), gone),
+        ("a stream's window by nothing", plain(), before(frame(8, 0, 1, b"\0\0\0\0")), internal("received an invalid frame")),
+        ("windows without end", plain(), before(frame(8, 0, 0, b"\x7f\xff\xff\xff").repeat(2)), FINE),
         (
             "continued",
             plain(),
@@ -701,62 +564,22 @@ async fn odd_servers_are_judged_as_grpc_go_does() {
             .concat(),
             FINE,
         ),
-        (
-            "continued elsewhere",
-            plain(),
-            [frame(1, 0, 1, &[]), frame(9, 4, 3, &ok()), data(), trailers()].concat(),
-            gone,
-        ),
-        (
-            "a continuation of nothing",
-            plain(),
-            before(frame(9, 4, 1, &ok())),
-            gone,
-        ),
-        (
-            "padding beyond the end",
-            plain(),
-            before(frame(1, 0xc, 1, b"\xff\x88")),
-            internal("received an invalid frame"),
-        ),
+        ("continued elsewhere", plain(), [frame(1, 0, 1, &[]), frame(9, 4, 3, &ok()), data(), trailers()].concat(), gone),
+        ("a continuation of nothing", plain(), before(frame(9, 4, 1, &ok())), gone),
+        ("padding beyond the end", plain(), before(frame(1, 0xc, 1, b"\xff\x88")), internal("received an invalid frame")),
         (
             "fields in the middle",
             plain(),
             [headers(&ok()), headers(&field("a", "b"))].concat(),
             internal("cannot appear in the middle"),
         ),
-        (
-            "no trailers",
-            plain(),
-            [headers(&ok()), frame(0, 1, 1, MESSAGE)].concat(),
-            internal("without sending trailers"),
-        ),
+        ("no trailers", plain(), [headers(&ok()), frame(0, 1, 1, MESSAGE)].concat(), internal("without sending trailers")),
         // Settings and farewells.
         ("an acknowledgement first", frame(4, 1, 0, &[]), good(), FINE),
-        (
-            "an acknowledgement that says something",
-            plain(),
-            before(frame(4, 1, 0, &[0; 6])),
-            gone,
-        ),
-        (
-            "settings on a stream",
-            frame(4, 0, 1, &[]),
-            good(),
-            Some((14.0, "")),
-        ),
-        (
-            "settings of five bytes",
-            frame(4, 0, 0, &[0; 5]),
-            good(),
-            Some((14.0, "")),
-        ),
-        (
-            "an impossible window",
-            settings(4, 1 << 31),
-            good(),
-            Some((14.0, "")),
-        ),
+        ("an acknowledgement that says something", plain(), before(frame(4, 1, 0, &[0; 6])), gone),
+        ("settings on a stream", frame(4, 0, 1, &[]), good(), Some((14.0, ""))),
+        ("settings of five bytes", frame(4, 0, 0, &[0; 5]), good(), Some((14.0, ""))),
+        ("an impossible window", settings(4, 1 << 31), good(), Some((14.0, ""))),
         ("frames of a byte", settings(5, 1), good(), FINE),
         ("pushes", settings(2, 7), good(), FINE),
         ("an unknown setting", settings(99, 7), good(), FINE),
@@ -768,18 +591,8 @@ async fn odd_servers_are_judged_as_grpc_go_does() {
         ),
         ("enough fields", settings(6, 8192), good(), FINE),
         ("a farewell after this", plain(), before(goaway(1, 0)), FINE),
-        (
-            "a farewell to it",
-            plain(),
-            goaway(0, 2),
-            Some((14.0, "server is draining the connection")),
-        ),
-        (
-            "a farewell at once",
-            [plain(), goaway(0, 0)].concat(),
-            good(),
-            Some((14.0, "server is draining the connection")),
-        ),
+        ("a farewell to it", plain(), goaway(0, 2), Some((14.0, "server is draining the connection"))),
+        ("a farewell at once", [plain(), goaway(0, 0)].concat(), good(), Some((14.0, "server is draining the connection"))),
     ];
     for (about, first, answer, want) in rows {
         let target = raw(first, answer).await;

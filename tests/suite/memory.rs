@@ -281,26 +281,12 @@ async fn no_reader_takes_more_than_is_documented() {
     let tcp = |address: SocketAddr| format!("http://{address}/");
     let http3 = crate::http::http3::play(folder.path(), qpack, Vec::new());
     // about, module, target, the most it takes
+    #[rustfmt::skip]
     let rows = [
-        (
-            "brotli",
-            http(", compression: br"),
-            tcp(server(widest_brotli(), b"")),
-            40,
-        ),
-        (
-            "brotli with a larger window",
-            http(", compression: br"),
-            tcp(server(format!("{HEAD}\r\n\x11\x1e\x03"), b"")),
-            8,
-        ),
+        ("brotli", http(", compression: br"), tcp(server(widest_brotli(), b"")), 40),
+        ("brotli with a larger window", http(", compression: br"), tcp(server(format!("{HEAD}\r\n\x11\x1e\x03"), b"")), 8),
         ("gzip", http(", compression: gzip"), tcp(server(bomb(), b"")), 8),
-        (
-            "deflate",
-            http(", compression: deflate"),
-            tcp(server(deflate(&zeros), b"")),
-            8,
-        ),
+        ("deflate", http(", compression: deflate"), tcp(server(deflate(&zeros), b"")), 8),
         (
             "regular expressions",
             http(", fail_if_body_matches_regexp: ['[ab]*a[ab]{200}[cd]']"),
@@ -401,30 +387,13 @@ async fn compressed_heads_and_quic_do_not_end_a_process_of_64_mib() {
     let mut indexed = vec![0x88, 0x40, 1, b'a', 0x7f, 0xa1, 0x1e];
     indexed.resize(indexed.len() + 4000, b'x');
     indexed.resize(indexed.len() + 240, 0xbe);
+    #[rustfmt::skip]
     let targets = [
-        (
-            "http3",
-            format!("https://{}/", play(folder.path(), fields(9 << 20), Vec::new())),
-        ),
-        (
-            "http3",
-            format!("https://{}/", play(folder.path(), fields(130_000), Vec::new())),
-        ),
+        ("http3", format!("https://{}/", play(folder.path(), fields(9 << 20), Vec::new()))),
+        ("http3", format!("https://{}/", play(folder.path(), fields(130_000), Vec::new()))),
         // The stream of QPACK's encoder is never read; the answer does not come.
-        (
-            "http3",
-            format!(
-                "https://{}/",
-                play_all(folder.path(), vec![2], vec![0x40; 65_536], Vec::new(), Vec::new())
-            ),
-        ),
-        (
-            "http3",
-            format!(
-                "https://{}/",
-                play(folder.path(), status, frame(0, &[b'x'; 65_536]))
-            ),
-        ),
+        ("http3", format!("https://{}/", play_all(folder.path(), vec![2], vec![0x40; 65_536], Vec::new(), Vec::new()))),
+        ("http3", format!("https://{}/", play(folder.path(), status, frame(0, &[b'x'; 65_536])))),
         ("grpc", server(http2_head(&indexed), b"").to_string()),
     ];
     let paths: Vec<_> = (0..EACH)

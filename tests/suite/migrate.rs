@@ -130,25 +130,15 @@ fn mistakes_are_said_in_a_sentence() {
     let file = directory.path().join("x.alloy");
     std::fs::write(&file, "a = [\n").unwrap();
     let path = file.to_str().unwrap();
-    for (arguments, code, said) in [
-        (
-            &["/nowhere/x.alloy"] as &[&str],
-            1,
-            "cannot read /nowhere/x.alloy: no such file or directory",
-        ),
+    #[rustfmt::skip]
+    let rows = [
+        (&["/nowhere/x.alloy"] as &[&str], 1, "cannot read /nowhere/x.alloy: no such file or directory"),
         (&[path], 1, "line 2: expected a value, found the end of the file"),
-        (
-            &["--from", "prometheus", path],
-            1,
-            "it has no scrape_configs entry that scrapes the /probe of a blackbox exporter",
-        ),
+        (&["--from", "prometheus", path], 1, "it has no scrape_configs entry that scrapes the /probe of a blackbox exporter"),
         (&[], 2, "<FILE>"),
-        (
-            &["--from", "nagios", path],
-            2,
-            "[possible values: alloy, prometheus, smokeping_prober, ",
-        ),
-    ] {
+        (&["--from", "nagios", path], 2, "[possible values: alloy, prometheus, smokeping_prober, "),
+    ];
+    for (arguments, code, said) in rows {
         let (status, _, error) = migrate(arguments);
         assert_eq!(status, code, "{arguments:?}: {error}");
         assert!(error.contains(said), "{arguments:?}: {error}");
@@ -164,33 +154,18 @@ fn hostile_files_are_refused() {
     let grows = "{source_labels: [__address__], replacement: '$1$1', target_label: __address__}, ".repeat(40);
     let classic = "{source_labels: [__address__], target_label: __param_target}, {target_label: __address__, replacement: 'e:9115'}";
     // of which program, the file, what is said
+    #[rustfmt::skip]
     let rows = [
-        (
-            "telegraf",
-            format!("[[inputs.ping]]\nurls = {}", "[".repeat(DEEP)),
-            "nested too deeply",
-        ),
-        (
-            "telegraf",
-            format!("[a{}]\nx = 1\n", ".a".repeat(DEEP)),
-            "nested too deeply",
-        ),
-        (
-            "telegraf",
-            format!("'a.b'{} = 1\n", ".a".repeat(DEEP)),
-            "nested too deeply",
-        ),
+        ("telegraf", format!("[[inputs.ping]]\nurls = {}", "[".repeat(DEEP)), "nested too deeply"),
+        ("telegraf", format!("[a{}]\nx = 1\n", ".a".repeat(DEEP)), "nested too deeply"),
+        ("telegraf", format!("'a.b'{} = 1\n", ".a".repeat(DEEP)), "nested too deeply"),
         (
             "telegraf",
             "[[inputs.ping]]\nurls = [\"a\"]\n[[inputs.net_response]]\nprotocol = \"tcp\"\n".to_owned(),
             "has no address",
         ),
         ("alloy", format!("a = {}", "[".repeat(DEEP)), "nested too deeply"),
-        (
-            "cloudprober",
-            format!("probe {{ {}", "a {".repeat(DEEP)),
-            "nested too deeply",
-        ),
+        ("cloudprober", format!("probe {{ {}", "a {".repeat(DEEP)), "nested too deeply"),
         (
             "prometheus",
             format!(

@@ -129,16 +129,13 @@ async fn odd_records_are_judged_as_go_does() {
     let before = |kind, body: &[u8]| Odd::Before(0, vec![record(kind, body)]);
     let warnings = |count| Odd::Before(0, vec![record(ALERT, b"\x01\x70"); count]);
     // what is odd, whether the handshake succeeds
+    #[rustfmt::skip]
     let rows = [
         ("nothing", Odd::Pieces(16_384), true),
         ("change_cipher_spec first", before(CCS, b"\x01"), false),
         ("change_cipher_spec of another byte", before(CCS, b"\x02"), false),
         ("an empty handshake record", before(HANDSHAKE, b""), false),
-        (
-            "an empty handshake record later",
-            Odd::Before(1, vec![record(HANDSHAKE, b"")]),
-            false,
-        ),
+        ("an empty handshake record later", Odd::Before(1, vec![record(HANDSHAKE, b"")]), false),
         ("data first", before(DATA, b"hello"), false),
         ("empty data first", before(DATA, b""), false),
         ("a warning", warnings(1), true),
@@ -152,23 +149,11 @@ async fn odd_records_are_judged_as_go_does() {
         ("version 3.1 first", Odd::Version(0, 0x0301), true),
         ("version 4.0 first", Odd::Version(0, 0x0400), false),
         ("handshake messages in pieces of 3 bytes", Odd::Pieces(3), true),
-        (
-            "handshake messages in pieces of 100 bytes",
-            Odd::Pieces(100),
-            true,
-        ),
+        ("handshake messages in pieces of 100 bytes", Odd::Pieces(100), true),
         ("more than a record holds", before(HANDSHAKE, &[2; 18_433]), false),
-        (
-            "a little more than a record holds",
-            before(HANDSHAKE, &[2; 16_385]),
-            false,
-        ),
+        ("a little more than a record holds", before(HANDSHAKE, &[2; 16_385]), false),
         ("a request to begin again", before(HANDSHAKE, b"\0\0\0\0"), false),
-        (
-            "a message of 16 MiB",
-            before(HANDSHAKE, b"\x02\xff\xff\xffxxxx"),
-            false,
-        ),
+        ("a message of 16 MiB", before(HANDSHAKE, b"\x02\xff\xff\xffxxxx"), false),
         ("a message of no kind", before(HANDSHAKE, b"\x63\0\0\x01x"), false),
     ];
     let module = "{prober: tcp, timeout: 10s, tcp: {preferred_ip_protocol: ip4, tls: true, tls_config: {insecure_skip_verify: true}, query_response: [{expect: hello}]}}";

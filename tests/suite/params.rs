@@ -59,24 +59,14 @@ async fn a_scrape_sets_what_the_module_lists_and_nothing_else() {
         "{}",
         debug.text()
     );
-    for (rest, reason) in [
-        (
-            "&header.X-Tenant=blue1",
-            "Parameter \"header.X-Tenant\": it does not match",
-        ),
-        (
-            "&header.X-Tenant=bluered",
-            "Parameter \"header.X-Tenant\": it does not match",
-        ),
-        (
-            "&method=POST",
-            "Parameter \"method\": it must be one of GET, DELETE",
-        ),
-        (
-            "&valid_status_codes=9xx",
-            "Parameter \"valid_status_codes\": \"9xx\" is not a status code",
-        ),
-    ] {
+    #[rustfmt::skip]
+    let rows = [
+        ("&header.X-Tenant=blue1", "Parameter \"header.X-Tenant\": it does not match"),
+        ("&header.X-Tenant=bluered", "Parameter \"header.X-Tenant\": it does not match"),
+        ("&method=POST", "Parameter \"method\": it must be one of GET, DELETE"),
+        ("&valid_status_codes=9xx", "Parameter \"valid_status_codes\": \"9xx\" is not a status code"),
+    ];
+    for (rest, reason) in rows {
         let answer = exporter.get(&probe(rest)).await;
         assert_eq!(answer.status, 400, "{rest}");
         has(answer.text(), [reason]);
@@ -216,25 +206,18 @@ async fn values_make_no_module_that_would_not_have_loaded() {
 ";
     let exporter = Exporter::start(config, &[]).await;
     let target = site.address;
-    for (module, query, reason) in [
+    #[rustfmt::skip]
+    let rows = [
         ("m", "compression=br", "invalid configuration"),
         ("m", "enable_http3=true", "enable_http2 must be set to false"),
         ("m", "enable_http3=yes", "expected true or false"),
         ("m", "enable_http3=%7Btrue%7D", "expected true or false"),
         ("m", "body_size_limit=10", "is not a size"),
         ("m", "bearer_token=abcd", "at most one of"),
-        (
-            "m",
-            "proxy_url=http://a:1&proxy_from_environment=true",
-            "proxy_url must not be configured",
-        ),
+        ("m", "proxy_url=http://a:1&proxy_from_environment=true", "proxy_url must not be configured"),
         ("m", "proxy_url=%25", "invalid URL escape"),
         ("m", "fail_if_body_matches_regexp=%28", "missing closing )"),
-        (
-            "m",
-            "fail_if_body_matches_regexp=%28%5CpL%7B1000%7D%29",
-            "too large",
-        ),
+        ("m", "fail_if_body_matches_regexp=%28%5CpL%7B1000%7D%29", "too large"),
         ("m", "fail_if_body_json_matches_cel=body.", "Syntax error"),
         ("m", "tls_config.key=abc", "client key is configured"),
         ("m", "tls_config.min_version=TLS14", "unknown TLS version"),
@@ -247,7 +230,8 @@ async fn values_make_no_module_that_would_not_have_loaded() {
         ("i", "interval=soon", "is not a duration"),
         ("d", "edns.udp_size=1", "not between 512 and 65535"),
         ("d", "query_class=XX", "is not valid"),
-    ] {
+    ];
+    for (module, query, reason) in rows {
         let path = format!("/probe?module={module}&target={target}&{query}");
         let refused = exporter.get(&path).await;
         assert_eq!(refused.status, 400, "{query}: {}", refused.text());

@@ -62,37 +62,14 @@ async fn refused_targets_fail_with_the_reason() {
     let (denied, mut reached) = http_server("127.0.0.2", None).await;
     assert!(probe(&exporter, "tcp", &open.to_string()).await.0);
     let port = denied.port();
+    #[rustfmt::skip]
     let rows = [
-        (
-            "tcp",
-            format!("127.0.0.2:{port}"),
-            "the address is in a network that is denied",
-        ),
-        (
-            "tcp",
-            format!("[::ffff:127.0.0.2]:{port}"),
-            "the address is in a network that is denied",
-        ),
-        (
-            "http",
-            format!("http://127.0.0.2:{port}/"),
-            "the address is in a network that is denied",
-        ),
-        (
-            "dns",
-            format!("127.0.0.2:{port}"),
-            "the address is in a network that is denied",
-        ),
-        (
-            "icmp",
-            "127.0.0.2".to_owned(),
-            "the address is in a network that is denied",
-        ),
-        (
-            "tcp",
-            "db.Internal.:5432".to_owned(),
-            "the name db.Internal is denied",
-        ),
+        ("tcp", format!("127.0.0.2:{port}"), "the address is in a network that is denied"),
+        ("tcp", format!("[::ffff:127.0.0.2]:{port}"), "the address is in a network that is denied"),
+        ("http", format!("http://127.0.0.2:{port}/"), "the address is in a network that is denied"),
+        ("dns", format!("127.0.0.2:{port}"), "the address is in a network that is denied"),
+        ("icmp", "127.0.0.2".to_owned(), "the address is in a network that is denied"),
+        ("tcp", "db.Internal.:5432".to_owned(), "the name db.Internal is denied"),
         ("unix", "/run/secret.sock".to_owned(), "this path is denied"),
     ];
     for (module, target, want) in &rows {
@@ -206,29 +183,18 @@ policy: {{preset: no-link-local, deny: {{networks: [127.0.0.2], names: ['*.inter
     );
     let exporter = Exporter::start(&config, &[]).await;
     let own = proxy.url("/");
+    #[rustfmt::skip]
     let rows = [
         ("proxied", "http://service.example/", None),
         ("proxied", "http://169.254.169.254/", Some("link-local")),
         ("proxied", "http://0xa9fea9fe/", Some("link-local")),
         ("proxied", "https://169.254.169.254/", Some("link-local")),
-        (
-            "proxied",
-            "http://a.internal./",
-            Some("the name a.internal is denied"),
-        ),
+        ("proxied", "http://a.internal./", Some("the name a.internal is denied")),
         ("proxied", "http://\u{ff41}\u{3002}internal/", Some("is denied")),
         ("proxied", "http://service.example:22/", Some("port 22 is denied")),
         ("proxied", "http://service.example/there", Some("link-local")),
-        (
-            "proxied",
-            "http://service.example/named",
-            Some("the name a.internal is denied"),
-        ),
-        (
-            "proxied",
-            "http://service.example/port",
-            Some("port 22 is denied"),
-        ),
+        ("proxied", "http://service.example/named", Some("the name a.internal is denied")),
+        ("proxied", "http://service.example/port", Some("port 22 is denied")),
         ("resolved", "http://127.0.0.1:22/", Some("port 22 is denied")),
         ("resolved", "http://127.0.0.1:1/there", Some("link-local")),
         ("plain", own.as_str(), None),

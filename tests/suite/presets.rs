@@ -241,17 +241,10 @@ async fn failed(protocol: StartTls, moves: Vec<Move>, timeout: Duration) -> Outc
 #[tokio::test]
 async fn refusals_are_quoted() {
     use StartTls::*;
+    #[rustfmt::skip]
     let rows: [(StartTls, Vec<Move>, &str); 21] = [
-        (
-            Smtp,
-            vec![send("554 no\r\n"), Move::Close],
-            "smtp: the greeting is \"554 no\"",
-        ),
-        (
-            Smtp,
-            vec![send("SSH-2.0-x\r\n"), Move::Close],
-            "smtp: the greeting is \"SSH-2.0-x\"",
-        ),
+        (Smtp, vec![send("554 no\r\n"), Move::Close], "smtp: the greeting is \"554 no\""),
+        (Smtp, vec![send("SSH-2.0-x\r\n"), Move::Close], "smtp: the greeting is \"SSH-2.0-x\""),
         (
             Smtp,
             vec![send("220 x\r\n"), ReadLine, send("250 x\r\n"), Move::Close],
@@ -269,11 +262,7 @@ async fn refusals_are_quoted() {
             ],
             "smtp: the response to STARTTLS is \"454 4.7.0 TLS not available\"",
         ),
-        (
-            Imap,
-            vec![send("* PREAUTH\r\n"), Move::Close],
-            "imap: the greeting is \"* PREAUTH\"",
-        ),
+        (Imap, vec![send("* PREAUTH\r\n"), Move::Close], "imap: the greeting is \"* PREAUTH\""),
         (
             Imap,
             vec![send("* OK\r\n"), ReadLine, send("a1 BAD what\r\n"), Move::Close],
@@ -313,11 +302,7 @@ async fn refusals_are_quoted() {
             ],
             "irc: the response to STARTTLS is \":irc 451 * STARTTLS :You have not registered\"",
         ),
-        (
-            Postgres,
-            vec![Read(8), send("N"), Move::Close],
-            "postgres: the response to the SSLRequest is \"N\"",
-        ),
+        (Postgres, vec![Read(8), send("N"), Move::Close], "postgres: the response to the SSLRequest is \"N\""),
         (
             Postgres,
             vec![
@@ -345,11 +330,7 @@ async fn refusals_are_quoted() {
             ],
             "mysql: the server does not offer TLS",
         ),
-        (
-            Mysql,
-            vec![send(b"\x01\0\0\x07\x0a"), Move::Close],
-            "mysql: the greeting is malformed",
-        ),
+        (Mysql, vec![send(b"\x01\0\0\x07\x0a"), Move::Close], "mysql: the greeting is malformed"),
         (
             Ldap,
             vec![
@@ -359,11 +340,7 @@ async fn refusals_are_quoted() {
             ],
             "ldap: the response to StartTLS is \"result code 52 (unavailable): no\"",
         ),
-        (
-            Ldap,
-            vec![Read(31), send("HTTP/1.1 400\r\n"), Move::Close],
-            "ldap: the response to StartTLS is malformed",
-        ),
+        (Ldap, vec![Read(31), send("HTTP/1.1 400\r\n"), Move::Close], "ldap: the response to StartTLS is malformed"),
         (
             Xmpp,
             vec![

@@ -174,28 +174,14 @@ async fn failures_on_the_loopback_interface() {
     let good = Cert::leaf().by(&root);
     let trusted = trusting(&root, "v4.test");
     let tls = |settings: &str| tcp(&format!("tls: true, {settings}"));
-    for (reason, certificate, settings) in [
-        (
-            Reason::TlsCertExpired,
-            Cert::leaf().years(2020, 2021).by(&root),
-            &trusted,
-        ),
-        (
-            Reason::TlsCertNotYetValid,
-            Cert::leaf().years(2099, 2100).by(&root),
-            &trusted,
-        ),
-        (
-            Reason::TlsCertName,
-            Cert::leaf().by(&root),
-            &trusting(&root, "other.test"),
-        ),
-        (
-            Reason::TlsCertUntrusted,
-            Cert::leaf().by(&Cert::ca("Stranger").self_signed()),
-            &trusted,
-        ),
-    ] {
+    #[rustfmt::skip]
+    let rows = [
+        (Reason::TlsCertExpired, Cert::leaf().years(2020, 2021).by(&root), &trusted),
+        (Reason::TlsCertNotYetValid, Cert::leaf().years(2099, 2100).by(&root), &trusted),
+        (Reason::TlsCertName, Cert::leaf().by(&root), &trusting(&root, "other.test")),
+        (Reason::TlsCertUntrusted, Cert::leaf().by(&Cert::ca("Stranger").self_signed()), &trusted),
+    ];
+    for (reason, certificate, settings) in rows {
         let address = encrypted(&[&certificate], None, &[&TLS12, &TLS13]).await;
         add(reason, tls(settings), address.to_string()).await;
     }
@@ -310,23 +296,15 @@ async fn failures_on_the_loopback_interface() {
 async fn dialogues_say_in_which_step_they_failed() {
     let steps = "query_response: [{expect: '^220 '}, {send: HELO}, {expect: '^250 '}]";
     let exposed = |module: String| format!("{module}\nfailure_reason: true");
-    for (reason, moves, step, timeout) in [
-        (
-            Reason::ExpectMismatch,
-            vec![send("554 go away\r\n"), Move::Close],
-            1,
-            "10s",
-        ),
+    #[rustfmt::skip]
+    let rows = [
+        (Reason::ExpectMismatch, vec![send("554 go away\r\n"), Move::Close], 1, "10s"),
         // A greeting that is another, of a server that then waits.
         (Reason::ExpectMismatch, vec![send("554 go away\r\n")], 1, "1s"),
         (Reason::ExpectTimeout, vec![send("220 hello\r\n")], 3, "1s"),
-        (
-            Reason::PeerClosed,
-            vec![send("220 hello\r\n"), Move::ReadLine, Move::Close],
-            3,
-            "10s",
-        ),
-    ] {
+        (Reason::PeerClosed, vec![send("220 hello\r\n"), Move::ReadLine, Move::Close], 3, "10s"),
+    ];
+    for (reason, moves, step, timeout) in rows {
         let peer = Peer::play(moves).await;
         let outcome = probe(&exposed(tcp(steps).replace("10s", timeout)), &peer.target()).await;
         let failure = outcome.failure.unwrap();

@@ -61,51 +61,20 @@ async fn unbound_is_asked_for_addresses() {
     let network = Network::system();
     let absent = "lookup nothing.look.test on 127.0.0.1:53: no such host";
     // name, then preferring ip4, preferring ip6, only ip4, only ip6
+    #[rustfmt::skip]
     let rows = [
-        (
-            "four.look.test",
-            ["192.0.2.4", "192.0.2.4", "192.0.2.4", "no AAAA"],
-        ),
-        (
-            "six.look.test",
-            ["2001:db8::6", "2001:db8::6", "no A", "2001:db8::6"],
-        ),
-        (
-            "both.look.test",
-            ["192.0.2.4", "2001:db8::6", "192.0.2.4", "2001:db8::6"],
-        ),
-        (
-            "BOTH.look.Test.",
-            ["192.0.2.4", "2001:db8::6", "192.0.2.4", "2001:db8::6"],
-        ),
-        (
-            "alias.look.test",
-            ["192.0.2.4", "2001:db8::6", "192.0.2.4", "2001:db8::6"],
-        ),
+        ("four.look.test", ["192.0.2.4", "192.0.2.4", "192.0.2.4", "no AAAA"]),
+        ("six.look.test", ["2001:db8::6", "2001:db8::6", "no A", "2001:db8::6"]),
+        ("both.look.test", ["192.0.2.4", "2001:db8::6", "192.0.2.4", "2001:db8::6"]),
+        ("BOTH.look.Test.", ["192.0.2.4", "2001:db8::6", "192.0.2.4", "2001:db8::6"]),
+        ("alias.look.test", ["192.0.2.4", "2001:db8::6", "192.0.2.4", "2001:db8::6"]),
         // The name itself is asked for in the end, of which this server knows nothing.
-        (
-            "four",
-            [
-                "192.0.2.4",
-                "192.0.2.4",
-                "192.0.2.4",
-                "lookup four on 127.0.0.1:53: ",
-            ],
-        ),
+        ("four", ["192.0.2.4", "192.0.2.4", "192.0.2.4", "lookup four on 127.0.0.1:53: "]),
         ("nothing.look.test", [absent; 4]),
         ("dangling.look.test", ["no such host"; 4]),
-        (
-            "text.look.test",
-            ["neither A nor AAAA", "neither A nor AAAA", "no A", "no AAAA"],
-        ),
-        (
-            "hosts.look.test",
-            ["192.0.2.99", "192.0.2.99", "192.0.2.99", "no suitable address"],
-        ),
-        (
-            "many.look.test",
-            ["198.51.100.", "198.51.100.", "198.51.100.", "no AAAA"],
-        ),
+        ("text.look.test", ["neither A nor AAAA", "neither A nor AAAA", "no A", "no AAAA"]),
+        ("hosts.look.test", ["192.0.2.99", "192.0.2.99", "192.0.2.99", "no suitable address"]),
+        ("many.look.test", ["198.51.100.", "198.51.100.", "198.51.100.", "no AAAA"]),
     ];
     for (name, wants) in rows {
         let preferences = [("ip4", true), ("ip6", true), ("ip4", false), ("ip6", false)];

@@ -168,23 +168,15 @@ fn what_loads_is_allowed() {
 #[test]
 fn words_and_forms_of_values_are_known() {
     let schema = config::schema::config();
-    for (module, good) in [
+    #[rustfmt::skip]
+    let rows = [
         ("{prober: http}", true),
         ("{prober: http, timeout: 1m30.5s, http: {fail_if_ssl: yes}}", true),
-        (
-            "{prober: http, http: {valid_status_codes: [200, 2xx, 300-399], body_size_limit: 1MB}}",
-            true,
-        ),
+        ("{prober: http, http: {valid_status_codes: [200, 2xx, 300-399], body_size_limit: 1MB}}", true),
         ("{prober: http, http: ~}", true),
         ("{prober: icmp, icmp: {ttl: 64}}", true),
-        (
-            "{prober: tcp, tcp: {query_response: [{send: 5, no_newline: true}, {expect_hex: 00 ff}]}}",
-            true,
-        ),
-        (
-            "{prober: grpc, grpc: {tls_config: {min_version: TLS12}, metadata: {a: [b]}}}",
-            true,
-        ),
+        ("{prober: tcp, tcp: {query_response: [{send: 5, no_newline: true}, {expect_hex: 00 ff}]}}", true),
+        ("{prober: grpc, grpc: {tls_config: {min_version: TLS12}, metadata: {a: [b]}}}", true),
         ("{prober: smoke}", false),
         ("{http: {}}", false),
         ("{prober: http, timeout: 5}", false),
@@ -194,14 +186,12 @@ fn words_and_forms_of_values_are_known() {
         ("{prober: http, http: {valid_status_codes: [7xx]}}", false),
         ("{prober: http, http: {fail_if_ssl: perhaps}}", false),
         ("{prober: http, http: {headers: [a]}}", false),
-        (
-            "{prober: http, http: {fail_if_header_matches: [{header: A}]}}",
-            false,
-        ),
+        ("{prober: http, http: {fail_if_header_matches: [{header: A}]}}", false),
         ("{prober: dns, dns: {}}", false),
         ("{prober: icmp, icmp: {ttl: 256}}", false),
         ("{prober: tcp, tcp: {tls_config: {min_version: TLS14}}}", false),
-    ] {
+    ];
+    for (module, good) in rows {
         let text = format!("modules: {{m: {module}}}\n");
         assert_eq!(
             module::parse(text.as_bytes(), "f.yml").is_ok(),

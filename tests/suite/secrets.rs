@@ -19,6 +19,7 @@ const MARKER: &str = "hush";
 const NOBODY: &str = "127.0.0.1:1";
 
 /// A module with each secret there is, and a target that makes its probe fail. `{cert}` is a certificate.
+#[rustfmt::skip]
 const MODULES: [(&str, &str, &str); 20] = [
     (
         "basic",
@@ -26,51 +27,27 @@ const MODULES: [(&str, &str, &str); 20] = [
         "http://127.0.0.1:1/",
     ),
     ("bearer", "http: {bearer_token: hush-bearer}", "{site}"),
-    (
-        "authorization",
-        "http: {authorization: {type: Token, credentials: hush-credentials}}",
-        "{site}",
-    ),
+    ("authorization", "http: {authorization: {type: Token, credentials: hush-credentials}}", "{site}"),
     (
         "oauth2",
         "http: {oauth2: {client_id: a, client_secret: hush-client, token_url: 'http://127.0.0.1:1/', proxy_url: 'http://u:hush-tokenproxy@127.0.0.1:1'}}",
         "{site}",
     ),
-    (
-        "oauth2_refused",
-        "http: {oauth2: {client_id: a, client_secret: hush-refused, token_url: '{site}'}}",
-        "{site}",
-    ),
+    ("oauth2_refused", "http: {oauth2: {client_id: a, client_secret: hush-refused, token_url: '{site}'}}", "{site}"),
     (
         "jwt",
         "http: {oauth2: {client_id: a, grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer', client_certificate_key: hush-jwt, token_url: '{site}'}}",
         "{site}",
     ),
-    (
-        "http_tls",
-        "http: {tls_config: {cert: '{cert}', key: hush-httpkey}}",
-        "https://127.0.0.1:1/",
-    ),
-    (
-        "no_tls",
-        "http: {basic_auth: {username: ann, password: hush-notls}}",
-        "https://{address}/",
-    ),
+    ("http_tls", "http: {tls_config: {cert: '{cert}', key: hush-httpkey}}", "https://127.0.0.1:1/"),
+    ("no_tls", "http: {basic_auth: {username: ann, password: hush-notls}}", "https://{address}/"),
     (
         "proxy",
         "http: {proxy_url: 'http://u:hush-proxy@{address}', proxy_connect_header: {X-Proxy: [hush-connect]}}",
         "https://127.0.0.1:1/",
     ),
-    (
-        "no_proxy",
-        "http: {proxy_url: 'http://u:hush-noproxy@127.0.0.1:1'}",
-        "http://127.0.0.1:1/",
-    ),
-    (
-        "socks",
-        "http: {proxy_url: 'socks5://u:hush-socks@127.0.0.1:1'}",
-        "http://127.0.0.1:1/",
-    ),
+    ("no_proxy", "http: {proxy_url: 'http://u:hush-noproxy@127.0.0.1:1'}", "http://127.0.0.1:1/"),
+    ("socks", "http: {proxy_url: 'socks5://u:hush-socks@127.0.0.1:1'}", "http://127.0.0.1:1/"),
     (
         "plain",
         "http: {headers: {X-A: shown-a, Authorization: hush-a, cookie: hush-b, X-Api-Key: hush-c, X-Session-Token: hush-d}}",
@@ -91,21 +68,13 @@ const MODULES: [(&str, &str, &str); 20] = [
         "websocket: {headers: {X-A: {values: [shown-d], secrets: [hush-wsheader]}, Authorization: {values: [hush-wsauth]}}, http_config: {basic_auth: {username: ann, password: hush-ws}, tls_config: {cert: '{cert}', key: hush-wskey}}}",
         "ws://{address}/",
     ),
-    (
-        "tcp",
-        "tcp: {tls: true, tls_config: {cert: '{cert}', key: hush-tcpkey}}",
-        "{address}",
-    ),
+    ("tcp", "tcp: {tls: true, tls_config: {cert: '{cert}', key: hush-tcpkey}}", "{address}"),
     (
         "tcp_proxy",
         "tcp: {proxy_url: 'socks5://127.0.0.1:1', proxy_username: shown-user, proxy_password: hush-tcpproxy}",
         "{address}",
     ),
-    (
-        "tcp_proxy_url",
-        "tcp: {proxy_url: 'socks5h://u:hush-tcpsocks@{address}'}",
-        "127.0.0.1:1",
-    ),
+    ("tcp_proxy_url", "tcp: {proxy_url: 'socks5h://u:hush-tcpsocks@{address}'}", "127.0.0.1:1"),
     (
         "grpc",
         "grpc: {tls: true, tls_config: {cert: '{cert}', key: hush-grpckey}, metadata: {x-a: [shown-e], authorization: [hush-metadata]}}",

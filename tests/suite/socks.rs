@@ -133,43 +133,24 @@ async fn each_failure_has_its_reason() {
     let (nobody, socks) = (closed(), format!("127.0.0.1:{}", proxy.port));
     let open = Peer::play(vec![]).await;
     let url = |url: &str| format!("prober: tcp\ntimeout: 20s\ntcp: {{proxy_url: '{url}'}}");
+    #[rustfmt::skip]
     let rows = [
-        (
-            url(&format!("socks5://{nobody}")),
-            open.target(),
-            Reason::ProxyError,
-            "proxyconnect tcp: dial tcp",
-        ),
-        (
-            url(&format!("socks5://{socks}")),
-            open.target(),
-            Reason::ProxyError,
-            "no acceptable authentication methods",
-        ),
+        (url(&format!("socks5://{nobody}")), open.target(), Reason::ProxyError, "proxyconnect tcp: dial tcp"),
+        (url(&format!("socks5://{socks}")), open.target(), Reason::ProxyError, "no acceptable authentication methods"),
         (
             url(&format!("socks5://probe:wrong@{socks}")),
             open.target(),
             Reason::ProxyError,
             "username/password authentication failed",
         ),
-        (
-            proxy.module("socks5", ""),
-            nobody.clone(),
-            Reason::ConnectRefused,
-            "socks connect: connection refused",
-        ),
+        (proxy.module("socks5", ""), nobody.clone(), Reason::ConnectRefused, "socks connect: connection refused"),
         (
             proxy.module("socks5h", ""),
             "no-such-host.invalid:1".to_owned(),
             Reason::ProxyError,
             "socks connect: general SOCKS server failure",
         ),
-        (
-            proxy.module("socks5", ""),
-            "no-such-host.invalid:1".to_owned(),
-            Reason::ResolveNotFound,
-            "no such host",
-        ),
+        (proxy.module("socks5", ""), "no-such-host.invalid:1".to_owned(), Reason::ResolveNotFound, "no such host"),
     ];
     for (yaml, target, want, words) in rows {
         let outcome = probe(&yaml, &target).await;

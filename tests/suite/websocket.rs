@@ -147,22 +147,11 @@ async fn long_messages_go_in_fragments() {
 
 #[tokio::test]
 async fn refusals_have_their_status() {
+    #[rustfmt::skip]
     let rows = [
-        (
-            "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n",
-            403.0,
-            "403 Forbidden",
-        ),
-        (
-            "HTTP/1.1 101 Fine\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
-            101.0,
-            "Sec-WebSocket-Accept",
-        ),
-        (
-            "HTTP/1.1 101 Fine\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n",
-            101.0,
-            "Upgrade: websocket",
-        ),
+        ("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", 403.0, "403 Forbidden"),
+        ("HTTP/1.1 101 Fine\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n", 101.0, "Sec-WebSocket-Accept"),
+        ("HTTP/1.1 101 Fine\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n", 101.0, "Upgrade: websocket"),
         ("SSH-2.0-OpenSSH\r\n\r\n", 0.0, "malformed HTTP"),
     ];
     for (answer, status, word) in rows {

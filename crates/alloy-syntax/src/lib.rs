@@ -254,21 +254,13 @@ b`
     #[test]
     fn says_where_a_file_is_wrong() {
         let deep = "a = ".to_owned() + &"[".repeat(1000);
-        for (text, wanted) in [
-            (
-                "a = [\n  1\n]",
-                "line 2: expected `,` (also after the last element of a line), found the end of the line",
-            ),
+        #[rustfmt::skip]
+        let rows = [
+            ("a = [\n  1\n]", "line 2: expected `,` (also after the last element of a line), found the end of the line"),
             ("a = [1 2]", "line 1: expected `,` or `]`, found `2`"),
             ("a.b = 1", "line 1: expected `{`, found `=`"),
-            (
-                "a \"not-a-name\" {}",
-                "line 1: the label \"not-a-name\" is no valid name",
-            ),
-            (
-                "a {\n  b = 1 c = 2\n}",
-                "line 2: expected the end of the line, found `c`",
-            ),
+            ("a \"not-a-name\" {}", "line 1: the label \"not-a-name\" is no valid name"),
+            ("a {\n  b = 1 c = 2\n}", "line 2: expected the end of the line, found `c`"),
             ("a {\n", "line 2: expected a name, found the end of the file"),
             ("a = ", "line 1: expected a value, found the end of the file"),
             ("a = \"x\ny\"", "line 1: the string has no closing \""),
@@ -278,7 +270,8 @@ b`
             ("a = \"\\q\"", "line 1: \\q is no escape"),
             ("/* open", "line 1: the comment has no */"),
             (deep.as_str(), "line 1: nested too deeply"),
-        ] {
+        ];
+        for (text, wanted) in rows {
             assert_eq!(parse(text).unwrap_err().to_string(), wanted, "{text}");
         }
     }

@@ -243,6 +243,7 @@ mod tests {
 
     #[test]
     fn accept_decides_the_format() {
+        #[rustfmt::skip]
         let rows: &[(Option<&str>, Format)] = &[
             (None, Format::Text),
             (Some(""), Format::Text),
@@ -253,18 +254,9 @@ mod tests {
             (Some(",;,"), Format::Text),
             (Some("application/openmetrics-text"), Format::OpenMetrics),
             (Some("application/openmetrics-text;version=2.0.0"), Format::Text),
-            (
-                Some("application/openmetrics-text;version=1.0.0;q=0,text/plain;q=0.1"),
-                Format::Text,
-            ),
-            (
-                Some("application/openmetrics-text;q=0.2,text/plain;q=0.9"),
-                Format::Text,
-            ),
-            (
-                Some("text/plain;q=0.2, application/openmetrics-text;q=0.9"),
-                Format::OpenMetrics,
-            ),
+            (Some("application/openmetrics-text;version=1.0.0;q=0,text/plain;q=0.1"), Format::Text),
+            (Some("application/openmetrics-text;q=0.2,text/plain;q=0.9"), Format::Text),
+            (Some("text/plain;q=0.2, application/openmetrics-text;q=0.9"), Format::OpenMetrics),
             (Some(PROMETHEUS), Format::OpenMetrics),
             (Some(DELIMITED), Format::Protobuf),
             (Some("application/vnd.google.protobuf"), Format::Text),

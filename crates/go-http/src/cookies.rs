@@ -423,36 +423,17 @@ mod tests {
 
     #[test]
     fn cookies_come_back_where_they_belong() {
+        #[rustfmt::skip]
         let rows: &[(&str, &[&str], &str, &str)] = &[
             ("http://a.test/", &["a=b"], "http://a.test/x", "a=b"),
             ("http://a.test/", &["a=b"], "http://www.a.test/", ""),
-            (
-                "http://a.test/",
-                &["a=b; Domain=a.test"],
-                "http://www.a.test/",
-                "a=b",
-            ),
-            (
-                "http://www.a.test/",
-                &["a=b; Domain=.A.test"],
-                "http://a.test/",
-                "a=b",
-            ),
+            ("http://a.test/", &["a=b; Domain=a.test"], "http://www.a.test/", "a=b"),
+            ("http://www.a.test/", &["a=b; Domain=.A.test"], "http://a.test/", "a=b"),
             ("http://a.test/", &["a=b; Domain=b.test"], "http://a.test/", ""),
             ("http://a.test/", &["a=b; Domain=test"], "http://a.test/", ""),
             ("http://a.co.uk/", &["a=b; Domain=co.uk"], "http://a.co.uk/", ""),
-            (
-                "http://a.github.io/",
-                &["a=b; Domain=github.io"],
-                "http://a.github.io/",
-                "",
-            ),
-            (
-                "http://1.2.3.4/",
-                &["a=b; Domain=1.2.3.4"],
-                "http://1.2.3.4/",
-                "a=b",
-            ),
+            ("http://a.github.io/", &["a=b; Domain=github.io"], "http://a.github.io/", ""),
+            ("http://1.2.3.4/", &["a=b; Domain=1.2.3.4"], "http://1.2.3.4/", "a=b"),
             ("http://a.test/x/y", &["a=b"], "http://a.test/x/z", "a=b"),
             ("http://a.test/x/y", &["a=b"], "http://a.test/", ""),
             ("http://a.test/", &["a=b; Path=/ne"], "http://a.test/next", ""),
@@ -460,37 +441,12 @@ mod tests {
             ("https://a.test/", &["a=b; Secure"], "https://a.test/", "a=b"),
             ("http://127.0.0.1/", &["a=b; Secure"], "http://127.0.0.1/", "a=b"),
             ("http://a.test/", &["a=1", "a=2"], "http://a.test/", "a=2"),
-            (
-                "http://a.test/",
-                &["a=1", "b=2", "a=; Max-Age=0"],
-                "http://a.test/",
-                "b=2",
-            ),
-            (
-                "http://a.test/",
-                &["a=b; Max-Age=60; Expires=Thu, 01 Jan 1970 00:00:00 GMT"],
-                "http://a.test/",
-                "a=b",
-            ),
+            ("http://a.test/", &["a=1", "b=2", "a=; Max-Age=0"], "http://a.test/", "b=2"),
+            ("http://a.test/", &["a=b; Max-Age=60; Expires=Thu, 01 Jan 1970 00:00:00 GMT"], "http://a.test/", "a=b"),
             ("http://a.test/", &["a=b; Max-Age=-1"], "http://a.test/", ""),
-            (
-                "http://a.test/",
-                &["a=\"b c\"", "d=e f", "g=h"],
-                "http://a.test/",
-                "a=\"b c\"; d=\"e f\"; g=h",
-            ),
-            (
-                "http://a.test/",
-                &["abc", "=v", "a b=c", "x=\u{e9}"],
-                "http://a.test/",
-                "",
-            ),
-            (
-                "http://a.test/",
-                &["a=1; Path=/", "b=2; Path=/next"],
-                "http://a.test/next",
-                "b=2; a=1",
-            ),
+            ("http://a.test/", &["a=\"b c\"", "d=e f", "g=h"], "http://a.test/", "a=\"b c\"; d=\"e f\"; g=h"),
+            ("http://a.test/", &["abc", "=v", "a b=c", "x=\u{e9}"], "http://a.test/", ""),
+            ("http://a.test/", &["a=1; Path=/", "b=2; Path=/next"], "http://a.test/next", "b=2; a=1"),
         ];
         for (from, cookies, to, want) in rows {
             assert_eq!(sent(from, cookies, to), *want, "{from} {cookies:?} {to}");

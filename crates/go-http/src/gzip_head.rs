@@ -148,28 +148,17 @@ mod tests {
             [head, (sum.sum() as u16).to_le_bytes().to_vec()].concat()
         };
         // about, data, whether it is a whole head
+        #[rustfmt::skip]
         let rows = [
             ("plain", PLAIN.to_vec(), Ok(true)),
             ("the beginning of one", PLAIN[..9].to_vec(), Ok(false)),
             ("text", b"<html><body>".to_vec(), Err(Wrong::Head)),
-            (
-                "another method",
-                b"\x1f\x8b\x07\0\0\0\0\0\0\x03".to_vec(),
-                Err(Wrong::Head),
-            ),
+            ("another method", b"\x1f\x8b\x07\0\0\0\0\0\0\x03".to_vec(), Err(Wrong::Head)),
             ("a name", head(FLAG_NAME, b"a.txt\0"), Ok(true)),
             ("half a name", head(FLAG_NAME, b"a.tx"), Ok(false)),
             ("an endless name", head(FLAG_NAME, &[b'a'; 512]), Err(Wrong::Head)),
-            (
-                "a name and a comment",
-                head(FLAG_NAME | FLAG_COMMENT, b"a\0b\0"),
-                Ok(true),
-            ),
-            (
-                "a name without its comment",
-                head(FLAG_NAME | FLAG_COMMENT, b"a\0"),
-                Ok(false),
-            ),
+            ("a name and a comment", head(FLAG_NAME | FLAG_COMMENT, b"a\0b\0"), Ok(true)),
+            ("a name without its comment", head(FLAG_NAME | FLAG_COMMENT, b"a\0"), Ok(false)),
             ("something extra", head(FLAG_EXTRA, b"\x02\0ab"), Ok(true)),
             ("half of it", head(FLAG_EXTRA, b"\x02\0a"), Ok(false)),
             ("without its length", head(FLAG_EXTRA, b"\x02"), Ok(false)),

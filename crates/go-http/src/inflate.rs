@@ -187,62 +187,29 @@ mod tests {
     #[tokio::test]
     async fn as_much_comes_out_as_in_go() {
         let cut = Some("unexpected EOF");
+        #[rustfmt::skip]
         let deflate = [
             ("whole", DEFLATE.to_vec(), 27, None),
             ("more behind it", [DEFLATE, b"junk"].concat(), 27, None),
             ("cut", DEFLATE[..8].to_vec(), 7, cut),
             ("nothing", Vec::new(), 0, cut),
-            (
-                "a distance beyond the beginning",
-                br#"{"a":1}{"b":2}"#.to_vec(),
-                8,
-                Some("flate: corrupt input before offset "),
-            ),
-            (
-                "a reserved type",
-                vec![7],
-                0,
-                Some("flate: corrupt input before offset "),
-            ),
-            (
-                "a stored block, then nothing",
-                b"\x00\x02\0\xfd\xffab".to_vec(),
-                2,
-                cut,
-            ),
-            (
-                "a wrong length",
-                b"\x01\x03\0\0\0abc".to_vec(),
-                0,
-                Some("flate: corrupt input before offset "),
-            ),
+            ("a distance beyond the beginning", br#"{"a":1}{"b":2}"#.to_vec(), 8, Some("flate: corrupt input before offset ")),
+            ("a reserved type", vec![7], 0, Some("flate: corrupt input before offset ")),
+            ("a stored block, then nothing", b"\x00\x02\0\xfd\xffab".to_vec(), 2, cut),
+            ("a wrong length", b"\x01\x03\0\0\0abc".to_vec(), 0, Some("flate: corrupt input before offset ")),
         ];
         let whole = [HEAD, DEFLATE, SUM].concat();
+        #[rustfmt::skip]
         let gzip = [
             ("whole", whole.clone(), 27, None),
             ("nothing", Vec::new(), 0, None),
             ("twice", whole.repeat(2), 54, None),
             ("more behind it", [&whole, &b"junk"[..]].concat(), 27, cut),
-            (
-                "text behind it",
-                [&whole, &b"junk and more"[..]].concat(),
-                27,
-                Some("gzip: invalid header"),
-            ),
+            ("text behind it", [&whole, &b"junk and more"[..]].concat(), 27, Some("gzip: invalid header")),
             ("half a trailer", whole[..whole.len() - 3].to_vec(), 27, cut),
             ("cut", whole[..20].to_vec(), 12, cut),
-            (
-                "another sum",
-                [HEAD, DEFLATE, b"\x58\xb7\x84\x77\x1b\0\0\0"].concat(),
-                27,
-                Some("gzip: invalid checksum"),
-            ),
-            (
-                "another length",
-                [HEAD, DEFLATE, b"\x58\xb7\x84\x76\x1c\0\0\0"].concat(),
-                27,
-                Some("gzip: invalid checksum"),
-            ),
+            ("another sum", [HEAD, DEFLATE, b"\x58\xb7\x84\x77\x1b\0\0\0"].concat(), 27, Some("gzip: invalid checksum")),
+            ("another length", [HEAD, DEFLATE, b"\x58\xb7\x84\x76\x1c\0\0\0"].concat(), 27, Some("gzip: invalid checksum")),
         ];
         for piece in [1, 7, 4096] {
             for (about, data, bytes, wrong) in &deflate {

@@ -482,69 +482,22 @@ mod tests {
         let good = |n| Act::Answer(0, vec![a(n)]);
         let secs = Duration::from_secs;
         // what, act of server 1, act of server 2, result, seconds it took
+        #[rustfmt::skip]
         let rows = [
             ("first knows", good(1), good(2), "192.0.2.1", 0),
             ("first silent", lost.clone(), good(2), "192.0.2.2", 1),
             ("first refuses", Act::Refused, good(2), "192.0.2.2", 0),
             ("servfail", Act::Answer(2, vec![]), good(2), "192.0.2.2", 0),
             ("refused", Act::Answer(5, vec![]), good(2), "192.0.2.2", 0),
-            (
-                "nxdomain is final",
-                Act::Answer(3, vec![]),
-                good(2),
-                "1: no such host",
-                0,
-            ),
-            (
-                "no data is final",
-                Act::Answer(0, vec![]),
-                good(2),
-                "1: no such host: the name exists, but has no A record",
-                0,
-            ),
+            ("nxdomain is final", Act::Answer(3, vec![]), good(2), "1: no such host", 0),
+            ("no data is final", Act::Answer(0, vec![]), good(2), "1: no such host: the name exists, but has no A record", 0),
             ("late", Act::Late(secs(2), vec![a(1)]), good(2), "192.0.2.2", 1),
-            (
-                "in time",
-                Act::Late(Duration::from_millis(900), vec![a(1)]),
-                good(2),
-                "192.0.2.1",
-                0,
-            ),
-            (
-                "forged answers are ignored",
-                Act::Forged(vec![a(1)]),
-                good(2),
-                "192.0.2.1",
-                0,
-            ),
-            (
-                "truncated",
-                Act::Truncated(vec![a(1), a(7)]),
-                good(2),
-                "192.0.2.1 192.0.2.7",
-                0,
-            ),
-            (
-                "all silent",
-                lost.clone(),
-                lost.clone(),
-                "2: udp: i/o timeout: no response within 1s",
-                4,
-            ),
-            (
-                "both servfail",
-                Act::Answer(2, vec![]),
-                Act::Answer(2, vec![]),
-                "2: server misbehaving: it answered SERVFAIL",
-                0,
-            ),
-            (
-                "both refuse",
-                Act::Refused,
-                Act::Refused,
-                "2: udp: connection refused",
-                0,
-            ),
+            ("in time", Act::Late(Duration::from_millis(900), vec![a(1)]), good(2), "192.0.2.1", 0),
+            ("forged answers are ignored", Act::Forged(vec![a(1)]), good(2), "192.0.2.1", 0),
+            ("truncated", Act::Truncated(vec![a(1), a(7)]), good(2), "192.0.2.1 192.0.2.7", 0),
+            ("all silent", lost.clone(), lost.clone(), "2: udp: i/o timeout: no response within 1s", 4),
+            ("both servfail", Act::Answer(2, vec![]), Act::Answer(2, vec![]), "2: server misbehaving: it answered SERVFAIL", 0),
+            ("both refuse", Act::Refused, Act::Refused, "2: udp: connection refused", 0),
         ];
         let conf = conf("options timeout:1 attempts:2");
         for (what, one, two, want, seconds) in rows {
@@ -562,23 +515,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn families_are_asked_together() {
         let good = |record| Act::Answer(0, vec![record]);
+        #[rustfmt::skip]
         let rows = [
             ("both", good(a(1)), good(six()), "192.0.2.1 ::1", 0),
-            (
-                "one is enough",
-                good(a(1)),
-                Act::Answer(0, vec![]),
-                "192.0.2.1",
-                0,
-            ),
+            ("one is enough", good(a(1)), Act::Answer(0, vec![]), "192.0.2.1", 0),
             ("one fails", Act::Answer(2, vec![]), good(six()), "::1", 0),
-            (
-                "the slow one is waited for",
-                good(a(1)),
-                Act::Silent,
-                "192.0.2.1",
-                4,
-            ),
+            ("the slow one is waited for", good(a(1)), Act::Silent, "192.0.2.1", 4),
             (
                 "neither",
                 Act::Answer(0, vec![]),

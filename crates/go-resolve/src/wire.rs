@@ -476,26 +476,17 @@ pub(super) mod tests {
         let home = (1, vec![127, 0, 0, 1]);
         let short = (1, vec![127, 0]);
         let found = |ips: &[&str]| Ok(ips.iter().map(|ip| ip.parse().unwrap()).collect());
+        #[rustfmt::skip]
         let rows = [
             ("address", 0, vec![home.clone()], found(&["127.0.0.1"])),
-            (
-                "alias first",
-                0,
-                vec![alias.clone(), home.clone()],
-                found(&["127.0.0.1"]),
-            ),
+            ("alias first", 0, vec![alias.clone(), home.clone()], found(&["127.0.0.1"])),
             ("alias only", 0, vec![alias], Err(Flaw::NoData(Record::A))),
             ("nothing", 0, vec![], Err(Flaw::NoData(Record::A))),
             ("nxdomain", 3, vec![], Err(Flaw::NoSuchName)),
             ("servfail", 2, vec![], Err(Flaw::ResponseCode(2))),
             ("refused", 5, vec![home.clone()], Err(Flaw::ResponseCode(5))),
             ("short data", 0, vec![short.clone()], Err(Flaw::Malformed)),
-            (
-                "short behind good",
-                0,
-                vec![home.clone(), short],
-                found(&["127.0.0.1"]),
-            ),
+            ("short behind good", 0, vec![home.clone(), short], found(&["127.0.0.1"])),
             ("other type", 0, vec![(16, vec![0])], Err(Flaw::NoData(Record::A))),
         ];
         for (what, code, records, want) in rows {

@@ -115,35 +115,20 @@ mod tests {
     #[test]
     fn blocks_are_found_as_go_finds_them() {
         let block = "-----BEGIN A-----\nAQI=\n-----END A-----\n";
+        #[rustfmt::skip]
         let rows: &[(&str, String, &[&str])] = &[
             ("alone", block.to_owned(), &["A"]),
             ("two", format!("{block}{}", block.replace('A', "B")), &["A", "B"]),
-            (
-                "text around",
-                format!("words\n{block}words\n{block}words"),
-                &["A", "A"],
-            ),
+            ("text around", format!("words\n{block}words\n{block}words"), &["A", "A"]),
             ("CRLF", block.replace('\n', "\r\n"), &["A"]),
             ("no final newline", block.trim_end().to_owned(), &["A"]),
             ("headers", block.replace("AQI", "Proc-Type: 4\n\nAQI"), &["A"]),
             ("not at the start of a line", format!("x{block}"), &[]),
             ("byte order mark", format!("\u{feff}{block}"), &[]),
             ("another end", block.replace("END A", "END B"), &[]),
-            (
-                "a beginning without an end first",
-                format!("-----BEGIN A-----\nAQ\n{block}"),
-                &["A"],
-            ),
-            (
-                "broken base64, then a good one",
-                format!("{}{block}", block.replace("AQI=", "A!")),
-                &["A"],
-            ),
-            (
-                "something behind the end",
-                block.replace("END A-----", "END A-----x"),
-                &[],
-            ),
+            ("a beginning without an end first", format!("-----BEGIN A-----\nAQ\n{block}"), &["A"]),
+            ("broken base64, then a good one", format!("{}{block}", block.replace("AQI=", "A!")), &["A"]),
+            ("something behind the end", block.replace("END A-----", "END A-----x"), &[]),
             ("cut", "-----BEGIN A-----\nAQ".to_owned(), &[]),
             ("empty", String::new(), &[]),
         ];

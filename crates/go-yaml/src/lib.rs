@@ -234,19 +234,14 @@ mod tests {
 
     #[test]
     fn texts_are_what_go_reads() {
-        for (source, meaning) in [
+        #[rustfmt::skip]
+        let rows = [
             ("a:\n  b:\tyes\n", "yes"),
             ("a:\n  b:\t \tyes\n  c:\tno\n", "yes"),
             ("a:\n  b: \"one\ntwo\n\nthree\"\n", "one two\nthree"),
             ("a:\n  b: 'it''s\nhere'\n  c: \"x\ny\"\n", "it's here"),
-            (
-                "a:\n  b: \"one \\\n   two\\tthree\\x41\\u00e9\\\n\n\"\n",
-                "one two\tthreeA\u{e9}\n",
-            ),
-            (
-                "a:\n  b: one\n    two\n\n\n    three # four\n",
-                "one two\n\nthree",
-            ),
+            ("a:\n  b: \"one \\\n   two\\tthree\\x41\\u00e9\\\n\n\"\n", "one two\tthreeA\u{e9}\n"),
+            ("a:\n  b: one\n    two\n\n\n    three # four\n", "one two\n\nthree"),
             ("a:\n  b: |\n    x\n\n     y\n\n  c: z\n", "x\n\n y\n"),
             ("a:\n  b: >-\n    x\n    y\n\n    z\n     w\n", "x y\nz\n w"),
             ("a:\n  b: |2+ # c\n     x\n\n", " x\n\n"),
@@ -262,13 +257,11 @@ mod tests {
             ("a:\n  b: 'x\ry\n'\n", "x y "),
             ("k: &k b\na: {*k : c}\n", "c"),
             ("k: &k b\na:\n  *k: c\n", "c"),
-            (
-                "# \u{feff}c\na:\n  \u{feff}b:\n  b: x\u{feff}\u{feff}y # \u{feff}\n",
-                "x\u{feff}\u{feff}y",
-            ),
+            ("# \u{feff}c\na:\n  \u{feff}b:\n  b: x\u{feff}\u{feff}y # \u{feff}\n", "x\u{feff}\u{feff}y"),
             ("a:\n# c\n\t# d\n\n\t \n# e\n  b: c\n", "c"),
             ("a:\n  b: c\n---\nx: y\n@", "c"),
-        ] {
+        ];
+        for (source, meaning) in rows {
             match Document::parse(source) {
                 Ok(document) => {
                     let found = text(&document.unwrap(), "a.b").unwrap_or_default();

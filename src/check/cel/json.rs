@@ -423,34 +423,17 @@ mod tests {
         for (body, want) in good {
             assert_eq!(parse(body).as_ref(), Ok(want), "{}", body.escape_ascii());
         }
+        #[rustfmt::skip]
         let bad: &[(&[u8], &str)] = &[
             (b"", "unexpected end of JSON input"),
-            (
-                b"hello",
-                "invalid character 'h' looking for beginning of value (at byte 0)",
-            ),
+            (b"hello", "invalid character 'h' looking for beginning of value (at byte 0)"),
             (b"{", "unexpected end of JSON input"),
-            (
-                b"{\"a\": 1} x",
-                "invalid character 'x' after top-level value (at byte 9)",
-            ),
-            (
-                b"[1,]",
-                "invalid character ']' looking for beginning of value (at byte 3)",
-            ),
+            (b"{\"a\": 1} x", "invalid character 'x' after top-level value (at byte 9)"),
+            (b"[1,]", "invalid character ']' looking for beginning of value (at byte 3)"),
             (b"01", "invalid character '1' after top-level value (at byte 1)"),
-            (
-                b"1e400",
-                "json: cannot unmarshal number 1e400 into Go value of type float64",
-            ),
-            (
-                b"\"a\nb\"",
-                "invalid character '\\n' in string literal (at byte 2)",
-            ),
-            (
-                b"\xef\xbb\xbf{}",
-                "invalid character 'ï' looking for beginning of value (at byte 0)",
-            ),
+            (b"1e400", "json: cannot unmarshal number 1e400 into Go value of type float64"),
+            (b"\"a\nb\"", "invalid character '\\n' in string literal (at byte 2)"),
+            (b"\xef\xbb\xbf{}", "invalid character 'ï' looking for beginning of value (at byte 0)"),
             (b"tru", "unexpected end of JSON input"),
             (b"nul!", "invalid character '!' in literal null (at byte 3)"),
         ];

@@ -403,6 +403,7 @@ mod tests {
         const FAILS: Option<Result<bool, ()>> = Some(Err(()));
         const YES: Option<Result<bool, ()>> = Some(Ok(true));
         const NO: Option<Result<bool, ()>> = Some(Ok(false));
+        #[rustfmt::skip]
         let rows = [
             // What compiles.
             ("nope == 1", None),
@@ -489,20 +490,11 @@ mod tests {
             ("timestamp(body.when).getHours(1) == 3", None),
             ("timestamp(body.when).getHours('Local') >= 0", YES),
             // compat: cel-go knows offsets of a day and more here.
-            (
-                "timestamp('2024-01-02T03:04:05+24:00') == timestamp(body.when)",
-                FAILS,
-            ),
+            ("timestamp('2024-01-02T03:04:05+24:00') == timestamp(body.when)", FAILS),
             ("timestamp('2024-01-02T03:04:05+04:00').getDate() == 1", YES),
-            (
-                "timestamp('2020-01-01T0:00:00Z') == timestamp('2020-01-01T00:00:00Z')",
-                YES,
-            ),
+            ("timestamp('2020-01-01T0:00:00Z') == timestamp('2020-01-01T00:00:00Z')", YES),
             ("timestamp('2020-01-01 00:00:00Z') == timestamp(0)", FAILS),
-            (
-                "string(timestamp('2020-01-01T00:00:00.50+01:00')) == '2020-01-01T00:00:00.5+01:00'",
-                YES,
-            ),
+            ("string(timestamp('2020-01-01T00:00:00.50+01:00')) == '2020-01-01T00:00:00.5+01:00'", YES),
             ("duration('1h-1m') == duration('59m')", FAILS),
             ("duration('1µs') == duration('1000ns')", YES),
             ("int(duration('1s')) == 1000000000", YES),

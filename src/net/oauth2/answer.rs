@@ -132,6 +132,7 @@ mod tests {
 
     #[test]
     fn answers_are_read() {
+        #[rustfmt::skip]
         let rows = [
             (
                 200,
@@ -139,60 +140,25 @@ mod tests {
                 r#"{"access_token":"t","token_type":"bearer","expires_in":60}"#,
                 Ok(("Bearer t", Some(60))),
             ),
-            (
-                200,
-                "application/json",
-                r#"{"access_token":"t","expires_in":"60"}"#,
-                Ok(("Bearer t", Some(60))),
-            ),
+            (200, "application/json", r#"{"access_token":"t","expires_in":"60"}"#, Ok(("Bearer t", Some(60)))),
             (
                 200,
                 "application/json",
                 r#"{"access_token":"t","expires_in":1e3}"#,
                 Err("oauth2: cannot parse json: expires_in is not an integer"),
             ),
-            (
-                200,
-                "application/json",
-                r#"{"access_token":"t","token_type":"Token"}"#,
-                Ok(("Token t", None)),
-            ),
-            (
-                200,
-                "text/plain; charset=utf-8",
-                "access_token=a%20b&expires_in=5",
-                Ok(("Bearer a b", Some(5))),
-            ),
-            (
-                200,
-                "application/json",
-                r#"{"error":"invalid_scope"}"#,
-                Err("oauth2: \"invalid_scope\""),
-            ),
+            (200, "application/json", r#"{"access_token":"t","token_type":"Token"}"#, Ok(("Token t", None))),
+            (200, "text/plain; charset=utf-8", "access_token=a%20b&expires_in=5", Ok(("Bearer a b", Some(5)))),
+            (200, "application/json", r#"{"error":"invalid_scope"}"#, Err("oauth2: \"invalid_scope\"")),
             (
                 400,
                 "application/json",
                 r#"{"error":"invalid_client","error_description":"no"}"#,
                 Err("oauth2: \"invalid_client\" \"no\""),
             ),
-            (
-                200,
-                "application/json",
-                r#"{"token":"secret"}"#,
-                Err("oauth2: server response missing access_token"),
-            ),
-            (
-                200,
-                "application/json",
-                "hello",
-                Err("oauth2: cannot parse json: the response is not a JSON object"),
-            ),
-            (
-                500,
-                "text/html",
-                "oh",
-                Err("oauth2: cannot fetch token: 500 Internal Server Error: response: \"oh\""),
-            ),
+            (200, "application/json", r#"{"token":"secret"}"#, Err("oauth2: server response missing access_token")),
+            (200, "application/json", "hello", Err("oauth2: cannot parse json: the response is not a JSON object")),
+            (500, "text/html", "oh", Err("oauth2: cannot fetch token: 500 Internal Server Error: response: \"oh\"")),
         ];
         for (status, kind, body, want) in rows {
             let got = read(StatusCode::from_u16(status).unwrap(), kind, body.as_bytes());

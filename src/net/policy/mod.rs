@@ -353,6 +353,7 @@ mod tests {
 
     #[test]
     fn lists_of_networks_and_ports() {
+        #[rustfmt::skip]
         let rows = [
             ("", "10.0.0.1:80", true),
             ("deny: {networks: [10.0.0.0/8]}", "10.0.0.1:80", false),
@@ -362,26 +363,10 @@ mod tests {
             ("deny: {networks: [10.0.0.0/8]}", "11.0.0.1:80", true),
             ("allow: {networks: [10.0.0.0/8]}", "10.0.0.1:80", true),
             ("allow: {networks: [10.0.0.0/8]}", "11.0.0.1:80", false),
-            (
-                "allow: {networks: [10.0.0.0/8]}, deny: {networks: [10.9.0.0/16]}",
-                "10.9.0.1:80",
-                false,
-            ),
-            (
-                "preset: public-only, allow: {networks: [10.0.0.0/8]}",
-                "10.0.0.1:80",
-                true,
-            ),
-            (
-                "preset: public-only, allow: {networks: [10.0.0.0/8]}",
-                "8.8.8.8:80",
-                true,
-            ),
-            (
-                "preset: public-only, allow: {networks: [10.0.0.0/8]}",
-                "127.0.0.1:80",
-                false,
-            ),
+            ("allow: {networks: [10.0.0.0/8]}, deny: {networks: [10.9.0.0/16]}", "10.9.0.1:80", false),
+            ("preset: public-only, allow: {networks: [10.0.0.0/8]}", "10.0.0.1:80", true),
+            ("preset: public-only, allow: {networks: [10.0.0.0/8]}", "8.8.8.8:80", true),
+            ("preset: public-only, allow: {networks: [10.0.0.0/8]}", "127.0.0.1:80", false),
             ("allow: {ports: [80, 8000-8099]}", "10.0.0.1:80", true),
             ("allow: {ports: [80, 8000-8099]}", "10.0.0.1:8050", true),
             ("allow: {ports: [80, 8000-8099]}", "10.0.0.1:443", false),
@@ -396,39 +381,20 @@ mod tests {
 
     #[test]
     fn lists_of_names() {
+        #[rustfmt::skip]
         let rows = [
             ("deny: {names: [\"*.internal\"]}", "a.internal", false),
             ("deny: {names: [\"*.internal\"]}", "A.INTERNAL.", false),
             ("deny: {names: [\"*.internal\"]}", "internal", true),
-            (
-                "allow: {names: [\"*.example.org\", example.org]}",
-                "www.example.org",
-                true,
-            ),
-            (
-                "allow: {names: [\"*.example.org\", example.org]}",
-                "example.org",
-                true,
-            ),
-            (
-                "allow: {names: [\"*.example.org\"]}",
-                "example.org.evil.test",
-                false,
-            ),
+            ("allow: {names: [\"*.example.org\", example.org]}", "www.example.org", true),
+            ("allow: {names: [\"*.example.org\", example.org]}", "example.org", true),
+            ("allow: {names: [\"*.example.org\"]}", "example.org.evil.test", false),
             ("allow: {names: [\"*.example.org\"]}", "10.0.0.1", false),
             ("allow: {names: [\"a*b*c\"]}", "aXbYbZc", true),
             ("deny: {names: [\"*.internal\"]}", "a.internal..", false),
             ("deny: {names: [\"*.internal\"]}", "a\u{3002}internal", false),
-            (
-                "deny: {names: [\"*.internal\"]}",
-                "\u{ff41}.\u{ff49}nternal",
-                false,
-            ),
-            (
-                "deny: {names: [\"*.b\u{fc}cher.test\"]}",
-                "A.xn--bcher-kva.test",
-                false,
-            ),
+            ("deny: {names: [\"*.internal\"]}", "\u{ff41}.\u{ff49}nternal", false),
+            ("deny: {names: [\"*.b\u{fc}cher.test\"]}", "A.xn--bcher-kva.test", false),
             ("deny: {names: [xn--bcher-kva.test]}", "B\u{dc}CHER.test", false),
             ("deny: {names: [127.0.0.1]}", "::ffff:127.0.0.1", false),
             ("deny: {names: [127.0.0.1]}", "0x7f.1", false),

@@ -436,67 +436,17 @@ mod tests {
         };
         const NO_FOUR: &str = "address ::1: no suitable address";
         // host, then preferring ip4, ip6, only ip4, only ip6
+        #[rustfmt::skip]
         let rows = [
-            (
-                "127.0.0.1",
-                [
-                    "127.0.0.1",
-                    "127.0.0.1",
-                    "127.0.0.1",
-                    "address 127.0.0.1: no suitable address",
-                ],
-            ),
+            ("127.0.0.1", ["127.0.0.1", "127.0.0.1", "127.0.0.1", "address 127.0.0.1: no suitable address"]),
             ("::1", ["::1", "::1", NO_FOUR, "::1"]),
             ("::", ["::", "::", "0.0.0.0", "::"]),
-            (
-                "fe80::1%9999",
-                [
-                    "fe80::1%9999",
-                    "fe80::1%9999",
-                    "address fe80::1%9999: no suitable address",
-                    "fe80::1",
-                ],
-            ),
-            (
-                "::ffff:192.0.2.4",
-                [
-                    "192.0.2.4",
-                    "192.0.2.4",
-                    "192.0.2.4",
-                    "address ::ffff:192.0.2.4: no suitable address",
-                ],
-            ),
-            (
-                "four.test",
-                [
-                    "192.0.2.4",
-                    "192.0.2.4",
-                    "192.0.2.4",
-                    "address four.test: no suitable address",
-                ],
-            ),
-            (
-                "six.test",
-                [
-                    "2001:db8::6",
-                    "2001:db8::6",
-                    "address six.test: no suitable address",
-                    "2001:db8::6",
-                ],
-            ),
-            (
-                "Both.Test",
-                ["192.0.2.4", "2001:db8::6", "192.0.2.4", "2001:db8::6"],
-            ),
-            (
-                "zone.test",
-                [
-                    "fe80::1%9999",
-                    "fe80::1%9999",
-                    "address zone.test: no suitable address",
-                    "fe80::1",
-                ],
-            ),
+            ("fe80::1%9999", ["fe80::1%9999", "fe80::1%9999", "address fe80::1%9999: no suitable address", "fe80::1"]),
+            ("::ffff:192.0.2.4", ["192.0.2.4", "192.0.2.4", "192.0.2.4", "address ::ffff:192.0.2.4: no suitable address"]),
+            ("four.test", ["192.0.2.4", "192.0.2.4", "192.0.2.4", "address four.test: no suitable address"]),
+            ("six.test", ["2001:db8::6", "2001:db8::6", "address six.test: no suitable address", "2001:db8::6"]),
+            ("Both.Test", ["192.0.2.4", "2001:db8::6", "192.0.2.4", "2001:db8::6"]),
+            ("zone.test", ["fe80::1%9999", "fe80::1%9999", "address zone.test: no suitable address", "fe80::1"]),
             ("none.test", ["lookup none.test: no such host"; 4]),
             ("", ["lookup : no such host"; 4]),
         ];

@@ -116,19 +116,10 @@ fn variation(regexp: &Regexp, text: &[u8]) -> Option<&'static str> {
         .unwrap_or(bare);
     // To compile an expression takes as long as a probe: only what can make a difference is tried.
     let has_lines = text.contains(&b'\n');
+    #[rustfmt::skip]
     let variations = [
-        (
-            true,
-            "(?i)",
-            source,
-            "with (?i) in front, which ignores case, it would match",
-        ),
-        (
-            has_lines && source.contains('.'),
-            "(?s)",
-            source,
-            "with (?s) in front, which lets . match line breaks, it would match",
-        ),
+        (true, "(?i)", source, "with (?i) in front, which ignores case, it would match"),
+        (has_lines && source.contains('.'), "(?s)", source, "with (?s) in front, which lets . match line breaks, it would match"),
         (
             has_lines && source.contains(['^', '$']),
             "(?m)",
@@ -150,37 +141,22 @@ mod tests {
 
     #[test]
     fn the_nearest_line_is_found_and_a_change_named() {
+        #[rustfmt::skip]
         let rows: &[(&str, &str, &str)] = &[
             (
                 "status: ok",
                 "a\nStatus: OK\nb",
                 "nearest text: \"Status: OK\"; with (?i) in front, which ignores case, it would match",
             ),
-            (
-                "^220 .*ESMTP",
-                "554 no ESMTP for you",
-                "nearest text: \"554 no ESMTP for you\"",
-            ),
+            ("^220 .*ESMTP", "554 no ESMTP for you", "nearest text: \"554 no ESMTP for you\""),
             (
                 "^b$",
                 "a\nb\nc",
                 "text begins: \"a\\nb\\nc\"; with (?m) in front, which lets ^ and $ match at line breaks, it would match",
             ),
-            (
-                "a.b",
-                "a\nb",
-                "text begins: \"a\\nb\"; with (?s) in front, which lets . match line breaks, it would match",
-            ),
-            (
-                "^healthy$",
-                "is healthy now",
-                "nearest text: \"is healthy now\"; without ^ and $ it would match",
-            ),
-            (
-                "version 3",
-                "the version is 2",
-                "nearest text: \"the version is 2\"",
-            ),
+            ("a.b", "a\nb", "text begins: \"a\\nb\"; with (?s) in front, which lets . match line breaks, it would match"),
+            ("^healthy$", "is healthy now", "nearest text: \"is healthy now\"; without ^ and $ it would match"),
+            ("version 3", "the version is 2", "nearest text: \"the version is 2\""),
             ("anything", "", "the text is empty"),
             ("[abc]{3}zzz", "\u{1b}[31m", "text begins: \"\\u{1b}[31m\""),
         ];

@@ -71,30 +71,16 @@ mod tests {
 
     #[test]
     fn servers_are_hosts_or_urls() {
+        #[rustfmt::skip]
         let rows = [
             ("9.9.9.9", Transport::Udp, false, "9.9.9.9 53 9.9.9.9:53 /p"),
             ("9.9.9.9", Transport::Tcp, true, "9.9.9.9 853 9.9.9.9:853 /p"),
-            (
-                "dns.test:8853",
-                Transport::Quic,
-                true,
-                "dns.test 8853 dns.test:8853 /p",
-            ),
+            ("dns.test:8853", Transport::Quic, true, "dns.test 8853 dns.test:8853 /p"),
             ("dns.test", Transport::Https, true, "dns.test 443 dns.test /p"),
             ("::1", Transport::Https, true, "::1 443 [::1] /p"),
             ("[::1]:8443", Transport::Https, true, "::1 8443 [::1]:8443 /p"),
-            (
-                "https://dns.test/a?b=c",
-                Transport::Https,
-                true,
-                "dns.test 443 dns.test /a?b=c",
-            ),
-            (
-                "https://dns.test:8443/q{?dns}",
-                Transport::Https,
-                true,
-                "dns.test 8443 dns.test:8443 /q",
-            ),
+            ("https://dns.test/a?b=c", Transport::Https, true, "dns.test 443 dns.test /a?b=c"),
+            ("https://dns.test:8443/q{?dns}", Transport::Https, true, "dns.test 8443 dns.test:8443 /q"),
             ("https://[::1]/q", Transport::Https, true, "::1 443 [::1] /q"),
         ];
         for (text, transport, is_encrypted, want) in rows {

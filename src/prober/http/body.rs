@@ -452,18 +452,11 @@ mod tests {
     #[tokio::test]
     async fn so_much_is_kept_and_no_more() {
         // most, the limit of the module, how it ends
+        #[rustfmt::skip]
         let rows = [
             (8, None, Ok(8)),
-            (
-                7,
-                None,
-                Err("body too large to be checked: more than 7 bytes; set body_size_limit"),
-            ),
-            (
-                8,
-                Some(7),
-                Err("http: request body too large: more than the 7 bytes of body_size_limit"),
-            ),
+            (7, None, Err("body too large to be checked: more than 7 bytes; set body_size_limit")),
+            (8, Some(7), Err("http: request body too large: more than the 7 bytes of body_size_limit")),
             (8, Some(8), Ok(8)),
         ];
         for (most, limit, want) in rows {

@@ -95,72 +95,25 @@ async fn checks() {
     .await;
     let wanted = "fail_if_body_not_matches_regexp: ['status: ok']";
     let cel = "fail_if_body_json_not_matches_cel: ";
+    #[rustfmt::skip]
     let rows = [
         ("An expression differs in case", wanted, "/text"),
-        (
-            "An expression differs in line breaks",
-            "fail_if_body_not_matches_regexp: ['begin.end']",
-            "/lines",
-        ),
-        (
-            "An expression is anchored",
-            "fail_if_body_not_matches_regexp: ['^a fatal$']",
-            "/error",
-        ),
+        ("An expression differs in line breaks", "fail_if_body_not_matches_regexp: ['begin.end']", "/lines"),
+        ("An expression is anchored", "fail_if_body_not_matches_regexp: ['^a fatal$']", "/error"),
         ("The body is empty", wanted, "/empty"),
         ("The body came compressed", wanted, "/gzip"),
-        (
-            "The body has what it must not have",
-            "fail_if_body_matches_regexp: ['fatal \\w+']",
-            "/error",
-        ),
-        (
-            "A CEL expression does not hold",
-            &format!("{cel}\"body.status == 'ok'\""),
-            "/json",
-        ),
-        (
-            "A CEL expression names a field that is not there",
-            &format!("{cel}\"body.state == 'ok'\""),
-            "/json",
-        ),
-        (
-            "The body is not JSON",
-            &format!("{cel}\"body.status == 'ok'\""),
-            "/text",
-        ),
-        (
-            "A header does not match",
-            "fail_if_header_not_matches: [{header: X-Backend, regexp: green}]",
-            "/header",
-        ),
-        (
-            "A header matches",
-            "fail_if_header_matches: [{header: X-Backend, regexp: blue}]",
-            "/header",
-        ),
-        (
-            "A header is missing",
-            "fail_if_header_not_matches: [{header: X-Trace, regexp: .}]",
-            "/header",
-        ),
+        ("The body has what it must not have", "fail_if_body_matches_regexp: ['fatal \\w+']", "/error"),
+        ("A CEL expression does not hold", &format!("{cel}\"body.status == 'ok'\""), "/json"),
+        ("A CEL expression names a field that is not there", &format!("{cel}\"body.state == 'ok'\""), "/json"),
+        ("The body is not JSON", &format!("{cel}\"body.status == 'ok'\""), "/text"),
+        ("A header does not match", "fail_if_header_not_matches: [{header: X-Backend, regexp: green}]", "/header"),
+        ("A header matches", "fail_if_header_matches: [{header: X-Backend, regexp: blue}]", "/header"),
+        ("A header is missing", "fail_if_header_not_matches: [{header: X-Trace, regexp: .}]", "/header"),
         ("The body is too long", "body_size_limit: 3B", "/text"),
-        (
-            "`compression` without Content-Encoding",
-            "compression: gzip",
-            "/text",
-        ),
-        (
-            "`valid_http_versions` with an unknown version",
-            "valid_http_versions: [HTTP/2]",
-            "/text",
-        ),
+        ("`compression` without Content-Encoding", "compression: gzip", "/text"),
+        ("`valid_http_versions` with an unknown version", "valid_http_versions: [HTTP/2]", "/text"),
         ("Another HTTP version", "valid_http_versions: [HTTP/2.0]", "/text"),
-        (
-            "`fail_if_not_ssl` and plain HTTP",
-            "fail_if_not_ssl: true",
-            "/text",
-        ),
+        ("`fail_if_not_ssl` and plain HTTP", "fail_if_not_ssl: true", "/text"),
     ];
     for (situation, more, path) in rows {
         table.row(situation, &http(more), &site.url(path)).await;

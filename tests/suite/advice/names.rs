@@ -55,6 +55,7 @@ async fn names_and_routes() {
     name_server().await;
     let mut table = Table::new("names");
     let tcp = |more: &str| format!("prober: tcp\ntimeout: 3s\ntcp: {{{more}}}");
+    #[rustfmt::skip]
     let rows = [
         ("The name does not exist", tcp(""), "none.test:80"),
         ("A name without a dot", tcp(""), "none:80"),
@@ -62,42 +63,14 @@ async fn names_and_routes() {
         ("The name server fails", tcp(""), "fail.test:80"),
         ("The name server refuses", tcp(""), "deny.test:80"),
         ("The name server is silent", tcp(""), "silent.test:80"),
-        (
-            "The name has no IPv6 address, and nothing else is allowed",
-            tcp("ip_protocol_fallback: false"),
-            "four.test:80",
-        ),
-        (
-            "The name has neither an A nor an AAAA record",
-            tcp(""),
-            "nothing.test:80",
-        ),
-        (
-            "No route over IPv6, and the name has an A record",
-            tcp(""),
-            "both.test:80",
-        ),
-        (
-            "Refused over IPv6, and the name has an A record",
-            tcp(""),
-            "here.test:1",
-        ),
+        ("The name has no IPv6 address, and nothing else is allowed", tcp("ip_protocol_fallback: false"), "four.test:80"),
+        ("The name has neither an A nor an AAAA record", tcp(""), "nothing.test:80"),
+        ("No route over IPv6, and the name has an A record", tcp(""), "both.test:80"),
+        ("Refused over IPv6, and the name has an A record", tcp(""), "here.test:1"),
         ("No route", tcp(""), "203.0.113.1:80"),
-        (
-            "No response",
-            "prober: tcp\ntimeout: 500ms".to_owned(),
-            "198.51.100.1:80",
-        ),
-        (
-            "A ping without a route, and the name has an A record",
-            "prober: icmp\ntimeout: 2s".to_owned(),
-            "both.test",
-        ),
-        (
-            "A ping without a reply",
-            "prober: icmp\ntimeout: 500ms".to_owned(),
-            "198.51.100.1",
-        ),
+        ("No response", "prober: tcp\ntimeout: 500ms".to_owned(), "198.51.100.1:80"),
+        ("A ping without a route, and the name has an A record", "prober: icmp\ntimeout: 2s".to_owned(), "both.test"),
+        ("A ping without a reply", "prober: icmp\ntimeout: 500ms".to_owned(), "198.51.100.1"),
     ];
     for (situation, yaml, target) in rows {
         table.row(situation, &yaml, target).await;

@@ -16,34 +16,15 @@ async fn dialogues() {
     let mut table = Table::new("dialogues");
     let tcp = |steps: &str| format!("prober: tcp\ntimeout: 1s\ntcp: {{query_response: [{steps}]}}");
     let smtp = tcp("{expect: '^220 .*ESMTP'}");
+    #[rustfmt::skip]
     let rows: [(&str, &str, Vec<Move>); 7] = [
-        (
-            "Another banner, then the end",
-            &smtp,
-            vec![send("554 no ESMTP service here\r\n"), Move::Close],
-        ),
-        (
-            "Another banner, then silence",
-            &smtp,
-            vec![send("554 no ESMTP service here\r\n")],
-        ),
-        (
-            "A banner that differs in case",
-            &smtp,
-            vec![send("220 mail.test Esmtp\r\n"), Move::Close],
-        ),
+        ("Another banner, then the end", &smtp, vec![send("554 no ESMTP service here\r\n"), Move::Close]),
+        ("Another banner, then silence", &smtp, vec![send("554 no ESMTP service here\r\n")]),
+        ("A banner that differs in case", &smtp, vec![send("220 mail.test Esmtp\r\n"), Move::Close]),
         ("Silence", &smtp, vec![]),
         ("The end without a word", &smtp, vec![Move::Close]),
-        (
-            "TLS instead of a banner",
-            &smtp,
-            vec![send([21, 3, 3, 0, 2, 2, 10]), Move::Close],
-        ),
-        (
-            "Other bytes",
-            &tcp("{expect_bytes: 'PONG'}"),
-            vec![send("PING"), Move::Close],
-        ),
+        ("TLS instead of a banner", &smtp, vec![send([21, 3, 3, 0, 2, 2, 10]), Move::Close]),
+        ("Other bytes", &tcp("{expect_bytes: 'PONG'}"), vec![send("PING"), Move::Close]),
     ];
     for (situation, yaml, moves) in rows {
         let peer = Peer::play(moves).await;
@@ -90,46 +71,17 @@ async fn dns() {
         |more: &str| format!("prober: dns\ntimeout: 1s\ndns: {{query_name: www.test, query_type: A{more}}}");
     let one: &[&[u8]] = &[&[192, 0, 2, 1]];
     let answers = |rule: &str| dns(&format!(", validate_answer_rrs: {{{rule}}}"));
+    #[rustfmt::skip]
     let rows = [
         ("NXDOMAIN", 3, &[][..], dns("")),
         ("SERVFAIL", 2, &[], dns("")),
         ("REFUSED", 5, &[], dns("")),
-        (
-            "NOERROR where NXDOMAIN is expected",
-            0,
-            one,
-            dns(", valid_rcodes: [NXDOMAIN]"),
-        ),
-        (
-            "No records",
-            0,
-            &[],
-            answers("fail_if_not_matches_regexp: ['192']"),
-        ),
-        (
-            "Another record",
-            0,
-            one,
-            answers("fail_if_not_matches_regexp: ['192\\.0\\.2\\.9']"),
-        ),
-        (
-            "Blanks instead of tabs",
-            0,
-            one,
-            answers("fail_if_not_matches_regexp: ['IN A 192']"),
-        ),
-        (
-            "A record that must not be there",
-            0,
-            one,
-            answers("fail_if_matches_regexp: ['192\\.0\\.2\\.']"),
-        ),
-        (
-            "None of the records",
-            0,
-            one,
-            answers("fail_if_none_matches_regexp: ['10\\.', '172\\.']"),
-        ),
+        ("NOERROR where NXDOMAIN is expected", 0, one, dns(", valid_rcodes: [NXDOMAIN]")),
+        ("No records", 0, &[], answers("fail_if_not_matches_regexp: ['192']")),
+        ("Another record", 0, one, answers("fail_if_not_matches_regexp: ['192\\.0\\.2\\.9']")),
+        ("Blanks instead of tabs", 0, one, answers("fail_if_not_matches_regexp: ['IN A 192']")),
+        ("A record that must not be there", 0, one, answers("fail_if_matches_regexp: ['192\\.0\\.2\\.']")),
+        ("None of the records", 0, one, answers("fail_if_none_matches_regexp: ['10\\.', '172\\.']")),
     ];
     for (situation, rcode, records, yaml) in rows {
         let server = name_server(rcode, records).await;

@@ -8,6 +8,7 @@ async fn targets_that_do_not_fit_the_prober() {
     let http = "prober: http\ntimeout: 2s";
     let tcp = "prober: tcp\ntimeout: 2s";
     let icmp = "prober: icmp\ntimeout: 2s";
+    #[rustfmt::skip]
     let rows = [
         ("http, `htp://HOST/`", http, "htp://127.0.0.1/"),
         ("http, `ws://HOST/`", http, "ws://127.0.0.1/"),
@@ -17,39 +18,15 @@ async fn targets_that_do_not_fit_the_prober() {
         ("tcp, `redis://HOST`", tcp, "redis://127.0.0.1"),
         ("tcp, `HOST` without a port", tcp, "127.0.0.1"),
         ("tcp, a bare IPv6 address", tcp, "::1"),
-        (
-            "tcp, a name for the port that is no service",
-            tcp,
-            "127.0.0.1:htpp",
-        ),
+        ("tcp, a name for the port that is no service", tcp, "127.0.0.1:htpp"),
         ("tcp, a port that is too large", tcp, "127.0.0.1:70000"),
         ("icmp, `HOST:PORT`", icmp, "127.0.0.1:443"),
         ("icmp, `https://HOST/`", icmp, "https://127.0.0.1/"),
-        (
-            "dns, `udp://HOST`",
-            "prober: dns\ntimeout: 2s\ndns: {query_name: example.com}",
-            "udp://127.0.0.1",
-        ),
-        (
-            "grpc, `grpc://HOST:PORT`",
-            "prober: grpc\ntimeout: 2s\ngrpc: {}",
-            "grpc://127.0.0.1:1",
-        ),
-        (
-            "unix, `unix:///PATH`",
-            "prober: unix\ntimeout: 2s",
-            "unix:///run/no.sock",
-        ),
-        (
-            "unix, a relative path",
-            "prober: unix\ntimeout: 2s",
-            "run/no.sock",
-        ),
-        (
-            "websocket, `https://HOST/`",
-            "prober: websocket\ntimeout: 2s",
-            "https://127.0.0.1/",
-        ),
+        ("dns, `udp://HOST`", "prober: dns\ntimeout: 2s\ndns: {query_name: example.com}", "udp://127.0.0.1"),
+        ("grpc, `grpc://HOST:PORT`", "prober: grpc\ntimeout: 2s\ngrpc: {}", "grpc://127.0.0.1:1"),
+        ("unix, `unix:///PATH`", "prober: unix\ntimeout: 2s", "unix:///run/no.sock"),
+        ("unix, a relative path", "prober: unix\ntimeout: 2s", "run/no.sock"),
+        ("websocket, `https://HOST/`", "prober: websocket\ntimeout: 2s", "https://127.0.0.1/"),
     ];
     for (situation, yaml, target) in rows {
         table.row(situation, yaml, target).await;

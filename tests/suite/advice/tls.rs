@@ -38,43 +38,16 @@ async fn handshakes() {
     };
     let url = "http://ca.test/intermediate.crt";
     let with_url = || leaf().extension("1.3.6.1.5.5.7.1.1", false, &issuer_url(url));
+    #[rustfmt::skip]
     let rows = [
-        (
-            "The intermediate is missing, and browsers know where it is",
-            vec![with_url().by(&middle)],
-            trusting("www.test"),
-        ),
-        (
-            "The intermediate is missing",
-            vec![leaf().by(&middle)],
-            trusting("www.test"),
-        ),
-        (
-            "A private CA",
-            vec![leaf().by(&root), root.clone()],
-            plain.to_owned(),
-        ),
-        (
-            "Self-signed",
-            vec![leaf().subject(common_name("www.test")).self_signed()],
-            plain.to_owned(),
-        ),
+        ("The intermediate is missing, and browsers know where it is", vec![with_url().by(&middle)], trusting("www.test")),
+        ("The intermediate is missing", vec![leaf().by(&middle)], trusting("www.test")),
+        ("A private CA", vec![leaf().by(&root), root.clone()], plain.to_owned()),
+        ("Self-signed", vec![leaf().subject(common_name("www.test")).self_signed()], plain.to_owned()),
         ("Another name", vec![leaf().by(&root)], trusting("other.test")),
-        (
-            "An address instead of a name",
-            vec![leaf().by(&root)],
-            trusting("127.0.0.1"),
-        ),
-        (
-            "No names at all",
-            vec![leaf().without("2.5.29.17").by(&root)],
-            trusting("www.test"),
-        ),
-        (
-            "Not for servers",
-            vec![leaf().purposes(&["1.3.6.1.5.5.7.3.2"]).by(&root)],
-            trusting("www.test"),
-        ),
+        ("An address instead of a name", vec![leaf().by(&root)], trusting("127.0.0.1")),
+        ("No names at all", vec![leaf().without("2.5.29.17").by(&root)], trusting("www.test")),
+        ("Not for servers", vec![leaf().purposes(&["1.3.6.1.5.5.7.3.2"]).by(&root)], trusting("www.test")),
     ];
     for (situation, chain, yaml) in rows {
         let chain: Vec<_> = chain.iter().collect();
@@ -103,40 +76,16 @@ async fn handshakes() {
         };
         table.add(situation, &outcome, "", &[(&number, "N")]);
     }
+    #[rustfmt::skip]
     let peers: [(&str, Vec<Move>); 8] = [
-        (
-            "The port responds in HTTP",
-            vec![
-                Move::Read(5),
-                send("HTTP/1.1 400 Bad Request\r\n\r\n"),
-                Move::Close,
-            ],
-        ),
-        (
-            "The port speaks SSH",
-            vec![send("SSH-2.0-OpenSSH_9.6\r\n"), Move::Close],
-        ),
-        (
-            "The server greets in the clear, and upgrades later",
-            vec![send("220 mail.test ESMTP\r\n"), Move::Close],
-        ),
-        (
-            "The port speaks something else",
-            vec![send("-ERR what?\r\n"), Move::Close],
-        ),
+        ("The port responds in HTTP", vec![Move::Read(5), send("HTTP/1.1 400 Bad Request\r\n\r\n"), Move::Close]),
+        ("The port speaks SSH", vec![send("SSH-2.0-OpenSSH_9.6\r\n"), Move::Close]),
+        ("The server greets in the clear, and upgrades later", vec![send("220 mail.test ESMTP\r\n"), Move::Close]),
+        ("The port speaks something else", vec![send("-ERR what?\r\n"), Move::Close]),
         ("The server closes", vec![Move::Read(5), Move::Close]),
-        (
-            "The server demands a client certificate",
-            vec![Move::Read(5), send([21, 3, 3, 0, 2, 2, 116]), Move::Close],
-        ),
-        (
-            "Nothing in common",
-            vec![Move::Read(5), send([21, 3, 3, 0, 2, 2, 40]), Move::Close],
-        ),
-        (
-            "The server does not know the name",
-            vec![Move::Read(5), send([21, 3, 3, 0, 2, 2, 112]), Move::Close],
-        ),
+        ("The server demands a client certificate", vec![Move::Read(5), send([21, 3, 3, 0, 2, 2, 116]), Move::Close]),
+        ("Nothing in common", vec![Move::Read(5), send([21, 3, 3, 0, 2, 2, 40]), Move::Close]),
+        ("The server does not know the name", vec![Move::Read(5), send([21, 3, 3, 0, 2, 2, 112]), Move::Close]),
     ];
     for (situation, moves) in peers {
         let peer = Peer::play(moves).await;

@@ -26,33 +26,14 @@ async fn credentials_are_sent_in_upstreams_order() {
     let file = folder.path().join("secret");
     std::fs::write(&file, "  s3cret\n").unwrap();
     let file = file.display();
+    #[rustfmt::skip]
     let rows = [
-        (
-            "basic_auth: {username: ann, password: secret}".to_owned(),
-            "",
-            "Basic YW5uOnNlY3JldA==",
-        ),
-        (
-            format!("basic_auth: {{username: ann, password_file: '{file}'}}"),
-            "",
-            "Basic YW5uOnMzY3JldA==",
-        ),
+        ("basic_auth: {username: ann, password: secret}".to_owned(), "", "Basic YW5uOnNlY3JldA=="),
+        (format!("basic_auth: {{username: ann, password_file: '{file}'}}"), "", "Basic YW5uOnMzY3JldA=="),
         (format!("bearer_token_file: '{file}'"), "", "Bearer s3cret"),
-        (
-            "authorization: {type: ' Token ', credentials: abc}".to_owned(),
-            "",
-            "Token abc",
-        ),
-        (
-            "basic_auth: {username: ann}".to_owned(),
-            "url:pass@",
-            "Basic dXJsOnBhc3M=",
-        ),
-        (
-            "bearer_token: abc\nheaders: {Authorization: Mine}".to_owned(),
-            "url:pass@",
-            "Mine",
-        ),
+        ("authorization: {type: ' Token ', credentials: abc}".to_owned(), "", "Token abc"),
+        ("basic_auth: {username: ann}".to_owned(), "url:pass@", "Basic dXJsOnBhc3M="),
+        ("bearer_token: abc\nheaders: {Authorization: Mine}".to_owned(), "url:pass@", "Mine"),
     ];
     for (more, user, want) in rows {
         let site = Site::answering(ok()).await;
@@ -84,19 +65,11 @@ async fn a_file_that_would_never_end_fails_the_probe_at_once() {
     let site = Site::answering(ok()).await;
     let at = site.address.to_string();
     let ca = format!("tls_config: {{ca_file: '{pipe}'}}");
+    #[rustfmt::skip]
     let rows = [
-        (
-            module(&format!("bearer_token_file: '{pipe}'")),
-            "authorization credentials",
-        ),
-        (
-            module(&format!("basic_auth: {{username: a, password_file: '{pipe}'}}")),
-            "basic auth password",
-        ),
-        (
-            module(&format!("http_headers: {{X-A: {{files: ['{pipe}']}}}}")),
-            "headers file",
-        ),
+        (module(&format!("bearer_token_file: '{pipe}'")), "authorization credentials"),
+        (module(&format!("basic_auth: {{username: a, password_file: '{pipe}'}}")), "basic auth password"),
+        (module(&format!("http_headers: {{X-A: {{files: ['{pipe}']}}}}")), "headers file"),
         (module(&format!("body_file: '{pipe}'")), "Error creating request"),
         (module(&ca), "CA cert"),
         (
@@ -108,18 +81,9 @@ async fn a_file_that_would_never_end_fails_the_probe_at_once() {
         (format!("prober: tcp\ntcp: {{tls: true, {ca}}}"), "CA cert"),
         (format!("prober: unix\nunix: {{tls: true, {ca}}}"), "CA cert"),
         (format!("prober: grpc\ngrpc: {{tls: true, {ca}}}"), "CA cert"),
-        (
-            format!("prober: dns\ndns: {{query_name: a, transport_protocol: tcp, dns_over_tls: true, {ca}}}"),
-            "CA cert",
-        ),
-        (
-            format!("prober: websocket\nwebsocket: {{http_config: {{{ca}}}}}"),
-            "CA cert",
-        ),
-        (
-            format!("prober: websocket\nwebsocket: {{http_config: {{bearer_token_file: '{pipe}'}}}}"),
-            "authorization credentials",
-        ),
+        (format!("prober: dns\ndns: {{query_name: a, transport_protocol: tcp, dns_over_tls: true, {ca}}}"), "CA cert"),
+        (format!("prober: websocket\nwebsocket: {{http_config: {{{ca}}}}}"), "CA cert"),
+        (format!("prober: websocket\nwebsocket: {{http_config: {{bearer_token_file: '{pipe}'}}}}"), "authorization credentials"),
     ];
     for (yaml, step) in rows {
         let started = std::time::Instant::now();

@@ -158,24 +158,15 @@ async fn a_large_download_costs_no_memory() {
 async fn the_body_is_shown_where_it_is_asked_for() {
     let text = |start: &str, length: usize| format!("{start}{}", "x".repeat(length - start.len()));
     // body, status, checks, whether it is cut
+    #[rustfmt::skip]
     let rows = [
         ("the <b>body</b>\n\u{1b}[31m".to_owned(), "200 OK", "", false),
         ("it failed".to_owned(), "503 Service Unavailable", "", false),
-        (
-            "matched".to_owned(),
-            "200 OK",
-            "fail_if_body_matches_regexp: [match]",
-            false,
-        ),
+        ("matched".to_owned(), "200 OK", "fail_if_body_matches_regexp: [match]", false),
         (text("whole", 64 << 10), "200 OK", "", false),
         (text("long", (64 << 10) + 1), "200 OK", "", true),
         (text("limited", 5000), "200 OK", "body_size_limit: 4000B", true),
-        (
-            "{}".to_owned(),
-            "200 OK",
-            "fail_if_body_json_matches_cel: 'true'",
-            false,
-        ),
+        ("{}".to_owned(), "200 OK", "fail_if_body_json_matches_cel: 'true'", false),
     ];
     for (body, status, checks, cut) in rows {
         let site = Site::answering(answer(status, &[], &body)).await;

@@ -320,50 +320,16 @@ async fn frames_without_end() {
     let grease = [frame(RESERVED, &vec![0; 3 << 20]), hello(), frame(RESERVED, b"x")].concat();
     let too_large = "server response headers exceeded 10485760 bytes";
     // what comes on the control stream, once and forever, what is answered, once and forever, what is said
+    #[rustfmt::skip]
     let rows = [
         ("a long body", quiet.clone(), (long_body, vec![]), None),
-        (
-            "a frame that means nothing",
-            quiet.clone(),
-            (grease, vec![]),
-            None,
-        ),
-        (
-            "an endless head",
-            quiet.clone(),
-            (endless(1), zeros()),
-            Some(too_large),
-        ),
-        (
-            "an endless frame",
-            quiet.clone(),
-            (endless(RESERVED), zeros()),
-            Some(LATE),
-        ),
-        (
-            "frames without end",
-            quiet.clone(),
-            (small.clone(), small.clone()),
-            Some(LATE),
-        ),
-        (
-            "empty frames of data without end",
-            quiet.clone(),
-            (ok(), zeros()),
-            Some(LATE),
-        ),
-        (
-            "frames without end behind a body",
-            quiet.clone(),
-            (hello(), small),
-            Some(LATE),
-        ),
-        (
-            "an endless trailer",
-            quiet,
-            ([hello(), endless(1)].concat(), zeros()),
-            Some(too_large),
-        ),
+        ("a frame that means nothing", quiet.clone(), (grease, vec![]), None),
+        ("an endless head", quiet.clone(), (endless(1), zeros()), Some(too_large)),
+        ("an endless frame", quiet.clone(), (endless(RESERVED), zeros()), Some(LATE)),
+        ("frames without end", quiet.clone(), (small.clone(), small.clone()), Some(LATE)),
+        ("empty frames of data without end", quiet.clone(), (ok(), zeros()), Some(LATE)),
+        ("frames without end behind a body", quiet.clone(), (hello(), small), Some(LATE)),
+        ("an endless trailer", quiet, ([hello(), endless(1)].concat(), zeros()), Some(too_large)),
         (
             "endless settings",
             ([vec![0], endless(SETTINGS)].concat(), zeros()),
@@ -396,75 +362,32 @@ async fn answers_in_frames() {
     let data = |text: &str| frame(0, text.as_bytes());
     let trailer = || frame(1, b"\0\0\x21a\x01b");
     // the answer, the length of its body, what is said where it is none
+    #[rustfmt::skip]
     let rows = [
         (vec![ok()], 0, None),
         (vec![ok(), data("zzz")], 3, None),
         (vec![ok(), data(""), data("zzz"), data("")], 3, None),
-        (
-            vec![ok(), data("a"), data(""), data(""), data("zzz"), trailer()],
-            4,
-            None,
-        ),
+        (vec![ok(), data("a"), data(""), data(""), data("zzz"), trailer()], 4, None),
         (vec![length("3"), data("z"), data("zz")], 3, None),
         // Pushes were not allowed, and are passed over.
         (vec![frame(5, b"\0\0\0\xd1"), ok(), data("a")], 1, None),
         (vec![ok(), frame(3, b"\0"), frame(0xd, b"\0"), data("a")], 1, None),
         (vec![], 0, Some("the peer ended the stream without an answer")),
-        (
-            vec![data("a")],
-            0,
-            Some("H3_FRAME_UNEXPECTED: the first frame is not HEADERS"),
-        ),
+        (vec![data("a")], 0, Some("H3_FRAME_UNEXPECTED: the first frame is not HEADERS")),
         (vec![frame(4, b""), ok()], 0, Some("H3_FRAME_UNEXPECTED")),
         (vec![ok(), frame(4, b"")], 0, Some("H3_FRAME_UNEXPECTED")),
-        (
-            vec![frame(6, b"12345678"), ok()],
-            0,
-            Some("H3_FRAME_UNEXPECTED: a frame of a reserved type"),
-        ),
-        (
-            vec![frame(1, b"\0\0\x21a\x01b")],
-            0,
-            Some("invalid response: missing :status field"),
-        ),
-        (
-            vec![frame(1, b"\0\0\x5f\x09\x03abc")],
-            0,
-            Some("invalid response: invalid status code: \"abc\""),
-        ),
-        (
-            vec![frame(1, b"\0\0\xd9\xd9")],
-            0,
-            Some("invalid response: duplicate pseudo header: :status"),
-        ),
-        (
-            vec![frame(1, b"\x02\0\x80")],
-            0,
-            Some("invalid response: QPACK_DECOMPRESSION_FAILED"),
-        ),
-        (
-            vec![field("X", "y")],
-            0,
-            Some("header field is not lower-case: \"X\""),
-        ),
-        (
-            vec![field("connection", "close")],
-            0,
-            Some("invalid header field name: \"connection\""),
-        ),
+        (vec![frame(6, b"12345678"), ok()], 0, Some("H3_FRAME_UNEXPECTED: a frame of a reserved type")),
+        (vec![frame(1, b"\0\0\x21a\x01b")], 0, Some("invalid response: missing :status field")),
+        (vec![frame(1, b"\0\0\x5f\x09\x03abc")], 0, Some("invalid response: invalid status code: \"abc\"")),
+        (vec![frame(1, b"\0\0\xd9\xd9")], 0, Some("invalid response: duplicate pseudo header: :status")),
+        (vec![frame(1, b"\x02\0\x80")], 0, Some("invalid response: QPACK_DECOMPRESSION_FAILED")),
+        (vec![field("X", "y")], 0, Some("header field is not lower-case: \"X\"")),
+        (vec![field("connection", "close")], 0, Some("invalid header field name: \"connection\"")),
         (vec![length("x")], 0, Some("invalid content length: \"x\"")),
         (vec![length("1"), data("ab")], 1, Some("peer sent too much data")),
         (vec![length("0"), data("a")], 0, Some("peer sent too much data")),
-        (
-            vec![ok(), trailer(), data("a")],
-            0,
-            Some("DATA frame received after trailers"),
-        ),
-        (
-            vec![ok(), trailer(), trailer()],
-            0,
-            Some("additional HEADERS frame received after trailers"),
-        ),
+        (vec![ok(), trailer(), data("a")], 0, Some("DATA frame received after trailers")),
+        (vec![ok(), trailer(), trailer()], 0, Some("additional HEADERS frame received after trailers")),
         (vec![ok(), ok()], 0, Some("received pseudo header in trailer")),
         // compat: upstream takes these for whole.
         (vec![length("99"), data("a")], 1, Some("unexpected EOF")),
@@ -645,44 +568,17 @@ async fn gzip_is_asked_for_and_undone() {
         "fail_if_header_matches: [{header: Content-Encoding, regexp: '.*', allow_missing: true}]";
     let hello = format!("fail_if_body_not_matches_regexp: ['^hello, world$']\n{GONE}");
     // the module, the answer, whether gzip is asked for, whether it passes, both lengths
+    #[rustfmt::skip]
     let rows = [
         (hello.clone(), whole.clone(), true, true, -1.0, 12.0),
         // Nothing is undone that was asked for by the module, or not at all.
-        (
-            "headers: {Accept-Encoding: gzip}".to_owned(),
-            whole.clone(),
-            true,
-            true,
-            length,
-            length,
-        ),
-        (
-            "headers: {Range: bytes=0-}".to_owned(),
-            whole.clone(),
-            false,
-            true,
-            length,
-            length,
-        ),
+        ("headers: {Accept-Encoding: gzip}".to_owned(), whole.clone(), true, true, length, length),
+        ("headers: {Range: bytes=0-}".to_owned(), whole.clone(), false, true, length, length),
         // The transport has undone it by the time that the module's decompressor looks, as upstream's.
-        (
-            "compression: gzip".to_owned(),
-            whole.clone(),
-            true,
-            false,
-            -1.0,
-            0.0,
-        ),
+        ("compression: gzip".to_owned(), whole.clone(), true, false, -1.0, 0.0),
         // No body is no gzip.
         (GONE.to_owned(), bare, true, true, -1.0, 0.0),
-        (
-            GONE.to_owned(),
-            [head, frame(0, b"no gzip at all")].concat(),
-            true,
-            false,
-            -1.0,
-            0.0,
-        ),
+        (GONE.to_owned(), [head, frame(0, b"no gzip at all")].concat(), true, false, -1.0, 0.0),
     ];
     for (more, answer, asked, passes, told, read) in rows {
         let folder = tempfile::tempdir().unwrap();
@@ -759,28 +655,17 @@ async fn interim_answers_are_passed_over() {
     };
     let many = (0..300_000).map(|n| (format!("{n:x}"), String::new()));
     // heads, the status that is exposed, what is said where the probe fails
+    #[rustfmt::skip]
     let rows = [
         (heads(&[103, 200]), 200, None),
         (heads(&[100, 103, 103, 102, 199, 204]), 204, None),
         (heads(&[103, 404]), 404, Some("Invalid HTTP response status code")),
         // The one that ends the dialogue in HTTP.
         (heads(&[101, 200]), 101, Some("Invalid HTTP response status code")),
-        (
-            heads(&[103, 103, 103, 103, 103, 103, 200]),
-            0,
-            Some("http3: too many 1xx informational responses"),
-        ),
-        (
-            heads(&[103]),
-            0,
-            Some("http3: EOF: the peer ended the stream without an answer"),
-        ),
+        (heads(&[103, 103, 103, 103, 103, 103, 200]), 0, Some("http3: too many 1xx informational responses")),
+        (heads(&[103]), 0, Some("http3: EOF: the peer ended the stream without an answer")),
         // Both heads are there at once: the second is refused while more is being waited for.
-        (
-            [heads(&[103]), fields(200, many)].concat(),
-            0,
-            Some("http3: server response headers exceeded"),
-        ),
+        ([heads(&[103]), fields(200, many)].concat(), 0, Some("http3: server response headers exceeded")),
     ];
     for (answer, status, want) in rows {
         let folder = tempfile::tempdir().unwrap();

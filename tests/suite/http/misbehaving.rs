@@ -52,22 +52,11 @@ async fn a_reset_at_any_byte_of_an_answer() {
 async fn what_never_ends_is_ended() {
     let head = "HTTP/1.1 200 OK\r\n";
     // The last is ended by the deadline, all others by a limit, long before it.
+    #[rustfmt::skip]
     let rows: [(&str, Vec<Move>, &str); 6] = [
-        (
-            "1xx",
-            vec![Move::Forever(b"HTTP/1.1 103 Early\r\n\r\n".repeat(1000))],
-            "headers exceeded",
-        ),
-        (
-            "headers",
-            vec![send(head), Move::Forever(b"X-A: b\r\n".repeat(1000))],
-            "headers exceeded",
-        ),
-        (
-            "a header",
-            vec![send(head), send("X-A: "), Move::Forever(vec![b'x'; 65536])],
-            "headers exceeded",
-        ),
+        ("1xx", vec![Move::Forever(b"HTTP/1.1 103 Early\r\n\r\n".repeat(1000))], "headers exceeded"),
+        ("headers", vec![send(head), Move::Forever(b"X-A: b\r\n".repeat(1000))], "headers exceeded"),
+        ("a header", vec![send(head), send("X-A: "), Move::Forever(vec![b'x'; 65536])], "headers exceeded"),
         (
             "a chunk line",
             vec![
@@ -86,11 +75,7 @@ async fn what_never_ends_is_ended() {
             ],
             "too much non-data",
         ),
-        (
-            "a body",
-            vec![send(head), send("\r\n"), Move::Forever(vec![b'x'; 65536])],
-            "while reading the body",
-        ),
+        ("a body", vec![send(head), send("\r\n"), Move::Forever(vec![b'x'; 65536])], "while reading the body"),
     ];
     for (name, moves, reason) in rows {
         let timeout = if name == "a body" { "300ms" } else { "60s" };
@@ -131,22 +116,16 @@ async fn silence_is_ended_by_the_deadline_and_says_where() {
 
 #[tokio::test]
 async fn odd_answers_that_go_takes_are_taken() {
-    for (answer, status, version) in [
+    #[rustfmt::skip]
+    let rows = [
         ("HTTP/1.0 200 OK\r\n\r\nhello", 200.0, 1.0),
         ("HTTP/1.2 299 \r\nContent-Length: 0\r\n\r\n", 299.0, 1.2),
         ("HTTP/1.1 200 OK\nContent-Length: 0\n\n", 200.0, 1.1),
-        (
-            "HTTP/1.1 200 OK\r\nX-A: one\r\n  two\r\nContent-Length: 0\r\n\r\n",
-            200.0,
-            1.1,
-        ),
-        (
-            "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx",
-            200.0,
-            1.1,
-        ),
+        ("HTTP/1.1 200 OK\r\nX-A: one\r\n  two\r\nContent-Length: 0\r\n\r\n", 200.0, 1.1),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx", 200.0, 1.1),
         ("HTTP/1.1 042 Odd\r\nContent-Length: 0\r\n\r\n", 42.0, 1.1),
-    ] {
+    ];
+    for (answer, status, version) in rows {
         let outcome = against(vec![send(answer), Move::Close]).await;
         assert_eq!(
             outcome.samples.value(Metric::HttpStatusCode),

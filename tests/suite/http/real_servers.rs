@@ -44,40 +44,16 @@ async fn nginx() {
     };
     let http = format!("http://localhost:{plain}");
     let https = format!("https://localhost:{tls}");
+    #[rustfmt::skip]
     let rows = [
-        (
-            "fail_if_body_not_matches_regexp: ['hello from nginx']".to_owned(),
-            format!("{http}/"),
-            1.1,
-            16.0,
-        ),
-        (
-            "compression: gzip\nheaders: {Accept-Encoding: gzip}".to_owned(),
-            format!("{http}/"),
-            1.1,
-            16.0,
-        ),
-        (
-            "valid_http_versions: [HTTP/2.0]".to_owned(),
-            format!("{https}/"),
-            2.0,
-            16.0,
-        ),
+        ("fail_if_body_not_matches_regexp: ['hello from nginx']".to_owned(), format!("{http}/"), 1.1, 16.0),
+        ("compression: gzip\nheaders: {Accept-Encoding: gzip}".to_owned(), format!("{http}/"), 1.1, 16.0),
+        ("valid_http_versions: [HTTP/2.0]".to_owned(), format!("{https}/"), 2.0, 16.0),
         ("enable_http2: false".to_owned(), format!("{https}/"), 1.1, 16.0),
-        (
-            "fail_if_not_ssl: true".to_owned(),
-            format!("{http}/to-tls"),
-            2.0,
-            16.0,
-        ),
+        ("fail_if_not_ssl: true".to_owned(), format!("{http}/to-tls"), 2.0, 16.0),
         (String::new(), format!("{http}/large"), 1.1, 3e6),
         (String::new(), format!("{https}/large"), 2.0, 3e6),
-        (
-            format!("method: POST\nbody: '{}'", "x".repeat(300_000)),
-            format!("{https}/"),
-            2.0,
-            16.0,
-        ),
+        (format!("method: POST\nbody: '{}'", "x".repeat(300_000)), format!("{https}/"), 2.0, 16.0),
     ];
     for (more, target, version, length) in rows {
         let outcome = probe(&module(&more), &target).await;

@@ -60,27 +60,16 @@ async fn what_was_refused_unread_is_sent_again() {
     let from_file = format!("method: POST\n  body_file: {}", file.display());
     let get = "fail_if_body_not_matches_regexp: ['^GET 0$']";
     // what, more of the module, resets, success, connections
+    #[rustfmt::skip]
     let rows: [(&str, &str, &'static [Option<Reason>], bool, usize); 7] = [
         ("never refused", get, &[None], true, 1),
         ("once", get, &[REFUSED, None], true, 2),
-        (
-            "as often as it may",
-            get,
-            &[REFUSED, REFUSED, REFUSED, None],
-            true,
-            4,
-        ),
+        ("as often as it may", get, &[REFUSED, REFUSED, REFUSED, None], true, 4),
         ("forever", get, &[REFUSED], false, 4),
         ("with a body", &post, &[REFUSED, REFUSED, None], true, 3),
         // Upstream cannot read the file again either.
         ("with a body from a file", &from_file, &[REFUSED, None], false, 1),
-        (
-            "broken, not refused",
-            get,
-            &[Some(Reason::INTERNAL_ERROR), None],
-            false,
-            1,
-        ),
+        ("broken, not refused", get, &[Some(Reason::INTERNAL_ERROR), None], false, 1),
     ];
     let identity = SelfSigned::local();
     for (what, more, resets, success, connections) in rows {

@@ -15,6 +15,7 @@ fn module(more: &str) -> String {
 #[tokio::test]
 async fn every_reason_is_told() {
     let answer = answer("200 OK", &["X-A: one", "X-A: two"], "hello");
+    #[rustfmt::skip]
     let rows: &[(&str, Option<&str>)] = &[
         ("valid_status_codes: [200, 204]", None),
         (
@@ -22,41 +23,20 @@ async fn every_reason_is_told() {
             Some("ERROR Invalid HTTP response status code status_code=200 valid_status_codes=\"[204 404]\""),
         ),
         ("valid_http_versions: [HTTP/1.1]", None),
-        (
-            "valid_http_versions: [HTTP/2.0]",
-            Some("ERROR Invalid HTTP version number version=\"HTTP/1.1\""),
-        ),
+        ("valid_http_versions: [HTTP/2.0]", Some("ERROR Invalid HTTP version number version=\"HTTP/1.1\"")),
         ("fail_if_ssl: true", None),
-        (
-            "fail_if_not_ssl: true",
-            Some("ERROR Final request was not over SSL"),
-        ),
+        ("fail_if_not_ssl: true", Some("ERROR Final request was not over SSL")),
         ("fail_if_body_matches_regexp: [bye]", None),
-        (
-            "fail_if_body_matches_regexp: [hell]",
-            Some("ERROR Body matched regular expression regexp=\"hell\""),
-        ),
-        (
-            "fail_if_body_not_matches_regexp: [bye]",
-            Some("ERROR Body did not match regular expression regexp=\"bye\""),
-        ),
+        ("fail_if_body_matches_regexp: [hell]", Some("ERROR Body matched regular expression regexp=\"hell\"")),
+        ("fail_if_body_not_matches_regexp: [bye]", Some("ERROR Body did not match regular expression regexp=\"bye\"")),
         ("fail_if_header_not_matches: [{header: x-a, regexp: two}]", None),
         (
             "fail_if_header_matches: [{header: x-a, regexp: two}]",
             Some("ERROR Header matched regular expression header=\"x-a\" regexp=\"two\" value_count=2"),
         ),
-        (
-            "fail_if_header_not_matches: [{header: X-B, regexp: .}]",
-            Some("ERROR Missing required header header=\"X-B\""),
-        ),
-        (
-            "fail_if_header_matches: [{header: X-B, regexp: ., allow_missing: true}]",
-            None,
-        ),
-        (
-            "fail_if_body_json_not_matches_cel: body == 'hello'",
-            Some("ERROR Error unmarshalling HTTP body to JSON"),
-        ),
+        ("fail_if_header_not_matches: [{header: X-B, regexp: .}]", Some("ERROR Missing required header header=\"X-B\"")),
+        ("fail_if_header_matches: [{header: X-B, regexp: ., allow_missing: true}]", None),
+        ("fail_if_body_json_not_matches_cel: body == 'hello'", Some("ERROR Error unmarshalling HTTP body to JSON")),
     ];
     for (more, reason) in rows {
         let site = Site::answering(&answer).await;

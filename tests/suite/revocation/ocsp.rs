@@ -127,15 +127,10 @@ async fn responses_are_judged_stapled_or_asked_for() {
         response
     };
     // Status, whether the times are exposed, a line of the log.
+    #[rustfmt::skip]
     let rows: [(&str, Vec<u8>, Option<f64>, bool, &str); 21] = [
         ("good", good.by(&root, &root), Some(0.0), true, ""),
-        (
-            "by the key",
-            good.clone().by_key().by(&root, &root),
-            Some(0.0),
-            true,
-            "",
-        ),
+        ("by the key", good.clone().by_key().by(&root, &root), Some(0.0), true, ""),
         (
             "revoked",
             Ocsp::of(&SERIAL, "revoked").by(&root, &root),
@@ -143,20 +138,8 @@ async fn responses_are_judged_stapled_or_asked_for() {
             true,
             "WARN Certificate is revoked subject=\"CN=leaf\" revocation_time=TIME",
         ),
-        (
-            "unknown",
-            Ocsp::of(&SERIAL, "unknown").by(&root, &root),
-            Some(2.0),
-            true,
-            "does not know the certificate",
-        ),
-        (
-            "out of date",
-            good.clone().years(2020, Some(2021)).by(&root, &root),
-            None,
-            true,
-            "the OCSP response is out of date",
-        ),
+        ("unknown", Ocsp::of(&SERIAL, "unknown").by(&root, &root), Some(2.0), true, "does not know the certificate"),
+        ("out of date", good.clone().years(2020, Some(2021)).by(&root, &root), None, true, "the OCSP response is out of date"),
         (
             "revoked before",
             Ocsp::of(&SERIAL, "revoked")
@@ -166,115 +149,21 @@ async fn responses_are_judged_stapled_or_asked_for() {
             true,
             "Certificate is revoked",
         ),
-        (
-            "from the future",
-            good.clone().years(2049, Some(2050)).by(&root, &root),
-            None,
-            false,
-            "not yet valid",
-        ),
-        (
-            "old, without end",
-            good.clone().years(2020, None).by(&root, &root),
-            None,
-            true,
-            "out of date",
-        ),
-        (
-            "about another",
-            Ocsp::of(&[7], "good").by(&root, &root),
-            None,
-            false,
-            "about another certificate",
-        ),
-        (
-            "of another issuer",
-            good.by(&other, &root),
-            None,
-            false,
-            "about another certificate",
-        ),
-        (
-            "by another of that name",
-            good.by(&root, &other),
-            None,
-            false,
-            "ECDSA verification failure",
-        ),
-        (
-            "by another key",
-            good.clone().by_key().by(&root, &other),
-            None,
-            false,
-            "neither the issuer nor sent its certificate",
-        ),
-        (
-            "by a delegate",
-            good.clone().with(&delegate).by(&root, &delegate),
-            Some(0.0),
-            true,
-            "",
-        ),
-        (
-            "by a delegate's key",
-            good.clone()
-                .by_key()
-                .with(&other)
-                .with(&delegate)
-                .by(&root, &delegate),
-            Some(0.0),
-            true,
-            "",
-        ),
-        (
-            "by a server",
-            good.clone().with(&unfit).by(&root, &unfit),
-            None,
-            false,
-            "not for signing OCSP responses",
-        ),
-        (
-            "by a former delegate",
-            good.clone().with(&over).by(&root, &over),
-            None,
-            false,
-            "has expired",
-        ),
-        (
-            "by another's delegate",
-            good.clone().with(&strange).by(&root, &strange),
-            None,
-            false,
-            "the responder's certificate: ",
-        ),
-        (
-            "by a delegate with riders",
-            good.clone().with(&critical).by(&root, &critical),
-            None,
-            false,
-            "critical extension",
-        ),
-        (
-            "try later",
-            tlv(0x30, &[&tlv(0x0a, &[&[3]])]),
-            None,
-            false,
-            "the responder answered tryLater",
-        ),
-        (
-            "garbage",
-            b"<html>".to_vec(),
-            None,
-            false,
-            "malformed OCSP response",
-        ),
-        (
-            "a damaged signature",
-            damaged(1),
-            None,
-            false,
-            "ECDSA verification failure",
-        ),
+        ("from the future", good.clone().years(2049, Some(2050)).by(&root, &root), None, false, "not yet valid"),
+        ("old, without end", good.clone().years(2020, None).by(&root, &root), None, true, "out of date"),
+        ("about another", Ocsp::of(&[7], "good").by(&root, &root), None, false, "about another certificate"),
+        ("of another issuer", good.by(&other, &root), None, false, "about another certificate"),
+        ("by another of that name", good.by(&root, &other), None, false, "ECDSA verification failure"),
+        ("by another key", good.clone().by_key().by(&root, &other), None, false, "neither the issuer nor sent its certificate"),
+        ("by a delegate", good.clone().with(&delegate).by(&root, &delegate), Some(0.0), true, ""),
+        ("by a delegate's key", good.clone().by_key().with(&other).with(&delegate).by(&root, &delegate), Some(0.0), true, ""),
+        ("by a server", good.clone().with(&unfit).by(&root, &unfit), None, false, "not for signing OCSP responses"),
+        ("by a former delegate", good.clone().with(&over).by(&root, &over), None, false, "has expired"),
+        ("by another's delegate", good.clone().with(&strange).by(&root, &strange), None, false, "the responder's certificate: "),
+        ("by a delegate with riders", good.clone().with(&critical).by(&root, &critical), None, false, "critical extension"),
+        ("try later", tlv(0x30, &[&tlv(0x0a, &[&[3]])]), None, false, "the responder answered tryLater"),
+        ("garbage", b"<html>".to_vec(), None, false, "malformed OCSP response"),
+        ("a damaged signature", damaged(1), None, false, "ECDSA verification failure"),
     ];
     for (name, response, status, times, line) in rows {
         responder.say(response.clone());

@@ -17,27 +17,21 @@ async fn says_that_it_is_healthy() {
 #[tokio::test]
 async fn refuses_what_it_cannot_probe() {
     let exporter = Exporter::start(MODULES, &[]).await;
-    for (query, status, text) in [
+    #[rustfmt::skip]
+    let rows = [
         ("", 400, "Target parameter is missing\n"),
         ("module=tcp_plain&target=", 400, "Target parameter is missing\n"),
         ("module=tcp_plain;target=x", 400, "Target parameter is missing\n"),
-        (
-            "module=tcp_plain&target=%zz",
-            400,
-            "Target parameter is missing\n",
-        ),
+        ("module=tcp_plain&target=%zz", 400, "Target parameter is missing\n"),
         ("module=nope&target=x", 400, "Unknown module \"nope\"\n"),
-        (
-            "module=a%22b%0Ac&target=x",
-            400,
-            "Unknown module \"a\\\"b\\nc\"\n",
-        ),
+        ("module=a%22b%0Ac&target=x", 400, "Unknown module \"a\\\"b\\nc\"\n"),
         (
             "module=with_host&target=x&hostname=b.test",
             400,
             "host header defined both in module configuration (a.test) and with URL-parameter 'hostname' (b.test)\n",
         ),
-    ] {
+    ];
+    for (query, status, text) in rows {
         let answer = exporter.get(&format!("/probe?{query}")).await;
         assert_eq!((answer.status, answer.text()), (status, text), "{query}");
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
@@ -218,38 +212,16 @@ async fn answers_below_a_prefix() {
 
 #[tokio::test]
 async fn starts_with_what_is_wrong_in_the_log() {
-    for (config, flags, words) in [
-        (
-            "modules: {a: {prober: pigeon}}",
-            &[] as &[_],
-            "Error loading config",
-        ),
-        (
-            MODULES,
-            &["--web.listen-address=nonsense"],
-            "failed to determine external URL",
-        ),
-        (
-            MODULES,
-            &["--web.listen-address=127.0.0.1:99999"],
-            "Error starting HTTP server",
-        ),
-        (
-            MODULES,
-            &["--web.external-url='http://a/'"],
-            "URL must not begin or end with quotes",
-        ),
-        (
-            MODULES,
-            &["--web.systemd-socket"],
-            "Cannot automatically infer external URL",
-        ),
-        (
-            MODULES,
-            &["--web.config.file={dir}/none.yml"],
-            "no such file or directory",
-        ),
-    ] {
+    #[rustfmt::skip]
+    let rows = [
+        ("modules: {a: {prober: pigeon}}", &[] as &[_], "Error loading config"),
+        (MODULES, &["--web.listen-address=nonsense"], "failed to determine external URL"),
+        (MODULES, &["--web.listen-address=127.0.0.1:99999"], "Error starting HTTP server"),
+        (MODULES, &["--web.external-url='http://a/'"], "URL must not begin or end with quotes"),
+        (MODULES, &["--web.systemd-socket"], "Cannot automatically infer external URL"),
+        (MODULES, &["--web.config.file={dir}/none.yml"], "no such file or directory"),
+    ];
+    for (config, flags, words) in rows {
         let log = Exporter::try_start(config, flags)
             .await
             .err()
@@ -271,42 +243,20 @@ async fn odd_requests_are_answered_as_by_go() {
     };
     let healthy = "HTTP/1.1 200 OK\r\n".to_owned();
     let rest = "Host: h\r\nConnection: close\r\n\r\n";
-    for (request, want) in [
-        (
-            "GET /-/healthy HTTP/1.1\r\n\r\n".to_owned(),
-            refused("400 Bad Request: missing required Host header"),
-        ),
-        (
-            "GET /-/healthy HTTP/1.1\r\nHost: a b\r\n\r\n".to_owned(),
-            refused("400 Bad Request: malformed Host header"),
-        ),
+    #[rustfmt::skip]
+    let rows = [
+        ("GET /-/healthy HTTP/1.1\r\n\r\n".to_owned(), refused("400 Bad Request: missing required Host header")),
+        ("GET /-/healthy HTTP/1.1\r\nHost: a b\r\n\r\n".to_owned(), refused("400 Bad Request: malformed Host header")),
         (format!("GET /%zz HTTP/1.1\r\n{rest}"), refused("400 Bad Request")),
-        (
-            format!("GET nonsense HTTP/1.1\r\n{rest}"),
-            refused("400 Bad Request"),
-        ),
-        (
-            format!("GET / HTTP/1.1\r\nX(: y\r\n{rest}"),
-            refused("400 Bad Request"),
-        ),
-        (
-            format!("GET http://h:bad/-/healthy HTTP/1.1\r\n{rest}"),
-            refused("400 Bad Request"),
-        ),
-        (
-            format!("GET http:///-/healthy HTTP/1.1\r\n{rest}"),
-            healthy.clone(),
-        ),
+        (format!("GET nonsense HTTP/1.1\r\n{rest}"), refused("400 Bad Request")),
+        (format!("GET / HTTP/1.1\r\nX(: y\r\n{rest}"), refused("400 Bad Request")),
+        (format!("GET http://h:bad/-/healthy HTTP/1.1\r\n{rest}"), refused("400 Bad Request")),
+        (format!("GET http:///-/healthy HTTP/1.1\r\n{rest}"), healthy.clone()),
         (format!("GET /-/healthy HTTP/1.2\r\n{rest}"), healthy.clone()),
-        (
-            format!("GET http://h?x=1 HTTP/1.1\r\n{rest}"),
-            "HTTP/1.1 307 Temporary Redirect\r\n".to_owned(),
-        ),
-        (
-            format!("CONNECT h:80 HTTP/1.1\r\n{rest}"),
-            "HTTP/1.1 404 Not Found\r\n".to_owned(),
-        ),
-    ] {
+        (format!("GET http://h?x=1 HTTP/1.1\r\n{rest}"), "HTTP/1.1 307 Temporary Redirect\r\n".to_owned()),
+        (format!("CONNECT h:80 HTTP/1.1\r\n{rest}"), "HTTP/1.1 404 Not Found\r\n".to_owned()),
+    ];
+    for (request, want) in rows {
         let answer = exporter.raw(request.as_bytes()).await;
         let answer = String::from_utf8_lossy(&answer);
         assert!(answer.starts_with(&want), "{request:?}: {answer}");

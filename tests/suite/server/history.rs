@@ -76,30 +76,16 @@ async fn a_target_stands_for_its_newest_probe() {
 async fn says_what_it_cannot_find() {
     let exporter = Exporter::start(MODULES, &[]).await;
     exporter.probe("tcp_plain", REFUSED).await;
-    for (query, status, text) in [
-        (
-            "",
-            400,
-            "Probe id or target must be defined as http query parameters\n",
-        ),
-        (
-            "id=-1",
-            400,
-            "Probe id or target must be defined as http query parameters\n",
-        ),
+    #[rustfmt::skip]
+    let rows = [
+        ("", 400, "Probe id or target must be defined as http query parameters\n"),
+        ("id=-1", 400, "Probe id or target must be defined as http query parameters\n"),
         ("id=7", 404, "Probe id not found\n"),
-        (
-            "id=0&target=x",
-            400,
-            "Probe id and target can't be defined at the same time\n",
-        ),
-        (
-            "id=0&module=x",
-            400,
-            "Probe module filter only works in conjunction with target parameter\n",
-        ),
+        ("id=0&target=x", 400, "Probe id and target can't be defined at the same time\n"),
+        ("id=0&module=x", 400, "Probe module filter only works in conjunction with target parameter\n"),
         ("target=x", 404, "Probe target not found\n"),
-    ] {
+    ];
+    for (query, status, text) in rows {
         let answer = exporter.get(&format!("/logs?{query}")).await;
         assert_eq!((answer.status, answer.text()), (status, text), "{query}");
     }

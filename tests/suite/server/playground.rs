@@ -173,21 +173,14 @@ async fn a_text_is_checked_as_check_config_does() {
         (&good["verdict"], &good["problems"][0]["kind"]),
         (&"1 warning".into(), &"warning".into())
     );
-    for (text, message) in [
-        (
-            "modules: {m: {prober: http, http: {body_file: /etc/passwd}}}",
-            "files can be named",
-        ),
-        (
-            "modules: {m: {prober: http, http: {bearer_token: hush}}}",
-            "secrets are neither shown nor sent",
-        ),
-        (
-            "policy: {allow: {networks: [0.0.0.0/0]}}\nmodules: {m: {prober: http}}",
-            "there is no policy here",
-        ),
+    #[rustfmt::skip]
+    let rows = [
+        ("modules: {m: {prober: http, http: {body_file: /etc/passwd}}}", "files can be named"),
+        ("modules: {m: {prober: http, http: {bearer_token: hush}}}", "secrets are neither shown nor sent"),
+        ("policy: {allow: {networks: [0.0.0.0/0]}}\nmodules: {m: {prober: http}}", "there is no policy here"),
         ("modules: [", "not YAML"),
-    ] {
+    ];
+    for (text, message) in rows {
         let said = check(&exporter, text).await.to_string();
         assert!(said.contains(message) && !said.contains("hush"), "{text}: {said}");
     }

@@ -217,26 +217,16 @@ async fn what_cannot_be_spoken_is_said_at_the_start() {
 #[tokio::test]
 async fn asks_clients_for_certificates() {
     let section = "tls_server_config: {cert_file: server.pem, key_file: server.key, client_ca_file: ca.pem, client_auth_type: ";
-    for (kind, without, with) in [
+    #[rustfmt::skip]
+    let rows = [
         ("RequireAndVerifyClientCert}", None, Some(200)),
         ("VerifyClientCertIfGiven}", Some(200), Some(200)),
         ("RequestClientCert}", Some(200), Some(200)),
-        (
-            "RequireAndVerifyClientCert, client_allowed_sans: [client.test]}",
-            None,
-            Some(200),
-        ),
-        (
-            "RequireAndVerifyClientCert, client_allowed_sans: [127.0.0.1]}",
-            None,
-            Some(200),
-        ),
-        (
-            "RequireAndVerifyClientCert, client_allowed_sans: [other.test]}",
-            None,
-            None,
-        ),
-    ] {
+        ("RequireAndVerifyClientCert, client_allowed_sans: [client.test]}", None, Some(200)),
+        ("RequireAndVerifyClientCert, client_allowed_sans: [127.0.0.1]}", None, Some(200)),
+        ("RequireAndVerifyClientCert, client_allowed_sans: [other.test]}", None, None),
+    ];
+    for (kind, without, with) in rows {
         let (exporter, client) = Certificates::new().start(&format!("{section}{kind}\n")).await;
         assert_eq!(status(&exporter, &client.plain).await, without, "{kind}");
         assert_eq!(status(&exporter, &client.with_certificate).await, with, "{kind}");

@@ -51,32 +51,13 @@ async fn broken_files_are_named() {
     let files = Files(tempfile::tempdir().unwrap());
     let cert = |made: &Made| pem("CERTIFICATE", &made.der);
     let key = |made: &Made| pem("PRIVATE KEY", &made.key.serialize_der());
+    #[rustfmt::skip]
     let rows: &[(&str, String, String, &str)] = &[
         ("in order", cert(&mine), key(&mine), ""),
-        (
-            "of another",
-            cert(&mine),
-            key(&other),
-            "tls: private key does not match public key",
-        ),
-        (
-            "of another kind",
-            cert(&mine),
-            key(&rsa),
-            "tls: private key type does not match public key type",
-        ),
-        (
-            "no certificate",
-            "x".to_owned(),
-            key(&mine),
-            "tls: failed to find any PEM data in certificate input",
-        ),
-        (
-            "no key",
-            cert(&mine),
-            "x".to_owned(),
-            "tls: failed to find any PEM data in key input",
-        ),
+        ("of another", cert(&mine), key(&other), "tls: private key does not match public key"),
+        ("of another kind", cert(&mine), key(&rsa), "tls: private key type does not match public key type"),
+        ("no certificate", "x".to_owned(), key(&mine), "tls: failed to find any PEM data in certificate input"),
+        ("no key", cert(&mine), "x".to_owned(), "tls: failed to find any PEM data in key input"),
         (
             "changed places",
             key(&mine),
@@ -89,18 +70,8 @@ async fn broken_files_are_named() {
             cert(&mine),
             "tls: found a certificate rather than a key in the PEM for the private key",
         ),
-        (
-            "broken key",
-            cert(&mine),
-            pem("PRIVATE KEY", b"x"),
-            "tls: failed to parse private key",
-        ),
-        (
-            "broken certificate",
-            pem("CERTIFICATE", b"x"),
-            key(&mine),
-            "x509: malformed certificate",
-        ),
+        ("broken key", cert(&mine), pem("PRIVATE KEY", b"x"), "tls: failed to parse private key"),
+        ("broken certificate", pem("CERTIFICATE", b"x"), key(&mine), "x509: malformed certificate"),
     ];
     for (name, cert, key, want) in rows {
         let raw = config::Tls {

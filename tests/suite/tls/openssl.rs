@@ -78,18 +78,12 @@ async fn servers_with_nothing_but_cbc_are_spoken_to() {
     let Some(openssl) = OpenSsl::new() else { return };
     let page: String = (0..40_000).map(|line| format!("{line}\n")).collect();
     openssl.0.write("page", &page);
-    for (kind, algorithm, names) in [
-        (
-            "ECDSA",
-            &rcgen::PKCS_ECDSA_P256_SHA256,
-            ["ECDHE-ECDSA-AES128-SHA", "ECDHE-ECDSA-AES256-SHA"],
-        ),
-        (
-            "RSA",
-            &rcgen::PKCS_RSA_SHA256,
-            ["ECDHE-RSA-AES128-SHA", "ECDHE-RSA-AES256-SHA"],
-        ),
-    ] {
+    #[rustfmt::skip]
+    let rows = [
+        ("ECDSA", &rcgen::PKCS_ECDSA_P256_SHA256, ["ECDHE-ECDSA-AES128-SHA", "ECDHE-ECDSA-AES256-SHA"]),
+        ("RSA", &rcgen::PKCS_RSA_SHA256, ["ECDHE-RSA-AES128-SHA", "ECDHE-RSA-AES256-SHA"]),
+    ];
+    for (kind, algorithm, names) in rows {
         let key = pki::key(algorithm);
         let own = Cert::leaf().key(&key).self_signed();
         openssl.present(&own);
@@ -126,20 +120,13 @@ async fn old_keys_are_taken_as_go_takes_them() {
     let request =
         "-nodes -days 365 -subj /CN=v4.test -addext subjectAltName=DNS:v4.test -keyout key.pem -out cert.pem";
     // The key, how the certificate is signed, and the versions in which Go takes it.
+    #[rustfmt::skip]
     let rows: &[(&str, &str, &[&str])] = &[
         ("rsa:1024", "-sha256", &["-tls1_2", "-tls1_3"]),
         ("rsa:1024", "-sha384", &["-tls1_2", "-tls1_3"]),
         ("rsa:1536", "-sha512", &["-tls1_2", "-tls1_3"]),
-        (
-            "rsa:2048",
-            "-sha256 -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:32",
-            &["-tls1_2", "-tls1_3"],
-        ),
-        (
-            "ec -pkeyopt ec_paramgen_curve:secp521r1",
-            "-sha512",
-            &["-tls1_2", "-tls1_3"],
-        ),
+        ("rsa:2048", "-sha256 -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:32", &["-tls1_2", "-tls1_3"]),
+        ("ec -pkeyopt ec_paramgen_curve:secp521r1", "-sha512", &["-tls1_2", "-tls1_3"]),
     ];
     for (key, signed, versions) in rows {
         openssl.run(&format!("req -x509 -newkey {key} {signed} {request}"));

@@ -60,6 +60,7 @@ async fn bad_peers_get_a_clear_error() {
     let mut huge = server_hello(0x0303);
     huge.extend([22, 3, 3, 0x40, 0, 11, 0x98, 0x96, 0x80]);
     huge.extend(vec![0x30; 0x4000 - 4]);
+    #[rustfmt::skip]
     let rows: &[(&str, Vec<u8>, bool, &str)] = &[
         (
             "http",
@@ -67,36 +68,16 @@ async fn bad_peers_get_a_clear_error() {
             false,
             "tls: first record does not look like a TLS handshake: the server says \"HTTP/1.1 400 Bad Request\" in the clear",
         ),
-        (
-            "garbage",
-            (200..=255).collect(),
-            false,
-            "tls: first record does not look like a TLS handshake",
-        ),
-        (
-            "zeros",
-            vec![0; 500],
-            false,
-            "tls: first record does not look like a TLS handshake",
-        ),
-        (
-            "nothing",
-            vec![],
-            true,
-            "tls: the server closed the connection during the handshake: EOF",
-        ),
+        ("garbage", (200..=255).collect(), false, "tls: first record does not look like a TLS handshake"),
+        ("zeros", vec![0; 500], false, "tls: first record does not look like a TLS handshake"),
+        ("nothing", vec![], true, "tls: the server closed the connection during the handshake: EOF"),
         (
             "alert",
             vec![21, 3, 3, 0, 2, 2, 40],
             false,
             "remote error: tls: handshake failure: probably no cipher suite or key exchange in common (this program offers only suites with ECDHE, and of those with CBC only AES with SHA-1)",
         ),
-        (
-            "unknown alert",
-            vec![21, 3, 3, 0, 2, 2, 200],
-            false,
-            "remote error: tls: alert(200)",
-        ),
+        ("unknown alert", vec![21, 3, 3, 0, 2, 2, 200], false, "remote error: tls: alert(200)"),
         (
             "alert about the name",
             vec![21, 3, 3, 0, 2, 2, 112],
@@ -121,12 +102,7 @@ async fn bad_peers_get_a_clear_error() {
             false,
             "tls: server selected unsupported protocol version 302: it speaks nothing newer than TLS 1.1, and this program speaks only TLS 1.2 and TLS 1.3",
         ),
-        (
-            "10 MB of certificates",
-            huge,
-            false,
-            "tls: handshake message exceeds maximum of 65535 bytes",
-        ),
+        ("10 MB of certificates", huge, false, "tls: handshake message exceeds maximum of 65535 bytes"),
         (
             "half a record",
             server_hello(0x0303)[..30].to_vec(),
@@ -191,55 +167,20 @@ async fn every_connection_ends_with_a_goodbye() {
     let redirect = "HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n";
     // SETTINGS, and an answer without a body.
     let h2 = b"\0\0\0\x04\0\0\0\0\0\0\0\x01\x01\x05\0\0\0\x01\x88";
+    #[rustfmt::skip]
     let rows = [
         (http(""), "https://", "http/1.1", ok.as_bytes(), 1),
-        (
-            http(", valid_status_codes: [404]"),
-            "https://",
-            "http/1.1",
-            ok.as_bytes(),
-            1,
-        ),
-        (
-            http(", body_size_limit: 1B"),
-            "https://",
-            "http/1.1",
-            ok.as_bytes(),
-            1,
-        ),
+        (http(", valid_status_codes: [404]"), "https://", "http/1.1", ok.as_bytes(), 1),
+        (http(", body_size_limit: 1B"), "https://", "http/1.1", ok.as_bytes(), 1),
         // The target and ten redirects.
         (http(""), "https://", "http/1.1", redirect.as_bytes(), 11),
-        (
-            http(", follow_redirects: false"),
-            "https://",
-            "http/1.1",
-            redirect.as_bytes(),
-            1,
-        ),
+        (http(", follow_redirects: false"), "https://", "http/1.1", redirect.as_bytes(), 1),
         (http(""), "https://", "http/1.1", b"nonsense\r\n\r\n", 1),
         (http(""), "https://", "h2", h2, 1),
         (format!("prober: tcp\ntcp: {{tls: true, {TLS}}}"), "", "x", b"", 1),
-        (
-            format!("prober: tcp\ntcp: {{tls: true, {TLS}, query_response: [{{send: x}}, {{expect: y}}]}}"),
-            "",
-            "x",
-            b"z\n",
-            1,
-        ),
-        (
-            format!("prober: grpc\ngrpc: {{preferred_ip_protocol: ip4, tls: true, {TLS}}}"),
-            "",
-            "h2",
-            h2,
-            1,
-        ),
-        (
-            format!("prober: websocket\nwebsocket: {{http_config: {{{TLS}}}}}"),
-            "wss://",
-            "http/1.1",
-            ok.as_bytes(),
-            1,
-        ),
+        (format!("prober: tcp\ntcp: {{tls: true, {TLS}, query_response: [{{send: x}}, {{expect: y}}]}}"), "", "x", b"z\n", 1),
+        (format!("prober: grpc\ngrpc: {{preferred_ip_protocol: ip4, tls: true, {TLS}}}"), "", "h2", h2, 1),
+        (format!("prober: websocket\nwebsocket: {{http_config: {{{TLS}}}}}"), "wss://", "http/1.1", ok.as_bytes(), 1),
         (
             format!(
                 "prober: dns\ndns: {{query_name: a.test, transport_protocol: tcp, dns_over_tls: true, {TLS}}}"

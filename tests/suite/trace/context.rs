@@ -183,37 +183,20 @@ async fn a_link_leads_to_the_trace_of_the_last_failed_probe() {
 
 #[test]
 fn a_header_has_one_source() {
+    #[rustfmt::skip]
     let rows = [
         ("prober: http, trace: {}", ""),
         ("prober: http, http: {headers: {X-Request-ID: x}}, trace: {}", ""),
-        (
-            "prober: http, http: {headers: {Traceparent: x}}, trace: {}",
-            "traceparent is sent by trace",
-        ),
-        (
-            "prober: http, http: {headers: {tracestate: x}}, trace: {}",
-            "tracestate is sent by trace",
-        ),
-        (
-            "prober: http, http: {http_headers: {SW8: {values: [x]}}}, trace: {headers: [sw8]}",
-            "sw8 is sent",
-        ),
-        (
-            "prober: grpc, grpc: {metadata: {b3: [x]}}, trace: {headers: [b3]}",
-            "b3 is sent by trace",
-        ),
+        ("prober: http, http: {headers: {Traceparent: x}}, trace: {}", "traceparent is sent by trace"),
+        ("prober: http, http: {headers: {tracestate: x}}, trace: {}", "tracestate is sent by trace"),
+        ("prober: http, http: {http_headers: {SW8: {values: [x]}}}, trace: {headers: [sw8]}", "sw8 is sent"),
+        ("prober: grpc, grpc: {metadata: {b3: [x]}}, trace: {headers: [b3]}", "b3 is sent by trace"),
         (
             "prober: websocket, websocket: {headers: {x-request-id: {values: [x]}}}, trace: {headers: [x-request-id]}",
             "x-request-id is sent by trace",
         ),
-        (
-            "prober: tcp, trace: {}",
-            "the tcp prober cannot send a trace context",
-        ),
-        (
-            "prober: icmp, trace: {headers: []}",
-            "the icmp prober cannot send a trace context",
-        ),
+        ("prober: tcp, trace: {}", "the tcp prober cannot send a trace context"),
+        ("prober: icmp, trace: {headers: []}", "the icmp prober cannot send a trace context"),
     ];
     for (module, want) in rows {
         let loaded = parse(format!("modules: {{m: {{{module}}}}}"), "test");

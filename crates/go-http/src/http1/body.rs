@@ -297,6 +297,7 @@ mod tests {
     #[tokio::test]
     async fn framings_end_where_they_should() {
         let c = Framing::Chunked;
+        #[rustfmt::skip]
         let rows: &[(Framing, &str, &str, Option<&str>)] = &[
             (Framing::Empty, "x", "", None),
             (Framing::Length(2), "abc", "ab", None),
@@ -306,40 +307,15 @@ mod tests {
             (c, "2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\nA: b\r\n\r\n", "hello", None),
             (c, "A  \r\n0123456789\r\n00\r\n\r\n", "0123456789", None),
             (c, "5\r\nhello\r\n", "hello", Some("unexpected EOF")),
-            (
-                c,
-                "5\r\nhello\r\n0\r\n",
-                "hello",
-                Some("http: unexpected EOF reading trailer"),
-            ),
+            (c, "5\r\nhello\r\n0\r\n", "hello", Some("http: unexpected EOF reading trailer")),
             (c, "5\r\nhel", "hel", Some("unexpected EOF")),
-            (
-                c,
-                "3\r\nhello\r\n0\r\n\r\n",
-                "hel",
-                Some("malformed chunked encoding"),
-            ),
+            (c, "3\r\nhello\r\n0\r\n\r\n", "hel", Some("malformed chunked encoding")),
             (c, "xyz\r\n", "", Some("invalid byte in chunk length")),
             (c, "\r\n", "", Some("empty hex number for chunk length")),
             (c, "5\nhello", "", Some("chunked line ends with bare LF")),
-            (
-                c,
-                "ffffffffffffffffff\r\n",
-                "",
-                Some("http chunk length too large"),
-            ),
-            (
-                c,
-                "0\r\nA\r\n\r\n",
-                "",
-                Some("malformed trailer after chunked body"),
-            ),
-            (
-                c,
-                "0\r\nA: b\r\n",
-                "",
-                Some("http: suspiciously long trailer after chunked body"),
-            ),
+            (c, "ffffffffffffffffff\r\n", "", Some("http chunk length too large")),
+            (c, "0\r\nA\r\n\r\n", "", Some("malformed trailer after chunked body")),
+            (c, "0\r\nA: b\r\n", "", Some("http: suspiciously long trailer after chunked body")),
         ];
         for (framing, wire, want, error) in rows {
             let (got, end) = read(*framing, wire.as_bytes()).await;

@@ -235,20 +235,13 @@ mod tests {
         };
         let interim = "HTTP/1.1 103 X\r\n\r\n";
         // about, what comes, whether it is taken
+        #[rustfmt::skip]
         let rows = [
             ("as many as there may be", head(MAX_HEAD), true),
             ("one more", head(MAX_HEAD + 1), false),
             ("a million more", head(MAX_HEAD + (1 << 20)), false),
-            (
-                "two heads",
-                interim.to_owned() + &head(MAX_HEAD - interim.len()),
-                true,
-            ),
-            (
-                "two heads and one more",
-                interim.to_owned() + &head(MAX_HEAD - interim.len() + 1),
-                false,
-            ),
+            ("two heads", interim.to_owned() + &head(MAX_HEAD - interim.len()), true),
+            ("two heads and one more", interim.to_owned() + &head(MAX_HEAD - interim.len() + 1), false),
         ];
         for (about, wire, fits) in rows {
             for piece in [1 << 24, 1 << 20, 65_535, 4096] {

@@ -187,79 +187,28 @@ mod tests {
     #[test]
     fn lengths_are_those_of_go() {
         use Framing::{Chunked, Empty, Length, UntilClose};
+        #[rustfmt::skip]
         let rows = [
-            (
-                "GET",
-                "HTTP/1.1 200 OK\r\nContent-Length: 5",
-                Ok((Length(5), 5, false)),
-            ),
-            (
-                "GET",
-                "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5",
-                Ok((Length(5), 5, false)),
-            ),
-            (
-                "GET",
-                "HTTP/1.1 200 OK\r\nContent-Length: 0",
-                Ok((Empty, 0, false)),
-            ),
+            ("GET", "HTTP/1.1 200 OK\r\nContent-Length: 5", Ok((Length(5), 5, false))),
+            ("GET", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5", Ok((Length(5), 5, false))),
+            ("GET", "HTTP/1.1 200 OK\r\nContent-Length: 0", Ok((Empty, 0, false))),
             ("GET", "HTTP/1.1 200 OK", Ok((UntilClose, -1, true))),
-            (
-                "GET",
-                "HTTP/1.1 200 OK\r\nConnection: keep-alive",
-                Ok((UntilClose, -1, true)),
-            ),
-            (
-                "GET",
-                "HTTP/1.1 200 OK\r\nTransfer-Encoding: CHUNKED",
-                Ok((Chunked, -1, false)),
-            ),
-            (
-                "GET",
-                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 3",
-                Ok((Chunked, -1, false)),
-            ),
-            (
-                "GET",
-                "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked",
-                Ok((UntilClose, -1, true)),
-            ),
-            (
-                "GET",
-                "HTTP/1.1 204 No\r\nContent-Length: 5",
-                Ok((Empty, 0, false)),
-            ),
-            (
-                "GET",
-                "HTTP/1.1 304 No\r\nTransfer-Encoding: chunked",
-                Ok((Empty, 0, false)),
-            ),
-            (
-                "HEAD",
-                "HTTP/1.1 200 OK\r\nContent-Length: 5",
-                Ok((Empty, 5, false)),
-            ),
+            ("GET", "HTTP/1.1 200 OK\r\nConnection: keep-alive", Ok((UntilClose, -1, true))),
+            ("GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: CHUNKED", Ok((Chunked, -1, false))),
+            ("GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 3", Ok((Chunked, -1, false))),
+            ("GET", "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked", Ok((UntilClose, -1, true))),
+            ("GET", "HTTP/1.1 204 No\r\nContent-Length: 5", Ok((Empty, 0, false))),
+            ("GET", "HTTP/1.1 304 No\r\nTransfer-Encoding: chunked", Ok((Empty, 0, false))),
+            ("HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 5", Ok((Empty, 5, false))),
             ("HEAD", "HTTP/1.1 200 OK", Ok((Empty, -1, false))),
             (
                 "GET",
                 "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6",
                 Err("http: message cannot contain multiple Content-Length headers; got [\"5\", \"6\"]"),
             ),
-            (
-                "GET",
-                "HTTP/1.1 200 OK\r\nContent-Length: +5",
-                Err("bad Content-Length \"+5\""),
-            ),
-            (
-                "GET",
-                "HTTP/1.1 200 OK\r\nContent-Length:",
-                Err("invalid empty Content-Length \"\""),
-            ),
-            (
-                "GET",
-                "HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775808",
-                Err("bad Content-Length \"9223372036854775808\""),
-            ),
+            ("GET", "HTTP/1.1 200 OK\r\nContent-Length: +5", Err("bad Content-Length \"+5\"")),
+            ("GET", "HTTP/1.1 200 OK\r\nContent-Length:", Err("invalid empty Content-Length \"\"")),
+            ("GET", "HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775808", Err("bad Content-Length \"9223372036854775808\"")),
             (
                 "GET",
                 "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked",

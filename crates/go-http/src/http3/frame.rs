@@ -314,6 +314,7 @@ mod tests {
     #[tokio::test]
     async fn frames_are_told_apart() {
         const CUT: &str = "unexpected EOF: the peer ended the stream within a frame";
+        #[rustfmt::skip]
         let rows: &[(&[u8], &[&str])] = &[
             (b"", &[" end"]),
             (b"\x01\x02\0\0\0\x02hi", &[" 1 2", "hi end"]),
@@ -326,18 +327,9 @@ mod tests {
             (b"\0", &[&format!(" {CUT}")]),
             (b"\x21\x05x", &[&format!(" {CUT}")]),
             (b"\x01\x05x", &[&format!(" {CUT}")]),
-            (
-                b"\x06\x08",
-                &[" connection error: H3_FRAME_UNEXPECTED: a frame of a reserved type"],
-            ),
-            (
-                b"\x04\x80\x01\0\0",
-                &[" connection error: H3_FRAME_ERROR: frame too large"],
-            ),
-            (
-                b"\x01\x80\xa0\0\x01",
-                &[" server response headers exceeded 10485760 bytes"],
-            ),
+            (b"\x06\x08", &[" connection error: H3_FRAME_UNEXPECTED: a frame of a reserved type"]),
+            (b"\x04\x80\x01\0\0", &[" connection error: H3_FRAME_ERROR: frame too large"]),
+            (b"\x01\x80\xa0\0\x01", &[" server response headers exceeded 10485760 bytes"]),
         ];
         for (wire, want) in rows {
             assert_eq!(read(wire).await, *want, "{wire:?}");

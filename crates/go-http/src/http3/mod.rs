@@ -464,13 +464,11 @@ mod tests {
             &'static [(&'static str, &'static str)],
             Result<(u16, Option<u64>), &'static str>,
         );
+        #[rustfmt::skip]
         let rows: &[Row] = &[
             (&[OK], Ok((200, None))),
             (&[OK, ("content-length", "5")], Ok((200, Some(5)))),
-            (
-                &[OK, ("content-length", "5"), ("content-length", "5")],
-                Ok((200, Some(5))),
-            ),
+            (&[OK, ("content-length", "5"), ("content-length", "5")], Ok((200, Some(5)))),
             (&[OK, ("content-length", "")], Ok((200, None))),
             (&[(":status", "+99")], Ok((99, None))),
             (&[OK, ("te", "trailers"), ("x", "\u{e9}")], Ok((200, None))),
@@ -478,40 +476,16 @@ mod tests {
             (&[], Err("missing :status field")),
             (&[(":status", "abc")], Err("invalid status code: \"abc\"")),
             (&[OK, OK], Err("duplicate pseudo header: :status")),
-            (
-                &[("a", "b"), OK],
-                Err("received pseudo header :status after a regular header field"),
-            ),
-            (
-                &[OK, (":path", "/")],
-                Err("invalid response pseudo header: :path"),
-            ),
+            (&[("a", "b"), OK], Err("received pseudo header :status after a regular header field")),
+            (&[OK, (":path", "/")], Err("invalid response pseudo header: :path")),
             (&[OK, ("A", "b")], Err("header field is not lower-case: \"A\"")),
-            (
-                &[OK, ("a", "b\r\nc: d")],
-                Err("invalid header field value for: \"a\""),
-            ),
+            (&[OK, ("a", "b\r\nc: d")], Err("invalid header field value for: \"a\"")),
             (&[OK, ("", "b")], Err("invalid header field name: \"\"")),
-            (
-                &[OK, ("connection", "close")],
-                Err("invalid header field name: \"connection\""),
-            ),
-            (
-                &[OK, ("te", "gzip")],
-                Err("invalid TE header field value of: \"te\""),
-            ),
-            (
-                &[OK, ("content-length", "5"), ("content-length", "6")],
-                Err("contradicting content lengths"),
-            ),
-            (
-                &[OK, ("content-length", "-1")],
-                Err("invalid content length: \"-1\""),
-            ),
-            (
-                &[OK, ("content-length", "+1")],
-                Err("invalid content length: \"+1\""),
-            ),
+            (&[OK, ("connection", "close")], Err("invalid header field name: \"connection\"")),
+            (&[OK, ("te", "gzip")], Err("invalid TE header field value of: \"te\"")),
+            (&[OK, ("content-length", "5"), ("content-length", "6")], Err("contradicting content lengths")),
+            (&[OK, ("content-length", "-1")], Err("invalid content length: \"-1\"")),
+            (&[OK, ("content-length", "+1")], Err("invalid content length: \"+1\"")),
         ];
         for (fields, want) in rows {
             let got = read_head(&section(fields), &mut Held::default());

@@ -265,6 +265,7 @@ mod tests {
     fn lines_are_judged() {
         use Said::{More, No, Yes};
         let code = Reply::Code(&["220"]);
+        #[rustfmt::skip]
         let rows = [
             (code, "220 ready", "220 ready", Yes),
             (code, "220", "220", Yes),
@@ -289,19 +290,9 @@ mod tests {
             (Reply::Capabilities, "", "\"STARTTLS\"", More),
             (Reply::Capabilities, "", "OK \"go\"", Yes),
             (Reply::Capabilities, "", "NO", No),
-            (
-                Reply::Numeric("670"),
-                "",
-                ":irc.test NOTICE * :*** Looking up",
-                More,
-            ),
+            (Reply::Numeric("670"), "", ":irc.test NOTICE * :*** Looking up", More),
             (Reply::Numeric("670"), "", "NOTICE AUTH :***", More),
-            (
-                Reply::Numeric("670"),
-                "",
-                ":irc.test 670 * :STARTTLS successful",
-                Yes,
-            ),
+            (Reply::Numeric("670"), "", ":irc.test 670 * :STARTTLS successful", Yes),
             (Reply::Numeric("670"), "", ":irc.test 691 * :no", No),
             (Reply::Numeric("670"), "", "", No),
         ];
