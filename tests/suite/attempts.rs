@@ -9,36 +9,33 @@ use blackbox_exporter::metrics::Metric;
 use blackbox_exporter::prober::Outcome;
 use blackbox_exporter::reason::Reason;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::TcpStream;
 
 use crate::dns::{reply, udp_server};
+use crate::support::peer::listen;
 use crate::support::{Exporter, exposition, has, lacks, log, probe};
 
 /// A server that gives those who connect these answers in turn, and the last one to all others; it answers when something was
 /// asked, or at once.
 async fn answering(answers: &'static [&'static str], waits: bool) -> (String, Arc<AtomicUsize>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap().to_string();
     let seen = Arc::<AtomicUsize>::default();
     let counted = Arc::clone(&seen);
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let turn = counted.fetch_add(1, Ordering::Relaxed);
-            let answer = answers.get(turn).or(answers.last()).unwrap();
-            tokio::spawn(async move {
-                let mut request = [0; 4096];
-                if waits {
-                    let _ = stream.read(&mut request).await;
-                }
-                let _ = stream.write_all(answer.as_bytes()).await;
-                // An answer of nothing is silence.
-                if answer.is_empty() {
-                    let _ = stream.read(&mut request).await;
-                }
-            });
+    let serve = move |mut stream: TcpStream| {
+        let turn = counted.fetch_add(1, Ordering::Relaxed);
+        let answer = answers.get(turn).or(answers.last()).unwrap();
+        async move {
+            let mut request = [0; 4096];
+            if waits {
+                let _ = stream.read(&mut request).await;
+            }
+            let _ = stream.write_all(answer.as_bytes()).await;
+            // An answer of nothing is silence.
+            if answer.is_empty() {
+                let _ = stream.read(&mut request).await;
+            }
         }
-    });
-    (address, seen)
+    };
+    (listen(serve).await.to_string(), seen)
 }
 
 /// How often it was made, and whether the first attempt succeeded.

@@ -6,11 +6,12 @@ use assert_cmd::Command;
 use rustls::version::{TLS12, TLS13};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 
 use crate::grpc::tonic;
 use crate::http::site::{Asked, Site, answer, ok};
 use crate::support::has;
+use crate::support::peer::listen;
 use crate::support::pki::{self, Cert};
 
 /// What it says as JSON, and whether a probe with its module passes.
@@ -149,20 +150,17 @@ async fn a_certificate_that_is_not_trusted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_greets_is_sent_nothing() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
     let (heard, mut hears) = tokio::sync::mpsc::unbounded_channel();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let heard = heard.clone();
-            tokio::spawn(async move {
-                stream.write_all(b"220 mail.example.com ESMTP\r\n").await.unwrap();
-                let mut said = Vec::new();
-                let _ = stream.read_to_end(&mut said).await;
-                heard.send(said).unwrap();
-            });
+    let greet = move |mut stream: TcpStream| {
+        let heard = heard.clone();
+        async move {
+            stream.write_all(b"220 mail.example.com ESMTP\r\n").await.unwrap();
+            let mut said = Vec::new();
+            let _ = stream.read_to_end(&mut said).await;
+            heard.send(said).unwrap();
         }
-    });
+    };
+    let port = listen(greet).await.port();
     let (said, passes) = doctor(&format!("127.0.0.1:{port}")).await;
     assert!(passes, "{said}");
     assert_eq!(findings(&said), golden(port, &["Service: greeting: ok"]));

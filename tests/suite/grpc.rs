@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use tonic_health::ServingStatus;
 
 use crate::support::namespace::outside;
+use crate::support::peer::{listen, serve_each};
 use crate::support::programs::skipped;
 use crate::support::tls_peer::SelfSigned;
 use crate::support::{has, log, probe, redacted};
@@ -204,20 +205,16 @@ async fn scripted<F>(
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let act = act.clone();
-            tokio::spawn(async move {
-                let mut connection = h2::server::handshake(stream).await.unwrap();
-                while let Some(Ok((request, respond))) = connection.accept().await {
-                    tokio::spawn(act(request, respond));
-                }
-            });
+    let serve = move |stream| {
+        let act = act.clone();
+        async move {
+            let mut connection = h2::server::handshake(stream).await.unwrap();
+            while let Some(Ok((request, respond))) = connection.accept().await {
+                tokio::spawn(act(request, respond));
+            }
         }
-    });
-    address.to_string()
+    };
+    listen(serve).await.to_string()
 }
 
 fn head(status: u16) -> Response<()> {
@@ -434,26 +431,22 @@ fn field(name: &str, value: &str) -> Vec<u8> {
 
 /// A server that sends these bytes at once, and those when it was asked.
 async fn raw(first: Vec<u8>, answer: Vec<u8>) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let target = listener.local_addr().unwrap().to_string();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let (first, answer) = (first.clone(), answer.clone());
-            tokio::spawn(async move {
-                stream.write_all(&first).await.unwrap();
-                // The request ends with its message.
-                let mut asked = Vec::new();
-                while !asked.ends_with(b"\0\0\0\0\0") {
-                    if stream.read_buf(&mut asked).await.unwrap_or(0) == 0 {
-                        return;
-                    }
+    let serve = move |mut stream: TcpStream| {
+        let (first, answer) = (first.clone(), answer.clone());
+        async move {
+            stream.write_all(&first).await.unwrap();
+            // The request ends with its message.
+            let mut asked = Vec::new();
+            while !asked.ends_with(b"\0\0\0\0\0") {
+                if stream.read_buf(&mut asked).await.unwrap_or(0) == 0 {
+                    return;
                 }
-                let _ = stream.write_all(&answer).await;
-                let _ = stream.read_to_end(&mut Vec::new()).await;
-            });
+            }
+            let _ = stream.write_all(&answer).await;
+            let _ = stream.read_to_end(&mut Vec::new()).await;
         }
-    });
-    target
+    };
+    listen(serve).await.to_string()
 }
 
 /// What odd servers get from grpc-go's client, which was asked about each of these.
@@ -628,11 +621,7 @@ async fn the_chosen_address_is_dialled() {
         return skipped("IPv6");
     };
     let port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(serve(stream));
-        }
-    });
+    serve_each(listener, serve);
     let module = "prober: grpc\ngrpc: {preferred_ip_protocol: ip6}";
     assert!(
         probe(module, &format!("[::1]:{port}")).await.success,
@@ -663,11 +652,7 @@ async fn proxies_of_the_environment_are_not_asked() {
     let asked = count(3128).await;
     let listener = TcpListener::bind("192.0.2.1:0").await.unwrap();
     let target = listener.local_addr().unwrap().to_string();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(serve(stream));
-        }
-    });
+    serve_each(listener, serve);
     let outcome = probe(PLAIN, &target).await;
     assert!(outcome.success, "{:?}", log(&outcome));
     assert_eq!(asked.load(Ordering::SeqCst), 0);

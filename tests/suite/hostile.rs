@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::http::http3;
 use crate::http::site::read_request;
-use crate::support::peer::{Move, perform, send};
+use crate::support::peer::{self, Move, perform, send};
 use crate::support::pki;
 use crate::support::process::memory_of;
 use crate::support::tls_peer::SelfSigned;
@@ -156,25 +156,21 @@ impl Peer {
 }
 
 async fn listen(moves: Vec<Move>, upgrades: bool) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let mut moves = moves.clone();
-            if matches!(moves.last(), Some(Move::Reset)) {
-                stream.set_zero_linger().unwrap();
-                // What was sent before must arrive before.
-                moves.insert(moves.len() - 1, Move::Pause(Duration::from_millis(50)));
-            }
-            tokio::spawn(async move {
-                if upgrades {
-                    upgrade(&mut stream).await;
-                }
-                play(stream, moves).await;
-            });
+    peer::listen(move |mut stream| {
+        let mut moves = moves.clone();
+        if matches!(moves.last(), Some(Move::Reset)) {
+            stream.set_zero_linger().unwrap();
+            // What was sent before must arrive before.
+            moves.insert(moves.len() - 1, Move::Pause(Duration::from_millis(50)));
         }
-    });
-    address
+        async move {
+            if upgrades {
+                upgrade(&mut stream).await;
+            }
+            play(stream, moves).await;
+        }
+    })
+    .await
 }
 
 const HTTP: &str = "prober: http\nhttp: {preferred_ip_protocol: ip4}";

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use blackbox_exporter::config::{self, Prober, QueryResponse};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 use crate::support::has;
+use crate::support::peer::listen;
 use crate::support::probing::{PATIENT, expect, log_of, run, say};
 use crate::support::tls_peer::Identity;
 
@@ -19,35 +20,31 @@ type Ending = (Vec<u8>, io::Result<()>);
 
 /// Greets everybody with this, responds to each piece with a line, and tells how each connection ended.
 async fn host(greeting: &'static str, answers: bool) -> (SocketAddr, mpsc::UnboundedReceiver<Ending>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
     let (sender, endings) = mpsc::unbounded_channel();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let sender = sender.clone();
-            tokio::spawn(async move {
-                let mut all = Vec::new();
-                let mut piece = [0; 1024];
-                // Whichever call comes first after a reset fails of it, and no other.
-                let mut said = stream.write_all(greeting.as_bytes()).await;
-                let end = loop {
-                    if said.is_err() {
-                        break said;
-                    }
-                    match stream.read(&mut piece).await {
-                        Ok(0) => break Ok(()),
-                        Ok(bytes) => all.extend(&piece[..bytes]),
-                        Err(error) => break Err(error),
-                    }
-                    if answers {
-                        said = stream.write_all(b"PONG\n").await;
-                    }
-                };
-                let _ = sender.send((all, end));
-            });
+    let serve = move |mut stream: TcpStream| {
+        let sender = sender.clone();
+        async move {
+            let mut all = Vec::new();
+            let mut piece = [0; 1024];
+            // Whichever call comes first after a reset fails of it, and no other.
+            let mut said = stream.write_all(greeting.as_bytes()).await;
+            let end = loop {
+                if said.is_err() {
+                    break said;
+                }
+                match stream.read(&mut piece).await {
+                    Ok(0) => break Ok(()),
+                    Ok(bytes) => all.extend(&piece[..bytes]),
+                    Err(error) => break Err(error),
+                }
+                if answers {
+                    said = stream.write_all(b"PONG\n").await;
+                }
+            };
+            let _ = sender.send((all, end));
         }
-    });
-    (address, endings)
+    };
+    (listen(serve).await, endings)
 }
 
 fn module(steps: Vec<QueryResponse>, linger: Option<i64>) -> config::Module {

@@ -6,8 +6,9 @@ use blackbox_exporter::config::{self, Prober};
 use blackbox_exporter::metrics::Metric;
 use rustls::version::{TLS12, TLS13};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
+use crate::support::peer::listen;
 use crate::support::pki::{self, Cert, Made, pem};
 use crate::support::probing::{PATIENT, log_of, run};
 
@@ -15,34 +16,28 @@ const HANDSHAKE: u8 = 22;
 
 /// Stands before a server and cuts its handshake messages, as long as they are in the clear, into records of one byte.
 async fn cutting(server: SocketAddr) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((client, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let server = TcpStream::connect(server).await.unwrap();
-                let (mut from_client, mut to_client) = client.into_split();
-                let (mut from_server, mut to_server) = server.into_split();
-                tokio::spawn(async move {
-                    let _ = tokio::io::copy(&mut from_client, &mut to_server).await;
-                });
-                let mut head = [0; 5];
-                while from_server.read_exact(&mut head).await.is_ok() {
-                    let mut body = vec![0; usize::from(u16::from_be_bytes([head[3], head[4]]))];
-                    from_server.read_exact(&mut body).await.unwrap();
-                    if head[0] != HANDSHAKE {
-                        let _ = to_client.write_all(&[&head[..], &body].concat()).await;
-                        break;
-                    }
-                    let record = |byte: &u8| [HANDSHAKE, head[1], head[2], 0, 1, *byte];
-                    let records: Vec<u8> = body.iter().flat_map(record).collect();
-                    let _ = to_client.write_all(&records).await;
-                }
-                let _ = tokio::io::copy(&mut from_server, &mut to_client).await;
-            });
+    listen(move |client| async move {
+        let server = TcpStream::connect(server).await.unwrap();
+        let (mut from_client, mut to_client) = client.into_split();
+        let (mut from_server, mut to_server) = server.into_split();
+        tokio::spawn(async move {
+            let _ = tokio::io::copy(&mut from_client, &mut to_server).await;
+        });
+        let mut head = [0; 5];
+        while from_server.read_exact(&mut head).await.is_ok() {
+            let mut body = vec![0; usize::from(u16::from_be_bytes([head[3], head[4]]))];
+            from_server.read_exact(&mut body).await.unwrap();
+            if head[0] != HANDSHAKE {
+                let _ = to_client.write_all(&[&head[..], &body].concat()).await;
+                break;
+            }
+            let record = |byte: &u8| [HANDSHAKE, head[1], head[2], 0, 1, *byte];
+            let records: Vec<u8> = body.iter().flat_map(record).collect();
+            let _ = to_client.write_all(&records).await;
         }
-    });
-    address
+        let _ = tokio::io::copy(&mut from_server, &mut to_client).await;
+    })
+    .await
 }
 
 #[tokio::test]

@@ -8,7 +8,11 @@ use std::process::Command;
 use blackbox_exporter::config::web::Web;
 use blackbox_exporter::module;
 use blackbox_exporter::net::url::Url;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
+use crate::http::site::answer;
+use crate::support::peer::listen;
 use crate::support::tls_peer::Identity;
 use crate::support::{Exporter, has};
 
@@ -116,27 +120,14 @@ fn assert_silent(place: &str, text: &str, targets: &[String]) {
     }
 }
 
-/// A site that refuses whatever it is asked, a tunnel and a token as well.
-async fn refusing() -> std::net::SocketAddr {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let _ = stream.read(&mut [0; 4096]).await;
-                let _ = stream
-                    .write_all(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n")
-                    .await;
-            });
-        }
-    });
-    address
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_secret_is_told() {
-    let address = refusing().await.to_string();
+    // It refuses whatever it is asked, a tunnel and a token as well.
+    let refuse = |mut stream: TcpStream| async move {
+        let _ = stream.read(&mut [0; 4096]).await;
+        let _ = stream.write_all(&answer("403 No", &[], "")).await;
+    };
+    let address = listen(refuse).await.to_string();
     let certificate = Identity::local().authority.replace('\n', "\\n");
     let fill = |text: &str| {
         text.replace("'{cert}'", &format!("\"{certificate}\""))
@@ -288,35 +279,28 @@ fn urls_hide_their_password() {
 /// A peer that repeats what it was sent: in a status line, a redirect, a token endpoint's error.
 #[tokio::test]
 async fn what_a_peer_repeats_is_masked() {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let there = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let mut head = vec![0; 16 << 10];
-                let length = stream.read(&mut head).await.unwrap();
-                let head = String::from_utf8_lossy(&head[..length]).replace("\r\n", " ");
-                let answer = if head.starts_with("POST") {
-                    format!(
-                        "HTTP/1.1 400 Bad\r\nContent-Type: application/json\r\n\r\n{{\"error\": \"e\", \"error_description\": \"{head}\"}}"
-                    )
-                } else if head.starts_with("CONNECT") || head.contains("Upgrade: websocket") {
-                    format!("HTTP/1.1 407 {head}\r\nContent-Length: 0\r\n\r\n")
-                } else {
-                    let escaped =
-                        percent_encoding::utf8_percent_encode(&head, percent_encoding::NON_ALPHANUMERIC);
-                    format!(
-                        "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/?{escaped}&{}\r\nContent-Length: 0\r\n\r\n",
-                        head.replace(' ', "_")
-                    )
-                };
-                let _ = stream.write_all(answer.as_bytes()).await;
-                let _ = stream.shutdown().await;
-            });
-        }
-    });
+    let there = listen(|mut stream: TcpStream| async move {
+        let mut head = vec![0; 16 << 10];
+        let length = stream.read(&mut head).await.unwrap();
+        let head = String::from_utf8_lossy(&head[..length]).replace("\r\n", " ");
+        let answer = if head.starts_with("POST") {
+            format!(
+                "HTTP/1.1 400 Bad\r\nContent-Type: application/json\r\n\r\n{{\"error\": \"e\", \"error_description\": \"{head}\"}}"
+            )
+        } else if head.starts_with("CONNECT") || head.contains("Upgrade: websocket") {
+            format!("HTTP/1.1 407 {head}\r\nContent-Length: 0\r\n\r\n")
+        } else {
+            let escaped =
+                percent_encoding::utf8_percent_encode(&head, percent_encoding::NON_ALPHANUMERIC);
+            format!(
+                "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/?{escaped}&{}\r\nContent-Length: 0\r\n\r\n",
+                head.replace(' ', "_")
+            )
+        };
+        let _ = stream.write_all(answer.as_bytes()).await;
+        let _ = stream.shutdown().await;
+    })
+    .await;
     let modules = format!(
         "modules:
   proxy: {{prober: http, timeout: 5s, http: {{proxy_url: 'http://ann:hush%40-proxy@{there}', proxy_connect_header: {{X-P: [hush-connect]}}, skip_resolve_phase_with_proxy: true}}}}

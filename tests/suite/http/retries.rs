@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use blackbox_exporter::metrics::Metric;
 use bytes::Bytes;
 use h2::Reason;
-use tokio::net::TcpListener;
 
+use crate::support::peer::listen;
 use crate::support::pki;
 use crate::support::tls_peer::SelfSigned;
 use crate::support::{log, probe};
@@ -91,17 +91,14 @@ async fn what_was_refused_unread_is_sent_again() {
 
 #[tokio::test]
 async fn nothing_is_sent_again_over_http1() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
     let count = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&count);
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            counter.fetch_add(1, Ordering::SeqCst);
-            // Closed without a word, as a server does that ends a connection it kept open: but this one is new.
-            drop(stream);
-        }
-    });
+    // Closed without a word, as a server does that ends a connection it kept open: but this one is new.
+    let close = move |_| {
+        counter.fetch_add(1, Ordering::SeqCst);
+        async {}
+    };
+    let address = listen(close).await;
     let yaml = "prober: http\nhttp: {preferred_ip_protocol: ip4}";
     let outcome = probe(yaml, &format!("http://{address}/")).await;
     assert!(!outcome.success);

@@ -3,23 +3,24 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use arc_swap::access::Constant;
 use blackbox_exporter::config::{self, Prober};
 use blackbox_exporter::metrics::{Labels, Metric};
 use blackbox_exporter::module;
 use blackbox_exporter::net::Network;
-use blackbox_exporter::net::policy::Policy;
-use blackbox_exporter::prober::{self, Outcome, Request};
+use blackbox_exporter::prober::Outcome;
 use rustls::version::TLS13;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 
+use super::{denying, probe, probe_with_silent_authority, serve, tls};
 use crate::http::site::{ok, read_request};
 use crate::support::has;
-use crate::support::pki::{self, Cert, List, Made, pem};
-use crate::support::probing::{PATIENT, compile, log_of};
+use crate::support::pki::{self, Cert, List, Made};
+use crate::support::probing::log_of;
+
+/// The serial number of the server's certificate.
+const SERIAL: [u8; 2] = [0x12, 0x34];
 
 /// Serves lists; everything else is 404.
 #[derive(Clone)]
@@ -100,42 +101,20 @@ impl Lists {
     }
 
     fn asked(&self) -> usize {
-        self.asked.lock().unwrap().len()
+        self.asked_with("")
+    }
+
+    /// How many requests have this in their head.
+    fn asked_with(&self, part: &str) -> usize {
+        let asked = self.asked.lock().unwrap();
+        asked.iter().filter(|head| head.contains(part)).count()
     }
 }
 
-/// A tcp module that trusts this root.
 fn tcp(root: &Made) -> config::Module {
-    let mut raw = config::Module {
-        prober: Prober::Tcp,
-        ..config::Module::default()
-    };
-    raw.tcp.tls = true;
+    let mut raw = super::tcp(root);
     raw.tcp.check_revoked = true;
-    *raw.tcp.tls_config = tls(root);
     raw
-}
-
-pub(super) fn tls(root: &Made) -> config::Tls {
-    config::Tls {
-        ca: pem("CERTIFICATE", &root.der),
-        server_name: "v4.test".to_owned(),
-        ..config::Tls::default()
-    }
-}
-
-pub(super) async fn probe(network: &Network, raw: config::Module, target: &str) -> Outcome {
-    let request = Request {
-        target,
-        hostname: None,
-        timeout: PATIENT,
-    };
-    prober::run(network, &compile(raw), request).await
-}
-
-pub(super) async fn serve(chain: &[&Made]) -> String {
-    let config = pki::server_config(pki::certified(chain), &[&TLS13]);
-    pki::serve(config).await.to_string()
 }
 
 /// A family as `chain_pos value url`.
@@ -148,19 +127,6 @@ fn rows(outcome: &Outcome, metric: Metric) -> Vec<String> {
     samples.map(|sample| row(&sample.labels, sample.value)).collect()
 }
 
-struct Row {
-    name: &'static str,
-    /// What the points are.
-    points: Vec<&'static str>,
-    /// Available, revoked, stale.
-    want: (u8, u8, u8),
-    /// The point that counts.
-    url: &'static str,
-    /// The end of 2050, or another, or none.
-    next_update: Option<f64>,
-    log: &'static str,
-}
-
 #[tokio::test]
 #[allow(clippy::too_many_lines, reason = "a table")]
 async fn lists_are_judged() {
@@ -168,155 +134,46 @@ async fn lists_are_judged() {
     let lists = Lists::start().await;
     let root = Cert::ca("Root").self_signed();
     let other = Cert::ca("Root").self_signed();
-    let own = [0x12, 0x34];
     lists.serve("good", List::of(&[&[9], &[0, 0x80]]).by(&root));
-    lists.serve("revoked", List::of(&[&[9], &own]).by(&root));
+    lists.serve("revoked", List::of(&[&[9], &SERIAL]).by(&root));
     lists.serve("stale", List::of(&[]).years(2020, Some(2021)).by(&root));
-    lists.serve("future", List::of(&[&own]).years(2049, Some(2050)).by(&root));
-    lists.serve("foreign", List::of(&[&own]).by(&other));
-    lists.serve("open", List::of(&[&own]).years(2020, None).by(&root));
+    lists.serve("future", List::of(&[&SERIAL]).years(2049, Some(2050)).by(&root));
+    lists.serve("foreign", List::of(&[&SERIAL]).by(&other));
+    lists.serve("open", List::of(&[&SERIAL]).years(2020, None).by(&root));
     lists.serve("garbage", b"<html>".to_vec());
     lists.serve("large", vec![0x30; (10 << 20) + 1]);
     lists.serve_with("moved", "302 Found\r\nLocation: /revoked\r\n", Vec::new());
     lists.serve_with("loop", "302 Found\r\nLocation: loop\r\n", Vec::new());
-    let row = |name, points: &[&'static str], want, url, next_update, log| Row {
-        name,
-        points: points.to_vec(),
-        want,
-        url,
-        next_update,
-        log,
-    };
-    let rows_wanted = [
-        row("not revoked", &["good"], (1, 0, 0), "good", Some(Y2050), ""),
-        row(
-            "revoked",
-            &["revoked"],
-            (1, 1, 0),
-            "revoked",
-            Some(Y2050),
-            "warn Certificate is revoked subject=\"CN=leaf\" chain_pos=0 revocation_time=TIME",
-        ),
-        row(
-            "stale",
-            &["stale"],
-            (1, 0, 1),
-            "stale",
-            Some(1_609_459_200.0),
-            "warn CRL is stale",
-        ),
-        row(
-            "from the future",
-            &["future"],
-            (0, 0, 0),
-            "future",
-            None,
-            "warn CRL is not yet valid",
-        ),
-        row(
-            "another's",
-            &["foreign"],
-            (0, 0, 0),
-            "foreign",
-            None,
-            "err=\"x509: ECDSA verification failure",
-        ),
-        row(
-            "without end",
-            &["open"],
-            (1, 1, 0),
-            "open",
-            None,
-            "warn Certificate is revoked",
-        ),
-        row(
-            "no list",
-            &["garbage"],
-            (0, 0, 0),
-            "garbage",
-            None,
-            "err=\"x509: malformed",
-        ),
-        row(
-            "too large",
-            &["large"],
-            (0, 0, 0),
-            "large",
-            None,
-            "err=\"the list is larger than 10 MiB",
-        ),
-        row(
-            "missing",
-            &["nothing"],
-            (0, 0, 0),
-            "nothing",
-            None,
-            "err=\"unexpected status code 404",
-        ),
-        row(
-            "redirected",
-            &["moved"],
-            (1, 1, 0),
-            "moved",
-            Some(Y2050),
-            "warn Certificate is revoked",
-        ),
-        row(
-            "redirected forever",
-            &["loop"],
-            (0, 0, 0),
-            "loop",
-            None,
-            "err=\"stopped after 10 redirects",
-        ),
-        row(
-            "the second of three",
-            &["nothing", "revoked", "good"],
-            (1, 1, 0),
-            "revoked",
-            Some(Y2050),
-            "warn Failed to fetch CRL",
-        ),
-        row(
-            "neither of two",
-            &["foreign", "future"],
-            (0, 0, 0),
-            "future",
-            None,
-            "warn CRL signature verification failed",
-        ),
-        row(
-            "no points",
-            &[],
-            (0, 0, 0),
-            "",
-            None,
-            "debug No CRL distribution points",
-        ),
+    // Name, points, whether one is available, revoked and stale, the point that counts, its next update, and a log line.
+    #[rustfmt::skip]
+    let rows_wanted: [(&str, &[&str], (u8, u8, u8), &str, Option<f64>, &str); 14] = [
+        ("not revoked", &["good"], (1, 0, 0), "good", Some(Y2050), ""),
+        ("revoked", &["revoked"], (1, 1, 0), "revoked", Some(Y2050), "warn Certificate is revoked subject=\"CN=leaf\" chain_pos=0 revocation_time=TIME"),
+        ("stale", &["stale"], (1, 0, 1), "stale", Some(1_609_459_200.0), "warn CRL is stale"),
+        ("from the future", &["future"], (0, 0, 0), "future", None, "warn CRL is not yet valid"),
+        ("another's", &["foreign"], (0, 0, 0), "foreign", None, "err=\"x509: ECDSA verification failure"),
+        ("without end", &["open"], (1, 1, 0), "open", None, "warn Certificate is revoked"),
+        ("no list", &["garbage"], (0, 0, 0), "garbage", None, "err=\"x509: malformed"),
+        ("too large", &["large"], (0, 0, 0), "large", None, "err=\"the list is larger than 10 MiB"),
+        ("missing", &["nothing"], (0, 0, 0), "nothing", None, "err=\"unexpected status code 404"),
+        ("redirected", &["moved"], (1, 1, 0), "moved", Some(Y2050), "warn Certificate is revoked"),
+        ("redirected forever", &["loop"], (0, 0, 0), "loop", None, "err=\"stopped after 10 redirects"),
+        ("the second of three", &["nothing", "revoked", "good"], (1, 1, 0), "revoked", Some(Y2050), "warn Failed to fetch CRL"),
+        ("neither of two", &["foreign", "future"], (0, 0, 0), "future", None, "warn CRL signature verification failed"),
+        ("no points", &[], (0, 0, 0), "", None, "debug No CRL distribution points"),
     ];
-    for Row {
-        name,
-        points,
-        want,
-        url,
-        next_update,
-        log,
-    } in rows_wanted
-    {
+    for (name, points, want, url, next_update, log) in rows_wanted {
         let urls: Vec<String> = points.iter().map(|point| lists.url(point)).collect();
         let leaf = match &*urls {
             [] => Cert::leaf(),
             urls => Cert::leaf().revocation(urls),
         };
-        let leaf = leaf.serial(&own).by(&root);
+        let leaf = leaf.serial(&SERIAL).by(&root);
         let target = serve(&[&leaf]).await;
         let outcome = probe(&Network::system(), tcp(&root), &target).await;
         let told = log_of(&outcome);
         assert!(outcome.success, "{name}: {told}");
-        assert!(
-            told.to_lowercase().contains(&log.to_lowercase()),
-            "{name}: {told}"
-        );
+        has(told.to_lowercase(), [&*log.to_lowercase()]);
         let url = if url.is_empty() {
             String::new()
         } else {
@@ -409,7 +266,7 @@ async fn a_list_is_kept_until_it_is_due() {
     assert_eq!(lists.asked(), 1);
     // One that is due is asked for each time, but not sent again.
     let leaf = Cert::leaf().revocation(&[lists.url("due")]).by(&root);
-    let due = List::of(&[&leaf_serial()]).years(2020, Some(2021)).by(&root);
+    let due = List::of(&[&SERIAL]).years(2020, Some(2021)).by(&root);
     lists.serve_with("due", "200 OK\r\nETag: \"a\"\r\n", due);
     let target = serve(&[&leaf]).await;
     for _ in 0..3 {
@@ -420,18 +277,7 @@ async fn a_list_is_kept_until_it_is_due() {
         );
     }
     assert_eq!(lists.asked(), 4);
-    let known = lists
-        .asked
-        .lock()
-        .unwrap()
-        .iter()
-        .filter(|head| head.contains("if-none-match: \"a\""))
-        .count();
-    assert_eq!(known, 2);
-}
-
-fn leaf_serial() -> [u8; 2] {
-    [0x12, 0x34]
+    assert_eq!(lists.asked_with("if-none-match: \"a\""), 2);
 }
 
 #[tokio::test]
@@ -447,39 +293,23 @@ async fn the_policy_judges_where_lists_are() {
         Vec::new(),
     );
     let target = serve(&[&Cert::leaf().revocation(&[lists.url("list")]).by(&root)]).await;
-    let port = lists.address.port();
-    let deny = |rules: &str| {
-        let text = format!("policy: {{deny: {{{rules}}}}}\nmodules: {{}}\n");
-        let rules = module::parse(text, "test.yml").unwrap().config.policy.clone();
-        Network::governed_by(Policy::new(Box::new(Constant(rules))))
-    };
-    let network = deny(&format!("ports: [{port}]"));
+    let network = denying(&format!("ports: [{}]", lists.address.port()));
     let outcome = probe(&network, tcp(&root), &target).await;
     assert!(outcome.success, "{}", log_of(&outcome));
     has(log_of(&outcome), ["is denied"]);
     assert_eq!(lists.asked(), 0);
     // On every hop.
     let target = serve(&[&Cert::leaf().revocation(&[lists.url("moved")]).by(&root)]).await;
-    let outcome = probe(&deny("names: [localhost]"), tcp(&root), &target).await;
+    let outcome = probe(&denying("names: [localhost]"), tcp(&root), &target).await;
     has(log_of(&outcome), ["the name localhost is denied"]);
     assert_eq!(lists.asked(), 1);
 }
 
 #[tokio::test]
 async fn a_server_of_lists_that_is_silent_costs_no_more_than_the_probes_time() {
-    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let root = Cert::ca("Root").self_signed();
-    let url = format!("http://{}/", silent.local_addr().unwrap());
-    let target = serve(&[&Cert::leaf().revocation(&[url]).by(&root)]).await;
-    let request = Request {
-        target: &target,
-        hostname: None,
-        timeout: Duration::from_secs(1),
-    };
-    let outcome = prober::run(&Network::system(), &compile(tcp(&root)), request).await;
-    assert!(outcome.success, "{}", log_of(&outcome));
-    assert!(outcome.duration < Duration::from_secs(5));
-    has(log_of(&outcome), ["timeout of 1s ran out"]);
+    let certificate = |url: &str| Cert::leaf().revocation(&[url.to_owned()]).by(&root);
+    let outcome = probe_with_silent_authority(tcp(&root), certificate).await;
     assert!(rows(&outcome, Metric::SslCrlAvailable)[0].starts_with("0 0 "));
 }
 
@@ -507,14 +337,7 @@ async fn the_http_prober_asks_through_its_proxy() {
         "{}",
         log_of(&outcome)
     );
-    assert!(
-        lists
-            .asked
-            .lock()
-            .unwrap()
-            .iter()
-            .any(|head| head.starts_with(&format!("get {url} ")))
-    );
+    assert_eq!(lists.asked_with(&format!("get {url} ")), 1);
 }
 
 #[test]

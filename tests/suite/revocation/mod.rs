@@ -2,3 +2,74 @@
 
 mod lists;
 mod ocsp;
+
+use std::time::Duration;
+
+use arc_swap::access::Constant;
+use blackbox_exporter::config::{self, Prober};
+use blackbox_exporter::module;
+use blackbox_exporter::net::Network;
+use blackbox_exporter::net::policy::Policy;
+use blackbox_exporter::prober::{self, Outcome, Request};
+use rustls::version::TLS13;
+use tokio::net::TcpListener;
+
+use crate::support::has;
+use crate::support::pki::{self, Made, pem};
+use crate::support::probing::{PATIENT, compile, log_of};
+
+/// A tcp module that trusts this root.
+fn tcp(root: &Made) -> config::Module {
+    let mut raw = config::Module {
+        prober: Prober::Tcp,
+        ..config::Module::default()
+    };
+    raw.tcp.tls = true;
+    *raw.tcp.tls_config = tls(root);
+    raw
+}
+
+fn tls(root: &Made) -> config::Tls {
+    config::Tls {
+        ca: pem("CERTIFICATE", &root.der),
+        server_name: "v4.test".to_owned(),
+        ..config::Tls::default()
+    }
+}
+
+async fn probe(network: &Network, raw: config::Module, target: &str) -> Outcome {
+    probe_within(PATIENT, network, raw, target).await
+}
+
+async fn probe_within(timeout: Duration, network: &Network, raw: config::Module, target: &str) -> Outcome {
+    let request = Request {
+        target,
+        hostname: None,
+        timeout,
+    };
+    prober::run(network, &compile(raw), request).await
+}
+
+async fn serve(chain: &[&Made]) -> String {
+    let config = pki::server_config(pki::certified(chain), &[&TLS13]);
+    pki::serve(config).await.to_string()
+}
+
+/// A network whose policy denies this.
+fn denying(rules: &str) -> Network {
+    let text = format!("policy: {{deny: {{{rules}}}}}\nmodules: {{}}\n");
+    let rules = module::parse(text, "test.yml").unwrap().config.policy.clone();
+    Network::governed_by(Policy::new(Box::new(Constant(rules))))
+}
+
+/// Probes a server whose certificate names a URL where nobody answers: that costs no more than the probe's time.
+async fn probe_with_silent_authority(raw: config::Module, certificate: impl Fn(&str) -> Made) -> Outcome {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", silent.local_addr().unwrap());
+    let target = serve(&[&certificate(&url)]).await;
+    let outcome = probe_within(Duration::from_secs(1), &Network::system(), raw, &target).await;
+    assert!(outcome.success, "{}", log_of(&outcome));
+    assert!(outcome.duration < Duration::from_secs(5));
+    has(log_of(&outcome), ["timeout of 1s ran out"]);
+    outcome
+}

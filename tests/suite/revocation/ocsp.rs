@@ -3,25 +3,21 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use arc_swap::access::Constant;
 use blackbox_exporter::config::{self, Ocsp as Whom, Prober};
 use blackbox_exporter::metrics::Metric;
-use blackbox_exporter::module;
 use blackbox_exporter::net::Network;
-use blackbox_exporter::net::policy::Policy;
-use blackbox_exporter::prober::{self, Outcome, Request};
+use blackbox_exporter::prober::Outcome;
 use rustls::version::{TLS12, TLS13};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 
-use super::lists::{probe, serve, tls};
+use super::{denying, probe, probe_with_silent_authority, serve, tls};
 use crate::http::site::read_request;
 use crate::support::has;
 use crate::support::pki::{self, Cert, Made, Ocsp, pem, tlv};
-use crate::support::probing::{compile, log_of};
-use crate::support::programs::{find, openssl};
+use crate::support::probing::log_of;
+use crate::support::programs::{find, openssl, run};
 
 const SERIAL: [u8; 2] = [0x12, 0x34];
 const Y2020: f64 = 1_577_836_800.0;
@@ -81,14 +77,20 @@ async fn stapling(chain: &[&Made], response: Vec<u8>) -> String {
 }
 
 fn tcp(root: &Made, whom: Whom) -> config::Module {
-    let mut raw = config::Module {
-        prober: Prober::Tcp,
-        ..config::Module::default()
-    };
+    let mut raw = super::tcp(root);
     raw.revocation.ocsp = whom;
-    raw.tcp.tls = true;
-    *raw.tcp.tls_config = tls(root);
     raw
+}
+
+/// A responder, an authority, and a certificate that the responder is asked about.
+async fn scene() -> (Responder, Made, Made) {
+    let responder = Responder::start().await;
+    let root = Cert::ca("Root").self_signed();
+    let leaf = Cert::leaf()
+        .serial(&SERIAL)
+        .authority(&responder.url(), "")
+        .by(&root);
+    (responder, root, leaf)
 }
 
 fn value(outcome: &Outcome, metric: Metric) -> Option<f64> {
@@ -98,12 +100,7 @@ fn value(outcome: &Outcome, metric: Metric) -> Option<f64> {
 #[tokio::test]
 #[allow(clippy::too_many_lines, reason = "a table")]
 async fn responses_are_judged_stapled_or_asked_for() {
-    let responder = Responder::start().await;
-    let root = Cert::ca("Root").self_signed();
-    let leaf = Cert::leaf()
-        .serial(&SERIAL)
-        .authority(&responder.url(), "")
-        .by(&root);
+    let (responder, root, leaf) = scene().await;
     let plain = serve(&[&leaf]).await;
 
     const SIGNING: &[&str] = &["1.3.6.1.5.5.7.3.9"];
@@ -196,12 +193,7 @@ async fn responses_are_judged_stapled_or_asked_for() {
 
 #[tokio::test]
 async fn what_the_responder_says_goes_before_what_is_stapled() {
-    let responder = Responder::start().await;
-    let root = Cert::ca("Root").self_signed();
-    let leaf = Cert::leaf()
-        .serial(&SERIAL)
-        .authority(&responder.url(), "")
-        .by(&root);
+    let (responder, root, leaf) = scene().await;
     let target = stapling(&[&leaf], Ocsp::of(&SERIAL, "good").by(&root, &root)).await;
     let ask = async |status: &str, want: f64| {
         let outcome = probe(&Network::system(), tcp(&root, Whom::Query), &target).await;
@@ -225,12 +217,7 @@ async fn what_the_responder_says_goes_before_what_is_stapled() {
 
 #[tokio::test]
 async fn a_good_response_is_kept_until_it_is_due() {
-    let responder = Responder::start().await;
-    let root = Cert::ca("Root").self_signed();
-    let leaf = Cert::leaf()
-        .serial(&SERIAL)
-        .authority(&responder.url(), "")
-        .by(&root);
+    let (responder, root, leaf) = scene().await;
     let target = serve(&[&leaf]).await;
     let good = Ocsp::of(&SERIAL, "good");
     for (response, asked) in [
@@ -251,12 +238,7 @@ async fn a_good_response_is_kept_until_it_is_due() {
 
 #[tokio::test]
 async fn probes_that_ask_the_same_at_one_time_ask_once() {
-    let responder = Responder::start().await;
-    let root = Cert::ca("Root").self_signed();
-    let leaf = Cert::leaf()
-        .serial(&SERIAL)
-        .authority(&responder.url(), "")
-        .by(&root);
+    let (responder, root, leaf) = scene().await;
     let target = serve(&[&leaf]).await;
     responder.say(Ocsp::of(&SERIAL, "good").by(&root, &root));
     let network = Network::system();
@@ -273,16 +255,9 @@ async fn probes_that_ask_the_same_at_one_time_ask_once() {
 
 #[tokio::test]
 async fn the_policy_and_the_deadline_hold_for_responders() {
-    let responder = Responder::start().await;
-    let root = Cert::ca("Root").self_signed();
-    let leaf = Cert::leaf().authority(&responder.url(), "").by(&root);
+    let (responder, root, leaf) = scene().await;
     let target = serve(&[&leaf]).await;
-    let text = format!(
-        "policy: {{deny: {{ports: [{}]}}}}\nmodules: {{}}\n",
-        responder.address.port()
-    );
-    let rules = module::parse(text, "test.yml").unwrap().config.policy.clone();
-    let network = Network::governed_by(Policy::new(Box::new(Constant(rules))));
+    let network = denying(&format!("ports: [{}]", responder.address.port()));
     let outcome = probe(&network, tcp(&root, Whom::Query), &target).await;
     assert!(
         outcome.success && log_of(&outcome).contains("is denied"),
@@ -291,18 +266,8 @@ async fn the_policy_and_the_deadline_hold_for_responders() {
     );
     assert_eq!(responder.asked.load(Ordering::Relaxed), 0);
 
-    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/", silent.local_addr().unwrap());
-    let target = serve(&[&Cert::leaf().authority(&url, "").by(&root)]).await;
-    let request = Request {
-        target: &target,
-        hostname: None,
-        timeout: Duration::from_secs(1),
-    };
-    let outcome = prober::run(&Network::system(), &compile(tcp(&root, Whom::Query)), request).await;
-    assert!(outcome.success, "{}", log_of(&outcome));
-    assert!(outcome.duration < Duration::from_secs(5));
-    has(log_of(&outcome), ["timeout of 1s ran out"]);
+    let certificate = |url: &str| Cert::leaf().authority(url, "").by(&root);
+    probe_with_silent_authority(tcp(&root, Whom::Query), certificate).await;
 }
 
 #[tokio::test]
@@ -436,17 +401,7 @@ async fn openssl_as_responder_and_as_server() {
         std::fs::write(at("cert.pem"), pem("CERTIFICATE", &made.der)).unwrap();
         std::fs::write(at("key.pem"), pem("PRIVATE KEY", &made.key.serialize_der())).unwrap();
         let asking = "ocsp -issuer root.pem -cert cert.pem -CAfile root.pem -respout staple -url";
-        let asked = std::process::Command::new(&program)
-            .args(asking.split(' '))
-            .arg(&url)
-            .current_dir(folder.path())
-            .output()
-            .unwrap();
-        assert!(
-            asked.status.success(),
-            "{}",
-            String::from_utf8_lossy(&asked.stderr)
-        );
+        run(&program, asking.split(' ').chain([&*url]), folder.path());
         for version in ["-tls1_2", "-tls1_3"] {
             let arguments = format!(
                 "s_server -accept 127.0.0.1:0 -cert cert.pem -key key.pem -status_file staple {version}"

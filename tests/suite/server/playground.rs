@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 use super::{MODULES, REFUSED, silent};
 use crate::dns::{address, reply, udp_server};
-use crate::support::peer::{Move, Peer, send};
+use crate::support::peer::{Move, Peer, listen, send};
 use crate::support::{Answer, Exporter, has, lacks, parse};
 
 const ENABLED: &str = "--web.enable-playground";
@@ -70,19 +70,14 @@ fn findings(page: &str) -> Vec<String> {
 }
 
 async fn serve(answer: String) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let answer = answer.clone();
-            tokio::spawn(async move {
-                let mut head = [0; 1024];
-                let _ = stream.read(&mut head).await;
-                let _ = stream.write_all(answer.as_bytes()).await;
-            });
+    let say = move |mut stream: TcpStream| {
+        let answer = answer.clone();
+        async move {
+            let _ = stream.read(&mut [0; 1024]).await;
+            let _ = stream.write_all(answer.as_bytes()).await;
         }
-    });
-    format!("http://{address}/")
+    };
+    format!("http://{}/", listen(say).await)
 }
 
 fn answering(status: &str, headers: &str, body: &str) -> String {

@@ -12,9 +12,11 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+
+use super::peer::listen;
 
 /// DER: an element of that tag around these parts.
 pub fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
@@ -565,20 +567,16 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     let acceptor = TlsAcceptor::from(Arc::new(config));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
     let serve = Arc::new(serve);
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let (acceptor, serve) = (acceptor.clone(), Arc::clone(&serve));
-            tokio::spawn(async move {
-                if let Ok(stream) = acceptor.accept(stream).await {
-                    serve(stream).await;
-                }
-            });
+    listen(move |stream| {
+        let (accepting, serve) = (acceptor.accept(stream), Arc::clone(&serve));
+        async move {
+            if let Ok(stream) = accepting.await {
+                serve(stream).await;
+            }
         }
-    });
-    address
+    })
+    .await
 }
 
 /// A server that shakes hands with everybody and then waits for the end.

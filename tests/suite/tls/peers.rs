@@ -6,32 +6,27 @@ use std::time::Duration;
 use blackbox_exporter::net::Deadline;
 use rustls::version::{TLS12, TLS13};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 use super::{shake, shake_until, trusting_anyone};
+use crate::support::peer::listen;
 use crate::support::pki::{self, Cert};
 use crate::support::tls_peer::Identity;
 use crate::support::{TIMEOUT, log, probe};
 
 /// A peer that answers the ClientHello with these bytes and then keeps the connection open, or not.
 async fn says(bytes: Vec<u8>, and_closes: bool) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let bytes = bytes.clone();
-            tokio::spawn(async move {
-                let mut hello = [0; 4096];
-                let _ = stream.read(&mut hello).await;
-                let _ = stream.write_all(&bytes).await;
-                if !and_closes {
-                    let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
-                }
-            });
+    listen(move |mut stream| {
+        let bytes = bytes.clone();
+        async move {
+            let _ = stream.read(&mut [0; 4096]).await;
+            let _ = stream.write_all(&bytes).await;
+            if !and_closes {
+                let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+            }
         }
-    });
-    address
+    })
+    .await
 }
 
 /// A ServerHello of that version, without extensions.
