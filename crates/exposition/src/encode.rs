@@ -10,29 +10,7 @@ use memchr::{memchr2, memchr3};
 
 use super::escaping::is_plain_name;
 use super::protobuf;
-use super::{Exposition, Format};
-
-/// The type of a family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum Kind {
-    Counter,
-    Gauge,
-    Histogram,
-}
-
-impl Kind {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Counter => "counter",
-            Self::Gauge => "gauge",
-            Self::Histogram => "histogram",
-        }
-    }
-}
-
-/// One label of a series.
-pub type Label<'a> = (&'a str, &'a str);
+use super::{Exposition, Format, Kind, Label};
 
 /// Writes families one after the other. Families and series must come in the order in which they are printed.
 #[derive(Debug)]

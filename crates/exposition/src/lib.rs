@@ -3,9 +3,11 @@
 
 pub mod encode;
 pub mod escaping;
+mod kind;
 pub mod negotiate;
 mod protobuf;
 
-pub use encode::{Encoder, Kind, Label};
+pub use encode::Encoder;
 pub use escaping::Escaping;
+pub use kind::{Kind, Label};
 pub use negotiate::{Exposition, Format};

@@ -2,8 +2,7 @@
 //!
 //! Field numbers are those of prometheus/client_model's `metrics.proto`. Only what is exposed here is written.
 
-use super::Kind;
-use super::encode::Label;
+use super::{Kind, Label};
 
 const LENGTH_DELIMITED: u64 = 2;
 const FIXED_64: u64 = 1;

@@ -5,9 +5,9 @@ use std::sync::OnceLock;
 
 use aws_lc_rs::digest;
 
+use super::algorithm::{Algorithm, Curve};
 use super::der::{Reader, context, context_constructed, tag};
 use super::extensions::Extensions;
-use super::signature::{Algorithm, Curve};
 use super::{ParseError, Span, name};
 
 /// A parsed certificate. It owns its DER form; texts are made when they are asked for.

@@ -9,9 +9,6 @@ use super::{Certificate, Pool, constraints, policy, signature};
 /// How many signatures are checked at most for one verdict.
 const MAX_SIGNATURE_CHECKS: usize = 100;
 
-/// Largest RSA key that is accepted from a peer, in bits.
-pub const MAX_RSA_BITS: usize = 8192;
-
 /// A chain: leaf first, trusted certificate last.
 pub type Chain = Vec<Arc<Certificate>>;
 

@@ -1,8 +1,8 @@
 //! What else is to be told of a certificate: its key, its signature, whom it names. Nothing here matters for a verdict.
 
 use super::Certificate;
+use super::algorithm::{Algorithm, Curve, Hash};
 use super::certificate::PublicKey;
-use super::signature::{Algorithm, Curve, Hash};
 
 impl Certificate {
     /// The kind of its key, under Go's name; `unknown` where Go has none.

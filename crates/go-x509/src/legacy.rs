@@ -7,8 +7,8 @@ use std::sync::LazyLock;
 use aws_lc_rs::digest;
 use num_bigint::BigUint;
 
+use super::algorithm::{Algorithm, Curve, Hash};
 use super::der::{Reader, tag};
-use super::signature::{Algorithm, Curve, Hash};
 
 impl Hash {
     fn algorithm(self) -> &'static digest::Algorithm {
@@ -177,8 +177,34 @@ fn number(hex: &str) -> BigUint {
     BigUint::parse_bytes(hex.as_bytes(), 16).unwrap_or_default()
 }
 
+impl Curve {
+    /// Whether these bytes are a point of this curve in uncompressed form; the error is Go's text.
+    pub(super) fn check(self, point: &[u8]) -> Result<(), String> {
+        let name = match self {
+            Self::P224 => "P224",
+            Self::P256 => "P256",
+            Self::P384 => "P384",
+            Self::P521 => "P521",
+        };
+        let length = self.coordinate_length();
+        match point {
+            [4, rest @ ..] if rest.len() == 2 * length => {
+                let (x, y) = rest.split_at(length);
+                match on_curve(self, x, y) {
+                    Some(true) => Ok(()),
+                    Some(false) => Err(format!("{name} point not on curve")),
+                    None if self == Self::P521 => Err("invalid P521Element encoding".to_owned()),
+                    None => Err(format!("invalid {name} element encoding")),
+                }
+            }
+            [4, ..] => Err(format!("invalid {name} point encoding")),
+            _ => Err("ecdsa: invalid uncompressed public key".to_owned()),
+        }
+    }
+}
+
 /// Whether a point is on a curve; `None` if its coordinates are none of the field.
-pub(super) fn on_curve(curve: Curve, x: &[u8], y: &[u8]) -> Option<bool> {
+fn on_curve(curve: Curve, x: &[u8], y: &[u8]) -> Option<bool> {
     let [p224, p256, p384, p521] = &*FIELDS;
     let field = match curve {
         Curve::P224 => p224,

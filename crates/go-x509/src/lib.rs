@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod algorithm;
 mod certificate;
 mod chain;
 mod constraints;
@@ -24,8 +25,9 @@ mod time;
 mod uri;
 mod verified;
 
+pub use algorithm::MAX_RSA_BITS;
 pub use certificate::Certificate;
-pub use chain::{Judge, MAX_RSA_BITS, Purpose, Verdict};
+pub use chain::{Judge, Purpose, Verdict};
 pub use error::{ParseError, VerifyError};
 pub use hostname::parse_ip;
 pub use ocsp::{OcspAnswer, OcspError, OcspResponse, OcspStatus, ocsp_request};

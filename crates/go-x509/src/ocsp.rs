@@ -4,8 +4,9 @@ use std::fmt;
 
 use aws_lc_rs::digest::{self, SHA1_FOR_LEGACY_USE_ONLY as SHA1, SHA256, SHA384, SHA512};
 
+use super::algorithm::{self, Algorithm, Hash};
 use super::der::{Reader, context, context_constructed, tag};
-use super::signature::{self, Algorithm};
+use super::signature;
 use super::{Certificate, ParseError, Span};
 
 const ENUMERATED: u8 = 0x0a;
@@ -335,10 +336,10 @@ fn is_about(mut id: Reader<'_>, certificate: &Certificate, issuer: &Certificate)
     let serial = id.integer(tag::INTEGER)?.bytes();
     let serial = serial.strip_prefix(&[0]).unwrap_or(serial);
     let mut oid = identifier;
-    let hash = match signature::hash(identifier) {
-        Some(signature::Hash::Sha256) => &SHA256,
-        Some(signature::Hash::Sha384) => &SHA384,
-        Some(signature::Hash::Sha512) => &SHA512,
+    let hash = match algorithm::hash(identifier) {
+        Some(Hash::Sha256) => &SHA256,
+        Some(Hash::Sha384) => &SHA384,
+        Some(Hash::Sha512) => &SHA512,
         None if oid.oid()? == SHA1_ID => &SHA1,
         None => return Some(false),
     };

@@ -1,8 +1,9 @@
 //! Certificate revocation lists (RFC 5280, section 5), read as Go's `ParseRevocationList` does.
 
+use super::algorithm::Algorithm;
 use super::der::{Reader, context_constructed, tag};
 use super::extensions::{Raw, authority_key_id};
-use super::signature::{self, Algorithm};
+use super::signature;
 use super::{Certificate, ParseError, Span, name};
 
 /// A list of revoked certificates. It owns its DER form, in which certificates are looked up.

@@ -1,4 +1,4 @@
-//! Signatures on certificates and handshakes: which algorithms count, and their verification by aws-lc-rs over the raw key.
+//! Signatures on certificates and handshakes: their verification by aws-lc-rs over the raw key.
 
 use std::fmt;
 
@@ -6,160 +6,11 @@ use aws_lc_rs::signature as aws;
 use aws_lc_rs::signature::{UnparsedPublicKey, VerificationAlgorithm};
 use rustls::SignatureScheme;
 
+use super::algorithm::{Algorithm, Curve, Hash, MAX_RSA_BITS};
 use super::certificate::{Certificate, PublicKey};
-use super::chain::MAX_RSA_BITS;
-use super::der::{Reader, context_constructed, tag};
 use super::error::SignatureError;
 use super::legacy;
 use super::verified;
-
-/// A hash that signatures may use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Hash {
-    Sha256,
-    Sha384,
-    Sha512,
-}
-
-/// How something is signed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Algorithm {
-    RsaPkcs1(Hash),
-    RsaPss(Hash),
-    Ecdsa(Hash),
-    Ed25519,
-    /// DSA with SHA-256: known, and never verified.
-    Dsa,
-    /// MD5 or SHA-1: Go's name of it.
-    Insecure(&'static str),
-}
-
-/// The curves of ECDSA keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Curve {
-    P224,
-    P256,
-    P384,
-    P521,
-}
-
-impl Curve {
-    pub fn from_oid(oid: &[u8]) -> Option<Self> {
-        match oid {
-            [0x2b, 0x81, 0x04, 0x00, 0x21] => Some(Self::P224),
-            [0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7] => Some(Self::P256),
-            [0x2b, 0x81, 0x04, 0x00, 0x22] => Some(Self::P384),
-            [0x2b, 0x81, 0x04, 0x00, 0x23] => Some(Self::P521),
-            _ => None,
-        }
-    }
-
-    /// Whether these bytes are a point of this curve in uncompressed form; the error is Go's text.
-    pub fn check(self, point: &[u8]) -> Result<(), String> {
-        let name = match self {
-            Self::P224 => "P224",
-            Self::P256 => "P256",
-            Self::P384 => "P384",
-            Self::P521 => "P521",
-        };
-        let length = self.coordinate_length();
-        match point {
-            [4, rest @ ..] if rest.len() == 2 * length => {
-                let (x, y) = rest.split_at(length);
-                match legacy::on_curve(self, x, y) {
-                    Some(true) => Ok(()),
-                    Some(false) => Err(format!("{name} point not on curve")),
-                    None if self == Self::P521 => Err("invalid P521Element encoding".to_owned()),
-                    None => Err(format!("invalid {name} element encoding")),
-                }
-            }
-            [4, ..] => Err(format!("invalid {name} point encoding")),
-            _ => Err("ecdsa: invalid uncompressed public key".to_owned()),
-        }
-    }
-
-    /// Bytes of one coordinate.
-    fn coordinate_length(self) -> usize {
-        match self {
-            Self::P224 => 28,
-            Self::P256 => 32,
-            Self::P384 => 48,
-            Self::P521 => 66,
-        }
-    }
-}
-
-impl Algorithm {
-    /// From an algorithm identifier; `None` for one that Go does not know either.
-    pub fn new(oid: &[u8], parameters: &[u8]) -> Option<Self> {
-        match oid {
-            [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, last] => match last {
-                4 => Some(Self::Insecure("MD5-RSA")),
-                5 => Some(Self::Insecure("SHA1-RSA")),
-                10 => pss(parameters).map(Self::RsaPss),
-                11 => Some(Self::RsaPkcs1(Hash::Sha256)),
-                12 => Some(Self::RsaPkcs1(Hash::Sha384)),
-                13 => Some(Self::RsaPkcs1(Hash::Sha512)),
-                _ => None,
-            },
-            [0x2b, 0x0e, 0x03, 0x02, 0x1d] => Some(Self::Insecure("SHA1-RSA")),
-            [0x2a, 0x86, 0x48, 0xce, 0x38, 4, 3] => Some(Self::Insecure("DSA-SHA1")),
-            [0x60, 0x86, 0x48, 0x01, 0x65, 3, 4, 3, 2] => Some(Self::Dsa),
-            [0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 1] => Some(Self::Insecure("ECDSA-SHA1")),
-            [0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2] => Some(Self::Ecdsa(Hash::Sha256)),
-            [0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 3] => Some(Self::Ecdsa(Hash::Sha384)),
-            [0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 4] => Some(Self::Ecdsa(Hash::Sha512)),
-            [0x2b, 0x65, 0x70] if parameters.is_empty() => Some(Self::Ed25519),
-            _ => None,
-        }
-    }
-
-    /// Go's name of the kind of key this needs.
-    fn key_kind(self) -> &'static str {
-        match self {
-            Self::RsaPkcs1(_) | Self::RsaPss(_) => "RSA",
-            Self::Ecdsa(_) => "ECDSA",
-            Self::Ed25519 => "Ed25519",
-            Self::Dsa | Self::Insecure(_) => "DSA",
-        }
-    }
-}
-
-/// The hash of RSASSA-PSS parameters (RFC 4055, section 3.1) of one of the three usual shapes: MGF1 with the same hash, a salt as
-/// long as the hash, the usual trailer.
-fn pss(parameters: &[u8]) -> Option<Hash> {
-    let mut parameters = Reader::new(parameters).read(tag::SEQUENCE)?;
-    let hash = hash(parameters.read(context_constructed(0))?.read(tag::SEQUENCE)?)?;
-    let mut mask = parameters.read(context_constructed(1))?.read(tag::SEQUENCE)?;
-    let mgf1 = mask.oid()? == [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 8];
-    let mask_hash = self::hash(mask.read(tag::SEQUENCE)?)?;
-    let salt = parameters.read(context_constructed(2))?.int64(tag::INTEGER)?;
-    let trailer = match parameters.optional(context_constructed(3))? {
-        Some(mut trailer) => trailer.int64(tag::INTEGER)?,
-        None => 1,
-    };
-    let wanted = match hash {
-        Hash::Sha256 => 32,
-        Hash::Sha384 => 48,
-        Hash::Sha512 => 64,
-    };
-    (mgf1 && mask_hash == hash && salt == wanted && trailer == 1).then_some(hash)
-}
-
-/// The hash of an algorithm identifier, whose parameters are NULL or not there.
-pub(super) fn hash(mut identifier: Reader<'_>) -> Option<Hash> {
-    let oid = identifier.oid()?;
-    let parameters = identifier.bytes();
-    if !parameters.is_empty() && parameters != [5, 0] {
-        return None;
-    }
-    match oid {
-        [0x60, 0x86, 0x48, 0x01, 0x65, 3, 4, 2, 1] => Some(Hash::Sha256),
-        [0x60, 0x86, 0x48, 0x01, 0x65, 3, 4, 2, 2] => Some(Hash::Sha384),
-        [0x60, 0x86, 0x48, 0x01, 0x65, 3, 4, 2, 3] => Some(Hash::Sha512),
-        _ => None,
-    }
-}
 
 /// Whether `parent` signed `child` and is allowed to.
 pub(super) fn signed_by(child: &Certificate, parent: &Certificate) -> Result<(), SignatureError> {

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::record::{Data, Header};
+use super::data::{Data, Header};
 use super::text::{algorithm_name, hex, print};
 use super::wire::{Cursor, Malformed};
 

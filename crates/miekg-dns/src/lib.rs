@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod data;
 mod edns;
 pub mod message;
 pub mod names;
@@ -11,6 +12,7 @@ mod svcb;
 mod text;
 mod wire;
 
+pub use data::Header;
 pub use message::Message;
 pub use query::{Edns, NameError, Query};
 pub use record::{Record, Signature};

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::record::{Data, Header, bitmap};
+use super::data::{Data, Header, bitmap};
 use super::text::{base32, base64, hex, print, time};
 use super::wire::Malformed;
 use super::{edns, svcb};

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::record::{Data, Header};
+use super::data::{Data, Header};
 use super::text::{self, base64, escape_also, escape_unprintable};
 use super::wire::{Cursor, Malformed};
 
