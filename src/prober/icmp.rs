@@ -44,7 +44,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Icmp) -> Verdict {
 async fn ping(probe: &mut Probe<'_>, module: &Icmp, address: &Address, source: Option<IpAddr>) -> Verdict {
     let setup = Instant::now();
     if let Err(refusal) = probe.network.policy.check_address(address.ip) {
-        probe.advise(advice::connect::policy());
+        probe.advise(advice::policy());
         return not_written(
             probe,
             Reason::PolicyRefused,

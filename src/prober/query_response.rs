@@ -14,10 +14,10 @@ use crate::module::{Expect, Step};
 use crate::net::TimedOut;
 use crate::net::dial::SystemError;
 use crate::net::tls::ClientTls;
+use crate::net::tls_facts::FactSet;
 use crate::probe_log::{EXCERPT, excerpt, text};
 
 use super::connect::{Spans, Tls, encrypt};
-use super::tcp::expose_tls;
 use super::{Failed, Phase, Probe, Verdict, advice};
 use crate::check::Match;
 use crate::reason::Reason;
@@ -121,6 +121,13 @@ pub async fn run(
 pub(super) fn begin(probe: &mut Probe<'_>) {
     probe.samples.set_bool(Metric::FailedDueToRegex, false);
     probe.samples.set_bool(Metric::FailedDueToBytes, false);
+}
+
+/// Exposes what the handshake told, also when it failed.
+pub(super) fn expose_tls(probe: &mut Probe<'_>) {
+    if let Some(facts) = &probe.tls {
+        facts.expose(&mut probe.samples, FactSet::Stream);
+    }
 }
 
 /// Shakes hands on a connection that was in the clear.

@@ -149,7 +149,7 @@ pub fn judge_hostname(probe: &mut Probe<'_>) -> Verdict {
         .map(|name| probe.network.policy.check_host_header(name));
     if let Some(Err(refusal)) = judged {
         probe.timeline.hop().result = Some(refusal.to_string());
-        probe.advise(advice::connect::policy());
+        probe.advise(advice::policy());
         log!(probe.log, Error, "Hostname refused", "err" => text(&refusal));
         return Err(probe.fail(Reason::PolicyRefused));
     }

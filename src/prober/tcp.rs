@@ -13,7 +13,6 @@ use crate::log;
 use crate::module::Tcp;
 use crate::net::split_host_port;
 use crate::net::tls::Prepared;
-use crate::net::tls_facts::FactSet;
 use crate::probe_log::text;
 use crate::prober::query_response::{self, Upgrade};
 use crate::reason::Reason;
@@ -115,16 +114,9 @@ async fn dial<'t>(
     if let Some(before) = before {
         before.expose(probe, &connected);
     }
-    expose_tls(probe);
+    query_response::expose_tls(probe);
     let connected = connected.map_err(|failure| (failure.error.reason(), failure.to_string()))?;
     Ok((connected.stream, host))
-}
-
-/// Exposes what the handshake told, also when it failed.
-pub(super) fn expose_tls(probe: &mut Probe<'_>) {
-    if let Some(facts) = &probe.tls {
-        facts.expose(&mut probe.samples, FactSet::Stream);
-    }
 }
 
 /// The source address, if the module has one.

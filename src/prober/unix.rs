@@ -1,7 +1,7 @@
 //! The unix prober: connect to a socket of this machine, with TLS if asked, and hold the dialogue.
 
 use super::connect::{Route, Tls, To, connect};
-use super::tcp::{NoConnection, expose_tls};
+use super::tcp::NoConnection;
 use super::{Probe, Verdict, advice};
 use crate::carried;
 use crate::log;
@@ -63,7 +63,7 @@ async fn dial(probe: &mut Probe<'_>, module: &Unix) -> Result<Box<dyn Connection
     let path = carried::bytes(probe.target);
     let tls = prepared.as_ref().map(|prepared| Tls::named(prepared, name));
     let connected = connect(probe, Route::direct(To::Unix(&path), tls)).await;
-    expose_tls(probe);
+    query_response::expose_tls(probe);
     match connected {
         Ok(connected) => Ok(Box::new(connected.stream)),
         Err(failure) => {

@@ -3,19 +3,13 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-use super::{Facts, name, resolve, tls};
+use super::{Facts, name, policy, resolve, tls};
 use crate::net::dial::{DialCause, DialError};
 use crate::net::port::PortError;
 use crate::net::proxy::{Reply, TunnelError};
 use crate::net::resolve::ResolveError;
 use crate::prober::connect::ConnectError;
 use crate::shortage::Resource;
-
-/// What the exporter's own policy forbids.
-pub(in crate::prober) fn policy() -> String {
-    "The exporter's own policy forbids this; nothing was sent. Change policy: in the configuration if the target is meant to be allowed, and see what it resolves to: `getent ahosts HOST`."
-        .to_owned()
-}
 
 /// The advice for a name without an address.
 pub(in crate::prober) fn unresolved(facts: &Facts, error: &ResolveError) -> Option<String> {

@@ -66,6 +66,12 @@ impl Probe<'_> {
     }
 }
 
+/// The advice for what the exporter's own policy forbids.
+pub(super) fn policy() -> String {
+    "The exporter's own policy forbids this; nothing was sent. Change policy: in the configuration if the target is meant to be allowed, and see what it resolves to: `getent ahosts HOST`."
+        .to_owned()
+}
+
 /// The advice for a probe that failed.
 pub(super) fn conclude(probe: &mut Probe<'_>, kind: &Kind, failure: Failure) -> String {
     // A target that is none explains whatever came of it.

@@ -3,7 +3,7 @@
 use go_resolve::stub::Cause as StubCause;
 use go_resolve::wire::Flaw;
 
-use super::name;
+use super::{name, policy};
 use crate::net::Preference;
 use crate::net::resolve::{Cause, ResolveError};
 
@@ -23,7 +23,7 @@ pub(super) fn advice(error: &ResolveError, preference: Option<Preference>) -> Op
         "nameserver in /etc/resolv.conf"
     };
     Some(match error.cause() {
-        Cause::Refused(_) => super::connect::policy(),
+        Cause::Refused(_) => policy(),
         Cause::NoSuitableAddress => other_family(&host, preference),
         Cause::Unasked => format!(
             "{host} is a name of the Tor network, which no name server knows; probe it through a proxy (proxy_url: socks5://…)."
