@@ -29,23 +29,19 @@ pub async fn answer(
         facts.set(advice::dns::rcode(answer.rcode, asked, module));
         return Err(reason);
     }
-    log!(log, Debug, "Validating Answer RRs");
-    if let Err(wrong) = records(&answer.answer, &module.validate_answer, log).await {
-        facts.set(wrong.advice(asked, "answer"));
-        log!(log, Error, "Answer RRs validation failed", "err" => wrong.to_string());
-        return Err(wrong.reason());
-    }
-    log!(log, Debug, "Validating Authority RRs");
-    if let Err(wrong) = records(&answer.authority, &module.validate_authority, log).await {
-        facts.set(wrong.advice(asked, "authority"));
-        log!(log, Error, "Authority RRs validation failed", "err" => wrong.to_string());
-        return Err(wrong.reason());
-    }
-    log!(log, Debug, "Validating Additional RRs");
-    if let Err(wrong) = records(&answer.additional, &module.validate_additional, log).await {
-        facts.set(wrong.advice(asked, "additional"));
-        log!(log, Error, "Additional RRs validation failed", "err" => wrong.to_string());
-        return Err(wrong.reason());
+    #[rustfmt::skip]
+    let sections = [
+        ("answer", &answer.answer, &module.validate_answer, "Validating Answer RRs", "Answer RRs validation failed"),
+        ("authority", &answer.authority, &module.validate_authority, "Validating Authority RRs", "Authority RRs validation failed"),
+        ("additional", &answer.additional, &module.validate_additional, "Validating Additional RRs", "Additional RRs validation failed"),
+    ];
+    for (section, rrs, validator, begins, failed) in sections {
+        log!(log, Debug, begins);
+        if let Err(wrong) = records(rrs, validator, log).await {
+            facts.set(wrong.advice(asked, section));
+            log!(log, Error, failed, "err" => wrong.to_string());
+            return Err(wrong.reason());
+        }
     }
     Ok(())
 }
