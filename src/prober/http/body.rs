@@ -2,22 +2,18 @@
 
 use std::fmt;
 use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
 
-use async_compression::tokio::bufread::BrotliDecoder;
 use bytes::Bytes;
 use go_http::gzip_head::{self, Wrong};
 use go_http::inflate::Inflate;
-use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader, ReadBuf};
-use tokio::task::coop;
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 
+use super::decode::{Brotli, Paced, Stream, buffered};
 use super::response::ResponseBody;
 use crate::check::regexp::{PIECE, Search};
 use crate::memory::{self, Use};
 use crate::module::http::Compression;
 use crate::net::beside::beside;
-use crate::net::buffer::{poll_read_buffered, spend};
 use crate::net::dial::SystemError;
 use crate::net::{Deadline, TimedOut};
 use crate::prober::Body;
@@ -59,8 +55,6 @@ enum Source {
     /// It ended with an error, which every further read repeats.
     Failed(ReadError),
 }
-
-type Stream = Pin<Box<dyn AsyncBufRead + Send>>;
 
 /// Why a body could not be read to its end.
 #[derive(Clone, Debug)]
@@ -335,111 +329,11 @@ fn io_error(error: io::Error) -> ReadError {
     ReadError::Io(SystemError(&error).to_string())
 }
 
-/// Compressed bytes, handed out in small pieces and no more of them in one turn than are decompressed in some milliseconds.
-/// A decoder goes on until it has something to show, and there are streams without end that are nothing: empty members of
-/// gzip, empty blocks.
-struct Paced<S> {
-    stream: S,
-    /// Bytes that were taken and not paid for yet.
-    owed: usize,
-}
-
-impl<S> Paced<S> {
-    /// Most bytes at a time.
-    const PIECE: usize = 4 << 10;
-    /// Bytes whose decompression counts as much as one read of a socket: six empty members of gzip, 5 µs each.
-    const UNIT: usize = 128;
-
-    fn new(stream: S) -> Self {
-        Self { stream, owed: 0 }
-    }
-}
-
-impl<S: AsyncBufRead + Unpin> AsyncRead for Paced<S> {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        poll_read_buffered(self, cx, into)
-    }
-}
-
-impl<S: AsyncBufRead + Unpin> AsyncBufRead for Paced<S> {
-    fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
-        let this = self.get_mut();
-        spend(cx, this.owed / Self::UNIT);
-        this.owed %= Self::UNIT;
-        // Pending when the turn is over.
-        ready!(coop::poll_proceed(cx)).made_progress();
-        let data = ready!(Pin::new(&mut this.stream).poll_fill_buf(cx))?;
-        Poll::Ready(Ok(data.get(..Self::PIECE).unwrap_or(data)))
-    }
-
-    fn consume(self: Pin<&mut Self>, bytes: usize) {
-        let this = self.get_mut();
-        this.owed += bytes;
-        Pin::new(&mut this.stream).consume(bytes);
-    }
-}
-
-/// A body that came compressed because the client asked for it, as Go undoes that: where there is nothing, there is
-/// nothing to undo.
-pub(super) fn gunzipped(
-    stream: impl AsyncBufRead + Send + Unpin + 'static,
-) -> impl AsyncBufRead + Send + Unpin {
-    buffered(Inflate::gzip(Paced::new(stream)))
-}
-
-/// A brotli stream as upstream's decoder reads it: of the format of RFC 7932, whose windows have at most 16 MiB, and with nothing
-/// behind it.
-struct Brotli {
-    decoder: BrotliDecoder<Paced<Stream>>,
-    begun: bool,
-}
-
-impl Brotli {
-    fn new(stream: Paced<Stream>) -> Self {
-        Self {
-            decoder: BrotliDecoder::new(stream),
-            begun: false,
-        }
-    }
-}
-
-impl AsyncRead for Brotli {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        into: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let invalid = |text| Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, text)));
-        if !self.begun {
-            let start = ready!(Pin::new(self.decoder.get_mut()).poll_fill_buf(cx))?;
-            // These seven bits begin a stream with a "large window" of up to a gibibyte, an extension that the decoder knows.
-            if start.first().is_some_and(|bits| bits & 0x7f == 0x11) {
-                return invalid("brotli: WINDOW_BITS: the window is larger than RFC 7932 allows");
-            }
-            self.begun = true;
-        }
-        let before = into.filled().len();
-        ready!(Pin::new(&mut self.decoder).poll_read(cx, into))?;
-        if into.filled().len() == before
-            && let Poll::Ready(Ok([_, ..])) = Pin::new(self.decoder.get_mut()).poll_fill_buf(cx)
-        {
-            return invalid("brotli: excessive input");
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-fn buffered(reader: impl AsyncRead + Send + 'static) -> Stream {
-    /// Room for what is decompressed.
-    const ROOM: usize = 32 << 10;
-    Box::pin(BufReader::with_capacity(ROOM, reader))
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use tokio::io::AsyncWriteExt;
+    use tokio::io::{AsyncWriteExt, BufReader};
     use tokio::time::Instant;
 
     use super::*;

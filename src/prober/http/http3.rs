@@ -5,7 +5,7 @@
 use tokio::time::Instant;
 
 use super::Client;
-use super::body::gunzipped;
+use super::decode::gunzipped;
 use super::error::RoundTripError;
 use super::request::Request;
 use super::response::{Response, ResponseBody};

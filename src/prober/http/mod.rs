@@ -3,6 +3,7 @@
 mod body;
 mod connect;
 mod credentials;
+mod decode;
 mod error;
 mod explain;
 mod http3;

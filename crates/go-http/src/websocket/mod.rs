@@ -1,12 +1,14 @@
 //! Messages and frames (RFC 6455, section 5) as gorilla/websocket reads and writes them: text is not checked for UTF-8.
 
-use std::fmt;
+mod error;
+
 use std::io;
 
 use bytes::{Buf, BytesMut};
-use gostd::deadline::{Deadline, TimedOut};
-use gostd::os_error::SystemError;
+use gostd::deadline::Deadline;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+pub use error::FrameError;
 
 /// Longest message that is read, in bytes. Upstream has no limit.
 pub const LONGEST_MESSAGE: u64 = 16 << 20;
@@ -21,76 +23,6 @@ const BINARY: u8 = 2;
 const CLOSE: u8 = 8;
 const PING: u8 = 9;
 const PONG: u8 = 10;
-
-/// Why no message could be read or written. Displays in gorilla's words.
-#[derive(Debug)]
-pub enum FrameError {
-    /// The peer closed with this code and text.
-    Closed {
-        /// The status code of RFC 6455, section 7.4; 1006 when there was no close frame.
-        code: u16,
-        /// The reason, as the peer wrote it.
-        text: String,
-    },
-    /// What the peer sent is no frame.
-    Protocol(String),
-    /// A message is longer than [`LONGEST_MESSAGE`].
-    TooLong,
-    /// The deadline.
-    TimedOut(TimedOut),
-    /// The stream failed.
-    Io(io::Error),
-}
-
-impl FrameError {
-    /// The connection ended without a close frame.
-    fn cut_off() -> Self {
-        Self::Closed {
-            code: 1006,
-            text: "unexpected EOF".to_owned(),
-        }
-    }
-}
-
-impl fmt::Display for FrameError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Closed { code, text } => {
-                write!(f, "websocket: close {code}{}", meaning(*code))?;
-                if text.is_empty() {
-                    Ok(())
-                } else {
-                    write!(f, ": {text}")
-                }
-            }
-            Self::Protocol(reason) => write!(f, "websocket: {reason}"),
-            Self::TooLong => write!(
-                f,
-                "websocket: read limit exceeded: a message has more than {LONGEST_MESSAGE} bytes"
-            ),
-            Self::TimedOut(timed_out) => write!(f, "i/o timeout: {timed_out}"),
-            Self::Io(error) => write!(f, "{}", SystemError(error)),
-        }
-    }
-}
-
-fn meaning(code: u16) -> &'static str {
-    match code {
-        1000 => " (normal)",
-        1001 => " (going away)",
-        1002 => " (protocol error)",
-        1003 => " (unsupported data)",
-        1005 => " (no status)",
-        1006 => " (abnormal closure)",
-        1007 => " (invalid payload data)",
-        1008 => " (policy violation)",
-        1009 => " (message too big)",
-        1010 => " (mandatory extension missing)",
-        1011 => " (internal server error)",
-        1015 => " (TLS handshake error)",
-        _ => "",
-    }
-}
 
 /// Whether a peer may close with this code.
 fn may_close_with(code: u16) -> bool {
@@ -406,215 +338,51 @@ mod tests {
         let closed = |what: &str| format!("websocket: close {what}");
         // case, what comes, lengths of the messages, how it ends, kinds of the answers
         type Row = (&'static str, Vec<u8>, Vec<usize>, String, &'static [u8]);
-        let mut rows: Vec<Row> = Vec::new();
+        #[rustfmt::skip]
+        let mut rows: Vec<Row> = vec![
+            ("2.1 ping", frame(0x89, b""), vec![], CUT.to_owned(), &[PONG][..]),
+            ("2.4 ping of 125", frame(0x89, &[0xfe; 125]), vec![], CUT.to_owned(), &[PONG]),
+            ("2.5 ping of 126", frame(0x89, &[0xfe; 126]), vec![], refused("len > 125 for control"), &[CLOSE]),
+            ("2.7 unasked pong", frame(0x8a, b"x"), vec![], CUT.to_owned(), OK),
+            ("2.10 ten pings", frame(0x89, b"p").repeat(10), vec![], CUT.to_owned(), &[PONG; 10]),
+            ("3.1 RSV1", frame(0xc1, b"x"), vec![], refused("RSV1 set"), &[CLOSE]),
+            ("3.4 RSV3 after a message", [text(b"a"), frame(0x91, b"x")].concat(), vec![1], refused("RSV3 set"), &[CLOSE]),
+            ("3.7 all of them", frame(0xf9, b""), vec![], refused("RSV1 set, RSV2 set, RSV3 set"), &[CLOSE]),
+            ("5.1 ping in fragments", [frame(0x09, b"a"), frame(0x80, b"b")].concat(), vec![], refused("FIN not set on control"), &[CLOSE]),
+            ("5.3 two fragments", [frame(0x01, b"a"), frame(0x80, b"b")].concat(), vec![2], CUT.to_owned(), OK),
+            ("5.6 a ping between", [frame(0x01, b"a"), frame(0x89, b"p"), frame(0x80, b"b")].concat(), vec![2], CUT.to_owned(), &[PONG]),
+            ("5.9 a continuation of nothing", [frame(0x80, b"x"), text(b"a")].concat(), vec![], refused("continuation after FIN"), &[CLOSE]),
+            ("5.12 one that goes on", frame(0x00, b"x"), vec![], refused("continuation after FIN"), &[CLOSE]),
+            ("5.15 and behind a message", [frame(0x01, b"a"), frame(0x80, b"b"), frame(0x00, b"c")].concat(), vec![2], refused("continuation after FIN"), &[CLOSE]),
+            ("5.18 a text within a text", [frame(0x01, b"a"), text(b"b")].concat(), vec![], refused("data before FIN"), &[CLOSE]),
+            ("5.20 empty fragments and pings", [frame(0x01, b""), frame(0x89, b""), frame(0x00, b""), frame(0x89, b""), frame(0x80, b"")].concat(), vec![0], CUT.to_owned(), &[PONG, PONG]),
+            ("6.3 no UTF-8", text(b"\xce\xba\xed\xa0\x80"), vec![5], CUT.to_owned(), OK),
+            ("7.1 nothing after the end", [close(b""), text(b"a")].concat(), vec![], closed("1005 (no status)"), &[CLOSE]),
+            ("7.1.4 within a message", [frame(0x01, b"a"), close(b""), frame(0x80, b"b")].concat(), vec![], closed("1005 (no status)"), &[CLOSE]),
+            ("7.3.2 one byte", close(b"\x03"), vec![], closed("1005 (no status)"), &[CLOSE]),
+            ("7.3.3 a code", code(1000, b""), vec![], closed("1000 (normal)"), &[CLOSE]),
+            ("7.3.4 a reason", code(1000, b"bye"), vec![], closed("1000 (normal): bye"), &[CLOSE]),
+            ("7.3.5 a long one", code(1000, &[b'*'; 123]), vec![], closed(&format!("1000 (normal): {}", "*".repeat(123))), &[CLOSE]),
+            ("7.3.6 one too long", code(1000, &[b'*'; 124]), vec![], refused("len > 125 for control"), &[CLOSE]),
+            ("7.5 no UTF-8", code(1000, b"\xce\xba\xed\xa0\x80"), vec![], refused("invalid utf8 payload in close frame"), &[CLOSE]),
+            ("a mask", vec![0x81, 0x81, 0, 0, 0, 0, b'a'], vec![], refused("bad MASK"), &[CLOSE]),
+            ("cut off", vec![0x81, 5, b'a'], vec![], CUT.to_owned(), OK),
+        ];
         for length in [0, 125, 126, 127, 128, 65_535, 65_536] {
             let payload = vec![b'*'; length];
-            rows.push((
-                "1.1 text",
-                frame(0x81, &payload),
-                vec![length],
-                CUT.to_owned(),
-                OK,
-            ));
-            rows.push((
-                "1.2 binary",
-                frame(0x82, &payload),
-                vec![length],
-                CUT.to_owned(),
-                OK,
-            ));
+            for (case, first) in [("1.1 text", 0x81), ("1.2 binary", 0x82)] {
+                rows.push((case, frame(first, &payload), vec![length], CUT.to_owned(), OK));
+            }
         }
-        rows.extend([
-            ("2.1 ping", frame(0x89, b""), vec![], CUT.to_owned(), &[PONG][..]),
-            (
-                "2.4 ping of 125",
-                frame(0x89, &[0xfe; 125]),
-                vec![],
-                CUT.to_owned(),
-                &[PONG],
-            ),
-            (
-                "2.5 ping of 126",
-                frame(0x89, &[0xfe; 126]),
-                vec![],
-                refused("len > 125 for control"),
-                &[CLOSE],
-            ),
-            ("2.7 unasked pong", frame(0x8a, b"x"), vec![], CUT.to_owned(), OK),
-            (
-                "2.10 ten pings",
-                frame(0x89, b"p").repeat(10),
-                vec![],
-                CUT.to_owned(),
-                &[PONG; 10],
-            ),
-            (
-                "3.1 RSV1",
-                frame(0xc1, b"x"),
-                vec![],
-                refused("RSV1 set"),
-                &[CLOSE],
-            ),
-            (
-                "3.4 RSV3 after a message",
-                [text(b"a"), frame(0x91, b"x")].concat(),
-                vec![1],
-                refused("RSV3 set"),
-                &[CLOSE],
-            ),
-            (
-                "3.7 all of them",
-                frame(0xf9, b""),
-                vec![],
-                refused("RSV1 set, RSV2 set, RSV3 set"),
-                &[CLOSE],
-            ),
-        ]);
         for opcode in [3, 4, 5, 6, 7, 11, 12, 13, 14, 15] {
             let wire = [text(b"a"), frame(0x80 | opcode, b"")].concat();
             let end = refused(&format!("bad opcode {opcode}"));
             rows.push(("4 opcodes", wire, vec![1], end, &[CLOSE]));
         }
-        rows.extend([
-            (
-                "5.1 ping in fragments",
-                [frame(0x09, b"a"), frame(0x80, b"b")].concat(),
-                vec![],
-                refused("FIN not set on control"),
-                &[CLOSE][..],
-            ),
-            (
-                "5.3 two fragments",
-                [frame(0x01, b"a"), frame(0x80, b"b")].concat(),
-                vec![2],
-                CUT.to_owned(),
-                OK,
-            ),
-            (
-                "5.6 a ping between",
-                [frame(0x01, b"a"), frame(0x89, b"p"), frame(0x80, b"b")].concat(),
-                vec![2],
-                CUT.to_owned(),
-                &[PONG],
-            ),
-            (
-                "5.9 a continuation of nothing",
-                [frame(0x80, b"x"), text(b"a")].concat(),
-                vec![],
-                refused("continuation after FIN"),
-                &[CLOSE],
-            ),
-            (
-                "5.12 one that goes on",
-                frame(0x00, b"x"),
-                vec![],
-                refused("continuation after FIN"),
-                &[CLOSE],
-            ),
-            (
-                "5.15 and behind a message",
-                [frame(0x01, b"a"), frame(0x80, b"b"), frame(0x00, b"c")].concat(),
-                vec![2],
-                refused("continuation after FIN"),
-                &[CLOSE],
-            ),
-            (
-                "5.18 a text within a text",
-                [frame(0x01, b"a"), text(b"b")].concat(),
-                vec![],
-                refused("data before FIN"),
-                &[CLOSE],
-            ),
-            (
-                "5.20 empty fragments and pings",
-                [
-                    frame(0x01, b""),
-                    frame(0x89, b""),
-                    frame(0x00, b""),
-                    frame(0x89, b""),
-                    frame(0x80, b""),
-                ]
-                .concat(),
-                vec![0],
-                CUT.to_owned(),
-                &[PONG, PONG],
-            ),
-            (
-                "6.3 no UTF-8",
-                text(b"\xce\xba\xed\xa0\x80"),
-                vec![5],
-                CUT.to_owned(),
-                OK,
-            ),
-            (
-                "7.1 nothing after the end",
-                [close(b""), text(b"a")].concat(),
-                vec![],
-                closed("1005 (no status)"),
-                &[CLOSE],
-            ),
-            (
-                "7.1.4 within a message",
-                [frame(0x01, b"a"), close(b""), frame(0x80, b"b")].concat(),
-                vec![],
-                closed("1005 (no status)"),
-                &[CLOSE],
-            ),
-            (
-                "7.3.2 one byte",
-                close(b"\x03"),
-                vec![],
-                closed("1005 (no status)"),
-                &[CLOSE],
-            ),
-            (
-                "7.3.3 a code",
-                code(1000, b""),
-                vec![],
-                closed("1000 (normal)"),
-                &[CLOSE],
-            ),
-            (
-                "7.3.4 a reason",
-                code(1000, b"bye"),
-                vec![],
-                closed("1000 (normal): bye"),
-                &[CLOSE],
-            ),
-            (
-                "7.3.5 a long one",
-                code(1000, &[b'*'; 123]),
-                vec![],
-                closed(&format!("1000 (normal): {}", "*".repeat(123))),
-                &[CLOSE],
-            ),
-            (
-                "7.3.6 one too long",
-                code(1000, &[b'*'; 124]),
-                vec![],
-                refused("len > 125 for control"),
-                &[CLOSE],
-            ),
-            (
-                "7.5 no UTF-8",
-                code(1000, b"\xce\xba\xed\xa0\x80"),
-                vec![],
-                refused("invalid utf8 payload in close frame"),
-                &[CLOSE],
-            ),
-            (
-                "a mask",
-                vec![0x81, 0x81, 0, 0, 0, 0, b'a'],
-                vec![],
-                refused("bad MASK"),
-                &[CLOSE],
-            ),
-            ("cut off", vec![0x81, 5, b'a'], vec![], CUT.to_owned(), OK),
-        ]);
         for valid in [
             1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 3000, 3999, 4000, 4999,
         ] {
-            let end = closed(&format!("{valid}{}", meaning(valid)));
+            let end = closed(&format!("{valid}{}", error::meaning(valid)));
             rows.push(("7.7 valid codes", code(valid, b""), vec![], end, &[CLOSE]));
         }
         for invalid in [

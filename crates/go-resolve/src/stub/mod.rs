@@ -2,91 +2,19 @@
 //!
 //! The network stands behind [`Transport`], so that tests lose, delay and forge answers without one.
 
-use std::fmt;
-use std::future::Future;
+mod error;
+mod transport;
+
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
 
 use gostd::deadline::Deadline;
-use gostd::os_error::SystemError;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::Instant;
 
 use super::config::ResolvConf;
-use super::wire::{Flaw, MAX_DATAGRAM, Match, Query, Record, Reply};
-
-/// How questions reach a name server and answers come back.
-pub trait Transport: Sync {
-    /// Sends a datagram and hands over every one that comes back until `accept` takes it.
-    fn datagram(
-        &self,
-        server: SocketAddr,
-        query: &[u8],
-        accept: impl Fn(&[u8]) -> bool + Send,
-    ) -> impl Future<Output = io::Result<Vec<u8>>> + Send;
-
-    /// Sends a question over TCP and reads one answer; both without their length.
-    fn stream(&self, server: SocketAddr, query: &[u8]) -> impl Future<Output = io::Result<Vec<u8>>> + Send;
-
-    /// What errors call [`stream`](Self::stream).
-    fn stream_name(&self) -> &'static str {
-        "tcp"
-    }
-}
-
-/// The sockets of this machine: one for each question, so that its port is as hard to guess as its id.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Sockets;
-
-impl Transport for Sockets {
-    async fn datagram(
-        &self,
-        server: SocketAddr,
-        query: &[u8],
-        accept: impl Fn(&[u8]) -> bool + Send,
-    ) -> io::Result<Vec<u8>> {
-        let any: IpAddr = if server.is_ipv4() {
-            [0; 4].into()
-        } else {
-            [0; 16].into()
-        };
-        let socket = UdpSocket::bind(SocketAddr::new(any, 0)).await?;
-        socket.connect(server).await?;
-        ask(&socket, query, accept).await
-    }
-
-    async fn stream(&self, server: SocketAddr, query: &[u8]) -> io::Result<Vec<u8>> {
-        let mut stream = TcpStream::connect(server).await?;
-        let length = u16::try_from(query.len()).unwrap_or(u16::MAX);
-        let message = [&length.to_be_bytes(), query].concat();
-        stream.write_all(&message).await?;
-        let mut answer = vec![0; usize::from(stream.read_u16().await?)];
-        stream.read_exact(&mut answer).await?;
-        Ok(answer)
-    }
-}
-
-/// Sends a datagram over a connected socket and reads until `accept` takes one.
-///
-/// # Errors
-/// What the system says.
-pub async fn ask(
-    socket: &UdpSocket,
-    query: &[u8],
-    accept: impl Fn(&[u8]) -> bool + Send,
-) -> io::Result<Vec<u8>> {
-    socket.send(query).await?;
-    let mut answer = vec![0; MAX_DATAGRAM];
-    loop {
-        let length = socket.recv(&mut answer).await?;
-        if answer.get(..length).is_some_and(&accept) {
-            answer.truncate(length);
-            return Ok(answer);
-        }
-    }
-}
+use super::wire::{Flaw, Match, Query, Record, Reply};
+pub use error::{Cause, StubError};
+pub use transport::{Sockets, Transport, ask};
 
 /// Whether name servers can be asked for it, as Go's `isDomainName`: letters, digits, `_` and `-` in labels of at most 63
 /// bytes, not digits alone, at most 253 bytes in all. Names in other scripts are looked up in their `xn--` form only.
@@ -105,77 +33,6 @@ pub fn is_domain_name(name: &str) -> bool {
     };
     let is_numeric = relative.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     relative.len() <= 253 && !is_numeric && relative.split('.').all(is_label)
-}
-
-/// Why name servers gave no address; `server` is the one that said so last.
-#[derive(Debug)]
-pub struct StubError {
-    /// The server, if one was asked.
-    pub server: Option<SocketAddr>,
-    /// The reason.
-    pub cause: Cause,
-}
-
-/// What went wrong.
-#[derive(Debug)]
-#[allow(missing_docs)]
-pub enum Cause {
-    /// The answer says no, or is none.
-    Flaw(Flaw),
-    /// Neither family has an address, but the name exists.
-    NoAddress,
-    /// The name does not fit the format.
-    Unaskable,
-    /// TCP answered something else.
-    Stranger,
-    /// No answer within the time for one server.
-    Silent { over: &'static str, after: Duration },
-    /// No answer before the deadline of the probe.
-    Deadline(Deadline),
-    /// The system's word.
-    Io { over: &'static str, error: io::Error },
-}
-
-impl Cause {
-    /// Whether the name, or its address, is known not to exist.
-    pub fn is_not_found(&self) -> bool {
-        matches!(
-            self,
-            Self::NoAddress | Self::Flaw(Flaw::NoSuchName | Flaw::NoData(_))
-        )
-    }
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Flaw(Flaw::NoSuchName) => f.write_str("no such host"),
-            Self::Flaw(Flaw::NoData(record)) => {
-                write!(
-                    f,
-                    "no such host: the name exists, but has no {} record",
-                    record.name()
-                )
-            }
-            Self::NoAddress => {
-                f.write_str("no such host: the name exists, but has neither A nor AAAA record")
-            }
-            Self::Flaw(Flaw::LameReferral) => f.write_str("lame referral: the server does not recurse"),
-            Self::Flaw(Flaw::ResponseCode(code)) => match code {
-                1 => f.write_str("server misbehaving: it answered FORMERR"),
-                2 => f.write_str("server misbehaving: it answered SERVFAIL"),
-                4 => f.write_str("server misbehaving: it answered NOTIMP"),
-                5 => f.write_str("server misbehaving: it answered REFUSED"),
-                code => write!(f, "server misbehaving: it answered code {code}"),
-            },
-            Self::Flaw(Flaw::Malformed) => f.write_str("cannot unmarshal DNS message"),
-            Self::Flaw(Flaw::Invalid) | Self::Stranger => f.write_str("invalid DNS response"),
-            Self::Unaskable => f.write_str("cannot marshal DNS message"),
-            Self::Silent { over, after } => write!(f, "{over}: i/o timeout: no response within {after:?}"),
-            Self::Deadline(deadline) => write!(f, "i/o timeout: {}", deadline.timed_out()),
-            Self::Io { over, error } => write!(f, "{over}: {}", SystemError(error)),
-        }
-    }
 }
 
 /// One lookup: whom to ask, how, and until when.
@@ -314,6 +171,7 @@ impl<T: Transport> Stub<'_, T> {
 mod tests {
     use std::collections::HashMap;
     use std::sync::Mutex;
+    use std::time::Duration;
 
     use super::super::wire::tests::answer;
     use super::*;
