@@ -1,0 +1,179 @@
+//! What pages and logs show of parameters, and that secret ones are nowhere.
+
+use super::{echo, page};
+use crate::support::{Exporter, folder, has, lacks};
+
+/// A secret value stands nowhere: pages, logs, history, JSON, errors, `/metrics`.
+#[tokio::test(flavor = "multi_thread")]
+async fn secret_values_are_shown_nowhere() {
+    let site = echo().await;
+    let config = "modules:
+  m:
+    prober: http
+    http: {include_response_body: true, fail_if_body_not_matches_regexp: ['no such thing']}
+    params:
+      header.X-Code: {secret: true, matches: '[a-z]+', one_of: [hushhush, sesame]}
+      valid_status_codes: {secret: true}
+      header.X-Open: {}
+  d: {prober: dns, dns: {query_name: a.example}, params: {query_name: {secret: true}}}
+";
+    let exporter = Exporter::start(config, &["--log.prober=debug"]).await;
+    let query = format!(
+        "module=m&target={}&header.X-Code=hushhush&header.X-Open=opensaid",
+        site.address
+    );
+    let mut shown = vec![
+        exporter.get(&format!("/probe?{query}")).await,
+        exporter.get(&format!("/probe?{query}&debug=true")).await,
+        page(&exporter, &format!("/probe?{query}&debug=true")).await,
+        exporter
+            .get("/probe?module=d&target=127.0.0.1:1&query_name=hushhush.example&debug=true")
+            .await,
+    ];
+    for refused in [
+        "header.X-Code=hushhush1",
+        "header.X-Code=hushhushhush",
+        "valid_status_codes=hushhush",
+    ] {
+        let answer = exporter.get(&format!("/probe?module=m&target=x&{refused}")).await;
+        assert_eq!(answer.status, 400, "{refused}");
+        shown.push(answer);
+    }
+    for path in [
+        "/logs?id=0",
+        "/logs?id=1",
+        "/logs?id=2",
+        "/logs?id=3",
+        "/metrics",
+        "/config",
+    ] {
+        shown.push(exporter.get(path).await);
+    }
+    for path in [
+        "/",
+        "/?form=m",
+        "/logs?id=1",
+        &format!("/target?module=m&target={}", site.address),
+    ] {
+        let answer = page(&exporter, path).await;
+        assert_eq!(answer.status, 200, "{path}");
+        shown.push(answer);
+    }
+    for answer in &shown {
+        lacks(answer.text(), ["hushhush"]);
+    }
+    let target = shown.last().unwrap().text();
+    has(
+        &target,
+        [
+            "header.X-Open=opensaid",
+            "header.X-Code=&#60;secret&#62;",
+            "header.X-Code=&#60;secret&#62;&#38;header.X-Open=opensaid&#38;debug=true",
+        ],
+    );
+    lacks(&target, ["Probe it now"]);
+    lacks(exporter.log(), ["hushhush"]);
+    assert!(
+        site.asked()
+            .iter()
+            .all(|asked| asked.header("X-Code") == Some("hushhush"))
+    );
+    let short = exporter
+        .get("/probe?module=d&target=127.0.0.1:1&query_name=abc")
+        .await;
+    assert!(
+        short.status == 400 && short.text().contains("at least 4 bytes"),
+        "{}",
+        short.text()
+    );
+}
+
+/// Targets that differ in a parameter are different targets.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_pages_know_parameters() {
+    let config = "modules:
+  m:
+    prober: dns
+    timeout: 300ms
+    dns: {query_name: x.example, transport_protocol: tcp}
+    params:
+      query_name: {matches: '[a-z.]+', required: true}
+      query_type: {one_of: [A, MX]}
+      recursion_desired: {}
+      dns_over_tls: {}
+  plain: {prober: tcp}
+";
+    let files = folder(&[
+        ("blackbox.yml", config),
+        (
+            "targets.yml",
+            "targets: [{name: a, address: '127.0.0.1:1', module: m, params: {query_name: a.example}}]\n",
+        ),
+    ]);
+    let exporter = Exporter::start_in(files, &["--targets.file={dir}/targets.yml"])
+        .await
+        .unwrap();
+    for name in ["a.example", "b.example", "a.example"] {
+        exporter
+            .get(&format!("/probe?module=m&target=127.0.0.1:1&query_name={name}"))
+            .await;
+    }
+    let home = page(&exporter, "/").await;
+    for name in ["query_name=a.example", "query_name=b.example"] {
+        let link = format!("target?module=m&#38;target=127.0.0.1:1&#38;{name}\"");
+        assert_eq!(home.text().matches(&link).count(), 1, "{name}: {}", home.text());
+    }
+    let one = page(
+        &exporter,
+        "/target?module=m&target=127.0.0.1:1&query_name=a.example",
+    )
+    .await;
+    has(
+        one.text(),
+        [
+            "0 passed, 2 failed",
+            "&#38;query_name=a.example&#38;debug=true\">Probe it now",
+        ],
+    );
+    // A link from an alert knows nothing of them.
+    assert_eq!(
+        page(&exporter, "/target?module=m&target=127.0.0.1:1")
+            .await
+            .status,
+        200
+    );
+    assert_eq!(
+        page(
+            &exporter,
+            "/target?module=m&target=127.0.0.1:1&query_name=c.example"
+        )
+        .await
+        .status,
+        404
+    );
+    has(page(&exporter, "/targets").await.text(), ["query_name=a.example"]);
+    let form = page(&exporter, "/?form=m").await;
+    let form = form.text();
+    for field in [
+        "<input name=\"module\" list=\"modules\" value=\"m\"",
+        "<fieldset class=\"params\" data-module=\"m\">",
+        "<input name=\"query_name\" type=\"text\" maxlength=\"4096\" placeholder=\"matches [a-z.]+\"",
+        " required>",
+        "<select name=\"query_type\"><option value=\"\">as configured</option><option>A</option><option>MX</option></select>",
+        "<select name=\"recursion_desired\"><option value=\"\">as configured</option><option>true</option><option>false</option></select>",
+    ] {
+        assert!(form.contains(field), "{field}: {form}");
+    }
+    let other = page(&exporter, "/").await;
+    assert!(
+        other.text().contains("data-module=\"m\" hidden disabled>") || other.text().contains("value=\"m\""),
+        "{}",
+        other.text()
+    );
+    has(other.text(), ["<a href=\"./?form=m\">with parameters</a>"]);
+    let secret = "modules: {m: {prober: http, params: {bearer_token: {secret: true, one_of: [hushhush]}}}}\n";
+    let exporter = Exporter::start(secret, &[]).await;
+    let form = page(&exporter, "/?form=m").await;
+    has(form.text(), ["<input name=\"bearer_token\" type=\"password\""]);
+    lacks(form.text(), ["hushhush"]);
+}
