@@ -21,7 +21,9 @@ use rustls::version::TLS13;
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
-#[path = "../tests/suite/support/pki.rs"]
+#[path = "../tests/suite/support/peer.rs"]
+mod peer;
+#[path = "../tests/suite/support/pki/mod.rs"]
 mod pki;
 
 use pki::{Cert, Made, certified, pem, server_config};

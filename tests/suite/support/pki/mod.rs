@@ -1,22 +1,18 @@
-//! Certificates of every shape, well formed or not, and a TLS server that presents them.
+//! Certificates of every shape, well formed or not, what revokes them, and a TLS server that presents them.
 //!
 //! They are put together byte by byte, because no library makes the ones that matter here: old versions, bad numbers, broken
 //! extensions, signatures that are none.
 
-use std::net::{IpAddr, SocketAddr};
+mod revocation;
+mod server;
+
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use rcgen::{KeyPair, SignatureAlgorithm, SigningKey};
-use rustls::ServerConfig;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{ClientHello, ResolvesServerCert};
-use rustls::sign::CertifiedKey;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
-use super::peer::listen;
+pub use revocation::{List, Ocsp};
+pub use server::{certified, saying, serve, serve_each, server_config};
 
 /// DER: an element of that tag around these parts.
 pub fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
@@ -328,149 +324,6 @@ impl Cert {
     }
 }
 
-/// A list of revoked certificates in the making.
-#[derive(Clone)]
-pub struct List {
-    /// From the beginning of that year.
-    pub this_update: u32,
-    /// Until the beginning of that year.
-    pub next_update: Option<u32>,
-    /// Serial numbers.
-    pub revoked: Vec<Vec<u8>>,
-}
-
-impl List {
-    /// Of these serial numbers, valid.
-    pub fn of(revoked: &[&[u8]]) -> Self {
-        Self {
-            this_update: 2020,
-            next_update: Some(2050),
-            revoked: revoked.iter().map(|serial| serial.to_vec()).collect(),
-        }
-    }
-
-    pub fn years(mut self, this_update: u32, next_update: Option<u32>) -> Self {
-        (self.this_update, self.next_update) = (this_update, next_update);
-        self
-    }
-
-    pub fn by(&self, issuer: &Made) -> Vec<u8> {
-        let algorithm = signature_algorithm(&issuer.key);
-        let entries: Vec<u8> = self
-            .revoked
-            .iter()
-            .flat_map(|serial| tlv(0x30, &[&tlv(2, &[serial]), &new_year(2024)]))
-            .collect();
-        let entries = if entries.is_empty() {
-            Vec::new()
-        } else {
-            tlv(0x30, &[&entries])
-        };
-        let next_update = self.next_update.map_or_else(Vec::new, new_year);
-        let tbs = tlv(
-            0x30,
-            &[
-                &tlv(2, &[&[1]]),
-                &algorithm,
-                &issuer.subject,
-                &new_year(self.this_update),
-                &next_update,
-                &entries,
-            ],
-        );
-        let signature = issuer.key.sign(&tbs).unwrap();
-        tlv(0x30, &[&tbs, &algorithm, &tlv(3, &[&[0], &signature])])
-    }
-}
-
-/// An OCSP response in the making, about one certificate.
-#[derive(Clone)]
-pub struct Ocsp {
-    /// The CertStatus.
-    pub status: Vec<u8>,
-    pub this_update: u32,
-    pub next_update: Option<u32>,
-    pub serial: Vec<u8>,
-    /// Whether the responder names itself by its key.
-    pub by_key: bool,
-    /// Certificates that are sent along.
-    pub certificates: Vec<Vec<u8>>,
-}
-
-impl Ocsp {
-    /// About the certificate of that serial number: `good`, `revoked`, or unknown.
-    pub fn of(serial: &[u8], status: &str) -> Self {
-        Self {
-            status: match status {
-                "good" => tlv(0x80, &[]),
-                "revoked" => tlv(0xa1, &[&new_year(2024)]),
-                _ => tlv(0x82, &[]),
-            },
-            this_update: 2020,
-            next_update: Some(2050),
-            serial: serial.to_vec(),
-            by_key: false,
-            certificates: Vec::new(),
-        }
-    }
-
-    pub fn years(mut self, this_update: u32, next_update: Option<u32>) -> Self {
-        (self.this_update, self.next_update) = (this_update, next_update);
-        self
-    }
-
-    pub fn by_key(mut self) -> Self {
-        self.by_key = true;
-        self
-    }
-
-    pub fn with(mut self, certificate: &Made) -> Self {
-        self.certificates.push(certificate.der.clone());
-        self
-    }
-
-    /// Of a certificate by this issuer, signed by a responder.
-    pub fn by(&self, issuer: &Made, responder: &Made) -> Vec<u8> {
-        let sha1 = |bytes: &[u8]| {
-            let sha1 = &aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY;
-            tlv(4, &[aws_lc_rs::digest::digest(sha1, bytes).as_ref()])
-        };
-        let key = |made: &Made| sha1(rcgen::PublicKeyData::der_bytes(&*made.key));
-        let id = tlv(
-            0x30,
-            &[
-                &tlv(0x30, &[&oid("1.3.14.3.2.26"), &[5, 0]]),
-                &sha1(&issuer.subject),
-                &key(issuer),
-                &tlv(2, &[&self.serial]),
-            ],
-        );
-        let next_update = self.next_update.map(|year| tlv(0xa0, &[&new_year(year)]));
-        let this_update = new_year(self.this_update);
-        let single = tlv(
-            0x30,
-            &[&id, &self.status, &this_update, &next_update.unwrap_or_default()],
-        );
-        let name = match self.by_key {
-            true => tlv(0xa2, &[&key(responder)]),
-            false => tlv(0xa1, &[&responder.subject]),
-        };
-        let data = tlv(0x30, &[&name, &this_update, &tlv(0x30, &[&single])]);
-        let signature = responder.key.sign(&data).unwrap();
-        let certificates = match self.certificates.concat() {
-            none if none.is_empty() => none,
-            some => tlv(0xa0, &[&tlv(0x30, &[&some])]),
-        };
-        let algorithm = signature_algorithm(&responder.key);
-        let basic = tlv(
-            0x30,
-            &[&data, &algorithm, &tlv(3, &[&[0], &signature]), &certificates],
-        );
-        let bytes = tlv(0x30, &[&oid("1.3.6.1.5.5.7.48.1.1"), &tlv(4, &[&basic])]);
-        tlv(0x30, &[&tlv(0x0a, &[&[0]]), &tlv(0xa0, &[&bytes])])
-    }
-}
-
 /// The beginning of a year.
 fn new_year(year: u32) -> Vec<u8> {
     tlv(0x18, &[format!("{year}0101000000Z").as_bytes()])
@@ -521,81 +374,4 @@ pub fn pem(label: &str, der: &[u8]) -> String {
         "-----BEGIN {label}-----\n{}\n-----END {label}-----\n",
         lines.join("\n")
     )
-}
-
-/// Presents these certificates, whatever they are.
-#[derive(Debug)]
-struct Presents(Arc<CertifiedKey>);
-
-impl ResolvesServerCert for Presents {
-    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.0))
-    }
-}
-
-/// What a server presents.
-pub fn certified(chain: &[&Made]) -> CertifiedKey {
-    let key = PrivateKeyDer::try_from(chain[0].key.serialize_der()).unwrap();
-    let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(&key).unwrap();
-    CertifiedKey::new(
-        chain
-            .iter()
-            .map(|c| CertificateDer::from(c.der.clone()))
-            .collect(),
-        key,
-    )
-}
-
-/// A server's configuration, to be changed before it is served.
-pub fn server_config(
-    presented: CertifiedKey,
-    versions: &[&'static rustls::SupportedProtocolVersion],
-) -> ServerConfig {
-    ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-        .with_protocol_versions(versions)
-        .unwrap()
-        .with_no_client_auth()
-        .with_cert_resolver(Arc::new(Presents(Arc::new(presented))))
-}
-
-/// A server that shakes hands with everybody and does this in each connection.
-pub async fn serve_each<F>(
-    config: ServerConfig,
-    serve: impl Fn(TlsStream<TcpStream>) -> F + Send + Sync + 'static,
-) -> SocketAddr
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    let acceptor = TlsAcceptor::from(Arc::new(config));
-    let serve = Arc::new(serve);
-    listen(move |stream| {
-        let (accepting, serve) = (acceptor.accept(stream), Arc::clone(&serve));
-        async move {
-            if let Ok(stream) = accepting.await {
-                serve(stream).await;
-            }
-        }
-    })
-    .await
-}
-
-/// A server that shakes hands with everybody and then waits for the end.
-pub async fn serve(config: ServerConfig) -> SocketAddr {
-    let read = |mut stream| async move {
-        let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
-    };
-    serve_each(config, read).await
-}
-
-/// A server that says the same in every connection, once something was asked.
-pub async fn saying(config: ServerConfig, says: Vec<u8>) -> SocketAddr {
-    let say = move |mut stream: TlsStream<TcpStream>| {
-        let says = says.clone();
-        async move {
-            let _ = stream.read(&mut [0; 4096]).await;
-            let _ = stream.write_all(&says).await;
-            let _ = stream.shutdown().await;
-        }
-    };
-    serve_each(config, say).await
 }
