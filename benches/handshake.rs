@@ -23,6 +23,7 @@ use tokio::time::Instant;
 
 #[path = "../tests/suite/support/peer.rs"]
 mod peer;
+#[allow(unused_imports, reason = "the tests use more of it")]
 #[path = "../tests/suite/support/pki/mod.rs"]
 mod pki;
 

@@ -358,7 +358,7 @@ mod tests {
         let mut held = Vec::new();
         for _ in 0..3 {
             held.push(now(&seats, "192.0.2.1").unwrap());
-            tokio::time::advance(std::time::Duration::from_secs(1)).await;
+            tokio::time::advance(Duration::from_secs(1)).await;
         }
         held[0].is_busy();
         let _fourth = now(&seats, "192.0.2.1").unwrap();

@@ -93,7 +93,7 @@ fn a_configuration_that_cannot_be_read_ends_it() {
     assert_eq!(output.status.code(), Some(1));
     let log = text(&output.stderr);
     has(
-        &log,
+        log,
         [
             "level=ERROR",
             "open /does/not/exist.yml: no such file or directory",

@@ -317,5 +317,5 @@ async fn what_a_name_resolved_to_is_not_told() {
         "lookup localhost: refused by the target policy: the address is in a network that is denied";
     assert!(!success && text.contains(refused), "{text}");
     let log = text.split("Metrics that would").next().unwrap_or_default();
-    lacks(&log, ["127.0.0.1"]);
+    lacks(log, ["127.0.0.1"]);
 }

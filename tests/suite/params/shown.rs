@@ -64,14 +64,14 @@ async fn secret_values_are_shown_nowhere() {
     }
     let target = shown.last().unwrap().text();
     has(
-        &target,
+        target,
         [
             "header.X-Open=opensaid",
             "header.X-Code=&#60;secret&#62;",
             "header.X-Code=&#60;secret&#62;&#38;header.X-Open=opensaid&#38;debug=true",
         ],
     );
-    lacks(&target, ["Probe it now"]);
+    lacks(target, ["Probe it now"]);
     lacks(exporter.log(), ["hushhush"]);
     assert!(
         site.asked()

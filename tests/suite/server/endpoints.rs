@@ -127,7 +127,7 @@ async fn debug_shows_the_whole_story_whatever_the_log_level() {
         assert!(story.starts_with("Logs for the probe:\ntime="), "{text}");
         assert!(story.contains("level=DEBUG") && story.contains("msg=\"Beginning probe\" module=tcp_plain target=127.0.0.1:1 probe=tcp timeout_seconds=2\n"), "{text}");
         has(
-            &text,
+            text,
             ["\nprobe_timeout_seconds 2\n\n\n\nModule configuration:\nprober: tcp\n"],
         );
         assert_eq!(page.body, exporter.get("/logs?id=0").await.body);
@@ -144,7 +144,7 @@ async fn a_failed_probe_leaves_its_reason_in_the_log_and_none_leaves_nothing() {
         .find(|line| line.contains("Error dialing TCP"))
         .unwrap();
     has(
-        &reason,
+        reason,
         ["module=tcp_plain target=127.0.0.1:1 err=", "connection refused"],
     );
     // compat: `none` is ours.
