@@ -14,6 +14,29 @@ use super::section::Section;
 use super::yaml::scalar::{self, Scalar};
 use super::yaml::{Content, Document, Id, Position};
 
+/// What would be right, if there is something to be said of it.
+pub(crate) trait Help {
+    fn text(self) -> Option<String>;
+}
+
+impl Help for Option<String> {
+    fn text(self) -> Option<String> {
+        self
+    }
+}
+
+impl Help for String {
+    fn text(self) -> Option<String> {
+        Some(self)
+    }
+}
+
+impl Help for &str {
+    fn text(self) -> Option<String> {
+        Some(self.to_owned())
+    }
+}
+
 /// Reads one document.
 pub(crate) struct Decoder<'d, 't> {
     document: &'d Document<'t>,
@@ -188,36 +211,38 @@ impl<'d, 't> Decoder<'d, 't> {
             let message = "files can be named in the configuration of the exporter only";
             self.report(node, message, None);
         } else if is_file == Some(true) && !file.is_empty() {
-            let place = self.place_of(node);
+            let place = self.problem(Some(self.document.node(node).at), None, String::new(), None);
             let file = file.to_owned();
             self.files.push(NamedFile { file, place });
         }
     }
 
-    /// The place that is being read, at `node`, without a message.
-    fn place_of(&self, node: Id) -> Problem {
-        let (module, path) = self.place(None);
+    /// What is said of a place: of what is being read, or of the field below it.
+    fn problem(
+        &self,
+        at: Option<Position>,
+        below: Option<&str>,
+        message: String,
+        help: impl Help,
+    ) -> Problem {
+        let (module, path) = self.place(below);
         Problem {
-            at: Some(self.document.node(node).at),
+            at,
             module,
             path,
-            message: String::new(),
-            help: None,
+            message,
+            help: help.text(),
         }
     }
 
     /// Warns about the value at `node`, which is being read.
-    pub fn warn_here(&mut self, node: Id, message: impl Into<String>, help: Option<String>) {
-        let message = message.into();
-        let known = |p: &Problem| p.at == Some(self.document.node(node).at) && p.message == message;
-        if self.warnings.iter().any(known) {
-            return;
+    pub fn warn_here(&mut self, node: Id, message: impl Into<String>, help: impl Help) {
+        let at = Some(self.document.node(node).at);
+        let warning = self.problem(at, None, message.into(), help);
+        let known = |other: &Problem| other.at == at && other.message == warning.message;
+        if !self.warnings.iter().any(known) {
+            self.warnings.push(warning);
         }
-        self.warnings.push(Problem {
-            message,
-            help,
-            ..self.place_of(node)
-        });
     }
 
     /// What was wrong, and what deserves a warning.
@@ -332,7 +357,7 @@ impl<'d, 't> Decoder<'d, 't> {
             match parse(&text) {
                 Ok(value) => *place = value,
                 Err((message, help)) => {
-                    d.report(node, message, Some(help.to_owned()));
+                    d.report(node, message, help);
                     return false;
                 }
             }
@@ -528,13 +553,13 @@ impl<'d, 't> Decoder<'d, 't> {
     }
 
     /// Reports a problem at a node.
-    pub fn report(&mut self, node: Id, message: impl Into<String>, help: Option<String>) {
-        self.report_at(self.document.node(node).at, message, help);
+    pub fn report(&mut self, node: Id, message: impl Into<String>, help: impl Help) {
+        self.push(self.document.node(node).at, None, message.into(), help);
     }
 
     /// Reports a problem of a field of the section that stands at `node`: at its key, or where the section itself is
     /// named when the field is not there.
-    pub fn report_field(&mut self, node: Id, field: &str, message: impl Into<String>, help: Option<String>) {
+    pub fn report_field(&mut self, node: Id, field: &str, message: impl Into<String>, help: impl Help) {
         let entry = self.document.entry(node, field);
         let at = match (entry, self.path.last()) {
             (Some((at, _)), _) => at,
@@ -547,16 +572,10 @@ impl<'d, 't> Decoder<'d, 't> {
     }
 
     /// Warns about a field of the section that stands at `node`.
-    pub fn warn(&mut self, node: Id, field: &str, message: impl Into<String>, help: Option<String>) {
+    pub fn warn(&mut self, node: Id, field: &str, message: impl Into<String>, help: impl Help) {
         let at = self.document.entry(node, field).map(|(at, _)| at);
-        let (module, path) = self.place(Some(field));
-        self.warnings.push(Problem {
-            at,
-            module,
-            path,
-            message: message.into(),
-            help,
-        });
+        let warning = self.problem(at, Some(field), message.into(), help);
+        self.warnings.push(warning);
     }
 
     /// Whether the section under examination was given a field of that name, or one that was taken for a misspelling of
@@ -573,23 +592,12 @@ impl<'d, 't> Decoder<'d, 't> {
         })
     }
 
-    fn report_at(&mut self, at: Position, message: impl Into<String>, help: Option<String>) {
-        self.push(at, None, message.into(), help);
-    }
-
-    fn push(&mut self, at: Position, below: Option<&str>, message: String, help: Option<String>) {
-        let (module, path) = self.place(below);
+    fn push(&mut self, at: Position, below: Option<&str>, message: String, help: impl Help) {
         if self.problems.len() >= MAX_PROBLEMS {
             self.stopped = true;
             return;
         }
-        let problem = Problem {
-            at: Some(at),
-            module,
-            path,
-            message,
-            help,
-        };
+        let problem = self.problem(Some(at), below, message, help);
         // An anchor's value is read once for each alias of it.
         let known = |p: &Problem| p.at == problem.at && p.message == problem.message;
         if !self.problems.iter().any(known) {

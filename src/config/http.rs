@@ -89,7 +89,7 @@ impl Section for Http {
                 node,
                 "no_follow_redirects",
                 message,
-                Some(format!("write follow_redirects: {}", !no_follow)),
+                format!("write follow_redirects: {}", !no_follow),
             );
         }
         if !self.body.is_empty() && !self.body_file.is_empty() {
@@ -106,7 +106,7 @@ impl Section for Http {
                 let message =
                     format!("invalid configuration \"{name}: {value}\", \"compression: {compression}\"");
                 let help = format!("the header must accept {compression}, or be left out");
-                d.report_field(node, "compression", message, Some(help));
+                d.report_field(node, "compression", message, help);
             }
         }
         let wants = |version: &str| self.valid_http_versions.iter().any(|v| v == version);
@@ -116,7 +116,7 @@ impl Section for Http {
                 node,
                 "valid_http_versions",
                 message,
-                Some("set enable_http3: true and enable_http2: false".to_owned()),
+                "set enable_http3: true and enable_http2: false",
             );
         }
         if self.enable_http3 && (wants("HTTP/2.0") || wants("HTTP/1.1")) {
@@ -125,12 +125,7 @@ impl Section for Http {
         }
         if self.enable_http3 && self.client.enable_http2 {
             let message = "when enable_http3 is true, enable_http2 must be set to false";
-            d.report_field(
-                node,
-                "enable_http3",
-                message,
-                Some("add enable_http2: false".to_owned()),
-            );
+            d.report_field(node, "enable_http3", message, "add enable_http2: false");
         }
         self.warn(node, d);
     }
@@ -158,7 +153,7 @@ impl Http {
                 node,
                 "valid_http_versions",
                 message,
-                Some(format!("versions are {}", VERSIONS.join(", "))),
+                format!("versions are {}", VERSIONS.join(", ")),
             );
         }
         let body_checks = [
@@ -182,19 +177,14 @@ impl Http {
         for (field, is_set) in body_checks {
             if is_set && self.method == "HEAD" {
                 let message = "a response to HEAD has no body to check";
-                d.warn(
-                    node,
-                    field,
-                    message,
-                    Some("write method: GET, or leave it out".to_owned()),
-                );
+                d.warn(node, field, message, "write method: GET, or leave it out");
             }
         }
         let has_proxy = self.client.proxy.url().is_some() || self.client.proxy.proxy_from_environment;
         if has_proxy && !self.skip_resolve_phase_with_proxy {
             let message = "a proxy is set, but the target's name is still resolved locally before each probe";
-            let help = "set skip_resolve_phase_with_proxy: true to leave that to the proxy".to_owned();
-            d.warn(node, "proxy_url", message, Some(help));
+            let help = "set skip_resolve_phase_with_proxy: true to leave that to the proxy";
+            d.warn(node, "proxy_url", message, help);
         }
     }
 }

@@ -209,36 +209,26 @@ impl Section for HttpClient {
                     node,
                     "http_headers",
                     format!("setting header {canonical:?} is not allowed"),
-                    Some(help),
+                    help,
                 );
             }
         }
     }
 }
 
-/// How many of these are set.
-fn count(set: [bool; 3]) -> usize {
-    set.iter().filter(|s| **s).count()
+/// Whether more than one of these is set.
+pub(super) fn several(texts: [&str; 3]) -> bool {
+    texts.iter().filter(|text| !text.is_empty()).count() > 1
 }
 
 impl BasicAuth {
     fn judge_sources(&self, node: Id, d: &mut Decoder<'_, '_>) {
-        let names = [
-            !self.username.is_empty(),
-            !self.username_file.is_empty(),
-            !self.username_ref.is_empty(),
-        ];
-        if count(names) > 1 {
+        if several([&self.username, &self.username_file, &self.username_ref]) {
             let message =
                 "at most one of basic_auth username, username_file & username_ref must be configured";
             d.report_field(node, "basic_auth", message, None);
         }
-        let passwords = [
-            !self.password.is_empty(),
-            !self.password_file.is_empty(),
-            !self.password_ref.is_empty(),
-        ];
-        if count(passwords) > 1 {
+        if several([self.password.expose(), &self.password_file, &self.password_ref]) {
             let message =
                 "at most one of basic_auth password, password_file & password_ref must be configured";
             d.report_field(node, "basic_auth", message, None);
@@ -248,12 +238,8 @@ impl BasicAuth {
 
 impl Authorization {
     fn complete(&mut self, node: Id, d: &mut Decoder<'_, '_>) {
-        let sources = [
-            !self.credentials.is_empty(),
-            !self.credentials_file.is_empty(),
-            !self.credentials_ref.is_empty(),
-        ];
-        if count(sources) > 1 {
+        let inline = self.credentials.expose();
+        if several([inline, &self.credentials_file, &self.credentials_ref]) {
             let message = "at most one of authorization credentials & credentials_file must be configured";
             d.report_field(node, "authorization", message, None);
         }
@@ -282,12 +268,11 @@ impl OAuth2 {
             report("oauth2 token_url must be configured", None);
         }
         if self.grant_type == JWT_BEARER {
-            let keys = [
-                !self.client_certificate_key.is_empty(),
-                !self.client_certificate_key_file.is_empty(),
-                !self.client_certificate_key_ref.is_empty(),
-            ];
-            if count(keys) > 1 {
+            if several([
+                self.client_certificate_key.expose(),
+                &self.client_certificate_key_file,
+                &self.client_certificate_key_ref,
+            ]) {
                 let message = "at most one of oauth2 client_certificate_key, client_certificate_key_file & client_certificate_key_ref must be configured using grant-type=urn:ietf:params:oauth:grant-type:jwt-bearer";
                 report(message, None);
             }
@@ -298,12 +283,8 @@ impl OAuth2 {
                 report("valid signature algorithms are RS256, RS384 and RS512", help);
             }
         } else {
-            let secrets = [
-                !self.client_secret.is_empty(),
-                !self.client_secret_file.is_empty(),
-                !self.client_secret_ref.is_empty(),
-            ];
-            if count(secrets) > 1 {
+            let inline = self.client_secret.expose();
+            if several([inline, &self.client_secret_file, &self.client_secret_ref]) {
                 let message = "at most one of oauth2 client_secret, client_secret_file & client_secret_ref must be configured using grant-type=client_credentials";
                 report(message, None);
             }
@@ -338,12 +319,7 @@ impl Section for Proxy {
         }
         if self.proxy_from_environment && !self.no_proxy.is_empty() {
             let message = "if proxy_from_environment is configured, no_proxy must not be configured";
-            d.report_field(
-                node,
-                "no_proxy",
-                message,
-                Some("set NO_PROXY in the environment".to_owned()),
-            );
+            d.report_field(node, "no_proxy", message, "set NO_PROXY in the environment");
         }
         // An empty proxy_url is one, too.
         if self.proxy_url.is_none()

@@ -61,7 +61,7 @@ impl Codec<u8> for Ttl {
                 d.report(
                     node,
                     format!("\"ttl\" cannot {wrong}"),
-                    Some("0 leaves it to the system".to_owned()),
+                    "0 leaves it to the system",
                 );
             }
         }

@@ -258,15 +258,15 @@ impl Section for Module {
             .is_some_and(|(_, value)| !d.document().is_null(value));
         self.expanded = d.take_expanded();
         if self.timeout < 0 {
-            let help = "remove it, or write the maximum duration of a probe".to_owned();
-            d.warn(node, "timeout", "a negative timeout is no timeout", Some(help));
+            let help = "remove it, or write the maximum duration of a probe";
+            d.warn(node, "timeout", "a negative timeout is no timeout", help);
         }
         if let Some(attempts) = self.attempts.filter(|n| !(1..=MOST_ATTEMPTS).contains(n)) {
             let message = format!("\"attempts\" is {attempts}, not between 1 and {MOST_ATTEMPTS}");
             d.report_field(node, "attempts", message, None);
         }
         if self.prober == Prober::Dns && d.document().entry(node, "dns").is_none() {
-            let help = Some("add dns: {query_name: the name to query}".to_owned());
+            let help = "add dns: {query_name: the name to query}";
             d.warn(node, "prober", "without dns.query_name every probe fails", help);
         }
         if !given && !d.is_blamed("prober") {
@@ -274,14 +274,14 @@ impl Section for Module {
                 node,
                 "prober",
                 "prober '' is not valid",
-                Some(format!("add prober: one of {}", probers())),
+                format!("add prober: one of {}", probers()),
             );
         }
         self.revocation
             .judge(self.prober, self.looks_into_lists(), node, d);
         if self.vantage.addresses == "all" && !matches!(self.prober, Prober::Icmp | Prober::Tcp) {
             let message = format!("the {} prober cannot probe all addresses", self.prober.name());
-            let help = Some("icmp and tcp can".to_owned());
+            let help = "icmp and tcp can";
             d.report_field(node, "addresses", message, help);
         }
         let through_proxy = self.prober == Prober::Tcp && self.tcp.proxy.url().is_some();
@@ -292,12 +292,7 @@ impl Section for Module {
                 .is_some_and(|choice| choice != Addresses::First)
         {
             let message = "through a proxy, a target has one address: the one that the proxy is asked for";
-            d.report_field(
-                node,
-                "addresses",
-                message,
-                Some("leave out one of the two".to_owned()),
-            );
+            d.report_field(node, "addresses", message, "leave out one of the two");
         }
         let each = self.timeout / i64::from(self.most_attempts());
         match self.prober {

@@ -24,6 +24,27 @@ pub struct Problem {
     pub help: Option<String>,
 }
 
+impl Problem {
+    /// What concerns a place, or without one the file as a whole.
+    pub fn new(at: Option<Position>, message: impl Into<String>) -> Self {
+        Self {
+            at,
+            module: None,
+            path: String::new(),
+            message: message.into(),
+            help: None,
+        }
+    }
+
+    /// With what would be right.
+    pub fn with_help(self, help: impl Into<String>) -> Self {
+        Self {
+            help: Some(help.into()),
+            ..self
+        }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(at) = self.at {

@@ -82,7 +82,7 @@ impl Section for QueryResponse {
         let mut both = |field: &str, other: &str, are_set: bool| {
             if are_set {
                 let message = format!("{field} and {other} are mutually exclusive");
-                d.report_field(node, field, message, Some("make two steps of it".to_owned()));
+                d.report_field(node, field, message, "make two steps of it");
             }
         };
         let expects_hex = !self.expect_hex.0.is_empty();
@@ -102,12 +102,12 @@ impl Section for QueryResponse {
             d.report_field(node, "prompt", message, None);
         }
         if self.expect.is_some() && !self.expect_bytes.is_empty() {
-            let help = "make two steps of it".to_owned();
+            let help = "make two steps of it";
             d.report_field(
                 node,
                 "expect_bytes",
                 "expect and expect_bytes are mutually exclusive",
-                Some(help),
+                help,
             );
         }
     }

@@ -52,7 +52,7 @@ impl Repeat {
         }
         if self.interval != 0 && self.count <= 1 {
             let message = "\"interval\" has no effect: only one packet is sent";
-            d.warn(node, "interval", message, Some("set count".to_owned()));
+            d.warn(node, "interval", message, "set count");
         }
     }
 
@@ -71,7 +71,7 @@ impl Repeat {
                 module,
                 section,
                 message,
-                Some("raise timeout, or lower count or interval".to_owned()),
+                "raise timeout, or lower count or interval",
             );
         }
     }

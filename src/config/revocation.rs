@@ -53,7 +53,7 @@ impl Revocation {
                 node,
                 "fail_if_cert_revoked",
                 "it has no effect: neither OCSP nor revocation lists are used",
-                Some(help.to_owned()),
+                help,
             );
         }
     }

@@ -77,7 +77,7 @@ impl SocksProxy {
         if !matches!(url.scheme.as_str(), "socks5" | "socks5h") || url.hostname().is_empty() {
             let help = "write socks5h://HOST:PORT, or socks5://HOST:PORT to have names looked up here";
             let message = "the tcp prober goes through SOCKS5 proxies only";
-            d.report_field(node, "proxy_url", message, Some(help.to_owned()));
+            d.report_field(node, "proxy_url", message, help);
         }
         if has_user && self.proxy_username.is_empty() {
             let message = "proxy_password has no effect without proxy_username";
@@ -86,12 +86,7 @@ impl SocksProxy {
         let given = Url::parse(self.proxy_url.as_deref().unwrap_or_default()).ok();
         if has_user && given.is_some_and(|url| url.user.is_some()) {
             let message = "proxy_url has a user already: proxy_username and proxy_password are another one";
-            d.report_field(
-                node,
-                "proxy_username",
-                message,
-                Some("leave out one of the two".to_owned()),
-            );
+            d.report_field(node, "proxy_username", message, "leave out one of the two");
         }
         if let Some(user) = &url.user {
             let password = user.password.as_deref().unwrap_or_default();

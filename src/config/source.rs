@@ -4,7 +4,7 @@ use super::Config;
 use super::decode::{Decoder, NamedFile, Options};
 use super::problem::Problem;
 use super::value::Value as _;
-use super::yaml::{Content, Document, Id, Position};
+use super::yaml::{Content, Document, Id, Position, SyntaxError};
 
 /// What a text holds.
 #[derive(Debug)]
@@ -42,14 +42,11 @@ pub fn parse_with(text: &str, options: Options) -> Parsed<'_> {
         files: Vec::new(),
     };
     match Document::parse(text) {
-        Err(error) => parsed.problems.push(plain_problem(
-            Some(error.at),
-            format!("not YAML: {}", error.message),
-        )),
+        Err(error) => parsed.problems.push(not_yaml(&error)),
         Ok(None) => {
-            let mut problem = plain_problem(None, "the file is empty".to_owned());
-            problem.help = Some("the smallest configuration is \"modules: {}\"".to_owned());
-            parsed.problems.push(problem);
+            let problem = Problem::new(None, "the file is empty");
+            let help = "the smallest configuration is \"modules: {}\"";
+            parsed.problems.push(problem.with_help(help));
         }
         Ok(Some(document)) => {
             let mut decoder = Decoder::with(&document, options);
@@ -57,12 +54,11 @@ pub fn parse_with(text: &str, options: Options) -> Parsed<'_> {
             parsed.files = decoder.take_files();
             (parsed.problems, parsed.warnings) = decoder.finish();
             if let Some(at) = document.ignored() {
-                let message =
-                    "the document ends above this line: the rest of the file is not read".to_owned();
-                parsed.warnings.push(Problem {
-                    help: Some("indent the first line like the others".to_owned()),
-                    ..plain_problem(Some(at), message)
-                });
+                let message = "the document ends above this line: the rest of the file is not read";
+                let help = "indent the first line like the others";
+                parsed
+                    .warnings
+                    .push(Problem::new(Some(at), message).with_help(help));
             }
             parsed.source.document = Some(document);
         }
@@ -70,14 +66,9 @@ pub fn parse_with(text: &str, options: Options) -> Parsed<'_> {
     parsed
 }
 
-fn plain_problem(at: Option<Position>, message: String) -> Problem {
-    Problem {
-        at,
-        module: None,
-        path: String::new(),
-        message,
-        help: None,
-    }
+/// What is said of a text that is no YAML.
+pub(super) fn not_yaml(error: &SyntaxError) -> Problem {
+    Problem::new(Some(error.at), format!("not YAML: {}", error.message))
 }
 
 /// The text of a file: UTF-8, or UTF-16 with a byte order mark, without characters that YAML forbids. The line break
@@ -92,10 +83,7 @@ pub fn decode_text(bytes: Vec<u8>) -> Result<String, Problem> {
         _ => String::from_utf8(bytes).map_err(|e| {
             let good = e.utf8_error().valid_up_to();
             let before = String::from_utf8_lossy(e.as_bytes().get(..good).unwrap_or_default()).into_owned();
-            plain_problem(
-                Some(end_of(&before)),
-                "not YAML: this byte is not UTF-8".to_owned(),
-            )
+            Problem::new(Some(end_of(&before)), "not YAML: this byte is not UTF-8")
         })?,
     };
     let forbidden = |c: char| {
@@ -105,13 +93,8 @@ pub fn decode_text(bytes: Vec<u8>) -> Result<String, Problem> {
     match text.char_indices().find(|(_, c)| forbidden(*c)) {
         Some((at, c)) => {
             let place = end_of(text.get(..at).unwrap_or_default());
-            let help = "write it as an escape in double quotes".to_owned();
-            let mut problem = plain_problem(
-                Some(place),
-                format!("not YAML: control characters are not allowed, found {c:?}"),
-            );
-            problem.help = Some(help);
-            Err(problem)
+            let message = format!("not YAML: control characters are not allowed, found {c:?}");
+            Err(Problem::new(Some(place), message).with_help("write it as an escape in double quotes"))
         }
         None if text.contains('\u{85}') => Ok(text.replace('\u{85}', "\n")),
         None => Ok(text),

@@ -100,11 +100,7 @@ impl Value for Status {
                 Some(range) => *self = range,
                 None => {
                     let help = "write a code, a class or a range: 200, 2xx, 200-399";
-                    d.report(
-                        node,
-                        format!("{text:?} is not a status code"),
-                        Some(help.to_owned()),
-                    );
+                    d.report(node, format!("{text:?} is not a status code"), help);
                     return false;
                 }
             }

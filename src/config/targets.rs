@@ -9,6 +9,7 @@ use super::decode::Decoder;
 use super::problem::{Problem, did_you_mean};
 use super::schema::{self, Sections};
 use super::section::{Section, section};
+use super::source::not_yaml;
 use super::tree::Tree;
 use super::value::{Codec, Duration, Value as _};
 use super::yaml::{Document, Id, Position};
@@ -81,19 +82,10 @@ impl Targets {
         let document = match Document::parse(text) {
             Ok(Some(document)) => document,
             Ok(None) => {
-                return Err(vec![problem(
-                    None,
-                    "the file is empty",
-                    "the smallest is \"targets: []\"",
-                )]);
+                let problem = Problem::new(None, "the file is empty");
+                return Err(vec![problem.with_help("the smallest is \"targets: []\"")]);
             }
-            Err(error) => {
-                let message = format!("not YAML: {}", error.message);
-                return Err(vec![Problem {
-                    help: None,
-                    ..problem(Some(error.at), &message, "")
-                }]);
-            }
+            Err(error) => return Err(vec![not_yaml(&error)]),
         };
         let mut targets = Self::default();
         let mut decoder = Decoder::new(&document);
@@ -118,11 +110,7 @@ impl Targets {
                 "duplicate target name {:?} (first used on line {})",
                 target.name, first.line
             );
-            Some(problem(
-                Some(target.at),
-                &message,
-                "give each target a name of its own",
-            ))
+            Some(Problem::new(Some(target.at), message).with_help("give each target a name of its own"))
         });
         again.collect()
     }
@@ -143,7 +131,7 @@ impl Targets {
             self.targets.len()
         );
         let help = "in an Alloy cluster /targets must be the same on every host, or targets are scraped twice or never: set \"instance\" in a prometheus.relabel after the scrape";
-        Some(problem(Some(first.at), &message, help))
+        Some(Problem::new(Some(first.at), message).with_help(help))
     }
 
     /// The targets whose module is not among the names.
@@ -163,19 +151,9 @@ impl Targets {
                     Some(meant) => format!("did you mean {meant:?}?"),
                     None => format!("its modules: {}", known.clone().collect::<Vec<_>>().join(", ")),
                 };
-                problem(Some(target.at), &message, &help)
+                Problem::new(Some(target.at), message).with_help(help)
             })
             .collect()
-    }
-}
-
-fn problem(at: Option<Position>, message: &str, help: &str) -> Problem {
-    Problem {
-        at,
-        module: None,
-        path: String::new(),
-        message: message.to_owned(),
-        help: Some(help.to_owned()),
     }
 }
 
@@ -193,12 +171,7 @@ impl Section for Target {
         }
         for label in self.labels.keys() {
             if let Some(help) = label_fault(label) {
-                d.report_field(
-                    node,
-                    "labels",
-                    format!("{label:?} cannot be a label"),
-                    Some(help.to_owned()),
-                );
+                d.report_field(node, "labels", format!("{label:?} cannot be a label"), help);
             }
         }
         for param in self.params.keys() {
@@ -210,7 +183,7 @@ impl Section for Target {
                     node,
                     "params",
                     format!("{param:?} cannot be a parameter of a target"),
-                    Some(help),
+                    help,
                 );
             }
         }
@@ -218,13 +191,8 @@ impl Section for Target {
         if let (Some(interval), Some(timeout)) = (self.interval, self.timeout)
             && timeout > interval
         {
-            let help = "Prometheus does not scrape such a target".to_owned();
-            d.report_field(
-                node,
-                "timeout",
-                "the timeout is longer than the interval",
-                Some(help),
-            );
+            let help = "Prometheus does not scrape such a target";
+            d.report_field(node, "timeout", "the timeout is longer than the interval", help);
         }
     }
 }

@@ -38,30 +38,20 @@ impl Section for Tcp {
         self.proxy.judge(node, d);
         if self.proxy.url().is_some() && self.repeat.packets() > 1 {
             let message = "several connects time the way to the target, which the proxy goes";
-            d.report_field(
-                node,
-                "count",
-                message,
-                Some("leave out count, or proxy_url".to_owned()),
-            );
+            d.report_field(node, "count", message, "leave out count, or proxy_url");
         }
         if self.linger.is_some_and(|seconds| seconds != 0) {
             let message = "\"linger\" can only be 0: the connection ends with a reset";
             let help = "leave it out for an orderly end";
-            d.report_field(node, "linger", message, Some(help.to_owned()));
+            d.report_field(node, "linger", message, help);
         }
         if self.starttls.is_some() && self.tls {
             let message = "tls and starttls are mutually exclusive: starttls begins without TLS";
-            d.report_field(node, "starttls", message, Some("leave tls out".to_owned()));
+            d.report_field(node, "starttls", message, "leave tls out");
         }
         if self.starttls.is_some() && self.query_response.iter().any(|step| step.starttls) {
             let message = "the connection is in TLS already: the field starttls of the section began it";
-            d.report_field(
-                node,
-                "query_response",
-                message,
-                Some("leave starttls: true out".to_owned()),
-            );
+            d.report_field(node, "query_response", message, "leave starttls: true out");
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Secret;
 use super::decode::Decoder;
+use super::http_client::several;
 use super::problem::did_you_mean;
 use super::section::{Section, section};
 use super::words::{OptionalWord, words};
@@ -73,61 +74,29 @@ pub fn is_encrypted_key(pem: &str) -> bool {
 
 impl Section for Tls {
     fn judge(&mut self, node: Id, d: &mut Decoder<'_, '_>) {
-        let (ca, cert, key) = (
-            [
-                !self.ca.is_empty(),
-                !self.ca_file.is_empty(),
-                !self.ca_ref.is_empty(),
-            ],
-            [
-                !self.cert.is_empty(),
-                !self.cert_file.is_empty(),
-                !self.cert_ref.is_empty(),
-            ],
-            [
-                !self.key.is_empty(),
-                !self.key_file.is_empty(),
-                !self.key_ref.is_empty(),
-            ],
-        );
-        let several = |set: [bool; 3]| set.iter().filter(|s| **s).count() > 1;
+        let ca = [self.ca.as_str(), &self.ca_file, &self.ca_ref];
+        let cert = [self.cert.as_str(), &self.cert_file, &self.cert_ref];
+        let key = [self.key.expose(), &self.key_file, &self.key_ref];
         if several(ca) {
-            d.report_field(
-                node,
-                "ca_file",
-                "at most one of ca, ca_file & ca_ref must be configured",
-                None,
-            );
+            let message = "at most one of ca, ca_file & ca_ref must be configured";
+            d.report_field(node, "ca_file", message, None);
         }
         if several(cert) {
-            d.report_field(
-                node,
-                "cert_file",
-                "at most one of cert, cert_file & cert_ref must be configured",
-                None,
-            );
+            let message = "at most one of cert, cert_file & cert_ref must be configured";
+            d.report_field(node, "cert_file", message, None);
         }
         if several(key) {
-            d.report_field(
-                node,
-                "key_file",
-                "at most one of key and key_file must be configured",
-                None,
-            );
+            let message = "at most one of key and key_file must be configured";
+            d.report_field(node, "key_file", message, None);
         }
         if is_encrypted_key(self.key.expose()) {
-            d.warn(node, "key", KEY_IS_ENCRYPTED, Some(DECRYPT.to_owned()));
+            d.warn(node, "key", KEY_IS_ENCRYPTED, DECRYPT);
         }
-        let (has_cert, has_key) = (cert.contains(&true), key.contains(&true));
+        let [has_cert, has_key] = [cert, key].map(|set| set.iter().any(|text| !text.is_empty()));
         if has_cert && !has_key && !d.is_blamed("key_file") && !d.is_blamed("key") {
             let message =
                 "exactly one of key or key_file must be configured when a client certificate is configured";
-            d.report_field(
-                node,
-                "key_file",
-                message,
-                Some("add key_file: the file with its key".to_owned()),
-            );
+            d.report_field(node, "key_file", message, "add key_file: the file with its key");
         }
         if has_key && !has_cert && !d.is_blamed("cert_file") && !d.is_blamed("cert") {
             let message =
@@ -136,7 +105,7 @@ impl Section for Tls {
                 node,
                 "cert_file",
                 message,
-                Some("add cert_file: the file with its certificate".to_owned()),
+                "add cert_file: the file with its certificate",
             );
         }
     }

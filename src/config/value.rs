@@ -238,7 +238,7 @@ impl Variant<String> for Family {
             if good && !matches!(place.as_str(), "" | "ip4" | "ip6") {
                 let message = format!("{place:?} means ip4, as every value except ip6 does");
                 let meant = if place.contains('6') { "ip6" } else { "ip4" };
-                d.warn_here(node, message, Some(format!("write {meant}")));
+                d.warn_here(node, message, format!("write {meant}"));
             }
             good
         })
@@ -268,7 +268,7 @@ impl Variant<i64> for Duration {
                         Ok(_) => format!("a duration needs a unit: {written}s"),
                         Err(_) => "units are ns, us, ms, s, m and h: 500ms, 5s, 1m30s, 1.5h".to_owned(),
                     };
-                    d.report(node, format!("{written:?} is not a duration"), Some(help));
+                    d.report(node, format!("{written:?} is not a duration"), help);
                 }
             }
             parsed.is_some()
@@ -315,7 +315,7 @@ impl Variant<i64> for Size {
                 Some(bytes) => *place = bytes,
                 None => {
                     let help = "a size is a number with a unit: 512B, 10KB, 10MB, 1.5GiB (steps of 1024)";
-                    d.report(node, format!("{text:?} is not a size"), Some(help.to_owned()));
+                    d.report(node, format!("{text:?} is not a size"), help);
                     return false;
                 }
             }

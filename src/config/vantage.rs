@@ -62,12 +62,12 @@ impl Section for Vantage {
         if self.code_point().is_none() {
             let message = format!("{:?} is not a DSCP", self.dscp);
             let help = "write a number from 0 to 63, EF, CS0 to CS7, AF11 to AF43, LE or VA";
-            d.report_field(node, "dscp", message, Some(help.to_owned()));
+            d.report_field(node, "dscp", message, help);
         }
         if self.choice().is_none() {
             let message = format!("{:?} is not a choice of addresses", self.addresses);
             let help = "it is one of first, random, any, all";
-            d.report_field(node, "addresses", message, Some(help.to_owned()));
+            d.report_field(node, "addresses", message, help);
         }
         for (field, time) in [
             ("resolver_timeout", self.resolver_timeout),
@@ -76,7 +76,7 @@ impl Section for Vantage {
             if time < 0 {
                 d.report_field(node, field, format!("{field:?} is negative"), None);
             } else if time > 0 && self.resolver.is_empty() {
-                let help = Some("set resolver".to_owned());
+                let help = "set resolver";
                 d.warn(
                     node,
                     field,

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use super::decode::Decoder;
 use super::problem::Problem;
 use super::section::{Section, section};
+use super::source::not_yaml;
 use super::value::{DurationOrNumber, Value as _};
 use super::yaml::{Document, Id};
 use super::{Secret, TlsVersion, file};
@@ -166,13 +167,7 @@ impl Web {
                 }
             }
             Err(error) => {
-                return Err(WebError::Malformed(vec![Problem {
-                    at: Some(error.at),
-                    module: None,
-                    path: String::new(),
-                    message: format!("not YAML: {}", error.message),
-                    help: None,
-                }]));
+                return Err(WebError::Malformed(vec![not_yaml(&error)]));
             }
         }
         web.validate().map_err(WebError::Invalid)?;

@@ -44,7 +44,7 @@ impl Section for Websocket {
             if document.entry(client, field).is_some() {
                 let message = format!("http_config: the websocket prober does not use {field}");
                 let help = "it uses basic_auth, authorization, oauth2, the bearer tokens and tls_config";
-                d.warn(node, "http_config", message, Some(help.to_owned()));
+                d.warn(node, "http_config", message, help);
             }
         }
     }

@@ -34,7 +34,7 @@ pub fn read(text: &str, expands: bool) -> Draft {
     };
     if text.len() > MOST_BYTES {
         let message = format!("the text has more than {} KiB", MOST_BYTES >> 10);
-        draft.problems.push(of_file(message, None));
+        draft.problems.push(Problem::new(None, message));
         return draft;
     }
     let text = match config::decode_text(carried::bytes(text).into_owned()) {
@@ -63,25 +63,26 @@ pub fn read(text: &str, expands: bool) -> Draft {
             true => "http.bearer_token".to_owned(),
             false => path,
         });
-        parsed.problems.extend(secret.map(|path| Problem {
-            at: locate(&path),
-            module: Some(name.clone()),
-            path,
-            message: "secrets are neither shown nor sent here".to_owned(),
-            help: Some("take it out, or probe with the module of the configuration".to_owned()),
+        parsed.problems.extend(secret.map(|path| {
+            Problem {
+                module: Some(name.clone()),
+                path: path.clone(),
+                ..Problem::new(locate(&path), "secrets are neither shown nor sent here")
+                    .with_help("take it out, or probe with the module of the configuration")
+            }
         }));
     }
     if parsed.problems.is_empty() && (others > 0 || modules.is_empty()) {
-        let help = Some("modules: {name: {prober: http}}".to_owned());
+        let problem = Problem::new(None, "write exactly one module");
         parsed
             .problems
-            .push(of_file("write exactly one module".to_owned(), help));
+            .push(problem.with_help("modules: {name: {prober: http}}"));
     }
     if parsed.config.policy != Policy::default() {
-        let help = Some("the policy of the configuration is in force".to_owned());
+        let problem = Problem::new(None, "there is no policy here");
         parsed
             .problems
-            .push(of_file("there is no policy here".to_owned(), help));
+            .push(problem.with_help("the policy of the configuration is in force"));
     }
     draft.problems = parsed.problems;
     draft.warnings = parsed.warnings;
@@ -89,16 +90,6 @@ pub fn read(text: &str, expands: bool) -> Draft {
         draft.module = modules.iter().next().map(under_its_name);
     }
     draft
-}
-
-fn of_file(message: String, help: Option<String>) -> Problem {
-    Problem {
-        at: None,
-        module: None,
-        path: String::new(),
-        message,
-        help,
-    }
 }
 
 /// The module as the exporter runs it.

@@ -87,13 +87,8 @@ impl Loaded {
             None if target.params.is_empty() => return None,
             None => format!("the module {:?} has no params", &*module.name),
         };
-        Some(config::Problem {
-            at: Some(target.at),
-            module: None,
-            path: String::new(),
-            message: format!("target {:?}: {message}", target.name),
-            help: None,
-        })
+        let message = format!("target {:?}: {message}", target.name);
+        Some(config::Problem::new(Some(target.at), message))
     }
 }
 

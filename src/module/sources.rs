@@ -239,22 +239,18 @@ impl Loaded {
             if let Some((other, there)) = places.get(name) {
                 let there = there.map(|at| format!(":{at}")).unwrap_or_default();
                 problems.push(Problem {
-                    at,
                     module: Some(name.clone()),
-                    path: String::new(),
-                    message: format!("already defined in {other}{there}"),
-                    help: Some("module names must be unique across files".to_owned()),
+                    ..Problem::new(at, format!("already defined in {other}{there}"))
+                        .with_help("module names must be unique across files")
                 });
             }
         }
         let none = config::Policy::default();
         if part.config.policy != none && self.config.policy != none {
             problems.push(Problem {
-                at: None,
-                module: None,
                 path: "policy".to_owned(),
-                message: "another file already has a policy".to_owned(),
-                help: Some("the policy applies to all modules: write it in one file".to_owned()),
+                ..Problem::new(None, "another file already has a policy")
+                    .with_help("the policy applies to all modules: write it in one file")
             });
         }
         if !problems.is_empty() {
@@ -286,13 +282,8 @@ impl Loaded {
 
     fn left_out(&mut self, file: &str, why: &str) {
         self.broken_files += 1;
-        self.warnings.push(Problem {
-            at: None,
-            module: None,
-            path: String::new(),
-            message: format!("{file} was skipped: {why}"),
-            help: None,
-        });
+        let message = format!("{file} was skipped: {why}");
+        self.warnings.push(Problem::new(None, message));
     }
 }
 

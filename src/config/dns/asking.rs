@@ -49,7 +49,7 @@ impl Asking {
             d.warn(node, "tcp_on_truncation", message, None);
         }
         if self.https != Https::default() && transport != "https" {
-            let help = Some("set transport_protocol: https".to_owned());
+            let help = "set transport_protocol: https";
             d.warn(
                 node,
                 "https",
@@ -81,8 +81,8 @@ impl Section for Edns {
         }
         if !self.client_subnet.is_empty() && self.subnet().is_none() {
             let message = format!("{:?} is not a network", self.client_subnet);
-            let help = "write an address and how many of its bits are sent: 192.0.2.0/24".to_owned();
-            d.report_field(node, "client_subnet", message, Some(help));
+            let help = "write an address and how many of its bits are sent: 192.0.2.0/24";
+            d.report_field(node, "client_subnet", message, help);
         }
     }
 }
@@ -127,7 +127,7 @@ impl Section for Https {
         let is_path = |path: &str| path.starts_with('/') && path.bytes().all(|b| b.is_ascii_graphic());
         if !self.path.is_empty() && !is_path(&self.path) {
             let message = format!("{:?} is not a path", self.path);
-            d.report_field(node, "path", message, Some("it begins with a slash".to_owned()));
+            d.report_field(node, "path", message, "it begins with a slash");
         }
     }
 }

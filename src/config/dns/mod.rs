@@ -59,19 +59,13 @@ impl Section for Dns {
         self.asking.judge(&self.transport_protocol, node, d);
         let has_server = !self.asking.server.is_empty();
         if has_server && !self.query_name.is_empty() {
-            let help =
-                "remove query_name to query the name in the target, or server to query the target".to_owned();
+            let help = "remove query_name to query the name in the target, or server to query the target";
             let message = "with both server and query_name, the target of a probe has no effect";
-            d.warn(node, "query_name", message, Some(help));
+            d.warn(node, "query_name", message, help);
         }
         if self.query_name.is_empty() && !has_server && !d.is_blamed("query_name") {
-            let help = "add query_name: the name to query".to_owned();
-            d.report_field(
-                node,
-                "query_name",
-                "query name must be set for DNS module",
-                Some(help),
-            );
+            let help = "add query_name: the name to query";
+            d.report_field(node, "query_name", "query name must be set for DNS module", help);
         }
         for code in self.valid_rcodes.iter().flatten() {
             if dns_names::rcode_number(code).is_none() {
@@ -88,12 +82,12 @@ impl Section for Dns {
         }
         let class = self.query_class.as_str();
         if !class.is_empty() && dns_names::class_number(class).is_none() {
-            let help = "classes are IN, CS, CH, HS, NONE and ANY, in capitals".to_owned();
+            let help = "classes are IN, CS, CH, HS, NONE and ANY, in capitals";
             d.report_field(
                 node,
                 "query_class",
                 format!("query class '{class}' is not valid"),
-                Some(help),
+                help,
             );
         }
         let kind = self.query_type.as_str();

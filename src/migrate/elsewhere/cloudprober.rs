@@ -2,26 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::{Draft, field, headers, module, period, statuses};
+use super::{Draft, field, headers, period, statuses};
 
-const KNOWN: [&str; 16] = [
-    "name",
-    "type",
-    "targets",
-    "interval",
-    "interval_msec",
-    "timeout",
-    "timeout_msec",
-    "http_probe",
-    "ping_probe",
-    "dns_probe",
-    "tcp_probe",
-    "validator",
-    "ip_version",
-    "latency_unit",
-    "additional_label",
-    "latency_distribution",
-];
+/// The settings of one that are carried over or mean nothing here.
+const KNOWN: &str = "name type targets interval interval_msec timeout timeout_msec http_probe ping_probe dns_probe \
+    tcp_probe validator ip_version latency_unit additional_label latency_distribution";
 
 /// Makes what to probe of a host.
 type Address = Box<dyn Fn(&str) -> String>;
@@ -41,15 +26,11 @@ fn time(probe: &Value, key: &str, default: u64) -> Option<u64> {
 }
 
 pub(super) fn read(config: &Value, draft: &mut Draft) {
-    draft.unknown(
-        "the file",
-        config,
-        &["probe", "surfacer", "server", "port", "host"],
-    );
+    draft.unknown("the file", config, "probe surfacer server port host");
     for probe in all(config, "probe") {
         let name = field(probe, "name").unwrap_or_default();
         let place = format!("probe {name:?}");
-        draft.unknown(&place, probe, &KNOWN);
+        draft.unknown(&place, probe, KNOWN);
         let timeout = time(probe, "timeout", 1_000);
         let family = match field(probe, "ip_version").as_deref() {
             Some("IPV4") => Some("ip4"),
@@ -60,7 +41,7 @@ pub(super) fn read(config: &Value, draft: &mut Draft) {
         draft.unknown(
             &format!("{place}: targets"),
             targets,
-            &["host_names", "endpoint", "dummy_targets"],
+            "host_names endpoint dummy_targets",
         );
         let names = field(targets, "host_names").unwrap_or_default();
         let hosts = names
@@ -79,18 +60,8 @@ pub(super) fn read(config: &Value, draft: &mut Draft) {
         let (prober, settings, rule): (_, _, Address) = match kind.as_str() {
             "HTTP" => {
                 let http = probe.get("http_probe").unwrap_or(&Value::Null);
-                let known = [
-                    "protocol",
-                    "scheme",
-                    "relative_url",
-                    "port",
-                    "method",
-                    "body",
-                    "header",
-                    "headers",
-                    "tls_config",
-                ];
-                draft.unknown(&format!("{place}: http_probe"), http, &known);
+                let known = "protocol scheme relative_url port method body header headers tls_config";
+                draft.unknown(&format!("{place}: http_probe"), http, known);
                 let mut fields = headers(http.get("header"));
                 for old in all(http, "headers") {
                     if let (Some(name), Some(fields)) = (field(old, "name"), fields.as_object_mut()) {
@@ -108,13 +79,9 @@ pub(super) fn read(config: &Value, draft: &mut Draft) {
                     draft.unknown(
                         &format!("{place}: validator"),
                         validator,
-                        &["name", "http_validator", "regex"],
+                        "name http_validator regex",
                     );
-                    draft.unknown(
-                        &format!("{place}: http_validator"),
-                        http,
-                        &["success_status_codes"],
-                    );
+                    draft.unknown(&format!("{place}: http_validator"), http, "success_status_codes");
                     let Some(settings) = settings.as_object_mut() else {
                         continue;
                     };
@@ -170,7 +137,7 @@ pub(super) fn read(config: &Value, draft: &mut Draft) {
                 draft.unknown(
                     &format!("{place}: dns_probe"),
                     dns,
-                    &["resolved_domain", "query_type", "min_answers"],
+                    "resolved_domain query_type min_answers",
                 );
                 let least = dns
                     .get("min_answers")
@@ -189,7 +156,7 @@ pub(super) fn read(config: &Value, draft: &mut Draft) {
                 continue;
             }
         };
-        let module = draft.module(prober, module(prober, timeout, settings));
+        let module = draft.module(prober, prober, timeout, settings);
         let interval = time(probe, "interval", 2_000);
         let alone = addresses.len() == 1;
         for (host, address) in addresses {

@@ -2,37 +2,17 @@
 
 use serde_json::{Value, json};
 
-use super::{Draft, field, headers, items, labels, module, period, statuses, text};
+use super::{Draft, field, headers, items, labels, period, statuses, text};
 
-const KNOWN: [&str; 13] = [
-    "name",
-    "group",
-    "url",
-    "interval",
-    "conditions",
-    "method",
-    "body",
-    "headers",
-    "dns",
-    "client",
-    "enabled",
-    "extra-labels",
-    "ui",
-];
+/// The settings of one that are carried over or mean nothing here.
+const KNOWN: &str =
+    "name group url interval conditions method body headers dns client enabled extra-labels ui";
 
 pub(super) fn read(config: &Value, draft: &mut Draft) {
     draft.unknown(
         "the file",
         config,
-        &[
-            "endpoints",
-            "metrics",
-            "web",
-            "storage",
-            "ui",
-            "concurrency",
-            "disable-monitoring-lock",
-        ],
+        "endpoints metrics web storage ui concurrency disable-monitoring-lock",
     );
     for endpoint in items(config, "endpoints") {
         let name = field(endpoint, "name").unwrap_or_default();
@@ -41,10 +21,10 @@ pub(super) fn read(config: &Value, draft: &mut Draft) {
             draft.lost(format!("{place}: it is not enabled"));
             continue;
         }
-        draft.unknown(&place, endpoint, &KNOWN);
+        draft.unknown(&place, endpoint, KNOWN);
         let url = field(endpoint, "url").unwrap_or_default();
         let client = endpoint.get("client").unwrap_or(&Value::Null);
-        draft.unknown(&place, client, &["insecure", "ignore-redirect", "timeout"]);
+        draft.unknown(&place, client, "insecure ignore-redirect timeout");
         let timeout = period(client, "timeout").or(Some(10_000));
         let tls = client
             .get("insecure")
@@ -98,7 +78,7 @@ pub(super) fn read(config: &Value, draft: &mut Draft) {
                 continue;
             }
         };
-        let module = draft.module(prober, module(prober, timeout, settings));
+        let module = draft.module(prober, prober, timeout, settings);
         let target = draft.target(
             &name,
             &address,

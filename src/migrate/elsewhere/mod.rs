@@ -154,8 +154,10 @@ impl Draft {
         self.migration.hints.push(what.to_owned());
     }
 
-    /// The name of a module with this content; equal modules are one.
-    fn module(&mut self, name: &str, body: Value) -> String {
+    /// The name of a module of a prober with a timeout and the settings of its section that are not empty; equal modules
+    /// are one.
+    fn module(&mut self, name: &str, prober: &str, timeout: Option<u64>, settings: Value) -> String {
+        let body = body(prober, timeout, settings);
         if let Some((name, _)) = self.modules.iter().find(|(_, other)| *other == body) {
             return name.clone();
         }
@@ -184,15 +186,12 @@ impl Draft {
             .unwrap_or_else(|| unreachable!())
     }
 
-    /// Names the settings of a mapping that are not among the known ones.
-    fn unknown(&mut self, place: &str, value: &Value, known: &[&str]) {
-        for (key, _) in value
-            .as_object()
-            .into_iter()
-            .flatten()
-            .filter(|(key, _)| !known.contains(&key.as_str()))
-        {
-            self.migration.lost.push(format!("{place}: `{key}`"));
+    /// Names the settings of a mapping that are not among the known ones, which are separated by blanks.
+    fn unknown(&mut self, place: &str, value: &Value, known: &str) {
+        for key in value.as_object().into_iter().flat_map(Map::keys) {
+            if !known.split(' ').any(|known| known == key) {
+                self.migration.lost.push(format!("{place}: `{key}`"));
+            }
         }
     }
 
@@ -216,24 +215,26 @@ impl Draft {
     }
 }
 
-/// A module of a prober with a timeout and the settings of its section that are not null.
-fn module(prober: &str, timeout: Option<u64>, settings: Value) -> Value {
+fn body(prober: &str, timeout: Option<u64>, settings: Value) -> Value {
     let mut body = Map::new();
     body.insert("prober".to_owned(), prober.into());
     if let Some(timeout) = timeout {
         body.insert("timeout".to_owned(), format_milliseconds(timeout).into());
     }
-    let settings = match settings {
-        Value::Object(settings) => settings
-            .into_iter()
-            .filter(|(_, value)| !is_empty(value))
-            .collect(),
-        _ => Map::new(),
-    };
-    if !settings.is_empty() {
-        body.insert(prober.to_owned(), settings.into());
+    let settings = without_empty(settings);
+    if !is_empty(&settings) {
+        body.insert(prober.to_owned(), settings);
     }
     body.into()
+}
+
+/// Fields without those that are empty, and `null` if it is no mapping.
+fn without_empty(settings: Value) -> Value {
+    let Value::Object(settings) = settings else {
+        return Value::Null;
+    };
+    let filled = settings.into_iter().filter(|(_, value)| !is_empty(value));
+    filled.collect::<Map<_, _>>().into()
 }
 
 fn is_empty(value: &Value) -> bool {

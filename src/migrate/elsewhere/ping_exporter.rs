@@ -2,16 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::{Draft, flag, items, labels, module, period, text};
+use super::{Draft, flag, items, labels, period, text};
 
 pub(super) fn read(config: &Value, draft: &mut Draft) {
-    draft.unknown("the file", config, &["targets", "ping", "options"]);
+    draft.unknown("the file", config, "targets ping options");
     let ping = config.get("ping").unwrap_or(&Value::Null);
-    draft.unknown(
-        "ping",
-        ping,
-        &["interval", "timeout", "payload-size", "history-size"],
-    );
+    draft.unknown("ping", ping, "interval timeout payload-size history-size");
     let ip4 = config
         .get("options")
         .is_some_and(|options| flag(options, "disableIPv6"));
@@ -20,10 +16,7 @@ pub(super) fn read(config: &Value, draft: &mut Draft) {
         "ip_protocol_fallback": ip4.then_some(false),
         "payload_size": ping.get("payload-size"),
     });
-    let name = draft.module(
-        "icmp",
-        module("icmp", period(ping, "timeout").or(Some(5_000)), settings),
-    );
+    let name = draft.module("icmp", "icmp", period(ping, "timeout").or(Some(5_000)), settings);
     let interval = period(ping, "interval");
     for target in items(config, "targets") {
         match target {

@@ -2,16 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::{Draft, field, items, module, period, text};
+use super::{Draft, field, items, period, text};
 
 pub(super) fn read(config: &Value, draft: &mut Draft) {
     for (number, group) in items(config, "targets").iter().enumerate() {
         let place = format!("targets[{number}]");
-        draft.unknown(
-            &place,
-            group,
-            &["hosts", "interval", "network", "protocol", "size", "source"],
-        );
+        draft.unknown(&place, group, "hosts interval network protocol size source");
         let family = match field(group, "network").as_deref() {
             Some("ip4") => json!("ip4"),
             Some("ip6") => json!("ip6"),
@@ -22,7 +18,7 @@ pub(super) fn read(config: &Value, draft: &mut Draft) {
             "payload_size": group.get("size"),
             "source_ip_address": field(group, "source"),
         });
-        let name = draft.module("icmp", module("icmp", Some(5_000), settings));
+        let name = draft.module("icmp", "icmp", Some(5_000), settings);
         for host in items(group, "hosts") {
             let host = text(host);
             draft.target(&host, &host, name.clone(), period(group, "interval"));

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{Draft, field, module, period};
+use super::{Draft, field, period};
 
 pub(super) fn read(config: &Value, draft: &mut Draft) {
-    draft.unknown("the file", config, &["modules", "default_module"]);
+    draft.unknown("the file", config, "modules default_module");
     for (name, body) in config
         .get("modules")
         .and_then(Value::as_object)
@@ -13,18 +13,14 @@ pub(super) fn read(config: &Value, draft: &mut Draft) {
         .flatten()
     {
         let place = format!("module {name:?}");
-        draft.unknown(
-            &place,
-            body,
-            &["prober", "timeout", "tls_config", "tcp", "https", "target"],
-        );
+        draft.unknown(&place, body, "prober timeout tls_config tcp https target");
         let timeout = period(body, "timeout");
         let tls = body.get("tls_config").cloned().unwrap_or(Value::Null);
         match field(body, "prober").as_deref() {
             Some("https" | "http") => {
                 let proxy = body.get("https").and_then(|https| field(https, "proxy_url"));
                 let settings = json!({"fail_if_not_ssl": true, "tls_config": tls, "proxy_url": proxy});
-                draft.module(name, module("http", timeout, settings));
+                draft.module(name, "http", timeout, settings);
             }
             Some("tcp") => {
                 let starttls = body.get("tcp").and_then(|tcp| field(tcp, "starttls"));
@@ -35,7 +31,7 @@ pub(super) fn read(config: &Value, draft: &mut Draft) {
                     continue;
                 }
                 let settings = json!({"tls": starttls.is_none(), "tls_config": tls, "starttls": starttls});
-                draft.module(name, module("tcp", timeout, settings));
+                draft.module(name, "tcp", timeout, settings);
             }
             other => draft.lost(format!("{place}: the prober {}", other.unwrap_or("none"))),
         }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Draft, field, flag, headers, items, module, period, text};
+use super::{Draft, field, flag, headers, items, period, text, without_empty};
 
 pub(super) fn read(config: &Value, draft: &mut Draft) {
     let agent = config
@@ -22,28 +22,10 @@ pub(super) fn read(config: &Value, draft: &mut Draft) {
         draft.hint(&format!("the inputs {} stay with Telegraf", others.join(", ")));
     }
     for input in items(inputs, "http_response") {
-        let known = [
-            "urls",
-            "address",
-            "interval",
-            "response_timeout",
-            "method",
-            "follow_redirects",
-            "body",
-            "headers",
-            "username",
-            "password",
-            "response_string_match",
-            "response_status_code",
-            "insecure_skip_verify",
-            "tls_ca",
-            "tls_cert",
-            "tls_key",
-            "http_proxy",
-            "bearer_token",
-            "tags",
-        ];
-        draft.unknown("inputs.http_response", input, &known);
+        let known = "urls address interval response_timeout method follow_redirects body headers username password \
+            response_string_match response_status_code insecure_skip_verify tls_ca tls_cert tls_key \
+            http_proxy bearer_token tags";
+        draft.unknown("inputs.http_response", input, known);
         let code = input
             .get("response_status_code")
             .and_then(Value::as_u64)
@@ -64,17 +46,15 @@ pub(super) fn read(config: &Value, draft: &mut Draft) {
             "basic_auth": login,
             "bearer_token_file": field(input, "bearer_token"),
             "proxy_url": field(input, "http_proxy"),
-            "tls_config": without_null(tls),
+            "tls_config": without_empty(tls),
             "valid_status_codes": codes,
             "fail_if_body_not_matches_regexp": field(input, "response_string_match").map(|pattern| json!([pattern])),
         });
         let name = draft.module(
             "http",
-            module(
-                "http",
-                period(input, "response_timeout").or(Some(5_000)),
-                settings,
-            ),
+            "http",
+            period(input, "response_timeout").or(Some(5_000)),
+            settings,
         );
         let urls: Vec<String> = items(input, "urls")
             .iter()
@@ -87,19 +67,7 @@ pub(super) fn read(config: &Value, draft: &mut Draft) {
         draft.unknown(
             "inputs.ping",
             input,
-            &[
-                "urls",
-                "interval",
-                "timeout",
-                "count",
-                "method",
-                "ipv4",
-                "ipv6",
-                "size",
-                "interface",
-                "binary",
-                "tags",
-            ],
+            "urls interval timeout count method ipv4 ipv6 size interface binary tags",
         );
         let family = match (flag(input, "ipv4"), flag(input, "ipv6")) {
             (true, false) => Some("ip4"),
@@ -113,7 +81,9 @@ pub(super) fn read(config: &Value, draft: &mut Draft) {
         let settings = json!({"preferred_ip_protocol": family, "payload_size": input.get("size")});
         let name = draft.module(
             "icmp",
-            module("icmp", timeout.filter(|t| *t > 0).or(Some(1_000)), settings),
+            "icmp",
+            timeout.filter(|t| *t > 0).or(Some(1_000)),
+            settings,
         );
         let urls: Vec<String> = items(input, "urls").iter().map(text).collect();
         add(draft, input, &urls, &name, period(input, "interval").or(agent));
@@ -122,16 +92,7 @@ pub(super) fn read(config: &Value, draft: &mut Draft) {
         draft.unknown(
             "inputs.net_response",
             input,
-            &[
-                "protocol",
-                "address",
-                "interval",
-                "timeout",
-                "read_timeout",
-                "send",
-                "expect",
-                "tags",
-            ],
+            "protocol address interval timeout read_timeout send expect tags",
         );
         let address = field(input, "address").unwrap_or_default();
         if field(input, "protocol").as_deref() != Some("tcp") {
@@ -146,11 +107,9 @@ pub(super) fn read(config: &Value, draft: &mut Draft) {
             .extend(field(input, "expect").map(|expect| json!({"expect": go_regexp::quote_meta(&expect)})));
         let name = draft.module(
             "tcp",
-            module(
-                "tcp",
-                period(input, "timeout").or(Some(1_000)),
-                json!({"query_response": dialogue}),
-            ),
+            "tcp",
+            period(input, "timeout").or(Some(1_000)),
+            json!({"query_response": dialogue}),
         );
         add(
             draft,
@@ -167,14 +126,5 @@ fn add(draft: &mut Draft, input: &Value, addresses: &[String], module: &str, int
     for address in addresses {
         let target = draft.target(address, address, module.to_owned(), interval);
         super::labels(target, input.get("tags"));
-    }
-}
-
-fn without_null(value: Value) -> Value {
-    match value {
-        Value::Object(fields) => {
-            Value::Object(fields.into_iter().filter(|(_, value)| !value.is_null()).collect())
-        }
-        other => other,
     }
 }

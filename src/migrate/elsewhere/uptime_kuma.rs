@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Draft, field, flag, headers, items, module, statuses, text};
+use super::{Draft, field, flag, headers, items, statuses, text};
 
 pub(super) fn read(backup: &Value, draft: &mut Draft) {
     for monitor in items(backup, "monitorList") {
@@ -93,7 +93,7 @@ pub(super) fn read(backup: &Value, draft: &mut Draft) {
         {
             draft.hint("retries become the `for:` of an alert: a failed probe is shown as it is");
         }
-        let module = draft.module(prober, module(prober, timeout, settings));
+        let module = draft.module(prober, prober, timeout, settings);
         let target = draft.target(&name, &address, module, seconds("interval").or(Some(60_000)));
         target.labels.extend([
             ("monitor_name".to_owned(), name.clone()),
