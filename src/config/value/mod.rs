@@ -1,7 +1,9 @@
 //! How each kind of setting is read and written: text, truth values, numbers, lists, durations, sizes, secrets.
 
+mod collections;
+mod quantities;
+
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 pub(crate) use serde_json::Value as Json;
 
@@ -10,10 +12,11 @@ use super::decode::{Decoder, Reader};
 use super::schema::{self, Sections};
 use super::section::{Fields, Section};
 use super::tree::Tree;
-use super::units;
 use super::yaml::scalar::{Scalar, old_boolean};
 use super::yaml::{Content, Id};
-use crate::strconv;
+
+pub(crate) use collections::{ByValue, Nilable};
+pub(crate) use quantities::{Duration, DurationOrNumber, Size};
 
 /// Something that stands in a configuration file under a key or in a list.
 pub(crate) trait Value {
@@ -242,213 +245,6 @@ impl Variant<String> for Family {
             }
             good
         })
-    }
-}
-
-/// Nanoseconds, written as Go's `time.Duration`.
-pub(crate) struct Duration;
-
-impl Variant<i64> for Duration {
-    fn decode(place: &mut i64, node: Id, d: &mut Decoder<'_, '_>) -> bool {
-        const WANTED: &str = "a duration";
-        d.enter(node, |d, node| {
-            let parsed = match d.scalar(node, WANTED) {
-                None | Some(Scalar::Null) => return false,
-                Some(Scalar::Text(text)) => units::parse_duration(text),
-                Some(Scalar::Bytes(bytes)) => {
-                    std::str::from_utf8(&bytes).ok().and_then(units::parse_duration)
-                }
-                Some(_) => None,
-            };
-            match parsed {
-                Some(nanoseconds) => *place = nanoseconds,
-                None => {
-                    let written = d.document().text(node).unwrap_or_default();
-                    let help = match written.parse::<f64>() {
-                        Ok(_) => format!("a duration needs a unit: {written}s"),
-                        Err(_) => "units are ns, us, ms, s, m and h: 500ms, 5s, 1m30s, 1.5h".to_owned(),
-                    };
-                    d.report(node, format!("{written:?} is not a duration"), help);
-                }
-            }
-            parsed.is_some()
-        })
-    }
-
-    fn schema(_: &mut Sections) -> Json {
-        schema::duration()
-    }
-    fn tree(place: &i64) -> Tree {
-        Tree::text(strconv::duration(*place))
-    }
-}
-
-/// As [`Duration`], but a number without a unit is nanoseconds: so exporter-toolkit's older reader of YAML takes it.
-pub(crate) struct DurationOrNumber;
-
-impl Variant<i64> for DurationOrNumber {
-    fn decode(place: &mut i64, node: Id, d: &mut Decoder<'_, '_>) -> bool {
-        d.enter(node, |d, node| match d.scalar(node, "a duration") {
-            None => false,
-            Some(Scalar::Int(_) | Scalar::Float(_)) => place.decode(node, d),
-            Some(_) => <Duration as Variant<_>>::decode(place, node, d),
-        })
-    }
-
-    fn schema(_: &mut Sections) -> Json {
-        serde_json::json!({"anyOf": [schema::number(), schema::duration()]})
-    }
-    fn tree(place: &i64) -> Tree {
-        <Duration as Variant<_>>::tree(place)
-    }
-}
-
-/// Bytes, written with units of 1024 (alecthomas/units `Base2Bytes`).
-pub(crate) struct Size;
-
-impl Variant<i64> for Size {
-    fn decode(place: &mut i64, node: Id, d: &mut Decoder<'_, '_>) -> bool {
-        d.enter(node, |d, node| {
-            let Some(text) = d.bytes(node) else { return false };
-            let text = String::from_utf8_lossy(&text);
-            match units::parse_size(&text) {
-                Some(bytes) => *place = bytes,
-                None => {
-                    let help = "a size is a number with a unit: 512B, 10KB, 10MB, 1.5GiB (steps of 1024)";
-                    d.report(node, format!("{text:?} is not a size"), help);
-                    return false;
-                }
-            }
-            true
-        })
-    }
-    fn schema(_: &mut Sections) -> Json {
-        schema::text()
-    }
-    fn tree(place: &i64) -> Tree {
-        Tree::text(units::format_size(*place))
-    }
-}
-
-impl<T: Value + Default> Value for Vec<T> {
-    fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool {
-        d.enter(node, |d, node| {
-            self.clear();
-            if d.document().is_null(node) {
-                return true;
-            }
-            let is_list = matches!(d.document().node(node).content, Content::Sequence(_));
-            d.sequence(node, &mut |d, item| {
-                let mut entry = T::default();
-                if entry.decode(item, d) {
-                    self.push(entry);
-                }
-            });
-            self.shrink_to_fit();
-            is_list
-        })
-    }
-
-    fn schema(sections: &mut Sections) -> Json {
-        schema::list(&T::schema(sections))
-    }
-    fn is_zero(&self) -> bool {
-        self.is_empty()
-    }
-    fn tree(&self) -> Tree {
-        Tree::List(self.iter().map(Value::tree).collect())
-    }
-}
-
-impl<T: Value + Default> Value for BTreeMap<String, T> {
-    fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool {
-        d.enter(node, |d, node| {
-            self.clear();
-            if d.document().is_null(node) {
-                return true;
-            }
-            let is_map = matches!(d.document().node(node).content, Content::Mapping(_));
-            d.mapping(node, &mut |d, key, value| {
-                let mut entry = T::default();
-                let good = entry.decode(value, d);
-                if good || d.document().is_null(value) && !self.contains_key(&key) {
-                    self.insert(key, entry);
-                }
-            });
-            is_map
-        })
-    }
-
-    fn schema(sections: &mut Sections) -> Json {
-        schema::map(&T::schema(sections))
-    }
-    fn is_zero(&self) -> bool {
-        self.is_empty()
-    }
-    fn tree(&self) -> Tree {
-        Tree::Map(self.iter().map(|(k, v)| (k.clone(), v.tree())).collect())
-    }
-}
-
-/// A pointer of Go's: null and absent are the same.
-impl<T: Value + Default> Value for Option<T> {
-    fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool {
-        if d.document().is_null(node) {
-            *self = None;
-            return true;
-        }
-        let mut value = self.take().unwrap_or_default();
-        let good = value.decode(node, d);
-        *self = Some(value);
-        good
-    }
-
-    fn schema(sections: &mut Sections) -> Json {
-        T::schema(sections)
-    }
-    fn is_zero(&self) -> bool {
-        self.is_none()
-    }
-    fn tree(&self) -> Tree {
-        self.as_ref().map_or(Tree::Null, Value::tree)
-    }
-}
-
-/// Shared, until one of those who share it changes.
-impl<T: Value + Clone> Value for Arc<T> {
-    fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool {
-        Self::make_mut(self).decode(node, d)
-    }
-
-    fn schema(sections: &mut Sections) -> serde_json::Value {
-        T::schema(sections)
-    }
-    fn is_zero(&self) -> bool {
-        T::is_zero(self)
-    }
-    fn tree(&self) -> Tree {
-        T::tree(self)
-    }
-}
-
-/// A section that is held by value in Go: `None` is its zero value.
-pub(crate) struct ByValue;
-
-impl<T: Section> Variant<Option<T>> for ByValue {
-    fn decode(place: &mut Option<T>, node: Id, d: &mut Decoder<'_, '_>) -> bool {
-        !d.document().is_null(node) && place.get_or_insert_default().decode(node, d)
-    }
-    fn is_zero(place: &Option<T>) -> bool {
-        place.as_ref().is_none_or(Value::is_zero)
-    }
-}
-
-/// A list or mapping of which null and empty mean different things to a prober, and are printed alike: not at all.
-pub(crate) struct Nilable;
-
-impl<T: Value + Default> Variant<Option<T>> for Nilable {
-    fn is_zero(place: &Option<T>) -> bool {
-        place.as_ref().is_none_or(Value::is_zero)
     }
 }
 
