@@ -51,25 +51,22 @@ pub(super) fn read(text: &str) -> Result<Migration, MigrateError> {
             MigrateError::Syntax(format!("line {}: not YAML: {}", error.at.line, error.message))
         })?
         .ok_or(MigrateError::NoTargets("the file is empty"))?;
-    let reader = Reader { document: &document };
+    let scrapes = Scrapes { document: &document };
     let root = document.root();
-    let jobs = match reader.get(root, "scrape_configs") {
-        Some(jobs) => reader.items(jobs),
-        None => reader.items(root),
-    };
+    let jobs = scrapes.items(scrapes.get(root, "scrape_configs").or(Some(root)));
     let mut migration = Migration::default();
     let mut exporters = BTreeSet::new();
     let mut probes = false;
-    for job in jobs.into_iter().filter(|job| reader.is_probe(*job)) {
-        if let Some(address) = reader.other_exporter(job) {
-            let name = reader.text(job, "job_name").unwrap_or_default();
+    for job in jobs.iter().copied().filter(|job| scrapes.is_probe(*job)) {
+        if let Some(address) = scrapes.other_exporter(job) {
+            let name = scrapes.text(job, "job_name").unwrap_or_default();
             migration.hints.push(format!(
                 "job {name:?} scrapes another exporter ({address}) and stays with Prometheus"
             ));
             continue;
         }
         probes = true;
-        reader.read_job(job, reader.get(root, "global"), &mut migration, &mut exporters);
+        scrapes.read_job(job, scrapes.get(root, "global"), &mut migration, &mut exporters);
     }
     if !probes {
         return Err(MigrateError::NoTargets(
@@ -126,11 +123,11 @@ impl Rule {
     }
 }
 
-struct Reader<'d, 't> {
+struct Scrapes<'d, 't> {
     document: &'d Document<'t>,
 }
 
-impl Reader<'_, '_> {
+impl<'d> Scrapes<'d, '_> {
     fn get(&self, node: Id, key: &str) -> Option<Id> {
         self.document.entry(node, key).map(|(_, value)| value)
     }
@@ -139,47 +136,41 @@ impl Reader<'_, '_> {
         self.document.text(self.get(node, key)?).map(str::to_owned)
     }
 
-    fn items(&self, list: Id) -> Vec<Id> {
-        match &self.document.node(self.document.target(list)).content {
-            Content::Sequence(items) => items.clone(),
-            _ => Vec::new(),
+    /// The entries of a list, if it is one.
+    fn items(&self, list: Option<Id>) -> &'d [Id] {
+        let document = self.document;
+        match list.map(|list| &document.node(document.target(list)).content) {
+            Some(Content::Sequence(items)) => items,
+            _ => &[],
         }
     }
 
     fn texts(&self, node: Id, key: &str) -> Vec<String> {
-        let items = self
-            .get(node, key)
-            .map(|list| self.items(list))
-            .unwrap_or_default();
+        let items = self.items(self.get(node, key)).iter();
         items
-            .iter()
-            .filter_map(|item| self.document.text(*item))
-            .map(str::to_owned)
+            .filter_map(|item| self.document.text(*item).map(str::to_owned))
             .collect()
     }
 
     /// Key, value and line of a mapping's entries; what `<<` takes in is found by [`get`](Self::get) only.
-    fn entries(&self, node: Id) -> Vec<(String, Id, usize)> {
-        match &self.document.node(self.document.target(node)).content {
-            Content::Mapping(entries) => entries
-                .iter()
-                .filter_map(|(key, value)| {
-                    let line = self.document.node(*key).at.line;
-                    Some((self.document.text(*key)?.to_owned(), *value, line))
-                })
-                .collect(),
-            _ => Vec::new(),
-        }
+    fn entries(&self, node: Option<Id>) -> impl Iterator<Item = (&'d str, Id, usize)> {
+        let document = self.document;
+        let entries = match node.map(|node| &document.node(document.target(node)).content) {
+            Some(Content::Mapping(entries)) => entries.as_slice(),
+            _ => &[],
+        };
+        entries.iter().filter_map(|(key, value)| {
+            let line = document.node(*key).at.line;
+            Some((document.text(*key)?, *value, line))
+        })
     }
 
     fn line(&self, node: Id) -> usize {
         self.document.node(node).at.line
     }
 
-    fn rules(&self, job: Id) -> Vec<Id> {
-        self.get(job, "relabel_configs")
-            .map(|rules| self.items(rules))
-            .unwrap_or_default()
+    fn rules(&self, job: Id) -> &'d [Id] {
+        self.items(self.get(job, "relabel_configs"))
     }
 
     fn is_probe(&self, job: Id) -> bool {
@@ -193,9 +184,9 @@ impl Reader<'_, '_> {
 
     /// The address of another exporter with a `/probe`, if the job scrapes one.
     fn other_exporter(&self, job: Id) -> Option<String> {
-        let mut replaced = self.rules(job).into_iter().filter_map(|rule| {
-            let address = self.text(rule, "target_label").as_deref() == Some("__address__");
-            self.text(rule, "replacement").filter(|_| address)
+        let mut replaced = self.rules(job).iter().filter_map(|rule| {
+            let address = self.text(*rule, "target_label").as_deref() == Some("__address__");
+            self.text(*rule, "replacement").filter(|_| address)
         });
         let address = replaced.next_back()?;
         let (host, port) = address.rsplit_once(':').unwrap_or((&address, ""));
@@ -218,8 +209,8 @@ impl Reader<'_, '_> {
     ) {
         let name = self.text(job, "job_name").unwrap_or_default();
         let at = |line: usize| format!("job {name:?}, line {line}");
-        for (key, _, line) in self.entries(job) {
-            match key.as_str() {
+        for (key, _, line) in self.entries(Some(job)) {
+            match key {
                 "<<" => {}
                 key if CARRIED.contains(&key) => {}
                 discovery if discovery.ends_with("_sd_configs") => {
@@ -236,8 +227,8 @@ impl Reader<'_, '_> {
         }
         let rules: Vec<_> = self
             .rules(job)
-            .into_iter()
-            .filter_map(|rule| self.rule(rule, &name, migration))
+            .iter()
+            .filter_map(|rule| self.rule(*rule, &name, migration))
             .collect();
         let mut period = |key: &str| {
             let own = self.period(job, key, &name, migration);
@@ -309,42 +300,25 @@ impl Reader<'_, '_> {
     /// The line and the labels of each target, as they are before relabelling.
     fn static_targets(&self, job: Id, name: &str) -> Vec<(usize, Labels)> {
         let mut common = Labels::from([("job".to_owned(), name.to_owned())]);
-        for (parameter, values, _) in self
-            .get(job, "params")
-            .map(|params| self.entries(params))
-            .unwrap_or_default()
-        {
-            let first = self
-                .items(values)
-                .first()
-                .and_then(|value| self.document.text(*value));
+        for (parameter, values, _) in self.entries(self.get(job, "params")) {
+            let first = self.items(Some(values)).first();
+            let first = first.and_then(|value| self.document.text(*value));
             common.extend(first.map(|value| (format!("__param_{parameter}"), value.to_owned())));
         }
         let mut targets = Vec::new();
-        for group in self
-            .get(job, "static_configs")
-            .map(|groups| self.items(groups))
-            .unwrap_or_default()
-        {
+        for group in self.items(self.get(job, "static_configs")) {
             let mut labels = common.clone();
-            for (label, value, _) in self
-                .get(group, "labels")
-                .map(|labels| self.entries(labels))
-                .unwrap_or_default()
-            {
-                labels.extend(self.document.text(value).map(|value| (label, value.to_owned())));
+            for (label, value, _) in self.entries(self.get(*group, "labels")) {
+                let value = self.document.text(value);
+                labels.extend(value.map(|value| (label.to_owned(), value.to_owned())));
             }
-            for target in self
-                .get(group, "targets")
-                .map(|targets| self.items(targets))
-                .unwrap_or_default()
-            {
-                let Some(address) = self.document.text(target) else {
+            for target in self.items(self.get(*group, "targets")) {
+                let Some(address) = self.document.text(*target) else {
                     continue;
                 };
                 let mut labels = labels.clone();
                 labels.insert("__address__".to_owned(), address.to_owned());
-                targets.push((self.line(target), labels));
+                targets.push((self.line(*target), labels));
             }
         }
         targets
