@@ -3,7 +3,7 @@
 use super::decode::Decoder;
 use super::http_client::canonical_header;
 use super::section::{Section, section};
-use super::value::{Bytes, Family, Pattern, Size};
+use super::value::{Bytes, Cel, Family, Pattern, Regexp, Size};
 use super::yaml::Id;
 use super::{HttpClient, Named, Status};
 
@@ -36,9 +36,9 @@ section! {
         /// Regular expressions that the body must match.
         omit fail_if_body_not_matches_regexp: Vec<String> as Pattern,
         /// CEL expression over the JSON body that must be false.
-        omit fail_if_body_json_matches_cel: Option<String>,
+        omit fail_if_body_json_matches_cel: Option<String> as Cel,
         /// CEL expression over the JSON body that must be true.
-        omit fail_if_body_json_not_matches_cel: Option<String>,
+        omit fail_if_body_json_not_matches_cel: Option<String> as Cel,
         /// Header values that must not match.
         omit fail_if_header_matches: Vec<HeaderMatch>,
         /// Header values that must match.
@@ -69,7 +69,7 @@ section! {
         /// Header name, in any case.
         omit header: String,
         /// Regular expression (RE2 syntax).
-        omit regexp: String,
+        omit regexp: String as Regexp,
         /// Whether the header may be missing.
         omit allow_missing: bool,
     }

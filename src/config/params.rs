@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::iter;
 use std::net::IpAddr;
 use std::sync::LazyLock;
 
@@ -11,7 +12,7 @@ use super::decode::Decoder;
 use super::schema::{self, Sections};
 use super::section::{Section, section};
 use super::tree::Tree;
-use super::value::Value;
+use super::value::{Regexp, Value};
 use super::yaml::{Document, Id};
 use super::{MASK, Module, Prober, Problem, canonical_header};
 
@@ -20,7 +21,7 @@ section! {
     #[derive(Clone, Debug, PartialEq)]
     pub struct Param {
         /// A regular expression (RE2 syntax) that the whole value must match.
-        omit matches: String,
+        omit matches: String as Regexp,
         /// The values that it may have; any when empty.
         omit one_of: Vec<Choice>,
         /// Whether a scrape must give it.
@@ -83,6 +84,7 @@ const ADDRESS: &str = "ip_address";
 pub struct Setting {
     place: Place,
     kind: Kind,
+    is_expression: bool,
 }
 
 /// Where a setting is.
@@ -135,12 +137,7 @@ impl Setting {
 
     /// Whether its value is a regular expression or a CEL expression.
     pub fn is_expression(&self) -> bool {
-        let Place::Field(names) = &self.place else {
-            return false;
-        };
-        names
-            .last()
-            .is_some_and(|name| name.contains("regexp") || name.contains("cel"))
+        self.is_expression
     }
 
     /// The value as it stands in YAML.
@@ -230,6 +227,7 @@ impl Module {
             Some(Setting {
                 place,
                 kind: Kind::Text,
+                is_expression: false,
             })
         };
         if name == ADDRESS {
@@ -248,10 +246,11 @@ impl Module {
             "server_name" => vec!["tls_config".to_owned(), name.to_owned()],
             _ => name.split('.').map(ToOwned::to_owned).collect(),
         };
-        let kind = kind_of(self.prober, &names)?;
+        let field = field(self.prober, &names)?;
         Some(Setting {
+            kind: kind_of(field)?,
+            is_expression: schema::is_expression(field),
             place: Place::Field(names),
-            kind,
         })
     }
 
@@ -329,16 +328,20 @@ impl Setting {
     }
 }
 
-/// How the setting below those names takes a value, by the schema of the section.
-fn kind_of(prober: Prober, names: &[String]) -> Option<Kind> {
+/// What the field below those names of the prober's section may be.
+fn field(prober: Prober, names: &[String]) -> Option<&'static Json> {
     static SCHEMA: LazyLock<Json> = LazyLock::new(schema::config);
-    let mut section = SCHEMA.pointer(&format!("/$defs/{}", type_name(prober)))?;
+    let mut section = SCHEMA.pointer("/$defs/Module")?;
     let (last, before) = names.split_last()?;
-    for name in before {
+    for name in iter::once(prober.name()).chain(before.iter().map(String::as_str)) {
         let below = section.get("properties")?.get(name)?.get("$ref")?;
         section = SCHEMA.pointer(below.as_str()?.strip_prefix('#')?)?;
     }
-    let field = section.get("properties")?.get(last)?;
+    section.get("properties")?.get(last)
+}
+
+/// How a field takes a value, if one value can be said.
+fn kind_of(field: &Json) -> Option<Kind> {
     if field.get("$ref").is_some() || field.get("additionalProperties").is_some() {
         return None;
     }
@@ -363,19 +366,6 @@ fn kind_of(prober: Prober, names: &[String]) -> Option<Kind> {
         None if field.get("pattern") == schema::duration().get("pattern") => Kind::Duration,
         None => Kind::Text,
     })
-}
-
-/// The section's name in the schema.
-fn type_name(prober: Prober) -> &'static str {
-    match prober {
-        Prober::Http => "Http",
-        Prober::Tcp => "Tcp",
-        Prober::Icmp => "Icmp",
-        Prober::Dns => "Dns",
-        Prober::Grpc => "Grpc",
-        Prober::Unix => "Unix",
-        Prober::Websocket => "Websocket",
-    }
 }
 
 #[cfg(test)]

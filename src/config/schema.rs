@@ -74,6 +74,17 @@ pub(crate) fn text() -> Json {
     json!({"type": ["string", "number", "boolean", "null"]})
 }
 
+/// A text that is an expression in a language, which a comment names.
+pub(crate) fn expression(language: &str) -> Json {
+    json!({"type": ["string", "number", "boolean", "null"], "$comment": language})
+}
+
+/// Whether a field, or each entry of a list, is an [`expression`].
+pub(crate) fn is_expression(field: &Json) -> bool {
+    let entry = field.get("items").unwrap_or(field);
+    entry.get("$comment").is_some()
+}
+
 /// A truth value, in the words of YAML 1.1 too.
 pub(crate) fn truth() -> Json {
     let words = ["y", "yes", "on", "n", "no", "off"].into_iter().flat_map(|word| {

@@ -6,7 +6,7 @@ use super::decode::Decoder;
 use super::dns_names;
 use super::problem::did_you_mean;
 use super::section::{Section, section};
-use super::value::{Family, Nilable};
+use super::value::{Family, Nilable, Regexp};
 use super::yaml::Id;
 use super::{Shared, Tls};
 
@@ -45,10 +45,10 @@ section! {
     #[derive(Clone, Debug, PartialEq)]
     #[allow(missing_docs)]
     pub struct RrValidator {
-        omit fail_if_matches_regexp: Vec<String>,
-        omit fail_if_all_match_regexp: Vec<String>,
-        omit fail_if_not_matches_regexp: Vec<String>,
-        omit fail_if_none_matches_regexp: Vec<String>,
+        omit fail_if_matches_regexp: Vec<String> as Regexp,
+        omit fail_if_all_match_regexp: Vec<String> as Regexp,
+        omit fail_if_not_matches_regexp: Vec<String> as Regexp,
+        omit fail_if_none_matches_regexp: Vec<String> as Regexp,
     }
 }
 

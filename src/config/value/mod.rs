@@ -248,7 +248,33 @@ impl Variant<String> for Family {
     }
 }
 
-/// A regular expression or a list of them: the empty one is printed as null.
+const RE2: &str = "regular expression (RE2)";
+
+/// A regular expression or a list of them.
+pub(crate) struct Regexp;
+
+impl Variant<String> for Regexp {
+    fn schema(_: &mut Sections) -> Json {
+        schema::expression(RE2)
+    }
+}
+
+impl Variant<Vec<String>> for Regexp {
+    fn schema(_: &mut Sections) -> Json {
+        schema::list(&schema::expression(RE2))
+    }
+}
+
+/// An expression over JSON.
+pub(crate) struct Cel;
+
+impl Variant<Option<String>> for Cel {
+    fn schema(_: &mut Sections) -> Json {
+        schema::expression("CEL expression")
+    }
+}
+
+/// As [`Regexp`], but the empty one is printed as null.
 pub(crate) struct Pattern;
 
 fn pattern_tree(pattern: &str) -> Tree {
@@ -260,12 +286,18 @@ fn pattern_tree(pattern: &str) -> Tree {
 }
 
 impl Variant<Option<String>> for Pattern {
+    fn schema(_: &mut Sections) -> Json {
+        schema::expression(RE2)
+    }
     fn tree(place: &Option<String>) -> Tree {
         pattern_tree(place.as_deref().unwrap_or_default())
     }
 }
 
 impl Variant<Vec<String>> for Pattern {
+    fn schema(_: &mut Sections) -> Json {
+        schema::list(&schema::expression(RE2))
+    }
     fn tree(place: &Vec<String>) -> Tree {
         Tree::List(place.iter().map(|p| pattern_tree(p)).collect())
     }
