@@ -8,7 +8,7 @@ use super::{Named, Shared, Tls};
 
 section! {
     /// Settings of the grpc prober.
-    #[derive(Clone, Debug, PartialEq)]
+    #[derive(Clone, Debug, PartialEq, Eq)]
     #[allow(missing_docs)]
     pub struct Grpc {
         /// Service name of the health check; empty asks for the whole server.

@@ -9,7 +9,7 @@ use super::{HttpClient, Named, Status};
 
 section! {
     /// Settings of the http prober.
-    #[derive(Clone, Debug, PartialEq)]
+    #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Http {
         /// Accepted status codes; any 2xx when empty.
         omit valid_status_codes: Vec<Status>,
@@ -64,7 +64,7 @@ section! {
 
 section! {
     /// One entry of `fail_if_header_matches` and `fail_if_header_not_matches`.
-    #[derive(Clone, Debug, PartialEq)]
+    #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct HeaderMatch {
         /// Header name, in any case.
         omit header: String,

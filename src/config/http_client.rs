@@ -15,7 +15,7 @@ use super::{Named, Secret, Shared, Tls};
 
 section! {
     /// Authentication, proxy, TLS and redirects of an HTTP client.
-    #[derive(Clone, Debug, PartialEq)]
+    #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct HttpClient {
         /// Basic authentication.
         omit basic_auth: Option<Arc<BasicAuth>>,
@@ -42,7 +42,7 @@ section! {
 
 section! {
     /// `basic_auth`.
-    #[derive(Clone, Debug, PartialEq)]
+    #[derive(Clone, Debug, PartialEq, Eq)]
     #[allow(missing_docs)]
     pub struct BasicAuth {
         omit username: String,
@@ -56,7 +56,7 @@ section! {
 
 section! {
     /// `authorization`.
-    #[derive(Clone, Debug, PartialEq)]
+    #[derive(Clone, Debug, PartialEq, Eq)]
     #[allow(missing_docs)]
     pub struct Authorization {
         /// The scheme; `Bearer` when left out.
@@ -69,7 +69,7 @@ section! {
 
 section! {
     /// `oauth2`.
-    #[derive(Clone, Debug, PartialEq)]
+    #[derive(Clone, Debug, PartialEq, Eq)]
     #[allow(missing_docs)]
     pub struct OAuth2 {
         omit client_id: String,
@@ -96,7 +96,7 @@ section! {
 
 section! {
     /// Which proxy to use for what.
-    #[derive(Clone, PartialEq)]
+    #[derive(Clone, PartialEq, Eq)]
     #[allow(missing_docs)]
     pub struct Proxy {
         /// An empty one means none; it is kept because `/config` shows it.
@@ -124,7 +124,7 @@ impl fmt::Debug for Proxy {
 
 section! {
     /// One entry of `http_headers` (or of the websocket prober's `headers`).
-    #[derive(Clone, Debug, PartialEq)]
+    #[derive(Clone, Debug, PartialEq, Eq)]
     #[allow(missing_docs)]
     pub struct Header {
         omit values: Vec<String>,

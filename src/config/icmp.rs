@@ -10,7 +10,7 @@ use super::yaml::Id;
 
 section! {
     /// Settings of the icmp prober.
-    #[derive(Clone, Debug, PartialEq)]
+    #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Icmp {
         /// `ip4` or `ip6`; anything but `ip6` and empty means ip4.
         omit preferred_ip_protocol: String as Family,

@@ -13,14 +13,8 @@ use super::yaml::Id;
 
 /// A map whose values under names like `Authorization`, `Cookie` or `X-Api-Key` are not printed, neither as configuration
 /// nor by `{:?}`.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Named<V>(BTreeMap<String, V>);
-
-impl<V> Default for Named<V> {
-    fn default() -> Self {
-        Self(BTreeMap::new())
-    }
-}
 
 impl<V> From<BTreeMap<String, V>> for Named<V> {
     fn from(map: BTreeMap<String, V>) -> Self {

@@ -8,7 +8,7 @@ use super::yaml::Id;
 
 section! {
     /// One step of a dialogue.
-    #[derive(Clone, Debug, PartialEq)]
+    #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct QueryResponse {
         /// Regular expression that a line must match.
         omit expect: Option<String> as Pattern,
@@ -33,7 +33,7 @@ section! {
 
 section! {
     /// A label of `probe_expect_info`.
-    #[derive(Clone, Debug, PartialEq)]
+    #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Label {
         /// Label name.
         omit name: String,

@@ -1,7 +1,6 @@
 //! Sections that many modules have in common, most often because nobody wrote them.
 
 use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, LazyLock};
 
@@ -12,12 +11,13 @@ use super::value::Value;
 use super::yaml::Id;
 use super::{Dns, Grpc, Http, Icmp, Tcp, Tls, Unix, Websocket};
 
-/// A section that takes no memory of its own where it was not written: all those share one. A change makes a copy first.
-#[derive(Clone)]
+/// A section that takes no memory of its own where it was not written: all those share one, which is equal to itself without
+/// a look inside. A change makes a copy first.
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Shared<T>(Arc<T>);
 
 /// A section that can be [`Shared`].
-pub trait Unwritten: Default + 'static {
+pub trait Unwritten: Default + Eq + 'static {
     /// The one that was not written.
     fn unwritten() -> &'static Arc<Self>;
 }
@@ -41,13 +41,6 @@ impl<T: Unwritten> Default for Shared<T> {
     }
 }
 
-impl<T> Shared<T> {
-    /// Whether the two are one and the same.
-    fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
-
 impl<T> Deref for Shared<T> {
     type Target = T;
 
@@ -59,20 +52,6 @@ impl<T> Deref for Shared<T> {
 impl<T: Clone> DerefMut for Shared<T> {
     fn deref_mut(&mut self) -> &mut T {
         Arc::make_mut(&mut self.0)
-    }
-}
-
-impl<T: PartialEq> PartialEq for Shared<T> {
-    fn eq(&self, other: &Self) -> bool {
-        self.is_same(other) || self.0 == other.0
-    }
-}
-
-impl<T: Eq> Eq for Shared<T> {}
-
-impl<T: Hash> Hash for Shared<T> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.hash(state);
     }
 }
 

@@ -17,7 +17,7 @@ const LONGEST: usize = 255;
 
 section! {
     /// The proxy that connections go through.
-    #[derive(Clone, PartialEq)]
+    #[derive(Clone, PartialEq, Eq)]
     pub struct SocksProxy {
         /// `socks5://` or `socks5h://`, with `user:password@` if need be. An empty one means none.
         omit proxy_url: Option<String> as ProxyUrl,

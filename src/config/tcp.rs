@@ -10,7 +10,7 @@ use super::{QueryResponse, Repeat, Shared, SocksProxy, Tls};
 
 section! {
     /// Settings of the tcp prober.
-    #[derive(Clone, Debug, PartialEq)]
+    #[derive(Clone, Debug, PartialEq, Eq)]
     #[allow(missing_docs)]
     pub struct Tcp {
         omit preferred_ip_protocol: String as Family,

@@ -5,7 +5,7 @@ use super::{QueryResponse, Shared, Tls};
 
 section! {
     /// Settings of the unix prober.
-    #[derive(Clone, Debug, PartialEq)]
+    #[derive(Clone, Debug, PartialEq, Eq)]
     #[allow(missing_docs)]
     pub struct Unix {
         omit query_response: Vec<QueryResponse>,

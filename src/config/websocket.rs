@@ -8,7 +8,7 @@ use super::{Header, HttpClient, Named, QueryResponse};
 
 section! {
     /// Settings of the websocket prober.
-    #[derive(Clone, Debug, PartialEq)]
+    #[derive(Clone, Debug, PartialEq, Eq)]
     #[allow(missing_docs)]
     pub struct Websocket {
         /// `http_config`. Left out, it is all zero values (no redirects, no HTTP/2), as upstream has it.
@@ -61,29 +61,23 @@ impl Websocket {
             return;
         };
         for (index, (step, item)) in self.query_response.iter().zip(items).enumerate() {
-            let help = "a step of it has expect, send and send_hex";
-            let unused = |field: &str| {
-                let (_, value) = document.entry(*item, field)?;
+            for (field, is_set, is_upstreams) in [
+                ("expect_bytes", !step.expect_bytes.is_empty(), true),
+                ("labels", step.labels.is_some(), true),
+                ("starttls", step.starttls, true),
+                ("expect_hex", !step.expect_hex.0.is_empty(), false),
+                ("prompt", step.prompt, false),
+                ("no_newline", step.no_newline, false),
+            ] {
+                let Some((_, value)) = document.entry(*item, field).filter(|_| is_set) else {
+                    continue;
+                };
                 let message = format!("query_response[{index}]: the websocket prober does not use {field}");
-                Some((value, message, Some(help.to_owned())))
-            };
-            // Upstream ignores its own fields.
-            for (field, is_set) in [
-                ("expect_bytes", !step.expect_bytes.is_empty()),
-                ("labels", step.labels.is_some()),
-                ("starttls", step.starttls),
-            ] {
-                if is_set && let Some((value, message, help)) = unused(field) {
-                    d.warn_here(value, message, help);
-                }
-            }
-            for (field, is_set) in [
-                ("expect_hex", !step.expect_hex.0.is_empty()),
-                ("prompt", step.prompt),
-                ("no_newline", step.no_newline),
-            ] {
-                if is_set && let Some((value, message, help)) = unused(field) {
-                    d.report(value, message, help);
+                let help = "a step of it has expect, send and send_hex";
+                // Upstream ignores its own fields.
+                match is_upstreams {
+                    true => d.warn_here(value, message, help),
+                    false => d.report(value, message, help),
                 }
             }
         }

@@ -13,7 +13,7 @@ const MOST_RETRIES: i64 = 10;
 
 section! {
     /// Settings of the dns prober that are not in upstream.
-    #[derive(Clone, Debug, PartialEq)]
+    #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Asking {
         /// The server that is asked for the target; empty when the target is the server.
         omit server: String,
@@ -62,7 +62,7 @@ impl Asking {
 
 section! {
     /// What the OPT record of the query says (RFC 6891). With anything in it, there is one.
-    #[derive(Clone, Debug, PartialEq)]
+    #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Edns {
         /// The longest response over UDP that is asked for; 0 when it is not written.
         omit udp_size: i64,
@@ -111,7 +111,7 @@ impl Edns {
 
 section! {
     /// DNS over HTTPS (RFC 8484).
-    #[derive(Clone, Debug, PartialEq)]
+    #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Https {
         /// `POST` (also when empty) or `GET`.
         omit method: String as Method,

@@ -14,7 +14,7 @@ pub use asking::{Asking, Edns};
 
 section! {
     /// Settings of the dns prober.
-    #[derive(Clone, Debug, PartialEq)]
+    #[derive(Clone, Debug, PartialEq, Eq)]
     #[allow(missing_docs)]
     pub struct Dns {
         omit preferred_ip_protocol: String as Family,
@@ -42,7 +42,7 @@ section! {
 
 section! {
     /// Regular expressions over the text of the records of one section; compiled at probe time as upstream does.
-    #[derive(Clone, Debug, PartialEq)]
+    #[derive(Clone, Debug, PartialEq, Eq)]
     #[allow(missing_docs)]
     pub struct RrValidator {
         omit fail_if_matches_regexp: Vec<String> as Regexp,
