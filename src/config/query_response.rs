@@ -101,6 +101,10 @@ impl Section for QueryResponse {
             let message = "prompt has no effect without expect";
             d.report_field(node, "prompt", message, None);
         }
+        if self.no_newline && self.send.is_empty() {
+            let message = "no_newline has no effect without send";
+            d.report_field(node, "no_newline", message, None);
+        }
         if self.expect.is_some() && !self.expect_bytes.is_empty() {
             let help = "make two steps of it";
             d.report_field(

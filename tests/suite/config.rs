@@ -184,6 +184,38 @@ fn what_is_wrong_says_what_would_be_right() {
 }
 
 #[test]
+fn own_fields_without_effect_are_errors() {
+    for (prober, step, expected) in [
+        (
+            "websocket",
+            "{expect: a, prompt: true}",
+            "the websocket prober does not use prompt",
+        ),
+        (
+            "websocket",
+            "{send: a, no_newline: true}",
+            "the websocket prober does not use no_newline",
+        ),
+        (
+            "websocket",
+            "{expect_hex: '00'}",
+            "the websocket prober does not use expect_hex",
+        ),
+        (
+            "tcp",
+            "{send_hex: '00', no_newline: true}",
+            "no_newline has no effect without send",
+        ),
+        ("unix", "{prompt: true}", "prompt has no effect without expect"),
+    ] {
+        has(
+            &problems(&section(prober, &format!("query_response: [{step}]"))),
+            [expected],
+        );
+    }
+}
+
+#[test]
 fn warnings_name_what_is_probably_not_meant() {
     #[rustfmt::skip]
     let rows = [
