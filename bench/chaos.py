@@ -112,6 +112,8 @@ def hostile_targets(ports):
         "text hard": after_request(HEAD + b"\r\n", forever=b"a" * 65536),
         "text empty": after_request(HEAD + b"Content-Encoding: gzip\r\n\r\n", forever=gzip.compress(b"") * 3000),
         "brotli": after_request(wide),
+        # One of 16 MiB, and a block that fills it.
+        "brotli full": after_request(HEAD + b"\r\n\xcf\xff\xff\xff", forever=b"Z" * 65536),
         "json": after_request(HEAD + b"\r\n[", forever=b'{"":0},' * 9000),
         "grpc": at_once(http2, 1),
         "websocket": at_once(HEAD + b"\x81\x7f" + b"\xff" * 65536, 0.01),

@@ -204,6 +204,15 @@ impl Share {
         }
         granted
     }
+
+    /// Gives so many bytes back.
+    pub fn shrink(&mut self, bytes: usize) {
+        let bytes = bytes.min(self.bytes);
+        self.bytes -= bytes;
+        if let Some(budget) = BUDGET.get() {
+            budget.pool(self.of).give(bytes);
+        }
+    }
 }
 
 impl Drop for Share {

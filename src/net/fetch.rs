@@ -8,6 +8,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 
 use super::reqwest_error::cause;
+use crate::memory;
 
 /// hyper reads interim responses (1xx) and what else comes before a response for up to half a second without letting another task run.
 /// So these connections have threads of their own, and a peer that sends them without end holds up no probe and no page.
@@ -15,6 +16,7 @@ static THREADS: LazyLock<io::Result<Runtime>> = LazyLock::new(|| {
     Builder::new_multi_thread()
         .worker_threads(4)
         .thread_name("fetch")
+        .on_thread_park(memory::when_parked)
         .enable_all()
         .build()
 });

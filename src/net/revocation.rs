@@ -24,6 +24,7 @@ use super::x509::RevocationList;
 use super::{Deadline, Network};
 use crate::calendar::unix_now;
 use crate::config;
+use crate::memory::{self, Use};
 
 /// Most bytes of a list, as upstream.
 const MAX_LIST: usize = 10 << 20;
@@ -140,7 +141,8 @@ impl Lists {
                 .map(|(url, kept)| url.len() + kept.list.size() + 512)
                 .sum::<usize>()
         };
-        while size(&lists) > MAX_KEPT {
+        let most = memory::most(Use::Bodies).map_or(MAX_KEPT, |most| most.min(MAX_KEPT));
+        while size(&lists) > most {
             let oldest = lists
                 .iter()
                 .min_by_key(|(_, kept)| kept.asked)
@@ -272,7 +274,13 @@ impl Way<'_> {
 /// The body of a response, which has at most `most` bytes.
 pub(super) async fn read(mut response: Response, most: usize, what: &str) -> Result<Vec<u8>, String> {
     let mut body = Vec::new();
+    let mut share = memory::take_some(Use::Bodies, 0);
     while let Some(chunk) = response.chunk().await.map_err(cause)? {
+        let length = body.len() + chunk.len();
+        // The buffer grows by doubling.
+        if length > body.capacity() && !share.grow((2 * length).saturating_sub(share.bytes())) {
+            return Err(memory::Short.to_string());
+        }
         body.extend_from_slice(&chunk);
         if body.len() > most {
             let (size, unit) = if most < 1 << 20 {

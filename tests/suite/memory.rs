@@ -459,6 +459,7 @@ fn neither_callers_nor_targets_end_a_process_of_64_mib() {
     let modules = "modules:
   json: {prober: http, timeout: 5s, http: {preferred_ip_protocol: ip4, fail_if_body_json_matches_cel: 'true'}}
   http: {prober: http, timeout: 5s, http: {preferred_ip_protocol: ip4}}
+  br: {prober: http, timeout: 5s, http: {preferred_ip_protocol: ip4, compression: br}}
   tcp: {prober: tcp, timeout: 4s, tcp: {query_response: [{expect: never}]}}
 ";
     let setup = if limit.group.is_some() {
@@ -467,15 +468,19 @@ fn neither_callers_nor_targets_end_a_process_of_64_mib() {
         "true".to_owned()
     };
     let mut exporter = Process::start(modules, flags, &setup);
-    // Bodies that become a hundred times as much, heads of very many fields, targets that say nothing.
+    // Bodies that become a hundred times as much, heads of very many fields, windows of 16 MiB, targets that say nothing.
     let json = server(format!("{HEAD}\r\n["), b"{\"\":0},");
     let fields = server(format!("{HEAD}{}\r\n", "a:\r\n".repeat(2_500_000)), b"");
+    // A window of the largest size, and a block that fills it.
+    let wide = [format!("{HEAD}\r\n").as_bytes(), &[0xcf, 0xff, 0xff, 0xff]].concat();
+    let wide = server(wide, &[0x5a; 65_536]);
     let silent = server("", b"");
     let answers: Vec<_> = (0..600)
         .filter_map(|n| {
             let (module, target) = match n % 50 {
                 0 => ("json", json),
                 1 => ("http", fields),
+                2 => ("br", wide),
                 _ => ("tcp", silent),
             };
             ask(&exporter, &format!("/probe?module={module}&target={target}"))

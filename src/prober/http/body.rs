@@ -8,7 +8,8 @@ use go_http::gzip_head::{self, Wrong};
 use go_http::inflate::Inflate;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 
-use super::decode::{Brotli, Paced, Stream, buffered};
+use super::brotli::Brotli;
+use super::decode::{Paced, Stream, buffered};
 use super::response::ResponseBody;
 use crate::check::regexp::{PIECE, Search};
 use crate::memory::{self, Use};
@@ -325,6 +326,9 @@ fn begin(head: &mut Vec<u8>, data: &[u8], most: usize) {
 fn io_error(error: io::Error) -> ReadError {
     if let Some(wrong) = error.get_ref().and_then(|cause| cause.downcast_ref()) {
         return ReadError::Compressed(*wrong);
+    }
+    if error.kind() == io::ErrorKind::OutOfMemory {
+        return ReadError::NoMemory;
     }
     ReadError::Io(SystemError(&error).to_string())
 }

@@ -4,7 +4,6 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use async_compression::tokio::bufread::BrotliDecoder;
 use go_http::inflate::Inflate;
 use tokio::io::{AsyncBufRead, AsyncRead, BufReader, ReadBuf};
 use tokio::task::coop;
@@ -64,48 +63,6 @@ pub(super) fn gunzipped(
     stream: impl AsyncBufRead + Send + Unpin + 'static,
 ) -> impl AsyncBufRead + Send + Unpin {
     buffered(Inflate::gzip(Paced::new(stream)))
-}
-
-/// A brotli stream as upstream's decoder reads it: of the format of RFC 7932, whose windows have at most 16 MiB, and with nothing
-/// behind it.
-pub(super) struct Brotli {
-    decoder: BrotliDecoder<Paced<Stream>>,
-    begun: bool,
-}
-
-impl Brotli {
-    pub(super) fn new(stream: Paced<Stream>) -> Self {
-        Self {
-            decoder: BrotliDecoder::new(stream),
-            begun: false,
-        }
-    }
-}
-
-impl AsyncRead for Brotli {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        into: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let invalid = |text| Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, text)));
-        if !self.begun {
-            let start = ready!(Pin::new(self.decoder.get_mut()).poll_fill_buf(cx))?;
-            // These seven bits begin a stream with a "large window" of up to a gibibyte, an extension that the decoder knows.
-            if start.first().is_some_and(|bits| bits & 0x7f == 0x11) {
-                return invalid("brotli: WINDOW_BITS: the window is larger than RFC 7932 allows");
-            }
-            self.begun = true;
-        }
-        let before = into.filled().len();
-        ready!(Pin::new(&mut self.decoder).poll_read(cx, into))?;
-        if into.filled().len() == before
-            && let Poll::Ready(Ok([_, ..])) = Pin::new(self.decoder.get_mut()).poll_fill_buf(cx)
-        {
-            return invalid("brotli: excessive input");
-        }
-        Poll::Ready(Ok(()))
-    }
 }
 
 /// A body whose decompressed bytes are read in pieces.

@@ -1,6 +1,7 @@
 //! The http prober: one request, its redirects, and the verdict on the last answer.
 
 mod body;
+mod brotli;
 mod connect;
 mod credentials;
 mod decode;
