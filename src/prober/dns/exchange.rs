@@ -2,11 +2,15 @@
 
 use std::fmt;
 use std::io;
+use std::ops::Deref;
+use std::sync::LazyLock;
 
 use miekg_dns::message::{Message, ReadError};
 use tokio::io::AsyncWriteExt as _;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::place::Place;
+use crate::memory::{self, Use};
 use crate::module::NameError;
 use crate::net::arrivals::Datagrams;
 use crate::net::dns::{self, Ask, CarryError, Method};
@@ -63,6 +67,39 @@ impl Asked<'_> {
             method: self.method,
             message: &self.message,
         }
+    }
+}
+
+/// Answers of at least [`LONG`] octets that are read and judged at the same time.
+static LONG_ANSWERS: LazyLock<Semaphore> = LazyLock::new(|| {
+    let places = memory::most(Use::Bodies).map_or(64, |most| most / LONG_ANSWER);
+    Semaphore::new(places.clamp(2, 64))
+});
+
+/// What a long answer takes, in bytes: sixty-five thousand octets can be thousands of records, or sets of all types of records.
+const LONG_ANSWER: usize = 2 << 20;
+
+/// An answer; a long one keeps its place among the long ones.
+#[derive(Debug)]
+pub(super) struct Answer {
+    message: Message,
+    _place: Option<SemaphorePermit<'static>>,
+}
+
+impl Answer {
+    fn short(message: Message) -> Self {
+        Self {
+            message,
+            _place: None,
+        }
+    }
+}
+
+impl Deref for Answer {
+    type Target = Message;
+
+    fn deref(&self) -> &Message {
+        &self.message
     }
 }
 
@@ -202,14 +239,14 @@ impl Connection {
         &mut self,
         asked: &Asked<'_>,
         deadline: Deadline,
-    ) -> Result<Message, ExchangeError> {
+    ) -> Result<Answer, ExchangeError> {
         let mut strays = 0;
         let receiving = async {
             let carried = match self {
                 Self::Udp(socket) => loop {
                     let answer = receive_datagram(socket, asked).await?;
                     if answer.id == asked.id {
-                        return Ok(answer);
+                        return Ok(Answer::short(answer));
                     }
                     strays += 1;
                 },
@@ -249,10 +286,13 @@ async fn receive_datagram(socket: &Datagrams, asked: &Asked<'_>) -> Result<Messa
 }
 
 /// The answer that came by itself.
-async fn read(octets: Vec<u8>, id: u16) -> Result<Message, ExchangeError> {
+async fn read(octets: Vec<u8>, id: u16) -> Result<Answer, ExchangeError> {
+    let mut place = None;
     let answer = if octets.len() < LONG {
         Message::read(&octets)
     } else {
+        // It is never closed.
+        place = LONG_ANSWERS.acquire().await.ok();
         // Thousands of records, each perhaps with a name of 255 octets: not on a thread that serves others.
         let reading = tokio::task::spawn_blocking(move || Message::read(&octets));
         let failed = |error: tokio::task::JoinError| CarryError::Receive(io::Error::from(error));
@@ -260,13 +300,16 @@ async fn read(octets: Vec<u8>, id: u16) -> Result<Message, ExchangeError> {
             .await
             .map_err(|error| ExchangeError::Carry(failed(error)))?
     };
-    let answer = answer.map_err(ExchangeError::Read)?;
-    if answer.id == id {
-        Ok(answer)
+    let message = answer.map_err(ExchangeError::Read)?;
+    if message.id == id {
+        Ok(Answer {
+            message,
+            _place: place,
+        })
     } else {
         Err(ExchangeError::Stray {
             sent: id,
-            received: answer.id,
+            received: message.id,
         })
     }
 }

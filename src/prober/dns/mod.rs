@@ -15,7 +15,7 @@ use miekg_dns::record::types;
 use tokio::time::Instant;
 
 pub(super) use self::exchange::ExchangeError;
-use self::exchange::{Asked, Connection, MAX_DATAGRAM};
+use self::exchange::{Answer, Asked, Connection, MAX_DATAGRAM};
 use self::place::Place;
 use super::connect::{Route, Tls, To, connect, datagrams, quic};
 use super::{Failed, Phase, Probe, Verdict, advice, choose_address};
@@ -113,7 +113,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Dns) -> Verdict {
             return Err(probe.fail(error.reason()));
         }
     };
-    log!(probe.log, Debug, "Got response", "response" => excerpt_of(&answer, EXCERPT));
+    log!(probe.log, Debug, "Got response", "response" => excerpt_of(&*answer, EXCERPT));
     expose(probe, module, &answer);
     facts::expose(&mut probe.samples, module, &answer, truncated);
     probe.timeline.hop().result = Some(answer.summary());
@@ -165,7 +165,7 @@ async fn ask(
     server: &Server<'_>,
     transport: Transport,
     query: Result<Query, NameError>,
-) -> Result<(Message, bool), ExchangeError> {
+) -> Result<(Answer, bool), ExchangeError> {
     let whole = probe.deadline;
     let mut retries = 0;
     let answered = loop {
@@ -196,7 +196,7 @@ async fn ask_once(
     server: &Server<'_>,
     transport: Transport,
     query: &Result<Query, NameError>,
-) -> Result<(Message, bool), ExchangeError> {
+) -> Result<(Answer, bool), ExchangeError> {
     let answer = exchange(probe, module, server, transport, query).await?;
     let truncated = answer.is_truncated();
     if truncated && transport == Transport::Udp && module.tcp_on_truncation {
@@ -219,7 +219,7 @@ async fn exchange(
     server: &Server<'_>,
     transport: Transport,
     query: &Result<Query, NameError>,
-) -> Result<Message, ExchangeError> {
+) -> Result<Answer, ExchangeError> {
     let started = Instant::now();
     let deadline = probe.deadline;
     let sent = async {
