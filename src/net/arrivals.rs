@@ -69,7 +69,7 @@ impl Default for Arrivals {
     }
 }
 
-/// Asks the kernel to stamp what the socket receives. From one that does not there is no stamp.
+/// Asks the kernel to stamp what the socket receives. If it refuses, the moment of the read counts.
 fn ask_for_stamps(socket: BorrowedFd<'_>) {
     /// The kernel stamps packets as long as there is a socket that asks for it, and patches its own code whenever the first one
     /// comes or the last one goes. This one stays.
@@ -111,9 +111,8 @@ impl AsyncRead for Stream {
         let Self { stream, arrivals } = self.get_mut();
         loop {
             ready!(stream.poll_read_ready(cx))?;
-            match try_receive(stream, into.initialize_unfilled()) {
+            match try_receive(stream, into) {
                 Ok(received) => {
-                    into.advance(received.length);
                     arrivals.note_received(&received);
                     return Poll::Ready(Ok(()));
                 }
@@ -127,11 +126,11 @@ impl AsyncRead for Stream {
     }
 }
 
-fn try_receive(stream: &TcpStream, room: &mut [u8]) -> io::Result<Received> {
-    let space = room.len();
+fn try_receive(stream: &TcpStream, into: &mut ReadBuf<'_>) -> io::Result<Received> {
+    let space = into.remaining();
     let mut received = None;
     let tried = stream.try_io(Interest::READABLE, || {
-        let got = cmsg::receive(stream.as_fd(), Queue::Data, room)?;
+        let got = cmsg::receive_into(stream.as_fd(), Queue::Data, into)?;
         // What leaves room has emptied the socket. The runtime need not read again to know, as after its own reads.
         let is_empty = (1..space).contains(&got.length);
         received = Some(got);

@@ -1,7 +1,7 @@
 //! Control messages: what the kernel says beside the bytes that it received. Receive time, hop limit, and the errors that ICMP
 //! reported for what was sent (`ip(7)`, `ipv6(7)`, `socket(7)`). And what it knows of a TCP handshake (`tcp(7)`).
 //!
-//! This is the one file with `unsafe`. There are three system calls in it, [`receive`], [`set_option`] and that of
+//! This is the one file with `unsafe`. There are three system calls in it, those of [`receive_into`], [`set_option`] and
 //! [`handshake_time`], which have no safe wrapper for what is needed here, and [`watch`]. Everything that the kernel writes is
 //! parsed as bytes, in safe code.
 #![allow(unsafe_code)]
@@ -12,8 +12,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::io::{Interest, ReadBuf};
 
 /// Which of a socket's queues to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,11 +69,22 @@ struct Control([u8; 512]);
 /// # Errors
 /// `WouldBlock` when there is none, or an error that the kernel kept for this socket.
 pub fn receive(socket: BorrowedFd<'_>, queue: Queue, buffer: &mut [u8]) -> io::Result<Received> {
+    receive_into(socket, queue, &mut ReadBuf::new(buffer))
+}
+
+/// As [`receive`], and appends to a buffer that need not be initialised.
+///
+/// # Errors
+/// Those of [`receive`].
+pub fn receive_into(socket: BorrowedFd<'_>, queue: Queue, into: &mut ReadBuf<'_>) -> io::Result<Received> {
+    // SAFETY: nothing is written into it but what the kernel writes.
+    let room = unsafe { into.unfilled_mut() };
+    let space = room.len();
     let mut name = [0_u8; size_of::<libc::sockaddr_storage>()];
     let mut control = Control([0; 512]);
     let mut part = libc::iovec {
-        iov_base: buffer.as_mut_ptr().cast(),
-        iov_len: buffer.len(),
+        iov_base: room.as_mut_ptr().cast(),
+        iov_len: space,
     };
     // SAFETY: all zeroes is a valid `msghdr` (null pointers with zero lengths); some libcs have padding fields, so it
     // cannot be written as a literal.
@@ -88,12 +99,16 @@ pub fn receive(socket: BorrowedFd<'_>, queue: Queue, buffer: &mut [u8]) -> io::R
     if queue == Queue::Errors {
         flags |= libc::MSG_ERRQUEUE;
     }
-    // SAFETY: every pointer in `message` points to a live, exclusively borrowed local or to `buffer`, and each is paired
+    // SAFETY: every pointer in `message` points to a live, exclusively borrowed local or to `room`, and each is paired
     // with the length of what it points to, so the kernel writes inside them only. The descriptor is borrowed, hence open.
     let length = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags) };
     let length = usize::try_from(length).map_err(|_| io::Error::last_os_error())?;
+    let length = length.min(space);
+    // SAFETY: the kernel has written so many bytes at the beginning of the room.
+    unsafe { into.assume_init(length) };
+    into.advance(length);
     let mut received = Received {
-        length: length.min(buffer.len()),
+        length,
         is_cut: message.msg_flags & libc::MSG_TRUNC != 0,
         from: name.get(..message.msg_namelen as usize).and_then(socket_address),
         ..Received::default()
