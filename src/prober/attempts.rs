@@ -49,11 +49,19 @@ pub(super) async fn probe(probe: &mut Probe<'_>, module: &Module, most: u32) -> 
     }
 }
 
-/// Forgets what was found out in the attempt that ended.
+/// Forgets what was found out in the attempt that ended. Every field is named, so that a new one is decided on here, too.
+#[rustfmt::skip]
 fn begin_again(probe: &mut Probe<'_>) {
-    probe.samples = Samples::new();
-    probe.timeline.begin_attempt();
-    probe.facts = Facts::default();
-    probe.findings = probe.findings.take().map(|_| Box::default());
-    (probe.tls, probe.body, probe.step, probe.failed, probe.fixed) = (None, None, None, None, None);
+    let Probe {
+        // Of the whole probe.
+        target: _, hostname: _, network: _, deadline: _, start: _, arrivals: _, log: _, vantage: _, name_server: _,
+        addresses: _, exposition: _, ip_address: _, secrets: _, trace: _,
+        // Of one attempt.
+        samples, timeline, facts, findings, tls, body, step, failed, fixed,
+    } = probe;
+    *samples = Samples::new();
+    timeline.begin_attempt();
+    *facts = Facts::default();
+    *findings = findings.take().map(|_| Box::default());
+    (*tls, *body, *step, *failed, *fixed) = (None, None, None, None, None);
 }
