@@ -23,10 +23,10 @@ use crate::check::Match;
 use crate::reason::Reason;
 use reader::{Piece, Reader};
 
-/// A connection of any kind.
-pub trait Connection: AsyncRead + AsyncWrite + Unpin + Send {}
+/// Bytes both ways, over whatever connection.
+pub trait AnyStream: AsyncRead + AsyncWrite + Unpin + Send {}
 
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection for T {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> AnyStream for T {}
 
 /// How a dialogue may go on in TLS.
 #[derive(Clone, Copy, Debug)]
@@ -83,7 +83,7 @@ impl fmt::Display for WireError {
 /// [`Failed`] after the reason was logged.
 pub async fn run(
     probe: &mut Probe<'_>,
-    connection: Box<dyn Connection + '_>,
+    connection: Box<dyn AnyStream + '_>,
     encrypted: bool,
     steps: &[Step],
     upgrade: Upgrade<'_>,
@@ -136,9 +136,9 @@ pub(super) fn expose_tls(probe: &mut Probe<'_>) {
 /// [`Failed`] after the reason was logged.
 pub(super) async fn start_tls<'c>(
     probe: &mut Probe<'_>,
-    connection: Box<dyn Connection + 'c>,
+    connection: Box<dyn AnyStream + 'c>,
     upgrade: Upgrade<'_>,
-) -> Result<Box<dyn Connection + 'c>, Failed> {
+) -> Result<Box<dyn AnyStream + 'c>, Failed> {
     let prepared = match upgrade.config.prepare(&probe.network.roots, probe.deadline).await {
         Ok(prepared) => prepared,
         Err(error) => {

@@ -7,7 +7,7 @@ use crate::carried;
 use crate::log;
 use crate::module::Unix;
 use crate::probe_log::text;
-use crate::prober::query_response::{self, Connection, Upgrade};
+use crate::prober::query_response::{self, AnyStream, Upgrade};
 
 /// Probes the target as the module says.
 ///
@@ -31,7 +31,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Unix) -> Verdict {
     query_response::run(probe, connection, module.tls, &module.steps, upgrade).await
 }
 
-async fn dial(probe: &mut Probe<'_>, module: &Unix) -> Result<Box<dyn Connection>, NoConnection> {
+async fn dial(probe: &mut Probe<'_>, module: &Unix) -> Result<Box<dyn AnyStream>, NoConnection> {
     let prepared = match module.tls {
         false => {
             log!(probe.log, Debug, "Dialing unix without TLS");

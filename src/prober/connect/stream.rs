@@ -15,7 +15,7 @@ use crate::memory;
 use crate::net::arrivals::{self, Arrivals};
 use crate::net::dial::Counters;
 use crate::net::tls;
-use crate::prober::query_response::Connection;
+use crate::prober::query_response::AnyStream;
 
 use super::resetting::Resetting;
 
@@ -45,7 +45,7 @@ enum Kind {
 }
 
 impl Socket {
-    fn io(&mut self) -> Pin<&mut dyn Connection> {
+    fn io(&mut self) -> Pin<&mut dyn AnyStream> {
         match &mut self.0 {
             Kind::Tcp(stream) => Pin::new(stream),
             Kind::Resetting(stream) => Pin::new(stream),

@@ -5,7 +5,7 @@ use std::io;
 
 use bytes::{Buf, BytesMut};
 
-use super::{Connection, WireError};
+use super::{AnyStream, WireError};
 use crate::net::Deadline;
 use crate::net::buffer::poll_read_piece;
 
@@ -23,7 +23,7 @@ const PIECE: usize = 8 << 10;
 
 /// A connection with what came from it and was not asked for yet.
 pub(super) struct Reader<'c> {
-    pub connection: Box<dyn Connection + 'c>,
+    pub connection: Box<dyn AnyStream + 'c>,
     buffer: BytesMut,
     /// How much of the buffer is known to have no newline.
     scanned: usize,
@@ -50,7 +50,7 @@ enum End {
 }
 
 impl<'c> Reader<'c> {
-    pub fn new(connection: Box<dyn Connection + 'c>) -> Self {
+    pub fn new(connection: Box<dyn AnyStream + 'c>) -> Self {
         Self {
             connection,
             buffer: BytesMut::new(),

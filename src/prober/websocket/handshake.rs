@@ -21,7 +21,7 @@ use crate::net::tls::Prepared;
 use crate::net::url::{Url, punycode_host_port, remove_zone, valid_host_header};
 use crate::net::{Address, TimedOut, split_host_port};
 use crate::prober::connect::{self, ConnectError, Failure, Route, Stream, Tls, To};
-use crate::prober::query_response::Connection;
+use crate::prober::query_response::AnyStream;
 use crate::prober::{Phase, Probe};
 use crate::reason::Reason;
 
@@ -130,7 +130,7 @@ pub(super) async fn dial(
     probe: &mut Probe<'_>,
     dialling: Dialling<'_>,
     connected: &mut Option<Instant>,
-) -> Result<Frames<Box<dyn Connection>>, HandshakeError> {
+) -> Result<Frames<Box<dyn AnyStream>>, HandshakeError> {
     let Dialling { url, .. } = dialling;
     let encrypted = match url.scheme.as_str() {
         "ws" => false,
@@ -143,7 +143,7 @@ pub(super) async fn dial(
     let key = STANDARD.encode(rand::random::<[u8; 16]>());
     let request = request(url, dialling.headers, &key)?;
     let stream = connect(probe, &dialling, encrypted, connected).await?;
-    let mut stream: Box<dyn Connection> = Box::new(stream);
+    let mut stream: Box<dyn AnyStream> = Box::new(stream);
     let (head, early) = probe
         .deadline
         .within(exchange(&mut stream, &request?))
@@ -246,7 +246,7 @@ fn request(
 
 /// Sends the request and reads the head of the answer, with what came behind it.
 async fn exchange(
-    stream: &mut Box<dyn Connection>,
+    stream: &mut Box<dyn AnyStream>,
     request: &[u8],
 ) -> Result<(Head, BytesMut), HandshakeError> {
     stream.write_all(request).await.map_err(HandshakeError::Write)?;

@@ -17,7 +17,7 @@ use crate::metrics::Metric;
 use crate::module::{Step, Websocket};
 use crate::net::url::Url;
 use crate::probe_log::{EXCERPT, excerpt, text};
-use crate::prober::query_response::Connection;
+use crate::prober::query_response::AnyStream;
 use crate::reason::Reason;
 
 /// Probes the target as the module says.
@@ -135,7 +135,7 @@ fn expose(probe: &mut Probe<'_>, phase: Phase, from: Instant, to: Instant) {
 }
 
 /// Runs the steps: each one that expects reads exactly one message.
-async fn talk(probe: &mut Probe<'_>, frames: &mut Frames<Box<dyn Connection>>, steps: &[Step]) -> Verdict {
+async fn talk(probe: &mut Probe<'_>, frames: &mut Frames<Box<dyn AnyStream>>, steps: &[Step]) -> Verdict {
     for (number, step) in steps.iter().enumerate() {
         probe.step = Some(number + 1);
         probe.explain_step(number + 1);

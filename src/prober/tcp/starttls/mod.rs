@@ -19,7 +19,7 @@ use crate::log;
 use crate::module::Step;
 use crate::net::Deadline;
 use crate::prober::connect::Stream;
-use crate::prober::query_response::{self, Connection, Upgrade};
+use crate::prober::query_response::{self, AnyStream, Upgrade};
 use crate::prober::{Phase, Probe, Verdict};
 use error::Error;
 use wire::Wire;
@@ -120,7 +120,7 @@ fn last_words(protocol: StartTls, name: &str) -> Vec<u8> {
 /// comes of it is no matter of the probe.
 async fn leave(
     probe: &mut Probe<'_>,
-    connection: Box<dyn Connection + '_>,
+    connection: Box<dyn AnyStream + '_>,
     protocol: StartTls,
     name: &str,
     is_encrypted: bool,

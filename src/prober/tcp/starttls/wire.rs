@@ -10,7 +10,7 @@ use crate::log;
 use crate::net::Deadline;
 use crate::net::buffer::poll_read_piece;
 use crate::probe_log::{EXCERPT, ProbeLog, excerpt};
-use crate::prober::query_response::{Connection, WireError};
+use crate::prober::query_response::{AnyStream, WireError};
 
 /// Most bytes that a server may say before the handshake.
 pub(super) const MOST: usize = 64 << 10;
@@ -20,7 +20,7 @@ const PIECE: usize = 1 << 10;
 
 /// A connection in the clear, with what came and was not asked for yet.
 pub(super) struct Wire<'c, 'l> {
-    pub connection: Box<dyn Connection + 'c>,
+    pub connection: Box<dyn AnyStream + 'c>,
     /// What is awaited, for the texts of errors.
     pub awaited: &'static str,
     log: &'l mut ProbeLog,
@@ -31,7 +31,7 @@ pub(super) struct Wire<'c, 'l> {
 }
 
 impl<'c, 'l> Wire<'c, 'l> {
-    pub fn new(connection: Box<dyn Connection + 'c>, deadline: Deadline, log: &'l mut ProbeLog) -> Self {
+    pub fn new(connection: Box<dyn AnyStream + 'c>, deadline: Deadline, log: &'l mut ProbeLog) -> Self {
         Self {
             connection,
             awaited: "the server",
