@@ -17,16 +17,11 @@ use crate::net::tls::ClientTls;
 use crate::net::tls_facts::FactSet;
 use crate::probe_log::{EXCERPT, excerpt, text};
 
-use super::connect::{Spans, Tls, encrypt};
+use super::connect::{AnyStream, Spans, Tls, encrypt};
 use super::{Failed, Phase, Probe, Verdict, advice};
 use crate::check::Match;
 use crate::reason::Reason;
 use reader::{Piece, Reader};
-
-/// Bytes both ways, over whatever connection.
-pub trait AnyStream: AsyncRead + AsyncWrite + Unpin + Send {}
-
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> AnyStream for T {}
 
 /// How a dialogue may go on in TLS.
 #[derive(Clone, Copy, Debug)]

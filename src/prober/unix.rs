@@ -1,13 +1,13 @@
 //! The unix prober: connect to a socket of this machine, with TLS if asked, and hold the dialogue.
 
-use super::connect::{Route, Tls, To, connect};
+use super::connect::{AnyStream, Route, Tls, To, connect};
 use super::tcp::NoConnection;
 use super::{Probe, Verdict, advice};
 use crate::carried;
 use crate::log;
 use crate::module::Unix;
 use crate::probe_log::text;
-use crate::prober::query_response::{self, AnyStream, Upgrade};
+use crate::prober::query_response::{self, Upgrade};
 
 /// Probes the target as the module says.
 ///

@@ -8,7 +8,7 @@ use crate::net::dial::{DialCause, DialError};
 use crate::net::port::PortError;
 use crate::net::proxy::{Reply, TunnelError};
 use crate::net::resolve::ResolveError;
-use crate::prober::connect::ConnectError;
+use crate::prober::connect::error::ConnectError;
 use crate::shortage::Resource;
 
 /// The advice for a name without an address.

@@ -5,7 +5,7 @@ use super::{name, quoted};
 use crate::check::Regexp;
 use crate::module::Dns;
 use crate::net::dns::CarryError;
-use crate::prober::dns::ExchangeError;
+use crate::prober::dns::error::ExchangeError;
 
 /// A response code that is not valid.
 pub(in crate::prober) fn rcode(rcode: u16, asked: &str, module: &Dns) -> String {

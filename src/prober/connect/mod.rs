@@ -1,6 +1,7 @@
 //! From a [`Route`] to a connection that is ready to use: the one place where probers resolve names other than the target's,
 //! dial, pass through proxies and shake hands, and where each of these steps is timed, drawn and judged by the target policy.
 
+pub(super) mod error;
 mod proxy;
 mod quic;
 mod resetting;
@@ -22,20 +23,18 @@ use crate::log;
 use crate::metrics::Metric;
 use crate::net::arrivals::{self, Datagrams};
 use crate::net::dial::{self, Counters, DialCause, DialError, Opened, Vantage};
-use crate::net::policy::Refusal;
-use crate::net::port::{self, PortError, Protocol};
-use crate::net::proxy::{Reply, TunnelError};
+use crate::net::port::{self, Protocol};
 use crate::net::resolve::ResolveError;
 use crate::net::tls::{Alpn, HandshakeError, Prepared, Session};
 use crate::net::tls_facts::TlsFacts;
 use crate::net::url::idna_ascii;
-use crate::net::{Address, Preference, TimedOut};
+use crate::net::{Address, Preference};
 use crate::probe_log::text;
-use crate::reason::Reason;
 
+pub(super) use error::ConnectError;
 pub(super) use proxy::Via;
 pub(super) use quic::quic;
-pub(super) use stream::Stream;
+pub(super) use stream::{AnyStream, Stream};
 
 /// Where a connection leads, and what is spoken on it before it is used.
 #[derive(Debug)]
@@ -136,82 +135,6 @@ pub(super) struct Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.error.fmt(f)
-    }
-}
-
-/// Why a connection could not be made. Texts begin as Go's do, then say more.
-#[derive(Debug)]
-pub(super) enum ConnectError {
-    Port(PortError),
-    /// The host has no address, or the policy is against its name.
-    Resolve(ResolveError),
-    Dial(DialError),
-    /// What went wrong before the proxy was there to be asked.
-    Proxy(Box<ConnectError>),
-    /// The policy is against what the proxy is asked for.
-    Refused {
-        host: String,
-        refusal: Refusal,
-    },
-    Tunnel(TunnelError),
-    /// The deadline, while the proxy was making a tunnel.
-    NoTunnel {
-        to: String,
-        timed_out: TimedOut,
-    },
-    Tls(Box<HandshakeError>),
-}
-
-impl fmt::Display for ConnectError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Port(error) => write!(f, "dial tcp: {error}"),
-            Self::Resolve(error) => write!(f, "dial tcp: {error}"),
-            Self::Dial(error) => error.fmt(f),
-            Self::Proxy(error) => write!(f, "proxyconnect tcp: {error}"),
-            Self::Refused { host, refusal } => write!(f, "{host} through the proxy: {refusal}"),
-            Self::Tunnel(error) => error.fmt(f),
-            Self::NoTunnel { to, timed_out } => write!(
-                f,
-                "context deadline exceeded: {timed_out} while waiting for the proxy's tunnel to {to}"
-            ),
-            Self::Tls(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for ConnectError {}
-
-impl ConnectError {
-    /// Its place among the reasons of failures.
-    pub(super) fn reason(&self) -> Reason {
-        match self {
-            Self::Port(_) => Reason::ConfigError,
-            Self::Resolve(error) => error.reason(),
-            Self::Dial(error) => error.reason(),
-            Self::Proxy(error) => match error.reason() {
-                reason @ (Reason::PolicyRefused | Reason::OutOfResources) => reason,
-                _ => Reason::ProxyError,
-            },
-            Self::Refused { .. } => Reason::PolicyRefused,
-            Self::Tunnel(TunnelError::Reply(reply)) => match reply {
-                Reply::Refused => Reason::ConnectRefused,
-                Reply::NetworkUnreachable | Reply::HostUnreachable => Reason::ConnectUnreachable,
-                // Proxies have no other word for silence.
-                Reply::TtlExpired => Reason::ConnectTimeout,
-                Reply::Failure | Reply::NotAllowed | Reply::NoSuchCommand | Reply::NoSuchAddressType => {
-                    Reason::ProxyError
-                }
-            },
-            Self::Tunnel(_) | Self::NoTunnel { .. } => Reason::ProxyError,
-            Self::Tls(error) => error.error.reason(),
-        }
-    }
-
-    /// Whether the system does not let this process connect.
-    pub(super) fn is_permission_denied(&self) -> bool {
-        matches!(self, Self::Dial(DialError { cause: DialCause::Io { error, .. }, .. })
-            if error.kind() == io::ErrorKind::PermissionDenied)
     }
 }
 

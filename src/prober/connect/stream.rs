@@ -15,7 +15,6 @@ use crate::memory;
 use crate::net::arrivals::{self, Arrivals};
 use crate::net::dial::Counters;
 use crate::net::tls;
-use crate::prober::query_response::AnyStream;
 
 use super::resetting::Resetting;
 
@@ -32,6 +31,11 @@ pub(in crate::prober) enum Stream {
     },
     Tls(Box<tls::Stream<Stream>>),
 }
+
+/// Bytes both ways, over whatever connection.
+pub trait AnyStream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> AnyStream for T {}
 
 /// What the system connected.
 #[derive(Debug)]

@@ -1,26 +1,20 @@
 //! One query and its answer, over a connection that was opened for it.
 
-use std::fmt;
 use std::io;
 use std::ops::Deref;
 use std::sync::LazyLock;
 
-use miekg_dns::message::{Message, ReadError};
+use miekg_dns::message::Message;
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::error::ExchangeError;
 use super::place::Place;
 use crate::memory::{self, Use};
-use crate::module::NameError;
+use crate::net::Deadline;
 use crate::net::arrivals::Datagrams;
 use crate::net::dns::{self, Ask, CarryError, Method};
-use crate::net::{Deadline, TimedOut};
-use crate::prober::connect::{ConnectError, Failure, Stream};
-use crate::reason::Reason;
-
-/// Longest answer over UDP without EDNS: that of RFC 1035. What is longer than was asked for is cut by the system, and
-/// then cannot be read.
-pub(super) const MAX_DATAGRAM: u16 = 512;
+use crate::prober::connect::Stream;
 
 /// Octets of a header.
 const HEADER: usize = 12;
@@ -73,11 +67,11 @@ impl Asked<'_> {
 /// Answers of at least [`LONG`] octets that are read and judged at the same time.
 static LONG_ANSWERS: LazyLock<Semaphore> = LazyLock::new(|| {
     let places = memory::most(Use::Bodies).map_or(64, |most| most / LONG_ANSWER);
-    Semaphore::new(places.clamp(2, 64))
+    Semaphore::new(places.clamp(1, 64))
 });
 
 /// What a long answer takes, in bytes: sixty-five thousand octets can be thousands of records, or sets of all types of records.
-const LONG_ANSWER: usize = 2 << 20;
+const LONG_ANSWER: usize = 32 << 20;
 
 /// An answer; a long one keeps its place among the long ones.
 #[derive(Debug)]
@@ -100,94 +94,6 @@ impl Deref for Answer {
 
     fn deref(&self) -> &Message {
         &self.message
-    }
-}
-
-/// Why there is no answer.
-#[derive(Debug)]
-#[allow(missing_docs)]
-pub(in crate::prober) enum ExchangeError {
-    Connect(Box<Failure>),
-    Name(NameError),
-    Carry(CarryError),
-    /// The deadline; strays are answers to other queries, which are ignored.
-    TimedOut {
-        timed_out: TimedOut,
-        strays: usize,
-    },
-    /// The answer cannot be read.
-    Read(ReadError),
-    /// The answer cannot be read because it is longer than a datagram may be.
-    Cut {
-        error: ReadError,
-        size: u16,
-    },
-    /// The answer on a stream belongs to another query.
-    Stray {
-        sent: u16,
-        received: u16,
-    },
-}
-
-impl ExchangeError {
-    /// Its place among the reasons of failures.
-    pub(super) fn reason(&self) -> Reason {
-        match self {
-            Self::Connect(failure) => failure.error.reason(),
-            Self::Name(_) => Reason::ConfigError,
-            Self::Carry(error) => error.reason(),
-            Self::TimedOut { .. } => Reason::RequestTimeout,
-            Self::Read(_) | Self::Cut { .. } | Self::Stray { .. } => Reason::ProtocolError,
-        }
-    }
-}
-
-impl fmt::Display for ExchangeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Connect(failure) => match &failure.error {
-                ConnectError::Port(error) => error.fmt(f),
-                ConnectError::Tls(error) => write!(f, "TLS handshake: {error}"),
-                error => error.fmt(f),
-            },
-            Self::Name(error) => error.fmt(f),
-            Self::Carry(error) => error.fmt(f),
-            Self::TimedOut { timed_out, strays: 0 } => {
-                write!(f, "waiting for the response: i/o timeout: {timed_out}")
-            }
-            Self::TimedOut { timed_out, strays } => write!(
-                f,
-                "waiting for the response: i/o timeout: {timed_out}; {strays} responses with other identifiers were ignored"
-            ),
-            Self::Read(error) => error.fmt(f),
-            Self::Cut {
-                error,
-                size: MAX_DATAGRAM,
-            } => write!(
-                f,
-                "{error}; it was cut after {MAX_DATAGRAM} octets, which is all that UDP has room for without EDNS \
-                 (transport_protocol: tcp has room for more)"
-            ),
-            Self::Cut { error, size } => write!(
-                f,
-                "{error}; it was cut after {size} octets, which is all that the query has asked for (edns.udp_size)"
-            ),
-            Self::Stray { sent, received } => {
-                write!(
-                    f,
-                    "id mismatch: the response has the identifier {received}, the query {sent}"
-                )
-            }
-        }
-    }
-}
-
-impl std::error::Error for ExchangeError {}
-
-impl ExchangeError {
-    /// Whether asking again may help.
-    pub(super) fn may_pass(&self) -> bool {
-        !matches!(self, Self::Name(_))
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Messages are read and printed by the crate miekg-dns, because modules match records as that Go package prints them.
 
+pub(super) mod error;
 mod exchange;
 mod explain;
 mod facts;
@@ -14,8 +15,8 @@ use miekg_dns::Message;
 use miekg_dns::record::types;
 use tokio::time::Instant;
 
-pub(super) use self::exchange::ExchangeError;
-use self::exchange::{Answer, Asked, Connection, MAX_DATAGRAM};
+use self::error::ExchangeError;
+use self::exchange::{Answer, Asked, Connection};
 use self::place::Place;
 use super::connect::{Route, Tls, To, connect, datagrams, quic};
 use super::{Failed, Phase, Probe, Verdict, advice, choose_address};
@@ -27,6 +28,10 @@ use crate::net::tls::{Alpn, Prepared};
 use crate::net::{Address, Deadline};
 use crate::probe_log::{EXCERPT, excerpt_of, text};
 use crate::reason::Reason;
+
+/// Longest answer over UDP without EDNS: that of RFC 1035. What is longer than was asked for is cut by the system, and
+/// then cannot be read.
+const MAX_DATAGRAM: u16 = 512;
 
 /// Probes the target as the module says.
 ///

@@ -5,9 +5,10 @@ use std::io;
 
 use bytes::{Buf, BytesMut};
 
-use super::{AnyStream, WireError};
+use super::WireError;
 use crate::net::Deadline;
 use crate::net::buffer::poll_read_piece;
+use crate::prober::connect::AnyStream;
 
 /// Most bytes of a line, without its newline but with its carriage return.
 pub(super) const LONGEST_LINE: usize = MOST - 1;

@@ -20,8 +20,7 @@ use crate::net::http1::{
 use crate::net::tls::Prepared;
 use crate::net::url::{Url, punycode_host_port, remove_zone, valid_host_header};
 use crate::net::{Address, TimedOut, split_host_port};
-use crate::prober::connect::{self, ConnectError, Failure, Route, Stream, Tls, To};
-use crate::prober::query_response::AnyStream;
+use crate::prober::connect::{self, AnyStream, ConnectError, Failure, Route, Stream, Tls, To};
 use crate::prober::{Phase, Probe};
 use crate::reason::Reason;
 

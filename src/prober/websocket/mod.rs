@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 pub(super) use handshake::HandshakeError;
 
+use super::connect::AnyStream;
 use super::{Phase, Probe, Verdict, advice, choose_address};
 use crate::carried;
 use crate::config::WITHOUT_MANAGER;
@@ -17,7 +18,6 @@ use crate::metrics::Metric;
 use crate::module::{Step, Websocket};
 use crate::net::url::Url;
 use crate::probe_log::{EXCERPT, excerpt, text};
-use crate::prober::query_response::AnyStream;
 use crate::reason::Reason;
 
 /// Probes the target as the module says.

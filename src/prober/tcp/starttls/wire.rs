@@ -10,7 +10,8 @@ use crate::log;
 use crate::net::Deadline;
 use crate::net::buffer::poll_read_piece;
 use crate::probe_log::{EXCERPT, ProbeLog, excerpt};
-use crate::prober::query_response::{AnyStream, WireError};
+use crate::prober::connect::AnyStream;
+use crate::prober::query_response::WireError;
 
 /// Most bytes that a server may say before the handshake.
 pub(super) const MOST: usize = 64 << 10;
