@@ -9,7 +9,8 @@ use cel::common::ast::{ComprehensionExpr, EntryExpr, Expr, IdedExpr, SourceInfo}
 use cel::objects::Key;
 use cel::{Context, Value};
 
-use super::{Cel, aside, go, parser, with_value};
+use super::expression::{Cel, parser};
+use super::{aside, go, with_value};
 use crate::net::Deadline;
 
 /// Most parts of an expression that are told.
