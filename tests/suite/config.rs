@@ -209,7 +209,7 @@ fn own_fields_without_effect_are_errors() {
         ("unix", "{prompt: true}", "prompt has no effect without expect"),
     ] {
         has(
-            &problems(&section(prober, &format!("query_response: [{step}]"))),
+            problems(&section(prober, &format!("query_response: [{step}]"))),
             [expected],
         );
     }
