@@ -121,13 +121,14 @@ impl Recipe {
         identity.write(folder.path());
         trust(&mut module, &identity);
         let (port, other) = (free_port(), free_port());
-        let mut server = self.start(folder.path(), port, other).await;
+        let (mut server, group) = self.start(folder.path(), port, other).await;
         let target = self
             .target
             .replace("PORT", &port.to_string())
             .replace("FOLDER", folder.path().to_str().unwrap());
         let outcome = run(module, &target, PATIENT).await;
         stop(&mut server).await;
+        drop(group);
         let log = self.log(folder.path());
         assert!(outcome.success, "{}: {}\n{log}", self.module, log_of(&outcome));
         let odd = |line: &&str| {
@@ -139,7 +140,7 @@ impl Recipe {
         assert!(odd.is_empty(), "{} logged: {odd:#?}", self.module);
     }
 
-    async fn start(&self, folder: &Path, port: u16, other: u16) -> Child {
+    async fn start(&self, folder: &Path, port: u16, other: u16) -> (Child, Group) {
         let output = fs::File::create(folder.join("output")).unwrap();
         let mut server = Command::new("sh")
             .args(["-ec", &[servers::FUNCTIONS, self.script].concat()])
@@ -155,10 +156,11 @@ impl Recipe {
             .kill_on_drop(true)
             .spawn()
             .unwrap();
+        let group = Group(server.id().unwrap());
         // Looked up, not tried out: the server would log a caller that says nothing.
         for _ in 0..3000 {
             if listens(port) || folder.join("socket").exists() {
-                return server;
+                return (server, group);
             }
             let ended = server.try_wait().unwrap();
             assert!(
@@ -203,18 +205,27 @@ fn listens(port: u16) -> bool {
     })
 }
 
-/// Ends a server and its helpers; what it has to log is logged then.
+/// The process group of a server: helpers that it left behind end with this, also those of a server that did not start.
+struct Group(u32);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("kill")
+            .args(["-KILL", "--", &format!("-{}", self.0)])
+            .stderr(Stdio::null())
+            .status();
+    }
+}
+
+/// Ends a server; what it has to log is logged then.
 async fn stop(server: &mut Child) {
     if let Some(id) = server.id() {
-        let kill = |signal: &'static str, whom: String| {
-            Command::new("kill")
-                .args([signal, "--", &whom])
-                .stderr(Stdio::null())
-                .status()
-        };
-        let _ = kill("-TERM", id.to_string()).await;
+        let _ = Command::new("kill")
+            .args(["-TERM", "--", &id.to_string()])
+            .stderr(Stdio::null())
+            .status()
+            .await;
         let _ = tokio::time::timeout(Duration::from_secs(10), server.wait()).await;
-        let _ = kill("-KILL", format!("-{id}")).await;
     }
 }
 
