@@ -190,10 +190,10 @@ pub struct ProbeLog {
 }
 
 impl ProbeLog {
-    /// An empty log book with room for the lines of a usual probe.
+    /// An empty log book with room for the lines of a probe that waits for its target.
     pub fn new() -> Self {
         Self {
-            events: Vec::with_capacity(8),
+            events: Vec::with_capacity(4),
             ..Self::default()
         }
     }

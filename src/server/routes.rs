@@ -1,7 +1,10 @@
 //! The endpoints, as an axum router. [`front`](super::front) has taken the route prefix off a request's path.
 
+use std::convert::Infallible;
 use std::net::Ipv4Addr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use axum::Router;
 use axum::extract::{FromRef, Request, State};
@@ -9,6 +12,7 @@ use axum::routing::any;
 use gostd::query::Query;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode, Uri};
+use tower_service::Service;
 
 use super::answer::{self, Response};
 use super::front::Mount;
@@ -57,7 +61,7 @@ pub fn routes(site: Site) -> Router {
             .route("/assets/playground.js", any(async || pages::playground_script()));
     }
     routes
-        .route("/probe", any(probe))
+        .route_service("/probe", Probes(site.clone()))
         .route("/metrics", any(metrics))
         .route("/logs", any(logs))
         .route("/config", any(config))
@@ -76,21 +80,36 @@ pub fn routes(site: Site) -> Router {
         .with_state(site)
 }
 
-async fn probe(State(site): State<Site>, request: Request) -> Response {
-    let (request, _) = request.into_parts();
-    if let Err(response) = site.names.may_probe(&request) {
+/// `/probe`, as a service and not a handler: a handler's future holds the head of its request three times, and probes that wait are what
+/// the exporter holds most of.
+#[derive(Clone)]
+struct Probes(Site);
+
+impl Service<Request> for Probes {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let site = self.0.clone();
+        let (request, _) = request.into_parts();
+        Box::pin(async move { Ok(probe(&site, &request).await) })
+    }
+}
+
+async fn probe(site: &Site, request: &Parts) -> Response {
+    if let Err(response) = site.names.may_probe(request) {
         return *response;
     }
     if let Some(requests) = request.extensions.get::<Requests>() {
         requests.end_with_caller();
     }
-    probe::probe(
-        &site.exporter,
-        site.mount(&request),
-        query(&request.uri),
-        &request.headers,
-    )
-    .await
+    let mount = site.mount(request);
+    probe::probe(&site.exporter, mount, query(&request.uri), &request.headers).await
 }
 
 async fn metrics(State(exporter): State<Arc<Exporter>>, headers: HeaderMap) -> Response {
