@@ -5,6 +5,7 @@ use std::time::Duration;
 use blackbox_exporter::config;
 use blackbox_exporter::net::Deadline;
 use blackbox_exporter::net::tls::{Alpn, ClientTls, Roots};
+use gostd::stamp::Stamp;
 use rustls::version::TLS13;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -41,6 +42,46 @@ async fn files_are_read_again_when_they_change() {
             raw.ca_file
         )
     );
+}
+
+/// Files that have not changed for seconds are looked at without waiting for a disk.
+#[tokio::test]
+async fn settled_files_are_read_again_when_they_change() {
+    let (root, other) = (Cert::ca("Root").self_signed(), Cert::ca("Other").self_signed());
+    let leaf = Cert::leaf().by(&root);
+    let address = pki::serve(pki::server_config(pki::certified(&[&leaf]), &[&TLS13])).await;
+    let files = Files(tempfile::tempdir().unwrap());
+    let (right, wrong) = (pem("CERTIFICATE", &root.der), pem("CERTIFICATE", &other.der));
+    let paths = ["written.pem", "replaced.pem"].map(|name| files.write(name, &right));
+    let clients = paths.clone().map(|ca_file| {
+        ClientTls::new(config::Tls {
+            ca_file,
+            ..config::Tls::default()
+        })
+    });
+    let roots = Roots::default();
+    let deadline = Deadline::after(Instant::now(), Duration::from_secs(60));
+    let shakes = async |client: &ClientTls| {
+        let prepared = client.prepare(&roots, never()).await.unwrap();
+        let stream = TcpStream::connect(address).await.unwrap();
+        prepared
+            .handshake(stream, "v4.test", Alpn::None, deadline)
+            .await
+            .is_ok()
+    };
+    // Two looks at a settled file are the same.
+    while paths.iter().any(|path| Stamp::of(path) != Stamp::of(path)) {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    for client in &clients {
+        assert!(shakes(client).await && shakes(client).await);
+    }
+    let [written, replaced] = &paths;
+    std::fs::write(written, &wrong).unwrap();
+    std::fs::rename(files.write("new.pem", &wrong), replaced).unwrap();
+    for (client, path) in clients.iter().zip(&paths) {
+        assert!(!shakes(client).await, "{path}");
+    }
 }
 
 #[tokio::test]
