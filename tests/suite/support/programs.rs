@@ -1,8 +1,10 @@
 //! The programs of this machine that tests talk to.
 
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -44,10 +46,17 @@ pub fn run<'a>(
     assert!(output.status.success(), "{command:?}: {said}");
 }
 
-/// A free port; somebody else may take it before it is used, which is no more likely than any other accident.
+/// A free port for TCP and UDP, which no other test of this process gets: below those that the system gives to connections, one of which would
+/// take it before it is used.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
+    static NEXT: LazyLock<AtomicU32> = LazyLock::new(|| AtomicU32::new(std::process::id().wrapping_mul(97)));
+    loop {
+        let next = NEXT.fetch_add(1, Ordering::Relaxed) % 20_000;
+        let port = 10_000 + u16::try_from(next).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() && UdpSocket::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Starts an OpenSSL server in a folder and reads its port from where it says that it listens: its responder waits forever for
