@@ -25,10 +25,7 @@ const NO_LIMIT: u64 = 1 << 60;
 
 /// The limit to keep: `given` by the flag, where 0 means none, or what the cgroup [leaves](left).
 pub fn find(given: Option<u64>) -> Option<Limit> {
-    let found = folders().into_iter().find_map(|folder| {
-        let (of_group, cgroup) = open(&folder)?;
-        Some((of_group, cgroup))
-    });
+    let found = folders().into_iter().find_map(|folder| open(&folder));
     match (given, found) {
         (Some(0), _) | (None, None) => None,
         (Some(bytes), Some((_, cgroup))) => Some(Limit {
