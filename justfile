@@ -27,7 +27,7 @@ book:
 
 # The release build, its packages, and the tests that need it
 release:
-    .ci/run "release build" "instructions per probe" "packages of a release" "conformance" "browser" "demonstration" "soak" "chaos"
+    .ci/run "release build" "instructions per probe" "training of a release" "packages of a release" "conformance" "browser" "demonstration" "soak" "chaos"
 
 # One fuzz target for a minute; needs a nightly toolchain and cargo-fuzz
 fuzz target seconds="60":
@@ -35,7 +35,7 @@ fuzz target seconds="60":
 
 # The benchmark beside another exporter
 bench *options:
-    cargo build --locked --profile dist --bin blackbox_exporter
+    packaging/optimise
     cargo build --locked --release --example bench-peer
     python3 bench/run.py {{options}}
 

@@ -7,7 +7,7 @@ Part 1 opens a connection for each ping, then asks for all of them at once: addr
 In part 2 as many pings wait for hosts behind a router that drops everything, and for hosts that do not answer ARP, while
 a reachable host is pinged: its round-trip time must stay what it is alone.
 
-Runs in a network namespace of its own (root). Needs iproute2; builds nothing: `cargo build --profile dist` first. `--against` takes
+Runs in a network namespace of its own (root). Needs iproute2; builds nothing: `packaging/optimise` first. `--against` takes
 any exporter with upstream's flags (default: Debian's prometheus-blackbox-exporter). The tables are Markdown.
 """
 import argparse

@@ -6,7 +6,7 @@ usage: bench/run.py [--against PROGRAM] [--json FILE] [--parts load,pace,flight,
 
 Builds nothing; needs Debian's nginx (with libnginx-mod-stream), unbound, wrk and openssl, and
 
-    cargo build --locked --profile dist --bin blackbox_exporter && cargo build --locked --release --example bench-peer
+    packaging/optimise && cargo build --locked --release --example bench-peer
 
 Prints the tables of docs/performance.md; `--record` measures everything, writes bench/figures.json and renews the documents that
 quote it (about ten minutes on two cores, which must be quiet).
