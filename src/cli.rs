@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 use clap::{ArgMatches, Command};
 
-use crate::config::problem::did_you_mean;
+use crate::config::meant::did_you_mean;
 use flags::{FLAGS, Flag, HELP, VERSION, flags};
 
 pub use flags::{Flags, level};

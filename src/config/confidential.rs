@@ -1,7 +1,7 @@
 //! Which parts of a configuration file must not be quoted when something is wrong with it: errors end up in logs, in the
 //! answer to a reload and in the output of pipelines.
 
-use super::problem::did_you_mean;
+use super::meant::did_you_mean;
 
 /// Keys of secrets, and of sections that hold some.
 const KEYS: [&str; 14] = [

@@ -1,6 +1,6 @@
 //! What somebody who wrote an unknown field most likely wanted.
 
-use super::problem::did_you_mean;
+use super::meant::did_you_mean;
 use super::section::Fields;
 use super::{Dns, Grpc, Http, Icmp, Module, Tcp, Tls, Unix, Websocket};
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::decode::Decoder;
-use super::problem::did_you_mean;
+use super::meant::did_you_mean;
 use super::section::{Section, section};
 use super::url;
 use super::url::UrlText;

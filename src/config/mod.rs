@@ -14,6 +14,7 @@ mod hints;
 mod http;
 mod http_client;
 mod icmp;
+pub mod meant;
 mod named;
 mod params;
 pub mod policy;

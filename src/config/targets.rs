@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::decode::Decoder;
-use super::problem::{Problem, did_you_mean};
+use super::meant::did_you_mean;
+use super::problem::Problem;
 use super::schema::{self, Sections};
 use super::section::{Section, section};
 use super::source::not_yaml;

@@ -3,7 +3,7 @@
 use super::Secret;
 use super::decode::Decoder;
 use super::http_client::several;
-use super::problem::did_you_mean;
+use super::meant::did_you_mean;
 use super::section::{Section, section};
 use super::words::{OptionalWord, words};
 use super::yaml::Id;

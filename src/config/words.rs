@@ -1,7 +1,7 @@
 //! Settings that are one of a few words. [`words!`] makes the enum, its names, and how they are read and printed.
 
 use super::decode::Decoder;
-use super::problem::one_of;
+use super::meant::one_of;
 use super::schema::{self, Sections};
 use super::tree::Tree;
 use super::value::{Codec, Json};

@@ -19,7 +19,7 @@ use tokio::runtime::Runtime;
 
 use super::{configuration, subcommand};
 use crate::config;
-use crate::config::problem::did_you_mean;
+use crate::config::meant::did_you_mean;
 use crate::config::targets::{DEFAULT_MODULE, Targets};
 use crate::config::units::parse_duration;
 use crate::display::passive;

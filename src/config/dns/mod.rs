@@ -4,7 +4,7 @@ mod asking;
 
 use super::decode::Decoder;
 use super::dns_names;
-use super::problem::did_you_mean;
+use super::meant::did_you_mean;
 use super::section::{Section, section};
 use super::value::{Family, Nilable, Regexp};
 use super::yaml::Id;

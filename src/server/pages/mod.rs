@@ -37,7 +37,7 @@ use super::front::Mount;
 use super::history::{Entry, Name};
 use super::probe::DEFAULT_MODULE;
 use super::{Exporter, answer, pieces};
-use crate::config::problem::did_you_mean;
+use crate::config::meant::did_you_mean;
 use crate::display::short;
 use crate::logging::Format;
 use crate::module::{Given, Loaded};
