@@ -7,19 +7,11 @@ use std::fmt::Write as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
+use super::dialect::Dialect;
 use super::order;
 use super::style::{Analysis, Style, is_break, is_printable};
 use crate::config::tree::Tree;
 use crate::config::yaml::scalar;
-
-/// Which version of Go's YAML package writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Dialect {
-    /// Steps of two, lists not indented below their key, lines folded at 80 columns.
-    V2,
-    /// Steps of four, lists indented, lines never folded.
-    V3,
-}
 
 /// Writes a document.
 pub(super) fn emit(tree: Tree, dialect: Dialect) -> String {
@@ -59,20 +51,6 @@ struct Emitter {
 }
 
 impl Emitter {
-    fn step(&self) -> usize {
-        match self.dialect {
-            Dialect::V2 => 2,
-            Dialect::V3 => 4,
-        }
-    }
-
-    fn width(&self) -> usize {
-        match self.dialect {
-            Dialect::V2 => 80,
-            Dialect::V3 => usize::MAX,
-        }
-    }
-
     fn node(&mut self, tree: Tree, place: Place) {
         match tree {
             Tree::Null => self.scalar("null", None, Style::Plain, place),
@@ -135,7 +113,7 @@ impl Emitter {
     }
 
     fn increase_indent(&mut self, flow: bool, place: Place) {
-        let step = self.step();
+        let step = self.dialect.step();
         self.indent = Some(match (self.indent, self.dialect) {
             (None, _) => {
                 if flow {
@@ -212,7 +190,7 @@ impl Emitter {
             if is_space
                 && may_fold
                 && !after_space
-                && self.column > self.width()
+                && self.column > self.dialect.width()
                 && chars.peek() != Some(&' ')
             {
                 self.write_indent();
@@ -237,7 +215,7 @@ impl Emitter {
             let next_is_space = chars.peek().is_some_and(|(_, n)| *n == ' ');
             if c == ' ' {
                 let inner = at > 0 && at + 1 < length;
-                if may_fold && !after_space && self.column > self.width() && inner && !next_is_space {
+                if may_fold && !after_space && self.column > self.dialect.width() && inner && !next_is_space {
                     self.write_indent();
                 } else {
                     self.put(c);
@@ -274,7 +252,8 @@ impl Emitter {
                 self.put_all(&escape(c));
                 after_space = false;
             } else if c == ' ' {
-                if may_fold && !after_space && self.column > self.width() && at > 0 && at + 1 < length {
+                if may_fold && !after_space && self.column > self.dialect.width() && at > 0 && at + 1 < length
+                {
                     self.write_indent();
                     if chars.peek().is_some_and(|(_, n)| *n == ' ') {
                         self.put('\\');
@@ -294,7 +273,7 @@ impl Emitter {
     fn literal(&mut self, text: &str) {
         self.indicator("|", true, false, false);
         if text.starts_with(|c| c == ' ' || is_break(c)) {
-            let hint = self.step().to_string();
+            let hint = self.dialect.step().to_string();
             self.indicator(&hint, false, false, false);
         }
         let mut from_end = text.chars().rev();

@@ -1,5 +1,6 @@
 //! The configuration as text: `/config`, `debug=true` and the pages. Defaults are applied, secrets are `<secret>`.
 
+mod dialect;
 mod emitter;
 mod order;
 mod style;
@@ -7,7 +8,8 @@ mod style;
 use super::tree::Tree;
 use super::value::Value as _;
 use super::{Config, Module, Prober};
-use emitter::{Dialect, emit};
+use dialect::Dialect;
+use emitter::emit;
 
 /// The whole configuration as `/config` shows it: as go.yaml.in/yaml/v3 writes it.
 pub fn config(config: &Config) -> String {

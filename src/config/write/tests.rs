@@ -1,5 +1,6 @@
+use super::dialect::Dialect;
 use super::draft;
-use super::emitter::{Dialect, emit};
+use super::emitter::emit;
 use crate::config;
 use crate::config::tree::Tree;
 
