@@ -28,12 +28,13 @@ pub use grpc::Grpc;
 pub use http::Http;
 pub use icmp::Icmp;
 pub use load::{Loaded, parse};
-pub use params::{Asked, Given, Params, Refused, Rule, Values};
+pub use params::{Asked, Given, Params, Refused, Rule};
 pub use query_response::{Expect, InfoLabel, Step};
 pub use sources::Sources;
 pub use store::Store;
 pub use tcp::Tcp;
 pub use unix::Unix;
+pub use variants::Values;
 pub use websocket::Websocket;
 
 use crate::check::cel::{Cel, CelError};

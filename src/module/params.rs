@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::variants::Variants;
+use super::variants::{Values, Variants};
 use super::{Module, Problems};
 use crate::carried;
 use crate::check::regexp::Regexp;
@@ -36,18 +36,6 @@ pub struct Given {
     pub name: Box<str>,
     /// Its value, or what is shown instead.
     pub value: Box<str>,
-}
-
-/// Values that the rules allow, one a rule.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Values(Vec<Option<String>>);
-
-impl Values {
-    /// Bytes of all of them.
-    pub(super) fn bytes(&self) -> usize {
-        let texts: usize = self.0.iter().flatten().map(String::len).sum();
-        size_of_val(self.0.as_slice()) + texts
-    }
 }
 
 /// Why a value was refused.

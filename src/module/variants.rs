@@ -5,13 +5,24 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Module;
-use super::params::Values;
 use crate::memory;
 
 /// Their maximum size in bytes without a limit of memory.
 const MOST: usize = 4 << 20;
 /// What a module takes at least without its values, in bytes.
 const MODULE: usize = 16 << 10;
+
+/// Values that the rules of a module's parameters allow, one per rule.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Values(pub(super) Vec<Option<String>>);
+
+impl Values {
+    /// Bytes of all of them.
+    fn bytes(&self) -> usize {
+        let texts: usize = self.0.iter().flatten().map(String::len).sum();
+        size_of_val(self.0.as_slice()) + texts
+    }
+}
 
 /// The kept modules.
 #[derive(Debug, Default)]
