@@ -9,7 +9,8 @@ use clap::{Arg, ArgMatches, Command};
 use clap_complete::Shell;
 
 use super::subcommand;
-use crate::config::schema;
+use crate::config::Config;
+use crate::config::targets::Targets;
 
 /// The name of the subcommand that prints the man page.
 pub const MAN: &str = "man";
@@ -84,9 +85,9 @@ fn print(name: &str, matches: &ArgMatches) -> Result<bool, String> {
                 .get_one::<String>("file")
                 .is_some_and(|file| file == "targets");
             let schema = if is_of_targets {
-                schema::targets()
+                Targets::json_schema()
             } else {
-                schema::config()
+                Config::json_schema()
             };
             serde_json::to_writer_pretty(&mut text, &schema)
                 .map_err(io::Error::from)

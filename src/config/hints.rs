@@ -4,8 +4,16 @@ use super::meant::did_you_mean;
 use super::section::Fields;
 use super::{Dns, Grpc, Http, Icmp, Module, Tcp, Tls, Unix, Websocket};
 
+/// What helps who wrote a field that the section does not have: what was meant, or a list of its fields.
+pub(super) fn help<S: Fields>(name: &str) -> Option<String> {
+    let known = fields::<S>();
+    // The http section has too many fields to list them.
+    let list = || (known.len() <= 20).then(|| format!("known fields: {}", known.join(", ")));
+    hint(name, &known).or_else(list)
+}
+
 /// A hint for a field that a section with the fields `known` does not have.
-pub(super) fn hint(name: &str, known: &[&'static str]) -> Option<String> {
+fn hint(name: &str, known: &[&'static str]) -> Option<String> {
     // A name with the opposite meaning is worse than none.
     let same_meaning = || {
         known

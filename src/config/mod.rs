@@ -22,7 +22,7 @@ pub mod problem;
 mod query_response;
 mod repeat;
 mod revocation;
-pub mod schema;
+mod schema;
 mod secret;
 mod section;
 mod shared;
@@ -232,6 +232,13 @@ impl Module {
 }
 
 impl Section for Config {}
+
+impl Config {
+    /// The JSON Schema of the configuration file.
+    pub fn json_schema() -> value::Json {
+        schema::file("Configuration of blackbox_exporter", Self::schema)
+    }
+}
 
 /// The modules; one of which nothing was written but its name is printed as an empty one.
 struct NamedModules;

@@ -14,7 +14,7 @@ use super::section::{Section, section};
 use super::tree::Tree;
 use super::value::{Regexp, Value};
 use super::yaml::{Document, Id};
-use super::{MASK, Module, Prober, Problem, canonical_header};
+use super::{Config, MASK, Module, Prober, Problem, canonical_header};
 
 section! {
     /// What one parameter may be.
@@ -306,13 +306,13 @@ impl Module {
     /// Reads further fields of the prober's section, and judges the whole of it.
     fn amend(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool {
         match self.prober {
-            Prober::Http => d.section(node, &mut *self.http),
-            Prober::Tcp => d.section(node, &mut *self.tcp),
-            Prober::Icmp => d.section(node, &mut *self.icmp),
-            Prober::Dns => d.section(node, &mut *self.dns),
-            Prober::Grpc => d.section(node, &mut *self.grpc),
-            Prober::Unix => d.section(node, &mut *self.unix),
-            Prober::Websocket => d.section(node, &mut *self.websocket),
+            Prober::Http => self.http.decode(node, d),
+            Prober::Tcp => self.tcp.decode(node, d),
+            Prober::Icmp => self.icmp.decode(node, d),
+            Prober::Dns => self.dns.decode(node, d),
+            Prober::Grpc => self.grpc.decode(node, d),
+            Prober::Unix => self.unix.decode(node, d),
+            Prober::Websocket => self.websocket.decode(node, d),
         }
     }
 }
@@ -330,7 +330,7 @@ impl Setting {
 
 /// What the field below those names of the prober's section may be.
 fn field(prober: Prober, names: &[String]) -> Option<&'static Json> {
-    static SCHEMA: LazyLock<Json> = LazyLock::new(schema::config);
+    static SCHEMA: LazyLock<Json> = LazyLock::new(Config::json_schema);
     let mut section = SCHEMA.pointer("/$defs/Module")?;
     let (last, before) = names.split_last()?;
     for name in iter::once(prober.name()).chain(before.iter().map(String::as_str)) {

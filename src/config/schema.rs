@@ -1,72 +1,21 @@
-//! JSON Schemas of the configuration file and the targets file, made of what the decoder reads them by: each kind of value
-//! describes itself beside the code that reads it.
+//! JSON Schemas of the configuration file and the targets file: each kind of value describes itself beside the code that reads
+//! it, in the words of this file.
 
 use serde_json::{Map, Value as Json, json};
-
-use super::Config;
-use super::section::Section;
-use super::targets::Targets;
-use super::tree::Tree;
 
 /// The sections that were described so far, by name.
 pub(crate) type Sections = Map<String, Json>;
 
-/// The schema of the configuration file.
-pub fn config() -> Json {
-    whole::<Config>("Configuration of blackbox_exporter")
-}
-
-/// The schema of the targets file.
-pub fn targets() -> Json {
-    whole::<Targets>("Targets file of blackbox_exporter")
-}
-
-fn whole<S: Section + Default>(title: &str) -> Json {
+/// The schema of a whole file, whose root is what `root` describes.
+pub(crate) fn file(title: &str, root: impl FnOnce(&mut Sections) -> Json) -> Json {
     let mut sections = Sections::new();
-    let root = section::<S>(&mut sections);
+    let root = root(&mut sections);
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": title,
         "allOf": [root],
         "$defs": sections,
     })
-}
-
-/// A section: a mapping with known keys.
-pub(crate) fn section<S: Section + Default>(sections: &mut Sections) -> Json {
-    let name = std::any::type_name::<S>().rsplit("::").next().unwrap_or_default();
-    if !sections.contains_key(name) {
-        // The name is taken before the fields are described, which may need it.
-        sections.insert(name.to_owned(), Json::Null);
-        let mut properties = Map::new();
-        S::properties(&mut properties, sections);
-        let mut written = Vec::new();
-        S::default().write(&mut written);
-        for (field, tree) in written {
-            let default = match tree {
-                Tree::Bool(truth) => Json::from(truth),
-                Tree::Int(number) => Json::from(number),
-                _ => continue,
-            };
-            if let Some(Json::Object(property)) = properties.get_mut(&field) {
-                property.insert("default".to_owned(), default);
-            }
-        }
-        let mut described = json!({
-            "type": ["object", "null"],
-            "properties": properties,
-            "additionalProperties": false,
-        });
-        if let (Json::Object(described), required @ [_, ..]) = (&mut described, S::REQUIRED) {
-            described.insert("required".to_owned(), json!(required));
-        }
-        if let (Json::Object(described), one_of @ [_, ..]) = (&mut described, S::ONE_OF) {
-            let needs = |field: &&str| json!({"required": [field]});
-            described.insert("anyOf".to_owned(), one_of.iter().map(needs).collect());
-        }
-        sections.insert(name.to_owned(), described);
-    }
-    json!({"$ref": format!("#/$defs/{name}")})
 }
 
 /// A text: every scalar is one.

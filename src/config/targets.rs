@@ -75,6 +75,11 @@ pub fn is_targets_file(text: &str) -> bool {
 }
 
 impl Targets {
+    /// The JSON Schema of the targets file.
+    pub fn json_schema() -> serde_json::Value {
+        schema::file("Targets file of blackbox_exporter", Self::schema)
+    }
+
     /// Reads the text of a targets file.
     ///
     /// # Errors

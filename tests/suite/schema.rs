@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::process::Command;
 
+use blackbox_exporter::config::Config;
 use blackbox_exporter::config::targets::Targets;
 use blackbox_exporter::config::yaml::{Content, Document, Id, scalar};
-use blackbox_exporter::{config, module};
+use blackbox_exporter::module;
 use go_regexp::Regexp;
 
 use serde_json::{Map, Value, json};
@@ -143,7 +144,7 @@ fn texts(folders: &[&str]) -> Vec<String> {
 
 #[test]
 fn what_loads_is_allowed() {
-    let schema = config::schema::config();
+    let schema = Config::json_schema();
     let mut all = texts(&["fuzz/seeds/configuration", "examples"]);
     all.push(module::load::BUILT_IN.to_owned());
     let mut good = 0;
@@ -155,7 +156,7 @@ fn what_loads_is_allowed() {
         }
     }
     assert!(good > 5, "{good}");
-    let schema = config::schema::targets();
+    let schema = Targets::json_schema();
     for text in texts(&["fuzz/seeds/targets_file", "examples"]) {
         let Some(value) = as_json(&text) else { continue };
         assert!(
@@ -167,7 +168,7 @@ fn what_loads_is_allowed() {
 
 #[test]
 fn words_and_forms_of_values_are_known() {
-    let schema = config::schema::config();
+    let schema = Config::json_schema();
     #[rustfmt::skip]
     let rows = [
         ("{prober: http}", true),

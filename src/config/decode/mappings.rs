@@ -19,14 +19,12 @@ type Each<'e, 'd, 't> = dyn FnMut(&mut Decoder<'d, 't>, Id, Cow<'d, str>, Id) + 
 const FEW: usize = 16;
 
 impl<'d, 't> Decoder<'d, 't> {
-    /// Reads a mapping whose keys are the user's; `each` gets key and value.
-    pub fn mapping(&mut self, node: Id, each: &mut dyn FnMut(&mut Self, String, Id)) {
-        self.map(node, &mut None, &mut |d, _, name, value| {
-            each(d, name.into_owned(), value)
-        });
+    /// Reads a mapping; `each` gets the keys and their values.
+    pub fn mapping(&mut self, node: Id, each: &mut Each<'_, 'd, 't>) {
+        self.map(node, &mut None, each);
     }
 
-    pub(super) fn map(&mut self, node: Id, taken: &mut Option<Taken>, each: &mut Each<'_, 'd, 't>) {
+    fn map(&mut self, node: Id, taken: &mut Option<Taken>, each: &mut Each<'_, 'd, 't>) {
         let document = self.document;
         let Content::Mapping(entries) = &document.node(node).content else {
             return self.mismatch(node, "a mapping");

@@ -9,7 +9,6 @@ use std::borrow::Cow;
 use super::confidential::is_secret;
 use super::environment;
 use super::problem::Problem;
-use super::section::Section;
 use super::yaml::scalar::{self, Scalar};
 use super::yaml::{Content, Document, Id};
 
@@ -297,22 +296,6 @@ impl<'d, 't> Decoder<'d, 't> {
                     return false;
                 }
             }
-            true
-        })
-    }
-
-    /// Reads a section: its fields, its rules.
-    pub fn section<S: Section>(&mut self, node: Id, place: &mut S) -> bool {
-        self.enter(node, |d, node| {
-            if d.document.is_null(node) {
-                return false;
-            }
-            d.map(node, &mut None, &mut |d, key, name, value| {
-                if !place.field(&name, value, d) {
-                    d.unknown_field::<S>(key, &name);
-                }
-            });
-            place.judge(node, d);
             true
         })
     }

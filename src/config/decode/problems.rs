@@ -4,9 +4,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use super::{Decoder, Step};
-use crate::config::hints::hint;
 use crate::config::problem::Problem;
-use crate::config::section::Section;
 use crate::config::yaml::scalar::{self, Scalar};
 use crate::config::yaml::{Content, Id, Position};
 
@@ -176,12 +174,8 @@ impl Decoder<'_, '_> {
         self.report(node, format!("expected {wanted}, found {found}"), help);
     }
 
-    pub(super) fn unknown_field<S: Section>(&mut self, key: Id, name: &str) {
-        let mut known = Vec::new();
-        S::names(&mut known);
-        // The http section has too many fields to list them.
-        let list = || (known.len() <= 20).then(|| format!("known fields: {}", known.join(", ")));
-        let help = hint(name, &known).or_else(list);
+    /// Reports a key that is no field of the section around it.
+    pub fn unknown_field(&mut self, key: Id, name: &str, help: impl Help) {
         self.report(key, format!("field {:?} not found", brief(name)), help);
     }
 }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use super::{Json, Value, Variant};
 use crate::config::decode::Decoder;
 use crate::config::schema::{self, Sections};
-use crate::config::section::Section;
 use crate::config::tree::Tree;
 use crate::config::yaml::{Content, Id};
 
@@ -48,11 +47,11 @@ impl<T: Value + Default> Value for BTreeMap<String, T> {
                 return true;
             }
             let is_map = matches!(d.document().node(node).content, Content::Mapping(_));
-            d.mapping(node, &mut |d, key, value| {
+            d.mapping(node, &mut |d, _, key, value| {
                 let mut entry = T::default();
                 let good = entry.decode(value, d);
-                if good || d.document().is_null(value) && !self.contains_key(&key) {
-                    self.insert(key, entry);
+                if good || d.document().is_null(value) && !self.contains_key(&*key) {
+                    self.insert(key.into_owned(), entry);
                 }
             });
             is_map
@@ -114,7 +113,7 @@ impl<T: Value + Clone> Value for Arc<T> {
 /// A section that is held by value in Go: `None` is its zero value.
 pub(crate) struct ByValue;
 
-impl<T: Section> Variant<Option<T>> for ByValue {
+impl<T: Value + Default> Variant<Option<T>> for ByValue {
     fn decode(place: &mut Option<T>, node: Id, d: &mut Decoder<'_, '_>) -> bool {
         !d.document().is_null(node) && place.get_or_insert_default().decode(node, d)
     }

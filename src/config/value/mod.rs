@@ -2,6 +2,7 @@
 
 mod collections;
 mod quantities;
+mod sections;
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,6 @@ pub(crate) use serde_json::Value as Json;
 use super::Secret;
 use super::decode::{Decoder, Reader};
 use super::schema::{self, Sections};
-use super::section::{Fields, Section};
 use super::tree::Tree;
 use super::yaml::scalar::{Scalar, old_boolean};
 use super::yaml::{Content, Id};
@@ -83,23 +83,6 @@ impl<T: Value, V: Variant<T>> Codec<T> for V {
 pub(crate) struct AsIs;
 
 impl<T: Value> Variant<T> for AsIs {}
-
-impl<S: Section> Value for S {
-    fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool {
-        d.section(node, self)
-    }
-    fn schema(sections: &mut Sections) -> Json {
-        schema::section::<S>(sections)
-    }
-    fn is_zero(&self) -> bool {
-        Fields::is_zero(self)
-    }
-    fn tree(&self) -> Tree {
-        let mut out = Vec::new();
-        self.write(&mut out);
-        Tree::Section(out)
-    }
-}
 
 impl Value for String {
     fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool {
