@@ -11,7 +11,7 @@ use crate::net::http2::Http2Error;
 use crate::net::http3::Http3Error;
 use crate::net::tls::alert_of;
 use crate::prober::Hop;
-use crate::prober::http::RoundTripError;
+use crate::prober::http::error::RoundTripError;
 
 /// What is known of a response whose status is not valid.
 pub(in crate::prober) struct Status<'a> {

@@ -3,7 +3,7 @@
 use super::quoted;
 use crate::check::Regexp;
 use crate::net::tls::alert_of;
-use crate::prober::websocket::HandshakeError;
+use crate::prober::websocket::error::HandshakeError;
 
 /// The response does not upgrade.
 fn refused(status: u16, status_line: &[u8]) -> String {

@@ -1,13 +1,12 @@
 //! The websocket prober: upgrade a connection, then exchange messages.
 
+pub(super) mod error;
 mod handshake;
 mod request;
 
 use bytes::Bytes;
 use go_http::websocket::Frames;
 use tokio::time::Instant;
-
-pub(super) use handshake::HandshakeError;
 
 use super::connect::AnyStream;
 use super::{Phase, Probe, Verdict, advice, choose_address};
@@ -19,6 +18,7 @@ use crate::module::{Step, Websocket};
 use crate::net::url::Url;
 use crate::probe_log::{EXCERPT, excerpt, text};
 use crate::reason::Reason;
+use error::HandshakeError;
 
 /// Probes the target as the module says.
 ///
