@@ -3,7 +3,7 @@
 use std::iter;
 use std::sync::Arc;
 
-use super::history::Entry;
+use super::entry::Entry;
 use super::pieces;
 use crate::config::Prober;
 use crate::display::passive;

@@ -6,8 +6,8 @@ use gostd::query::Query;
 use http::{HeaderMap, StatusCode};
 
 use super::answer::Response;
+use super::entry::Entry;
 use super::front::Mount;
-use super::history::Entry;
 use super::{Exporter, answer, debug, pages};
 
 /// Shows a past probe.

@@ -6,6 +6,7 @@
 pub mod accept;
 pub mod answer;
 pub mod debug;
+pub mod entry;
 pub mod front;
 pub mod history;
 pub mod instruments;

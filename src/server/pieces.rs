@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::history::Entry;
+use super::entry::Entry;
 use crate::logging::{Format, render_probe};
 use crate::probe_log::Level;
 

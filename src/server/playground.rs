@@ -14,7 +14,7 @@ use http::{Method, StatusCode};
 use tokio::sync::Semaphore;
 
 use super::answer::{self, Response};
-use super::history::{Entry, Subject};
+use super::entry::{Entry, Subject};
 use super::probe::{self, DEFAULT_MODULE, PAGE_TIMEOUT, Refusal};
 use super::requests::Requests;
 use super::{Exporter, pages};

@@ -8,7 +8,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::history::{Entry, Name};
+use super::entry::{Entry, Name};
 use crate::config::Prober;
 use crate::display::short;
 use crate::module::Given;
@@ -290,7 +290,7 @@ impl Row {
 
 #[cfg(test)]
 mod tests {
-    use super::super::history::Subject;
+    use super::super::entry::Subject;
     use super::*;
     use crate::metrics::Samples;
     use crate::module::parse;

@@ -33,8 +33,8 @@ use http::header::{
 use http::{StatusCode, Uri};
 
 use super::answer::Response;
+use super::entry::{Entry, Name};
 use super::front::Mount;
-use super::history::{Entry, Name};
 use super::probe::DEFAULT_MODULE;
 use super::{Exporter, answer, pieces};
 use crate::config::meant::did_you_mean;

@@ -16,7 +16,7 @@ use crate::logging::Format;
 use crate::module::draft::Draft;
 use crate::prober::{Finding, Judged};
 use crate::server::answer::{self, Response};
-use crate::server::history::Entry;
+use crate::server::entry::Entry;
 use crate::server::playground::{Form, Tried};
 use crate::server::{Exporter, debug, pieces};
 

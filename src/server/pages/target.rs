@@ -12,7 +12,8 @@ use super::wall::{before_that, class, strip, word};
 use crate::display::{age, short};
 use crate::server::Exporter;
 use crate::server::debug;
-use crate::server::history::{Entry, History, Name};
+use crate::server::entry::{Entry, Name};
+use crate::server::history::History;
 use crate::server::wall::Row;
 use crate::trace::Link;
 

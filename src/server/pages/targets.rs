@@ -9,7 +9,7 @@ use crate::config::MASK;
 use crate::config::targets::{Target, format_milliseconds};
 use crate::display::short;
 use crate::module::{Given, Loaded};
-use crate::server::history::Name;
+use crate::server::entry::Name;
 
 /// Targets of one page.
 const TARGETS: usize = 200;
