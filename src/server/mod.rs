@@ -24,6 +24,7 @@ pub mod targets;
 pub mod wall;
 pub mod web;
 
+mod exposition;
 mod guard;
 mod heads;
 mod http1;

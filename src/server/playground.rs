@@ -15,9 +15,11 @@ use tokio::sync::Semaphore;
 
 use super::answer::{self, Response};
 use super::entry::{Entry, Subject};
-use super::probe::{self, DEFAULT_MODULE, PAGE_TIMEOUT, Refusal};
+use super::pages::{Form, Tried};
+use super::probe::{self, PAGE_TIMEOUT, Refusal};
 use super::requests::Requests;
 use super::{Exporter, pages};
+use crate::config::targets::DEFAULT_MODULE;
 use crate::config::write;
 use crate::memory::{self, Use};
 use crate::module::draft::{self, Draft};
@@ -42,30 +44,6 @@ pub struct Playground {
     probes: Semaphore,
     /// Whether `${…}` is replaced in the configuration.
     expands: bool,
-}
-
-/// What somebody wants to try.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Form {
-    /// The module that the text was made of.
-    pub module: String,
-    /// The configuration of one module.
-    pub text: String,
-    /// The target, decoded, what is not UTF-8 [carried](crate::carried).
-    pub target: String,
-    /// The `hostname` parameter.
-    pub hostname: String,
-}
-
-/// What came of it.
-#[derive(Debug)]
-pub(super) enum Tried {
-    /// The text was checked.
-    Checked,
-    /// It was probed.
-    Probed(Arc<Entry>),
-    /// It was not probed, for this reason.
-    Refused(String),
 }
 
 impl Playground {

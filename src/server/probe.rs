@@ -1,21 +1,20 @@
 //! `/probe`: from a request to a module, a target and a timeout; and from an outcome to an answer.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
 use gostd::query::{Plus, Query, unescape};
 use http::StatusCode;
-use http::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderValue, RETRY_AFTER};
+use http::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 use tokio::sync::Semaphore;
 
 use super::answer::Response;
 use super::front::Mount;
-use super::{Exporter, answer, debug, metrics, pages};
+use super::{Exporter, answer, debug, exposition, pages};
+use crate::config::targets::DEFAULT_MODULE;
 use crate::logging::render_probe;
 use crate::memory::{self, Use};
-use crate::metrics::negotiate::{Exposition, wants_gzip};
 use crate::metrics::{Metric, encode};
 use crate::module::http::Protocol;
 use crate::module::{Asked, Kind, Module, Refused, Values};
@@ -26,15 +25,10 @@ use crate::say;
 use crate::strconv::{NumError, parse_float, quote};
 use crate::trace::Tracing;
 
-/// The module when none is named.
-pub(super) const DEFAULT_MODULE: &str = "http_2xx";
 /// The scrape timeout when the scraper names none, in seconds.
 const DEFAULT_SCRAPE_TIMEOUT: f64 = 120.0;
 /// The same for a browser, to which it is the probe's timeout.
 pub(super) const PAGE_TIMEOUT: f64 = 10.0;
-
-/// Longer `Accept` headers are read again each time.
-const LONGEST_REMEMBERED: usize = 1024;
 
 /// Runs one probe and answers with what it measured. A failed probe is an answer like any other.
 pub async fn probe(exporter: &Exporter, mount: Mount<'_>, query: Query<'_>, headers: &HeaderMap) -> Response {
@@ -110,7 +104,9 @@ async fn answer(
         let text = debug::text(&entry, exporter.logger.format());
         return Ok(answer::pieces(StatusCode::OK, answer::PLAIN, text));
     }
-    let response = exposition(&outcome, headers);
+    let response = exposition::answer(headers, 4096, |format, body| {
+        encode::probe(&outcome.samples, format, body);
+    });
     exporter.history.add(module, &target, hostname, outcome);
     Ok(response)
 }
@@ -246,13 +242,6 @@ fn without_prober(query: Query<'_>, headers: &HeaderMap, offset: f64) -> Refusal
     })
 }
 
-fn exposition(outcome: &prober::Outcome, headers: &HeaderMap) -> Response {
-    let exposition = negotiated(headers);
-    let mut body = Vec::with_capacity(4096);
-    encode::probe(&outcome.samples, exposition, &mut body);
-    metrics::answer(body, exposition, accepts_gzip(headers))
-}
-
 /// What a probe that waits for its target takes, in bytes, the buffers of the kernel included; what a target makes it hold
 /// besides is counted where it grows.
 fn expected_memory(module: &Module) -> usize {
@@ -263,40 +252,6 @@ fn expected_memory(module: &Module) -> usize {
         Kind::Http(_) | Kind::Websocket(_) => 28 << 10,
         Kind::Grpc(_) => 32 << 10,
     }
-}
-
-thread_local! {
-    /// What was last made of an `Accept` header: all of a Prometheus are the same.
-    static NEGOTIATED: RefCell<Option<(HeaderValue, Exposition)>> = const { RefCell::new(None) };
-}
-
-/// The format that a scraper asks for.
-pub(super) fn negotiated(headers: &HeaderMap) -> Exposition {
-    let Some(accept) = headers.get(ACCEPT) else {
-        return Exposition::negotiate(None);
-    };
-    NEGOTIATED.with_borrow_mut(|last| match last {
-        Some((before, exposition)) if before == accept => *exposition,
-        _ => {
-            let exposition = Exposition::negotiate(accept.to_str().ok());
-            if accept.len() <= LONGEST_REMEMBERED {
-                // A copy: the header itself keeps the whole request.
-                let copy = HeaderValue::from_bytes(accept.as_bytes()).ok();
-                *last = copy.map(|accept| (accept, exposition));
-            }
-            exposition
-        }
-    })
-}
-
-/// Whether a scraper wants its answer compressed.
-pub(super) fn accepts_gzip(headers: &HeaderMap) -> bool {
-    wants_gzip(
-        headers
-            .get_all(ACCEPT_ENCODING)
-            .iter()
-            .filter_map(|value| value.to_str().ok()),
-    )
 }
 
 /// Why a request starts no probe.

@@ -17,8 +17,8 @@ use http::header::{CONTENT_ENCODING, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH
 use serde::Serialize;
 
 use super::answer::Response;
+use super::exposition::accepts_gzip;
 use super::front::Mount;
-use super::probe::accepts_gzip;
 use super::{Exporter, answer, pages};
 use crate::config::targets::{Target, format_milliseconds};
 use crate::module::Loaded;

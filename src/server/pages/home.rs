@@ -4,9 +4,9 @@ use askama::Template;
 
 use super::params::{self, Form};
 use super::wall::{Filter, WallView};
+use crate::config::targets::DEFAULT_MODULE;
 use crate::display::passive;
 use crate::server::Exporter;
-use crate::server::probe::DEFAULT_MODULE;
 
 /// Most modules that the page names.
 const MODULES: usize = 200;

@@ -35,9 +35,9 @@ use http::{StatusCode, Uri};
 use super::answer::Response;
 use super::entry::{Entry, Name};
 use super::front::Mount;
-use super::probe::DEFAULT_MODULE;
 use super::{Exporter, answer, pieces};
 use crate::config::meant::did_you_mean;
+use crate::config::targets::DEFAULT_MODULE;
 use crate::display::short;
 use crate::logging::Format;
 use crate::module::{Given, Loaded};
@@ -45,7 +45,7 @@ use story::LONG;
 use target::Known;
 
 pub use events::Places as OpenPages;
-pub(super) use playground::page as playground;
+pub(super) use playground::{Form, Tried, page as playground};
 pub use playground::{problems, wants_problems};
 pub use trace::trace;
 

@@ -17,13 +17,36 @@ use crate::module::draft::Draft;
 use crate::prober::{Finding, Judged};
 use crate::server::answer::{self, Response};
 use crate::server::entry::Entry;
-use crate::server::playground::{Form, Tried};
 use crate::server::{Exporter, debug, pieces};
 
 /// Most modules that are offered.
 const MODULES: usize = 200;
 /// Lines of an editor: at least, and at most before it scrolls.
 const ROWS: (usize, usize) = (8, 40);
+
+/// What somebody wants to try.
+#[derive(Clone, Debug, Default)]
+pub(in crate::server) struct Form {
+    /// The module that the text was made of.
+    pub module: String,
+    /// The configuration of one module.
+    pub text: String,
+    /// The target, decoded, what is not UTF-8 [carried](crate::carried).
+    pub target: String,
+    /// The `hostname` parameter.
+    pub hostname: String,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(in crate::server) enum Tried {
+    /// The text was checked.
+    Checked,
+    /// It was probed.
+    Probed(Arc<Entry>),
+    /// It was not probed, for this reason.
+    Refused(String),
+}
 
 #[derive(Template)]
 #[template(path = "playground.html")]

@@ -1,0 +1,83 @@
+//! Expositions as answers: in the format that the scraper asks for, and compressed if it wants that.
+
+use std::cell::RefCell;
+
+use http::StatusCode;
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, HeaderMap, HeaderValue};
+
+use super::answer::{self, Response};
+use crate::metrics::negotiate::{Exposition, wants_gzip};
+
+/// Longer `Accept` headers are read again each time.
+const LONGEST_REMEMBERED: usize = 1024;
+
+/// An answer with what `encode` writes, which is about as many bytes as there is `room` for.
+pub(super) fn answer(
+    headers: &HeaderMap,
+    room: usize,
+    encode: impl FnOnce(Exposition, &mut Vec<u8>),
+) -> Response {
+    let exposition = negotiated(headers);
+    let mut body = Vec::with_capacity(room);
+    encode(exposition, &mut body);
+    let compressed = if accepts_gzip(headers) {
+        compress(&body)
+    } else {
+        None
+    };
+    let coded = compressed.is_some();
+    let mut response = answer::text(
+        StatusCode::OK,
+        exposition.content_type(),
+        compressed.unwrap_or(body),
+    );
+    if coded {
+        response
+            .headers_mut()
+            .insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    response
+}
+
+/// Some ten kilobytes at most, so this takes far less than what would need a thread of its own.
+fn compress(body: &[u8]) -> Option<Vec<u8>> {
+    use std::io::Write;
+    let mut encoder =
+        flate2::write::GzEncoder::new(Vec::with_capacity(body.len() / 4), flate2::Compression::fast());
+    encoder.write_all(body).ok()?;
+    encoder.finish().ok()
+}
+
+thread_local! {
+    /// What was last made of an `Accept` header: all of a Prometheus are the same.
+    static NEGOTIATED: RefCell<Option<(HeaderValue, Exposition)>> = const { RefCell::new(None) };
+}
+
+/// The format that a scraper asks for.
+fn negotiated(headers: &HeaderMap) -> Exposition {
+    let Some(accept) = headers.get(ACCEPT) else {
+        return Exposition::negotiate(None);
+    };
+    NEGOTIATED.with_borrow_mut(|last| match last {
+        Some((before, exposition)) if before == accept => *exposition,
+        _ => {
+            let exposition = Exposition::negotiate(accept.to_str().ok());
+            if accept.len() <= LONGEST_REMEMBERED {
+                // A copy: the header itself keeps the whole request.
+                let copy = HeaderValue::from_bytes(accept.as_bytes()).ok();
+                *last = copy.map(|accept| (accept, exposition));
+            }
+            exposition
+        }
+    })
+}
+
+/// Whether a scraper wants its answer compressed.
+pub(super) fn accepts_gzip(headers: &HeaderMap) -> bool {
+    wants_gzip(
+        headers
+            .get_all(ACCEPT_ENCODING)
+            .iter()
+            .filter_map(|value| value.to_str().ok()),
+    )
+}
