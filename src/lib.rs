@@ -15,7 +15,7 @@
 //! ```
 //!
 //! Imports point one way: `server -> telemetry -> prober -> trace -> module -> {check, net} -> metrics -> config`. They may skip stages; `.ci/rooms.py` fails
-//! when two folders use each other. [`app`] and [`cli`] are above them. All stages may use [`reason`], [`shortage`], [`memory`], [`probe_log`],
+//! when two folders, or two files, use each other. [`app`] and [`cli`] are above them. All stages may use [`reason`], [`shortage`], [`memory`], [`probe_log`],
 //! [`logging`] and [`display`]: why probes fail, what ran out, what is logged. [`trace`] is for modules with a trace context, [`telemetry`]
 //! posts their spans and logs, and only [`cli`] uses [`migrate`].
 //!
