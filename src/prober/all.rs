@@ -55,7 +55,7 @@ pub(super) async fn probe(probe: &mut Probe<'_>, each: Each<'_>) -> Verdict {
             probe.deadline = Deadline::after(Instant::now(), whole.left() / left);
         }
         probe.samples = before.clone();
-        probe.fixed = Some(Box::new(Chosen {
+        probe.attempt.fixed = Some(Box::new(Chosen {
             address: address.clone(),
             others: Vec::new(),
             took: found.took,
@@ -71,7 +71,7 @@ pub(super) async fn probe(probe: &mut Probe<'_>, each: Each<'_>) -> Verdict {
             ended = verdict;
         }
     }
-    probe.fixed = None;
+    probe.attempt.fixed = None;
     probe.samples = shown.unwrap_or(before);
     for (address, succeeded) in &outcomes {
         let labels = Labels::Values(Box::new([address.to_string().into()]));

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::{Facts, Probe, Verdict, once};
+use super::{Probe, Verdict, once};
 use crate::log;
-use crate::metrics::{Metric, Samples};
+use crate::metrics::Metric;
 use crate::module::Module;
 use crate::net::Deadline;
 
@@ -44,24 +44,7 @@ pub(super) async fn probe(probe: &mut Probe<'_>, module: &Module, most: u32) -> 
         let words = words.as_deref().unwrap_or(reason.name());
         hop.result = Some(format!("attempt {attempt} failed: {words}"));
         sleep(PAUSE).await;
-        begin_again(probe);
+        probe.begin_again();
         attempt += 1;
     }
-}
-
-/// Forgets what was found out in the attempt that ended. Every field is named, so that a new one is decided on here, too.
-#[rustfmt::skip]
-fn begin_again(probe: &mut Probe<'_>) {
-    let Probe {
-        // Of the whole probe.
-        target: _, hostname: _, network: _, deadline: _, start: _, arrivals: _, log: _, vantage: _, name_server: _,
-        addresses: _, exposition: _, ip_address: _, secrets: _, trace: _,
-        // Of one attempt.
-        samples, timeline, facts, findings, tls, body, step, failed, fixed,
-    } = probe;
-    *samples = Samples::new();
-    timeline.begin_attempt();
-    *facts = Facts::default();
-    *findings = findings.take().map(|_| Box::default());
-    (*tls, *body, *step, *failed, *fixed) = (None, None, None, None, None);
 }

@@ -70,7 +70,7 @@ pub(super) fn expose(probe: &mut Probe<'_>, prober: Prober) {
     if let Some(incomplete) = incomplete {
         samples.set_bool(Metric::SslChainIncomplete, incomplete);
     }
-    let Some(facts) = &probe.tls else { return };
+    let Some(facts) = &probe.attempt.tls else { return };
     if let Some(leaf) = facts.presented.first() {
         // Exact: a certificate of 64 KiB has no 2^52 of them.
         #[allow(clippy::cast_precision_loss)]

@@ -155,7 +155,7 @@ impl Findings {
 impl Probe<'_> {
     /// A step of a dialogue begins; the notes that follow belong to it.
     pub(super) fn explain_step(&mut self, number: usize) {
-        if let Some(findings) = &mut self.findings {
+        if let Some(findings) = &mut self.attempt.findings {
             let setting = format!("query_response[{}]", number - 1);
             // Until it has passed.
             findings.push(Finding::new(setting, "", Judged::Failed));
@@ -174,10 +174,10 @@ impl Probe<'_> {
 
     /// The dialogue has ended: what stands behind the step under way was not reached.
     pub(super) fn explain_unreached(&mut self, steps: &[Step]) {
-        let Some(findings) = &mut self.findings else {
+        let Some(findings) = &mut self.attempt.findings else {
             return;
         };
-        for (index, step) in steps.iter().enumerate().skip(self.step.unwrap_or(0)) {
+        for (index, step) in steps.iter().enumerate().skip(self.attempt.step.unwrap_or(0)) {
             let expect = step.expect.as_ref().map_or("", |expect| expect.regexp.source());
             let setting = format!("query_response[{index}]");
             findings.push(Finding::new(setting, expect, Judged::NotJudged));
@@ -192,6 +192,7 @@ impl Probe<'_> {
     /// Adds to the finding under way, if findings are kept.
     pub(super) fn explain(&mut self, tell: impl FnOnce(&mut Finding)) {
         if let Some(finding) = self
+            .attempt
             .findings
             .as_mut()
             .and_then(|findings| findings.found.last_mut())

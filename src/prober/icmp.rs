@@ -130,7 +130,7 @@ async fn ping(probe: &mut Probe<'_>, module: &Icmp, address: &Address, source: O
     sent = match probe.deadline.within(sending).await {
         Ok(Ok(sent)) => sent,
         Ok(Err(error)) => {
-            let line = advice::icmp::unsent(&error, address.ip, payload.len(), &probe.facts);
+            let line = advice::icmp::unsent(&error, address.ip, payload.len(), &probe.attempt.facts);
             probe.advise(line);
             return not_written(probe, unsent(&error), send_error(address, &error, payload.len()));
         }
@@ -191,7 +191,7 @@ fn finish(
             (Reason::Other, reason)
         }
         Err(timed_out) => {
-            let line = advice::icmp::silence(&probe.facts, address.ip);
+            let line = advice::icmp::silence(&probe.attempt.facts, address.ip);
             probe.advise(line);
             let reason = format!("ping {address}: i/o timeout: no reply: {timed_out}");
             log!(probe.log, Warn, "Timeout reading from socket", "err" => reason.clone());

@@ -15,36 +15,32 @@ mod attempts;
 mod certificates;
 mod connect;
 mod findings;
+mod outcome;
+mod probe;
 mod resolve;
 mod revocation;
 mod series;
 mod timeline;
 
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
 use ::http::HeaderMap;
-use smallvec::SmallVec;
 use tokio::time::Instant;
 
-use crate::config::Exposition;
 use crate::config::vantage::Addresses;
 use crate::log;
-use crate::metrics::{Labels, Metric, Samples};
+use crate::metrics::Metric;
 use crate::module::{Kind, Module};
-use crate::net::arrivals::Arrivals;
-use crate::net::dial::Vantage;
-use crate::net::resolve::{NameServer, Via};
-use crate::net::secrets::Secrets;
-use crate::net::tls_facts::TlsFacts;
 use crate::net::{Deadline, Network, tls};
-use crate::probe_log::{Level, ProbeLog};
 use crate::reason::Reason;
-use crate::trace::{self, Tracing};
+use crate::trace::Tracing;
+use outcome::{FAILED, LOG_FULL};
 
 pub use advice::Facts;
 pub use findings::{Finding, Findings, Judged};
+pub use outcome::{Body, Failure, Outcome};
+pub use probe::{Attempt, Failed, Probe, Verdict};
 pub use resolve::{Chosen, choose_address};
 pub use timeline::{Hop, Phase, PhaseSpan, Timeline};
 
@@ -68,287 +64,6 @@ pub struct Also<'a> {
     pub explain: bool,
 }
 
-/// Everything that one running probe works with. It outlives the prober's future, so what was measured before a
-/// timeout is still there.
-#[derive(Debug)]
-pub struct Probe<'a> {
-    /// The target as the caller wrote it, what is not UTF-8 [carried](crate::carried).
-    pub target: &'a str,
-    /// The `hostname` parameter.
-    pub hostname: Option<&'a str>,
-    /// The sockets, resolver and trust that probes share.
-    pub network: &'a Network,
-    /// When the probe must have ended.
-    pub deadline: Deadline,
-    /// When it began.
-    pub start: Instant,
-    /// When what it received last had arrived.
-    pub arrivals: Arrivals,
-    /// The log book.
-    pub log: ProbeLog,
-    /// Where its connections come from.
-    pub vantage: &'a Vantage,
-    /// The name server that is asked instead of the system's.
-    pub name_server: Option<&'a NameServer>,
-    /// Which addresses of the target are dialled.
-    pub addresses: Addresses,
-    /// Which further families are exposed.
-    pub exposition: Exposition,
-    /// The address that is dialled whatever the target's name has.
-    pub ip_address: Option<IpAddr>,
-    /// The address that is probed, when each one is by itself. Boxed, as what else few probes have: thousands wait at a time.
-    pub fixed: Option<Box<Chosen>>,
-    /// What is sent and must not be read by anybody else.
-    pub secrets: Secrets,
-    /// What was measured.
-    pub samples: Samples,
-    /// Hops and phases, for the pictures of the pages and the command line.
-    pub timeline: Timeline,
-    /// Facts of the last TLS handshake, failed ones included.
-    pub tls: Option<Box<TlsFacts>>,
-    /// What the advice is made of when it fails.
-    pub facts: Facts,
-    /// Its trace, if the module has one.
-    pub trace: Option<Tracing<'a>>,
-    /// The beginning of the last response's body, if the module keeps it.
-    pub body: Option<Body>,
-    /// The step of the dialogue that is under way, from 1.
-    pub step: Option<usize>,
-    /// What expressions and steps met, if somebody asked for it.
-    pub findings: Option<Box<Findings>>,
-    /// Why it failed.
-    failed: Option<Reason>,
-}
-
-impl<'a> Probe<'a> {
-    /// A probe that is about to begin.
-    pub fn new(
-        network: &'a Network,
-        module: &'a Module,
-        request: &Request<'a>,
-        deadline: Deadline,
-        start: Instant,
-    ) -> Self {
-        Self {
-            target: request.target,
-            hostname: request.hostname,
-            network,
-            deadline,
-            start,
-            arrivals: Arrivals::new(),
-            log: ProbeLog::new(),
-            vantage: &module.vantage,
-            name_server: module.name_server.as_ref(),
-            addresses: module.addresses,
-            exposition: module.exposition,
-            ip_address: module.ip_address,
-            fixed: None,
-            secrets: Secrets::default(),
-            samples: Samples::with_capacity(usual_samples(&module.kind)),
-            timeline: Timeline::new(start),
-            tls: None,
-            body: None,
-            step: None,
-            findings: None,
-            failed: None,
-            facts: Facts::default(),
-            trace: None,
-        }
-    }
-}
-
-/// How many series probes of that kind usually have.
-fn usual_samples(kind: &Kind) -> usize {
-    match kind {
-        Kind::Http(_) => 20,
-        _ => 12,
-    }
-}
-
-/// The beginning of a response's body, for people.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Body {
-    /// As text, without the secrets of the probe.
-    pub text: String,
-    /// Whether there was more.
-    pub cut: bool,
-}
-
-/// Why and where a probe failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// Why.
-    pub reason: Reason,
-    /// The phase in which it did; empty when it was in none.
-    pub phase: &'static str,
-    /// The step of the dialogue in which it did, from 1.
-    pub step: Option<usize>,
-}
-
-impl Failure {
-    /// The step in which it failed; empty when it was in none.
-    pub fn step(&self) -> String {
-        self.step.map_or_else(String::new, |step| step.to_string())
-    }
-
-    fn expose(&self, samples: &mut Samples) {
-        let labels = [self.phase.into(), self.reason.name().into(), self.step().into()];
-        samples.set_labels(Metric::FailureInfo, Labels::Values(labels.into()), 1.0);
-    }
-}
-
-impl Probe<'_> {
-    /// Names and values of the trace headers that the hop under way sends to `peer`; none without a trace.
-    pub(crate) fn trace_headers(&self, peer: &str) -> SmallVec<[(&'static str, String); 2]> {
-        let hop = self.timeline.hops.len().saturating_sub(1);
-        let tracing = self.trace.as_ref();
-        tracing
-            .map(|tracing| tracing.headers(hop, peer))
-            .unwrap_or_default()
-    }
-
-    /// Gives up for a reason. The first one counts: what follows comes of it.
-    pub(crate) fn fail(&mut self, reason: Reason) -> Failed {
-        self.failed.get_or_insert(reason);
-        Failed(())
-    }
-
-    /// When something ended that began at `from`: when the last thing arrived that was received meanwhile. Without one, or when
-    /// the time is over, that is now.
-    pub(crate) fn end(&self, from: Instant) -> Instant {
-        match self.deadline.left().is_zero() {
-            true => Instant::now(),
-            false => self.arrivals.after_or_now(from),
-        }
-    }
-
-    /// Takes over what a handshake told.
-    fn learn(&mut self, facts: Option<TlsFacts>) {
-        let facts = facts.map(Box::new);
-        self.timeline.hop().tls.clone_from(&facts);
-        self.tls = facts;
-    }
-
-    /// Why and where it failed: in the phase that came last, unless the reason itself belongs to one.
-    fn failure(&self) -> Failure {
-        let reason = self.failed.unwrap_or(Reason::Other);
-        let last = || Some(self.timeline.hops.last()?.phases.last()?.phase.label());
-        Failure {
-            reason,
-            phase: reason.phase().or_else(last).unwrap_or_default(),
-            step: self.step,
-        }
-    }
-}
-
-impl<'a> Probe<'a> {
-    /// How names are looked up, if not by the system's resolver.
-    pub fn via(&self) -> Option<Via<'a>> {
-        let (network, vantage) = (self.network, self.vantage);
-        self.name_server.map(|server| Via {
-            server,
-            network,
-            vantage,
-        })
-    }
-}
-
-/// How a probe ended. A failed probe is an outcome like any other.
-#[derive(Debug)]
-pub struct Outcome {
-    /// Whether every step and every check passed.
-    pub success: bool,
-    /// How long the probe took.
-    pub duration: Duration,
-    /// What was measured.
-    pub samples: Samples,
-    /// The log book.
-    pub log: ProbeLog,
-    /// Hops and phases.
-    pub timeline: Timeline,
-    /// Facts of the last TLS handshake.
-    pub tls: Option<TlsFacts>,
-    /// Why it failed; `None` when it did not.
-    pub failure: Option<Failure>,
-    /// What to do about a failure, in one line made for this case.
-    pub advice: Option<String>,
-    /// The beginning of the last response's body, if the module keeps it.
-    pub body: Option<Body>,
-    /// Its part in a trace, if the module has one.
-    pub trace: Option<trace::Context>,
-    /// What expressions and steps met, if the request asked for it.
-    pub findings: Option<Box<Findings>>,
-}
-
-impl Outcome {
-    /// That of a probe which began at `start` and is given up now: nothing that it measured.
-    pub fn cancelled(start: Instant, trace: trace::Context) -> Self {
-        Self {
-            success: false,
-            duration: start.elapsed(),
-            samples: Samples::default(),
-            log: ProbeLog::default(),
-            timeline: Timeline::new(start),
-            tls: None,
-            failure: None,
-            advice: None,
-            body: None,
-            trace: Some(trace),
-            findings: None,
-        }
-    }
-
-    /// Why the probe failed, in one line: its reason, and what the log says of it.
-    pub fn reason(&self) -> Option<String> {
-        let name = self.failure?.reason.name();
-        Some(match self.words() {
-            Some(words) => format!("{name}: {words}"),
-            None => name.to_owned(),
-        })
-    }
-
-    /// Why the probe failed, in words: the last error of its log, which is the one that ended it; without an error,
-    /// the last warning, which is what a ping has instead.
-    pub fn words(&self) -> Option<String> {
-        if self.success {
-            return None;
-        }
-        let last = |level| {
-            let mut told = self
-                .log
-                .events()
-                .iter()
-                .rev()
-                .filter(move |event| event.level == level);
-            told.find(|event| event.message != FAILED && event.message != LOG_FULL)
-        };
-        let event = last(Level::Error).or_else(|| last(Level::Warn))?;
-        let mut reason = event.message.to_owned();
-        for (key, value) in &event.attributes {
-            reason.push_str(if *key == "err" { ": " } else { ", " });
-            if *key != "err" {
-                reason.push_str(key);
-                reason.push(' ');
-            }
-            reason.push_str(&value.to_string());
-        }
-        Some(reason)
-    }
-}
-
-/// The last line of a failed probe.
-const FAILED: &str = "Probe failed";
-
-/// The line of a log that had more.
-const LOG_FULL: &str = "Probe log is full, lines were dropped";
-
-/// A prober gave up: [`Probe::fail`] knows why, and the log book tells it in words.
-#[derive(Debug)]
-pub struct Failed(());
-
-/// How a prober ends.
-pub type Verdict = Result<(), Failed>;
-
 /// Runs one probe to its end, which is at the latest `request.timeout` from now.
 pub async fn run(network: &Network, module: &Module, request: Request<'_>) -> Outcome {
     run_with(network, module, request, Also::default()).await
@@ -370,7 +85,7 @@ pub async fn run_with<'a>(
     for secret in &module.secrets {
         probe.secrets.hide(secret.expose().as_bytes());
     }
-    probe.findings = also.explain.then(Box::default);
+    probe.attempt.findings = also.explain.then(Box::default);
     log!(probe.log, Debug, "Beginning probe", "probe" => module.prober().name(), "timeout_seconds" => request.timeout.as_secs_f64());
     let end = probe.deadline.at();
     let probing = async {
@@ -413,10 +128,8 @@ pub async fn run_with<'a>(
         samples,
         log,
         timeline,
-        tls,
-        body,
         trace,
-        findings,
+        attempt,
         ..
     } = probe;
     Outcome {
@@ -425,12 +138,12 @@ pub async fn run_with<'a>(
         samples,
         log,
         timeline,
-        tls: tls.map(|facts| *facts),
+        tls: attempt.tls.map(|facts| *facts),
         failure,
         advice,
-        body,
+        body: attempt.body.map(|body| *body),
         trace: trace.map(|tracing| tracing.context),
-        findings,
+        findings: attempt.findings,
     }
 }
 
@@ -465,13 +178,13 @@ fn mask(probe: &mut Probe<'_>, advice: &mut Option<String>) {
     }
     let mask = |text: &str| probe.secrets.masked(text);
     probe.log.rewrite(mask);
-    if let Some(findings) = &mut probe.findings {
+    if let Some(findings) = &mut probe.attempt.findings {
         findings.rewrite(mask);
     }
     if let Some(masked) = advice.as_deref().and_then(mask) {
         *advice = Some(masked);
     }
-    if let Some(body) = &mut probe.body
+    if let Some(body) = &mut probe.attempt.body
         && let Some(masked) = mask(&body.text)
     {
         body.text = masked;

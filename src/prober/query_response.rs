@@ -93,7 +93,7 @@ pub async fn run(
     let mut verdict = Ok(());
     for (number, step) in steps.iter().enumerate() {
         log!(probe.log, Debug, "Processing query response entry", "entry_number" => number);
-        probe.step = Some(number + 1);
+        probe.attempt.step = Some(number + 1);
         probe.explain_step(number + 1);
         verdict = dialogue.step(probe, step, upgrade).await;
         if verdict.is_err() {
@@ -120,7 +120,7 @@ pub(super) fn begin(probe: &mut Probe<'_>) {
 
 /// Exposes what the handshake told, also when it failed.
 pub(super) fn expose_tls(probe: &mut Probe<'_>) {
-    if let Some(facts) = &probe.tls {
+    if let Some(facts) = &probe.attempt.tls {
         facts.expose(&mut probe.samples, FactSet::Stream);
     }
 }
@@ -351,7 +351,12 @@ impl<'c> Dialogue<'c> {
         let plain = std::mem::replace(&mut self.reader, Reader::new(Box::new(tokio::io::empty())));
         self.reader = Reader::new(start_tls(probe, plain.connection, upgrade).await?);
         self.encrypted = true;
-        let version = probe.tls.as_ref().and_then(|tls| tls.version).unwrap_or("TLS");
+        let version = probe
+            .attempt
+            .tls
+            .as_ref()
+            .and_then(|tls| tls.version)
+            .unwrap_or("TLS");
         probe.explain_text("Went on in", version.as_bytes());
         Ok(())
     }

@@ -72,14 +72,14 @@ pub async fn choose_address(
     host: &str,
     preference: Preference,
 ) -> Result<Chosen, ResolveError> {
-    if let Some(fixed) = probe.fixed.clone() {
+    if let Some(fixed) = probe.attempt.fixed.clone() {
         expose_address(probe, fixed.address.ip);
         return Ok(*fixed);
     }
     probe.samples.set(Metric::IpProtocol, 0.0);
     probe.samples.set(Metric::DnsLookupTime, 0.0);
     probe.samples.set(Metric::IpAddrHash, 0.0);
-    probe.facts.preference = Some(preference);
+    probe.attempt.facts.preference = Some(preference);
     log!(probe.log, Debug, "Resolving target address", "target" => host.to_owned(), "ip_protocol" => preference.name());
     let from = Instant::now();
     let found = find(probe, host, preference).await;
@@ -95,7 +95,7 @@ pub async fn choose_address(
             };
             let is_ipv4 = chosen.ip.is_ipv4();
             let other = others.iter().find(|other| other.ip.is_ipv4() != is_ipv4);
-            probe.facts.other_family = other.map(|other| other.ip);
+            probe.attempt.facts.other_family = other.map(|other| other.ip);
             expose_address(probe, chosen.ip);
             log!(probe.log, Debug, "Resolved target address", "target" => host.to_owned(), "ip" => chosen.clone());
             Ok(Chosen {
@@ -105,7 +105,7 @@ pub async fn choose_address(
             })
         }
         Err(error) => {
-            probe.advise(advice::connect::unresolved(&probe.facts, &error));
+            probe.advise(advice::connect::unresolved(&probe.attempt.facts, &error));
             const FAILED: &str = "Resolution with IP protocol failed";
             match (preference.fallback, error.is_unasked()) {
                 (true, true) => {}

@@ -55,14 +55,14 @@ impl Facts {
 impl Probe<'_> {
     /// Keeps the advice for what just failed, if there is any, unless a cause below it has left one.
     pub(super) fn advise_else(&mut self, line: impl Into<Option<String>>) {
-        if self.facts.line.is_none() {
+        if self.attempt.facts.line.is_none() {
             self.advise(line);
         }
     }
 
     /// Keeps the advice for what just failed, if there is any.
     pub(super) fn advise(&mut self, line: impl Into<Option<String>>) {
-        self.facts.set(line);
+        self.attempt.facts.set(line);
     }
 }
 
@@ -76,7 +76,7 @@ pub(super) fn policy() -> String {
 pub(super) fn conclude(probe: &mut Probe<'_>, kind: &Kind, failure: Failure) -> String {
     // A target that is none explains whatever came of it.
     target::mistake(kind, probe.target)
-        .or_else(|| probe.facts.line.take())
+        .or_else(|| probe.attempt.facts.line.take())
         .or_else(|| waiting::longest(probe))
         .unwrap_or_else(|| general::line(failure.reason).to_owned())
 }

@@ -148,7 +148,7 @@ pub(super) async fn connect(probe: &mut Probe<'_>, route: Route<'_>) -> Result<C
     match make(probe, route, &mut spans).await {
         Ok((stream, facts, forwards)) => {
             // What became of another address or an earlier hop does not matter any more.
-            probe.facts.forget();
+            probe.attempt.facts.forget();
             Ok(Connected {
                 stream,
                 facts,
@@ -159,7 +159,7 @@ pub(super) async fn connect(probe: &mut Probe<'_>, route: Route<'_>) -> Result<C
         Err(error) => {
             // What is known of the target's name says nothing of a proxy or a later hop.
             let line = match is_target {
-                true => advice::connect::advice(&probe.facts, &error),
+                true => advice::connect::advice(&probe.attempt.facts, &error),
                 false => advice::connect::advice(&advice::Facts::default(), &error),
             };
             probe.advise(line);
@@ -191,7 +191,7 @@ pub(super) async fn datagrams(
     };
     let opened = opened.await;
     opened.map_err(|error| {
-        probe.advise(advice::connect::advice(&probe.facts, &error));
+        probe.advise(advice::connect::advice(&probe.attempt.facts, &error));
         Box::new(Failure { error, spans })
     })
 }

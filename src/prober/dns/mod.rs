@@ -122,10 +122,10 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Dns) -> Verdict {
     expose(probe, module, &answer);
     facts::expose(&mut probe.samples, module, &answer, truncated);
     probe.timeline.hop().result = Some(answer.summary());
-    if let Some(findings) = &mut probe.findings {
+    if let Some(findings) = &mut probe.attempt.findings {
         explain::explain(findings, module, &answer, probe.deadline).await;
     }
-    let (log, facts) = (&mut probe.log, &mut probe.facts);
+    let (log, facts) = (&mut probe.log, &mut probe.attempt.facts);
     let judged = validate::answer(&answer, module, &query_name, log, facts).await;
     judged.map_err(|reason| probe.fail(reason))
 }

@@ -160,7 +160,7 @@ fn judge(probe: &mut Probe<'_>, module: &Grpc, route: &Route<'_>, answer: Result
             probe
                 .samples
                 .set_labels(Metric::GrpcHealthcheckResponse, one_of(name), 1.0);
-            if let Some(facts) = &probe.tls {
+            if let Some(facts) = &probe.attempt.tls {
                 probe.samples.set(Metric::GrpcSsl, 1.0);
                 facts.expose(&mut probe.samples, FactSet::Grpc);
             }
@@ -242,7 +242,7 @@ async fn connect_and_call(
     may_repeat: bool,
 ) -> Result<i32, CallError> {
     let stream = reach(probe, route).await?;
-    let facts = probe.tls.as_ref().filter(|_| route.tls.is_some());
+    let facts = probe.attempt.tls.as_ref().filter(|_| route.tls.is_some());
     if facts.is_some_and(|facts| facts.alpn.as_deref().is_none_or(<[u8]>::is_empty)) {
         probe.advise(advice::grpc::no_alpn());
         let why = "credentials: cannot check peer: missing selected ALPN property";
@@ -278,7 +278,7 @@ async fn reach(probe: &mut Probe<'_>, route: &Route<'_>) -> Result<Stream, Statu
             Err(failure) => failure,
         };
         let is_handshake = matches!(failure.error, ConnectError::Tls(_));
-        if is_handshake && let Some(facts) = &probe.tls {
+        if is_handshake && let Some(facts) = &probe.attempt.tls {
             // compat: the certificate is exposed although the server did not pass, or an expiry alert would vanish when
             // the certificate expires.
             facts.expose(&mut probe.samples, FactSet::Grpc);

@@ -56,7 +56,8 @@ pub(super) async fn judge(probe: &mut Probe<'_>, module: &Http, chain: &mut Chai
     if module.includes_body {
         reader.include();
     }
-    if probe.findings.is_some() {
+    let explains = probe.attempt.findings.is_some();
+    if explains {
         reader.keep(explain::KEPT);
     }
     if let Err(error) = reader.decompress(module.compression).await {
@@ -78,7 +79,7 @@ pub(super) async fn judge(probe: &mut Probe<'_>, module: &Http, chain: &mut Chai
         reached.cel = success || probe.samples.value(Metric::FailedDueToRegex) != Some(1.0);
     }
     if !unfollowed {
-        if let Err(error) = reader.discard(!status_passes || probe.findings.is_some()).await {
+        if let Err(error) = reader.discard(!status_passes || explains).await {
             log!(probe.log, Error, "Failed to read HTTP response body", "err" => text(&error));
             probe.fail(error.reason());
             if success {
@@ -94,7 +95,7 @@ pub(super) async fn judge(probe: &mut Probe<'_>, module: &Http, chain: &mut Chai
             .set(Metric::HttpUncompressedBodyLength, reader.count as f64);
     }
     if !unfollowed {
-        probe.body = reader.included();
+        probe.attempt.body = reader.included().map(Box::new);
     }
     if !status_passes {
         let line = advice::http::status(&advice::http::Status {
@@ -107,7 +108,7 @@ pub(super) async fn judge(probe: &mut Probe<'_>, module: &Http, chain: &mut Chai
         });
         probe.advise(line);
     }
-    if let Some(findings) = &mut probe.findings {
+    if let Some(findings) = &mut probe.attempt.findings {
         let answer = Answered {
             status,
             protocol: &response.protocol,

@@ -159,7 +159,7 @@ fn finish(
         return Ok(());
     }
     let line = match (&heard.failure, received) {
-        (None, 0) => Some(advice::icmp::silence(&probe.facts, address.ip)),
+        (None, 0) => Some(advice::icmp::silence(&probe.attempt.facts, address.ip)),
         _ => None,
     };
     probe.advise(line);

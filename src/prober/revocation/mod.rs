@@ -30,7 +30,7 @@ pub(super) async fn check(probe: &mut Probe<'_>, module: &Module) -> bool {
         _ => (true, None),
     };
     let complete = |facts: &&TlsFacts| is_last && facts.ending == Ending::Complete;
-    let Some(facts) = probe.tls.as_deref().filter(complete).cloned() else {
+    let Some(facts) = probe.attempt.tls.as_deref().filter(complete).cloned() else {
         return false;
     };
     let way = Way {

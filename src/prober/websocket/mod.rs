@@ -137,7 +137,7 @@ fn expose(probe: &mut Probe<'_>, phase: Phase, from: Instant, to: Instant) {
 /// Runs the steps: each one that expects reads exactly one message.
 async fn talk(probe: &mut Probe<'_>, frames: &mut Frames<Box<dyn AnyStream>>, steps: &[Step]) -> Verdict {
     for (number, step) in steps.iter().enumerate() {
-        probe.step = Some(number + 1);
+        probe.attempt.step = Some(number + 1);
         probe.explain_step(number + 1);
         let send = match &step.expect {
             None => step.send.expand(None),

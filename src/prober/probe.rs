@@ -1,0 +1,191 @@
+//! A running probe: what it was given to work with, and what it has found out so far.
+
+use std::net::IpAddr;
+
+use smallvec::SmallVec;
+use tokio::time::Instant;
+
+use super::outcome::{Body, Failure};
+use super::{Chosen, Facts, Findings, Request, Timeline};
+use crate::config::Exposition;
+use crate::config::vantage::Addresses;
+use crate::metrics::Samples;
+use crate::module::{Kind, Module};
+use crate::net::arrivals::Arrivals;
+use crate::net::dial::Vantage;
+use crate::net::resolve::{NameServer, Via};
+use crate::net::secrets::Secrets;
+use crate::net::tls_facts::TlsFacts;
+use crate::net::{Deadline, Network};
+use crate::probe_log::ProbeLog;
+use crate::reason::Reason;
+use crate::trace::Tracing;
+
+/// Everything that one running probe works with. It outlives the prober's future, so what was measured before a
+/// timeout is still there.
+#[derive(Debug)]
+pub struct Probe<'a> {
+    /// The target as the caller wrote it, what is not UTF-8 [carried](crate::carried).
+    pub target: &'a str,
+    /// The `hostname` parameter.
+    pub hostname: Option<&'a str>,
+    /// The sockets, resolver and trust that probes share.
+    pub network: &'a Network,
+    /// When the probe must have ended.
+    pub deadline: Deadline,
+    /// When it began.
+    pub start: Instant,
+    /// When what it received last had arrived.
+    pub arrivals: Arrivals,
+    /// The log book.
+    pub log: ProbeLog,
+    /// Where its connections come from.
+    pub vantage: &'a Vantage,
+    /// The name server that is asked instead of the system's.
+    pub name_server: Option<&'a NameServer>,
+    /// Which addresses of the target are dialled.
+    pub addresses: Addresses,
+    /// Which further families are exposed.
+    pub exposition: Exposition,
+    /// The address that is dialled whatever the target's name has.
+    pub ip_address: Option<IpAddr>,
+    /// What is sent and must not be read by anybody else.
+    pub secrets: Secrets,
+    /// What was measured.
+    pub samples: Samples,
+    /// Hops and phases, for the pictures of the pages and the command line.
+    pub timeline: Timeline,
+    /// Its trace, if the module has one.
+    pub trace: Option<Tracing<'a>>,
+    /// What else the attempt under way has found out.
+    pub attempt: Attempt,
+}
+
+/// What one attempt of a probe finds out, besides samples and hops. What few probes have is boxed: thousands wait at a time.
+#[derive(Debug, Default)]
+pub struct Attempt {
+    /// The address that is probed, when each one is by itself.
+    pub fixed: Option<Box<Chosen>>,
+    /// Facts of the last TLS handshake, failed ones included.
+    pub tls: Option<Box<TlsFacts>>,
+    /// What the advice is made of when it fails.
+    pub facts: Facts,
+    /// The beginning of the last response's body, if the module keeps it.
+    pub body: Option<Box<Body>>,
+    /// The step of the dialogue that is under way, from 1.
+    pub step: Option<usize>,
+    /// What expressions and steps met, if somebody asked for it.
+    pub findings: Option<Box<Findings>>,
+    /// Why it failed.
+    failed: Option<Reason>,
+}
+
+impl<'a> Probe<'a> {
+    /// A probe that is about to begin.
+    pub fn new(
+        network: &'a Network,
+        module: &'a Module,
+        request: &Request<'a>,
+        deadline: Deadline,
+        start: Instant,
+    ) -> Self {
+        Self {
+            target: request.target,
+            hostname: request.hostname,
+            network,
+            deadline,
+            start,
+            arrivals: Arrivals::new(),
+            log: ProbeLog::new(),
+            vantage: &module.vantage,
+            name_server: module.name_server.as_ref(),
+            addresses: module.addresses,
+            exposition: module.exposition,
+            ip_address: module.ip_address,
+            secrets: Secrets::default(),
+            samples: Samples::with_capacity(usual_samples(&module.kind)),
+            timeline: Timeline::new(start),
+            trace: None,
+            attempt: Attempt::default(),
+        }
+    }
+
+    /// How names are looked up, if not by the system's resolver.
+    pub fn via(&self) -> Option<Via<'a>> {
+        let (network, vantage) = (self.network, self.vantage);
+        self.name_server.map(|server| Via {
+            server,
+            network,
+            vantage,
+        })
+    }
+}
+
+impl Probe<'_> {
+    /// Names and values of the trace headers that the hop under way sends to `peer`; none without a trace.
+    pub(crate) fn trace_headers(&self, peer: &str) -> SmallVec<[(&'static str, String); 2]> {
+        let hop = self.timeline.hops.len().saturating_sub(1);
+        let tracing = self.trace.as_ref();
+        tracing
+            .map(|tracing| tracing.headers(hop, peer))
+            .unwrap_or_default()
+    }
+
+    /// Gives up for a reason. The first one counts: what follows comes of it.
+    pub(crate) fn fail(&mut self, reason: Reason) -> Failed {
+        self.attempt.failed.get_or_insert(reason);
+        Failed(())
+    }
+
+    /// When something ended that began at `from`: when the last thing arrived that was received meanwhile. Without one, or when
+    /// the time is over, that is now.
+    pub(crate) fn end(&self, from: Instant) -> Instant {
+        match self.deadline.left().is_zero() {
+            true => Instant::now(),
+            false => self.arrivals.after_or_now(from),
+        }
+    }
+
+    /// Takes over what a handshake told.
+    pub(super) fn learn(&mut self, facts: Option<TlsFacts>) {
+        let facts = facts.map(Box::new);
+        self.timeline.hop().tls.clone_from(&facts);
+        self.attempt.tls = facts;
+    }
+
+    /// Why and where it failed: in the phase that came last, unless the reason itself belongs to one.
+    pub(super) fn failure(&self) -> Failure {
+        let reason = self.attempt.failed.unwrap_or(Reason::Other);
+        let last = || Some(self.timeline.hops.last()?.phases.last()?.phase.label());
+        Failure {
+            reason,
+            phase: reason.phase().or_else(last).unwrap_or_default(),
+            step: self.attempt.step,
+        }
+    }
+
+    /// Begins another attempt, and forgets what the one before has found out.
+    pub(super) fn begin_again(&mut self) {
+        self.samples = Samples::new();
+        self.timeline.begin_attempt();
+        self.attempt = Attempt {
+            findings: self.attempt.findings.take().map(|_| Box::default()),
+            ..Attempt::default()
+        };
+    }
+}
+
+/// A prober gave up: [`Probe::fail`] knows why, and the log book tells it in words.
+#[derive(Debug)]
+pub struct Failed(pub(super) ());
+
+/// How a prober ends.
+pub type Verdict = Result<(), Failed>;
+
+/// How many series probes of that kind usually have.
+fn usual_samples(kind: &Kind) -> usize {
+    match kind {
+        Kind::Http(_) => 20,
+        _ => 12,
+    }
+}
