@@ -17,7 +17,7 @@ use crate::net::tls::ClientTls;
 use crate::net::tls_facts::FactSet;
 use crate::probe_log::{EXCERPT, excerpt, text};
 
-use super::connect::{AnyStream, Spans, Tls, encrypt};
+use super::connect::{AnyStream, Spans, Tls, encrypt, prepare};
 use super::{Failed, Phase, Probe, Verdict, advice};
 use crate::check::Match;
 use crate::reason::Reason;
@@ -134,14 +134,8 @@ pub(super) async fn start_tls<'c>(
     connection: Box<dyn AnyStream + 'c>,
     upgrade: Upgrade<'_>,
 ) -> Result<Box<dyn AnyStream + 'c>, Failed> {
-    let prepared = match upgrade.config.prepare(&probe.network.roots, probe.deadline).await {
-        Ok(prepared) => prepared,
-        Err(error) => {
-            probe.advise(advice::tls::files(&error));
-            log!(probe.log, Error, "Failed to create TLS configuration", "err" => text(&error));
-            return Err(probe.fail(error.reason()));
-        }
-    };
+    let prepared = prepare(probe, upgrade.config, "Failed to create TLS configuration").await;
+    let prepared = prepared.map_err(|error| probe.fail(error.reason()))?;
     let tls = Tls::named(&prepared, upgrade.server_name);
     let handshake = encrypt(probe, connection, &tls, &mut Spans::default()).await;
     expose_tls(probe);

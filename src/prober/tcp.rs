@@ -6,13 +6,12 @@ mod starttls;
 
 use std::net::IpAddr;
 
-use super::connect::{Route, Stream, Tls, To, connect};
+use super::connect::{Route, Stream, Tls, To, connect, prepare};
 use super::resolve::judge_hostname;
-use super::{Probe, Verdict, advice, choose_address};
+use super::{Probe, Verdict, choose_address};
 use crate::log;
 use crate::module::Tcp;
 use crate::net::split_host_port;
-use crate::net::tls::Prepared;
 use crate::probe_log::text;
 use crate::prober::query_response::{self, Upgrade};
 use crate::reason::Reason;
@@ -83,7 +82,12 @@ async fn dial<'t>(
             log!(probe.log, Debug, "Dialing TCP without TLS");
             None
         }
-        true => Some(prepare_tls(probe, module).await?),
+        true => {
+            let prepared = prepare(probe, &module.tls_config, "Error creating TLS configuration").await;
+            let prepared = prepared.map_err(|error| (error.reason(), error.to_string()))?;
+            log!(probe.log, Debug, "Dialing TCP with TLS");
+            Some(prepared)
+        }
     };
     let name = server_name(probe, module, host);
     let asked = proxy.map(|proxy| (proxy, socks::asked(&addresses, host)));
@@ -133,22 +137,4 @@ fn source_address(probe: &mut Probe<'_>, module: &Tcp) -> Result<Option<IpAddr>,
     };
     log!(probe.log, Debug, "Using local address", "srcIP" => text(ip));
     Ok(Some(ip.to_canonical()))
-}
-
-async fn prepare_tls(probe: &mut Probe<'_>, module: &Tcp) -> Result<Prepared, NoConnection> {
-    match module
-        .tls_config
-        .prepare(&probe.network.roots, probe.deadline)
-        .await
-    {
-        Ok(prepared) => {
-            log!(probe.log, Debug, "Dialing TCP with TLS");
-            Ok(prepared)
-        }
-        Err(error) => {
-            probe.advise(advice::tls::files(&error));
-            log!(probe.log, Error, "Error creating TLS configuration", "err" => text(&error));
-            Err((error.reason(), error.to_string()))
-        }
-    }
 }

@@ -1,12 +1,11 @@
 //! The unix prober: connect to a socket of this machine, with TLS if asked, and hold the dialogue.
 
-use super::connect::{AnyStream, Route, Tls, To, connect};
+use super::connect::{AnyStream, Route, Tls, To, connect, prepare};
 use super::tcp::NoConnection;
-use super::{Probe, Verdict, advice};
+use super::{Probe, Verdict};
 use crate::carried;
 use crate::log;
 use crate::module::Unix;
-use crate::probe_log::text;
 use crate::prober::query_response::{self, Upgrade};
 
 /// Probes the target as the module says.
@@ -37,22 +36,13 @@ async fn dial(probe: &mut Probe<'_>, module: &Unix) -> Result<Box<dyn AnyStream>
             log!(probe.log, Debug, "Dialing unix without TLS");
             None
         }
-        true => match module
-            .tls_config
-            .prepare(&probe.network.roots, probe.deadline)
-            .await
-        {
-            Ok(prepared) => {
-                log!(probe.log, Debug, "Dialing unix with TLS");
-                Some(prepared)
-            }
-            Err(error) => {
-                probe.advise(advice::tls::files(&error));
-                // compat: upstream loses the error here, and crashes on the connection that it does not have.
-                log!(probe.log, Error, "Error creating TLS configuration", "err" => text(&error));
-                return Err((error.reason(), error.to_string()));
-            }
-        },
+        true => {
+            let prepared = prepare(probe, &module.tls_config, "Error creating TLS configuration").await;
+            // compat: upstream loses the error here, and crashes on the connection that it does not have.
+            let prepared = prepared.map_err(|error| (error.reason(), error.to_string()))?;
+            log!(probe.log, Debug, "Dialing unix with TLS");
+            Some(prepared)
+        }
     };
     // As in Go, where the name is taken from the address: what stands before its last colon.
     let from_path = probe

@@ -25,7 +25,7 @@ use crate::net::arrivals::{self, Datagrams};
 use crate::net::dial::{self, Counters, DialCause, DialError, Opened, Vantage};
 use crate::net::port::{self, Protocol};
 use crate::net::resolve::ResolveError;
-use crate::net::tls::{Alpn, HandshakeError, Prepared, Session};
+use crate::net::tls::{Alpn, ClientTls, HandshakeError, Prepared, Session, TlsError};
 use crate::net::tls_facts::TlsFacts;
 use crate::net::url::idna_ascii;
 use crate::net::{Address, Preference};
@@ -136,6 +136,22 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.error.fmt(f)
     }
+}
+
+/// The TLS settings of a module, whose files are read now.
+///
+/// # Errors
+/// Why they cannot be used, after it was logged as `failed`.
+pub(super) async fn prepare(
+    probe: &mut Probe<'_>,
+    tls: &ClientTls,
+    failed: &'static str,
+) -> Result<Prepared, TlsError> {
+    let prepared = tls.prepare(&probe.network.roots, probe.deadline).await;
+    prepared.inspect_err(|error| {
+        probe.advise(advice::tls::files(error));
+        log!(probe.log, Error, failed, "err" => text(error));
+    })
 }
 
 /// Connects. What the last handshake told is in [`Probe::tls`] afterwards, also when it failed.

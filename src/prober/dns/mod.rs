@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use self::error::ExchangeError;
 use self::exchange::{Answer, Asked, Connection};
 use self::place::Place;
-use super::connect::{Route, Tls, To, connect, datagrams, quic};
+use super::connect::{Route, Tls, To, connect, datagrams, prepare, quic};
 use super::{Failed, Phase, Probe, Verdict, advice, choose_address};
 use crate::config::dns_names::type_name;
 use crate::log;
@@ -75,14 +75,11 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Dns) -> Verdict {
             log!(probe.log, Error, "Configuration error: Expected transport protocol tcp for DoT", "protocol" => transport.name());
             return Err(probe.fail(Reason::ConfigError));
         }
-        (Some(tls), _) => match tls.prepare(&probe.network.roots, probe.deadline).await {
-            Ok(prepared) => Some((prepared, tls.server_name().unwrap_or(&place.host))),
-            Err(error) => {
-                probe.advise(advice::tls::files(&error));
-                log!(probe.log, Error, "Failed to create TLS configuration", "err" => text(&error));
-                return Err(probe.fail(error.reason()));
-            }
-        },
+        (Some(tls), _) => {
+            let prepared = prepare(probe, tls, "Failed to create TLS configuration").await;
+            let prepared = prepared.map_err(|error| probe.fail(error.reason()))?;
+            Some((prepared, tls.server_name().unwrap_or(&place.host)))
+        }
     };
     let source = source_address(probe, module)?;
     let target_ip = match address.ip {

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use self::call::{CallError, call};
 use self::message::{SERVING, SERVING_STATUSES, health_check_request, serving_status_name, serving_text};
 use self::status::{Code, Status};
-use super::connect::{self, ConnectError, Stream, Tls, To, connect};
+use super::connect::{self, ConnectError, Stream, Tls, To, connect, prepare};
 use super::resolve::expose_address;
 use super::{Failed, Phase, Probe, Verdict, advice, choose_address};
 use crate::carried;
@@ -49,14 +49,10 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Grpc) -> Verdict {
     // The files of `tls_config` are read even when TLS is off, as upstream does.
     let prepared = match &module.tls_config {
         None => None,
-        Some(config) => match config.prepare(&probe.network.roots, probe.deadline).await {
-            Ok(prepared) => Some(prepared),
-            Err(error) => {
-                probe.advise(advice::tls::files(&error));
-                log!(probe.log, Error, "Error creating TLS configuration", "err" => text(&error));
-                return Err(probe.fail(error.reason()));
-            }
-        },
+        Some(tls) => {
+            let prepared = prepare(probe, tls, "Error creating TLS configuration").await;
+            Some(prepared.map_err(|error| probe.fail(error.reason()))?)
+        }
     };
     let found = choose_address(probe, host, module.preference).await?;
     let took = found.took;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use go_http::websocket::Frames;
 use tokio::time::Instant;
 
-use super::connect::AnyStream;
+use super::connect::{AnyStream, prepare};
 use super::{Phase, Probe, Verdict, advice, choose_address};
 use crate::carried;
 use crate::config::WITHOUT_MANAGER;
@@ -42,18 +42,8 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Websocket) -> Verdict {
     ] {
         probe.samples.set(metric, 0.0);
     }
-    let prepared = match module
-        .tls_config
-        .prepare(&probe.network.roots, probe.deadline)
-        .await
-    {
-        Ok(prepared) => prepared,
-        Err(error) => {
-            probe.advise(advice::tls::files(&error));
-            log!(probe.log, Error, "Error creating TLS config", "err" => text(&error));
-            return Err(probe.fail(error.reason()));
-        }
-    };
+    let prepared = prepare(probe, &module.tls_config, "Error creating TLS config").await;
+    let prepared = prepared.map_err(|error| probe.fail(error.reason()))?;
     let found = choose_address(probe, url.hostname(), module.preference).await?;
     let took = found.took;
     let addresses = found.dialled(probe);
