@@ -85,7 +85,7 @@ impl Transport {
 }
 
 /// The expressions that judge the records of a section.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[allow(missing_docs)]
 pub struct RrValidator {
     pub fail_if_matches: Vec<Pattern>,
@@ -95,7 +95,7 @@ pub struct RrValidator {
 }
 
 /// An expression; one that does not compile fails the probe when it is asked, not the configuration.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Pattern {
     /// As written.
     pub source: String,

@@ -151,6 +151,21 @@ pub struct HeaderRule {
     pub allow_missing: bool,
 }
 
+impl HeaderRule {
+    /// Whether a value matches as it is `wanted`: one, or none.
+    pub async fn passes(&self, headers: &Headers, wanted: bool) -> bool {
+        if !headers.contains(&self.name) {
+            return self.allow_missing;
+        }
+        let mut matches = false;
+        for value in headers.values(&self.name) {
+            tokio::task::consume_budget().await;
+            matches = matches || self.regexp.matches(value).await;
+        }
+        matches == wanted
+    }
+}
+
 impl Http {
     /// Compiles the section; what cannot be compiled is reported to `problems`.
     pub fn compile(raw: &config::Http, problems: &mut Problems) -> Self {

@@ -51,7 +51,7 @@ pub async fn answer(
 ///
 /// # Errors
 /// That name.
-pub(super) fn valid_rcodes(valid: Option<&[String]>) -> Result<Vec<u16>, &str> {
+fn valid_rcodes(valid: Option<&[String]>) -> Result<Vec<u16>, &str> {
     let Some(names) = valid else {
         return Ok(vec![0]);
     };
@@ -61,7 +61,11 @@ pub(super) fn valid_rcodes(valid: Option<&[String]>) -> Result<Vec<u16>, &str> {
         .collect()
 }
 
-fn rcode(rcode: u16, valid: Option<&[String]>, log: &mut ProbeLog) -> Result<(), Reason> {
+/// Judges the response code.
+///
+/// # Errors
+/// It is none of the valid ones, or they are not known, which was logged.
+pub(super) fn rcode(rcode: u16, valid: Option<&[String]>, log: &mut ProbeLog) -> Result<(), Reason> {
     let numbers = match valid_rcodes(valid) {
         Ok(numbers) => numbers,
         Err(name) => {
@@ -82,7 +86,11 @@ fn rcode(rcode: u16, valid: Option<&[String]>, log: &mut ProbeLog) -> Result<(),
     Err(Reason::DnsRcode)
 }
 
-async fn records<'a>(
+/// Judges the records of a section.
+///
+/// # Errors
+/// Why they do not pass, after it was logged.
+pub(super) async fn records<'a>(
     records: &'a [Record],
     validator: &'a RrValidator,
     log: &mut ProbeLog,
@@ -141,7 +149,7 @@ async fn records<'a>(
 }
 
 /// Why the records of a section do not pass.
-enum Wrong<'a> {
+pub(super) enum Wrong<'a> {
     NoRecords,
     /// A record matches what none may match.
     Matched(&'a Pattern, &'a Record),

@@ -174,25 +174,16 @@ async fn headers_pass(probe: &mut Probe<'_>, module: &Http, headers: &Headers) -
 }
 
 async fn header_passes(probe: &mut Probe<'_>, rule: &HeaderRule, wanted: bool, headers: &Headers) -> bool {
-    let count = headers.values(&rule.name).count();
-    if count == 0 {
-        if !rule.allow_missing {
-            probe.advise(advice::http::header(&rule.header, &rule.regexp, wanted, &[]));
-            log!(probe.log, Error, "Missing required header", "header" => rule.header.clone());
-        }
-        return rule.allow_missing;
-    }
-    let mut matches = false;
-    for value in headers.values(&rule.name) {
-        tokio::task::consume_budget().await;
-        matches = matches || rule.regexp.matches(value).await;
-    }
-    if matches == wanted {
+    if rule.passes(headers, wanted).await {
         return true;
     }
-    let values: Vec<&[u8]> = headers.values(&rule.name).take(1).collect();
+    let values: Vec<&[u8]> = headers.values(&rule.name).collect();
     let line = advice::http::header(&rule.header, &rule.regexp, wanted, &values);
     probe.advise(line);
+    let Some(first) = values.first() else {
+        log!(probe.log, Error, "Missing required header", "header" => rule.header.clone());
+        return false;
+    };
     let message = if wanted {
         "Header did not match regular expression"
     } else {
@@ -200,8 +191,8 @@ async fn header_passes(probe: &mut Probe<'_>, rule: &HeaderRule, wanted: bool, h
     };
     log!(
         probe.log, Error, message,
-        "header" => rule.header.clone(), "regexp" => rule.regexp.source().to_owned(), "value_count" => count,
-        "value" => excerpt(values.first().copied().unwrap_or_default(), SHOWN),
+        "header" => rule.header.clone(), "regexp" => rule.regexp.source().to_owned(), "value_count" => values.len(),
+        "value" => excerpt(first, SHOWN),
     );
     false
 }

@@ -291,7 +291,7 @@ async fn every_expression_over_records_says_what_it_matched() {
       query_name: example.test
       query_type: A
       validate_answer_rrs:
-        fail_if_matches_regexp: ['192\.0\.2\.8']
+        fail_if_matches_regexp: ['192\.0\.2\.8', '(']
         fail_if_not_matches_regexp: ['\s(192\.\S+)$']
 "#;
     let found = findings(&probe(&exporter, text, &server.to_string()).await);
@@ -303,7 +303,11 @@ async fn every_expression_over_records_says_what_it_matched() {
         "{found:?}"
     );
     assert!(found[1].contains("No match: nearest text"), "{found:?}");
-    assert!(found[2].ends_with("Group 1: 192.0.2.7;"), "{found:?}");
+    assert!(
+        found[2].starts_with("Failed dns.validate_answer_rrs.fail_if_matches_regexp[1] ("),
+        "{found:?}"
+    );
+    assert!(found[3].ends_with("Group 1: 192.0.2.7;"), "{found:?}");
 }
 
 #[tokio::test]
