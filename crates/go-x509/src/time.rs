@@ -48,16 +48,7 @@ fn number(text: &[u8], digits: usize) -> Option<(i64, &[u8])> {
 fn date(year: i64, text: &[u8]) -> Option<(i64, &[u8])> {
     let (month, rest) = number(text, 2)?;
     let (day, rest) = number(rest, 2)?;
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let length = match month {
-        2 => 28 + i64::from(leap),
-        4 | 6 | 9 | 11 => 30,
-        1..=12 => 31,
-        _ => return None,
-    };
-    (1..=length)
-        .contains(&day)
-        .then(|| (calendar::days(year, month, day), rest))
+    Some((calendar::days_of_valid(year, month, day)?, rest))
 }
 
 fn seconds(days: i64, hour: i64, minute: i64, second: i64) -> Option<i64> {

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use gostd::calendar;
 
 /// Short tags.
 pub const NULL: &str = "!!null";
@@ -206,18 +207,11 @@ fn is_timestamp(text: &str) -> bool {
     let Some(day) = one_or_two(&mut rest) else {
         return false;
     };
-    let leap = text
+    let year = text
         .get(..4)
-        .and_then(|y| y.parse::<u32>().ok())
-        .is_some_and(|y| y % 4 == 0 && (y % 100 != 0 || y % 400 == 0));
-    let days = match month {
-        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
-        4 | 6 | 9 | 11 => 30,
-        2 if leap => 29,
-        2 => 28,
-        _ => return false,
-    };
-    if day < 1 || day > days {
+        .and_then(|year| year.parse().ok())
+        .unwrap_or_default();
+    if calendar::days_of_valid(year, month.into(), day.into()).is_none() {
         return false;
     }
     if rest.is_empty() {

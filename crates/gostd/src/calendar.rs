@@ -12,6 +12,12 @@ pub fn days(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
 }
 
+/// Days since 1970 of a date that there is.
+pub fn days_of_valid(year: i64, month: i64, day: i64) -> Option<i64> {
+    let days = days(year, month, day);
+    (date(days) == (year, month, day)).then_some(days)
+}
+
 /// Year, month and day: the reverse of [`days`].
 pub fn date(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;

@@ -3,97 +3,18 @@
 
 use crate::calendar;
 
-/// A piece of a layout.
-#[derive(Clone, Copy)]
-enum Piece {
-    /// These characters; a space stands for any number of them.
-    Literal(&'static str),
-    ShortWeekday,
-    LongWeekday,
-    /// Two digits.
-    Day,
-    /// One or two digits, or a space and one.
-    PaddedDay,
-    ShortMonth,
-    /// Four digits.
-    Year,
-    /// Two digits: 69 and above are of the century before.
-    ShortYear,
-    /// `15:04:05`, the hour of one or two digits, fractions of a second.
-    Time,
-    /// The name of a zone; it moves nothing.
-    Zone,
-}
-
-use Piece::{Day, Literal, LongWeekday, PaddedDay, ShortMonth, ShortWeekday, ShortYear, Time, Year, Zone};
+// Layouts: a letter is a piece, which `Moment::take` reads; any other character is itself.
 
 /// `Mon, 02 Jan 2006 15:04:05 GMT`.
-const IMF: &[Piece] = &[
-    ShortWeekday,
-    Literal(", "),
-    Day,
-    Literal(" "),
-    ShortMonth,
-    Literal(" "),
-    Year,
-    Literal(" "),
-    Time,
-    Literal(" GMT"),
-];
+const IMF: &[u8] = b"w, d m Y t G";
 /// `Monday, 02-Jan-06 15:04:05 GMT`.
-const RFC850: &[Piece] = &[
-    LongWeekday,
-    Literal(", "),
-    Day,
-    Literal("-"),
-    ShortMonth,
-    Literal("-"),
-    ShortYear,
-    Literal(" "),
-    Time,
-    Literal(" "),
-    Zone,
-];
+const RFC850: &[u8] = b"W, d-m-y t z";
 /// `Mon Jan  2 15:04:05 2006`.
-const ASCTIME: &[Piece] = &[
-    ShortWeekday,
-    Literal(" "),
-    ShortMonth,
-    Literal(" "),
-    PaddedDay,
-    Literal(" "),
-    Time,
-    Literal(" "),
-    Year,
-];
+const ASCTIME: &[u8] = b"w m D t Y";
 /// `Mon, 02 Jan 2006 15:04:05 MST`.
-const RFC1123: &[Piece] = &[
-    ShortWeekday,
-    Literal(", "),
-    Day,
-    Literal(" "),
-    ShortMonth,
-    Literal(" "),
-    Year,
-    Literal(" "),
-    Time,
-    Literal(" "),
-    Zone,
-];
+const RFC1123: &[u8] = b"w, d m Y t z";
 /// `Mon, 02-Jan-2006 15:04:05 MST`: what old cookies have.
-const COOKIE: &[Piece] = &[
-    ShortWeekday,
-    Literal(", "),
-    Day,
-    Literal("-"),
-    ShortMonth,
-    Literal("-"),
-    Year,
-    Literal(" "),
-    Time,
-    Literal(" "),
-    Zone,
-];
+const COOKIE: &[u8] = b"w, d-m-Y t z";
 
 const WEEKDAYS: [&str; 7] = [
     "Sunday",
@@ -123,12 +44,12 @@ pub fn parse_cookie(text: &[u8]) -> Option<i64> {
 #[derive(Default)]
 struct Moment {
     year: i64,
-    month: usize,
+    month: i64,
     day: i64,
     seconds: i64,
 }
 
-fn parse(layout: &[Piece], text: &[u8]) -> Option<i64> {
+fn parse(layout: &[u8], text: &[u8]) -> Option<i64> {
     let mut rest = text;
     let mut moment = Moment::default();
     for piece in layout {
@@ -142,35 +63,39 @@ fn parse(layout: &[Piece], text: &[u8]) -> Option<i64> {
 
 impl Moment {
     /// Takes a piece off the front.
-    fn take<'t>(&mut self, piece: Piece, text: &'t [u8]) -> Option<&'t [u8]> {
+    fn take<'t>(&mut self, piece: u8, text: &'t [u8]) -> Option<&'t [u8]> {
         match piece {
-            Literal(literal) => skip(literal.as_bytes(), text),
-            ShortWeekday => WEEKDAYS
+            b'w' => WEEKDAYS
                 .iter()
                 .find_map(|day| skip_word(day.get(..3)?.as_bytes(), text)),
-            LongWeekday => WEEKDAYS.iter().find_map(|day| skip_word(day.as_bytes(), text)),
-            Day => number(text, 2, 2, &mut self.day),
-            PaddedDay => {
-                let text = text.strip_prefix(b" ").unwrap_or(text);
-                number(text, 1, 2, &mut self.day)
-            }
-            ShortMonth => {
-                let found = |(i, name): (usize, &&str)| Some((i, skip_word(name.as_bytes(), text)?));
-                let (month, rest) = MONTHS.iter().enumerate().find_map(found)?;
+            b'W' => WEEKDAYS.iter().find_map(|day| skip_word(day.as_bytes(), text)),
+            // Two digits.
+            b'd' => number(text, 2, 2, &mut self.day),
+            // One or two digits, or a space and one.
+            b'D' => number(text.strip_prefix(b" ").unwrap_or(text), 1, 2, &mut self.day),
+            b'm' => {
+                let found = |(month, name): (i64, &&str)| Some((month, skip_word(name.as_bytes(), text)?));
+                let (month, rest) = (1..).zip(&MONTHS).find_map(found)?;
                 self.month = month;
                 Some(rest)
             }
-            Year => number(text, 4, 4, &mut self.year),
-            ShortYear => {
+            b'Y' => number(text, 4, 4, &mut self.year),
+            // Two digits: 69 and above are of the century before.
+            b'y' => {
                 let rest = number(text, 2, 2, &mut self.year)?;
                 self.year += if self.year >= 69 { 1900 } else { 2000 };
                 Some(rest)
             }
-            Time => self.take_time(text),
-            Zone => skip_zone(text),
+            b't' => self.take_time(text),
+            b'G' => text.strip_prefix(b"GMT"),
+            // The name of a zone; it moves nothing.
+            b'z' => skip_zone(text),
+            b' ' => skip_spaces(text),
+            other => text.strip_prefix(&[other]),
         }
     }
 
+    /// `15:04:05`, the hour of one or two digits, fractions of a second.
     fn take_time<'t>(&mut self, text: &'t [u8]) -> Option<&'t [u8]> {
         let (mut hour, mut minute, mut second) = (0, 0, 0);
         let rest = number(text, 1, 2, &mut hour)?;
@@ -191,35 +116,15 @@ impl Moment {
     }
 
     fn unix(&self) -> Option<i64> {
-        let leap = self.year % 4 == 0 && (self.year % 100 != 0 || self.year % 400 == 0);
-        let longest = match self.month {
-            1 if leap => 29,
-            1 => 28,
-            3 | 5 | 8 | 10 => 30,
-            _ => 31,
-        };
-        if !(1..=longest).contains(&self.day) {
-            return None;
-        }
-        let month = i64::try_from(self.month).ok()? + 1;
-        Some(calendar::days(self.year, month, self.day) * 86_400 + self.seconds)
+        let days = calendar::days_of_valid(self.year, self.month, self.day)?;
+        Some(days * 86_400 + self.seconds)
     }
 }
 
-fn skip<'t>(literal: &[u8], mut text: &'t [u8]) -> Option<&'t [u8]> {
-    for c in literal {
-        if *c != b' ' {
-            text = text.strip_prefix(&[*c])?;
-            continue;
-        }
-        if !text.is_empty() && !text.starts_with(b" ") {
-            return None;
-        }
-        while let Some(rest) = text.strip_prefix(b" ") {
-            text = rest;
-        }
-    }
-    Some(text)
+/// Any number of spaces, none only at the end.
+fn skip_spaces(text: &[u8]) -> Option<&[u8]> {
+    let spaces = text.iter().take_while(|byte| **byte == b' ').count();
+    text.get(spaces..).filter(|rest| spaces > 0 || rest.is_empty())
 }
 
 fn skip_word<'t>(word: &[u8], text: &'t [u8]) -> Option<&'t [u8]> {
