@@ -119,7 +119,7 @@ impl<'a> Encoder<'a> {
 
     fn flush(&mut self) {
         if !self.binary.is_empty() {
-            protobuf::varint(self.out, self.binary.len() as u64);
+            gostd::protobuf::varint(self.out, self.binary.len() as u64);
             self.out.append(&mut self.binary);
         }
     }

@@ -8,6 +8,7 @@ pub mod deadline;
 pub mod float;
 pub mod http_date;
 pub mod os_error;
+pub mod protobuf;
 pub mod query;
 pub mod stack;
 pub mod stamp;

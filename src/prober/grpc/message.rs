@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use gostd::protobuf::{self, read_varint};
+
 /// Deepest nesting of groups that Go's decoder follows.
 const MAX_GROUPS: usize = 10_000;
 
@@ -38,23 +40,13 @@ pub fn serving_text(service: &str, status: i32) -> String {
 pub fn health_check_request(service: &str) -> Vec<u8> {
     let mut message = Vec::with_capacity(service.len() + 10);
     if !service.is_empty() {
-        message.push(1 << 3 | 2);
-        write_varint(service.len(), &mut message);
-        message.extend_from_slice(service.as_bytes());
+        protobuf::bytes(&mut message, 1, service.as_bytes());
     }
     let length = u32::try_from(message.len()).unwrap_or(u32::MAX);
     let mut framed = vec![0];
     framed.extend(length.to_be_bytes());
     framed.append(&mut message);
     framed
-}
-
-fn write_varint(mut number: usize, to: &mut Vec<u8>) {
-    while number > 0x7F {
-        to.extend(u8::try_from(number & 0x7F | 0x80));
-        number >>= 7;
-    }
-    to.extend(u8::try_from(number));
 }
 
 /// The number in field 1 of a message: `HealthCheckResponse.status`, or `google.rpc.Status.code`. The last one counts, 0
@@ -67,14 +59,14 @@ pub fn first_field(message: &[u8]) -> Result<i32, &'static str> {
     let mut value = 0;
     let mut groups = Vec::new();
     while !rest.is_empty() {
-        let tag = varint(&mut rest)?;
+        let tag = read_varint(&mut rest)?;
         let number = tag >> 3;
         if number == 0 || number >= 1 << 29 {
             return Err("a field has an impossible number");
         }
         match tag & 7 {
             0 => {
-                let varint = varint(&mut rest)?;
+                let varint = read_varint(&mut rest)?;
                 if number == 1 && groups.is_empty() {
                     // An enum has 32 bits: what is above them is cut off, as every decoder does.
                     let [a, b, c, d, ..] = varint.to_le_bytes();
@@ -83,7 +75,7 @@ pub fn first_field(message: &[u8]) -> Result<i32, &'static str> {
             }
             1 => skip(&mut rest, 8)?,
             2 => {
-                let length = varint(&mut rest)?;
+                let length = read_varint(&mut rest)?;
                 skip(&mut rest, length)?;
             }
             3 if groups.len() < MAX_GROUPS => groups.push(number),
@@ -105,22 +97,6 @@ fn skip(rest: &mut &[u8], length: u64) -> Result<(), &'static str> {
     let length = usize::try_from(length).unwrap_or(usize::MAX);
     *rest = rest.get(length..).ok_or("a field goes beyond the message")?;
     Ok(())
-}
-
-fn varint(rest: &mut &[u8]) -> Result<u64, &'static str> {
-    let mut value = 0;
-    for shift in (0..64).step_by(7) {
-        let (octet, behind) = rest.split_first().ok_or("a number goes beyond the message")?;
-        *rest = behind;
-        if shift == 63 && *octet > 1 {
-            return Err("a number has more than 64 bits");
-        }
-        value |= u64::from(octet & 0x7F) << shift;
-        if octet & 0x80 == 0 {
-            return Ok(value);
-        }
-    }
-    Err("a number has more than 64 bits")
 }
 
 #[cfg(test)]
