@@ -18,7 +18,7 @@ mod reader;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::{ArgMatches, Command};
+use clap::{Command, FromArgMatches};
 
 use crate::config::meant::did_you_mean;
 use flags::{FLAGS, Flag, HELP, VERSION, flags};
@@ -119,22 +119,23 @@ pub fn command() -> Command {
 
 /// Runs a subcommand, whose arguments are read in clap's own manner. Its exit status is whether all is well; what it could not do is
 /// printed.
-pub fn subcommand(
+pub fn subcommand<A: FromArgMatches>(
     command: Command,
     arguments: &[String],
-    run: impl FnOnce(&ArgMatches) -> Result<bool, String>,
+    run: impl FnOnce(&A) -> Result<bool, String>,
 ) -> ExitCode {
     let name = format!("blackbox_exporter {}", command.get_name());
     let line = std::iter::once(&name).chain(arguments);
-    let matches = match command.bin_name(&name).try_get_matches_from(line) {
-        Ok(matches) => matches,
+    let matches = command.bin_name(&name).try_get_matches_from(line);
+    let read = match matches.and_then(|matches| A::from_arg_matches(&matches)) {
+        Ok(read) => read,
         // After the help, or what is wrong, was printed.
         Err(error) => {
             let code = u8::try_from(error.exit_code()).unwrap_or(1);
             return error.print().map_or(ExitCode::FAILURE, |()| ExitCode::from(code));
         }
     };
-    match run(&matches) {
+    match run(&read) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(message) => {

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::{Args, Command, ValueHint};
 
 use super::subcommand;
 use crate::config::problem::quote;
@@ -15,35 +15,34 @@ use crate::module;
 /// The subcommand's name.
 pub const NAME: &str = "check-config";
 
+#[derive(Debug, Args)]
+struct Arguments {
+    /// The configuration files to read.
+    #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath, verbatim_doc_comment)]
+    file: Vec<PathBuf>,
+}
+
 /// The definition of the subcommand.
 pub fn command() -> Command {
-    Command::new(NAME)
+    Arguments::augment_args(Command::new(NAME))
         .about("Show every mistake in configuration files.")
         .long_about(
             "Reads each file as the exporter would. Errors and warnings go to standard error, with the quoted line \
              and a caret; standard output gets one line per file. The exit status is 1 when a file \
              would not load.",
         )
-        .arg(
-            Arg::new("file")
-                .required(true)
-                .action(ArgAction::Append)
-                .num_args(1..)
-                .value_name("FILE")
-                .value_hint(clap::ValueHint::FilePath)
-                .value_parser(clap::value_parser!(PathBuf))
-                .help("The configuration files to read."),
-        )
 }
 
 /// Runs the subcommand with the arguments after its name.
 pub fn run(arguments: &[String]) -> ExitCode {
-    subcommand(command(), arguments, |matches| Ok(check_all(matches)))
+    subcommand(command(), arguments, |arguments: &Arguments| {
+        Ok(check_all(&arguments.file))
+    })
 }
 
-fn check_all(matches: &ArgMatches) -> bool {
+fn check_all(files: &[PathBuf]) -> bool {
     let mut all_good = true;
-    for file in matches.get_many::<PathBuf>("file").into_iter().flatten() {
+    for file in files {
         let report = check(file);
         all_good &= report.is_good;
         // A closed pipe is the reader's choice; the exit status still tells.

@@ -3,36 +3,37 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use clap::{Arg, ArgAction, ArgMatches, ValueHint, value_parser};
+use clap::{Args, Command, ValueHint};
 
 use crate::module::{Loaded, Sources, Store};
 
-/// The flags that name the configuration, as the server has them; `help` is that of the first.
-pub fn arguments(help: &'static str) -> [Arg; 2] {
-    [
-        Arg::new("config")
-            .long("config.file")
-            .value_name("FILE")
-            .value_hint(ValueHint::AnyPath)
-            .value_parser(value_parser!(PathBuf))
-            .action(ArgAction::Append)
-            .help(help),
-        Arg::new("expand")
-            .long("config.expand-environment-variables")
-            .action(ArgAction::SetTrue)
-            .help("Replace ${NAME} and ${file:PATH} as the exporter does with this flag."),
-    ]
+/// The flags that name the configuration, as the server has them.
+#[derive(Debug, Args)]
+pub struct Configuration {
+    #[arg(long = "config.file", value_name = "FILE", value_hint = ValueHint::AnyPath)]
+    config: Vec<PathBuf>,
+    /// Replace ${NAME} and ${file:PATH} as the exporter does with this flag.
+    #[arg(long = "config.expand-environment-variables", verbatim_doc_comment)]
+    expand: bool,
+}
+
+/// A subcommand with flags that name the configuration; `help` is that of the first.
+pub fn command<A: Args>(name: &'static str, help: &'static str) -> Command {
+    A::augment_args(Command::new(name)).mut_args(|arg| match arg.get_id().as_str() {
+        "config" => arg.help(help),
+        _ => arg,
+    })
 }
 
 /// The files that are named, else blackbox.yml, else the built-in modules.
 ///
 /// # Errors
 /// A file cannot be read, or everything that is wrong with it.
-pub fn load(matches: &ArgMatches) -> Result<Arc<Loaded>, String> {
-    let files = matches.get_many::<PathBuf>("config").into_iter().flatten();
+pub fn load(flags: &Configuration) -> Result<Arc<Loaded>, String> {
+    let files = flags.config.iter();
     let mut sources = Sources::named(files.map(|file| file.display().to_string()).collect());
     if let Some(sources) = &mut sources {
-        sources.options.expand = matches.get_flag("expand");
+        sources.options.expand = flags.expand;
     }
     Store::open_or_built_in(sources)
         .map(|store| store.current())

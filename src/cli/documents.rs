@@ -4,8 +4,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::builder::PossibleValuesParser;
-use clap::{Arg, ArgMatches, Command};
+use clap::{Args, Command, ValueHint};
 use clap_complete::Shell;
 
 use super::subcommand;
@@ -19,95 +18,92 @@ pub const COMPLETIONS: &str = "completions";
 /// The name of the subcommand that prints JSON Schemas.
 pub const SCHEMA: &str = "schema";
 
+#[derive(Debug, Args)]
+struct Man {
+    /// The command.
+    #[arg(value_name = "COMMAND", value_parser = super::SUBCOMMANDS, verbatim_doc_comment)]
+    command: Option<String>,
+    /// Write the pages of the program and of all commands into this folder.
+    #[arg(
+        long,
+        value_name = "DIRECTORY",
+        value_hint = ValueHint::DirPath,
+        conflicts_with = "command",
+        verbatim_doc_comment
+    )]
+    directory: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct Completions {
+    /// The shell.
+    #[arg(value_name = "SHELL", verbatim_doc_comment)]
+    shell: Shell,
+}
+
+#[derive(Debug, Args)]
+struct Schema {
+    /// The file that the schema describes.
+    #[arg(value_name = "FILE", default_value = "config", value_parser = ["config", "targets"], verbatim_doc_comment)]
+    file: String,
+}
+
 /// The definitions of the subcommands.
 pub fn commands() -> [Command; 3] {
     [
-        Command::new(MAN)
-            .about("Print the man page of the program (section 1) or of a command.")
-            .arg(
-                Arg::new("command")
-                    .value_name("COMMAND")
-                    .value_parser(PossibleValuesParser::new(super::SUBCOMMANDS))
-                    .help("The command."),
-            )
-            .arg(
-                Arg::new("directory")
-                    .long("directory")
-                    .value_name("DIRECTORY")
-                    .value_hint(clap::ValueHint::DirPath)
-                    .value_parser(clap::value_parser!(PathBuf))
-                    .conflicts_with("command")
-                    .help("Write the pages of the program and of all commands into this folder."),
-            ),
-        Command::new(COMPLETIONS).about("Print shell completions.").arg(
-            Arg::new("shell")
-                .required(true)
-                .value_name("SHELL")
-                .value_parser(clap::value_parser!(Shell))
-                .help("The shell."),
-        ),
-        Command::new(SCHEMA)
-            .about("Print the JSON Schema of the configuration file, for editors.")
-            .arg(
-                Arg::new("file")
-                    .value_name("FILE")
-                    .default_value("config")
-                    .value_parser(PossibleValuesParser::new(["config", "targets"]))
-                    .help("The file that the schema describes."),
-            ),
+        Man::augment_args(Command::new(MAN))
+            .about("Print the man page of the program (section 1) or of a command."),
+        Completions::augment_args(Command::new(COMPLETIONS)).about("Print shell completions."),
+        Schema::augment_args(Command::new(SCHEMA))
+            .about("Print the JSON Schema of the configuration file, for editors."),
     ]
 }
 
 /// Runs one of the subcommands with the arguments after its name.
 pub fn run(name: &str, arguments: &[String]) -> ExitCode {
     let [man, completions, schema] = commands();
-    let command = match name {
-        MAN => man,
-        SCHEMA => schema,
-        _ => completions,
-    };
-    subcommand(command, arguments, |matches| print(name, matches))
+    match name {
+        MAN => subcommand(man, arguments, print_man),
+        SCHEMA => subcommand(schema, arguments, print_schema),
+        _ => subcommand(completions, arguments, print_completions),
+    }
 }
 
-fn print(name: &str, matches: &ArgMatches) -> Result<bool, String> {
-    let shell = (name == COMPLETIONS)
-        .then(|| matches.get_one::<Shell>("shell").copied())
-        .flatten();
+fn print_completions(arguments: &Completions) -> Result<bool, String> {
     let mut text = Vec::new();
-    let made = match shell {
-        Some(shell) => {
-            let mut command = super::command();
-            clap_complete::generate(shell, &mut command, "blackbox_exporter", &mut text);
-            Ok(())
-        }
-        None if name == SCHEMA => {
-            let is_of_targets = matches
-                .get_one::<String>("file")
-                .is_some_and(|file| file == "targets");
-            let schema = if is_of_targets {
-                Targets::json_schema()
-            } else {
-                Config::json_schema()
-            };
-            serde_json::to_writer_pretty(&mut text, &schema)
-                .map_err(io::Error::from)
-                .and_then(|()| writeln!(text))
-        }
-        None => print_man(matches, &mut text),
+    clap_complete::generate(
+        arguments.shell,
+        &mut super::command(),
+        "blackbox_exporter",
+        &mut text,
+    );
+    print(&text)
+}
+
+fn print_schema(arguments: &Schema) -> Result<bool, String> {
+    let schema = match arguments.file.as_str() {
+        "targets" => Targets::json_schema(),
+        _ => Config::json_schema(),
+    };
+    let mut text = serde_json::to_vec_pretty(&schema).map_err(|error| error.to_string())?;
+    text.push(b'\n');
+    print(&text)
+}
+
+fn print_man(arguments: &Man) -> Result<bool, String> {
+    let mut text = Vec::new();
+    let made = match (&arguments.directory, &arguments.command) {
+        (Some(folder), _) => write_pages(folder),
+        (None, Some(name)) => page_of(name, &mut text),
+        (None, None) => man_page(&mut text),
     };
     made.map_err(|error| error.to_string())?;
-    // A closed pipe is the reader's choice.
-    Ok(io::stdout().write_all(&text).is_ok())
+    print(&text)
 }
 
-fn print_man(matches: &ArgMatches, out: &mut Vec<u8>) -> io::Result<()> {
-    if let Some(folder) = matches.get_one::<PathBuf>("directory") {
-        return write_pages(folder);
-    }
-    match matches.get_one::<String>("command") {
-        Some(name) => page_of(name, out),
-        None => man_page(out),
-    }
+fn print(text: &[u8]) -> Result<bool, String> {
+    // A closed pipe is the reader's choice.
+    Ok(io::stdout().write_all(text).is_ok())
 }
 
 /// Writes `blackbox_exporter.1` and a page per command.

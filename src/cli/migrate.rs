@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::builder::PossibleValuesParser;
-use clap::{Arg, ArgMatches, Command};
+use clap::{Args, Command, ValueHint};
 
 use super::subcommand;
 use crate::config::file;
@@ -16,9 +16,35 @@ use crate::os_error;
 /// The subcommand's name.
 pub const NAME: &str = "migrate";
 
+#[derive(Debug, Args)]
+struct Arguments {
+    /// Kind of the file. Default: recognized by its name and content.
+    #[arg(
+        long,
+        value_name = "kind",
+        value_parser = PossibleValuesParser::new(kinds().map(|(name, _)| name)),
+        verbatim_doc_comment
+    )]
+    from: Option<String>,
+    /// Write all files into this directory. Existing files are not overwritten.
+    #[arg(long, short, value_name = "DIR", value_hint = ValueHint::DirPath, verbatim_doc_comment)]
+    output: Option<PathBuf>,
+    /// Address of this exporter for Alloy.
+    #[arg(
+        long,
+        value_name = "host:port",
+        default_value = "127.0.0.1:9115",
+        verbatim_doc_comment
+    )]
+    exporter: String,
+    /// The configuration to read; for Alloy also a directory of *.alloy files.
+    #[arg(value_name = "FILE", value_hint = ValueHint::AnyPath, verbatim_doc_comment)]
+    file: PathBuf,
+}
+
 /// The definition of the subcommand.
 pub fn command() -> Command {
-    Command::new(NAME)
+    Arguments::augment_args(Command::new(NAME))
         .about("Turn the configuration of Alloy, Prometheus or another prober into files for this exporter.")
         .long_about(
             "Reads prometheus.exporter.blackbox blocks of an Alloy configuration, the scrape_configs of a Prometheus \
@@ -27,37 +53,6 @@ pub fn command() -> Command {
              with those blocks replaced and everything else as it was. The series keep their names and labels. Everything that \
              cannot be carried over is listed on standard error and at the beginning of the targets file, and the exit \
              status is 1.",
-        )
-        .arg(
-            Arg::new("from")
-                .long("from")
-                .value_name("kind")
-                .value_parser(PossibleValuesParser::new(kinds().map(|(name, _)| name)))
-                .help("Kind of the file. Default: recognized by its name and content."),
-        )
-        .arg(
-            Arg::new("output")
-                .long("output")
-                .short('o')
-                .value_name("DIR")
-                .value_hint(clap::ValueHint::DirPath)
-                .value_parser(clap::value_parser!(PathBuf))
-                .help("Write all files into this directory. Existing files are not overwritten."),
-        )
-        .arg(
-            Arg::new("exporter")
-                .long("exporter")
-                .value_name("host:port")
-                .default_value("127.0.0.1:9115")
-                .help("Address of this exporter for Alloy."),
-        )
-        .arg(
-            Arg::new("file")
-                .required(true)
-                .value_name("FILE")
-                .value_hint(clap::ValueHint::AnyPath)
-                .value_parser(clap::value_parser!(PathBuf))
-                .help("The configuration to read; for Alloy also a directory of *.alloy files."),
         )
 }
 
@@ -74,8 +69,8 @@ pub fn run(arguments: &[String]) -> ExitCode {
     subcommand(command(), arguments, run_with)
 }
 
-fn run_with(matches: &ArgMatches) -> Result<bool, String> {
-    let (migration, text) = carry_over(matches)?;
+fn run_with(arguments: &Arguments) -> Result<bool, String> {
+    let (migration, text) = carry_over(arguments)?;
     for hint in &migration.hints {
         say(&format!("note: {hint}"));
     }
@@ -87,18 +82,17 @@ fn run_with(matches: &ArgMatches) -> Result<bool, String> {
 }
 
 /// What was found, and what to print.
-fn carry_over(matches: &ArgMatches) -> Result<(Migration, String), String> {
-    let path = matches.get_one::<PathBuf>("file").cloned().unwrap_or_default();
-    let inputs = read(&path)?;
+fn carry_over(arguments: &Arguments) -> Result<(Migration, String), String> {
+    let path = arguments.file.as_path();
+    let inputs = read(path)?;
     let first = inputs
         .first()
         .ok_or_else(|| format!("{}: there is no *.alloy file in it", path.display()))?;
-    let from = matches.get_one::<String>("from");
     let source = kinds()
-        .find(|(name, _)| Some(*name) == from.map(String::as_str))
+        .find(|(name, _)| Some(*name) == arguments.from.as_deref())
         .map_or_else(|| Source::of(&first.name, &first.text), |(_, source)| source);
     let directory = if path.is_dir() {
-        path.as_path()
+        path
     } else {
         path.parent().unwrap_or(Path::new(""))
     };
@@ -106,14 +100,14 @@ fn carry_over(matches: &ArgMatches) -> Result<(Migration, String), String> {
     let links = |file: &str| {
         read_file(Path::new(file)).or_else(|error| read_file(&directory.join(file)).map_err(|_| error))
     };
-    let output = matches.get_one::<PathBuf>("output");
-    let exporter = matches.get_one::<String>("exporter").filter(|_| output.is_some());
-    let migration = migrate(source, &inputs, exporter.map(String::as_str), &links)
-        .map_err(|error| format!("{}: {error}", path.display()))?;
+    let output = arguments.output.as_deref();
+    let exporter = output.map(|_| arguments.exporter.as_str());
+    let migration =
+        migrate(source, &inputs, exporter, &links).map_err(|error| format!("{}: {error}", path.display()))?;
     let targets = targets_file(&migration);
     match output {
         Some(output) => {
-            let report = write_set(output, &path, &migration, &targets)?;
+            let report = write_set(output, path, &migration, &targets)?;
             Ok((migration, report))
         }
         None => Ok((migration, targets)),

@@ -10,11 +10,12 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::{Args, Command};
 use go_resolve::config::ResolvConf;
 
+use super::configuration::{self, Configuration};
 use super::probe::{Look, network, runtime, timeout};
-use super::{configuration, subcommand};
+use super::subcommand;
 use examination::{Doctor, Examination};
 use prescription::Prescription;
 use subject::Subject;
@@ -22,28 +23,31 @@ use subject::Subject;
 /// The subcommand's name.
 pub const NAME: &str = "doctor";
 
+#[derive(Debug, Args)]
+struct Arguments {
+    /// A URL, host:port, a host, or the path of a unix socket.
+    #[arg(value_name = "TARGET", verbatim_doc_comment)]
+    target: String,
+    /// Print JSON.
+    #[arg(long, verbatim_doc_comment)]
+    json: bool,
+    /// Maximum duration of one try: seconds, or with a unit (500ms).
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = timeout, verbatim_doc_comment)]
+    timeout: Duration,
+    #[command(flatten)]
+    configuration: Configuration,
+}
+
 /// The definition of the subcommand.
 pub fn command() -> Command {
-    Command::new(NAME)
+    let config = "Configuration file, folder or pattern whose policy applies. Repeatable. Default: blackbox.yml if it exists.";
+    configuration::command::<Arguments>(NAME, config)
         .about("Try every prober that fits a target, and write a module for it.")
         .long_about(
             "Asks every name server for the target's addresses, pings it, connects over IPv4 and IPv6, and tries each version of TLS and HTTP, in parallel. \
              Prints what works, what does not and why, then a module, an entry for the targets file and an alert. Nothing is sent to a server that greets \
              first or whose port belongs to another protocol. The exit status is 0 when a probe with that module passes and 1 otherwise.",
         )
-        .arg(Arg::new("target").required(true).value_name("TARGET").help("A URL, host:port, a host, or the path of a unix socket."))
-        .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON."))
-        .arg(
-            Arg::new("timeout")
-                .long("timeout")
-                .value_name("DURATION")
-                .default_value("5s")
-                .value_parser(timeout)
-                .help("Maximum duration of one try: seconds, or with a unit (500ms)."),
-        )
-        .args(configuration::arguments(
-            "Configuration file, folder or pattern whose policy applies. Repeatable. Default: blackbox.yml if it exists.",
-        ))
 }
 
 /// Runs the subcommand with the arguments after its name.
@@ -51,17 +55,14 @@ pub fn run(arguments: &[String]) -> ExitCode {
     subcommand(command(), arguments, examine)
 }
 
-fn examine(matches: &ArgMatches) -> Result<bool, String> {
-    let target = matches.get_one::<String>("target").map_or("", String::as_str);
+fn examine(arguments: &Arguments) -> Result<bool, String> {
+    let target = arguments.target.as_str();
     let subject = subject::parse(target)?;
-    let loaded = configuration::load(matches)?;
+    let loaded = configuration::load(&arguments.configuration)?;
     let network = network(loaded.config.policy.clone());
     let doctor = Doctor {
         network: &network,
-        patience: matches
-            .get_one::<Duration>("timeout")
-            .copied()
-            .unwrap_or(Duration::from_secs(5)),
+        patience: arguments.timeout,
     };
     let runtime = runtime()?;
     let (found, prescription) = runtime.block_on(async {
@@ -72,7 +73,7 @@ fn examine(matches: &ArgMatches) -> Result<bool, String> {
         let prescription = Prescription::write(doctor, &subject, &found).await;
         (found, prescription)
     });
-    let text = if matches.get_flag("json") {
+    let text = if arguments.json {
         report::as_json(target, &found, &prescription)
     } else {
         report::as_text(target, &found, &prescription, Look::of_stdout())

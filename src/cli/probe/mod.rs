@@ -11,13 +11,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::access::Constant;
-use clap::builder::PossibleValuesParser;
-use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, value_parser};
+use clap::{Args, Command, ValueHint, value_parser};
 use futures_util::{StreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::runtime::Runtime;
 
-use super::{configuration, subcommand};
+use super::configuration::{self, Configuration};
+use super::subcommand;
 use crate::config;
 use crate::config::meant::did_you_mean;
 use crate::config::targets::{DEFAULT_MODULE, Targets};
@@ -33,81 +33,55 @@ pub use report::{Look, escaped};
 /// The subcommand's name.
 pub const NAME: &str = "probe";
 
+#[derive(Debug, Args)]
+struct Arguments {
+    /// What to probe, in the form that the module expects.
+    #[arg(value_name = "TARGET", verbatim_doc_comment)]
+    target: Vec<String>,
+    /// Probe the targets of a targets file, each with its own module.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, verbatim_doc_comment)]
+    targets: Option<PathBuf>,
+    /// The module for targets on the command line.
+    #[arg(long, short, value_name = "MODULE", default_value = DEFAULT_MODULE, verbatim_doc_comment)]
+    module: String,
+    /// A parameter that the module allows (params), for targets on the command line.
+    #[arg(long, value_name = "NAME=VALUE", verbatim_doc_comment)]
+    param: Vec<String>,
+    #[command(flatten)]
+    configuration: Configuration,
+    /// Output format.
+    #[arg(
+        long,
+        short,
+        value_name = "FORMAT",
+        default_value = "human",
+        value_parser = ["human", "json", "prometheus", "openmetrics"],
+        verbatim_doc_comment
+    )]
+    output: String,
+    /// Maximum duration of a probe: seconds, or with a unit (500ms, 1m). A shorter timeout of the module wins.
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = timeout, verbatim_doc_comment)]
+    timeout: Duration,
+    /// Repeat the probes: a live view on a terminal, otherwise one line per result. q ends it.
+    #[arg(long, conflicts_with = "output", verbatim_doc_comment)]
+    watch: bool,
+    /// The time between two probes of a target with --watch.
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = timeout, verbatim_doc_comment)]
+    interval: Duration,
+    /// Maximum concurrent probes.
+    #[arg(long, value_name = "N", default_value = "50", value_parser = value_parser!(u16).range(1..), verbatim_doc_comment)]
+    concurrency: u16,
+}
+
 /// The definition of the subcommand.
 pub fn command() -> Command {
-    Command::new(NAME)
+    let config = "Configuration file, folder or pattern. Repeatable. Default: blackbox.yml if it exists, otherwise the built-in modules.";
+    configuration::command::<Arguments>(NAME, config)
         .about("Probe targets now and print the results.")
         .long_about(
             "Runs probes through the same pipeline as a scrape and prints them: one target with its phases, its \
              certificates and the reason for a failure, several as a table. The exit status is 0 when every probe \
              succeeded and 1 otherwise.",
-        )
-        .arg(Arg::new("target").action(ArgAction::Append).value_name("TARGET").help("What to probe, in the form that the module expects."))
-        .arg(
-            Arg::new("targets")
-                .long("targets")
-                .value_name("FILE")
-                .value_hint(ValueHint::FilePath)
-                .value_parser(value_parser!(PathBuf))
-                .help("Probe the targets of a targets file, each with its own module."),
-        )
-        .arg(
-            Arg::new("module")
-                .long("module")
-                .short('m')
-                .value_name("MODULE")
-                .default_value(DEFAULT_MODULE)
-                .help("The module for targets on the command line."),
-        )
-        .arg(
-            Arg::new("param")
-                .long("param")
-                .value_name("NAME=VALUE")
-                .action(ArgAction::Append)
-                .help("A parameter that the module allows (params), for targets on the command line."),
-        )
-        .args(configuration::arguments(
-            "Configuration file, folder or pattern. Repeatable. Default: blackbox.yml if it exists, otherwise the built-in modules.",
-        ))
-        .arg(
-            Arg::new("output")
-                .long("output")
-                .short('o')
-                .value_name("FORMAT")
-                .default_value("human")
-                .value_parser(PossibleValuesParser::new(["human", "json", "prometheus", "openmetrics"]))
-                .help("Output format."),
-        )
-        .arg(
-            Arg::new("timeout")
-                .long("timeout")
-                .value_name("DURATION")
-                .default_value("10s")
-                .value_parser(timeout)
-                .help("Maximum duration of a probe: seconds, or with a unit (500ms, 1m). A shorter timeout of the module wins."),
-        )
-        .arg(
-            Arg::new("watch")
-                .long("watch")
-                .action(ArgAction::SetTrue)
-                .conflicts_with("output")
-                .help("Repeat the probes: a live view on a terminal, otherwise one line per result. q ends it."),
-        )
-        .arg(
-            Arg::new("interval")
-                .long("interval")
-                .value_name("DURATION")
-                .default_value("5s")
-                .value_parser(timeout)
-                .help("The time between two probes of a target with --watch."),
-        )
-        .arg(
-            Arg::new("concurrency")
-                .long("concurrency")
-                .value_name("N")
-                .default_value("50")
-                .value_parser(value_parser!(u16).range(1..))
-                .help("Maximum concurrent probes."),
         )
 }
 
@@ -158,25 +132,25 @@ pub fn run(arguments: &[String]) -> ExitCode {
     subcommand(command(), arguments, probe_all)
 }
 
-fn probe_all(matches: &ArgMatches) -> Result<bool, String> {
-    let loaded = configuration::load(matches)?;
-    let jobs = jobs(matches, &loaded)?;
-    let most = matches.get_one::<Duration>("timeout").copied();
-    let most = most.unwrap_or(Duration::from_secs(10));
-    let at_once = usize::from(matches.get_one::<u16>("concurrency").copied().unwrap_or(50));
+fn probe_all(arguments: &Arguments) -> Result<bool, String> {
+    let loaded = configuration::load(&arguments.configuration)?;
+    let jobs = jobs(arguments, &loaded)?;
+    let (most, at_once) = (arguments.timeout, usize::from(arguments.concurrency));
     let runtime = runtime()?;
-    if matches.get_flag("watch") {
-        let interval = matches.get_one::<Duration>("interval").copied();
-        let interval = interval.unwrap_or(Duration::from_secs(5));
-        let watched = watch::watch(jobs, loaded.config.policy.clone(), most, at_once, interval);
+    if arguments.watch {
+        let watched = watch::watch(
+            jobs,
+            loaded.config.policy.clone(),
+            most,
+            at_once,
+            arguments.interval,
+        );
         let watched = runtime.block_on(watched);
         runtime.shutdown_timeout(Duration::from_millis(200));
         return watched.map(|()| true).map_err(|error| error.to_string());
     }
     let done = runtime.block_on(run_jobs(jobs, loaded.config.policy.clone(), most, at_once));
-    let format = matches
-        .get_one::<String>("output")
-        .map_or("human", String::as_str);
+    let format = arguments.output.as_str();
     let mut text = report::render(&done, format, Look::of_stdout());
     if format != "human" && std::io::stdout().is_terminal() {
         text = passive(&text);
@@ -232,7 +206,7 @@ async fn probe_once(network: &Network, job: Job, most: Duration) -> Done {
     Done { job, outcome }
 }
 
-fn jobs(matches: &ArgMatches, loaded: &Loaded) -> Result<Vec<Job>, String> {
+fn jobs(arguments: &Arguments, loaded: &Loaded) -> Result<Vec<Job>, String> {
     let find = |name: &str| {
         let known = || {
             loaded
@@ -249,11 +223,10 @@ fn jobs(matches: &ArgMatches, loaded: &Loaded) -> Result<Vec<Job>, String> {
             }
         })
     };
-    let name = matches
-        .get_one::<String>("module")
-        .map_or(DEFAULT_MODULE, String::as_str);
-    let params = matches.get_many::<String>("param").into_iter().flatten();
-    let params: Vec<(&str, &str)> = params
+    let name = arguments.module.as_str();
+    let params: Vec<(&str, &str)> = arguments
+        .param
+        .iter()
         .map(|param| {
             param
                 .split_once('=')
@@ -269,7 +242,7 @@ fn jobs(matches: &ArgMatches, loaded: &Loaded) -> Result<Vec<Job>, String> {
         }
     };
     let mut jobs = Vec::new();
-    for target in matches.get_many::<String>("target").into_iter().flatten() {
+    for target in &arguments.target {
         let allowed = find(name)?;
         let allowed = |param: &str| allowed.params.as_ref().is_some_and(|params| params.has(param));
         if let Some((param, _)) = params.iter().find(|(param, _)| !allowed(param)) {
@@ -281,7 +254,7 @@ fn jobs(matches: &ArgMatches, loaded: &Loaded) -> Result<Vec<Job>, String> {
             module: with_params(&find(name)?, given)?,
         });
     }
-    if let Some(file) = matches.get_one::<PathBuf>("targets") {
+    if let Some(file) = &arguments.targets {
         for target in read_targets(file)?.targets {
             let hostname = Some(target.hostname.clone()).filter(|hostname| !hostname.is_empty());
             let module = find(target.module())?;
