@@ -11,7 +11,7 @@ use blackbox_exporter::net::Network;
 use blackbox_exporter::probe_log::Level;
 use blackbox_exporter::prober::{Outcome, Request, run};
 use blackbox_exporter::telemetry::Exports;
-use blackbox_exporter::trace::{Endpoint, Export, Settings, Tracing};
+use blackbox_exporter::trace::{Endpoint, Export, Tracing};
 use divan::{Bencher, black_box};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Runtime;
@@ -61,14 +61,11 @@ fn answered(runtime: &Runtime, export: Export) -> (Arc<Exports>, Arc<Module>, Ou
         (target, outcome)
     });
     assert!(outcome.success);
-    let settings = Settings {
-        spans: Endpoint::parse("http://127.0.0.1:1/v1/traces"),
-        export,
-        ..Settings::default()
-    };
+    let spans = Endpoint::parse("http://127.0.0.1:1/v1/traces");
     let logger = Logger::stderr(Level::Error, Format::Logfmt);
     let _inside = runtime.enter();
-    let exports = Exports::start(&settings, "bench", &Arc::new(Network::system()), &logger).unwrap();
+    let network = Arc::new(Network::system());
+    let exports = Exports::start(spans.as_ref(), None, export, "bench", &network, &logger).unwrap();
     (exports, module, outcome, target)
 }
 

@@ -168,8 +168,17 @@ pub async fn start(flags: Flags, logger: Logger) -> Result<Started, Stopped> {
         .unwrap_or(usize::MAX)
         .min(flags.history_max_bytes);
     // A configuration that is only checked sends nothing to anybody.
-    let exports =
-        (!flags.config_check).then(|| Exports::start(&flags.trace, &instance(&flags), &network, &logger));
+    let exports = (!flags.config_check).then(|| {
+        let (spans, logs) = (flags.trace_spans.as_ref(), flags.trace_logs.as_ref());
+        Exports::start(
+            spans,
+            logs,
+            flags.trace_export,
+            &instance(&flags),
+            &network,
+            &logger,
+        )
+    });
     let exports = exports.flatten();
     let losses = exports
         .clone()
@@ -190,7 +199,7 @@ pub async fn start(flags: Flags, logger: Logger) -> Result<Started, Stopped> {
             timeout_offset: flags.timeout_offset,
             probe_log,
             max_in_flight: flags.max_in_flight,
-            trace_link: flags.trace.link.clone(),
+            trace_link: flags.trace_link.clone(),
         },
     });
     exporter.instruments.serve(&exporter.store.current().modules);

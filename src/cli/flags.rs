@@ -15,62 +15,7 @@ use crate::probe_log::Level;
 use crate::strconv::{parse_float, parse_uint, quote};
 use crate::trace;
 
-pub use table::FLAGS;
-
-/// The flags of the server.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Flags {
-    /// `--config.file`: empty when the flag was not given.
-    pub config_files: Vec<String>,
-    /// `--config.skip-broken-files`
-    pub skip_broken_files: bool,
-    /// `--config.expand-environment-variables`
-    pub expand_variables: bool,
-    /// `--config.check`
-    pub config_check: bool,
-    /// `--config.enable-auto-reload`
-    pub auto_reload: bool,
-    /// `--config.auto-reload-interval`
-    pub auto_reload_interval: Duration,
-    /// `--targets.file`: empty means none.
-    pub targets_file: String,
-    /// `--timeout-offset`, seconds.
-    pub timeout_offset: f64,
-    /// `--history.limit`
-    pub history_limit: usize,
-    /// `--history.max-bytes`
-    pub history_max_bytes: usize,
-    /// `--probe.max-in-flight`: 0 means no limit.
-    pub max_in_flight: usize,
-    /// `--log.level`
-    pub log_level: Level,
-    /// `--log.format`
-    pub log_format: logging::Format,
-    /// `--log.prober`, as given: an unknown word is a warning, not an error.
-    pub log_prober: String,
-    /// `--web.listen-address`
-    pub listen_addresses: Vec<String>,
-    /// `--web.systemd-socket`
-    pub systemd_socket: bool,
-    /// `--web.config.file`: empty means none.
-    pub web_config_file: String,
-    /// `--web.external-url`
-    pub external_url: String,
-    /// `--web.route-prefix`
-    pub route_prefix: String,
-    /// `--web.max-connections`: 0 means half of the file descriptors.
-    pub max_connections: usize,
-    /// `--web.allowed-hosts`: empty means any.
-    pub allowed_hosts: Vec<String>,
-    /// `--web.open-healthy`
-    pub open_healthy: bool,
-    /// `--web.enable-playground`
-    pub playground: bool,
-    /// The flags that begin with `--trace`.
-    pub trace: trace::Settings,
-    /// `--memory.limit` in bytes: 0 means none, `None` most of the cgroup's.
-    pub memory_limit: Option<u64>,
-}
+pub use table::{FLAGS, Flags};
 
 /// A row of the table.
 pub struct Flag {
@@ -78,39 +23,22 @@ pub struct Flag {
     pub name: &'static str,
     /// The letter behind `-`.
     pub short: Option<char>,
-    /// Where its value goes.
-    pub set: Set,
+    /// What follows it on the command line.
+    pub takes: Takes,
+    /// Whether its value is any text.
+    pub is_text: bool,
+    /// Reads its value into its field.
+    read: fn(&mut Flags, &Flag, &str) -> Result<(), Refused>,
     /// What counts when it is not given.
     pub default: Option<&'static str>,
     /// What stands for the value in the help when there is no default.
     pub placeholder: Option<&'static str>,
     /// The words that it takes, if it takes only some.
     pub words: &'static [&'static str],
+    /// What its value must be, for who gave another one.
+    wants: &'static str,
     /// What it does.
     pub help: &'static str,
-}
-
-/// Where a value goes, which says what kind it is.
-#[derive(Clone, Copy)]
-pub enum Set {
-    /// It stops everything else: `--help` and `--version`.
-    Nothing,
-    /// There or not.
-    Switch(fn(&mut Flags) -> &mut bool),
-    /// Any text.
-    Text(fn(&mut Flags, String)),
-    /// Any text, each time another.
-    Texts(fn(&mut Flags) -> &mut Vec<String>),
-    /// A whole number.
-    Count(fn(&mut Flags, u64)),
-    /// A number of bytes, with or without a unit.
-    Size(fn(&mut Flags) -> &mut Option<u64>),
-    /// A number.
-    Float(fn(&mut Flags) -> &mut f64),
-    /// A text of some form, and what it must be; `false` when it is not.
-    Form(fn(&mut Flags, &str) -> bool, &'static str),
-    /// One of some words; `false` when it is none of them.
-    Word(fn(&mut Flags, &str) -> bool, &'static str),
 }
 
 /// What a flag takes.
@@ -124,15 +52,78 @@ pub enum Takes {
     Values,
 }
 
-/// The flag of a name, a setter and a help text.
-const fn flag(name: &'static str, set: Set, help: &'static str) -> Flag {
+/// The value of a flag: its type says what the flag takes.
+trait Value: Sized {
+    const TAKES: Takes = Takes::Value;
+    const IS_TEXT: bool = false;
+
+    /// Reads a value, or another one.
+    fn read(&mut self, flag: &Flag, text: &str) -> Result<(), Refused>;
+}
+
+impl Value for bool {
+    const TAKES: Takes = Takes::Nothing;
+
+    fn read(&mut self, _flag: &Flag, text: &str) -> Result<(), Refused> {
+        *self = text == "true";
+        Ok(())
+    }
+}
+
+impl Value for String {
+    const IS_TEXT: bool = true;
+
+    fn read(&mut self, _flag: &Flag, text: &str) -> Result<(), Refused> {
+        text.clone_into(self);
+        Ok(())
+    }
+}
+
+impl Value for Vec<String> {
+    const TAKES: Takes = Takes::Values;
+
+    fn read(&mut self, _flag: &Flag, text: &str) -> Result<(), Refused> {
+        self.push(text.to_owned());
+        Ok(())
+    }
+}
+
+/// The types of which one text is one value.
+macro_rules! values {
+    ($($type:ty: |$flag:ident, $text:ident| $read:expr;)*) => {$(
+        impl Value for $type {
+            fn read(&mut self, $flag: &Flag, $text: &str) -> Result<(), Refused> {
+                *self = $read?;
+                Ok(())
+            }
+        }
+    )*};
+}
+values! {
+    usize: |flag, text| flag.count(text).map(|number| usize::try_from(number).unwrap_or(usize::MAX));
+    Duration: |flag, text| flag.count(text).map(Duration::from_secs);
+    f64: |flag, text| parse_float(text)
+        .map_err(|error| flag.refused(error.to_string(), "a number without a unit, like 0.5"));
+    Option<u64>: |flag, text| flag.bytes(text).map(Some);
+    Level: |flag, text| flag.word("log level", text, level(text));
+    logging::Format: |flag, text| flag.word("log format", text, format(text));
+    Option<trace::Endpoint>: |flag, text| flag.form(trace::Endpoint::parse(text)).map(Some);
+    Option<trace::Link>: |flag, text| flag.form(trace::Link::parse(text)).map(Some);
+    trace::Export: |flag, text| flag.form(trace::Export::parse(text));
+}
+
+/// The flag of a name and a help text; [`flags!`] adds what follows from its type.
+const fn flag(name: &'static str, help: &'static str) -> Flag {
     Flag {
         name,
         short: None,
-        set,
+        takes: Takes::Nothing,
+        is_text: false,
+        read: |_, _, _| Ok(()),
         default: None,
         placeholder: None,
         words: &[],
+        wants: "",
         help,
     }
 }
@@ -153,23 +144,19 @@ impl Flag {
         self
     }
 
+    const fn wants(mut self, text: &'static str) -> Self {
+        self.wants = text;
+        self
+    }
+
     const fn short(mut self, letter: char) -> Self {
         self.short = Some(letter);
         self
     }
 
-    /// What follows it on the command line.
-    pub fn takes(&self) -> Takes {
-        match self.set {
-            Set::Nothing | Set::Switch(_) => Takes::Nothing,
-            Set::Texts(_) => Takes::Values,
-            _ => Takes::Value,
-        }
-    }
-
     /// Its definition for the help, the man page and the completions.
     pub fn definition(&self) -> Arg {
-        let action = match self.takes() {
+        let action = match self.takes {
             Takes::Nothing => ArgAction::SetTrue,
             Takes::Value => ArgAction::Set,
             Takes::Values => ArgAction::Append,
@@ -180,7 +167,7 @@ impl Flag {
             _ => ValueHint::Unknown,
         };
         let mut arg = Arg::new(self.name).long(self.name).help(self.help).action(action);
-        if self.takes() != Takes::Nothing {
+        if self.takes != Takes::Nothing {
             arg = arg.num_args(1).value_hint(hint);
         }
         if let Some(letter) = self.short {
@@ -198,47 +185,32 @@ impl Flag {
         arg
     }
 
-    fn set(&self, flags: &mut Flags, value: &str) -> Result<(), Refused> {
-        let refused = |message: String, wanted: &str| Refused {
-            message,
-            hint: Some(format!("--{} takes {wanted}", self.name)),
-        };
-        match self.set {
-            Set::Nothing => {}
-            Set::Switch(place) => *place(flags) = value == "true",
-            Set::Text(put) => put(flags, value.to_owned()),
-            Set::Texts(place) => place(flags).push(value.to_owned()),
-            Set::Count(put) => {
-                let default = self.default.unwrap_or_default();
-                let wanted = format!("a whole number without a unit; the default is {default}");
-                let number = parse_uint(value, true).map_err(|error| refused(error.to_string(), &wanted))?;
-                put(flags, number);
-            }
-            Set::Size(place) => {
-                let with_unit = || u64::try_from(gostd::units::parse_size(value)?).ok();
-                let bytes = value.parse().ok().or_else(with_unit);
-                let wanted = "a number of bytes, or a size like 256MiB";
-                let message = || format!("invalid size {}", quote(value));
-                *place(flags) = Some(bytes.ok_or_else(|| refused(message(), wanted))?);
-            }
-            Set::Float(place) => {
-                let wanted = "a number without a unit, like 0.5";
-                *place(flags) = parse_float(value).map_err(|error| refused(error.to_string(), wanted))?;
-            }
-            Set::Form(put, wanted) => {
-                if !put(flags, value) {
-                    // Without the value, which may have a password in it.
-                    return Err(refused(format!("invalid value of --{}", self.name), wanted));
-                }
-            }
-            Set::Word(put, what) => {
-                if !put(flags, value) {
-                    let wanted = format!("one of {}", self.words.join(", "));
-                    return Err(refused(format!("unrecognized {what} {value}"), &wanted));
-                }
-            }
-        }
-        Ok(())
+    fn refused(&self, message: String, wanted: &str) -> Refused {
+        let hint = Some(format!("--{} takes {wanted}", self.name));
+        Refused { message, hint }
+    }
+
+    fn count(&self, text: &str) -> Result<u64, Refused> {
+        let default = self.default.unwrap_or_default();
+        let wanted = format!("a whole number without a unit; the default is {default}");
+        parse_uint(text, true).map_err(|error| self.refused(error.to_string(), &wanted))
+    }
+
+    fn bytes(&self, text: &str) -> Result<u64, Refused> {
+        let with_unit = || u64::try_from(gostd::units::parse_size(text)?).ok();
+        let bytes = text.parse().ok().or_else(with_unit);
+        let message = || format!("invalid size {}", quote(text));
+        bytes.ok_or_else(|| self.refused(message(), "a number of bytes, or a size like 256MiB"))
+    }
+
+    fn word<T>(&self, what: &str, text: &str, value: Option<T>) -> Result<T, Refused> {
+        let wanted = || format!("one of {}", self.words.join(", "));
+        value.ok_or_else(|| self.refused(format!("unrecognized {what} {text}"), &wanted()))
+    }
+
+    fn form<T>(&self, value: Option<T>) -> Result<T, Refused> {
+        // Without the value, which may have a password in it.
+        value.ok_or_else(|| self.refused(format!("invalid value of --{}", self.name), self.wants))
     }
 }
 
@@ -255,7 +227,7 @@ pub fn flags(given: &[(&str, String)]) -> Result<Flags, Refused> {
             && !is_given
             && flag.name != CONFIG_FILE
         {
-            flag.set(&mut flags, default)?;
+            (flag.read)(&mut flags, flag, default)?;
         }
     }
     let mut seen: Vec<&str> = Vec::new();
@@ -263,11 +235,11 @@ pub fn flags(given: &[(&str, String)]) -> Result<Flags, Refused> {
         let Some(flag) = FLAGS.iter().find(|flag| flag.name == *name) else {
             continue;
         };
-        if seen.contains(name) && flag.takes() != Takes::Values {
+        if seen.contains(name) && flag.takes != Takes::Values {
             return Err(Refused::from(format!("flag '{name}' cannot be repeated")));
         }
         seen.push(name);
-        flag.set(&mut flags, value)?;
+        (flag.read)(&mut flags, flag, value)?;
     }
     // Upstream takes the flag once: who names a file that is not there hears so.
     let is_absent = |name: &&String| !name.contains(['*', '?', '[']) && !Path::new(name).exists();
@@ -295,14 +267,12 @@ pub fn level(name: &str) -> Option<Level> {
     }
 }
 
-/// Sets a flag; whether there is a value.
-fn put<T>(place: &mut Option<T>, value: Option<T>) -> bool {
-    *place = value;
-    place.is_some()
-}
-
-fn size(number: u64) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
+fn format(name: &str) -> Option<logging::Format> {
+    match name {
+        "logfmt" => Some(logging::Format::Logfmt),
+        "json" => Some(logging::Format::Json),
+        _ => None,
+    }
 }
 
 /// The name of the flag that prints the version.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use clap::{Arg, ArgAction, Command};
 
-use super::flags::{FLAGS, Set};
+use super::flags::FLAGS;
 
 /// Widest first column that still has its text beside it.
 const COLUMN: usize = 30;
@@ -85,9 +85,9 @@ fn name_column(arg: &Arg) -> String {
         (Some([placeholder, ..]), None) => drop(write!(name, "<{placeholder}>")),
         // kingpin quotes the defaults of plain texts, and only of them.
         (_, Some(text))
-            if FLAGS.iter().any(|flag| {
-                flag.name == long && (matches!(flag.set, Set::Text(_)) || long == "config.file")
-            }) =>
+            if FLAGS
+                .iter()
+                .any(|flag| flag.name == long && (flag.is_text || long == "config.file")) =>
         {
             let _ = write!(name, "{text:?}");
         }

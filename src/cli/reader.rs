@@ -83,7 +83,7 @@ fn read_long(
     let unknown = || Refused::unknown_flag(name);
     let flag = flag.ok_or_else(unknown)?;
     let long = flag.name;
-    if flag.takes() == Takes::Nothing {
+    if flag.takes == Takes::Nothing {
         return match attached {
             Some(value) if long != last => Err(Refused {
                 message: format!("unexpected {value}"),
@@ -115,7 +115,7 @@ fn read_short(
         .find(|flag| flag.short == Some(letter))
         .ok_or_else(|| format!("unknown short flag '-{letter}'"))?;
     let long = flag.name;
-    if flag.takes() == Takes::Nothing {
+    if flag.takes == Takes::Nothing {
         if !attached.is_empty() {
             rest.push_front(format!("-{attached}"));
         }

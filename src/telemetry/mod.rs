@@ -25,7 +25,7 @@ use crate::net::url::Url;
 use crate::probe_log::{Event, Level};
 use crate::prober::Outcome;
 use crate::say;
-use crate::trace::{Context, Export, Settings};
+use crate::trace::{Context, Endpoint, Export};
 use queue::Queue;
 use sender::{Form, Sender};
 
@@ -114,12 +114,14 @@ impl Exports {
 
     /// Begins to post what the flags ask for; `None` when that is nothing. `instance` is this process among others.
     pub fn start(
-        settings: &Settings,
+        spans: Option<&Endpoint>,
+        logs: Option<&Endpoint>,
+        export: Export,
         instance: &str,
         network: &Arc<Network>,
         logger: &Logger,
     ) -> Option<Arc<Self>> {
-        if settings.spans.is_none() && settings.logs.is_none() {
+        if spans.is_none() && logs.is_none() {
             return None;
         }
         let most = memory::traces_share().unwrap_or(MOST).min(MOST);
@@ -130,11 +132,8 @@ impl Exports {
             senders.push(tokio::spawn(sender.run()));
             queue
         };
-        let spans = settings
-            .spans
-            .as_ref()
-            .map(|endpoint| post(endpoint, Form::OtlpSpans));
-        let logs = settings.logs.as_ref().map(|endpoint| {
+        let spans = spans.map(|endpoint| post(endpoint, Form::OtlpSpans));
+        let logs = logs.map(|endpoint| {
             // What DeepFlow's agent calls its path, behind whatever prefix a proxy has for it.
             let form = match endpoint.path().trim_end_matches('/').ends_with("/api/v1/log") {
                 true => Form::DeepFlowLogs,
@@ -143,7 +142,7 @@ impl Exports {
             (form, post(endpoint, form))
         });
         Some(Arc::new(Self {
-            export: settings.export,
+            export,
             spans,
             logs,
             senders: Mutex::new(senders),

@@ -8,7 +8,7 @@ mod headers;
 mod settings;
 
 pub use context::{Context, Incoming, SpanId, TraceId};
-pub use settings::{Endpoint, Export, Link, Settings};
+pub use settings::{Endpoint, Export, Link};
 
 use http::HeaderMap;
 use smallvec::SmallVec;

@@ -6,19 +6,6 @@ use std::time::Duration;
 use super::Context;
 use crate::config::units::parse_duration;
 
-/// The flags that begin with `--trace`.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Settings {
-    /// `--trace.endpoint`
-    pub spans: Option<Endpoint>,
-    /// `--trace.export`
-    pub export: Export,
-    /// `--trace.log-endpoint`
-    pub logs: Option<Endpoint>,
-    /// `--trace.url`
-    pub link: Option<Link>,
-}
-
 /// An address to which things are posted.
 #[derive(Clone, PartialEq)]
 pub struct Endpoint(pub(crate) reqwest::Url);
