@@ -64,52 +64,25 @@ impl fmt::Display for Value {
     }
 }
 
-impl From<&'static str> for Value {
-    fn from(text: &'static str) -> Self {
-        Self::Text(Cow::Borrowed(text))
-    }
-}
-
-impl From<String> for Value {
-    fn from(text: String) -> Self {
-        Self::Text(Cow::Owned(text))
-    }
-}
-
-impl From<f64> for Value {
-    fn from(number: f64) -> Self {
-        Self::Float(number)
-    }
-}
-
-impl From<bool> for Value {
-    fn from(truth: bool) -> Self {
-        Self::Bool(truth)
-    }
-}
-
-impl From<Address> for Value {
-    fn from(address: Address) -> Self {
-        Self::Address(Box::new(address))
-    }
-}
-
-impl From<SystemTime> for Value {
-    fn from(moment: SystemTime) -> Self {
-        Self::Time(moment)
-    }
-}
-
-macro_rules! from_integer {
-    ($($kind:ty),*) => {$(
+macro_rules! from {
+    ($($($kind:ty),+ => |$value:ident| $made:expr;)+) => {$($(
         impl From<$kind> for Value {
-            fn from(number: $kind) -> Self {
-                Self::Int(i64::try_from(number).unwrap_or(i64::MAX))
+            fn from($value: $kind) -> Self {
+                $made
             }
         }
-    )*};
+    )+)+};
 }
-from_integer!(u8, u16, u32, u64, usize, i32, i64);
+from! {
+    &'static str, String => |text| Self::Text(text.into());
+    u8, u16, u32, i32 => |number| Self::Int(number.into());
+    i64 => |number| Self::Int(number);
+    u64, usize => |number| Self::Int(i64::try_from(number).unwrap_or(i64::MAX));
+    f64 => |number| Self::Float(number);
+    bool => |truth| Self::Bool(truth);
+    Address => |address| Self::Address(Box::new(address));
+    SystemTime => |moment| Self::Time(moment);
+}
 
 /// The value of something that has a text form, made when the line is written.
 pub fn text(value: impl fmt::Display) -> Value {
