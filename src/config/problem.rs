@@ -65,9 +65,10 @@ impl fmt::Display for Problem {
 }
 
 /// Why a configuration was not taken.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The file could not be read.
+    #[error("failed to generate initial checksum for configuration file: error reading YAML file: {}", os_error::describe_file(Path::new(.file), .source))]
     Unreadable {
         /// The file.
         file: String,
@@ -75,17 +76,21 @@ pub enum LoadError {
         source: io::Error,
     },
     /// The file was read and is wrong.
+    #[error("{0}")]
     Invalid(Invalid),
     /// Of several files, these are wrong; at least one.
+    #[error("{}", .0.iter().map(|invalid| format!("{}: {invalid}", invalid.file)).collect::<Vec<_>>().join("\n"))]
     Several(Vec<Invalid>),
     /// The targets file could not be read, or is wrong.
+    #[error(transparent)]
     Targets(TargetsError),
 }
 
 /// Why a targets file was not taken.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum TargetsError {
     /// It could not be read.
+    #[error("error reading targets file: {}", os_error::describe_file(.file, .source))]
     Unreadable {
         /// The file.
         file: PathBuf,
@@ -93,45 +98,13 @@ pub enum TargetsError {
         source: io::Error,
     },
     /// It was read and is wrong.
+    #[error("error parsing targets file: {}: {}", .file.display(), listed(.problems))]
     Invalid {
         /// The file.
         file: PathBuf,
         /// What is wrong, in the order of the text; never empty.
         problems: Vec<Problem>,
     },
-}
-
-impl fmt::Display for TargetsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreadable { file, source } => {
-                write!(
-                    f,
-                    "error reading targets file: {}",
-                    os_error::describe_file(file, source)
-                )
-            }
-            Self::Invalid { file, problems } => {
-                write!(f, "error parsing targets file: {}: ", file.display())?;
-                match problems.as_slice() {
-                    [only] => only.fmt(f),
-                    all => {
-                        write!(f, "{} errors:", all.len())?;
-                        all.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
-                    }
-                }
-            }
-        }
-    }
-}
-
-impl std::error::Error for TargetsError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Unreadable { source, .. } => Some(source),
-            Self::Invalid { .. } => None,
-        }
-    }
 }
 
 /// Everything that is wrong with one file.
@@ -182,46 +155,20 @@ impl LoadError {
     }
 }
 
-impl fmt::Display for LoadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreadable { file, source } => {
-                let reason = os_error::describe_file(Path::new(file), source);
-                write!(
-                    f,
-                    "failed to generate initial checksum for configuration file: error reading YAML file: {reason}"
-                )
-            }
-            Self::Invalid(invalid) => invalid.fmt(f),
-            Self::Several(all) => all.iter().enumerate().try_for_each(|(i, invalid)| {
-                let between = if i == 0 { "" } else { "\n" };
-                write!(f, "{between}{}: {invalid}", invalid.file)
-            }),
-            Self::Targets(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for LoadError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Unreadable { source, .. } => Some(source),
-            Self::Targets(error) => error.source(),
-            Self::Invalid(_) | Self::Several(_) => None,
-        }
-    }
-}
-
 /// The short form for logs and HTTP answers: `error parsing config file: …`, one line per problem.
 impl fmt::Display for Invalid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("error parsing config file: ")?;
-        match self.problems.as_slice() {
-            [only] => write!(f, "{only}"),
-            all => {
-                write!(f, "{} errors:", all.len())?;
-                all.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
-            }
+        write!(f, "error parsing config file: {}", listed(&self.problems))
+    }
+}
+
+/// The only problem, or how many there are and one line for each.
+fn listed(problems: &[Problem]) -> String {
+    match problems {
+        [only] => only.to_string(),
+        all => {
+            let lines = all.iter().map(|problem| format!("\n  {problem}"));
+            format!("{} errors:{}", all.len(), lines.collect::<String>())
         }
     }
 }

@@ -2,7 +2,6 @@
 //! exporter reads them (exporter-toolkit 0.17).
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -100,33 +99,18 @@ impl Section for RateLimit {}
 impl Section for ServerTls {}
 
 /// Why a web configuration file cannot be used. Displays as exporter-toolkit says it.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum WebError {
     /// It cannot be read.
+    #[error("{}", os_error::describe_file(.0, .1))]
     Unreadable(PathBuf, io::Error),
     /// It is no YAML, or has keys that it must not have: everything found.
+    #[error("web configuration file: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Malformed(Vec<Problem>),
     /// A value that cannot be used.
+    #[error("{0}")]
     Invalid(String),
 }
-
-impl fmt::Display for WebError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreadable(path, error) => f.write_str(&os_error::describe_file(path, error)),
-            Self::Malformed(problems) => {
-                f.write_str("web configuration file: ")?;
-                for (index, problem) in problems.iter().enumerate() {
-                    write!(f, "{}{problem}", if index == 0 { "" } else { "; " })?;
-                }
-                Ok(())
-            }
-            Self::Invalid(reason) => f.write_str(reason),
-        }
-    }
-}
-
-impl std::error::Error for WebError {}
 
 impl Web {
     /// Reads a web configuration file by `read`. The names of other files in it become relative to the working folder.

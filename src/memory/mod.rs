@@ -19,7 +19,6 @@ mod sync {
     pub(super) use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 }
 
-use std::fmt;
 use std::sync::OnceLock;
 
 use pool::{Pool, Refused};
@@ -274,16 +273,9 @@ fn share(room: u64, hundredths: u64) -> usize {
 }
 
 /// Why something that grew was stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("out of memory: the exporter has reached its limit (--memory.limit)")]
 pub struct Short;
-
-impl fmt::Display for Short {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("out of memory: the exporter has reached its limit (--memory.limit)")
-    }
-}
-
-impl std::error::Error for Short {}
 
 impl From<Short> for std::io::Error {
     fn from(short: Short) -> Self {

@@ -1,7 +1,6 @@
 //! Ports by number or by service name, as Go's `net.LookupPort` reads them.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::OnceLock;
 
 use super::{Deadline, TimedOut, file};
@@ -25,29 +24,18 @@ impl Protocol {
 }
 
 /// Why a text is no port; the texts are Go's.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PortError {
     /// A number outside 0 to 65535.
+    #[error("address {0}: invalid port")]
     Invalid(String),
     /// A service that neither the list nor `/etc/services` knows.
+    #[error("lookup {text}/{1}: unknown port", text = .0.name())]
     Unknown(Protocol, String),
     /// The deadline, while `/etc/services` was read.
+    #[error("reading /etc/services: {0}")]
     Unread(TimedOut),
 }
-
-impl fmt::Display for PortError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Invalid(port) => write!(f, "address {port}: invalid port"),
-            Self::Unknown(protocol, service) => {
-                write!(f, "lookup {}/{service}: unknown port", protocol.name())
-            }
-            Self::Unread(timed_out) => write!(f, "reading /etc/services: {timed_out}"),
-        }
-    }
-}
-
-impl std::error::Error for PortError {}
 
 /// The services that are known without a list, because a container image often has none.
 const SERVICES: [(&str, Protocol, u16); 15] = [

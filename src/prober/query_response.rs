@@ -2,7 +2,6 @@
 
 mod reader;
 
-use std::fmt;
 use std::io;
 
 use tokio::io::AsyncWriteExt;
@@ -33,13 +32,20 @@ pub struct Upgrade<'a> {
 }
 
 /// Why nothing could be read or written.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(super) enum WireError {
     /// The peer's end, where more was needed.
+    #[error("EOF: the peer closed the connection")]
     End,
     /// A line of more than the most bytes.
+    #[error(
+        "bufio.Scanner: token too long: a line has more than {} bytes",
+        reader::LONGEST_LINE
+    )]
     TooLong,
+    #[error("i/o timeout: {0}")]
     TimedOut(TimedOut),
+    #[error("{}", SystemError(.0))]
     Io(io::Error),
 }
 
@@ -51,23 +57,6 @@ impl WireError {
             Self::TooLong => Reason::ProtocolError,
             Self::TimedOut(_) => Reason::ExpectTimeout,
             Self::Io(error) => error.into(),
-        }
-    }
-}
-
-impl fmt::Display for WireError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::End => f.write_str("EOF: the peer closed the connection"),
-            Self::TooLong => {
-                write!(
-                    f,
-                    "bufio.Scanner: token too long: a line has more than {} bytes",
-                    reader::LONGEST_LINE
-                )
-            }
-            Self::TimedOut(timed_out) => write!(f, "i/o timeout: {timed_out}"),
-            Self::Io(error) => write!(f, "{}", SystemError(error)),
         }
     }
 }

@@ -1,6 +1,5 @@
 //! Listening sockets: addresses in Go's forms, or sockets that systemd opened for us.
 
-use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -20,13 +19,16 @@ use crate::os_error;
 const BACKLOG: i32 = 4096;
 
 /// Why a port cannot be listened on; displays as Go's `*net.OpError`.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     /// The text is no address.
+    #[error("listen tcp: {0}")]
     Address(String),
     /// The name of the host has no address.
+    #[error("listen tcp: {0}")]
     Lookup(ResolveError),
     /// The system refused.
+    #[error("listen tcp {address}: {operation}: {}", os_error::describe(.error))]
     System {
         /// The address.
         address: SocketAddr,
@@ -36,32 +38,12 @@ pub enum ListenError {
         error: io::Error,
     },
     /// systemd passed no socket.
+    #[error("no socket activation file descriptors found")]
     NoSockets,
     /// A socket from systemd cannot be used.
+    #[error("socket from systemd: {}", os_error::describe(.0))]
     Inherited(io::Error),
 }
-
-impl fmt::Display for ListenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Address(reason) => write!(f, "listen tcp: {reason}"),
-            Self::Lookup(error) => write!(f, "listen tcp: {error}"),
-            Self::System {
-                address,
-                operation,
-                error,
-            } => write!(
-                f,
-                "listen tcp {address}: {operation}: {}",
-                os_error::describe(error)
-            ),
-            Self::NoSockets => f.write_str("no socket activation file descriptors found"),
-            Self::Inherited(error) => write!(f, "socket from systemd: {}", os_error::describe(error)),
-        }
-    }
-}
-
-impl std::error::Error for ListenError {}
 
 /// Listens on `host:port`. Without a host, or with an unspecified one, on both address families.
 ///

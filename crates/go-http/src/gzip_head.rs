@@ -1,6 +1,5 @@
 //! The head of a gzip stream (RFC 1952), read before anything is decompressed, because a body without one is not judged.
 
-use std::fmt;
 use std::io;
 
 use flate2::Crc;
@@ -16,34 +15,26 @@ const FLAG_NAME: u8 = 1 << 3;
 const FLAG_COMMENT: u8 = 1 << 4;
 
 /// What is wrong with a compressed stream. Displays in Go's words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Wrong {
     /// It is empty.
+    #[error("EOF")]
     Empty,
     /// It ends within a head or a trailer.
+    #[error("unexpected EOF")]
     Cut,
     /// It does not begin as gzip does.
+    #[error("gzip: invalid header")]
     Head,
     /// Sum or length of what was decompressed are not those of the trailer.
+    #[error("gzip: invalid checksum")]
     Sum,
     /// It is no deflate: so many bytes of that were read.
+    #[error("flate: corrupt input before offset {0}")]
     Data(u64),
     /// It ends within its deflate.
+    #[error("unexpected EOF")]
     DataCut,
-}
-
-impl std::error::Error for Wrong {}
-
-impl fmt::Display for Wrong {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Empty => "EOF",
-            Self::Cut | Self::DataCut => "unexpected EOF",
-            Self::Head => "gzip: invalid header",
-            Self::Sum => "gzip: invalid checksum",
-            Self::Data(offset) => return write!(f, "flate: corrupt input before offset {offset}"),
-        })
-    }
 }
 
 /// Why a head could not be read.

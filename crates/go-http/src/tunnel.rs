@@ -1,6 +1,5 @@
 //! Tunnels through proxies: CONNECT (RFC 9110, section 9.3.6) and SOCKS5 (RFC 1928, RFC 1929).
 
-use std::fmt;
 use std::io;
 use std::net::IpAddr;
 
@@ -15,28 +14,36 @@ use crate::http1::{HeadError, HeadParser, LengthError, RequestBody, RequestLine,
 const MAX_ANSWER: usize = 64 << 10;
 
 /// Why there is no tunnel.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)]
 pub enum TunnelError {
+    #[error("talking to the proxy: {}", SystemError(.0))]
     Io(io::Error),
     /// The proxy closed the connection instead of answering.
+    #[error("EOF: the proxy closed the connection")]
     Closed,
+    #[error("the proxy's answer: {0}")]
     Head(HeadError),
+    #[error("the proxy's answer: {0}")]
     Length(LengthError),
     /// An answer to CONNECT that is not 200.
-    Refused {
-        status: u16,
-        reason: String,
-    },
+    #[error("{}: the proxy answered {status} to CONNECT", if .reason.is_empty() { "unknown status code" } else { .reason.as_str() })]
+    Refused { status: u16, reason: String },
     /// A name or credential longer than SOCKS5 can carry.
+    #[error("socks connect: {0} too long")]
     TooLong(&'static str),
     /// Not SOCKS5.
+    #[error("socks connect: unexpected protocol version {0}")]
     Version(u8),
+    #[error("socks connect: no acceptable authentication methods")]
     NoMethod,
+    #[error("socks connect: username/password authentication failed")]
     Credentials,
     /// What SOCKS5 does not foresee, in Go's words.
+    #[error("socks connect: {0}")]
     Socks(String),
     /// SOCKS5's refusal.
+    #[error("socks connect: {}", .0.words())]
     Reply(Reply),
 }
 
@@ -81,31 +88,6 @@ impl Reply {
         }
     }
 }
-
-impl fmt::Display for TunnelError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Io(error) => write!(f, "talking to the proxy: {}", SystemError(error)),
-            Self::Closed => f.write_str("EOF: the proxy closed the connection"),
-            Self::Head(error) => write!(f, "the proxy's answer: {error}"),
-            Self::Length(error) => write!(f, "the proxy's answer: {error}"),
-            Self::Refused { status, reason } if reason.is_empty() => {
-                write!(f, "unknown status code: the proxy answered {status} to CONNECT")
-            }
-            Self::Refused { status, reason } => {
-                write!(f, "{reason}: the proxy answered {status} to CONNECT")
-            }
-            Self::TooLong(what) => write!(f, "socks connect: {what} too long"),
-            Self::Version(version) => write!(f, "socks connect: unexpected protocol version {version}"),
-            Self::NoMethod => f.write_str("socks connect: no acceptable authentication methods"),
-            Self::Credentials => f.write_str("socks connect: username/password authentication failed"),
-            Self::Socks(reason) => write!(f, "socks connect: {reason}"),
-            Self::Reply(reply) => write!(f, "socks connect: {}", reply.words()),
-        }
-    }
-}
-
-impl std::error::Error for TunnelError {}
 
 impl From<io::Error> for TunnelError {
     fn from(error: io::Error) -> Self {

@@ -1,7 +1,5 @@
 //! Why an expression is none, in Go's words.
 
-use std::fmt;
-
 /// What is wrong with an expression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
@@ -43,7 +41,8 @@ impl ErrorKind {
 }
 
 /// An expression that does not compile. Displays as Go's error does.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("error parsing regexp: {}: `{}`", .kind.text(), .part)]
 pub struct Error {
     /// What is wrong.
     pub kind: ErrorKind,
@@ -84,11 +83,3 @@ impl Error {
         }
     }
 }
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "error parsing regexp: {}: `{}`", self.kind.text(), self.part)
-    }
-}
-
-impl std::error::Error for Error {}

@@ -104,20 +104,36 @@ pub enum Match {
 }
 
 /// Why an answer is of no use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Flaw {
     /// NXDOMAIN: there is no such name.
+    #[error("no such host")]
     NoSuchName,
     /// The name exists, but not with this record.
+    #[error("no such host: the name exists, but has no {} record", .0.name())]
     NoData(Record),
     /// Neither an answer nor a server that would look for one.
+    #[error("lame referral: the server does not recurse")]
     LameReferral,
     /// Any other response code.
+    #[error("server misbehaving: it answered {}", code_name(*.0))]
     ResponseCode(u16),
     /// The message breaks off or contradicts itself.
+    #[error("cannot unmarshal DNS message")]
     Malformed,
     /// It has not one question.
+    #[error("invalid DNS response")]
     Invalid,
+}
+
+fn code_name(code: u16) -> String {
+    match code {
+        1 => "FORMERR".to_owned(),
+        2 => "SERVFAIL".to_owned(),
+        4 => "NOTIMP".to_owned(),
+        5 => "REFUSED".to_owned(),
+        code => format!("code {code}"),
+    }
 }
 
 /// A message that came back.

@@ -7,24 +7,15 @@ use std::net::IpAddr;
 use super::{name, time};
 
 /// Why bytes are not a certificate. Displays as Go's text, `x509: malformed serial number`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
     /// The certificate's form.
+    #[error("x509: {0}")]
     Form(Cow<'static, str>),
     /// Its public key, judged by another of Go's packages.
+    #[error("{0}")]
     Key(String),
 }
-
-impl fmt::Display for ParseError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Form(text) => write!(f, "x509: {text}"),
-            Self::Key(text) => f.write_str(text),
-        }
-    }
-}
-
-impl std::error::Error for ParseError {}
 
 impl From<&'static str> for ParseError {
     fn from(text: &'static str) -> Self {
@@ -39,11 +30,13 @@ impl From<String> for ParseError {
 }
 
 /// Why a certificate is not trusted. Displays as Go's text.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VerifyError {
     /// A critical extension that nobody here understands.
+    #[error("x509: unhandled critical extension")]
     UnhandledCriticalExtension,
     /// Not valid yet at `now` (both Unix seconds).
+    #[error("x509: certificate has expired or is not yet valid: current time {} is before {}", time::rfc3339(*.now), time::rfc3339(*.not_before))]
     NotYetValid {
         /// When it was judged.
         now: i64,
@@ -51,6 +44,7 @@ pub enum VerifyError {
         not_before: i64,
     },
     /// No longer valid at `now` (both Unix seconds).
+    #[error("x509: certificate has expired or is not yet valid: current time {} is after {}", time::rfc3339(*.now), time::rfc3339(*.not_after))]
     Expired {
         /// When it was judged.
         now: i64,
@@ -58,80 +52,82 @@ pub enum VerifyError {
         not_after: i64,
     },
     /// An intermediate that is no CA.
+    #[error("x509: certificate is not authorized to sign other certificates")]
     NotAuthorizedToSign,
     /// Below a CA with a shorter path length.
+    #[error("x509: too many intermediates for path length constraint")]
     TooManyIntermediates,
     /// The issuer's subject differs from the certificate's issuer.
+    #[error("x509: issuer name does not match subject from issuing certificate")]
     NameMismatch,
     /// No certificate of the chain may be used for a server.
+    #[error("x509: certificate specifies an incompatible key usage")]
     IncompatibleUsage,
     /// A name constraint of an issuer forbids a name.
+    #[error("x509: a root or intermediate certificate is not authorized to sign for this name: {0}")]
     ConstrainedName(String),
     /// There were chains, but none was valid; how many for which reason.
+    #[error("x509: no valid chains built{colon}{0}", colon = if .0.is_empty() { "" } else { ": " })]
     NoValidChains(String),
     /// No chain ends in a trusted certificate.
+    #[error("x509: certificate signed by unknown authority{}", .0.as_ref().map(ToString::to_string).unwrap_or_default())]
     UnknownAuthority(Option<Box<Hint>>),
     /// More signatures would have to be checked than is reasonable.
+    #[error("x509: signature check attempts limit reached while verifying certificate chain")]
     SignatureLimit,
     /// The certificate is for other names.
+    #[error("x509: {0}")]
     Hostname(Hostname),
     /// The system has no CA certificates that could be read, and none are configured.
+    #[error("x509: failed to load system roots and no roots provided{}", .0.as_ref().map(|why| format!("; {why}")).unwrap_or_default())]
     SystemRoots(Option<String>),
 }
 
 /// A CA certificate that was a candidate, and why it was not taken.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    " (possibly because of {} while trying to verify candidate authority certificate {})",
+    name::quoted(.reason.to_string()),
+    name::quoted(.candidate)
+)]
 pub struct Hint {
     pub(super) reason: HintReason,
     pub(super) candidate: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum HintReason {
+    #[error("{0}")]
     Signature(SignatureError),
+    #[error("{0}")]
     Invalid(VerifyError),
 }
 
 /// Why a signature on a certificate does not count.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum SignatureError {
     /// The parent is not a CA.
+    #[error("x509: invalid signature: parent certificate cannot sign this kind of certificate")]
     ParentCannotSign,
     /// MD5 or SHA-1; the name of the algorithm.
+    #[error("x509: cannot verify signature: insecure algorithm {0}")]
     Insecure(&'static str),
     /// An algorithm that is not known here.
+    #[error("x509: cannot verify signature: algorithm unimplemented")]
     Unsupported,
     /// The key is of another kind than the algorithm's: the algorithm's kind, Go's type of the key.
+    #[error("x509: signature algorithm specifies an {0} public key, but have public key of type {1}")]
     Mismatch(&'static str, &'static str),
     /// RSA keys below 1024 bits: the key's bits.
+    #[error("crypto/rsa: {0}-bit keys are insecure (see https://go.dev/pkg/crypto/rsa#hdr-Minimum_key_size)")]
     WeakRsa(usize),
     /// The mathematics say no.
+    #[error("crypto/rsa: verification error")]
     Rsa,
+    #[error("x509: ECDSA verification failure")]
     Ecdsa,
+    #[error("x509: Ed25519 verification failure")]
     Ed25519,
-}
-
-impl fmt::Display for SignatureError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::ParentCannotSign => f.write_str(
-                "x509: invalid signature: parent certificate cannot sign this kind of certificate",
-            ),
-            Self::Insecure(name) => write!(f, "x509: cannot verify signature: insecure algorithm {name}"),
-            Self::Unsupported => f.write_str("x509: cannot verify signature: algorithm unimplemented"),
-            Self::Mismatch(wanted, have) => write!(
-                f,
-                "x509: signature algorithm specifies an {wanted} public key, but have public key of type {have}"
-            ),
-            Self::WeakRsa(bits) => write!(
-                f,
-                "crypto/rsa: {bits}-bit keys are insecure (see https://go.dev/pkg/crypto/rsa#hdr-Minimum_key_size)"
-            ),
-            Self::Rsa => f.write_str("crypto/rsa: verification error"),
-            Self::Ecdsa => f.write_str("x509: ECDSA verification failure"),
-            Self::Ed25519 => f.write_str("x509: Ed25519 verification failure"),
-        }
-    }
 }
 
 /// What a certificate is valid for, instead of the wanted host.
@@ -202,60 +198,3 @@ impl fmt::Display for Hostname {
         write!(f, "certificate is valid for {valid}, not {host}")
     }
 }
-
-impl fmt::Display for VerifyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("x509: ")?;
-        match self {
-            Self::UnhandledCriticalExtension => f.write_str("unhandled critical extension"),
-            Self::NotYetValid { now, not_before } => write!(
-                f,
-                "certificate has expired or is not yet valid: current time {} is before {}",
-                time::rfc3339(*now),
-                time::rfc3339(*not_before)
-            ),
-            Self::Expired { now, not_after } => write!(
-                f,
-                "certificate has expired or is not yet valid: current time {} is after {}",
-                time::rfc3339(*now),
-                time::rfc3339(*not_after)
-            ),
-            Self::NotAuthorizedToSign => {
-                f.write_str("certificate is not authorized to sign other certificates")
-            }
-            Self::TooManyIntermediates => f.write_str("too many intermediates for path length constraint"),
-            Self::NameMismatch => f.write_str("issuer name does not match subject from issuing certificate"),
-            Self::IncompatibleUsage => f.write_str("certificate specifies an incompatible key usage"),
-            Self::ConstrainedName(detail) => write!(
-                f,
-                "a root or intermediate certificate is not authorized to sign for this name: {detail}"
-            ),
-            Self::NoValidChains(detail) if detail.is_empty() => f.write_str("no valid chains built"),
-            Self::NoValidChains(detail) => write!(f, "no valid chains built: {detail}"),
-            Self::UnknownAuthority(None) => f.write_str("certificate signed by unknown authority"),
-            Self::UnknownAuthority(Some(hint)) => {
-                let reason = match &hint.reason {
-                    HintReason::Signature(error) => error.to_string(),
-                    HintReason::Invalid(error) => error.to_string(),
-                };
-                write!(
-                    f,
-                    "certificate signed by unknown authority (possibly because of {} while trying to verify candidate \
-                     authority certificate {})",
-                    name::quoted(&reason),
-                    name::quoted(&hint.candidate)
-                )
-            }
-            Self::SignatureLimit => {
-                f.write_str("signature check attempts limit reached while verifying certificate chain")
-            }
-            Self::Hostname(error) => write!(f, "{error}"),
-            Self::SystemRoots(None) => f.write_str("failed to load system roots and no roots provided"),
-            Self::SystemRoots(Some(why)) => {
-                write!(f, "failed to load system roots and no roots provided; {why}")
-            }
-        }
-    }
-}
-
-impl std::error::Error for VerifyError {}

@@ -1,7 +1,5 @@
 //! OCSP (RFC 6960): the question whether a certificate is revoked, and the judgement of a signed answer, stapled or asked for.
 
-use std::fmt;
-
 use aws_lc_rs::digest::{self, SHA1_FOR_LEGACY_USE_ONLY as SHA1, SHA256, SHA384, SHA512};
 
 use super::algorithm::{self, Algorithm, Hash};
@@ -62,41 +60,26 @@ impl OcspAnswer {
 }
 
 /// Why an answer does not count.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OcspError {
     /// The responder gave none; its word for it.
+    #[error("the responder answered {0}")]
     Refused(&'static str),
     /// It cannot be read.
-    Malformed(ParseError),
+    #[error("malformed OCSP response: {0}")]
+    Malformed(#[from] ParseError),
     /// It is about other certificates.
+    #[error("the OCSP response is about another certificate")]
     Foreign,
     /// Neither the issuer nor somebody it authorized has signed it.
+    #[error("the signature of the OCSP response is not valid: {0}")]
     Signer(String),
     /// Its time has not come.
+    #[error("the OCSP response is not yet valid")]
     Early,
     /// Its time is over.
+    #[error("the OCSP response is out of date")]
     Late,
-}
-
-impl fmt::Display for OcspError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Refused(word) => write!(f, "the responder answered {word}"),
-            Self::Malformed(error) => write!(f, "malformed OCSP response: {error}"),
-            Self::Foreign => f.write_str("the OCSP response is about another certificate"),
-            Self::Signer(why) => write!(f, "the signature of the OCSP response is not valid: {why}"),
-            Self::Early => f.write_str("the OCSP response is not yet valid"),
-            Self::Late => f.write_str("the OCSP response is out of date"),
-        }
-    }
-}
-
-impl std::error::Error for OcspError {}
-
-impl From<ParseError> for OcspError {
-    fn from(error: ParseError) -> Self {
-        Self::Malformed(error)
-    }
 }
 
 impl From<&'static str> for OcspError {

@@ -122,19 +122,12 @@ impl Preference {
 }
 
 /// Why a `host:port` text is not one; the texts are those of Go's `net.SplitHostPort`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("address {address}: {reason}")]
 pub struct SplitError {
     address: String,
     reason: &'static str,
 }
-
-impl fmt::Display for SplitError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "address {}: {}", self.address, self.reason)
-    }
-}
-
-impl std::error::Error for SplitError {}
 
 /// Splits `host:port`, `[host]:port` or `[host%zone]:port` as Go's `net.SplitHostPort` does. The port may be empty or a name.
 pub fn split_host_port(text: &str) -> Result<(&str, &str), SplitError> {

@@ -1,6 +1,5 @@
 //! The one deadline of a probe.
 
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -17,19 +16,12 @@ pub struct Deadline {
 }
 
 /// The deadline passed while waiting. Displays as what to tell the user.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the probe's timeout of {budget:?} ran out")]
 pub struct TimedOut {
     /// The probe's whole timeout.
     pub budget: Duration,
 }
-
-impl fmt::Display for TimedOut {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the probe's timeout of {:?} ran out", self.budget)
-    }
-}
-
-impl std::error::Error for TimedOut {}
 
 impl Deadline {
     /// `budget` after `start`.

@@ -2,7 +2,6 @@
 //! the contract: they stand in logs, error answers and usage messages.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
@@ -67,7 +66,12 @@ fn push_escaped(out: &mut String, text: &str) {
 }
 
 /// Why a text is no number; displays as Go's `*strconv.NumError`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "strconv.{function}: parsing {}: {}",
+    quote(.input),
+    if *.out_of_range { "value out of range" } else { "invalid syntax" }
+)]
 pub struct NumError {
     /// `ParseFloat`, `ParseUint`.
     pub function: &'static str,
@@ -76,24 +80,6 @@ pub struct NumError {
     /// Too large rather than malformed.
     pub out_of_range: bool,
 }
-
-impl fmt::Display for NumError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let reason = if self.out_of_range {
-            "value out of range"
-        } else {
-            "invalid syntax"
-        };
-        write!(
-            f,
-            "strconv.{}: parsing {}: {reason}",
-            self.function,
-            quote(&self.input)
-        )
-    }
-}
-
-impl std::error::Error for NumError {}
 
 /// `strconv.ParseFloat(text, 64)`.
 ///

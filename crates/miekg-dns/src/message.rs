@@ -48,14 +48,16 @@ struct Question {
 }
 
 /// Why a message cannot be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
     /// It is shorter than a header.
+    #[error("the response has {octets} octets, fewer than the {HEADER} of a header")]
     Short {
         /// Octets that came.
         octets: usize,
     },
     /// An entry of a section cannot be read.
+    #[error("the answer cannot be read: {section} {entry}: {reason}")]
     Malformed {
         /// The section.
         section: &'static str,
@@ -65,29 +67,9 @@ pub enum ReadError {
         reason: Malformed,
     },
     /// It is signed with a key that nobody has configured.
+    #[error("the response has a TSIG signature, and there is no key to verify it with")]
     Signed,
 }
-
-impl fmt::Display for ReadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Short { octets } => write!(
-                f,
-                "the response has {octets} octets, fewer than the {HEADER} of a header"
-            ),
-            Self::Malformed {
-                section,
-                entry,
-                reason,
-            } => write!(f, "the answer cannot be read: {section} {entry}: {reason}"),
-            Self::Signed => {
-                f.write_str("the response has a TSIG signature, and there is no key to verify it with")
-            }
-        }
-    }
-}
-
-impl std::error::Error for ReadError {}
 
 impl Message {
     /// Reads an answer as miekg/dns does: counts that promise more than there is are forgiven where a section ends with

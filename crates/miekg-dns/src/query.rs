@@ -1,6 +1,5 @@
 //! The query: one question, and perhaps an OPT record.
 
-use std::fmt;
 use std::net::IpAddr;
 
 use super::record::types;
@@ -12,30 +11,21 @@ pub struct Query {
 }
 
 /// Why a name cannot be asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
     /// It begins with a dot, or has two in a row.
+    #[error("the query name has an empty label")]
     EmptyLabel,
     /// A label has more than 63 octets.
+    #[error("the query name has a label of more than 63 octets")]
     LongLabel,
     /// It ends in a backslash that escapes nothing.
+    #[error("the query name ends in a lone backslash")]
     NotQualified,
     /// The query would not fit a message.
+    #[error("the query name does not fit a message")]
     TooLong,
 }
-
-impl fmt::Display for NameError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::EmptyLabel => "the query name has an empty label",
-            Self::LongLabel => "the query name has a label of more than 63 octets",
-            Self::NotQualified => "the query name ends in a lone backslash",
-            Self::TooLong => "the query name does not fit a message",
-        })
-    }
-}
-
-impl std::error::Error for NameError {}
 
 /// What an OPT record (RFC 6891) says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,8 +2,6 @@
 //!
 //! Nothing here can fail but by an error, and no read costs more than the length of the message and 126 pointers.
 
-use std::fmt;
-
 use super::text::escape_label;
 
 /// Longest name on the wire, in octets, the closing root label not counted (RFC 1035, section 2.3.4).
@@ -14,16 +12,9 @@ const MAX_NAME: usize = 255;
 const MAX_POINTERS: usize = 126;
 
 /// What is wrong with a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
 pub struct Malformed(pub &'static str);
-
-impl fmt::Display for Malformed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
-    }
-}
-
-impl std::error::Error for Malformed {}
 
 /// A place in a message (or in the part of it that ends with the record being read).
 #[derive(Clone, Debug)]

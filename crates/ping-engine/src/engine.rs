@@ -5,7 +5,6 @@
 //! kernel's, so it serves one ping at a time; when that is over, the socket gets another identifier and serves the next.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -54,24 +53,15 @@ impl Figures {
 }
 
 /// Why a ping cannot even be tried.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum PrepareError {
     /// There is no socket for it.
+    #[error("{0}")]
     Open(OpenError),
     /// All sockets are full.
+    #[error("all sockets are full of waiting pings")]
     Full,
 }
-
-impl fmt::Display for PrepareError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Open(error) => write!(f, "{error}"),
-            Self::Full => f.write_str("all sockets are full of waiting pings"),
-        }
-    }
-}
-
-impl std::error::Error for PrepareError {}
 
 /// The sockets of one shape.
 #[derive(Debug, Default)]

@@ -1,7 +1,6 @@
 //! The real sockets: unprivileged ones (`SOCK_DGRAM`), or raw ones when only those are allowed.
 
 use std::cell::RefCell;
-use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsFd;
@@ -88,11 +87,13 @@ pub enum Privilege {
 }
 
 /// Why there is no socket. The networks are Go's: `ip4:icmp` or `ip6:ipv6-icmp`.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The source address is of the other family.
+    #[error("listen {0}: address {1}: no suitable address found")]
     OtherFamily(&'static str, IpAddr),
     /// The system refused both kinds.
+    #[error("listen {network} {address}: {}; unprivileged: {}{}", SystemError(.raw), SystemError(.unprivileged), advice(.raw))]
     Refused {
         /// The network.
         network: &'static str,
@@ -105,38 +106,15 @@ pub enum OpenError {
     },
 }
 
-impl fmt::Display for OpenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (network, address, unprivileged, raw) = match self {
-            Self::OtherFamily(network, address) => {
-                return write!(
-                    f,
-                    "listen {network}: address {address}: no suitable address found"
-                );
-            }
-            Self::Refused {
-                network,
-                address,
-                unprivileged,
-                raw,
-            } => (network, address, unprivileged, raw),
-        };
-        write!(
-            f,
-            "listen {network} {address}: {}; unprivileged: {}",
-            SystemError(raw),
-            SystemError(unprivileged)
-        )?;
-        if raw.kind() == io::ErrorKind::PermissionDenied {
-            f.write_str(
-                "; put a group of this process into net.ipv4.ping_group_range (for example \"0 2147483647\") or give it CAP_NET_RAW",
-            )?;
+/// What lets a process ping that may not.
+fn advice(raw: &io::Error) -> &'static str {
+    match raw.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "; put a group of this process into net.ipv4.ping_group_range (for example \"0 2147483647\") or give it CAP_NET_RAW"
         }
-        Ok(())
+        _ => "",
     }
 }
-
-impl std::error::Error for OpenError {}
 
 /// A socket for echo requests.
 #[derive(Debug)]

@@ -36,7 +36,8 @@ pub struct Cel {
 }
 
 /// Why an expression does not compile.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
 pub struct CelError {
     message: String,
     at: Option<(usize, usize)>,
@@ -68,14 +69,6 @@ impl CelError {
         }
     }
 }
-
-impl fmt::Display for CelError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for CelError {}
 
 impl Cel {
     /// Compiles an expression.

@@ -2,7 +2,6 @@
 //! what is not UTF-8, or half a surrogate pair, becomes U+FFFD.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -34,11 +33,13 @@ const TABLE: usize = 4 * (size_of::<Key>() + size_of::<Value>());
 const TURN: usize = 64 << 10;
 
 /// Why a text is not JSON, in Go's words, with the place.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum JsonError {
     /// The text ends too early.
+    #[error("unexpected end of JSON input")]
     End,
     /// A byte that cannot stand there.
+    #[error("invalid character {} {context} (at byte {at})", quoted(*.byte))]
     Unexpected {
         /// The byte.
         byte: u8,
@@ -47,43 +48,26 @@ pub(super) enum JsonError {
         /// Its place, counted from 0.
         at: usize,
     },
+    #[error("exceeded max depth")]
     TooDeep,
     /// It takes more memory than it may.
+    #[error("body too large to be checked: its values take more than {0} bytes; set body_size_limit")]
     TooMuch(usize),
     /// There was no time to read all of it.
+    #[error("operation interrupted")]
     Interrupted,
     /// A number that no double holds.
+    #[error("json: cannot unmarshal number {0} into Go value of type float64")]
     Number(String),
 }
 
-impl fmt::Display for JsonError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::End => f.write_str("unexpected end of JSON input"),
-            Self::Unexpected { byte, context, at } => {
-                let shown = match byte {
-                    b'\'' => r"'\''".to_owned(),
-                    b'"' => "'\"'".to_owned(),
-                    byte if byte.is_ascii() => format!("'{}'", char::from(*byte).escape_default()),
-                    byte => format!("{:?}", char::from(*byte)),
-                };
-                write!(f, "invalid character {shown} {context} (at byte {at})")
-            }
-            Self::TooDeep => f.write_str("exceeded max depth"),
-            Self::TooMuch(most) => {
-                write!(
-                    f,
-                    "body too large to be checked: its values take more than {most} bytes; set body_size_limit"
-                )
-            }
-            Self::Interrupted => f.write_str("operation interrupted"),
-            Self::Number(number) => {
-                write!(
-                    f,
-                    "json: cannot unmarshal number {number} into Go value of type float64"
-                )
-            }
-        }
+/// A byte as Go shows a character.
+fn quoted(byte: u8) -> String {
+    match byte {
+        b'\'' => r"'\''".to_owned(),
+        b'"' => "'\"'".to_owned(),
+        byte if byte.is_ascii() => format!("'{}'", char::from(byte).escape_default()),
+        byte => format!("{:?}", char::from(byte)),
     }
 }
 

@@ -110,7 +110,8 @@ impl Counters {
 }
 
 /// Why a connection could not be opened.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("dial {network} {address}: {cause}")]
 pub struct DialError {
     /// `tcp`, `udp` or `unix`.
     pub network: &'static str,
@@ -121,15 +122,19 @@ pub struct DialError {
 }
 
 /// The cause of a [`DialError`].
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum DialCause {
     /// The probe's deadline.
+    #[error("i/o timeout: {0}")]
     TimedOut(TimedOut),
     /// No answer within this part of the probe's time; there were other addresses to try.
+    #[error("i/o timeout: no response within {0:.3?}")]
     NoAnswer(Duration),
     /// The target policy is against it.
+    #[error("{0}")]
     Refused(Refusal),
     /// The system's word.
+    #[error("{call}: {}{}", SystemError(.error), shortage(.call, .error))]
     Io {
         /// The call that failed: `socket`, `bind`, `connect`.
         call: &'static str,
@@ -138,27 +143,12 @@ pub enum DialCause {
     },
 }
 
-impl fmt::Display for DialError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "dial {} {}: ", self.network, self.address)?;
-        match &self.cause {
-            DialCause::TimedOut(timed_out) => write!(f, "i/o timeout: {timed_out}"),
-            DialCause::NoAnswer(share) => write!(f, "i/o timeout: no response within {share:.3?}"),
-            DialCause::Refused(refusal) => write!(f, "{refusal}"),
-            DialCause::Io { call, error } => {
-                write!(f, "{call}: {}", SystemError(error))?;
-                match Resource::of(call, error) {
-                    Some(Resource::Ports) => {
-                        f.write_str(": no local port is left (net.ipv4.ip_local_port_range)")
-                    }
-                    _ => Ok(()),
-                }
-            }
-        }
+fn shortage(call: &str, error: &io::Error) -> &'static str {
+    match Resource::of(call, error) {
+        Some(Resource::Ports) => ": no local port is left (net.ipv4.ip_local_port_range)",
+        _ => "",
     }
 }
-
-impl std::error::Error for DialError {}
 
 impl DialError {
     /// Its place among the reasons of failures.

@@ -4,7 +4,6 @@
 mod http;
 mod quic;
 
-use std::fmt;
 use std::io;
 
 use go_http::http1::ExchangeError;
@@ -19,28 +18,35 @@ pub use http::{Ask, Method, over_http, over_http3};
 pub use quic::over_quic;
 
 /// Why no response came.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)]
 pub enum CarryError {
     /// The query could not be sent.
+    #[error("sending the query: {}", SystemError(.0))]
     Send(io::Error),
     /// The response could not be received.
+    #[error("waiting for the response: {}", SystemError(.0))]
     Receive(io::Error),
     /// The peer closed the connection before or within the response.
+    #[error("waiting for the response: the connection was closed")]
     Closed,
+    #[error("{0}")]
     Http1(ExchangeError),
+    #[error("{0}")]
     Http2(Http2Error),
+    #[error("{0}")]
     Http3(Http3Error),
     /// The server answered HTTP, but with this status.
-    Status {
-        protocol: String,
-        status: u16,
-    },
+    #[error("the server responded with {protocol} status {status}")]
+    Status { protocol: String, status: u16 },
     /// What came is of another type than `application/dns-message`.
+    #[error("the server responded with the content type {0:?}, not application/dns-message")]
     ContentType(String),
     /// What came is longer than a DNS message can be.
+    #[error("the response is longer than the 65535 octets of a DNS message")]
     TooLong,
     /// The QUIC connection or its stream ended.
+    #[error("quic: {0}")]
     Quic(String),
 }
 
@@ -60,30 +66,6 @@ impl CarryError {
         }
     }
 }
-
-impl fmt::Display for CarryError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Send(error) => write!(f, "sending the query: {}", SystemError(error)),
-            Self::Receive(error) => write!(f, "waiting for the response: {}", SystemError(error)),
-            Self::Closed => f.write_str("waiting for the response: the connection was closed"),
-            Self::Http1(error) => error.fmt(f),
-            Self::Http2(error) => error.fmt(f),
-            Self::Http3(error) => error.fmt(f),
-            Self::Status { protocol, status } => {
-                write!(f, "the server responded with {protocol} status {status}")
-            }
-            Self::ContentType(given) => write!(
-                f,
-                "the server responded with the content type {given:?}, not application/dns-message"
-            ),
-            Self::TooLong => f.write_str("the response is longer than the 65535 octets of a DNS message"),
-            Self::Quic(error) => write!(f, "quic: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for CarryError {}
 
 /// A message with its length in front.
 fn framed(message: &[u8]) -> io::Result<Vec<u8>> {

@@ -70,52 +70,32 @@ struct Token {
 }
 
 /// Why there is no token. Never shows a secret.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)]
 pub enum OAuth2Error {
     /// The secret or key file.
-    Secret {
-        path: String,
-        error: FileError,
-    },
+    #[error("unable to read oauth2 client secret: unable to read file {path}: {error}")]
+    Secret { path: String, error: FileError },
     /// The private key cannot be used.
+    #[error("oauth2: the private key cannot be used: {0}")]
     Key(String),
     /// A parameter that is set already.
+    #[error("oauth2: cannot overwrite parameter {0:?}")]
     Parameter(String),
+    #[error("oauth2: token endpoint: {0}")]
     Tls(TlsError),
     /// The endpoint could not be asked.
+    #[error("oauth2: cannot fetch token: {0}")]
     Unreachable(String),
     /// The endpoint refused.
+    #[error("oauth2: {0}")]
     Refused(String),
     /// The response is not a valid token response.
+    #[error("oauth2: {0}")]
     Answer(String),
+    #[error("oauth2: context deadline exceeded: {0} while waiting for the token endpoint")]
     TimedOut(TimedOut),
 }
-
-impl fmt::Display for OAuth2Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Secret { path, error } => {
-                write!(
-                    f,
-                    "unable to read oauth2 client secret: unable to read file {path}: {error}"
-                )
-            }
-            Self::Key(reason) => write!(f, "oauth2: the private key cannot be used: {reason}"),
-            Self::Parameter(name) => write!(f, "oauth2: cannot overwrite parameter {name:?}"),
-            Self::Tls(error) => write!(f, "oauth2: token endpoint: {error}"),
-            Self::Unreachable(reason) => write!(f, "oauth2: cannot fetch token: {reason}"),
-            Self::Refused(reason) => write!(f, "oauth2: {reason}"),
-            Self::Answer(reason) => write!(f, "oauth2: {reason}"),
-            Self::TimedOut(timed_out) => write!(
-                f,
-                "oauth2: context deadline exceeded: {timed_out} while waiting for the token endpoint"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for OAuth2Error {}
 
 type Form<'a> = BTreeMap<Cow<'a, str>, Cow<'a, str>>;
 

@@ -44,16 +44,9 @@ impl fmt::Debug for Shared {
 }
 
 /// Why a target may not be probed. The text does not say what a name resolved to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("refused by the target policy: {0}")]
 pub struct Refusal(String);
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "refused by the target policy: {}", self.0)
-    }
-}
-
-impl std::error::Error for Refusal {}
 
 impl Policy {
     /// The policy whose rules are those found there at the moment of a judgement.

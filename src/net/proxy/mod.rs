@@ -1,7 +1,6 @@
 //! Proxies: which one a request goes through, and how a tunnel is made through it.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use base64::Engine;
 use go_http::no_proxy::NoProxy;
@@ -27,16 +26,9 @@ struct Settings {
 }
 
 /// `HTTP_PROXY` must not be used here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("refusing to use HTTP_PROXY value in CGI environment; see golang.org/s/cgihttpproxy")]
 pub struct CgiRefused;
-
-impl fmt::Display for CgiRefused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("refusing to use HTTP_PROXY value in CGI environment; see golang.org/s/cgihttpproxy")
-    }
-}
-
-impl std::error::Error for CgiRefused {}
 
 impl Proxies {
     /// Compiles the proxy settings of a client.

@@ -1,21 +1,13 @@
 //! Alerts: what a peer says before it ends a TLS connection (RFC 8446, section 6).
 
-use std::fmt;
 use std::io;
 
 use rustls::{AlertDescription, Error};
 
 /// An alert that came after the handshake, as the inner error of an [`io::Error`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("{}", words(*.0))]
 struct Alert(AlertDescription);
-
-impl fmt::Display for Alert {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&words(self.0))
-    }
-}
-
-impl std::error::Error for Alert {}
 
 /// An error of a TLS stream, an alert in Go's words.
 pub(super) fn worded(error: io::Error) -> io::Error {

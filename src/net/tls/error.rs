@@ -1,15 +1,14 @@
 //! Why TLS could not be prepared or agreed.
 
-use std::fmt;
-
 use crate::net::TimedOut;
 use crate::net::x509::VerifyError;
 use crate::reason::Reason;
 
 /// Why TLS could not be prepared or agreed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file of the configuration cannot be used.
+    #[error("{reason} (file {path})")]
     File {
         /// Its path.
         path: String,
@@ -17,14 +16,19 @@ pub enum TlsError {
         reason: String,
     },
     /// Something else in the configuration cannot be used.
+    #[error("{0}")]
     Config(String),
     /// The certificate is not trusted, has expired, is for another name, ….
+    #[error("tls: failed to verify certificate: {0}")]
     Verification(VerifyError),
     /// The handshake failed; the text says how, in Go's words where Go has them.
+    #[error("{0}")]
     Handshake(String),
     /// No version in common; the text says which ones.
+    #[error("{0}")]
     Version(String),
     /// The deadline, while the files of the configuration were read.
+    #[error("reading {what}: {timed_out}")]
     Unread {
         /// What was waited for.
         what: String,
@@ -32,6 +36,7 @@ pub enum TlsError {
         timed_out: TimedOut,
     },
     /// The deadline.
+    #[error("TLS handshake: {progress}: {timed_out}")]
     TimedOut {
         /// The probe's whole timeout.
         timed_out: TimedOut,
@@ -39,20 +44,6 @@ pub enum TlsError {
         progress: &'static str,
     },
 }
-
-impl fmt::Display for TlsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File { path, reason } => write!(f, "{reason} (file {path})"),
-            Self::Config(reason) | Self::Handshake(reason) | Self::Version(reason) => f.write_str(reason),
-            Self::Verification(error) => write!(f, "tls: failed to verify certificate: {error}"),
-            Self::Unread { what, timed_out } => write!(f, "reading {what}: {timed_out}"),
-            Self::TimedOut { timed_out, progress } => write!(f, "TLS handshake: {progress}: {timed_out}"),
-        }
-    }
-}
-
-impl std::error::Error for TlsError {}
 
 impl TlsError {
     /// Its place among the reasons of failures.

@@ -88,7 +88,8 @@ pub struct Session<S: AsyncRead + AsyncWrite + Unpin> {
 }
 
 /// A failed handshake, with what it told before it failed.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
 pub struct HandshakeError {
     /// Why.
     pub error: TlsError,
@@ -113,14 +114,6 @@ pub enum Seen {
     /// An alert (RFC 8446, section 6).
     Alert(u8),
 }
-
-impl fmt::Display for HandshakeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.error.fmt(f)
-    }
-}
-
-impl std::error::Error for HandshakeError {}
 
 impl ClientTls {
     /// Takes a `tls_config` over. Files are read at probe time, as upstream does.

@@ -19,6 +19,8 @@ use crate::net::x509::{
 };
 
 /// A refusal inside of rustls, whose errors print the `Debug` form of what they carry.
+#[derive(thiserror::Error)]
+#[error("{0}")]
 struct Refusal(TlsError);
 
 impl fmt::Debug for Refusal {
@@ -26,14 +28,6 @@ impl fmt::Debug for Refusal {
         fmt::Display::fmt(&self.0, f)
     }
 }
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
-    }
-}
-
-impl std::error::Error for Refusal {}
 
 /// Whom a handshake trusts.
 #[derive(Clone)]

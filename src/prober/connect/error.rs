@@ -1,6 +1,5 @@
 //! Why a connection could not be made.
 
-use std::fmt;
 use std::io;
 
 use crate::net::TimedOut;
@@ -13,47 +12,29 @@ use crate::net::tls::HandshakeError;
 use crate::reason::Reason;
 
 /// Why a connection could not be made. Texts begin as Go's do, then say more.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(in crate::prober) enum ConnectError {
+    #[error("dial tcp: {0}")]
     Port(PortError),
     /// The host has no address, or the policy is against its name.
+    #[error("dial tcp: {0}")]
     Resolve(ResolveError),
+    #[error("{0}")]
     Dial(DialError),
     /// What went wrong before the proxy was there to be asked.
+    #[error("proxyconnect tcp: {0}")]
     Proxy(Box<ConnectError>),
     /// The policy is against what the proxy is asked for.
-    Refused {
-        host: String,
-        refusal: Refusal,
-    },
+    #[error("{host} through the proxy: {refusal}")]
+    Refused { host: String, refusal: Refusal },
+    #[error("{0}")]
     Tunnel(TunnelError),
     /// The deadline, while the proxy was making a tunnel.
-    NoTunnel {
-        to: String,
-        timed_out: TimedOut,
-    },
+    #[error("context deadline exceeded: {timed_out} while waiting for the proxy's tunnel to {to}")]
+    NoTunnel { to: String, timed_out: TimedOut },
+    #[error("{0}")]
     Tls(Box<HandshakeError>),
 }
-
-impl fmt::Display for ConnectError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Port(error) => write!(f, "dial tcp: {error}"),
-            Self::Resolve(error) => write!(f, "dial tcp: {error}"),
-            Self::Dial(error) => error.fmt(f),
-            Self::Proxy(error) => write!(f, "proxyconnect tcp: {error}"),
-            Self::Refused { host, refusal } => write!(f, "{host} through the proxy: {refusal}"),
-            Self::Tunnel(error) => error.fmt(f),
-            Self::NoTunnel { to, timed_out } => write!(
-                f,
-                "context deadline exceeded: {timed_out} while waiting for the proxy's tunnel to {to}"
-            ),
-            Self::Tls(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for ConnectError {}
 
 impl ConnectError {
     /// Its place among the reasons of failures.

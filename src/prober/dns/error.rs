@@ -1,7 +1,5 @@
 //! Why there is no answer to a query.
 
-use std::fmt;
-
 use miekg_dns::message::ReadError;
 
 use super::MAX_DATAGRAM;
@@ -12,29 +10,50 @@ use crate::prober::connect::{ConnectError, Failure};
 use crate::reason::Reason;
 
 /// Why there is no answer.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)]
 pub(in crate::prober) enum ExchangeError {
+    #[error("{}", unconnected(&.0.error))]
     Connect(Box<Failure>),
+    #[error("{0}")]
     Name(NameError),
+    #[error("{0}")]
     Carry(CarryError),
     /// The deadline; strays are answers to other queries, which are ignored.
-    TimedOut {
-        timed_out: TimedOut,
-        strays: usize,
-    },
+    #[error("waiting for the response: i/o timeout: {timed_out}{}", ignored(*.strays))]
+    TimedOut { timed_out: TimedOut, strays: usize },
     /// The answer cannot be read.
+    #[error("{0}")]
     Read(ReadError),
     /// The answer cannot be read because it is longer than a datagram may be.
-    Cut {
-        error: ReadError,
-        size: u16,
-    },
+    #[error("{error}; it was cut after {size} octets, which is all that {}", limit(*.size))]
+    Cut { error: ReadError, size: u16 },
     /// The answer on a stream belongs to another query.
-    Stray {
-        sent: u16,
-        received: u16,
-    },
+    #[error("id mismatch: the response has the identifier {received}, the query {sent}")]
+    Stray { sent: u16, received: u16 },
+}
+
+fn unconnected(error: &ConnectError) -> String {
+    match error {
+        ConnectError::Port(error) => error.to_string(),
+        ConnectError::Tls(error) => format!("TLS handshake: {error}"),
+        error => error.to_string(),
+    }
+}
+
+fn ignored(strays: usize) -> String {
+    match strays {
+        0 => String::new(),
+        _ => format!("; {strays} responses with other identifiers were ignored"),
+    }
+}
+
+/// What the size of a response is the limit of, and what raises it.
+fn limit(size: u16) -> &'static str {
+    match size {
+        MAX_DATAGRAM => "UDP has room for without EDNS (transport_protocol: tcp has room for more)",
+        _ => "the query has asked for (edns.udp_size)",
+    }
 }
 
 impl ExchangeError {
@@ -49,48 +68,6 @@ impl ExchangeError {
         }
     }
 }
-
-impl fmt::Display for ExchangeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Connect(failure) => match &failure.error {
-                ConnectError::Port(error) => error.fmt(f),
-                ConnectError::Tls(error) => write!(f, "TLS handshake: {error}"),
-                error => error.fmt(f),
-            },
-            Self::Name(error) => error.fmt(f),
-            Self::Carry(error) => error.fmt(f),
-            Self::TimedOut { timed_out, strays: 0 } => {
-                write!(f, "waiting for the response: i/o timeout: {timed_out}")
-            }
-            Self::TimedOut { timed_out, strays } => write!(
-                f,
-                "waiting for the response: i/o timeout: {timed_out}; {strays} responses with other identifiers were ignored"
-            ),
-            Self::Read(error) => error.fmt(f),
-            Self::Cut {
-                error,
-                size: MAX_DATAGRAM,
-            } => write!(
-                f,
-                "{error}; it was cut after {MAX_DATAGRAM} octets, which is all that UDP has room for without EDNS \
-                 (transport_protocol: tcp has room for more)"
-            ),
-            Self::Cut { error, size } => write!(
-                f,
-                "{error}; it was cut after {size} octets, which is all that the query has asked for (edns.udp_size)"
-            ),
-            Self::Stray { sent, received } => {
-                write!(
-                    f,
-                    "id mismatch: the response has the identifier {received}, the query {sent}"
-                )
-            }
-        }
-    }
-}
-
-impl std::error::Error for ExchangeError {}
 
 impl ExchangeError {
     /// Whether asking again may help.

@@ -79,7 +79,8 @@ impl fmt::Display for Code {
 }
 
 /// How a call failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("rpc error: code = {code} desc = {message}")]
 pub struct Status {
     /// The code, from the server or from what went wrong on the way.
     pub code: Code,
@@ -110,14 +111,6 @@ impl Status {
         Self { reason, ..self }
     }
 }
-
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "rpc error: code = {} desc = {}", self.code, self.message)
-    }
-}
-
-impl std::error::Error for Status {}
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,5 @@
 //! Reads the body of an answer: decompressed, limited, counted, and kept only when a check will look at it.
 
-use std::fmt;
 use std::io;
 
 use bytes::Bytes;
@@ -58,15 +57,23 @@ enum Source {
 }
 
 /// Why a body could not be read to its end.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub(super) enum ReadError {
+    #[error("http: read on closed response body")]
     Closed,
+    #[error("unsupported compression algorithm")]
     UnknownCompression,
+    #[error("{0}")]
     Compressed(Wrong),
+    #[error("http: request body too large: more than the {0} bytes of body_size_limit")]
     TooLarge(u64),
+    #[error("body too large to be checked: more than {0} bytes; set body_size_limit")]
     TooLargeToKeep(usize),
+    #[error("{}", memory::Short)]
     NoMemory,
+    #[error("{0}")]
     Io(String),
+    #[error("context deadline exceeded: {0} while reading the body")]
     TimedOut(TimedOut),
 }
 
@@ -79,33 +86,6 @@ impl ReadError {
             Self::NoMemory => Reason::OutOfResources,
             Self::TimedOut(_) => Reason::RequestTimeout,
             Self::Closed | Self::Io(_) => Reason::ProtocolError,
-        }
-    }
-}
-
-impl fmt::Display for ReadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Closed => f.write_str("http: read on closed response body"),
-            Self::UnknownCompression => f.write_str("unsupported compression algorithm"),
-            Self::Compressed(wrong) => wrong.fmt(f),
-            Self::TooLarge(limit) => {
-                write!(
-                    f,
-                    "http: request body too large: more than the {limit} bytes of body_size_limit"
-                )
-            }
-            Self::TooLargeToKeep(most) => {
-                write!(
-                    f,
-                    "body too large to be checked: more than {most} bytes; set body_size_limit"
-                )
-            }
-            Self::NoMemory => memory::Short.fmt(f),
-            Self::Io(error) => f.write_str(error),
-            Self::TimedOut(timed_out) => {
-                write!(f, "context deadline exceeded: {timed_out} while reading the body")
-            }
         }
     }
 }

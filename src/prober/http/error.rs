@@ -1,7 +1,5 @@
 //! Why a round trip brought no answer. Texts begin as Go's do, then say more.
 
-use std::fmt;
-
 use crate::net::TimedOut;
 use crate::net::http1::ExchangeError;
 use crate::net::http2::Http2Error;
@@ -14,47 +12,37 @@ use crate::prober::connect::ConnectError;
 use crate::reason::Reason;
 
 /// Why a round trip brought no answer.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(in crate::prober) enum RoundTripError {
     /// Something of the request cannot be sent.
+    #[error("{0}")]
     Request(String),
     /// A credential, secret or header file cannot be had.
+    #[error("{0}")]
     Credentials(String),
+    #[error("{0}")]
     OAuth2(OAuth2Error),
+    #[error("{0}")]
     Host(PunycodeError),
+    #[error("{0}")]
     Cgi(CgiRefused),
+    #[error("{0}")]
     Connect(ConnectError),
+    #[error("{0}")]
     Tls(TlsError),
+    #[error("{0}")]
     Http1(ExchangeError),
+    #[error("{0}")]
     Http2(Http2Error),
+    #[error("http3: {0}")]
     Http3(Http3Error),
+    #[error("context deadline exceeded: {timed_out} while {step}")]
     TimedOut {
         /// What was waited for.
         step: String,
         timed_out: TimedOut,
     },
 }
-
-impl fmt::Display for RoundTripError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Request(text) | Self::Credentials(text) => f.write_str(text),
-            Self::OAuth2(error) => error.fmt(f),
-            Self::Host(error) => error.fmt(f),
-            Self::Cgi(error) => error.fmt(f),
-            Self::Connect(error) => error.fmt(f),
-            Self::Tls(error) => error.fmt(f),
-            Self::Http1(error) => error.fmt(f),
-            Self::Http2(error) => error.fmt(f),
-            Self::Http3(error) => write!(f, "http3: {error}"),
-            Self::TimedOut { step, timed_out } => {
-                write!(f, "context deadline exceeded: {timed_out} while {step}")
-            }
-        }
-    }
-}
-
-impl std::error::Error for RoundTripError {}
 
 impl RoundTripError {
     /// Its place among the reasons of failures.

@@ -1,6 +1,6 @@
 //! Why there is no WebSocket connection, in upstream's words where it has some.
 
-use std::fmt;
+use std::borrow::Cow;
 use std::io;
 
 use crate::net::TimedOut;
@@ -10,32 +10,47 @@ use crate::prober::connect::Failure;
 use crate::reason::Reason;
 
 /// Why there is no WebSocket connection.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(in crate::prober) enum HandshakeError {
     /// Not `ws` or `wss`, or with user and password.
+    #[error("malformed ws or wss URL")]
     Url,
     /// A header field that belongs to the handshake itself.
+    #[error("websocket: duplicate header not allowed: {0}")]
     Header(&'static str),
+    #[error("{0}")]
     Host(String),
+    #[error("net/http: can't write control character in Request.URL")]
     Target,
+    #[error("{0}")]
     Address(String),
+    #[error("{0}")]
     Connect(Box<Failure>),
+    #[error("writing the upgrade request: {}", SystemError(.0))]
     Write(io::Error),
+    #[error("reading the response to the upgrade: {}", SystemError(.0))]
     Read(io::Error),
     /// The peer closed before its answer was complete.
+    #[error("reading the response to the upgrade: unexpected EOF")]
     End,
+    #[error("{0}")]
     Answer(HeadError),
+    #[error("{0}")]
     Length(LengthError),
     /// The answer does not upgrade.
+    #[error("websocket: bad handshake: {reason} (response: {})", shown(.status))]
     Refused {
         code: u16,
         status: Vec<u8>,
         reason: &'static str,
     },
     /// The answer to the key is wrong or missing; the status line.
+    #[error("websocket: bad handshake: Sec-WebSocket-Accept does not match the key (response: {})", shown(.0))]
     Accept(Vec<u8>),
     /// An extension that was not asked for.
+    #[error("websocket: invalid compression negotiation")]
     Extension,
+    #[error("{doing}: i/o timeout: {timed_out}")]
     TimedOut {
         doing: &'static str,
         timed_out: TimedOut,
@@ -59,30 +74,7 @@ impl HandshakeError {
     }
 }
 
-impl fmt::Display for HandshakeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Url => f.write_str("malformed ws or wss URL"),
-            Self::Header(name) => write!(f, "websocket: duplicate header not allowed: {name}"),
-            Self::Target => f.write_str("net/http: can't write control character in Request.URL"),
-            Self::Host(error) | Self::Address(error) => f.write_str(error),
-            Self::Connect(failure) => failure.fmt(f),
-            Self::Write(error) => write!(f, "writing the upgrade request: {}", SystemError(error)),
-            Self::Read(error) => {
-                write!(f, "reading the response to the upgrade: {}", SystemError(error))
-            }
-            Self::End => f.write_str("reading the response to the upgrade: unexpected EOF"),
-            Self::Answer(error) => write!(f, "{error}"),
-            Self::Length(error) => write!(f, "{error}"),
-            Self::Refused { status, reason, .. } => bad_handshake(f, reason, status),
-            Self::Accept(status) => bad_handshake(f, "Sec-WebSocket-Accept does not match the key", status),
-            Self::Extension => f.write_str("websocket: invalid compression negotiation"),
-            Self::TimedOut { doing, timed_out } => write!(f, "{doing}: i/o timeout: {timed_out}"),
-        }
-    }
-}
-
-fn bad_handshake(f: &mut fmt::Formatter<'_>, reason: &str, status: &[u8]) -> fmt::Result {
-    let status = String::from_utf8_lossy(status.get(..100).unwrap_or(status));
-    write!(f, "websocket: bad handshake: {reason} (response: {status})")
+/// A status line, as far as it is shown.
+fn shown(status: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(status.get(..100).unwrap_or(status))
 }

@@ -403,16 +403,9 @@ fn refuse(reason: String) -> Error {
 }
 
 /// Why a client's certificate was refused.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
 struct Refused(String);
-
-impl std::fmt::Display for Refused {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Refused {}
 
 impl ClientCertVerifier for Clients {
     fn client_auth_mandatory(&self) -> bool {

@@ -1,6 +1,5 @@
 //! The body of an HTTP/1 answer, taken out of its framing.
 
-use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -44,43 +43,34 @@ enum State {
 }
 
 /// What is wrong with the framing of a body. Displays in Go's words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs)]
 pub enum BodyError {
+    #[error("unexpected EOF")]
     UnexpectedEof,
+    #[error("chunked line ends with bare LF")]
     BareLineFeed,
+    #[error("invalid CR in chunked line")]
     CarriageReturn,
+    #[error("header line too long")]
     LineTooLong,
+    #[error("invalid byte in chunk length")]
     BadSize,
+    #[error("empty hex number for chunk length")]
     EmptySize,
+    #[error("http chunk length too large")]
     SizeTooLarge,
+    #[error("malformed chunked encoding")]
     MalformedChunk,
+    #[error("chunked encoding contains too much non-data")]
     TooMuchOverhead,
+    #[error("http: unexpected EOF reading trailer")]
     TrailerEof,
+    #[error("http: suspiciously long trailer after chunked body")]
     TrailerTooLong,
+    #[error("malformed trailer after chunked body")]
     Trailer,
 }
-
-impl fmt::Display for BodyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::UnexpectedEof => "unexpected EOF",
-            Self::BareLineFeed => "chunked line ends with bare LF",
-            Self::CarriageReturn => "invalid CR in chunked line",
-            Self::LineTooLong => "header line too long",
-            Self::BadSize => "invalid byte in chunk length",
-            Self::EmptySize => "empty hex number for chunk length",
-            Self::SizeTooLarge => "http chunk length too large",
-            Self::MalformedChunk => "malformed chunked encoding",
-            Self::TooMuchOverhead => "chunked encoding contains too much non-data",
-            Self::TrailerEof => "http: unexpected EOF reading trailer",
-            Self::TrailerTooLong => "http: suspiciously long trailer after chunked body",
-            Self::Trailer => "malformed trailer after chunked body",
-        })
-    }
-}
-
-impl std::error::Error for BodyError {}
 
 impl From<BodyError> for io::Error {
     fn from(error: BodyError) -> Self {

@@ -1,6 +1,5 @@
 //! One request and the head of its answer.
 
-use std::fmt;
 use std::io;
 use std::time::Duration;
 
@@ -32,42 +31,27 @@ pub struct Answer<B> {
     pub body: B,
 }
 
+const BROKEN_BY: &str = "net/http: HTTP/1.x transport connection broken: ";
+
 /// Why there is no answer.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)]
 pub enum ExchangeError {
     /// The peer closed the connection before it sent anything.
+    #[error("EOF: the peer closed the connection without an answer")]
     Closed,
     /// The peer closed the connection within the head.
+    #[error("{BROKEN_BY}unexpected EOF: the peer closed the connection within the head of its answer")]
     Truncated,
+    #[error("reading the response: {}", SystemError(.0))]
     Read(io::Error),
+    #[error("{0}")]
     Write(WriteError),
+    #[error("{by}{0}", by = if matches!(.0, HeadError::TooLarge) { "" } else { BROKEN_BY })]
     Head(HeadError),
+    #[error("{BROKEN_BY}{0}")]
     Length(LengthError),
 }
-
-impl fmt::Display for ExchangeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const BROKEN: &str = "net/http: HTTP/1.x transport connection broken";
-        match self {
-            Self::Closed => f.write_str("EOF: the peer closed the connection without an answer"),
-            Self::Truncated => write!(
-                f,
-                "{BROKEN}: unexpected EOF: the peer closed the connection within the head of its answer"
-            ),
-            Self::Read(error) => write!(f, "reading the response: {}", SystemError(error)),
-            Self::Write(WriteError::Source(error)) => {
-                write!(f, "reading the request's body: {}", SystemError(error))
-            }
-            Self::Write(WriteError::Sink(error)) => write!(f, "writing the request: {}", SystemError(error)),
-            Self::Head(error @ HeadError::TooLarge) => write!(f, "{error}"),
-            Self::Head(error) => write!(f, "{BROKEN}: {error}"),
-            Self::Length(error) => write!(f, "{BROKEN}: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for ExchangeError {}
 
 /// Sends a request (`head` is written already, body follows) and reads the head of the answer, 1xx ones passed over.
 /// The moment of the answer's first byte is stored as soon as it is there, also when the rest never comes.

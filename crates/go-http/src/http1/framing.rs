@@ -1,7 +1,5 @@
 //! How long the body of an answer is: Go's reading of RFC 9112, section 6.
 
-use std::fmt;
-
 use super::head::Head;
 use crate::headers::{canonical, lists_contain, trim};
 
@@ -30,34 +28,22 @@ pub struct Length {
 }
 
 /// Why the length of a body cannot be known. Displays in Go's words.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs)]
 pub enum LengthError {
+    #[error("too many transfer encodings: {0:?}")]
     ManyEncodings(Vec<String>),
+    #[error("unsupported transfer encoding: {0:?}")]
     Encoding(String),
+    #[error("http: message cannot contain multiple Content-Length headers; got {0:?}")]
     ManyLengths(Vec<String>),
+    #[error("invalid empty Content-Length \"\"")]
     EmptyLength,
+    #[error("bad Content-Length {0:?}")]
     BadLength(String),
+    #[error("bad trailer key {0:?}")]
     Trailer(String),
 }
-
-impl fmt::Display for LengthError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::ManyEncodings(all) => write!(f, "too many transfer encodings: {all:?}"),
-            Self::Encoding(encoding) => write!(f, "unsupported transfer encoding: {encoding:?}"),
-            Self::ManyLengths(all) => write!(
-                f,
-                "http: message cannot contain multiple Content-Length headers; got {all:?}"
-            ),
-            Self::EmptyLength => f.write_str("invalid empty Content-Length \"\""),
-            Self::BadLength(length) => write!(f, "bad Content-Length {length:?}"),
-            Self::Trailer(key) => write!(f, "bad trailer key {key:?}"),
-        }
-    }
-}
-
-impl std::error::Error for LengthError {}
 
 /// Whether an answer with this status may have a body (RFC 9110, section 6.4.1).
 fn body_allowed(status: u16) -> bool {

@@ -1,7 +1,5 @@
 //! Reads the head of an HTTP/1 answer with exactly the leniency of Go's `net/http` and `net/textproto`.
 
-use std::fmt;
-
 use memchr::memchr;
 
 use crate::headers::{Headers, is_token_byte};
@@ -25,51 +23,29 @@ pub struct Head {
 }
 
 /// What is wrong with the head of an answer. Displays in Go's words.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs)]
 pub enum HeadError {
+    #[error("malformed HTTP response {}", shown(.0))]
     Response(Vec<u8>),
+    #[error("malformed HTTP status code {}", shown(.0))]
     Status(Vec<u8>),
+    #[error("malformed HTTP version {}", shown(.0))]
     Version(Vec<u8>),
+    #[error("malformed MIME header initial line: {}", shown(.0))]
     FirstHeader(Vec<u8>),
+    #[error("malformed MIME header: missing colon: {}", shown(.0))]
     MissingColon(Vec<u8>),
+    #[error("malformed MIME header line: {}", shown(.0))]
     Header(Vec<u8>),
+    #[error("net/http: server response headers exceeded {MAX_HEAD} bytes; aborted")]
     TooLarge,
 }
 
-impl fmt::Display for HeadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let quoted = |f: &mut fmt::Formatter<'_>, what: &str, line: &[u8]| {
-            let shown = line.get(..200).unwrap_or(line);
-            write!(f, "{what}: {:?}", String::from_utf8_lossy(shown))
-        };
-        match self {
-            Self::Response(line) => {
-                let shown = String::from_utf8_lossy(line.get(..200).unwrap_or(line));
-                write!(f, "malformed HTTP response {shown:?}")
-            }
-            Self::Status(code) => write!(
-                f,
-                "malformed HTTP status code {:?}",
-                String::from_utf8_lossy(code.get(..200).unwrap_or(code))
-            ),
-            Self::Version(version) => write!(
-                f,
-                "malformed HTTP version {:?}",
-                String::from_utf8_lossy(version.get(..200).unwrap_or(version))
-            ),
-            Self::FirstHeader(line) => quoted(f, "malformed MIME header initial line", line),
-            Self::MissingColon(line) => quoted(f, "malformed MIME header: missing colon", line),
-            Self::Header(line) => quoted(f, "malformed MIME header line", line),
-            Self::TooLarge => write!(
-                f,
-                "net/http: server response headers exceeded {MAX_HEAD} bytes; aborted"
-            ),
-        }
-    }
+/// The beginning of what a peer sent, quoted.
+fn shown(text: &[u8]) -> String {
+    format!("{:?}", String::from_utf8_lossy(text.get(..200).unwrap_or(text)))
 }
-
-impl std::error::Error for HeadError {}
 
 /// A head that is being read: it takes whole lines as they come, so that a slow peer costs no more than a quick one.
 #[derive(Debug, Default)]

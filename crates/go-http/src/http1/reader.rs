@@ -6,6 +6,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use gostd::os_error::SystemError;
 use tokio::io::{AsyncRead, ReadHalf};
 
 use crate::buffer::Buffer;
@@ -14,11 +15,13 @@ use crate::buffer::Buffer;
 pub(super) type Writing = Pin<Box<dyn Future<Output = Result<(), WriteError>> + Send>>;
 
 /// Why a request could not be written.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum WriteError {
     /// The body could not be read.
+    #[error("reading the request's body: {}", SystemError(.0))]
     Source(io::Error),
     /// The peer did not take it.
+    #[error("writing the request: {}", SystemError(.0))]
     Sink(io::Error),
 }
 

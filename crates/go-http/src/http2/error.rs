@@ -1,6 +1,5 @@
 //! Why there is no answer over HTTP/2.
 
-use std::fmt;
 use std::io;
 
 use gostd::os_error::SystemError;
@@ -8,18 +7,24 @@ use gostd::os_error::SystemError;
 const REFUSED_STREAM: u32 = 7;
 
 /// Why there is no answer, or no end of it. Texts begin as Go's do.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)]
 pub enum Http2Error {
     /// Something of the request cannot be sent over HTTP/2.
+    #[error("http2: {0}")]
     Request(String),
     /// The body of the request could not be read.
+    #[error("reading the request's body: {}", SystemError(.0))]
     Source(io::Error),
+    #[error("http2: reading the response: {}", SystemError(.0))]
     Read(io::Error),
+    #[error("http2: writing the request: {}", SystemError(.0))]
     Write(io::Error),
     /// The connection ended.
+    #[error("unexpected EOF: http2: the peer closed the connection")]
     Closed,
     /// The peer said good-bye before it answered.
+    #[error("http2: server sent GOAWAY and closed the connection; LastStreamID={last_stream}, ErrCode={}, debug={debug:?}", code_name(*.code))]
     GoAway {
         code: u32,
         last_stream: u32,
@@ -29,48 +34,17 @@ pub enum Http2Error {
         debug: String,
     },
     /// The peer gave this request up.
+    #[error("stream error: stream ID 1; {}; received from peer", code_name(*.0))]
     Reset(u32),
     /// The peer broke the protocol.
+    #[error("http2: connection error: {0}")]
     Connection(&'static str),
     /// The peer's response is not valid HTTP/2.
+    #[error("stream error: stream ID 1; PROTOCOL_ERROR; {0}")]
     Malformed(&'static str),
     /// The request has more fields than the peer takes: so many bytes.
+    #[error("header list size to send violates the maximum size ({0} bytes) set by server")]
     ListTooLong(u32),
-}
-
-impl fmt::Display for Http2Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Request(reason) => write!(f, "http2: {reason}"),
-            Self::Source(error) => write!(f, "reading the request's body: {}", SystemError(error)),
-            Self::Read(error) => write!(f, "http2: reading the response: {}", SystemError(error)),
-            Self::Write(error) => write!(f, "http2: writing the request: {}", SystemError(error)),
-            Self::Closed => f.write_str("unexpected EOF: http2: the peer closed the connection"),
-            Self::GoAway {
-                code,
-                last_stream,
-                debug,
-                ..
-            } => write!(
-                f,
-                "http2: server sent GOAWAY and closed the connection; LastStreamID={last_stream}, ErrCode={}, debug={debug:?}",
-                code_name(*code)
-            ),
-            Self::Reset(code) => {
-                write!(
-                    f,
-                    "stream error: stream ID 1; {}; received from peer",
-                    code_name(*code)
-                )
-            }
-            Self::Connection(reason) => write!(f, "http2: connection error: {reason}"),
-            Self::ListTooLong(most) => write!(
-                f,
-                "header list size to send violates the maximum size ({most} bytes) set by server"
-            ),
-            Self::Malformed(reason) => write!(f, "stream error: stream ID 1; PROTOCOL_ERROR; {reason}"),
-        }
-    }
 }
 
 impl Http2Error {
@@ -87,8 +61,6 @@ impl Http2Error {
         )
     }
 }
-
-impl std::error::Error for Http2Error {}
 
 impl From<Http2Error> for io::Error {
     fn from(error: Http2Error) -> Self {

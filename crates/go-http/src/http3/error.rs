@@ -1,6 +1,5 @@
 //! Why there is no answer over HTTP/3.
 
-use std::fmt;
 use std::io;
 
 use quinn::{ConnectionError, ReadError, VarInt};
@@ -8,63 +7,40 @@ use quinn::{ConnectionError, ReadError, VarInt};
 use crate::http2::hpack::Malformed;
 
 /// Why there is no answer, or no end of it.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)]
 pub enum Http3Error {
     /// Something of the request cannot be sent over HTTP/3.
+    #[error("{0}")]
     Request(String),
     /// The body of the request could not be read.
+    #[error("reading the request's body: {0}")]
     Source(io::Error),
     /// The stream or its connection broke.
+    #[error("reading the response: {}", broken(.0))]
     Read(io::Error),
+    #[error("{}", lost(.0))]
     Lost(ConnectionError),
     /// The stream ended before there was an answer.
+    #[error("EOF: the peer ended the stream without an answer")]
     Closed,
     /// It ended within a frame.
+    #[error("unexpected EOF: the peer ended the stream within a frame")]
     Truncated,
+    #[error("server response headers exceeded {} bytes", super::MAX_HEADERS)]
     HeadersTooLarge,
+    #[error("too many 1xx informational responses")]
     TooManyInterim,
     /// A field section is none of QPACK, or needs the dynamic table that was not offered.
+    #[error("invalid response: QPACK_DECOMPRESSION_FAILED")]
     Undecodable,
     /// The peer broke the protocol of the connection, in the way that this code means.
+    #[error("connection error: {code}: {1}", code = code_name((*.0).into()))]
     Connection(u32, &'static str),
     /// The peer's response is not valid HTTP/3.
+    #[error("invalid response: {0}")]
     Malformed(String),
 }
-
-impl fmt::Display for Http3Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Request(reason) => f.write_str(reason),
-            Self::Source(error) => write!(f, "reading the request's body: {error}"),
-            Self::Read(error) => match error.get_ref().and_then(|error| error.downcast_ref()) {
-                Some(ReadError::Reset(code)) => {
-                    write!(
-                        f,
-                        "reading the response: stream reset by the peer: {}",
-                        code_name(*code)
-                    )
-                }
-                Some(ReadError::ConnectionLost(error)) => write!(f, "reading the response: {}", lost(error)),
-                _ => write!(f, "reading the response: {error}"),
-            },
-            Self::Lost(error) => f.write_str(&lost(error)),
-            Self::Closed => f.write_str("EOF: the peer ended the stream without an answer"),
-            Self::Truncated => f.write_str("unexpected EOF: the peer ended the stream within a frame"),
-            Self::HeadersTooLarge => {
-                write!(f, "server response headers exceeded {} bytes", super::MAX_HEADERS)
-            }
-            Self::Undecodable => f.write_str("invalid response: QPACK_DECOMPRESSION_FAILED"),
-            Self::TooManyInterim => f.write_str("too many 1xx informational responses"),
-            Self::Connection(code, reason) => {
-                write!(f, "connection error: {}: {reason}", code_name((*code).into()))
-            }
-            Self::Malformed(reason) => write!(f, "invalid response: {reason}"),
-        }
-    }
-}
-
-impl std::error::Error for Http3Error {}
 
 pub(super) const NO_ERROR: u32 = 0x100;
 pub(super) const STREAM_CREATION_ERROR: u32 = 0x103;
@@ -107,6 +83,15 @@ impl From<Http3Error> for io::Error {
             Http3Error::Truncated => Self::new(io::ErrorKind::UnexpectedEof, error),
             error => Self::other(error),
         }
+    }
+}
+
+/// What is said of a stream that cannot be read.
+fn broken(error: &io::Error) -> String {
+    match error.get_ref().and_then(|error| error.downcast_ref()) {
+        Some(ReadError::Reset(code)) => format!("stream reset by the peer: {}", code_name(*code)),
+        Some(ReadError::ConnectionLost(error)) => lost(error),
+        _ => error.to_string(),
     }
 }
 

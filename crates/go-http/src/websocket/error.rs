@@ -1,6 +1,5 @@
 //! Why no message could be read or written.
 
-use std::fmt;
 use std::io;
 
 use gostd::deadline::TimedOut;
@@ -9,9 +8,10 @@ use gostd::os_error::SystemError;
 use super::LONGEST_MESSAGE;
 
 /// Why no message could be read or written. Displays in gorilla's words.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum FrameError {
     /// The peer closed with this code and text.
+    #[error("websocket: close {code}{}{}{text}", meaning(*.code), if .text.is_empty() { "" } else { ": " })]
     Closed {
         /// The status code of RFC 6455, section 7.4; 1006 when there was no close frame.
         code: u16,
@@ -19,12 +19,16 @@ pub enum FrameError {
         text: String,
     },
     /// What the peer sent is no frame.
+    #[error("websocket: {0}")]
     Protocol(String),
     /// A message is longer than [`LONGEST_MESSAGE`].
+    #[error("websocket: read limit exceeded: a message has more than {LONGEST_MESSAGE} bytes")]
     TooLong,
     /// The deadline.
+    #[error("i/o timeout: {0}")]
     TimedOut(TimedOut),
     /// The stream failed.
+    #[error("{}", SystemError(.0))]
     Io(io::Error),
 }
 
@@ -34,28 +38,6 @@ impl FrameError {
         Self::Closed {
             code: 1006,
             text: "unexpected EOF".to_owned(),
-        }
-    }
-}
-
-impl fmt::Display for FrameError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Closed { code, text } => {
-                write!(f, "websocket: close {code}{}", meaning(*code))?;
-                if text.is_empty() {
-                    Ok(())
-                } else {
-                    write!(f, ": {text}")
-                }
-            }
-            Self::Protocol(reason) => write!(f, "websocket: {reason}"),
-            Self::TooLong => write!(
-                f,
-                "websocket: read limit exceeded: a message has more than {LONGEST_MESSAGE} bytes"
-            ),
-            Self::TimedOut(timed_out) => write!(f, "i/o timeout: {timed_out}"),
-            Self::Io(error) => write!(f, "{}", SystemError(error)),
         }
     }
 }

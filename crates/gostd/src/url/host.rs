@@ -106,16 +106,9 @@ pub fn punycode(host: &str) -> Option<String> {
 }
 
 /// A host name that has no ASCII form.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("idna: invalid label {0:?}")]
 pub struct PunycodeError(String);
-
-impl std::fmt::Display for PunycodeError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "idna: invalid label {:?}", self.0)
-    }
-}
-
-impl std::error::Error for PunycodeError {}
 
 /// `[fe80::1%eth0]:80` without its zone, which never leaves the machine (RFC 6874).
 pub fn remove_zone(host: &str) -> Cow<'_, str> {

@@ -65,33 +65,24 @@ impl fmt::Display for UserInfo {
 }
 
 /// Why a text is no URL; the reasons are Go's. Displays without the URL itself, which may hold a password.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
     /// A reason without a detail.
+    #[error("{0}")]
     Plain(&'static str),
     /// `%` that is not followed by two hex digits, or an escape that is not allowed there.
+    #[error("invalid URL escape {}", quote(.0))]
     Escape(String),
     /// A character that no host name has.
+    #[error("invalid character \"{0}\" in host name")]
     HostCharacter(char),
     /// What follows the host is no port.
+    #[error("invalid port {} after host", quote(.0))]
     Port(String),
     /// What stands in brackets is no IPv6 address.
+    #[error("invalid host: ParseAddr({}): unable to parse IP", quote(.0))]
     Host(String),
 }
-
-impl fmt::Display for UrlError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Plain(reason) => f.write_str(reason),
-            Self::Escape(escape) => write!(f, "invalid URL escape {}", quote(escape)),
-            Self::HostCharacter(c) => write!(f, "invalid character \"{c}\" in host name"),
-            Self::Port(port) => write!(f, "invalid port {} after host", quote(port)),
-            Self::Host(host) => write!(f, "invalid host: ParseAddr({}): unable to parse IP", quote(host)),
-        }
-    }
-}
-
-impl std::error::Error for UrlError {}
 
 impl Url {
     /// Parses a URL or a reference.
