@@ -17,7 +17,6 @@ pub mod resolve;
 pub mod revocation;
 pub mod secrets;
 pub mod single_flight;
-pub mod tap;
 pub mod tls;
 pub mod tls_facts;
 

@@ -58,27 +58,22 @@ pub async fn several(
             },
             ended = &mut second => match ended {
                 Ok(dialled) => return Ok(dialled),
-                Err(failed) => return first.await.map_err(|first| [first, failed].concat_errors()),
+                Err(failed) => return first.await.map_err(|first| both(first, failed)),
             },
         },
     };
     match other {
         Ok(mut dialled) => {
-            dialled.failed = [error, dialled.failed].concat_errors();
+            dialled.failed = both(error, dialled.failed);
             Ok(dialled)
         }
-        Err(failed) => Err([error, failed].concat_errors()),
+        Err(failed) => Err(both(error, failed)),
     }
 }
 
-trait ConcatErrors {
-    fn concat_errors(self) -> Vec<DialError>;
-}
-
-impl ConcatErrors for [Vec<DialError>; 2] {
-    fn concat_errors(self) -> Vec<DialError> {
-        self.into_iter().flatten().collect()
-    }
+fn both(mut first: Vec<DialError>, second: Vec<DialError>) -> Vec<DialError> {
+    first.extend(second);
+    first
 }
 
 async fn in_turn(

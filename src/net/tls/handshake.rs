@@ -10,11 +10,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 
 use super::server_hello::{Opening, suite_name, version_name};
+use super::tap::Tap;
 use super::verifier::{Audience, Recorder, Trust, Verifier};
 use super::{Alpn, HandshakeError, Prepared, Seen, Session, Stream, TlsError, alert};
 use crate::net::Deadline;
 use crate::net::dial::SystemError;
-use crate::net::tap::Tap;
 use crate::net::tls_facts::{Ending, TlsFacts};
 use crate::net::url::idna_ascii;
 use crate::net::x509::parse_ip;
@@ -46,13 +46,16 @@ impl Prepared {
         let name = &*idna_ascii(name);
         let (config, recorder) = self.config(Some(name), alpn, Audience::Prober).map_err(early)?;
         let connector = TlsConnector::from(Arc::new(config));
-        let tap = Tap::new(stream, Some(Arc::clone(&recorder)));
+        let tap = Tap {
+            inner: stream,
+            recorder: Some(Arc::clone(&recorder)),
+        };
         // Boxed: the probes without TLS need not hold the room for a handshake.
         let ended = deadline.within(Box::pin(connector.connect(sni(name), tap))).await;
         let mut seen = Seen::Nothing;
         let error = match ended {
             Ok(Ok(mut stream)) => {
-                *stream.get_mut().0.listener_mut() = None;
+                stream.get_mut().0.recorder = None;
                 let session = stream.get_ref().1;
                 let facts = TlsFacts {
                     version: session.protocol_version().and_then(|v| version_name(v.into())),

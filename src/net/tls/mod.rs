@@ -13,6 +13,7 @@ mod p521;
 mod roots;
 mod server_hello;
 mod stream;
+mod tap;
 mod verifier;
 
 use std::fmt;

@@ -2,30 +2,29 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::client::TlsStream;
 
-use super::{Recorder, alert};
-use crate::net::tap::Tap;
+use super::alert;
+use super::tap::Tap;
 
-/// An encrypted stream over `S`. A [`Recorder`] listens until the handshake is over.
+/// An encrypted stream over `S`. A [`Recorder`](super::Recorder) listens until the handshake is over.
 ///
 /// Whoever drops it closes the connection as the protocol wants it, with close_notify, so that servers have nothing to log.
 /// That takes no time: what the socket does not take at once is not sent.
 #[derive(Debug)]
-pub struct Stream<S: AsyncRead + AsyncWrite + Unpin>(TlsStream<Tap<S, Option<Arc<Recorder>>>>);
+pub struct Stream<S: AsyncRead + AsyncWrite + Unpin>(TlsStream<Tap<S>>);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Stream<S> {
-    pub(super) fn new(stream: TlsStream<Tap<S, Option<Arc<Recorder>>>>) -> Self {
+    pub(super) fn new(stream: TlsStream<Tap<S>>) -> Self {
         Self(stream)
     }
 
     /// The stream below.
     pub fn below(&self) -> &S {
-        self.0.get_ref().0.inner()
+        &self.0.get_ref().0.inner
     }
 }
 

@@ -1,45 +1,22 @@
-//! A stream that lets somebody listen to what is read from it.
+//! The stream below TLS, whose first bytes from the peer are kept.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Whoever listens to a stream.
-pub trait Listener {
-    /// These bytes were read.
-    ///
-    /// # Errors
-    /// The error that reading them ends with.
-    fn heard(&mut self, bytes: &[u8]) -> io::Result<()>;
-}
+use super::Recorder;
 
-/// Passes everything through, and tells a [`Listener`] what is read.
+/// Passes everything through, and tells a [`Recorder`] what is read, as long as there is one.
 #[derive(Debug)]
-pub struct Tap<S, L> {
-    inner: S,
-    listener: L,
+pub(super) struct Tap<S> {
+    pub inner: S,
+    pub recorder: Option<Arc<Recorder>>,
 }
 
-impl<S, L> Tap<S, L> {
-    /// Lets `listener` listen from now on.
-    pub fn new(inner: S, listener: L) -> Self {
-        Self { inner, listener }
-    }
-
-    /// The stream below.
-    pub fn inner(&self) -> &S {
-        &self.inner
-    }
-
-    /// Whoever listens.
-    pub fn listener_mut(&mut self) -> &mut L {
-        &mut self.listener
-    }
-}
-
-impl<S: AsyncRead + Unpin, L: Listener + Unpin> AsyncRead for Tap<S, L> {
+impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -47,14 +24,14 @@ impl<S: AsyncRead + Unpin, L: Listener + Unpin> AsyncRead for Tap<S, L> {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
-        Poll::Ready(
-            self.listener
-                .heard(buf.filled().get(before..).unwrap_or_default()),
-        )
+        if let Some(recorder) = &self.recorder {
+            recorder.heard(buf.filled().get(before..).unwrap_or_default());
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
-impl<S: AsyncWrite + Unpin, L: Unpin> AsyncWrite for Tap<S, L> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Tap<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.inner).poll_write(cx, buf)
     }

@@ -1,7 +1,6 @@
 //! Judges a server's certificates inside a rustls handshake, and keeps what it saw.
 
 use std::fmt;
-use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -12,7 +11,6 @@ use super::TlsError;
 use super::roots::SystemRoots;
 use super::server_hello::LOOKED_AT;
 use crate::net::beside::beside;
-use crate::net::tap::Listener;
 use crate::net::tls_facts::{Ending, TlsFacts};
 use crate::net::x509::{
     self, Certificate, HANDSHAKE_SCHEMES, Judge, MAX_RSA_BITS, Pool, Purpose, VerifyError,
@@ -90,23 +88,18 @@ impl Recorder {
         self.learnt.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// These bytes came from the peer.
+    pub(super) fn heard(&self, bytes: &[u8]) {
+        let mut learnt = self.lock();
+        let room = LOOKED_AT.saturating_sub(learnt.head.len());
+        let some = bytes.get(..room.min(bytes.len())).unwrap_or_default();
+        learnt.head.extend_from_slice(some);
+    }
+
     /// Keeps the reason, and makes an error of it that lets rustls send the alert that Go sends.
     fn refuse(&self, error: TlsError, kind: CertificateError) -> Error {
         self.lock().refusal = Some(error);
         Error::InvalidCertificate(kind)
-    }
-}
-
-/// What the peer says first, as long as somebody wants to know.
-impl Listener for Option<Arc<Recorder>> {
-    fn heard(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if let Some(recorder) = self {
-            let mut learnt = recorder.lock();
-            let room = LOOKED_AT.saturating_sub(learnt.head.len());
-            let some = bytes.get(..room.min(bytes.len())).unwrap_or_default();
-            learnt.head.extend_from_slice(some);
-        }
-        Ok(())
     }
 }
 
