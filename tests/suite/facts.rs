@@ -111,10 +111,7 @@ async fn every_prober_that_speaks_tls_has_its_families() {
     };
     for prober in [Prober::Tcp, Prober::Grpc, Prober::Websocket, Prober::Dns] {
         for switch in [None, Some(true)] {
-            let mut raw = config::Module {
-                prober,
-                ..config::Module::default()
-            };
+            let mut raw = config::Module::new(prober);
             raw.exposition.certificates = switch;
             (raw.tcp.tls, raw.grpc.tls, raw.dns.dns_over_tls) = (true, true, true);
             *raw.tcp.tls_config = tls.clone();
@@ -169,10 +166,7 @@ async fn a_missing_intermediate_is_told_with_where_to_find_it() {
     ];
     for (name, chain, blind, host, want) in table {
         let address = serve(&chain, "").await;
-        let mut raw = config::Module {
-            prober: Prober::Tcp,
-            ..config::Module::default()
-        };
+        let mut raw = config::Module::new(Prober::Tcp);
         raw.exposition.certificates = Some(true);
         raw.tcp.tls = true;
         *raw.tcp.tls_config = config::Tls {
@@ -197,6 +191,15 @@ async fn a_missing_intermediate_is_told_with_where_to_find_it() {
     }
 }
 
+/// A probe of what a server presents, which nobody judges.
+async fn shown(address: SocketAddr) -> Outcome {
+    let mut raw = config::Module::new(Prober::Tcp);
+    raw.exposition.certificates = Some(true);
+    raw.tcp.tls = true;
+    raw.tcp.tls_config.insecure_skip_verify = true;
+    run(raw, &address.to_string(), PATIENT).await
+}
+
 #[tokio::test]
 async fn embedded_timestamps_are_counted() {
     const ID: &str = "1.3.6.1.4.1.11129.2.4.2";
@@ -210,14 +213,7 @@ async fn embedded_timestamps_are_counted() {
     ] {
         let leaf = Cert::leaf().extension(ID, false, value).self_signed();
         let address = serve(&[&leaf], "").await;
-        let mut raw = config::Module {
-            prober: Prober::Tcp,
-            ..config::Module::default()
-        };
-        raw.exposition.certificates = Some(true);
-        raw.tcp.tls = true;
-        raw.tcp.tls_config.insecure_skip_verify = true;
-        let outcome = run(raw, &address.to_string(), PATIENT).await;
+        let outcome = shown(address).await;
         assert_eq!(
             outcome.samples.value(Metric::SslScts),
             Some(want),
@@ -233,14 +229,7 @@ async fn what_a_server_presents_is_bounded() {
     let long = Cert::leaf().subject(common_name(&"n".repeat(1050))).self_signed();
     let chain: Vec<&Made> = std::iter::repeat_n(&long, 22).collect();
     let address = serve(&chain, "").await;
-    let mut raw = config::Module {
-        prober: Prober::Tcp,
-        ..config::Module::default()
-    };
-    raw.exposition.certificates = Some(true);
-    raw.tcp.tls = true;
-    raw.tcp.tls_config.insecure_skip_verify = true;
-    let outcome = run(raw, &address.to_string(), PATIENT).await;
+    let outcome = shown(address).await;
     let rows = rows(&outcome, Metric::SslCertNotAfter);
     assert_eq!(rows.len(), 20, "{}", log_of(&outcome));
     assert!(rows.iter().all(|row| row.len() < 2200), "{}", rows[0].len());
@@ -272,10 +261,7 @@ async fn certificates_of_the_conformance_suite_get_the_same_answers_again() {
         let mut answers = BTreeMap::new();
         for (name, address) in servers {
             for host in ["v4.test", "192.0.2.1"] {
-                let mut raw = config::Module {
-                    prober: Prober::Tcp,
-                    ..config::Module::default()
-                };
+                let mut raw = config::Module::new(Prober::Tcp);
                 raw.exposition.certificates = Some(true);
                 raw.tcp.tls = true;
                 *raw.tcp.tls_config = config::Tls {

@@ -48,10 +48,7 @@ async fn handshakes_in_records_of_one_byte_succeed() {
     let chain: [&Made; 3] = [&leaf, &middle, &root];
     for version in [&TLS12, &TLS13] {
         let server = pki::serve(pki::server_config(pki::certified(&chain), &[version])).await;
-        let mut raw = config::Module {
-            prober: Prober::Tcp,
-            ..config::Module::default()
-        };
+        let mut raw = config::Module::new(Prober::Tcp);
         raw.tcp.tls = true;
         *raw.tcp.tls_config = config::Tls {
             ca: pem("CERTIFICATE", &root.der),

@@ -10,14 +10,15 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
+use super::module;
 use super::site::{Asked, Site, answer, ok, read_request, redirect};
 use crate::support::{TIMEOUT, has, lacks, log, module as compiled, probe};
 
-fn module(more: &str) -> String {
-    format!(
-        "prober: http\nhttp:\n  preferred_ip_protocol: ip4\n  {}",
-        more.replace('\n', "\n  ")
-    )
+/// With a token of the endpoint at `url`.
+fn by_tokens(url: &str) -> String {
+    module(&format!(
+        "oauth2: {{client_id: me, client_secret: s, token_url: '{url}'}}"
+    ))
 }
 
 #[tokio::test]
@@ -178,10 +179,7 @@ async fn tokens_are_got_with_client_credentials_and_kept() {
 async fn a_token_about_to_expire_is_not_kept() {
     let tokens = endpoint(10, |_| true).await;
     let site = Site::answering(ok()).await;
-    let module = compiled(&module(&format!(
-        "oauth2: {{client_id: me, client_secret: s, token_url: '{}'}}",
-        tokens.url("/")
-    )));
+    let module = compiled(&by_tokens(&tokens.url("/")));
     for n in 1..=2 {
         assert!(run(&module, &site.url("/")).await.success);
         let want = format!("Bearer token-{n}");
@@ -200,10 +198,7 @@ async fn a_token_that_is_refused_is_forgotten() {
         _ => ok(),
     })
     .await;
-    let module = compiled(&module(&format!(
-        "oauth2: {{client_id: me, client_secret: s, token_url: '{}'}}",
-        tokens.url("/")
-    )));
+    let module = compiled(&by_tokens(&tokens.url("/")));
     assert!(!run(&module, &site.url("/")).await.success);
     assert!(run(&module, &site.url("/")).await.success);
 }
@@ -215,10 +210,7 @@ async fn a_token_that_another_host_did_not_see_is_kept() {
     let elsewhere = Site::answering(answer("401 Unauthorized", &[], "")).await;
     let to = elsewhere.url("/").replace("127.0.0.1", "localhost");
     let site = Site::with(move |_: &Asked| redirect(&to)).await;
-    let module = compiled(&module(&format!(
-        "oauth2: {{client_id: me, client_secret: s, token_url: '{}'}}",
-        tokens.url("/")
-    )));
+    let module = compiled(&by_tokens(&tokens.url("/")));
     for _ in 0..3 {
         assert!(!run(&module, &site.url("/")).await.success);
     }
@@ -230,10 +222,7 @@ async fn a_token_that_another_host_did_not_see_is_kept() {
 async fn an_endpoint_may_want_the_secret_in_the_form() {
     let tokens = endpoint(3600, |asked| asked.header("Authorization").is_none()).await;
     let site = Site::answering(ok()).await;
-    let module = compiled(&module(&format!(
-        "oauth2: {{client_id: me, client_secret: s, token_url: '{}'}}",
-        tokens.url("/")
-    )));
+    let module = compiled(&by_tokens(&tokens.url("/")));
     let outcome = run(&module, &site.url("/")).await;
     assert!(outcome.success, "{:?}", log(&outcome));
     let asked = tokens.asked();
@@ -271,9 +260,7 @@ async fn a_probe_that_is_given_up_does_not_settle_how_an_endpoint_is_asked() {
         }
     });
     let site = Site::answering(ok()).await;
-    let module = compiled(&module(&format!(
-        "oauth2: {{client_id: me, client_secret: s, token_url: 'http://{tokens}/'}}"
-    )));
+    let module = compiled(&by_tokens(&format!("http://{tokens}/")));
     let target = site.url("/");
     tokio::select! {
         outcome = run(&module, &target) => panic!("{:?}", log(&outcome)),
@@ -294,10 +281,7 @@ async fn an_endpoint_may_change_how_it_wants_the_secret() {
     })
     .await;
     let site = Site::answering(ok()).await;
-    let module = compiled(&module(&format!(
-        "oauth2: {{client_id: me, client_secret: s, token_url: '{}'}}",
-        tokens.url("/")
-    )));
+    let module = compiled(&by_tokens(&tokens.url("/")));
     assert!(run(&module, &site.url("/")).await.success);
     wants_form.store(true, Ordering::SeqCst);
     assert!(!run(&module, &site.url("/")).await.success);
@@ -318,10 +302,7 @@ async fn an_answer_beyond_a_mebibyte_is_an_error() {
         ))
         .await;
         let site = Site::answering(ok()).await;
-        let yaml = module(&format!(
-            "oauth2: {{client_id: me, client_secret: s, token_url: '{}'}}",
-            tokens.url("/")
-        ));
+        let yaml = by_tokens(&tokens.url("/"));
         let outcome = probe(&yaml, &site.url("/")).await;
         let lines = log(&outcome).join("\n");
         assert_eq!(outcome.success, success, "{length}: {lines}");

@@ -6,15 +6,9 @@ use blackbox_exporter::metrics::Metric;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 
+use super::module;
 use super::site::{Site, answer, gzip, ok, read_request};
 use crate::support::{Exporter, has, lacks, log, probe};
-
-fn module(more: &str) -> String {
-    format!(
-        "prober: http\nhttp:\n  preferred_ip_protocol: ip4\n  {}",
-        more.replace('\n', "\n  ")
-    )
-}
 
 fn compressed(coding: &str) -> Vec<u8> {
     use flate2::Compression;

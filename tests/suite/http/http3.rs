@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use blackbox_exporter::metrics::Metric;
+use blackbox_exporter::prober::Outcome;
 use bytes::{Buf, Bytes};
 use quinn::crypto::rustls::QuicServerConfig;
 use tokio::sync::mpsc;
@@ -190,6 +191,14 @@ fn module(folder: &std::path::Path, more: &str) -> String {
     )
 }
 
+/// A probe of a peer that answers with these bytes.
+async fn played(answer: Vec<u8>, more: &str) -> Outcome {
+    let folder = tempfile::tempdir().unwrap();
+    let address = play(folder.path(), answer, Vec::new());
+    let target = format!("https://localhost:{}/", address.port());
+    probe(&module(folder.path(), more), &target).await
+}
+
 #[tokio::test]
 async fn a_request_over_http3() {
     let folder = tempfile::tempdir().unwrap();
@@ -287,16 +296,7 @@ async fn heads_of_many_fields_are_refused() {
         ),
     ];
     for (name, answer, want) in rows {
-        let folder = tempfile::tempdir().unwrap();
-        let target = format!(
-            "https://localhost:{}/",
-            play(folder.path(), answer, Vec::new()).port()
-        );
-        let outcome = probe(
-            &module(folder.path(), "fail_if_body_not_matches_regexp: ['^hello$']"),
-            &target,
-        )
-        .await;
+        let outcome = played(answer, "fail_if_body_not_matches_regexp: ['^hello$']").await;
         let lines = log(&outcome).join("\n");
         assert_eq!(outcome.success, want.is_none(), "{name}: {lines}");
         assert!(lines.contains(want.unwrap_or_default()), "{name}: {lines}");
@@ -410,17 +410,9 @@ async fn answers_in_frames() {
         let got = outcome.samples.value(Metric::HttpUncompressedBodyLength);
         assert_eq!(got, Some(f64::from(length)), "{answer:?}: {lines}");
     }
-    let folder = tempfile::tempdir().unwrap();
     let answer = [ok(), data(""), data("zzz")].concat();
-    let target = format!(
-        "https://localhost:{}/",
-        play(folder.path(), answer, Vec::new()).port()
-    );
-    let unwanted = module(folder.path(), "fail_if_body_matches_regexp: [zzz]");
-    assert!(
-        !probe(&unwanted, &target).await.success,
-        "an empty frame is not the end"
-    );
+    let outcome = played(answer, "fail_if_body_matches_regexp: [zzz]").await;
+    assert!(!outcome.success, "an empty frame is not the end");
 }
 
 /// What servers may not say about the connection (RFC 9114, section 6.2). No answer comes besides.
@@ -668,10 +660,7 @@ async fn interim_answers_are_passed_over() {
         ([heads(&[103]), fields(200, many)].concat(), 0, Some("http3: server response headers exceeded")),
     ];
     for (answer, status, want) in rows {
-        let folder = tempfile::tempdir().unwrap();
-        let address = play(folder.path(), answer, Vec::new());
-        let target = format!("https://localhost:{}/", address.port());
-        let outcome = probe(&module(folder.path(), ""), &target).await;
+        let outcome = played(answer, "").await;
         let lines = log(&outcome).join("\n");
         assert_eq!(outcome.success, want.is_none(), "{status}: {lines}");
         assert!(lines.contains(want.unwrap_or_default()), "{status}: {lines}");

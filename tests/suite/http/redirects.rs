@@ -5,15 +5,9 @@ use std::time::Duration;
 use blackbox_exporter::metrics::Metric;
 use blackbox_exporter::prober::{Hop, Phase};
 
+use super::module;
 use super::site::{Asked, Site, answer, ok, redirect};
 use crate::support::{exposition, has, log, probe};
-
-fn module(more: &str) -> String {
-    format!(
-        "prober: http\nhttp:\n  preferred_ip_protocol: ip4\n  {}",
-        more.replace('\n', "\n  ")
-    )
-}
 
 /// A site whose `/` leads to `/next` by this status line.
 async fn two_pages(status: &'static str) -> Site {

@@ -1,16 +1,10 @@
 //! What is sent.
 
+use super::module;
 use super::site::{Site, answer, ok};
 use crate::support::{has, lacks, log, probe, probe_as};
 
 const PLAIN: &str = "prober: http\nhttp: {preferred_ip_protocol: ip4}";
-
-fn module(more: &str) -> String {
-    format!(
-        "prober: http\nhttp:\n  preferred_ip_protocol: ip4\n  {}",
-        more.replace('\n', "\n  ")
-    )
-}
 
 #[tokio::test]
 async fn a_plain_request_is_gos_to_the_byte() {

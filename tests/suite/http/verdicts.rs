@@ -2,15 +2,9 @@
 
 use blackbox_exporter::metrics::Metric;
 
+use super::module;
 use super::site::{Site, answer, ok};
 use crate::support::{log, probe, redacted};
-
-fn module(more: &str) -> String {
-    format!(
-        "prober: http\nhttp:\n  preferred_ip_protocol: ip4\n  {}",
-        more.replace('\n', "\n  ")
-    )
-}
 
 #[tokio::test]
 async fn every_reason_is_told() {

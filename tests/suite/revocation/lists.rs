@@ -322,10 +322,7 @@ async fn the_http_prober_asks_through_its_proxy() {
     let leaf = Cert::leaf().revocation(&[url.to_owned()]).by(&root);
     let config = pki::server_config(pki::certified(&[&leaf]), &[&TLS13]);
     let target = format!("https://{}/", pki::saying(config, ok()).await);
-    let mut raw = config::Module {
-        prober: Prober::Http,
-        ..config::Module::default()
-    };
+    let mut raw = config::Module::new(Prober::Http);
     raw.http.check_revoked = true;
     *raw.http.client.tls_config = tls(&root);
     raw.http.client.proxy.proxy_url = Some(format!("http://{}", lists.address));

@@ -20,10 +20,7 @@ use crate::support::probing::{PATIENT, compile, log_of};
 
 /// A tcp module that trusts this root.
 fn tcp(root: &Made) -> config::Module {
-    let mut raw = config::Module {
-        prober: Prober::Tcp,
-        ..config::Module::default()
-    };
+    let mut raw = config::Module::new(Prober::Tcp);
     raw.tcp.tls = true;
     *raw.tcp.tls_config = tls(root);
     raw

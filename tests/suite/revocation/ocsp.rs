@@ -297,10 +297,7 @@ async fn every_prober_that_speaks_tls_fails_for_a_revoked_certificate() {
             Prober::Websocket,
             Prober::Dns,
         ] {
-            let mut raw = config::Module {
-                prober,
-                ..config::Module::default()
-            };
+            let mut raw = config::Module::new(prober);
             raw.revocation = config::Revocation {
                 ocsp: Whom::Staple,
                 fail_if_cert_revoked: true,
