@@ -31,7 +31,7 @@ use crate::metrics::Metric;
 use crate::module::Http;
 use crate::module::http::{Body, Credentials, Protocol};
 use crate::net::headers::is_token;
-use crate::net::http1::RequestBody;
+use crate::net::http1::{FileBody, RequestBody};
 use crate::net::tls::Prepared;
 use crate::net::tls_facts::{FactSet, TlsFacts};
 use crate::net::url::Url;
@@ -352,8 +352,5 @@ async fn open_file(probe: &mut Probe<'_>, module: &Http, path: &str) -> Result<R
             }
         }
     }
-    Ok(RequestBody::File {
-        first,
-        file: Box::new(file),
-    })
+    Ok(RequestBody::File(Box::new(FileBody { first, file })))
 }

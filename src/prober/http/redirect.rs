@@ -62,7 +62,7 @@ impl Client<'_> {
         let again = match &first_body {
             RequestBody::Empty => Some(None),
             RequestBody::Bytes(bytes) => Some(Some(bytes.clone())),
-            RequestBody::File { .. } => None,
+            RequestBody::File(_) => None,
         };
         let mut chain = Chain {
             response: None,

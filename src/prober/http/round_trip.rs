@@ -142,17 +142,10 @@ impl Client<'_> {
                 let exchange = over_http2(stream, request, headers, body, expects_continue, &mut first_byte);
                 Box::pin(exchange).await
             } else {
-                let proxy = proxy.filter(|_| to_proxy);
-                over_http1(
-                    stream,
-                    request,
-                    headers,
-                    body,
-                    expects_continue,
-                    proxy,
-                    &mut first_byte,
-                )
-                .await
+                let head = request_head(request, headers, &body, proxy.filter(|_| to_proxy))?;
+                let (method, first_byte) = (&request.method, &mut first_byte);
+                let answer = http1::exchange(stream, method, head, body, expects_continue, first_byte).await;
+                Ok(Response::from_answer(answer.map_err(RoundTripError::Http1)?))
             }
         };
         let waited = probe.deadline.within(exchange).await;
@@ -172,22 +165,6 @@ impl Client<'_> {
         response.tls = tls;
         Ok(response)
     }
-}
-
-async fn over_http1(
-    stream: Box<Stream>,
-    request: &Request,
-    headers: &Headers,
-    body: RequestBody,
-    expects_continue: bool,
-    proxy: Option<&Url>,
-    first_byte: &mut FirstByte<'_>,
-) -> Result<Box<Response>, RoundTripError> {
-    let head = request_head(request, headers, &body, proxy)?;
-    let answer = http1::exchange(stream, &request.method, head, body, expects_continue, first_byte)
-        .await
-        .map_err(RoundTripError::Http1)?;
-    Ok(Response::from_answer(answer))
 }
 
 async fn over_http2(

@@ -72,7 +72,7 @@ where
     let expects_continue = expects_continue && !matches!(body, RequestBody::Empty);
     let (go_on, may_go_on) = oneshot::channel();
     let mut go_on = Some(go_on).filter(|_| expects_continue);
-    let reader = if body.is_short() && !expects_continue {
+    let mut reader = if body.is_short() && !expects_continue {
         let mut request = head;
         if let RequestBody::Bytes(bytes) = &body {
             request.extend_from_slice(bytes);
@@ -100,7 +100,13 @@ where
             }),
         )
     };
-    read_answer(reader, method, &mut go_on, first_byte).await
+    let (head, told_length, framing) = read_answer(&mut reader, method, &mut go_on, first_byte).await?;
+    Ok(Answer {
+        head,
+        told_length,
+        has_body: framing != Framing::Empty,
+        body: Body::new(reader, framing),
+    })
 }
 
 async fn write_and_flush<W: AsyncWrite + Unpin>(to: &mut W, bytes: &[u8]) -> io::Result<()> {
@@ -117,15 +123,16 @@ async fn wait_for_continue(word: oneshot::Receiver<bool>) -> bool {
     }
 }
 
+/// The head of the answer, the length to expose, and how the body ends.
 async fn read_answer<S: AsyncRead + Unpin>(
-    mut reader: Reader<S>,
+    reader: &mut Reader<S>,
     method: &str,
     go_on: &mut Option<oneshot::Sender<bool>>,
     first_byte: &mut FirstByte<'_>,
-) -> Result<Answer<Body<S>>, ExchangeError> {
+) -> Result<(Head, i64, Framing), ExchangeError> {
     let mut budget = MAX_HEAD;
     loop {
-        let mut head = read_head(&mut reader, &mut budget, first_byte).await?;
+        let mut head = read_head(reader, &mut budget, first_byte).await?;
         let length = measure(&mut head, method).map_err(ExchangeError::Length)?;
         if head.status == 100
             && let Some(go_on) = go_on.take()
@@ -146,12 +153,7 @@ async fn read_answer<S: AsyncRead + Unpin>(
         } else {
             framing
         };
-        return Ok(Answer {
-            head,
-            told_length: told,
-            has_body: framing != Framing::Empty,
-            body: Body::new(reader, framing),
-        });
+        return Ok((head, told, framing));
     }
 }
 

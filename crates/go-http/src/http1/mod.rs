@@ -15,4 +15,4 @@ pub use exchange::{Answer, ExchangeError, exchange};
 pub use framing::{Framing, Length, LengthError, measure};
 pub use head::{Head, HeadError, HeadParser, MAX_HEAD};
 pub use reader::{Reader, WriteError};
-pub use request::{RequestBody, RequestLine, write_head};
+pub use request::{FileBody, RequestBody, RequestLine, write_head};

@@ -14,13 +14,18 @@ pub enum RequestBody {
     Empty,
     /// Sent with its length; can be sent again.
     Bytes(Bytes),
-    /// Read as it is sent, in chunks: its length is not asked for. `first` was read already.
-    File {
-        /// Bytes in front of what is read.
-        first: Bytes,
-        /// The rest. Boxed: few requests have one, and each step towards the answer holds the room for it.
-        file: Box<File>,
-    },
+    /// Read as it is sent, in chunks: its length is not asked for. Boxed: few requests have one, and each step towards the answer holds
+    /// the room for it.
+    File(Box<FileBody>),
+}
+
+/// A body from a file.
+#[derive(Debug)]
+pub struct FileBody {
+    /// Bytes in front of what is read: they were read already.
+    pub first: Bytes,
+    /// The rest.
+    pub file: File,
 }
 
 /// The first line of a request, and the `Host` field.
@@ -65,7 +70,7 @@ pub fn write_head(
         RequestBody::Bytes(bytes) => {
             write_field(out, b"Content-Length", bytes.len().to_string().as_bytes());
         }
-        RequestBody::File { .. } => write_field(out, b"Transfer-Encoding", b"chunked"),
+        RequestBody::File(_) => write_field(out, b"Transfer-Encoding", b"chunked"),
         // Many servers expect a length with these methods.
         RequestBody::Empty if matches!(line.method, "POST" | "PUT" | "PATCH") => {
             write_field(out, b"Content-Length", b"0");
@@ -104,7 +109,7 @@ impl RequestBody {
         match self {
             Self::Empty => Some(Self::Empty),
             Self::Bytes(bytes) => Some(Self::Bytes(bytes.clone())),
-            Self::File { .. } => None,
+            Self::File(_) => None,
         }
     }
 
@@ -113,7 +118,7 @@ impl RequestBody {
         match self {
             Self::Empty => true,
             Self::Bytes(bytes) => bytes.len() <= 16 << 10,
-            Self::File { .. } => false,
+            Self::File(_) => false,
         }
     }
 
@@ -122,10 +127,10 @@ impl RequestBody {
     /// # Errors
     /// The file cannot be read, or the peer does not take it.
     pub(super) async fn write_to<W: AsyncWrite + Unpin>(self, to: &mut W) -> Result<(), WriteError> {
-        let (first, mut file) = match self {
+        let FileBody { first, mut file } = match self {
             Self::Empty => return Ok(()),
             Self::Bytes(bytes) => return to.write_all(&bytes).await.map_err(WriteError::Sink),
-            Self::File { first, file } => (first, file),
+            Self::File(body) => *body,
         };
         let mut frame = Vec::with_capacity(PIECE + 16);
         if !first.is_empty() {
@@ -203,20 +208,22 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("body");
         std::fs::write(&path, "hello").unwrap();
-        let file = Box::new(File::open(&path).await.unwrap());
-        let first = Bytes::from_static(b"ab");
+        let body = FileBody {
+            first: Bytes::from_static(b"ab"),
+            file: File::open(&path).await.unwrap(),
+        };
         let mut out = Vec::new();
-        RequestBody::File { first, file }
+        RequestBody::File(Box::new(body))
             .write_to(&mut out)
             .await
             .unwrap();
         assert_eq!(out, b"2\r\nab\r\n5\r\nhello\r\n0\r\n\r\n");
-        let folder = RequestBody::File {
+        let folder = FileBody {
             first: Bytes::new(),
-            file: Box::new(File::open(dir.path()).await.unwrap()),
+            file: File::open(dir.path()).await.unwrap(),
         };
         assert!(matches!(
-            folder.write_to(&mut out).await,
+            RequestBody::File(Box::new(folder)).write_to(&mut out).await,
             Err(WriteError::Source(_))
         ));
     }

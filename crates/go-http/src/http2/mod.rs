@@ -352,10 +352,10 @@ mod tests {
         for size in [0, 1, 16 << 10, 65_534, 65_535] {
             let file = tempfile::NamedTempFile::new().unwrap();
             std::fs::write(file.path(), vec![b'x'; size]).unwrap();
-            let body = RequestBody::File {
+            let body = RequestBody::File(Box::new(crate::http1::FileBody {
                 first: Bytes::new(),
-                file: Box::new(tokio::fs::File::open(file.path()).await.unwrap()),
-            };
+                file: tokio::fs::File::open(file.path()).await.unwrap(),
+            }));
             let talk = talk(Headers::default(), body, async |mut server| {
                 let (request, mut respond) = server.accept().await.unwrap().unwrap();
                 let mut body = request.into_body();

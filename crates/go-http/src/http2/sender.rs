@@ -217,18 +217,18 @@ impl Sender {
                 return Ok(());
             };
             // Where the end may be next, it is looked for before there is room for more: an empty frame with the end needs none.
-            if let RequestBody::File { first, file } = body
-                && first.is_empty()
+            if let RequestBody::File(from) = body
+                && from.first.is_empty()
             {
                 let mut piece = vec![0; MAX_FRAME];
                 let mut into = ReadBuf::new(&mut piece);
-                match Pin::new(file).poll_read(cx, &mut into) {
+                match Pin::new(&mut from.file).poll_read(cx, &mut into) {
                     Poll::Pending => return Ok(()),
                     Poll::Ready(read) => read.map_err(Http2Error::Source)?,
                 }
                 let bytes = into.filled().len();
                 piece.truncate(bytes);
-                *first = Bytes::from(piece);
+                from.first = Bytes::from(piece);
                 if bytes == 0 {
                     *body = RequestBody::Empty;
                 }
@@ -237,8 +237,8 @@ impl Sender {
                 RequestBody::Empty => (Bytes::new(), true),
                 RequestBody::Bytes(left) if room == 0 && !left.is_empty() => return Ok(()),
                 RequestBody::Bytes(left) => (left.split_to(room.min(left.len())), left.is_empty()),
-                RequestBody::File { .. } if room == 0 => return Ok(()),
-                RequestBody::File { first, .. } => (first.split_to(room.min(first.len())), false),
+                RequestBody::File(_) if room == 0 => return Ok(()),
+                RequestBody::File(from) => (from.first.split_to(room.min(from.first.len())), false),
             };
             let flags = if ends { END_STREAM } else { 0 };
             push_frame(&mut self.out, DATA, flags, self.stream, &piece);

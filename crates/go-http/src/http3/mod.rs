@@ -206,7 +206,7 @@ async fn write(mut to: SendStream, head: Vec<u8>, body: RequestBody) -> Result<(
     let (mut piece, file) = match body {
         RequestBody::Empty => (Vec::new(), None),
         RequestBody::Bytes(bytes) => (bytes.to_vec(), None),
-        RequestBody::File { first, file } => (first.to_vec(), Some(file)),
+        RequestBody::File(body) => (body.first.to_vec(), Some(body.file)),
     };
     let mut file = file;
     loop {
