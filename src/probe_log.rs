@@ -163,10 +163,10 @@ pub struct ProbeLog {
 }
 
 impl ProbeLog {
-    /// An empty log book with room for the lines of a probe that waits for its target.
-    pub fn new() -> Self {
+    /// An empty log book with room for so many lines.
+    pub fn with_capacity(lines: usize) -> Self {
         Self {
-            events: Vec::with_capacity(4),
+            events: Vec::with_capacity(lines),
             ..Self::default()
         }
     }

@@ -59,28 +59,28 @@ pub struct Request<'a> {
 #[derive(Debug, Default)]
 pub struct Also<'a> {
     /// Have this part in a trace; a new trace if there is none and the module has one.
-    pub trace: Option<Tracing<'a>>,
+    pub trace: Option<Box<Tracing<'a>>>,
     /// Tell what each expression and each step met.
     pub explain: bool,
 }
 
 /// Runs one probe to its end, which is at the latest `request.timeout` from now.
 pub async fn run(network: &Network, module: &Module, request: Request<'_>) -> Outcome {
-    run_with(network, module, request, Also::default()).await
+    run_with(network, module, &request, Also::default()).await
 }
 
 /// As [`run`], and does what else is asked for.
 pub async fn run_with<'a>(
     network: &'a Network,
     module: &'a Module,
-    request: Request<'a>,
+    request: &Request<'a>,
     also: Also<'a>,
 ) -> Outcome {
     let deadline = Deadline::after(Instant::now(), request.timeout);
     // Out of time for it, the probe itself will say what it waits for.
     let _ = deadline.within(get_ready(network, module, request.target)).await;
     let start = Instant::now();
-    let mut probe = Probe::new(network, module, &request, deadline, start);
+    let mut probe = Probe::new(network, module, request, deadline, start);
     probe.trace = also.trace.or_else(|| Tracing::begin(module, &HeaderMap::new()));
     for secret in &module.secrets {
         probe.secrets.hide(secret.expose().as_bytes());

@@ -56,7 +56,7 @@ pub struct Probe<'a> {
     /// Hops and phases, for the pictures of the pages and the command line.
     pub timeline: Timeline,
     /// Its trace, if the module has one.
-    pub trace: Option<Tracing<'a>>,
+    pub trace: Option<Box<Tracing<'a>>>,
     /// What else the attempt under way has found out.
     pub attempt: Attempt,
 }
@@ -96,7 +96,7 @@ impl<'a> Probe<'a> {
             deadline,
             start,
             arrivals: Arrivals::new(),
-            log: ProbeLog::new(),
+            log: ProbeLog::with_capacity(usual_lines(&module.kind)),
             vantage: &module.vantage,
             name_server: module.name_server.as_ref(),
             addresses: module.addresses,
@@ -187,5 +187,13 @@ fn usual_samples(kind: &Kind) -> usize {
     match kind {
         Kind::Http(_) => 20,
         _ => 12,
+    }
+}
+
+/// How many lines the log of a probe of that kind has while it waits for its target.
+fn usual_lines(kind: &Kind) -> usize {
+    match kind {
+        Kind::Tcp(_) => 6,
+        _ => 4,
     }
 }

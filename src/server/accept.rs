@@ -11,6 +11,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use futures_util::FutureExt as _;
+use futures_util::future::{Either, ready};
 use http::request::Parts;
 use http::{Request, StatusCode, Version};
 use hyper::body::Incoming;
@@ -33,7 +34,7 @@ use super::outgoing::{self, Outgoing};
 use super::requests::{Abandoned, Requests};
 use super::routes::{self, Site};
 use super::seats::{Seat, Seats};
-use super::web::Gate;
+use super::web::{Admitted, Gate};
 use super::{Exporter, answer, heads, playground};
 use crate::logging::OncePerMinute;
 use crate::memory::{self, Share, Use};
@@ -208,14 +209,21 @@ impl Server {
         tokio::time::sleep(Duration::from_millis(wait)).await;
     }
 
-    async fn connection(self: &Arc<Self>, stream: TcpStream, caller: Caller, end: watch::Receiver<()>) {
+    /// Serves a connection. Neither this nor [`http1`](Self::http1) is an `async fn`, which would hold its arguments for as long as the
+    /// connection lasts.
+    fn connection(
+        self: &Arc<Self>,
+        stream: TcpStream,
+        caller: Caller,
+        end: watch::Receiver<()>,
+    ) -> impl Future<Output = ()> + Send {
         // A connection whose options cannot be set still works.
         let _ = stream.set_nodelay(true);
-        let Some(gate) = self.gate.as_ref().filter(|gate| gate.tls().is_some()) else {
-            return self.http1(stream, Some(has_left), caller, end).await;
-        };
-        // Boxed: the connections without TLS need not hold the room for it.
-        Box::pin(self.encrypted(gate, stream, caller, end)).await;
+        match self.gate.as_ref().filter(|gate| gate.tls().is_some()) {
+            None => Either::Left(self.http1(stream, Some(has_left), caller, end)),
+            // Boxed: the connections without TLS need not hold the room for it.
+            Some(gate) => Either::Right(Box::pin(self.encrypted(gate, stream, caller, end))),
+        }
     }
 
     async fn encrypted(
@@ -270,13 +278,13 @@ impl Server {
     }
 
     /// With `has_left` hyper need not look itself whether the caller has left, for which it would hold a buffer.
-    async fn http1<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    fn http1<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         self: &Arc<Self>,
         stream: S,
         has_left: Option<HasLeft<S>>,
         caller: Caller,
         end: watch::Receiver<()>,
-    ) {
+    ) -> impl Future<Output = ()> + use<S> {
         // compat: to a half-closed caller of a probe, Go answers with the probe that it cancelled. Here the connection ends.
         let seat = Arc::clone(&caller.seat);
         let requests = Requests::new(Abandoned::IsAnswered, Some(Arc::clone(&seat)));
@@ -291,7 +299,7 @@ impl Server {
                 })
             })
         };
-        http1::serve(stream, service, answering, requests, &seat, end).await;
+        http1::serve(stream, service, answering, requests, seat, end)
     }
 
     async fn http2(
@@ -341,13 +349,23 @@ impl Server {
         let (address, lacks_certificate) = (caller.address, caller.lacks_certificate);
         let under_way = requests.begin();
         let (request, body) = request.into_parts();
+        let held = hold(&request);
         // Boxed, because each step towards the answer would hold the head's room once more.
         let mut request = Box::new(request);
         let body = server.reads_form(&request).then(|| Body::new(body));
         request.extensions.insert(requests.clone());
         async move {
-            let mut response = match hold(&request) {
-                Ok(_head) => server.admit(request, body, address, lacks_certificate).await,
+            let mut response = match held {
+                Ok(_) => match server.admit(&request, address, lacks_certificate).await {
+                    Ok(admitted) => {
+                        let mut response = server.answer(request, body).await;
+                        if let Some(admitted) = admitted {
+                            admitted.add_headers(&mut response);
+                        }
+                        response
+                    }
+                    Err(refusal) => *refusal,
+                },
                 Err(refusal) => *refusal,
             };
             if let Some(Refused(words)) = response.extensions().get() {
@@ -367,47 +385,50 @@ impl Server {
             && self.prefix.leads_to(request.uri.path(), "playground")
     }
 
+    /// Whom the gate, if there is one, welcomes; else its response.
     async fn admit(
         &self,
-        request: Box<Parts>,
-        body: Option<Body>,
+        request: &Parts,
         caller: IpAddr,
         lacks_certificate: bool,
-    ) -> Response {
-        let mut admitted = None;
+    ) -> Result<Option<Admitted>, Box<Response>> {
         let is_open =
             |gate: &&Arc<Gate>| gate.open_healthy() && self.prefix.leads_to(request.uri.path(), "-/healthy");
-        if let Some(gate) = self.gate.as_ref().filter(|gate| !is_open(gate)) {
-            if lacks_certificate {
-                return answer::error(StatusCode::FORBIDDEN, "a client certificate is required");
-            }
-            match gate.admit(&request.headers, caller).await {
-                Ok(welcome) => admitted = Some(welcome),
-                Err(response) => return *response,
-            }
+        let Some(gate) = self.gate.as_ref().filter(|gate| !is_open(gate)) else {
+            return Ok(None);
+        };
+        if lacks_certificate {
+            let refusal = answer::error(StatusCode::FORBIDDEN, "a client certificate is required");
+            return Err(Box::new(refusal));
         }
-        let mut response = self.answer(request, body).await;
-        if let Some(admitted) = admitted {
-            admitted.add_headers(&mut response);
-        }
-        response
+        // Boxed: few exporters have a gate, and every request would hold the room for it.
+        Box::pin(gate.admit(&request.headers, caller)).await.map(Some)
     }
 
-    async fn answer(&self, mut request: Box<Parts>, body: Option<Body>) -> Response {
+    /// Hands a request to its endpoint. Not an `async fn`: that would hold the head's box, empty, for as long as the endpoint takes.
+    fn answer(
+        &self,
+        mut request: Box<Parts>,
+        body: Option<Body>,
+    ) -> impl Future<Output = Response> + Send + use<> {
         let admitted = self.names.is_asked(&request);
         if let Err(response) = admitted.and_then(|()| self.prefix.route(&mut request)) {
-            return *response;
+            return Either::Left(ready(*response));
         }
         heads::own(&mut request);
         let answering = self
             .routes
             .clone()
             .call(Request::from_parts(*request, body.unwrap_or_else(Body::empty)));
-        match AssertUnwindSafe(answering).catch_unwind().await {
-            Ok(Ok(response)) => response,
-            // A bug; the log says which. The other requests of the connection have nothing to do with it.
-            Err(_panic) => answer::error(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
-        }
+        Either::Right(
+            AssertUnwindSafe(answering)
+                .catch_unwind()
+                .map(|ended| match ended {
+                    Ok(Ok(response)) => response,
+                    // A bug; the log says which. The other requests of the connection have nothing to do with it.
+                    Err(_panic) => answer::error(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
+                }),
+        )
     }
 }
 

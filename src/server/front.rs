@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use gostd::query::{Plus, unescape};
+use gostd::query::{Plus, Query, unescape};
 use http::header::{CONNECTION, EXPECT, HOST, HeaderValue};
 use http::request::Parts;
 use http::uri::Authority;
@@ -24,7 +24,12 @@ pub struct Mount<'a> {
     pub request: &'a Parts,
 }
 
-impl Mount<'_> {
+impl<'a> Mount<'a> {
+    /// The request's query.
+    pub fn query(&self) -> Query<'a> {
+        Query(self.request.uri.query().unwrap_or(""))
+    }
+
     /// Host and port that the caller asked; HTTP/2 has them in its `:authority`.
     pub fn host(&self) -> Option<String> {
         host(&self.request.uri, &self.request.headers)

@@ -29,71 +29,80 @@ const MAX_HEAD: usize = (1 << 20) + 4096;
 pub(super) const MAX_HEADERS: usize = 256;
 
 /// Serves a connection until it ends. `answering` belongs to the service.
-pub(super) async fn serve<S, B>(
+#[allow(
+    clippy::manual_async_fn,
+    reason = "an `async fn` holds its arguments twice, and connections are many"
+)]
+pub(super) fn serve<S, B>(
     mut stream: Box<Guarded<S>>,
     mut service: B,
     answering: Answering,
     requests: Requests,
-    seat: &Seat,
+    seat: Arc<Seat>,
     mut stop: watch::Receiver<()>,
-) where
+) -> impl Future<Output = ()>
+where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     B: HttpService<Incoming, ResBody = Outgoing, Error = Infallible> + Unpin,
 {
-    let (mut stopping, may_be_parked) = (false, stream.sees_leaving());
-    loop {
-        // Boxed: a connection that is parked does not hold the room for it.
-        let mut connection = Box::new(
-            Builder::new()
-                .half_close(may_be_parked)
-                .timer(TokioTimer::new())
-                .header_read_timeout(None)
-                .max_buf_size(MAX_HEAD)
-                .max_headers(MAX_HEADERS)
-                .title_case_headers(true)
-                .serve_connection(TokioIo::new(stream), service),
-        );
-        let resumed = loop {
-            tokio::select! {
-                biased;
-                // How a connection ends is the peer's business.
-                _ = &mut *connection => return,
-                _ = stop.changed(), if !stopping => {
-                    stopping = true;
-                    Pin::new(&mut *connection).graceful_shutdown();
-                }
-                () = seat.is_settled(), if may_be_parked && !stopping => {
-                    let request = answering.request();
-                    if request.is_some() && requests.are_waiting_to_be_answered()
-                        || answering.is_none() && requests.are_over()
-                    {
-                        break request;
-                    }
-                }
-            }
-        };
-        (stream, service) = unread(*connection);
-        match resumed {
-            None => tokio::select! {
-                is_there = stream.readable() => if is_there.is_err() { return },
-                _ = stop.changed() => return,
-            },
-            Some(request) => {
+    async move {
+        let (mut stopping, may_be_parked) = (false, stream.sees_leaving());
+        loop {
+            // Boxed: a connection that is parked does not hold the room for it.
+            let mut connection = Box::new(
+                Builder::new()
+                    .half_close(may_be_parked)
+                    .timer(TokioTimer::new())
+                    .header_read_timeout(None)
+                    .max_buf_size(MAX_HEAD)
+                    .max_headers(MAX_HEADERS)
+                    .title_case_headers(true)
+                    .serve_connection(TokioIo::new(stream), service),
+            );
+            let resumed = loop {
                 tokio::select! {
                     biased;
-                    () = answering.finish() => {}
-                    () = stream.left() => return,
+                    // How a connection ends is the peer's business.
+                    _ = &mut *connection => return,
+                    _ = stop.changed(), if !stopping => {
+                        stopping = true;
+                        Pin::new(&mut *connection).graceful_shutdown();
+                    }
+                    () = seat.is_settled(), if may_be_parked && !stopping => {
+                        let request = answering.request();
+                        if request.is_some() && requests.are_waiting_to_be_answered()
+                            || answering.is_none() && requests.are_over()
+                        {
+                            break request;
+                        }
+                    }
                 }
-                // From here on nothing else is waited for: the end of the exporter, too, is for this answer.
-                stopping = stop.has_changed().unwrap_or(true);
-                stream.put_back(request.head(!stopping).as_bytes());
+            };
+            (stream, service) = unread(connection);
+            match resumed {
+                None => tokio::select! {
+                    is_there = stream.readable() => if is_there.is_err() { return },
+                    _ = stop.changed() => return,
+                },
+                Some(request) => {
+                    tokio::select! {
+                        biased;
+                        () = answering.finish() => {}
+                        () = stream.left() => return,
+                    }
+                    // From here on nothing else is waited for: the end of the exporter, too, is for this answer.
+                    stopping = stop.has_changed().unwrap_or(true);
+                    stream.put_back(request.head(!stopping).as_bytes());
+                }
             }
         }
     }
 }
 
-/// Takes a connection from hyper, with what hyper has read and not used.
-fn unread<S, B>(connection: Connection<TokioIo<Box<Guarded<S>>>, B>) -> (Box<Guarded<S>>, B)
+/// Takes a connection from hyper, with what hyper has read and not used. By the box, whose room is free afterwards: what is taken
+/// out of a box in an `async fn` leaves it there.
+#[allow(clippy::boxed_local)]
+fn unread<S, B>(connection: Box<Connection<TokioIo<Box<Guarded<S>>>, B>>) -> (Box<Guarded<S>>, B)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     B: HttpService<Incoming, ResBody = Outgoing, Error = Infallible>,

@@ -165,7 +165,7 @@ async fn try_it(
         hostname,
         timeout: module.timeout.map_or(most, |timeout| timeout.min(most)),
     };
-    let outcome = probe::run(exporter, &module, request, headers, true).await?;
+    let outcome = probe::run(exporter, &module, &request, headers, true).await?;
     let entry = Entry::new(Subject::of(&module), &form.target, hostname, outcome);
     Ok(Tried::Probed(Arc::new(entry)))
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::TryFutureExt as _;
 use gostd::query::{Plus, Query, unescape};
 use http::StatusCode;
 use http::header::{HeaderMap, HeaderValue, RETRY_AFTER};
@@ -31,19 +32,12 @@ const DEFAULT_SCRAPE_TIMEOUT: f64 = 120.0;
 pub(super) const PAGE_TIMEOUT: f64 = 10.0;
 
 /// Runs one probe and answers with what it measured. A failed probe is an answer like any other.
-pub async fn probe(exporter: &Exporter, mount: Mount<'_>, query: Query<'_>, headers: &HeaderMap) -> Response {
-    match answer(exporter, query, mount, headers).await {
-        Ok(response) => response,
-        Err(refusal) => refusal.into_response(),
-    }
+pub fn probe<'a>(exporter: &'a Exporter, mount: Mount<'a>) -> impl Future<Output = Response> + Send + 'a {
+    answer(exporter, mount).unwrap_or_else(Refusal::into_response)
 }
 
-async fn answer(
-    exporter: &Exporter,
-    query: Query<'_>,
-    mount: Mount<'_>,
-    headers: &HeaderMap,
-) -> Result<Response, Refusal> {
+async fn answer(exporter: &Exporter, mount: Mount<'_>) -> Result<Response, Refusal> {
+    let (query, headers) = (mount.query(), &mount.request.headers);
     let serving = exporter.store.current();
     let named = query.first("module");
     let name = if named.is_empty() { DEFAULT_MODULE } else { &named };
@@ -93,7 +87,7 @@ async fn answer(
         hostname,
         timeout: duration(seconds),
     };
-    let mut outcome = run(exporter, module, request, headers, false).await?;
+    let mut outcome = run(exporter, module, &request, headers, false).await?;
     outcome.samples.set(Metric::Timeout, seconds);
 
     if debug {
@@ -170,12 +164,11 @@ fn refuse(exporter: &Exporter, module: &str, refused: &Refused) -> Refusal {
 pub(super) async fn run(
     exporter: &Exporter,
     module: &Module,
-    request: Request<'_>,
+    request: &Request<'_>,
     headers: &HeaderMap,
     explain: bool,
 ) -> Result<prober::Outcome, Refusal> {
-    let in_flight = exporter.instruments.start_probe(exporter.settings.max_in_flight);
-    let Some(in_flight) = in_flight else {
+    let Some(in_flight) = exporter.instruments.start_probe(exporter.settings.max_in_flight) else {
         exporter.instruments.probe_failed(module, Reason::TooManyProbes);
         return Err(Refusal::TooMany);
     };
@@ -183,7 +176,7 @@ pub(super) async fn run(
         exporter.instruments.probe_failed(module, Reason::OutOfResources);
         return Err(Refusal::NoMemory);
     };
-    let (target, timeout) = (request.target, request.timeout);
+    let target = request.target;
     let also = Also {
         trace: Tracing::begin(module, headers),
         explain,
@@ -191,9 +184,9 @@ pub(super) async fn run(
     let exports = exporter.exports.as_deref();
     let traced = exports
         .zip(also.trace.as_ref())
-        .map(|(exports, trace)| exports.begin(module, target, &trace.context));
+        .map(|(exports, trace)| Box::new(exports.begin(module, target, &trace.context)));
     let outcome = prober::run_with(&exporter.network, module, request, also).await;
-    in_flight.finish(module, &outcome, timeout);
+    in_flight.finish(module, &outcome, request.timeout);
     say_shortages(exporter);
     if let Some(traced) = traced {
         traced.finish();

@@ -1,6 +1,8 @@
 //! The endpoints, as an axum router. [`front`](super::front) has taken the route prefix off a request's path.
 
 use std::convert::Infallible;
+use std::future::ready;
+use std::mem;
 use std::net::Ipv4Addr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -96,20 +98,17 @@ impl Service<Request> for Probes {
 
     fn call(&mut self, request: Request) -> Self::Future {
         let site = self.0.clone();
-        let (request, _) = request.into_parts();
-        Box::pin(async move { Ok(probe(&site, &request).await) })
+        let (mut request, _) = request.into_parts();
+        // The probe that waits holds none of them.
+        let extensions = mem::take(&mut request.extensions);
+        if let Err(response) = site.names.may_probe(&request) {
+            return Box::pin(ready(Ok(*response)));
+        }
+        if let Some(requests) = extensions.get::<Requests>() {
+            requests.end_with_caller();
+        }
+        Box::pin(async move { Ok(probe::probe(&site.exporter, site.mount(&request)).await) })
     }
-}
-
-async fn probe(site: &Site, request: &Parts) -> Response {
-    if let Err(response) = site.names.may_probe(request) {
-        return *response;
-    }
-    if let Some(requests) = request.extensions.get::<Requests>() {
-        requests.end_with_caller();
-    }
-    let mount = site.mount(request);
-    probe::probe(&site.exporter, mount, query(&request.uri), &request.headers).await
 }
 
 async fn metrics(State(exporter): State<Arc<Exporter>>, headers: HeaderMap) -> Response {

@@ -26,14 +26,15 @@ pub struct Tracing<'a> {
 }
 
 impl<'a> Tracing<'a> {
-    /// The trace of a probe that begins, below that of its scrape, which has these headers; `None` if the module has none.
-    pub fn begin(module: &'a Module, scrape: &HeaderMap) -> Option<Self> {
+    /// The trace of a probe that begins, below that of its scrape, which has these headers; `None` if the module has none. Boxed: few
+    /// modules do.
+    pub fn begin(module: &'a Module, scrape: &HeaderMap) -> Option<Box<Self>> {
         let config = module.raw.trace.as_ref()?;
-        Some(Self {
+        Some(Box::new(Self {
             context: Context::begin(config, Incoming::of(scrape)),
             headers: &config.headers,
             module: &module.name,
-        })
+        }))
     }
 
     /// Names, in lower case, and values of the headers that a hop, counted from 0, sends to `peer`.

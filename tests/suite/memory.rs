@@ -108,7 +108,7 @@ fn a_probe_that_waits_takes_a_few_kilobytes() {
   http: {prober: http, timeout: 100s, http: {preferred_ip_protocol: ip4}}
   tcp: {prober: tcp, timeout: 100s, tcp: {preferred_ip_protocol: ip4, query_response: [{expect: never}]}}
 ";
-    for (module, most) in [("http", 22 << 10), ("tcp", 16 << 10)] {
+    for (module, most) in [("http", 19 << 10), ("tcp", 13 << 10)] {
         let exporter = Process::start(modules, &[], "true");
         let silent = TcpListener::bind("127.0.0.1:0").unwrap();
         let target = silent.local_addr().unwrap();
