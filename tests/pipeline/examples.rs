@@ -280,7 +280,7 @@ fn the_image_is_what_users_of_the_go_image_expect() {
         .unwrap();
     let image = &instructions[last_stage..];
     for wanted in [
-        "COPY --from=build /out/blackbox_exporter /bin/blackbox_exporter",
+        "COPY --from=build /out/${TARGETARCH}/blackbox_exporter /bin/blackbox_exporter",
         "COPY blackbox.yml /etc/blackbox_exporter/config.yml",
         "USER 65534:65534",
         "EXPOSE 9115",
@@ -295,7 +295,15 @@ fn the_image_is_what_users_of_the_go_image_expect() {
     );
     // What the build copies must be in the build context.
     let ignored = read(".dockerignore");
-    for needed in ["Cargo.toml", "Cargo.lock", "blackbox.yml", "LICENSE", "src"] {
+    for needed in [
+        "Cargo.toml",
+        "Cargo.lock",
+        "blackbox.yml",
+        "LICENSE",
+        "bench",
+        "packaging/optimise",
+        "src",
+    ] {
         assert!(
             ignored.contains(&format!("\n!{needed}\n")),
             "{needed} is not in the build context"
