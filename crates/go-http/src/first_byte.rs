@@ -1,7 +1,5 @@
 //! When an answer began.
 
-use std::fmt;
-
 use tokio::time::Instant;
 
 /// The moment of an answer's first byte, by a clock that is read as soon as the byte was.
@@ -30,11 +28,5 @@ impl<'a> FirstByte<'a> {
 impl Default for FirstByte<'_> {
     fn default() -> Self {
         Self::new(&Instant::now)
-    }
-}
-
-impl fmt::Debug for FirstByte<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("FirstByte").field(&self.at).finish()
     }
 }

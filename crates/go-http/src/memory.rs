@@ -2,7 +2,6 @@
 //! this crate may say that there is no room for them.
 
 use std::any::Any;
-use std::fmt;
 use std::io;
 use std::sync::OnceLock;
 
@@ -27,12 +26,6 @@ const ORDINARY: usize = 32 << 10;
 pub(crate) struct Held {
     shares: Vec<Share>,
     bytes: usize,
-}
-
-impl fmt::Debug for Held {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Held({})", self.bytes)
-    }
 }
 
 impl Held {

@@ -30,7 +30,6 @@ const MOST: usize = 10;
 const SLURP: usize = 2 << 10;
 
 /// How a chain of requests ended.
-#[derive(Debug)]
 pub(super) struct Chain {
     /// The last answer, if there is one.
     pub(super) response: Option<Box<Response>>,

@@ -1,7 +1,5 @@
 //! An answer, whatever protocol it came by.
 
-use std::fmt;
-
 use tokio::io::AsyncBufRead;
 
 use crate::net::headers::Headers;
@@ -9,7 +7,6 @@ use crate::net::http1::{Answer, Head};
 use crate::net::tls_facts::TlsFacts;
 
 /// An answer whose body was not read yet.
-#[derive(Debug)]
 pub(super) struct Response {
     /// As the answer has it: `HTTP/1.1`, `HTTP/2.0`.
     pub(super) protocol: String,
@@ -60,16 +57,6 @@ pub(super) enum ResponseBody {
     Stream(Box<dyn AsyncBufRead + Send + Unpin>),
     /// Closed unread, because a redirect was not followed.
     Closed,
-}
-
-impl fmt::Debug for ResponseBody {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Empty => "Empty",
-            Self::Stream(_) => "Stream",
-            Self::Closed => "Closed",
-        })
-    }
 }
 
 impl ResponseBody {

@@ -15,7 +15,6 @@ use crate::buffer::poll_read_buffered;
 const MAX_LINE: usize = 4096;
 
 /// A body that is read as it comes. An early or malformed end is an error.
-#[derive(Debug)]
 pub struct Body<S> {
     reader: Reader<S>,
     state: State,

@@ -1,6 +1,5 @@
 //! A connection's incoming bytes, and the request body that may still be on its way out meanwhile.
 
-use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
@@ -36,12 +35,6 @@ pub struct Reader<S> {
 enum Io<S> {
     Whole(S),
     Half(ReadHalf<S>),
-}
-
-impl<S> fmt::Debug for Reader<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reader").finish_non_exhaustive()
-    }
 }
 
 impl<S: AsyncRead + Unpin> Reader<S> {

@@ -1,7 +1,6 @@
 //! One connection that carries one request at a time (RFC 9113): what its peer sends, frame by frame. What goes out is the
 //! [`Sender`]'s.
 
-use std::fmt;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -101,12 +100,6 @@ pub enum Event {
     Headers(Vec<Field>),
     /// There is something in [`Connection::data`].
     Data,
-}
-
-impl<S> fmt::Debug for Connection<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection").finish_non_exhaustive()
-    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {

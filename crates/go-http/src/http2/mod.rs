@@ -33,7 +33,6 @@ pub use hpack::Field;
 pub use request::Request;
 
 /// A body that is read as it comes.
-#[derive(Debug)]
 pub struct Body<S> {
     connection: Connection<S>,
     /// Bytes that must still come, when a length was told.

@@ -64,7 +64,6 @@ pub(super) enum Frame {
 
 /// Reads a stream frame by frame. Kinds without a meaning are skipped, as are those that are about pushes, none of which is
 /// allowed; only a frame of data may be longer than what is held.
-#[derive(Debug)]
 pub(super) struct Frames<S> {
     pub(super) io: S,
     buffer: Buffer,

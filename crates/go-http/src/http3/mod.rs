@@ -57,12 +57,6 @@ pub struct Body<S = RecvStream> {
     has_trailers: bool,
 }
 
-impl<S> std::fmt::Debug for Body<S> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Body").finish_non_exhaustive()
-    }
-}
-
 /// The stream of the request, and what it needs.
 struct Exchange<S> {
     frames: Frames<S>,
