@@ -130,6 +130,14 @@ impl Stream {
         matches!(self, Self::Tls(_))
     }
 
+    /// What is written to.
+    fn below(&mut self) -> Pin<&mut dyn AnyStream> {
+        match self {
+            Self::Plain { socket, .. } => socket.io(),
+            Self::Tls(stream) => Pin::new(stream),
+        }
+    }
+
     /// TLS is spoken from here on.
     pub(super) fn watch_records(&mut self) {
         if let Self::Plain { records, .. } = self {
@@ -222,10 +230,7 @@ impl AsyncRead for Stream {
 
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain { socket, .. } => socket.io().poll_write(cx, bytes),
-            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
-        }
+        self.get_mut().below().poll_write(cx, bytes)
     }
 
     /// The records of a handshake's last flight leave as one: each would be a packet of its own, which wakes the peer.
@@ -234,10 +239,7 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bytes: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain { socket, .. } => socket.io().poll_write_vectored(cx, bytes),
-            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
-        }
+        self.get_mut().below().poll_write_vectored(cx, bytes)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -248,17 +250,11 @@ impl AsyncWrite for Stream {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain { socket, .. } => socket.io().poll_flush(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        }
+        self.get_mut().below().poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain { socket, .. } => socket.io().poll_shutdown(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
+        self.get_mut().below().poll_shutdown(cx)
     }
 }
 
