@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
-use arc_swap::access::Map;
 
 use super::load::{BUILT_IN, Checksum, Loaded, checksum, parse};
 use super::sources::Sources;
@@ -126,9 +125,7 @@ impl Store {
     /// The policy of what is loaded now: it changes with the modules, at the same moment.
     pub fn policy(&self) -> Policy {
         let current = Arc::clone(&self.current);
-        Policy::new(Box::new(Map::new(current, |loaded: &Loaded| {
-            &loaded.config.policy
-        })))
+        Policy::new(Box::new(move |look| look(&current.load().config.policy)))
     }
 
     /// The targets file that reloads read.

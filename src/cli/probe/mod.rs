@@ -10,7 +10,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::access::Constant;
 use clap::{Args, Command, ValueHint, value_parser};
 use futures_util::{StreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -164,7 +163,7 @@ fn probe_all(arguments: &Arguments) -> Result<bool, String> {
 
 /// What probes of a subcommand share.
 pub fn network(rules: config::Policy) -> Network {
-    Network::governed_by(Policy::new(Box::new(Constant(rules))))
+    Network::governed_by(Policy::of(rules))
 }
 
 /// The threads of a subcommand that probes.

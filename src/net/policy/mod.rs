@@ -13,8 +13,6 @@ use std::path::{Component, Path};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 
-use arc_swap::access::DynAccess;
-
 use super::Address;
 use super::url::idna_ascii;
 use crate::config;
@@ -25,8 +23,8 @@ use pattern::{Case, matches};
 #[derive(Clone, Debug, Default)]
 pub struct Policy(Arc<Shared>);
 
-/// Where the rules in force are, read again for every judgement.
-pub type Rules = Box<dyn DynAccess<config::Policy> + Send + Sync>;
+/// Shows the rules in force to a judgement; it is called for every one.
+pub type Rules = Box<dyn Fn(&mut dyn FnMut(&config::Policy)) + Send + Sync>;
 
 #[derive(Default)]
 struct Shared {
@@ -55,6 +53,11 @@ impl Policy {
             rules: Some(rules),
             refused: AtomicU64::new(0),
         }))
+    }
+
+    /// The policy whose rules are always these.
+    pub fn of(rules: config::Policy) -> Self {
+        Self::new(Box::new(move |look| look(&rules)))
     }
 
     /// How many targets were refused so far.
@@ -206,8 +209,13 @@ impl Policy {
 
     /// Looks at the rules, if there are any.
     fn look<T>(&self, at: impl FnOnce(&config::Policy) -> T) -> Option<T> {
-        let rules = self.0.rules.as_ref()?.load();
-        (*rules != *NO_RULES).then(|| at(&rules))
+        let (mut at, mut found) = (Some(at), None);
+        self.0.rules.as_ref()?(&mut |rules| {
+            if *rules != *NO_RULES {
+                found = at.take().map(|at| at(rules));
+            }
+        });
+        found
     }
 }
 
@@ -266,15 +274,13 @@ fn number_and_dots(host: &str) -> Option<Ipv4Addr> {
 mod tests {
     use std::ffi::OsStr;
 
-    use arc_swap::access::Constant;
-
     use super::*;
 
     fn policy(text: &str) -> Policy {
         let text = format!("modules: {{}}\npolicy: {{{text}}}\n");
         let parsed = config::parse(&text);
         assert_eq!(parsed.problems, []);
-        Policy::new(Box::new(Constant(parsed.config.policy)))
+        Policy::of(parsed.config.policy)
     }
 
     #[test]

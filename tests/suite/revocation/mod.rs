@@ -5,7 +5,6 @@ mod ocsp;
 
 use std::time::Duration;
 
-use arc_swap::access::Constant;
 use blackbox_exporter::config::{self, Prober};
 use blackbox_exporter::module;
 use blackbox_exporter::net::Network;
@@ -56,7 +55,7 @@ async fn serve(chain: &[&Made]) -> String {
 fn denying(rules: &str) -> Network {
     let text = format!("policy: {{deny: {{{rules}}}}}\nmodules: {{}}\n");
     let rules = module::parse(text, "test.yml").unwrap().config.policy.clone();
-    Network::governed_by(Policy::new(Box::new(Constant(rules))))
+    Network::governed_by(Policy::of(rules))
 }
 
 /// Probes a server whose certificate names a URL where nobody answers: that costs no more than the probe's time.
