@@ -80,7 +80,7 @@ pub async fn run_with<'a>(
     // Out of time for it, the probe itself will say what it waits for.
     let _ = deadline.within(get_ready(network, module, request.target)).await;
     let start = Instant::now();
-    let mut probe = Probe::new(network, module, request, deadline, start);
+    let mut probe = Probe::new(network, module, request, deadline.watched(), start);
     probe.trace = also.trace.or_else(|| Tracing::begin(module, &HeaderMap::new()));
     for secret in &module.secrets {
         probe.secrets.hide(secret.expose().as_bytes());
@@ -94,8 +94,8 @@ pub async fn run_with<'a>(
             most => Box::pin(attempts::probe(&mut probe, module, most)).await,
         }
     };
-    // Probers enforce the deadline themselves, so they can report what they were waiting for. This timer is a backstop
-    // for a wait without a deadline.
+    // Probers enforce the deadline themselves, so they can report what they were waiting for. This timer wakes them, and is a
+    // backstop for a wait without a deadline.
     let success = match tokio::time::timeout_at(end, probing).await {
         Ok(verdict) => verdict.is_ok(),
         Err(_) => {

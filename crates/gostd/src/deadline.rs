@@ -13,6 +13,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 pub struct Deadline {
     at: Instant,
     budget: Duration,
+    /// Whether the task that waits is woken then by a timer that it has already.
+    is_watched: bool,
 }
 
 /// The deadline passed while waiting. Displays as what to tell the user.
@@ -30,7 +32,30 @@ impl Deadline {
         let at = start
             .checked_add(budget)
             .unwrap_or_else(|| start + Duration::from_secs(1 << 30));
-        Self { at, budget }
+        Self {
+            at,
+            budget,
+            is_watched: false,
+        }
+    }
+
+    /// The same for a task that has a timer for it already, which wakes it: its waits need no timers of their own. A future that wakes
+    /// only those within it that asked for it (`FuturesUnordered`) must not wait with it.
+    #[must_use]
+    pub fn watched(self) -> Self {
+        Self {
+            is_watched: true,
+            ..self
+        }
+    }
+
+    /// The same for waits with timers of their own.
+    #[must_use]
+    pub fn unwatched(self) -> Self {
+        Self {
+            is_watched: false,
+            ..self
+        }
     }
 
     /// The moment itself.
@@ -52,7 +77,7 @@ impl Deadline {
     pub fn within<F: Future>(&self, future: F) -> Within<F> {
         Within {
             future,
-            timer: sleep_until(self.at),
+            timer: None,
             deadline: *self,
         }
     }
@@ -66,8 +91,9 @@ pin_project! {
     pub struct Within<F> {
         #[pin]
         future: F,
+        // Set when there is something to wait for: most futures are ready at once.
         #[pin]
-        timer: Sleep,
+        timer: Option<Sleep>,
         deadline: Deadline,
     }
 }
@@ -76,7 +102,7 @@ impl<F: Future> Future for Within<F> {
     type Output = Result<F::Output, TimedOut>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
+        let mut this = self.project();
         if let Poll::Ready(output) = this.future.poll(context) {
             return Poll::Ready(Ok(output));
         }
@@ -85,6 +111,15 @@ impl<F: Future> Future for Within<F> {
         if Instant::now() >= this.deadline.at {
             return Poll::Ready(timed_out);
         }
-        this.timer.poll(context).map(|()| timed_out)
+        if this.deadline.is_watched {
+            return Poll::Pending;
+        }
+        if this.timer.is_none() {
+            this.timer.set(Some(sleep_until(this.deadline.at)));
+        }
+        let timer = this.timer.as_mut().as_pin_mut();
+        timer
+            .map_or(Poll::Pending, |timer| timer.poll(context))
+            .map(|()| timed_out)
     }
 }

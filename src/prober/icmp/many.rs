@@ -38,7 +38,7 @@ pub(super) async fn ping(
     payload: &Arc<[u8]>,
     duplicates: &Arc<AtomicU64>,
 ) -> Verdict {
-    let (engine, deadline, start) = (&probe.network.icmp, probe.deadline, Instant::now());
+    let (engine, deadline, start) = (&probe.network.icmp, probe.deadline.unwatched(), Instant::now());
     let mut pings = vec![first];
     for _ in 1..module.count {
         let counted = Some(Arc::clone(duplicates));

@@ -49,7 +49,7 @@ pub(super) async fn connect_before(
     let Ok(port) = port::lookup(port, Protocol::Tcp) else {
         return before;
     };
-    let (network, deadline, to) = (probe.network, probe.deadline, address.with_port(port));
+    let (network, deadline, to) = (probe.network, probe.deadline.unwatched(), address.with_port(port));
     let vantage = &vantage(probe, source);
     let mut waiting = FuturesUnordered::new();
     let mut due = Instant::now();
