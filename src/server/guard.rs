@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use super::request_line;
 use super::requests::{Requests, refusal};
@@ -52,7 +52,7 @@ pub struct Guarded<S> {
     partial: bool,
     /// The peer closed its side, which was not passed on while its request was answered.
     withheld_end: bool,
-    reading: Option<Pin<Box<Sleep>>>,
+    reading: Alarm,
     writing: Option<Pin<Box<Sleep>>>,
     /// For the next piece of an answer to be taken, and how many were when it was set. Over HTTP/2, a peer that gives no
     /// window takes nothing while nothing is written.
@@ -85,7 +85,7 @@ impl<S> Guarded<S> {
             seen: (0, 0),
             partial: true,
             withheld_end: false,
-            reading: None,
+            reading: Alarm::default(),
             writing: None,
             taking: None,
             head: 0,
@@ -121,14 +121,16 @@ impl<S> Guarded<S> {
                 _ if self.is_ready => Poll::Ready(Ok(())),
                 Some(Poll::Ready(true)) => Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into())),
                 Some(Poll::Ready(false)) | None => Poll::Ready(Ok(())),
-                Some(Poll::Pending) => expired(&mut self.reading, self.patience.idle, cx).map(Err),
+                Some(Poll::Pending) => self.reading.poll(self.patience.idle, cx).map(Err),
             },
         )
         .await
     }
 
     /// Returns when the peer has left, if that can be seen.
-    pub async fn left(&self) {
+    pub async fn left(&mut self) {
+        // Nothing is read meanwhile.
+        self.reading = Alarm::default();
         poll_fn(
             |cx| match self.has_left.map(|has_left| has_left(&self.stream, cx)) {
                 Some(Poll::Ready(true)) => Poll::Ready(()),
@@ -247,6 +249,32 @@ impl<S> Guarded<S> {
     }
 }
 
+/// A timer that is mostly set again before it runs out. Then it stays as it is, and is put off when it wakes its task too early.
+#[derive(Debug, Default)]
+struct Alarm {
+    /// When the patience ends; `None` before it begins.
+    at: Option<Instant>,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Alarm {
+    /// Ready with an error when the patience, which begins now if it has not yet, has ended.
+    fn poll(&mut self, patience: Duration, cx: &mut Context<'_>) -> Poll<io::Error> {
+        let at = *self.at.get_or_insert_with(|| Instant::now() + patience);
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(at)));
+        if timer.deadline() > at {
+            timer.as_mut().reset(at);
+        }
+        loop {
+            ready!(timer.as_mut().poll(cx));
+            if timer.deadline() >= at {
+                return Poll::Ready(io::Error::from(io::ErrorKind::TimedOut));
+            }
+            timer.as_mut().reset(at);
+        }
+    }
+}
+
 /// Ready with an error when the timer, which is set if it is not yet, has run out.
 fn expired(timer: &mut Option<Pin<Box<Sleep>>>, patience: Duration, cx: &mut Context<'_>) -> Poll<io::Error> {
     let timer = timer.get_or_insert_with(|| Box::pin(sleep(patience)));
@@ -264,7 +292,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<S> {
         let now = this.requests.now();
         if now != this.seen {
             // The head that was under way is complete.
-            (this.seen, this.partial, this.reading) = (now, false, None);
+            (this.seen, this.partial, this.reading.at) = (now, false, None);
             this.requests.next_begins(false);
             if now.0 == now.1 {
                 (this.head, this.share) = (0, None);
@@ -285,7 +313,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<S> {
                 return Poll::Pending;
             }
             if read > 0 && !this.partial {
-                (this.partial, this.reading) = (true, None);
+                (this.partial, this.reading.at) = (true, None);
                 this.requests.next_begins(true);
             }
             if read > 0 && !answering && !this.hold(read) {
@@ -313,7 +341,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<S> {
         } else {
             this.patience.idle
         };
-        expired(&mut this.reading, patience, cx).map(Err)
+        this.reading.poll(patience, cx).map(Err)
     }
 }
 
@@ -419,7 +447,7 @@ mod tests {
 
     /// What reading comes to, and after how many seconds.
     async fn read(stream: &mut Guarded<DuplexStream>) -> (io::Result<usize>, u64) {
-        let start = tokio::time::Instant::now();
+        let start = Instant::now();
         let result = stream.read(&mut [0; 16]).await;
         (result, start.elapsed().as_secs())
     }
@@ -445,7 +473,7 @@ mod tests {
                 }
             }
         });
-        let start = tokio::time::Instant::now();
+        let start = Instant::now();
         while stream.read(&mut [0; 16]).await.is_ok() {}
         assert_eq!(start.elapsed().as_secs(), 30);
         drop(stream);
@@ -489,7 +517,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_peer_that_takes_no_answer_is_given_up() {
         let (mut stream, _peer, _) = guarded();
-        let start = tokio::time::Instant::now();
+        let start = Instant::now();
         let result = stream.write_all(&[0; 1000]).await;
         assert_eq!(result.unwrap_err().kind(), io::ErrorKind::TimedOut);
         assert_eq!(start.elapsed().as_secs(), 60);
