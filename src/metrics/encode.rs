@@ -16,7 +16,7 @@ pub fn probe(samples: &Samples, exposition: Exposition, out: &mut Vec<u8>) {
             encoder.gauges(family.name, family.help, family.lines);
             current = Some(sample.metric);
         }
-        match &sample.labels {
+        match sample.labels {
             Labels::None => encoder.sample(std::iter::empty(), sample.value),
             Labels::Static(value) => {
                 encoder.sample(family.labels.iter().map(|name| (*name, *value)), sample.value);

@@ -18,20 +18,28 @@ pub enum Labels {
 }
 
 /// One series of a probe.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Sample {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sample<'a> {
     /// The family.
     pub metric: Metric,
     /// What tells it from the others of its family.
-    pub labels: Labels,
+    pub labels: &'a Labels,
     /// The value; seconds and bytes unless the name says otherwise.
     pub value: f64,
 }
 
-/// Everything that a probe has measured so far, sorted as an exposition prints it: by family name, then by label values.
+/// Everything that a probe has measured so far, in the order in which an exposition prints it: by family name, then by label values.
 /// Setting a series twice keeps the last value.
 #[derive(Clone, Debug, Default)]
-pub struct Samples(Vec<Sample>);
+pub struct Samples {
+    /// Which families have a plain gauge: most of them, so that it is a bit each, and its value's place the number of bits below it.
+    plain: u128,
+    values: Vec<f64>,
+    /// The other series, sorted by family and labels.
+    labelled: Vec<(Metric, Labels, f64)>,
+}
+
+const _: () = assert!(Metric::ALL.len() <= 128, "a bit each");
 
 impl Samples {
     /// An empty set with room for a small probe.
@@ -39,14 +47,23 @@ impl Samples {
         Self::with_capacity(12)
     }
 
-    /// An empty set with room for so many series.
+    /// An empty set with room for so many plain gauges.
     pub fn with_capacity(count: usize) -> Self {
-        Self(Vec::with_capacity(count))
+        Self {
+            values: Vec::with_capacity(count),
+            ..Self::default()
+        }
     }
 
     /// Sets a plain gauge.
     pub fn set(&mut self, metric: Metric, value: f64) {
-        *self.slot(metric, Labels::None) = value;
+        let (bit, place) = self.place(metric);
+        if self.plain & bit == 0 {
+            self.plain |= bit;
+            self.values.insert(place, value);
+        } else if let Some(old) = self.values.get_mut(place) {
+            *old = value;
+        }
     }
 
     /// Sets a plain gauge to 1 or 0.
@@ -66,56 +83,83 @@ impl Samples {
 
     /// Sets a series with label values made at run time.
     pub fn set_labels(&mut self, metric: Metric, labels: Labels, value: f64) {
-        *self.slot(metric, labels) = value;
+        match labels {
+            Labels::None => self.set(metric, value),
+            labels => *self.slot(metric, labels) = value,
+        }
     }
 
     /// Takes a whole family back, so that it is not exposed.
     pub fn remove(&mut self, metric: Metric) {
-        self.0.retain(|s| s.metric != metric);
+        let (bit, place) = self.place(metric);
+        if self.plain & bit != 0 {
+            self.plain &= !bit;
+            self.values.remove(place);
+        }
+        self.labelled.retain(|(of, ..)| *of != metric);
     }
 
     /// The value of a plain gauge.
     pub fn value(&self, metric: Metric) -> Option<f64> {
-        self.0
-            .iter()
-            .find(|s| s.metric == metric && s.labels == Labels::None)
-            .map(|s| s.value)
+        let (bit, place) = self.place(metric);
+        (self.plain & bit != 0).then(|| self.values.get(place))?.copied()
     }
 
     /// All samples of one family, in order.
-    pub fn family(&self, metric: Metric) -> impl Iterator<Item = &Sample> {
-        self.0.iter().filter(move |s| s.metric == metric)
+    pub fn family(&self, metric: Metric) -> impl Iterator<Item = Sample<'_>> {
+        self.iter().filter(move |sample| sample.metric == metric)
     }
 
     /// All samples, in order.
-    pub fn iter(&self) -> impl Iterator<Item = &Sample> {
-        self.0.iter()
+    pub fn iter(&self) -> impl Iterator<Item = Sample<'_>> {
+        let mut left = self.plain;
+        let families = std::iter::from_fn(move || {
+            let metric = Metric::ALL.get(left.trailing_zeros() as usize)?;
+            left &= left - 1;
+            Some(*metric)
+        });
+        let mut plain = families.zip(&self.values).peekable();
+        let mut labelled = self.labelled.iter().peekable();
+        std::iter::from_fn(move || {
+            let next = labelled.peek().map(|(metric, ..)| *metric);
+            if let Some((metric, value)) =
+                plain.next_if(|(metric, _)| next.is_none_or(|next| *metric <= next))
+            {
+                return Some(Sample {
+                    metric,
+                    labels: &Labels::None,
+                    value: *value,
+                });
+            }
+            let (metric, labels, value) = labelled.next()?;
+            Some(Sample {
+                metric: *metric,
+                labels,
+                value: *value,
+            })
+        })
+    }
+
+    /// The bit of a plain gauge, and the place of its value, if it has one.
+    fn place(&self, metric: Metric) -> (u128, usize) {
+        let bit = 1 << metric as u32;
+        (bit, (self.plain & (bit - 1)).count_ones() as usize)
     }
 
     fn slot(&mut self, metric: Metric, labels: Labels) -> &mut f64 {
-        // By families first: most have one series, and are new.
-        let start = self.0.partition_point(|s| s.metric < metric);
-        let rest = self.0.get(start..).unwrap_or_default();
-        let place = match rest.first() {
-            Some(first) if first.metric == metric => {
-                rest.binary_search_by(|s| s.metric.cmp(&metric).then_with(|| s.labels.cmp(&labels)))
+        let place = self
+            .labelled
+            .binary_search_by(|(of, has, _)| of.cmp(&metric).then_with(|| has.cmp(&labels)));
+        let index = place.unwrap_or_else(|place| {
+            if self.labelled.is_empty() {
+                // Mostly the phases of the probe.
+                self.labelled.reserve_exact(5);
             }
-            _ => Err(0),
-        };
-        let index = match place {
-            Ok(place) => start + place,
-            Err(place) => {
-                let sample = Sample {
-                    metric,
-                    labels,
-                    value: 0.0,
-                };
-                self.0.insert(start + place, sample);
-                start + place
-            }
-        };
+            self.labelled.insert(place, (metric, labels, 0.0));
+            place
+        });
         // Invariant: `index` was found or just inserted.
         #[allow(clippy::indexing_slicing)]
-        &mut self.0[index].value
+        &mut self.labelled[index].2
     }
 }

@@ -182,11 +182,11 @@ pub struct Failed(pub(super) ());
 /// How a prober ends.
 pub type Verdict = Result<(), Failed>;
 
-/// How many series probes of that kind usually have.
+/// How many plain gauges probes of that kind usually have.
 fn usual_samples(kind: &Kind) -> usize {
     match kind {
-        Kind::Http(_) => 20,
-        _ => 12,
+        Kind::Http(_) => 14,
+        _ => 10,
     }
 }
 

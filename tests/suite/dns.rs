@@ -105,7 +105,7 @@ pub fn problem(outcome: &Outcome) -> String {
 fn phase(outcome: &Outcome, name: &'static str) -> f64 {
     let mut phases = outcome.samples.family(Metric::DnsDuration);
     phases
-        .find(|sample| sample.labels == Labels::Static(name))
+        .find(|sample| *sample.labels == Labels::Static(name))
         .unwrap()
         .value
 }

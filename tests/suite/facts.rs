@@ -28,7 +28,7 @@ fn rows(outcome: &Outcome, metric: Metric) -> Vec<String> {
         other => panic!("{other:?}"),
     };
     let samples = outcome.samples.family(metric);
-    samples.map(|sample| row(&sample.labels, sample.value)).collect()
+    samples.map(|sample| row(sample.labels, sample.value)).collect()
 }
 
 /// The case of a certificate that ends soon and hides behind a redirect.
@@ -276,8 +276,11 @@ async fn certificates_of_the_conformance_suite_get_the_same_answers_again() {
                     timeout: PATIENT,
                 };
                 let outcome = prober::run(&network, &compile(raw), request).await;
-                let of_tls = |sample: &&Sample| sample.metric.family().name.contains("ssl");
-                let samples: Vec<Sample> = outcome.samples.iter().filter(of_tls).cloned().collect();
+                let of_tls = |sample: &Sample<'_>| sample.metric.family().name.contains("ssl");
+                let samples = outcome.samples.iter().filter(of_tls);
+                let samples: Vec<_> = samples
+                    .map(|sample| (sample.metric, sample.labels.clone(), sample.value))
+                    .collect();
                 let log = log_of(&outcome);
                 // How late it is said to be is another matter.
                 let said = |line: &str| line.split("current time ").next().unwrap_or_default().to_owned();

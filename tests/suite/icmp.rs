@@ -35,7 +35,7 @@ fn assert_replied(outcome: &Outcome) {
     assert_eq!(outcome.samples.value(Metric::IcmpReplyHopLimit), Some(64.0));
     for sample in outcome.samples.family(Metric::IcmpDuration) {
         assert!((0.0..5.0).contains(&sample.value), "{sample:?}");
-        if sample.labels == Labels::Static("rtt") {
+        if *sample.labels == Labels::Static("rtt") {
             assert!(sample.value > 0.0, "{sample:?}");
         }
     }
@@ -340,7 +340,7 @@ fn figures(outcome: &Outcome) -> ([Option<f64>; 4], bool) {
     ];
     let mean = outcome.samples.family(Metric::IcmpDuration);
     let mean = mean
-        .filter(|s| s.labels == Labels::Static("rtt"))
+        .filter(|s| *s.labels == Labels::Static("rtt"))
         .map(|s| s.value)
         .next();
     let (min, max) = (value(Metric::IcmpRttMin), value(Metric::IcmpRttMax));
@@ -566,7 +566,7 @@ async fn another_implementation_sees_the_same_round_trip() {
         let rtt = outcome
             .samples
             .family(Metric::IcmpDuration)
-            .find(|s| s.labels == Labels::Static("rtt"));
+            .find(|s| *s.labels == Labels::Static("rtt"));
         ours.push(rtt.unwrap().value);
         let (_, took) = pinger
             .ping(surge_ping::PingSequence(i), b"payload")

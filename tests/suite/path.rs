@@ -108,7 +108,7 @@ fn value(outcome: &Outcome, metric: Metric) -> f64 {
 
 fn mean_of(outcome: &Outcome, metric: Metric) -> f64 {
     let mut series = outcome.samples.family(metric);
-    series.find(|s| s.labels == Labels::Static("rtt")).unwrap().value
+    series.find(|s| *s.labels == Labels::Static("rtt")).unwrap().value
 }
 
 fn mean(values: &[f64]) -> f64 {

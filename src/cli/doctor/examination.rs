@@ -355,7 +355,7 @@ impl Doctor<'_> {
             .await;
         let outcome = outcome.filter(|outcome| outcome.success)?;
         let sample = outcome.samples.family(Metric::ExpectInfo).next()?;
-        if let Labels::Pairs(pairs) = &sample.labels {
+        if let Labels::Pairs(pairs) = sample.labels {
             service.greeting = pairs.first().map(|(_, line)| line.trim_end().to_owned());
         }
         finding.detail = service.greeting.clone()?;

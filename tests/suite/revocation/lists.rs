@@ -124,7 +124,7 @@ fn rows(outcome: &Outcome, metric: Metric) -> Vec<String> {
         other => panic!("{other:?}"),
     };
     let samples = outcome.samples.family(metric);
-    samples.map(|sample| row(&sample.labels, sample.value)).collect()
+    samples.map(|sample| row(sample.labels, sample.value)).collect()
 }
 
 #[tokio::test]

@@ -48,7 +48,7 @@ pub fn expect_info(outcome: &Outcome) -> Vec<String> {
     let mut series = outcome.samples.family(Metric::ExpectInfo);
     let info = series
         .next()
-        .map(|sample| pairs(&sample.labels))
+        .map(|sample| pairs(sample.labels))
         .unwrap_or_default();
     assert!(series.next().is_none(), "one series at most");
     info
