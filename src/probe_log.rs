@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::net::IpAddr;
 use std::time::SystemTime;
 
 use gostd::address::Address;
@@ -47,7 +48,9 @@ pub enum Value {
     Bool(bool),
     /// A moment, printed in RFC 3339.
     Time(SystemTime),
-    /// An address, printed when the line is. Boxed: values are many, and few are addresses.
+    /// An address without a zone, printed when the line is.
+    Ip(IpAddr),
+    /// An address with a zone. Boxed: values are many, and few are such addresses.
     Address(Box<Address>),
 }
 
@@ -58,6 +61,7 @@ impl fmt::Display for Value {
             Self::Int(number) => write!(f, "{number}"),
             Self::Float(number) => write!(f, "{number}"),
             Self::Bool(truth) => write!(f, "{truth}"),
+            Self::Ip(ip) => write!(f, "{ip}"),
             Self::Address(address) => write!(f, "{address}"),
             Self::Time(moment) => f.write_str(&gostd::calendar::rfc3339(*moment)),
         }
@@ -80,7 +84,10 @@ from! {
     u64, usize => |number| Self::Int(i64::try_from(number).unwrap_or(i64::MAX));
     f64 => |number| Self::Float(number);
     bool => |truth| Self::Bool(truth);
-    Address => |address| Self::Address(Box::new(address));
+    Address => |address| match address.zone {
+        None => Self::Ip(address.ip),
+        Some(_) => Self::Address(Box::new(address)),
+    };
     SystemTime => |moment| Self::Time(moment);
 }
 
@@ -121,6 +128,15 @@ pub fn excerpt_of(value: impl fmt::Display, limit: usize) -> Value {
         limited.0.push('…');
     }
     Value::Text(Cow::Owned(limited.0))
+}
+
+/// The beginning of a text: at most `limit` bytes, `…` where it was cut.
+pub fn cut(mut text: String, limit: usize) -> Value {
+    if text.len() > limit {
+        text.truncate(text.floor_char_boundary(limit));
+        text.push('…');
+    }
+    text.into()
 }
 
 /// Most bytes of a peer's line, header or message that a log line shows.
@@ -250,6 +266,7 @@ mod tests {
         ];
         for (whole, limit, want) in rows {
             assert_eq!(excerpt_of(whole, limit), Value::from(want), "{whole}");
+            assert_eq!(cut(whole.to_owned(), limit), Value::from(want), "{whole}");
         }
     }
 }

@@ -155,7 +155,7 @@ fn push_value(out: &mut String, value: &Value) {
         Value::Int(number) => drop(write!(out, "{number}")),
         Value::Float(number) => push_go_float(out, *number),
         Value::Bool(truth) => out.push_str(if *truth { "true" } else { "false" }),
-        Value::Address(address) => push_text(out, &address.to_string()),
+        Value::Ip(_) | Value::Address(_) => push_text(out, &value.to_string()),
         Value::Time(at) => push_rfc3339(out, *at, 3),
     }
 }
@@ -220,7 +220,7 @@ fn push_json_value(out: &mut String, value: &Value) {
             push_rfc3339(out, *at, 9);
             out.push('"');
         }
-        Value::Address(address) => push_json_text(out, &address.to_string()),
+        Value::Ip(_) | Value::Address(_) => push_json_text(out, &value.to_string()),
         Value::Int(_) | Value::Bool(_) => push_value(out, value),
     }
 }

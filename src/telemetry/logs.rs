@@ -98,6 +98,6 @@ fn as_json(value: &Value) -> Json {
         Value::Int(number) => (*number).into(),
         Value::Float(number) => (*number).into(),
         Value::Bool(truth) => (*truth).into(),
-        Value::Time(_) | Value::Address(_) => value.to_string().into(),
+        Value::Time(_) | Value::Ip(_) | Value::Address(_) => value.to_string().into(),
     }
 }

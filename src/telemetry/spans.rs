@@ -347,6 +347,8 @@ pub(super) fn write_value(out: &mut Vec<u8>, field: u64, name: &str, value: &Val
         Value::Int(number) => attribute(out, field, name, *number),
         Value::Float(number) => attribute(out, field, name, Any::Float(*number)),
         Value::Bool(truth) => attribute(out, field, name, Any::Bool(*truth)),
-        Value::Time(_) | Value::Address(_) => attribute(out, field, name, value.to_string().as_str()),
+        Value::Time(_) | Value::Ip(_) | Value::Address(_) => {
+            attribute(out, field, name, value.to_string().as_str())
+        }
     }
 }

@@ -68,7 +68,8 @@ pub fn socket_text(to: SocketAddr) -> String {
     text
 }
 
-fn push_ipv4(text: &mut String, ip: Ipv4Addr) {
+/// Appends an address of IPv4 as its `Display` prints it.
+pub fn push_ipv4(text: &mut String, ip: Ipv4Addr) {
     let [first, rest @ ..] = ip.octets();
     push_decimal(text, first.into());
     for octet in rest {
@@ -77,7 +78,8 @@ fn push_ipv4(text: &mut String, ip: Ipv4Addr) {
     }
 }
 
-fn push_decimal(text: &mut String, number: u16) {
+/// Appends a number as its `Display` prints it.
+pub fn push_decimal(text: &mut String, number: u16) {
     if number >= 10 {
         push_decimal(text, number / 10);
     }

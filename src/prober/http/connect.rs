@@ -43,7 +43,7 @@ impl Client<'_> {
     pub(super) async fn connect(
         &mut self,
         probe: &mut Probe<'_>,
-        request: &Request,
+        request: &Request<'_>,
         proxy: Option<&Url>,
         is_first_host: bool,
         headers: &Headers,
@@ -63,12 +63,11 @@ impl Client<'_> {
             false => None,
         };
         let tls = |name| prepared.as_ref().map(|prepared| Tls { prepared, name, alpn });
-        let known = self.known_addresses(url).to_vec();
         let via = proxy.map(|proxy| Via {
             proxy,
             // Upstream asks for the target's name here too, because the server name is set on all connections.
-            tls: tls(match is_first_host && !self.server_name.is_empty() {
-                true => &self.server_name,
+            tls: tls(match is_first_host && !self.server_name().is_empty() {
+                true => self.server_name(),
                 false => proxy.hostname(),
             })
             .filter(|_| proxy_speaks_tls),
@@ -78,7 +77,7 @@ impl Client<'_> {
             needs_tunnel: url.scheme == "https",
             is_chosen: self.names_chosen_address(url.hostname()),
         });
-        let to = match (proxy, known.as_slice()) {
+        let to = match (proxy, self.known_addresses(url)) {
             // The preference is about targets: it orders the addresses of a proxy, and rules none out.
             (Some(proxy), _) => To::Host {
                 host: proxy.hostname(),
@@ -145,7 +144,7 @@ impl Client<'_> {
     pub(super) async fn quic_address(
         &mut self,
         probe: &mut Probe<'_>,
-        request: &Request,
+        request: &Request<'_>,
     ) -> Result<(SocketAddr, UdpSocket), RoundTripError> {
         let failed = RoundTripError::Connect;
         let (host, number) = (request.url.hostname(), request.url.port_or_default());

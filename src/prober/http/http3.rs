@@ -21,7 +21,7 @@ impl Client<'_> {
     pub(super) async fn over_http3(
         &mut self,
         probe: &mut Probe<'_>,
-        request: &Request,
+        request: &Request<'_>,
         headers: &Headers,
         body: RequestBody,
         name: &str,
@@ -84,7 +84,7 @@ impl Client<'_> {
 
 async fn exchange(
     connection: quinn::Connection,
-    request: &Request,
+    request: &Request<'_>,
     headers: &Headers,
     body: RequestBody,
     first_byte: &mut Option<Instant>,

@@ -15,10 +15,12 @@ mod response;
 mod round_trip;
 mod trace;
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
+use gostd::address::push_ipv4;
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
@@ -52,12 +54,10 @@ struct Client<'a> {
     module: &'a Http,
     /// The TLS settings, once they were read.
     tls: Option<Prepared>,
-    /// The name that the first host is asked for in TLS; empty: the URL's.
-    server_name: String,
-    /// Host and port of the first URL; redirects elsewhere do not get `server_name`.
+    /// The name that the first host is asked for in TLS, if it is not the target's.
+    named: Option<&'a str>,
+    /// Host and port of the first URL; redirects elsewhere do not get the server name.
     first_host: String,
-    /// Host of the first URL.
-    first_hostname: String,
     /// Host of the target as written.
     target_name: String,
     /// The target's address, if it was looked up here.
@@ -98,15 +98,18 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Http) -> Verdict {
             .for_each(|value| probe.secrets.hide(value));
     }
     let mut client = client(probe, module, &url, addresses).await?;
-    // As written, even with a colon and no port: that is what upstream says.
-    let host = url.host.clone();
     let address = client.target.as_ref().and_then(|target| target.addresses.first());
-    if let Some(address) = address.filter(|_| module.protocol != Protocol::Http3) {
-        url.host = host_of(address, url.port());
+    let mut dialled = match address.filter(|_| module.protocol != Protocol::Http3) {
+        Some(address) => host_of(address, url.port()),
+        None => url.host.clone(),
+    };
+    // `host:` is `host`.
+    if dialled.ends_with(':') {
+        dialled.pop();
     }
-    url.host = without_empty_port(&url.host).to_owned();
-    client.first_host.clone_from(&url.host);
-    client.first_hostname = url.hostname().to_owned();
+    client.first_host.clone_from(&dialled);
+    // As written, even with a colon and no port: that is what upstream says.
+    let host = std::mem::replace(&mut url.host, dialled);
     let body = open_body(probe, module).await?;
     if !is_token(module.method.as_bytes()) {
         let reason = format!("net/http: invalid method {:?}", module.method);
@@ -115,14 +118,14 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Http) -> Verdict {
     }
     // Boxed, as its copies are: otherwise the probe would hold room for each of them while it waits.
     let first = Box::new(Request {
-        method: module.method.clone(),
+        method: Cow::Borrowed(&module.method),
         url,
         host: probe
             .hostname
             .map(ToOwned::to_owned)
             .or_else(|| module.host.clone())
             .unwrap_or(host),
-        headers: module.headers.clone(),
+        headers: Cow::Borrowed(&module.headers),
         crossed_hosts: false,
     });
     // Boxed: a future is copied into each one that waits for it.
@@ -205,7 +208,7 @@ fn expose_nothing(probe: &mut Probe<'_>, module: &Http) {
 
 /// The target as a URL: `http://` is meant when there is neither `http://` nor `https://`, and HTTP/3 makes `https://`
 /// of it.
-fn target_url(probe: &mut Probe<'_>, module: &Http) -> String {
+fn target_url<'t>(probe: &mut Probe<'t>, module: &Http) -> Cow<'t, str> {
     let target = probe.target;
     let has = |scheme: &str| {
         let start = target.as_bytes().get(..scheme.len());
@@ -217,28 +220,24 @@ fn target_url(probe: &mut Probe<'_>, module: &Http) -> String {
             probe.log, Warn, "Converting HTTP to HTTPS for HTTP/3 compatibility",
             "original_target" => target.to_owned(), "converted_target" => converted.clone(),
         );
-        return converted;
+        return converted.into();
     }
     if has("http://") || has("https://") {
-        return target.to_owned();
+        return target.into();
     }
     if let Some((scheme, meant)) = advice::target::foreign_scheme(target) {
         log!(probe.log, Warn, "The target's scheme is unknown and was taken as the host", "scheme" => scheme.to_owned(), "probably_meant" => meant);
     }
-    format!("http://{target}")
-}
-
-/// `host:` is `host`.
-fn without_empty_port(host: &str) -> &str {
-    host.strip_suffix(':').unwrap_or(host)
+    format!("http://{target}").into()
 }
 
 /// An address as the host of a URL.
 fn host_of(address: &Address, port: &str) -> String {
-    let mut host = match address.ip {
-        IpAddr::V4(_) => address.to_string(),
-        IpAddr::V6(_) => format!("[{address}]"),
-    };
+    let mut host = String::with_capacity(24);
+    match address.ip {
+        IpAddr::V4(ip) => push_ipv4(&mut host, ip),
+        IpAddr::V6(_) => host = format!("[{address}]"),
+    }
     if !port.is_empty() {
         host.push(':');
         host.push_str(port);
@@ -262,24 +261,18 @@ async fn resolve(probe: &mut Probe<'_>, module: &Http, url: &Url) -> Result<Vec<
     Ok(found?.dialled(probe))
 }
 
-async fn client<'m>(
-    probe: &mut Probe<'_>,
+async fn client<'m, 'p: 'm>(
+    probe: &mut Probe<'p>,
     module: &'m Http,
     url: &Url,
     addresses: Vec<Address>,
 ) -> Result<Client<'m>, Failed> {
     let host_header = probe.hostname.or(module.host.as_deref());
-    let server_name = module
-        .tls
-        .server_name()
-        .or(host_header)
-        .unwrap_or_else(|| url.hostname());
     let mut client = Client {
         module,
         tls: None,
-        server_name: server_name.to_owned(),
+        named: module.tls.server_name().or(host_header),
         first_host: String::new(),
-        first_hostname: String::new(),
         target_name: url.hostname().to_owned(),
         target: (!addresses.is_empty()).then(|| Target {
             port: url.port_or_default().to_owned(),
@@ -305,6 +298,11 @@ async fn client<'m>(
 }
 
 impl Client<'_> {
+    /// The name that the first host is asked for in TLS; empty: the URL's.
+    fn server_name(&self) -> &str {
+        self.named.unwrap_or(&self.target_name)
+    }
+
     /// The TLS settings, read once per probe.
     async fn prepared_tls(&mut self, probe: &Probe<'_>) -> Result<Prepared, RoundTripError> {
         if let Some(prepared) = &self.tls {

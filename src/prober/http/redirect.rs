@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use go_http::cookies::{Jar, OwnCookies, add_cookies};
+use gostd::address::push_decimal;
 use tokio::io::AsyncBufReadExt;
 
 use super::Client;
@@ -18,7 +19,7 @@ use crate::log;
 use crate::net::headers::{Headers, canonical};
 use crate::net::http1::RequestBody;
 use crate::net::proxy::basic;
-use crate::net::url::{Url, idna_ascii};
+use crate::net::url::{Url, hostname, idna_ascii};
 use crate::probe_log::{EXCERPT, excerpt_of};
 use crate::prober::{Probe, advice};
 use crate::reason::Reason;
@@ -52,12 +53,12 @@ impl Client<'_> {
     pub(super) async fn follow(
         &mut self,
         probe: &mut Probe<'_>,
-        first: Box<Request>,
+        first: Box<Request<'_>>,
         first_body: RequestBody,
     ) -> Chain {
         let mut jar = Jar::default();
         let mut own_cookies = OwnCookies::of(&first.headers);
-        let mut own_headers = first.headers.clone();
+        let mut own_headers = Cow::Borrowed(&self.module.headers);
         let again = match &first_body {
             RequestBody::Empty => Some(None),
             RequestBody::Bytes(bytes) => Some(Some(bytes.clone())),
@@ -73,7 +74,10 @@ impl Client<'_> {
         let mut body = first_body;
         let mut keeps_body = true;
         loop {
-            add_cookies(&mut request.headers, &jar.cookies(&request.url, &request.host));
+            let cookies = jar.cookies(&request.url, &request.host);
+            if !cookies.is_empty() {
+                add_cookies(request.headers.to_mut(), &cookies);
+            }
             let sent = self.send(probe, &request, body).await;
             let mut response = match sent {
                 Ok(response) => response,
@@ -85,8 +89,7 @@ impl Client<'_> {
                     return chain;
                 }
             };
-            probe.timeline.hop().result =
-                Some([&*response.protocol, " ", &response.status.to_string()].concat());
+            probe.timeline.hop().result = Some(status_line(&response));
             jar.store(&request.url, &request.host, &response.headers);
             let location = response.headers.value("Location").unwrap_or_default().to_vec();
             let Some(next) =
@@ -113,15 +116,21 @@ impl Client<'_> {
             let url = request.url.resolve(&reference);
             let crossed_hosts = request.crossed_hosts || !self.is_target(&url);
             if let Some(cookies) = own_cookies.replaced_by(&response.headers) {
-                own_headers.set("Cookie", cookies);
+                own_headers.to_mut().set("Cookie", cookies);
             }
             let host = match request.host == request.url.host || !reference.scheme.is_empty() {
                 true => String::new(),
                 false => request.host.clone(),
             };
             let upcoming = Request {
-                method: next.method,
-                headers: next_headers(&own_headers, crossed_hosts, keeps_body, &request.url, &url),
+                method: next.method.into(),
+                headers: Cow::Owned(next_headers(
+                    &own_headers,
+                    crossed_hosts,
+                    keeps_body,
+                    &request.url,
+                    &url,
+                )),
                 url,
                 host,
                 crossed_hosts,
@@ -155,7 +164,7 @@ impl Client<'_> {
     async fn send(
         &mut self,
         probe: &mut Probe<'_>,
-        request: &Request,
+        request: &Request<'_>,
         body: RequestBody,
     ) -> Result<Box<Response>, RoundTripError> {
         let Some(user) = &request.url.user else {
@@ -164,7 +173,7 @@ impl Client<'_> {
         probe.secrets.hide_user(user);
         let mut with_user = Box::new(request.clone());
         if !with_user.headers.has_text("Authorization") {
-            with_user.headers.set("Authorization", basic(user));
+            with_user.headers.to_mut().set("Authorization", basic(user));
         }
         self.round_trip(probe, &with_user, body).await
     }
@@ -174,7 +183,7 @@ impl Client<'_> {
         let host = idna_ascii(url.hostname());
         // compat: upstream compares with the address that was chosen only, and so drops credentials when the target
         // redirects to its own name.
-        is_same_or_below(&host, &self.first_hostname)
+        is_same_or_below(&host, hostname(&self.first_host))
             || is_same_or_below(&host, &idna_ascii(&self.target_name))
     }
 }
@@ -190,6 +199,15 @@ fn shown<'a>(reference: &Url, location: &'a [u8]) -> Cow<'a, str> {
     } else {
         carried::text(location)
     }
+}
+
+/// Protocol and status of an answer.
+fn status_line(response: &Response) -> String {
+    let mut line = String::with_capacity(response.protocol.len() + 4);
+    line.push_str(&response.protocol);
+    line.push(' ');
+    push_decimal(&mut line, response.status);
+    line
 }
 
 /// The method of the request that a redirect with that status leads to.

@@ -1,5 +1,6 @@
 //! A request of the chain that redirects make.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use super::error::RoundTripError;
@@ -8,18 +9,18 @@ use crate::net::url::Url;
 
 /// A request, before headers of the transport and credentials are added.
 #[derive(Clone, Debug)]
-pub(super) struct Request {
-    pub(super) method: String,
+pub(super) struct Request<'m> {
+    pub(super) method: Cow<'m, str>,
     /// Where it goes; the target's name is replaced by the address that was chosen, as upstream does.
     pub(super) url: Url,
     /// The `Host` field; empty: the URL's host.
     pub(super) host: String,
-    pub(super) headers: Headers,
+    pub(super) headers: Cow<'m, Headers>,
     /// Whether some redirect led to another host: credentials stay here then.
     pub(super) crossed_hosts: bool,
 }
 
-impl Request {
+impl Request<'_> {
     /// What the peer is told to be called.
     pub(super) fn host(&self) -> &str {
         if self.host.is_empty() {
@@ -31,7 +32,7 @@ impl Request {
 }
 
 /// Refuses what cannot be sent.
-pub(super) fn check_sendable(request: &Request, headers: &Headers) -> Result<(), RoundTripError> {
+pub(super) fn check_sendable(request: &Request<'_>, headers: &Headers) -> Result<(), RoundTripError> {
     let refuse = |text: String| Err(RoundTripError::Request(text));
     let scheme = request.url.scheme.as_str();
     if !matches!(scheme, "http" | "https") {

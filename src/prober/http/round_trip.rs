@@ -1,5 +1,7 @@
 //! One request and its answer, over a connection of its own, in the protocol that was agreed on.
 
+use std::borrow::Cow;
+
 use go_http::FirstByte;
 use tokio::time::Instant;
 
@@ -17,7 +19,7 @@ use crate::net::http1::{self, RequestBody, RequestLine, write_head};
 use crate::net::http2::{self, Http2Error};
 use crate::net::proxy::basic;
 use crate::net::url::{Url, punycode_host_port, remove_zone, valid_host_header};
-use crate::probe_log::{EXCERPT, excerpt_of};
+use crate::probe_log::{EXCERPT, cut, excerpt_of};
 use crate::prober::connect::Stream;
 use crate::prober::{Phase, Probe};
 
@@ -29,10 +31,10 @@ impl Client<'_> {
     pub(super) async fn round_trip(
         &mut self,
         probe: &mut Probe<'_>,
-        request: &Request,
+        request: &Request<'_>,
         body: RequestBody,
     ) -> Result<Box<Response>, RoundTripError> {
-        log!(probe.log, Debug, "Making HTTP request", "url" => excerpt_of(&request.url, EXCERPT), "host" => excerpt_of(&request.host, EXCERPT));
+        log!(probe.log, Debug, "Making HTTP request", "url" => cut(request.url.safe_text(), EXCERPT), "host" => cut(request.host.clone(), EXCERPT));
         self.traces.push(Trace {
             tls: request.url.scheme == "https",
             ..Trace::default()
@@ -76,27 +78,35 @@ impl Client<'_> {
     }
 
     /// The header fields of the request, with those that are added on the way.
-    async fn headers(&self, probe: &Probe<'_>, request: &Request) -> Result<Headers, RoundTripError> {
-        let mut headers = request.headers.clone();
-        credentials::add_headers(&mut headers, &self.module.more_headers, probe).await?;
-        if !self.module.more_headers.is_empty() && self.module.follow_redirects && request.crossed_hosts {
-            credentials::strip_sensitive(&mut headers);
+    async fn headers<'r>(
+        &self,
+        probe: &Probe<'_>,
+        request: &'r Request<'_>,
+    ) -> Result<Cow<'r, Headers>, RoundTripError> {
+        let mut headers = Cow::Borrowed(&*request.headers);
+        let more = &self.module.more_headers;
+        if !more.is_empty() {
+            // Boxed, as the credentials: few modules have any.
+            Box::pin(credentials::add_headers(headers.to_mut(), more, probe)).await?;
+            if self.module.follow_redirects && request.crossed_hosts {
+                credentials::strip_sensitive(headers.to_mut());
+            }
         }
         if let Some(credentials) = &self.module.credentials
             && !request.crossed_hosts
         {
-            Box::pin(credentials::add(&mut headers, credentials, probe)).await?;
+            Box::pin(credentials::add(headers.to_mut(), credentials, probe)).await?;
         }
         for (name, value) in probe.trace_headers(request.host()) {
-            headers.set(name, value);
+            headers.to_mut().set(name, value);
         }
         Ok(headers)
     }
 
     /// The name that the peer is asked for in TLS.
-    pub(super) fn tls_name(&self, request: &Request, is_first_host: bool) -> String {
-        if is_first_host && !self.server_name.is_empty() {
-            self.server_name.clone()
+    pub(super) fn tls_name(&self, request: &Request<'_>, is_first_host: bool) -> String {
+        if is_first_host && !self.server_name().is_empty() {
+            self.server_name().to_owned()
         } else {
             request.url.hostname().to_owned()
         }
@@ -115,7 +125,7 @@ impl Client<'_> {
     async fn exchange(
         &mut self,
         probe: &mut Probe<'_>,
-        request: &Request,
+        request: &Request<'_>,
         connection: Connection,
         proxy: Option<&Url>,
         headers: &Headers,
@@ -169,7 +179,7 @@ impl Client<'_> {
 
 async fn over_http2(
     stream: Box<Stream>,
-    request: &Request,
+    request: &Request<'_>,
     headers: &Headers,
     body: RequestBody,
     expects_continue: bool,
@@ -194,7 +204,7 @@ async fn over_http2(
 
 /// The head of a request. `proxy` is the one that forwards it.
 fn request_head(
-    request: &Request,
+    request: &Request<'_>,
     headers: &Headers,
     body: &RequestBody,
     proxy: Option<&Url>,

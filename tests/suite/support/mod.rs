@@ -93,7 +93,7 @@ pub fn log(outcome: &Outcome) -> Vec<String> {
                     Value::Float(number) => format!(" {key}={number}"),
                     Value::Bool(truth) => format!(" {key}={truth}"),
                     Value::Time(_) => format!(" {key}=TIME"),
-                    Value::Address(address) => format!(" {key}=\"{address}\""),
+                    Value::Ip(_) | Value::Address(_) => format!(" {key}=\"{value}\""),
                 });
             }
             line

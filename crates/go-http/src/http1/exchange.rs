@@ -70,8 +70,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let expects_continue = expects_continue && !matches!(body, RequestBody::Empty);
-    let (go_on, may_go_on) = oneshot::channel();
-    let mut go_on = Some(go_on).filter(|_| expects_continue);
+    let (mut go_on, may_go_on) = expects_continue.then(oneshot::channel).unzip();
     let mut reader = if body.is_short() && !expects_continue {
         let mut request = head;
         if let RequestBody::Bytes(bytes) = &body {
@@ -92,7 +91,9 @@ where
                 write_and_flush(&mut outgoing, &head)
                     .await
                     .map_err(WriteError::Sink)?;
-                if expects_continue && !wait_for_continue(may_go_on).await {
+                if let Some(word) = may_go_on
+                    && !wait_for_continue(word).await
+                {
                     return Ok(());
                 }
                 body.write_to(&mut outgoing).await?;

@@ -115,16 +115,17 @@ fn take_chunked(head: &mut Head) -> Result<bool, LengthError> {
 }
 
 fn content_length(head: &mut Head) -> Result<Option<u64>, LengthError> {
-    let lengths: Vec<&[u8]> = head.headers.values("Content-Length").map(trim).collect();
-    let Some(first) = lengths.first() else {
+    let mut lengths = head.headers.values("Content-Length").map(trim);
+    let Some(first) = lengths.next() else {
         return Ok(None);
     };
-    if lengths.iter().any(|length| length != first) {
+    let more = lengths.next();
+    if more.into_iter().chain(lengths).any(|length| length != first) {
         let all = head.headers.values("Content-Length").map(text).collect();
         return Err(LengthError::ManyLengths(all));
     }
     let first = text(first);
-    if lengths.len() > 1 {
+    if more.is_some() {
         head.headers.set("Content-Length", &first);
     }
     if first.is_empty() {

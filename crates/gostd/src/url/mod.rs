@@ -164,15 +164,12 @@ impl Url {
 
     /// The host without port and brackets.
     pub fn hostname(&self) -> &str {
-        let host = self.split_port().0;
-        host.strip_prefix('[')
-            .and_then(|h| h.strip_suffix(']'))
-            .unwrap_or(host)
+        hostname(&self.host)
     }
 
     /// The port as written; empty when there is none.
     pub fn port(&self) -> &str {
-        self.split_port().1
+        split_port(&self.host).1
     }
 
     /// The port as written, or the usual one of the scheme (`80`, `443`, `1080`; empty when unknown).
@@ -182,13 +179,6 @@ impl Url {
             ("", "https") => "443",
             ("", "socks5" | "socks5h") => "1080",
             (port, _) => port,
-        }
-    }
-
-    fn split_port(&self) -> (&str, &str) {
-        match self.host.rsplit_once(':') {
-            Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => (host, port),
-            _ => (&self.host, ""),
         }
     }
 
@@ -315,6 +305,22 @@ impl Url {
             text
         });
         carried::owned(self.print(user))
+    }
+}
+
+/// The host of a URL without port and brackets.
+pub fn hostname(host: &str) -> &str {
+    let host = split_port(host).0;
+    host.strip_prefix('[')
+        .and_then(|h| h.strip_suffix(']'))
+        .unwrap_or(host)
+}
+
+fn split_port(host: &str) -> (&str, &str) {
+    let colon = host.bytes().rposition(|b| b == b':').unwrap_or(host.len());
+    match (host.get(..colon), host.get(colon + 1..)) {
+        (Some(before), Some(port)) if port.bytes().all(|b| b.is_ascii_digit()) => (before, port),
+        _ => (host, ""),
     }
 }
 
