@@ -138,7 +138,7 @@ pub async fn run_with<'a>(
         samples,
         log,
         timeline,
-        tls: attempt.tls.map(|facts| *facts),
+        tls: attempt.tls,
         failure,
         advice,
         body: attempt.body.map(|body| *body),

@@ -25,7 +25,7 @@ pub struct Outcome {
     /// Hops and phases.
     pub timeline: Timeline,
     /// Facts of the last TLS handshake.
-    pub tls: Option<TlsFacts>,
+    pub tls: Option<Box<TlsFacts>>,
     /// Why it failed; `None` when it did not.
     pub failure: Option<Failure>,
     /// What to do about a failure, in one line made for this case.

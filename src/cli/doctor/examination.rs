@@ -518,7 +518,7 @@ pub fn prefer([four, six]: [bool; 2]) -> Value {
 /// What a try that works has found.
 fn result(outcome: &Outcome) -> String {
     let hop = outcome.timeline.hops.last();
-    let tls = outcome.tls.as_ref();
+    let tls = outcome.tls.as_deref();
     let handshake = tls.and_then(|facts| {
         Some(format!(
             "{}, {}",

@@ -331,7 +331,7 @@ fn as_json(done: &Done) -> Value {
         "advice": outcome.advice,
         "explanation": outcome.failure.map(|failure| failure.reason.link()),
         "hops": hops.collect::<Vec<_>>(),
-        "tls": outcome.tls.as_ref().map(tls),
+        "tls": outcome.tls.as_deref().map(tls),
     });
     if let (given @ [_, ..], Some(fields)) = (&*done.job.module.given, json.as_object_mut()) {
         let params = given

@@ -106,8 +106,8 @@ impl<'a> Tls<'a> {
 #[derive(Debug)]
 pub(super) struct Connected {
     pub stream: Stream,
-    /// Facts of the innermost TLS layer.
-    pub facts: Option<TlsFacts>,
+    /// Facts of the innermost TLS layer. Boxed: they are handed up through several futures, mostly as none.
+    pub facts: Option<Box<TlsFacts>>,
     /// Whether the proxy forwards requests, and expects them to name the target.
     pub forwards: bool,
     pub spans: Spans,
@@ -216,7 +216,7 @@ async fn make(
     probe: &mut Probe<'_>,
     route: Route<'_>,
     spans: &mut Spans,
-) -> Result<(Stream, Option<TlsFacts>, bool), ConnectError> {
+) -> Result<(Stream, Option<Box<TlsFacts>>, bool), ConnectError> {
     if let Some(via) = &route.via {
         via.judge(probe).await?;
     }
@@ -426,11 +426,11 @@ async fn encrypt_stream(
     mut stream: Stream,
     tls: &Tls<'_>,
     spans: &mut Spans,
-) -> Result<(Stream, TlsFacts), ConnectError> {
+) -> Result<(Stream, Box<TlsFacts>), ConnectError> {
     stream.watch_records();
     let ended = Box::pin(encrypt(probe, stream, tls, spans)).await;
     let Session { stream, facts } = ended.map_err(ConnectError::Tls)?;
-    Ok((Stream::Tls(Box::new(stream)), facts))
+    Ok((Stream::Tls(Box::new(stream)), Box::new(facts)))
 }
 
 /// Draws a phase that has ended.

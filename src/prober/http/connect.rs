@@ -129,7 +129,7 @@ impl Client<'_> {
         self.trace().got_conn = Some(probe.end(from));
         let connection = Connection {
             stream: Box::new(stream),
-            tls: facts.map(Box::new),
+            tls: facts,
             to_proxy: forwards,
         };
         if connection.to_proxy && connection.speaks_http2() {
