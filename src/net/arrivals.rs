@@ -86,29 +86,58 @@ fn ask(socket: BorrowedFd<'_>) {
     let _ = cmsg::set_number(socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1);
 }
 
-/// A TCP connection that notes when what it reads arrived.
+/// A TCP connection that notes when what it reads arrived. What is written does not wait for acknowledgements: Nagle's delay is
+/// switched off before the second write. The first one never waits, and most probes write once.
 #[derive(Debug)]
 pub struct Stream {
     stream: TcpStream,
     arrivals: Arrivals,
+    writes: Writes,
+}
+
+/// What was written to a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Writes {
+    None,
+    One,
+    /// Nagle's delay is off.
+    More,
 }
 
 impl Stream {
     /// Notes from here on.
     pub fn new(stream: TcpStream, arrivals: Arrivals) -> Self {
         ask_for_stamps(stream.as_fd());
-        Self { stream, arrivals }
+        Self {
+            stream,
+            arrivals,
+            writes: Writes::None,
+        }
     }
 
     /// The connection itself.
     pub fn get_ref(&self) -> &TcpStream {
         &self.stream
     }
+
+    /// The connection, to write to it.
+    fn writing(&mut self) -> Pin<&mut TcpStream> {
+        self.writes = match self.writes {
+            Writes::None => Writes::One,
+            Writes::One => {
+                // Where it cannot be set, nothing can be written either.
+                let _ = self.stream.set_nodelay(true);
+                Writes::More
+            }
+            Writes::More => Writes::More,
+        };
+        Pin::new(&mut self.stream)
+    }
 }
 
 impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let Self { stream, arrivals } = self.get_mut();
+        let Self { stream, arrivals, .. } = self.get_mut();
         loop {
             ready!(stream.poll_read_ready(cx))?;
             match try_receive(stream, into) {
@@ -147,7 +176,7 @@ fn try_receive(stream: &TcpStream, into: &mut ReadBuf<'_>) -> io::Result<Receive
 
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write(cx, bytes)
+        self.get_mut().writing().poll_write(cx, bytes)
     }
 
     fn poll_write_vectored(
@@ -155,7 +184,7 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bytes: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write_vectored(cx, bytes)
+        self.get_mut().writing().poll_write_vectored(cx, bytes)
     }
 
     fn is_write_vectored(&self) -> bool {

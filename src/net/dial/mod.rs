@@ -173,7 +173,8 @@ pub struct Opened {
     pub at: Instant,
 }
 
-/// Opens a TCP connection to `to` with Nagle's delay off.
+/// Opens a TCP connection to `to`. Whoever writes twice before an answer switches Nagle's delay off, as
+/// [`Stream`](super::arrivals::Stream) does.
 ///
 /// # Errors
 /// The system's error, or the deadline.
@@ -202,7 +203,6 @@ pub async fn tcp(
         let stream = socket.connect(to).await.map_err(call("connect"))?;
         let at = Instant::now();
         let at = cmsg::handshake_time(stream.as_fd()).map_or(at, |took| at.min(from + took));
-        stream.set_nodelay(true).map_err(call("setsockopt"))?;
         Ok(Opened { stream, from, at })
     };
     within(network, deadline, "tcp", to, connect).await

@@ -294,6 +294,7 @@ impl Transport for Link<'_> {
             let answer = dns::receive(&mut stream).await.map_err(io::Error::other)?;
             return Ok(self.note(answer));
         };
+        stream.set_nodelay(true)?;
         let alpn = match server.way {
             Way::Https => Alpn::Http2,
             _ => Alpn::None,
