@@ -187,7 +187,9 @@ fn is_no_target(request: &Parts) -> bool {
 
 /// Whether an absolute target has no port, or one of digits.
 fn has_valid_port(uri: &Uri) -> bool {
-    let authority = uri.authority().map_or("", Authority::as_str);
+    let Some(authority) = uri.authority().map(Authority::as_str) else {
+        return true;
+    };
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     let after = host.rsplit_once(']').map_or(host, |(_, after)| after);
     let port = after.rsplit_once(':').map_or("", |(_, port)| port);

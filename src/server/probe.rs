@@ -39,7 +39,7 @@ pub fn probe<'a>(exporter: &'a Exporter, mount: Mount<'a>) -> impl Future<Output
 async fn answer(exporter: &Exporter, mount: Mount<'_>) -> Result<Response, Refusal> {
     let (query, headers) = (mount.query(), &mount.request.headers);
     let serving = exporter.store.current();
-    let named = query.first("module");
+    let [named, target, debug, hostname] = query.firsts(["module", "target", "debug", "hostname"]);
     let name = if named.is_empty() { DEFAULT_MODULE } else { &named };
     let Some(module) = serving.modules.get(name) else {
         if serving.config.modules.contains_key(name) {
@@ -48,7 +48,7 @@ async fn answer(exporter: &Exporter, mount: Mount<'_>) -> Result<Response, Refus
         exporter.instruments.unknown_module();
         say!(exporter.logger, Debug, "Unknown module", "module" => name.to_owned());
         if pages::wants_html(headers) {
-            return Ok(pages::unknown_module(exporter, name, &query.first("target")));
+            return Ok(pages::unknown_module(exporter, name, &target));
         }
         return Err(bad_request(format!("Unknown module {}", quote(name))));
     };
@@ -58,7 +58,7 @@ async fn answer(exporter: &Exporter, mount: Mount<'_>) -> Result<Response, Refus
             .judge(|param| asked(query, param))
             .map_err(|refused| refuse(exporter, name, &refused))?,
     };
-    let (debug, offset) = (query.first("debug") == "true", exporter.settings.timeout_offset);
+    let (debug, offset) = (debug == "true", exporter.settings.timeout_offset);
     // compat: a person before a page waits for ten seconds where upstream lets them wait for two minutes.
     let default = if debug && pages::wants_html(headers) {
         PAGE_TIMEOUT + offset
@@ -66,7 +66,6 @@ async fn answer(exporter: &Exporter, mount: Mount<'_>) -> Result<Response, Refus
         DEFAULT_SCRAPE_TIMEOUT
     };
     let seconds = timeout_seconds(headers, default, module.timeout, offset)?;
-    let target = query.first("target");
     if target.is_empty() {
         return Err(bad_request("Target parameter is missing".to_owned()));
     }
@@ -79,7 +78,6 @@ async fn answer(exporter: &Exporter, mount: Mount<'_>) -> Result<Response, Refus
             &varied
         }
     };
-    let hostname = query.first("hostname");
     let hostname = Some(&*hostname).filter(|hostname| !hostname.is_empty());
     refuse_conflicting_host(module, hostname)?;
     let request = Request {

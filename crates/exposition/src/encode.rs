@@ -133,26 +133,26 @@ impl<'a> Encoder<'a> {
             self.push(self.name);
             self.push(suffix);
         }
-        let mut separator = "{";
+        let mut separator = b'{';
         for (name, value) in labels {
-            self.push(separator);
+            self.out.push(separator);
             self.push(name);
             self.push("=\"");
             escape(self.out, value, true);
-            self.push("\"");
-            separator = ",";
+            self.out.push(b'"');
+            separator = b',';
         }
         if let Some(bound) = le {
-            self.push(separator);
+            self.out.push(separator);
             self.push("le=\"");
             self.out.extend_from_slice(bound);
-            self.push("\"");
-            separator = ",";
+            self.out.push(b'"');
+            separator = b',';
         }
-        if separator == "," {
-            self.push("}");
+        if separator == b',' {
+            self.out.push(b'}');
         }
-        self.push(" ");
+        self.out.push(b' ');
     }
 
     fn number(&mut self, value: f64) {
@@ -164,7 +164,7 @@ impl<'a> Encoder<'a> {
         {
             self.push(".0");
         }
-        self.push("\n");
+        self.out.push(b'\n');
     }
 
     fn integer(&mut self, value: u64) {

@@ -1,7 +1,5 @@
 //! Floating-point numbers as Go prints them: `strconv.FormatFloat(f, 'g', -1, 64)`.
 
-use smallvec::SmallVec;
-
 /// Appends `value` in Go's shortest form, with an exponent below -4 and from 6 on: `1e-05`,
 /// `0.0001`, `999999`, `1e+06`; and `NaN`, `+Inf`, `-Inf`.
 pub fn push_float(out: &mut Vec<u8>, value: f64) {
@@ -43,36 +41,35 @@ fn push_whole(out: &mut Vec<u8>, number: u32) {
 
 /// Writes a number with an exponent of two digits or more, whether it has one yet or not.
 fn push_scientific(out: &mut Vec<u8>, text: &str) {
-    let mut digits = SmallVec::<[u8; 24]>::new();
-    // Of the first digit that is not 0: how many places it stands in front of the point, less one.
-    let mut exponent = -1;
-    let mut is_fraction = false;
-    for (index, byte) in text.bytes().enumerate() {
-        match byte {
-            b'-' => out.push(b'-'),
-            b'.' => is_fraction = true,
-            b'e' => {
-                exponent += text
-                    .get(index + 1..)
-                    .and_then(|text| text.parse().ok())
-                    .unwrap_or(0);
-                break;
-            }
-            b'0' if digits.is_empty() => exponent -= i32::from(is_fraction),
-            digit => {
-                digits.push(digit);
-                exponent += i32::from(!is_fraction);
-            }
-        }
-    }
-    while digits.len() > 1 && digits.last() == Some(&b'0') {
-        digits.pop();
-    }
-    let (first, rest) = digits.split_at(digits.len().min(1));
+    let text = text.as_bytes();
+    let (sign, number) = text.split_at(usize::from(text.starts_with(b"-")));
+    let (number, power) = cut(number, b'e');
+    let (whole, fraction) = cut(number, b'.');
+    let power = std::str::from_utf8(power).map_or(0, |power| power.parse().unwrap_or(0));
+    let fraction = if fraction == b"0" { b"" } else { fraction };
+    // All digits from the first that is not 0 on, and how many places that one stands in front of the point, less one.
+    let (first, more, place) = if whole == b"0" {
+        let zeros = fraction.iter().take_while(|digit| **digit == b'0').count();
+        (
+            fraction.get(zeros..).unwrap_or_default(),
+            &b""[..],
+            -1 - zeros as i32,
+        )
+    } else if fraction.is_empty() {
+        let zeros = whole.iter().rev().take_while(|digit| **digit == b'0').count();
+        let digits = whole.get(..whole.len() - zeros);
+        (digits.unwrap_or_default(), &b""[..], whole.len() as i32 - 1)
+    } else {
+        (whole, fraction, whole.len() as i32 - 1)
+    };
+    let exponent: i32 = power + place;
+    let (first, rest) = first.split_at(first.len().min(1));
+    out.extend_from_slice(sign);
     out.extend_from_slice(first);
-    if !rest.is_empty() {
+    if !(rest.is_empty() && more.is_empty()) {
         out.push(b'.');
         out.extend_from_slice(rest);
+        out.extend_from_slice(more);
     }
     out.extend_from_slice(if exponent < 0 { b"e-" } else { b"e+" });
     // Three digits at most, the first of which need not be.
@@ -82,6 +79,13 @@ fn push_scientific(out: &mut Vec<u8>, text: &str) {
             out.push(b'0' + (exponent / power % 10) as u8);
         }
     }
+}
+
+/// What stands before the first `at`, and behind it.
+fn cut(text: &[u8], at: u8) -> (&[u8], &[u8]) {
+    let end = text.iter().position(|byte| *byte == at).unwrap_or(text.len());
+    let (before, behind) = text.split_at(end);
+    (before, behind.get(1..).unwrap_or_default())
 }
 
 #[cfg(test)]

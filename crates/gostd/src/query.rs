@@ -18,6 +18,24 @@ impl<'a> Query<'a> {
         self.values(name).next().unwrap_or_default()
     }
 
+    /// The first values of several parameters, as [`Query::first`] reads each.
+    pub fn firsts<const N: usize>(&self, names: [&str; N]) -> [Cow<'a, str>; N] {
+        let mut found = [const { None }; N];
+        for pair in self.pairs().filter(|pair| !pair.contains(&b';')) {
+            let (key, value) = split(pair);
+            let Some(key) = decode(key, Plus::IsSpace) else {
+                continue;
+            };
+            let place = names.iter().position(|name| *key == *name.as_bytes());
+            if let Some(found) = place.and_then(|place| found.get_mut(place))
+                && found.is_none()
+            {
+                *found = decode(value, Plus::IsSpace).map(text);
+            }
+        }
+        found.map(Option::unwrap_or_default)
+    }
+
     /// All values of a parameter in their order, read as [`Query::first`] reads one.
     pub fn values(&self, name: &str) -> impl Iterator<Item = Cow<'a, str>> {
         self.pairs()
@@ -131,6 +149,7 @@ mod tests {
             ("target=%ef%bf%bd", "\u{fffd}"),
         ] {
             assert_eq!(Query(query).first("target"), value, "{query}");
+            assert_eq!(Query(query).firsts(["x", "target"])[1], value, "{query}");
         }
     }
 

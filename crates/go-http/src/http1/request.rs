@@ -92,11 +92,13 @@ fn write_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(name);
     out.extend_from_slice(b": ");
     // A line break would begin another field; the caller refuses such values, this is the second lock on the door.
-    out.extend(
-        value
-            .iter()
-            .map(|b| if matches!(b, b'\r' | b'\n') { b' ' } else { *b }),
-    );
+    let from = out.len();
+    out.extend_from_slice(value);
+    for byte in out.iter_mut().skip(from) {
+        if matches!(byte, b'\r' | b'\n') {
+            *byte = b' ';
+        }
+    }
     out.extend_from_slice(b"\r\n");
 }
 
