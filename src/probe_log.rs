@@ -4,7 +4,9 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::iter::{Copied, Zip};
 use std::net::IpAddr;
+use std::slice::Iter;
 use std::time::SystemTime;
 
 use gostd::address::Address;
@@ -161,12 +163,31 @@ pub struct Event {
     pub at: SystemTime,
     /// How much it matters.
     pub level: Level,
-    /// `file.rs:line` of the place that wrote it.
-    pub source: &'static str,
     /// The message.
     pub message: &'static str,
-    /// Its keys and values, without module and target, which all lines share.
-    pub attributes: SmallVec<[(&'static str, Value); 2]>,
+    /// What wrote it.
+    pub place: &'static Place,
+    /// The values of the keys, without module and target, which all lines share.
+    pub values: SmallVec<[Value; 2]>,
+}
+
+/// What the lines of one place in the program have in common.
+#[derive(Debug)]
+pub struct Place {
+    /// `file.rs:line`.
+    pub source: &'static str,
+    /// The keys.
+    pub keys: &'static [&'static str],
+}
+
+/// Keys and values of a line.
+pub type Attributes<'e> = Zip<Copied<Iter<'static, &'static str>>, Iter<'e, Value>>;
+
+impl Event {
+    /// Its keys and values.
+    pub fn attributes(&self) -> Attributes<'_> {
+        self.place.keys.iter().copied().zip(self.values.iter())
+    }
 }
 
 /// The log book itself.
@@ -197,7 +218,7 @@ impl ProbeLog {
             self.dropped += 1;
             return;
         }
-        for (_, value) in &mut event.attributes {
+        for value in &mut event.values {
             if let Value::Text(text) = value {
                 if text.len() > LONGEST {
                     *value = excerpt_of(&**text, LONGEST);
@@ -213,7 +234,7 @@ impl ProbeLog {
 
     /// Replaces the values for which `rewrite` has another text.
     pub fn rewrite(&mut self, rewrite: impl Fn(&str) -> Option<String>) {
-        for (_, value) in self.events.iter_mut().flat_map(|event| &mut event.attributes) {
+        for value in self.events.iter_mut().flat_map(|event| &mut event.values) {
             if let Value::Text(text) = value
                 && let Some(rewritten) = rewrite(text)
             {
@@ -245,9 +266,12 @@ macro_rules! log {
         $log.write($crate::probe_log::Event {
             at: std::time::SystemTime::now(),
             level: $crate::probe_log::Level::$level,
-            source: concat!(file!(), ":", line!()),
             message: $message,
-            attributes: smallvec::smallvec![$(($key, $crate::probe_log::Value::from($value))),*],
+            place: &$crate::probe_log::Place {
+                source: concat!(file!(), ":", line!()),
+                keys: &[$($key),*],
+            },
+            values: smallvec::smallvec![$($crate::probe_log::Value::from($value)),*],
         })
     };
 }

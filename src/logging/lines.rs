@@ -110,13 +110,17 @@ pub fn render_probe<'e>(
         let line = Line {
             at: event.at,
             level: event.level,
-            source: event.source,
+            source: event.place.source,
             message: event.message,
         };
         let shared = [("module", &module), ("target", &target)];
-        let own = event.attributes.iter().map(|(key, value)| (*key, value));
         let trace = trace.iter().map(|id| ("trace_id", id));
-        render(out, format, line, shared.into_iter().chain(trace).chain(own));
+        render(
+            out,
+            format,
+            line,
+            shared.into_iter().chain(trace).chain(event.attributes()),
+        );
     }
 }
 

@@ -82,9 +82,9 @@ impl Outcome {
         };
         let event = last(Level::Error).or_else(|| last(Level::Warn))?;
         let mut reason = event.message.to_owned();
-        for (key, value) in &event.attributes {
-            reason.push_str(if *key == "err" { ": " } else { ", " });
-            if *key != "err" {
+        for (key, value) in event.attributes() {
+            reason.push_str(if key == "err" { ": " } else { ", " });
+            if key != "err" {
                 reason.push_str(key);
                 reason.push(' ');
             }

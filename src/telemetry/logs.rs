@@ -34,7 +34,7 @@ pub(super) fn write_otlp(out: &mut Vec<u8>, probe: &Finished<'_>) -> u64 {
             if let Some(failure) = probe.outcome.failure {
                 attribute(out, 6, "probe.failure.reason", failure.reason.name());
             }
-            for (name, value) in &event.attributes {
+            for (name, value) in event.attributes() {
                 write_value(out, 6, name, value);
             }
             if let Some(context) = &probe.outcome.trace {
@@ -59,8 +59,8 @@ pub(super) fn write_deepflow(out: &mut Vec<u8>, probe: &Finished<'_>) -> u64 {
         if let Some(failure) = probe.outcome.failure {
             fields.insert("reason".to_owned(), failure.reason.name().into());
         }
-        for (name, value) in &event.attributes {
-            fields.insert((*name).to_owned(), as_json(value));
+        for (name, value) in event.attributes() {
+            fields.insert(name.to_owned(), as_json(value));
         }
         let record = json!({
             "message": body(event),
@@ -85,7 +85,7 @@ fn lines<'a>(probe: &'a Finished<'_>) -> Vec<&'a Event> {
 
 /// What a line says, its error included.
 fn body(event: &Event) -> String {
-    let error = event.attributes.iter().find(|(name, _)| *name == "err");
+    let error = event.attributes().find(|(name, _)| *name == "err");
     match error {
         Some((_, error)) => format!("{}: {}", event.message, told(&error.to_string())),
         None => event.message.to_owned(),

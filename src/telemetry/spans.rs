@@ -312,8 +312,7 @@ fn events(out: &mut Vec<u8>, probe: &Traced<'_>) {
     let mut room = EVENT_BYTES;
     let fits = |event: &&&Event| {
         let bytes: usize = event
-            .attributes
-            .iter()
+            .attributes()
             .map(|(name, value)| {
                 name.len()
                     + if let Value::Text(text) = value {
@@ -333,7 +332,7 @@ fn events(out: &mut Vec<u8>, probe: &Traced<'_>) {
             fixed64(out, 1, super::nanoseconds(event.at));
             bytes(out, 2, event.message.as_bytes());
             attribute(out, 3, "log.level", event.level.name());
-            for (name, value) in &event.attributes {
+            for (name, value) in event.attributes() {
                 write_value(out, 3, name, value);
             }
         });

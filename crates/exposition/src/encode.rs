@@ -208,10 +208,16 @@ pub fn label_name(name: &str, exposition: Exposition) -> Cow<'_, str> {
     String::from_utf8_lossy(&quoted).into_owned().into()
 }
 
+/// Bytes of a short text.
+const SHORT: usize = 16;
+
 /// Backslash and newline, and the double quote where the format wants it.
 fn escape(out: &mut Vec<u8>, text: &str, quotes: bool) {
-    // Most texts have nothing to escape, and are copied whole.
+    // Most texts have nothing to escape, and are copied whole. Short ones are looked through sooner than a search begins.
     let mut rest = text.as_bytes();
+    if rest.len() <= SHORT && !rest.iter().any(|byte| matches!(byte, b'\\' | b'\n' | b'"')) {
+        return out.extend_from_slice(rest);
+    }
     let special = |rest: &[u8]| match quotes {
         true => memchr3(b'\\', b'\n', b'"', rest),
         false => memchr2(b'\\', b'\n', rest),

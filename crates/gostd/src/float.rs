@@ -1,5 +1,7 @@
 //! Floating-point numbers as Go prints them: `strconv.FormatFloat(f, 'g', -1, 64)`.
 
+use memchr::memchr;
+
 /// Appends `value` in Go's shortest form, with an exponent below -4 and from 6 on: `1e-05`,
 /// `0.0001`, `999999`, `1e+06`; and `NaN`, `+Inf`, `-Inf`.
 pub fn push_float(out: &mut Vec<u8>, value: f64) {
@@ -83,7 +85,7 @@ fn push_scientific(out: &mut Vec<u8>, text: &str) {
 
 /// What stands before the first `at`, and behind it.
 fn cut(text: &[u8], at: u8) -> (&[u8], &[u8]) {
-    let end = text.iter().position(|byte| *byte == at).unwrap_or(text.len());
+    let end = memchr(at, text).unwrap_or(text.len());
     let (before, behind) = text.split_at(end);
     (before, behind.get(1..).unwrap_or_default())
 }

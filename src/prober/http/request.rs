@@ -39,13 +39,13 @@ pub(super) fn check_sendable(request: &Request<'_>, headers: &Headers) -> Result
         return refuse(format!("unsupported protocol scheme {scheme:?}"));
     }
     for (name, value) in headers.iter() {
-        let shown = String::from_utf8_lossy(name);
+        let shown = || String::from_utf8_lossy(name);
         if !is_token(name) {
-            return refuse(format!("net/http: invalid header field name {shown:?}"));
+            return refuse(format!("net/http: invalid header field name {:?}", shown()));
         }
         if !is_sendable_value(value) {
             // Without the value, which may be a secret.
-            return refuse(format!("net/http: invalid header field value for {shown:?}"));
+            return refuse(format!("net/http: invalid header field value for {:?}", shown()));
         }
     }
     if request.url.host.is_empty() {

@@ -86,7 +86,7 @@ pub fn log(outcome: &Outcome) -> Vec<String> {
         .iter()
         .map(|event| {
             let mut line = format!("{} {}", event.level.name(), event.message);
-            for (key, value) in &event.attributes {
+            for (key, value) in event.attributes() {
                 line.push_str(&match value {
                     Value::Text(text) => format!(" {key}={text:?}"),
                     Value::Int(number) => format!(" {key}={number}"),

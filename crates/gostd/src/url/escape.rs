@@ -22,11 +22,17 @@ fn should_escape(c: u8, mode: Mode) -> bool {
         return false;
     }
     match mode {
-        Mode::Host | Mode::Zone => !b"!$&'()*+,;=:[]<>\"".contains(&c),
-        Mode::Path => !b"$&+,/:;=@".contains(&c),
-        Mode::UserPassword => !b"$&+,;=".contains(&c),
+        Mode::Host | Mode::Zone => !matches!(
+            c,
+            b'!' | b'$' | b'&'..=b',' | b';' | b'=' | b':' | b'[' | b']' | b'<' | b'>' | b'"'
+        ),
+        Mode::Path => !matches!(c, b'$' | b'&' | b'+' | b',' | b'/' | b':' | b';' | b'=' | b'@'),
+        Mode::UserPassword => !matches!(c, b'$' | b'&' | b'+' | b',' | b';' | b'='),
         Mode::Query => true,
-        Mode::Fragment => !b"$&+,/:;=?@!()*".contains(&c),
+        Mode::Fragment => !matches!(
+            c,
+            b'$' | b'&' | b'(' | b')' | b'*' | b'+' | b',' | b'/' | b':' | b';' | b'=' | b'?' | b'@' | b'!'
+        ),
     }
 }
 
