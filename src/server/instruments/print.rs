@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use memchr::{memchr, memrchr};
 use prometheus_client::encoding::text::encode_registry;
 use prometheus_client::registry::Registry;
 use smallvec::SmallVec;
@@ -104,13 +105,15 @@ fn read(text: &str) -> Vec<Family<'_>> {
     let mut families: Vec<Family<'_>> = Vec::with_capacity(Own::ALL.len());
     // The name of the family under way, without the end that tells what a series of it counts.
     let mut stem = None;
-    for line in text.lines() {
+    let mut rest = text;
+    while let Some((line, below)) = cut(rest, memchr(b'\n', rest.as_bytes())) {
+        rest = below;
         if !line.starts_with('#') {
             if let (Some(stem), Some(family)) = (stem, families.last_mut()) {
                 add(&mut family.series, stem, line);
             }
         } else if let Some(help) = line.strip_prefix("# HELP ") {
-            let (name, _) = help.split_once(' ').unwrap_or((help, ""));
+            let (name, _) = cut(help, memchr(b' ', help.as_bytes())).unwrap_or((help, ""));
             let own = Own::of_stem(name);
             stem = own.map(|_| name);
             families.extend(own.map(|own| Family {
@@ -124,14 +127,15 @@ fn read(text: &str) -> Vec<Family<'_>> {
 
 /// Adds the series of a line: `name{label="value"} 1.5`. Of a line that is none, nothing.
 fn add<'t>(all: &mut Vec<(Labels<'t>, Point)>, stem: &str, line: &'t str) -> Option<()> {
-    let (series, value) = line.strip_prefix(stem)?.rsplit_once(' ')?;
+    let line = line.strip_prefix(stem)?;
+    let (series, value) = cut(line, memrchr(b' ', line.as_bytes()))?;
     let value: f64 = value.parse().ok()?;
-    let (end, labels) = series.split_once('{').unwrap_or((series, ""));
+    let (end, labels) = cut(series, memchr(b'{', series.as_bytes())).unwrap_or((series, ""));
     match end {
         // A histogram begins with its sum; count and buckets follow.
         "_count" => all.last_mut()?.1.count = value as u64,
         "_bucket" => {
-            let (bound, _) = labels.strip_prefix("le=\"")?.split_once('"')?;
+            let (bound, _) = split_value(labels.strip_prefix("le=\"")?)?;
             if bound != "+Inf" {
                 let bucket = (bound.parse().ok()?, value as u64);
                 all.last_mut()?.1.buckets.push(bucket);
@@ -144,7 +148,7 @@ fn add<'t>(all: &mut Vec<(Labels<'t>, Point)>, stem: &str, line: &'t str) -> Opt
 
 fn read_labels(mut text: &str) -> Labels<'_> {
     let mut labels = Labels::new();
-    while let Some((name, rest)) = text.split_once('=') {
+    while let Some((name, rest)) = cut(text, memchr(b'=', text.as_bytes())) {
         let Some((value, rest)) = rest.strip_prefix('"').and_then(split_value) else {
             break;
         };
@@ -156,8 +160,8 @@ fn read_labels(mut text: &str) -> Labels<'_> {
 
 /// A value up to the quotation mark that ends it, and what follows.
 fn split_value(text: &str) -> Option<(&str, &str)> {
-    let (value, rest) = text.split_once('"')?;
-    if !value.contains('\\') {
+    let (value, rest) = cut(text, memchr(b'"', text.as_bytes()))?;
+    if memchr(b'\\', value.as_bytes()).is_none() {
         return Some((value, rest));
     }
     let mut escaped = false;
@@ -169,8 +173,13 @@ fn split_value(text: &str) -> Option<(&str, &str)> {
     Some((text.get(..end)?, text.get(end + 1..)?))
 }
 
+/// What stands before a character of ASCII, and behind it. `split_once` looks for characters of any length, which takes longer.
+fn cut(text: &str, at: Option<usize>) -> Option<(&str, &str)> {
+    Some((text.get(..at?)?, text.get(at? + 1..)?))
+}
+
 fn unescaped(value: &str) -> Cow<'_, str> {
-    if !value.contains('\\') {
+    if memchr(b'\\', value.as_bytes()).is_none() {
         return Cow::Borrowed(value);
     }
     let (mut out, mut chars) = (String::with_capacity(value.len()), value.chars());
