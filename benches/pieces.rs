@@ -7,17 +7,17 @@ use std::time::Duration;
 
 use blackbox_exporter::check::Regexp;
 use blackbox_exporter::log;
-use blackbox_exporter::logging::{Format, Logger, OncePerMinute};
+use blackbox_exporter::logging::{LogFormat, Logger, OncePerMinute};
 use blackbox_exporter::metrics::Samples;
 use blackbox_exporter::module::Store;
 use blackbox_exporter::net::http1::HeadParser;
 use blackbox_exporter::net::url::Url;
 use blackbox_exporter::net::{Deadline, Network, Preference};
 use blackbox_exporter::probe_log::{Level, ProbeLog};
-use blackbox_exporter::prober::{self, Outcome, Request, Timeline};
+use blackbox_exporter::prober::{self, Outcome, ProbeRequest, Timeline};
 use blackbox_exporter::server::history::History;
 use blackbox_exporter::server::instruments::Instruments;
-use blackbox_exporter::server::{Exporter, Settings, debug, pages};
+use blackbox_exporter::server::{Exporter, RequestSettings, debug, pages};
 use divan::{Bencher, black_box};
 use http::{HeaderMap, HeaderValue, Uri, header};
 use tokio::runtime::Runtime;
@@ -85,7 +85,7 @@ const TARGET: &str = "http://127.0.0.1:1/";
 fn exporter(runtime: &Runtime, probes: usize) -> Exporter {
     let store = Arc::new(Store::built_in().unwrap());
     let network = Arc::new(Network::system());
-    let logger = Logger::stderr(Level::Error, Format::Logfmt);
+    let logger = Logger::stderr(Level::Error, LogFormat::Logfmt);
     let exporter = Exporter {
         instruments: Instruments::new(&store, &network, &logger),
         store,
@@ -98,7 +98,7 @@ fn exporter(runtime: &Runtime, probes: usize) -> Exporter {
         targets_tag: Default::default(),
         exports: None,
         playground: None,
-        settings: Settings {
+        settings: RequestSettings {
             timeout_offset: 0.5,
             probe_log: None,
             max_in_flight: 0,
@@ -108,7 +108,7 @@ fn exporter(runtime: &Runtime, probes: usize) -> Exporter {
     let loaded = exporter.store.current();
     let module = loaded.modules.get("http_2xx").unwrap();
     for _ in 0..probes {
-        let request = Request {
+        let request = ProbeRequest {
             target: TARGET,
             hostname: None,
             timeout: Duration::from_secs(5),
@@ -172,5 +172,5 @@ fn page_of_one_probe(bencher: Bencher) {
     let runtime = Runtime::new().unwrap();
     let exporter = exporter(&runtime, 1);
     let entry = exporter.history.by_id(0).unwrap();
-    bencher.bench(|| debug::text(&entry, Format::Logfmt).collect::<String>());
+    bencher.bench(|| debug::text(&entry, LogFormat::Logfmt).collect::<String>());
 }

@@ -5,11 +5,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use blackbox_exporter::logging::{Format, Logger};
+use blackbox_exporter::logging::{LogFormat, Logger};
 use blackbox_exporter::module::{Module, parse};
 use blackbox_exporter::net::Network;
 use blackbox_exporter::probe_log::Level;
-use blackbox_exporter::prober::{Outcome, Request, run};
+use blackbox_exporter::prober::{Outcome, ProbeRequest, run};
 use blackbox_exporter::telemetry::Exports;
 use blackbox_exporter::trace::{Endpoint, Export, Tracing};
 use divan::{Bencher, black_box};
@@ -52,7 +52,7 @@ fn answered(runtime: &Runtime, export: Export) -> (Arc<Exports>, Arc<Module>, Ou
             let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
             stream.write_all(answer).await.unwrap();
         });
-        let request = Request {
+        let request = ProbeRequest {
             target: &target,
             hostname: None,
             timeout: Duration::from_secs(5),
@@ -62,7 +62,7 @@ fn answered(runtime: &Runtime, export: Export) -> (Arc<Exports>, Arc<Module>, Ou
     });
     assert!(outcome.success);
     let spans = Endpoint::parse("http://127.0.0.1:1/v1/traces");
-    let logger = Logger::stderr(Level::Error, Format::Logfmt);
+    let logger = Logger::stderr(Level::Error, LogFormat::Logfmt);
     let _inside = runtime.enter();
     let network = Arc::new(Network::system());
     let exports = Exports::start(spans.as_ref(), None, export, "bench", &network, &logger).unwrap();

@@ -30,11 +30,11 @@ use crate::server::accept::Server;
 use crate::server::front::Prefix;
 use crate::server::history::History;
 use crate::server::instruments::elsewhere::Losses;
-use crate::server::instruments::{Instruments, Source};
-use crate::server::origin::Names;
+use crate::server::instruments::{FigureSource, Instruments};
+use crate::server::origin::HostNames;
 use crate::server::playground::Playground;
 use crate::server::web::{Gate, Http2};
-use crate::server::{Exporter, Settings, listen, reload, targets};
+use crate::server::{Exporter, RequestSettings, listen, reload, targets};
 use crate::telemetry::Exports;
 use crate::version;
 
@@ -95,8 +95,8 @@ async fn serve(flags: Flags) -> ExitCode {
 }
 
 /// Serves until a signal says to stop, and then until all probes finish or a second signal forces exit.
-async fn until_stopped(running: Running, told: &mut Stop, logger: &Logger) {
-    let Running { stop, serving, .. } = running;
+async fn until_stopped(running: RunningExporter, told: &mut Stop, logger: &Logger) {
+    let RunningExporter { stop, serving, .. } = running;
     told.told().await;
     say!(logger, Info, GOODBYE);
     // An error means that serving has ended already.
@@ -127,12 +127,12 @@ pub enum Started {
     /// `--config.check`: the configuration is good.
     Checked,
     /// It serves.
-    Serving(Running),
+    Serving(RunningExporter),
 }
 
 /// A running exporter.
 #[derive(Debug)]
-pub struct Running {
+pub struct RunningExporter {
     /// What its requests share.
     pub exporter: Arc<Exporter>,
     /// Where it listens.
@@ -141,7 +141,7 @@ pub struct Running {
     serving: tokio::task::JoinHandle<()>,
 }
 
-impl Running {
+impl RunningExporter {
     /// Stops accepting, lets running probes end, and returns when all is done.
     pub async fn stop(self) {
         // An error means that serving has ended already.
@@ -182,7 +182,7 @@ pub async fn start(flags: Flags, logger: Logger) -> Result<Started, Stopped> {
     let exports = exports.flatten();
     let losses = exports
         .clone()
-        .map(|exports| Box::new(Losses(exports)) as Box<dyn Source>);
+        .map(|exports| Box::new(Losses(exports)) as Box<dyn FigureSource>);
     let exporter = Arc::new(Exporter {
         instruments: Instruments::new(&store, &network, &logger).also(losses),
         exports,
@@ -195,7 +195,7 @@ pub async fn start(flags: Flags, logger: Logger) -> Result<Started, Stopped> {
         shortage: OncePerMinute::default(),
         targets_tag: targets::Tag::default(),
         playground: flags.playground.then(|| Playground::new(flags.expand_variables)),
-        settings: Settings {
+        settings: RequestSettings {
             timeout_offset: flags.timeout_offset,
             probe_log,
             max_in_flight: flags.max_in_flight,
@@ -246,7 +246,7 @@ pub async fn start(flags: Flags, logger: Logger) -> Result<Started, Stopped> {
     if flags.auto_reload {
         auto_reload::start(&exporter, flags.auto_reload_interval);
     }
-    Ok(Started::Serving(Running {
+    Ok(Started::Serving(RunningExporter {
         exporter,
         addresses,
         stop,
@@ -363,7 +363,7 @@ async fn open_store(flags: &Flags, logger: &Logger) -> Result<Store, Stopped> {
 }
 
 /// Where the endpoints are, and by which names the exporter is known.
-fn prefix(flags: &Flags, logger: &Logger) -> Result<(Prefix, Names), Stopped> {
+fn prefix(flags: &Flags, logger: &Logger) -> Result<(Prefix, HostNames), Stopped> {
     if flags.external_url.is_empty() && flags.systemd_socket {
         say!(
             logger,
@@ -395,7 +395,7 @@ fn prefix(flags: &Flags, logger: &Logger) -> Result<(Prefix, Names), Stopped> {
     let external = carried::text(&url.to_bytes()).into_owned();
     let prefix = Prefix::new(&path, &external);
     say!(logger, Debug, prefix.path());
-    Ok((prefix, Names::new(&flags.allowed_hosts, &shown)))
+    Ok((prefix, HostNames::new(&flags.allowed_hosts, &shown)))
 }
 
 async fn listeners(flags: &Flags, logger: &Logger) -> Result<Vec<TcpListener>, listen::ListenError> {

@@ -41,20 +41,20 @@ pub enum Action {
 
 /// Why a command line was refused.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Refused {
+pub struct UsageError {
     /// What kingpin would say, without its `, try --help`.
     pub message: String,
     /// What was probably meant.
     pub hint: Option<String>,
 }
 
-impl From<String> for Refused {
+impl From<String> for UsageError {
     fn from(message: String) -> Self {
         Self { message, hint: None }
     }
 }
 
-impl Refused {
+impl UsageError {
     /// Something that is no flag.
     fn stray(word: &str) -> Self {
         let known = did_you_mean(word, SUBCOMMANDS);
@@ -150,7 +150,7 @@ pub fn subcommand<A: FromArgMatches>(
 ///
 /// # Errors
 /// Why it cannot be used.
-pub fn parse(arguments: &[String]) -> Result<Action, Refused> {
+pub fn parse(arguments: &[String]) -> Result<Action, UsageError> {
     if let Some((first, rest)) = arguments.split_first()
         && SUBCOMMANDS.contains(&first.as_str())
     {
@@ -197,7 +197,7 @@ mod tests {
     use super::*;
     use crate::probe_log::Level;
 
-    fn parsed(arguments: &[&str]) -> Result<Action, Refused> {
+    fn parsed(arguments: &[&str]) -> Result<Action, UsageError> {
         parse(&arguments.iter().map(|a| (*a).to_owned()).collect::<Vec<_>>())
     }
 

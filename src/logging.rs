@@ -10,26 +10,26 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::probe_log::{Level, Value};
+use crate::probe_log::{Level, LogValue};
 
-pub use lines::{Format, Line, TARGET, render, render_probe};
+pub use lines::{Line, LogFormat, TARGET, render, render_probe};
 
 /// The program's logger. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Logger {
     least: Level,
-    format: Format,
+    format: LogFormat,
     sink: Arc<Sink>,
 }
 
 impl Logger {
     /// A logger on standard error.
-    pub fn stderr(least: Level, format: Format) -> Self {
+    pub fn stderr(least: Level, format: LogFormat) -> Self {
         Self::new(least, format, Box::new(std::io::stderr()))
     }
 
     /// A logger that writes to `target` from a thread of its own.
-    pub fn new(least: Level, format: Format, target: Box<dyn std::io::Write + Send>) -> Self {
+    pub fn new(least: Level, format: LogFormat, target: Box<dyn std::io::Write + Send>) -> Self {
         let sink = Arc::new(Sink::default());
         let writer = Arc::clone(&sink);
         let started = std::thread::Builder::new()
@@ -43,7 +43,7 @@ impl Logger {
     }
 
     /// The shape of its lines.
-    pub fn format(&self) -> Format {
+    pub fn format(&self) -> LogFormat {
         self.format
     }
 
@@ -53,7 +53,7 @@ impl Logger {
     }
 
     /// Writes a line; use the [`say!`](crate::say) macro, which knows the place.
-    pub fn write(&self, level: Level, source: &str, message: &str, attributes: &[(&str, Value)]) {
+    pub fn write(&self, level: Level, source: &str, message: &str, attributes: &[(&str, LogValue)]) {
         if !self.enabled(level) {
             return;
         }
@@ -148,7 +148,7 @@ impl Sink {
     }
 
     /// The writing thread: it ends with the process.
-    fn drain(&self, mut target: Box<dyn std::io::Write + Send>, format: Format) {
+    fn drain(&self, mut target: Box<dyn std::io::Write + Send>, format: LogFormat) {
         let mut batch = String::new();
         let (told, pace) = (&mut 0, OncePerMinute::default());
         loop {
@@ -174,7 +174,7 @@ impl Sink {
 
 impl Sink {
     /// Appends a line about the lines that were left out since it was said the last time.
-    fn tell_of_losses(&self, batch: &mut String, format: Format, told: &mut u64, pace: &OncePerMinute) {
+    fn tell_of_losses(&self, batch: &mut String, format: LogFormat, told: &mut u64, pace: &OncePerMinute) {
         let dropped = self.dropped.load(Ordering::Relaxed);
         if dropped == *told || pace.due().is_none() {
             return;
@@ -185,7 +185,7 @@ impl Sink {
             source: concat!(file!(), ":", line!()),
             message: "Log lines were dropped because standard error was too slow, full or closed",
         };
-        let count = Value::from(dropped - *told);
+        let count = LogValue::from(dropped - *told);
         render(batch, format, line, std::iter::once(("lines", &count)));
         *told = dropped;
     }
@@ -220,7 +220,7 @@ macro_rules! say {
                 $crate::probe_log::Level::$level,
                 concat!(file!(), ":", line!()),
                 $message,
-                &[$(($key, $crate::probe_log::Value::from($value))),*],
+                &[$(($key, $crate::probe_log::LogValue::from($value))),*],
             );
         }
     };
@@ -245,7 +245,7 @@ mod tests {
 
     #[test]
     fn a_full_disk_costs_lines_and_nothing_else() {
-        let logger = Logger::new(Level::Info, Format::Logfmt, Box::new(Full));
+        let logger = Logger::new(Level::Info, LogFormat::Logfmt, Box::new(Full));
         say!(logger, Info, "lost");
         say!(logger, Debug, "not even tried");
         logger.flush(Duration::from_secs(5));
@@ -265,7 +265,7 @@ mod tests {
                 Ok(())
             }
         }
-        let logger = Logger::new(Level::Info, Format::Logfmt, Box::new(Channel(sender)));
+        let logger = Logger::new(Level::Info, LogFormat::Logfmt, Box::new(Channel(sender)));
         for word in ["one", "two", "three"] {
             logger.write(Level::Info, "x.rs:1", word, &[]);
         }

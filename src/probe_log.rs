@@ -39,7 +39,7 @@ impl Level {
 
 /// The value of a key.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Value {
+pub enum LogValue {
     /// Text from anywhere: it is escaped when it is rendered.
     Text(Cow<'static, str>),
     /// A whole number.
@@ -56,7 +56,7 @@ pub enum Value {
     Address(Box<Address>),
 }
 
-impl fmt::Display for Value {
+impl fmt::Display for LogValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(text) => f.write_str(text),
@@ -72,7 +72,7 @@ impl fmt::Display for Value {
 
 macro_rules! from {
     ($($($kind:ty),+ => |$value:ident| $made:expr;)+) => {$($(
-        impl From<$kind> for Value {
+        impl From<$kind> for LogValue {
             fn from($value: $kind) -> Self {
                 $made
             }
@@ -94,22 +94,22 @@ from! {
 }
 
 /// The value of something that has a text form, made when the line is written.
-pub fn text(value: impl fmt::Display) -> Value {
-    Value::Text(Cow::Owned(value.to_string()))
+pub fn text(value: impl fmt::Display) -> LogValue {
+    LogValue::Text(Cow::Owned(value.to_string()))
 }
 
 /// Bytes from a peer as text: at most `limit` bytes, what is not UTF-8 [carried], `…` where it was cut.
-pub fn excerpt(bytes: &[u8], limit: usize) -> Value {
+pub fn excerpt(bytes: &[u8], limit: usize) -> LogValue {
     let shown = bytes.get(..limit).unwrap_or(bytes);
     let mut shown = carried::text(shown).into_owned();
     if bytes.len() > limit {
         shown.push('…');
     }
-    Value::Text(Cow::Owned(shown))
+    LogValue::Text(Cow::Owned(shown))
 }
 
 /// The beginning of a text form: at most `limit` bytes are made of it, `…` where it was cut.
-pub fn excerpt_of(value: impl fmt::Display, limit: usize) -> Value {
+pub fn excerpt_of(value: impl fmt::Display, limit: usize) -> LogValue {
     struct Limited(String, usize);
 
     impl fmt::Write for Limited {
@@ -129,11 +129,11 @@ pub fn excerpt_of(value: impl fmt::Display, limit: usize) -> Value {
     if fmt::write(&mut limited, format_args!("{value}")).is_err() {
         limited.0.push('…');
     }
-    Value::Text(Cow::Owned(limited.0))
+    LogValue::Text(Cow::Owned(limited.0))
 }
 
 /// The beginning of a text: at most `limit` bytes, `…` where it was cut.
-pub fn cut(mut text: String, limit: usize) -> Value {
+pub fn cut(mut text: String, limit: usize) -> LogValue {
     if text.len() > limit {
         text.truncate(text.floor_char_boundary(limit));
         text.push('…');
@@ -168,7 +168,7 @@ pub struct Event {
     /// What wrote it.
     pub place: &'static Place,
     /// The values of the keys, without module and target, which all lines share.
-    pub values: SmallVec<[Value; 2]>,
+    pub values: SmallVec<[LogValue; 2]>,
 }
 
 /// What the lines of one place in the program have in common.
@@ -181,7 +181,7 @@ pub struct Place {
 }
 
 /// Keys and values of a line.
-pub type Attributes<'e> = Zip<Copied<Iter<'static, &'static str>>, Iter<'e, Value>>;
+pub type Attributes<'e> = Zip<Copied<Iter<'static, &'static str>>, Iter<'e, LogValue>>;
 
 impl Event {
     /// Its keys and values.
@@ -219,7 +219,7 @@ impl ProbeLog {
             return;
         }
         for value in &mut event.values {
-            if let Value::Text(text) = value {
+            if let LogValue::Text(text) = value {
                 if text.len() > LONGEST {
                     *value = excerpt_of(&**text, LONGEST);
                 } else {
@@ -235,7 +235,7 @@ impl ProbeLog {
     /// Replaces the values for which `rewrite` has another text.
     pub fn rewrite(&mut self, rewrite: impl Fn(&str) -> Option<String>) {
         for value in self.events.iter_mut().flat_map(|event| &mut event.values) {
-            if let Value::Text(text) = value
+            if let LogValue::Text(text) = value
                 && let Some(rewritten) = rewrite(text)
             {
                 *text = Cow::Owned(rewritten);
@@ -271,7 +271,7 @@ macro_rules! log {
                 source: concat!(file!(), ":", line!()),
                 keys: &[$($key),*],
             },
-            values: smallvec::smallvec![$($crate::probe_log::Value::from($value)),*],
+            values: smallvec::smallvec![$($crate::probe_log::LogValue::from($value)),*],
         })
     };
 }
@@ -289,8 +289,8 @@ mod tests {
             ("", 0, ""),
         ];
         for (whole, limit, want) in rows {
-            assert_eq!(excerpt_of(whole, limit), Value::from(want), "{whole}");
-            assert_eq!(cut(whole.to_owned(), limit), Value::from(want), "{whole}");
+            assert_eq!(excerpt_of(whole, limit), LogValue::from(want), "{whole}");
+            assert_eq!(cut(whole.to_owned(), limit), LogValue::from(want), "{whole}");
         }
     }
 }

@@ -2,7 +2,7 @@
 #![no_main]
 
 use blackbox_exporter::config::targets::Targets;
-use blackbox_exporter::migrate::{Input, Program, Source, migrate, targets_file};
+use blackbox_exporter::migrate::{Input, Program, MigrationSource, migrate, targets_file};
 use libfuzzer_sys::fuzz_target;
 
 const PROGRAMS: [Program; 7] = [
@@ -18,9 +18,9 @@ const PROGRAMS: [Program; 7] = [
 fuzz_target!(|data: &[u8]| {
     let Some((kind, text)) = data.split_first() else { return };
     let source = match kind % 9 {
-        0 => Source::Alloy,
-        1 => Source::Prometheus,
-        other => PROGRAMS.get(usize::from(other) - 2).map_or(Source::Alloy, |program| Source::Other(*program)),
+        0 => MigrationSource::Alloy,
+        1 => MigrationSource::Prometheus,
+        other => PROGRAMS.get(usize::from(other) - 2).map_or(MigrationSource::Alloy, |program| MigrationSource::Other(*program)),
     };
     let text = String::from_utf8_lossy(text).into_owned();
     let input = Input {

@@ -11,7 +11,7 @@ use blackbox_exporter::config::{self, Label, Prober, QueryResponse};
 use blackbox_exporter::module::{Kind, Module, Problems};
 use blackbox_exporter::net::{Deadline, Network};
 use blackbox_exporter::prober::query_response::{Upgrade, run};
-use blackbox_exporter::prober::{Probe, Request};
+use blackbox_exporter::prober::{Probe, ProbeRequest};
 use libfuzzer_sys::fuzz_target;
 use tokio::time::Instant;
 
@@ -53,7 +53,7 @@ fuzz_target!(|data: &[u8]| {
     }
     let dialogue = peer::against(1 + said.len() % 97, said, async |stream| {
         let start = Instant::now();
-        let request = Request {
+        let request = ProbeRequest {
             target: "x:1",
             hostname: None,
             timeout: Duration::from_secs(60),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ValueHint};
 
-use super::Refused;
+use super::UsageError;
 use crate::logging;
 use crate::probe_log::Level;
 use crate::strconv::{parse_float, parse_uint, quote};
@@ -28,7 +28,7 @@ pub struct Flag {
     /// Whether its value is any text.
     pub is_text: bool,
     /// Reads its value into its field.
-    read: fn(&mut Flags, &Flag, &str) -> Result<(), Refused>,
+    read: fn(&mut Flags, &Flag, &str) -> Result<(), UsageError>,
     /// What counts when it is not given.
     pub default: Option<&'static str>,
     /// What stands for the value in the help when there is no default.
@@ -58,13 +58,13 @@ trait Value: Sized {
     const IS_TEXT: bool = false;
 
     /// Reads a value, or another one.
-    fn read(&mut self, flag: &Flag, text: &str) -> Result<(), Refused>;
+    fn read(&mut self, flag: &Flag, text: &str) -> Result<(), UsageError>;
 }
 
 impl Value for bool {
     const TAKES: Takes = Takes::Nothing;
 
-    fn read(&mut self, _flag: &Flag, text: &str) -> Result<(), Refused> {
+    fn read(&mut self, _flag: &Flag, text: &str) -> Result<(), UsageError> {
         *self = text == "true";
         Ok(())
     }
@@ -73,7 +73,7 @@ impl Value for bool {
 impl Value for String {
     const IS_TEXT: bool = true;
 
-    fn read(&mut self, _flag: &Flag, text: &str) -> Result<(), Refused> {
+    fn read(&mut self, _flag: &Flag, text: &str) -> Result<(), UsageError> {
         text.clone_into(self);
         Ok(())
     }
@@ -82,7 +82,7 @@ impl Value for String {
 impl Value for Vec<String> {
     const TAKES: Takes = Takes::Values;
 
-    fn read(&mut self, _flag: &Flag, text: &str) -> Result<(), Refused> {
+    fn read(&mut self, _flag: &Flag, text: &str) -> Result<(), UsageError> {
         self.push(text.to_owned());
         Ok(())
     }
@@ -92,7 +92,7 @@ impl Value for Vec<String> {
 macro_rules! values {
     ($($type:ty: |$flag:ident, $text:ident| $read:expr;)*) => {$(
         impl Value for $type {
-            fn read(&mut self, $flag: &Flag, $text: &str) -> Result<(), Refused> {
+            fn read(&mut self, $flag: &Flag, $text: &str) -> Result<(), UsageError> {
                 *self = $read?;
                 Ok(())
             }
@@ -106,7 +106,7 @@ values! {
         .map_err(|error| flag.refused(error.to_string(), "a number without a unit, like 0.5"));
     Option<u64>: |flag, text| flag.bytes(text).map(Some);
     Level: |flag, text| flag.word("log level", text, level(text));
-    logging::Format: |flag, text| flag.word("log format", text, format(text));
+    logging::LogFormat: |flag, text| flag.word("log format", text, format(text));
     Option<trace::Endpoint>: |flag, text| flag.form(trace::Endpoint::parse(text)).map(Some);
     Option<trace::Link>: |flag, text| flag.form(trace::Link::parse(text)).map(Some);
     trace::Export: |flag, text| flag.form(trace::Export::parse(text));
@@ -185,30 +185,30 @@ impl Flag {
         arg
     }
 
-    fn refused(&self, message: String, wanted: &str) -> Refused {
+    fn refused(&self, message: String, wanted: &str) -> UsageError {
         let hint = Some(format!("--{} takes {wanted}", self.name));
-        Refused { message, hint }
+        UsageError { message, hint }
     }
 
-    fn count(&self, text: &str) -> Result<u64, Refused> {
+    fn count(&self, text: &str) -> Result<u64, UsageError> {
         let default = self.default.unwrap_or_default();
         let wanted = format!("a whole number without a unit; the default is {default}");
         parse_uint(text, true).map_err(|error| self.refused(error.to_string(), &wanted))
     }
 
-    fn bytes(&self, text: &str) -> Result<u64, Refused> {
+    fn bytes(&self, text: &str) -> Result<u64, UsageError> {
         let with_unit = || u64::try_from(gostd::units::parse_size(text)?).ok();
         let bytes = text.parse().ok().or_else(with_unit);
         let message = || format!("invalid size {}", quote(text));
         bytes.ok_or_else(|| self.refused(message(), "a number of bytes, or a size like 256MiB"))
     }
 
-    fn word<T>(&self, what: &str, text: &str, value: Option<T>) -> Result<T, Refused> {
+    fn word<T>(&self, what: &str, text: &str, value: Option<T>) -> Result<T, UsageError> {
         let wanted = || format!("one of {}", self.words.join(", "));
         value.ok_or_else(|| self.refused(format!("unrecognized {what} {text}"), &wanted()))
     }
 
-    fn form<T>(&self, value: Option<T>) -> Result<T, Refused> {
+    fn form<T>(&self, value: Option<T>) -> Result<T, UsageError> {
         // Without the value, which may have a password in it.
         value.ok_or_else(|| self.refused(format!("invalid value of --{}", self.name), self.wants))
     }
@@ -218,7 +218,7 @@ impl Flag {
 ///
 /// # Errors
 /// A flag that was given twice, or a value that it does not take.
-pub fn flags(given: &[(&str, String)]) -> Result<Flags, Refused> {
+pub fn flags(given: &[(&str, String)]) -> Result<Flags, UsageError> {
     let mut flags = Flags::default();
     for flag in &FLAGS {
         let is_given = given.iter().any(|(name, _)| *name == flag.name);
@@ -236,7 +236,7 @@ pub fn flags(given: &[(&str, String)]) -> Result<Flags, Refused> {
             continue;
         };
         if seen.contains(name) && flag.takes != Takes::Values {
-            return Err(Refused::from(format!("flag '{name}' cannot be repeated")));
+            return Err(UsageError::from(format!("flag '{name}' cannot be repeated")));
         }
         seen.push(name);
         (flag.read)(&mut flags, flag, value)?;
@@ -246,7 +246,7 @@ pub fn flags(given: &[(&str, String)]) -> Result<Flags, Refused> {
     if flags.config_files.len() > 1
         && let Some(absent) = flags.config_files.iter().find(is_absent)
     {
-        return Err(Refused {
+        return Err(UsageError {
             message: format!("flag '{CONFIG_FILE}' cannot be repeated"),
             hint: Some(format!(
                 "several configuration files must exist, and there is no {absent}"
@@ -267,10 +267,10 @@ pub fn level(name: &str) -> Option<Level> {
     }
 }
 
-fn format(name: &str) -> Option<logging::Format> {
+fn format(name: &str) -> Option<logging::LogFormat> {
     match name {
-        "logfmt" => Some(logging::Format::Logfmt),
-        "json" => Some(logging::Format::Json),
+        "logfmt" => Some(logging::LogFormat::Logfmt),
+        "json" => Some(logging::LogFormat::Json),
         _ => None,
     }
 }

@@ -10,7 +10,7 @@ use clap::{Args, Command, ValueHint};
 
 use super::subcommand;
 use crate::config::file;
-use crate::migrate::{Input, Migration, Program, Source, migrate, targets_file};
+use crate::migrate::{Input, Migration, MigrationSource, Program, migrate, targets_file};
 use crate::os_error;
 
 /// The subcommand's name.
@@ -57,11 +57,14 @@ pub fn command() -> Command {
 }
 
 /// What `--from` takes.
-fn kinds() -> impl Iterator<Item = (&'static str, Source)> {
-    let others = Program::ALL.map(|(name, program)| (name, Source::Other(program)));
-    [("alloy", Source::Alloy), ("prometheus", Source::Prometheus)]
-        .into_iter()
-        .chain(others)
+fn kinds() -> impl Iterator<Item = (&'static str, MigrationSource)> {
+    let others = Program::ALL.map(|(name, program)| (name, MigrationSource::Other(program)));
+    [
+        ("alloy", MigrationSource::Alloy),
+        ("prometheus", MigrationSource::Prometheus),
+    ]
+    .into_iter()
+    .chain(others)
 }
 
 /// Runs the subcommand with the arguments after its name.
@@ -90,7 +93,10 @@ fn carry_over(arguments: &Arguments) -> Result<(Migration, String), String> {
         .ok_or_else(|| format!("{}: there is no *.alloy file in it", path.display()))?;
     let source = kinds()
         .find(|(name, _)| Some(*name) == arguments.from.as_deref())
-        .map_or_else(|| Source::of(&first.name, &first.text), |(_, source)| source);
+        .map_or_else(
+            || MigrationSource::of(&first.name, &first.text),
+            |(_, source)| source,
+        );
     let directory = if path.is_dir() {
         path
     } else {

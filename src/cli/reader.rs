@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::Refused;
+use super::UsageError;
 use super::flags::{Flag, Takes};
 use crate::net::dial::SystemError;
 
@@ -15,7 +15,7 @@ pub fn read(
     flags: &[Flag],
     last: &str,
     arguments: &[String],
-) -> Result<Vec<(&'static str, String)>, Refused> {
+) -> Result<Vec<(&'static str, String)>, UsageError> {
     let mut given = Vec::new();
     let mut rest: VecDeque<String> = arguments.iter().cloned().collect();
     while let Some(argument) = rest.pop_front() {
@@ -27,7 +27,7 @@ pub fn read(
             // Only arguments follow, and there are none to take.
             return rest
                 .pop_front()
-                .map_or(Ok(given), |stray| Err(Refused::stray(&stray)));
+                .map_or(Ok(given), |stray| Err(UsageError::stray(&stray)));
         }
         if let Some(long) = argument.strip_prefix("--") {
             let read = read_long(flags, last, long, &mut rest)?;
@@ -40,14 +40,14 @@ pub fn read(
             given.push(read_short(flags, &argument, &mut rest)?);
         } else {
             // kingpin reads a lone dash as an empty argument.
-            return Err(Refused::stray(argument.trim_start_matches('-')));
+            return Err(UsageError::stray(argument.trim_start_matches('-')));
         }
     }
     Ok(given)
 }
 
 /// Puts the lines of a file in front, without comments and empty ones.
-fn insert_lines(path: &str, rest: &mut VecDeque<String>) -> Result<(), Refused> {
+fn insert_lines(path: &str, rest: &mut VecDeque<String>) -> Result<(), UsageError> {
     if path.is_empty() {
         return Err("expected @ file to expand arguments from".to_owned().into());
     }
@@ -70,7 +70,7 @@ fn read_long(
     last: &str,
     text: &str,
     rest: &mut VecDeque<String>,
-) -> Result<(&'static str, String), Refused> {
+) -> Result<(&'static str, String), UsageError> {
     let (name, attached) = match text.split_once('=') {
         Some((name, value)) => (name, Some(value.to_owned())),
         None => (text, None),
@@ -80,12 +80,12 @@ fn read_long(
         Some(flag) => (Some(flag), false),
         None => (name.strip_prefix("no-").and_then(find), true),
     };
-    let unknown = || Refused::unknown_flag(name);
+    let unknown = || UsageError::unknown_flag(name);
     let flag = flag.ok_or_else(unknown)?;
     let long = flag.name;
     if flag.takes == Takes::Nothing {
         return match attached {
-            Some(value) if long != last => Err(Refused {
+            Some(value) if long != last => Err(UsageError {
                 message: format!("unexpected {value}"),
                 hint: Some(format!("--{long} takes no value; --no-{long} is its opposite")),
             }),
@@ -106,7 +106,7 @@ fn read_short(
     flags: &[Flag],
     text: &str,
     rest: &mut VecDeque<String>,
-) -> Result<(&'static str, String), Refused> {
+) -> Result<(&'static str, String), UsageError> {
     let mut letters = text.chars().skip(1);
     let letter = letters.next().unwrap_or('-');
     let attached: String = letters.collect();

@@ -10,7 +10,7 @@ use std::path::Path;
 pub const MOST_MIB: u64 = 64;
 
 /// A way to read one: [`read`] or [`read_regular`].
-pub type Read = fn(&Path) -> io::Result<Vec<u8>>;
+pub type ReadFile = fn(&Path) -> io::Result<Vec<u8>>;
 
 /// The bytes of a file. A named pipe is read until its writer closes it, so one without a writer keeps the thread.
 ///

@@ -2,7 +2,7 @@
 
 use super::decode::Decoder;
 use super::section::{Section, section};
-use super::value::{Family, Value as _, Variant};
+use super::value::{IpProtocol, Value as _, Variant};
 use super::yaml::Id;
 use super::{Named, Shared, Tls};
 
@@ -16,7 +16,7 @@ section! {
         omit tls: bool,
         omit tls_config: Shared<Tls>,
         omit ip_protocol_fallback: bool = true,
-        omit preferred_ip_protocol: String as Family,
+        omit preferred_ip_protocol: String as IpProtocol,
         omit metadata: Named<Vec<String>>,
         /// Whether to look certificates up in lists of revoked ones.
         omit check_revoked: bool,

@@ -3,20 +3,20 @@
 use super::decode::Decoder;
 use super::http_client::canonical_header;
 use super::section::{Section, section};
-use super::value::{Bytes, Cel, Family, Pattern, Regexp, Size};
+use super::value::{Bytes, Cel, IpProtocol, Pattern, Regexp, Size};
 use super::yaml::Id;
-use super::{HttpClient, Named, Status};
+use super::{HttpClient, Named, StatusCodes};
 
 section! {
     /// Settings of the http prober.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Http {
         /// Accepted status codes; any 2xx when empty.
-        omit valid_status_codes: Vec<Status>,
+        omit valid_status_codes: Vec<StatusCodes>,
         /// Accepted protocol versions (`HTTP/1.1`, compared exactly); any when empty.
         omit valid_http_versions: Vec<String>,
         /// `ip4` or `ip6`; anything but `ip6` and empty means ip4.
-        omit preferred_ip_protocol: String as Family,
+        omit preferred_ip_protocol: String as IpProtocol,
         /// Whether the other family may be used.
         omit ip_protocol_fallback: bool = true,
         /// Let the proxy resolve the target's name.

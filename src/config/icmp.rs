@@ -5,7 +5,7 @@ use super::decode::Decoder;
 use super::schema::Sections;
 use super::section::{Section, section};
 use super::tree::Tree;
-use super::value::{Codec, Family, Value as _};
+use super::value::{Codec, IpProtocol, Value as _};
 use super::yaml::Id;
 
 section! {
@@ -13,7 +13,7 @@ section! {
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Icmp {
         /// `ip4` or `ip6`; anything but `ip6` and empty means ip4.
-        omit preferred_ip_protocol: String as Family,
+        omit preferred_ip_protocol: String as IpProtocol,
         /// Whether the other family may be used.
         omit ip_protocol_fallback: bool = true,
         /// Source address, judged at probe time.

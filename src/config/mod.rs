@@ -43,6 +43,7 @@ pub mod web;
 mod websocket;
 mod words;
 pub mod write;
+mod yaml_version;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -73,7 +74,7 @@ pub use shared::Shared;
 pub use socks::SocksProxy;
 pub use source::{Parsed, Source, decode_text, parse, parse_with};
 pub use starttls::StartTls;
-pub use status::Status;
+pub use status::StatusCodes;
 pub use tcp::Tcp;
 pub use tls::{DECRYPT, KEY_IS_ENCRYPTED, Tls, TlsVersion, is_encrypted_key};
 pub use trace::{Trace, TraceHeader};

@@ -11,7 +11,7 @@ use super::yaml::scalar::Scalar;
 
 /// Status codes from the first to the last one.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub struct Status {
+pub struct StatusCodes {
     /// The first.
     pub first: i64,
     /// The last.
@@ -28,7 +28,7 @@ enum Form {
     Class,
 }
 
-impl Status {
+impl StatusCodes {
     /// A single code.
     pub fn code(code: i64) -> Self {
         Self {
@@ -64,7 +64,7 @@ impl Status {
     }
 }
 
-impl fmt::Display for Status {
+impl fmt::Display for StatusCodes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.form {
             Form::Code => write!(f, "{}", self.first),
@@ -74,13 +74,13 @@ impl fmt::Display for Status {
     }
 }
 
-impl fmt::Debug for Status {
+impl fmt::Debug for StatusCodes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
-impl Value for Status {
+impl Value for StatusCodes {
     fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool {
         d.enter(node, |d, node| {
             let written = match d.scalar(node, "a status code") {

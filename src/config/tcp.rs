@@ -3,7 +3,7 @@
 use super::decode::Decoder;
 use super::section::{Section, section};
 use super::starttls::StartTls;
-use super::value::Family;
+use super::value::IpProtocol;
 use super::words::OptionalWord;
 use super::yaml::Id;
 use super::{QueryResponse, Repeat, Shared, SocksProxy, Tls};
@@ -13,7 +13,7 @@ section! {
     #[derive(Clone, Debug, PartialEq, Eq)]
     #[allow(missing_docs)]
     pub struct Tcp {
-        omit preferred_ip_protocol: String as Family,
+        omit preferred_ip_protocol: String as IpProtocol,
         omit ip_protocol_fallback: bool = true,
         omit source_ip_address: String,
         omit query_response: Vec<QueryResponse>,

@@ -117,7 +117,7 @@ impl Web {
     ///
     /// # Errors
     /// It cannot be read, or what is wrong with it.
-    pub fn load(path: &Path, read: file::Read) -> Result<Self, WebError> {
+    pub fn load(path: &Path, read: file::ReadFile) -> Result<Self, WebError> {
         let bytes = read(path).map_err(|error| WebError::Unreadable(path.to_owned(), error))?;
         let text = super::decode_text(bytes).map_err(|problem| WebError::Malformed(vec![problem]))?;
         let mut web = Self::parse(&text)?;

@@ -2,7 +2,7 @@
 
 use super::decode::Decoder;
 use super::section::{Section, section};
-use super::value::{ByValue, Family};
+use super::value::{ByValue, IpProtocol};
 use super::yaml::{Content, Id};
 use super::{Header, HttpClient, Named, QueryResponse};
 
@@ -17,7 +17,7 @@ section! {
         omit query_response: Vec<QueryResponse>,
         /// Whether the server's proof that it speaks WebSocket, `Sec-WebSocket-Accept`, may be wrong or missing; ours.
         omit insecure_skip_accept: bool,
-        omit preferred_ip_protocol: String as Family,
+        omit preferred_ip_protocol: String as IpProtocol,
         omit ip_protocol_fallback: bool = true,
     }
 }

@@ -11,11 +11,11 @@ use gostd::strconv::{is_printable, push_quoted};
 use smallvec::SmallVec;
 
 use crate::display::is_active;
-use crate::probe_log::{Event, Level, Value, excerpt_of, text};
+use crate::probe_log::{Event, Level, LogValue, excerpt_of, text};
 
 /// The shape of a log line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Format {
+pub enum LogFormat {
     /// `time=… level=INFO msg="…" key=value`.
     #[default]
     Logfmt,
@@ -40,13 +40,13 @@ pub struct Line<'a> {
 /// value of a key counts.
 pub fn render<'a>(
     out: &mut String,
-    format: Format,
+    format: LogFormat,
     line: Line<'_>,
-    attributes: impl Iterator<Item = (&'a str, &'a Value)>,
+    attributes: impl Iterator<Item = (&'a str, &'a LogValue)>,
 ) {
     let source = short_source(line.source);
     match format {
-        Format::Logfmt => {
+        LogFormat::Logfmt => {
             out.push_str("time=");
             push_rfc3339(out, line.at, 3);
             out.push_str(" level=");
@@ -63,7 +63,7 @@ pub fn render<'a>(
             }
             out.push('\n');
         }
-        Format::Json => {
+        LogFormat::Json => {
             out.push_str("{\"time\":\"");
             push_rfc3339(out, line.at, 9);
             out.push_str("\",\"level\":\"");
@@ -97,7 +97,7 @@ pub const TARGET: usize = 512;
 /// the trace if there is one.
 pub fn render_probe<'e>(
     out: &mut String,
-    format: Format,
+    format: LogFormat,
     events: impl IntoIterator<Item = &'e Event>,
     least: Level,
     module: &str,
@@ -153,14 +153,14 @@ fn push_text(out: &mut String, text: &str) {
     }
 }
 
-fn push_value(out: &mut String, value: &Value) {
+fn push_value(out: &mut String, value: &LogValue) {
     match value {
-        Value::Text(text) => push_text(out, text),
-        Value::Int(number) => drop(write!(out, "{number}")),
-        Value::Float(number) => push_go_float(out, *number),
-        Value::Bool(truth) => out.push_str(if *truth { "true" } else { "false" }),
-        Value::Ip(_) | Value::Address(_) => push_text(out, &value.to_string()),
-        Value::Time(at) => push_rfc3339(out, *at, 3),
+        LogValue::Text(text) => push_text(out, text),
+        LogValue::Int(number) => drop(write!(out, "{number}")),
+        LogValue::Float(number) => push_go_float(out, *number),
+        LogValue::Bool(truth) => out.push_str(if *truth { "true" } else { "false" }),
+        LogValue::Ip(_) | LogValue::Address(_) => push_text(out, &value.to_string()),
+        LogValue::Time(at) => push_rfc3339(out, *at, 3),
     }
 }
 
@@ -200,16 +200,16 @@ fn push_json_escaped(out: &mut String, text: &str) {
     }
 }
 
-fn push_json_value(out: &mut String, value: &Value) {
+fn push_json_value(out: &mut String, value: &LogValue) {
     match value {
-        Value::Text(text) => push_json_text(out, text),
-        Value::Float(number) if !number.is_finite() => {
+        LogValue::Text(text) => push_json_text(out, text),
+        LogValue::Float(number) if !number.is_finite() => {
             out.push_str("\"!ERROR:json: unsupported value: ");
             push_go_float(out, *number);
             out.push('"');
         }
         // encoding/json: exponents only below 1e-6 and from 1e21 on, without leading zeros in them.
-        Value::Float(number) => {
+        LogValue::Float(number) => {
             let magnitude = number.abs();
             if magnitude == 0.0 || (1e-6..1e21).contains(&magnitude) {
                 let _ = write!(out, "{number}");
@@ -219,13 +219,13 @@ fn push_json_value(out: &mut String, value: &Value) {
                 out.push_str(&text.replacen('e', plus, 1));
             }
         }
-        Value::Time(at) => {
+        LogValue::Time(at) => {
             out.push('"');
             push_rfc3339(out, *at, 9);
             out.push('"');
         }
-        Value::Ip(_) | Value::Address(_) => push_json_text(out, &value.to_string()),
-        Value::Int(_) | Value::Bool(_) => push_value(out, value),
+        LogValue::Ip(_) | LogValue::Address(_) => push_json_text(out, &value.to_string()),
+        LogValue::Int(_) | LogValue::Bool(_) => push_value(out, value),
     }
 }
 
@@ -237,7 +237,7 @@ mod tests {
 
     const AT: Duration = Duration::new(1_795_551_799, 172_930_000);
 
-    fn line(format: Format, message: &str, attributes: &[(&str, Value)]) -> String {
+    fn line(format: LogFormat, message: &str, attributes: &[(&str, LogValue)]) -> String {
         let mut out = String::new();
         let line = Line {
             at: UNIX_EPOCH + AT,
@@ -252,24 +252,24 @@ mod tests {
     #[test]
     fn logfmt_is_slogs() {
         let attributes = [
-            ("plain", Value::from("a\\b")),
-            ("empty", Value::from("")),
-            ("spaced", Value::from("a b")),
-            ("equals", Value::from("a=b")),
-            ("quote", Value::from("a\"b")),
-            ("control", Value::from("a\u{1b}[31m\n")),
-            ("del", Value::from("\u{7f}")),
-            ("foreign", Value::from("北京")),
-            ("nbsp", Value::from("a\u{a0}b")),
-            ("byte", Value::from(carried::text(b"a\xff\xc3").into_owned())),
-            ("int", Value::from(-3_i64)),
-            ("small", Value::from(0.000_299_927)),
-            ("large", Value::from(2.0)),
-            ("yes", Value::from(true)),
-            ("at", Value::from(UNIX_EPOCH)),
+            ("plain", LogValue::from("a\\b")),
+            ("empty", LogValue::from("")),
+            ("spaced", LogValue::from("a b")),
+            ("equals", LogValue::from("a=b")),
+            ("quote", LogValue::from("a\"b")),
+            ("control", LogValue::from("a\u{1b}[31m\n")),
+            ("del", LogValue::from("\u{7f}")),
+            ("foreign", LogValue::from("北京")),
+            ("nbsp", LogValue::from("a\u{a0}b")),
+            ("byte", LogValue::from(carried::text(b"a\xff\xc3").into_owned())),
+            ("int", LogValue::from(-3_i64)),
+            ("small", LogValue::from(0.000_299_927)),
+            ("large", LogValue::from(2.0)),
+            ("yes", LogValue::from(true)),
+            ("at", LogValue::from(UNIX_EPOCH)),
         ];
         assert_eq!(
-            line(Format::Logfmt, "Hello there", &attributes),
+            line(LogFormat::Logfmt, "Hello there", &attributes),
             "time=2026-11-24T20:23:19.172Z level=WARN source=app.rs:12 msg=\"Hello there\" plain=a\\b empty=\"\" \
              spaced=\"a b\" equals=\"a=b\" quote=\"a\\\"b\" control=\"a\\x1b[31m\\n\" del=\"\\x7f\" foreign=北京 \
              nbsp=\"a\\u00a0b\" byte=\"a\\xff\\xc3\" int=-3 small=0.000299927 large=2 yes=true at=1970-01-01T00:00:00.000Z\n"
@@ -281,19 +281,19 @@ mod tests {
         let attributes = [
             (
                 "text",
-                Value::from("a\"\\\n\u{1}<>&\u{2028}é\u{7f}\u{9b}\u{202e}\u{e0041}"),
+                LogValue::from("a\"\\\n\u{1}<>&\u{2028}é\u{7f}\u{9b}\u{202e}\u{e0041}"),
             ),
-            ("byte", Value::from(carried::text(b"a\xff").into_owned())),
-            ("int", Value::from(7_u64)),
-            ("two", Value::from(2.0)),
-            ("small", Value::from(0.000_000_25)),
-            ("large", Value::from(1e21)),
-            ("half", Value::from(0.5)),
-            ("nan", Value::from(f64::NAN)),
-            ("no", Value::from(false)),
+            ("byte", LogValue::from(carried::text(b"a\xff").into_owned())),
+            ("int", LogValue::from(7_u64)),
+            ("two", LogValue::from(2.0)),
+            ("small", LogValue::from(0.000_000_25)),
+            ("large", LogValue::from(1e21)),
+            ("half", LogValue::from(0.5)),
+            ("nan", LogValue::from(f64::NAN)),
+            ("no", LogValue::from(false)),
         ];
         assert_eq!(
-            line(Format::Json, "x", &attributes),
+            line(LogFormat::Json, "x", &attributes),
             "{\"time\":\"2026-11-24T20:23:19.17293Z\",\"level\":\"WARN\",\"source\":\"app.rs:12\",\"msg\":\"x\",\
              \"text\":\"a\\\"\\\\\\n\\u0001<>&\\u2028é\\u007f\\u009b\\u202e\\udb40\\udc41\",\"byte\":\"a\\ufffd\",\"int\":7,\"two\":2,\"small\":2.5e-7,\"large\":1e+21,\
              \"half\":0.5,\"nan\":\"!ERROR:json: unsupported value: NaN\",\"no\":false}\n"
@@ -302,7 +302,7 @@ mod tests {
 
     #[test]
     fn no_key_stands_twice_in_json() {
-        let (target, host) = (Value::from("https://x/"), Value::from("x"));
+        let (target, host) = (LogValue::from("https://x/"), LogValue::from("x"));
         let mut out = String::new();
         let attributes = [("target", &target), ("target", &host), ("target", &target)];
         let shown = Line {
@@ -311,7 +311,7 @@ mod tests {
             source: "a.rs:1",
             message: "m",
         };
-        render(&mut out, Format::Json, shown, attributes.into_iter());
+        render(&mut out, LogFormat::Json, shown, attributes.into_iter());
         assert!(
             out.ends_with("\"msg\":\"m\",\"target\":\"https://x/\"}\n"),
             "{out}"

@@ -21,7 +21,7 @@ mod sync {
 
 use std::sync::OnceLock;
 
-use pool::{Pool, Refused};
+use pool::{Exhausted, Pool};
 use usage::Usage;
 
 pub use idle::{
@@ -249,7 +249,7 @@ impl Budget {
     fn grant(&self, of: Use, bytes: usize) -> bool {
         let has_room = || self.usage.now() + bytes as u64 <= self.limit;
         let taken = self.pool(of).take(bytes, has_room);
-        if taken == Err(Refused::Process) {
+        if taken == Err(Exhausted::Process) {
             idle::give_back_soon();
         }
         taken.is_ok()

@@ -13,7 +13,7 @@ pub(super) struct Pool {
 
 /// Why nothing was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refused {
+pub(super) enum Exhausted {
     /// The share is used up.
     Share,
     /// The process has no more.
@@ -30,18 +30,18 @@ impl Pool {
     }
 
     /// Takes so many bytes if the share has them and `has_room` says that the process has, too.
-    pub(super) fn take(&self, bytes: usize, has_room: impl FnOnce() -> bool) -> Result<(), Refused> {
+    pub(super) fn take(&self, bytes: usize, has_room: impl FnOnce() -> bool) -> Result<(), Exhausted> {
         // Never more than there is, not even for a moment: others would be refused.
         let more = |taken: usize| taken.checked_add(bytes).filter(|all| *all <= self.most);
         let taken = self
             .taken
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
         let refused = match taken {
-            Err(_) => Refused::Share,
+            Err(_) => Exhausted::Share,
             Ok(_) if has_room() => return Ok(()),
             Ok(_) => {
                 self.give(bytes);
-                Refused::Process
+                Exhausted::Process
             }
         };
         self.refused.fetch_add(1, Ordering::Relaxed);

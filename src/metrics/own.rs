@@ -16,7 +16,7 @@ pub enum Shown {
 
 /// A family as it is exposed.
 #[derive(Debug)]
-pub struct Family {
+pub struct OwnFamily {
     /// Metric name; that of a counter ends in `_total`.
     pub name: &'static str,
     /// Text of the `# HELP` line.
@@ -40,10 +40,10 @@ macro_rules! catalog {
             pub const ALL: &'static [Own] = &[$(Own::$id),*];
 
             /// What stands in the exposition for this family.
-            pub fn family(self) -> &'static Family {
+            pub fn family(self) -> &'static OwnFamily {
                 match self {
                     $(Own::$id => {
-                        const FAMILY: Family = Family { name: $name, help: $help, kind: Kind::$kind, shown: Shown::$shown, since: Since::$since($version) };
+                        const FAMILY: OwnFamily = OwnFamily { name: $name, help: $help, kind: Kind::$kind, shown: Shown::$shown, since: Since::$since($version) };
                         &FAMILY
                     })*
                 }
@@ -121,7 +121,7 @@ mod tests {
         let names: Vec<_> = Own::ALL.iter().map(|own| own.family().name).collect();
         assert!(names.is_sorted(), "{names:?}");
         for own in Own::ALL {
-            let Family { name, kind, .. } = own.family();
+            let OwnFamily { name, kind, .. } = own.family();
             assert_eq!(*kind == Kind::Counter, name.ends_with("_total"), "{name}");
         }
     }

@@ -49,7 +49,7 @@ pub struct Migration {
 
 /// The kinds of file that can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum MigrationSource {
     /// Grafana Alloy's configuration.
     Alloy,
     /// Prometheus' `prometheus.yml`.
@@ -58,7 +58,7 @@ pub enum Source {
     Other(Program),
 }
 
-impl Source {
+impl MigrationSource {
     /// Tells by the name of the file, and by the text when the name says nothing.
     pub fn of(name: &str, text: &str) -> Self {
         match name.rsplit_once('.') {
@@ -86,21 +86,21 @@ pub enum MigrateError {
 /// # Errors
 /// When the text cannot be read, or names no target of a blackbox exporter.
 pub fn migrate(
-    source: Source,
+    source: MigrationSource,
     inputs: &[Input],
     whole_set: Option<&str>,
     links: &Links<'_>,
 ) -> Result<Migration, MigrateError> {
     let mut migration = match source {
-        Source::Alloy => {
+        MigrationSource::Alloy => {
             let extent = whole_set.map_or(alloy::Extent::Targets, alloy::Extent::WholeSet);
             alloy::read(inputs, extent, links)?
         }
-        Source::Prometheus => {
+        MigrationSource::Prometheus => {
             let text = inputs.first().map_or("", |input| input.text.as_str());
             prometheus::read(text)?
         }
-        Source::Other(program) => {
+        MigrationSource::Other(program) => {
             let text = inputs.first().map_or("", |input| input.text.as_str());
             elsewhere::read(program, text, whole_set.is_some())?
         }

@@ -9,7 +9,7 @@ use crate::check::regexp::{self, Regexp};
 use crate::config;
 use crate::config::dns_names::{class_number, type_number};
 use crate::net::Preference;
-use crate::net::dns::Method;
+use crate::net::dns::DohMethod;
 use crate::net::tls::ClientTls;
 use crate::net::url::idna_ascii;
 
@@ -49,7 +49,7 @@ pub struct Dns {
     /// The OPT record, if there is one.
     pub edns: Option<Edns>,
     /// How DNS over HTTPS asks.
-    pub method: Method,
+    pub method: DohMethod,
     /// Its path.
     pub path: Box<str>,
     /// Over HTTP/3.
@@ -65,14 +65,14 @@ pub struct Dns {
 /// The way of a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
-pub enum Transport {
+pub enum DnsTransport {
     Udp,
     Tcp,
     Https,
     Quic,
 }
 
-impl Transport {
+impl DnsTransport {
     /// As it is written.
     pub fn name(self) -> &'static str {
         match self {
@@ -146,8 +146,8 @@ impl Dns {
                 .map(Into::into),
             edns,
             method: match asking.https.method.as_str() {
-                "GET" => Method::Get,
-                _ => Method::Post,
+                "GET" => DohMethod::Get,
+                _ => DohMethod::Post,
             },
             path: path.unwrap_or("/dns-query").into(),
             http3: asking.https.enable_http3,
@@ -158,12 +158,12 @@ impl Dns {
     }
 
     /// The way of the query, unless it is none.
-    pub fn transport(&self) -> Option<Transport> {
+    pub fn transport(&self) -> Option<DnsTransport> {
         match self.transport_protocol.as_str() {
-            "" | "udp" => Some(Transport::Udp),
-            "tcp" => Some(Transport::Tcp),
-            "https" => Some(Transport::Https),
-            "quic" => Some(Transport::Quic),
+            "" | "udp" => Some(DnsTransport::Udp),
+            "tcp" => Some(DnsTransport::Tcp),
+            "https" => Some(DnsTransport::Https),
+            "quic" => Some(DnsTransport::Quic),
             _ => None,
         }
     }

@@ -32,11 +32,11 @@ pub struct Http {
     /// The `Host` of the request headers.
     pub host: Option<String>,
     /// Request body.
-    pub body: Body,
+    pub body: BodySource,
     /// Whether redirects are followed.
     pub follow_redirects: bool,
     /// Which protocols are spoken.
-    pub protocol: Protocol,
+    pub protocol: HttpProtocol,
     /// TLS settings.
     pub tls: ClientTls,
     /// Whether the TLS settings say anything: they must be right even if TLS is not spoken.
@@ -54,7 +54,7 @@ pub struct Http {
     /// Whether the beginning of the answer's body is kept for people.
     pub includes_body: bool,
     /// Accepted status codes; any 2xx when empty.
-    pub valid_status_codes: Vec<config::Status>,
+    pub valid_status_codes: Vec<config::StatusCodes>,
     /// Accepted protocols; any when empty.
     pub valid_http_versions: Vec<String>,
     /// Fail when the last answer came over TLS.
@@ -77,7 +77,7 @@ pub struct Http {
 
 /// The body of the request.
 #[derive(Clone, Debug)]
-pub enum Body {
+pub enum BodySource {
     /// None.
     Empty,
     /// From the configuration.
@@ -88,7 +88,7 @@ pub enum Body {
 
 /// Which protocols are spoken over TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
+pub enum HttpProtocol {
     /// HTTP/1.1 only.
     Http1,
     /// HTTP/2 if the peer wants to.
@@ -174,9 +174,9 @@ impl Http {
         let has_proxy = client.proxy.url().is_some() || client.proxy.proxy_from_environment;
         let tls = &client.tls_config;
         let protocol = match (raw.enable_http3, client.enable_http2) {
-            (true, _) => Protocol::Http3,
-            (false, true) => Protocol::Http2,
-            (false, false) => Protocol::Http1,
+            (true, _) => HttpProtocol::Http3,
+            (false, true) => HttpProtocol::Http2,
+            (false, false) => HttpProtocol::Http1,
         };
         Self {
             preference: Preference::new(&raw.preferred_ip_protocol, raw.ip_protocol_fallback),
@@ -290,11 +290,11 @@ fn secret_names(headers: &Headers) -> Vec<String> {
         .collect()
 }
 
-fn body(raw: &config::Http) -> Body {
+fn body(raw: &config::Http) -> BodySource {
     match (raw.body_file.as_str(), raw.body.as_slice()) {
-        ("", []) => Body::Empty,
-        ("", inline) => Body::Inline(Bytes::copy_from_slice(inline)),
-        (file, _) => Body::File(file.to_owned()),
+        ("", []) => BodySource::Empty,
+        ("", inline) => BodySource::Inline(Bytes::copy_from_slice(inline)),
+        (file, _) => BodySource::File(file.to_owned()),
     }
 }
 

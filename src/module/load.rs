@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use super::{Asked, Modules, Problem, files};
+use super::{ModuleProblem, Modules, ParamInput, files};
 use crate::config::targets::{Target, Targets, TargetsError};
 use crate::config::{self, Author, Config, Invalid, LoadError, Options, Parsed};
 
@@ -75,7 +75,7 @@ impl Loaded {
     /// What is wrong with the parameters of a target.
     fn wrong_param(&self, target: &Target) -> Option<config::Problem> {
         let module = self.modules.get(target.module())?;
-        let given = |name: &str| Asked::from(target.params.get(name));
+        let given = |name: &str| ParamInput::from(target.params.get(name));
         let message = match &module.params {
             Some(params) => match target.params.keys().find(|name| !params.has(name)) {
                 Some(name) => format!("the module {:?} has no parameter {name:?}", &*module.name),
@@ -176,7 +176,7 @@ pub(super) fn compile(parsed: &mut Parsed<'_>, text: &str, author: Author) -> Mo
     })
 }
 
-fn placed(problem: Problem, source: &config::Source<'_>, text: &str) -> config::Problem {
+fn placed(problem: ModuleProblem, source: &config::Source<'_>, text: &str) -> config::Problem {
     let within = problem
         .within
         .and_then(|place| source.locate_within(text, &problem.module, &problem.path, place));

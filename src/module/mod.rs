@@ -23,12 +23,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use dns::{Dns, NameError, Pattern, Query, RrValidator, Transport};
+pub use dns::{Dns, DnsTransport, NameError, Pattern, Query, RrValidator};
 pub use grpc::Grpc;
 pub use http::Http;
 pub use icmp::Icmp;
 pub use load::{Loaded, parse};
-pub use params::{Asked, Given, Params, Refused, Rule};
+pub use params::{Given, ParamError, ParamInput, Params, Rule};
 pub use query_response::{Expect, InfoLabel, Step};
 pub use sources::Sources;
 pub use store::Store;
@@ -201,7 +201,7 @@ impl Modules {
     ///
     /// # Errors
     /// Everything that is wrong, in the order of the module names.
-    pub fn compile(config: &config::Config, mut problems: Problems) -> Result<Self, Vec<Problem>> {
+    pub fn compile(config: &config::Config, mut problems: Problems) -> Result<Self, Vec<ModuleProblem>> {
         let mut by_name = HashMap::with_capacity(config.modules.len());
         for (name, raw) in &config.modules {
             // A module without any setting cannot be probed with.
@@ -245,7 +245,7 @@ impl Modules {
 
 /// Something in a module that cannot be compiled.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub struct ModuleProblem {
     /// The module.
     pub module: String,
     /// Where in it: `http.fail_if_body_matches_regexp[0]`.
@@ -258,7 +258,7 @@ pub struct Problem {
     pub within: Option<(usize, usize)>,
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for ModuleProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "module {:?}: {}: {}", self.module, self.path, self.message)
     }
@@ -268,7 +268,7 @@ impl fmt::Display for Problem {
 #[derive(Debug, Default)]
 pub struct Problems {
     module: String,
-    found: Vec<Problem>,
+    found: Vec<ModuleProblem>,
     known: Expressions,
     /// Those of the module under compilation, if it has parameters.
     used: Option<Box<Expressions>>,
@@ -330,7 +330,7 @@ impl Problems {
 
     /// Reports a problem at `path` of the module under compilation.
     pub fn report(&mut self, path: impl Into<String>, message: impl Into<String>) {
-        self.found.push(Problem {
+        self.found.push(ModuleProblem {
             module: self.module.clone(),
             path: path.into(),
             message: message.into(),
@@ -412,7 +412,7 @@ impl Problems {
     }
 
     /// Everything reported so far.
-    pub fn found(&self) -> &[Problem] {
+    pub fn found(&self) -> &[ModuleProblem] {
         &self.found
     }
 }

@@ -40,7 +40,7 @@ pub struct Given {
 
 /// Why a value was refused.
 #[derive(Debug)]
-pub struct Refused {
+pub struct ParamError {
     /// The parameter.
     pub param: String,
     /// What is wrong with it.
@@ -49,7 +49,7 @@ pub struct Refused {
 
 /// What a scrape gives for a parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub enum ParamInput {
     /// Nothing, or nothing in it.
     Nothing,
     /// One value, what is not UTF-8 [carried].
@@ -58,7 +58,7 @@ pub enum Asked {
     Several,
 }
 
-impl From<Option<&String>> for Asked {
+impl From<Option<&String>> for ParamInput {
     fn from(value: Option<&String>) -> Self {
         match value {
             Some(value) if !value.is_empty() => Self::Once(value.clone()),
@@ -124,21 +124,21 @@ impl Params {
     ///
     /// # Errors
     /// A value that is not allowed.
-    pub fn judge(&self, asked: impl Fn(&str) -> Asked) -> Result<Option<Values>, Refused> {
+    pub fn judge(&self, asked: impl Fn(&str) -> ParamInput) -> Result<Option<Values>, ParamError> {
         let mut values = Vec::with_capacity(self.rules.len());
         for rule in &self.rules {
-            let refused = |reason: String| Refused {
+            let refused = |reason: String| ParamError {
                 param: rule.name.clone(),
                 reason,
             };
             values.push(match asked(&rule.name) {
-                Asked::Once(value) => {
+                ParamInput::Once(value) => {
                     rule.judge(&value).map_err(refused)?;
                     Some(value)
                 }
-                Asked::Several => return Err(refused("it is given more than once".to_owned())),
-                Asked::Nothing if rule.required => return Err(refused("it is required".to_owned())),
-                Asked::Nothing => None,
+                ParamInput::Several => return Err(refused("it is given more than once".to_owned())),
+                ParamInput::Nothing if rule.required => return Err(refused("it is required".to_owned())),
+                ParamInput::Nothing => None,
             });
         }
         Ok(values.iter().any(Option::is_some).then_some(Values(values)))
@@ -153,7 +153,7 @@ impl Params {
     ///
     /// # Errors
     /// Values that the configuration would not have been loaded with.
-    pub fn make(&self, module: &Module, values: Values) -> Result<Arc<Module>, Refused> {
+    pub fn make(&self, module: &Module, values: Values) -> Result<Arc<Module>, ParamError> {
         let given: Vec<(&Rule, &str)> = self
             .rules
             .iter()
@@ -161,15 +161,15 @@ impl Params {
             .filter_map(|(rule, value)| Some((rule, value.as_deref()?)))
             .collect();
         let refused = |index: usize, reason: String| match given.get(index).or(given.last()) {
-            Some((rule, _)) if rule.secret => Refused {
+            Some((rule, _)) if rule.secret => ParamError {
                 param: rule.name.clone(),
                 reason: format!("its value is not one that {} can have", rule.name),
             },
-            Some((rule, _)) => Refused {
+            Some((rule, _)) => ParamError {
                 param: rule.name.clone(),
                 reason,
             },
-            None => Refused {
+            None => ParamError {
                 param: String::new(),
                 reason,
             },
@@ -216,7 +216,11 @@ impl Params {
     ///
     /// # Errors
     /// As [`judge`](Self::judge) and [`make`](Self::make).
-    pub fn apply(&self, module: &Arc<Module>, asked: impl Fn(&str) -> Asked) -> Result<Arc<Module>, Refused> {
+    pub fn apply(
+        &self,
+        module: &Arc<Module>,
+        asked: impl Fn(&str) -> ParamInput,
+    ) -> Result<Arc<Module>, ParamError> {
         match self.judge(asked)? {
             Some(values) => self.make(module, values),
             None => Ok(Arc::clone(module)),

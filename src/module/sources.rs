@@ -23,7 +23,7 @@ pub struct Sources {
 
 /// The bytes of the files, read and not understood yet.
 #[derive(Debug)]
-pub struct Read {
+pub struct ReadSources {
     files: Vec<(PathBuf, io::Result<Vec<u8>>)>,
 }
 
@@ -88,7 +88,7 @@ impl Sources {
     ///
     /// # Errors
     /// There is no file, or one cannot be read and must not be left out.
-    pub fn read(&self) -> Result<Read, LoadError> {
+    pub fn read(&self) -> Result<ReadSources, LoadError> {
         let mut files = Vec::new();
         let mut room = file::MOST_MIB << 20;
         for (file, how) in self.found() {
@@ -135,14 +135,14 @@ impl Sources {
             };
             return Err(LoadError::unreadable(file, error));
         }
-        Ok(Read { files })
+        Ok(ReadSources { files })
     }
 
     /// Understands what was read.
     ///
     /// # Errors
     /// Everything that is wrong.
-    pub fn parse(&self, read: Read) -> Result<Loaded, LoadError> {
+    pub fn parse(&self, read: ReadSources) -> Result<Loaded, LoadError> {
         let checksum = read.checksum();
         let parts = read.parts();
         let mut whole = Loaded::default();
@@ -198,7 +198,7 @@ impl Sources {
     }
 }
 
-impl Read {
+impl ReadSources {
     /// What tells whether anything has changed.
     pub fn checksum(&self) -> Checksum {
         match self.files.as_slice() {

@@ -22,7 +22,7 @@ pub struct Store {
     sources: Option<Sources>,
     /// The list of targets, when there is one.
     targets_file: Option<PathBuf>,
-    status: Mutex<Status>,
+    status: Mutex<ReloadStatus>,
     /// Why the latest reload failed, if it did.
     trouble: Mutex<Option<Arc<str>>>,
     /// Held while reloading.
@@ -31,7 +31,7 @@ pub struct Store {
 
 /// How the latest reloads ended.
 #[derive(Clone, Copy, Debug)]
-pub struct Status {
+pub struct ReloadStatus {
     /// Whether the latest one succeeded.
     pub successful: bool,
     /// When the latest successful one was.
@@ -98,7 +98,7 @@ impl Store {
             current: Arc::new(ArcSwap::from_pointee(loaded)),
             sources,
             targets_file: None,
-            status: Mutex::new(Status {
+            status: Mutex::new(ReloadStatus {
                 successful: true,
                 succeeded_at: SystemTime::now(),
             }),
@@ -152,7 +152,7 @@ impl Store {
     }
 
     /// How the latest reloads ended.
-    pub fn status(&self) -> Status {
+    pub fn status(&self) -> ReloadStatus {
         *self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -89,7 +89,7 @@ fn ask(socket: BorrowedFd<'_>) {
 /// A TCP connection that notes when what it reads arrived. What is written does not wait for acknowledgements: Nagle's delay is
 /// switched off before the second write. The first one never waits, and most probes write once.
 #[derive(Debug)]
-pub struct Stream {
+pub struct StampedStream {
     stream: TcpStream,
     arrivals: Arrivals,
     writes: Writes,
@@ -104,7 +104,7 @@ enum Writes {
     More,
 }
 
-impl Stream {
+impl StampedStream {
     /// Notes from here on.
     pub fn new(stream: TcpStream, arrivals: Arrivals) -> Self {
         ask_for_stamps(stream.as_fd());
@@ -135,7 +135,7 @@ impl Stream {
     }
 }
 
-impl AsyncRead for Stream {
+impl AsyncRead for StampedStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let Self { stream, arrivals, .. } = self.get_mut();
         loop {
@@ -174,7 +174,7 @@ fn try_receive(stream: &TcpStream, into: &mut ReadBuf<'_>) -> io::Result<Receive
     }
 }
 
-impl AsyncWrite for Stream {
+impl AsyncWrite for StampedStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.get_mut().writing().poll_write(cx, bytes)
     }

@@ -40,7 +40,7 @@ pub struct Responses {
 
 /// A response.
 #[derive(Debug)]
-pub struct Response {
+pub struct OcspResponse {
     /// As it came.
     pub bytes: Arc<[u8]>,
     /// Other probes that ask the same wait until this one is dropped.
@@ -70,7 +70,7 @@ impl Responses {
     ///
     /// # Errors
     /// Why there is none.
-    pub async fn get(&self, url: &str, request: &[u8], way: Way<'_>) -> Result<Response, String> {
+    pub async fn get(&self, url: &str, request: &[u8], way: Way<'_>) -> Result<OcspResponse, String> {
         let question = (url.to_owned(), request.to_vec());
         if let Some(kept) = self.find(&question) {
             return Ok(kept);
@@ -79,7 +79,7 @@ impl Responses {
             let lead = self.flights.lead(&question).await;
             match self.find(&question) {
                 Some(kept) => Ok(kept),
-                None => Ok(Response {
+                None => Ok(OcspResponse {
                     bytes: self.ask(url, request, way).await?,
                     _lead: lead,
                 }),
@@ -89,10 +89,10 @@ impl Responses {
         asked.unwrap_or_else(|timed_out| Err(timed_out.to_string()))
     }
 
-    fn find(&self, question: &Question) -> Option<Response> {
+    fn find(&self, question: &Question) -> Option<OcspResponse> {
         let all = self.lock();
         let kept = all.get(question).filter(|kept| kept.is_fresh())?;
-        Some(Response {
+        Some(OcspResponse {
             bytes: Arc::clone(&kept.response),
             _lead: None,
         })

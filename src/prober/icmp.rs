@@ -13,7 +13,9 @@ use crate::log;
 use crate::metrics::Metric;
 use crate::module::Icmp;
 use crate::net::dial::SystemError;
-use crate::net::icmp::{Answer, Family, Interface, OpenError, PrepareError, Privilege, Report, Shape};
+use crate::net::icmp::{
+    AddressFamily, Interface, OpenError, PingOutcome, PrepareError, Privilege, Report, Shape,
+};
 use crate::net::{Address, TimedOut};
 use crate::probe_log::text;
 use crate::reason::Reason;
@@ -52,14 +54,14 @@ async fn ping(probe: &mut Probe<'_>, module: &Icmp, address: &Address, source: O
         );
     }
     log!(probe.log, Debug, "Creating socket");
-    let family = Family::of(address.ip);
+    let family = AddressFamily::of(address.ip);
     let shape = Shape {
         family,
         // Go takes `::` for any address, of IPv4 too.
         source: source.filter(|ip| *ip != Ipv6Addr::UNSPECIFIED),
         ttl: module.ttl,
         // compat: upstream needs a raw socket for it; an unprivileged one can set the flag as well.
-        dont_fragment: module.dont_fragment && family == Family::V4,
+        dont_fragment: module.dont_fragment && family == AddressFamily::V4,
         dscp: probe.vantage.dscp,
         interface: probe.vantage.interface.as_deref().map(Interface::new),
     };
@@ -116,11 +118,15 @@ async fn ping(probe: &mut Probe<'_>, module: &Icmp, address: &Address, source: O
     }
     if shape.ttl > 0 {
         match (family, is_raw) {
-            (Family::V4, true) if shape.dont_fragment => {
+            (AddressFamily::V4, true) if shape.dont_fragment => {
                 log!(probe.log, Debug, "Overriding TTL (raw IPv4)", "ttl" => shape.ttl);
             }
-            (Family::V4, _) => log!(probe.log, Debug, "Setting TTL (IPv4 unprivileged)", "ttl" => shape.ttl),
-            (Family::V6, _) => log!(probe.log, Debug, "Setting TTL (IPv6 unprivileged)", "ttl" => shape.ttl),
+            (AddressFamily::V4, _) => {
+                log!(probe.log, Debug, "Setting TTL (IPv4 unprivileged)", "ttl" => shape.ttl)
+            }
+            (AddressFamily::V6, _) => {
+                log!(probe.log, Debug, "Setting TTL (IPv6 unprivileged)", "ttl" => shape.ttl)
+            }
         }
     }
     if let Some(duplicates) = &duplicates {
@@ -149,10 +155,10 @@ fn finish(
     module: &Icmp,
     address: &Address,
     start: Instant,
-    answer: Result<Option<Answer>, TimedOut>,
+    answer: Result<Option<PingOutcome>, TimedOut>,
 ) -> Verdict {
     let (why, reason) = match answer {
-        Ok(Some(Answer::Reply {
+        Ok(Some(PingOutcome::Reply {
             round_trip,
             hop_limit,
         })) => {
@@ -178,7 +184,7 @@ fn finish(
             log!(probe.log, Debug, "Found matching reply packet");
             return Ok(());
         }
-        Ok(Some(Answer::Failure(report))) => {
+        Ok(Some(PingOutcome::Failure(report))) => {
             probe.advise(advice::icmp::report(&report, address.ip, module.ttl));
             // compat: upstream does not ask for ICMP errors and runs into its timeout.
             let reason = format!("ping {address}: {report}");
@@ -244,9 +250,9 @@ fn unsent(error: &io::Error) -> Reason {
 /// What a router's word means (RFC 792, RFC 4443).
 pub(super) fn said_by(report: &Report) -> Reason {
     match (report.family, report.icmp_type, report.code) {
-        (Family::V4, 3, 4) | (Family::V6, 2, _) => Reason::IcmpTooBig,
-        (Family::V4, 11, _) | (Family::V6, 3, _) => Reason::IcmpTimeExceeded,
-        (Family::V4, 3, _) | (Family::V6, 1, _) => Reason::IcmpUnreachable,
+        (AddressFamily::V4, 3, 4) | (AddressFamily::V6, 2, _) => Reason::IcmpTooBig,
+        (AddressFamily::V4, 11, _) | (AddressFamily::V6, 3, _) => Reason::IcmpTimeExceeded,
+        (AddressFamily::V4, 3, _) | (AddressFamily::V6, 1, _) => Reason::IcmpUnreachable,
         _ => Reason::ProtocolError,
     }
 }

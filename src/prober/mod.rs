@@ -39,14 +39,14 @@ use outcome::{FAILED, LOG_FULL};
 
 pub use advice::Facts;
 pub use findings::{Finding, Findings, Judged};
-pub use outcome::{Body, Failure, Outcome};
+pub use outcome::{BodyExcerpt, Failure, Outcome};
 pub use probe::{Attempt, Failed, Probe, Verdict};
 pub use resolve::{Chosen, choose_address};
 pub use timeline::{Hop, Phase, PhaseSpan, Timeline};
 
 /// What a probe is asked to do.
 #[derive(Clone, Debug)]
-pub struct Request<'a> {
+pub struct ProbeRequest<'a> {
     /// The target, decoded, what is not UTF-8 [carried](crate::carried).
     pub target: &'a str,
     /// The `hostname` parameter: Host header and TLS server name (http), TLS server name (tcp).
@@ -65,7 +65,7 @@ pub struct Also<'a> {
 }
 
 /// Runs one probe to its end, which is at the latest `request.timeout` from now.
-pub async fn run(network: &Network, module: &Module, request: Request<'_>) -> Outcome {
+pub async fn run(network: &Network, module: &Module, request: ProbeRequest<'_>) -> Outcome {
     run_with(network, module, &request, Also::default()).await
 }
 
@@ -73,7 +73,7 @@ pub async fn run(network: &Network, module: &Module, request: Request<'_>) -> Ou
 pub async fn run_with<'a>(
     network: &'a Network,
     module: &'a Module,
-    request: &Request<'a>,
+    request: &ProbeRequest<'a>,
     also: Also<'a>,
 ) -> Outcome {
     let deadline = Deadline::after(Instant::now(), request.timeout);

@@ -31,7 +31,7 @@ pub struct Outcome {
     /// What to do about a failure, in one line made for this case.
     pub advice: Option<String>,
     /// The beginning of the last response's body, if the module keeps it.
-    pub body: Option<Body>,
+    pub body: Option<BodyExcerpt>,
     /// Its part in a trace, if the module has one.
     pub trace: Option<trace::Context>,
     /// What expressions and steps met, if the request asked for it.
@@ -125,7 +125,7 @@ impl Failure {
 
 /// The beginning of a response's body, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Body {
+pub struct BodyExcerpt {
     /// As text, without the secrets of the probe.
     pub text: String,
     /// Whether there was more.

@@ -5,15 +5,15 @@ use std::net::IpAddr;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
-use super::outcome::{Body, Failure};
-use super::{Chosen, Facts, Findings, Request, Timeline};
+use super::outcome::{BodyExcerpt, Failure};
+use super::{Chosen, Facts, Findings, ProbeRequest, Timeline};
 use crate::config::Exposition;
 use crate::config::vantage::Addresses;
 use crate::metrics::Samples;
 use crate::module::{Kind, Module};
 use crate::net::arrivals::Arrivals;
 use crate::net::dial::Vantage;
-use crate::net::resolve::{NameServer, Via};
+use crate::net::resolve::{NameServer, ServerRoute};
 use crate::net::secrets::Secrets;
 use crate::net::tls_facts::TlsFacts;
 use crate::net::{Deadline, Network};
@@ -71,7 +71,7 @@ pub struct Attempt {
     /// What the advice is made of when it fails.
     pub facts: Facts,
     /// The beginning of the last response's body, if the module keeps it.
-    pub body: Option<Box<Body>>,
+    pub body: Option<Box<BodyExcerpt>>,
     /// The step of the dialogue that is under way, from 1.
     pub step: Option<usize>,
     /// What expressions and steps met, if somebody asked for it.
@@ -85,7 +85,7 @@ impl<'a> Probe<'a> {
     pub fn new(
         network: &'a Network,
         module: &'a Module,
-        request: &Request<'a>,
+        request: &ProbeRequest<'a>,
         deadline: Deadline,
         start: Instant,
     ) -> Self {
@@ -111,9 +111,9 @@ impl<'a> Probe<'a> {
     }
 
     /// How names are looked up, if not by the system's resolver.
-    pub fn via(&self) -> Option<Via<'a>> {
+    pub fn via(&self) -> Option<ServerRoute<'a>> {
         let (network, vantage) = (self.network, self.vantage);
-        self.name_server.map(|server| Via {
+        self.name_server.map(|server| ServerRoute {
             server,
             network,
             vantage,

@@ -20,7 +20,7 @@ use super::connect::{AnyStream, Spans, Tls, encrypt, prepare};
 use super::{Failed, Phase, Probe, Verdict, advice};
 use crate::check::Match;
 use crate::reason::Reason;
-use reader::{Piece, Reader};
+use reader::{LineReader, Piece};
 
 /// How a dialogue may go on in TLS.
 #[derive(Clone, Copy, Debug)]
@@ -74,7 +74,7 @@ pub async fn run(
 ) -> Verdict {
     begin(probe);
     let mut dialogue = Dialogue {
-        reader: Reader::new(connection),
+        reader: LineReader::new(connection),
         encrypted,
         info: Vec::new(),
     };
@@ -142,7 +142,7 @@ pub(super) async fn start_tls<'c>(
 }
 
 struct Dialogue<'c> {
-    reader: Reader<'c>,
+    reader: LineReader<'c>,
     encrypted: bool,
     /// Labels of `probe_expect_info` so far.
     info: Vec<(String, String)>,
@@ -331,8 +331,8 @@ impl<'c> Dialogue<'c> {
             return Err(probe.fail(Reason::ConfigError));
         }
         // Lines that came before the handshake are dropped: they were not protected by it.
-        let plain = std::mem::replace(&mut self.reader, Reader::new(Box::new(tokio::io::empty())));
-        self.reader = Reader::new(start_tls(probe, plain.connection, upgrade).await?);
+        let plain = std::mem::replace(&mut self.reader, LineReader::new(Box::new(tokio::io::empty())));
+        self.reader = LineReader::new(start_tls(probe, plain.connection, upgrade).await?);
         self.encrypted = true;
         let version = probe
             .attempt

@@ -26,10 +26,10 @@ use tokio_rustls::server::TlsStream;
 use tower_service::Service as _;
 
 use super::answer::Response;
-use super::front::{Prefix, Refused};
+use super::front::{PlainRefusal, Prefix};
 use super::guard::{Guarded, HasLeft, Patience};
 use super::http1::{self, Answering, MAX_HEADERS};
-use super::origin::Names;
+use super::origin::HostNames;
 use super::outgoing::{self, Outgoing};
 use super::requests::{Abandoned, Requests};
 use super::routes::{self, Site};
@@ -79,7 +79,7 @@ struct Caller {
 pub struct Server {
     exporter: Arc<Exporter>,
     prefix: Prefix,
-    names: Arc<Names>,
+    names: Arc<HostNames>,
     routes: Router,
     gate: Option<Arc<Gate>>,
     seats: Arc<Seats>,
@@ -91,7 +91,7 @@ impl Server {
     pub fn new(
         exporter: Arc<Exporter>,
         prefix: Prefix,
-        names: Names,
+        names: HostNames,
         gate: Option<Arc<Gate>>,
         max_connections: usize,
     ) -> Self {
@@ -368,7 +368,7 @@ impl Server {
                 },
                 Err(refusal) => *refusal,
             };
-            if let Some(Refused(words)) = response.extensions().get() {
+            if let Some(PlainRefusal(words)) = response.extensions().get() {
                 requests.refuse(words);
             }
             answer::date(&mut response);

@@ -7,15 +7,15 @@ use super::entry::Entry;
 use super::pieces;
 use crate::config::Prober;
 use crate::display::passive;
-use crate::logging::Format;
+use crate::logging::LogFormat;
 use crate::metrics::Escaping;
 use crate::metrics::encode;
-use crate::metrics::negotiate::{Exposition, Format as ExpositionFormat};
+use crate::metrics::negotiate::{Exposition, Format};
 use crate::strconv::quote;
 
 /// The whole text, in pieces.
 // compat: upstream shows only the lines that `--log.prober` lets through, so a passing probe mostly shows none.
-pub fn text(entry: &Arc<Entry>, format: Format) -> impl Iterator<Item = String> + Send + use<> {
+pub fn text(entry: &Arc<Entry>, format: LogFormat) -> impl Iterator<Item = String> + Send + use<> {
     let log = pieces::log(Arc::clone(entry), format);
     let (whole, metrics, module) = (Arc::clone(entry), Arc::clone(entry), Arc::clone(entry));
     let body = entry.outcome.body.is_some().then(|| body(Arc::clone(entry)));
@@ -71,7 +71,7 @@ pub fn metrics_text(entry: &Entry) -> String {
     encode::probe(
         &entry.outcome.samples,
         Exposition {
-            format: ExpositionFormat::Text,
+            format: Format::Text,
             escaping: Escaping::AllowUtf8,
         },
         &mut metrics,

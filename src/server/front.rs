@@ -50,7 +50,7 @@ fn host(uri: &Uri, headers: &HeaderMap) -> Option<String> {
 
 /// A refusal that Go's server has a form of its own for, over HTTP/1: status and reason in these words.
 #[derive(Clone, Copy, Debug)]
-pub struct Refused(pub &'static str);
+pub struct PlainRefusal(pub &'static str);
 
 /// The place of the endpoints below the server's root.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,7 +155,7 @@ impl Prefix {
 fn check_head(request: &Parts) -> Result<(), Box<Response>> {
     let bad_request = |message: &'static str| {
         let mut response = answer::text(StatusCode::BAD_REQUEST, answer::PLAIN_UTF8, message);
-        response.extensions_mut().insert(Refused(message));
+        response.extensions_mut().insert(PlainRefusal(message));
         response
     };
     let mut hosts = request.headers.get_all(HOST).iter();

@@ -2,7 +2,7 @@
 //!
 //! Nothing here knows a target. What is counted by module is counted for the modules of the configuration only, and
 //! goes with them when a reload takes them away. Counters, gauges and histograms are those of `prometheus-client`; what others
-//! count is asked of each [`Source`] when somebody scrapes; [`print`] makes the exposition of both.
+//! count is asked of each [`FigureSource`] when somebody scrapes; [`print`] makes the exposition of both.
 
 pub(crate) mod elsewhere;
 mod print;
@@ -39,7 +39,7 @@ const BOUNDS: [f64; 12] = [
 ];
 
 /// Whoever counts something that is shown with the exporter's own families.
-pub trait Source: fmt::Debug + Send + Sync {
+pub trait FigureSource: fmt::Debug + Send + Sync {
     /// Tells what there is now.
     fn tell(&self, figures: &mut Figures);
 }
@@ -48,7 +48,7 @@ pub trait Source: fmt::Debug + Send + Sync {
 #[derive(Debug)]
 pub struct Instruments {
     registry: Registry,
-    sources: Vec<Box<dyn Source>>,
+    sources: Vec<Box<dyn FigureSource>>,
     unknown_modules: Counter,
     probes: Family<ByResult, Counter>,
     timeouts: Family<ByModule, Counter>,
@@ -170,7 +170,7 @@ impl Instruments {
     }
 
     /// Asks somebody else at every scrape, too.
-    pub fn also(mut self, source: Option<Box<dyn Source>>) -> Self {
+    pub fn also(mut self, source: Option<Box<dyn FigureSource>>) -> Self {
         self.sources.extend(source);
         self
     }

@@ -74,12 +74,12 @@ pub struct Exporter {
     /// Where modules are tried out, if that is enabled.
     pub playground: Option<Playground>,
     /// What the flags say.
-    pub settings: Settings,
+    pub settings: RequestSettings,
 }
 
 /// What the flags say about requests.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct RequestSettings {
     /// Seconds taken off the scrape timeout.
     pub timeout_offset: f64,
     /// From which level on lines of probes are written to the log; `None` for none of them.

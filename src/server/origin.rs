@@ -10,7 +10,7 @@ use super::answer::{self, Response};
 
 /// What is known of the names of this exporter.
 #[derive(Clone, Debug, Default)]
-pub struct Names {
+pub struct HostNames {
     /// `--web.allowed-hosts`, in lower case; empty means any.
     allowed: Vec<String>,
     /// Host and port of the external URL, as a browser writes them.
@@ -28,7 +28,7 @@ enum Source {
     Foreign,
 }
 
-impl Names {
+impl HostNames {
     /// From `--web.allowed-hosts`, each a name or `*.` and a domain, and the external URL.
     pub fn new(allowed: &[String], external_url: &str) -> Self {
         let names = allowed.iter().flat_map(|names| names.split(','));
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn pages_of_others_can_do_nothing() {
-        let names = Names::new(&[], "https://outside.test/x");
+        let names = HostNames::new(&[], "https://outside.test/x");
         let clicked = &[
             ("sec-fetch-site", "cross-site"),
             ("sec-fetch-user", "?1"),
@@ -202,8 +202,8 @@ mod tests {
 
     #[test]
     fn names_that_are_not_ours_lead_nowhere() {
-        let any = Names::new(&[], "");
-        let some = Names::new(&["bbe.test, B.test".to_owned(), "*.corp.test".to_owned()], "");
+        let any = HostNames::new(&[], "");
+        let some = HostNames::new(&["bbe.test, B.test".to_owned(), "*.corp.test".to_owned()], "");
         for (host, allowed) in [
             ("bbe.test:9115", true),
             ("b.TEST", true),

@@ -9,7 +9,7 @@ use axum::body::{Body, Bytes, HttpBody as _};
 use hyper::body::{Frame, SizeHint};
 
 use super::answer::{self, Response};
-use super::requests::{Answer, Requests};
+use super::requests::{Requests, ResponseInFlight};
 use crate::memory::{self, Share, Use};
 
 /// Bytes in one piece.
@@ -23,7 +23,7 @@ pub struct Outgoing {
     body: Body,
     /// What was made and not handed out yet.
     rest: Bytes,
-    answer: Answer,
+    answer: ResponseInFlight,
     _share: Option<Share>,
 }
 

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::entry::Entry;
-use crate::logging::{Format, render_probe};
+use crate::logging::{LogFormat, render_probe};
 use crate::probe_log::Level;
 
 /// Log lines in one piece.
@@ -15,7 +15,7 @@ const LINES: usize = 16;
 const BYTES: usize = 16 << 10;
 
 /// The log of a past probe, all levels of it.
-pub fn log(entry: Arc<Entry>, format: Format) -> impl Iterator<Item = String> + Send {
+pub fn log(entry: Arc<Entry>, format: LogFormat) -> impl Iterator<Item = String> + Send {
     let pieces = entry.outcome.log.events().len().div_ceil(LINES);
     (0..pieces).map(move |piece| {
         let mut lines = String::new();

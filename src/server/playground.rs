@@ -15,15 +15,15 @@ use tokio::sync::Semaphore;
 
 use super::answer::{self, Response};
 use super::entry::{Entry, Subject};
-use super::pages::{Form, Tried};
-use super::probe::{self, PAGE_TIMEOUT, Refusal};
+use super::pages::{PlaygroundForm, Tried};
+use super::probe::{self, PAGE_TIMEOUT, ProbeRefusal};
 use super::requests::Requests;
 use super::{Exporter, pages};
 use crate::config::targets::DEFAULT_MODULE;
 use crate::config::write;
 use crate::memory::{self, Use};
 use crate::module::draft::{self, Draft};
-use crate::prober::Request;
+use crate::prober::ProbeRequest;
 
 /// Texts that are read and compiled at the same time, and how long others wait for their turn.
 const READERS: usize = 2;
@@ -72,7 +72,7 @@ pub async fn page(exporter: &Exporter, playground: &Playground, query: Query<'_>
     let name = if named.is_empty() { DEFAULT_MODULE } else { &named };
     let serving = exporter.store.current();
     let module = serving.config.modules.get(name).and_then(Option::as_ref);
-    let form = Form {
+    let form = PlaygroundForm {
         module: name.to_owned(),
         text: module.map_or_else(String::new, |module| write::draft(name, module)),
         target: query.first("target").into_owned(),
@@ -110,7 +110,7 @@ pub async fn post(exporter: &Exporter, playground: &Playground, request: &Parts,
     }
     let body = String::from_utf8_lossy(&body);
     let query = Query(&body);
-    let form = Form {
+    let form = PlaygroundForm {
         module: query.first("module").into_owned(),
         // Browsers send the line breaks of a text as CRLF.
         text: query.first("text").replace("\r\n", "\n"),
@@ -138,10 +138,10 @@ pub async fn post(exporter: &Exporter, playground: &Playground, request: &Parts,
 async fn try_it(
     exporter: &Exporter,
     playground: &Playground,
-    form: &Form,
+    form: &PlaygroundForm,
     draft: &mut Draft,
     headers: &HeaderMap,
-) -> Result<Tried, Refusal> {
+) -> Result<Tried, ProbeRefusal> {
     let Some(module) = draft.module.take() else {
         return Ok(Tried::Refused(
             "Nothing was probed: the text has errors".to_owned(),
@@ -160,7 +160,7 @@ async fn try_it(
         )));
     };
     let most = Duration::from_secs_f64(PAGE_TIMEOUT);
-    let request = Request {
+    let request = ProbeRequest {
         target: &form.target,
         hostname,
         timeout: module.timeout.map_or(most, |timeout| timeout.min(most)),

@@ -17,10 +17,10 @@ use crate::config::targets::DEFAULT_MODULE;
 use crate::logging::render_probe;
 use crate::memory::{self, Use};
 use crate::metrics::{Metric, encode};
-use crate::module::http::Protocol;
-use crate::module::{Asked, Kind, Module, Refused, Values};
+use crate::module::http::HttpProtocol;
+use crate::module::{Kind, Module, ParamError, ParamInput, Values};
 use crate::net::quic;
-use crate::prober::{self, Also, Request};
+use crate::prober::{self, Also, ProbeRequest};
 use crate::reason::Reason;
 use crate::say;
 use crate::strconv::{NumError, parse_float, quote};
@@ -33,10 +33,10 @@ pub(super) const PAGE_TIMEOUT: f64 = 10.0;
 
 /// Runs one probe and answers with what it measured. A failed probe is an answer like any other.
 pub fn probe<'a>(exporter: &'a Exporter, mount: Mount<'a>) -> impl Future<Output = Response> + Send + 'a {
-    answer(exporter, mount).unwrap_or_else(Refusal::into_response)
+    answer(exporter, mount).unwrap_or_else(ProbeRefusal::into_response)
 }
 
-async fn answer(exporter: &Exporter, mount: Mount<'_>) -> Result<Response, Refusal> {
+async fn answer(exporter: &Exporter, mount: Mount<'_>) -> Result<Response, ProbeRefusal> {
     let (query, headers) = (mount.query(), &mount.request.headers);
     let serving = exporter.store.current();
     let [named, target, debug, hostname] = query.firsts(["module", "target", "debug", "hostname"]);
@@ -80,7 +80,7 @@ async fn answer(exporter: &Exporter, mount: Mount<'_>) -> Result<Response, Refus
     };
     let hostname = Some(&*hostname).filter(|hostname| !hostname.is_empty());
     refuse_conflicting_host(module, hostname)?;
-    let request = Request {
+    let request = ProbeRequest {
         target: &target,
         hostname,
         timeout: duration(seconds),
@@ -110,12 +110,12 @@ pub(super) fn decoded(target: &str) -> Cow<'_, str> {
 }
 
 /// What a query gives for a parameter.
-fn asked(query: Query<'_>, param: &str) -> Asked {
+fn asked(query: Query<'_>, param: &str) -> ParamInput {
     let mut values = query.values(param).filter(|value| !value.is_empty());
     match (values.next(), values.next()) {
-        (None, _) => Asked::Nothing,
-        (Some(value), None) => Asked::Once(value.into_owned()),
-        (Some(_), Some(_)) => Asked::Several,
+        (None, _) => ParamInput::Nothing,
+        (Some(value), None) => ParamInput::Once(value.into_owned()),
+        (Some(_), Some(_)) => ParamInput::Several,
     }
 }
 
@@ -130,7 +130,7 @@ async fn vary(
     module: &Arc<Module>,
     values: Values,
     most: Duration,
-) -> Result<Arc<Module>, Refusal> {
+) -> Result<Arc<Module>, ProbeRefusal> {
     let Some(params) = &module.params else {
         return Ok(Arc::clone(module));
     };
@@ -139,7 +139,7 @@ async fn vary(
     }
     let turn = tokio::time::timeout(most, MAKERS_FREE.acquire()).await;
     let Ok(Ok(_turn)) = turn else {
-        return Err(Refusal::TooMany);
+        return Err(ProbeRefusal::TooMany);
     };
     let making = Arc::clone(module);
     let made = tokio::task::spawn_blocking(move || Some(making.params.as_ref()?.make(&making, values)));
@@ -147,12 +147,12 @@ async fn vary(
         Ok(Some(Ok(made))) => Ok(made),
         Ok(Some(Err(refused))) => Err(refuse(exporter, &module.name, &refused)),
         // It panicked, or the process ends.
-        Ok(None) | Err(_) => Err(Refusal::TooMany),
+        Ok(None) | Err(_) => Err(ProbeRefusal::TooMany),
     }
 }
 
 /// Counts and words a refused parameter.
-fn refuse(exporter: &Exporter, module: &str, refused: &Refused) -> Refusal {
+fn refuse(exporter: &Exporter, module: &str, refused: &ParamError) -> ProbeRefusal {
     exporter.instruments.param_refused(module, &refused.param);
     bad_request(format!("Parameter {}: {}", quote(&refused.param), refused.reason))
 }
@@ -162,17 +162,17 @@ fn refuse(exporter: &Exporter, module: &str, refused: &Refused) -> Refusal {
 pub(super) async fn run(
     exporter: &Exporter,
     module: &Module,
-    request: &Request<'_>,
+    request: &ProbeRequest<'_>,
     headers: &HeaderMap,
     explain: bool,
-) -> Result<prober::Outcome, Refusal> {
+) -> Result<prober::Outcome, ProbeRefusal> {
     let Some(in_flight) = exporter.instruments.start_probe(exporter.settings.max_in_flight) else {
         exporter.instruments.probe_failed(module, Reason::TooManyProbes);
-        return Err(Refusal::TooMany);
+        return Err(ProbeRefusal::TooMany);
     };
     let Some(_memory) = memory::take(Use::Probes, expected_memory(module)) else {
         exporter.instruments.probe_failed(module, Reason::OutOfResources);
-        return Err(Refusal::NoMemory);
+        return Err(ProbeRefusal::NoMemory);
     };
     let target = request.target;
     let also = Also {
@@ -223,7 +223,7 @@ fn say_shortages(exporter: &Exporter) {
 }
 
 /// A module of which only its name is written: upstream finds out that it has no prober after everything else.
-fn without_prober(query: Query<'_>, headers: &HeaderMap, offset: f64) -> Refusal {
+fn without_prober(query: Query<'_>, headers: &HeaderMap, offset: f64) -> ProbeRefusal {
     if let Err(refusal) = timeout_seconds(headers, DEFAULT_SCRAPE_TIMEOUT, None, offset) {
         return refusal;
     }
@@ -239,7 +239,7 @@ fn expected_memory(module: &Module) -> usize {
     match &module.kind {
         Kind::Icmp(_) => 4 << 10,
         Kind::Dns(_) | Kind::Tcp(_) | Kind::Unix(_) => 16 << 10,
-        Kind::Http(http) if http.protocol == Protocol::Http3 => (28 << 10) + quic::expected_memory(),
+        Kind::Http(http) if http.protocol == HttpProtocol::Http3 => (28 << 10) + quic::expected_memory(),
         Kind::Http(_) | Kind::Websocket(_) => 28 << 10,
         Kind::Grpc(_) => 32 << 10,
     }
@@ -247,7 +247,7 @@ fn expected_memory(module: &Module) -> usize {
 
 /// Why a request starts no probe.
 #[derive(Debug)]
-pub(super) enum Refusal {
+pub(super) enum ProbeRefusal {
     /// It asks for something that is not there.
     BadRequest(String),
     /// The scraper's timeout is no number.
@@ -258,7 +258,7 @@ pub(super) enum Refusal {
     NoMemory,
 }
 
-impl Refusal {
+impl ProbeRefusal {
     pub(super) fn into_response(self) -> Response {
         match self {
             Self::BadRequest(message) => answer::error(StatusCode::BAD_REQUEST, &message),
@@ -280,8 +280,8 @@ impl Refusal {
     }
 }
 
-fn bad_request(message: String) -> Refusal {
-    Refusal::BadRequest(message)
+fn bad_request(message: String) -> ProbeRefusal {
+    ProbeRefusal::BadRequest(message)
 }
 
 /// How long the probe may take, in seconds: the scrape timeout less the offset, or the module's timeout if that is
@@ -291,11 +291,11 @@ fn timeout_seconds(
     default: f64,
     module: Option<Duration>,
     offset: f64,
-) -> Result<f64, Refusal> {
+) -> Result<f64, ProbeRefusal> {
     let given = headers.get("x-prometheus-scrape-timeout-seconds");
     let given = given.map(|value| String::from_utf8_lossy(value.as_bytes()));
     let mut scrape = match given.filter(|value| !value.is_empty()) {
-        Some(value) => parse_float(&value).map_err(Refusal::Timeout)?,
+        Some(value) => parse_float(&value).map_err(ProbeRefusal::Timeout)?,
         None => 0.0,
     };
     if scrape == 0.0 {
@@ -321,7 +321,7 @@ fn duration(seconds: f64) -> Duration {
 }
 
 /// `hostname` must not contradict a Host header of the module.
-pub(super) fn refuse_conflicting_host(module: &Module, hostname: Option<&str>) -> Result<(), Refusal> {
+pub(super) fn refuse_conflicting_host(module: &Module, hostname: Option<&str>) -> Result<(), ProbeRefusal> {
     let (Kind::Http(_), Some(hostname)) = (&module.kind, hostname) else {
         return Ok(());
     };

@@ -8,7 +8,7 @@ use http::{Method, StatusCode};
 use super::answer::Response;
 use super::{Exporter, answer};
 use crate::config::{LoadError, Problem};
-use crate::logging::{Format, Logger};
+use crate::logging::{LogFormat, Logger};
 use crate::memory;
 use crate::module::store::{CHANGED, Reload, UNCHANGED};
 use crate::probe_log::text;
@@ -71,7 +71,7 @@ impl Exporter {
 /// Shows people what is wrong with a file: each place quoted, as `check-config` does. The log line that follows is for machines, and
 /// so are all lines of JSON.
 pub fn quote(logger: &Logger, quoted: &str) {
-    if logger.format() == Format::Logfmt {
+    if logger.format() == LogFormat::Logfmt {
         logger.write_rendered(quoted);
     }
 }

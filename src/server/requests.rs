@@ -97,9 +97,9 @@ impl Requests {
     }
 
     /// An answer is on its way as long as what is returned.
-    pub fn answer(&self) -> Answer {
+    pub fn answer(&self) -> ResponseInFlight {
         self.0.answers.fetch_add(1, Ordering::Relaxed);
-        Answer(Arc::clone(&self.0))
+        ResponseInFlight(Arc::clone(&self.0))
     }
 
     /// Whether the request under way ends with its caller.
@@ -147,7 +147,7 @@ impl Requests {
     }
 
     /// The head of a request was read; the request lasts as long as what is returned.
-    pub fn begin(&self) -> Request {
+    pub fn begin(&self) -> RequestInFlight {
         let ends = self.0.abandoned == Abandoned::Ends;
         self.0.ends_with_caller.store(ends, Ordering::Relaxed);
         self.0.answer_ends_with_caller.store(false, Ordering::Relaxed);
@@ -155,15 +155,15 @@ impl Requests {
         if let Some(seat) = &self.0.seat {
             seat.is_busy();
         }
-        Request(Arc::clone(&self.0))
+        RequestInFlight(Arc::clone(&self.0))
     }
 }
 
 /// A request that is being answered.
 #[derive(Debug)]
-pub struct Request(Arc<Counts>);
+pub struct RequestInFlight(Arc<Counts>);
 
-impl Drop for Request {
+impl Drop for RequestInFlight {
     fn drop(&mut self) {
         let ended = self.0.ended.fetch_add(1, Ordering::Relaxed) + 1;
         if ended == self.0.begun.load(Ordering::Relaxed)
@@ -176,16 +176,16 @@ impl Drop for Request {
 
 /// An answer on its way.
 #[derive(Debug)]
-pub struct Answer(Arc<Counts>);
+pub struct ResponseInFlight(Arc<Counts>);
 
-impl Answer {
+impl ResponseInFlight {
     /// The caller has taken a piece of it.
     pub fn was_taken(&self) {
         self.0.taken.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-impl Drop for Answer {
+impl Drop for ResponseInFlight {
     fn drop(&mut self) {
         self.0.answers.fetch_sub(1, Ordering::Relaxed);
         self.was_taken();

@@ -18,7 +18,7 @@ use tower_service::Service;
 
 use super::answer::{self, Response};
 use super::front::Mount;
-use super::origin::Names;
+use super::origin::HostNames;
 use super::requests::Requests;
 use super::{Exporter, logs, metrics, pages, playground, probe, reload, targets};
 
@@ -28,7 +28,7 @@ pub struct Site {
     /// The exporter.
     pub exporter: Arc<Exporter>,
     /// By which names it is known.
-    pub names: Arc<Names>,
+    pub names: Arc<HostNames>,
     /// The route prefix: `/`, or `/something/`.
     pub path: Arc<str>,
     /// Whether paths that no endpoint has lead to the landing page.

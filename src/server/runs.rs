@@ -8,13 +8,13 @@ use futures_util::future::{BoxFuture, Shared};
 use tokio::time::Instant;
 
 /// How a run ends: with what was made, or why it could not be.
-type Result<T> = std::result::Result<T, String>;
+type Ended<T> = Result<T, String>;
 
 /// One run at most goes on, and one waits for its end. Whoever asks meanwhile shares the result of the one that waits: the one
 /// that goes on may have read files before they were changed. So a file that cannot be read to its end keeps one thread.
 #[derive(Debug)]
 pub struct Runs<T> {
-    next: Mutex<Option<Shared<BoxFuture<'static, Result<T>>>>>,
+    next: Mutex<Option<Shared<BoxFuture<'static, Ended<T>>>>>,
     turn: tokio::sync::Mutex<()>,
     /// When the run began that goes on.
     began: Mutex<Option<Instant>>,
@@ -37,8 +37,8 @@ impl<T: Clone + Send + Sync + 'static> Runs<T> {
     /// Those of `work`; that it panicked.
     pub fn share(
         self: &Arc<Self>,
-        work: impl Future<Output = Result<T>> + Send + 'static,
-    ) -> Shared<BoxFuture<'static, Result<T>>> {
+        work: impl Future<Output = Ended<T>> + Send + 'static,
+    ) -> Shared<BoxFuture<'static, Ended<T>>> {
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         let run = next.get_or_insert_with(|| {
             let own = Arc::clone(self);

@@ -53,7 +53,7 @@ pub async fn targets(exporter: &Exporter, mount: Mount<'_>) -> Response {
         if as_page {
             return pages::message(
                 StatusCode::NOT_FOUND,
-                &pages::Message {
+                &pages::MessagePage {
                     title: "There is no targets file".to_owned(),
                     text: "An exporter that was started with --targets.file serves its targets here to Prometheus and Alloy, which then \
                            need no relabelling."

@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json, json};
 use super::protobuf::{Any, any, attribute, bytes, fixed32, fixed64, message, number};
 use super::spans::write_value;
 use super::{Finished, SERVICE, nanoseconds, told};
-use crate::probe_log::{Event, Level, Value};
+use crate::probe_log::{Event, Level, LogValue};
 
 /// Most lines of one probe: the last ones, which tell why.
 const LINES: usize = 32;
@@ -92,12 +92,12 @@ fn body(event: &Event) -> String {
     }
 }
 
-fn as_json(value: &Value) -> Json {
+fn as_json(value: &LogValue) -> Json {
     match value {
-        Value::Text(text) => (*told(text)).into(),
-        Value::Int(number) => (*number).into(),
-        Value::Float(number) => (*number).into(),
-        Value::Bool(truth) => (*truth).into(),
-        Value::Time(_) | Value::Ip(_) | Value::Address(_) => value.to_string().into(),
+        LogValue::Text(text) => (*told(text)).into(),
+        LogValue::Int(number) => (*number).into(),
+        LogValue::Float(number) => (*number).into(),
+        LogValue::Bool(truth) => (*truth).into(),
+        LogValue::Time(_) | LogValue::Ip(_) | LogValue::Address(_) => value.to_string().into(),
     }
 }

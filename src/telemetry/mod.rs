@@ -27,7 +27,7 @@ use crate::prober::Outcome;
 use crate::say;
 use crate::trace::{Context, Endpoint, Export};
 use queue::Queue;
-use sender::{Form, Sender};
+use sender::{Payload, Sender};
 
 /// The name of this program to receivers.
 const SERVICE: &str = "blackbox_exporter";
@@ -40,7 +40,7 @@ const MOST: usize = 4 << 20;
 pub struct Exports {
     export: Export,
     spans: Option<Arc<Queue>>,
-    logs: Option<(Form, Arc<Queue>)>,
+    logs: Option<(Payload, Arc<Queue>)>,
     senders: Mutex<Vec<JoinHandle<()>>>,
     logger: Logger,
 }
@@ -57,7 +57,7 @@ struct Finished<'a> {
 /// A traced probe under way. If it is dropped before it is finished, it was cancelled: then a span of it is exported, because
 /// its target may have spans below.
 #[derive(Debug)]
-pub struct Running<'a> {
+pub struct TracedProbe<'a> {
     exports: &'a Exports,
     module: &'a Module,
     target: &'a str,
@@ -66,14 +66,14 @@ pub struct Running<'a> {
     began: Instant,
 }
 
-impl Running<'_> {
+impl TracedProbe<'_> {
     /// It has an outcome.
     pub fn finish(mut self) {
         self.context = None;
     }
 }
 
-impl Drop for Running<'_> {
+impl Drop for TracedProbe<'_> {
     fn drop(&mut self) {
         let Some(context) = self.context.take() else {
             return;
@@ -132,12 +132,12 @@ impl Exports {
             senders.push(tokio::spawn(sender.run()));
             queue
         };
-        let spans = spans.map(|endpoint| post(endpoint, Form::OtlpSpans));
+        let spans = spans.map(|endpoint| post(endpoint, Payload::OtlpSpans));
         let logs = logs.map(|endpoint| {
             // What DeepFlow's agent calls its path, behind whatever prefix a proxy has for it.
             let form = match endpoint.path().trim_end_matches('/').ends_with("/api/v1/log") {
-                true => Form::DeepFlowLogs,
-                false => Form::OtlpLogs,
+                true => Payload::DeepFlowLogs,
+                false => Payload::OtlpLogs,
             };
             (form, post(endpoint, form))
         });
@@ -151,8 +151,8 @@ impl Exports {
     }
 
     /// A probe with a trace begins.
-    pub fn begin<'a>(&'a self, module: &'a Module, target: &'a str, context: &Context) -> Running<'a> {
-        Running {
+    pub fn begin<'a>(&'a self, module: &'a Module, target: &'a str, context: &Context) -> TracedProbe<'a> {
+        TracedProbe {
             exports: self,
             module,
             target,
@@ -167,7 +167,7 @@ impl Exports {
             let probe = Finished::new(module, target, outcome);
             let mut encoded = Vec::with_capacity(1 << 10);
             let records = match form {
-                Form::DeepFlowLogs => logs::write_deepflow(&mut encoded, &probe),
+                Payload::DeepFlowLogs => logs::write_deepflow(&mut encoded, &probe),
                 _ => logs::write_otlp(&mut encoded, &probe),
             };
             queue.push(encoded, records);

@@ -39,7 +39,7 @@ const ANSWER: usize = 16 << 10;
 
 /// What is posted, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum Payload {
     OtlpSpans,
     OtlpLogs,
     DeepFlowLogs,
@@ -48,7 +48,7 @@ pub(super) enum Form {
 /// Posts the batches of one queue.
 pub(super) struct Sender {
     endpoint: Endpoint,
-    form: Form,
+    form: Payload,
     queue: Arc<Queue>,
     network: Arc<Network>,
     logger: Logger,
@@ -78,7 +78,7 @@ impl Refused {
 impl Sender {
     pub(super) fn new(
         endpoint: &Endpoint,
-        form: Form,
+        form: Payload,
         instance: &str,
         queue: &Arc<Queue>,
         network: &Arc<Network>,
@@ -132,7 +132,7 @@ impl Sender {
 
     /// What is posted for these records.
     fn body(&self, records: Vec<u8>) -> Bytes {
-        if self.form == Form::DeepFlowLogs {
+        if self.form == Payload::DeepFlowLogs {
             // Each record stands behind a comma, the first behind the bracket.
             let mut list = records;
             if let Some(first) = list.first_mut() {
@@ -185,8 +185,8 @@ impl Sender {
     async fn attempt(&mut self, body: Bytes) -> Result<(), Refused> {
         let client = self.client().await.map_err(Refused::transient)?;
         let kind = match self.form {
-            Form::DeepFlowLogs => "application/json",
-            Form::OtlpSpans | Form::OtlpLogs => "application/x-protobuf",
+            Payload::DeepFlowLogs => "application/json",
+            Payload::OtlpSpans | Payload::OtlpLogs => "application/x-protobuf",
         };
         let request = client
             .post(self.endpoint.0.clone())
@@ -214,7 +214,7 @@ impl Sender {
         };
         let ended = timeout(ATTEMPT, exchange).await;
         let answer = ended.unwrap_or_else(|_| Err(Refused::transient("no answer in 10s".to_owned())))?;
-        if self.form != Form::DeepFlowLogs && rejected(&answer) > 0 {
+        if self.form != Payload::DeepFlowLogs && rejected(&answer) > 0 {
             self.queue.drop_records(rejected(&answer));
             self.complain("the endpoint rejects a part of them");
         }
@@ -251,8 +251,8 @@ impl Sender {
             return;
         }
         let what = match self.form {
-            Form::OtlpSpans => "Spans of probes could not be exported",
-            Form::OtlpLogs | Form::DeepFlowLogs => "Logs of failed probes could not be exported",
+            Payload::OtlpSpans => "Spans of probes could not be exported",
+            Payload::OtlpLogs | Payload::DeepFlowLogs => "Logs of failed probes could not be exported",
         };
         say!(
             self.logger,

@@ -10,9 +10,9 @@ use super::protobuf::{Any, attribute, bytes, fixed32, fixed64, message, number};
 use super::{Traced, told};
 use crate::metrics::Metric;
 use crate::module::Kind;
-use crate::module::http::Protocol;
+use crate::module::http::HttpProtocol;
 use crate::net::url::Url;
-use crate::probe_log::{Event, Level, Value};
+use crate::probe_log::{Event, Level, LogValue};
 use crate::prober::{Hop, http};
 use crate::trace::SpanId;
 
@@ -191,7 +191,7 @@ fn write_hop(
             attribute(out, 9, "network.peer.port", port);
             attribute(out, 9, "net.peer.port", port);
         }
-        let is_quic = matches!(&probe.module.kind, Kind::Http(http) if http.protocol == Protocol::Http3);
+        let is_quic = matches!(&probe.module.kind, Kind::Http(http) if http.protocol == HttpProtocol::Http3);
         let transport = if is_quic {
             ("udp", "ip_udp")
         } else {
@@ -315,7 +315,7 @@ fn events(out: &mut Vec<u8>, probe: &Traced<'_>) {
             .attributes()
             .map(|(name, value)| {
                 name.len()
-                    + if let Value::Text(text) = value {
+                    + if let LogValue::Text(text) = value {
                         text.len()
                     } else {
                         8
@@ -340,13 +340,13 @@ fn events(out: &mut Vec<u8>, probe: &Traced<'_>) {
 }
 
 /// An attribute of a log line.
-pub(super) fn write_value(out: &mut Vec<u8>, field: u64, name: &str, value: &Value) {
+pub(super) fn write_value(out: &mut Vec<u8>, field: u64, name: &str, value: &LogValue) {
     match value {
-        Value::Text(text) => attribute(out, field, name, &*told(text)),
-        Value::Int(number) => attribute(out, field, name, *number),
-        Value::Float(number) => attribute(out, field, name, Any::Float(*number)),
-        Value::Bool(truth) => attribute(out, field, name, Any::Bool(*truth)),
-        Value::Time(_) | Value::Ip(_) | Value::Address(_) => {
+        LogValue::Text(text) => attribute(out, field, name, &*told(text)),
+        LogValue::Int(number) => attribute(out, field, name, *number),
+        LogValue::Float(number) => attribute(out, field, name, Any::Float(*number)),
+        LogValue::Bool(truth) => attribute(out, field, name, Any::Bool(*truth)),
+        LogValue::Time(_) | LogValue::Ip(_) | LogValue::Address(_) => {
             attribute(out, field, name, value.to_string().as_str())
         }
     }

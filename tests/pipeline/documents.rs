@@ -9,7 +9,7 @@ use blackbox_exporter::{
     config::{self, Prober, web::Web},
     metrics::{
         Metric, Since,
-        own::{Family, Own, Shown},
+        own::{Own, OwnFamily, Shown},
     },
 };
 
@@ -121,7 +121,7 @@ fn generated_page_of_the_metrics() {
          | metric | type | unit | shown from | since | meaning |\n|---|---|---|---|---|---|\n",
     );
     for own in Own::ALL {
-        let Family {
+        let OwnFamily {
             name,
             help,
             kind,

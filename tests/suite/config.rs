@@ -365,7 +365,7 @@ mod properties {
                 module.http.body = bytes.clone();
                 module.http.fail_if_ssl = truth;
                 module.http.valid_status_codes =
-                    vec![config::Status::code(number), config::Status::code(200)];
+                    vec![config::StatusCodes::code(number), config::StatusCodes::code(200)];
                 module.http.headers = map.into();
                 module.http.headers.remove("Accept-Encoding");
                 module.icmp.ttl = ttl;

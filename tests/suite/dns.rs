@@ -468,7 +468,7 @@ async fn unbound_serves_every_record_type_over_udp_tcp_and_tls() {
             );
             let module = module(&yaml);
             let target = server.to_string();
-            let request = blackbox_exporter::prober::Request {
+            let request = blackbox_exporter::prober::ProbeRequest {
                 target: &target,
                 hostname: None,
                 timeout: Duration::from_secs(10),

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use blackbox_exporter::config::{self, Prober};
 use blackbox_exporter::metrics::{Labels, Metric, Sample};
 use blackbox_exporter::net::Network;
-use blackbox_exporter::prober::{self, Outcome, Request};
+use blackbox_exporter::prober::{self, Outcome, ProbeRequest};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::version::{TLS12, TLS13};
@@ -270,7 +270,7 @@ async fn certificates_of_the_conformance_suite_get_the_same_answers_again() {
                     ..config::Tls::default()
                 };
                 let target = address.to_string();
-                let request = Request {
+                let request = ProbeRequest {
                     target: &target,
                     hostname: None,
                     timeout: PATIENT,

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use blackbox_exporter::config;
 use blackbox_exporter::metrics::{Labels, Metric};
 use blackbox_exporter::net::Network;
-use blackbox_exporter::prober::{self, Outcome, Request};
+use blackbox_exporter::prober::{self, Outcome, ProbeRequest};
 
 use crate::support::namespace::{is_inside, outside};
 use crate::support::probing::{PATIENT, compile, log_of, run};
@@ -208,7 +208,7 @@ async fn icmp_errors_end_the_probe() {
         };
         let (network, module) = (&network, &module);
         async move {
-            let request = Request {
+            let request = ProbeRequest {
                 target: &target,
                 hostname: None,
                 timeout: Duration::from_secs(3),
@@ -242,7 +242,7 @@ async fn many_pings_at_once_are_all_answered() {
             } else {
                 format!("127.1.{}.{}", i / 250, 1 + i % 250)
             };
-            let request = Request {
+            let request = ProbeRequest {
                 target: &target,
                 hostname: None,
                 timeout: PATIENT,
@@ -308,7 +308,7 @@ async fn every_probe_has_an_identifier_of_its_own() {
     let network = Network::system();
     let module = compile(icmp("ip4", |_| {}));
     let ping = async || {
-        let request = Request {
+        let request = ProbeRequest {
             target: "127.0.0.1",
             hostname: None,
             timeout: PATIENT,
@@ -514,7 +514,7 @@ async fn a_flood_of_forged_replies_is_noise() {
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() >> 10
     };
     let ping = async |timeout| {
-        let request = Request {
+        let request = ProbeRequest {
             target: "127.0.0.1",
             hostname: None,
             timeout,
@@ -557,7 +557,7 @@ async fn another_implementation_sees_the_same_round_trip() {
     let network = Network::system();
     let module = compile(icmp("ip4", |_| {}));
     for i in 0..50 {
-        let request = Request {
+        let request = ProbeRequest {
             target: "127.0.0.1",
             hostname: None,
             timeout: PATIENT,

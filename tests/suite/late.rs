@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use blackbox_exporter::net::Network;
-use blackbox_exporter::prober::{self, Request};
+use blackbox_exporter::prober::{self, ProbeRequest};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio_rustls::TlsAcceptor;
@@ -32,7 +32,7 @@ async fn held_up(yaml: &str, target: impl ToString) -> String {
     let probing = tokio::task::spawn_blocking(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let network = Network::system();
-        let request = Request {
+        let request = ProbeRequest {
             target: &target,
             hostname: None,
             timeout: Duration::from_secs(60),

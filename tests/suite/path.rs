@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use blackbox_exporter::config::{self, Prober};
 use blackbox_exporter::metrics::{Labels, Metric};
 use blackbox_exporter::net::Network;
-use blackbox_exporter::prober::{self, Outcome, Request};
+use blackbox_exporter::prober::{self, Outcome, ProbeRequest};
 use serde::Deserialize;
 
 use crate::support::namespace::{is_inside, outside};
@@ -93,7 +93,7 @@ fn module(prober: Prober, count: i64, timeout: Duration) -> (config::Module, Dur
 }
 
 async fn run(network: &Network, (module, timeout): (config::Module, Duration), target: &str) -> Outcome {
-    let request = Request {
+    let request = ProbeRequest {
         target,
         hostname: None,
         timeout,

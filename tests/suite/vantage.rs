@@ -8,7 +8,7 @@ use std::time::Duration;
 use blackbox_exporter::metrics::Metric;
 use blackbox_exporter::module::Module;
 use blackbox_exporter::net::Network;
-use blackbox_exporter::prober::{self, Outcome, Request};
+use blackbox_exporter::prober::{self, Outcome, ProbeRequest};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
@@ -56,7 +56,7 @@ async fn listener() -> u16 {
 }
 
 async fn run(module: &Module, target: &str) -> Outcome {
-    let request = Request {
+    let request = ProbeRequest {
         target,
         hostname: None,
         timeout: Duration::from_secs(10),

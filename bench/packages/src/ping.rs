@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ping_engine::{Engine, Family, Shape};
+use ping_engine::{AddressFamily, Engine, Shape};
 use surge_ping::{Client, Config, PingIdentifier, PingSequence};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -47,7 +47,7 @@ pub async fn run(who: &str, count: u32, rounds: u32) {
 
 async fn ours(engine: &Engine, ip: Ipv4Addr, payload: &Arc<[u8]>) -> bool {
     let shape = Shape {
-        family: Family::V4,
+        family: AddressFamily::V4,
         source: None,
         ttl: 0,
         dont_fragment: false,

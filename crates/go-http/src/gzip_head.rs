@@ -16,7 +16,7 @@ const FLAG_COMMENT: u8 = 1 << 4;
 
 /// What is wrong with a compressed stream. Displays in Go's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Wrong {
+pub enum DecompressError {
     /// It is empty.
     #[error("EOF")]
     Empty,
@@ -41,7 +41,7 @@ pub enum Wrong {
 #[derive(Debug)]
 pub enum ReadError {
     /// It is not one.
-    Wrong(Wrong),
+    Wrong(DecompressError),
     /// The stream ended or failed.
     Io(io::Error),
 }
@@ -54,8 +54,8 @@ pub async fn read(stream: &mut (impl AsyncBufRead + Unpin)) -> Result<Vec<u8>, R
         let piece = piece.get(..PIECE).unwrap_or(piece);
         if piece.is_empty() {
             return Err(ReadError::Wrong(match pieces.is_empty() {
-                true => Wrong::Empty,
-                false => Wrong::Cut,
+                true => DecompressError::Empty,
+                false => DecompressError::Cut,
             }));
         }
         pieces.extend_from_slice(piece);
@@ -68,17 +68,17 @@ pub async fn read(stream: &mut (impl AsyncBufRead + Unpin)) -> Result<Vec<u8>, R
 }
 
 /// Whether `data` begins with a whole head; false when more is to come.
-fn has_head(data: &[u8]) -> Result<bool, Wrong> {
+fn has_head(data: &[u8]) -> Result<bool, DecompressError> {
     Ok(head_length(data)?.is_some())
 }
 
 /// The length of the head that `data` begins with, when it is there.
-pub(crate) fn head_length(data: &[u8]) -> Result<Option<usize>, Wrong> {
+pub(crate) fn head_length(data: &[u8]) -> Result<Option<usize>, DecompressError> {
     let Some(fixed) = data.first_chunk::<10>() else {
         return Ok(None);
     };
     let [0x1f, 0x8b, 8, flags, ..] = *fixed else {
-        return Err(Wrong::Head);
+        return Err(DecompressError::Head);
     };
     let mut end = fixed.len();
     if flags & FLAG_EXTRA != 0 {
@@ -94,7 +94,7 @@ pub(crate) fn head_length(data: &[u8]) -> Result<Option<usize>, Wrong> {
         let text = data.get(end..).unwrap_or_default();
         match text.iter().take(MAX_TEXT).position(|byte| *byte == 0) {
             Some(length) => end += length + 1,
-            None if text.len() >= MAX_TEXT => return Err(Wrong::Head),
+            None if text.len() >= MAX_TEXT => return Err(DecompressError::Head),
             None => return Ok(None),
         }
     }
@@ -105,7 +105,7 @@ pub(crate) fn head_length(data: &[u8]) -> Result<Option<usize>, Wrong> {
         let mut sum = Crc::new();
         sum.update(data.get(..end).unwrap_or_default());
         if sum.sum() & 0xffff != u32::from(told) {
-            return Err(Wrong::Head);
+            return Err(DecompressError::Head);
         }
         end += 2;
     }
@@ -143,11 +143,11 @@ mod tests {
         let rows = [
             ("plain", PLAIN.to_vec(), Ok(true)),
             ("the beginning of one", PLAIN[..9].to_vec(), Ok(false)),
-            ("text", b"<html><body>".to_vec(), Err(Wrong::Head)),
-            ("another method", b"\x1f\x8b\x07\0\0\0\0\0\0\x03".to_vec(), Err(Wrong::Head)),
+            ("text", b"<html><body>".to_vec(), Err(DecompressError::Head)),
+            ("another method", b"\x1f\x8b\x07\0\0\0\0\0\0\x03".to_vec(), Err(DecompressError::Head)),
             ("a name", head(FLAG_NAME, b"a.txt\0"), Ok(true)),
             ("half a name", head(FLAG_NAME, b"a.tx"), Ok(false)),
-            ("an endless name", head(FLAG_NAME, &[b'a'; 512]), Err(Wrong::Head)),
+            ("an endless name", head(FLAG_NAME, &[b'a'; 512]), Err(DecompressError::Head)),
             ("a name and a comment", head(FLAG_NAME | FLAG_COMMENT, b"a\0b\0"), Ok(true)),
             ("a name without its comment", head(FLAG_NAME | FLAG_COMMENT, b"a\0"), Ok(false)),
             ("something extra", head(FLAG_EXTRA, b"\x02\0ab"), Ok(true)),
@@ -155,7 +155,7 @@ mod tests {
             ("without its length", head(FLAG_EXTRA, b"\x02"), Ok(false)),
             ("a sum", with_sum.clone(), Ok(true)),
             ("half a sum", with_sum[..with_sum.len() - 1].to_vec(), Ok(false)),
-            ("a wrong sum", head(FLAG_HEAD_SUM, b"\0\0"), Err(Wrong::Head)),
+            ("a wrong sum", head(FLAG_HEAD_SUM, b"\0\0"), Err(DecompressError::Head)),
         ];
         for (about, data, want) in rows {
             assert_eq!(has_head(&data), want, "{about}");
@@ -168,9 +168,9 @@ mod tests {
         let mut stream = tokio::io::BufReader::with_capacity(3, &data[..]);
         assert_eq!(read(&mut stream).await.unwrap(), &data[..12], "whole pieces");
         let ends = [
-            ("", Wrong::Empty),
-            ("\x1f", Wrong::Cut),
-            ("no gzip at all", Wrong::Head),
+            ("", DecompressError::Empty),
+            ("\x1f", DecompressError::Cut),
+            ("no gzip at all", DecompressError::Head),
         ];
         for (data, want) in ends {
             let got = read(&mut data.as_bytes()).await;

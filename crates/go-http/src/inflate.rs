@@ -8,9 +8,9 @@ use std::task::{Context, Poll, ready};
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 use tokio::io::{AsyncBufRead, AsyncRead, ReadBuf};
 
-use crate::gzip_head::{Wrong, head_length};
+use crate::gzip_head::{DecompressError, head_length};
 
-/// The decompressed content of a stream. Its errors have a [`Wrong`] in them unless the stream itself failed.
+/// The decompressed content of a stream. Its errors have a [`DecompressError`] in them unless the stream itself failed.
 pub struct Inflate<S> {
     stream: S,
     part: Part,
@@ -18,7 +18,7 @@ pub struct Inflate<S> {
     /// None without gzip's frame, which has a sum.
     sum: Option<Crc>,
     /// What is told once everything before it was handed out.
-    wrong: Option<Wrong>,
+    wrong: Option<DecompressError>,
 }
 
 /// What comes next.
@@ -60,7 +60,7 @@ impl<S: AsyncBufRead + Unpin> Inflate<S> {
         &mut self,
         cx: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<Result<bool, Wrong>>> {
+    ) -> Poll<io::Result<Result<bool, DecompressError>>> {
         if matches!(self.part, Part::End) {
             return Poll::Ready(Ok(Ok(true)));
         }
@@ -70,7 +70,7 @@ impl<S: AsyncBufRead + Unpin> Inflate<S> {
                 let step = if head.is_empty() {
                     Ok(true)
                 } else {
-                    Err(Wrong::Cut)
+                    Err(DecompressError::Cut)
                 };
                 self.part = Part::End;
                 (0, step)
@@ -105,7 +105,7 @@ impl<S: AsyncBufRead + Unpin> Inflate<S> {
                     sum.update(into.filled().get(begin..).unwrap_or_default());
                 }
                 let step = match inflated {
-                    Err(_) => Err(Wrong::Data(self.raw.total_in())),
+                    Err(_) => Err(DecompressError::Data(self.raw.total_in())),
                     Ok(Status::StreamEnd) => {
                         self.part = if self.sum.is_some() {
                             Part::Trailer(Vec::new())
@@ -114,12 +114,12 @@ impl<S: AsyncBufRead + Unpin> Inflate<S> {
                         };
                         Ok(made > 0)
                     }
-                    Ok(_) if data.is_empty() && made == 0 => Err(Wrong::DataCut),
+                    Ok(_) if data.is_empty() && made == 0 => Err(DecompressError::DataCut),
                     Ok(_) => Ok(made > 0),
                 };
                 (taken, step)
             }
-            Part::Trailer(_) if data.is_empty() => (0, Err(Wrong::Cut)),
+            Part::Trailer(_) if data.is_empty() => (0, Err(DecompressError::Cut)),
             Part::Trailer(trailer) => {
                 let piece = data.get(..TRAILER - trailer.len()).unwrap_or(data);
                 trailer.extend_from_slice(piece);
@@ -128,7 +128,7 @@ impl<S: AsyncBufRead + Unpin> Inflate<S> {
                         let right = u32::from_le_bytes([*a, *b, *c, *d]) == sum.sum()
                             && u32::from_le_bytes(*length) == sum.amount();
                         self.part = Part::Head(Vec::new());
-                        right.then_some(false).ok_or(Wrong::Sum)
+                        right.then_some(false).ok_or(DecompressError::Sum)
                     }
                     _ => Ok(false),
                 };

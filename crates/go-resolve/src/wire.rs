@@ -151,7 +151,7 @@ impl<'a> Reply<'a> {
         let Some(header) = self.header() else {
             return Match::Unreadable;
         };
-        let mut reader = Reader::after_header(self.0);
+        let mut reader = MessageReader::after_header(self.0);
         let question = (header.questions > 0).then(|| {
             let name = reader.name()?;
             Some((name, reader.u16()?, reader.u16()?))
@@ -185,7 +185,7 @@ impl<'a> Reply<'a> {
         if header.questions != 1 {
             return Err(Flaw::Invalid);
         }
-        let mut reader = Reader::after_header(self.0);
+        let mut reader = MessageReader::after_header(self.0);
         reader.question().ok_or(Flaw::Malformed)?;
         let (code, has_additional) = extended_code(reader, &header);
         if code == 3 {
@@ -206,7 +206,7 @@ impl<'a> Reply<'a> {
     /// The least TTL of the records of the answer section, in seconds.
     pub fn least_ttl(self) -> Option<u32> {
         let answers = self.header()?.answers;
-        let mut reader = Reader::after_header(self.0);
+        let mut reader = MessageReader::after_header(self.0);
         reader.question()?;
         let mut least = None;
         for _ in 0..answers {
@@ -218,7 +218,7 @@ impl<'a> Reply<'a> {
     }
 
     fn header(self) -> Option<Header> {
-        let mut reader = Reader {
+        let mut reader = MessageReader {
             message: self.0,
             at: 0,
         };
@@ -238,7 +238,7 @@ impl<'a> Reply<'a> {
     }
 }
 
-fn collect(mut reader: Reader<'_>, count: u16, record: Record) -> Result<Vec<IpAddr>, Flaw> {
+fn collect(mut reader: MessageReader<'_>, count: u16, record: Record) -> Result<Vec<IpAddr>, Flaw> {
     let mut addresses = Vec::new();
     let mut seen_wanted = false;
     for _ in 0..count {
@@ -272,7 +272,7 @@ fn collect(mut reader: Reader<'_>, count: u16, record: Record) -> Result<Vec<IpA
 
 /// The response code with the upper bits that an OPT record adds (RFC 6891, section 6.1.3), and whether there is any
 /// additional record before it.
-fn extended_code(mut reader: Reader<'_>, header: &Header) -> (u16, bool) {
+fn extended_code(mut reader: MessageReader<'_>, header: &Header) -> (u16, bool) {
     for _ in 0..u32::from(header.answers) + u32::from(header.authorities) {
         if reader.skip_record().is_none() {
             return (header.code, false);
@@ -315,12 +315,12 @@ struct RecordHeader {
 }
 
 #[derive(Clone, Copy)]
-struct Reader<'a> {
+struct MessageReader<'a> {
     message: &'a [u8],
     at: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> MessageReader<'a> {
     fn after_header(message: &'a [u8]) -> Self {
         Self { message, at: 12 }
     }

@@ -1,6 +1,6 @@
 //! How keys and signatures are made: algorithms, hashes and curves, and the identifiers that name them.
 
-use super::der::{Reader, context_constructed, tag};
+use super::der::{DerReader, context_constructed, tag};
 
 /// Largest RSA key that is accepted from a peer, in bits.
 pub const MAX_RSA_BITS: usize = 8192;
@@ -96,7 +96,7 @@ impl Algorithm {
 /// The hash of RSASSA-PSS parameters (RFC 4055, section 3.1) of one of the three usual shapes: MGF1 with the same hash, a salt as
 /// long as the hash, the usual trailer.
 fn pss(parameters: &[u8]) -> Option<Hash> {
-    let mut parameters = Reader::new(parameters).read(tag::SEQUENCE)?;
+    let mut parameters = DerReader::new(parameters).read(tag::SEQUENCE)?;
     let hash = hash(parameters.read(context_constructed(0))?.read(tag::SEQUENCE)?)?;
     let mut mask = parameters.read(context_constructed(1))?.read(tag::SEQUENCE)?;
     let mgf1 = mask.oid()? == [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 8];
@@ -115,7 +115,7 @@ fn pss(parameters: &[u8]) -> Option<Hash> {
 }
 
 /// The hash of an algorithm identifier, whose parameters are NULL or not there.
-pub(super) fn hash(mut identifier: Reader<'_>) -> Option<Hash> {
+pub(super) fn hash(mut identifier: DerReader<'_>) -> Option<Hash> {
     let oid = identifier.oid()?;
     let parameters = identifier.bytes();
     if !parameters.is_empty() && parameters != [5, 0] {

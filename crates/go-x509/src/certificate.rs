@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use aws_lc_rs::digest;
 
 use super::algorithm::{Algorithm, Curve};
-use super::der::{Reader, context, context_constructed, tag};
+use super::der::{DerReader, context, context_constructed, tag};
 use super::extensions::Extensions;
 use super::{ParseError, Span, name};
 
@@ -82,7 +82,7 @@ impl Certificate {
     /// # Errors
     /// Everything that makes Go's `x509.ParseCertificate` fail.
     pub fn parse(der: &[u8]) -> Result<Self, ParseError> {
-        let mut input = Reader::new(der);
+        let mut input = DerReader::new(der);
         let mut outer = input.read(tag::SEQUENCE).ok_or("malformed certificate")?;
         let tbs = outer
             .read_whole(tag::SEQUENCE)
@@ -259,7 +259,7 @@ impl Certificate {
 
     /// Whether this is the certificate of that key (a SubjectPublicKeyInfo); `None` if the key is of another kind.
     pub fn holds_key(&self, key_info: &[u8]) -> Option<bool> {
-        let other = public_key(Reader::new(key_info)).ok()?;
+        let other = public_key(DerReader::new(key_info)).ok()?;
         let own = (self.key, &*self.der);
         let other = (other, key_info);
         match (own, other) {
@@ -289,12 +289,12 @@ impl Certificate {
         }
     }
 
-    fn reader(&self, span: Span) -> Reader<'_> {
-        Reader::at(&self.der, span)
+    fn reader(&self, span: Span) -> DerReader<'_> {
+        DerReader::at(&self.der, span)
     }
 }
 
-fn version(fields: &mut Reader<'_>) -> Result<u8, ParseError> {
+fn version(fields: &mut DerReader<'_>) -> Result<u8, ParseError> {
     const BAD: &str = "malformed version";
     let Some(mut explicit) = fields.optional(context_constructed(0)).ok_or(BAD)? else {
         return Ok(1);
@@ -309,7 +309,7 @@ fn version(fields: &mut Reader<'_>) -> Result<u8, ParseError> {
     }
 }
 
-fn serial(fields: &mut Reader<'_>) -> Result<Span, ParseError> {
+fn serial(fields: &mut DerReader<'_>) -> Result<Span, ParseError> {
     let serial = fields.integer(tag::INTEGER).ok_or("malformed serial number")?;
     match serial.bytes() {
         [0x80..=0xff, ..] => Err("negative serial number".into()),
@@ -320,8 +320,8 @@ fn serial(fields: &mut Reader<'_>) -> Result<Span, ParseError> {
 
 /// The algorithm of a signature, which what is signed and what is around it must agree on.
 pub(super) fn signed_with(
-    inner: &mut Reader<'_>,
-    outer: &mut Reader<'_>,
+    inner: &mut DerReader<'_>,
+    outer: &mut DerReader<'_>,
 ) -> Result<Option<Algorithm>, ParseError> {
     let inner = inner
         .read(tag::SEQUENCE)
@@ -338,7 +338,7 @@ pub(super) fn signed_with(
 
 /// An algorithm and its parameters, undecoded and empty if there are none.
 pub(super) fn algorithm_identifier<'a>(
-    mut identifier: Reader<'a>,
+    mut identifier: DerReader<'a>,
 ) -> Result<(&'a [u8], &'a [u8]), ParseError> {
     let oid = identifier.oid().ok_or("malformed OID")?;
     if identifier.is_empty() {
@@ -348,7 +348,7 @@ pub(super) fn algorithm_identifier<'a>(
     Ok((oid, parameters.bytes()))
 }
 
-fn public_key(mut info: Reader<'_>) -> Result<PublicKey, ParseError> {
+fn public_key(mut info: DerReader<'_>) -> Result<PublicKey, ParseError> {
     let mut info = info.read(tag::SEQUENCE).ok_or("malformed spki")?;
     let identifier = info
         .read(tag::SEQUENCE)
@@ -356,13 +356,15 @@ fn public_key(mut info: Reader<'_>) -> Result<PublicKey, ParseError> {
     let (oid, parameters) = algorithm_identifier(identifier)?;
     let (mut bits, padding) = info.bit_string().ok_or("malformed subjectPublicKey")?;
     if padding != 0 {
-        bits = Reader::new(&[]);
+        bits = DerReader::new(&[]);
     }
     match oid {
         RSA if parameters != NULL => Err("RSA key missing NULL parameters".into()),
         RSA => rsa_key(bits),
         ECDSA => {
-            let curve = Reader::new(parameters).oid().ok_or("invalid ECDSA parameters")?;
+            let curve = DerReader::new(parameters)
+                .oid()
+                .ok_or("invalid ECDSA parameters")?;
             let curve = Curve::from_oid(curve).ok_or("unsupported elliptic curve")?;
             curve.check(bits.bytes()).map_err(ParseError::Key)?;
             Ok(PublicKey::Ecdsa {
@@ -378,7 +380,7 @@ fn public_key(mut info: Reader<'_>) -> Result<PublicKey, ParseError> {
     }
 }
 
-fn rsa_key(bits: Reader<'_>) -> Result<PublicKey, ParseError> {
+fn rsa_key(bits: DerReader<'_>) -> Result<PublicKey, ParseError> {
     let mut key = bits;
     let mut fields = key.read(tag::SEQUENCE).ok_or("invalid RSA public key")?;
     let modulus = fields.integer(tag::INTEGER).ok_or("invalid RSA modulus")?;
@@ -404,13 +406,13 @@ fn rsa_key(bits: Reader<'_>) -> Result<PublicKey, ParseError> {
     })
 }
 
-fn dsa_key(mut bits: Reader<'_>, parameters: &[u8]) -> Result<PublicKey, ParseError> {
-    let positive = |reader: &mut Reader<'_>| {
+fn dsa_key(mut bits: DerReader<'_>, parameters: &[u8]) -> Result<PublicKey, ParseError> {
+    let positive = |reader: &mut DerReader<'_>| {
         let number = reader.integer(tag::INTEGER)?;
         Some(!matches!(number.bytes(), [0] | [0x80..=0xff, ..]))
     };
     let mut all = positive(&mut bits).ok_or("invalid DSA public key")?;
-    let mut list = Reader::new(parameters)
+    let mut list = DerReader::new(parameters)
         .read(tag::SEQUENCE)
         .ok_or("invalid DSA parameters")?;
     for _ in 0..3 {
@@ -422,7 +424,7 @@ fn dsa_key(mut bits: Reader<'_>, parameters: &[u8]) -> Result<PublicKey, ParseEr
     Ok(PublicKey::Dsa)
 }
 
-fn extensions(der: &[u8], version: u8, fields: &mut Reader<'_>) -> Result<Extensions, ParseError> {
+fn extensions(der: &[u8], version: u8, fields: &mut DerReader<'_>) -> Result<Extensions, ParseError> {
     if version == 1 {
         return Ok(Extensions::default());
     }

@@ -33,12 +33,12 @@ pub(super) const fn context_constructed(number: u8) -> u8 {
 
 /// Reads elements one after the other. It knows where in the certificate it stands, so that what it reads can be kept as a [`Span`].
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Reader<'a> {
+pub(super) struct DerReader<'a> {
     bytes: &'a [u8],
     offset: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> DerReader<'a> {
     /// Reads `bytes`, the whole certificate.
     pub fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, offset: 0 }
@@ -73,7 +73,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next element, with its header.
-    fn element(&mut self) -> Option<(u8, usize, Reader<'a>)> {
+    fn element(&mut self) -> Option<(u8, usize, DerReader<'a>)> {
         let (&tag, &first) = (self.bytes.first()?, self.bytes.get(1)?);
         if tag & 0x1f == 0x1f {
             return None;
@@ -96,7 +96,7 @@ impl<'a> Reader<'a> {
             (2 + count, length)
         };
         let end = header.checked_add(length)?;
-        let whole = Reader {
+        let whole = DerReader {
             bytes: self.bytes.get(..end)?,
             offset: self.offset,
         };
@@ -106,33 +106,33 @@ impl<'a> Reader<'a> {
     }
 
     /// The contents of the next element, whatever its tag.
-    pub fn any(&mut self) -> Option<(u8, Reader<'a>)> {
+    pub fn any(&mut self) -> Option<(u8, DerReader<'a>)> {
         let (tag, header, whole) = self.element()?;
         Some((tag, whole.skip(header)))
     }
 
     /// The contents of the next element, which must have this tag.
-    pub fn read(&mut self, tag: u8) -> Option<Reader<'a>> {
+    pub fn read(&mut self, tag: u8) -> Option<DerReader<'a>> {
         self.any()
             .filter(|(found, _)| *found == tag)
             .map(|(_, contents)| contents)
     }
 
     /// The next element with its header, which must have this tag.
-    pub fn read_whole(&mut self, tag: u8) -> Option<Reader<'a>> {
+    pub fn read_whole(&mut self, tag: u8) -> Option<DerReader<'a>> {
         self.element()
             .filter(|(found, _, _)| *found == tag)
             .map(|(_, _, whole)| whole)
     }
 
     /// The next element with its header, whatever its tag.
-    pub fn any_whole(&mut self) -> Option<Reader<'a>> {
+    pub fn any_whole(&mut self) -> Option<DerReader<'a>> {
         self.element().map(|(_, _, whole)| whole)
     }
 
     /// The contents of the next element if it has this tag; `Some(None)` if it has another.
     #[allow(clippy::option_option)]
-    pub fn optional(&mut self, tag: u8) -> Option<Option<Reader<'a>>> {
+    pub fn optional(&mut self, tag: u8) -> Option<Option<DerReader<'a>>> {
         if !self.peek(tag) {
             return Some(None);
         }
@@ -148,7 +148,7 @@ impl<'a> Reader<'a> {
     }
 
     /// An INTEGER (or what is tagged as one with `tag`): two's complement, in as few bytes as possible.
-    pub fn integer(&mut self, tag: u8) -> Option<Reader<'a>> {
+    pub fn integer(&mut self, tag: u8) -> Option<DerReader<'a>> {
         let contents = self.read(tag)?;
         match contents.bytes {
             [] | [0, 0..=0x7f, ..] | [0xff, 0x80..=0xff, ..] => None,
@@ -173,7 +173,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A BIT STRING: its bytes and how many bits of the last one are padding, which must be zero.
-    pub fn bit_string(&mut self) -> Option<(Reader<'a>, u8)> {
+    pub fn bit_string(&mut self) -> Option<(DerReader<'a>, u8)> {
         let contents = self.read(tag::BIT_STRING)?;
         let padding = *contents.bytes.first()?;
         let bits = contents.skip(1);
@@ -204,8 +204,8 @@ impl<'a> Reader<'a> {
         Err("unsupported time format")
     }
 
-    fn skip(self, count: usize) -> Reader<'a> {
-        Reader {
+    fn skip(self, count: usize) -> DerReader<'a> {
+        DerReader {
             bytes: self.bytes.get(count..).unwrap_or_default(),
             offset: self.offset + count,
         }
@@ -273,19 +273,19 @@ mod tests {
         ];
         for (bytes, want) in rows {
             assert_eq!(
-                Reader::new(bytes).read(tag::SEQUENCE).is_some() || *bytes == [0x3f, 1, 0] && !want,
+                DerReader::new(bytes).read(tag::SEQUENCE).is_some() || *bytes == [0x3f, 1, 0] && !want,
                 *want || *bytes == [0x3f, 1, 0],
                 "{bytes:x?}"
             );
         }
         let mut long = vec![0x30, 0x81, 0x80];
         long.extend([0; 128]);
-        assert!(Reader::new(&long).read(tag::SEQUENCE).is_some());
+        assert!(DerReader::new(&long).read(tag::SEQUENCE).is_some());
     }
 
     #[test]
     fn integers_are_minimal() {
-        let int = |bytes: &[u8]| Reader::new(bytes).int64(tag::INTEGER);
+        let int = |bytes: &[u8]| DerReader::new(bytes).int64(tag::INTEGER);
         assert_eq!(int(&[2, 1, 0]), Some(0));
         assert_eq!(int(&[2, 1, 0x80]), Some(-128));
         assert_eq!(int(&[2, 2, 0, 0x80]), Some(128));

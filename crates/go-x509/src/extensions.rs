@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::der::{Reader, context, context_constructed, tag};
+use super::der::{DerReader, context, context_constructed, tag};
 use super::name_constraints::{ADDRESS, DNS, EMAIL, NameConstraints, URI};
 use super::{ParseError, Span, uri};
 
@@ -69,7 +69,7 @@ type Parsed<T> = Result<T, ParseError>;
 
 impl Extensions {
     /// Reads the SEQUENCE OF Extension.
-    pub fn parse(der: &[u8], sequence: Reader<'_>) -> Parsed<Self> {
+    pub fn parse(der: &[u8], sequence: DerReader<'_>) -> Parsed<Self> {
         let mut list = sequence;
         let mut list = list.read(tag::SEQUENCE).ok_or("malformed extensions")?;
         let mut raw: Vec<Raw<'_>> = Vec::with_capacity(10);
@@ -163,7 +163,7 @@ impl Extensions {
         self.policies.get_or_insert_default()
     }
 
-    fn subject_alternative_names(&mut self, der: &[u8], value: Reader<'_>) -> Parsed<bool> {
+    fn subject_alternative_names(&mut self, der: &[u8], value: DerReader<'_>) -> Parsed<bool> {
         self.san = Some(value.span());
         let mut value = value;
         let mut names = value
@@ -211,11 +211,11 @@ const BAD_CONSTRAINTS: &str = "invalid policy constraints extension";
 pub(super) struct Raw<'a> {
     pub oid: &'a [u8],
     critical: bool,
-    pub value: Reader<'a>,
+    pub value: DerReader<'a>,
 }
 
 impl<'a> Raw<'a> {
-    pub fn parse(mut extension: Reader<'a>) -> Parsed<Self> {
+    pub fn parse(mut extension: DerReader<'a>) -> Parsed<Self> {
         let oid = extension.oid().ok_or("malformed extension OID field")?;
         let critical = if extension.peek(tag::BOOLEAN) {
             extension.boolean().ok_or("malformed extension critical field")?
@@ -229,7 +229,7 @@ impl<'a> Raw<'a> {
     }
 }
 
-fn key_usage(mut value: Reader<'_>) -> Option<u16> {
+fn key_usage(mut value: DerReader<'_>) -> Option<u16> {
     let (bits, padding) = value.bit_string()?;
     let count = bits.bytes().len() * 8 - usize::from(padding);
     let bit = |i: usize| {
@@ -239,7 +239,7 @@ fn key_usage(mut value: Reader<'_>) -> Option<u16> {
     Some((0..9).fold(0, |usage, i| usage | (u16::from(bit(i)) << i)))
 }
 
-fn basic_constraints(mut value: Reader<'_>) -> Option<BasicConstraints> {
+fn basic_constraints(mut value: DerReader<'_>) -> Option<BasicConstraints> {
     let mut value = value.read(tag::SEQUENCE)?;
     let ca = if value.peek(tag::BOOLEAN) {
         value.boolean()?
@@ -255,7 +255,7 @@ fn basic_constraints(mut value: Reader<'_>) -> Option<BasicConstraints> {
 }
 
 /// The URLs of the full names.
-fn distribution_points(mut value: Reader<'_>) -> Parsed<Box<[Span]>> {
+fn distribution_points(mut value: DerReader<'_>) -> Parsed<Box<[Span]>> {
     const BAD: &str = "invalid CRL distribution point";
     let mut points = value
         .read(tag::SEQUENCE)
@@ -274,7 +274,7 @@ fn distribution_points(mut value: Reader<'_>) -> Parsed<Box<[Span]>> {
     Ok(found.into_boxed_slice())
 }
 
-fn policies(mut value: Reader<'_>) -> Option<Vec<Span>> {
+fn policies(mut value: DerReader<'_>) -> Option<Vec<Span>> {
     let mut list = value.read(tag::SEQUENCE)?;
     let mut found: Vec<Span> = Vec::new();
     let mut seen = HashSet::new();
@@ -297,7 +297,7 @@ fn policies(mut value: Reader<'_>) -> Option<Vec<Span>> {
     Some(found)
 }
 
-fn policy_mappings(mut value: Reader<'_>) -> Option<Vec<(Span, Span)>> {
+fn policy_mappings(mut value: DerReader<'_>) -> Option<Vec<(Span, Span)>> {
     let mut list = value.read(tag::SEQUENCE)?;
     let mut found = Vec::new();
     while !list.is_empty() {
@@ -321,7 +321,7 @@ pub(super) fn authority_key_id(raw: Raw<'_>) -> Parsed<Span> {
 }
 
 #[allow(clippy::option_option)]
-fn extended_key_usage(mut value: Reader<'_>) -> Option<Option<Usages>> {
+fn extended_key_usage(mut value: DerReader<'_>) -> Option<Option<Usages>> {
     let mut list = value.read(tag::SEQUENCE)?;
     let mut usages = None;
     while !list.is_empty() {

@@ -8,7 +8,7 @@ use aws_lc_rs::digest;
 use num_bigint::BigUint;
 
 use super::algorithm::{Algorithm, Curve, Hash};
-use super::der::{Reader, tag};
+use super::der::{DerReader, tag};
 
 impl Hash {
     fn algorithm(self) -> &'static digest::Algorithm {
@@ -333,7 +333,7 @@ pub(super) fn ecdsa_p224(point: &[u8], kind: Hash, message: &[u8], signature: &[
 
 fn verify_p224(point: &[u8], kind: Hash, message: &[u8], signature: &[u8]) -> Option<bool> {
     let curve = &*P224;
-    let mut whole = Reader::new(signature);
+    let mut whole = DerReader::new(signature);
     let mut numbers = whole.read(tag::SEQUENCE)?;
     let mut number = || {
         let bytes = numbers.integer(tag::INTEGER)?.bytes();

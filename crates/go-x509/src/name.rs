@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::ParseError;
-use super::der::{Reader, dotted, tag};
+use super::der::{DerReader, dotted, tag};
 
 /// The attributes with a name, in the order in which they are printed: last to first of Go's sequence.
 const ATTRIBUTES: [(u8, &str); 9] = [
@@ -42,7 +42,7 @@ impl Attribute<'_> {
 
 /// Goes through the attributes of a Name; ends early at what is malformed.
 fn attributes<'a>(
-    name: Reader<'a>,
+    name: DerReader<'a>,
     mut each: impl FnMut(Attribute<'a>) -> Result<(), String>,
 ) -> Result<(), String> {
     const BAD: &str = "invalid RDNSequence";
@@ -69,12 +69,12 @@ fn attributes<'a>(
 }
 
 /// Checks that a Name can be read and printed.
-pub(super) fn check(name: Reader<'_>) -> Result<(), ParseError> {
+pub(super) fn check(name: DerReader<'_>) -> Result<(), ParseError> {
     attributes(name, |attribute| check_string(attribute.tag, attribute.value)).map_err(ParseError::from)
 }
 
 /// A Name as Go prints it: `CN=example.com,OU=a+OU=b,O=Example\, Inc.,C=CN,1.2.3=#130178`.
-pub(super) fn print(name: Reader<'_>) -> String {
+pub(super) fn print(name: DerReader<'_>) -> String {
     let mut named: [Vec<String>; 9] = Default::default();
     let mut others = Vec::new();
     // Malformed names were refused when the certificate was parsed.
@@ -108,16 +108,16 @@ pub(super) fn print(name: Reader<'_>) -> String {
 }
 
 /// The common name (the last one), or the first organization, or nothing: what names a candidate in an error.
-pub(super) fn short(name: Reader<'_>) -> Option<String> {
+pub(super) fn short(name: DerReader<'_>) -> Option<String> {
     common_name(name).or_else(|| last_or_first(name, 10, false))
 }
 
 /// The last common name.
-pub(super) fn common_name(name: Reader<'_>) -> Option<String> {
+pub(super) fn common_name(name: DerReader<'_>) -> Option<String> {
     last_or_first(name, 3, true)
 }
 
-fn last_or_first(name: Reader<'_>, id: u8, last: bool) -> Option<String> {
+fn last_or_first(name: DerReader<'_>, id: u8, last: bool) -> Option<String> {
     let mut found: Option<String> = None;
     let _ = attributes(name, |attribute| {
         if attribute.oid == [0x55, 0x04, id] && (last || found.is_none()) {

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::der::{Reader, context, context_constructed, tag};
+use super::der::{DerReader, context, context_constructed, tag};
 use super::{ParseError, Span, uri};
 
 // Tags of GeneralName (RFC 5280, section 4.2.1.6).
@@ -31,7 +31,7 @@ pub(super) struct Subtrees {
 
 impl NameConstraints {
     /// The subtrees, and whether all of them are of a kind that is understood.
-    pub fn parse(der: &[u8], mut value: Reader<'_>) -> Parsed<(Self, bool)> {
+    pub fn parse(der: &[u8], mut value: DerReader<'_>) -> Parsed<(Self, bool)> {
         const BAD: &str = "invalid NameConstraints extension";
         let mut top = value.read(tag::SEQUENCE).ok_or(BAD)?;
         let permitted = top.optional(context_constructed(0)).ok_or(BAD)?;
@@ -39,11 +39,11 @@ impl NameConstraints {
         if !value.is_empty() || !top.is_empty() {
             return Err(BAD.into());
         }
-        if [permitted, excluded].iter().flatten().all(Reader::is_empty) {
+        if [permitted, excluded].iter().flatten().all(DerReader::is_empty) {
             return Err("empty name constraints extension".into());
         }
         let mut handled = true;
-        let mut parse = |list: Option<Reader<'_>>| match list {
+        let mut parse = |list: Option<DerReader<'_>>| match list {
             Some(list) => Subtrees::parse(der, list, &mut handled),
             None => Ok(Subtrees::default()),
         };
@@ -53,7 +53,7 @@ impl NameConstraints {
 }
 
 impl Subtrees {
-    fn parse(der: &[u8], mut list: Reader<'_>, handled: &mut bool) -> Parsed<Self> {
+    fn parse(der: &[u8], mut list: DerReader<'_>, handled: &mut bool) -> Parsed<Self> {
         const BAD: &str = "invalid NameConstraints extension";
         let mut found = Self::default();
         while !list.is_empty() {

@@ -3,7 +3,7 @@
 use aws_lc_rs::digest::{self, SHA1_FOR_LEGACY_USE_ONLY as SHA1, SHA256, SHA384, SHA512};
 
 use super::algorithm::{self, Algorithm, Hash};
-use super::der::{Reader, context, context_constructed, tag};
+use super::der::{DerReader, context, context_constructed, tag};
 use super::signature;
 use super::{Certificate, ParseError, Span};
 
@@ -129,7 +129,7 @@ fn element(tag: u8, body: &[u8]) -> Vec<u8> {
 
 /// The subjectPublicKey of a certificate, of which OCSP takes the hash.
 fn key_bits(certificate: &Certificate) -> &[u8] {
-    let mut info = Reader::new(certificate.raw_key_info());
+    let mut info = DerReader::new(certificate.raw_key_info());
     let bits = info.read(tag::SEQUENCE).and_then(|mut info| {
         info.read(tag::SEQUENCE)?;
         info.bit_string()
@@ -164,7 +164,7 @@ impl OcspResponse {
     /// # Errors
     /// The responder refused, or it cannot be read.
     pub fn parse(der: &[u8]) -> Result<Self, OcspError> {
-        let mut input = Reader::new(der);
+        let mut input = DerReader::new(der);
         let mut outer = input.read(tag::SEQUENCE).ok_or("no SEQUENCE")?;
         if !input.is_empty() {
             return Err("trailing data".into());
@@ -242,7 +242,7 @@ impl OcspResponse {
         issuer: &Certificate,
         now: i64,
     ) -> Result<OcspAnswer, OcspError> {
-        let mut answers = Reader::at(&self.der, self.answers);
+        let mut answers = DerReader::at(&self.der, self.answers);
         while !answers.is_empty() {
             let mut single = answers.read(tag::SEQUENCE).ok_or("bad answer")?;
             let id = single.read(tag::SEQUENCE).ok_or("bad certificate identifier")?;
@@ -260,7 +260,7 @@ impl OcspResponse {
             return self.check_signature_by(issuer);
         }
         let mut why = "the responder is neither the issuer nor sent its certificate".to_owned();
-        let mut certificates = Reader::at(&self.der, self.certificates);
+        let mut certificates = DerReader::at(&self.der, self.certificates);
         for _ in 0..MOST_SIGNERS {
             let Some(der) = certificates.read_whole(tag::SEQUENCE) else {
                 break;
@@ -312,7 +312,7 @@ fn authorized(signer: &Certificate, issuer: &Certificate, now: i64) -> Result<()
 }
 
 /// Whether a CertID is that of a certificate of this issuer.
-fn is_about(mut id: Reader<'_>, certificate: &Certificate, issuer: &Certificate) -> Option<bool> {
+fn is_about(mut id: DerReader<'_>, certificate: &Certificate, issuer: &Certificate) -> Option<bool> {
     let identifier = id.read(tag::SEQUENCE)?;
     let name = id.read(tag::OCTET_STRING)?;
     let key = id.read(tag::OCTET_STRING)?;
@@ -326,7 +326,7 @@ fn is_about(mut id: Reader<'_>, certificate: &Certificate, issuer: &Certificate)
         None if oid.oid()? == SHA1_ID => &SHA1,
         None => return Some(false),
     };
-    let has = |hashed: Reader<'_>, of: &[u8]| hashed.bytes() == digest::digest(hash, of).as_ref();
+    let has = |hashed: DerReader<'_>, of: &[u8]| hashed.bytes() == digest::digest(hash, of).as_ref();
     Some(
         serial == certificate.raw_serial()
             && has(name, certificate.raw_issuer())
@@ -335,7 +335,7 @@ fn is_about(mut id: Reader<'_>, certificate: &Certificate, issuer: &Certificate)
 }
 
 /// The rest of a SingleResponse.
-fn answer(single: &mut Reader<'_>) -> Result<OcspAnswer, OcspError> {
+fn answer(single: &mut DerReader<'_>) -> Result<OcspAnswer, OcspError> {
     let (kind, mut status) = single.any().ok_or("no certificate status")?;
     let status = if kind == context(0) {
         OcspStatus::Good

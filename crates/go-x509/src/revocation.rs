@@ -1,7 +1,7 @@
 //! Certificate revocation lists (RFC 5280, section 5), read as Go's `ParseRevocationList` does.
 
 use super::algorithm::Algorithm;
-use super::der::{Reader, context_constructed, tag};
+use super::der::{DerReader, context_constructed, tag};
 use super::extensions::{Raw, authority_key_id};
 use super::signature;
 use super::{Certificate, ParseError, Span, name};
@@ -32,7 +32,7 @@ impl RevocationList {
     /// # Errors
     /// Everything that makes Go's `x509.ParseRevocationList` fail.
     pub fn parse(der: Vec<u8>) -> Result<Self, ParseError> {
-        let mut outer = Reader::new(&der);
+        let mut outer = DerReader::new(&der);
         let mut outer = outer.read(tag::SEQUENCE).ok_or("malformed crl")?;
         let tbs = outer.read_whole(tag::SEQUENCE).ok_or("malformed tbs crl")?;
         let mut fields = tbs;
@@ -59,7 +59,7 @@ impl RevocationList {
         let has_next = fields.peek(tag::UTC_TIME) || fields.peek(tag::GENERALIZED_TIME);
         let next_update = if has_next { Some(fields.time()?) } else { None };
         let entries = fields.optional(tag::SEQUENCE).ok_or("malformed crl")?;
-        let mut left = entries.unwrap_or(Reader::new(&[]));
+        let mut left = entries.unwrap_or(DerReader::new(&[]));
         while !left.is_empty() {
             entry(&mut left)?;
         }
@@ -111,7 +111,7 @@ impl RevocationList {
     /// Since when a certificate of the list's issuer is revoked, Unix seconds.
     pub fn revoked_at(&self, certificate: &Certificate) -> Option<i64> {
         let wanted = certificate.raw_serial();
-        let mut left = Reader::at(&self.der, self.revoked);
+        let mut left = DerReader::at(&self.der, self.revoked);
         while !left.is_empty() {
             let (serial, at) = entry(&mut left).ok()?;
             if serial == wanted {
@@ -123,7 +123,7 @@ impl RevocationList {
 }
 
 /// Reads an entry: the serial number without leading zero, and the time.
-fn entry<'a>(list: &mut Reader<'a>) -> Result<(&'a [u8], i64), ParseError> {
+fn entry<'a>(list: &mut DerReader<'a>) -> Result<(&'a [u8], i64), ParseError> {
     let mut fields = list.read(tag::SEQUENCE).ok_or("malformed crl")?;
     let serial = fields
         .integer(tag::INTEGER)

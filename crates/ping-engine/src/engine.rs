@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::lane::{Lane, Ticket};
-use super::slots::Answer;
+use super::slots::PingOutcome;
 use super::socket::{OpenError, Privilege, Shape, Socket};
 
 /// Most unprivileged sockets for pings of the same shape. Beyond it, and when no more can be opened, pings share sockets and
@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the engine did so far.
 #[derive(Debug, Default)]
-pub struct Figures {
+pub struct PingCounters {
     /// Pings under way now.
     pub in_flight: AtomicU64,
     /// Requests sent.
@@ -45,7 +45,7 @@ pub struct Figures {
     pub sockets: AtomicU64,
 }
 
-impl Figures {
+impl PingCounters {
     /// Adds one to a figure.
     pub fn add(figure: &AtomicU64) {
         figure.fetch_add(1, Ordering::Relaxed);
@@ -111,7 +111,7 @@ type Pools = HashMap<Shape, Pool>;
 #[derive(Debug, Default)]
 pub struct Engine {
     pools: Arc<Mutex<Pools>>,
-    figures: Arc<Figures>,
+    figures: Arc<PingCounters>,
 }
 
 /// One ping, or one of several of a probe. Dropping it gives it up.
@@ -127,7 +127,7 @@ pub struct Ping {
 
 impl Engine {
     /// What it did so far.
-    pub fn figures(&self) -> &Figures {
+    pub fn figures(&self) -> &PingCounters {
         &self.figures
     }
 
@@ -239,7 +239,7 @@ impl Engine {
     /// Starts the task that reads a lane until nobody has needed it for a while.
     fn serve(&self, shape: Shape, lane: Arc<Lane<Socket>>) {
         let (pools, figures) = (Arc::clone(&self.pools), Arc::clone(&self.figures));
-        Figures::add(&figures.sockets);
+        PingCounters::add(&figures.sockets);
         tokio::spawn(async move {
             // Places are given under the same lock, so nobody gets one on a lane that goes away.
             let is_needed = || {
@@ -277,7 +277,7 @@ impl Ping {
     }
 
     /// Waits for the answer, for as long as the caller does. `None` when the socket is gone, which it is not before its pings.
-    pub async fn answer(&mut self) -> Option<Answer> {
+    pub async fn answer(&mut self) -> Option<PingOutcome> {
         self.ticket.as_mut()?.answer().await
     }
 }

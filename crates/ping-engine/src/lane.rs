@@ -9,9 +9,9 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::Figures;
+use super::PingCounters;
 use super::moment::Moment;
-use super::slots::{Answer, Number, Slots};
+use super::slots::{Number, PingOutcome, Slots};
 use super::wire::{Arrival, Left, Wire};
 
 /// How long a socket without room for a packet is passed over.
@@ -34,12 +34,12 @@ pub struct Lane<W> {
     start: Instant,
     /// Nanoseconds after `start` until which the socket is passed over.
     clogged_until: AtomicU64,
-    figures: Arc<Figures>,
+    figures: Arc<PingCounters>,
 }
 
 impl<W: Wire> Lane<W> {
     /// A lane over a socket, whose sequence numbers begin at `first`.
-    pub fn new(wire: W, first: u16, figures: Arc<Figures>) -> Self {
+    pub fn new(wire: W, first: u16, figures: Arc<PingCounters>) -> Self {
         Self {
             wire,
             users: AtomicUsize::new(0),
@@ -152,15 +152,15 @@ impl<W: Wire> Lane<W> {
             Ok(waiter) => waiter,
             Err(is_ours) => {
                 if is_ours || !self.wire.hears_others() {
-                    Figures::add(&self.figures.unexpected);
+                    PingCounters::add(&self.figures.unexpected);
                 }
                 return;
             }
         };
         let answer = match report {
             None => {
-                Figures::add(&self.figures.answered);
-                Answer::Reply {
+                PingCounters::add(&self.figures.answered);
+                PingOutcome::Reply {
                     round_trip: waiter
                         .sent
                         .map_or(Duration::ZERO, |sent| sent.until(Moment::now(), stamp)),
@@ -168,8 +168,8 @@ impl<W: Wire> Lane<W> {
                 }
             }
             Some(report) => {
-                Figures::add(&self.figures.refused);
-                Answer::Failure(report)
+                PingCounters::add(&self.figures.refused);
+                PingOutcome::Failure(report)
             }
         };
         // Whoever waited may be gone; nobody misses the answer then.
@@ -193,7 +193,7 @@ pub struct Ticket<W: Wire> {
     id: u16,
     number: Number,
     duplicates: Option<Arc<AtomicU64>>,
-    answer: oneshot::Receiver<Answer>,
+    answer: oneshot::Receiver<PingOutcome>,
 }
 
 impl<W: Wire> Ticket<W> {
@@ -254,7 +254,7 @@ impl<W: Wire> Ticket<W> {
             self.set_sent(None);
             return sent;
         }
-        Figures::add(&self.lane.figures.sent);
+        PingCounters::add(&self.lane.figures.sent);
         if self.lane.unread.fetch_add(1, Ordering::Relaxed) >= UNREAD_LIMIT {
             self.lane.read();
         }
@@ -267,7 +267,7 @@ impl<W: Wire> Ticket<W> {
     }
 
     /// Waits for the answer, for as long as the caller does. `None` when the lane is gone, which it is not before its tickets.
-    pub async fn answer(&mut self) -> Option<Answer> {
+    pub async fn answer(&mut self) -> Option<PingOutcome> {
         (&mut self.answer).await.ok()
     }
 }
@@ -275,7 +275,7 @@ impl<W: Wire> Ticket<W> {
 impl<W: Wire> Drop for Ticket<W> {
     fn drop(&mut self) {
         if self.lane.slots().give_up(self.number) {
-            Figures::add(&self.lane.figures.lost);
+            PingCounters::add(&self.lane.figures.lost);
         }
         self.lane.figures.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
@@ -316,7 +316,7 @@ mod tests {
     }
 
     const UNREACHABLE: Report = Report {
-        family: super::super::packet::Family::V4,
+        family: super::super::packet::AddressFamily::V4,
         icmp_type: 3,
         code: 1,
         info: 0,
@@ -410,12 +410,12 @@ mod tests {
 
     struct Bed {
         lane: Arc<Lane<Arc<Simulated>>>,
-        figures: Arc<Figures>,
+        figures: Arc<PingCounters>,
         payload: Arc<[u8]>,
     }
 
     fn bed(first: u16, capacity: usize, rule: fn(SocketAddr, u16) -> Vec<Back>) -> Bed {
-        let figures = Arc::new(Figures::default());
+        let figures = Arc::new(PingCounters::default());
         let wire = Arc::new(Simulated {
             rule,
             queue: Mutex::new(VecDeque::new()),
@@ -442,8 +442,8 @@ mod tests {
             let mut ticket = self.lane.reserve(to, ID, &self.payload, None).ok_or("full")?;
             ticket.try_send().map_err(|_| "not sent")?;
             match tokio::time::timeout(Duration::from_millis(wait), ticket.answer()).await {
-                Ok(Some(Answer::Reply { round_trip, .. })) => Ok(round_trip.as_millis() as u64),
-                Ok(Some(Answer::Failure(_))) => Err("unreachable"),
+                Ok(Some(PingOutcome::Reply { round_trip, .. })) => Ok(round_trip.as_millis() as u64),
+                Ok(Some(PingOutcome::Failure(_))) => Err("unreachable"),
                 Ok(None) => Err("closed"),
                 Err(_) => Err("lost"),
             }
@@ -521,12 +521,12 @@ mod tests {
         let counted = Some(Arc::clone(&duplicates));
         let mut ticket = bed.lane.reserve(host(1), ID, &bed.payload, counted).unwrap();
         ticket.try_send().unwrap();
-        assert!(matches!(ticket.answer().await, Some(Answer::Reply { .. })));
+        assert!(matches!(ticket.answer().await, Some(PingOutcome::Reply { .. })));
         // A lane that nobody waits on is read when somebody does.
         let mut other = bed.lane.reserve(host(1), ID, &bed.payload, None).unwrap();
         other.try_send().unwrap();
         tokio::time::sleep(Duration::from_millis(100)).await;
-        assert!(matches!(other.answer().await, Some(Answer::Reply { .. })));
+        assert!(matches!(other.answer().await, Some(PingOutcome::Reply { .. })));
         assert_eq!(duplicates.load(Ordering::Relaxed), 2);
         drop((ticket, other));
         assert!(bed.lane.slots().is_empty());
@@ -589,7 +589,7 @@ mod tests {
             })
             .collect();
         for mut ticket in tickets {
-            assert!(matches!(ticket.answer().await, Some(Answer::Reply { .. })));
+            assert!(matches!(ticket.answer().await, Some(PingOutcome::Reply { .. })));
         }
         assert_eq!(bed.figures(), [10_000, 10_000, 0, 0, 0, 0]);
     }

@@ -11,8 +11,8 @@ mod slots;
 mod socket;
 mod wire;
 
-pub use engine::{Engine, Figures, Ping, PrepareError};
+pub use engine::{Engine, Ping, PingCounters, PrepareError};
 pub use moment::Moment;
-pub use packet::{Family, Report};
-pub use slots::Answer;
+pub use packet::{AddressFamily, Report};
+pub use slots::PingOutcome;
 pub use socket::{Interface, OpenError, Privilege, Shape};

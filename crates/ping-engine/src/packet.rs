@@ -6,12 +6,12 @@ use std::net::IpAddr;
 /// The address family, which decides the numbers of the message types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
-pub enum Family {
+pub enum AddressFamily {
     V4,
     V6,
 }
 
-impl Family {
+impl AddressFamily {
     /// Of an address.
     pub fn of(ip: IpAddr) -> Self {
         if ip.is_ipv4() { Self::V4 } else { Self::V6 }
@@ -45,13 +45,13 @@ pub const ECHO_HEADER: usize = 8;
 
 /// An echo request. The checksum is set for IPv4 only, where a raw socket needs it; for IPv6, and for unprivileged sockets,
 /// the kernel computes it.
-pub fn echo_request(family: Family, id: u16, sequence: u16, payload: &[u8]) -> Vec<u8> {
+pub fn echo_request(family: AddressFamily, id: u16, sequence: u16, payload: &[u8]) -> Vec<u8> {
     let mut packet = Vec::with_capacity(ECHO_HEADER + payload.len());
     packet.extend([family.echo_request(), 0, 0, 0]);
     packet.extend(id.to_be_bytes());
     packet.extend(sequence.to_be_bytes());
     packet.extend(payload);
-    if family == Family::V4 {
+    if family == AddressFamily::V4 {
         let sum = checksum(&packet).to_be_bytes();
         if let Some(place) = packet.get_mut(2..4) {
             place.copy_from_slice(&sum);
@@ -102,7 +102,7 @@ pub enum Message<'a> {
 
 impl<'a> Message<'a> {
     /// Reads a message without its IP header. `None` for everything that is no answer to an echo request.
-    pub fn parse(family: Family, from: IpAddr, bytes: &'a [u8]) -> Option<Self> {
+    pub fn parse(family: AddressFamily, from: IpAddr, bytes: &'a [u8]) -> Option<Self> {
         let (header, body) = bytes.split_first_chunk::<ECHO_HEADER>()?;
         let [icmp_type, code, _, _, id0, id1, seq0, seq1] = *header;
         if icmp_type == family.echo_reply() && code == 0 {
@@ -113,8 +113,8 @@ impl<'a> Message<'a> {
             });
         }
         let info = match (family, icmp_type) {
-            (Family::V4, 3 | 11 | 12) => u32::from(u16::from_be_bytes([seq0, seq1])),
-            (Family::V6, 1..=4) => u32::from_be_bytes([id0, id1, seq0, seq1]),
+            (AddressFamily::V4, 3 | 11 | 12) => u32::from(u16::from_be_bytes([seq0, seq1])),
+            (AddressFamily::V6, 1..=4) => u32::from_be_bytes([id0, id1, seq0, seq1]),
             _ => return None,
         };
         let (to, quoted) = quoted_packet(family, body)?;
@@ -136,22 +136,22 @@ impl<'a> Message<'a> {
 }
 
 /// Identifier and sequence number of our own echo request, as an error quotes it.
-pub fn echo_of(family: Family, quoted: &[u8]) -> Option<(u16, u16)> {
+pub fn echo_of(family: AddressFamily, quoted: &[u8]) -> Option<(u16, u16)> {
     let [icmp_type, _, _, _, id0, id1, seq0, seq1] = *quoted.first_chunk::<ECHO_HEADER>()?;
     (icmp_type == family.echo_request())
         .then(|| (u16::from_be_bytes([id0, id1]), u16::from_be_bytes([seq0, seq1])))
 }
 
 /// Destination and payload of the IP packet that an error quotes.
-fn quoted_packet(family: Family, packet: &[u8]) -> Option<(IpAddr, &[u8])> {
+fn quoted_packet(family: AddressFamily, packet: &[u8]) -> Option<(IpAddr, &[u8])> {
     match family {
-        Family::V4 => {
+        AddressFamily::V4 => {
             let header_length = usize::from(packet.first()? & 0x0f) * 4;
             let to: [u8; 4] = *packet.get(16..)?.first_chunk()?;
             (*packet.get(9)? == 1).then_some(())?;
             Some((to.into(), packet.get(header_length.max(20)..)?))
         }
-        Family::V6 => {
+        AddressFamily::V6 => {
             let to: [u8; 16] = *packet.get(24..)?.first_chunk()?;
             const ICMPV6: u8 = 58;
             const FRAGMENT: u8 = 44;
@@ -174,7 +174,7 @@ pub fn without_ipv4_header(packet: &[u8]) -> Option<&[u8]> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Report {
     /// Whose numbers they are.
-    pub family: Family,
+    pub family: AddressFamily,
     /// ICMP type.
     pub icmp_type: u8,
     /// ICMP code.
@@ -188,27 +188,29 @@ pub struct Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let words = match (self.family, self.icmp_type, self.code) {
-            (Family::V4, 3, 0) => "destination network unreachable",
-            (Family::V4, 3, 1) => "destination host unreachable",
-            (Family::V4, 3, 2) => "destination protocol unreachable",
-            (Family::V4, 3, 3) => "destination port unreachable",
-            (Family::V4, 3, 4) | (Family::V6, 2, _) => "packet too big",
-            (Family::V4, 3, 5) => "source route failed",
-            (Family::V4, 3, 6) => "destination network unknown",
-            (Family::V4, 3, 7) => "destination host unknown",
-            (Family::V4, 3, 9 | 10 | 13) | (Family::V6, 1, 1) => "administratively prohibited",
-            (Family::V4, 3, 11 | 12) => "destination unreachable for this type of service",
-            (Family::V4, 3, _) | (Family::V6, 1, _) if self.code > 6 => "destination unreachable",
-            (Family::V6, 1, 0) => "no route to destination",
-            (Family::V6, 1, 2) => "beyond scope of source address",
-            (Family::V6, 1, 3) => "destination address unreachable",
-            (Family::V6, 1, 4) => "destination port unreachable",
-            (Family::V6, 1, 5) => "source address failed ingress policy",
-            (Family::V6, 1, 6) => "reject route to destination",
-            (Family::V4, 11, 0) => "time to live exceeded",
-            (Family::V6, 3, 0) => "hop limit exceeded",
-            (Family::V4, 11, _) | (Family::V6, 3, _) => "time for reassembly exceeded",
-            (Family::V4, 12, _) | (Family::V6, 4, _) => "parameter problem",
+            (AddressFamily::V4, 3, 0) => "destination network unreachable",
+            (AddressFamily::V4, 3, 1) => "destination host unreachable",
+            (AddressFamily::V4, 3, 2) => "destination protocol unreachable",
+            (AddressFamily::V4, 3, 3) => "destination port unreachable",
+            (AddressFamily::V4, 3, 4) | (AddressFamily::V6, 2, _) => "packet too big",
+            (AddressFamily::V4, 3, 5) => "source route failed",
+            (AddressFamily::V4, 3, 6) => "destination network unknown",
+            (AddressFamily::V4, 3, 7) => "destination host unknown",
+            (AddressFamily::V4, 3, 9 | 10 | 13) | (AddressFamily::V6, 1, 1) => "administratively prohibited",
+            (AddressFamily::V4, 3, 11 | 12) => "destination unreachable for this type of service",
+            (AddressFamily::V4, 3, _) | (AddressFamily::V6, 1, _) if self.code > 6 => {
+                "destination unreachable"
+            }
+            (AddressFamily::V6, 1, 0) => "no route to destination",
+            (AddressFamily::V6, 1, 2) => "beyond scope of source address",
+            (AddressFamily::V6, 1, 3) => "destination address unreachable",
+            (AddressFamily::V6, 1, 4) => "destination port unreachable",
+            (AddressFamily::V6, 1, 5) => "source address failed ingress policy",
+            (AddressFamily::V6, 1, 6) => "reject route to destination",
+            (AddressFamily::V4, 11, 0) => "time to live exceeded",
+            (AddressFamily::V6, 3, 0) => "hop limit exceeded",
+            (AddressFamily::V4, 11, _) | (AddressFamily::V6, 3, _) => "time for reassembly exceeded",
+            (AddressFamily::V4, 12, _) | (AddressFamily::V6, 4, _) => "parameter problem",
             _ => "not delivered",
         };
         f.write_str(words)?;
@@ -231,15 +233,15 @@ mod tests {
     #[test]
     fn requests_are_as_the_rfcs_say() {
         assert_eq!(
-            echo_request(Family::V4, 0x1234, 7, b"abc"),
+            echo_request(AddressFamily::V4, 0x1234, 7, b"abc"),
             b"\x08\x00\x21\x62\x12\x34\x00\x07abc"
         );
         assert_eq!(
-            echo_request(Family::V6, 0x1234, 7, b"abc"),
+            echo_request(AddressFamily::V6, 0x1234, 7, b"abc"),
             b"\x80\x00\x00\x00\x12\x34\x00\x07abc"
         );
         // A packet with its checksum sums up to nothing.
-        let packet = echo_request(Family::V4, 0xffff, 0xffff, &[0xff; 1001]);
+        let packet = echo_request(AddressFamily::V4, 0xffff, 0xffff, &[0xff; 1001]);
         assert_eq!(checksum(&packet), 0);
     }
 
@@ -247,16 +249,16 @@ mod tests {
     fn replies_and_errors_are_told_apart() {
         let reply = b"\x00\x00\x99\x99\x12\x34\x00\x07abc";
         assert_eq!(
-            Message::parse(Family::V4, FROM, reply),
+            Message::parse(AddressFamily::V4, FROM, reply),
             Some(Message::Reply {
                 id: 0x1234,
                 sequence: 7,
                 payload: b"abc"
             })
         );
-        let request = echo_request(Family::V4, 0x1234, 7, b"abc");
+        let request = echo_request(AddressFamily::V4, 0x1234, 7, b"abc");
         assert_eq!(
-            Message::parse(Family::V4, FROM, &request),
+            Message::parse(AddressFamily::V4, FROM, &request),
             None,
             "our own request"
         );
@@ -267,14 +269,14 @@ mod tests {
         let mut error = vec![3, 4, 0, 0, 0, 0, 5, 0xdc];
         error.extend(&quoted);
         let report = Report {
-            family: Family::V4,
+            family: AddressFamily::V4,
             icmp_type: 3,
             code: 4,
             info: 1500,
             reporter: Some(FROM),
         };
         assert_eq!(
-            Message::parse(Family::V4, FROM, &error),
+            Message::parse(AddressFamily::V4, FROM, &error),
             Some(Message::Failure {
                 to: [203, 0, 113, 9].into(),
                 id: 0x1234,
@@ -288,7 +290,7 @@ mod tests {
         );
         error[8 + 9] = 17;
         assert_eq!(
-            Message::parse(Family::V4, FROM, &error),
+            Message::parse(AddressFamily::V4, FROM, &error),
             None,
             "an error about UDP"
         );
@@ -297,7 +299,7 @@ mod tests {
     #[test]
     fn errors_of_ipv6_are_read_behind_a_fragment_header() {
         let from = "2001:db8::1".parse().unwrap();
-        let request = echo_request(Family::V6, 5, 6, b"x");
+        let request = echo_request(AddressFamily::V6, 5, 6, b"x");
         for fragmented in [false, true] {
             let mut error = vec![3, 0, 0, 0, 0, 0, 0, 0];
             let mut header = [0_u8; 40];
@@ -313,7 +315,7 @@ mod tests {
                 id,
                 sequence,
                 report,
-            }) = Message::parse(Family::V6, from, &error)
+            }) = Message::parse(AddressFamily::V6, from, &error)
             else {
                 panic!("not read");
             };
@@ -328,7 +330,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn no_packet_makes_it_panic(bytes in proptest::collection::vec(0_u8.., 0..200), six: bool) {
-            let family = if six { Family::V6 } else { Family::V4 };
+            let family = if six { AddressFamily::V6 } else { AddressFamily::V4 };
             let inner = without_ipv4_header(&bytes).unwrap_or(&bytes);
             let _ = (Message::parse(family, FROM, inner), echo_of(family, &bytes));
         }

@@ -23,7 +23,7 @@ const QUARANTINE: Duration = Duration::from_secs(60);
 
 /// The answer to a ping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum PingOutcome {
     /// The reply.
     Reply {
         /// From just before sending to the kernel's receipt.
@@ -56,7 +56,7 @@ pub(super) struct Waiter {
     /// When its request went out.
     pub(super) sent: Option<Moment>,
     /// Who wants to know.
-    pub(super) answer: oneshot::Sender<Answer>,
+    pub(super) answer: oneshot::Sender<PingOutcome>,
 }
 
 #[derive(Debug)]
@@ -112,7 +112,7 @@ impl Slots {
         id: u16,
         payload: &Arc<[u8]>,
         duplicates: Option<Arc<AtomicU64>>,
-        answer: oneshot::Sender<Answer>,
+        answer: oneshot::Sender<PingOutcome>,
     ) -> Option<Number> {
         let sequence = self.free(to)?;
         self.serial += 1;

@@ -12,8 +12,8 @@ use socket2::{Domain, Protocol, SockAddr, Type};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use super::Figures;
-use super::packet::{Family, Message, Report, echo_of, echo_request, without_ipv4_header};
+use super::PingCounters;
+use super::packet::{AddressFamily, Message, Report, echo_of, echo_request, without_ipv4_header};
 use super::wire::{Arrival, Left, Wire};
 use crate::cmsg::{self, Queue, Received};
 
@@ -42,7 +42,7 @@ thread_local! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Shape {
     /// The address family.
-    pub family: Family,
+    pub family: AddressFamily,
     /// Source address, if not the system's choice.
     pub source: Option<IpAddr>,
     /// TTL or hop limit, 0 for the system's.
@@ -125,7 +125,7 @@ pub struct Socket {
     id: AtomicU16,
     privilege: Privilege,
     dropped: AtomicU32,
-    figures: Arc<Figures>,
+    figures: Arc<PingCounters>,
 }
 
 impl Socket {
@@ -133,9 +133,9 @@ impl Socket {
     ///
     /// # Errors
     /// Neither is allowed, or the source address is not this machine's.
-    pub fn open(shape: Shape, figures: Arc<Figures>) -> Result<Self, OpenError> {
+    pub fn open(shape: Shape, figures: Arc<PingCounters>) -> Result<Self, OpenError> {
         if let Some(source) = shape.source
-            && Family::of(source) != shape.family
+            && AddressFamily::of(source) != shape.family
         {
             return Err(OpenError::OtherFamily(network(shape.family), source));
         }
@@ -206,7 +206,7 @@ impl Socket {
         from.set_port(0);
         let is_raw = matches!(self.privilege, Privilege::Raw(_));
         let message = match (self.shape.family, is_raw) {
-            (Family::V4, true) => without_ipv4_header(bytes)?,
+            (AddressFamily::V4, true) => without_ipv4_header(bytes)?,
             _ => bytes,
         };
         let arrival = match Message::parse(self.shape.family, from.ip(), message)? {
@@ -329,10 +329,10 @@ fn port(socket: &socket2::Socket) -> u16 {
         .map_or(0, |address| address.port())
 }
 
-fn network(family: Family) -> &'static str {
+fn network(family: AddressFamily) -> &'static str {
     match family {
-        Family::V4 => "ip4:icmp",
-        Family::V6 => "ip6:ipv6-icmp",
+        AddressFamily::V4 => "ip4:icmp",
+        AddressFamily::V6 => "ip6:ipv6-icmp",
     }
 }
 
@@ -345,18 +345,18 @@ fn open_error(shape: Shape, unprivileged: io::Error, raw: io::Error) -> OpenErro
     }
 }
 
-fn any(family: Family) -> IpAddr {
+fn any(family: AddressFamily) -> IpAddr {
     match family {
-        Family::V4 => Ipv4Addr::UNSPECIFIED.into(),
-        Family::V6 => Ipv6Addr::UNSPECIFIED.into(),
+        AddressFamily::V4 => Ipv4Addr::UNSPECIFIED.into(),
+        AddressFamily::V6 => Ipv6Addr::UNSPECIFIED.into(),
     }
 }
 
 fn open(shape: Shape, kind: Type) -> io::Result<socket2::Socket> {
     let is_raw = kind == Type::RAW;
     let (domain, protocol) = match shape.family {
-        Family::V4 => (Domain::IPV4, Protocol::ICMPV4),
-        Family::V6 => (Domain::IPV6, Protocol::ICMPV6),
+        AddressFamily::V4 => (Domain::IPV4, Protocol::ICMPV4),
+        AddressFamily::V6 => (Domain::IPV6, Protocol::ICMPV6),
     };
     let socket = socket2::Socket::new(domain, kind.nonblocking().cloexec(), Some(protocol))?;
     // Also without a source address: it is then that an unprivileged socket gets its identifier.
@@ -379,7 +379,7 @@ fn open(shape: Shape, kind: Type) -> io::Result<socket2::Socket> {
     // Without them an answer has no receive time, or no hop limit, and is an answer all the same.
     let _ = set(sol, libc::SO_TIMESTAMPNS, 1);
     match shape.family {
-        Family::V4 => {
+        AddressFamily::V4 => {
             let _ = set(libc::IPPROTO_IP, libc::IP_RECVTTL, 1);
             if shape.ttl > 0 {
                 socket.set_ttl_v4(u32::from(shape.ttl))?;
@@ -392,7 +392,7 @@ fn open(shape: Shape, kind: Type) -> io::Result<socket2::Socket> {
                 set(libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_PROBE)?;
             }
         }
-        Family::V6 => {
+        AddressFamily::V6 => {
             let _ = set(libc::IPPROTO_IPV6, libc::IPV6_RECVHOPLIMIT, 1);
             if shape.ttl > 0 {
                 socket.set_unicast_hops_v6(u32::from(shape.ttl))?;
@@ -406,8 +406,8 @@ fn open(shape: Shape, kind: Type) -> io::Result<socket2::Socket> {
         filter(&socket, shape.family)?;
     } else {
         let (level, name) = match shape.family {
-            Family::V4 => (libc::IPPROTO_IP, libc::IP_RECVERR),
-            Family::V6 => (libc::IPPROTO_IPV6, libc::IPV6_RECVERR),
+            AddressFamily::V4 => (libc::IPPROTO_IP, libc::IP_RECVERR),
+            AddressFamily::V6 => (libc::IPPROTO_IPV6, libc::IPV6_RECVERR),
         };
         set(level, name, 1)?;
     }
@@ -415,15 +415,15 @@ fn open(shape: Shape, kind: Type) -> io::Result<socket2::Socket> {
 }
 
 /// A raw socket hears all ICMP of the machine: only answers and errors are wanted.
-fn filter(socket: &socket2::Socket, family: Family) -> io::Result<()> {
+fn filter(socket: &socket2::Socket, family: AddressFamily) -> io::Result<()> {
     let passes = |types: &[u32]| !types.iter().fold(0_u32, |mask, t| mask | 1 << (t % 32));
     match family {
-        Family::V4 => {
+        AddressFamily::V4 => {
             const SOL_RAW: i32 = 255;
             let mask = passes(&[0, 3, 11, 12]).to_ne_bytes();
             cmsg::set_option(socket.as_fd(), SOL_RAW, ICMP_FILTER, &mask)
         }
-        Family::V6 => {
+        AddressFamily::V6 => {
             let none = u32::MAX;
             let masks = [
                 passes(&[1, 2, 3, 4]),

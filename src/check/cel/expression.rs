@@ -118,11 +118,11 @@ impl Cel {
         &self.source
     }
 
-    pub(super) fn evaluate(&self, body: &Value, end: Instant) -> Result<Answer, String> {
+    pub(super) fn evaluate(&self, body: &Value, end: Instant) -> Result<Truth, String> {
         let context = self.context(body, end);
         match Value::resolve(&self.program, &context) {
-            Ok(Value::Bool(truth)) => Ok(Answer::Bool(truth)),
-            Ok(_) => Ok(Answer::NotBool),
+            Ok(Value::Bool(truth)) => Ok(Truth::Bool(truth)),
+            Ok(_) => Ok(Truth::NotBool),
             Err(error) => Err(error.to_string()),
         }
     }
@@ -160,7 +160,7 @@ fn compile(source: &str, is_metered: bool) -> Result<(IdedExpr, usize), CelError
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(super) enum Truth {
     Bool(bool),
     NotBool,
 }
@@ -287,8 +287,8 @@ mod tests {
         let body = json::parse(BODY.as_bytes(), budget).unwrap();
         for (source, want) in rows {
             let got = Cel::new(source).ok().map(|cel| match cel.evaluate(&body, end) {
-                Ok(Answer::Bool(truth)) => Ok(truth),
-                Ok(Answer::NotBool) | Err(_) => Err(()),
+                Ok(Truth::Bool(truth)) => Ok(truth),
+                Ok(Truth::NotBool) | Err(_) => Err(()),
             });
             assert_eq!(got, want, "{source}");
         }

@@ -128,11 +128,11 @@ fn call_of(function: &str, argument: IdedExpr) -> IdedExpr {
     }
 }
 
-type Answer = Result<Value, ExecutionError>;
+type CelResult = Result<Value, ExecutionError>;
 
 /// Adds the functions that adapted expressions call. After `end`, loops are broken off; with a meter, when it says so, too.
 pub(super) fn add_functions(context: &mut Context<'_, '_>, end: Instant, meter: Option<&Meter>) {
-    let prepared = |prepare: fn(Value) -> Answer| {
+    let prepared = |prepare: fn(Value) -> CelResult| {
         move |Arguments(given): Arguments| match given.as_slice() {
             [value] => prepare(value.clone()),
             _ => Err(ExecutionError::invalid_argument_count(1, given.len())),
@@ -188,7 +188,7 @@ fn text(text: impl Into<String>) -> Value {
 }
 
 /// Doubles and times as Go prints them.
-fn for_string(value: Value) -> Answer {
+fn for_string(value: Value) -> CelResult {
     Ok(match value {
         // Which `push_float` does not tell from zero.
         Value::Float(number) if number == 0.0 && number.is_sign_negative() => text("-0"),
@@ -210,7 +210,7 @@ fn for_string(value: Value) -> Answer {
 }
 
 /// The nanoseconds of a duration.
-fn for_int(value: Value) -> Answer {
+fn for_int(value: Value) -> CelResult {
     Ok(match value {
         Value::Duration(length) => Value::Int(length.num_nanoseconds().unwrap_or(i64::MAX)),
         other => other,
@@ -218,7 +218,7 @@ fn for_int(value: Value) -> Answer {
 }
 
 /// No sign may stand before it.
-fn for_uint(value: Value) -> Answer {
+fn for_uint(value: Value) -> CelResult {
     match &value {
         Value::String(digits) if digits.starts_with('+') => conversion_error("string", "uint"),
         _ => Ok(value),
@@ -226,7 +226,7 @@ fn for_uint(value: Value) -> Answer {
 }
 
 /// Texts as Go's `strconv.ParseFloat` reads them.
-fn for_double(value: Value) -> Answer {
+fn for_double(value: Value) -> CelResult {
     match &value {
         Value::String(digits) => match parse_float(digits) {
             Ok(number) => Ok(Value::Float(number)),
@@ -237,7 +237,7 @@ fn for_double(value: Value) -> Answer {
 }
 
 /// A time whose parts in UTC are what the clocks of a zone show, or those of UTC itself.
-fn there(given: &[Value]) -> Answer {
+fn there(given: &[Value]) -> CelResult {
     let (moment, seconds) = match given {
         [Value::Timestamp(moment)] => (moment, 0),
         [Value::Timestamp(moment), Value::String(zone)] => (moment, seconds_east(zone, moment.timestamp())?),
@@ -278,7 +278,7 @@ fn seconds_east(zone: &str, at: i64) -> Result<i64, ExecutionError> {
     Ok((hours * 60 + minutes) * 60)
 }
 
-fn for_bool(value: Value) -> Answer {
+fn for_bool(value: Value) -> CelResult {
     Ok(match value {
         Value::String(word) => match word.as_str() {
             "1" | "t" | "T" | "TRUE" | "true" | "True" => Value::Bool(true),
@@ -290,7 +290,7 @@ fn for_bool(value: Value) -> Answer {
 }
 
 /// Times as RFC 3339 has them and Go reads them, and no other way.
-fn for_timestamp(value: Value) -> Answer {
+fn for_timestamp(value: Value) -> CelResult {
     let Value::String(written) = &value else {
         return Ok(value);
     };
@@ -319,7 +319,7 @@ fn for_timestamp(value: Value) -> Answer {
 }
 
 /// Durations as Go's `time.ParseDuration` reads them.
-fn for_duration(value: Value) -> Answer {
+fn for_duration(value: Value) -> CelResult {
     let Value::String(written) = &value else {
         return Ok(value);
     };
@@ -345,13 +345,13 @@ fn for_duration(value: Value) -> Answer {
     Ok(text(normal))
 }
 
-fn conversion_error(from: &str, to: &str) -> Answer {
+fn conversion_error(from: &str, to: &str) -> CelResult {
     let message = format!("type conversion error from '{from}' to '{to}'");
     Err(ExecutionError::function_error(to, message))
 }
 
 /// Whether a field is there; what has no fields has none.
-fn has(given: &[Value]) -> Answer {
+fn has(given: &[Value]) -> CelResult {
     match given {
         [Value::Map(map), Value::String(field)] => {
             let key = Key::String(field.clone());
@@ -366,7 +366,7 @@ fn has(given: &[Value]) -> Answer {
 }
 
 /// Whether a list has a value or a map a key. A value that cannot be a key is none.
-fn contains(given: &[Value]) -> Answer {
+fn contains(given: &[Value]) -> CelResult {
     match given {
         [item, Value::List(list)] => Ok(Value::Bool(list.iter().any(|other| other == item))),
         [item, Value::Map(map)] => {
@@ -393,7 +393,7 @@ fn contains(given: &[Value]) -> Answer {
 }
 
 /// Whether a text matches an expression with Go's syntax.
-fn matches(given: &[Value], limits: Limits) -> Answer {
+fn matches(given: &[Value], limits: Limits) -> CelResult {
     match given {
         [Value::String(text), Value::String(pattern)] => {
             let regexp = Regexp::within(pattern, limits)

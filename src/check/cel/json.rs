@@ -98,7 +98,7 @@ pub(super) fn depth(text: &[u8]) -> usize {
 /// # Errors
 /// See [`JsonError`].
 pub(super) fn parse(text: &[u8], budget: Budget) -> Result<Value, JsonError> {
-    let mut reader = Reader {
+    let mut reader = JsonReader {
         text,
         at: 0,
         budget,
@@ -113,7 +113,7 @@ pub(super) fn parse(text: &[u8], budget: Budget) -> Result<Value, JsonError> {
     }
 }
 
-struct Reader<'t> {
+struct JsonReader<'t> {
     text: &'t [u8],
     at: usize,
     budget: Budget,
@@ -122,7 +122,7 @@ struct Reader<'t> {
     look: usize,
 }
 
-impl Reader<'_> {
+impl JsonReader<'_> {
     /// Takes memory out of the budget.
     fn pay(&mut self, bytes: usize) -> Result<(), JsonError> {
         let left = self.left.checked_sub(bytes);

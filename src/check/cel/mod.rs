@@ -23,7 +23,7 @@ use crate::memory::{self, Use};
 use crate::probe_log::{ProbeLog, excerpt, text};
 
 pub use explain::{Explained, Part, explain};
-use expression::Answer;
+use expression::Truth;
 pub use expression::{Cel, CelError};
 
 /// Bodies and expressions that nest deeper than this are handled on a thread with a larger stack.
@@ -55,7 +55,7 @@ enum Judgement {
 
 /// Why a body does not pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wrong {
+pub enum CelFailure {
     /// It is not JSON.
     NotJson,
     /// What must not hold for it does: the expression.
@@ -79,7 +79,7 @@ pub async fn judge(
     wanted: Option<&Cel>,
     deadline: Deadline,
     log: &mut ProbeLog,
-) -> Result<(), Wrong> {
+) -> Result<(), CelFailure> {
     let (no, yes) = (unwanted.cloned(), wanted.cloned());
     let begins = excerpt(&body, SHOWN);
     let end = deadline.at().into_std();
@@ -88,24 +88,24 @@ pub async fn judge(
     });
     let judgement = work.await.unwrap_or_else(Judgement::Failed);
     let source = |cel: Option<&Cel>| cel.map_or_else(String::new, |cel| cel.source().to_owned());
-    let mut wrong = Wrong::Unknown;
+    let mut wrong = CelFailure::Unknown;
     match judgement {
         Judgement::Passed => return Ok(()),
         Judgement::NotJson(error) => {
-            wrong = Wrong::NotJson;
+            wrong = CelFailure::NotJson;
             log!(log, Error, "Error unmarshalling HTTP body to JSON", "err" => text(&error), "body" => begins);
         }
         Judgement::Failed(error) => {
-            wrong = Wrong::NotEvaluated(error.clone());
+            wrong = CelFailure::NotEvaluated(error.clone());
             log!(log, Error, "Error evaluating CEL expression", "err" => error, "body" => begins);
         }
         Judgement::NotBool => log!(log, Error, "CEL evaluation result is not a boolean"),
         Judgement::Matched => {
-            wrong = Wrong::Holds(source(unwanted));
+            wrong = CelFailure::Holds(source(unwanted));
             log!(log, Error, "Body matched CEL expression", "expression" => source(unwanted), "body" => begins);
         }
         Judgement::Missing => {
-            wrong = Wrong::DoesNotHold(source(wanted));
+            wrong = CelFailure::DoesNotHold(source(wanted));
             log!(log, Error, "Body did not match CEL expression", "expression" => source(wanted), "body" => begins);
         }
     }
@@ -167,9 +167,9 @@ fn judge_here(body: &[u8], unwanted: Option<&Cel>, wanted: Option<&Cel>, end: In
         ] {
             match cel.map(|cel| cel.evaluate(&body, end)) {
                 Some(Err(error)) => return Judgement::Failed(error),
-                Some(Ok(Answer::NotBool)) => return Judgement::NotBool,
-                Some(Ok(Answer::Bool(truth))) if truth == bad => return verdict,
-                Some(Ok(Answer::Bool(_))) | None => {}
+                Some(Ok(Truth::NotBool)) => return Judgement::NotBool,
+                Some(Ok(Truth::Bool(truth))) if truth == bad => return verdict,
+                Some(Ok(Truth::Bool(_))) | None => {}
             }
         }
         Judgement::Passed

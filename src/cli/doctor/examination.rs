@@ -15,7 +15,7 @@ use super::subject::{Remote, Scheme};
 use crate::metrics::{Labels, Metric};
 use crate::module::{self, Module};
 use crate::net::Network;
-use crate::prober::{self, Outcome, Request};
+use crate::prober::{self, Outcome, ProbeRequest};
 use crate::reason::Reason;
 
 /// How long something may take that many healthy targets do not have: ping, HTTP/3, another name server.
@@ -182,7 +182,7 @@ impl Doctor<'_> {
     /// Probes with a module that is made for it.
     pub async fn probe(self, module: &Value, target: &str, limit: Duration) -> Result<Outcome, String> {
         let module = compiled(module)?;
-        let request = Request {
+        let request = ProbeRequest {
             target,
             hostname: None,
             timeout: limit,

@@ -165,7 +165,7 @@ flags! {
     )
     .default("info")
     .words(&["debug", "info", "warn", "error"]);
-    log_format: logging::Format = flag(
+    log_format: logging::LogFormat = flag(
         "log.format",
         "Output format of log messages. One of: [logfmt, json]",
     )

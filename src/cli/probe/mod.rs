@@ -22,10 +22,10 @@ use crate::config::meant::did_you_mean;
 use crate::config::targets::{DEFAULT_MODULE, Targets};
 use crate::config::units::parse_duration;
 use crate::display::passive;
-use crate::module::{Asked, Loaded, Module};
+use crate::module::{Loaded, Module, ParamInput};
 use crate::net::Network;
 use crate::net::policy::Policy;
-use crate::prober::{self, Outcome, Request};
+use crate::prober::{self, Outcome, ProbeRequest};
 
 pub use report::{Look, escaped};
 
@@ -196,7 +196,7 @@ async fn run_jobs(jobs: Vec<Job>, rules: config::Policy, most: Duration, at_once
 /// Runs a job, for at most so long.
 async fn probe_once(network: &Network, job: Job, most: Duration) -> Done {
     let timeout = job.module.timeout.map_or(most, |own| own.min(most));
-    let request = Request {
+    let request = ProbeRequest {
         target: &job.target,
         hostname: job.hostname.as_deref(),
         timeout,
@@ -235,9 +235,9 @@ fn jobs(arguments: &Arguments, loaded: &Loaded) -> Result<Vec<Job>, String> {
     let given = |name: &str| {
         let mut named = params.iter().filter(|(param, _)| *param == name);
         match (named.next(), named.next()) {
-            (_, Some(_)) => Asked::Several,
-            (Some((_, value)), None) if !value.is_empty() => Asked::Once((*value).to_owned()),
-            (_, None) => Asked::Nothing,
+            (_, Some(_)) => ParamInput::Several,
+            (Some((_, value)), None) if !value.is_empty() => ParamInput::Once((*value).to_owned()),
+            (_, None) => ParamInput::Nothing,
         }
     };
     let mut jobs = Vec::new();
@@ -257,7 +257,7 @@ fn jobs(arguments: &Arguments, loaded: &Loaded) -> Result<Vec<Job>, String> {
         for target in read_targets(file)?.targets {
             let hostname = Some(target.hostname.clone()).filter(|hostname| !hostname.is_empty());
             let module = find(target.module())?;
-            let given = |name: &str| Asked::from(target.params.get(name));
+            let given = |name: &str| ParamInput::from(target.params.get(name));
             let module = with_params(&module, given);
             jobs.push(Job {
                 module: module.map_err(|error| format!("target {:?}: {error}", target.name))?,
@@ -273,7 +273,7 @@ fn jobs(arguments: &Arguments, loaded: &Loaded) -> Result<Vec<Job>, String> {
 }
 
 /// The module with the parameters that it allows.
-fn with_params(module: &Arc<Module>, given: impl Fn(&str) -> Asked) -> Result<Arc<Module>, String> {
+fn with_params(module: &Arc<Module>, given: impl Fn(&str) -> ParamInput) -> Result<Arc<Module>, String> {
     let Some(params) = &module.params else {
         return Ok(Arc::clone(module));
     };

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::collections::hash_map::{Entry, HashMap};
 
 use super::problems::brief;
-use super::{Decoder, Reader, Step};
+use super::{Decoder, Step, YamlVersion};
 use crate::config::yaml::scalar::{self, Scalar};
 use crate::config::yaml::{Content, Id};
 
@@ -35,9 +35,9 @@ impl<'d, 't> Decoder<'d, 't> {
         let mut merge = None;
         for (key, value) in entries {
             if document.is_merge(*key) {
-                match self.reader {
-                    Reader::V3 => merge = Some(*value),
-                    Reader::V2 => self.merge_here(*value, each),
+                match self.version {
+                    YamlVersion::V3 => merge = Some(*value),
+                    YamlVersion::V2 => self.merge_here(*value, each),
                 }
                 continue;
             }
@@ -88,7 +88,7 @@ impl<'d, 't> Decoder<'d, 't> {
     fn has_duplicates(&mut self, entries: &[(Id, Id)]) -> bool {
         let document = self.document;
         let identity = |key: Id| document.text(key);
-        let may_repeat = |key: Id| self.reader == Reader::V2 && document.is_merge(key);
+        let may_repeat = |key: Id| self.version == YamlVersion::V2 && document.is_merge(key);
         let mut pairs: Vec<(Id, Id)> = Vec::new();
         if entries.len() <= FEW {
             for (index, (key, _)) in entries.iter().enumerate() {

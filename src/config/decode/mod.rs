@@ -11,6 +11,7 @@ use super::environment;
 use super::problem::Problem;
 use super::yaml::scalar::{self, Scalar};
 use super::yaml::{Content, Document, Id};
+use super::yaml_version::YamlVersion;
 
 /// Reads one document.
 pub(crate) struct Decoder<'d, 't> {
@@ -23,7 +24,7 @@ pub(crate) struct Decoder<'d, 't> {
     aliases: Vec<Id>,
     /// Set when going on makes no sense.
     stopped: bool,
-    reader: Reader,
+    version: YamlVersion,
     files: Vec<NamedFile>,
     options: Options,
     /// Values that were made of references, and what was written, since the module began.
@@ -47,16 +48,6 @@ pub enum Author {
     Operator,
     /// Anybody, as in the playground: it names no files and no variables, and is small.
     Untrusted,
-}
-
-/// Which of Go's readers is followed where they differ.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reader {
-    /// go.yaml.in/yaml/v3.
-    V3,
-    /// go.yaml.in/yaml/v2, which reads the web configuration: a text in quotes is no truth value, null is the zero value, and
-    /// `<<` may stand several times and is taken in where it stands.
-    V2,
 }
 
 /// A file that the configuration names, and where.
@@ -91,7 +82,7 @@ impl<'d, 't> Decoder<'d, 't> {
             budget: Budget::default(),
             aliases: Vec::new(),
             stopped: false,
-            reader: Reader::V3,
+            version: YamlVersion::V3,
             files: Vec::new(),
             options: Options::default(),
             expanded: Vec::new(),
@@ -146,14 +137,14 @@ impl<'d, 't> Decoder<'d, 't> {
     /// Reads a web configuration.
     pub fn of_web(document: &'d Document<'t>) -> Self {
         Self {
-            reader: Reader::V2,
+            version: YamlVersion::V2,
             ..Self::new(document)
         }
     }
 
     /// Whose rules count.
-    pub fn reader(&self) -> Reader {
-        self.reader
+    pub fn version(&self) -> YamlVersion {
+        self.version
     }
 
     /// The files that were named so far.

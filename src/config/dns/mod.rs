@@ -6,7 +6,7 @@ use super::decode::Decoder;
 use super::dns_names;
 use super::meant::did_you_mean;
 use super::section::{Section, section};
-use super::value::{Family, Nilable, Regexp};
+use super::value::{IpProtocol, Nilable, Regexp};
 use super::yaml::Id;
 use super::{Shared, Tls};
 
@@ -17,7 +17,7 @@ section! {
     #[derive(Clone, Debug, PartialEq, Eq)]
     #[allow(missing_docs)]
     pub struct Dns {
-        omit preferred_ip_protocol: String as Family,
+        omit preferred_ip_protocol: String as IpProtocol,
         omit ip_protocol_fallback: bool = true,
         omit dns_over_tls: bool,
         omit tls_config: Shared<Tls>,

@@ -9,11 +9,12 @@ use std::collections::BTreeMap;
 pub(crate) use serde_json::Value as Json;
 
 use super::Secret;
-use super::decode::{Decoder, Reader};
+use super::decode::Decoder;
 use super::schema::{self, Sections};
 use super::tree::Tree;
 use super::yaml::scalar::{Scalar, old_boolean};
 use super::yaml::{Content, Id};
+use super::yaml_version::YamlVersion;
 
 pub(crate) use collections::{ByValue, Nilable};
 pub(crate) use quantities::{Duration, DurationOrNumber, Size};
@@ -150,7 +151,7 @@ impl Value for bool {
     fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool {
         const WANTED: &str = "true or false";
         d.enter(node, |d, node| {
-            let is_v2 = d.reader() == Reader::V2;
+            let is_v2 = d.version() == YamlVersion::V2;
             if is_v2 && let Some(truth) = d.document().old_truth(node) {
                 *self = truth;
                 return true;
@@ -215,9 +216,9 @@ impl Value for i64 {
 }
 
 /// A family of addresses; upstream takes any text, and all but `ip6` and nothing mean ip4.
-pub(crate) struct Family;
+pub(crate) struct IpProtocol;
 
-impl Variant<String> for Family {
+impl Variant<String> for IpProtocol {
     fn decode(place: &mut String, node: Id, d: &mut Decoder<'_, '_>) -> bool {
         d.enter(node, |d, node| {
             let good = place.decode(node, d);

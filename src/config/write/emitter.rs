@@ -7,17 +7,17 @@ use std::fmt::Write as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use super::dialect::Dialect;
 use super::order;
 use super::style::{Analysis, Style, is_break, is_printable};
 use crate::config::tree::Tree;
 use crate::config::yaml::scalar;
+use crate::config::yaml_version::YamlVersion;
 
 /// Writes a document.
-pub(super) fn emit(tree: Tree, dialect: Dialect) -> String {
+pub(super) fn emit(tree: Tree, version: YamlVersion) -> String {
     let mut emitter = Emitter {
         out: String::new(),
-        dialect,
+        version,
         column: 0,
         indent: None,
         whitespace: true,
@@ -39,7 +39,7 @@ enum Place {
 
 struct Emitter {
     out: String,
-    dialect: Dialect,
+    version: YamlVersion,
     /// Characters since the last line break.
     column: usize,
     /// `None` outside of the outermost collection.
@@ -63,7 +63,7 @@ impl Emitter {
             },
             Tree::List(items) => self.list(items, place),
             Tree::Section(entries) => self.map(entries, place),
-            Tree::Map(entries) => self.map(order::sort(entries, self.dialect), place),
+            Tree::Map(entries) => self.map(order::sort(entries, self.version), place),
         }
     }
 
@@ -72,7 +72,7 @@ impl Emitter {
             return self.empty("[", "]");
         }
         let outer = self.indent;
-        let indentless = self.dialect == Dialect::V2 && place == Place::Value && !self.indention;
+        let indentless = self.version == YamlVersion::V2 && place == Place::Value && !self.indention;
         if !indentless {
             self.increase_indent(false, place);
         }
@@ -113,8 +113,8 @@ impl Emitter {
     }
 
     fn increase_indent(&mut self, flow: bool, place: Place) {
-        let step = self.dialect.step();
-        self.indent = Some(match (self.indent, self.dialect) {
+        let step = self.version.step();
+        self.indent = Some(match (self.indent, self.version) {
             (None, _) => {
                 if flow {
                     step
@@ -122,10 +122,10 @@ impl Emitter {
                     0
                 }
             }
-            (Some(indent), Dialect::V2) => indent + step,
+            (Some(indent), YamlVersion::V2) => indent + step,
             // The first step inside a list only skips the "- ".
-            (Some(indent), Dialect::V3) if place == Place::Item => indent + 2,
-            (Some(indent), Dialect::V3) => (indent / step + 1) * step,
+            (Some(indent), YamlVersion::V3) if place == Place::Item => indent + 2,
+            (Some(indent), YamlVersion::V3) => (indent / step + 1) * step,
         });
     }
 
@@ -162,7 +162,7 @@ impl Emitter {
 
     fn scalar(&mut self, text: &str, tag: Option<&str>, style: Style, place: Place) {
         let is_simple_key = place == Place::SimpleKey;
-        let style = Analysis::of(text, self.dialect == Dialect::V2).choose(text, style, is_simple_key);
+        let style = Analysis::of(text, self.version == YamlVersion::V2).choose(text, style, is_simple_key);
         if let Some(tag) = tag {
             self.space();
             self.put_all(tag);
@@ -180,7 +180,7 @@ impl Emitter {
     }
 
     fn plain(&mut self, text: &str, may_fold: bool) {
-        if self.dialect == Dialect::V2 || !text.is_empty() {
+        if self.version == YamlVersion::V2 || !text.is_empty() {
             self.space();
         }
         let mut after_space = false;
@@ -190,7 +190,7 @@ impl Emitter {
             if is_space
                 && may_fold
                 && !after_space
-                && self.column > self.dialect.width()
+                && self.column > self.version.width()
                 && chars.peek() != Some(&' ')
             {
                 self.write_indent();
@@ -215,7 +215,7 @@ impl Emitter {
             let next_is_space = chars.peek().is_some_and(|(_, n)| *n == ' ');
             if c == ' ' {
                 let inner = at > 0 && at + 1 < length;
-                if may_fold && !after_space && self.column > self.dialect.width() && inner && !next_is_space {
+                if may_fold && !after_space && self.column > self.version.width() && inner && !next_is_space {
                     self.write_indent();
                 } else {
                     self.put(c);
@@ -252,7 +252,7 @@ impl Emitter {
                 self.put_all(&escape(c));
                 after_space = false;
             } else if c == ' ' {
-                if may_fold && !after_space && self.column > self.dialect.width() && at > 0 && at + 1 < length
+                if may_fold && !after_space && self.column > self.version.width() && at > 0 && at + 1 < length
                 {
                     self.write_indent();
                     if chars.peek().is_some_and(|(_, n)| *n == ' ') {
@@ -273,7 +273,7 @@ impl Emitter {
     fn literal(&mut self, text: &str) {
         self.indicator("|", true, false, false);
         if text.starts_with(|c| c == ' ' || is_break(c)) {
-            let hint = self.dialect.step().to_string();
+            let hint = self.version.step().to_string();
             self.indicator(&hint, false, false, false);
         }
         let mut from_end = text.chars().rev();
@@ -316,7 +316,7 @@ impl Emitter {
             self.put(' ');
         }
         self.whitespace = true;
-        if self.dialect == Dialect::V2 {
+        if self.version == YamlVersion::V2 {
             self.indention = true;
         }
     }
@@ -348,7 +348,7 @@ impl Emitter {
     fn put_break(&mut self) {
         self.out.push('\n');
         self.column = 0;
-        if self.dialect == Dialect::V3 {
+        if self.version == YamlVersion::V3 {
             self.indention = true;
         }
     }
@@ -359,7 +359,7 @@ impl Emitter {
         } else {
             self.out.push(c);
             self.column = 0;
-            self.indention |= self.dialect == Dialect::V3;
+            self.indention |= self.version == YamlVersion::V3;
         }
     }
 }

@@ -1,24 +1,23 @@
 //! The configuration as text: `/config`, `debug=true` and the pages. Defaults are applied, secrets are `<secret>`.
 
-mod dialect;
 mod emitter;
 mod order;
 mod style;
 
 use super::tree::Tree;
 use super::value::Value as _;
+use super::yaml_version::YamlVersion;
 use super::{Config, Module, Prober};
-use dialect::Dialect;
 use emitter::emit;
 
 /// The whole configuration as `/config` shows it: as go.yaml.in/yaml/v3 writes it.
 pub fn config(config: &Config) -> String {
-    emit(config.tree(), Dialect::V3)
+    emit(config.tree(), YamlVersion::V3)
 }
 
 /// One module as `debug=true` shows it: as go.yaml.in/yaml/v2 writes it.
 pub fn module(module: &Module) -> String {
-    emit(module.shown(), Dialect::V2)
+    emit(module.shown(), YamlVersion::V2)
 }
 
 /// A configuration of one module that says what is not the default, for people to edit. Secrets are `<secret>`, as in all texts.
@@ -36,7 +35,7 @@ pub fn draft(name: &str, module: &Module) -> String {
     let modules = vec![(name.to_owned(), settings)];
     emit(
         Tree::Section(vec![("modules".to_owned(), Tree::Map(modules))]),
-        Dialect::V2,
+        YamlVersion::V2,
     )
 }
 

@@ -1,21 +1,21 @@
 //! The order of keys that the user chose: letters by code point, digits by the number they make, the rest before
 //! letters. This is `sorter.go` of both versions of Go's YAML package.
 
-use super::dialect::Dialect;
+use crate::config::yaml_version::YamlVersion;
 
 /// Sorts keys. A merge sort of our own: the order of keys with very long numbers is not a total one, which the standard
 /// library's sort may answer with a panic.
-pub(super) fn sort<T>(mut entries: Vec<(String, T)>, dialect: Dialect) -> Vec<(String, T)> {
+pub(super) fn sort<T>(mut entries: Vec<(String, T)>, version: YamlVersion) -> Vec<(String, T)> {
     if entries.len() < 2 {
         return entries;
     }
     let right = entries.split_off(entries.len() / 2);
-    let mut left = sort(entries, dialect).into_iter().peekable();
-    let mut right = sort(right, dialect).into_iter().peekable();
+    let mut left = sort(entries, version).into_iter().peekable();
+    let mut right = sort(right, version).into_iter().peekable();
     let mut sorted = Vec::with_capacity(left.len() + right.len());
     loop {
         let next = match (left.peek(), right.peek()) {
-            (Some(l), Some(r)) if is_less(&r.0, &l.0, dialect) => right.next(),
+            (Some(l), Some(r)) if is_less(&r.0, &l.0, version) => right.next(),
             (Some(_), _) => left.next(),
             (None, _) => right.next(),
         };
@@ -26,7 +26,7 @@ pub(super) fn sort<T>(mut entries: Vec<(String, T)>, dialect: Dialect) -> Vec<(S
     }
 }
 
-fn is_less(a: &str, b: &str, dialect: Dialect) -> bool {
+fn is_less(a: &str, b: &str, version: YamlVersion) -> bool {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     let Some(at) = a.iter().zip(&b).position(|(x, y)| x != y) else {
         return a.len() < b.len();
@@ -40,7 +40,7 @@ fn is_less(a: &str, b: &str, dialect: Dialect) -> bool {
         (false, false) => {}
         (x_is_letter, y_is_letter) => {
             let after_digit = before.last().is_some_and(|c| c.is_numeric());
-            return if dialect == Dialect::V3 && after_digit {
+            return if version == YamlVersion::V3 && after_digit {
                 x_is_letter
             } else {
                 y_is_letter

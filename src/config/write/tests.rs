@@ -1,13 +1,13 @@
-use super::dialect::Dialect;
 use super::draft;
 use super::emitter::emit;
 use crate::config;
 use crate::config::tree::Tree;
+use crate::config::yaml_version::YamlVersion;
 
-/// A text as value and as key, in both dialects.
+/// A text as value and as key, as both versions write it.
 fn written(text: &str) -> (String, String) {
     let tree = || Tree::Map(vec![("k".to_owned(), Tree::text(text))]);
-    (emit(tree(), Dialect::V3), emit(tree(), Dialect::V2))
+    (emit(tree(), YamlVersion::V3), emit(tree(), YamlVersion::V2))
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn only_version_two_folds_long_lines() {
 fn keys_are_sorted_by_their_numbers() {
     let keys = ["b", "a10", "a9", "a", "B", "_", "a1b", "a01"];
     let entries = |keys: &[&str]| keys.iter().map(|k| ((*k).to_owned(), Tree::Null)).collect();
-    let sorted = emit(Tree::Map(entries(&keys)), Dialect::V3);
+    let sorted = emit(Tree::Map(entries(&keys)), YamlVersion::V3);
     let order: Vec<_> = sorted.lines().map(|l| l.trim_end_matches(": null")).collect();
     assert_eq!(order, ["_", "B", "a", "a1b", "a01", "a9", "a10", "b"]);
 }

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use super::super::{Input, Migration, Source, migrate};
+use super::super::{Input, Migration, MigrationSource, migrate};
 use super::milliseconds;
 use crate::config::{self, targets::Target};
 
@@ -23,7 +23,7 @@ fn read_files(files: &[(&str, &str)], whole_set: bool) -> Migration {
         other => Err(format!("no {other}")),
     };
     let migration = migrate(
-        Source::Alloy,
+        MigrationSource::Alloy,
         &inputs,
         whole_set.then_some("127.0.0.1:9115"),
         &links,
@@ -385,7 +385,7 @@ fn nothing_is_lost_in_silence() {
             text: text.replace("MODULES", &format!("{MODULES:?}")),
         }];
         let links = |file: &str| Err(format!("no {file}"));
-        let migration = migrate(Source::Alloy, &inputs, Some("e:1"), &links).unwrap();
+        let migration = migrate(MigrationSource::Alloy, &inputs, Some("e:1"), &links).unwrap();
         assert_eq!(migration.lost.len(), 1, "{inside}: {:?}", migration.lost);
         assert!(
             migration.lost[0].starts_with(lost),

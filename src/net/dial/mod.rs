@@ -20,7 +20,7 @@ use socket2::SockRef;
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 use tokio::time::Instant;
 
-use super::policy::Refusal;
+use super::policy::PolicyRefusal;
 use super::{Deadline, Network, TimedOut};
 use crate::reason::Reason;
 use crate::shortage::Resource;
@@ -132,7 +132,7 @@ pub enum DialCause {
     NoAnswer(Duration),
     /// The target policy is against it.
     #[error("{0}")]
-    Refused(Refusal),
+    Refused(PolicyRefusal),
     /// The system's word.
     #[error("{call}: {}{}", SystemError(.error), shortage(.call, .error))]
     Io {

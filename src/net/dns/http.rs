@@ -20,7 +20,7 @@ const LONGEST: u64 = u16::MAX as u64;
 
 /// How a query is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
+pub enum DohMethod {
     /// In the URL. A cache may answer.
     Get,
     /// In the body.
@@ -35,7 +35,7 @@ pub struct Ask<'a> {
     /// The path, perhaps with a query behind it.
     pub path: &'a str,
     /// How it is sent.
-    pub method: Method,
+    pub method: DohMethod,
     /// The DNS message.
     pub message: &'a [u8],
 }
@@ -43,15 +43,15 @@ pub struct Ask<'a> {
 impl Ask<'_> {
     fn method(&self) -> &'static str {
         match self.method {
-            Method::Get => "GET",
-            Method::Post => "POST",
+            DohMethod::Get => "GET",
+            DohMethod::Post => "POST",
         }
     }
 
     fn path(&self) -> Cow<'_, [u8]> {
         match self.method {
-            Method::Post => self.path.as_bytes().into(),
-            Method::Get => {
+            DohMethod::Post => self.path.as_bytes().into(),
+            DohMethod::Get => {
                 let separator = if self.path.contains('?') { '&' } else { '?' };
                 let message = URL_SAFE_NO_PAD.encode(self.message);
                 format!("{}{separator}dns={message}", self.path)
@@ -64,7 +64,7 @@ impl Ask<'_> {
     fn headers(&self) -> Headers {
         let mut headers = Headers::default();
         headers.add("Accept", DNS_MESSAGE);
-        if self.method == Method::Post {
+        if self.method == DohMethod::Post {
             headers.add("Content-Type", DNS_MESSAGE);
         }
         headers
@@ -72,8 +72,8 @@ impl Ask<'_> {
 
     fn body(&self) -> RequestBody {
         match self.method {
-            Method::Get => RequestBody::Empty,
-            Method::Post => RequestBody::Bytes(Bytes::copy_from_slice(self.message)),
+            DohMethod::Get => RequestBody::Empty,
+            DohMethod::Post => RequestBody::Bytes(Bytes::copy_from_slice(self.message)),
         }
     }
 }

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::fetch;
 use super::file::{self, FileError};
-use super::policy::{Policy, Refusal};
+use super::policy::{Policy, PolicyRefusal};
 use super::proxy::{Proxies, basic_of};
 use super::reqwest_error::cause;
 use super::resolve::Resolver;
@@ -392,7 +392,7 @@ impl reqwest::dns::Resolve for Names {
 }
 
 /// Asks the policy about an endpoint and the proxy before it, as far as they can be judged before names are looked up.
-fn judge(policy: &Policy, proxies: &Proxies, url: &reqwest::Url) -> Result<(), Refusal> {
+fn judge(policy: &Policy, proxies: &Proxies, url: &reqwest::Url) -> Result<(), PolicyRefusal> {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     policy.check_far(host, url.port_or_known_default())?;
     let proxy = Url::parse(url.as_str())

@@ -44,7 +44,7 @@ impl fmt::Debug for Shared {
 /// Why a target may not be probed. The text does not say what a name resolved to.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("refused by the target policy: {0}")]
-pub struct Refusal(String);
+pub struct PolicyRefusal(String);
 
 impl Policy {
     /// The policy whose rules are those found there at the moment of a judgement.
@@ -70,7 +70,7 @@ impl Policy {
     ///
     /// # Errors
     /// The rule against it.
-    pub fn check_name(&self, host: &str) -> Result<(), Refusal> {
+    pub fn check_name(&self, host: &str) -> Result<(), PolicyRefusal> {
         self.judge(|rules| {
             let name = host.trim_end_matches('.');
             let ascii = idna_ascii(name);
@@ -102,7 +102,7 @@ impl Policy {
     ///
     /// # Errors
     /// The rule against it.
-    pub fn check_host_header(&self, host: &str) -> Result<(), Refusal> {
+    pub fn check_host_header(&self, host: &str) -> Result<(), PolicyRefusal> {
         let name = match super::split_host_port(host) {
             Ok((name, _)) => name,
             Err(_) => host.trim_matches(['[', ']']),
@@ -114,7 +114,7 @@ impl Policy {
     ///
     /// # Errors
     /// The rule against it.
-    pub fn check_address(&self, ip: IpAddr) -> Result<(), Refusal> {
+    pub fn check_address(&self, ip: IpAddr) -> Result<(), PolicyRefusal> {
         self.judge(|rules| address::judge(rules, ip))
     }
 
@@ -134,7 +134,7 @@ impl Policy {
     ///
     /// # Errors
     /// The rule against it.
-    pub fn check_far(&self, host: &str, port: Option<u16>) -> Result<(), Refusal> {
+    pub fn check_far(&self, host: &str, port: Option<u16>) -> Result<(), PolicyRefusal> {
         self.check_name(host)?;
         self.check_chosen(host, port)
     }
@@ -143,7 +143,7 @@ impl Policy {
     ///
     /// # Errors
     /// The rule against it.
-    pub fn check_chosen(&self, host: &str, number: Option<u16>) -> Result<(), Refusal> {
+    pub fn check_chosen(&self, host: &str, number: Option<u16>) -> Result<(), PolicyRefusal> {
         self.judge(|rules| {
             if let Some(number) = number {
                 port(rules, number)?;
@@ -159,7 +159,7 @@ impl Policy {
     ///
     /// # Errors
     /// The rule against it.
-    pub fn check(&self, to: SocketAddr) -> Result<(), Refusal> {
+    pub fn check(&self, to: SocketAddr) -> Result<(), PolicyRefusal> {
         self.judge(|rules| port(rules, to.port()).and_then(|()| address::judge(rules, to.ip())))
     }
 
@@ -174,7 +174,7 @@ impl Policy {
     ///
     /// # Errors
     /// The rule against it.
-    pub fn check_unix(&self, path: &Path, real: Option<&Path>) -> Result<(), Refusal> {
+    pub fn check_unix(&self, path: &Path, real: Option<&Path>) -> Result<(), PolicyRefusal> {
         self.judge(|rules| {
             let real = real.unwrap_or(path);
             let is_listed = |patterns: &[String], path: &Path| {
@@ -199,11 +199,11 @@ impl Policy {
         })
     }
 
-    fn judge(&self, rule: impl FnOnce(&config::Policy) -> Result<(), String>) -> Result<(), Refusal> {
+    fn judge(&self, rule: impl FnOnce(&config::Policy) -> Result<(), String>) -> Result<(), PolicyRefusal> {
         let judged = self.look(rule).unwrap_or(Ok(()));
         judged.map_err(|reason| {
             self.0.refused.fetch_add(1, Ordering::Relaxed);
-            Refusal(reason)
+            PolicyRefusal(reason)
         })
     }
 

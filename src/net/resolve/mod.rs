@@ -18,7 +18,7 @@ use go_resolve::stub::{self, Sockets, Stub, StubError, is_domain_name};
 use go_resolve::watched::Watched;
 use go_resolve::wire::{Flaw, Record};
 
-use super::policy::{Policy, Refusal};
+use super::policy::{Policy, PolicyRefusal};
 use super::url::idna_ascii;
 use super::{Address, Deadline, Preference};
 use crate::carried;
@@ -26,7 +26,7 @@ use crate::reason::Reason;
 use crate::shortage::{Resource, Shortages};
 
 use server::ServerError;
-pub use server::{NameServer, Via};
+pub use server::{NameServer, ServerRoute};
 
 /// Looks names up in the hosts file and the system's name servers. Nothing is cached.
 #[derive(Debug)]
@@ -56,18 +56,18 @@ impl Resolver {
 pub struct ResolveError {
     name: String,
     server: Option<SocketAddr>,
-    cause: Cause,
+    cause: ResolveCause,
     /// Whether the module's name server was asked.
     by_module: bool,
 }
 
 /// Why.
 #[derive(Debug)]
-pub enum Cause {
+pub enum ResolveCause {
     /// Not a name that can be looked up, or not in the only source.
     NoSuchHost,
     /// The target policy is against the name, or against its address.
-    Refused(Refusal),
+    Refused(PolicyRefusal),
     /// It has addresses, but none of the only family allowed.
     NoSuitableAddress,
     /// A name that must not be asked for.
@@ -79,7 +79,7 @@ pub enum Cause {
 }
 
 impl ResolveError {
-    fn new(host: &str, cause: Cause) -> Self {
+    fn new(host: &str, cause: ResolveCause) -> Self {
         Self {
             name: host.to_owned(),
             server: None,
@@ -89,8 +89,8 @@ impl ResolveError {
     }
 
     /// The target policy is against a host.
-    pub fn refused(host: &str, refusal: Refusal) -> Self {
-        Self::new(host, Cause::Refused(refusal))
+    pub fn refused(host: &str, refusal: PolicyRefusal) -> Self {
+        Self::new(host, ResolveCause::Refused(refusal))
     }
 
     /// The name that was looked up.
@@ -104,33 +104,35 @@ impl ResolveError {
     }
 
     /// Why it has no address.
-    pub fn cause(&self) -> &Cause {
+    pub fn cause(&self) -> &ResolveCause {
         &self.cause
     }
 
     /// Whether the target policy is the reason.
     pub fn is_refusal(&self) -> bool {
-        matches!(self.cause, Cause::Refused(_))
+        matches!(self.cause, ResolveCause::Refused(_))
     }
 
     /// Its place among the reasons of failures.
     pub fn reason(&self) -> Reason {
         match &self.cause {
-            Cause::NoSuchHost | Cause::Unasked => Reason::ResolveNotFound,
-            Cause::Refused(_) => Reason::PolicyRefused,
-            Cause::NoSuitableAddress => Reason::ResolveNoAddress,
-            Cause::NameServer(_) => Reason::ResolveError,
-            Cause::Servers(stub::Cause::NoAddress | stub::Cause::Flaw(Flaw::NoData(_))) => {
+            ResolveCause::NoSuchHost | ResolveCause::Unasked => Reason::ResolveNotFound,
+            ResolveCause::Refused(_) => Reason::PolicyRefused,
+            ResolveCause::NoSuitableAddress => Reason::ResolveNoAddress,
+            ResolveCause::NameServer(_) => Reason::ResolveError,
+            ResolveCause::Servers(stub::Cause::NoAddress | stub::Cause::Flaw(Flaw::NoData(_))) => {
                 Reason::ResolveNoAddress
             }
-            Cause::Servers(stub::Cause::Flaw(Flaw::NoSuchName) | stub::Cause::Unaskable) => {
+            ResolveCause::Servers(stub::Cause::Flaw(Flaw::NoSuchName) | stub::Cause::Unaskable) => {
                 Reason::ResolveNotFound
             }
-            Cause::Servers(stub::Cause::Silent { .. } | stub::Cause::Deadline(_)) => Reason::ResolveTimeout,
-            Cause::Servers(stub::Cause::Io { over, error }) if Resource::of(over, error).is_some() => {
+            ResolveCause::Servers(stub::Cause::Silent { .. } | stub::Cause::Deadline(_)) => {
+                Reason::ResolveTimeout
+            }
+            ResolveCause::Servers(stub::Cause::Io { over, error }) if Resource::of(over, error).is_some() => {
                 Reason::OutOfResources
             }
-            Cause::Servers(stub::Cause::Io { .. } | stub::Cause::Flaw(_) | stub::Cause::Stranger) => {
+            ResolveCause::Servers(stub::Cause::Io { .. } | stub::Cause::Flaw(_) | stub::Cause::Stranger) => {
                 Reason::ResolveError
             }
         }
@@ -143,7 +145,7 @@ impl ResolveError {
 
     /// Whether it is a name that must not be asked for.
     pub fn is_unasked(&self) -> bool {
-        matches!(self.cause, Cause::Unasked)
+        matches!(self.cause, ResolveCause::Unasked)
     }
 }
 
@@ -151,18 +153,18 @@ impl fmt::Display for ResolveError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = &self.name;
         match (&self.cause, self.server) {
-            (Cause::NoSuchHost, _) => write!(f, "lookup {name}: no such host"),
-            (Cause::Refused(refusal), _) => write!(f, "lookup {name}: {refusal}"),
-            (Cause::NoSuitableAddress, _) => write!(f, "address {name}: no suitable address"),
-            (Cause::Unasked, _) => write!(
+            (ResolveCause::NoSuchHost, _) => write!(f, "lookup {name}: no such host"),
+            (ResolveCause::Refused(refusal), _) => write!(f, "lookup {name}: {refusal}"),
+            (ResolveCause::NoSuitableAddress, _) => write!(f, "address {name}: no suitable address"),
+            (ResolveCause::Unasked, _) => write!(
                 f,
                 "unable to find ip; no fallback: {name} is never looked up (RFC 7686)"
             ),
-            (Cause::Servers(cause), Some(server)) => write!(f, "lookup {name} on {server}: {cause}"),
-            (Cause::NameServer(reason), _) => {
+            (ResolveCause::Servers(cause), Some(server)) => write!(f, "lookup {name} on {server}: {cause}"),
+            (ResolveCause::NameServer(reason), _) => {
                 write!(f, "lookup {name}: the name server of the module: {reason}")
             }
-            (Cause::Servers(cause), None) => write!(f, "lookup {name}: {cause}"),
+            (ResolveCause::Servers(cause), None) => write!(f, "lookup {name}: {cause}"),
         }
     }
 }
@@ -179,11 +181,11 @@ impl Resolver {
         host: &str,
         preference: Preference,
         deadline: Deadline,
-        via: Option<Via<'_>>,
+        via: Option<ServerRoute<'_>>,
     ) -> Result<Found, ResolveError> {
         let found = self.found(host, preference, deadline, via).await?;
         let found = choose(found, preference);
-        let found = found.ok_or_else(|| ResolveError::new(host, Cause::NoSuitableAddress))?;
+        let found = found.ok_or_else(|| ResolveError::new(host, ResolveCause::NoSuitableAddress))?;
         match self.policy.check_address(found.chosen.ip) {
             Ok(()) => Ok(found),
             Err(refusal) => Err(ResolveError::refused(host, refusal)),
@@ -200,7 +202,7 @@ impl Resolver {
         host: &str,
         preference: Preference,
         deadline: Deadline,
-        via: Option<Via<'_>>,
+        via: Option<ServerRoute<'_>>,
     ) -> Result<Vec<Address>, ResolveError> {
         let found = self.found(host, preference, deadline, via).await?;
         let (mut wanted, mut others) = by_family(found, preference);
@@ -210,7 +212,7 @@ impl Resolver {
             wanted.append(&mut others);
         }
         let Some(first) = wanted.first().map(|address| address.ip) else {
-            return Err(ResolveError::new(host, Cause::NoSuitableAddress));
+            return Err(ResolveError::new(host, ResolveCause::NoSuitableAddress));
         };
         wanted.retain(|address| self.policy.allows_address(address.ip));
         if wanted.is_empty() {
@@ -227,14 +229,14 @@ impl Resolver {
         host: &str,
         preference: Preference,
         deadline: Deadline,
-        via: Option<Via<'_>>,
+        via: Option<ServerRoute<'_>>,
     ) -> Result<Vec<Address>, ResolveError> {
         let fail = |cause| ResolveError {
             by_module: via.is_some(),
             ..ResolveError::new(host, cause)
         };
         if host.is_empty() {
-            return Err(fail(Cause::NoSuchHost));
+            return Err(fail(ResolveCause::NoSuchHost));
         }
         self.policy
             .check_name(host)
@@ -245,7 +247,7 @@ impl Resolver {
             None => Box::pin(self.names(host, preference, deadline, via)).await?,
         };
         if found.is_empty() && preference.fallback {
-            return Err(fail(Cause::Unasked));
+            return Err(fail(ResolveCause::Unasked));
         }
         Ok(found)
     }
@@ -257,7 +259,7 @@ impl Resolver {
     pub async fn all(&self, host: &str, deadline: Deadline) -> Result<Vec<Address>, ResolveError> {
         let found = self.system(host, Preference::new("", true), deadline).await?;
         if found.is_empty() {
-            return Err(ResolveError::new(host, Cause::Unasked));
+            return Err(ResolveError::new(host, ResolveCause::Unasked));
         }
         Ok(found)
     }
@@ -269,7 +271,7 @@ impl Resolver {
         host: &str,
         preference: Preference,
         deadline: Deadline,
-        via: Option<Via<'_>>,
+        via: Option<ServerRoute<'_>>,
     ) -> Result<Vec<Address>, ResolveError> {
         let Some(via) = via else {
             return self.system(host, preference, deadline).await;
@@ -281,13 +283,13 @@ impl Resolver {
         };
         let ascii = asked_for(host);
         if !is_domain_name(&ascii) {
-            return Err(fail(None, Cause::NoSuchHost));
+            return Err(fail(None, ResolveCause::NoSuchHost));
         }
         match Box::pin(via.addresses(&ascii, records(preference), deadline)).await {
             Ok(found) => Ok(found.into_iter().flatten().map(Address::new).collect()),
-            Err(ServerError::Stub(error)) => Err(fail(error.server, Cause::Servers(error.cause))),
-            Err(ServerError::Tls(reason)) => Err(fail(None, Cause::NameServer(reason))),
-            Err(ServerError::Server(error)) => Err(fail(None, Cause::NameServer(error.to_string()))),
+            Err(ServerError::Stub(error)) => Err(fail(error.server, ResolveCause::Servers(error.cause))),
+            Err(ServerError::Tls(reason)) => Err(fail(None, ResolveCause::NameServer(reason))),
+            Err(ServerError::Server(error)) => Err(fail(None, ResolveCause::NameServer(error.to_string()))),
         }
     }
 
@@ -310,7 +312,7 @@ impl Resolver {
             return Ok(found);
         }
         if sources == Sources::Files || !is_domain_name(&ascii) {
-            return Err(fail(None, Cause::NoSuchHost));
+            return Err(fail(None, ResolveCause::NoSuchHost));
         }
         let conf = self.conf.load().await;
         let stub = Stub {
@@ -332,7 +334,7 @@ impl Resolver {
                 if let stub::Cause::Io { error, .. } = &cause {
                     self.shortages.note("connect", error);
                 }
-                Err(fail(server, Cause::Servers(cause)))
+                Err(fail(server, ResolveCause::Servers(cause)))
             }
         }
     }

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use crate::config;
 use crate::net::dial::{self, Vantage};
-use crate::net::dns::{self, Ask, Method};
+use crate::net::dns::{self, Ask, DohMethod};
 use crate::net::tls::{Alpn, ClientTls, Prepared};
 use crate::net::url::Url;
 use crate::net::{Address, Deadline, Network};
@@ -79,7 +79,7 @@ impl fmt::Debug for NameServer {
 
 /// A name server, and how a probe reaches it.
 #[derive(Clone, Copy, Debug)]
-pub struct Via<'a> {
+pub struct ServerRoute<'a> {
     /// The server.
     pub server: &'a NameServer,
     /// The sockets, trust and policy.
@@ -184,7 +184,7 @@ pub(super) enum ServerError {
     Stub(StubError),
 }
 
-impl Via<'_> {
+impl ServerRoute<'_> {
     /// The addresses of a name, remembered or asked for; `None` when it is a name that must not be asked for.
     pub(super) async fn addresses(
         &self,
@@ -252,7 +252,7 @@ impl Via<'_> {
 
 /// The way to the server for one lookup.
 struct Link<'a> {
-    via: Via<'a>,
+    via: ServerRoute<'a>,
     prepared: Option<Prepared>,
     deadline: Deadline,
     /// The least TTL of the answers that came.
@@ -275,14 +275,14 @@ impl Transport for Link<'_> {
         query: &[u8],
         accept: impl Fn(&[u8]) -> bool + Send,
     ) -> io::Result<Vec<u8>> {
-        let Via { network, vantage, .. } = self.via;
+        let ServerRoute { network, vantage, .. } = self.via;
         let socket = dial::udp(network, self.deadline, server, vantage).await;
         let socket = socket.map_err(io::Error::other)?;
         Ok(self.note(stub::ask(&socket, query, accept).await?))
     }
 
     async fn stream(&self, to: SocketAddr, query: &[u8]) -> io::Result<Vec<u8>> {
-        let Via {
+        let ServerRoute {
             server,
             network,
             vantage,
@@ -307,7 +307,7 @@ impl Transport for Link<'_> {
             let ask = Ask {
                 authority: &server.authority,
                 path: &server.path,
-                method: Method::Post,
+                method: DohMethod::Post,
                 message: query,
             };
             Box::pin(dns::over_http(stream, speaks_http2, ask)).await

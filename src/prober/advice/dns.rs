@@ -5,7 +5,7 @@ use super::{name, quoted};
 use crate::check::Regexp;
 use crate::module::Dns;
 use crate::net::dns::CarryError;
-use crate::prober::dns::error::ExchangeError;
+use crate::prober::dns::error::DnsError;
 
 /// A response code that is not valid.
 pub(in crate::prober) fn rcode(rcode: u16, asked: &str, module: &Dns) -> String {
@@ -75,13 +75,13 @@ pub(in crate::prober) fn none(sources: &[&str], record: &[u8]) -> String {
 
 /// No response, or one that cannot be used.
 pub(in crate::prober) fn no_response(
-    error: &ExchangeError,
+    error: &DnsError,
     host: &str,
     asked: &str,
     over: &str,
 ) -> Option<String> {
     let (server, asked) = (name(host), name(asked.trim_end_matches('.')));
-    if matches!(error, ExchangeError::Carry(_) | ExchangeError::TimedOut { .. })
+    if matches!(error, DnsError::Carry(_) | DnsError::TimedOut { .. })
         && server.trim_end_matches('.').eq_ignore_ascii_case(&asked)
     {
         return Some(format!(
@@ -89,31 +89,31 @@ pub(in crate::prober) fn no_response(
         ));
     }
     Some(match error {
-        ExchangeError::Carry(CarryError::Receive(error) | CarryError::Send(error))
+        DnsError::Carry(CarryError::Receive(error) | CarryError::Send(error))
             if error.raw_os_error() == Some(libc::ECONNREFUSED) =>
         {
             format!(
                 "{server} is up and refuses: no name server listens on that port there (ICMP port unreachable). On that host: `ss -lun`."
             )
         }
-        ExchangeError::TimedOut { strays: 1.., .. } => format!(
+        DnsError::TimedOut { strays: 1.., .. } => format!(
             "{server} responded, but with other identifiers than the query's: something between rewrites responses, or forges them."
         ),
-        ExchangeError::TimedOut { .. } => format!(
+        DnsError::TimedOut { .. } => format!(
             "No response over {over}: {server} is not a name server, does not serve this host's address, or a firewall drops port 53. `dig @{server} {asked}`"
         ),
-        ExchangeError::Carry(_) => format!(
+        DnsError::Carry(_) => format!(
             "{server} gave no response over {over}: it does not serve this host's address, or not over {over}. `dig @{server} {asked}`"
         ),
-        ExchangeError::Cut { .. } => {
+        DnsError::Cut { .. } => {
             "The response is longer than a datagram may be: set transport_protocol: tcp.".to_owned()
         }
-        ExchangeError::Read(_) | ExchangeError::Stray { .. } => format!(
+        DnsError::Read(_) | DnsError::Stray { .. } => format!(
             "What {server} sent is not a DNS response to this query: another service listens there. `dig @{server} {asked}`"
         ),
-        ExchangeError::Name(_) => {
+        DnsError::Name(_) => {
             format!("query_name {asked} cannot be queried: no label may be empty or longer than 63 bytes.")
         }
-        ExchangeError::Connect(_) => return None,
+        DnsError::Connect(_) => return None,
     })
 }

@@ -1,7 +1,7 @@
 //! Health checks that did not come to SERVING.
 
 use super::name;
-use crate::prober::grpc::status::Status;
+use crate::prober::grpc::status::GrpcStatus;
 use crate::reason::Reason;
 
 /// The service is not SERVING.
@@ -21,7 +21,7 @@ pub(in crate::prober) fn not_serving(service: &str, status: &str) -> String {
 }
 
 /// A status other than OK.
-pub(in crate::prober) fn status(status: &Status, service: &str, is_tls: bool) -> Option<String> {
+pub(in crate::prober) fn status(status: &GrpcStatus, service: &str, is_tls: bool) -> Option<String> {
     if let Some(line) = status.alert.and_then(super::tls::alert) {
         return Some(line);
     }

@@ -3,7 +3,7 @@
 use super::nearest::nearest;
 use super::{name, quoted};
 use crate::check::Regexp;
-use crate::check::cel::Wrong;
+use crate::check::cel::CelFailure;
 use crate::module::Http;
 use crate::net::headers::{Headers, canonical};
 use crate::net::http1::{ExchangeError, HeadError};
@@ -14,7 +14,7 @@ use crate::prober::Hop;
 use crate::prober::http::error::RoundTripError;
 
 /// What is known of a response whose status is not valid.
-pub(in crate::prober) struct Status<'a> {
+pub(in crate::prober) struct InvalidStatus<'a> {
     pub status: u16,
     pub headers: &'a Headers,
     pub module: &'a Http,
@@ -52,7 +52,7 @@ pub(in crate::prober) fn places(hops: &[Hop]) -> String {
     places.join(" -> ")
 }
 
-pub(in crate::prober) fn status(of: &Status<'_>) -> String {
+pub(in crate::prober) fn status(of: &InvalidStatus<'_>) -> String {
     let has_credentials = of.module.credentials.is_some() || of.module.headers.has_text("Authorization");
     let server = text(of.headers, "Server")
         .map(|server| format!(", Server: {server}"))
@@ -130,14 +130,14 @@ pub(in crate::prober) fn header(header: &str, regexp: &Regexp, wanted: bool, val
 }
 
 /// What is known of a body that does not satisfy the module.
-pub(in crate::prober) struct Body<'a> {
+pub(in crate::prober) struct InvalidBody<'a> {
     pub headers: &'a Headers,
     pub module: &'a Http,
     /// Its beginning, as it was judged.
     pub head: &'a [u8],
 }
 
-impl Body<'_> {
+impl InvalidBody<'_> {
     /// A body that came compressed and is judged as it came.
     fn is_compressed(&self) -> Option<String> {
         let encoding = text(self.headers, "Content-Encoding")?;
@@ -175,32 +175,32 @@ impl Body<'_> {
     }
 
     /// A body that is no JSON, or that a CEL expression does not hold for.
-    pub(in crate::prober) fn json(&self, wrong: &Wrong) -> Option<String> {
+    pub(in crate::prober) fn json(&self, wrong: &CelFailure) -> Option<String> {
         if let Some(line) = self.is_compressed() {
             return Some(line);
         }
         let begins = quoted(self.head);
         Some(match wrong {
-            Wrong::NotJson if self.head.is_empty() => {
+            CelFailure::NotJson if self.head.is_empty() => {
                 "The body is empty, so that no expression can be judged: check method and path.".to_owned()
             }
-            Wrong::NotJson => format!(
+            CelFailure::NotJson => format!(
                 "The body is not JSON (Content-Type: {}), it begins {begins}: an error or login page, or the wrong path.",
                 text(self.headers, "Content-Type").unwrap_or_else(|| "none".to_owned())
             ),
-            Wrong::DoesNotHold(expression) => format!(
+            CelFailure::DoesNotHold(expression) => format!(
                 "Expected: {}; the body begins {begins}.",
                 quoted(expression.as_bytes())
             ),
-            Wrong::Holds(expression) => format!(
+            CelFailure::Holds(expression) => format!(
                 "Not expected: {}; the body begins {begins}.",
                 quoted(expression.as_bytes())
             ),
-            Wrong::NotEvaluated(why) => format!(
+            CelFailure::NotEvaluated(why) => format!(
                 "The expression cannot be evaluated ({}): mostly a field has another name or type, `has(body.field)` asks for it. The body begins {begins}.",
                 name(why)
             ),
-            Wrong::Unknown => return None,
+            CelFailure::Unknown => return None,
         })
     }
 

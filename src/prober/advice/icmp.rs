@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::Facts;
-use crate::net::icmp::{Family, OpenError, PrepareError, Report};
+use crate::net::icmp::{AddressFamily, OpenError, PrepareError, Report};
 
 /// No reply in time.
 pub(in crate::prober) fn silence(facts: &Facts, ip: IpAddr) -> String {
@@ -24,7 +24,7 @@ pub(in crate::prober) fn report(report: &Report, ip: IpAddr, ttl: u8) -> Option<
         .reporter
         .map_or_else(|| "A router".to_owned(), |by| by.to_string());
     Some(match (report.family, report.icmp_type, report.code) {
-        (Family::V4, 3, 4) | (Family::V6, 2, _) => format!(
+        (AddressFamily::V4, 3, 4) | (AddressFamily::V6, 2, _) => format!(
             "{by} cannot pass a packet of this size on{}: a tunnel or VPN lowers the MTU. Lower payload_size, or unset dont_fragment. `tracepath -n {ip}`",
             if report.info > 0 {
                 format!(" (its MTU is {} bytes)", report.info)
@@ -32,16 +32,16 @@ pub(in crate::prober) fn report(report: &Report, ip: IpAddr, ttl: u8) -> Option<
                 String::new()
             }
         ),
-        (Family::V4, 3, 9 | 10 | 13) | (Family::V6, 1, 1) => {
+        (AddressFamily::V4, 3, 9 | 10 | 13) | (AddressFamily::V6, 1, 1) => {
             format!("{by} forbids it: a firewall that says so. Allow ICMP echo requests there.")
         }
-        (Family::V4, 3, _) | (Family::V6, 1, _) => format!(
+        (AddressFamily::V4, 3, _) | (AddressFamily::V6, 1, _) => format!(
             "{by} finds no way to {ip}: the host is down, or there is no route. `ip route get {ip}`; `traceroute -I {ip}`"
         ),
-        (Family::V4, 11, 0) | (Family::V6, 3, 0) if ttl > 0 => format!(
+        (AddressFamily::V4, 11, 0) | (AddressFamily::V6, 3, 0) if ttl > 0 => format!(
             "The packet was on its way for {ttl} hops, which ttl of the module allows, and came as far as {by}: raise ttl. `traceroute -I {ip}`"
         ),
-        (Family::V4, 11, 0) | (Family::V6, 3, 0) => format!(
+        (AddressFamily::V4, 11, 0) | (AddressFamily::V6, 3, 0) => format!(
             "The packet went round until its TTL was used up, at {by}: a routing loop. `traceroute -I {ip}`"
         ),
         _ => return None,

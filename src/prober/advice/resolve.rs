@@ -5,7 +5,7 @@ use go_resolve::wire::Flaw;
 
 use super::{name, policy};
 use crate::net::Preference;
-use crate::net::resolve::{Cause, ResolveError};
+use crate::net::resolve::{ResolveCause, ResolveError};
 
 /// SERVFAIL and REFUSED (RFC 1035, section 4.1.1).
 const SERVER_FAILURE: u16 = 2;
@@ -23,20 +23,20 @@ pub(super) fn advice(error: &ResolveError, preference: Option<Preference>) -> Op
         "nameserver in /etc/resolv.conf"
     };
     Some(match error.cause() {
-        Cause::Refused(_) => policy(),
-        Cause::NoSuitableAddress => other_family(&host, preference),
-        Cause::Unasked => format!(
+        ResolveCause::Refused(_) => policy(),
+        ResolveCause::NoSuitableAddress => other_family(&host, preference),
+        ResolveCause::Unasked => format!(
             "{host} is a name of the Tor network, which no name server knows; probe it through a proxy (proxy_url: socks5://…)."
         ),
-        Cause::NameServer(_) => {
+        ResolveCause::NameServer(_) => {
             "The module's own name server could not be queried: check resolver and resolver_tls_config in the module."
                 .to_owned()
         }
-        Cause::NoSuchHost => not_found(
+        ResolveCause::NoSuchHost => not_found(
             &host,
             "This is neither an address nor a name that can be looked up",
         ),
-        Cause::Servers(cause) => match cause {
+        ResolveCause::Servers(cause) => match cause {
             StubCause::NoAddress | StubCause::Flaw(Flaw::NoData(_)) => other_family(&host, preference),
             StubCause::Flaw(Flaw::NoSuchName) => not_found(
                 &host,

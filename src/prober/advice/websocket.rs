@@ -3,7 +3,7 @@
 use super::quoted;
 use crate::check::Regexp;
 use crate::net::tls::alert_of;
-use crate::prober::websocket::error::HandshakeError;
+use crate::prober::websocket::error::WebsocketError;
 
 /// The response does not upgrade.
 fn refused(status: u16, status_line: &[u8]) -> String {
@@ -20,17 +20,17 @@ fn refused(status: u16, status_line: &[u8]) -> String {
 }
 
 /// No WebSocket connection.
-pub(in crate::prober) fn no_connection(error: &HandshakeError) -> Option<String> {
+pub(in crate::prober) fn no_connection(error: &WebsocketError) -> Option<String> {
     Some(match error {
-        HandshakeError::Refused { code, status, .. } => refused(*code, status),
-        HandshakeError::Accept(_) => "The server upgrades without the Sec-WebSocket-Accept that belongs to the key: its WebSocket library is incomplete, or it is something else. If it works for your clients all the same, set insecure_skip_accept: true.".to_owned(),
-        HandshakeError::Answer(error) => return super::http::head(error),
-        HandshakeError::Read(error) => {
+        WebsocketError::Refused { code, status, .. } => refused(*code, status),
+        WebsocketError::Accept(_) => "The server upgrades without the Sec-WebSocket-Accept that belongs to the key: its WebSocket library is incomplete, or it is something else. If it works for your clients all the same, set insecure_skip_accept: true.".to_owned(),
+        WebsocketError::Answer(error) => return super::http::head(error),
+        WebsocketError::Read(error) => {
             return alert_of(error).and_then(super::tls::alert).or_else(|| Some(closed()));
         }
-        HandshakeError::End => closed(),
-        HandshakeError::Header(name) => format!("The handshake sets {name} itself: remove it from headers."),
-        HandshakeError::Extension => "The server compresses although this client did not offer it: switch permessage-deflate off there.".to_owned(),
+        WebsocketError::End => closed(),
+        WebsocketError::Header(name) => format!("The handshake sets {name} itself: remove it from headers."),
+        WebsocketError::Extension => "The server compresses although this client did not offer it: switch permessage-deflate off there.".to_owned(),
         _ => return None,
     })
 }

@@ -4,7 +4,7 @@ use std::io;
 
 use crate::net::TimedOut;
 use crate::net::dial::{DialCause, DialError};
-use crate::net::policy::Refusal;
+use crate::net::policy::PolicyRefusal;
 use crate::net::port::PortError;
 use crate::net::proxy::{Reply, TunnelError};
 use crate::net::resolve::ResolveError;
@@ -26,7 +26,7 @@ pub(in crate::prober) enum ConnectError {
     Proxy(Box<ConnectError>),
     /// The policy is against what the proxy is asked for.
     #[error("{host} through the proxy: {refusal}")]
-    Refused { host: String, refusal: Refusal },
+    Refused { host: String, refusal: PolicyRefusal },
     #[error("{0}")]
     Tunnel(TunnelError),
     /// The deadline, while the proxy was making a tunnel.

@@ -32,7 +32,7 @@ use crate::net::{Address, Preference};
 use crate::probe_log::text;
 
 pub(super) use error::ConnectError;
-pub(super) use proxy::Via;
+pub(super) use proxy::ProxyRoute;
 pub(super) use quic::quic;
 pub(super) use stream::{AnyStream, Stream};
 
@@ -44,7 +44,7 @@ pub(super) struct Route<'a> {
     /// The source address, if it is not that of the module's vantage.
     pub source: Option<IpAddr>,
     /// What is asked of a proxy, if it leads to one.
-    pub via: Option<Via<'a>>,
+    pub via: Option<ProxyRoute<'a>>,
     /// TLS with the target.
     pub tls: Option<Tls<'a>>,
     /// Who counts the connection.
@@ -126,13 +126,13 @@ pub(super) struct Spans {
 
 /// A connection that could not be made.
 #[derive(Debug)]
-pub(super) struct Failure {
+pub(super) struct ConnectFailure {
     pub error: ConnectError,
     /// How far it came.
     pub spans: Spans,
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for ConnectFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.error.fmt(f)
     }
@@ -158,7 +158,10 @@ pub(super) async fn prepare(
 ///
 /// # Errors
 /// See [`ConnectError`].
-pub(super) async fn connect(probe: &mut Probe<'_>, route: Route<'_>) -> Result<Connected, Box<Failure>> {
+pub(super) async fn connect(
+    probe: &mut Probe<'_>,
+    route: Route<'_>,
+) -> Result<Connected, Box<ConnectFailure>> {
     let mut spans = Spans::default();
     let is_target = matches!(route.to, To::Addresses { .. }) && route.via.is_none();
     match make(probe, route, &mut spans).await {
@@ -179,7 +182,7 @@ pub(super) async fn connect(probe: &mut Probe<'_>, route: Route<'_>) -> Result<C
                 false => advice::connect::advice(&advice::Facts::default(), &error),
             };
             probe.advise(line);
-            Err(Box::new(Failure { error, spans }))
+            Err(Box::new(ConnectFailure { error, spans }))
         }
     }
 }
@@ -193,7 +196,7 @@ pub(super) async fn datagrams(
     address: &Address,
     port: &str,
     source: Option<IpAddr>,
-) -> Result<Datagrams, Box<Failure>> {
+) -> Result<Datagrams, Box<ConnectFailure>> {
     let mut spans = Spans::default();
     let vantage = vantage(probe, source);
     let opened = async {
@@ -208,7 +211,7 @@ pub(super) async fn datagrams(
     let opened = opened.await;
     opened.map_err(|error| {
         probe.advise(advice::connect::advice(&probe.attempt.facts, &error));
-        Box::new(Failure { error, spans })
+        Box::new(ConnectFailure { error, spans })
     })
 }
 
@@ -348,7 +351,7 @@ async fn dial(
         probe.timeline.hop().address = Some(socket_text(peer));
     }
     let (opened, _) = dialled.map_err(ConnectError::Dial)?;
-    let stream = arrivals::Stream::new(opened.stream, probe.arrivals.clone());
+    let stream = arrivals::StampedStream::new(opened.stream, probe.arrivals.clone());
     Ok(Stream::tcp(stream, route.counters, route.resets))
 }
 

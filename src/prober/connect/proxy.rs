@@ -12,7 +12,7 @@ use crate::prober::{Phase, Probe};
 
 /// The way through a proxy.
 #[derive(Debug)]
-pub(in crate::prober) struct Via<'a> {
+pub(in crate::prober) struct ProxyRoute<'a> {
     pub proxy: &'a Url,
     /// TLS with the proxy.
     pub tls: Option<Tls<'a>>,
@@ -28,7 +28,7 @@ pub(in crate::prober) struct Via<'a> {
     pub is_chosen: bool,
 }
 
-impl Via<'_> {
+impl ProxyRoute<'_> {
     /// Asks the policy about what the proxy will be asked for.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use tokio::time::Instant;
 
-use super::{ConnectError, Failure, Spans, Tls, record, vantage};
+use super::{ConnectError, ConnectFailure, Spans, Tls, record, vantage};
 use crate::net::port::{self, Protocol};
 use crate::net::tls::{HandshakeError, Seen, TlsError};
 use crate::net::{Address, dial, quic};
@@ -20,7 +20,7 @@ pub(in crate::prober) async fn quic(
     port: &str,
     source: Option<IpAddr>,
     tls: &Tls<'_>,
-) -> Result<quinn::Connection, Box<Failure>> {
+) -> Result<quinn::Connection, Box<ConnectFailure>> {
     let mut spans = Spans::default();
     let vantage = vantage(probe, source);
     let connected = async {
@@ -55,5 +55,5 @@ pub(in crate::prober) async fn quic(
         }
     };
     let connected = connected.await;
-    connected.map_err(|error| Box::new(Failure { error, spans }))
+    connected.map_err(|error| Box::new(ConnectFailure { error, spans }))
 }

@@ -6,26 +6,26 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::net::arrivals::Stream;
+use crate::net::arrivals::StampedStream;
 
 /// A connection that is reset when it is dropped, unless the peer has not responded to what was sent last: a reset might
 /// destroy that before it is read.
 #[derive(Debug)]
 pub(super) struct Resetting {
-    stream: Stream,
+    stream: StampedStream,
     /// Whether something was sent since the last bytes came.
     is_unanswered: bool,
 }
 
 impl Resetting {
-    pub(super) fn new(stream: Stream) -> Self {
+    pub(super) fn new(stream: StampedStream) -> Self {
         Self {
             stream,
             is_unanswered: false,
         }
     }
 
-    pub(super) fn stream(&self) -> &Stream {
+    pub(super) fn stream(&self) -> &StampedStream {
         &self.stream
     }
 }

@@ -43,7 +43,7 @@ pub(in crate::prober) struct Socket(Kind);
 
 #[derive(Debug)]
 enum Kind {
-    Tcp(arrivals::Stream),
+    Tcp(arrivals::StampedStream),
     Resetting(Resetting),
     Unix(UnixStream, Arrivals),
 }
@@ -89,7 +89,11 @@ impl Drop for Open {
 
 impl Stream {
     /// Takes a dialled connection over, and counts it where somebody counts. It ends with a reset if it `resets`.
-    pub(super) fn tcp(stream: arrivals::Stream, counters: Option<&Arc<Counters>>, resets: bool) -> Self {
+    pub(super) fn tcp(
+        stream: arrivals::StampedStream,
+        counters: Option<&Arc<Counters>>,
+        resets: bool,
+    ) -> Self {
         let open = counters.map(|counters| {
             Counters::add(&counters.established);
             Open {

@@ -6,15 +6,15 @@ use super::MAX_DATAGRAM;
 use crate::module::NameError;
 use crate::net::TimedOut;
 use crate::net::dns::CarryError;
-use crate::prober::connect::{ConnectError, Failure};
+use crate::prober::connect::{ConnectError, ConnectFailure};
 use crate::reason::Reason;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)]
-pub(in crate::prober) enum ExchangeError {
+pub(in crate::prober) enum DnsError {
     #[error("{}", unconnected(&.0.error))]
-    Connect(Box<Failure>),
+    Connect(Box<ConnectFailure>),
     #[error("{0}")]
     Name(NameError),
     #[error("{0}")]
@@ -56,7 +56,7 @@ fn limit(size: u16) -> &'static str {
     }
 }
 
-impl ExchangeError {
+impl DnsError {
     /// Its place among the reasons of failures.
     pub(in crate::prober) fn reason(&self) -> Reason {
         match self {
@@ -69,7 +69,7 @@ impl ExchangeError {
     }
 }
 
-impl ExchangeError {
+impl DnsError {
     /// Whether asking again may help.
     pub(in crate::prober) fn may_pass(&self) -> bool {
         !matches!(self, Self::Name(_))

@@ -8,12 +8,12 @@ use miekg_dns::message::Message;
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::error::ExchangeError;
+use super::error::DnsError;
 use super::place::Place;
 use crate::memory::{self, Use};
 use crate::net::Deadline;
 use crate::net::arrivals::Datagrams;
-use crate::net::dns::{self, Ask, CarryError, Method};
+use crate::net::dns::{self, Ask, CarryError, DohMethod};
 use crate::prober::connect::Stream;
 
 /// Octets of a header.
@@ -24,7 +24,7 @@ const LONG: usize = 8192;
 
 /// A way to ask.
 #[derive(Debug)]
-pub(super) enum Connection {
+pub(super) enum DnsConnection {
     /// A connected socket: the system drops what other addresses send.
     Udp(Datagrams),
     /// A stream of messages with their lengths in front, perhaps within TLS (RFC 7858).
@@ -40,7 +40,7 @@ pub(super) enum Connection {
 
 /// What is asked, and how.
 #[derive(Debug)]
-pub(super) struct Asked<'a> {
+pub(super) struct DnsQuery<'a> {
     pub message: Vec<u8>,
     pub id: u16,
     /// The longest answer over UDP.
@@ -50,10 +50,10 @@ pub(super) struct Asked<'a> {
     /// The host and path of DNS over HTTPS.
     pub place: &'a Place,
     /// How DNS over HTTPS asks.
-    pub method: Method,
+    pub method: DohMethod,
 }
 
-impl Asked<'_> {
+impl DnsQuery<'_> {
     fn http(&self) -> Ask<'_> {
         Ask {
             authority: &self.place.authority,
@@ -75,12 +75,12 @@ const LONG_ANSWER: usize = 32 << 20;
 
 /// An answer; a long one keeps its place among the long ones.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct DnsResponse {
     message: Message,
     _place: Option<SemaphorePermit<'static>>,
 }
 
-impl Answer {
+impl DnsResponse {
     fn short(message: Message) -> Self {
         Self {
             message,
@@ -89,7 +89,7 @@ impl Answer {
     }
 }
 
-impl Deref for Answer {
+impl Deref for DnsResponse {
     type Target = Message;
 
     fn deref(&self) -> &Message {
@@ -97,7 +97,7 @@ impl Deref for Answer {
     }
 }
 
-impl Connection {
+impl DnsConnection {
     /// The identifier of a query: 0 where the connection tells answers apart (RFC 8484, RFC 9250), else any.
     pub(super) fn id(&self) -> u16 {
         match self {
@@ -110,7 +110,7 @@ impl Connection {
     ///
     /// # Errors
     /// The system's error, the end of the connection, or the deadline.
-    pub(super) async fn send(&mut self, asked: &Asked<'_>, deadline: Deadline) -> Result<(), ExchangeError> {
+    pub(super) async fn send(&mut self, asked: &DnsQuery<'_>, deadline: Deadline) -> Result<(), DnsError> {
         let sending = async {
             match self {
                 Self::Udp(socket) => {
@@ -122,8 +122,8 @@ impl Connection {
             }
         };
         match deadline.within(sending).await {
-            Ok(sent) => sent.map_err(ExchangeError::Carry),
-            Err(timed_out) => Err(ExchangeError::TimedOut { timed_out, strays: 0 }),
+            Ok(sent) => sent.map_err(DnsError::Carry),
+            Err(timed_out) => Err(DnsError::TimedOut { timed_out, strays: 0 }),
         }
     }
 
@@ -143,16 +143,16 @@ impl Connection {
     /// The system's error, the end of the connection, the deadline, or an answer that cannot be used.
     pub(super) async fn receive(
         &mut self,
-        asked: &Asked<'_>,
+        asked: &DnsQuery<'_>,
         deadline: Deadline,
-    ) -> Result<Answer, ExchangeError> {
+    ) -> Result<DnsResponse, DnsError> {
         let mut strays = 0;
         let receiving = async {
             let carried = match self {
                 Self::Udp(socket) => loop {
                     let answer = receive_datagram(socket, asked).await?;
                     if answer.id == asked.id {
-                        return Ok(Answer::short(answer));
+                        return Ok(DnsResponse::short(answer));
                     }
                     strays += 1;
                 },
@@ -164,35 +164,35 @@ impl Connection {
                 Self::Http3(connection) => Box::pin(dns::over_http3(connection.clone(), asked.http())).await,
                 Self::Quic(connection) => dns::over_quic(connection, &asked.message).await,
             };
-            read(carried.map_err(ExchangeError::Carry)?, asked.id).await
+            read(carried.map_err(DnsError::Carry)?, asked.id).await
         };
         let received = deadline.within(receiving).await;
-        received.unwrap_or_else(|timed_out| Err(ExchangeError::TimedOut { timed_out, strays }))
+        received.unwrap_or_else(|timed_out| Err(DnsError::TimedOut { timed_out, strays }))
     }
 }
 
-async fn receive_datagram(socket: &Datagrams, asked: &Asked<'_>) -> Result<Message, ExchangeError> {
+async fn receive_datagram(socket: &Datagrams, asked: &DnsQuery<'_>) -> Result<Message, DnsError> {
     let size = usize::from(asked.udp_size);
     // One octet more than is read, to know of an answer that was cut.
     let mut buffer = vec![0; size + 1];
     let length = socket.receive(&mut buffer).await;
-    let length = length.map_err(|error| ExchangeError::Carry(CarryError::Receive(error)))?;
+    let length = length.map_err(|error| DnsError::Carry(CarryError::Receive(error)))?;
     let octets = buffer.get(..length.min(size)).unwrap_or_default();
     Message::read(octets).or_else(|error| {
         let header = octets.get(..HEADER).filter(|_| asked.forgives_truncation);
         match header.map(Message::read) {
             Some(Ok(message)) if message.is_truncated() => Ok(message),
-            _ if length > size => Err(ExchangeError::Cut {
+            _ if length > size => Err(DnsError::Cut {
                 error,
                 size: asked.udp_size,
             }),
-            _ => Err(ExchangeError::Read(error)),
+            _ => Err(DnsError::Read(error)),
         }
     })
 }
 
 /// The answer that came by itself.
-async fn read(octets: Vec<u8>, id: u16) -> Result<Answer, ExchangeError> {
+async fn read(octets: Vec<u8>, id: u16) -> Result<DnsResponse, DnsError> {
     let mut place = None;
     let answer = if octets.len() < LONG {
         Message::read(&octets)
@@ -202,18 +202,16 @@ async fn read(octets: Vec<u8>, id: u16) -> Result<Answer, ExchangeError> {
         // Thousands of records, each perhaps with a name of 255 octets: not on a thread that serves others.
         let reading = tokio::task::spawn_blocking(move || Message::read(&octets));
         let failed = |error: tokio::task::JoinError| CarryError::Receive(io::Error::from(error));
-        reading
-            .await
-            .map_err(|error| ExchangeError::Carry(failed(error)))?
+        reading.await.map_err(|error| DnsError::Carry(failed(error)))?
     };
-    let message = answer.map_err(ExchangeError::Read)?;
+    let message = answer.map_err(DnsError::Read)?;
     if message.id == id {
-        Ok(Answer {
+        Ok(DnsResponse {
             message,
             _place: place,
         })
     } else {
-        Err(ExchangeError::Stray {
+        Err(DnsError::Stray {
             sent: id,
             received: message.id,
         })

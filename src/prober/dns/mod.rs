@@ -15,15 +15,15 @@ use miekg_dns::Message;
 use miekg_dns::record::types;
 use tokio::time::Instant;
 
-use self::error::ExchangeError;
-use self::exchange::{Answer, Asked, Connection};
+use self::error::DnsError;
+use self::exchange::{DnsConnection, DnsQuery, DnsResponse};
 use self::place::Place;
 use super::connect::{Route, Tls, To, connect, datagrams, prepare, quic};
 use super::{Failed, Phase, Probe, Verdict, advice, choose_address};
 use crate::config::dns_names::type_name;
 use crate::log;
 use crate::metrics::Metric;
-use crate::module::{Dns, NameError, Query, Transport};
+use crate::module::{Dns, DnsTransport, NameError, Query};
 use crate::net::tls::{Alpn, Prepared};
 use crate::net::{Address, Deadline};
 use crate::probe_log::{EXCERPT, excerpt_of, text};
@@ -63,7 +63,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Dns) -> Verdict {
         .set_label(Metric::DnsDuration, Phase::Resolve.label(), took.as_secs_f64());
 
     let family = if address.ip.is_ipv4() { '4' } else { '6' };
-    let suffix = if transport == Transport::Tcp && module.tls.is_some() {
+    let suffix = if transport == DnsTransport::Tcp && module.tls.is_some() {
         "-tls"
     } else {
         ""
@@ -71,7 +71,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Dns) -> Verdict {
     let dial_protocol = format!("{}{family}{suffix}", transport.name());
     let tls = match (&module.tls, transport) {
         (None, _) => None,
-        (Some(_), Transport::Udp) => {
+        (Some(_), DnsTransport::Udp) => {
             log!(probe.log, Error, "Configuration error: Expected transport protocol tcp for DoT", "protocol" => transport.name());
             return Err(probe.fail(Reason::ConfigError));
         }
@@ -102,7 +102,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Dns) -> Verdict {
     let (answer, truncated) = match ask(probe, module, &server, transport, query).await {
         Ok(answered) => answered,
         Err(error) => {
-            if !matches!(error, ExchangeError::Connect(_)) {
+            if !matches!(error, DnsError::Connect(_)) {
                 probe.advise(advice::dns::no_response(
                     &error,
                     &place.host,
@@ -128,7 +128,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Dns) -> Verdict {
 }
 
 /// Whom a probe asks. When it asks for the target, the policy judges that name, too.
-fn server(probe: &mut Probe<'_>, module: &Dns, transport: Transport) -> Result<Place, Failed> {
+fn server(probe: &mut Probe<'_>, module: &Dns, transport: DnsTransport) -> Result<Place, Failed> {
     let server = module.server.as_deref().unwrap_or(probe.target);
     let asked = type_name(module.query_type).unwrap_or("");
     let query_name = module.name_for(probe.target);
@@ -165,9 +165,9 @@ async fn ask(
     probe: &mut Probe<'_>,
     module: &Dns,
     server: &Server<'_>,
-    transport: Transport,
+    transport: DnsTransport,
     query: Result<Query, NameError>,
-) -> Result<(Answer, bool), ExchangeError> {
+) -> Result<(DnsResponse, bool), DnsError> {
     let whole = probe.deadline;
     let mut retries = 0;
     let answered = loop {
@@ -196,18 +196,18 @@ async fn ask_once(
     probe: &mut Probe<'_>,
     module: &Dns,
     server: &Server<'_>,
-    transport: Transport,
+    transport: DnsTransport,
     query: &Result<Query, NameError>,
-) -> Result<(Answer, bool), ExchangeError> {
+) -> Result<(DnsResponse, bool), DnsError> {
     let answer = exchange(probe, module, server, transport, query).await?;
     let truncated = answer.is_truncated();
-    if truncated && transport == Transport::Udp && module.tcp_on_truncation {
+    if truncated && transport == DnsTransport::Udp && module.tcp_on_truncation {
         log!(
             probe.log,
             Debug,
             "The response was truncated, repeating the query over TCP"
         );
-        let answer = exchange(probe, module, server, Transport::Tcp, query).await?;
+        let answer = exchange(probe, module, server, DnsTransport::Tcp, query).await?;
         return Ok((answer, true));
     }
     Ok((answer, truncated))
@@ -219,17 +219,17 @@ async fn exchange(
     probe: &mut Probe<'_>,
     module: &Dns,
     server: &Server<'_>,
-    transport: Transport,
+    transport: DnsTransport,
     query: &Result<Query, NameError>,
-) -> Result<Answer, ExchangeError> {
+) -> Result<DnsResponse, DnsError> {
     let started = Instant::now();
     let deadline = probe.deadline;
     let sent = async {
         let mut connection = reach(probe, module, server, transport).await?;
         let connected = probe.end(started);
-        let query = query.as_ref().map_err(|error| ExchangeError::Name(*error))?;
+        let query = query.as_ref().map_err(|error| DnsError::Name(*error))?;
         let id = connection.id();
-        let asked = Asked {
+        let asked = DnsQuery {
             message: query.with_id(id),
             id,
             udp_size: module.edns.map_or(MAX_DATAGRAM, |edns| edns.udp_size),
@@ -267,31 +267,33 @@ async fn reach(
     probe: &mut Probe<'_>,
     module: &Dns,
     server: &Server<'_>,
-    transport: Transport,
-) -> Result<Connection, ExchangeError> {
+    transport: DnsTransport,
+) -> Result<DnsConnection, DnsError> {
     let (addresses, source, port) = (server.addresses, server.source, &server.place.port);
     let tls = |alpn| {
         let (prepared, name) = server.tls.as_ref()?;
         Some(Tls { prepared, name, alpn })
     };
     let reached = match (transport, addresses) {
-        (Transport::Udp, [address, ..]) => datagrams(probe, address, port, source).await.map(Connection::Udp),
-        (Transport::Quic, [address, ..]) if let Some(tls) = tls(Alpn::Doq) => {
+        (DnsTransport::Udp, [address, ..]) => datagrams(probe, address, port, source)
+            .await
+            .map(DnsConnection::Udp),
+        (DnsTransport::Quic, [address, ..]) if let Some(tls) = tls(Alpn::Doq) => {
             quic(probe, address, port, source, &tls)
                 .await
-                .map(Connection::Quic)
+                .map(DnsConnection::Quic)
         }
-        (Transport::Https, [address, ..])
+        (DnsTransport::Https, [address, ..])
             if module.http3
                 && let Some(tls) = tls(Alpn::Http3) =>
         {
             quic(probe, address, port, source, &tls)
                 .await
-                .map(Connection::Http3)
+                .map(DnsConnection::Http3)
         }
         (transport, addresses) => {
             let alpn = match transport {
-                Transport::Https => Alpn::Http2,
+                DnsTransport::Https => Alpn::Http2,
                 _ => Alpn::None,
             };
             let to = To::Addresses { addresses, port };
@@ -306,16 +308,16 @@ async fn reach(
                     .is_some_and(|facts| facts.alpn.as_deref() == Some(b"h2"));
                 let stream = Box::new(connected.stream);
                 match transport {
-                    Transport::Https => Connection::Http {
+                    DnsTransport::Https => DnsConnection::Http {
                         stream: Some(stream),
                         speaks_http2,
                     },
-                    _ => Connection::Stream(stream),
+                    _ => DnsConnection::Stream(stream),
                 }
             })
         }
     };
-    reached.map_err(ExchangeError::Connect)
+    reached.map_err(DnsError::Connect)
 }
 
 fn source_address(probe: &mut Probe<'_>, module: &Dns) -> Result<Option<IpAddr>, Failed> {

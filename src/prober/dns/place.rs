@@ -1,6 +1,6 @@
 //! Which server is asked: the target, or the module's `server`.
 
-use crate::module::Transport;
+use crate::module::DnsTransport;
 use crate::net::split_host_port;
 use crate::net::url::Url;
 
@@ -23,16 +23,16 @@ impl Place {
     /// A URL that is none.
     pub(super) fn read(
         text: &str,
-        transport: Transport,
+        transport: DnsTransport,
         is_encrypted: bool,
         path: &str,
     ) -> Result<Self, String> {
         let default = match (transport, is_encrypted) {
-            (Transport::Https, _) => "443",
+            (DnsTransport::Https, _) => "443",
             (_, true) => "853",
             (_, false) => "53",
         };
-        if transport == Transport::Https && text.contains("://") {
+        if transport == DnsTransport::Https && text.contains("://") {
             // RFC 8484 writes URLs as templates.
             let url = text.strip_suffix("{?dns}").unwrap_or(text);
             let url = Url::parse(url).map_err(|error| error.to_string())?;
@@ -73,15 +73,15 @@ mod tests {
     fn servers_are_hosts_or_urls() {
         #[rustfmt::skip]
         let rows = [
-            ("9.9.9.9", Transport::Udp, false, "9.9.9.9 53 9.9.9.9:53 /p"),
-            ("9.9.9.9", Transport::Tcp, true, "9.9.9.9 853 9.9.9.9:853 /p"),
-            ("dns.test:8853", Transport::Quic, true, "dns.test 8853 dns.test:8853 /p"),
-            ("dns.test", Transport::Https, true, "dns.test 443 dns.test /p"),
-            ("::1", Transport::Https, true, "::1 443 [::1] /p"),
-            ("[::1]:8443", Transport::Https, true, "::1 8443 [::1]:8443 /p"),
-            ("https://dns.test/a?b=c", Transport::Https, true, "dns.test 443 dns.test /a?b=c"),
-            ("https://dns.test:8443/q{?dns}", Transport::Https, true, "dns.test 8443 dns.test:8443 /q"),
-            ("https://[::1]/q", Transport::Https, true, "::1 443 [::1] /q"),
+            ("9.9.9.9", DnsTransport::Udp, false, "9.9.9.9 53 9.9.9.9:53 /p"),
+            ("9.9.9.9", DnsTransport::Tcp, true, "9.9.9.9 853 9.9.9.9:853 /p"),
+            ("dns.test:8853", DnsTransport::Quic, true, "dns.test 8853 dns.test:8853 /p"),
+            ("dns.test", DnsTransport::Https, true, "dns.test 443 dns.test /p"),
+            ("::1", DnsTransport::Https, true, "::1 443 [::1] /p"),
+            ("[::1]:8443", DnsTransport::Https, true, "::1 8443 [::1]:8443 /p"),
+            ("https://dns.test/a?b=c", DnsTransport::Https, true, "dns.test 443 dns.test /a?b=c"),
+            ("https://dns.test:8443/q{?dns}", DnsTransport::Https, true, "dns.test 8443 dns.test:8443 /q"),
+            ("https://[::1]/q", DnsTransport::Https, true, "::1 443 [::1] /q"),
         ];
         for (text, transport, is_encrypted, want) in rows {
             let place = Place::read(text, transport, is_encrypted, "/p").unwrap();
@@ -94,7 +94,10 @@ mod tests {
             "https://u:p@dns.test/",
             "https://a b/",
         ] {
-            assert!(Place::read(text, Transport::Https, true, "/p").is_err(), "{text}");
+            assert!(
+                Place::read(text, DnsTransport::Https, true, "/p").is_err(),
+                "{text}"
+            );
         }
     }
 }

@@ -7,7 +7,7 @@ use miekg_dns::{Message, Record};
 use crate::config::dns_names::{rcode_name, rcode_number, rcodes};
 use crate::log;
 use crate::module::{Dns, Pattern, RrValidator};
-use crate::probe_log::{EXCERPT, ProbeLog, Value, excerpt, text};
+use crate::probe_log::{EXCERPT, LogValue, ProbeLog, excerpt, text};
 use crate::prober::{Facts, advice};
 use crate::reason::Reason;
 
@@ -246,6 +246,6 @@ fn matches(pattern: &Pattern, record: &Record, log: &mut ProbeLog) -> Result<boo
     }
 }
 
-fn shown(record: &Record) -> Value {
+fn shown(record: &Record) -> LogValue {
     excerpt(&record.text, EXCERPT)
 }

@@ -8,9 +8,9 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::message::first_field;
-use super::status::{Code, Status};
+use super::status::{Code, GrpcStatus};
 use crate::net::http1::RequestBody;
-use crate::net::http2::{Connection, Event, Field, Http2Error, check_fields, code_name};
+use crate::net::http2::{self, Http2Error, check_fields, code_name};
 use crate::net::tls::alert_of;
 use crate::reason::Reason;
 
@@ -30,14 +30,14 @@ const REFUSED_STREAM: u32 = 7;
 #[derive(Debug)]
 pub enum CallError {
     /// It failed for good.
-    Failed(Status),
+    Failed(GrpcStatus),
     /// The server did not look at it: it may be repeated once, over this connection.
-    Refused(Status),
+    Refused(GrpcStatus),
     /// The same, but the server is closing the connection: it may be repeated once over another.
-    Draining(Status),
+    Draining(GrpcStatus),
 }
 
-impl From<CallError> for Status {
+impl From<CallError> for GrpcStatus {
     fn from(error: CallError) -> Self {
         match error {
             CallError::Failed(status) | CallError::Refused(status) | CallError::Draining(status) => status,
@@ -45,8 +45,8 @@ impl From<CallError> for Status {
     }
 }
 
-impl From<Status> for CallError {
-    fn from(status: Status) -> Self {
+impl From<GrpcStatus> for CallError {
+    fn from(status: GrpcStatus) -> Self {
         Self::Failed(status)
     }
 }
@@ -56,7 +56,7 @@ impl From<Status> for CallError {
 /// # Errors
 /// The status that the server sent, or the one that grpc-go gives to what went wrong.
 pub async fn call<S>(
-    connection: &mut Connection<S>,
+    connection: &mut http2::Connection<S>,
     fields: &[(&str, &[u8])],
     message: &Bytes,
 ) -> Result<i32, CallError>
@@ -65,14 +65,14 @@ where
 {
     let body = RequestBody::Bytes(message.clone());
     connection.begin_when_allowed(fields, body).await?;
-    let mut answer = Answer::default();
+    let mut answer = GrpcResponse::default();
     loop {
         let status = match poll_fn(|cx| connection.poll_event(cx)).await? {
-            Some(Event::Headers(fields)) => match answer.take_fields(&fields, connection.ended)? {
+            Some(http2::Event::Headers(fields)) => match answer.take_fields(&fields, connection.ended)? {
                 Some(status) => status,
                 None => continue,
             },
-            Some(Event::Data) => {
+            Some(http2::Event::Data) => {
                 let data = connection.data();
                 let bytes = data.len();
                 let outcome = answer.take_data(data);
@@ -88,25 +88,25 @@ where
 
 /// An answer as far as it came.
 #[derive(Default)]
-struct Answer {
+struct GrpcResponse {
     /// Whether there were fields that are gRPC's.
     has_head: bool,
     /// How messages may be compressed.
     encoding: String,
     /// The status of an answer that is no gRPC, and the beginning of its body.
-    foreign: Option<(Status, Vec<u8>)>,
+    foreign: Option<(GrpcStatus, Vec<u8>)>,
     buffer: BytesMut,
     /// The serving status in the one message.
     serving: Option<i32>,
 }
 
-fn internal(message: impl Into<String>) -> Status {
-    Status::new(Code::INTERNAL, message)
+fn internal(message: impl Into<String>) -> GrpcStatus {
+    GrpcStatus::new(Code::INTERNAL, message)
 }
 
-impl Answer {
+impl GrpcResponse {
     /// Takes a header block; the status if the answer ends with it.
-    fn take_fields(&mut self, fields: &[Field], ends: bool) -> Result<Option<Status>, Status> {
+    fn take_fields(&mut self, fields: &[http2::Field], ends: bool) -> Result<Option<GrpcStatus>, GrpcStatus> {
         // A stream need not have a status of HTTP, but what there is must be well-formed.
         check_fields(fields).map_err(|error| match error {
             Http2Error::Malformed(reason) => internal(reason),
@@ -148,7 +148,7 @@ impl Answer {
     }
 
     /// Takes a piece of the body.
-    fn take_data(&mut self, data: &[u8]) -> Result<(), Status> {
+    fn take_data(&mut self, data: &[u8]) -> Result<(), GrpcStatus> {
         if let Some((_, body)) = &mut self.foreign {
             let room = MAX_FOREIGN_BODY - body.len();
             body.extend_from_slice(data.get(..room).unwrap_or(data));
@@ -166,7 +166,7 @@ impl Answer {
         Ok(())
     }
 
-    fn take_message(&mut self, flag: u8, octets: &[u8]) -> Result<(), Status> {
+    fn take_message(&mut self, flag: u8, octets: &[u8]) -> Result<(), GrpcStatus> {
         match (flag, self.encoding.as_str()) {
             (0, _) => {}
             (1, "" | "identity") => {
@@ -196,7 +196,7 @@ impl Answer {
     }
 
     /// The status of a stream that ended without fields.
-    fn unended(&mut self, with_data: bool) -> Status {
+    fn unended(&mut self, with_data: bool) -> GrpcStatus {
         match self.foreign.take() {
             Some(foreign) if with_data => finish(foreign),
             _ => internal("server closed the stream without sending trailers"),
@@ -204,7 +204,7 @@ impl Answer {
     }
 
     /// What the answer says, now that it has ended with this status.
-    fn end(mut self, status: Status) -> Result<i32, Status> {
+    fn end(mut self, status: GrpcStatus) -> Result<i32, GrpcStatus> {
         // Data may have come before the fields.
         while let Some((flag, octets)) = split_message(&mut self.buffer)? {
             self.take_message(flag, &octets)?;
@@ -222,7 +222,7 @@ impl Answer {
 }
 
 /// An answer that is no gRPC: its HTTP status decides, and a little of its body helps whoever reads the log.
-fn finish((mut status, body): (Status, Vec<u8>)) -> Status {
+fn finish((mut status, body): (GrpcStatus, Vec<u8>)) -> GrpcStatus {
     if !body.is_empty() {
         status
             .message
@@ -238,20 +238,20 @@ struct Fields {
     http_status: Option<Vec<u8>>,
     encoding: String,
     /// What the trailers say of the call.
-    status: Result<Status, Status>,
+    status: Result<GrpcStatus, GrpcStatus>,
     /// A field that cannot be read.
     malformed: Option<String>,
 }
 
 impl Fields {
-    fn read(fields: &[Field]) -> Result<Self, Status> {
+    fn read(fields: &[http2::Field]) -> Result<Self, GrpcStatus> {
         let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
         let mut read = Self {
             is_grpc: false,
             content_type: None,
             http_status: None,
             encoding: String::new(),
-            status: Ok(Status::new(Code::UNKNOWN, "")),
+            status: Ok(GrpcStatus::new(Code::UNKNOWN, "")),
             malformed: None,
         };
         let (mut code, mut message, mut details) = (Code::UNKNOWN, String::new(), Vec::new());
@@ -267,7 +267,7 @@ impl Fields {
                     // Go reads a signed number and keeps its bits.
                     let number = text.parse::<i32>().map_err(|error| {
                         let text = format!("transport: malformed grpc-status: parsing {text:?}: {error}");
-                        Status::new(Code::UNKNOWN, text)
+                        GrpcStatus::new(Code::UNKNOWN, text)
                     })?;
                     code = Code(number.cast_unsigned());
                 }
@@ -304,13 +304,13 @@ impl Fields {
                     "grpc-status-details-bin mismatch: grpc-status={code}, grpc-message={message:?}, grpc-status-details-bin={detailed}"
                 )))
             }
-            _ => Ok(Status::new(code, message)),
+            _ => Ok(GrpcStatus::new(code, message)),
         };
         Ok(read)
     }
 
     /// The status of an answer that is no gRPC; `None` for one that precedes the answer.
-    fn foreign(&self, ends: bool) -> Result<Option<Status>, Status> {
+    fn foreign(&self, ends: bool) -> Result<Option<GrpcStatus>, GrpcStatus> {
         let (code, mut text) = match &self.http_status {
             None => (Code::INTERNAL, "malformed header: missing HTTP status".to_owned()),
             Some(status) => {
@@ -342,7 +342,7 @@ impl Fields {
             Some(kind) => text.push_str(&format!("transport: received unexpected content-type {kind:?}")),
             None => text.push_str("malformed header: missing HTTP content-type"),
         }
-        Ok(Some(Status::new(code, text)))
+        Ok(Some(GrpcStatus::new(code, text)))
     }
 }
 
@@ -352,14 +352,14 @@ fn is_grpc(content_type: &[u8]) -> bool {
 }
 
 /// Takes a whole message off the buffer: its flag and its octets.
-fn split_message(buffer: &mut BytesMut) -> Result<Option<(u8, Bytes)>, Status> {
+fn split_message(buffer: &mut BytesMut) -> Result<Option<(u8, Bytes)>, GrpcStatus> {
     let Some(&[flag, a, b, c, d]) = buffer.first_chunk::<MESSAGE_HEAD>() else {
         return Ok(None);
     };
     let length = usize::try_from(u32::from_be_bytes([a, b, c, d])).unwrap_or(usize::MAX);
     if length > MAX_MESSAGE {
         let text = format!("grpc: received message larger than max ({length} vs. {MAX_MESSAGE})");
-        return Err(Status::new(Code::RESOURCE_EXHAUSTED, text));
+        return Err(GrpcStatus::new(Code::RESOURCE_EXHAUSTED, text));
     }
     if buffer.len() < MESSAGE_HEAD + length {
         return Ok(None);
@@ -378,7 +378,7 @@ impl From<Http2Error> for CallError {
                     "stream terminated by RST_STREAM with error code: {}",
                     code_name(code)
                 );
-                let status = Status::new(Code::of_reset(code), text);
+                let status = GrpcStatus::new(Code::of_reset(code), text);
                 match code {
                     REFUSED_STREAM => Self::Refused(status),
                     _ => Self::Failed(status),
@@ -392,7 +392,7 @@ impl From<Http2Error> for CallError {
                 is_unread: true,
                 code,
                 ..
-            } => Self::Draining(Status::new(
+            } => Self::Draining(GrpcStatus::new(
                 Code::UNAVAILABLE,
                 format!(
                     "the stream is rejected because server is draining the connection: {}",
@@ -405,9 +405,9 @@ impl From<Http2Error> for CallError {
                     _ => None,
                 };
                 let text = format!("error reading from server: {error}");
-                Self::Failed(Status {
+                Self::Failed(GrpcStatus {
                     alert,
-                    ..Status::new(Code::UNAVAILABLE, text).because(reason)
+                    ..GrpcStatus::new(Code::UNAVAILABLE, text).because(reason)
                 })
             }
         }

@@ -49,7 +49,7 @@ pub fn health_check_request(service: &str) -> Vec<u8> {
     framed
 }
 
-/// The number in field 1 of a message: `HealthCheckResponse.status`, or `google.rpc.Status.code`. The last one counts, 0
+/// The number in field 1 of a message: `HealthCheckResponse.status`, or `google.rpc.GrpcStatus.code`. The last one counts, 0
 /// is the default, other fields and other wire types are passed over.
 ///
 /// # Errors

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use self::call::{CallError, call};
 use self::message::{SERVING, SERVING_STATUSES, health_check_request, serving_status_name, serving_text};
-use self::status::{Code, Status};
+use self::status::{Code, GrpcStatus};
 use super::connect::{self, ConnectError, Stream, Tls, To, connect, prepare};
 use super::resolve::expose_address;
 use super::{Failed, Phase, Probe, Verdict, advice, choose_address};
@@ -24,7 +24,7 @@ use crate::log;
 use crate::metrics::{Labels, Metric};
 use crate::module::Grpc;
 use crate::net::dial::DialCause;
-use crate::net::http2::{Connection, Manner};
+use crate::net::http2::{self, Manner};
 use crate::net::tls::{Alpn, ClientTls, Prepared, TlsError};
 use crate::net::tls_facts::FactSet;
 use crate::net::url::{Url, idna_ascii};
@@ -143,7 +143,12 @@ impl Route<'_> {
 }
 
 /// Exposes what the call told, and judges it.
-fn judge(probe: &mut Probe<'_>, module: &Grpc, route: &Route<'_>, answer: Result<i32, Status>) -> Verdict {
+fn judge(
+    probe: &mut Probe<'_>,
+    module: &Grpc,
+    route: &Route<'_>,
+    answer: Result<i32, GrpcStatus>,
+) -> Verdict {
     let one_of = |status: Cow<'static, str>| Labels::Values(Box::new([status]));
     for (_, name) in SERVING_STATUSES {
         probe
@@ -191,11 +196,11 @@ fn judge(probe: &mut Probe<'_>, module: &Grpc, route: &Route<'_>, answer: Result
 }
 
 /// Dials and calls. A call that the server did not look at is repeated once, as grpc-go does.
-async fn check(probe: &mut Probe<'_>, module: &Grpc, route: &Route<'_>) -> Result<i32, Status> {
+async fn check(probe: &mut Probe<'_>, module: &Grpc, route: &Route<'_>) -> Result<i32, GrpcStatus> {
     let headers = module
         .metadata
         .as_ref()
-        .map_err(|error| Status::new(Code::INTERNAL, error.clone()).because(Reason::ConfigError))?;
+        .map_err(|error| GrpcStatus::new(Code::INTERNAL, error.clone()).because(Reason::ConfigError))?;
     let scheme: &[u8] = if route.tls.is_some() { b"https" } else { b"http" };
     let authority = route.authority();
     let mut fields: Vec<(&str, &[u8])> = vec![
@@ -223,11 +228,11 @@ async fn check(probe: &mut Probe<'_>, module: &Grpc, route: &Route<'_>) -> Resul
     let first = connect_and_call(probe, module, route, &fields, true).await;
     match first {
         Err(CallError::Draining(_)) => {}
-        answered => return answered.map_err(Status::from),
+        answered => return answered.map_err(GrpcStatus::from),
     }
     connect_and_call(probe, module, route, &fields, false)
         .await
-        .map_err(Status::from)
+        .map_err(GrpcStatus::from)
 }
 
 async fn connect_and_call(
@@ -250,7 +255,7 @@ async fn connect_and_call(
 }
 
 /// Connects to the first address that lets itself be connected to, TLS included, as grpc-go does.
-async fn reach(probe: &mut Probe<'_>, route: &Route<'_>) -> Result<Stream, Status> {
+async fn reach(probe: &mut Probe<'_>, route: &Route<'_>) -> Result<Stream, GrpcStatus> {
     let mut addresses = route.addresses.clone();
     let mut first = None;
     loop {
@@ -291,14 +296,14 @@ async fn reach(probe: &mut Probe<'_>, route: &Route<'_>) -> Result<Stream, Statu
 }
 
 /// What grpc-go says of a connection that could not be made.
-fn status_of(error: &ConnectError) -> Status {
+fn status_of(error: &ConnectError) -> GrpcStatus {
     let is_late = match error {
         ConnectError::Dial(error) => matches!(error.cause, DialCause::TimedOut(_)),
         ConnectError::Tls(error) => matches!(error.error, TlsError::TimedOut { .. }),
         _ => false,
     };
     let status = match error {
-        error if is_late => Status::new(Code::DEADLINE_EXCEEDED, error.to_string()),
+        error if is_late => GrpcStatus::new(Code::DEADLINE_EXCEEDED, error.to_string()),
         ConnectError::Port(error) => unavailable("dialing", error),
         ConnectError::Tls(error) => unavailable("authenticating", error),
         error => unavailable("dialing", error),
@@ -306,8 +311,8 @@ fn status_of(error: &ConnectError) -> Status {
     status.because(error.reason())
 }
 
-fn unavailable(step: &str, error: &dyn std::fmt::Display) -> Status {
-    Status::new(
+fn unavailable(step: &str, error: &dyn std::fmt::Display) -> GrpcStatus {
+    GrpcStatus::new(
         Code::UNAVAILABLE,
         format!("connection error while {step}: {error}"),
     )
@@ -326,7 +331,7 @@ where
 {
     let started = Instant::now();
     let conversation = async {
-        let mut connection = Connection::new(stream, Manner::Grpc);
+        let mut connection = http2::Connection::new(stream, Manner::Grpc);
         let message = Bytes::from(health_check_request(&module.service));
         let mut answered = call(&mut connection, fields, &message).await;
         if matches!(answered, Err(CallError::Refused(_))) && may_repeat {
@@ -350,7 +355,7 @@ where
         let line = instead.split(|b| matches!(b, b'\r' | b'\n')).next();
         let said = advice::quoted(line.unwrap_or_default());
         answered.map_err(|error| {
-            let mut status = Status::from(error);
+            let mut status = GrpcStatus::from(error);
             status.message = format!(
                 "the server does not speak HTTP/2, it says {said}: {}",
                 status.message
@@ -360,6 +365,6 @@ where
     });
     answered.unwrap_or_else(|timed_out| {
         let text = format!("waiting for the response to the health check: {timed_out}");
-        Err(Status::new(Code::DEADLINE_EXCEEDED, text).into())
+        Err(GrpcStatus::new(Code::DEADLINE_EXCEEDED, text).into())
     })
 }

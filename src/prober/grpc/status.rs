@@ -81,7 +81,7 @@ impl fmt::Display for Code {
 /// How a call failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("rpc error: code = {code} desc = {message}")]
-pub struct Status {
+pub struct GrpcStatus {
     /// The code, from the server or from what went wrong on the way.
     pub code: Code,
     /// What the server said, or what went wrong.
@@ -92,7 +92,7 @@ pub struct Status {
     pub alert: Option<u8>,
 }
 
-impl Status {
+impl GrpcStatus {
     /// A status made here.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         Self {

@@ -3,12 +3,12 @@
 use std::io;
 
 use bytes::Bytes;
-use go_http::gzip_head::{self, Wrong};
+use go_http::gzip_head::{self, DecompressError};
 use go_http::inflate::Inflate;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 
 use super::brotli::Brotli;
-use super::decode::{Paced, Stream, buffered};
+use super::decode::{BodyStream, Paced, buffered};
 use super::response::ResponseBody;
 use crate::check::regexp::{PIECE, Search};
 use crate::memory::{self, Use};
@@ -16,7 +16,7 @@ use crate::module::http::Compression;
 use crate::net::beside::beside;
 use crate::net::dial::SystemError;
 use crate::net::{Deadline, TimedOut};
-use crate::prober::Body;
+use crate::prober::BodyExcerpt;
 use crate::reason::Reason;
 
 /// Most bytes of a body that are kept for checks. compat: upstream keeps any number.
@@ -51,20 +51,20 @@ const INCLUDED: usize = 64 << 10;
 enum Source {
     Empty,
     Closed,
-    Stream(Stream),
+    Stream(BodyStream),
     /// It ended with an error, which every further read repeats.
-    Failed(ReadError),
+    Failed(BodyReadError),
 }
 
 /// Why a body could not be read to its end.
 #[derive(Clone, Debug, thiserror::Error)]
-pub(super) enum ReadError {
+pub(super) enum BodyReadError {
     #[error("http: read on closed response body")]
     Closed,
     #[error("unsupported compression algorithm")]
     UnknownCompression,
     #[error("{0}")]
-    Compressed(Wrong),
+    Compressed(DecompressError),
     #[error("http: request body too large: more than the {0} bytes of body_size_limit")]
     TooLarge(u64),
     #[error("body too large to be checked: more than {0} bytes; set body_size_limit")]
@@ -77,7 +77,7 @@ pub(super) enum ReadError {
     TimedOut(TimedOut),
 }
 
-impl ReadError {
+impl BodyReadError {
     /// Its place among the reasons of failures.
     pub(super) fn reason(&self) -> Reason {
         match self {
@@ -120,10 +120,10 @@ impl BodyReader {
     }
 
     /// The beginning that was kept for people, if it was to be.
-    pub(super) fn included(&self) -> Option<Body> {
+    pub(super) fn included(&self) -> Option<BodyExcerpt> {
         let most = self.kept.as_ref()?.bytes().max(HEAD);
         let head = self.head.get(..most).unwrap_or(&self.head);
-        Some(Body {
+        Some(BodyExcerpt {
             text: String::from_utf8_lossy(head).into_owned(),
             cut: self.count > head.len() as u64 || matches!(self.source, Source::Failed(_)),
         })
@@ -141,19 +141,19 @@ impl BodyReader {
 
     /// From now on the body is read decompressed. When it has no head of gzip, it is read on as it comes, without the
     /// piece that was to have the head; that is what upstream counts.
-    pub(super) async fn decompress(&mut self, compression: Compression) -> Result<(), ReadError> {
+    pub(super) async fn decompress(&mut self, compression: Compression) -> Result<(), BodyReadError> {
         match compression {
             Compression::Identity => return Ok(()),
-            Compression::Unknown => return Err(ReadError::UnknownCompression),
+            Compression::Unknown => return Err(BodyReadError::UnknownCompression),
             Compression::Deflate | Compression::Brotli | Compression::Gzip => {}
         }
-        let mut stream: Stream = match std::mem::replace(&mut self.source, Source::Empty) {
+        let mut stream: BodyStream = match std::mem::replace(&mut self.source, Source::Empty) {
             Source::Stream(stream) => stream,
             Source::Empty => Box::pin(tokio::io::empty()),
             source => {
                 self.source = source;
                 return match compression {
-                    Compression::Gzip => Err(ReadError::Closed),
+                    Compression::Gzip => Err(BodyReadError::Closed),
                     _ => Ok(()),
                 };
             }
@@ -165,10 +165,10 @@ impl BodyReader {
                     Ok(Ok(head)) => head,
                     Ok(Err(gzip_head::ReadError::Wrong(wrong))) => {
                         self.source = Source::Stream(stream);
-                        return Err(ReadError::Compressed(wrong));
+                        return Err(BodyReadError::Compressed(wrong));
                     }
                     Ok(Err(gzip_head::ReadError::Io(error))) => return self.fail(io_error(error)),
-                    Err(timed_out) => return self.fail(ReadError::TimedOut(timed_out)),
+                    Err(timed_out) => return self.fail(BodyReadError::TimedOut(timed_out)),
                 };
                 buffered(Inflate::gzip(Paced::new(io::Cursor::new(head).chain(stream))))
             }
@@ -181,18 +181,18 @@ impl BodyReader {
 
     /// What closing the body tells: Go's decompressor of deflate repeats why it could not go on. What is wrong around its
     /// stream, in the frame of gzip, is not its concern.
-    pub(super) fn closing_error(&self) -> Option<&ReadError> {
+    pub(super) fn closing_error(&self) -> Option<&BodyReadError> {
         match &self.source {
             Source::Failed(
-                error @ (ReadError::Compressed(Wrong::Data(_) | Wrong::DataCut)
-                | ReadError::Io(_)
-                | ReadError::TimedOut(_)),
+                error @ (BodyReadError::Compressed(DecompressError::Data(_) | DecompressError::DataCut)
+                | BodyReadError::Io(_)
+                | BodyReadError::TimedOut(_)),
             ) if self.inflated => Some(error),
             _ => None,
         }
     }
 
-    fn fail(&mut self, error: ReadError) -> Result<(), ReadError> {
+    fn fail(&mut self, error: BodyReadError) -> Result<(), BodyReadError> {
         self.source = Source::Failed(error.clone());
         Err(error)
     }
@@ -202,7 +202,7 @@ impl BodyReader {
         &mut self,
         search: &mut Search<'_>,
         most: Option<usize>,
-    ) -> Result<Bytes, ReadError> {
+    ) -> Result<Bytes, BodyReadError> {
         let mut kept = Vec::new();
         let (mut head, beginning) = (std::mem::take(&mut self.head), self.most);
         let mut share = memory::take_some(Use::Bodies, 0);
@@ -211,11 +211,11 @@ impl BodyReader {
             if let Some(most) = most {
                 let length = kept.len() + data.len();
                 if length > most {
-                    return Err(ReadError::TooLargeToKeep(most));
+                    return Err(BodyReadError::TooLargeToKeep(most));
                 }
                 // The buffer grows by doubling.
                 if length > kept.capacity() && !share.grow((2 * length).saturating_sub(share.bytes())) {
-                    return Err(ReadError::NoMemory);
+                    return Err(BodyReadError::NoMemory);
                 }
                 if length > kept.capacity() && length > LARGE {
                     beside(|| kept.reserve(length));
@@ -233,7 +233,7 @@ impl BodyReader {
     }
 
     /// Reads all that is left and forgets it, except for its beginning if that is `wanted` to say what is wrong.
-    pub(super) async fn discard(&mut self, wanted: bool) -> Result<(), ReadError> {
+    pub(super) async fn discard(&mut self, wanted: bool) -> Result<(), BodyReadError> {
         let (mut head, beginning) = (std::mem::take(&mut self.head), self.most);
         let wanted = wanted || self.kept.is_some();
         let read = self.read(|data| {
@@ -250,11 +250,11 @@ impl BodyReader {
     /// Hands out what is left piece by piece to `take`, which says whether it took its time.
     async fn read(
         &mut self,
-        mut take: impl FnMut(&[u8]) -> Result<bool, ReadError>,
-    ) -> Result<(), ReadError> {
+        mut take: impl FnMut(&[u8]) -> Result<bool, BodyReadError>,
+    ) -> Result<(), BodyReadError> {
         let stream = match &mut self.source {
             Source::Empty => return Ok(()),
-            Source::Closed => return Err(ReadError::Closed),
+            Source::Closed => return Err(BodyReadError::Closed),
             Source::Failed(error) => return Err(error.clone()),
             Source::Stream(stream) => stream,
         };
@@ -266,7 +266,7 @@ impl BodyReader {
                     return Ok(());
                 }
                 if memory::is_short() {
-                    return Err(ReadError::NoMemory);
+                    return Err(BodyReadError::NoMemory);
                 }
                 let piece = data.len().min(PIECE);
                 let room = limit.map_or(u64::MAX, |limit| limit.saturating_sub(*count));
@@ -274,7 +274,7 @@ impl BodyReader {
                 let took_time = take(data.get(..bytes).unwrap_or_default())?;
                 *count += bytes as u64;
                 if bytes < piece {
-                    return Err(ReadError::TooLarge(limit.unwrap_or_default()));
+                    return Err(BodyReadError::TooLarge(limit.unwrap_or_default()));
                 }
                 stream.consume(bytes);
                 if took_time {
@@ -287,7 +287,7 @@ impl BodyReader {
         };
         let ended = match self.deadline.within(reading).await {
             Ok(ended) => ended,
-            Err(timed_out) => Err(ReadError::TimedOut(timed_out)),
+            Err(timed_out) => Err(BodyReadError::TimedOut(timed_out)),
         };
         self.source = match &ended {
             Ok(()) => Source::Empty,
@@ -303,14 +303,14 @@ fn begin(head: &mut Vec<u8>, data: &[u8], most: usize) {
     head.extend_from_slice(data.get(..room).unwrap_or(data));
 }
 
-fn io_error(error: io::Error) -> ReadError {
+fn io_error(error: io::Error) -> BodyReadError {
     if let Some(wrong) = error.get_ref().and_then(|cause| cause.downcast_ref()) {
-        return ReadError::Compressed(*wrong);
+        return BodyReadError::Compressed(*wrong);
     }
     if error.kind() == io::ErrorKind::OutOfMemory {
-        return ReadError::NoMemory;
+        return BodyReadError::NoMemory;
     }
-    ReadError::Io(SystemError(&error).to_string())
+    BodyReadError::Io(SystemError(&error).to_string())
 }
 
 #[cfg(test)]
@@ -403,7 +403,7 @@ mod tests {
         for _ in 0..2 {
             let error = reader.search(&mut Search::new([]), Some(1000)).await.unwrap_err();
             assert!(
-                matches!(error, ReadError::TooLargeToKeep(1000)),
+                matches!(error, BodyReadError::TooLargeToKeep(1000)),
                 "it is told again: {error}"
             );
         }

@@ -6,9 +6,9 @@ use tokio::time::Instant;
 
 use super::Client;
 use super::error::RoundTripError;
-use super::request::Request;
-use super::trace::Trace;
-use crate::module::http::Protocol;
+use super::request::HttpRequest;
+use super::trace::RoundTripTrace;
+use crate::module::http::HttpProtocol;
 use crate::net::headers::{Headers, has_token};
 use crate::net::http2::Http2Error;
 use crate::net::resolve::ResolveError;
@@ -16,12 +16,12 @@ use crate::net::tls::Alpn;
 use crate::net::tls_facts::TlsFacts;
 use crate::net::url::{Url, idna_ascii};
 use crate::net::{Address, Preference, dial, port};
-use crate::prober::connect::{self, ConnectError, Connected, Route, Spans, Stream, Tls, To, Via};
+use crate::prober::connect::{self, ConnectError, Connected, ProxyRoute, Route, Spans, Stream, Tls, To};
 use crate::prober::{Phase, Probe};
 
 /// A connection over which the request can go. Its parts are boxed, because the futures that use it hold room for them several
 /// times.
-pub(super) struct Connection {
+pub(super) struct HttpConnection {
     pub(super) stream: Box<Stream>,
     /// Facts of the innermost TLS layer.
     pub(super) tls: Option<Box<TlsFacts>>,
@@ -29,7 +29,7 @@ pub(super) struct Connection {
     pub(super) to_proxy: bool,
 }
 
-impl Connection {
+impl HttpConnection {
     /// Whether HTTP/2 was agreed on.
     pub(super) fn speaks_http2(&self) -> bool {
         self.tls
@@ -43,18 +43,18 @@ impl Client<'_> {
     pub(super) async fn connect(
         &mut self,
         probe: &mut Probe<'_>,
-        request: &Request<'_>,
+        request: &HttpRequest<'_>,
         proxy: Option<&Url>,
         is_first_host: bool,
         headers: &Headers,
-    ) -> Result<Connection, RoundTripError> {
+    ) -> Result<HttpConnection, RoundTripError> {
         let url = &request.url;
         let name = match url.scheme == "https" {
             true => self.tls_name(request, is_first_host),
             false => String::new(),
         };
         let alpn = match self.module.protocol {
-            Protocol::Http2 if !is_websocket(headers) => Alpn::Http2,
+            HttpProtocol::Http2 if !is_websocket(headers) => Alpn::Http2,
             _ => Alpn::Http1,
         };
         let proxy_speaks_tls = proxy.is_some_and(|proxy| proxy.scheme == "https");
@@ -63,7 +63,7 @@ impl Client<'_> {
             false => None,
         };
         let tls = |name| prepared.as_ref().map(|prepared| Tls { prepared, name, alpn });
-        let via = proxy.map(|proxy| Via {
+        let via = proxy.map(|proxy| ProxyRoute {
             proxy,
             // Upstream asks for the target's name here too, because the server name is set on all connections.
             tls: tls(match is_first_host && !self.server_name().is_empty() {
@@ -127,7 +127,7 @@ impl Client<'_> {
         self.trace().note(&spans);
         let from = spans.connect.map_or_else(Instant::now, |(from, _)| from);
         self.trace().got_conn = Some(probe.end(from));
-        let connection = Connection {
+        let connection = HttpConnection {
             stream: Box::new(stream),
             tls: facts,
             to_proxy: forwards,
@@ -144,7 +144,7 @@ impl Client<'_> {
     pub(super) async fn quic_address(
         &mut self,
         probe: &mut Probe<'_>,
-        request: &Request<'_>,
+        request: &HttpRequest<'_>,
     ) -> Result<(SocketAddr, UdpSocket), RoundTripError> {
         let failed = RoundTripError::Connect;
         let (host, number) = (request.url.hostname(), request.url.port_or_default());
@@ -201,7 +201,7 @@ impl Client<'_> {
     }
 }
 
-impl Trace {
+impl RoundTripTrace {
     /// Takes over when the steps of a connection were.
     fn note(&mut self, spans: &Spans) {
         if let Some((from, to)) = spans.resolve {

@@ -11,7 +11,7 @@ use tokio::task::coop;
 use crate::net::buffer::{poll_read_buffered, spend};
 
 /// A body as it is read.
-pub(super) type Stream = Pin<Box<dyn AsyncBufRead + Send>>;
+pub(super) type BodyStream = Pin<Box<dyn AsyncBufRead + Send>>;
 
 /// Compressed bytes, handed out in small pieces and no more of them in one turn than are decompressed in some milliseconds.
 /// A decoder goes on until it has something to show, and there are streams without end that are nothing: empty members of
@@ -66,7 +66,7 @@ pub(super) fn gunzipped(
 }
 
 /// A body whose decompressed bytes are read in pieces.
-pub(super) fn buffered(reader: impl AsyncRead + Send + 'static) -> Stream {
+pub(super) fn buffered(reader: impl AsyncRead + Send + 'static) -> BodyStream {
     /// Room for what is decompressed.
     const ROOM: usize = 32 << 10;
     Box::pin(BufReader::with_capacity(ROOM, reader))

@@ -7,8 +7,8 @@ use tokio::time::Instant;
 use super::Client;
 use super::decode::gunzipped;
 use super::error::RoundTripError;
-use super::request::Request;
-use super::response::{Response, ResponseBody};
+use super::request::HttpRequest;
+use super::response::{HttpResponse, ResponseBody};
 use crate::net::headers::Headers;
 use crate::net::http1::RequestBody;
 use crate::net::tls::Alpn;
@@ -21,11 +21,11 @@ impl Client<'_> {
     pub(super) async fn over_http3(
         &mut self,
         probe: &mut Probe<'_>,
-        request: &Request<'_>,
+        request: &HttpRequest<'_>,
         headers: &Headers,
         body: RequestBody,
         name: &str,
-    ) -> Result<Box<Response>, RoundTripError> {
+    ) -> Result<Box<HttpResponse>, RoundTripError> {
         if request.url.scheme != "https" {
             return Err(RoundTripError::Request(format!(
                 "http3: unsupported protocol scheme: {}",
@@ -84,11 +84,11 @@ impl Client<'_> {
 
 async fn exchange(
     connection: quinn::Connection,
-    request: &Request<'_>,
+    request: &HttpRequest<'_>,
     headers: &Headers,
     body: RequestBody,
     first_byte: &mut Option<Instant>,
-) -> Result<Box<Response>, RoundTripError> {
+) -> Result<Box<HttpResponse>, RoundTripError> {
     let host = punycode_host_port(request.host()).map_err(RoundTripError::Host)?;
     if !valid_host_header(&host) {
         return Err(RoundTripError::Request("http3: invalid Host header".to_owned()));
@@ -114,7 +114,7 @@ async fn exchange(
         answer.head.headers.remove("Content-Encoding");
         answer.head.headers.remove("Content-Length");
         let body = ResponseBody::Stream(Box::new(gunzipped(answer.body)));
-        return Ok(Response::new(answer.head, -1, body));
+        return Ok(HttpResponse::new(answer.head, -1, body));
     }
-    Ok(Response::from_answer(answer))
+    Ok(HttpResponse::from_answer(answer))
 }

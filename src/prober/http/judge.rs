@@ -3,10 +3,10 @@
 use bytes::Bytes;
 use gostd::http_date;
 
-use super::body::{BodyReader, MOST_KEPT, ReadError};
+use super::body::{BodyReadError, BodyReader, MOST_KEPT};
 use super::explain::{self, Answered, Reached};
 use super::redirect::Chain;
-use super::response::Response;
+use super::response::HttpResponse;
 use crate::check::cel;
 use crate::check::regexp::Search;
 use crate::log;
@@ -98,7 +98,7 @@ pub(super) async fn judge(probe: &mut Probe<'_>, module: &Http, chain: &mut Chai
         probe.attempt.body = reader.included().map(Box::new);
     }
     if !status_passes {
-        let line = advice::http::status(&advice::http::Status {
+        let line = advice::http::status(&advice::http::InvalidStatus {
             status,
             headers: &response.headers,
             module,
@@ -129,16 +129,16 @@ pub(super) async fn judge(probe: &mut Probe<'_>, module: &Http, chain: &mut Chai
 }
 
 /// Keeps what is to be done about a body that could not be read.
-fn unreadable(probe: &mut Probe<'_>, module: &Http, headers: &Headers, error: &ReadError) {
-    let of = advice::http::Body {
+fn unreadable(probe: &mut Probe<'_>, module: &Http, headers: &Headers, error: &BodyReadError) {
+    let of = advice::http::InvalidBody {
         headers,
         module,
         head: &[],
     };
     let line = match error {
-        ReadError::TooLarge(limit) => Some(advice::http::too_large(*limit)),
-        ReadError::Compressed(_) => Some(of.undecodable()),
-        ReadError::Io(_) if module.compression != Compression::Identity => Some(of.undecodable()),
+        BodyReadError::TooLarge(limit) => Some(advice::http::too_large(*limit)),
+        BodyReadError::Compressed(_) => Some(of.undecodable()),
+        BodyReadError::Io(_) if module.compression != Compression::Identity => Some(of.undecodable()),
         _ => None,
     };
     probe.advise(line);
@@ -215,7 +215,7 @@ async fn body_passes(
         let passes = match &body {
             Ok(_) => {
                 let head = reader.head();
-                let of = advice::http::Body {
+                let of = advice::http::InvalidBody {
                     headers,
                     module,
                     head,
@@ -243,7 +243,7 @@ async fn body_passes(
             let (unwanted, wanted) = (module.cel_unwanted.as_ref(), module.cel_wanted.as_ref());
             let judged = cel::judge(body, unwanted, wanted, probe.deadline, &mut probe.log).await;
             if let Err(wrong) = &judged {
-                let of = advice::http::Body {
+                let of = advice::http::InvalidBody {
                     headers,
                     module,
                     head: reader.head(),
@@ -266,7 +266,7 @@ async fn body_passes(
 }
 
 /// `search` looked for those that are unwanted and for those that are wanted, in this order.
-fn regexps_pass(probe: &mut Probe<'_>, of: &advice::http::Body<'_>, search: &mut Search<'_>) -> bool {
+fn regexps_pass(probe: &mut Probe<'_>, of: &advice::http::InvalidBody<'_>, search: &mut Search<'_>) -> bool {
     let module = of.module;
     for (index, regexp) in module.body_unwanted.iter().enumerate() {
         if search.matches(index) {
@@ -292,7 +292,7 @@ fn expose_last_modified(probe: &mut Probe<'_>, headers: &Headers) {
     }
 }
 
-fn version_passes(probe: &mut Probe<'_>, module: &Http, response: &Response, success: bool) -> bool {
+fn version_passes(probe: &mut Probe<'_>, module: &Http, response: &HttpResponse, success: bool) -> bool {
     let protocol = response.protocol.as_str();
     let number = protocol.strip_prefix("HTTP/").unwrap_or(protocol);
     match number.parse::<f64>() {

@@ -31,7 +31,7 @@ use crate::config;
 use crate::log;
 use crate::metrics::Metric;
 use crate::module::Http;
-use crate::module::http::{Body, Credentials, Protocol};
+use crate::module::http::{BodySource, Credentials, HttpProtocol};
 use crate::net::headers::is_token;
 use crate::net::http1::{FileBody, RequestBody};
 use crate::net::tls::Prepared;
@@ -42,8 +42,8 @@ use crate::probe_log::text;
 use crate::reason::Reason;
 use error::RoundTripError;
 pub(crate) use redirect::method_after;
-use request::Request;
-use trace::Trace;
+use request::HttpRequest;
+use trace::RoundTripTrace;
 
 /// What the shortest phase takes.
 const INSTANT: Duration = Duration::from_nanos(1);
@@ -63,7 +63,7 @@ struct Client<'a> {
     /// The target's address, if it was looked up here.
     target: Option<Target>,
     /// A round trip each.
-    traces: Vec<Trace>,
+    traces: Vec<RoundTripTrace>,
     /// What a failed handshake told.
     failed_tls: Option<TlsFacts>,
 }
@@ -99,7 +99,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Http) -> Verdict {
     }
     let mut client = client(probe, module, &url, addresses).await?;
     let address = client.target.as_ref().and_then(|target| target.addresses.first());
-    let mut dialled = match address.filter(|_| module.protocol != Protocol::Http3) {
+    let mut dialled = match address.filter(|_| module.protocol != HttpProtocol::Http3) {
         Some(address) => host_of(address, url.port()),
         None => url.host.clone(),
     };
@@ -117,7 +117,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Http) -> Verdict {
         return Err(probe.fail(Reason::ConfigError));
     }
     // Boxed, as its copies are: otherwise the probe would hold room for each of them while it waits.
-    let first = Box::new(Request {
+    let first = Box::new(HttpRequest {
         method: Cow::Borrowed(&module.method),
         url,
         host: probe
@@ -214,7 +214,7 @@ fn target_url<'t>(probe: &mut Probe<'t>, module: &Http) -> Cow<'t, str> {
         let start = target.as_bytes().get(..scheme.len());
         start.is_some_and(|start| start.eq_ignore_ascii_case(scheme.as_bytes()))
     };
-    if module.protocol == Protocol::Http3 && has("http://") {
+    if module.protocol == HttpProtocol::Http3 && has("http://") {
         let converted = format!("https://{}", target.get("http://".len()..).unwrap_or_default());
         log!(
             probe.log, Warn, "Converting HTTP to HTTPS for HTTP/3 compatibility",
@@ -289,7 +289,7 @@ async fn client<'m, 'p: 'm>(
         return Err(probe.fail(error.reason()));
     }
     let named = module.credentials.as_ref().and_then(Credentials::only_named);
-    if let Some(what) = named.filter(|_| module.protocol != Protocol::Http3) {
+    if let Some(what) = named.filter(|_| module.protocol != HttpProtocol::Http3) {
         let reason = format!("unable to use {what}: {}", config::WITHOUT_MANAGER);
         log!(probe.log, Error, "Error generating HTTP client", "err" => reason);
         return Err(probe.fail(Reason::ConfigError));
@@ -318,9 +318,9 @@ impl Client<'_> {
 /// The body of the request. A file is opened in a future of its own, which few probes need.
 async fn open_body(probe: &mut Probe<'_>, module: &Http) -> Result<RequestBody, Failed> {
     match &module.body {
-        Body::Empty => Ok(RequestBody::Empty),
-        Body::Inline(bytes) => Ok(RequestBody::Bytes(bytes.clone())),
-        Body::File(path) => Box::pin(open_file(probe, module, path)).await,
+        BodySource::Empty => Ok(RequestBody::Empty),
+        BodySource::Inline(bytes) => Ok(RequestBody::Bytes(bytes.clone())),
+        BodySource::File(path) => Box::pin(open_file(probe, module, path)).await,
     }
 }
 

@@ -12,8 +12,8 @@ use tokio::io::AsyncBufReadExt;
 use super::Client;
 use super::credentials::is_sensitive;
 use super::error::RoundTripError;
-use super::request::{Request, is_same_or_below};
-use super::response::{Response, ResponseBody};
+use super::request::{HttpRequest, is_same_or_below};
+use super::response::{HttpResponse, ResponseBody};
 use crate::carried;
 use crate::log;
 use crate::net::headers::{Headers, canonical};
@@ -33,7 +33,7 @@ const SLURP: usize = 2 << 10;
 /// How a chain of requests ended.
 pub(super) struct Chain {
     /// The last answer, if there is one.
-    pub(super) response: Option<Box<Response>>,
+    pub(super) response: Option<Box<HttpResponse>>,
     /// How many redirects came.
     pub(super) redirects: usize,
     /// Whether the last answer is a redirect that was not followed: its body is closed then.
@@ -53,7 +53,7 @@ impl Client<'_> {
     pub(super) async fn follow(
         &mut self,
         probe: &mut Probe<'_>,
-        first: Box<Request<'_>>,
+        first: Box<HttpRequest<'_>>,
         first_body: RequestBody,
     ) -> Chain {
         let mut jar = Jar::default();
@@ -122,7 +122,7 @@ impl Client<'_> {
                 true => String::new(),
                 false => request.host.clone(),
             };
-            let upcoming = Request {
+            let upcoming = HttpRequest {
                 method: next.method.into(),
                 headers: Cow::Owned(next_headers(
                     &own_headers,
@@ -164,9 +164,9 @@ impl Client<'_> {
     async fn send(
         &mut self,
         probe: &mut Probe<'_>,
-        request: &Request<'_>,
+        request: &HttpRequest<'_>,
         body: RequestBody,
-    ) -> Result<Box<Response>, RoundTripError> {
+    ) -> Result<Box<HttpResponse>, RoundTripError> {
         let Some(user) = &request.url.user else {
             return self.round_trip(probe, request, body).await;
         };
@@ -202,7 +202,7 @@ fn shown<'a>(reference: &Url, location: &'a [u8]) -> Cow<'a, str> {
 }
 
 /// Protocol and status of an answer.
-fn status_line(response: &Response) -> String {
+fn status_line(response: &HttpResponse) -> String {
     let mut line = String::with_capacity(response.protocol.len() + 4);
     line.push_str(&response.protocol);
     line.push(' ');
@@ -255,7 +255,7 @@ fn next_headers(own: &Headers, crossed_hosts: bool, keeps_body: bool, from: &Url
 }
 
 /// Reads a little of a redirect's body, so that a peer that still sends it is not cut off.
-async fn slurp(probe: &Probe<'_>, response: &mut Response) {
+async fn slurp(probe: &Probe<'_>, response: &mut HttpResponse) {
     let short = response.told_length <= SLURP as i64;
     let ResponseBody::Stream(body) = &mut response.body else {
         return;

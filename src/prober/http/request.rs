@@ -9,7 +9,7 @@ use crate::net::url::Url;
 
 /// A request, before headers of the transport and credentials are added.
 #[derive(Clone, Debug)]
-pub(super) struct Request<'m> {
+pub(super) struct HttpRequest<'m> {
     pub(super) method: Cow<'m, str>,
     /// Where it goes; the target's name is replaced by the address that was chosen, as upstream does.
     pub(super) url: Url,
@@ -20,7 +20,7 @@ pub(super) struct Request<'m> {
     pub(super) crossed_hosts: bool,
 }
 
-impl Request<'_> {
+impl HttpRequest<'_> {
     /// What the peer is told to be called.
     pub(super) fn host(&self) -> &str {
         if self.host.is_empty() {
@@ -32,7 +32,7 @@ impl Request<'_> {
 }
 
 /// Refuses what cannot be sent.
-pub(super) fn check_sendable(request: &Request<'_>, headers: &Headers) -> Result<(), RoundTripError> {
+pub(super) fn check_sendable(request: &HttpRequest<'_>, headers: &Headers) -> Result<(), RoundTripError> {
     let refuse = |text: String| Err(RoundTripError::Request(text));
     let scheme = request.url.scheme.as_str();
     if !matches!(scheme, "http" | "https") {

@@ -3,11 +3,11 @@
 use tokio::io::AsyncBufRead;
 
 use crate::net::headers::Headers;
-use crate::net::http1::{Answer, Head};
+use crate::net::http1::{Head, Response};
 use crate::net::tls_facts::TlsFacts;
 
 /// An answer whose body was not read yet.
-pub(super) struct Response {
+pub(super) struct HttpResponse {
     /// As the answer has it: `HTTP/1.1`, `HTTP/2.0`.
     pub(super) protocol: String,
     /// Status code.
@@ -22,7 +22,7 @@ pub(super) struct Response {
     pub(super) tls: Option<Box<TlsFacts>>,
 }
 
-impl Response {
+impl HttpResponse {
     /// An answer that did not come over TLS, as far as it knows.
     pub(super) fn new(head: Head, told_length: i64, body: ResponseBody) -> Box<Self> {
         // Boxed: otherwise every future that waits for it holds room for it.
@@ -37,7 +37,7 @@ impl Response {
     }
 
     /// The same of an answer whose body is read as it comes.
-    pub(super) fn from_answer<B>(answer: Answer<B>) -> Box<Self>
+    pub(super) fn from_answer<B>(answer: Response<B>) -> Box<Self>
     where
         B: AsyncBufRead + Send + Unpin + 'static,
     {

@@ -6,14 +6,14 @@ use go_http::FirstByte;
 use tokio::time::Instant;
 
 use super::Client;
-use super::connect::Connection;
+use super::connect::HttpConnection;
 use super::credentials;
 use super::error::RoundTripError;
-use super::request::{Request, check_sendable};
-use super::response::Response;
-use super::trace::Trace;
+use super::request::{HttpRequest, check_sendable};
+use super::response::HttpResponse;
+use super::trace::RoundTripTrace;
 use crate::log;
-use crate::module::http::Protocol;
+use crate::module::http::HttpProtocol;
 use crate::net::headers::{Headers, has_token, lists_contain};
 use crate::net::http1::{self, RequestBody, RequestLine, write_head};
 use crate::net::http2::{self, Http2Error};
@@ -31,13 +31,13 @@ impl Client<'_> {
     pub(super) async fn round_trip(
         &mut self,
         probe: &mut Probe<'_>,
-        request: &Request<'_>,
+        request: &HttpRequest<'_>,
         body: RequestBody,
-    ) -> Result<Box<Response>, RoundTripError> {
+    ) -> Result<Box<HttpResponse>, RoundTripError> {
         log!(probe.log, Debug, "Making HTTP request", "url" => cut(request.url.safe_text(), EXCERPT), "host" => cut(request.host.clone(), EXCERPT));
-        self.traces.push(Trace {
+        self.traces.push(RoundTripTrace {
             tls: request.url.scheme == "https",
-            ..Trace::default()
+            ..RoundTripTrace::default()
         });
         let is_first_host = request.url.host == self.first_host;
         if !is_first_host {
@@ -48,7 +48,7 @@ impl Client<'_> {
         }
         let headers = self.headers(probe, request).await?;
         check_sendable(request, &headers)?;
-        if self.module.protocol == Protocol::Http3 {
+        if self.module.protocol == HttpProtocol::Http3 {
             let name = self.tls_name(request, is_first_host);
             return Box::pin(self.over_http3(probe, request, &headers, body, &name)).await;
         }
@@ -81,7 +81,7 @@ impl Client<'_> {
     async fn headers<'r>(
         &self,
         probe: &Probe<'_>,
-        request: &'r Request<'_>,
+        request: &'r HttpRequest<'_>,
     ) -> Result<Cow<'r, Headers>, RoundTripError> {
         let mut headers = Cow::Borrowed(&*request.headers);
         let more = &self.module.more_headers;
@@ -104,7 +104,7 @@ impl Client<'_> {
     }
 
     /// The name that the peer is asked for in TLS.
-    pub(super) fn tls_name(&self, request: &Request<'_>, is_first_host: bool) -> String {
+    pub(super) fn tls_name(&self, request: &HttpRequest<'_>, is_first_host: bool) -> String {
         if is_first_host && !self.server_name().is_empty() {
             self.server_name().to_owned()
         } else {
@@ -113,9 +113,9 @@ impl Client<'_> {
     }
 
     /// The trace of this round trip.
-    pub(super) fn trace(&mut self) -> &mut Trace {
+    pub(super) fn trace(&mut self) -> &mut RoundTripTrace {
         if self.traces.is_empty() {
-            self.traces.push(Trace::default());
+            self.traces.push(RoundTripTrace::default());
         }
         // Invariant: not empty.
         #[allow(clippy::expect_used)]
@@ -125,17 +125,17 @@ impl Client<'_> {
     async fn exchange(
         &mut self,
         probe: &mut Probe<'_>,
-        request: &Request<'_>,
-        connection: Connection,
+        request: &HttpRequest<'_>,
+        connection: HttpConnection,
         proxy: Option<&Url>,
         headers: &Headers,
         body: RequestBody,
-    ) -> Result<Box<Response>, RoundTripError> {
+    ) -> Result<Box<HttpResponse>, RoundTripError> {
         let expects_continue = headers
             .value("Expect")
             .is_some_and(|value| has_token(value, "100-continue"));
         let speaks_http2 = connection.speaks_http2();
-        let Connection {
+        let HttpConnection {
             stream,
             tls,
             to_proxy,
@@ -155,7 +155,7 @@ impl Client<'_> {
                 let head = request_head(request, headers, &body, proxy.filter(|_| to_proxy))?;
                 let (method, first_byte) = (&request.method, &mut first_byte);
                 let answer = http1::exchange(stream, method, head, body, expects_continue, first_byte).await;
-                Ok(Response::from_answer(answer.map_err(RoundTripError::Http1)?))
+                Ok(HttpResponse::from_answer(answer.map_err(RoundTripError::Http1)?))
             }
         };
         let waited = probe.deadline.within(exchange).await;
@@ -179,12 +179,12 @@ impl Client<'_> {
 
 async fn over_http2(
     stream: Box<Stream>,
-    request: &Request<'_>,
+    request: &HttpRequest<'_>,
     headers: &Headers,
     body: RequestBody,
     expects_continue: bool,
     first_byte: &mut FirstByte<'_>,
-) -> Result<Box<Response>, RoundTripError> {
+) -> Result<Box<HttpResponse>, RoundTripError> {
     let host = punycode_host_port(request.host()).map_err(RoundTripError::Host)?;
     if !valid_host_header(&host) {
         return Err(RoundTripError::Request("http2: invalid Host header".to_owned()));
@@ -199,12 +199,12 @@ async fn over_http2(
     let answer = http2::exchange(stream, sent, body, expects_continue, first_byte)
         .await
         .map_err(RoundTripError::Http2)?;
-    Ok(Response::from_answer(answer))
+    Ok(HttpResponse::from_answer(answer))
 }
 
 /// The head of a request. `proxy` is the one that forwards it.
 fn request_head(
-    request: &Request<'_>,
+    request: &HttpRequest<'_>,
     headers: &Headers,
     body: &RequestBody,
     proxy: Option<&Url>,

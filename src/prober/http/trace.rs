@@ -6,12 +6,12 @@ use tokio::time::Instant;
 
 use crate::log;
 use crate::metrics::Metric;
-use crate::probe_log::Value;
+use crate::probe_log::LogValue;
 use crate::prober::{Phase, Probe};
 
 /// When what happened in one round trip. What did not happen has no moment.
 #[derive(Debug, Default)]
-pub(super) struct Trace {
+pub(super) struct RoundTripTrace {
     /// Whether it was a request for `https`.
     pub(super) tls: bool,
     /// The lookup of the name began, or the connection if there was no name to look up.
@@ -30,7 +30,7 @@ pub(super) struct Trace {
     pub(super) end: Option<Instant>,
 }
 
-impl Trace {
+impl RoundTripTrace {
     /// The phases that this round trip came to, as upstream counts them: a connection that was never ready counts for
     /// nothing, and the transfer only of the answer that was judged.
     fn phases(&self, is_first: bool) -> [(Phase, Option<(Instant, Instant)>); 5] {
@@ -63,7 +63,7 @@ impl Trace {
 }
 
 /// Exposes the sums of all round trips, logs their moments and draws them.
-pub(super) fn expose(probe: &mut Probe<'_>, traces: &[Trace]) {
+pub(super) fn expose(probe: &mut Probe<'_>, traces: &[RoundTripTrace]) {
     let mut sums = [
         (Phase::Connect, Some(0.0)),
         (Phase::Processing, Some(0.0)),
@@ -103,9 +103,9 @@ pub(super) fn expose(probe: &mut Probe<'_>, traces: &[Trace]) {
 }
 
 /// A moment for the log, by the wall clock; Go's zero time when it did not come. Both clocks were read at the same time.
-fn moment(at: Option<Instant>, (wall, now): (SystemTime, Instant)) -> Value {
+fn moment(at: Option<Instant>, (wall, now): (SystemTime, Instant)) -> LogValue {
     match at {
-        Some(at) => Value::Time(wall - now.saturating_duration_since(at)),
-        None => Value::from("0001-01-01T00:00:00.000Z"),
+        Some(at) => LogValue::Time(wall - now.saturating_duration_since(at)),
+        None => LogValue::from("0001-01-01T00:00:00.000Z"),
     }
 }

@@ -13,7 +13,7 @@ use crate::log;
 use crate::metrics::Metric;
 use crate::module::Icmp;
 use crate::net::Address;
-use crate::net::icmp::{Answer, Ping};
+use crate::net::icmp::{Ping, PingOutcome};
 use crate::prober::series::{Families, Series};
 use crate::prober::{Phase, Probe, Verdict, advice};
 use crate::reason::Reason;
@@ -110,16 +110,16 @@ struct Heard {
 }
 
 impl Heard {
-    fn note(&mut self, (turn, ping, answer): (usize, Ping, Option<Answer>)) {
+    fn note(&mut self, (turn, ping, answer): (usize, Ping, Option<PingOutcome>)) {
         match answer {
-            Some(Answer::Reply {
+            Some(PingOutcome::Reply {
                 round_trip,
                 hop_limit,
             }) => {
                 self.round_trips.push((turn, round_trip));
                 self.hop_limit = hop_limit.or(self.hop_limit);
             }
-            Some(Answer::Failure(report)) => self.failure = Some((said_by(&report), report.to_string())),
+            Some(PingOutcome::Failure(report)) => self.failure = Some((said_by(&report), report.to_string())),
             None => {}
         }
         self.pings.push(ping);

@@ -23,7 +23,7 @@ const LONGEST_PROMPT: usize = 4096;
 const PIECE: usize = 8 << 10;
 
 /// A connection with what came from it and was not asked for yet.
-pub(super) struct Reader<'c> {
+pub(super) struct LineReader<'c> {
     pub connection: Box<dyn AnyStream + 'c>,
     buffer: BytesMut,
     /// How much of the buffer is known to have no newline.
@@ -39,7 +39,7 @@ pub(super) enum Piece {
     /// A line without its newline and one carriage return before that. The last one need not be ended: it counts when the
     /// peer closes, and when the deadline comes.
     Line(Vec<u8>),
-    /// The beginning of a line. It stays in the buffer until [`Reader::accept`].
+    /// The beginning of a line. It stays in the buffer until [`LineReader::accept`].
     Open(Vec<u8>),
 }
 
@@ -50,7 +50,7 @@ enum End {
     Late(WireError),
 }
 
-impl<'c> Reader<'c> {
+impl<'c> LineReader<'c> {
     pub fn new(connection: Box<dyn AnyStream + 'c>) -> Self {
         Self {
             connection,

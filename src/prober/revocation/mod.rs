@@ -13,7 +13,7 @@ use crate::metrics::Metric;
 use crate::module::{Kind, Module};
 use crate::net::revocation::Way;
 use crate::net::tls_facts::{Ending, TlsFacts};
-use crate::probe_log::{Value, text};
+use crate::probe_log::{LogValue, text};
 
 /// Whether the module wants it.
 pub(super) fn is_wanted(module: &Module) -> bool {
@@ -56,12 +56,12 @@ pub(super) async fn check(probe: &mut Probe<'_>, module: &Module) -> bool {
 }
 
 /// A moment for the log.
-fn time(at: i64) -> Value {
+fn time(at: i64) -> LogValue {
     let since = Duration::from_secs(at.unsigned_abs());
     let at = if at < 0 {
         UNIX_EPOCH.checked_sub(since)
     } else {
         UNIX_EPOCH.checked_add(since)
     };
-    Value::Time(at.unwrap_or(UNIX_EPOCH))
+    LogValue::Time(at.unwrap_or(UNIX_EPOCH))
 }

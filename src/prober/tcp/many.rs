@@ -13,7 +13,7 @@ use crate::module::Tcp;
 use crate::net::Address;
 use crate::net::dial;
 use crate::net::port::{self, Protocol};
-use crate::prober::connect::{ConnectError, Connected, Failure, vantage};
+use crate::prober::connect::{ConnectError, ConnectFailure, Connected, vantage};
 use crate::prober::series::{Families, Series};
 use crate::prober::{Phase, Probe};
 
@@ -86,7 +86,7 @@ pub(super) async fn connect_before(
 
 impl Before {
     /// Writes the families, with the last connect among the others.
-    pub(super) fn expose(mut self, probe: &mut Probe<'_>, last: &Result<Connected, Box<Failure>>) {
+    pub(super) fn expose(mut self, probe: &mut Probe<'_>, last: &Result<Connected, Box<ConnectFailure>>) {
         let spans = match last {
             Ok(connected) => Some(connected.spans),
             // What failed later was connected.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::net::url::Url;
 use crate::net::{Address, Preference};
-use crate::prober::connect::{To, Via};
+use crate::prober::connect::{ProxyRoute, To};
 
 /// Whether the proxy looks the host up: it is a name, and the scheme says so.
 pub(super) fn resolves(proxy: &Url, host: &str) -> bool {
@@ -33,8 +33,8 @@ pub(super) fn to(proxy: &Url, preference: Preference) -> To<'_> {
 }
 
 /// What it is asked for.
-pub(super) fn via<'a>(proxy: &'a Url, host: &'a str, port: &'a str, is_chosen: bool) -> Via<'a> {
-    Via {
+pub(super) fn via<'a>(proxy: &'a Url, host: &'a str, port: &'a str, is_chosen: bool) -> ProxyRoute<'a> {
+    ProxyRoute {
         proxy,
         tls: None,
         proxies: None,

@@ -6,12 +6,12 @@ use std::io;
 use crate::net::TimedOut;
 use crate::net::dial::SystemError;
 use crate::net::http1::{HeadError, LengthError};
-use crate::prober::connect::Failure;
+use crate::prober::connect::ConnectFailure;
 use crate::reason::Reason;
 
 /// Why there is no WebSocket connection.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::prober) enum HandshakeError {
+pub(in crate::prober) enum WebsocketError {
     /// Not `ws` or `wss`, or with user and password.
     #[error("malformed ws or wss URL")]
     Url,
@@ -25,7 +25,7 @@ pub(in crate::prober) enum HandshakeError {
     #[error("{0}")]
     Address(String),
     #[error("{0}")]
-    Connect(Box<Failure>),
+    Connect(Box<ConnectFailure>),
     #[error("writing the upgrade request: {}", SystemError(.0))]
     Write(io::Error),
     #[error("reading the response to the upgrade: {}", SystemError(.0))]
@@ -57,7 +57,7 @@ pub(in crate::prober) enum HandshakeError {
     },
 }
 
-impl HandshakeError {
+impl WebsocketError {
     /// Its place among the reasons of failures.
     pub(super) fn reason(&self) -> Reason {
         match self {

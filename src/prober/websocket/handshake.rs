@@ -10,7 +10,7 @@ use go_http::websocket::Frames;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
-use super::error::HandshakeError;
+use super::error::WebsocketError;
 use crate::metrics::Metric;
 use crate::net::headers::{Headers, is_token};
 use crate::net::http1::{
@@ -49,15 +49,15 @@ pub(super) async fn dial(
     probe: &mut Probe<'_>,
     dialling: Dialling<'_>,
     connected: &mut Option<Instant>,
-) -> Result<Frames<Box<dyn AnyStream>>, HandshakeError> {
+) -> Result<Frames<Box<dyn AnyStream>>, WebsocketError> {
     let Dialling { url, .. } = dialling;
     let encrypted = match url.scheme.as_str() {
         "ws" => false,
         "wss" => true,
-        _ => return Err(HandshakeError::Url),
+        _ => return Err(WebsocketError::Url),
     };
     if url.user.is_some() {
-        return Err(HandshakeError::Url);
+        return Err(WebsocketError::Url);
     }
     let key = STANDARD.encode(rand::random::<[u8; 16]>());
     let request = request(url, dialling.headers, &key)?;
@@ -67,7 +67,7 @@ pub(super) async fn dial(
         .deadline
         .within(exchange(&mut stream, &request?))
         .await
-        .map_err(|timed_out| HandshakeError::TimedOut {
+        .map_err(|timed_out| WebsocketError::TimedOut {
             doing: "waiting for the response to the upgrade",
             timed_out,
         })??;
@@ -83,11 +83,11 @@ async fn connect(
     dialling: &Dialling<'_>,
     encrypted: bool,
     connected: &mut Option<Instant>,
-) -> Result<Stream, HandshakeError> {
+) -> Result<Stream, WebsocketError> {
     let host = &dialling.url.host;
     let has_port = host.rfind(':') > host.rfind(']');
     let port = if has_port {
-        let (_, port) = split_host_port(host).map_err(|e| HandshakeError::Address(e.to_string()))?;
+        let (_, port) = split_host_port(host).map_err(|e| WebsocketError::Address(e.to_string()))?;
         port
     } else if encrypted {
         "443"
@@ -110,7 +110,7 @@ async fn connect(
         *connected = Some(spans.tls.map_or_else(Instant::now, |(from, _)| from));
     }
     made.map(|connected| connected.stream)
-        .map_err(HandshakeError::Connect)
+        .map_err(WebsocketError::Connect)
 }
 
 /// The upgrade request. What Go finds out only when it writes the request is the inner error.
@@ -118,7 +118,7 @@ fn request(
     url: &Url,
     configured: &Headers,
     key: &str,
-) -> Result<Result<Vec<u8>, HandshakeError>, HandshakeError> {
+) -> Result<Result<Vec<u8>, WebsocketError>, WebsocketError> {
     let mut headers = Headers::default();
     headers.add("Upgrade", "websocket");
     headers.add("Connection", "Upgrade");
@@ -126,7 +126,7 @@ fn request(
     let mut protocols = Vec::new();
     for (name, value) in configured.iter() {
         if let Some(own) = OWN_HEADERS.iter().find(|own| own.as_bytes() == name) {
-            return Err(HandshakeError::Header(own));
+            return Err(WebsocketError::Header(own));
         }
         match name {
             b"Host" => {}
@@ -143,11 +143,11 @@ fn request(
     let host = match punycode_host_port(&host) {
         Ok(host) if valid_host_header(&host) => remove_zone(&host).into_owned(),
         Ok(_) => String::new(),
-        Err(error) => return Ok(Err(HandshakeError::Host(error.to_string()))),
+        Err(error) => return Ok(Err(WebsocketError::Host(error.to_string()))),
     };
     let target = url.request_uri();
     if target.iter().any(|b| *b < b' ' || *b == 0x7f) {
-        return Ok(Err(HandshakeError::Target));
+        return Ok(Err(WebsocketError::Target));
     }
     let line = RequestLine {
         method: "GET",
@@ -167,37 +167,37 @@ fn request(
 async fn exchange(
     stream: &mut Box<dyn AnyStream>,
     request: &[u8],
-) -> Result<(Head, BytesMut), HandshakeError> {
-    stream.write_all(request).await.map_err(HandshakeError::Write)?;
-    stream.flush().await.map_err(HandshakeError::Write)?;
+) -> Result<(Head, BytesMut), WebsocketError> {
+    stream.write_all(request).await.map_err(WebsocketError::Write)?;
+    stream.flush().await.map_err(WebsocketError::Write)?;
     let mut parser = HeadParser::default();
     let mut buffer = BytesMut::new();
     let mut used = 0;
     loop {
         buffer.reserve(4096);
         match stream.read_buf(&mut buffer).await {
-            Ok(0) => return Err(HandshakeError::End),
+            Ok(0) => return Err(WebsocketError::End),
             Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(HandshakeError::End),
-            Err(error) => return Err(HandshakeError::Read(error)),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(WebsocketError::End),
+            Err(error) => return Err(WebsocketError::Read(error)),
         }
-        let step = parser.advance(&buffer).map_err(HandshakeError::Answer)?;
+        let step = parser.advance(&buffer).map_err(WebsocketError::Answer)?;
         let _ = buffer.split_to(step.used.min(buffer.len()));
         used += step.used;
         if used > MAX_HEAD || step.head.is_none() && used + buffer.len() >= MAX_HEAD {
-            return Err(HandshakeError::Answer(HeadError::TooLarge));
+            return Err(WebsocketError::Answer(HeadError::TooLarge));
         }
         if let Some(mut head) = step.head {
-            measure(&mut head, "GET").map_err(HandshakeError::Length)?;
+            measure(&mut head, "GET").map_err(WebsocketError::Length)?;
             return Ok((head, buffer));
         }
     }
 }
 
 /// Whether the answer upgrades; without a key, whatever it makes of the key.
-fn judge(head: &Head, key: Option<&str>) -> Result<(), HandshakeError> {
+fn judge(head: &Head, key: Option<&str>) -> Result<(), WebsocketError> {
     let refused = |reason| {
-        Err(HandshakeError::Refused {
+        Err(WebsocketError::Refused {
             code: head.status,
             status: head.status_line.clone(),
             reason,
@@ -214,11 +214,11 @@ fn judge(head: &Head, key: Option<&str>) -> Result<(), HandshakeError> {
     }
     let accepted = head.headers.value("Sec-Websocket-Accept").unwrap_or_default();
     if key.is_some_and(|key| accepted != accept(key).as_bytes()) {
-        return Err(HandshakeError::Accept(head.status_line.clone()));
+        return Err(WebsocketError::Accept(head.status_line.clone()));
     }
     // compat: upstream goes on when the peer compresses unasked and says so in a certain way (RFC 6455, 9.1, forbids it).
     if has_extension(&head.headers, "permessage-deflate") {
-        return Err(HandshakeError::Extension);
+        return Err(WebsocketError::Extension);
     }
     Ok(())
 }

@@ -18,7 +18,7 @@ use crate::module::{Step, Websocket};
 use crate::net::url::Url;
 use crate::probe_log::{EXCERPT, excerpt, text};
 use crate::reason::Reason;
-use error::HandshakeError;
+use error::WebsocketError;
 
 /// Probes the target as the module says.
 ///
@@ -82,7 +82,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Websocket) -> Verdict {
     let mut frames = match dialled {
         Ok(frames) => frames,
         Err(error) => {
-            if let (HandshakeError::Refused { code: 401, .. }, Some(tokens)) = (&error, &module.tokens) {
+            if let (WebsocketError::Refused { code: 401, .. }, Some(tokens)) = (&error, &module.tokens) {
                 tokens.forget().await;
             }
             probe.advise(advice::websocket::no_connection(&error));

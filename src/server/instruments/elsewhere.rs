@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::Source;
+use super::FigureSource;
 use super::print::Figures;
 use crate::logging::Logger;
 use crate::memory::{self, Use};
@@ -78,7 +78,7 @@ impl Elsewhere {
     }
 }
 
-impl Source for Elsewhere {
+impl FigureSource for Elsewhere {
     fn tell(&self, figures: &mut Figures) {
         let reload = self.store.status();
         figures.family(Own::BuildInfo, &[(version::LABELS, 1.0)]);
@@ -116,7 +116,7 @@ fn memory(figures: &mut Figures) {
 #[derive(Debug)]
 pub struct Losses(pub Arc<Exports>);
 
-impl Source for Losses {
+impl FigureSource for Losses {
     fn tell(&self, figures: &mut Figures) {
         let Self(exports) = self;
         if let Some(dropped) = exports.spans_dropped() {

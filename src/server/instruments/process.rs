@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, getrlimit};
 
-use super::Source;
+use super::FigureSource;
 use super::print::Figures;
 use crate::metrics::own::Own;
 
@@ -77,7 +77,7 @@ impl Process {
     }
 }
 
-impl Source for Process {
+impl FigureSource for Process {
     /// Without /proc there is nothing.
     fn tell(&self, figures: &mut Figures) {
         let Some(usage) = Usage::read(self.stat.as_ref(), self.page_size) else {

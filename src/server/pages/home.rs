@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::params::{self, Form};
+use super::params::{self, ParamsForm};
 use super::wall::{Filter, WallView};
 use crate::config::targets::DEFAULT_MODULE;
 use crate::display::passive;
@@ -25,7 +25,7 @@ pub struct Home {
     default_module: String,
     modules: Vec<ModuleLine>,
     more_modules: usize,
-    forms: Vec<Form>,
+    forms: Vec<ParamsForm>,
     wall: WallView,
     playground: bool,
 }
@@ -51,7 +51,7 @@ impl Home {
             .find(|name| all.contains_key(*name));
         let default = default.or_else(|| all.keys().next().map(String::as_str));
         Self {
-            forms: Form::all(&serving.modules, default.unwrap_or_default()),
+            forms: ParamsForm::all(&serving.modules, default.unwrap_or_default()),
             trouble: exporter.store.trouble().map(|trouble| passive(&trouble)),
             default_module: default.unwrap_or_default().to_owned(),
             more_modules: all.len() - modules.len(),

@@ -39,13 +39,13 @@ use super::{Exporter, answer, pieces};
 use crate::config::meant::did_you_mean;
 use crate::config::targets::DEFAULT_MODULE;
 use crate::display::short;
-use crate::logging::Format;
+use crate::logging::LogFormat;
 use crate::module::{Given, Loaded};
 use story::LONG;
-use target::Known;
+use target::KnownTarget;
 
 pub use events::Places as OpenPages;
-pub(super) use playground::{Form, Tried, page as playground};
+pub(super) use playground::{PlaygroundForm, Tried, page as playground};
 pub use playground::{problems, wants_problems};
 pub use trace::trace;
 
@@ -89,8 +89,8 @@ pub async fn config(exporter: &Exporter, headers: &HeaderMap) -> Response {
 
 /// The page of one past probe.
 pub(super) fn result(exporter: &Exporter, entry: &Arc<Entry>, mount: Mount<'_>) -> Response {
-    let page = result::Result::new(exporter, entry, &base(mount));
-    let log = pieces::log(Arc::clone(entry), Format::Logfmt).map(|lines| answer::escape_html(&lines));
+    let page = result::ResultPage::new(exporter, entry, &base(mount));
+    let log = pieces::log(Arc::clone(entry), LogFormat::Logfmt).map(|lines| answer::escape_html(&lines));
     around(&page, LOG, log)
 }
 
@@ -150,14 +150,14 @@ impl<'q> Named<'q> {
 /// `/target`: the page of one target.
 pub fn target(exporter: &Exporter, mount: Mount<'_>, query: Query<'_>) -> Response {
     let named = Named::of(query);
-    let Some(known) = Known::find(&exporter.history, named.name()) else {
+    let Some(known) = KnownTarget::find(&exporter.history, named.name()) else {
         return html(StatusCode::NOT_FOUND, &target::unknown(named.name()));
     };
     let page = known.page(exporter, &base(mount));
     let Some(newest) = known.newest() else {
         return html(StatusCode::OK, &page);
     };
-    let log = pieces::log(Arc::clone(newest), Format::Logfmt).map(|lines| answer::escape_html(&lines));
+    let log = pieces::log(Arc::clone(newest), LogFormat::Logfmt).map(|lines| answer::escape_html(&lines));
     around(&page, LOG, log)
 }
 
@@ -192,7 +192,7 @@ pub(super) fn targets(loaded: &Loaded, query: Query<'_>) -> Response {
 }
 
 /// What a browser gets instead of an answer of one line.
-pub(super) fn message(status: StatusCode, message: &Message) -> Response {
+pub(super) fn message(status: StatusCode, message: &MessagePage) -> Response {
     html(status, message)
 }
 
@@ -217,7 +217,7 @@ pub(super) fn unknown_module(exporter: &Exporter, name: &str, target: &str) -> R
         Some(meant) => format!("Did you mean {}? ", short(meant, LONG)),
         None => String::new(),
     };
-    let message = Message {
+    let message = MessagePage {
         title: format!("There is no module {}", short(name, LONG)),
         text: format!("{advice}The configuration has these; each link probes the target with one of them."),
         links: names.iter().take(LINKS).map(link).collect(),
@@ -268,7 +268,7 @@ pub fn wants_html(headers: &HeaderMap) -> bool {
 /// A page with a few words and links.
 #[derive(Template)]
 #[template(path = "message.html")]
-pub(super) struct Message {
+pub(super) struct MessagePage {
     /// What it is about.
     pub title: String,
     /// What there is to say.

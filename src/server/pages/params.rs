@@ -17,7 +17,7 @@ const CHOICES: usize = 100;
 /// The fields of one module.
 #[derive(Template)]
 #[template(path = "params.html")]
-pub struct Form {
+pub struct ParamsForm {
     module: String,
     /// Whether it is that of the module that the form names.
     is_shown: bool,
@@ -34,7 +34,7 @@ struct Field {
     is_required: bool,
 }
 
-impl Form {
+impl ParamsForm {
     /// Those of all modules that have parameters, as far as they fit beside those of the module of that name.
     pub fn all(modules: &Modules, shown: &str) -> Vec<Self> {
         let with_params: BTreeMap<&str, &Module> = modules

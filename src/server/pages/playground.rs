@@ -12,7 +12,7 @@ use super::story::{self, Advice, HopView, LONG, Summary, TlsView};
 use super::{LOG, around, html, with_headers};
 use crate::config::Problem;
 use crate::display::{passive, short};
-use crate::logging::Format;
+use crate::logging::LogFormat;
 use crate::module::draft::Draft;
 use crate::prober::{Finding, Judged};
 use crate::server::answer::{self, Response};
@@ -26,7 +26,7 @@ const ROWS: (usize, usize) = (8, 40);
 
 /// What somebody wants to try.
 #[derive(Clone, Debug, Default)]
-pub(in crate::server) struct Form {
+pub(in crate::server) struct PlaygroundForm {
     /// The module that the text was made of.
     pub module: String,
     /// The configuration of one module.
@@ -97,7 +97,12 @@ struct FindingView {
 }
 
 /// The page of a draft.
-pub(in crate::server) fn page(exporter: &Exporter, form: &Form, draft: &Draft, tried: Tried) -> Response {
+pub(in crate::server) fn page(
+    exporter: &Exporter,
+    form: &PlaygroundForm,
+    draft: &Draft,
+    tried: Tried,
+) -> Response {
     let serving = exporter.store.current();
     let problems = problem_views(draft);
     let (entry, refusal) = match tried {
@@ -123,7 +128,7 @@ pub(in crate::server) fn page(exporter: &Exporter, form: &Form, draft: &Draft, t
     let Some(entry) = entry else {
         return html(StatusCode::OK, &page);
     };
-    let log = pieces::log(entry, Format::Logfmt).map(|lines| answer::escape_html(&lines));
+    let log = pieces::log(entry, LogFormat::Logfmt).map(|lines| answer::escape_html(&lines));
     around(&page, LOG, log)
 }
 

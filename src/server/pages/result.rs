@@ -25,7 +25,7 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
 
 #[derive(Template)]
 #[template(path = "probe.html")]
-pub struct Result {
+pub struct ResultPage {
     probe: Summary,
     given: Vec<String>,
     /// Of the target; a long one is not repeated for it.
@@ -44,7 +44,7 @@ pub struct Result {
     changes: Option<String>,
 }
 
-impl Result {
+impl ResultPage {
     /// The page of `entry`; `base` is how the caller reached the endpoints.
     pub fn new(exporter: &Exporter, entry: &Entry, base: &str) -> Self {
         let outcome = &entry.outcome;

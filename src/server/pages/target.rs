@@ -57,13 +57,13 @@ struct Side {
 
 /// What is known of one target.
 #[derive(Debug)]
-pub struct Known {
+pub struct KnownTarget {
     row: Arc<Row>,
     /// Newest first; none when the history had to forget them, as it does with many targets.
     entries: Vec<Arc<Entry>>,
 }
 
-impl Known {
+impl KnownTarget {
     /// What the history knows of a target.
     pub fn find(history: &History, name: Name<'_>) -> Option<Self> {
         let row = history.wall.row(name)?;
@@ -143,9 +143,9 @@ impl Side {
 }
 
 /// What is said of a target that is not known, or no longer.
-pub fn unknown(name: Name<'_>) -> super::Message {
+pub fn unknown(name: Name<'_>) -> super::MessagePage {
     let again = again(name).map(|again| (again, "Probe it now".to_owned()));
-    super::Message {
+    super::MessagePage {
         title: short(name.target, LONG),
         text: "The history has no result of this target and module: it was not probed, or too long ago."
             .to_owned(),

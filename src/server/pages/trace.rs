@@ -6,7 +6,7 @@ use http::{Method, StatusCode};
 
 use super::result::place;
 use super::story::LONG;
-use super::{Message, Named, html};
+use super::{MessagePage, Named, html};
 use crate::display::short;
 use crate::server::Exporter;
 use crate::server::answer::{self, Response};
@@ -33,7 +33,7 @@ pub fn trace(exporter: &Exporter, method: &Method, query: Query<'_>) -> Response
                 .to_owned()
         }
     };
-    let page = Message {
+    let page = MessagePage {
         title: short(name.target, LONG),
         text,
         links: vec![(place(name), "All results of this target".to_owned())],

@@ -23,13 +23,13 @@ const REMEMBERED: usize = 100;
 
 /// A user name and a password.
 #[derive(Debug)]
-pub struct Credentials {
+pub struct Login {
     user: String,
     password: Zeroizing<Vec<u8>>,
 }
 
 /// Reads an `Authorization` header.
-pub fn credentials(header: &HeaderValue) -> Option<Credentials> {
+pub fn credentials(header: &HeaderValue) -> Option<Login> {
     let header = header.as_bytes();
     let (scheme, encoded) = header.split_at_checked("Basic ".len())?;
     if !scheme.eq_ignore_ascii_case(b"Basic ") {
@@ -37,7 +37,7 @@ pub fn credentials(header: &HeaderValue) -> Option<Credentials> {
     }
     let decoded = Zeroizing::new(STANDARD.decode(encoded).ok()?);
     let colon = decoded.iter().position(|byte| *byte == b':')?;
-    Some(Credentials {
+    Some(Login {
         // A name that is not UTF-8 is nobody's.
         user: String::from_utf8_lossy(decoded.get(..colon)?).into_owned(),
         password: Zeroizing::new(decoded.get(colon + 1..)?.to_vec()),
@@ -46,7 +46,7 @@ pub fn credentials(header: &HeaderValue) -> Option<Credentials> {
 
 /// What came of a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum PasswordVerdict {
     /// It is the user's.
     Right,
     /// It is not, or there is no such user.
@@ -77,16 +77,16 @@ impl Verdicts {
     pub async fn judge(
         &self,
         users: &BTreeMap<String, Secret>,
-        credentials: Credentials,
+        credentials: Login,
         address: IpAddr,
-    ) -> Verdict {
+    ) -> PasswordVerdict {
         let hash = users.get(&credentials.user).map(Secret::expose);
         let digest = self.digest(&credentials, hash.unwrap_or_default());
         if let Some(right) = self.remembered.recall(&digest) {
             return verdict(right);
         }
         let Some(turn) = self.turns.take(address, &credentials.user, digest).await else {
-            return Verdict::Busy;
+            return PasswordVerdict::Busy;
         };
         // The same password may have been judged while this one waited.
         if let Some(right) = self.remembered.recall(&digest) {
@@ -107,7 +107,7 @@ impl Verdicts {
         verdict(judged.await.unwrap_or(false))
     }
 
-    fn digest(&self, credentials: &Credentials, hash: &str) -> Digest {
+    fn digest(&self, credentials: &Login, hash: &str) -> Digest {
         let mut context = hmac::Context::with_key(&self.key);
         for part in [
             credentials.user.as_bytes(),
@@ -165,8 +165,12 @@ impl Remembered {
     }
 }
 
-fn verdict(right: bool) -> Verdict {
-    if right { Verdict::Right } else { Verdict::Wrong }
+fn verdict(right: bool) -> PasswordVerdict {
+    if right {
+        PasswordVerdict::Right
+    } else {
+        PasswordVerdict::Wrong
+    }
 }
 
 /// Whether every hash is one of bcrypt's.
@@ -234,7 +238,7 @@ mod tests {
 
     use super::*;
 
-    fn given(user: &str, password: &str) -> Credentials {
+    fn given(user: &str, password: &str) -> Login {
         let header = format!("bAsIc {}", STANDARD.encode(format!("{user}:{password}")));
         credentials(&HeaderValue::from_str(&header).unwrap()).unwrap()
     }
@@ -249,12 +253,15 @@ mod tests {
         let judge = async |users, user, password| verdicts.judge(users, given(user, password), HERE).await;
         let nobody = BTreeMap::new();
         for _ in 0..2 {
-            assert_eq!(judge(&users, "ann", "open: sesame").await, Verdict::Right);
-            assert_eq!(judge(&users, "ann", "open").await, Verdict::Wrong);
+            assert_eq!(judge(&users, "ann", "open: sesame").await, PasswordVerdict::Right);
+            assert_eq!(judge(&users, "ann", "open").await, PasswordVerdict::Wrong);
         }
         assert_eq!(verdicts.remembered.0.lock().unwrap().len(), 2);
-        assert_eq!(judge(&nobody, "ann", "open: sesame").await, Verdict::Wrong);
-        assert_eq!(judge(&users, "eve", "fakepassword").await, Verdict::Wrong);
+        assert_eq!(
+            judge(&nobody, "ann", "open: sesame").await,
+            PasswordVerdict::Wrong
+        );
+        assert_eq!(judge(&users, "eve", "fakepassword").await, PasswordVerdict::Wrong);
     }
 
     #[tokio::test]
@@ -270,7 +277,7 @@ mod tests {
         }
         assert!(verdicts.remembered.0.lock().unwrap().is_empty());
         // What was found out is kept, though nobody waited for it.
-        assert_eq!(judge("open".to_owned()).await, Verdict::Wrong);
+        assert_eq!(judge("open".to_owned()).await, PasswordVerdict::Wrong);
         assert_eq!(verdicts.remembered.0.lock().unwrap().len(), 2);
     }
 

@@ -35,8 +35,8 @@ use look::Looks;
 pub struct Gate {
     path: PathBuf,
     /// The latest readable version of the file.
-    read: Mutex<(Option<Stamp>, Arc<Policy>)>,
-    policies: Looks<Arc<Policy>>,
+    read: Mutex<(Option<Stamp>, Arc<WebPolicy>)>,
+    policies: Looks<Arc<WebPolicy>>,
     handshakes: Looks<Handshake>,
     /// Certificates and what else TLS needs; `None` when the file has no TLS section.
     tls: Option<Arc<tls::Acceptor>>,
@@ -52,12 +52,12 @@ pub struct Gate {
 
 /// What the file says about requests.
 #[derive(Debug)]
-struct Policy {
+struct WebPolicy {
     web: Web,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-impl Policy {
+impl WebPolicy {
     fn new(web: Web) -> Self {
         let headers = web
             .http
@@ -104,7 +104,7 @@ impl Gate {
         let tls = tls::Acceptor::open(path, &web, open_healthy).map_err(WebError::Invalid)?;
         Ok(Self {
             path: path.to_owned(),
-            read: Mutex::new((stamp, Arc::new(Policy::new(web)))),
+            read: Mutex::new((stamp, Arc::new(WebPolicy::new(web)))),
             policies: Looks::default(),
             handshakes: Looks::default(),
             tls: tls.map(Arc::new),
@@ -179,24 +179,24 @@ impl Gate {
                 let users = &policy.web.users;
                 self.verdicts.judge(users, credentials, party(caller)).await
             }
-            None => auth::Verdict::Wrong,
+            None => auth::PasswordVerdict::Wrong,
         };
         let mut response = match verdict {
-            auth::Verdict::Right => return Ok(Admitted(policy)),
-            auth::Verdict::Wrong => {
+            auth::PasswordVerdict::Right => return Ok(Admitted(policy)),
+            auth::PasswordVerdict::Wrong => {
                 let mut response = refusal(StatusCode::UNAUTHORIZED);
                 let basic = HeaderValue::from_static("Basic");
                 response.headers_mut().insert(WWW_AUTHENTICATE, basic);
                 response
             }
-            auth::Verdict::Busy => refusal(StatusCode::TOO_MANY_REQUESTS),
+            auth::PasswordVerdict::Busy => refusal(StatusCode::TOO_MANY_REQUESTS),
         };
         Admitted(policy).add_headers(&mut response);
         Err(response)
     }
 
     /// The file as it is now; as it was last, while a look at it hangs.
-    async fn policy(self: &Arc<Self>) -> Result<Arc<Policy>, String> {
+    async fn policy(self: &Arc<Self>) -> Result<Arc<WebPolicy>, String> {
         let gate = Arc::clone(self);
         match self.policies.latest(move || gate.policy_now()).await {
             Some(policy) => policy,
@@ -208,7 +208,7 @@ impl Gate {
     }
 
     /// As [`policy`](Self::policy). Not for an async thread: even a `stat` hangs where the file system does.
-    fn policy_now(&self) -> Result<Arc<Policy>, String> {
+    fn policy_now(&self) -> Result<Arc<WebPolicy>, String> {
         // The file itself is read only when it changed.
         let stamp = Stamp::of(&self.path);
         {
@@ -218,12 +218,12 @@ impl Gate {
             }
         }
         let web = Web::load(&self.path, file::read_regular).map_err(|error| error.to_string())?;
-        let policy = Arc::new(Policy::new(web));
+        let policy = Arc::new(WebPolicy::new(web));
         *self.read() = (stamp, Arc::clone(&policy));
         Ok(policy)
     }
 
-    fn read(&self) -> MutexGuard<'_, (Option<Stamp>, Arc<Policy>)> {
+    fn read(&self) -> MutexGuard<'_, (Option<Stamp>, Arc<WebPolicy>)> {
         self.read.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -250,7 +250,7 @@ pub enum Http2 {
 
 /// A request that was let in.
 #[derive(Debug)]
-pub struct Admitted(Arc<Policy>);
+pub struct Admitted(Arc<WebPolicy>);
 
 impl Admitted {
     /// Adds the configured headers; they win over what an endpoint sets.

@@ -118,7 +118,13 @@ fn is_absent(tls: &ServerTls) -> bool {
         && tls.client_auth_type.is_empty()
 }
 
-fn make(path: &Path, tls: &ServerTls, http2: Http2, open: bool, read: file::Read) -> Result<Made, String> {
+fn make(
+    path: &Path,
+    tls: &ServerTls,
+    http2: Http2,
+    open: bool,
+    read: file::ReadFile,
+) -> Result<Made, String> {
     let files = [&tls.cert_file, &tls.key_file, &tls.client_ca_file];
     let files = files
         .into_iter()
@@ -135,7 +141,12 @@ fn make(path: &Path, tls: &ServerTls, http2: Http2, open: bool, read: file::Read
     })
 }
 
-fn handshake(tls: &ServerTls, http2: Http2, open: bool, read_file: file::Read) -> Result<Handshake, String> {
+fn handshake(
+    tls: &ServerTls,
+    http2: Http2,
+    open: bool,
+    read_file: file::ReadFile,
+) -> Result<Handshake, String> {
     if tls.cert_file.is_empty() && tls.cert.is_empty() {
         return Err("missing one of cert or cert_file".to_owned());
     }
@@ -304,7 +315,7 @@ struct Clients {
     hints: Vec<DistinguishedName>,
 }
 
-fn clients(tls: &ServerTls, read: file::Read) -> Result<Option<Clients>, String> {
+fn clients(tls: &ServerTls, read: file::ReadFile) -> Result<Option<Clients>, String> {
     let mut roots = Pool::default();
     let has_ca = !tls.client_ca_file.is_empty() || !tls.client_ca.is_empty();
     if !tls.client_ca_file.is_empty() {

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use loom::sync::Arc;
 use loom::thread;
 
-use self::pool::{Pool, Refused};
+use self::pool::{Pool, Exhausted};
 
 /// Two threads that want more than the share together: never is more given than there is, and all is there again at the end.
 #[test]
@@ -46,8 +46,8 @@ fn what_is_refused_is_not_taken() {
         let other = Arc::clone(&pool);
         let thread = thread::spawn(move || other.take(4, || false));
         let own = pool.take(11, || true);
-        assert_eq!(own, Err(Refused::Share));
-        assert_eq!(thread.join().unwrap(), Err(Refused::Process));
+        assert_eq!(own, Err(Exhausted::Share));
+        assert_eq!(thread.join().unwrap(), Err(Exhausted::Process));
         assert_eq!((pool.left(), pool.refused()), (10, 2));
         assert_eq!(pool.take(10, || true), Ok(()));
     });

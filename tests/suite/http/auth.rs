@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use blackbox_exporter::module::Module;
 use blackbox_exporter::net::Network;
-use blackbox_exporter::prober::{self, Outcome, Request};
+use blackbox_exporter::prober::{self, Outcome, ProbeRequest};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -137,7 +137,7 @@ async fn endpoint(lifetime: u32, accepts: impl Fn(&Asked) -> bool + Send + Sync 
 }
 
 async fn run(module: &Arc<Module>, target: &str) -> Outcome {
-    let request = Request {
+    let request = ProbeRequest {
         target,
         hostname: None,
         timeout: TIMEOUT,

@@ -112,7 +112,7 @@ async fn connections_are_counted() {
     let network = blackbox_exporter::net::Network::system();
     let module = crate::support::module(&module(""));
     for target in [site.url("/"), "http://127.0.0.1:0/".to_owned()] {
-        let request = blackbox_exporter::prober::Request {
+        let request = blackbox_exporter::prober::ProbeRequest {
             target: &target,
             hostname: None,
             timeout: crate::support::TIMEOUT,

@@ -215,8 +215,8 @@ async fn modules_that_were_made_do_not_pile_up() {
     let params = module.params.as_ref().unwrap();
     let asked = |name: &str, value: &str| {
         params.judge(|param| match param == name {
-            true => blackbox_exporter::module::Asked::Once(value.to_owned()),
-            false => blackbox_exporter::module::Asked::Nothing,
+            true => blackbox_exporter::module::ParamInput::Once(value.to_owned()),
+            false => blackbox_exporter::module::ParamInput::Nothing,
         })
     };
     let mut made = Vec::new();

@@ -9,7 +9,7 @@ use blackbox_exporter::config::{self, Prober};
 use blackbox_exporter::module;
 use blackbox_exporter::net::Network;
 use blackbox_exporter::net::policy::Policy;
-use blackbox_exporter::prober::{self, Outcome, Request};
+use blackbox_exporter::prober::{self, Outcome, ProbeRequest};
 use rustls::version::TLS13;
 use tokio::net::TcpListener;
 
@@ -38,7 +38,7 @@ async fn probe(network: &Network, raw: config::Module, target: &str) -> Outcome 
 }
 
 async fn probe_within(timeout: Duration, network: &Network, raw: config::Module, target: &str) -> Outcome {
-    let request = Request {
+    let request = ProbeRequest {
         target,
         hostname: None,
         timeout,

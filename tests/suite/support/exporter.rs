@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use blackbox_exporter::app::{self, Running, Started};
+use blackbox_exporter::app::{self, RunningExporter, Started};
 use blackbox_exporter::cli::{self, Action};
 use blackbox_exporter::logging::Logger;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 /// A running exporter. Dropping it ends the listening with the test's runtime.
 pub struct Exporter {
     pub address: SocketAddr,
-    pub running: Running,
+    pub running: RunningExporter,
     log: Log,
     logger: Logger,
     folder: tempfile::TempDir,

@@ -16,8 +16,8 @@ use std::time::Duration;
 use blackbox_exporter::metrics::{Exposition, Format, encode};
 use blackbox_exporter::module::{self, Module};
 use blackbox_exporter::net::Network;
-use blackbox_exporter::probe_log::Value;
-use blackbox_exporter::prober::{self, Outcome, Request};
+use blackbox_exporter::probe_log::LogValue;
+use blackbox_exporter::prober::{self, Outcome, ProbeRequest};
 
 pub use exporter::{Answer, Exporter, parse};
 
@@ -45,7 +45,7 @@ pub async fn probe(yaml: &str, target: &str) -> Outcome {
 /// Probes a target with the `hostname` parameter set.
 pub async fn probe_as(yaml: &str, target: &str, hostname: Option<&str>) -> Outcome {
     let module = module(yaml);
-    let request = Request {
+    let request = ProbeRequest {
         target,
         hostname,
         timeout: module.timeout.unwrap_or(TIMEOUT),
@@ -88,12 +88,12 @@ pub fn log(outcome: &Outcome) -> Vec<String> {
             let mut line = format!("{} {}", event.level.name(), event.message);
             for (key, value) in event.attributes() {
                 line.push_str(&match value {
-                    Value::Text(text) => format!(" {key}={text:?}"),
-                    Value::Int(number) => format!(" {key}={number}"),
-                    Value::Float(number) => format!(" {key}={number}"),
-                    Value::Bool(truth) => format!(" {key}={truth}"),
-                    Value::Time(_) => format!(" {key}=TIME"),
-                    Value::Ip(_) | Value::Address(_) => format!(" {key}=\"{value}\""),
+                    LogValue::Text(text) => format!(" {key}={text:?}"),
+                    LogValue::Int(number) => format!(" {key}={number}"),
+                    LogValue::Float(number) => format!(" {key}={number}"),
+                    LogValue::Bool(truth) => format!(" {key}={truth}"),
+                    LogValue::Time(_) => format!(" {key}=TIME"),
+                    LogValue::Ip(_) | LogValue::Address(_) => format!(" {key}=\"{value}\""),
                 });
             }
             line

@@ -8,7 +8,7 @@ use blackbox_exporter::metrics::{Labels, Metric, Samples};
 use blackbox_exporter::module::{Module, Problems};
 use blackbox_exporter::net::Network;
 use blackbox_exporter::probe_log::ProbeLog;
-use blackbox_exporter::prober::{self, Outcome, Request, Timeline};
+use blackbox_exporter::prober::{self, Outcome, ProbeRequest, Timeline};
 
 /// Longer than any test takes, so that only tests of timeouts meet one.
 pub const PATIENT: Duration = Duration::from_secs(30);
@@ -23,7 +23,7 @@ pub fn compile(raw: config::Module) -> Module {
 
 /// Probes once.
 pub async fn run(raw: config::Module, target: &str, timeout: Duration) -> Outcome {
-    let request = Request {
+    let request = ProbeRequest {
         target,
         hostname: None,
         timeout,

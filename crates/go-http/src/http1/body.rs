@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufRead, AsyncRead, ReadBuf};
 
 use super::framing::Framing;
 use super::head::HeadParser;
-use super::reader::Reader;
+use super::reader::ResponseReader;
 use crate::buffer::poll_read_buffered;
 
 /// Longest line in front of a chunk, and most bytes of a trailer, as Go has it.
@@ -16,7 +16,7 @@ const MAX_LINE: usize = 4096;
 
 /// A body that is read as it comes. An early or malformed end is an error.
 pub struct Body<S> {
-    reader: Reader<S>,
+    reader: ResponseReader<S>,
     state: State,
 }
 
@@ -83,7 +83,7 @@ impl From<BodyError> for io::Error {
 
 impl<S: AsyncRead + Unpin> Body<S> {
     /// The body that `reader` comes to next.
-    pub fn new(reader: Reader<S>, framing: Framing) -> Self {
+    pub fn new(reader: ResponseReader<S>, framing: Framing) -> Self {
         let state = match framing {
             Framing::Empty => State::Done,
             Framing::Length(bytes) => State::Length(bytes),
@@ -268,7 +268,7 @@ mod tests {
         for piece in [wire.len().max(1), 1] {
             let mut builder = Vec::new();
             let (mut peer, ours) = tokio::io::duplex(wire.len().max(1));
-            let mut body = Body::new(Reader::new(ours), framing);
+            let mut body = Body::new(ResponseReader::new(ours), framing);
             let send = async move {
                 for bytes in wire.chunks(piece) {
                     use tokio::io::AsyncWriteExt;

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::body::Body;
 use super::framing::{Framing, Length, LengthError, measure};
 use super::head::{Head, HeadError, HeadParser, MAX_HEAD};
-use super::reader::{Reader, WriteError};
+use super::reader::{ResponseReader, WriteError};
 use super::request::RequestBody;
 use crate::FirstByte;
 use crate::headers::lists_contain;
@@ -20,7 +20,7 @@ const CONTINUE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// An answer whose head was read.
 #[derive(Debug)]
-pub struct Answer<B> {
+pub struct Response<B> {
     /// Its head.
     pub head: Head,
     /// The content length that upstream exposes: -1 when unknown.
@@ -65,7 +65,7 @@ pub async fn exchange<S>(
     body: RequestBody,
     expects_continue: bool,
     first_byte: &mut FirstByte<'_>,
-) -> Result<Answer<Body<S>>, ExchangeError>
+) -> Result<Response<Body<S>>, ExchangeError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -77,7 +77,7 @@ where
             request.extend_from_slice(bytes);
         }
         let written = write_and_flush(&mut stream, &request).await;
-        let mut reader = Reader::new(stream);
+        let mut reader = ResponseReader::new(stream);
         if let Err(error) = written {
             // The answer may be there all the same: a peer may refuse a request before it has read it.
             reader.set_write_error(error);
@@ -85,7 +85,7 @@ where
         reader
     } else {
         let (incoming, mut outgoing) = tokio::io::split(stream);
-        Reader::with_writer(
+        ResponseReader::with_writer(
             incoming,
             Box::pin(async move {
                 write_and_flush(&mut outgoing, &head)
@@ -102,7 +102,7 @@ where
         )
     };
     let (head, told_length, framing) = read_answer(&mut reader, method, &mut go_on, first_byte).await?;
-    Ok(Answer {
+    Ok(Response {
         head,
         told_length,
         has_body: framing != Framing::Empty,
@@ -126,7 +126,7 @@ async fn wait_for_continue(word: oneshot::Receiver<bool>) -> bool {
 
 /// The head of the answer, the length to expose, and how the body ends.
 async fn read_answer<S: AsyncRead + Unpin>(
-    reader: &mut Reader<S>,
+    reader: &mut ResponseReader<S>,
     method: &str,
     go_on: &mut Option<oneshot::Sender<bool>>,
     first_byte: &mut FirstByte<'_>,
@@ -173,7 +173,7 @@ fn is_protocol_switch(head: &Head) -> bool {
 }
 
 async fn read_head<S: AsyncRead + Unpin>(
-    reader: &mut Reader<S>,
+    reader: &mut ResponseReader<S>,
     budget: &mut usize,
     first_byte: &mut FirstByte<'_>,
 ) -> Result<Head, ExchangeError> {

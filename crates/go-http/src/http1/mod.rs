@@ -11,8 +11,8 @@ mod reader;
 mod request;
 
 pub use body::{Body, BodyError};
-pub use exchange::{Answer, ExchangeError, exchange};
+pub use exchange::{ExchangeError, Response, exchange};
 pub use framing::{Framing, Length, LengthError, measure};
 pub use head::{Head, HeadError, HeadParser, MAX_HEAD};
-pub use reader::{Reader, WriteError};
+pub use reader::{ResponseReader, WriteError};
 pub use request::{FileBody, RequestBody, RequestLine, write_head};

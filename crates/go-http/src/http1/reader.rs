@@ -25,7 +25,7 @@ pub enum WriteError {
 }
 
 /// Reads from a stream through a buffer that grows with need.
-pub struct Reader<S> {
+pub struct ResponseReader<S> {
     io: Io<S>,
     buffer: Buffer,
     writing: Option<Writing>,
@@ -37,7 +37,7 @@ enum Io<S> {
     Half(ReadHalf<S>),
 }
 
-impl<S: AsyncRead + Unpin> Reader<S> {
+impl<S: AsyncRead + Unpin> ResponseReader<S> {
     /// Reads from a stream on which everything was written.
     pub fn new(stream: S) -> Self {
         Self::over(Io::Whole(stream), None)

@@ -25,7 +25,7 @@ use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use super::buffer::poll_read_buffered;
 use super::first_byte::FirstByte;
 use super::headers::{Headers, is_sendable_value, is_token_byte};
-use super::http1::{Answer, Head, RequestBody};
+use super::http1::{Head, RequestBody, Response};
 pub use connection::{Connection, Event, Manner};
 pub use error::Http2Error;
 pub use error::code_name;
@@ -53,7 +53,7 @@ pub async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
     body: RequestBody,
     expects_continue: bool,
     first_byte: &mut FirstByte<'_>,
-) -> Result<Answer<Body<S>>, Http2Error> {
+) -> Result<Response<Body<S>>, Http2Error> {
     let block = header_block(request, &body)?;
     let patience = Some(CONTINUE_PATIENCE).filter(|_| expects_continue);
     let mut connection = Connection::new(stream, Manner::Http);
@@ -82,7 +82,7 @@ pub async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-fn answer<S>(head: Head, connection: Connection<S>, method: &str) -> Answer<Body<S>> {
+fn answer<S>(head: Head, connection: Connection<S>, method: &str) -> Response<Body<S>> {
     let lengths: Vec<&[u8]> = head.headers.values("Content-Length").collect();
     let told = match lengths.as_slice() {
         [one] => std::str::from_utf8(one)
@@ -96,7 +96,7 @@ fn answer<S>(head: Head, connection: Connection<S>, method: &str) -> Answer<Body
     };
     // With HEAD nothing follows; an ended stream whose length is not 0 lacks its body, which is an error when it is read.
     let has_body = method != "HEAD" && !(connection.ended && told <= 0);
-    Answer {
+    Response {
         told_length: told,
         has_body,
         body: Body {

@@ -25,7 +25,7 @@ use self::error::{FRAME_UNEXPECTED, NO_ERROR};
 use self::frame::{DATA, Frame, Frames, HEADERS, put_frame, put_number};
 use super::buffer::poll_read_buffered;
 use super::headers::{is_sendable_value, is_token};
-use super::http1::{Answer, Head, RequestBody};
+use super::http1::{Head, RequestBody, Response};
 use super::http2::Request;
 use super::http2::hpack::Field;
 use super::memory::Held;
@@ -103,7 +103,7 @@ pub async fn exchange(
     request: Request<'_>,
     body: RequestBody,
     first_byte: &mut Option<Instant>,
-) -> Result<Answer<Body>, Http3Error> {
+) -> Result<Response<Body>, Http3Error> {
     let mut section = qpack::PREFIX.to_vec();
     request
         .put_fields(&body, |name, value| {
@@ -133,7 +133,7 @@ pub async fn exchange(
 pub async fn read_answer<S: AsyncRead + Unpin>(
     stream: S,
     method: &str,
-) -> Result<Answer<Body<S>>, Http3Error> {
+) -> Result<Response<Body<S>>, Http3Error> {
     let exchange = Exchange {
         frames: Frames::new(stream, MAX_HEADERS as u64),
         writing: None,
@@ -147,7 +147,7 @@ async fn read<S: AsyncRead + Unpin>(
     mut exchange: Exchange<S>,
     method: &str,
     first_byte: &mut Option<Instant>,
-) -> Result<Answer<Body<S>>, Http3Error> {
+) -> Result<Response<Body<S>>, Http3Error> {
     for _ in 0..=MAX_INTERIM {
         let frame = poll_fn(|cx| {
             let frame = exchange.poll_frame(cx);
@@ -172,7 +172,7 @@ async fn read<S: AsyncRead + Unpin>(
         }
         let is_empty = matches!(head.status, 100..=199 | 204) || method == "CONNECT";
         let may_lack = method == "HEAD" || matches!(head.status, 204 | 304);
-        return Ok(Answer {
+        return Ok(Response {
             told_length: match length {
                 Some(length) => i64::try_from(length).unwrap_or(i64::MAX),
                 None if is_empty => 0,

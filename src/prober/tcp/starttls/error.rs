@@ -11,7 +11,7 @@ const SHOWN: usize = 256;
 
 /// Why a server did not go on in TLS.
 #[derive(Debug)]
-pub(super) enum Error {
+pub(super) enum StartTlsError {
     /// Nothing could be read or written.
     Wire(WireError),
     /// The server said more than it needs.
@@ -26,7 +26,7 @@ pub(super) enum Error {
     Surplus { bytes: usize },
 }
 
-impl Error {
+impl StartTlsError {
     /// Its place among the reasons of failures.
     pub fn reason(&self) -> Reason {
         match self {

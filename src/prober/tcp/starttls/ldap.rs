@@ -1,6 +1,6 @@
 //! LDAP (RFC 4511, section 4.14): an extended operation, in BER.
 
-use super::error::Error;
+use super::error::StartTlsError;
 use super::wire::{MOST, Wire};
 
 /// Message 1: an extended request for 1.3.6.1.4.1.1466.20037.
@@ -16,11 +16,11 @@ const OCTETS: u8 = 0x04;
 const EXTENDED_RESPONSE: u8 = 0x78;
 
 /// Asks for TLS.
-pub(super) async fn ask(wire: &mut Wire<'_, '_>) -> Result<(), Error> {
+pub(super) async fn ask(wire: &mut Wire<'_, '_>) -> Result<(), StartTlsError> {
     wire.send(REQUEST, "the response to StartTLS").await?;
     let [tag, first] = wire.array().await?;
     if tag != SEQUENCE {
-        return Err(Error::Malformed(
+        return Err(StartTlsError::Malformed(
             format!("an LDAP message begins with 0x30, not 0x{tag:02x}").into(),
         ));
     }
@@ -28,7 +28,9 @@ pub(super) async fn ask(wire: &mut Wire<'_, '_>) -> Result<(), Error> {
     if first >= 0x80 {
         let count = usize::from(first & 0x7f);
         if !(1..=4).contains(&count) {
-            return Err(Error::Malformed(format!("a length of {count} bytes").into()));
+            return Err(StartTlsError::Malformed(
+                format!("a length of {count} bytes").into(),
+            ));
         }
         let bytes = wire.bytes(count).await?;
         length = bytes
@@ -36,11 +38,11 @@ pub(super) async fn ask(wire: &mut Wire<'_, '_>) -> Result<(), Error> {
             .fold(0, |length, byte| length << 8 | usize::from(*byte));
     }
     if length > MOST {
-        return Err(Error::TooMuch { most: MOST });
+        return Err(StartTlsError::TooMuch { most: MOST });
     }
     let body = wire.bytes(length).await?;
     match result(&body) {
-        None => Err(Error::Malformed("it is no extended response".into())),
+        None => Err(StartTlsError::Malformed("it is no extended response".into())),
         Some((0, _)) => Ok(()),
         Some((code, text)) => {
             let mut said = format!("result code {code}{}", meaning(code)).into_bytes();
@@ -48,7 +50,7 @@ pub(super) async fn ask(wire: &mut Wire<'_, '_>) -> Result<(), Error> {
                 said.extend_from_slice(b": ");
                 said.extend_from_slice(text);
             }
-            Err(Error::Refused { said })
+            Err(StartTlsError::Refused { said })
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::error::Error;
+use super::error::StartTlsError;
 use super::wire::Wire;
 
 /// What one side says, and how the other responds.
@@ -152,7 +152,7 @@ pub(super) async fn ask(
     wire: &mut Wire<'_, '_>,
     exchanges: &[Exchange],
     own: Option<IpAddr>,
-) -> Result<(), Error> {
+) -> Result<(), StartTlsError> {
     for exchange in exchanges {
         if exchange.say.is_empty() {
             wire.awaited = exchange.awaited;
@@ -170,7 +170,7 @@ pub(super) async fn ask(
 }
 
 /// Reads a response to its end.
-async fn read(wire: &mut Wire<'_, '_>, exchange: &Exchange) -> Result<(), Error> {
+async fn read(wire: &mut Wire<'_, '_>, exchange: &Exchange) -> Result<(), StartTlsError> {
     let mut first: Option<Vec<u8>> = None;
     let mut is_offered = exchange.offers.is_none();
     loop {
@@ -182,8 +182,8 @@ async fn read(wire: &mut Wire<'_, '_>, exchange: &Exchange) -> Result<(), Error>
                 first.get_or_insert(line);
             }
             Said::Yes if is_offered => return Ok(()),
-            Said::Yes => return Err(Error::NotOffered { said: line }),
-            Said::No => return Err(Error::Refused { said: line }),
+            Said::Yes => return Err(StartTlsError::NotOffered { said: line }),
+            Said::No => return Err(StartTlsError::Refused { said: line }),
         }
     }
 }

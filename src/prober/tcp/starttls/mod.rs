@@ -22,7 +22,7 @@ use crate::prober::connect::AnyStream;
 use crate::prober::connect::Stream;
 use crate::prober::query_response::{self, Upgrade};
 use crate::prober::{Phase, Probe, Verdict};
-use error::Error;
+use error::StartTlsError;
 use wire::Wire;
 
 /// How long the server has to close the connection when the probe took its leave.
@@ -52,7 +52,10 @@ pub(super) async fn run(
     let connection = wire.connection;
     probe.timeline.record(Phase::Setup, from, probe.end(from));
     if let Err(error) = asked {
-        if matches!(error, Error::Refused { .. } | Error::NotOffered { .. }) {
+        if matches!(
+            error,
+            StartTlsError::Refused { .. } | StartTlsError::NotOffered { .. }
+        ) {
             leave(probe, connection, protocol, name, false).await;
         }
         let reason = error.reason();
@@ -77,7 +80,7 @@ async fn ask(
     protocol: StartTls,
     name: &str,
     own: Option<IpAddr>,
-) -> Result<(), Error> {
+) -> Result<(), StartTlsError> {
     match protocol {
         StartTls::Ldap => ldap::ask(wire).await,
         StartTls::Mysql => mysql::ask(wire).await,
@@ -96,7 +99,7 @@ async fn ask(
     // What somebody on the way put behind the consent would be taken for the server's protected words (CVE-2011-0411).
     match wire.surplus() {
         0 => Ok(()),
-        bytes => Err(Error::Surplus { bytes }),
+        bytes => Err(StartTlsError::Surplus { bytes }),
     }
 }
 

@@ -4,7 +4,7 @@
 //! Who closes after the handshake has interrupted a login for the server, which blocks a host that does so a hundred times in a row
 //! (`max_connect_errors`). A login that is refused is none of these, so one is made, without a password.
 
-use super::error::Error;
+use super::error::StartTlsError;
 use super::wire::Wire;
 
 const CLIENT_PROTOCOL_41: u32 = 1 << 9;
@@ -28,24 +28,24 @@ const ERROR: u8 = 0xff;
 const VERSION: u8 = 10;
 
 /// Asks for TLS.
-pub(super) async fn ask(wire: &mut Wire<'_, '_>) -> Result<(), Error> {
+pub(super) async fn ask(wire: &mut Wire<'_, '_>) -> Result<(), StartTlsError> {
     wire.awaited = "the greeting";
     let (number, payload) = read(wire).await?;
     if number != 0 {
-        return Err(Error::Malformed(
+        return Err(StartTlsError::Malformed(
             format!("the first packet has the number {number}").into(),
         ));
     }
     if let Some((&ERROR, rest)) = payload.split_first() {
-        return Err(Error::Refused {
+        return Err(StartTlsError::Refused {
             said: error_text(rest),
         });
     }
     match capabilities(&payload) {
-        None => Err(Error::Malformed(
+        None => Err(StartTlsError::Malformed(
             "it is no greeting of version 10 of the protocol".into(),
         )),
-        Some(capabilities) if capabilities & CLIENT_SSL == 0 => Err(Error::NotOffered {
+        Some(capabilities) if capabilities & CLIENT_SSL == 0 => Err(StartTlsError::NotOffered {
             said: format!("capabilities 0x{capabilities:08x}, without CLIENT_SSL").into_bytes(),
         }),
         Some(_) => wire.send(&packet(1, &login_head(CLIENT_SSL)), wire.awaited).await,
@@ -53,7 +53,7 @@ pub(super) async fn ask(wire: &mut Wire<'_, '_>) -> Result<(), Error> {
 }
 
 /// Logs in without a password, whatever comes of it.
-pub(super) async fn log_in(wire: &mut Wire<'_, '_>, is_encrypted: bool) -> Result<(), Error> {
+pub(super) async fn log_in(wire: &mut Wire<'_, '_>, is_encrypted: bool) -> Result<(), StartTlsError> {
     let mut login = login_head(if is_encrypted { CLIENT_SSL } else { 0 }).to_vec();
     login.extend_from_slice(USER);
     // The end of the name, and no bytes of a password.
@@ -70,7 +70,7 @@ pub(super) async fn log_in(wire: &mut Wire<'_, '_>, is_encrypted: bool) -> Resul
 }
 
 /// The number of the next packet, and what is in it.
-async fn read(wire: &mut Wire<'_, '_>) -> Result<(u8, Vec<u8>), Error> {
+async fn read(wire: &mut Wire<'_, '_>) -> Result<(u8, Vec<u8>), StartTlsError> {
     let [low, middle, high, number] = wire.array().await?;
     let length = usize::from(low) | usize::from(middle) << 8 | usize::from(high) << 16;
     Ok((number, wire.bytes(length).await?))

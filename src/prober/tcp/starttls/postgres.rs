@@ -1,6 +1,6 @@
 //! PostgreSQL: an SSLRequest, which is eight bytes and no more, and one byte for an answer.
 
-use super::error::Error;
+use super::error::StartTlsError;
 use super::wire::Wire;
 
 /// Length 8, code 80877103.
@@ -10,19 +10,19 @@ const SSL_REQUEST: &[u8] = b"\x00\x00\x00\x08\x04\xd2\x16\x2f";
 const LONGEST: u32 = 16 << 10;
 
 /// Asks for TLS.
-pub(super) async fn ask(wire: &mut Wire<'_, '_>) -> Result<(), Error> {
+pub(super) async fn ask(wire: &mut Wire<'_, '_>) -> Result<(), StartTlsError> {
     wire.send(SSL_REQUEST, "the response to the SSLRequest").await?;
     match wire.array().await? {
         [b'S'] => Ok(()),
-        [b'E'] => Err(Error::Refused {
+        [b'E'] => Err(StartTlsError::Refused {
             said: error_message(wire).await?,
         }),
-        [other] => Err(Error::Refused { said: vec![other] }),
+        [other] => Err(StartTlsError::Refused { said: vec![other] }),
     }
 }
 
 /// The text of an error, of version 3 of the protocol, or of what came before, which says it in words that a zero ends.
-async fn error_message(wire: &mut Wire<'_, '_>) -> Result<Vec<u8>, Error> {
+async fn error_message(wire: &mut Wire<'_, '_>) -> Result<Vec<u8>, StartTlsError> {
     let head: [u8; 4] = wire.array().await?;
     let length = u32::from_be_bytes(head);
     let Some(length) = length.checked_sub(4).filter(|length| *length <= LONGEST) else {

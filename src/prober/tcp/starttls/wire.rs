@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use bytes::{Buf, BytesMut};
 use tokio::io::AsyncWriteExt;
 
-use super::error::Error;
+use super::error::StartTlsError;
 use crate::log;
 use crate::net::Deadline;
 use crate::net::buffer::poll_read_piece;
@@ -44,7 +44,7 @@ impl<'c, 'l> Wire<'c, 'l> {
     }
 
     /// Sends a message, and says what is awaited for it.
-    pub async fn send(&mut self, message: &[u8], awaited: &'static str) -> Result<(), Error> {
+    pub async fn send(&mut self, message: &[u8], awaited: &'static str) -> Result<(), StartTlsError> {
         self.awaited = awaited;
         log!(self.log, Debug, "Sending line", "line" => excerpt(message.trim_ascii_end(), EXCERPT));
         let write = async {
@@ -53,13 +53,13 @@ impl<'c, 'l> Wire<'c, 'l> {
         };
         match self.deadline.within(write).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(Error::Wire(WireError::Io(error))),
-            Err(timed_out) => Err(Error::Wire(WireError::TimedOut(timed_out))),
+            Ok(Err(error)) => Err(StartTlsError::Wire(WireError::Io(error))),
+            Err(timed_out) => Err(StartTlsError::Wire(WireError::TimedOut(timed_out))),
         }
     }
 
     /// The next line, without its end.
-    pub async fn line(&mut self) -> Result<Vec<u8>, Error> {
+    pub async fn line(&mut self) -> Result<Vec<u8>, StartTlsError> {
         let mut line = self.through(b'\n').await?;
         line.pop();
         if line.last() == Some(&b'\r') {
@@ -70,7 +70,7 @@ impl<'c, 'l> Wire<'c, 'l> {
     }
 
     /// What comes next, up to this byte and with it.
-    pub async fn through(&mut self, end: u8) -> Result<Vec<u8>, Error> {
+    pub async fn through(&mut self, end: u8) -> Result<Vec<u8>, StartTlsError> {
         // Very many lines come in one read.
         tokio::task::consume_budget().await;
         let mut scanned = 0;
@@ -85,9 +85,9 @@ impl<'c, 'l> Wire<'c, 'l> {
     }
 
     /// The next `count` bytes.
-    pub async fn bytes(&mut self, count: usize) -> Result<Vec<u8>, Error> {
+    pub async fn bytes(&mut self, count: usize) -> Result<Vec<u8>, StartTlsError> {
         if count > MOST {
-            return Err(Error::TooMuch { most: MOST });
+            return Err(StartTlsError::TooMuch { most: MOST });
         }
         while self.buffer.len() < count {
             self.fill().await?;
@@ -98,12 +98,12 @@ impl<'c, 'l> Wire<'c, 'l> {
     }
 
     /// The next so many bytes.
-    pub async fn array<const N: usize>(&mut self) -> Result<[u8; N], Error> {
+    pub async fn array<const N: usize>(&mut self) -> Result<[u8; N], StartTlsError> {
         let bytes = self.bytes(N).await?;
         // Invariant: that many were asked for.
         bytes
             .try_into()
-            .map_err(|_| Error::Malformed("it is too short".into()))
+            .map_err(|_| StartTlsError::Malformed("it is too short".into()))
     }
 
     /// How many bytes came that nobody asked for.
@@ -112,9 +112,9 @@ impl<'c, 'l> Wire<'c, 'l> {
     }
 
     /// Waits for more.
-    async fn fill(&mut self) -> Result<(), Error> {
+    async fn fill(&mut self) -> Result<(), StartTlsError> {
         if self.received >= MOST {
-            return Err(Error::TooMuch { most: MOST });
+            return Err(StartTlsError::TooMuch { most: MOST });
         }
         let most = MOST - self.received;
         let (connection, buffer) = (&mut self.connection, &mut self.buffer);
@@ -122,13 +122,13 @@ impl<'c, 'l> Wire<'c, 'l> {
             poll_read_piece::<PIECE>(connection, cx, most, |piece| buffer.extend_from_slice(piece))
         });
         match self.deadline.within(fill).await {
-            Ok(Ok(0)) => Err(Error::Wire(WireError::End)),
+            Ok(Ok(0)) => Err(StartTlsError::Wire(WireError::End)),
             Ok(Ok(count)) => {
                 self.received += count;
                 Ok(())
             }
-            Ok(Err(error)) => Err(Error::Wire(WireError::Io(error))),
-            Err(timed_out) => Err(Error::Wire(WireError::TimedOut(timed_out))),
+            Ok(Err(error)) => Err(StartTlsError::Wire(WireError::Io(error))),
+            Err(timed_out) => Err(StartTlsError::Wire(WireError::TimedOut(timed_out))),
         }
     }
 }

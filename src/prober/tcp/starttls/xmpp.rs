@@ -1,6 +1,6 @@
 //! XMPP (RFC 6120, section 5): elements of a stream, which no newline ends. Only as much XML is read as servers may send here.
 
-use super::error::Error;
+use super::error::StartTlsError;
 use super::wire::Wire;
 
 /// The namespace of a client's stream.
@@ -12,7 +12,7 @@ pub(super) const SERVER: &str = "jabber:server";
 const STARTTLS: &[u8] = b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
 
 /// Asks for TLS.
-pub(super) async fn ask(wire: &mut Wire<'_, '_>, namespace: &str, name: &str) -> Result<(), Error> {
+pub(super) async fn ask(wire: &mut Wire<'_, '_>, namespace: &str, name: &str) -> Result<(), StartTlsError> {
     wire.send(header(namespace, name).as_bytes(), "the stream's features")
         .await?;
     features(wire).await?;
@@ -24,7 +24,7 @@ pub(super) async fn ask(wire: &mut Wire<'_, '_>, namespace: &str, name: &str) ->
             }
             Ok(())
         }
-        said => Err(Error::Refused { said }),
+        said => Err(StartTlsError::Refused { said }),
     }
 }
 
@@ -51,28 +51,28 @@ fn header(namespace: &str, name: &str) -> String {
 }
 
 /// Reads the features to their end.
-async fn features(wire: &mut Wire<'_, '_>) -> Result<(), Error> {
+async fn features(wire: &mut Wire<'_, '_>) -> Result<(), StartTlsError> {
     let mut is_offered = false;
     let mut are_begun = false;
     loop {
         let tag = tag(wire).await?;
         match local_name(&tag) {
-            b"features" if is_complete(&tag) => return Err(Error::NotOffered { said: tag }),
+            b"features" if is_complete(&tag) => return Err(StartTlsError::NotOffered { said: tag }),
             b"features" => are_begun = true,
             b"/features" if are_begun && is_offered => return Ok(()),
-            b"/features" => return Err(Error::NotOffered { said: tag }),
+            b"/features" => return Err(StartTlsError::NotOffered { said: tag }),
             b"starttls" => is_offered = true,
             b"error" => return Err(stream_error(wire, tag).await),
-            b"/stream" => return Err(Error::Refused { said: tag }),
+            b"/stream" => return Err(StartTlsError::Refused { said: tag }),
             b"?xml" | b"stream" => {}
             _ if are_begun => {}
-            _ => return Err(Error::Refused { said: tag }),
+            _ => return Err(StartTlsError::Refused { said: tag }),
         }
     }
 }
 
 /// An error of the stream with what it says.
-async fn stream_error(wire: &mut Wire<'_, '_>, mut said: Vec<u8>) -> Error {
+async fn stream_error(wire: &mut Wire<'_, '_>, mut said: Vec<u8>) -> StartTlsError {
     while local_name(&said) == b"error" {
         let Ok(tag) = next(wire, &mut said).await else {
             break;
@@ -81,16 +81,16 @@ async fn stream_error(wire: &mut Wire<'_, '_>, mut said: Vec<u8>) -> Error {
             break;
         }
     }
-    Error::Refused { said }
+    StartTlsError::Refused { said }
 }
 
 /// The next tag; text before it is skipped.
-async fn tag(wire: &mut Wire<'_, '_>) -> Result<Vec<u8>, Error> {
+async fn tag(wire: &mut Wire<'_, '_>) -> Result<Vec<u8>, StartTlsError> {
     next(wire, &mut Vec::new()).await
 }
 
 /// The next tag; it is appended to `all` with the text before it.
-async fn next(wire: &mut Wire<'_, '_>, all: &mut Vec<u8>) -> Result<Vec<u8>, Error> {
+async fn next(wire: &mut Wire<'_, '_>, all: &mut Vec<u8>) -> Result<Vec<u8>, StartTlsError> {
     let mut text = wire.through(b'<').await?;
     let blank = text.pop();
     debug_assert_eq!(blank, Some(b'<'));
