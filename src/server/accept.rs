@@ -113,7 +113,7 @@ impl Server {
             names,
             routes: routes::routes(site),
             gate,
-            seats: Seats::new(seats),
+            seats: Seats::of(seats),
             trouble: OncePerMinute::default(),
         }
     }
@@ -169,7 +169,7 @@ impl Server {
             };
             let (server, end) = (Arc::clone(self), ending.subscribe());
             tokio::spawn(async move {
-                let Some(seat) = server.seats.take(address).await else {
+                let Some(seat) = server.seats.take(address, ()).await else {
                     return;
                 };
                 let seat = Arc::new(seat);

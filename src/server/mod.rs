@@ -33,6 +33,7 @@ mod request_line;
 mod requests;
 mod routes;
 mod seats;
+mod shares;
 
 use std::sync::Arc;
 
@@ -60,7 +61,7 @@ pub struct Exporter {
     /// Past probes.
     pub history: History,
     /// Pages that are kept up to date.
-    pub open_pages: pages::OpenPages,
+    pub open_pages: Arc<pages::OpenPages>,
     /// The exporter's own metrics.
     pub instruments: Instruments,
     /// The program's log.

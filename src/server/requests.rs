@@ -123,7 +123,7 @@ impl Requests {
 
     /// The address, or network, that the caller's fair share is counted for.
     pub fn party(&self) -> Option<IpAddr> {
-        self.0.seat.as_ref().map(|seat| seat.party())
+        self.0.seat.as_ref().map(|seat| seat.party)
     }
 
     /// Whether it is the connection of HTTP/2.

@@ -5,48 +5,38 @@
 //! caller's own when its address has its share already, else one of the address that has most. Whoever finds none to take
 //! the seat of waits for the next one that becomes free.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::net::{IpAddr, Ipv6Addr};
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::shares::{Rule, Share, Shares, Taken};
 use crate::memory;
 
-/// Maximum connections that wait for a seat. Beyond it, the newest is closed of the address from which most wait.
-const WAITING: usize = 1024;
 /// Maximum seats that one address alone cannot take. A scraper that has all its probes in flight is mostly one address, so
 /// they are few; they are enough for others to ask how the exporter is.
 const RESERVED: usize = 64;
 
 /// All seats.
+pub type Seats = Shares<Seating>;
+/// A seat, until it is dropped.
+pub type Seat = Share<Seating>;
+
+/// How they are shared.
 #[derive(Debug)]
-pub struct Seats {
+pub struct Seating {
     most: usize,
     started: Instant,
-    /// Read without the lock by every request that ends.
-    someone_waits: AtomicBool,
-    taken: Mutex<Taken>,
-}
-
-#[derive(Debug, Default)]
-struct Taken {
-    next: u64,
-    count: usize,
-    /// By address, in the order of their coming.
-    by_address: HashMap<IpAddr, BTreeMap<u64, Arc<Occupant>>>,
-    waiting: VecDeque<(IpAddr, oneshot::Sender<Seat>)>,
 }
 
 /// What is known of the connection that has a seat.
 #[derive(Debug)]
-struct Occupant {
+pub struct Occupant {
     /// Since when it has had no request, in milliseconds since the start; `BUSY` while it has one.
     idle_since: AtomicU64,
-    leave: Notify,
     /// For how many rounds it has been as it is: with a request, or without one.
     rounds: AtomicU8,
     settled: Notify,
@@ -62,98 +52,47 @@ const CROWD: usize = 16;
 /// How many connections are told so in one go.
 const BATCH: usize = 256;
 
-/// A seat, until it is dropped.
-#[derive(Debug)]
-pub struct Seat {
-    seats: Arc<Seats>,
-    address: IpAddr,
-    number: u64,
-    occupant: Arc<Occupant>,
+impl Seating {
+    fn now(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(BUSY - 1)
+    }
 }
 
-impl Seat {
-    /// The address, or network, that has it.
-    pub fn party(&self) -> IpAddr {
-        self.address
+impl Rule for Seating {
+    type Holder = Occupant;
+    type Waiter = ();
+
+    /// One address alone leaves an eighth of the seats to the others, at most [`RESERVED`].
+    fn admits(&self, taken: &mut Taken<Self>, party: IpAddr) -> bool {
+        let own = taken.held_by(party);
+        let is_full = taken.count >= self.most;
+        if !is_full && own < self.most - RESERVED.min(self.most / 8) {
+            return true;
+        }
+        let has_its_share = own >= taken.fair(self.most, party).max(1);
+        let most = taken.has_most().filter(|_| is_full && !has_its_share);
+        taken.dismiss(most.unwrap_or(party), |occupant| {
+            let since = occupant.idle_since.load(Ordering::Relaxed);
+            (since != BUSY).then_some(since)
+        })
+    }
+
+    fn give(&self, _: IpAddr, (): &(), _: bool) -> Occupant {
+        Occupant {
+            idle_since: AtomicU64::new(self.now()),
+            rounds: AtomicU8::new(0),
+            settled: Notify::new(),
+        }
     }
 }
 
 impl Seats {
     /// `most` seats.
-    pub fn new(most: usize) -> Arc<Self> {
-        Arc::new(Self {
+    pub fn of(most: usize) -> Arc<Self> {
+        Arc::new(Self::new(Seating {
             most: most.max(1),
             started: Instant::now(),
-            someone_waits: AtomicBool::new(false),
-            taken: Mutex::default(),
-        })
-    }
-
-    /// A seat for a caller; `None` when it must go. Waits when all are taken by requests.
-    pub async fn take(self: &Arc<Self>, caller: IpAddr) -> Option<Seat> {
-        let address = party(caller);
-        let next = {
-            let mut taken = self.lock();
-            if self.has_room(&taken, address) || self.make_room(&mut taken, address) {
-                return Some(self.seat(&mut taken, address));
-            }
-            let (sender, next) = oneshot::channel();
-            taken.waiting.push_back((address, sender));
-            self.someone_waits.store(true, Ordering::Relaxed);
-            if taken.waiting.len() > WAITING {
-                taken.dismiss();
-            }
-            next
-        };
-        next.await.ok()
-    }
-
-    /// Sends all connections away that wait and are of the address from which most do; whether there were any.
-    pub fn send_away(&self) -> bool {
-        let mut taken = self.lock();
-        let Some(most) = taken.waits_most() else {
-            return false;
-        };
-        taken.waiting.retain(|(address, _)| *address != most);
-        true
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Taken> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// One address alone leaves an eighth of the seats to the others, at most [`RESERVED`].
-    fn has_room(&self, taken: &Taken, address: IpAddr) -> bool {
-        taken.count < self.most && taken.held_by(address) < self.most - RESERVED.min(self.most / 8)
-    }
-
-    /// Takes the seat of a connection without a request, if there is one that must give way.
-    fn make_room(&self, taken: &mut Taken, address: IpAddr) -> bool {
-        let own = taken.held_by(address);
-        let parties = taken.by_address.len() + usize::from(own == 0);
-        let share = (self.most / parties).max(1);
-        let from = if own >= share || taken.count < self.most {
-            address
-        } else {
-            let most = taken.by_address.iter().max_by_key(|(_, held)| held.len());
-            most.map_or(address, |(address, _)| *address)
-        };
-        let Some(held) = taken.by_address.get(&from) else {
-            return false;
-        };
-        let idle = held
-            .iter()
-            .map(|(number, occupant)| (occupant.idle_since.load(Ordering::Relaxed), *number));
-        let Some((since, number)) = idle.min() else {
-            return false;
-        };
-        if since == BUSY {
-            return false;
-        }
-        if let Some(occupant) = taken.remove(from, number) {
-            occupant.leave.notify_one();
-        }
-        true
+        }))
     }
 
     /// Tells connections that they have been as they are for a while, and gives back what they then do without. Ends with the
@@ -166,171 +105,48 @@ impl Seats {
             if before >= CROWD {
                 memory::give_back_everywhere();
             }
-            let settled = seats.settled();
+            let settled = seats.holdings(Occupant::becomes_settled);
             before = settled.len();
             for batch in settled.chunks(BATCH) {
-                batch.iter().for_each(|occupant| occupant.settled.notify_one());
+                batch.iter().for_each(|seat| seat.holder.settled.notify_one());
                 tokio::task::yield_now().await;
             }
         }
     }
-
-    /// Ends a round: those that became settled with it. Neither a timer per connection nor a reading of the clock per request is
-    /// as cheap.
-    fn settled(&self) -> Vec<Arc<Occupant>> {
-        let taken = self.lock();
-        let all = taken.by_address.values().flat_map(BTreeMap::values);
-        all.filter(|occupant| {
-            let rounds = occupant.rounds.load(Ordering::Relaxed);
-            if rounds < SETTLED {
-                occupant.rounds.store(rounds + 1, Ordering::Relaxed);
-            }
-            rounds + 1 == SETTLED
-        })
-        .cloned()
-        .collect()
-    }
-
-    fn seat(self: &Arc<Self>, taken: &mut Taken, address: IpAddr) -> Seat {
-        let number = taken.next;
-        let occupant = Arc::new(Occupant {
-            idle_since: AtomicU64::new(self.now()),
-            leave: Notify::new(),
-            rounds: AtomicU8::new(0),
-            settled: Notify::new(),
-        });
-        taken.next += 1;
-        taken.count += 1;
-        let held = taken.by_address.entry(address).or_default();
-        held.insert(number, Arc::clone(&occupant));
-        Seat {
-            seats: Arc::clone(self),
-            address,
-            number,
-            occupant,
-        }
-    }
-
-    fn now(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(BUSY - 1)
-    }
-
-    /// A seat has become free, or a connection idle: seats one of those who wait, of the address that has least.
-    fn let_one_in(self: &Arc<Self>) {
-        let (sender, seat) = {
-            let mut taken = self.lock();
-            let order = taken.waiting_order();
-            let next = order
-                .into_iter()
-                .find(|(_, address)| self.has_room(&taken, *address) || self.make_room(&mut taken, *address));
-            let Some((address, sender)) = next.and_then(|(index, _)| taken.waiting.remove(index)) else {
-                return;
-            };
-            self.someone_waits
-                .store(!taken.waiting.is_empty(), Ordering::Relaxed);
-            (sender, self.seat(&mut taken, address))
-        };
-        // Who has gone meanwhile gives the seat back here, to the next.
-        drop(sender.send(seat));
-    }
 }
 
-impl Taken {
-    fn held_by(&self, address: IpAddr) -> usize {
-        self.by_address.get(&address).map_or(0, BTreeMap::len)
-    }
-
-    fn remove(&mut self, address: IpAddr, number: u64) -> Option<Arc<Occupant>> {
-        let held = self.by_address.get_mut(&address)?;
-        let occupant = held.remove(&number)?;
-        if held.is_empty() {
-            self.by_address.remove(&address);
+impl Occupant {
+    /// Ends a round: whether it became settled with it. Neither a timer per connection nor a reading of the clock per request is as
+    /// cheap.
+    fn becomes_settled(&self) -> bool {
+        let rounds = self.rounds.load(Ordering::Relaxed);
+        if rounds < SETTLED {
+            self.rounds.store(rounds + 1, Ordering::Relaxed);
         }
-        self.count -= 1;
-        Some(occupant)
+        rounds + 1 == SETTLED
     }
 
-    fn waiting_order(&self) -> Vec<(usize, IpAddr)> {
-        let waiting = self.waiting.iter().enumerate();
-        let mut order: Vec<_> = waiting.map(|(index, (address, _))| (index, *address)).collect();
-        order.sort_by_cached_key(|(_, address)| self.held_by(*address));
-        order
-    }
-
-    /// The address from which most wait.
-    fn waits_most(&self) -> Option<IpAddr> {
-        let mut counts: HashMap<IpAddr, usize> = HashMap::new();
-        for (address, _) in &self.waiting {
-            *counts.entry(*address).or_default() += 1;
-        }
-        let most = counts.into_iter().max_by_key(|(_, count)| *count);
-        most.map(|(address, _)| address)
-    }
-
-    /// Sends away the newest of those that wait from the address from which most do.
-    fn dismiss(&mut self) {
-        let most = self.waits_most();
-        let newest = self
-            .waiting
-            .iter()
-            .rposition(|(address, _)| most == Some(*address));
-        if let Some(index) = newest {
-            self.waiting.remove(index);
-        }
+    fn is_idle_since(&self, since: u64) {
+        self.idle_since.store(since, Ordering::Relaxed);
+        self.rounds.store(0, Ordering::Relaxed);
     }
 }
 
 impl Seat {
     /// A request has begun.
     pub fn is_busy(&self) {
-        self.occupant.idle_since.store(BUSY, Ordering::Relaxed);
-        self.occupant.rounds.store(0, Ordering::Relaxed);
+        self.holding.holder.is_idle_since(BUSY);
     }
 
     /// No request is left.
     pub fn is_idle(&self) {
-        self.occupant
-            .idle_since
-            .store(self.seats.now(), Ordering::Relaxed);
-        self.occupant.rounds.store(0, Ordering::Relaxed);
-        if self.seats.someone_waits.load(Ordering::Relaxed) {
-            self.seats.let_one_in();
-        }
+        self.holding.holder.is_idle_since(self.shares.rule.now());
+        self.shares.let_one_in();
     }
 
     /// Returns when the connection has had its request, or none, for one to two seconds.
     pub async fn is_settled(&self) {
-        self.occupant.settled.notified().await;
-    }
-
-    /// Returns when another has taken the seat.
-    pub async fn lost(&self) {
-        self.occupant.leave.notified().await;
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        let waiting = {
-            let mut taken = self.seats.lock();
-            taken.remove(self.address, self.number);
-            !taken.waiting.is_empty()
-        };
-        if waiting {
-            self.seats.let_one_in();
-        }
-    }
-}
-
-/// Those who are one caller as far as fairness goes: an IPv4 address, or a network of IPv6 of which every host has as
-/// many addresses as it likes.
-pub fn party(caller: IpAddr) -> IpAddr {
-    match caller.to_canonical() {
-        IpAddr::V6(ip) if !ip.is_loopback() => {
-            let [a, b, c, d, ..] = ip.segments();
-            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-        }
-        ip => ip,
+        self.holding.holder.settled.notified().await;
     }
 }
 
@@ -338,6 +154,7 @@ pub fn party(caller: IpAddr) -> IpAddr {
 mod tests {
     use futures_util::FutureExt;
 
+    use super::super::shares::WAITING;
     use super::*;
 
     fn ip(text: &str) -> IpAddr {
@@ -345,7 +162,7 @@ mod tests {
     }
 
     fn now(seats: &Arc<Seats>, address: &str) -> Option<Seat> {
-        seats.take(ip(address)).now_or_never().flatten()
+        seats.take(ip(address), ()).now_or_never().flatten()
     }
 
     fn has_lost(seat: &Seat) -> bool {
@@ -354,7 +171,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_oldest_connection_without_a_request_gives_way() {
-        let seats = Seats::new(3);
+        let seats = Seats::of(3);
         let mut held = Vec::new();
         for _ in 0..3 {
             held.push(now(&seats, "192.0.2.1").unwrap());
@@ -370,14 +187,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_address_that_holds_everything_makes_room_for_another() {
-        let seats = Seats::new(16);
+        let seats = Seats::of(16);
         // Seven eighths, busy all of them: nobody else waits.
         let greedy: Vec<_> = std::iter::from_fn(|| now(&seats, "192.0.2.1").inspect(Seat::is_busy)).collect();
         assert_eq!(greedy.len(), 14);
         let _other = now(&seats, "192.0.2.2").unwrap();
         let _mapped = now(&seats, "::ffff:192.0.2.2").unwrap();
         // Full of requests: one waits, and gets the first seat that a request leaves.
-        let mut waiting = Box::pin(seats.take(ip("2001:db8::1")));
+        let mut waiting = Box::pin(seats.take(ip("2001:db8::1"), ()));
         assert!(waiting.as_mut().now_or_never().is_none());
         greedy[3].is_idle();
         assert!(has_lost(&greedy[3]));
@@ -386,7 +203,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_scraper_has_nearly_all_seats() {
-        let seats = Seats::new(10_000);
+        let seats = Seats::of(10_000);
         let probes: Vec<_> = std::iter::from_fn(|| now(&seats, "192.0.2.1").inspect(Seat::is_busy)).collect();
         assert_eq!(probes.len(), 10_000 - 64);
         assert!(now(&seats, "192.0.2.2").is_some());
@@ -394,7 +211,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn slow_heads_of_one_do_not_keep_others_out() {
-        let seats = Seats::new(8);
+        let seats = Seats::of(8);
         let mut slow: Vec<Seat> = Vec::new();
         for _ in 0..100 {
             slow.push(now(&seats, "192.0.2.1").unwrap());
@@ -410,18 +227,18 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_waits_most_is_sent_away() {
-        let seats = Seats::new(1);
+        let seats = Seats::of(1);
         let busy = now(&seats, "192.0.2.1").unwrap();
         busy.is_busy();
         let mut greedy: Vec<_> = (0..WAITING)
-            .map(|_| Box::pin(seats.take(ip("192.0.2.1"))))
+            .map(|_| Box::pin(seats.take(ip("192.0.2.1"), ())))
             .collect();
         assert!(
             greedy
                 .iter_mut()
                 .all(|waiting| waiting.as_mut().now_or_never().is_none())
         );
-        let mut honest = Box::pin(seats.take(ip("192.0.2.2")));
+        let mut honest = Box::pin(seats.take(ip("192.0.2.2"), ()));
         assert!(honest.as_mut().now_or_never().is_none());
         let sent_away = greedy.pop().unwrap();
         assert!(sent_away.await.is_none());
@@ -436,13 +253,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_waits_most_makes_room_for_files() {
-        let seats = Seats::new(1);
+        let seats = Seats::of(1);
         let busy = now(&seats, "192.0.2.1").unwrap();
         busy.is_busy();
         assert!(!seats.send_away());
         let mut waiting: Vec<_> = ["192.0.2.1", "192.0.2.2", "192.0.2.1"]
             .into_iter()
-            .map(|address| Box::pin(seats.take(ip(address))))
+            .map(|address| Box::pin(seats.take(ip(address), ())))
             .collect();
         assert!(
             waiting

@@ -3,17 +3,18 @@
 //! An open page costs work as long as it is open, so there are few [places](Places) for them, which client addresses share, and each is
 //! told what is new once in a while, however much there is.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use futures_util::FutureExt as _;
 use futures_util::stream::{self, Stream, StreamExt as _};
 use serde::Serialize;
-use tokio::sync::Notify;
 
 use super::wall::{Filter, RowView, Tabs, View};
 use crate::server::Exporter;
+use crate::server::shares::{Rule, Shares, Taken};
 use crate::server::wall::Row;
 
 /// How often an open page is told what changed.
@@ -26,69 +27,27 @@ const QUIET: usize = 8;
 const PLACES: usize = 32;
 
 /// The places of open pages.
+pub type Places = Shares<Placing>;
+
+/// How they are shared.
 #[derive(Debug, Default)]
-pub struct Places(Mutex<Taken>);
+pub struct Placing;
 
-#[derive(Debug, Default)]
-struct Taken {
-    next: u64,
-    count: usize,
-    /// By client address, in the order of their coming; each is told when it must go.
-    by_party: HashMap<IpAddr, BTreeMap<u64, Arc<Notify>>>,
-}
+impl Rule for Placing {
+    type Holder = ();
+    type Waiter = ();
 
-/// The place of an open page, until it is dropped.
-struct Place {
-    exporter: Arc<Exporter>,
-    party: IpAddr,
-    number: u64,
-}
-
-impl Places {
-    /// A number for one more page of an address, and what tells it to go. When there is no place left, the oldest page goes of the
-    /// address that has most, if that has more than its share and this one has less.
-    fn take(&self, party: IpAddr) -> Option<(u64, Arc<Notify>)> {
-        let mut taken = self.lock();
-        if taken.count >= PLACES {
-            let own = taken.by_party.get(&party).map_or(0, BTreeMap::len);
-            let parties = taken.by_party.len() + usize::from(own == 0);
-            let (most, pages) = taken.by_party.iter().max_by_key(|(_, pages)| pages.len())?;
-            let oldest =
-                (own < PLACES / parties && pages.len() > own + 1).then(|| pages.keys().next().copied());
-            let (most, oldest) = (*most, oldest.flatten()?);
-            if let Some(leave) = taken.remove(most, oldest) {
-                leave.notify_one();
-            }
-        }
-        let (number, leave) = (taken.next, Arc::new(Notify::new()));
-        taken.next += 1;
-        taken.count += 1;
-        let pages = taken.by_party.entry(party).or_default();
-        pages.insert(number, Arc::clone(&leave));
-        Some((number, leave))
+    /// When there is no place left, the oldest page goes of the address that has most, if that has more than its share and this one
+    /// has less.
+    fn admits(&self, taken: &mut Taken<Self>, party: IpAddr) -> bool {
+        let own = taken.held_by(party);
+        let has_less = own < taken.fair(PLACES, party);
+        let most = taken.has_most();
+        let gives_way = most.filter(|most| has_less && taken.held_by(*most) > own + 1);
+        taken.count < PLACES || gives_way.is_some_and(|most| taken.dismiss(most, |()| Some(0)))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Taken> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Taken {
-    fn remove(&mut self, party: IpAddr, number: u64) -> Option<Arc<Notify>> {
-        let pages = self.by_party.get_mut(&party)?;
-        let page = pages.remove(&number)?;
-        if pages.is_empty() {
-            self.by_party.remove(&party);
-        }
-        self.count -= 1;
-        Some(page)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.exporter.open_pages.lock().remove(self.party, self.number);
-    }
+    fn give(&self, _: IpAddr, (): &(), _: bool) {}
 }
 
 /// What changed on an open page.
@@ -139,19 +98,12 @@ pub fn events(
     filter: Filter,
     since: u64,
 ) -> Option<impl Stream<Item = String> + Send> {
-    let (number, leave) = exporter.open_pages.take(party)?;
-    let place = Place {
-        exporter: Arc::clone(&exporter),
-        party,
-        number,
-    };
-    let told_to_go = async move { leave.notified().await };
+    // A page does not wait for a place.
+    let place = exporter.open_pages.take(party, ()).now_or_never().flatten()?;
+    let told_to_go = async move { place.lost().await };
     let updates = updates(exporter, filter, since).take_until(Box::pin(told_to_go));
-    Some(updates.map(move |update| {
-        let _until_the_end = &place;
-        // A comment says that there is nothing new.
-        update.map_or_else(|| ":\n\n".to_owned(), |update| update.event())
-    }))
+    // A comment says that there is nothing new.
+    Some(updates.map(|update| update.map_or_else(|| ":\n\n".to_owned(), |update| update.event())))
 }
 
 /// How far an open page was told.
@@ -210,30 +162,25 @@ fn updates(exporter: Arc<Exporter>, filter: Filter, since: u64) -> impl Stream<I
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::shares::Share;
 
     #[test]
     fn addresses_share_the_places() {
-        let (places, greedy, honest) = (Places::default(), [192, 0, 2, 1].into(), [192, 0, 2, 2].into());
-        let first = places.take(greedy).unwrap();
-        for _ in 1..PLACES {
-            assert!(places.take(greedy).is_some());
-        }
+        let (greedy, honest) = ([192, 0, 2, 1].into(), [192, 0, 2, 2].into());
+        let places = Arc::new(Places::default());
+        let take = |party: IpAddr| places.take(party, ()).now_or_never().flatten();
+        let pages: Vec<_> = (0..PLACES).map(|_| take(greedy).unwrap()).collect();
+        assert!(take(greedy).is_none(), "one address never takes its own places");
+        let others: Vec<_> = (0..PLACES / 2).map(|_| take(honest).unwrap()).collect();
+        assert!(take(honest).is_none() && take(greedy).is_none());
+        // The oldest were told to go.
+        let has_gone = |page: &Share<Placing>| page.lost().now_or_never().is_some();
         assert!(
-            places.take(greedy).is_none(),
-            "one address never takes its own places"
+            pages
+                .iter()
+                .map(has_gone)
+                .eq((0..PLACES).map(|page| page < PLACES / 2))
         );
-        for _ in 0..PLACES / 2 {
-            assert!(places.take(honest).is_some());
-        }
-        assert!(places.take(honest).is_none() && places.take(greedy).is_none());
-        let taken = places.lock();
-        let held = |party: IpAddr| taken.by_party.get(&party).map_or(0, BTreeMap::len);
-        assert_eq!(
-            (taken.count, held(greedy), held(honest)),
-            (PLACES, PLACES / 2, PLACES / 2)
-        );
-        drop(taken);
-        // The oldest was told to go; it is gone already.
-        assert!(places.lock().remove(greedy, first.0).is_none());
+        assert!(!others.iter().any(has_gone));
     }
 }

@@ -15,7 +15,7 @@ use http::StatusCode;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 
 use super::answer::{self, Response};
-use super::seats::party;
+use super::shares::party;
 use crate::config::file;
 use crate::config::web::{Web, WebError};
 use crate::logging::{Logger, OncePerMinute};

@@ -9,159 +9,108 @@ use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::oneshot;
+use crate::server::shares::{Rule, Share, Shares, Taken};
 
-/// Maximum requests that wait. Beyond it, the newest is refused of the address from which most wait.
-const WAITING: usize = 1024;
 /// How many addresses with a right password, and how many passwords that waited without a turn, are remembered.
 const REMEMBERED: usize = 1024;
 
 /// A digest of user and password.
 pub type Digest = [u8; 32];
+/// The turn to judge a password, until it is dropped.
+pub type Turn = Share<Order>;
 
 /// The queue.
 #[derive(Clone, Debug, Default)]
-pub struct Turns(Arc<Mutex<Queue>>);
+pub struct Turns(Arc<Shares<Order>>);
+
+/// The order of turns.
+#[derive(Debug, Default)]
+pub struct Order(Mutex<Memory>);
 
 #[derive(Debug, Default)]
-struct Queue {
-    judging: bool,
+struct Memory {
     /// Whether the latest turn was one for those who are likely to know.
     favoured: bool,
-    waiting: VecDeque<Waiting>,
     /// When an address, and a user of it, had its latest turn, in turns.
-    turns: u64,
-    addresses: HashMap<IpAddr, u64>,
-    users: HashMap<(IpAddr, String), u64>,
+    turns: usize,
+    addresses: HashMap<IpAddr, usize>,
+    users: HashMap<(IpAddr, String), usize>,
     /// Who may be expected to know, oldest first.
     right: VecDeque<IpAddr>,
     came: VecDeque<Digest>,
 }
 
+/// Who waits.
 #[derive(Debug)]
-struct Waiting {
-    address: IpAddr,
+pub struct Waiter {
     user: String,
     favoured: bool,
-    sender: oneshot::Sender<Turn>,
 }
-
-/// The turn to judge a password, until it is dropped.
-#[derive(Debug)]
-pub struct Turn(Turns);
 
 impl Turns {
     /// Waits for a turn; `None` when too many do.
     pub async fn take(&self, address: IpAddr, user: &str, password: Digest) -> Option<Turn> {
-        let turn = {
-            let mut queue = self.lock();
-            let again = queue.came.contains(&password);
+        let user = user.to_owned();
+        let favoured = {
+            let mut memory = self.0.rule.memory();
+            let again = memory.came.contains(&password);
             if !again {
-                remember(&mut queue.came, password);
+                remember(&mut memory.came, password);
             }
-            if !queue.judging {
-                queue.judging = true;
-                queue.note(address, user);
-                return Some(Turn(self.clone()));
-            }
-            queue.waiting.retain(|waiting| !waiting.sender.is_closed());
-            let (sender, turn) = oneshot::channel();
-            let favoured = again || queue.right.contains(&address);
-            queue.waiting.push_back(Waiting {
-                address,
-                user: user.to_owned(),
-                favoured,
-                sender,
-            });
-            if queue.waiting.len() > WAITING {
-                queue.refuse_one();
-            }
-            turn
+            again || memory.right.contains(&address)
         };
-        turn.await.ok()
+        self.0.take(address, Waiter { user, favoured }).await
     }
 
     /// A password was judged.
     pub fn judged(&self, address: IpAddr, password: Digest, right: bool) {
-        let mut queue = self.lock();
-        queue.came.retain(|came| *came != password);
+        let mut memory = self.0.rule.memory();
+        memory.came.retain(|came| *came != password);
         if right {
-            queue.right.retain(|right| *right != address);
-            remember(&mut queue.right, address);
+            memory.right.retain(|right| *right != address);
+            remember(&mut memory.right, address);
         }
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, Queue> {
+impl Order {
+    fn memory(&self) -> MutexGuard<'_, Memory> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    fn next(&self) {
-        let next = {
-            let mut queue = self.lock();
-            queue.judging = false;
-            let Some(next) = queue.next() else {
-                return;
-            };
-            queue.judging = true;
-            next
-        };
-        // Who has left meanwhile gives its turn back here, to the next.
-        drop(next.sender.send(Turn(self.clone())));
-    }
 }
 
-impl Queue {
-    fn next(&mut self) -> Option<Waiting> {
-        self.waiting.retain(|waiting| !waiting.sender.is_closed());
-        if self.waiting.is_empty() {
-            self.addresses.clear();
-            self.users.clear();
-            return None;
-        }
-        self.favoured = !self.favoured;
-        let next = self.waiting.iter().enumerate().min_by_key(|(index, waiting)| {
-            let user = (waiting.address, waiting.user.clone());
-            (
-                waiting.favoured != self.favoured,
-                self.addresses.get(&waiting.address).copied().unwrap_or(0),
-                self.users.get(&user).copied().unwrap_or(0),
-                *index,
-            )
-        });
-        let next = next.map(|(index, _)| index)?;
-        let next = self.waiting.remove(next)?;
-        self.note(next.address, &next.user);
-        Some(next)
+impl Rule for Order {
+    type Holder = ();
+    type Waiter = Waiter;
+
+    fn admits(&self, taken: &mut Taken<Self>, _: IpAddr) -> bool {
+        taken.count == 0
     }
 
-    fn note(&mut self, address: IpAddr, user: &str) {
-        self.turns += 1;
-        self.addresses.insert(address, self.turns);
-        self.users.insert((address, user.to_owned()), self.turns);
-        if self.users.len() > REMEMBERED {
-            self.addresses.clear();
-            self.users.clear();
+    fn give(&self, address: IpAddr, waiter: &Waiter, has_waited: bool) {
+        let memory = &mut *self.memory();
+        memory.favoured ^= has_waited;
+        if !has_waited || memory.users.len() > REMEMBERED {
+            memory.addresses.clear();
+            memory.users.clear();
         }
+        memory.turns += 1;
+        memory.addresses.insert(address, memory.turns);
+        memory.users.insert((address, waiter.user.clone()), memory.turns);
     }
 
-    fn refuse_one(&mut self) {
-        let mut counts: HashMap<IpAddr, usize> = HashMap::new();
-        for waiting in self.waiting.iter().filter(|waiting| !waiting.favoured) {
-            *counts.entry(waiting.address).or_default() += 1;
-        }
-        let most = counts.into_iter().max_by_key(|(_, count)| *count);
-        let newest = self.waiting.iter().rposition(|waiting| {
-            most.is_none_or(|(address, _)| address == waiting.address && !waiting.favoured)
-        });
-        if let Some(index) = newest {
-            self.waiting.remove(index);
-        }
+    fn rank(&self, _: &Taken<Self>, address: IpAddr, waiter: &Waiter) -> (bool, usize, usize) {
+        let memory = self.memory();
+        let user = (address, waiter.user.clone());
+        (
+            waiter.favoured == memory.favoured,
+            memory.addresses.get(&address).copied().unwrap_or(0),
+            memory.users.get(&user).copied().unwrap_or(0),
+        )
     }
-}
 
-impl Drop for Turn {
-    fn drop(&mut self) {
-        self.0.next();
+    fn is_refusable(waiter: &Waiter) -> bool {
+        !waiter.favoured
     }
 }
 
@@ -177,6 +126,7 @@ mod tests {
     use futures_util::FutureExt as _;
 
     use super::*;
+    use crate::server::shares::WAITING;
 
     fn ip(last: u8) -> IpAddr {
         [192, 0, 2, last].into()
