@@ -86,8 +86,11 @@ fn ask(socket: BorrowedFd<'_>) {
     let _ = cmsg::set_number(socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1);
 }
 
+/// The most that goes in one packet on any path: the least segment of TCP over IPv4 (RFC 9293, section 3.7.1).
+const SEGMENT: usize = 536;
+
 /// A TCP connection that notes when what it reads arrived. What is written does not wait for acknowledgements: Nagle's delay is
-/// switched off before the second write. The first one never waits, and most probes write once.
+/// switched off, but for a first write of one packet. That never waits, and most probes write nothing else.
 #[derive(Debug)]
 pub struct StampedStream {
     stream: TcpStream,
@@ -99,6 +102,7 @@ pub struct StampedStream {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Writes {
     None,
+    /// One packet.
     One,
     /// Nagle's delay is off.
     More,
@@ -120,11 +124,11 @@ impl StampedStream {
         &self.stream
     }
 
-    /// The connection, to write to it.
-    fn writing(&mut self) -> Pin<&mut TcpStream> {
+    /// The connection, to write so many bytes to it.
+    fn writing(&mut self, length: usize) -> Pin<&mut TcpStream> {
         self.writes = match self.writes {
-            Writes::None => Writes::One,
-            Writes::One => {
+            Writes::None if length <= SEGMENT => Writes::One,
+            Writes::None | Writes::One => {
                 // Where it cannot be set, nothing can be written either.
                 let _ = self.stream.set_nodelay(true);
                 Writes::More
@@ -176,7 +180,7 @@ fn try_receive(stream: &TcpStream, into: &mut ReadBuf<'_>) -> io::Result<Receive
 
 impl AsyncWrite for StampedStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.get_mut().writing().poll_write(cx, bytes)
+        self.get_mut().writing(bytes.len()).poll_write(cx, bytes)
     }
 
     fn poll_write_vectored(
@@ -184,7 +188,8 @@ impl AsyncWrite for StampedStream {
         cx: &mut Context<'_>,
         bytes: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.get_mut().writing().poll_write_vectored(cx, bytes)
+        let length = bytes.iter().map(|slice| slice.len()).sum();
+        self.get_mut().writing(length).poll_write_vectored(cx, bytes)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -248,6 +253,8 @@ impl Datagrams {
 mod tests {
     use std::time::SystemTime;
 
+    use tokio::io::AsyncWriteExt;
+
     use super::*;
 
     #[test]
@@ -276,5 +283,23 @@ mod tests {
         arrivals.note_received(&stamped(Some(earlier)));
         assert!(arrivals.after(before).is_some());
         assert!(arrivals.after_or_now(Instant::now()) >= before);
+    }
+
+    #[tokio::test]
+    async fn only_a_first_packet_is_left_to_nagle() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let to = listener.local_addr().unwrap();
+        for (writes, nodelay) in [
+            (&[150][..], false),
+            (&[SEGMENT], false),
+            (&[SEGMENT + 1], true),
+            (&[150, 1], true),
+        ] {
+            let mut stream = StampedStream::new(TcpStream::connect(to).await.unwrap(), Arrivals::new());
+            for length in writes {
+                stream.write_all(&vec![b'x'; *length]).await.unwrap();
+            }
+            assert_eq!(stream.get_ref().nodelay().unwrap(), nodelay, "{writes:?}");
+        }
     }
 }
