@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -31,9 +30,9 @@ use super::guard::{Guarded, HasLeft, Patience};
 use super::http1::{self, Answering, MAX_HEADERS};
 use super::origin::HostNames;
 use super::outgoing::{self, Outgoing};
-use super::requests::{Abandoned, Requests};
+use super::requests::{Abandoned, Caller, Requests};
 use super::routes::{self, Site};
-use super::seats::{Seat, Seats};
+use super::seats::Seats;
 use super::web::{Admitted, Gate};
 use super::{Exporter, answer, heads, playground};
 use crate::logging::OncePerMinute;
@@ -43,8 +42,14 @@ use crate::probe_log::text;
 use crate::say;
 
 /// How long a peer may take. A scraper that keeps its connection gives it up after five minutes itself.
-const PATIENCE: Patience = Patience {
+static PATIENCE: Patience = Patience {
     head: Duration::from_secs(30),
+    idle: Duration::from_secs(360),
+    write: Duration::from_secs(60),
+};
+/// The same over HTTP/2: frames come at any time, and between two requests they look like those within one.
+static PATIENCE_FOR_FRAMES: Patience = Patience {
+    head: Duration::from_secs(360),
     idle: Duration::from_secs(360),
     write: Duration::from_secs(60),
 };
@@ -64,15 +69,6 @@ const PLAIN_HTTP_REFUSED: &[u8] =
     b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
 /// How long connections may take to end after the last probe was answered.
 const FAREWELL: Duration = Duration::from_secs(1);
-
-/// Who is at the other end of a connection.
-#[derive(Clone, Debug)]
-struct Caller {
-    address: IpAddr,
-    seat: Arc<Seat>,
-    /// It has not shown the certificate that all requests but one need.
-    lacks_certificate: bool,
-}
 
 /// What serves connections.
 #[derive(Debug)]
@@ -286,20 +282,17 @@ impl Server {
         end: watch::Receiver<()>,
     ) -> impl Future<Output = ()> + use<S> {
         // compat: to a half-closed caller of a probe, Go answers with the probe that it cancelled. Here the connection ends.
-        let seat = Arc::clone(&caller.seat);
-        let requests = Requests::new(Abandoned::IsAnswered, Some(Arc::clone(&seat)));
+        let requests = Requests::new(Abandoned::IsAnswered, caller);
         // Boxed: it is handed to hyper, and back.
-        let stream = Box::new(Guarded::new(stream, requests.clone(), PATIENCE, has_left));
+        let stream = Box::new(Guarded::new(stream, requests.clone(), &PATIENCE, has_left));
         let answering = Answering::default();
         let service = {
             let (server, requests, answering) = (Arc::clone(self), requests.clone(), answering.clone());
             service_fn(move |request: Request<Incoming>| {
-                answering.begin(request, |request| {
-                    Box::pin(server.respond(request, &requests, &caller))
-                })
+                answering.begin(request, |request| Box::pin(server.respond(request, &requests)))
             })
         };
-        http1::serve(stream, service, answering, requests, seat, end)
+        http1::serve(stream, service, answering, requests, end)
     }
 
     async fn http2(
@@ -308,18 +301,11 @@ impl Server {
         caller: Caller,
         mut end: watch::Receiver<()>,
     ) {
-        let requests = Requests::new(Abandoned::Ends, Some(Arc::clone(&caller.seat)));
-        // Frames come at any time; between two requests they look like those within one.
-        let patience = Patience {
-            head: PATIENCE.idle,
-            ..PATIENCE
-        };
-        let stream = TokioIo::new(Guarded::new(stream, requests.clone(), patience, None));
+        let requests = Requests::new(Abandoned::Ends, caller);
+        let stream = TokioIo::new(Guarded::new(stream, requests.clone(), &PATIENCE_FOR_FRAMES, None));
         let server = Arc::clone(self);
         let service = service_fn(move |request: Request<Incoming>| {
-            server
-                .respond(request, &requests, &caller)
-                .map(Ok::<_, Infallible>)
+            server.respond(request, &requests).map(Ok::<_, Infallible>)
         });
         let mut connection = Box::pin(
             http2::Builder::new(TokioExecutor::new())
@@ -343,10 +329,8 @@ impl Server {
         self: &Arc<Self>,
         request: Request<Incoming>,
         requests: &Requests,
-        caller: &Caller,
     ) -> impl Future<Output = http::Response<Outgoing>> + Send + use<> {
         let (server, requests) = (Arc::clone(self), requests.clone());
-        let (address, lacks_certificate) = (caller.address, caller.lacks_certificate);
         let under_way = requests.begin();
         let (request, body) = request.into_parts();
         let held = hold(&request);
@@ -356,7 +340,7 @@ impl Server {
         request.extensions.insert(requests.clone());
         async move {
             let mut response = match held {
-                Ok(_) => match server.admit(&request, address, lacks_certificate).await {
+                Ok(_) => match server.admit(&request, requests.caller()).await {
                     Ok(admitted) => {
                         let mut response = server.answer(request, body).await;
                         if let Some(admitted) = admitted {
@@ -386,23 +370,20 @@ impl Server {
     }
 
     /// Whom the gate, if there is one, welcomes; else its response.
-    async fn admit(
-        &self,
-        request: &Parts,
-        caller: IpAddr,
-        lacks_certificate: bool,
-    ) -> Result<Option<Admitted>, Box<Response>> {
+    async fn admit(&self, request: &Parts, caller: &Caller) -> Result<Option<Admitted>, Box<Response>> {
         let is_open =
             |gate: &&Arc<Gate>| gate.open_healthy() && self.prefix.leads_to(request.uri.path(), "-/healthy");
         let Some(gate) = self.gate.as_ref().filter(|gate| !is_open(gate)) else {
             return Ok(None);
         };
-        if lacks_certificate {
+        if caller.lacks_certificate {
             let refusal = answer::error(StatusCode::FORBIDDEN, "a client certificate is required");
             return Err(Box::new(refusal));
         }
         // Boxed: few exporters have a gate, and every request would hold the room for it.
-        Box::pin(gate.admit(&request.headers, caller)).await.map(Some)
+        Box::pin(gate.admit(&request.headers, caller.address))
+            .await
+            .map(Some)
     }
 
     /// Hands a request to its endpoint. Not an `async fn`: that would hold the head's box, empty, for as long as the endpoint takes.

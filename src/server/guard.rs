@@ -44,7 +44,7 @@ pub type HasLeft<S> = fn(&S, &mut Context<'_>) -> Poll<bool>;
 pub struct Guarded<S> {
     stream: S,
     has_left: Option<HasLeft<S>>,
-    patience: Patience,
+    patience: &'static Patience,
     requests: Requests,
     /// How many requests had begun and ended when the timer for reading was last set.
     seen: (usize, usize),
@@ -75,7 +75,12 @@ pub struct Guarded<S> {
 impl<S> Guarded<S> {
     /// Guards a new connection. With `has_left`, writing fails when the peer has left before a request that ends with it was
     /// answered.
-    pub fn new(stream: S, requests: Requests, patience: Patience, has_left: Option<HasLeft<S>>) -> Self {
+    pub fn new(
+        stream: S,
+        requests: Requests,
+        patience: &'static Patience,
+        has_left: Option<HasLeft<S>>,
+    ) -> Self {
         let many = requests.are_many();
         Self {
             stream,
@@ -424,9 +429,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+    use std::sync::Arc;
+
+    use futures_util::FutureExt;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
-    use super::super::requests::Abandoned;
+    use super::super::requests::{Abandoned, Caller};
+    use super::super::seats::Seats;
     use super::*;
 
     const PATIENCE: Patience = Patience {
@@ -435,11 +445,22 @@ mod tests {
         write: Duration::from_secs(60),
     };
 
+    fn requests(abandoned: Abandoned) -> Requests {
+        let address = Ipv4Addr::LOCALHOST.into();
+        let seat = Seats::of(1).take(address, ()).now_or_never().flatten().unwrap();
+        let caller = Caller {
+            address,
+            seat: Arc::new(seat),
+            lacks_certificate: false,
+        };
+        Requests::new(abandoned, caller)
+    }
+
     fn guarded() -> (Guarded<DuplexStream>, DuplexStream, Requests) {
         let (ours, theirs) = duplex(64);
-        let requests = Requests::new(Abandoned::IsAnswered, None);
+        let requests = requests(Abandoned::IsAnswered);
         (
-            Guarded::new(ours, requests.clone(), PATIENCE, None),
+            Guarded::new(ours, requests.clone(), &PATIENCE, None),
             theirs,
             requests,
         )
@@ -526,8 +547,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_peer_that_gives_no_window_is_given_up() {
         let (ours, _theirs) = duplex(64);
-        let requests = Requests::new(Abandoned::Ends, None);
-        let mut stream = Guarded::new(ours, requests.clone(), PATIENCE, None);
+        let requests = requests(Abandoned::Ends);
+        let mut stream = Guarded::new(ours, requests.clone(), &PATIENCE, None);
         drop(requests.begin());
         let answer = requests.answer();
         let taken = tokio::time::timeout(Duration::from_secs(50), read(&mut stream)).await;

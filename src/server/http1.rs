@@ -20,7 +20,6 @@ use tokio::sync::watch;
 use super::guard::Guarded;
 use super::outgoing::Outgoing;
 use super::requests::Requests;
-use super::seats::Seat;
 use crate::net::headers::has_token;
 
 /// Largest head of a request, in bytes: Go's limit, slack included.
@@ -38,7 +37,6 @@ pub(super) fn serve<S, B>(
     mut service: B,
     answering: Answering,
     requests: Requests,
-    seat: Arc<Seat>,
     mut stop: watch::Receiver<()>,
 ) -> impl Future<Output = ()>
 where
@@ -68,7 +66,7 @@ where
                         stopping = true;
                         Pin::new(&mut *connection).graceful_shutdown();
                     }
-                    () = seat.is_settled(), if may_be_parked && !stopping => {
+                    () = requests.caller().seat.settled(), if may_be_parked && !stopping => {
                         let request = answering.request();
                         if request.is_some() && requests.are_waiting_to_be_answered()
                             || answering.is_none() && requests.are_over()

@@ -13,8 +13,7 @@ pub struct Requests(Arc<Counts>);
 #[derive(Debug)]
 struct Counts {
     abandoned: Abandoned,
-    /// The seat of the connection, which is to know whether there is a request.
-    seat: Option<Arc<Seat>>,
+    caller: Caller,
     begun: AtomicUsize,
     ended: AtomicUsize,
     /// Whether the latest one ends with its caller.
@@ -32,6 +31,16 @@ struct Counts {
     refusal: Mutex<Option<String>>,
 }
 
+/// Who is at the other end of a connection.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub address: IpAddr,
+    /// The seat of the connection, which is to know whether there is a request.
+    pub seat: Arc<Seat>,
+    /// It has not shown the certificate that all requests but one need.
+    pub lacks_certificate: bool,
+}
+
 /// What becomes of a request whose caller has closed its side. It may wait for the answer nevertheless; one that is gone
 /// looks the same until something is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,10 +53,10 @@ pub enum Abandoned {
 
 impl Requests {
     /// None yet; `abandoned` holds for all of them but those that [end with their caller](Self::end_with_caller).
-    pub fn new(abandoned: Abandoned, seat: Option<Arc<Seat>>) -> Self {
+    pub fn new(abandoned: Abandoned, caller: Caller) -> Self {
         Self(Arc::new(Counts {
             abandoned,
-            seat,
+            caller,
             begun: AtomicUsize::new(0),
             ended: AtomicUsize::new(0),
             ends_with_caller: AtomicBool::new(false),
@@ -121,9 +130,9 @@ impl Requests {
             .take()
     }
 
-    /// The address, or network, that the caller's fair share is counted for.
-    pub fn party(&self) -> Option<IpAddr> {
-        self.0.seat.as_ref().map(|seat| seat.party)
+    /// Who makes them.
+    pub fn caller(&self) -> &Caller {
+        &self.0.caller
     }
 
     /// Whether it is the connection of HTTP/2.
@@ -152,9 +161,7 @@ impl Requests {
         self.0.ends_with_caller.store(ends, Ordering::Relaxed);
         self.0.answer_ends_with_caller.store(false, Ordering::Relaxed);
         self.0.begun.fetch_add(1, Ordering::Relaxed);
-        if let Some(seat) = &self.0.seat {
-            seat.is_busy();
-        }
+        self.0.caller.seat.is_busy();
         RequestInFlight(Arc::clone(&self.0))
     }
 }
@@ -166,10 +173,8 @@ pub struct RequestInFlight(Arc<Counts>);
 impl Drop for RequestInFlight {
     fn drop(&mut self) {
         let ended = self.0.ended.fetch_add(1, Ordering::Relaxed) + 1;
-        if ended == self.0.begun.load(Ordering::Relaxed)
-            && let Some(seat) = &self.0.seat
-        {
-            seat.is_idle();
+        if ended == self.0.begun.load(Ordering::Relaxed) {
+            self.0.caller.seat.is_idle();
         }
     }
 }

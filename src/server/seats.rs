@@ -11,6 +11,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 use tokio::time::Instant;
 
 use super::shares::{Rule, Share, Shares, Taken};
@@ -144,9 +145,9 @@ impl Seat {
         self.shares.let_one_in();
     }
 
-    /// Returns when the connection has had its request, or none, for one to two seconds.
-    pub async fn is_settled(&self) {
-        self.holding.holder.settled.notified().await;
+    /// Ready when the connection has had its request, or none, for one to two seconds.
+    pub fn settled(&self) -> Notified<'_> {
+        self.holding.holder.settled.notified()
     }
 }
 
