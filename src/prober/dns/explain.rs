@@ -31,18 +31,24 @@ pub(super) async fn explain(findings: &mut Findings, module: &Dns, answer: &Mess
         ("additional", &module.validate_additional, &answer.additional),
     ] {
         for (list, patterns, alone) in lists(validator) {
-            for (index, pattern) in patterns.iter().enumerate() {
-                let setting = format!("dns.validate_{section}_rrs.{list}[{index}]");
-                // Of the last list one expression is enough: they pass together.
-                let judged = match list {
-                    NONE_MATCHES => patterns.to_vec(),
-                    _ => vec![pattern.clone()],
-                };
-                let validator = alone(judged);
-                let judged = validate::records(records, &validator, &mut ProbeLog::default()).await;
-                let mut finding = Finding::new(setting, &pattern.source, Judged::of(judged.is_ok()));
-                look(&mut finding, pattern, records, deadline).await;
-                findings.push(finding);
+            // Of the last list one expression is enough: they pass together.
+            let together = if list == NONE_MATCHES {
+                patterns.len().max(1)
+            } else {
+                1
+            };
+            let mut numbers = 0..patterns.len();
+            for judged in patterns.chunks(together) {
+                let validator = alone(judged.to_vec());
+                let passes = validate::records(records, &validator, &mut ProbeLog::default())
+                    .await
+                    .is_ok();
+                for (pattern, index) in judged.iter().zip(numbers.by_ref()) {
+                    let setting = format!("dns.validate_{section}_rrs.{list}[{index}]");
+                    let mut finding = Finding::new(setting, &pattern.source, Judged::of(passes));
+                    look(&mut finding, pattern, records, deadline).await;
+                    findings.push(finding);
+                }
             }
         }
     }
