@@ -42,16 +42,15 @@ use crate::probe_log::text;
 use crate::say;
 
 /// How long a peer may take. A scraper that keeps its connection gives it up after five minutes itself.
-static PATIENCE: Patience = Patience {
+const PATIENCE: Patience = Patience {
     head: Duration::from_secs(30),
     idle: Duration::from_secs(360),
     write: Duration::from_secs(60),
 };
 /// The same over HTTP/2: frames come at any time, and between two requests they look like those within one.
-static PATIENCE_FOR_FRAMES: Patience = Patience {
-    head: Duration::from_secs(360),
-    idle: Duration::from_secs(360),
-    write: Duration::from_secs(60),
+const PATIENCE_FOR_FRAMES: Patience = Patience {
+    head: PATIENCE.idle,
+    ..PATIENCE
 };
 /// Largest header list of a request over HTTP/2, in bytes, 32 more counted for each field: twice the longest URL. A field
 /// that repeats another takes a byte on the way and a hundred here.

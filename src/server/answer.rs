@@ -25,21 +25,10 @@ pub const HTML: &str = "text/html";
 pub fn text(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response {
     let mut response = Response::new(Body::from(body.into()));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, header(content_type));
     response
-}
-
-/// The text as the value of a header: mostly the one of the answer before, which takes less to compare than to check.
-fn header(text: &'static str) -> HeaderValue {
-    thread_local! {
-        static LAST: RefCell<HeaderValue> = const { RefCell::new(HeaderValue::from_static("")) };
-    }
-    LAST.with_borrow_mut(|last| {
-        if *last != text {
-            *last = HeaderValue::from_static(text);
-        }
-        last.clone()
-    })
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
 }
 
 /// Texts up to this size are sent whole, with their length.

@@ -97,9 +97,11 @@ where
     }
 }
 
-/// Takes a connection from hyper, with what hyper has read and not used. By the box, whose room is free afterwards: what is taken
-/// out of a box in an `async fn` leaves it there.
-#[allow(clippy::boxed_local)]
+/// Takes a connection from hyper, with what hyper has read and not used.
+#[allow(
+    clippy::boxed_local,
+    reason = "what is taken out of a box in an `async fn` leaves its room there"
+)]
 fn unread<S, B>(connection: Box<Connection<TokioIo<Box<Guarded<S>>>, B>>) -> (Box<Guarded<S>>, B)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,

@@ -174,7 +174,7 @@ pub struct Opened {
 }
 
 /// Opens a TCP connection to `to`. Whoever writes twice before an answer switches Nagle's delay off, as
-/// [`Stream`](super::arrivals::Stream) does.
+/// [`StampedStream`](super::arrivals::StampedStream) does.
 ///
 /// # Errors
 /// The system's error, or the deadline.
