@@ -26,7 +26,7 @@ STACKS = {
     "`net/tls`": ["src/net/tls/cbc.rs", "src/net/tls/p521.rs"],
     "`prober/grpc`": ["src/prober/grpc"],
     "`net/oauth2`": ["src/net/oauth2"],
-    "`config/decode`, `value`, `write`": ["src/config/decode.rs", "src/config/decode", "src/config/value.rs", "src/config/value", "src/config/write"],
+    "`config/codec/decode`, `value`, `write`": ["src/config/codec/decode", "src/config/codec/value", "src/config/write"],
     "`cli/reader`, `flags`": ["src/cli/reader.rs", "src/cli/flags.rs", "src/cli/flags"],
     "`logging`": ["src/logging.rs", "src/logging"],
     "`telemetry/protobuf`": ["src/telemetry/protobuf.rs"],

@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 use clap::{Command, FromArgMatches};
 
-use crate::config::meant::did_you_mean;
+use crate::config::codec::meant::did_you_mean;
 use flags::{FLAGS, Flag, HELP, VERSION, flags};
 
 pub use flags::{Flags, level};

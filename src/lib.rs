@@ -3,15 +3,15 @@
 //! A scrape of `/probe` passes a pipeline, and the folders of the source tree are its stages, from top to bottom:
 //!
 //! ```text
-//! GET /probe?module=&target=          server/probe.rs    request -> module + target + deadline
-//!   -> module lookup                  module/store.rs    compiled, immutable, behind one ArcSwap
-//!   -> prober::run                    prober/mod.rs      one deadline, one log book, one sample set
-//!        -> resolve, dial, TLS        net/               shared by all probers; each step timed once, here
-//!        -> protocol                  prober/<kind>      what this protocol says and measures
-//!        -> assertions                check/             regexps, CEL
+//! GET /probe?module=&target=          server/endpoints/probe.rs   request -> module + target + deadline
+//!   -> module lookup                  module/store.rs             compiled, immutable, behind one ArcSwap
+//!   -> prober::run                    prober/mod.rs               one deadline, one log book, one sample set
+//!        -> resolve, dial, TLS        net/                        shared by all probers; each step timed once, here
+//!        -> protocol                  prober/<kind>               what this protocol says and measures
+//!        -> assertions                check/                      regexps, CEL
 //!   -> Outcome {success, samples, log}
-//!   -> encode                         metrics/           text 0.0.4 or OpenMetrics, by content negotiation
-//!   -> response, history, counters
+//!   -> encode                         metrics/                    text 0.0.4 or OpenMetrics, by content negotiation
+//!   -> response, history, counters    server/past, instruments    for the pages and for /metrics
 //! ```
 //!
 //! Imports point one way: `server -> telemetry -> prober -> trace -> module -> {check, net} -> metrics -> config`. They may skip stages; `.ci/rooms.py` fails

@@ -1,7 +1,7 @@
 //! The configuration of another program: the first byte says of which. What comes out is a targets file that the exporter reads.
 #![no_main]
 
-use blackbox_exporter::config::targets::Targets;
+use blackbox_exporter::config::files::targets::Targets;
 use blackbox_exporter::migrate::{Input, Program, MigrationSource, migrate, targets_file};
 use libfuzzer_sys::fuzz_target;
 

@@ -1,7 +1,7 @@
 //! A targets file.
 #![no_main]
 
-use blackbox_exporter::config::targets::Targets;
+use blackbox_exporter::config::files::targets::Targets;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &str| {

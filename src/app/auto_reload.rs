@@ -13,7 +13,7 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
-use crate::config::file::read_regular;
+use crate::config::files::disk::read_regular;
 use crate::module::load::{Checksum, checksum};
 use crate::probe_log::text;
 use crate::say;

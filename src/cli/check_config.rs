@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use clap::{Args, Command, ValueHint};
 
 use super::subcommand;
-use crate::config::problem::quote;
-use crate::config::targets::{self, Targets};
+use crate::config::codec::problem::quote;
+use crate::config::files::targets::{self, Targets};
 use crate::config::{self, LoadError};
 use crate::module;
 
@@ -64,7 +64,7 @@ struct Report {
 
 fn check(file: &Path) -> Report {
     let name = file.display().to_string();
-    let bytes = match config::file::read(file) {
+    let bytes = match config::files::disk::read(file) {
         Ok(bytes) => bytes,
         Err(error) => return failed(&LoadError::unreadable(file, error)),
     };

@@ -9,7 +9,7 @@ use clap_complete::Shell;
 
 use super::subcommand;
 use crate::config::Config;
-use crate::config::targets::Targets;
+use crate::config::files::targets::Targets;
 
 /// The name of the subcommand that prints the man page.
 pub const MAN: &str = "man";

@@ -9,7 +9,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Command, ValueHint};
 
 use super::subcommand;
-use crate::config::file;
+use crate::config::files::disk;
 use crate::migrate::{Input, Migration, MigrationSource, Program, migrate, targets_file};
 use crate::os_error;
 
@@ -146,7 +146,7 @@ fn read(path: &Path) -> Result<Vec<Input>, String> {
 }
 
 fn read_file(path: &Path) -> Result<String, String> {
-    let read = file::read(path).and_then(|bytes| {
+    let read = disk::read(path).and_then(|bytes| {
         String::from_utf8(bytes)
             .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "stream did not contain valid UTF-8"))
     });

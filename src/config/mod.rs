@@ -1,317 +1,51 @@
 //! What the user typed: the configuration file of the seven probers as plain data.
 //!
 //! The field names and defaults are upstream's (`config/config.go` of blackbox_exporter and
-//! `config/http_config.go` of prometheus/common). Nothing here can run: `module` compiles it.
+//! `config/http_config.go` of prometheus/common). Nothing here can run: the folder `module` beside this one compiles it.
+//!
+//! From top to bottom: [`write`](mod@write) prints, [`files`] are whole files, [`module`] is one module, [`probers`] are its sections,
+//! [`client`] what they say of connections, [`codec`] how any setting is read.
 
-mod confidential;
-mod decode;
-mod dns;
-mod environment;
-pub mod exposition;
-pub mod file;
-mod grpc;
-mod hints;
-mod http;
-mod http_client;
-mod icmp;
-pub mod meant;
-mod named;
-mod params;
-pub mod policy;
-pub mod problem;
-mod query_response;
-mod repeat;
-mod revocation;
-mod schema;
-mod secret;
-mod section;
-mod shared;
-mod socks;
-mod source;
-mod starttls;
-mod status;
-pub mod targets;
-mod tcp;
-mod tls;
-mod trace;
-mod tree;
-mod unix;
-mod url;
-mod value;
-pub mod vantage;
-pub mod web;
-mod websocket;
-mod words;
+pub mod client;
+pub mod codec;
+pub mod files;
+pub mod module;
+pub mod probers;
 pub mod write;
-mod yaml_version;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-pub(crate) use confidential::{MASK, names_secret};
-pub use decode::{Author, NamedFile, Options};
-pub use dns::{Dns, Edns, RrValidator};
+pub use go_yaml::{self as yaml, Position};
 pub use gostd::units;
-pub use grpc::Grpc;
 pub use miekg_dns::names as dns_names;
 
-pub use exposition::{Exposition, OwnExposition};
-pub use go_yaml::{self as yaml, Position};
-pub use http::{HeaderMatch, Http};
-pub use http_client::{
+pub use client::http_client::{
     Authorization, BasicAuth, Header, HttpClient, JWT_BEARER, OAuth2, Proxy, canonical_header,
 };
-pub use icmp::Icmp;
-pub use named::Named;
-pub use params::{Param, Setting, Unfit};
-pub use policy::Policy;
-pub use problem::{Invalid, LoadError, Problem};
-pub use query_response::{Label, QueryResponse};
-pub use repeat::Repeat;
-pub use revocation::{Ocsp, Revocation};
-pub use secret::{Secret, WITHOUT_MANAGER};
-pub use shared::Shared;
-pub use socks::SocksProxy;
-pub use source::{Parsed, Source, decode_text, parse, parse_with};
-pub use starttls::StartTls;
-pub use status::StatusCodes;
-pub use tcp::Tcp;
-pub use tls::{DECRYPT, KEY_IS_ENCRYPTED, Tls, TlsVersion, is_encrypted_key};
-pub use trace::{Trace, TraceHeader};
-pub use unix::Unix;
-pub use vantage::{Addresses, Vantage};
-pub use websocket::Websocket;
-
-use decode::Decoder;
-use go_yaml::Id;
-use grpc::WhenWritten;
-use section::{Section, section};
-use tree::Tree;
-use value::{Duration, Value as _, Variant};
-use words::words;
-
-section! {
-    /// A whole configuration file.
-    #[derive(Clone, Debug, PartialEq)]
-    pub struct Config {
-        /// The modules by name. `None` is a module of which nothing was written but its name: it loads, as upstream, but
-        /// nothing can be probed with it.
-        always modules: BTreeMap<String, Option<Arc<Module>>> as NamedModules,
-        /// What may be probed at all; ours.
-        omit policy: Policy,
-        /// Which further families are exposed; ours.
-        omit exposition: Exposition,
-    }
-}
-
-words! {
-    /// Which prober a module runs, in the order in which the documentation lists them.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-    #[allow(missing_docs)]
-    pub enum Prober: "prober '{word}' is not valid" {
-        Http = "http",
-        Tcp = "tcp",
-        Icmp = "icmp",
-        Dns = "dns",
-        Grpc = "grpc",
-        Unix = "unix",
-        Websocket = "websocket",
-    }
-
-    fn schema() -> value::Json {
-        serde_json::json!({"enum": Self::ALL.map(Self::name)})
-    }
-}
-
-/// Most attempts of a probe.
-const MOST_ATTEMPTS: i64 = 10;
-
-section! {
-    /// One module: a prober, its timeout and the sections of all probers.
-    ///
-    /// Only the section of the chosen prober matters; the others are kept because `/config` shows them.
-    #[derive(Clone, Debug, PartialEq)]
-    pub struct Module {
-        /// The prober that this module runs.
-        omit prober: Prober = Prober::Http,
-        /// Go duration in nanoseconds; zero or negative means "no timeout of its own".
-        omit timeout: i64 as Duration,
-        /// How often a probe is made until it succeeds, once when it is not written; ours.
-        omit attempts: Option<i64>,
-        /// Where it looks from.
-        inline vantage: Vantage,
-        /// Which further families it exposes.
-        inline exposition: OwnExposition,
-        /// Whether certificates are revoked.
-        inline revocation: Revocation,
-        /// Section `http`.
-        omit http: Shared<Http>,
-        /// Section `tcp`.
-        omit tcp: Shared<Tcp>,
-        /// Section `icmp`.
-        omit icmp: Shared<Icmp>,
-        /// Section `dns`.
-        omit dns: Shared<Dns>,
-        /// Section `grpc`.
-        omit grpc: Shared<Grpc> as WhenWritten,
-        /// Section `unix`.
-        omit unix: Shared<Unix>,
-        /// Section `websocket`.
-        omit websocket: Shared<Websocket>,
-        /// Settings that a scrape may set; ours.
-        omit params: BTreeMap<String, Param>,
-        /// The trace context that its probes send; ours.
-        omit trace: Option<Trace>,
-        /// The address that is dialled instead of those of the target's name: only a parameter sets it.
-        skip ip_address: Option<std::net::IpAddr>,
-        /// Values that were made of `${…}`, and what was written: that is what is shown.
-        skip expanded: Vec<(String, String)>,
-    }
-}
-
-impl Module {
-    /// A module with upstream's defaults in every section.
-    pub fn new(prober: Prober) -> Self {
-        Self {
-            prober,
-            ..Self::default()
-        }
-    }
-
-    /// How often a probe is made until it succeeds.
-    pub fn most_attempts(&self) -> u32 {
-        let attempts = self.attempts.unwrap_or(1);
-        u32::try_from(attempts).unwrap_or(1).max(1)
-    }
-
-    /// Whether its prober looks certificates up in lists of revoked ones.
-    pub fn looks_into_lists(&self) -> bool {
-        match self.prober {
-            Prober::Http => self.http.check_revoked,
-            Prober::Tcp => self.tcp.check_revoked,
-            Prober::Unix => self.unix.check_revoked,
-            Prober::Grpc => self.grpc.check_revoked,
-            Prober::Icmp | Prober::Dns | Prober::Websocket => false,
-        }
-    }
-
-    /// As it is printed: references as they were written.
-    pub(crate) fn shown(&self) -> Tree {
-        let mut tree = self.tree();
-        self.unexpand(&mut tree);
-        tree
-    }
-
-    /// Puts references back where their values stand.
-    pub(crate) fn unexpand(&self, tree: &mut Tree) {
-        for (expanded, written) in &self.expanded {
-            tree.replace(expanded.as_bytes(), written.as_bytes());
-        }
-    }
-
-    /// Where its first secret stands, or what stands for one: the path of what is not printed as it was written.
-    pub fn secret(&self) -> Option<String> {
-        let is_masked = |text: &[u8]| {
-            let text = String::from_utf8_lossy(text);
-            text.contains(MASK) || text.contains(":xxxxx@")
-        };
-        self.tree().find(&is_masked)
-    }
-
-    /// Whether the section of that prober is as if it had not been written.
-    pub fn is_default(&self, prober: Prober) -> bool {
-        match prober {
-            Prober::Http => self.http == Shared::default(),
-            Prober::Tcp => self.tcp == Shared::default(),
-            Prober::Icmp => self.icmp == Shared::default(),
-            Prober::Dns => self.dns == Shared::default(),
-            Prober::Grpc => self.grpc == Shared::default(),
-            Prober::Unix => self.unix == Shared::default(),
-            Prober::Websocket => self.websocket == Shared::default(),
-        }
-    }
-}
-
-impl Section for Config {}
-
-impl Config {
-    /// The JSON Schema of the configuration file.
-    pub fn json_schema() -> value::Json {
-        schema::file("Configuration of blackbox_exporter", Self::schema)
-    }
-}
-
-/// The modules; one of which nothing was written but its name is printed as an empty one.
-struct NamedModules;
-
-type ModuleMap = BTreeMap<String, Option<Arc<Module>>>;
-
-impl Variant<ModuleMap> for NamedModules {
-    fn tree(place: &ModuleMap) -> Tree {
-        let empty = || Tree::Section(Vec::new());
-        let entries = place
-            .iter()
-            .map(|(name, module)| (name.clone(), module.as_ref().map_or_else(empty, |m| m.shown())));
-        Tree::Map(entries.collect())
-    }
-}
-
-impl Section for Module {
-    const REQUIRED: &'static [&'static str] = &["prober"];
-
-    fn judge(&mut self, node: Id, d: &mut Decoder<'_, '_>) {
-        self.vantage.judge(node, d);
-        let given = d
-            .document()
-            .entry(node, "prober")
-            .is_some_and(|(_, value)| !d.document().is_null(value));
-        self.expanded = d.take_expanded();
-        if self.timeout < 0 {
-            let help = "remove it, or write the maximum duration of a probe";
-            d.warn(node, "timeout", "a negative timeout is no timeout", help);
-        }
-        if let Some(attempts) = self.attempts.filter(|n| !(1..=MOST_ATTEMPTS).contains(n)) {
-            let message = format!("\"attempts\" is {attempts}, not between 1 and {MOST_ATTEMPTS}");
-            d.report_field(node, "attempts", message, None);
-        }
-        if self.prober == Prober::Dns && d.document().entry(node, "dns").is_none() {
-            let help = "add dns: {query_name: the name to query}";
-            d.warn(node, "prober", "without dns.query_name every probe fails", help);
-        }
-        if !given && !d.is_blamed("prober") {
-            d.report_field(
-                node,
-                "prober",
-                "prober '' is not valid",
-                format!("add prober: one of {}", probers()),
-            );
-        }
-        self.revocation
-            .judge(self.prober, self.looks_into_lists(), node, d);
-        if self.vantage.addresses == "all" && !matches!(self.prober, Prober::Icmp | Prober::Tcp) {
-            let message = format!("the {} prober cannot probe all addresses", self.prober.name());
-            let help = "icmp and tcp can";
-            d.report_field(node, "addresses", message, help);
-        }
-        let through_proxy = self.prober == Prober::Tcp && self.tcp.proxy.url().is_some();
-        if through_proxy
-            && self
-                .vantage
-                .choice()
-                .is_some_and(|choice| choice != Addresses::First)
-        {
-            let message = "through a proxy, a target has one address: the one that the proxy is asked for";
-            d.report_field(node, "addresses", message, "leave out one of the two");
-        }
-        let each = self.timeout / i64::from(self.most_attempts());
-        match self.prober {
-            Prober::Icmp => self.icmp.repeat.warn("icmp", each, node, d),
-            Prober::Tcp => self.tcp.repeat.warn("tcp", each, node, d),
-            _ => {}
-        }
-    }
-}
-
-fn probers() -> String {
-    Prober::ALL.map(Prober::name).join(", ")
-}
+pub use client::socks::SocksProxy;
+pub use client::tls::{DECRYPT, KEY_IS_ENCRYPTED, Tls, TlsVersion, is_encrypted_key};
+pub(crate) use codec::confidential::{MASK, names_secret};
+pub use codec::decode::{Author, NamedFile, Options};
+pub use codec::named::Named;
+pub use codec::problem::{Invalid, LoadError, Problem};
+pub use codec::secret::{Secret, WITHOUT_MANAGER};
+pub use codec::shared::Shared;
+pub use files::configuration::{Config, Parsed, parse, parse_with};
+pub use files::policy::Policy;
+pub use files::source::Source;
+pub use files::text::decode_text;
+pub use module::exposition::{Exposition, OwnExposition};
+pub use module::params::{Param, Setting, Unfit};
+pub use module::revocation::{Ocsp, Revocation};
+pub use module::trace::{Trace, TraceHeader};
+pub use module::vantage::{Addresses, Vantage};
+pub use module::{Module, Prober};
+pub use probers::dns::{Dns, Edns, RrValidator};
+pub use probers::grpc::Grpc;
+pub use probers::http::{HeaderMatch, Http};
+pub use probers::icmp::Icmp;
+pub use probers::query_response::{Label, QueryResponse};
+pub use probers::repeat::Repeat;
+pub use probers::starttls::StartTls;
+pub use probers::status::StatusCodes;
+pub use probers::tcp::Tcp;
+pub use probers::unix::Unix;
+pub use probers::websocket::Websocket;

@@ -11,7 +11,7 @@ mod modules;
 mod prometheus;
 mod write;
 
-use crate::config::targets::Target;
+use crate::config::files::targets::Target;
 
 pub use elsewhere::Program;
 pub use write::targets_file;

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{MigrateError, Migration, alloy::milliseconds};
 use crate::check::{Regexp, Template};
-use crate::config::targets::Target;
+use crate::config::files::targets::Target;
 use crate::config::yaml::{Content, Document, Id};
 
 /// Other exporters that are scraped for a target, as words of a host name and by their ports.

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::Migration;
-use crate::config::targets::format_milliseconds;
+use crate::config::files::targets::format_milliseconds;
 
 /// The targets file, with what is missing in it as comments at its head.
 pub fn targets_file(migration: &Migration) -> String {
@@ -58,7 +58,7 @@ pub(super) fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::targets::{Target, Targets};
+    use crate::config::files::targets::{Target, Targets};
     use crate::migrate::{Migration, targets_file};
 
     #[test]

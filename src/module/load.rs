@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use super::{ModuleProblem, Modules, ParamInput, files};
-use crate::config::targets::{Target, Targets, TargetsError};
+use crate::config::files::targets::{Target, Targets, TargetsError};
 use crate::config::{self, Author, Config, Invalid, LoadError, Options, Parsed};
 
 /// The configuration that is compiled in: the `blackbox.yml` of this repository.

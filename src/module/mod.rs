@@ -40,7 +40,7 @@ pub use websocket::Websocket;
 use crate::check::cel::{Cel, CelError};
 use crate::check::regexp::{self, Regexp};
 use crate::config;
-use crate::config::vantage::Addresses;
+use crate::config::module::vantage::Addresses;
 use crate::config::{Author, Exposition};
 use crate::net::dial::Vantage;
 use crate::net::resolve::NameServer;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::load::{self, Checksum, Loaded, checksum};
-use crate::config::file::{self, read};
+use crate::config::files::disk::{self, read};
 use crate::config::{self, Invalid, LoadError, Options, OwnExposition, Position, Problem};
 use crate::net::dial::SystemError;
 
@@ -90,12 +90,12 @@ impl Sources {
     /// There is no file, or one cannot be read and must not be left out.
     pub fn read(&self) -> Result<ReadSources, LoadError> {
         let mut files = Vec::new();
-        let mut room = file::MOST_MIB << 20;
+        let mut room = disk::MOST_MIB << 20;
         for (file, how) in self.found() {
             let is_listed = matches!(how, How::Listed);
             let bytes = match how {
                 How::Named => read(&file),
-                How::Listed => file::read_regular(&file),
+                How::Listed => disk::read_regular(&file),
                 How::Unusable(error) => Err(error),
             };
             // It was taken away since the folder was looked at.
@@ -108,7 +108,7 @@ impl Sources {
             }
             let length = bytes.as_ref().map_or(0, Vec::len) as u64;
             let Some(left) = room.checked_sub(length) else {
-                let message = format!("all files have more than {} MiB together", file::MOST_MIB);
+                let message = format!("all files have more than {} MiB together", disk::MOST_MIB);
                 let error = io::Error::new(io::ErrorKind::FileTooLarge, message);
                 return Err(LoadError::unreadable(&file, error));
             };

@@ -9,8 +9,8 @@ use arc_swap::ArcSwap;
 
 use super::load::{BUILT_IN, Checksum, Loaded, checksum, parse};
 use super::sources::Sources;
-use crate::config::file::read;
-use crate::config::targets::TargetsError;
+use crate::config::files::disk::read;
+use crate::config::files::targets::TargetsError;
 use crate::config::{LoadError, Problem};
 use crate::net::policy::Policy;
 

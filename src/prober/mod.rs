@@ -28,7 +28,7 @@ use std::time::Duration;
 use ::http::HeaderMap;
 use tokio::time::Instant;
 
-use crate::config::vantage::Addresses;
+use crate::config::module::vantage::Addresses;
 use crate::log;
 use crate::metrics::Metric;
 use crate::module::{Kind, Module};

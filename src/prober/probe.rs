@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::outcome::{BodyExcerpt, Failure};
 use super::{Chosen, Facts, Findings, ProbeRequest, Timeline};
 use crate::config::Exposition;
-use crate::config::vantage::Addresses;
+use crate::config::module::vantage::Addresses;
 use crate::metrics::Samples;
 use crate::module::{Kind, Module};
 use crate::net::arrivals::Arrivals;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Failed, Phase, Probe, Verdict, advice};
-use crate::config::vantage::Addresses;
+use crate::config::module::vantage::Addresses;
 use crate::log;
 use crate::metrics::{Labels, Metric};
 use crate::net::resolve::{Found, ResolveError};

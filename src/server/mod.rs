@@ -1,39 +1,23 @@
 //! HTTP in and out: what turns a request into a probe, and its outcome into an answer.
 //!
-//! One file per endpoint, and `routes` is the table of them. [`front`] does what Go's `ServeMux` does before any endpoint sees a
-//! request, [`accept`] owns the connections and their limits, [`listen`] the addresses.
+//! [`accept`] accepts connections, whose limits and peculiarities are in [`connections`]; [`front`] does what Go's `ServeMux` does before any
+//! endpoint sees a request, [`web`] what the web configuration says, and `routes` is the table of the [`endpoints`]. They answer
+//! with [`answer`] and [`pages`], from what [`past`] and [`instruments`] keep.
 
 pub mod accept;
 pub mod answer;
-pub mod debug;
-pub mod entry;
+pub mod connections;
+pub mod endpoints;
 pub mod front;
-pub mod history;
 pub mod instruments;
-pub mod listen;
-pub mod logs;
-pub mod metrics;
 pub mod origin;
 pub mod pages;
-pub mod pieces;
-pub mod playground;
-pub mod probe;
-pub mod reload;
+pub mod past;
 pub mod runs;
-pub mod targets;
-pub mod wall;
 pub mod web;
 
 mod exposition;
-mod guard;
-mod heads;
-mod http1;
-mod outgoing;
-mod request_line;
-mod requests;
 mod routes;
-mod seats;
-mod shares;
 
 use std::sync::Arc;
 
@@ -44,9 +28,9 @@ use crate::probe_log::Level;
 use crate::telemetry::Exports;
 use crate::trace::Link;
 
-use history::History;
+use endpoints::playground::Playground;
 use instruments::Instruments;
-use playground::Playground;
+use past::history::History;
 use runs::Runs;
 
 /// What all requests share.
@@ -69,7 +53,7 @@ pub struct Exporter {
     /// When it was last said that this machine ran out of something.
     pub shortage: OncePerMinute,
     /// What the latest list of targets is known by.
-    pub targets_tag: targets::Tag,
+    pub targets_tag: endpoints::targets::Tag,
     /// Where spans and logs of probes go, if anywhere.
     pub exports: Option<Arc<Exports>>,
     /// Where modules are tried out, if that is enabled.

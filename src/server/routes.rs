@@ -17,10 +17,11 @@ use http::{HeaderMap, StatusCode, Uri};
 use tower_service::Service;
 
 use super::answer::{self, Response};
+use super::connections::requests::Requests;
+use super::endpoints::{logs, metrics, playground, probe, reload, targets};
 use super::front::Mount;
 use super::origin::HostNames;
-use super::requests::Requests;
-use super::{Exporter, logs, metrics, pages, playground, probe, reload, targets};
+use super::{Exporter, pages};
 
 /// What the endpoints share.
 #[derive(Clone, Debug)]

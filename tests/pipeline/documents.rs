@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, env, fmt::Write, fs};
 use blackbox_exporter::{
     check::Regexp,
     cli,
-    config::{self, Prober, web::Web},
+    config::{self, Prober, files::web::Web},
     metrics::{
         Metric, Since,
         own::{Own, OwnFamily, Shown},

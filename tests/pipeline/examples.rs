@@ -8,7 +8,7 @@ use std::{
 };
 
 use alloy_syntax::{Block, Statement, Value, parse};
-use blackbox_exporter::config::{self, targets::Targets};
+use blackbox_exporter::config::{self, files::targets::Targets};
 
 use crate::support::{Exporter, find_program, get, may_ping, read, replace, repository};
 

@@ -1,7 +1,7 @@
 //! The subcommand `migrate`, from file to file.
 
 use assert_cmd::Command;
-use blackbox_exporter::config::targets::Targets;
+use blackbox_exporter::config::files::targets::Targets;
 
 use crate::support::has;
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use blackbox_exporter::config::Config;
-use blackbox_exporter::config::targets::Targets;
+use blackbox_exporter::config::files::targets::Targets;
 use blackbox_exporter::config::yaml::{Content, Document, Id, scalar};
 use blackbox_exporter::module;
 use go_regexp::Regexp;

@@ -5,7 +5,7 @@
 
 use std::process::Command;
 
-use blackbox_exporter::config::web::Web;
+use blackbox_exporter::config::files::web::Web;
 use blackbox_exporter::module;
 use blackbox_exporter::net::url::Url;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

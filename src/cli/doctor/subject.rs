@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::config::meant::did_you_mean;
+use crate::config::codec::meant::did_you_mean;
 
 /// What is asked about.
 #[derive(Clone, Debug, PartialEq, Eq)]

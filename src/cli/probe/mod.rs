@@ -18,8 +18,8 @@ use tokio::runtime::Runtime;
 use super::configuration::{self, Configuration};
 use super::subcommand;
 use crate::config;
-use crate::config::meant::did_you_mean;
-use crate::config::targets::{DEFAULT_MODULE, Targets};
+use crate::config::codec::meant::did_you_mean;
+use crate::config::files::targets::{DEFAULT_MODULE, Targets};
 use crate::config::units::parse_duration;
 use crate::display::passive;
 use crate::module::{Loaded, Module, ParamInput};
@@ -283,7 +283,7 @@ fn with_params(module: &Arc<Module>, given: impl Fn(&str) -> ParamInput) -> Resu
 
 fn read_targets(file: &Path) -> Result<Targets, String> {
     let name = file.display();
-    let bytes = config::file::read(file).map_err(|error| format!("{name}: {error}"))?;
+    let bytes = config::files::disk::read(file).map_err(|error| format!("{name}: {error}"))?;
     let text = String::from_utf8(bytes).map_err(|error| format!("{name}: {error}"))?;
     Targets::parse(&text).map_err(|problems| {
         let lines: Vec<String> = problems

@@ -6,12 +6,12 @@ use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use go_yaml::scalar;
 
 use super::order;
 use super::style::{Analysis, Style, is_break, is_printable};
-use crate::config::tree::Tree;
-use crate::config::yaml::scalar;
-use crate::config::yaml_version::YamlVersion;
+use crate::config::codec::tree::Tree;
+use crate::config::codec::yaml_version::YamlVersion;
 
 /// Writes a document.
 pub(super) fn emit(tree: Tree, version: YamlVersion) -> String {

@@ -4,10 +4,11 @@ mod emitter;
 mod order;
 mod style;
 
-use super::tree::Tree;
-use super::value::Value as _;
-use super::yaml_version::YamlVersion;
-use super::{Config, Module, Prober};
+use super::codec::tree::Tree;
+use super::codec::value::Value as _;
+use super::codec::yaml_version::YamlVersion;
+use super::files::configuration::Config;
+use super::module::{Module, Prober};
 use emitter::emit;
 
 /// The whole configuration as `/config` shows it: as go.yaml.in/yaml/v3 writes it.

@@ -1,7 +1,7 @@
 //! The order of keys that the user chose: letters by code point, digits by the number they make, the rest before
 //! letters. This is `sorter.go` of both versions of Go's YAML package.
 
-use crate::config::yaml_version::YamlVersion;
+use crate::config::codec::yaml_version::YamlVersion;
 
 /// Sorts keys. A merge sort of our own: the order of keys with very long numbers is not a total one, which the standard
 /// library's sort may answer with a panic.

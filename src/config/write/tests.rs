@@ -1,8 +1,8 @@
 use super::draft;
 use super::emitter::emit;
 use crate::config;
-use crate::config::tree::Tree;
-use crate::config::yaml_version::YamlVersion;
+use crate::config::codec::tree::Tree;
+use crate::config::codec::yaml_version::YamlVersion;
 
 /// A text as value and as key, as both versions write it.
 fn written(text: &str) -> (String, String) {

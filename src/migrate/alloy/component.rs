@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::super::{Links, Migration};
 use super::{EXPORTER, File, attribute, blocks, milliseconds};
-use crate::config::targets::{Target, label_fault};
+use crate::config::files::targets::{Target, label_fault};
 use alloy_syntax::{Attribute, Block, Statement, Value};
 
 /// One exporter of the Alloy configuration.

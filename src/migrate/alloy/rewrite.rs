@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::super::Migration;
 use super::component::Component;
 use super::{EXPORTER, File};
-use crate::config::targets::DEFAULT_MODULE;
+use crate::config::files::targets::DEFAULT_MODULE;
 use alloy_syntax::{Value, references};
 
 /// Label of a target that says which exporter it was of; dropped before the scrape.

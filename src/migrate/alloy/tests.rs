@@ -2,7 +2,8 @@ use std::collections::BTreeMap;
 
 use super::super::{Input, Migration, MigrationSource, migrate};
 use super::milliseconds;
-use crate::config::{self, targets::Target};
+use crate::config;
+use crate::config::files::targets::Target;
 
 const MODULES: &str = "{ modules: { http_2xx: { prober: http, timeout: 5s }, icmp_test: {prober: icmp}, tcp_connect: {prober: tcp} } }";
 

@@ -14,7 +14,7 @@ mod uptime_kuma;
 use serde_json::{Map, Value, json};
 
 use super::{MigrateError, Migration, alloy::milliseconds};
-use crate::config::targets::{Target, format_milliseconds, label_fault};
+use crate::config::files::targets::{Target, format_milliseconds, label_fault};
 use crate::config::yaml::{Content, Document, Id};
 
 /// A program whose configuration can be read.

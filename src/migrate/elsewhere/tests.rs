@@ -1,6 +1,7 @@
 use super::super::targets_file;
 use super::*;
-use crate::config::{self, targets::Targets};
+use crate::config;
+use crate::config::files::targets::Targets;
 
 /// What is found, after everything that is written was read again.
 fn migrated(program: Program, text: &str) -> Migration {

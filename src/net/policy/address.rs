@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::config::Policy;
-use crate::config::policy::Preset;
+use crate::config::files::policy::Preset;
 
 /// First what is denied, then what is allowed, then the preset; with a list of allowed networks and no preset, all
 /// others are refused.

@@ -16,7 +16,7 @@ use std::sync::{Arc, LazyLock};
 use super::Address;
 use super::url::idna_ascii;
 use crate::config;
-use crate::config::policy::Preset;
+use crate::config::files::policy::Preset;
 use pattern::{Case, matches};
 
 /// The policy in force; shared by everything that looks names up or dials. The default allows everything.
@@ -191,7 +191,7 @@ impl Policy {
                 return Ok(());
             }
             let must_be_listed =
-                rules.preset == Preset::PublicOnly || rules.allow != config::policy::Rules::default();
+                rules.preset == Preset::PublicOnly || rules.allow != config::files::policy::Rules::default();
             if must_be_listed {
                 return Err("this path is not among those allowed".to_owned());
             }

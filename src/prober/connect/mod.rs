@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use super::resolve::expose_address;
 use super::{Phase, Probe, advice};
-use crate::config::vantage::Addresses;
+use crate::config::module::vantage::Addresses;
 use crate::log;
 use crate::metrics::Metric;
 use crate::net::arrivals::{self, Datagrams};

@@ -14,8 +14,8 @@ use serde::Serialize;
 
 use super::wall::{Filter, RowView, Tabs, View};
 use crate::server::Exporter;
-use crate::server::shares::{Rule, Shares, Taken};
-use crate::server::wall::Row;
+use crate::server::connections::shares::{Rule, Shares, Taken};
+use crate::server::past::wall::Row;
 
 /// How often an open page is told what changed.
 const PACE: Duration = Duration::from_secs(2);
@@ -162,7 +162,7 @@ fn updates(exporter: Arc<Exporter>, filter: Filter, since: u64) -> impl Stream<I
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::shares::Share;
+    use crate::server::connections::shares::Share;
 
     #[test]
     fn addresses_share_the_places() {

@@ -4,7 +4,7 @@ use askama::Template;
 
 use super::params::{self, ParamsForm};
 use super::wall::{Filter, WallView};
-use crate::config::targets::DEFAULT_MODULE;
+use crate::config::files::targets::DEFAULT_MODULE;
 use crate::display::passive;
 use crate::server::Exporter;
 

@@ -33,11 +33,12 @@ use http::header::{
 use http::{StatusCode, Uri};
 
 use super::answer::Response;
-use super::entry::{Entry, Name};
 use super::front::Mount;
-use super::{Exporter, answer, pieces};
-use crate::config::meant::did_you_mean;
-use crate::config::targets::DEFAULT_MODULE;
+use super::past::entry::{Entry, Name};
+use super::past::pieces;
+use super::{Exporter, answer};
+use crate::config::codec::meant::did_you_mean;
+use crate::config::files::targets::DEFAULT_MODULE;
 use crate::display::short;
 use crate::logging::LogFormat;
 use crate::module::{Given, Loaded};

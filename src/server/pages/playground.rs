@@ -15,9 +15,10 @@ use crate::display::{passive, short};
 use crate::logging::LogFormat;
 use crate::module::draft::Draft;
 use crate::prober::{Finding, Judged};
+use crate::server::Exporter;
 use crate::server::answer::{self, Response};
-use crate::server::entry::Entry;
-use crate::server::{Exporter, debug, pieces};
+use crate::server::past::entry::Entry;
+use crate::server::past::{debug, pieces};
 
 /// Most modules that are offered.
 const MODULES: usize = 200;

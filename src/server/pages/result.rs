@@ -8,8 +8,8 @@ use crate::carried;
 use crate::config::MASK;
 use crate::display::{passive, short};
 use crate::server::Exporter;
-use crate::server::debug;
-use crate::server::entry::{Entry, Name};
+use crate::server::past::debug;
+use crate::server::past::entry::{Entry, Name};
 
 /// What must not stand as it is in a value of a query: whatever a shell, curl or a chat that the command is pasted into could take
 /// for its own.

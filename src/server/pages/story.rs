@@ -10,7 +10,7 @@ use crate::display::{Validity, age, duration, short, validity};
 use crate::module::Given;
 use crate::net::tls_facts::{Certificate, TlsFacts};
 use crate::prober::{Hop, Outcome};
-use crate::server::entry::Entry;
+use crate::server::past::entry::Entry;
 use crate::trace::Link;
 
 /// Most characters of a text from outside.

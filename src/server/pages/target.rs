@@ -11,10 +11,10 @@ use super::story::{self, Advice, HopView, LONG, Summary, TlsView, TraceView, giv
 use super::wall::{before_that, class, strip, word};
 use crate::display::{age, short};
 use crate::server::Exporter;
-use crate::server::debug;
-use crate::server::entry::{Entry, Name};
-use crate::server::history::History;
-use crate::server::wall::Row;
+use crate::server::past::debug;
+use crate::server::past::entry::{Entry, Name};
+use crate::server::past::history::History;
+use crate::server::past::wall::Row;
 use crate::trace::Link;
 
 /// Most results that are listed.

@@ -6,10 +6,10 @@ use gostd::query::Query;
 use super::result::place;
 use super::story::{self, LONG};
 use crate::config::MASK;
-use crate::config::targets::{Target, format_milliseconds};
+use crate::config::files::targets::{Target, format_milliseconds};
 use crate::display::short;
 use crate::module::{Given, Loaded};
-use crate::server::entry::Name;
+use crate::server::past::entry::Name;
 
 /// Targets of one page.
 const TARGETS: usize = 200;

@@ -13,7 +13,7 @@ use super::result::{parameter, place};
 use super::story::given;
 use crate::display::{age, duration, short};
 use crate::server::Exporter;
-use crate::server::wall::{Beat, Row, STRIP, State};
+use crate::server::past::wall::{Beat, Row, STRIP, State};
 
 /// Rows of one page: with the longest texts they stay below 200 KB.
 const ROWS: usize = 50;

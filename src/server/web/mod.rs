@@ -15,9 +15,9 @@ use http::StatusCode;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 
 use super::answer::{self, Response};
-use super::shares::party;
-use crate::config::file;
-use crate::config::web::{Web, WebError};
+use super::connections::shares::party;
+use crate::config::files::disk;
+use crate::config::files::web::{Web, WebError};
 use crate::logging::{Logger, OncePerMinute};
 use crate::probe_log::text;
 use crate::say;
@@ -79,7 +79,7 @@ impl Gate {
     /// Whatever would keep connections from working later.
     pub fn open(path: &Path, open_healthy: bool, logger: &Logger) -> Result<Self, WebError> {
         let stamp = Stamp::of(path);
-        let web = Web::load(path, file::read)?;
+        let web = Web::load(path, disk::read)?;
         auth::check_hashes(&web.users).map_err(WebError::Invalid)?;
         let limit = &web.rate_limit;
         let limiter = (limit.interval != 0).then(|| Limiter::new(limit.burst, limit.interval));
@@ -217,7 +217,7 @@ impl Gate {
                 return Ok(Arc::clone(&read.1));
             }
         }
-        let web = Web::load(&self.path, file::read_regular).map_err(|error| error.to_string())?;
+        let web = Web::load(&self.path, disk::read_regular).map_err(|error| error.to_string())?;
         let policy = Arc::new(WebPolicy::new(web));
         *self.read() = (stamp, Arc::clone(&policy));
         Ok(policy)

@@ -16,8 +16,9 @@ use rustls::{
 };
 
 use super::Http2;
-use crate::config::web::{ServerTls, Web};
-use crate::config::{TlsVersion, file};
+use crate::config::TlsVersion;
+use crate::config::files::disk;
+use crate::config::files::web::{ServerTls, Web};
 use crate::net::tls::{aside, key_pair};
 use crate::net::x509::{self, Certificate, Judge, MAX_RSA_BITS, Pool, Purpose};
 use crate::os_error;
@@ -64,7 +65,7 @@ impl Acceptor {
         } else {
             Http2::Off
         };
-        let made = make(path, &web.tls, http2, open, file::read)?;
+        let made = make(path, &web.tls, http2, open, disk::read)?;
         Ok(Some(Self {
             path: path.to_owned(),
             http2,
@@ -100,8 +101,8 @@ impl Acceptor {
                 return Ok(made.handshake.clone());
             }
         }
-        let web = Web::load(&self.path, file::read_regular).map_err(|error| error.to_string())?;
-        let made = make(&self.path, &web.tls, self.http2, self.open, file::read_regular)?;
+        let web = Web::load(&self.path, disk::read_regular).map_err(|error| error.to_string())?;
+        let made = make(&self.path, &web.tls, self.http2, self.open, disk::read_regular)?;
         let handshake = made.handshake.clone();
         *self.made.lock().unwrap_or_else(PoisonError::into_inner) = made;
         Ok(handshake)
@@ -123,7 +124,7 @@ fn make(
     tls: &ServerTls,
     http2: Http2,
     open: bool,
-    read: file::ReadFile,
+    read: disk::ReadFile,
 ) -> Result<Made, String> {
     let files = [&tls.cert_file, &tls.key_file, &tls.client_ca_file];
     let files = files
@@ -145,7 +146,7 @@ fn handshake(
     tls: &ServerTls,
     http2: Http2,
     open: bool,
-    read_file: file::ReadFile,
+    read_file: disk::ReadFile,
 ) -> Result<Handshake, String> {
     if tls.cert_file.is_empty() && tls.cert.is_empty() {
         return Err("missing one of cert or cert_file".to_owned());
@@ -315,7 +316,7 @@ struct Clients {
     hints: Vec<DistinguishedName>,
 }
 
-fn clients(tls: &ServerTls, read: file::ReadFile) -> Result<Option<Clients>, String> {
+fn clients(tls: &ServerTls, read: disk::ReadFile) -> Result<Option<Clients>, String> {
     let mut roots = Pool::default();
     let has_ca = !tls.client_ca_file.is_empty() || !tls.client_ca.is_empty();
     if !tls.client_ca_file.is_empty() {

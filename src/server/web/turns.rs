@@ -9,7 +9,7 @@ use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::server::shares::{Rule, Share, Shares, Taken};
+use crate::server::connections::shares::{Rule, Share, Shares, Taken};
 
 /// How many addresses with a right password, and how many passwords that waited without a turn, are remembered.
 const REMEMBERED: usize = 1024;
@@ -126,7 +126,7 @@ mod tests {
     use futures_util::FutureExt as _;
 
     use super::*;
-    use crate::server::shares::WAITING;
+    use crate::server::connections::shares::WAITING;
 
     fn ip(last: u8) -> IpAddr {
         [192, 0, 2, last].into()

@@ -92,7 +92,7 @@ async fn tells_of_the_scrapers_timeout_in_gos_words() {
     }
 }
 
-/// `// compat:` in `server/probe.rs`.
+/// `// compat:` in `server/endpoints/probe.rs`.
 #[tokio::test]
 async fn an_offset_larger_than_the_scrape_timeout_does_not_leave_nothing() {
     let exporter = Exporter::start(MODULES, &["--timeout-offset=5"]).await;
@@ -102,7 +102,7 @@ async fn an_offset_larger_than_the_scrape_timeout_does_not_leave_nothing() {
     assert_eq!(answer.sample("probe_timeout_seconds"), Some(3.0));
 }
 
-/// `// compat:` in `server/probe.rs`: the second decoding leaves a `+` alone.
+/// `// compat:` in `server/endpoints/probe.rs`: the second decoding leaves a `+` alone.
 #[tokio::test]
 async fn a_plus_in_a_target_survives() {
     let exporter = Exporter::start(MODULES, &[]).await;
@@ -110,7 +110,7 @@ async fn a_plus_in_a_target_survives() {
     assert_eq!(exporter.get("/logs?target=a%2Bb%20c:1").await.status, 200);
 }
 
-/// `// compat:` in `server/debug.rs`.
+/// `// compat:` in `server/past/debug.rs`.
 #[tokio::test]
 async fn debug_shows_the_whole_story_whatever_the_log_level() {
     for flags in [&[] as &[_], &["--log.prober=none"], &["--log.level=error"]] {

@@ -52,7 +52,7 @@ async fn the_host_that_a_caller_names_counts() {
     assert!((1..=3).contains(&kept), "{kept}");
 }
 
-/// `// compat:` in `server/history.rs`.
+/// `// compat:` in `server/past/history.rs`.
 #[tokio::test]
 async fn a_target_stands_for_its_newest_probe() {
     let exporter = Exporter::start(MODULES, &[]).await;

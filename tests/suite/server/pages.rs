@@ -182,7 +182,7 @@ async fn the_targets_file_is_a_page_too() {
     }
 }
 
-/// `// compat:` in `server/probe.rs`.
+/// `// compat:` in `server/endpoints/probe.rs`.
 #[tokio::test]
 async fn a_person_waits_ten_seconds() {
     let exporter = Exporter::start(MODULES, &[]).await;

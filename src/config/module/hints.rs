@@ -1,0 +1,105 @@
+//! Where a field belongs that stands in the wrong section.
+
+use super::Module;
+use crate::config::client::tls::Tls;
+use crate::config::codec::section::names;
+use crate::config::probers::dns::Dns;
+use crate::config::probers::grpc::Grpc;
+use crate::config::probers::http::Http;
+use crate::config::probers::icmp::Icmp;
+use crate::config::probers::tcp::Tcp;
+use crate::config::probers::unix::Unix;
+use crate::config::probers::websocket::Websocket;
+
+/// Where a field belongs that a section with the fields `known` does not have.
+pub(crate) fn elsewhere(name: &str, known: &[&'static str]) -> Option<String> {
+    let is_section_with = |field: &str| known.contains(&field);
+    if is_section_with("modules") && name == "targets" {
+        return Some("this is a targets file: it is given with --targets.file".to_owned());
+    }
+    if is_section_with("prober") {
+        let owners = owners(name);
+        return (!owners.is_empty()).then(|| format!("it belongs below {}", owners.join(" or ")));
+    }
+    if names::<Module>().contains(&name) && !is_section_with("targets") {
+        return Some(format!(
+            "{name} is a setting of the module: write it next to prober"
+        ));
+    }
+    if is_section_with("tls_config") && names::<Tls>().contains(&name) {
+        return Some(format!("it belongs below tls_config: tls_config: {{{name}: …}}"));
+    }
+    match name {
+        "path" | "url" | "uri" | "host" | "port" | "target" | "query" if is_section_with("method") => {
+            let help =
+                "URL and path belong to the target of the scrape: target=https://example.com/path?query";
+            Some(help.to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// The sections of a module that have a field.
+fn owners(name: &str) -> Vec<&'static str> {
+    let sections = [
+        ("http", names::<Http>()),
+        ("tcp", names::<Tcp>()),
+        ("icmp", names::<Icmp>()),
+        ("dns", names::<Dns>()),
+        ("grpc", names::<Grpc>()),
+        ("unix", names::<Unix>()),
+        ("websocket", names::<Websocket>()),
+    ];
+    let owners = sections.into_iter().filter(|(_, fields)| fields.contains(&name));
+    owners.map(|(section, _)| section).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::codec::hints::hint;
+
+    #[test]
+    fn hints_say_where_a_setting_belongs() {
+        let (http, dns, module) = (names::<Http>(), names::<Dns>(), names::<Module>());
+        for (name, known, expected) in [
+            (
+                "fail_if_not_matches_regexp",
+                &http,
+                "did you mean \"fail_if_body_not_matches_regexp\"?",
+            ),
+            (
+                "fail_if_matches_regexp",
+                &http,
+                "did you mean \"fail_if_body_matches_regexp\"?",
+            ),
+            ("fail_if_not_match_regexp", &dns, ""),
+            ("metod", &http, "did you mean \"method\"?"),
+            (
+                "timeout",
+                &http,
+                "timeout is a setting of the module: write it next to prober",
+            ),
+            (
+                "insecure_skip_verify",
+                &http,
+                "it belongs below tls_config: tls_config: {insecure_skip_verify: …}",
+            ),
+            (
+                "path",
+                &http,
+                "URL and path belong to the target of the scrape: target=https://example.com/path?query",
+            ),
+            ("query_name", &module, "it belongs below dns"),
+            (
+                "query_response",
+                &module,
+                "it belongs below tcp or unix or websocket",
+            ),
+            ("nonsense", &http, ""),
+        ] {
+            let said = hint(name, known).or_else(|| elsewhere(name, known));
+            assert_eq!(said.unwrap_or_default(), expected, "{name}");
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! A module: its prober, and the settings of every module, whatever its prober is.
+
+pub mod exposition;
+pub(super) mod hints;
+pub mod params;
+pub mod revocation;
+pub mod trace;
+pub mod vantage;
+
+use std::collections::BTreeMap;
+
+use go_yaml::Id;
+
+use super::codec::confidential::MASK;
+use super::codec::decode::Decoder;
+use super::codec::section::{Section, section};
+use super::codec::shared::{Shared, unwritten};
+use super::codec::tree::Tree;
+use super::codec::value::{Duration, Json, Value as _};
+use super::codec::words::words;
+use super::probers::dns::Dns;
+use super::probers::grpc::{Grpc, WhenWritten};
+use super::probers::http::Http;
+use super::probers::icmp::Icmp;
+use super::probers::tcp::Tcp;
+use super::probers::unix::Unix;
+use super::probers::websocket::Websocket;
+use exposition::OwnExposition;
+use params::Param;
+use revocation::Revocation;
+use trace::Trace;
+use vantage::{Addresses, Vantage};
+
+words! {
+    /// Which prober a module runs, in the order in which the documentation lists them.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[allow(missing_docs)]
+    pub enum Prober: "prober '{word}' is not valid" {
+        Http = "http",
+        Tcp = "tcp",
+        Icmp = "icmp",
+        Dns = "dns",
+        Grpc = "grpc",
+        Unix = "unix",
+        Websocket = "websocket",
+    }
+
+    fn schema() -> Json {
+        serde_json::json!({"enum": Self::ALL.map(Self::name)})
+    }
+}
+
+/// Most attempts of a probe.
+const MOST_ATTEMPTS: i64 = 10;
+
+section! {
+    /// One module: a prober, its timeout and the sections of all probers.
+    ///
+    /// Only the section of the chosen prober matters; the others are kept because `/config` shows them.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Module {
+        /// The prober that this module runs.
+        omit prober: Prober = Prober::Http,
+        /// Go duration in nanoseconds; zero or negative means "no timeout of its own".
+        omit timeout: i64 as Duration,
+        /// How often a probe is made until it succeeds, once when it is not written; ours.
+        omit attempts: Option<i64>,
+        /// Where it looks from.
+        inline vantage: Vantage,
+        /// Which further families it exposes.
+        inline exposition: OwnExposition,
+        /// Whether certificates are revoked.
+        inline revocation: Revocation,
+        /// Section `http`.
+        omit http: Shared<Http>,
+        /// Section `tcp`.
+        omit tcp: Shared<Tcp>,
+        /// Section `icmp`.
+        omit icmp: Shared<Icmp>,
+        /// Section `dns`.
+        omit dns: Shared<Dns>,
+        /// Section `grpc`.
+        omit grpc: Shared<Grpc> as WhenWritten,
+        /// Section `unix`.
+        omit unix: Shared<Unix>,
+        /// Section `websocket`.
+        omit websocket: Shared<Websocket>,
+        /// Settings that a scrape may set; ours.
+        omit params: BTreeMap<String, Param>,
+        /// The trace context that its probes send; ours.
+        omit trace: Option<Trace>,
+        /// The address that is dialled instead of those of the target's name: only a parameter sets it.
+        skip ip_address: Option<std::net::IpAddr>,
+        /// Values that were made of `${…}`, and what was written: that is what is shown.
+        skip expanded: Vec<(String, String)>,
+    }
+}
+
+unwritten!(Dns, Grpc, Http, Icmp, Tcp, Unix, Websocket);
+
+impl Module {
+    /// A module with upstream's defaults in every section.
+    pub fn new(prober: Prober) -> Self {
+        Self {
+            prober,
+            ..Self::default()
+        }
+    }
+
+    /// How often a probe is made until it succeeds.
+    pub fn most_attempts(&self) -> u32 {
+        let attempts = self.attempts.unwrap_or(1);
+        u32::try_from(attempts).unwrap_or(1).max(1)
+    }
+
+    /// Whether its prober looks certificates up in lists of revoked ones.
+    pub fn looks_into_lists(&self) -> bool {
+        match self.prober {
+            Prober::Http => self.http.check_revoked,
+            Prober::Tcp => self.tcp.check_revoked,
+            Prober::Unix => self.unix.check_revoked,
+            Prober::Grpc => self.grpc.check_revoked,
+            Prober::Icmp | Prober::Dns | Prober::Websocket => false,
+        }
+    }
+
+    /// As it is printed: references as they were written.
+    pub(crate) fn shown(&self) -> Tree {
+        let mut tree = self.tree();
+        self.unexpand(&mut tree);
+        tree
+    }
+
+    /// Puts references back where their values stand.
+    pub(crate) fn unexpand(&self, tree: &mut Tree) {
+        for (expanded, written) in &self.expanded {
+            tree.replace(expanded.as_bytes(), written.as_bytes());
+        }
+    }
+
+    /// Where its first secret stands, or what stands for one: the path of what is not printed as it was written.
+    pub fn secret(&self) -> Option<String> {
+        let is_masked = |text: &[u8]| {
+            let text = String::from_utf8_lossy(text);
+            text.contains(MASK) || text.contains(":xxxxx@")
+        };
+        self.tree().find(&is_masked)
+    }
+
+    /// Whether the section of that prober is as if it had not been written.
+    pub fn is_default(&self, prober: Prober) -> bool {
+        match prober {
+            Prober::Http => self.http == Shared::default(),
+            Prober::Tcp => self.tcp == Shared::default(),
+            Prober::Icmp => self.icmp == Shared::default(),
+            Prober::Dns => self.dns == Shared::default(),
+            Prober::Grpc => self.grpc == Shared::default(),
+            Prober::Unix => self.unix == Shared::default(),
+            Prober::Websocket => self.websocket == Shared::default(),
+        }
+    }
+}
+
+impl Section for Module {
+    const REQUIRED: &'static [&'static str] = &["prober"];
+
+    fn judge(&mut self, node: Id, d: &mut Decoder<'_, '_>) {
+        self.vantage.judge(node, d);
+        let given = d
+            .document()
+            .entry(node, "prober")
+            .is_some_and(|(_, value)| !d.document().is_null(value));
+        self.expanded = d.take_expanded();
+        if self.timeout < 0 {
+            let help = "remove it, or write the maximum duration of a probe";
+            d.warn(node, "timeout", "a negative timeout is no timeout", help);
+        }
+        if let Some(attempts) = self.attempts.filter(|n| !(1..=MOST_ATTEMPTS).contains(n)) {
+            let message = format!("\"attempts\" is {attempts}, not between 1 and {MOST_ATTEMPTS}");
+            d.report_field(node, "attempts", message, None);
+        }
+        if self.prober == Prober::Dns && d.document().entry(node, "dns").is_none() {
+            let help = "add dns: {query_name: the name to query}";
+            d.warn(node, "prober", "without dns.query_name every probe fails", help);
+        }
+        if !given && !d.is_blamed("prober") {
+            d.report_field(
+                node,
+                "prober",
+                "prober '' is not valid",
+                format!("add prober: one of {}", probers()),
+            );
+        }
+        self.revocation
+            .judge(self.prober, self.looks_into_lists(), node, d);
+        if self.vantage.addresses == "all" && !matches!(self.prober, Prober::Icmp | Prober::Tcp) {
+            let message = format!("the {} prober cannot probe all addresses", self.prober.name());
+            let help = "icmp and tcp can";
+            d.report_field(node, "addresses", message, help);
+        }
+        let through_proxy = self.prober == Prober::Tcp && self.tcp.proxy.url().is_some();
+        if through_proxy
+            && self
+                .vantage
+                .choice()
+                .is_some_and(|choice| choice != Addresses::First)
+        {
+            let message = "through a proxy, a target has one address: the one that the proxy is asked for";
+            d.report_field(node, "addresses", message, "leave out one of the two");
+        }
+        let each = self.timeout / i64::from(self.most_attempts());
+        match self.prober {
+            Prober::Icmp => self.icmp.repeat.warn("icmp", each, node, d),
+            Prober::Tcp => self.tcp.repeat.warn("tcp", each, node, d),
+            _ => {}
+        }
+    }
+}
+
+fn probers() -> String {
+    Prober::ALL.map(Prober::name).join(", ")
+}

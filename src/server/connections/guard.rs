@@ -1,0 +1,592 @@
+//! A connection that watches its peer: one that takes too long over a request's head, or over reading an answer, is
+//! closed, and so is one that idles. hyper's own limit does not tell a slow head from an idle connection, which a scraper
+//! keeps for its next scrape.
+
+use std::borrow::Cow;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
+
+use super::request_line;
+use super::requests::{Requests, refusal};
+use crate::memory::{self, Share, Use};
+
+/// Heads up to this size are part of what a connection takes.
+const SMALL_HEAD: usize = 16 << 10;
+/// How much more memory is set aside at a time.
+const STEP: usize = 64 << 10;
+/// What is answered to a head that there is no memory for.
+const NO_MEMORY: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nRetry-After: 1\r\n\
+    Connection: close\r\n\r\nToo little memory left for request headers of this size, see --memory.limit\n";
+
+/// How long a peer may take, in each case.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// From the first byte of a request, or from the start of the connection, to the end of the request's head.
+    pub head: Duration,
+    /// Between two requests.
+    pub idle: Duration,
+    /// For the next part of an answer to be taken.
+    pub write: Duration,
+}
+
+/// Whether the peer of a connection has left; pending as long as it has not.
+pub type HasLeft<S> = fn(&S, &mut Context<'_>) -> Poll<bool>;
+
+/// The connection.
+#[derive(Debug)]
+pub struct Guarded<S> {
+    stream: S,
+    has_left: Option<HasLeft<S>>,
+    patience: &'static Patience,
+    requests: Requests,
+    /// How many requests had begun and ended when the timer for reading was last set.
+    seen: (usize, usize),
+    /// A head is under way: its first byte came, or the connection is new.
+    partial: bool,
+    /// The peer closed its side, which was not passed on while its request was answered.
+    withheld_end: bool,
+    reading: Alarm,
+    writing: Option<Pin<Box<Sleep>>>,
+    /// For the next piece of an answer to be taken, and how many were when it was set. Over HTTP/2, a peer that gives no
+    /// window takes nothing while nothing is written.
+    taking: Option<(usize, Pin<Box<Sleep>>)>,
+    /// Bytes of the head that is under way, and the memory that was set aside for it.
+    head: usize,
+    share: Option<Share>,
+    /// The next bytes begin a request of HTTP/1.
+    at_start: bool,
+    /// The beginning of a head that hyper has not seen yet: until its first line is whole, then what its buffer had no room for.
+    held: Vec<u8>,
+    /// Whether `held` is what hyper is to see.
+    is_ready: bool,
+    /// How many requests had begun when an answer was last written.
+    answered: usize,
+    /// What is written instead of what hyper writes.
+    instead: Option<String>,
+}
+
+impl<S> Guarded<S> {
+    /// Guards a new connection. With `has_left`, writing fails when the peer has left before a request that ends with it was
+    /// answered.
+    pub fn new(
+        stream: S,
+        requests: Requests,
+        patience: &'static Patience,
+        has_left: Option<HasLeft<S>>,
+    ) -> Self {
+        let many = requests.are_many();
+        Self {
+            stream,
+            has_left,
+            patience,
+            requests,
+            seen: (0, 0),
+            partial: true,
+            withheld_end: false,
+            reading: Alarm::default(),
+            writing: None,
+            taking: None,
+            head: 0,
+            share: None,
+            at_start: !many,
+            held: Vec::new(),
+            is_ready: false,
+            answered: 0,
+            instead: None,
+        }
+    }
+
+    /// Whether a peer that leaves is noticed without reading.
+    pub fn sees_leaving(&self) -> bool {
+        self.has_left.is_some()
+    }
+
+    /// What is read next, before anything else.
+    pub fn put_back(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.held.splice(..0, bytes.iter().copied());
+            self.is_ready = true;
+        }
+    }
+
+    /// Returns when there is something to read.
+    ///
+    /// # Errors
+    /// The peer has left, or was idle for too long.
+    pub async fn readable(&mut self) -> io::Result<()> {
+        poll_fn(
+            |cx| match self.has_left.map(|has_left| has_left(&self.stream, cx)) {
+                _ if self.is_ready => Poll::Ready(Ok(())),
+                Some(Poll::Ready(true)) => Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into())),
+                Some(Poll::Ready(false)) | None => Poll::Ready(Ok(())),
+                Some(Poll::Pending) => self.reading.poll(self.patience.idle, cx).map(Err),
+            },
+        )
+        .await
+    }
+
+    /// Returns when the peer has left, if that can be seen.
+    pub async fn left(&mut self) {
+        // Nothing is read meanwhile.
+        self.reading = Alarm::default();
+        poll_fn(
+            |cx| match self.has_left.map(|has_left| has_left(&self.stream, cx)) {
+                Some(Poll::Ready(true)) => Poll::Ready(()),
+                _ => Poll::Pending,
+            },
+        )
+        .await;
+    }
+
+    /// Rewrites the first line of a head where hyper needs it. False when the line is not whole yet.
+    fn read_line(&mut self, buffer: &mut ReadBuf<'_>, before: usize) -> bool {
+        let came = buffer.filled().get(before..).unwrap_or_default();
+        let whole = if self.held.is_empty() {
+            Cow::Borrowed(came)
+        } else {
+            self.held.extend_from_slice(came);
+            Cow::Owned(std::mem::take(&mut self.held))
+        };
+        let Some(end) = whole
+            .iter()
+            .position(|byte| *byte == b'\n')
+            .filter(|end| *end <= request_line::LONGEST)
+        else {
+            if whole.len() < request_line::LONGEST {
+                self.held = whole.into_owned();
+                buffer.set_filled(before);
+                return false;
+            }
+            self.at_start = false;
+            self.hand_out(whole.into_owned(), buffer, before);
+            return true;
+        };
+        self.at_start = false;
+        let (line, rest) = whole.split_at(end);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        match (request_line::normal(line), &whole) {
+            (Cow::Borrowed(_), Cow::Borrowed(_)) => {}
+            (Cow::Borrowed(_), Cow::Owned(whole)) => self.hand_out(whole.clone(), buffer, before),
+            (Cow::Owned(line), _) => self.hand_out([&line, &b"\r"[..], rest].concat(), buffer, before),
+        }
+        true
+    }
+
+    /// Hands these bytes out in the place of those that were read.
+    fn hand_out(&mut self, bytes: Vec<u8>, buffer: &mut ReadBuf<'_>, before: usize) {
+        buffer.set_filled(before);
+        (self.held, self.is_ready) = (bytes, true);
+        self.hand_out_held(buffer);
+    }
+
+    fn hand_out_held(&mut self, buffer: &mut ReadBuf<'_>) {
+        let bytes = self.held.len().min(buffer.remaining());
+        buffer.put_slice(self.held.get(..bytes).unwrap_or_default());
+        self.held.drain(..bytes);
+        if self.held.is_empty() {
+            (self.held, self.is_ready) = (Vec::new(), false);
+        }
+    }
+
+    /// Whether hyper writes a refusal of its own, or one that Go words otherwise. `bytes` is the first that it writes.
+    fn refuses(&mut self, bytes: &[u8]) -> bool {
+        if self.instead.is_some() {
+            return true;
+        }
+        let (begun, _) = self.requests.now();
+        let is_hypers =
+            begun == std::mem::replace(&mut self.answered, begun) && self.requests.taken().is_none();
+        self.instead = self.requests.refusal().or_else(|| {
+            let head = if is_hypers {
+                bytes.strip_prefix(b"HTTP/1.1 ")?
+            } else {
+                return None;
+            };
+            let end = head.iter().position(|byte| *byte == b'\r')?;
+            let own = head
+                .get(end..)?
+                .starts_with(b"\r\nConnection: close\r\nContent-Length: 0\r\nDate: ");
+            let words = std::str::from_utf8(head.get(..end)?).ok()?;
+            own.then(|| refusal(words))
+        });
+        self.instead.is_some()
+    }
+
+    /// Sets memory aside for more bytes of a head; false when there is none.
+    fn hold(&mut self, bytes: usize) -> bool {
+        self.head += bytes;
+        // hyper's buffer grows by doubling.
+        let wanted = match self.head {
+            ..=SMALL_HEAD => return true,
+            head => 2 * head,
+        };
+        let share = match &mut self.share {
+            Some(share) => share,
+            share => match memory::take(Use::Heads, 0) {
+                Some(empty) => share.insert(empty),
+                None => return false,
+            },
+        };
+        let more = wanted.saturating_sub(share.bytes());
+        more == 0 || share.grow(more.max(STEP))
+    }
+
+    /// Ready with an error when answers are on their way and the peer takes nothing of them for too long.
+    fn poll_taken(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        let Some(taken) = self.requests.taken() else {
+            self.taking = None;
+            return Poll::Pending;
+        };
+        if self.taking.as_ref().is_none_or(|(before, _)| *before != taken) {
+            self.taking = Some((taken, Box::pin(sleep(self.patience.write))));
+        }
+        if let Some((_, timer)) = &mut self.taking {
+            ready!(timer.as_mut().poll(cx));
+        }
+        Poll::Ready(io::Error::from(io::ErrorKind::TimedOut))
+    }
+}
+
+/// A timer that is mostly set again before it runs out. Then it stays as it is, and is put off when it wakes its task too early.
+#[derive(Debug, Default)]
+struct Alarm {
+    /// When the patience ends; `None` before it begins.
+    at: Option<Instant>,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Alarm {
+    /// Ready with an error when the patience, which begins now if it has not yet, has ended.
+    fn poll(&mut self, patience: Duration, cx: &mut Context<'_>) -> Poll<io::Error> {
+        let at = *self.at.get_or_insert_with(|| Instant::now() + patience);
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(at)));
+        if timer.deadline() > at {
+            timer.as_mut().reset(at);
+        }
+        loop {
+            ready!(timer.as_mut().poll(cx));
+            if timer.deadline() >= at {
+                return Poll::Ready(io::Error::from(io::ErrorKind::TimedOut));
+            }
+            timer.as_mut().reset(at);
+        }
+    }
+}
+
+/// Ready with an error when the timer, which is set if it is not yet, has run out.
+fn expired(timer: &mut Option<Pin<Box<Sleep>>>, patience: Duration, cx: &mut Context<'_>) -> Poll<io::Error> {
+    let timer = timer.get_or_insert_with(|| Box::pin(sleep(patience)));
+    ready!(timer.as_mut().poll(cx));
+    Poll::Ready(io::Error::from(io::ErrorKind::TimedOut))
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let now = this.requests.now();
+        if now != this.seen {
+            // The head that was under way is complete.
+            (this.seen, this.partial, this.reading.at) = (now, false, None);
+            this.requests.next_begins(false);
+            if now.0 == now.1 {
+                (this.head, this.share) = (0, None);
+                this.at_start = !this.requests.are_many();
+            }
+        }
+        if this.is_ready && buffer.remaining() > 0 {
+            this.hand_out_held(buffer);
+            return Poll::Ready(Ok(()));
+        }
+        let answering = now.0 > now.1;
+        let (before, room) = (buffer.filled().len(), buffer.remaining());
+        while let Poll::Ready(result) = Pin::new(&mut this.stream).poll_read(cx, buffer) {
+            let read = buffer.filled().len() - before;
+            if answering && !this.requests.ends_with_caller() && result.is_ok() && read == 0 && room > 0 {
+                // hyper would take the end for the caller's. It is still there for whoever reads after the answer.
+                this.withheld_end = true;
+                return Poll::Pending;
+            }
+            if read > 0 && !this.partial {
+                (this.partial, this.reading.at) = (true, None);
+                this.requests.next_begins(true);
+            }
+            if read > 0 && !answering && !this.hold(read) {
+                // The caller is told if it happens to read; it is not waited for.
+                let _ = Pin::new(&mut this.stream).poll_write(cx, NO_MEMORY);
+                return Poll::Ready(Err(memory::Short.into()));
+            }
+            if read == 0 && !this.held.is_empty() {
+                // The end of half a line.
+                let held = std::mem::take(&mut this.held);
+                this.hand_out(held, buffer, before);
+            } else if read > 0 && this.at_start && !answering && !this.read_line(buffer, before) {
+                continue;
+            }
+            return Poll::Ready(result);
+        }
+        if let Poll::Ready(error) = this.poll_taken(cx) {
+            return Poll::Ready(Err(error));
+        }
+        if answering {
+            return Poll::Pending;
+        }
+        let patience = if this.partial {
+            this.patience.head
+        } else {
+            this.patience.idle
+        };
+        this.reading.poll(patience, cx).map(Err)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Guarded<S> {
+    /// Writes the refusal.
+    fn poll_refuse(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(words) = self.instead.as_mut().filter(|words| !words.is_empty()) {
+            let result = Pin::new(&mut self.stream).poll_write(cx, words.as_bytes());
+            if let Poll::Ready(Ok(written)) = result {
+                words.drain(..written.min(words.len()));
+            }
+            ready!(self.watch(cx, result))?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Passes a result on, and gives up on a peer that takes nothing for too long.
+    fn watch<T>(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if result.is_ready() {
+            if self.writing.take().is_some() {
+                self.requests.block(false);
+            }
+            return result;
+        }
+        self.requests.block(true);
+        expired(&mut self.writing, self.patience.write, cx).map(Err)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.refuses(bytes) {
+            ready!(self.poll_refuse(cx))?;
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        let result = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.watch(cx, result)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if self.refuses(slices.first().map_or(&[], |slice| slice)) {
+            ready!(self.poll_refuse(cx))?;
+            return Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()));
+        }
+        let result = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.watch(cx, result)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    /// hyper flushes, and so comes past here, whenever something happens to the connection or its request.
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let (begun, ended) = self.requests.now();
+        let ends_with_caller = self.requests.ends_with_caller();
+        if self.withheld_end && (begun == ended || ends_with_caller) {
+            self.withheld_end = false;
+            cx.waker().wake_by_ref();
+        }
+        if (begun > ended && ends_with_caller || self.requests.answer_ends_with_caller())
+            && let Some(has_left) = self.has_left
+            && let Poll::Ready(true) = has_left(&self.stream, cx)
+        {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        let result = Pin::new(&mut self.stream).poll_flush(cx);
+        self.watch(cx, result)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let result = Pin::new(&mut self.stream).poll_shutdown(cx);
+        self.watch(cx, result)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::sync::Arc;
+
+    use futures_util::FutureExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+    use super::*;
+    use crate::server::connections::requests::{Abandoned, Caller};
+    use crate::server::connections::seats::Seats;
+
+    const PATIENCE: Patience = Patience {
+        head: Duration::from_secs(30),
+        idle: Duration::from_secs(360),
+        write: Duration::from_secs(60),
+    };
+
+    fn requests(abandoned: Abandoned) -> Requests {
+        let address = Ipv4Addr::LOCALHOST.into();
+        let seat = Seats::of(1).take(address, ()).now_or_never().flatten().unwrap();
+        let caller = Caller {
+            address,
+            seat: Arc::new(seat),
+            lacks_certificate: false,
+        };
+        Requests::new(abandoned, caller)
+    }
+
+    fn guarded() -> (Guarded<DuplexStream>, DuplexStream, Requests) {
+        let (ours, theirs) = duplex(64);
+        let requests = requests(Abandoned::IsAnswered);
+        (
+            Guarded::new(ours, requests.clone(), &PATIENCE, None),
+            theirs,
+            requests,
+        )
+    }
+
+    /// What reading comes to, and after how many seconds.
+    async fn read(stream: &mut Guarded<DuplexStream>) -> (io::Result<usize>, u64) {
+        let start = Instant::now();
+        let result = stream.read(&mut [0; 16]).await;
+        (result, start.elapsed().as_secs())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_says_nothing_is_closed() {
+        let (mut stream, _peer, _) = guarded();
+        let (result, seconds) = read(&mut stream).await;
+        assert_eq!(
+            (result.unwrap_err().kind(), seconds),
+            (io::ErrorKind::TimedOut, 30)
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_in_small_pieces_gets_no_more_time() {
+        let (mut stream, mut peer, _) = guarded();
+        let dribble = tokio::spawn(async move {
+            loop {
+                sleep(Duration::from_secs(7)).await;
+                if peer.write_all(b"X").await.is_err() {
+                    return;
+                }
+            }
+        });
+        let start = Instant::now();
+        while stream.read(&mut [0; 16]).await.is_ok() {}
+        assert_eq!(start.elapsed().as_secs(), 30);
+        drop(stream);
+        dribble.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_may_last_and_the_next_may_be_waited_for() {
+        let (mut stream, mut peer, requests) = guarded();
+        peer.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+        assert_eq!(read(&mut stream).await.0.unwrap(), 16);
+        let request = requests.begin();
+        let long = tokio::time::timeout(Duration::from_secs(3600), read(&mut stream)).await;
+        assert!(long.is_err(), "a request under way was cut off");
+        drop(request);
+        let (result, seconds) = read(&mut stream).await;
+        assert_eq!(
+            (result.unwrap_err().kind(), seconds),
+            (io::ErrorKind::TimedOut, 360)
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_closes_their_side_may_wait_for_the_answer() {
+        for (abandoned, waits) in [(Abandoned::IsAnswered, true), (Abandoned::Ends, false)] {
+            let (mut stream, mut peer, requests) = guarded();
+            peer.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+            assert_eq!(read(&mut stream).await.0.unwrap(), 16);
+            let request = requests.begin();
+            if abandoned == Abandoned::Ends {
+                requests.end_with_caller();
+            }
+            peer.shutdown().await.unwrap();
+            let end = tokio::time::timeout(Duration::from_secs(3600), read(&mut stream)).await;
+            assert_eq!(end.is_err(), waits, "{abandoned:?}");
+            drop(request);
+            assert_eq!(read(&mut stream).await.0.unwrap(), 0, "{abandoned:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_takes_no_answer_is_given_up() {
+        let (mut stream, _peer, _) = guarded();
+        let start = Instant::now();
+        let result = stream.write_all(&[0; 1000]).await;
+        assert_eq!(result.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(start.elapsed().as_secs(), 60);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_gives_no_window_is_given_up() {
+        let (ours, _theirs) = duplex(64);
+        let requests = requests(Abandoned::Ends);
+        let mut stream = Guarded::new(ours, requests.clone(), &PATIENCE, None);
+        drop(requests.begin());
+        let answer = requests.answer();
+        let taken = tokio::time::timeout(Duration::from_secs(50), read(&mut stream)).await;
+        assert!(taken.is_err(), "given up too early");
+        answer.was_taken();
+        let (result, seconds) = read(&mut stream).await;
+        assert_eq!(
+            (result.unwrap_err().kind(), seconds),
+            (io::ErrorKind::TimedOut, 60)
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn lines_are_written_anew_however_they_come() {
+        for (pieces, want) in [
+            (
+                &["GET /x#y HTTP/1.1\r\nA: #\r\n\r\n"] as &[&str],
+                "GET /x%23y HTTP/1.1\r\nA: #\r\n\r\n",
+            ),
+            (
+                &["GET /x#", "y HTTP/1.1\r", "\nA: b\r\n"],
+                "GET /x%23y HTTP/1.1\r\nA: b\r\n",
+            ),
+            (&["GE", "T /x HTTP/1.1\r\n"], "GET /x HTTP/1.1\r\n"),
+            (&["GET /half"], "GET /half"),
+        ] {
+            let (mut stream, mut peer, _) = guarded();
+            let pieces: Vec<String> = pieces.iter().map(ToString::to_string).collect();
+            let sent = tokio::spawn(async move {
+                for piece in pieces {
+                    peer.write_all(piece.as_bytes()).await.unwrap();
+                    sleep(Duration::from_secs(1)).await;
+                }
+            });
+            let mut text = String::new();
+            stream.read_to_string(&mut text).await.unwrap();
+            assert_eq!(text, want);
+            sent.await.unwrap();
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Connections of callers: who may be connected, how long each thing may take, and what Go's server reads otherwise than hyper.
+
+pub mod listen;
+
+pub(super) mod guard;
+pub(super) mod heads;
+pub(super) mod http1;
+pub(super) mod outgoing;
+pub(super) mod request_line;
+pub(super) mod requests;
+pub(super) mod seats;
+pub(super) mod shares;

@@ -1,0 +1,388 @@
+//! How every target does: since when it fails or passes, how often, and its last results. One row a module, target, `hostname` and what the scrape has
+//! set of the module.
+//!
+//! A row is some 600 bytes and updated by every probe; what a page shows of it is made when somebody looks.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use super::entry::{Entry, Name};
+use crate::config::Prober;
+use crate::display::short;
+use crate::module::Given;
+
+/// Most rows, and most bytes of them; beyond it those go that were not probed for longest.
+const ROWS: usize = 20_000;
+const BYTES: usize = 16 << 20;
+/// What a row takes besides its texts.
+const ROW: usize = size_of::<Row>() + STRIP * size_of::<Beat>() + 64;
+/// A target that was not probed for that long is no longer one.
+const FORGOTTEN: Duration = Duration::from_secs(3600);
+/// How many of its last results a row has.
+pub const STRIP: usize = 60;
+/// Most characters of a reason.
+const REASON: usize = 300;
+/// A probe is slow that took so many times what is usual, and longer than what nobody would notice.
+const SLOW: f32 = 3.0;
+const NOTICEABLE: f32 = 0.1;
+
+/// How a target does, what is worst first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum State {
+    /// The last probe failed.
+    Failing,
+    /// The last probe passed, but took far longer than usual.
+    Slow,
+    /// The last probe passed.
+    Passing,
+}
+
+impl State {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Failing, Self::Slow, Self::Passing];
+
+    /// Its name in URLs and on pages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Failing => "failing",
+            Self::Slow => "slow",
+            Self::Passing => "passing",
+        }
+    }
+
+    /// The state of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
+}
+
+/// One result of the strip.
+#[derive(Clone, Copy, Debug)]
+pub struct Beat {
+    /// Seconds.
+    pub duration: f32,
+    /// Whether the probe passed.
+    pub passed: bool,
+}
+
+/// How one target does with one module.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// Of this row among all.
+    pub id: u64,
+    /// Grows with every change of any row.
+    pub version: u64,
+    /// The module's name.
+    pub module: Arc<str>,
+    /// The module's prober.
+    pub prober: Prober,
+    /// The target, what is not UTF-8 [carried](crate::carried).
+    pub target: Arc<str>,
+    /// The `hostname` parameter.
+    pub hostname: Option<Arc<str>>,
+    /// What the scrapes have set of the module.
+    pub given: Arc<[Given]>,
+    /// How it does.
+    pub state: State,
+    /// Why the last probe failed, if it did.
+    pub reason: Option<Box<str>>,
+    /// When the last probe ended.
+    pub at: SystemTime,
+    /// The same moment, for telling how long ago that was.
+    pub ended: Instant,
+    /// Since when all probes passed, or all failed.
+    pub since: Instant,
+    /// For how long it was the other way before that, if it was.
+    pub before: Option<Duration>,
+    /// How many probes passed.
+    pub passed: u64,
+    /// How many probes failed.
+    pub failed: u64,
+    /// The last results, oldest first.
+    pub strip: Vec<Beat>,
+    /// What a probe that passes usually takes, in seconds.
+    usual: f32,
+}
+
+/// All rows.
+#[derive(Debug, Default)]
+pub struct Wall {
+    hasher: RandomState,
+    rows: Mutex<Rows>,
+}
+
+#[derive(Debug, Default)]
+struct Rows {
+    by_key: HashMap<u64, Arc<Row>>,
+    bytes: usize,
+    version: u64,
+    next_id: u64,
+}
+
+impl Wall {
+    /// Adds the result of a probe.
+    pub fn add(&self, entry: &Entry) {
+        let reason = entry.outcome.reason().map(|reason| short(&reason, REASON));
+        let module = &entry.module;
+        let key = self.key(entry.name());
+        let mut rows = self.lock();
+        rows.version += 1;
+        let version = rows.version;
+        if let Some(row) = rows.by_key.get_mut(&key) {
+            let before = row.texts();
+            let row = Arc::make_mut(row);
+            row.version = version;
+            row.update(entry, reason);
+            let after = row.texts();
+            rows.bytes = (rows.bytes + after).saturating_sub(before);
+            return;
+        }
+        let mut row = Row {
+            id: rows.next_id,
+            version,
+            module: Arc::clone(&module.name),
+            prober: module.raw.prober,
+            target: (&*entry.target).into(),
+            hostname: entry.hostname.as_deref().map(Into::into),
+            given: Arc::clone(&module.given),
+            state: State::Passing,
+            reason: None,
+            at: entry.at,
+            ended: entry.ended,
+            since: entry.ended,
+            before: None,
+            passed: 0,
+            failed: 0,
+            strip: Vec::new(),
+            usual: 0.0,
+        };
+        row.update(entry, reason);
+        row.since = entry.ended;
+        row.before = None;
+        rows.next_id += 1;
+        rows.bytes += ROW + row.texts();
+        rows.by_key.insert(key, Arc::new(row));
+        if rows.by_key.len() > ROWS || rows.bytes > BYTES {
+            rows.make_room();
+        }
+    }
+
+    /// The row of a target, if there is one. Where a name says nothing of parameters, as in links from alerts, or a row has none, the row
+    /// that was probed last will do.
+    pub fn row(&self, name: Name<'_>) -> Option<Arc<Row>> {
+        let key = self.key(name);
+        let rows = self.lock();
+        let exact = rows.by_key.get(&key);
+        let similar = || {
+            let all = rows.by_key.values().filter(|row| {
+                (name.given.is_empty() || row.given.is_empty())
+                    && *row.target == *name.target
+                    && *row.module == *name.module
+                    && row.hostname.as_deref() == name.hostname
+            });
+            all.max_by_key(|row| row.ended)
+        };
+        exact.or_else(similar).cloned()
+    }
+
+    /// The version of the newest row.
+    pub fn version(&self) -> u64 {
+        self.lock().version
+    }
+
+    /// All rows in no particular order, and the version of the newest.
+    pub fn rows(&self) -> (Vec<Arc<Row>>, u64) {
+        let mut rows = self.lock();
+        rows.forget(|row| row.ended.elapsed() > FORGOTTEN);
+        (rows.by_key.values().cloned().collect(), rows.version)
+    }
+
+    /// Two targets with one key in 2^64: the newer one's results would go to the older one's row.
+    fn key(&self, name: Name<'_>) -> u64 {
+        self.hasher.hash_one(name)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Rows> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Rows {
+    /// Takes away the sixteenth part that was not probed for longest: looking for it takes long, and so is done rarely.
+    fn make_room(&mut self) {
+        while self.by_key.len() > ROWS || self.bytes > BYTES {
+            let mut ends: Vec<Instant> = self.by_key.values().map(|row| row.ended).collect();
+            let share = ends.len().div_ceil(16).min(ends.len().saturating_sub(1));
+            let (_, last, _) = ends.select_nth_unstable(share);
+            let last = *last;
+            self.forget(|row| row.ended <= last);
+        }
+    }
+
+    fn forget(&mut self, is_gone: impl Fn(&Row) -> bool) {
+        let bytes = &mut self.bytes;
+        self.by_key.retain(|_, row| {
+            let gone = is_gone(row);
+            if gone {
+                *bytes = bytes.saturating_sub(ROW + row.texts());
+            }
+            !gone
+        });
+    }
+}
+
+impl Row {
+    /// How long the last probe took, in seconds.
+    pub fn duration(&self) -> f32 {
+        self.strip.last().map_or(0.0, |beat| beat.duration)
+    }
+
+    /// Which target it is about.
+    pub fn name(&self) -> Name<'_> {
+        Name {
+            module: &self.module,
+            target: &self.target,
+            hostname: self.hostname.as_deref(),
+            given: &self.given,
+        }
+    }
+
+    fn texts(&self) -> usize {
+        let given = self.given.iter();
+        let given = given.map(|given| size_of_val(given) + given.name.len() + given.value.len());
+        given.sum::<usize>()
+            + self.target.len()
+            + self.hostname.as_deref().map_or(0, str::len)
+            + self.reason.as_deref().map_or(0, str::len)
+    }
+
+    fn update(&mut self, entry: &Entry, reason: Option<String>) {
+        let passed = entry.outcome.success;
+        let duration = entry.outcome.duration.as_secs_f32();
+        if passed == (self.state == State::Failing) {
+            self.before = Some(entry.ended.saturating_duration_since(self.since));
+            self.since = entry.ended;
+        }
+        self.state = if !passed {
+            State::Failing
+        } else if self.passed > 0 && duration > self.usual * SLOW && duration > self.usual + NOTICEABLE {
+            State::Slow
+        } else {
+            State::Passing
+        };
+        if passed {
+            let weight = if self.passed == 0 { 1.0 } else { 1.0 / 16.0 };
+            self.usual += (duration - self.usual) * weight;
+            self.passed += 1;
+        } else {
+            self.failed += 1;
+        }
+        self.reason = reason.map(Into::into);
+        (self.at, self.ended) = (entry.at, entry.ended);
+        if self.strip.len() == STRIP {
+            self.strip.remove(0);
+        }
+        self.strip.push(Beat { duration, passed });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Samples;
+    use crate::module::parse;
+    use crate::probe_log::ProbeLog;
+    use crate::prober::{Outcome, Timeline};
+    use crate::server::past::entry::Subject;
+
+    fn name(target: &str) -> Name<'_> {
+        Name {
+            module: "m",
+            target,
+            hostname: None,
+            given: &[],
+        }
+    }
+
+    fn entry(target: &str, success: bool, milliseconds: u64) -> Entry {
+        let loaded = parse("modules: {m: {prober: tcp}}", "test").unwrap();
+        let outcome = Outcome {
+            advice: None,
+            body: None,
+            success,
+            duration: Duration::from_millis(milliseconds),
+            samples: Samples::new(),
+            log: ProbeLog::default(),
+            timeline: Timeline::new(tokio::time::Instant::now()),
+            tls: None,
+            failure: (!success).then_some(crate::prober::Failure {
+                reason: crate::reason::Reason::Other,
+                phase: "",
+                step: None,
+            }),
+            trace: None,
+            findings: None,
+        };
+        Entry::new(
+            Subject::of(loaded.modules.get("m").unwrap()),
+            target,
+            None,
+            outcome,
+        )
+    }
+
+    #[test]
+    fn a_row_knows_how_its_target_does() {
+        let wall = Wall::default();
+        let states = [
+            (true, 10),
+            (true, 12),
+            (true, 500),
+            (false, 1),
+            (false, 1),
+            (true, 11),
+        ]
+        .map(|(passed, duration)| {
+            wall.add(&entry("a", passed, duration));
+            wall.row(name("a")).unwrap().state
+        });
+        use State::{Failing, Passing, Slow};
+        assert_eq!(states, [Passing, Passing, Slow, Failing, Failing, Passing]);
+        let row = wall.row(name("a")).unwrap();
+        assert_eq!((row.passed, row.failed, row.strip.len()), (4, 2, 6));
+        assert!(row.before.is_some());
+        assert_eq!(wall.rows().0.len(), 1);
+        assert!(
+            wall.row(Name {
+                hostname: Some("host"),
+                ..name("a")
+            })
+            .is_none()
+        );
+    }
+
+    #[test]
+    fn rows_and_their_bytes_are_bounded() {
+        let wall = Wall::default();
+        for index in 0..400 {
+            wall.add(&entry(&format!("{index:060000}"), true, 1));
+        }
+        let rows = wall.lock();
+        let counted: usize = rows.by_key.values().map(|row| ROW + row.texts()).sum();
+        assert_eq!(rows.bytes, counted);
+        assert!(
+            counted <= BYTES && rows.by_key.len() > 200,
+            "{} rows",
+            rows.by_key.len()
+        );
+        drop(rows);
+        assert!(wall.row(name(&format!("{:060000}", 399))).is_some());
+        assert!(wall.row(name(&format!("{:060000}", 0))).is_none());
+        for _ in 0..2 * STRIP {
+            wall.add(&entry("long", true, 1));
+        }
+        assert_eq!(wall.row(name("long")).unwrap().strip.len(), STRIP);
+    }
+}
