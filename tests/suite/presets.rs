@@ -398,7 +398,7 @@ async fn an_end_is_an_end() {
 /// Lines without end, lines without number, elements without end: a bounded number of bytes is read.
 #[tokio::test]
 async fn endless_words_are_cut_off() {
-    let rows: [(StartTls, &str, &str); 10] = [
+    let rows: [(StartTls, &str, &str); 11] = [
         (StartTls::Smtp, "", "220-more\r\n"),
         (StartTls::Lmtp, "", "a"),
         (StartTls::Imap, "* OK\r\n", "* more\r\n"),
@@ -406,6 +406,8 @@ async fn endless_words_are_cut_off() {
         (StartTls::Irc, "", "NOTICE x\r\n"),
         (StartTls::Xmpp, "<stream:features>", "<a/>"),
         (StartTls::Xmpp, "", "text"),
+        // Each of them may be the end of a tag whose beginning is long.
+        (StartTls::Xmpp, "<a b='", ">"),
         (StartTls::XmppServer, "<stream:error>", "<a b='>'/>"),
         (StartTls::Ldap, "\x30\x7f", "a"),
         (StartTls::Postgres, "E", "a"),
@@ -421,7 +423,7 @@ async fn endless_words_are_cut_off() {
             "{protocol:?}: {}",
             &log[log.len().saturating_sub(2000)..]
         );
-        assert!(outcome.duration < PATIENT / 2, "{protocol:?}");
+        assert!(outcome.duration < PATIENT / 5, "{protocol:?}, {rest}");
     }
 }
 

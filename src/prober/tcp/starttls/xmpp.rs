@@ -95,28 +95,27 @@ async fn next(wire: &mut Wire<'_, '_>, all: &mut Vec<u8>) -> Result<Vec<u8>, Sta
     let blank = text.pop();
     debug_assert_eq!(blank, Some(b'<'));
     all.extend(text);
-    let mut tag = vec![b'<'];
+    let (mut tag, mut quote) = (vec![b'<'], None);
     loop {
-        tag.extend(wire.through(b'>').await?);
+        let piece = wire.through(b'>').await?;
+        tag.extend_from_slice(&piece);
+        quote = quote_after(quote, &piece);
         // A value may have the sign in it.
-        if !is_within_value(&tag) {
+        if quote.is_none() {
             all.extend_from_slice(&tag);
             return Ok(tag);
         }
     }
 }
 
-/// Whether a tag so far ends within the value of an attribute.
-fn is_within_value(tag: &[u8]) -> bool {
-    let mut quote = None;
-    for byte in tag {
-        match (quote, byte) {
-            (None, b'\'' | b'"') => quote = Some(*byte),
-            (Some(open), byte) if open == *byte => quote = None,
-            _ => {}
-        }
-    }
-    quote.is_some()
+/// The quote of the value of an attribute that is open after another piece of a tag. No piece is looked at twice: very many can
+/// have the sign and nothing else.
+fn quote_after(open: Option<u8>, piece: &[u8]) -> Option<u8> {
+    piece.iter().fold(open, |open, byte| match (open, byte) {
+        (None, b'\'' | b'"') => Some(*byte),
+        (Some(quote), byte) if quote == *byte => None,
+        _ => open,
+    })
 }
 
 /// Whether an element is its tag and nothing else.
@@ -176,9 +175,11 @@ mod tests {
 
     #[test]
     fn values_may_have_brackets() {
-        assert!(is_within_value(b"<a b='>"));
-        assert!(is_within_value(b"<a b='\">"));
-        assert!(!is_within_value(b"<a b='\"'>"));
+        assert_eq!(quote_after(None, b"a b='>"), Some(b'\''));
+        assert_eq!(quote_after(None, b"a b='\">"), Some(b'\''));
+        assert_eq!(quote_after(None, b"a b='\"'>"), None);
+        assert_eq!(quote_after(Some(b'\''), b"\">"), Some(b'\''));
+        assert_eq!(quote_after(Some(b'\''), b"' c=\">"), Some(b'"'));
     }
 
     #[test]
