@@ -62,7 +62,7 @@ pub(super) async fn judge(probe: &mut Probe<'_>, module: &Http, chain: &mut Chai
     }
     if let Err(error) = reader.decompress(module.compression).await {
         log!(probe.log, Error, "Failed to get decompressor for HTTP response body", "err" => text(&error));
-        probe.fail(Reason::BodyDecoding);
+        probe.fail(error.reason());
         if success {
             unreadable(probe, module, &response.headers, &error);
         }

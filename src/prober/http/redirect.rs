@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use go_http::cookies::{Jar, OwnCookies, add_cookies};
 use gostd::address::push_decimal;
 use tokio::io::AsyncBufReadExt;
+use tokio::time::Instant;
 
 use super::Client;
 use super::credentials::is_sensitive;
@@ -16,12 +17,13 @@ use super::request::{HttpRequest, is_same_or_below};
 use super::response::{HttpResponse, ResponseBody};
 use crate::carried;
 use crate::log;
+use crate::net::TimedOut;
 use crate::net::headers::{Headers, canonical};
 use crate::net::http1::RequestBody;
 use crate::net::proxy::basic;
 use crate::net::url::{Url, hostname, idna_ascii};
 use crate::probe_log::{EXCERPT, excerpt_of};
-use crate::prober::{Probe, advice};
+use crate::prober::{Phase, Probe, advice};
 use crate::reason::Reason;
 
 /// Most redirects that are followed.
@@ -141,11 +143,21 @@ impl Client<'_> {
             if !follows {
                 log!(probe.log, Info, "Not following redirect");
             }
-            slurp(probe, &mut response).await;
+            let from = Instant::now();
+            let slurped = slurp(probe, &mut response).await;
             response.body.close();
             if !follows {
                 chain.response = Some(response);
                 chain.unfollowed = true;
+                return chain;
+            }
+            // No time is left for the next request, and that is not its server's fault.
+            if let Err(timed_out) = slurped {
+                probe.timeline.record(Phase::Transfer, from, Instant::now());
+                let step = "reading the body of the redirect".to_owned();
+                let error = RoundTripError::TimedOut { step, timed_out };
+                log_failure(probe, &self.module.method, &upcoming.url, &error.to_string());
+                probe.fail(error.reason());
                 return chain;
             }
             *request = upcoming;
@@ -254,14 +266,15 @@ fn next_headers(own: &Headers, crossed_hosts: bool, keeps_body: bool, from: &Url
     headers
 }
 
-/// Reads a little of a redirect's body, so that a peer that still sends it is not cut off.
-async fn slurp(probe: &Probe<'_>, response: &mut HttpResponse) {
+/// Reads a little of a redirect's body, so that a peer that still sends it is not cut off. Errors do not matter: the redirect itself
+/// has come.
+async fn slurp(probe: &Probe<'_>, response: &mut HttpResponse) -> Result<(), TimedOut> {
     let short = response.told_length <= SLURP as i64;
     let ResponseBody::Stream(body) = &mut response.body else {
-        return;
+        return Ok(());
     };
     if !short {
-        return;
+        return Ok(());
     }
     let read = async {
         let mut left = SLURP;
@@ -277,8 +290,7 @@ async fn slurp(probe: &Probe<'_>, response: &mut HttpResponse) {
             left -= bytes;
         }
     };
-    // Neither errors nor the deadline matter here: the redirect itself has come.
-    let _ = probe.deadline.within(read).await;
+    probe.deadline.within(read).await
 }
 
 /// Logs a failed request as Go's `url.Error` prints it.

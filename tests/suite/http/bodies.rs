@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use blackbox_exporter::metrics::Metric;
+use blackbox_exporter::reason::Reason;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 
 use super::module;
 use super::site::{Site, answer, gzip, ok, read_request};
+use crate::support::peer::{Peer, send};
 use crate::support::{Exporter, has, lacks, log, probe};
 
 fn compressed(coding: &str) -> Vec<u8> {
@@ -25,6 +27,17 @@ fn compressed(coding: &str) -> Vec<u8> {
         "br" => b"\xe2\xd5\x06\xbf\x91\xda\x68\x5e\xcb\xa8\x41\x90\xca\xd0\x34\xdb\x5b\x08\xcb\x78\x30\x1e\x80\xcb\x05\xc0\xe8\x1c\x0d".to_vec(),
         _ => text.into_bytes(),
     }
+}
+
+/// A body that stops within its first bytes is late, and not wrong.
+#[tokio::test]
+async fn a_head_of_gzip_that_does_not_come_is_awaited() {
+    let head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n\x1f\x8b\x08";
+    let peer = Peer::play(vec![send(head)]).await;
+    let yaml = format!("timeout: 300ms\n{}", module("compression: gzip"));
+    let outcome = probe(&yaml, &format!("http://{}/", peer.target())).await;
+    let reason = outcome.failure.as_ref().map(|failure| failure.reason);
+    assert_eq!(reason, Some(Reason::RequestTimeout), "{:?}", log(&outcome));
 }
 
 #[tokio::test]

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use blackbox_exporter::metrics::Metric;
 use blackbox_exporter::prober::{Hop, Phase};
+use blackbox_exporter::reason::Reason;
 
 use super::module;
 use super::site::{Asked, Site, answer, ok, redirect};
+use crate::support::peer::{Peer, send};
 use crate::support::{exposition, has, log, probe};
 
 /// A site whose `/` leads to `/next` by this status line.
@@ -51,6 +53,31 @@ async fn methods_and_bodies_follow_gos_rules() {
         assert_eq!(asked[1].body, again.as_bytes(), "{status} {method}");
         assert_eq!(asked[1].header("Referer"), Some(site.url("/").as_str()));
     }
+}
+
+/// The next server is not blamed for the time that the body of a redirect took.
+#[tokio::test]
+async fn a_redirect_whose_body_never_ends_is_where_the_time_went() {
+    let head = "HTTP/1.1 302 Found\r\nLocation: /next\r\nContent-Length: 5\r\n\r\nmov";
+    let peer = Peer::play(vec![send(head)]).await;
+    let outcome = probe(
+        &format!("timeout: 300ms\n{}", module("")),
+        &format!("http://{}/", peer.target()),
+    )
+    .await;
+    let failure = outcome.failure.as_ref().unwrap();
+    assert_eq!(
+        (failure.phase, failure.reason),
+        ("transfer", Reason::RequestTimeout)
+    );
+    has(
+        log(&outcome).join("\n"),
+        [
+            "/next\\\": context deadline exceeded",
+            "while reading the body of the redirect",
+        ],
+    );
+    assert_eq!(outcome.samples.value(Metric::HttpRedirects), Some(1.0));
 }
 
 #[tokio::test]
