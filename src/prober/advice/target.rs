@@ -70,6 +70,8 @@ fn is_scheme(text: &str) -> bool {
 
 /// Host and port of what stands behind a scheme.
 fn authority(rest: &str) -> String {
+    // gRPC's own names have an empty host in front: `dns:///HOST:PORT`.
+    let rest = rest.trim_start_matches('/');
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let authority = rest.get(..end).unwrap_or(rest);
     // Without user and password.

@@ -24,6 +24,7 @@ async fn targets_that_do_not_fit_the_prober() {
         ("icmp, `https://HOST/`", icmp, "https://127.0.0.1/"),
         ("dns, `udp://HOST`", "prober: dns\ntimeout: 2s\ndns: {query_name: example.com}", "udp://127.0.0.1"),
         ("grpc, `grpc://HOST:PORT`", "prober: grpc\ntimeout: 2s\ngrpc: {}", "grpc://127.0.0.1:1"),
+        ("grpc, `dns:///HOST:PORT`", "prober: grpc\ntimeout: 2s\ngrpc: {}", "dns:///127.0.0.1:1"),
         ("unix, `unix:///PATH`", "prober: unix\ntimeout: 2s", "unix:///run/no.sock"),
         ("unix, a relative path", "prober: unix\ntimeout: 2s", "run/no.sock"),
         ("websocket, `https://HOST/`", "prober: websocket\ntimeout: 2s", "https://127.0.0.1/"),
