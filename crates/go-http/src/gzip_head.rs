@@ -3,7 +3,7 @@
 use std::io;
 
 use flate2::Crc;
-use tokio::io::{AsyncBufRead, AsyncBufReadExt};
+use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// How much is taken at once, and the longest name or comment; both as in Go's reader.
 const PIECE: usize = 4096;
@@ -47,20 +47,18 @@ pub enum ReadError {
 }
 
 /// Reads pieces until they have a whole head, and returns them.
-pub async fn read(stream: &mut (impl AsyncBufRead + Unpin)) -> Result<Vec<u8>, ReadError> {
+pub async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Result<Vec<u8>, ReadError> {
     let mut pieces = Vec::new();
     loop {
-        let piece = stream.fill_buf().await.map_err(ReadError::Io)?;
-        let piece = piece.get(..PIECE).unwrap_or(piece);
-        if piece.is_empty() {
+        pieces.reserve(PIECE);
+        let mut piece = (&mut *stream).take(PIECE as u64);
+        let bytes = piece.read_buf(&mut pieces).await.map_err(ReadError::Io)?;
+        if bytes == 0 {
             return Err(ReadError::Wrong(match pieces.is_empty() {
                 true => DecompressError::Empty,
                 false => DecompressError::Cut,
             }));
         }
-        pieces.extend_from_slice(piece);
-        let bytes = piece.len();
-        stream.consume(bytes);
         if has_head(&pieces).map_err(ReadError::Wrong)? {
             return Ok(pieces);
         }

@@ -69,9 +69,10 @@ impl<S: AsyncBufRead + Unpin> AsyncRead for Brotli<S> {
         loop {
             let mut stream = Pin::new(&mut own.stream);
             if own.ended {
-                return match stream.poll_fill_buf(cx) {
-                    Poll::Ready(Ok([_, ..])) => invalid("brotli: excessive input"),
-                    _ => Poll::Ready(Ok(())),
+                // The end of what it came in counts, too: a body that is cut there has failed.
+                return match ready!(stream.poll_fill_buf(cx))? {
+                    [] => Poll::Ready(Ok(())),
+                    _ => invalid("brotli: excessive input"),
                 };
             }
             let input = ready!(stream.as_mut().poll_fill_buf(cx))?;

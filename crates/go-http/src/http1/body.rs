@@ -9,7 +9,6 @@ use tokio::io::{AsyncBufRead, AsyncRead, ReadBuf};
 use super::framing::Framing;
 use super::head::HeadParser;
 use super::reader::ResponseReader;
-use crate::buffer::poll_read_buffered;
 
 /// Longest line in front of a chunk, and most bytes of a trailer, as Go has it.
 const MAX_LINE: usize = 4096;
@@ -18,6 +17,8 @@ const MAX_LINE: usize = 4096;
 pub struct Body<S> {
     reader: ResponseReader<S>,
     state: State,
+    /// What a read has taken of chunks and waits to have more of.
+    gathered: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -90,7 +91,11 @@ impl<S: AsyncRead + Unpin> Body<S> {
             Framing::Chunked => State::ChunkSize { excess: 0 },
             Framing::UntilClose => State::UntilClose,
         };
-        Self { reader, state }
+        Self {
+            reader,
+            state,
+            gathered: Vec::new(),
+        }
     }
 
     /// Makes sure that there is something to read, or errs at the end.
@@ -250,15 +255,50 @@ impl<S: AsyncRead + Unpin> AsyncBufRead for Body<S> {
     }
 }
 
+impl<S: AsyncRead + Unpin> Body<S> {
+    /// Whether a read that has something goes on, as Go's: within a chunk, and to the next one if its size is there.
+    fn goes_on(&self) -> bool {
+        let data = self.reader.data();
+        let line = match self.state {
+            State::Chunk { left: 0, .. } | State::ChunkEnd { .. } => data.get(2..),
+            State::ChunkSize { .. } => Some(data),
+            State::Chunk { .. } => return true,
+            State::Done | State::Length(_) | State::UntilClose | State::Trailer => None,
+        };
+        line.is_some_and(|line| line.contains(&b'\n'))
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Body<S> {
+    /// Reads as much as Go at once. That is what is lost of a body that should be gzip and is not.
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        poll_read_buffered(self, cx, into)
+        let this = self.get_mut();
+        loop {
+            let has = this.gathered.len();
+            let room = into.remaining().saturating_sub(has);
+            if room == 0 || has > 0 && !this.goes_on() {
+                break;
+            }
+            let data = match ready!(Pin::new(&mut *this).poll_fill_buf(cx)) {
+                Ok(data) => data.get(..room).unwrap_or(data).to_vec(),
+                Err(error) if has == 0 => return Poll::Ready(Err(error)),
+                // It is told again.
+                Err(_) => break,
+            };
+            if data.is_empty() {
+                break;
+            }
+            Pin::new(&mut *this).consume(data.len());
+            this.gathered.extend(data);
+        }
+        into.put_slice(&std::mem::take(&mut this.gathered));
+        Poll::Ready(Ok(()))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::AsyncReadExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
 
@@ -271,7 +311,6 @@ mod tests {
             let mut body = Body::new(ResponseReader::new(ours), framing);
             let send = async move {
                 for bytes in wire.chunks(piece) {
-                    use tokio::io::AsyncWriteExt;
                     peer.write_all(bytes).await.unwrap();
                     tokio::task::yield_now().await;
                 }
@@ -313,6 +352,43 @@ mod tests {
                 (*want, *error),
                 "{wire:?}"
             );
+        }
+    }
+
+    #[tokio::test]
+    async fn chunks_are_read_together_until_one_has_to_be_waited_for() {
+        // framing, what arrives in pieces, room, what is read at once
+        #[rustfmt::skip]
+        let rows: &[(Framing, &[&str], usize, &[&str])] = &[
+            (Framing::Chunked, &["3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"], 9, &["abcde", ""]),
+            (Framing::Chunked, &["3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"], 4, &["abcd", "e", ""]),
+            (Framing::Chunked, &["3\r\nabc\r\n2", "\r\nde\r\n0\r\n\r\n"], 9, &["abc", "de", ""]),
+            (Framing::Chunked, &["3\r\nabc\r", "\n2\r\nde\r\n0\r\n\r\n"], 9, &["abc", "de", ""]),
+            (Framing::Chunked, &["3\r\nabc\r\n2\r\n", "d", "e\r\n0\r\n\r\n"], 9, &["abcde", ""]),
+            (Framing::Chunked, &["3\r\nabc\r\nx\r\n"], 9, &["abc", "invalid byte in chunk length"]),
+            (Framing::Length(5), &["abc", "de"], 9, &["abc", "de", ""]),
+            (Framing::UntilClose, &["abc", "de"], 9, &["abc", "de", ""]),
+        ];
+        for (framing, pieces, room, want) in rows {
+            let (mut peer, ours) = tokio::io::duplex(64);
+            let mut body = Body::new(ResponseReader::new(ours), *framing);
+            let send = async move {
+                for piece in *pieces {
+                    peer.write_all(piece.as_bytes()).await.unwrap();
+                    tokio::task::yield_now().await;
+                }
+            };
+            let read = async {
+                for want in *want {
+                    let mut into = vec![0; *room];
+                    let got = match body.read(&mut into).await {
+                        Ok(bytes) => String::from_utf8_lossy(&into[..bytes]).into_owned(),
+                        Err(error) => error.to_string(),
+                    };
+                    assert_eq!(got, *want, "{framing:?} {pieces:?} {room}");
+                }
+            };
+            tokio::join!(send, read);
         }
     }
 

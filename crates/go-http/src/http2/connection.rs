@@ -319,17 +319,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Whether a whole frame, or the beginning of a DATA frame, is in the buffer.
+    /// Whether a whole frame is in the buffer. Of DATA too: bytes of a frame that is cut do not count in Go.
     fn has_frame(&self) -> bool {
         let data = self.buffer.data();
-        FrameHead::parse(data).is_some_and(|head| {
-            let needed = if head.kind == DATA {
-                usize::from(head.flags & PADDED != 0)
-            } else {
-                head.length
-            };
-            head.length > MAX_FRAME || data.len() >= FrameHead::LENGTH + needed.min(head.length)
-        })
+        FrameHead::parse(data)
+            .is_some_and(|head| head.length > MAX_FRAME || data.len() >= FrameHead::LENGTH + head.length)
     }
 
     /// Takes the next frame, if it is there.

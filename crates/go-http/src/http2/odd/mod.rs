@@ -8,7 +8,7 @@ use super::{Request, exchange};
 use crate::first_byte::FirstByte;
 use crate::headers::Headers;
 use crate::http1::RequestBody;
-use servers::{HEADERS, frame, ok, servers, settings};
+use servers::{DATA, HEADERS, frame, ok, servers, settings};
 
 /// The status and how many bytes of a body came, if the answer was whole.
 async fn judge(wire: Vec<u8>) -> Option<(u16, u64)> {
@@ -88,4 +88,28 @@ async fn work_for_nobody_is_done_in_turns() {
     });
     assert_eq!(answer.await.unwrap().head.status, 200);
     assert!(turns > 40 * 8 / 2, "{turns} turns for 320 MB");
+}
+
+#[tokio::test]
+async fn of_data_that_is_cut_nothing_counts() {
+    let (ours, mut theirs) = tokio::io::duplex(1 << 17);
+    let whole = frame(DATA, 0, 1, b"whole");
+    let cut = &frame(DATA, 0, 1, &b"x".repeat(5000))[..100];
+    let wire = [&settings(&[]), &frame(HEADERS, 4, 1, b"\x88"), &whole, cut].concat();
+    theirs.write_all(&wire).await.unwrap();
+    theirs.shutdown().await.unwrap();
+    let headers = Headers::default();
+    let request = Request {
+        method: "GET",
+        scheme: "https",
+        authority: "x",
+        path: b"/",
+        headers: &headers,
+    };
+    let mut began = FirstByte::default();
+    let answer = exchange(ours, request, RequestBody::Empty, false, &mut began).await;
+    let mut body = Vec::new();
+    let read = answer.unwrap().body.read_to_end(&mut body).await;
+    assert!(read.is_err());
+    assert_eq!(body, b"whole");
 }

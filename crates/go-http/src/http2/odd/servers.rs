@@ -1,7 +1,7 @@
 //! What servers may and may not do (RFC 9113, in the order of h2spec's cases). Each verdict is what Go's client said of the
 //! same bytes. `bench/packages` reads this file, too: it uses nothing of the crate.
 
-const DATA: u8 = 0;
+pub const DATA: u8 = 0;
 pub const HEADERS: u8 = 1;
 const PRIORITY: u8 = 2;
 const RST_STREAM: u8 = 3;
