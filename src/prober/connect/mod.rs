@@ -9,7 +9,8 @@ mod stream;
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::iter;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use gostd::address::socket_text;
@@ -263,12 +264,15 @@ async fn reach(probe: &mut Probe<'_>, route: &Route<'_>, spans: &mut Spans) -> R
             preference,
         } => {
             let port = tcp_port(probe, port).await?;
-            let host = idna_ascii(host);
+            let host = match idna_ascii(host) {
+                none if none.is_empty() => "0.0.0.0".into(), // This machine, as in Go.
+                host => host,
+            };
             let addresses = match Address::parse(&host) {
                 Some(address) => {
                     let judged = probe.network.policy.check_name(&host);
                     judged.map_err(|refusal| ConnectError::Resolve(ResolveError::refused(&host, refusal)))?;
-                    vec![address]
+                    literal(address)
                 }
                 None => {
                     let from = Instant::now();
@@ -290,6 +294,12 @@ async fn reach(probe: &mut Probe<'_>, route: &Route<'_>, spans: &mut Spans) -> R
             Ok(Stream::unix(stream, probe.arrivals.clone()))
         }
     }
+}
+
+/// What is dialled for an address: for `::`, which is this machine, also its other form, as in Go.
+fn literal(address: Address) -> Vec<Address> {
+    let other = (address.ip == Ipv6Addr::UNSPECIFIED).then(|| Address::new(Ipv4Addr::UNSPECIFIED.into()));
+    iter::once(address).chain(other).collect()
 }
 
 async fn tcp_port(probe: &Probe<'_>, port: &str) -> Result<u16, ConnectError> {

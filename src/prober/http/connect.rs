@@ -1,6 +1,6 @@
 //! From a URL to a connection over which its request can go.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use tokio::time::Instant;
 
@@ -88,7 +88,16 @@ impl Client<'_> {
                 },
             },
             // compat: upstream lets the operating system choose the family from the second hop on.
-            (None, []) => To::Host {
+            (
+                None,
+                []
+                | [
+                    Address {
+                        ip: IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+                        ..
+                    },
+                ],
+            ) => To::Host {
                 host: url.hostname(),
                 port: url.port_or_default(),
                 preference: self.module.preference,

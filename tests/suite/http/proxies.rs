@@ -33,6 +33,17 @@ async fn a_forwarding_proxy_gets_the_whole_url() {
 }
 
 #[tokio::test]
+async fn a_proxy_without_a_host_is_on_this_machine() {
+    let proxy = Site::answering(ok()).await;
+    let yaml = module(
+        &format!("http://:{}", proxy.address.port()),
+        "skip_resolve_phase_with_proxy: true",
+    );
+    let outcome = probe(&yaml, "http://only.the-proxy.knows/").await;
+    assert!(outcome.success, "{:?}", log(&outcome));
+}
+
+#[tokio::test]
 async fn no_proxy_goes_direct() {
     let site = Site::answering(ok()).await;
     let yaml = module("http://127.0.0.1:1", "no_proxy: example.com");
