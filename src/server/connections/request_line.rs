@@ -1,7 +1,7 @@
 //! Request lines that Go's server accepts and hyper does not, or reads otherwise: they are rewritten before hyper sees them.
 //!
 //! - a `#` is part of the path or query, hyper would drop it and what follows;
-//! - so are bytes beyond ASCII;
+//! - so are bytes beyond ASCII, quotes, backticks and angle brackets;
 //! - an absolute target may have an empty host, and without a path it leads to `/` by a redirect;
 //! - any HTTP/1.x from 1.1 on is HTTP/1.1.
 
@@ -27,7 +27,7 @@ pub fn normal(line: &[u8]) -> Cow<'_, [u8]> {
         return Cow::Borrowed(line);
     };
     let later = matches!(version, [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'2'..=b'9']);
-    let odd = target.iter().any(|byte| *byte == b'#' || !byte.is_ascii());
+    let odd = target.iter().any(|byte| is_odd(*byte));
     let absolute = !target.starts_with(b"/") && method != b"CONNECT";
     let moved = if absolute { origin_form(target) } else { None };
     if !later && !odd && moved.is_none() {
@@ -37,7 +37,7 @@ pub fn normal(line: &[u8]) -> Cow<'_, [u8]> {
     normal.push(b' ');
     let mut escape = String::new();
     for byte in &*moved.unwrap_or(Cow::Borrowed(target)) {
-        if *byte == b'#' || !byte.is_ascii() {
+        if is_odd(*byte) {
             escape.clear();
             // Writing to a string does not fail.
             let _ = write!(escape, "%{byte:02X}");
@@ -49,6 +49,11 @@ pub fn normal(line: &[u8]) -> Cow<'_, [u8]> {
     normal.push(b' ');
     normal.extend_from_slice(if later { b"HTTP/1.1" } else { version });
     Cow::Owned(normal)
+}
+
+/// Whether hyper sees a byte of a target only when it is escaped.
+fn is_odd(byte: u8) -> bool {
+    matches!(byte, b'#' | b'"' | b'<' | b'>' | b'`') || !byte.is_ascii()
 }
 
 /// An absolute target without a host, or without a path, in a form that hyper reads as Go reads this one.
@@ -90,6 +95,7 @@ mod tests {
             ("GET /x#y HTTP/1.1", "GET /x%23y HTTP/1.1"),
             ("GET /?t=http://x/#y HTTP/1.1", "GET /?t=http://x/%23y HTTP/1.1"),
             ("GET /ä HTTP/1.1", "GET /%C3%A4 HTTP/1.1"),
+            ("GET /<`>?t=\"a\" HTTP/1.1", "GET /%3C%60%3E?t=%22a%22 HTTP/1.1"),
             ("GET http:///x HTTP/1.1", "GET /x HTTP/1.1"),
             ("GET http://h HTTP/1.1", "GET http://h// HTTP/1.1"),
             ("GET http://h?x=1 HTTP/1.1", "GET http://h//?x=1 HTTP/1.1"),
