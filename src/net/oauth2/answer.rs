@@ -69,7 +69,7 @@ pub(super) fn read(status: StatusCode, content_type: &str, body: &[u8]) -> Resul
     };
     let Some(fields) = fields else {
         return Err(if status.is_success() {
-            OAuth2Error::Answer("cannot parse json: the response is not a JSON object".to_owned())
+            OAuth2Error::Answer("cannot parse json: the response is not a JSON object of a token".to_owned())
         } else {
             refused("", "")
         });
@@ -102,11 +102,27 @@ pub(super) fn read(status: StatusCode, content_type: &str, body: &[u8]) -> Resul
     })
 }
 
+/// The fields of an object, whose names may have any case; none if one is of another type than Go expects.
 fn json(body: &[u8]) -> Option<serde_json::Map<String, Value>> {
-    match serde_json::from_slice(body) {
-        Ok(Value::Object(fields)) => Some(fields),
-        _ => None,
-    }
+    const TEXTS: [&str; 6] = [
+        "access_token",
+        "token_type",
+        "refresh_token",
+        "error",
+        "error_description",
+        "error_uri",
+    ];
+    let Ok(Value::Object(fields)) = serde_json::from_slice(body) else {
+        return None;
+    };
+    let lowered = fields
+        .into_iter()
+        .map(|(name, value)| (name.to_ascii_lowercase(), value));
+    let fields: serde_json::Map<_, _> = lowered.collect();
+    let mut texts = TEXTS.iter().filter_map(|name| fields.get(*name));
+    texts
+        .all(|value| value.is_string() || value.is_null())
+        .then_some(fields)
 }
 
 fn form(body: &[u8]) -> serde_json::Map<String, Value> {
@@ -148,6 +164,13 @@ mod tests {
                 Err("oauth2: cannot parse json: expires_in is not an integer"),
             ),
             (200, "application/json", r#"{"access_token":"t","token_type":"Token"}"#, Ok(("Token t", None))),
+            (200, "application/json", r#"{"Access_Token":"t","TOKEN_TYPE":"bearer"}"#, Ok(("Bearer t", None))),
+            (
+                200,
+                "application/json",
+                r#"{"access_token":"t","token_type":5}"#,
+                Err("oauth2: cannot parse json: the response is not a JSON object of a token"),
+            ),
             (200, "text/plain; charset=utf-8", "access_token=a%20b&expires_in=5", Ok(("Bearer a b", Some(5)))),
             (200, "application/json", r#"{"error":"invalid_scope"}"#, Err("oauth2: \"invalid_scope\"")),
             (
@@ -157,7 +180,7 @@ mod tests {
                 Err("oauth2: \"invalid_client\" \"no\""),
             ),
             (200, "application/json", r#"{"token":"secret"}"#, Err("oauth2: server response missing access_token")),
-            (200, "application/json", "hello", Err("oauth2: cannot parse json: the response is not a JSON object")),
+            (200, "application/json", "hello", Err("oauth2: cannot parse json: the response is not a JSON object of a token")),
             (500, "text/html", "oh", Err("oauth2: cannot fetch token: 500 Internal Server Error: response: \"oh\"")),
         ];
         for (status, kind, body, want) in rows {

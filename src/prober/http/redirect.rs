@@ -17,6 +17,7 @@ use super::request::{HttpRequest, is_same_or_below};
 use super::response::{HttpResponse, ResponseBody};
 use crate::carried;
 use crate::log;
+use crate::module::http::BodySource;
 use crate::net::TimedOut;
 use crate::net::headers::{Headers, canonical};
 use crate::net::http1::RequestBody;
@@ -62,6 +63,8 @@ impl Client<'_> {
         let mut own_cookies = OwnCookies::of(&first.headers);
         let mut own_headers = Cow::Borrowed(&self.module.headers);
         let again = match &first_body {
+            // A file: that it is empty does not matter to Go.
+            RequestBody::Empty if matches!(self.module.body, BodySource::File(_)) => None,
             RequestBody::Empty => Some(None),
             RequestBody::Bytes(bytes) => Some(Some(bytes.clone())),
             RequestBody::File(_) => None,

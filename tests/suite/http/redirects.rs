@@ -5,6 +5,7 @@ use std::time::Duration;
 use blackbox_exporter::metrics::Metric;
 use blackbox_exporter::prober::{Hop, Phase};
 use blackbox_exporter::reason::Reason;
+use tokio::net::UdpSocket;
 
 use super::module;
 use super::site::{Asked, Site, answer, ok, redirect};
@@ -78,6 +79,63 @@ async fn a_redirect_whose_body_never_ends_is_where_the_time_went() {
         ],
     );
     assert_eq!(outcome.samples.value(Metric::HttpRedirects), Some(1.0));
+}
+
+/// Go does not look whether there is something in it.
+#[tokio::test]
+async fn a_body_from_a_file_is_not_sent_again_even_if_it_is_empty() {
+    for (status, redirects) in [("307 Temporary Redirect", 0.0), ("302 Found", 1.0)] {
+        let site = two_pages(status).await;
+        let yaml = module("body_file: /dev/null\nvalid_status_codes: [200, 307]");
+        let outcome = probe(&yaml, &site.url("/")).await;
+        assert!(outcome.success, "{status}: {:?}", log(&outcome));
+        assert_eq!(
+            outcome.samples.value(Metric::HttpRedirects),
+            Some(redirects),
+            "{status}"
+        );
+    }
+}
+
+/// `http://:80/`, and `::`, whose other form Go tries too.
+#[tokio::test]
+async fn no_host_and_no_address_are_this_machine() {
+    for target in ["http://:{port}/next", "http://[::]:{port}/next"] {
+        let site = Site::with(move |asked: &Asked| match asked.path() {
+            "/" => redirect(target),
+            _ => ok(),
+        })
+        .await;
+        let outcome = probe(&module(""), &site.url("/")).await;
+        assert!(outcome.success, "{target}: {:?}", log(&outcome));
+        let port = site.address.port();
+        let host = target
+            .split('/')
+            .nth(2)
+            .map(|host| host.replace("{port}", &port.to_string()));
+        assert_eq!(site.asked()[1].header("Host"), host.as_deref());
+    }
+    let site = Site::answering(ok()).await;
+    let outcome = probe(&module(""), &format!("http://[::]:{}/", site.address.port())).await;
+    assert!(outcome.success, "{:?}", log(&outcome));
+    assert_eq!(outcome.samples.value(Metric::IpProtocol), Some(6.0));
+}
+
+/// Upstream mostly says −9.2e9 then.
+#[tokio::test]
+async fn a_lookup_that_the_timeout_ends_took_the_time_that_was_waited() {
+    let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let site = Site::answering(redirect("http://name.test/")).await;
+    let server = silent.local_addr().unwrap();
+    let yaml = format!("timeout: 1s\nresolver: udp://{server}\n{}", module(""));
+    let outcome = probe(&yaml, &site.url("/")).await;
+    assert!(!outcome.success);
+    let exposition = exposition(&outcome);
+    let resolve = exposition
+        .lines()
+        .find_map(|line| line.strip_prefix("probe_http_duration_seconds{phase=\"resolve\"} "));
+    let waited: f64 = resolve.unwrap().parse().unwrap();
+    assert!((0.5..2.0).contains(&waited), "{waited}");
 }
 
 #[tokio::test]

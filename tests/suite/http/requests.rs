@@ -101,6 +101,46 @@ async fn a_body_may_wait_for_the_peers_word() {
     assert_eq!(site.only().body, b"data");
 }
 
+/// Go sends the body all the same, unless the connection is closed.
+#[tokio::test]
+async fn a_body_that_nobody_asked_for_is_sent_if_the_connection_stays() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    for (response, body) in [
+        ("HTTP/1.1 417 No\r\nContent-Length: 0\r\n\r\n", "data"),
+        ("HTTP/1.1 204 No\r\n\r\n", "data"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", "data"),
+        (
+            "HTTP/1.1 417 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+            "",
+        ),
+        ("HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", ""),
+        ("HTTP/1.1 200 OK\r\n\r\nok", ""),
+    ] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let peer = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(stream.read_u8().await.unwrap());
+            }
+            stream.write_all(response.as_bytes()).await.unwrap();
+            if !response.contains("Length") {
+                stream.shutdown().await.unwrap();
+            }
+            let mut came = String::new();
+            stream.read_to_string(&mut came).await.unwrap();
+            came
+        });
+        let yaml = module(
+            "method: POST\nbody: data\nheaders: {Expect: 100-continue}\nvalid_status_codes: [200, 204, 417]",
+        );
+        let outcome = probe(&yaml, &format!("http://{address}/")).await;
+        assert!(outcome.success, "{response:?}: {:?}", log(&outcome));
+        assert_eq!(peer.await.unwrap(), body, "{response:?}");
+    }
+}
+
 #[tokio::test]
 async fn an_answer_may_come_before_the_request_was_read() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

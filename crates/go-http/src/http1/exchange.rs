@@ -11,12 +11,15 @@ use super::body::Body;
 use super::framing::{Framing, Length, LengthError, measure};
 use super::head::{Head, HeadError, HeadParser, MAX_HEAD};
 use super::reader::{ResponseReader, WriteError};
-use super::request::RequestBody;
+use super::request::{RequestBody, is_framed};
 use crate::FirstByte;
 use crate::headers::lists_contain;
 
 /// How long a body waits for `100 Continue`, as Go's transport is set up by prometheus/common.
 const CONTINUE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long the rest of a request is written when the response is there, as Go waits before it uses a connection again.
+const REST_PATIENCE: Duration = Duration::from_millis(50);
 
 /// An answer whose head was read.
 #[derive(Debug)]
@@ -85,6 +88,7 @@ where
         reader
     } else {
         let (incoming, mut outgoing) = tokio::io::split(stream);
+        let is_framed = is_framed(method);
         ResponseReader::with_writer(
             incoming,
             Box::pin(async move {
@@ -96,12 +100,24 @@ where
                 {
                     return Ok(());
                 }
-                body.write_to(&mut outgoing).await?;
+                body.write_to(&mut outgoing, is_framed).await?;
                 outgoing.flush().await.map_err(WriteError::Sink)
             }),
         )
     };
-    let (head, told_length, framing) = read_answer(&mut reader, method, &mut go_on, first_byte).await?;
+    let (head, length) = read_answer(&mut reader, method, &mut go_on, first_byte).await?;
+    if let Some(go_on) = go_on {
+        // Without a 100 the body is sent when the connection might be used again, as far as Go knows.
+        let _ = go_on.send(!length.close);
+        if !length.close {
+            reader.finish_writing(REST_PATIENCE).await;
+        }
+    }
+    let Length {
+        framing,
+        told: told_length,
+        ..
+    } = length;
     Ok(Response {
         head,
         told_length,
@@ -124,17 +140,17 @@ async fn wait_for_continue(word: oneshot::Receiver<bool>) -> bool {
     }
 }
 
-/// The head of the answer, the length to expose, and how the body ends.
+/// The head of the answer, and what it says of its body.
 async fn read_answer<S: AsyncRead + Unpin>(
     reader: &mut ResponseReader<S>,
     method: &str,
     go_on: &mut Option<oneshot::Sender<bool>>,
     first_byte: &mut FirstByte<'_>,
-) -> Result<(Head, i64, Framing), ExchangeError> {
+) -> Result<(Head, Length), ExchangeError> {
     let mut budget = MAX_HEAD;
     loop {
         let mut head = read_head(reader, &mut budget, first_byte).await?;
-        let length = measure(&mut head, method).map_err(ExchangeError::Length)?;
+        let mut length = measure(&mut head, method).map_err(ExchangeError::Length)?;
         if head.status == 100
             && let Some(go_on) = go_on.take()
         {
@@ -144,17 +160,11 @@ async fn read_answer<S: AsyncRead + Unpin>(
         if matches!(head.status, 100..=199) && head.status != 101 {
             continue;
         }
-        if let Some(go_on) = go_on.take() {
-            let _ = go_on.send(!length.close);
-        }
         read_pragma(&mut head);
-        let Length { framing, told, .. } = length;
-        let framing = if is_protocol_switch(&head) {
-            Framing::UntilClose
-        } else {
-            framing
-        };
-        return Ok((head, told, framing));
+        if is_protocol_switch(&head) {
+            length.framing = Framing::UntilClose;
+        }
+        return Ok((head, length));
     }
 }
 

@@ -4,6 +4,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use gostd::os_error::SystemError;
 use tokio::io::{AsyncRead, ReadHalf};
@@ -79,6 +80,18 @@ impl<S: AsyncRead + Unpin> ResponseReader<S> {
     /// Reads more; 0 at the end.
     pub(super) async fn fill(&mut self) -> io::Result<usize> {
         poll_fn(|cx| self.poll_fill(cx)).await
+    }
+
+    /// Writes what is left of the request, for so long at most.
+    pub(super) async fn finish_writing(&mut self, patience: Duration) {
+        let written = poll_fn(|cx| {
+            self.poll_writing(cx);
+            match self.writing {
+                None => Poll::Ready(()),
+                Some(_) => Poll::Pending,
+            }
+        });
+        let _ = tokio::time::timeout(patience, written).await;
     }
 
     fn poll_writing(&mut self, cx: &mut Context<'_>) {

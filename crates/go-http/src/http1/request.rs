@@ -70,7 +70,10 @@ pub fn write_head(
         RequestBody::Bytes(bytes) => {
             write_field(out, b"Content-Length", bytes.len().to_string().as_bytes());
         }
-        RequestBody::File(_) => write_field(out, b"Transfer-Encoding", b"chunked"),
+        RequestBody::File(_) if is_framed(line.method) => {
+            write_field(out, b"Transfer-Encoding", b"chunked");
+        }
+        RequestBody::File(_) => {}
         // Many servers expect a length with these methods.
         RequestBody::Empty if matches!(line.method, "POST" | "PUT" | "PATCH") => {
             write_field(out, b"Content-Length", b"0");
@@ -102,6 +105,11 @@ fn write_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// Whether a body of unknown length is sent in chunks. Behind CONNECT it is sent as it is, without an end.
+pub(super) fn is_framed(method: &str) -> bool {
+    method != "CONNECT"
+}
+
 /// How much of a file is read, and so sent in a chunk, at once.
 const PIECE: usize = 32 << 10;
 
@@ -128,25 +136,33 @@ impl RequestBody {
     ///
     /// # Errors
     /// The file cannot be read, or the peer does not take it.
-    pub(super) async fn write_to<W: AsyncWrite + Unpin>(self, to: &mut W) -> Result<(), WriteError> {
+    pub(super) async fn write_to<W: AsyncWrite + Unpin>(
+        self,
+        to: &mut W,
+        is_framed: bool,
+    ) -> Result<(), WriteError> {
         let FileBody { first, mut file } = match self {
             Self::Empty => return Ok(()),
             Self::Bytes(bytes) => return to.write_all(&bytes).await.map_err(WriteError::Sink),
             Self::File(body) => *body,
         };
+        let put = |frame: &mut Vec<u8>, data: &[u8]| match is_framed {
+            true => write_chunk(frame, data),
+            false => frame.extend_from_slice(data),
+        };
         let mut frame = Vec::with_capacity(PIECE + 16);
         if !first.is_empty() {
-            write_chunk(&mut frame, &first);
+            put(&mut frame, &first);
             to.write_all(&frame).await.map_err(WriteError::Sink)?;
         }
         let mut piece = vec![0; PIECE];
         loop {
             let bytes = file.read(&mut piece).await.map_err(WriteError::Source)?;
             frame.clear();
-            if bytes == 0 {
+            if bytes > 0 {
+                put(&mut frame, piece.get(..bytes).unwrap_or_default());
+            } else if is_framed {
                 frame.extend_from_slice(b"0\r\n\r\n");
-            } else {
-                write_chunk(&mut frame, piece.get(..bytes).unwrap_or_default());
             }
             to.write_all(&frame).await.map_err(WriteError::Sink)?;
             to.flush().await.map_err(WriteError::Sink)?;
@@ -206,26 +222,32 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn files_are_sent_in_chunks() {
+    async fn files_are_sent_in_chunks_and_raw_behind_connect() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("body");
         std::fs::write(&path, "hello").unwrap();
-        let body = FileBody {
-            first: Bytes::from_static(b"ab"),
-            file: File::open(&path).await.unwrap(),
-        };
-        let mut out = Vec::new();
-        RequestBody::File(Box::new(body))
-            .write_to(&mut out)
-            .await
-            .unwrap();
-        assert_eq!(out, b"2\r\nab\r\n5\r\nhello\r\n0\r\n\r\n");
+        for (method, field, want) in [
+            ("POST", true, "2\r\nab\r\n5\r\nhello\r\n0\r\n\r\n"),
+            ("CONNECT", false, "abhello"),
+        ] {
+            let body = RequestBody::File(Box::new(FileBody {
+                first: Bytes::from_static(b"ab"),
+                file: File::open(&path).await.unwrap(),
+            }));
+            let has_field = head(method, &body, &[]).contains("Transfer-Encoding: chunked");
+            assert_eq!(has_field, field, "{method}");
+            let mut out = Vec::new();
+            body.write_to(&mut out, is_framed(method)).await.unwrap();
+            assert_eq!(String::from_utf8_lossy(&out), want, "{method}");
+        }
         let folder = FileBody {
             first: Bytes::new(),
             file: File::open(dir.path()).await.unwrap(),
         };
         assert!(matches!(
-            RequestBody::File(Box::new(folder)).write_to(&mut out).await,
+            RequestBody::File(Box::new(folder))
+                .write_to(&mut Vec::new(), true)
+                .await,
             Err(WriteError::Source(_))
         ));
     }
