@@ -65,16 +65,9 @@ async fn ping(probe: &mut Probe<'_>, module: &Icmp, address: &Address, source: O
         dscp: probe.vantage.dscp,
         interface: probe.vantage.interface.as_deref().map(Interface::new),
     };
-    let payload = match &module.payload {
-        Ok(payload) => Arc::clone(payload),
-        Err(size) => {
-            // compat: upstream's handler panics at a negative size, and allocates a positive one whatever it is.
-            set_phase(probe, Phase::Setup, setup.elapsed().as_secs_f64());
-            let most = family.max_payload();
-            let reason =
-                format!("write {address}: message too long: payload_size {size} is not between 0 and {most}");
-            return not_written(probe, Reason::ConfigError, reason);
-        }
+    let (payload, wrong_size) = match &module.payload {
+        Ok(payload) => (Arc::clone(payload), None),
+        Err(size) => (Arc::default(), Some(size)),
     };
     let duplicates = (module.count > 1).then(Arc::default);
     let mut sent = match probe
@@ -128,6 +121,13 @@ async fn ping(probe: &mut Probe<'_>, module: &Icmp, address: &Address, source: O
                 log!(probe.log, Debug, "Setting TTL (IPv6 unprivileged)", "ttl" => shape.ttl)
             }
         }
+    }
+    if let Some(size) = wrong_size {
+        // compat: upstream's handler panics at a negative size, and allocates a positive one whatever it is.
+        let most = family.max_payload();
+        let reason =
+            format!("write {address}: message too long: payload_size {size} is not between 0 and {most}");
+        return not_written(probe, Reason::ConfigError, reason);
     }
     if let Some(duplicates) = &duplicates {
         return many::ping(probe, module, address, sent, &payload, duplicates).await;

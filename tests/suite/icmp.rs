@@ -118,7 +118,7 @@ async fn what_cannot_be_sent_is_said_at_once() {
     ) {
         return;
     }
-    let rows: [Failing; 8] = [
+    let rows: [Failing; 9] = [
         ("::1%lo", "only a link-local address has a zone", |_| {}),
         ("127.0.0.1", "message too long", |m| m.payload_size = 65_508),
         ("127.0.0.1", "payload_size 70000 is not", |m| {
@@ -130,6 +130,11 @@ async fn what_cannot_be_sent_is_said_at_once() {
         }),
         ("127.0.0.1", "cannot assign requested address", |m| {
             m.source_ip_address = "192.0.2.77".to_owned()
+        }),
+        // Upstream opens the socket first.
+        ("127.0.0.1", "cannot assign requested address", |m| {
+            m.source_ip_address = "192.0.2.77".to_owned();
+            m.payload_size = 70_000;
         }),
         ("127.0.0.1", "no suitable address found", |m| {
             m.source_ip_address = "::1".to_owned()
