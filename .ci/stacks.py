@@ -27,8 +27,8 @@ STACKS = {
     "`prober/grpc`": ["src/prober/grpc"],
     "`net/oauth2`": ["src/net/oauth2"],
     "`config/codec/decode`, `value`, `write`": ["src/config/codec/decode", "src/config/codec/value", "src/config/write"],
-    "`cli/reader`, `flags`": ["src/cli/reader.rs", "src/cli/flags.rs", "src/cli/flags"],
-    "`logging`": ["src/logging.rs", "src/logging"],
+    "`cli/reader`, `flags`": ["src/cli/reader.rs", "src/cli/flags"],
+    "`logging`": ["src/logging"],
     "`telemetry/protobuf`": ["src/telemetry/protobuf.rs"],
     "`server/instruments/print`": ["src/server/instruments/print.rs"],
 }

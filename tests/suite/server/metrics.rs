@@ -48,7 +48,7 @@ async fn a_fresh_exporter_shows_upstreams_families() {
     );
 }
 
-/// `// compat:` in `server/instruments.rs`.
+/// `// compat:` in `server/instruments/mod.rs`.
 #[tokio::test]
 async fn probes_are_counted_by_module_and_never_by_target() {
     let exporter = Exporter::start(MODULES, &[]).await;
