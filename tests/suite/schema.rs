@@ -1,5 +1,6 @@
 //! The JSON Schemas: what the exporter reads they accept, and what they refuse it refuses.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::process::Command;
 
@@ -163,6 +164,23 @@ fn what_loads_is_allowed() {
             Targets::parse(&text).is_err() || allows(&schema, &schema, &value),
             "{text}"
         );
+    }
+}
+
+/// Each field has a row in `docs/configuration.md`, or a line in `docs/extensions.md`. Those for a secret manager have one for all.
+#[test]
+fn every_field_is_documented() {
+    let mut pages = texts(&["docs"]);
+    pages.retain(|page| page.starts_with("# The configuration file\n") || page.starts_with("# Extensions\n"));
+    assert_eq!(pages.len(), 2);
+    let pages = pages.concat();
+    let words: HashSet<&str> = pages.split(|c: char| c != '_' && !c.is_alphanumeric()).collect();
+    let schema = Config::json_schema();
+    for (section, described) in schema["$defs"].as_object().unwrap() {
+        let fields = described["properties"].as_object().into_iter().flatten();
+        for (field, _) in fields.filter(|(field, _)| !field.ends_with("_ref")) {
+            assert!(words.contains(field.as_str()), "{field} of {section}");
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Where a field belongs that stands in the wrong section.
 
-use super::Module;
+use super::{Module, Prober};
 use crate::config::client::tls::Tls;
 use crate::config::codec::section::names;
 use crate::config::probers::dns::Dns;
@@ -41,17 +41,19 @@ pub(crate) fn elsewhere(name: &str, known: &[&'static str]) -> Option<String> {
 
 /// The sections of a module that have a field.
 fn owners(name: &str) -> Vec<&'static str> {
-    let sections = [
-        ("http", names::<Http>()),
-        ("tcp", names::<Tcp>()),
-        ("icmp", names::<Icmp>()),
-        ("dns", names::<Dns>()),
-        ("grpc", names::<Grpc>()),
-        ("unix", names::<Unix>()),
-        ("websocket", names::<Websocket>()),
-    ];
-    let owners = sections.into_iter().filter(|(_, fields)| fields.contains(&name));
-    owners.map(|(section, _)| section).collect()
+    let owners = Prober::ALL.into_iter().filter(|prober| {
+        let fields = match prober {
+            Prober::Http => names::<Http>(),
+            Prober::Tcp => names::<Tcp>(),
+            Prober::Icmp => names::<Icmp>(),
+            Prober::Dns => names::<Dns>(),
+            Prober::Grpc => names::<Grpc>(),
+            Prober::Unix => names::<Unix>(),
+            Prober::Websocket => names::<Websocket>(),
+        };
+        fields.contains(&name)
+    });
+    owners.map(Prober::name).collect()
 }
 
 #[cfg(test)]
