@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""The rooms of src/ (folders, and files beside them), lowest first, and which each uses. Fails when rooms, or files, use each other in a circle.
+"""The rooms of src/ (folders, and files beside them), lowest first, and which each uses. Fails when rooms, parts of a folder, or files use each other in
+a circle.
 
 The mod.rs of a folder calls its files and holds what they share: that they use it is not counted.
 
@@ -64,6 +65,23 @@ def uses():
     return found
 
 
+# Whose files use each other in no circle, but folders do: advice is asked by the probers, of whose errors it reads.
+OPEN = {"src/prober"}
+
+
+def inner(files):
+    """The folders, each with what is in it, and which of that uses which."""
+    found = collections.defaultdict(lambda: collections.defaultdict(set))
+    for name, used in files.items():
+        path = pathlib.Path(name).parts
+        for depth in range(1, len(path)):
+            for other in (pathlib.Path(one).parts for one in used):
+                one, another = (parts[depth].removesuffix(".rs") if parts[:depth] == path[:depth] else "mod" for parts in (path, other))
+                if one != another and not {one, another} & {"mod", "lib"}:
+                    found["/".join(path[:depth])][one].add(another)
+    return {folder: uses for folder, uses in found.items() if folder not in OPEN}
+
+
 def lowest_first(uses, what):
     try:
         return list(graphlib.TopologicalSorter(uses).static_order())
@@ -81,6 +99,8 @@ def main():
     rooms = {name: sorted(used) for name, used in sorted(rooms.items())}
     order = lowest_first(rooms, "rooms")
     lowest_first(files, "files")
+    for folder, uses_ in inner(files).items():
+        lowest_first(uses_, f"parts of {folder}")
     if sys.argv[1:] != ["--check"]:
         for name in order:
             print(f"{name}: {', '.join(rooms[name]) or 'nothing'}")

@@ -4,12 +4,12 @@
 use std::marker::PhantomData;
 
 use go_yaml::Id;
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, json};
 
 use super::decode::Decoder;
 use super::schema::Sections;
 use super::tree::Tree;
-use super::value::Codec;
+use super::value::{Codec, Json, Value};
 
 /// A mapping with known keys.
 pub(crate) trait Section: Fields + Default {
@@ -41,6 +41,71 @@ pub(crate) fn names<F: Fields>() -> Vec<&'static str> {
     let mut names = Vec::new();
     F::names(&mut names);
     names
+}
+
+/// Whatever its fields are.
+impl<S: Section> Value for S {
+    fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool {
+        d.enter(node, |d, node| {
+            if d.document().is_null(node) {
+                return false;
+            }
+            d.mapping(node, &mut |d, key, name, value| {
+                if !self.field(&name, value, d) {
+                    d.unknown_field(key, &name, &names::<S>());
+                }
+            });
+            self.judge(node, d);
+            true
+        })
+    }
+
+    fn schema(sections: &mut Sections) -> Json {
+        let name = std::any::type_name::<Self>()
+            .rsplit("::")
+            .next()
+            .unwrap_or_default();
+        if !sections.contains_key(name) {
+            // The name is taken before the fields are described, which may need it.
+            sections.insert(name.to_owned(), Json::Null);
+            let mut properties = Map::new();
+            Self::properties(&mut properties, sections);
+            let mut written = Vec::new();
+            Self::default().write(&mut written);
+            for (field, tree) in written {
+                let default = match tree {
+                    Tree::Bool(truth) => Json::from(truth),
+                    Tree::Int(number) => Json::from(number),
+                    _ => continue,
+                };
+                if let Some(Json::Object(property)) = properties.get_mut(&field) {
+                    property.insert("default".to_owned(), default);
+                }
+            }
+            let mut described = json!({
+                "type": ["object", "null"],
+                "properties": properties,
+                "additionalProperties": false,
+            });
+            if let (Json::Object(described), required @ [_, ..]) = (&mut described, Self::REQUIRED) {
+                described.insert("required".to_owned(), json!(required));
+            }
+            if let (Json::Object(described), one_of @ [_, ..]) = (&mut described, Self::ONE_OF) {
+                let needs = |field: &&str| json!({"required": [field]});
+                described.insert("anyOf".to_owned(), one_of.iter().map(needs).collect());
+            }
+            sections.insert(name.to_owned(), described);
+        }
+        json!({"$ref": format!("#/$defs/{name}")})
+    }
+    fn is_zero(&self) -> bool {
+        Fields::is_zero(self)
+    }
+    fn tree(&self) -> Tree {
+        let mut out = Vec::new();
+        self.write(&mut out);
+        Tree::Section(out)
+    }
 }
 
 /// What a field of type `T` adds to the [`Fields`] of its section; `own` is the field's name.

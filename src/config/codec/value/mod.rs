@@ -2,7 +2,6 @@
 
 mod collections;
 mod quantities;
-mod sections;
 
 use std::collections::BTreeMap;
 
