@@ -1,7 +1,7 @@
 //! The version, and from what and when this program was built (`build.rs`).
 
 /// Name of the program.
-pub const PROGRAM: &str = "blackbox_exporter";
+const PROGRAM: &str = "blackbox_exporter";
 /// Its version.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 

@@ -71,7 +71,7 @@ impl Store {
     ///
     /// # Errors
     /// A file cannot be read, or everything that is wrong with them.
-    pub fn open_all(sources: Sources) -> Result<Self, LoadError> {
+    fn open_all(sources: Sources) -> Result<Self, LoadError> {
         let loaded = sources.parse(sources.read()?)?;
         Ok(Self::with(loaded, Some(sources)))
     }

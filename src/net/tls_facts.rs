@@ -78,7 +78,7 @@ impl TlsFacts {
     }
 
     /// The first expiry among the presented certificates, Unix seconds.
-    pub fn earliest_expiry(&self) -> Option<i64> {
+    fn earliest_expiry(&self) -> Option<i64> {
         self.presented.iter().map(|c| c.not_after).min()
     }
 

@@ -41,7 +41,7 @@ impl AddressFamily {
 }
 
 /// Bytes before the payload of an echo message.
-pub const ECHO_HEADER: usize = 8;
+const ECHO_HEADER: usize = 8;
 
 /// An echo request. The checksum is set for IPv4 only, where a raw socket needs it; for IPv6, and for unprivileged sockets,
 /// the kernel computes it.

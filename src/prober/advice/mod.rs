@@ -25,7 +25,7 @@ use crate::module::Kind;
 use crate::net::Preference;
 
 /// Most characters of a text from outside that a line quotes.
-pub(super) const QUOTED: usize = 200;
+const QUOTED: usize = 200;
 
 /// What is known of a probe's target beyond the address that was dialled, and the advice so far.
 #[derive(Debug, Default)]

@@ -11,7 +11,7 @@ pub struct Code(pub u32);
 #[allow(missing_docs)]
 impl Code {
     pub const OK: Self = Self(0);
-    pub const CANCELLED: Self = Self(1);
+    const CANCELLED: Self = Self(1);
     pub const UNKNOWN: Self = Self(2);
     pub const DEADLINE_EXCEEDED: Self = Self(4);
     pub const PERMISSION_DENIED: Self = Self(7);
