@@ -379,11 +379,18 @@ fn by_family(found: Vec<Address>, preference: Preference) -> (Vec<Address>, Vec<
 }
 
 /// The best address of the wanted family, or else the last one of the other if that is allowed.
-fn choose(found: Vec<Address>, preference: Preference) -> Option<Found> {
+fn choose(mut found: Vec<Address>, preference: Preference) -> Option<Found> {
     // Go, for machines that can listen on `::` but not connect to it.
     let is_any = matches!(found.as_slice(), [only] if only.ip == Ipv6Addr::UNSPECIFIED);
     if is_any && !preference.fallback && !preference.ip6 {
         return Some(Address::new(Ipv4Addr::UNSPECIFIED.into()).into());
+    }
+    if let [only] = found.as_mut_slice() {
+        if !preference.fallback {
+            only.zone = None;
+        }
+        let is_wanted = preference.fallback || only.ip.is_ipv6() == preference.ip6;
+        return found.pop().filter(|_| is_wanted).map(Found::from);
     }
     let (mut wanted, mut others) = by_family(found, preference);
     if wanted.is_empty() && preference.fallback {

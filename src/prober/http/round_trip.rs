@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use go_http::FirstByte;
+use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::Client;
@@ -219,18 +220,20 @@ fn request_head(
     };
     let mut target = request.url.request_uri();
     if proxy.is_some() && request.url.opaque.is_empty() {
-        target = [request.url.scheme.as_bytes(), b"://", host.as_bytes(), &target].concat();
+        target = [request.url.scheme.as_bytes(), b"://", host.as_bytes(), &target]
+            .concat()
+            .into();
     } else if request.method == "CONNECT" && request.url.path.is_empty() {
         // RFC 9112, section 3.2.3: host and port alone.
-        target = host.as_bytes().to_vec();
+        target = host.as_bytes().into();
     }
-    let mut extra = Vec::new();
+    let authorization = proxy.and_then(|p| p.user.as_ref()).map(basic);
+    let mut extra = SmallVec::<[_; 2]>::new();
     let connection = headers.value("Connection").unwrap_or_default();
     let switches = headers.has_text("Upgrade") && lists_contain(headers.values("Connection"), "upgrade");
     if !has_token(connection, "close") && !switches {
         extra.push(("Connection", "close"));
     }
-    let authorization = proxy.and_then(|p| p.user.as_ref()).map(basic);
     if let Some(authorization) = &authorization {
         extra.push(("Proxy-Authorization", authorization.as_str()));
     }

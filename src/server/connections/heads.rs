@@ -31,6 +31,9 @@ pub fn own(request: &mut Parts) {
 
 /// A URI with that path and query, which are its own in another place.
 fn with_path(uri: &Uri, path: Bytes) -> Option<Uri> {
+    if uri.scheme().is_none() && uri.authority().is_none() {
+        return PathAndQuery::from_maybe_shared(path).map(Uri::from).ok();
+    }
     let mut parts = uri.clone().into_parts();
     // A URI with a host is rare, and a copy of its own.
     let host = parts.authority.take().map(|host| host.as_str().parse());

@@ -188,24 +188,30 @@ impl Url {
     }
 
     /// What stands in a request line: path and query.
-    pub fn request_uri(&self) -> Vec<u8> {
-        let mut uri = if !self.opaque.is_empty() {
+    pub fn request_uri(&self) -> Cow<'_, [u8]> {
+        let mut uri: Cow<'_, [u8]> = if !self.opaque.is_empty() {
             if self.opaque.starts_with(b"//") {
-                [self.scheme.as_bytes(), b":", &self.opaque].concat()
+                [self.scheme.as_bytes(), b":", &self.opaque].concat().into()
             } else {
-                self.opaque.clone()
+                (&self.opaque).into()
             }
         } else if self.path.is_empty() {
-            b"/".to_vec()
+            b"/".into()
         } else {
-            self.path.clone().into_bytes()
+            self.path.as_bytes().into()
         };
-        self.append_query(&mut uri);
+        if self.has_query() {
+            self.append_query(uri.to_mut());
+        }
         uri
     }
 
+    fn has_query(&self) -> bool {
+        self.force_query || !self.query.is_empty()
+    }
+
     fn append_query(&self, to: &mut Vec<u8>) {
-        if self.force_query || !self.query.is_empty() {
+        if self.has_query() {
             to.push(b'?');
             to.extend_from_slice(&self.query);
         }
@@ -550,6 +556,6 @@ mod tests {
     #[test]
     fn bytes_of_any_kind_are_taken() {
         let url = Url::parse(b"/caf\xe9?x=\xff".as_slice()).unwrap();
-        assert_eq!(url.request_uri(), b"/caf%E9?x=\xff");
+        assert_eq!(&*url.request_uri(), b"/caf%E9?x=\xff");
     }
 }
