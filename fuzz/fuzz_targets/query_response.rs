@@ -52,14 +52,13 @@ fuzz_target!(|data: &[u8]| {
         return;
     }
     let dialogue = peer::against(1 + said.len() % 97, said, async |stream| {
-        let start = Instant::now();
         let request = ProbeRequest {
             target: "x:1",
             hostname: None,
             timeout: Duration::from_secs(60),
         };
-        let deadline = Deadline::after(start, request.timeout);
-        let mut probe = Probe::new(&NETWORK, &module, &request, deadline, start);
+        let deadline = Deadline::after(Instant::now(), request.timeout);
+        let mut probe = Probe::new(&NETWORK, &module, &request, deadline);
         let upgrade = Upgrade {
             config: &tcp.tls_config,
             server_name: "",

@@ -35,6 +35,11 @@ impl Arrivals {
         }))
     }
 
+    /// When it was that nothing had arrived.
+    pub fn start(&self) -> Moment {
+        self.0.start
+    }
+
     /// The last arrival, if it came after `from`.
     pub fn after(&self, from: Instant) -> Option<Instant> {
         let after = Duration::from_nanos(self.0.after.load(Ordering::Relaxed));

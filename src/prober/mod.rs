@@ -79,8 +79,7 @@ pub async fn run_with<'a>(
     let deadline = Deadline::after(Instant::now(), request.timeout);
     // Out of time for it, the probe itself will say what it waits for.
     let _ = deadline.within(get_ready(network, module, request.target)).await;
-    let start = Instant::now();
-    let mut probe = Probe::new(network, module, request, deadline.watched(), start);
+    let mut probe = Probe::new(network, module, request, deadline.watched());
     probe.trace = also.trace.or_else(|| Tracing::begin(module, &HeaderMap::new()));
     for secret in &module.secrets {
         probe.secrets.hide(secret.expose().as_bytes());
@@ -104,7 +103,7 @@ pub async fn run_with<'a>(
             false
         }
     };
-    let duration = start.elapsed();
+    let duration = probe.start.elapsed();
     let failure = (!success).then(|| probe.failure());
     let mut advice = failure.map(|failure| advice::conclude(&mut probe, &module.kind, failure));
     mask(&mut probe, &mut advice);

@@ -81,21 +81,22 @@ pub struct Attempt {
 }
 
 impl<'a> Probe<'a> {
-    /// A probe that is about to begin.
+    /// A probe that begins now.
     pub fn new(
         network: &'a Network,
         module: &'a Module,
         request: &ProbeRequest<'a>,
         deadline: Deadline,
-        start: Instant,
     ) -> Self {
+        let arrivals = Arrivals::new();
+        let start = arrivals.start().steady();
         Self {
             target: request.target,
             hostname: request.hostname,
             network,
             deadline,
             start,
-            arrivals: Arrivals::new(),
+            arrivals,
             log: ProbeLog::with_capacity(usual_lines(&module.kind)),
             vantage: &module.vantage,
             name_server: module.name_server.as_ref(),
@@ -140,9 +141,10 @@ impl Probe<'_> {
     /// When something ended that began at `from`: when the last thing arrived that was received meanwhile. Without one, or when
     /// the time is over, that is now.
     pub(crate) fn end(&self, from: Instant) -> Instant {
-        match self.deadline.left().is_zero() {
-            true => Instant::now(),
-            false => self.arrivals.after_or_now(from),
+        let now = Instant::now();
+        match now < self.deadline.at() {
+            true => self.arrivals.after(from).unwrap_or(now),
+            false => now,
         }
     }
 

@@ -28,6 +28,11 @@ impl Moment {
         self.steady
     }
 
+    /// Wall time at a moment that is not before this one, unless it was set in between.
+    pub fn wall_at(self, at: Instant) -> SystemTime {
+        self.wall + at.saturating_duration_since(self.steady)
+    }
+
     /// Time until the kernel's stamp, or until now if there is none or wall time was set in between.
     pub fn until(self, now: Self, stamp: Option<SystemTime>) -> Duration {
         let longest = now.steady - self.steady;

@@ -139,12 +139,12 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Http) -> Verdict {
     {
         source.forget().await;
     }
-    let transfer = Instant::now();
+    let first_byte = client.traces.last().and_then(|trace| trace.response_start);
+    let from = first_byte.unwrap_or_else(Instant::now);
     let mut success = judge::judge(probe, module, &mut chain).await;
     if chain.response.is_some()
         && let Some(trace) = client.traces.last_mut()
     {
-        let from = trace.response_start.unwrap_or(transfer);
         // What arrived at once was transferred in no time; 0 would mean that nothing was.
         let end = probe.end(trace.sent.unwrap_or(from)).max(from + INSTANT);
         trace.end = Some(end);
@@ -249,11 +249,11 @@ async fn resolve(probe: &mut Probe<'_>, module: &Http, url: &Url) -> Result<Vec<
     if !module.resolves && probe.ip_address.is_none() {
         return Ok(Vec::new());
     }
-    let before = probe.start.elapsed();
+    let from = Instant::now();
     let found = choose_address(probe, url.hostname(), module.preference).await;
     let took = match &found {
         Ok(found) => found.took,
-        Err(_) => probe.start.elapsed().saturating_sub(before),
+        Err(_) => from.elapsed(),
     };
     probe
         .samples

@@ -1,7 +1,6 @@
 //! The moments of one round trip, and the phases made of them as upstream adds them up.
 
-use std::time::SystemTime;
-
+use ping_engine::Moment;
 use tokio::time::Instant;
 
 use crate::log;
@@ -72,8 +71,8 @@ pub(super) fn expose(probe: &mut Probe<'_>, traces: &[RoundTripTrace]) {
         (Phase::Tls, Some(0.0)),
         (Phase::Transfer, Some(0.0)),
     ];
-    let clocks = (SystemTime::now(), Instant::now());
-    let moment = |at| moment(at, clocks);
+    let start = probe.arrivals.start();
+    let moment = |at| moment(at, start);
     for (i, trace) in traces.iter().enumerate() {
         log!(
             probe.log, Debug, "Response timings for roundtrip",
@@ -102,10 +101,10 @@ pub(super) fn expose(probe: &mut Probe<'_>, traces: &[RoundTripTrace]) {
     }
 }
 
-/// A moment for the log, by the wall clock; Go's zero time when it did not come. Both clocks were read at the same time.
-fn moment(at: Option<Instant>, (wall, now): (SystemTime, Instant)) -> LogValue {
+/// A moment of a probe for the log, by the wall clock; Go's zero time when it did not come.
+fn moment(at: Option<Instant>, start: Moment) -> LogValue {
     match at {
-        Some(at) => LogValue::Time(wall - now.saturating_duration_since(at)),
+        Some(at) => LogValue::Time(start.wall_at(at)),
         None => LogValue::from("0001-01-01T00:00:00.000Z"),
     }
 }
