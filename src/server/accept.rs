@@ -1,7 +1,9 @@
 //! Connections: accepting them, their limits, and their end.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -120,7 +122,7 @@ impl Server {
         let server = Arc::new(self);
         let (ending, _) = watch::channel(());
         let ending = Arc::new(ending);
-        tokio::spawn(Seats::tell_settled(Arc::downgrade(&server.seats)));
+        tokio::spawn(Seats::watch(Arc::downgrade(&server.seats), PATIENCE.idle));
         let accepting: Vec<_> = listeners
             .into_iter()
             .map(|listener| {
@@ -164,22 +166,7 @@ impl Server {
                     continue;
                 }
             };
-            let (server, end) = (Arc::clone(self), ending.subscribe());
-            tokio::spawn(async move {
-                let Some(seat) = server.seats.take(address, ()).await else {
-                    return;
-                };
-                let seat = Arc::new(seat);
-                let caller = Caller {
-                    address,
-                    seat: Arc::clone(&seat),
-                    lacks_certificate: false,
-                };
-                tokio::select! {
-                    () = server.connection(stream, caller, end) => {}
-                    () = seat.lost() => {}
-                }
-            });
+            tokio::spawn(Arc::clone(self).connection(stream, address, ending.subscribe()));
         }
     }
 
@@ -206,20 +193,54 @@ impl Server {
         tokio::time::sleep(Duration::from_millis(wait)).await;
     }
 
-    /// Serves a connection. Neither this nor [`http1`](Self::http1) is an `async fn`, which would hold its arguments for as long as the
-    /// connection lasts.
+    /// Serves a connection when it has a seat, until it ends or loses that.
+    #[allow(
+        clippy::manual_async_fn,
+        reason = "an `async fn` holds its arguments twice, and connections are many"
+    )]
     fn connection(
-        self: &Arc<Self>,
-        stream: TcpStream,
-        caller: Caller,
-        end: watch::Receiver<()>,
+        self: Arc<Self>,
+        mut stream: TcpStream,
+        address: IpAddr,
+        mut end: watch::Receiver<()>,
     ) -> impl Future<Output = ()> + Send {
-        // A connection whose options cannot be set still works.
-        let _ = stream.set_nodelay(true);
-        match self.gate.as_ref().filter(|gate| gate.tls().is_some()) {
-            None => Either::Left(self.http1(stream, Some(has_left), caller, end)),
-            // Boxed: the connections without TLS need not hold the room for it.
-            Some(gate) => Either::Right(Box::pin(self.encrypted(gate, stream, caller, end))),
+        async move {
+            let Some(seat) = self.seats.take(address, ()).await else {
+                return;
+            };
+            let caller = Caller {
+                address,
+                seat: Arc::new(seat),
+                lacks_certificate: false,
+            };
+            // A connection whose options cannot be set still works.
+            let _ = stream.set_nodelay(true);
+            if let Some(gate) = self.gate.as_ref().filter(|gate| gate.tls().is_some()) {
+                // Boxed: the connections without TLS need not hold the room for it.
+                let served = Box::pin(self.encrypted(gate, stream, caller.clone(), end));
+                return tokio::select! {
+                    () = served => {}
+                    () = caller.seat.lost() => {}
+                };
+            }
+            loop {
+                // Boxed: a connection that waits for its next request holds nothing of it.
+                let served = Box::pin(self.http1(stream, Some(has_left), caller.clone(), &mut end));
+                stream = tokio::select! {
+                    idle = served => match idle {
+                        Some(idle) => idle,
+                        None => return,
+                    },
+                    () = caller.seat.lost() => return,
+                };
+                caller.seat.is_parked(true);
+                tokio::select! {
+                    has_left = poll_fn(|cx| has_left(&stream, cx)) => if has_left { return },
+                    _ = end.changed() => return,
+                    () = caller.seat.lost() => return,
+                }
+                caller.seat.is_parked(false);
+            }
         }
     }
 
@@ -228,7 +249,7 @@ impl Server {
         gate: &Arc<Gate>,
         stream: TcpStream,
         mut caller: Caller,
-        end: watch::Receiver<()>,
+        mut end: watch::Receiver<()>,
     ) {
         match tokio::time::timeout(PATIENCE.head, self.handshake(gate, stream)).await {
             Ok(Ok((stream, demands_certificate))) => {
@@ -237,7 +258,7 @@ impl Server {
                 if session.alpn_protocol() == Some(b"h2") {
                     self.http2(stream, caller, end).await;
                 } else {
-                    self.http1(stream, None, caller, end).await;
+                    self.http1(stream, None, caller, &mut end).await;
                 }
             }
             Ok(Err(error)) => {
@@ -280,8 +301,8 @@ impl Server {
         stream: S,
         has_left: Option<HasLeft<S>>,
         caller: Caller,
-        end: watch::Receiver<()>,
-    ) -> impl Future<Output = ()> + use<S> {
+        end: &mut watch::Receiver<()>,
+    ) -> impl Future<Output = Option<S>> {
         // compat: to a half-closed caller of a probe, Go answers with the probe that it cancelled. Here the connection ends.
         let requests = Requests::new(Abandoned::IsAnswered, caller);
         // Boxed: it is handed to hyper, and back.

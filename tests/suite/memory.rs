@@ -138,6 +138,42 @@ fn a_probe_that_waits_takes_a_few_kilobytes() {
     }
 }
 
+/// What the exporter holds while a scraper keeps its connection for the next scrape, and what threads and pages of the allocator add to
+/// few connections.
+#[test]
+fn a_connection_that_waits_takes_two_kilobytes() {
+    const CONNECTIONS: usize = 300;
+    let exporter = Process::start(
+        "modules: {m: {prober: tcp}}",
+        &[],
+        "export TOKIO_WORKER_THREADS=2",
+    );
+    let ask = || {
+        let mut stream = TcpStream::connect(exporter.address).unwrap();
+        stream
+            .write_all(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")
+            .unwrap();
+        assert!(stream.read(&mut [0; 1024]).unwrap() > 0);
+        stream
+    };
+    drop(ask());
+    let before = exporter.own_memory();
+    let waiting: Vec<_> = (0..CONNECTIONS).map(|_| ask()).collect();
+    let start = Instant::now();
+    loop {
+        let each = exporter.own_memory().saturating_sub(before) / CONNECTIONS as u64;
+        if each < 2560 {
+            break;
+        }
+        assert!(
+            start.elapsed() < Duration::from_secs(20),
+            "{each} bytes for each waiting connection"
+        );
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    drop(waiting);
+}
+
 /// 200 MB of zeros.
 fn bomb() -> Vec<u8> {
     let mut answer = format!("{HEAD}Content-Encoding: gzip\r\n\r\n").into_bytes();

@@ -116,20 +116,16 @@ impl<S> Guarded<S> {
         }
     }
 
-    /// Returns when there is something to read.
+    /// The connection itself, unless something is still to be read here.
     ///
     /// # Errors
-    /// The peer has left, or was idle for too long.
-    pub async fn readable(&mut self) -> io::Result<()> {
-        poll_fn(
-            |cx| match self.has_left.map(|has_left| has_left(&self.stream, cx)) {
-                _ if self.is_ready => Poll::Ready(Ok(())),
-                Some(Poll::Ready(true)) => Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into())),
-                Some(Poll::Ready(false)) | None => Poll::Ready(Ok(())),
-                Some(Poll::Pending) => self.reading.poll(self.patience.idle, cx).map(Err),
-            },
-        )
-        .await
+    /// There is.
+    pub fn unguarded(self: Box<Self>) -> Result<S, Box<Self>> {
+        if self.held.is_empty() {
+            Ok(self.stream)
+        } else {
+            Err(self)
+        }
     }
 
     /// Returns when the peer has left, if that can be seen.

@@ -1,6 +1,7 @@
 //! HTTP/1 connections. While hyper serves one, it holds two buffers of 8 KiB for it. One that waits for longer than a second, for the
 //! outcome of a probe or for its next request, is parked: taken from hyper, and served by it again when there is something to
-//! do. A probe that is parked goes on here; hyper then reads a request made for it, and is given the response that is ready.
+//! do. A probe that is parked goes on here; hyper then reads a request made for it, and is given the response that is ready. A
+//! connection without a request is returned, and nothing is kept here.
 
 use std::convert::Infallible;
 use std::mem;
@@ -27,7 +28,8 @@ const MAX_HEAD: usize = (1 << 20) + 4096;
 /// Maximum header lines of a request.
 pub(crate) const MAX_HEADERS: usize = 256;
 
-/// Serves a connection until it ends. `answering` belongs to the service.
+/// Serves a connection until it ends, or returns it when it may be parked and waits for its next request. `answering` belongs to the
+/// service.
 #[allow(
     clippy::manual_async_fn,
     reason = "an `async fn` holds its arguments twice, and connections are many"
@@ -37,8 +39,8 @@ pub(crate) fn serve<S, B>(
     mut service: B,
     answering: Answering,
     requests: Requests,
-    mut stop: watch::Receiver<()>,
-) -> impl Future<Output = ()>
+    stop: &mut watch::Receiver<()>,
+) -> impl Future<Output = Option<S>>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     B: HttpService<Incoming, ResBody = Outgoing, Error = Infallible> + Unpin,
@@ -61,7 +63,7 @@ where
                 tokio::select! {
                     biased;
                     // How a connection ends is the peer's business.
-                    _ = &mut *connection => return,
+                    _ = &mut *connection => return None,
                     _ = stop.changed(), if !stopping => {
                         stopping = true;
                         Pin::new(&mut *connection).graceful_shutdown();
@@ -77,20 +79,19 @@ where
                 }
             };
             (stream, service) = unread(connection);
-            match resumed {
-                None => tokio::select! {
-                    is_there = stream.readable() => if is_there.is_err() { return },
-                    _ = stop.changed() => return,
-                },
-                Some(request) => {
-                    tokio::select! {
-                        biased;
-                        () = answering.finish() => {}
-                        () = stream.left() => return,
-                    }
-                    // From here on nothing else is waited for: the end of the exporter, too, is for this answer.
-                    stopping = stop.has_changed().unwrap_or(true);
-                    stream.put_back(request.head(!stopping).as_bytes());
+            if let Some(request) = resumed {
+                tokio::select! {
+                    biased;
+                    () = answering.finish() => {}
+                    () = stream.left() => return None,
+                }
+                // From here on nothing else is waited for: the end of the exporter, too, is for this answer.
+                stopping = stop.has_changed().unwrap_or(true);
+                stream.put_back(request.head(!stopping).as_bytes());
+            } else {
+                match stream.unguarded() {
+                    Ok(stream) => return Some(stream),
+                    Err(unread) => stream = unread,
                 }
             }
         }

@@ -6,7 +6,7 @@
 //! the seat of waits for the next one that becomes free.
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -40,6 +40,8 @@ pub struct Occupant {
     idle_since: AtomicU64,
     /// For how many rounds it has been as it is: with a request, or without one.
     rounds: AtomicU8,
+    /// Whether it is parked without a request.
+    is_parked: AtomicBool,
     settled: Notify,
 }
 
@@ -82,6 +84,7 @@ impl Rule for Seating {
         Occupant {
             idle_since: AtomicU64::new(self.now()),
             rounds: AtomicU8::new(0),
+            is_parked: AtomicBool::new(false),
             settled: Notify::new(),
         }
     }
@@ -96,9 +99,10 @@ impl Seats {
         }))
     }
 
-    /// Tells connections that they have been as they are for a while, and gives back what they then do without. Ends with the
-    /// seats.
-    pub async fn tell_settled(seats: Weak<Self>) {
+    /// Tells connections that they have been as they are for a while, and gives back what they then do without. Ends those that
+    /// are parked and have had no request for longer than `idle`. Returns when there are no seats any more.
+    pub async fn watch(seats: Weak<Self>, idle: Duration) {
+        let idle = u64::try_from(idle.as_millis()).unwrap_or(BUSY);
         let mut before = 0;
         loop {
             tokio::time::sleep(ROUND).await;
@@ -106,6 +110,9 @@ impl Seats {
             if before >= CROWD {
                 memory::give_back_everywhere();
             }
+            let long_ago = seats.rule.now().saturating_sub(idle);
+            let over = seats.holdings(|occupant| occupant.is_parked_since(long_ago));
+            over.iter().for_each(|seat| seat.leave());
             let settled = seats.holdings(Occupant::becomes_settled);
             before = settled.len();
             for batch in settled.chunks(BATCH) {
@@ -127,6 +134,11 @@ impl Occupant {
         rounds + 1 == SETTLED
     }
 
+    /// Whether it is parked, and had its last request before that time.
+    fn is_parked_since(&self, time: u64) -> bool {
+        self.is_parked.load(Ordering::Relaxed) && self.idle_since.load(Ordering::Relaxed) < time
+    }
+
     fn is_idle_since(&self, since: u64) {
         self.idle_since.store(since, Ordering::Relaxed);
         self.rounds.store(0, Ordering::Relaxed);
@@ -143,6 +155,11 @@ impl Seat {
     pub fn is_idle(&self) {
         self.holding.holder.is_idle_since(self.shares.rule.now());
         self.shares.let_one_in();
+    }
+
+    /// The connection is parked without a request from now on, or no more.
+    pub fn is_parked(&self, is_parked: bool) {
+        self.holding.holder.is_parked.store(is_parked, Ordering::Relaxed);
     }
 
     /// Ready when the connection has had its request, or none, for one to two seconds.
@@ -184,6 +201,29 @@ mod tests {
             held.iter().map(has_lost).collect::<Vec<_>>(),
             [false, true, false]
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_parked_for_too_long_loses_the_seat() {
+        let seats = Seats::of(8);
+        tokio::spawn(Seats::watch(Arc::downgrade(&seats), Duration::from_secs(360)));
+        let [parked, busy, resumed, served] = [(); 4].map(|()| now(&seats, "192.0.2.1").unwrap());
+        for seat in [&parked, &busy, &resumed] {
+            seat.is_parked(true);
+        }
+        tokio::time::sleep(Duration::from_secs(300)).await;
+        resumed.is_parked(false);
+        resumed.is_busy();
+        resumed.is_idle();
+        resumed.is_parked(true);
+        busy.is_busy();
+        tokio::time::sleep(Duration::from_secs(59)).await;
+        assert!(!has_lost(&parked));
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let lost = [&parked, &busy, &resumed, &served].map(has_lost);
+        assert_eq!(lost, [true, false, false, false]);
+        tokio::time::sleep(Duration::from_secs(300)).await;
+        assert!(has_lost(&resumed));
     }
 
     #[tokio::test(start_paused = true)]

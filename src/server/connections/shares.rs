@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, oneshot};
 
 /// Maximum callers that wait. Beyond it, the newest is refused of the party from which most wait.
@@ -207,7 +208,7 @@ impl<R: Rule> Taken<R> {
         let held = self.by_party.get(&party).into_iter().flatten();
         let ranked = held.filter_map(|(number, holding)| Some((rank(&holding.holder)?, *number)));
         let lost = ranked.min().and_then(|(_, number)| self.remove(party, number));
-        lost.inspect(|holding| holding.leave.notify_one()).is_some()
+        lost.inspect(|holding| holding.leave()).is_some()
     }
 
     fn remove(&mut self, party: IpAddr, number: u64) -> Option<Arc<Holding<R>>> {
@@ -241,10 +242,17 @@ impl<R: Rule> Taken<R> {
     }
 }
 
+impl<R: Rule> Holding<R> {
+    /// Tells whoever holds the share that it has [lost](Share::lost) it.
+    pub fn leave(&self) {
+        self.leave.notify_one();
+    }
+}
+
 impl<R: Rule> Share<R> {
-    /// Returns when another has taken it.
-    pub async fn lost(&self) {
-        self.holding.leave.notified().await;
+    /// Ready when it was taken away.
+    pub fn lost(&self) -> Notified<'_> {
+        self.holding.leave.notified()
     }
 }
 

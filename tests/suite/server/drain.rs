@@ -175,6 +175,8 @@ async fn parked_connections_are_served_like_others() {
     let mut old = connect(&get.replace("1.1", "1.0")).await;
     let mut head = connect(&get.replace("GET", "HEAD")).await;
     let mut left = connect(&get.replace("slow", "patient")).await;
+    let (begin, end) = healthy.split_at(9);
+    let mut halved = connect(&format!("{healthy}{begin}")).await;
     let mut probes = Vec::new();
     for _ in 0..6 {
         probes.push(peer.accept().await.unwrap());
@@ -210,11 +212,16 @@ async fn parked_connections_are_served_like_others() {
         String::from_utf8_lossy(&answer)
     );
 
-    // Once more on the connection that has been idle since.
+    // Once more on the connection that has been idle since; and on one to which half of the next request has come since.
     tokio::time::sleep(Duration::from_millis(2500)).await;
-    kept.write_all(healthy.as_bytes()).await.unwrap();
-    let (_, answer) = read_answer(&mut kept).await;
+    kept.write_all(begin.as_bytes()).await.unwrap();
+    let (_, answer) = read_answer(&mut halved).await;
     assert!(answer.ends_with("Healthy"), "{answer}");
+    for stream in [&mut halved, &mut kept] {
+        stream.write_all(end.as_bytes()).await.unwrap();
+        let (_, answer) = read_answer(stream).await;
+        assert!(answer.ends_with("Healthy"), "{answer}");
+    }
 
     // A scraper that leaves takes its probe with it.
     left.shutdown().await.unwrap();
