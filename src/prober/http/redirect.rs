@@ -154,14 +154,8 @@ impl Client<'_> {
                 chain.unfollowed = true;
                 return chain;
             }
-            // No time is left for the next request, and that is not its server's fault.
-            if let Err(timed_out) = slurped {
+            if slurped.is_err() {
                 probe.timeline.record(Phase::Transfer, from, Instant::now());
-                let step = "reading the body of the redirect".to_owned();
-                let error = RoundTripError::TimedOut { step, timed_out };
-                log_failure(probe, &self.module.method, &upcoming.url, &error.to_string());
-                probe.fail(error.reason());
-                return chain;
             }
             *request = upcoming;
             chain.crossed_hosts = crossed_hosts;
@@ -169,9 +163,12 @@ impl Client<'_> {
                 Some(Some(bytes)) if keeps_body => RequestBody::Bytes(bytes.clone()),
                 _ => RequestBody::Empty,
             };
-            probe
-                .timeline
-                .begin_hop(excerpt_of(&request.url, EXCERPT).to_string());
+            // Without any time left the next request does not begin: the time went by in this hop.
+            if slurped.is_ok() {
+                probe
+                    .timeline
+                    .begin_hop(excerpt_of(&request.url, EXCERPT).to_string());
+            }
         }
     }
 

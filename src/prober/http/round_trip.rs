@@ -47,6 +47,12 @@ impl Client<'_> {
                 "first" => excerpt_of(&self.first_host, EXCERPT), "address" => excerpt_of(&request.url.host, EXCERPT),
             );
         }
+        if self.traces.len() > 1 && probe.deadline.left().is_zero() {
+            return Err(RoundTripError::TimedOut {
+                step: "reading the body of the redirect".to_owned(),
+                timed_out: probe.deadline.timed_out(),
+            });
+        }
         let headers = self.headers(probe, request).await?;
         check_sendable(request, &headers)?;
         if self.module.protocol == HttpProtocol::Http3 {
