@@ -249,15 +249,11 @@ async fn resolve(probe: &mut Probe<'_>, module: &Http, url: &Url) -> Result<Vec<
     if !module.resolves && probe.ip_address.is_none() {
         return Ok(Vec::new());
     }
-    let from = Instant::now();
     let found = choose_address(probe, url.hostname(), module.preference).await;
-    let took = match &found {
-        Ok(found) => found.took,
-        Err(_) => from.elapsed(),
-    };
+    let took = probe.samples.value(Metric::DnsLookupTime).unwrap_or_default();
     probe
         .samples
-        .add_label(Metric::HttpDuration, Phase::Resolve.label(), took.as_secs_f64());
+        .add_label(Metric::HttpDuration, Phase::Resolve.label(), took);
     Ok(found?.dialled(probe))
 }
 
