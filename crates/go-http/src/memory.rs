@@ -55,8 +55,8 @@ mod tests {
 
     #[test]
     fn much_is_asked_for_and_little_is_not() {
-        // Whatever else runs in this process asks for less.
-        const MOST: usize = 64 << 20;
+        // Whatever else runs in this process, at the same time perhaps, asks for less.
+        const MOST: usize = 1 << (usize::BITS - 3);
         take_with(|bytes| match bytes {
             0..MOST => Ok(Box::new(())),
             _ => Err(io::ErrorKind::OutOfMemory.into()),
