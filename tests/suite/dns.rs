@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use blackbox_exporter::metrics::{Labels, Metric};
@@ -382,6 +382,39 @@ async fn the_longest_answer_is_read_and_its_log_is_bounded() {
     assert!(outcome.success, "{:?}", log(&outcome).last());
     assert!(outcome.samples.value(Metric::DnsAnswerRrs) > Some(5000.0));
     assert!(outcome.log.dropped() > 4000, "the log book is bounded");
+}
+
+/// Seven records that list all types are half a million bytes of text each: other probes go on while they are read and judged.
+#[tokio::test]
+async fn a_datagram_that_is_long_as_text_holds_nobody_up() {
+    let mut record = b"\xC0\x0C\0\x2F\0\x01\0\0\0\0\x22\x02\xC0\x0C".to_vec();
+    for window in 0..=u8::MAX {
+        record.extend([window, 32]);
+        record.extend([u8::MAX; 32]);
+    }
+    let server = udp_server(move |query| vec![reply(query, 0, [7, 0, 0], &record.repeat(7))]).await;
+    let longest = Arc::<Mutex<Duration>>::default();
+    let measured = Arc::clone(&longest);
+    tokio::spawn(async move {
+        loop {
+            let from = Instant::now();
+            tokio::task::yield_now().await;
+            let mut longest = measured.lock().unwrap();
+            *longest = from.elapsed().max(*longest);
+        }
+    });
+    let judged = "validate_answer_rrs: {fail_if_matches_regexp: [nothing, 'no.*where', 'no.*one']}";
+    let yaml = asking(&format!(
+        "edns: {{udp_size: 65535}}\npreferred_ip_protocol: ip4\n{judged}"
+    ));
+    let outcome = probe(&yaml, &server.to_string()).await;
+    assert!(outcome.success, "{:?}", log(&outcome).last());
+    let longest = *longest.lock().unwrap();
+    assert!(
+        longest < outcome.duration / 3,
+        "{longest:?} of {:?}",
+        outcome.duration
+    );
 }
 
 /// What unbound can serve: the type, the data in its zone file, and the text of the data when that is another one.

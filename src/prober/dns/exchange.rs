@@ -4,7 +4,7 @@ use std::io;
 use std::ops::Deref;
 use std::sync::LazyLock;
 
-use miekg_dns::message::Message;
+use miekg_dns::message::{Message, ReadError};
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -152,7 +152,7 @@ impl DnsConnection {
                 Self::Udp(socket) => loop {
                     let answer = receive_datagram(socket, asked).await?;
                     if answer.id == asked.id {
-                        return Ok(DnsResponse::short(answer));
+                        return Ok(answer);
                     }
                     strays += 1;
                 },
@@ -171,17 +171,18 @@ impl DnsConnection {
     }
 }
 
-async fn receive_datagram(socket: &Datagrams, asked: &DnsQuery<'_>) -> Result<Message, DnsError> {
+async fn receive_datagram(socket: &Datagrams, asked: &DnsQuery<'_>) -> Result<DnsResponse, DnsError> {
     let size = usize::from(asked.udp_size);
     // One octet more than is read, to know of an answer that was cut.
     let mut buffer = vec![0; size + 1];
     let length = socket.receive(&mut buffer).await;
     let length = length.map_err(|error| DnsError::Carry(CarryError::Receive(error)))?;
-    let octets = buffer.get(..length.min(size)).unwrap_or_default();
-    Message::read(octets).or_else(|error| {
+    buffer.truncate(length.min(size));
+    let (octets, answer) = parse(buffer).await?;
+    answer.or_else(|error| {
         let header = octets.get(..HEADER).filter(|_| asked.forgives_truncation);
         match header.map(Message::read) {
-            Some(Ok(message)) if message.is_truncated() => Ok(message),
+            Some(Ok(message)) if message.is_truncated() => Ok(DnsResponse::short(message)),
             _ if length > size => Err(DnsError::Cut {
                 error,
                 size: asked.udp_size,
@@ -193,27 +194,36 @@ async fn receive_datagram(socket: &Datagrams, asked: &DnsQuery<'_>) -> Result<Me
 
 /// The answer that came by itself.
 async fn read(octets: Vec<u8>, id: u16) -> Result<DnsResponse, DnsError> {
-    let mut place = None;
-    let answer = if octets.len() < LONG {
-        Message::read(&octets)
-    } else {
-        // It is never closed.
-        place = LONG_ANSWERS.acquire().await.ok();
-        // Thousands of records, each perhaps with a name of 255 octets: not on a thread that serves others.
-        let reading = tokio::task::spawn_blocking(move || Message::read(&octets));
-        let failed = |error: tokio::task::JoinError| CarryError::Receive(io::Error::from(error));
-        reading.await.map_err(|error| DnsError::Carry(failed(error)))?
-    };
-    let message = answer.map_err(DnsError::Read)?;
-    if message.id == id {
-        Ok(DnsResponse {
-            message,
-            _place: place,
-        })
+    let (_, answer) = parse(octets).await?;
+    let answer = answer.map_err(DnsError::Read)?;
+    if answer.id == id {
+        Ok(answer)
     } else {
         Err(DnsError::Stray {
             sent: id,
-            received: message.id,
+            received: answer.id,
         })
     }
+}
+
+/// Reads an answer, a long one when it has a place among them. Gives the octets back.
+async fn parse(octets: Vec<u8>) -> Result<(Vec<u8>, Result<DnsResponse, ReadError>), DnsError> {
+    if octets.len() < LONG {
+        let answer = Message::read(&octets).map(DnsResponse::short);
+        return Ok((octets, answer));
+    }
+    // It is never closed.
+    let place = LONG_ANSWERS.acquire().await.ok();
+    // Thousands of records, each perhaps with a name of 255 octets: not on a thread that serves others.
+    let reading = tokio::task::spawn_blocking(move || {
+        let message = Message::read(&octets);
+        (octets, message)
+    });
+    let failed = |error: tokio::task::JoinError| CarryError::Receive(io::Error::from(error));
+    let (octets, message) = reading.await.map_err(|error| DnsError::Carry(failed(error)))?;
+    let answer = message.map(|message| DnsResponse {
+        message,
+        _place: place,
+    });
+    Ok((octets, answer))
 }

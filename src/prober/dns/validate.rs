@@ -11,8 +11,11 @@ use crate::probe_log::{EXCERPT, LogValue, ProbeLog, excerpt, text};
 use crate::prober::{Facts, advice};
 use crate::reason::Reason;
 
-/// After how many records other tasks have their turn: an answer may have thousands, and each is matched often.
-const TURN: usize = 16;
+/// After how many bytes of records other tasks have their turn: an answer may have thousands of records, and one that lists all types
+/// has half a million bytes.
+const TURN: usize = 16 << 10;
+/// As how many bytes a short record counts.
+const RECORD: usize = 256;
 
 /// Judges the answer as the module says; the reason of a failure is in the log.
 ///
@@ -111,29 +114,27 @@ pub(super) async fn records<'a>(
         );
         return Err(Wrong::NoRecords);
     }
-    let (mut all_match, mut any_match) = (true, false);
-    for (index, record) in records.iter().enumerate() {
-        if index % TURN == TURN - 1 {
-            tokio::task::yield_now().await;
-        }
+    let (mut all_match, mut any_match, mut looked_at) = (true, false, 0);
+    for record in records {
+        take_turns(&mut looked_at, record).await;
         log!(log, Debug, "Validating RR", "rr" => shown(record));
         for pattern in &validator.fail_if_matches {
-            if matches(pattern, record, log)? {
+            if matches(pattern, record, log, &mut looked_at).await? {
                 log!(log, Error, "At least one RR matched regexp", "regexp" => pattern.source.clone(), "rr" => shown(record));
                 return Err(Wrong::Matched(pattern, record));
             }
         }
         for pattern in &validator.fail_if_all_match {
-            all_match &= matches(pattern, record, log)?;
+            all_match &= matches(pattern, record, log, &mut looked_at).await?;
         }
         for pattern in &validator.fail_if_not_matches {
-            if !matches(pattern, record, log)? {
+            if !matches(pattern, record, log, &mut looked_at).await? {
                 log!(log, Error, "At least one RR did not match regexp", "regexp" => pattern.source.clone(), "rr" => shown(record));
                 return Err(Wrong::Unmatched(pattern, record));
             }
         }
         for pattern in &validator.fail_if_none_matches {
-            any_match |= matches(pattern, record, log)?;
+            any_match |= matches(pattern, record, log, &mut looked_at).await?;
         }
     }
     // The name says otherwise, but this is what upstream does: it fails unless every record matches.
@@ -236,7 +237,22 @@ fn unmatched<'a>(patterns: &'a [Pattern], records: &'a [Record]) -> Wrong<'a> {
 }
 
 /// An expression that does not compile fails the first record it is asked about, not the configuration.
-fn matches(pattern: &Pattern, record: &Record, log: &mut ProbeLog) -> Result<bool, Reason> {
+/// Lets other tasks have their turn, when enough was looked at.
+async fn take_turns(looked_at: &mut usize, record: &Record) {
+    *looked_at += record.text.len().max(RECORD);
+    if *looked_at >= TURN {
+        *looked_at = 0;
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn matches(
+    pattern: &Pattern,
+    record: &Record,
+    log: &mut ProbeLog,
+    looked_at: &mut usize,
+) -> Result<bool, Reason> {
+    take_turns(looked_at, record).await;
     match &pattern.compiled {
         Ok(regexp) => Ok(regexp.is_match(&record.text)),
         Err(error) => {
