@@ -182,7 +182,7 @@ async fn events(State(exporter): State<Arc<Exporter>>, request: Request) -> Resp
     if let Some(requests) = requests {
         requests.end_answer_with_caller();
     }
-    let party = requests.map(|requests| requests.caller().seat.party);
+    let party = requests.map(|requests| requests.caller().seat.party());
     let party = party.unwrap_or(Ipv4Addr::UNSPECIFIED.into());
     pages::events(&exporter, party, query(&request.uri), &request.headers)
 }

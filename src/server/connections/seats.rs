@@ -68,7 +68,7 @@ impl Rule for Seating {
     /// One address alone leaves an eighth of the seats to the others, at most [`RESERVED`].
     fn admits(&self, taken: &mut Taken<Self>, party: IpAddr) -> bool {
         let own = taken.held_by(party);
-        let is_full = taken.count >= self.most;
+        let is_full = taken.count() >= self.most;
         if !is_full && own < self.most - RESERVED.min(self.most / 8) {
             return true;
         }
@@ -110,13 +110,13 @@ impl Seats {
             if before >= CROWD {
                 memory::give_back_everywhere();
             }
-            let long_ago = seats.rule.now().saturating_sub(idle);
+            let long_ago = seats.rule().now().saturating_sub(idle);
             let over = seats.holdings(|occupant| occupant.is_parked_since(long_ago));
             over.iter().for_each(|seat| seat.leave());
             let settled = seats.holdings(Occupant::becomes_settled);
             before = settled.len();
             for batch in settled.chunks(BATCH) {
-                batch.iter().for_each(|seat| seat.holder.settled.notify_one());
+                batch.iter().for_each(|seat| seat.holder().settled.notify_one());
                 tokio::task::yield_now().await;
             }
         }
@@ -148,23 +148,23 @@ impl Occupant {
 impl Seat {
     /// A request has begun.
     pub fn is_busy(&self) {
-        self.holding.holder.is_idle_since(BUSY);
+        self.holder().is_idle_since(BUSY);
     }
 
     /// No request is left.
     pub fn is_idle(&self) {
-        self.holding.holder.is_idle_since(self.shares.rule.now());
-        self.shares.let_one_in();
+        self.holder().is_idle_since(self.shares().rule().now());
+        self.shares().let_one_in();
     }
 
     /// The connection is parked without a request from now on, or no more.
     pub fn is_parked(&self, is_parked: bool) {
-        self.holding.holder.is_parked.store(is_parked, Ordering::Relaxed);
+        self.holder().is_parked.store(is_parked, Ordering::Relaxed);
     }
 
     /// Ready when the connection has had its request, or none, for one to two seconds.
     pub fn settled(&self) -> Notified<'_> {
-        self.holding.holder.settled.notified()
+        self.holder().settled.notified()
     }
 }
 

@@ -40,8 +40,7 @@ pub trait Rule: Debug + Sized {
 /// All shares.
 #[derive(Debug)]
 pub struct Shares<R: Rule> {
-    /// How they are shared.
-    pub rule: R,
+    rule: R,
     /// Read without the lock by every request that ends.
     someone_waits: AtomicBool,
     taken: Mutex<Taken<R>>,
@@ -51,7 +50,7 @@ pub struct Shares<R: Rule> {
 #[derive(Debug)]
 pub struct Taken<R: Rule> {
     next: u64,
-    pub count: usize,
+    count: usize,
     /// By party, in the order of their coming.
     by_party: HashMap<IpAddr, BTreeMap<u64, Arc<Holding<R>>>>,
     waiting: VecDeque<(IpAddr, R::Waiter, oneshot::Sender<Share<R>>)>,
@@ -59,18 +58,17 @@ pub struct Taken<R: Rule> {
 
 #[derive(Debug)]
 pub struct Holding<R: Rule> {
-    pub holder: R::Holder,
+    holder: R::Holder,
     leave: Notify,
 }
 
 /// A share, until it is dropped.
 #[derive(Debug)]
 pub struct Share<R: Rule> {
-    pub shares: Arc<Shares<R>>,
-    /// The address, or network, that has it.
-    pub party: IpAddr,
+    shares: Arc<Shares<R>>,
+    party: IpAddr,
     number: u64,
-    pub holding: Arc<Holding<R>>,
+    holding: Arc<Holding<R>>,
 }
 
 impl<R: Rule + Default> Default for Shares<R> {
@@ -92,6 +90,11 @@ impl<R: Rule> Shares<R> {
                 waiting: VecDeque::new(),
             }),
         }
+    }
+
+    /// How they are shared.
+    pub fn rule(&self) -> &R {
+        &self.rule
     }
 
     /// A share for a caller; `None` when it must go. Waits when there is none.
@@ -187,6 +190,11 @@ impl<R: Rule> Shares<R> {
 }
 
 impl<R: Rule> Taken<R> {
+    /// How many shares there are.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
     /// How many a party has.
     pub fn held_by(&self, party: IpAddr) -> usize {
         self.by_party.get(&party).map_or(0, BTreeMap::len)
@@ -243,6 +251,11 @@ impl<R: Rule> Taken<R> {
 }
 
 impl<R: Rule> Holding<R> {
+    /// What is known of who has the share.
+    pub fn holder(&self) -> &R::Holder {
+        &self.holder
+    }
+
     /// Tells whoever holds the share that it has [lost](Share::lost) it.
     pub fn leave(&self) {
         self.leave.notify_one();
@@ -250,6 +263,21 @@ impl<R: Rule> Holding<R> {
 }
 
 impl<R: Rule> Share<R> {
+    /// All shares, of which this is one.
+    pub fn shares(&self) -> &Arc<Shares<R>> {
+        &self.shares
+    }
+
+    /// The address, or network, that has it.
+    pub fn party(&self) -> IpAddr {
+        self.party
+    }
+
+    /// What is known of who has it.
+    pub fn holder(&self) -> &R::Holder {
+        &self.holding.holder
+    }
+
     /// Ready when it was taken away.
     pub fn lost(&self) -> Notified<'_> {
         self.holding.leave.notified()

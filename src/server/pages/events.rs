@@ -44,7 +44,7 @@ impl Rule for Placing {
         let has_less = own < taken.fair(PLACES, party);
         let most = taken.has_most();
         let gives_way = most.filter(|most| has_less && taken.held_by(*most) > own + 1);
-        taken.count < PLACES || gives_way.is_some_and(|most| taken.dismiss(most, |()| Some(0)))
+        taken.count() < PLACES || gives_way.is_some_and(|most| taken.dismiss(most, |()| Some(0)))
     }
 
     fn give(&self, _: IpAddr, (): &(), _: bool) {}

@@ -52,7 +52,7 @@ impl Turns {
     pub async fn take(&self, address: IpAddr, user: &str, password: Digest) -> Option<Turn> {
         let user = user.to_owned();
         let favoured = {
-            let mut memory = self.0.rule.memory();
+            let mut memory = self.0.rule().memory();
             let again = memory.came.contains(&password);
             if !again {
                 remember(&mut memory.came, password);
@@ -64,7 +64,7 @@ impl Turns {
 
     /// A password was judged.
     pub fn judged(&self, address: IpAddr, password: Digest, right: bool) {
-        let mut memory = self.0.rule.memory();
+        let mut memory = self.0.rule().memory();
         memory.came.retain(|came| *came != password);
         if right {
             memory.right.retain(|right| *right != address);
@@ -84,7 +84,7 @@ impl Rule for Order {
     type Waiter = Waiter;
 
     fn admits(&self, taken: &mut Taken<Self>, _: IpAddr) -> bool {
-        taken.count == 0
+        taken.count() == 0
     }
 
     fn give(&self, address: IpAddr, waiter: &Waiter, has_waited: bool) {
