@@ -236,7 +236,6 @@ fn unmatched<'a>(patterns: &'a [Pattern], records: &'a [Record]) -> Wrong<'a> {
     }
 }
 
-/// An expression that does not compile fails the first record it is asked about, not the configuration.
 /// Lets other tasks have their turn, when enough was looked at.
 async fn take_turns(looked_at: &mut usize, record: &Record) {
     *looked_at += record.text.len().max(RECORD);
@@ -246,6 +245,7 @@ async fn take_turns(looked_at: &mut usize, record: &Record) {
     }
 }
 
+/// An expression that does not compile fails the first record it is asked about, not the configuration.
 async fn matches(
     pattern: &Pattern,
     record: &Record,
