@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         .collect();
     match cli::parse(&arguments) {
         Ok(Action::Run(flags)) => {
+            use_one_heap();
             memory::give_back_with(Ways { collect, unmap });
             app::run(*flags).unwrap_or_else(|error| fail(&format!("cannot start: {error}")))
         }
@@ -39,11 +40,26 @@ fn main() -> ExitCode {
     }
 }
 
-/// Makes the allocator give back what the calling thread has left.
+/// Makes the allocator give back what the calling thread has left, and that of the C library what aws-lc has left.
 #[allow(unsafe_code)]
 fn collect() {
     // SAFETY: it takes and returns nothing, works on the memory of the calling thread, and may be called at any time.
     unsafe { libmimalloc_sys::mi_collect(true) };
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it gives back pages that nobody has allocated, and may be called at any time.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
+/// Has the C library allocate from one heap: of those that it makes for further threads it gives little back. Only aws-lc uses it.
+#[allow(unsafe_code)]
+fn use_one_heap() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it takes two numbers, and there is no other thread yet.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 1);
+    }
 }
 
 /// Gives back pages that hold nothing but what is in their file.

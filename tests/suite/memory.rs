@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use socket2::{Domain, Socket, Type};
+
 use crate::support::BUSY;
 use crate::support::process::{Process, value};
 
@@ -135,6 +137,40 @@ fn a_probe_that_waits_takes_a_few_kilobytes() {
             std::thread::sleep(Duration::from_millis(100));
         }
         drop((first, waiting));
+    }
+}
+
+/// What handshakes took is given back when they have ended: aws-lc has it from another allocator than the exporter.
+#[test]
+fn handshakes_that_ended_hold_nothing() {
+    const PROBES: usize = 400;
+    let modules = "modules: {tls: {prober: tcp, timeout: 5s, tcp: {tls: true}}}";
+    let exporter = Process::start(modules, &[], "true");
+    // Nobody accepts: the kernel connects.
+    let silent = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    silent
+        .bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())
+        .unwrap();
+    silent.listen(2 * PROBES as i32).unwrap();
+    let target = silent.local_addr().unwrap().as_socket().unwrap();
+    let path = format!("/probe?module=tls&target={target}");
+    exporter.get(&path);
+    let before = exporter.own_memory();
+    let waiting: Vec<_> = (0..PROBES).map(|_| ask(&exporter, &path).unwrap()).collect();
+    for mut stream in waiting {
+        assert!(stream.read(&mut [0; 1024]).unwrap() > 0);
+    }
+    let start = Instant::now();
+    loop {
+        let more = exporter.own_memory().saturating_sub(before);
+        if more < 2 << 20 {
+            break;
+        }
+        assert!(
+            start.elapsed() < Duration::from_secs(20),
+            "{more} bytes are left of {PROBES} handshakes"
+        );
+        std::thread::sleep(Duration::from_millis(100));
     }
 }
 
