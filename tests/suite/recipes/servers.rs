@@ -363,7 +363,7 @@ exec /usr/lib/rabbitmq/bin/rabbitmq-server
 exec beanstalkd -l 127.0.0.1 -p $P
 "#;
 
-    gearman: "gearman" "gearman", ["gearmand"], "127.0.0.1:PORT", [], r#"
+    gearman: "gearman" "gearman", ["gearmand"], "127.0.0.1:PORT", ["GEARMAND_WAKEUP_RUN"], r#"
 exec gearmand --listen=127.0.0.1 --port=$P --log-file=stderr --verbose=INFO
 "#;
 
