@@ -186,7 +186,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             if self.has_frame() {
                 self.next_frame()?;
-                self.skip_padding();
+                self.end_data();
             } else if ready!(self.buffer.poll_fill(&mut self.io, cx)).map_err(|e| self.read_failed(e))? == 0 {
                 return Poll::Ready(Err(self.closed()));
             }
@@ -249,16 +249,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if !self.data().is_empty() {
                 return Poll::Ready(Ok(Some(Event::Data)));
             }
-            if self.data.as_ref().is_some_and(|frame| frame.left == 0) {
-                self.skip_padding();
-                if self.data.is_none() {
-                    continue;
-                }
+            if self.data.is_some() {
+                self.end_data();
+                continue;
             }
             if self.ended {
                 return Poll::Ready(Ok(None));
             }
-            if self.data.is_none() && self.has_frame() {
+            if self.has_frame() {
                 if let Some(event) = self.next_frame()? {
                     return Poll::Ready(Ok(Some(event)));
                 }
@@ -273,18 +271,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Padding is read like data and thrown away.
-    fn skip_padding(&mut self) {
-        let Some(frame) = &mut self.data else { return };
-        let bytes = frame.padding.min(self.buffer.data().len());
-        frame.padding -= bytes;
-        let (finished, ends) = (frame.padding == 0 && frame.left == 0, frame.ends);
-        self.buffer.consume(bytes);
-        self.open_windows(bytes);
-        if finished {
-            self.data = None;
-            self.ended = ends;
-        }
+    /// Ends the DATA frame whose bytes were handed out. Its padding came with them, and is thrown away.
+    fn end_data(&mut self) {
+        let Some(frame) = self.data.take() else { return };
+        self.buffer.consume(frame.padding);
+        self.open_windows(frame.padding);
+        self.ended = frame.ends;
     }
 
     fn read_failed(&mut self, error: std::io::Error) -> Http2Error {

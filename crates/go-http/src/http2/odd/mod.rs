@@ -10,6 +10,16 @@ use crate::headers::Headers;
 use crate::http1::RequestBody;
 use servers::{DATA, HEADERS, frame, ok, servers, settings};
 
+fn get(headers: &Headers) -> Request<'_> {
+    Request {
+        method: "GET",
+        scheme: "https",
+        authority: "x",
+        path: b"/",
+        headers,
+    }
+}
+
 /// The status and how many bytes of a body came, if the answer was whole.
 async fn judge(wire: Vec<u8>) -> Option<(u16, u64)> {
     let (ours, mut theirs) = tokio::io::duplex(1 << 17);
@@ -19,13 +29,7 @@ async fn judge(wire: Vec<u8>) -> Option<(u16, u64)> {
         let _ = theirs.read_to_end(&mut Vec::new()).await;
     });
     let headers = Headers::default();
-    let request = Request {
-        method: "GET",
-        scheme: "https",
-        authority: "x",
-        path: b"/",
-        headers: &headers,
-    };
+    let request = get(&headers);
     let whole = async {
         let answer = exchange(
             ours,
@@ -70,13 +74,7 @@ async fn work_for_nobody_is_done_in_turns() {
     let others = frame(HEADERS, 4, 3, &[0xbe; 2000]).repeat(40);
     let mut wire = &[settings(&[]), first, others, ok()].concat()[..];
     let headers = Headers::default();
-    let request = Request {
-        method: "GET",
-        scheme: "https",
-        authority: "x",
-        path: b"/",
-        headers: &headers,
-    };
+    let request = get(&headers);
     let (reader, mut writer) = tokio::io::duplex(1 << 20);
     tokio::io::copy(&mut wire, &mut writer).await.unwrap();
     let mut turns = 0;
@@ -99,13 +97,7 @@ async fn of_data_that_is_cut_nothing_counts() {
     theirs.write_all(&wire).await.unwrap();
     theirs.shutdown().await.unwrap();
     let headers = Headers::default();
-    let request = Request {
-        method: "GET",
-        scheme: "https",
-        authority: "x",
-        path: b"/",
-        headers: &headers,
-    };
+    let request = get(&headers);
     let mut began = FirstByte::default();
     let answer = exchange(ours, request, RequestBody::Empty, false, &mut began).await;
     let mut body = Vec::new();
