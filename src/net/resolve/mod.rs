@@ -385,12 +385,9 @@ fn choose(mut found: Vec<Address>, preference: Preference) -> Option<Found> {
     if is_any && !preference.fallback && !preference.ip6 {
         return Some(Address::new(Ipv4Addr::UNSPECIFIED.into()).into());
     }
-    if let [only] = found.as_mut_slice() {
-        if !preference.fallback {
-            only.zone = None;
-        }
-        let is_wanted = preference.fallback || only.ip.is_ipv6() == preference.ip6;
-        return found.pop().filter(|_| is_wanted).map(Found::from);
+    // The usual case has nothing to sort.
+    if preference.fallback && found.len() == 1 {
+        return found.pop().map(Found::from);
     }
     let (mut wanted, mut others) = by_family(found, preference);
     if wanted.is_empty() && preference.fallback {
