@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     match cli::parse(&arguments) {
         Ok(Action::Run(flags)) => {
             use_one_heap();
-            memory::give_back_with(Ways { collect, unmap });
+            memory::give_back_with(Ways { collect, trim, unmap });
             app::run(*flags).unwrap_or_else(|error| fail(&format!("cannot start: {error}")))
         }
         Ok(Action::Help) => print(&cli::help(&cli::command(), cli::terminal_width())),
@@ -40,11 +40,16 @@ fn main() -> ExitCode {
     }
 }
 
-/// Makes the allocator give back what the calling thread has left, and that of the C library what aws-lc has left.
+/// Makes the allocator give back what the calling thread has left.
 #[allow(unsafe_code)]
 fn collect() {
     // SAFETY: it takes and returns nothing, works on the memory of the calling thread, and may be called at any time.
     unsafe { libmimalloc_sys::mi_collect(true) };
+}
+
+/// Makes the C library give back what aws-lc has left.
+#[allow(unsafe_code)]
+fn trim() {
     #[cfg(target_env = "gnu")]
     // SAFETY: it gives back pages that nobody has allocated, and may be called at any time.
     unsafe {

@@ -38,6 +38,8 @@ thread_local! {
 pub struct Ways {
     /// Makes the allocator of the calling thread give back what it has left.
     pub collect: fn(),
+    /// Makes the allocator of the C library give back what nobody has, whichever thread had it.
+    pub trim: fn(),
     /// Gives back pages that hold nothing but what is in their file.
     pub unmap: fn(Range<usize>),
 }
@@ -70,9 +72,12 @@ fn collect() {
     }
 }
 
-/// Asks every thread to give back what it has left, when it next has nothing to do.
+/// Asks every thread to give back what it has left, when it next has nothing to do. What the C library has is given back at once.
 fn give_back() {
     ASKED.fetch_add(1, Ordering::Relaxed);
+    if let Some(ways) = WAYS.get() {
+        (ways.trim)();
+    }
 }
 
 /// Asks every thread, and wakes those that sleep, which give nothing back.
