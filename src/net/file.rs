@@ -95,16 +95,25 @@ pub async fn open(path: &str, deadline: Deadline) -> Result<tokio::fs::File, Fil
         .map(tokio::fs::File::from_std)
 }
 
-/// What stands in a file, without white space at both ends: Unicode's where it is text, as Go's `TrimSpace`.
+/// What stands in a file, without Unicode's white space at both ends, as Go's `TrimSpace` cuts it off bytes that need not be text.
 ///
 /// # Errors
 /// As [`open`]; it cannot be read or is too long.
 pub async fn trimmed(path: &str, deadline: Deadline) -> Result<Vec<u8>, FileError> {
     let text = within(path, deadline, read_now).await?;
-    Ok(match std::str::from_utf8(&text) {
-        Ok(text) => text.trim().as_bytes().to_vec(),
-        Err(_) => text.trim_ascii().to_vec(),
-    })
+    Ok(trim(&text).to_vec())
+}
+
+fn trim(text: &[u8]) -> &[u8] {
+    let begin = text.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+    let spaces = begin.len() - begin.trim_start().len();
+    let text = text.get(spaces..).unwrap_or_default();
+    let last = text.utf8_chunks().last();
+    let end = last
+        .filter(|chunk| chunk.invalid().is_empty())
+        .map_or("", |chunk| chunk.valid());
+    let spaces = end.len() - end.trim_end().len();
+    text.get(..text.len() - spaces).unwrap_or_default()
 }
 
 async fn within<T: Send + 'static>(

@@ -38,8 +38,8 @@ impl Secrets {
         let mut forms = self.forms();
         for form in [
             plain.to_string(),
-            query_escape(&plain).into_owned(),
-            query_escape(&plain).replace('+', "%20"),
+            query_escape(secret).into_owned(),
+            query_escape(secret).replace('+', "%20"),
             plain.escape_debug().to_string(),
             // Some escape all but letters and digits.
             percent_encode(secret, NON_ALPHANUMERIC).to_string(),

@@ -45,11 +45,17 @@ impl Headers {
     /// Adds a field whose name came from a peer.
     pub fn add_bytes(&mut self, name: &[u8], value: &[u8]) {
         let start = self.text.len();
-        self.text.reserve(name.len() + value.len());
-        self.text.extend_from_slice(name);
-        if let Some(name) = self.text.get_mut(start..) {
+        self.add_as_written(name, value);
+        if let Some(name) = self.text.get_mut(start..start + name.len()) {
             canonicalise(name);
         }
+    }
+
+    /// Adds a field whose name keeps its case: unless it is canonical, nothing finds it.
+    pub fn add_as_written(&mut self, name: &[u8], value: &[u8]) {
+        let start = self.text.len();
+        self.text.reserve(name.len() + value.len());
+        self.text.extend_from_slice(name);
         let middle = self.text.len();
         self.text.extend_from_slice(value);
         self.fields.push(Field {

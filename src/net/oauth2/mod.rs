@@ -97,7 +97,8 @@ pub enum OAuth2Error {
     TimedOut(TimedOut),
 }
 
-type Form<'a> = BTreeMap<Cow<'a, str>, Cow<'a, str>>;
+/// Names and values; a secret may be of any bytes.
+type Form<'a> = BTreeMap<&'a str, Cow<'a, [u8]>>;
 
 impl TokenSource {
     /// Compiles the `oauth2` section.
@@ -231,26 +232,25 @@ impl TokenSource {
             let mut form = Form::new();
             let assertion = jwt::assertion(&self.raw, secret)?;
             secrets.hide(assertion.as_bytes());
-            form.insert("grant_type".into(), JWT_BEARER.into());
-            form.insert("assertion".into(), assertion.into());
+            form.insert("grant_type", JWT_BEARER.as_bytes().into());
+            form.insert("assertion", assertion.as_bytes().into());
             let form = self.completed(form)?;
             return self.post(client, &form, None, agent).await;
         }
         let mut form = Form::new();
-        form.insert("grant_type".into(), "client_credentials".into());
+        form.insert("grant_type", b"client_credentials".into());
         let form = self.completed(form)?;
         let mut with_secret = form.clone();
-        let secret_text = String::from_utf8_lossy(secret);
         for (name, value) in [
-            ("client_id", self.raw.client_id.as_str()),
-            ("client_secret", &secret_text),
+            ("client_id", self.raw.client_id.as_bytes()),
+            ("client_secret", secret),
         ] {
             if !value.is_empty() {
-                with_secret.insert(name.into(), value.to_owned().into());
+                with_secret.insert(name, value.into());
             }
         }
         let id = query_escape(&self.raw.client_id);
-        let in_header = basic_of(id.as_bytes(), query_escape(&secret_text).as_bytes());
+        let in_header = basic_of(id.as_bytes(), query_escape(secret).as_bytes());
         secrets.hide_authorization(in_header.as_bytes());
         let attempt = async |in_form| {
             if in_form {
@@ -275,13 +275,13 @@ impl TokenSource {
     /// The form with scopes and endpoint parameters.
     fn completed<'a>(&'a self, mut form: Form<'a>) -> Result<Form<'a>, OAuth2Error> {
         if !self.raw.scopes.is_empty() {
-            form.insert("scope".into(), self.raw.scopes.join(" ").into());
+            form.insert("scope", self.raw.scopes.join(" ").into_bytes().into());
         }
         for (name, value) in &self.raw.endpoint_params {
             if form.contains_key(name.as_str()) && name != "grant_type" {
                 return Err(OAuth2Error::Parameter(name.clone()));
             }
-            form.insert(name.into(), value.into());
+            form.insert(name, value.as_bytes().into());
         }
         Ok(form)
     }

@@ -63,7 +63,9 @@ impl Proxies {
         };
         for (name, values) in raw.proxy_connect_header.iter().flatten() {
             for value in values {
-                settings.connect_headers.add(name, value.expose());
+                // Upstream fills Go's map of headers with the names as they are: `user-agent` goes beside `User-Agent`.
+                let headers = &mut settings.connect_headers;
+                headers.add_as_written(name.as_bytes(), value.expose().as_bytes());
             }
         }
         Ok(Self(Some(Box::new(settings))))

@@ -232,6 +232,33 @@ async fn an_endpoint_may_want_the_secret_in_the_form() {
     );
 }
 
+#[tokio::test]
+async fn a_secret_of_any_bytes_reaches_the_endpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secret");
+    // A no-break space at the end is white space, although what precedes it is no text.
+    std::fs::write(&file, b"\xff\xfe \xc3\xa9\xc2\xa0\n").unwrap();
+    let tokens = endpoint(3600, |asked| asked.header("Authorization").is_none()).await;
+    let site = Site::answering(ok()).await;
+    let yaml = module(&format!(
+        "oauth2: {{client_id: me, client_secret_file: '{}', token_url: '{}'}}",
+        file.display(),
+        tokens.url("/")
+    ));
+    let outcome = probe(&yaml, &site.url("/")).await;
+    assert!(outcome.success, "{:?}", log(&outcome));
+    let asked = tokens.asked();
+    assert_eq!(
+        asked[0].header("Authorization"),
+        Some("Basic bWU6JUZGJUZFKyVDMyVBOQ=="),
+        "me:%FF%FE+%C3%A9"
+    );
+    assert_eq!(
+        String::from_utf8_lossy(&asked[1].body),
+        "client_id=me&client_secret=%FF%FE+%C3%A9&grant_type=client_credentials"
+    );
+}
+
 /// What a probe was about to find out when it was given up must not stay.
 #[tokio::test]
 async fn a_probe_that_is_given_up_does_not_settle_how_an_endpoint_is_asked() {

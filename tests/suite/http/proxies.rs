@@ -73,6 +73,28 @@ async fn a_refused_tunnel_is_told() {
     assert_eq!(asked.headers("X-A"), ["one", "two"]);
 }
 
+#[tokio::test]
+async fn headers_for_a_proxy_keep_their_case() {
+    let proxy = Site::answering("HTTP/1.1 403 Forbidden\r\n\r\n").await;
+    let yaml = module(
+        &format!("http://{}", proxy.address),
+        "proxy_connect_header: {x-b: [two], User-Agent: [mine], X-A: [one], user-agent: [yours], host: [h]}\nskip_resolve_phase_with_proxy: true",
+    );
+    probe(&yaml, "https://example.invalid/").await;
+    let asked = proxy.only();
+    assert_eq!(
+        asked.head.lines().skip(1).collect::<Vec<_>>(),
+        [
+            "Host: example.invalid:443",
+            "User-Agent: mine",
+            "X-A: one",
+            "host: h",
+            "user-agent: yours",
+            "x-b: two"
+        ]
+    );
+}
+
 /// A SOCKS5 proxy without authentication that connects to whatever it is asked for.
 async fn socks() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -63,9 +63,9 @@ pub(super) fn escape(text: &[u8], mode: Mode) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Escapes a name or value of a query or form.
-pub fn query_escape(text: &str) -> Cow<'_, str> {
-    escape(text.as_bytes(), Mode::Query)
+/// Escapes a name or value of a query or form: any bytes.
+pub fn query_escape<T: AsRef<[u8]> + ?Sized>(text: &T) -> Cow<'_, str> {
+    escape(text.as_ref(), Mode::Query)
 }
 
 /// Decodes escapes.
