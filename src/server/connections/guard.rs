@@ -18,6 +18,8 @@ use crate::memory::{self, Share, Use};
 
 /// Heads up to this size are part of what a connection takes.
 const SMALL_HEAD: usize = 16 << 10;
+/// How much of the next request is read while a parked connection waits for its answer.
+const MOST_AHEAD: usize = SMALL_HEAD;
 /// How much more memory is set aside at a time.
 const STEP: usize = 64 << 10;
 /// What is answered to a head that there is no memory for.
@@ -66,6 +68,10 @@ pub struct Guarded<S> {
     held: Vec<u8>,
     /// Whether `held` is what hyper is to see.
     is_ready: bool,
+    /// What was read of the next request while the connection was parked.
+    ahead: Vec<u8>,
+    /// The last bytes that hyper was given.
+    last: [u8; 3],
     /// How many requests had begun when an answer was last written.
     answered: usize,
     /// What is written instead of what hyper writes.
@@ -98,6 +104,8 @@ impl<S> Guarded<S> {
             at_start: !many,
             held: Vec::new(),
             is_ready: false,
+            ahead: Vec::new(),
+            last: [0; 3],
             answered: 0,
             instead: None,
         }
@@ -121,24 +129,11 @@ impl<S> Guarded<S> {
     /// # Errors
     /// There is.
     pub fn unguarded(self: Box<Self>) -> Result<S, Box<Self>> {
-        if self.held.is_empty() {
+        if self.held.is_empty() && self.ahead.is_empty() {
             Ok(self.stream)
         } else {
             Err(self)
         }
-    }
-
-    /// Returns when the peer has left, if that can be seen.
-    pub async fn left(&mut self) {
-        // Nothing is read meanwhile.
-        self.reading = Alarm::default();
-        poll_fn(
-            |cx| match self.has_left.map(|has_left| has_left(&self.stream, cx)) {
-                Some(Poll::Ready(true)) => Poll::Ready(()),
-                _ => Poll::Pending,
-            },
-        )
-        .await;
     }
 
     /// Rewrites the first line of a head where hyper needs it. False when the line is not whole yet.
@@ -188,6 +183,22 @@ impl<S> Guarded<S> {
         self.held.drain(..bytes);
         if self.held.is_empty() {
             (self.held, self.is_ready) = (Vec::new(), false);
+        }
+    }
+
+    /// Whether hyper was given something behind the last head: that did not end with an empty line then. The body of a request is
+    /// taken for such.
+    fn begins_next(&self) -> bool {
+        !matches!(self.last, [_, b'\n', b'\n'] | [b'\n', b'\r', b'\n'])
+    }
+
+    /// Notes the end of what hyper is given.
+    fn note(&mut self, given: &[u8]) {
+        let kept = self.last.len().saturating_sub(given.len());
+        self.last.rotate_right(kept);
+        let end = given.get(given.len().saturating_sub(self.last.len())..);
+        for (last, byte) in self.last.iter_mut().skip(kept).zip(end.unwrap_or_default()) {
+            *last = *byte;
         }
     }
 
@@ -283,66 +294,116 @@ fn expired(timer: &mut Option<Pin<Box<Sleep>>>, patience: Duration, cx: &mut Con
     Poll::Ready(io::Error::from(io::ErrorKind::TimedOut))
 }
 
+impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
+    /// Returns when the peer has left, if that can be seen.
+    pub async fn left(&mut self) {
+        // hyper reads nothing meanwhile.
+        self.reading = Alarm::default();
+        poll_fn(|cx| {
+            loop {
+                match self.has_left.map(|has_left| has_left(&self.stream, cx)) {
+                    Some(Poll::Ready(true)) => return Poll::Ready(()),
+                    // The end is seen only when nothing lies before it.
+                    Some(Poll::Ready(false)) if self.ahead.len() < MOST_AHEAD => ready!(self.read_ahead(cx)),
+                    Some(_) | None => return Poll::Pending,
+                }
+            }
+        })
+        .await;
+    }
+
+    /// Reads a little of what came behind the request. How reading ends is seen once more.
+    fn read_ahead(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut bytes = [0; 256];
+        let mut buffer = ReadBuf::new(&mut bytes);
+        let _ = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer));
+        self.ahead.extend_from_slice(buffer.filled());
+        Poll::Ready(())
+    }
+
+    /// Reads from the connection, or what was read ahead.
+    fn poll_source(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.ahead.is_empty() || buffer.remaining() == 0 {
+            return Pin::new(&mut self.stream).poll_read(cx, buffer);
+        }
+        let bytes = self.ahead.len().min(buffer.remaining());
+        buffer.put_slice(self.ahead.get(..bytes).unwrap_or_default());
+        self.ahead.drain(..bytes);
+        if self.ahead.is_empty() {
+            self.ahead = Vec::new();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_give(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let now = self.requests.now();
+        if now != self.seen {
+            // The head that was under way is complete.
+            let is_next = now.0 == now.1;
+            let at_start = is_next && !self.requests.are_many();
+            (self.seen, self.partial, self.reading.at) = (now, at_start && self.begins_next(), None);
+            self.requests.next_begins(self.partial);
+            if is_next {
+                (self.head, self.share) = (0, None);
+                self.at_start = at_start;
+            }
+        }
+        if self.is_ready && buffer.remaining() > 0 {
+            self.hand_out_held(buffer);
+            return Poll::Ready(Ok(()));
+        }
+        let answering = now.0 > now.1;
+        let (before, room) = (buffer.filled().len(), buffer.remaining());
+        while let Poll::Ready(result) = self.poll_source(cx, buffer) {
+            let read = buffer.filled().len() - before;
+            if answering && !self.requests.ends_with_caller() && result.is_ok() && read == 0 && room > 0 {
+                // hyper would take the end for the caller's. It is still there for whoever reads after the answer.
+                self.withheld_end = true;
+                return Poll::Pending;
+            }
+            if read > 0 && !self.partial {
+                (self.partial, self.reading.at) = (true, None);
+                self.requests.next_begins(true);
+            }
+            if read > 0 && !answering && !self.hold(read) {
+                // The caller is told if it happens to read; it is not waited for.
+                let _ = Pin::new(&mut self.stream).poll_write(cx, NO_MEMORY);
+                return Poll::Ready(Err(memory::Short.into()));
+            }
+            if read == 0 && !self.held.is_empty() {
+                // The end of half a line.
+                let held = std::mem::take(&mut self.held);
+                self.hand_out(held, buffer, before);
+            } else if read > 0 && self.at_start && !answering && !self.read_line(buffer, before) {
+                continue;
+            }
+            return Poll::Ready(result);
+        }
+        if let Poll::Ready(error) = self.poll_taken(cx) {
+            return Poll::Ready(Err(error));
+        }
+        if answering {
+            return Poll::Pending;
+        }
+        let patience = if self.partial {
+            self.patience.head
+        } else {
+            self.patience.idle
+        };
+        self.reading.poll(patience, cx).map(Err)
+    }
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        let now = this.requests.now();
-        if now != this.seen {
-            // The head that was under way is complete.
-            (this.seen, this.partial, this.reading.at) = (now, false, None);
-            this.requests.next_begins(false);
-            if now.0 == now.1 {
-                (this.head, this.share) = (0, None);
-                this.at_start = !this.requests.are_many();
-            }
-        }
-        if this.is_ready && buffer.remaining() > 0 {
-            this.hand_out_held(buffer);
-            return Poll::Ready(Ok(()));
-        }
-        let answering = now.0 > now.1;
-        let (before, room) = (buffer.filled().len(), buffer.remaining());
-        while let Poll::Ready(result) = Pin::new(&mut this.stream).poll_read(cx, buffer) {
-            let read = buffer.filled().len() - before;
-            if answering && !this.requests.ends_with_caller() && result.is_ok() && read == 0 && room > 0 {
-                // hyper would take the end for the caller's. It is still there for whoever reads after the answer.
-                this.withheld_end = true;
-                return Poll::Pending;
-            }
-            if read > 0 && !this.partial {
-                (this.partial, this.reading.at) = (true, None);
-                this.requests.next_begins(true);
-            }
-            if read > 0 && !answering && !this.hold(read) {
-                // The caller is told if it happens to read; it is not waited for.
-                let _ = Pin::new(&mut this.stream).poll_write(cx, NO_MEMORY);
-                return Poll::Ready(Err(memory::Short.into()));
-            }
-            if read == 0 && !this.held.is_empty() {
-                // The end of half a line.
-                let held = std::mem::take(&mut this.held);
-                this.hand_out(held, buffer, before);
-            } else if read > 0 && this.at_start && !answering && !this.read_line(buffer, before) {
-                continue;
-            }
-            return Poll::Ready(result);
-        }
-        if let Poll::Ready(error) = this.poll_taken(cx) {
-            return Poll::Ready(Err(error));
-        }
-        if answering {
-            return Poll::Pending;
-        }
-        let patience = if this.partial {
-            this.patience.head
-        } else {
-            this.patience.idle
-        };
-        this.reading.poll(patience, cx).map(Err)
+        let before = buffer.filled().len();
+        let result = self.poll_give(cx, buffer);
+        self.note(buffer.filled().get(before..).unwrap_or_default());
+        result
     }
 }
 
@@ -500,8 +561,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_request_may_last_and_the_next_may_be_waited_for() {
         let (mut stream, mut peer, requests) = guarded();
-        peer.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
-        assert_eq!(read(&mut stream).await.0.unwrap(), 16);
+        peer.write_all(b"GET /HTTP/1.1\n\n").await.unwrap();
+        assert_eq!(read(&mut stream).await.0.unwrap(), 15);
         let request = requests.begin();
         let long = tokio::time::timeout(Duration::from_secs(3600), read(&mut stream)).await;
         assert!(long.is_err(), "a request under way was cut off");
@@ -511,6 +572,30 @@ mod tests {
             (result.unwrap_err().kind(), seconds),
             (io::ErrorKind::TimedOut, 360)
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_beginning_of_a_request_behind_another_gets_no_more_time() {
+        for (head, want) in [
+            ("GET / HTTP/1.1\r\n\r\n", 360),
+            ("GET / HTTP/1.1\n\n", 360),
+            ("GET / HTTP/1.1\r\n\r\nG", 30),
+            ("GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n", 30),
+        ] {
+            let (mut stream, mut peer, requests) = guarded();
+            peer.write_all(head.as_bytes()).await.unwrap();
+            let mut read_now = 0;
+            while read_now < head.len() {
+                read_now += read(&mut stream).await.0.unwrap();
+            }
+            drop(requests.begin());
+            let (result, seconds) = read(&mut stream).await;
+            assert_eq!(
+                (result.unwrap_err().kind(), seconds),
+                (io::ErrorKind::TimedOut, want),
+                "{head:?}"
+            );
+        }
     }
 
     #[tokio::test(start_paused = true)]

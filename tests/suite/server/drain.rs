@@ -77,6 +77,17 @@ async fn a_probe_ends_with_its_scraper() {
     abandon(async |asked| drop(asked)).await;
 }
 
+/// The beginning of another request lies before the end of what the scraper sent.
+#[tokio::test]
+async fn a_probe_ends_with_its_scraper_that_has_begun_another_request() {
+    abandon(async |mut asked: TcpStream| {
+        tokio::time::sleep(Duration::from_millis(2500)).await;
+        asked.write_all(b"GET /").await.unwrap();
+        drop(asked);
+    })
+    .await;
+}
+
 /// Go, too, takes the end of what it reads for the end of the scraper. `// compat:` and answers nevertheless.
 #[tokio::test]
 async fn a_probe_ends_when_its_scraper_closes_its_side() {
