@@ -11,10 +11,8 @@ pub fn push_float(out: &mut Vec<u8>, value: f64) {
     if value.is_infinite() {
         return out.extend_from_slice(if value > 0.0 { b"+Inf" } else { b"-Inf" });
     }
-    // Out of range and NaN become numbers that are not equal. Go's expfmt prints both zeros as `0`.
-    let whole = value as u32;
-    if whole < 1_000_000 && f64::from(whole) == value {
-        return push_whole(out, whole);
+    if let Some((digits, power)) = decimal(value) {
+        return push_decimal(out, digits, power);
     }
     // The shortest digits that round-trip, as in Go: `200.0`, `0.0125`, `1e-5`.
     let mut buffer = zmij::Buffer::new();
@@ -26,19 +24,66 @@ pub fn push_float(out: &mut Vec<u8>, value: f64) {
     }
 }
 
-/// Writes a whole number of at most six digits.
-fn push_whole(out: &mut Vec<u8>, number: u32) {
-    if number < 10 {
+/// No two decimals of fewer digits than this are the same float.
+const EXACT: i64 = 1_000_000_000_000_000;
+
+/// What most samples are, whole numbers and seconds with nanoseconds, as a number times ten to a power. It has so few digits that no other
+/// decimal as short is this float.
+fn decimal(value: f64) -> Option<(u64, i32)> {
+    // What is out of range becomes a number that is not equal. Go's expfmt prints both zeros as `0`.
+    let whole = value as i64;
+    if (0..EXACT).contains(&whole) && whole as f64 == value {
+        return Some((whole as u64, 0));
+    }
+    let nanoseconds = (value * 1e9 + 0.5) as i64;
+    // Both are exact, and so the quotient is the float next to the decimal.
+    let is_equal = (0..EXACT).contains(&nanoseconds) && nanoseconds as f64 / 1e9 == value;
+    is_equal.then_some((nanoseconds as u64, -9))
+}
+
+/// Writes `number` times ten to that power.
+fn push_decimal(out: &mut Vec<u8>, mut number: u64, power: i32) {
+    if number < 10 && power == 0 {
         return out.push(b'0' + number as u8);
     }
-    let mut power = 100_000;
-    while number < power {
-        power /= 10;
+    let exponent = number.checked_ilog10().map_or(0, |digits| digits as i32 + power);
+    let is_plain = (-4..6).contains(&exponent);
+    let mut fraction = if is_plain { -power } else { exponent - power };
+    while fraction > 0 && number % 10 == 0 {
+        number /= 10;
+        fraction -= 1;
     }
-    while power > 0 {
-        out.push(b'0' + (number / power % 10) as u8);
-        power /= 10;
+    // From the end: 15 digits, four zeros, the point and the exponent at most.
+    let mut text = [0; 24];
+    let mut free = text.iter_mut().rev();
+    let mut put = |byte| {
+        if let Some(place) = free.next() {
+            *place = byte;
+        }
+    };
+    if !is_plain {
+        let power = exponent.unsigned_abs();
+        put(b'0' + (power % 10) as u8);
+        put(b'0' + (power / 10) as u8);
+        put(if exponent < 0 { b'-' } else { b'+' });
+        put(b'e');
     }
+    if fraction > 0 {
+        for _ in 0..fraction {
+            put(b'0' + (number % 10) as u8);
+            number /= 10;
+        }
+        put(b'.');
+    }
+    loop {
+        put(b'0' + (number % 10) as u8);
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    let start = free.len();
+    out.extend_from_slice(text.get(start..).unwrap_or_default());
 }
 
 /// Writes a number with an exponent of two digits or more, whether it has one yet or not.
@@ -123,6 +168,12 @@ mod tests {
             (0.000_123, "0.000123"),
             (0.000_1, "0.0001"),
             (0.000_01, "1e-05"),
+            (0.000_012_345, "1.2345e-05"),
+            (1e-9, "1e-09"),
+            (12.000_000_345, "12.000000345"),
+            (999_999.999_999_999, "999999.999999999"),
+            (999_999_999_999_999.0, "9.99999999999999e+14"),
+            (1e15, "1e+15"),
             (1e100, "1e+100"),
             (5e-324, "5e-324"),
             (f64::MAX, "1.7976931348623157e+308"),
@@ -142,6 +193,22 @@ mod tests {
             prop_assume!(value.is_finite());
             let back: f64 = print(value).parse().unwrap();
             prop_assert_eq!(back, value);
+        }
+
+        #[test]
+        fn durations_are_printed_with_their_digits(nanoseconds in 0..2_000_000_000_000_000_u64, more in 0..1_000_000_u64) {
+            for nanoseconds in [nanoseconds, more] {
+                let value = nanoseconds as f64 / 1e9;
+                let shortest = format!("{value:e}");
+                let (mantissa, exponent) = shortest.split_once('e').unwrap();
+                let exponent: i32 = exponent.parse().unwrap();
+                let want = match exponent {
+                    -4..6 => format!("{value}"),
+                    _ if exponent < 0 => format!("{mantissa}e-{:02}", -exponent),
+                    _ => format!("{mantissa}e+{exponent:02}"),
+                };
+                prop_assert_eq!(print(value), want);
+            }
         }
 
         /// Against the standard library, which chooses the same digits: `1.25e-7`.
