@@ -112,23 +112,17 @@ impl Samples {
 
     /// All samples, in order.
     pub fn iter(&self) -> impl Iterator<Item = Sample<'_>> {
-        let mut left = self.plain;
-        let families = std::iter::from_fn(move || {
-            let metric = Metric::ALL.get(left.trailing_zeros() as usize)?;
-            left &= left - 1;
-            Some(*metric)
-        });
-        let mut plain = families.zip(&self.values).peekable();
-        let mut labelled = self.labelled.iter().peekable();
+        let (mut left, mut values) = (self.plain, self.values.iter());
+        let mut labelled = self.labelled.iter();
         std::iter::from_fn(move || {
-            let next = labelled.peek().map(|(metric, ..)| *metric);
-            if let Some((metric, value)) =
-                plain.next_if(|(metric, _)| next.is_none_or(|next| *metric <= next))
-            {
+            let next = labelled.as_slice().first();
+            let plain = left.trailing_zeros();
+            if left != 0 && next.is_none_or(|(metric, ..)| plain <= *metric as u32) {
+                left &= left - 1;
                 return Some(Sample {
-                    metric,
+                    metric: *Metric::ALL.get(plain as usize)?,
                     labels: &Labels::None,
-                    value: *value,
+                    value: *values.next()?,
                 });
             }
             let (metric, labels, value) = labelled.next()?;
@@ -138,6 +132,11 @@ impl Samples {
                 value: *value,
             })
         })
+    }
+
+    /// The labels of the series that have some.
+    pub fn labels(&self) -> impl Iterator<Item = &Labels> {
+        self.labelled.iter().map(|(_, labels, _)| labels)
     }
 
     /// The bit of a plain gauge, and the place of its value, if it has one.

@@ -132,8 +132,8 @@ impl Kept {
 fn weight(outcome: &Outcome) -> usize {
     let samples: usize = outcome
         .samples
-        .iter()
-        .map(|sample| match sample.labels {
+        .labels()
+        .map(|labels| match labels {
             Labels::None | Labels::Static(_) => 0,
             Labels::Values(values) => values.iter().map(|value| 24 + value.len()).sum(),
             Labels::Pairs(pairs) => pairs
