@@ -23,11 +23,14 @@ pub const HTML: &str = "text/html";
 
 /// An answer with a body of that type.
 pub fn text(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response {
+    typed(status, HeaderValue::from_static(content_type), body)
+}
+
+/// The same where the type is a header's value already.
+pub fn typed(status: StatusCode, content_type: HeaderValue, body: impl Into<Bytes>) -> Response {
     let mut response = Response::new(Body::from(body.into()));
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
     response
 }
 

@@ -17,7 +17,7 @@ pub(super) fn answer(
     room: usize,
     encode: impl FnOnce(Exposition, &mut Vec<u8>),
 ) -> Response {
-    let exposition = negotiated(headers);
+    let (exposition, content_type) = negotiated(headers);
     let mut body = Vec::with_capacity(room);
     encode(exposition, &mut body);
     let compressed = if accepts_gzip(headers) {
@@ -26,11 +26,7 @@ pub(super) fn answer(
         None
     };
     let coded = compressed.is_some();
-    let mut response = answer::text(
-        StatusCode::OK,
-        exposition.content_type(),
-        compressed.unwrap_or(body),
-    );
+    let mut response = answer::typed(StatusCode::OK, content_type, compressed.unwrap_or(body));
     if coded {
         response
             .headers_mut()
@@ -48,26 +44,29 @@ fn compress(body: &[u8]) -> Option<Vec<u8>> {
     encoder.finish().ok()
 }
 
+/// A format, and the type of an answer that has it.
+type Negotiated = (Exposition, HeaderValue);
+
 thread_local! {
-    /// What was last made of an `Accept` header: all of a Prometheus are the same.
-    static NEGOTIATED: RefCell<Option<(HeaderValue, Exposition)>> = const { RefCell::new(None) };
+    /// What was last made of an `Accept` header, or of none: all of a Prometheus are the same.
+    static NEGOTIATED: RefCell<Option<(Option<HeaderValue>, Negotiated)>> = const { RefCell::new(None) };
 }
 
 /// The format that a scraper asks for.
-fn negotiated(headers: &HeaderMap) -> Exposition {
-    let Some(accept) = headers.get(ACCEPT) else {
-        return Exposition::negotiate(None);
-    };
+fn negotiated(headers: &HeaderMap) -> Negotiated {
+    let accept = headers.get(ACCEPT);
     NEGOTIATED.with_borrow_mut(|last| match last {
-        Some((before, exposition)) if before == accept => *exposition,
+        Some((before, negotiated)) if before.as_ref() == accept => negotiated.clone(),
         _ => {
-            let exposition = Exposition::negotiate(accept.to_str().ok());
-            if accept.len() <= LONGEST_REMEMBERED {
+            let exposition = Exposition::negotiate(accept.and_then(|accept| accept.to_str().ok()));
+            let content_type = HeaderValue::from_static(exposition.content_type());
+            let negotiated = (exposition, content_type);
+            if accept.is_none_or(|accept| accept.len() <= LONGEST_REMEMBERED) {
                 // A copy: the header itself keeps the whole request.
-                let copy = HeaderValue::from_bytes(accept.as_bytes()).ok();
-                *last = copy.map(|accept| (accept, exposition));
+                let copy = accept.and_then(|accept| HeaderValue::from_bytes(accept.as_bytes()).ok());
+                *last = Some((copy, negotiated.clone()));
             }
-            exposition
+            negotiated
         }
     })
 }

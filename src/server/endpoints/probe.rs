@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::TryFutureExt as _;
 use gostd::query::{Plus, Query, unescape};
 use http::StatusCode;
-use http::header::{HeaderMap, HeaderValue, RETRY_AFTER};
+use http::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use tokio::sync::Semaphore;
 
 use crate::config::files::targets::DEFAULT_MODULE;
@@ -27,6 +27,8 @@ use crate::server::{Exporter, answer, exposition, pages};
 use crate::strconv::{NumError, parse_float, quote};
 use crate::trace::Tracing;
 
+/// Where a scraper names its timeout.
+const SCRAPE_TIMEOUT: HeaderName = HeaderName::from_static("x-prometheus-scrape-timeout-seconds");
 /// The scrape timeout when the scraper names none, in seconds.
 const DEFAULT_SCRAPE_TIMEOUT: f64 = 120.0;
 /// The same for a browser, to which it is the probe's timeout.
@@ -293,7 +295,7 @@ fn timeout_seconds(
     module: Option<Duration>,
     offset: f64,
 ) -> Result<f64, ProbeRefusal> {
-    let given = headers.get("x-prometheus-scrape-timeout-seconds");
+    let given = headers.get(SCRAPE_TIMEOUT);
     let given = given.map(|value| String::from_utf8_lossy(value.as_bytes()));
     let mut scrape = match given.filter(|value| !value.is_empty()) {
         Some(value) => parse_float(&value).map_err(ProbeRefusal::Timeout)?,
