@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use memchr::{memchr, memchr2};
+use memchr::memchr;
 use percent_encoding::percent_decode;
 
 use crate::carried;
@@ -21,16 +21,16 @@ impl<'a> Query<'a> {
     /// The first values of several parameters, as [`Query::first`] reads each.
     pub fn firsts<const N: usize>(&self, names: [&str; N]) -> [Cow<'a, str>; N] {
         let mut found = [const { None }; N];
-        for pair in self.pairs().filter(|pair| !pair.contains(&b';')) {
+        for pair in self.pairs().filter(|pair| !pair.contains(';')) {
             let (key, value) = split(pair);
-            let Some(key) = decode(key, Plus::IsSpace) else {
+            let Some(key) = decode(key) else {
                 continue;
             };
-            let place = names.iter().position(|name| *key == *name.as_bytes());
+            let place = names.iter().position(|name| key == *name);
             if let Some(found) = place.and_then(|place| found.get_mut(place))
                 && found.is_none()
             {
-                *found = decode(value, Plus::IsSpace).map(text);
+                *found = decode(value);
             }
         }
         found.map(Option::unwrap_or_default)
@@ -38,51 +38,54 @@ impl<'a> Query<'a> {
 
     /// All values of a parameter in their order, read as [`Query::first`] reads one.
     pub fn values(&self, name: &str) -> impl Iterator<Item = Cow<'a, str>> {
-        self.pairs()
-            .filter_map(move |pair| value_of(pair, name).map(text))
+        self.pairs().filter_map(move |pair| value_of(pair, name))
     }
 
     /// All names with their values in their order, read as [`Query::first`] reads one.
     pub fn all(&self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> {
         self.pairs()
-            .filter(|pair| !pair.is_empty() && !pair.contains(&b';'))
+            .filter(|pair| !pair.is_empty() && !pair.contains(';'))
             .filter_map(|pair| {
                 let (key, value) = split(pair);
-                Some((
-                    text(decode(key, Plus::IsSpace)?),
-                    text(decode(value, Plus::IsSpace)?),
-                ))
+                Some((decode(key)?, decode(value)?))
             })
     }
 
-    fn pairs(&self) -> impl Iterator<Item = &'a [u8]> {
-        let mut rest = Some(self.0.as_bytes());
+    fn pairs(&self) -> impl Iterator<Item = &'a str> {
+        let mut rest = Some(self.0);
         std::iter::from_fn(move || {
-            let left = rest?;
-            let (pair, after) = left.split_at(memchr(b'&', left).unwrap_or(left.len()));
-            rest = after.get(1..);
+            let (pair, after) = cut(rest?, b'&');
+            rest = after;
             Some(pair)
         })
     }
 }
 
-fn split(pair: &[u8]) -> (&[u8], &[u8]) {
-    let (key, value) = pair.split_at(memchr(b'=', pair).unwrap_or(pair.len()));
-    (key, value.get(1..).unwrap_or_default())
+/// What stands before the first `at`, which is ASCII, and behind it.
+fn cut(text: &str, at: u8) -> (&str, Option<&str>) {
+    match memchr(at, text.as_bytes()) {
+        Some(place) => (text.split_at(place).0, text.get(place + 1..)),
+        None => (text, None),
+    }
+}
+
+fn split(pair: &str) -> (&str, &str) {
+    let (key, value) = cut(pair, b'=');
+    (key, value.unwrap_or_default())
 }
 
 /// The value of a pair, if it is one of that name.
-fn value_of<'a>(pair: &'a [u8], name: &str) -> Option<Cow<'a, [u8]>> {
+fn value_of<'a>(pair: &'a str, name: &str) -> Option<Cow<'a, str>> {
     let (key, value) = split(pair);
     // Decoding makes no name longer.
     if key.len() < name.len() {
         return None;
     }
     // The whole pair counts only when both halves can be decoded, but the other half matters only here.
-    if pair.is_empty() || *decode(key, Plus::IsSpace)? != *name.as_bytes() || pair.contains(&b';') {
+    if pair.is_empty() || decode(key)? != name || pair.contains(';') {
         return None;
     }
-    decode(value, Plus::IsSpace)
+    decode(value)
 }
 
 /// What a `+` stands for.
@@ -97,16 +100,31 @@ pub enum Plus {
 /// Percent-decodes a text; `None` when a `%` is not followed by two hex digits. What is not UTF-8 is [carried], before
 /// and after.
 pub fn unescape(escaped: &str, plus: Plus) -> Option<Cow<'_, str>> {
+    if is_plain(escaped) {
+        return Some(Cow::Borrowed(escaped));
+    }
     match carried::bytes(escaped) {
-        Cow::Borrowed(bytes) => decode(bytes, plus).map(text),
-        Cow::Owned(bytes) => Some(text(Cow::Owned(decode(&bytes, plus)?.into_owned()))),
+        Cow::Borrowed(bytes) => unescaped(bytes, plus).map(text),
+        Cow::Owned(bytes) => Some(text(Cow::Owned(unescaped(&bytes, plus)?.into_owned()))),
     }
 }
 
-fn decode(escaped: &[u8], plus: Plus) -> Option<Cow<'_, [u8]>> {
-    if memchr2(b'%', b'+', escaped).is_none() {
+/// A half of a pair, in which nothing is carried yet.
+fn decode(escaped: &str) -> Option<Cow<'_, str>> {
+    if is_plain(escaped) {
         return Some(Cow::Borrowed(escaped));
     }
+    unescaped(escaped.as_bytes(), Plus::IsSpace).map(text)
+}
+
+/// Whether each character of a text stands for itself. All of them are looked at, as many at a time as the processor can.
+fn is_plain(text: &str) -> bool {
+    text.bytes().fold(true, |plain, byte| {
+        plain & byte.is_ascii() & !matches!(byte, b'%' | b'+')
+    })
+}
+
+fn unescaped(escaped: &[u8], plus: Plus) -> Option<Cow<'_, [u8]>> {
     for (index, _) in escaped.iter().enumerate().filter(|(_, b)| **b == b'%') {
         let digits = escaped.get(index + 1..index + 3)?;
         if !digits.iter().all(u8::is_ascii_hexdigit) {
