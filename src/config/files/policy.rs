@@ -92,6 +92,26 @@ impl fmt::Display for PortRange {
     }
 }
 
+impl Policy {
+    /// Whether it is against nothing. Every probe asks several times.
+    pub fn is_empty(&self) -> bool {
+        let Self { preset, allow, deny } = self;
+        *preset == Preset::Off && allow.is_empty() && deny.is_empty()
+    }
+}
+
+impl Rules {
+    fn is_empty(&self) -> bool {
+        let Self {
+            networks,
+            names,
+            ports,
+            unix_paths,
+        } = self;
+        networks.is_empty() && names.is_empty() && ports.is_empty() && unix_paths.is_empty()
+    }
+}
+
 impl Section for Policy {}
 
 impl Section for Rules {}

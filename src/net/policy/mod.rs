@@ -10,8 +10,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock};
 
 use super::Address;
 use super::url::idna_ascii;
@@ -211,16 +211,13 @@ impl Policy {
     fn look<T>(&self, at: impl FnOnce(&config::Policy) -> T) -> Option<T> {
         let (mut at, mut found) = (Some(at), None);
         self.0.rules.as_ref()?(&mut |rules| {
-            if *rules != *NO_RULES {
+            if !rules.is_empty() {
                 found = at.take().map(|at| at(rules));
             }
         });
         found
     }
 }
-
-/// The policy that is against nothing.
-static NO_RULES: LazyLock<config::Policy> = LazyLock::new(config::Policy::default);
 
 fn port(rules: &config::Policy, port: u16) -> Result<(), String> {
     if rules.deny.ports.iter().any(|range| range.contains(port)) {
