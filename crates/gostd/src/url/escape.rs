@@ -16,8 +16,49 @@ pub(super) enum Mode {
     Fragment,
 }
 
-/// Whether `c` must be escaped when a URL is printed.
+impl Mode {
+    const fn bit(self) -> u8 {
+        1 << self as u8
+    }
+}
+
+/// Whether `c` must be escaped when a URL is printed: a look into a table, it is asked of every byte of every URL.
 fn should_escape(c: u8, mode: Mode) -> bool {
+    ESCAPED
+        .get(usize::from(c))
+        .is_some_and(|modes| modes & mode.bit() != 0)
+}
+
+/// The modes in which each byte must be escaped, a bit each.
+const ESCAPED: [u8; 256] = {
+    let modes = [
+        Mode::Path,
+        Mode::Host,
+        Mode::Zone,
+        Mode::UserPassword,
+        Mode::Query,
+        Mode::Fragment,
+    ];
+    let mut table = [0; 256];
+    let mut byte = u8::MAX;
+    loop {
+        let mut mode = 0;
+        // Evaluated when this is compiled; a table of 256 has a place for each byte.
+        #[allow(clippy::indexing_slicing)]
+        while mode < modes.len() {
+            if must_escape(byte, modes[mode]) {
+                table[byte as usize] |= modes[mode].bit();
+            }
+            mode += 1;
+        }
+        if byte == 0 {
+            break table;
+        }
+        byte -= 1;
+    }
+};
+
+const fn must_escape(c: u8, mode: Mode) -> bool {
     if c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_' | b'.' | b'~') {
         return false;
     }
@@ -63,6 +104,15 @@ pub(super) fn escape(text: &[u8], mode: Mode) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// The same of a text, in which bytes may be [carried]. Most have nothing to be escaped.
+pub(super) fn escape_text(text: &str, mode: Mode) -> Cow<'_, str> {
+    if text.bytes().any(|c| should_escape(c, mode)) {
+        Cow::Owned(escape(&carried::bytes(text), mode).into_owned())
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
 /// Escapes a name or value of a query or form: any bytes.
 pub fn query_escape<T: AsRef<[u8]> + ?Sized>(text: &T) -> Cow<'_, str> {
     escape(text.as_ref(), Mode::Query)
@@ -73,6 +123,13 @@ pub fn query_escape<T: AsRef<[u8]> + ?Sized>(text: &T) -> Cow<'_, str> {
 /// # Errors
 /// `%` without two hex digits; in hosts and zones also what must not be escaped or must not stand there at all.
 pub(super) fn unescape(text: &[u8], mode: Mode) -> Result<Cow<'_, [u8]>, UrlError> {
+    let is_plain = |c: &u8| match mode {
+        Mode::Host | Mode::Zone => !should_escape(*c, mode),
+        _ => *c != b'%',
+    };
+    if text.iter().all(is_plain) {
+        return Ok(Cow::Borrowed(text));
+    }
     let mut out: Option<Vec<u8>> = None;
     let mut rest = text;
     while let Some((c, after)) = rest.split_first() {

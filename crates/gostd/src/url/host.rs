@@ -112,18 +112,13 @@ pub struct PunycodeError(String);
 
 /// `[fe80::1%eth0]:80` without its zone, which never leaves the machine (RFC 6874).
 pub fn remove_zone(host: &str) -> Cow<'_, str> {
-    let parts = host
-        .rfind(']')
-        .filter(|_| host.starts_with('['))
-        .and_then(|close| {
-            let before = host.get(..close)?;
-            let zone = before.rfind('%')?;
-            Some((before.get(..zone)?, host.get(close..)?))
-        });
-    match parts {
-        Some((before, after)) => Cow::Owned(format!("{before}{after}")),
-        None => Cow::Borrowed(host),
+    if host.starts_with('[')
+        && let Some((before, after)) = host.rsplit_once(']')
+        && let Some((before, _zone)) = before.rsplit_once('%')
+    {
+        return Cow::Owned(format!("{before}]{after}"));
     }
+    Cow::Borrowed(host)
 }
 
 /// Whether a text can stand in a `Host` header at all.

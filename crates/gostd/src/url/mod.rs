@@ -9,7 +9,7 @@ mod host;
 use std::borrow::Cow;
 use std::fmt;
 
-use escape::{Mode, escape, unescape, valid_encoded};
+use escape::{Mode, escape, escape_text, unescape, valid_encoded};
 
 use crate::carried;
 use crate::strconv::quote;
@@ -270,7 +270,7 @@ impl Url {
                     out.extend_from_slice(user.as_bytes());
                     out.push(b'@');
                 }
-                out.extend_from_slice(escape(&carried::bytes(&self.host), Mode::Host).as_bytes());
+                out.extend_from_slice(escape_text(&self.host, Mode::Host).as_bytes());
             }
             if !self.path.is_empty() && !self.path.starts_with('/') && !self.host.is_empty() {
                 out.push(b'/');
@@ -332,10 +332,7 @@ fn split_port(host: &str) -> (&str, &str) {
 
 /// A decoded path as a URL prints it.
 pub fn escape_path(path: &str) -> Cow<'_, str> {
-    match carried::bytes(path) {
-        Cow::Borrowed(path) => escape(path, Mode::Path),
-        Cow::Owned(path) => Cow::Owned(escape(&path, Mode::Path).into_owned()),
-    }
+    escape_text(path, Mode::Path)
 }
 
 /// [`Url::safe_text`].
