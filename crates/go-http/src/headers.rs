@@ -184,7 +184,10 @@ pub fn is_token(text: &[u8]) -> bool {
 
 /// Whether a text can be sent as a header value: no control characters but white space.
 pub fn is_sendable_value(value: &[u8]) -> bool {
-    value.iter().all(|b| !(*b < b' ' || *b == 0x7f) || *b == b'\t')
+    // All of them are looked at, as many at a time as the processor can.
+    value.iter().fold(true, |sendable, b| {
+        sendable & ((*b >= b' ' && *b != 0x7f) || *b == b'\t')
+    })
 }
 
 /// Without spaces and tabs (and line ends, which only configured values can have) at both ends.

@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use memchr::memchr;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
@@ -145,11 +146,7 @@ impl<S> Guarded<S> {
             self.held.extend_from_slice(came);
             Cow::Owned(std::mem::take(&mut self.held))
         };
-        let Some(end) = whole
-            .iter()
-            .position(|byte| *byte == b'\n')
-            .filter(|end| *end <= request_line::LONGEST)
-        else {
+        let Some(end) = memchr(b'\n', &whole).filter(|end| *end <= request_line::LONGEST) else {
             if whole.len() < request_line::LONGEST {
                 self.held = whole.into_owned();
                 buffer.set_filled(before);

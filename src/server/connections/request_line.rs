@@ -27,7 +27,8 @@ pub fn normal(line: &[u8]) -> Cow<'_, [u8]> {
         return Cow::Borrowed(line);
     };
     let later = matches!(version, [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'2'..=b'9']);
-    let odd = target.iter().any(|byte| is_odd(*byte));
+    // All of them are looked at, as many at a time as the processor can.
+    let odd = target.iter().fold(false, |odd, byte| odd | is_odd(*byte));
     let absolute = !target.starts_with(b"/") && method != b"CONNECT";
     let moved = if absolute { origin_form(target) } else { None };
     if !later && !odd && moved.is_none() {

@@ -2,7 +2,7 @@
 
 use memchr::memchr;
 
-use crate::headers::{Headers, is_token_byte};
+use crate::headers::{Headers, is_sendable_value, is_token_byte};
 
 /// Most bytes of all heads of one answer (1xx ones included), as Go's transport has it.
 pub const MAX_HEAD: usize = 10 << 20;
@@ -158,11 +158,7 @@ impl HeadParser {
         let value = value.get(1..).unwrap_or_default();
         // Go lets spaces in names pass, uncanonicalised.
         let name_is_valid = !name.is_empty() && name.iter().all(|b| is_token_byte(*b) || *b == b' ');
-        // All of them are looked at, as many at a time as the processor can.
-        let value_is_valid = value.iter().fold(true, |valid, b| {
-            valid & ((*b >= b' ' && *b != 0x7f) || *b == b'\t')
-        });
-        if !name_is_valid || !value_is_valid {
+        if !name_is_valid || !is_sendable_value(value) {
             return Err(malformed());
         }
         let start = value.iter().position(|b| !is_blank(*b)).unwrap_or(value.len());
