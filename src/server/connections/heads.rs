@@ -1,6 +1,6 @@
 //! Heads of requests that own what they hold.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::HeaderValue;
 use http::request::Parts;
 use http::uri::{PathAndQuery, Uri};
@@ -8,23 +8,14 @@ use http::uri::{PathAndQuery, Uri};
 /// Copies path, query and values of a head, which are parts of the buffer that the head was read into: so a request does not
 /// keep that.
 pub fn own(request: &mut Parts) {
-    let path = request.uri.path_and_query().map_or("", PathAndQuery::as_str);
-    let values = request.headers.values().map(HeaderValue::len).sum::<usize>();
-    let mut all = BytesMut::with_capacity(path.len() + values);
-    all.extend_from_slice(path.as_bytes());
-    for value in request.headers.values() {
-        all.extend_from_slice(value.as_bytes());
-    }
-    let mut all = all.freeze();
-    let path = all.split_to(path.len());
     for value in request.headers.values_mut() {
-        let owned = HeaderValue::from_maybe_shared(all.split_to(value.len()));
         // What was a value is one.
-        if let Ok(owned) = owned {
+        if let Ok(owned) = HeaderValue::from_bytes(value.as_bytes()) {
             *value = owned;
         }
     }
-    if let Some(uri) = with_path(&request.uri, path) {
+    let path = request.uri.path_and_query().map_or("", PathAndQuery::as_str);
+    if let Some(uri) = with_path(&request.uri, Bytes::copy_from_slice(path.as_bytes())) {
         request.uri = uri;
     }
 }
