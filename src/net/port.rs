@@ -61,7 +61,10 @@ const SERVICES: [(&str, Protocol, u16); 15] = [
 /// # Errors
 /// Those of [`lookup`], and the deadline.
 pub async fn find(text: &str, protocol: Protocol, deadline: Deadline) -> Result<u16, PortError> {
-    if SYSTEM.get().is_none() && number(text).is_none() {
+    if let Some(number) = number(text) {
+        return number;
+    }
+    if SYSTEM.get().is_none() {
         let read = deadline.within(file::apart(|| {
             services();
         }));

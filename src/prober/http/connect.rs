@@ -198,9 +198,9 @@ impl Client<'_> {
             return &[];
         };
         let host = url.hostname();
-        let is_target = self.names_chosen_address(host)
-            || self.target_name.eq_ignore_ascii_case(host)
-                && (target.every_port || target.port == url.port_or_default());
+        let is_target = self.target_name.eq_ignore_ascii_case(host)
+            && (target.every_port || target.port == url.port_or_default())
+            || self.names_chosen_address(host);
         if is_target { &target.addresses } else { &[] }
     }
 
