@@ -94,8 +94,7 @@ def main():
             out = [f"status {status}", "content-type " + h.content_type(headers.get("content-type"))]
             if "metrics" in c.show: out += ["--- metrics", h.normalise_metrics(h.leave_out(body.decode(), c.failed_without), c.bounds).rstrip("\n")]
             if "body" in c.show: out += ["--- body", body.decode().rstrip("\n")]
-            time.sleep(0.05)
-            if c.settle: h.wait_idle(peers, c.settle)
+            h.wait_idle(peers, c.settle or 0.05)
             if "received" in c.show:
                 for peer in peers:
                     for i, log in enumerate(peer.logs): out += [f"--- received by {peer.name}, connection {i + 1}", *log]
