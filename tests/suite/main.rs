@@ -22,6 +22,7 @@ mod clock;
 mod command_line;
 mod config;
 mod config_files;
+mod conformance;
 mod dialogue;
 mod dns;
 mod dns_ways;

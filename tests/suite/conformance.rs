@@ -1,11 +1,5 @@
 //! The conformance suite: scripted peers, and what upstream answered beside them. `run.py` does the work and says what
 //! it needs; `tests/conformance/run.py EXPORTER --only REGEX` runs a part of it.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stderr,
-    reason = "tests may fail loudly: that is what they are for"
-)]
 
 use std::process::Command;
 
