@@ -3,13 +3,17 @@
 
 use std::net::SocketAddr;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use blackbox_exporter::net::Network;
+use blackbox_exporter::prober::{self, ProbeRequest};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UdpSocket, UnixListener};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::http::http3;
@@ -18,7 +22,7 @@ use crate::support::peer::{self, Move, perform, send};
 use crate::support::pki;
 use crate::support::process::memory_of;
 use crate::support::tls_peer::SelfSigned;
-use crate::support::{BUSY, log, probe};
+use crate::support::{BUSY, log, module, probe};
 
 /// The timeout of each probe.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -545,27 +549,35 @@ async fn a_reset_at_any_byte_is_told_at_once() {
         ("grpc", GRPC, "{}", &h2),
         ("dns", DNS_TCP, "{}", b"\0\x0c\0\0\x81\x80\0\0\0\0\0\0\0\0"),
     ];
+    let compiled = |yaml: &str| module(&format!("timeout: 20s\n{yaml}"));
     let mut cuts = Vec::new();
-    for (name, module, target, whole) in rows {
+    for (name, yaml, target, whole) in rows {
+        let module = compiled(yaml);
         for after in 0..whole.len() {
             let peer = listen(vec![Move::Send(whole[..after].to_vec()), Move::Reset], false);
-            cuts.push((name, module, target, after, peer.await));
+            cuts.push((name, Arc::clone(&module), target, after, peer.await));
         }
     }
     // A server's side of a handshake: about as much as this, whose end is not always in the same place.
     let identity = SelfSigned::local();
     let server = pki::serve(identity.server(&[])).await;
+    let tls = compiled(TLS);
     for after in 0..600 {
-        cuts.push(("tls", TLS, "{}", after, cutting(server, after).await));
+        cuts.push(("tls", Arc::clone(&tls), "{}", after, cutting(server, after).await));
     }
-    let at_once = std::sync::Arc::new(tokio::sync::Semaphore::new(64));
+    let (at_once, network) = (Arc::new(Semaphore::new(64)), Arc::new(Network::system()));
     let mut probes = tokio::task::JoinSet::new();
     for (name, module, target, after, address) in cuts {
         let target = target.replace("{}", &address.to_string());
-        let at_once = std::sync::Arc::clone(&at_once);
+        let (at_once, network) = (Arc::clone(&at_once), Arc::clone(&network));
         probes.spawn(async move {
             let _turn = at_once.acquire().await.unwrap();
-            let outcome = probe(&format!("timeout: 20s\n{module}"), &target).await;
+            let request = ProbeRequest {
+                target: &target,
+                hostname: None,
+                timeout: module.timeout.unwrap(),
+            };
+            let outcome = prober::run(&network, &module, request).await;
             (name, after, outcome)
         });
     }
