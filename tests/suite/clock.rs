@@ -78,7 +78,7 @@ fn durations_time_outs_and_verdicts_do_not_notice() {
     let Some(clock) = Clock::new() else { return };
     let modules = "modules:\n  \
         patient: {prober: tcp, timeout: 20s, tcp: {preferred_ip_protocol: ip4, query_response: [{expect: hello}]}}\n  \
-        hasty: {prober: tcp, timeout: 1s, tcp: {preferred_ip_protocol: ip4, query_response: [{expect: hello}]}}\n";
+        hasty: {prober: tcp, timeout: 500ms, tcp: {preferred_ip_protocol: ip4, query_response: [{expect: hello}]}}\n";
     let exporter = clock.exporter(modules, &[]);
     let (listener, address) = listen();
     for to in JUMPS {
@@ -86,7 +86,7 @@ fn durations_time_outs_and_verdicts_do_not_notice() {
         #[rustfmt::skip]
         let rows: [(_, fn(TcpStream), _, _); 2] = [
             ("patient", |mut peer| peer.write_all(b"hello\n").unwrap(), 1.0, PAUSE),
-            ("hasty", |mut peer| assert_eq!(peer.read(&mut [0]).unwrap(), 0), 0.0, Duration::from_secs(1)),
+            ("hasty", |mut peer| assert_eq!(peer.read(&mut [0]).unwrap(), 0), 0.0, Duration::from_millis(500)),
         ];
         for (module, act, success, least) in rows {
             let (answer, took) = std::thread::scope(|scope| {
@@ -113,7 +113,7 @@ fn durations_time_outs_and_verdicts_do_not_notice() {
                 "{module} {to}: {took:?}, {answer}"
             );
             assert_eq!(
-                answer.contains("timeout of 1s ran out"),
+                answer.contains("timeout of 500ms ran out"),
                 success == 0.0,
                 "{answer}"
             );

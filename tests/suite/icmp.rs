@@ -163,12 +163,14 @@ async fn each_fails(rows: &[Failing], within: Duration) {
 
 #[tokio::test]
 async fn icmp_errors_end_the_probe() {
-    // A router in a namespace of its own: it knows no way to 10.11/16, and one to 10.12/16 that takes small packets only.
+    // A router in a namespace of its own: it knows no way to 10.11/16, and one to 10.12/16 that takes small packets only. Neighbours that do not
+    // answer are given up after three times 100 ms instead of a second.
     let setup = format!(
         "{OPEN}; unshare --net tail --pid=$$ -f /dev/null > /dev/null 2>&1 & router=$!; \
          until [ \"$(readlink /proc/$router/ns/net)\" != \"$(readlink /proc/$$/ns/net)\" ]; do sleep 0.01; done; \
          ip link add a0 type veth peer name a1 && ip link set a1 netns $router && ip addr add 10.9.0.1/24 dev a0 && \
-         ip link set a0 up && ip route add 10.11.0.0/16 via 10.9.0.2 && ip route add 10.12.0.0/16 via 10.9.0.2 && \
+         ip link set a0 up && echo 100 > /proc/sys/net/ipv4/neigh/a0/retrans_time_ms && \
+         ip route add 10.11.0.0/16 via 10.9.0.2 && ip route add 10.12.0.0/16 via 10.9.0.2 && \
          in='nsenter --net=/proc/'$router'/ns/net' && $in ip link set lo up && $in ip addr add 10.9.0.2/24 dev a1 && \
          $in ip link set a1 up && $in sh -c 'echo 1 > /proc/sys/net/ipv4/ip_forward; echo 0 > /proc/sys/net/ipv4/icmp_ratelimit' && \
          $in ip route add unreachable 10.11.0.0/16 && $in ip link add b0 type veth peer name b1 && \

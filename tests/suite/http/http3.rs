@@ -310,7 +310,7 @@ async fn frames_without_end() {
     /// A kind of frame that means nothing (RFC 9114, 7.2.8).
     const RESERVED: u8 = 0x21;
     const SETTINGS: u8 = 4;
-    const LATE: &str = "timeout of 2s ran out";
+    const LATE: &str = "timeout of 1s ran out";
     let ok = || fields(200, None);
     let hello = || [ok(), frame(0, b"hello")].concat();
     let zeros = || vec![0; 1 << 16];
@@ -342,7 +342,7 @@ async fn frames_without_end() {
         let address = play_all(folder.path(), control, control_forever, answer, forever);
         let module = module(folder.path(), "fail_if_body_not_matches_regexp: ['hello$']");
         let module = match want {
-            Some(LATE) => module.replace("15s", "2s"),
+            Some(LATE) => module.replace("15s", "1s"),
             _ => module,
         };
         let outcome = probe(&module, &format!("https://localhost:{}/", address.port())).await;

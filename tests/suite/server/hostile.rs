@@ -71,7 +71,7 @@ async fn nothing_is_smuggled() {
         format!("GET / HTTP/1.1\r\n\r\n{smuggled}"),
         format!("GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n{smuggled}"),
         "GET /\r\n\r\n".to_owned(),
-        "\u{16}\u{3}\u{1}".to_owned() + &"x".repeat(500),
+        format!("\u{16}\u{3}\u{1}{}\r\n\r\n{smuggled}", "x".repeat(500)),
         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(),
     ] {
         let answer = exporter.raw(request.as_bytes()).await;
