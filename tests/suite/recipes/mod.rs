@@ -3,6 +3,7 @@
 mod servers;
 
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use blackbox_exporter::config::{self, Prober};
 use blackbox_exporter::module;
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::process::{Child, Command};
 
 use crate::support::namespace::outside;
@@ -191,17 +193,28 @@ fn trust(module: &mut config::Module, identity: &SelfSigned) {
     tls.server_name = "localhost".into();
 }
 
-/// Whether somebody listens on a port.
+/// Whether a program listens on a port: asked for with `SOCK_DIAG_BY_FAMILY` (sock_diag(7)), because for each read of `/proc/net/tcp` the kernel
+/// walks through its whole table of connections.
 fn listens(port: u16) -> bool {
-    ["/proc/net/tcp", "/proc/net/tcp6"].iter().any(|file| {
-        let table = fs::read_to_string(file).unwrap_or_default();
-        table.lines().any(|line| {
-            let mut words = line.split_whitespace().skip(1);
-            words
-                .next()
-                .is_some_and(|local| local.ends_with(&format!(":{port:04X}")))
-                && words.nth(1) == Some("0A")
-        })
+    const BY_FAMILY: [u8; 2] = 20_u16.to_ne_bytes();
+    const FLAGS: u16 = (libc::NLM_F_REQUEST | libc::NLM_F_DUMP) as u16;
+    // A bit per state.
+    const LISTEN: u32 = 1 << 10;
+    [libc::AF_INET, libc::AF_INET6].into_iter().any(|family| {
+        let mut request = [0; 72];
+        request[..4].copy_from_slice(&72_u32.to_ne_bytes());
+        request[4..6].copy_from_slice(&BY_FAMILY);
+        request[6..8].copy_from_slice(&FLAGS.to_ne_bytes());
+        request[16..18].copy_from_slice(&[family, libc::IPPROTO_TCP].map(|n| u8::try_from(n).unwrap()));
+        request[20..24].copy_from_slice(&LISTEN.to_ne_bytes());
+        request[24..26].copy_from_slice(&port.to_be_bytes());
+        let protocol = Some(Protocol::from(libc::NETLINK_SOCK_DIAG));
+        let mut socket = Socket::new(Domain::from(libc::AF_NETLINK), Type::DGRAM, protocol).unwrap();
+        socket.write_all(&request).unwrap();
+        // The first message is about such a socket, or says that there are no more.
+        let mut response = [0; 4096];
+        assert!(socket.read(&mut response).unwrap() >= 16);
+        response[4..6] == BY_FAMILY
     })
 }
 

@@ -354,7 +354,8 @@ exec mosquitto -c conf -v
     amqp: "amqp" "amqp", ["rabbitmq-server"], "127.0.0.1:PORT", ["closing AMQP connection", "client unexpectedly closed", "rebuilding indices", " [info] "], r#"
 mkdir home db
 export HOME="$D/home" RABBITMQ_NODENAME=probe$P@localhost RABBITMQ_NODE_IP_ADDRESS=127.0.0.1 RABBITMQ_NODE_PORT=$P RABBITMQ_DIST_PORT=$R ERL_EPMD_PORT=$Q \
-    RABBITMQ_MNESIA_BASE="$D/db" RABBITMQ_LOG_BASE="$D" RABBITMQ_LOGS=- RABBITMQ_PID_FILE="$D/pid" RABBITMQ_ENABLED_PLUGINS_FILE="$D/plugins"
+    RABBITMQ_MNESIA_BASE="$D/db" RABBITMQ_LOG_BASE="$D" RABBITMQ_LOGS=- RABBITMQ_PID_FILE="$D/pid" RABBITMQ_ENABLED_PLUGINS_FILE="$D/plugins" \
+    RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS='+S 1 +sbwt none +sbwtdcpu none +sbwtdio none'
 epmd -port $Q &
 exec /usr/lib/rabbitmq/bin/rabbitmq-server
 "#;
