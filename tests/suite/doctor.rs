@@ -1,8 +1,8 @@
 //! The subcommand `doctor` against a service of each kind: what it finds, and the module that it writes.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use assert_cmd::Command;
 use rustls::version::{TLS12, TLS13};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -18,7 +18,7 @@ use crate::support::pki::{self, Cert};
 async fn doctor(target: &str) -> (Value, bool) {
     let target = target.to_owned();
     let run = move || {
-        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("blackbox_exporter"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_blackbox_exporter"));
         let output = command
             .current_dir(std::env::temp_dir())
             .args(["doctor", "--json", &target])
@@ -216,14 +216,15 @@ async fn other_services() {
 #[test]
 fn people_get_text_and_mistakes_are_named() {
     let program = || {
-        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("blackbox_exporter"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_blackbox_exporter"));
         command.current_dir(std::env::temp_dir()).arg("doctor");
         command
     };
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let target = format!("tcp://{}", listener.local_addr().unwrap());
-    let output = program().arg(&target).assert().success();
-    let text = String::from_utf8(output.get_output().stdout.clone()).unwrap();
+    let output = program().arg(&target).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
     for part in [
         &target,
         "\nReach\n",
@@ -234,7 +235,8 @@ fn people_get_text_and_mistakes_are_named() {
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }
-    let output = program().arg("htps://example.com").assert().code(1);
-    let text = String::from_utf8(output.get_output().stderr.clone()).unwrap();
+    let output = program().arg("htps://example.com").output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let text = String::from_utf8(output.stderr).unwrap();
     has(&text, ["did you mean https://?"]);
 }

@@ -1,14 +1,30 @@
 //! The subcommand `probe` as people type it: what it prints and its exit status.
 
-use assert_cmd::Command;
+use std::process::{Command, Stdio};
 
 use crate::support::has;
 
 fn program() -> Command {
-    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("blackbox_exporter"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_blackbox_exporter"));
     // No configuration of the working folder: the built-in modules.
     command.current_dir(std::env::temp_dir());
     command
+}
+
+/// Runs it to its end, which has this status; returns what it printed.
+#[track_caller]
+fn printed(command: &mut Command, status: i32) -> String {
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(status), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The same for what it complains of, with any status but 0.
+#[track_caller]
+fn refused(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.code().is_some_and(|code| code != 0), "{output:?}");
+    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 fn listener() -> (std::net::TcpListener, String) {
@@ -20,22 +36,14 @@ fn listener() -> (std::net::TcpListener, String) {
 #[test]
 fn one_probe_is_told_as_a_story() {
     let (_listening, address) = listener();
-    let output = program()
-        .args(["probe", "--module", "tcp_connect", &address])
-        .assert()
-        .success();
-    let text = String::from_utf8(output.get_output().stdout.clone()).unwrap();
+    let text = printed(program().args(["probe", "--module", "tcp_connect", &address]), 0);
     assert!(text.starts_with(&format!("success {address} in ")), "{text}");
     has(&text, ["  connect "]);
 }
 
 #[test]
 fn a_failure_says_why_and_exits_1() {
-    let output = program()
-        .args(["probe", "-m", "tcp_connect", "127.0.0.1:1"])
-        .assert()
-        .code(1);
-    let text = String::from_utf8(output.get_output().stdout.clone()).unwrap();
+    let text = printed(program().args(["probe", "-m", "tcp_connect", "127.0.0.1:1"]), 1);
     assert!(text.starts_with("failure 127.0.0.1:1"), "{text}");
     has(&text, ["connection refused"]);
 }
@@ -50,12 +58,12 @@ fn a_ping_that_fails_says_why() {
         "modules: {long: {prober: icmp, icmp: {payload_size: 70000}}}",
     )
     .unwrap();
-    let output = program()
-        .args(["probe", "-m", "long", "127.0.0.1", "--config.file"])
-        .arg(&file)
-        .assert()
-        .code(1);
-    let text = String::from_utf8(output.get_output().stdout.clone()).unwrap();
+    let text = printed(
+        program()
+            .args(["probe", "-m", "long", "127.0.0.1", "--config.file"])
+            .arg(&file),
+        1,
+    );
     let reason = "Error writing to socket: write 127.0.0.1: message too long: payload_size 70000";
     has(&text, [reason]);
 }
@@ -63,11 +71,10 @@ fn a_ping_that_fails_says_why() {
 #[test]
 fn several_probes_are_a_table() {
     let (_listening, address) = listener();
-    let output = program()
-        .args(["probe", "-m", "tcp_connect", &address, "127.0.0.1:1"])
-        .assert()
-        .code(1);
-    let text = String::from_utf8(output.get_output().stdout.clone()).unwrap();
+    let text = printed(
+        program().args(["probe", "-m", "tcp_connect", &address, "127.0.0.1:1"]),
+        1,
+    );
     assert!(text.ends_with("1 of 2 succeeded\n"), "{text}");
 }
 
@@ -77,22 +84,15 @@ fn a_targets_file_is_probed_with_its_own_modules() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let text = format!("targets:\n  - name: here\n    address: {address}\n    module: tcp_connect\n");
     std::fs::write(file.path(), text).unwrap();
-    program()
-        .args(["probe", "--targets"])
-        .arg(file.path())
-        .assert()
-        .success();
+    printed(program().args(["probe", "--targets"]).arg(file.path()), 0);
 }
 
 #[test]
 fn machines_read_json_and_expositions() {
     let (_listening, address) = listener();
     let run = |format: &str| {
-        let output = program()
-            .args(["probe", "-m", "tcp_connect", "--output", format, &address])
-            .assert()
-            .success();
-        String::from_utf8(output.get_output().stdout.clone()).unwrap()
+        let arguments = ["probe", "-m", "tcp_connect", "--output", format, &address];
+        printed(program().args(arguments), 0)
     };
     let json: serde_json::Value = serde_json::from_str(&run("json")).unwrap();
     assert_eq!(json["success"], true);
@@ -111,8 +111,7 @@ fn what_is_wrong_with_the_call_is_said() {
         (&["probe"], "no target; name one"),
         (&["probe", "--config.file", "/nonexistent", "x"], "/nonexistent"),
     ] {
-        let output = program().args(arguments).assert().failure();
-        let text = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
+        let text = refused(program().args(arguments));
         assert!(text.contains(said), "{arguments:?}: {text}");
     }
 }
@@ -134,40 +133,39 @@ fn several_configuration_files_and_references_are_read_as_the_exporter_does() {
         for name in ["a.yml", "conf.d"] {
             command.arg("--config.file").arg(folder.path().join(name));
         }
-        command.assert()
+        command
     };
-    probe(&[]).success();
-    probe(&["-m", "b"]).failure();
-    let refused = probe(&["--config.expand-environment-variables"]).failure();
-    let text = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
+    printed(&mut probe(&[]), 0);
+    refused(&mut probe(&["-m", "b"]));
+    let text = refused(&mut probe(&["--config.expand-environment-variables"]));
     has(&text, ["NOT_SET", "b.yml"]);
 }
 
 /// Nobody writes to that file: whatever reads it goes on after the probe has ended.
-#[test]
-fn it_ends_with_its_last_probe_whatever_is_still_read() {
+#[tokio::test]
+async fn it_ends_with_its_last_probe_whatever_is_still_read() {
     let folder = tempfile::tempdir().unwrap();
     let (fifo, file) = (folder.path().join("token"), folder.path().join("blackbox.yml"));
-    Command::new("mkfifo").arg(&fifo).assert().success();
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     let fifo = fifo.display();
     let config = format!("modules: {{m: {{prober: http, http: {{bearer_token_file: {fifo}}}}}}}");
     std::fs::write(&file, config).unwrap();
-    program()
+    let run = tokio::process::Command::from(program())
         .args(["probe", "--timeout", "1", "-m", "m", "http://127.0.0.1:1/"])
         .arg("--config.file")
         .arg(&file)
-        .timeout(std::time::Duration::from_secs(30))
-        .assert()
-        .code(1);
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(std::time::Duration::from_secs(30), run).await;
+    assert_eq!(output.unwrap().unwrap().status.code(), Some(1));
 }
 
 #[test]
 fn a_hostile_target_is_harmless_on_a_terminal() {
-    let output = program()
-        .args(["probe", "-m", "tcp_connect", "a\u{1b}[31mb\nc"])
-        .assert()
-        .code(1);
-    let text = String::from_utf8(output.get_output().stdout.clone()).unwrap();
+    let text = printed(
+        program().args(["probe", "-m", "tcp_connect", "a\u{1b}[31mb\nc"]),
+        1,
+    );
     assert!(!text.contains('\u{1b}'), "{text}");
 }
 
@@ -178,12 +176,12 @@ fn the_target_policy_holds_here_too() {
     let rules = "modules: {tcp: {prober: tcp}}\npolicy: {deny: {networks: [127.0.0.0/8]}}\n";
     std::fs::write(&file, rules).unwrap();
     let (_listening, address) = listener();
-    let output = program()
-        .args(["probe", "-m", "tcp", &address, "--config.file"])
-        .arg(&file)
-        .assert()
-        .code(1);
-    let text = String::from_utf8(output.get_output().stdout.clone()).unwrap();
+    let text = printed(
+        program()
+            .args(["probe", "-m", "tcp", &address, "--config.file"])
+            .arg(&file),
+        1,
+    );
     has(&text, ["refused by the target policy"]);
 }
 
@@ -206,10 +204,10 @@ fn watching(address: &str) -> Vec<String> {
 fn a_watch_that_is_piped_prints_a_line_per_result_until_it_is_told_to_end() {
     use std::io::{BufRead as _, BufReader};
     let (_listening, address) = listener();
-    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin!("blackbox_exporter"))
+    let mut child = Command::new(env!("CARGO_BIN_EXE_blackbox_exporter"))
         .current_dir(std::env::temp_dir())
         .args(watching(&address))
-        .stdout(std::process::Stdio::piped())
+        .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -242,20 +240,18 @@ fn a_watch_on_a_terminal_is_a_view_that_leaves_nothing_behind() {
         return;
     };
     let (_listening, address) = listener();
-    let program = assert_cmd::cargo::cargo_bin!("blackbox_exporter")
-        .display()
-        .to_string();
-    let line = std::iter::once(program)
+    let program = env!("CARGO_BIN_EXE_blackbox_exporter");
+    let line = std::iter::once(program.to_owned())
         .chain(watching(&address))
         .collect::<Vec<_>>()
         .join(" ");
     for key in ["q", "\x03", "\x1b"] {
-        let mut child = std::process::Command::new(&script)
+        let mut child = Command::new(&script)
             .args(["--quiet", "--return", "--command", &line, "/dev/null"])
             .current_dir(std::env::temp_dir())
             .env("TERM", "xterm")
-            .stdin(std::process::Stdio::piped())
-            .stdout(std::process::Stdio::piped())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
             .spawn()
             .unwrap();
         let (mut keys, mut screen) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
