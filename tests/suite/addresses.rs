@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::grpc::tonic;
 use crate::http::site::{Asked, Site, answer, ok, redirect};
 use crate::support::namespace::outside;
-use crate::support::{has, log, probe};
+use crate::support::{has, log, probe, spawn};
 
 /// `localhost` as everywhere; `pool.test` with a first address where nobody listens; `silent.test` and `slow.test` with one
 /// that never answers, of the same family and of the other.
@@ -167,7 +167,7 @@ async fn every_prober_sends_from_the_address_of_its_module() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let there = listener.local_addr().unwrap();
     let (seen, mut peers) = tokio::sync::mpsc::unbounded_channel();
-    tokio::spawn(async move {
+    spawn(async move {
         while let Ok((_, peer)) = listener.accept().await {
             let _ = seen.send(peer.ip().to_string());
         }

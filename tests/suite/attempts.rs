@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 
 use crate::dns::{reply, udp_server};
 use crate::support::peer::listen;
-use crate::support::{Exporter, exposition, has, lacks, log, probe};
+use crate::support::{Exporter, exposition, has, lacks, log, probe, spawn};
 
 /// A server that gives those who connect these answers in turn, and the last one to all others; it answers when something was
 /// asked, or at once.
@@ -154,7 +154,7 @@ async fn every_prober_can() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("socket");
     let listener = tokio::net::UnixListener::bind(&path).unwrap();
-    tokio::spawn(async move {
+    spawn(async move {
         for answer in ["busy\n", "ready\n"] {
             let (mut stream, _) = listener.accept().await.unwrap();
             let _ = stream.write_all(answer.as_bytes()).await;

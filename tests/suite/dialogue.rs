@@ -9,9 +9,9 @@ use blackbox_exporter::config::{self, Label, Prober, QueryResponse};
 use blackbox_exporter::metrics::Metric;
 use blackbox_exporter::prober::Outcome;
 
-use crate::support::has;
 use crate::support::peer::{Move, Peer, send};
 use crate::support::probing::{PATIENT, expect, expect_info, log_of, run, say};
+use crate::support::{has, spawn};
 
 fn bytes(bytes: &[u8]) -> QueryResponse {
     QueryResponse {
@@ -421,7 +421,7 @@ async fn unix_sockets_by_path_and_by_abstract_name() {
         };
         let target = carried::text(&target);
         let listener = tokio::net::UnixListener::bind(OsStr::from_bytes(&bind)).unwrap();
-        let peer = tokio::spawn(async move {
+        let peer = spawn(async move {
             let (mut stream, _) = listener.accept().await.unwrap();
             let mut received = Vec::new();
             for one in [send("hello you\n"), Move::ReadLine] {
@@ -450,7 +450,7 @@ async fn unix_sockets_by_path_and_by_abstract_name() {
 async fn several_connects_are_counted_and_one_is_talked_over() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let target = listener.local_addr().unwrap().to_string();
-    let serve = tokio::spawn(async move {
+    let serve = spawn(async move {
         let mut accepted = Vec::new();
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();

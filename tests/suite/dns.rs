@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::support::programs::find;
 use crate::support::tls_peer::SelfSigned;
 use crate::support::unbound::Unbound;
-use crate::support::{has, log, module, probe, redacted};
+use crate::support::{has, log, module, probe, redacted, spawn};
 
 /// A module that asks for the address of `example.test`, with more options.
 fn asking(options: &str) -> String {
@@ -57,7 +57,7 @@ pub fn address(last: u8) -> Vec<u8> {
 pub async fn udp_server(answers: impl Fn(&[u8]) -> Vec<Vec<u8>> + Send + 'static) -> SocketAddr {
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
-    tokio::spawn(async move {
+    spawn(async move {
         let mut query = [0; 512];
         while let Ok((length, from)) = socket.recv_from(&mut query).await {
             for answer in answers(&query[..length]) {
@@ -75,12 +75,12 @@ where
 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
+    spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             let length = stream.read_u16().await.unwrap();
             let mut query = vec![0; usize::from(length)];
             stream.read_exact(&mut query).await.unwrap();
-            tokio::spawn(handle(stream, query));
+            spawn(handle(stream, query));
         }
     });
     address
@@ -295,7 +295,7 @@ async fn answers_from_elsewhere_are_ignored() {
     let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let target = server.local_addr().unwrap().to_string();
     let forger = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    let served = tokio::spawn(async move {
+    let served = spawn(async move {
         let mut query = [0; 512];
         let (length, from) = server.recv_from(&mut query).await.unwrap();
         forger
@@ -395,7 +395,7 @@ async fn a_datagram_that_is_long_as_text_holds_nobody_up() {
     let server = udp_server(move |query| vec![reply(query, 0, [7, 0, 0], &record.repeat(7))]).await;
     let longest = Arc::<Mutex<Duration>>::default();
     let measured = Arc::clone(&longest);
-    tokio::spawn(async move {
+    spawn(async move {
         loop {
             let from = Instant::now();
             tokio::task::yield_now().await;

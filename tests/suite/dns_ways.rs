@@ -18,7 +18,7 @@ use crate::support::pki;
 use crate::support::programs::find;
 use crate::support::tls_peer::SelfSigned;
 use crate::support::unbound::Unbound;
-use crate::support::{log, probe};
+use crate::support::{log, probe, spawn};
 
 /// The queries that a server saw.
 type Seen = Arc<Mutex<Vec<Vec<u8>>>>;
@@ -221,7 +221,7 @@ async fn both() -> (UdpSocket, TcpListener) {
 async fn truncated_answers_are_asked_for_over_tcp() {
     let (udp, tcp) = both().await;
     let server = udp.local_addr().unwrap().to_string();
-    tokio::spawn(async move {
+    spawn(async move {
         let mut query = [0; 512];
         while let Ok((length, from)) = udp.recv_from(&mut query).await {
             // Cut within a record: no more than the header can be read.
@@ -230,7 +230,7 @@ async fn truncated_answers_are_asked_for_over_tcp() {
             udp.send_to(&answer, from).await.unwrap();
         }
     });
-    tokio::spawn(async move {
+    spawn(async move {
         while let Ok((mut stream, _)) = tcp.accept().await {
             let mut query = vec![0; usize::from(stream.read_u16().await.unwrap())];
             stream.read_exact(&mut query).await.unwrap();
@@ -377,7 +377,7 @@ async fn dns_over_http3() {
     let identity = SelfSigned::local();
     let endpoint = quic_endpoint(&identity, "h3");
     let server = endpoint.local_addr().unwrap();
-    tokio::spawn(async move {
+    spawn(async move {
         while let Some(incoming) = endpoint.accept().await {
             let connection = incoming.await.unwrap();
             let quic = h3_quinn::Connection::new(connection);
@@ -414,7 +414,7 @@ fn doq_server(
 ) -> SocketAddr {
     let endpoint = quic_endpoint(identity, "doq");
     let server = endpoint.local_addr().unwrap();
-    tokio::spawn(async move {
+    spawn(async move {
         while let Some(incoming) = endpoint.accept().await {
             let Ok(connection) = incoming.await else { continue };
             let Ok((mut sending, mut receiving)) = connection.accept_bi().await else {
@@ -483,7 +483,7 @@ async fn dns_over_quic() {
     // Nobody there, who says nothing; a server of another protocol; a certificate that nobody trusts.
     let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let http3 = quic_endpoint(&identity, "h3");
-    tokio::spawn({
+    spawn({
         let http3 = http3.clone();
         async move {
             while let Some(incoming) = http3.accept().await {

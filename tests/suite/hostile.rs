@@ -22,7 +22,7 @@ use crate::support::peer::{self, Move, perform, send};
 use crate::support::pki;
 use crate::support::process::memory_of;
 use crate::support::tls_peer::SelfSigned;
-use crate::support::{BUSY, log, module, probe};
+use crate::support::{BUSY, log, module, probe, spawn};
 
 /// The timeout of each probe.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -131,9 +131,9 @@ impl Peer {
             Self::Unix(moves) => {
                 let path = folder.join(name);
                 let listener = UnixListener::bind(&path).unwrap();
-                tokio::spawn(async move {
+                spawn(async move {
                     while let Ok((stream, _)) = listener.accept().await {
-                        tokio::spawn(play(stream, moves.clone()));
+                        spawn(play(stream, moves.clone()));
                     }
                 });
                 path.display().to_string()
@@ -141,7 +141,7 @@ impl Peer {
             Self::Udp(answer) => {
                 let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
                 let address = socket.local_addr().unwrap();
-                tokio::spawn(async move {
+                spawn(async move {
                     let (_, from) = socket.recv_from(&mut [0; 512]).await.unwrap();
                     while !answer.is_empty() && socket.send_to(&answer, from).await.is_ok() {
                         tokio::task::yield_now().await;
@@ -509,7 +509,7 @@ async fn probes_end_say_why_and_take_little_memory() {
 async fn cutting(server: SocketAddr, after: usize) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
+    spawn(async move {
         let (mut client, _) = listener.accept().await.unwrap();
         let mut server = tokio::net::TcpStream::connect(server).await.unwrap();
         client.set_zero_linger().unwrap();
@@ -600,7 +600,7 @@ async fn an_answer_from_another_host_is_none() {
     let asked = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let stranger = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let target = asked.local_addr().unwrap().to_string();
-    tokio::spawn(async move {
+    spawn(async move {
         let mut query = [0; 512];
         let (length, from) = asked.recv_from(&mut query).await.unwrap();
         query[2] |= 0x80;

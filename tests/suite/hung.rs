@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::support::Exporter;
 use crate::support::namespace::{is_inside, outside};
 use crate::support::programs::skipped;
+use crate::support::{Exporter, spawn};
 
 /// How often the watchdog looks, and how often in a row it may find the worker asleep in the kernel with work to do.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -25,7 +25,7 @@ fn watch() {
     let tick = Arc::<AtomicU64>::default();
     let ticking = Arc::clone(&tick);
     let (tell, told) = std::sync::mpsc::channel();
-    tokio::spawn(async move {
+    spawn(async move {
         let _ = tell.send(std::fs::read_link("/proc/thread-self").unwrap());
         loop {
             ticking.fetch_add(1, Ordering::Relaxed);
@@ -101,7 +101,7 @@ async fn nothing_but_its_own_probes_waits_for_a_file_system_that_hangs() {
             .flat_map(|target| std::iter::repeat_n(target.clone(), 4))
             .map(|(module, target)| {
                 let exporter = Arc::clone(&exporter);
-                tokio::spawn(async move { (target.clone(), exporter.probe(module, &target).await) })
+                spawn(async move { (target.clone(), exporter.probe(module, &target).await) })
             })
             .collect();
         // Meanwhile all others are served.

@@ -16,7 +16,7 @@ use crate::dns::{address, framed, reply};
 use crate::support::peer::{Move, Peer, send};
 use crate::support::process::value;
 use crate::support::tls_peer::SelfSigned;
-use crate::support::{exposition, log, module};
+use crate::support::{exposition, log, module, spawn};
 
 /// How long a probe's thread does something else whenever the probe waits.
 const HELD: Duration = Duration::from_secs(1);
@@ -86,7 +86,7 @@ async fn listen() -> (TcpListener, SocketAddr) {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_an_http_server() {
     let (listener, address) = listen().await;
-    tokio::spawn(async move { answer(listener.accept().await.unwrap().0).await });
+    spawn(async move { answer(listener.accept().await.unwrap().0).await });
     let exposition = held_up("prober: http", address).await;
     check(
         &exposition,
@@ -103,7 +103,7 @@ async fn of_an_http_server_behind_tls() {
     let (listener, address) = listen().await;
     let certificate = SelfSigned::local();
     let acceptor = TlsAcceptor::from(Arc::new(certificate.server(&["http/1.1"])));
-    tokio::spawn(async move {
+    spawn(async move {
         let stream = acceptor.accept(listener.accept().await.unwrap().0).await;
         answer(stream.unwrap()).await;
     });
@@ -144,14 +144,14 @@ async fn of_a_name_server() {
     let answer = |query: &[u8]| reply(query, 0, [1, 0, 0], &address(1));
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let over_udp = socket.local_addr().unwrap();
-    tokio::spawn(async move {
+    spawn(async move {
         let mut query = [0; 512];
         let (length, from) = socket.recv_from(&mut query).await.unwrap();
         tokio::time::sleep(TAKEN).await;
         socket.send_to(&answer(&query[..length]), from).await.unwrap();
     });
     let (listener, over_tcp) = listen().await;
-    tokio::spawn(async move {
+    spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut query = [0; 512];
         let length = stream.read(&mut query).await.unwrap();
@@ -181,7 +181,7 @@ async fn of_a_name_server() {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_a_websocket_server() {
     let (listener, address) = listen().await;
-    tokio::spawn(async move {
+    spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut request = [0; 4096];
         assert!(stream.read(&mut request).await.unwrap() > 0);

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::tls_peer::SelfSigned;
-use crate::support::{log, probe};
+use crate::support::{log, probe, spawn};
 
 /// Type, version and body.
 type Record = (u8, u16, Vec<u8>);
@@ -117,7 +117,7 @@ async fn start(version: &'static SupportedProtocolVersion, odd: Odd) -> SocketAd
         .unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
+    spawn(async move {
         let (stream, _) = listener.accept().await.unwrap();
         let _ = serve(stream, Arc::new(config), Some(odd)).await;
     });

@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use crate::http::site::{Asked, Site, answer, ok, redirect};
-use crate::support::{Exporter, lacks};
+use crate::support::{Exporter, lacks, spawn};
 
 const MODULES: &str = "modules:
   tcp: {prober: tcp, tcp: {preferred_ip_protocol: ip4}}
@@ -24,7 +24,7 @@ async fn http_server(
     let listener = TcpListener::bind((ip, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     let (seen, connections) = tokio::sync::mpsc::unbounded_channel();
-    tokio::spawn(async move {
+    spawn(async move {
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
             let _ = seen.send(());

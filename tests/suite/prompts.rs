@@ -6,10 +6,10 @@ use blackbox_exporter::config::{self, Prober, QueryResponse};
 use blackbox_exporter::metrics::Metric;
 use blackbox_exporter::prober::Outcome;
 
-use crate::support::has;
 use crate::support::peer::{Move, Peer, perform, send};
 use crate::support::probing::{PATIENT, log_of, run};
 use crate::support::tls_peer::Identity;
+use crate::support::{has, spawn};
 
 /// Much longer than a dialogue takes, much shorter than the timeout that a prompt must not wait for.
 const AT_ONCE: Duration = Duration::from_secs(15);
@@ -108,7 +108,7 @@ async fn prompts_are_answered_at_once_on_unix_sockets() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("socket");
     let listener = tokio::net::UnixListener::bind(&path).unwrap();
-    let peer = tokio::spawn(async move {
+    let peer = spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut received = Vec::new();
         for one in router() {

@@ -14,7 +14,7 @@ use crate::http::site::{Asked, Site, answer, ok, redirect};
 use crate::support::namespace::{is_inside, outside};
 use crate::support::peer::{Move, Peer, send};
 use crate::support::pki::{self, Cert, Made, Ocsp, pem};
-use crate::support::{Exporter, exposition, has, log, probe};
+use crate::support::{Exporter, exposition, has, log, probe, spawn};
 
 /// Those that `failures_on_the_loopback_interface` shows.
 const LOOPBACK: [Reason; 32] = [
@@ -123,7 +123,7 @@ async fn encrypted(
 async fn name_server(address: &str, rcode: impl Fn(&[u8]) -> Option<u8> + Send + 'static) -> SocketAddr {
     let socket = UdpSocket::bind(address).await.unwrap();
     let address = socket.local_addr().unwrap();
-    tokio::spawn(async move {
+    spawn(async move {
         let mut bytes = [0; 512];
         while let Ok((length, from)) = socket.recv_from(&mut bytes).await {
             if let Some(rcode) = rcode(&bytes[..length]) {

@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 use crate::support::peer::listen;
 use crate::support::pki::{self, Cert, Made, pem};
 use crate::support::probing::{PATIENT, log_of, run};
+use crate::support::spawn;
 
 const HANDSHAKE: u8 = 22;
 
@@ -20,7 +21,7 @@ async fn cutting(server: SocketAddr) -> SocketAddr {
         let server = TcpStream::connect(server).await.unwrap();
         let (mut from_client, mut to_client) = client.into_split();
         let (mut from_server, mut to_server) = server.into_split();
-        tokio::spawn(async move {
+        spawn(async move {
             let _ = tokio::io::copy(&mut from_client, &mut to_server).await;
         });
         let mut head = [0; 5];

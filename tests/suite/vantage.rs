@@ -18,7 +18,7 @@ use crate::support::pki;
 use crate::support::programs::find;
 use crate::support::tls_peer::SelfSigned;
 use crate::support::unbound::Unbound;
-use crate::support::{exposition, has, log, module, probe};
+use crate::support::{exposition, has, log, module, probe, spawn};
 
 /// The answer to a query for addresses: these for A, none for AAAA, each to be kept for `ttl` seconds.
 fn addresses(query: &[u8], ttl: u8, last: &[u8]) -> Vec<u8> {
@@ -51,7 +51,7 @@ async fn name_server(ttl: u8, last: &'static [u8]) -> (SocketAddr, Arc<AtomicUsi
 async fn listener() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move { while listener.accept().await.is_ok() {} });
+    spawn(async move { while listener.accept().await.is_ok() {} });
     port
 }
 
@@ -264,7 +264,7 @@ async fn a_silent_address_does_not_keep_the_others_from_being_probed() {
         .collect();
     let good = TcpListener::bind(("127.0.0.1", address.port())).await;
     let Ok(good) = good else { return };
-    tokio::spawn(async move { while good.accept().await.is_ok() {} });
+    spawn(async move { while good.accept().await.is_ok() {} });
     let (server, _) = name_server(9, &[2, 1]).await;
     let yaml = format!("prober: tcp\ntimeout: 2s\nresolver: udp://{server}\naddresses: all");
     let outcome = probe(&yaml, &format!("pool.test:{}", address.port())).await;

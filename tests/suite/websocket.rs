@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::probing::{PATIENT, log_of, run};
-use crate::support::{has, lacks};
+use crate::support::{has, lacks, spawn};
 
 /// A server that answers one upgrade and then sends `frames`; the handle returns the request and all that came behind it.
 async fn serve(
@@ -22,7 +22,7 @@ async fn serve(
 ) -> (String, tokio::task::JoinHandle<(String, Vec<u8>)>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let target = format!("ws://{}/chat?x=1", listener.local_addr().unwrap());
-    let task = tokio::spawn(async move {
+    let task = spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         let request = read_request(&mut stream).await;
         let key = request

@@ -5,6 +5,7 @@ use tokio::net::UdpSocket;
 use super::Table;
 use crate::support::namespace::outside;
 use crate::support::programs::find;
+use crate::support::spawn;
 
 /// A name server on the loopback, which this host asks, and routes to nowhere.
 const SETUP: &str = "files=$(mktemp -d) && \
@@ -16,7 +17,7 @@ const SETUP: &str = "files=$(mktemp -d) && \
 /// Answers with the response code that a name begins with; A records for `four`, AAAA for `six`; nothing for `silent`.
 async fn name_server() {
     let socket = UdpSocket::bind("127.0.0.1:53").await.unwrap();
-    tokio::spawn(async move {
+    spawn(async move {
         let mut buffer = [0; 600];
         while let Ok((length, from)) = socket.recv_from(&mut buffer).await {
             let name = String::from_utf8_lossy(&buffer[13..length]).into_owned();

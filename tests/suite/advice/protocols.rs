@@ -9,7 +9,7 @@ use crate::grpc::tonic;
 use crate::http::site::{Site, answer};
 use crate::support::peer::{Move, Peer, send};
 use crate::support::tls_peer::SelfSigned;
-use crate::support::{has, lacks};
+use crate::support::{has, lacks, spawn};
 
 #[tokio::test]
 async fn dialogues() {
@@ -46,7 +46,7 @@ pub async fn demanding() -> u16 {
 async fn name_server(rcode: u8, records: &'static [&'static [u8]]) -> String {
     let socket = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
     let address = socket.local_addr().unwrap().to_string();
-    tokio::spawn(async move {
+    spawn(async move {
         let mut buffer = [0; 600];
         while let Ok((length, from)) = socket.recv_from(&mut buffer).await {
             let mut answer = buffer[..length].to_vec();

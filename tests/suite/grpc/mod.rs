@@ -21,7 +21,7 @@ use crate::support::namespace::outside;
 use crate::support::peer::{listen, serve_each};
 use crate::support::programs::skipped;
 use crate::support::tls_peer::SelfSigned;
-use crate::support::{has, log, probe, redacted};
+use crate::support::{has, log, probe, redacted, spawn};
 
 const PLAIN: &str = "prober: grpc\ntimeout: 5s\ngrpc: {preferred_ip_protocol: ip4}";
 
@@ -40,7 +40,7 @@ pub async fn tonic(tls: Option<tonic::transport::ServerTlsConfig>) -> u16 {
     if let Some(tls) = tls {
         server = server.tls_config(tls).unwrap();
     }
-    tokio::spawn(server.add_service(service).serve_with_incoming(incoming));
+    spawn(server.add_service(service).serve_with_incoming(incoming));
     port
 }
 
@@ -212,7 +212,7 @@ where
         async move {
             let mut connection = h2::server::handshake(stream).await.unwrap();
             while let Some(Ok((request, respond))) = connection.accept().await {
-                tokio::spawn(act(request, respond));
+                spawn(act(request, respond));
             }
         }
     };
@@ -391,7 +391,7 @@ async fn peers_that_speak_something_else() {
     for &greeting in told {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let target = listener.local_addr().unwrap().to_string();
-        tokio::spawn(async move {
+        spawn(async move {
             let (mut stream, _) = listener.accept().await.unwrap();
             stream.write_all(greeting).await.unwrap();
         });
@@ -437,7 +437,7 @@ async fn count(port: u16) -> Arc<AtomicUsize> {
     let listener = TcpListener::bind(("192.0.2.1", port)).await.unwrap();
     let count = Arc::<AtomicUsize>::default();
     let counted = Arc::clone(&count);
-    tokio::spawn(async move {
+    spawn(async move {
         while listener.accept().await.is_ok() {
             counted.fetch_add(1, Ordering::SeqCst);
         }

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 
 use super::module;
 use super::site::{Asked, Site, answer, ok, read_request, redirect};
-use crate::support::{TIMEOUT, has, lacks, log, module as compiled, probe};
+use crate::support::{TIMEOUT, has, lacks, log, module as compiled, probe, spawn};
 
 /// With a token of the endpoint at `url`.
 fn by_tokens(url: &str) -> String {
@@ -266,7 +266,7 @@ async fn a_probe_that_is_given_up_does_not_settle_how_an_endpoint_is_asked() {
     let tokens = listener.local_addr().unwrap();
     let (healthy, stalls) = (Arc::new(AtomicBool::new(false)), Arc::new(Notify::new()));
     let (is_healthy, stalled) = (Arc::clone(&healthy), Arc::clone(&stalls));
-    tokio::spawn(async move {
+    spawn(async move {
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
             let asked = read_request(&mut stream).await.unwrap();

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use super::module;
 use super::site::{Site, answer, gzip, ok, read_request};
 use crate::support::peer::{Peer, send};
-use crate::support::{Exporter, has, lacks, log, probe};
+use crate::support::{Exporter, has, lacks, log, probe, spawn};
 
 fn compressed(coding: &str) -> Vec<u8> {
     use flate2::Compression;
@@ -92,7 +92,7 @@ async fn both_kinds_of_checks_see_the_whole_body() {
 async fn after_a_101_the_body_is_read_until_the_deadline() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let peer = tokio::spawn(async move {
+    let peer = spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         read_request(&mut stream).await.unwrap();
         let head = "HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\nhello";
@@ -187,7 +187,7 @@ async fn a_large_download_costs_no_memory() {
     const SIZE: usize = 256 << 20;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let peer = tokio::spawn(async move {
+    let peer = spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         read_request(&mut stream).await.unwrap();
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {SIZE}\r\n\r\n");

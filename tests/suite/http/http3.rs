@@ -10,7 +10,7 @@ use quinn::crypto::rustls::QuicServerConfig;
 use tokio::sync::mpsc;
 
 use crate::support::tls_peer::SelfSigned;
-use crate::support::{exposition, has, lacks, log, probe};
+use crate::support::{exposition, has, lacks, log, probe, spawn};
 
 /// A place where QUIC connections arrive for HTTP/3.
 fn listen(folder: &std::path::Path) -> quinn::Endpoint {
@@ -43,9 +43,9 @@ fn listen_with(folder: &std::path::Path, suites: &[rustls::SupportedCipherSuite]
 /// Answers requests with what it was asked: method, path, the length of the body, and two headers if they came.
 async fn serve(endpoint: quinn::Endpoint) -> SocketAddr {
     let address = endpoint.local_addr().unwrap();
-    tokio::spawn(async move {
+    spawn(async move {
         while let Some(incoming) = endpoint.accept().await {
-            tokio::spawn(async move {
+            spawn(async move {
                 let Ok(connection) = incoming.await else { return };
                 let quic = h3_quinn::Connection::new(connection);
                 let mut server = h3::server::Connection::<_, Bytes>::new(quic).await.unwrap();
@@ -112,15 +112,15 @@ fn play_to(
         }
     }
     let address = endpoint.local_addr().unwrap();
-    tokio::spawn(async move {
+    spawn(async move {
         while let Some(incoming) = endpoint.accept().await {
             let (answer, forever) = (answer.clone(), forever.clone());
             let (control, control_forever) = (control.clone(), control_forever.clone());
             let requests = requests.clone();
-            tokio::spawn(async move {
+            spawn(async move {
                 let connection = incoming.await.unwrap();
                 let mut stream = connection.open_uni().await.unwrap();
-                tokio::spawn(async move {
+                spawn(async move {
                     send(&mut stream, control, control_forever).await;
                     // Who ends this stream ends the connection.
                     let _ = stream.stopped().await;
@@ -511,7 +511,7 @@ async fn streams_of_the_connection() {
             .iter()
             .map(|(bytes, end)| (bytes.to_vec(), *end))
             .collect();
-        tokio::spawn(async move {
+        spawn(async move {
             let connection = endpoint.accept().await.unwrap().await.unwrap();
             let mut kept = Vec::new();
             for (bytes, end) in streams {

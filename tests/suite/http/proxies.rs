@@ -9,7 +9,7 @@ use tokio::process::Command;
 
 use super::site::{Site, answer, ok};
 use crate::support::programs::{find, free_port, start};
-use crate::support::{exposition, has, lacks, log, probe};
+use crate::support::{exposition, has, lacks, log, probe, spawn};
 
 fn module(proxy: &str, more: &str) -> String {
     format!(
@@ -99,10 +99,10 @@ async fn headers_for_a_proxy_keep_their_case() {
 async fn socks() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
+    spawn(async move {
         loop {
             let (mut client, _) = listener.accept().await.unwrap();
-            tokio::spawn(async move {
+            spawn(async move {
                 let mut greeting = [0; 3];
                 client.read_exact(&mut greeting).await.unwrap();
                 client.write_all(&[5, 0]).await.unwrap();

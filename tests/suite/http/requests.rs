@@ -2,7 +2,7 @@
 
 use super::module;
 use super::site::{Site, answer, ok};
-use crate::support::{has, lacks, log, probe, probe_as};
+use crate::support::{has, lacks, log, probe, probe_as, spawn};
 
 const PLAIN: &str = "prober: http\nhttp: {preferred_ip_protocol: ip4}";
 
@@ -118,7 +118,7 @@ async fn a_body_that_nobody_asked_for_is_sent_if_the_connection_stays() {
     ] {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let peer = tokio::spawn(async move {
+        let peer = spawn(async move {
             let (mut stream, _) = listener.accept().await.unwrap();
             let mut head = Vec::new();
             while !head.ends_with(b"\r\n\r\n") {
@@ -145,7 +145,7 @@ async fn a_body_that_nobody_asked_for_is_sent_if_the_connection_stays() {
 async fn an_answer_may_come_before_the_request_was_read() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let peer = tokio::spawn(async move {
+    let peer = spawn(async move {
         use tokio::io::AsyncWriteExt;
         let (mut stream, _) = listener.accept().await.unwrap();
         stream

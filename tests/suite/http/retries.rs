@@ -11,7 +11,7 @@ use h2::Reason;
 use crate::support::peer::listen;
 use crate::support::pki;
 use crate::support::tls_peer::SelfSigned;
-use crate::support::{log, probe};
+use crate::support::{log, probe, spawn};
 
 /// Answers with method and length of the body, or resets the stream: the n-th reason is for the n-th connection, the last
 /// one for all that follow. Returns where it listens and how many connections came.
@@ -28,7 +28,7 @@ async fn serve(identity: &SelfSigned, resets: &'static [Option<Reason>]) -> (Soc
                     respond.send_reset(reason);
                     continue;
                 }
-                tokio::spawn(async move {
+                spawn(async move {
                     let (head, mut body) = request.into_parts();
                     let mut length = 0;
                     while let Some(data) = body.data().await {

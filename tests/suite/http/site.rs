@@ -7,6 +7,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::support::spawn;
+
 type Answer = Arc<dyn Fn(&Asked) -> Vec<u8> + Send + Sync>;
 
 /// A request.
@@ -74,11 +76,11 @@ impl Site {
         let asked = Arc::new(Mutex::new(Vec::new()));
         let answer: Answer = Arc::new(answer);
         let seen = Arc::clone(&asked);
-        let task = tokio::spawn(async move {
+        let task = spawn(async move {
             loop {
                 let (mut stream, _) = listener.accept().await.unwrap();
                 let (answer, seen) = (Arc::clone(&answer), Arc::clone(&seen));
-                tokio::spawn(async move {
+                spawn(async move {
                     let Some(request) = read_request(&mut stream).await else {
                         return;
                     };

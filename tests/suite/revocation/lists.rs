@@ -15,9 +15,9 @@ use tokio::net::TcpListener;
 
 use super::{denying, probe, probe_with_silent_authority, serve, tls};
 use crate::http::site::{ok, read_request};
-use crate::support::has;
 use crate::support::pki::{self, Cert, List, Made};
 use crate::support::probing::log_of;
+use crate::support::{has, spawn};
 
 /// The serial number of the server's certificate.
 const SERIAL: [u8; 2] = [0x12, 0x34];
@@ -41,11 +41,11 @@ impl Lists {
             asked: Arc::default(),
         };
         let server = lists.clone();
-        tokio::spawn(async move {
+        spawn(async move {
             loop {
                 let (mut stream, _) = listener.accept().await.unwrap();
                 let server = server.clone();
-                tokio::spawn(async move {
+                spawn(async move {
                     let asked = read_request(&mut stream).await.unwrap();
                     // A proxy is asked with the whole URL.
                     let path = asked.path().rsplit('/').next().unwrap().to_owned();

@@ -14,10 +14,10 @@ use tokio::net::TcpListener;
 
 use super::{denying, probe, probe_with_silent_authority, serve, tls};
 use crate::http::site::read_request;
-use crate::support::has;
 use crate::support::pki::{self, Cert, Made, Ocsp, pem, tlv};
 use crate::support::probing::log_of;
 use crate::support::programs::{find, openssl, run};
+use crate::support::{has, spawn};
 
 const SERIAL: [u8; 2] = [0x12, 0x34];
 const Y2020: f64 = 1_577_836_800.0;
@@ -40,7 +40,7 @@ impl Responder {
             asked: Arc::default(),
         };
         let server = responder.clone();
-        tokio::spawn(async move {
+        spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
                 let asked = read_request(&mut stream).await.unwrap();
                 assert_eq!(asked.line(), "POST /ocsp HTTP/1.1");
@@ -284,7 +284,7 @@ async fn every_prober_that_speaks_tls_fails_for_a_revoked_certificate() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tls.sock");
         let listener = tokio::net::UnixListener::bind(&path).unwrap();
-        tokio::spawn(async move {
+        spawn(async move {
             let (mut near, _) = listener.accept().await.unwrap();
             let mut far = tokio::net::TcpStream::connect(address).await.unwrap();
             let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;

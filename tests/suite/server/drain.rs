@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::{MODULES, silent};
-use crate::support::{Exporter, has, parse};
+use crate::support::{Exporter, has, parse, spawn};
 
 const HTTP: &str = "modules:
   slow: {prober: tcp, timeout: 500ms, tcp: {preferred_ip_protocol: ip4, query_response: [{expect: never}]}}
@@ -34,7 +34,7 @@ async fn running_probes_are_answered_before_the_end() {
     // It runs once it has dialled its peer.
     let _connection = peer.accept().await.unwrap();
     let address = exporter.address;
-    let stopped = tokio::spawn(exporter.running.stop());
+    let stopped = spawn(exporter.running.stop());
     let mut answer = String::new();
     asked.read_to_string(&mut answer).await.unwrap();
     has(&answer, ["\nprobe_success 0\n"]);
@@ -243,7 +243,7 @@ async fn parked_connections_are_served_like_others() {
     // The exporter waits for a probe that is parked, and not for a connection that is.
     let mut last = connect(&get).await;
     tokio::time::sleep(Duration::from_millis(2200)).await;
-    let stopped = tokio::spawn(exporter.running.stop());
+    let stopped = spawn(exporter.running.stop());
     let (_, answer) = read_answer(&mut last).await;
     assert!(answer.contains("\nprobe_success 0\n"), "{answer}");
     assert!(answer.contains("\r\nConnection: close\r\n"), "{answer}");

@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::MODULES;
-use crate::support::{Exporter, has};
+use crate::support::{Exporter, has, spawn};
 
 async fn is_well(exporter: &Exporter) -> bool {
     exporter.get("/-/healthy").await.status == 200
@@ -130,7 +130,7 @@ async fn connections_beyond_those_with_requests_wait() {
         .map(|_| {
             let path = format!("/probe?module=http_2xx&target={target}");
             let address = exporter.address;
-            tokio::spawn(async move {
+            spawn(async move {
                 let mut stream = TcpStream::connect(address).await.unwrap();
                 let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
                 stream.write_all(request.as_bytes()).await.unwrap();
@@ -254,7 +254,7 @@ async fn probes_leave_no_task_behind() {
 async fn a_long_target_stands_once_in_an_answer() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move {
+    spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         let _ = stream
             .write_all("what nobody expects\r\n".repeat(3000).as_bytes())

@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 
 use super::{MODULES, silent};
 use crate::support::pki::Cert;
-use crate::support::{Exporter, has};
+use crate::support::{Exporter, has, spawn};
 
 /// A CA, a server's certificate and a client's, as files.
 pub(super) struct Certificates {
@@ -323,7 +323,7 @@ async fn http2(exporter: &Exporter, client: &Client) -> (SendRequest<Empty<Bytes
             .await
             .unwrap();
     let connection = async move { drop(connection.await) };
-    (sender, tokio::spawn(connection))
+    (sender, spawn(connection))
 }
 
 #[tokio::test]

@@ -7,6 +7,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
+use super::spawn;
+
 /// What a peer does next.
 #[derive(Clone, Debug)]
 pub enum Move {
@@ -46,7 +48,7 @@ impl Peer {
     pub async fn play(moves: Vec<Move>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let task = tokio::spawn(async move {
+        let task = spawn(async move {
             let (stream, _) = listener.accept().await.unwrap();
             let mut received = Vec::new();
             let mut stream = stream;
@@ -92,9 +94,9 @@ pub fn serve_each<F>(listener: TcpListener, serve: impl Fn(TcpStream) -> F + Sen
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    tokio::spawn(async move {
+    spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(serve(stream));
+            spawn(serve(stream));
         }
     });
 }

@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 use super::peer::{Move, perform};
+use super::spawn;
 
 /// A certificate that signed itself.
 pub struct SelfSigned {
@@ -129,7 +130,7 @@ impl Identity {
         config.alpn_protocols = vec![protocol.into()];
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let (sender, ends) = tokio::sync::mpsc::unbounded_channel();
-        tokio::spawn(async move {
+        spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let mut stream = acceptor.accept(stream).await.unwrap();
                 let _ = stream.read_buf(&mut Vec::with_capacity(1 << 16)).await;
@@ -150,7 +151,7 @@ impl Identity {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let acceptor = self.acceptor.clone();
-        let task = tokio::spawn(async move {
+        let task = spawn(async move {
             let (mut stream, _) = listener.accept().await.unwrap();
             let (mut before, mut after) = (Vec::new(), Vec::new());
             for one in outside {

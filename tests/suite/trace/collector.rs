@@ -21,6 +21,8 @@ use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode as SpanStatus;
 use prost::Message;
 
+use crate::support::spawn;
+
 /// Attributes by name, as text.
 pub type Attributes = BTreeMap<String, String>;
 
@@ -65,7 +67,7 @@ impl Collector {
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(async move { axum::serve(listener, Router::new().fallback(take)).await });
+        spawn(async move { axum::serve(listener, Router::new().fallback(take)).await });
         Self { address, received }
     }
 

@@ -7,6 +7,8 @@ use axum::Router;
 use axum::response::{IntoResponse, Redirect};
 use http::{HeaderMap, StatusCode, Uri};
 
+use crate::support::spawn;
+
 /// Paths and headers in the order in which they came.
 pub type Recorded = Arc<Mutex<Vec<(String, HeaderMap)>>>;
 
@@ -26,7 +28,7 @@ pub async fn service() -> (SocketAddr, Recorded) {
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await });
+    spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await });
     (address, recorded)
 }
 
@@ -43,7 +45,7 @@ pub async fn grpc() -> (SocketAddr, Recorded) {
         Ok(request)
     });
     let mut server = tonic::transport::Server::builder().layer(interceptor);
-    tokio::spawn(server.add_service(service).serve_with_incoming(incoming));
+    spawn(server.add_service(service).serve_with_incoming(incoming));
     (address, recorded)
 }
 
