@@ -26,6 +26,8 @@ mod peer;
 #[allow(unused_imports, reason = "the tests use more of it")]
 #[path = "../tests/suite/support/pki/mod.rs"]
 mod pki;
+#[path = "../tests/suite/support/task.rs"]
+mod task;
 
 use pki::{Cert, Made, certified, pem, server_config};
 

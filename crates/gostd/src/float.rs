@@ -49,7 +49,7 @@ fn push_decimal(out: &mut Vec<u8>, mut number: u64, power: i32) {
     let exponent = number.checked_ilog10().map_or(0, |digits| digits as i32 + power);
     let is_plain = (-4..6).contains(&exponent);
     let mut fraction = if is_plain { -power } else { exponent - power };
-    while fraction > 0 && number % 10 == 0 {
+    while fraction > 0 && number.is_multiple_of(10) {
         number /= 10;
         fraction -= 1;
     }

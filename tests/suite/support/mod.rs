@@ -7,6 +7,7 @@ pub mod pki;
 pub mod probing;
 pub mod process;
 pub mod programs;
+mod task;
 pub mod tls_peer;
 pub mod unbound;
 
@@ -18,23 +19,15 @@ use blackbox_exporter::module::{self, Module};
 use blackbox_exporter::net::Network;
 use blackbox_exporter::probe_log::LogValue;
 use blackbox_exporter::prober::{self, Outcome, ProbeRequest};
-use futures_util::FutureExt as _;
-use tokio::task::JoinHandle;
 
 pub use exporter::{Answer, Exporter, parse};
+pub use task::spawn;
 
 /// The timeout of a test's probe whose module names none: long enough never to be what a test fails of.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Held by tests that keep every processor busy for seconds, so that they do not do it at the same time.
 pub static BUSY: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
-
-/// `tokio::spawn` with the future in a box. It compiles what runs a task once more for each type of future; the 240 of this
-/// suite were nearly half of its code.
-#[track_caller]
-pub fn spawn<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
-    tokio::spawn(future.boxed())
-}
 
 /// A module from what stands below its name: `module("prober: tcp\ntcp: {tls: true}")`.
 pub fn module(yaml: &str) -> Arc<Module> {

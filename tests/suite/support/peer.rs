@@ -7,7 +7,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-use super::spawn;
+use super::task::spawn;
 
 /// What a peer does next.
 #[derive(Clone, Debug)]

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 use super::peer::{Move, perform};
-use super::spawn;
+use super::task::spawn;
 
 /// A certificate that signed itself.
 pub struct SelfSigned {
