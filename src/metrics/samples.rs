@@ -66,6 +66,18 @@ impl Samples {
         }
     }
 
+    /// Sets plain gauges to 0, which are to be measured.
+    pub fn set_zero(&mut self, metrics: &[Metric]) {
+        if self.plain != 0 {
+            return metrics.iter().for_each(|metric| self.set(*metric, 0.0));
+        }
+        // The first ones, all of one value: they need no places.
+        self.plain = metrics
+            .iter()
+            .fold(0, |plain, metric| plain | 1 << *metric as u32);
+        self.values.resize(self.plain.count_ones() as usize, 0.0);
+    }
+
     /// Sets a plain gauge to 1 or 0.
     pub fn set_bool(&mut self, metric: Metric, value: bool) {
         self.set(metric, f64::from(u8::from(value)));

@@ -41,14 +41,12 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Dns) -> Verdict {
     for phase in [Phase::Resolve, Phase::Connect, Phase::Request] {
         probe.samples.set_label(Metric::DnsDuration, phase.label(), 0.0);
     }
-    for metric in [
+    probe.samples.set_zero(&[
         Metric::DnsAnswerRrs,
         Metric::DnsAuthorityRrs,
         Metric::DnsAdditionalRrs,
         Metric::DnsQuerySucceeded,
-    ] {
-        probe.samples.set(metric, 0.0);
-    }
+    ]);
     let Some(transport) = module.transport() else {
         log!(probe.log, Error, "Configuration error: Expected transport protocol udp or tcp", "protocol" => module.transport_protocol.clone());
         return Err(probe.fail(Reason::ConfigError));

@@ -190,7 +190,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Http) -> Verdict {
 
 /// The families that every answer has, as long as nothing is known.
 fn expose_nothing(probe: &mut Probe<'_>, module: &Http) {
-    for metric in [
+    probe.samples.set_zero(&[
         Metric::HttpContentLength,
         Metric::HttpUncompressedBodyLength,
         Metric::HttpRedirects,
@@ -198,9 +198,7 @@ fn expose_nothing(probe: &mut Probe<'_>, module: &Http) {
         Metric::HttpStatusCode,
         Metric::HttpVersion,
         Metric::FailedDueToRegex,
-    ] {
-        probe.samples.set(metric, 0.0);
-    }
+    ]);
     if module.has_cel() {
         probe.samples.set(Metric::FailedDueToCel, 0.0);
     }

@@ -35,13 +35,11 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Websocket) -> Verdict {
     let shown = url.redacted("xxxxx");
     probe.timeline.begin_hop(shown.clone());
     log!(probe.log, Debug, "probing websocket", "target" => shown);
-    for metric in [
+    probe.samples.set_zero(&[
         Metric::WebsocketConnectionUpgraded,
         Metric::WebsocketStatusCode,
         Metric::WebsocketFailedDueToRegex,
-    ] {
-        probe.samples.set(metric, 0.0);
-    }
+    ]);
     let prepared = prepare(probe, &module.tls_config, "Error creating TLS config").await;
     let prepared = prepared.map_err(|error| probe.fail(error.reason()))?;
     let found = choose_address(probe, url.hostname(), module.preference).await?;
