@@ -51,6 +51,14 @@ impl<'a> Query<'a> {
             })
     }
 
+    /// Whether no pair is left out.
+    pub fn is_whole(&self) -> bool {
+        self.pairs().all(|pair| {
+            let (key, value) = split(pair);
+            !pair.contains(';') && decode(key).is_some() && decode(value).is_some()
+        })
+    }
+
     fn pairs(&self) -> impl Iterator<Item = &'a str> {
         let mut rest = Some(self.0);
         std::iter::from_fn(move || {
@@ -168,6 +176,19 @@ mod tests {
         ] {
             assert_eq!(Query(query).first("target"), value, "{query}");
             assert_eq!(Query(query).firsts(["x", "target"])[1], value, "{query}");
+        }
+    }
+
+    #[test]
+    fn a_pair_that_cannot_be_read_is_noticed() {
+        for (query, is_whole) in [
+            ("", true),
+            ("a=b&&c", true),
+            ("a=b;c", false),
+            ("a=%z", false),
+            ("%=a", false),
+        ] {
+            assert_eq!(Query(query).is_whole(), is_whole, "{query}");
         }
     }
 

@@ -1,10 +1,13 @@
 //! What a token endpoint answers (RFC 6749, section 5), as leniently as Go's `oauth2` reads it.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use percent_encoding::percent_decode_str;
+use gostd::carried::{self, repaired};
+use gostd::query::Query;
 use reqwest::StatusCode;
+use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::OAuth2Error;
@@ -37,15 +40,6 @@ impl Grant {
     }
 }
 
-fn is_whole_number(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Number(number) => number.is_i64(),
-        Value::String(text) => text.parse::<i64>().is_ok(),
-        _ => false,
-    }
-}
-
 /// Reads an answer.
 pub(super) fn read(status: StatusCode, content_type: &str, body: &[u8]) -> Result<Grant, OAuth2Error> {
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
@@ -53,7 +47,7 @@ pub(super) fn read(status: StatusCode, content_type: &str, body: &[u8]) -> Resul
         media_type.to_ascii_lowercase().as_str(),
         "application/x-www-form-urlencoded" | "text/plain"
     );
-    let fields = if is_form { Some(form(body)) } else { json(body) };
+    let fields = if is_form { form(body) } else { json(body) };
     let refused = |code: &str, description: &str| {
         let mut text = if code.is_empty() {
             // Only of a refusal: it holds no token.
@@ -68,78 +62,160 @@ pub(super) fn read(status: StatusCode, content_type: &str, body: &[u8]) -> Resul
         OAuth2Error::Refused(text)
     };
     let Some(fields) = fields else {
-        return Err(if status.is_success() {
-            OAuth2Error::Answer("cannot parse json: the response is not a JSON object of a token".to_owned())
-        } else {
-            refused("", "")
+        let problem = match is_form {
+            true => "cannot parse response: the response is not a form",
+            false => "cannot parse json: the response is not a JSON object of a token",
+        };
+        return Err(match status.is_success() {
+            true => OAuth2Error::Answer(problem.to_owned()),
+            false => refused("", ""),
         });
     };
-    let field = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default();
-    if !status.is_success() || !field("error").is_empty() {
-        return Err(refused(field("error"), field("error_description")));
+    if !status.is_success() || !fields.error.is_empty() {
+        return Err(refused(&fields.error, &fields.description));
     }
-    let token = field("access_token").to_owned();
-    if token.is_empty() {
-        return Err(OAuth2Error::Answer(
-            "server response missing access_token".to_owned(),
-        ));
+    if fields.token.is_empty() {
+        let problem = "server response missing access_token";
+        return Err(OAuth2Error::Answer(problem.to_owned()));
     }
-    let lasts = fields.get("expires_in").filter(|_| !is_form);
-    if lasts.is_some_and(|value| !is_whole_number(value)) {
-        let reason = "cannot parse json: expires_in is not an integer";
-        return Err(OAuth2Error::Answer(reason.to_owned()));
-    }
-    let seconds = fields.get("expires_in").and_then(|value| match value {
-        Value::String(text) => text.parse::<f64>().ok(),
-        value => value.as_f64(),
-    });
+    let seconds = u64::try_from(fields.lifetime.min(i64::from(i32::MAX)));
     Ok(Grant {
-        token,
-        kind: field("token_type").to_owned(),
+        token: fields.token,
+        kind: fields.kind,
         lifetime: seconds
-            .filter(|seconds| *seconds >= 1.0)
-            .map(|seconds| Duration::from_secs(seconds.min(f64::from(i32::MAX)) as u64)),
+            .ok()
+            .filter(|seconds| *seconds > 0)
+            .map(Duration::from_secs),
     })
 }
 
-/// The fields of an object, whose names may have any case; none if one is of another type than Go expects.
-fn json(body: &[u8]) -> Option<serde_json::Map<String, Value>> {
-    const TEXTS: [&str; 6] = [
-        "access_token",
-        "token_type",
-        "refresh_token",
-        "error",
-        "error_description",
-        "error_uri",
-    ];
-    let Ok(Value::Object(fields)) = serde_json::from_slice(body) else {
-        return None;
-    };
-    let lowered = fields
-        .into_iter()
-        .map(|(name, value)| (name.to_ascii_lowercase(), value));
-    let fields: serde_json::Map<_, _> = lowered.collect();
-    let mut texts = TEXTS.iter().filter_map(|name| fields.get(*name));
-    texts
-        .all(|value| value.is_string() || value.is_null())
-        .then_some(fields)
+/// What is read of an answer.
+#[derive(Debug, Default)]
+struct Fields {
+    token: String,
+    kind: String,
+    error: String,
+    description: String,
+    /// In seconds; 0 when it is not told.
+    lifetime: i64,
 }
 
-fn form(body: &[u8]) -> serde_json::Map<String, Value> {
-    let text = String::from_utf8_lossy(body);
-    let decode = |part: &str| {
-        percent_decode_str(&part.replace('+', " "))
-            .decode_utf8_lossy()
-            .into_owned()
-    };
-    let mut fields = serde_json::Map::new();
-    for pair in text.split('&') {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        fields
-            .entry(decode(name))
-            .or_insert_with(|| Value::String(decode(value)));
+/// Reads an object, whose names may have any case; none if it is not JSON or a field is of another type than Go expects.
+fn json(body: &[u8]) -> Option<Fields> {
+    serde_json::from_str(&whole_characters(&repaired(body))).ok()
+}
+
+/// The text with U+FFFD for each half of a surrogate pair that is escaped alone, as Go reads it.
+fn whole_characters(json: &str) -> Cow<'_, str> {
+    if !json.contains("\\u") {
+        return Cow::Borrowed(json);
     }
-    fields
+    let half = |escape: &str| {
+        let digits = escape.strip_prefix("\\u")?.get(..4)?;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    let mut out = String::with_capacity(json.len());
+    let mut rest = json;
+    while let Some(at) = rest.find('\\') {
+        let (before, escape) = rest.split_at(at);
+        out.push_str(before);
+        let (taken, replaced) = match (half(escape), escape.get(6..).and_then(half)) {
+            (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => (12, false),
+            (Some(0xd800..=0xdfff), _) => (6, true),
+            // A backslash and what it escapes.
+            _ => (1 + escape.chars().nth(1).map_or(0, char::len_utf8), false),
+        };
+        let (escaped, after) = escape.split_at(taken);
+        out.push_str(if replaced { "\u{fffd}" } else { escaped });
+        rest = after;
+    }
+    out.push_str(rest);
+    Cow::Owned(out)
+}
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Fields;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            // Go leaves everything empty then.
+            fn visit_unit<E>(self) -> Result<Fields, E> {
+                Ok(Fields::default())
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+                let mut fields = Fields::default();
+                let mut unread = String::new();
+                while let Some(name) = map.next_key::<String>()? {
+                    let text = match name.to_ascii_lowercase().as_str() {
+                        "access_token" => &mut fields.token,
+                        "token_type" => &mut fields.kind,
+                        "error" => &mut fields.error,
+                        "error_description" => &mut fields.description,
+                        "refresh_token" | "error_uri" => &mut unread,
+                        "expires_in" => {
+                            let value = map.next_value::<Value>()?;
+                            fields.lifetime = whole_number(&value, fields.lifetime)
+                                .ok_or_else(|| A::Error::custom("expires_in is not an integer"))?;
+                            continue;
+                        }
+                        _ => {
+                            map.next_value::<IgnoredAny>()?;
+                            continue;
+                        }
+                    };
+                    // The last one counts, unless it is null.
+                    if let Some(value) = map.next_value::<Option<String>>()? {
+                        *text = value;
+                    }
+                }
+                Ok(fields)
+            }
+        }
+        deserializer.deserialize_any(Reader)
+    }
+}
+
+/// A number, or a text of one; `before` for null.
+fn whole_number(value: &Value, before: i64) -> Option<i64> {
+    let text = match value {
+        Value::Null => return Some(before),
+        Value::Number(number) => return number.as_i64(),
+        Value::String(text) => text,
+        _ => return None,
+    };
+    let number: serde_json::Number = serde_json::from_str(text).ok()?;
+    number.as_i64().filter(|_| text.trim_ascii() == text)
+}
+
+/// Reads the form that some endpoints answer with; none if it is none.
+fn form(body: &[u8]) -> Option<Fields> {
+    let text = carried::text(body);
+    let query = Query(&text);
+    if !query.is_whole() {
+        return None;
+    }
+    let names = [
+        "access_token",
+        "token_type",
+        "error",
+        "error_description",
+        "expires_in",
+    ];
+    let [token, kind, error, description, lifetime] = query.firsts(names);
+    let plain = |text: Cow<'_, str>| carried::lossy(&text).into_owned();
+    Some(Fields {
+        token: plain(token),
+        kind: plain(kind),
+        error: plain(error),
+        description: plain(description),
+        lifetime: lifetime.parse().unwrap_or_default(),
+    })
 }
 
 #[cfg(test)]
@@ -161,7 +237,7 @@ mod tests {
                 200,
                 "application/json",
                 r#"{"access_token":"t","expires_in":1e3}"#,
-                Err("oauth2: cannot parse json: expires_in is not an integer"),
+                Err("oauth2: cannot parse json: the response is not a JSON object of a token"),
             ),
             (200, "application/json", r#"{"access_token":"t","token_type":"Token"}"#, Ok(("Token t", None))),
             (200, "application/json", r#"{"Access_Token":"t","TOKEN_TYPE":"bearer"}"#, Ok(("Bearer t", None))),
@@ -172,6 +248,24 @@ mod tests {
                 Err("oauth2: cannot parse json: the response is not a JSON object of a token"),
             ),
             (200, "text/plain; charset=utf-8", "access_token=a%20b&expires_in=5", Ok(("Bearer a b", Some(5)))),
+            (200, "application/json", r#"{"access_token":"a\ud800\u00e9","x":"\ud83d\ude00 \\ud800"}"#, Ok(("Bearer a\u{fffd}\u{e9}", None))),
+            (200, "application/json", r#"{"access_token":"t","x":1e999,"Access_Token":null,"id_token":5}"#, Ok(("Bearer t", None))),
+            (
+                200,
+                "application/json",
+                r#"{"access_token":"t","access_token":""}"#,
+                Err("oauth2: server response missing access_token"),
+            ),
+            (200, "application/json", "null", Err("oauth2: server response missing access_token")),
+            (
+                200,
+                "application/json",
+                r#"{"access_token":"t","expires_in":"+5"}"#,
+                Err("oauth2: cannot parse json: the response is not a JSON object of a token"),
+            ),
+            (200, "text/plain", "access_token=a&expires_in=x", Ok(("Bearer a", None))),
+            (200, "text/plain", "access_token=a&x=%zz", Err("oauth2: cannot parse response: the response is not a form")),
+            (200, "text/plain", "access_token=a;b", Err("oauth2: cannot parse response: the response is not a form")),
             (200, "application/json", r#"{"error":"invalid_scope"}"#, Err("oauth2: \"invalid_scope\"")),
             (
                 400,
@@ -191,5 +285,14 @@ mod tests {
             let want = want.map(|(a, l)| (a.to_owned(), l)).map_err(str::to_owned);
             assert_eq!(got, want, "{body}");
         }
+        let deep = [
+            b"{\"access_token\":\"\xff\",\"x\":",
+            &[b'['; 500][..],
+            &[b']'; 500],
+            b"}",
+        ]
+        .concat();
+        let got = read(StatusCode::OK, "", &deep).unwrap();
+        assert_eq!(got.authorization(), "Bearer \u{fffd}");
     }
 }
