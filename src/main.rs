@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         }
         Ok(Action::Help) => print(&cli::help(&cli::command(), cli::terminal_width())),
         Ok(Action::Version) => print(&version::print()),
+        Ok(Action::Complete(words)) => print(&words.join("\n")),
         Ok(Action::Subcommand(name, arguments)) => match name.as_str() {
             probe::NAME => probe::run(&arguments),
             doctor::NAME => doctor::run(&arguments),

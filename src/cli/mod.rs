@@ -35,6 +35,8 @@ pub enum Action {
     Help,
     /// Print the version on standard output and leave.
     Version,
+    /// Print these on standard output, one per line, and leave.
+    Complete(Vec<String>),
     /// Run a subcommand with the arguments after its name.
     Subcommand(String, Vec<String>),
 }
@@ -156,6 +158,9 @@ pub fn parse(arguments: &[String]) -> Result<Action, UsageError> {
     {
         return Ok(Action::Subcommand(first.clone(), rest.to_vec()));
     }
+    if arguments.iter().any(|argument| argument == "--completion-bash") {
+        return Ok(Action::Complete(completions(arguments)));
+    }
     if let Some(action) = arguments.iter().find_map(|argument| document(argument)) {
         return Ok(action);
     }
@@ -182,6 +187,27 @@ fn document(argument: &str) -> Option<Action> {
         "--completion-script-zsh" => shell("zsh"),
         _ => return None,
     })
+}
+
+/// What may follow the arguments, as kingpin tells the shell functions that upstream's `--completion-script-bash` prints: the words of a
+/// flag, or all flags.
+fn completions(arguments: &[String]) -> Vec<String> {
+    let mut typed = arguments.iter().skip(1).rev().map(String::as_str);
+    let last = typed.next().unwrap_or_default();
+    let before = typed.next().unwrap_or_default();
+    let (name, value) = match (last.strip_prefix("--"), before.strip_prefix("--")) {
+        (Some(name), _) => (name, ""),
+        (None, Some(name)) => (name, last),
+        (None, None) => return Vec::new(),
+    };
+    let Some(flag) = FLAGS.iter().find(|flag| flag.name == name) else {
+        return FLAGS.iter().map(|flag| format!("--{}", flag.name)).collect();
+    };
+    let begins = |word: &&&str| word.starts_with(value);
+    if flag.words.contains(&value) && flag.words.iter().filter(begins).count() == 1 {
+        return Vec::new();
+    }
+    flag.words.iter().map(ToString::to_string).collect()
 }
 
 /// How wide the help text may be: `COLUMNS`, or 80.
@@ -325,6 +351,38 @@ mod tests {
             (&["--", "--config.check"], "unexpected --config.check"),
         ] {
             assert_eq!(parsed(arguments).unwrap_err().message, message, "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn shells_are_told_what_may_follow() {
+        let told = |arguments: &[&str]| match parsed(arguments) {
+            Ok(Action::Complete(words)) => words,
+            other => panic!("{other:?}"),
+        };
+        let none: [&str; 0] = [];
+        for arguments in [
+            &["--completion-bash"] as &[_],
+            &["--completion-bash", "x"],
+            &["--completion-bash", "--log.format", "json"],
+            &["--completion-bash", "--config.file", "x"],
+        ] {
+            assert_eq!(told(arguments), none, "{arguments:?}");
+        }
+        for last in [
+            &["--log.format"] as &[_],
+            &["--log.format", ""],
+            &["--log.format", "js"],
+        ] {
+            let arguments = [&["--completion-bash"], last].concat();
+            assert_eq!(told(&arguments), ["logfmt", "json"], "{last:?}");
+        }
+        for last in [&["--web"] as &[_], &["--log.format=js"], &["--nope", "x"]] {
+            let words = told(&[&["--completion-bash"], last].concat());
+            assert!(
+                words.contains(&"--web.listen-address".to_owned()),
+                "{last:?}: {words:?}"
+            );
         }
     }
 
