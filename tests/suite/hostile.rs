@@ -483,9 +483,11 @@ async fn probes_end_say_why_and_take_little_memory() {
     let mut probes = tokio::task::JoinSet::new();
     for (name, module, target, peer, reason) in table() {
         let target = target.replace("{}", &peer.start(folder.path(), name).await);
+        // It connects eleven times, while all others keep the machine busy.
+        let timeout = TIMEOUT * if name == "http maze" { 2 } else { 1 };
         probes.spawn(async move {
             let started = Instant::now();
-            let outcome = probe(&format!("timeout: 2s\n{module}"), &target).await;
+            let outcome = probe(&format!("timeout: {timeout:?}\n{module}"), &target).await;
             (name, reason, started.elapsed(), outcome)
         });
     }
