@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use gostd::carried::{self, repaired};
 use gostd::query::Query;
+use percent_encoding::{AsciiSet, percent_encode};
 use reqwest::StatusCode;
 use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
@@ -195,7 +196,8 @@ fn whole_number(value: &Value, before: i64) -> Option<i64> {
 
 /// Reads the form that some endpoints answer with; none if it is none.
 fn form(body: &[u8]) -> Option<Fields> {
-    let text = carried::text(body);
+    // A query is text: bytes beyond ASCII are escaped, and come back as bytes.
+    let text = Cow::from(percent_encode(body, &AsciiSet::EMPTY));
     let query = Query(&text);
     if !query.is_whole() {
         return None;
@@ -292,7 +294,9 @@ mod tests {
             b"}",
         ]
         .concat();
-        let got = read(StatusCode::OK, "", &deep).unwrap();
-        assert_eq!(got.authorization(), "Bearer \u{fffd}");
+        for (content_type, body) in [("", &deep[..]), ("text/plain", b"access_token=\xff")] {
+            let got = read(StatusCode::OK, content_type, body).unwrap();
+            assert_eq!(got.authorization(), "Bearer \u{fffd}", "{content_type}");
+        }
     }
 }
