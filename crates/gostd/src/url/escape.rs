@@ -130,11 +130,10 @@ pub(super) fn unescape(text: &[u8], mode: Mode) -> Result<Cow<'_, [u8]>, UrlErro
     if text.iter().all(is_plain) {
         return Ok(Cow::Borrowed(text));
     }
-    let mut out: Option<Vec<u8>> = None;
+    let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((c, after)) = rest.split_first() {
         let mut decoded = *c;
-        let done = text.len() - rest.len();
         rest = after;
         if *c == b'%' {
             let byte = match (after.first().and_then(hex), after.get(1).and_then(hex)) {
@@ -146,15 +145,12 @@ pub(super) fn unescape(text: &[u8], mode: Mode) -> Result<Cow<'_, [u8]>, UrlErro
             }
             decoded = byte;
             rest = after.get(2..).unwrap_or_default();
-            out.get_or_insert_with(|| text.get(..done).unwrap_or_default().to_vec());
         } else if matches!(mode, Mode::Host | Mode::Zone) && c.is_ascii() && should_escape(*c, mode) {
             return Err(UrlError::HostCharacter(char::from(*c)));
         }
-        if let Some(out) = &mut out {
-            out.push(decoded);
-        }
+        out.push(decoded);
     }
-    Ok(out.map_or(Cow::Borrowed(text), Cow::Owned))
+    Ok(Cow::Owned(out))
 }
 
 /// Whether a byte (not `%`) may be written as an escape: hosts escape only what is not ASCII, zones only what could
