@@ -88,9 +88,11 @@ fn negotiated(headers: &HeaderMap) -> Negotiated {
             let exposition = Exposition::negotiate(accept.and_then(|accept| accept.to_str().ok()));
             let content_type = HeaderValue::from_static(exposition.content_type());
             let negotiated = (exposition, content_type);
-            if accept.is_none_or(|accept| accept.len() <= LONGEST_REMEMBERED) {
-                // A copy: the header itself keeps the whole request.
-                let copy = accept.and_then(|accept| HeaderValue::from_bytes(accept.as_bytes()).ok());
+            // A copy: the header itself keeps the whole request.
+            let copy = |accept: &HeaderValue| HeaderValue::from_bytes(accept.as_bytes());
+            if accept.is_none_or(|accept| accept.len() <= LONGEST_REMEMBERED)
+                && let Ok(copy) = accept.map(copy).transpose()
+            {
                 *last = Some((copy, negotiated.clone()));
             }
             negotiated
