@@ -7,6 +7,7 @@ pub mod carried;
 pub mod deadline;
 pub mod float;
 pub mod http_date;
+pub mod json;
 pub mod os_error;
 pub mod protobuf;
 pub mod query;

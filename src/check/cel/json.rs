@@ -8,6 +8,7 @@ use std::time::Instant;
 use cel::Value;
 use cel::objects::{Key, Map};
 use gostd::carried::repaired;
+use gostd::json;
 
 /// Deepest nesting that Go accepts.
 const MAX_DEPTH: usize = 10_000;
@@ -306,7 +307,6 @@ impl JsonReader<'_> {
             match self.peek() {
                 Some(b'"') => break,
                 Some(b'\\') => {
-                    self.at += 1;
                     let c = self.escape()?;
                     bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
                 }
@@ -326,50 +326,20 @@ impl JsonReader<'_> {
     }
 
     fn escape(&mut self) -> Result<char, JsonError> {
-        let c = match self.peek() {
-            Some(c @ (b'"' | b'\\' | b'/')) => char::from(c),
-            Some(b'b') => '\u{8}',
-            Some(b'f') => '\u{c}',
-            Some(b'n') => '\n',
-            Some(b'r') => '\r',
-            Some(b't') => '\t',
-            Some(b'u') => {
-                self.at += 1;
-                return self.surrogates();
-            }
-            _ => return self.fail("in string escape code"),
-        };
+        let rest = self.text.get(self.at..).unwrap_or_default();
+        if let Some((c, length)) = json::escape(rest) {
+            self.at += length;
+            return Ok(c);
+        }
         self.at += 1;
-        Ok(c)
-    }
-
-    /// What follows `\u`, with the second half of a pair where there is one.
-    fn surrogates(&mut self) -> Result<char, JsonError> {
-        let first = self.unit()?;
-        if !(0xd800..0xdc00).contains(&first) || self.text.get(self.at..self.at + 2) != Some(br"\u") {
-            return Ok(char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER));
+        if self.peek() != Some(b'u') {
+            return self.fail("in string escape code");
         }
-        let back = self.at;
-        self.at += 2;
-        let second = self.unit()?;
-        if (0xdc00..0xe000).contains(&second) {
-            let code = 0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00);
-            return Ok(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
-        }
-        self.at = back;
-        Ok(char::REPLACEMENT_CHARACTER)
-    }
-
-    fn unit(&mut self) -> Result<u32, JsonError> {
-        let mut unit = 0;
-        for _ in 0..4 {
-            let Some(digit) = self.peek().and_then(|b| char::from(b).to_digit(16)) else {
-                return self.fail("in \\u hexadecimal character escape");
-            };
-            unit = unit * 16 + digit;
+        self.at += 1;
+        while self.peek().is_some_and(|byte| byte.is_ascii_hexdigit()) {
             self.at += 1;
         }
-        Ok(unit)
+        self.fail("in \\u hexadecimal character escape")
     }
 }
 
@@ -418,6 +388,9 @@ mod tests {
             (b"1e400", "json: cannot unmarshal number 1e400 into Go value of type float64"),
             (b"\"a\nb\"", "invalid character '\\n' in string literal (at byte 2)"),
             (b"\xef\xbb\xbf{}", "invalid character 'ï' looking for beginning of value (at byte 0)"),
+            (br#""\x""#, "invalid character 'x' in string escape code (at byte 2)"),
+            (br#""\ud83d\u0x""#, "invalid character 'x' in \\u hexadecimal character escape (at byte 10)"),
+            (br#""\u12"#, "unexpected end of JSON input"),
             (b"tru", "unexpected end of JSON input"),
             (b"nul!", "invalid character '!' in literal null (at byte 3)"),
         ];

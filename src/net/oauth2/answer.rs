@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use gostd::carried::{self, repaired};
+use gostd::json;
 use gostd::query::Query;
 use percent_encoding::{AsciiSet, percent_encode};
 use reqwest::StatusCode;
@@ -107,27 +108,18 @@ fn json(body: &[u8]) -> Option<Fields> {
 }
 
 /// The text with U+FFFD for each half of a surrogate pair that is escaped alone, as Go reads it.
-fn whole_characters(json: &str) -> Cow<'_, str> {
-    if !json.contains("\\u") {
-        return Cow::Borrowed(json);
+fn whole_characters(text: &str) -> Cow<'_, str> {
+    if !text.contains("\\u") {
+        return Cow::Borrowed(text);
     }
-    let half = |escape: &str| {
-        let digits = escape.strip_prefix("\\u")?.get(..4)?;
-        u16::from_str_radix(digits, 16).ok()
-    };
-    let mut out = String::with_capacity(json.len());
-    let mut rest = json;
-    while let Some(at) = rest.find('\\') {
-        let (before, escape) = rest.split_at(at);
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, escape)) = rest.find('\\').map(|at| rest.split_at(at)) {
         out.push_str(before);
-        let (taken, replaced) = match (half(escape), escape.get(6..).and_then(half)) {
-            (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => (12, false),
-            (Some(0xd800..=0xdfff), _) => (6, true),
-            // A backslash and what it escapes.
-            _ => (1 + escape.chars().nth(1).map_or(0, char::len_utf8), false),
-        };
-        let (escaped, after) = escape.split_at(taken);
-        out.push_str(if replaced { "\u{fffd}" } else { escaped });
+        // What is not an escape sequence stays, and is refused as JSON.
+        let (c, length) = json::escape(escape.as_bytes()).unwrap_or(('\\', 1));
+        let (escaped, after) = escape.split_at(length);
+        out.push_str(if c == '\u{fffd}' { "\u{fffd}" } else { escaped });
         rest = after;
     }
     out.push_str(rest);
