@@ -27,7 +27,7 @@ pub struct Mount<'a> {
 impl<'a> Mount<'a> {
     /// The request's query.
     pub fn query(&self) -> Query<'a> {
-        Query(self.request.uri.query().unwrap_or(""))
+        Query(self.request.uri.query().unwrap_or("").as_bytes())
     }
 
     /// Host and port that the caller asked; HTTP/2 has them in its `:authority`.

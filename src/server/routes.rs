@@ -207,5 +207,5 @@ async fn landing(State(site): State<Site>, uri: Uri, headers: HeaderMap) -> Resp
 }
 
 fn query(uri: &Uri) -> Query<'_> {
-    Query(uri.query().unwrap_or(""))
+    Query(uri.query().unwrap_or("").as_bytes())
 }

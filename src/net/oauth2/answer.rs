@@ -7,7 +7,6 @@ use std::time::Duration;
 use gostd::carried::{self, repaired};
 use gostd::json;
 use gostd::query::Query;
-use percent_encoding::{AsciiSet, percent_encode};
 use reqwest::StatusCode;
 use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
@@ -188,9 +187,7 @@ fn whole_number(value: &Value, before: i64) -> Option<i64> {
 
 /// Reads the form that some endpoints answer with; none if it is none.
 fn form(body: &[u8]) -> Option<Fields> {
-    // A query is text: bytes beyond ASCII are escaped, and come back as bytes.
-    let text = Cow::from(percent_encode(body, &AsciiSet::EMPTY));
-    let query = Query(&text);
+    let query = Query(body);
     if !query.is_whole() {
         return None;
     }

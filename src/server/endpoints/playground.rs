@@ -108,7 +108,6 @@ pub async fn post(exporter: &Exporter, playground: &Playground, request: &Parts,
     if let Some(requests) = request.extensions.get::<Requests>() {
         requests.end_with_caller();
     }
-    let body = String::from_utf8_lossy(&body);
     let query = Query(&body);
     let form = PlaygroundForm {
         module: query.first("module").into_owned(),

@@ -11,7 +11,6 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use aws_lc_rs::digest;
 use bytes::Bytes;
 use flate2::write::GzEncoder;
-use gostd::query::Query;
 use http::StatusCode;
 use http::header::{CONTENT_ENCODING, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, VARY};
 use serde::Serialize;
@@ -47,7 +46,7 @@ struct Group<'a> {
 /// `/targets`
 pub async fn targets(exporter: &Exporter, mount: Mount<'_>) -> Response {
     let headers = &mount.request.headers;
-    let query = Query(mount.request.uri.query().unwrap_or(""));
+    let query = mount.query();
     let as_page = pages::wants_html(headers) && query.first("format") != "json";
     if exporter.store.targets_file().is_none() {
         if as_page {

@@ -63,7 +63,7 @@ pub async fn landing(exporter: &Arc<Exporter>, uri: &Uri, headers: &HeaderMap) -
     // With many targets it takes milliseconds.
     let (exporter, uri) = (Arc::clone(exporter), uri.clone());
     answer::aside(move || {
-        let query = Query(uri.query().unwrap_or(""));
+        let query = Query(uri.query().unwrap_or("").as_bytes());
         let filter = wall::Filter::new(query);
         html(
             StatusCode::OK,
