@@ -3,7 +3,6 @@
 mod servers;
 
 use std::fs;
-use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -11,7 +10,6 @@ use std::time::Duration;
 
 use blackbox_exporter::config::{self, Prober};
 use blackbox_exporter::module;
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::process::{Child, Command};
 
 use crate::support::namespace::outside;
@@ -52,7 +50,7 @@ fn every_recipe_loads_and_is_listed() {
 /// The portmapper has a port of its own, which this machine's may have.
 #[tokio::test]
 async fn rpc() {
-    if find("rpcbind").is_none() || !is_root() {
+    if find("rpcbind").is_none() || find("ss").is_none() || !is_root() {
         return;
     }
     let setup = "mount -t tmpfs none /run && { timeout 20 rpcbind -f > /dev/null 2>&1 & }";
@@ -102,7 +100,7 @@ const ODD: [&str; 12] = [
 
 impl Recipe {
     async fn try_out(&self) {
-        for program in self.programs {
+        for program in self.programs.iter().chain(&["ss"]) {
             if program.starts_with('/') {
                 if !Path::new(program).is_file() {
                     return skipped(program);
@@ -193,29 +191,11 @@ fn trust(module: &mut config::Module, identity: &SelfSigned) {
     tls.server_name = "localhost".into();
 }
 
-/// Whether a program listens on a port: asked for with `SOCK_DIAG_BY_FAMILY` (sock_diag(7)), because for each read of `/proc/net/tcp` the kernel
-/// walks through its whole table of connections.
+/// Whether a program listens on a port. For each read of `/proc/net/tcp`, the kernel would walk through its whole table of connections.
 fn listens(port: u16) -> bool {
-    const BY_FAMILY: [u8; 2] = 20_u16.to_ne_bytes();
-    const FLAGS: u16 = (libc::NLM_F_REQUEST | libc::NLM_F_DUMP) as u16;
-    // A bit per state.
-    const LISTEN: u32 = 1 << 10;
-    [libc::AF_INET, libc::AF_INET6].into_iter().any(|family| {
-        let mut request = [0; 72];
-        request[..4].copy_from_slice(&72_u32.to_ne_bytes());
-        request[4..6].copy_from_slice(&BY_FAMILY);
-        request[6..8].copy_from_slice(&FLAGS.to_ne_bytes());
-        request[16..18].copy_from_slice(&[family, libc::IPPROTO_TCP].map(|n| u8::try_from(n).unwrap()));
-        request[20..24].copy_from_slice(&LISTEN.to_ne_bytes());
-        request[24..26].copy_from_slice(&port.to_be_bytes());
-        let protocol = Some(Protocol::from(libc::NETLINK_SOCK_DIAG));
-        let mut socket = Socket::new(Domain::from(libc::AF_NETLINK), Type::DGRAM, protocol).unwrap();
-        socket.write_all(&request).unwrap();
-        // The first message is about such a socket, or says that there are no more.
-        let mut response = [0; 4096];
-        assert!(socket.read(&mut response).unwrap() >= 16);
-        response[4..6] == BY_FAMILY
-    })
+    let mut ss = std::process::Command::new("ss");
+    let found = ss.args(["-Hltn", &format!("sport = :{port}")]).output().unwrap();
+    !found.stdout.is_empty()
 }
 
 /// The process group of a server: helpers that it left behind end with this, also those of a server that did not start.
