@@ -33,8 +33,8 @@ const MARGIN: Duration = Duration::from_secs(10);
 /// Most bytes of an answer of a token endpoint.
 const MAX_ANSWER: usize = 1 << 20;
 
-/// Most redirects of an endpoint that are followed.
-const MOST_REDIRECTS: usize = 10;
+/// Most requests to an endpoint and to where it redirects.
+const MOST_REQUESTS: usize = 10;
 
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
@@ -300,8 +300,11 @@ impl TokenSource {
         });
         let (policy, proxies) = (network.policy.clone(), self.proxies.clone());
         let redirects = reqwest::redirect::Policy::custom(move |attempt| {
-            if attempt.previous().len() > MOST_REDIRECTS {
-                return attempt.error(format!("stopped after {MOST_REDIRECTS} redirects"));
+            if attempt.previous().len() >= MOST_REQUESTS {
+                return attempt.error(format!("stopped after {MOST_REQUESTS} redirects"));
+            }
+            if let Err(error) = Url::parse(attempt.url().as_str()) {
+                return attempt.error(format!("failed to parse Location header: {error}"));
             }
             match judge(&policy, &proxies, attempt.url()) {
                 Ok(()) => attempt.follow(),

@@ -316,6 +316,31 @@ async fn an_endpoint_may_change_how_it_wants_the_secret() {
 }
 
 #[tokio::test]
+async fn redirects_of_an_endpoint_are_followed_as_upstream_does() {
+    for (to, requests, said) in [
+        ("/there%20", 2, ""),
+        ("/%zz", 2, "failed to parse Location header"),
+        ("/token", 20, "stopped after 10 redirects"),
+    ] {
+        let tokens = Site::with(move |asked: &Asked| match asked.path() == "/token" {
+            true => redirect(to),
+            false => answer(
+                "200 OK",
+                &["Content-Type: application/json"],
+                r#"{"access_token": "t"}"#,
+            ),
+        })
+        .await;
+        let site = Site::answering(ok()).await;
+        let outcome = probe(&by_tokens(&tokens.url("/token")), &site.url("/")).await;
+        let lines = log(&outcome).join("\n");
+        assert_eq!(outcome.success, said.is_empty(), "{to}: {lines}");
+        assert!(lines.contains(said), "{to}: {lines}");
+        assert_eq!(tokens.asked().len(), requests, "{to}");
+    }
+}
+
+#[tokio::test]
 async fn an_answer_beyond_a_mebibyte_is_an_error() {
     let json = |length: usize| {
         let grant = r#"{"access_token": "t", "token_type": "bearer"}"#;
