@@ -8,9 +8,11 @@ mod jwt;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::{self, Read as _};
 use std::sync::Arc;
 use std::time::Duration;
 
+use flate2::read::MultiGzDecoder;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -348,6 +350,7 @@ impl TokenSource {
             .post(url)
             .header("Content-Type", "application/x-www-form-urlencoded")
             .header("User-Agent", agent)
+            .header("Accept-Encoding", "gzip")
             .body(pairs.join("&"));
         if let Some(authorization) = authorization {
             request = request.header("Authorization", authorization);
@@ -355,22 +358,39 @@ impl TokenSource {
         let response = fetch::send(request).await;
         let mut response = response.map_err(|reason| unreachable(&reason))?;
         let mut body = Vec::new();
-        while let Some(chunk) = response
-            .chunk()
-            .await
-            .map_err(|error| unreachable(&cause(error)))?
+        while body.len() <= MAX_ANSWER
+            && let Some(chunk) = response
+                .chunk()
+                .await
+                .map_err(|error| unreachable(&cause(error)))?
         {
             body.extend_from_slice(&chunk);
-            if body.len() > MAX_ANSWER {
-                return Err(OAuth2Error::Answer(
-                    "the token endpoint's response is larger than 1 MiB".to_owned(),
-                ));
-            }
+        }
+        let coding = response.headers().get("Content-Encoding");
+        if body.len() <= MAX_ANSWER
+            && coding.is_some_and(|coding| coding.as_bytes().eq_ignore_ascii_case(b"gzip"))
+        {
+            // Off this thread: what is compressed best takes longest.
+            let plain = tokio::task::spawn_blocking(move || gunzipped(&body)).await;
+            let plain = plain.unwrap_or_else(|error| Err(error.into()));
+            body = plain.map_err(|error| OAuth2Error::Answer(format!("cannot fetch token: {error}")))?;
+        }
+        if body.len() > MAX_ANSWER {
+            let text = "the token endpoint's response is larger than 1 MiB";
+            return Err(OAuth2Error::Answer(text.to_owned()));
         }
         let kind = response.headers().get("Content-Type");
         let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         answer::read(response.status(), kind, &body)
     }
+}
+
+/// What was compressed, but a byte more than an answer may have at most.
+fn gunzipped(body: &[u8]) -> io::Result<Vec<u8>> {
+    let mut plain = Vec::new();
+    let decoder = MultiGzDecoder::new(body);
+    decoder.take(MAX_ANSWER as u64 + 1).read_to_end(&mut plain)?;
+    Ok(plain)
 }
 
 /// Looks up the endpoint, or the proxy before it, as targets are: by the system's `getaddrinfo`, a thread would wait for a silent name

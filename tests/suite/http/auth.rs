@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
 use super::module;
-use super::site::{Asked, Site, answer, ok, read_request, redirect};
+use super::site::{Asked, Site, answer, gzip, ok, read_request, redirect};
 use crate::support::{TIMEOUT, has, lacks, log, module as compiled, probe, spawn};
 
 /// With a token of the endpoint at `url`.
@@ -346,20 +346,28 @@ async fn an_answer_beyond_a_mebibyte_is_an_error() {
         let grant = r#"{"access_token": "t", "token_type": "bearer"}"#;
         grant.to_owned() + &" ".repeat(length - grant.len())
     };
-    for (length, success) in [(1 << 20, true), ((1 << 20) + 1, false)] {
-        let tokens = Site::answering(answer(
-            "200 OK",
-            &["Content-Type: application/json"],
-            json(length),
-        ))
-        .await;
+    let too_large = "oauth2: the token endpoint's response is larger than 1 MiB";
+    for (coding, body, said) in [
+        ("identity", json(1 << 20).into_bytes(), ""),
+        ("identity", json((1 << 20) + 1).into_bytes(), too_large),
+        ("GZIP", gzip(json(1 << 20).as_bytes()), ""),
+        ("gzip", gzip(json((1 << 20) + 1).as_bytes()), too_large),
+        (
+            "gzip",
+            json(100).into_bytes(),
+            "oauth2: cannot fetch token: invalid gzip header",
+        ),
+    ] {
+        let coding = format!("Content-Encoding: {coding}");
+        let headers = ["Content-Type: application/json", &coding];
+        let tokens = Site::answering(answer("200 OK", &headers, body)).await;
         let site = Site::answering(ok()).await;
         let yaml = by_tokens(&tokens.url("/"));
         let outcome = probe(&yaml, &site.url("/")).await;
         let lines = log(&outcome).join("\n");
-        assert_eq!(outcome.success, success, "{length}: {lines}");
-        let said = lines.contains("oauth2: the token endpoint's response is larger than 1 MiB");
-        assert_eq!(said, !success, "{length}: {lines}");
+        assert_eq!(outcome.success, said.is_empty(), "{coding}: {lines}");
+        assert!(lines.contains(said), "{coding}: {lines}");
+        assert_eq!(tokens.asked()[0].header("Accept-Encoding"), Some("gzip"));
     }
 }
 
