@@ -378,6 +378,7 @@ async fn a_refused_grant_and_an_endpoint_that_is_not_there_are_told() {
     for (url, reason) in [
         (tokens.url("/"), "invalid_client"),
         ("http://127.0.0.1:1/".to_owned(), "oauth2: cannot fetch token"),
+        (tokens.url("/%zz"), "token_url is not a URL: invalid URL escape"),
     ] {
         let yaml = module(&format!(
             "oauth2: {{client_id: me, client_secret: hushhush, token_url: '{url}'}}"
