@@ -173,6 +173,21 @@ fn generated_page_of_the_flags() {
         `blackbox_exporter [FLAGS]` starts the exporter. Switches have a negative form (`--no-config.check`).\n\n| flag | default | meaning |\n|---|---|---|\n"
         .to_owned();
     let command = cli::command();
+    // A flag of the exporter itself has them in its help.
+    let choices = |argument: &clap::Arg| {
+        let values: Vec<_> = match argument.get_action().takes_values() {
+            true => argument.get_possible_values(),
+            false => Vec::new(),
+        };
+        let names: Vec<_> = values
+            .iter()
+            .map(|value| format!("`{}`", value.get_name()))
+            .collect();
+        match names.as_slice() {
+            [] => String::new(),
+            names => format!(" One of: {}.", names.join(", ")),
+        }
+    };
     let row = |page: &mut String, argument: &clap::Arg| {
         let Some(name) = argument.get_long() else { return };
         let default: Vec<_> = argument
@@ -184,8 +199,20 @@ fn generated_page_of_the_flags() {
             empty if empty.is_empty() => String::new(),
             value => format!("`{value}`"),
         };
-        let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
-        writeln!(page, "| `--{name}` | {} | {} |", cell(&default), cell(&help)).unwrap();
+        let short = argument
+            .get_short()
+            .map_or_else(String::new, |short| format!("`-{short}`, "));
+        let mut help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+        if !help.contains("One of") {
+            help.push_str(&choices(argument));
+        }
+        writeln!(
+            page,
+            "| {short}`--{name}` | {} | {} |",
+            cell(&default),
+            cell(&help)
+        )
+        .unwrap();
     };
     for argument in command.get_arguments() {
         row(&mut page, argument);
@@ -206,8 +233,9 @@ fn generated_page_of_the_flags() {
         let name = subcommand.get_name();
         writeln!(
             page,
-            "\n## {name}\n\n`blackbox_exporter {name} {}`: {about}\n",
-            positional.join(" ")
+            "\n## {name}\n\n`blackbox_exporter {name} {}`: {about}{}\n",
+            positional.join(" "),
+            subcommand.get_positionals().map(choices).collect::<String>()
         )
         .unwrap();
         if subcommand.get_opts().next().is_some() {
