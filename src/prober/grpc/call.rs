@@ -1,6 +1,7 @@
 //! One unary call over HTTP/2, judged as grpc-go's client judges it.
 
 use std::future::poll_fn;
+use std::task::Poll;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
@@ -77,8 +78,19 @@ where
                 let bytes = data.len();
                 let outcome = answer.take_data(data);
                 connection.consume(bytes);
-                outcome?;
-                continue;
+                let Err(status) = outcome else { continue };
+                // As mostly with grpc-go, which sees a refusal that came with a bad message before it has judged the message.
+                let is_refused = poll_fn(|cx| {
+                    let next = connection.poll_event(cx);
+                    Poll::Ready(matches!(
+                        next,
+                        Poll::Ready(Err(Http2Error::Reset(REFUSED_STREAM)))
+                    ))
+                });
+                return Err(match is_refused.await {
+                    true => CallError::Refused(status),
+                    false => CallError::Failed(status),
+                });
             }
             None => answer.unended(connection.had_data),
         };

@@ -23,22 +23,56 @@ fn field(name: &str, value: &str) -> Vec<u8> {
 
 /// A server that sends these bytes at once, and those when it was asked.
 async fn raw(first: Vec<u8>, answer: Vec<u8>) -> String {
+    in_turns(first, vec![answer]).await
+}
+
+/// A server that sends these bytes at once, and each of those when it was asked again.
+async fn in_turns(first: Vec<u8>, answers: Vec<Vec<u8>>) -> String {
     let serve = move |mut stream: TcpStream| {
-        let (first, answer) = (first.clone(), answer.clone());
+        let (first, answers) = (first.clone(), answers.clone());
         async move {
             stream.write_all(&first).await.unwrap();
-            // The request ends with its message.
-            let mut asked = Vec::new();
-            while !asked.ends_with(b"\0\0\0\0\0") {
-                if stream.read_buf(&mut asked).await.unwrap_or(0) == 0 {
-                    return;
+            for answer in answers {
+                // The request ends with its message.
+                let mut asked = Vec::new();
+                while !asked.ends_with(b"\0\0\0\0\0") {
+                    if stream.read_buf(&mut asked).await.unwrap_or(0) == 0 {
+                        return;
+                    }
                 }
+                let _ = stream.write_all(&answer).await;
             }
-            let _ = stream.write_all(&answer).await;
             let _ = stream.read_to_end(&mut Vec::new()).await;
         }
     };
     listen(serve).await.to_string()
+}
+
+#[tokio::test]
+async fn a_refusal_that_comes_with_a_bad_message_is_one() {
+    let ok = [field(":status", "200"), field("content-type", "application/grpc")].concat();
+    let headers = |stream| frame(1, 4, stream, &ok);
+    let trailers = frame(1, 5, 3, &field("grpc-status", "0"));
+    let good = [headers(3), frame(0, 0, 3, b"\0\0\0\0\x02\x08\x01"), trailers].concat();
+    let too_large = b"\0\x7f\xff\xff\xff";
+    let refused = |stream, message: &[u8]| {
+        let refusal = frame(3, 0, stream, &[0, 0, 0, 7]);
+        [headers(stream), frame(0, 0, stream, message), refusal].concat()
+    };
+    for (about, first, second, status) in [
+        ("too large", refused(1, too_large), good.clone(), 0.0),
+        ("compressed", refused(1, b"\x01\0\0\0\0"), good.clone(), 0.0),
+        ("twice", refused(1, too_large), refused(3, too_large), 8.0),
+    ] {
+        let target = in_turns(frame(4, 0, 0, &[]), vec![first, second]).await;
+        let outcome = probe(PLAIN, &target).await;
+        assert_eq!(
+            (outcome.success, code(&outcome)),
+            (status == 0.0, status),
+            "{about}: {:?}",
+            log(&outcome)
+        );
+    }
 }
 
 /// What odd servers get from grpc-go's client, which was asked about each of these.
