@@ -11,7 +11,7 @@ use http::{HeaderMap, Method, StatusCode, Uri, Version};
 
 use super::answer::{self, Response};
 use crate::net::headers::has_token;
-use crate::net::url::{escape_path, valid_host_header};
+use crate::net::url::{Url, escape_path, valid_host_header};
 
 /// Where the endpoints are, for those that name each other.
 #[derive(Clone, Copy, Debug)]
@@ -159,17 +159,17 @@ fn check_head(request: &Parts) -> Result<(), Box<Response>> {
         response
     };
     let mut hosts = request.headers.get_all(HOST).iter();
+    // In Go's order: of two faults of one head, the first here is answered.
     let mut response = match (hosts.next(), hosts.next()) {
+        _ if !is_url(request) => bad_request("400 Bad Request"),
+        _ if unescape(request.uri.path(), Plus::IsLiteral).is_none() => bad_request("400 Bad Request"),
         (Some(_), Some(_)) => bad_request("400 Bad Request"),
-        (None, _) if request.version == Version::HTTP_11 => {
+        (None, _) if request.version == Version::HTTP_11 && request.method != Method::CONNECT => {
             bad_request("400 Bad Request: missing required Host header")
         }
         (Some(host), None) if !host.to_str().is_ok_and(valid_host_header) => {
             bad_request("400 Bad Request: malformed Host header")
         }
-        _ if is_no_target(request) => bad_request("400 Bad Request"),
-        _ if !has_valid_port(&request.uri) => bad_request("400 Bad Request"),
-        _ if unescape(request.uri.path(), Plus::IsLiteral).is_none() => bad_request("400 Bad Request"),
         _ if expects_something_else(request) => answer::empty(StatusCode::EXPECTATION_FAILED),
         _ => return Ok(()),
     };
@@ -179,21 +179,18 @@ fn check_head(request: &Parts) -> Result<(), Box<Response>> {
     Err(Box::new(response))
 }
 
-/// Whether the target is neither a path nor has a scheme, as the host of a CONNECT, but in another request.
-fn is_no_target(request: &Parts) -> bool {
-    let bare = request.uri.authority().filter(|_| request.uri.scheme().is_none());
-    request.method != Method::CONNECT && bare.is_some_and(|target| !target.as_str().contains(':'))
-}
-
-/// Whether an absolute target has no port, or one of digits.
-fn has_valid_port(uri: &Uri) -> bool {
-    let Some(authority) = uri.authority().map(Authority::as_str) else {
+/// Whether the target of a request over HTTP/1, where it is more than a path, is a URL to Go.
+fn is_url(request: &Parts) -> bool {
+    let uri = &request.uri;
+    if request.version > Version::HTTP_11 || uri.authority().is_none() {
         return true;
+    }
+    let target = match uri.scheme() {
+        None if request.method == Method::CONNECT => format!("http://{uri}"),
+        _ => uri.to_string(),
     };
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    let after = host.rsplit_once(']').map_or(host, |(_, after)| after);
-    let port = after.rsplit_once(':').map_or("", |(_, port)| port);
-    port.bytes().all(|byte| byte.is_ascii_digit())
+    // A name alone is neither a path nor has a scheme.
+    Url::parse(&target).is_ok_and(|url| !url.scheme.is_empty())
 }
 
 fn expects_something_else(request: &Parts) -> bool {
