@@ -13,9 +13,10 @@ use axum::Router;
 use axum::body::Body;
 use futures_util::FutureExt as _;
 use futures_util::future::{Either, ready};
+use http::header::{CONNECTION, HeaderValue};
 use http::request::Parts;
 use http::{Request, StatusCode, Version};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -33,6 +34,7 @@ use super::connections::http1::{self, Answering, MAX_HEADERS};
 use super::connections::outgoing::{self, Outgoing};
 use super::connections::requests::{Abandoned, Caller, Requests};
 use super::connections::seats::Seats;
+use super::connections::unread::Unread;
 use super::endpoints::playground;
 use super::front::{PlainRefusal, Prefix};
 use super::origin::HostNames;
@@ -64,7 +66,7 @@ const FIELD: usize = 100;
 /// Most bytes of answers that wait to be written over one HTTP/2 connection.
 const MAX_SEND_BUFFER: usize = 64 << 10;
 /// What a connection takes, in bytes, those of the kernel included: with TLS, and without.
-const CONNECTION: (usize, usize) = (48 << 10, 12 << 10);
+const ROOM: (usize, usize) = (48 << 10, 12 << 10);
 /// Most requests at the same time over one HTTP/2 connection: Go's limit.
 const MAX_STREAMS: u32 = 250;
 /// What Go answers to plain HTTP where TLS is spoken.
@@ -96,7 +98,7 @@ impl Server {
     ) -> Self {
         let names = Arc::new(names);
         let tls = gate.as_ref().is_some_and(|gate| gate.tls().is_some());
-        let each = if tls { CONNECTION.0 } else { CONNECTION.1 };
+        let each = if tls { ROOM.0 } else { ROOM.1 };
         let seats =
             memory::most(Use::Connections).map_or(max_connections, |bytes| max_connections.min(bytes / each));
         let site = Site {
@@ -353,12 +355,16 @@ impl Server {
         requests: &Requests,
     ) -> impl Future<Output = http::Response<Outgoing>> + Send + use<> {
         let (server, requests) = (Arc::clone(self), requests.clone());
-        let under_way = requests.begin();
         let (request, body) = request.into_parts();
+        let under_way = requests.begin(!body.is_end_stream());
         let held = hold(&request);
         // Boxed, because each step towards the answer would hold the head's room once more.
         let mut request = Box::new(request);
-        let body = server.reads_form(&request).then(|| Body::new(body));
+        let (body, unread) = if server.reads_form(&request) {
+            (Some(Body::new(body)), None)
+        } else {
+            (None, Unread::of(&request, body))
+        };
         request.extensions.insert(requests.clone());
         async move {
             let mut response = match held {
@@ -376,6 +382,12 @@ impl Server {
             };
             if let Some(PlainRefusal(words)) = response.extensions().get() {
                 requests.refuse(words);
+            }
+            if let Some(unread) = unread
+                && !Box::pin(unread.finish(PATIENCE.head)).await
+            {
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(CONNECTION, close);
             }
             answer::date(&mut response);
             let response = outgoing::send(response, &requests);

@@ -183,10 +183,10 @@ impl<S> Guarded<S> {
         }
     }
 
-    /// Whether hyper was given something behind the last head: that did not end with an empty line then. The body of a request is
-    /// taken for such.
+    /// Whether hyper was given something behind the last head: that did not end with an empty line then. Behind a body that cannot be
+    /// told: there, the next request begins with the next bytes that come.
     fn begins_next(&self) -> bool {
-        !matches!(self.last, [_, b'\n', b'\n'] | [b'\n', b'\r', b'\n'])
+        !self.requests.had_body() && !matches!(self.last, [_, b'\n', b'\n'] | [b'\n', b'\r', b'\n'])
     }
 
     /// Notes the end of what hyper is given.
@@ -560,7 +560,7 @@ mod tests {
         let (mut stream, mut peer, requests) = guarded();
         peer.write_all(b"GET /HTTP/1.1\n\n").await.unwrap();
         assert_eq!(read(&mut stream).await.0.unwrap(), 15);
-        let request = requests.begin();
+        let request = requests.begin(false);
         let long = tokio::time::timeout(Duration::from_secs(3600), read(&mut stream)).await;
         assert!(long.is_err(), "a request under way was cut off");
         drop(request);
@@ -585,7 +585,7 @@ mod tests {
             while read_now < head.len() {
                 read_now += read(&mut stream).await.0.unwrap();
             }
-            drop(requests.begin());
+            drop(requests.begin(false));
             let (result, seconds) = read(&mut stream).await;
             assert_eq!(
                 (result.unwrap_err().kind(), seconds),
@@ -596,12 +596,27 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_body_is_no_beginning_of_a_request() {
+        let (mut stream, mut peer, requests) = guarded();
+        peer.write_all(b"POST / HTTP/1.1\r\n\r\nbody").await.unwrap();
+        for _ in 0..2 {
+            read(&mut stream).await.0.unwrap();
+        }
+        drop(requests.begin(true));
+        let (result, seconds) = read(&mut stream).await;
+        assert_eq!(
+            (result.unwrap_err().kind(), seconds),
+            (io::ErrorKind::TimedOut, 360)
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn who_closes_their_side_may_wait_for_the_answer() {
         for (abandoned, waits) in [(Abandoned::IsAnswered, true), (Abandoned::Ends, false)] {
             let (mut stream, mut peer, requests) = guarded();
             peer.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
             assert_eq!(read(&mut stream).await.0.unwrap(), 16);
-            let request = requests.begin();
+            let request = requests.begin(false);
             if abandoned == Abandoned::Ends {
                 requests.end_with_caller();
             }
@@ -627,7 +642,7 @@ mod tests {
         let (ours, _theirs) = duplex(64);
         let requests = requests(Abandoned::Ends);
         let mut stream = Guarded::new(ours, requests.clone(), &PATIENCE, None);
-        drop(requests.begin());
+        drop(requests.begin(false));
         let answer = requests.answer();
         let taken = tokio::time::timeout(Duration::from_secs(50), read(&mut stream)).await;
         assert!(taken.is_err(), "given up too early");

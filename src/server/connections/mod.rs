@@ -10,3 +10,4 @@ pub(super) mod request_line;
 pub(super) mod requests;
 pub(super) mod seats;
 pub(super) mod shares;
+pub(super) mod unread;

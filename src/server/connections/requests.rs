@@ -23,6 +23,8 @@ struct Counts {
     /// Answers on their way, and how often a piece of one was taken.
     answers: AtomicUsize,
     taken: AtomicUsize,
+    /// Whether the latest one has a body.
+    has_body: AtomicBool,
     /// Whether bytes of the next request have come.
     next_has_begun: AtomicBool,
     /// Whether bytes are left that the caller does not take.
@@ -63,6 +65,7 @@ impl Requests {
             answer_ends_with_caller: AtomicBool::new(false),
             answers: AtomicUsize::new(0),
             taken: AtomicUsize::new(0),
+            has_body: AtomicBool::new(false),
             next_has_begun: AtomicBool::new(true),
             is_blocked: AtomicBool::new(false),
             refusal: Mutex::default(),
@@ -155,8 +158,14 @@ impl Requests {
         self.0.answer_ends_with_caller.load(Ordering::Relaxed)
     }
 
-    /// The head of a request was read; the request lasts as long as what is returned.
-    pub fn begin(&self) -> RequestInFlight {
+    /// Whether the latest request has a body.
+    pub fn had_body(&self) -> bool {
+        self.0.has_body.load(Ordering::Relaxed)
+    }
+
+    /// The head of a request was read, behind which there is a body or not; the request lasts as long as what is returned.
+    pub fn begin(&self, has_body: bool) -> RequestInFlight {
+        self.0.has_body.store(has_body, Ordering::Relaxed);
         let ends = self.0.abandoned == Abandoned::Ends;
         self.0.ends_with_caller.store(ends, Ordering::Relaxed);
         self.0.answer_ends_with_caller.store(false, Ordering::Relaxed);

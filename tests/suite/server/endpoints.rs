@@ -1,5 +1,11 @@
 //! `/probe` asked rightly and wrongly, and the small endpoints.
 
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
 use super::{MODULES, REFUSED};
 use crate::support::{Exporter, has, lacks};
 
@@ -274,6 +280,52 @@ async fn odd_requests_are_answered_as_by_go() {
         .raw(format!("GET /-/healthy#x HTTP/1.1\r\n{rest}").as_bytes())
         .await;
     assert!(!String::from_utf8_lossy(&answer).ends_with("Healthy"));
+}
+
+/// As in Go's server: the response waits for the body, and the connection goes on behind it.
+#[tokio::test]
+async fn a_body_that_nobody_reads_is_read() {
+    let exporter = Exporter::start(MODULES, &[]).await;
+    let long = "x".repeat(100_000);
+    let too_long = "x".repeat(300_000);
+    #[rustfmt::skip]
+    let rows = [
+        // Framing, the body, whether the connection goes on.
+        ("Content-Length: 3", "abc", true),
+        ("Content-Length: 8", "#\nabc\r\n\n", true),
+        ("Content-Length: 100000", &long, true),
+        ("Transfer-Encoding: chunked", "3\r\nabc\r\n0\r\nX: y\r\n\r\n", true),
+        ("Transfer-Encoding: chunked", "3\r\nabcd\r\n0\r\n\r\n", false),
+        ("Content-Length: 300000", &too_long, false),
+        ("Content-Length: 3\r\nExpect: 100-continue", "", false),
+    ];
+    for (framing, body, goes_on) in rows {
+        let mut stream = TcpStream::connect(exporter.address).await.unwrap();
+        let head = format!("POST /-/healthy HTTP/1.1\r\nHost: h\r\n{framing}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        if !body.is_empty() {
+            let early = timeout(Duration::from_millis(50), stream.read_u8()).await;
+            assert!(early.is_err(), "{framing}");
+        }
+        // It may end before all of it is read.
+        let _ = stream.write_all(body.as_bytes()).await;
+        let _ = stream
+            .write_all(b"GET /-/healthy HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+            .await;
+        let mut answers = Vec::new();
+        let _ = stream.read_to_end(&mut answers).await;
+        let answers = String::from_utf8_lossy(&answers);
+        let closes = answers
+            .split("Healthy")
+            .next()
+            .unwrap()
+            .contains("Connection: close");
+        assert_eq!(
+            (answers.matches("Healthy").count(), closes),
+            if goes_on { (2, false) } else { (1, true) },
+            "{framing}: {answers}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,60 @@
+//! Bodies of requests over HTTP/1 that no endpoint reads. As in Go's server, they are read before the response is sent: hyper would close
+//! the connection, and a caller that is still sending could lose the response.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::time::Duration;
+
+use http::Version;
+use http::header::EXPECT;
+use http::request::Parts;
+use hyper::body::{Body as _, Incoming};
+
+use crate::net::headers::has_token;
+
+/// Longest body that is read, in bytes: Go's limit.
+const LONGEST: usize = 256 << 10;
+
+/// A body that is to be read.
+#[derive(Debug)]
+pub struct Unread {
+    body: Incoming,
+    /// The caller sends it only when it is asked to, and is not.
+    is_awaited: bool,
+}
+
+impl Unread {
+    /// `None` where nothing is left to read. Boxed, because few requests have a body.
+    pub fn of(request: &Parts, body: Incoming) -> Option<Box<Self>> {
+        if request.version > Version::HTTP_11 || body.is_end_stream() {
+            return None;
+        }
+        // HTTP/1.0 does not know it.
+        let is_awaited = request.version < Version::HTTP_11
+            || !request
+                .headers
+                .get(EXPECT)
+                .is_some_and(|expected| has_token(expected.as_bytes(), "100-continue"));
+        Some(Box::new(Self { body, is_awaited }))
+    }
+
+    /// Reads it to its end. False when there is none within the limits: then the connection has to be closed.
+    pub async fn finish(mut self: Box<Self>, patience: Duration) -> bool {
+        let end = async {
+            let mut left = LONGEST;
+            loop {
+                match poll_fn(|cx| Pin::new(&mut self.body).poll_frame(cx)).await {
+                    Some(Ok(frame)) => {
+                        match left.checked_sub(frame.data_ref().map_or(0, bytes::Bytes::len)) {
+                            Some(less) => left = less,
+                            None => return false,
+                        }
+                    }
+                    Some(Err(_)) => return false,
+                    None => return true,
+                }
+            }
+        };
+        self.is_awaited && tokio::time::timeout(patience, end).await.unwrap_or(false)
+    }
+}
