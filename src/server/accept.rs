@@ -227,7 +227,7 @@ impl Server {
             }
             loop {
                 // Boxed: a connection that waits for its next request holds nothing of it.
-                let served = Box::pin(self.http1(stream, Some(has_left), caller.clone(), &mut end));
+                let served = Box::pin(self.http1(stream, has_left, true, caller.clone(), &mut end));
                 stream = tokio::select! {
                     idle = served => match idle {
                         Some(idle) => idle,
@@ -235,13 +235,9 @@ impl Server {
                     },
                     () = caller.seat.lost() => return,
                 };
-                caller.seat.is_parked(true);
-                tokio::select! {
-                    has_left = poll_fn(|cx| has_left(&stream, cx)) => if has_left { return },
-                    _ = end.changed() => return,
-                    () = caller.seat.lost() => return,
+                if !goes_on(&stream, has_left, &caller, &mut end).await {
+                    return;
                 }
-                caller.seat.is_parked(false);
             }
         }
     }
@@ -254,13 +250,21 @@ impl Server {
         mut end: watch::Receiver<()>,
     ) {
         match tokio::time::timeout(PATIENCE.head, self.handshake(gate, stream)).await {
-            Ok(Ok((stream, demands_certificate))) => {
+            Ok(Ok((mut stream, demands_certificate))) => {
                 let session = stream.get_ref().1;
                 caller.lacks_certificate = demands_certificate && session.peer_certificates().is_none();
                 if session.alpn_protocol() == Some(b"h2") {
-                    self.http2(stream, caller, end).await;
-                } else {
-                    self.http1(stream, None, caller, &mut end).await;
+                    return self.http2(stream, caller, end).await;
+                }
+                loop {
+                    let served = self.http1(stream, has_left_over_tls, false, caller.clone(), &mut end);
+                    stream = match Box::pin(served).await {
+                        Some(idle) => idle,
+                        None => return,
+                    };
+                    if !goes_on(&stream, has_left_over_tls, &caller, &mut end).await {
+                        return;
+                    }
                 }
             }
             Ok(Err(error)) => {
@@ -297,18 +301,18 @@ impl Server {
         Ok((stream, handshake.demands_certificate))
     }
 
-    /// With `has_left` hyper need not look itself whether the caller has left, for which it would hold a buffer.
     fn http1<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         self: &Arc<Self>,
         stream: S,
-        has_left: Option<HasLeft<S>>,
+        has_left: HasLeft<S>,
+        half_close: bool,
         caller: Caller,
         end: &mut watch::Receiver<()>,
     ) -> impl Future<Output = Option<S>> {
         // compat: to a half-closed caller of a probe, Go answers with the probe that it cancelled. Here the connection ends.
         let requests = Requests::new(Abandoned::IsAnswered, caller);
         // Boxed: it is handed to hyper, and back.
-        let stream = Box::new(Guarded::new(stream, requests.clone(), &PATIENCE, has_left));
+        let stream = Box::new(Guarded::new(stream, requests.clone(), &PATIENCE, Some(has_left)));
         let answering = Answering::default();
         let service = {
             let (server, requests, answering) = (Arc::clone(self), requests.clone(), answering.clone());
@@ -316,7 +320,7 @@ impl Server {
                 answering.begin(request, |request| Box::pin(server.respond(request, &requests)))
             })
         };
-        http1::serve(stream, service, answering, requests, end)
+        http1::serve(stream, service, answering, requests, half_close, end)
     }
 
     async fn http2(
@@ -468,10 +472,37 @@ fn hold(request: &Parts) -> Result<Option<Share>, Box<Response>> {
     }
 }
 
+/// Parks a connection without a request: whether the next one begins.
+async fn goes_on<S>(
+    stream: &S,
+    has_left: HasLeft<S>,
+    caller: &Caller,
+    end: &mut watch::Receiver<()>,
+) -> bool {
+    caller.seat.is_parked(true);
+    let goes_on = tokio::select! {
+        has_left = poll_fn(|cx| has_left(stream, cx)) => !has_left,
+        _ = end.changed() => false,
+        () = caller.seat.lost() => false,
+    };
+    caller.seat.is_parked(false);
+    goes_on
+}
+
 /// Whether the caller has closed its side, or the connection is broken. One that closed its side may still read, but one that
 /// closed the connection looks the same: Go, too, cancels the request's context then, and answers what comes of it.
 fn has_left(stream: &TcpStream, cx: &mut Context<'_>) -> Poll<bool> {
     let mut byte = [0];
     let seen = stream.poll_peek(cx, &mut ReadBuf::new(&mut byte));
     seen.map(|seen| !matches!(seen, Ok(1..)))
+}
+
+/// The same over TLS, where the end is announced in bytes, which have to be read.
+fn has_left_over_tls(stream: &TlsStream<TcpStream>, cx: &mut Context<'_>) -> Poll<bool> {
+    let (stream, session) = stream.get_ref();
+    if session.wants_read() {
+        has_left(stream, cx)
+    } else {
+        Poll::Ready(false)
+    }
 }

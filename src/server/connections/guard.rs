@@ -39,7 +39,7 @@ pub struct Patience {
     pub write: Duration,
 }
 
-/// Whether the peer of a connection has left; pending as long as it has not.
+/// Whether the peer of a connection has left; pending as long as it has not. False when there is something to read before that is known.
 pub type HasLeft<S> = fn(&S, &mut Context<'_>) -> Poll<bool>;
 
 /// The connection.
@@ -110,11 +110,6 @@ impl<S> Guarded<S> {
             answered: 0,
             instead: None,
         }
-    }
-
-    /// Whether a peer that leaves is noticed without reading.
-    pub fn sees_leaving(&self) -> bool {
-        self.has_left.is_some()
     }
 
     /// What is read next, before anything else.
@@ -301,7 +296,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
                 match self.has_left.map(|has_left| has_left(&self.stream, cx)) {
                     Some(Poll::Ready(true)) => return Poll::Ready(()),
                     // The end is seen only when nothing lies before it.
-                    Some(Poll::Ready(false)) if self.ahead.len() < MOST_AHEAD => ready!(self.read_ahead(cx)),
+                    Some(Poll::Ready(false)) if self.ahead.len() < MOST_AHEAD => {
+                        if ready!(self.read_ahead(cx)) == 0 {
+                            return Poll::Ready(());
+                        }
+                    }
                     Some(_) | None => return Poll::Pending,
                 }
             }
@@ -309,13 +308,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
         .await;
     }
 
-    /// Reads a little of what came behind the request. How reading ends is seen once more.
-    fn read_ahead(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Reads a little of what came behind the request: how many bytes, none at the end.
+    fn read_ahead(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
         let mut bytes = [0; 256];
         let mut buffer = ReadBuf::new(&mut bytes);
         let _ = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer));
         self.ahead.extend_from_slice(buffer.filled());
-        Poll::Ready(())
+        Poll::Ready(buffer.filled().len())
     }
 
     /// Reads from the connection, or what was read ahead.

@@ -28,8 +28,8 @@ const MAX_HEAD: usize = (1 << 20) + 4096;
 /// Maximum header lines of a request.
 pub(crate) const MAX_HEADERS: usize = 256;
 
-/// Serves a connection until it ends, or returns it when it may be parked and waits for its next request. `answering` belongs to the
-/// service.
+/// Serves a connection until it ends, or returns it when it waits for its next request. `answering` belongs to the service. With
+/// `half_close`, hyper does not look itself whether the caller has left, for which it would hold a buffer.
 #[allow(
     clippy::manual_async_fn,
     reason = "an `async fn` holds its arguments twice, and connections are many"
@@ -39,6 +39,7 @@ pub(crate) fn serve<S, B>(
     mut service: B,
     answering: Answering,
     requests: Requests,
+    half_close: bool,
     stop: &mut watch::Receiver<()>,
 ) -> impl Future<Output = Option<S>>
 where
@@ -46,12 +47,12 @@ where
     B: HttpService<Incoming, ResBody = Outgoing, Error = Infallible> + Unpin,
 {
     async move {
-        let (mut stopping, may_be_parked) = (false, stream.sees_leaving());
+        let mut stopping = false;
         loop {
             // Boxed: a connection that is parked does not hold the room for it.
             let mut connection = Box::new(
                 Builder::new()
-                    .half_close(may_be_parked)
+                    .half_close(half_close)
                     .timer(TokioTimer::new())
                     .header_read_timeout(None)
                     .max_buf_size(MAX_HEAD)
@@ -68,7 +69,7 @@ where
                         stopping = true;
                         Pin::new(&mut *connection).graceful_shutdown();
                     }
-                    () = requests.caller().seat.settled(), if may_be_parked && !stopping => {
+                    () = requests.caller().seat.settled(), if !stopping => {
                         let request = answering.request();
                         if request.is_some() && requests.are_waiting_to_be_answered()
                             || answering.is_none() && requests.are_over()

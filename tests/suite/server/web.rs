@@ -169,15 +169,31 @@ async fn whoever_closes_their_side_of_tls_is_answered() {
 
 #[tokio::test]
 async fn a_probe_ends_when_its_scraper_leaves_over_tls() {
+    let ways = [
+        ("", ""),
+        ("GET / HTTP/1.1\r\n\r\n", ""),
+        ("", "GET /"),
+        ("GET /", ""),
+    ];
+    let left = ways.map(|(at_once, later)| spawn(leave_over_tls(at_once, later)));
+    for left in left {
+        left.await.unwrap();
+    }
+}
+
+/// Sends the beginning of another request behind the one for a probe, at once or later, and leaves.
+async fn leave_over_tls(at_once: &'static str, later: &'static str) {
     let folder = Certificates::new();
     let module = "modules: {patient: {prober: tcp, timeout: 60s, tcp: {query_response: [{expect: never}]}}}";
     std::fs::write(folder.folder.path().join("blackbox.yml"), module).unwrap();
     let (exporter, client) = folder.start(TLS).await;
     let (peer, target) = silent().await;
     let mut stream = connect(&exporter, &client.plain).await.unwrap();
-    let request = format!("GET /probe?module=patient&target={target} HTTP/1.1\r\nHost: x\r\n\r\n");
+    let request = format!("GET /probe?module=patient&target={target} HTTP/1.1\r\nHost: x\r\n\r\n{at_once}");
     stream.write_all(request.as_bytes()).await.unwrap();
     let (mut connection, _) = peer.accept().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    stream.write_all(later.as_bytes()).await.unwrap();
     stream.shutdown().await.unwrap();
     drop(stream);
     let mut rest = Vec::new();
