@@ -77,6 +77,7 @@ pub fn routes(site: Site) -> Router {
         .route("/-/healthy", any(healthy))
         .route("/-/reload", any(reload))
         // compat: profiles of the Go runtime upstream. Anything but a 404 would be taken for one.
+        .route("/debug/pprof", any(async || answer::not_found()))
         .route("/debug/pprof/", any(async || answer::not_found()))
         .route("/debug/pprof/{*profile}", any(async || answer::not_found()))
         .fallback(landing)
