@@ -387,11 +387,13 @@ impl Server {
             if let Some(PlainRefusal(words)) = response.extensions().get() {
                 requests.refuse(words);
             }
-            if let Some(unread) = unread
-                && !Box::pin(unread.finish(PATIENCE.head)).await
-            {
-                let close = HeaderValue::from_static("close");
-                response.headers_mut().insert(CONNECTION, close);
+            if let Some(unread) = unread {
+                // Only the caller is waited for, as for the rest of a head.
+                requests.caller().seat.is_idle();
+                if !Box::pin(unread.finish(PATIENCE.head)).await {
+                    let close = HeaderValue::from_static("close");
+                    response.headers_mut().insert(CONNECTION, close);
+                }
             }
             answer::date(&mut response);
             let response = outgoing::send(response, &requests);

@@ -153,16 +153,22 @@ async fn connections_beyond_those_with_requests_wait() {
 }
 
 #[tokio::test]
-async fn slow_heads_do_not_fill_the_port() {
-    let exporter = Exporter::start(MODULES, &["--web.max-connections=20"]).await;
-    let mut slow = Vec::new();
-    for _ in 0..100 {
-        let mut stream = TcpStream::connect(exporter.address).await.unwrap();
-        // It may be closed already.
-        let _ = stream.write_all(b"GET / HTTP/1.1\r\nHos").await;
-        slow.push(stream);
-        if slow.len() % 10 == 0 {
-            assert!(is_well(&exporter).await);
+async fn slow_requests_do_not_fill_the_port() {
+    for begun in [
+        "GET / HTTP/1.1\r\nHos",
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n",
+    ] {
+        let exporter = Exporter::start(MODULES, &["--web.max-connections=20"]).await;
+        let mut slow = Vec::new();
+        for _ in 0..100 {
+            let mut stream = TcpStream::connect(exporter.address).await.unwrap();
+            // It may be closed already.
+            let _ = stream.write_all(begun.as_bytes()).await;
+            slow.push(stream);
+            if slow.len() % 10 == 0 {
+                let well = tokio::time::timeout(Duration::from_secs(10), is_well(&exporter)).await;
+                assert_eq!(well, Ok(true), "{begun:?}");
+            }
         }
     }
 }
