@@ -387,7 +387,10 @@ impl Server {
             if let Some(PlainRefusal(words)) = response.extensions().get() {
                 requests.refuse(words);
             }
-            if let Some(unread) = unread {
+            // As in Go, a response that ends the connection does not wait for a body.
+            if let Some(unread) = unread
+                && !response.headers().contains_key(CONNECTION)
+            {
                 // Only the caller is waited for, as for the rest of a head.
                 requests.caller().seat.is_idle();
                 if !Box::pin(unread.finish(PATIENCE.head)).await {

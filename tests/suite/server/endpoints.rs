@@ -329,6 +329,24 @@ async fn a_body_that_nobody_reads_is_read() {
 }
 
 #[tokio::test]
+async fn a_refused_request_waits_for_no_body() {
+    let exporter = Exporter::start(MODULES, &[]).await;
+    for (target, header, status) in [
+        ("/%zz", "Host: h", "400"),
+        ("/-/healthy", "Host: a b", "400"),
+        ("/-/healthy", "Host: h\r\nExpect: it", "417"),
+    ] {
+        let mut stream = TcpStream::connect(exporter.address).await.unwrap();
+        let head = format!("POST {target} HTTP/1.1\r\n{header}\r\nContent-Length: 5\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        let read = timeout(Duration::from_secs(10), stream.read_to_string(&mut answer));
+        read.await.expect(target).unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn a_redirect_to_the_external_url_has_its_credentials() {
     let flags = [
         "--web.external-url=http://a:b@outside.test/pre",
