@@ -339,10 +339,10 @@ impl TokenSource {
             .iter()
             .map(|(name, value)| format!("{}={}", query_escape(name), query_escape(value)))
             .collect();
-        let no_url =
-            |error: &dyn fmt::Display| OAuth2Error::Unreachable(format!("token_url is not a URL: {error}"));
-        Url::parse(&*self.raw.token_url).map_err(|error| no_url(&error))?;
-        let mut url = reqwest::Url::parse(&self.raw.token_url).map_err(|error| no_url(&error))?;
+        // Why is not told: it would quote what could be a part of the password.
+        let no_url = || OAuth2Error::Unreachable("token_url is not a URL".to_owned());
+        Url::parse(&*self.raw.token_url).map_err(|_| no_url())?;
+        let mut url = reqwest::Url::parse(&self.raw.token_url).map_err(|_| no_url())?;
         if authorization.is_some() {
             // Credentials of the URL are for requests that have no others. A URL that cannot have any has none.
             let _ = url.set_username("");
