@@ -1,10 +1,10 @@
 //! Bodies of requests over HTTP/1 that no endpoint reads. As in Go's server, they are read before the response is sent: hyper would close
 //! the connection, and a caller that is still sending could lose the response.
 
-use std::future::poll_fn;
-use std::pin::Pin;
 use std::time::Duration;
 
+use axum::body::Body;
+use futures_util::StreamExt as _;
 use http::Version;
 use http::header::EXPECT;
 use http::request::Parts;
@@ -39,21 +39,17 @@ impl Unread {
     }
 
     /// Reads it to its end. False when there is none within the limits: then the connection has to be closed.
-    pub async fn finish(mut self: Box<Self>, patience: Duration) -> bool {
+    pub async fn finish(self: Box<Self>, patience: Duration) -> bool {
+        let mut pieces = Body::new(self.body).into_data_stream();
         let end = async {
             let mut left = LONGEST;
-            loop {
-                match poll_fn(|cx| Pin::new(&mut self.body).poll_frame(cx)).await {
-                    Some(Ok(frame)) => {
-                        match left.checked_sub(frame.data_ref().map_or(0, bytes::Bytes::len)) {
-                            Some(less) => left = less,
-                            None => return false,
-                        }
-                    }
-                    Some(Err(_)) => return false,
-                    None => return true,
+            while let Some(piece) = pieces.next().await {
+                match piece.ok().and_then(|piece| left.checked_sub(piece.len())) {
+                    Some(less) => left = less,
+                    None => return false,
                 }
             }
+            true
         };
         self.is_awaited && tokio::time::timeout(patience, end).await.unwrap_or(false)
     }

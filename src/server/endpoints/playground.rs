@@ -4,9 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, HttpBody as _};
+use axum::body::Body;
 use bytes::Bytes;
-use futures_util::future::poll_fn;
+use futures_util::StreamExt as _;
 use gostd::query::Query;
 use http::header::{CONTENT_TYPE, HeaderMap};
 use http::request::Parts;
@@ -170,21 +170,20 @@ async fn try_it(
 }
 
 /// The whole body, if it is no larger and no slower than a form may be.
-async fn read(mut body: Body) -> Result<Bytes, Box<Response>> {
-    let mut whole = Vec::new();
+async fn read(body: Body) -> Result<Bytes, Box<Response>> {
+    let (mut pieces, mut whole) = (body.into_data_stream(), Vec::new());
     let too_large = || {
         let message = format!("the form has more than {MOST_BYTES} bytes");
         Box::new(answer::error(StatusCode::PAYLOAD_TOO_LARGE, &message))
     };
     let reading = async {
-        while let Some(frame) = poll_fn(|cx| std::pin::Pin::new(&mut body).poll_frame(cx)).await {
-            let Ok(frame) = frame else {
+        while let Some(piece) = pieces.next().await {
+            let Ok(data) = piece else {
                 return Err(Box::new(answer::error(
                     StatusCode::BAD_REQUEST,
                     "the form did not arrive whole",
                 )));
             };
-            let Ok(data) = frame.into_data() else { continue };
             if whole.len() + data.len() > MOST_BYTES {
                 return Err(too_large());
             }
