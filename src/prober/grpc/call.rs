@@ -1,11 +1,11 @@
 //! One unary call over HTTP/2, judged as grpc-go's client judges it.
 
 use std::future::poll_fn;
-use std::task::Poll;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use bytes::{Buf, Bytes, BytesMut};
+use futures_util::FutureExt as _;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::message::first_field;
@@ -80,16 +80,10 @@ where
                 connection.consume(bytes);
                 let Err(status) = outcome else { continue };
                 // As mostly with grpc-go, which sees a refusal that came with a bad message before it has judged the message.
-                let is_refused = poll_fn(|cx| {
-                    let next = connection.poll_event(cx);
-                    Poll::Ready(matches!(
-                        next,
-                        Poll::Ready(Err(Http2Error::Reset(REFUSED_STREAM)))
-                    ))
-                });
-                return Err(match is_refused.await {
-                    true => CallError::Refused(status),
-                    false => CallError::Failed(status),
+                let next = poll_fn(|cx| connection.poll_event(cx)).now_or_never();
+                return Err(match next {
+                    Some(Err(Http2Error::Reset(REFUSED_STREAM))) => CallError::Refused(status),
+                    _ => CallError::Failed(status),
                 });
             }
             None => answer.unended(connection.had_data),
