@@ -161,8 +161,9 @@ fn check_head(request: &Parts) -> Result<(), Box<Response>> {
     let mut hosts = request.headers.get_all(HOST).iter();
     // In Go's order: of two faults of one head, the first here is answered.
     let mut response = match (hosts.next(), hosts.next()) {
-        _ if !is_url(request) => bad_request("400 Bad Request"),
-        _ if unescape(request.uri.path(), Plus::IsLiteral).is_none() => bad_request("400 Bad Request"),
+        _ if !is_url(request) || unescape(request.uri.path(), Plus::IsLiteral).is_none() => {
+            bad_request("400 Bad Request")
+        }
         (Some(_), Some(_)) => bad_request("400 Bad Request"),
         (None, _) if request.version == Version::HTTP_11 && request.method != Method::CONNECT => {
             bad_request("400 Bad Request: missing required Host header")
