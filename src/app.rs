@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::watch;
 
 use crate::carried;
@@ -28,6 +29,7 @@ use crate::probe_log::{Level, text};
 use crate::say;
 use crate::server::accept::Server;
 use crate::server::connections::listen;
+use crate::server::connections::threads::Threads;
 use crate::server::endpoints::playground::Playground;
 use crate::server::endpoints::{reload, targets};
 use crate::server::front::Prefix;
@@ -61,23 +63,34 @@ const GOODBYE: &str = "Received SIGTERM, exiting gracefully...";
 /// # Errors
 /// There are no threads to be had.
 pub fn run(flags: Flags) -> io::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .on_thread_park(memory::when_parked)
-        .build()?;
-    let code = runtime.block_on(serve(flags));
+    let all = threads(None)?;
+    let one = threads(Some(1))?;
+    let others = (all.metrics().num_workers() > 1).then(|| all.handle().clone());
+    others.iter().cloned().for_each(memory::others_give_back);
+    let code = one.block_on(serve(flags, others));
     // A look-up or a file system that hangs must not keep the process.
-    runtime.shutdown_timeout(SHUTDOWN);
+    one.shutdown_timeout(SHUTDOWN);
+    all.shutdown_timeout(SHUTDOWN);
     Ok(code)
 }
 
-async fn serve(flags: Flags) -> ExitCode {
+/// Threads that serve, as many as there are cores if nothing is said.
+fn threads(count: Option<usize>) -> io::Result<Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.enable_all().on_thread_park(memory::when_parked);
+    if let Some(count) = count {
+        builder.worker_threads(count);
+    }
+    builder.build()
+}
+
+async fn serve(flags: Flags, others: Option<Handle>) -> ExitCode {
     let logger = Logger::stderr(flags.log_level, flags.log_format);
     log_panics(&logger);
     let mut stop = Stop::listen(&logger);
     let checks = flags.config_check;
     let code = tokio::select! {
-        started = start(flags, logger.clone()) => match started {
+        started = start(flags, logger.clone(), others) => match started {
             Ok(Started::Checked) => ExitCode::SUCCESS,
             Ok(Started::Serving(running)) => {
                 until_stopped(running, &mut stop, &logger).await;
@@ -156,7 +169,7 @@ impl RunningExporter {
 ///
 /// # Errors
 /// Whatever keeps it from serving, already logged.
-pub async fn start(flags: Flags, logger: Logger) -> Result<Started, Stopped> {
+pub async fn start(flags: Flags, logger: Logger, others: Option<Handle>) -> Result<Started, Stopped> {
     let hangup = Hangup::listen(&logger);
     let probe_log = probe_log_level(&flags.log_prober, &logger);
     say!(logger, Info, "Starting blackbox_exporter", "version" => version::info());
@@ -229,6 +242,7 @@ pub async fn start(flags: Flags, logger: Logger) -> Result<Started, Stopped> {
         names,
         gate,
         max_connections(&flags),
+        Threads::new(others),
     );
     memory::give_back_program();
     let (stop, stopped) = watch::channel(false);

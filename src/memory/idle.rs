@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{OnceLock, Weak};
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Handle;
+
 use super::pages;
 use super::usage::Usage;
 
@@ -23,6 +25,8 @@ const AT_MOST_EVERY: Duration = Duration::from_millis(200);
 
 /// How memory is given back.
 static WAYS: OnceLock<Ways> = OnceLock::new();
+/// Threads besides those of the runtime that asks them.
+static OTHERS: OnceLock<Handle> = OnceLock::new();
 /// Counts how often all threads were asked.
 static ASKED: AtomicU64 = AtomicU64::new(0);
 /// When a thread was last asked for want of memory, in milliseconds.
@@ -83,10 +87,16 @@ fn give_back() {
 /// Asks every thread, and wakes those that sleep, which give nothing back.
 pub fn give_back_everywhere() {
     give_back();
-    let threads = tokio::runtime::Handle::current().metrics().num_workers();
-    for _ in 0..2 * threads {
-        tokio::spawn(tokio::task::yield_now());
+    for runtime in [Some(&Handle::current()), OTHERS.get()].into_iter().flatten() {
+        for _ in 0..2 * runtime.metrics().num_workers() {
+            runtime.spawn(tokio::task::yield_now());
+        }
     }
+}
+
+/// Says that there are other threads besides those of the runtime that asks them.
+pub fn others_give_back(others: Handle) {
+    let _ = OTHERS.set(others);
 }
 
 /// Gives memory back when half of what was running has ended, and when memory has grown and stays so. Ends with `of`.

@@ -25,8 +25,8 @@ use pool::{Exhausted, Pool};
 use usage::Usage;
 
 pub use idle::{
-    Ways, give_back_after_bursts, give_back_everywhere, give_back_program, give_back_with, thrifty,
-    when_parked,
+    Ways, give_back_after_bursts, give_back_everywhere, give_back_program, give_back_with, others_give_back,
+    thrifty, when_parked,
 };
 pub use limit::{Limit, find};
 

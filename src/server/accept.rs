@@ -34,6 +34,7 @@ use super::connections::http1::{self, Answering, MAX_HEADERS};
 use super::connections::outgoing::{self, Outgoing};
 use super::connections::requests::{Abandoned, Caller, Requests};
 use super::connections::seats::Seats;
+use super::connections::threads::{Place, Threads};
 use super::connections::unread::Unread;
 use super::endpoints::playground;
 use super::front::{PlainRefusal, Prefix};
@@ -84,6 +85,7 @@ pub struct Server {
     routes: Router,
     gate: Option<Arc<Gate>>,
     seats: Arc<Seats>,
+    threads: Threads,
     trouble: OncePerMinute,
 }
 
@@ -95,6 +97,7 @@ impl Server {
         names: HostNames,
         gate: Option<Arc<Gate>>,
         max_connections: usize,
+        threads: Threads,
     ) -> Self {
         let names = Arc::new(names);
         let tls = gate.as_ref().is_some_and(|gate| gate.tls().is_some());
@@ -115,6 +118,7 @@ impl Server {
             routes: routes::routes(site),
             gate,
             seats: Seats::of(seats),
+            threads,
             trouble: OncePerMinute::default(),
         }
     }
@@ -168,7 +172,7 @@ impl Server {
                     continue;
                 }
             };
-            tokio::spawn(Arc::clone(self).connection(stream, address, ending.subscribe()));
+            tokio::spawn(Arc::clone(self).welcome(stream, address, ending.subscribe()));
         }
     }
 
@@ -195,7 +199,49 @@ impl Server {
         tokio::time::sleep(Duration::from_millis(wait)).await;
     }
 
-    /// Serves a connection when it has a seat, until it ends or loses that.
+    /// Begins to serve a connection when it has a seat.
+    async fn welcome(self: Arc<Self>, stream: TcpStream, address: IpAddr, end: watch::Receiver<()>) {
+        let Some(seat) = self.seats.take(address, ()).await else {
+            return;
+        };
+        let caller = Caller {
+            address,
+            seat: Arc::new(seat),
+            lacks_certificate: false,
+        };
+        // A connection whose options cannot be set still works.
+        let _ = stream.set_nodelay(true);
+        // With TLS, a connection stays where it is.
+        let tls = self.gate.as_ref().is_some_and(|gate| gate.tls().is_some());
+        let place = if tls {
+            self.threads.most()
+        } else {
+            self.threads.best()
+        };
+        self.go_on(stream, (Place::One, place), caller, end);
+    }
+
+    /// Goes on with a connection in another place.
+    fn go_on(
+        self: Arc<Self>,
+        stream: TcpStream,
+        (from, to): (Place, Place),
+        caller: Caller,
+        end: watch::Receiver<()>,
+    ) {
+        let taken = if from == to {
+            Ok(stream)
+        } else {
+            self.threads.take(stream, to)
+        };
+        // Refused, it is closed: there is no memory for it.
+        if let Ok(stream) = taken {
+            let runtime = self.threads.at(to).clone();
+            runtime.spawn(self.connection(stream, to, caller, end));
+        }
+    }
+
+    /// Serves a connection until it ends, loses its seat, or goes on elsewhere.
     #[allow(
         clippy::manual_async_fn,
         reason = "an `async fn` holds its arguments twice, and connections are many"
@@ -203,20 +249,11 @@ impl Server {
     fn connection(
         self: Arc<Self>,
         mut stream: TcpStream,
-        address: IpAddr,
+        place: Place,
+        caller: Caller,
         mut end: watch::Receiver<()>,
     ) -> impl Future<Output = ()> + Send {
         async move {
-            let Some(seat) = self.seats.take(address, ()).await else {
-                return;
-            };
-            let caller = Caller {
-                address,
-                seat: Arc::new(seat),
-                lacks_certificate: false,
-            };
-            // A connection whose options cannot be set still works.
-            let _ = stream.set_nodelay(true);
             if let Some(gate) = self.gate.as_ref().filter(|gate| gate.tls().is_some()) {
                 // Boxed: the connections without TLS need not hold the room for it.
                 let served = Box::pin(self.encrypted(gate, stream, caller.clone(), end));
@@ -227,7 +264,8 @@ impl Server {
             }
             loop {
                 // Boxed: a connection that waits for its next request holds nothing of it.
-                let served = Box::pin(self.http1(stream, has_left, true, caller.clone(), &mut end));
+                let served =
+                    Box::pin(self.http1(stream, has_left, true, Some(place), caller.clone(), &mut end));
                 stream = tokio::select! {
                     idle = served => match idle {
                         Some(idle) => idle,
@@ -237,6 +275,10 @@ impl Server {
                 };
                 if !goes_on(&stream, has_left, &caller, &mut end).await {
                     return;
+                }
+                let best = self.threads.best();
+                if best != place {
+                    return self.go_on(stream, (place, best), caller, end);
                 }
             }
         }
@@ -257,7 +299,7 @@ impl Server {
                     return self.http2(stream, caller, end).await;
                 }
                 loop {
-                    let served = self.http1(stream, has_left_over_tls, false, caller.clone(), &mut end);
+                    let served = self.http1(stream, has_left_over_tls, false, None, caller.clone(), &mut end);
                     stream = match Box::pin(served).await {
                         Some(idle) => idle,
                         None => return,
@@ -306,6 +348,7 @@ impl Server {
         stream: S,
         has_left: HasLeft<S>,
         half_close: bool,
+        place: Option<Place>,
         caller: Caller,
         end: &mut watch::Receiver<()>,
     ) -> impl Future<Output = Option<S>> {
@@ -320,7 +363,9 @@ impl Server {
                 answering.begin(request, |request| Box::pin(server.respond(request, &requests)))
             })
         };
-        http1::serve(stream, service, answering, requests, half_close, end)
+        let server = Arc::clone(self);
+        let goes = move || place.is_some_and(|place| server.threads.best() != place);
+        http1::serve(stream, service, answering, requests, half_close, goes, end)
     }
 
     async fn http2(

@@ -4,6 +4,7 @@
 //! connection without a request is returned, and nothing is kept here.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::mem;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,8 +29,8 @@ const MAX_HEAD: usize = (1 << 20) + 4096;
 /// Maximum header lines of a request.
 pub(crate) const MAX_HEADERS: usize = 256;
 
-/// Serves a connection until it ends, or returns it when it waits for its next request. `answering` belongs to the service. With
-/// `half_close`, hyper does not look itself whether the caller has left, for which it would hold a buffer.
+/// Serves a connection until it ends, or returns it when it waits for its next request, at once if `goes` says so. `answering` belongs to
+/// the service. With `half_close`, hyper does not look itself whether the caller has left, for which it would hold a buffer.
 #[allow(
     clippy::manual_async_fn,
     reason = "an `async fn` holds its arguments twice, and connections are many"
@@ -40,6 +41,7 @@ pub(crate) fn serve<S, B>(
     answering: Answering,
     requests: Requests,
     half_close: bool,
+    goes: impl Fn() -> bool,
     stop: &mut watch::Receiver<()>,
 ) -> impl Future<Output = Option<S>>
 where
@@ -47,7 +49,8 @@ where
     B: HttpService<Incoming, ResBody = Outgoing, Error = Infallible> + Unpin,
 {
     async move {
-        let mut stopping = false;
+        let (mut stopping, mut may_go) = (false, true);
+        let is_idle = || answering.is_none() && requests.are_over();
         loop {
             // Boxed: a connection that is parked does not hold the room for it.
             let mut connection = Box::new(
@@ -72,11 +75,13 @@ where
                     () = requests.caller().seat.settled(), if !stopping => {
                         let request = answering.request();
                         if request.is_some() && requests.are_waiting_to_be_answered()
-                            || answering.is_none() && requests.are_over()
+                            || is_idle()
                         {
                             break request;
                         }
                     }
+                    // Nothing wakes this: it is looked at whenever the connection has done something.
+                    () = when(|| is_idle() && goes()), if may_go && !stopping => break None,
                 }
             };
             (stream, service) = unread(connection);
@@ -92,11 +97,17 @@ where
             } else {
                 match stream.unguarded() {
                     Ok(stream) => return Some(stream),
-                    Err(unread) => stream = unread,
+                    // What was read begins no request, and would be taken from hyper again at once.
+                    Err(unread) => (stream, may_go) = (unread, false),
                 }
             }
         }
     }
+}
+
+/// Ready if it is so when polled.
+fn when(is_so: impl Fn() -> bool) -> impl Future<Output = ()> {
+    poll_fn(move |_| if is_so() { Poll::Ready(()) } else { Poll::Pending })
 }
 
 /// Takes a connection from hyper, with what hyper has read and not used.
@@ -210,7 +221,7 @@ impl Answering {
 
     /// Returns when the answer is ready, and keeps it.
     async fn finish(&self) {
-        std::future::poll_fn(|cx| {
+        poll_fn(|cx| {
             let response = ready!(self.poll_made(cx));
             *self.lock() = Step::Ready(Box::new(response));
             Poll::Ready(())

@@ -10,4 +10,5 @@ pub(super) mod request_line;
 pub(super) mod requests;
 pub(super) mod seats;
 pub(super) mod shares;
+pub mod threads;
 pub(super) mod unread;

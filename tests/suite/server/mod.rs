@@ -10,6 +10,7 @@ mod metrics;
 mod pages;
 mod playground;
 mod reload;
+mod threads;
 mod web;
 mod web_files;
 

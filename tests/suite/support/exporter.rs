@@ -11,6 +11,7 @@ use blackbox_exporter::cli::{self, Action};
 use blackbox_exporter::logging::Logger;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::runtime::Handle;
 
 /// A running exporter. Dropping it ends the listening with the test's runtime.
 pub struct Exporter {
@@ -85,6 +86,15 @@ impl Exporter {
     /// As [`try_start`](Self::try_start), in a folder that holds `blackbox.yml` and whatever else there must be. `{dir}`
     /// in a flag stands for the folder.
     pub async fn start_in(folder: tempfile::TempDir, flags: &[&str]) -> Result<Self, String> {
+        Self::start_beside(None, folder, flags).await
+    }
+
+    /// As [`start_in`](Self::start_in), with other threads for when the test's are busy.
+    pub async fn start_beside(
+        others: Option<Handle>,
+        folder: tempfile::TempDir,
+        flags: &[&str],
+    ) -> Result<Self, String> {
         let directory = folder.path().display().to_string();
         let mut arguments = vec![format!("--config.file={directory}/blackbox.yml")];
         arguments.extend(flags.iter().map(|flag| flag.replace("{dir}", &directory)));
@@ -96,7 +106,7 @@ impl Exporter {
         };
         let log = Log::default();
         let logger = Logger::new(flags.log_level, flags.log_format, Box::new(log.clone()));
-        match app::start(*flags, logger.clone()).await {
+        match app::start(*flags, logger.clone(), others).await {
             Ok(Started::Serving(running)) => Ok(Self {
                 address: running.addresses[0],
                 running,
