@@ -212,8 +212,7 @@ impl Server {
         // A connection whose options cannot be set still works.
         let _ = stream.set_nodelay(true);
         // With TLS, a connection stays where it is.
-        let tls = self.gate.as_ref().is_some_and(|gate| gate.tls().is_some());
-        let place = if tls {
+        let place = if self.tls().is_some() {
             self.threads.most()
         } else {
             self.threads.best()
@@ -254,7 +253,7 @@ impl Server {
         mut end: watch::Receiver<()>,
     ) -> impl Future<Output = ()> + Send {
         async move {
-            if let Some(gate) = self.gate.as_ref().filter(|gate| gate.tls().is_some()) {
+            if let Some(gate) = self.tls() {
                 // Boxed: the connections without TLS need not hold the room for it.
                 let served = Box::pin(self.encrypted(gate, stream, caller.clone(), end));
                 return tokio::select! {
@@ -282,6 +281,11 @@ impl Server {
                 }
             }
         }
+    }
+
+    /// The gate, if callers speak TLS.
+    fn tls(&self) -> Option<&Arc<Gate>> {
+        self.gate.as_ref().filter(|gate| gate.tls().is_some())
     }
 
     async fn encrypted(

@@ -50,7 +50,7 @@ where
 {
     async move {
         let (mut stopping, mut may_go) = (false, true);
-        let is_idle = || answering.is_none() && requests.are_over();
+        let is_idle = || requests.are_over() && answering.is_none();
         loop {
             // Boxed: a connection that is parked does not hold the room for it.
             let mut connection = Box::new(

@@ -37,7 +37,7 @@ struct Seen {
 pub enum Place {
     /// The one thread.
     One,
-    /// All others.
+    /// The other runtime, which has a thread for each core.
     All,
 }
 
