@@ -416,7 +416,7 @@ impl Server {
         let (body, unread) = if server.reads_form(&request) {
             (Some(Body::new(body)), None)
         } else {
-            (None, Unread::of(&request, body))
+            (None, Unread::of(&request, body, PATIENCE.head))
         };
         request.extensions.insert(requests.clone());
         async move {
@@ -442,7 +442,7 @@ impl Server {
             {
                 // Only the caller is waited for, as for the rest of a head.
                 requests.caller().seat.is_idle();
-                if !Box::pin(unread.finish(PATIENCE.head)).await {
+                if !Box::pin(unread.finish()).await {
                     let close = HeaderValue::from_static("close");
                     response.headers_mut().insert(CONNECTION, close);
                 }

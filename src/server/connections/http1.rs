@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use http::header::CONNECTION;
-use http::{Method, Request, Response, Version};
+use http::{HeaderMap, Method, Request, Response, Version};
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1::{Builder, Connection};
 use hyper::service::HttpService;
@@ -126,6 +126,15 @@ where
     (stream, parts.service)
 }
 
+/// Whether a request leaves its connection open, as hyper decides it.
+pub(super) fn keeps_alive(version: Version, headers: &HeaderMap) -> bool {
+    let connection = headers.get_all(CONNECTION).iter();
+    connection.fold(version == Version::HTTP_11, |keeps, value| match keeps {
+        true => !has_token(value.as_bytes(), "close"),
+        false => has_token(value.as_bytes(), "keep-alive"),
+    })
+}
+
 /// What hyper needs to know of a request to write its response.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Replayed {
@@ -142,16 +151,10 @@ impl Replayed {
             return None;
         }
         let version = request.version();
-        let connection = request.headers().get_all(CONNECTION).iter();
-        // As hyper decides it.
-        let keeps_alive = connection.fold(version == Version::HTTP_11, |keeps, value| match keeps {
-            true => !has_token(value.as_bytes(), "close"),
-            false => has_token(value.as_bytes(), "keep-alive"),
-        });
         Some(Self {
             is_head,
             version,
-            keeps_alive,
+            keeps_alive: keeps_alive(version, request.headers()),
         })
     }
 

@@ -329,9 +329,10 @@ async fn a_body_that_nobody_reads_is_read() {
 }
 
 #[tokio::test]
-async fn a_refused_request_waits_for_no_body() {
+async fn a_response_that_ends_the_connection_waits_for_no_body() {
     let exporter = Exporter::start(MODULES, &[]).await;
     for (target, header, status) in [
+        ("/-/healthy", "Host: h\r\nConnection: close", "200"),
         ("/%zz", "Host: h", "400"),
         ("/-/healthy", "Host: a b", "400"),
         ("/-/healthy", "Host: h\r\nExpect: it", "417"),
