@@ -6,7 +6,6 @@ use std::io;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
@@ -20,7 +19,7 @@ use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
@@ -28,9 +27,10 @@ use tokio_rustls::server::TlsStream;
 use tower_service::Service as _;
 
 use super::answer::Response;
-use super::connections::guard::{Guarded, HasLeft, Patience};
+use super::connections::guard::{Guarded, Patience};
 use super::connections::heads;
 use super::connections::http1::{self, Answering, MAX_HEADERS};
+use super::connections::leaving::Leaving;
 use super::connections::outgoing::{self, Outgoing};
 use super::connections::requests::{Abandoned, Caller, Requests};
 use super::connections::seats::Seats;
@@ -263,8 +263,7 @@ impl Server {
             }
             loop {
                 // Boxed: a connection that waits for its next request holds nothing of it.
-                let served =
-                    Box::pin(self.http1(stream, has_left, true, Some(place), caller.clone(), &mut end));
+                let served = Box::pin(self.http1(stream, Some(place), caller.clone(), &mut end));
                 stream = tokio::select! {
                     idle = served => match idle {
                         Some(idle) => idle,
@@ -272,7 +271,7 @@ impl Server {
                     },
                     () = caller.seat.lost() => return,
                 };
-                if !goes_on(&stream, has_left, &caller, &mut end).await {
+                if !goes_on(&stream, &caller, &mut end).await {
                     return;
                 }
                 let best = self.threads.best();
@@ -303,12 +302,12 @@ impl Server {
                     return self.http2(stream, caller, end).await;
                 }
                 loop {
-                    let served = self.http1(stream, has_left_over_tls, false, None, caller.clone(), &mut end);
+                    let served = self.http1(stream, None, caller.clone(), &mut end);
                     stream = match Box::pin(served).await {
                         Some(idle) => idle,
                         None => return,
                     };
-                    if !goes_on(&stream, has_left_over_tls, &caller, &mut end).await {
+                    if !goes_on(&stream, &caller, &mut end).await {
                         return;
                     }
                 }
@@ -347,11 +346,9 @@ impl Server {
         Ok((stream, handshake.demands_certificate))
     }
 
-    fn http1<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    fn http1<S: AsyncRead + AsyncWrite + Leaving + Unpin + Send + 'static>(
         self: &Arc<Self>,
         stream: S,
-        has_left: HasLeft<S>,
-        half_close: bool,
         place: Option<Place>,
         caller: Caller,
         end: &mut watch::Receiver<()>,
@@ -359,7 +356,12 @@ impl Server {
         // compat: to a half-closed caller of a probe, Go answers with the probe that it cancelled. Here the connection ends.
         let requests = Requests::new(Abandoned::IsAnswered, caller);
         // Boxed: it is handed to hyper, and back.
-        let stream = Box::new(Guarded::new(stream, requests.clone(), &PATIENCE, Some(has_left)));
+        let stream = Box::new(Guarded::new(
+            stream,
+            requests.clone(),
+            &PATIENCE,
+            Some(S::has_left),
+        ));
         let answering = Answering::default();
         let service = {
             let (server, requests, answering) = (Arc::clone(self), requests.clone(), answering.clone());
@@ -367,9 +369,8 @@ impl Server {
                 answering.begin(request, |request| Box::pin(server.respond(request, &requests)))
             })
         };
-        let server = Arc::clone(self);
-        let goes = move || place.is_some_and(|place| server.threads.best() != place);
-        http1::serve(stream, service, answering, requests, half_close, goes, end)
+        let goes = move || place.is_some_and(|place| self.threads.best() != place);
+        http1::serve(stream, service, answering, requests, goes, end)
     }
 
     async fn http2(
@@ -527,36 +528,13 @@ fn hold(request: &Parts) -> Result<Option<Share>, Box<Response>> {
 }
 
 /// Parks a connection without a request: whether the next one begins.
-async fn goes_on<S>(
-    stream: &S,
-    has_left: HasLeft<S>,
-    caller: &Caller,
-    end: &mut watch::Receiver<()>,
-) -> bool {
+async fn goes_on(stream: &impl Leaving, caller: &Caller, end: &mut watch::Receiver<()>) -> bool {
     caller.seat.is_parked(true);
     let goes_on = tokio::select! {
-        has_left = poll_fn(|cx| has_left(stream, cx)) => !has_left,
+        has_left = poll_fn(|cx| stream.has_left(cx)) => !has_left,
         _ = end.changed() => false,
         () = caller.seat.lost() => false,
     };
     caller.seat.is_parked(false);
     goes_on
-}
-
-/// Whether the caller has closed its side, or the connection is broken. One that closed its side may still read, but one that
-/// closed the connection looks the same: Go, too, cancels the request's context then, and answers what comes of it.
-fn has_left(stream: &TcpStream, cx: &mut Context<'_>) -> Poll<bool> {
-    let mut byte = [0];
-    let seen = stream.poll_peek(cx, &mut ReadBuf::new(&mut byte));
-    seen.map(|seen| !matches!(seen, Ok(1..)))
-}
-
-/// The same over TLS, where the end is announced in bytes, which have to be read.
-fn has_left_over_tls(stream: &TlsStream<TcpStream>, cx: &mut Context<'_>) -> Poll<bool> {
-    let (stream, session) = stream.get_ref();
-    if session.wants_read() {
-        has_left(stream, cx)
-    } else {
-        Poll::Ready(false)
-    }
 }

@@ -39,8 +39,8 @@ pub struct Patience {
     pub write: Duration,
 }
 
-/// Whether the peer of a connection has left; pending as long as it has not. False when there is something to read before that is known.
-pub type HasLeft<S> = fn(&S, &mut Context<'_>) -> Poll<bool>;
+/// [`super::leaving::Leaving::has_left`], where it is asked.
+type HasLeft<S> = fn(&S, &mut Context<'_>) -> Poll<bool>;
 
 /// The connection.
 #[derive(Debug)]

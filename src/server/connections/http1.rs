@@ -20,6 +20,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 
 use super::guard::Guarded;
+use super::leaving::Leaving;
 use super::outgoing::Outgoing;
 use super::requests::Requests;
 use crate::net::headers::has_token;
@@ -30,7 +31,7 @@ const MAX_HEAD: usize = (1 << 20) + 4096;
 pub(crate) const MAX_HEADERS: usize = 256;
 
 /// Serves a connection until it ends, or returns it when it waits for its next request, at once if `goes` says so. `answering` belongs to
-/// the service. With `half_close`, hyper does not look itself whether the caller has left, for which it would hold a buffer.
+/// the service.
 #[allow(
     clippy::manual_async_fn,
     reason = "an `async fn` holds its arguments twice, and connections are many"
@@ -40,12 +41,11 @@ pub(crate) fn serve<S, B>(
     mut service: B,
     answering: Answering,
     requests: Requests,
-    half_close: bool,
     goes: impl Fn() -> bool,
     stop: &mut watch::Receiver<()>,
 ) -> impl Future<Output = Option<S>>
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + Leaving + Unpin + Send + 'static,
     B: HttpService<Incoming, ResBody = Outgoing, Error = Infallible> + Unpin,
 {
     async move {
@@ -55,7 +55,7 @@ where
             // Boxed: a connection that is parked does not hold the room for it.
             let mut connection = Box::new(
                 Builder::new()
-                    .half_close(half_close)
+                    .half_close(S::HALF_CLOSE)
                     .timer(TokioTimer::new())
                     .header_read_timeout(None)
                     .max_buf_size(MAX_HEAD)

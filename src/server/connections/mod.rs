@@ -5,6 +5,7 @@ pub mod listen;
 pub(super) mod guard;
 pub(super) mod heads;
 pub(super) mod http1;
+pub(super) mod leaving;
 pub(super) mod outgoing;
 pub(super) mod request_line;
 pub(super) mod requests;
