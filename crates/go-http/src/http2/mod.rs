@@ -20,6 +20,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use gostd::carried;
+use gostd::strconv::quote;
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 
 use super::buffer::poll_read_buffered;
@@ -128,17 +130,26 @@ fn header_block(request: Request<'_>, body: &RequestBody) -> Result<Vec<u8>, Htt
     Ok(block)
 }
 
+/// Of `Upgrade`, Go looks at the first value only.
 fn check_connection_fields(headers: &Headers) -> Result<(), Http2Error> {
-    for (name, allowed) in [
-        ("Upgrade", &["chunked"][..]),
-        ("Transfer-Encoding", &["chunked"]),
-        ("Connection", &["close", "keep-alive"]),
+    type Fits = fn(&[u8]) -> bool;
+    let chunked: Fits = |value| value == b"chunked";
+    let ends_or_stays: Fits = |value| {
+        let is = |text: &[u8]| value.eq_ignore_ascii_case(text);
+        is(b"close") || is(b"keep-alive")
+    };
+    for (name, fits, most) in [
+        ("Upgrade", chunked, usize::MAX),
+        ("Transfer-Encoding", chunked, 1),
+        ("Connection", ends_or_stays, 1),
     ] {
-        let values: Vec<_> = headers.values(name).map(String::from_utf8_lossy).collect();
-        let fits = |value: &str| value.is_empty() || allowed.iter().any(|a| value.eq_ignore_ascii_case(a));
-        if values.len() > 1 || values.iter().any(|value| !fits(value)) {
+        let values: Vec<&[u8]> = headers.values(name).collect();
+        let first_fits = values.first().is_none_or(|first| first.is_empty() || fits(first));
+        if !first_fits || values.len() > most {
+            let quoted: Vec<_> = values.iter().map(|value| quote(&carried::text(value))).collect();
             return Err(Http2Error::Request(format!(
-                "invalid {name} request header: {values:?}"
+                "invalid {name} request header: [{}]",
+                quoted.join(" ")
             )));
         }
     }
@@ -429,16 +440,24 @@ mod tests {
 
     #[tokio::test]
     async fn fields_of_the_connection_are_checked() {
-        for (name, value, fits) in [
-            ("Connection", "close", true),
-            ("Connection", "upgrade", false),
-            ("Upgrade", "h2c", false),
-            ("Transfer-Encoding", "chunked", true),
-            ("Transfer-Encoding", "gzip", false),
+        for (name, values, refused) in [
+            ("Connection", &["Close"][..], ""),
+            ("Connection", &["upgrade"], "[\"upgrade\"]"),
+            ("Connection", &["close", "x"], "[\"close\" \"x\"]"),
+            ("Upgrade", &["h2c"], "[\"h2c\"]"),
+            ("Upgrade", &["", "h2c"], ""),
+            ("Transfer-Encoding", &["chunked"], ""),
+            ("Transfer-Encoding", &["Chunked"], "[\"Chunked\"]"),
+            ("Transfer-Encoding", &["gzip"], "[\"gzip\"]"),
         ] {
             let mut headers = Headers::default();
-            headers.add(name, value);
-            assert_eq!(check_connection_fields(&headers).is_ok(), fits, "{name}: {value}");
+            for value in values {
+                headers.add(name, value);
+            }
+            let found = check_connection_fields(&headers).map_err(|error| error.to_string());
+            let error = format!("http2: invalid {name} request header: {refused}");
+            let wanted = if refused.is_empty() { Ok(()) } else { Err(error) };
+            assert_eq!(found, wanted, "{name}: {values:?}");
         }
     }
 
