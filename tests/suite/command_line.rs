@@ -210,8 +210,8 @@ fn it_can_be_told_to_stop_while_it_starts() {
     }
 }
 
-/// The whole log of a program that was started with these CA certificates and ended at once.
-fn log_with_roots(file: &std::path::Path, directory: &std::path::Path) -> String {
+/// The whole log of a program that was started with these CA certificates and ended when it had written `last`.
+fn log_with_roots(file: &std::path::Path, directory: &std::path::Path, last: &str) -> String {
     let (running, mut log) = start(
         program()
             .args(["--web.listen-address=127.0.0.1:0"])
@@ -219,7 +219,7 @@ fn log_with_roots(file: &std::path::Path, directory: &std::path::Path) -> String
             .env("SSL_CERT_DIR", directory)
             .current_dir(directory),
     );
-    let mut seen = read_until(&mut log, "Listening on");
+    let mut seen = read_until(&mut log, last);
     send(&running.0, rustix::process::Signal::TERM);
     std::io::Read::read_to_string(&mut log, &mut seen).unwrap();
     seen
@@ -230,17 +230,17 @@ fn a_system_without_ca_certificates_is_worth_a_warning() {
     const WARNING: &str = "The system has no CA certificates";
     let folder = tempfile::tempdir().unwrap();
     let nowhere = folder.path().join("nowhere");
-    let log = log_with_roots(&nowhere, folder.path());
-    has(&log, [WARNING, "none found"]);
+    let log = log_with_roots(&nowhere, folder.path(), WARNING);
+    has(&log, ["none found"]);
     // A folder can be opened, but not read.
-    let log = log_with_roots(folder.path(), folder.path());
-    has(&log, [WARNING, "is a directory\""]);
+    let log = log_with_roots(folder.path(), folder.path(), WARNING);
+    has(&log, ["is a directory\""]);
     std::fs::write(
         folder.path().join("ca.pem"),
         "Some CA\n-----BEGIN CERTIFICATE-----\n",
     )
     .unwrap();
-    let log = log_with_roots(&nowhere, folder.path());
+    let log = log_with_roots(&nowhere, folder.path(), "TLS is disabled.");
     lacks(&log, [WARNING]);
 }
 
