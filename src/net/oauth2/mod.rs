@@ -353,6 +353,7 @@ impl TokenSource {
             .header("Content-Type", "application/x-www-form-urlencoded")
             .header("User-Agent", agent)
             .header("Accept-Encoding", "gzip")
+            .header("Connection", "close")
             .body(pairs.join("&"));
         if let Some(authorization) = authorization {
             request = request.header("Authorization", authorization);
