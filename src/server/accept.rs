@@ -40,7 +40,7 @@ use super::endpoints::playground;
 use super::front::{PlainRefusal, Prefix};
 use super::origin::HostNames;
 use super::routes::{self, Site};
-use super::web::{Admitted, Gate};
+use super::web::{Admitted, Gate, why_failed};
 use super::{Exporter, answer};
 use crate::logging::OncePerMinute;
 use crate::memory::{self, Share, Use};
@@ -313,7 +313,13 @@ impl Server {
                 }
             }
             Ok(Err(error)) => {
-                say!(self.exporter.logger, Debug, "TLS handshake failed", "err" => text(error));
+                say!(
+                    self.exporter.logger,
+                    Debug,
+                    "TLS handshake failed",
+                    "client" => text(caller.address),
+                    "err" => why_failed(&error),
+                );
             }
             Err(_too_slow) => {}
         }

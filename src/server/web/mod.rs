@@ -24,7 +24,7 @@ use crate::say;
 use crate::stamp::Stamp;
 use crate::strconv;
 
-pub use tls::Handshake;
+pub use tls::{Handshake, why_failed};
 
 use auth::Verdicts;
 use limit::Limiter;

@@ -1,5 +1,6 @@
 //! TLS on the exporter's own port, as exporter-toolkit configures Go's.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -412,6 +413,15 @@ impl Clients {
 
 fn refuse(reason: String) -> Error {
     Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(Refused(reason)))))
+}
+
+/// Why a handshake failed, in Go's words where they are ours: rustls shows the `Debug` form of what it carries.
+pub fn why_failed(error: &io::Error) -> String {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    match inner {
+        Some(Error::InvalidCertificate(CertificateError::Other(refused))) => refused.to_string(),
+        _ => error.to_string(),
+    }
 }
 
 /// Why a client's certificate was refused.
