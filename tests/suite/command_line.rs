@@ -231,10 +231,10 @@ fn a_system_without_ca_certificates_is_worth_a_warning() {
     let folder = tempfile::tempdir().unwrap();
     let nowhere = folder.path().join("nowhere");
     let log = log_with_roots(&nowhere, folder.path(), WARNING);
-    has(&log, ["none found"]);
+    has(&log, [WARNING, "none found"]);
     // A folder can be opened, but not read.
     let log = log_with_roots(folder.path(), folder.path(), WARNING);
-    has(&log, ["is a directory\""]);
+    has(&log, [WARNING, "is a directory\""]);
     std::fs::write(
         folder.path().join("ca.pem"),
         "Some CA\n-----BEGIN CERTIFICATE-----\n",

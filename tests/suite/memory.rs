@@ -162,7 +162,7 @@ fn handshakes_that_ended_hold_nothing() {
         }
     };
     // What the threads make for their first probes, they keep.
-    probe(50);
+    probe(100);
     let later = (0..30).map(|_| {
         std::thread::sleep(Duration::from_millis(100));
         exporter.own_memory()
@@ -172,7 +172,7 @@ fn handshakes_that_ended_hold_nothing() {
     let start = Instant::now();
     loop {
         let more = exporter.own_memory().saturating_sub(before);
-        if more < 2_400_000 {
+        if more < 2 << 20 {
             break;
         }
         assert!(
