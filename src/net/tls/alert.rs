@@ -4,6 +4,8 @@ use std::io;
 
 use rustls::{AlertDescription, Error};
 
+use super::error::by_rustls;
+
 /// An alert that came after the handshake, as the inner error of an [`io::Error`].
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("{}", words(*.0))]
@@ -11,8 +13,7 @@ struct Alert(AlertDescription);
 
 /// An error of a TLS stream, an alert in Go's words.
 pub(super) fn worded(error: io::Error) -> io::Error {
-    let by_rustls = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
-    match by_rustls {
+    match by_rustls(&error) {
         Some(Error::AlertReceived(alert)) => io::Error::new(error.kind(), Alert(*alert)),
         _ => error,
     }

@@ -1,5 +1,9 @@
 //! Why TLS could not be prepared or agreed.
 
+use std::io;
+
+use rustls::Error;
+
 use crate::net::TimedOut;
 use crate::net::x509::VerifyError;
 use crate::reason::Reason;
@@ -59,4 +63,9 @@ impl TlsError {
             Self::Handshake(_) | Self::TimedOut { .. } => Reason::TlsHandshake,
         }
     }
+}
+
+/// What rustls says is wrong, of an error of a TLS stream or handshake.
+pub fn by_rustls(error: &io::Error) -> Option<&Error> {
+    error.get_ref().and_then(|inner| inner.downcast_ref())
 }

@@ -9,6 +9,7 @@ use rustls::{AlertDescription, ClientConfig, Error, InvalidMessage, PeerIncompat
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 
+use super::error::by_rustls;
 use super::server_hello::{Opening, suite_name, version_name};
 use super::tap::Tap;
 use super::verifier::{Audience, Recorder, Trust, Verifier};
@@ -173,8 +174,7 @@ fn progress(head: &[u8]) -> &'static str {
 
 /// Whether the peer speaks only versions that are not spoken here, or not now.
 fn has_no_version_in_common(error: &io::Error, recorder: &Recorder) -> bool {
-    let by_rustls = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
-    recorder.look(|head| match (Opening::of(head), by_rustls) {
+    recorder.look(|head| match (Opening::of(head), by_rustls(error)) {
         (Opening::ServerHello { version, .. }, Some(Error::PeerIncompatible(_))) => version < 0x0303,
         (_, Some(Error::AlertReceived(AlertDescription::ProtocolVersion))) => true,
         _ => false,
@@ -183,8 +183,7 @@ fn has_no_version_in_common(error: &io::Error, recorder: &Recorder) -> bool {
 
 /// What the peer did.
 fn what_was_seen(error: &io::Error, head: &[u8]) -> Seen {
-    let by_rustls = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
-    match (Opening::of(head), by_rustls) {
+    match (Opening::of(head), by_rustls(error)) {
         (Opening::Foreign(bytes), _) => {
             let line = bytes
                 .split(|b| matches!(b, b'\r' | b'\n'))
@@ -210,8 +209,7 @@ fn what_was_seen(error: &io::Error, head: &[u8]) -> Seen {
 
 /// What a user should know of a failed handshake, in Go's words where Go has them.
 fn explain(error: &io::Error, recorder: &Recorder) -> String {
-    let by_rustls = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
-    recorder.look(|head| match (Opening::of(head), by_rustls) {
+    recorder.look(|head| match (Opening::of(head), by_rustls(error)) {
         (Opening::Foreign(bytes), _) => foreign(bytes),
         (Opening::ServerHello { version, .. }, Some(Error::PeerIncompatible(_))) if version < 0x0303 => {
             too_old(version)

@@ -28,7 +28,7 @@ use crate::config;
 
 pub use alert::alert_of;
 pub use cbc::suites as cbc_suites;
-pub use error::TlsError;
+pub use error::{TlsError, by_rustls};
 pub use first_use::seed;
 pub use material::key_pair;
 pub use roots::Roots;

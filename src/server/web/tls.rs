@@ -20,7 +20,7 @@ use super::Http2;
 use crate::config::TlsVersion;
 use crate::config::files::disk;
 use crate::config::files::web::{ServerTls, Web};
-use crate::net::tls::{aside, key_pair};
+use crate::net::tls::{aside, by_rustls, key_pair};
 use crate::net::x509::{self, Certificate, Judge, MAX_RSA_BITS, Pool, Purpose};
 use crate::os_error;
 use crate::stamp::Stamp;
@@ -417,8 +417,7 @@ fn refuse(reason: String) -> Error {
 
 /// Why a handshake failed, in Go's words where they are ours: rustls shows the `Debug` form of what it carries.
 pub fn why_failed(error: &io::Error) -> String {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
-    match inner {
+    match by_rustls(error) {
         Some(Error::InvalidCertificate(CertificateError::Other(refused))) => refused.to_string(),
         _ => error.to_string(),
     }
