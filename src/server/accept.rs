@@ -19,7 +19,7 @@ use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
@@ -352,7 +352,7 @@ impl Server {
         Ok((stream, handshake.demands_certificate))
     }
 
-    fn http1<S: AsyncRead + AsyncWrite + Leaving + Unpin + Send + 'static>(
+    fn http1<S: Leaving>(
         self: &Arc<Self>,
         stream: S,
         place: Option<Place>,
@@ -362,12 +362,7 @@ impl Server {
         // compat: to a half-closed caller of a probe, Go answers with the probe that it cancelled. Here the connection ends.
         let requests = Requests::new(Abandoned::IsAnswered, caller);
         // Boxed: it is handed to hyper, and back.
-        let stream = Box::new(Guarded::new(
-            stream,
-            requests.clone(),
-            &PATIENCE,
-            Some(S::has_left),
-        ));
+        let stream = Box::new(Guarded::new(stream, requests.clone(), &PATIENCE));
         let answering = Answering::default();
         let service = {
             let (server, requests, answering) = (Arc::clone(self), requests.clone(), answering.clone());
@@ -379,14 +374,9 @@ impl Server {
         http1::serve(stream, service, answering, requests, goes, end)
     }
 
-    async fn http2(
-        self: &Arc<Self>,
-        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        caller: Caller,
-        mut end: watch::Receiver<()>,
-    ) {
+    async fn http2(self: &Arc<Self>, stream: impl Leaving, caller: Caller, mut end: watch::Receiver<()>) {
         let requests = Requests::new(Abandoned::Ends, caller);
-        let stream = TokioIo::new(Guarded::new(stream, requests.clone(), &PATIENCE_FOR_FRAMES, None));
+        let stream = TokioIo::new(Guarded::new(stream, requests.clone(), &PATIENCE_FOR_FRAMES));
         let server = Arc::clone(self);
         let service = service_fn(move |request: Request<Incoming>| {
             server.respond(request, &requests).map(Ok::<_, Infallible>)

@@ -13,6 +13,7 @@ use memchr::memchr;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
+use super::leaving::Leaving;
 use super::request_line;
 use super::requests::{Requests, refusal};
 use crate::memory::{self, Share, Use};
@@ -39,14 +40,10 @@ pub struct Patience {
     pub write: Duration,
 }
 
-/// [`super::leaving::Leaving::has_left`], where it is asked.
-type HasLeft<S> = fn(&S, &mut Context<'_>) -> Poll<bool>;
-
 /// The connection.
 #[derive(Debug)]
 pub struct Guarded<S> {
     stream: S,
-    has_left: Option<HasLeft<S>>,
     patience: &'static Patience,
     requests: Requests,
     /// How many requests had begun and ended when the timer for reading was last set.
@@ -80,18 +77,11 @@ pub struct Guarded<S> {
 }
 
 impl<S> Guarded<S> {
-    /// Guards a new connection. With `has_left`, writing fails when the peer has left before a request that ends with it was
-    /// answered.
-    pub fn new(
-        stream: S,
-        requests: Requests,
-        patience: &'static Patience,
-        has_left: Option<HasLeft<S>>,
-    ) -> Self {
+    /// Guards a new connection. Over HTTP/1, writing fails when the peer has left before a request that ends with it was answered.
+    pub fn new(stream: S, requests: Requests, patience: &'static Patience) -> Self {
         let many = requests.are_many();
         Self {
             stream,
-            has_left,
             patience,
             requests,
             seen: (0, 0),
@@ -286,22 +276,22 @@ fn expired(timer: &mut Option<Pin<Box<Sleep>>>, patience: Duration, cx: &mut Con
     Poll::Ready(io::Error::from(io::ErrorKind::TimedOut))
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
-    /// Returns when the peer has left, if that can be seen.
+impl<S: Leaving> Guarded<S> {
+    /// Returns when the peer has left.
     pub async fn left(&mut self) {
         // hyper reads nothing meanwhile.
         self.reading = Alarm::default();
         poll_fn(|cx| {
             loop {
-                match self.has_left.map(|has_left| has_left(&self.stream, cx)) {
-                    Some(Poll::Ready(true)) => return Poll::Ready(()),
+                match self.stream.has_left(cx) {
+                    Poll::Ready(true) => return Poll::Ready(()),
                     // The end is seen only when nothing lies before it.
-                    Some(Poll::Ready(false)) if self.ahead.len() < MOST_AHEAD => {
+                    Poll::Ready(false) if self.ahead.len() < MOST_AHEAD => {
                         if ready!(self.read_ahead(cx)) == 0 {
                             return Poll::Ready(());
                         }
                     }
-                    Some(_) | None => return Poll::Pending,
+                    _ => return Poll::Pending,
                 }
             }
         })
@@ -390,7 +380,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<S> {
+impl<S: Leaving> AsyncRead for Guarded<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -429,7 +419,7 @@ impl<S: AsyncWrite + Unpin> Guarded<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
+impl<S: Leaving> AsyncWrite for Guarded<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if self.refuses(bytes) {
             ready!(self.poll_refuse(cx))?;
@@ -465,8 +455,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
             cx.waker().wake_by_ref();
         }
         if (begun > ended && ends_with_caller || self.requests.answer_ends_with_caller())
-            && let Some(has_left) = self.has_left
-            && let Poll::Ready(true) = has_left(&self.stream, cx)
+            && !self.requests.are_many()
+            && let Poll::Ready(true) = self.stream.has_left(cx)
         {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
@@ -498,6 +488,15 @@ mod tests {
         write: Duration::from_secs(60),
     };
 
+    /// Its end is read.
+    impl Leaving for DuplexStream {
+        const HALF_CLOSE: bool = false;
+
+        fn has_left(&self, _cx: &mut Context<'_>) -> Poll<bool> {
+            Poll::Pending
+        }
+    }
+
     fn requests(abandoned: Abandoned) -> Requests {
         let address = Ipv4Addr::LOCALHOST.into();
         let seat = Seats::of(1).take(address, ()).now_or_never().flatten().unwrap();
@@ -512,11 +511,7 @@ mod tests {
     fn guarded() -> (Guarded<DuplexStream>, DuplexStream, Requests) {
         let (ours, theirs) = duplex(64);
         let requests = requests(Abandoned::IsAnswered);
-        (
-            Guarded::new(ours, requests.clone(), &PATIENCE, None),
-            theirs,
-            requests,
-        )
+        (Guarded::new(ours, requests.clone(), &PATIENCE), theirs, requests)
     }
 
     /// What reading comes to, and after how many seconds.
@@ -640,7 +635,7 @@ mod tests {
     async fn a_peer_that_gives_no_window_is_given_up() {
         let (ours, _theirs) = duplex(64);
         let requests = requests(Abandoned::Ends);
-        let mut stream = Guarded::new(ours, requests.clone(), &PATIENCE, None);
+        let mut stream = Guarded::new(ours, requests.clone(), &PATIENCE);
         drop(requests.begin(false));
         let answer = requests.answer();
         let taken = tokio::time::timeout(Duration::from_secs(50), read(&mut stream)).await;

@@ -16,7 +16,6 @@ use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1::{Builder, Connection};
 use hyper::service::HttpService;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 
 use super::guard::Guarded;
@@ -45,7 +44,7 @@ pub(crate) fn serve<S, B>(
     stop: &mut watch::Receiver<()>,
 ) -> impl Future<Output = Option<S>>
 where
-    S: AsyncRead + AsyncWrite + Leaving + Unpin + Send + 'static,
+    S: Leaving,
     B: HttpService<Incoming, ResBody = Outgoing, Error = Infallible> + Unpin,
 {
     async move {
@@ -117,7 +116,7 @@ fn when(is_so: impl Fn() -> bool) -> impl Future<Output = ()> {
 )]
 fn unread<S, B>(connection: Box<Connection<TokioIo<Box<Guarded<S>>>, B>>) -> (Box<Guarded<S>>, B)
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Leaving,
     B: HttpService<Incoming, ResBody = Outgoing, Error = Infallible>,
 {
     let parts = connection.into_parts();

@@ -2,12 +2,12 @@
 
 use std::task::{Context, Poll};
 
-use tokio::io::ReadBuf;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 /// A stream whose other side may leave.
-pub trait Leaving {
+pub trait Leaving: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     /// Whether hyper need not look itself whether the caller has left, for which it would hold a buffer.
     const HALF_CLOSE: bool;
 
