@@ -1,6 +1,7 @@
 //! The program itself: flags, exit statuses, what goes to which output.
 
 use std::process::{Command, Output, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use crate::support::{has, lacks};
@@ -118,13 +119,27 @@ fn without_a_file_there_are_built_in_modules() {
 }
 
 /// A running program that is killed when the test ends, however it ends.
-struct Running(std::process::Child);
+struct Running(
+    std::process::Child,
+    #[expect(dead_code, reason = "tells by its end")] mpsc::Sender<()>,
+);
 
-/// Starts a program whose log will be read.
+/// Starts a program whose log will be read. It is killed after a minute, so that nobody reads for ever.
 fn start(command: &mut Command) -> (Running, std::io::BufReader<std::process::ChildStderr>) {
-    let mut running = Running(command.stderr(Stdio::piped()).spawn().unwrap());
-    let log = std::io::BufReader::new(running.0.stderr.take().unwrap());
-    (running, log)
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let log = std::io::BufReader::new(child.stderr.take().unwrap());
+    let id = pid(&child);
+    let (end, ended) = mpsc::channel();
+    std::thread::spawn(move || {
+        if ended.recv_timeout(Duration::from_mins(1)) == Err(mpsc::RecvTimeoutError::Timeout) {
+            let _ = rustix::process::kill_process(id, rustix::process::Signal::KILL);
+        }
+    });
+    (Running(child, end), log)
+}
+
+fn pid(child: &std::process::Child) -> rustix::process::Pid {
+    rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap()
 }
 
 impl Drop for Running {
@@ -146,9 +161,7 @@ fn wait(child: &mut std::process::Child) -> Option<i32> {
 }
 
 fn send(child: &std::process::Child, signal: rustix::process::Signal) {
-    let id = i32::try_from(child.id()).unwrap();
-    let id = rustix::process::Pid::from_raw(id).unwrap();
-    rustix::process::kill_process(id, signal).unwrap();
+    rustix::process::kill_process(pid(child), signal).unwrap();
 }
 
 /// The log up to a line with these words.
