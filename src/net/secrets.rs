@@ -94,16 +94,9 @@ impl Secrets {
             if masked.contains(form.as_str()) {
                 masked = Cow::Owned(masked.replace(form.as_str(), MASK));
             }
-            // The text may have been cut within it.
-            let kept = masked.trim_end_matches(['…', '"', '\\', ')', ']']);
-            let rest = (SHORTEST_REST..form.len())
-                .rev()
-                .filter_map(|length| form.get(..length))
-                .find(|rest| kept.ends_with(rest));
-            if let Some(rest) = rest {
-                let (before, behind) = (kept.len() - rest.len(), kept.len());
-                let (before, behind) = (masked.get(..before), masked.get(behind..));
-                masked = Cow::Owned([before.unwrap_or_default(), MASK, behind.unwrap_or_default()].concat());
+            // The text may have been cut within it: at its end, or where it quotes something that was.
+            if let Cow::Owned(rest_masked) = without_cut(&masked, form) {
+                masked = Cow::Owned(rest_masked);
             }
         }
         match masked {
@@ -115,6 +108,32 @@ impl Secrets {
     fn forms(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The text without what is left of `form` before each mark of a cut, and at the end.
+fn without_cut<'t>(text: &'t str, form: &str) -> Cow<'t, str> {
+    let mut shown = String::new();
+    let mut copied = 0;
+    let mut end = 0;
+    for piece in text.split_inclusive('…') {
+        let kept = piece.trim_end_matches(['…', '"', '\\', ')', ']']);
+        let rest = (SHORTEST_REST..form.len().min(kept.len() + 1))
+            .rev()
+            .filter_map(|length| form.get(..length))
+            .find(|rest| kept.ends_with(rest));
+        if let Some(rest) = rest {
+            let behind = end + kept.len();
+            shown.push_str(text.get(copied..behind - rest.len()).unwrap_or_default());
+            shown.push_str(MASK);
+            copied = behind;
+        }
+        end += piece.len();
+    }
+    if copied == 0 {
+        return Cow::Borrowed(text);
+    }
+    shown.push_str(text.get(copied..).unwrap_or_default());
+    Cow::Owned(shown)
 }
 
 impl Drop for Secrets {
@@ -151,6 +170,11 @@ mod tests {
             ("cut: token-12…", Some("cut: <secret>…")),
             ("cut: \"token-12\"", Some("cut: \"<secret>\"")),
             ("(response: 407 token-12)", Some("(response: 407 <secret>)")),
+            (
+                "begins \"... token-12…\", and ends",
+                Some("begins \"... <secret>…\", and ends"),
+            ),
+            ("token-1…, key-of…: key", Some("<secret>…, <secret>…: key")),
             ("a tok…", None),
         ];
         for (text, want) in rows {
