@@ -2,10 +2,12 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::{env, fs, io};
 
-use arc_swap::ArcSwapOption;
+use arc_swap::ArcSwap;
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Shared};
 
 use crate::net::x509::Pool;
 use crate::os_error;
@@ -23,12 +25,24 @@ const FILES: [&str; 6] = [
 /// Where they keep them one by one; all that can be read count.
 const DIRECTORIES: [&str; 2] = ["/etc/ssl/certs", "/etc/pki/tls/certs"];
 
-/// The system's CA certificates: loaded by the first probe that needs them, shared by all, loaded again on reload.
-#[derive(Debug, Default)]
+/// The system's CA certificates: read when the first probe needs them, shared by all, read again after a reload.
+#[derive(Debug)]
 pub struct Roots {
-    loaded: ArcSwapOption<SystemRoots>,
-    /// Held while loading: many probes that need the certificates at once wait for one of them to read them.
-    loading: tokio::sync::Mutex<()>,
+    read: fn() -> SystemRoots,
+    /// Another one after each reload: what was begun before it counts only for those who waited for it.
+    reading: ArcSwap<OnceLock<Reading>>,
+}
+
+/// One reading, for all who need it. It goes on when nobody waits any more, so that a directory that hangs keeps one thread.
+type Reading = Shared<BoxFuture<'static, Arc<SystemRoots>>>;
+
+impl Default for Roots {
+    fn default() -> Self {
+        Self {
+            read: SystemRoots::read,
+            reading: ArcSwap::default(),
+        }
+    }
 }
 
 /// What the system trusts.
@@ -43,7 +57,7 @@ impl SystemRoots {
         self.pool.as_ref().map_err(String::as_str)
     }
 
-    fn load() -> Self {
+    fn read() -> Self {
         let mut pool = Pool::default();
         let failure = each_file(|path| {
             pool.add_pem(&fs::read(path)?);
@@ -124,23 +138,77 @@ impl Roots {
         (!found).then(|| failure.unwrap_or_else(|| "none found".to_owned()))
     }
 
-    /// What the system trusts: read by the first who asks.
+    /// What the system trusts. Wait for it with a deadline.
     pub(super) async fn get(&self) -> Arc<SystemRoots> {
-        if let Some(loaded) = self.loaded.load_full() {
-            return loaded;
-        }
-        let _alone = self.loading.lock().await;
-        if let Some(loaded) = self.loaded.load_full() {
-            return loaded;
-        }
-        let loaded = tokio::task::spawn_blocking(SystemRoots::load).await;
-        let loaded = Arc::new(loaded.unwrap_or_else(|_| SystemRoots::load()));
-        self.loaded.store(Some(Arc::clone(&loaded)));
-        loaded
+        let reading = self
+            .reading
+            .load()
+            .get_or_init(|| {
+                tokio::task::spawn_blocking(self.read)
+                    .map(|read| {
+                        Arc::new(read.unwrap_or_else(|error| SystemRoots {
+                            pool: Err(error.to_string()),
+                        }))
+                    })
+                    .boxed()
+                    .shared()
+            })
+            .clone();
+        reading.await
     }
 
     /// Forgets what was read, so that the next probe that needs it reads it again.
     pub fn forget(&self) {
-        self.loaded.store(None);
+        self.reading.store(Arc::default());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+
+    static BEGUN: AtomicUsize = AtomicUsize::new(0);
+    static BEGINS: Barrier = Barrier::new(2);
+    static ENDS: Barrier = Barrier::new(2);
+
+    /// Tells by its error which reading it is. The first one hangs.
+    fn numbered() -> SystemRoots {
+        let number = BEGUN.fetch_add(1, Ordering::SeqCst);
+        if number == 0 {
+            BEGINS.wait();
+            ENDS.wait();
+        }
+        SystemRoots {
+            pool: Err(number.to_string()),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_reading_that_hangs_is_the_only_one_and_ends_with_the_reload() {
+        let roots = Arc::new(Roots {
+            read: numbered,
+            reading: ArcSwap::default(),
+        });
+        let number = async |roots: &Roots| roots.get().await.pool().unwrap_err().to_owned();
+        let first = tokio::spawn({
+            let roots = Arc::clone(&roots);
+            async move { number(&roots).await }
+        });
+        tokio::task::spawn_blocking(|| BEGINS.wait()).await.unwrap();
+        for _ in 0..3 {
+            let given_up = tokio::time::timeout(Duration::from_millis(1), roots.get()).await;
+            assert!(given_up.is_err());
+        }
+        assert_eq!(BEGUN.load(Ordering::SeqCst), 1);
+        roots.forget();
+        assert_eq!(number(&roots).await, "1");
+        tokio::task::spawn_blocking(|| ENDS.wait()).await.unwrap();
+        assert_eq!(first.await.unwrap(), "0");
+        // What was begun before the reload is not what counts after it.
+        assert_eq!(number(&roots).await, "1");
     }
 }
