@@ -91,16 +91,18 @@ impl Acceptor {
     /// # Errors
     /// A file that cannot be used any more.
     pub fn current(&self) -> Result<Handshake, String> {
-        {
+        // Looked at without the lock, for which `latest` never waits: even a `stat` hangs where the file system does.
+        let (stamps, handshake) = {
             let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-            let same = |files: &Vec<(PathBuf, Stamp)>| {
-                files
-                    .iter()
-                    .all(|(path, stamp)| Stamp::of(path).as_ref() == Some(stamp))
-            };
-            if made.stamps.as_ref().is_some_and(same) {
-                return Ok(made.handshake.clone());
-            }
+            (made.stamps.clone(), made.handshake.clone())
+        };
+        let same = |files: Vec<(PathBuf, Stamp)>| {
+            files
+                .iter()
+                .all(|(path, stamp)| Stamp::of(path).as_ref() == Some(stamp))
+        };
+        if stamps.is_some_and(same) {
+            return Ok(handshake);
         }
         let web = Web::load(&self.path, disk::read_regular).map_err(|error| error.to_string())?;
         let made = make(&self.path, &web.tls, self.http2, self.open, disk::read_regular)?;
