@@ -85,6 +85,8 @@ pub struct View {
     pub rows: Vec<Arc<Row>>,
     counts: [usize; State::ALL.len()],
     matching: usize,
+    /// Whether there is any row, whatever the filter.
+    any: bool,
     /// Of the newest row of all.
     pub version: u64,
 }
@@ -93,6 +95,7 @@ impl View {
     /// What the filter wants.
     pub fn of(exporter: &Exporter, filter: &Filter) -> Self {
         let (mut rows, version) = exporter.history.wall.rows();
+        let any = !rows.is_empty();
         let search = filter.search.to_lowercase();
         rows.retain(|row| filter.wants(row, &search));
         let counts = State::ALL.map(|state| rows.iter().filter(|row| row.state == state).count());
@@ -107,6 +110,7 @@ impl View {
             rows: rows.into_iter().skip(from).take(ROWS).collect(),
             counts,
             matching,
+            any,
             version,
         }
     }
@@ -206,7 +210,7 @@ impl WallView {
         Self {
             failing,
             tabs: Tabs::new(filter, &view),
-            any: view.matching > 0 || view.version > 0,
+            any: view.any,
             events: format!("events?{}", filter.link(filter.state, page)),
             version: view.version,
             shown: match view.rows.len() {

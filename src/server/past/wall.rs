@@ -113,12 +113,26 @@ pub struct Wall {
     rows: Mutex<Rows>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Rows {
     by_key: HashMap<u64, Arc<Row>>,
     bytes: usize,
     version: u64,
     next_id: u64,
+}
+
+impl Default for Rows {
+    /// Counts from the time in microseconds, which a process before this one did not reach: a page that stayed open knows its rows.
+    fn default() -> Self {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let first = now.map_or(0, |now| u64::try_from(now.as_micros()).unwrap_or_default());
+        Self {
+            by_key: HashMap::default(),
+            bytes: 0,
+            version: first,
+            next_id: first,
+        }
+    }
 }
 
 impl Wall {
@@ -361,6 +375,19 @@ mod tests {
             })
             .is_none()
         );
+    }
+
+    #[test]
+    fn a_page_of_an_earlier_process_knows_no_row_of_this_one() {
+        let earlier = Wall::default();
+        earlier.add(&entry("a", true, 1));
+        earlier.add(&entry("b", true, 1));
+        std::thread::sleep(Duration::from_millis(1));
+        let wall = Wall::default();
+        wall.add(&entry("c", true, 1));
+        let (known, row) = (earlier.rows(), wall.row(name("c")).unwrap());
+        assert!(row.version > known.1);
+        assert!(known.0.iter().all(|known| known.id != row.id));
     }
 
     #[test]
