@@ -14,6 +14,8 @@ pub struct Step {
     pub expect_bytes: Box<[u8]>,
     /// Send this, filled from the match of `expect`; nothing when it comes out empty.
     pub send: Template,
+    /// Whether it is bytes and not text; a websocket has messages of either kind.
+    pub binary: bool,
     /// Send a line break behind it.
     pub newline: bool,
     /// Go on in TLS.
@@ -73,9 +75,9 @@ impl Step {
             Some(regexp) => Template::new(&raw.send, regexp),
             None => Template::verbatim(&raw.send),
         };
-        let (send, newline) = match raw.send_hex.0.as_slice() {
-            [] => (send, !raw.no_newline),
-            bytes => (Template::verbatim(bytes), false),
+        let (send, binary, newline) = match raw.send_hex.0.as_slice() {
+            [] => (send, false, !raw.no_newline),
+            bytes => (Template::verbatim(bytes), true, false),
         };
         let expect_bytes = match raw.expect_hex.0.as_slice() {
             [] => &raw.expect_bytes,
@@ -90,6 +92,7 @@ impl Step {
             expect,
             expect_bytes: expect_bytes.clone().into(),
             send,
+            binary,
             newline,
             starttls: raw.starttls,
         }

@@ -8,6 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use blackbox_exporter::config::{self, Header, HttpClient, Prober, QueryResponse, Secret};
 use blackbox_exporter::metrics::Metric;
+use blackbox_exporter::module::parse;
 use blackbox_exporter::prober::Outcome;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -127,6 +128,20 @@ async fn messages_are_exchanged() {
     let (request, received) = server.await.unwrap();
     assert!(request.starts_with("GET /chat?x=1 HTTP/1.1\r\n"), "{request}");
     let want: [(u8, &[u8]); 3] = [(0x81, b"hello $1"), (0x8a, b"are you there?"), (0x81, b"<one>")];
+    let want = want.map(|(first, payload)| (first, payload.to_vec()));
+    assert_eq!(unmask(&received), want);
+}
+
+#[tokio::test]
+async fn bytes_go_as_a_binary_message() {
+    let (target, server) = serve(UPGRADE, vec![]).await;
+    let text = "modules: {m: {prober: websocket, websocket: {query_response: [{send: text}, {send_hex: 00 ff 24}]}}}";
+    let loaded = parse(text, "test").unwrap();
+    let module = loaded.modules.get("m").unwrap();
+    let outcome = run(config::Module::clone(&module.raw), &target, PATIENT).await;
+    assert!(outcome.success);
+    let (_, received) = server.await.unwrap();
+    let want: [(u8, &[u8]); 2] = [(0x81, b"text"), (0x82, b"\x00\xff\x24")];
     let want = want.map(|(first, payload)| (first, payload.to_vec()));
     assert_eq!(unmask(&received), want);
 }

@@ -5,7 +5,7 @@ mod handshake;
 mod request;
 
 use bytes::Bytes;
-use go_http::websocket::Frames;
+use go_http::websocket::{Frames, MessageKind};
 use tokio::time::Instant;
 
 use super::connect::{AnyStream, prepare};
@@ -75,8 +75,11 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Websocket) -> Verdict {
     let mut connected = None;
     let dialled = handshake::dial(probe, dialling, &mut connected).await;
     // Everything but the connecting: TLS and the upgrade.
-    let processing_from = connected.unwrap_or(from);
-    record(probe, Phase::Processing, processing_from);
+    match connected {
+        Some(connected) => record(probe, Phase::Processing, connected),
+        // As upstream. What failed before does not belong to the phase.
+        None => expose(probe, Phase::Processing, from, probe.end(from)),
+    }
     let mut frames = match dialled {
         Ok(frames) => frames,
         Err(error) => {
@@ -170,12 +173,18 @@ async fn talk(probe: &mut Probe<'_>, frames: &mut Frames<Box<dyn AnyStream>>, st
             probe.explain_passed();
             continue;
         }
-        if let Err(error) = frames.send(&send, probe.deadline).await {
+        let kind = match step.binary {
+            true => MessageKind::Binary,
+            false => MessageKind::Text,
+        };
+        if let Err(error) = frames.send(kind, &send, probe.deadline).await {
             log!(probe.log, Error, "Error sending message", "err" => format!("sending {} bytes: {error}", send.len()));
             return Err(probe.fail(Reason::from(&error)));
         }
         probe.explain_text("Sent", &send);
         probe.explain_passed();
     }
+    // What fails from here on is no step.
+    probe.attempt.step = None;
     Ok(())
 }

@@ -24,6 +24,15 @@ const CLOSE: u8 = 8;
 const PING: u8 = 9;
 const PONG: u8 = 10;
 
+/// What a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MessageKind {
+    /// Text, which peers may refuse when it is not UTF-8 (RFC 6455, section 5.6).
+    Text,
+    /// Any bytes.
+    Binary,
+}
+
 /// Whether a peer may close with this code.
 fn may_close_with(code: u16) -> bool {
     matches!(code, 1000..=1003 | 1007..=1013) || (3000..=4999).contains(&code)
@@ -60,12 +69,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
         }
     }
 
-    /// Sends a text message.
-    pub async fn send(&mut self, text: &[u8], deadline: Deadline) -> Result<(), FrameError> {
-        let mut frames = Vec::with_capacity(text.len() + 64);
-        let count = text.len().div_ceil(FRAGMENT);
-        for (index, part) in text.chunks(FRAGMENT).enumerate() {
-            let opcode = if index == 0 { TEXT } else { CONTINUATION };
+    /// Sends a message.
+    pub async fn send(
+        &mut self,
+        kind: MessageKind,
+        message: &[u8],
+        deadline: Deadline,
+    ) -> Result<(), FrameError> {
+        let mut frames = Vec::with_capacity(message.len() + 64);
+        let count = message.len().div_ceil(FRAGMENT);
+        for (index, part) in message.chunks(FRAGMENT).enumerate() {
+            let opcode = match (index, kind) {
+                (1.., _) => CONTINUATION,
+                (0, MessageKind::Text) => TEXT,
+                (0, MessageKind::Binary) => BINARY,
+            };
             append_frame(&mut frames, opcode, index + 1 == count, part);
         }
         match deadline.within(self.write(&frames)).await {
