@@ -282,13 +282,25 @@ async fn failures_on_the_loopback_interface() {
         format!("127.0.0.1:{port}"),
     )
     .await;
+    let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let target = format!("https://{}/", udp.local_addr().unwrap());
+    let quic = http("enable_http3: true, enable_http2: false").replace("10s", "300ms");
+    add(Reason::TlsHandshake, quic, target).await;
     let websocket = url("/").replace("http", "ws");
+    let nowhere = "prober: websocket\ntimeout: 10s\nsource_interface: nope0".to_owned();
+    add(Reason::ConfigError, nowhere, websocket.clone()).await;
     add(
         Reason::WebsocketRefused,
         "prober: websocket\ntimeout: 10s".into(),
         websocket,
     )
     .await;
+    // Before there is a connection, it is not the server's processing that failed.
+    let (_, unbound) = failures
+        .iter()
+        .rfind(|(reason, _)| *reason == Reason::ConfigError)
+        .unwrap();
+    assert_eq!(unbound.failure.unwrap().phase, "connect");
     judge(&LOOPBACK, &failures);
 }
 
@@ -342,12 +354,15 @@ async fn an_exporter_counts_and_logs_reasons() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let target = silent.local_addr().unwrap().to_string();
     let config = "modules:\n  wait: {prober: tcp, timeout: 30s, tcp: {query_response: [{expect: never}]}}\n  \
-        plain: {prober: tcp, failure_reason: false}\nexposition: {failure_reason: true, resolved_address: true}\n\
+        plain: {prober: tcp, failure_reason: false}\n  \
+        asks: {prober: tcp, attempts: 3, resolver: 'udp://192.0.2.53'}\nexposition: {failure_reason: true, resolved_address: true}\n\
         policy: {deny: {networks: [192.0.2.0/24]}}\n";
     let exporter = Exporter::start(config, &["--probe.max-in-flight=1"]).await;
     let answered = exporter.probe("wait", "192.0.2.1:80").await;
     let series = "probe_failure_info{phase=\"resolve\",reason=\"policy_refused\",step=\"\"}";
     assert_eq!(answered.sample(series), Some(1.0), "{}", answered.text());
+    let asked = exporter.probe("asks", "name.test:80").await;
+    assert_eq!(asked.sample(series), Some(1.0), "{}", asked.text());
     let own = exporter.probe("plain", "127.0.0.1:1").await;
     assert!(
         !own.text().contains("probe_failure_info"),
@@ -370,6 +385,7 @@ async fn an_exporter_counts_and_logs_reasons() {
     let metrics = exporter.get("/metrics").await;
     for (module, reason) in [
         ("wait", Reason::PolicyRefused),
+        ("asks", Reason::PolicyRefused),
         ("plain", Reason::ConnectRefused),
         ("wait", Reason::TooManyProbes),
     ] {
@@ -379,6 +395,8 @@ async fn an_exporter_counts_and_logs_reasons() {
         );
         assert_eq!(metrics.sample(&series), Some(1.0), "{series}\n{}", metrics.text());
     }
+    let refused = metrics.sample("blackbox_exporter_targets_refused_total");
+    assert_eq!(refused, Some(2.0), "each probe is refused once");
     has(exporter.log(), ["msg=\"Probe failed\"", "reason=policy_refused"]);
 }
 

@@ -9,6 +9,7 @@ use blackbox_exporter::metrics::Metric;
 use blackbox_exporter::module::Module;
 use blackbox_exporter::net::Network;
 use blackbox_exporter::prober::{self, Outcome, ProbeRequest};
+use blackbox_exporter::reason::Reason;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
@@ -152,6 +153,18 @@ async fn a_silent_name_server_is_waited_for_no_longer_than_allowed() {
         assert!(from.elapsed() < Duration::from_secs(5));
         let lines = log(&outcome).join("\n");
         has(&lines, [&format!("{over}: i/o timeout: no response within")]);
+    }
+    // The probe's own timeout, while there is no connection yet that could be asked over.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let deaf = listener.local_addr().unwrap();
+    for resolver in [format!("tls://{deaf}"), format!("https://{deaf}")] {
+        let yaml = format!("prober: tcp\ntimeout: 300ms\nresolver: {resolver}");
+        let outcome = probe(&yaml, "site.test:1").await;
+        assert_eq!(
+            outcome.failure.unwrap().reason,
+            Reason::ResolveTimeout,
+            "{resolver}"
+        );
     }
     // Bytes without end, and an answer to somebody else.
     let endless = tcp_server(|mut stream, _| async move {

@@ -18,6 +18,9 @@ use super::tls_facts::{Ending, TlsFacts};
 use super::url::idna_ascii;
 use crate::memory::{self, Use};
 
+/// How far a handshake had come that the deadline ended.
+pub const UNFINISHED: &str = "no end of the QUIC handshake";
+
 /// Most bytes of a connection that wait to be read, when memory is not limited; twice what quic-go begins with.
 const MOST_UNREAD: usize = 1 << 20;
 
@@ -140,7 +143,8 @@ impl Suite {
 
 impl rustls::KeyLog for Suite {
     fn log(&self, label: &str, _client_random: &[u8], secret: &[u8]) {
-        if label == "CLIENT_TRAFFIC_SECRET_0" {
+        // The secret of the handshake is as long, and there also when the certificate is refused.
+        if label == "CLIENT_HANDSHAKE_TRAFFIC_SECRET" {
             self.secret.store(secret.len(), Ordering::Relaxed);
         }
     }

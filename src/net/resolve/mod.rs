@@ -288,6 +288,7 @@ impl Resolver {
         match Box::pin(via.addresses(&ascii, records(preference), deadline)).await {
             Ok(found) => Ok(found.into_iter().flatten().map(Address::new).collect()),
             Err(ServerError::Stub(error)) => Err(fail(error.server, ResolveCause::Servers(error.cause))),
+            Err(ServerError::Refused(refusal)) => Err(fail(None, ResolveCause::Refused(refusal))),
             Err(ServerError::Tls(reason)) => Err(fail(None, ResolveCause::NameServer(reason))),
             Err(ServerError::Server(error)) => Err(fail(None, ResolveCause::NameServer(error.to_string()))),
         }

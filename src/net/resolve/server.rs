@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use crate::config;
 use crate::net::dial::{self, Vantage};
 use crate::net::dns::{self, Ask, DohMethod};
+use crate::net::policy::PolicyRefusal;
 use crate::net::tls::{Alpn, ClientTls, Prepared};
 use crate::net::url::Url;
 use crate::net::{Address, Deadline, Network};
@@ -178,6 +179,8 @@ impl NameServer {
 pub(super) enum ServerError {
     /// The server's own name has no address.
     Server(Box<ResolveError>),
+    /// The target policy is against it.
+    Refused(PolicyRefusal),
     /// Its TLS settings cannot be used.
     Tls(String),
     /// What it said, or that it said nothing.
@@ -211,6 +214,13 @@ impl ServerRoute<'_> {
                     .collect()
             }
         };
+        let policy = &self.network.policy;
+        if let Some(first) = servers.first().copied()
+            && !servers.iter().any(|to| policy.allows(*to))
+        {
+            policy.check(first).map_err(ServerError::Refused)?;
+        }
+        servers.retain(|to| policy.allows(*to));
         servers.truncate(MOST_SERVERS);
         let prepared = match server.way {
             Way::Udp | Way::Tcp => None,
@@ -234,7 +244,7 @@ impl ServerRoute<'_> {
         let link = Link {
             via: *self,
             prepared,
-            deadline,
+            deadline: Deadline::after(Instant::now(), Duration::MAX).watched(),
             least_ttl: AtomicU32::new(u32::MAX),
         };
         let stub = Stub {
@@ -254,6 +264,7 @@ impl ServerRoute<'_> {
 struct Link<'a> {
     via: ServerRoute<'a>,
     prepared: Option<Prepared>,
+    /// Never: who asks ends the question in time, and says that it was silence.
     deadline: Deadline,
     /// The least TTL of the answers that came.
     least_ttl: AtomicU32,

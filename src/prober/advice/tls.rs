@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{name, quoted};
 use crate::calendar::unix_now;
 use crate::display::{age, short, validity};
+use crate::net::quic;
 use crate::net::tls::{HandshakeError, Seen, TlsError};
 use crate::net::tls_facts::{Certificate, TlsFacts};
 use crate::net::x509::VerifyError;
@@ -23,6 +24,7 @@ pub(in crate::prober) fn advice(failed: &HandshakeError) -> Option<String> {
     Some(match &failed.seen {
         Seen::Nothing => {
             return match &failed.error {
+                TlsError::TimedOut { progress, .. } if *progress == quic::UNFINISHED => Some(no_quic()),
                 TlsError::TimedOut { .. } => Some("The port accepts connections and does not respond to a TLS greeting: it speaks another protocol that waits for the client, or the service hangs.".to_owned()),
                 _ => None,
             };
@@ -35,6 +37,11 @@ pub(in crate::prober) fn advice(failed: &HandshakeError) -> Option<String> {
         ),
         Seen::Alert(code) => return alert(*code),
     })
+}
+
+/// Nobody says that there is no QUIC: a closed port and a filtered one are silent.
+pub(in crate::prober) fn no_quic() -> String {
+    "Nothing came back over UDP: the server has no QUIC on this port, or a firewall drops UDP. Try whether it responds over TCP, without HTTP/3.".to_owned()
 }
 
 /// Files and values of `tls_config` that cannot be used.

@@ -49,7 +49,7 @@ pub(in crate::prober) async fn quic(
                 Err(failed(error.error, error.facts))
             }
             Err(timed_out) => {
-                let progress = "no end of the QUIC handshake";
+                let progress = quic::UNFINISHED;
                 Err(failed(TlsError::TimedOut { timed_out, progress }, None))
             }
         }

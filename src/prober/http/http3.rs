@@ -11,10 +11,10 @@ use super::request::HttpRequest;
 use super::response::{HttpResponse, ResponseBody};
 use crate::net::headers::Headers;
 use crate::net::http1::RequestBody;
-use crate::net::tls::Alpn;
+use crate::net::tls::{Alpn, TlsError};
 use crate::net::url::{punycode_host_port, valid_host_header};
 use crate::net::{http2, http3, quic};
-use crate::prober::{Phase, Probe};
+use crate::prober::{Phase, Probe, advice};
 
 impl Client<'_> {
     /// Sends a request over HTTP/3 and reads the head of its answer.
@@ -57,8 +57,9 @@ impl Client<'_> {
                 return Err(RoundTripError::Tls(failed.error));
             }
             Err(timed_out) => {
-                let step = format!("waiting for the QUIC handshake with {to}");
-                return Err(RoundTripError::TimedOut { step, timed_out });
+                probe.advise(Some(advice::tls::no_quic()));
+                let progress = quic::UNFINISHED;
+                return Err(RoundTripError::Tls(TlsError::TimedOut { timed_out, progress }));
             }
         };
         probe.learn(Some(facts.clone()));

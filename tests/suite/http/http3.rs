@@ -249,7 +249,13 @@ async fn a_request_over_http3() {
     let outcome = probe(untrusting, &target).await;
     assert!(!outcome.success);
     assert!(log(&outcome).join("\n").contains("x509"), "{:?}", log(&outcome));
-    has(exposition(&outcome), ["probe_ssl_earliest_cert_expiry"]);
+    has(
+        exposition(&outcome),
+        [
+            "probe_ssl_earliest_cert_expiry",
+            "probe_tls_cipher_info{cipher=\"TLS_A",
+        ],
+    );
 }
 
 #[tokio::test]
@@ -259,7 +265,7 @@ async fn nobody_there_is_ended_by_the_deadline() {
     let yaml = "prober: http\ntimeout: 2s\nhttp: {preferred_ip_protocol: ip4, enable_http3: true, enable_http2: false}";
     let outcome = probe(yaml, &target).await;
     let lines = log(&outcome).join("\n");
-    has(&lines, ["waiting for the QUIC handshake"]);
+    has(&lines, ["no end of the QUIC handshake"]);
 }
 
 #[tokio::test]
