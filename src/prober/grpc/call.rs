@@ -164,6 +164,14 @@ impl GrpcResponse {
             };
         }
         self.buffer.extend_from_slice(data);
+        // As with grpc-go, which opens no window before the fields come.
+        if !self.has_head && self.buffer.len() > MESSAGE_HEAD + MAX_MESSAGE {
+            return Err(internal(format!(
+                "received {}-bytes data exceeding the limit {} bytes",
+                self.buffer.len(),
+                MESSAGE_HEAD + MAX_MESSAGE
+            )));
+        }
         while self.has_head
             && let Some((flag, octets)) = split_message(&mut self.buffer)?
         {

@@ -157,6 +157,12 @@ async fn odd_servers_are_judged_as_grpc_go_does() {
         ),
         // Frames.
         ("data first", plain(), [data(), headers(&ok()), trailers()].concat(), FINE),
+        (
+            "data first, without end",
+            plain(),
+            [headers(&field(":status", "100")), frame(0, 0, 1, &[0; 16 << 10]).repeat(512)].concat(),
+            internal("received 4210688-bytes data exceeding the limit 4194309 bytes"),
+        ),
         ("data of another stream", plain(), before(frame(0, 0, 3, b"x")), FINE),
         ("fields of another stream", plain(), before(frame(1, 4, 2, &ok())), FINE),
         ("fields of no stream", plain(), before(frame(1, 4, 0, &ok())), gone),
