@@ -178,6 +178,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Http2Error>> {
         loop {
             self.sender.poll_send(&mut self.io, cx)?;
+            ready!(self.poll_work(cx));
             if self.got_settings && self.max_streams != Some(0) {
                 return Poll::Ready(match self.goaway {
                     Some(_) => Err(self.closed()),
@@ -241,11 +242,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Event>, Http2Error>> {
         loop {
             self.sender.poll_send(&mut self.io, cx)?;
-            // Three kilobytes may become ten mebibytes.
-            while let Some(left) = self.work.checked_sub(UNIT) {
-                ready!(coop::poll_proceed(cx)).made_progress();
-                self.work = left;
-            }
+            ready!(self.poll_work(cx));
             if !self.data().is_empty() {
                 return Poll::Ready(Ok(Some(Event::Data)));
             }
@@ -269,6 +266,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 return Poll::Ready(Err(self.closed()));
             }
         }
+    }
+
+    /// Counts what was decoded for nobody against the turn of this task: three kilobytes may become ten mebibytes.
+    fn poll_work(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while let Some(left) = self.work.checked_sub(UNIT) {
+            ready!(coop::poll_proceed(cx)).made_progress();
+            self.work = left;
+        }
+        Poll::Ready(())
     }
 
     /// Ends the DATA frame whose bytes were handed out. Its padding came with them, and is thrown away.

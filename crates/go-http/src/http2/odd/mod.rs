@@ -4,7 +4,7 @@ mod servers;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{Request, exchange};
+use super::{Connection, Manner, Request, exchange};
 use crate::first_byte::FirstByte;
 use crate::headers::Headers;
 use crate::http1::RequestBody;
@@ -86,6 +86,26 @@ async fn work_for_nobody_is_done_in_turns() {
     });
     assert_eq!(answer.await.unwrap().head.status, 200);
     assert!(turns > 40 * 8 / 2, "{turns} turns for 320 MB");
+}
+
+/// The same before the request, while the peer allows no stream.
+#[tokio::test]
+async fn work_before_the_request_is_done_in_turns() {
+    let entry = [&b"\x40\x01a\x7f\xa1\x1e"[..], &[b'x'; 4000]].concat();
+    let first = frame(HEADERS, 4, 3, &entry);
+    let others = frame(HEADERS, 4, 3, &[0xbe; 240]).repeat(320);
+    let mut wire = &[settings(&[(3, 0)]), first, others, settings(&[(3, 1)])].concat()[..];
+    let (reader, mut writer) = tokio::io::duplex(1 << 20);
+    tokio::io::copy(&mut wire, &mut writer).await.unwrap();
+    let mut turns = 0;
+    let mut connection = Connection::new(reader, Manner::Grpc);
+    let mut begin = Box::pin(connection.begin_when_allowed(&[], RequestBody::Empty));
+    let begun = std::future::poll_fn(|cx| {
+        turns += 1;
+        begin.as_mut().poll(cx)
+    });
+    begun.await.unwrap();
+    assert!(turns > 320, "{turns} turns for 310 MB");
 }
 
 #[tokio::test]
