@@ -100,6 +100,21 @@ async fn names_are_looked_up_by_the_proxy_or_here() {
 }
 
 #[tokio::test]
+async fn the_proxy_gets_the_address_that_a_scrape_sets() {
+    let Some(program) = find("microsocks") else { return };
+    let proxy = Proxy::start(&program).await;
+    let peer = Peer::play(vec![send("ready\n")]).await;
+    let port = peer.address.port();
+    let mut module = proxy.module("socks5h", "query_response: [{expect: '^ready$'}]");
+    module.push_str("\nparams: {ip_address: {}}");
+    let lines: Vec<_> = module.lines().map(|line| format!("    {line}\n")).collect();
+    let exporter = Exporter::start(&format!("modules:\n  m:\n{}", lines.concat()), &[]).await;
+    let path = format!("/probe?module=m&target=nowhere.test:{port}&ip_address=127.0.0.1");
+    assert!(exporter.succeeds(&path).await);
+    assert!(proxy.connected_to(&format!("127.0.0.1:{port}")));
+}
+
+#[tokio::test]
 async fn tls_is_spoken_with_the_target() {
     let Some(program) = find("microsocks") else { return };
     let proxy = Proxy::start(&program).await;
