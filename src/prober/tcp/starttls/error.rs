@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use crate::probe_log::excerpt;
 use crate::prober::query_response::WireError;
 use crate::reason::Reason;
+use crate::strconv::quote;
 
 /// Most bytes of a server's line that an error shows.
 const SHOWN: usize = 256;
@@ -60,15 +61,27 @@ impl StartTlsError {
             Self::TooMuch { most } => {
                 format!("waiting for {awaited}: the server sent more than {most} bytes")
             }
-            Self::Refused { said } => format!("{awaited} is {:?}", excerpt(said, SHOWN).to_string()),
+            Self::Refused { said } => format!("{awaited} is {}", quote(&excerpt(said, SHOWN).to_string())),
             Self::NotOffered { said } => format!(
-                "the server does not offer TLS: {awaited} ends with {:?}",
-                excerpt(said, SHOWN).to_string()
+                "the server does not offer TLS: {awaited} ends with {}",
+                quote(&excerpt(said, SHOWN).to_string())
             ),
             Self::Malformed(what) => format!("{awaited} is malformed: {what}"),
             Self::Surplus { bytes } => format!(
                 "{bytes} bytes follow {awaited} in the clear, before the handshake: an attacker may have injected them"
             ),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_text_is_shown_in_hexadecimal() {
+        let said = b"\xff\xfeno".to_vec();
+        let refused = StartTlsError::Refused { said };
+        assert_eq!(refused.told("the greeting"), r#"the greeting is "\xff\xfeno""#);
     }
 }
