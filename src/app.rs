@@ -6,6 +6,7 @@ mod signals;
 
 use std::io;
 use std::net::SocketAddr;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -51,6 +52,8 @@ const LAST_SPANS: Duration = Duration::from_secs(5);
 /// How long a slow standard error may hold up the start.
 const FIRST_WORDS: Duration = Duration::from_millis(200);
 
+/// How often a thread for what blocks gets something to do: tokio ends those that had nothing for ten seconds.
+const OCCUPIED: Duration = Duration::from_secs(8);
 /// How long what still blocks may keep the process.
 const SHUTDOWN: Duration = Duration::from_secs(1);
 
@@ -63,8 +66,24 @@ const GOODBYE: &str = "Received SIGTERM, exiting gracefully...";
 /// # Errors
 /// There are no threads to be had.
 pub fn run(flags: Flags) -> io::Result<ExitCode> {
+    // tokio panics where the system has no thread left; what it says is the error, and needs no trace.
+    panic::set_hook(Box::new(|_| {}));
+    let ran = panic::catch_unwind(AssertUnwindSafe(|| on_threads(flags)));
+    ran.unwrap_or_else(|panic| {
+        let reason = panic.downcast::<String>();
+        Err(io::Error::other(reason.map_or_else(
+            |_| "an internal error".to_owned(),
+            |reason| *reason,
+        )))
+    })
+}
+
+fn on_threads(flags: Flags) -> io::Result<ExitCode> {
     let all = threads(None)?;
     let one = threads(Some(1))?;
+    for threads in [&all, &one] {
+        threads.spawn(keep_a_thread());
+    }
     let others = (all.metrics().num_workers() > 1).then(|| all.handle().clone());
     others.iter().cloned().for_each(memory::others_give_back);
     let code = one.block_on(serve(flags, others));
@@ -82,6 +101,16 @@ fn threads(count: Option<usize>) -> io::Result<Runtime> {
         builder.worker_threads(count);
     }
     builder.build()
+}
+
+/// Keeps one thread for what blocks. Where the system has none left, what has to wait for it waits; if there were not one, tokio
+/// would panic.
+async fn keep_a_thread() {
+    loop {
+        // An error means that the program ends.
+        let _ = tokio::task::spawn_blocking(memory::when_parked).await;
+        tokio::time::sleep(OCCUPIED).await;
+    }
 }
 
 async fn serve(flags: Flags, others: Option<Handle>) -> ExitCode {
@@ -125,7 +154,7 @@ async fn until_stopped(running: RunningExporter, told: &mut Stop, logger: &Logge
 /// A bug must not end the exporter, and its message must not break the form of the log.
 fn log_panics(logger: &Logger) {
     let logger = logger.clone();
-    std::panic::set_hook(Box::new(move |panic| {
+    panic::set_hook(Box::new(move |panic| {
         let reason = panic.payload_as_str().unwrap_or("unknown").to_owned();
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         say!(logger, Error, "Internal error; please report it", "err" => reason, "place" => place);
