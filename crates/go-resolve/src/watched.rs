@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -15,11 +15,15 @@ const MAX_AGE: Duration = Duration::from_secs(5);
 
 /// A parsed file, looked at every five seconds at most.
 #[derive(Debug)]
-pub struct Watched<T> {
+pub struct Watched<T>(Arc<File<T>>);
+
+#[derive(Debug)]
+struct File<T> {
     path: PathBuf,
     parse: fn(io::Result<String>) -> T,
     current: ArcSwap<Snapshot<T>>,
-    looked: Mutex<Instant>,
+    /// When it was looked at; `None` while somebody looks.
+    looked: Mutex<Option<Instant>>,
 }
 
 #[derive(Debug)]
@@ -33,34 +37,46 @@ impl<T: Send + Sync + 'static> Watched<T> {
     pub fn new(path: impl Into<PathBuf>, parse: fn(io::Result<String>) -> T) -> Self {
         let path = path.into();
         let current = ArcSwap::from_pointee(read(&path, parse));
-        Self {
+        Self(Arc::new(File {
             path,
             parse,
             current,
-            looked: Mutex::new(Instant::now()),
-        }
+            looked: Mutex::new(Some(Instant::now())),
+        }))
     }
 
-    /// What the file says. Whoever comes first after five seconds looks whether it changed; the others do not wait.
+    /// What the file says. Whoever comes first after five seconds looks whether it changed; the others do not wait. A look that hangs
+    /// is the only one, and keeps nobody but him.
     pub async fn load(&self) -> Arc<T> {
-        if self.is_due() {
-            let (path, parse, known) = (self.path.clone(), self.parse, self.current.load().version);
-            let fresh =
-                tokio::task::spawn_blocking(move || (Stamp::of(&path) != known).then(|| read(&path, parse)));
-            if let Ok(Some(snapshot)) = fresh.await {
-                self.current.store(Arc::new(snapshot));
-            }
+        if self.0.is_due() {
+            let file = Arc::clone(&self.0);
+            // It does not panic, and whether it was cancelled at the end matters to nobody.
+            let _ = tokio::task::spawn_blocking(move || file.look()).await;
         }
-        Arc::clone(&self.current.load().value)
+        Arc::clone(&self.0.current.load().value)
     }
+}
 
+impl<T> File<T> {
     fn is_due(&self) -> bool {
-        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_due = looked.elapsed() >= MAX_AGE;
+        let mut looked = self.looked();
+        let is_due = looked.is_some_and(|at| at.elapsed() >= MAX_AGE);
         if is_due {
-            *looked = Instant::now();
+            *looked = None;
         }
         is_due
+    }
+
+    /// Blocks.
+    fn look(&self) {
+        if Stamp::of(&self.path) != self.current.load().version {
+            self.current.store(Arc::new(read(&self.path, self.parse)));
+        }
+        *self.looked() = Some(Instant::now());
+    }
+
+    fn looked(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.looked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -75,6 +91,9 @@ fn read<T>(path: &PathBuf, parse: fn(io::Result<String>) -> T) -> Snapshot<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Barrier;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
 
     #[tokio::test(start_paused = true)]
@@ -97,5 +116,36 @@ mod tests {
         fs::remove_file(&path).unwrap();
         tokio::time::advance(MAX_AGE).await;
         assert_eq!(*watched.load().await, "missing");
+    }
+
+    #[tokio::test]
+    async fn a_look_that_hangs_keeps_one_thread_and_one_caller() {
+        static LOOKS: AtomicUsize = AtomicUsize::new(0);
+        static HANGS: Barrier = Barrier::new(2);
+        let parse = |_| match LOOKS.fetch_add(1, Ordering::SeqCst) {
+            1 => {
+                HANGS.wait();
+                1
+            }
+            look => look,
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("hosts");
+        let watched = Watched::new(&path, parse);
+        fs::write(&path, "one").unwrap();
+        let due = || *watched.0.looked() = Instant::now().checked_sub(MAX_AGE);
+        due();
+        let waits = tokio::time::timeout(Duration::from_millis(50), watched.load()).await;
+        assert!(waits.is_err());
+        for _ in 0..3 {
+            assert_eq!(*watched.load().await, 0, "as it was before");
+        }
+        // What the look came to is there, though nobody waits for it.
+        HANGS.wait();
+        while watched.0.looked().is_none() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(*watched.load().await, 1);
+        assert_eq!(LOOKS.load(Ordering::SeqCst), 2);
     }
 }
