@@ -77,8 +77,11 @@ pub async fn run_with<'a>(
     also: Also<'a>,
 ) -> Outcome {
     let deadline = Deadline::after(Instant::now(), request.timeout);
-    // Out of time for it, the probe itself will say what it waits for.
-    let _ = deadline.within(get_ready(network, module, request.target)).await;
+    // Out of time for it, the probe itself will fail with what it needs.
+    let is_ready = deadline
+        .within(get_ready(network, module, request.target))
+        .await
+        .is_ok();
     let mut probe = Probe::new(network, module, request, deadline.watched());
     probe.trace = also.trace.or_else(|| Tracing::begin(module, &HeaderMap::new()));
     for secret in &module.secrets {
@@ -105,7 +108,10 @@ pub async fn run_with<'a>(
     };
     let duration = probe.start.elapsed();
     let failure = (!success).then(|| probe.failure());
-    let mut advice = failure.map(|failure| advice::conclude(&mut probe, &module.kind, failure));
+    let mut advice = failure.map(|failure| match is_ready {
+        true => advice::conclude(&mut probe, &module.kind, failure),
+        false => advice::not_ready(),
+    });
     mask(&mut probe, &mut advice);
     if probe.log.dropped() > 0 {
         log!(probe.log, Warn, LOG_FULL, "lines" => probe.log.dropped());

@@ -41,6 +41,29 @@ fn one_probe_is_told_as_a_story() {
     has(&text, ["  connect "]);
 }
 
+/// The named pipe stands for a file system that hangs.
+#[test]
+fn ca_certificates_that_cannot_be_read_are_named_as_the_cause() {
+    let folder = tempfile::tempdir().unwrap();
+    let (pipe, file) = (folder.path().join("ca.pem"), folder.path().join("bb.yml"));
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    std::fs::write(
+        &file,
+        "modules: {m: {prober: tcp, timeout: 300ms, tcp: {tls: true}}}",
+    )
+    .unwrap();
+    for target in ["127.0.0.1:1", "localhost:1"] {
+        let mut command = program();
+        command
+            .args(["probe", "-m", "m", target, "--config.file"])
+            .arg(&file);
+        command
+            .env("SSL_CERT_FILE", &pipe)
+            .env("SSL_CERT_DIR", folder.path().join("none"));
+        has(printed(&mut command, 1), ["CA certificates", "SSL_CERT_FILE"]);
+    }
+}
+
 #[test]
 fn a_failure_says_why_and_exits_1() {
     let text = printed(program().args(["probe", "-m", "tcp_connect", "127.0.0.1:1"]), 1);
