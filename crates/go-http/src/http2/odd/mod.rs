@@ -65,6 +65,15 @@ async fn odd_servers_are_judged_as_go_does() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+#[tokio::test]
+async fn data_between_an_interim_response_and_the_final_one_break_the_protocol() {
+    let interim = frame(HEADERS, 4, 1, b"\x08\x03103");
+    let data = frame(DATA, 0, 1, b"x");
+    let wire = |data: &[u8]| [&settings(&[]), &interim, data, &ok()].concat();
+    assert_eq!(judge(wire(b"")).await, Some((200, 2)));
+    assert_eq!(judge(wire(&data)).await, None);
+}
+
 /// Header blocks of other streams, each of which becomes megabytes: the task yields, whatever is in the buffer.
 #[tokio::test]
 async fn work_for_nobody_is_done_in_turns() {

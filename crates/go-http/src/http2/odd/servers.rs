@@ -215,7 +215,6 @@ pub fn servers() -> Vec<Server> {
         ("http: interim 103 x6", vec![settings(&[]), fields(4, &[(b":status", b"103")]).repeat(6), ok()], Some((200, 2))),
         ("http: interim 103 x100", vec![settings(&[]), fields(4, &[(b":status", b"103")]).repeat(100), ok()], Some((200, 2))),
         ("http: interim with end", vec![settings(&[]), fields(5, &[(b":status", b"103")]), ok()], None),
-        ("http: interim 103, then data", vec![settings(&[]), fields(4, &[(b":status", b"103")]), end(), ok()], None),
         ("http: interim 101", vec![settings(&[]), fields(4, &[(b":status", b"101")]), ok()], Some((200, 2))),
         ("http: trailers", vec![settings(&[]), head(), frame(DATA, 0, 1, b"ok"), fields(5, &[(b"a", b"b")])], Some((200, 2))),
         ("http: trailers without end", vec![settings(&[]), head(), frame(DATA, 0, 1, b"ok"), fields(4, &[(b"a", b"b")]), frame(DATA, 1, 1, b"")], None),
