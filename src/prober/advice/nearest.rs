@@ -106,7 +106,8 @@ fn pieces(source: &str) -> Vec<Vec<u8>> {
 /// A small change with which the expression matches.
 fn variation(regexp: &Regexp, text: &[u8]) -> Option<&'static str> {
     let source = regexp.source();
-    if source.len() > LONGEST {
+    // Each variation is compiled here, where others wait: some expressions of a line take half a second.
+    if source.len() > LONGEST || !regexp.is_small() {
         return None;
     }
     let bare = source.strip_prefix('^').unwrap_or(source);
@@ -114,7 +115,7 @@ fn variation(regexp: &Regexp, text: &[u8]) -> Option<&'static str> {
         .strip_suffix('$')
         .filter(|rest| !rest.ends_with('\\'))
         .unwrap_or(bare);
-    // To compile an expression takes as long as a probe: only what can make a difference is tried.
+    // Even so it takes as long as a probe: only what can make a difference is tried.
     let has_lines = text.contains(&b'\n');
     #[rustfmt::skip]
     let variations = [
@@ -128,8 +129,7 @@ fn variation(regexp: &Regexp, text: &[u8]) -> Option<&'static str> {
         ),
         (bare != source, "", bare, "without ^ and $ it would match"),
     ];
-    let limits = regexp.limits();
-    let matches = |source: &str| Regexp::within(source, limits).is_ok_and(|regexp| regexp.is_match(text));
+    let matches = |source: &str| Regexp::small(source).is_ok_and(|regexp| regexp.is_match(text));
     variations.into_iter().find_map(|(may_help, flag, source, hint)| {
         (may_help && matches(&format!("{flag}{source}"))).then_some(hint)
     })
@@ -159,6 +159,8 @@ mod tests {
             ("version 3", "the version is 2", "nearest text: \"the version is 2\""),
             ("anything", "", "the text is empty"),
             ("[abc]{3}zzz", "\u{1b}[31m", "text begins: \"\\u{1b}[31m\""),
+            // It takes long to compile.
+            (r"^\pL{500}y|x$", "X", "text begins: \"X\""),
         ];
         for (source, text, want) in rows {
             assert_eq!(
