@@ -31,10 +31,18 @@ pub(super) fn negated(mut class: ClassUnicode) -> ClassUnicode {
     class
 }
 
+/// The characters among which some differ by case only.
+static CASED: LazyLock<ClassUnicode> =
+    LazyLock::new(|| property("Cased").unwrap_or_else(|| ranges(&[(0, 0x10_ffff)])));
+
 /// `class` with everything that differs from its members by case only (simple folding).
 pub(super) fn folded(mut class: ClassUnicode) -> ClassUnicode {
+    // Folding looks at each character, and a class may have a million.
+    let mut cased = class.clone();
+    cased.intersect(&CASED);
     // Fails only where the folding tables are not compiled in.
-    let _ = class.try_case_fold_simple();
+    let _ = cased.try_case_fold_simple();
+    class.union(&cased);
     class
 }
 
@@ -197,4 +205,19 @@ pub(super) fn is_word_of_template(c: char) -> bool {
     let ranges = LETTERS_AND_DIGITS.ranges();
     let at = ranges.partition_point(|range| range.end() < c);
     ranges.get(at).is_some_and(|range| range.start() <= c)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn case_differs_only_among_cased_characters() {
+        let mut others = ranges(&[(0, 0x10_ffff)]);
+        others.difference(&CASED);
+        let mut folded = others.clone();
+        folded.try_case_fold_simple().unwrap();
+        assert_eq!(folded, others);
+        assert!(CASED.ranges().len() > 100);
+    }
 }

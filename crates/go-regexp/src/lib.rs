@@ -454,6 +454,16 @@ mod tests {
         }
     }
 
+    /// Each took some milliseconds: folding looked at each of its characters.
+    #[test]
+    fn ignoring_case_in_large_classes_costs_little() {
+        let source = format!("(?i){}", r"[\x00-@B-\x{10ffff}]".repeat(200));
+        let began = std::time::Instant::now();
+        assert!(parse::parse(&source).unwrap().node.is_small());
+        let took = began.elapsed();
+        assert!(took.as_secs() < 5, "{took:?}");
+    }
+
     #[test]
     fn what_is_too_large_is_rejected_when_it_is_made() {
         // Go compiles it; here each character of the class costs some hundred states.
