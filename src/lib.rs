@@ -16,13 +16,14 @@
 //!
 //! Imports point one way: `server -> telemetry -> prober -> trace -> module -> {check, net} -> metrics -> config`. They may skip stages; `.ci/rooms.py` fails
 //! when two folders, or two files, use each other. [`app`] and [`cli`] are above them. All stages may use [`reason`], [`shortage`], [`memory`], [`probe_log`],
-//! [`logging`] and [`display`]: why probes fail, what ran out, what is logged. [`trace`] is for modules with a trace context, [`telemetry`]
+//! [`logging`], [`display`] and [`blocking`]: why probes fail, what ran out, what is logged. [`trace`] is for modules with a trace context, [`telemetry`]
 //! posts their spans and logs, and only [`cli`] uses [`migrate`].
 //!
 //! The crates in `crates/` reproduce Go's behaviour and know nothing of probes; each has a README. `gostd` is at the bottom; the others use
 //! `gostd` and nothing else of this repository. `docs/architecture.md` follows a probe through the stages.
 
 pub mod app;
+pub mod blocking;
 pub mod check;
 pub mod cli;
 pub mod config;

@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 
 use super::dial::SystemError;
 use super::{Deadline, TimedOut};
+use crate::blocking::holding;
 
 /// How many files are read at a time.
 const READERS: usize = 16;
@@ -77,12 +78,7 @@ impl std::error::Error for FileError {}
 /// Runs `work`, which looks at files, on a thread that may be kept waiting. Give the wait a deadline: the thread goes on without it.
 pub(super) async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
     let permit = FREE.acquire().await;
-    tokio::task::spawn_blocking(move || {
-        let _until_it_ends = permit;
-        work()
-    })
-    .await
-    .map_err(io::Error::other)
+    holding(permit, work).await.map_err(io::Error::other)
 }
 
 /// Opens a file to read it piece by piece.

@@ -22,6 +22,7 @@ use super::tls::{Alpn, ClientTls};
 use super::url::Url;
 use super::x509::RevocationList;
 use super::{Deadline, Network};
+use crate::blocking::holding;
 use crate::calendar::unix_now;
 use crate::config;
 use crate::memory::{self, Use};
@@ -42,7 +43,7 @@ const MOST_REDIRECTS: usize = 10;
 pub struct Lists {
     kept: Mutex<HashMap<String, Arc<Kept>>>,
     flights: SingleFlight<String>,
-    fetches: Semaphore,
+    fetches: Arc<Semaphore>,
 }
 
 /// A list, and what its server says to know it by.
@@ -58,7 +59,7 @@ impl Default for Lists {
         Self {
             kept: Mutex::default(),
             flights: SingleFlight::default(),
-            fetches: Semaphore::new(FETCHES),
+            fetches: Arc::new(Semaphore::new(FETCHES)),
         }
     }
 }
@@ -95,7 +96,8 @@ impl Lists {
         }
         let _lead = self.flights.lead(&url.to_owned()).await;
         // It is never closed.
-        let _permit = self.fetches.acquire().await.map_err(|error| error.to_string())?;
+        let fetches = Arc::clone(&self.fetches);
+        let permit = fetches.acquire_owned().await.map_err(|error| error.to_string())?;
         let known = self.find(url);
         if let Some(kept) = known.as_ref().filter(|kept| kept.is_fresh()) {
             return Ok(Arc::clone(&kept.list));
@@ -111,7 +113,7 @@ impl Lists {
             },
             (StatusCode::OK, _) => {
                 let body = read(response, MAX_LIST, "list").await?;
-                let parsed = tokio::task::spawn_blocking(move || RevocationList::parse(body)).await;
+                let parsed = holding(permit, move || RevocationList::parse(body)).await;
                 let list = parsed.map_err(|error| error.to_string())?;
                 Kept {
                     list: Arc::new(list.map_err(|error| error.to_string())?),

@@ -18,6 +18,7 @@ use gostd::deadline::Deadline;
 use gostd::stack;
 use tokio::sync::Semaphore;
 
+use crate::blocking::holding;
 use crate::log;
 use crate::memory::{self, Use};
 use crate::probe_log::{ProbeLog, excerpt, text};
@@ -121,11 +122,7 @@ async fn aside<T: Send + 'static>(
     let place = place.map_err(|timed_out| {
         format!("operation interrupted: {timed_out} while waiting for other evaluations to end")
     })?;
-    let work = tokio::task::spawn_blocking(move || {
-        let _place = place;
-        work()
-    });
-    match deadline.within(work).await {
+    match deadline.within(holding(place, work)).await {
         Ok(Ok(done)) => Ok(done),
         Ok(Err(_)) => Err("the evaluation broke off".to_owned()),
         Err(timed_out) => Err(format!("operation interrupted: {timed_out}")),

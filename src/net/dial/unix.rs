@@ -13,6 +13,7 @@ use tokio::net::UnixStream;
 use tokio::sync::Semaphore;
 
 use super::{DialCause, DialError, within};
+use crate::blocking::holding;
 use crate::carried;
 use crate::net::policy::Policy;
 use crate::net::{Deadline, Network};
@@ -32,13 +33,8 @@ pub async fn unix(network: &Network, deadline: Deadline, target: &[u8]) -> Resul
     let dial = async {
         // The semaphore is never closed.
         let permit = FREE.acquire().await;
-        let connecting = tokio::task::spawn_blocking(move || {
-            let _until_it_ends = permit;
-            connect(&policy, &owned)
-        });
-        let socket = connecting
-            .await
-            .unwrap_or_else(|error| Err(failed(io::Error::other(error))))?;
+        let connecting = holding(permit, move || connect(&policy, &owned)).await;
+        let socket = connecting.unwrap_or_else(|error| Err(failed(io::Error::other(error))))?;
         UnixStream::from_std(socket.into()).map_err(failed)
     };
     within(network, deadline, "unix", carried::text(target), dial).await

@@ -217,13 +217,26 @@ async fn parse(octets: Vec<u8>) -> Result<(Vec<u8>, Result<DnsResponse, ReadErro
     // Thousands of records, each perhaps with a name of 255 octets: not on a thread that serves others.
     let reading = tokio::task::spawn_blocking(move || {
         let message = Message::read(&octets);
-        (octets, message)
+        (octets, message, place)
     });
     let failed = |error: tokio::task::JoinError| CarryError::Receive(io::Error::from(error));
-    let (octets, message) = reading.await.map_err(|error| DnsError::Carry(failed(error)))?;
+    let (octets, message, place) = reading.await.map_err(|error| DnsError::Carry(failed(error)))?;
     let answer = message.map(|message| DnsResponse {
         message,
         _place: place,
     });
     Ok((octets, answer))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::blocking::tests::while_and_after;
+
+    #[test]
+    fn a_long_answer_that_nobody_waits_for_keeps_its_place() {
+        let free = || LONG_ANSWERS.available_permits();
+        let all = free();
+        assert_eq!(while_and_after(parse(vec![0; LONG]), free), (all - 1, all));
+    }
 }

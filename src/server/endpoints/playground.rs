@@ -14,6 +14,7 @@ use http::{Method, StatusCode};
 use tokio::sync::Semaphore;
 
 use super::probe::{self, PAGE_TIMEOUT, ProbeRefusal};
+use crate::blocking::holding;
 use crate::config::files::targets::DEFAULT_MODULE;
 use crate::config::write;
 use crate::memory::{self, Use};
@@ -40,7 +41,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The limits of the playground.
 #[derive(Debug)]
 pub struct Playground {
-    readers: Semaphore,
+    readers: Arc<Semaphore>,
     probes: Semaphore,
     /// Whether `${…}` is replaced in the configuration.
     expands: bool,
@@ -50,7 +51,7 @@ impl Playground {
     /// `expands` says whether references are replaced in the configuration of this exporter.
     pub fn new(expands: bool) -> Self {
         Self {
-            readers: Semaphore::new(READERS),
+            readers: Arc::new(Semaphore::new(READERS)),
             probes: Semaphore::new(PROBES),
             expands,
         }
@@ -58,11 +59,10 @@ impl Playground {
 
     /// Reads and compiles a text off the async threads; `None` when others keep the place for too long.
     async fn read(&self, text: &str) -> Option<Draft> {
-        let permit = tokio::time::timeout(TURN, self.readers.acquire()).await;
-        let _permit = permit.ok()?.ok()?;
+        let permit = tokio::time::timeout(TURN, Arc::clone(&self.readers).acquire_owned()).await;
+        let permit = permit.ok()?.ok()?;
         let (text, expands) = (text.to_owned(), self.expands);
-        let reading = tokio::task::spawn_blocking(move || draft::read(&text, expands));
-        reading.await.ok()
+        holding(permit, move || draft::read(&text, expands)).await.ok()
     }
 }
 
@@ -210,4 +210,20 @@ fn busy() -> Response {
 /// Whether a request is one that has a form to be read.
 pub(crate) fn has_form(method: &Method) -> bool {
     *method == Method::POST
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::blocking::tests::while_and_after;
+
+    #[test]
+    fn a_draft_that_nobody_waits_for_keeps_its_place() {
+        let playground = Playground::new(false);
+        let free = || playground.readers.available_permits();
+        assert_eq!(
+            while_and_after(playground.read("a"), free),
+            (READERS - 1, READERS)
+        );
+    }
 }

@@ -10,6 +10,7 @@ use http::StatusCode;
 use http::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use tokio::sync::Semaphore;
 
+use crate::blocking::holding;
 use crate::config::files::targets::DEFAULT_MODULE;
 use crate::logging::render_probe;
 use crate::memory::{self, Use};
@@ -141,11 +142,11 @@ async fn vary(
         return Ok(known);
     }
     let turn = tokio::time::timeout(most, MAKERS_FREE.acquire()).await;
-    let Ok(Ok(_turn)) = turn else {
+    let Ok(Ok(turn)) = turn else {
         return Err(ProbeRefusal::TooMany);
     };
     let making = Arc::clone(module);
-    let made = tokio::task::spawn_blocking(move || Some(making.params.as_ref()?.make(&making, values)));
+    let made = holding(turn, move || Some(making.params.as_ref()?.make(&making, values)));
     match made.await {
         Ok(Some(Ok(made))) => Ok(made),
         Ok(Some(Err(refused))) => Err(refuse(exporter, &module.name, &refused)),
