@@ -43,6 +43,7 @@ pub(super) async fn probe(probe: &mut Probe<'_>, each: Each<'_>) -> Verdict {
     let Ok(host) = host else {
         return once(probe, each).await;
     };
+    probe.timeline.begin_hop(target);
     let found = choose_address(probe, host, each.preference()).await?;
     let addresses = addresses(probe, &found);
     let (whole, before) = (probe.deadline, probe.samples.clone());
@@ -60,7 +61,10 @@ pub(super) async fn probe(probe: &mut Probe<'_>, each: Each<'_>) -> Verdict {
             others: Vec::new(),
             took: found.took,
         }));
-        probe.timeline.begin_hop(format!("{target} at {address}"));
+        if index > 0 {
+            probe.timeline.begin_hop("");
+        }
+        probe.timeline.hop().name = format!("{target} at {address}");
         let verdict = once(probe, each).await;
         probe.deadline = whole;
         outcomes.push((address, verdict.is_ok()));

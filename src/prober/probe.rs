@@ -158,7 +158,7 @@ impl Probe<'_> {
     /// Why and where it failed: in the phase that came last, unless the reason itself belongs to one.
     pub(super) fn failure(&self) -> Failure {
         let reason = self.attempt.failed.unwrap_or(Reason::Other);
-        let last = || Some(self.timeline.hops.last()?.phases.last()?.phase.label());
+        let last = || Some(self.timeline.attempt().last()?.phases.last()?.phase.label());
         Failure {
             reason,
             phase: reason.phase().or_else(last).unwrap_or_default(),

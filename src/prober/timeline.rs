@@ -1,5 +1,6 @@
 //! When each phase of each hop of a probe ran: the data of the waterfall pictures.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -72,10 +73,10 @@ pub struct Hop {
 #[derive(Clone, Debug)]
 pub struct Timeline {
     start: Instant,
-    /// The hops in order. A phase that is recorded before any hop begins makes the first hop.
+    /// The hops in order. A phase that is recorded before any hop of an attempt begins makes its first hop.
     pub hops: Vec<Hop>,
-    /// How many hops belong to earlier attempts.
-    earlier: usize,
+    /// Which of them are those of the attempt under way.
+    attempt: Range<usize>,
 }
 
 impl Timeline {
@@ -84,18 +85,18 @@ impl Timeline {
         Self {
             start,
             hops: Vec::with_capacity(1),
-            earlier: 0,
+            attempt: 0..0,
         }
     }
 
     /// Begins another attempt: the hops so far are those of earlier ones.
     pub fn begin_attempt(&mut self) {
-        self.earlier = self.hops.len();
+        self.attempt = self.hops.len()..self.hops.len();
     }
 
     /// The hops of the attempt under way.
     pub fn attempt(&self) -> &[Hop] {
-        self.hops.get(self.earlier..).unwrap_or_default()
+        self.hops.get(self.attempt.clone()).unwrap_or_default()
     }
 
     /// Begins a hop.
@@ -104,12 +105,13 @@ impl Timeline {
             name: name.into(),
             ..Hop::default()
         });
+        self.attempt.end = self.hops.len();
     }
 
     /// The hop under way.
     pub fn hop(&mut self) -> &mut Hop {
-        if self.hops.is_empty() {
-            self.hops.push(Hop::default());
+        if self.attempt.is_empty() {
+            self.begin_hop("");
         }
         // Invariant: not empty.
         #[allow(clippy::expect_used)]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use blackbox_exporter::metrics::Metric;
 use blackbox_exporter::module::Module;
 use blackbox_exporter::net::Network;
-use blackbox_exporter::prober::{self, Outcome, ProbeRequest};
+use blackbox_exporter::prober::{self, Outcome, Phase, ProbeRequest};
 use blackbox_exporter::reason::Reason;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
@@ -258,6 +258,28 @@ async fn every_address_is_probed() {
     }
     let outcome = probe("prober: tcp\naddresses: all", "127.0.0.1").await;
     has(log(&outcome).join("\n"), ["missing port in address"]);
+}
+
+/// Each address of each attempt has one hop, and a resolution belongs to the attempt that made it.
+#[tokio::test]
+async fn every_address_has_one_hop_per_attempt() {
+    let (server, _) = name_server(9, &[1, 2]).await;
+    let more = format!("resolver: udp://{server}\naddresses: all\nattempts: 2\ntimeout: 20s");
+    let yaml = format!("prober: tcp\n{more}\ntcp: {{preferred_ip_protocol: ip4}}");
+    let outcome = probe(&yaml, "pool.test:1").await;
+    let hops = outcome.timeline.hops.iter().map(|hop| {
+        let phases: Vec<_> = hop.phases.iter().map(|span| span.phase).collect();
+        (hop.name.as_str(), phases)
+    });
+    let attempt = [
+        ("pool.test:1 at 127.0.0.1", vec![Phase::Resolve, Phase::Connect]),
+        ("pool.test:1 at 127.0.0.2", vec![Phase::Connect]),
+    ];
+    assert_eq!(hops.collect::<Vec<_>>(), [attempt.clone(), attempt].concat());
+    // Here no hop begins before the resolution.
+    let outcome = probe("prober: icmp\nattempts: 2\ntimeout: 20s", "no-such-host.invalid").await;
+    let phases = outcome.timeline.hops.iter().map(|hop| hop.phases.len());
+    assert_eq!(phases.collect::<Vec<_>>(), [1, 1]);
 }
 
 #[tokio::test]

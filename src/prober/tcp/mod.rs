@@ -21,7 +21,10 @@ use crate::reason::Reason;
 /// # Errors
 /// [`Failed`](super::Failed) after the reason was logged.
 pub async fn probe(probe: &mut Probe<'_>, module: &Tcp) -> Verdict {
-    probe.timeline.begin_hop(probe.target);
+    // Of several addresses, the hop of each has begun.
+    if probe.attempt.fixed.is_none() {
+        probe.timeline.begin_hop(probe.target);
+    }
     if module.speaks_tls() {
         judge_hostname(probe)?;
     }
