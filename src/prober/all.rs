@@ -1,13 +1,16 @@
 //! `addresses: all`: the probe of an icmp or tcp module, once for each address of the target.
 
-use super::{Chosen, Probe, Verdict, choose_address, icmp, tcp};
+use std::mem::take;
+
+use super::{Attempt, Chosen, Probe, Verdict, choose_address, icmp, tcp};
 use crate::log;
 use crate::metrics::{Labels, Metric};
 use crate::module::{Icmp, Tcp};
 use crate::net::{Address, Deadline, Preference, split_host_port};
 use crate::probe_log::text;
+use crate::reason::Reason;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 /// Most addresses of a target that are probed.
 const MOST: usize = 32;
@@ -29,7 +32,7 @@ impl Each<'_> {
 }
 
 /// Probes every address of the target that the policy allows, one after the other, each for its share of the time that is
-/// left. All must succeed. What is exposed of a single probe is that of the first one that failed, or else of the first.
+/// left. All must succeed. What is told of a single probe is that of the first one that failed, or else of the first.
 ///
 /// # Errors
 /// [`Failed`](super::Failed) after the reason was logged.
@@ -47,36 +50,57 @@ pub(super) async fn probe(probe: &mut Probe<'_>, each: Each<'_>) -> Verdict {
     let found = choose_address(probe, host, each.preference()).await?;
     let addresses = addresses(probe, &found);
     let (whole, before) = (probe.deadline, probe.samples.clone());
+    let explains = probe.attempt.findings.is_some();
     let mut outcomes = Vec::with_capacity(addresses.len());
-    let mut shown = None;
+    let mut described = None;
     let mut ended = Ok(());
     for (index, address) in addresses.iter().enumerate() {
         let left = u32::try_from(addresses.len() - index).unwrap_or(1);
         if left > 1 {
             probe.deadline = Deadline::after(Instant::now(), whole.left() / left);
         }
+        // Nothing that is known of one address says anything of the next.
         probe.samples = before.clone();
-        probe.attempt.fixed = Some(Box::new(Chosen {
-            address: address.clone(),
-            others: Vec::new(),
-            took: found.took,
-        }));
+        probe.attempt = Attempt {
+            fixed: Some(Box::new(Chosen {
+                address: address.clone(),
+                others: Vec::new(),
+                took: found.took,
+            })),
+            findings: explains.then(Box::default),
+            ..Attempt::default()
+        };
         if index > 0 {
-            probe.timeline.begin_hop("");
+            probe.timeline.begin_attempt();
         }
         probe.timeline.hop().name = format!("{target} at {address}");
-        let verdict = once(probe, each).await;
+        // A backstop, as in the runner, which would lose what is known of the addresses before this one.
+        let verdict = match timeout_at(probe.deadline.at(), once(probe, each)).await {
+            Ok(verdict) => verdict,
+            Err(_) => {
+                log!(probe.log, Error, "Probe of an address timed out", "address" => text(address));
+                Err(probe.fail(Reason::RequestTimeout))
+            }
+        };
         probe.deadline = whole;
         outcomes.push((address, verdict.is_ok()));
-        if shown.is_none() || ended.is_ok() && verdict.is_err() {
-            shown = Some(std::mem::take(&mut probe.samples));
+        if described.is_none() || ended.is_ok() && verdict.is_err() {
+            described = Some((
+                take(&mut probe.samples),
+                take(&mut probe.attempt),
+                probe.timeline.place(),
+            ));
         }
         if ended.is_ok() {
             ended = verdict;
         }
     }
+    if let Some((samples, attempt, place)) = described {
+        probe.samples = samples;
+        probe.attempt = attempt;
+        probe.timeline.describe(place);
+    }
     probe.attempt.fixed = None;
-    probe.samples = shown.unwrap_or(before);
     for (address, succeeded) in &outcomes {
         let labels = Labels::Values(Box::new([address.to_string().into()]));
         let value = f64::from(u8::from(*succeeded));

@@ -77,7 +77,7 @@ pub struct Attempt {
     /// What expressions and steps met, if somebody asked for it.
     pub findings: Option<Box<Findings>>,
     /// Why it failed.
-    failed: Option<Reason>,
+    pub(super) failed: Option<Reason>,
 }
 
 impl<'a> Probe<'a> {

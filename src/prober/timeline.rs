@@ -75,7 +75,7 @@ pub struct Timeline {
     start: Instant,
     /// The hops in order. A phase that is recorded before any hop of an attempt begins makes its first hop.
     pub hops: Vec<Hop>,
-    /// Which of them are those of the attempt under way.
+    /// Which of them are those of the attempt under way, or of the one that is described.
     attempt: Range<usize>,
 }
 
@@ -92,6 +92,16 @@ impl Timeline {
     /// Begins another attempt: the hops so far are those of earlier ones.
     pub fn begin_attempt(&mut self) {
         self.attempt = self.hops.len()..self.hops.len();
+    }
+
+    /// Where the hops of the attempt under way are, to [describe](Self::describe) it later.
+    pub fn place(&self) -> Range<usize> {
+        self.attempt.clone()
+    }
+
+    /// Returns to an earlier attempt: what is told of the probe is that of its hops.
+    pub fn describe(&mut self, place: Range<usize>) {
+        self.attempt = place;
     }
 
     /// The hops of the attempt under way.
@@ -113,9 +123,13 @@ impl Timeline {
         if self.attempt.is_empty() {
             self.begin_hop("");
         }
+        let last = self
+            .hops
+            .get_mut(self.attempt.clone())
+            .and_then(<[Hop]>::last_mut);
         // Invariant: not empty.
         #[allow(clippy::expect_used)]
-        self.hops.last_mut().expect("a hop was pushed")
+        last.expect("a hop was pushed")
     }
 
     /// Records a phase of the hop under way.

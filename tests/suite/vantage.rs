@@ -8,13 +8,15 @@ use std::time::Duration;
 use blackbox_exporter::metrics::Metric;
 use blackbox_exporter::module::Module;
 use blackbox_exporter::net::Network;
-use blackbox_exporter::prober::{self, Outcome, Phase, ProbeRequest};
+use blackbox_exporter::prober::{self, Judged, Outcome, Phase, ProbeRequest};
 use blackbox_exporter::reason::Reason;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 use crate::dns::{framed, reply, tcp_server, udp_server};
 use crate::http::site::{Site, ok};
+use crate::support::peer::serve_each;
 use crate::support::pki;
 use crate::support::programs::find;
 use crate::support::tls_peer::SelfSigned;
@@ -258,6 +260,94 @@ async fn every_address_is_probed() {
     }
     let outcome = probe("prober: tcp\naddresses: all", "127.0.0.1").await;
     has(log(&outcome).join("\n"), ["missing port in address"]);
+}
+
+/// Peers at 127.0.0.2 and 127.0.0.3 of one port that say these lines, each but the first once something was read; `None` refuses.
+async fn pair(lines: [Option<&'static [&'static str]>; 2]) -> u16 {
+    let mut port = 0;
+    for (last, lines) in [2, 3].into_iter().zip(lines) {
+        let Some(lines) = lines else { continue };
+        let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, last], port)))
+            .await
+            .unwrap();
+        port = listener.local_addr().unwrap().port();
+        serve_each(listener, move |mut stream| async move {
+            for (index, line) in lines.iter().enumerate() {
+                if index > 0 {
+                    let _ = stream.read(&mut [0; 99]).await;
+                }
+                let _ = stream.write_all(line.as_bytes()).await;
+            }
+        });
+    }
+    port
+}
+
+/// What is told of a failure is that of the first address that failed, whatever the others do.
+#[tokio::test]
+async fn a_failure_is_told_of_one_address() {
+    const GOOD: Option<&[&str]> = Some(&["one\n", "two\n"]);
+    const BAD: Option<&[&str]> = Some(&["zero\n"]);
+    const CLOSED: Option<&[&str]> = Some(&[]);
+    let (server, _) = name_server(9, &[2, 3]).await;
+    let text = format!(
+        "prober: tcp\nresolver: udp://{server}\naddresses: all\ntimeout: 20s\n\
+         tcp: {{preferred_ip_protocol: ip4, query_response: [{{expect: one, send: a}}, {{expect: two}}]}}"
+    );
+    let rows: [(_, Option<(Reason, &str, Option<usize>)>, &[Judged]); 6] = [
+        ([None, GOOD], Some((Reason::ConnectRefused, "connect", None)), &[]),
+        (
+            [BAD, None],
+            Some((Reason::ExpectMismatch, "transfer", Some(1))),
+            &[Judged::Failed, Judged::NotJudged],
+        ),
+        (
+            [CLOSED, GOOD],
+            Some((Reason::PeerClosed, "transfer", Some(1))),
+            &[Judged::Failed, Judged::NotJudged],
+        ),
+        ([GOOD, None], Some((Reason::ConnectRefused, "connect", None)), &[]),
+        (
+            [GOOD, BAD],
+            Some((Reason::ExpectMismatch, "transfer", Some(1))),
+            &[Judged::Failed, Judged::NotJudged],
+        ),
+        ([GOOD, GOOD], None, &[Judged::Passed, Judged::Passed]),
+    ];
+    for (lines, want, findings) in rows {
+        for attempts in [1, 2] {
+            let target = format!("pool.test:{}", pair(lines).await);
+            let request = ProbeRequest {
+                target: &target,
+                hostname: None,
+                timeout: Duration::from_secs(20),
+            };
+            let also = prober::Also {
+                trace: None,
+                explain: true,
+            };
+            let module = module(&format!("{text}\nattempts: {attempts}"));
+            let outcome = prober::run_with(&Network::system(), &module, &request, also).await;
+            let got = outcome.failure.map(|of| (of.reason, of.phase, of.step));
+            assert_eq!(got, want, "{lines:?}: {:#?}", log(&outcome));
+            let found = outcome.findings.as_ref().unwrap().list().iter();
+            let judged: Vec<_> = found.map(|finding| finding.verdict).collect();
+            assert_eq!(judged, findings, "{lines:?}");
+            // The one that is told of, of the last attempt.
+            let failed = outcome.samples.value(Metric::FailedDueToRegex);
+            let is_mismatch = want.is_some_and(|(reason, ..)| reason != Reason::ConnectRefused);
+            assert_eq!(failed.unwrap_or_default(), f64::from(u8::from(is_mismatch)));
+            let marks = outcome
+                .timeline
+                .hops
+                .iter()
+                .filter_map(|hop| hop.result.as_deref());
+            let marked = marks
+                .filter(|mark| mark.starts_with("attempt 1 failed: "))
+                .count();
+            assert_eq!(marked, usize::from(attempts == 2 && want.is_some()));
+        }
+    }
 }
 
 /// Each address of each attempt has one hop, and a resolution belongs to the attempt that made it.
