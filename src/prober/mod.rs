@@ -155,6 +155,10 @@ pub async fn run_with<'a>(
 /// Probes, and looks at the certificates that it met.
 async fn once(probe: &mut Probe<'_>, module: &Module) -> Verdict {
     let verdict = dispatch(probe, &module.kind).await;
+    if verdict.is_ok() {
+        // The dialogue has passed: what fails now fails in none of its steps.
+        probe.attempt.step = None;
+    }
     if module.exposition.certificates {
         certificates::expose(probe, module.prober());
     }

@@ -8,6 +8,7 @@ use blackbox_exporter::config::{self, Ocsp as Whom, Prober};
 use blackbox_exporter::metrics::Metric;
 use blackbox_exporter::net::Network;
 use blackbox_exporter::prober::Outcome;
+use blackbox_exporter::reason::Reason;
 use rustls::version::{TLS12, TLS13};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
@@ -15,7 +16,7 @@ use tokio::net::TcpListener;
 use super::{denying, probe, probe_with_silent_authority, serve, tls};
 use crate::http::site::read_request;
 use crate::support::pki::{self, Cert, Made, Ocsp, pem, tlv};
-use crate::support::probing::log_of;
+use crate::support::probing::{expect, log_of, say};
 use crate::support::programs::{find, openssl, run};
 use crate::support::{has, spawn};
 
@@ -357,6 +358,27 @@ async fn every_prober_that_speaks_tls_fails_for_a_revoked_certificate() {
 }
 
 /// OpenSSL answers, and staples what it answered.
+/// A dialogue that has passed has no step in which anything failed.
+#[tokio::test]
+async fn no_step_failed_when_the_certificate_is_revoked() {
+    let root = Cert::ca("Root").self_signed();
+    let mut presented = pki::certified(&[&Cert::leaf().serial(&SERIAL).by(&root)]);
+    presented.ocsp = Some(Ocsp::of(&SERIAL, "revoked").by(&root, &root));
+    let server = pki::server_config(presented, &[&TLS13]);
+    let target = pki::saying(server, b"ready\n".to_vec()).await.to_string();
+    for (wanted, reason, step) in [
+        ("ready", Reason::TlsCertRevoked, None),
+        ("steady", Reason::ExpectMismatch, Some(2)),
+    ] {
+        let mut raw = tcp(&root, Whom::Staple);
+        raw.revocation.fail_if_cert_revoked = true;
+        raw.tcp.query_response = vec![say("hello"), expect(wanted)];
+        let outcome = probe(&Network::system(), raw, &target).await;
+        let failure = outcome.failure.map(|of| (of.reason, of.step));
+        assert_eq!(failure, Some((reason, step)), "{}", log_of(&outcome));
+    }
+}
+
 #[tokio::test]
 async fn openssl_as_responder_and_as_server() {
     let Some(program) = find("openssl") else { return };
