@@ -2,11 +2,11 @@
 
 use std::mem::take;
 
-use super::{Attempt, Chosen, Probe, Verdict, choose_address, icmp, tcp};
+use super::{Attempt, Chosen, Probe, Verdict, choose_address, judged};
 use crate::log;
 use crate::metrics::{Labels, Metric};
-use crate::module::{Icmp, Tcp};
-use crate::net::{Address, Deadline, Preference, split_host_port};
+use crate::module::{Kind, Module};
+use crate::net::{Address, Deadline, split_host_port};
 use crate::probe_log::text;
 use crate::reason::Reason;
 
@@ -15,39 +15,27 @@ use tokio::time::{Instant, timeout_at};
 /// Most addresses of a target that are probed.
 const MOST: usize = 32;
 
-/// What is probed.
-#[derive(Clone, Copy)]
-pub(super) enum Each<'m> {
-    Tcp(&'m Tcp),
-    Icmp(&'m Icmp),
-}
-
-impl Each<'_> {
-    fn preference(self) -> Preference {
-        match self {
-            Self::Tcp(module) => module.preference,
-            Self::Icmp(module) => module.preference,
-        }
-    }
-}
-
 /// Probes every address of the target that the policy allows, one after the other, each for its share of the time that is
 /// left. All must succeed. What is told of a single probe is that of the first one that failed, or else of the first.
 ///
 /// # Errors
 /// [`Failed`](super::Failed) after the reason was logged.
-pub(super) async fn probe(probe: &mut Probe<'_>, each: Each<'_>) -> Verdict {
+pub(super) async fn probe(probe: &mut Probe<'_>, module: &Module) -> Verdict {
     let target = probe.target;
-    let host = match each {
-        Each::Tcp(_) => split_host_port(target).map(|(host, _)| host),
-        Each::Icmp(_) => Ok(target),
+    let host = match &module.kind {
+        Kind::Tcp(tcp) => split_host_port(target)
+            .ok()
+            .map(|(host, _)| (host, tcp.preference)),
+        Kind::Icmp(icmp) => Some((target, icmp.preference)),
+        // No others have the setting.
+        _ => None,
     };
     // A target without a port has no addresses to be probed; the prober says so.
-    let Ok(host) = host else {
-        return once(probe, each).await;
+    let Some((host, preference)) = host else {
+        return judged(probe, module).await;
     };
     probe.timeline.begin_hop(target);
-    let found = choose_address(probe, host, each.preference()).await?;
+    let found = choose_address(probe, host, preference).await?;
     let addresses = addresses(probe, &found);
     let (whole, before) = (probe.deadline, probe.samples.clone());
     let explains = probe.attempt.findings.is_some();
@@ -75,7 +63,7 @@ pub(super) async fn probe(probe: &mut Probe<'_>, each: Each<'_>) -> Verdict {
         }
         probe.timeline.hop().name = format!("{target} at {address}");
         // A backstop, as in the runner, which would lose what is known of the addresses before this one.
-        let verdict = match timeout_at(probe.deadline.at(), once(probe, each)).await {
+        let verdict = match timeout_at(probe.deadline.at(), judged(probe, module)).await {
             Ok(verdict) => verdict,
             Err(_) => {
                 log!(probe.log, Error, "Probe of an address timed out", "address" => text(address));
@@ -116,13 +104,6 @@ pub(super) async fn probe(probe: &mut Probe<'_>, each: Each<'_>) -> Verdict {
         log!(probe.log, Error, "Not every address of the target is well", "failed" => failed.join(" "), "err" => of_all);
     }
     ended
-}
-
-async fn once(probe: &mut Probe<'_>, each: Each<'_>) -> Verdict {
-    match each {
-        Each::Tcp(module) => Box::pin(tcp::probe(probe, module)).await,
-        Each::Icmp(module) => Box::pin(icmp::probe(probe, module)).await,
-    }
 }
 
 /// The addresses that are probed: the chosen one, and the others that the policy allows.

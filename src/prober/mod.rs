@@ -152,8 +152,16 @@ pub async fn run_with<'a>(
     }
 }
 
-/// Probes, and looks at the certificates that it met.
+/// Probes once: the target, or each of its addresses.
 async fn once(probe: &mut Probe<'_>, module: &Module) -> Verdict {
+    match probe.addresses {
+        Addresses::All => Box::pin(all::probe(probe, module)).await,
+        Addresses::First | Addresses::Random | Addresses::Any => judged(probe, module).await,
+    }
+}
+
+/// Probes, and looks at the certificates that it met.
+async fn judged(probe: &mut Probe<'_>, module: &Module) -> Verdict {
     let verdict = dispatch(probe, &module.kind).await;
     if verdict.is_ok() {
         // The dialogue has passed: what fails now fails in none of its steps.
@@ -213,14 +221,6 @@ fn dispatch<'p>(
     probe: &'p mut Probe<'_>,
     kind: &'p Kind,
 ) -> Pin<Box<dyn Future<Output = Verdict> + Send + 'p>> {
-    let each = match (probe.addresses, kind) {
-        (Addresses::All, Kind::Tcp(module)) => Some(all::Each::Tcp(module)),
-        (Addresses::All, Kind::Icmp(module)) => Some(all::Each::Icmp(module)),
-        _ => None,
-    };
-    if let Some(each) = each {
-        return Box::pin(all::probe(probe, each));
-    }
     match kind {
         Kind::Http(module) => Box::pin(http::probe(probe, module)),
         Kind::Tcp(module) => Box::pin(tcp::probe(probe, module)),

@@ -10,14 +10,16 @@ use blackbox_exporter::module::Module;
 use blackbox_exporter::net::Network;
 use blackbox_exporter::prober::{self, Judged, Outcome, Phase, ProbeRequest};
 use blackbox_exporter::reason::Reason;
+use rustls::version::TLS13;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
+use tokio_rustls::TlsAcceptor;
 
 use crate::dns::{framed, reply, tcp_server, udp_server};
 use crate::http::site::{Site, ok};
 use crate::support::peer::serve_each;
-use crate::support::pki;
+use crate::support::pki::{self, Cert, Ocsp, pem};
 use crate::support::programs::find;
 use crate::support::tls_peer::SelfSigned;
 use crate::support::unbound::Unbound;
@@ -262,14 +264,17 @@ async fn every_address_is_probed() {
     has(log(&outcome).join("\n"), ["missing port in address"]);
 }
 
+async fn at(last: u8, port: u16) -> TcpListener {
+    let address = SocketAddr::from(([127, 0, 0, last], port));
+    TcpListener::bind(address).await.unwrap()
+}
+
 /// Peers at 127.0.0.2 and 127.0.0.3 of one port that say these lines, each but the first once something was read; `None` refuses.
 async fn pair(lines: [Option<&'static [&'static str]>; 2]) -> u16 {
     let mut port = 0;
     for (last, lines) in [2, 3].into_iter().zip(lines) {
         let Some(lines) = lines else { continue };
-        let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, last], port)))
-            .await
-            .unwrap();
+        let listener = at(last, port).await;
         port = listener.local_addr().unwrap().port();
         serve_each(listener, move |mut stream| async move {
             for (index, line) in lines.iter().enumerate() {
@@ -347,6 +352,61 @@ async fn a_failure_is_told_of_one_address() {
                 .count();
             assert_eq!(marked, usize::from(attempts == 2 && want.is_some()));
         }
+    }
+}
+
+/// The certificate of each address is judged with its own probe, and those of the one that is described are exposed.
+#[tokio::test]
+async fn every_address_is_judged_by_its_own_certificate() {
+    let root = Cert::ca("Root").self_signed();
+    let (server, _) = name_server(9, &[2, 3]).await;
+    let ca = pem("CERTIFICATE", &root.der);
+    let yaml = format!(
+        "prober: tcp\nresolver: udp://{server}\naddresses: all\ntimeout: 20s\nocsp: staple\nfail_if_cert_revoked: true\n\
+         certificates: true\ntcp: {{preferred_ip_protocol: ip4, tls: true, tls_config: {{ca: {ca:?}, server_name: v4.test}}, \
+         query_response: [{{expect: ready}}]}}"
+    );
+    for (staples, described) in [
+        (["good", "good"], 2),
+        (["revoked", "good"], 2),
+        (["good", "revoked"], 3),
+        (["revoked", "revoked"], 2),
+    ] {
+        let mut port = 0;
+        for (last, staple) in [2, 3].into_iter().zip(staples) {
+            let serial = [1, last];
+            let subject = pki::common_name(&format!("at {last}"));
+            let leaf = Cert::leaf().serial(&serial).subject(subject).by(&root);
+            let mut presented = pki::certified(&[&leaf, &root]);
+            presented.ocsp = Some(Ocsp::of(&serial, staple).by(&root, &root));
+            let acceptor = TlsAcceptor::from(Arc::new(pki::server_config(presented, &[&TLS13])));
+            let listener = at(last, port).await;
+            port = listener.local_addr().unwrap().port();
+            serve_each(listener, move |stream| {
+                let accepting = acceptor.accept(stream);
+                async move {
+                    if let Ok(mut stream) = accepting.await {
+                        let _ = stream.write_all(b"ready\n").await;
+                        let _ = stream.shutdown().await;
+                    }
+                }
+            });
+        }
+        let outcome = probe(&yaml, &format!("pool.test:{port}")).await;
+        let text = exposition(&outcome);
+        for (last, staple) in [2, 3].into_iter().zip(staples) {
+            let success = u8::from(staple == "good");
+            let line = format!("probe_address_success{{ip=\"127.0.0.{last}\"}} {success}\n");
+            has(&text, [line.as_str()]);
+            let subject = format!("subject=\"CN=at {last}\"");
+            assert_eq!(text.contains(&subject), last == described, "{staples:?}: {text}");
+        }
+        let failure = outcome.failure.map(|of| (of.reason, of.phase, of.step));
+        let revoked = staples.contains(&"revoked");
+        let want = revoked.then_some((Reason::TlsCertRevoked, "tls", None));
+        assert_eq!(failure, want, "{staples:?}: {:#?}", log(&outcome));
+        let status = outcome.samples.value(Metric::SslOcspStatus);
+        assert_eq!(status, Some(f64::from(u8::from(revoked))));
     }
 }
 
