@@ -2,15 +2,19 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use blackbox_exporter::carried;
 use blackbox_exporter::config::{self, Label, Prober, QueryResponse};
 use blackbox_exporter::metrics::Metric;
-use blackbox_exporter::prober::Outcome;
+use blackbox_exporter::net::Network;
+use blackbox_exporter::net::policy::Policy;
+use blackbox_exporter::prober::{self, Outcome, ProbeRequest};
 
-use crate::support::peer::{Move, Peer, send};
-use crate::support::probing::{PATIENT, expect, expect_info, log_of, run, say};
+use crate::support::peer::{Move, Peer, listen, send};
+use crate::support::probing::{PATIENT, compile, expect, expect_info, log_of, run, say};
 use crate::support::{has, spawn};
 
 fn bytes(bytes: &[u8]) -> QueryResponse {
@@ -485,4 +489,49 @@ async fn several_connects_are_counted_and_one_is_talked_over() {
     assert!(!outcome.success && log.contains("connection refused"), "{log}");
     let plain = run(tcp(vec![]), &target, PATIENT).await;
     assert_eq!(counts.map(|m| value(&plain, m)), [None; 3]);
+}
+
+/// Connects for which there is no time are neither sent nor lost, nor are those that nobody may make.
+#[tokio::test]
+async fn connects_that_were_not_tried_do_not_count() {
+    let made = Arc::<AtomicUsize>::default();
+    let counted = Arc::clone(&made);
+    let address = listen(move |mut stream| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        async move {
+            let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, b"hello\n").await;
+        }
+    })
+    .await;
+    let counts = |outcome: &Outcome| {
+        let metrics = [
+            Metric::TcpPacketsSent,
+            Metric::TcpPacketsReceived,
+            Metric::TcpPacketLoss,
+        ];
+        metrics.map(|metric| outcome.samples.value(metric))
+    };
+    let mut module = tcp(vec![expect("hello")]);
+    (module.tcp.repeat.count, module.tcp.repeat.interval) = (3, 1_200_000_000);
+    let outcome = run(module.clone(), &address.to_string(), Duration::from_secs(2)).await;
+    assert!(outcome.success, "{}", log_of(&outcome));
+    assert_eq!(counts(&outcome), [Some(2.0), Some(2.0), Some(0.0)]);
+    assert_eq!(made.load(Ordering::Relaxed), 2);
+    for target in ["127.0.0.1:no-such-service", "127.0.0.1:9"] {
+        let denied = "policy: {deny: {ports: [9]}}\nmodules: {}\n";
+        let rules = blackbox_exporter::module::parse(denied, "test.yml").unwrap();
+        let network = Network::governed_by(Policy::of(rules.config.policy.clone()));
+        let request = ProbeRequest {
+            target,
+            hostname: None,
+            timeout: PATIENT,
+        };
+        let outcome = prober::run(&network, &compile(module.clone()), request).await;
+        assert_eq!(
+            counts(&outcome),
+            [Some(0.0), Some(0.0), None],
+            "{}",
+            log_of(&outcome)
+        );
+    }
 }

@@ -29,11 +29,12 @@ const FAMILIES: Families = Families {
 
 /// The connects before the last one.
 pub(super) struct Before {
+    /// How many are made, the last one included.
     sent: usize,
     round_trips: Vec<(u32, Duration)>,
 }
 
-/// Connects once less than the module says, and times it; the connections are closed.
+/// Connects once less than the module says and the time allows, and times it; the connections are closed.
 pub(super) async fn connect_before(
     probe: &mut Probe<'_>,
     module: &Tcp,
@@ -45,15 +46,20 @@ pub(super) async fn connect_before(
         sent: 0,
         round_trips: Vec::new(),
     };
-    // The connect that follows says what is wrong with a port.
-    let Ok(port) = port::lookup(port, Protocol::Tcp) else {
+    let (network, deadline) = (probe.network, probe.deadline.unwatched());
+    // The connect that follows says what is wrong with a port, or what the policy is against.
+    let to = port::lookup(port, Protocol::Tcp).map(|port| address.with_port(port));
+    let Some(to) = to.ok().filter(|to| network.policy.check(*to).is_ok()) else {
         return before;
     };
-    let (network, deadline, to) = (probe.network, probe.deadline.unwatched(), address.with_port(port));
+    // Those that would begin later are not made, and the last one in time is talked over.
+    let left = deadline.left();
+    let later = (1..module.count).take_while(|turn| module.interval.saturating_mul(*turn) < left);
+    let last = later.last().unwrap_or(0);
     let vantage = &vantage(probe, source);
     let mut waiting = FuturesUnordered::new();
     let mut due = Instant::now();
-    for turn in 0..module.count {
+    for turn in 0..=last {
         loop {
             tokio::select! {
                 biased;
@@ -62,7 +68,7 @@ pub(super) async fn connect_before(
             }
         }
         // The last one is the caller's, when it is due.
-        if turn + 1 == module.count || deadline.left().is_zero() {
+        if turn == last || deadline.left().is_zero() {
             break;
         }
         due += module.interval;
@@ -81,6 +87,8 @@ pub(super) async fn connect_before(
     while let Ok(Some(ended)) = tokio::time::timeout_at(end, waiting.next()).await {
         before.round_trips.extend(ended);
     }
+    // When the time is over nobody is dialled.
+    before.sent += usize::from(!deadline.left().is_zero());
     before
 }
 
@@ -97,7 +105,7 @@ impl Before {
         }
         self.round_trips.sort_unstable_by_key(|(turn, _)| *turn);
         let series = Series {
-            sent: self.sent + 1,
+            sent: self.sent,
             round_trips: self.round_trips.into_iter().map(|(_, took)| took).collect(),
         };
         series.expose(&FAMILIES, &mut probe.samples);
