@@ -9,11 +9,12 @@ use base64::engine::general_purpose::STANDARD;
 use blackbox_exporter::config::{self, Header, HttpClient, Prober, QueryResponse, Secret};
 use blackbox_exporter::metrics::Metric;
 use blackbox_exporter::module::parse;
-use blackbox_exporter::prober::Outcome;
+use blackbox_exporter::net::Network;
+use blackbox_exporter::prober::{self, Also, Judged, Outcome, ProbeRequest};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::support::probing::{PATIENT, log_of, run};
+use crate::support::probing::{PATIENT, compile, log_of, run};
 use crate::support::{has, lacks, spawn};
 
 /// A server that answers one upgrade and then sends `frames`; the handle returns the request and all that came behind it.
@@ -327,4 +328,24 @@ async fn a_server_need_not_prove_that_it_speaks_websocket() {
     let mut module = module(vec![]);
     module.websocket.insecure_skip_accept = true;
     assert!(!run(module, &target, PATIENT).await.success);
+}
+
+/// Each step of a dialogue that passed is explained once.
+#[tokio::test]
+async fn steps_that_passed_are_explained_once() {
+    let (target, _) = serve(UPGRADE, vec![frame(0x81, b"ready")]).await;
+    let module = compile(module(vec![("", "hello"), ("ready", "")]));
+    let request = ProbeRequest {
+        target: &target,
+        hostname: None,
+        timeout: PATIENT,
+    };
+    let also = Also {
+        trace: None,
+        explain: true,
+    };
+    let outcome = prober::run_with(&Network::system(), &module, &request, also).await;
+    let findings = outcome.findings.as_ref().unwrap().list().iter();
+    let judged: Vec<_> = findings.map(|finding| finding.verdict).collect();
+    assert_eq!(judged, [Judged::Passed; 2], "{}", log_of(&outcome));
 }

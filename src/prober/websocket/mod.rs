@@ -184,7 +184,5 @@ async fn talk(probe: &mut Probe<'_>, frames: &mut Frames<Box<dyn AnyStream>>, st
         probe.explain_text("Sent", &send);
         probe.explain_passed();
     }
-    // What fails from here on is no step.
-    probe.attempt.step = None;
     Ok(())
 }
