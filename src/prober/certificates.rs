@@ -70,7 +70,11 @@ pub(super) fn expose(probe: &mut Probe<'_>, prober: Prober) {
     if let Some(incomplete) = incomplete {
         samples.set_bool(Metric::SslChainIncomplete, incomplete);
     }
-    let Some(facts) = &probe.attempt.tls else { return };
+    // That of an earlier hop says nothing of this one.
+    let last = probe.timeline.attempt().last();
+    let Some(facts) = last.and_then(|hop| hop.tls.as_deref()) else {
+        return;
+    };
     if let Some(leaf) = facts.presented.first() {
         // Exact: a certificate of 64 KiB has no 2^52 of them.
         #[allow(clippy::cast_precision_loss)]

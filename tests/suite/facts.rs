@@ -11,6 +11,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::version::{TLS12, TLS13};
 
+use crate::http::site::{Site, ok};
 use crate::support::pki::{self, Cert, Made, common_name, pem};
 use crate::support::probing::{PATIENT, compile, log_of, run};
 use crate::support::{Exporter, has, lacks};
@@ -220,6 +221,24 @@ async fn embedded_timestamps_are_counted() {
             "{value:?}: {}",
             log_of(&outcome)
         );
+    }
+}
+
+/// A last hop without TLS has no timestamps; those of an earlier one are not its own.
+#[tokio::test]
+async fn timestamps_are_those_of_the_last_hop() {
+    let site = Site::answering(ok()).await;
+    let plain = site.url("/");
+    for (location, success) in [(plain.as_str(), true), ("https://127.0.0.1:1/", false)] {
+        let redirect = format!("HTTP/1.1 302 Found\nLocation: {location}\nContent-Length: 0\n\n");
+        let address = serve(&[&Cert::leaf().self_signed()], &redirect).await;
+        let mut raw = config::Module::new(Prober::Http);
+        raw.exposition.certificates = Some(true);
+        raw.http.client.tls_config.insecure_skip_verify = true;
+        let outcome = run(raw, &format!("https://{address}/"), PATIENT).await;
+        assert_eq!(outcome.success, success, "{}", log_of(&outcome));
+        assert_eq!(rows(&outcome, Metric::SslCertNotAfter).len(), 1);
+        assert_eq!(outcome.samples.value(Metric::SslScts), None, "{location}");
     }
 }
 
