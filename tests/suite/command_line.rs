@@ -124,7 +124,7 @@ struct Running(
     #[expect(dead_code, reason = "tells by its end")] mpsc::Sender<()>,
 );
 
-/// Starts a program whose log will be read. It is killed after a minute, so that nobody reads for ever.
+/// Starts a program whose log will be read. It is killed after a minute, so that nobody reads without end.
 fn start(command: &mut Command) -> (Running, std::io::BufReader<std::process::ChildStderr>) {
     let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
     let log = std::io::BufReader::new(child.stderr.take().unwrap());
