@@ -53,6 +53,7 @@ mod properties;
 mod reasons;
 mod recipes;
 mod records;
+mod references;
 mod resolve;
 mod revocation;
 mod schema;

@@ -15,7 +15,7 @@ use crate::config::codec::named::Named;
 use crate::config::codec::secret::Secret;
 use crate::config::codec::section::{Section, section};
 use crate::config::codec::shared::Shared;
-use crate::config::codec::value::{Codec as _, Nilable};
+use crate::config::codec::value::{Codec as _, Literal, Nilable, Sent};
 
 section! {
     /// Authentication, proxy, TLS and redirects of an HTTP client.
@@ -49,7 +49,7 @@ section! {
     #[derive(Clone, Debug, PartialEq, Eq)]
     #[allow(missing_docs)]
     pub struct BasicAuth {
-        omit username: String,
+        omit username: String as Sent,
         omit username_file: String,
         omit username_ref: String,
         omit password: Secret,
@@ -76,7 +76,7 @@ section! {
     #[derive(Clone, Debug, PartialEq, Eq)]
     #[allow(missing_docs)]
     pub struct OAuth2 {
-        omit client_id: String,
+        omit client_id: String as Sent,
         omit client_secret: Secret,
         omit client_secret_file: String,
         omit client_secret_ref: String,
@@ -133,7 +133,7 @@ section! {
     pub struct Header {
         omit values: Vec<String>,
         omit secrets: Vec<Secret>,
-        omit files: Vec<String>,
+        omit files: Vec<String> as Literal,
     }
 }
 

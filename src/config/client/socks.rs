@@ -10,7 +10,7 @@ use super::url::ProxyUrl;
 use crate::config::codec::decode::Decoder;
 use crate::config::codec::secret::Secret;
 use crate::config::codec::section::{Section, section};
-use crate::config::codec::value::Codec as _;
+use crate::config::codec::value::{Codec as _, Sent};
 
 /// The longest name or password that SOCKS5 can carry, in bytes (RFC 1929).
 const LONGEST: usize = 255;
@@ -22,7 +22,7 @@ section! {
         /// `socks5://` or `socks5h://`, with `user:password@` if need be. An empty one means none.
         omit proxy_url: Option<String> as ProxyUrl,
         /// The user, if the URL has none.
-        omit proxy_username: String,
+        omit proxy_username: String as Sent,
         /// The user's password.
         omit proxy_password: Secret,
     }

@@ -11,6 +11,7 @@ use gostd::url::{Url, UrlError};
 
 use crate::config::codec::confidential;
 use crate::config::codec::decode::Decoder;
+use crate::config::codec::environment::Purpose;
 use crate::config::codec::tree::Tree;
 use crate::config::codec::value::{Value, Variant};
 
@@ -19,13 +20,14 @@ pub(crate) struct ProxyUrl;
 
 impl Variant<Option<String>> for ProxyUrl {
     fn decode(place: &mut Option<String>, node: Id, d: &mut Decoder<'_, '_>) -> bool {
-        d.parsed(node, place, |text| match Url::parse(text) {
+        let parse = |text: &str| match Url::parse(text) {
             Ok(_) => Ok(Some(text.to_owned())),
             Err(error) => Err((
                 reason(text, &error),
                 "a proxy URL is like http://proxy.example:3128 or socks5://user:password@proxy.example:1080",
             )),
-        })
+        };
+        d.expanding(Some(Purpose::Url), |d| d.parsed(node, place, parse))
     }
     fn tree(place: &Option<String>) -> Tree {
         let text = place.as_deref().unwrap_or_default();
@@ -70,7 +72,7 @@ impl fmt::Debug for UrlText {
 
 impl Value for UrlText {
     fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool {
-        self.0.decode(node, d)
+        d.expanding(Some(Purpose::Url), |d| self.0.decode(node, d))
     }
     fn is_zero(&self) -> bool {
         self.0.is_empty()

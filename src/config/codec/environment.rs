@@ -1,21 +1,24 @@
-//! `--config.expand-environment-variables` (ours): `${NAME}` and `${file:PATH}` in secrets, headers, bodies and URLs.
+//! `--config.expand-environment-variables` (ours): `${NAME}` and `${file:PATH}` in secrets, headers, bodies and URLs. The types of
+//! fields say which those are.
 
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
-use super::confidential::is_secret;
 use crate::os_error;
 
 /// Most bytes of a file that stands for a value.
 const MOST: u64 = 64 << 10;
 
-/// Whether values below this key are expanded.
-pub(crate) fn is_expanded(key: &str) -> bool {
-    matches!(
-        key,
-        "headers" | "body" | "token_url" | "endpoint_params" | "metadata" | "claims"
-    ) || is_secret(key)
+/// What a text is in which references are replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// A secret.
+    Secret,
+    /// What a probe sends: a header, a body, a user's name.
+    Sent,
+    /// A URL, or the address of a server.
+    Url,
 }
 
 /// The text with what its references stand for; `None` when it has none.

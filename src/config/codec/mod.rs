@@ -3,7 +3,7 @@
 
 pub(crate) mod confidential;
 pub(crate) mod decode;
-mod environment;
+pub(crate) mod environment;
 pub(crate) mod hints;
 pub mod meant;
 pub(crate) mod named;

@@ -8,6 +8,7 @@ use go_yaml::Id;
 
 use super::confidential;
 use super::decode::Decoder;
+use super::environment::Purpose;
 use super::schema::{self, Sections};
 use super::tree::Tree;
 use super::value::Value;
@@ -62,7 +63,7 @@ impl<V: fmt::Debug> fmt::Debug for Named<V> {
 
 impl<V: Value + Default> Value for Named<V> {
     fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool {
-        self.0.decode(node, d)
+        d.expanding(Some(Purpose::Sent), |d| self.0.decode(node, d))
     }
 
     fn schema(sections: &mut Sections) -> serde_json::Value {

@@ -8,7 +8,7 @@ use crate::config::client::http_client::canonical_header;
 use crate::config::codec::decode::Decoder;
 use crate::config::codec::named::Named;
 use crate::config::codec::section::{Section, section};
-use crate::config::codec::value::{Bytes, Cel, IpProtocol, Pattern, Regexp, Size};
+use crate::config::codec::value::{Cel, IpProtocol, Pattern, Regexp, SentBytes, Size};
 
 section! {
     /// Settings of the http prober.
@@ -47,7 +47,7 @@ section! {
         /// Header values that must match.
         omit fail_if_header_not_matches: Vec<HeaderMatch>,
         /// Request body; `!!binary` values are not text.
-        omit body: Vec<u8> as Bytes,
+        omit body: Vec<u8> as SentBytes,
         /// File with the request body, read at probe time.
         omit body_file: String,
         /// The shared client configuration, inlined in the section.

@@ -80,7 +80,7 @@ impl<'d, 't> Decoder<'d, 't> {
     fn key(&mut self, key: Id) -> Option<Cow<'d, str>> {
         let mut name = None;
         self.enter(key, |d, key| {
-            name = d.text(key);
+            name = d.expanding(None, |d| d.text(key));
             name.is_some()
         });
         name

@@ -12,7 +12,7 @@ use go_yaml::{Content, Document, Id};
 use super::confidential::is_secret;
 use super::problem::Problem;
 use super::yaml_version::YamlVersion;
-use crate::config::codec::environment;
+use crate::config::codec::environment::{self, Purpose};
 use crate::config::codec::hints::Elsewhere;
 
 /// Reads one document.
@@ -30,6 +30,8 @@ pub(crate) struct Decoder<'d, 't> {
     files: Vec<NamedFile>,
     options: Options,
     elsewhere: Elsewhere,
+    /// What is being read, if references are replaced in it.
+    purpose: Option<Purpose>,
     /// Values that were made of references, and what was written, since the module began.
     expanded: Vec<(String, String)>,
 }
@@ -89,6 +91,7 @@ impl<'d, 't> Decoder<'d, 't> {
             files: Vec::new(),
             options: Options::default(),
             elsewhere: |_, _| None,
+            purpose: None,
             expanded: Vec::new(),
         }
     }
@@ -112,15 +115,17 @@ impl<'d, 't> Decoder<'d, 't> {
         std::mem::take(&mut self.expanded)
     }
 
+    /// Reads something in which references are replaced, or, without a purpose, are not.
+    pub fn expanding<T>(&mut self, purpose: Option<Purpose>, read: impl FnOnce(&mut Self) -> T) -> T {
+        let outer = std::mem::replace(&mut self.purpose, purpose);
+        let read = read(self);
+        self.purpose = outer;
+        read
+    }
+
     /// What a text stands for.
     fn expand(&mut self, node: Id, text: &'d str) -> Option<Cow<'d, str>> {
-        let document = self.document;
-        let is_expanded = self.options.expand
-            && text.contains("${")
-            && self.path.iter().any(|step| {
-                matches!(step, Step::Key(key) if document.text(*key).is_some_and(environment::is_expanded))
-            });
-        if !is_expanded {
+        if self.purpose.is_none() || !self.options.expand {
             return Some(Cow::Borrowed(text));
         }
         if self.options.author == Author::Untrusted {

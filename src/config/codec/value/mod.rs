@@ -11,6 +11,7 @@ use go_yaml::scalar::{Scalar, old_boolean};
 use go_yaml::{Content, Id};
 
 use super::decode::Decoder;
+use super::environment::Purpose;
 use super::schema::{self, Sections};
 use super::secret::Secret;
 use super::tree::Tree;
@@ -85,6 +86,24 @@ pub(crate) struct AsIs;
 
 impl<T: Value> Variant<T> for AsIs {}
 
+/// As the type says, with references replaced: what a probe sends.
+pub(crate) struct Sent;
+
+impl<T: Value> Variant<T> for Sent {
+    fn decode(place: &mut T, node: Id, d: &mut Decoder<'_, '_>) -> bool {
+        d.expanding(Some(Purpose::Sent), |d| place.decode(node, d))
+    }
+}
+
+/// As the type says, without references: names of files among what is sent.
+pub(crate) struct Literal;
+
+impl<T: Value> Variant<T> for Literal {
+    fn decode(place: &mut T, node: Id, d: &mut Decoder<'_, '_>) -> bool {
+        d.expanding(None, |d| place.decode(node, d))
+    }
+}
+
 impl Value for String {
     fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool {
         d.enter(node, |d, node| match d.text(node) {
@@ -125,14 +144,31 @@ impl Codec<Vec<u8>> for Bytes {
     }
 }
 
+/// As [`Bytes`], with references replaced.
+pub(crate) struct SentBytes;
+
+impl Codec<Vec<u8>> for SentBytes {
+    fn decode(place: &mut Vec<u8>, node: Id, d: &mut Decoder<'_, '_>) -> bool {
+        d.expanding(Some(Purpose::Sent), |d| Bytes::decode(place, node, d))
+    }
+    fn is_zero(place: &Vec<u8>) -> bool {
+        Bytes::is_zero(place)
+    }
+    fn tree(place: &Vec<u8>) -> Tree {
+        Bytes::tree(place)
+    }
+}
+
 impl Value for Secret {
     fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool {
-        d.enter(node, |d, node| match d.text(node) {
-            Some(text) => {
-                *self = Secret::new(text);
-                true
+        d.enter(node, |d, node| {
+            match d.expanding(Some(Purpose::Secret), |d| d.text(node)) {
+                Some(text) => {
+                    *self = Secret::new(text);
+                    true
+                }
+                None => false,
             }
-            None => false,
         })
     }
     fn is_zero(&self) -> bool {
