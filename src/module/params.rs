@@ -9,7 +9,7 @@ use super::variants::{Values, Variants};
 use super::{Module, Problems};
 use crate::carried;
 use crate::check::regexp::Regexp;
-use crate::config::{self, MASK, Secret, Setting};
+use crate::config::{self, Expanded, MASK, Secret, Setting};
 
 /// The parameters of a module.
 #[derive(Debug)]
@@ -179,11 +179,9 @@ impl Params {
         raw.set_params(settings)
             .map_err(|unfit| refused(unfit.index, unfit.reason))?;
         let hidden = given.iter().filter(|(rule, _)| rule.secret);
-        raw.expanded.extend(
-            hidden
-                .clone()
-                .map(|(_, value)| ((*value).to_owned(), MASK.to_owned())),
-        );
+        let paths = hidden.clone().filter_map(|(rule, _)| raw.path_of(&rule.setting));
+        let masked: Vec<Expanded> = paths.map(Expanded::masked).collect();
+        raw.expanded.extend(masked);
         // The rules are the first module's; this one is asked nothing more.
         raw.params.clear();
         let mut problems = Problems::of_variant(module);

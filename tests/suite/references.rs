@@ -2,6 +2,8 @@
 
 use blackbox_exporter::config::{self, Options};
 
+use crate::support::{folder, has, lacks};
+
 /// What is wrong with a configuration in which references are replaced.
 fn problems(text: &str) -> Vec<String> {
     let options = Options {
@@ -86,4 +88,82 @@ fn the_field_decides_where_references_are_replaced() {
             assert_eq!(problems(&text), Vec::<String>::new(), "{text}");
         }
     }
+}
+
+/// References are shown where they were written, and nowhere else.
+#[test]
+fn references_are_shown_where_they_were_written() {
+    let files = folder(&[
+        ("method", "POST"),
+        ("time", "5s"),
+        ("name", "ann"),
+        ("host", "u:pw@proxy"),
+        ("nested", "${file:/no/such/file}"),
+    ]);
+    let text = "modules:
+  m:
+    prober: http
+    timeout: 5s
+    http:
+      method: POST
+      body: '${file:{dir}/nested}'
+      headers:
+        X-E: ${file:{dir}/method}
+        X.T: ${file:{dir}/time}
+        Cookie: ${file:{dir}/method}
+      http_headers:
+        X-L:
+          values: [~, POST, '${file:{dir}/method}', ~, ann]
+      fail_if_body_matches_regexp: [POST]
+      proxy_url: http://${file:{dir}/host}:1
+      oauth2:
+        client_id: ${file:{dir}/name}
+        client_secret: ${file:{dir}/name}
+        token_url: http://u:${file:{dir}/name}@t
+        endpoint_params: {a: ann, b: 'x${file:{dir}/name}'}
+        proxy_url: http://ann:literal${file:{dir}/name}@${file:{dir}/name}:1
+  plain: {prober: http, http: {method: POST}}
+";
+    let text = text.replace("{dir}", &files.path().display().to_string());
+    let options = Options {
+        expand: true,
+        ..Options::default()
+    };
+    let parsed = config::parse_with(&text, options);
+    assert!(parsed.problems.is_empty(), "{:?}", parsed.problems);
+    let module = parsed.config.modules["m"].as_ref().unwrap();
+    assert_eq!(module.http.body, b"${file:/no/such/file}");
+    for shown in [
+        config::write::config(&parsed.config),
+        config::write::module(module),
+        config::write::draft("m", module),
+    ] {
+        let shown = shown.replace(&files.path().display().to_string(), "D");
+        #[rustfmt::skip]
+        has(&shown, [
+            "timeout: 5s",
+            " method: POST",
+            "body: ${file:D/nested}",
+            "X-E: ${file:D/method}",
+            "X.T: ${file:D/time}",
+            "Cookie: <secret>",
+            "client_id: ${file:D/name}",
+            "client_secret: <secret>",
+            "token_url: http://u:${file:D/name}@t",
+            "a: ann",
+            "b: x${file:D/name}",
+            "proxy_url: http://<secret>@${file:D/name}:1",
+            "proxy_url: http://${file:D/host}:1",
+        ]);
+        let flat: String = shown.split_whitespace().collect();
+        has(
+            &flat,
+            [
+                "values:-POST-${file:D/method}-ann",
+                "fail_if_body_matches_regexp:-POST",
+            ],
+        );
+        lacks(&shown, ["literal", "pw"]);
+    }
+    has(config::write::config(&parsed.config), ["method: POST"]);
 }

@@ -5,6 +5,8 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
+use super::confidential::MASK;
+use super::tree::Step;
 use crate::os_error;
 
 /// Most bytes of a file that stands for a value.
@@ -21,14 +23,66 @@ pub(crate) enum Purpose {
     Url,
 }
 
+/// A value that is shown as something else: references were a part of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expanded {
+    /// Where in its module it is.
+    pub(crate) path: Vec<Step>,
+    /// What is shown there.
+    pub(crate) shown: String,
+}
+
+impl Expanded {
+    /// A value that was `written` with references.
+    pub(super) fn new(path: Vec<Step>, written: &str, purpose: Purpose) -> Self {
+        let shown = match purpose {
+            Purpose::Url => without_password(written),
+            Purpose::Secret | Purpose::Sent => written.to_owned(),
+        };
+        Self { path, shown }
+    }
+
+    /// A value that is not shown.
+    pub(crate) fn masked(path: Vec<Step>) -> Self {
+        Self {
+            path,
+            shown: MASK.to_owned(),
+        }
+    }
+}
+
+/// A URL with references, without a user whose password is no reference.
+fn without_password(written: &str) -> String {
+    let literal = replaced(written, |_| Ok(String::new())).unwrap_or_default();
+    let user = literal.rsplit_once('@').map_or("", |(user, _)| user);
+    let user = user.split_once("://").map_or(user, |(_, user)| user);
+    let has_password = user
+        .split_once(':')
+        .is_some_and(|(_, password)| !password.is_empty());
+    match written.rsplit_once('@') {
+        Some((before, host)) if has_password => {
+            let scheme = before.split_once("://").map_or("", |(scheme, _)| scheme);
+            format!("{scheme}://{MASK}@{host}")
+        }
+        _ => written.to_owned(),
+    }
+}
+
 /// The text with what its references stand for; `None` when it has none.
 ///
 /// # Errors
 /// A variable that is not set, or a file that cannot be read.
-pub(crate) fn expand(text: &str) -> Result<Option<String>, String> {
+pub(super) fn expand(text: &str) -> Result<Option<String>, String> {
+    match has_reference(text) {
+        true => replaced(text, value).map(Some),
+        false => Ok(None),
+    }
+}
+
+/// The text with something else in the place of its references, once: what that holds stays.
+fn replaced(text: &str, mut value: impl FnMut(&str) -> Result<String, String>) -> Result<String, String> {
     let mut out = String::new();
     let mut rest = text;
-    let mut is_changed = false;
     while let Some((before, after)) = rest.split_once("${") {
         let Some((name, behind)) = after.split_once('}').filter(|(name, _)| is_reference(name)) else {
             // As it stands: `${1}` is a template's.
@@ -40,14 +94,13 @@ pub(crate) fn expand(text: &str) -> Result<Option<String>, String> {
         out.push_str(before);
         out.push_str(&value(name)?);
         rest = behind;
-        is_changed = true;
     }
     out.push_str(rest);
-    Ok(is_changed.then_some(out))
+    Ok(out)
 }
 
 /// Whether there is something to replace.
-pub(crate) fn has_reference(text: &str) -> bool {
+pub(super) fn has_reference(text: &str) -> bool {
     let names = text.split("${").skip(1).filter_map(|after| after.split_once('}'));
     names.into_iter().any(|(name, _)| is_reference(name))
 }

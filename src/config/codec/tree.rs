@@ -19,17 +19,30 @@ pub enum Tree {
     Map(Vec<(String, Tree)>),
 }
 
+/// A step from a value to one in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// To what is under a key.
+    Key(String),
+    /// To an entry of a list.
+    Index(usize),
+}
+
 impl Tree {
-    /// Puts another text where one stands.
-    pub fn replace(&mut self, old: &[u8], new: &[u8]) {
-        match self {
-            Self::Text(text) if text == old => new.clone_into(text),
-            Self::List(items) => items.iter_mut().for_each(|item| item.replace(old, new)),
-            Self::Section(entries) | Self::Map(entries) => {
-                entries.iter_mut().for_each(|(_, value)| value.replace(old, new));
+    /// What is at that path, if it is printed.
+    pub fn at(&mut self, path: &[Step]) -> Option<&mut Self> {
+        let Some((first, rest)) = path.split_first() else {
+            return Some(self);
+        };
+        let below = match (self, first) {
+            (Self::List(items), Step::Index(index)) => items.get_mut(*index),
+            (Self::Section(entries) | Self::Map(entries), Step::Key(name)) => {
+                let mut entries = entries.iter_mut();
+                entries.find(|(key, _)| key == name).map(|(_, value)| value)
             }
-            _ => {}
-        }
+            _ => None,
+        };
+        below?.at(rest)
     }
 
     /// The path of the first text that `is_wanted`: `http.headers.Cookie`, or with the index of an entry, `http.list[0]`.

@@ -13,6 +13,7 @@ use go_yaml::Id;
 
 use super::codec::confidential::MASK;
 use super::codec::decode::Decoder;
+use super::codec::environment::Expanded;
 use super::codec::section::{Section, section};
 use super::codec::shared::{Shared, unwritten};
 use super::codec::tree::Tree;
@@ -91,8 +92,8 @@ section! {
         omit trace: Option<Trace>,
         /// The address that is dialled instead of those of the target's name: only a parameter sets it.
         skip ip_address: Option<std::net::IpAddr>,
-        /// Values that were made of `${…}`, and what was written: that is what is shown.
-        skip expanded: Vec<(String, String)>,
+        /// Values that are shown as they were written, with `${…}`.
+        skip expanded: Vec<Expanded>,
     }
 }
 
@@ -133,8 +134,12 @@ impl Module {
 
     /// Puts references back where their values stand.
     pub(crate) fn unexpand(&self, tree: &mut Tree) {
-        for (expanded, written) in &self.expanded {
-            tree.replace(expanded.as_bytes(), written.as_bytes());
+        for expanded in &self.expanded {
+            if let Some(value) = tree.at(&expanded.path)
+                && *value != Tree::text(MASK)
+            {
+                *value = Tree::text(expanded.shown.as_str());
+            }
         }
     }
 

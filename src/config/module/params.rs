@@ -17,7 +17,7 @@ use crate::config::codec::decode::Decoder;
 use crate::config::codec::problem::Problem;
 use crate::config::codec::schema::{self, Sections};
 use crate::config::codec::section::{Section, section};
-use crate::config::codec::tree::Tree;
+use crate::config::codec::tree::{Step, Tree};
 use crate::config::codec::value::{Regexp, Value};
 
 section! {
@@ -268,6 +268,10 @@ impl Module {
     ) -> Result<(), Unfit> {
         let mut mapping = Mapping::default();
         for (index, (setting, value)) in values.clone().enumerate() {
+            // What was written there counts no more.
+            if let Some(path) = self.path_of(setting) {
+                self.expanded.retain(|expanded| !expanded.path.starts_with(&path));
+            }
             let unfit = |reason: &str| Unfit {
                 index,
                 reason: reason.to_owned(),
@@ -305,6 +309,22 @@ impl Module {
             index: blamed.unwrap_or(last),
             reason: message,
         })
+    }
+
+    /// Where a setting is in the module; nowhere if it is no field.
+    pub(crate) fn path_of(&self, setting: &Setting) -> Option<Vec<Step>> {
+        let names = match &setting.place {
+            Place::Header(name) => vec!["headers", name.as_str()],
+            Place::Metadata(name) => vec!["metadata", name.as_str()],
+            Place::Field(names) => names.iter().map(String::as_str).collect(),
+            Place::Address => return None,
+        };
+        let names = iter::once(self.prober.name()).chain(names);
+        let key = |name: &str| Step::Key(name.to_owned());
+        // Metadata and lists get one entry.
+        let is_list = setting.kind == Kind::List || matches!(setting.place, Place::Metadata(_));
+        let entry = is_list.then_some(Step::Index(0));
+        Some(names.map(key).chain(entry).collect())
     }
 
     /// Reads further fields of the prober's section, and judges the whole of it.

@@ -69,10 +69,13 @@ impl<'d, 't> Decoder<'d, 't> {
             };
             return self.mismatch_with(node, "a list", help);
         };
-        for (index, item) in items.iter().enumerate() {
+        // Null entries are left out.
+        let mut index = 0;
+        for item in items {
             self.path.push(Step::Index(index, *item));
             each(self, *item);
             self.path.pop();
+            index += usize::from(!document.is_null(*item));
         }
     }
 

@@ -12,7 +12,7 @@ use go_yaml::{Content, Document, Id};
 use super::confidential::is_secret;
 use super::problem::Problem;
 use super::yaml_version::YamlVersion;
-use crate::config::codec::environment::{self, Purpose};
+use crate::config::codec::environment::{self, Expanded, Purpose};
 use crate::config::codec::hints::Elsewhere;
 
 /// Reads one document.
@@ -32,8 +32,8 @@ pub(crate) struct Decoder<'d, 't> {
     elsewhere: Elsewhere,
     /// What is being read, if references are replaced in it.
     purpose: Option<Purpose>,
-    /// Values that were made of references, and what was written, since the module began.
-    expanded: Vec<(String, String)>,
+    /// Values that were made of references since the module began.
+    expanded: Vec<Expanded>,
 }
 
 /// How a configuration is read.
@@ -111,7 +111,7 @@ impl<'d, 't> Decoder<'d, 't> {
     }
 
     /// The values that were made of references since the last time.
-    pub fn take_expanded(&mut self) -> Vec<(String, String)> {
+    pub fn take_expanded(&mut self) -> Vec<Expanded> {
         std::mem::take(&mut self.expanded)
     }
 
@@ -125,9 +125,9 @@ impl<'d, 't> Decoder<'d, 't> {
 
     /// What a text stands for.
     fn expand(&mut self, node: Id, text: &'d str) -> Option<Cow<'d, str>> {
-        if self.purpose.is_none() || !self.options.expand {
+        let Some(purpose) = self.purpose.filter(|_| self.options.expand) else {
             return Some(Cow::Borrowed(text));
-        }
+        };
         if self.options.author == Author::Untrusted {
             if environment::has_reference(text) {
                 let message = "${…} is replaced in the configuration of the exporter only";
@@ -139,7 +139,8 @@ impl<'d, 't> Decoder<'d, 't> {
         match environment::expand(text) {
             Ok(None) => Some(Cow::Borrowed(text)),
             Ok(Some(expanded)) => {
-                self.expanded.push((expanded.clone(), text.to_owned()));
+                let path = self.path_in_module();
+                self.expanded.push(Expanded::new(path, text, purpose));
                 Some(Cow::Owned(expanded))
             }
             Err(message) => {

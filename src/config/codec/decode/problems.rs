@@ -9,6 +9,7 @@ use go_yaml::{Content, Id, Position};
 use super::{Decoder, Step};
 use crate::config::codec::hints;
 use crate::config::codec::problem::Problem;
+use crate::config::codec::tree;
 
 /// Most problems that are collected.
 const MAX_PROBLEMS: usize = 200;
@@ -148,6 +149,15 @@ impl Decoder<'_, '_> {
             }
         }
         (module, path)
+    }
+
+    /// The path below the module.
+    pub(super) fn path_in_module(&self) -> Vec<tree::Step> {
+        let steps = self.path.iter().skip(2).map(|step| match step {
+            Step::Key(key) => tree::Step::Key(self.document.text(*key).unwrap_or_default().to_owned()),
+            Step::Index(index, _) => tree::Step::Index(*index),
+        });
+        steps.collect()
     }
 
     /// The node is not of the wanted kind.
