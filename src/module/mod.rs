@@ -74,7 +74,7 @@ pub struct Module {
     pub params: Option<Box<Params>>,
     /// What a scrape has set.
     pub given: Arc<[Given]>,
-    /// What it has set and nobody may read.
+    /// What it has set and nobody may read, and what references stand for.
     pub secrets: Box<[config::Secret]>,
     /// The expressions of a module with parameters, for those that are made of it.
     expressions: Option<Box<Expressions>>,
@@ -135,7 +135,11 @@ impl Module {
             expressions: problems.used.take(),
             params: Params::compile(raw, problems),
             given: Arc::default(),
-            secrets: Box::default(),
+            secrets: raw
+                .expanded
+                .iter()
+                .flat_map(|expanded| expanded.hidden.iter().cloned())
+                .collect(),
         }
     }
 }

@@ -9,7 +9,7 @@ use super::variants::{Values, Variants};
 use super::{Module, Problems};
 use crate::carried;
 use crate::check::regexp::Regexp;
-use crate::config::{self, Expanded, MASK, Secret, Setting};
+use crate::config::{self, Expanded, MASK, Setting};
 
 /// The parameters of a module.
 #[derive(Debug)]
@@ -179,8 +179,9 @@ impl Params {
         raw.set_params(settings)
             .map_err(|unfit| refused(unfit.index, unfit.reason))?;
         let hidden = given.iter().filter(|(rule, _)| rule.secret);
-        let paths = hidden.clone().filter_map(|(rule, _)| raw.path_of(&rule.setting));
-        let masked: Vec<Expanded> = paths.map(Expanded::masked).collect();
+        let masked: Vec<Expanded> = hidden
+            .map(|(rule, value)| Expanded::masked(raw.path_of(&rule.setting), value))
+            .collect();
         raw.expanded.extend(masked);
         // The rules are the first module's; this one is asked nothing more.
         raw.params.clear();
@@ -194,7 +195,6 @@ impl Params {
             return Err(refused(index.unwrap_or(usize::MAX), problem.message.clone()));
         }
         made.exposition = module.exposition;
-        made.secrets = hidden.map(|(_, value)| Secret::new(*value)).collect();
         made.given = given
             .iter()
             .map(|(rule, value)| Given {

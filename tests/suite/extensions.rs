@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use crate::support::{Exporter, folder, has};
 
 /// A server that answers every connection with what it was sent, line by line, as a plain page.
-fn echo() -> String {
+pub fn echo() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     std::thread::spawn(move || {
@@ -17,6 +17,13 @@ fn echo() -> String {
             while !head.ends_with(b"\r\n\r\n") && connection.read(&mut byte).unwrap_or(0) == 1 {
                 head.push(byte[0]);
             }
+            let text = String::from_utf8_lossy(&head).to_ascii_lowercase();
+            let length = text
+                .lines()
+                .find_map(|line| line.strip_prefix("content-length: "));
+            let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
+            let _ = connection.read_exact(&mut body);
+            head.extend(body);
             let length = head.len();
             let _ = write!(
                 connection,

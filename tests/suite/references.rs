@@ -2,7 +2,8 @@
 
 use blackbox_exporter::config::{self, Options};
 
-use crate::support::{folder, has, lacks};
+use crate::extensions::echo;
+use crate::support::{Exporter, folder, has, lacks};
 
 /// What is wrong with a configuration in which references are replaced.
 fn problems(text: &str) -> Vec<String> {
@@ -166,4 +167,106 @@ fn references_are_shown_where_they_were_written() {
         lacks(&shown, ["literal", "pw"]);
     }
     has(config::write::config(&parsed.config), ["method: POST"]);
+}
+
+/// What a peer repeats of a reference's value is hidden like a secret, unless it is short.
+#[tokio::test(flavor = "multi_thread")]
+async fn values_of_references_are_hidden() {
+    let address = echo();
+    let files = folder(&[
+        ("long", "hush-hush-1\n"),
+        ("short", "POST"),
+        ("text", "a \"quoted\" hush-2"),
+        ("password", "h4sh"),
+        (
+            "blackbox.yml",
+            "modules:
+  header:
+    prober: http
+    http:
+      include_response_body: true
+      headers: {X-A: 'got ${file:{dir}/long}', X-B: 'of ${file:{dir}/short}', X-C: '${file:{dir}/text}'}
+      fail_if_body_matches_regexp: ['X-A: got h.*', 'X-C: a .*']
+  body:
+    prober: http
+    http:
+      method: POST
+      include_response_body: true
+      body: 'pre ${file:{dir}/long} post ${file:{dir}/short}'
+      basic_auth: {username: a, password: '${file:{dir}/password}'}
+      fail_if_body_matches_regexp: ['X-A: got h.*', 'pre h.*']
+  code:
+    prober: http
+    http:
+      include_response_body: true
+      headers: {X-A: 'got ${file:{dir}/long}'}
+      valid_status_codes: [200]
+    params: {header.X-A: {}, compression: {}, header.Accept-Encoding: {}}
+",
+        ),
+    ]);
+    let file = files.path().join("blackbox.yml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("{dir}", &files.path().display().to_string())).unwrap();
+    let flags = ["--config.expand-environment-variables", "--log.prober=debug"];
+    let exporter = Exporter::start_in(files, &flags).await.unwrap();
+    for (module, sent) in [
+        ("header", "X-B: of POST"),
+        ("body", "pre <secret> post POST"),
+        ("code", "X-A: got <secret>"),
+    ] {
+        let path = format!("/probe?module={module}&target={address}");
+        let shown = exporter.get(&format!("{path}&debug=true")).await;
+        has(shown.text(), ["<secret>", sent]);
+        lacks(shown.text(), ["hush", "h4sh"]);
+    }
+    let path = format!("/probe?module=code&target={address}&header.X-A=openly");
+    let shown = exporter.get(&format!("{path}&debug=true")).await;
+    has(shown.text(), ["X-A: openly"]);
+    for page in ["/", "/config", "/logs?id=1", "/logs?id=2"] {
+        lacks(exporter.get(page).await.text(), ["hush", "h4sh"]);
+    }
+    lacks(exporter.log(), ["hush", "h4sh"]);
+    let command = std::process::Command::new(env!("CARGO_BIN_EXE_blackbox_exporter"))
+        .args([
+            "probe",
+            "-m",
+            "header",
+            "-o",
+            "json",
+            "--config.expand-environment-variables",
+        ])
+        .arg(format!("--config.file={}", exporter.config_file().display()))
+        .arg(&address)
+        .output()
+        .unwrap();
+    let said = String::from_utf8(command.stdout).unwrap();
+    has(&said, ["response_body", "got <secret>"]);
+    lacks(&said, ["hush"]);
+}
+
+/// Errors quote references as they were written.
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_have_references_and_not_their_values() {
+    let files = folder(&[("value", "identity-9")]);
+    let file = format!("${{file:{}/value}}", files.path().display());
+    #[rustfmt::skip]
+    let rows = [
+        ("http: {compression: gzip, headers: {accept-encoding: '{}'}}", "\"accept-encoding: {}\", \"compression: gzip\""),
+        ("http: {proxy_url: 'http://h:{}'}", "what the references in it stand for is not valid here"),
+        ("http: {proxy_url: '{} ://'}", "what the references in it stand for is not valid here"),
+    ];
+    for (section, error) in rows {
+        let text = format!("modules: {{m: {{prober: http, {section}}}}}\n").replace("{}", &file);
+        let found = problems(&text).join("\n");
+        has(&found, [error.replace("{}", &file).as_str()]);
+        lacks(&found, ["identity-9"]);
+    }
+    let config =
+        "modules: {m: {prober: http, http: {headers: {Accept-Encoding: '{}'}}, params: {compression: {}}}}\n";
+    let flags = ["--config.expand-environment-variables"];
+    let exporter = Exporter::start(&config.replace("{}'}}", &format!("{file}'}}}}")), &flags).await;
+    let answer = exporter.get("/probe?module=m&target=a&compression=br").await;
+    has(answer.text(), ["\"Accept-Encoding: ${file:", "compression: br"]);
+    lacks(answer.text(), ["identity-9"]);
 }

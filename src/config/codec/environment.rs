@@ -6,11 +6,16 @@ use std::io::Read as _;
 use std::path::Path;
 
 use super::confidential::MASK;
+use super::secret::Secret;
 use super::tree::Step;
 use crate::os_error;
 
 /// Most bytes of a file that stands for a value.
 const MOST: u64 = 64 << 10;
+
+/// Fewest bytes of a value outside of secrets that a peer may not repeat on pages and in logs: shorter ones (`POST`, `5s`) would be found
+/// everywhere.
+const SHORTEST: usize = 8;
 
 /// What a text is in which references are replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,25 +35,54 @@ pub struct Expanded {
     pub(crate) path: Vec<Step>,
     /// What is shown there.
     pub(crate) shown: String,
+    /// What no page and no log shows if a peer repeats it.
+    pub(crate) hidden: Vec<Secret>,
 }
 
 impl Expanded {
     /// A value that was `written` with references.
-    pub(super) fn new(path: Vec<Step>, written: &str, purpose: Purpose) -> Self {
+    pub(super) fn new(path: Vec<Step>, written: &str, came_to: CameTo, purpose: Purpose) -> Self {
         let shown = match purpose {
             Purpose::Url => without_password(written),
             Purpose::Secret | Purpose::Sent => written.to_owned(),
         };
-        Self { path, shown }
+        let is_hidden = |value: &String| match purpose {
+            Purpose::Secret => true,
+            Purpose::Sent => value.len() >= SHORTEST,
+            Purpose::Url => value.len() >= SHORTEST && !host(&came_to.text).contains(value),
+        };
+        let hidden = came_to.values.into_iter().filter(is_hidden);
+        Self {
+            path,
+            shown,
+            hidden: hidden.map(Secret::new).collect(),
+        }
     }
 
     /// A value that is not shown.
-    pub(crate) fn masked(path: Vec<Step>) -> Self {
+    pub(crate) fn masked(path: Vec<Step>, value: &str) -> Self {
         Self {
             path,
             shown: MASK.to_owned(),
+            hidden: vec![Secret::new(value)],
         }
     }
+}
+
+/// What a text with references came to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct CameTo {
+    /// The whole text.
+    pub(super) text: String,
+    /// What each of its references stands for.
+    values: Vec<String>,
+}
+
+/// The host of a URL, with its port: names of servers are no secrets.
+fn host(url: &str) -> &str {
+    let behind = url.split_once("://").map_or(url, |(_, behind)| behind);
+    let authority = behind.split(['/', '?', '#']).next().unwrap_or_default();
+    authority.rsplit_once('@').map_or(authority, |(_, host)| host)
 }
 
 /// A URL with references, without a user whose password is no reference.
@@ -72,11 +106,17 @@ fn without_password(written: &str) -> String {
 ///
 /// # Errors
 /// A variable that is not set, or a file that cannot be read.
-pub(super) fn expand(text: &str) -> Result<Option<String>, String> {
-    match has_reference(text) {
-        true => replaced(text, value).map(Some),
-        false => Ok(None),
+pub(super) fn expand(text: &str) -> Result<Option<CameTo>, String> {
+    if !has_reference(text) {
+        return Ok(None);
     }
+    let mut values = Vec::new();
+    let text = replaced(text, |name| {
+        let value = value(name)?;
+        values.push(value.clone());
+        Ok(value)
+    });
+    text.map(|text| Some(CameTo { text, values }))
 }
 
 /// The text with something else in the place of its references, once: what that holds stays.
@@ -152,7 +192,8 @@ mod tests {
             ),
         ] {
             assert_eq!(has_reference(text), expanded.is_some(), "{text}");
-            assert_eq!(expand(text), Ok(expanded), "{text}");
+            let came_to = expand(text).map(|came_to| came_to.map(|came_to| came_to.text));
+            assert_eq!(came_to, Ok(expanded), "{text}");
         }
         assert!(expand("${NO_SUCH_VARIABLE_AT_ALL}").is_err());
         assert!(expand("${file:/no/such/file}").is_err());

@@ -14,6 +14,7 @@ use super::{Module, Prober};
 use crate::config::client::http_client::canonical_header;
 use crate::config::codec::confidential::MASK;
 use crate::config::codec::decode::Decoder;
+use crate::config::codec::environment::Expanded;
 use crate::config::codec::problem::Problem;
 use crate::config::codec::schema::{self, Sections};
 use crate::config::codec::section::{Section, section};
@@ -269,9 +270,8 @@ impl Module {
         let mut mapping = Mapping::default();
         for (index, (setting, value)) in values.clone().enumerate() {
             // What was written there counts no more.
-            if let Some(path) = self.path_of(setting) {
-                self.expanded.retain(|expanded| !expanded.path.starts_with(&path));
-            }
+            let path = self.path_of(setting);
+            self.expanded.retain(|expanded| !expanded.path.starts_with(&path));
             let unfit = |reason: &str| Unfit {
                 index,
                 reason: reason.to_owned(),
@@ -298,7 +298,14 @@ impl Module {
         let document = Document::parse(&text)
             .map_err(|error| problem(error.message.into_owned()))?
             .ok_or_else(|| problem("an empty value".to_owned()))?;
-        let mut decoder = Decoder::new(&document).hinting(elsewhere);
+        let written = self.expanded.iter().filter_map(|expanded| {
+            let (_, path) = expanded.path.split_first()?;
+            Some(Expanded {
+                path: path.to_vec(),
+                ..expanded.clone()
+            })
+        });
+        let mut decoder = Decoder::new(&document).hinting(elsewhere).amending(written);
         self.amend(document.root(), &mut decoder);
         let (problems, _) = decoder.finish();
         let Some(Problem { path, message, .. }) = problems.into_iter().next() else {
@@ -311,20 +318,20 @@ impl Module {
         })
     }
 
-    /// Where a setting is in the module; nowhere if it is no field.
-    pub(crate) fn path_of(&self, setting: &Setting) -> Option<Vec<Step>> {
+    /// Where a setting is in the module.
+    pub(crate) fn path_of(&self, setting: &Setting) -> Vec<Step> {
         let names = match &setting.place {
             Place::Header(name) => vec!["headers", name.as_str()],
             Place::Metadata(name) => vec!["metadata", name.as_str()],
             Place::Field(names) => names.iter().map(String::as_str).collect(),
-            Place::Address => return None,
+            Place::Address => return vec![Step::Key(ADDRESS.to_owned())],
         };
         let names = iter::once(self.prober.name()).chain(names);
         let key = |name: &str| Step::Key(name.to_owned());
         // Metadata and lists get one entry.
         let is_list = setting.kind == Kind::List || matches!(setting.place, Place::Metadata(_));
         let entry = is_list.then_some(Step::Index(0));
-        Some(names.map(key).chain(entry).collect())
+        names.map(key).chain(entry).collect()
     }
 
     /// Reads further fields of the prober's section, and judges the whole of it.

@@ -106,6 +106,8 @@ impl Section for Http {
         for (name, value) in &self.headers {
             if canonical_header(name) == "Accept-Encoding" && !accepts(value, &self.compression) {
                 let compression = &self.compression;
+                let shown = d.shown(&["headers", name]);
+                let value = shown.as_ref().unwrap_or(value);
                 let message =
                     format!("invalid configuration \"{name}: {value}\", \"compression: {compression}\"");
                 let help = format!("the header must accept {compression}, or be left out");

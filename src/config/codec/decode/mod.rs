@@ -14,6 +14,7 @@ use super::problem::Problem;
 use super::yaml_version::YamlVersion;
 use crate::config::codec::environment::{self, Expanded, Purpose};
 use crate::config::codec::hints::Elsewhere;
+use crate::config::codec::tree;
 
 /// Reads one document.
 pub(crate) struct Decoder<'d, 't> {
@@ -71,6 +72,9 @@ enum Step {
     Index(usize, Id),
 }
 
+/// What is said of a value that was made of references: no message quotes it.
+pub(crate) const INVALID: &str = "what the references in it stand for is not valid here";
+
 /// Deepest nesting, aliases followed.
 const MAX_DEPTH: usize = 400;
 
@@ -110,6 +114,20 @@ impl<'d, 't> Decoder<'d, 't> {
         self
     }
 
+    /// With values that were made of references when the section was read that is amended.
+    pub fn amending(mut self, expanded: impl Iterator<Item = Expanded>) -> Self {
+        self.expanded.extend(expanded);
+        self
+    }
+
+    /// What is shown of a value below what is being read, if it was made of references: no message quotes the value.
+    pub fn shown(&self, below: &[&str]) -> Option<String> {
+        let mut path = self.path_in_module();
+        path.extend(below.iter().map(|name| tree::Step::Key((*name).to_owned())));
+        let expanded = self.expanded.iter().find(|expanded| expanded.path == path);
+        expanded.map(|expanded| expanded.shown.clone())
+    }
+
     /// The values that were made of references since the last time.
     pub fn take_expanded(&mut self) -> Vec<Expanded> {
         std::mem::take(&mut self.expanded)
@@ -138,9 +156,10 @@ impl<'d, 't> Decoder<'d, 't> {
         }
         match environment::expand(text) {
             Ok(None) => Some(Cow::Borrowed(text)),
-            Ok(Some(expanded)) => {
+            Ok(Some(came_to)) => {
+                let expanded = came_to.text.clone();
                 let path = self.path_in_module();
-                self.expanded.push(Expanded::new(path, text, purpose));
+                self.expanded.push(Expanded::new(path, text, came_to, purpose));
                 Some(Cow::Owned(expanded))
             }
             Err(message) => {
@@ -295,9 +314,14 @@ impl<'d, 't> Decoder<'d, 't> {
         parse: impl FnOnce(&str) -> Result<T, (String, &'static str)>,
     ) -> bool {
         self.enter(node, |d, node| {
+            let before = d.expanded.len();
             let Some(text) = d.text(node) else { return false };
             match parse(&text) {
                 Ok(value) => *place = value,
+                Err((_, help)) if d.expanded.len() > before => {
+                    d.report(node, INVALID, help);
+                    return false;
+                }
                 Err((message, help)) => {
                     d.report(node, message, help);
                     return false;
