@@ -25,6 +25,7 @@ pub use client::tls::{DECRYPT, KEY_IS_ENCRYPTED, Tls, TlsVersion, is_encrypted_k
 pub(crate) use codec::confidential::{MASK, names_secret};
 pub use codec::decode::{Author, NamedFile, Options};
 pub(crate) use codec::environment::Expanded;
+pub use codec::environment::ReferencedFiles;
 pub use codec::named::Named;
 pub use codec::problem::{Invalid, LoadError, Problem};
 pub use codec::secret::{Secret, WITHOUT_MANAGER};

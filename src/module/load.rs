@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::{ModuleProblem, Modules, ParamInput, files};
 use crate::config::files::targets::{Target, Targets, TargetsError};
-use crate::config::{self, Author, Config, Invalid, LoadError, Options, Parsed};
+use crate::config::{self, Author, Config, Invalid, LoadError, Options, Parsed, ReferencedFiles};
 
 /// The configuration that is compiled in: the `blackbox.yml` of this repository.
 pub const BUILT_IN: &str = include_str!("../../blackbox.yml");
@@ -24,6 +24,8 @@ pub struct Loaded {
     pub checksum: Checksum,
     /// The files, and the checksum of each; empty for what is compiled in.
     pub parts: Vec<(PathBuf, Checksum)>,
+    /// The files that references name, those of files that were left out too.
+    pub referenced: ReferencedFiles,
     /// How many files were left out because something is wrong with them.
     pub broken_files: usize,
     /// What `/targets` answers; all of them have their module here.
@@ -117,8 +119,13 @@ pub fn parse(bytes: impl Into<Vec<u8>>, name: &str) -> Result<Loaded, LoadError>
 pub fn parse_with(bytes: impl Into<Vec<u8>>, name: &str, options: Options) -> Result<Loaded, LoadError> {
     let bytes = bytes.into();
     let checksum = checksum(&bytes);
-    let (loaded, _) = parse_text(&text_of(bytes, name)?, name, options)?;
-    Ok(Loaded { checksum, ..loaded })
+    let mut referenced = ReferencedFiles::default();
+    let (loaded, _) = parse_text(&text_of(bytes, name)?, name, options, &mut referenced)?;
+    Ok(Loaded {
+        checksum,
+        referenced,
+        ..loaded
+    })
 }
 
 /// The text of a configuration file.
@@ -132,13 +139,16 @@ pub(super) fn text_of(bytes: Vec<u8>, name: &str) -> Result<String, LoadError> {
     })
 }
 
-/// Loads a configuration from a text, without its checksum; and where things stand in it.
+/// Loads a configuration from a text, without its checksum; and where things stand in it. The files that its references name are
+/// `referenced`, also if something is wrong with it.
 pub(super) fn parse_text<'t>(
     text: &'t str,
     name: &str,
     options: Options,
+    referenced: &mut ReferencedFiles,
 ) -> Result<(Loaded, config::Source<'t>), LoadError> {
     let mut parsed = config::parse_with(text, options);
+    referenced.extend(std::mem::take(&mut parsed.referenced));
     let modules = compile(&mut parsed, text, options.author);
     let problems = parsed.problems;
     if !problems.is_empty() {

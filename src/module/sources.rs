@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::load::{self, Checksum, Loaded, checksum};
 use crate::config::files::disk::{self, read};
-use crate::config::{self, Invalid, LoadError, Options, OwnExposition, Position, Problem};
+use crate::config::{self, Invalid, LoadError, Options, OwnExposition, Position, Problem, ReferencedFiles};
 use crate::net::dial::SystemError;
 
 /// Where a configuration comes from.
@@ -148,6 +148,7 @@ impl Sources {
         let mut whole = Loaded::default();
         let mut places: BTreeMap<String, (String, Option<Position>)> = BTreeMap::new();
         let (mut broken, mut good): (Vec<Invalid>, usize) = (Vec::new(), 0);
+        let mut referenced = ReferencedFiles::default();
         let is_single = read.files.len() == 1;
         for (file, bytes) in read.files {
             let name = file.display().to_string();
@@ -159,7 +160,7 @@ impl Sources {
                 }
             };
             let part = load::text_of(bytes, &name).and_then(|text| {
-                let (part, source) = load::parse_text(&text, &name, self.options)?;
+                let (part, source) = load::parse_text(&text, &name, self.options, &mut referenced)?;
                 if is_single {
                     whole = part;
                     return Ok(());
@@ -194,6 +195,7 @@ impl Sources {
         }
         whole.checksum = checksum;
         whole.parts = parts;
+        whole.referenced = referenced;
         Ok(whole)
     }
 }

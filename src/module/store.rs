@@ -41,7 +41,7 @@ pub struct ReloadStatus {
 /// What a successful reload did.
 #[derive(Debug)]
 pub enum Reload {
-    /// The file is the one that is loaded already. Logged as [`UNCHANGED`].
+    /// The file, and what its references name, is loaded already. Logged as [`UNCHANGED`].
     Unchanged,
     /// The new configuration is in use. Logged as [`CHANGED`] before it is read.
     Changed {
@@ -192,7 +192,8 @@ impl Store {
         };
         let targets = self.read_targets()?;
         let targets_checksum = targets.as_ref().map(|(bytes, _)| checksum(bytes));
-        if own == current.checksum && targets_checksum == current.targets_checksum {
+        let is_same = own == current.checksum && targets_checksum == current.targets_checksum;
+        if is_same && current.referenced.are_current() {
             return Ok(Reload::Unchanged);
         }
         let mut loaded = match (&self.sources, read) {

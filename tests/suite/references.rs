@@ -270,3 +270,71 @@ async fn errors_have_references_and_not_their_values() {
     has(answer.text(), ["\"Accept-Encoding: ${file:", "compression: br"]);
     lacks(answer.text(), ["identity-9"]);
 }
+
+/// A reload reads the files of references again.
+#[tokio::test(flavor = "multi_thread")]
+async fn reloads_notice_changed_files() {
+    let address = echo();
+    let files = folder(&[("value", "one")]);
+    let (value, file) = (files.path().join("value"), files.path().join("blackbox.yml"));
+    let config = format!(
+        "modules: {{m: {{prober: http, http: {{include_response_body: true, headers: {{X-A: '${{file:{}}}'}}}}}}}}\n",
+        value.display()
+    );
+    std::fs::write(&file, config).unwrap();
+    let exporter = Exporter::start_in(files, &["--config.expand-environment-variables"])
+        .await
+        .unwrap();
+    let path = format!("/probe?module=m&target={address}&debug=true");
+    let reload = async || exporter.request("POST", "/-/reload", &[]).await;
+    const UNCHANGED: &str = "No changes detected";
+    has(exporter.get(&path).await.text(), ["X-A: one"]);
+    assert_eq!(reload().await.status, 200);
+    assert_eq!(exporter.log().matches(UNCHANGED).count(), 1);
+    std::fs::write(&value, "two").unwrap();
+    assert_eq!(reload().await.status, 200);
+    assert_eq!(exporter.log().matches(UNCHANGED).count(), 1);
+    has(exporter.get(&path).await.text(), ["X-A: two"]);
+    std::fs::remove_file(&value).unwrap();
+    let refused = reload().await;
+    assert_eq!(refused.status, 500);
+    has(refused.text(), ["http.headers.X-A", "no such file"]);
+    let successful = "blackbox_exporter_config_last_reload_successful";
+    assert_eq!(exporter.get("/metrics").await.sample(successful), Some(0.0));
+    has(exporter.get(&path).await.text(), ["X-A: two"]);
+    std::fs::write(&value, "two\n").unwrap();
+    assert_eq!(reload().await.status, 200);
+    assert_eq!(exporter.log().matches(UNCHANGED).count(), 2);
+}
+
+/// A file that was left out for the sake of its references is taken as soon as they can be read.
+#[tokio::test(flavor = "multi_thread")]
+async fn reloads_notice_files_that_appear() {
+    let files = folder(&[
+        ("conf.d/a.yml", "modules: {a: {prober: tcp}}\n"),
+        ("blackbox.yml", "modules: {b: {prober: tcp}}\n"),
+    ]);
+    let value = files.path().join("value");
+    let config = format!(
+        "modules: {{c: {{prober: http, http: {{body: '${{file:{}}}'}}}}}}\n",
+        value.display()
+    );
+    std::fs::write(files.path().join("conf.d/c.yml"), config).unwrap();
+    let flags = [
+        "--config.file={dir}/conf.d",
+        "--config.skip-broken-files",
+        "--config.expand-environment-variables",
+        "--config.enable-auto-reload",
+        "--config.auto-reload-interval=1",
+    ];
+    let exporter = Exporter::start_in(files, &flags).await.unwrap();
+    lacks(exporter.get("/config").await.text(), ["  c:"]);
+    std::fs::write(&value, "x").unwrap();
+    for _ in 0..100 {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        if exporter.get("/config").await.text().contains("  c:") {
+            return;
+        }
+    }
+    panic!("{}", exporter.log());
+}

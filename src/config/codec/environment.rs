@@ -1,6 +1,7 @@
 //! `--config.expand-environment-variables` (ours): `${NAME}` and `${file:PATH}` in secrets, headers, bodies and URLs. The types of
 //! fields say which those are.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
@@ -69,6 +70,36 @@ impl Expanded {
     }
 }
 
+/// The files that references name, and what was in them; nothing in those that could not be read.
+#[derive(Debug, Default)]
+pub struct ReferencedFiles(BTreeMap<String, Option<Secret>>);
+
+impl ReferencedFiles {
+    /// What is in a file: for all references the same.
+    fn read(&mut self, path: &str) -> Result<String, String> {
+        if let Some(Some(known)) = self.0.get(path) {
+            return Ok(known.expose().to_owned());
+        }
+        let content = content(path);
+        let known = content.as_ref().ok().map(Secret::new);
+        self.0.insert(path.to_owned(), known);
+        content
+    }
+
+    /// These and others.
+    pub fn extend(&mut self, others: Self) {
+        self.0.extend(others.0);
+    }
+
+    /// Whether the files have now what they had. What is in a pipe is read once.
+    pub fn are_current(&self) -> bool {
+        let is_special = |path: &str| Path::new(path).metadata().is_ok_and(|file| !file.is_file());
+        self.0.iter().all(|(path, known)| {
+            known.is_some() && is_special(path) || content(path).ok().map(Secret::new) == *known
+        })
+    }
+}
+
 /// What a text with references came to.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct CameTo {
@@ -106,13 +137,16 @@ fn without_password(written: &str) -> String {
 ///
 /// # Errors
 /// A variable that is not set, or a file that cannot be read.
-pub(super) fn expand(text: &str) -> Result<Option<CameTo>, String> {
+pub(super) fn expand(text: &str, files: &mut ReferencedFiles) -> Result<Option<CameTo>, String> {
     if !has_reference(text) {
         return Ok(None);
     }
     let mut values = Vec::new();
     let text = replaced(text, |name| {
-        let value = value(name)?;
+        let value = match name.strip_prefix("file:") {
+            Some(path) => files.read(path)?,
+            None => std::env::var(name).map_err(|_| format!("the environment has no variable {name}"))?,
+        };
         values.push(value.clone());
         Ok(value)
     });
@@ -154,10 +188,8 @@ fn is_reference(name: &str) -> bool {
     is_name || name.strip_prefix("file:").is_some_and(|path| !path.is_empty())
 }
 
-fn value(name: &str) -> Result<String, String> {
-    let Some(path) = name.strip_prefix("file:") else {
-        return std::env::var(name).map_err(|_| format!("the environment has no variable {name}"));
-    };
+/// What is in a file, without the line break at its end.
+fn content(path: &str) -> Result<String, String> {
     let unreadable = |error: std::io::Error| os_error::describe_file(Path::new(path), &error);
     let file = File::open(path).map_err(unreadable)?;
     let mut text = String::new();
@@ -179,9 +211,10 @@ mod tests {
     #[test]
     fn references_are_replaced() {
         let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("token");
-        std::fs::write(&file, "hush\n").unwrap();
-        let file = file.display();
+        let token = folder.path().join("token");
+        std::fs::write(&token, "hush\n").unwrap();
+        let file = token.display();
+        let mut files = ReferencedFiles::default();
         let path = std::env::var("PATH").unwrap();
         for (text, expanded) in [
             ("plain $x {y} ${1} ${}", None),
@@ -192,10 +225,17 @@ mod tests {
             ),
         ] {
             assert_eq!(has_reference(text), expanded.is_some(), "{text}");
-            let came_to = expand(text).map(|came_to| came_to.map(|came_to| came_to.text));
+            let came_to = expand(text, &mut files).map(|came_to| came_to.map(|came_to| came_to.text));
             assert_eq!(came_to, Ok(expanded), "{text}");
         }
-        assert!(expand("${NO_SUCH_VARIABLE_AT_ALL}").is_err());
-        assert!(expand("${file:/no/such/file}").is_err());
+        assert!(expand("${NO_SUCH_VARIABLE_AT_ALL}", &mut files).is_err());
+        assert!(expand("${file:/no/such/file}", &mut files).is_err());
+        assert!(files.are_current());
+        std::fs::write(&token, "hush\r\n").unwrap();
+        assert!(files.are_current(), "the value is the same");
+        std::fs::write(&token, "hush2").unwrap();
+        assert!(!files.are_current());
+        std::fs::remove_file(&token).unwrap();
+        assert!(!files.are_current());
     }
 }

@@ -9,6 +9,7 @@ use super::policy::Policy;
 use super::source::Source;
 use super::text::not_yaml;
 use crate::config::codec::decode::{Decoder, NamedFile, Options};
+use crate::config::codec::environment::ReferencedFiles;
 use crate::config::codec::problem::Problem;
 use crate::config::codec::schema;
 use crate::config::codec::section::{Section, section};
@@ -69,6 +70,8 @@ pub struct Parsed<'t> {
     pub source: Source<'t>,
     /// The files that it names: secrets, certificates, bodies.
     pub files: Vec<NamedFile>,
+    /// The files that its references name.
+    pub referenced: ReferencedFiles,
 }
 
 /// Reads a configuration file's text.
@@ -84,6 +87,7 @@ pub fn parse_with(text: &str, options: Options) -> Parsed<'_> {
         warnings: Vec::new(),
         source: Source::default(),
         files: Vec::new(),
+        referenced: ReferencedFiles::default(),
     };
     match Document::parse(text) {
         Err(error) => parsed.problems.push(not_yaml(&error)),
@@ -96,6 +100,7 @@ pub fn parse_with(text: &str, options: Options) -> Parsed<'_> {
             let mut decoder = Decoder::with(&document, options).hinting(elsewhere);
             parsed.config.decode(document.root(), &mut decoder);
             parsed.files = decoder.take_files();
+            parsed.referenced = decoder.take_referenced();
             (parsed.problems, parsed.warnings) = decoder.finish();
             if let Some(at) = document.ignored() {
                 let message = "the document ends above this line: the rest of the file is not read";

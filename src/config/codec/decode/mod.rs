@@ -12,7 +12,7 @@ use go_yaml::{Content, Document, Id};
 use super::confidential::is_secret;
 use super::problem::Problem;
 use super::yaml_version::YamlVersion;
-use crate::config::codec::environment::{self, Expanded, Purpose};
+use crate::config::codec::environment::{self, Expanded, Purpose, ReferencedFiles};
 use crate::config::codec::hints::Elsewhere;
 use crate::config::codec::tree;
 
@@ -35,6 +35,7 @@ pub(crate) struct Decoder<'d, 't> {
     purpose: Option<Purpose>,
     /// Values that were made of references since the module began.
     expanded: Vec<Expanded>,
+    referenced: ReferencedFiles,
 }
 
 /// How a configuration is read.
@@ -97,6 +98,7 @@ impl<'d, 't> Decoder<'d, 't> {
             elsewhere: |_, _| None,
             purpose: None,
             expanded: Vec::new(),
+            referenced: ReferencedFiles::default(),
         }
     }
 
@@ -133,6 +135,11 @@ impl<'d, 't> Decoder<'d, 't> {
         std::mem::take(&mut self.expanded)
     }
 
+    /// The files that references named so far.
+    pub fn take_referenced(&mut self) -> ReferencedFiles {
+        std::mem::take(&mut self.referenced)
+    }
+
     /// Reads something in which references are replaced, or, without a purpose, are not.
     pub fn expanding<T>(&mut self, purpose: Option<Purpose>, read: impl FnOnce(&mut Self) -> T) -> T {
         let outer = std::mem::replace(&mut self.purpose, purpose);
@@ -154,7 +161,7 @@ impl<'d, 't> Decoder<'d, 't> {
             }
             return Some(Cow::Borrowed(text));
         }
-        match environment::expand(text) {
+        match environment::expand(text, &mut self.referenced) {
             Ok(None) => Some(Cow::Borrowed(text)),
             Ok(Some(came_to)) => {
                 let expanded = came_to.text.clone();
