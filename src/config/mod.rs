@@ -23,6 +23,7 @@ pub use client::http_client::{
 pub use client::socks::SocksProxy;
 pub use client::tls::{DECRYPT, KEY_IS_ENCRYPTED, Tls, TlsVersion, is_encrypted_key};
 pub(crate) use codec::confidential::{MASK, names_secret};
+pub(crate) use codec::decode::INVALID_REFERENCE;
 pub use codec::decode::{Author, NamedFile, Options};
 pub(crate) use codec::environment::Expanded;
 pub use codec::environment::ReferencedFiles;

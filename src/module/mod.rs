@@ -126,7 +126,7 @@ impl Module {
                     .map(Into::into),
                 dscp: raw.vantage.code_point().flatten(),
             },
-            name_server: name_server(&raw.vantage, problems),
+            name_server: name_server(raw, problems),
             addresses: raw.vantage.choice().unwrap_or_default(),
             ip_address: raw.ip_address,
             exposition: raw.exposition.within(Exposition::default()),
@@ -144,7 +144,8 @@ impl Module {
     }
 }
 
-fn name_server(raw: &config::Vantage, problems: &mut Problems) -> Option<NameServer> {
+fn name_server(module: &config::Module, problems: &mut Problems) -> Option<NameServer> {
+    let raw = &module.vantage;
     if raw.resolver.is_empty() {
         return None;
     }
@@ -153,7 +154,13 @@ fn name_server(raw: &config::Vantage, problems: &mut Problems) -> Option<NameSer
     let keep = nanoseconds(raw.resolver_cache).unwrap_or_default();
     let server = NameServer::read(&raw.resolver, &raw.resolver_tls_config, timeout, keep);
     server
-        .map_err(|error| problems.report("resolver".to_owned(), error))
+        .map_err(|error| {
+            let message = match module.is_expanded("resolver") {
+                true => config::INVALID_REFERENCE.to_owned(),
+                false => error,
+            };
+            problems.report("resolver", message);
+        })
         .ok()
 }
 

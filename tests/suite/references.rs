@@ -1,6 +1,7 @@
 //! `--config.expand-environment-variables`: where references are replaced, and what is shown of them.
 
-use blackbox_exporter::config::{self, Options};
+use blackbox_exporter::config::{self, LoadError, Options};
+use blackbox_exporter::module::load::parse_with;
 
 use crate::extensions::echo;
 use crate::support::{Exporter, folder, has, lacks};
@@ -11,8 +12,10 @@ fn problems(text: &str) -> Vec<String> {
         expand: true,
         ..Options::default()
     };
-    let parsed = config::parse_with(text, options);
-    parsed.problems.iter().map(ToString::to_string).collect()
+    match parse_with(text, "blackbox.yml", options) {
+        Err(LoadError::Invalid(invalid)) => invalid.problems.iter().map(ToString::to_string).collect(),
+        loaded => loaded.map(|_| Vec::new()).unwrap(),
+    }
 }
 
 /// The fields in which references are replaced, whatever the module is called.
@@ -41,6 +44,9 @@ fn the_field_decides_where_references_are_replaced() {
         "tcp: {proxy_url: 'socks5://p', proxy_username: '${UNSET}'}",
         "tcp: {proxy_url: 'socks5://p', proxy_username: u, proxy_password: '${UNSET}'}",
         "grpc: {metadata: {a: ['${UNSET}']}}",
+        "resolver: 'https://dns/${UNSET}'",
+        "resolver: 'https://dns', resolver_tls_config: {key: '${UNSET}'}",
+        "dns: {server: '${UNSET}'}",
         "websocket: {headers: {X-A: {values: ['${UNSET}']}}}",
         "websocket: {http_config: {bearer_token: '${UNSET}'}}",
     ];
@@ -254,6 +260,8 @@ async fn errors_have_references_and_not_their_values() {
     let rows = [
         ("http: {compression: gzip, headers: {accept-encoding: '{}'}}", "\"accept-encoding: {}\", \"compression: gzip\""),
         ("http: {proxy_url: 'http://h:{}'}", "what the references in it stand for is not valid here"),
+        ("resolver: '{}://x'", "resolver: what the references in it stand for is not valid here"),
+        ("resolver: 'udp://x:{}'", "resolver: what the references in it stand for is not valid here"),
         ("http: {proxy_url: '{} ://'}", "what the references in it stand for is not valid here"),
     ];
     for (section, error) in rows {

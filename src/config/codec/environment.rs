@@ -238,4 +238,38 @@ mod tests {
         std::fs::remove_file(&token).unwrap();
         assert!(!files.are_current());
     }
+
+    #[test]
+    fn what_is_hidden_depends_on_the_field() {
+        let long = "long-value";
+        #[rustfmt::skip]
+        let rows = [
+            (Purpose::Secret, "5s", "5s", true),
+            (Purpose::Sent, "POST", "a POST", false),
+            (Purpose::Sent, long, "a long-value", true),
+            (Purpose::Url, long, "https://long-value:1/a", false),
+            (Purpose::Url, long, "https://u@x.long-value#a", false),
+            (Purpose::Url, long, "long-value:53", false),
+            (Purpose::Url, long, "https://long-value@h/", true),
+            (Purpose::Url, long, "https://h/long-value", true),
+            (Purpose::Url, "https://h/a", "https://h/a", true),
+        ];
+        for (purpose, value, text, is_hidden) in rows {
+            let came_to = CameTo {
+                text: text.to_owned(),
+                values: vec![value.to_owned()],
+            };
+            let expanded = Expanded::new(Vec::new(), "", came_to, purpose);
+            assert_eq!(!expanded.hidden.is_empty(), is_hidden, "{text}");
+        }
+        for (written, shown) in [
+            ("http://u:p@${A}:1/", "http://<secret>@${A}:1/"),
+            ("http://u:p${A}@h", "http://<secret>@h"),
+            ("http://${U}:${file:/p@q}@h", "http://${U}:${file:/p@q}@h"),
+            ("http://u@${A}", "http://u@${A}"),
+            ("${A}", "${A}"),
+        ] {
+            assert_eq!(without_password(written), shown);
+        }
+    }
 }

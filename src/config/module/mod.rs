@@ -16,7 +16,7 @@ use super::codec::decode::Decoder;
 use super::codec::environment::Expanded;
 use super::codec::section::{Section, section};
 use super::codec::shared::{Shared, unwritten};
-use super::codec::tree::Tree;
+use super::codec::tree::{Step, Tree};
 use super::codec::value::{Duration, Json, Value as _};
 use super::codec::words::words;
 use super::probers::dns::Dns;
@@ -141,6 +141,12 @@ impl Module {
                 *value = Tree::text(expanded.shown.as_str());
             }
         }
+    }
+
+    /// Whether references were replaced in that field, which is none of a section.
+    pub(crate) fn is_expanded(&self, field: &str) -> bool {
+        let is_field = |path: &[Step]| matches!(path, [Step::Key(key)] if key == field);
+        self.expanded.iter().any(|expanded| is_field(&expanded.path))
     }
 
     /// Where its first secret stands, or what stands for one: the path of what is not printed as it was written.

@@ -8,7 +8,7 @@ use crate::config::client::tls::Tls;
 use crate::config::codec::decode::Decoder;
 use crate::config::codec::section::{Section, section};
 use crate::config::codec::shared::Shared;
-use crate::config::codec::value::Duration;
+use crate::config::codec::value::{Duration, ServerUrl};
 
 section! {
     /// Where a module looks from. Empty texts leave the choice to the system.
@@ -23,7 +23,7 @@ section! {
         /// Which addresses of the target are dialled.
         omit addresses: String,
         /// The name server that is asked instead of the system's.
-        omit resolver: String,
+        omit resolver: String as ServerUrl,
         /// How long a lookup may take, in nanoseconds; 0 when it is not written.
         omit resolver_timeout: i64 as Duration,
         /// How long addresses are remembered at most, in nanoseconds.

@@ -74,7 +74,7 @@ enum Step {
 }
 
 /// What is said of a value that was made of references: no message quotes it.
-pub(crate) const INVALID: &str = "what the references in it stand for is not valid here";
+pub(crate) const INVALID_REFERENCE: &str = "what the references in it stand for is not valid here";
 
 /// Deepest nesting, aliases followed.
 const MAX_DEPTH: usize = 400;
@@ -326,7 +326,7 @@ impl<'d, 't> Decoder<'d, 't> {
             match parse(&text) {
                 Ok(value) => *place = value,
                 Err((_, help)) if d.expanded.len() > before => {
-                    d.report(node, INVALID, help);
+                    d.report(node, INVALID_REFERENCE, help);
                     return false;
                 }
                 Err((message, help)) => {

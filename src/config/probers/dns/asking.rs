@@ -7,7 +7,7 @@ use go_yaml::Id;
 use crate::config::codec::decode::Decoder;
 use crate::config::codec::schema::{self, Sections};
 use crate::config::codec::section::{Section, section};
-use crate::config::codec::value::{Value as _, Variant};
+use crate::config::codec::value::{ServerUrl, Value as _, Variant};
 
 /// Most times that a query is sent again.
 const MOST_RETRIES: i64 = 10;
@@ -17,7 +17,7 @@ section! {
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Asking {
         /// The server that is asked for the target; empty when the target is the server.
-        omit server: String,
+        omit server: String as ServerUrl,
         /// Ask for DNSSEC records, and judge them.
         omit dnssec: bool,
         /// The OPT record.
