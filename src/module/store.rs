@@ -113,7 +113,19 @@ impl Store {
     /// It cannot be read, or everything that is wrong with it.
     pub fn with_targets(mut self, file: &Path) -> Result<Self, LoadError> {
         self.targets_file = Some(file.to_owned());
-        self.read_again()?;
+        match (
+            self.read_targets()?,
+            Arc::into_inner(self.current.swap(Arc::default())),
+        ) {
+            (Some((bytes, file)), Some(loaded)) => {
+                let loaded = loaded.with_targets(bytes, file).map_err(LoadError::Targets)?;
+                self.current.store(Arc::new(loaded));
+            }
+            // Somebody uses what is loaded already.
+            _ => {
+                self.read_again()?;
+            }
+        }
         Ok(self)
     }
 
@@ -258,6 +270,26 @@ mod tests {
         assert!(matches!(store.reload(), Ok(Reload::Changed { .. })));
         assert!(store.current().modules.get("a").is_none());
         assert!(before.modules.get("a").is_some(), "who has the old set keeps it");
+    }
+
+    /// A pipe, for example, has it once.
+    #[test]
+    fn the_configuration_is_read_once_at_the_start() {
+        let directory = tempfile::tempdir().unwrap();
+        let (file, targets) = (
+            directory.path().join("blackbox.yml"),
+            directory.path().join("targets.yml"),
+        );
+        let text = "modules: {a: {prober: tcp}}\n";
+        write(&file, text);
+        write(&targets, "targets: [{name: x, address: y, module: a}]\n");
+        let store = Store::open(&file).unwrap();
+        std::fs::remove_file(&file).unwrap();
+        let store = store.with_targets(&targets).unwrap();
+        assert_eq!(store.current().targets.targets.len(), 1);
+        assert!(store.current().modules.get("a").is_some());
+        write(&file, text);
+        assert!(matches!(store.reload(), Ok(Reload::Unchanged)));
     }
 
     #[test]
