@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Module, load};
+use super::{Module, Problems, load};
 use crate::carried;
 use crate::config::{self, Author, Options, Policy, Problem};
 
@@ -49,7 +49,7 @@ pub fn read(text: &str, expands: bool) -> Draft {
         author: Author::Untrusted,
     };
     let mut parsed = config::parse_with(&text, options);
-    let modules = load::compile(&mut parsed, &text, Author::Untrusted);
+    let modules = load::compile(&mut parsed, &text, Problems::of(Author::Untrusted));
     let mut named = parsed.config.modules.iter();
     let (first, others) = (named.next(), named.len());
     if let Some((name, raw)) = first {
@@ -94,7 +94,7 @@ pub fn read(text: &str, expands: bool) -> Draft {
 
 /// The module as the exporter runs it.
 fn under_its_name(module: &Arc<Module>) -> Arc<Module> {
-    let mut problems = super::Problems::of(Author::Untrusted);
+    let mut problems = Problems::of(Author::Untrusted);
     let mut own = Module::compile(NAME, &module.raw, &mut problems);
     own.exposition = module.exposition;
     // Nobody gives parameters here: what they would set is in the text.

@@ -4,9 +4,10 @@ use std::hash::{DefaultHasher, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use super::{ModuleProblem, Modules, ParamInput, files};
+use super::variants::Variants;
+use super::{ModuleProblem, Modules, ParamInput, Problems, files};
 use crate::config::files::targets::{Target, Targets, TargetsError};
-use crate::config::{self, Author, Config, Invalid, LoadError, Options, Parsed, ReferencedFiles};
+use crate::config::{self, Config, Invalid, LoadError, Options, Parsed, ReferencedFiles};
 
 /// The configuration that is compiled in: the `blackbox.yml` of this repository.
 pub const BUILT_IN: &str = include_str!("../../blackbox.yml");
@@ -119,11 +120,11 @@ pub fn parse(bytes: impl Into<Vec<u8>>, name: &str) -> Result<Loaded, LoadError>
 pub fn parse_with(bytes: impl Into<Vec<u8>>, name: &str, options: Options) -> Result<Loaded, LoadError> {
     let bytes = bytes.into();
     let checksum = checksum(&bytes);
-    let mut referenced = ReferencedFiles::default();
-    let (loaded, _) = parse_text(&text_of(bytes, name)?, name, options, &mut referenced)?;
+    let mut common = Common::default();
+    let (loaded, _) = parse_text(&text_of(bytes, name)?, name, options, &mut common)?;
     Ok(Loaded {
         checksum,
-        referenced,
+        referenced: common.referenced,
         ..loaded
     })
 }
@@ -139,17 +140,26 @@ pub(super) fn text_of(bytes: Vec<u8>, name: &str) -> Result<String, LoadError> {
     })
 }
 
-/// Loads a configuration from a text, without its checksum; and where things stand in it. The files that its references name are
-/// `referenced`, also if something is wrong with it.
+/// What the files of one configuration have in common.
+#[derive(Debug, Default)]
+pub(super) struct Common {
+    /// The files that references name, also if something is wrong with the file that has them.
+    pub(super) referenced: ReferencedFiles,
+    /// The modules that are made of parameters.
+    variants: Arc<Variants>,
+}
+
+/// Loads a configuration from a text, without its checksum; and where things stand in it.
 pub(super) fn parse_text<'t>(
     text: &'t str,
     name: &str,
     options: Options,
-    referenced: &mut ReferencedFiles,
+    common: &mut Common,
 ) -> Result<(Loaded, config::Source<'t>), LoadError> {
     let mut parsed = config::parse_with(text, options);
-    referenced.extend(std::mem::take(&mut parsed.referenced));
-    let modules = compile(&mut parsed, text, options.author);
+    common.referenced.extend(std::mem::take(&mut parsed.referenced));
+    let problems = Problems::of(options.author).keeping(&common.variants);
+    let modules = compile(&mut parsed, text, problems);
     let problems = parsed.problems;
     if !problems.is_empty() {
         return Err(LoadError::Invalid(Invalid {
@@ -170,8 +180,8 @@ pub(super) fn parse_text<'t>(
 }
 
 /// The modules of what was read; what cannot be compiled is added to its problems.
-pub(super) fn compile(parsed: &mut Parsed<'_>, text: &str, author: Author) -> Modules {
-    Modules::compile(&parsed.config, super::Problems::of(author)).unwrap_or_else(|found| {
+pub(super) fn compile(parsed: &mut Parsed<'_>, text: &str, problems: Problems) -> Modules {
+    Modules::compile(&parsed.config, problems).unwrap_or_else(|found| {
         let problems = &mut parsed.problems;
         for problem in found {
             // What the reader found wrong already need not be said twice.

@@ -330,6 +330,14 @@ impl Problems {
         }
     }
 
+    /// With a place for modules that are made of parameters, which those of other files have, too.
+    fn keeping(self, variants: &Arc<Variants>) -> Self {
+        Self {
+            variants: Arc::clone(variants),
+            ..self
+        }
+    }
+
     /// For a module made of `module` and values of a scrape.
     fn of_variant(module: &Module) -> Self {
         Self {

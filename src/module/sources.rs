@@ -5,9 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::load::{self, Checksum, Loaded, checksum};
+use super::load::{self, Checksum, Common, Loaded, checksum};
 use crate::config::files::disk::{self, read};
-use crate::config::{self, Invalid, LoadError, Options, OwnExposition, Position, Problem, ReferencedFiles};
+use crate::config::{self, Invalid, LoadError, Options, OwnExposition, Position, Problem};
 use crate::net::dial::SystemError;
 
 /// Where a configuration comes from.
@@ -148,7 +148,7 @@ impl Sources {
         let mut whole = Loaded::default();
         let mut places: BTreeMap<String, (String, Option<Position>)> = BTreeMap::new();
         let (mut broken, mut good): (Vec<Invalid>, usize) = (Vec::new(), 0);
-        let mut referenced = ReferencedFiles::default();
+        let mut common = Common::default();
         let is_single = read.files.len() == 1;
         for (file, bytes) in read.files {
             let name = file.display().to_string();
@@ -160,7 +160,7 @@ impl Sources {
                 }
             };
             let part = load::text_of(bytes, &name).and_then(|text| {
-                let (part, source) = load::parse_text(&text, &name, self.options, &mut referenced)?;
+                let (part, source) = load::parse_text(&text, &name, self.options, &mut common)?;
                 if is_single {
                     whole = part;
                     return Ok(());
@@ -195,7 +195,7 @@ impl Sources {
         }
         whole.checksum = checksum;
         whole.parts = parts;
-        whole.referenced = referenced;
+        whole.referenced = common.referenced;
         Ok(whole)
     }
 }

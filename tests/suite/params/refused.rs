@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use blackbox_exporter::module::ParamInput;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::echo;
-use crate::support::{Exporter, has};
+use crate::support::{Exporter, folder, has};
 
 fn encoded(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
@@ -198,6 +199,35 @@ policy: {deny: {networks: [127.0.0.9/32], names: ['*.denied.invalid']}}
     assert!(site.asked().is_empty());
 }
 
+/// Modules of several files have one limit together.
+#[tokio::test(flavor = "multi_thread")]
+async fn modules_of_several_files_do_not_pile_up() {
+    let module =
+        |name: &str| format!("modules: {{{name}: {{prober: http, params: {{header.X-Free: {{}}}}}}}}\n");
+    let names = ["a", "b", "c"];
+    let files = names.map(|name| (format!("{name}.yml"), module(name)));
+    let files = files
+        .each_ref()
+        .map(|(file, text)| (file.as_str(), text.as_str()));
+    let (first, rest) = (module("first"), "--config.file={dir}/[abc].yml");
+    let files = folder(&[&[("blackbox.yml", first.as_str())][..], &files].concat());
+    let exporter = Exporter::start_in(files, &[rest]).await.unwrap();
+    let loaded = exporter.running.exporter.store.current();
+    let mut made = Vec::new();
+    for index in 0..600 {
+        for name in names {
+            let module = loaded.modules.get(name).unwrap();
+            let params = module.params.as_ref().unwrap();
+            let value = ParamInput::Once(format!("{index:04000}"));
+            let one = params.apply(module, |_| value.clone()).unwrap();
+            made.push(std::sync::Arc::downgrade(&one));
+        }
+    }
+    let kept = made.iter().filter(|one| one.strong_count() > 0).count();
+    // 4 MiB of over 32,000 bytes each.
+    assert!((1..=131).contains(&kept), "{kept}");
+}
+
 /// As many modules as a caller likes are made, and few are kept.
 #[tokio::test(flavor = "multi_thread")]
 async fn modules_that_were_made_do_not_pile_up() {
@@ -215,8 +245,8 @@ async fn modules_that_were_made_do_not_pile_up() {
     let params = module.params.as_ref().unwrap();
     let asked = |name: &str, value: &str| {
         params.judge(|param| match param == name {
-            true => blackbox_exporter::module::ParamInput::Once(value.to_owned()),
-            false => blackbox_exporter::module::ParamInput::Nothing,
+            true => ParamInput::Once(value.to_owned()),
+            false => ParamInput::Nothing,
         })
     };
     let mut made = Vec::new();
