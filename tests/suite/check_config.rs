@@ -87,6 +87,24 @@ fn what_cannot_work_as_meant_is_a_warning() {
     }
 }
 
+/// What is sent under a name that ends like those of files is no file.
+#[test]
+fn headers_are_no_files() {
+    #[rustfmt::skip]
+    let modules = [
+        "prober: http, http: {headers: {x_file: /none, files: /none}}",
+        "prober: http, http: {http_headers: {x_file: {values: [/none]}}}",
+        "prober: http, http: {oauth2: {client_id: a, token_url: 'http://t', endpoint_params: {a_file: /none}}}",
+        "prober: grpc, grpc: {metadata: {a_file: [/none], files: [/none]}}",
+    ];
+    for module in modules {
+        let (verdict, details) = said(&format!("modules:\n  m: {{{module}}}\n"));
+        assert_eq!(verdict, "ok, 1 module", "{details}");
+    }
+    let (_, details) = said("modules:\n  m: {prober: http, http: {http_headers: {X-A: {files: [/none]}}}}\n");
+    assert!(details.contains("/none: no such file"), "{details}");
+}
+
 #[test]
 fn a_hint_says_what_to_write() {
     #[rustfmt::skip]

@@ -196,6 +196,10 @@ impl<'d, 't> Decoder<'d, 't> {
 
     /// Notes a file's name that stands at `node`, if what is being read is one.
     pub fn note_file(&mut self, node: Id, file: &str) {
+        // What is sent under a name of the user's is none, whatever the name.
+        if self.purpose.is_some() {
+            return;
+        }
         let is_file = self.path.iter().rev().find_map(|step| match step {
             Step::Key(key) => self
                 .document
