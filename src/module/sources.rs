@@ -181,7 +181,16 @@ impl Sources {
                 Err(error) => return Err(error),
             }
         }
-        if self.skip_broken && good > 0 {
+        // What keeps probes from targets must not go unnoticed.
+        let mut skips = self.skip_broken && good > 0;
+        for invalid in &mut broken {
+            if skips && may_hold_policy(&invalid.text) {
+                let message = "the file is not skipped because it has a policy";
+                invalid.problems.push(Problem::new(None, message));
+                skips = false;
+            }
+        }
+        if skips {
             for invalid in broken {
                 let problem = invalid
                     .problems
@@ -287,6 +296,14 @@ impl Loaded {
         let message = format!("{file} was skipped: {why}");
         self.warnings.push(Problem::new(None, message));
     }
+}
+
+/// Whether the text may have a policy, even if it is no YAML: a line begins with that key.
+fn may_hold_policy(text: &str) -> bool {
+    text.lines().any(|line| {
+        let key = line.trim_start_matches(['{', ' ', '"', '\'']);
+        key.starts_with("policy")
+    })
 }
 
 /// How a file was found.

@@ -11,7 +11,7 @@ use super::load::{BUILT_IN, Checksum, Loaded, checksum, parse};
 use super::sources::Sources;
 use crate::config::files::disk::read;
 use crate::config::files::targets::TargetsError;
-use crate::config::{LoadError, Problem};
+use crate::config::{self, Invalid, LoadError, Problem};
 use crate::net::policy::Policy;
 
 /// Holds the set of modules that probes run with. Readers never wait; reloads wait for each other.
@@ -214,6 +214,20 @@ impl Store {
         };
         if let Some((bytes, file)) = targets {
             loaded = loaded.with_targets(bytes, file).map_err(LoadError::Targets)?;
+        }
+        // A file that cannot be read may be the one that has it.
+        let none = config::Policy::default();
+        if loaded.broken_files > 0 && loaded.config.policy == none && current.config.policy != none {
+            let warnings = loaded.warnings.into_iter();
+            let message = "the policy in force is in none of the files that can be read";
+            return Err(LoadError::Invalid(Invalid {
+                file: self
+                    .sources
+                    .as_ref()
+                    .map_or_else(String::new, |sources| sources.names.join(", ")),
+                text: String::new(),
+                problems: warnings.chain([Problem::new(None, message)]).collect(),
+            }));
         }
         let warnings = loaded.warnings.clone();
         self.current.store(Arc::new(loaded));

@@ -57,6 +57,37 @@ async fn a_broken_file_among_others_may_be_left_out() {
     assert_eq!(broken, Some(1.0));
 }
 
+/// Skipped, it would let probes go where it does not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_file_with_a_policy_is_not_left_out() {
+    const POLICY: &str = "policy: {preset: public-only}\nmodules: {p: {prober: ";
+    let file = |prober: &str| format!("{POLICY}{prober}}}}}\n");
+    let (good, wrong) = (file("tcp"), file("tpc"));
+    let flags = ["--config.file={dir}/conf.d", "--config.skip-broken-files"];
+    for text in [&*wrong, "policy: [\n"] {
+        let files = folder(&[BASE, ("conf.d/a.yml", BASE.1), ("conf.d/p.yml", text)]);
+        let error = Exporter::start_in(files, &flags).await.err().unwrap();
+        has(&error, ["conf.d/p.yml", "not skipped because it has a policy"]);
+    }
+    let files = folder(&[BASE, ("conf.d/a.yml", BASE.1), ("conf.d/p.yml", &good)]);
+    let path = files.path().join("conf.d/p.yml");
+    let exporter = Exporter::start_in(files, &flags).await.unwrap();
+    std::fs::write(&path, wrong).unwrap();
+    assert_eq!(exporter.request("POST", "/-/reload", &[]).await.status, 500);
+    // Nor is one that cannot be read and had the policy.
+    std::fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
+    let answer = exporter.request("POST", "/-/reload", &[]).await;
+    assert_eq!(answer.status, 500);
+    has(answer.text(), ["the policy in force is in none of the files"]);
+    let refused = exporter.probe("a", "127.0.0.1:1").await;
+    has(
+        exporter.get("/metrics").await.text(),
+        ["blackbox_exporter_targets_refused_total 1\n"],
+    );
+    assert_eq!(refused.sample("probe_success"), Some(0.0));
+}
+
 fn link(folder: &tempfile::TempDir, to: &str, name: &str) {
     std::os::unix::fs::symlink(to, folder.path().join(name)).unwrap();
 }
