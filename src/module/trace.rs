@@ -43,5 +43,11 @@ fn names(raw: &config::Module) -> Vec<&str> {
                 .collect()
         }
     };
-    names.into_iter().map(String::as_str).collect()
+    // A scrape may set these.
+    let set = raw.params.keys();
+    let set = set.filter_map(|name| {
+        name.strip_prefix("header.")
+            .or_else(|| name.strip_prefix("metadata."))
+    });
+    names.into_iter().map(String::as_str).chain(set).collect()
 }

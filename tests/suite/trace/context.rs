@@ -191,6 +191,8 @@ fn a_header_has_one_source() {
         ("prober: http, http: {headers: {tracestate: x}}, trace: {}", "tracestate is sent by trace"),
         ("prober: http, http: {http_headers: {SW8: {values: [x]}}}, trace: {headers: [sw8]}", "sw8 is sent"),
         ("prober: grpc, grpc: {metadata: {b3: [x]}}, trace: {headers: [b3]}", "b3 is sent by trace"),
+        ("prober: http, params: {header.Traceparent: {}}, trace: {}", "traceparent is sent by trace"),
+        ("prober: grpc, params: {metadata.x-request-id: {}}, trace: {headers: [x-request-id]}", "x-request-id is sent by trace"),
         (
             "prober: websocket, websocket: {headers: {x-request-id: {values: [x]}}}, trace: {headers: [x-request-id]}",
             "x-request-id is sent by trace",
