@@ -12,7 +12,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::watch;
 
@@ -29,7 +28,7 @@ use crate::net::tls::Roots;
 use crate::probe_log::{Level, text};
 use crate::say;
 use crate::server::accept::Server;
-use crate::server::connections::listen;
+use crate::server::connections::listen::{self, Listener};
 use crate::server::connections::threads::Threads;
 use crate::server::endpoints::playground::Playground;
 use crate::server::endpoints::{reload, targets};
@@ -81,9 +80,7 @@ pub fn run(flags: Flags) -> io::Result<ExitCode> {
 fn on_threads(flags: Flags) -> io::Result<ExitCode> {
     let all = threads(None)?;
     let one = threads(Some(1))?;
-    for threads in [&all, &one] {
-        threads.spawn(keep_a_thread());
-    }
+    one.spawn(keep_a_thread());
     let others = (all.metrics().num_workers() > 1).then(|| all.handle().clone());
     others.iter().cloned().for_each(memory::others_give_back);
     let code = one.block_on(serve(flags, others));
@@ -104,7 +101,7 @@ fn threads(count: Option<usize>) -> io::Result<Runtime> {
 }
 
 /// Keeps one thread for what blocks. Where the system has none left, what has to wait for it waits; if there were not one, tokio
-/// would panic.
+/// would panic. Under load there is always something that blocks.
 async fn keep_a_thread() {
     loop {
         // An error means that the program ends.
@@ -443,7 +440,7 @@ fn prefix(flags: &Flags, logger: &Logger) -> Result<(Prefix, HostNames), Stopped
     Ok((prefix, HostNames::new(&flags.allowed_hosts, &shown)))
 }
 
-async fn listeners(flags: &Flags, logger: &Logger) -> Result<Vec<TcpListener>, listen::ListenError> {
+async fn listeners(flags: &Flags, logger: &Logger) -> Result<Vec<Listener>, listen::ListenError> {
     if flags.systemd_socket {
         say!(
             logger,
@@ -454,24 +451,27 @@ async fn listeners(flags: &Flags, logger: &Logger) -> Result<Vec<TcpListener>, l
     }
     let mut listeners = Vec::with_capacity(flags.listen_addresses.len());
     for address in &flags.listen_addresses {
-        listeners.push(listen::tcp(address).await?);
+        listeners.push(Listener::Tcp(listen::tcp(address).await?));
     }
     Ok(listeners)
 }
 
 /// Says where the exporter listens and how, and reads the web configuration file.
 async fn announce(
-    listeners: &[TcpListener],
+    listeners: &[Listener],
     flags: &Flags,
     logger: &Logger,
 ) -> Result<(Vec<SocketAddr>, Option<Arc<Gate>>), String> {
-    let addresses: Vec<SocketAddr> = listeners
-        .iter()
-        .map(TcpListener::local_addr)
+    let addresses = listeners.iter().map(Listener::address);
+    let addresses: Vec<Option<SocketAddr>> = addresses
         .collect::<Result<_, _>>()
         .map_err(|error| error.to_string())?;
-    for address in &addresses {
-        say!(logger, Info, "Listening on", "address" => text(address));
+    let places = listeners.iter().map(Listener::place);
+    let places: Vec<String> = places
+        .collect::<Result<_, _>>()
+        .map_err(|error| error.to_string())?;
+    for place in &places {
+        say!(logger, Info, "Listening on", "address" => text(place));
     }
     let gate = if flags.web_config_file.is_empty() {
         None
@@ -481,16 +481,16 @@ async fn announce(
         let gate = opened.await.map_err(|error| error.to_string())?;
         Some(Arc::new(gate.map_err(|error| error.to_string())?))
     };
-    for address in &addresses {
+    for place in &places {
         match gate.as_ref().and_then(|gate| gate.tls()) {
             Some(http2) => {
                 let http2 = http2 == Http2::Offered;
-                say!(logger, Info, "TLS is enabled.", "http2" => http2, "address" => text(address));
+                say!(logger, Info, "TLS is enabled.", "http2" => http2, "address" => text(place));
             }
-            None => say!(logger, Info, "TLS is disabled.", "http2" => false, "address" => text(address)),
+            None => say!(logger, Info, "TLS is disabled.", "http2" => false, "address" => text(place)),
         }
     }
-    Ok((addresses, gate))
+    Ok((addresses.into_iter().flatten().collect(), gate))
 }
 
 /// As many open files as the system lets us have: every connection and every probe needs some.

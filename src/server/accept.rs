@@ -20,7 +20,7 @@ use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -31,6 +31,7 @@ use super::connections::guard::{Guarded, Patience};
 use super::connections::heads;
 use super::connections::http1::{self, Answering, MAX_HEADERS};
 use super::connections::leaving::Leaving;
+use super::connections::listen::Listener;
 use super::connections::outgoing::{self, Outgoing};
 use super::connections::requests::{Abandoned, Caller, Requests};
 use super::connections::seats::Seats;
@@ -124,7 +125,7 @@ impl Server {
     }
 
     /// Serves until `stop` says so, then lets the probes that are running end.
-    pub async fn serve(self, listeners: Vec<TcpListener>, mut stop: watch::Receiver<bool>) {
+    pub async fn serve(self, listeners: Vec<Listener>, mut stop: watch::Receiver<bool>) {
         let server = Arc::new(self);
         let (ending, _) = watch::channel(());
         let ending = Arc::new(ending);
@@ -156,7 +157,7 @@ impl Server {
 
     async fn accept(
         self: &Arc<Self>,
-        listener: TcpListener,
+        listener: Listener,
         ending: &watch::Sender<()>,
         mut stop: watch::Receiver<bool>,
     ) {
@@ -166,7 +167,7 @@ impl Server {
                 _ = stop.wait_for(|stop| *stop) => return,
             };
             let (stream, address) = match accepted {
-                Ok((stream, caller)) => (stream, caller.ip()),
+                Ok(accepted) => accepted,
                 Err(error) => {
                     self.complain(&error).await;
                     continue;

@@ -281,6 +281,52 @@ fn a_socket_from_systemd_is_served() {
     assert_eq!(wait(&mut running.0), Some(0));
 }
 
+/// The same with a unix socket, which TCP may stand beside.
+#[test]
+fn unix_sockets_from_systemd_are_served() {
+    use std::io::{Read as _, Write as _};
+    use std::os::fd::OwnedFd;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("exporter.sock");
+    let unix = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = tcp.local_addr().unwrap();
+    std::fs::write(
+        folder.path().join("blackbox.yml"),
+        "modules: {t: {prober: tcp}}\n",
+    )
+    .unwrap();
+    let script = "exec 3<&0 4<&1 0</dev/null 1>/dev/null; LISTEN_FDS=2 LISTEN_PID=$$ exec \"$0\" --web.systemd-socket --web.external-url=http://x.test/";
+    let (mut running, mut log) = start(
+        Command::new("sh")
+            .args(["-c", script, env!("CARGO_BIN_EXE_blackbox_exporter")])
+            .current_dir(folder.path())
+            .stdin(Stdio::from(OwnedFd::from(unix)))
+            .stdout(Stdio::from(OwnedFd::from(tcp))),
+    );
+    let seen = read_until(
+        &mut log,
+        &format!("TLS is disabled.\" http2=false address={address}"),
+    );
+    has(
+        &seen,
+        [&format!("msg=\"Listening on\" address={}", path.display())],
+    );
+    // Two requests on a connection, of which the first is a probe.
+    let mut stream = std::os::unix::net::UnixStream::connect(&path).unwrap();
+    let probe = format!("GET /probe?module=t&target={address} HTTP/1.1\r\nHost: x\r\n\r\n");
+    stream.write_all(probe.as_bytes()).unwrap();
+    stream.write_all(b"GET /-/healthy HTTP/1.0\r\n\r\n").unwrap();
+    let mut answers = String::new();
+    stream.read_to_string(&mut answers).unwrap();
+    has(&answers, ["probe_success 1\n"]);
+    assert!(answers.ends_with("Healthy"), "{answers}");
+    let answer = ask(&address.to_string(), "GET /-/healthy HTTP/1.0\r\n\r\n");
+    assert!(answer.ends_with("Healthy"), "{answer}");
+    send(&running.0, rustix::process::Signal::INT);
+    assert_eq!(wait(&mut running.0), Some(0));
+}
+
 #[test]
 fn a_closed_standard_error_does_not_end_it() {
     let (mut running, mut log) = start(

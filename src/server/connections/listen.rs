@@ -2,11 +2,13 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::time::Instant;
 
 use crate::net::policy::Policy;
@@ -110,18 +112,81 @@ fn bind(address: SocketAddr) -> Result<TcpListener, ListenError> {
     TcpListener::from_std(socket.into()).map_err(fail("listen"))
 }
 
+/// Where connections come from.
+#[derive(Debug)]
+pub enum Listener {
+    /// An address and a port.
+    Tcp(TcpListener),
+    /// A unix socket, which only systemd passes.
+    Unix(UnixListener),
+}
+
+impl Listener {
+    /// The next connection, and from which address it is: for those of a unix socket, this machine's.
+    ///
+    /// # Errors
+    /// The system's.
+    pub async fn accept(&self) -> io::Result<(TcpStream, IpAddr)> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, caller) = listener.accept().await?;
+                Ok((stream, caller.ip()))
+            }
+            Self::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                // A stream is read and written alike, wherever it leads.
+                let stream = OwnedFd::from(stream.into_std()?);
+                Ok((TcpStream::from_std(stream.into())?, Ipv4Addr::LOCALHOST.into()))
+            }
+        }
+    }
+
+    /// Where it listens, unless that is a unix socket.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn address(&self) -> io::Result<Option<SocketAddr>> {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().map(Some),
+            Self::Unix(_) => Ok(None),
+        }
+    }
+
+    /// Where it listens, as the log names it.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn place(&self) -> io::Result<String> {
+        Ok(match self {
+            Self::Tcp(listener) => listener.local_addr()?.to_string(),
+            Self::Unix(listener) => {
+                let address = listener.local_addr()?;
+                let path = address.as_pathname().unwrap_or(Path::new("@"));
+                path.display().to_string()
+            }
+        })
+    }
+}
+
 /// The sockets that systemd passed (sd_listen_fds(3)).
 ///
 /// # Errors
-/// There are none, or one of them is no TCP listener.
-pub fn systemd() -> Result<Vec<TcpListener>, ListenError> {
+/// There are none, or one of them is neither a TCP listener nor one of a unix socket.
+pub fn systemd() -> Result<Vec<Listener>, ListenError> {
     let mut passed = listenfd::ListenFd::from_env();
     let mut listeners = Vec::new();
     for index in 0..passed.len() {
+        if let Ok(Some(listener)) = passed.take_unix_listener(index) {
+            listener.set_nonblocking(true).map_err(ListenError::Inherited)?;
+            let listener = UnixListener::from_std(listener).map_err(ListenError::Inherited)?;
+            listeners.push(Listener::Unix(listener));
+            continue;
+        }
         let listener = passed.take_tcp_listener(index).map_err(ListenError::Inherited)?;
         if let Some(listener) = listener {
             listener.set_nonblocking(true).map_err(ListenError::Inherited)?;
-            listeners.push(TcpListener::from_std(listener).map_err(ListenError::Inherited)?);
+            let listener = TcpListener::from_std(listener).map_err(ListenError::Inherited)?;
+            listeners.push(Listener::Tcp(listener));
         }
     }
     if listeners.is_empty() {
