@@ -136,23 +136,25 @@ impl Lists {
     fn keep(&self, url: &str, kept: Kept) {
         let mut lists = self.lock();
         lists.insert(url.to_owned(), Arc::new(kept));
-        let size = |lists: &HashMap<String, Arc<Kept>>| {
-            // Beside the list stands its URL, from a certificate as well.
-            lists
-                .iter()
-                .map(|(url, kept)| url.len() + kept.list.size() + 512)
-                .sum::<usize>()
-        };
+        // Beside the list stands its URL, from a certificate as well.
+        let size = |url: &str, kept: &Kept| url.len() + kept.list.size() + 512;
+        let mut sizes: usize = lists.iter().map(|(url, kept)| size(url, kept)).sum();
         let most = memory::most(Use::Bodies).map_or(MAX_KEPT, |most| most.min(MAX_KEPT));
-        while size(&lists) > most {
-            let oldest = lists
-                .iter()
-                .min_by_key(|(_, kept)| kept.asked)
-                .map(|(url, _)| url.clone());
-            match oldest {
-                Some(url) => lists.remove(&url),
-                None => return,
-            };
+        if sizes <= most {
+            return;
+        }
+        let mut by_age: Vec<_> = lists
+            .iter()
+            .map(|(url, kept)| (kept.asked, url.clone()))
+            .collect();
+        by_age.sort_unstable();
+        for (_, oldest) in by_age {
+            if sizes <= most {
+                break;
+            }
+            if let Some(kept) = lists.remove(&oldest) {
+                sizes -= size(&oldest, &kept);
+            }
         }
     }
 
