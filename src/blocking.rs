@@ -38,7 +38,8 @@ pub(crate) mod tests {
             let hanging = spawn_blocking(move || hang.recv());
             {
                 let mut waiting = pin!(waiting);
-                poll_fn(|cx| Poll::Ready(assert!(waiting.as_mut().poll(cx).is_pending()))).await;
+                let is_pending = poll_fn(|cx| Poll::Ready(waiting.as_mut().poll(cx).is_pending())).await;
+                assert!(is_pending);
             }
             let during = free();
             drop(release);

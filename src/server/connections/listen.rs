@@ -203,13 +203,9 @@ mod tests {
     async fn an_empty_host_listens_on_both_families() {
         let listener = tcp(":0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port))
-            .await
-            .unwrap();
+        TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.unwrap();
         if listener.local_addr().unwrap().is_ipv6() {
-            tokio::net::TcpStream::connect((Ipv6Addr::LOCALHOST, port))
-                .await
-                .unwrap();
+            TcpStream::connect((Ipv6Addr::LOCALHOST, port)).await.unwrap();
         }
     }
 
