@@ -409,8 +409,8 @@ impl Problems {
     pub fn cel(&mut self, source: &str) -> Result<Cel, CelError> {
         let known = self.known.cels.get(source).cloned();
         let compiled = known.unwrap_or_else(|| match self.bound {
-            Bound::File | Bound::Value => Cel::new(source),
-            Bound::Draft => Cel::untrusted(source),
+            Bound::File => Cel::new(source),
+            Bound::Value | Bound::Draft => Cel::untrusted(source),
         });
         for all in self.known.and(self.used.as_mut()) {
             all.cels

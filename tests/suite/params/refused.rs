@@ -6,6 +6,7 @@ use blackbox_exporter::module::ParamInput;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::echo;
+use crate::http::site::{Asked, Site, answer};
 use crate::support::{Exporter, folder, has};
 
 fn encoded(text: &str) -> String {
@@ -80,6 +81,23 @@ async fn values_make_no_module_that_would_not_have_loaded() {
         site.only().header("Authorization"),
         Some("Basic Ym9iOmh1c2hodXNo")
     );
+}
+
+/// A CEL expression of a scrape can make no more than one of the playground.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cel_expression_cannot_fill_the_memory() {
+    let site = Site::with(|_: &Asked| answer("200 OK", &[], "1".to_owned())).await;
+    let config = "modules: {m: {prober: http, params: {fail_if_body_json_matches_cel: {}}}}";
+    let exporter = Exporter::start(config, &[]).await;
+    let probe = |cel: &str| {
+        let (target, cel) = (site.address, encoded(cel));
+        format!("/probe?module=m&target={target}&debug=true&fail_if_body_json_matches_cel={cel}")
+    };
+    let doubled = format!("size(['xxxxxxxx']{}) > 1", ".map(a, a + a)".repeat(22));
+    let answer = exporter.get(&probe(&doubled)).await;
+    has(answer.text(), ["probe_failed_due_to_cel 1", "too much memory"]);
+    let answer = exporter.get(&probe("body == 2.0")).await;
+    has(answer.text(), ["probe_success 1"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
