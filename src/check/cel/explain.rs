@@ -43,7 +43,7 @@ pub struct Explained {
 /// Evaluates an expression over a JSON body, and each of its parts.
 pub async fn explain(body: Bytes, cel: &Cel, deadline: Deadline) -> Explained {
     let (cel, end) = (cel.clone(), deadline.at().into_std());
-    let work = aside(deadline, move || {
+    let work = aside(cel.is_metered, deadline, move || {
         with_value(&body, cel.depth, end, |body| match body {
             Ok(body) => explain_here(&body, &cel, end),
             Err(error) => failed(format!("the body is not JSON: {error}")),
@@ -419,7 +419,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_untrusted_expression_cannot_fill_the_memory() {
+    async fn an_untrusted_expression_cannot_make_or_search_much() {
         let list = format!("[{}1]", "1,".repeat(199));
         let nested = |made: &str| format!("body.map(a, body.map(b, body.map(c, {made}))).size() > 0");
         for source in [
@@ -436,6 +436,10 @@ mod tests {
                 "{source}: {explained:?}"
             );
         }
+        let long = format!("\"{}\"", "x".repeat(1 << 20));
+        let searching = Cel::untrusted(&format!("{}false", "body.matches('y') || ".repeat(17))).unwrap();
+        let explained = explain(long.into(), &searching, end()).await;
+        assert!(explained.value.contains("too many turns"), "{explained:?}");
         let good = Cel::untrusted("body.all(x, x + 1.0 == 2.0) && string(body[0]) + 'x' == '1x'").unwrap();
         assert_eq!(explain(list.into(), &good, end()).await.truth, Some(true));
         assert!(Cel::untrusted(&format!("true || '{}' == ''", "x".repeat(5000))).is_err());

@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 
 use super::meter::Meter;
 use crate::check::Regexp;
-use crate::check::regexp::Limits;
+use crate::check::regexp::{Limits, PIECE, SHORT, Search};
 use crate::metrics::push_float;
 use crate::strconv::parse_float;
 
@@ -149,15 +149,13 @@ pub(super) fn add_functions(context: &mut Context<'_, '_>, end: Instant, meter: 
     let _ = context.add_function("go_there", |Arguments(given): Arguments| there(&given));
     let _ = context.add_function("go_has", |Arguments(given): Arguments| has(&given));
     let _ = context.add_function("go_in", |Arguments(given): Arguments| contains(&given));
-    let limits = meter.map_or_else(Limits::default, |_| Limits::SMALL);
+    let searched = meter.cloned();
     let _ = context.add_function("go_matches", move |Arguments(given): Arguments| {
-        matches(&given, limits)
+        matches(&given, end, searched.as_ref())
     });
     let turns = meter.cloned();
     let _ = context.add_function("go_in_time", move |proceed: bool| {
-        if Instant::now() > end {
-            return Err(ExecutionError::function_error("loop", "operation interrupted"));
-        }
+        in_time("loop", end)?;
         turns.as_ref().map_or(Ok(()), Meter::turn)?;
         Ok(proceed)
     });
@@ -181,6 +179,14 @@ pub(super) fn add_functions(context: &mut Context<'_, '_>, end: Instant, meter: 
             left + right
         });
     }
+}
+
+/// An error after the deadline.
+fn in_time(function: &str, end: Instant) -> Result<(), ExecutionError> {
+    if Instant::now() > end {
+        return Err(ExecutionError::function_error(function, "operation interrupted"));
+    }
+    Ok(())
 }
 
 fn text(text: impl Into<String>) -> Value {
@@ -392,13 +398,24 @@ fn contains(given: &[Value]) -> CelResult {
     }
 }
 
-/// Whether a text matches an expression with Go's syntax.
-fn matches(given: &[Value], limits: Limits) -> CelResult {
+/// Whether a text matches an expression with Go's syntax. The bytes that are searched are counted.
+fn matches(given: &[Value], end: Instant, meter: Option<&Meter>) -> CelResult {
     match given {
-        [Value::String(text), Value::String(pattern)] => {
+        [value @ Value::String(text), Value::String(pattern)] => {
+            meter.map_or(Ok(()), |meter| meter.value(value))?;
+            in_time("matches", end)?;
+            let limits = meter.map_or_else(Limits::default, |_| Limits::SMALL);
             let regexp = Regexp::within(pattern, limits)
                 .map_err(|error| ExecutionError::function_error("matches", error))?;
-            Ok(Value::Bool(regexp.is_match(text.as_bytes())))
+            if text.len() <= SHORT {
+                return Ok(Value::Bool(regexp.is_match(text.as_bytes())));
+            }
+            let mut search = Search::new([&regexp]);
+            for piece in text.as_bytes().chunks(PIECE) {
+                in_time("matches", end)?;
+                search.feed(piece);
+            }
+            Ok(Value::Bool(search.matches(0)))
         }
         _ => {
             let types = given.iter().map(|value| value.type_of().to_string());

@@ -1,5 +1,5 @@
-//! What the evaluation of an untrusted expression may make: every turn of a loop, and every text and list that is put together, is
-//! counted. The deadline alone would let it fill the memory.
+//! What the evaluation of an untrusted expression may make: every turn of a loop, every text and list that is put together, and every
+//! text that is searched is counted. The deadline alone would let it fill the memory.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +12,7 @@ pub(super) const LONGEST: usize = 4 << 10;
 /// Most bytes of a body.
 pub(super) const BODY: usize = 1 << 20;
 
-/// Most bytes that one evaluation makes.
+/// Most bytes that one evaluation makes and searches.
 const MOST: usize = 16 << 20;
 
 /// What a turn takes at least, and for each byte of the expression: every literal in it may be made again.

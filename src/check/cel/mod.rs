@@ -38,11 +38,14 @@ const SHOWN: usize = 200;
 /// Most memory that the values of a body take. compat: upstream takes any amount.
 const MOST_VALUES: usize = 1 << 30;
 
-/// How many evaluations run at once.
-static PLACES: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
+/// How many evaluations run at once. Those of untrusted authors have places of their own, so that no others wait for them.
+static PLACES: LazyLock<Arc<Semaphore>> = LazyLock::new(places);
+static UNTRUSTED_PLACES: LazyLock<Arc<Semaphore>> = LazyLock::new(places);
+
+fn places() -> Arc<Semaphore> {
     let processors = std::thread::available_parallelism().map_or(2, usize::from);
     Arc::new(Semaphore::new(processors.max(2)))
-});
+}
 
 /// What became of judging a body.
 enum Judgement {
@@ -84,7 +87,8 @@ pub async fn judge(
     let (no, yes) = (unwanted.cloned(), wanted.cloned());
     let begins = excerpt(&body, SHOWN);
     let end = deadline.at().into_std();
-    let work = aside(deadline, move || {
+    let is_untrusted = no.iter().chain(&yes).any(|cel| cel.is_metered);
+    let work = aside(is_untrusted, deadline, move || {
         judge_here(&body, no.as_ref(), yes.as_ref(), end)
     });
     let judgement = work.await.unwrap_or_else(Judgement::Failed);
@@ -115,10 +119,12 @@ pub async fn judge(
 
 /// Does the work off the async threads when it is its turn; or says why it did not come to its end.
 async fn aside<T: Send + 'static>(
+    is_untrusted: bool,
     deadline: Deadline,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, String> {
-    let place = deadline.within(Arc::clone(&PLACES).acquire_owned()).await;
+    let places = if is_untrusted { &UNTRUSTED_PLACES } else { &PLACES };
+    let place = deadline.within(Arc::clone(places).acquire_owned()).await;
     let place = place.map_err(|timed_out| {
         format!("operation interrupted: {timed_out} while waiting for other evaluations to end")
     })?;
@@ -222,8 +228,10 @@ mod tests {
     async fn work_breaks_off_at_the_deadline() {
         let list = |length: usize| format!("[{}1]", "1,".repeat(length - 1));
         let nested = "body.all(a, body.all(b, body.all(c, body.all(d, a + b + c + d > 0.0))))";
+        let hard = "body.matches('(?s)foo.{0,1000}[pq]z')";
+        let long = format!("\"{}\"", "foo".repeat(1 << 20));
         // The second does not come to its expression.
-        for (body, source) in [(list(1000), nested), (list(900_000), "true")] {
+        for (body, source) in [(list(1000), nested), (list(900_000), "true"), (long, hard)] {
             let cel = Cel::new(source).unwrap();
             let started = Instant::now();
             let deadline = Deadline::after(tokio::time::Instant::now(), Duration::from_millis(20));
@@ -239,7 +247,7 @@ mod tests {
             );
             // Its place is free again: the thread came back.
             let _places = every_place().await;
-            assert!(started.elapsed() < Duration::from_secs(20));
+            assert!(started.elapsed() < Duration::from_secs(3));
         }
     }
 
@@ -264,6 +272,10 @@ mod tests {
             told.contains("while waiting for other evaluations to end"),
             "{told}"
         );
+        let untrusted = Cel::untrusted("true").unwrap();
+        let deadline = Deadline::after(tokio::time::Instant::now(), Duration::from_secs(30));
+        let judged = judge("1".into(), None, Some(&untrusted), deadline, &mut log).await;
+        assert_eq!(judged, Ok(()), "untrusted expressions have places of their own");
     }
 
     #[tokio::test]
