@@ -437,7 +437,9 @@ mod tests {
             );
         }
         let long = format!("\"{}\"", "x".repeat(1 << 20));
-        let searching = Cel::untrusted(&format!("{}false", "body.matches('y') || ".repeat(17))).unwrap();
+        let made = "size(body + body + body + body + body) == 0";
+        let searched = " || body.matches('y')".repeat(3);
+        let searching = Cel::untrusted(&format!("{made}{searched}")).unwrap();
         let explained = explain(long.into(), &searching, end()).await;
         assert!(explained.value.contains("too many turns"), "{explained:?}");
         let good = Cel::untrusted("body.all(x, x + 1.0 == 2.0) && string(body[0]) + 'x' == '1x'").unwrap();
