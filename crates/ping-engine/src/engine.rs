@@ -145,8 +145,9 @@ impl Engine {
     ) -> Result<Ping, PrepareError> {
         let mut all = lock(&self.pools);
         let pool = all.entry(shape).or_default();
+        let has_room = |lane: &Lane<Socket>| !lane.is_clogged() && !lane.is_full();
         let found = if pool.is_raw() {
-            pool.shared(|lane| !lane.is_clogged())
+            pool.shared(has_room)
         } else {
             pool.renewed()
         };
@@ -159,8 +160,8 @@ impl Engine {
         // Better a socket that is shared, or must be waited for, than none.
         let lane = opened.or_else(|error| {
             let spare = pool
-                .shared(|lane| !lane.is_clogged())
-                .or_else(|| pool.shared(|_| true));
+                .shared(has_room)
+                .or_else(|| pool.shared(|lane| !lane.is_full()));
             spare.ok_or(error)
         })?;
         let id = lane.wire.id();
@@ -168,10 +169,10 @@ impl Engine {
             .ok_or(PrepareError::Full)
     }
 
-    /// Another place for the same probe: on the same socket and under the same identifier.
+    /// Another place for the same probe: on the same socket and under the same identifier, or, when that is full, on another.
     ///
     /// # Errors
-    /// Its socket is full.
+    /// No other socket is allowed, or all are full.
     pub fn another(
         &self,
         first: &Ping,
@@ -179,10 +180,11 @@ impl Engine {
         payload: &Arc<[u8]>,
         duplicates: Option<Arc<AtomicU64>>,
     ) -> Result<Ping, PrepareError> {
-        let _all = lock(&self.pools);
+        let all = lock(&self.pools);
         let lane = Arc::clone(&first.lane);
-        self.place(lane, first.shape, to, first.id, payload, duplicates)
-            .ok_or(PrepareError::Full)
+        let place = self.place(lane, first.shape, to, first.id, payload, duplicates.clone());
+        drop(all);
+        place.map_or_else(|| self.prepare(first.shape, to, payload, duplicates), Ok)
     }
 
     /// To be called under the lock of the pools, which places are counted under.
@@ -297,4 +299,40 @@ impl Drop for Ping {
 
 fn lock(pools: &Mutex<Pools>) -> MutexGuard<'_, Pools> {
     pools.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::slots::CAPACITY;
+    use super::*;
+    use crate::AddressFamily;
+
+    #[tokio::test]
+    async fn pings_beyond_a_full_raw_socket_get_another() {
+        let engine = Engine::default();
+        let shape = Shape {
+            family: AddressFamily::V4,
+            source: None,
+            ttl: 0,
+            dont_fragment: true,
+            dscp: None,
+            interface: None,
+        };
+        let (to, payload) = (SocketAddr::from(([127, 0, 0, 1], 0)), Arc::from(&b"ping"[..]));
+        let prepare = || engine.prepare(shape, to, &payload, None);
+        let Ok(first) = prepare() else {
+            println!("skipped: needs sockets for pings");
+            return;
+        };
+        if !matches!(first.privilege(), Privilege::Raw(_)) {
+            println!("skipped: needs net.ipv4.ping_group_range without the group of this process");
+            return;
+        }
+        let others: Vec<_> = (1..CAPACITY).map(|_| prepare().unwrap()).collect();
+        assert!(others.iter().all(|ping| Arc::ptr_eq(&ping.lane, &first.lane)));
+        let beyond = [prepare(), engine.another(&first, to, &payload, None)];
+        for ping in beyond {
+            assert!(!Arc::ptr_eq(&ping.unwrap().lane, &first.lane));
+        }
+    }
 }

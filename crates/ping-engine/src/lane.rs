@@ -66,6 +66,11 @@ impl<W: Wire> Lane<W> {
         self.now() < self.clogged_until.load(Ordering::Relaxed)
     }
 
+    /// Whether as many pings wait here as may.
+    pub fn is_full(&self) -> bool {
+        self.slots().is_full()
+    }
+
     /// Reserves a sequence number for a ping with the identifier `id`; further answers to it are counted in `duplicates`, if
     /// given, until the ticket is dropped. `None` when too many wait here already.
     pub fn reserve(

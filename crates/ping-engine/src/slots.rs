@@ -131,9 +131,14 @@ impl Slots {
         Some(Number { sequence, serial })
     }
 
+    /// Whether as many wait as may.
+    pub(super) fn is_full(&self) -> bool {
+        self.waiting >= CAPACITY
+    }
+
     /// The next sequence number that may be used for an address.
     fn free(&mut self, to: SocketAddr) -> Option<u16> {
-        if self.waiting >= CAPACITY {
+        if self.is_full() {
             return None;
         }
         let start = self.next;
