@@ -8,9 +8,9 @@ pub(crate) mod elsewhere;
 mod print;
 mod process;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::{self, Write as _};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -54,6 +54,8 @@ pub struct Instruments {
     timeouts: Family<ByModule, Counter>,
     failures: Family<ByReason, Counter>,
     params_refused: Family<ByParam, Counter>,
+    /// What it has: a family does not list its labels.
+    refused: Mutex<HashSet<ByParam>>,
     durations: Family<ByProber, Histogram, fn() -> Histogram>,
     probes_in_flight: Gauge,
     /// Not exposed: whether there was a probe at all.
@@ -135,6 +137,7 @@ impl Instruments {
             timeouts: Family::default(),
             failures: Family::default(),
             params_refused: Family::default(),
+            refused: Mutex::default(),
             durations: Family::new_with_constructor(|| Histogram::new(BOUNDS)),
             probes_in_flight: Gauge::default(),
             probes_started: Counter::default(),
@@ -196,7 +199,11 @@ impl Instruments {
             module: module.to_owned(),
             param: param.to_owned(),
         };
-        self.params_refused.get_or_create(&labels).inc();
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.modules.load().contains_key(module) {
+            self.params_refused.get_or_create(&labels).inc();
+            refused.insert(labels);
+        }
     }
 
     /// These modules are served from now on. One that stays keeps its counters.
@@ -229,6 +236,11 @@ impl Instruments {
             }
             self.timeouts.remove(&ByModule { module, prober });
         }
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.retain(|labels| {
+            let stays = counters.contains_key(&*labels.module);
+            stays || !self.params_refused.remove(labels)
+        });
         self.modules.store(Arc::new(counters));
     }
 

@@ -67,6 +67,15 @@ async fn a_scrape_sets_what_the_module_lists_and_nothing_else() {
             ))
             .await
     );
+    let refused = [
+        refused,
+        r#"blackbox_exporter_params_refused_total{module="needs",param="body_size_limit"}"#,
+    ];
+    let without = config.replace("  m:\n", "  other:\n");
+    std::fs::write(exporter.config_file(), without).unwrap();
+    assert_eq!(exporter.request("POST", "/-/reload", &[]).await.status, 200);
+    let metrics = exporter.get("/metrics").await;
+    assert_eq!(refused.map(|series| metrics.sample(series)), [None, Some(1.0)]);
 }
 
 #[test]
