@@ -56,7 +56,10 @@ pub(super) fn rejected(answer: &[u8]) -> u64 {
         let partial = rest.get(..usize::try_from(length).ok()?)?;
         read_varint(&mut first(partial, 0)?).ok()
     };
-    within(answer).unwrap_or(0)
+    // It has a sign.
+    within(answer)
+        .filter(|count| i64::try_from(*count).is_ok())
+        .unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -77,6 +80,7 @@ mod tests {
             &answer[..3],
             &[0x0a, 0xff, 0xff, 0xff],
             b"\x0a\x00",
+            b"\x0a\x0b\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
         ] {
             assert_eq!(rejected(odd), 0, "{odd:?}");
         }

@@ -119,7 +119,7 @@ impl Sender {
             queue.gather(LINGER).await;
             while let Some(mut batch) = queue.take() {
                 let body = self.body(batch.encoded());
-                if let Err(refused) = self.post(body).await {
+                if let Err(refused) = self.post(body, batch.records()).await {
                     queue.drop_records(batch.records());
                     self.complain(&refused.why);
                 }
@@ -152,11 +152,11 @@ impl Sender {
         request.into()
     }
 
-    /// Posts a batch, several times if it must be.
-    async fn post(&mut self, body: Bytes) -> Result<(), Refused> {
+    /// Posts a batch of so many records, several times if it must be.
+    async fn post(&mut self, body: Bytes, records: u64) -> Result<(), Refused> {
         let mut wait = FIRST_WAIT;
         for attempt in 1.. {
-            let refused = match self.attempt(body.clone()).await {
+            let refused = match self.attempt(body.clone(), records).await {
                 Ok(()) => return Ok(()),
                 Err(refused) => refused,
             };
@@ -182,7 +182,7 @@ impl Sender {
         }
     }
 
-    async fn attempt(&mut self, body: Bytes) -> Result<(), Refused> {
+    async fn attempt(&mut self, body: Bytes, records: u64) -> Result<(), Refused> {
         let client = self.client().await.map_err(Refused::transient)?;
         let kind = match self.form {
             Payload::DeepFlowLogs => "application/json",
@@ -214,8 +214,9 @@ impl Sender {
         };
         let ended = timeout(ATTEMPT, exchange).await;
         let answer = ended.unwrap_or_else(|_| Err(Refused::transient("no answer in 10s".to_owned())))?;
-        if self.form != Payload::DeepFlowLogs && rejected(&answer) > 0 {
-            self.queue.drop_records(rejected(&answer));
+        let rejected = rejected(&answer).min(records);
+        if self.form != Payload::DeepFlowLogs && rejected > 0 {
+            self.queue.drop_records(rejected);
             self.complain("the endpoint rejects a part of them");
         }
         Ok(())
