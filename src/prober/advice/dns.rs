@@ -3,6 +3,7 @@
 use super::nearest::nearest;
 use super::{name, quoted};
 use crate::check::Regexp;
+use crate::check::regexp::SHORT;
 use crate::module::Dns;
 use crate::net::dns::CarryError;
 use crate::prober::dns::error::DnsError;
@@ -40,7 +41,7 @@ pub(in crate::prober) fn mismatch(regexp: &Regexp, record: &[u8]) -> String {
         .iter()
         .map(|b| if *b == b'\t' { b' ' } else { *b })
         .collect();
-    if regexp.is_match(&spaced) {
+    if record.len() <= SHORT && regexp.is_match(&spaced) {
         line = format!(
             "Expected {}; the record is {}: the fields of a record are separated by tabs, not blanks; \\s+ matches both.",
             quoted(regexp.source().as_bytes()),
