@@ -123,6 +123,8 @@ impl<T: Transport> Stub<'_, T> {
                 // Another server would not know better.
                 break;
             }
+            // Errors may come at once, and attempts be many: the deadline, and other tasks, have their turn.
+            tokio::task::yield_now().await;
         }
         Err(last)
     }
@@ -160,6 +162,9 @@ impl<T: Transport> Stub<'_, T> {
     ) -> Result<Vec<u8>, Cause> {
         let own = Instant::now() + self.conf.timeout;
         let until = own.min(self.deadline.at());
+        if Instant::now() >= self.deadline.at() {
+            return Err(Cause::Deadline(self.deadline));
+        }
         match tokio::time::timeout_at(until, exchange).await {
             Ok(answer) => answer.map_err(|error| Cause::Io { over, error }),
             Err(_) if own < self.deadline.at() => Err(Cause::Silent {
@@ -428,6 +433,20 @@ mod tests {
             got, "1: i/o timeout: the probe's timeout of 8s ran out",
             "one family is known"
         );
+    }
+
+    #[tokio::test]
+    async fn attempts_that_fail_at_once_end_at_the_deadline() {
+        let refusing = Simulation::default().on(1, "x.test", Record::A, Act::Refused);
+        let (conf, start) = (conf("options attempts:3000000"), Instant::now());
+        let stub = Stub {
+            transport: &refusing.on(2, "x.test", Record::A, Act::Refused),
+            conf: &conf,
+            deadline: Deadline::after(start, Duration::from_millis(50)),
+        };
+        let error = stub.addresses("x.test", &[Record::A]).await.unwrap_err();
+        assert!(matches!(error.cause, Cause::Deadline(_)), "{error:?}");
+        assert!(start.elapsed() < Duration::from_secs(2));
     }
 
     #[tokio::test(start_paused = true)]
