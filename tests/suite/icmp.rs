@@ -382,6 +382,14 @@ async fn several_packets_are_counted() {
         figures(&outcome),
         ([Some(5.0), Some(5.0), Some(0.0), Some(0.0)], true)
     );
+    // The pages and `probe` show what the metric says.
+    let mut durations = outcome.samples.family(Metric::IcmpDuration);
+    let mean = durations
+        .find(|s| *s.labels == Labels::Static("rtt"))
+        .unwrap()
+        .value;
+    let shown = outcome.timeline.hops[0].phases.last().unwrap().length;
+    assert!((shown.as_secs_f64() - mean).abs() < 1e-6, "{shown:?}, not {mean}");
     // One packet is a probe like any other.
     let outcome = run(module(1, 1), "127.0.0.1", PATIENT).await;
     assert_replied(&outcome);

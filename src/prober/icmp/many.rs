@@ -146,10 +146,13 @@ fn finish(
     series.expose(&FAMILIES, &mut probe.samples);
     let duplicates = duplicates.load(Ordering::Relaxed);
     probe.samples.set(Metric::IcmpDuplicates, duplicates as f64);
-    probe.timeline.record(Phase::Rtt, start, Instant::now());
+    let mut end = Instant::now();
     if let Some(mean) = series.mean() {
         set_phase(probe, Phase::Rtt, mean);
+        end = start + Duration::from_secs_f64(mean);
     }
+    // As long as the metric says; without a reply, the whole wait.
+    probe.timeline.record(Phase::Rtt, start, end);
     if let Some(hops) = heard.hop_limit {
         probe.samples.set(Metric::IcmpReplyHopLimit, f64::from(hops));
     }
