@@ -177,6 +177,53 @@ async fn a_server_that_greets_is_sent_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_prompt_without_a_newline_is_not_waited_for() {
+    let ask = |mut stream: TcpStream| async move {
+        stream.write_all(b"login: ").await.unwrap();
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    };
+    let port = listen(ask).await.port();
+    let start = Instant::now();
+    let (said, passes) = doctor(&format!("127.0.0.1:{port}")).await;
+    assert!(passes && start.elapsed() < Duration::from_secs(4), "{said}");
+    let written = said["configuration"].as_str().unwrap();
+    has(
+        written,
+        ["query_response: [{\"expect\":\"^login:\",\"prompt\":true}]"],
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hostile_greeting_is_escaped() {
+    let greet = |mut stream: TcpStream| async move {
+        let greeting = "220\u{9b}31mX\u{202e}abc\u{7f}\u{e0041} hello\r\n";
+        stream.write_all(greeting.as_bytes()).await.unwrap();
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    };
+    let port = listen(greet).await.port();
+    let (said, passes) = doctor(&format!("127.0.0.1:{port}")).await;
+    assert!(passes, "{said}");
+    has(
+        said["configuration"].as_str().unwrap(),
+        [r#"[{"expect":"^220\U0000009b31mX\U0000202eabc\U0000007f\U000e0041"}]"#],
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ipv6_address_is_probed_over_ipv6() {
+    let Ok(listener) = TcpListener::bind("[::1]:0").await else {
+        return;
+    };
+    let closed = listener.local_addr().unwrap();
+    drop(listener);
+    let (said, _) = doctor(&closed.to_string()).await;
+    has(
+        said["configuration"].as_str().unwrap(),
+        ["preferred_ip_protocol: ip6"],
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn other_services() {
     let port = tonic(None).await;
     let (said, passes) = doctor(&format!("grpc://127.0.0.1:{port}")).await;

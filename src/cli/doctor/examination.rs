@@ -4,6 +4,7 @@
 //! the service would not send: a port that is known for another protocol gets no request of HTTP, and a server that greets
 //! gets nothing at all.
 
+use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use futures_util::future::{join, join_all};
 use serde_json::{Value, json};
 
 use super::subject::{Remote, Scheme};
+use crate::display::is_active;
 use crate::metrics::{Labels, Metric};
 use crate::module::{self, Module};
 use crate::net::Network;
@@ -69,6 +71,8 @@ pub struct Service {
     pub families: [bool; 2],
     /// The first line that it sends unasked.
     pub greeting: Option<String>,
+    /// Whether no newline ends it.
+    pub is_prompt: bool,
     /// Whether it speaks TLS, and whether its certificate is valid and trusted here.
     pub tls: Option<bool>,
     /// The status of its answer over HTTP.
@@ -358,6 +362,8 @@ impl Doctor<'_> {
         if let Labels::Pairs(pairs) = sample.labels {
             service.greeting = pairs.first().map(|(_, line)| line.trim_end().to_owned());
         }
+        // Without a newline, the line ends with the time.
+        service.is_prompt = outcome.duration >= GREETING;
         finding.detail = service.greeting.clone()?;
         Some(finding)
     }
@@ -486,10 +492,23 @@ enum Kind {
     Greeting,
 }
 
+/// JSON, which is YAML and in which texts are those of PromQL, with escapes for what a terminal acts on and YAML refuses.
+pub fn written(value: &Value) -> String {
+    let mut out = String::new();
+    for c in value.to_string().chars() {
+        if is_active(c) {
+            // Writing to a string does not fail.
+            let _ = write!(out, "\\U{:08x}", u32::from(c));
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
 /// A module of its own.
 pub fn compiled(module: &Value) -> Result<Arc<Module>, String> {
-    // JSON is YAML.
-    let text = json!({"modules": {"doctor": module}}).to_string();
+    let text = written(&json!({"modules": {"doctor": module}}));
     let loaded = module::parse(text, "doctor").map_err(|error| error.to_string())?;
     loaded
         .modules

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::examination::{Doctor, Examination, Service, prefer, with};
+use super::examination::{Doctor, Examination, Service, prefer, with, written};
 use super::subject::{Remote, Scheme, Subject};
 
 /// Texts to copy.
@@ -59,7 +59,7 @@ impl Prescription {
 
     /// The targets file.
     pub fn targets(&self) -> String {
-        let text = |text: &str| Value::from(text).to_string();
+        let text = |text: &str| written(&text.into());
         format!(
             "targets:\n  - name: {}\n    address: {}\n    module: {}\n",
             text(&self.target),
@@ -71,7 +71,7 @@ impl Prescription {
     /// The rules file of Prometheus.
     pub fn alert(&self) -> String {
         // A string of PromQL is one of JSON, and the whole expression a text of YAML in single quotes.
-        let target = Value::from(self.target.as_str()).to_string().replace('\'', "''");
+        let target = written(&self.target.as_str().into()).replace('\'', "''");
         format!(
             "groups:\n  - name: blackbox\n    rules:\n      - alert: ProbeFailed\n        expr: 'probe_success{{target={target}}} == 0'\n        for: 1m\n        \
              annotations:\n          summary: '{{{{ $labels.target }}}} is down'\n"
@@ -82,7 +82,7 @@ impl Prescription {
 /// Block YAML of settings, whose leaves are JSON, which is YAML.
 fn yaml(value: &Value, indentation: usize) -> String {
     let Value::Object(settings) = value else {
-        return format!("{:indentation$}{value}\n", "");
+        return format!("{:indentation$}{}\n", "", written(value));
     };
     let line = |(key, value): (&String, &Value)| match value {
         Value::Object(inner) if !inner.is_empty() => {
@@ -96,7 +96,7 @@ fn yaml(value: &Value, indentation: usize) -> String {
         {
             format!("{:indentation$}{key}: {word}\n", "")
         }
-        _ => format!("{:indentation$}{key}: {value}\n", ""),
+        _ => format!("{:indentation$}{key}: {}\n", "", written(value)),
     };
     // Which prober it is says what the rest means.
     let (first, rest): (Vec<_>, Vec<_>) = settings.iter().partition(|(_, value)| !value.is_object());
@@ -148,7 +148,11 @@ fn for_remote(remote: &Remote, found: &Examination) -> Prescription {
     } else if let Some(greeting) = &service.greeting {
         let word = greeting.split([' ', '-']).next().unwrap_or_default();
         let expected = format!("^{}", go_regexp::quote_meta(word));
-        let tcp = with(family, json!({"query_response": [{"expect": expected}]}));
+        let mut step = json!({"expect": expected});
+        if service.is_prompt {
+            step = with(step, json!({"prompt": true}));
+        }
+        let tcp = with(family, json!({"query_response": [step]}));
         Prescription::new(
             "tcp_greeting",
             json!({"prober": "tcp", "timeout": "5s", "tcp": tcp}),
@@ -196,14 +200,19 @@ fn web(remote: &Remote, service: &Service, status: u16, notes: &mut Vec<String>)
 }
 
 fn without_service(remote: &Remote, found: &Examination) -> Prescription {
+    let family = match remote.address() {
+        Some(address) => prefer([address.is_ipv4(), address.is_ipv6()]),
+        None => prefer(found.pings),
+    };
     match remote.port {
-        Some(port) => {
-            let module = json!({"prober": "tcp", "timeout": "5s", "tcp": prefer([true, false])});
-            Prescription::new("tcp_connect", module, remote.at(port))
-        }
+        Some(port) => Prescription::new(
+            "tcp_connect",
+            json!({"prober": "tcp", "timeout": "5s", "tcp": family}),
+            remote.at(port),
+        ),
         None => Prescription::new(
             "icmp",
-            json!({"prober": "icmp", "timeout": "5s", "icmp": prefer(found.pings)}),
+            json!({"prober": "icmp", "timeout": "5s", "icmp": family}),
             remote.host.clone(),
         ),
     }
