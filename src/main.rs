@@ -76,12 +76,8 @@ fn unmap(pages: Range<usize>) {
     unsafe { libc::madvise(start, pages.len(), libc::MADV_DONTNEED) };
 }
 
-/// What was asked for, on standard output. A closed pipe is the reader's choice.
 fn print(text: &str) -> ExitCode {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
-    }
+    cli::print(text).map_or_else(|error| fail(&error), |_| ExitCode::SUCCESS)
 }
 
 /// A reason on standard error, in kingpin's form.

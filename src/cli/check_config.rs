@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Command, ValueHint};
 
-use super::subcommand;
+use super::{print, subcommand};
 use crate::config::codec::problem::quote;
 use crate::config::files::targets::{self, Targets};
 use crate::config::{self, LoadError};
@@ -36,20 +36,20 @@ pub fn command() -> Command {
 /// Runs the subcommand with the arguments after its name.
 pub fn run(arguments: &[String]) -> ExitCode {
     subcommand(command(), arguments, |arguments: &Arguments| {
-        Ok(check_all(&arguments.file))
+        check_all(&arguments.file)
     })
 }
 
-fn check_all(files: &[PathBuf]) -> bool {
+fn check_all(files: &[PathBuf]) -> Result<bool, String> {
     let mut all_good = true;
     for file in files {
         let report = check(file);
         all_good &= report.is_good;
-        // A closed pipe is the reader's choice; the exit status still tells.
+        // Without standard error nobody can be told; the exit status still tells.
         let _ = std::io::stderr().write_all(report.details.as_bytes());
-        let _ = writeln!(std::io::stdout(), "{}: {}", file.display(), report.verdict);
+        print(format!("{}: {}\n", file.display(), report.verdict))?;
     }
-    all_good
+    Ok(all_good)
 }
 
 /// What is to be said about one file.

@@ -1,13 +1,13 @@
 //! The subcommands `man` and `completions`: what is made of the definition of the flags, for packagers and shells.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Command, ValueHint};
 use clap_complete::Shell;
 
-use super::subcommand;
+use super::{print, subcommand};
 use crate::config::Config;
 use crate::config::files::targets::Targets;
 
@@ -77,7 +77,7 @@ fn print_completions(arguments: &Completions) -> Result<bool, String> {
         "blackbox_exporter",
         &mut text,
     );
-    print(&text)
+    print(text).map(|_| true)
 }
 
 fn print_schema(arguments: &Schema) -> Result<bool, String> {
@@ -87,7 +87,7 @@ fn print_schema(arguments: &Schema) -> Result<bool, String> {
     };
     let mut text = serde_json::to_vec_pretty(&schema).map_err(|error| error.to_string())?;
     text.push(b'\n');
-    print(&text)
+    print(text).map(|_| true)
 }
 
 fn print_man(arguments: &Man) -> Result<bool, String> {
@@ -98,12 +98,7 @@ fn print_man(arguments: &Man) -> Result<bool, String> {
         (None, None) => man_page(&mut text),
     };
     made.map_err(|error| error.to_string())?;
-    print(&text)
-}
-
-fn print(text: &[u8]) -> Result<bool, String> {
-    // A closed pipe is the reader's choice.
-    Ok(io::stdout().write_all(text).is_ok())
+    print(text).map(|_| true)
 }
 
 /// Writes `blackbox_exporter.1` and a page per command.

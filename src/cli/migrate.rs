@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Command, ValueHint};
 
-use super::subcommand;
+use super::{print, subcommand};
 use crate::config::files::disk;
 use crate::migrate::{Input, Migration, MigrationSource, Program, migrate, targets_file};
 use crate::os_error;
@@ -80,8 +80,8 @@ fn run_with(arguments: &Arguments) -> Result<bool, String> {
     for lost in &migration.lost {
         say(&format!("not carried over: {lost}"));
     }
-    let printed = io::stdout().write_all(text.as_bytes());
-    Ok(printed.is_ok() && migration.lost.is_empty())
+    print(text)?;
+    Ok(migration.lost.is_empty())
 }
 
 /// What was found, and what to print.

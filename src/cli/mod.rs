@@ -15,7 +15,7 @@ pub mod migrate;
 pub mod probe;
 mod reader;
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::{Command, FromArgMatches};
@@ -119,6 +119,23 @@ pub fn command() -> Command {
         .subcommands(documents::commands())
 }
 
+/// Writes what was asked for to standard output; `false` when its reader has closed the pipe, who has read enough then.
+///
+/// # Errors
+/// It cannot be written.
+pub fn print(text: impl AsRef<[u8]>) -> Result<bool, String> {
+    let mut out = io::stdout().lock();
+    is_read(out.write_all(text.as_ref()).and_then(|()| out.flush()))
+}
+
+fn is_read(written: io::Result<()>) -> Result<bool, String> {
+    match written {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(format!("cannot write the output: {error}")),
+    }
+}
+
 /// Runs a subcommand, whose arguments are read in clap's own manner. Its exit status is whether all is well; what it could not do is
 /// printed.
 pub fn subcommand<A: FromArgMatches>(
@@ -129,23 +146,22 @@ pub fn subcommand<A: FromArgMatches>(
     let name = format!("blackbox_exporter {}", command.get_name());
     let line = std::iter::once(&name).chain(arguments);
     let matches = command.bin_name(&name).try_get_matches_from(line);
-    let read = match matches.and_then(|matches| A::from_arg_matches(&matches)) {
-        Ok(read) => read,
-        // After the help, or what is wrong, was printed.
+    let ended = match matches.and_then(|matches| A::from_arg_matches(&matches)) {
+        Ok(read) => run(&read).map(|is_well| u8::from(!is_well)),
+        // The help, or what is wrong.
         Err(error) => {
             let code = u8::try_from(error.exit_code()).unwrap_or(1);
-            return error.print().map_or(ExitCode::FAILURE, |()| ExitCode::from(code));
+            is_read(error.print().and_then(|()| io::stdout().flush())).map(|_| code)
         }
     };
-    match run(&read) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(message) => {
+    ended.map_or_else(
+        |message| {
             // Without standard error nobody can be told.
-            let _ = writeln!(std::io::stderr(), "{name}: {message}");
+            let _ = writeln!(io::stderr(), "{name}: {message}");
             ExitCode::FAILURE
-        }
-    }
+        },
+        ExitCode::from,
+    )
 }
 
 /// Reads the arguments after the program's name.

@@ -51,6 +51,44 @@ fn help_and_version_go_to_standard_output() {
 }
 
 #[test]
+fn output_that_cannot_be_written_is_a_failure() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = listener.local_addr().unwrap().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("b.yml");
+    std::fs::write(&config, "modules: {m: {prober: tcp}}\n").unwrap();
+    let config = config.to_str().unwrap();
+    let probe = ["probe", "--config.file", config, "-m", "m", &target];
+    let watch = [&probe[..], &["--watch"]].concat();
+    let doctor = ["doctor", "--config.file", config, &format!("tcp://{target}")];
+    for arguments in [
+        &probe[..],
+        &watch,
+        &doctor,
+        &["check-config", config],
+        &["schema"],
+        &["man"],
+        &["--help"],
+        &["--version"],
+        &["probe", "--help"],
+    ] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = program().args(arguments).stdout(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        has(text(&output.stderr), ["No space left on device"]);
+        // Whoever closes a pipe has read enough.
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = program().args(arguments).stdout(writer).output().unwrap();
+        assert_eq!(
+            (output.status.code(), text(&output.stderr)),
+            (Some(0), ""),
+            "{arguments:?}"
+        );
+    }
+}
+
+#[test]
 fn packagers_get_a_man_page_and_completions() {
     for (arguments, words) in [
         (&["man"] as &[_], ".TH blackbox_exporter 1"),

@@ -5,7 +5,6 @@ mod prescription;
 mod report;
 mod subject;
 
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -15,7 +14,7 @@ use go_resolve::config::ResolvConf;
 
 use super::configuration::{self, Configuration};
 use super::probe::{Look, network, runtime, timeout};
-use super::subcommand;
+use super::{print, subcommand};
 use examination::{Doctor, Examination};
 use prescription::Prescription;
 use subject::Subject;
@@ -78,9 +77,8 @@ fn examine(arguments: &Arguments) -> Result<bool, String> {
     } else {
         report::as_text(target, &found, &prescription, Look::of_stdout())
     };
-    // A closed pipe is the reader's choice; the exit status still tells.
-    let _ = std::io::stdout().write_all(text.as_bytes());
     runtime.shutdown_timeout(Duration::from_millis(200));
+    print(text)?;
     Ok(prescription.trouble.is_none())
 }
 

@@ -4,7 +4,7 @@ mod report;
 mod watch;
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::runtime::Runtime;
 
 use super::configuration::{self, Configuration};
-use super::subcommand;
+use super::{print, subcommand};
 use crate::config;
 use crate::config::codec::meant::did_you_mean;
 use crate::config::files::targets::{DEFAULT_MODULE, Targets};
@@ -154,10 +154,10 @@ fn probe_all(arguments: &Arguments) -> Result<bool, String> {
     if format != "human" && std::io::stdout().is_terminal() {
         text = passive(&text);
     }
-    // A closed pipe is the reader's choice; the exit status still tells.
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    let printed = print(text);
     // A file system that hangs must not keep the process.
     runtime.shutdown_timeout(Duration::from_secs(1));
+    printed?;
     Ok(done.iter().all(|done| done.outcome.success))
 }
 

@@ -17,6 +17,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::report::{Look, colour};
 use super::{Done, Job, network, probe_once};
+use crate::cli::print;
 use crate::config;
 use crate::display::{duration, short};
 use crate::prober::Phase;
@@ -44,7 +45,7 @@ struct Row {
 /// Probes every `interval` until a key, a signal or a closed pipe ends it.
 ///
 /// # Errors
-/// The terminal or the signals cannot be used.
+/// The terminal, the output or the signals cannot be used.
 pub async fn watch(
     jobs: Vec<Job>,
     rules: config::Policy,
@@ -95,7 +96,7 @@ pub async fn watch(
             Some((index, seen)) = results.recv() => {
                 let Some(row) = rows.get_mut(index) else { continue };
                 row.add(seen);
-                if screen.is_none() && !row.print() {
+                if screen.is_none() && !row.print()? {
                     return Ok(());
                 }
                 // Thousands of results per second are drawn ten times per second.
@@ -174,9 +175,9 @@ impl Row {
     }
 
     /// A line for a pipe or a file; `false` when nobody reads any more.
-    fn print(&self) -> bool {
+    fn print(&self) -> io::Result<bool> {
         let Some((success, took)) = self.results.back() else {
-            return true;
+            return Ok(true);
         };
         let verdict = if *success { "success" } else { "failure" };
         let line = format!(
@@ -186,10 +187,7 @@ impl Row {
             duration(*took),
             self.reason
         );
-        let mut out = io::stdout().lock();
-        writeln!(out, "{}", line.trim_end())
-            .and_then(|()| out.flush())
-            .is_ok()
+        print(format!("{}\n", line.trim_end())).map_err(io::Error::other)
     }
 
     /// A line of the view.
