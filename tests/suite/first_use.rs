@@ -84,7 +84,7 @@ async fn the_command_line_is_not_slower_for_being_cold() {
                 "probe",
                 "-m",
                 "m",
-                "--output=prometheus",
+                "--output=json",
                 "--concurrency=1",
                 "--config.file",
             ])
@@ -96,8 +96,13 @@ async fn the_command_line_is_not_slower_for_being_cold() {
             .unwrap()
             .unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
-        let tls = |line: &str| line.strip_prefix(TLS).map(|value| value.trim().parse().unwrap());
-        processes.push(text.lines().filter_map(tls).collect::<Vec<f64>>());
+        let tls = |line: &str| {
+            let probe: serde_json::Value = serde_json::from_str(line).unwrap();
+            let phases = probe["hops"][0]["phases"].as_array().unwrap();
+            let tls = phases.iter().find(|phase| phase["phase"] == "tls");
+            tls.unwrap()["seconds"].as_f64().unwrap()
+        };
+        processes.push(text.lines().map(tls).collect::<Vec<f64>>());
     }
     check("the command line", &processes);
 }

@@ -133,6 +133,10 @@ fn what_is_wrong_with_the_call_is_said() {
         ),
         (&["probe"], "no target; name one"),
         (&["probe", "--config.file", "/nonexistent", "x"], "/nonexistent"),
+        (
+            &["probe", "-m", "tcp_connect", "-o", "prometheus", "a:1", "b:1"],
+            "--output=prometheus prints the metrics of one target, not of 2; --output=json prints any number",
+        ),
     ] {
         let text = refused(program().args(arguments));
         assert!(text.contains(said), "{arguments:?}: {text}");

@@ -48,7 +48,7 @@ struct Arguments {
     param: Vec<String>,
     #[command(flatten)]
     configuration: Configuration,
-    /// Output format.
+    /// Output format. prometheus and openmetrics print the metrics of one target.
     #[arg(
         long,
         short,
@@ -134,6 +134,13 @@ pub fn run(arguments: &[String]) -> ExitCode {
 fn probe_all(arguments: &Arguments) -> Result<bool, String> {
     let loaded = configuration::load(&arguments.configuration)?;
     let jobs = jobs(arguments, &loaded)?;
+    let format = arguments.output.as_str();
+    if jobs.len() > 1 && matches!(format, "prometheus" | "openmetrics") {
+        return Err(format!(
+            "--output={format} prints the metrics of one target, not of {}; --output=json prints any number",
+            jobs.len()
+        ));
+    }
     let (most, at_once) = (arguments.timeout, usize::from(arguments.concurrency));
     let runtime = runtime()?;
     if arguments.watch {
@@ -149,7 +156,6 @@ fn probe_all(arguments: &Arguments) -> Result<bool, String> {
         return watched.map(|()| true).map_err(|error| error.to_string());
     }
     let done = runtime.block_on(run_jobs(jobs, loaded.config.policy.clone(), most, at_once));
-    let format = arguments.output.as_str();
     let mut text = report::render(&done, format, Look::of_stdout());
     if format != "human" && std::io::stdout().is_terminal() {
         text = passive(&text);
