@@ -437,7 +437,11 @@ fn prefix(flags: &Flags, logger: &Logger) -> Result<(Prefix, HostNames), Stopped
     let external = carried::text(&url.to_bytes()).into_owned();
     let prefix = Prefix::new(&path, &external);
     say!(logger, Debug, prefix.path());
-    Ok((prefix, HostNames::new(&flags.allowed_hosts, &shown)))
+    let names = HostNames::new(&flags.allowed_hosts, &shown).map_err(|error| {
+        say!(logger, Error, "invalid --web.allowed-hosts", "err" => error);
+        Stopped
+    })?;
+    Ok((prefix, names))
 }
 
 async fn listeners(flags: &Flags, logger: &Logger) -> Result<Vec<Listener>, listen::ListenError> {

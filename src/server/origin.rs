@@ -7,6 +7,7 @@ use http::uri::Authority;
 use http::{HeaderMap, StatusCode, Uri};
 
 use super::answer::{self, Response};
+use crate::net::url::idna_ascii;
 
 /// What is known of the names of this exporter.
 #[derive(Clone, Debug, Default)]
@@ -29,22 +30,26 @@ enum Source {
 }
 
 impl HostNames {
-    /// From `--web.allowed-hosts`, each a name or `*.` and a domain, and the external URL.
-    pub fn new(allowed: &[String], external_url: &str) -> Self {
+    /// From `--web.allowed-hosts`, each a name or `*.` and a domain, and the external URL. A port is ignored.
+    ///
+    /// # Errors
+    /// What is no name of a host.
+    pub fn new(allowed: &[String], external_url: &str) -> Result<Self, String> {
         let names = allowed.iter().flat_map(|names| names.split(','));
         let external = external_url.parse::<Uri>().ok();
         let external = external.as_ref().and_then(Uri::authority).map(Authority::as_str);
         let external = external.unwrap_or_default();
-        Self {
+        Ok(Self {
             allowed: names
-                .map(|name| name.trim().to_ascii_lowercase())
+                .map(str::trim)
                 .filter(|name| !name.is_empty())
-                .collect(),
+                .map(|name| allowed_name(name).ok_or_else(|| format!("{name:?} is not the name of a host")))
+                .collect::<Result<_, _>>()?,
             external: external
                 .rsplit_once('@')
                 .map_or(external, |(_, host)| host)
                 .to_ascii_lowercase(),
-        }
+        })
     }
 
     /// Whether the exporter may be asked for under the name that a request has. An address is no name, and without a
@@ -121,6 +126,15 @@ impl HostNames {
     }
 }
 
+/// An allowed name as the `Host` of a request has it: in ASCII and lower case.
+fn allowed_name(name: &str) -> Option<String> {
+    let (wildcard, name) = name.strip_prefix("*.").map_or(("", name), |name| ("*.", name));
+    let host = idna_ascii(name).parse::<Authority>().ok()?;
+    let is_host = !host.as_str().contains(['@', '*']) && !host.host().is_empty();
+    let host = host.host().trim_end_matches('.').to_ascii_lowercase();
+    is_host.then(|| format!("{wildcard}{host}"))
+}
+
 /// Host and port that were asked for.
 fn asked(request: &Parts) -> &str {
     let authority = request.uri.authority().map(Authority::as_str);
@@ -154,7 +168,7 @@ mod tests {
 
     #[test]
     fn pages_of_others_can_do_nothing() {
-        let names = HostNames::new(&[], "https://outside.test/x");
+        let names = HostNames::new(&[], "https://outside.test/x").unwrap();
         let clicked = &[
             ("sec-fetch-site", "cross-site"),
             ("sec-fetch-user", "?1"),
@@ -202,8 +216,18 @@ mod tests {
 
     #[test]
     fn names_that_are_not_ours_lead_nowhere() {
-        let any = HostNames::new(&[], "");
-        let some = HostNames::new(&["bbe.test, B.test".to_owned(), "*.corp.test".to_owned()], "");
+        let names =
+            |names: &[&str]| HostNames::new(&names.iter().map(|&s| s.to_owned()).collect::<Vec<_>>(), "");
+        let any = names(&["", " , "]).unwrap();
+        let some = names(&[
+            "bbe.test, B.test",
+            "*.corp.test",
+            "port.test:9115",
+            "Bücher.test",
+            "*.bücher.test:80",
+            "dot.test.",
+        ])
+        .unwrap();
         for (host, allowed) in [
             ("bbe.test:9115", true),
             ("b.TEST", true),
@@ -215,11 +239,29 @@ mod tests {
             ("192.0.2.1:9115", true),
             ("[::1]:9115", true),
             ("localhost", false),
+            ("port.test:9115", true),
+            ("port.test", true),
+            ("xn--bcher-kva.test:9115", true),
+            ("a.xn--bcher-kva.test", true),
+            ("dot.test", true),
         ] {
             let request = request("GET", &[("host", host)]);
             assert!(any.is_asked(&request).is_ok(), "{host}");
             assert_eq!(some.is_asked(&request).is_ok(), allowed, "{host}");
         }
         assert!(some.is_asked(&request("GET", &[])).is_ok());
+        for wrong in [
+            "http://a.test",
+            "a.test/",
+            "a b",
+            "a@b",
+            "*",
+            "*a.test",
+            "a.*",
+            ":9115",
+        ] {
+            let said = names(&[wrong]).unwrap_err();
+            assert_eq!(said, format!("{wrong:?} is not the name of a host"));
+        }
     }
 }

@@ -146,13 +146,14 @@ flags! {
     open_healthy: bool = flag(
         "web.open-healthy",
         "Serve /-/healthy without a password or client certificate, even if the web configuration file requires \
-         one: for the probes of Kubernetes and of load balancers.",
+         one: for the probes of Kubernetes and of load balancers. Headers and rate limit of the file do not apply to it \
+         either.",
     );
     allowed_hosts: Vec<String> = flag(
         "web.allowed-hosts",
         "Allowed names in the Host header of requests, separated by commas; `*.example.org` matches all names \
-         below it. Other names are refused, against DNS rebinding; IP addresses are always allowed. \
-         Default: every name.",
+         below it; ports are ignored. Other names are refused, against DNS rebinding; IP addresses are always \
+         allowed. Default, and with an empty value: every name.",
     ).placeholder("name");
     playground: bool = flag(
         "web.enable-playground",
