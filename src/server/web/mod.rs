@@ -151,11 +151,12 @@ impl Gate {
     /// Lets a request in, with the headers that its answer gets; or answers it.
     ///
     /// # Errors
-    /// The answer: the file is broken, too many requests, or no or a wrong password.
+    /// The answer: the file is broken, too many requests, or no certificate, or no or a wrong password.
     pub async fn admit(
         self: &Arc<Self>,
         headers: &HeaderMap,
         caller: IpAddr,
+        lacks_certificate: bool,
     ) -> Result<Admitted, Box<Response>> {
         let policy = match self.policy().await {
             Ok(policy) => policy,
@@ -169,6 +170,11 @@ impl Gate {
         };
         if self.limiter.as_ref().is_some_and(|limiter| !limiter.allow()) {
             return Err(refusal(StatusCode::TOO_MANY_REQUESTS));
+        }
+        if lacks_certificate {
+            let mut response = answer::error(StatusCode::FORBIDDEN, "a client certificate is required");
+            Admitted(policy).add_headers(&mut response);
+            return Err(Box::new(response));
         }
         if policy.web.users.is_empty() {
             return Ok(Admitted(policy));

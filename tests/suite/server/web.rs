@@ -293,7 +293,9 @@ async fn health_can_be_asked_for_without_password_and_certificate() {
             Some(403),
         ),
     ] {
-        let web = format!("{section}basic_auth_users: {{ann: {hash}}}\n");
+        let web = format!(
+            "{section}basic_auth_users: {{ann: {hash}}}\nhttp_server_config: {{headers: {{X-Frame-Options: deny}}}}\n"
+        );
         let (exporter, client) = Certificates::new().start_with(&web, flags).await;
         let ask = async |config, path: &str| {
             let mut stream = connect(&exporter, config).await.ok()?;
@@ -302,7 +304,10 @@ async fn health_can_be_asked_for_without_password_and_certificate() {
             stream.write_all(head.as_bytes()).await.ok()?;
             let mut answer = String::new();
             stream.read_to_string(&mut answer).await.ok()?;
-            answer.get(9..12)?.parse::<u16>().ok()
+            let status = answer.get(9..12)?.parse::<u16>().ok()?;
+            let has_headers = answer.to_ascii_lowercase().contains("x-frame-options: deny");
+            assert_eq!(has_headers, status != 200, "{answer}");
+            Some(status)
         };
         assert_eq!(ask(&client.plain, "/-/healthy").await, healthy, "{flags:?}");
         assert_eq!(ask(&client.plain, "/%2D/healthy").await, healthy, "{flags:?}");
