@@ -73,6 +73,8 @@ fn what_cannot_work_as_meant_is_a_warning() {
         ("prober: dns, dns: {query_name: x, valid_rcodes: [NOEROR]}", "did you mean NOERROR?"),
         ("prober: dns", "without dns.query_name every probe fails"),
         ("prober: icmp, icmp: {preferred_ip_protocol: ipv6}", "\"ipv6\" means ip4"),
+        ("prober: icmp, addresses: any", "\"addresses: any\" has no effect: a ping does not connect"),
+        ("prober: dns, addresses: any, dns: {query_name: x}", "\"addresses: any\" has no effect: a query over UDP does not connect"),
         ("prober: tcp, timeout: -5s", "a negative timeout is no timeout"),
         ("prober: http, http: {valid_status_codes: [200, 700]}", "no server responds with the status 700"),
         ("prober: http, http: {method: HEAD, fail_if_body_matches_regexp: [x]}", "HEAD has no body"),
@@ -85,6 +87,16 @@ fn what_cannot_work_as_meant_is_a_warning() {
         assert_eq!(verdict, "ok, 1 module, 1 warning", "{details}");
         assert!(details.contains(warning), "{warning}\nnot in\n{details}");
     }
+    let (_, details) = said(
+        "modules:\n  m: {prober: http, addresses: any, dscp: EF, http: {enable_http2: false, enable_http3: true}}\n",
+    );
+    has(
+        &details,
+        [
+            "\"addresses: any\" has no effect: HTTP/3 tries one address",
+            "\"dscp\" has no effect: the library for HTTP/3 sets it itself",
+        ],
+    );
 }
 
 /// What is sent under a name that ends like those of files is no file.

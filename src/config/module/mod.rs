@@ -219,6 +219,23 @@ impl Section for Module {
             let message = "through a proxy, a target has one address: the one that the proxy is asked for";
             d.report_field(node, "addresses", message, "leave out one of the two");
         }
+        let has_http3 = self.prober == Prober::Http && self.http.enable_http3;
+        let connects_not = match self.prober {
+            Prober::Icmp => Some("a ping does not connect"),
+            Prober::Dns if matches!(self.dns.transport_protocol.as_str(), "" | "udp") => {
+                Some("a query over UDP does not connect")
+            }
+            Prober::Dns if self.dns.transport_protocol == "quic" => Some("QUIC tries one address"),
+            _ => has_http3.then_some("HTTP/3 tries one address"),
+        };
+        if let Some(why) = connects_not.filter(|_| self.vantage.addresses == "any") {
+            let message = format!("\"addresses: any\" has no effect: {why}");
+            d.warn(node, "addresses", message, None);
+        }
+        if has_http3 && !self.vantage.dscp.is_empty() {
+            let message = "\"dscp\" has no effect: the library for HTTP/3 sets it itself";
+            d.warn(node, "dscp", message, None);
+        }
         let each = self.timeout / i64::from(self.most_attempts());
         match self.prober {
             Prober::Icmp => self.icmp.repeat.warn("icmp", each, node, d),
