@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{Exporter, folder, has};
+use crate::support::{Exporter, folder, has, lacks};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn several_files_are_one_configuration() {
@@ -49,12 +49,21 @@ async fn a_broken_file_among_others_may_be_left_out() {
     let exporter = Exporter::start_in(folder(&files), &flags).await.unwrap();
     has(exporter.get("/config").await.text(), ["  a:"]);
     has(exporter.log(), ["conf.d/b.yml was skipped"]);
+    lacks(exporter.log(), ["module=\"\"", "line=0"]);
     exporter.get("/probe?module=a&target=127.0.0.1:1").await;
     let broken = exporter
         .get("/metrics")
         .await
         .sample("blackbox_exporter_config_broken_files");
     assert_eq!(broken, Some(1.0));
+    let file = exporter.folder().join("conf.d/b.yml");
+    std::fs::write(file, "modules: {b: {prober: tcp}}\n").unwrap();
+    assert_eq!(exporter.request("POST", "/-/reload", &[]).await.status, 200);
+    let broken = exporter
+        .get("/metrics")
+        .await
+        .sample("blackbox_exporter_config_broken_files");
+    assert_eq!(broken, Some(0.0));
 }
 
 /// Skipped, it would let probes go where it does not.

@@ -9,7 +9,7 @@ use crate::config::{LoadError, Problem};
 use crate::logging::{LogFormat, Logger};
 use crate::memory;
 use crate::module::store::{CHANGED, Reload, UNCHANGED};
-use crate::probe_log::text;
+use crate::probe_log::{Level, LogValue, text};
 use crate::say;
 use crate::server::answer::Response;
 use crate::server::{Exporter, answer};
@@ -79,13 +79,13 @@ pub fn quote(logger: &Logger, quoted: &str) {
 /// Logs what loads but is probably not meant. The message alone is upstream's, where upstream has one.
 pub fn warn(logger: &Logger, warnings: &[Problem]) {
     for warning in warnings {
-        let module = warning.module.clone().unwrap_or_default();
-        let line = warning.at.map_or(0, |at| at.line);
-        match &warning.help {
-            Some(help) => {
-                say!(logger, Warn, &warning.message, "module" => module, "line" => line, "help" => help.clone());
-            }
-            None => say!(logger, Warn, &warning.message, "module" => module, "line" => line),
+        let module = warning.module.clone().map(|module| ("module", module.into()));
+        let line = warning.at.map(|at| ("line", at.line.into()));
+        let help = warning.help.clone().map(|help| ("help", help.into()));
+        let fields: Vec<(_, LogValue)> = [module, line, help].into_iter().flatten().collect();
+        if logger.enabled(Level::Warn) {
+            let place = concat!(file!(), ":", line!());
+            logger.write(Level::Warn, place, &warning.message, &fields);
         }
     }
 }

@@ -84,10 +84,7 @@ impl FigureSource for Elsewhere {
         figures.family(Own::BuildInfo, &[(version::LABELS, 1.0)]);
         figures.value(Own::ReloadedAt, seconds_since_1970(reload.succeeded_at));
         figures.value(Own::ReloadSuccessful, f64::from(u8::from(reload.successful)));
-        let broken = self.store.current().broken_files;
-        if broken > 0 {
-            figures.value(Own::BrokenFiles, broken as f64);
-        }
+        figures.value(Own::BrokenFiles, self.store.current().broken_files as f64);
         figures.value(Own::LogLinesDropped, self.logger.dropped() as f64);
         figures.value(Own::TargetsRefused, self.network.policy.refused() as f64);
         let shortages = Resource::ALL.map(|resource| {
