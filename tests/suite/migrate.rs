@@ -197,3 +197,100 @@ fn hostile_files_are_refused() {
         assert!(notes.contains(want), "{want}: {notes}");
     }
 }
+
+/// Migrates a text; returns the status, the notes and the written modules and targets, with which the exporter starts.
+fn written(program: &str, text: &str) -> (i32, String, String, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, output) = (folder.path().join("source"), folder.path().join("out"));
+    std::fs::write(&file, text).unwrap();
+    let arguments = ["--from", program, "--output", output.to_str().unwrap()];
+    let (code, _, notes) = migrate(&[&arguments[..], &[file.to_str().unwrap()]].concat());
+    let read = |name: &str| std::fs::read_to_string(output.join(name)).unwrap_or_default();
+    let (modules, targets) = (read("blackbox.yml"), read("targets.yml"));
+    if !modules.is_empty() {
+        let checked = Command::new(env!("CARGO_BIN_EXE_blackbox_exporter"))
+            .current_dir(&output)
+            .args([
+                "--config.check",
+                "--config.file=blackbox.yml",
+                "--targets.file=targets.yml",
+            ])
+            .output()
+            .unwrap();
+        assert!(checked.status.success(), "{modules}{targets}{checked:?}");
+    }
+    (code, notes, modules, targets)
+}
+
+/// Checks what becomes of a text: parts of what is written and noted, and all that is lost.
+fn carried(program: &str, text: &str, parts: &[&str], lost: &[&str]) {
+    let (code, notes, modules, targets) = written(program, text);
+    let named: Vec<_> = notes
+        .lines()
+        .filter_map(|line| line.strip_prefix("not carried over: "))
+        .collect();
+    assert_eq!(named, lost, "{text}");
+    assert_eq!(code, i32::from(!lost.is_empty()), "{text}");
+    let all = format!("{modules}{targets}{notes}");
+    for part in parts {
+        assert!(all.contains(part), "{text}: no {part} in {all}");
+    }
+}
+
+#[test]
+fn ssl_exporter_settings() {
+    carried(
+        "ssl_exporter",
+        "modules:\n  a: {prober: https, target: 'https://fixed/', tls_config: {insecure_skip_verify: true, renegotiation: once}}\n  b: {prober: tcp, https: {proxy_url: x}}\n",
+        &[
+            r#""a": {"http":{"fail_if_not_ssl":true,"follow_redirects":false,"tls_config":{"insecure_skip_verify":true},"valid_status_codes":["100-599"]}"#,
+            "address: \"https://fixed/\"\n    module: \"a\"",
+        ],
+        &[
+            "module \"a\": tls_config: `renegotiation`",
+            "module \"b\": https: `proxy_url`",
+        ],
+    );
+    // Jobs of Prometheus name both.
+    let equal = "modules: {a: {prober: https}, b: {prober: https}}\n";
+    carried("ssl_exporter", equal, &["\"a\": ", "\"b\": "], &[]);
+}
+
+#[test]
+fn telegraf_settings() {
+    carried(
+        "telegraf",
+        "[global_tags]\ndc = 'fra'\n[[inputs.ping]]\nurls = ['a']\ninterface = 'eth1'\ncount = 5\ndeadline = 9\n[inputs.ping.tags]\nx = 'y'\n\
+             [[inputs.net_response]]\nprotocol = 'tcp'\naddress = 'b:80'\nsend = 'PING'\nexpect = 'PONG'\n[[inputs.ping]]\nurls = ['c']\ninterface = '192.0.2.1'\n",
+        &[
+            r#"{"icmp":{"count":5,"interval":"1000ms"},"prober":"icmp","timeout":"5s"}"#,
+            r#"[{"no_newline":true,"send":"PING"},{"expect":"PONG"}]"#,
+            r#""source_ip_address":"192.0.2.1""#,
+            "dc: \"fra\"\n      \"x\": \"y\"",
+        ],
+        &[
+            "inputs.ping: `interface` \"eth1\": write its address as source_ip_address",
+            "inputs.ping: `deadline`",
+        ],
+    );
+}
+
+#[test]
+fn ping_exporter_settings() {
+    carried(
+        "ping_exporter",
+        "targets: [a.test]\noptions: {disableIPv4: true, other: 1}\n",
+        &[r#""ip_protocol_fallback":false,"preferred_ip_protocol":"ip6""#],
+        &["the file: options: `other`"],
+    );
+}
+
+#[test]
+fn smokeping_prober_settings() {
+    carried(
+        "smokeping_prober",
+        "targets: [{hosts: [a.test], tos: 8}]\nmore: 1\n",
+        &[],
+        &["targets[0]: `tos`", "the file: `more`"],
+    );
+}

@@ -5,6 +5,7 @@
 mod cloudprober;
 mod gatus;
 mod ping_exporter;
+mod settings;
 mod smokeping;
 mod ssl_exporter;
 mod telegraf;
@@ -13,6 +14,7 @@ mod uptime_kuma;
 
 use serde_json::{Map, Value, json};
 
+use self::settings::Settings;
 use super::{MigrateError, Migration, alloy::milliseconds};
 use crate::config::files::targets::{Target, format_milliseconds, label_fault};
 use crate::config::yaml::{Content, Document, Id};
@@ -79,9 +81,9 @@ impl Program {
 pub(super) fn read(program: Program, text: &str, whole_set: bool) -> Result<Migration, MigrateError> {
     let mut draft = Draft::default();
     match program {
-        Program::Smokeping => smokeping::read(&yaml(text)?, &mut draft),
-        Program::PingExporter => ping_exporter::read(&yaml(text)?, &mut draft),
-        Program::SslExporter => ssl_exporter::read(&yaml(text)?, &mut draft),
+        Program::Smokeping => smokeping::read(yaml(text)?, &mut draft),
+        Program::PingExporter => ping_exporter::read(yaml(text)?, &mut draft),
+        Program::SslExporter => ssl_exporter::read(yaml(text)?, &mut draft),
         Program::Gatus => gatus::read(&yaml(text)?, &mut draft),
         Program::Cloudprober => {
             cloudprober::read(&textproto::parse(text).map_err(MigrateError::Syntax)?, &mut draft)
@@ -97,7 +99,7 @@ pub(super) fn read(program: Program, text: &str, whole_set: bool) -> Result<Migr
             }
             let value =
                 basic_toml::from_str(text).map_err(|error| MigrateError::Syntax(error.to_string()))?;
-            telegraf::read(&value, &mut draft);
+            telegraf::read(value, &mut draft);
         }
     }
     draft.finish(whole_set)
@@ -255,6 +257,24 @@ fn text(value: &Value) -> String {
     }
 }
 
+/// Most packets of one probe, as the configuration allows them.
+const MOST_PACKETS: u64 = 1000;
+
+/// `count`, where there are several packets; the rest is lost.
+fn packets(settings: &mut Settings, key: &str, draft: &mut Draft) -> Option<u64> {
+    let count = settings.whole(key).filter(|count| *count > 1)?;
+    if count > MOST_PACKETS {
+        draft.lost(format!(
+            "{}: `{key}` {count}: it sends {MOST_PACKETS}",
+            settings.place()
+        ));
+    }
+    Some(count.min(MOST_PACKETS))
+}
+
+/// Any status, in `valid_status_codes`.
+const ANY_STATUS: &str = "100-599";
+
 /// The non-empty text of a field.
 fn field(value: &Value, key: &str) -> Option<String> {
     value.get(key).map(text).filter(|text| !text.is_empty())
@@ -303,10 +323,14 @@ fn statuses(ranges: impl IntoIterator<Item = String>) -> Value {
     codes.sort_unstable();
     codes.dedup();
     if codes.is_empty() || codes.iter().copied().eq(200..=299) {
-        Value::Null
-    } else {
-        json!(codes)
+        return Value::Null;
     }
+    let runs = codes.chunk_by(|one, next| one + 1 == *next);
+    runs.flat_map(|run| match run {
+        [first, _, .., last] => vec![json!(format!("{first}-{last}"))],
+        few => few.iter().map(|code| json!(code)).collect(),
+    })
+    .collect()
 }
 
 /// Labels that a series can have.

@@ -1,46 +1,85 @@
-//! ssl_exporter: modules; its targets stand in Prometheus.
+//! ssl_exporter: modules; most of its targets are jobs of Prometheus.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::{Draft, field, period};
+use super::settings::Settings;
+use super::{ANY_STATUS, Draft};
 
-pub(super) fn read(config: &Value, draft: &mut Draft) {
-    draft.unknown("the file", config, "modules default_module");
-    for (name, body) in config
-        .get("modules")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten()
-    {
-        let place = format!("module {name:?}");
-        draft.unknown(&place, body, "prober timeout tls_config tcp https target");
-        let timeout = period(body, "timeout");
-        let tls = body.get("tls_config").cloned().unwrap_or(Value::Null);
-        match field(body, "prober").as_deref() {
-            Some("https" | "http") => {
-                let proxy = body.get("https").and_then(|https| field(https, "proxy_url"));
-                let settings = json!({"fail_if_not_ssl": true, "tls_config": tls, "proxy_url": proxy});
-                draft.module(name, "http", timeout, settings);
-            }
-            Some("tcp") => {
-                let starttls = body.get("tcp").and_then(|tcp| field(tcp, "starttls"));
-                if let Some(protocol) = &starttls
-                    && !PROTOCOLS.contains(&protocol.as_str())
-                {
-                    draft.lost(format!("{place}: starttls {protocol}"));
-                    continue;
-                }
-                let settings = json!({"tls": starttls.is_none(), "tls_config": tls, "starttls": starttls});
-                draft.module(name, "tcp", timeout, settings);
-            }
-            other => draft.lost(format!("{place}: the prober {}", other.unwrap_or("none"))),
-        }
+/// The protocols in which ssl_exporter asks for TLS.
+const PROTOCOLS: [&str; 5] = ["smtp", "ftp", "imap", "pop3", "postgres"];
+
+/// The settings of TLS that have the same name here.
+const TLS: [&str; 5] = [
+    "ca_file",
+    "cert_file",
+    "key_file",
+    "server_name",
+    "insecure_skip_verify",
+];
+
+pub(super) fn read(config: Value, draft: &mut Draft) {
+    let mut config = Settings::new("the file", config);
+    let modules = config.take("modules").unwrap_or_default();
+    for (name, body) in modules.as_object().cloned().unwrap_or_default() {
+        read_module(&name, body, draft);
     }
+    config.finish(draft, "default_module");
     draft.hint("the targets are in the Prometheus jobs that scrape ssl_exporter: let them scrape this exporter with these modules");
     draft.hint(
         "ssl_cert_not_after becomes probe_ssl_earliest_cert_expiry, ssl_probe_success becomes probe_success",
     );
 }
 
-/// The protocols in which ssl_exporter asks for TLS.
-const PROTOCOLS: [&str; 5] = ["smtp", "ftp", "imap", "pop3", "postgres"];
+fn read_module(name: &str, body: Value, draft: &mut Draft) {
+    let place = format!("module {name:?}");
+    let mut body = Settings::new(place.clone(), body);
+    let timeout = body.period("timeout");
+    let mut written = body.section("tls_config");
+    let tls: Map<_, _> = TLS
+        .iter()
+        .filter_map(|key| Some(((*key).to_owned(), written.take(key)?)))
+        .collect();
+    let mut https = body.section("https");
+    let mut tcp = body.section("tcp");
+    let (prober, settings) = match body.text("prober").as_deref() {
+        Some("https" | "http") => {
+            let settings = json!({
+                "fail_if_not_ssl": true,
+                "tls_config": tls,
+                "proxy_url": https.text("proxy_url"),
+                // It looks at the certificate of the first response, whatever its status.
+                "follow_redirects": false,
+                "valid_status_codes": [ANY_STATUS],
+            });
+            ("http", settings)
+        }
+        Some("tcp") => {
+            let starttls = tcp.text("starttls");
+            if let Some(protocol) = &starttls
+                && !PROTOCOLS.contains(&protocol.as_str())
+            {
+                draft.lost(format!("{place}: starttls {protocol}"));
+                return;
+            }
+            (
+                "tcp",
+                json!({"tls": starttls.is_none(), "tls_config": tls, "starttls": starttls}),
+            )
+        }
+        other => {
+            draft.lost(format!("{place}: the prober {}", other.unwrap_or("none")));
+            return;
+        }
+    };
+    // Jobs of Prometheus name each of them, also those that are equal.
+    draft
+        .modules
+        .push((name.to_owned(), super::body(prober, timeout, settings)));
+    if let Some(address) = body.text("target") {
+        draft.target(name, &address, name.to_owned(), None);
+    }
+    written.finish(draft, "");
+    https.finish(draft, "");
+    tcp.finish(draft, "");
+    body.finish(draft, "");
+}

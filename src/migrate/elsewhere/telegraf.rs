@@ -1,130 +1,172 @@
 //! Telegraf: the inputs `http_response`, `ping` and `net_response`.
 
-use serde_json::{Value, json};
+use std::net::IpAddr;
 
-use super::{Draft, field, flag, headers, items, period, text, without_empty};
+use serde_json::{Map, Value, json};
 
-pub(super) fn read(config: &Value, draft: &mut Draft) {
-    let agent = config
-        .get("agent")
-        .and_then(|agent| period(agent, "interval"))
-        .or(Some(10_000));
-    let inputs = config.get("inputs").unwrap_or(&Value::Null);
-    let others = inputs
-        .as_object()
-        .into_iter()
-        .flatten()
-        .map(|(name, _)| name.as_str());
+use super::settings::Settings;
+use super::{ANY_STATUS, Draft, headers, text, without_empty};
+
+/// Reads an input: the name of its module, and what it probes.
+type Reader = fn(&mut Settings, &mut Draft) -> Option<(String, Vec<String>)>;
+
+/// The inputs that become targets.
+const KINDS: [(&str, Reader); 3] = [
+    ("http_response", http_response),
+    ("ping", ping),
+    ("net_response", net_response),
+];
+
+pub(super) fn read(config: Value, draft: &mut Draft) {
+    let mut config = Settings::new("the file", config);
+    let interval = config.section("agent").period("interval").or(Some(10_000));
+    let tags = match config.take("global_tags") {
+        Some(Value::Object(tags)) => tags,
+        _ => Map::new(),
+    };
+    let all = All { interval, tags };
+    let mut inputs = config.take("inputs").unwrap_or_default();
+    for (kind, read) in KINDS {
+        for input in inputs
+            .get_mut(kind)
+            .and_then(Value::as_array_mut)
+            .into_iter()
+            .flatten()
+        {
+            let mut input = Settings::new(format!("inputs.{kind}"), input.take());
+            if let Some((module, addresses)) = read(&mut input, draft) {
+                all.add(input, module, &addresses, draft);
+            }
+        }
+    }
+    let others = inputs.as_object().into_iter().flat_map(Map::keys);
     let others: Vec<_> = others
-        .filter(|name| !["http_response", "ping", "net_response"].contains(name))
+        .filter(|name| KINDS.iter().all(|(kind, _)| kind != name))
+        .map(String::as_str)
         .collect();
     if !others.is_empty() {
         draft.hint(&format!("the inputs {} stay with Telegraf", others.join(", ")));
     }
-    for input in items(inputs, "http_response") {
-        let known = "urls address interval response_timeout method follow_redirects body headers username password \
-            response_string_match response_status_code insecure_skip_verify tls_ca tls_cert tls_key \
-            http_proxy bearer_token tags";
-        draft.unknown("inputs.http_response", input, known);
-        let code = input
-            .get("response_status_code")
-            .and_then(Value::as_u64)
-            .filter(|code| *code > 0);
-        // Without a code, any response is a result.
-        let codes: Vec<u64> = code.map_or_else(|| (100..=599).collect(), |code| vec![code]);
-        let login = field(input, "username")
-            .map(|user| json!({"username": user, "password": field(input, "password").unwrap_or_default()}));
-        let tls = json!({
-            "insecure_skip_verify": flag(input, "insecure_skip_verify").then_some(true),
-            "ca_file": field(input, "tls_ca"), "cert_file": field(input, "tls_cert"), "key_file": field(input, "tls_key"),
-        });
-        let settings = json!({
-            "method": field(input, "method").filter(|method| method != "GET"),
-            "body": field(input, "body"),
-            "headers": headers(input.get("headers")),
-            "follow_redirects": flag(input, "follow_redirects"),
-            "basic_auth": login,
-            "bearer_token_file": field(input, "bearer_token"),
-            "proxy_url": field(input, "http_proxy"),
-            "tls_config": without_empty(tls),
-            "valid_status_codes": codes,
-            "fail_if_body_not_matches_regexp": field(input, "response_string_match").map(|pattern| json!([pattern])),
-        });
-        let name = draft.module(
-            "http",
-            "http",
-            period(input, "response_timeout").or(Some(5_000)),
-            settings,
-        );
-        let urls: Vec<String> = items(input, "urls")
-            .iter()
-            .map(text)
-            .chain(field(input, "address"))
-            .collect();
-        add(draft, input, &urls, &name, period(input, "interval").or(agent));
-    }
-    for input in items(inputs, "ping") {
-        draft.unknown(
-            "inputs.ping",
-            input,
-            "urls interval timeout count method ipv4 ipv6 size interface binary tags",
-        );
-        let family = match (flag(input, "ipv4"), flag(input, "ipv6")) {
-            (true, false) => Some("ip4"),
-            (false, true) => Some("ip6"),
-            _ => None,
-        };
-        let timeout = input
-            .get("timeout")
-            .and_then(Value::as_f64)
-            .map(|seconds| (seconds * 1000.0) as u64);
-        let settings = json!({"preferred_ip_protocol": family, "payload_size": input.get("size")});
-        let name = draft.module(
-            "icmp",
-            "icmp",
-            timeout.filter(|t| *t > 0).or(Some(1_000)),
-            settings,
-        );
-        let urls: Vec<String> = items(input, "urls").iter().map(text).collect();
-        add(draft, input, &urls, &name, period(input, "interval").or(agent));
-    }
-    for input in items(inputs, "net_response") {
-        draft.unknown(
-            "inputs.net_response",
-            input,
-            "protocol address interval timeout read_timeout send expect tags",
-        );
-        let address = field(input, "address").unwrap_or_default();
-        if field(input, "protocol").as_deref() != Some("tcp") {
-            draft.lost(format!(
-                "inputs.net_response of {address}: only tcp can be probed"
-            ));
-            continue;
-        }
-        let mut dialogue = Vec::new();
-        dialogue.extend(field(input, "send").map(|send| json!({"send": send})));
-        dialogue
-            .extend(field(input, "expect").map(|expect| json!({"expect": go_regexp::quote_meta(&expect)})));
-        let name = draft.module(
-            "tcp",
-            "tcp",
-            period(input, "timeout").or(Some(1_000)),
-            json!({"query_response": dialogue}),
-        );
-        add(
-            draft,
-            input,
-            &[address.trim_start_matches("tcp://").to_owned()],
-            &name,
-            period(input, "interval").or(agent),
-        );
-    }
+    config.finish(draft, "outputs");
     draft.hint("http_response_response_time becomes probe_duration_seconds, ping_average_response_ms becomes probe_icmp_duration_seconds{phase=\"rtt\"} * 1000, result_code becomes probe_success");
 }
 
-fn add(draft: &mut Draft, input: &Value, addresses: &[String], module: &str, interval: Option<u64>) {
-    for address in addresses {
-        let target = draft.target(address, address, module.to_owned(), interval);
-        super::labels(target, input.get("tags"));
+/// What applies to every input.
+struct All {
+    interval: Option<u64>,
+    tags: Map<String, Value>,
+}
+
+impl All {
+    fn add(&self, mut input: Settings, module: String, addresses: &[String], draft: &mut Draft) {
+        let mut tags = self.tags.clone();
+        if let Some(Value::Object(own)) = input.take("tags") {
+            tags.extend(own);
+        }
+        let tags = Value::Object(tags);
+        let interval = input.period("interval").or(self.interval);
+        for address in addresses {
+            let target = draft.target(address, address, module.clone(), interval);
+            super::labels(target, Some(&tags));
+        }
+        input.finish(draft, "binary method");
     }
+}
+
+fn http_response(input: &mut Settings, draft: &mut Draft) -> Option<(String, Vec<String>)> {
+    let code = input.whole("response_status_code").filter(|code| *code > 0);
+    let login = input
+        .text("username")
+        .map(|user| json!({"username": user, "password": input.text("password").unwrap_or_default()}));
+    let tls = json!({
+        "insecure_skip_verify": input.flag("insecure_skip_verify").then_some(true),
+        "ca_file": input.text("tls_ca"), "cert_file": input.text("tls_cert"), "key_file": input.text("tls_key"),
+    });
+    let settings = json!({
+        "method": input.text("method").filter(|method| method != "GET"),
+        "body": input.text("body"),
+        "headers": headers(input.take("headers").as_ref()),
+        "follow_redirects": input.flag("follow_redirects"),
+        "basic_auth": login,
+        "bearer_token_file": input.text("bearer_token"),
+        "proxy_url": input.text("http_proxy"),
+        "tls_config": without_empty(tls),
+        // Without a code, any response is a result.
+        "valid_status_codes": [code.map_or_else(|| json!(ANY_STATUS), Value::from)],
+        "fail_if_body_not_matches_regexp": input.text("response_string_match").map(|pattern| json!([pattern])),
+    });
+    let timeout = input.period("response_timeout").or(Some(5_000));
+    let mut urls: Vec<_> = input.items("urls").iter().map(text).collect();
+    urls.extend(input.text("address"));
+    Some((draft.module("http", "http", timeout, settings), urls))
+}
+
+fn ping(input: &mut Settings, draft: &mut Draft) -> Option<(String, Vec<String>)> {
+    let family = match (input.flag("ipv4"), input.flag("ipv6")) {
+        (true, false) => Some("ip4"),
+        (false, true) => Some("ip6"),
+        _ => None,
+    };
+    let milliseconds = |value: Option<Value>| {
+        let seconds = value
+            .as_ref()
+            .and_then(Value::as_f64)
+            .filter(|seconds| *seconds > 0.0)?;
+        Some((seconds * 1000.0) as u64)
+    };
+    let pause = milliseconds(input.take("ping_interval")).unwrap_or(1_000).max(1);
+    let timeout = milliseconds(input.take("timeout")).unwrap_or(1_000);
+    let count = super::packets(input, "count", draft);
+    let source = input.text("interface");
+    let is_address = source
+        .as_ref()
+        .is_some_and(|source| source.parse::<IpAddr>().is_ok());
+    if let Some(interface) = source.as_ref().filter(|_| !is_address) {
+        draft.lost(format!(
+            "{}: `interface` {interface:?}: write its address as source_ip_address",
+            input.place()
+        ));
+    }
+    let settings = json!({
+        "preferred_ip_protocol": family,
+        "payload_size": input.whole("size"),
+        "count": count,
+        "interval": count.map(|_| format!("{pause}ms")),
+        "source_ip_address": source.filter(|_| is_address),
+    });
+    // The timeout is of one packet there, and of all here.
+    let timeout = count.map_or(timeout, |count| {
+        pause.saturating_mul(count - 1).saturating_add(timeout)
+    });
+    let module = draft.module("icmp", "icmp", Some(timeout), settings);
+    Some((module, input.items("urls").iter().map(text).collect()))
+}
+
+fn net_response(input: &mut Settings, draft: &mut Draft) -> Option<(String, Vec<String>)> {
+    let address = input.text("address").unwrap_or_default();
+    if input.text("protocol").as_deref() != Some("tcp") {
+        draft.lost(format!(
+            "inputs.net_response of {address}: only tcp can be probed"
+        ));
+        return None;
+    }
+    let mut dialogue = Vec::new();
+    dialogue.extend(
+        input
+            .text("send")
+            .map(|send| json!({"send": send, "no_newline": true})),
+    );
+    dialogue.extend(
+        input
+            .text("expect")
+            .map(|expect| json!({"expect": go_regexp::quote_meta(&expect)})),
+    );
+    let timeout = input.period("timeout").unwrap_or(1_000);
+    let reading = match dialogue.is_empty() {
+        true => 0,
+        false => input.period("read_timeout").unwrap_or(1_000),
+    };
+    let settings = json!({"query_response": dialogue});
+    let module = draft.module("tcp", "tcp", Some(timeout.saturating_add(reading)), settings);
+    Some((module, vec![address.trim_start_matches("tcp://").to_owned()]))
 }

@@ -1,0 +1,95 @@
+//! A mapping of the source, out of which settings are taken one by one: what nobody took is named.
+
+use serde_json::{Map, Value};
+
+use super::{Draft, is_empty, text};
+use crate::migrate::alloy::milliseconds;
+
+/// What is left of a mapping, and where it stands.
+pub(super) struct Settings {
+    place: String,
+    rest: Map<String, Value>,
+}
+
+impl Settings {
+    /// The settings of a value; none if it is no mapping.
+    pub(super) fn new(place: impl Into<String>, value: Value) -> Self {
+        let rest = match value {
+            Value::Object(fields) => fields,
+            _ => Map::new(),
+        };
+        Self {
+            place: place.into(),
+            rest,
+        }
+    }
+
+    /// Where they stand, for a note.
+    pub(super) fn place(&self) -> &str {
+        &self.place
+    }
+
+    pub(super) fn take(&mut self, key: &str) -> Option<Value> {
+        self.rest.remove(key).filter(|value| !value.is_null())
+    }
+
+    /// The non-empty text of a field, or its number as text. Anything else stays, to be named.
+    pub(super) fn text(&mut self, key: &str) -> Option<String> {
+        match self.rest.get(key)? {
+            Value::String(_) | Value::Number(_) => {
+                self.take(key).as_ref().map(text).filter(|text| !text.is_empty())
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn flag(&mut self, key: &str) -> bool {
+        self.truth(key).unwrap_or(false)
+    }
+
+    /// A truth value, if it is one; it stays otherwise.
+    pub(super) fn truth(&mut self, key: &str) -> Option<bool> {
+        let truth = self.rest.get(key)?.as_bool()?;
+        self.rest.remove(key);
+        Some(truth)
+    }
+
+    pub(super) fn whole(&mut self, key: &str) -> Option<u64> {
+        let number = self.rest.get(key)?.as_u64()?;
+        self.rest.remove(key);
+        Some(number)
+    }
+
+    /// A duration, in milliseconds; it stays when it is none.
+    pub(super) fn period(&mut self, key: &str) -> Option<u64> {
+        let period = milliseconds(&text(self.rest.get(key)?))?;
+        self.rest.remove(key);
+        Some(period)
+    }
+
+    /// The entries of a list; of one value, where the source leaves the brackets out.
+    pub(super) fn items(&mut self, key: &str) -> Vec<Value> {
+        match self.take(key) {
+            Some(Value::Array(items)) => items,
+            one => one.into_iter().collect(),
+        }
+    }
+
+    /// The settings below a key; anything but a mapping stays.
+    pub(super) fn section(&mut self, key: &str) -> Self {
+        let value = match self.rest.get(key) {
+            Some(Value::Object(_)) => self.take(key).unwrap_or_default(),
+            _ => Value::Null,
+        };
+        Self::new(format!("{}: {key}", self.place), value)
+    }
+
+    /// Names what was not taken, without what means nothing here: keys, separated by blanks.
+    pub(super) fn finish(self, draft: &mut Draft, meaningless: &str) {
+        for (key, value) in self.rest {
+            if !is_empty(&value) && !meaningless.split_whitespace().any(|other| other == key) {
+                draft.lost(format!("{}: `{key}`", self.place));
+            }
+        }
+    }
+}
