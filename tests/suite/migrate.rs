@@ -238,6 +238,87 @@ fn carried(program: &str, text: &str, parts: &[&str], lost: &[&str]) {
 }
 
 #[test]
+fn gatus_conditions_and_protocols() {
+    let endpoint = |fields: &str| format!("endpoints:\n  - {{name: e, {fields}}}\n");
+    #[rustfmt::skip]
+    let rows: &[(&str, &[&str], &[&str])] = &[
+        (
+            r#"url: 192.0.2.1, dns: {query-name: a.test, query-type: A}, conditions: ["[BODY] == 93.184.216.34", "[BODY] == 93.184.216.34"]"#,
+            &[r#"{"fail_if_none_matches_regexp":["^(?:\\S+\\s+){4}(?s:93\\.184\\.216\\.34)$"]}"#],
+            &[],
+        ),
+        (
+            r#"url: 192.0.2.1, dns: {query-name: a.test, query-type: MX}, conditions: ["[BODY] == any(a., b.)", "[BODY] == pat(a*)"]"#,
+            &[r#"["^(?:\\S+\\s+){5}(?s:a\\.|b\\.)$"]"#],
+            &[r#"endpoint "e": the condition "[BODY] == pat(a*)": there is one of [BODY] already"#],
+        ),
+        (
+            r#"url: 192.0.2.1, dns: {query-name: a.test, query-type: A}, conditions: ["[CONNECTED] == true"]"#,
+            &[r#""valid_rcodes":["NOERROR","FORMERR","#],
+            &[],
+        ),
+        (
+            r#"url: "https://x/", conditions: ["[BODY] == any(UP, O.K)", "[BODY] == pat(*?P*)"]"#,
+            &[r#"["^\\s*(?s:UP|O\\.K)\\s*$","^\\s*(?s:.*.P.*)\\s*$"]"#, r#""valid_status_codes":["100-599"]"#],
+            &[],
+        ),
+        (
+            r#"url: "https://x/", conditions: ["[STATUS] == any(200, 429)", "[BODY] == pat(a[bc])"]"#,
+            &[r#""valid_status_codes":[200,429]"#],
+            &[r#"endpoint "e": the condition "[BODY] == pat(a[bc])": use an alert"#],
+        ),
+        (r#"url: "https://x/", conditions: ["[CONNECTED] == true"]"#, &[r#""valid_status_codes":["100-599"]"#], &[]),
+        (
+            r#"url: "wss://x/", body: ping, headers: {A: b}, client: {insecure: true}, conditions: ["[BODY] == pong"]"#,
+            &[
+                r#""headers":{"A":{"values":["b"]}},"http_config":{"tls_config":{"insecure_skip_verify":true}}"#,
+                r#""query_response":[{"send":"ping"},{"expect":"^\\s*(?s:pong)\\s*$"}]"#,
+            ],
+            &[],
+        ),
+        (r#"url: "wss://x/", body: ping, conditions: ["[CONNECTED] == true"]"#, &[r#"[{"send":"ping"},{"expect":".*"}]"#], &[]),
+        (
+            r#"url: "tcp://x:80", body: PING, conditions: ["[BODY] == PONG"]"#,
+            &[r#"[{"no_newline":true,"send":"PING"},{"expect":"^\\s*(?s:PONG)\\s*$","prompt":true}]"#],
+            &[],
+        ),
+        (
+            r#"url: "icmp://x", body: a, headers: {A: b}, client: {insecure: true, network: ip6}, conditions: ["[BODY] == a", "[STATUS] == 200"]"#,
+            &[],
+            &[
+                r#"endpoint "e": the condition "[BODY] == a": use an alert"#,
+                r#"endpoint "e": the condition "[STATUS] == 200": use an alert"#,
+                r#"endpoint "e": client: `insecure`"#,
+                r#"endpoint "e": client: `network`"#,
+                r#"endpoint "e": `body`"#,
+                r#"endpoint "e": `headers`"#,
+            ],
+        ),
+        (
+            r#"url: "starttls://x:587", client: {insecure: true}, conditions: ["[CONNECTED] == true"]"#,
+            &[r#""tcp":{"starttls":"smtp","tls_config":{"insecure_skip_verify":true}}"#],
+            &[],
+        ),
+        (
+            r#"url: "https://${HOST}/", headers: {Authorization: "Bearer $TOKEN", B: "$$5", C: "${D}"}, conditions: ["[STATUS] == 200"]"#,
+            &[r#"{"Authorization":"Bearer ${TOKEN}","B":"$$5","C":"${D}"}"#, "note: the modules refer to environment variables: start the exporter with --config.expand-environment-variables"],
+            &[r#"target "e": the environment variable `${HOST}` in "https://${HOST}/": write its value"#],
+        ),
+        (
+            r#"url: "wss://x/", body: "a ${B}", conditions: ["[BODY] == $C"]"#,
+            &[],
+            &[
+                r#"endpoint "e": the condition "[BODY] == $C": use an alert"#,
+                r#"module "websocket": the environment variable `${B}` in "a ${B}": write its value"#,
+            ],
+        ),
+    ];
+    for (fields, parts, lost) in rows {
+        carried("gatus", &endpoint(fields), parts, lost);
+    }
+}
+
+#[test]
 fn ssl_exporter_settings() {
     carried(
         "ssl_exporter",

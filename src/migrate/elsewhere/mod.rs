@@ -84,7 +84,7 @@ pub(super) fn read(program: Program, text: &str, whole_set: bool) -> Result<Migr
         Program::Smokeping => smokeping::read(yaml(text)?, &mut draft),
         Program::PingExporter => ping_exporter::read(yaml(text)?, &mut draft),
         Program::SslExporter => ssl_exporter::read(yaml(text)?, &mut draft),
-        Program::Gatus => gatus::read(&yaml(text)?, &mut draft),
+        Program::Gatus => gatus::read(yaml(text)?, &mut draft),
         Program::Cloudprober => {
             cloudprober::read(&textproto::parse(text).map_err(MigrateError::Syntax)?, &mut draft)
         }
@@ -101,6 +101,9 @@ pub(super) fn read(program: Program, text: &str, whole_set: bool) -> Result<Migr
                 basic_toml::from_str(text).map_err(|error| MigrateError::Syntax(error.to_string()))?;
             telegraf::read(value, &mut draft);
         }
+    }
+    if matches!(program, Program::Gatus | Program::Telegraf) {
+        draft.expand_references();
     }
     draft.finish(whole_set)
 }
@@ -186,6 +189,40 @@ impl Draft {
             .targets
             .last_mut()
             .unwrap_or_else(|| unreachable!())
+    }
+
+    /// Writes references to environment variables as this exporter reads them, and names those where it reads none.
+    fn expand_references(&mut self) {
+        let Migration {
+            targets, lost, hints, ..
+        } = &mut self.migration;
+        let mut lose = |place: &str, text: &str| {
+            if let Some(reference) = reference(text) {
+                lost.push(format!(
+                    "{place}: the environment variable `{reference}` in {text:?}: write its value"
+                ));
+            }
+        };
+        for target in targets {
+            let place = format!("target {:?}", target.name);
+            for text in [&target.name, &target.address]
+                .into_iter()
+                .chain(target.labels.values())
+            {
+                lose(&place, text);
+            }
+        }
+        let mut found = false;
+        for (name, body) in &mut self.modules {
+            let place = format!("module {name:?}");
+            found |= in_braces(body, "", false, &mut |text| lose(&place, text));
+        }
+        if found {
+            hints.push(
+                "the modules refer to environment variables: start the exporter with --config.expand-environment-variables"
+                    .to_owned(),
+            );
+        }
     }
 
     /// Names the settings of a mapping that are not among the known ones, which are separated by blanks.
@@ -274,6 +311,76 @@ fn packets(settings: &mut Settings, key: &str, draft: &mut Draft) -> Option<u64>
 
 /// Any status, in `valid_status_codes`.
 const ANY_STATUS: &str = "100-599";
+
+/// The first reference to an environment variable, `$NAME` or `${NAME}`, if there is one.
+fn reference(text: &str) -> Option<&str> {
+    let (start, end) = find_reference(text, 0)?;
+    text.get(start..end)
+}
+
+/// From where to where the first reference behind a place goes. `$$` is none.
+fn find_reference(text: &str, mut from: usize) -> Option<(usize, usize)> {
+    loop {
+        let start = from + text.get(from..)?.find('$')?;
+        let rest = text.get(start + 1..)?;
+        let (brace, name) = match rest.strip_prefix('{') {
+            Some(name) => (1, name),
+            None => (0, rest),
+        };
+        let length = name
+            .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+            .unwrap_or(name.len());
+        let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+        let is_closed = brace == 0 || name.get(length..).is_some_and(|rest| rest.starts_with('}'));
+        if is_name && is_closed {
+            return Some((start, start + 1 + length + 2 * brace));
+        }
+        from = start + if rest.starts_with('$') { 2 } else { 1 };
+    }
+}
+
+/// Puts the names of variables in braces in the fields in which the exporter reads them; whether there was one. The
+/// other texts with one are given to `lose`.
+fn in_braces(value: &mut Value, key: &str, mut inside: bool, lose: &mut dyn FnMut(&str)) -> bool {
+    const READ: [&str; 9] = [
+        "headers",
+        "basic_auth",
+        "username",
+        "password",
+        "body",
+        "proxy_url",
+        "token_url",
+        "client_id",
+        "client_secret",
+    ];
+    inside |= READ.contains(&key);
+    match value {
+        Value::Object(fields) => fields.iter_mut().fold(false, |found, (key, value)| {
+            in_braces(value, key, inside, lose) | found
+        }),
+        Value::Array(items) => items
+            .iter_mut()
+            .fold(false, |found, value| in_braces(value, key, inside, lose) | found),
+        Value::String(text) if !inside => {
+            lose(text);
+            false
+        }
+        Value::String(text) => {
+            let (mut from, mut found) = (0, false);
+            while let Some((start, end)) = find_reference(text, from) {
+                found = true;
+                from = end;
+                if text.get(start + 1..).is_some_and(|rest| !rest.starts_with('{')) {
+                    text.insert(end, '}');
+                    text.insert(start + 1, '{');
+                    from += 2;
+                }
+            }
+            found
+        }
+        _ => false,
+    }
+}
 
 /// The non-empty text of a field.
 fn field(value: &Value, key: &str) -> Option<String> {

@@ -29,6 +29,12 @@ impl Settings {
         &self.place
     }
 
+    /// Renames the place, when something in it says what it is called.
+    pub(super) fn at(mut self, place: String) -> Self {
+        self.place = place;
+        self
+    }
+
     pub(super) fn take(&mut self, key: &str) -> Option<Value> {
         self.rest.remove(key).filter(|value| !value.is_null())
     }

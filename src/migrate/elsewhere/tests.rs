@@ -182,7 +182,7 @@ endpoints:
         &[
             r#""valid_status_codes":[200,204]"#,
             r#""fail_if_body_json_not_matches_cel":"body.status == \"UP\" && body.count < 5.0""#,
-            r#"^(?s:.*<h1>Hi.*)$"#,
+            r#"(?s:.*<h1>Hi.*)"#,
             r#""insecure_skip_verify":true"#,
             r#""valid_rcodes":["NOERROR"]"#,
         ],
