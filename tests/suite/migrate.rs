@@ -319,6 +319,47 @@ fn gatus_conditions_and_protocols() {
 }
 
 #[test]
+fn cloudprober_settings() {
+    let probe =
+        |fields: &str| format!("probe {{ name: \"p\" targets {{ host_names: \"a.test\" }} {fields} }}\n");
+    #[rustfmt::skip]
+    let rows: &[(&str, &[&str], &[&str])] = &[
+        (
+            r#"type: HTTP http_probe { scheme: HTTPS tls_config { disable_cert_validation: true ca_cert_file: "/ca" tls_min: 1 } max_redirects: 3 keep_alive: true header { key: "A" value: "b" } }"#,
+            &[r#""tls_config":{"ca_file":"/ca","insecure_skip_verify":true},"valid_status_codes":["100-599"]"#, r#""headers":{"A":"b"}"#],
+            &[
+                r#"probe "p": http_probe: tls_config: `tls_min`"#,
+                r#"probe "p": http_probe: `max_redirects` 3: it follows 10"#,
+                r#"probe "p": http_probe: `keep_alive`"#,
+            ],
+        ),
+        (
+            r#"type: HTTP http_probe { max_redirects: 0 } validator { name: "a" regex: "x" } validator { name: "b" regex: "y" json_validator { } http_validator { success_status_codes: "200-299" failure_status_codes: "1" } }"#,
+            &[r#""fail_if_body_not_matches_regexp":["x","y"],"follow_redirects":false,"valid_status_codes":["2xx"]"#],
+            &[r#"probe "p": validator: http_validator: `failure_status_codes`"#],
+        ),
+        (r#"type: TCP tcp_probe { port: 443 tls_handshake: true tls_config { server_name: "b" } }"#, &[r#""tcp":{"tls":true,"tls_config":{"server_name":"b"}}"#, r#""a.test:443""#], &[]),
+        (r#"type: TCP tcp_probe { tls_config { server_name: "b" } } validator { name: "x" regex: "y" }"#, &[], &[r#"probe "p": tcp_probe: `tls_config`"#, r#"probe "p": `validator`"#]),
+        (
+            r#"type: PING ping_probe { packets_per_probe: 5 payload_size: 100 disable_fragmentation: true disable_integrity_check: true }"#,
+            &[r#""icmp":{"count":5,"dont_fragment":true,"interval":"25ms","payload_size":100}"#],
+            &[r#"probe "p": ping_probe: `disable_integrity_check`"#],
+        ),
+        (
+            r#"type: DNS dns_probe { resolved_domain: "b.test." dns_proto: TCP_TLS recursion_desired: false min_answers: 2 }"#,
+            &[r#""dns_over_tls":true,"query_name":"b.test.","query_type":"MX","recursion_desired":false,"transport_protocol":"tcp""#],
+            &[r#"probe "p": dns_probe: `min_answers` 2: it asks for one"#],
+        ),
+    ];
+    let most = "type: PING ping_probe { packets_per_probe: 2000 }";
+    let lost = "probe \"p\": ping_probe: `packets_per_probe` 2000: it sends 1000";
+    carried("cloudprober", &probe(most), &[r#""count":1000"#], &[lost]);
+    for (fields, parts, lost) in rows {
+        carried("cloudprober", &probe(fields), parts, lost);
+    }
+}
+
+#[test]
 fn ssl_exporter_settings() {
     carried(
         "ssl_exporter",

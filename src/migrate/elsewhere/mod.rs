@@ -15,7 +15,7 @@ mod uptime_kuma;
 use serde_json::{Map, Value, json};
 
 use self::settings::Settings;
-use super::{MigrateError, Migration, alloy::milliseconds};
+use super::{MigrateError, Migration};
 use crate::config::files::targets::{Target, format_milliseconds, label_fault};
 use crate::config::yaml::{Content, Document, Id};
 
@@ -86,7 +86,7 @@ pub(super) fn read(program: Program, text: &str, whole_set: bool) -> Result<Migr
         Program::SslExporter => ssl_exporter::read(yaml(text)?, &mut draft),
         Program::Gatus => gatus::read(yaml(text)?, &mut draft),
         Program::Cloudprober => {
-            cloudprober::read(&textproto::parse(text).map_err(MigrateError::Syntax)?, &mut draft)
+            cloudprober::read(textproto::parse(text).map_err(MigrateError::Syntax)?, &mut draft)
         }
         Program::UptimeKuma => {
             let value =
@@ -222,15 +222,6 @@ impl Draft {
                 "the modules refer to environment variables: start the exporter with --config.expand-environment-variables"
                     .to_owned(),
             );
-        }
-    }
-
-    /// Names the settings of a mapping that are not among the known ones, which are separated by blanks.
-    fn unknown(&mut self, place: &str, value: &Value, known: &str) {
-        for key in value.as_object().into_iter().flat_map(Map::keys) {
-            if !known.split(' ').any(|known| known == key) {
-                self.migration.lost.push(format!("{place}: `{key}`"));
-            }
         }
     }
 
@@ -396,11 +387,6 @@ fn items<'v>(value: &'v Value, key: &str) -> &'v [Value] {
 
 fn flag(value: &Value, key: &str) -> bool {
     value.get(key).and_then(Value::as_bool).unwrap_or(false)
-}
-
-/// A duration of a field, in milliseconds.
-fn period(value: &Value, key: &str) -> Option<u64> {
-    milliseconds(&field(value, key)?)
 }
 
 /// Headers without those that are of the connection.
