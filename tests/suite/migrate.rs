@@ -360,6 +360,40 @@ fn cloudprober_settings() {
 }
 
 #[test]
+fn uptime_kuma_settings() {
+    let monitor = |fields: &str| {
+        format!(
+            r#"{{"monitorList": [{{"name": "m", "url": "https://x/", "interval": 60, "packetSize": 56, "accepted_statuscodes": ["200-299"], {fields}}}]}}"#
+        )
+    };
+    #[rustfmt::skip]
+    let rows: &[(&str, &[&str], &[&str])] = &[
+        (r#""type": "json-query", "jsonPath": "$.n", "jsonPathOperator": ">", "expectedValue": "5""#, &[r#""double(body.n) > 5.0""#], &[]),
+        (r#""type": "json-query", "jsonPath": "$.n", "jsonPathOperator": "contains", "expectedValue": "5""#, &[r#""string(body.n).contains(\"5\")""#], &[]),
+        (
+            r#""type": "json-query", "jsonPath": "$.n", "jsonPathOperator": "in", "expectedValue": "5""#,
+            &[],
+            &[r#"monitor "m": the JSON query "$.n": write it as fail_if_body_json_not_matches_cel"#],
+        ),
+        (
+            r#""type": "http", "authMethod": "oauth2-cc", "oauth_client_id": "a", "oauth_client_secret": "b", "oauth_token_url": "https://t/", "oauth_scopes": "c d", "proxyId": 3, "new": [1], "old": false"#,
+            &[r#""oauth2":{"client_id":"a","client_secret":"b","scopes":["c","d"],"token_url":"https://t/"}"#],
+            &[r#"monitor "m": `new`"#, r#"monitor "m": `proxyId`"#],
+        ),
+        (
+            r#""type": "http", "authMethod": "mtls", "tlsCert": "C", "tlsKey": "K", "body": "{}", "httpBodyEncoding": "json", "maxredirects": 2, "expiryNotification": true"#,
+            &[r#""tls_config":{"cert":"C","key":"K"}"#, r#""headers":{"Content-Type":"application/json"}"#],
+            &[r#"monitor "m": `maxredirects` 2: it follows 10"#, r#"monitor "m": `expiryNotification`"#],
+        ),
+        (r#""type": "http", "authMethod": "ntlm", "authDomain": "d", "maxredirects": 0"#, &[r#""follow_redirects":false"#], &[r#"monitor "m": `authMethod` "ntlm""#, r#"monitor "m": `authDomain`"#]),
+        (r#""type": "ping", "hostname": "h", "method": "GET", "maxredirects": 10, "httpBodyEncoding": "json", "jsonPath": "$", "newer": 1"#, &[r#""payload_size":56"#], &[r#"monitor "m": `newer`"#]),
+    ];
+    for (fields, parts, lost) in rows {
+        carried("uptime-kuma", &monitor(fields), parts, lost);
+    }
+}
+
+#[test]
 fn ssl_exporter_settings() {
     carried(
         "ssl_exporter",

@@ -91,7 +91,7 @@ pub(super) fn read(program: Program, text: &str, whole_set: bool) -> Result<Migr
         Program::UptimeKuma => {
             let value =
                 serde_json::from_str(text).map_err(|error| MigrateError::Syntax(error.to_string()))?;
-            uptime_kuma::read(&value, &mut draft);
+            uptime_kuma::read(value, &mut draft);
         }
         Program::Telegraf => {
             if is_nested_too_deeply(text) {
@@ -371,22 +371,6 @@ fn in_braces(value: &mut Value, key: &str, mut inside: bool, lose: &mut dyn FnMu
         }
         _ => false,
     }
-}
-
-/// The non-empty text of a field.
-fn field(value: &Value, key: &str) -> Option<String> {
-    value.get(key).map(text).filter(|text| !text.is_empty())
-}
-
-fn items<'v>(value: &'v Value, key: &str) -> &'v [Value] {
-    value
-        .get(key)
-        .and_then(Value::as_array)
-        .map_or(&[], Vec::as_slice)
-}
-
-fn flag(value: &Value, key: &str) -> bool {
-    value.get(key).and_then(Value::as_bool).unwrap_or(false)
 }
 
 /// Headers without those that are of the connection.

@@ -90,6 +90,13 @@ impl Settings {
         Self::new(format!("{}: {key}", self.place), value)
     }
 
+    /// Leaves out what is off, empty or 0, in files that list every setting.
+    pub(super) fn drop_zeros(&mut self) {
+        self.rest.retain(|_, value| {
+            !(is_empty(value) || *value == Value::Bool(false) || *value == 0 || *value == "")
+        });
+    }
+
     /// Names what was not taken, without what means nothing here: keys, separated by blanks.
     pub(super) fn finish(self, draft: &mut Draft, meaningless: &str) {
         for (key, value) in self.rest {

@@ -2,115 +2,200 @@
 
 use serde_json::{Value, json};
 
-use super::{Draft, field, flag, headers, items, statuses, text};
+use super::settings::Settings;
+use super::{Draft, headers, statuses, text};
 
-pub(super) fn read(backup: &Value, draft: &mut Draft) {
-    for monitor in items(backup, "monitorList") {
-        let name = field(monitor, "name").unwrap_or_default();
-        let place = format!("monitor {name:?}");
-        if monitor
-            .get("active")
-            .is_some_and(|active| *active == json!(false) || *active == json!(0))
-        {
-            draft.lost(format!("{place}: it is paused"));
-            continue;
-        }
-        if flag(monitor, "upsideDown") {
-            draft.lost(format!(
-                "{place}: it is inverted (upside down): alert on probe_success == 1"
-            ));
-            continue;
-        }
-        let seconds = |key: &str| {
-            monitor
-                .get(key)
-                .and_then(Value::as_f64)
-                .filter(|s| *s > 0.0)
-                .map(|s| (s * 1000.0) as u64)
-        };
-        let timeout = seconds("timeout").or(Some(10_000));
-        let host = field(monitor, "hostname").unwrap_or_default();
-        let port = field(monitor, "port").unwrap_or_default();
-        let kind = field(monitor, "type").unwrap_or_default();
-        let (prober, address, settings) = match kind.as_str() {
-            "http" | "keyword" | "json-query" => {
-                let url = field(monitor, "url").unwrap_or_default();
-                let keyword = field(monitor, "keyword")
-                    .filter(|_| kind == "keyword")
-                    .map(|keyword| json!([go_regexp::quote_meta(&keyword)]));
-                let inverted = flag(monitor, "invertKeyword");
-                let cel = (kind == "json-query").then(|| json_query(monitor)).flatten();
-                if kind == "json-query" && cel.is_none() {
-                    draft.lost(format!(
-                        "{place}: the JSON query {:?}: write it as fail_if_body_json_not_matches_cel",
-                        field(monitor, "jsonPath").unwrap_or_default()
-                    ));
-                }
-                let written = field(monitor, "headers")
-                    .and_then(|headers| serde_json::from_str::<Value>(&headers).ok());
-                let login = field(monitor, "basic_auth_user").map(|user| {
-                    json!({"username": user, "password": field(monitor, "basic_auth_pass").unwrap_or_default()})
-                });
-                let hops = monitor.get("maxredirects").and_then(Value::as_u64);
-                let settings = json!({
-                    "method": field(monitor, "method").filter(|method| method != "GET"),
-                    "body": field(monitor, "body"),
-                    "headers": headers(written.as_ref()),
-                    "basic_auth": login,
-                    "follow_redirects": (hops == Some(0)).then_some(false),
-                    "tls_config": flag(monitor, "ignoreTls").then(|| json!({"insecure_skip_verify": true})),
-                    "valid_status_codes": statuses(items(monitor, "accepted_statuscodes").iter().map(text)),
-                    "fail_if_body_not_matches_regexp": keyword.clone().filter(|_| !inverted),
-                    "fail_if_body_matches_regexp": keyword.filter(|_| inverted),
-                    "fail_if_body_json_not_matches_cel": cel,
-                });
-                ("http", url, settings)
-            }
-            "port" => ("tcp", format!("{host}:{port}"), json!({})),
-            "ping" => ("icmp", host, json!({"payload_size": monitor.get("packetSize")})),
-            "dns" => {
-                let server = field(monitor, "dns_resolve_server").unwrap_or_else(|| "1.1.1.1".to_owned());
-                let settings = json!({"query_name": host, "query_type": field(monitor, "dns_resolve_type")});
-                (
-                    "dns",
-                    if port.is_empty() {
-                        server
-                    } else {
-                        format!("{server}:{port}")
-                    },
-                    settings,
-                )
-            }
-            other => {
-                draft.lost(format!("{place}: the type {other:?}"));
-                continue;
-            }
-        };
-        if monitor
-            .get("maxretries")
-            .and_then(Value::as_u64)
-            .is_some_and(|retries| retries > 0)
-        {
-            draft.hint("retries become the `for:` of an alert: a failed probe is shown as it is");
-        }
-        let module = draft.module(prober, prober, timeout, settings);
-        let target = draft.target(&name, &address, module, seconds("interval").or(Some(60_000)));
-        target.labels.extend([
-            ("monitor_name".to_owned(), name.clone()),
-            ("monitor_type".to_owned(), kind),
-        ]);
+/// What concerns uptime-kuma alone. Retries are a hint, and notifications are named once.
+const MEANINGLESS: &str = "id description pathName path parent childrenIDs weight forceInactive retryInterval \
+    resendInterval notificationIDList tags dns_last_result maintenance includeSensitiveData jsonPathOperator \
+    screenshot grpcProtobuf grpcMethod grpcServiceName mqttSuccessMessage mqttCheckType snmpOid snmpVersion \
+    packetSize dns_resolve_type dns_resolve_server hostname port accepted_statuscodes maxredirects method url \
+    jsonPath expectedValue oauth_auth_method ping_per_request_timeout ping_numeric \
+    kafkaProducerSaslOptions rabbitmqNodes smtpSecurity remote_browser gamedigGivenPortOnly";
+
+/// The settings of http, which a backup lists with every monitor.
+const HTTP: &str = "ignoreTls body headers httpBodyEncoding keyword invertKeyword authMethod basic_auth_user \
+    basic_auth_pass expiryNotification cacheBust";
+
+pub(super) fn read(backup: Value, draft: &mut Draft) {
+    let mut backup = Settings::new("the file", backup);
+    for monitor in backup.items("monitorList") {
+        read_monitor(Settings::new("", monitor), draft);
     }
+    backup.finish(draft, "version proxyList");
     draft.hint("monitor_status becomes probe_success, monitor_response_time becomes probe_duration_seconds * 1000, monitor_cert_days_remaining becomes (probe_ssl_earliest_cert_expiry - time()) / 86400");
 }
 
-/// `$.a.b` compared for equality.
-fn json_query(monitor: &Value) -> Option<String> {
-    let path = field(monitor, "jsonPath")?;
+fn read_monitor(mut monitor: Settings, draft: &mut Draft) {
+    let name = monitor.text("name").unwrap_or_default();
+    let place = format!("monitor {name:?}");
+    monitor = monitor.at(place.clone());
+    let active = monitor.take("active");
+    if active.is_some_and(|active| active == json!(false) || active == json!(0)) {
+        draft.lost(format!("{place}: it is paused"));
+        return;
+    }
+    let hops = monitor.whole("maxredirects");
+    monitor.drop_zeros();
+    if monitor.flag("upsideDown") {
+        draft.lost(format!(
+            "{place}: it is inverted (upside down): alert on probe_success == 1"
+        ));
+        return;
+    }
+    let seconds = |monitor: &mut Settings, key: &str| {
+        let seconds = monitor.take(key)?.as_f64().filter(|seconds| *seconds > 0.0)?;
+        Some((seconds * 1000.0) as u64)
+    };
+    let timeout = seconds(&mut monitor, "timeout").or(Some(10_000));
+    let host = monitor.text("hostname").unwrap_or_default();
+    let port = monitor.text("port").unwrap_or_default();
+    let kind = monitor.text("type").unwrap_or_default();
+    let (prober, address, settings) = match kind.as_str() {
+        "http" | "keyword" | "json-query" => {
+            if let Some(hops) = hops.filter(|hops| ![0, 10].contains(hops)) {
+                draft.lost(format!("{place}: `maxredirects` {hops}: it follows 10"));
+            }
+            let url = monitor.text("url").unwrap_or_default();
+            let mut settings = http(&mut monitor, &kind, draft);
+            if let (Some(0), Some(settings)) = (hops, settings.as_object_mut()) {
+                settings.insert("follow_redirects".to_owned(), false.into());
+            }
+            ("http", url, settings)
+        }
+        "port" => ("tcp", format!("{host}:{port}"), json!({})),
+        "ping" => (
+            "icmp",
+            host,
+            json!({"payload_size": monitor.whole("packetSize"), "count": super::packets(&mut monitor, "ping_count", draft)}),
+        ),
+        "dns" => {
+            let server = monitor
+                .text("dns_resolve_server")
+                .unwrap_or_else(|| "1.1.1.1".to_owned());
+            let settings = json!({"query_name": host, "query_type": monitor.text("dns_resolve_type")});
+            let address = match port.as_str() {
+                "" => server,
+                port => format!("{server}:{port}"),
+            };
+            ("dns", address, settings)
+        }
+        other => {
+            draft.lost(format!("{place}: the type {other:?}"));
+            return;
+        }
+    };
+    if monitor.whole("maxretries").is_some_and(|retries| retries > 0) {
+        draft.hint("retries become the `for:` of an alert: a failed probe is shown as it is");
+    }
+    let module = draft.module(prober, prober, timeout, settings);
+    let interval = seconds(&mut monitor, "interval").or(Some(60_000));
+    let target = draft.target(&name, &address, module, interval);
+    target.labels.extend([
+        ("monitor_name".to_owned(), name.clone()),
+        ("monitor_type".to_owned(), kind),
+    ]);
+    let others = if prober == "http" { "" } else { HTTP };
+    monitor.finish(draft, &format!("{MEANINGLESS} {others}"));
+}
+
+fn http(monitor: &mut Settings, kind: &str, draft: &mut Draft) -> Value {
+    let keyword = monitor.text("keyword").filter(|_| kind == "keyword");
+    let keyword = keyword.map(|keyword| json!([go_regexp::quote_meta(&keyword)]));
+    let inverted = monitor.flag("invertKeyword");
+    let mut cel = None;
+    if kind == "json-query" {
+        let path = monitor.text("jsonPath").unwrap_or_default();
+        cel = json_query(monitor, &path);
+        if cel.is_none() {
+            draft.lost(format!(
+                "{}: the JSON query {path:?}: write it as fail_if_body_json_not_matches_cel",
+                monitor.place()
+            ));
+        }
+    }
+    let written = monitor.text("headers").unwrap_or_default();
+    let mut fields = headers(serde_json::from_str(&written).ok().as_ref());
+    let body = monitor.text("body");
+    let encoding = monitor.text("httpBodyEncoding");
+    if let (Some(_), Some(encoding), Some(fields)) = (&body, encoding, fields.as_object_mut())
+        && !fields
+            .keys()
+            .any(|name| name.eq_ignore_ascii_case("content-type"))
+    {
+        let kind = match encoding.as_str() {
+            "xml" => "text/xml; charset=utf-8",
+            "form" => "application/x-www-form-urlencoded",
+            _ => "application/json",
+        };
+        fields.insert("Content-Type".to_owned(), kind.into());
+    }
+    let mut login = None;
+    let mut oauth2 = None;
+    let mut tls = json!({"insecure_skip_verify": monitor.flag("ignoreTls").then_some(true)});
+    match monitor.text("authMethod").as_deref() {
+        None | Some("basic") => {
+            login = monitor.text("basic_auth_user").map(
+                |user| json!({"username": user, "password": monitor.text("basic_auth_pass").unwrap_or_default()}),
+            );
+        }
+        Some("oauth2-cc") => {
+            let scopes = monitor.text("oauth_scopes").unwrap_or_default();
+            let scopes: Vec<_> = scopes.split_whitespace().collect();
+            oauth2 = Some(super::without_empty(json!({
+                "client_id": monitor.text("oauth_client_id"),
+                "client_secret": monitor.text("oauth_client_secret"),
+                "token_url": monitor.text("oauth_token_url"),
+                "scopes": scopes,
+            })));
+        }
+        Some("mtls") => {
+            for (key, field) in [("ca", "tlsCa"), ("cert", "tlsCert"), ("key", "tlsKey")] {
+                if let (Some(pem), Some(tls)) = (monitor.text(field), tls.as_object_mut()) {
+                    tls.insert(key.to_owned(), pem.into());
+                }
+            }
+        }
+        Some(other) => draft.lost(format!("{}: `authMethod` {other:?}", monitor.place())),
+    }
+    let codes = monitor.items("accepted_statuscodes");
+    json!({
+        "method": monitor.text("method").filter(|method| method != "GET"),
+        "body": body,
+        "headers": fields,
+        "basic_auth": login,
+        "oauth2": oauth2,
+        "tls_config": super::without_empty(tls),
+        "valid_status_codes": statuses(codes.iter().map(text)),
+        "fail_if_body_not_matches_regexp": keyword.clone().filter(|_| !inverted),
+        "fail_if_body_matches_regexp": keyword.filter(|_| inverted),
+        "fail_if_body_json_not_matches_cel": cel,
+    })
+}
+
+/// `$.a.b` compared with a value.
+fn json_query(monitor: &mut Settings, path: &str) -> Option<String> {
     let path = path.trim_start_matches("$.").trim_start_matches('$');
     let plain = !path.is_empty()
         && path
             .chars()
             .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.'));
-    let value = Value::from(field(monitor, "expectedValue")?);
-    plain.then(|| format!("string(body.{path}) == {value}"))
+    let operator = monitor
+        .text("jsonPathOperator")
+        .unwrap_or_else(|| "==".to_owned());
+    let wanted = monitor.text("expectedValue").filter(|_| plain)?;
+    let text = Value::from(wanted.as_str());
+    match operator.as_str() {
+        "==" | "!=" => Some(format!("string(body.{path}) {operator} {text}")),
+        "contains" => Some(format!("string(body.{path}).contains({text})")),
+        "<" | "<=" | ">" | ">=" => {
+            let number = wanted
+                .trim()
+                .parse::<f64>()
+                .ok()
+                .filter(|number| number.is_finite())?;
+            Some(format!("double(body.{path}) {operator} {number:?}"))
+        }
+        _ => None,
+    }
 }
