@@ -242,6 +242,12 @@ impl<'d> Scrapes<'d, '_> {
             ..Target::default()
         };
         let targets = self.static_targets(job, &name);
+        // `__param_NAME` has the first value alone.
+        let parameters = self.entries(self.get(job, "params"));
+        let repeated: BTreeSet<_> = parameters
+            .filter(|(_, values, _)| self.items(Some(*values)).len() > 1)
+            .map(|(parameter, _, _)| parameter)
+            .collect();
         let alone = targets.len() == 1;
         for (line, mut labels) in targets {
             if !rules.iter().all(|rule| rule.apply(&mut labels)) {
@@ -265,12 +271,25 @@ impl<'d> Scrapes<'d, '_> {
             };
             target.module = labels.remove("__param_module").unwrap_or_default();
             target.hostname = labels.remove("__param_hostname").unwrap_or_default();
-            for parameter in labels.keys().filter_map(|label| label.strip_prefix("__param_")) {
-                let note = format!(
-                    "{}: the parameter {parameter:?} is not supported in a targets file",
-                    at(line)
-                );
-                migration.lost.push(note);
+            for (label, value) in &labels {
+                let Some(parameter) = label.strip_prefix("__param_") else {
+                    continue;
+                };
+                let is_name = parameter.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+                if parameter == "debug" || !is_name || repeated.contains(parameter) {
+                    let note = match repeated.contains(parameter) {
+                        true => "has several values: a target has one",
+                        false => "is not supported in a targets file",
+                    };
+                    let note = format!("{}: the parameter {parameter:?} {note}", at(line));
+                    migration.lost.push(note);
+                } else {
+                    target.params.insert(parameter.to_owned(), value.clone());
+                    migration.hints.push(format!(
+                        "job {name:?}: the module {:?} must list the parameter {parameter:?} under `params`, or the targets file is refused",
+                        target.module()
+                    ));
+                }
             }
             labels.retain(|label, _| !label.starts_with("__"));
             if labels.get("instance") == Some(&target.address) {

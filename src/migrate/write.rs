@@ -29,11 +29,13 @@ pub fn targets_file(migration: &Migration) -> String {
                 _ = writeln!(text, "    {key}: {}", format_milliseconds(value));
             }
         }
-        if !target.labels.is_empty() {
-            text.push_str("    labels:\n");
-        }
-        for (label, value) in &target.labels {
-            _ = writeln!(text, "      {}: {}", key(label), quoted(value));
+        for (section, values) in [("params", &target.params), ("labels", &target.labels)] {
+            if !values.is_empty() {
+                _ = writeln!(text, "    {section}:");
+            }
+            for (name, value) in values {
+                _ = writeln!(text, "      {}: {}", key(name), quoted(value));
+            }
         }
     }
     text
@@ -68,6 +70,7 @@ mod tests {
             address: "http://x/?a=b#c: d".to_owned(),
             module: "http_2xx".to_owned(),
             hostname: "é".to_owned(),
+            params: [("query_name".to_owned(), "a: b".to_owned())].into(),
             labels: ["on", "n", "target", "empty"]
                 .map(|label| (label.to_owned(), String::new()))
                 .into(),

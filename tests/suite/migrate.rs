@@ -450,3 +450,23 @@ fn smokeping_prober_settings() {
         &["targets[0]: `tos`", "the file: `more`"],
     );
 }
+
+#[test]
+fn parameters_of_prometheus_jobs() {
+    let text = "scrape_configs: [{job_name: j, metrics_path: /probe, params: {module: [dns1], query_name: [m.test], a: [b, c], debug: ['true']}, \
+        static_configs: [{targets: [t.test]}], relabel_configs: [{source_labels: [__address__], target_label: __param_target}, \
+        {target_label: __address__, replacement: 'e:9115'}]}]";
+    carried(
+        "prometheus",
+        text,
+        &[
+            "module: \"dns1\"",
+            "params:\n      query_name: \"m.test\"\n",
+            "note: job \"j\": the module \"dns1\" must list the parameter \"query_name\" under `params`, or the targets file is refused\n",
+        ],
+        &[
+            "job \"j\", line 1: the parameter \"a\" has several values: a target has one",
+            "job \"j\", line 1: the parameter \"debug\" is not supported in a targets file",
+        ],
+    );
+}
