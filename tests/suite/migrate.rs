@@ -168,6 +168,7 @@ fn hostile_files_are_refused() {
         ),
         ("alloy", format!("a = {}", "[".repeat(DEEP)), "nested too deeply"),
         ("cloudprober", format!("probe {{ {}", "a {".repeat(DEEP)), "nested too deeply"),
+        ("cloudprober", format!("probe {{ a: {}", "[".repeat(DEEP)), "nested too deeply"),
         (
             "prometheus",
             format!(

@@ -99,6 +99,9 @@ impl<'t> Parser<'t> {
     }
 
     fn value(&mut self, depth: usize) -> Result<Value, String> {
+        if depth > MAX_DEPTH {
+            return self.error("nested too deeply");
+        }
         self.blanks();
         if self.next_is('[') {
             let mut list = Vec::new();
