@@ -86,7 +86,7 @@ async fn values_make_no_module_that_would_not_have_loaded() {
 /// A CEL expression of a scrape can make no more than one of the playground.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cel_expression_cannot_fill_the_memory() {
-    let site = Site::with(|_: &Asked| answer("200 OK", &[], "1".to_owned())).await;
+    let site = Site::with(|_: &Asked| answer("200 OK", &[], "1")).await;
     let config = "modules: {m: {prober: http, params: {fail_if_body_json_matches_cel: {}}}}";
     let exporter = Exporter::start(config, &[]).await;
     let probe = |cel: &str| {
