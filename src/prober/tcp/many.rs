@@ -48,8 +48,9 @@ pub(super) async fn connect_before(
     };
     let (network, deadline) = (probe.network, probe.deadline.unwatched());
     // The connect that follows says what is wrong with a port, or what the policy is against.
-    let to = port::lookup(port, Protocol::Tcp).map(|port| address.with_port(port));
-    let Some(to) = to.ok().filter(|to| network.policy.check(*to).is_ok()) else {
+    let port = port::find(port, Protocol::Tcp, deadline).await;
+    let to = port.map(|port| address.with_port(port));
+    let Some(to) = to.ok().filter(|to| network.policy.allows(*to)) else {
         return before;
     };
     // Those that would begin later are not made, and the last one in time is talked over.
