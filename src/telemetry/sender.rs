@@ -19,7 +19,7 @@ use crate::config;
 use crate::logging::{Logger, OncePerMinute};
 use crate::net::fetch;
 use crate::net::reqwest_error::cause;
-use crate::net::tls::{Alpn, ClientTls};
+use crate::net::tls::{Alpn, ClientTls, SystemRoots};
 use crate::net::{Deadline, Network};
 use crate::say;
 use crate::trace::Endpoint;
@@ -53,7 +53,7 @@ pub(super) struct Sender {
     network: Arc<Network>,
     logger: Logger,
     told: OncePerMinute,
-    client: Option<reqwest::Client>,
+    client: Option<(Arc<SystemRoots>, reqwest::Client)>,
     /// `Resource` as field 1 and the scope as field 1 of its only part.
     resource: Vec<u8>,
     scope: Vec<u8>,
@@ -222,13 +222,17 @@ impl Sender {
         Ok(())
     }
 
-    /// The client, made when it is needed: reading CA certificates takes a while.
+    /// The client, made when it is needed, as reading CA certificates takes a while, and again when they were read again.
     async fn client(&mut self) -> Result<reqwest::Client, String> {
-        if let Some(client) = &self.client {
+        let deadline = Deadline::after(Instant::now(), ATTEMPT);
+        let roots = deadline.within(self.network.roots.get()).await;
+        let roots = roots.map_err(|_| "reading the CA certificates does not end".to_owned())?;
+        if let Some((known, client)) = &self.client
+            && Arc::ptr_eq(known, &roots)
+        {
             return Ok(client.clone());
         }
         let tls = ClientTls::new(config::Tls::default());
-        let deadline = Deadline::after(Instant::now(), ATTEMPT);
         let prepared = tls.prepare(&self.network.roots, deadline).await;
         let prepared = prepared.map_err(|error| error.to_string())?;
         let (tls, _) = prepared
@@ -242,7 +246,7 @@ impl Sender {
             .pool_max_idle_per_host(1)
             .build();
         let client = built.map_err(cause)?;
-        self.client = Some(client.clone());
+        self.client = Some((roots, client.clone()));
         Ok(client)
     }
 

@@ -31,7 +31,7 @@ pub use cbc::suites as cbc_suites;
 pub use error::{TlsError, by_rustls};
 pub use first_use::seed;
 pub use material::key_pair;
-pub use roots::Roots;
+pub use roots::{Roots, SystemRoots};
 pub use stream::Stream;
 pub use verifier::{Recorder, aside};
 

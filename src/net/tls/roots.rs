@@ -139,7 +139,7 @@ impl Roots {
     }
 
     /// What the system trusts. Wait for it with a deadline.
-    pub(super) async fn get(&self) -> Arc<SystemRoots> {
+    pub async fn get(&self) -> Arc<SystemRoots> {
         let reading = self
             .reading
             .load()
