@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::load::{self, Checksum, Common, Loaded, checksum};
 use crate::config::files::disk::{self, read};
+use crate::config::yaml::Document;
 use crate::config::{self, Invalid, LoadError, Options, OwnExposition, Position, Problem};
 use crate::net::dial::SystemError;
 
@@ -298,12 +299,13 @@ impl Loaded {
     }
 }
 
-/// Whether the text may have a policy, even if it is no YAML: a line begins with that key.
+/// Whether the text has a policy, or may have one if it is no YAML.
 fn may_hold_policy(text: &str) -> bool {
-    text.lines().any(|line| {
-        let key = line.trim_start_matches(['{', ' ', '"', '\'']);
-        key.starts_with("policy")
-    })
+    match Document::parse(text) {
+        Ok(Some(document)) => document.entry(document.root(), "policy").is_some(),
+        Ok(None) => false,
+        Err(_) => text.contains("policy"),
+    }
 }
 
 /// How a file was found.

@@ -73,11 +73,16 @@ async fn a_broken_file_with_a_policy_is_not_left_out() {
     let file = |prober: &str| format!("{POLICY}{prober}}}}}\n");
     let (good, wrong) = (file("tcp"), file("tpc"));
     let flags = ["--config.file={dir}/conf.d", "--config.skip-broken-files"];
-    for text in [&*wrong, "policy: [\n"] {
+    let flow = "{\"modules\": {\"p\": {\"prober\": \"tpc\"}}, \"policy\": {\"preset\": \"public-only\"}}";
+    for text in [&*wrong, "policy: [\n", flow] {
         let files = folder(&[BASE, ("conf.d/a.yml", BASE.1), ("conf.d/p.yml", text)]);
         let error = Exporter::start_in(files, &flags).await.err().unwrap();
         has(&error, ["conf.d/p.yml", "not skipped because it has a policy"]);
     }
+    let named = "modules:\n  policy_api: {prober: bogus}\n";
+    let files = folder(&[BASE, ("conf.d/a.yml", BASE.1), ("conf.d/p.yml", named)]);
+    let exporter = Exporter::start_in(files, &flags).await.unwrap();
+    has(exporter.log(), ["conf.d/p.yml was skipped"]);
     let files = folder(&[BASE, ("conf.d/a.yml", BASE.1), ("conf.d/p.yml", &good)]);
     let path = files.path().join("conf.d/p.yml");
     let exporter = Exporter::start_in(files, &flags).await.unwrap();
