@@ -90,11 +90,14 @@ impl Secrets {
     /// The text without secrets, if there are any in it.
     pub fn masked(&self, text: &str) -> Option<String> {
         let mut masked = Cow::Borrowed(text);
-        for form in self.forms().iter() {
+        let forms = self.forms();
+        for form in forms.iter() {
             if masked.contains(form.as_str()) {
                 masked = Cow::Owned(masked.replace(form.as_str(), MASK));
             }
-            // The text may have been cut within it: at its end, or where it quotes something that was.
+        }
+        // The text may have been cut within one: at its end, or where it quotes something that was.
+        for form in forms.iter() {
             if let Cow::Owned(rest_masked) = without_cut(&masked, form) {
                 masked = Cow::Owned(rest_masked);
             }
@@ -158,6 +161,7 @@ mod tests {
         secrets.hide_if_named("X-Api-Key", b"key-of-ann");
         secrets.hide_if_named("Accept", b"text/html");
         secrets.hide(b"\xff\xfe\xfd\xfc");
+        secrets.hide("dots…within".as_bytes());
         let rows = [
             ("nothing, abc, text/html", None),
             ("said p@ss \"word again", Some("said <secret> again")),
@@ -176,6 +180,7 @@ mod tests {
             ),
             ("token-1…, key-of…: key", Some("<secret>…, <secret>…: key")),
             ("a tok…", None),
+            ("it is dots…within, all", Some("it is <secret>, all")),
         ];
         for (text, want) in rows {
             assert_eq!(secrets.masked(text).as_deref(), want, "{text}");
