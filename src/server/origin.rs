@@ -1,6 +1,8 @@
 //! What pages of other sites may make a browser ask for: nothing that reloads or probes. And under which names this
 //! exporter is asked for, so that a name that was rebound to its address leads nowhere.
 
+use std::net::Ipv6Addr;
+
 use http::header::{HOST, ORIGIN};
 use http::request::Parts;
 use http::uri::Authority;
@@ -128,6 +130,11 @@ impl HostNames {
 
 /// An allowed name as the `Host` of a request has it: in ASCII and lower case.
 fn allowed_name(name: &str) -> Option<String> {
+    let address = name.split_once('%').map_or(name, |(address, _)| address);
+    if address.parse::<Ipv6Addr>().is_ok() {
+        // As every address, it is allowed anyway.
+        return Some(name.to_ascii_lowercase());
+    }
     let (wildcard, name) = name.strip_prefix("*.").map_or(("", name), |name| ("*.", name));
     let host = idna_ascii(name).parse::<Authority>().ok()?;
     let is_host = !host.as_str().contains(['@', '*']) && !host.host().is_empty();
@@ -226,6 +233,7 @@ mod tests {
             "Bücher.test",
             "*.bücher.test:80",
             "dot.test.",
+            "fe80::1%eth0,::1",
         ])
         .unwrap();
         for (host, allowed) in [
