@@ -28,6 +28,7 @@ use std::time::Duration;
 use ::http::HeaderMap;
 use tokio::time::Instant;
 
+use crate::config::Secret;
 use crate::config::module::vantage::Addresses;
 use crate::log;
 use crate::metrics::Metric;
@@ -84,7 +85,9 @@ pub async fn run_with<'a>(
         .is_ok();
     let mut probe = Probe::new(network, module, request, deadline.watched());
     probe.trace = also.trace.or_else(|| Tracing::begin(module, &HeaderMap::new()));
-    for secret in &module.secrets {
+    // What the target says itself is no secret.
+    let hidden = |secret: &&Secret| !request.target.contains(secret.expose());
+    for secret in module.secrets.iter().filter(hidden) {
         probe.secrets.hide(secret.expose().as_bytes());
     }
     probe.attempt.findings = also.explain.then(Box::default);

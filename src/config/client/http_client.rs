@@ -64,7 +64,7 @@ section! {
     #[allow(missing_docs)]
     pub struct Authorization {
         /// The scheme; `Bearer` when left out.
-        omit kind ("type"): String,
+        omit kind ("type"): String as Sent,
         omit credentials: Secret,
         omit credentials_file: String,
         omit credentials_ref: String,
@@ -80,17 +80,17 @@ section! {
         omit client_secret: Secret,
         omit client_secret_file: String,
         omit client_secret_ref: String,
-        omit client_certificate_key_id: String,
+        omit client_certificate_key_id: String as Sent,
         omit client_certificate_key: Secret,
         omit client_certificate_key_file: String,
         omit client_certificate_key_ref: String,
         omit grant_type: String,
         omit signature_algorithm: String,
-        omit iss: String,
-        omit audience: String,
+        omit iss: String as Sent,
+        omit audience: String as Sent,
         /// Additional claims of the JWT; values as YAML gave them, kept as JSON.
         omit claims: BTreeMap<String, serde_json::Value>,
-        omit scopes: Vec<String>,
+        omit scopes: Vec<String> as Sent,
         omit token_url: UrlText,
         omit endpoint_params: Named<String>,
         omit tls_config: Shared<Tls>,

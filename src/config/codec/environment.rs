@@ -49,15 +49,13 @@ impl Expanded {
         };
         let is_hidden = |value: &String| match purpose {
             Purpose::Secret => true,
-            Purpose::Sent => value.len() >= SHORTEST,
+            // Names of servers are no secrets.
+            Purpose::Sent => value.len() >= SHORTEST && !is_host_header(&path),
             Purpose::Url => value.len() >= SHORTEST && !host(&came_to.text).contains(value),
         };
-        let hidden = came_to.values.into_iter().filter(is_hidden);
-        Self {
-            path,
-            shown,
-            hidden: hidden.map(Secret::new).collect(),
-        }
+        let hidden = came_to.values.iter().filter(|value| is_hidden(value));
+        let hidden = hidden.map(Secret::new).collect();
+        Self { path, shown, hidden }
     }
 
     /// A value that is not shown.
@@ -107,6 +105,11 @@ pub(super) struct CameTo {
     pub(super) text: String,
     /// What each of its references stands for.
     values: Vec<String>,
+}
+
+fn is_host_header(path: &[Step]) -> bool {
+    path.iter()
+        .any(|step| matches!(step, Step::Key(key) if key.eq_ignore_ascii_case("host")))
 }
 
 /// The host of a URL, with its port: names of servers are no secrets.
@@ -262,6 +265,12 @@ mod tests {
             let expanded = Expanded::new(Vec::new(), "", came_to, purpose);
             assert_eq!(!expanded.hidden.is_empty(), is_hidden, "{text}");
         }
+        let host = CameTo {
+            text: long.to_owned(),
+            values: vec![long.to_owned()],
+        };
+        let path = vec![Step::Key("headers".to_owned()), Step::Key("Host".to_owned())];
+        assert!(Expanded::new(path, "", host, Purpose::Sent).hidden.is_empty());
         for (written, shown) in [
             ("http://u:p@${A}:1/", "http://<secret>@${A}:1/"),
             ("http://u:p${A}@h", "http://<secret>@h"),
