@@ -200,6 +200,7 @@ async fn failures_on_the_loopback_interface() {
     let site = Site::with(|asked: &Asked| match asked.path() {
         "/500" => answer("500 Internal Server Error", &[], "broken"),
         "/loop" => redirect("/loop"),
+        "/app" => redirect("app://open"),
         "/json" => answer("200 OK", &["Content-Type: application/json"], "{\"queue\": 7}"),
         "/gzip" => answer("200 OK", &["Content-Encoding: gzip"], "this is no gzip"),
         "/odd" => b"SMTP 220 hello\r\n\r\n".to_vec(),
@@ -210,6 +211,7 @@ async fn failures_on_the_loopback_interface() {
     let url = |path: &str| site.url(path);
     add(Reason::HttpStatus, http(""), url("/500")).await;
     add(Reason::HttpRedirects, http(""), url("/loop")).await;
+    add(Reason::HttpRedirects, http(""), url("/app")).await;
     add(
         Reason::HttpVersion,
         http("valid_http_versions: [HTTP/2.0]"),

@@ -128,9 +128,13 @@ fn unix(error: &DialError) -> Option<String> {
     let DialCause::Io { error, .. } = &error.cause else {
         return matches!(error.cause, DialCause::Refused(_)).then(policy);
     };
+    let is_abstract = path.starts_with('@');
     Some(match error.raw_os_error()? {
         libc::ENOENT => format!(
             "There is no {path} here: the service is not running, or the socket is not mounted into the exporter's container. `ls -l {path}`"
+        ),
+        libc::ECONNREFUSED if is_abstract => format!(
+            "No process listens on the abstract socket {path}: the service is not running, or in another network namespace. `ss -xl | grep {path}`"
         ),
         libc::ECONNREFUSED => format!(
             "{path} exists and nothing listens on it: the service is not running and left its socket behind, or it is not a socket. `ss -xl | grep {path}`"

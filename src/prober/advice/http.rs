@@ -67,7 +67,7 @@ pub(in crate::prober) fn status(of: &InvalidStatus<'_>) -> String {
             "The response redirects to {}, and follow_redirects is false: follow, probe that URL, or list {status} in valid_status_codes.",
             text(of.headers, "Location").unwrap_or_default()
         ),
-        status @ (307 | 308) => format!("The redirect {status} asks for the body once more, which is in a file (body_file) and not sent again: write it into body, or probe {} itself.", text(of.headers, "Location").unwrap_or_default()),
+        status @ (307 | 308) if of.headers.has_text("Location") => format!("The redirect {status} asks for the body once more, which is in a file (body_file) and not sent again: write it into body, or probe {} itself.", text(of.headers, "Location").unwrap_or_default()),
         status @ 300..=399 => format!("Status {status} without a Location that could be followed: list it in valid_status_codes if that is right."),
         400 if speaks_tls(of.body) => "The port expects TLS and got plain HTTP: write https:// in the target.".to_owned(),
         400 => format!("The server does not understand the request (400{server}): check Host, headers and body of the module. The response begins {}.", quoted(of.body)),
@@ -87,12 +87,14 @@ pub(in crate::prober) fn status(of: &InvalidStatus<'_>) -> String {
         405 => format!("The server does not serve {method} here (405): it allows {}. Set method.", text(of.headers, "Allow").unwrap_or_else(|| "another method".to_owned())),
         406 | 415 => format!("Content negotiation failed ({}): set Accept or Content-Type under headers.", of.status),
         407 => "A proxy on the way requires credentials (407): put them into proxy_url.".to_owned(),
-        408 | 504 => format!("A proxy or load balancer gave up waiting for the service ({}{server}): the service is slow or hangs.", of.status),
+        408 => format!("The server gave up waiting for the request (408{server}): something on the way holds it back, or the body that the module announces does not come."),
+        504 => format!("A proxy or load balancer gave up waiting for the service (504{server}): the service is slow or hangs."),
         411 => "The server requires a Content-Length (411): set body, or another method.".to_owned(),
         421 => "The server does not serve this name on this connection (421): Host and the name sent in TLS differ; set hostname, or server_name, to the same name.".to_owned(),
         426 => "The server requires another protocol (426): set enable_http2, or use a module with prober: websocket.".to_owned(),
         429 => format!("Too many requests (429{}): probe less often, or exempt the exporter.", text(of.headers, "Retry-After").map(|after| format!(", retry after {after} s")).unwrap_or_default()),
         502 => format!("This response comes from a proxy or load balancer, not from the service (502{server}): its backend is down, starting or out of rotation."),
+        520..=527 => format!("The content delivery network that responds cannot reach the service behind it, or not agree with it on TLS ({}{server}): look at that service.", of.status),
         503 => format!("The service, or a proxy or load balancer before it, is not available (503{server}): down, starting, overloaded or out of rotation."),
         500..=599 => format!("The service itself fails ({}{server}); its log says why. The body begins {}.", of.status, quoted(of.body)),
         status => format!("Status {status} is not one of the module's valid_status_codes: list it there if it is right."),
@@ -260,6 +262,14 @@ pub(in crate::prober) fn location(value: &[u8]) -> String {
         "The redirect's Location is not a URL, {}: the service, or a proxy before it, writes it wrong.",
         quoted(value)
     )
+}
+
+/// A redirect to what the prober does not speak.
+pub(in crate::prober) fn other_scheme(scheme: &str) -> Option<String> {
+    Some(format!(
+        "The redirect leads to a URL with the scheme {}, which no http prober follows: an app or a script is meant, or the service writes it wrong. With follow_redirects: false, list the status in valid_status_codes.",
+        name(scheme)
+    ))
 }
 
 /// A request without a response.

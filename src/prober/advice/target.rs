@@ -39,13 +39,17 @@ pub(super) fn mistake(kind: &Kind, target: &str) -> Option<String> {
             )),
         },
         Kind::Icmp(_) => host(target, scheme),
-        Kind::Dns(_) => scheme.map(|(scheme, rest)| {
-            format!(
+        Kind::Dns(_) => match (scheme, without_brackets(target)) {
+            (Some((scheme, rest)), _) => Some(format!(
                 "The target of the prober dns is the name server, HOST or HOST:PORT: write {} instead of {}://….",
                 authority(rest),
                 name(scheme)
-            )
-        }),
+            )),
+            (None, Some(address)) => Some(format!(
+                "Without a port, the address of a name server has no brackets: write {address}."
+            )),
+            (None, None) => None,
+        },
         Kind::Unix(_) => match scheme {
             Some(("unix", path)) => Some(format!(
                 "The target of the prober unix is a path: write {} instead of unix://….",
@@ -153,6 +157,11 @@ fn default_port(scheme: &str) -> &'static str {
     }
 }
 
+/// The IPv6 address in brackets that the text is.
+fn without_brackets(text: &str) -> Option<Ipv6Addr> {
+    text.strip_prefix('[')?.strip_suffix(']')?.parse().ok()
+}
+
 fn host_and_port(target: &str, scheme: Option<(&str, &str)>, prober: &str) -> Option<String> {
     if let Some((scheme, rest)) = scheme {
         let authority = authority(rest);
@@ -170,8 +179,20 @@ fn host_and_port(target: &str, scheme: Option<(&str, &str)>, prober: &str) -> Op
             "The target of the prober {prober} is HOST:PORT, not a URL: write {target}{module}."
         ));
     }
-    if split_host_port(target).is_ok() {
-        return None;
+    if let Ok((host, port)) = split_host_port(target) {
+        let missing = match (host, port) {
+            ("", _) => "host",
+            (_, "") => "port",
+            _ => return None,
+        };
+        return Some(format!(
+            "The target of the prober {prober} is HOST:PORT, and the {missing} is missing."
+        ));
+    }
+    if without_brackets(target).is_some() {
+        return Some(format!(
+            "The target of the prober {prober} is HOST:PORT, and the port is missing: write {target}:PORT."
+        ));
     }
     if target.parse::<Ipv6Addr>().is_ok() {
         return Some(format!(
@@ -196,6 +217,11 @@ fn host(target: &str, scheme: Option<(&str, &str)>) -> Option<String> {
     }
     if Address::parse(target).is_some() {
         return None;
+    }
+    if let Some(address) = without_brackets(target) {
+        return Some(format!(
+            "The target is a host without a port: write the address without brackets, {address}."
+        ));
     }
     let (host, port) = split_host_port(target).ok()?;
     Some(format!(

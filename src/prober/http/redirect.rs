@@ -88,9 +88,15 @@ impl Client<'_> {
                 Ok(response) => response,
                 Err(error) => {
                     probe.timeline.hop().result = Some(error.to_string());
-                    probe.advise(advice::http::no_response(&error));
+                    let scheme = request.url.scheme.as_str();
+                    let leads_elsewhere = chain.redirects > 0 && !matches!(scheme, "http" | "https");
+                    let (line, reason) = match leads_elsewhere {
+                        true => (advice::http::other_scheme(scheme), Reason::HttpRedirects),
+                        false => (advice::http::no_response(&error), error.reason()),
+                    };
+                    probe.advise(line);
                     log_failure(probe, &self.module.method, &request.url, &error.to_string());
-                    probe.fail(error.reason());
+                    probe.fail(reason);
                     return chain;
                 }
             };
