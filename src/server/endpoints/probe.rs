@@ -1,11 +1,10 @@
 //! `/probe`: from a request to a module, a target and a timeout; and from an outcome to an answer.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::TryFutureExt as _;
-use gostd::query::{Plus, Query, unescape};
+use gostd::query::Query;
 use http::StatusCode;
 use http::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use tokio::sync::Semaphore;
@@ -22,7 +21,7 @@ use crate::prober::{self, Also, ProbeRequest};
 use crate::reason::Reason;
 use crate::say;
 use crate::server::answer::Response;
-use crate::server::front::Mount;
+use crate::server::front::{Mount, decoded};
 use crate::server::past::debug;
 use crate::server::{Exporter, answer, exposition, pages};
 use crate::strconv::{NumError, parse_float, quote};
@@ -105,12 +104,6 @@ async fn answer(exporter: &Exporter, mount: Mount<'_>) -> Result<Response, Probe
     });
     exporter.history.add(module, &target, hostname, outcome);
     Ok(response)
-}
-
-/// The target that is meant: it is decoded once more than the query, where that can be.
-// compat: upstream turns a `+` of the target into a space when it decodes it for the second time.
-pub(crate) fn decoded(target: &str) -> Cow<'_, str> {
-    unescape(target, Plus::IsLiteral).unwrap_or(Cow::Borrowed(target))
 }
 
 /// What a query gives for a parameter.

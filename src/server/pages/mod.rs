@@ -33,7 +33,7 @@ use http::header::{
 use http::{StatusCode, Uri};
 
 use super::answer::Response;
-use super::front::Mount;
+use super::front::{Mount, decoded};
 use super::past::entry::{Entry, Name};
 use super::past::pieces;
 use super::{Exporter, answer};
@@ -151,7 +151,16 @@ impl<'q> Named<'q> {
 /// `/target`: the page of one target.
 pub fn target(exporter: &Exporter, mount: Mount<'_>, query: Query<'_>) -> Response {
     let named = Named::of(query);
-    let Some(known) = KnownTarget::find(&exporter.history, named.name()) else {
+    let find = |name| KnownTarget::find(&exporter.history, name);
+    // As a scraper writes it, or as the probe understood it.
+    let understood = decoded(&named.target);
+    let understood = || {
+        find(Name {
+            target: &understood,
+            ..named.name()
+        })
+    };
+    let Some(known) = find(named.name()).or_else(understood) else {
         return html(StatusCode::NOT_FOUND, &target::unknown(named.name()));
     };
     let page = known.page(exporter, &base(mount));

@@ -101,6 +101,21 @@ async fn a_target_has_a_page_of_its_own() {
 }
 
 /// Ten thousand targets: a view is small, and their rows take little memory.
+/// A probe decodes its target once more than the query, and pages name it as it is written in the targets file.
+#[tokio::test]
+async fn a_target_is_found_as_it_is_written_and_as_it_is_understood() {
+    let exporter = Exporter::start(MODULES, &[]).await;
+    // `127.0.0.1:1%2F`, encoded as a query.
+    let written = "module=tcp_plain&target=127.0.0.1%3A1%252F";
+    exporter.get(&format!("/probe?{written}")).await;
+    for query in [written, "module=tcp_plain&target=127.0.0.1%3A1%2F"] {
+        for path in ["/target", "/logs"] {
+            let shown = page(&exporter, &format!("{path}?{query}")).await;
+            assert_eq!(shown.status, 200, "{path} {query}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn many_targets_are_shown_a_page_at_a_time() {
     const TARGETS: usize = 10_000;
