@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Renders the Helm chart with every part of it turned on and checks each object against the API's types, as .ci/manifests.py does.
+The debug build of the exporter, if there is one, loads the rendered configuration and targets files.
 
 Without helm on the PATH it is skipped, and says so: Debian has no package of it.
 """
@@ -7,6 +8,9 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+
+import yaml
 
 os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 CHART = "deploy/helm/blackbox-exporter"
@@ -14,7 +18,7 @@ EVERYTHING = """
 kind: Deployment
 secretConfig: true
 policy: {preset: no-link-local}
-targets: {targets: [{name: site, target: "https://example.com", module: http_2xx}]}
+targets: {targets: [{name: site, address: "https://example.com", module: http_2xx}]}
 webConfig: {basic_auth_users: {scraper: $2y$10$abcdefghijklmnopqrstuv}}
 podDisruptionBudget: {minAvailable: 1}
 networkPolicy: {enabled: true, allowMonitoringNamespace: true}
@@ -30,12 +34,40 @@ topologySpreadConstraints:
   - {maxSkew: 1, topologyKey: kubernetes.io/hostname, whenUnsatisfiable: ScheduleAnyway}
 """
 
+EXPORTER = os.path.join(os.environ.get("CARGO_TARGET_DIR", "target"), "debug", "blackbox_exporter")
+
+
+def render(values):
+    command = ["helm", "template", "test", CHART, "--kube-version", "1.31.0", "--values", "-"]
+    return subprocess.run(command, input=values, capture_output=True, text=True)
+
+
+def load(files):
+    """Has the exporter load the files of a rendered ConfigMap or Secret."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in files.items():
+            with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+                file.write(text)
+        command = [os.path.abspath(EXPORTER), "--config.check", "--log.level=error", "--config.file=blackbox.yaml"]
+        command += ["--targets.file=targets.yaml"] if "targets.yaml" in files else []
+        subprocess.run(command, check=True, cwd=folder)
+
+
 if not shutil.which("helm"):
     print("skipped: helm is not here")
     sys.exit()
 subprocess.run(["helm", "lint", "--quiet", "--kube-version", "1.31.0", CHART], check=True)
 rendered = ""
 for values in "", EVERYTHING, "{kind: DaemonSet, hostNetwork: true, hostPort: 9115}":
-    command = ["helm", "template", "test", CHART, "--kube-version", "1.31.0", "--values", "-"]
-    rendered += "\n---\n" + subprocess.run(command, check=True, input=values, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
+    result = render(values)
+    if result.returncode:
+        sys.exit(result.stderr)
+    rendered += "\n---\n" + result.stdout
 subprocess.run(["/usr/bin/python3", ".ci/manifests.py", "-"], check=True, input=rendered, text=True)
+
+if not os.path.exists(EXPORTER):
+    sys.exit(print(f"the configurations were not loaded: {EXPORTER} is not here"))
+for document in yaml.safe_load_all(rendered):
+    files = (document or {}).get("stringData") or (document or {}).get("data") or {}
+    if "blackbox.yaml" in files:
+        load(files)
