@@ -34,6 +34,8 @@ topologySpreadConstraints:
   - {maxSkew: 1, topologyKey: kubernetes.io/hostname, whenUnsatisfiable: ScheduleAnyway}
 """
 
+# What an existing Secret replaces must not be dropped silently.
+REFUSED = "policy: {preset: no-link-local}", "targets: {targets: []}", "webConfig: {http_server_config: {http2: false}}"
 EXPORTER = os.path.join(os.environ.get("CARGO_TARGET_DIR", "target"), "debug", "blackbox_exporter")
 
 
@@ -65,6 +67,8 @@ for values in "", EVERYTHING, "{kind: DaemonSet, hostNetwork: true, hostPort: 91
     rendered += "\n---\n" + result.stdout
 subprocess.run(["/usr/bin/python3", ".ci/manifests.py", "-"], check=True, input=rendered, text=True)
 
+for values in REFUSED:
+    assert "would have no effect" in render("configExistingSecretName: mine\n" + values).stderr, f"{values} is dropped"
 if not os.path.exists(EXPORTER):
     sys.exit(print(f"the configurations were not loaded: {EXPORTER} is not here"))
 for document in yaml.safe_load_all(rendered):

@@ -62,6 +62,21 @@ labels:
 {{- end }}
 {{- end }}
 
+{{- /* The Secret of the user that holds the files. As in the community's chart, secretConfig wins. */}}
+{{- define "blackbox-exporter.existingSecret" -}}
+{{- if not .Values.secretConfig }}
+{{- $root := . }}
+{{- with .Values.configExistingSecretName }}
+{{- range $name := list "policy" "targets" "webConfig" }}
+{{- if index $root.Values $name }}
+{{- fail (printf "%s would have no effect: configExistingSecretName replaces all of the chart's files. Put policy into the Secret's blackbox.yaml; name other files of the Secret in extraArgs, for instance --targets.file=/config/targets.yaml or --web.config.file=/config/web.yaml." $name) }}
+{{- end }}
+{{- end }}
+{{- . }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{- define "blackbox-exporter.files" -}}
 {{- $config := deepCopy .Values.config }}
 {{- with .Values.policy }}{{ $_ := set $config "policy" . }}{{ end }}
