@@ -34,6 +34,17 @@ topologySpreadConstraints:
   - {maxSkew: 1, topologyKey: kubernetes.io/hostname, whenUnsatisfiable: ScheduleAnyway}
 """
 
+# As the community's chart takes them.
+COMMUNITY = """
+secretConfig: true
+configExistingSecretName: ignored
+policy: {preset: no-link-local}
+containerPort: 8080
+extraArgs: ["--web.listen-address=:8080"]
+extraEnv: {HTTP_PROXY: "http://proxy:3128"}
+extraContainers: "- {name: '{{ .Release.Name }}', image: example.com/sidecar}"
+hostAliases: [{ip: 192.0.2.1, hostNames: [a.example.com]}]
+"""
 # What an existing Secret replaces must not be dropped silently.
 REFUSED = "policy: {preset: no-link-local}", "targets: {targets: []}", "webConfig: {http_server_config: {http2: false}}"
 EXPORTER = os.path.join(os.environ.get("CARGO_TARGET_DIR", "target"), "debug", "blackbox_exporter")
@@ -60,13 +71,16 @@ if not shutil.which("helm"):
     sys.exit()
 subprocess.run(["helm", "lint", "--quiet", "--kube-version", "1.31.0", CHART], check=True)
 rendered = ""
-for values in "", EVERYTHING, "{kind: DaemonSet, hostNetwork: true, hostPort: 9115}":
+for values in "", EVERYTHING, COMMUNITY, "{kind: DaemonSet, hostNetwork: true, hostPort: 9115}":
     result = render(values)
     if result.returncode:
         sys.exit(result.stderr)
     rendered += "\n---\n" + result.stdout
 subprocess.run(["/usr/bin/python3", ".ci/manifests.py", "-"], check=True, input=rendered, text=True)
 
+community = render(COMMUNITY).stdout
+assert community.count("--web.listen-address") == 1, "a flag is passed twice"
+assert "secretName: test-blackbox-exporter" in community, "secretConfig does not win"
 for values in REFUSED:
     assert "would have no effect" in render("configExistingSecretName: mine\n" + values).stderr, f"{values} is dropped"
 if not os.path.exists(EXPORTER):

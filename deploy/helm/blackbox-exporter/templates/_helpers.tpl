@@ -54,12 +54,18 @@ labels:
 
 {{- define "blackbox-exporter.image" -}}
 {{- $tag := default (printf "v%s" .Chart.AppVersion) .Values.image.tag }}
-{{- $name := printf "%s/%s" .Values.image.registry .Values.image.repository }}
+{{- $name := .Values.image.repository }}
+{{- with .Values.image.registry }}{{ $name = printf "%s/%s" . $name }}{{ end }}
 {{- if .Values.image.digest }}
 {{- printf "%s@%s" $name .Values.image.digest }}
 {{- else }}
 {{- printf "%s:%s" $name $tag }}
 {{- end }}
+{{- end }}
+
+{{- /* Strings are templates, as in the community's chart. */}}
+{{- define "blackbox-exporter.containers" -}}
+{{- if kindIs "string" .containers }}{{ tpl .containers .root }}{{ else }}{{ toYaml .containers }}{{ end }}
 {{- end }}
 
 {{- /* The Secret of the user that holds the files. As in the community's chart, secretConfig wins. */}}
