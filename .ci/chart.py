@@ -34,11 +34,12 @@ topologySpreadConstraints:
   - {maxSkew: 1, topologyKey: kubernetes.io/hostname, whenUnsatisfiable: ScheduleAnyway}
 """
 
-# As the community's chart takes them.
+# As the community's chart takes them, and TLS.
 COMMUNITY = """
 secretConfig: true
 configExistingSecretName: ignored
 policy: {preset: no-link-local}
+webConfig: {tls_server_config: {cert_file: /tls/tls.crt, key_file: /tls/tls.key}}
 containerPort: 8080
 extraArgs: ["--web.listen-address=:8080"]
 extraEnv: {HTTP_PROXY: "http://proxy:3128"}
@@ -79,6 +80,7 @@ for values in "", EVERYTHING, COMMUNITY, "{kind: DaemonSet, hostNetwork: true, h
 subprocess.run(["/usr/bin/python3", ".ci/manifests.py", "-"], check=True, input=rendered, text=True)
 
 community = render(COMMUNITY).stdout
+assert community.count("scheme: HTTPS") == 2, "the kubelet's probes do not use HTTPS"
 assert community.count("--web.listen-address") == 1, "a flag is passed twice"
 assert "secretName: test-blackbox-exporter" in community, "secretConfig does not win"
 for values in REFUSED:

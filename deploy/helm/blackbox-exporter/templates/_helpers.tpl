@@ -68,6 +68,15 @@ labels:
 {{- if kindIs "string" .containers }}{{ tpl .containers .root }}{{ else }}{{ toYaml .containers }}{{ end }}
 {{- end }}
 
+{{- /* A probe of the kubelet, over HTTPS if the exporter has TLS and the probe does not set a scheme. */}}
+{{- define "blackbox-exporter.probe" -}}
+{{- $probe := deepCopy .probe }}
+{{- if and (default dict .root.Values.webConfig).tls_server_config $probe.httpGet }}
+{{- $_ := set $probe "httpGet" (merge $probe.httpGet (dict "scheme" "HTTPS")) }}
+{{- end }}
+{{- toYaml $probe }}
+{{- end }}
+
 {{- /* The Secret of the user that holds the files. As in the community's chart, secretConfig wins. */}}
 {{- define "blackbox-exporter.existingSecret" -}}
 {{- if not .Values.secretConfig }}
