@@ -159,7 +159,7 @@ impl Recipe {
         let group = Group(server.id().unwrap());
         // Looked up, not tried out: the server would log a caller that says nothing.
         for _ in 0..3000 {
-            if listens(port) || folder.join("socket").exists() {
+            if listens(port) || listens_at(&folder.join("socket")) {
                 return (server, group);
             }
             let ended = server.try_wait().unwrap();
@@ -196,6 +196,13 @@ fn listens(port: u16) -> bool {
     let mut ss = std::process::Command::new("ss");
     let found = ss.args(["-Hltn", &format!("sport = :{port}")]).output().unwrap();
     !found.stdout.is_empty()
+}
+
+/// Whether a program listens at a unix socket, which is there before.
+fn listens_at(socket: &Path) -> bool {
+    let mut ss = std::process::Command::new("ss");
+    let found = ss.args(["-Hlx", "src"]).arg(socket).output().unwrap();
+    String::from_utf8_lossy(&found.stdout).contains("LISTEN")
 }
 
 /// The process group of a server: helpers that it left behind end with this, also those of a server that did not start.
