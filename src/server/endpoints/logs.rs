@@ -6,7 +6,7 @@ use gostd::query::Query;
 use http::{HeaderMap, StatusCode};
 
 use crate::server::answer::Response;
-use crate::server::front::{Mount, decoded};
+use crate::server::front::Mount;
 use crate::server::past::debug;
 use crate::server::past::entry::Entry;
 use crate::server::{Exporter, answer, pages};
@@ -49,8 +49,6 @@ pub(crate) fn find(exporter: &Exporter, query: Query<'_>) -> Result<Arc<Entry>, 
         let entry = exporter.history.by_id(id);
         return entry.ok_or((StatusCode::NOT_FOUND, "Probe id not found"));
     }
-    // As a scraper writes it, or as the probe understood it.
-    let newest = |target: &str| exporter.history.newest_of(target, &module);
-    let entry = newest(&target).or_else(|| newest(&decoded(&target)));
+    let entry = exporter.history.newest_of(&target, &module);
     entry.ok_or((StatusCode::NOT_FOUND, "Probe target not found"))
 }
