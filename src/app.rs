@@ -466,14 +466,11 @@ async fn announce(
     flags: &Flags,
     logger: &Logger,
 ) -> Result<(Vec<SocketAddr>, Option<Arc<Gate>>), String> {
-    let addresses = listeners.iter().map(Listener::address);
-    let addresses: Vec<Option<SocketAddr>> = addresses
-        .collect::<Result<_, _>>()
-        .map_err(|error| error.to_string())?;
-    let places = listeners.iter().map(Listener::place);
-    let places: Vec<String> = places
-        .collect::<Result<_, _>>()
-        .map_err(|error| error.to_string())?;
+    let (mut addresses, mut places) = (Vec::new(), Vec::new());
+    for listener in listeners {
+        addresses.extend(listener.address().map_err(|error| error.to_string())?);
+        places.push(listener.place().map_err(|error| error.to_string())?);
+    }
     for place in &places {
         say!(logger, Info, "Listening on", "address" => text(place));
     }
@@ -494,7 +491,7 @@ async fn announce(
             None => say!(logger, Info, "TLS is disabled.", "http2" => false, "address" => text(place)),
         }
     }
-    Ok((addresses.into_iter().flatten().collect(), gate))
+    Ok((addresses, gate))
 }
 
 /// As many open files as the system lets us have: every connection and every probe needs some.

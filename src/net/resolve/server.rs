@@ -215,12 +215,11 @@ impl ServerRoute<'_> {
             }
         };
         let policy = &self.network.policy;
-        if let Some(first) = servers.first().copied()
-            && !servers.iter().any(|to| policy.allows(*to))
-        {
+        let first = servers.first().copied();
+        servers.retain(|to| policy.allows(*to));
+        if let Some(first) = first.filter(|_| servers.is_empty()) {
             policy.check(first).map_err(ServerError::Refused)?;
         }
-        servers.retain(|to| policy.allows(*to));
         servers.truncate(MOST_SERVERS);
         let prepared = match server.way {
             Way::Udp | Way::Tcp => None,

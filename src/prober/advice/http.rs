@@ -291,7 +291,7 @@ pub(in crate::prober) fn no_response(error: &RoundTripError) -> Option<String> {
         RoundTripError::Http3(Http3Error::Lost(_)) => "No HTTP/3 connection: UDP port 443 is filtered, or the server has no HTTP/3. Its Alt-Svc header says: `curl -sSI https://HOST | grep -i alt-svc`.".to_owned(),
         RoundTripError::Http3(_) => "The server's HTTP/3 is broken: leave out enable_http3 to see whether HTTP/2 works.".to_owned(),
         RoundTripError::OAuth2(_) => no_token(),
-        RoundTripError::Tls(error) => return super::tls::files(error),
+        RoundTripError::Tls(error) => return super::tls::alone(error),
         RoundTripError::Http1(ExchangeError::Length(_)) => "The response's Content-Length or Transfer-Encoding is wrong: the service, or a proxy before it, writes it so. Try `curl -v URL`.".to_owned(),
         RoundTripError::Credentials(why) => format!("Nothing was sent to the target: {}. The exporter's user must be able to read the files of the module.", name(why)),
         _ => return None,

@@ -18,13 +18,12 @@ pub(in crate::prober) fn advice(failed: &HandshakeError) -> Option<String> {
     if let TlsError::Verification(error) = &failed.error {
         return verification(error, failed.facts.as_ref()?);
     }
-    if let Some(line) = files(&failed.error) {
+    if let Some(line) = alone(&failed.error) {
         return Some(line);
     }
     Some(match &failed.seen {
         Seen::Nothing => {
             return match &failed.error {
-                TlsError::TimedOut { progress, .. } if *progress == quic::UNFINISHED => Some(no_quic()),
                 TlsError::TimedOut { .. } => Some("The port accepts connections and does not respond to a TLS greeting: it speaks another protocol that waits for the client, or the service hangs.".to_owned()),
                 _ => None,
             };
@@ -39,14 +38,13 @@ pub(in crate::prober) fn advice(failed: &HandshakeError) -> Option<String> {
     })
 }
 
-/// Nobody says that there is no QUIC: a closed port and a filtered one are silent.
-pub(in crate::prober) fn no_quic() -> String {
-    "Nothing came back over UDP: the server has no QUIC on this port, or a firewall drops UDP. Try whether it responds over TCP, without HTTP/3.".to_owned()
-}
-
-/// Files and values of `tls_config` that cannot be used.
-pub(in crate::prober) fn files(error: &TlsError) -> Option<String> {
+/// What the error alone tells: files and values of `tls_config` that cannot be used, and QUIC without an answer.
+pub(in crate::prober) fn alone(error: &TlsError) -> Option<String> {
     match error {
+        // Nobody says that there is no QUIC: a closed port and a filtered one are silent.
+        TlsError::TimedOut { progress, .. } if *progress == quic::UNFINISHED => Some(
+            "Nothing came back over UDP: the server has no QUIC on this port, or a firewall drops UDP. Try whether it responds over TCP, without HTTP/3.".to_owned(),
+        ),
         TlsError::File { path, .. } => Some(format!(
             "{} cannot be used as the module's tls_config names it: it must be PEM, with BEGIN CERTIFICATE. `head -1 {0}`",
             name(path)

@@ -150,7 +150,7 @@ pub(super) async fn prepare(
 ) -> Result<Prepared, TlsError> {
     let prepared = tls.prepare(&probe.network.roots, probe.deadline).await;
     prepared.inspect_err(|error| {
-        probe.advise(advice::tls::files(error));
+        probe.advise(advice::tls::alone(error));
         log!(probe.log, Error, failed, "err" => text(error));
     })
 }

@@ -14,7 +14,7 @@ use crate::net::http1::RequestBody;
 use crate::net::tls::{Alpn, TlsError};
 use crate::net::url::{punycode_host_port, valid_host_header};
 use crate::net::{http2, http3, quic};
-use crate::prober::{Phase, Probe, advice};
+use crate::prober::{Phase, Probe};
 
 impl Client<'_> {
     /// Sends a request over HTTP/3 and reads the head of its answer.
@@ -57,7 +57,6 @@ impl Client<'_> {
                 return Err(RoundTripError::Tls(failed.error));
             }
             Err(timed_out) => {
-                probe.advise(Some(advice::tls::no_quic()));
                 let progress = quic::UNFINISHED;
                 return Err(RoundTripError::Tls(TlsError::TimedOut { timed_out, progress }));
             }

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use listenfd::ListenFd;
 use socket2::{Domain, Socket, Type};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::time::Instant;
@@ -173,26 +174,27 @@ impl Listener {
 /// # Errors
 /// There are none, or one of them is neither a TCP listener nor one of a unix socket.
 pub fn systemd() -> Result<Vec<Listener>, ListenError> {
-    let mut passed = listenfd::ListenFd::from_env();
-    let mut listeners = Vec::new();
-    for index in 0..passed.len() {
-        if let Ok(Some(listener)) = passed.take_unix_listener(index) {
-            listener.set_nonblocking(true).map_err(ListenError::Inherited)?;
-            let listener = UnixListener::from_std(listener).map_err(ListenError::Inherited)?;
-            listeners.push(Listener::Unix(listener));
-            continue;
-        }
-        let listener = passed.take_tcp_listener(index).map_err(ListenError::Inherited)?;
-        if let Some(listener) = listener {
-            listener.set_nonblocking(true).map_err(ListenError::Inherited)?;
-            let listener = TcpListener::from_std(listener).map_err(ListenError::Inherited)?;
-            listeners.push(Listener::Tcp(listener));
-        }
-    }
+    let mut passed = ListenFd::from_env();
+    let listeners = (0..passed.len()).filter_map(|index| take(&mut passed, index).transpose());
+    let listeners: Vec<_> = listeners
+        .collect::<Result<_, _>>()
+        .map_err(ListenError::Inherited)?;
     if listeners.is_empty() {
         return Err(ListenError::NoSockets);
     }
     Ok(listeners)
+}
+
+fn take(passed: &mut ListenFd, index: usize) -> io::Result<Option<Listener>> {
+    if let Ok(Some(listener)) = passed.take_unix_listener(index) {
+        listener.set_nonblocking(true)?;
+        return UnixListener::from_std(listener).map(|listener| Some(Listener::Unix(listener)));
+    }
+    let Some(listener) = passed.take_tcp_listener(index)? else {
+        return Ok(None);
+    };
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener).map(|listener| Some(Listener::Tcp(listener)))
 }
 
 #[cfg(test)]
