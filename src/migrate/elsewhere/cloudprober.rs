@@ -34,16 +34,15 @@ fn tls(section: &mut Settings, draft: &mut Draft) -> Value {
 pub(super) fn read(config: Value, draft: &mut Draft) {
     let mut config = Settings::new("the file", config);
     for probe in config.items("probe") {
-        read_probe(Settings::new("", probe), draft);
+        read_probe(probe, draft);
     }
     config.finish(draft, "surfacer server port host");
     draft.hint("the counters total, success and latency become avg_over_time(probe_success[5m]) and probe_duration_seconds");
 }
 
-fn read_probe(mut probe: Settings, draft: &mut Draft) {
-    let name = probe.text("name").unwrap_or_default();
-    let place = format!("probe {name:?}");
-    probe = probe.at(place.clone());
+fn read_probe(probe: Value, draft: &mut Draft) {
+    let (mut probe, name) = Settings::named("probe", probe);
+    let place = probe.place().to_owned();
     let timeout = time(&mut probe, "timeout", 1_000);
     let family = match probe.text("ip_version").as_deref() {
         Some("IPV4") => Some("ip4"),

@@ -11,7 +11,7 @@ const RCODES: [&str; 6] = ["NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP
 pub(super) fn read(config: Value, draft: &mut Draft) {
     let mut config = Settings::new("the file", config);
     for endpoint in config.items("endpoints") {
-        read_endpoint(Settings::new("", endpoint), draft);
+        read_endpoint(endpoint, draft);
     }
     config.finish(
         draft,
@@ -20,10 +20,9 @@ pub(super) fn read(config: Value, draft: &mut Draft) {
     draft.hint("gatus_results_endpoint_success becomes probe_success, gatus_results_duration_seconds becomes probe_duration_seconds, gatus_results_certificate_expiration_seconds becomes probe_ssl_earliest_cert_expiry - time()");
 }
 
-fn read_endpoint(mut endpoint: Settings, draft: &mut Draft) {
-    let name = endpoint.text("name").unwrap_or_default();
-    let place = format!("endpoint {name:?}");
-    endpoint = endpoint.at(place.clone());
+fn read_endpoint(endpoint: Value, draft: &mut Draft) {
+    let (mut endpoint, name) = Settings::named("endpoint", endpoint);
+    let place = endpoint.place().to_owned();
     if endpoint.truth("enabled") == Some(false) {
         draft.lost(format!("{place}: it is not enabled"));
         return;

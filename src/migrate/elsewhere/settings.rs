@@ -29,10 +29,12 @@ impl Settings {
         &self.place
     }
 
-    /// Renames the place, when something in it says what it is called.
-    pub(super) fn at(mut self, place: String) -> Self {
-        self.place = place;
-        self
+    /// The settings of something with a name, and that name: `probe "web"` is where they stand.
+    pub(super) fn named(kind: &str, value: Value) -> (Self, String) {
+        let mut settings = Self::new("", value);
+        let name = settings.text("name").unwrap_or_default();
+        settings.place = format!("{kind} {name:?}");
+        (settings, name)
     }
 
     pub(super) fn take(&mut self, key: &str) -> Option<Value> {

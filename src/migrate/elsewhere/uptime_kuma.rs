@@ -20,16 +20,15 @@ const HTTP: &str = "ignoreTls body headers httpBodyEncoding keyword invertKeywor
 pub(super) fn read(backup: Value, draft: &mut Draft) {
     let mut backup = Settings::new("the file", backup);
     for monitor in backup.items("monitorList") {
-        read_monitor(Settings::new("", monitor), draft);
+        read_monitor(monitor, draft);
     }
     backup.finish(draft, "version proxyList");
     draft.hint("monitor_status becomes probe_success, monitor_response_time becomes probe_duration_seconds * 1000, monitor_cert_days_remaining becomes (probe_ssl_earliest_cert_expiry - time()) / 86400");
 }
 
-fn read_monitor(mut monitor: Settings, draft: &mut Draft) {
-    let name = monitor.text("name").unwrap_or_default();
-    let place = format!("monitor {name:?}");
-    monitor = monitor.at(place.clone());
+fn read_monitor(monitor: Value, draft: &mut Draft) {
+    let (mut monitor, name) = Settings::named("monitor", monitor);
+    let place = monitor.place().to_owned();
     let active = monitor.take("active");
     if active.is_some_and(|active| active == json!(false) || active == json!(0)) {
         draft.lost(format!("{place}: it is paused"));
