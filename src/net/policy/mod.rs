@@ -219,6 +219,15 @@ impl Policy {
     }
 }
 
+/// Keeps those of several that may be dialled; where none may, the first, so that who dials it hears why.
+pub fn keep_allowed<T: Clone>(several: &mut Vec<T>, allows: impl FnMut(&T) -> bool) {
+    let first = several.first().cloned();
+    several.retain(allows);
+    if several.is_empty() {
+        several.extend(first);
+    }
+}
+
 fn port(rules: &config::Policy, port: u16) -> Result<(), String> {
     if rules.deny.ports.iter().any(|range| range.contains(port)) {
         return Err(format!("port {port} is denied"));

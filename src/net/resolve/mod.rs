@@ -18,7 +18,7 @@ use go_resolve::stub::{self, Sockets, Stub, StubError, is_domain_name};
 use go_resolve::watched::Watched;
 use go_resolve::wire::{Flaw, Record};
 
-use super::policy::{Policy, PolicyRefusal};
+use super::policy::{Policy, PolicyRefusal, keep_allowed};
 use super::url::idna_ascii;
 use super::{Address, Deadline, Preference};
 use crate::carried;
@@ -211,15 +211,13 @@ impl Resolver {
             order::sort(&mut others);
             wanted.append(&mut others);
         }
-        let Some(first) = wanted.first().map(|address| address.ip) else {
+        keep_allowed(&mut wanted, |address| self.policy.allows_address(address.ip));
+        let Some(first) = wanted.first() else {
             return Err(ResolveError::new(host, ResolveCause::NoSuitableAddress));
         };
-        wanted.retain(|address| self.policy.allows_address(address.ip));
-        if wanted.is_empty() {
-            // Here and not where it is dialled: an error about a name must not say what it resolved to.
-            let judged = self.policy.check_address(first);
-            judged.map_err(|refusal| ResolveError::refused(host, refusal))?;
-        }
+        // Here and not where it is dialled: an error about a name must not say what it resolved to.
+        let judged = self.policy.check_address(first.ip);
+        judged.map_err(|refusal| ResolveError::refused(host, refusal))?;
         Ok(wanted)
     }
 

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use crate::config;
 use crate::net::dial::{self, Vantage};
 use crate::net::dns::{self, Ask, DohMethod};
-use crate::net::policy::PolicyRefusal;
+use crate::net::policy::{PolicyRefusal, keep_allowed};
 use crate::net::tls::{Alpn, ClientTls, Prepared};
 use crate::net::url::Url;
 use crate::net::{Address, Deadline, Network};
@@ -215,10 +215,9 @@ impl ServerRoute<'_> {
             }
         };
         let policy = &self.network.policy;
-        let first = servers.first().copied();
-        servers.retain(|to| policy.allows(*to));
-        if let Some(first) = first.filter(|_| servers.is_empty()) {
-            policy.check(first).map_err(ServerError::Refused)?;
+        keep_allowed(&mut servers, |to| policy.allows(*to));
+        if let Some(first) = servers.first() {
+            policy.check(*first).map_err(ServerError::Refused)?;
         }
         servers.truncate(MOST_SERVERS);
         let prepared = match server.way {

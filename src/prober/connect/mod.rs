@@ -24,6 +24,7 @@ use crate::log;
 use crate::metrics::Metric;
 use crate::net::arrivals::{self, Datagrams};
 use crate::net::dial::{self, Counters, DialCause, DialError, Opened, Vantage};
+use crate::net::policy::keep_allowed;
 use crate::net::port::{self, Protocol};
 use crate::net::resolve::ResolveError;
 use crate::net::tls::{Alpn, ClientTls, HandshakeError, Prepared, Session, TlsError};
@@ -373,20 +374,9 @@ async fn dial_several(
     port: u16,
     vantage: &Vantage,
 ) -> (Result<(Opened, SocketAddr), DialError>, u32) {
-    let all: Vec<_> = addresses.iter().map(|address| address.with_port(port)).collect();
-    let allowed: Vec<_> = all
-        .iter()
-        .copied()
-        .filter(|to| probe.network.policy.allows(*to))
-        .collect();
-    // When none is allowed, the first one says why.
-    let to = if allowed.is_empty() { &all } else { &allowed };
-    let to = if allowed.is_empty() {
-        to.get(..1).unwrap_or_default()
-    } else {
-        to
-    };
-    let dialled = dial::several(probe.network, probe.deadline, to, vantage).await;
+    let mut to: Vec<_> = addresses.iter().map(|address| address.with_port(port)).collect();
+    keep_allowed(&mut to, |to| probe.network.policy.allows(*to));
+    let dialled = dial::several(probe.network, probe.deadline, &to, vantage).await;
     let (failed, dialled) = match dialled {
         Ok(dialled) => (dialled.failed, Ok((dialled.opened, dialled.address))),
         Err(mut failed) => {
