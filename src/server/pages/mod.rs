@@ -161,7 +161,10 @@ pub fn target(exporter: &Exporter, mount: Mount<'_>, query: Query<'_>) -> Respon
         })
     };
     let Some(known) = find(named.name()).or_else(understood) else {
-        return html(StatusCode::NOT_FOUND, &target::unknown(named.name()));
+        return html(
+            StatusCode::NOT_FOUND,
+            &target::unknown(&exporter.history, named.name()),
+        );
     };
     let page = known.page(exporter, &base(mount));
     let Some(newest) = known.newest() else {

@@ -8,7 +8,7 @@ use askama::Template;
 
 use super::result::{again, changes, command, place};
 use super::story::{self, Advice, HopView, LONG, Summary, TlsView, TraceView, given};
-use super::wall::{before_that, class, strip, word};
+use super::wall::{self, before_that, class, strip, word};
 use crate::display::{age, short};
 use crate::server::Exporter;
 use crate::server::past::debug;
@@ -142,17 +142,32 @@ impl Side {
     }
 }
 
-/// What is said of a target that is not known, or no longer.
-pub fn unknown(name: Name<'_>) -> super::MessagePage {
+/// What is said of a target that is not known, or no longer: where it is known, if a link named another module.
+pub fn unknown(history: &History, name: Name<'_>) -> super::MessagePage {
     let again = again(name).map(|again| (again, "Probe it now".to_owned()));
+    let (mut others, _) = history.wall.rows();
+    others.retain(|row| *row.target == *name.target);
+    others.sort_unstable_by(|a, b| wall::order(a, b));
+    let shown = others.iter().take(RESULTS).map(|row| {
+        let parts = [&*row.module].into_iter().chain(row.hostname.as_deref());
+        let parts = parts.map(|part| short(part, LONG)).chain(given(&row.given));
+        let parts: Vec<_> = parts.collect();
+        (
+            place(row.name()),
+            format!("{}: {}", word(row.state), parts.join(", ")),
+        )
+    });
     super::MessagePage {
         title: short(name.target, LONG),
-        text: "The history has no result of this target and module: it was not probed, or too long ago."
-            .to_owned(),
+        text: format!(
+            "The history has no result of this target with module {}: it was not probed, or too long ago.",
+            short(name.module, LONG)
+        ),
         links: again
             .into_iter()
             .chain(iter::once((place(name), "Look again".to_owned())))
+            .chain(shown)
             .collect(),
-        more: 0,
+        more: others.len().saturating_sub(RESULTS),
     }
 }

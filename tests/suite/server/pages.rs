@@ -98,9 +98,13 @@ async fn a_target_has_a_page_of_its_own() {
     let unknown = page(&exporter, "/target?module=tcp_plain&target=%3Cb%3E").await;
     assert_eq!(unknown.status, 404);
     has(unknown.text(), ["&#60;b&#62;", "Probe it now"]);
+    // Known by another module only: a link leads there.
+    let elsewhere = page(&exporter, &format!("/target?target={address}")).await;
+    assert_eq!(elsewhere.status, 404);
+    let link = format!("<a href=\"target?module=tcp_plain&#38;target={address}\">Failing: tcp_plain</a>");
+    has(elsewhere.text(), ["with module http_2xx", &link]);
 }
 
-/// Ten thousand targets: a view is small, and their rows take little memory.
 /// A probe decodes its target once more than the query, and pages name it as it is written in the targets file.
 #[tokio::test]
 async fn a_target_is_found_as_it_is_written_and_as_it_is_understood() {
@@ -114,6 +118,7 @@ async fn a_target_is_found_as_it_is_written_and_as_it_is_understood() {
     }
 }
 
+/// Ten thousand targets: a view is small, and their rows take little memory.
 #[tokio::test]
 async fn many_targets_are_shown_a_page_at_a_time() {
     const TARGETS: usize = 10_000;
