@@ -45,6 +45,7 @@ extraArgs: ["--web.listen-address=:8080"]
 extraEnv: {HTTP_PROXY: "http://proxy:3128"}
 extraContainers: "- {name: '{{ .Release.Name }}', image: example.com/sidecar}"
 hostAliases: [{ip: 192.0.2.1, hostNames: [a.example.com]}]
+probes: [{name: websites, targets: ["https://example.com"], tlsConfig: {insecureSkipVerify: true}, basicAuth: {username: {name: login, key: user}}}]
 """
 # What an existing Secret replaces must not be dropped silently.
 REFUSED = "policy: {preset: no-link-local}", "targets: {targets: []}", "webConfig: {http_server_config: {http2: false}}"
@@ -81,6 +82,7 @@ subprocess.run(["/usr/bin/python3", ".ci/manifests.py", "-"], check=True, input=
 
 community = render(COMMUNITY).stdout
 assert community.count("scheme: HTTPS") == 2, "the kubelet's probes do not use HTTPS"
+assert community.count("scheme: https") == 1, "the Operator's probes do not use HTTPS"
 assert community.count("--web.listen-address") == 1, "a flag is passed twice"
 assert "secretName: test-blackbox-exporter" in community, "secretConfig does not win"
 for values in REFUSED:

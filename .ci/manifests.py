@@ -15,6 +15,7 @@ OPERATOR = {
     "Probe": {
         "jobName": str, "prober": {"url": str, "path": str, "scheme": str}, "module": str, "interval": "duration",
         "scrapeTimeout": "duration", "targets": {"staticConfig": {"static": [str], "labels": dict}},
+        "tlsConfig": dict, "basicAuth": dict,
     },
     "ServiceMonitor": {
         "jobLabel": str, "selector": {"matchLabels": dict},

@@ -68,10 +68,15 @@ labels:
 {{- if kindIs "string" .containers }}{{ tpl .containers .root }}{{ else }}{{ toYaml .containers }}{{ end }}
 {{- end }}
 
+{{- /* How the exporter is reached. */}}
+{{- define "blackbox-exporter.scheme" -}}
+{{- if (default dict .Values.webConfig).tls_server_config }}https{{ else }}http{{ end }}
+{{- end }}
+
 {{- /* A probe of the kubelet, over HTTPS if the exporter has TLS and the probe does not set a scheme. */}}
 {{- define "blackbox-exporter.probe" -}}
 {{- $probe := deepCopy .probe }}
-{{- if and (default dict .root.Values.webConfig).tls_server_config $probe.httpGet }}
+{{- if and (eq (include "blackbox-exporter.scheme" .root) "https") $probe.httpGet }}
 {{- $_ := set $probe "httpGet" (merge $probe.httpGet (dict "scheme" "HTTPS")) }}
 {{- end }}
 {{- toYaml $probe }}
