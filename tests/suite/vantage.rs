@@ -170,6 +170,10 @@ async fn a_silent_name_server_is_waited_for_no_longer_than_allowed() {
             "{resolver}"
         );
     }
+    // Nor is there time to ask while the system's CA certificates are read.
+    let yaml = format!("prober: tcp\nresolver: tls://{deaf}\nresolver_timeout: 1ms");
+    let outcome = probe(&yaml, "site.test:1").await;
+    assert_eq!(outcome.failure.unwrap().reason, Reason::ResolveTimeout);
     // Bytes without end, and an answer to somebody else.
     let endless = tcp_server(|mut stream, _| async move {
         use tokio::io::AsyncWriteExt;

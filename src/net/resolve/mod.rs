@@ -26,7 +26,7 @@ use crate::reason::Reason;
 use crate::shortage::{Resource, Shortages};
 
 use server::ServerError;
-pub use server::{NameServer, ServerRoute};
+pub use server::{NameServer, ServerRoute, Unready};
 
 /// Looks names up in the hosts file and the system's name servers. Nothing is cached.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ pub enum ResolveCause {
     /// The name servers' fault.
     Servers(stub::Cause),
     /// The module's name server cannot be asked.
-    NameServer(String),
+    NameServer(Unready),
 }
 
 impl ResolveError {
@@ -119,7 +119,7 @@ impl ResolveError {
             ResolveCause::NoSuchHost | ResolveCause::Unasked => Reason::ResolveNotFound,
             ResolveCause::Refused(_) => Reason::PolicyRefused,
             ResolveCause::NoSuitableAddress => Reason::ResolveNoAddress,
-            ResolveCause::NameServer(_) => Reason::ResolveError,
+            ResolveCause::NameServer(unready) => unready.reason,
             ResolveCause::Servers(stub::Cause::NoAddress | stub::Cause::Flaw(Flaw::NoData(_))) => {
                 Reason::ResolveNoAddress
             }
@@ -161,8 +161,8 @@ impl fmt::Display for ResolveError {
                 "unable to find ip; no fallback: {name} is never looked up (RFC 7686)"
             ),
             (ResolveCause::Servers(cause), Some(server)) => write!(f, "lookup {name} on {server}: {cause}"),
-            (ResolveCause::NameServer(reason), _) => {
-                write!(f, "lookup {name}: the name server of the module: {reason}")
+            (ResolveCause::NameServer(Unready { error, .. }), _) => {
+                write!(f, "lookup {name}: the name server of the module: {error}")
             }
             (ResolveCause::Servers(cause), None) => write!(f, "lookup {name}: {cause}"),
         }
@@ -287,8 +287,7 @@ impl Resolver {
             Ok(found) => Ok(found.into_iter().flatten().map(Address::new).collect()),
             Err(ServerError::Stub(error)) => Err(fail(error.server, ResolveCause::Servers(error.cause))),
             Err(ServerError::Refused(refusal)) => Err(fail(None, ResolveCause::Refused(refusal))),
-            Err(ServerError::Tls(reason)) => Err(fail(None, ResolveCause::NameServer(reason))),
-            Err(ServerError::Server(error)) => Err(fail(None, ResolveCause::NameServer(error.to_string()))),
+            Err(ServerError::Unready(unready)) => Err(fail(None, ResolveCause::NameServer(unready))),
         }
     }
 

@@ -20,9 +20,10 @@ use crate::config;
 use crate::net::dial::{self, Vantage};
 use crate::net::dns::{self, Ask, DohMethod};
 use crate::net::policy::{PolicyRefusal, keep_allowed};
-use crate::net::tls::{Alpn, ClientTls, Prepared};
+use crate::net::tls::{Alpn, ClientTls, Prepared, TlsError};
 use crate::net::url::Url;
 use crate::net::{Address, Deadline, Network};
+use crate::reason::Reason;
 
 use super::ResolveError;
 
@@ -177,14 +178,48 @@ impl NameServer {
 /// Why a module's name server gave no addresses.
 #[derive(Debug)]
 pub(super) enum ServerError {
-    /// The server's own name has no address.
-    Server(Box<ResolveError>),
+    /// It cannot be asked.
+    Unready(Unready),
     /// The target policy is against it.
     Refused(PolicyRefusal),
-    /// Its TLS settings cannot be used.
-    Tls(String),
     /// What it said, or that it said nothing.
     Stub(StubError),
+}
+
+/// Why a name server cannot be asked: its own name has no address, or its TLS settings cannot be used.
+#[derive(Debug)]
+pub struct Unready {
+    /// What is wrong.
+    pub error: String,
+    /// That of the target's failure.
+    pub reason: Reason,
+}
+
+impl From<ResolveError> for Unready {
+    fn from(error: ResolveError) -> Self {
+        let reason = match error.reason() {
+            lack @ (Reason::ResolveTimeout | Reason::OutOfResources) => lack,
+            // What is wrong with the server's name is not wrong with the target's.
+            _ => Reason::ResolveError,
+        };
+        Self {
+            error: error.to_string(),
+            reason,
+        }
+    }
+}
+
+impl From<TlsError> for Unready {
+    fn from(error: TlsError) -> Self {
+        let reason = match &error {
+            TlsError::Unread { .. } => Reason::ResolveTimeout,
+            _ => Reason::ResolveError,
+        };
+        Self {
+            error: error.to_string(),
+            reason,
+        }
+    }
 }
 
 impl ServerRoute<'_> {
@@ -207,7 +242,7 @@ impl ServerRoute<'_> {
             Some(address) => vec![address.with_port(server.port)],
             None => {
                 let found = self.network.resolver.all(&server.host, ours).await;
-                let found = found.map_err(|error| ServerError::Server(Box::new(error)))?;
+                let found = found.map_err(|error| ServerError::Unready(error.into()))?;
                 found
                     .iter()
                     .map(|address| address.with_port(server.port))
@@ -224,7 +259,7 @@ impl ServerRoute<'_> {
             Way::Udp | Way::Tcp => None,
             Way::Tls | Way::Https => {
                 let prepared = server.tls.prepare(&self.network.roots, ours).await;
-                Some(prepared.map_err(|error| ServerError::Tls(error.to_string()))?)
+                Some(prepared.map_err(|error| ServerError::Unready(error.into()))?)
             }
         };
         let mut conf = ResolvConf::default();

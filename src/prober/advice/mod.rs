@@ -83,7 +83,7 @@ pub(super) fn conclude(probe: &mut Probe<'_>, kind: &Kind, failure: Failure) -> 
 
 /// The probe had no time left when it began.
 pub(super) fn not_ready() -> String {
-    "The whole timeout was spent on reading the CA certificates of the exporter's system, which did not end: the file system that has them hangs. Try `ls -l /etc/ssl/certs` there, or the files that SSL_CERT_FILE and SSL_CERT_DIR name.".to_owned()
+    "The whole timeout was spent on reading the CA certificates of the exporter's system, which did not end in time: the file system that has them hangs, or the exporter gets too little CPU. Try `ls -l /etc/ssl/certs` there, or the files that SSL_CERT_FILE and SSL_CERT_DIR name.".to_owned()
 }
 
 /// Whether a peer's first bytes are those of a web server: some send an error page without a status line to what they cannot read.

@@ -6,6 +6,7 @@ use super::MAX_DATAGRAM;
 use crate::module::NameError;
 use crate::net::TimedOut;
 use crate::net::dns::CarryError;
+use crate::net::tls::TlsError;
 use crate::prober::connect::{ConnectError, ConnectFailure};
 use crate::reason::Reason;
 
@@ -33,9 +34,11 @@ pub(in crate::prober) enum DnsError {
     Stray { sent: u16, received: u16 },
 }
 
+/// Some texts of TLS say themselves that it was the handshake.
 fn unconnected(error: &ConnectError) -> String {
     match error {
         ConnectError::Port(error) => error.to_string(),
+        ConnectError::Tls(error) if matches!(error.error, TlsError::TimedOut { .. }) => error.to_string(),
         ConnectError::Tls(error) => format!("TLS handshake: {error}"),
         error => error.to_string(),
     }

@@ -96,7 +96,7 @@ async fn handshakes() {
         .row("The port responds with a page", plain, &page.target())
         .await;
     let silent = Peer::play(vec![Move::Read(5)]).await;
-    let yaml = plain.replace("5s", "300ms");
+    let yaml = plain.replace("5s", "2s");
     table
         .row("The server does not respond", &yaml, &silent.target())
         .await;
