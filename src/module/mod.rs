@@ -74,6 +74,8 @@ pub struct Module {
     pub params: Option<Box<Params>>,
     /// What a scrape has set.
     pub given: Arc<[Given]>,
+    /// Those of its values that are names, for the policy.
+    pub given_names: Box<[String]>,
     /// What it has set and nobody may read, and what references stand for.
     pub secrets: Box<[config::Secret]>,
     /// The expressions of a module with parameters, for those that are made of it.
@@ -135,6 +137,7 @@ impl Module {
             expressions: problems.used.take(),
             params: Params::compile(raw, problems),
             given: Arc::default(),
+            given_names: Box::default(),
             secrets: raw
                 .expanded
                 .iter()

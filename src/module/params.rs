@@ -195,6 +195,8 @@ impl Params {
             return Err(refused(index.unwrap_or(usize::MAX), problem.message.clone()));
         }
         made.exposition = module.exposition;
+        let names = given.iter().filter(|(rule, _)| rule.setting.is_name());
+        made.given_names = names.map(|(_, value)| (*value).to_owned()).collect();
         made.given = given
             .iter()
             .map(|(rule, value)| Given {

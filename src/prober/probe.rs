@@ -41,6 +41,8 @@ pub struct Probe<'a> {
     pub log: ProbeLog,
     /// Where its connections come from.
     pub vantage: &'a Vantage,
+    /// The names that the scrape's parameters have set.
+    pub given_names: &'a [String],
     /// The name server that is asked instead of the system's.
     pub name_server: Option<&'a NameServer>,
     /// Which addresses of the target are dialled.
@@ -99,6 +101,7 @@ impl<'a> Probe<'a> {
             arrivals,
             log: ProbeLog::with_capacity(usual_lines(&module.kind)),
             vantage: &module.vantage,
+            given_names: &module.given_names,
             name_server: module.name_server.as_ref(),
             addresses: module.addresses,
             exposition: module.exposition,

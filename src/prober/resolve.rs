@@ -139,21 +139,21 @@ async fn find(probe: &Probe<'_>, host: &str, preference: Preference) -> Result<F
         .await
 }
 
-/// Asks the policy about the `hostname` parameter, which becomes a `Host` header or a server name.
+/// Asks the policy about the names that the scrape gave besides the target: `hostname`, where the prober tells it to peers, and
+/// those among the parameters of the module. They become a `Host` header, a server name or a query.
 ///
 /// # Errors
 /// [`Failed`] after the reason was logged.
-pub fn judge_hostname(probe: &mut Probe<'_>) -> Verdict {
-    let judged = probe
-        .hostname
-        .map(|name| probe.network.policy.check_host_header(name));
-    if let Some(Err(refusal)) = judged {
+pub fn judge_names(probe: &mut Probe<'_>, hostname: Option<&str>) -> Verdict {
+    let given = probe.given_names.iter().map(String::as_str);
+    let mut names = hostname.into_iter().chain(given);
+    let judged = names.try_for_each(|name| probe.network.policy.check_host_header(name));
+    judged.map_err(|refusal| {
         probe.timeline.hop().result = Some(refusal.to_string());
         probe.advise(advice::policy());
         log!(probe.log, Error, "Hostname refused", "err" => text(&refusal));
-        return Err(probe.fail(Reason::PolicyRefused));
-    }
-    Ok(())
+        probe.fail(Reason::PolicyRefused)
+    })
 }
 
 /// Exposes which address a probe is about.

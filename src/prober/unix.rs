@@ -1,6 +1,7 @@
 //! The unix prober: connect to a socket of this machine, with TLS if asked, and hold the dialogue.
 
 use super::connect::{AnyStream, Route, Tls, To, connect, prepare};
+use super::resolve::judge_names;
 use super::tcp::NoConnection;
 use super::{Probe, Verdict};
 use crate::carried;
@@ -14,6 +15,7 @@ use crate::prober::query_response::{self, Upgrade};
 /// [`Failed`](super::Failed) after the reason was logged.
 pub async fn probe(probe: &mut Probe<'_>, module: &Unix) -> Verdict {
     probe.timeline.begin_hop(probe.target);
+    judge_names(probe, None)?;
     let connection = match dial(probe, module).await {
         Ok(connection) => connection,
         Err((reason, error)) => {

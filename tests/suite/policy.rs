@@ -174,7 +174,8 @@ async fn what_others_are_asked_for_is_judged() {
         "modules:
   proxied: {{prober: http, timeout: 10s, http: {{proxy_url: 'http://{proxy}', skip_resolve_phase_with_proxy: true}}}}
   resolved: {{prober: http, timeout: 10s, http: {{proxy_url: 'http://{proxy}', preferred_ip_protocol: ip4}}}}
-  plain: {{prober: http, timeout: 10s, http: {{preferred_ip_protocol: ip4}}}}
+  plain: {{prober: http, timeout: 10s, http: {{preferred_ip_protocol: ip4}}, params: {{header.host: {{}}, server_name: {{}}}}}}
+  asked: {{prober: dns, timeout: 10s, dns: {{query_name: example.org, transport_protocol: tcp}}, params: {{query_name: {{}}}}}}
   moved: {{prober: http, timeout: 10s, http: {{oauth2: {{client_id: a, client_secret: b, token_url: 'http://127.0.0.1:{port}/moved'}}}}}}
   token: {{prober: http, timeout: 10s, http: {{oauth2: {{client_id: a, client_secret: b, token_url: 'http://127.0.0.2:{thief}/'}}}}}}
 policy: {{preset: no-link-local, deny: {{networks: [127.0.0.2], names: ['*.internal'], ports: [22]}}}}
@@ -213,11 +214,19 @@ policy: {{preset: no-link-local, deny: {{networks: [127.0.0.2], names: ['*.inter
             "{module} {target}: {text}"
         );
     }
-    let (success, text) = probe(&exporter, "plain", &format!("{own}&hostname=a.internal:80")).await;
-    assert!(
-        !success && text.contains("the name a.internal is denied"),
-        "{text}"
-    );
+    for (module, name) in [
+        ("plain", "hostname"),
+        ("plain", "header.host"),
+        ("plain", "server_name"),
+        ("asked", "query_name"),
+    ] {
+        let target = if module == "plain" { &own } else { "127.0.0.1:1" };
+        let (success, text) = probe(&exporter, module, &format!("{target}&{name}=a.internal")).await;
+        assert!(
+            !success && text.contains("the name a.internal is denied"),
+            "{module} {name}: {text}"
+        );
+    }
     assert!(reached.try_recv().is_err(), "no secret was sent there");
     let asked = proxy.asked();
     let leaked = asked

@@ -145,6 +145,17 @@ impl Setting {
         self.is_expression
     }
 
+    /// Whether its value is a name that peers get to see: a virtual host, a server's name, a name that is looked up.
+    pub fn is_name(&self) -> bool {
+        match &self.place {
+            Place::Header(name) => canonical_header(name) == "Host",
+            Place::Field(names) => names
+                .last()
+                .is_some_and(|name| matches!(name.as_str(), "server_name" | "query_name")),
+            Place::Metadata(_) | Place::Address => false,
+        }
+    }
+
     /// The value as it stands in YAML.
     fn written(&self, value: &str) -> Result<String, &'static str> {
         match self.kind {

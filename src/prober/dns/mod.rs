@@ -19,6 +19,7 @@ use self::error::DnsError;
 use self::exchange::{DnsConnection, DnsQuery, DnsResponse};
 use self::place::Place;
 use super::connect::{Route, Tls, To, connect, datagrams, prepare, quic};
+use super::resolve::judge_names;
 use super::{Failed, Phase, Probe, Verdict, advice, choose_address};
 use crate::config::dns_names::type_name;
 use crate::log;
@@ -51,6 +52,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Dns) -> Verdict {
         log!(probe.log, Error, "Configuration error: Expected transport protocol udp or tcp", "protocol" => module.transport_protocol.clone());
         return Err(probe.fail(Reason::ConfigError));
     };
+    judge_names(probe, None)?;
     let place = server(probe, module, transport)?;
     let query_name = module.name_for(probe.target);
     let found = choose_address(probe, &place.host, module.preference).await?;

@@ -17,7 +17,7 @@ use self::call::{CallError, call};
 use self::message::{SERVING, SERVING_STATUSES, health_check_request, serving_status_name, serving_text};
 use self::status::{Code, GrpcStatus};
 use super::connect::{self, ConnectError, Stream, Tls, To, connect, prepare};
-use super::resolve::expose_address;
+use super::resolve::{expose_address, judge_names};
 use super::{Failed, Phase, Probe, Verdict, advice, choose_address};
 use crate::carried;
 use crate::log;
@@ -45,6 +45,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Grpc) -> Verdict {
     let host_port = host_port(probe)?;
     // A host without a port, and whatever else is no host and port, is taken for a host.
     probe.timeline.begin_hop(host_port.as_str());
+    judge_names(probe, None)?;
     let (host, port) = split_host_port(&host_port).unwrap_or((&host_port, ""));
     // The files of `tls_config` are read even when TLS is off, as upstream does.
     let prepared = match &module.tls_config {

@@ -24,7 +24,7 @@ use gostd::address::push_ipv4;
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
-use super::resolve::judge_hostname;
+use super::resolve::judge_names;
 use super::{Failed, Phase, Probe, Verdict, advice, choose_address};
 use crate::carried;
 use crate::config;
@@ -89,7 +89,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Http) -> Verdict {
         }
     };
     probe.timeline.begin_hop(url.safe_text());
-    judge_hostname(probe)?;
+    judge_names(probe, probe.hostname)?;
     let addresses = resolve(probe, module, &url).await?;
     for name in &module.secret_headers {
         module

@@ -7,7 +7,7 @@ mod starttls;
 use std::net::IpAddr;
 
 use super::connect::{Route, Stream, Tls, To, connect, prepare};
-use super::resolve::judge_hostname;
+use super::resolve::judge_names;
 use super::{Probe, Verdict, choose_address};
 use crate::log;
 use crate::module::Tcp;
@@ -25,9 +25,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Tcp) -> Verdict {
     if probe.attempt.fixed.is_none() {
         probe.timeline.begin_hop(probe.target);
     }
-    if module.speaks_tls() {
-        judge_hostname(probe)?;
-    }
+    judge_names(probe, probe.hostname.filter(|_| module.speaks_tls()))?;
     let target = probe.target;
     // Boxed: what connecting needs is gone while the peer is waited for.
     let (stream, host) = match Box::pin(dial(probe, module, target)).await {
