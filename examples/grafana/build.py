@@ -24,6 +24,17 @@ def chosen(metric, *more):
     return f'(label_replace({metric}{{{without}}}, "target", "$1", "instance", "(.*)") or {metric}{{{own}}})'
 
 
+def line(metric):
+    """The chosen series of a metric as a table needs them: `merge` joins on every column that the queries share, so without their names."""
+    return f"max by (job, target, module, instance) ({chosen(metric)})"
+
+
+def pinged(metric, *more):
+    """The series of a metric of the one target that a repeated panel shows, named as `chosen` names it."""
+    named = 'target="", instance=~"$pinged"', 'target=~"$pinged"'
+    return "({} or {})".format(*(f"{metric}{{{', '.join([CHOSEN, *more, one])}}}" for one in named))
+
+
 def query(expr, ref="A", legend=LEGEND, table=False):
     """One query; a table shows the values of this moment."""
     kind = {"format": "table", "instant": True} if table else {"format": "time_series", "range": True}
@@ -109,10 +120,10 @@ PANELS = [
     table(
         "Responses", "The last response of every target, for every prober.", (8, 0, 16, 8),
         [
-            query(f"{chosen('probe_success')}", "A", table=True),
-            query(f"{chosen('probe_duration_seconds')}", "B", table=True),
-            query(f"{chosen('probe_http_status_code')}", "C", table=True),
-            query(f"{chosen('probe_ip_protocol')}", "D", table=True),
+            query(line("probe_success"), "A", table=True),
+            query(line("probe_duration_seconds"), "B", table=True),
+            query(line("probe_http_status_code"), "C", table=True),
+            query(line("probe_ip_protocol"), "D", table=True),
         ],
         [
             column("Value #A", "result", mappings=ANSWERS, custom_cellOptions={"type": "color-background"}, links=links("__data.fields")),
@@ -164,7 +175,7 @@ PANELS = [
     table(
         "Certificates", "When the first certificate of each presented chain expires, also when it has.", (0, 39, 24, 8),
         [
-            query(f"{chosen('probe_ssl_earliest_cert_expiry')} - time()", "A", table=True),
+            query(f"{line('probe_ssl_earliest_cert_expiry')} - time()", "A", table=True),
             query(f"max by (job, target, module, instance, version) ({chosen('probe_tls_version_info')})", "B", table=True),
             query(f"max by (job, target, module, instance, subject, issuer) ({chosen('probe_ssl_last_chain_info')})", "C", table=True),
         ],
@@ -173,21 +184,30 @@ PANELS = [
     ),
     panel(
         "timeseries", "Failures by reason", "Failed probes of the exporters that Prometheus scrapes, by reason; each reason is a section of docs/failures.md.",
-        (0, 47, 12, 9),
+        (0, 47, 24, 9),
         [query("sum by (reason) (rate(blackbox_exporter_probe_failures_total[5m]))", legend="{{reason}}")], "ops", options=TABLE_LEGEND,
         defaults={"min": 0, "custom": {"stacking": {"mode": "normal"}, "fillOpacity": 60, "lineWidth": 0}},
     ),
     panel(
-        "timeseries", "Smoke", "Shortest, mean and longest round trip of probes with several packets (icmp.count).", (12, 47, 12, 9),
+        "timeseries", "Smoke: $pinged",
+        "Shortest, mean and longest round trip of probes with several packets (icmp.count). One panel per target; several modules or exporters that ping it are one band.",
+        (0, 56, 12, 9),
         [
-            query(chosen("probe_icmp_duration_rtt_min_seconds"), "A", "min {{instance}}"),
-            query(chosen("probe_icmp_duration_seconds", 'phase="rtt"') + " and ignoring(phase) " + chosen("probe_icmp_duration_rtt_min_seconds"), "B", "mean {{instance}}"),
-            query(chosen("probe_icmp_duration_rtt_max_seconds"), "C", "max {{instance}}"),
+            query(f"max({pinged('probe_icmp_duration_rtt_max_seconds')})", "A", "max"),
+            query(
+                "avg({} and ignoring(phase) {})".format(
+                    pinged("probe_icmp_duration_seconds", 'phase="rtt"'), pinged("probe_icmp_duration_rtt_min_seconds"),
+                ),
+                "B", "mean",
+            ),
+            query(f"min({pinged('probe_icmp_duration_rtt_min_seconds')})", "C", "min"),
         ],
         "s", options=TABLE_LEGEND, defaults={"custom": {"fillOpacity": 0}},
+        # The name of the other series: a refId or a pattern finds none, and then nothing is filled.
         overrides=[
-            {"matcher": {"id": "byFrameRefID", "options": "C"}, "properties": [{"id": "custom.fillBelowTo", "value": "A"}, {"id": "custom.lineWidth", "value": 0}]},
+            {"matcher": {"id": "byName", "options": "max"}, "properties": [{"id": "custom.fillBelowTo", "value": "min"}, {"id": "custom.fillOpacity", "value": 20}]},
         ],
+        repeat="pinged", repeatDirection="h", maxPerRow=2,
     ),
 ]
 
@@ -199,6 +219,15 @@ def variable(name, title, label, metric="probe_success", chosen=""):
         "query": {"query": f"label_values({metric}{chosen}, {label})", "refId": name},
         "refresh": 2, "sort": 1, "multi": True, "includeAll": True, "allValue": ".*",
         "current": {"text": ["All"], "value": ["$__all"]},
+    }
+
+
+def hidden(name, expr):
+    """The targets of a query, for panels that are repeated: a variable that nobody chooses."""
+    return {
+        "type": "query", "name": name, "hide": 2, "datasource": DATASOURCE,
+        "query": {"query": f"query_result(count by (target) ({expr}))", "refId": name}, "regex": '/[{,]target="([^"]*)"/',
+        "refresh": 2, "sort": 1, "multi": True, "includeAll": True, "current": {"text": ["All"], "value": ["$__all"]},
     }
 
 
@@ -220,6 +249,7 @@ def dashboard(title, uid, rename):
                 variable("module", "Module", "module", chosen='{job=~"$job"}'),
                 variable("target", "Target", "target", chosen='{job=~"$job", module=~"$module"}'),
                 variable("instance", "Instance", "instance", chosen='{job=~"$job", module=~"$module", target=~"$target"}'),
+                hidden("pinged", chosen("probe_icmp_duration_rtt_min_seconds")),
                 textbox("exporter", "Exporter", "http://localhost:9115"),
             ]
         },

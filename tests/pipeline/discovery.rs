@@ -6,8 +6,8 @@ use std::{collections::BTreeSet, fs};
 use serde_json::Value;
 
 use crate::support::{
-    Exporter, Ingester, NextPort, Prometheus, TlsServer, WebServer, eventually, get, may_ping, read, replace,
-    repository,
+    Exporter, Ingester, NextPort, Prometheus, Sample, TlsServer, WebServer, eventually, get, may_ping, read,
+    replace, repository,
 };
 
 /// An exporter on a configuration and a targets file of its own.
@@ -249,11 +249,9 @@ fn dashboards_name_the_targets_of_upstreams_relabelling() {
         tls.ca_file.display()
     );
     let modules = read("blackbox.yml");
-    fs::write(
-        &config,
-        replace(&modules, "  http_2xx:\n    prober: http\n    http:\n", &trusting),
-    )
-    .unwrap();
+    let modules = replace(&modules, "  http_2xx:\n    prober: http\n    http:\n", &trusting);
+    let several = "  several:\n    prober: icmp\n    icmp: {count: 3, interval: 10ms}\n";
+    fs::write(&config, modules + several).unwrap();
     let exporter = Exporter::start(&config, &["--timeout-offset=0.1"]);
     let page = read("docs/getting-started.md");
     let (_, job) = page.split_once("```yaml\nscrape_configs:\n").unwrap();
@@ -266,7 +264,7 @@ fn dashboards_name_the_targets_of_upstreams_relabelling() {
     let job = replace(&job, "127.0.0.1:9115", &exporter.address);
     let icmp = job
         .replace("job_name: blackbox", "job_name: ping")
-        .replace("http_2xx", "icmp")
+        .replace("http_2xx", "several")
         .replace(&format!("'http://{}/', '{}'", web.address, tls.url), "127.0.0.1");
     let config =
         format!("global: {{scrape_interval: 500ms, scrape_timeout: 500ms}}\nscrape_configs:\n{job}{icmp}");
@@ -283,8 +281,69 @@ fn dashboards_name_the_targets_of_upstreams_relabelling() {
     dashboards_show_something(&prometheus);
 }
 
+/// A query as Prometheus has its series, everything chosen.
+fn as_stored(query: &str) -> String {
+    let variables = ["$job", "$module", "$target", "$instance", "$pinged"];
+    let stored = query.replace("prometheus__samples__", "");
+    variables
+        .iter()
+        .fold(stored, |query, name| query.replace(name, ".*"))
+}
+
+/// Grafana's `merge` makes one line of the rows that agree in every column that all queries have: that must be one per target.
+fn a_line_per_target(prometheus: &Prometheus, table: &Value) {
+    let queries = table["targets"].as_array().unwrap();
+    let results: Vec<Vec<Sample>> = queries
+        .iter()
+        .map(|query| {
+            let query = as_stored(query["expr"].as_str().unwrap());
+            prometheus.query(&query).unwrap()
+        })
+        .collect();
+    let columns = |samples: &[Sample]| -> BTreeSet<String> {
+        let labels = samples.iter().flat_map(|sample| sample.labels.keys());
+        labels.cloned().collect()
+    };
+    let shared = results
+        .iter()
+        .map(|samples| columns(samples))
+        .reduce(|shared, columns| &shared & &columns)
+        .unwrap();
+    let lines: BTreeSet<Vec<_>> = results
+        .iter()
+        .flatten()
+        .map(|sample| shared.iter().map(|name| sample.labels.get(name)).collect())
+        .collect();
+    let first = &results[0];
+    assert_eq!(
+        lines.len(),
+        first.len(),
+        "{}: joined by {shared:?}",
+        table["title"]
+    );
+}
+
+/// What is filled down to another series names it: Grafana fills nothing down to one that it does not find.
+fn bands_have_both_ends(panel: &Value) {
+    let queries = panel["targets"].as_array().unwrap();
+    let overrides = panel["fieldConfig"]["overrides"].as_array().unwrap();
+    for one in overrides {
+        let properties = one["properties"].as_array().unwrap();
+        let filled = properties
+            .iter()
+            .find(|property| property["id"] == "custom.fillBelowTo");
+        let Some(filled) = filled else { continue };
+        for name in [&filled["value"], &one["matcher"]["options"]] {
+            let known = queries.iter().any(|query| query["legendFormat"] == *name);
+            assert!(known, "{}: no series {name}", panel["title"]);
+        }
+    }
+}
+
 /// Every query of the dashboards has data, and what a legend or a table names a target by has a value.
 fn dashboards_show_something(prometheus: &Prometheus) {
+    let several_packets = prometheus.query("probe_icmp_duration_rtt_min_seconds");
+    let smokes = !several_packets.unwrap().is_empty();
     for dashboard in ["blackbox.json", "blackbox-deepflow.json"] {
         let text = read(&format!("examples/grafana/dashboards/{dashboard}"));
         let dashboard: Value = serde_json::from_str(&text).unwrap();
@@ -305,6 +364,13 @@ fn dashboards_show_something(prometheus: &Prometheus) {
         ] {
             assert!(titles.contains(wanted), "no panel {wanted}");
         }
+        panels.iter().for_each(bands_have_both_ends);
+        let is_merged = |panel: &&Value| panel["transformations"][0]["id"] == "merge";
+        let merged: Vec<_> = panels.iter().filter(is_merged).collect();
+        assert_eq!(merged.len(), 2);
+        for table in merged {
+            a_line_per_target(prometheus, table);
+        }
         for query in panels
             .iter()
             .flat_map(|panel| panel["targets"].as_array().unwrap())
@@ -314,16 +380,12 @@ fn dashboards_show_something(prometheus: &Prometheus) {
             if query.contains("icmp") && !may_ping() {
                 continue;
             }
-            // No module here sends several packets, and a rate of failures needs more than one.
-            if query.contains("_rtt_") || query.contains("probe_failures_total") {
+            // A rate of failures needs more than one.
+            let is_smoke = query.contains("_rtt_");
+            if is_smoke && !smokes || query.contains("probe_failures_total") {
                 continue;
             }
-            // Prometheus knows the series by their own names.
-            let query = query.replace("prometheus__samples__", "");
-            let query = ["$job", "$module", "$target", "$instance"]
-                .iter()
-                .fold(query, |query, name| query.replace(name, ".*"));
-            let samples = prometheus.query(&query).unwrap();
+            let samples = prometheus.query(&as_stored(query)).unwrap();
             assert!(!samples.is_empty(), "no data: {query}");
             let nameless = samples
                 .iter()
@@ -334,7 +396,13 @@ fn dashboards_show_something(prometheus: &Prometheus) {
             let Some(query) = variable["query"]["query"].as_str() else {
                 continue;
             };
-            let query = query.replace("prometheus__samples__", "");
+            let query = as_stored(query);
+            if let Some(result) = query.strip_prefix("query_result(") {
+                let samples = prometheus.query(result.strip_suffix(')').unwrap()).unwrap();
+                let is_named = |sample: &Sample| sample.labels.contains_key("target");
+                assert!(!smokes || samples.iter().any(is_named), "{query}: {samples:?}");
+                continue;
+            }
             let label = query.rsplit(", ").next().unwrap().trim_end_matches(')');
             // Upstream's relabelling gives neither.
             if ["target", "module"].contains(&label)
