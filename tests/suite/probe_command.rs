@@ -65,6 +65,30 @@ fn ca_certificates_that_cannot_be_read_are_named_as_the_cause() {
 }
 
 #[test]
+fn the_module_says_how_long_a_probe_takes_and_the_flag_takes_some_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bb.yml");
+    std::fs::write(
+        &file,
+        "modules: {patient: {prober: tcp, timeout: 25s}, m: {prober: tcp}}",
+    )
+    .unwrap();
+    for (module, flag, want) in [
+        ("patient", None, "25"),
+        ("patient", Some("60"), "25"),
+        ("patient", Some("3"), "3"),
+        ("m", None, "10"),
+        ("m", Some("60"), "60"),
+    ] {
+        let mut command = program();
+        command.args(["probe", "-o", "prometheus", "-m", module, "127.0.0.1:1"]);
+        command.args(flag.map(|flag| format!("--timeout={flag}")));
+        let text = printed(command.arg("--config.file").arg(&file), 1);
+        has(&text, [&*format!("probe_timeout_seconds {want}\n")]);
+    }
+}
+
+#[test]
 fn a_failure_says_why_and_exits_1() {
     let text = printed(program().args(["probe", "-m", "tcp_connect", "127.0.0.1:1"]), 1);
     assert!(text.starts_with("failure 127.0.0.1:1"), "{text}");

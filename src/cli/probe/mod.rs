@@ -58,9 +58,9 @@ struct Arguments {
         verbatim_doc_comment
     )]
     output: String,
-    /// Maximum duration of a probe: seconds, or with a unit (500ms, 1m). A shorter timeout of the module wins.
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = timeout, verbatim_doc_comment)]
-    timeout: Duration,
+    /// Maximum duration of a probe: seconds, or with a unit (500ms, 1m). A shorter timeout of the module wins. Default: the module's timeout, or 10s.
+    #[arg(long, value_name = "DURATION", value_parser = timeout, verbatim_doc_comment)]
+    timeout: Option<Duration>,
     /// Repeat the probes: a live view on a terminal, otherwise one line per result. q ends it.
     #[arg(long, conflicts_with = "output", verbatim_doc_comment)]
     watch: bool,
@@ -178,7 +178,12 @@ pub fn runtime() -> Result<Runtime, String> {
     made.map_err(|error| format!("cannot start: {error}"))
 }
 
-async fn run_jobs(jobs: Vec<Job>, rules: config::Policy, most: Duration, at_once: usize) -> Vec<Done> {
+async fn run_jobs(
+    jobs: Vec<Job>,
+    rules: config::Policy,
+    most: Option<Duration>,
+    at_once: usize,
+) -> Vec<Done> {
     let network = network(rules);
     let bar = if jobs.len() > 1 && std::io::stderr().is_terminal() {
         let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {elapsed} {msg}");
@@ -199,9 +204,15 @@ async fn run_jobs(jobs: Vec<Job>, rules: config::Policy, most: Duration, at_once
     done
 }
 
+/// How long a person waits for a probe of a module without a timeout.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Runs a job, for at most so long.
-async fn probe_once(network: &Network, job: Job, most: Duration) -> Done {
-    let timeout = job.module.timeout.map_or(most, |own| own.min(most));
+async fn probe_once(network: &Network, job: Job, most: Option<Duration>) -> Done {
+    let timeout = match (job.module.timeout, most) {
+        (Some(own), Some(most)) => own.min(most),
+        (own, most) => own.or(most).unwrap_or(PATIENCE),
+    };
     let request = ProbeRequest {
         target: &job.target,
         hostname: job.hostname.as_deref(),

@@ -49,7 +49,7 @@ struct Row {
 pub async fn watch(
     jobs: Vec<Job>,
     rules: config::Policy,
-    most: Duration,
+    most: Option<Duration>,
     at_once: usize,
     interval: Duration,
 ) -> io::Result<()> {

@@ -63,7 +63,7 @@ async fn answer(exporter: &Exporter, mount: Mount<'_>) -> Result<Response, Probe
     };
     let (debug, offset) = (debug == "true", exporter.settings.timeout_offset);
     // compat: a person before a page waits for ten seconds where upstream lets them wait for two minutes.
-    let default = if debug && pages::wants_html(headers) {
+    let default = if debug && module.timeout.is_none() && pages::wants_html(headers) {
         PAGE_TIMEOUT + offset
     } else {
         DEFAULT_SCRAPE_TIMEOUT

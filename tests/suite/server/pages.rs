@@ -202,12 +202,16 @@ async fn the_targets_file_is_a_page_too() {
 
 /// `// compat:` in `server/endpoints/probe.rs`.
 #[tokio::test]
-async fn a_person_waits_ten_seconds() {
-    let exporter = Exporter::start(MODULES, &[]).await;
-    for (headers, want) in [
-        (vec![("Accept", "text/html")], "probe_timeout_seconds 10\n"),
-        (vec![], "probe_timeout_seconds 119.5\n"),
+async fn a_person_waits_ten_seconds_where_nobody_says_how_long() {
+    let modules = format!("{MODULES}  patient: {{prober: tcp, timeout: 25s}}\n");
+    let exporter = Exporter::start(&modules, &[]).await;
+    let html = ("Accept", "text/html");
+    for (module, headers, want) in [
+        ("tcp_free", vec![html], "probe_timeout_seconds 10\n"),
+        ("tcp_free", vec![], "probe_timeout_seconds 119.5\n"),
+        ("patient", vec![html], "probe_timeout_seconds 25\n"),
         (
+            "tcp_free",
             vec![
                 ("Accept", "text/html"),
                 ("X-Prometheus-Scrape-Timeout-Seconds", "7"),
@@ -215,7 +219,7 @@ async fn a_person_waits_ten_seconds() {
             "probe_timeout_seconds 6.5\n",
         ),
     ] {
-        let path = format!("/probe?module=tcp_free&target={REFUSED}&debug=true");
+        let path = format!("/probe?module={module}&target={REFUSED}&debug=true");
         let answer = exporter.request("GET", &path, &headers).await;
         assert!(answer.text().contains(want), "{want}: {}", answer.text());
     }
