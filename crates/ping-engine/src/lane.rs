@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::PingCounters;
 use super::moment::Moment;
-use super::slots::{Number, PingOutcome, Slots};
+use super::slots::{Asked, Number, PingOutcome, Slots};
 use super::wire::{Arrival, Left, Wire};
 
 /// How long a socket without room for a packet is passed over.
@@ -126,7 +126,7 @@ impl<W: Wire> Lane<W> {
     }
 
     fn deliver(&self, arrival: Arrival<'_>) {
-        let (waiter, report, stamp, hops) = match arrival {
+        let (asked, report, stamp, hops) = match arrival {
             Arrival::Reply {
                 from,
                 id,
@@ -153,8 +153,8 @@ impl<W: Wire> Lane<W> {
             ),
             Arrival::Noise => return,
         };
-        let waiter = match waiter {
-            Ok(waiter) => waiter,
+        let Asked { sent, answer: asker } = match asked {
+            Ok(asked) => asked,
             Err(is_ours) => {
                 if is_ours || !self.wire.hears_others() {
                     PingCounters::add(&self.figures.unexpected);
@@ -166,9 +166,7 @@ impl<W: Wire> Lane<W> {
             None => {
                 PingCounters::add(&self.figures.answered);
                 PingOutcome::Reply {
-                    round_trip: waiter
-                        .sent
-                        .map_or(Duration::ZERO, |sent| sent.until(Moment::now(), stamp)),
+                    round_trip: sent.until(Moment::now(), stamp),
                     hop_limit: hops,
                 }
             }
@@ -178,7 +176,7 @@ impl<W: Wire> Lane<W> {
             }
         };
         // Whoever waited may be gone; nobody misses the answer then.
-        let _ = waiter.answer.send(answer);
+        let _ = asker.send(answer);
     }
 
     fn slots(&self) -> MutexGuard<'_, Slots> {
@@ -222,20 +220,16 @@ impl<W: Wire> Ticket<W> {
     /// # Errors
     /// `WouldBlock` when the socket has no room, or what the system says about this packet.
     pub fn try_send(&self) -> io::Result<()> {
-        let Some(payload) = self.set_sent(Some(Moment::now())) else {
-            return Ok(());
-        };
-        let sent = self
-            .lane
-            .wire
-            .try_send(self.to, self.id, self.number.sequence, &payload);
+        let sent = self.attempt();
         if let Err(error) = &sent
             && error.kind() == io::ErrorKind::WouldBlock
         {
             let until = self.lane.now() + CLOGGED_FOR.as_nanos() as u64;
             self.lane.clogged_until.store(until, Ordering::Relaxed);
         }
-        self.note_sent(sent)
+        sent?;
+        self.note_sent();
+        Ok(())
     }
 
     /// Sends the request as soon as there is room.
@@ -243,27 +237,31 @@ impl<W: Wire> Ticket<W> {
     /// # Errors
     /// What the system says about this packet.
     pub async fn send(&self) -> io::Result<()> {
+        self.lane.wire.when_writable(|| self.attempt()).await?;
+        self.note_sent();
+        Ok(())
+    }
+
+    /// Sends the request if there is room. What is not sent has no answer.
+    fn attempt(&self) -> io::Result<()> {
         let Some(payload) = self.set_sent(Some(Moment::now())) else {
-            return Ok(());
+            return Err(io::Error::other("this request was sent and answered"));
         };
         let sent = self
             .lane
             .wire
-            .send(self.to, self.id, self.number.sequence, &payload)
-            .await;
-        self.note_sent(sent)
-    }
-
-    fn note_sent(&self, sent: io::Result<()>) -> io::Result<()> {
+            .try_send(self.to, self.id, self.number.sequence, &payload);
         if sent.is_err() {
             self.set_sent(None);
-            return sent;
         }
+        sent
+    }
+
+    fn note_sent(&self) {
         PingCounters::add(&self.lane.figures.sent);
         if self.lane.unread.fetch_add(1, Ordering::Relaxed) >= UNREAD_LIMIT {
             self.lane.read();
         }
-        Ok(())
     }
 
     /// Notes when the request went out, and returns its payload.
@@ -290,7 +288,7 @@ impl<W: Wire> Drop for Ticket<W> {
 mod tests {
     use std::collections::VecDeque;
 
-    use tokio::sync::Notify;
+    use tokio::sync::{Notify, watch};
 
     use super::super::slots::CAPACITY;
     use super::*;
@@ -306,6 +304,8 @@ mod tests {
         arrived: Notify,
         /// Most packets in the queue; what comes when it is full is lost.
         capacity: usize,
+        /// Whether there is room for a request, for those who wait for it.
+        has_room: watch::Sender<bool>,
     }
 
     const ID: u16 = 4711;
@@ -341,6 +341,9 @@ mod tests {
 
     impl Wire for Arc<Simulated> {
         fn try_send(&self, to: SocketAddr, id: u16, sequence: u16, payload: &[u8]) -> io::Result<()> {
+            if !*self.has_room.borrow() {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
             let mut queue = self.queue.lock().unwrap();
             for back in (self.rule)(to, sequence) {
                 if queue.len() >= self.capacity {
@@ -365,8 +368,15 @@ mod tests {
             Ok(())
         }
 
-        async fn send(&self, to: SocketAddr, id: u16, sequence: u16, payload: &[u8]) -> io::Result<()> {
-            self.try_send(to, id, sequence, payload)
+        async fn when_writable(&self, mut write: impl FnMut() -> io::Result<()> + Send) -> io::Result<()> {
+            let mut room = self.has_room.subscribe();
+            loop {
+                room.wait_for(|has_room| *has_room).await.unwrap();
+                match write() {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    written => return written,
+                }
+            }
         }
 
         fn try_receive(&self, sink: &mut dyn FnMut(Arrival<'_>)) -> io::Result<()> {
@@ -426,6 +436,7 @@ mod tests {
             queue: Mutex::new(VecDeque::new()),
             arrived: Notify::new(),
             capacity,
+            has_room: watch::Sender::new(true),
         });
         let lane = Arc::new(Lane::new(wire, first, Arc::clone(&figures)));
         let serving = Arc::clone(&lane);
@@ -517,6 +528,75 @@ mod tests {
             assert_eq!(bed.ping(host(last), 1000).await, Err(want), "{what}");
         }
         assert_eq!(bed.figures(), [31, 25, 1, 5, 5, 0]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_was_not_sent_has_no_answer() {
+        // The reply to the next request comes with each, and a report about the one after it.
+        let bed = bed(0, 1000, |_, sequence| {
+            let report = Back {
+                sequence: Some(sequence.wrapping_add(2)),
+                report: Some(UNREACHABLE),
+                ..reply(10)
+            };
+            let forged = Back {
+                sequence: Some(sequence.wrapping_add(1)),
+                ..reply(10)
+            };
+            vec![forged, report, reply(100)]
+        });
+        let mut tickets: Vec<_> = (0..3)
+            .map(|_| bed.lane.reserve(host(1), ID, &bed.payload, None).unwrap())
+            .collect();
+        for (turn, ticket) in tickets.iter_mut().enumerate() {
+            ticket.try_send().unwrap();
+            let answer = ticket.answer().await;
+            let Some(PingOutcome::Reply { round_trip, .. }) = answer else {
+                panic!("{turn}: {answer:?}");
+            };
+            assert_eq!(round_trip.as_millis(), 100, "{turn}");
+            assert!(ticket.try_send().is_err(), "{turn}: it is sent once");
+        }
+        assert_eq!(bed.figures(), [3, 3, 0, 0, 6, 3]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_waits_for_room_has_no_answer_yet() {
+        let bed = bed(0, 1000, |_, sequence| match sequence {
+            // Somebody knows the next number.
+            0 => vec![
+                reply(10),
+                Back {
+                    sequence: Some(1),
+                    ..reply(500)
+                },
+            ],
+            _ => vec![reply(100)],
+        });
+        assert_eq!(bed.ping(host(1), 1000).await, Ok(10));
+        bed.lane.wire.has_room.send_replace(false);
+        let mut ticket = bed.lane.reserve(host(1), ID, &bed.payload, None).unwrap();
+        let refused = ticket.try_send().map_err(|error| error.kind());
+        assert_eq!(refused, Err(io::ErrorKind::WouldBlock));
+        let room = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            bed.lane.wire.has_room.send_replace(true);
+        };
+        let (sent, ()) = tokio::join!(ticket.send(), room);
+        sent.unwrap();
+        let answer = ticket.answer().await;
+        let Some(PingOutcome::Reply { round_trip, .. }) = answer else {
+            panic!("{answer:?}");
+        };
+        assert_eq!(round_trip.as_millis(), 100, "without the wait for room");
+        assert_eq!(bed.figures(), [2, 2, 0, 0, 1, 1]);
+        // Who leaves while it waits for room has lost nothing.
+        bed.lane.wire.has_room.send_replace(false);
+        let ticket = bed.lane.reserve(host(1), ID, &bed.payload, None).unwrap();
+        let waited = tokio::time::timeout(Duration::from_secs(1), ticket.send()).await;
+        assert!(waited.is_err());
+        drop(ticket);
+        assert_eq!(bed.figures(), [2, 2, 0, 0, 1, 1]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,8 +1,9 @@
 //! Who waits under which sequence number.
 //!
-//! A ping is known by its sequence number, which no other ping of the same lane has while it waits; an answer must also come
-//! from the address that was asked, zone included, and carry the same identifier and payload. Numbers of pings that were given up
-//! are not used again for the same address for a minute, so that a late answer is never taken for the answer to another ping.
+//! A ping is known by its sequence number, which no other ping of the same lane has while it waits; an answer must also come after
+//! its request was sent, from the address that was asked, zone included, and carry the same identifier and payload. Numbers of pings
+//! that were given up are not used again for the same address for a minute, so that a late answer is never taken for the answer to
+//! another ping.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -44,19 +45,28 @@ pub(super) struct Number {
     serial: u64,
 }
 
+/// A ping whose answer came.
+#[derive(Debug)]
+pub(super) struct Asked {
+    /// When its request went out.
+    pub(super) sent: Moment,
+    /// Who wants to know.
+    pub(super) answer: oneshot::Sender<PingOutcome>,
+}
+
 /// A ping that waits.
 #[derive(Debug)]
-pub(super) struct Waiter {
+struct Waiter {
     serial: u64,
     to: SocketAddr,
     id: u16,
     payload: Arc<[u8]>,
     /// Where further answers to the same request are counted, if anywhere.
     duplicates: Option<Arc<AtomicU64>>,
-    /// When its request went out.
-    pub(super) sent: Option<Moment>,
+    /// When its request went out, if it did.
+    sent: Option<Moment>,
     /// Who wants to know.
-    pub(super) answer: oneshot::Sender<PingOutcome>,
+    answer: oneshot::Sender<PingOutcome>,
 }
 
 #[derive(Debug)]
@@ -164,7 +174,7 @@ impl Slots {
         }
     }
 
-    /// Takes the waiter of a number out if it asked `from`; the number of a ping that was given up is free again. `id` and
+    /// Takes the ping of a number out if its request was sent, to `from`; the number of a ping that was given up is free again. `id` and
     /// `payload` are compared where they are known.
     ///
     /// # Errors
@@ -175,16 +185,16 @@ impl Slots {
         from: SocketAddr,
         id: Option<u16>,
         payload: Option<&[u8]>,
-    ) -> Result<Waiter, bool> {
+    ) -> Result<Asked, bool> {
         let is_own = |own: u16| id.is_none_or(|id| id == own);
         let is_answer =
             |to: &SocketAddr, sent: &[u8]| *to == from && payload.is_none_or(|payload| *payload == *sent);
-        match self.by_sequence.get(&sequence) {
-            Some(Slot::Waiting(waiter)) if is_own(waiter.id) => {
-                if !is_answer(&waiter.to, &waiter.payload) {
-                    return Err(true);
-                }
-            }
+        let sent = match self.by_sequence.get(&sequence) {
+            Some(Slot::Waiting(waiter)) if is_own(waiter.id) => match waiter.sent {
+                Some(sent) if is_answer(&waiter.to, &waiter.payload) => sent,
+                // What was not sent yet can only be guessed.
+                _ => return Err(true),
+            },
             Some(Slot::Answered {
                 to,
                 id,
@@ -204,7 +214,7 @@ impl Slots {
                 return Err(true);
             }
             _ => return Err(false),
-        }
+        };
         let Some(Slot::Waiting(waiter)) = self.by_sequence.remove(&sequence) else {
             return Err(true);
         };
@@ -220,7 +230,10 @@ impl Slots {
             self.by_sequence.insert(sequence, answered);
             self.counting += 1;
         }
-        Ok(waiter)
+        Ok(Asked {
+            sent,
+            answer: waiter.answer,
+        })
     }
 
     /// Gives a ping up if it still waits; `true` when an answer may yet come.

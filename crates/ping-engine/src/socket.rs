@@ -283,9 +283,8 @@ impl Wire for Socket {
         send()
     }
 
-    async fn send(&self, to: SocketAddr, id: u16, sequence: u16, payload: &[u8]) -> io::Result<()> {
-        let send = |_: &socket2::Socket| self.try_send(to, id, sequence, payload);
-        self.fd.async_io(Interest::WRITABLE, send).await
+    async fn when_writable(&self, mut write: impl FnMut() -> io::Result<()> + Send) -> io::Result<()> {
+        self.fd.async_io(Interest::WRITABLE, |_| write()).await
     }
 
     fn try_receive(&self, sink: &mut dyn FnMut(Arrival<'_>)) -> io::Result<()> {

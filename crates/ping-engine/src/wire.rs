@@ -49,13 +49,10 @@ pub trait Wire: Send + Sync + 'static {
     /// Sends a request without waiting; `WouldBlock` when there is no room.
     fn try_send(&self, to: SocketAddr, id: u16, sequence: u16, payload: &[u8]) -> io::Result<()>;
 
-    /// Sends a request as soon as there is room.
-    fn send(
+    /// Waits until there is room and calls `write`, until it returns something else than `WouldBlock`.
+    fn when_writable(
         &self,
-        to: SocketAddr,
-        id: u16,
-        sequence: u16,
-        payload: &[u8],
+        write: impl FnMut() -> io::Result<()> + Send,
     ) -> impl Future<Output = io::Result<()>> + Send;
 
     /// Reads one packet or error without waiting; `WouldBlock` when there is none.
