@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Command, ValueHint};
 
+use super::configuration::Reading;
 use super::{print, subcommand};
 use crate::config::codec::problem::quote;
 use crate::config::files::targets::{self, Targets};
@@ -20,6 +21,8 @@ struct Arguments {
     /// The configuration files to read.
     #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath, verbatim_doc_comment)]
     file: Vec<PathBuf>,
+    #[command(flatten)]
+    reading: Reading,
 }
 
 /// The definition of the subcommand.
@@ -36,14 +39,14 @@ pub fn command() -> Command {
 /// Runs the subcommand with the arguments after its name.
 pub fn run(arguments: &[String]) -> ExitCode {
     subcommand(command(), arguments, |arguments: &Arguments| {
-        check_all(&arguments.file)
+        check_all(&arguments.file, arguments.reading.expand)
     })
 }
 
-fn check_all(files: &[PathBuf]) -> Result<bool, String> {
+fn check_all(files: &[PathBuf], expand: bool) -> Result<bool, String> {
     let mut all_good = true;
     for file in files {
-        let report = check(file);
+        let report = check(file, expand);
         all_good &= report.is_good;
         // Without standard error nobody can be told; the exit status still tells.
         let _ = std::io::stderr().write_all(report.details.as_bytes());
@@ -62,7 +65,7 @@ struct Report {
     verdict: String,
 }
 
-fn check(file: &Path) -> Report {
+fn check(file: &Path, expand: bool) -> Report {
     let name = file.display().to_string();
     let bytes = match config::files::disk::read(file) {
         Ok(bytes) => bytes,
@@ -73,7 +76,11 @@ fn check(file: &Path) -> Report {
     {
         return check_targets(&name, &text);
     }
-    let loaded = match module::parse(bytes.as_slice(), &name) {
+    let options = config::Options {
+        expand,
+        ..config::Options::default()
+    };
+    let loaded = match module::load::parse_with(bytes.as_slice(), &name, options) {
         Ok(loaded) => loaded,
         Err(error) => return failed(&error),
     };

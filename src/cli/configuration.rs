@@ -12,9 +12,16 @@ use crate::module::{Loaded, Sources, Store};
 pub struct Configuration {
     #[arg(long = "config.file", value_name = "FILE", value_hint = ValueHint::AnyPath)]
     config: Vec<PathBuf>,
+    #[command(flatten)]
+    reading: Reading,
+}
+
+/// How configuration files are read.
+#[derive(Debug, Args)]
+pub struct Reading {
     /// Replace ${NAME} and ${file:PATH} as the exporter does with this flag.
     #[arg(long = "config.expand-environment-variables", verbatim_doc_comment)]
-    expand: bool,
+    pub expand: bool,
 }
 
 /// A subcommand with flags that name the configuration; `help` is that of the first.
@@ -33,7 +40,7 @@ pub fn load(flags: &Configuration) -> Result<Arc<Loaded>, String> {
     let files = flags.config.iter();
     let mut sources = Sources::named(files.map(|file| file.display().to_string()).collect());
     if let Some(sources) = &mut sources {
-        sources.options.expand = flags.expand;
+        sources.options.expand = flags.reading.expand;
     }
     Store::open_or_built_in(sources)
         .map(|store| store.current())

@@ -73,6 +73,17 @@ pub enum DnsTransport {
 }
 
 impl DnsTransport {
+    /// As it is written, or nothing.
+    fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "" | "udp" => Some(Self::Udp),
+            "tcp" => Some(Self::Tcp),
+            "https" => Some(Self::Https),
+            "quic" => Some(Self::Quic),
+            _ => None,
+        }
+    }
+
     /// As it is written.
     pub fn name(self) -> &'static str {
         match self {
@@ -115,6 +126,7 @@ impl Dns {
         };
         let query_type = number("query_type", &raw.query_type, "ANY", type_number);
         let query_class = number("query_class", &raw.query_class, "IN", class_number);
+        problems.warn_of_source("dns.source_ip_address", &raw.source_ip_address);
         let asking = &raw.asking;
         let edns = (asking.dnssec || asking.edns != config::Edns::default()).then(|| Edns {
             udp_size: asking.edns.size().unwrap_or(UDP_SIZE),
@@ -123,6 +135,21 @@ impl Dns {
             client_subnet: asking.edns.subnet(),
         });
         let is_encrypted = raw.dns_over_tls || matches!(raw.transport_protocol.as_str(), "https" | "quic");
+        if DnsTransport::from_name(&raw.transport_protocol).is_none() {
+            let message = format!("{:?} is no transport: every probe fails", raw.transport_protocol);
+            problems.warn(
+                "dns.transport_protocol",
+                message,
+                Some("udp, tcp, https and quic are"),
+            );
+        }
+        let query = Query::new(&raw.query_name, query_type, query_class, raw.recursion_desired);
+        let query = with_edns(query, edns.as_ref());
+        if let Err(error) = &query
+            && !raw.query_name.is_empty()
+        {
+            problems.warn("dns.query_name", format_args!("{error}: every probe fails"), None);
+        }
         let path = Some(asking.https.path.as_str()).filter(|path| !path.is_empty());
         Self {
             preference: Preference::new(&raw.preferred_ip_protocol, raw.ip_protocol_fallback),
@@ -133,14 +160,11 @@ impl Dns {
             query_type,
             query_class,
             recursion_desired: raw.recursion_desired,
-            query: with_edns(
-                Query::new(&raw.query_name, query_type, query_class, raw.recursion_desired),
-                edns.as_ref(),
-            ),
+            query,
             valid_rcodes: raw.valid_rcodes.clone(),
-            validate_answer: RrValidator::compile(&raw.validate_answer_rrs, problems),
-            validate_authority: RrValidator::compile(&raw.validate_authority_rrs, problems),
-            validate_additional: RrValidator::compile(&raw.validate_additional_rrs, problems),
+            validate_answer: RrValidator::compile(&raw.validate_answer_rrs, "answer", problems),
+            validate_authority: RrValidator::compile(&raw.validate_authority_rrs, "authority", problems),
+            validate_additional: RrValidator::compile(&raw.validate_additional_rrs, "additional", problems),
             server: Some(asking.server.as_str())
                 .filter(|server| !server.is_empty())
                 .map(Into::into),
@@ -159,13 +183,7 @@ impl Dns {
 
     /// The way of the query, unless it is none.
     pub fn transport(&self) -> Option<DnsTransport> {
-        match self.transport_protocol.as_str() {
-            "" | "udp" => Some(DnsTransport::Udp),
-            "tcp" => Some(DnsTransport::Tcp),
-            "https" => Some(DnsTransport::Https),
-            "quic" => Some(DnsTransport::Quic),
-            _ => None,
-        }
+        DnsTransport::from_name(&self.transport_protocol)
     }
 
     /// Whether the target is the name that is asked for.
@@ -206,19 +224,27 @@ fn with_edns(query: Result<Query, NameError>, edns: Option<&Edns>) -> Result<Que
 }
 
 impl RrValidator {
-    fn compile(raw: &config::RrValidator, problems: &mut Problems) -> Self {
-        let mut patterns = |sources: &[String]| {
-            let pattern = |source: &String| Pattern {
-                source: source.clone(),
-                compiled: problems.regexp(source),
+    fn compile(raw: &config::RrValidator, section: &str, problems: &mut Problems) -> Self {
+        let mut patterns = |field: &str, sources: &[String]| {
+            let pattern = |(index, source): (usize, &String)| {
+                let compiled = problems.regexp(source);
+                if let Err(error) = &compiled {
+                    let path = format!("dns.validate_{section}_rrs.{field}[{index}]");
+                    let message = format!("{error}: a probe that gets this far fails");
+                    problems.warn(path, message, error.hint());
+                }
+                Pattern {
+                    source: source.clone(),
+                    compiled,
+                }
             };
-            sources.iter().map(pattern).collect()
+            sources.iter().enumerate().map(pattern).collect()
         };
         Self {
-            fail_if_matches: patterns(&raw.fail_if_matches_regexp),
-            fail_if_all_match: patterns(&raw.fail_if_all_match_regexp),
-            fail_if_not_matches: patterns(&raw.fail_if_not_matches_regexp),
-            fail_if_none_matches: patterns(&raw.fail_if_none_matches_regexp),
+            fail_if_matches: patterns("fail_if_matches_regexp", &raw.fail_if_matches_regexp),
+            fail_if_all_match: patterns("fail_if_all_match_regexp", &raw.fail_if_all_match_regexp),
+            fail_if_not_matches: patterns("fail_if_not_matches_regexp", &raw.fail_if_not_matches_regexp),
+            fail_if_none_matches: patterns("fail_if_none_matches_regexp", &raw.fail_if_none_matches_regexp),
         }
     }
 }

@@ -49,7 +49,7 @@ pub fn read(text: &str, expands: bool) -> Draft {
         author: Author::Untrusted,
     };
     let mut parsed = config::parse_with(&text, options);
-    let modules = load::compile(&mut parsed, &text, Problems::of(Author::Untrusted));
+    let modules = load::compile(&mut parsed, &text, &mut Problems::of(Author::Untrusted));
     let mut named = parsed.config.modules.iter();
     let (first, others) = (named.next(), named.len());
     if let Some((name, raw)) = first {

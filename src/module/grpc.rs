@@ -39,13 +39,17 @@ impl fmt::Debug for Grpc {
 impl Grpc {
     /// Compiles the section; what cannot be compiled is reported to `problems`.
     pub fn compile(raw: &config::Grpc, problems: &mut Problems) -> Self {
+        let metadata = metadata_headers(&raw.metadata);
+        if let Err(reason) = &metadata {
+            problems.warn("grpc.metadata", format_args!("{reason}: every probe fails"), None);
+        }
         let is_tls_configured = raw.tls || raw.tls_config != config::Shared::default();
         Self {
             preference: Preference::new(&raw.preferred_ip_protocol, raw.ip_protocol_fallback),
             service: raw.service.clone(),
             tls: raw.tls,
             tls_config: is_tls_configured.then(|| problems.tls(&raw.tls_config)),
-            metadata: metadata_headers(&raw.metadata),
+            metadata,
         }
     }
 }

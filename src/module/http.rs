@@ -8,7 +8,7 @@ use super::Problems;
 use crate::check::{Cel, Regexp};
 use crate::config;
 use crate::net::Preference;
-use crate::net::headers::{Headers, canonical};
+use crate::net::headers::{Headers, canonical, is_sendable_value, is_token};
 use crate::net::oauth2::TokenSource;
 use crate::net::proxy::Proxies;
 use crate::net::tls::ClientTls;
@@ -172,6 +172,23 @@ impl Http {
         let client = &raw.client;
         let (headers, host) = request_headers(raw);
         let has_proxy = client.proxy.url().is_some() || client.proxy.proxy_from_environment;
+        if !is_token(raw.method.as_bytes()) && !raw.method.is_empty() {
+            problems.warn(
+                "http.method",
+                format_args!("{:?} is no method: every probe fails", raw.method),
+                None,
+            );
+        }
+        let odd = |(name, value): &(&[u8], &[u8])| !is_token(name) || !is_sendable_value(value);
+        if let Some((name, _)) = headers.iter().find(odd) {
+            // Without the value, which may be a secret.
+            let name = String::from_utf8_lossy(name);
+            problems.warn(
+                "http.headers",
+                format_args!("the header {name:?} cannot be sent: every probe fails"),
+                None,
+            );
+        }
         let tls = &client.tls_config;
         let protocol = match (raw.enable_http3, client.enable_http2) {
             (true, _) => HttpProtocol::Http3,

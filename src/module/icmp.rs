@@ -36,8 +36,9 @@ pub struct Icmp {
 
 impl Icmp {
     /// Compiles the section; what cannot be compiled is reported to `problems`.
-    pub fn compile(raw: &config::Icmp, _problems: &mut Problems) -> Self {
+    pub fn compile(raw: &config::Icmp, problems: &mut Problems) -> Self {
         let source = &raw.source_ip_address;
+        problems.warn_of_source("icmp.source_ip_address", source);
         let source = (!source.is_empty()).then(|| {
             source
                 .parse()

@@ -158,7 +158,7 @@ pub(super) fn parse_text<'t>(
 ) -> Result<(Loaded, config::Source<'t>), LoadError> {
     let mut parsed = config::parse_with(text, options);
     common.referenced.extend(std::mem::take(&mut parsed.referenced));
-    let problems = Problems::of(options.author).keeping(&common.variants);
+    let problems = &mut Problems::of(options.author).keeping(&common.variants);
     let modules = compile(&mut parsed, text, problems);
     let problems = parsed.problems;
     if !problems.is_empty() {
@@ -179,9 +179,14 @@ pub(super) fn parse_text<'t>(
     Ok((loaded, parsed.source))
 }
 
-/// The modules of what was read; what cannot be compiled is added to its problems.
-pub(super) fn compile(parsed: &mut Parsed<'_>, text: &str, problems: Problems) -> Modules {
-    Modules::compile(&parsed.config, problems).unwrap_or_else(|found| {
+/// The modules of what was read; what cannot be compiled is added to its problems, and what cannot work to its warnings.
+pub(super) fn compile(parsed: &mut Parsed<'_>, text: &str, problems: &mut Problems) -> Modules {
+    let modules = Modules::compile(&parsed.config, problems);
+    let warned = problems.warned.drain(..);
+    let warnings = warned.map(|warning| placed(warning, &parsed.source, text));
+    parsed.warnings.extend(warnings);
+    parsed.warnings.sort_by_key(|warning| warning.at);
+    modules.unwrap_or_else(|found| {
         let problems = &mut parsed.problems;
         for problem in found {
             // What the reader found wrong already need not be said twice.

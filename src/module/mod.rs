@@ -215,19 +215,19 @@ impl Modules {
     ///
     /// # Errors
     /// Everything that is wrong, in the order of the module names.
-    pub fn compile(config: &config::Config, mut problems: Problems) -> Result<Self, Vec<ModuleProblem>> {
+    pub fn compile(config: &config::Config, problems: &mut Problems) -> Result<Self, Vec<ModuleProblem>> {
         let mut by_name = HashMap::with_capacity(config.modules.len());
         for (name, raw) in &config.modules {
             // A module without any setting cannot be probed with.
             let Some(raw) = raw else { continue };
-            let mut module = Module::compile(name, raw, &mut problems);
+            let mut module = Module::compile(name, raw, problems);
             module.exposition = raw.exposition.within(config.exposition);
             by_name.insert(Arc::clone(&module.name), Arc::new(module));
         }
         if problems.found.is_empty() {
             Ok(Self { by_name })
         } else {
-            Err(problems.found)
+            Err(std::mem::take(&mut problems.found))
         }
     }
 
@@ -283,6 +283,8 @@ impl fmt::Display for ModuleProblem {
 pub struct Problems {
     module: String,
     found: Vec<ModuleProblem>,
+    /// What loads upstream, although probes will fail.
+    warned: Vec<ModuleProblem>,
     known: Expressions,
     /// Those of the module under compilation, if it has parameters.
     used: Option<Box<Expressions>>,
@@ -359,6 +361,28 @@ impl Problems {
             help: None,
             within: None,
         });
+    }
+
+    /// Warns of what loads and makes probes fail, as it does upstream.
+    pub fn warn(&mut self, path: impl Into<String>, message: impl fmt::Display, help: Option<&str>) {
+        self.warned.push(ModuleProblem {
+            module: self.module.clone(),
+            path: path.into(),
+            message: message.to_string(),
+            help: help.map(str::to_owned),
+            within: None,
+        });
+    }
+
+    /// Warns of a source address that is none.
+    pub fn warn_of_source(&mut self, path: &str, source: &str) {
+        if !source.is_empty() && source.parse::<IpAddr>().is_err() {
+            self.warn(
+                path,
+                format_args!("{source:?} is no IP address: every probe fails"),
+                None,
+            );
+        }
     }
 
     /// Reports an expression that does not compile.

@@ -42,6 +42,7 @@ impl Tcp {
     /// Compiles the section; what cannot be compiled is reported to `problems`.
     pub fn compile(raw: &config::Tcp, problems: &mut Problems) -> Self {
         let source = raw.source_ip_address.as_str();
+        problems.warn_of_source("tcp.source_ip_address", source);
         Self {
             preference: Preference::new(&raw.preferred_ip_protocol, raw.ip_protocol_fallback),
             source_ip_address: Some(source).filter(|s| !s.is_empty()).map(Into::into),

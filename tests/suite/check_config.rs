@@ -4,6 +4,23 @@ use std::process::{Command, Output};
 
 use crate::support::has;
 
+#[test]
+fn references_are_replaced_as_the_exporter_does() {
+    let text = "modules: {m: {prober: tcp, resolver: 'udp://${HOME_OF_NAMES}'}}";
+    let (verdict, _) = said(text);
+    assert_eq!(verdict, "1 error");
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("f.yml");
+    std::fs::write(&file, text).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_blackbox_exporter"))
+        .args(["check-config", "--config.expand-environment-variables"])
+        .arg(&file)
+        .env("HOME_OF_NAMES", "127.0.0.1")
+        .output()
+        .expect("the program runs");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+}
+
 fn check_config(files: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_blackbox_exporter"))
         .arg("check-config")
@@ -72,6 +89,16 @@ fn what_cannot_work_as_meant_is_a_warning() {
     let rows = [
         ("prober: dns, dns: {query_name: x, valid_rcodes: [NOEROR]}", "did you mean NOERROR?"),
         ("prober: dns", "without dns.query_name every probe fails"),
+        ("prober: dns, dns: {query_name: x, validate_answer_rrs: {fail_if_matches_regexp: [a, '(?<=a)b']}}", "fail_if_matches_regexp[1]: error parsing regexp: invalid named capture: `(?<=a)b`: a probe that gets this far fails"),
+        ("prober: dns, dns: {query_name: x, transport_protocol: sctp}", "\"sctp\" is no transport"),
+        ("prober: dns, dns: {query_name: a..b}", "dns.query_name: the query name has an empty label"),
+        ("prober: http, http: {tls_config: {min_version: TLS13, max_version: TLS12}}", "min_version is above max_version"),
+        ("prober: http, http: {tls_config: {max_version: TLS11}}", "TLS 1.0 and 1.1 are not spoken here"),
+        ("prober: http, http: {method: A B}", "\"A B\" is no method"),
+        ("prober: http, http: {headers: {a b: c}}", "the header \"a b\" cannot be sent"),
+        ("prober: http, http: {fail_if_ssl: true, fail_if_not_ssl: true}", "fail_if_ssl is set, too"),
+        ("prober: tcp, tcp: {source_ip_address: 1.2.3}", "tcp.source_ip_address: \"1.2.3\" is no IP address"),
+        ("prober: grpc, grpc: {metadata: {A B: [c]}}", "grpc.metadata: header key \"A B\" contains illegal characters"),
         ("prober: icmp, icmp: {preferred_ip_protocol: ipv6}", "\"ipv6\" means ip4"),
         ("prober: icmp, addresses: any", "\"addresses: any\" has no effect: a ping does not connect"),
         ("prober: dns, addresses: any, dns: {query_name: x}", "\"addresses: any\" has no effect: a query over UDP does not connect"),
@@ -159,4 +186,12 @@ fn a_targets_file_is_told_from_a_configuration() {
     assert_eq!(verdict, "ok, a targets file of 2 targets");
     let (verdict, details) = said("targets:\n- {name: a}\n");
     assert_eq!(verdict, "a targets file with 1 error", "{details}");
+    let (verdict, details) = said("- targets: [a]\n");
+    assert_eq!(verdict, "1 error");
+    has(
+        &details,
+        ["expected a mapping, found a list", "Prometheus' file_sd"],
+    );
+    let (_, details) = said("scrape_configs: []\n");
+    has(&details, ["this is Prometheus' configuration", "migrate"]);
 }

@@ -92,6 +92,14 @@ impl Section for Tls {
             let message = "at most one of key and key_file must be configured";
             d.report_field(node, "key_file", message, None);
         }
+        let fails = "every handshake fails";
+        if self.max_version.is_some_and(|most| most < TlsVersion::Tls12) {
+            let message = format!("TLS 1.0 and 1.1 are not spoken here: {fails}");
+            d.warn(node, "max_version", message, "write TLS12 or TLS13");
+        } else if self.max_version.is_some_and(|most| self.min_version > Some(most)) {
+            let message = format!("min_version is above max_version: {fails}");
+            d.warn(node, "min_version", message, None);
+        }
         if is_encrypted_key(self.key.expose()) {
             d.warn(node, "key", KEY_IS_ENCRYPTED, DECRYPT);
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use go_yaml::Document;
+use go_yaml::{Content, Document};
 
 use super::policy::Policy;
 use super::source::Source;
@@ -102,6 +102,12 @@ pub fn parse_with(text: &str, options: Options) -> Parsed<'_> {
             parsed.files = decoder.take_files();
             parsed.referenced = decoder.take_referenced();
             (parsed.problems, parsed.warnings) = decoder.finish();
+            if let Content::Sequence(_) = document.node(document.root()).content
+                && let Some(problem) = parsed.problems.first_mut()
+            {
+                let help = "a list of targets is for Prometheus' file_sd; that of --targets.file is `targets: [{name: …, address: …}]`";
+                problem.help = Some(help.to_owned());
+            }
             if let Some(at) = document.ignored() {
                 let message = "the document ends above this line: the rest of the file is not read";
                 let help = "indent the first line like the others";

@@ -17,6 +17,11 @@ pub(crate) fn elsewhere(name: &str, known: &[&'static str]) -> Option<String> {
     if is_section_with("modules") && name == "targets" {
         return Some("this is a targets file: it is given with --targets.file".to_owned());
     }
+    if is_section_with("modules") && name == "scrape_configs" {
+        let help =
+            "this is Prometheus' configuration: `blackbox_exporter migrate` reads the targets of its jobs";
+        return Some(help.to_owned());
+    }
     if is_section_with("prober") {
         let owners = owners(name);
         return (!owners.is_empty()).then(|| format!("it belongs below {}", owners.join(" or ")));

@@ -185,6 +185,10 @@ impl Http {
                 d.warn(node, field, message, "write method: GET, or leave it out");
             }
         }
+        if self.fail_if_ssl && self.fail_if_not_ssl {
+            let message = "fail_if_ssl is set, too: every probe fails";
+            d.warn(node, "fail_if_not_ssl", message, None);
+        }
         let has_proxy = self.client.proxy.url().is_some() || self.client.proxy.proxy_from_environment;
         if has_proxy && !self.skip_resolve_phase_with_proxy {
             let message = "a proxy is set, but the target's name is still resolved locally before each probe";
