@@ -137,7 +137,7 @@ fn result_remembered(bencher: Bencher, success: bool) {
             duration: Duration::from_millis(12),
             samples: Samples::new(),
             log,
-            timeline: Timeline::new(Instant::now()),
+            timeline: Timeline::new(ping_engine::Moment::now()),
             tls: None,
             failure: None,
             trace: None,

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::{Probe, Verdict, once};
+use super::failure::AGAIN;
+use super::{FailedAttempt, Probe, Verdict, once};
 use crate::log;
 use crate::metrics::Metric;
 use crate::module::Module;
@@ -34,15 +35,13 @@ pub(super) async fn probe(probe: &mut Probe<'_>, module: &Module, most: u32) -> 
             probe.samples.set_bool(Metric::FirstAttemptSuccess, attempt == 1);
             return verdict;
         }
-        let reason = probe.failure().reason;
-        if left == 1 || !reason.may_pass() || whole.left() <= PAUSE {
+        let failure = probe.failure();
+        if left == 1 || !failure.reason.may_pass() || whole.left() <= PAUSE {
             return verdict;
         }
-        log!(probe.log, Warn, "Attempt failed, the probe is made again", "attempt" => attempt, "of" => most, "reason" => reason.name());
-        let hop = probe.timeline.hop();
-        let words = hop.result.take();
-        let words = words.as_deref().unwrap_or(reason.name());
-        hop.result = Some(format!("attempt {attempt} failed: {words}"));
+        let line = failure.line(&probe.log);
+        log!(probe.log, Warn, AGAIN, "attempt" => attempt, "of" => most, "reason" => failure.reason.name());
+        probe.timeline.hop().failed = Some(Box::new(FailedAttempt { failure, line }));
         sleep(PAUSE).await;
         probe.begin_again();
         attempt += 1;

@@ -14,6 +14,7 @@ mod all;
 mod attempts;
 mod certificates;
 mod connect;
+mod failure;
 mod findings;
 mod outcome;
 mod probe;
@@ -36,14 +37,15 @@ use crate::module::{Kind, Module};
 use crate::net::{Deadline, Network, tls};
 use crate::reason::Reason;
 use crate::trace::Tracing;
-use outcome::{FAILED, LOG_FULL};
+use failure::{FAILED, LOG_FULL};
 
 pub use advice::Facts;
+pub use failure::Failure;
 pub use findings::{Finding, Findings, Judged};
-pub use outcome::{BodyExcerpt, Failure, Outcome};
+pub use outcome::{BodyExcerpt, Outcome};
 pub use probe::{Attempt, Failed, Probe, Verdict};
 pub use resolve::{Chosen, choose_address};
-pub use timeline::{Hop, Phase, PhaseSpan, Timeline};
+pub use timeline::{Answer, FailedAttempt, Hop, Phase, PhaseSpan, Timeline};
 
 /// What a probe is asked to do.
 #[derive(Clone, Debug)]
@@ -210,7 +212,9 @@ fn mask(probe: &mut Probe<'_>, advice: &mut Option<String>) {
         body.text = masked;
     }
     for hop in &mut probe.timeline.hops {
-        for text in [Some(&mut hop.name), hop.result.as_mut()].into_iter().flatten() {
+        let failed = hop.failed.as_mut().map(|failed| &mut failed.line);
+        let texts = [Some(&mut hop.name), hop.result.as_mut(), failed];
+        for text in texts.into_iter().flatten() {
             if let Some(masked) = mask(text) {
                 *text = masked;
             }

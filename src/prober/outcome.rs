@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
+use ping_engine::Moment;
 
-use super::{Findings, Timeline};
-use crate::metrics::{Labels, Metric, Samples};
+use super::failure::words;
+use super::{Failure, Findings, Timeline};
+use crate::metrics::Samples;
 use crate::net::tls_facts::TlsFacts;
-use crate::probe_log::{Level, ProbeLog};
-use crate::reason::Reason;
+use crate::probe_log::ProbeLog;
 use crate::trace;
 
 /// How a probe ended. A failed probe is an outcome like any other.
@@ -40,10 +40,10 @@ pub struct Outcome {
 
 impl Outcome {
     /// That of a probe which began at `start` and is given up now: nothing that it measured.
-    pub fn cancelled(start: Instant, trace: trace::Context) -> Self {
+    pub fn cancelled(start: Moment, trace: trace::Context) -> Self {
         Self {
             success: false,
-            duration: start.elapsed(),
+            duration: start.steady().elapsed(),
             samples: Samples::default(),
             log: ProbeLog::default(),
             timeline: Timeline::new(start),
@@ -58,68 +58,15 @@ impl Outcome {
 
     /// Why the probe failed, in one line: its reason, and what the log says of it.
     pub fn reason(&self) -> Option<String> {
-        let name = self.failure?.reason.name();
-        Some(match self.words() {
-            Some(words) => format!("{name}: {words}"),
-            None => name.to_owned(),
-        })
+        Some(self.failure?.line(&self.log))
     }
 
-    /// Why the probe failed, in words: the last error of its log, which is the one that ended it; without an error,
-    /// the last warning, which is what a ping has instead.
+    /// Why the probe failed, in words.
     pub fn words(&self) -> Option<String> {
-        if self.success {
-            return None;
+        match self.success {
+            true => None,
+            false => words(&self.log),
         }
-        let last = |level| {
-            let mut told = self
-                .log
-                .events()
-                .iter()
-                .rev()
-                .filter(move |event| event.level == level);
-            told.find(|event| event.message != FAILED && event.message != LOG_FULL)
-        };
-        let event = last(Level::Error).or_else(|| last(Level::Warn))?;
-        let mut reason = event.message.to_owned();
-        for (key, value) in event.attributes() {
-            reason.push_str(if key == "err" { ": " } else { ", " });
-            if key != "err" {
-                reason.push_str(key);
-                reason.push(' ');
-            }
-            reason.push_str(&value.to_string());
-        }
-        Some(reason)
-    }
-}
-
-/// The last line of a failed probe.
-pub(super) const FAILED: &str = "Probe failed";
-
-/// The line of a log that had more.
-pub(super) const LOG_FULL: &str = "Probe log is full, lines were dropped";
-
-/// Why and where a probe failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// Why.
-    pub reason: Reason,
-    /// The phase in which it did; empty when it was in none.
-    pub phase: &'static str,
-    /// The step of the dialogue in which it did, from 1.
-    pub step: Option<usize>,
-}
-
-impl Failure {
-    /// The step in which it failed; empty when it was in none.
-    pub fn step(&self) -> String {
-        self.step.map_or_else(String::new, |step| step.to_string())
-    }
-
-    pub(super) fn expose(&self, samples: &mut Samples) {
-        let labels = [self.phase.into(), self.reason.name().into(), self.step().into()];
-        samples.set_labels(Metric::FailureInfo, Labels::Values(labels.into()), 1.0);
     }
 }
 

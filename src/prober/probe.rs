@@ -5,8 +5,7 @@ use std::net::IpAddr;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
-use super::outcome::{BodyExcerpt, Failure};
-use super::{Chosen, Facts, Findings, ProbeRequest, Timeline};
+use super::{BodyExcerpt, Chosen, Facts, Failure, Findings, ProbeRequest, Timeline};
 use crate::config::Exposition;
 use crate::config::module::vantage::Addresses;
 use crate::metrics::Samples;
@@ -91,13 +90,13 @@ impl<'a> Probe<'a> {
         deadline: Deadline,
     ) -> Self {
         let arrivals = Arrivals::new();
-        let start = arrivals.start().steady();
+        let start = arrivals.start();
         Self {
             target: request.target,
             hostname: request.hostname,
             network,
             deadline,
-            start,
+            start: start.steady(),
             arrivals,
             log: ProbeLog::with_capacity(usual_lines(&module.kind)),
             vantage: &module.vantage,
@@ -172,7 +171,7 @@ impl Probe<'_> {
     /// Begins another attempt, and forgets what the one before has found out.
     pub(super) fn begin_again(&mut self) {
         self.samples = Samples::new();
-        self.timeline.begin_attempt();
+        self.timeline.begin_again();
         self.attempt = Attempt {
             findings: self.attempt.findings.take().map(|_| Box::default()),
             ..Attempt::default()

@@ -1,10 +1,13 @@
 //! When each phase of each hop of a probe ran: the data of the waterfall pictures.
 
+use std::borrow::Cow;
 use std::ops::Range;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use ping_engine::Moment;
 use tokio::time::Instant;
 
+use super::Failure;
 use crate::net::tls_facts::TlsFacts;
 
 /// A phase as the metrics name it.
@@ -61,32 +64,87 @@ pub struct Hop {
     pub name: String,
     /// The address that was dialled, once known.
     pub address: Option<String>,
-    /// How it ended: a status line, `connection refused`, …
+    /// How it ended, in words: a status line, `connection refused`, …
     pub result: Option<String>,
+    /// What its peer answered, if that has a status.
+    pub answer: Option<Answer>,
+    /// Which attempt of the probe it belongs to, counted from 0.
+    pub attempt: u32,
+    /// Why this attempt failed, if it ended with this hop and another one followed.
+    pub failed: Option<Box<FailedAttempt>>,
     /// Its phases in order.
     pub phases: Vec<PhaseSpan>,
     /// Facts of its last TLS handshake, failed ones included.
     pub tls: Option<Box<TlsFacts>>,
 }
 
+/// The status with which a peer answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Of HTTP, an upgrade to WebSocket included.
+    Http {
+        /// Major and minor version.
+        version: (u8, u8),
+        /// Status code.
+        status: u16,
+    },
+    /// The code of a call of gRPC.
+    Grpc(u32),
+}
+
+/// Why an attempt failed that was not the last one.
+#[derive(Clone, Debug)]
+pub struct FailedAttempt {
+    /// Why and where.
+    pub failure: Failure,
+    /// The same in one line, with what the log says of it.
+    pub line: String,
+}
+
+impl Hop {
+    /// How it ended, as people are shown it.
+    pub fn shown(&self) -> Option<Cow<'_, str>> {
+        let result = self.result.as_deref();
+        let Some(failed) = &self.failed else {
+            return result.map(Cow::Borrowed);
+        };
+        let words = result.unwrap_or(failed.failure.reason.name());
+        Some(format!("attempt {} failed: {words}", self.attempt + 1).into())
+    }
+}
+
 /// All hops of a probe.
 #[derive(Clone, Debug)]
 pub struct Timeline {
-    start: Instant,
+    start: Moment,
     /// The hops in order. A phase that is recorded before any hop of an attempt begins makes its first hop.
     pub hops: Vec<Hop>,
     /// Which of them are those of the attempt under way, or of the one that is described.
     attempt: Range<usize>,
+    /// How many attempts of the probe failed before.
+    number: u32,
 }
 
 impl Timeline {
     /// A timeline of a probe that starts now.
-    pub fn new(start: Instant) -> Self {
+    pub fn new(start: Moment) -> Self {
         Self {
             start,
             hops: Vec::with_capacity(1),
             attempt: 0..0,
+            number: 0,
         }
+    }
+
+    /// When the probe began, by the clock on the wall.
+    pub fn began(&self) -> SystemTime {
+        self.start.wall()
+    }
+
+    /// Begins the probe again, with another attempt.
+    pub fn begin_again(&mut self) {
+        self.number += 1;
+        self.begin_attempt();
     }
 
     /// Begins another attempt: the hops so far are those of earlier ones.
@@ -113,6 +171,7 @@ impl Timeline {
     pub fn begin_hop(&mut self, name: impl Into<String>) {
         self.hops.push(Hop {
             name: name.into(),
+            attempt: self.number,
             ..Hop::default()
         });
         self.attempt.end = self.hops.len();
@@ -136,7 +195,7 @@ impl Timeline {
     pub fn record(&mut self, phase: Phase, from: Instant, to: Instant) {
         let span = PhaseSpan {
             phase,
-            start: from.saturating_duration_since(self.start),
+            start: from.saturating_duration_since(self.start.steady()),
             length: to.saturating_duration_since(from),
         };
         self.hop().phases.push(span);

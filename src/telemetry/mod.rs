@@ -13,6 +13,7 @@ use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use ping_engine::Moment;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -63,7 +64,7 @@ pub struct TracedProbe<'a> {
     target: &'a str,
     /// `None` when it has ended.
     context: Option<Context>,
-    began: Instant,
+    began: Moment,
 }
 
 impl TracedProbe<'_> {
@@ -157,7 +158,7 @@ impl Exports {
             module,
             target,
             context: self.spans.is_some().then(|| context.clone()),
-            began: Instant::now(),
+            began: Moment::now(),
         }
     }
 
@@ -219,13 +220,11 @@ impl Exports {
 
 impl<'a> Finished<'a> {
     fn new(module: &'a Module, target: &'a str, outcome: &'a Outcome) -> Self {
-        let ended = nanoseconds(SystemTime::now());
-        let took = u64::try_from(outcome.duration.as_nanos()).unwrap_or(u64::MAX);
         Self {
             module,
             target: shown(target),
             outcome,
-            began: ended.saturating_sub(took),
+            began: nanoseconds(outcome.timeline.began()),
         }
     }
 

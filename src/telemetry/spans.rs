@@ -8,12 +8,11 @@ use std::time::Duration;
 
 use super::protobuf::{Any, attribute, bytes, fixed32, fixed64, message, number};
 use super::{Traced, told};
-use crate::metrics::Metric;
 use crate::module::Kind;
 use crate::module::http::HttpProtocol;
 use crate::net::url::Url;
 use crate::probe_log::{Event, Level, LogValue};
-use crate::prober::{Hop, http};
+use crate::prober::{Answer, FailedAttempt, Failure, Hop, http};
 use crate::trace::SpanId;
 
 /// Most lines of a log that a span has as events, and most bytes of them.
@@ -40,7 +39,33 @@ struct Span<'a> {
     /// From the start of the probe.
     from: Duration,
     to: Duration,
-    failed: bool,
+    fault: Option<Fault<'a>>,
+}
+
+/// Why a probe, an attempt or a part of them failed.
+#[derive(Clone, Copy)]
+struct Fault<'a> {
+    /// `None` if it was cancelled.
+    failure: Option<Failure>,
+    words: &'a str,
+}
+
+impl<'a> Fault<'a> {
+    /// Of the probe, and so of its last attempt; `None` if it succeeded.
+    fn of_probe(probe: &'a Traced<'_>) -> Option<Self> {
+        (!probe.outcome.success).then_some(Self {
+            failure: probe.outcome.failure,
+            words: probe.words,
+        })
+    }
+
+    /// Of an attempt that was followed by another one.
+    fn of_attempt(failed: &'a FailedAttempt) -> Self {
+        Self {
+            failure: Some(failed.failure),
+            words: &failed.line,
+        }
+    }
 }
 
 /// Appends the spans, each as field 2 of a `ScopeSpans`; how many there are.
@@ -66,13 +91,15 @@ pub(super) fn write(out: &mut Vec<u8>, probe: &Traced<'_>) -> u64 {
                 .unwrap_or(from),
         };
         end_before = to;
-        let failed = is_last && !probe.outcome.success;
-        write_hop(out, probe, i, hop, (from, to), failed);
+        let own = hop.failed.as_deref().map(Fault::of_attempt);
+        let fault = own.or_else(|| Fault::of_probe(probe).filter(|_| is_last));
+        write_hop(out, probe, i, hop, (from, to), fault);
         for (j, phase) in hop.phases.iter().enumerate() {
-            let is_culprit = probe
-                .outcome
-                .failure
-                .is_some_and(|failure| failure.phase == phase.phase.label());
+            let is_culprit = |fault: &Fault<'_>| {
+                fault
+                    .failure
+                    .is_some_and(|failure| failure.phase == phase.phase.label())
+            };
             let span = Span {
                 id: probe.context.phase(i, j),
                 parent: Some(probe.context.hop(i)),
@@ -80,7 +107,7 @@ pub(super) fn write(out: &mut Vec<u8>, probe: &Traced<'_>) -> u64 {
                 kind: INTERNAL,
                 from: phase.start,
                 to: phase.start + phase.length,
-                failed: failed && is_culprit,
+                fault: fault.filter(is_culprit),
             };
             span.write(out, probe, |_| {});
         }
@@ -108,10 +135,10 @@ impl Span<'_> {
             fixed64(out, 8, probe.moment(self.to));
             more(out);
             message(out, 15, |out| {
-                if self.failed {
-                    bytes(out, 2, probe.words.as_bytes());
+                if let Some(fault) = self.fault {
+                    bytes(out, 2, fault.words.as_bytes());
                 }
-                number(out, 3, if self.failed { ERROR } else { OK });
+                number(out, 3, if self.fault.is_some() { ERROR } else { OK });
             });
             let parent = match self.parent.is_some() && self.parent == context.parent {
                 true => REMOTE_PARENT,
@@ -136,27 +163,27 @@ fn write_probe(out: &mut Vec<u8>, probe: &Traced<'_>) {
         },
         from: Duration::ZERO,
         to: probe.outcome.duration,
-        failed: !probe.outcome.success,
+        fault: Fault::of_probe(probe),
     };
     span.write(out, probe, |out| {
-        shared_attributes(out, probe, !probe.outcome.success);
+        shared_attributes(out, probe, Fault::of_probe(probe));
         attribute(out, 9, "probe.prober", probe.module.prober().name());
         events(out, probe);
     });
 }
 
 /// What the probe and each of its hops have.
-fn shared_attributes(out: &mut Vec<u8>, probe: &Traced<'_>, failed: bool) {
+fn shared_attributes(out: &mut Vec<u8>, probe: &Traced<'_>, fault: Option<Fault<'_>>) {
     attribute(out, 9, "user_agent.synthetic.type", "test");
     attribute(out, 9, "probe.module", &*probe.module.name);
     attribute(out, 9, "probe.target", &*probe.target);
-    match (probe.outcome.failure, failed) {
-        (Some(failure), true) => {
+    match fault.map(|fault| fault.failure) {
+        Some(Some(failure)) => {
             attribute(out, 9, "probe.failure.reason", failure.reason.name());
             attribute(out, 9, "error.type", failure.reason.name());
         }
-        (None, true) => attribute(out, 9, "error.type", "cancelled"),
-        _ => {}
+        Some(None) => attribute(out, 9, "error.type", "cancelled"),
+        None => {}
     }
 }
 
@@ -166,9 +193,9 @@ fn write_hop(
     number: usize,
     hop: &Hop,
     (from, to): (Duration, Duration),
-    failed: bool,
+    fault: Option<Fault<'_>>,
 ) {
-    let method = method(probe, number);
+    let method = method(probe, hop, number);
     let span = Span {
         id: probe.context.hop(number),
         parent: Some(probe.context.probe()),
@@ -176,10 +203,10 @@ fn write_hop(
         kind: CLIENT,
         from,
         to,
-        failed,
+        fault,
     };
     span.write(out, probe, |out| {
-        shared_attributes(out, probe, failed);
+        shared_attributes(out, probe, fault);
         let peer = hop
             .address
             .as_deref()
@@ -200,31 +227,28 @@ fn write_hop(
         attribute(out, 9, "network.transport", transport.0);
         attribute(out, 9, "net.transport", transport.1);
         match method {
-            Some(method) => of_http(out, probe, method, number, hop),
-            None => of_grpc(out, probe, hop),
+            Some(method) => of_http(out, method, number, hop),
+            None => of_grpc(out, hop),
         }
     });
 }
 
-/// The method of a request of HTTP, counted from 0; `None` in a probe of gRPC.
-fn method<'a>(probe: &'a Traced<'_>, hop: usize) -> Option<&'a str> {
+/// The method of a request of HTTP; `None` in a probe of gRPC. Redirects of the same attempt lead to it.
+fn method<'a>(probe: &'a Traced<'_>, hop: &Hop, number: usize) -> Option<&'a str> {
     let Kind::Http(module) = &probe.module.kind else {
         let is_websocket = matches!(probe.module.kind, Kind::Websocket(_));
         return is_websocket.then_some("GET");
     };
-    let before = probe.outcome.timeline.hops.get(..hop).unwrap_or_default();
-    let statuses = before.iter().filter_map(|hop| Some(answer(hop)?.1));
+    let before = probe.outcome.timeline.hops.get(..number).unwrap_or_default();
+    let redirects = before.iter().filter(|before| before.attempt == hop.attempt);
+    let statuses = redirects.filter_map(|hop| match hop.answer? {
+        Answer::Http { status, .. } => Some(status),
+        Answer::Grpc(_) => None,
+    });
     Some(statuses.fold(module.method.as_str(), http::method_after))
 }
 
-/// Version and status of what a hop was answered.
-fn answer(hop: &Hop) -> Option<(&str, u16)> {
-    let (version, rest) = hop.result.as_deref()?.strip_prefix("HTTP/")?.split_once(' ')?;
-    let status = rest.split(' ').next()?.parse().ok()?;
-    Some((version, status))
-}
-
-fn of_http(out: &mut Vec<u8>, probe: &Traced<'_>, method: &str, number: usize, hop: &Hop) {
+fn of_http(out: &mut Vec<u8>, method: &str, number: usize, hop: &Hop) {
     attribute(out, 9, "http.request.method", method);
     attribute(out, 9, "http.method", method);
     let name = told(&hop.name);
@@ -247,30 +271,17 @@ fn of_http(out: &mut Vec<u8>, probe: &Traced<'_>, method: &str, number: usize, h
         };
         server(out, url.hostname(), port);
     }
-    let answer = answer(hop);
-    // A WebSocket that was refused has the reason for a result.
-    let upgrade = || {
-        probe
-            .outcome
-            .samples
-            .value(Metric::WebsocketStatusCode)
-            .filter(|status| *status > 0.0)
-    };
-    if let Some(status) = answer
-        .map(|(_, status)| i64::from(status))
-        .or_else(|| upgrade().map(|status| status as i64))
-    {
-        attribute(out, 9, "http.response.status_code", status);
-        attribute(out, 9, "http.status_code", status);
-    }
-    if let Some((version, _)) = answer {
-        let short = if version == "1.0" {
-            version
-        } else {
-            version.trim_end_matches(".0")
+    if let Some(Answer::Http { version, status }) = hop.answer {
+        attribute(out, 9, "http.response.status_code", i64::from(status));
+        attribute(out, 9, "http.status_code", i64::from(status));
+        let (major, minor) = version;
+        let long = format!("{major}.{minor}");
+        let short = match version {
+            (2.., 0) => major.to_string(),
+            _ => long.clone(),
         };
-        attribute(out, 9, "network.protocol.version", short);
-        attribute(out, 9, "http.flavor", version);
+        attribute(out, 9, "network.protocol.version", short.as_str());
+        attribute(out, 9, "http.flavor", long.as_str());
     }
     if number > 0 {
         attribute(out, 9, "http.request.resend_count", number as i64);
@@ -280,13 +291,13 @@ fn of_http(out: &mut Vec<u8>, probe: &Traced<'_>, method: &str, number: usize, h
 const GRPC_SERVICE: &str = "grpc.health.v1.Health";
 const GRPC_CALL: &str = "grpc.health.v1.Health/Check";
 
-fn of_grpc(out: &mut Vec<u8>, probe: &Traced<'_>, hop: &Hop) {
+fn of_grpc(out: &mut Vec<u8>, hop: &Hop) {
     attribute(out, 9, "rpc.system", "grpc");
     attribute(out, 9, "rpc.system.name", "grpc");
     attribute(out, 9, "rpc.service", GRPC_SERVICE);
     attribute(out, 9, "rpc.method", "Check");
-    if let Some(code) = probe.outcome.samples.value(Metric::GrpcStatusCode) {
-        attribute(out, 9, "rpc.grpc.status_code", code as i64);
+    if let Some(Answer::Grpc(code)) = hop.answer {
+        attribute(out, 9, "rpc.grpc.status_code", i64::from(code));
     }
     if let Ok(url) = Url::parse(&format!("http://{}", hop.name)) {
         server(out, url.hostname(), url.port().parse().ok());
@@ -326,10 +337,12 @@ fn events(out: &mut Vec<u8>, probe: &Traced<'_>) {
         room = enough.unwrap_or(0);
         enough.is_some()
     };
+    // Its last lines are written when the time is taken, and the clock may have been set meanwhile.
+    let (began, ended) = (probe.began, probe.moment(probe.outcome.duration));
     let shown = events.iter().rev().take(EVENTS).take_while(fits).count();
     for event in events.get(events.len() - shown..).unwrap_or_default() {
         message(out, 11, |out| {
-            fixed64(out, 1, super::nanoseconds(event.at));
+            fixed64(out, 1, super::nanoseconds(event.at).clamp(began, ended));
             bytes(out, 2, event.message.as_bytes());
             attribute(out, 3, "log.level", event.level.name());
             for (name, value) in event.attributes() {

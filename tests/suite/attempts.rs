@@ -17,7 +17,7 @@ use crate::support::{Exporter, exposition, has, lacks, log, probe, spawn};
 
 /// A server that gives those who connect these answers in turn, and the last one to all others; it answers when something was
 /// asked, or at once.
-async fn answering(answers: &'static [&'static str], waits: bool) -> (String, Arc<AtomicUsize>) {
+pub async fn answering(answers: &'static [&'static str], waits: bool) -> (String, Arc<AtomicUsize>) {
     let seen = Arc::<AtomicUsize>::default();
     let counted = Arc::clone(&seen);
     let serve = move |mut stream: TcpStream| {
@@ -66,7 +66,7 @@ async fn a_probe_is_made_until_it_succeeds() {
         assert_eq!(failures as f64, attempts - 1.0, "{lines}");
         assert_eq!(outcome.failure.is_none(), good);
         if attempts > 1.0 {
-            let first = outcome.timeline.hops[0].result.clone().unwrap();
+            let first = outcome.timeline.hops[0].shown().unwrap().into_owned();
             has(&first, ["attempt 1 failed: expect_mismatch"]);
             assert!(outcome.duration > Duration::from_millis(200));
         }

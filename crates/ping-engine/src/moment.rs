@@ -28,6 +28,11 @@ impl Moment {
         self.steady
     }
 
+    /// The moment on the clock on the wall.
+    pub fn wall(self) -> SystemTime {
+        self.wall
+    }
+
     /// Wall time at a moment that is not before this one, unless it was set in between.
     pub fn wall_at(self, at: Instant) -> SystemTime {
         self.wall + at.saturating_duration_since(self.steady)

@@ -158,8 +158,8 @@ fn waterfall(hop: &Hop, whole: Duration, look: Look) -> String {
     if let Some(address) = &hop.address {
         let _ = write!(out, "  {}", short(address, LONG));
     }
-    if let Some(result) = &hop.result {
-        let _ = write!(out, "  {}", short(result, LONG));
+    if let Some(result) = hop.shown() {
+        let _ = write!(out, "  {}", short(&result, LONG));
     }
     out.push('\n');
     let scale = WIDTH as f64 / whole.as_secs_f64().max(1e-9);
@@ -317,7 +317,7 @@ fn as_json(done: &Done) -> Value {
         let phases = hop.phases.iter().map(|span| {
             json!({"phase": span.phase.label(), "start_seconds": span.start.as_secs_f64(), "seconds": span.length.as_secs_f64()})
         });
-        json!({"name": hop.name, "address": hop.address, "result": hop.result, "phases": phases.collect::<Vec<_>>(), "tls": hop.tls.as_deref().map(tls)})
+        json!({"name": hop.name, "address": hop.address, "result": hop.shown(), "phases": phases.collect::<Vec<_>>(), "tls": hop.tls.as_deref().map(tls)})
     });
     let mut json = json!({
         "target": done.job.target,

@@ -18,7 +18,7 @@ use self::message::{SERVING, SERVING_STATUSES, health_check_request, serving_sta
 use self::status::{Code, GrpcStatus};
 use super::connect::{self, ConnectError, Stream, Tls, To, connect, prepare};
 use super::resolve::{expose_address, judge_names};
-use super::{Failed, Phase, Probe, Verdict, advice, choose_address};
+use super::{Answer, Failed, Phase, Probe, Verdict, advice, choose_address};
 use crate::carried;
 use crate::log;
 use crate::metrics::{Labels, Metric};
@@ -167,7 +167,9 @@ fn judge(
                 facts.expose(&mut probe.samples, FactSet::Grpc);
             }
             let said = serving_text(&module.service, status);
-            probe.timeline.hop().result = Some(said.clone());
+            let hop = probe.timeline.hop();
+            hop.result = Some(said.clone());
+            hop.answer = Some(Answer::Grpc(Code::OK.0));
             if status == SERVING {
                 log!(probe.log, Debug, "connect the grpc server successfully");
                 return Ok(());
@@ -182,8 +184,9 @@ fn judge(
             probe
                 .samples
                 .set(Metric::GrpcStatusCode, f64::from(status.code.0));
-            probe.timeline.hop().result = Some(status.code.to_string());
             let hop = probe.timeline.hop();
+            hop.result = Some(status.code.to_string());
+            hop.answer = Some(Answer::Grpc(status.code.0));
             let at = hop.address.clone().unwrap_or_else(|| route.target());
             (status.reason, format!("health check of {at}: {status}"))
         }

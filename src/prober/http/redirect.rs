@@ -24,7 +24,7 @@ use crate::net::http1::RequestBody;
 use crate::net::proxy::basic;
 use crate::net::url::{Url, hostname, idna_ascii};
 use crate::probe_log::{EXCERPT, excerpt_of};
-use crate::prober::{Phase, Probe, advice};
+use crate::prober::{Answer, Phase, Probe, advice};
 use crate::reason::Reason;
 
 /// Most redirects that are followed.
@@ -100,7 +100,12 @@ impl Client<'_> {
                     return chain;
                 }
             };
-            probe.timeline.hop().result = Some(status_line(&response));
+            let hop = probe.timeline.hop();
+            hop.result = Some(status_line(&response));
+            hop.answer = Some(Answer::Http {
+                version: response.version,
+                status: response.status,
+            });
             jar.store(&request.url, &request.host, &response.headers);
             let location = response.headers.value("Location").unwrap_or_default().to_vec();
             let Some(next) =

@@ -10,6 +10,8 @@ use crate::net::tls_facts::TlsFacts;
 pub(super) struct HttpResponse {
     /// As the answer has it: `HTTP/1.1`, `HTTP/2.0`.
     pub(super) protocol: String,
+    /// Major and minor version.
+    pub(super) version: (u8, u8),
     /// Status code.
     pub(super) status: u16,
     /// Header fields.
@@ -28,6 +30,7 @@ impl HttpResponse {
         // Boxed: otherwise every future that waits for it holds room for it.
         Box::new(Self {
             protocol: head.protocol,
+            version: head.version,
             status: head.status,
             headers: head.headers,
             told_length,

@@ -20,7 +20,7 @@ use crate::net::tls::Prepared;
 use crate::net::url::{Url, punycode_host_port, remove_zone, valid_host_header};
 use crate::net::{Address, split_host_port};
 use crate::prober::connect::{self, AnyStream, ConnectError, Route, Stream, Tls, To};
-use crate::prober::{Phase, Probe};
+use crate::prober::{Answer, Phase, Probe};
 
 /// What is needed to connect.
 pub(super) struct Dialling<'a> {
@@ -72,8 +72,12 @@ pub(super) async fn dial(
             timed_out,
         })??;
     probe.samples.set(Metric::WebsocketStatusCode, head.status.into());
-    let status = String::from_utf8_lossy(&head.status_line).into_owned();
-    probe.timeline.hop().result = Some(status);
+    let hop = probe.timeline.hop();
+    hop.result = Some(String::from_utf8_lossy(&head.status_line).into_owned());
+    hop.answer = Some(Answer::Http {
+        version: head.version,
+        status: head.status,
+    });
     judge(&head, (!dialling.skips_accept).then_some(key.as_str()))?;
     Ok(Frames::new(stream, early))
 }

@@ -158,7 +158,7 @@ pub fn hops(outcome: &Outcome) -> Vec<HopView> {
     let hops = outcome.timeline.hops.iter().map(|hop| HopView {
         name: short(&hop.name, LONG),
         address: hop.address.as_deref().map(|address| short(address, LONG)),
-        result: hop.result.as_deref().map(|result| short(result, LONG)),
+        result: hop.shown().map(|result| short(&result, LONG)),
         phases: hop
             .phases
             .iter()

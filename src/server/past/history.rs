@@ -147,7 +147,8 @@ fn weight(outcome: &Outcome) -> usize {
         .hops
         .iter()
         .map(|hop| {
-            let texts = [Some(&hop.name), hop.address.as_ref(), hop.result.as_ref()];
+            let failed = hop.failed.as_ref().map(|failed| &failed.line);
+            let texts = [Some(&hop.name), hop.address.as_ref(), hop.result.as_ref(), failed];
             let texts: usize = texts.into_iter().flatten().map(String::len).sum();
             size_of_val(hop) + size_of_val(hop.phases.as_slice()) + texts
         })

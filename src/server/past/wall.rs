@@ -329,7 +329,7 @@ mod tests {
             duration: Duration::from_millis(milliseconds),
             samples: Samples::new(),
             log: ProbeLog::default(),
-            timeline: Timeline::new(tokio::time::Instant::now()),
+            timeline: Timeline::new(ping_engine::Moment::now()),
             tls: None,
             failure: (!success).then_some(crate::prober::Failure {
                 reason: crate::reason::Reason::Other,

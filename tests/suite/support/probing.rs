@@ -79,7 +79,7 @@ pub fn passed() -> Outcome {
         duration: Duration::from_millis(20),
         samples: Samples::new(),
         log: ProbeLog::default(),
-        timeline: Timeline::new(tokio::time::Instant::now()),
+        timeline: Timeline::new(ping_engine::Moment::now()),
         tls: None,
         failure: None,
         trace: None,
