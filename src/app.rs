@@ -40,6 +40,7 @@ use crate::server::past::history::History;
 use crate::server::web::{Gate, Http2};
 use crate::server::{Exporter, RequestSettings};
 use crate::telemetry::Exports;
+use crate::trace::Export;
 use crate::version;
 
 use signals::{Hangup, Stop};
@@ -200,6 +201,13 @@ pub async fn start(flags: Flags, logger: Logger, others: Option<Handle>) -> Resu
     let probe_log = probe_log_level(&flags.log_prober, &logger);
     say!(logger, Info, "Starting blackbox_exporter", "version" => version::info());
     say!(logger, Info, &version::build_context());
+    if flags.trace_spans.is_none() && flags.trace_export != Export::default() {
+        say!(
+            logger,
+            Warn,
+            "--trace.export has no effect without --trace.endpoint: no spans are exported"
+        );
+    }
 
     let store = open_store(&flags, &logger).await?;
     let store = Arc::new(store);

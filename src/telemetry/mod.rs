@@ -4,6 +4,7 @@
 //! and [posts](sender) them. No probe waits for either: what does not fit is counted and left out.
 
 mod logs;
+mod losses;
 mod protobuf;
 mod queue;
 mod sender;
@@ -25,8 +26,8 @@ use crate::net::Network;
 use crate::net::url::Url;
 use crate::probe_log::{Event, Level};
 use crate::prober::Outcome;
-use crate::say;
 use crate::trace::{Context, Endpoint, Export};
+use losses::Losses;
 use queue::Queue;
 use sender::{Payload, Sender};
 
@@ -42,8 +43,7 @@ pub struct Exports {
     export: Export,
     spans: Option<Arc<Queue>>,
     logs: Option<(Payload, Arc<Queue>)>,
-    senders: Mutex<Vec<JoinHandle<()>>>,
-    logger: Logger,
+    senders: Mutex<Vec<(Arc<Queue>, JoinHandle<()>)>>,
 }
 
 /// A probe that has ended.
@@ -105,12 +105,12 @@ impl<'a> std::ops::Deref for Traced<'a> {
 impl Exports {
     /// Spans that were left out; `None` if none are exported.
     pub fn spans_dropped(&self) -> Option<u64> {
-        self.spans.as_ref().map(|queue| queue.dropped())
+        self.spans.as_ref().map(|queue| queue.losses.since_start())
     }
 
     /// Logs that were left out; `None` if none are exported.
     pub fn logs_dropped(&self) -> Option<u64> {
-        self.logs.as_ref().map(|(_, queue)| queue.dropped())
+        self.logs.as_ref().map(|(_, queue)| queue.losses.since_start())
     }
 
     /// Begins to post what the flags ask for; `None` when that is nothing. `instance` is this process among others.
@@ -127,10 +127,15 @@ impl Exports {
         }
         let most = memory::traces_share().unwrap_or(MOST).min(MOST);
         let mut senders = Vec::new();
-        let mut post = |endpoint, form| {
-            let queue = Arc::new(Queue::new(most));
+        let mut post = |endpoint: &Endpoint, form| {
+            let lost = match form {
+                Payload::OtlpSpans => "Spans of probes were dropped",
+                Payload::OtlpLogs | Payload::DeepFlowLogs => "Logs of failed probes were dropped",
+            };
+            let losses = Losses::new(lost, endpoint.to_string(), logger);
+            let queue = Arc::new(Queue::new(most, losses));
             let sender = Sender::new(endpoint, form, instance, &queue, network, logger);
-            senders.push(tokio::spawn(sender.run()));
+            senders.push((Arc::clone(&queue), tokio::spawn(sender.run())));
             queue
         };
         let spans = spans.map(|endpoint| post(endpoint, Payload::OtlpSpans));
@@ -147,7 +152,6 @@ impl Exports {
             spans,
             logs,
             senders: Mutex::new(senders),
-            logger: logger.clone(),
         }))
     }
 
@@ -196,24 +200,19 @@ impl Exports {
         }
     }
 
-    /// Posts what waits, for at most `patience`. Nothing is taken in any more.
+    /// Posts what waits, for at most `patience`, and says what is lost. Nothing is taken in any more.
     pub async fn drain(&self, patience: Duration) {
-        let queues = self
-            .spans
-            .iter()
-            .chain(self.logs.as_ref().map(|(_, queue)| queue));
-        queues.for_each(|queue| queue.close());
         let senders = std::mem::take(&mut *self.senders.lock().unwrap_or_else(PoisonError::into_inner));
+        senders.iter().for_each(|(queue, _)| queue.close());
         let end = Instant::now() + patience;
-        for mut sender in senders {
+        for (queue, mut sender) in senders {
             if tokio::time::timeout_at(end, &mut sender).await.is_err() {
                 sender.abort();
-                say!(
-                    self.logger,
-                    Warn,
-                    "Spans or logs of the last probes were not exported: the endpoint is too slow"
-                );
+                // What it had taken is among the losses when it has ended.
+                let _ = sender.await;
             }
+            queue.abandon();
+            queue.losses.say();
         }
     }
 }

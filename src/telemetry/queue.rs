@@ -1,11 +1,11 @@
 //! What waits to be posted: encoded records, up to a number of bytes. What does not fit is counted and left out.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use super::losses::{Cause, Losses};
 use crate::memory;
 
 /// The queue of one endpoint.
@@ -17,7 +17,7 @@ pub(super) struct Queue {
     /// Most bytes that wait or are on their way.
     most: usize,
     /// Records that were left out.
-    dropped: AtomicU64,
+    pub(super) losses: Losses,
 }
 
 #[derive(Debug, Default)]
@@ -37,12 +37,13 @@ struct Part {
     records: u64,
 }
 
-/// What is posted together. Its bytes count until it is dropped.
+/// What is posted together. Its bytes count until it is dropped, and then it is lost unless it was [settled](Self::settle).
 #[derive(Debug)]
 pub(super) struct Batch<'q> {
     queue: &'q Queue,
     parts: Vec<Part>,
     bytes: usize,
+    is_settled: bool,
 }
 
 /// Bytes of a full batch.
@@ -50,12 +51,12 @@ pub(super) const BATCH: usize = 256 << 10;
 
 impl Queue {
     /// A queue of at most so many bytes.
-    pub(super) fn new(most: usize) -> Self {
+    pub(super) fn new(most: usize, losses: Losses) -> Self {
         Self {
             state: Mutex::default(),
             news: Notify::new(),
             most,
-            dropped: AtomicU64::new(0),
+            losses,
         }
     }
 
@@ -71,9 +72,14 @@ impl Queue {
         encoded.shrink_to_fit();
         let bytes = encoded.len() + size_of::<Part>();
         let mut state = self.lock();
-        if state.closed || state.bytes + state.taken + bytes > self.most || memory::is_short() {
+        let cause = match () {
+            () if state.closed => Some(Cause::End),
+            () if state.bytes + state.taken + bytes > self.most => Some(Cause::Full),
+            () => memory::is_short().then_some(Cause::Memory),
+        };
+        if let Some(cause) = cause {
             drop(state);
-            self.drop_records(records);
+            self.losses.add(records, cause);
             return;
         }
         let before = state.bytes;
@@ -85,20 +91,21 @@ impl Queue {
         }
     }
 
-    /// Counts records that were left out.
-    pub(super) fn drop_records(&self, records: u64) {
-        self.dropped.fetch_add(records, Ordering::Relaxed);
-    }
-
-    /// How many records were left out.
-    pub(super) fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
-    }
-
     /// Nothing more is taken in.
     pub(super) fn close(&self) {
         self.lock().closed = true;
         self.news.notify_one();
+    }
+
+    /// Nobody posts what still waits.
+    pub(super) fn abandon(&self) {
+        let waiting = {
+            let mut state = self.lock();
+            state.bytes = 0;
+            std::mem::take(&mut state.waiting)
+        };
+        let records = waiting.iter().map(|part| part.records).sum();
+        self.losses.add(records, Cause::End);
     }
 
     /// Whether nothing more is taken in.
@@ -131,6 +138,7 @@ impl Queue {
             queue: self,
             parts: Vec::new(),
             bytes: 0,
+            is_settled: false,
         };
         while batch.bytes < BATCH
             && let Some(part) = state.waiting.pop_front()
@@ -152,6 +160,11 @@ impl Batch<'_> {
         self.parts.iter().map(|part| part.records).sum()
     }
 
+    /// The endpoint took it, or it is among the losses.
+    pub(super) fn settle(mut self) {
+        self.is_settled = true;
+    }
+
     /// Its records, one behind the other. They are held once.
     pub(super) fn encoded(&mut self) -> Vec<u8> {
         let mut all = Vec::with_capacity(self.bytes);
@@ -166,31 +179,101 @@ impl Batch<'_> {
 impl Drop for Batch<'_> {
     fn drop(&mut self) {
         self.queue.lock().taken -= self.bytes;
+        if !self.is_settled {
+            self.queue.losses.add(self.records(), Cause::End);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::logging::{LogFormat, Logger};
+    use crate::probe_log::Level;
+
+    /// A queue, and what it logs.
+    fn queue(most: usize) -> (Queue, impl Fn() -> String) {
+        let (sender, written) = std::sync::mpsc::channel();
+        struct Channel(std::sync::mpsc::Sender<Vec<u8>>);
+        impl std::io::Write for Channel {
+            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                let _ = self.0.send(bytes.to_vec());
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let logger = Logger::new(Level::Info, LogFormat::Logfmt, Box::new(Channel(sender)));
+        let losses = Losses::new("Things were dropped", "http://there".to_owned(), &logger);
+        let log = move || {
+            logger.flush(std::time::Duration::from_secs(5));
+            String::from_utf8(written.try_iter().flatten().collect()).unwrap()
+        };
+        (Queue::new(most, losses), log)
+    }
 
     #[test]
     fn it_holds_what_it_may_and_counts_the_rest() {
-        let queue = Queue::new(1000 + 10 * size_of::<Part>());
+        let (queue, log) = queue(1000 + 10 * size_of::<Part>());
         for _ in 0..12 {
             queue.push(vec![0; 100], 3);
         }
-        assert_eq!(queue.dropped(), 6);
+        assert_eq!(queue.losses.since_start(), 6);
         let mut batch = queue.take().unwrap();
         assert_eq!((batch.records(), batch.encoded().len()), (30, 1000));
         assert!(queue.take().is_none());
         queue.push(vec![0; 100], 1);
-        assert_eq!(queue.dropped(), 7, "what is on its way counts");
-        drop(batch);
+        assert_eq!(queue.losses.since_start(), 7, "what is on its way counts");
+        batch.settle();
         queue.push(vec![0; 100], 1);
-        assert_eq!(queue.dropped(), 7);
+        assert_eq!(queue.losses.since_start(), 7);
         queue.close();
         queue.push(vec![0; 1], 1);
-        assert_eq!(queue.dropped(), 8);
-        assert_eq!(queue.take().unwrap().records(), 1);
+        assert_eq!(queue.losses.since_start(), 8);
+        let batch = queue.take().unwrap();
+        assert_eq!(batch.records(), 1);
+        drop(batch);
+        assert_eq!(
+            queue.losses.since_start(),
+            9,
+            "what was on its way at the end is lost"
+        );
+        queue.losses.say();
+        let lines = log();
+        let lines: Vec<_> = lines
+            .lines()
+            .map(|line| line.split_once("msg=").unwrap().1)
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                "\"Things were dropped\" dropped=7 endpoint=http://there err=\"the queue is full: the endpoint does not take them fast enough\" dropped_since_start=9",
+                "\"Things were dropped\" dropped=2 endpoint=http://there err=\"the exporter ends before the endpoint took them\" dropped_since_start=9",
+            ]
+        );
+    }
+
+    /// What was lost after it was said is said a minute later.
+    #[tokio::test(start_paused = true)]
+    async fn every_loss_is_said_once_per_minute() {
+        let (queue, log) = queue(10);
+        let second = std::time::Duration::from_secs(1);
+        // How many are lost, and what is said after so many seconds.
+        let rows: [(u64, u32, &[u64]); 4] = [(1, 1, &[1]), (2, 1, &[]), (3, 59, &[5]), (0, 120, &[])];
+        let told = async {
+            for (lost, seconds, said) in rows {
+                (0..lost).for_each(|_| queue.push(vec![0; 100], 1));
+                tokio::time::sleep(seconds * second).await;
+                let lines = log();
+                let count = |line: &str| line.split_once("dropped=")?.1.split_once(' ')?.0.parse().ok();
+                let counts: Vec<u64> = lines.lines().filter_map(count).collect();
+                assert_eq!(counts, said, "{lines}");
+            }
+        };
+        tokio::select! {
+            () = told => {}
+            () = queue.losses.watch() => unreachable!(),
+        }
     }
 }

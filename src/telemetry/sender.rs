@@ -13,6 +13,7 @@ use http::{HeaderValue, StatusCode};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::SERVICE;
+use super::losses::Cause;
 use super::protobuf::{attribute, bytes, message, rejected};
 use super::queue::Queue;
 use crate::config;
@@ -112,17 +113,25 @@ impl Sender {
         }
     }
 
-    /// Posts until the queue is closed and empty.
+    /// Posts until the queue is closed and empty, and says meanwhile what is lost.
     pub(super) async fn run(mut self) {
         let queue = Arc::clone(&self.queue);
+        tokio::select! {
+            () = self.post_all(&queue) => {}
+            () = queue.losses.watch() => {}
+        }
+    }
+
+    async fn post_all(&mut self, queue: &Queue) {
         loop {
             queue.gather(LINGER).await;
             while let Some(mut batch) = queue.take() {
                 let body = self.body(batch.encoded());
-                if let Err(refused) = self.post(body, batch.records()).await {
-                    queue.drop_records(batch.records());
-                    self.complain(&refused.why);
+                let records = batch.records();
+                if let Err(refused) = self.post(body, records).await {
+                    queue.losses.add(records, Cause::Refused(refused.why));
                 }
+                batch.settle();
             }
             if queue.is_closed() {
                 return;
@@ -216,8 +225,7 @@ impl Sender {
         let answer = ended.unwrap_or_else(|_| Err(Refused::transient("no answer in 10s".to_owned())))?;
         let rejected = rejected(&answer).min(records);
         if self.form != Payload::DeepFlowLogs && rejected > 0 {
-            self.queue.drop_records(rejected);
-            self.complain("the endpoint rejects a part of them");
+            self.queue.losses.add(rejected, Cause::Rejected);
         }
         Ok(())
     }
@@ -250,14 +258,16 @@ impl Sender {
         Ok(client)
     }
 
-    /// Says, once per minute, that the endpoint does not take what it is sent.
+    /// Says, once per minute, that the endpoint does not take what it is sent, and is sent it again.
     fn complain(&self, why: &str) {
         if self.told.due().is_none() {
             return;
         }
         let what = match self.form {
-            Payload::OtlpSpans => "Spans of probes could not be exported",
-            Payload::OtlpLogs | Payload::DeepFlowLogs => "Logs of failed probes could not be exported",
+            Payload::OtlpSpans => "Spans of probes could not be exported, they are posted again",
+            Payload::OtlpLogs | Payload::DeepFlowLogs => {
+                "Logs of failed probes could not be exported, they are posted again"
+            }
         };
         say!(
             self.logger,
@@ -265,7 +275,6 @@ impl Sender {
             what,
             "endpoint" => self.endpoint.to_string(),
             "err" => why.to_owned(),
-            "dropped_since_start" => self.queue.dropped(),
         );
     }
 }

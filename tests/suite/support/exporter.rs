@@ -128,6 +128,13 @@ impl Exporter {
         String::from_utf8_lossy(&self.log.0.lock().unwrap()).into_owned()
     }
 
+    /// Stops it; everything that it logged.
+    pub async fn stop(self) -> String {
+        self.running.stop().await;
+        self.logger.flush(Duration::from_secs(5));
+        String::from_utf8_lossy(&self.log.0.lock().unwrap()).into_owned()
+    }
+
     /// The folder of its configuration file.
     pub fn folder(&self) -> &Path {
         self.folder.path()

@@ -337,7 +337,9 @@ async fn what_is_not_taken_is_tried_again_or_counted() {
             figure("blackbox_exporter_spans_dropped_total"),
             figure("blackbox_exporter_trace_logs_dropped_total"),
         );
-        if figures.0 > 0.0 && figures.1 > 0.0 {
+        // Said a moment after it is counted.
+        let is_said = exporter.log().matches(" were dropped").count() == 2;
+        if figures.0 > 0.0 && figures.1 > 0.0 && is_said {
             break figures;
         }
         assert!(Instant::now() < end, "{}", metrics.text());
@@ -347,9 +349,11 @@ async fn what_is_not_taken_is_tried_again_or_counted() {
     has(
         &log,
         [
-            "Spans of probes could not be exported",
+            "Spans of probes could not be exported, they are posted again",
             "the endpoint answers 503",
-            "Logs of failed probes could not be exported",
+            "the endpoint rejects a part of them",
+            "Logs of failed probes were dropped",
+            "the endpoint answers 400",
         ],
     );
     lacks(&log, ["secret"]);
@@ -384,8 +388,90 @@ async fn a_receiver_that_hangs_is_nobodys_concern() {
         assert!(answer.sample("probe_duration_seconds").unwrap() < 5.0);
     }
     let begin = Instant::now();
-    exporter.running.stop().await;
+    let log = exporter.stop().await;
     assert!(begin.elapsed() < Duration::from_secs(30), "{:?}", begin.elapsed());
+    let [line] = losses(&log, "Spans of probes were dropped")[..] else {
+        panic!("{log}");
+    };
+    has(
+        line,
+        [
+            "the exporter ends before the endpoint took them",
+            &silent.local_addr().unwrap().to_string(),
+        ],
+    );
+}
+
+/// The lines of a log that tell of losses.
+fn losses<'l>(log: &'l str, of: &str) -> Vec<&'l str> {
+    log.lines().filter(|line| line.contains(of)).collect()
+}
+
+/// What a busy or absent receiver does not take is said: how much, of what, and why.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_loss_is_said() {
+    // The kernel takes the connections.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = silent.local_addr().unwrap();
+    let nobody = nobody();
+    let flags = [
+        format!("--trace.endpoint=http://{silent}/v1/traces"),
+        format!("--trace.log-endpoint=http://{nobody}/v1/logs"),
+    ];
+    let exporter = Exporter::start(MODULES, &flags.each_ref().map(String::as_str)).await;
+    let target = format!("http://{nobody}/{}", "x".repeat(7000));
+    let end = Instant::now() + Duration::from_secs(60);
+    while !exporter.log().contains("Spans of probes were dropped") {
+        assert!(Instant::now() < end);
+        exporter.probe("traced", &target).await;
+    }
+    has(
+        exporter.log(),
+        ["the queue is full: the endpoint does not take them fast enough"],
+    );
+    let log = exporter.stop().await;
+    for (of, endpoint) in [
+        ("Spans of probes were dropped", silent.to_string()),
+        ("Logs of failed probes were dropped", nobody),
+    ] {
+        let lines = losses(&log, of);
+        let number = |line: &str, name: &str| -> u64 {
+            let (_, rest) = line.split_once(name).unwrap();
+            rest.split(' ').next().unwrap().parse().unwrap()
+        };
+        let all: u64 = lines.iter().map(|line| number(line, " dropped=")).sum();
+        assert_eq!(
+            number(lines.last().unwrap(), " dropped_since_start="),
+            all,
+            "{lines:#?}"
+        );
+        lines.iter().for_each(|line| has(line, ["level=WARN", &endpoint]));
+    }
+    has(&log, ["connection refused"]);
+}
+
+#[tokio::test]
+async fn a_choice_of_spans_needs_an_endpoint() {
+    const LINE: &str = "--trace.export has no effect without --trace.endpoint";
+    for (flags, warns) in [
+        (&["--trace.export=all"][..], true),
+        (
+            &[
+                "--trace.export=slow:1s",
+                "--trace.log-endpoint=http://127.0.0.1:1/",
+            ],
+            true,
+        ),
+        (
+            &["--trace.export=all", "--trace.endpoint=http://127.0.0.1:1/"],
+            false,
+        ),
+        (&["--trace.export=failed"], false),
+        (&[], false),
+    ] {
+        let log = Exporter::start(MODULES, flags).await.stop().await;
+        assert_eq!(log.contains(LINE), warns, "{flags:?}: {log}");
+    }
 }
 
 #[test]
