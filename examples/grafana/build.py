@@ -91,7 +91,7 @@ def table(title, description, at, queries, overrides, hidden):
 
 def links(labels):
     """From a target to what the exporter knows of it; `labels` is where Grafana has the labels of a value."""
-    query = "&".join(f"{name}=${{{labels}.{name}:percentencode}}" for name in ("module", "target"))
+    query = "&".join(f"{name}=${{{labels}.{name}:percentencode}}" for name in ("module", "target", "instance"))
     page = lambda path: f"${{exporter:raw}}/{path}?{query}"
     return [
         {"title": "Results, log and certificates", "url": page("target"), "targetBlank": True},
@@ -237,8 +237,8 @@ def textbox(name, title, value):
     return {"type": "textbox", "name": name, "label": title, "query": value, "current": current, "options": [{"selected": True, **current}]}
 
 
-def dashboard(title, uid, rename):
-    """The whole dashboard, with every metric renamed."""
+def dashboard(title, uid, rename, probed_by=""):
+    """The whole dashboard, with every metric renamed; `probed_by` is the label that names the host that probes, which no link needs."""
     whole = {
         "title": title, "uid": uid, "tags": ["blackbox"], "editable": True, "schemaVersion": 39, "version": 1,
         "refresh": "30s", "time": {"from": "now-1h", "to": "now"}, "timezone": "browser",
@@ -256,12 +256,14 @@ def dashboard(title, uid, rename):
         "panels": [{"id": number, **each} for number, each in enumerate(PANELS, 1)],
     }
     text = json.dumps(whole, indent=2, ensure_ascii=False)
+    if probed_by:
+        text = re.sub(rf"&{probed_by}=\$\{{[^}}]*\}}", "", text)
     return re.sub(r"\b(probe_[a-z_]+|blackbox_exporter_probe_[a-z_]+|up(?={))\b", lambda name: rename(name[0]), text) + "\n"
 
 
 FILES = {
     "blackbox.json": dashboard("Blackbox exporter", "blackbox", lambda name: name),
-    "blackbox-deepflow.json": dashboard("Blackbox exporter (DeepFlow)", "blackbox-deepflow", lambda name: "prometheus__samples__" + name),
+    "blackbox-deepflow.json": dashboard("Blackbox exporter (DeepFlow)", "blackbox-deepflow", lambda name: "prometheus__samples__" + name, probed_by="instance"),
 }
 
 stale = []

@@ -5,6 +5,7 @@
 mod classic;
 mod events;
 mod home;
+mod named;
 mod params;
 mod picture;
 mod playground;
@@ -15,7 +16,6 @@ mod targets;
 mod trace;
 mod wall;
 
-use std::borrow::Cow;
 use std::convert::Infallible;
 use std::iter;
 use std::net::IpAddr;
@@ -33,15 +33,15 @@ use http::header::{
 use http::{StatusCode, Uri};
 
 use super::answer::Response;
-use super::front::{Mount, decoded};
+use super::front::Mount;
 use super::past::entry::{Entry, Name};
 use super::past::pieces;
 use super::{Exporter, answer};
 use crate::config::codec::meant::did_you_mean;
-use crate::config::files::targets::DEFAULT_MODULE;
 use crate::display::short;
 use crate::logging::LogFormat;
-use crate::module::{Given, Loaded};
+use crate::module::Loaded;
+use named::{Known, Named};
 use story::LONG;
 use target::KnownTarget;
 
@@ -102,71 +102,16 @@ fn base(mount: Mount<'_>) -> String {
     format!("{scheme}://{host}{}", mount.path)
 }
 
-/// What a query names: a module, a target, and the `hostname` and the parameters with which it was probed.
-struct Named<'q> {
-    module: Cow<'q, str>,
-    target: Cow<'q, str>,
-    hostname: Cow<'q, str>,
-    given: Vec<Given>,
-}
-
-/// Names of a query that are no parameters of a module.
-const OWN: [&str; 5] = ["module", "target", "hostname", "debug", "format"];
-/// Most parameters of a module that a query names.
-const GIVEN: usize = 100;
-
-impl<'q> Named<'q> {
-    fn of(query: Query<'q>) -> Self {
-        let given = query.all().filter(|(name, _)| !OWN.contains(&&**name));
-        let mut given: Vec<Given> = given
-            .take(GIVEN)
-            .map(|(name, value)| Given {
-                name: name.into(),
-                value: value.into(),
-            })
-            .collect();
-        // As a module has them.
-        given.sort();
-        Self {
-            module: query.first("module"),
-            target: query.first("target"),
-            hostname: query.first("hostname"),
-            given,
-        }
-    }
-
-    /// Without a module, that of a scrape without one; an empty `hostname` is none.
-    fn name(&self) -> Name<'_> {
-        Name {
-            module: Some(&*self.module)
-                .filter(|module| !module.is_empty())
-                .unwrap_or(DEFAULT_MODULE),
-            target: &self.target,
-            hostname: Some(&*self.hostname).filter(|hostname| !hostname.is_empty()),
-            given: &self.given,
-        }
-    }
-}
-
 /// `/target`: the page of one target.
 pub fn target(exporter: &Exporter, mount: Mount<'_>, query: Query<'_>) -> Response {
     let named = Named::of(query);
-    let find = |name| KnownTarget::find(&exporter.history, name);
-    // As a scraper writes it, or as the probe understood it.
-    let understood = decoded(&named.target);
-    let understood = || {
-        find(Name {
-            target: &understood,
-            ..named.name()
-        })
+    let Known { rows, others } = named.known(exporter);
+    let Some((row, alike)) = rows.split_first() else {
+        return html(StatusCode::NOT_FOUND, &target::unknown(&named, &others));
     };
-    let Some(known) = find(named.name()).or_else(understood) else {
-        return html(
-            StatusCode::NOT_FOUND,
-            &target::unknown(&exporter.history, named.name()),
-        );
-    };
-    let page = known.page(exporter, &base(mount));
+    let others = alike.iter().chain(&others);
+    let known = KnownTarget::of(&exporter.history, row);
+    let page = known.page(exporter, &base(mount), others);
     let Some(newest) = known.newest() else {
         return html(StatusCode::OK, &page);
     };

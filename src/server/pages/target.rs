@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use askama::Template;
 
+use super::named::Named;
 use super::result::{again, changes, command, place};
 use super::story::{self, Advice, HopView, LONG, Summary, TlsView, TraceView, given};
-use super::wall::{self, before_that, class, strip, word};
+use super::wall::{before_that, class, strip, word};
 use crate::display::{age, short};
 use crate::server::Exporter;
 use crate::server::past::debug;
-use crate::server::past::entry::{Entry, Name};
+use crate::server::past::entry::Entry;
 use crate::server::past::history::History;
 use crate::server::past::wall::Row;
 use crate::trace::Link;
@@ -27,6 +28,7 @@ pub struct TargetPage {
     module: String,
     hostname: Option<String>,
     given: Vec<String>,
+    others: Vec<(String, String)>,
     word: &'static str,
     class: &'static str,
     since: String,
@@ -65,10 +67,11 @@ pub struct KnownTarget {
 
 impl KnownTarget {
     /// What the history knows of a target.
-    pub fn find(history: &History, name: Name<'_>) -> Option<Self> {
-        let row = history.wall.row(name)?;
-        let entries = history.of(row.name());
-        Some(Self { row, entries })
+    pub fn of(history: &History, row: &Arc<Row>) -> Self {
+        Self {
+            row: Arc::clone(row),
+            entries: history.of(row.name()),
+        }
     }
 
     /// Its last probe.
@@ -76,8 +79,13 @@ impl KnownTarget {
         self.entries.first()
     }
 
-    /// Its page; `base` is how the caller reached the endpoints.
-    pub fn page(&self, exporter: &Exporter, base: &str) -> TargetPage {
+    /// Its page; `base` is how the caller reached the endpoints, `others` what else a link may have meant.
+    pub fn page<'r>(
+        &self,
+        exporter: &Exporter,
+        base: &str,
+        others: impl Iterator<Item = &'r Arc<Row>>,
+    ) -> TargetPage {
         let Self { row, entries } = self;
         let (loaded, link) = (exporter.store.current(), exporter.settings.trace_link.as_ref());
         let last = |passed: bool| entries.iter().find(|entry| entry.outcome.success == passed);
@@ -94,6 +102,7 @@ impl KnownTarget {
             target: short(&row.target, LONG),
             module: short(&row.module, LONG),
             hostname: hostname.map(|hostname| short(hostname, LONG)),
+            others: choices(others.take(RESULTS)),
             given: given(&row.given),
             word: word(row.state),
             class: class(row.state),
@@ -143,31 +152,37 @@ impl Side {
 }
 
 /// What is said of a target that is not known, or no longer: where it is known, if a link named another module.
-pub fn unknown(history: &History, name: Name<'_>) -> super::MessagePage {
-    let again = again(name).map(|again| (again, "Probe it now".to_owned()));
-    let (mut others, _) = history.wall.rows();
-    others.retain(|row| *row.target == *name.target);
-    others.sort_unstable_by(|a, b| wall::order(a, b));
-    let shown = others.iter().take(RESULTS).map(|row| {
-        let parts = [&*row.module].into_iter().chain(row.hostname.as_deref());
-        let parts = parts.map(|part| short(part, LONG)).chain(given(&row.given));
-        let parts: Vec<_> = parts.collect();
-        (
-            place(row.name()),
-            format!("{}: {}", word(row.state), parts.join(", ")),
-        )
+pub fn unknown(named: &Named<'_>, others: &[Arc<Row>]) -> super::MessagePage {
+    let name = named.name();
+    let with = named.module().map_or(String::new(), |module| {
+        format!(" with module {}", short(module, LONG))
     });
+    let again = again(name).map(|again| (again, "Probe it now".to_owned()));
     super::MessagePage {
         title: short(name.target, LONG),
         text: format!(
-            "The history has no result of this target with module {}: it was not probed, or too long ago.",
-            short(name.module, LONG)
+            "The history has no result of this target{with}: it was not probed, or too long ago. A link is found by the target's address, its host, or its \
+             name or label \"target\" in the targets file."
         ),
         links: again
             .into_iter()
             .chain(iter::once((place(name), "Look again".to_owned())))
-            .chain(shown)
+            .chain(choices(others.iter().take(RESULTS)))
             .collect(),
         more: others.len().saturating_sub(RESULTS),
     }
+}
+
+/// Links to rows, each with what tells it from the others.
+fn choices<'r>(rows: impl Iterator<Item = &'r Arc<Row>>) -> Vec<(String, String)> {
+    let choice = |row: &'r Arc<Row>| {
+        let parts = [&*row.target, &*row.module]
+            .into_iter()
+            .chain(row.hostname.as_deref());
+        let parts = parts.map(|part| short(part, LONG)).chain(given(&row.given));
+        let parts: Vec<_> = parts.collect();
+        let text = format!("{}: {}", word(row.state), parts.join(", "));
+        (place(row.name()), text)
+    };
+    rows.map(choice).collect()
 }

@@ -1,26 +1,32 @@
 //! `/trace?target=…&module=…`: to the trace of a target's last failed probe, for links from dashboards and alerts, which know no
 //! trace ids.
 
+use std::sync::Arc;
+
 use gostd::query::Query;
 use http::{Method, StatusCode};
 
+use super::named::Named;
 use super::result::place;
 use super::story::LONG;
-use super::{MessagePage, Named, html};
+use super::{MessagePage, html};
 use crate::display::short;
 use crate::server::Exporter;
 use crate::server::answer::{self, Response};
+use crate::server::past::wall::Row;
 
 /// Redirects to the trace; when there is none, a page says why.
 pub fn trace(exporter: &Exporter, method: &Method, query: Query<'_>) -> Response {
     let named = Named::of(query);
-    let name = named.name();
-    let row = exporter.history.wall.row(name);
-    let name = row.as_ref().map_or(name, |row| row.name());
-    let entries = exporter.history.of(name);
-    let mut failed = entries.iter().filter(|entry| !entry.outcome.success);
-    let context = failed.find_map(|entry| entry.outcome.trace.as_ref());
-    let text = match (context, &exporter.settings.trace_link) {
+    let rows = named.known(exporter).rows;
+    let name = rows.first().map_or(named.name(), |row| row.name());
+    let trace = |row: &Arc<Row>| {
+        let entries = exporter.history.of(row.name());
+        let mut failed = entries.iter().filter(|entry| !entry.outcome.success);
+        failed.find_map(|entry| entry.outcome.trace.clone())
+    };
+    let context = rows.iter().find_map(trace);
+    let text = match (&context, &exporter.settings.trace_link) {
         (Some(context), Some(link)) => {
             return answer::redirect(method, StatusCode::FOUND, &link.of(context));
         }

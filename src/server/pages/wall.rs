@@ -117,7 +117,7 @@ impl View {
 }
 
 /// What fails comes first, and of that the newest failure; the rest by module and target, so that rows keep their places.
-pub fn order(a: &Row, b: &Row) -> std::cmp::Ordering {
+fn order(a: &Row, b: &Row) -> std::cmp::Ordering {
     let newest_failure = || match a.state {
         State::Failing => b.since.cmp(&a.since),
         _ => std::cmp::Ordering::Equal,

@@ -99,10 +99,82 @@ async fn a_target_has_a_page_of_its_own() {
     assert_eq!(unknown.status, 404);
     has(unknown.text(), ["&#60;b&#62;", "Probe it now"]);
     // Known by another module only: a link leads there.
-    let elsewhere = page(&exporter, &format!("/target?target={address}")).await;
+    let elsewhere = page(&exporter, &format!("/target?module=tcp_free&target={address}")).await;
     assert_eq!(elsewhere.status, 404);
-    let link = format!("<a href=\"target?module=tcp_plain&#38;target={address}\">Failing: tcp_plain</a>");
-    has(elsewhere.text(), ["with module http_2xx", &link]);
+    let link =
+        format!("<a href=\"target?module=tcp_plain&#38;target={address}\">Failing: {address}, tcp_plain</a>");
+    has(elsewhere.text(), ["with module tcp_free", &link]);
+}
+
+/// Links of alerts and dashboards have the labels of a series, which say less than the history knows, or name the target otherwise.
+#[tokio::test]
+async fn a_target_is_found_by_the_labels_of_its_series() {
+    const TARGETS: &str = "targets:
+- {name: shop, address: '127.0.0.1:1', module: tcp_plain, hostname: shop.example.com, labels: {target: shop.example.com, module: tcp}}
+- {name: db, address: 'localhost:1', module: tcp_plain}
+";
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("blackbox.yml"), MODULES).unwrap();
+    std::fs::write(folder.path().join("targets.yml"), TARGETS).unwrap();
+    let exporter = Exporter::start_in(folder, &["--targets.file={dir}/targets.yml"])
+        .await
+        .unwrap();
+    let (_listener, good) = silent().await;
+    for probe in [
+        "module=tcp_plain&target=127.0.0.1:1&hostname=shop.example.com",
+        "module=tcp_plain&target=127.0.0.1:1",
+        "module=tcp_plain&target=localhost:1",
+        "module=tcp_free&target=localhost:1",
+        &format!("module=tcp_plain&target={good}"),
+    ] {
+        exporter.get(&format!("/probe?{probe}")).await;
+    }
+    let shop = "<b>tcp_plain</b> as <b>shop.example.com</b>";
+    for (query, want) in [
+        // The label `target` and the label `module` of the targets file, and the name.
+        ("module=tcp_plain&target=shop.example.com", shop),
+        ("module=tcp&target=shop.example.com", shop),
+        ("target=shop", shop),
+        // Without `hostname`, with one, and the very row before all others.
+        ("module=tcp_plain&target=127.0.0.1:1", "<b>tcp_plain</b> for"),
+        (
+            "module=tcp_plain&target=127.0.0.1:1&hostname=shop.example.com",
+            shop,
+        ),
+        // Without a module, also as Grafana writes that: the newest.
+        ("target=localhost:1", "<b>tcp_free</b>"),
+        ("module=&target=db", "<b>tcp_plain</b>"),
+        (
+            "module=%24%7B__field.labels.module%7D&target=localhost:1",
+            "<b>tcp_free</b>",
+        ),
+        // A label that only the scraper knows, beside `instance`.
+        (
+            "module=tcp_free&target=shop%20floor&instance=localhost:1",
+            "<b>tcp_free</b>",
+        ),
+        // A label without the port.
+        ("module=tcp_free&target=localhost", "<b>tcp_free</b>"),
+    ] {
+        let shown = page(&exporter, &format!("/target?{query}")).await;
+        assert_eq!(shown.status, 200, "{query}");
+        has(shown.text(), [want]);
+    }
+    // What else it may be is a click away.
+    let shown = page(&exporter, "/target?target=localhost:1").await;
+    has(shown.text(), [">Failing: localhost:1, tcp_plain</a>"]);
+    // What fails comes before what was probed last.
+    let shown = page(&exporter, "/target?target=127.0.0.1").await;
+    let shop = "Failing: 127.0.0.1:1, tcp_plain, shop.example.com</a>";
+    has(shown.text(), ["<b>tcp_plain</b> for", shop, "Passing: "]);
+    for query in [
+        "module=tcp_plain&target=example.com",
+        "module=tcp_free&target=shop",
+        "module=tcp_plain&target=localhost:1&hostname=other",
+    ] {
+        let shown = page(&exporter, &format!("/target?{query}")).await;
+        assert_eq!(shown.status, 404, "{query}");
+    }
 }
 
 /// A probe decodes its target once more than the query, and pages name it as it is written in the targets file.

@@ -169,6 +169,12 @@ async fn a_link_leads_to_the_trace_of_the_last_failed_probe() {
         answer.header("location"),
         Some(format!("https://tempo.example/trace/{TRACE}").as_str())
     );
+    // A series of a job that sets no label `module`, and one that has only the host.
+    let host = address.ip();
+    for query in [format!("target={target}"), format!("module=traced&target={host}")] {
+        let answer = exporter.request("GET", &format!("/trace?{query}"), &html).await;
+        assert_eq!(answer.status, 302, "{query}");
+    }
     // To a script the path is as unknown as it is upstream.
     assert_eq!(exporter.get(&trace).await.status, 200);
 

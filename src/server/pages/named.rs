@@ -1,0 +1,209 @@
+//! Which target a link names. A page of this exporter names one as the history does; an alert or a dashboard has only the labels of
+//! a series, without `hostname`, often without the module, and with a label of the targets file in place of the address.
+
+use std::borrow::Cow;
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use gostd::query::Query;
+use gostd::url::hostname;
+
+use crate::config::files::targets::{DEFAULT_MODULE, Target};
+use crate::module::Given;
+use crate::server::Exporter;
+use crate::server::front::decoded;
+use crate::server::past::entry::Name;
+use crate::server::past::wall::{Row, State};
+
+/// What a query names: a module, a target, and the `hostname` and the parameters with which it was probed.
+pub struct Named<'q> {
+    module: Cow<'q, str>,
+    target: Cow<'q, str>,
+    /// The label `instance`, which upstream's relabelling makes the target where the label `target` is a name.
+    instance: Cow<'q, str>,
+    hostname: Cow<'q, str>,
+    given: Vec<Given>,
+}
+
+/// What the history knows of it.
+pub struct Known {
+    /// What the query does not contradict, the likeliest first.
+    pub rows: Vec<Arc<Row>>,
+    /// The target with another module, `hostname` or other parameters.
+    pub others: Vec<Arc<Row>>,
+}
+
+/// Names of a query that are no parameters of a module.
+const OWN: [&str; 6] = ["module", "target", "instance", "hostname", "debug", "format"];
+/// Most parameters of a module that a query names.
+const GIVEN: usize = 100;
+
+impl<'q> Named<'q> {
+    /// What a query names.
+    pub fn of(query: Query<'q>) -> Self {
+        let given = query.all().filter(|(name, _)| !OWN.contains(&&**name));
+        let mut given: Vec<Given> = given
+            .take(GIVEN)
+            .map(|(name, value)| Given {
+                name: name.into(),
+                value: value.into(),
+            })
+            .collect();
+        // As a module has them.
+        given.sort();
+        let mut module = query.first("module");
+        // Grafana leaves a variable as it is where a series has no such label.
+        if module.starts_with("${") {
+            module = Cow::Borrowed("");
+        }
+        Self {
+            module,
+            target: query.first("target"),
+            instance: query.first("instance"),
+            hostname: query.first("hostname"),
+            given,
+        }
+    }
+
+    /// Without a module, that of a scrape without one; an empty `hostname` is none.
+    pub fn name(&self) -> Name<'_> {
+        Name {
+            module: self.module().unwrap_or(DEFAULT_MODULE),
+            target: &self.target,
+            hostname: some(&self.hostname),
+            given: &self.given,
+        }
+    }
+
+    /// The module, if it names one.
+    pub fn module(&self) -> Option<&str> {
+        some(&self.module)
+    }
+
+    /// What the history knows of it. The very row comes first, then what fails, then what was probed last: who follows a link
+    /// of an alert looks for a failure.
+    pub fn known(&self, exporter: &Exporter) -> Known {
+        let loaded = exporter.store.current();
+        let (mut rows, _) = exporter.history.wall.rows();
+        let meant = [&self.target, &self.instance]
+            .into_iter()
+            .filter(|text| !text.is_empty())
+            .map(|text| Meant::by(text, &loaded.targets.targets))
+            .find(|meant| rows.iter().any(|row| meant.has(row)));
+        let meant = meant.unwrap_or_else(|| Meant::by_host(&self.target));
+        rows.retain(|row| meant.has(row));
+        rows.sort_by_key(|row| {
+            let failing = row.state == State::Failing;
+            (!self.is(row, &meant), !failing, Reverse(row.ended))
+        });
+        let (rows, others) = rows.into_iter().partition(|row| self.fits(row, &meant));
+        Known { rows, others }
+    }
+
+    /// Whether it is what this names, with nothing left open.
+    fn is(&self, row: &Row, meant: &Meant<'_>) -> bool {
+        let name = row.name();
+        let same = Name {
+            target: name.target,
+            ..self.name()
+        };
+        self.module().is_some() && meant.texts.contains(&name.target.into()) && name == same
+    }
+
+    /// Whether this may name it: links from alerts say nothing of parameters, and a row may have none.
+    fn fits(&self, row: &Row, meant: &Meant<'_>) -> bool {
+        let module = self.module();
+        module.is_none_or(|module| *module == *row.module || meant.label(row) == Some(module))
+            && some(&self.hostname).is_none_or(|hostname| row.hostname.as_deref() == Some(hostname))
+            && (self.given.is_empty() || row.given.is_empty() || *self.given == *row.given)
+    }
+}
+
+/// Which targets a text may mean.
+struct Meant<'t> {
+    /// As a scraper writes it, and as the probe understood it.
+    texts: [Cow<'t, str>; 2],
+    is_host: bool,
+    /// What the entries of the targets file probe that have it as address, name or label `target`: module, target and `hostname`;
+    /// and their label `module`, which may be another.
+    entries: HashMap<(&'t str, Cow<'t, str>, &'t str), &'t str>,
+}
+
+impl<'t> Meant<'t> {
+    /// The targets of that text, and those of the targets file.
+    fn by(text: &'t str, targets: &'t [Target]) -> Self {
+        let mut meant = Self {
+            is_host: false,
+            ..Self::by_host(text)
+        };
+        let called = targets.iter().filter(|target| {
+            let label = target.labels.get("target");
+            let names = [&target.address, &target.name].into_iter().chain(label);
+            names.into_iter().any(|name| meant.texts.contains(&name.into()))
+        });
+        for target in called {
+            let label = target.labels.get("module");
+            let label = label.map_or(target.module(), String::as_str);
+            for address in [Cow::Borrowed(&*target.address), decoded(&target.address)] {
+                let place = (target.module(), address, &*target.hostname);
+                meant.entries.insert(place, label);
+            }
+        }
+        meant
+    }
+
+    /// The targets on that host: of a label that leaves out scheme, port and path.
+    fn by_host(text: &'t str) -> Self {
+        Self {
+            texts: [text.into(), decoded(text)],
+            is_host: true,
+            entries: HashMap::new(),
+        }
+    }
+
+    fn has(&self, row: &Row) -> bool {
+        let text = if self.is_host {
+            host(&row.target)
+        } else {
+            &row.target
+        };
+        self.texts.contains(&text.into()) || self.label(row).is_some()
+    }
+
+    /// The label `module` of a row that is of an entry of the targets file.
+    fn label(&self, row: &Row) -> Option<&'t str> {
+        let hostname = row.hostname.as_deref().unwrap_or_default();
+        let place = (&*row.module, Cow::Borrowed(&*row.target), hostname);
+        self.entries.get(&place).copied()
+    }
+}
+
+fn some(text: &str) -> Option<&str> {
+    Some(text).filter(|text| !text.is_empty())
+}
+
+/// The host of a URL, of `host:port` or of a host.
+fn host(target: &str) -> &str {
+    let rest = target.split_once("://").map_or(target, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    hostname(authority.rsplit_once('@').map_or(authority, |(_, host)| host))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_has_a_host() {
+        for (target, want) in [
+            ("https://example.com:8443/a:b@c?d", "example.com"),
+            ("http://user:secret@[2001:db8::1]:80", "2001:db8::1"),
+            ("example.com:443", "example.com"),
+            ("example.com", "example.com"),
+            ("", ""),
+        ] {
+            assert_eq!(host(target), want, "{target}");
+        }
+    }
+}
