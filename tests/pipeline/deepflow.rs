@@ -80,6 +80,12 @@ fn three_probes_reach_the_ingester_and_a_target_that_goes_down_shows() {
         0.0
     );
 
+    // The exporter's own metrics, of which one panel of the dashboard is made, under the host that DeepFlow finds.
+    for name in ["blackbox_exporter_config_last_reload_successful", "up"] {
+        let own = [("job", "blackbox_exporter"), ("instance", HOST)];
+        eventually(name, || ingester.last(name, &own));
+    }
+
     // The target goes away: the probe fails, every other series of the probe still arrives, the scrape is fine.
     let http = labels("http", "http_probe_1");
     let address = web.address;
