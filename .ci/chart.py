@@ -24,8 +24,9 @@ podDisruptionBudget: {minAvailable: 1}
 networkPolicy: {enabled: true, allowMonitoringNamespace: true}
 ingress: {enabled: true}
 serviceMonitor:
-  selfMonitor: {enabled: true}
+  selfMonitor: {enabled: true, basicAuth: &login {username: {name: login, key: user}, password: {name: login, key: password}}}
   enabled: true
+  basicAuth: *login
   targets: [{name: example, url: "https://example.com", hostname: example.com}]
 probes: [{name: websites, targets: ["https://example.com"], labels: {team: web}}]
 prometheusRule: {enabled: true}
@@ -46,6 +47,7 @@ extraEnv: {HTTP_PROXY: "http://proxy:3128"}
 extraContainers: "- {name: '{{ .Release.Name }}', image: example.com/sidecar}"
 hostAliases: [{ip: 192.0.2.1, hostNames: [a.example.com]}]
 probes: [{name: websites, targets: ["https://example.com"], tlsConfig: {insecureSkipVerify: true}, basicAuth: {username: {name: login, key: user}}}]
+serviceMonitor: {selfMonitor: {enabled: true}, enabled: true, targets: [{name: a, url: "https://example.com", module: other}, {name: b, url: "https://example.org"}]}
 """
 # What an existing Secret replaces must not be dropped silently.
 REFUSED = "policy: {preset: no-link-local}", "targets: {targets: []}", "webConfig: {http_server_config: {http2: false}}"
@@ -82,7 +84,12 @@ subprocess.run(["/usr/bin/python3", ".ci/manifests.py", "-"], check=True, input=
 
 community = render(COMMUNITY).stdout
 assert community.count("scheme: HTTPS") == 2, "the kubelet's probes do not use HTTPS"
-assert community.count("scheme: https") == 1, "the Operator's probes do not use HTTPS"
+assert community.count("scheme: https") == 4, "the Operator's scrapes do not use HTTPS"
+assert render(COMMUNITY.replace("selfMonitor: {", "selfMonitor: {scheme: http, ")).stdout.count("scheme: https") == 3, "a scheme that is set is ignored"
+assert render(EVERYTHING).stdout.count("basicAuth:") == 2, "the ServiceMonitors have no password"
+endpoints = [monitor["spec"]["endpoints"][0] for monitor in yaml.safe_load_all(community) if monitor and monitor["kind"] == "ServiceMonitor"]
+named = {rule["replacement"] for one in endpoints for rule in one.get("metricRelabelings", []) if rule["targetLabel"] == "module"}
+assert named == {"other", "http_2xx"}, f"the label module is {named}: pages cannot be linked to"
 assert community.count("--web.listen-address") == 1, "a flag is passed twice"
 assert "secretName: test-blackbox-exporter" in community, "secretConfig does not win"
 for values in REFUSED:

@@ -21,7 +21,7 @@ OPERATOR = {
         "jobLabel": str, "selector": {"matchLabels": dict},
         "endpoints": [{
             "port": str, "interval": "duration", "scrapeTimeout": "duration", "path": str, "scheme": str, "honorTimestamps": bool,
-            "params": dict, "relabelings": [dict], "metricRelabelings": [dict],
+            "params": dict, "tlsConfig": dict, "basicAuth": dict, "relabelings": [dict], "metricRelabelings": [dict],
         }],
     },
     "ScrapeConfig": {
