@@ -11,6 +11,7 @@ use clap::{Args, Command, ValueHint};
 use super::{print, subcommand};
 use crate::config::files::disk;
 use crate::migrate::{Input, Migration, MigrationSource, Program, migrate, targets_file};
+use crate::module::Sources;
 use crate::os_error;
 
 /// The subcommand's name.
@@ -102,9 +103,20 @@ fn carry_over(arguments: &Arguments) -> Result<(Migration, String), String> {
     } else {
         path.parent().unwrap_or(Path::new(""))
     };
-    // Alloy looks for a relative file where it was started, which is more often than not beside its configuration.
-    let links = |file: &str| {
-        read_file(Path::new(file)).or_else(|error| read_file(&directory.join(file)).map_err(|_| error))
+    let links = |file: &str| match source {
+        // Alloy looks for a relative file where it was started, which is more often than not beside its configuration.
+        MigrationSource::Alloy => input(Path::new(file))
+            .or_else(|error| input(&directory.join(file)).map_err(|_| error))
+            .map(|input| vec![input]),
+        _ => {
+            let names = vec![directory.join(file).display().to_string()];
+            let files = Sources {
+                names,
+                ..Sources::default()
+            }
+            .files();
+            files.iter().map(|file| input(file)).collect()
+        }
     };
     let output = arguments.output.as_deref();
     let exporter = output.map(|_| arguments.exporter.as_str());
@@ -133,16 +145,16 @@ fn read(path: &Path) -> Result<Vec<Input>, String> {
         files.retain(|file| file.extension().is_some_and(|extension| extension == "alloy"));
         files.sort();
     }
-    let read = |file: PathBuf| {
-        let name = file
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        let text = read_file(&file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
-        Ok(Input { name, text })
-    };
+    let read =
+        |file: PathBuf| input(&file).map_err(|error| format!("cannot read {}: {error}", file.display()));
     files.into_iter().map(read).collect()
+}
+
+fn input(file: &Path) -> Result<Input, String> {
+    let name = file.file_name().unwrap_or_default();
+    let name = name.to_string_lossy().into_owned();
+    let text = read_file(file)?;
+    Ok(Input { name, text })
 }
 
 fn read_file(path: &Path) -> Result<String, String> {

@@ -25,8 +25,8 @@ pub struct Input {
     pub text: String,
 }
 
-/// Reads a file that a configuration names; the error says why it could not.
-pub type Links<'a> = dyn Fn(&str) -> Result<String, String> + 'a;
+/// Reads a file that a configuration names, or those of a pattern; the error says why it could not.
+pub type Links<'a> = dyn Fn(&str) -> Result<Vec<Input>, String> + 'a;
 
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -98,7 +98,7 @@ pub fn migrate(
         }
         MigrationSource::Prometheus => {
             let text = inputs.first().map_or("", |input| input.text.as_str());
-            prometheus::read(text)?
+            prometheus::read(text, links)?
         }
         MigrationSource::Other(program) => {
             let text = inputs.first().map_or("", |input| input.text.as_str());

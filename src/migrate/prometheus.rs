@@ -4,11 +4,12 @@
 //! The relabelling rules are carried out, one after the other, on the labels of each target, as Prometheus does it
 //! before a scrape. Only rules that replace are understood; that covers the usual ones.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::{MigrateError, Migration, alloy::milliseconds};
+use super::{Links, MigrateError, Migration, alloy::milliseconds};
 use crate::check::{Regexp, Template};
-use crate::config::files::targets::Target;
+use crate::config::files::targets::{Target, label_fault};
 use crate::config::yaml::{Content, Document, Id};
 
 /// Other exporters that are scraped for a target, as words of a host name and by their ports.
@@ -31,8 +32,9 @@ const OTHERS: [(&str, &str); 16] = [
     ("ping", "9427"),
 ];
 
-/// Prometheus' default scrape interval in milliseconds.
+/// Prometheus' default scrape interval and timeout in milliseconds.
 const DEFAULT_INTERVAL: u64 = 60_000;
+const DEFAULT_TIMEOUT: u64 = 10_000;
 
 /// Keys of a scrape configuration that are carried over, or mean nothing here.
 const CARRIED: [&str; 7] = [
@@ -45,29 +47,20 @@ const CARRIED: [&str; 7] = [
     "scrape_timeout",
 ];
 
-pub(super) fn read(text: &str) -> Result<Migration, MigrateError> {
-    let document = Document::parse(text)
-        .map_err(|error| {
-            MigrateError::Syntax(format!("line {}: not YAML: {}", error.at.line, error.message))
-        })?
-        .ok_or(MigrateError::NoTargets("the file is empty"))?;
-    let scrapes = Scrapes { document: &document };
-    let root = document.root();
-    let jobs = scrapes.items(scrapes.get(root, "scrape_configs").or(Some(root)));
-    let mut migration = Migration::default();
-    let mut exporters = BTreeSet::new();
-    let mut probes = false;
-    for job in jobs.iter().copied().filter(|job| scrapes.is_probe(*job)) {
-        if let Some(address) = scrapes.other_exporter(job) {
-            let name = scrapes.text(job, "job_name").unwrap_or_default();
-            migration.hints.push(format!(
-                "job {name:?} scrapes another exporter ({address}) and stays with Prometheus"
-            ));
-            continue;
+pub(super) fn read(text: &str, links: &Links<'_>) -> Result<Migration, MigrateError> {
+    let mut reading = Reading::default();
+    let files = reading.file(text, "", Some(links))?;
+    for (name, text) in files {
+        if let Err(error) = reading.file(&text, &format!("{name}, "), None) {
+            reading.migration.lost.push(format!("{name}: {error}"));
         }
-        probes = true;
-        scrapes.read_job(job, scrapes.get(root, "global"), &mut migration, &mut exporters);
     }
+    let Reading {
+        mut migration,
+        exporters,
+        probes,
+        ..
+    } = reading;
     if !probes {
         return Err(MigrateError::NoTargets(
             "it has no scrape_configs entry that scrapes the /probe of a blackbox exporter",
@@ -81,7 +74,96 @@ pub(super) fn read(text: &str) -> Result<Migration, MigrateError> {
     Ok(migration)
 }
 
+/// What was read of the configuration and the files that it names.
+#[derive(Default)]
+struct Reading {
+    migration: Migration,
+    /// Where exporters were scraped.
+    exporters: BTreeSet<String>,
+    /// Whether a job probes.
+    probes: bool,
+    /// `scrape_interval` and `scrape_timeout` of the section `global`, which counts for all files.
+    global: Option<(u64, u64)>,
+}
+
+impl Reading {
+    /// Reads a file; gives names and texts of those that its `scrape_config_files` name.
+    fn file(
+        &mut self,
+        text: &str,
+        file: &str,
+        links: Option<&Links<'_>>,
+    ) -> Result<Vec<(String, String)>, MigrateError> {
+        let document = Document::parse(text)
+            .map_err(|error| {
+                MigrateError::Syntax(format!("line {}: not YAML: {}", error.at.line, error.message))
+            })?
+            .ok_or(MigrateError::NoTargets("the file is empty"))?;
+        let left = Cell::new(MOST_STEPS);
+        let scrapes = Scrapes {
+            document: &document,
+            file,
+            left: &left,
+        };
+        let root = document.root();
+        let global = match self.global {
+            Some(global) => global,
+            None => {
+                let none = (DEFAULT_INTERVAL, DEFAULT_TIMEOUT);
+                let section = scrapes.get(root, "global");
+                section.map_or(none, |section| {
+                    scrapes.periods(section, "global", none, &mut self.migration)
+                })
+            }
+        };
+        self.global = Some(global);
+        let jobs = scrapes.items(scrapes.get(root, "scrape_configs").or(Some(root)));
+        for job in jobs.iter().copied().filter(|job| scrapes.is_probe(*job)) {
+            if let Some(address) = scrapes.other_exporter(job) {
+                let name = scrapes.text(job, "job_name").unwrap_or_default();
+                self.migration.hints.push(format!(
+                    "job {name:?} scrapes another exporter ({address}) and stays with Prometheus"
+                ));
+                continue;
+            }
+            self.probes = true;
+            scrapes.read_job(job, global, self);
+        }
+        if left.get() == 0 {
+            return Err(MigrateError::Syntax("aliases repeat too much of it".to_owned()));
+        }
+        let mut files = Vec::new();
+        for pattern in links.map_or_else(Vec::new, |_| scrapes.texts(root, "scrape_config_files")) {
+            match links.map_or(Ok(Vec::new()), |links| links(&pattern)) {
+                Ok(found) => files.extend(found.into_iter().map(|input| (input.name, input.text))),
+                Err(error) => self
+                    .migration
+                    .lost
+                    .push(format!("scrape_config_files: {pattern}: {error}")),
+            }
+        }
+        Ok(files)
+    }
+}
+
+/// Labels of a target before its scrape.
+const ADDRESS: &str = "__address__";
+const SCHEME: &str = "__scheme__";
+const PATH: &str = "__metrics_path__";
+const INTERVAL: &str = "__scrape_interval__";
+const TIMEOUT: &str = "__scrape_timeout__";
+const PARAMETER: &str = "__param_";
+
+/// The path of probes.
+const PROBE: &str = "/probe";
+
 type Labels = BTreeMap<String, String>;
+
+/// Most entries and rules of a file that are looked at; aliases repeat them.
+const MOST_STEPS: usize = 50_000_000;
+
+/// What compiling the expression of a rule counts, in steps.
+const COMPILATION: usize = 500;
 
 /// Longest value of a label and longest replacement that rules are carried out with: each may double what is there.
 const LONGEST: usize = 4 << 10;
@@ -114,22 +196,35 @@ impl Rule {
         if value.len() > LONGEST {
             return false;
         }
-        if value.is_empty() {
-            labels.remove(&self.target);
-        } else {
-            labels.insert(self.target.clone(), value);
-        }
+        set(labels, self.target.clone(), value);
         true
     }
 }
 
 struct Scrapes<'d, 't> {
     document: &'d Document<'t>,
+    /// What stands before a place in a note: the file's name when there are several.
+    file: &'d str,
+    /// How many more steps are made.
+    left: &'d Cell<usize>,
 }
 
 impl<'d> Scrapes<'d, '_> {
+    /// False when aliases have repeated too much of the file.
+    fn spend(&self, steps: usize) -> bool {
+        let left = self.left.get().saturating_sub(steps);
+        self.left.set(left);
+        left > 0
+    }
+
     fn get(&self, node: Id, key: &str) -> Option<Id> {
-        self.document.entry(node, key).map(|(_, value)| value)
+        let mut found = None;
+        self.walk(node, &mut HashSet::new(), &mut |name, value, _| {
+            if name == key {
+                found = Some(value);
+            }
+        });
+        found
     }
 
     fn text(&self, node: Id, key: &str) -> Option<String> {
@@ -145,24 +240,55 @@ impl<'d> Scrapes<'d, '_> {
         }
     }
 
+    /// The texts in a list.
     fn texts(&self, node: Id, key: &str) -> Vec<String> {
-        let items = self.items(self.get(node, key)).iter();
+        self.get(node, key)
+            .map_or_else(Vec::new, |list| self.values(list))
+    }
+
+    fn values(&self, list: Id) -> Vec<String> {
+        let items = self.items(Some(list)).iter();
         items
             .filter_map(|item| self.document.text(*item).map(str::to_owned))
             .collect()
     }
 
-    /// Key, value and line of a mapping's entries; what `<<` takes in is found by [`get`](Self::get) only.
-    fn entries(&self, node: Option<Id>) -> impl Iterator<Item = (&'d str, Id, usize)> {
+    /// Key, value and line of a mapping's entries, each key once.
+    fn entries(&self, node: Option<Id>) -> BTreeMap<&'d str, (Id, usize)> {
+        let mut entries = BTreeMap::new();
+        if let Some(node) = node {
+            self.walk(node, &mut HashSet::new(), &mut |name, value, line| {
+                entries.insert(name, (value, line));
+            });
+        }
+        entries
+    }
+
+    /// Gives the entries of a mapping and of those that it takes in by `<<`, where they are taken in. The last one of a
+    /// key counts, as Prometheus reads YAML.
+    fn walk(&self, node: Id, seen: &mut HashSet<Id>, each: &mut dyn FnMut(&'d str, Id, usize)) {
         let document = self.document;
-        let entries = match node.map(|node| &document.node(document.target(node)).content) {
-            Some(Content::Mapping(entries)) => entries.as_slice(),
-            _ => &[],
+        let target = document.target(node);
+        let Content::Mapping(entries) = &document.node(target).content else {
+            return;
         };
-        entries.iter().filter_map(|(key, value)| {
-            let line = document.node(*key).at.line;
-            Some((document.text(*key)?, *value, line))
-        })
+        // An alias can stand in what it is an alias of.
+        if !seen.insert(target) {
+            return;
+        }
+        for (key, value) in entries {
+            if !self.spend(1) {
+                return;
+            }
+            if document.is_merge(*key) {
+                match self.items(Some(*value)) {
+                    [] => self.walk(*value, seen, each),
+                    parts => parts.iter().rev().for_each(|part| self.walk(*part, seen, each)),
+                }
+            } else if let Some(name) = document.text(*key) {
+                each(name, *value, document.node(*key).at.line);
+            }
+        }
     }
 
     fn line(&self, node: Id) -> usize {
@@ -174,18 +300,22 @@ impl<'d> Scrapes<'d, '_> {
     }
 
     fn is_probe(&self, job: Id) -> bool {
-        let is_path = |path: Option<String>| path.is_some_and(|path| path.ends_with("/probe"));
+        let is_path = |path: Option<String>| path.is_some_and(|path| path.ends_with(PROBE));
         is_path(self.text(job, "metrics_path"))
             || self.rules(job).iter().any(|rule| {
-                self.text(*rule, "target_label").as_deref() == Some("__metrics_path__")
+                self.text(*rule, "target_label").as_deref() == Some(PATH)
                     && is_path(self.text(*rule, "replacement"))
+            })
+            || self.items(self.get(job, "static_configs")).iter().any(|group| {
+                let labels = self.get(*group, "labels");
+                labels.is_some_and(|labels| is_path(self.text(labels, PATH)))
             })
     }
 
     /// The address of another exporter with a `/probe`, if the job scrapes one.
     fn other_exporter(&self, job: Id) -> Option<String> {
         let mut replaced = self.rules(job).iter().filter_map(|rule| {
-            let address = self.text(*rule, "target_label").as_deref() == Some("__address__");
+            let address = self.text(*rule, "target_label").as_deref() == Some(ADDRESS);
             self.text(*rule, "replacement").filter(|_| address)
         });
         let address = replaced.next_back()?;
@@ -200,18 +330,16 @@ impl<'d> Scrapes<'d, '_> {
         other.then_some(address)
     }
 
-    fn read_job(
-        &self,
-        job: Id,
-        global: Option<Id>,
-        migration: &mut Migration,
-        exporters: &mut BTreeSet<String>,
-    ) {
+    fn read_job(&self, job: Id, global: (u64, u64), reading: &mut Reading) {
+        let Reading {
+            migration, exporters, ..
+        } = reading;
         let name = self.text(job, "job_name").unwrap_or_default();
-        let at = |line: usize| format!("job {name:?}, line {line}");
-        for (key, _, line) in self.entries(Some(job)) {
+        let at = |line: usize| format!("{}job {name:?}, line {line}", self.file);
+        let mut keys: Vec<_> = self.entries(Some(job)).into_iter().collect();
+        keys.sort_by_key(|(_, (_, line))| *line);
+        for (key, (_, line)) in keys {
             match key {
-                "<<" => {}
                 key if CARRIED.contains(&key) => {}
                 discovery if discovery.ends_with("_sd_configs") => {
                     migration.lost.push(format!(
@@ -230,27 +358,34 @@ impl<'d> Scrapes<'d, '_> {
             .iter()
             .filter_map(|rule| self.rule(*rule, &name, migration))
             .collect();
-        let mut period = |key: &str| {
-            let own = self.period(job, key, &name, migration);
-            own.or_else(|| self.period(global?, key, "global", migration))
-        };
-        // Explicit, as the job that will discover the targets has an interval of its own.
-        let interval = period("scrape_interval").unwrap_or(DEFAULT_INTERVAL);
-        let template = Target {
-            timeout: period("scrape_timeout").map(|timeout| timeout.min(interval)),
-            interval: Some(interval),
-            ..Target::default()
-        };
-        let targets = self.static_targets(job, &name);
-        // `__param_NAME` has the first value alone.
-        let parameters = self.entries(self.get(job, "params"));
-        let repeated: BTreeSet<_> = parameters
-            .filter(|(_, values, _)| self.items(Some(*values)).len() > 1)
-            .map(|(parameter, _, _)| parameter)
+        let parameters: BTreeMap<_, Vec<_>> = self
+            .entries(self.get(job, "params"))
+            .into_iter()
+            .map(|(parameter, (values, _))| (parameter, self.values(values)))
             .collect();
+        let (interval, timeout) = self.periods(job, &name, global, migration);
+        let text = |key: &str, default: &str| self.text(job, key).unwrap_or_else(|| default.to_owned());
+        let defaults = [
+            ("job", name.clone()),
+            (INTERVAL, duration(interval)),
+            (TIMEOUT, duration(timeout)),
+            (PATH, text("metrics_path", "/metrics")),
+            (SCHEME, text("scheme", "http")),
+        ];
+        let targets = self.static_targets(job);
         let alone = targets.len() == 1;
         for (line, mut labels) in targets {
-            if !rules.iter().all(|rule| rule.apply(&mut labels)) {
+            // The order is Prometheus': parameters replace labels, and a label without a value is none.
+            labels.retain(|_, value| !value.is_empty());
+            for (label, value) in &defaults {
+                labels.entry((*label).to_owned()).or_insert_with(|| value.clone());
+            }
+            for (parameter, values) in &parameters {
+                if let Some(value) = values.first() {
+                    set(&mut labels, format!("{PARAMETER}{parameter}"), value.clone());
+                }
+            }
+            if !rules.iter().all(|rule| self.spend(1) && rule.apply(&mut labels)) {
                 let note = format!(
                     "{}: a relabelling rule makes a label of more than {LONGEST} bytes",
                     at(line)
@@ -258,85 +393,136 @@ impl<'d> Scrapes<'d, '_> {
                 migration.lost.push(note);
                 continue;
             }
-            let Some(address) = labels.remove("__param_target") else {
-                let note = format!("{}: no rule sets the target here (`__param_target`)", at(line));
-                migration.lost.push(note);
-                continue;
-            };
-            let exporter = labels.remove("__address__");
-            exporters.extend(exporter.clone());
-            let mut target = Target {
-                address,
-                ..template.clone()
-            };
-            target.module = labels.remove("__param_module").unwrap_or_default();
-            target.hostname = labels.remove("__param_hostname").unwrap_or_default();
-            for (label, value) in &labels {
-                let Some(parameter) = label.strip_prefix("__param_") else {
-                    continue;
-                };
-                let is_name = parameter.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-                if parameter == "debug" || !is_name || repeated.contains(parameter) {
-                    let note = match repeated.contains(parameter) {
-                        true => "has several values: a target has one",
-                        false => "is not supported in a targets file",
-                    };
-                    let note = format!("{}: the parameter {parameter:?} {note}", at(line));
-                    migration.lost.push(note);
-                } else {
-                    target.params.insert(parameter.to_owned(), value.clone());
-                    migration.hints.push(format!(
-                        "job {name:?}: the module {:?} must list the parameter {parameter:?} under `params`, or the targets file is refused",
-                        target.module()
-                    ));
+            // Where rules leave none, the job's values are sent.
+            for (parameter, values) in &parameters {
+                if let Some(value) = values.first() {
+                    let label = format!("{PARAMETER}{parameter}");
+                    labels.entry(label).or_insert_with(|| value.clone());
                 }
             }
-            labels.retain(|label, _| !label.starts_with("__"));
-            if labels.get("instance") == Some(&target.address) {
-                labels.remove("instance");
-            } else {
-                // Without a rule that sets it, it is the address that is scraped.
-                let scraped = exporter.clone().unwrap_or_default();
-                labels.entry("instance".to_owned()).or_insert(scraped);
-            }
-            // The discovery adds them; the series had none.
-            for added in ["target", "module"] {
-                labels.entry(added.to_owned()).or_default();
-            }
-            target.name = if alone {
-                name.clone()
-            } else {
-                format!("{name}/{}", target.address)
+            let mut notes = Vec::new();
+            let target = self.target(labels, &parameters, &mut notes);
+            migration
+                .lost
+                .extend(notes.into_iter().map(|note| format!("{}: {note}", at(line))));
+            let Some((exporter, mut target)) = target else {
+                continue;
             };
-            if labels.get("job") == Some(&target.name) {
-                labels.remove("job");
+            for parameter in target.params.keys() {
+                migration.hints.push(format!(
+                    "job {name:?}: the module {:?} must list the parameter {parameter:?} under `params`, or the targets file is refused",
+                    target.module()
+                ));
             }
-            target.labels = labels;
+            exporters.insert(exporter);
+            target.name = match alone {
+                true => name.clone(),
+                false => format!("{name}/{}", target.address),
+            };
+            if target.labels.get("job") == Some(&target.name) {
+                target.labels.remove("job");
+            }
             migration.targets.push(target);
         }
     }
 
-    /// The line and the labels of each target, as they are before relabelling.
-    fn static_targets(&self, job: Id, name: &str) -> Vec<(usize, Labels)> {
-        let mut common = Labels::from([("job".to_owned(), name.to_owned())]);
-        for (parameter, values, _) in self.entries(self.get(job, "params")) {
-            let first = self.items(Some(values)).first();
-            let first = first.and_then(|value| self.document.text(*value));
-            common.extend(first.map(|value| (format!("__param_{parameter}"), value.to_owned())));
+    /// The exporter's address and the target that a scrape with these labels probes, if it does; what of it is lost is noted.
+    fn target(
+        &self,
+        mut labels: Labels,
+        parameters: &BTreeMap<&str, Vec<String>>,
+        notes: &mut Vec<String>,
+    ) -> Option<(String, Target)> {
+        let mut take = |label: &str| labels.remove(label).unwrap_or_default();
+        let mut parameter = |name: &str| take(&format!("{PARAMETER}{name}"));
+        let mut target = Target {
+            address: parameter("target"),
+            module: parameter("module"),
+            hostname: parameter("hostname"),
+            ..Target::default()
+        };
+        let (exporter, path) = (take(ADDRESS), take(PATH));
+        let (interval, timeout) = (take(INTERVAL), take(TIMEOUT));
+        (target.interval, target.timeout) = (milliseconds(&interval), milliseconds(&timeout));
+        let refused = match (target.interval, target.timeout) {
+            (Some(interval), Some(timeout)) if timeout <= interval && !exporter.is_empty() => None,
+            _ => Some(format!(
+                "Prometheus refuses this target: its address is {exporter:?}, its interval {interval:?}, its timeout {timeout:?}"
+            )),
+        };
+        let fault = match () {
+            () if target.address.is_empty() => {
+                Some("no rule sets the target here (`__param_target`)".to_owned())
+            }
+            () if !path.ends_with(PROBE) => Some(format!("its path is {path:?}: it is no probe")),
+            () => refused,
+        };
+        if let Some(fault) = fault {
+            notes.push(fault);
+            return None;
         }
+        for (label, value) in labels {
+            if let Some(parameter) = label.strip_prefix(PARAMETER) {
+                // `__param_NAME` has the first value alone.
+                let is_repeated = parameters.get(parameter).is_some_and(|values| values.len() > 1);
+                let is_name =
+                    !parameter.is_empty() && parameter.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+                if is_repeated {
+                    notes.push(format!(
+                        "the parameter {parameter:?} has several values: a target has one"
+                    ));
+                } else if parameter == "debug" || !is_name {
+                    notes.push(format!(
+                        "the parameter {parameter:?} is not supported in a targets file"
+                    ));
+                } else {
+                    target.params.insert(parameter.to_owned(), value);
+                }
+            } else if label.starts_with("__") {
+            } else if let Some(fault) = label_fault(&label) {
+                notes.push(format!("the label {label:?}: {fault}"));
+            } else {
+                target.labels.insert(label, value);
+            }
+        }
+        if target.labels.get("instance") == Some(&target.address) {
+            target.labels.remove("instance");
+        } else {
+            // Without a rule that sets it, it is the address that is scraped.
+            target
+                .labels
+                .entry("instance".to_owned())
+                .or_insert_with(|| exporter.clone());
+        }
+        if !target.labels.contains_key("job") {
+            notes.push("the series had no label \"job\": Prometheus adds it again".to_owned());
+        }
+        // The discovery adds them; the series had none.
+        for added in ["target", "module"] {
+            target.labels.entry(added.to_owned()).or_default();
+        }
+        Some((exporter, target))
+    }
+
+    /// The line and the labels of each target, as they are written.
+    fn static_targets(&self, job: Id) -> Vec<(usize, Labels)> {
         let mut targets = Vec::new();
         for group in self.items(self.get(job, "static_configs")) {
-            let mut labels = common.clone();
-            for (label, value, _) in self.entries(self.get(*group, "labels")) {
+            let mut labels = Labels::new();
+            for (label, (value, _)) in self.entries(self.get(*group, "labels")) {
                 let value = self.document.text(value);
                 labels.extend(value.map(|value| (label.to_owned(), value.to_owned())));
             }
             for target in self.items(self.get(*group, "targets")) {
-                let Some(address) = self.document.text(*target) else {
+                let Some(address) = self
+                    .document
+                    .text(*target)
+                    .filter(|_| self.spend(1 + labels.len()))
+                else {
                     continue;
                 };
                 let mut labels = labels.clone();
-                labels.insert("__address__".to_owned(), address.to_owned());
+                labels.insert(ADDRESS.to_owned(), address.to_owned());
                 targets.push((self.line(*target), labels));
             }
         }
@@ -344,6 +530,9 @@ impl<'d> Scrapes<'d, '_> {
     }
 
     fn rule(&self, rule: Id, job: &str, migration: &mut Migration) -> Option<Rule> {
+        if !self.spend(COMPILATION) {
+            return None;
+        }
         let action = self.text(rule, "action").unwrap_or_else(|| "replace".to_owned());
         let regex = self.text(rule, "regex").unwrap_or_else(|| "(.*)".to_owned());
         let sources = self.texts(rule, "source_labels");
@@ -366,7 +555,8 @@ impl<'d> Scrapes<'d, '_> {
             }
             _ => {
                 migration.lost.push(format!(
-                    "job {job:?}, line {}: the relabelling rule (action {action}, regex {regex:?}) was left out; keep it on the job that has http_sd_configs",
+                    "{}job {job:?}, line {}: the relabelling rule (action {action}, regex {regex:?}) was left out; keep it on the job that has http_sd_configs",
+                    self.file,
                     self.line(rule)
                 ));
                 None
@@ -374,21 +564,84 @@ impl<'d> Scrapes<'d, '_> {
         }
     }
 
-    fn period(&self, job: Id, key: &str, name: &str, migration: &mut Migration) -> Option<u64> {
-        let text = self.text(job, key)?;
-        let period = milliseconds(&text);
-        if period.is_none() {
-            migration
-                .lost
-                .push(format!("job {name:?}: {key} {text:?} is not a duration"));
+    /// `scrape_interval` and `scrape_timeout`; the latter is no longer than the interval unless it says so.
+    fn periods(
+        &self,
+        node: Id,
+        name: &str,
+        (interval, timeout): (u64, u64),
+        migration: &mut Migration,
+    ) -> (u64, u64) {
+        let mut period = |key: &str| {
+            let text = self.text(node, key)?;
+            let period = milliseconds(&text);
+            if period.is_none() {
+                migration.lost.push(format!(
+                    "{}job {name:?}: {key} {text:?} is not a duration",
+                    self.file
+                ));
+            }
+            period
+        };
+        let interval = period("scrape_interval").unwrap_or(interval);
+        let timeout = period("scrape_timeout").unwrap_or_else(|| timeout.min(interval));
+        (interval, timeout)
+    }
+}
+
+/// A duration as Prometheus prints it: years and weeks only where nothing is left of them.
+fn duration(milliseconds: u64) -> String {
+    const UNITS: [(&str, u64, bool); 7] = [
+        ("y", 365 * 86_400_000, true),
+        ("w", 7 * 86_400_000, true),
+        ("d", 86_400_000, false),
+        ("h", 3_600_000, false),
+        ("m", 60_000, false),
+        ("s", 1000, false),
+        ("ms", 1, false),
+    ];
+    let (mut text, mut left) = (String::new(), milliseconds);
+    for (unit, size, is_exact) in UNITS {
+        if left >= size && !(is_exact && left % size != 0) {
+            text.push_str(&format!("{}{unit}", left / size));
+            left %= size;
         }
-        period
+    }
+    text
+}
+
+/// Sets a label; a value that is empty takes it away.
+fn set(labels: &mut Labels, label: String, value: String) {
+    if value.is_empty() {
+        labels.remove(&label);
+    } else {
+        labels.insert(label, value);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::migrate::Input;
+
+    fn read(text: &str) -> Result<Migration, MigrateError> {
+        super::read(text, &|file| match file {
+            "more/*.yml" => Ok(["a.yml", "b.yml"]
+                .map(|name| Input {
+                    name: name.to_owned(),
+                    text: match name {
+                        "a.yml" => job("metrics_path: /probe, scheme: https, params: {target: [x]}"),
+                        _ => "a: [".to_owned(),
+                    },
+                })
+                .into()),
+            other => Err(format!("no {other}")),
+        })
+    }
+
+    fn job(fields: &str) -> String {
+        format!("scrape_configs:\n- {{job_name: j, static_configs: [{{targets: [a.test]}}], {fields}}}\n")
+    }
 
     fn named<'a>(migration: &'a Migration, name: &str) -> &'a Target {
         migration
@@ -564,6 +817,116 @@ scrape_configs:
         ] {
             let error = read(text).unwrap_err().to_string();
             assert!(error.starts_with(wanted), "{error}");
+        }
+    }
+
+    /// Expectations are what Prometheus 2.42 shows in `/api/v1/targets`.
+    #[test]
+    fn a_target_is_scraped_as_by_prometheus() {
+        const CLASSIC: &str = "{source_labels: [__address__], target_label: __param_target}, {target_label: __address__, replacement: 'e:9115'}";
+        let row = |fields: &str, labels: &str, rule: &str| {
+            let text = format!(
+                "global: {{scrape_interval: 15s}}\nscrape_configs:\n- {{job_name: j, metrics_path: /probe, static_configs: [{{targets: [a.test], labels: {{{labels}}}}}], \
+                 relabel_configs: [{rule}{CLASSIC}], {fields}}}\n"
+            );
+            let migration = read(&text).unwrap();
+            let target = migration.targets.first().map(|target| {
+                let periods = (target.interval.unwrap(), target.timeout.unwrap());
+                let label = target.labels.get("k").cloned().unwrap_or_default();
+                (target.module.clone(), target.hostname.clone(), periods, label)
+            });
+            let target = target.unwrap_or_default();
+            let (module, hostname, (interval, timeout), label) = target;
+            let lost = migration.lost.join("; ");
+            format!("{module},{hostname},{interval},{timeout},{label} {lost}")
+        };
+        let optional = "{source_labels: [m], target_label: __param_module}, {source_labels: [h], target_label: __param_hostname}, ";
+        let seen = "{source_labels: [__scheme__, __scrape_interval__, __scrape_timeout__, __metrics_path__], target_label: k}, ";
+        #[rustfmt::skip]
+        let rows = [
+            // A rule takes the parameter's label away: the job's own is sent.
+            ("params: {module: [icmp], hostname: [h]}", "", optional, "icmp,h,15000,10000, "),
+            ("params: {module: [icmp], hostname: [h]}", "m: tcp, h: i", optional, "tcp,i,15000,10000, "),
+            // The job's parameters replace labels.
+            ("params: {module: [http_2xx]}", "__param_module: icmp", "", "http_2xx,,15000,10000, "),
+            ("params: {module: ['']}", "__param_module: icmp", "", ",,15000,10000, "),
+            ("params: {<<: {module: [icmp]}}", "", "", "icmp,,15000,10000, "),
+            ("params: {<<: [{module: [icmp]}, {module: [tcp]}]}", "", "", "icmp,,15000,10000, "),
+            ("", "<<: {k: v}", "", ",,15000,10000,v "),
+            ("", "k: v, job: ''", "", ",,15000,10000,v "),
+            ("", "", seen, ",,15000,10000,http;15s;10s;/probe "),
+            ("scrape_interval: 90m", "__scheme__: https, __scrape_timeout__: 3s", seen, ",,5400000,3000,https;1h30m;3s;/probe "),
+            ("scrape_interval: 5s", "", seen, ",,5000,5000,http;5s;5s;/probe "),
+            ("", "__scrape_interval__: 5m", "", ",,300000,10000, "),
+            ("scrape_interval: 7s, <<: {scrape_interval: 20s}", "", "", ",,20000,10000, "),
+            ("<<: {scrape_interval: 20s}, scrape_interval: 7s", "", "", ",,7000,7000, "),
+            (
+                "", "__scrape_timeout__: 30s", "",
+                ",,0,0, job \"j\", line 3: Prometheus refuses this target: its address is \"e:9115\", its interval \"15s\", its timeout \"30s\"",
+            ),
+            ("", "__metrics_path__: /metrics", "", ",,0,0, job \"j\", line 3: its path is \"/metrics\": it is no probe"),
+            ("", "my.label: x", "", ",,15000,10000, job \"j\", line 3: the label \"my.label\": letters, digits and underscores, no digit first"),
+            ("", "", "{target_label: job, replacement: ''}, ", ",,15000,10000, job \"j\", line 3: the series had no label \"job\": Prometheus adds it again"),
+            ("<<: {basic_auth: {}}", "", "", ",,15000,10000, job \"j\", line 3: `basic_auth` concerns the scrape itself; set it on the job that has http_sd_configs"),
+        ];
+        for (fields, labels, rule, wanted) in rows {
+            assert_eq!(row(fields, labels, rule), wanted, "{fields} {labels} {rule}");
+        }
+    }
+
+    #[test]
+    fn a_label_can_make_a_target_a_probe() {
+        let text = "scrape_configs: [{job_name: j, static_configs: [{targets: [a], labels: {__metrics_path__: /probe, __param_target: b}}, {targets: [c]}]}]";
+        let migration = read(text).unwrap();
+        assert_eq!(named(&migration, "j/b").address, "b");
+        assert_eq!(
+            migration.lost,
+            ["job \"j\", line 1: no rule sets the target here (`__param_target`)"]
+        );
+    }
+
+    #[test]
+    fn files_with_more_jobs_are_read() {
+        let migration =
+            read("global: {scrape_interval: 5s}\nscrape_config_files: [more/*.yml, none.yml]").unwrap();
+        assert_eq!(named(&migration, "j").interval, Some(5000));
+        assert_eq!(
+            migration.lost,
+            [
+                "scrape_config_files: none.yml: no none.yml",
+                "a.yml, job \"j\", line 2: `scheme` concerns the scrape itself; set it on the job that has http_sd_configs",
+                "b.yml: line 2: not YAML: the text ends where a value is expected",
+            ]
+        );
+    }
+
+    /// Each mapping takes the one before in twice, or each job has all rules, by aliases.
+    #[test]
+    fn aliases_cannot_make_it_endless() {
+        let merges: String = (1..60)
+            .map(|n| format!("x{n}: &x{n} {{<<: [*x{0}, *x{0}]}}\n", n - 1))
+            .collect();
+        let text = format!(
+            "x0: &x0 {{a: b}}\n{merges}{}",
+            job("metrics_path: /probe, params: {target: [x]}, <<: *x59")
+        );
+        assert_eq!(read(&text).unwrap().targets.len(), 1);
+        let rule = "{source_labels: [a], target_label: b}, ".repeat(3000);
+        let jobs = "- {job_name: j, metrics_path: /probe, relabel_configs: *r}\n".repeat(3000);
+        let error = read(&format!("r: &r [{rule}]\nscrape_configs:\n{jobs}")).unwrap_err();
+        assert_eq!(error.to_string(), "aliases repeat too much of it");
+    }
+
+    #[test]
+    fn durations_are_printed_as_by_prometheus() {
+        for (milliseconds, wanted) in [
+            (1, "1ms"),
+            (5_400_000, "1h30m"),
+            (604_800_000, "1w"),
+            (604_801_000, "7d1s"),
+            (365 * 86_400_000, "1y"),
+        ] {
+            assert_eq!(duration(milliseconds), wanted);
         }
     }
 }

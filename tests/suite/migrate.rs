@@ -126,6 +126,35 @@ fn the_prometheus_examples_become_targets_files() {
     }
 }
 
+/// They are looked for beside the configuration, as Prometheus does it.
+#[test]
+fn files_that_a_prometheus_configuration_names_are_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let jobs = directory.path().join("jobs");
+    std::fs::create_dir(&jobs).unwrap();
+    for name in ["a", "b"] {
+        let text = format!(
+            "scrape_configs: [{{job_name: {name}, metrics_path: /probe, params: {{target: [x]}}, static_configs: [{{targets: [e]}}]}}]"
+        );
+        std::fs::write(jobs.join(format!("{name}.yml")), text).unwrap();
+    }
+    let file = directory.path().join("prometheus.yml");
+    std::fs::write(&file, "scrape_config_files: [jobs/*.yml, none/*.yml, none.yml]").unwrap();
+    let (code, targets, notes) = migrate(&[file.to_str().unwrap()]);
+    assert_eq!(code, 1, "{notes}");
+    has(
+        &notes,
+        ["not carried over: scrape_config_files: none.yml: no such file or directory"],
+    );
+    let names: Vec<_> = Targets::parse(&targets)
+        .unwrap()
+        .targets
+        .into_iter()
+        .map(|target| target.name)
+        .collect();
+    assert_eq!(names, ["a", "b"]);
+}
+
 #[test]
 fn mistakes_are_said_in_a_sentence() {
     let directory = tempfile::tempdir().unwrap();

@@ -350,7 +350,7 @@ impl Component<'_> {
 
 fn read_file(links: &Links<'_>, file: &str, at: &str, migration: &mut Migration) -> Option<String> {
     match links(file) {
-        Ok(text) => Some(text),
+        Ok(inputs) => inputs.into_iter().next().map(|input| input.text),
         Err(error) => {
             migration
                 .unread

@@ -248,6 +248,7 @@ pub(super) fn milliseconds(text: &str) -> Option<u64> {
             "h" => 3600e3,
             "d" => 86_400e3,
             "w" => 7.0 * 86_400e3,
+            "y" => 365.0 * 86_400e3,
             _ => return None,
         };
         total += number.parse::<f64>().ok()? * scale;

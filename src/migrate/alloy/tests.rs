@@ -20,7 +20,10 @@ fn read_files(files: &[(&str, &str)], whole_set: bool) -> Migration {
         })
         .collect();
     let links = |file: &str| match file {
-        "/etc/alloy/blackbox.yml" => Ok(MODULES.to_owned()),
+        "/etc/alloy/blackbox.yml" => Ok(vec![Input {
+            name: String::new(),
+            text: MODULES.to_owned(),
+        }]),
         other => Err(format!("no {other}")),
     };
     let migration = migrate(
