@@ -197,6 +197,32 @@ async fn a_silent_name_server_is_waited_for_no_longer_than_allowed() {
     }
 }
 
+#[tokio::test]
+async fn a_name_server_may_take_nearly_all_of_the_time() {
+    let port = listener().await;
+    // Another one that is up refuses meanwhile: names of servers mostly have an address of each family.
+    let quiet = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let server = quiet.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let mut query = [0; 1500];
+        while let Ok((length, from)) = quiet.recv_from(&mut query) {
+            let answer = addresses(&query[..length], 100, &[1]);
+            let socket = quiet.try_clone().unwrap();
+            std::thread::spawn(move || {
+                std::thread::sleep(Duration::from_millis(1200));
+                socket.send_to(&answer, from)
+            });
+        }
+    });
+    for limit in ["timeout: 2s", "timeout: 5s\nresolver_timeout: 2s"] {
+        for host in ["127.0.0.1", "localhost"] {
+            let yaml = format!("prober: tcp\n{limit}\nresolver: udp://{host}:{}", server.port());
+            let outcome = probe(&yaml, &format!("site.test:{port}")).await;
+            assert!(outcome.success, "{yaml}: {:#?}", log(&outcome));
+        }
+    }
+}
+
 #[test]
 fn name_servers_are_judged_when_they_are_read() {
     for (resolver, good) in [

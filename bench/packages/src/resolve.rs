@@ -81,6 +81,7 @@ async fn ours(hosts: &Hosts, conf: &ResolvConf, name: &str) -> Result<Vec<Addres
         transport: &Sockets,
         conf,
         deadline,
+        overlaps: false,
     };
     match stub.addresses(name, &[Record::A, Record::Aaaa]).await {
         Ok(found) => {

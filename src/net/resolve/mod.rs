@@ -317,6 +317,7 @@ impl Resolver {
             transport: &Sockets,
             conf: &conf,
             deadline,
+            overlaps: false,
         };
         // Boxed: a name of the hosts file needs no room for asking servers, of which there is much.
         let answer = Box::pin(stub.addresses(&ascii, records(preference))).await;

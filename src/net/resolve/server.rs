@@ -284,6 +284,7 @@ impl ServerRoute<'_> {
             transport: &link,
             conf: &conf,
             deadline,
+            overlaps: true,
         };
         let found = stub.addresses(name, records).await.map_err(ServerError::Stub)?;
         if let Some(addresses) = &found {

@@ -18,6 +18,14 @@ pub struct StubError {
     pub cause: Cause,
 }
 
+impl StubError {
+    /// What came of asking a server.
+    pub(super) fn of(server: SocketAddr, cause: Cause) -> Self {
+        let server = (!matches!(cause, Cause::Unaskable)).then_some(server);
+        Self { server, cause }
+    }
+}
+
 /// What went wrong.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)]
@@ -46,6 +54,11 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// Whether another server would not know better.
+    pub(super) fn is_final(&self) -> bool {
+        self.is_not_found() || matches!(self, Self::Deadline(_) | Self::Unaskable)
+    }
+
     /// Whether the name, or its address, is known not to exist.
     pub fn is_not_found(&self) -> bool {
         matches!(

@@ -7,9 +7,11 @@ mod transport;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use gostd::deadline::Deadline;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use super::config::ResolvConf;
 use super::wire::{Flaw, Match, Query, Record, Reply};
@@ -44,6 +46,8 @@ pub struct Stub<'a, T> {
     pub conf: &'a ResolvConf,
     /// The probe's deadline.
     pub deadline: Deadline,
+    /// Whether a question stays open while it is asked again, unlike in Go, so that a late answer counts.
+    pub overlaps: bool,
 }
 
 impl<T: Transport> Stub<'_, T> {
@@ -106,20 +110,20 @@ impl<T: Transport> Stub<'_, T> {
 
     /// One family of one full name, from the first server that knows.
     async fn one(&self, full: &str, record: Record) -> Result<Vec<IpAddr>, StubError> {
+        if self.overlaps {
+            return Box::pin(self.first_of_all(full, record)).await;
+        }
         let mut last = StubError {
             server: None,
             cause: Cause::Unaskable,
         };
         let servers = self.conf.servers_in_turn();
         for server in (0..self.conf.attempts).flat_map(|_| servers.clone()) {
-            let cause = match self.ask(server, full, record).await {
+            last = match self.ask(server, full, record, self.conf.timeout).await {
                 Ok(addresses) => return Ok(addresses),
-                Err(cause) => cause,
+                Err(cause) => StubError::of(server, cause),
             };
-            let is_final = cause.is_not_found() || matches!(cause, Cause::Deadline(_) | Cause::Unaskable);
-            let server = (!matches!(cause, Cause::Unaskable)).then_some(server);
-            last = StubError { server, cause };
-            if is_final {
+            if last.cause.is_final() {
                 // Another server would not know better.
                 break;
             }
@@ -129,13 +133,58 @@ impl<T: Transport> Stub<'_, T> {
         Err(last)
     }
 
+    /// The same, with every question open until the time of all of them is over.
+    async fn first_of_all(&self, full: &str, record: Record) -> Result<Vec<IpAddr>, StubError> {
+        let servers = self.conf.servers_in_turn();
+        let turns = (0..self.conf.attempts).flat_map(|_| servers.clone());
+        let mut turns = turns.collect::<Vec<_>>().into_iter();
+        let count = u32::try_from(turns.len()).unwrap_or(u32::MAX);
+        let mut next = Instant::now();
+        let end = next + self.conf.timeout.saturating_mul(count);
+        let mut open = FuturesUnordered::new();
+        let mut last: Option<StubError> = None;
+        loop {
+            tokio::select! {
+                biased;
+                Some((server, answer)) = open.next() => {
+                    let error = match answer {
+                        Ok(addresses) => return Ok(addresses),
+                        Err(cause) => StubError::of(server, cause),
+                    };
+                    if error.cause.is_final() {
+                        return Err(error);
+                    }
+                    // The question that was open for longest says most about silence.
+                    if !matches!(&last, Some(StubError { cause: Cause::Silent { .. }, .. })) {
+                        last = Some(error);
+                    }
+                    next = Instant::now();
+                }
+                () = sleep_until(next), if turns.len() > 0 => {
+                    next += self.conf.timeout;
+                    if let Some(server) = turns.next() {
+                        let within = end.saturating_duration_since(Instant::now());
+                        open.push(async move { (server, self.ask(server, full, record, within).await) });
+                    }
+                }
+                else => return Err(last.unwrap_or(StubError { server: None, cause: Cause::Unaskable })),
+            }
+        }
+    }
+
     /// One question to one server: UDP, and TCP if the answer did not fit.
-    async fn ask(&self, server: SocketAddr, full: &str, record: Record) -> Result<Vec<IpAddr>, Cause> {
+    async fn ask(
+        &self,
+        server: SocketAddr,
+        full: &str,
+        record: Record,
+        within: Duration,
+    ) -> Result<Vec<IpAddr>, Cause> {
         let query = Query::new(rand::random(), full, record, self.conf.trust_ad).ok_or(Cause::Unaskable)?;
         if !self.conf.use_tcp {
             let accept = |message: &[u8]| Reply::new(message).matches(&query) == Match::Ours;
             let datagram = self.transport.datagram(server, query.message(), accept);
-            let answer = self.in_time("udp", datagram).await?;
+            let answer = self.in_time("udp", within, datagram).await?;
             let reply = Reply::new(&answer);
             if !reply.is_truncated() {
                 return reply.addresses(record).map_err(Cause::Flaw);
@@ -144,6 +193,7 @@ impl<T: Transport> Stub<'_, T> {
         let answer = self
             .in_time(
                 self.transport.stream_name(),
+                within,
                 self.transport.stream(server, query.message()),
             )
             .await?;
@@ -158,19 +208,17 @@ impl<T: Transport> Stub<'_, T> {
     async fn in_time(
         &self,
         over: &'static str,
+        within: Duration,
         exchange: impl Future<Output = io::Result<Vec<u8>>>,
     ) -> Result<Vec<u8>, Cause> {
-        let own = Instant::now() + self.conf.timeout;
+        let own = Instant::now() + within;
         let until = own.min(self.deadline.at());
         if Instant::now() >= self.deadline.at() {
             return Err(Cause::Deadline(self.deadline));
         }
         match tokio::time::timeout_at(until, exchange).await {
             Ok(answer) => answer.map_err(|error| Cause::Io { over, error }),
-            Err(_) if own < self.deadline.at() => Err(Cause::Silent {
-                over,
-                after: self.conf.timeout,
-            }),
+            Err(_) if own < self.deadline.at() => Err(Cause::Silent { over, after: within }),
             Err(_) => Err(Cause::Deadline(self.deadline)),
         }
     }
@@ -203,6 +251,7 @@ mod tests {
     struct Simulation {
         acts: HashMap<(usize, &'static str, u16), Act>,
         asked: Mutex<Vec<String>>,
+        overlaps: bool,
     }
 
     impl Simulation {
@@ -286,6 +335,7 @@ mod tests {
             transport: simulation,
             conf,
             deadline: Deadline::after(Instant::now(), Duration::from_secs(8)),
+            overlaps: simulation.overlaps,
         };
         match stub.addresses(name, records).await {
             Ok(Some(found)) => {
@@ -380,6 +430,39 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn late_answers_count_where_questions_overlap() {
+        let lost = Act::Silent;
+        let good = |n| Act::Answer(0, vec![a(n)]);
+        let late = |seconds, n| Act::Late(Duration::from_secs(seconds), vec![a(n)]);
+        // what, act of server 1, act of server 2, result, seconds it took
+        #[rustfmt::skip]
+        let rows = [
+            ("first knows", good(1), good(2), "192.0.2.1", 0),
+            ("first is late", late(3, 1), lost.clone(), "192.0.2.1", 3),
+            ("the last moment", late(3, 1), Act::Refused, "192.0.2.1", 3),
+            ("second is quicker", late(3, 1), late(1, 2), "192.0.2.2", 2),
+            ("first refuses", Act::Refused, late(2, 2), "192.0.2.2", 2),
+            ("too late", late(5, 1), lost.clone(), "1: udp: i/o timeout: no response within 4s", 4),
+            ("silence says more than what refuses", lost.clone(), Act::Refused, "1: udp: i/o timeout: no response within 4s", 4),
+            ("both refuse", Act::Refused, Act::Refused, "2: udp: connection refused", 0),
+            ("servfail", Act::Answer(2, vec![]), good(2), "192.0.2.2", 0),
+            ("nxdomain is final", lost, Act::Answer(3, vec![]), "2: no such host", 1),
+        ];
+        let conf = conf("options timeout:1 attempts:2");
+        for (what, one, two, want, seconds) in rows {
+            let mut simulation =
+                Simulation::default()
+                    .on(1, "x.test", Record::A, one)
+                    .on(2, "x.test", Record::A, two);
+            simulation.overlaps = true;
+            let start = Instant::now();
+            let got = look_up(&simulation, &conf, "x.test", &[Record::A]).await;
+            assert_eq!(got, want, "{what}");
+            assert_eq!(start.elapsed().as_secs(), seconds, "{what}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn families_are_asked_together() {
         let good = |record| Act::Answer(0, vec![record]);
         #[rustfmt::skip]
@@ -443,6 +526,7 @@ mod tests {
             transport: &refusing.on(2, "x.test", Record::A, Act::Refused),
             conf: &conf,
             deadline: Deadline::after(start, Duration::from_millis(50)),
+            overlaps: false,
         };
         let error = stub.addresses("x.test", &[Record::A]).await.unwrap_err();
         assert!(matches!(error.cause, Cause::Deadline(_)), "{error:?}");
