@@ -75,6 +75,10 @@ fn allows(whole: &Value, schema: &Value, value: &Value) -> bool {
                     rule => allows(whole, rule, value),
                 })
         }),
+        "propertyNames" => value.as_object().is_none_or(|map| {
+            let mut names = map.keys().map(|name| Value::from(name.as_str()));
+            names.all(|name| allows(whole, rule, &name))
+        }),
         "properties" => value.as_object().is_none_or(|map| {
             map.iter()
                 .all(|(name, value)| rule.get(name).is_none_or(|rule| allows(whole, rule, value)))
@@ -208,6 +212,41 @@ fn words_and_forms_of_values_are_known() {
         ("{prober: http, http: {fail_if_header_matches: [{header: A}]}}", false),
         ("{prober: dns, dns: {}}", false),
         ("{prober: icmp, icmp: {ttl: 256}}", false),
+        ("{prober: icmp, attempts: 10, icmp: {count: 1000, min_replies: 3}, dscp: 63}", true),
+        ("{prober: icmp, icmp: {count: 1001}}", false),
+        ("{prober: icmp, icmp: {count: 3, min_replies: -1}}", false),
+        ("{prober: tcp, attempts: 0}", false),
+        ("{prober: tcp, attempts: 11}", false),
+        ("{prober: tcp, dscp: af41, addresses: any, source_ip_address: '2001:db8::1', source_interface: eth0}", true),
+        ("{prober: tcp, dscp: '+063', addresses: '', source_ip_address: ''}", true),
+        ("{prober: tcp, dscp: Voice-Admit}", true),
+        ("{prober: tcp, dscp: AF99}", false),
+        ("{prober: tcp, dscp: 64}", false),
+        ("{prober: tcp, dscp: '64'}", false),
+        ("{prober: tcp, addresses: every}", false),
+        ("{prober: tcp, source_ip_address: host}", false),
+        ("{prober: tcp, source_interface: a/b}", false),
+        ("{prober: tcp, resolver: 'TLS://9.9.9.9#dns.quad9.net'}", true),
+        ("{prober: tcp, resolver: 'https://[2620:fe::fe]:443/dns-query'}", true),
+        ("{prober: tcp, resolver: 'ftp://9.9.9.9'}", false),
+        ("{prober: tcp, resolver: 9.9.9.9}", false),
+        ("{prober: tcp, resolver: 'udp://'}", false),
+        ("{prober: tcp, tcp: {linger: 0, proxy_url: 'SOCKS5h://proxy:1080'}}", true),
+        ("{prober: tcp, tcp: {linger: 5}}", false),
+        ("{prober: tcp, tcp: {proxy_url: 'http://proxy:1080'}}", false),
+        ("{prober: tcp, tcp: {query_response: [{expect_hex: 00 f}]}}", false),
+        ("{prober: tcp, tcp: {query_response: [{send_hex: zz}]}}", false),
+        ("{prober: http, trace: {headers: [TraceParent, X-Request-ID]}}", true),
+        ("{prober: http, trace: {headers: [tracestate]}}", false),
+        ("{prober: dns, dns: {query_name: a, query_type: TXT, query_class: CH}}", true),
+        ("{prober: dns, dns: {query_name: a, query_type: TEXT}}", false),
+        ("{prober: dns, dns: {query_name: a, query_class: XX}}", false),
+        ("{prober: dns, dns: {query_name: a, retries: 10, edns: {udp_size: 512, client_subnet: 192.0.2.0/24}, https: {method: '', path: /x}}}", true),
+        ("{prober: dns, dns: {query_name: a, edns: {udp_size: 0}}}", true),
+        ("{prober: dns, dns: {query_name: a, retries: 11}}", false),
+        ("{prober: dns, dns: {query_name: a, edns: {udp_size: 511}}}", false),
+        ("{prober: dns, dns: {query_name: a, edns: {client_subnet: net}}}", false),
+        ("{prober: dns, dns: {query_name: a, https: {path: dns-query}}}", false),
         ("{prober: tcp, tcp: {tls_config: {min_version: TLS14}}}", false),
     ];
     for (module, good) in rows {
@@ -222,6 +261,40 @@ fn words_and_forms_of_values_are_known() {
             good,
             "schema: {text}"
         );
+    }
+}
+
+#[test]
+fn forms_of_other_sections_are_known() {
+    let (config, targets) = (Config::json_schema(), Targets::json_schema());
+    for (policy, good) in [
+        (
+            "{allow: {networks: [10.1.2.3, '2001:db8::/32'], ports: [443, 8000 - 8099]}}",
+            true,
+        ),
+        ("{allow: {networks: [example.org]}}", false),
+        ("{deny: {ports: [http]}}", false),
+        ("{deny: {ports: [70000]}}", false),
+    ] {
+        let text = format!("modules: {{}}\npolicy: {policy}\n");
+        assert_eq!(
+            module::parse(text.as_bytes(), "f.yml").is_ok(),
+            good,
+            "read: {text}"
+        );
+        let value = as_json(&text).unwrap();
+        assert_eq!(allows(&config, &config, &value), good, "schema: {text}");
+    }
+    for (fields, good) in [
+        ("labels: {_a1: x, _: y}, params: {1_a: x}", true),
+        ("labels: {a-b: x}", false),
+        ("labels: {__a: x}", false),
+        ("params: {a.b: x}", false),
+    ] {
+        let text = format!("targets: [{{name: a, address: b, {fields}}}]\n");
+        assert_eq!(Targets::parse(&text).is_ok(), good, "read: {text}");
+        let value = as_json(&text).unwrap();
+        assert_eq!(allows(&targets, &targets, &value), good, "schema: {text}");
     }
 }
 

@@ -147,6 +147,11 @@ pub fn class_number(name: &str) -> Option<u16> {
     number(CLASSES, name)
 }
 
+/// The names of all classes.
+pub fn class_names() -> impl Iterator<Item = &'static str> {
+    CLASSES.iter().map(|(_, name)| *name)
+}
+
 /// The name of a class.
 pub fn class_name(number: u16) -> Option<&'static str> {
     name(CLASSES, number)

@@ -8,9 +8,11 @@ use gostd::url::{Url, UserInfo};
 
 use super::url::ProxyUrl;
 use crate::config::codec::decode::Decoder;
+use crate::config::codec::schema::{self, Sections};
 use crate::config::codec::secret::Secret;
 use crate::config::codec::section::{Section, section};
-use crate::config::codec::value::{Codec as _, Sent};
+use crate::config::codec::tree::Tree;
+use crate::config::codec::value::{Sent, Variant};
 
 /// The longest name or password that SOCKS5 can carry, in bytes (RFC 1929).
 const LONGEST: usize = 255;
@@ -20,7 +22,7 @@ section! {
     #[derive(Clone, PartialEq, Eq)]
     pub struct SocksProxy {
         /// `socks5://` or `socks5h://`, with `user:password@` if need be. An empty one means none.
-        omit proxy_url: Option<String> as ProxyUrl,
+        omit proxy_url: Option<String> as SocksUrl,
         /// The user, if the URL has none.
         omit proxy_username: String as Sent,
         /// The user's password.
@@ -40,6 +42,21 @@ impl fmt::Debug for SocksProxy {
 }
 
 impl Section for SocksProxy {}
+
+/// As [`ProxyUrl`], of a SOCKS5 proxy.
+struct SocksUrl;
+
+impl Variant<Option<String>> for SocksUrl {
+    fn decode(place: &mut Option<String>, node: Id, d: &mut Decoder<'_, '_>) -> bool {
+        ProxyUrl::decode(place, node, d)
+    }
+    fn schema(_: &mut Sections) -> serde_json::Value {
+        schema::url(["socks5", "socks5h"])
+    }
+    fn tree(place: &Option<String>) -> Tree {
+        ProxyUrl::tree(place)
+    }
+}
 
 impl SocksProxy {
     /// The proxy with its user, if there is one.

@@ -23,6 +23,39 @@ pub(crate) fn text() -> Json {
     json!({"type": ["string", "number", "boolean", "null"]})
 }
 
+/// A text of a form; as a number it is not judged.
+pub(crate) fn form(pattern: &str) -> Json {
+    json!({"type": ["string", "number", "boolean", "null"], "pattern": pattern})
+}
+
+/// A text of a form, or a number from the first to the last.
+pub(crate) fn form_within(pattern: &str, first: i64, last: i64) -> Json {
+    json!({
+        "type": ["string", "number", "boolean", "null"],
+        "pattern": pattern,
+        "minimum": first,
+        "exclusiveMaximum": last + 1,
+    })
+}
+
+/// A pattern of one of some words, in any case.
+pub(crate) fn any_case<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    let letters = |word: &str| -> String {
+        let letter = |c: char| match c.is_ascii_alphabetic() {
+            true => format!("[{}{}]", c.to_ascii_uppercase(), c.to_ascii_lowercase()),
+            false => c.to_string(),
+        };
+        word.chars().map(letter).collect()
+    };
+    let words: Vec<String> = words.into_iter().map(letters).collect();
+    format!("({})", words.join("|"))
+}
+
+/// A URL with one of some schemes, nothing, or what has a reference in it.
+pub(crate) fn url<'a>(schemes: impl IntoIterator<Item = &'a str>) -> Json {
+    form(&format!(r"^$|^{}://[^/?#]|\$\{{", any_case(schemes)))
+}
+
 /// A text that is an expression in a language, which a comment names.
 pub(crate) fn expression(language: &str) -> Json {
     json!({"type": ["string", "number", "boolean", "null"], "$comment": language})
@@ -55,6 +88,11 @@ pub(crate) fn number() -> Json {
     json!({"type": ["number", "null"]})
 }
 
+/// A number from the first to the last.
+pub(crate) fn within(first: i64, last: i64) -> Json {
+    json!({"type": ["number", "null"], "minimum": first, "exclusiveMaximum": last + 1})
+}
+
 /// A duration of Go's.
 pub(crate) fn duration() -> Json {
     let pattern = r"^[-+]?(0|(([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+)$";
@@ -75,6 +113,11 @@ pub(crate) fn list(item: &Json) -> Json {
 /// A mapping whose keys are the user's.
 pub(crate) fn map(value: &Json) -> Json {
     json!({"type": ["object", "null"], "additionalProperties": value})
+}
+
+/// A mapping of texts whose keys have a form.
+pub(crate) fn named(pattern: &str) -> Json {
+    json!({"type": ["object", "null"], "propertyNames": {"pattern": pattern}, "additionalProperties": text()})
 }
 
 /// Anything.

@@ -6,6 +6,7 @@ use go_yaml::Id;
 use ipnet::IpNet;
 
 use crate::config::codec::decode::Decoder;
+use crate::config::codec::schema::{self, Sections};
 use crate::config::codec::section::{Section, section};
 use crate::config::codec::tree::Tree;
 use crate::config::codec::value::Value;
@@ -126,6 +127,9 @@ impl Value for IpNet {
             })
         })
     }
+    fn schema(_: &mut Sections) -> serde_json::Value {
+        schema::form(r"^[0-9A-Fa-f:.]+(/[0-9]+)?$")
+    }
     fn tree(&self) -> Tree {
         Tree::text(self.to_string())
     }
@@ -137,6 +141,10 @@ impl Value for PortRange {
             let help = "write a port or a range: 443, 8000-8099";
             Self::parse(text).ok_or_else(|| (format!("{text:?} is not a port"), help))
         })
+    }
+    fn schema(_: &mut Sections) -> serde_json::Value {
+        let pattern = r"^\s*\+?[0-9]+\s*(-\s*\+?[0-9]+\s*)?$";
+        schema::form_within(pattern, 0, i64::from(u16::MAX))
     }
     fn tree(&self) -> Tree {
         Tree::text(self.to_string())

@@ -14,7 +14,7 @@ use crate::config::codec::problem::Problem;
 use crate::config::codec::schema::{self, Sections};
 use crate::config::codec::section::{Section, section};
 use crate::config::codec::tree::Tree;
-use crate::config::codec::value::{Codec, Duration, Value as _};
+use crate::config::codec::value::{Codec, Duration, Value as _, Variant};
 use crate::config::module::hints::elsewhere;
 
 pub use crate::config::codec::problem::TargetsError;
@@ -44,9 +44,9 @@ section! {
         /// `hostname` parameter: Host header and TLS server name.
         omit hostname: String,
         /// Parameters of the scrape, which the module must allow.
-        omit params: BTreeMap<String, String>,
+        omit params: BTreeMap<String, String> as ParamNames,
         /// Labels of every series of this target; an empty value takes a label away.
-        omit labels: BTreeMap<String, String>,
+        omit labels: BTreeMap<String, String> as LabelNames,
         /// Scrape interval in milliseconds, when it is not the scraper's.
         omit interval: Option<u64> as Period,
         /// Scrape timeout in milliseconds, when it is not the scraper's.
@@ -219,13 +219,31 @@ pub(crate) fn label_fault(label: &str) -> Option<&'static str> {
         .then_some("names with two underscores in front are Prometheus' own")
 }
 
+/// Texts by the name of a parameter.
+struct ParamNames;
+
+impl Variant<BTreeMap<String, String>> for ParamNames {
+    fn schema(_: &mut Sections) -> serde_json::Value {
+        schema::named("^[0-9A-Za-z_]+$")
+    }
+}
+
+/// Texts by the name of a label.
+struct LabelNames;
+
+impl Variant<BTreeMap<String, String>> for LabelNames {
+    fn schema(_: &mut Sections) -> serde_json::Value {
+        schema::named("^([A-Za-z]|_([0-9A-Za-z]|$))[0-9A-Za-z_]*$")
+    }
+}
+
 /// A positive duration of whole milliseconds, as Prometheus counts them.
 struct Period;
 
 impl Codec<Option<u64>> for Period {
     fn decode(place: &mut Option<u64>, node: Id, d: &mut Decoder<'_, '_>) -> bool {
         let mut nanoseconds = 0;
-        if !Duration::decode(&mut nanoseconds, node, d) {
+        if !<Duration as Codec<_>>::decode(&mut nanoseconds, node, d) {
             return false;
         }
         match u64::try_from(nanoseconds / 1_000_000) {

@@ -17,7 +17,7 @@ use super::codec::environment::Expanded;
 use super::codec::section::{Section, section};
 use super::codec::shared::{Shared, unwritten};
 use super::codec::tree::{Step, Tree};
-use super::codec::value::{Duration, Json, Value as _};
+use super::codec::value::{Duration, Json, Value as _, Within};
 use super::codec::words::words;
 use super::probers::dns::Dns;
 use super::probers::grpc::{Grpc, WhenWritten};
@@ -65,7 +65,7 @@ section! {
         /// Go duration in nanoseconds; zero or negative means "no timeout of its own".
         omit timeout: i64 as Duration,
         /// How often a probe is made until it succeeds, once when it is not written; ours.
-        omit attempts: Option<i64>,
+        omit attempts: Option<i64> as Within<1, MOST_ATTEMPTS>,
         /// Where it looks from.
         inline vantage: Vantage,
         /// Which further families it exposes.

@@ -1,6 +1,8 @@
 //! `trace:` of a module (ours): the trace context that its probes send.
 
+use crate::config::codec::schema;
 use crate::config::codec::section::{Section, section};
+use crate::config::codec::value::Json;
 use crate::config::codec::words::words;
 
 section! {
@@ -33,6 +35,12 @@ words! {
 
     fn is_written(name: &str, word: &str) -> bool {
         name.eq_ignore_ascii_case(word)
+    }
+
+    fn schema() -> Json {
+        let names = Self::ALL.map(Self::name);
+        let any_case = format!("^{}$", schema::any_case(names));
+        serde_json::json!({"anyOf": [schema::words(names), {"type": "string", "pattern": any_case}]})
     }
 }
 

@@ -6,24 +6,25 @@ use go_yaml::Id;
 
 use crate::config::client::tls::Tls;
 use crate::config::codec::decode::Decoder;
+use crate::config::codec::schema::{self, Sections};
 use crate::config::codec::section::{Section, section};
 use crate::config::codec::shared::Shared;
-use crate::config::codec::value::{Duration, ServerUrl};
+use crate::config::codec::value::{Duration, ServerUrl, Variant};
 
 section! {
     /// Where a module looks from. Empty texts leave the choice to the system.
     #[derive(Clone, Debug, PartialEq)]
     pub struct Vantage {
         /// The source address of every connection.
-        omit source_ip_address: String,
+        omit source_ip_address: String as Address,
         /// The interface that packets leave by.
-        omit source_interface: String,
+        omit source_interface: String as Interface,
         /// The Differentiated Services code point: 0 to 63, or a name.
-        omit dscp: String,
+        omit dscp: String as CodePoint,
         /// Which addresses of the target are dialled.
-        omit addresses: String,
+        omit addresses: String as Choice,
         /// The name server that is asked instead of the system's.
-        omit resolver: String as ServerUrl,
+        omit resolver: String as Resolver,
         /// How long a lookup may take, in nanoseconds; 0 when it is not written.
         omit resolver_timeout: i64 as Duration,
         /// How long addresses are remembered at most, in nanoseconds.
@@ -125,6 +126,57 @@ impl Vantage {
             "all" => Addresses::All,
             _ => return None,
         })
+    }
+}
+
+/// An IP address.
+struct Address;
+
+impl Variant<String> for Address {
+    fn schema(_: &mut Sections) -> serde_json::Value {
+        schema::form("^[0-9A-Fa-f:.]*$")
+    }
+}
+
+/// The name of an interface.
+struct Interface;
+
+impl Variant<String> for Interface {
+    fn schema(_: &mut Sections) -> serde_json::Value {
+        schema::form(&format!("^[^/]{{0,{LONGEST_INTERFACE}}}$"))
+    }
+}
+
+/// A [code point](Vantage::code_point).
+struct CodePoint;
+
+impl Variant<String> for CodePoint {
+    fn schema(_: &mut Sections) -> serde_json::Value {
+        let names = schema::any_case(["EF", "VA", "VOICE-ADMIT", "LE", "CS[0-7]", "AF[1-4][1-3]"]);
+        let pattern = format!(r"^({names}|\+?0*[1-5]?[0-9]|\+?0*6[0-3])?$");
+        schema::form_within(&pattern, 0, 63)
+    }
+}
+
+/// A [choice of addresses](Vantage::choice).
+struct Choice;
+
+impl Variant<String> for Choice {
+    fn schema(_: &mut Sections) -> serde_json::Value {
+        schema::words(["first", "random", "any", "all", ""])
+    }
+}
+
+/// A name server.
+struct Resolver;
+
+impl Variant<String> for Resolver {
+    fn decode(place: &mut String, node: Id, d: &mut Decoder<'_, '_>) -> bool {
+        ServerUrl::decode(place, node, d)
+    }
+
+    fn schema(_: &mut Sections) -> serde_json::Value {
+        schema::url(["udp", "tcp", "tls", "https"])
     }
 }
 

@@ -2,12 +2,12 @@
 
 use go_yaml::Id;
 
-use super::repeat::Repeat;
+use super::repeat::{MOST, Repeat};
 use crate::config::codec::decode::Decoder;
-use crate::config::codec::schema::Sections;
+use crate::config::codec::schema::{self, Sections};
 use crate::config::codec::section::{Section, section};
 use crate::config::codec::tree::Tree;
-use crate::config::codec::value::{Codec, IpProtocol, Value as _};
+use crate::config::codec::value::{Codec, IpProtocol, Value as _, Within};
 
 section! {
     /// Settings of the icmp prober.
@@ -28,7 +28,7 @@ section! {
         /// Several requests. Not in upstream.
         inline repeat: Repeat,
         /// How many of them must be answered, 0 when it is not written, which means one. Not in upstream.
-        omit min_replies: i64,
+        omit min_replies: i64 as Within<0, MOST>,
     }
 }
 
@@ -70,7 +70,7 @@ impl Codec<u8> for Ttl {
     }
 
     fn schema(_: &mut Sections) -> serde_json::Value {
-        serde_json::json!({"type": ["number", "null"], "minimum": 0, "exclusiveMaximum": 256})
+        schema::within(0, 255)
     }
     fn is_zero(place: &u8) -> bool {
         *place == 0

@@ -3,6 +3,7 @@
 use go_yaml::Id;
 
 use crate::config::codec::decode::Decoder;
+use crate::config::codec::schema::{self, Sections};
 use crate::config::codec::section::{Section, section};
 use crate::config::codec::tree::Tree;
 use crate::config::codec::value::{Bytes, Nilable, Pattern, Value};
@@ -68,6 +69,9 @@ impl Value for Hex {
             let help = "write pairs of hexadecimal digits: 00 0a ff";
             Self::parse(text).ok_or_else(|| ("these are no bytes".to_owned(), help))
         })
+    }
+    fn schema(_: &mut Sections) -> serde_json::Value {
+        schema::form(r"^(\s*[0-9A-Fa-f]\s*[0-9A-Fa-f])*\s*$")
     }
     fn is_zero(&self) -> bool {
         self.0.is_empty()

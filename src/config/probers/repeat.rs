@@ -4,10 +4,10 @@ use go_yaml::Id;
 
 use crate::config::codec::decode::Decoder;
 use crate::config::codec::section::{Section, section};
-use crate::config::codec::value::Duration;
+use crate::config::codec::value::{Duration, Within};
 
 /// Most packets of one probe.
-const MOST: i64 = 1000;
+pub(super) const MOST: i64 = 1000;
 /// The shortest interval, in nanoseconds: what a target is spared.
 const SHORTEST: i64 = 1_000_000;
 /// The interval when none is written.
@@ -18,7 +18,7 @@ section! {
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct Repeat {
         /// Packets, 0 when it is not written, which means one.
-        omit count: i64,
+        omit count: i64 as Within<0, MOST>,
         /// Nanoseconds between two packets, 0 when it is not written.
         omit interval: i64 as Duration,
     }

@@ -10,7 +10,7 @@ use crate::config::client::tls::Tls;
 use crate::config::codec::decode::Decoder;
 use crate::config::codec::section::{Section, section};
 use crate::config::codec::shared::Shared;
-use crate::config::codec::value::IpProtocol;
+use crate::config::codec::value::{IpProtocol, Within};
 use crate::config::codec::words::OptionalWord;
 
 section! {
@@ -33,7 +33,7 @@ section! {
         /// The SOCKS5 proxy that connections go through. Not in upstream.
         inline proxy: SocksProxy,
         /// 0: connections end with a reset. No other value is allowed. Not in upstream.
-        omit linger: Option<i64>,
+        omit linger: Option<i64> as Within<0, 0>,
     }
 }
 

@@ -18,7 +18,7 @@ use super::tree::Tree;
 use super::yaml_version::YamlVersion;
 
 pub(crate) use collections::{ByValue, Nilable};
-pub(crate) use quantities::{Duration, DurationOrNumber, Size};
+pub(crate) use quantities::{Duration, DurationOrNumber, Size, Within};
 
 /// Something that stands in a configuration file under a key or in a list.
 pub(crate) trait Value {

@@ -68,6 +68,21 @@ impl Variant<i64> for DurationOrNumber {
     }
 }
 
+/// A number from `FIRST` to `LAST`: what it means when it is another is for its section to say.
+pub(crate) struct Within<const FIRST: i64, const LAST: i64>;
+
+impl<const FIRST: i64, const LAST: i64> Variant<i64> for Within<FIRST, LAST> {
+    fn schema(_: &mut Sections) -> Json {
+        schema::within(FIRST, LAST)
+    }
+}
+
+impl<const FIRST: i64, const LAST: i64> Variant<Option<i64>> for Within<FIRST, LAST> {
+    fn schema(_: &mut Sections) -> Json {
+        schema::within(FIRST, LAST)
+    }
+}
+
 /// Bytes, written with units of 1024 (alecthomas/units `Base2Bytes`).
 pub(crate) struct Size;
 

@@ -7,7 +7,7 @@ use go_yaml::Id;
 use crate::config::codec::decode::Decoder;
 use crate::config::codec::schema::{self, Sections};
 use crate::config::codec::section::{Section, section};
-use crate::config::codec::value::{ServerUrl, Value as _, Variant};
+use crate::config::codec::value::{ServerUrl, Value as _, Variant, Within};
 
 /// Most times that a query is sent again.
 const MOST_RETRIES: i64 = 10;
@@ -25,7 +25,7 @@ section! {
         /// DNS over HTTPS.
         omit https: Https,
         /// How often a query without a response is sent again.
-        omit retries: i64,
+        omit retries: i64 as Within<0, MOST_RETRIES>,
         /// Ask again over TCP when a response over UDP was truncated.
         omit tcp_on_truncation: bool,
         /// Expose what the response says of itself.
@@ -66,11 +66,11 @@ section! {
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Edns {
         /// The longest response over UDP that is asked for; 0 when it is not written.
-        omit udp_size: i64,
+        omit udp_size: i64 as UdpSize,
         /// Ask the server for its identifier.
         omit nsid: bool,
         /// The network for which the response must be valid.
-        omit client_subnet: String,
+        omit client_subnet: String as Network,
     }
 }
 
@@ -117,7 +117,7 @@ section! {
         /// `POST` (also when empty) or `GET`.
         omit method: String as Method,
         /// The path, `/dns-query` when empty; a server that is given as a URL has its own.
-        omit path: String,
+        omit path: String as Path,
         /// HTTP/3, and nothing else.
         omit enable_http3: bool,
     }
@@ -148,6 +148,34 @@ impl Variant<String> for Method {
     }
 
     fn schema(_: &mut Sections) -> serde_json::Value {
-        schema::words(["GET", "POST"])
+        schema::words(["GET", "POST", ""])
+    }
+}
+
+/// 0, or from 512 to 65535.
+struct UdpSize;
+
+impl Variant<i64> for UdpSize {
+    fn schema(_: &mut Sections) -> serde_json::Value {
+        let sizes = [serde_json::json!({"enum": [0, null]}), schema::within(512, 65535)];
+        serde_json::json!({"type": ["number", "null"], "anyOf": sizes})
+    }
+}
+
+/// An address, and perhaps how many of its bits are told.
+struct Network;
+
+impl Variant<String> for Network {
+    fn schema(_: &mut Sections) -> serde_json::Value {
+        schema::form(r"^([0-9A-Fa-f:.]+(/\+?[0-9]+)?)?$")
+    }
+}
+
+/// A path of a URL.
+struct Path;
+
+impl Variant<String> for Path {
+    fn schema(_: &mut Sections) -> serde_json::Value {
+        schema::form("^(/[!-~]*)?$")
     }
 }

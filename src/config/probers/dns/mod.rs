@@ -8,9 +8,10 @@ use miekg_dns::names;
 use crate::config::client::tls::Tls;
 use crate::config::codec::decode::Decoder;
 use crate::config::codec::meant::did_you_mean;
+use crate::config::codec::schema::{self, Sections};
 use crate::config::codec::section::{Section, section};
 use crate::config::codec::shared::Shared;
-use crate::config::codec::value::{IpProtocol, Nilable, Regexp};
+use crate::config::codec::value::{IpProtocol, Nilable, Regexp, Variant};
 
 pub use asking::{Asking, Edns};
 
@@ -27,10 +28,10 @@ section! {
         /// `udp` (also when empty), `tcp`, `https` or `quic`; anything else fails at probe time. Upstream has the first two.
         omit transport_protocol: String,
         /// Query class by name; `IN` when empty.
-        omit query_class: String,
+        omit query_class: String as Class,
         omit query_name: String,
         /// Query type by name; `ANY` when empty.
-        omit query_type: String,
+        omit query_type: String as Type,
         omit recursion_desired: bool = true,
         /// `None` accepts NOERROR, an empty list accepts nothing.
         omit valid_rcodes: Option<Vec<String>> as Nilable,
@@ -112,3 +113,27 @@ impl Section for Dns {
 }
 
 impl Section for RrValidator {}
+
+/// The name of a class.
+struct Class;
+
+impl Variant<String> for Class {
+    fn schema(_: &mut Sections) -> serde_json::Value {
+        schema::form(&format!(
+            "^({})?$",
+            names::class_names().collect::<Vec<_>>().join("|")
+        ))
+    }
+}
+
+/// The name of a type.
+struct Type;
+
+impl Variant<String> for Type {
+    fn schema(_: &mut Sections) -> serde_json::Value {
+        schema::form(&format!(
+            "^({})?$",
+            names::type_names().collect::<Vec<_>>().join("|")
+        ))
+    }
+}
