@@ -11,6 +11,8 @@ mod modules;
 mod prometheus;
 mod write;
 
+use std::collections::{HashMap, HashSet};
+
 use crate::config::files::targets::Target;
 
 pub use elsewhere::Program;
@@ -122,14 +124,32 @@ pub fn migrate(
 
 /// A targets file wants one name a target; the second of a name gets `-2` appended.
 fn make_names_unique(targets: &mut [Target]) {
-    let mut seen = std::collections::BTreeSet::new();
+    let mut names = Names::default();
     for target in targets {
-        let mut name = target.name.clone();
-        let mut count = 1;
-        while !seen.insert(name.clone()) {
-            count += 1;
-            name = format!("{}-{count}", target.name);
+        if target.name.is_empty() {
+            target.name.clone_from(&target.address);
         }
-        target.name = name;
+        target.name = names.unique(&target.name, "-");
+    }
+}
+
+/// Names that are taken.
+#[derive(Default)]
+struct Names {
+    taken: HashSet<String>,
+    /// The number that was given last, by name.
+    last: HashMap<String, usize>,
+}
+
+impl Names {
+    /// Takes a name, with a separator and a number appended when it is taken.
+    fn unique(&mut self, name: &str, separator: &str) -> String {
+        let mut unique = name.to_owned();
+        while !self.taken.insert(unique.clone()) {
+            let last = self.last.entry(name.to_owned()).or_insert(1);
+            *last += 1;
+            unique = format!("{name}{separator}{last}");
+        }
+        unique
     }
 }

@@ -228,6 +228,24 @@ fn hostile_files_are_refused() {
     }
 }
 
+/// What is equal, or has an equal name, in time that grows with the file alone.
+#[test]
+fn many_of_a_kind_take_little_time() {
+    const MANY: usize = 4000;
+    let many = |each: &dyn Fn(usize) -> String| (0..MANY).map(each).collect::<String>();
+    #[rustfmt::skip]
+    let rows = [
+        ("gatus", format!("endpoints:\n{}", many(&|n| format!("- {{name: a, url: 'http://x', conditions: ['[BODY] == x{n}']}}\n")))),
+        ("gatus", format!("endpoints: [{{name: a, url: 'http://x', conditions: ['[STATUS] == 200'], body: '{}'}}]", "$A ".repeat(50 * MANY))),
+        ("smokeping_prober", format!("targets: [{{hosts: [{}]}}]", "a, ".repeat(5 * MANY))),
+    ];
+    for (program, text) in rows {
+        let start = std::time::Instant::now();
+        written(program, &text);
+        assert!(start.elapsed().as_secs() < 20, "{program}: {:?}", start.elapsed());
+    }
+}
+
 /// Migrates a text; returns the status, the notes and the written modules and targets, with which the exporter starts.
 fn written(program: &str, text: &str) -> (i32, String, String, String) {
     let folder = tempfile::tempdir().unwrap();

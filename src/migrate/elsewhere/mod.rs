@@ -12,10 +12,13 @@ mod telegraf;
 mod textproto;
 mod uptime_kuma;
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use serde_json::{Map, Value, json};
 
 use self::settings::Settings;
-use super::{MigrateError, Migration};
+use super::{MigrateError, Migration, Names};
 use crate::config::files::targets::{Target, format_milliseconds, label_fault};
 use crate::config::yaml::{Content, Document, Id};
 
@@ -148,6 +151,9 @@ fn deepest(text: &str) -> usize {
 struct Draft {
     migration: Migration,
     modules: Vec<(String, Value)>,
+    names: Names,
+    /// The modules' names by what they contain.
+    known: HashMap<String, String>,
 }
 
 impl Draft {
@@ -163,17 +169,14 @@ impl Draft {
     /// are one.
     fn module(&mut self, name: &str, prober: &str, timeout: Option<u64>, settings: Value) -> String {
         let body = body(prober, timeout, settings);
-        if let Some((name, _)) = self.modules.iter().find(|(_, other)| *other == body) {
-            return name.clone();
+        match self.known.entry(body.to_string()) {
+            Entry::Occupied(known) => known.get().clone(),
+            Entry::Vacant(place) => {
+                let unique = place.insert(self.names.unique(name, "_")).clone();
+                self.modules.push((unique.clone(), body));
+                unique
+            }
         }
-        let mut unique = name.to_owned();
-        let mut count = 1;
-        while self.modules.iter().any(|(taken, _)| *taken == unique) {
-            count += 1;
-            unique = format!("{name}_{count}");
-        }
-        self.modules.push((unique.clone(), body));
-        unique
     }
 
     fn target(&mut self, name: &str, address: &str, module: String, interval: Option<u64>) -> &mut Target {
@@ -357,17 +360,19 @@ fn in_braces(value: &mut Value, key: &str, mut inside: bool, lose: &mut dyn FnMu
             false
         }
         Value::String(text) => {
-            let (mut from, mut found) = (0, false);
+            let (mut from, mut braced) = (0, String::new());
             while let Some((start, end)) = find_reference(text, from) {
-                found = true;
-                from = end;
-                if text.get(start + 1..).is_some_and(|rest| !rest.starts_with('{')) {
-                    text.insert(end, '}');
-                    text.insert(start + 1, '{');
-                    from += 2;
+                let reference = text.get(start + 1..end).unwrap_or_default();
+                braced.push_str(text.get(from..start).unwrap_or_default());
+                match reference.starts_with('{') {
+                    true => braced.push_str(&format!("${reference}")),
+                    false => braced.push_str(&format!("${{{reference}}}")),
                 }
+                from = end;
             }
-            found
+            braced.push_str(text.get(from..).unwrap_or_default());
+            *text = braced;
+            from > 0
         }
         _ => false,
     }
@@ -431,6 +436,13 @@ fn yaml(text: &str) -> Result<Value, MigrateError> {
         .ok_or_else(|| MigrateError::Syntax("nested too deeply or too long".to_owned()))
 }
 
+fn into_object(value: Value) -> Option<Map<String, Value>> {
+    match value {
+        Value::Object(fields) => Some(fields),
+        _ => None,
+    }
+}
+
 fn node(document: &Document<'_>, id: Id, depth: usize, left: &mut usize) -> Option<Value> {
     *left = left.checked_sub(1)?;
     if depth > 64 {
@@ -456,14 +468,17 @@ fn node(document: &Document<'_>, id: Id, depth: usize, left: &mut usize) -> Opti
             let mut fields = Map::new();
             for (key, value) in entries {
                 let value = inner(*value, left)?;
-                match (document.is_merge(*key), value) {
-                    // The mapping's own entries win.
-                    (true, Value::Object(merged)) => {
-                        for (key, value) in merged {
-                            fields.entry(key).or_insert(value);
-                        }
+                let parts = match (document.is_merge(*key), value) {
+                    (true, Value::Array(parts)) => parts,
+                    (true, value) => vec![value],
+                    (false, value) => {
+                        fields.insert(document.text(*key)?.to_owned(), value);
+                        continue;
                     }
-                    (_, value) => drop(fields.insert(document.text(*key)?.to_owned(), value)),
+                };
+                // The mapping's own entries win.
+                for (key, value) in parts.into_iter().filter_map(into_object).flatten() {
+                    fields.entry(key).or_insert(value);
                 }
             }
             fields.into()

@@ -297,3 +297,14 @@ fn without_output_the_modules_are_missing() {
     assert!(read(Program::Gatus, "endpoints: []\n", false).is_err());
     assert!(read(Program::Telegraf, "= no", false).is_err());
 }
+
+#[test]
+fn a_list_of_mappings_is_taken_in() {
+    let text = "a: &a {interval: 5s, url: icmp://a}\nb: &b {interval: 7s, name: b}\nendpoints: [{<<: [*a, *b], conditions: ['[CONNECTED] == true']}]\n";
+    let Value::Object(fields) = yaml(text).unwrap() else {
+        panic!("no mapping")
+    };
+    let wanted =
+        json!({"interval": "5s", "url": "icmp://a", "name": "b", "conditions": ["[CONNECTED] == true"]});
+    assert_eq!(fields["endpoints"][0], wanted);
+}
