@@ -12,6 +12,9 @@ use crate::module::{Loaded, Sources, Store};
 pub struct Configuration {
     #[arg(long = "config.file", value_name = "FILE", value_hint = ValueHint::AnyPath)]
     config: Vec<PathBuf>,
+    /// Skip files with mistakes as the exporter does with this flag.
+    #[arg(long = "config.skip-broken-files", verbatim_doc_comment)]
+    skip_broken: bool,
     #[command(flatten)]
     reading: Reading,
 }
@@ -41,6 +44,7 @@ pub fn load(flags: &Configuration) -> Result<Arc<Loaded>, String> {
     let mut sources = Sources::named(files.map(|file| file.display().to_string()).collect());
     if let Some(sources) = &mut sources {
         sources.options.expand = flags.reading.expand;
+        sources.skip_broken = flags.skip_broken;
     }
     Store::open_or_built_in(sources)
         .map(|store| store.current())

@@ -27,8 +27,8 @@ pub struct Loaded {
     pub parts: Vec<(PathBuf, Checksum)>,
     /// The files that references name, those of files that were left out too.
     pub referenced: ReferencedFiles,
-    /// How many files were left out because something is wrong with them.
-    pub broken_files: usize,
+    /// The files that were left out because something is wrong with them, and what.
+    pub left_out: Vec<String>,
     /// What `/targets` answers; all of them have their module here.
     pub targets: Targets,
     /// The checksum of the targets file, when there is one.
@@ -66,7 +66,12 @@ impl Loaded {
                 .filter_map(|target| self.wrong_param(target)),
         );
         if unknown.is_empty() {
-            self.warnings.extend(self.targets.warnings());
+            let name = || Some(file.display().to_string());
+            let warnings = self.targets.warnings().into_iter();
+            self.warnings.extend(warnings.map(|warning| config::Problem {
+                file: name(),
+                ..warning
+            }));
             Ok(self)
         } else {
             Err(invalid(unknown))
@@ -206,6 +211,7 @@ fn placed(problem: ModuleProblem, source: &config::Source<'_>, text: &str) -> co
         .within
         .and_then(|place| source.locate_within(text, &problem.module, &problem.path, place));
     config::Problem {
+        file: None,
         at: within.or_else(|| source.locate(&problem.module, &problem.path)),
         module: Some(problem.module),
         path: problem.path,

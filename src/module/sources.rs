@@ -288,14 +288,18 @@ impl Loaded {
             self.config.modules.insert(name, raw);
         }
         self.modules.extend(part.modules);
-        self.warnings.extend(part.warnings);
+        let warnings = part.warnings.into_iter().map(|warning| Problem {
+            file: Some(file.to_owned()),
+            ..warning
+        });
+        self.warnings.extend(warnings);
         problems
     }
 
     fn left_out(&mut self, file: &str, why: &str) {
-        self.broken_files += 1;
         let message = format!("{file} was skipped: {why}");
-        self.warnings.push(Problem::new(None, message));
+        self.warnings.push(Problem::new(None, message.as_str()));
+        self.left_out.push(message);
     }
 }
 

@@ -217,7 +217,7 @@ impl Store {
         }
         // A file that cannot be read may be the one that has it.
         let none = config::Policy::default();
-        if loaded.broken_files > 0 && loaded.config.policy == none && current.config.policy != none {
+        if !loaded.left_out.is_empty() && loaded.config.policy == none && current.config.policy != none {
             let warnings = loaded.warnings.into_iter();
             let message = "the policy in force is in none of the files that can be read";
             return Err(LoadError::Invalid(Invalid {

@@ -50,6 +50,17 @@ async fn a_broken_file_among_others_may_be_left_out() {
     has(exporter.get("/config").await.text(), ["  a:"]);
     has(exporter.log(), ["conf.d/b.yml was skipped"]);
     lacks(exporter.log(), ["module=\"\"", "line=0"]);
+    let html = [("Accept", "text/html")];
+    let home = exporter.request("GET", "/", &html).await;
+    has(
+        home.text(),
+        [
+            "Files of the configuration are left out",
+            "conf.d/b.yml was skipped",
+        ],
+    );
+    let unknown = exporter.request("GET", "/probe?module=b&target=x", &html).await;
+    has(unknown.text(), ["Files with mistakes are left out"]);
     exporter.get("/probe?module=a&target=127.0.0.1:1").await;
     let broken = exporter
         .get("/metrics")

@@ -616,7 +616,7 @@ async fn an_answer_from_another_host_is_none() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     });
-    let outcome = probe(&format!("timeout: 2s\n{DNS_UDP}"), &target).await;
+    let outcome = probe(&format!("timeout: {TIMEOUT:?}\n{DNS_UDP}"), &target).await;
     let reason = outcome.reason().unwrap_or_default();
     assert!(!outcome.success && reason.contains(LATE), "{:?}", log(&outcome));
 }

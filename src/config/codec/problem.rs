@@ -13,6 +13,8 @@ use crate::os_error;
 /// One thing that is wrong, or that deserves a warning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
+    /// The file, of a warning about one of several.
+    pub file: Option<String>,
     /// Where it stands; `None` when it concerns the file as a whole.
     pub at: Option<Position>,
     /// The module, if it is in one.
@@ -29,6 +31,7 @@ impl Problem {
     /// What concerns a place, or without one the file as a whole.
     pub fn new(at: Option<Position>, message: impl Into<String>) -> Self {
         Self {
+            file: None,
             at,
             module: None,
             path: String::new(),
@@ -255,6 +258,7 @@ mod tests {
     #[test]
     fn the_caret_stands_under_the_place() {
         let problem = Problem {
+            file: None,
             at: Some(Position { line: 2, column: 3 }),
             module: Some("m".into()),
             path: "http.verb".into(),

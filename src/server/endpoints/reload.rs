@@ -79,10 +79,16 @@ pub fn quote(logger: &Logger, quoted: &str) {
 /// Logs what loads but is probably not meant. The message alone is upstream's, where upstream has one.
 pub fn warn(logger: &Logger, warnings: &[Problem]) {
     for warning in warnings {
-        let module = warning.module.clone().map(|module| ("module", module.into()));
-        let line = warning.at.map(|at| ("line", at.line.into()));
-        let help = warning.help.clone().map(|help| ("help", help.into()));
-        let fields: Vec<(_, LogValue)> = [module, line, help].into_iter().flatten().collect();
+        let text = |name, text: &Option<String>| text.clone().map(|text| (name, LogValue::from(text)));
+        let path = Some(warning.path.clone()).filter(|path| !path.is_empty());
+        let fields = [
+            text("module", &warning.module),
+            text("field", &path),
+            text("file", &warning.file),
+            warning.at.map(|at| ("line", at.line.into())),
+            text("help", &warning.help),
+        ];
+        let fields: Vec<_> = fields.into_iter().flatten().collect();
         if logger.enabled(Level::Warn) {
             let place = concat!(file!(), ":", line!());
             logger.write(Level::Warn, place, &warning.message, &fields);

@@ -22,6 +22,7 @@ struct ModuleLine {
 #[template(path = "home.html")]
 pub struct Home {
     trouble: Option<String>,
+    left_out: Vec<String>,
     default_module: String,
     modules: Vec<ModuleLine>,
     more_modules: usize,
@@ -53,6 +54,7 @@ impl Home {
         Self {
             forms: ParamsForm::all(&serving.modules, default.unwrap_or_default()),
             trouble: exporter.store.trouble().map(|trouble| passive(&trouble)),
+            left_out: serving.left_out.iter().map(|file| passive(file)).collect(),
             default_module: default.unwrap_or_default().to_owned(),
             more_modules: all.len() - modules.len(),
             modules,

@@ -177,7 +177,13 @@ pub(super) fn unknown_module(exporter: &Exporter, name: &str, target: &str) -> R
     };
     let message = MessagePage {
         title: format!("There is no module {}", short(name, LONG)),
-        text: format!("{advice}The configuration has these; each link probes the target with one of them."),
+        text: format!(
+            "{advice}The configuration has these; each link probes the target with one of them.{}",
+            match serving.left_out.len() {
+                0 => "",
+                _ => " Files with mistakes are left out of it: the home page names them.",
+            }
+        ),
         links: names.iter().take(LINKS).map(link).collect(),
         more: names.len().saturating_sub(LINKS),
     };

@@ -48,6 +48,7 @@ impl Decoder<'_, '_> {
     ) -> Problem {
         let (module, path) = self.place(below);
         Problem {
+            file: None,
             at,
             module,
             path,
