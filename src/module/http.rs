@@ -271,10 +271,10 @@ impl Http {
         !self.body_unwanted.is_empty() || !self.body_wanted.is_empty()
     }
 
-    /// Most bytes of a body that its CEL expressions may judge.
+    /// Most bytes of a body that one of its CEL expressions may judge.
     pub fn most_judged(&self) -> usize {
         let expressions = self.cel_unwanted.iter().chain(&self.cel_wanted);
-        expressions.map(Cel::most_judged).min().unwrap_or(0)
+        expressions.map(Cel::most_judged).max().unwrap_or(0)
     }
 
     /// Whether there are CEL expressions.

@@ -52,7 +52,7 @@ pub(super) enum JsonError {
     #[error("exceeded max depth")]
     TooDeep,
     /// It takes more memory than it may.
-    #[error("body too large to be checked: its values take more than {0} bytes; set body_size_limit")]
+    #[error("body too large for CEL: its values take more than {0} bytes of memory")]
     TooMuch(usize),
     /// There was no time to read all of it.
     #[error("operation interrupted")]

@@ -21,7 +21,7 @@ use tokio::sync::Semaphore;
 use crate::blocking::holding;
 use crate::log;
 use crate::memory::{self, Use};
-use crate::probe_log::{ProbeLog, excerpt, text};
+use crate::probe_log::{LogValue, ProbeLog, excerpt, text};
 
 pub use explain::{Explained, Part, explain};
 use expression::Truth;
@@ -47,14 +47,14 @@ fn places() -> Arc<Semaphore> {
     Arc::new(Semaphore::new(processors.max(2)))
 }
 
-/// What became of judging a body.
+/// What is wrong with a body.
 enum Judgement {
-    Passed,
     NotJson(json::JsonError),
+    TooLarge(usize),
     Failed(String),
     NotBool,
-    Matched,
-    Missing,
+    Matched(Arc<str>),
+    Missing(Arc<str>),
 }
 
 /// Why a body does not pass.
@@ -62,6 +62,11 @@ enum Judgement {
 pub enum CelFailure {
     /// It is not JSON.
     NotJson,
+    /// It is too large.
+    TooLarge {
+        /// Only for an expression whose author is untrusted.
+        is_untrusted: bool,
+    },
     /// What must not hold for it does: the expression.
     Holds(String),
     /// What must hold for it does not: the expression.
@@ -72,49 +77,91 @@ pub enum CelFailure {
     Unknown,
 }
 
-/// Judges a JSON body: `unwanted` must be false and `wanted` true. The reason for a failure goes into the log.
+/// What a body is called that has more than `most` bytes.
+pub fn too_large(most: usize) -> String {
+    format!("body too large for CEL: more than {most} bytes")
+}
+
+/// Judges a JSON body: `unwanted` must be false and `wanted` true. The limits of an expression whose author is untrusted are its own:
+/// the other one may judge more.
 ///
 /// The work is done off the async threads, by as many at once as there are processors; others wait for their turn. It breaks off at
 /// the deadline, and when the values of the body take too much memory. Finding out how deeply the body nests looks at neither: it
 /// is one pass over the bytes.
+///
+/// # Errors
+/// How many expressions passed before one that did not, and why it did not, which goes into the log.
 pub async fn judge(
-    body: Bytes,
+    mut body: Bytes,
     unwanted: Option<&Cel>,
     wanted: Option<&Cel>,
     deadline: Deadline,
     log: &mut ProbeLog,
-) -> Result<(), CelFailure> {
-    let (no, yes) = (unwanted.cloned(), wanted.cloned());
+) -> Result<(), (usize, CelFailure)> {
+    let unwanted = unwanted.map(|cel| (cel.clone(), false));
+    let expressions: Vec<_> = unwanted
+        .into_iter()
+        .chain(wanted.map(|cel| (cel.clone(), true)))
+        .collect();
     let begins = excerpt(&body, SHOWN);
     let end = deadline.at().into_std();
-    let is_untrusted = no.iter().chain(&yes).any(|cel| cel.is_metered);
-    let work = aside(is_untrusted, deadline, move || {
-        judge_here(&body, no.as_ref(), yes.as_ref(), end)
-    });
-    let judgement = work.await.unwrap_or_else(Judgement::Failed);
-    let source = |cel: Option<&Cel>| cel.map_or_else(String::new, |cel| cel.source().to_owned());
-    let mut wrong = CelFailure::Unknown;
+    let mut passed = 0;
+    let mut all = expressions
+        .chunk_by(|(one, _), (next, _)| one.is_metered == next.is_metered)
+        .peekable();
+    while let Some(alike) = all.next() {
+        // The last one drops it, off the async threads: it may be large.
+        let body = match all.peek() {
+            Some(_) => body.clone(),
+            None => std::mem::take(&mut body),
+        };
+        let alike = alike.to_vec();
+        let is_untrusted = alike.iter().any(|(cel, _)| cel.is_metered);
+        let count = alike.len();
+        let work = aside(is_untrusted, deadline, move || judge_here(&body, &alike, end));
+        let judged = work
+            .await
+            .unwrap_or_else(|error| Err((0, Judgement::Failed(error))));
+        if let Err((before, judgement)) = judged {
+            return Err((passed + before, failure(judgement, is_untrusted, begins, log)));
+        }
+        passed += count;
+    }
+    Ok(())
+}
+
+/// Logs what is wrong with a body that begins like this.
+fn failure(judgement: Judgement, is_untrusted: bool, begins: LogValue, log: &mut ProbeLog) -> CelFailure {
     match judgement {
-        Judgement::Passed => return Ok(()),
         Judgement::NotJson(error) => {
-            wrong = CelFailure::NotJson;
+            let failure = match error {
+                json::JsonError::TooMuch(_) => CelFailure::TooLarge { is_untrusted: false },
+                _ => CelFailure::NotJson,
+            };
             log!(log, Error, "Error unmarshalling HTTP body to JSON", "err" => text(&error), "body" => begins);
+            failure
+        }
+        Judgement::TooLarge(most) => {
+            log!(log, Error, "Error evaluating CEL expression", "err" => too_large(most), "body" => begins);
+            CelFailure::TooLarge { is_untrusted }
         }
         Judgement::Failed(error) => {
-            wrong = CelFailure::NotEvaluated(error.clone());
-            log!(log, Error, "Error evaluating CEL expression", "err" => error, "body" => begins);
+            log!(log, Error, "Error evaluating CEL expression", "err" => error.clone(), "body" => begins);
+            CelFailure::NotEvaluated(error)
         }
-        Judgement::NotBool => log!(log, Error, "CEL evaluation result is not a boolean"),
-        Judgement::Matched => {
-            wrong = CelFailure::Holds(source(unwanted));
-            log!(log, Error, "Body matched CEL expression", "expression" => source(unwanted), "body" => begins);
+        Judgement::NotBool => {
+            log!(log, Error, "CEL evaluation result is not a boolean");
+            CelFailure::Unknown
         }
-        Judgement::Missing => {
-            wrong = CelFailure::DoesNotHold(source(wanted));
-            log!(log, Error, "Body did not match CEL expression", "expression" => source(wanted), "body" => begins);
+        Judgement::Matched(source) => {
+            log!(log, Error, "Body matched CEL expression", "expression" => source.to_string(), "body" => begins);
+            CelFailure::Holds(source.to_string())
+        }
+        Judgement::Missing(source) => {
+            log!(log, Error, "Body did not match CEL expression", "expression" => source.to_string(), "body" => begins);
+            CelFailure::DoesNotHold(source.to_string())
         }
     }
-    Err(wrong)
 }
 
 /// Does the work off the async threads when it is its turn; or says why it did not come to its end.
@@ -156,28 +203,31 @@ fn with_value<T: Send>(
     stack::with(DEEP_STACK, all)
 }
 
-fn judge_here(body: &[u8], unwanted: Option<&Cel>, wanted: Option<&Cel>, end: Instant) -> Judgement {
-    let depth = unwanted.into_iter().chain(wanted).map(|cel| cel.depth).max();
+/// Judges a body by expressions of the same kind of author.
+fn judge_here(body: &[u8], expressions: &[(Cel, bool)], end: Instant) -> Result<(), (usize, Judgement)> {
+    let most = expressions.iter().map(|(cel, _)| cel.most_judged()).min();
+    if let Some(most) = most.filter(|most| body.len() > *most) {
+        return Err((0, Judgement::TooLarge(most)));
+    }
+    let depth = expressions.iter().map(|(cel, _)| cel.depth).max();
     let judged = with_value(body, depth.unwrap_or(0), end, |body| {
-        let body = match body {
-            Ok(body) => body,
-            Err(error @ json::JsonError::Interrupted) => return Judgement::Failed(error.to_string()),
-            Err(error) => return Judgement::NotJson(error),
-        };
-        for (cel, bad, verdict) in [
-            (unwanted, true, Judgement::Matched),
-            (wanted, false, Judgement::Missing),
-        ] {
-            match cel.map(|cel| cel.evaluate(&body, end)) {
-                Some(Err(error)) => return Judgement::Failed(error),
-                Some(Ok(Truth::NotBool)) => return Judgement::NotBool,
-                Some(Ok(Truth::Bool(truth))) if truth == bad => return verdict,
-                Some(Ok(Truth::Bool(_))) | None => {}
-            }
+        let body = body.map_err(|error| match error {
+            json::JsonError::Interrupted => (0, Judgement::Failed(error.to_string())),
+            error => (0, Judgement::NotJson(error)),
+        })?;
+        for (passed, (cel, wanted)) in expressions.iter().enumerate() {
+            let wrong = match cel.evaluate(&body, end) {
+                Err(error) => Judgement::Failed(error),
+                Ok(Truth::NotBool) => Judgement::NotBool,
+                Ok(Truth::Bool(truth)) if truth == *wanted => continue,
+                Ok(Truth::Bool(true)) => Judgement::Matched(Arc::clone(&cel.source)),
+                Ok(Truth::Bool(false)) => Judgement::Missing(Arc::clone(&cel.source)),
+            };
+            return Err((passed, wrong));
         }
-        Judgement::Passed
+        Ok(())
     });
-    judged.unwrap_or_else(|| Judgement::Failed("no memory for the stack".to_owned()))
+    judged.unwrap_or_else(|| Err((0, Judgement::Failed("no memory for the stack".to_owned()))))
 }
 
 #[cfg(test)]

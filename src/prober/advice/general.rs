@@ -59,7 +59,9 @@ pub(super) fn line(reason: Reason) -> &'static str {
         Reason::SslAbsent => "The last response came without TLS, and fail_if_not_ssl is set.",
         Reason::BodyRegexp => "The body does not pass a regular expression: compare with `curl -sS URL`.",
         Reason::BodyJson => "The body does not pass a CEL expression: compare with `curl -sS URL`.",
-        Reason::BodyTooLarge => "The body is too long: raise body_size_limit, or probe a smaller page.",
+        Reason::BodyTooLarge => {
+            "The body or message is longer than this exporter reads: probe a smaller page."
+        }
         Reason::BodyDecoding => {
             "The body cannot be decompressed: compare compression with the response's Content-Encoding."
         }

@@ -202,6 +202,7 @@ impl InvalidBody<'_> {
                 "The expression cannot be evaluated ({}): mostly a field has another name or type, `has(body.field)` asks for it. The body begins {begins}.",
                 name(why)
             ),
+            CelFailure::TooLarge { is_untrusted } => too_large_for_cel(*is_untrusted),
             CelFailure::Unknown => return None,
         })
     }
@@ -218,6 +219,15 @@ impl InvalidBody<'_> {
 /// A body longer than its limit.
 pub(in crate::prober) fn too_large(limit: u64) -> String {
     format!("The body is longer than body_size_limit ({limit} bytes): raise it, or probe a smaller page.")
+}
+
+/// A body longer than a CEL expression may judge, which is less for one of an untrusted author.
+pub(in crate::prober) fn too_large_for_cel(is_untrusted: bool) -> String {
+    match is_untrusted {
+        true => "A CEL expression from the playground or a scrape's parameter judges a body of 1 MiB at most: write it into the module in the configuration file, or probe a smaller page.",
+        false => "The body is too large for CEL: probe a smaller page.",
+    }
+    .to_owned()
 }
 
 /// A version that is not valid.

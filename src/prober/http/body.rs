@@ -10,6 +10,7 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 use super::brotli::Brotli;
 use super::decode::{BodyStream, Paced, buffered};
 use super::response::ResponseBody;
+use crate::check::cel;
 use crate::check::regexp::{PIECE, Search};
 use crate::memory::{self, Use};
 use crate::module::http::Compression;
@@ -67,7 +68,7 @@ pub(super) enum BodyReadError {
     Compressed(DecompressError),
     #[error("http: request body too large: more than the {0} bytes of body_size_limit")]
     TooLarge(u64),
-    #[error("body too large to be checked: more than {0} bytes; set body_size_limit")]
+    #[error("{}", cel::too_large(*.0))]
     TooLargeToKeep(usize),
     #[error("{}", memory::Short)]
     NoMemory,
@@ -333,7 +334,7 @@ mod tests {
         #[rustfmt::skip]
         let rows = [
             (8, None, Ok(8)),
-            (7, None, Err("body too large to be checked: more than 7 bytes; set body_size_limit")),
+            (7, None, Err("body too large for CEL: more than 7 bytes")),
             (8, Some(7), Err("http: request body too large: more than the 7 bytes of body_size_limit")),
             (8, Some(8), Ok(8)),
         ];

@@ -7,7 +7,7 @@ use super::body::{BodyReadError, BodyReader, MOST_KEPT};
 use super::explain::{self, Answered, Reached};
 use super::redirect::Chain;
 use super::response::HttpResponse;
-use crate::check::cel;
+use crate::check::cel::{self, CelFailure};
 use crate::check::regexp::Search;
 use crate::log;
 use crate::metrics::Metric;
@@ -137,6 +137,7 @@ fn unreadable(probe: &mut Probe<'_>, module: &Http, headers: &Headers, error: &B
     };
     let line = match error {
         BodyReadError::TooLarge(limit) => Some(advice::http::too_large(*limit)),
+        BodyReadError::TooLargeToKeep(most) => Some(advice::http::too_large_for_cel(*most < MOST_KEPT)),
         BodyReadError::Compressed(_) => Some(of.undecodable()),
         BodyReadError::Io(_) if module.compression != Compression::Identity => Some(of.undecodable()),
         _ => None,
@@ -208,7 +209,7 @@ async fn body_passes(
     let body = reader
         .search(
             &mut search,
-            module.has_cel().then_some(module.most_judged().min(MOST_KEPT)),
+            module.has_cel().then(|| module.most_judged().min(MOST_KEPT)),
         )
         .await;
     if module.has_body_regexps() {
@@ -242,7 +243,10 @@ async fn body_passes(
         Ok(body) => {
             let (unwanted, wanted) = (module.cel_unwanted.as_ref(), module.cel_wanted.as_ref());
             let judged = cel::judge(body, unwanted, wanted, probe.deadline, &mut probe.log).await;
-            if let Err(wrong) = &judged {
+            if let Err((_, wrong)) = &judged {
+                if matches!(wrong, CelFailure::TooLarge { .. }) {
+                    probe.fail(Reason::BodyTooLarge);
+                }
                 let of = advice::http::InvalidBody {
                     headers,
                     module,
@@ -253,6 +257,7 @@ async fn body_passes(
             judged.is_ok()
         }
         Err(error) => {
+            unreadable(probe, module, headers, &error);
             log!(probe.log, Error, "Error reading HTTP body", "err" => text(&error));
             probe.fail(error.reason());
             false

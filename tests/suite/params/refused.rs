@@ -100,6 +100,45 @@ async fn a_cel_expression_cannot_fill_the_memory() {
     has(answer.text(), ["probe_success 1"]);
 }
 
+/// The body that such an expression may judge has at most 1 MiB; for the module's own expression that is no limit.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expression_of_a_scrape_limits_none_of_the_module() {
+    let site = Site::with(|_: &Asked| answer("200 OK", &[], format!("\"{}\"", "x".repeat(2 << 20)))).await;
+    let config = "modules:
+  first: {prober: http, http: {fail_if_body_json_matches_cel: body.startsWith('x')}, params: {fail_if_body_json_not_matches_cel: {}}}
+  last: {prober: http, http: {fail_if_body_json_not_matches_cel: body.startsWith('x')}, params: {fail_if_body_json_matches_cel: {}}}
+";
+    let exporter = Exporter::start(config, &[]).await;
+    let (own, limit) = (
+        "Body matched CEL expression",
+        "body too large for CEL: more than 1048576 bytes",
+    );
+    for (query, says) in [
+        ("module=first", own),
+        ("module=first&fail_if_body_json_not_matches_cel=true", own),
+        ("module=last", "probe_success 1"),
+        ("module=last&fail_if_body_json_matches_cel=false", limit),
+        // The same expression as the module's is the module's.
+        (
+            "module=last&fail_if_body_json_matches_cel=body.startsWith('x')",
+            own,
+        ),
+    ] {
+        let answer = exporter
+            .get(&format!("/probe?target={}&debug=true&{query}", site.address))
+            .await;
+        assert!(answer.text().contains(says), "{query}: {}", answer.text());
+        let is_large = answer.text().contains("reason=body_too_large");
+        assert_eq!(is_large, says == limit, "{query}: {}", answer.text());
+        assert_eq!(
+            answer.text().contains("judges a body of 1 MiB at most"),
+            is_large,
+            "{query}: {}",
+            answer.text()
+        );
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn odd_queries_are_refused_or_without_effect() {
     let site = echo().await;
