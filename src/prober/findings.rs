@@ -1,6 +1,8 @@
 //! What each expression and each step of a probe met: kept when the request asks for an explanation, as the playground does, and no
 //! work otherwise.
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 
 use super::Probe;
@@ -51,6 +53,8 @@ pub struct Finding {
 pub struct Findings {
     found: Vec<Finding>,
     left_out: usize,
+    /// The verdicts of checks that are not told yet, in the order in which they were made.
+    verdicts: VecDeque<Judged>,
 }
 
 impl Finding {
@@ -139,6 +143,11 @@ impl Findings {
         }
     }
 
+    /// The verdict of the next check of those that were [made](Probe::judged) one after the other: the first one that failed was the last.
+    pub(super) fn verdict(&mut self) -> Judged {
+        self.verdicts.pop_front().unwrap_or(Judged::NotJudged)
+    }
+
     /// Replaces the texts for which `rewrite` has another one.
     pub(super) fn rewrite(&mut self, rewrite: impl Fn(&str) -> Option<String>) {
         for finding in &mut self.found {
@@ -153,6 +162,14 @@ impl Findings {
 }
 
 impl Probe<'_> {
+    /// Keeps the verdict of a check that was made, if findings are kept, and returns it.
+    pub(super) fn judged(&mut self, passes: bool) -> bool {
+        if let Some(findings) = &mut self.attempt.findings {
+            findings.verdicts.push_back(Judged::of(passes));
+        }
+        passes
+    }
+
     /// A step of a dialogue begins; the notes that follow belong to it.
     pub(super) fn explain_step(&mut self, number: usize) {
         if let Some(findings) = &mut self.attempt.findings {

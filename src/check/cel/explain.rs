@@ -34,8 +34,6 @@ pub struct Part {
 pub struct Explained {
     /// Its value, or why it has none.
     pub value: String,
-    /// Whether it is true; `None` if it is neither true nor false.
-    pub truth: Option<bool>,
     /// Its parts, in the order of the text.
     pub parts: Vec<Part>,
 }
@@ -64,10 +62,6 @@ fn explain_here(body: &Value, cel: &Cel, end: Instant) -> Explained {
     let context = cel.context(body, end);
     let whole = Value::resolve(&cel.program, &context);
     let mut explained = Explained {
-        truth: match whole {
-            Ok(Value::Bool(truth)) => Some(truth),
-            _ => None,
-        },
         value: result(&whole),
         parts: Vec::new(),
     };
@@ -410,10 +404,7 @@ mod tests {
             }
         }
         let missing = explain(body.into(), &Cel::new("body.nope == 1").unwrap(), end()).await;
-        assert!(
-            missing.value.starts_with("error: ") && missing.truth.is_none(),
-            "{missing:?}"
-        );
+        assert!(missing.value.starts_with("error: "), "{missing:?}");
         let text = explain("no json".into(), &Cel::new("true").unwrap(), end()).await;
         assert!(text.value.starts_with("the body is not JSON"), "{text:?}");
     }
@@ -443,7 +434,7 @@ mod tests {
         let explained = explain(long.into(), &searching, end()).await;
         assert!(explained.value.contains("too many turns"), "{explained:?}");
         let good = Cel::untrusted("body.all(x, x + 1.0 == 2.0) && string(body[0]) + 'x' == '1x'").unwrap();
-        assert_eq!(explain(list.into(), &good, end()).await.truth, Some(true));
+        assert_eq!(explain(list.into(), &good, end()).await.value, "true");
         assert!(Cel::untrusted(&format!("true || '{}' == ''", "x".repeat(5000))).is_err());
         let large = Cel::untrusted(r"'a'.matches('(\\pL{100}\\PL{100}){5}')").unwrap();
         assert!(

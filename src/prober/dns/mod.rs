@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use self::error::DnsError;
 use self::exchange::{DnsConnection, DnsQuery, DnsResponse};
 use self::place::Place;
+use self::validate::Verdicts;
 use super::connect::{Route, Tls, To, connect, datagrams, prepare, quic};
 use super::resolve::judge_names;
 use super::{Failed, Phase, Probe, Verdict, advice, choose_address};
@@ -119,11 +120,19 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Dns) -> Verdict {
     expose(probe, module, &answer);
     facts::expose(&mut probe.samples, module, &answer, truncated);
     probe.timeline.hop().result = Some(answer.summary());
-    if let Some(findings) = &mut probe.attempt.findings {
-        explain::explain(findings, module, &answer, probe.deadline).await;
-    }
+    let mut verdicts = probe.attempt.findings.is_some().then(Verdicts::default);
     let (log, facts) = (&mut probe.log, &mut probe.attempt.facts);
-    let judged = validate::answer(&answer, module, &query_name, log, facts).await;
+    let judged = validate::answer(&answer, module, &query_name, log, facts, verdicts.as_mut()).await;
+    if let (Some(findings), Some(verdicts)) = (&mut probe.attempt.findings, verdicts) {
+        Box::pin(explain::explain(
+            findings,
+            module,
+            &answer,
+            &verdicts,
+            probe.deadline,
+        ))
+        .await;
+    }
     judged.map_err(|reason| probe.fail(reason))
 }
 

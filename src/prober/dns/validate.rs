@@ -1,6 +1,6 @@
 //! Judging an answer: its response code, and its records by regular expressions.
 
-use std::fmt;
+use std::{fmt, slice};
 
 use miekg_dns::{Message, Record};
 
@@ -8,7 +8,7 @@ use crate::config::dns_names::{rcode_name, rcode_number, rcodes};
 use crate::log;
 use crate::module::{Dns, Pattern, RrValidator};
 use crate::probe_log::{EXCERPT, LogValue, ProbeLog, excerpt, text};
-use crate::prober::{Facts, advice};
+use crate::prober::{Facts, Judged, advice};
 use crate::reason::Reason;
 
 /// After how many bytes of records other tasks have their turn: an answer may have thousands of records, and one that lists all types
@@ -17,20 +17,50 @@ const TURN: usize = 16 << 10;
 /// As how many bytes a short record counts.
 const RECORD: usize = 256;
 
-/// Judges the answer as the module says; the reason of a failure is in the log.
+/// What was judged of an answer.
+#[derive(Default)]
+pub(super) struct Verdicts<'a> {
+    /// Whether the response code is valid.
+    pub rcode: bool,
+    /// Expressions that were judged to the end.
+    expressions: Vec<(&'a Pattern, bool)>,
+}
+
+impl<'a> Verdicts<'a> {
+    fn push(&mut self, patterns: &'a [Pattern], passes: bool) {
+        self.expressions
+            .extend(patterns.iter().map(|pattern| (pattern, passes)));
+    }
+
+    /// That of an expression, which is one of the module's.
+    pub fn of(&self, pattern: &Pattern) -> Judged {
+        let judged = self.expressions.iter();
+        let mut judged = judged.filter(|(one, _)| std::ptr::eq(*one, pattern));
+        judged
+            .next()
+            .map_or(Judged::NotJudged, |(_, passes)| Judged::of(*passes))
+    }
+}
+
+/// Judges the answer as the module says; the reason of a failure is in the log. What was judged is kept in `verdicts`, if somebody wants
+/// to know.
 ///
 /// # Errors
 /// The response code is none of the valid ones, or a section does not pass.
-pub async fn answer(
-    answer: &Message,
-    module: &Dns,
+pub(super) async fn answer<'a>(
+    answer: &'a Message,
+    module: &'a Dns,
     asked: &str,
     log: &mut ProbeLog,
     facts: &mut Facts,
+    mut verdicts: Option<&mut Verdicts<'a>>,
 ) -> Result<(), Reason> {
     if let Err(reason) = rcode(answer.rcode, module.valid_rcodes.as_deref(), log) {
         facts.set(advice::dns::rcode(answer.rcode, asked, module));
         return Err(reason);
+    }
+    if let Some(verdicts) = &mut verdicts {
+        verdicts.rcode = true;
     }
     #[rustfmt::skip]
     let sections = [
@@ -40,8 +70,11 @@ pub async fn answer(
     ];
     for (section, rrs, validator, begins, failed) in sections {
         log!(log, Debug, begins);
-        if let Err(wrong) = records(rrs, validator, log).await {
+        if let Err(wrong) = records(rrs, validator, log, verdicts.as_deref_mut()).await {
             facts.set(wrong.advice(asked, section));
+            if let Some(verdicts) = verdicts {
+                verdicts.push(wrong.patterns(), false);
+            }
             log!(log, Error, failed, "err" => wrong.to_string());
             return Err(wrong.reason());
         }
@@ -68,7 +101,7 @@ fn valid_rcodes(valid: Option<&[String]>) -> Result<Vec<u16>, &str> {
 ///
 /// # Errors
 /// It is none of the valid ones, or they are not known, which was logged.
-pub(super) fn rcode(rcode: u16, valid: Option<&[String]>, log: &mut ProbeLog) -> Result<(), Reason> {
+fn rcode(rcode: u16, valid: Option<&[String]>, log: &mut ProbeLog) -> Result<(), Reason> {
     let numbers = match valid_rcodes(valid) {
         Ok(numbers) => numbers,
         Err(name) => {
@@ -93,18 +126,24 @@ pub(super) fn rcode(rcode: u16, valid: Option<&[String]>, log: &mut ProbeLog) ->
 ///
 /// # Errors
 /// Why they do not pass, after it was logged.
-pub(super) async fn records<'a>(
+async fn records<'a>(
     records: &'a [Record],
     validator: &'a RrValidator,
     log: &mut ProbeLog,
+    mut verdicts: Option<&mut Verdicts<'a>>,
 ) -> Result<(), Wrong<'a>> {
+    let mut judged = |patterns, passes| {
+        if let Some(verdicts) = &mut verdicts {
+            verdicts.push(patterns, passes);
+        }
+    };
     if records.is_empty() && !validator.fail_if_not_matches.is_empty() {
         log!(
             log,
             Error,
             "fail_if_not_matches_regexp specified but no RRs returned"
         );
-        return Err(Wrong::NoRecords);
+        return Err(Wrong::NoRecords(&validator.fail_if_not_matches));
     }
     if records.is_empty() && !validator.fail_if_none_matches.is_empty() {
         log!(
@@ -112,10 +151,14 @@ pub(super) async fn records<'a>(
             Error,
             "fail_if_none_matches_regexp specified but no RRs returned"
         );
-        return Err(Wrong::NoRecords);
+        return Err(Wrong::NoRecords(&validator.fail_if_none_matches));
     }
     let (mut unmatched, mut any_match, mut looked_at) = (None, false, 0);
-    for record in records {
+    let mut all_match = vec![true; validator.fail_if_all_match.len()];
+    if records.is_empty() {
+        judged(&validator.fail_if_matches, true);
+    }
+    for (left, record) in (0..records.len()).rev().zip(records) {
         take_turns(&mut looked_at, record).await;
         log!(log, Debug, "Validating RR", "rr" => shown(record));
         for pattern in &validator.fail_if_matches {
@@ -123,9 +166,13 @@ pub(super) async fn records<'a>(
                 log!(log, Error, "At least one RR matched regexp", "regexp" => pattern.source.clone(), "rr" => shown(record));
                 return Err(Wrong::Matched(pattern, record));
             }
+            if left == 0 {
+                judged(slice::from_ref(pattern), true);
+            }
         }
-        for pattern in &validator.fail_if_all_match {
+        for (pattern, all_match) in validator.fail_if_all_match.iter().zip(&mut all_match) {
             if !matches(pattern, record, log, &mut looked_at).await? {
+                *all_match = false;
                 unmatched.get_or_insert(Wrong::Unmatched(pattern, record));
             }
         }
@@ -134,10 +181,16 @@ pub(super) async fn records<'a>(
                 log!(log, Error, "At least one RR did not match regexp", "regexp" => pattern.source.clone(), "rr" => shown(record));
                 return Err(Wrong::Unmatched(pattern, record));
             }
+            if left == 0 {
+                judged(slice::from_ref(pattern), true);
+            }
         }
         for pattern in &validator.fail_if_none_matches {
             any_match |= matches(pattern, record, log, &mut looked_at).await?;
         }
+    }
+    for (pattern, all_match) in validator.fail_if_all_match.iter().zip(all_match) {
+        judged(slice::from_ref(pattern), all_match);
     }
     // The name says otherwise, but this is what upstream does: it fails unless every record matches.
     if let Some(unmatched) = unmatched {
@@ -148,12 +201,14 @@ pub(super) async fn records<'a>(
         log!(log, Error, "None of the RRs did matched any regexp");
         return Err(Wrong::None(&validator.fail_if_none_matches, records.first()));
     }
+    judged(&validator.fail_if_none_matches, true);
     Ok(())
 }
 
 /// Why the records of a section do not pass.
-pub(super) enum Wrong<'a> {
-    NoRecords,
+enum Wrong<'a> {
+    /// There are none for these.
+    NoRecords(&'a [Pattern]),
     /// A record matches what none may match.
     Matched(&'a Pattern, &'a Record),
     /// A record does not match what all must match.
@@ -161,20 +216,14 @@ pub(super) enum Wrong<'a> {
     /// No record matches any of these.
     None(&'a [Pattern], Option<&'a Record>),
     /// An expression does not compile, which is in the log.
-    Expression(Reason),
-}
-
-impl From<Reason> for Wrong<'_> {
-    fn from(reason: Reason) -> Self {
-        Self::Expression(reason)
-    }
+    Expression(&'a Pattern),
 }
 
 impl fmt::Display for Wrong<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let quoted = |record: &Record| advice::quoted(&record.text);
         match self {
-            Self::NoRecords => f.write_str("there are no records"),
+            Self::NoRecords(_) => f.write_str("there are no records"),
             Self::Matched(pattern, record) => {
                 write!(f, "the record {} matches {:?}", quoted(record), pattern.source)
             }
@@ -199,17 +248,27 @@ impl fmt::Display for Wrong<'_> {
     }
 }
 
-impl Wrong<'_> {
+impl<'a> Wrong<'a> {
+    /// The expressions that failed.
+    fn patterns(&self) -> &'a [Pattern] {
+        match self {
+            Self::NoRecords(patterns) | Self::None(patterns, _) => patterns,
+            Self::Matched(pattern, _) | Self::Unmatched(pattern, _) | Self::Expression(pattern) => {
+                slice::from_ref(pattern)
+            }
+        }
+    }
+
     fn reason(&self) -> Reason {
         match self {
-            Self::Expression(reason) => *reason,
+            Self::Expression(_) => Reason::ConfigError,
             _ => Reason::DnsRecords,
         }
     }
 
     fn advice(&self, asked: &str, section: &str) -> Option<String> {
         Some(match self {
-            Self::NoRecords => advice::dns::no_records(asked, section),
+            Self::NoRecords(_) => advice::dns::no_records(asked, section),
             Self::Matched(pattern, record) => advice::dns::unwanted(&pattern.source, &record.text),
             Self::Unmatched(pattern, record) => {
                 advice::dns::mismatch(pattern.compiled.as_ref().ok()?, &record.text)
@@ -233,19 +292,19 @@ async fn take_turns(looked_at: &mut usize, record: &Record) {
 }
 
 /// An expression that does not compile fails the first record it is asked about, not the configuration.
-async fn matches(
-    pattern: &Pattern,
+async fn matches<'a>(
+    pattern: &'a Pattern,
     record: &Record,
     log: &mut ProbeLog,
     looked_at: &mut usize,
-) -> Result<bool, Reason> {
+) -> Result<bool, Wrong<'a>> {
     take_turns(looked_at, record).await;
     match &pattern.compiled {
         // Each name of a record that lists them may point at a long one: thousands make tens of megabytes.
         Ok(regexp) => Ok(regexp.matches(&record.text).await),
         Err(error) => {
             log!(log, Error, "Error matching regexp", "regexp" => pattern.source.clone(), "err" => text(error));
-            Err(Reason::ConfigError)
+            Err(Wrong::Expression(pattern))
         }
     }
 }
@@ -273,7 +332,7 @@ mod tests {
         let mut answer = Message::read(octets).unwrap().answer;
         answer[0].text = b"foo".repeat(1 << 20);
         let (started, mut log) = (Instant::now(), ProbeLog::default());
-        let judged = records(&answer, &validator, &mut log);
+        let judged = records(&answer, &validator, &mut log, None);
         let judged = tokio::time::timeout(Duration::from_millis(50), judged).await;
         assert!(judged.is_err() && started.elapsed() < Duration::from_secs(2));
     }

@@ -126,13 +126,24 @@ impl BodyReader {
         let head = self.head.get(..most).unwrap_or(&self.head);
         Some(BodyExcerpt {
             text: String::from_utf8_lossy(head).into_owned(),
-            cut: self.count > head.len() as u64 || matches!(self.source, Source::Failed(_)),
+            cut: self.is_longer_than(head.len()),
         })
     }
 
     /// From now on more of the beginning is kept, to be explained.
     pub(super) fn keep(&mut self, most: usize) {
         self.most = self.most.max(most);
+    }
+
+    /// All of the beginning that was kept, and whether the body has more.
+    pub(super) fn into_beginning(self) -> (Bytes, bool) {
+        let is_cut = self.is_longer_than(self.head.len());
+        (Bytes::from(self.head), is_cut)
+    }
+
+    /// Whether the body has more than its first `bytes`, as far as that is known.
+    fn is_longer_than(&self, bytes: usize) -> bool {
+        self.count > bytes as u64 || matches!(self.source, Source::Failed(_))
     }
 
     /// The beginning of what was searched, or discarded with a look at it.

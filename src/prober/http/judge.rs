@@ -1,10 +1,9 @@
 //! Judges an answer in upstream's order: status, headers, body, CEL (each only if all before passed), version, TLS.
 
-use bytes::Bytes;
 use gostd::http_date;
 
 use super::body::{BodyReadError, BodyReader, MOST_KEPT};
-use super::explain::{self, Answered, Reached};
+use super::explain::{self, Answered};
 use super::redirect::Chain;
 use super::response::HttpResponse;
 use crate::check::cel::{self, CelFailure};
@@ -35,6 +34,7 @@ pub(super) async fn judge(probe: &mut Probe<'_>, module: &Http, chain: &mut Chai
     expose_last_modified(probe, &response.headers);
     log!(probe.log, Debug, "Received HTTP response", "status_code" => status);
     let status_passes = status_passes(probe, module, status);
+    probe.judged(status_passes);
     let mut success = status_passes;
     if !success && unfollowed && module.follow_redirects {
         // What it stopped at is not a status that somebody chose.
@@ -68,15 +68,9 @@ pub(super) async fn judge(probe: &mut Probe<'_>, module: &Http, chain: &mut Chai
         }
         success = false;
     }
-    let mut reached = Reached {
-        headers: status_passes,
-        body: success,
-        cel: success,
-    };
     if success && module.looks_at_body() {
         // Boxed: most probes do not look at the body.
         success = Box::pin(body_passes(probe, module, &response.headers, &mut reader)).await;
-        reached.cel = success || probe.samples.value(Metric::FailedDueToRegex) != Some(1.0);
     }
     if !unfollowed {
         if let Err(error) = reader.discard(!status_passes || explains).await {
@@ -108,24 +102,20 @@ pub(super) async fn judge(probe: &mut Probe<'_>, module: &Http, chain: &mut Chai
         });
         probe.advise(line);
     }
+    let version_passes = version_passes(probe, module, response, success);
     if let Some(findings) = &mut probe.attempt.findings {
+        let (body, is_cut) = reader.into_beginning();
         let answer = Answered {
             status,
             protocol: &response.protocol,
             headers: &response.headers,
-            body: Bytes::copy_from_slice(reader.head()),
-            length: reader.count,
+            body,
+            is_cut,
+            version_passes,
         };
-        Box::pin(explain::explain(
-            findings,
-            module,
-            answer,
-            reached,
-            probe.deadline,
-        ))
-        .await;
+        Box::pin(explain::explain(findings, module, answer, probe.deadline)).await;
     }
-    version_passes(probe, module, response, success) && success
+    version_passes && success
 }
 
 /// Keeps what is to be done about a body that could not be read.
@@ -167,7 +157,8 @@ async fn headers_pass(probe: &mut Probe<'_>, module: &Http, headers: &Headers) -
     let unwanted = module.headers_unwanted.iter().map(|rule| (rule, false));
     let wanted = module.headers_wanted.iter().map(|rule| (rule, true));
     for (rule, wanted) in unwanted.chain(wanted) {
-        if !header_passes(probe, rule, wanted, headers).await {
+        let passes = header_passes(probe, rule, wanted, headers).await;
+        if !probe.judged(passes) {
             return false;
         }
     }
@@ -243,7 +234,12 @@ async fn body_passes(
         Ok(body) => {
             let (unwanted, wanted) = (module.cel_unwanted.as_ref(), module.cel_wanted.as_ref());
             let judged = cel::judge(body, unwanted, wanted, probe.deadline, &mut probe.log).await;
+            let all = unwanted.iter().chain(&wanted).count();
+            for _ in 0..judged.as_ref().map_or_else(|(passed, _)| *passed, |()| all) {
+                probe.judged(true);
+            }
             if let Err((_, wrong)) = &judged {
+                probe.judged(false);
                 if matches!(wrong, CelFailure::TooLarge { .. }) {
                     probe.fail(Reason::BodyTooLarge);
                 }
@@ -274,14 +270,14 @@ async fn body_passes(
 fn regexps_pass(probe: &mut Probe<'_>, of: &advice::http::InvalidBody<'_>, search: &mut Search<'_>) -> bool {
     let module = of.module;
     for (index, regexp) in module.body_unwanted.iter().enumerate() {
-        if search.matches(index) {
+        if !probe.judged(!search.matches(index)) {
             probe.advise(of.unwanted(regexp));
             log!(probe.log, Error, "Body matched regular expression", "regexp" => regexp.source().to_owned());
             return false;
         }
     }
     for (index, regexp) in (module.body_unwanted.len()..).zip(&module.body_wanted) {
-        if !search.matches(index) {
+        if !probe.judged(search.matches(index)) {
             probe.advise(of.missing(regexp));
             log!(probe.log, Error, "Body did not match regular expression", "regexp" => regexp.source().to_owned(), "body" => excerpt(of.head, SHOWN));
             return false;

@@ -152,6 +152,9 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Http) -> Verdict {
     }
     trace::expose(probe, &client.traces);
     let tls = chain.response.as_ref().map(|response| response.tls.as_ref());
+    if let (Some(facts), Some(findings)) = (&tls, &mut probe.attempt.findings) {
+        explain::encryption(findings, module, facts.is_some(), success);
+    }
     match tls {
         Some(Some(facts)) => {
             probe.samples.set_bool(Metric::HttpSsl, true);

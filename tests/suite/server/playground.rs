@@ -244,6 +244,118 @@ async fn every_check_of_an_answer_says_what_it_met() {
     );
 }
 
+/// The verdicts are those of the probe, also where the body is longer than what the advice quotes.
+#[tokio::test]
+async fn a_long_body_is_explained_as_it_was_judged() {
+    let exporter = Exporter::start(MODULES, &[ENABLED]).await;
+    let numbers: Vec<String> = (0..1500).map(|number| number.to_string()).collect();
+    let body = format!("[{}]", numbers.join(", "));
+    assert!(body.len() > 7 << 10, "{}", body.len());
+    let target = serve(answering("200 OK", "", &body)).await;
+    #[rustfmt::skip]
+    let rows = [
+        ("fail_if_body_json_not_matches_cel: body.size() == 1500", "Success",
+            "Passed http.fail_if_body_json_not_matches_cel body.size() == 1500 Value: true; body.size(): 1500;"),
+        ("fail_if_body_json_matches_cel: 'body[1499] == 1499.0'", "Failure",
+            "Failed http.fail_if_body_json_matches_cel body[1499] == 1499.0 Value: true; body[1499]: 1499;"),
+        ("fail_if_body_matches_regexp: ['1497, (1498)']", "Failure",
+            "Failed http.fail_if_body_matches_regexp[0] 1497, (1498) Matched: 1497, 1498; Group 1: 1498;"),
+        ("fail_if_body_not_matches_regexp: ['1497, (1498)']", "Success",
+            "Passed http.fail_if_body_not_matches_regexp[0] 1497, (1498) Matched: 1497, 1498; Group 1: 1498;"),
+    ];
+    for (check, word, finding) in rows {
+        let text = format!("modules: {{m: {{prober: http, http: {{preferred_ip_protocol: ip4, {check}}}}}}}");
+        let page = probe(&exporter, &text, &target).await;
+        has(&page, [&format!(">{word}</b> for")]);
+        assert_eq!(findings(&page)[1], finding, "{check}");
+    }
+    // Longer than CEL may judge, which no setting changes.
+    let long = serve(answering("200 OK", "", &" ".repeat(2 << 20))).await;
+    let text = "modules: {m: {prober: http, http: {preferred_ip_protocol: ip4, fail_if_body_json_matches_cel: 'false'}}}";
+    let page = probe(&exporter, text, &long).await;
+    has(
+        &page,
+        [
+            "body_too_large: Failed to read HTTP response body: body too large for CEL: more than 1048576 bytes",
+            "judges a body of 1 MiB at most",
+        ],
+    );
+    assert_eq!(
+        findings(&page)[1],
+        "Not judged http.fail_if_body_json_matches_cel false Not evaluated: only the first 1048576 bytes of the body were read;"
+    );
+    // Behind the part that is searched for the place of a match, and behind the part that is kept.
+    for (bytes, matched) in [
+        (100 << 10, "behind the first 64 KiB"),
+        (
+            2 << 20,
+            "behind the first 64 KiB; Looked at: the first 1048576 bytes of the body",
+        ),
+    ] {
+        let target = serve(answering("200 OK", "", &format!("{}last", " ".repeat(bytes)))).await;
+        let text = "modules: {m: {prober: http, http: {preferred_ip_protocol: ip4, fail_if_body_matches_regexp: [never], fail_if_body_not_matches_regexp: [last, ' $', never]}}}";
+        let found = findings(&probe(&exporter, text, &target).await);
+        assert!(
+            found[1].starts_with("Passed http.fail_if_body_matches_regexp[0] never No match: "),
+            "{found:?}"
+        );
+        assert_eq!(
+            found[2],
+            format!("Passed http.fail_if_body_not_matches_regexp[0] last Matched: {matched};")
+        );
+        assert!(
+            found[3].starts_with("Failed http.fail_if_body_not_matches_regexp[1] $ No match: "),
+            "{found:?}"
+        );
+        assert!(
+            found[4].starts_with("Not judged http.fail_if_body_not_matches_regexp[2] never No match: "),
+            "{found:?}"
+        );
+    }
+}
+
+/// What stands behind the check that failed was not judged; the version and TLS always are.
+#[tokio::test]
+async fn checks_behind_a_failed_one_are_not_judged() {
+    let exporter = Exporter::start(MODULES, &[ENABLED]).await;
+    let target = serve(answering("200 OK", "A: 1\r\n", "{\"n\": 1}")).await;
+    #[rustfmt::skip]
+    let rows: [(&str, &[&str]); 7] = [
+        ("fail_if_header_not_matches: [{header: A, regexp: '1'}, {header: A, regexp: '2'}, {header: A, regexp: '1'}], fail_if_body_not_matches_regexp: [n]",
+            &["Passed", "Passed", "Failed", "Not judged", "Not judged"]),
+        ("fail_if_header_matches: [{header: A, regexp: '1'}], fail_if_header_not_matches: [{header: A, regexp: '1'}]",
+            &["Passed", "Failed", "Not judged"]),
+        ("fail_if_body_matches_regexp: [x, n, n], fail_if_body_not_matches_regexp: [n], fail_if_body_json_matches_cel: 'true'",
+            &["Passed", "Passed", "Failed", "Not judged", "Not judged", "Not judged"]),
+        ("fail_if_body_json_matches_cel: 'true', fail_if_body_json_not_matches_cel: 'true'",
+            &["Passed", "Failed", "Not judged"]),
+        ("fail_if_body_json_matches_cel: body.m == 1.0, fail_if_body_json_not_matches_cel: 'true'",
+            &["Passed", "Failed", "Not judged"]),
+        ("fail_if_ssl: true, fail_if_not_ssl: true, valid_http_versions: [HTTP/1.1]",
+            &["Passed", "Passed", "Passed", "Failed"]),
+        ("fail_if_ssl: true, fail_if_not_ssl: true, valid_http_versions: [HTTP/2.0]",
+            &["Passed", "Failed", "Passed", "Not judged"]),
+    ];
+    for (checks, words) in rows {
+        let text =
+            format!("modules: {{m: {{prober: http, http: {{preferred_ip_protocol: ip4, {checks}}}}}}}");
+        let found = findings(&probe(&exporter, &text, &target).await);
+        let told: Vec<&str> = found
+            .iter()
+            .map(|line| line.split(" http.").next().unwrap())
+            .collect();
+        assert_eq!(told, words, "{checks}: {found:?}");
+    }
+    // Not even a body that cannot be read.
+    let target = serve(answering("200 OK", "", "plain")).await;
+    let text = "modules: {m: {prober: http, http: {preferred_ip_protocol: ip4, body_size_limit: 2B, fail_if_body_matches_regexp: [x], fail_if_body_json_matches_cel: 'false'}}}";
+    let found = findings(&probe(&exporter, text, &target).await);
+    assert!(
+        found[1].starts_with("Not judged") && found[2].starts_with("Not judged"),
+        "{found:?}"
+    );
+}
+
 #[tokio::test]
 async fn every_step_of_a_dialogue_says_what_was_read_and_sent() {
     let exporter = Exporter::start(MODULES, &[ENABLED]).await;
@@ -308,6 +420,43 @@ async fn every_expression_over_records_says_what_it_matched() {
         "{found:?}"
     );
     assert!(found[3].ends_with("Group 1: 192.0.2.7;"), "{found:?}");
+}
+
+/// As of a body: nothing is judged behind what failed, and an expression only when it was compared with every record.
+#[tokio::test]
+async fn records_behind_a_failed_check_are_not_judged() {
+    let exporter = Exporter::start(MODULES, &[ENABLED]).await;
+    let both = [address(7), address(8)].concat();
+    let server = udp_server(move |query| vec![reply(query, 0, [2, 0, 0], &both)]).await;
+    #[rustfmt::skip]
+    let rows: [(&str, &[&str]); 8] = [
+        ("valid_rcodes: [NXDOMAIN], validate_answer_rrs: {fail_if_matches_regexp: [x]}", &["Failed", "Not judged"]),
+        ("valid_rcodes: [NOSUCH], validate_answer_rrs: {fail_if_matches_regexp: [x]}", &["Failed", "Not judged"]),
+        // The first record fails it: the second one was not looked at.
+        ("validate_answer_rrs: {fail_if_matches_regexp: [x, '2\\.7', y], fail_if_not_matches_regexp: [A]}",
+            &["Passed", "Not judged", "Failed", "Not judged", "Not judged"]),
+        ("validate_answer_rrs: {fail_if_matches_regexp: [x, '2\\.8', y], fail_if_not_matches_regexp: [A]}",
+            &["Passed", "Passed", "Failed", "Not judged", "Not judged"]),
+        ("validate_answer_rrs: {fail_if_all_match_regexp: [A, '2\\.7'], fail_if_not_matches_regexp: [A], fail_if_none_matches_regexp: [A]}",
+            &["Passed", "Passed", "Failed", "Passed", "Not judged"]),
+        ("validate_answer_rrs: {fail_if_all_match_regexp: [A], fail_if_none_matches_regexp: [x, y]}",
+            &["Passed", "Passed", "Failed", "Failed"]),
+        ("validate_answer_rrs: {fail_if_matches_regexp: [x], fail_if_none_matches_regexp: [x, A]}, validate_authority_rrs: {fail_if_matches_regexp: [x]}",
+            &["Passed", "Passed", "Passed", "Passed", "Passed"]),
+        ("validate_authority_rrs: {fail_if_matches_regexp: [x], fail_if_not_matches_regexp: [x]}, validate_additional_rrs: {fail_if_matches_regexp: [x]}",
+            &["Passed", "Not judged", "Failed", "Not judged"]),
+    ];
+    for (checks, words) in rows {
+        let text = format!(
+            "modules: {{m: {{prober: dns, dns: {{preferred_ip_protocol: ip4, query_name: a.test, query_type: A, {checks}}}}}}}"
+        );
+        let found = findings(&probe(&exporter, &text, &server.to_string()).await);
+        let told: Vec<&str> = found
+            .iter()
+            .map(|line| line.split(" dns.").next().unwrap())
+            .collect();
+        assert_eq!(told, words, "{checks}: {found:?}");
+    }
 }
 
 #[tokio::test]
