@@ -372,11 +372,8 @@ async fn a_failure_is_told_of_one_address() {
             let failed = outcome.samples.value(Metric::FailedDueToRegex);
             let is_mismatch = want.is_some_and(|(reason, ..)| reason != Reason::ConnectRefused);
             assert_eq!(failed.unwrap_or_default(), f64::from(u8::from(is_mismatch)));
-            let marks = outcome
-                .timeline
-                .hops
-                .iter()
-                .filter_map(|hop| hop.result.as_deref());
+            let hops = outcome.timeline.hops.iter();
+            let marks = hops.filter_map(|hop| hop.shown());
             let marked = marks
                 .filter(|mark| mark.starts_with("attempt 1 failed: "))
                 .count();
