@@ -53,7 +53,8 @@ pub(super) fn words(log: &ProbeLog) -> Option<String> {
     let told = of_attempt.filter(|event| event.message != FAILED && event.message != LOG_FULL);
     let last = |level| told.clone().find(|event| event.level == level);
     let event = last(Level::Error).or_else(|| last(Level::Warn))?;
-    let mut reason = event.message.to_owned();
+    // One of upstream's messages ends with a colon.
+    let mut reason = event.message.trim_end_matches(':').to_owned();
     for (key, value) in event.attributes() {
         reason.push_str(if key == "err" { ": " } else { ", " });
         if key != "err" {
@@ -79,5 +80,12 @@ mod tests {
         log!(log, Warn, "Timeout reading from socket", "err" => "late");
         log!(log, Error, FAILED);
         assert_eq!(words(&log).as_deref(), Some("Timeout reading from socket: late"));
+    }
+
+    #[test]
+    fn there_is_one_colon_in_front_of_an_error() {
+        let mut log = ProbeLog::default();
+        log!(log, Error, "can't connect grpc server:", "err" => "refused");
+        assert_eq!(words(&log).as_deref(), Some("can't connect grpc server: refused"));
     }
 }

@@ -64,6 +64,7 @@ fn serving(outcome: &Outcome) -> Option<String> {
 
 fn problem(outcome: &Outcome) -> String {
     let lines = log(outcome);
+    assert!(!outcome.reason().unwrap_or_default().contains("server::"));
     let line = lines.iter().rev().find(|line| {
         line.starts_with("ERROR can't connect grpc server:")
             || line.starts_with("ERROR gRPC health check failed")
