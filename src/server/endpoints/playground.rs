@@ -81,7 +81,7 @@ pub async fn page(exporter: &Exporter, playground: &Playground, query: Query<'_>
     };
     let tried = match module {
         Some(_) => Tried::Checked,
-        None => Tried::Refused(format!("There is no module {}", crate::display::short(name, 200))),
+        None => Tried::Unknown,
     };
     let Some(draft) = playground.read(&form.text).await else {
         return busy();
@@ -148,9 +148,7 @@ async fn try_it(
         ));
     };
     if form.target.is_empty() {
-        return Ok(Tried::Refused(
-            "Nothing was probed: the target is missing".to_owned(),
-        ));
+        return Ok(Tried::Refused("Nothing was probed: enter a target".to_owned()));
     }
     let hostname = Some(form.hostname.as_str()).filter(|hostname| !hostname.is_empty());
     probe::refuse_conflicting_host(&module, hostname)?;

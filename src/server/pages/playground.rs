@@ -43,6 +43,8 @@ pub(in crate::server) struct PlaygroundForm {
 pub(in crate::server) enum Tried {
     /// The text was checked.
     Checked,
+    /// There is no text, because there is no module of the name.
+    Unknown,
     /// It was probed.
     Probed(Arc<Entry>),
     /// It was not probed, for this reason.
@@ -62,6 +64,7 @@ struct Page {
     verdict: String,
     is_good: bool,
     problems: Vec<ProblemView>,
+    is_unknown: bool,
     refusal: Option<String>,
     result: Option<ResultView>,
 }
@@ -106,8 +109,9 @@ pub(in crate::server) fn page(
 ) -> Response {
     let serving = exporter.store.current();
     let problems = problem_views(draft);
+    let is_unknown = matches!(tried, Tried::Unknown);
     let (entry, refusal) = match tried {
-        Tried::Checked => (None, None),
+        Tried::Checked | Tried::Unknown => (None, None),
         Tried::Refused(why) => (None, Some(why)),
         Tried::Probed(entry) => (Some(entry), None),
     };
@@ -123,6 +127,7 @@ pub(in crate::server) fn page(
         verdict: verdict(draft),
         is_good: draft.problems.is_empty(),
         problems,
+        is_unknown,
         refusal,
         result: entry.as_ref().map(ResultView::new),
     };
