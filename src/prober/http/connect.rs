@@ -100,7 +100,14 @@ impl Client<'_> {
             ) => To::Host {
                 host: url.hostname(),
                 port: url.port_or_default(),
-                preference: self.module.preference,
+                preference: match is_first_host && self.target.is_none() {
+                    // It was not resolved before, so nothing chose a family: as upstream, any will do.
+                    true => Preference {
+                        fallback: true,
+                        ..self.module.preference
+                    },
+                    false => self.module.preference,
+                },
             },
             (None, addresses) => To::Addresses {
                 addresses,
@@ -161,7 +168,14 @@ impl Client<'_> {
         let number = number.map_err(|error| failed(ConnectError::Port(error)))?;
         let address = match self.known_addresses(&request.url).first() {
             Some(address) => address.clone(),
-            None => self.quic_host(probe, &idna_ascii(host)).await?,
+            None => {
+                let preference = match self.target.is_none() && request.url.host == self.first_host {
+                    // It was not resolved before: as quic-go chooses.
+                    true => Preference::new("ip4", true),
+                    false => self.module.preference,
+                };
+                self.quic_host(probe, &idna_ascii(host), preference).await?
+            }
         };
         let to = address.with_port(number);
         let socket = dial::quic(probe.network, to, probe.vantage);
@@ -169,7 +183,12 @@ impl Client<'_> {
     }
 
     /// The one address of a host that is dialled over QUIC.
-    async fn quic_host(&mut self, probe: &mut Probe<'_>, host: &str) -> Result<Address, RoundTripError> {
+    async fn quic_host(
+        &mut self,
+        probe: &mut Probe<'_>,
+        host: &str,
+        preference: Preference,
+    ) -> Result<Address, RoundTripError> {
         let failed = |error| RoundTripError::Connect(ConnectError::Resolve(error));
         if let Some(address) = Address::parse(host) {
             let judged = probe.network.policy.check_name(host);
@@ -179,7 +198,7 @@ impl Client<'_> {
         let from = Instant::now();
         let resolver = &probe.network.resolver;
         let found = resolver
-            .lookup(host, self.module.preference, probe.deadline, probe.via())
+            .lookup(host, preference, probe.deadline, probe.via())
             .await;
         let to = Instant::now();
         probe.timeline.record(Phase::Resolve, from, to);
