@@ -42,6 +42,8 @@ impl Level {
 pub enum LogValue {
     /// Text from anywhere: it is escaped when it is rendered.
     Text(Cow<'static, str>),
+    /// Bytes, as [excerpt] makes text of them: quoted in logfmt even where text is not, as slog prints a `[]byte`.
+    Bytes(Box<str>),
     /// A whole number.
     Int(i64),
     /// A number.
@@ -56,10 +58,29 @@ pub enum LogValue {
     Address(Box<Address>),
 }
 
+impl LogValue {
+    /// Text, or bytes as text.
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Bytes(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    fn replace_text(&mut self, text: String) {
+        match self {
+            Self::Bytes(old) => *old = text.into(),
+            other => *other = text.into(),
+        }
+    }
+}
+
 impl fmt::Display for LogValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(text) => f.write_str(text),
+            Self::Bytes(text) => f.write_str(text),
             Self::Int(number) => write!(f, "{number}"),
             Self::Float(number) => write!(f, "{number}"),
             Self::Bool(truth) => write!(f, "{truth}"),
@@ -100,16 +121,29 @@ pub fn text(value: impl fmt::Display) -> LogValue {
 
 /// Bytes from a peer as text: at most `limit` bytes, what is not UTF-8 [carried], `…` where it was cut.
 pub fn excerpt(bytes: &[u8], limit: usize) -> LogValue {
+    LogValue::Text(Cow::Owned(beginning_of_bytes(bytes, limit)))
+}
+
+/// The same, where upstream logs bytes and not a string.
+pub fn excerpt_bytes(bytes: &[u8], limit: usize) -> LogValue {
+    LogValue::Bytes(beginning_of_bytes(bytes, limit).into())
+}
+
+fn beginning_of_bytes(bytes: &[u8], limit: usize) -> String {
     let shown = bytes.get(..limit).unwrap_or(bytes);
     let mut shown = carried::text(shown).into_owned();
     if bytes.len() > limit {
         shown.push('…');
     }
-    LogValue::Text(Cow::Owned(shown))
+    shown
 }
 
 /// The beginning of a text form: at most `limit` bytes are made of it, `…` where it was cut.
 pub fn excerpt_of(value: impl fmt::Display, limit: usize) -> LogValue {
+    LogValue::Text(Cow::Owned(beginning(value, limit)))
+}
+
+fn beginning(value: impl fmt::Display, limit: usize) -> String {
     struct Limited(String, usize);
 
     impl fmt::Write for Limited {
@@ -129,7 +163,7 @@ pub fn excerpt_of(value: impl fmt::Display, limit: usize) -> LogValue {
     if fmt::write(&mut limited, format_args!("{value}")).is_err() {
         limited.0.push('…');
     }
-    LogValue::Text(Cow::Owned(limited.0))
+    limited.0
 }
 
 /// The beginning of a text: at most `limit` bytes, `…` where it was cut.
@@ -219,15 +253,12 @@ impl ProbeLog {
             return;
         }
         for value in &mut event.values {
-            if let LogValue::Text(text) = value {
-                if text.len() > LONGEST {
-                    *value = excerpt_of(&**text, LONGEST);
-                } else {
-                    self.bytes += text.len();
-                    continue;
-                }
-                self.bytes += LONGEST;
+            let length = value.as_text().map_or(0, str::len);
+            if let Some(text) = value.as_text().filter(|_| length > LONGEST) {
+                let cut = beginning(text, LONGEST);
+                value.replace_text(cut);
             }
+            self.bytes += length.min(LONGEST);
         }
         self.events.push(event);
     }
@@ -235,10 +266,8 @@ impl ProbeLog {
     /// Replaces the values for which `rewrite` has another text.
     pub fn rewrite(&mut self, rewrite: impl Fn(&str) -> Option<String>) {
         for value in self.events.iter_mut().flat_map(|event| &mut event.values) {
-            if let LogValue::Text(text) = value
-                && let Some(rewritten) = rewrite(text)
-            {
-                *text = Cow::Owned(rewritten);
+            if let Some(rewritten) = value.as_text().and_then(&rewrite) {
+                value.replace_text(rewritten);
             }
         }
     }

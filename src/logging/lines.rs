@@ -156,6 +156,7 @@ fn push_text(out: &mut String, text: &str) {
 fn push_value(out: &mut String, value: &LogValue) {
     match value {
         LogValue::Text(text) => push_text(out, text),
+        LogValue::Bytes(text) => push_quoted(out, text),
         LogValue::Int(number) => drop(write!(out, "{number}")),
         LogValue::Float(number) => push_go_float(out, *number),
         LogValue::Bool(truth) => out.push_str(if *truth { "true" } else { "false" }),
@@ -203,6 +204,8 @@ fn push_json_escaped(out: &mut String, text: &str) {
 fn push_json_value(out: &mut String, value: &LogValue) {
     match value {
         LogValue::Text(text) => push_json_text(out, text),
+        // compat: slog prints bytes as base64 in JSON, which nobody can read.
+        LogValue::Bytes(text) => push_json_text(out, text),
         LogValue::Float(number) if !number.is_finite() => {
             out.push_str("\"!ERROR:json: unsupported value: ");
             push_go_float(out, *number);
@@ -234,6 +237,7 @@ mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
+    use crate::probe_log::{EXCERPT, excerpt_bytes};
 
     const AT: Duration = Duration::new(1_795_551_799, 172_930_000);
 
@@ -262,6 +266,7 @@ mod tests {
             ("foreign", LogValue::from("北京")),
             ("nbsp", LogValue::from("a\u{a0}b")),
             ("byte", LogValue::from(carried::text(b"a\xff\xc3").into_owned())),
+            ("bytes", excerpt_bytes(b"+PONG", EXCERPT)),
             ("int", LogValue::from(-3_i64)),
             ("small", LogValue::from(0.000_299_927)),
             ("large", LogValue::from(2.0)),
@@ -272,7 +277,7 @@ mod tests {
             line(LogFormat::Logfmt, "Hello there", &attributes),
             "time=2026-11-24T20:23:19.172Z level=WARN source=app.rs:12 msg=\"Hello there\" plain=a\\b empty=\"\" \
              spaced=\"a b\" equals=\"a=b\" quote=\"a\\\"b\" control=\"a\\x1b[31m\\n\" del=\"\\x7f\" foreign=北京 \
-             nbsp=\"a\\u00a0b\" byte=\"a\\xff\\xc3\" int=-3 small=0.000299927 large=2 yes=true at=1970-01-01T00:00:00.000Z\n"
+             nbsp=\"a\\u00a0b\" byte=\"a\\xff\\xc3\" bytes=\"+PONG\" int=-3 small=0.000299927 large=2 yes=true at=1970-01-01T00:00:00.000Z\n"
         );
     }
 
@@ -284,6 +289,7 @@ mod tests {
                 LogValue::from("a\"\\\n\u{1}<>&\u{2028}é\u{7f}\u{9b}\u{202e}\u{e0041}"),
             ),
             ("byte", LogValue::from(carried::text(b"a\xff").into_owned())),
+            ("bytes", excerpt_bytes(b"+PONG", EXCERPT)),
             ("int", LogValue::from(7_u64)),
             ("two", LogValue::from(2.0)),
             ("small", LogValue::from(0.000_000_25)),
@@ -295,7 +301,7 @@ mod tests {
         assert_eq!(
             line(LogFormat::Json, "x", &attributes),
             "{\"time\":\"2026-11-24T20:23:19.17293Z\",\"level\":\"WARN\",\"source\":\"app.rs:12\",\"msg\":\"x\",\
-             \"text\":\"a\\\"\\\\\\n\\u0001<>&\\u2028é\\u007f\\u009b\\u202e\\udb40\\udc41\",\"byte\":\"a\\ufffd\",\"int\":7,\"two\":2,\"small\":2.5e-7,\"large\":1e+21,\
+             \"text\":\"a\\\"\\\\\\n\\u0001<>&\\u2028é\\u007f\\u009b\\u202e\\udb40\\udc41\",\"byte\":\"a\\ufffd\",\"bytes\":\"+PONG\",\"int\":7,\"two\":2,\"small\":2.5e-7,\"large\":1e+21,\
              \"half\":0.5,\"nan\":\"!ERROR:json: unsupported value: NaN\",\"no\":false}\n"
         );
     }

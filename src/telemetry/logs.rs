@@ -95,6 +95,7 @@ fn body(event: &Event) -> String {
 fn as_json(value: &LogValue) -> Json {
     match value {
         LogValue::Text(text) => (*told(text)).into(),
+        LogValue::Bytes(text) => (*told(text)).into(),
         LogValue::Int(number) => (*number).into(),
         LogValue::Float(number) => (*number).into(),
         LogValue::Bool(truth) => (*truth).into(),

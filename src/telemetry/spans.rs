@@ -324,14 +324,7 @@ fn events(out: &mut Vec<u8>, probe: &Traced<'_>) {
     let fits = |event: &&&Event| {
         let bytes: usize = event
             .attributes()
-            .map(|(name, value)| {
-                name.len()
-                    + if let LogValue::Text(text) = value {
-                        text.len()
-                    } else {
-                        8
-                    }
-            })
+            .map(|(name, value)| name.len() + value.as_text().map_or(8, str::len))
             .sum();
         let enough = room.checked_sub(bytes + event.message.len());
         room = enough.unwrap_or(0);
@@ -356,6 +349,7 @@ fn events(out: &mut Vec<u8>, probe: &Traced<'_>) {
 pub(super) fn write_value(out: &mut Vec<u8>, field: u64, name: &str, value: &LogValue) {
     match value {
         LogValue::Text(text) => attribute(out, field, name, &*told(text)),
+        LogValue::Bytes(text) => attribute(out, field, name, &*told(text)),
         LogValue::Int(number) => attribute(out, field, name, *number),
         LogValue::Float(number) => attribute(out, field, name, Any::Float(*number)),
         LogValue::Bool(truth) => attribute(out, field, name, Any::Bool(*truth)),

@@ -14,7 +14,7 @@ use crate::net::TimedOut;
 use crate::net::dial::SystemError;
 use crate::net::tls::ClientTls;
 use crate::net::tls_facts::FactSet;
-use crate::probe_log::{EXCERPT, excerpt, text};
+use crate::probe_log::{EXCERPT, excerpt, excerpt_bytes, text};
 
 use super::connect::{AnyStream, Spans, Tls, encrypt, prepare};
 use super::{Failed, Phase, Probe, Verdict, advice};
@@ -260,7 +260,7 @@ impl<'c> Dialogue<'c> {
     }
 
     async fn expect_bytes(&mut self, probe: &mut Probe<'_>, expected: &[u8]) -> Verdict {
-        let shown = excerpt(expected, EXCERPT);
+        let shown = excerpt_bytes(expected, EXCERPT);
         // compat: waits for all bytes, those that came with an earlier line included; upstream takes one read's worth.
         let (read, end) = self.reader.bytes(expected.len(), probe.deadline).await;
         probe.explain_text("Expected", expected);
@@ -272,8 +272,8 @@ impl<'c> Dialogue<'c> {
                 _ => advice::dialogue::bytes(expected, &read),
             });
             if matches!(error, WireError::End) && !read.is_empty() {
-                log!(probe.log, Debug, "Read bytes", "bytes" => excerpt(&read, EXCERPT));
-                log!(probe.log, Error, "Read less data than expected", "expected" => shown, "bytes" => excerpt(&read, EXCERPT));
+                log!(probe.log, Debug, "Read bytes", "bytes" => excerpt_bytes(&read, EXCERPT));
+                log!(probe.log, Error, "Read less data than expected", "expected" => shown, "bytes" => excerpt_bytes(&read, EXCERPT));
             } else {
                 let waiting = format!(
                     "waiting for {} bytes, got {}: {error}",
@@ -284,14 +284,14 @@ impl<'c> Dialogue<'c> {
             }
             return Err(probe.fail(error.reason()));
         }
-        log!(probe.log, Debug, "Read bytes", "bytes" => excerpt(&read, EXCERPT));
+        log!(probe.log, Debug, "Read bytes", "bytes" => excerpt_bytes(&read, EXCERPT));
         if read != expected {
             probe.advise(advice::dialogue::bytes(expected, &read));
             probe.samples.set_bool(Metric::FailedDueToBytes, true);
-            log!(probe.log, Error, "Bytes did not match", "expected" => shown, "bytes" => excerpt(&read, EXCERPT));
+            log!(probe.log, Error, "Bytes did not match", "expected" => shown, "bytes" => excerpt_bytes(&read, EXCERPT));
             return Err(probe.fail(Reason::ExpectMismatch));
         }
-        log!(probe.log, Debug, "Bytes matched", "expected" => shown, "bytes" => excerpt(&read, EXCERPT));
+        log!(probe.log, Debug, "Bytes matched", "expected" => shown, "bytes" => excerpt_bytes(&read, EXCERPT));
         probe.samples.set_bool(Metric::FailedDueToBytes, false);
         Ok(())
     }

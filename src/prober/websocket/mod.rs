@@ -17,7 +17,7 @@ use crate::log;
 use crate::metrics::Metric;
 use crate::module::{Step, Websocket};
 use crate::net::url::Url;
-use crate::probe_log::{EXCERPT, excerpt, text};
+use crate::probe_log::{EXCERPT, excerpt_bytes, text};
 use crate::reason::Reason;
 use error::WebsocketError;
 
@@ -163,10 +163,10 @@ async fn talk(probe: &mut Probe<'_>, frames: &mut Frames<Box<dyn AnyStream>>, st
                 let Some(found) = found else {
                     probe.explain(|finding| finding.add_nearest(regexp, &message));
                     probe.advise(advice::dialogue::mismatch(regexp, &message));
-                    log!(probe.log, Error, "Regexp did not match", "regexp" => regexp.source().to_owned(), "line" => excerpt(&message, EXCERPT));
+                    log!(probe.log, Error, "Regexp did not match", "regexp" => regexp.source().to_owned(), "line" => excerpt_bytes(&message, EXCERPT));
                     return Err(probe.fail(Reason::ExpectMismatch));
                 };
-                log!(probe.log, Debug, "regexp matched", "regexp" => regexp.source().to_owned(), "line" => excerpt(&message, EXCERPT));
+                log!(probe.log, Debug, "regexp matched", "regexp" => regexp.source().to_owned(), "line" => excerpt_bytes(&message, EXCERPT));
                 probe.explain(|finding| finding.add_match(regexp, &found));
                 step.send.expand(Some(&found))
             }

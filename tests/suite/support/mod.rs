@@ -91,6 +91,7 @@ pub fn log(outcome: &Outcome) -> Vec<String> {
             for (key, value) in event.attributes() {
                 line.push_str(&match value {
                     LogValue::Text(text) => format!(" {key}={text:?}"),
+                    LogValue::Bytes(text) => format!(" {key}={text:?}"),
                     LogValue::Int(number) => format!(" {key}={number}"),
                     LogValue::Float(number) => format!(" {key}={number}"),
                     LogValue::Bool(truth) => format!(" {key}={truth}"),
