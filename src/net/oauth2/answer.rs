@@ -18,7 +18,7 @@ use super::OAuth2Error;
 pub(super) struct Grant {
     token: String,
     kind: String,
-    /// How long it is good; `None` when the endpoint does not say.
+    /// How long it is good, no time at all included; `None` when the endpoint does not say.
     pub(super) lifetime: Option<Duration>,
 }
 
@@ -79,14 +79,11 @@ pub(super) fn read(status: StatusCode, content_type: &str, body: &[u8]) -> Resul
         let problem = "server response missing access_token";
         return Err(OAuth2Error::Answer(problem.to_owned()));
     }
-    let seconds = u64::try_from(fields.lifetime.min(i64::from(i32::MAX)));
+    let seconds = fields.lifetime.clamp(0, i64::from(i32::MAX)).unsigned_abs();
     Ok(Grant {
         token: fields.token,
         kind: fields.kind,
-        lifetime: seconds
-            .ok()
-            .filter(|seconds| *seconds > 0)
-            .map(Duration::from_secs),
+        lifetime: (fields.lifetime != 0).then(|| Duration::from_secs(seconds)),
     })
 }
 
@@ -239,6 +236,8 @@ mod tests {
                 Err("oauth2: cannot parse json: the response is not a JSON object of a token"),
             ),
             (200, "text/plain; charset=utf-8", "access_token=a%20b&expires_in=5", Ok(("Bearer a b", Some(5)))),
+            (200, "application/json", r#"{"access_token":"a","expires_in":0}"#, Ok(("Bearer a", None))),
+            (200, "application/json", r#"{"access_token":"a","expires_in":-5}"#, Ok(("Bearer a", Some(0)))),
             (200, "application/json", r#"{"access_token":"a\ud800\u00e9","x":"\ud83d\ude00 \\ud800"}"#, Ok(("Bearer a\u{fffd}\u{e9}", None))),
             (200, "application/json", r#"{"access_token":"t","x":1e999,"Access_Token":null,"id_token":5}"#, Ok(("Bearer t", None))),
             (

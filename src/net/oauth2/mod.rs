@@ -1,6 +1,7 @@
 //! OAuth2 tokens for requests: client credentials (RFC 6749, section 4.4) and JWT bearer assertions (RFC 7523).
 //!
-//! A token is kept until shortly before it expires. compat: upstream asks for a new one in every probe.
+//! A token is kept until shortly before it expires. compat: upstream asks for a new one in every probe. One that does not say when it
+//! expires is good for the requests of its probe, as upstream's.
 
 mod answer;
 mod jwt;
@@ -52,6 +53,14 @@ impl fmt::Debug for TokenSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TokenSource").finish_non_exhaustive()
     }
+}
+
+/// A token for requests. Never printed.
+pub struct Granted {
+    /// The value of the `Authorization` field.
+    pub authorization: String,
+    /// Whether the endpoint does not say when it expires: all requests of this probe may use it, and those of no other.
+    pub is_for_the_probe: bool,
 }
 
 /// What is remembered between probes.
@@ -116,7 +125,7 @@ impl TokenSource {
         })
     }
 
-    /// The value of the `Authorization` field of a request: a kept token's, or that of a new one.
+    /// A token: a kept one, or a new one.
     ///
     /// # Errors
     /// See [`OAuth2Error`].
@@ -126,7 +135,7 @@ impl TokenSource {
         agent: &[u8],
         secrets: &Secrets,
         deadline: Deadline,
-    ) -> Result<String, OAuth2Error> {
+    ) -> Result<Granted, OAuth2Error> {
         let work = async {
             let secret = self.secret(deadline).await?;
             self.hide(secrets, &secret);
@@ -137,7 +146,10 @@ impl TokenSource {
                 && token.until > Instant::now()
             {
                 secrets.hide_authorization(token.authorization.as_bytes());
-                return Ok(token.authorization.clone());
+                return Ok(Granted {
+                    authorization: token.authorization.clone(),
+                    is_for_the_probe: false,
+                });
             }
             kept.token = None;
             let asked = Instant::now();
@@ -148,14 +160,19 @@ impl TokenSource {
                     .map_err(|refusal| OAuth2Error::Unreachable(format!("the token endpoint: {refusal}")))?;
             }
             let grant = self.ask(&mut kept, &secret, &client, agent, secrets).await?;
+            // As upstream's two kinds of grants read a number below zero.
+            let lifetime = grant.lifetime.filter(|lifetime| !self.is_jwt() || !lifetime.is_zero());
             let authorization = grant.authorization();
             secrets.hide_authorization(authorization.as_bytes());
-            kept.token = grant.lifetime.map(|lifetime| Token {
+            kept.token = lifetime.map(|lifetime| Token {
                 authorization: authorization.clone(),
                 until: asked + lifetime.saturating_sub(MARGIN),
                 secret,
             });
-            Ok(authorization)
+            Ok(Granted {
+                authorization,
+                is_for_the_probe: lifetime.is_none(),
+            })
         };
         deadline.within(work).await.map_err(OAuth2Error::TimedOut)?
     }

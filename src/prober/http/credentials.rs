@@ -57,11 +57,12 @@ pub(super) async fn add_headers(
     Ok(())
 }
 
-/// Adds the module's credentials, unless the request has some.
+/// Adds the module's credentials, unless the request has some. `token` is one that is good for the whole probe.
 pub(super) async fn add(
     to: &mut Headers,
     credentials: &Credentials,
     probe: &Probe<'_>,
+    token: &mut Option<config::Secret>,
 ) -> Result<(), RoundTripError> {
     let has_own = to.has_text("Authorization");
     match credentials {
@@ -99,11 +100,18 @@ pub(super) async fn add(
             to.set("Authorization", value);
         }
         Credentials::OAuth2(source) => {
-            let agent = to.value("User-Agent").unwrap_or_default().to_vec();
-            let value = source.authorization(probe.network, &agent, &probe.secrets, probe.deadline);
-            let value = value.await;
             // It takes the place of whatever the request has, as upstream does it.
-            to.set("Authorization", value.map_err(RoundTripError::OAuth2)?);
+            if let Some(token) = token {
+                to.set("Authorization", token.expose());
+                return Ok(());
+            }
+            let agent = to.value("User-Agent").unwrap_or_default().to_vec();
+            let granted = source.authorization(probe.network, &agent, &probe.secrets, probe.deadline);
+            let granted = granted.await.map_err(RoundTripError::OAuth2)?;
+            to.set("Authorization", granted.authorization.as_str());
+            if granted.is_for_the_probe {
+                *token = Some(config::Secret::new(granted.authorization));
+            }
         }
     }
     Ok(())

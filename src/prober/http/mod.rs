@@ -62,6 +62,8 @@ struct Client<'a> {
     target_name: String,
     /// The target's address, if it was looked up here.
     target: Option<Target>,
+    /// The `Authorization` of an OAuth2 token that does not say when it expires.
+    token: Option<config::Secret>,
     /// A round trip each.
     traces: Vec<RoundTripTrace>,
     /// What a failed handshake told.
@@ -276,6 +278,7 @@ async fn client<'m, 'p: 'm>(
             addresses,
             every_port: probe.ip_address.is_some(),
         }),
+        token: None,
         traces: Vec::with_capacity(1),
         failed_tls: None,
     };

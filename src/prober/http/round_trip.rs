@@ -86,7 +86,7 @@ impl Client<'_> {
 
     /// The header fields of the request, with those that are added on the way.
     async fn headers<'r>(
-        &self,
+        &mut self,
         probe: &Probe<'_>,
         request: &'r HttpRequest<'_>,
     ) -> Result<Cow<'r, Headers>, RoundTripError> {
@@ -102,7 +102,7 @@ impl Client<'_> {
         if let Some(credentials) = &self.module.credentials
             && !request.crossed_hosts
         {
-            Box::pin(credentials::add(headers.to_mut(), credentials, probe)).await?;
+            Box::pin(credentials::add(headers.to_mut(), credentials, probe, &mut self.token)).await?;
         }
         for (name, value) in probe.trace_headers(request.host()) {
             headers.to_mut().set(name, value);

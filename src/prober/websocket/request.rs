@@ -34,8 +34,8 @@ pub(super) async fn headers(
     }
     if let Some(tokens) = &module.tokens {
         let agent = USER_AGENT.as_bytes();
-        let value = tokens.authorization(probe.network, agent, &probe.secrets, probe.deadline);
-        headers.add("Authorization", value.await?);
+        let granted = tokens.authorization(probe.network, agent, &probe.secrets, probe.deadline);
+        headers.add("Authorization", granted.await?.authorization);
     }
     for (name, header) in &module.headers {
         for value in &header.values {
