@@ -31,6 +31,7 @@ pub use codec::named::Named;
 pub use codec::problem::{Invalid, LoadError, Problem};
 pub use codec::secret::{Secret, WITHOUT_MANAGER};
 pub use codec::shared::Shared;
+pub use codec::value::Anything;
 pub use files::configuration::{Config, Parsed, parse, parse_with};
 pub use files::policy::Policy;
 pub use files::source::Source;

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use gostd::calendar::push_rfc3339;
 use gostd::carried;
 use gostd::float::push_float;
+use gostd::json;
 use gostd::strconv::{is_printable, push_quoted};
 use smallvec::SmallVec;
 
@@ -211,17 +212,7 @@ fn push_json_value(out: &mut String, value: &LogValue) {
             push_go_float(out, *number);
             out.push('"');
         }
-        // encoding/json: exponents only below 1e-6 and from 1e21 on, without leading zeros in them.
-        LogValue::Float(number) => {
-            let magnitude = number.abs();
-            if magnitude == 0.0 || (1e-6..1e21).contains(&magnitude) {
-                let _ = write!(out, "{number}");
-            } else {
-                let text = format!("{number:e}");
-                let plus = if magnitude > 1.0 { "e+" } else { "e" };
-                out.push_str(&text.replacen('e', plus, 1));
-            }
-        }
+        LogValue::Float(number) => json::push_number(out, *number),
         LogValue::Time(at) => {
             out.push('"');
             push_rfc3339(out, *at, 9);

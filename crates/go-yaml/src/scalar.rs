@@ -113,7 +113,7 @@ fn untagged(text: &str) -> Scalar<'_> {
     }
     let number = match text.as_bytes().first() {
         Some(b'.') => go_float(text).map(Scalar::Float),
-        Some(b'+' | b'-' | b'0'..=b'9') if is_timestamp(text) => Some(Scalar::Timestamp(text)),
+        Some(b'+' | b'-' | b'0'..=b'9') if moment(text).is_some() => Some(Scalar::Timestamp(text)),
         Some(b'+' | b'-' | b'0'..=b'9') => number(text),
         _ => None,
     };
@@ -193,61 +193,56 @@ fn go_float(text: &str) -> Option<f64> {
     yaml_float(text)
 }
 
-/// The four forms that `time.Parse` is tried with.
-fn is_timestamp(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let year = bytes.iter().take_while(|b| b.is_ascii_digit()).count();
-    if year != 4 || bytes.get(4) != Some(&b'-') {
-        return false;
-    }
-    let mut rest = text.get(5..).unwrap_or_default();
-    let (Some(month), true) = (one_or_two(&mut rest), eat(&mut rest, '-')) else {
-        return false;
-    };
-    let Some(day) = one_or_two(&mut rest) else {
-        return false;
-    };
-    let year = text
-        .get(..4)
-        .and_then(|year| year.parse().ok())
-        .unwrap_or_default();
-    if calendar::days_of_valid(year, month.into(), day.into()).is_none() {
-        return false;
-    }
+/// A date or a moment as Go prints it, RFC 3339 with the offset that it has; `None` for what none of the four forms reads that
+/// `time.Parse` is tried with.
+pub fn moment(text: &str) -> Option<String> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (year, mut rest) = text.split_at_checked(4).filter(|_| digits == 4)?;
+    let month = eat(&mut rest, '-').then(|| one_or_two(&mut rest)).flatten()?;
+    let day = eat(&mut rest, '-').then(|| one_or_two(&mut rest)).flatten()?;
+    calendar::days_of_valid(year.parse().ok()?, month.into(), day.into())?;
     if rest.is_empty() {
-        return true;
+        return Some(format!("{year}-{month:02}-{day:02}T00:00:00Z"));
     }
-    let zoned = rest.starts_with(['T', 't']);
-    if !zoned && !rest.starts_with(' ') {
-        return false;
+    let is_zoned = eat(&mut rest, 'T') || eat(&mut rest, 't');
+    if !is_zoned && !eat(&mut rest, ' ') {
+        return None;
     }
-    rest = rest.get(1..).unwrap_or_default();
-    let clock = (|| {
-        let hour = one_or_two(&mut rest)?;
-        let minute = eat(&mut rest, ':').then(|| one_or_two(&mut rest)).flatten()?;
-        let second = eat(&mut rest, ':').then(|| one_or_two(&mut rest)).flatten()?;
-        Some(hour < 24 && minute < 60 && second < 60)
-    })();
-    if clock != Some(true) {
-        return false;
-    }
-    if rest.starts_with(['.', ',']) {
-        let digits = rest.bytes().skip(1).take_while(u8::is_ascii_digit).count();
-        if digits == 0 {
-            return false;
-        }
-        rest = rest.get(1 + digits..).unwrap_or_default();
-    }
-    match (zoned, rest.as_bytes()) {
-        (false, []) | (true, b"Z") => true,
-        (true, [b'+' | b'-', a, b, b':', c, d]) => {
+    let hour = one_or_two(&mut rest).filter(|hour| *hour < 24)?;
+    let mut sixtieth = || eat(&mut rest, ':').then(|| one_or_two(&mut rest)).flatten();
+    let minute = sixtieth().filter(|minute| *minute < 60)?;
+    let second = sixtieth().filter(|second| *second < 60)?;
+    let fraction = if eat(&mut rest, '.') || eat(&mut rest, ',') {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let (fraction, behind) = rest.split_at_checked(digits).filter(|_| digits > 0)?;
+        rest = behind;
+        fraction.get(..9).unwrap_or(fraction).trim_end_matches('0')
+    } else {
+        ""
+    };
+    let (sign, offset) = match (is_zoned, rest.as_bytes()) {
+        (false, []) | (true, b"Z") => ('+', 0),
+        (true, [sign @ (b'+' | b'-'), a, b, b':', c, d]) => {
             let two = |x: &u8, y: &u8| {
-                (x.is_ascii_digit() && y.is_ascii_digit()).then(|| (x - b'0') * 10 + (y - b'0'))
+                (x.is_ascii_digit() && y.is_ascii_digit())
+                    .then(|| u32::from(x - b'0') * 10 + u32::from(y - b'0'))
             };
-            two(a, b).is_some_and(|h| h <= 24) && two(c, d).is_some_and(|m| m < 60)
+            let hours = two(a, b).filter(|hours| *hours <= 24)?;
+            (
+                char::from(*sign),
+                hours * 60 + two(c, d).filter(|minutes| *minutes <= 60)?,
+            )
         }
-        _ => false,
-    }
+        _ => return None,
+    };
+    let point = if fraction.is_empty() { "" } else { "." };
+    let zone = match offset {
+        0 => "Z".to_owned(),
+        _ => format!("{sign}{:02}:{:02}", offset / 60, offset % 60),
+    };
+    Some(format!(
+        "{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{point}{fraction}{zone}"
+    ))
 }
 
 fn one_or_two(rest: &mut &str) -> Option<u32> {
@@ -320,6 +315,37 @@ mod tests {
         }
         assert!(matches!(resolve(None, ".NaN", true), Ok(Scalar::Float(n)) if n.is_nan()));
         assert_eq!(resolve(None, "5", false), Ok(Scalar::Text("5")));
+    }
+
+    #[test]
+    fn moments_are_printed_as_go_does() {
+        for (text, want) in [
+            ("2020-01-01", Some("2020-01-01T00:00:00Z")),
+            ("2020-1-1", Some("2020-01-01T00:00:00Z")),
+            ("2001-12-15 2:59:43.10", Some("2001-12-15T02:59:43.1Z")),
+            (
+                "2001-12-14t21:59:43,10-05:00",
+                Some("2001-12-14T21:59:43.1-05:00"),
+            ),
+            ("2001-12-14T21:59:43-00:00", Some("2001-12-14T21:59:43Z")),
+            ("2001-12-14T21:59:43+01:60", Some("2001-12-14T21:59:43+02:00")),
+            (
+                "2020-01-01T00:00:00.123456789123Z",
+                Some("2020-01-01T00:00:00.123456789Z"),
+            ),
+            ("2020-01-01T00:00:00.000Z", Some("2020-01-01T00:00:00Z")),
+            ("0000-02-29", Some("0000-02-29T00:00:00Z")),
+            ("2001-12-14 21:59:43.1 Z", None),
+            ("2001-12-14T21:59:43.Z", None),
+            ("2020-01-01T10:00:00", None),
+            ("2020-01-01 24:00:00", None),
+            ("2020-02-30", None),
+            ("20200-01-01", None),
+            ("2020", None),
+            ("2020-0é", None),
+        ] {
+            assert_eq!(moment(text).as_deref(), want, "{text}");
+        }
     }
 
     #[test]

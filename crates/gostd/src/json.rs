@@ -1,5 +1,46 @@
 //! Strings in JSON as Go's `encoding/json` reads them: half of a surrogate pair is U+FFFD. What is not UTF-8 becomes that, too:
-//! [`crate::carried::repaired`].
+//! [`crate::carried::repaired`]. And strings and numbers as it writes them.
+
+use std::fmt::Write as _;
+
+/// Appends a string as `json.Marshal` writes it, which HTML could contain; what is not UTF-8 becomes U+FFFD.
+pub fn push_string(out: &mut String, text: &[u8]) {
+    out.push('"');
+    for chunk in text.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '"' => out.push_str("\\\""),
+                '\\' => out.push_str("\\\\"),
+                '\u{8}' => out.push_str("\\b"),
+                '\u{c}' => out.push_str("\\f"),
+                '\n' => out.push_str("\\n"),
+                '\r' => out.push_str("\\r"),
+                '\t' => out.push_str("\\t"),
+                '\0'..' ' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
+                    // Writing to a string does not fail.
+                    let _ = write!(out, "\\u{:04x}", u32::from(c));
+                }
+                c => out.push(c),
+            }
+        }
+        for _ in chunk.invalid() {
+            out.push_str("\\ufffd");
+        }
+    }
+    out.push('"');
+}
+
+/// Appends a finite number: with an exponent only below 1e-6 and from 1e21 on, and without leading zeros in it.
+pub fn push_number(out: &mut String, number: f64) {
+    let magnitude = number.abs();
+    if magnitude == 0.0 || (1e-6..1e21).contains(&magnitude) {
+        let _ = write!(out, "{number}");
+    } else {
+        let text = format!("{number:e}");
+        let plus = if magnitude > 1.0 { "e+" } else { "e" };
+        out.push_str(&text.replacen('e', plus, 1));
+    }
+}
 
 /// The character of the escape sequence that a text begins with, and its length, with the other half of a pair if it follows;
 /// `None` when it is not an escape sequence.
@@ -35,6 +76,32 @@ fn unit(text: &[u8]) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn strings_and_numbers_are_written_as_go_writes_them() {
+        let mut out = String::new();
+        push_string(
+            &mut out,
+            b"\"\\\x08\x0c\n\r\t\0\x1f\x7f<>&\xe2\x80\xa8\xc3\xa9\xff\xc3 \xf0\x9f\x98\x80",
+        );
+        assert_eq!(
+            out,
+            "\"\\\"\\\\\\b\\f\\n\\r\\t\\u0000\\u001f\x7f\\u003c\\u003e\\u0026\\u2028é\\ufffd\\ufffd 😀\""
+        );
+        for (number, want) in [
+            (1.0, "1"),
+            (-0.0, "-0"),
+            (1e20, "100000000000000000000"),
+            (1e21, "1e+21"),
+            (1e-6, "0.000001"),
+            (2.5e-7, "2.5e-7"),
+            (f64::MAX, "1.7976931348623157e+308"),
+        ] {
+            let mut out = String::new();
+            push_number(&mut out, number);
+            assert_eq!(out, want);
+        }
+    }
 
     #[test]
     fn escapes_are_read_as_go_reads_them() {

@@ -15,7 +15,7 @@ use crate::config::codec::named::Named;
 use crate::config::codec::secret::Secret;
 use crate::config::codec::section::{Section, section};
 use crate::config::codec::shared::Shared;
-use crate::config::codec::value::{Codec as _, Literal, Nilable, Sent};
+use crate::config::codec::value::{Anything, Codec as _, Literal, Nilable, Sent};
 
 section! {
     /// Authentication, proxy, TLS and redirects of an HTTP client.
@@ -88,8 +88,8 @@ section! {
         omit signature_algorithm: String,
         omit iss: String as Sent,
         omit audience: String as Sent,
-        /// Additional claims of the JWT; values as YAML gave them, kept as JSON.
-        omit claims: BTreeMap<String, serde_json::Value>,
+        /// Additional claims of the JWT; values as YAML gave them.
+        omit claims: BTreeMap<String, Anything>,
         omit scopes: Vec<String> as Sent,
         omit token_url: UrlText,
         omit endpoint_params: Named<String>,

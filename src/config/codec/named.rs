@@ -95,6 +95,7 @@ fn hide(tree: &mut Tree) {
             let values = entries.iter_mut().filter(|(key, _)| key != "files");
             values.for_each(|(_, value)| hide(value));
         }
-        Tree::Null | Tree::Bool(_) | Tree::Int(_) | Tree::Float(_) => {}
+        Tree::Keyed(entries) => entries.iter_mut().for_each(|(_, value)| hide(value)),
+        Tree::Null | Tree::Bool(_) | Tree::Int(_) | Tree::Plain(_) => {}
     }
 }

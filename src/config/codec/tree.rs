@@ -9,7 +9,8 @@ pub enum Tree {
     Null,
     Bool(bool),
     Int(i64),
-    Float(f64),
+    /// A scalar that is neither of these nor a text, as it is printed.
+    Plain(String),
     /// Text, or bytes that are not UTF-8, which become `!!binary`.
     Text(Vec<u8>),
     List(Vec<Tree>),
@@ -17,6 +18,8 @@ pub enum Tree {
     Section(Vec<(String, Tree)>),
     /// The user's keys; they are sorted when they are printed.
     Map(Vec<(String, Tree)>),
+    /// A mapping whose keys are not all texts, in the order in which they are printed.
+    Keyed(Vec<(Tree, Tree)>),
 }
 
 /// A step from a value to one in it.

@@ -56,7 +56,7 @@ impl Emitter {
             Tree::Null => self.scalar("null", None, Style::Plain, place),
             Tree::Bool(truth) => self.scalar(if truth { "true" } else { "false" }, None, Style::Plain, place),
             Tree::Int(number) => self.scalar(&number.to_string(), None, Style::Plain, place),
-            Tree::Float(number) => self.scalar(&go_float(number), None, Style::Plain, place),
+            Tree::Plain(text) => self.scalar(&text, None, Style::Plain, place),
             Tree::Text(bytes) => match std::str::from_utf8(&bytes) {
                 Ok(text) => self.text(text, place),
                 Err(_) => self.binary(&bytes, place),
@@ -64,6 +64,7 @@ impl Emitter {
             Tree::List(items) => self.list(items, place),
             Tree::Section(entries) => self.map(entries, place),
             Tree::Map(entries) => self.map(order::sort(entries, self.version), place),
+            Tree::Keyed(entries) => self.keyed(entries, place),
         }
     }
 
@@ -102,6 +103,21 @@ impl Emitter {
                 self.write_indent();
                 self.indicator(":", true, false, true);
             }
+            self.node(value, Place::Value);
+        }
+        self.indent = outer;
+    }
+
+    fn keyed(&mut self, entries: Vec<(Tree, Tree)>, place: Place) {
+        if entries.is_empty() {
+            return self.empty("{", "}");
+        }
+        let outer = self.indent;
+        self.increase_indent(false, place);
+        for (key, value) in entries {
+            self.write_indent();
+            self.node(key, Place::SimpleKey);
+            self.indicator(":", false, false, false);
             self.node(value, Place::Value);
         }
         self.indent = outer;
@@ -408,22 +424,4 @@ fn is_base_60(text: &str) -> bool {
         && digits(first)
         && digits(fraction)
         && sixties.all(|part| matches!(part.as_bytes(), [b'0'..=b'9'] | [b'0'..=b'5', b'0'..=b'9']))
-}
-
-/// Go's `strconv.FormatFloat(f, 'g', -1, 64)`, which yaml.v3 writes numbers with.
-fn go_float(number: f64) -> String {
-    if number.is_nan() {
-        return ".nan".to_owned();
-    }
-    if number.is_infinite() {
-        return if number > 0.0 { ".inf" } else { "-.inf" }.to_owned();
-    }
-    let scientific = format!("{number:e}");
-    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let power: i32 = exponent.parse().unwrap_or_default();
-    if (-4..21).contains(&power) {
-        return number.to_string();
-    }
-    let sign = if power < 0 { '-' } else { '+' };
-    format!("{mantissa}e{sign}{:02}", power.abs())
 }

@@ -1,16 +1,17 @@
 //! Signed assertions of the JWT bearer grant (RFC 7519, RFC 7523).
 
+use std::collections::BTreeMap;
+
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{self, RsaEncoding, RsaKeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject;
-use serde_json::{Map, Value, json};
 
 use super::OAuth2Error;
 use crate::calendar::unix_now;
-use crate::config;
+use crate::config::{self, Anything};
 
 /// How long an assertion is good, in seconds.
 const LIFETIME: i64 = 600;
@@ -22,17 +23,15 @@ pub(super) fn assertion(raw: &config::OAuth2, key: &[u8]) -> Result<String, OAut
         "RS512" => ("RS512", &signature::RSA_PKCS1_SHA512),
         _ => ("RS256", &signature::RSA_PKCS1_SHA256),
     };
-    let mut header = Map::new();
-    header.insert("alg".to_owned(), name.into());
-    header.insert("typ".to_owned(), "JWT".into());
+    let mut header = BTreeMap::from([
+        ("alg".to_owned(), Anything::text(name)),
+        ("typ".to_owned(), Anything::text("JWT")),
+    ]);
     if !raw.client_certificate_key_id.is_empty() {
-        header.insert("kid".to_owned(), raw.client_certificate_key_id.clone().into());
+        header.insert("kid".to_owned(), Anything::text(&raw.client_certificate_key_id));
     }
-    let signed = format!(
-        "{}.{}",
-        encode(&Value::Object(header)),
-        encode(&Value::Object(claims(raw, unix_now())))
-    );
+    let claims = encode(claims(raw, unix_now()))?;
+    let signed = format!("{}.{claims}", encode(header)?);
     let pair = key_pair(key)?;
     let mut signature = vec![0; pair.public_modulus_len()];
     pair.sign(padding, &SystemRandom::new(), signed.as_bytes(), &mut signature)
@@ -40,36 +39,28 @@ pub(super) fn assertion(raw: &config::OAuth2, key: &[u8]) -> Result<String, OAut
     Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
 }
 
-fn encode(part: &Value) -> String {
-    URL_SAFE_NO_PAD.encode(part.to_string())
+fn encode(part: BTreeMap<String, Anything>) -> Result<String, OAuth2Error> {
+    let mut text = String::new();
+    Anything::Map(part)
+        .push_json(&mut text)
+        .map_err(OAuth2Error::Claims)?;
+    Ok(URL_SAFE_NO_PAD.encode(text))
 }
 
-fn claims(raw: &config::OAuth2, now: i64) -> Map<String, Value> {
-    let or = |text: &str, default: &str| {
-        if text.is_empty() {
-            default.to_owned()
-        } else {
-            text.to_owned()
-        }
-    };
-    let standard = json!({
-        "iss": or(&raw.iss, &raw.client_id),
-        "sub": raw.client_id,
-        "jti": identifier(),
-        "aud": or(&raw.audience, &raw.token_url),
-        "iat": now,
-        "exp": now + LIFETIME,
-    });
-    let mut claims = match standard {
-        Value::Object(claims) => claims,
-        _ => Map::new(),
-    };
+fn claims(raw: &config::OAuth2, now: i64) -> BTreeMap<String, Anything> {
+    let or = |text: &str, default: &str| Anything::text(if text.is_empty() { default } else { text });
+    let mut claims = BTreeMap::from([
+        ("iss".to_owned(), or(&raw.iss, &raw.client_id)),
+        ("sub".to_owned(), Anything::text(&raw.client_id)),
+        ("jti".to_owned(), Anything::text(identifier())),
+        ("aud".to_owned(), or(&raw.audience, &raw.token_url)),
+        ("iat".to_owned(), Anything::Int(now)),
+        ("exp".to_owned(), Anything::Int(now + LIFETIME)),
+    ]);
     if !raw.scopes.is_empty() {
-        claims.insert("scope".to_owned(), raw.scopes.join(" ").into());
+        claims.insert("scope".to_owned(), Anything::text(raw.scopes.join(" ")));
     }
-    for (name, value) in &raw.claims {
-        claims.insert(name.clone(), value.clone());
-    }
+    claims.extend(raw.claims.clone());
     claims
 }
 
@@ -99,6 +90,7 @@ mod tests {
     use aws_lc_rs::encoding::AsDer;
     use aws_lc_rs::rsa::KeySize;
     use aws_lc_rs::signature::KeyPair;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -122,7 +114,7 @@ mod tests {
                 signature_algorithm: algorithm.to_owned(),
                 client_certificate_key_id: "k1".to_owned(),
                 scopes: vec!["a".to_owned(), "b".to_owned()],
-                claims: [("team".to_owned(), json!("x"))].into(),
+                claims: [("team".to_owned(), Anything::text("x"))].into(),
                 ..config::OAuth2::default()
             };
             let text = assertion(&raw, pem(&pair).as_bytes()).unwrap();

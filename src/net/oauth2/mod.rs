@@ -90,6 +90,9 @@ pub enum OAuth2Error {
     /// The private key cannot be used.
     #[error("oauth2: the private key cannot be used: {0}")]
     Key(String),
+    /// A claim that JSON does not have.
+    #[error("oauth2: claims: {0}")]
+    Claims(String),
     /// A parameter that is set already.
     #[error("oauth2: cannot overwrite parameter {0:?}")]
     Parameter(String),
@@ -161,7 +164,9 @@ impl TokenSource {
             }
             let grant = self.ask(&mut kept, &secret, &client, agent, secrets).await?;
             // As upstream's two kinds of grants read a number below zero.
-            let lifetime = grant.lifetime.filter(|lifetime| !self.is_jwt() || !lifetime.is_zero());
+            let lifetime = grant
+                .lifetime
+                .filter(|lifetime| !self.is_jwt() || !lifetime.is_zero());
             let authorization = grant.authorization();
             secrets.hide_authorization(authorization.as_bytes());
             kept.token = lifetime.map(|lifetime| Token {

@@ -1,14 +1,13 @@
 //! How each kind of setting is read and written: text, truth values, numbers, lists, durations, sizes, secrets.
 
+mod anything;
 mod collections;
 mod quantities;
 
-use std::collections::BTreeMap;
-
 pub(crate) use serde_json::Value as Json;
 
+use go_yaml::Id;
 use go_yaml::scalar::{Scalar, old_boolean};
-use go_yaml::{Content, Id};
 
 use super::decode::Decoder;
 use super::environment::Purpose;
@@ -17,6 +16,7 @@ use super::secret::Secret;
 use super::tree::Tree;
 use super::yaml_version::YamlVersion;
 
+pub use anything::Anything;
 pub(crate) use collections::{ByValue, Nilable};
 pub(crate) use quantities::{Duration, DurationOrNumber, Size, Within};
 
@@ -329,59 +329,5 @@ impl Variant<Vec<String>> for Pattern {
     }
     fn tree(place: &Vec<String>) -> Tree {
         Tree::List(place.iter().map(|p| pattern_tree(p)).collect())
-    }
-}
-
-/// Anything (`claims` of oauth2), kept as JSON.
-impl Value for Json {
-    fn decode(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool {
-        d.enter(node, |d, node| {
-            match &d.document().node(node).content {
-                Content::Scalar { .. } => match d.scalar(node, "a value") {
-                    None => return false,
-                    Some(Scalar::Null) => *self = Self::Null,
-                    Some(Scalar::Bool(truth)) => *self = truth.into(),
-                    Some(Scalar::Int(number)) => *self = number.into(),
-                    Some(Scalar::Uint(number)) => *self = number.into(),
-                    Some(Scalar::Float(number)) => *self = number.into(),
-                    Some(Scalar::Timestamp(text) | Scalar::Text(text)) => *self = text.into(),
-                    Some(Scalar::Bytes(bytes)) => *self = String::from_utf8_lossy(&bytes).into(),
-                },
-                Content::Sequence(_) => {
-                    let mut list = Vec::new();
-                    *self = if list.decode(node, d) {
-                        Self::Array(list)
-                    } else {
-                        Self::Null
-                    };
-                }
-                Content::Mapping(_) | Content::Alias(_) => {
-                    let mut map: BTreeMap<String, Self> = BTreeMap::new();
-                    map.decode(node, d);
-                    *self = Self::Object(map.into_iter().collect());
-                }
-            }
-            true
-        })
-    }
-
-    fn schema(_: &mut Sections) -> Json {
-        schema::anything()
-    }
-    fn is_zero(&self) -> bool {
-        self.is_null()
-    }
-    fn tree(&self) -> Tree {
-        match self {
-            Self::Null => Tree::Null,
-            Self::Bool(truth) => Tree::Bool(*truth),
-            Self::Number(number) => match (number.as_i64(), number.as_f64()) {
-                (Some(number), _) => Tree::Int(number),
-                (None, number) => Tree::Float(number.unwrap_or_default()),
-            },
-            Self::String(text) => Tree::text(text.as_str()),
-            Self::Array(list) => Tree::List(list.iter().map(Value::tree).collect()),
-            Self::Object(map) => Tree::Map(map.iter().map(|(k, v)| (k.clone(), v.tree())).collect()),
-        }
     }
 }
