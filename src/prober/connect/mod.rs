@@ -84,6 +84,21 @@ pub(super) enum To<'a> {
     Unix(&'a [u8]),
 }
 
+impl<'a> To<'a> {
+    /// Addresses of a target as Go's dialer takes them where it is not bound to a family: `::`, which is this machine, has another
+    /// form.
+    pub(super) fn target(addresses: &'a [Address], port: &'a str) -> Self {
+        match addresses {
+            [address] if address.ip == Ipv6Addr::UNSPECIFIED => Self::Host {
+                host: "::",
+                port,
+                preference: Preference::new("", true),
+            },
+            _ => Self::Addresses { addresses, port },
+        }
+    }
+}
+
 /// How TLS is spoken.
 #[derive(Debug)]
 pub(super) struct Tls<'a> {

@@ -1,6 +1,6 @@
 //! From a URL to a connection over which its request can go.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 
 use tokio::time::Instant;
 
@@ -88,16 +88,7 @@ impl Client<'_> {
                 },
             },
             // compat: upstream lets the operating system choose the family from the second hop on.
-            (
-                None,
-                []
-                | [
-                    Address {
-                        ip: IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-                        ..
-                    },
-                ],
-            ) => To::Host {
+            (None, []) => To::Host {
                 host: url.hostname(),
                 port: url.port_or_default(),
                 preference: match is_first_host && self.target.is_none() {
@@ -109,10 +100,7 @@ impl Client<'_> {
                     false => self.module.preference,
                 },
             },
-            (None, addresses) => To::Addresses {
-                addresses,
-                port: url.port_or_default(),
-            },
+            (None, addresses) => To::target(addresses, url.port_or_default()),
         };
         let route = Route {
             via,

@@ -98,10 +98,7 @@ async fn connect(
     } else {
         "80"
     };
-    let to = To::Addresses {
-        addresses: dialling.addresses,
-        port,
-    };
+    let to = To::target(dialling.addresses, port);
     let name = dialling.server_name.unwrap_or(dialling.url.hostname());
     let tls = encrypted.then(|| Tls::named(dialling.tls, name));
     let made = connect::connect(probe, Route::direct(to, tls)).await;

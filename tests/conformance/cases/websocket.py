@@ -136,6 +136,11 @@ for name, target in {
     "empty-port": "ws://127.0.0.1:/", "port-name": "ws://127.0.0.1:http/", "port-65536": "ws://127.0.0.1:65536/", "port-leading-zero": "ws://127.0.0.1:0{port}/", "no-host": "ws:///x", "opaque": "ws:127.0.0.1", "space": "ws://127.0.0.1:{port}/a b", "bad-escape": "ws://127.0.0.1:{port}/%zz", "unknown-name": "ws://unheard.test:{port}/", "control": "ws://127.0.0.1:{port}/\x01", "six-bare": "ws://::1:{port}/", "double-slash": "ws://127.0.0.1:{port}//x", "wss-to-plain": "wss://127.0.0.1:{port}/",
 }.items():
     ws("target-" + name, "the target " + target.replace("{port}", "PORT"), target=target, peer=at(server(), host="::") if name.startswith("six") else None)
+# `::` is this machine: without anyone on IPv6, IPv4 is tried.
+for name, host in (("four", "127.0.0.1"), ("six", "::1")):
+    ws("target-unspecified-" + name, f"[::], where {host} listens", target="ws://[::]:{port}/", peer=at(server(), host=host))
+ws("target-unspecified-zone", "[::] with a zone", target="ws://[::%25lo]:{port}/")
+ws("target-unspecified-refused", "[::], where nobody listens", target="ws://[::]:1/", peer=False)
 ws("target-default-port", "port 80 when none is given", target="ws://127.0.0.1/", peer=False)
 for prefer in ("ip4", "ip6"):
     for fallback in ("true", "false"):
