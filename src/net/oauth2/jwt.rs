@@ -82,7 +82,17 @@ fn key_pair(pem: &[u8]) -> Result<RsaKeyPair, OAuth2Error> {
         PrivateKeyDer::Pkcs1(key) => RsaKeyPair::from_der(key.secret_pkcs1_der()),
         _ => return Err(bad("it is not an RSA key".to_owned())),
     };
-    pair.map_err(|error| bad(format!("it is not an RSA key: {error}")))
+    pair.map_err(|error| bad(unfit(&error.to_string())))
+}
+
+/// Why aws-lc refuses a key.
+fn unfit(error: &str) -> String {
+    match error {
+        // compat: upstream signs with them.
+        "TooSmall" => "RSA keys below 2048 bits cannot be used".to_owned(),
+        "TooLarge" => "RSA keys above 8192 bits cannot be used".to_owned(),
+        error => format!("it is not a valid RSA key: {error}"),
+    }
 }
 
 #[cfg(test)]
@@ -93,6 +103,19 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+
+    /// An RSA key of 1024 bits (PKCS #1), for this test alone.
+    const SMALL: &str = concat!(
+        "MIICXQIBAAKBgQC1cwW1RZ5+EzwQY4CY8G5OVkq4JLCoavVe+437J3cZTuFGENRc6/nqwxp93zvvPWqRTJVvScx8u4GHiXrEzZgn",
+        "VP+62vy0IhIyT4gSrq/KQ/dcYlKhhb+zX6JM5gqlb9ofmkKdlS5Ob/2V8sxjBjOoAm8BPQ625MUlQYEtsHTojwIDAQABAoGBAKQy",
+        "pFW33IcmjNIf2P2NhaRqPk+JFDw0HjuH1KIUwpgqY31uOV6lRJGHYO/LFYeXwloePZRp6hxt6fdnF6wEiMx47angI2afkx7WZa+P",
+        "H0jbYIO17eQVcHUpEkeKGRfZ32AiDrst3n8VRsDdj8WrpSBG2MSCT9Ee8KRSZR3etATRAkEA2YdD592M/jHSXc0Jmi6XRSq9SXU5",
+        "uVWCb0vU/FC6RHPjcVHmaiEXs7OYReutGStljps0Mo/bQsPNWoWmUXUMowJBANWKQRIgaPj/G27vfa0t1B0awXswo1PFs01R1Gp/",
+        "BfINaq2RejlQpvWWlX9Kseww//xSfLaP79TLmt2OuTqB5yUCQF69Mc8HSAPhsQxXY4o6JnniXmRi4MweONu+PDnT8vwjOPi+wcqR",
+        "NSB35Kb3OQGQS//rCrXGv6j5XDPDp6csgl8CQQDEyFVSyP8zhpPXVWfxcWwpLgDi711z05p6RFCFm2z1NJv8OzXxH3vckdpOpZz0",
+        "1erwsWswKdCPvtmGFwJnAlLpAkAiZcxr/AR8GTYy0xyR03Mkc4YkwnFGbgKGrW6m6JL+CRqxdYklbdqL0J+bHLMnwGWxa5ygEPlL",
+        "VMiDidzhMW4b",
+    );
 
     fn pem(pair: &RsaKeyPair) -> String {
         let der = AsDer::<aws_lc_rs::encoding::Pkcs8V1Der<'_>>::as_der(pair).unwrap();
@@ -152,5 +175,9 @@ mod tests {
         for key in ["", "hello"] {
             assert!(assertion(&config::OAuth2::default(), key.as_bytes()).is_err());
         }
+        let pem = format!("-----BEGIN RSA PRIVATE KEY-----\n{SMALL}\n-----END RSA PRIVATE KEY-----\n");
+        let refused = assertion(&config::OAuth2::default(), pem.as_bytes()).unwrap_err();
+        let want = "oauth2: the private key cannot be used: RSA keys below 2048 bits cannot be used";
+        assert_eq!(refused.to_string(), want);
     }
 }
