@@ -57,6 +57,10 @@ impl Material {
         Some(self.raw.server_name.as_str()).filter(|name| !name.is_empty())
     }
 
+    pub fn min_version(&self) -> Option<TlsVersion> {
+        self.raw.min_version
+    }
+
     /// Whether the system's CA certificates are the ones that count.
     pub fn trusts_the_system(&self) -> bool {
         let raw = &self.raw;

@@ -129,6 +129,11 @@ impl ClientTls {
         self.shared.server_name()
     }
 
+    /// Whether `min_version` excludes older versions than TLS 1.3.
+    pub fn is_at_least_tls13(&self) -> bool {
+        self.shared.min_version() == Some(config::TlsVersion::Tls13)
+    }
+
     /// Reads the files (again if they changed) and gets ready to shake hands. Call it before connecting.
     ///
     /// # Errors

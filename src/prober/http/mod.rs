@@ -221,7 +221,7 @@ fn target_url<'t>(probe: &mut Probe<'t>, module: &Http) -> Cow<'t, str> {
         let converted = format!("https://{}", target.get("http://".len()..).unwrap_or_default());
         log!(
             probe.log, Warn, "Converting HTTP to HTTPS for HTTP/3 compatibility",
-            "original_target" => target.to_owned(), "converted_target" => converted.clone(),
+            "original_target" => converted.replacen("https://", "http://", 1), "converted_target" => converted.clone(),
         );
         return converted.into();
     }
@@ -285,8 +285,19 @@ async fn client<'m, 'p: 'm>(
     if module.tls_is_configured
         && let Err(error) = Box::pin(client.prepared_tls(probe)).await
     {
-        log!(probe.log, Error, "Error generating HTTP client", "err" => text(&error));
+        let failed = match module.protocol {
+            HttpProtocol::Http3 => "Error creating TLS config for HTTP/3",
+            _ => "Error generating HTTP client",
+        };
+        log!(probe.log, Error, failed, "err" => text(&error));
         return Err(probe.fail(error.reason()));
+    }
+    if module.protocol == HttpProtocol::Http3 && !module.tls.is_at_least_tls13() {
+        log!(
+            probe.log,
+            Debug,
+            "Setting TLS Version to 1.3 because HTTP/3 requires TLS 1.3 minimum"
+        );
     }
     let named = module.credentials.as_ref().and_then(Credentials::only_named);
     if let Some(what) = named.filter(|_| module.protocol != HttpProtocol::Http3) {

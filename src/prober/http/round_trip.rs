@@ -46,6 +46,13 @@ impl Client<'_> {
                 probe.log, Debug, "Address does not match first address, not sending TLS ServerName",
                 "first" => excerpt_of(&self.first_host, EXCERPT), "address" => excerpt_of(&request.url.host, EXCERPT),
             );
+            if self.module.protocol == HttpProtocol::Http3 {
+                log!(
+                    probe.log,
+                    Debug,
+                    "No serverless transport available, using standard transport"
+                );
+            }
         }
         if self.traces.len() > 1 && probe.deadline.left().is_zero() {
             return Err(RoundTripError::TimedOut {
@@ -102,7 +109,13 @@ impl Client<'_> {
         if let Some(credentials) = &self.module.credentials
             && !request.crossed_hosts
         {
-            Box::pin(credentials::add(headers.to_mut(), credentials, probe, &mut self.token)).await?;
+            Box::pin(credentials::add(
+                headers.to_mut(),
+                credentials,
+                probe,
+                &mut self.token,
+            ))
+            .await?;
         }
         for (name, value) in probe.trace_headers(request.host()) {
             headers.to_mut().set(name, value);

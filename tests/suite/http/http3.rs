@@ -259,6 +259,42 @@ async fn a_request_over_http3() {
 }
 
 #[tokio::test]
+async fn the_log_is_upstreams() {
+    let folder = tempfile::tempdir().unwrap();
+    let elsewhere = |port: u16| format!("https://127.0.0.1:{port}/");
+    let first = play(folder.path(), fields(200, []), Vec::new());
+    let second = folder.path().join("second");
+    std::fs::create_dir(&second).unwrap();
+    let location = ("location".to_owned(), elsewhere(first.port()));
+    let second = play(&second, fields(302, [location]), Vec::new());
+    let yaml = |more: &str| {
+        format!(
+            "prober: http\ntimeout: 15s\nhttp: {{preferred_ip_protocol: ip4, enable_http3: true, enable_http2: false, \
+             tls_config: {{{more}}}}}"
+        )
+    };
+    let target = format!("HTTP://localhost:{}/", second.port());
+    let lines = log(&probe(&yaml("insecure_skip_verify: true"), &target).await).join("\n");
+    let original = format!("original_target=\"http://localhost:{}/\"", second.port());
+    has(
+        &lines,
+        [
+            &original,
+            "DEBUG Setting TLS Version to 1.3 because HTTP/3 requires TLS 1.3 minimum",
+            "DEBUG No serverless transport available, using standard transport",
+            "INFO Received redirect",
+        ],
+    );
+    let lines = log(&probe(&yaml("min_version: TLS13, insecure_skip_verify: true"), &target).await);
+    lacks(lines.join("\n"), ["Setting TLS Version"]);
+    let lines = log(&probe(&yaml("ca_file: /no/such/file"), &target).await);
+    has(
+        lines.join("\n"),
+        ["ERROR Error creating TLS config for HTTP/3 err="],
+    );
+}
+
+#[tokio::test]
 async fn nobody_there_is_ended_by_the_deadline() {
     let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let target = format!("https://{}/", socket.local_addr().unwrap());
