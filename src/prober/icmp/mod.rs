@@ -20,6 +20,8 @@ use crate::net::{Address, TimedOut};
 use crate::probe_log::text;
 use crate::reason::Reason;
 
+const NOT_UNPRIVILEGED: &str = "Unable to do unprivileged listen on socket, will attempt privileged";
+
 /// Pings the target, once or as often as the module says.
 pub async fn probe(probe: &mut Probe<'_>, module: &Icmp) -> Verdict {
     for phase in [Phase::Resolve, Phase::Setup, Phase::Rtt] {
@@ -84,6 +86,16 @@ async fn ping(probe: &mut Probe<'_>, module: &Icmp, address: &Address, source: O
                 probe.network.shortages.note("socket", unprivileged);
                 probe.network.shortages.note("socket", raw);
             }
+            let why = match &error {
+                PrepareError::Open(OpenError::Refused { unprivileged, .. }) => {
+                    Some(text(SystemError(unprivileged)))
+                }
+                PrepareError::Open(error @ OpenError::OtherFamily(..)) => Some(text(error)),
+                PrepareError::Full => None,
+            };
+            if let Some(why) = why {
+                log!(probe.log, Debug, NOT_UNPRIVILEGED, "err" => why);
+            }
             probe.advise(advice::icmp::no_socket(&error));
             probe.timeline.hop().result = Some(error.to_string());
             log!(probe.log, Error, "Error listening to socket", "err" => text(&error));
@@ -93,7 +105,7 @@ async fn ping(probe: &mut Probe<'_>, module: &Icmp, address: &Address, source: O
     let is_raw = match sent.privilege() {
         Privilege::Unprivileged => false,
         Privilege::Raw(why) => {
-            log!(probe.log, Debug, "Unable to do unprivileged listen on socket, will attempt privileged", "err" => why.clone());
+            log!(probe.log, Debug, NOT_UNPRIVILEGED, "err" => why.clone());
             true
         }
     };
