@@ -221,7 +221,8 @@ impl fmt::Display for Message {
         }
         writeln!(f)?;
         let is_opt = |record: &&Record| record.header.rtype == types::OPT;
-        if let Some(opt) = self.additional.iter().rev().find(is_opt) {
+        let opt = self.additional.iter().rev().find(is_opt);
+        if let Some(opt) = opt {
             writeln!(f, "{}", String::from_utf8_lossy(&opt.text))?;
         }
         if !self.questions.is_empty() {
@@ -239,11 +240,12 @@ impl fmt::Display for Message {
             }
         }
         for (name, records) in sections {
-            let mut heading = Some(name);
-            for record in records.iter().filter(|record| !is_opt(record)) {
-                if let Some(name) = heading.take() {
-                    writeln!(f, "\n;; {name} SECTION:")?;
-                }
+            let is_additional = name == "ADDITIONAL";
+            // The record that was shown above has no section; with another one there is a heading, even if nothing is below it.
+            if records.len() > usize::from(is_additional && opt.is_some()) {
+                writeln!(f, "\n;; {name} SECTION:")?;
+            }
+            for record in records.iter().filter(|record| !is_additional || !is_opt(record)) {
                 writeln!(f, "{}", String::from_utf8_lossy(&record.text))?;
             }
         }

@@ -50,6 +50,16 @@ dns("tsig-last", "a signature that nobody can verify", udp(fixed(A1, ar=[rr(250,
 dns("two-opt", "the last of two OPT records has the rcode", udp(fixed(A1, ar=[rr(41, b"", ".", ttl=0, cls=512), rr(41, b"", ".", ttl=3 << 24, cls=512)])), show=("metrics",), valid_rcodes=["NOERROR"])
 dns("opt-in-answer", "an OPT record among the answers has no rcode", udp(fixed(rr(41, b"", ".", ttl=1 << 24, cls=512))), show=("metrics",))
 
+NO_OPTION = rr(41, b"", ".", ttl=0, cls=512)
+@script("dns-more/opt-sections", about="what the log shows of a response: headings without records, and OPT records anywhere", peers={
+    "one": udp(fixed(A1, ar=[NO_OPTION])), "two": udp(fixed(A1, ar=[NO_OPTION, NO_OPTION])), "glue": udp(fixed(A1, ar=[NO_OPTION, GLUE, NO_OPTION])), "answer": udp(fixed(A1, NO_OPTION)), "authority": udp(fixed(A1, ns=[NO_OPTION])), "none": udp(fixed(A1, ns=[GLUE], ar=[GLUE])),
+})
+def _(lab):
+    e, out = lab.start("modules:\n  dns: {prober: dns, timeout: 2s, dns: {query_name: example.test, preferred_ip_protocol: ip4}}\n", args=["--log.prober=debug"]), []
+    for name in lab.case.peers:
+        told = e.request("/probe?module=dns&debug=true&target=" + lab.fill("127.0.0.1:{%s}" % name))[2].decode()
+        out.append(name + " " + re.sub(r"id: \d+", "id: N", re.search(r'response=("(?:[^"\\]|\\.)*")', told)[1]))
+    return "\n".join(out) + "\n"
 OPTIONS = [
     ("flags", b"", "\n;; OPT PSEUDOSECTION:\n; EDNS: version 1; flags: do co; MBZ: 0x0003, udp: 1232", 0x1C003), ("nsid", option(3, b"ns1\xe9"), "\n; NSID: 6e7331e9  (n)(s)(1)(é)", 0), ("llq", option(1, u16(1, 2, 3) + u32(0, 4, 5)), "\n; LONG LIVED QUERIES: 1 2 3 4 5", 0), ("lease", option(2, u32(7)), "\n; UPDATE LEASE: 7 0", 0), ("lease-key", option(2, u32(7, 8)), "\n; UPDATE LEASE: 7 8", 0),
     ("esu", option(4, b"sip:a"), "\n; ESU: sip:a", 0), ("dau", option(5, u8(8, 15, 99)), "\n; DNSSEC ALGORITHM UNDERSTOOD:  RSASHA256 ED25519 99", 0), ("dhu", option(6, u8(1, 2, 3, 4, 5, 6)), "\n; DS HASH UNDERSTOOD:  SHA1 SHA256 GOST94 SHA384 SHA512 6", 0), ("n3u", option(7, u8(1)), "\n; NSEC3 HASH UNDERSTOOD:  SHA1", 0),
