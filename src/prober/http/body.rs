@@ -1,6 +1,7 @@
 //! Reads the body of an answer: decompressed, limited, counted, and kept only when a check will look at it.
 
 use std::io;
+use std::time::Duration;
 
 use bytes::Bytes;
 use go_http::gzip_head::{self, DecompressError};
@@ -32,6 +33,8 @@ pub(super) struct BodyReader {
     deadline: Deadline,
     /// Whether the body is decompressed by what upstream closes with its error.
     inflated: bool,
+    /// What is wrong behind the limit, as far as upstream decompresses ahead.
+    ahead: Option<BodyReadError>,
     /// The beginning of it, if somebody wants to know.
     head: Vec<u8>,
     /// Its maximum length in bytes.
@@ -107,6 +110,7 @@ impl BodyReader {
             count: 0,
             deadline,
             inflated: false,
+            ahead: None,
             head: Vec::new(),
             most: HEAD,
             kept: None,
@@ -194,14 +198,18 @@ impl BodyReader {
     /// What closing the body tells: Go's decompressor of deflate repeats why it could not go on. What is wrong around its
     /// stream, in the frame of gzip, is not its concern.
     pub(super) fn closing_error(&self) -> Option<&BodyReadError> {
-        match &self.source {
-            Source::Failed(
-                error @ (BodyReadError::Compressed(DecompressError::Data(_) | DecompressError::DataCut)
+        let error = match &self.source {
+            Source::Failed(BodyReadError::TooLarge(_)) => self.ahead.as_ref()?,
+            Source::Failed(error) => error,
+            _ => return None,
+        };
+        let is_told = matches!(
+            error,
+            BodyReadError::Compressed(DecompressError::Data(_) | DecompressError::DataCut)
                 | BodyReadError::Io(_)
-                | BodyReadError::TimedOut(_)),
-            ) if self.inflated => Some(error),
-            _ => None,
-        }
+                | BodyReadError::TimedOut(_)
+        );
+        Some(error).filter(|_| is_told && self.inflated)
     }
 
     fn fail(&mut self, error: BodyReadError) -> Result<(), BodyReadError> {
@@ -285,10 +293,10 @@ impl BodyReader {
                 let bytes = piece.min(usize::try_from(room).unwrap_or(usize::MAX));
                 let took_time = take(data.get(..bytes).unwrap_or_default())?;
                 *count += bytes as u64;
+                stream.consume(bytes);
                 if bytes < piece {
                     return Err(BodyReadError::TooLarge(limit.unwrap_or_default()));
                 }
-                stream.consume(bytes);
                 if took_time {
                     tokio::task::yield_now().await;
                 } else {
@@ -301,12 +309,38 @@ impl BodyReader {
             Ok(ended) => ended,
             Err(timed_out) => Err(BodyReadError::TimedOut(timed_out)),
         };
+        if self.inflated && matches!(ended, Err(BodyReadError::TooLarge(_))) {
+            let looking = Box::pin(look_ahead(stream, WINDOW - self.count % WINDOW));
+            let most = self.deadline.left().min(LOOKING);
+            self.ahead = tokio::time::timeout(most, looking).await.ok().flatten();
+        }
         self.source = match &ended {
             Ok(()) => Source::Empty,
             Err(error) => Source::Failed(error.clone()),
         };
         ended
     }
+}
+
+/// Go's inflate decompresses as far as its window goes before it hands out anything of it.
+const WINDOW: u64 = 32 << 10;
+
+/// How long the rest of the window is waited for: the verdict is known, and a server that streams sends it some time or never.
+const LOOKING: Duration = Duration::from_millis(50);
+
+/// What is wrong in the next `left` bytes.
+async fn look_ahead(stream: &mut BodyStream, mut left: u64) -> Option<BodyReadError> {
+    while left > 0 {
+        let data = match stream.fill_buf().await {
+            Ok([]) => return None,
+            Ok(data) => data.len(),
+            Err(error) => return Some(io_error(error)),
+        };
+        let taken = data.min(usize::try_from(left).unwrap_or(usize::MAX));
+        stream.consume(taken);
+        left -= taken as u64;
+    }
+    None
 }
 
 /// Adds to the beginning of a body as long as there is room.
@@ -327,7 +361,6 @@ fn io_error(error: io::Error) -> BodyReadError {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
 
     use tokio::io::{AsyncWriteExt, BufReader};
     use tokio::time::Instant;

@@ -1,5 +1,7 @@
 """The http prober: bodies that do not begin as gzip, and CONNECT. Recorded from upstream with run.py --record."""
 import re
+import struct
+import zlib
 
 from around import lines
 from harness import *
@@ -82,6 +84,28 @@ for name, about, body in [
     @script("http-more/told-broken-" + name, about="what the log says of it: " + about, peers={"port": answer(body)})
     def _(lab):
         return told(lab, BROKEN, "127.0.0.1:{port}")
+
+
+def deflated(text):
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    return packer.compress(text) + packer.flush()
+
+
+LIMITED = {name: http_module(f"compression: {name}, body_size_limit: 10B") for name in ("gzip", "deflate")}
+TEXT, LONG = b"Hello, hello! And more that is behind the limit.", bytes(range(256)) * 300
+for name, about, text, end in [
+    ("whole", "nothing is wrong", TEXT, lambda data: data),
+    ("cut", "it ends early", TEXT, lambda data: data[:-5]),
+    ("far", "it ends early, long after", LONG, lambda data: data[:-5]),
+    ("corrupt", "a block of no kind", TEXT, lambda data: b"\0" + struct.pack("<HH", len(TEXT), 0xFFFF ^ len(TEXT)) + TEXT + b"\x07"),
+    ("corrupt-far", "a block of no kind, just after upstream's window", TEXT, lambda data: b"\0" + struct.pack("<HH", 32768, 0xFFFF ^ 32768) + bytes(32768) + b"\x07"),
+    ("corrupt-near", "a block of no kind, just within upstream's window", TEXT, lambda data: b"\0" + struct.pack("<HH", 32767, 0xFFFF ^ 32767) + bytes(32767) + b"\x07"),
+    ("sum", "no sum of gzip", TEXT, lambda data: data),
+]:
+    body = end(deflated(text))
+    @script("http-more/told-limit-" + name, about="what the log says where a limit ends reading: " + about, peers={"gzip": answer(GZIP_HEAD + body + (b"" if name == "sum" else struct.pack("<II", zlib.crc32(text), len(text)))), "deflate": answer(body)})
+    def _(lab):
+        return told(lab, {"gzip": LIMITED["gzip"]}, "127.0.0.1:{gzip}") + told(lab, {"deflate": LIMITED["deflate"]}, "127.0.0.1:{deflate}")
 
 
 @script("http-more/told-bytes-fewer", about="what the log says of fewer bytes than expected", peers={"port": lambda conn: conn.send(b"XY")})
