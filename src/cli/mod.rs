@@ -174,18 +174,21 @@ pub fn parse(arguments: &[String]) -> Result<Action, UsageError> {
     {
         return Ok(Action::Subcommand(first.clone(), rest.to_vec()));
     }
-    if arguments.iter().any(|argument| argument == "--completion-bash") {
+    // As in kingpin, the version and what its hidden flags ask for are printed as soon as they are read, and the help before any
+    // value is looked at; `--no-` before them means nothing.
+    let completes = |argument: &str| argument == "--completion-bash";
+    let is_hidden = |argument: &str| completes(argument) || document(argument).is_some();
+    let given = reader::read(&FLAGS, VERSION, is_hidden, arguments)?;
+    if arguments.iter().any(|argument| completes(argument)) {
+        flags(&given)?;
         return Ok(Action::Complete(completions(arguments)));
     }
-    if let Some(action) = arguments.iter().find_map(|argument| document(argument)) {
-        return Ok(action);
-    }
-    // As in kingpin, the version is printed as soon as it is read, and the help before any value is looked at; `--no-`
-    // before them means nothing.
-    let given = reader::read(&FLAGS, VERSION, arguments)?;
     let is_given = |flag: &str| given.iter().any(|(name, _)| *name == flag);
     if is_given(VERSION) {
         return Ok(Action::Version);
+    }
+    if let Some(action) = arguments.iter().find_map(|argument| document(argument)) {
+        return Ok(action);
     }
     if is_given(HELP) {
         return Ok(Action::Help);
@@ -196,11 +199,13 @@ pub fn parse(arguments: &[String]) -> Result<Action, UsageError> {
 /// What kingpin prints for its hidden flags.
 fn document(argument: &str) -> Option<Action> {
     let shell = |name: &str| Action::Subcommand(documents::COMPLETIONS.to_owned(), vec![name.to_owned()]);
-    Some(match argument {
-        "--help-long" => Action::Help,
-        "--help-man" => Action::Subcommand(documents::MAN.to_owned(), Vec::new()),
-        "--completion-script-bash" => shell("bash"),
-        "--completion-script-zsh" => shell("zsh"),
+    let name = argument.strip_prefix("--")?;
+    let name = name.split_once('=').map_or(name, |(name, _)| name);
+    Some(match name.strip_prefix("no-").unwrap_or(name) {
+        "help-long" => Action::Help,
+        "help-man" => Action::Subcommand(documents::MAN.to_owned(), Vec::new()),
+        "completion-script-bash" => shell("bash"),
+        "completion-script-zsh" => shell("zsh"),
         _ => return None,
     })
 }
@@ -409,6 +414,9 @@ mod tests {
             &["--history.limit=x", "--help"],
             &["--no-help"],
             &["--help-long"],
+            &["--help-long", "--nope"],
+            &["--no-help-long"],
+            &["--timeout-offset=x", "--help-long=x"],
         ] {
             assert_eq!(parsed(arguments), Ok(Action::Help), "{arguments:?}");
         }
@@ -425,6 +433,13 @@ mod tests {
             &["--help", "--nope"] as &[_],
             &["--nope", "--version"],
             &["--help=true"],
+            &["-hx", "--help-long"],
+            &["-x", "--completion-script-bash"],
+            &["arg", "--help-man"],
+            &["--nope", "--completion-bash"],
+            &["-hx", "--completion-bash"],
+            &["--config.file", "--completion-bash"],
+            &["--timeout-offset=x", "--completion-bash"],
         ] {
             assert!(parsed(arguments).is_err(), "{arguments:?}");
         }

@@ -6,19 +6,20 @@ use super::UsageError;
 use super::flags::{Flag, Takes};
 use crate::net::dial::SystemError;
 
-/// Reads long and short flags, up to the flag `last`; nothing else may stand on the command line, but for `@FILE`, whose
-/// lines are arguments.
+/// Reads long and short flags, up to the flag `last`, or to what `is_end`; nothing else may stand on the command line, but for
+/// `@FILE`, whose lines are arguments.
 ///
 /// # Errors
 /// An unknown flag, a flag without its value, a file that cannot be read, or anything that is no flag.
 pub fn read(
     flags: &[Flag],
     last: &str,
+    is_end: impl Fn(&str) -> bool,
     arguments: &[String],
 ) -> Result<Vec<(&'static str, String)>, UsageError> {
     let mut given = Vec::new();
     let mut rest: VecDeque<String> = arguments.iter().cloned().collect();
-    while let Some(argument) = rest.pop_front() {
+    while let Some(argument) = rest.pop_front().filter(|argument| !is_end(argument)) {
         if let Some(path) = argument.strip_prefix('@') {
             insert_lines(path, &mut rest)?;
             continue;

@@ -22,6 +22,15 @@ def _(lab):
     )
 
 
+@script("flags-more/hidden", about="what kingpin prints for its hidden flags, unless something before them is wrong")
+def _(lab):
+    wrong = ["-x"], ["-hx"], ["--nope"], ["extra"], ["--config.file"], ["--config.check=x"], ["--"]
+    return shown(
+        lab, ["--help-long", "--nope"], ["--no-help-long"], ["--help-long=x"], ["--timeout-offset=x", "--help-long"], ["--timeout-offset=x", "--completion-bash"],
+        *[[*before, hidden] for before in wrong for hidden in ("--help-long", "--help-man", "--completion-script-bash", "--completion-bash")],
+    )
+
+
 @script("flags-more/arguments-from-a-file", about="@FILE stands for the lines of a file")
 def _(lab):
     lab.file("good.yml", "modules: {}\n")
