@@ -65,6 +65,8 @@ pub struct Also<'a> {
     pub trace: Option<Box<Tracing<'a>>>,
     /// Tell what each expression and each step met.
     pub explain: bool,
+    /// The timeout of the request in seconds, as it was computed: it may be no duration.
+    pub seconds: Option<f64>,
 }
 
 /// Runs one probe to its end, which is at the latest `request.timeout` from now.
@@ -93,7 +95,7 @@ pub async fn run_with<'a>(
         probe.secrets.hide(secret.expose().as_bytes());
     }
     probe.attempt.findings = also.explain.then(Box::default);
-    log!(probe.log, Debug, "Beginning probe", "probe" => module.prober().name(), "timeout_seconds" => request.timeout.as_secs_f64());
+    log!(probe.log, Debug, "Beginning probe", "probe" => module.prober().name(), "timeout_seconds" => also.seconds.unwrap_or(request.timeout.as_secs_f64()));
     let end = probe.deadline.at();
     let probing = async {
         match module.attempts {

@@ -358,8 +358,8 @@ async fn a_failure_is_told_of_one_address() {
                 timeout: Duration::from_secs(20),
             };
             let also = prober::Also {
-                trace: None,
                 explain: true,
+                ..prober::Also::default()
             };
             let module = module(&format!("{text}\nattempts: {attempts}"));
             let outcome = prober::run_with(&Network::system(), &module, &request, also).await;

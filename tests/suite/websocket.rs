@@ -341,8 +341,8 @@ async fn steps_that_passed_are_explained_once() {
         timeout: PATIENT,
     };
     let also = Also {
-        trace: None,
         explain: true,
+        ..Also::default()
     };
     let outcome = prober::run_with(&Network::system(), &module, &request, also).await;
     let findings = outcome.findings.as_ref().unwrap().list().iter();

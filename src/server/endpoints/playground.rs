@@ -19,7 +19,7 @@ use crate::config::files::targets::DEFAULT_MODULE;
 use crate::config::write;
 use crate::memory::{self, Use};
 use crate::module::draft::{self, Draft};
-use crate::prober::ProbeRequest;
+use crate::prober::{Also, ProbeRequest};
 use crate::server::answer::{self, Response};
 use crate::server::connections::requests::Requests;
 use crate::server::front::decoded;
@@ -163,7 +163,11 @@ async fn try_it(
         hostname,
         timeout: module.timeout.map_or(most, |timeout| timeout.min(most)),
     };
-    let outcome = probe::run(exporter, &module, &request, headers, true).await?;
+    let also = Also {
+        explain: true,
+        ..Also::default()
+    };
+    let outcome = probe::run(exporter, &module, &request, headers, also).await?;
     let entry = Entry::new(Subject::of(&module), &form.target, hostname, outcome);
     Ok(Tried::Probed(Arc::new(entry)))
 }

@@ -68,7 +68,7 @@ async fn answer(exporter: &Exporter, mount: Mount<'_>) -> Result<Response, Probe
     } else {
         DEFAULT_SCRAPE_TIMEOUT
     };
-    let seconds = timeout_seconds(headers, default, module.timeout, offset)?;
+    let seconds = timeout_seconds(headers, default, own_seconds(module), offset)?;
     if target.is_empty() {
         return Err(bad_request("Target parameter is missing".to_owned()));
     }
@@ -88,7 +88,11 @@ async fn answer(exporter: &Exporter, mount: Mount<'_>) -> Result<Response, Probe
         hostname,
         timeout: duration(seconds),
     };
-    let mut outcome = run(exporter, module, &request, headers, false).await?;
+    let also = Also {
+        seconds: Some(seconds),
+        ..Also::default()
+    };
+    let mut outcome = run(exporter, module, &request, headers, also).await?;
     outcome.samples.set(Metric::Timeout, seconds);
 
     if debug {
@@ -154,14 +158,13 @@ fn refuse(exporter: &Exporter, module: &str, refused: &ParamError) -> ProbeRefus
     bad_request(format!("Parameter {}: {}", quote(&refused.param), refused.reason))
 }
 
-/// Runs a probe if there is room for it; counts it, writes its lines to the log and hands on its trace. With `explain` its
-/// outcome says what each expression and each step met.
+/// Runs a probe if there is room for it; counts it, writes its lines to the log and hands on its trace.
 pub(crate) async fn run(
     exporter: &Exporter,
     module: &Module,
     request: &ProbeRequest<'_>,
     headers: &HeaderMap,
-    explain: bool,
+    also: Also<'_>,
 ) -> Result<prober::Outcome, ProbeRefusal> {
     let Some(in_flight) = exporter.instruments.start_probe(exporter.settings.max_in_flight) else {
         exporter.instruments.probe_failed(module, Reason::TooManyProbes);
@@ -174,7 +177,7 @@ pub(crate) async fn run(
     let target = request.target;
     let also = Also {
         trace: Tracing::begin(module, headers),
-        explain,
+        ..also
     };
     let exports = exporter.exports.as_deref();
     let traced = exports
@@ -221,7 +224,7 @@ fn say_shortages(exporter: &Exporter) {
 
 /// A module of which only its name is written: upstream finds out that it has no prober after everything else.
 fn without_prober(query: Query<'_>, headers: &HeaderMap, offset: f64) -> ProbeRefusal {
-    if let Err(refusal) = timeout_seconds(headers, DEFAULT_SCRAPE_TIMEOUT, None, offset) {
+    if let Err(refusal) = timeout_seconds(headers, DEFAULT_SCRAPE_TIMEOUT, 0.0, offset) {
         return refusal;
     }
     bad_request(match &*query.first("target") {
@@ -283,12 +286,7 @@ fn bad_request(message: String) -> ProbeRefusal {
 
 /// How long the probe may take, in seconds: the scrape timeout less the offset, or the module's timeout if that is
 /// shorter.
-fn timeout_seconds(
-    headers: &HeaderMap,
-    default: f64,
-    module: Option<Duration>,
-    offset: f64,
-) -> Result<f64, ProbeRefusal> {
+fn timeout_seconds(headers: &HeaderMap, default: f64, module: f64, offset: f64) -> Result<f64, ProbeRefusal> {
     let given = headers.get(SCRAPE_TIMEOUT);
     let given = given.map(|value| String::from_utf8_lossy(value.as_bytes()));
     let mut scrape = match given.filter(|value| !value.is_empty()) {
@@ -299,13 +297,22 @@ fn timeout_seconds(
         scrape = default;
     }
     let most = scrape - offset;
-    let module = module.map(|timeout| timeout.as_secs_f64());
-    Ok(match module {
-        Some(module) if module < most || most < 0.0 => module,
+    Ok(if module > 0.0 && (module < most || most < 0.0) {
+        module
+    } else if most < 0.0 {
         // compat: upstream gives the probe no time at all when the offset is larger than the scrape timeout.
-        None if most < 0.0 => scrape.max(0.0),
-        _ => most,
+        if scrape > 0.0 { scrape } else { module }
+    } else {
+        most
     })
+}
+
+/// The timeout of a module as it is written: 0 or less is none.
+fn own_seconds(module: &Module) -> f64 {
+    match module.timeout {
+        Some(timeout) => timeout.as_secs_f64(),
+        None => 0.0 - Duration::from_nanos(module.raw.timeout.unsigned_abs()).as_secs_f64(),
+    }
 }
 
 /// Seconds as a duration. An invalid time is zero, one that is too long is no limit.
@@ -343,13 +350,7 @@ mod tests {
         if let Some(value) = header {
             headers.insert("x-prometheus-scrape-timeout-seconds", value.parse().unwrap());
         }
-        timeout_seconds(
-            &headers,
-            DEFAULT_SCRAPE_TIMEOUT,
-            module.map(Duration::from_secs_f64),
-            offset,
-        )
-        .unwrap()
+        timeout_seconds(&headers, DEFAULT_SCRAPE_TIMEOUT, module.unwrap_or(0.0), offset).unwrap()
     }
 
     #[test]
@@ -370,6 +371,8 @@ mod tests {
             // Upstream: 0.
             (Some("3"), None, 5.0, 3.0),
             (Some("-1"), None, 0.5, 0.0),
+            (Some("-Inf"), Some(-1.0), 0.5, -1.0),
+            (Some("10"), Some(-1.0), 0.5, 9.5),
         ] {
             assert_eq!(
                 timeout(header, module, offset),
@@ -377,6 +380,11 @@ mod tests {
                 "{header:?} {module:?} {offset}"
             );
         }
+    }
+
+    #[test]
+    fn no_number_stays_one() {
+        assert!(timeout(Some("NaN"), Some(2.0), 0.5).is_nan());
     }
 
     #[test]
