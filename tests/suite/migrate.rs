@@ -337,7 +337,6 @@ fn gatus_conditions_and_protocols() {
                 r#"endpoint "e": the condition "[BODY] == a": use an alert"#,
                 r#"endpoint "e": the condition "[STATUS] == 200": use an alert"#,
                 r#"endpoint "e": client: `insecure`"#,
-                r#"endpoint "e": client: `network`"#,
                 r#"endpoint "e": `body`"#,
                 r#"endpoint "e": `headers`"#,
             ],
@@ -349,7 +348,7 @@ fn gatus_conditions_and_protocols() {
         ),
         (
             r#"url: "https://${HOST}/", headers: {Authorization: "Bearer $TOKEN", B: "$$5", C: "${D}"}, conditions: ["[STATUS] == 200"]"#,
-            &[r#"{"Authorization":"Bearer ${TOKEN}","B":"$$5","C":"${D}"}"#, "note: the modules refer to environment variables: start the exporter with --config.expand-environment-variables"],
+            &[r#"{"Authorization":"Bearer ${TOKEN}","B":"$5","C":"${D}"}"#, "note: the modules refer to environment variables: start the exporter with --config.expand-environment-variables"],
             &[r#"target "e": the environment variable `${HOST}` in "https://${HOST}/": write its value"#],
         ),
         (
@@ -416,8 +415,8 @@ fn uptime_kuma_settings() {
     };
     #[rustfmt::skip]
     let rows: &[(&str, &[&str], &[&str])] = &[
-        (r#""type": "json-query", "jsonPath": "$.n", "jsonPathOperator": ">", "expectedValue": "5""#, &[r#""double(body.n) > 5.0""#], &[]),
-        (r#""type": "json-query", "jsonPath": "$.n", "jsonPathOperator": "contains", "expectedValue": "5""#, &[r#""string(body.n).contains(\"5\")""#], &[]),
+        (r#""type": "json-query", "jsonPath": "$.n", "jsonPathOperator": ">", "expectedValue": "5""#, &[r#""double(body[\"n\"]) > 5.0""#], &[]),
+        (r#""type": "json-query", "jsonPath": "$.n", "jsonPathOperator": "contains", "expectedValue": "5""#, &[r#""string(body[\"n\"]).contains(\"5\")""#], &[]),
         (
             r#""type": "json-query", "jsonPath": "$.n", "jsonPathOperator": "in", "expectedValue": "5""#,
             &[],

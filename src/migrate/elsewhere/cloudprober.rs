@@ -3,14 +3,64 @@
 use serde_json::{Map, Value, json};
 
 use super::settings::Settings;
-use super::{ANY_STATUS, Draft, statuses};
+use super::{ANY_STATUS, Draft, address, codes, set_content_type, statuses, text};
 
 /// What means nothing here: of a probe, and of each kind.
 const MEANINGLESS: &str = "latency_unit latency_distribution";
 const MEANINGLESS_HTTP: &str = "resolve_first interval_between_targets_msec latency_breakdown max_idle_conns";
 
-/// Makes what to probe of a host.
-type Address = Box<dyn Fn(&str) -> String>;
+/// Something to probe.
+#[derive(Default)]
+struct Host {
+    name: String,
+    /// Where it is, if its name does not say it.
+    ip: Option<String>,
+    port: Option<String>,
+    /// Scheme, host and path of its URL, for http.
+    url: Option<(String, String, String)>,
+}
+
+impl Host {
+    /// An entry of `host_names`.
+    fn of(text: &str) -> Self {
+        let (name, port) = match text.rsplit_once(':') {
+            Some((name, port)) if !name.contains(':') || name.ends_with(']') => (name, Some(port.to_owned())),
+            _ => (text, None),
+        };
+        Self {
+            name: name.trim_matches(['[', ']']).to_owned(),
+            port,
+            ..Self::default()
+        }
+    }
+
+    /// An `endpoint`.
+    fn read(endpoint: &mut Settings) -> Self {
+        let mut host = Self {
+            name: endpoint.text("name").unwrap_or_default(),
+            ip: endpoint.text("ip"),
+            port: endpoint.text("port"),
+            url: None,
+        };
+        let url = endpoint.text("url").unwrap_or_default();
+        if let Some((scheme, rest)) = url.split_once("://") {
+            let (site, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+            let site = Self::of(site);
+            host.url = Some((scheme.to_owned(), site.name, path.to_owned()));
+            host.port = host.port.or(site.port);
+        }
+        host
+    }
+
+    /// Where to connect to: the probe's port, or else its own, or the default.
+    fn address(&self, port: Option<&str>, default: &str) -> String {
+        let port = port.or(self.port.as_deref()).unwrap_or(default);
+        address(self.ip.as_ref().unwrap_or(&self.name), port)
+    }
+}
+
+/// Makes the address of a host.
+type Address = Box<dyn Fn(&Host) -> String>;
 
 fn time(probe: &mut Settings, key: &str, default: u64) -> Option<u64> {
     let msec = probe.whole(&format!("{key}_msec"));
@@ -43,17 +93,25 @@ pub(super) fn read(config: Value, draft: &mut Draft) {
 fn read_probe(probe: Value, draft: &mut Draft) {
     let (mut probe, name) = Settings::named("probe", probe);
     let place = probe.place().to_owned();
+    if probe.flag("negative_test") {
+        draft.lost(format!(
+            "{place}: it is inverted (negative_test): alert on probe_success == 1"
+        ));
+        return;
+    }
     let timeout = time(&mut probe, "timeout", 1_000);
     let family = match probe.text("ip_version").as_deref() {
         Some("IPV4") => Some("ip4"),
         Some("IPV6") => Some("ip6"),
         _ => None,
     };
-    let addresses = addresses(probe.section("targets"), draft);
+    let hosts = hosts(probe.section("targets"), draft);
     let kind = probe.text("type").unwrap_or_default();
     let (prober, mut settings, rule): (_, _, Address) = match kind.as_str() {
         "HTTP" => {
-            let (settings, rule) = http(&mut probe, draft);
+            let Some((settings, rule)) = http(&mut probe, draft) else {
+                return;
+            };
             ("http", settings, rule)
         }
         "PING" => {
@@ -67,24 +125,29 @@ fn read_probe(probe: Value, draft: &mut Draft) {
                 "dont_fragment": ping.flag("disable_fragmentation").then_some(true),
             });
             ping.finish(draft, "resolve_targets_interval use_datagram_socket");
-            ("icmp", settings, Box::new(str::to_owned))
+            let rule = |host: &Host| host.ip.as_ref().unwrap_or(&host.name).clone();
+            ("icmp", settings, Box::new(rule))
         }
         "TCP" => {
             let mut tcp = probe.section("tcp_probe");
-            let port = tcp
-                .text("port")
-                .map_or_else(String::new, |port| format!(":{port}"));
+            let port = tcp.text("port");
             let is_tls = tcp.flag("tls_handshake");
             let tls = is_tls.then(|| tls(&mut tcp, draft));
             tcp.finish(draft, "resolve_first interval_between_targets_msec");
             let settings = json!({"tls": is_tls.then_some(true), "tls_config": tls});
-            (
-                "tcp",
-                settings,
-                Box::new(move |host: &str| format!("{host}{port}")),
-            )
+            let rule = move |host: &Host| host.address(port.as_deref(), "");
+            ("tcp", settings, Box::new(rule))
         }
-        "DNS" => ("dns", dns(&mut probe, draft), Box::new(str::to_owned)),
+        "DNS" => {
+            let rule = |host: &Host| host.address(None, "");
+            ("dns", dns(&mut probe, draft), Box::new(rule))
+        }
+        "GRPC" => {
+            let Some((settings, rule)) = grpc(&mut probe, draft) else {
+                return;
+            };
+            ("grpc", settings, rule)
+        }
         other => {
             draft.lost(format!("{place}: the type {other}"));
             return;
@@ -92,6 +155,7 @@ fn read_probe(probe: Value, draft: &mut Draft) {
     };
     if let Some(settings) = settings.as_object_mut() {
         settings.insert("preferred_ip_protocol".to_owned(), family.into());
+        settings.insert("ip_protocol_fallback".to_owned(), family.map(|_| false).into());
     }
     let module = draft.module(prober, prober, timeout, settings);
     let interval = time(&mut probe, "interval", 2_000);
@@ -99,41 +163,46 @@ fn read_probe(probe: Value, draft: &mut Draft) {
         let mut label = Settings::new("", label);
         Some((label.text("key")?, label.text("value")?))
     });
-    let more: Vec<_> = more.collect();
-    let alone = addresses.len() == 1;
-    for (host, address) in addresses {
+    let more = draft.labels(&place, more.collect::<Vec<_>>());
+    let alone = hosts.len() == 1;
+    for host in hosts {
+        let dst = host
+            .port
+            .as_ref()
+            .map_or_else(|| host.name.clone(), |port| address(&host.name, port));
         let title = if alone {
             name.clone()
         } else {
-            format!("{name}/{host}")
+            format!("{name}/{dst}")
         };
-        let target = draft.target(&title, &rule(&address), module.clone(), interval);
+        let target = draft.target(&title, &rule(&host), module.clone(), interval);
+        if host.ip.is_some() && ["http", "tcp"].contains(&prober) {
+            target.hostname = host.url.map_or(host.name, |(_, site, _)| site);
+        }
         target
             .labels
-            .extend([("probe".to_owned(), name.clone()), ("dst".to_owned(), host)]);
-        target.labels.extend(more.iter().cloned());
+            .extend([("probe".to_owned(), name.clone()), ("dst".to_owned(), dst)]);
+        target.labels.extend(more.clone());
     }
     probe.finish(draft, MEANINGLESS);
 }
 
-/// The names of the targets, and what to probe.
-fn addresses(mut targets: Settings, draft: &mut Draft) -> Vec<(String, String)> {
+/// What the targets are.
+fn hosts(mut targets: Settings, draft: &mut Draft) -> Vec<Host> {
     let names = targets.text("host_names").unwrap_or_default();
-    let hosts = names.split(',').map(str::trim).filter(|host| !host.is_empty());
-    let mut addresses: Vec<_> = hosts.map(|host| (host.to_owned(), host.to_owned())).collect();
+    let names = names.split(',').map(str::trim).filter(|name| !name.is_empty());
+    let mut hosts: Vec<_> = names.map(Host::of).collect();
     for endpoint in targets.items("endpoint") {
         let mut endpoint = Settings::new(format!("{}: endpoint", targets.place()), endpoint);
-        let name = endpoint.text("name").unwrap_or_default();
-        let url = endpoint.text("url").or_else(|| endpoint.text("host"));
-        let url = url.unwrap_or_else(|| name.clone());
-        addresses.push((name, url));
+        hosts.push(Host::read(&mut endpoint));
         endpoint.finish(draft, "");
     }
     targets.finish(draft, "dummy_targets");
-    addresses
+    hosts
 }
 
-fn http(probe: &mut Settings, draft: &mut Draft) -> (Value, Address) {
+/// `None` when no status is accepted.
+fn http(probe: &mut Settings, draft: &mut Draft) -> Option<(Value, Address)> {
     let mut http = probe.section("http_probe");
     let mut fields = Map::new();
     for (list, key) in [("headers", "name"), ("header", "key")] {
@@ -147,26 +216,35 @@ fn http(probe: &mut Settings, draft: &mut Draft) -> (Value, Address) {
     if let Some(agent) = http.text("user_agent") {
         fields.insert("User-Agent".to_owned(), agent.into());
     }
-    let mut codes = Value::Null;
+    let bodies: Vec<_> = http.items("body").iter().map(text).collect();
+    let body = bodies.join("&");
+    if let Some(kind) = content_type(&bodies, &body) {
+        set_content_type(&mut fields, kind);
+    }
+    let mut accepted = Value::Null;
     let mut patterns = Vec::new();
     for validator in probe.items("validator") {
         let mut validator = Settings::new(format!("{}: validator", probe.place()), validator);
         let mut judged = validator.section("http_validator");
-        if codes.is_null()
+        if accepted.is_null()
             && let Some(listed) = judged.text("success_status_codes")
         {
-            codes = statuses(listed.split(',').map(|code| code.trim().to_owned()));
-            if codes.is_null() {
-                codes = json!(["2xx"]);
-            }
+            let Some(codes) = statuses(&codes(listed.split(',').map(|code| code.trim().to_owned()))) else {
+                draft.lost(format!("{}: no status is in {listed:?}", judged.place()));
+                return None;
+            };
+            accepted = match codes {
+                Value::Null => json!(["2xx"]),
+                codes => codes,
+            };
         }
         patterns.extend(validator.text("regex"));
         judged.finish(draft, "");
         validator.finish(draft, "name");
     }
-    if codes.is_null() {
+    if accepted.is_null() {
         // Without a validator, any response is a success.
-        codes = json!([ANY_STATUS]);
+        accepted = json!([ANY_STATUS]);
     }
     let mut tls = tls(&mut http, draft);
     if http.flag("disable_cert_validation") {
@@ -178,28 +256,94 @@ fn http(probe: &mut Settings, draft: &mut Draft) -> (Value, Address) {
     }
     let settings = json!({
         "method": http.text("method").filter(|method| method != "GET"),
-        "body": http.text("body"),
+        "body": (!body.is_empty()).then_some(body),
         "headers": fields,
         "tls_config": tls,
         "proxy_url": http.text("proxy_url"),
         "enable_http2": http.flag("disable_http2").then_some(false),
         "follow_redirects": (hops == Some(0)).then_some(false),
-        "valid_status_codes": codes,
+        "valid_status_codes": accepted,
         "fail_if_body_not_matches_regexp": patterns,
     });
-    let protocol = http.text("scheme").or_else(|| http.text("protocol"));
-    let is_https = protocol.is_some_and(|protocol| protocol.eq_ignore_ascii_case("https"));
-    let scheme = if is_https { "https" } else { "http" };
-    let port = http
-        .text("port")
-        .map_or_else(String::new, |port| format!(":{port}"));
-    let path = http.text("relative_url").unwrap_or_default();
+    let scheme = http.text("scheme").or_else(|| http.text("protocol"));
+    let scheme = scheme.map(|scheme| scheme.to_lowercase());
+    let port = http.text("port");
+    let path = http.text("relative_url");
     http.finish(draft, MEANINGLESS_HTTP);
-    let rule = move |host: &str| match host.contains("://") {
-        true => host.to_owned(),
-        false => format!("{scheme}://{host}{port}{path}"),
+    let rule = move |host: &Host| {
+        let (its_scheme, site, its_path) = match &host.url {
+            Some((scheme, site, path)) => (scheme.as_str(), site, path.as_str()),
+            None => ("http", &host.name, ""),
+        };
+        let (scheme, path) = (
+            scheme.as_deref().unwrap_or(its_scheme),
+            path.as_deref().unwrap_or(its_path),
+        );
+        let site = host.ip.as_ref().unwrap_or(site);
+        let port = port.as_ref().or(host.port.as_ref());
+        match port {
+            Some(port) => format!("{scheme}://{}{path}", address(site, port)),
+            None if site.contains(':') => format!("{scheme}://[{site}]{path}"),
+            None => format!("{scheme}://{site}{path}"),
+        }
     };
-    (settings, Box::new(rule))
+    Some((settings, Box::new(rule)))
+}
+
+/// The content type that cloudprober gives to a body.
+fn content_type(bodies: &[String], body: &str) -> Option<&'static str> {
+    const MOST_BYTES: usize = 512;
+    if body.is_empty() || body.len() > MOST_BYTES {
+        return None;
+    }
+    if bodies.len() == 1 && serde_json::from_str::<serde::de::IgnoredAny>(body).is_ok() {
+        return Some("application/json");
+    }
+    let is_hex = |c: Option<char>| c.is_some_and(|c| c.is_ascii_hexdigit());
+    let is_query = !body.contains(';')
+        && body.split('%').skip(1).all(|escape| {
+            let mut digits = escape.chars();
+            is_hex(digits.next()) && is_hex(digits.next())
+        });
+    is_query.then_some("application/x-www-form-urlencoded")
+}
+
+/// `None` for anything but a health check that wants the service to serve.
+fn grpc(probe: &mut Settings, draft: &mut Draft) -> Option<(Value, Address)> {
+    let mut grpc = probe.section("grpc_probe");
+    let method = grpc.text("method").unwrap_or_else(|| "ECHO".to_owned());
+    if method != "HEALTH_CHECK" {
+        draft.lost(format!(
+            "{}: the method {method}: only HEALTH_CHECK can be probed",
+            grpc.place()
+        ));
+        return None;
+    }
+    if grpc.flag("health_check_ignore_status") {
+        draft.lost(format!(
+            "{}: `health_check_ignore_status`: only a service that is SERVING is healthy here",
+            grpc.place()
+        ));
+        return None;
+    }
+    let mut metadata = Map::new();
+    for header in grpc.items("headers") {
+        let mut header = Settings::new("", header);
+        if let Some(name) = header.text("name") {
+            metadata.insert(name, json!([header.text("value").unwrap_or_default()]));
+        }
+    }
+    let is_plain = grpc.flag("insecure_transport");
+    let settings = json!({
+        "service": grpc.text("health_check_service"),
+        "tls": !is_plain,
+        "tls_config": tls(&mut grpc, draft),
+        "metadata": metadata,
+    });
+    let port = grpc.text("port");
+    grpc.finish(draft, "num_conns disable_reuse_conn blob_size");
+    let rule = move |host: &Host| host.address(port.as_deref(), "443");
+    Some((settings, Box::new(rule)))
 }
 
 fn dns(probe: &mut Settings, draft: &mut Draft) -> Value {

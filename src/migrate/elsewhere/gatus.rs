@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::settings::Settings;
-use super::{ANY_STATUS, Draft, headers, labels, statuses, text};
+use super::{ANY_STATUS, Draft, field, pairs, reverse_name, statuses, text};
 
 /// The rcodes that servers give, for an endpoint that accepts any.
 const RCODES: [&str; 6] = ["NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED"];
@@ -49,23 +49,42 @@ fn read_endpoint(endpoint: Value, draft: &mut Draft) {
     for condition in endpoint.items("conditions") {
         let condition = text(&condition);
         let variable = super::reference(&condition);
-        if variable.is_some() || judged.read(scheme, &condition).is_none() {
+        if variable.is_some() || judged.read(scheme, &condition.replace("$$", "$")).is_none() {
             draft.lost(format!("{place}: the condition {condition:?}: use an alert"));
         }
     }
+    if judged.fail_always() {
+        draft.lost(format!(
+            "{place}: its conditions want no response: alert on probe_success == 1"
+        ));
+        return;
+    }
+    let group = endpoint.text("group");
+    let body = |endpoint: &mut Settings| {
+        let body = endpoint.text("body")?;
+        let parts = [
+            ("NAME", name.as_str()),
+            ("GROUP", group.as_deref().unwrap_or_default()),
+            ("URL", url.as_str()),
+        ];
+        Some(parts.iter().fold(body, |body, (part, text)| {
+            body.replace(&format!("[ENDPOINT_{part}]"), text)
+        }))
+    };
+    let headers = |endpoint: &mut Settings, draft: &mut Draft| {
+        let headers = endpoint.take("headers");
+        draft.headers(endpoint.place(), headers)
+    };
     let (prober, address, settings) = match scheme {
         "http" | "https" => {
-            let codes = match judged.statuses.is_empty() {
-                true => json!([ANY_STATUS]),
-                false => statuses(std::mem::take(&mut judged.statuses)),
-            };
+            let codes = judged.statuses.as_deref().map(statuses);
             let settings = json!({
                 "method": endpoint.text("method").filter(|method| method != "GET"),
-                "body": endpoint.text("body"),
-                "headers": headers(endpoint.take("headers").as_ref()),
+                "body": body(&mut endpoint),
+                "headers": headers(&mut endpoint, draft),
                 "tls_config": tls(&mut client),
                 "follow_redirects": client.truth("ignore-redirect").map(|ignore| !ignore),
-                "valid_status_codes": codes,
+                "valid_status_codes": codes.unwrap_or_else(|| Some(json!([ANY_STATUS]))),
                 "fail_if_body_not_matches_regexp": judged.bodies.iter().map(|(pattern, _)| whole(pattern)).collect::<Vec<_>>(),
                 "fail_if_body_json_not_matches_cel": judged.cel(),
             });
@@ -73,17 +92,12 @@ fn read_endpoint(endpoint: Value, draft: &mut Draft) {
         }
         "tcp" | "tls" => {
             let mut steps = Vec::new();
-            steps.extend(
-                endpoint
-                    .text("body")
-                    .map(|body| json!({"send": body, "no_newline": true})),
-            );
-            // gatus compares what it reads first, with or without a line break at its end.
-            steps.extend(
-                judged
-                    .one_body(&place, draft)
-                    .map(|pattern| json!({"expect": whole(&pattern), "prompt": true})),
-            );
+            let sent = body(&mut endpoint);
+            let answer = judged.one_body(&place, draft).map(|pattern| whole(&pattern));
+            // gatus reads something after it has sent something, and compares it with or without a line break at its end.
+            let answer = answer.or_else(|| sent.is_some().then(|| "(?s).".to_owned()));
+            steps.extend(sent.map(|body| json!({"send": body, "no_newline": true})));
+            steps.extend(answer.map(|pattern| json!({"expect": pattern, "prompt": true})));
             let is_tls = scheme == "tls";
             let settings = json!({
                 "tls": is_tls.then_some(true),
@@ -96,17 +110,37 @@ fn read_endpoint(endpoint: Value, draft: &mut Draft) {
             let settings = json!({"starttls": "smtp", "tls_config": tls(&mut client)});
             ("tcp", rest.to_owned(), settings)
         }
-        "icmp" => ("icmp", rest.to_owned(), json!({})),
+        "icmp" => {
+            let family = client.text("network").filter(|network| network != "ip");
+            let settings = json!({
+                "ip_protocol_fallback": family.as_ref().map(|_| false),
+                "preferred_ip_protocol": family,
+            });
+            ("icmp", rest.to_owned(), settings)
+        }
+        "grpc" | "grpcs" => {
+            if !judged.is_serving {
+                draft.lost(format!(
+                    "{place}: without the condition [BODY].status == SERVING, any health is good: only SERVING is here"
+                ));
+                return;
+            }
+            let settings = json!({"tls": scheme == "grpcs", "tls_config": tls(&mut client)});
+            ("grpc", rest.to_owned(), settings)
+        }
         "ws" | "wss" => {
-            let mut steps = Vec::new();
-            let body = endpoint.text("body");
+            let Some(body) = body(&mut endpoint) else {
+                draft.lost(format!(
+                    "{place}: without a body it sends an empty message, which cannot be sent here"
+                ));
+                return;
+            };
             let answer = judged.one_body(&place, draft).map(|pattern| whole(&pattern));
             // gatus reads a message after it has sent one.
-            let answer = answer.or_else(|| body.is_some().then(|| ".*".to_owned()));
-            steps.extend(body.map(|body| json!({"send": body})));
-            steps.extend(answer.map(|regexp| json!({"expect": regexp})));
-            let mut fields = headers(endpoint.take("headers").as_ref());
-            for (_, value) in fields.as_object_mut().into_iter().flatten() {
+            let answer = answer.unwrap_or_else(|| ".*".to_owned());
+            let steps = [json!({"send": body}), json!({"expect": answer})];
+            let mut fields = headers(&mut endpoint, draft);
+            for (_, value) in &mut fields {
                 *value = json!({"values": [value]});
             }
             let settings = json!({
@@ -122,11 +156,15 @@ fn read_endpoint(endpoint: Value, draft: &mut Draft) {
             let before = if kind.as_deref() == Some("MX") { 5 } else { 4 };
             let body = judged.one_body(&place, draft);
             let body = body.map(|body| format!(r"^(?:\S+\s+){{{before}}}(?s:{body})$"));
-            if judged.rcodes.is_empty() && body.is_none() {
-                judged.rcodes = RCODES.map(str::to_owned).into();
+            if judged.rcodes.is_none() && body.is_none() {
+                judged.rcodes = Some(RCODES.map(str::to_owned).into());
             }
+            let reversed = asked
+                .as_deref()
+                .filter(|_| kind.as_deref() == Some("PTR"))
+                .and_then(reverse_name);
             let settings = json!({
-                "query_name": asked,
+                "query_name": reversed.or(asked),
                 "query_type": kind,
                 "valid_rcodes": judged.rcodes,
                 "validate_answer_rrs": body.map(|body| json!({"fail_if_none_matches_regexp": [body]})),
@@ -140,11 +178,12 @@ fn read_endpoint(endpoint: Value, draft: &mut Draft) {
     };
     let module = draft.module(prober, prober, timeout, settings);
     let interval = endpoint.period("interval").or(Some(60_000));
+    let labels = draft.labels(&place, pairs(endpoint.take("extra-labels")));
     let target = draft.target(&name, &address, module, interval);
-    labels(target, endpoint.take("extra-labels").as_ref());
-    if let Some(group) = endpoint.text("group") {
-        target.labels.insert("group".to_owned(), group);
-    }
+    target.labels = labels;
+    target
+        .labels
+        .extend(group.map(|group| ("group".to_owned(), group)));
     client.finish(draft, "");
     dns.finish(draft, "");
     endpoint.finish(draft, "ui");
@@ -153,8 +192,11 @@ fn read_endpoint(endpoint: Value, draft: &mut Draft) {
 /// Conditions as settings of a module.
 #[derive(Default)]
 struct Conditions {
-    statuses: Vec<String>,
-    rcodes: Vec<String>,
+    /// Those that all conditions accept, if there is one.
+    statuses: Option<Vec<u64>>,
+    rcodes: Option<Vec<String>>,
+    is_serving: bool,
+    is_inverted: bool,
     /// Patterns of the whole body, with their conditions.
     bodies: Vec<(String, String)>,
     terms: Vec<String>,
@@ -165,23 +207,44 @@ impl Conditions {
     fn read(&mut self, scheme: &str, condition: &str) -> Option<()> {
         let mut words = condition.splitn(3, ' ');
         let (subject, operator, value) = (words.next()?, words.next()?, words.next()?.trim());
-        let call = |name: &str| value.strip_prefix(name)?.strip_prefix('(')?.strip_suffix(')');
-        let (pattern, any) = (call("pat"), call("any"));
+        let (name, path) = subject.split_at(subject.find(']')? + 1);
+        let call = |name: &str| value.strip_prefix(name)?.strip_suffix(')');
+        let (pattern, any) = (call("pat("), call("any("));
         let is_http = scheme.starts_with("http");
-        match (subject, operator) {
-            ("[CONNECTED]", "==") if value == "true" => {}
-            ("[STATUS]", "==") if is_http && pattern.is_none() => {
-                let codes = any.unwrap_or(value).split(',');
-                self.statuses.extend(codes.map(|code| code.trim().to_owned()));
+        let is_equality = ["==", "!="].contains(&operator);
+        let listed = any.unwrap_or(value).split(',').map(str::trim);
+        let place = name.to_uppercase() + path;
+        match (place.as_str(), operator) {
+            ("[CONNECTED]", "==" | "!=") if ["true", "false"].contains(&value) => {
+                self.is_inverted |= (operator == "==") != (value == "true");
             }
-            ("[STATUS]", "<") if is_http => self
-                .statuses
-                .push(format!("100-{}", value.parse::<u64>().ok()?.checked_sub(1)?)),
-            ("[DNS_RCODE]", "==") if scheme == "dns" && pattern.is_none() => {
-                let rcodes = any.unwrap_or(value).split(',');
-                self.rcodes.extend(rcodes.map(|rcode| rcode.trim().to_owned()));
+            ("[STATUS]", _) if is_http && pattern.is_none() && (is_equality || any.is_none()) => {
+                let codes: Vec<_> = listed.map(whole_number).collect::<Option<_>>()?;
+                let first = *codes.first()?;
+                let holds: &dyn Fn(u64) -> bool = match operator {
+                    "==" => &|code| codes.contains(&code),
+                    "!=" => &|code| !codes.contains(&code),
+                    "<" => &|code| code < first,
+                    "<=" => &|code| code <= first,
+                    ">" => &|code| code > first,
+                    ">=" => &|code| code >= first,
+                    _ => return None,
+                };
+                let accepted = self.statuses.get_or_insert_with(|| (100..=599).collect());
+                accepted.retain(|code| holds(*code));
             }
-            ("[BODY]", "==") if !["icmp", "starttls"].contains(&scheme) => {
+            ("[DNS_RCODE]", "==" | "!=") if scheme == "dns" && pattern.is_none() => {
+                let listed: Vec<_> = listed.map(str::to_owned).collect();
+                let accepted = self.rcodes.get_or_insert_with(|| match operator {
+                    "==" => listed.clone(),
+                    _ => RCODES.map(str::to_owned).into(),
+                });
+                accepted.retain(|rcode| listed.contains(rcode) == (operator == "=="));
+            }
+            ("[BODY].status", "==") if scheme.starts_with("grpc") && value == "SERVING" => {
+                self.is_serving = true;
+            }
+            ("[BODY]", "==") if !["icmp", "starttls", "grpc", "grpcs"].contains(&scheme) => {
                 let body = match (pattern, any) {
                     (Some(pattern), _) => glob(pattern)?,
                     (None, Some(values)) => {
@@ -192,24 +255,20 @@ impl Conditions {
                 };
                 self.bodies.push((body, condition.to_owned()));
             }
-            (json, "==" | "!=" | "<" | ">" | "<=" | ">=")
-                if is_http && pattern.is_none() && any.is_none() =>
-            {
-                let path = json.strip_prefix("[BODY].")?;
-                let plain = path
-                    .chars()
-                    .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.'));
-                let value = match value.parse::<f64>() {
-                    Ok(number) => format!("{number:?}"),
-                    Err(_) if matches!(value, "true" | "false") => value.to_owned(),
-                    Err(_) => Value::from(value.trim_matches(['"', '\''])).to_string(),
-                };
+            (json, _) if is_http && pattern.is_none() && any.is_none() => {
                 self.terms
-                    .push(plain.then(|| format!("body.{path} {operator} {value}"))?);
+                    .push(json_term(json.strip_prefix("[BODY].")?, operator, value)?);
             }
             _ => return None,
         }
         Some(())
+    }
+
+    /// Whether no response fulfils them.
+    fn fail_always(&self) -> bool {
+        self.is_inverted
+            || self.statuses.as_ref().is_some_and(Vec::is_empty)
+            || self.rcodes.as_ref().is_some_and(Vec::is_empty)
     }
 
     /// The pattern of the body where a prober has room for one; names the others.
@@ -229,6 +288,36 @@ impl Conditions {
         } else {
             self.terms.join(" && ").into()
         }
+    }
+}
+
+/// A number as Go writes it in any base.
+fn whole_number(text: &str) -> Option<u64> {
+    gostd::strconv::parse_uint(text, true).ok()
+}
+
+/// A comparison of a field of the body, as gatus makes it: of texts for equality, and of whole numbers otherwise, where a field that
+/// is missing is 0.
+fn json_term(path: &str, operator: &str, value: &str) -> Option<String> {
+    let field = field(path)?;
+    let (mut outer, mut missing) = ("body".to_owned(), String::new());
+    for key in path.split('.').map(Value::from) {
+        missing.push_str(&format!("!({key} in {outer}) || "));
+        outer.push_str(&format!("[{key}]"));
+    }
+    missing.push_str(&format!("{field} == null"));
+    let whole = whole_number(value).map(|number| number.to_string());
+    let text = Value::from(whole.clone().unwrap_or_else(|| value.to_owned()));
+    let number = value.parse::<f64>().ok().filter(|number| number.is_finite());
+    let number = whole.or_else(|| Some(format!("{:.0}", number?.trunc())));
+    match operator {
+        "==" => Some(format!("string({field}) == {text}")),
+        "!=" => Some(format!("({missing} || string({field}) != {text})")),
+        "<" | "<=" | ">" | ">=" => Some(format!(
+            "({missing} ? 0 : int(double({field}))) {operator} {}",
+            number?
+        )),
+        _ => None,
     }
 }
 

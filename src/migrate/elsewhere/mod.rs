@@ -12,15 +12,20 @@ mod telegraf;
 mod textproto;
 mod uptime_kuma;
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::IpAddr;
 
 use serde_json::{Map, Value, json};
 
 use self::settings::Settings;
+use super::alloy::milliseconds;
 use super::{MigrateError, Migration, Names};
+use crate::check::Regexp;
+use crate::config::LoadError;
 use crate::config::files::targets::{Target, format_milliseconds, label_fault};
 use crate::config::yaml::{Content, Document, Id};
+use crate::module;
 
 /// A program whose configuration can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +84,21 @@ impl Program {
             line("modules:").then_some(Self::SslExporter)
         }
     }
+
+    /// A regular expression of what it replaces in texts, apart from `$NAME` and `${NAME}`.
+    fn placeholders(self) -> Option<&'static str> {
+        match self {
+            Self::Cloudprober => Some(r"\{\{.*?\}\}|\*\*\$.+?\*\*|@(?:target\.[^@]+|uuid)@"),
+            Self::Gatus => Some(r"\[(?:LOCAL_ADDRESS|RANDOM_STRING_\d+)\]|\$\{[A-Za-z_]\w*[^\w}][^}]*\}"),
+            Self::Telegraf => Some(r"@\{[^}]+\}|\$\{[A-Za-z_]\w*[^\w}][^}]*\}"),
+            _ => None,
+        }
+    }
+
+    /// Whether it replaces references to environment variables, `$NAME` and `${NAME}`, and `$$` by `$`.
+    fn expands(self) -> bool {
+        matches!(self, Self::Gatus | Self::Telegraf)
+    }
 }
 
 pub(super) fn read(program: Program, text: &str, whole_set: bool) -> Result<Migration, MigrateError> {
@@ -105,9 +125,7 @@ pub(super) fn read(program: Program, text: &str, whole_set: bool) -> Result<Migr
             telegraf::read(value, &mut draft);
         }
     }
-    if matches!(program, Program::Gatus | Program::Telegraf) {
-        draft.expand_references();
-    }
+    draft.fill_in(program);
     draft.finish(whole_set)
 }
 
@@ -194,33 +212,92 @@ impl Draft {
             .unwrap_or_else(|| unreachable!())
     }
 
-    /// Writes references to environment variables as this exporter reads them, and names those where it reads none.
-    fn expand_references(&mut self) {
+    /// The labels that a series can have; names the others.
+    fn labels(
+        &mut self,
+        place: &str,
+        values: impl IntoIterator<Item = (String, String)>,
+    ) -> BTreeMap<String, String> {
+        let mut labels = BTreeMap::new();
+        for (name, value) in values {
+            match label_fault(&name) {
+                Some(fault) => self.lost(format!("{place}: the label {name:?}: {fault}")),
+                None => drop(labels.insert(name, value)),
+            }
+        }
+        labels
+    }
+
+    /// The headers of a mapping; names those that are no texts.
+    fn headers(&mut self, place: &str, value: Option<Value>) -> Map<String, Value> {
+        let mut headers = Map::new();
+        match value {
+            Some(Value::Object(fields)) => {
+                for (name, value) in fields {
+                    match value {
+                        Value::Array(_) | Value::Object(_) => {
+                            self.lost(format!("{place}: the header {name:?}: its value is no text"));
+                        }
+                        value => drop(headers.insert(name, text(&value).into())),
+                    }
+                }
+            }
+            Some(_) => self.lost(format!("{place}: `headers`")),
+            None => {}
+        }
+        headers
+    }
+
+    /// Looks for what the program replaces in texts: writes references to environment variables as this exporter reads them, names
+    /// the others, and leaves out what would be probed with a placeholder.
+    fn fill_in(&mut self, program: Program) {
+        let placeholders = program
+            .placeholders()
+            .and_then(|pattern| Regexp::new(pattern).ok());
         let Migration {
             targets, lost, hints, ..
         } = &mut self.migration;
-        let mut lose = |place: &str, text: &str| {
-            if let Some(reference) = reference(text) {
+        let mut refers = false;
+        let mut is_whole = |place: &str, text: &mut String, is_expanded: bool| {
+            let found = placeholders
+                .as_ref()
+                .and_then(|pattern| pattern.captures(text.as_bytes()));
+            if let Some(part) = found.as_ref().and_then(|found| found.group(0)) {
+                let part = String::from_utf8_lossy(part);
+                lost.push(format!("{place}: `{part}` in {text:?}: write its value"));
+                return false;
+            }
+            if !program.expands() {
+                return true;
+            }
+            if is_expanded {
+                refers |= in_braces(text);
+            } else if let Some(reference) = reference(text) {
                 lost.push(format!(
                     "{place}: the environment variable `{reference}` in {text:?}: write its value"
                 ));
             }
+            *text = text.replace("$$", "$");
+            true
         };
-        for target in targets {
+        targets.retain_mut(|target| {
             let place = format!("target {:?}", target.name);
-            for text in [&target.name, &target.address]
-                .into_iter()
-                .chain(target.labels.values())
-            {
-                lose(&place, text);
+            if !is_whole(&place, &mut target.address, false) {
+                return false;
             }
-        }
-        let mut found = false;
-        for (name, body) in &mut self.modules {
+            _ = is_whole(&place, &mut target.name, false);
+            target.labels.retain(|_, value| is_whole(&place, value, false));
+            true
+        });
+        self.modules.retain_mut(|(name, body)| {
             let place = format!("module {name:?}");
-            found |= in_braces(body, "", false, &mut |text| lose(&place, text));
-        }
-        if found {
+            let mut stays = true;
+            texts(body, "", false, &mut |text, is_expanded| {
+                stays &= is_whole(&place, text, is_expanded);
+            });
+            stays
+        });
+        if refers {
             hints.push(
                 "the modules refer to environment variables: start the exporter with --config.expand-environment-variables"
                     .to_owned(),
@@ -228,24 +305,79 @@ impl Draft {
         }
     }
 
+    /// Leaves out the modules that the exporter would refuse, because it would refuse the others with them, and targets without a
+    /// module.
+    fn leave_out_faulty(&mut self) {
+        let Self {
+            migration, modules, ..
+        } = self;
+        let problems = |modules: &[(String, Value)]| match module::parse(modules_file(modules), "") {
+            Err(LoadError::Invalid(invalid)) => invalid.problems,
+            _ => Vec::new(),
+        };
+        if !problems(modules).is_empty() {
+            modules.retain(|module| {
+                let problems = problems(std::slice::from_ref(module));
+                let told = problems
+                    .iter()
+                    .map(|problem| format!("module {:?}: {}: {}", module.0, problem.path, problem.message));
+                migration.lost.extend(told);
+                problems.is_empty()
+            });
+        }
+        let names: HashSet<_> = modules.iter().map(|(name, _)| name).collect();
+        migration.targets.retain(|target| {
+            let is_there = names.contains(&target.module);
+            if !is_there {
+                let lost = format!("target {:?}: its module is left out", target.name);
+                migration.lost.push(lost);
+            }
+            is_there
+        });
+    }
+
+    /// Lets probes take the time that their modules allow: a scrape ends after ten seconds if nothing else is asked for.
+    fn give_time(&mut self) {
+        const SCRAPE: u64 = 10_000;
+        // `--timeout-offset`
+        const OFFSET: u64 = 500;
+        let timeouts: HashMap<_, _> = self
+            .modules
+            .iter()
+            .filter_map(|(name, body)| Some((name, milliseconds(body.get("timeout")?.as_str()?)?)))
+            .collect();
+        for target in &mut self.migration.targets {
+            let timeout = timeouts.get(&target.module).filter(|timeout| **timeout > SCRAPE);
+            if let (Some(timeout), Some(interval)) = (timeout, target.interval) {
+                target.timeout = Some(timeout.saturating_add(OFFSET).min(interval));
+            }
+        }
+    }
+
     fn finish(mut self, whole_set: bool) -> Result<Migration, MigrateError> {
-        if self.modules.is_empty() {
+        if self.modules.is_empty() && self.migration.lost.is_empty() {
             return Err(MigrateError::NoTargets(
                 "it contains nothing that this exporter can probe",
             ));
         }
+        self.leave_out_faulty();
+        self.give_time();
         if whole_set {
-            let mut text = "modules:\n".to_owned();
-            for (name, body) in &self.modules {
-                // JSON is YAML.
-                text.push_str(&format!("  {}: {body}\n", super::write::quoted(name)));
-            }
-            self.migration.modules = Some(text);
+            self.migration.modules = Some(modules_file(&self.modules));
         } else {
             self.lost("the modules are not part of a targets file; --output writes them".to_owned());
         }
         Ok(self.migration)
     }
+}
+
+fn modules_file(modules: &[(String, Value)]) -> String {
+    let mut text = "modules:\n".to_owned();
+    for (name, body) in modules {
+        // JSON is YAML.
+        text.push_str(&format!("  {}: {body}\n", super::write::quoted(name)));
+    }
+    text
 }
 
 fn body(prober: &str, timeout: Option<u64>, settings: Value) -> Value {
@@ -279,11 +411,11 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-/// A text, or a number as text; empty when it is neither.
+/// A text, or a number or a truth value as text; empty when it is none of them.
 fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
-        Value::Number(number) => number.to_string(),
+        Value::Number(_) | Value::Bool(_) => value.to_string(),
         _ => String::new(),
     }
 }
@@ -333,10 +465,26 @@ fn find_reference(text: &str, mut from: usize) -> Option<(usize, usize)> {
     }
 }
 
-/// Puts the names of variables in braces in the fields in which the exporter reads them; whether there was one. The
-/// other texts with one are given to `lose`.
-fn in_braces(value: &mut Value, key: &str, mut inside: bool, lose: &mut dyn FnMut(&str)) -> bool {
-    const READ: [&str; 9] = [
+/// Puts the names of variables in braces; whether there was one.
+fn in_braces(text: &mut String) -> bool {
+    let (mut from, mut braced) = (0, String::new());
+    while let Some((start, end)) = find_reference(text, from) {
+        let reference = text.get(start + 1..end).unwrap_or_default();
+        braced.push_str(text.get(from..start).unwrap_or_default());
+        match reference.starts_with('{') {
+            true => braced.push_str(&format!("${reference}")),
+            false => braced.push_str(&format!("${{{reference}}}")),
+        }
+        from = end;
+    }
+    braced.push_str(text.get(from..).unwrap_or_default());
+    *text = braced;
+    from > 0
+}
+
+/// Shows each text of a module, and whether it is in a field in which the exporter expands references.
+fn texts(value: &mut Value, key: &str, mut is_expanded: bool, see: &mut dyn FnMut(&mut String, bool)) {
+    const EXPANDED: [&str; 9] = [
         "headers",
         "basic_auth",
         "username",
@@ -347,48 +495,31 @@ fn in_braces(value: &mut Value, key: &str, mut inside: bool, lose: &mut dyn FnMu
         "client_id",
         "client_secret",
     ];
-    inside |= READ.contains(&key);
+    is_expanded |= EXPANDED.contains(&key);
     match value {
-        Value::Object(fields) => fields.iter_mut().fold(false, |found, (key, value)| {
-            in_braces(value, key, inside, lose) | found
-        }),
+        Value::Object(fields) => fields
+            .iter_mut()
+            .for_each(|(key, value)| texts(value, key, is_expanded, see)),
         Value::Array(items) => items
             .iter_mut()
-            .fold(false, |found, value| in_braces(value, key, inside, lose) | found),
-        Value::String(text) if !inside => {
-            lose(text);
-            false
-        }
-        Value::String(text) => {
-            let (mut from, mut braced) = (0, String::new());
-            while let Some((start, end)) = find_reference(text, from) {
-                let reference = text.get(start + 1..end).unwrap_or_default();
-                braced.push_str(text.get(from..start).unwrap_or_default());
-                match reference.starts_with('{') {
-                    true => braced.push_str(&format!("${reference}")),
-                    false => braced.push_str(&format!("${{{reference}}}")),
-                }
-                from = end;
-            }
-            braced.push_str(text.get(from..).unwrap_or_default());
-            *text = braced;
-            from > 0
-        }
-        _ => false,
+            .for_each(|value| texts(value, key, is_expanded, see)),
+        Value::String(text) => see(text, is_expanded),
+        _ => {}
     }
 }
 
-/// Headers without those that are of the connection.
-fn headers(value: Option<&Value>) -> Value {
-    let fields = value.and_then(Value::as_object).into_iter().flatten();
-    fields
-        .map(|(name, value)| (name.clone(), text(value).into()))
-        .collect::<Map<_, _>>()
-        .into()
+/// Sets the content type that the program sends with a body, unless the headers have one.
+fn set_content_type(headers: &mut Map<String, Value>, kind: &str) {
+    if !headers
+        .keys()
+        .any(|name| name.eq_ignore_ascii_case("content-type"))
+    {
+        headers.insert("Content-Type".to_owned(), kind.into());
+    }
 }
 
-/// Status codes of ranges like `200-299`, `2xx`, `404`; `None` for all of 2xx, which is the default.
-fn statuses(ranges: impl IntoIterator<Item = String>) -> Value {
+/// The codes of ranges like `200-299`, `2xx`, `404`.
+fn codes(ranges: impl IntoIterator<Item = String>) -> Vec<u64> {
     let mut codes: Vec<u64> = Vec::new();
     for range in ranges {
         let (from, to) = match range.split_once('-') {
@@ -404,24 +535,73 @@ fn statuses(ranges: impl IntoIterator<Item = String>) -> Value {
     }
     codes.sort_unstable();
     codes.dedup();
-    if codes.is_empty() || codes.iter().copied().eq(200..=299) {
-        return Value::Null;
-    }
-    let runs = codes.chunk_by(|one, next| one + 1 == *next);
-    runs.flat_map(|run| match run {
-        [first, _, .., last] => vec![json!(format!("{first}-{last}"))],
-        few => few.iter().map(|code| json!(code)).collect(),
-    })
-    .collect()
+    codes
 }
 
-/// Labels that a series can have.
-fn labels(target: &mut Target, values: Option<&Value>) {
-    for (name, value) in values.and_then(Value::as_object).into_iter().flatten() {
-        if label_fault(name).is_none() {
-            target.labels.insert(name.clone(), text(value));
-        }
+/// `valid_status_codes`: null for all of 2xx, which is the default; `None` when no code is accepted, which no module expresses.
+fn statuses(codes: &[u64]) -> Option<Value> {
+    if codes.is_empty() || codes.iter().copied().eq(200..=299) {
+        return (!codes.is_empty()).then_some(Value::Null);
     }
+    let runs = codes.chunk_by(|one, next| one + 1 == *next);
+    let runs = runs.flat_map(|run| match run {
+        [first, _, .., last] => vec![json!(format!("{first}-{last}"))],
+        few => few.iter().map(|code| json!(code)).collect(),
+    });
+    Some(runs.collect())
+}
+
+/// A field of the body in CEL: `body["a"]["b"]` for `a.b`.
+fn field(path: &str) -> Option<String> {
+    let mut field = "body".to_owned();
+    for key in path.split('.') {
+        if key.is_empty() || key.contains(['[', ']']) {
+            return None;
+        }
+        field.push_str(&format!("[{}]", Value::from(key)));
+    }
+    Some(field)
+}
+
+/// The labels in a mapping.
+fn pairs(values: Option<Value>) -> Vec<(String, String)> {
+    let Some(Value::Object(fields)) = values else {
+        return Vec::new();
+    };
+    fields
+        .into_iter()
+        .map(|(name, value)| (name, text(&value)))
+        .collect()
+}
+
+/// A host and a port.
+fn address(host: &str, port: &str) -> String {
+    match (port, host.contains(':')) {
+        ("", _) => host.to_owned(),
+        (port, true) => format!("[{host}]:{port}"),
+        (port, false) => format!("{host}:{port}"),
+    }
+}
+
+/// The name that has the PTR records of an address.
+fn reverse_name(address: &str) -> Option<String> {
+    Some(match address.parse().ok()? {
+        IpAddr::V4(ip) => {
+            let [a, b, c, d] = ip.octets();
+            format!("{d}.{c}.{b}.{a}.in-addr.arpa.")
+        }
+        IpAddr::V6(ip) => {
+            let nibbles = ip
+                .octets()
+                .into_iter()
+                .rev()
+                .flat_map(|byte| [byte & 15, byte >> 4]);
+            nibbles
+                .map(|nibble| format!("{nibble:x}."))
+                .chain(["ip6.arpa.".to_owned()])
+                .collect()
+        }
+    })
 }
 
 /// YAML as data; plain scalars mean numbers, truth values and null where they look like it.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::settings::Settings;
-use super::{Draft, labels, text};
+use super::{Draft, pairs, text};
 
 pub(super) fn read(config: Value, draft: &mut Draft) {
     let mut config = Settings::new("the file", config);
@@ -25,8 +25,9 @@ pub(super) fn read(config: Value, draft: &mut Draft) {
     for target in config.items("targets") {
         match target {
             Value::Object(hosts) => {
-                for (host, values) in &hosts {
-                    labels(draft.target(host, host, name.clone(), interval), Some(values));
+                for (host, values) in hosts {
+                    let labels = draft.labels(&format!("target {host:?}"), pairs(Some(values)));
+                    draft.target(&host, &host, name.clone(), interval).labels = labels;
                 }
             }
             host => drop(draft.target(&text(&host), &text(&host), name.clone(), interval)),

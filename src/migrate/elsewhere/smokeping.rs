@@ -12,6 +12,7 @@ pub(super) fn read(config: Value, draft: &mut Draft) {
         let family = group.text("network").filter(|network| network != "ip");
         let settings = json!({
             "preferred_ip_protocol": family,
+            "ip_protocol_fallback": family.as_ref().map(|_| false),
             "payload_size": group.whole("size"),
             "source_ip_address": group.text("source"),
         });

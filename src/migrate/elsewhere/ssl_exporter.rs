@@ -23,8 +23,17 @@ pub(super) fn read(config: Value, draft: &mut Draft) {
     for (name, body) in modules.as_object().cloned().unwrap_or_default() {
         read_module(&name, body, draft);
     }
-    config.finish(draft, "default_module");
+    if let Some(name) = config.text("default_module") {
+        draft.lost(format!(
+            "the file: `default_module` {name:?}: name it as `module` in the jobs that name none"
+        ));
+    }
+    config.finish(draft, "");
     draft.hint("the targets are in the Prometheus jobs that scrape ssl_exporter: let them scrape this exporter with these modules");
+    let is_http = |(_, body): &(String, Value)| body.get("prober").is_some_and(|prober| prober == "http");
+    if draft.modules.iter().any(is_http) {
+        draft.hint("ssl_exporter puts https:// before targets of its prober https: let the jobs do that with the last of their relabel_configs, {source_labels: [__param_target], regex: '(?:https://)?(.+)', target_label: __param_target, replacement: 'https://$1'}");
+    }
     draft.hint(
         "ssl_cert_not_after becomes probe_ssl_earliest_cert_expiry, ssl_probe_success becomes probe_success",
     );
@@ -75,8 +84,15 @@ fn read_module(name: &str, body: Value, draft: &mut Draft) {
     draft
         .modules
         .push((name.to_owned(), super::body(prober, timeout, settings)));
-    if let Some(address) = body.text("target") {
-        draft.target(name, &address, name.to_owned(), None);
+    if let Some(mut address) = body.text("target") {
+        if address.starts_with("http://") && prober == "http" {
+            draft.lost(format!("{place}: ssl_exporter refuses the target {address:?}"));
+        } else {
+            if !address.starts_with("https://") && prober == "http" {
+                address.insert_str(0, "https://");
+            }
+            draft.target(name, &address, name.to_owned(), None);
+        }
     }
     written.finish(draft, "");
     https.finish(draft, "");

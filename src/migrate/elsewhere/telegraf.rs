@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde_json::{Map, Value, json};
 
 use super::settings::Settings;
-use super::{ANY_STATUS, Draft, headers, text, without_empty};
+use super::{ANY_STATUS, Draft, pairs, text, without_empty};
 
 /// Reads an input: the name of its module, and what it probes.
 type Reader = fn(&mut Settings, &mut Draft) -> Option<(String, Vec<String>)>;
@@ -17,33 +17,37 @@ const KINDS: [(&str, Reader); 3] = [
     ("net_response", net_response),
 ];
 
+/// The settings of the agent that concern Telegraf alone.
+const AGENT: &str = "round_interval metric_batch_size metric_buffer_limit collection_jitter collection_offset flush_interval \
+    flush_jitter precision debug quiet logtarget logformat logfile logfile_rotation_interval logfile_rotation_max_size \
+    logfile_rotation_max_archives log_with_timezone structured_log_message_key omit_hostname snmp_translator statefile \
+    always_include_local_tags always_include_global_tags skip_processors_after_aggregators buffer_strategy buffer_directory";
+
 pub(super) fn read(config: Value, draft: &mut Draft) {
     let mut config = Settings::new("the file", config);
-    let interval = config.section("agent").period("interval").or(Some(10_000));
+    let mut agent = config.section("agent");
+    let interval = agent.period("interval").or(Some(10_000));
+    agent.finish(draft, AGENT);
     let tags = match config.take("global_tags") {
         Some(Value::Object(tags)) => tags,
         _ => Map::new(),
     };
     let all = All { interval, tags };
-    let mut inputs = config.take("inputs").unwrap_or_default();
+    let inputs = config.take("inputs").unwrap_or_default();
+    let others = inputs.as_object().into_iter().flat_map(Map::keys);
+    let others: Vec<_> = others
+        .filter(|name| KINDS.iter().all(|(kind, _)| kind != name))
+        .cloned()
+        .collect();
+    let mut inputs = Settings::new("", inputs);
     for (kind, read) in KINDS {
-        for input in inputs
-            .get_mut(kind)
-            .and_then(Value::as_array_mut)
-            .into_iter()
-            .flatten()
-        {
-            let mut input = Settings::new(format!("inputs.{kind}"), input.take());
+        for input in inputs.items(kind) {
+            let mut input = Settings::new(format!("inputs.{kind}"), input);
             if let Some((module, addresses)) = read(&mut input, draft) {
                 all.add(input, module, &addresses, draft);
             }
         }
     }
-    let others = inputs.as_object().into_iter().flat_map(Map::keys);
-    let others: Vec<_> = others
-        .filter(|name| KINDS.iter().all(|(kind, _)| kind != name))
-        .map(String::as_str)
-        .collect();
     if !others.is_empty() {
         draft.hint(&format!("the inputs {} stay with Telegraf", others.join(", ")));
     }
@@ -63,11 +67,11 @@ impl All {
         if let Some(Value::Object(own)) = input.take("tags") {
             tags.extend(own);
         }
-        let tags = Value::Object(tags);
+        let labels = draft.labels(input.place(), pairs(Some(Value::Object(tags))));
         let interval = input.period("interval").or(self.interval);
         for address in addresses {
             let target = draft.target(address, address, module.clone(), interval);
-            super::labels(target, Some(&tags));
+            target.labels.clone_from(&labels);
         }
         input.finish(draft, "binary method");
     }
@@ -82,10 +86,11 @@ fn http_response(input: &mut Settings, draft: &mut Draft) -> Option<(String, Vec
         "insecure_skip_verify": input.flag("insecure_skip_verify").then_some(true),
         "ca_file": input.text("tls_ca"), "cert_file": input.text("tls_cert"), "key_file": input.text("tls_key"),
     });
+    let headers = input.take("headers");
     let settings = json!({
         "method": input.text("method").filter(|method| method != "GET"),
         "body": input.text("body"),
-        "headers": headers(input.take("headers").as_ref()),
+        "headers": draft.headers(input.place(), headers),
         "follow_redirects": input.flag("follow_redirects"),
         "basic_auth": login,
         "bearer_token_file": input.text("bearer_token"),
@@ -95,9 +100,15 @@ fn http_response(input: &mut Settings, draft: &mut Draft) -> Option<(String, Vec
         "valid_status_codes": [code.map_or_else(|| json!(ANY_STATUS), Value::from)],
         "fail_if_body_not_matches_regexp": input.text("response_string_match").map(|pattern| json!([pattern])),
     });
-    let timeout = input.period("response_timeout").or(Some(5_000));
+    let timeout = input
+        .period("response_timeout")
+        .filter(|timeout| *timeout >= 1_000);
+    let timeout = timeout.or(Some(5_000));
     let mut urls: Vec<_> = input.items("urls").iter().map(text).collect();
     urls.extend(input.text("address"));
+    if urls.is_empty() {
+        urls.push("http://localhost".to_owned());
+    }
     Some((draft.module("http", "http", timeout, settings), urls))
 }
 
@@ -129,6 +140,7 @@ fn ping(input: &mut Settings, draft: &mut Draft) -> Option<(String, Vec<String>)
     }
     let settings = json!({
         "preferred_ip_protocol": family,
+        "ip_protocol_fallback": family.map(|_| false),
         "payload_size": input.whole("size"),
         "count": count,
         "interval": count.map(|_| format!("{pause}ms")),
@@ -143,7 +155,10 @@ fn ping(input: &mut Settings, draft: &mut Draft) -> Option<(String, Vec<String>)
 }
 
 fn net_response(input: &mut Settings, draft: &mut Draft) -> Option<(String, Vec<String>)> {
-    let address = input.text("address").unwrap_or_default();
+    let mut address = input.text("address").unwrap_or_default();
+    if address.starts_with(':') {
+        address.insert_str(0, "localhost");
+    }
     if input.text("protocol").as_deref() != Some("tcp") {
         draft.lost(format!(
             "inputs.net_response of {address}: only tcp can be probed"
@@ -156,11 +171,7 @@ fn net_response(input: &mut Settings, draft: &mut Draft) -> Option<(String, Vec<
             .text("send")
             .map(|send| json!({"send": send, "no_newline": true})),
     );
-    dialogue.extend(
-        input
-            .text("expect")
-            .map(|expect| json!({"expect": go_regexp::quote_meta(&expect)})),
-    );
+    dialogue.extend(input.text("expect").map(|expect| json!({"expect": expect})));
     let timeout = input.period("timeout").unwrap_or(1_000);
     let reading = match dialogue.is_empty() {
         true => 0,

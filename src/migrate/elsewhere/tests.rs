@@ -10,8 +10,7 @@ fn migrated(program: Program, text: &str) -> Migration {
     let modules = migration.modules.as_deref().unwrap();
     let parsed = config::parse(modules);
     assert!(parsed.problems.is_empty(), "{modules}: {:?}", parsed.problems);
-    crate::module::parse(modules.to_owned(), "blackbox.yml")
-        .unwrap_or_else(|error| panic!("{}", error.quoted()));
+    module::parse(modules.to_owned(), "blackbox.yml").unwrap_or_else(|error| panic!("{}", error.quoted()));
     let targets = Targets::parse(&targets_file(&migration)).unwrap();
     let known = parsed.config.modules.keys().map(String::as_str);
     assert_eq!(targets.unknown_modules(known), []);
@@ -83,7 +82,14 @@ fn ssl_exporter() {
         "default_module: https\nmodules:\n  https:\n    prober: https\n    timeout: 3s\n  smtp:\n    prober: tcp\n    tcp:\n      starttls: smtp\n  file:\n    prober: file\n",
     );
     has(&migration, &[r#""fail_if_not_ssl":true"#, r#""starttls":"smtp""#]);
-    assert_eq!(migration.lost, ["module \"file\": the prober file"]);
+    assert_eq!(
+        migration.lost,
+        [
+            "module \"file\": the prober file",
+            "the file: `default_module` \"https\": name it as `module` in the jobs that name none",
+        ]
+    );
+    assert!(migration.hints[1].contains("replacement: 'https://$1'"));
 }
 
 #[test]
@@ -181,7 +187,7 @@ endpoints:
         &migration,
         &[
             r#""valid_status_codes":[200,204]"#,
-            r#""fail_if_body_json_not_matches_cel":"body.status == \"UP\" && body.count < 5.0""#,
+            r#""fail_if_body_json_not_matches_cel":"string(body[\"status\"]) == \"UP\" && (!(\"count\" in body) || body[\"count\"] == null ? 0 : int(double(body[\"count\"]))) < 5""#,
             r#"(?s:.*<h1>Hi.*)"#,
             r#""insecure_skip_verify":true"#,
             r#""valid_rcodes":["NOERROR"]"#,
@@ -224,7 +230,7 @@ fn uptime_kuma() {
         &migration,
         &[
             r#""fail_if_body_not_matches_regexp":["a\\.b"]"#,
-            r#"string(body.a.b) == \"ok\""#,
+            r#"string(body[\"a\"][\"b\"]) == \"ok\""#,
             r#""query_name":"example.org""#,
         ],
     );
@@ -260,7 +266,7 @@ fn telegraf() {
   protocol = "tcp"
   address = "localhost:80"
   send = "PING"
-  expect = "+PONG"
+  expect = "[+]PONG"
 [[inputs.net_response]]
   protocol = "udp"
   address = "localhost:161"
@@ -279,7 +285,7 @@ fn telegraf() {
         &migration,
         &[
             r#""valid_status_codes":[200]"#,
-            r#""expect":"\\+PONG""#,
+            r#""expect":"[+]PONG""#,
             r#""timeout":"2s""#,
         ],
     );
@@ -307,4 +313,385 @@ fn a_list_of_mappings_is_taken_in() {
     let wanted =
         json!({"interval": "5s", "url": "icmp://a", "name": "b", "conditions": ["[CONNECTED] == true"]});
     assert_eq!(fields["endpoints"][0], wanted);
+}
+
+/// What becomes of texts: parts of what is written and noted, which the exporter reads, and all that is lost.
+fn carried(program: Program, rows: &[(&str, &[&str], &[&str])]) {
+    for (text, parts, lost) in rows {
+        let migration = migrated(program, text);
+        assert_eq!(migration.lost, *lost, "{text}");
+        let modules = migration.modules.as_deref().unwrap();
+        let all = format!(
+            "{modules}{}{}",
+            targets_file(&migration),
+            migration.hints.join("\n")
+        );
+        for part in *parts {
+            assert!(all.contains(part), "{text}: no {part} in {all}");
+        }
+    }
+}
+
+/// The whole targets file of a text without notes.
+fn targets_of(program: Program, text: &str) -> String {
+    let migration = Migration {
+        lost: Vec::new(),
+        ..migrated(program, text)
+    };
+    targets_file(&migration)
+}
+
+#[test]
+fn ssl_exporter_targets_without_a_scheme() {
+    carried(
+        Program::SslExporter,
+        &[(
+            "modules:\n  a: {prober: https, target: 'a.test:443'}\n  b: {prober: https, target: 'http://b.test'}\n  c: {prober: tcp, target: 'c.test:443'}\n",
+            &[
+                "address: \"https://a.test:443\"",
+                "address: \"c.test:443\"",
+                "regex: '(?:https://)?(.+)'",
+            ],
+            &["module \"b\": ssl_exporter refuses the target \"http://b.test\""],
+        )],
+    );
+    let migration = migrated(Program::SslExporter, "modules:\n  a: {prober: tcp}\n");
+    assert!(migration.hints.iter().all(|hint| !hint.contains("https://")));
+}
+
+#[test]
+fn telegraf_inputs() {
+    #[rustfmt::skip]
+    let rows: &[(&str, &[&str], &[&str])] = &[
+        (
+            "[[inputs.net_response]]\nprotocol = 'tcp'\naddress = ':9825'\nexpect = '^220.*ESMTP'\n",
+            &["address: \"localhost:9825\"", r#"{"expect":"^220.*ESMTP"}"#],
+            &[],
+        ),
+        // A regular expression that Go does not read is none in Telegraf, too.
+        (
+            "[[inputs.http_response]]\nurls = ['http://a.test']\nresponse_string_match = '('\n[[inputs.http_response]]\nurls = ['http://b.test']\n",
+            &["address: \"http://b.test\""],
+            &[
+                "module \"http\": http.fail_if_body_not_matches_regexp[0]: error parsing regexp: missing closing ): `(`",
+                "target \"http://a.test\": its module is left out",
+            ],
+        ),
+        (
+            "[[inputs.ping]]\nurls = ['a.test']\nipv4 = true\n",
+            &[r#""ip_protocol_fallback":false,"preferred_ip_protocol":"ip4""#],
+            &[],
+        ),
+        // Tables of one input, and an input without URLs.
+        (
+            "[[inputs.cpu]]\n[inputs.ping]\nurls = ['a.test']\n[inputs.http_response]\nresponse_timeout = '10ms'\n",
+            &["address: \"a.test\"", "address: \"http://localhost\"", r#""timeout":"5s""#],
+            &[],
+        ),
+        (
+            "[agent]\ninterval = '1m'\nflush_jitter = '3s'\nhostname = 'h'\nomit_hostname = true\n[[inputs.ping]]\nurls = ['a']\n[inputs.ping.tags]\n'a-b' = 'c'\non = true\n",
+            &["interval: 60s", "\"on\": \"true\""],
+            &[
+                "the file: agent: `hostname`",
+                "inputs.ping: the label \"a-b\": letters, digits and underscores, no digit first",
+            ],
+        ),
+        (
+            "[[inputs.http_response]]\nurls = ['http://a.test', '${URL:-http://b.test}']\n[[inputs.http_response]]\nurls = ['http://c.test']\npassword = '@{vault:pass}'\nusername = 'u$$'\n\
+             [[inputs.http_response]]\nurls = ['http://d.test']\nusername = 'u$$'\n",
+            &["address: \"http://a.test\"", "address: \"http://d.test\"", r#""username":"u$""#],
+            &[
+                "target \"${URL:-http://b.test}\": `${URL:-http://b.test}` in \"${URL:-http://b.test}\": write its value",
+                "module \"http_2\": `@{vault:pass}` in \"@{vault:pass}\": write its value",
+                "target \"http://c.test\": its module is left out",
+            ],
+        ),
+    ];
+    carried(Program::Telegraf, rows);
+}
+
+/// A scrape ends after ten seconds unless the target asks for more.
+#[test]
+fn long_timeouts_reach_the_scraper() {
+    let monitor = |fields: &str| {
+        targets_of(
+            Program::UptimeKuma,
+            &format!(r#"{{"monitorList": [{{"name": "m", "type": "http", "url": "http://x/", {fields}}}]}}"#),
+        )
+    };
+    for (fields, timeout) in [
+        (r#""interval": 60, "timeout": 48"#, Some("48500ms")),
+        (r#""interval": 60"#, Some("48500ms")),
+        (r#""interval": 20, "timeout": 48"#, Some("20s")),
+        (r#""interval": 60, "timeout": 10"#, None),
+    ] {
+        let targets = monitor(fields);
+        let wanted = timeout.map(|timeout| format!("    timeout: {timeout}\n"));
+        match wanted {
+            Some(wanted) => assert!(targets.contains(&wanted), "{targets}"),
+            None => assert!(!targets.contains("timeout"), "{targets}"),
+        }
+    }
+}
+
+#[test]
+fn uptime_kuma_monitors() {
+    let monitor = |fields: &str| format!(r#"{{"monitorList": [{{"name": "m", "interval": 10, {fields}}}]}}"#);
+    #[rustfmt::skip]
+    let rows: &[(&str, &[&str], &[&str])] = &[
+        (
+            r#""type": "dns", "hostname": "8.8.8.8", "dns_resolve_type": "PTR", "dns_resolve_server": "1.1.1.1, 9.9.9.9", "port": 53"#,
+            &[
+                r#"{"query_name":"8.8.8.8.in-addr.arpa.","query_type":"PTR","validate_answer_rrs":{"fail_if_none_matches_regexp":["^(?:\\S+\\s+){3}PTR\\s"]}}"#,
+                "address: \"1.1.1.1:53\"",
+            ],
+            &["monitor \"m\": the name server 9.9.9.9: it asks 1.1.1.1 alone"],
+        ),
+        (
+            r#""type": "dns", "hostname": "2001:db8::1", "dns_resolve_type": "PTR", "dns_resolve_server": "::1", "port": 53"#,
+            &["1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa.", "address: \"[::1]:53\""],
+            &[],
+        ),
+        (r#""type": "port", "hostname": "::1", "port": 22, "timeout": 8"#, &["address: \"[::1]:22\"", r#""timeout":"5s""#], &[]),
+        (
+            r#""type": "http", "url": "http://x/", "body": "{}", "headers": "{\"A\": true, \"B\": [1], \"C\": 2}""#,
+            &[r#""headers":{"A":"true","C":"2","Content-Type":"application/json"}"#],
+            &["monitor \"m\": the header \"B\": its value is no text"],
+        ),
+        (r#""type": "http", "url": "http://x/", "headers": "{'A': 1}""#, &[], &["monitor \"m\": `headers` is not JSON"]),
+        (
+            r#""type": "http", "url": "http://x/", "description": "d", "tags": [{"name": "env", "value": "a"}, {"name": "prod"}, {"name": "a b", "value": "c"}]"#,
+            &["env: \"a\""],
+            &[
+                "monitor \"m\": the tag \"prod\": a label needs a value",
+                "monitor \"m\": the label \"a b\": letters, digits and underscores, no digit first",
+                "monitor \"m\": `description`",
+            ],
+        ),
+        (
+            r#""type": "json-query", "url": "http://x/", "jsonPath": "$.big", "expectedValue": "12345678901""#,
+            &[r#"(string(body[\"big\"]) == \"12345678901\" || body[\"big\"] == 12345678901.0)"#],
+            &[],
+        ),
+        (
+            r#""type": "json-query", "url": "http://x/", "jsonPath": "in.x", "expectedValue": "1.50", "jsonPathOperator": "!=""#,
+            &[r#""string(body[\"in\"][\"x\"]) != \"1.50\"""#],
+            &[],
+        ),
+    ];
+    for (fields, parts, lost) in rows {
+        carried(Program::UptimeKuma, &[(&monitor(fields), *parts, *lost)]);
+    }
+    // Nothing that would be probed otherwise than there.
+    for (fields, wanted) in [
+        (
+            r#""type": "http", "url": "http://x/", "accepted_statuscodes": []"#,
+            "monitor \"m\": it accepts no status",
+        ),
+        (
+            r#""type": "dns", "hostname": "x.test", "dns_resolve_type": "PTR""#,
+            "monitor \"m\": uptime-kuma asks for the PTR records of addresses only",
+        ),
+    ] {
+        let migration = read(Program::UptimeKuma, &monitor(fields), true).unwrap();
+        assert_eq!(
+            (migration.targets, migration.lost),
+            (vec![], vec![wanted.to_owned()])
+        );
+    }
+}
+
+#[test]
+fn gatus_conditions() {
+    let endpoint = |fields: &str| format!("endpoints:\n  - {{name: e, group: g, {fields}}}\n");
+    #[rustfmt::skip]
+    let rows: &[(&str, &[&str], &[&str])] = &[
+        (
+            r#"url: "https://x/", conditions: ["[STATUS] == any(200, 204, 301)", "[status] < 300", "[STATUS] != 204"]"#,
+            &[r#""valid_status_codes":[200]"#],
+            &[],
+        ),
+        (r#"url: "https://x/", conditions: ["[STATUS] == 0xC9"]"#, &[r#""valid_status_codes":[201]"#], &[]),
+        (r#"url: "https://x/", conditions: ["[STATUS] >= 200", "[STATUS] <= 299"]"#, &["{\"prober\":\"http\""], &[]),
+        (
+            r#"url: 192.0.2.1, dns: {query-name: 8.8.8.8, query-type: PTR}, conditions: ["[DNS_RCODE] == any(NOERROR, NXDOMAIN)", "[DNS_RCODE] != NXDOMAIN"]"#,
+            &[r#"{"query_name":"8.8.8.8.in-addr.arpa.","query_type":"PTR","valid_rcodes":["NOERROR"]}"#],
+            &[],
+        ),
+        (
+            r#"url: "https://x/", conditions: ["[BODY].2fa == 0x1", "[BODY].a.b != nan", "[BODY].in > 1.5"]"#,
+            &[concat!(
+                r#"string(body[\"2fa\"]) == \"1\" && (!(\"a\" in body) || !(\"b\" in body[\"a\"]) || body[\"a\"][\"b\"] == null || "#,
+                r#"string(body[\"a\"][\"b\"]) != \"nan\") && (!(\"in\" in body) || body[\"in\"] == null ? 0 : int(double(body[\"in\"]))) > 1"#,
+            )],
+            &[],
+        ),
+        (
+            r#"url: "https://x/", conditions: ["[BODY].a..b == x", "[BODY].c > x"]"#,
+            &[],
+            &[
+                r#"endpoint "e": the condition "[BODY].a..b == x": use an alert"#,
+                r#"endpoint "e": the condition "[BODY].c > x": use an alert"#,
+            ],
+        ),
+        (
+            r#"url: "tcp://x:1", body: "a$$ [ENDPOINT_NAME] [ENDPOINT_GROUP] [ENDPOINT_URL]", extra-labels: {a-b: c}, conditions: ["[CONNECTED] == true"]"#,
+            &[r#"[{"no_newline":true,"send":"a$ e g tcp://x:1"},{"expect":"(?s).","prompt":true}]"#],
+            &[r#"endpoint "e": the label "a-b": letters, digits and underscores, no digit first"#],
+        ),
+        (
+            r#"url: "icmp://x", client: {network: ip6}, conditions: ["[CONNECTED] == true"]"#,
+            &[r#""ip_protocol_fallback":false,"preferred_ip_protocol":"ip6""#],
+            &[],
+        ),
+        (
+            r#"url: "grpcs://x:1", client: {insecure: true}, conditions: ["[CONNECTED] == true", "[BODY].status == SERVING"]"#,
+            &[r#"{"grpc":{"tls":true,"tls_config":{"insecure_skip_verify":true}},"prober":"grpc","timeout":"10s"}"#, "address: \"x:1\""],
+            &[],
+        ),
+    ];
+    for (fields, parts, lost) in rows {
+        carried(Program::Gatus, &[(&endpoint(fields), *parts, *lost)]);
+    }
+    // Nothing that would be probed otherwise than there.
+    for (fields, wanted) in [
+        (
+            r#"url: "http://x/", conditions: ["[STATUS] == 200", "[STATUS] == 301"]"#,
+            vec!["endpoint \"e\": its conditions want no response: alert on probe_success == 1"],
+        ),
+        (
+            r#"url: "tcp://x:1", conditions: ["[CONNECTED] == false"]"#,
+            vec!["endpoint \"e\": its conditions want no response: alert on probe_success == 1"],
+        ),
+        (
+            r#"url: "ws://x/", conditions: ["[CONNECTED] == true"]"#,
+            vec!["endpoint \"e\": without a body it sends an empty message, which cannot be sent here"],
+        ),
+        (
+            r#"url: "grpc://x:1", conditions: ["[CONNECTED] == true"]"#,
+            vec![
+                "endpoint \"e\": without the condition [BODY].status == SERVING, any health is good: only SERVING is here",
+            ],
+        ),
+        (
+            r#"url: "tcp://x:1", body: "[LOCAL_ADDRESS]", conditions: ["[CONNECTED] == true"]"#,
+            vec![
+                "module \"tcp\": `[LOCAL_ADDRESS]` in \"[LOCAL_ADDRESS]\": write its value",
+                "target \"e\": its module is left out",
+            ],
+        ),
+    ] {
+        let migration = read(Program::Gatus, &endpoint(fields), true).unwrap();
+        assert_eq!(migration.targets, [], "{fields}");
+        assert_eq!(migration.lost, wanted);
+    }
+}
+
+#[test]
+fn cloudprober_probes() {
+    let probe = |targets: &str, fields: &str| {
+        format!("probe {{\n name: \"p\" targets {{ {targets} }} {fields}\n}}\n")
+    };
+    let hosts = r#"host_names: "a.test:81, ::1, [::2]:82""#;
+    let endpoints = r#"endpoint { name: "one" ip: "192.0.2.1" port: 8080 } endpoint { name: "two" url: "https://b.test:8443/x" }"#;
+    #[rustfmt::skip]
+    let rows: &[(&str, &str, &[&str], &[&str])] = &[
+        (hosts, "type: TCP", &["\"a.test:81\"", "\"::1\"", "\"[::2]:82\""], &[]),
+        (hosts, "type: TCP tcp_probe { port: 9 }", &["\"a.test:9\"", "\"[::1]:9\"", "\"[::2]:9\""], &[]),
+        (
+            hosts,
+            r#"type: HTTP http_probe { relative_url: "/x" }"#,
+            &["\"http://a.test:81/x\"", "\"http://[::1]/x\"", "\"http://[::2]:82/x\"", "dst: \"a.test:81\""],
+            &[],
+        ),
+        (
+            endpoints,
+            "type: HTTP",
+            &["\"http://192.0.2.1:8080\"\n    module: \"http\"\n    hostname: \"one\"", "\"https://b.test:8443/x\"", "dst: \"two:8443\""],
+            &[],
+        ),
+        (endpoints, r#"type: HTTP http_probe { port: 9 relative_url: "/y" }"#, &["\"http://192.0.2.1:9/y\"", "\"https://b.test:9/y\""], &[]),
+        (endpoints, "type: PING ip_version: IPV4", &["\"192.0.2.1\"", "\"two\"", r#""ip_protocol_fallback":false,"preferred_ip_protocol":"ip4""#], &[]),
+        (
+            r#"host_names: "a.test""#,
+            r#"type: HTTP http_probe { method: POST body: "{\"a\": 1}" } additional_label { key: "a-b" value: "c" }"#,
+            &[r#""headers":{"Content-Type":"application/json"}"#],
+            &["probe \"p\": the label \"a-b\": letters, digits and underscores, no digit first"],
+        ),
+        (
+            r#"host_names: "a.test""#,
+            r#"type: HTTP http_probe { body: "a=1" body: "b=%20" headers { name: "content-type" value: "x" } }"#,
+            &[r#""body":"a=1&b=%20","headers":{"content-type":"x"}"#],
+            &[],
+        ),
+        (r#"host_names: "a.test""#, r#"type: HTTP http_probe { body: "{\"a\": 1}" body: "b" }"#, &[r#"{"Content-Type":"application/x-www-form-urlencoded"}"#], &[]),
+        (r#"host_names: "a.test""#, r#"type: HTTP http_probe { body: "100%;" }"#, &[r#""http":{"body":"100%;","valid"#], &[]),
+        (
+            r#"host_names: "a.test,b.test:80""#,
+            r#"type: GRPC grpc_probe { method: HEALTH_CHECK health_check_service: "s" insecure_transport: true headers { name: "a" value: "b" } num_conns: 2 uri_scheme: "x" }"#,
+            &[r#"{"grpc":{"metadata":{"a":["b"]},"service":"s","tls":false}"#, "\"a.test:443\"", "\"b.test:80\""],
+            &["probe \"p\": grpc_probe: `uri_scheme`"],
+        ),
+        (r#"host_names: "a.test""#, r#"type: GRPC grpc_probe { method: HEALTH_CHECK }"#, &[r#"{"grpc":{"tls":true}"#], &[]),
+        (
+            r#"host_names: "a.test""#,
+            r#"type: TCP additional_label { key: "zone" value: "@target.label.zone@" } additional_label { key: "mail" value: "a@b.test, c@d.test" }"#,
+            &["mail: \"a@b.test, c@d.test\""],
+            &["target \"p\": `@target.label.zone@` in \"@target.label.zone@\": write its value"],
+        ),
+        (
+            r#"host_names: "a.test,{{.targets}}""#,
+            "type: PING",
+            &["\"a.test\""],
+            &["target \"p/{{.targets}}\": `{{.targets}}` in \"{{.targets}}\": write its value"],
+        ),
+    ];
+    for (targets, fields, parts, lost) in rows {
+        carried(Program::Cloudprober, &[(&probe(targets, fields), *parts, *lost)]);
+    }
+    // Nothing that would be probed otherwise than there.
+    for (fields, wanted) in [
+        (
+            "type: TCP negative_test: true",
+            vec!["probe \"p\": it is inverted (negative_test): alert on probe_success == 1"],
+        ),
+        (
+            "type: GRPC",
+            vec!["probe \"p\": grpc_probe: the method ECHO: only HEALTH_CHECK can be probed"],
+        ),
+        (
+            "type: GRPC grpc_probe { method: HEALTH_CHECK health_check_ignore_status: true }",
+            vec![
+                "probe \"p\": grpc_probe: `health_check_ignore_status`: only a service that is SERVING is healthy here",
+            ],
+        ),
+        (
+            r#"type: HTTP validator { http_validator { success_status_codes: "x" } }"#,
+            vec!["probe \"p\": validator: http_validator: no status is in \"x\""],
+        ),
+        (
+            r#"type: HTTP http_probe { header { key: "Authorization" value: "Bearer **$TOKEN**" } }"#,
+            vec![
+                "module \"http\": `**$TOKEN**` in \"Bearer **$TOKEN**\": write its value",
+                "target \"p\": its module is left out",
+            ],
+        ),
+    ] {
+        let text = probe(r#"host_names: "a.test""#, fields);
+        let migration = read(Program::Cloudprober, &text, true).unwrap();
+        assert_eq!(migration.targets, [], "{fields}");
+        assert_eq!(migration.lost, wanted);
+    }
+}
+
+#[test]
+fn smokeping_prober_keeps_to_a_family() {
+    carried(
+        Program::Smokeping,
+        &[(
+            "targets:\n- hosts: [a.test]\n  network: ip4\n",
+            &[r#""ip_protocol_fallback":false,"preferred_ip_protocol":"ip4""#],
+            &[],
+        )],
+    );
 }

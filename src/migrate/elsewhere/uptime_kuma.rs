@@ -1,13 +1,13 @@
 //! uptime-kuma: the monitors of a backup.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::settings::Settings;
-use super::{Draft, headers, statuses, text};
+use super::{Draft, address, codes, reverse_name, set_content_type, statuses, text};
 
 /// What concerns uptime-kuma alone. Retries are a hint, and notifications are named once.
-const MEANINGLESS: &str = "id description pathName path parent childrenIDs weight forceInactive retryInterval \
-    resendInterval notificationIDList tags dns_last_result maintenance includeSensitiveData jsonPathOperator \
+const MEANINGLESS: &str = "id pathName path parent childrenIDs weight forceInactive retryInterval \
+    resendInterval notificationIDList dns_last_result maintenance includeSensitiveData jsonPathOperator \
     screenshot grpcProtobuf grpcMethod grpcServiceName mqttSuccessMessage mqttCheckType snmpOid snmpVersion \
     packetSize dns_resolve_type dns_resolve_server hostname port accepted_statuscodes maxredirects method url \
     jsonPath expectedValue oauth_auth_method ping_per_request_timeout ping_numeric \
@@ -35,6 +35,10 @@ fn read_monitor(monitor: Value, draft: &mut Draft) {
         return;
     }
     let hops = monitor.whole("maxredirects");
+    let accepted = match monitor.take("accepted_statuscodes") {
+        Some(Value::Array(listed)) => codes(listed.iter().map(text)),
+        _ => (200..=299).collect(),
+    };
     monitor.drop_zeros();
     if monitor.flag("upsideDown") {
         draft.lost(format!(
@@ -46,38 +50,69 @@ fn read_monitor(monitor: Value, draft: &mut Draft) {
         let seconds = monitor.take(key)?.as_f64().filter(|seconds| *seconds > 0.0)?;
         Some((seconds * 1000.0) as u64)
     };
-    let timeout = seconds(&mut monitor, "timeout").or(Some(10_000));
+    let interval = seconds(&mut monitor, "interval").unwrap_or(60_000);
+    let timeout = seconds(&mut monitor, "timeout");
     let host = monitor.text("hostname").unwrap_or_default();
     let port = monitor.text("port").unwrap_or_default();
     let kind = monitor.text("type").unwrap_or_default();
+    let timeout = match kind.as_str() {
+        // Of its own, whatever the monitor says.
+        "port" => 5_000,
+        "ping" => timeout.unwrap_or(10_000),
+        // As before 1.23: four fifths of the interval.
+        _ => timeout.unwrap_or(interval / 5 * 4),
+    };
     let (prober, address, settings) = match kind.as_str() {
         "http" | "keyword" | "json-query" => {
             if let Some(hops) = hops.filter(|hops| ![0, 10].contains(hops)) {
                 draft.lost(format!("{place}: `maxredirects` {hops}: it follows 10"));
             }
             let url = monitor.text("url").unwrap_or_default();
-            let mut settings = http(&mut monitor, &kind, draft);
+            let Some(accepted) = statuses(&accepted) else {
+                draft.lost(format!("{place}: it accepts no status"));
+                return;
+            };
+            let mut settings = http(&mut monitor, &kind, accepted, draft);
             if let (Some(0), Some(settings)) = (hops, settings.as_object_mut()) {
                 settings.insert("follow_redirects".to_owned(), false.into());
             }
             ("http", url, settings)
         }
-        "port" => ("tcp", format!("{host}:{port}"), json!({})),
+        "port" => ("tcp", address(&host, &port), json!({})),
         "ping" => (
             "icmp",
             host,
             json!({"payload_size": monitor.whole("packetSize"), "count": super::packets(&mut monitor, "ping_count", draft)}),
         ),
         "dns" => {
-            let server = monitor
+            let servers = monitor
                 .text("dns_resolve_server")
                 .unwrap_or_else(|| "1.1.1.1".to_owned());
-            let settings = json!({"query_name": host, "query_type": monitor.text("dns_resolve_type")});
-            let address = match port.as_str() {
-                "" => server,
-                port => format!("{server}:{port}"),
+            let mut servers = servers.split(',').map(str::trim);
+            let server = servers.next().unwrap_or_default();
+            for other in servers {
+                draft.lost(format!(
+                    "{place}: the name server {other}: it asks {server} alone"
+                ));
+            }
+            let record = monitor.text("dns_resolve_type").unwrap_or_else(|| "A".to_owned());
+            let asked = match record.as_str() {
+                "PTR" => reverse_name(&host),
+                _ => Some(host),
             };
-            ("dns", address, settings)
+            let Some(asked) = asked else {
+                draft.lost(format!(
+                    "{place}: uptime-kuma asks for the PTR records of addresses only"
+                ));
+                return;
+            };
+            let settings = json!({
+                "query_name": asked,
+                "query_type": record,
+                // A response without such a record is a failure.
+                "validate_answer_rrs": {"fail_if_none_matches_regexp": [format!(r"^(?:\S+\s+){{3}}{record}\s")]},
+            });
+            ("dns", address(server, &port), settings)
         }
         other => {
             draft.lost(format!("{place}: the type {other:?}"));
@@ -87,9 +122,19 @@ fn read_monitor(monitor: Value, draft: &mut Draft) {
     if monitor.whole("maxretries").is_some_and(|retries| retries > 0) {
         draft.hint("retries become the `for:` of an alert: a failed probe is shown as it is");
     }
-    let module = draft.module(prober, prober, timeout, settings);
-    let interval = seconds(&mut monitor, "interval").or(Some(60_000));
-    let target = draft.target(&name, &address, module, interval);
+    let module = draft.module(prober, prober, Some(timeout), settings);
+    let tags = monitor.items("tags").into_iter().map(|tag| {
+        let mut tag = Settings::new("", tag);
+        let mut field = |key| tag.text(key).unwrap_or_default();
+        (field("name"), field("value"))
+    });
+    let (tags, bare): (Vec<_>, Vec<_>) = tags.partition(|(_, value)| !value.is_empty());
+    for (tag, _) in bare {
+        draft.lost(format!("{place}: the tag {tag:?}: a label needs a value"));
+    }
+    let tags = draft.labels(&place, tags);
+    let target = draft.target(&name, &address, module, Some(interval));
+    target.labels = tags;
     target.labels.extend([
         ("monitor_name".to_owned(), name.clone()),
         ("monitor_type".to_owned(), kind),
@@ -98,7 +143,7 @@ fn read_monitor(monitor: Value, draft: &mut Draft) {
     monitor.finish(draft, &format!("{MEANINGLESS} {others}"));
 }
 
-fn http(monitor: &mut Settings, kind: &str, draft: &mut Draft) -> Value {
+fn http(monitor: &mut Settings, kind: &str, accepted: Value, draft: &mut Draft) -> Value {
     let keyword = monitor.text("keyword").filter(|_| kind == "keyword");
     let keyword = keyword.map(|keyword| json!([go_regexp::quote_meta(&keyword)]));
     let inverted = monitor.flag("invertKeyword");
@@ -113,21 +158,22 @@ fn http(monitor: &mut Settings, kind: &str, draft: &mut Draft) -> Value {
             ));
         }
     }
-    let written = monitor.text("headers").unwrap_or_default();
-    let mut fields = headers(serde_json::from_str(&written).ok().as_ref());
-    let body = monitor.text("body");
+    let mut fields = Map::new();
+    if let Some(written) = monitor.text("headers") {
+        match serde_json::from_str(&written) {
+            Ok(headers) => fields = draft.headers(monitor.place(), Some(headers)),
+            Err(_) => draft.lost(format!("{}: `headers` is not JSON", monitor.place())),
+        }
+    }
+    let body = monitor.text("body").filter(|body| !body.trim().is_empty());
     let encoding = monitor.text("httpBodyEncoding");
-    if let (Some(_), Some(encoding), Some(fields)) = (&body, encoding, fields.as_object_mut())
-        && !fields
-            .keys()
-            .any(|name| name.eq_ignore_ascii_case("content-type"))
-    {
-        let kind = match encoding.as_str() {
-            "xml" => "text/xml; charset=utf-8",
-            "form" => "application/x-www-form-urlencoded",
+    if body.is_some() {
+        let kind = match encoding.as_deref() {
+            Some("xml") => "text/xml; charset=utf-8",
+            Some("form") => "application/x-www-form-urlencoded",
             _ => "application/json",
         };
-        fields.insert("Content-Type".to_owned(), kind.into());
+        set_content_type(&mut fields, kind);
     }
     let mut login = None;
     let mut oauth2 = None;
@@ -157,7 +203,6 @@ fn http(monitor: &mut Settings, kind: &str, draft: &mut Draft) -> Value {
         }
         Some(other) => draft.lost(format!("{}: `authMethod` {other:?}", monitor.place())),
     }
-    let codes = monitor.items("accepted_statuscodes");
     json!({
         "method": monitor.text("method").filter(|method| method != "GET"),
         "body": body,
@@ -165,7 +210,7 @@ fn http(monitor: &mut Settings, kind: &str, draft: &mut Draft) -> Value {
         "basic_auth": login,
         "oauth2": oauth2,
         "tls_config": super::without_empty(tls),
-        "valid_status_codes": statuses(codes.iter().map(text)),
+        "valid_status_codes": accepted,
         "fail_if_body_not_matches_regexp": keyword.clone().filter(|_| !inverted),
         "fail_if_body_matches_regexp": keyword.filter(|_| inverted),
         "fail_if_body_json_not_matches_cel": cel,
@@ -175,26 +220,29 @@ fn http(monitor: &mut Settings, kind: &str, draft: &mut Draft) -> Value {
 /// `$.a.b` compared with a value.
 fn json_query(monitor: &mut Settings, path: &str) -> Option<String> {
     let path = path.trim_start_matches("$.").trim_start_matches('$');
-    let plain = !path.is_empty()
-        && path
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.'));
+    let is_name = |key: &str| {
+        key.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    if !path.split('.').all(is_name) {
+        return None;
+    }
+    let field = super::field(path)?;
     let operator = monitor
         .text("jsonPathOperator")
         .unwrap_or_else(|| "==".to_owned());
-    let wanted = monitor.text("expectedValue").filter(|_| plain)?;
+    let wanted = monitor.text("expectedValue")?;
     let text = Value::from(wanted.as_str());
-    match operator.as_str() {
-        "==" | "!=" => Some(format!("string(body.{path}) {operator} {text}")),
-        "contains" => Some(format!("string(body.{path}).contains({text})")),
-        "<" | "<=" | ">" | ">=" => {
-            let number = wanted
-                .trim()
-                .parse::<f64>()
-                .ok()
-                .filter(|number| number.is_finite())?;
-            Some(format!("double(body.{path}) {operator} {number:?}"))
-        }
+    let number = wanted.trim().parse::<f64>();
+    let number = number.ok().filter(|number| number.is_finite());
+    // CEL writes large numbers with an exponent, uptime-kuma does not.
+    let whole = number.filter(|number| number.to_string() == wanted);
+    match (operator.as_str(), whole) {
+        ("==", Some(number)) => Some(format!("(string({field}) == {text} || {field} == {number:?})")),
+        ("!=", Some(number)) => Some(format!("(string({field}) != {text} && {field} != {number:?})")),
+        ("==" | "!=", None) => Some(format!("string({field}) {operator} {text}")),
+        ("contains", _) => Some(format!("string({field}).contains({text})")),
+        ("<" | "<=" | ">" | ">=", _) => Some(format!("double({field}) {operator} {:?}", number?)),
         _ => None,
     }
 }
