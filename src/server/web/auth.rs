@@ -14,8 +14,8 @@ use http::HeaderValue;
 use zeroize::Zeroizing;
 
 use crate::config::Secret;
-use crate::strconv::parse_uint;
 
+use super::hash::{self, Hash};
 use super::turns::{Digest, Turns};
 
 /// How many verdicts are remembered.
@@ -93,7 +93,7 @@ impl Verdicts {
             return verdict(right);
         }
         let hash = hash.map(|hash| Zeroizing::new(hash.to_owned()));
-        let dearest = users.values().filter_map(|hash| cost(hash.expose()).ok()).max();
+        let dearest = users.values().filter_map(|hash| hash::cost(hash.expose())).max();
         let (remembered, turns) = (Arc::clone(&self.remembered), self.turns.clone());
         let judged = tokio::task::spawn_blocking(move || {
             let hash = hash.as_ref().map(|hash| hash.as_str());
@@ -126,13 +126,13 @@ impl Verdicts {
 /// the time, so what a cheaper hash leaves is one more judgement of its cost, and of every cost up to the dearest.
 fn verify(password: &[u8], hash: Option<&str>, dearest: u32) -> bool {
     let spend = |cost: u32| std::hint::black_box(bcrypt::bcrypt(cost.min(31), [0; 16], b"nobody"));
-    let Some(hash) = hash else {
-        // Nobody has that name.
+    let Some(hash) = hash.and_then(Hash::parse) else {
+        // Nobody has that name, or no password is theirs.
         spend(dearest);
         return false;
     };
-    let right = bcrypt::verify(password, hash).unwrap_or(false);
-    for cost in cost(hash).unwrap_or(dearest)..dearest {
+    let right = hash.is_of(password);
+    for cost in hash.cost()..dearest {
         spend(cost);
     }
     right
@@ -170,65 +170,6 @@ fn verdict(right: bool) -> PasswordVerdict {
         PasswordVerdict::Right
     } else {
         PasswordVerdict::Wrong
-    }
-}
-
-/// Whether every hash is one of bcrypt's.
-///
-/// # Errors
-/// The first that is not, in the words of Go's `x/crypto/bcrypt`.
-pub fn check_hashes(users: &BTreeMap<String, Secret>) -> Result<(), String> {
-    users.values().try_for_each(|hash| check_hash(hash.expose()))
-}
-
-/// What helps who wrote a password where its hash belongs.
-const PLAIN: &str =
-    "basic_auth_users takes hashes, not passwords: make one with htpasswd -nBC 10 \"\" | tr -d ':\\n'";
-
-fn check_hash(hash: &str) -> Result<(), String> {
-    let bytes = hash.as_bytes();
-    if bytes.len() < 59 {
-        let hint = if bytes.starts_with(b"$2") {
-            "is it cut off?"
-        } else {
-            PLAIN
-        };
-        return Err(format!(
-            "crypto/bcrypt: hashedSecret too short to be a bcrypted password; {hint}"
-        ));
-    }
-    let [prefix, major, ..] = bytes else {
-        return Ok(());
-    };
-    if *prefix != b'$' {
-        // Upstream names the first letter, which is one of the password's when it stands there in the clear.
-        return Err(format!(
-            "crypto/bcrypt: bcrypt hashes must start with '$'; {PLAIN}"
-        ));
-    }
-    if *major > b'2' {
-        return Err(
-            "crypto/bcrypt: bcrypt algorithm version requested is newer than current version '2'".to_owned(),
-        );
-    }
-    cost(hash).map(|_| ())
-}
-
-/// The cost of a hash: the logarithm of its rounds.
-fn cost(hash: &str) -> Result<u32, String> {
-    let start = if hash.as_bytes().get(2) == Some(&b'$') {
-        3
-    } else {
-        4
-    };
-    let cost = hash.get(start..start + 2).unwrap_or_default();
-    let number = parse_uint(cost, false)
-        .map_err(|_| "crypto/bcrypt: the cost of a hash must be a number of two digits".to_owned())?;
-    match u32::try_from(number) {
-        Ok(cost @ 4..=31) => Ok(cost),
-        _ => Err(format!(
-            "crypto/bcrypt: cost {number} is outside allowed inclusive range 4..31"
-        )),
     }
 }
 
@@ -322,21 +263,5 @@ mod tests {
             let header = HeaderValue::from_str(header).unwrap();
             assert!(credentials(&header).is_none(), "{header:?}");
         }
-    }
-
-    #[test]
-    fn hashes_are_checked_as_by_go() {
-        assert!(check_hash("open sesame").unwrap_err().contains("too short"));
-        assert!(
-            check_hash(&"x".repeat(60))
-                .unwrap_err()
-                .contains("must start with '$'")
-        );
-        assert!(
-            check_hash("$2b$99$abcdefghijklmnopqrstuu/LVz6MZlItEy42I2juLihZ66HnQx/cy")
-                .unwrap_err()
-                .contains("cost 99")
-        );
-        assert!(check_hash("$2b$04$abcdefghijklmnopqrstuu/LVz6MZlItEy42I2juLihZ66HnQx/cy").is_ok());
     }
 }

@@ -2,6 +2,7 @@
 //! headers, a rate limit. The file is read again when it changes, as are the certificates that it names.
 
 mod auth;
+mod hash;
 mod limit;
 mod look;
 mod tls;
@@ -80,7 +81,7 @@ impl Gate {
     pub fn open(path: &Path, open_healthy: bool, logger: &Logger) -> Result<Self, WebError> {
         let stamp = Stamp::of(path);
         let web = Web::load(path, disk::read)?;
-        auth::check_hashes(&web.users).map_err(WebError::Invalid)?;
+        hash::check(&web.users).map_err(WebError::Invalid)?;
         let limit = &web.rate_limit;
         let limiter = (limit.interval != 0).then(|| Limiter::new(limit.burst, limit.interval));
         if limiter.is_some() {
