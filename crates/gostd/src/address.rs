@@ -40,6 +40,14 @@ impl Address {
             (ip, _) => SocketAddr::new(ip, port),
         }
     }
+
+    /// With a port, as Go prints it: with the zone as it was written.
+    pub fn joined(&self, port: u16) -> String {
+        match self.ip {
+            IpAddr::V4(_) => format!("{self}:{port}"),
+            IpAddr::V6(_) => format!("[{self}]:{port}"),
+        }
+    }
 }
 
 impl fmt::Display for Address {
@@ -220,8 +228,15 @@ mod tests {
             ("", None),
         ];
         for (text, want) in rows {
-            let got = Address::parse(text).map(|a| a.to_string());
+            let address = Address::parse(text);
+            let got = address.as_ref().map(ToString::to_string);
             assert_eq!(got.as_deref(), want, "{text:?}");
+            let joined = address.map(|address| address.joined(80));
+            let want = want.map(|want| match want.contains(':') {
+                true => format!("[{want}]:80"),
+                false => format!("{want}:80"),
+            });
+            assert_eq!(joined, want, "{text:?}");
         }
     }
 

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::net::policy::Policy;
 use crate::net::port::{self, Protocol};
 use crate::net::resolve::{ResolveError, Resolver};
-use crate::net::{Deadline, split_host_port};
+use crate::net::{Address, Deadline, split_host_port};
 use crate::os_error;
 
 /// Connections that the system may hold until they are accepted.
@@ -33,8 +33,8 @@ pub enum ListenError {
     /// The system refused.
     #[error("listen tcp {address}: {operation}: {}", os_error::describe(.error))]
     System {
-        /// The address.
-        address: SocketAddr,
+        /// The address as Go names it: `:9115` without a host, the zone as written.
+        address: String,
         /// `socket`, `bind` or `listen`.
         operation: &'static str,
         /// Its word.
@@ -60,39 +60,43 @@ pub async fn tcp(address: &str) -> Result<TcpListener, ListenError> {
     }
     let (host, port) = split_host_port(address).map_err(|error| ListenError::Address(error.to_string()))?;
     let port = port::lookup(port, Protocol::Tcp).map_err(|error| ListenError::Address(error.to_string()))?;
-    let ip = resolve(host).await?;
-    if let Some(ip) = ip.filter(|ip| !ip.is_unspecified()) {
-        return bind(SocketAddr::new(ip, port));
+    let host = resolve(host).await?;
+    let written = match &host {
+        None => format!(":{port}"),
+        Some(host) => host.joined(port),
+    };
+    if let Some(host) = host.filter(|host| !host.ip.is_unspecified()) {
+        return bind(host.with_port(port), &written);
     }
     let both = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port);
-    match bind(both) {
+    match bind(both, &written) {
         Err(ListenError::System {
             operation: "socket", ..
-        }) => bind(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port)),
+        }) => bind(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port), &written),
         result => result,
     }
 }
 
 /// The address of a host; `None` for an empty name.
-async fn resolve(host: &str) -> Result<Option<IpAddr>, ListenError> {
+async fn resolve(host: &str) -> Result<Option<Address>, ListenError> {
     if host.is_empty() {
         return Ok(None);
     }
-    if let Ok(ip) = host.parse() {
-        return Ok(Some(ip));
+    if let Some(address) = Address::parse(host) {
+        return Ok(Some(address));
     }
     let resolver = Resolver::new(Policy::default(), Arc::default());
     // As long as it takes: each name server has a time of its own.
     let deadline = Deadline::after(Instant::now(), Duration::MAX);
     let found = resolver.all(host, deadline).await.map_err(ListenError::Lookup)?;
     let ipv4_first = found.iter().find(|a| a.ip.is_ipv4()).or(found.first());
-    Ok(ipv4_first.map(|address| address.ip))
+    Ok(ipv4_first.cloned())
 }
 
-fn bind(address: SocketAddr) -> Result<TcpListener, ListenError> {
+fn bind(address: SocketAddr, written: &str) -> Result<TcpListener, ListenError> {
     let fail = |operation| {
         move |error| ListenError::System {
-            address,
+            address: written.to_owned(),
             operation,
             error,
         }
@@ -159,7 +163,11 @@ impl Listener {
     /// The system's.
     pub fn place(&self) -> io::Result<String> {
         Ok(match self {
-            Self::Tcp(listener) => listener.local_addr()?.to_string(),
+            Self::Tcp(listener) => {
+                let address = listener.local_addr()?;
+                // Without a zone, as upstream.
+                SocketAddr::new(address.ip(), address.port()).to_string()
+            }
             Self::Unix(listener) => {
                 let address = listener.local_addr()?;
                 let path = address.as_pathname().unwrap_or(Path::new("@"));
@@ -212,9 +220,32 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn addresses_are_read_as_by_go() {
+        let rows = [
+            ("127.0.0.1:0", "127.0.0.1"),
+            ("[::ffff:127.0.0.1]:0", "127.0.0.1"),
+            ("[::ffff:127.0.0.1%lo]:0", "127.0.0.1"),
+            ("[::1%lo]:0", "::1"),
+            ("[::1%nope]:0", "::1"),
+            ("[::ffff:0.0.0.0]:0", "::"),
+            ("[::%lo]:0", "::"),
+            ("0.0.0.0:0", "::"),
+            ("localhost:0", "127.0.0.1"),
+        ];
+        for (text, address) in rows {
+            let listener = tcp(text).await.unwrap_or_else(|error| panic!("{text}: {error}"));
+            let local = listener.local_addr().unwrap();
+            assert_eq!(local.ip().to_string(), address, "{text}");
+        }
+    }
+
+    #[tokio::test]
     async fn says_what_is_wrong_in_gos_words() {
         let taken = tcp("127.0.0.1:0").await.unwrap();
         let address = taken.local_addr().unwrap().to_string();
+        let port = taken.local_addr().unwrap().port();
+        let mapped = format!("[::ffff:127.0.0.1]:{port}");
+        let everywhere = format!(":{port}");
         for (text, message) in [
             (
                 address.as_str(),
@@ -223,6 +254,18 @@ mod tests {
             (
                 "nonsense",
                 "listen tcp: address nonsense: missing port in address",
+            ),
+            (
+                mapped.as_str(),
+                format!("listen tcp {address}: bind: address already in use").as_str(),
+            ),
+            (
+                everywhere.as_str(),
+                format!("listen tcp {everywhere}: bind: address already in use").as_str(),
+            ),
+            (
+                "[fe80::1%nope]:0",
+                "listen tcp [fe80::1%nope]:0: bind: invalid argument",
             ),
             ("127.0.0.1:99999", "listen tcp: address 99999: invalid port"),
             (
