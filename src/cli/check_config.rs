@@ -102,18 +102,27 @@ fn check(file: &Path, expand: bool) -> Report {
 }
 
 fn check_targets(name: &str, text: &str) -> Report {
-    let mut details = String::new();
-    let verdict = match Targets::parse(text) {
-        Ok(list) => format!("ok, a targets file of {}", counted(list.targets.len(), "target")),
-        Err(problems) => {
-            for problem in &problems {
-                quote(&mut details, "error", name, text, problem);
-            }
-            format!("a targets file with {}", counted(problems.len(), "error"))
+    let read = Targets::parse(text);
+    let (kind, problems) = match &read {
+        Ok(list) => {
+            let clashes = module::clashes::without_modules(list);
+            ("warning", list.warnings().into_iter().chain(clashes).collect())
         }
+        Err(problems) => ("error", problems.clone()),
     };
+    let mut details = String::new();
+    for problem in &problems {
+        quote(&mut details, kind, name, text, problem);
+    }
+    let mut verdict = match &read {
+        Ok(list) => format!("ok, a targets file of {}", counted(list.targets.len(), "target")),
+        Err(problems) => format!("a targets file with {}", counted(problems.len(), "error")),
+    };
+    if read.is_ok() && !problems.is_empty() {
+        verdict.push_str(&format!(", {}", counted(problems.len(), "warning")));
+    }
     Report {
-        is_good: details.is_empty(),
+        is_good: read.is_ok(),
         details,
         verdict,
     }

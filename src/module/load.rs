@@ -67,7 +67,8 @@ impl Loaded {
         );
         if unknown.is_empty() {
             let name = || Some(file.display().to_string());
-            let warnings = self.targets.warnings().into_iter();
+            let clashes = self.clashes();
+            let warnings = self.targets.warnings().into_iter().chain(clashes);
             self.warnings.extend(warnings.map(|warning| config::Problem {
                 file: name(),
                 ..warning

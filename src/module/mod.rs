@@ -1,5 +1,6 @@
 //! Compiled modules: immutable, behind `Arc`, made once a reload and never in a probe.
 
+pub mod clashes;
 mod dns;
 pub mod draft;
 mod files;

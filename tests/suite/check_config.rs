@@ -186,6 +186,16 @@ fn a_targets_file_is_told_from_a_configuration() {
     assert_eq!(verdict, "ok, a targets file of 2 targets");
     let (verdict, details) = said("targets:\n- {name: a}\n");
     assert_eq!(verdict, "a targets file with 1 error", "{details}");
+    let labels = "targets:\n- {name: a, address: b, labels: {instance: x, phase: 1, version: '', env: y}}\n";
+    let (verdict, details) = said(labels);
+    assert_eq!(verdict, "ok, a targets file of 1 target, 2 warnings", "{details}");
+    has(
+        &details,
+        [
+            "warning: the targets file sets the label \"phase\"",
+            "exported_phase",
+        ],
+    );
     let (verdict, details) = said("- targets: [a]\n");
     assert_eq!(verdict, "1 error");
     has(
