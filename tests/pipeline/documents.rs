@@ -60,6 +60,14 @@ fn extensions() -> Vec<(Regexp, String)> {
     found
 }
 
+/// Label names as they stand behind a metric's.
+fn braced(labels: &[&str]) -> String {
+    match labels {
+        [] => String::new(),
+        labels => format!("{{{}}}", labels.join(",")),
+    }
+}
+
 #[test]
 fn generated_page_of_the_metrics() {
     let mut page = "# Metrics\n\n<!-- Generated: UPDATE_DOCS=1 cargo test --test pipeline generated -->\n\n\
@@ -72,10 +80,7 @@ fn generated_page_of_the_metrics() {
     let mut used = BTreeSet::new();
     for metric in Metric::ALL {
         let family = metric.family();
-        let labels = match family.labels {
-            [] => String::new(),
-            labels => format!("{{{}}}", labels.join(",")),
-        };
+        let labels = braced(family.labels);
         let probers: Vec<_> = family.probers.iter().map(|prober| prober.name()).collect();
         let probers = match probers.len() {
             0 => "all".to_owned(),
@@ -118,12 +123,13 @@ fn generated_page_of_the_metrics() {
     }
     page.push_str(
         "\n## Metrics of the exporter\n\nThe response of `/metrics`. Those that are not upstream's appear with the first probe, and where they can be measured.\n\n\
-         | metric | type | unit | shown from | since | meaning |\n|---|---|---|---|---|---|\n",
+         | metric and labels | type | unit | shown from | since | meaning |\n|---|---|---|---|---|---|\n",
     );
     for own in Own::ALL {
         let OwnFamily {
             name,
             help,
+            labels,
             kind,
             shown,
             since,
@@ -141,7 +147,8 @@ fn generated_page_of_the_metrics() {
         let unit = unit(name).expect(name);
         writeln!(
             page,
-            "| `{name}` | {kind} | {unit} | {from} | {since} | {} |",
+            "| `{name}{}` | {kind} | {unit} | {from} | {since} | {} |",
+            braced(labels),
             cell(help)
         )
         .unwrap();

@@ -1,5 +1,9 @@
 //! `/metrics`: upstream's families, and ours from the first probe on.
 
+use std::collections::BTreeSet;
+
+use blackbox_exporter::metrics::own::Own;
+
 use super::{MODULES, REFUSED};
 use crate::support::{Exporter, has, lacks};
 
@@ -46,6 +50,41 @@ async fn a_fresh_exporter_shows_upstreams_families() {
         again.sample("promhttp_metric_handler_requests_total{code=\"200\"}"),
         Some(1.0)
     );
+}
+
+/// The catalogue of `docs/metrics.md`.
+#[tokio::test]
+async fn series_have_the_labels_of_the_catalogue() {
+    let modules = "modules:
+  http: {prober: http, timeout: 1s, params: {method: {one_of: [GET]}}, http: {preferred_ip_protocol: ip4}}
+  icmp: {prober: icmp, timeout: 1s}
+";
+    let exporter = Exporter::start(modules, &["--memory.limit=1GiB"]).await;
+    exporter.probe("http", REFUSED).await;
+    exporter.probe("icmp", "127.0.0.1").await;
+    let refused = exporter.get("/probe?module=http&target=a&method=PUT").await;
+    assert_eq!(refused.status, 400);
+    let metrics = exporter.get("/metrics").await;
+    let mut seen = BTreeSet::new();
+    for line in metrics.text().lines().filter(|line| !line.starts_with('#')) {
+        let (series, _) = line.rsplit_once(' ').unwrap();
+        let (name, labels) = series.split_once('{').unwrap_or((series, ""));
+        let plain = ["_bucket", "_sum", "_count"];
+        let plain = plain.iter().find_map(|end| name.strip_suffix(end));
+        let own = Own::of_stem(name).or_else(|| Own::of_stem(plain?)).expect(line);
+        let labels = labels.split("\",").filter_map(|label| label.split_once('='));
+        let labels: Vec<_> = labels
+            .map(|(name, _)| name)
+            .filter(|name| *name != "le")
+            .collect();
+        assert_eq!(labels, own.family().labels, "{line}");
+        seen.insert(own);
+    }
+    for own in Own::ALL.iter().filter(|own| !own.family().labels.is_empty()) {
+        // Without root, there may be no ping.
+        let may_miss = [Own::IcmpResults, Own::ProbeTimeouts].contains(own);
+        assert!(may_miss || seen.contains(own), "{own:?}");
+    }
 }
 
 /// `// compat:` in `server/instruments/mod.rs`.
