@@ -6,8 +6,8 @@ use std::{collections::BTreeSet, fs};
 use serde_json::Value;
 
 use crate::support::{
-    Exporter, Ingester, NextPort, Prometheus, Sample, TlsServer, WebServer, eventually, get, may_ping, read,
-    replace, repository,
+    Exporter, Ingester, NextPort, Prometheus, Sample, TlsServer, WebServer, eventually, get, may_ping, page,
+    read, replace, repository,
 };
 
 /// An exporter on a configuration and a targets file of its own.
@@ -221,7 +221,7 @@ fn discovered_probes_are_stored_written_and_drawn() {
     });
     assert_eq!(ingester.refused().0, Vec::<String>::new());
 
-    dashboards_show_something(&prometheus);
+    dashboards_show_something(&prometheus, &setting.exporter);
 
     // A target that leaves the file leaves the list.
     let text = fs::read_to_string(&setting.targets_file).unwrap();
@@ -278,7 +278,7 @@ fn dashboards_name_the_targets_of_upstreams_relabelling() {
             samples => Err(format!("{samples:?}")),
         }
     });
-    dashboards_show_something(&prometheus);
+    dashboards_show_something(&prometheus, &exporter);
 }
 
 /// A query as Prometheus has its series, everything chosen.
@@ -288,6 +288,37 @@ fn as_stored(query: &str) -> String {
     variables
         .iter()
         .fold(stored, |query, name| query.replace(name, ".*"))
+}
+
+/// Every link of a dashboard from a series leads to a page of its target.
+fn links_lead_to_targets(exporter: &Exporter, dashboard: &str, series: &[Sample]) {
+    let urls: BTreeSet<&str> = dashboard
+        .split("\"url\": \"${exporter:raw}")
+        .skip(1)
+        .map(|rest| rest.split_once('"').unwrap().0)
+        .filter(|url| url.starts_with("/target?"))
+        .collect();
+    assert!(!urls.is_empty());
+    for (url, sample) in urls
+        .iter()
+        .flat_map(|url| series.iter().map(move |one| (url, one)))
+    {
+        let (path, query) = url.split_once('?').unwrap();
+        let parameters = query.split('&').map(|parameter| {
+            let (name, variable) = parameter.split_once('=').unwrap();
+            // The queries make a target of `instance` where there is none. Grafana leaves a variable that has no value as it is.
+            let target = || sample.labels.get("instance").filter(|_| name == "target");
+            let value = sample.labels.get(name).or_else(target);
+            let value = value.map_or(variable, String::as_str).bytes();
+            let encoded: String = value.map(|byte| format!("%{byte:02X}")).collect();
+            format!("{name}={encoded}")
+        });
+        let parameters: Vec<_> = parameters.collect();
+        let path = format!("{path}?{}", parameters.join("&"));
+        let (status, text) = page(&exporter.address, &path).unwrap();
+        assert_eq!(status, 200, "{url} of {sample:?}: {text}");
+        assert!(text.contains("Results"), "{url} of {sample:?}: {text}");
+    }
 }
 
 /// Grafana's `merge` makes one line of the rows that agree in every column that all queries have: that must be one per target.
@@ -341,11 +372,12 @@ fn bands_have_both_ends(panel: &Value) {
 }
 
 /// Every query of the dashboards has data, and what a legend or a table names a target by has a value.
-fn dashboards_show_something(prometheus: &Prometheus) {
+fn dashboards_show_something(prometheus: &Prometheus, exporter: &Exporter) {
     let several_packets = prometheus.query("probe_icmp_duration_rtt_min_seconds");
     let smokes = !several_packets.unwrap().is_empty();
     for dashboard in ["blackbox.json", "blackbox-deepflow.json"] {
         let text = read(&format!("examples/grafana/dashboards/{dashboard}"));
+        links_lead_to_targets(exporter, &text, &prometheus.query("probe_success").unwrap());
         let dashboard: Value = serde_json::from_str(&text).unwrap();
         let panels = dashboard["panels"].as_array().unwrap();
         let titles: BTreeSet<_> = panels

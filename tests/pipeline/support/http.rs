@@ -13,11 +13,24 @@ pub fn get(authority: &str, path: &str) -> Result<(u16, String), String> {
 
 /// The same, with another `Host`.
 pub fn get_as(authority: &str, host: &str, path: &str) -> Result<(u16, String), String> {
+    request(authority, path, &format!("Host: {host}"))
+}
+
+/// The same, as a browser.
+pub fn page(authority: &str, path: &str) -> Result<(u16, String), String> {
+    request(
+        authority,
+        path,
+        &format!("Host: {authority}\r\nAccept: text/html"),
+    )
+}
+
+fn request(authority: &str, path: &str, headers: &str) -> Result<(u16, String), String> {
     let mut stream = TcpStream::connect(authority).map_err(|err| format!("{authority}: {err}"))?;
     stream
         .set_read_timeout(Some(Duration::from_secs(30)))
         .map_err(|err| err.to_string())?;
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n").map_err(|err| err.to_string())?;
+    write!(stream, "GET {path} HTTP/1.0\r\n{headers}\r\n\r\n").map_err(|err| err.to_string())?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).map_err(|err| err.to_string())?;
     let answer = String::from_utf8(answer).map_err(|err| err.to_string())?;

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use http::{get, get_as};
+pub use http::{get, get_as, page};
 pub use ingester::Ingester;
 pub use process::Program;
 pub use programs::{Exporter, Prometheus, Sample, find_program, may_ping, python_has, reference_exporter};
