@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::settings::Settings;
-use super::{ANY_STATUS, Draft, field, pairs, reverse_name, statuses, text};
+use super::{ANY_STATUS, Draft, field, pairs, reverse_name, set_content_type, statuses, text};
 
 /// The rcodes that servers give, for an endpoint that accepts any.
 const RCODES: [&str; 6] = ["NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED"];
@@ -78,10 +78,16 @@ fn read_endpoint(endpoint: Value, draft: &mut Draft) {
     let (prober, address, settings) = match scheme {
         "http" | "https" => {
             let codes = judged.statuses.as_deref().map(statuses);
+            let mut fields = headers(&mut endpoint, draft);
+            let mut sent = body(&mut endpoint);
+            if endpoint.flag("graphql") {
+                sent = Some(json!({"query": sent.unwrap_or_default()}).to_string());
+                set_content_type(&mut fields, "application/json");
+            }
             let settings = json!({
                 "method": endpoint.text("method").filter(|method| method != "GET"),
-                "body": body(&mut endpoint),
-                "headers": headers(&mut endpoint, draft),
+                "body": sent,
+                "headers": fields,
                 "tls_config": tls(&mut client),
                 "follow_redirects": client.truth("ignore-redirect").map(|ignore| !ignore),
                 "valid_status_codes": codes.unwrap_or_else(|| Some(json!([ANY_STATUS]))),

@@ -186,6 +186,7 @@ impl Draft {
     /// The name of a module of a prober with a timeout and the settings of its section that are not empty; equal modules
     /// are one.
     fn module(&mut self, name: &str, prober: &str, timeout: Option<u64>, settings: Value) -> String {
+        let timeout = self.possible(name, timeout);
         let body = body(prober, timeout, settings);
         match self.known.entry(body.to_string()) {
             Entry::Occupied(known) => known.get().clone(),
@@ -198,6 +199,7 @@ impl Draft {
     }
 
     fn target(&mut self, name: &str, address: &str, module: String, interval: Option<u64>) -> &mut Target {
+        let interval = self.possible(name, interval);
         self.migration.targets.push(Target {
             name: name.to_owned(),
             address: address.to_owned(),
@@ -210,6 +212,17 @@ impl Draft {
             .targets
             .last_mut()
             .unwrap_or_else(|| unreachable!())
+    }
+
+    /// A time that can be written; names others.
+    fn possible(&mut self, name: &str, milliseconds: Option<u64>) -> Option<u64> {
+        const MOST: u64 = 100 * 365 * 86_400_000;
+        let milliseconds = milliseconds?;
+        if (1..=MOST).contains(&milliseconds) {
+            return Some(milliseconds);
+        }
+        self.lost(format!("{name:?}: a time of {milliseconds} ms"));
+        None
     }
 
     /// The labels that a series can have; names the others.

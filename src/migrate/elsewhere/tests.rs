@@ -458,6 +458,11 @@ fn uptime_kuma_monitors() {
             &[r#""headers":{"A":"true","C":"2","Content-Type":"application/json"}"#],
             &["monitor \"m\": the header \"B\": its value is no text"],
         ),
+        (
+            r#""type": "keyword", "url": "http://x/", "keyword": "\"a\":[1.5]""#,
+            &[r#""fail_if_body_not_matches_regexp":["\"a\"\\s*:\\s*\\s*\\[\\s*1\\.5\\s*\\]\\s*"]"#],
+            &[],
+        ),
         (r#""type": "http", "url": "http://x/", "headers": "{'A': 1}""#, &[], &["monitor \"m\": `headers` is not JSON"]),
         (
             r#""type": "http", "url": "http://x/", "description": "d", "tags": [{"name": "env", "value": "a"}, {"name": "prod"}, {"name": "a b", "value": "c"}]"#,
@@ -540,6 +545,11 @@ fn gatus_conditions() {
             &[r#"endpoint "e": the label "a-b": letters, digits and underscores, no digit first"#],
         ),
         (
+            r#"url: "https://x/", body: "{ user }", graphql: true, conditions: ["[CONNECTED] == true"]"#,
+            &[r#""body":"{\"query\":\"{ user }\"}""#, r#""headers":{"Content-Type":"application/json"}"#],
+            &[],
+        ),
+        (
             r#"url: "icmp://x", client: {network: ip6}, conditions: ["[CONNECTED] == true"]"#,
             &[r#""ip_protocol_fallback":false,"preferred_ip_protocol":"ip6""#],
             &[],
@@ -596,6 +606,12 @@ fn cloudprober_probes() {
     let endpoints = r#"endpoint { name: "one" ip: "192.0.2.1" port: 8080 } endpoint { name: "two" url: "https://b.test:8443/x" }"#;
     #[rustfmt::skip]
     let rows: &[(&str, &str, &[&str], &[&str])] = &[
+        (
+            r#"host_names: "a.test""#,
+            "type: PING interval_msec: 0 timeout: \"200000000h\"",
+            &["address: \"a.test\""],
+            &["\"icmp\": a time of 720000000000000 ms", "\"p\": a time of 0 ms"],
+        ),
         (hosts, "type: TCP", &["\"a.test:81\"", "\"::1\"", "\"[::2]:82\""], &[]),
         (hosts, "type: TCP tcp_probe { port: 9 }", &["\"a.test:9\"", "\"[::1]:9\"", "\"[::2]:9\""], &[]),
         (

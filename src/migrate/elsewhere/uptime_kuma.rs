@@ -145,7 +145,7 @@ fn read_monitor(monitor: Value, draft: &mut Draft) {
 
 fn http(monitor: &mut Settings, kind: &str, accepted: Value, draft: &mut Draft) -> Value {
     let keyword = monitor.text("keyword").filter(|_| kind == "keyword");
-    let keyword = keyword.map(|keyword| json!([go_regexp::quote_meta(&keyword)]));
+    let keyword = keyword.map(|keyword| json!([pattern(&keyword)]));
     let inverted = monitor.flag("invertKeyword");
     let mut cel = None;
     if kind == "json-query" {
@@ -215,6 +215,18 @@ fn http(monitor: &mut Settings, kind: &str, accepted: Value, draft: &mut Draft) 
         "fail_if_body_matches_regexp": keyword.filter(|_| inverted),
         "fail_if_body_json_not_matches_cel": cel,
     })
+}
+
+/// The regular expression of a keyword. uptime-kuma searches JSON without the blanks between its parts.
+fn pattern(keyword: &str) -> String {
+    if !keyword.contains('"') {
+        return go_regexp::quote_meta(keyword);
+    }
+    let parts = keyword.chars().map(|c| match c {
+        ':' | ',' | '{' | '}' | '[' | ']' => format!(r"\s*{}\s*", go_regexp::quote_meta(&c.to_string())),
+        c => go_regexp::quote_meta(&c.to_string()),
+    });
+    parts.collect()
 }
 
 /// `$.a.b` compared with a value.
