@@ -105,7 +105,8 @@ pub async fn choose_address(
             })
         }
         Err(error) => {
-            probe.advise(advice::connect::unresolved(&probe.attempt.facts, &error));
+            let line = advice::connect::unresolved(&probe.attempt.facts, probe.vantage, &error);
+            probe.advise(line);
             const FAILED: &str = "Resolution with IP protocol failed";
             match (preference.fallback, error.is_unasked()) {
                 (true, true) => {}

@@ -60,33 +60,26 @@ impl Vantage {
 /// # Errors
 /// The system's, or the target policy's.
 pub fn quic(network: &Network, to: SocketAddr, vantage: &Vantage) -> Result<std::net::UdpSocket, DialError> {
-    let failed = |cause| DialError {
-        network: "udp",
-        address: to.to_string(),
-        cause,
-    };
+    let call = |call| move |error| DialCause::Io { call, error };
     let open = || {
+        network.policy.check(to).map_err(DialCause::Refused)?;
         let any: IpAddr = match to {
             SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
             SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
         };
         let from = vantage.source.and_then(chosen).unwrap_or(any);
-        let socket = std::net::UdpSocket::bind(SocketAddr::new(from, 0))?;
-        vantage.apply(SockRef::from(&socket), to)?;
-        socket.set_nonblocking(true)?;
+        // Such a socket would send nothing, and say so to nobody.
+        if from.is_ipv4() != to.is_ipv4() {
+            let error = io::Error::from_raw_os_error(libc::EAFNOSUPPORT);
+            return Err(call("bind")(error));
+        }
+        let socket = std::net::UdpSocket::bind(SocketAddr::new(from, 0)).map_err(call("bind"))?;
+        let apply = vantage.apply(SockRef::from(&socket), to);
+        apply.map_err(call("setsockopt"))?;
+        socket.set_nonblocking(true).map_err(call("fcntl"))?;
         Ok(socket)
     };
-    network
-        .policy
-        .check(to)
-        .map_err(|refusal| failed(DialCause::Refused(refusal)))?;
-    open().map_err(|error: io::Error| {
-        network.shortages.note("socket", &error);
-        failed(DialCause::Io {
-            call: "socket",
-            error,
-        })
-    })
+    open().map_err(|cause| failed(network, "udp", to, cause))
 }
 
 /// Counts of the connections that HTTP probes dial, exposed as `net_conntrack_dialer_conn_*`.
@@ -263,16 +256,19 @@ async fn within<T>(
     };
     dialled
         .unwrap_or_else(|timed_out| Err(DialCause::TimedOut(timed_out)))
-        .map_err(|cause| {
-            if let DialCause::Io { call, error } = &cause {
-                network.shortages.note(call, error);
-            }
-            DialError {
-                network: protocol,
-                address: to.to_string(),
-                cause,
-            }
-        })
+        .map_err(|cause| failed(network, protocol, to, cause))
+}
+
+/// The error of a dial, after a shortage was noted.
+fn failed(network: &Network, protocol: &'static str, to: impl fmt::Display, cause: DialCause) -> DialError {
+    if let DialCause::Io { call, error } = &cause {
+        network.shortages.note(call, error);
+    }
+    DialError {
+        network: protocol,
+        address: to.to_string(),
+        cause,
+    }
 }
 
 #[cfg(test)]

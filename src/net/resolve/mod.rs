@@ -18,7 +18,9 @@ use go_resolve::stub::{self, Sockets, Stub, StubError, is_domain_name};
 use go_resolve::watched::Watched;
 use go_resolve::wire::{Flaw, Record};
 
+use super::dial::DialError;
 use super::policy::{Policy, PolicyRefusal, keep_allowed};
+use super::tls::HandshakeError;
 use super::url::idna_ascii;
 use super::{Address, Deadline, Preference};
 use crate::carried;
@@ -108,6 +110,26 @@ impl ResolveError {
         &self.cause
     }
 
+    /// Why the module's name server could not be dialled, if that is the cause.
+    pub fn dial(&self) -> Option<&DialError> {
+        self.io()?.downcast_ref()
+    }
+
+    /// Why there was no TLS with the module's name server, if that is the cause.
+    pub fn handshake(&self) -> Option<&HandshakeError> {
+        self.io()?
+            .downcast_ref::<Box<HandshakeError>>()
+            .map(|error| &**error)
+    }
+
+    /// What went wrong on the way to the module's name server.
+    fn io(&self) -> Option<&(dyn std::error::Error + Send + Sync + 'static)> {
+        match &self.cause {
+            ResolveCause::Servers(stub::Cause::Io { error, .. }) => error.get_ref(),
+            _ => None,
+        }
+    }
+
     /// Whether the target policy is the reason.
     pub fn is_refusal(&self) -> bool {
         matches!(self.cause, ResolveCause::Refused(_))
@@ -115,6 +137,12 @@ impl ResolveError {
 
     /// Its place among the reasons of failures.
     pub fn reason(&self) -> Reason {
+        // What is wrong here is not the name server's.
+        if let Some(reason @ (Reason::ConfigError | Reason::OutOfResources)) =
+            self.dial().map(DialError::reason)
+        {
+            return reason;
+        }
         match &self.cause {
             ResolveCause::NoSuchHost | ResolveCause::Unasked => Reason::ResolveNotFound,
             ResolveCause::Refused(_) => Reason::PolicyRefused,

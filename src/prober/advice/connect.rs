@@ -3,8 +3,8 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-use super::{Facts, name, policy, resolve, tls};
-use crate::net::dial::{DialCause, DialError};
+use super::{Facts, name, policy, resolve, shortage, source, tls};
+use crate::net::dial::{DialCause, DialError, Vantage};
 use crate::net::port::PortError;
 use crate::net::proxy::{Reply, TunnelError};
 use crate::net::resolve::ResolveError;
@@ -12,17 +12,22 @@ use crate::prober::connect::error::ConnectError;
 use crate::shortage::Resource;
 
 /// The advice for a name without an address.
-pub(in crate::prober) fn unresolved(facts: &Facts, error: &ResolveError) -> Option<String> {
-    resolve::advice(error, facts.preference)
+pub(in crate::prober) fn unresolved(
+    facts: &Facts,
+    vantage: &Vantage,
+    error: &ResolveError,
+) -> Option<String> {
+    resolve::advice(error, vantage, facts.preference)
 }
 
-pub(in crate::prober) fn advice(facts: &Facts, error: &ConnectError) -> Option<String> {
+/// The advice for a connection that could not be made, from a vantage.
+pub(in crate::prober) fn advice(facts: &Facts, vantage: &Vantage, error: &ConnectError) -> Option<String> {
     match error {
         ConnectError::Port(error) => port(error),
-        ConnectError::Resolve(error) => resolve::advice(error, None),
-        ConnectError::Dial(error) => dial(facts, error),
+        ConnectError::Resolve(error) => resolve::advice(error, vantage, None),
+        ConnectError::Dial(error) => dial(facts, vantage, error),
         ConnectError::Proxy(error) => {
-            let inner = advice(&Facts::default(), error);
+            let inner = advice(&Facts::default(), vantage, error);
             Some(format!(
                 "This is about the proxy, not the target. {}",
                 inner.unwrap_or_default()
@@ -63,7 +68,7 @@ fn other_family(facts: &Facts) -> Option<String> {
     ))
 }
 
-fn dial(facts: &Facts, error: &DialError) -> Option<String> {
+fn dial(facts: &Facts, vantage: &Vantage, error: &DialError) -> Option<String> {
     let address = &error.address;
     if error.network == "unix" {
         return unix(error);
@@ -84,19 +89,16 @@ fn dial(facts: &Facts, error: &DialError) -> Option<String> {
             }
         }
         DialCause::Io { call, error } => match Resource::of(call, error) {
-            Some(resource) => format!(
-                "This host has run out of {}; the target was not judged: {}.",
-                resource.name(),
-                resource.advice()
-            ),
-            None => system(call, error, &ip, &port, also)?,
+            Some(resource) => shortage(resource),
+            None => source::refused(call, error, vantage, to.map(|to| to.ip()))
+                .or_else(|| system(error, &ip, &port, also))?,
         },
     })
 }
 
-fn system(call: &str, error: &io::Error, ip: &str, port: &str, also: Option<String>) -> Option<String> {
-    Some(match (error.raw_os_error()?, call) {
-        (libc::ECONNREFUSED, _) => {
+fn system(error: &io::Error, ip: &str, port: &str, also: Option<String>) -> Option<String> {
+    Some(match error.raw_os_error()? {
+        libc::ECONNREFUSED => {
             let first = format!("{ip} is up and refuses: nothing listens on port {port} there");
             match also {
                 Some(also) => format!("{first}. {also}."),
@@ -105,20 +107,21 @@ fn system(call: &str, error: &io::Error, ip: &str, port: &str, also: Option<Stri
                 ),
             }
         }
-        (libc::ENETUNREACH | libc::EHOSTUNREACH, _) => match also {
+        libc::ENETUNREACH | libc::EHOSTUNREACH => match also {
             Some(also) => format!("This host has no route to {ip}. {also}."),
-            None => format!("This host has no route to {ip}, or the last router finds no host there: `ip route get {ip}`."),
+            None => format!(
+                "This host has no route to {ip}, or the last router finds no host there: `ip route get {ip}`."
+            ),
         },
-        (libc::EADDRNOTAVAIL, "bind") => "The source address is not one of this host: correct source_ip_address; `ip address` lists what there is.".to_owned(),
-        (libc::EAFNOSUPPORT | libc::EINVAL, "bind" | "connect") => format!(
-            "The source address and {ip} are of different families: set preferred_ip_protocol to the family of source_ip_address."
-        ),
-        (libc::ENODEV, _) => "The interface of source_interface does not exist: `ip link` lists what there is.".to_owned(),
-        (libc::EACCES | libc::EPERM, _) => format!(
+        libc::EACCES | libc::EPERM => format!(
             "This host's own firewall, or the sandbox of the exporter, forbids connecting to {ip} port {port}: look at `nft list ruleset` and network policies."
         ),
-        (libc::ECONNRESET, _) => format!("{ip} reset the connection while it was opened: a load balancer without a backend, or a firewall."),
-        (libc::ETIMEDOUT, _) => format!("No response from {ip}: a firewall drops the packets, or the address is not in use."),
+        libc::ECONNRESET => format!(
+            "{ip} reset the connection while it was opened: a load balancer without a backend, or a firewall."
+        ),
+        libc::ETIMEDOUT => {
+            format!("No response from {ip}: a firewall drops the packets, or the address is not in use.")
+        }
         _ => return None,
     })
 }

@@ -1,8 +1,10 @@
 //! Pings without a reply.
 
+use std::io;
 use std::net::IpAddr;
 
-use super::Facts;
+use super::{Facts, source};
+use crate::net::dial::Vantage;
 use crate::net::icmp::{AddressFamily, OpenError, PrepareError, Report};
 
 /// No reply in time.
@@ -49,15 +51,16 @@ pub(in crate::prober) fn report(report: &Report, ip: IpAddr, ttl: u8) -> Option<
 }
 
 /// No socket for pings.
-pub(in crate::prober) fn no_socket(error: &PrepareError) -> Option<String> {
+pub(in crate::prober) fn no_socket(error: &PrepareError, vantage: &Vantage) -> Option<String> {
     match error {
-        PrepareError::Open(OpenError::Refused { unprivileged, .. })
-            if matches!(unprivileged.raw_os_error(), Some(libc::EACCES | libc::EPERM | libc::EPROTONOSUPPORT)) =>
-        {
+        PrepareError::Open(OpenError::Refused { unprivileged, raw, .. }) => {
+            let is_right = |error: &io::Error| matches!(error.raw_os_error(), Some(libc::EACCES | libc::EPERM | libc::EPROTONOSUPPORT));
+            // What a raw socket failed with, unless there may be none: then the other one came further.
+            let error = if is_right(raw) { unprivileged } else { raw };
+            if !is_right(error) {
+                return source::refused("bind", error, vantage, None);
+            }
             Some("The exporter's group may not ping: allow it with `sysctl -w net.ipv4.ping_group_range=\"0 2147483647\"`, or give the program the capability CAP_NET_RAW (`setcap cap_net_raw+ep`, in Kubernetes securityContext.capabilities.add).".to_owned())
-        }
-        PrepareError::Open(OpenError::Refused { unprivileged, .. }) if unprivileged.raw_os_error() == Some(libc::EADDRNOTAVAIL) => {
-            Some("The source address is not one of this host: correct source_ip_address; `ip address` lists what there is.".to_owned())
         }
         PrepareError::Open(OpenError::OtherFamily(..)) => {
             Some("The source address and the target are of different families: set preferred_ip_protocol to the family of source_ip_address.".to_owned())
@@ -68,11 +71,15 @@ pub(in crate::prober) fn no_socket(error: &PrepareError) -> Option<String> {
 
 /// It could not be sent.
 pub(in crate::prober) fn unsent(
-    error: &std::io::Error,
+    error: &io::Error,
     ip: IpAddr,
     payload: usize,
     facts: &Facts,
+    vantage: &Vantage,
 ) -> Option<String> {
+    if let Some(line) = source::refused("send", error, vantage, Some(ip)) {
+        return Some(line);
+    }
     Some(match error.raw_os_error()? {
         libc::EMSGSIZE => format!(
             "A payload of {payload} bytes does not fit into one packet towards {ip}: lower payload_size, or unset dont_fragment. `tracepath -n {ip}`"
@@ -89,4 +96,34 @@ pub(in crate::prober) fn unsent(
         ),
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    /// Which of the two errors counts: that of the raw socket, unless the right to one is missing.
+    #[test]
+    fn the_error_that_came_further_counts() {
+        let rows = [
+            (libc::EACCES, libc::EPERM, "group may not ping"),
+            (libc::EPROTONOSUPPORT, libc::EPERM, "group may not ping"),
+            (libc::EACCES, libc::EADDRNOTAVAIL, "correct source_ip_address"),
+            (libc::EADDRNOTAVAIL, libc::EPERM, "correct source_ip_address"),
+            (libc::EACCES, libc::ENODEV, "source_interface does not exist"),
+            (libc::ENODEV, libc::EPERM, "source_interface does not exist"),
+        ];
+        for (unprivileged, raw, want) in rows {
+            let error = PrepareError::Open(OpenError::Refused {
+                network: "ip4:icmp",
+                address: Ipv4Addr::UNSPECIFIED.into(),
+                unprivileged: io::Error::from_raw_os_error(unprivileged),
+                raw: io::Error::from_raw_os_error(raw),
+            });
+            let line = no_socket(&error, &Vantage::default()).unwrap();
+            assert!(line.contains(want), "{unprivileged} {raw}: {line}");
+        }
+    }
 }

@@ -12,6 +12,7 @@ pub(super) mod http;
 pub(super) mod icmp;
 pub(super) mod nearest;
 mod resolve;
+mod source;
 pub(super) mod target;
 pub(super) mod tls;
 mod waiting;
@@ -23,6 +24,7 @@ use super::{Failure, Probe};
 use crate::display::short;
 use crate::module::Kind;
 use crate::net::Preference;
+use crate::shortage::Resource;
 
 /// Most characters of a text from outside that a line quotes.
 const QUOTED: usize = 200;
@@ -72,13 +74,26 @@ pub(super) fn policy() -> String {
         .to_owned()
 }
 
+/// This host has none left of something.
+fn shortage(resource: Resource) -> String {
+    format!(
+        "This host has run out of {}; the target was not judged: {}.",
+        resource.name(),
+        resource.advice()
+    )
+}
+
 /// The advice for a probe that failed.
 pub(super) fn conclude(probe: &mut Probe<'_>, kind: &Kind, failure: Failure) -> String {
     // A target that is none explains whatever came of it.
-    target::mistake(kind, probe.target)
+    let line = target::mistake(kind, probe.target)
         .or_else(|| probe.attempt.facts.line.take())
         .or_else(|| waiting::longest(probe))
-        .unwrap_or_else(|| general::line(failure.reason).to_owned())
+        .unwrap_or_else(|| general::line(failure.reason).to_owned());
+    match source::perhaps_interface(probe, failure) {
+        Some(perhaps) => format!("{line} {perhaps}"),
+        None => line,
+    }
 }
 
 /// The probe had no time left when it began.

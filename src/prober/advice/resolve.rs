@@ -3,15 +3,25 @@
 use go_resolve::stub::Cause as StubCause;
 use go_resolve::wire::Flaw;
 
-use super::{name, policy};
+use super::{name, policy, shortage, source, tls};
 use crate::net::Preference;
+use crate::net::dial::{DialCause, Vantage};
+use crate::net::dns::CarryError;
 use crate::net::resolve::{ResolveCause, ResolveError};
+use crate::shortage::Resource;
 
 /// SERVFAIL and REFUSED (RFC 1035, section 4.1.1).
 const SERVER_FAILURE: u16 = 2;
 const REFUSED: u16 = 5;
 
-pub(super) fn advice(error: &ResolveError, preference: Option<Preference>) -> Option<String> {
+pub(super) fn advice(
+    error: &ResolveError,
+    vantage: &Vantage,
+    preference: Option<Preference>,
+) -> Option<String> {
+    if let Some(line) = own_fault(error, vantage) {
+        return Some(line);
+    }
     let host = name(error.name());
     let server = error.server().map_or_else(
         || "The name server".to_owned(),
@@ -63,11 +73,33 @@ pub(super) fn advice(error: &ResolveError, preference: Option<Preference>) -> Op
             StubCause::Silent { .. } | StubCause::Deadline(_) => format!(
                 "{server} did not respond: it is down, or a firewall drops UDP and TCP port 53. With several servers in /etc/resolv.conf, `options timeout:1` makes the next one be asked in time. Try `dig {host}`."
             ),
+            StubCause::Io { over, error } if error.get_ref().is_some_and(|inner| inner.is::<CarryError>()) => {
+                format!(
+                    "{server} was reached, and sent no DNS response over {over}: it does not speak that, or does not serve this host's address. Check {setting}."
+                )
+            }
             StubCause::Io { .. } => format!(
                 "{server} cannot be reached: nothing listens there, or there is no route to it. Check {setting}."
             ),
         },
     })
+}
+
+/// Why this host could not ask the module's name server, or what was wrong with the TLS of that.
+fn own_fault(error: &ResolveError, vantage: &Vantage) -> Option<String> {
+    if let Some(handshake) = error.handshake() {
+        let line = tls::advice(handshake)?;
+        return Some(format!(
+            "This is about the name server of the module, not the target. {line}"
+        ));
+    }
+    let DialCause::Io { call, error: why } = &error.dial()?.cause else {
+        return None;
+    };
+    match Resource::of(call, why) {
+        Some(resource) => Some(shortage(resource)),
+        None => source::refused_to_server(call, why, vantage, error.server().map(|server| server.ip())),
+    }
 }
 
 /// The name exists, and not with the family that is allowed.

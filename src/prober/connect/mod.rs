@@ -181,6 +181,7 @@ pub(super) async fn connect(
 ) -> Result<Connected, Box<ConnectFailure>> {
     let mut spans = Spans::default();
     let is_target = matches!(route.to, To::Addresses { .. }) && route.via.is_none();
+    let source = route.source;
     match make(probe, route, &mut spans).await {
         Ok((stream, facts, forwards)) => {
             // What became of another address or an earlier hop does not matter any more.
@@ -194,10 +195,12 @@ pub(super) async fn connect(
         }
         Err(error) => {
             // What is known of the target's name says nothing of a proxy or a later hop.
-            let line = match is_target {
-                true => advice::connect::advice(&probe.attempt.facts, &error),
-                false => advice::connect::advice(&advice::Facts::default(), &error),
+            let elsewhere = advice::Facts::default();
+            let facts = match is_target {
+                true => &probe.attempt.facts,
+                false => &elsewhere,
             };
+            let line = advice::connect::advice(facts, &vantage(probe, source), &error);
             probe.advise(line);
             Err(Box::new(ConnectFailure { error, spans }))
         }
@@ -227,7 +230,8 @@ pub(super) async fn datagrams(
     };
     let opened = opened.await;
     opened.map_err(|error| {
-        probe.advise(advice::connect::advice(&probe.attempt.facts, &error));
+        let line = advice::connect::advice(&probe.attempt.facts, &vantage, &error);
+        probe.advise(line);
         Box::new(ConnectFailure { error, spans })
     })
 }

@@ -8,7 +8,7 @@ use super::{ConnectError, ConnectFailure, Spans, Tls, record, vantage};
 use crate::net::port::{self, Protocol};
 use crate::net::tls::{HandshakeError, Seen, TlsError};
 use crate::net::{Address, dial, quic};
-use crate::prober::{Phase, Probe};
+use crate::prober::{Phase, Probe, advice};
 
 /// A QUIC connection to the target. What the handshake told is in [`Probe::tls`] afterwards, also when it failed.
 ///
@@ -55,5 +55,9 @@ pub(in crate::prober) async fn quic(
         }
     };
     let connected = connected.await;
-    connected.map_err(|error| Box::new(ConnectFailure { error, spans }))
+    connected.map_err(|error| {
+        let line = advice::connect::advice(&probe.attempt.facts, &vantage, &error);
+        probe.advise(line);
+        Box::new(ConnectFailure { error, spans })
+    })
 }

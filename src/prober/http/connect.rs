@@ -17,7 +17,7 @@ use crate::net::tls_facts::TlsFacts;
 use crate::net::url::{Url, idna_ascii};
 use crate::net::{Address, Preference, dial, port};
 use crate::prober::connect::{self, ConnectError, Connected, ProxyRoute, Route, Spans, Stream, Tls, To};
-use crate::prober::{Phase, Probe};
+use crate::prober::{Phase, Probe, advice};
 
 /// A connection over which the request can go. Its parts are boxed, because the futures that use it hold room for them several
 /// times.
@@ -167,7 +167,13 @@ impl Client<'_> {
         };
         let to = address.with_port(number);
         let socket = dial::quic(probe.network, to, probe.vantage);
-        Ok((to, socket.map_err(|error| failed(ConnectError::Dial(error)))?))
+        let socket = socket.map_err(|error| {
+            let error = ConnectError::Dial(error);
+            let line = advice::connect::advice(&probe.attempt.facts, probe.vantage, &error);
+            probe.advise(line);
+            failed(error)
+        })?;
+        Ok((to, socket))
     }
 
     /// The one address of a host that is dialled over QUIC.

@@ -1,5 +1,6 @@
 //! Several echo requests of one probe (`count`), under one identifier, each answer told from the others by its number.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -8,12 +9,13 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, sleep_until};
 
-use super::{not_written, said_by, send_error, set_phase, unsent};
+use super::{advice_unsent, not_written, said_by, send_error, set_phase, unsent};
 use crate::log;
 use crate::metrics::Metric;
 use crate::module::Icmp;
 use crate::net::Address;
 use crate::net::icmp::{Ping, PingOutcome};
+use crate::prober::connect::vantage;
 use crate::prober::series::{Families, Series};
 use crate::prober::{Phase, Probe, Verdict, advice};
 use crate::reason::Reason;
@@ -34,6 +36,7 @@ pub(super) async fn ping(
     probe: &mut Probe<'_>,
     module: &Icmp,
     address: &Address,
+    source: Option<IpAddr>,
     first: Ping,
     payload: &Arc<[u8]>,
     duplicates: &Arc<AtomicU64>,
@@ -47,7 +50,10 @@ pub(super) async fn ping(
             .map(|first| engine.another(first, address.with_port(0), payload, counted));
         match another {
             Some(Ok(ping)) => pings.push(ping),
-            Some(Err(error)) => return not_written(probe, super::unopened(&error), error.to_string()),
+            Some(Err(error)) => {
+                probe.advise(advice::icmp::no_socket(&error, &vantage(probe, source)));
+                return not_written(probe, super::unopened(&error), error.to_string());
+            }
             None => {}
         }
     }
@@ -60,7 +66,7 @@ pub(super) async fn ping(
         loop {
             tokio::select! {
                 biased;
-                Some(ended) = waiting.next(), if !waiting.is_empty() => heard.note(ended),
+                Some(ended) = waiting.next(), if !waiting.is_empty() => heard.note(ended, module, address),
                 () = sleep_until(due.min(deadline.at())) => break,
             }
         }
@@ -77,14 +83,15 @@ pub(super) async fn ping(
                 });
             }
             Ok(Err(error)) => {
-                heard.failure = Some((unsent(&error), send_error(address, &error, payload.len())))
+                heard.advice = advice_unsent(probe, &error, address.ip, payload.len(), source);
+                heard.failure = Some((unsent(&error), send_error(address, &error, payload.len())));
             }
             Err(_) => break,
         }
     }
     log!(probe.log, Debug, "Waiting for reply packets");
     while let Some(ended) = waiting.next().await {
-        heard.note(ended);
+        heard.note(ended, module, address);
     }
     finish(
         probe,
@@ -105,12 +112,19 @@ struct Heard {
     hop_limit: Option<u8>,
     /// Why a request did not arrive.
     failure: Option<(Reason, String)>,
+    /// What to do about it.
+    advice: Option<String>,
     /// They are kept until the end, so that duplicates are told from answers.
     pings: Vec<Ping>,
 }
 
 impl Heard {
-    fn note(&mut self, (turn, ping, answer): (usize, Ping, Option<PingOutcome>)) {
+    fn note(
+        &mut self,
+        (turn, ping, answer): (usize, Ping, Option<PingOutcome>),
+        module: &Icmp,
+        address: &Address,
+    ) {
         match answer {
             Some(PingOutcome::Reply {
                 round_trip,
@@ -119,7 +133,10 @@ impl Heard {
                 self.round_trips.push((turn, round_trip));
                 self.hop_limit = hop_limit.or(self.hop_limit);
             }
-            Some(PingOutcome::Failure(report)) => self.failure = Some((said_by(&report), report.to_string())),
+            Some(PingOutcome::Failure(report)) => {
+                self.advice = advice::icmp::report(&report, address.ip, module.ttl);
+                self.failure = Some((said_by(&report), report.to_string()));
+            }
             None => {}
         }
         self.pings.push(ping);
@@ -163,7 +180,7 @@ fn finish(
     }
     let line = match (&heard.failure, received) {
         (None, 0) => Some(advice::icmp::silence(&probe.attempt.facts, address.ip)),
-        _ => None,
+        _ => heard.advice.clone(),
     };
     probe.advise(line);
     let wanted = module.min_replies;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::connect::vantage;
 use super::{Chosen, Phase, Probe, Verdict, advice, choose_address};
 use crate::log;
 use crate::metrics::Metric;
@@ -96,7 +97,7 @@ async fn ping(probe: &mut Probe<'_>, module: &Icmp, address: &Address, source: O
             if let Some(why) = why {
                 log!(probe.log, Debug, NOT_UNPRIVILEGED, "err" => why);
             }
-            probe.advise(advice::icmp::no_socket(&error));
+            probe.advise(advice::icmp::no_socket(&error, &vantage(probe, source)));
             probe.timeline.hop().result = Some(error.to_string());
             log!(probe.log, Error, "Error listening to socket", "err" => text(&error));
             return Err(probe.fail(unopened(&error)));
@@ -142,13 +143,13 @@ async fn ping(probe: &mut Probe<'_>, module: &Icmp, address: &Address, source: O
         return not_written(probe, Reason::ConfigError, reason);
     }
     if let Some(duplicates) = &duplicates {
-        return many::ping(probe, module, address, sent, &payload, duplicates).await;
+        return many::ping(probe, module, address, source, sent, &payload, duplicates).await;
     }
     let sending = probe.network.icmp.send(sent, &payload);
     sent = match probe.deadline.within(sending).await {
         Ok(Ok(sent)) => sent,
         Ok(Err(error)) => {
-            let line = advice::icmp::unsent(&error, address.ip, payload.len(), &probe.attempt.facts);
+            let line = advice_unsent(probe, &error, address.ip, payload.len(), source);
             probe.advise(line);
             return not_written(probe, unsent(&error), send_error(address, &error, payload.len()));
         }
@@ -247,6 +248,18 @@ fn unopened(error: &PrepareError) -> Reason {
             }
         }
     }
+}
+
+/// The advice for a request that the system does not send.
+fn advice_unsent(
+    probe: &Probe<'_>,
+    error: &io::Error,
+    ip: IpAddr,
+    payload: usize,
+    source: Option<IpAddr>,
+) -> Option<String> {
+    let vantage = vantage(probe, source);
+    advice::icmp::unsent(error, ip, payload, &probe.attempt.facts, &vantage)
 }
 
 /// What a request that the system does not send means.

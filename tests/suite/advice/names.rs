@@ -1,11 +1,12 @@
 //! Names, routes and rights, in a namespace where they are as the situation wants them.
 
+use blackbox_exporter::reason::Reason;
 use tokio::net::UdpSocket;
 
 use super::Table;
 use crate::support::namespace::outside;
 use crate::support::programs::find;
-use crate::support::spawn;
+use crate::support::{lacks, spawn};
 
 /// A name server on the loopback, which this host asks, and routes to nowhere.
 const SETUP: &str = "files=$(mktemp -d) && \
@@ -75,6 +76,87 @@ async fn names_and_routes() {
     ];
     for (situation, yaml, target) in rows {
         table.row(situation, &yaml, target).await;
+    }
+    table.check();
+}
+
+/// An interface with a neighbour that says nothing.
+const NEIGHBOUR: &str = "ip link add a0 type veth peer name a1 && ip addr add 10.9.0.1/24 dev a0 && \
+    ip link set a0 up && ip link set a1 up && ip neigh add 10.9.0.9 lladdr 02:00:00:00:00:09 dev a0";
+
+/// Accepts connections and ends them.
+async fn hangs_up() -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    spawn(async move { while listener.accept().await.is_ok() {} });
+    address.to_string()
+}
+
+#[tokio::test]
+async fn sources() {
+    use Reason::{
+        ConfigError, ConnectTimeout, IcmpNoReply, RequestTimeout, ResolveError, ResolveTimeout, TlsHandshake,
+    };
+    if outside("advice::names::sources", NEIGHBOUR) {
+        return;
+    }
+    let mut table = Table::new("sources");
+    let hung_up = hangs_up().await;
+    let closed = super::closed().await;
+    let of = |prober: &str, more: &str| format!("prober: {prober}\ntimeout: 700ms\n{more}");
+    let foreign = "source_ip_address: 203.0.113.9";
+    let missing = "source_interface: nope0";
+    let inner = "source_interface: lo";
+    let with = |field: &str, more: &str| format!("{field}\n{more}");
+    let by = |field: &str| with(field, "resolver: udp://10.9.0.9");
+    let over_tcp = format!("resolver: tcp://{hung_up}");
+    let over_tls = format!("resolver: tls://{hung_up}");
+    let quic = "dns: {query_name: a.test, transport_protocol: quic}";
+    let udp = "dns: {query_name: a.test}";
+    let http3 = "http: {enable_http2: false, enable_http3: true}";
+    let (port, ip, name, url) = ("10.9.0.9:80", "10.9.0.9", "a.test:80", "https://10.9.0.9/");
+    #[rustfmt::skip]
+    let rows = [
+        ("icmp, the source address is not this host's", ConfigError, of("icmp", foreign), ip),
+        ("icmp, the interface does not exist", ConfigError, of("icmp", missing), ip),
+        ("icmp, a loopback address as the source", ConfigError, of("icmp", "source_ip_address: 127.0.0.1"), ip),
+        ("icmp with `count`, a loopback address as the source", ConfigError, of("icmp", "source_ip_address: 127.0.0.1\nicmp: {count: 2, interval: 100ms}"), ip),
+        ("icmp, no reply by the interface", IcmpNoReply, of("icmp", inner), ip),
+        ("tcp, a loopback address as the source", ConfigError, of("tcp", "source_ip_address: 127.0.0.1"), port),
+        ("tcp, a link-local address without its interface", ConfigError, of("tcp", ""), "[fe80::1]:80"),
+        ("tcp, no response by the interface", ConnectTimeout, of("tcp", inner), port),
+        ("`resolver`, the source address is not this host's", ConfigError, of("tcp", &by(foreign)), name),
+        ("`resolver`, the source address is of the other family", ConfigError, of("tcp", &by("source_ip_address: ::1")), name),
+        ("`resolver`, the interface does not exist", ConfigError, of("tcp", &by(missing)), name),
+        ("`resolver` over TCP, the interface does not exist", ConfigError, of("tcp", &with(missing, &over_tcp)), name),
+        ("`resolver`, no response by the interface", ResolveTimeout, of("tcp", &by(inner)), name),
+        ("`resolver` over TCP closes the connection", ResolveError, of("tcp", &over_tcp), name),
+        ("`resolver` does not speak TLS", ResolveError, of("tcp", &over_tls), name),
+        ("HTTP/3, the source address is not this host's", ConfigError, of("http", &with(foreign, http3)), url),
+        ("HTTP/3, the source address is of the other family", ConfigError, of("http", &with("source_ip_address: ::1", http3)), url),
+        ("HTTP/3, the interface does not exist", ConfigError, of("http", &with(missing, http3)), url),
+        ("HTTP/3, no response by the interface", TlsHandshake, of("http", &with(inner, http3)), url),
+        ("dns over QUIC, the source address is not this host's", ConfigError, of("dns", &with(foreign, quic)), ip),
+        ("dns over QUIC, the interface does not exist", ConfigError, of("dns", &with(missing, quic)), ip),
+        ("dns over QUIC, no response", TlsHandshake, of("dns", quic), ip),
+        ("dns, no response by the interface", RequestTimeout, of("dns", &with(inner, udp)), ip),
+    ];
+    for (situation, reason, yaml, target) in rows {
+        let outcome = crate::support::probe(&yaml, target).await;
+        let log = crate::support::log(&outcome);
+        let failure = outcome.failure.unwrap_or_else(|| panic!("{situation}: {log:#?}"));
+        assert_eq!(failure.reason, reason, "{situation}: {log:#?}");
+        table.add(
+            situation,
+            &outcome,
+            target,
+            &[(hung_up.as_str(), "127.0.0.1:PORT")],
+        );
+    }
+    // What came back shows that packets leave and arrive.
+    for yaml in [of("tcp", inner), of("http", inner)] {
+        let outcome = crate::support::probe(&yaml, &closed).await;
+        lacks(outcome.advice.unwrap(), ["source_interface"]);
     }
     table.check();
 }

@@ -1,0 +1,90 @@
+//! What a module says of where its packets come from: `source_ip_address` and `source_interface`.
+
+use std::io;
+use std::net::IpAddr;
+
+use super::name;
+use crate::net::dial::Vantage;
+use crate::prober::{Failure, Probe};
+use crate::reason::Reason;
+
+/// A call on a socket that does not take the source, or goes nowhere from it.
+pub(super) fn refused(
+    call: &str,
+    error: &io::Error,
+    vantage: &Vantage,
+    to: Option<IpAddr>,
+) -> Option<String> {
+    refused_unless(
+        call,
+        error,
+        vantage,
+        to,
+        "set preferred_ip_protocol to the family of source_ip_address",
+    )
+}
+
+/// The same of a name server that the module names.
+pub(super) fn refused_to_server(
+    call: &str,
+    error: &io::Error,
+    vantage: &Vantage,
+    server: Option<IpAddr>,
+) -> Option<String> {
+    refused_unless(
+        call,
+        error,
+        vantage,
+        server,
+        "set resolver to an address of the family of source_ip_address",
+    )
+}
+
+fn refused_unless(
+    call: &str,
+    error: &io::Error,
+    vantage: &Vantage,
+    to: Option<IpAddr>,
+    of_one_family: &str,
+) -> Option<String> {
+    let ip = to.map_or_else(|| "the target".to_owned(), |ip| ip.to_string());
+    let is_link_local = matches!(to, Some(IpAddr::V6(ip)) if ip.is_unicast_link_local());
+    Some(match (error.raw_os_error()?, call) {
+        (libc::EADDRNOTAVAIL, "bind") => "The source address is not one of this host: correct source_ip_address; `ip address` lists what there is.".to_owned(),
+        (libc::ENODEV, _) => "The interface of source_interface does not exist: `ip link` lists what there is.".to_owned(),
+        (libc::EAFNOSUPPORT | libc::EINVAL, "bind") | (libc::EAFNOSUPPORT, "connect") => format!(
+            "The source address and {ip} are of different families: {of_one_family}."
+        ),
+        (libc::EINVAL, "connect" | "send") if is_link_local => format!(
+            "{ip} is a link-local address, of which each interface has its own: add the interface, as in {ip}%eth0."
+        ),
+        (libc::EINVAL, "connect" | "send") if vantage.source.is_some() => format!(
+            "Nothing can be sent to {ip} from the source address: a loopback address reaches this host only. Correct source_ip_address; `ip address` lists what there is."
+        ),
+        _ => return None,
+    })
+}
+
+/// Why nothing may have come back, where the module says by which interface packets leave.
+pub(super) fn perhaps_interface(probe: &Probe<'_>, failure: Failure) -> Option<String> {
+    let interface = name(probe.vantage.interface.as_deref()?);
+    let is_silence = match failure.reason {
+        Reason::ConnectTimeout
+        | Reason::ConnectUnreachable
+        | Reason::IcmpNoReply
+        | Reason::IcmpUnreachable => true,
+        Reason::ResolveTimeout => probe.name_server.is_some(),
+        // Over UDP and QUIC there is no connection before.
+        Reason::RequestTimeout | Reason::TlsHandshake => {
+            matches!(failure.phase, "request" | "tls")
+                && probe.arrivals.after(probe.start).is_none()
+                && probe.attempt.tls.is_none()
+        }
+        _ => false,
+    };
+    is_silence.then(|| {
+        format!(
+            "Packets leave through {interface} (source_interface): `ip route get ADDRESS oif {interface}` shows whether they can reach the target from there."
+        )
+    })
+}
