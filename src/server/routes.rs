@@ -142,7 +142,9 @@ async fn target(State(site): State<Site>, request: Request) -> Response {
     if !pages::wants_html(&request.headers) {
         return pages::landing(&site.exporter, &request.uri, &request.headers).await;
     }
-    pages::target(&site.exporter, site.mount(&request), query(&request.uri))
+    // As the home page, it looks through all rows.
+    let page = move || pages::target(&site.exporter, site.mount(&request), query(&request.uri));
+    answer::aside(page).await
 }
 
 /// For people, as `/target`.
@@ -151,7 +153,8 @@ async fn trace(State(site): State<Site>, request: Request) -> Response {
     if !pages::wants_html(&request.headers) {
         return pages::landing(&site.exporter, &request.uri, &request.headers).await;
     }
-    pages::trace(&site.exporter, &request.method, query(&request.uri))
+    let page = move || pages::trace(&site.exporter, &request.method, query(&request.uri));
+    answer::aside(page).await
 }
 
 /// For people, as `/target`. What it sends is a form, which is nobody's but this page's.
