@@ -148,6 +148,67 @@ async fn a_certificate_that_is_not_trusted() {
     );
 }
 
+/// What the target says that it speaks is what the module watches, also when it does not work.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scheme_is_kept_when_the_service_is_down() {
+    let closing = |mut stream: TcpStream| async move {
+        let _ = stream.read(&mut [0; 600]).await;
+    };
+    let port = listen(closing).await.port();
+    // scheme of the target, prober and scheme of the module, reason
+    let rows = [
+        ("http", "http", "http://", "peer_closed"),
+        ("https", "http", "https://", "tls_handshake"),
+        ("ws", "websocket", "ws://", "peer_closed"),
+        ("wss", "websocket", "wss://", "tls_handshake"),
+        ("tls", "tcp", "", "tls_handshake"),
+        ("grpc", "grpc", "", "peer_closed"),
+    ];
+    for (scheme, prober, kept, reason) in rows {
+        let (said, passes) = doctor(&format!("{scheme}://127.0.0.1:{port}")).await;
+        assert!(!passes, "{scheme}: {said}");
+        has(
+            said["configuration"].as_str().unwrap(),
+            [&format!("prober: {prober}\n")],
+        );
+        has(
+            said["targets"].as_str().unwrap(),
+            [&format!("address: \"{kept}127.0.0.1:{port}")],
+        );
+        has(said["trouble"].as_str().unwrap(), [reason]);
+    }
+    let port = encrypted().await;
+    let (said, passes) = doctor(&format!("http://127.0.0.1:{port}")).await;
+    assert!(!passes, "{said}");
+    has(said["notes"][0].as_str().unwrap(), ["speaks TLS: write https://"]);
+    let rest = [
+        "HTTP on port PORT: HTTP/1.1: fail",
+        "TLS on port PORT: TLS 1.3: ok",
+        "TLS on port PORT: TLS 1.2: ok",
+        "TLS on port PORT: certificate: fail",
+    ];
+    assert_eq!(findings(&said), golden(port, &rest));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_waits_for_more_than_a_greeting_of_tls_is_not_waited_for() {
+    let patient = |mut stream: TcpStream| async move {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            match stream.read_u8().await {
+                Ok(byte) => head.push(byte),
+                Err(_) => return,
+            }
+        }
+        let _ = stream.write_all(&ok()).await;
+    };
+    let port = listen(patient).await.port();
+    let start = Instant::now();
+    let (said, passes) = doctor(&format!("127.0.0.1:{port}")).await;
+    assert!(passes && start.elapsed() < Duration::from_secs(4), "{said}");
+    has(said["configuration"].as_str().unwrap(), ["prober: http\n"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_greets_is_sent_nothing() {
     let (heard, mut hears) = tokio::sync::mpsc::unbounded_channel();

@@ -79,6 +79,8 @@ pub struct Service {
     pub status: Option<u16>,
     /// Whether it spoke HTTP/1.1.
     pub http1: bool,
+    /// Whether it speaks TLS although the target says that it does not.
+    pub hides_tls: bool,
 }
 
 /// Everything that was found.
@@ -289,11 +291,9 @@ impl Doctor<'_> {
         let Some(address) = address else {
             return (findings, service);
         };
-        let known = known(port);
-        let may_greet = !matches!(
-            remote.scheme,
-            Some(Scheme::Http | Scheme::Https | Scheme::Ws | Scheme::Wss | Scheme::Tls | Scheme::Grpc)
-        );
+        let is_said_to_be_web = remote.scheme.is_some_and(Scheme::is_web);
+        let known = if is_said_to_be_web { Known::No } else { known(port) };
+        let may_greet = !is_said_to_be_web && !matches!(remote.scheme, Some(Scheme::Tls | Scheme::Grpc));
         if may_greet && known != Known::Encrypted && !matches!(port, 80 | 443) {
             findings.extend(self.greeting(remote, &mut service).await);
         }
@@ -302,12 +302,20 @@ impl Doctor<'_> {
         if service.greeting.is_none() && known != Known::Other && !is_plain {
             findings.extend(self.encryption(remote, &mut service, address).await);
         }
-        let is_web = matches!(
-            remote.scheme,
-            None | Some(Scheme::Http | Scheme::Https | Scheme::Ws | Scheme::Wss)
-        );
-        if service.greeting.is_none() && known == Known::No && is_web {
+        let may_be_web = is_said_to_be_web || remote.scheme.is_none();
+        if service.greeting.is_none() && known == Known::No && may_be_web {
             findings.extend(self.web(remote, &mut service).await);
+        }
+        if is_said_to_be_web && is_plain && service.status.is_none() {
+            let mut encrypted = Service {
+                tls: None,
+                ..service.clone()
+            };
+            let tried = self.encryption(remote, &mut encrypted, address).await;
+            if encrypted.tls.is_some() {
+                service.hides_tls = true;
+                findings.extend(tried);
+            }
         }
         (findings, service)
     }
@@ -389,18 +397,28 @@ impl Doctor<'_> {
             nameless,
             Kind::Optional,
         );
-        let (versions, (trust, without)) = join(versions, join(trust, without)).await;
-        let speaks = versions.iter().any(|(finding, _)| finding.state == State::Works);
-        if !speaks && !remote.scheme.is_some_and(Scheme::is_encrypted) && service.port != 443 {
-            // A port of which nobody said that it speaks TLS.
-            return vec![Finding {
-                topic: "Service".to_owned(),
-                what: "TLS".to_owned(),
-                state: State::Absent,
-                took: trust.0.took,
-                detail: trust.0.detail,
-            }];
-        }
+        let certificates = join(trust, without);
+        let speaks = |versions: &[(Finding, Option<Outcome>)]| {
+            versions.iter().any(|(finding, _)| finding.state == State::Works)
+        };
+        let is_expected = remote.scheme.is_some_and(Scheme::is_encrypted) || service.port == 443;
+        let (versions, (trust, without)) = if is_expected {
+            join(versions, certificates).await
+        } else {
+            // Of a port of which nobody said that it speaks TLS, nobody waits longer for a certificate than it takes to know.
+            let mut versions = versions.await;
+            if !speaks(&versions) {
+                let what = "TLS".to_owned();
+                let said = versions.pop().map(|(finding, _)| Finding {
+                    topic: "Service".to_owned(),
+                    what,
+                    ..finding
+                });
+                return said.into_iter().collect();
+            }
+            (versions, certificates.await)
+        };
+        let speaks = speaks(&versions);
         service.tls = speaks.then_some(trust.0.state == State::Works);
         let mut findings: Vec<Finding> = versions.into_iter().map(|(finding, _)| finding).collect();
         findings.push(trust.0);
@@ -412,7 +430,7 @@ impl Doctor<'_> {
     }
 
     async fn web(self, remote: &Remote, service: &mut Service) -> Vec<Finding> {
-        let is_socket = matches!(remote.scheme, Some(Scheme::Ws | Scheme::Wss));
+        let is_socket = remote.scheme.is_some_and(Scheme::is_socket);
         let scheme = if service.tls.is_some() { "https" } else { "http" };
         let topic = &format!("HTTP on port {}", service.port);
         let url = &remote.url(scheme, service.port);

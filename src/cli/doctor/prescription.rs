@@ -128,18 +128,33 @@ fn for_remote(remote: &Remote, found: &Examination) -> Prescription {
                 .to_owned(),
         );
     }
-    let is_socket = matches!(remote.scheme, Some(Scheme::Ws | Scheme::Wss));
-    let mut made = if is_socket {
-        let scheme = if service.tls.is_some() { "wss" } else { "ws" };
-        Prescription::new(
-            "websocket",
-            json!({"prober": "websocket", "timeout": "5s", "websocket": family}),
-            remote.url(scheme, service.port),
-        )
-    } else if let Some(status) = service.status {
-        web(remote, service, status, &mut notes)
+    let speaks_tls = service.tls.is_some();
+    // What the target says counts also where it does not work: else the module would watch something else.
+    let encrypted = match (remote.scheme, service.port) {
+        (Some(scheme), _) if scheme.is_web() => Some(scheme.is_encrypted()),
+        (None, _) if service.status.is_some() => Some(speaks_tls),
+        (None, port @ (80 | 443)) => Some(port == 443),
+        _ => None,
+    };
+    if service.hides_tls {
+        notes.push("The port speaks TLS: write https:// in the target (wss:// for WebSocket).".to_owned());
+    }
+    let tcp = |name, settings| {
+        let module =
+            json!({"prober": "tcp", "timeout": "5s", "tcp": with(prefer(service.families), settings)});
+        Prescription::new(name, module, remote.at(service.port))
+    };
+    let mut made = if let Some(encrypted) = encrypted {
+        match remote.scheme.is_some_and(Scheme::is_socket) {
+            true => Prescription::new(
+                "websocket",
+                json!({"prober": "websocket", "timeout": "5s", "websocket": family}),
+                remote.url(if encrypted { "wss" } else { "ws" }, service.port),
+            ),
+            false => web(remote, service, encrypted, &mut notes),
+        }
     } else if remote.scheme == Some(Scheme::Grpc) {
-        let grpc = with(family, json!({"tls": service.tls.is_some()}));
+        let grpc = with(family, json!({"tls": speaks_tls}));
         Prescription::new(
             "grpc",
             json!({"prober": "grpc", "timeout": "5s", "grpc": grpc}),
@@ -152,44 +167,29 @@ fn for_remote(remote: &Remote, found: &Examination) -> Prescription {
         if service.is_prompt {
             step = with(step, json!({"prompt": true}));
         }
-        let tcp = with(family, json!({"query_response": [step]}));
-        Prescription::new(
-            "tcp_greeting",
-            json!({"prober": "tcp", "timeout": "5s", "tcp": tcp}),
-            remote.at(service.port),
-        )
-    } else if service.tls.is_some() {
-        let tcp = with(family, json!({"tls": true}));
-        Prescription::new(
-            "tcp_tls",
-            json!({"prober": "tcp", "timeout": "5s", "tcp": tcp}),
-            remote.at(service.port),
-        )
+        tcp("tcp_greeting", json!({"query_response": [step]}))
+    } else if speaks_tls || remote.scheme == Some(Scheme::Tls) {
+        tcp("tcp_tls", json!({"tls": true}))
     } else {
-        Prescription::new(
-            "tcp_connect",
-            json!({"prober": "tcp", "timeout": "5s", "tcp": family}),
-            remote.at(service.port),
-        )
+        tcp("tcp_connect", json!({}))
     };
     made.notes.extend(notes);
     made
 }
 
-fn web(remote: &Remote, service: &Service, status: u16, notes: &mut Vec<String>) -> Prescription {
-    let encrypted = service.tls.is_some();
+fn web(remote: &Remote, service: &Service, encrypted: bool, notes: &mut Vec<String>) -> Prescription {
     let mut http = prefer(service.families);
     if encrypted {
         http = with(http, json!({"fail_if_not_ssl": true}));
     }
-    match status {
-        401 | 403 => {
+    match service.status.unwrap_or_default() {
+        status @ (401 | 403) => {
             notes.push(format!(
                 "The server requires credentials (status {status}). Give basic_auth or authorization in the module and remove valid_status_codes."
             ));
             http = with(http, json!({"valid_status_codes": [status]}));
         }
-        400.. => notes.push(format!(
+        status @ 400.. => notes.push(format!(
             "The server responds with status {status}, which is a failure; name a path that works."
         )),
         _ => {}

@@ -51,6 +51,16 @@ const SCHEMES: [(&str, Scheme, Option<u16>); 8] = [
 ];
 
 impl Scheme {
+    /// Whether HTTP is spoken, at least at first.
+    pub fn is_web(self) -> bool {
+        matches!(self, Self::Http | Self::Https) || self.is_socket()
+    }
+
+    /// Whether it is WebSocket.
+    pub fn is_socket(self) -> bool {
+        matches!(self, Self::Ws | Self::Wss)
+    }
+
     /// Whether TLS is spoken from the start.
     pub fn is_encrypted(self) -> bool {
         matches!(self, Self::Https | Self::Wss | Self::Tls)
