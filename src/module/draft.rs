@@ -40,7 +40,7 @@ pub fn read(text: &str, expands: bool) -> Draft {
     let text = match config::decode_text(carried::bytes(text).into_owned()) {
         Ok(text) => text,
         Err(problem) => {
-            draft.problems.push(problem);
+            draft.problems.push(*problem);
             return draft;
         }
     };

@@ -54,7 +54,7 @@ impl Loaded {
             problems,
         };
         self.targets_checksum = Some(checksum(&bytes));
-        let text = config::decode_text(bytes).map_err(|problem| invalid(vec![problem]))?;
+        let text = config::decode_text(bytes).map_err(|problem| invalid(vec![*problem]))?;
         self.targets = Targets::parse(&text).map_err(invalid)?;
         let mut unknown = self
             .targets
@@ -141,7 +141,7 @@ pub(super) fn text_of(bytes: Vec<u8>, name: &str) -> Result<String, LoadError> {
         LoadError::Invalid(Invalid {
             file: name.to_owned(),
             text: String::from_utf8_lossy(&bytes).into_owned(),
-            problems: vec![problem],
+            problems: vec![*problem],
         })
     })
 }

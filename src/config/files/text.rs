@@ -14,14 +14,17 @@ pub(crate) fn not_yaml(error: &SyntaxError) -> Problem {
 ///
 /// # Errors
 /// Where the bytes are no such text.
-pub fn decode_text(bytes: Vec<u8>) -> Result<String, Problem> {
+pub fn decode_text(bytes: Vec<u8>) -> Result<String, Box<Problem>> {
     let text = match bytes.as_slice() {
         [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
         [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
         _ => String::from_utf8(bytes).map_err(|e| {
             let good = e.utf8_error().valid_up_to();
             let before = String::from_utf8_lossy(e.as_bytes().get(..good).unwrap_or_default()).into_owned();
-            Problem::new(Some(end_of(&before)), "not YAML: this byte is not UTF-8")
+            Box::new(Problem::new(
+                Some(end_of(&before)),
+                "not YAML: this byte is not UTF-8",
+            ))
         })?,
     };
     let forbidden = |c: char| {
@@ -32,7 +35,10 @@ pub fn decode_text(bytes: Vec<u8>) -> Result<String, Problem> {
         Some((at, c)) => {
             let place = end_of(text.get(..at).unwrap_or_default());
             let message = format!("not YAML: control characters are not allowed, found {c:?}");
-            Err(Problem::new(Some(place), message).with_help("write it as an escape in double quotes"))
+            let problem = Problem::new(Some(place), message);
+            Err(Box::new(
+                problem.with_help("write it as an escape in double quotes"),
+            ))
         }
         None if text.contains('\u{85}') => Ok(text.replace('\u{85}', "\n")),
         None => Ok(text),

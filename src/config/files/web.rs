@@ -122,7 +122,7 @@ impl Web {
     /// It cannot be read, or what is wrong with it.
     pub fn load(path: &Path, read: disk::ReadFile) -> Result<Self, WebError> {
         let bytes = read(path).map_err(|error| WebError::Unreadable(path.to_owned(), error))?;
-        let text = super::text::decode_text(bytes).map_err(|problem| WebError::Malformed(vec![problem]))?;
+        let text = super::text::decode_text(bytes).map_err(|problem| WebError::Malformed(vec![*problem]))?;
         let mut web = Self::parse(&text)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         for file in [
