@@ -141,7 +141,11 @@ impl Gate {
             move || tls.current()
         };
         match self.handshakes.latest(look).await {
-            Some(handshake) => handshake.map(Some),
+            Some(Ok(handshake)) => Ok(Some(handshake)),
+            Some(Err(error)) => {
+                self.say_that_files_are_broken(&error);
+                Err(error)
+            }
             None => {
                 self.say_that_files_hang();
                 Ok(Some(tls.latest()))
@@ -162,10 +166,7 @@ impl Gate {
         let policy = match self.policy().await {
             Ok(policy) => policy,
             Err(error) => {
-                // Once a minute: it would be every request otherwise.
-                if self.trouble.due().is_some() {
-                    say!(self.logger, Error, "Unable to parse configuration", "err" => text(error));
-                }
+                self.say_that_files_are_broken(&error);
                 return Err(refusal(StatusCode::INTERNAL_SERVER_ERROR));
             }
         };
@@ -232,6 +233,13 @@ impl Gate {
 
     fn read(&self) -> MutexGuard<'_, (Option<Stamp>, Arc<WebPolicy>)> {
         self.read.lock().unwrap_or_else(PoisonError::into_inner)
+    fn say_that_files_are_broken(&self, error: &str) {
+        // Once a minute: it would be every request otherwise.
+        if self.trouble.due().is_some() {
+            say!(self.logger, Error, "Unable to parse configuration", "err" => text(error));
+        }
+    }
+
     }
 
     fn say_that_files_hang(&self) {

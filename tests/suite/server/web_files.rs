@@ -57,4 +57,10 @@ async fn a_certificate_that_cannot_be_read_refuses_handshakes_at_once() {
             assert_eq!(status(&exporter, &client.plain).await, Some(200), "{name}");
         }
     }
+    // What only the operator can repair is said, at the level that is always logged, once per minute.
+    let log = exporter.log();
+    let broken = log
+        .matches("level=ERROR")
+        .filter(|_| log.contains("Unable to parse configuration"));
+    assert_eq!(broken.count(), 1, "{log}");
 }
