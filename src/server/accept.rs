@@ -419,7 +419,7 @@ impl Server {
         request.extensions.insert(requests.clone());
         async move {
             let mut response = match held {
-                Ok(_) => match server.admit(&request, requests.caller()).await {
+                Ok(_) => match server.admit(&request, &requests).await {
                     Ok(admitted) => {
                         let mut response = server.answer(request, body).await;
                         if let Some(admitted) = admitted {
@@ -460,16 +460,14 @@ impl Server {
     }
 
     /// Whom the gate, if there is one, welcomes; else its response.
-    async fn admit(&self, request: &Parts, caller: &Caller) -> Result<Option<Admitted>, Box<Response>> {
+    async fn admit(&self, request: &Parts, requests: &Requests) -> Result<Option<Admitted>, Box<Response>> {
         let is_open =
             |gate: &&Arc<Gate>| gate.open_healthy() && self.prefix.leads_to(request.uri.path(), "-/healthy");
         let Some(gate) = self.gate.as_ref().filter(|gate| !is_open(gate)) else {
             return Ok(None);
         };
         // Boxed: few exporters have a gate, and every request would hold the room for it.
-        Box::pin(gate.admit(&request.headers, caller.address, caller.lacks_certificate))
-            .await
-            .map(Some)
+        Box::pin(gate.admit(&request.headers, requests)).await.map(Some)
     }
 
     /// Hands a request to its endpoint. Not an `async fn`: that would hold the head's box, empty, for as long as the endpoint takes.

@@ -6,7 +6,7 @@
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::mem;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
@@ -85,10 +85,8 @@ where
             };
             (stream, service) = unread(connection);
             if let Some(request) = resumed {
-                tokio::select! {
-                    biased;
-                    () = answering.finish() => {}
-                    () = stream.left() => return None,
+                if !finish(&answering, &mut stream, &requests).await {
+                    return None;
                 }
                 // From here on nothing else is waited for: the end of the exporter, too, is for this answer.
                 stopping = stop.has_changed().unwrap_or(true);
@@ -102,6 +100,24 @@ where
             }
         }
     }
+}
+
+/// Waits for an answer; false when the caller has left, and the request ends with it.
+async fn finish<S: Leaving>(answering: &Answering, stream: &mut Guarded<S>, requests: &Requests) -> bool {
+    let (mut finished, mut left) = (pin!(answering.finish()), pin!(stream.left()));
+    let mut has_left = false;
+    poll_fn(|cx| {
+        if finished.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(true);
+        }
+        has_left = has_left || left.as_mut().poll(cx).is_ready();
+        // It may have ended with its caller only while it waited for its turn.
+        if has_left && requests.ends_with_caller() {
+            return Poll::Ready(false);
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 /// Ready if it is so when polled.

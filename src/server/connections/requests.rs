@@ -148,6 +148,12 @@ impl Requests {
         self.0.ends_with_caller.store(true, Ordering::Relaxed);
     }
 
+    /// As long as what is returned lasts, the request under way ends when its caller has closed its side.
+    pub fn wait_for_turn(&self) -> InQueue {
+        let before = self.0.ends_with_caller.swap(true, Ordering::Relaxed);
+        InQueue(Arc::clone(&self.0), before)
+    }
+
     /// The answer on its way ends when its caller has closed its side.
     pub fn end_answer_with_caller(&self) {
         self.0.answer_ends_with_caller.store(true, Ordering::Relaxed);
@@ -185,6 +191,16 @@ impl Drop for RequestInFlight {
         if ended == self.0.begun.load(Ordering::Relaxed) {
             self.0.caller.seat.is_idle();
         }
+    }
+}
+
+/// A request that waits for its turn.
+#[derive(Debug)]
+pub struct InQueue(Arc<Counts>, bool);
+
+impl Drop for InQueue {
+    fn drop(&mut self) {
+        self.0.ends_with_caller.store(self.1, Ordering::Relaxed);
     }
 }
 

@@ -4,16 +4,19 @@
 //! [`turns`](super::turns), and what it said is remembered under a keyed digest, so that a scraper waits for it once.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use futures_util::FutureExt as _;
 use http::HeaderValue;
 use zeroize::Zeroizing;
 
 use crate::config::Secret;
+use crate::server::connections::requests::Requests;
+use crate::server::connections::shares::party;
 
 use super::hash::{self, Hash};
 use super::turns::{Digest, Turns};
@@ -73,19 +76,28 @@ impl Verdicts {
         }
     }
 
-    /// Whether the password that comes from `address` is right.
+    /// Whether the password that comes with a request is right. A request that waits for its turn ends with its caller.
     pub async fn judge(
         &self,
         users: &BTreeMap<String, Secret>,
         credentials: Login,
-        address: IpAddr,
+        requests: &Requests,
     ) -> PasswordVerdict {
         let hash = users.get(&credentials.user).map(Secret::expose);
         let digest = self.digest(&credentials, hash.unwrap_or_default());
         if let Some(right) = self.remembered.recall(&digest) {
             return verdict(right);
         }
-        let Some(turn) = self.turns.take(address, &credentials.user, digest).await else {
+        let address = party(requests.caller().address);
+        let mut take = pin!(self.turns.take(address, &credentials.user, digest));
+        let turn = match take.as_mut().now_or_never() {
+            Some(turn) => turn,
+            None => {
+                let _in_queue = requests.wait_for_turn();
+                take.await
+            }
+        };
+        let Some(turn) = turn else {
             return PasswordVerdict::Busy;
         };
         // The same password may have been judged while this one waited.
@@ -175,23 +187,36 @@ fn verdict(right: bool) -> PasswordVerdict {
 
 #[cfg(test)]
 mod tests {
-    use futures_util::FutureExt as _;
+    use std::net::{IpAddr, Ipv4Addr};
 
     use super::*;
+    use crate::server::connections::requests::{Abandoned, Caller};
+    use crate::server::connections::seats::Seats;
 
     fn given(user: &str, password: &str) -> Login {
         let header = format!("bAsIc {}", STANDARD.encode(format!("{user}:{password}")));
         credentials(&HeaderValue::from_str(&header).unwrap()).unwrap()
     }
 
-    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+    fn requests() -> Requests {
+        let address = IpAddr::from(Ipv4Addr::LOCALHOST);
+        let seat = Seats::of(1).take(address, ()).now_or_never().flatten().unwrap();
+        let caller = Caller {
+            address,
+            seat: Arc::new(seat),
+            lacks_certificate: false,
+        };
+        Requests::new(Abandoned::IsAnswered, caller)
+    }
 
     #[tokio::test]
     async fn judges_and_remembers() {
         let hash = bcrypt::hash("open: sesame", 4).unwrap();
         let users = BTreeMap::from([("ann".to_owned(), Secret::new(hash))]);
         let verdicts = Verdicts::new();
-        let judge = async |users, user, password| verdicts.judge(users, given(user, password), HERE).await;
+        let requests = requests();
+        let judge =
+            async |users, user, password| verdicts.judge(users, given(user, password), &requests).await;
         let nobody = BTreeMap::new();
         for _ in 0..2 {
             assert_eq!(judge(&users, "ann", "open: sesame").await, PasswordVerdict::Right);
@@ -211,11 +236,21 @@ mod tests {
         let hash = "$2y$12$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi";
         let users = BTreeMap::from([("ann".to_owned(), Secret::new(hash.to_owned()))]);
         let verdicts = Verdicts::new();
-        let judge = |password: String| verdicts.judge(&users, given("ann", &password), HERE);
+        let requests = requests();
+        let judge = |password: String| verdicts.judge(&users, given("ann", &password), &requests);
+        // Whose password is being judged may close its side.
+        let mut first = Box::pin(judge("open 0".to_owned()));
+        assert_eq!(first.as_mut().now_or_never(), None);
+        assert!(!requests.ends_with_caller());
         // Those who leave before their turn wait no more.
-        for guess in 0..200_u8 {
-            assert_eq!(judge(format!("open {guess}")).now_or_never(), None);
+        for guess in 1..200_u8 {
+            let mut next = Box::pin(judge(format!("open {guess}")));
+            assert_eq!(next.as_mut().now_or_never(), None);
+            assert!(requests.ends_with_caller());
+            drop(next);
+            assert!(!requests.ends_with_caller());
         }
+        drop(first);
         assert!(verdicts.remembered.0.lock().unwrap().is_empty());
         // What was found out is kept, though nobody waited for it.
         assert_eq!(judge("open".to_owned()).await, PasswordVerdict::Wrong);

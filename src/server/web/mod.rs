@@ -8,7 +8,6 @@ mod look;
 mod tls;
 mod turns;
 
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -16,7 +15,7 @@ use http::StatusCode;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 
 use super::answer::{self, Response};
-use super::connections::shares::party;
+use super::connections::requests::Requests;
 use crate::config::files::disk;
 use crate::config::files::web::{Web, WebError};
 use crate::logging::{Logger, OncePerMinute};
@@ -160,8 +159,7 @@ impl Gate {
     pub async fn admit(
         self: &Arc<Self>,
         headers: &HeaderMap,
-        caller: IpAddr,
-        lacks_certificate: bool,
+        requests: &Requests,
     ) -> Result<Admitted, Box<Response>> {
         let policy = match self.policy().await {
             Ok(policy) => policy,
@@ -173,7 +171,7 @@ impl Gate {
         if self.limiter.as_ref().is_some_and(|limiter| !limiter.allow()) {
             return Err(refusal(StatusCode::TOO_MANY_REQUESTS));
         }
-        if lacks_certificate {
+        if requests.caller().lacks_certificate {
             let mut response = answer::error(StatusCode::FORBIDDEN, "a client certificate is required");
             Admitted(policy).add_headers(&mut response);
             return Err(Box::new(response));
@@ -185,7 +183,7 @@ impl Gate {
         let verdict = match credentials {
             Some(credentials) => {
                 let users = &policy.web.users;
-                self.verdicts.judge(users, credentials, party(caller)).await
+                self.verdicts.judge(users, credentials, requests).await
             }
             None => auth::PasswordVerdict::Wrong,
         };
@@ -233,13 +231,13 @@ impl Gate {
 
     fn read(&self) -> MutexGuard<'_, (Option<Stamp>, Arc<WebPolicy>)> {
         self.read.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn say_that_files_are_broken(&self, error: &str) {
         // Once a minute: it would be every request otherwise.
         if self.trouble.due().is_some() {
             say!(self.logger, Error, "Unable to parse configuration", "err" => text(error));
         }
-    }
-
     }
 
     fn say_that_files_hang(&self) {

@@ -517,6 +517,34 @@ async fn lets_in_who_has_a_password() {
 }
 
 #[tokio::test]
+async fn a_guess_whose_caller_has_left_gives_up_its_place() {
+    // Slow enough for the second one to come meanwhile.
+    let web = "basic_auth_users: {ann: $2y$12$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi}\n";
+    let (exporter, _) = Certificates::new().start(web).await;
+    let guess = async |password: &str| {
+        let mut stream = TcpStream::connect(exporter.address).await.unwrap();
+        let authorization = basic("ann", password);
+        let request = format!("GET /metrics HTTP/1.1\r\nHost: x\r\nAuthorization: {authorization}\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
+        stream
+    };
+    let answer = async |mut stream: TcpStream| {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    };
+    let first = guess("open").await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let others = ["open 1", "open 2", "open 3", "open 4"].map(guess);
+    let others = futures_util::future::join_all(others).await;
+    let others = futures_util::future::join_all(others.into_iter().map(answer)).await;
+    assert_eq!(others.concat(), "");
+    let first = answer(first).await;
+    assert!(first.starts_with("HTTP/1.1 401 Unauthorized"), "{first}");
+}
+
+#[tokio::test]
 async fn limits_the_rate_of_requests() {
     let (exporter, _) = Certificates::new()
         .start("rate_limit: {interval: 1h, burst: 2}\n")
