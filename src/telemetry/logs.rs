@@ -60,7 +60,8 @@ pub(super) fn write_deepflow(out: &mut Vec<u8>, probe: &Finished<'_>) -> u64 {
             fields.insert("reason".to_owned(), failure.reason.name().into());
         }
         for (name, value) in event.attributes() {
-            fields.insert(name.to_owned(), as_json(value));
+            // An object has a key once, and the probe's own come first: its target is not the host of a redirect.
+            fields.entry(name).or_insert_with(|| as_json(value));
         }
         let record = json!({
             "message": body(event),
