@@ -5,7 +5,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::protobuf::{Any, any, attribute, bytes, fixed32, fixed64, message, number};
 use super::spans::write_value;
-use super::{Finished, SERVICE, nanoseconds, told};
+use super::{Finished, SERVICE, nanoseconds};
 use crate::probe_log::{Event, Level, LogValue};
 
 /// Most lines of one probe: the last ones, which tell why.
@@ -28,14 +28,14 @@ pub(super) fn write_otlp(out: &mut Vec<u8>, probe: &Finished<'_>) -> u64 {
                 },
             );
             bytes(out, 3, event.level.name().as_bytes());
-            any(out, 5, Any::Text(&body(event)));
+            any(out, 5, Any::Text(&body(event, probe)));
             attribute(out, 6, "probe.module", &*probe.module.name);
             attribute(out, 6, "probe.target", &*probe.target);
             if let Some(failure) = probe.outcome.failure {
                 attribute(out, 6, "probe.failure.reason", failure.reason.name());
             }
             for (name, value) in event.attributes() {
-                write_value(out, 6, name, value);
+                write_value(out, 6, name, value, probe);
             }
             if let Some(context) = &probe.outcome.trace {
                 fixed32(out, 8, u32::from(context.flags));
@@ -61,10 +61,10 @@ pub(super) fn write_deepflow(out: &mut Vec<u8>, probe: &Finished<'_>) -> u64 {
         }
         for (name, value) in event.attributes() {
             // An object has a key once, and the probe's own come first: its target is not the host of a redirect.
-            fields.entry(name).or_insert_with(|| as_json(value));
+            fields.entry(name).or_insert_with(|| as_json(value, probe));
         }
         let record = json!({
-            "message": body(event),
+            "message": body(event, probe),
             "level": event.level.name(),
             "timestamp": rfc3339(event.at),
             "app_service": SERVICE,
@@ -85,18 +85,18 @@ fn lines<'a>(probe: &'a Finished<'_>) -> Vec<&'a Event> {
 }
 
 /// What a line says, its error included.
-fn body(event: &Event) -> String {
+fn body(event: &Event, probe: &Finished<'_>) -> String {
     let error = event.attributes().find(|(name, _)| *name == "err");
     match error {
-        Some((_, error)) => format!("{}: {}", event.message, told(&error.to_string())),
+        Some((_, error)) => format!("{}: {}", event.message, probe.told(&error.to_string())),
         None => event.message.to_owned(),
     }
 }
 
-fn as_json(value: &LogValue) -> Json {
+fn as_json(value: &LogValue, probe: &Finished<'_>) -> Json {
     match value {
-        LogValue::Text(text) => (*told(text)).into(),
-        LogValue::Bytes(text) => (*told(text)).into(),
+        LogValue::Text(text) => (*probe.told(text)).into(),
+        LogValue::Bytes(text) => (*probe.told(text)).into(),
         LogValue::Int(number) => (*number).into(),
         LogValue::Float(number) => (*number).into(),
         LogValue::Bool(truth) => (*truth).into(),

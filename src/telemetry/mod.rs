@@ -26,6 +26,7 @@ use crate::net::Network;
 use crate::net::url::Url;
 use crate::probe_log::{Event, Level};
 use crate::prober::Outcome;
+use crate::strconv::quote;
 use crate::trace::{Context, Endpoint, Export};
 use losses::Losses;
 use queue::Queue;
@@ -50,6 +51,8 @@ pub struct Exports {
 struct Finished<'a> {
     module: &'a Module,
     target: Cow<'a, str>,
+    /// User and password that the target contains.
+    login: Option<(&'a str, &'a str)>,
     outcome: &'a Outcome,
     /// The moment at which it began, in nanoseconds since 1970.
     began: u64,
@@ -222,6 +225,7 @@ impl<'a> Finished<'a> {
         Self {
             module,
             target: shown(target),
+            login: login_of(target),
             outcome,
             began: nanoseconds(outcome.timeline.began()),
         }
@@ -233,6 +237,17 @@ impl<'a> Finished<'a> {
         self.began.saturating_add(after)
     }
 
+    /// Text as receivers take it, without the password of the target.
+    fn told<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        match self.login {
+            Some((user, password)) => match without(text, user, password) {
+                Cow::Borrowed(text) => told(text),
+                Cow::Owned(text) => Cow::Owned(told(&text).into_owned()),
+            },
+            None => told(text),
+        }
+    }
+
     /// The lines of its log at a level or above.
     fn events(&self, least: Level) -> impl Iterator<Item = &'a Event> {
         let events = self.outcome.log.events().iter();
@@ -240,13 +255,53 @@ impl<'a> Finished<'a> {
     }
 }
 
+/// What stands in the place of a password, as in Go.
+const MASK: &str = "xxxxx";
+
 /// A target without a password.
 fn shown(target: &str) -> Cow<'_, str> {
     let may_have_password = target.contains('@');
     match Url::parse(&carried::bytes(target)) {
-        Ok(url) if may_have_password && url.user.is_some() => Cow::Owned(url.redacted("xxxxx")),
-        _ => told(target),
+        Ok(url) if may_have_password && url.user.is_some() => Cow::Owned(url.redacted(MASK)),
+        _ => match login_of(target) {
+            Some((user, password)) => Cow::Owned(told(&without(target, user, password)).into_owned()),
+            None => told(target),
+        },
     }
+}
+
+/// User and password in a target as they were written, whether it is a URL or one without a scheme.
+fn login_of(target: &str) -> Option<(&str, &str)> {
+    let (before, behind) = target.split_once("//").unwrap_or(("", target));
+    let has_scheme = before.ends_with(':') && !before.contains(['/', '?', '#', '@']);
+    let behind = if has_scheme { behind } else { target };
+    let authority = behind.split(['/', '?', '#']).next()?;
+    let (login, _) = authority.rsplit_once('@')?;
+    let (user, password) = login.split_once(':')?;
+    (!password.is_empty()).then_some((user, password))
+}
+
+/// Text in which user and password are written as in a target, or quoted, or as in a URL that was printed; without the password.
+fn without<'t>(text: &'t str, user: &str, password: &str) -> Cow<'t, str> {
+    if !text.contains('@') {
+        return Cow::Borrowed(text);
+    }
+    let written = format!("{user}:{password}@");
+    let printed = Url::parse(&*carried::bytes(&format!("http://{written}h/")));
+    let printed = printed.ok().and_then(|url| {
+        let printed = carried::owned(url.to_bytes());
+        let login = printed.strip_prefix("http://")?.strip_suffix("h/")?;
+        Some(login.to_owned())
+    });
+    let quoted = quote(&written);
+    let quoted = quoted.get(1..quoted.len() - 1).map(str::to_owned);
+    let mut text = Cow::Borrowed(text);
+    for form in [Some(written), quoted, printed].into_iter().flatten() {
+        if text.contains(&form) {
+            text = Cow::Owned(text.replace(&form, &format!("{user}:{MASK}@")));
+        }
+    }
+    text
 }
 
 /// Text as receivers take it: bytes that are not UTF-8 are replaced.
@@ -260,4 +315,59 @@ fn told(text: &str) -> Cow<'_, str> {
 fn nanoseconds(at: SystemTime) -> u64 {
     let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_password_of_a_target_is_told() {
+        let rows = [
+            ("https://bob:secret@h/x", "https://bob:xxxxx@h/x"),
+            ("https://bob:a%20b@h/x", "https://bob:xxxxx@h/x"),
+            ("https://bob@h/x", "https://bob@h/x"),
+            ("bob:secret@127.0.0.1:80/x", "bob:xxxxx@127.0.0.1:80/x"),
+            ("bob:secret@h/x//y@z", "bob:xxxxx@h/x//y@z"),
+            ("//bob:secret@h/x", "//bob:xxxxx@h/x"),
+            ("bob:se:cr@et@h:80", "bob:xxxxx@h:80"),
+            ("bob:secret@[::1", "bob:xxxxx@[::1"),
+            ("http://bob:secret@[::1", "http://bob:xxxxx@[::1"),
+            ("h:80/x@y", "h:80/x@y"),
+            ("h:80", "h:80"),
+        ];
+        for (target, want) in rows {
+            assert_eq!(shown(target), want, "{target}");
+        }
+        let rows = [
+            (
+                "bob:secret@h:80",
+                "address bob:secret@h:80: too many colons in address",
+                "address bob:xxxxx@h:80: too many colons in address",
+            ),
+            (
+                "http://bob:secret@h",
+                "write ws://bob:secret@h instead of http://bob:secret@h",
+                "write ws://bob:xxxxx@h instead of http://bob:xxxxx@h",
+            ),
+            (
+                "bob:se\"cret@h",
+                r#"parse "bob:se\"cret@h": invalid"#,
+                r#"parse "bob:xxxxx@h": invalid"#,
+            ),
+            (
+                "bob:se%7Ecret@h",
+                "http://bob:se~cret@h/ is refused",
+                "http://bob:xxxxx@h/ is refused",
+            ),
+            ("http://h/", "bob:secret@h", "bob:secret@h"),
+        ];
+        for (target, text, want) in rows {
+            let got = match login_of(target) {
+                Some((user, password)) => without(text, user, password),
+                None => Cow::Borrowed(text),
+            };
+            assert_eq!(got, want, "{target}");
+        }
+    }
 }

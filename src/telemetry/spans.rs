@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::protobuf::{Any, attribute, bytes, fixed32, fixed64, message, number};
-use super::{Traced, told};
+use super::{Finished, Traced, told};
 use crate::module::Kind;
 use crate::module::http::HttpProtocol;
 use crate::net::url::Url;
@@ -136,7 +136,7 @@ impl Span<'_> {
             more(out);
             message(out, 15, |out| {
                 if let Some(fault) = self.fault {
-                    bytes(out, 2, fault.words.as_bytes());
+                    bytes(out, 2, probe.told(fault.words).as_bytes());
                 }
                 number(out, 3, if self.fault.is_some() { ERROR } else { OK });
             });
@@ -227,7 +227,7 @@ fn write_hop(
         attribute(out, 9, "network.transport", transport.0);
         attribute(out, 9, "net.transport", transport.1);
         match method {
-            Some(method) => of_http(out, method, number, hop),
+            Some(method) => of_http(out, probe, method, number, hop),
             None => of_grpc(out, hop),
         }
     });
@@ -248,10 +248,10 @@ fn method<'a>(probe: &'a Traced<'_>, hop: &Hop, number: usize) -> Option<&'a str
     Some(statuses.fold(module.method.as_str(), http::method_after))
 }
 
-fn of_http(out: &mut Vec<u8>, method: &str, number: usize, hop: &Hop) {
+fn of_http(out: &mut Vec<u8>, probe: &Finished<'_>, method: &str, number: usize, hop: &Hop) {
     attribute(out, 9, "http.request.method", method);
     attribute(out, 9, "http.method", method);
-    let name = told(&hop.name);
+    let name = probe.told(&hop.name);
     attribute(out, 9, "url.full", &*name);
     attribute(out, 9, "http.url", &*name);
     if let Ok(url) = Url::parse(&*hop.name) {
@@ -339,17 +339,17 @@ fn events(out: &mut Vec<u8>, probe: &Traced<'_>) {
             bytes(out, 2, event.message.as_bytes());
             attribute(out, 3, "log.level", event.level.name());
             for (name, value) in event.attributes() {
-                write_value(out, 3, name, value);
+                write_value(out, 3, name, value, probe);
             }
         });
     }
 }
 
 /// An attribute of a log line.
-pub(super) fn write_value(out: &mut Vec<u8>, field: u64, name: &str, value: &LogValue) {
+pub(super) fn write_value(out: &mut Vec<u8>, field: u64, name: &str, value: &LogValue, probe: &Finished<'_>) {
     match value {
-        LogValue::Text(text) => attribute(out, field, name, &*told(text)),
-        LogValue::Bytes(text) => attribute(out, field, name, &*told(text)),
+        LogValue::Text(text) => attribute(out, field, name, &*probe.told(text)),
+        LogValue::Bytes(text) => attribute(out, field, name, &*probe.told(text)),
         LogValue::Int(number) => attribute(out, field, name, *number),
         LogValue::Float(number) => attribute(out, field, name, Any::Float(*number)),
         LogValue::Bool(truth) => attribute(out, field, name, Any::Bool(*truth)),

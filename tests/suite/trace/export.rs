@@ -1,5 +1,6 @@
 //! Spans and logs at their receivers.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
@@ -148,6 +149,8 @@ async fn deepflow_gets_failed_probes_and_their_logs() {
     let closed = nobody();
     exporter.probe("traced", &closed).await;
     exporter.probe("tcp", &closed).await;
+    // Not a URL, and still a password.
+    exporter.probe("tcp", &format!("probe:secret@{closed}")).await;
     exporter.running.stop().await;
 
     let received = agent.received.lock().unwrap();
@@ -207,7 +210,18 @@ async fn deepflow_gets_failed_probes_and_their_logs() {
         );
         assert_eq!(record["span_id"].as_str().map(str::len), Some(16));
     }
-    let tcp = of("tcp");
+    // The probe's target, not the host that a line of the log is about.
+    let targets = |module: &str| -> BTreeSet<&str> {
+        let records = of(module).into_iter();
+        records.map(|r| r["json"]["target"].as_str().unwrap()).collect()
+    };
+    let masked = format!("probe:xxxxx@{closed}");
+    assert_eq!(targets("tcp"), BTreeSet::from([closed.as_str(), masked.as_str()]));
+    assert!(targets("traced").iter().all(|target| target.contains(':')));
+    let tcp: Vec<_> = of("tcp")
+        .into_iter()
+        .filter(|record| record["json"]["target"] == closed)
+        .collect();
     assert!(
         tcp.iter()
             .any(|r| r["message"].as_str().unwrap().contains("connection refused")),
