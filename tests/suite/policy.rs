@@ -227,6 +227,10 @@ policy: {{preset: no-link-local, deny: {{networks: [127.0.0.2], names: ['*.inter
             "{module} {name}: {text}"
         );
     }
+    for name in ["a.inter%5C110al", "a.%5Ci%5Cnternal"] {
+        let (success, text) = probe(&exporter, "asked", &format!("127.0.0.1:1&query_name={name}")).await;
+        assert!(!success && text.contains("is denied"), "{name}: {text}");
+    }
     assert!(reached.try_recv().is_err(), "no secret was sent there");
     let asked = proxy.asked();
     let leaked = asked

@@ -101,6 +101,23 @@ impl Query {
         Ok(self)
     }
 
+    /// The name that is asked for, as it is sent: without escapes, but for a dot within a label.
+    pub fn name(&self) -> String {
+        let mut name = String::new();
+        let mut rest = self.octets.get(12..).unwrap_or_default();
+        while let Some((&length, behind)) = rest.split_first()
+            && let Some((label, next)) = behind.split_at_checked(length.into())
+            && !label.is_empty()
+        {
+            if !name.is_empty() {
+                name.push('.');
+            }
+            name.push_str(&String::from_utf8_lossy(label).replace('.', "\\046"));
+            rest = next;
+        }
+        name
+    }
+
     /// The message under an identifier.
     pub fn with_id(&self, id: u16) -> Vec<u8> {
         let mut octets = self.octets.clone();
@@ -184,6 +201,14 @@ mod tests {
             let mut octets = Vec::new();
             let got = write_name(name, &mut octets).map(|()| octets.as_slice());
             assert_eq!(got, *want, "{name}");
+        }
+        for (name, sent) in [
+            ("example.test.", "example.test"),
+            (r"a.b\097d.t\est", "a.bad.test"),
+            (r"a\.b.test", r"a\046b.test"),
+            (".", ""),
+        ] {
+            assert_eq!(Query::new(name, 1, 1, true).unwrap().name(), sent, "{name}");
         }
         let longest = "a".repeat(63);
         assert!(write_name(&longest, &mut Vec::new()).is_ok());

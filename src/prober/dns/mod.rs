@@ -53,7 +53,6 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Dns) -> Verdict {
         log!(probe.log, Error, "Configuration error: Expected transport protocol udp or tcp", "protocol" => module.transport_protocol.clone());
         return Err(probe.fail(Reason::ConfigError));
     };
-    judge_names(probe, None)?;
     let place = server(probe, module, transport)?;
     let query_name = module.name_for(probe.target);
     let found = choose_address(probe, &place.host, module.preference).await?;
@@ -136,7 +135,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Dns) -> Verdict {
     judged.map_err(|reason| probe.fail(reason))
 }
 
-/// Whom a probe asks. When it asks for the target, the policy judges that name, too.
+/// Whom a probe asks. The policy judges what a scrape has it ask for: the target, or a parameter, as it is written and as it is sent.
 fn server(probe: &mut Probe<'_>, module: &Dns, transport: DnsTransport) -> Result<Place, Failed> {
     let server = module.server.as_deref().unwrap_or(probe.target);
     let asked = type_name(module.query_type).unwrap_or("");
@@ -144,10 +143,18 @@ fn server(probe: &mut Probe<'_>, module: &Dns, transport: DnsTransport) -> Resul
     probe
         .timeline
         .begin_hop(format!("{asked} {query_name} at {server}"));
-    if module.asks_for_target()
-        && let Err(refusal) = probe.network.policy.check_name(&query_name)
-    {
+    judge_names(probe, None)?;
+    let is_given = module.asks_for_target() || probe.given_names.iter().any(|name| *name == *query_name);
+    let policy = &probe.network.policy;
+    let judged = match module.query_for(&query_name) {
+        Ok(query) if is_given => policy
+            .check_name(&query_name)
+            .and_then(|()| policy.check_name(&query.name())),
+        _ => Ok(()),
+    };
+    if let Err(refusal) = judged {
         probe.timeline.hop().result = Some(refusal.to_string());
+        probe.advise(advice::policy());
         log!(probe.log, Error, "Query name refused", "err" => text(&refusal));
         return Err(probe.fail(Reason::PolicyRefused));
     }

@@ -9,7 +9,6 @@ use go_http::websocket::{Frames, MessageKind};
 use tokio::time::Instant;
 
 use super::connect::{AnyStream, prepare};
-use super::resolve::judge_names;
 use super::{Phase, Probe, Verdict, advice, choose_address};
 use crate::carried;
 use crate::config::WITHOUT_MANAGER;
@@ -41,7 +40,6 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Websocket) -> Verdict {
         Metric::WebsocketStatusCode,
         Metric::WebsocketFailedDueToRegex,
     ]);
-    judge_names(probe, None)?;
     let prepared = prepare(probe, &module.tls_config, "Error creating TLS config").await;
     let prepared = prepared.map_err(|error| probe.fail(error.reason()))?;
     let found = choose_address(probe, url.hostname(), module.preference).await?;

@@ -161,9 +161,10 @@ impl<T: Transport> Stub<'_, T> {
                     next = Instant::now();
                 }
                 () = sleep_until(next), if turns.len() > 0 => {
+                    // From when it was to begin, so that what is said of silence is the same each time.
+                    let within = end.saturating_duration_since(next);
                     next += self.conf.timeout;
                     if let Some(server) = turns.next() {
-                        let within = end.saturating_duration_since(Instant::now());
                         open.push(async move { (server, self.ask(server, full, record, within).await) });
                     }
                 }
