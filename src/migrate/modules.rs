@@ -3,9 +3,10 @@
 //! A name that stands for different modules in two files is renamed in the later one, so that no target gets the
 //! module of another exporter.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 
+use super::Names;
 use crate::config::yaml::{Content, Document, Id};
 
 /// A merged file is no longer than this, however often aliases repeat a text.
@@ -34,23 +35,22 @@ pub(super) fn merge(files: &[(String, String)]) -> Result<Merged, String> {
         return Ok(merged);
     }
     let mut modules: Vec<(String, String)> = Vec::new();
+    let mut names = Names::default();
+    // The new names, by what a module was called and contains.
+    let mut known = HashMap::new();
     for ((suffix, text), renamed) in files.iter().zip(&mut merged.renamed) {
         for (name, body) in bodies(text)? {
-            let same = |modules: &[(String, String)], name: &str| {
-                modules
-                    .iter()
-                    .find(|(taken, _)| taken == name)
-                    .map(|(_, other)| *other == body)
-            };
-            let mut unique = name.clone();
-            while same(&modules, &unique) == Some(false) {
-                unique = format!("{unique}_{suffix}");
-            }
-            if same(&modules, &unique).is_none() {
-                modules.push((unique.clone(), body.clone()));
-            }
-            if unique != name {
-                renamed.insert(name, unique);
+            let unique = known.entry((name.clone(), body.clone())).or_insert_with(|| {
+                let wanted = match names.taken.contains(&name) {
+                    true => format!("{name}_{suffix}"),
+                    false => name.clone(),
+                };
+                let unique = names.unique(&wanted, "_");
+                modules.push((unique.clone(), body));
+                unique
+            });
+            if *unique != name {
+                renamed.insert(name, unique.clone());
             }
         }
     }

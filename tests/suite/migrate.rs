@@ -232,11 +232,28 @@ fn hostile_files_are_refused() {
 #[test]
 fn many_of_a_kind_take_little_time() {
     const MANY: usize = 4000;
+    const OUTPUT: &str = "prometheus.exporter.blackbox.x.targets";
     let many = |each: &dyn Fn(usize) -> String| (0..MANY).map(each).collect::<String>();
+    let few = |each: &dyn Fn(usize) -> String| (0..MANY / 4).map(each).collect::<String>();
+    let exporter = |label: &str, timeout: usize| {
+        let modules = format!("modules: {{m: {{prober: http, timeout: {}s}}}}", timeout + 1);
+        format!(
+            "prometheus.exporter.blackbox \"{label}\" {{\nconfig = \"{modules}\"\ntarget {{\nname = \"a\"\naddress = \"b\"\nmodule = \"m\"\n}}\n}}\n"
+        )
+    };
     #[rustfmt::skip]
     let rows = [
         ("gatus", format!("endpoints:\n{}", many(&|n| format!("- {{name: a, url: 'http://x', conditions: ['[BODY] == x{n}']}}\n")))),
         ("gatus", format!("endpoints: [{{name: a, url: 'http://x', conditions: ['[STATUS] == 200'], body: '{}'}}]", "$A ".repeat(50 * MANY))),
+        (
+            "alloy",
+            many(&|n| format!("declare \"d{n}\" {{\n{}export \"t\" {{ value = {OUTPUT} }}\n}}\nd{n} \"x\" {{}}\nprometheus.scrape \"s{n}\" {{\ntargets = d{n}.x.t\n}}\n", exporter("x", n))),
+        ),
+        ("alloy", many(&|n| exporter("x", n)) + &format!("prometheus.scrape \"x\" {{\ntargets = array.concat({})\n}}\n", format!("{OUTPUT}, ").repeat(MANY))),
+        (
+            "alloy",
+            few(&|n| format!("{}discovery.relabel \"r{n}\" {{ targets = array.concat(discovery.relabel.r{}.output, prometheus.exporter.blackbox.x{n}.targets) }}\n", exporter(&format!("x{n}"), 1), n + 1)),
+        ),
         ("smokeping_prober", format!("targets: [{{hosts: [{}]}}]", "a, ".repeat(5 * MANY))),
     ];
     for (program, text) in rows {

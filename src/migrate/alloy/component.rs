@@ -1,35 +1,25 @@
 //! What a `prometheus.exporter.blackbox` block says.
 
-use std::ops::Range;
-
-use super::super::{Links, Migration};
-use super::{EXPORTER, File, attribute, blocks, milliseconds};
+use super::super::{Links, Migration, Names};
+use super::scope::Scopes;
+use super::{EXPORTER, File, attribute, milliseconds};
 use crate::config::files::targets::{Target, label_fault};
 use alloy_syntax::{Attribute, Block, Statement, Value};
 
 /// One exporter of the Alloy configuration.
 pub(super) struct Component<'a> {
-    pub file: usize,
+    pub file: &'a File<'a>,
     pub block: &'a Block,
-    /// The blocks that can refer to it.
-    pub siblings: Vec<&'a Block>,
-    /// The bytes of the file in which its name is known; everywhere when it is not inside a `declare`.
-    pub scope: Option<Range<usize>>,
+    /// The scope in which its name is known.
+    pub scope: usize,
     /// What Alloy puts before its id; unknown inside a `declare` that is used more than once.
     prefix: Option<String>,
-    /// Outputs under which the users of its `declare` see its targets.
-    pub exported: Vec<(String, String)>,
-    /// The blocks where those outputs are used.
-    pub outside: Vec<&'a Block>,
-    note_prefix: &'a str,
     /// Label of the components that replace it.
     pub replacement: String,
     /// Targets that a targets file can hold, with the labels that Alloy's exporter gives them.
     pub targets: Vec<Target>,
     /// Targets that only Alloy can compute, as the text of a list, with their lines.
     pub computed: Vec<(usize, String)>,
-    /// Relabelling that its targets or series pass.
-    pub rules: Vec<String>,
     /// The text of its modules.
     pub modules: Option<String>,
     /// The file of its modules, when it names one.
@@ -37,121 +27,51 @@ pub(super) struct Component<'a> {
 }
 
 /// All exporters of all files.
-pub(super) fn find<'a>(files: &'a [File<'a>]) -> Vec<Component<'a>> {
-    let top: Vec<&Block> = files.iter().flat_map(|file| blocks(&file.body)).collect();
+pub(super) fn find<'a>(scopes: &Scopes<'a>) -> Vec<Component<'a>> {
     let mut found = Vec::new();
-    for (index, file) in files.iter().enumerate() {
-        let place = Place {
-            file: index,
-            at: &file.at,
-            siblings: &top,
-            scope: None,
-            prefix: Some(String::new()),
-            uses: &[],
-            outside: &[],
+    // What Alloy puts before the ids in a scope.
+    let mut prefixes: Vec<Option<String>> = Vec::new();
+    for (number, scope) in scopes.iter().enumerate() {
+        let prefix = match scope.outer {
+            None => Some(String::new()),
+            Some(outer) => {
+                let label = scope.declare.unwrap_or_default();
+                let mut uses = scopes.get(outer).named(label).map(|(user, _)| &user.label);
+                match (uses.next(), uses.next(), prefixes.get(outer)) {
+                    (Some(only), None, Some(Some(prefix))) => Some(format!("{prefix}{label}.{only}/")),
+                    _ => None,
+                }
+            }
         };
-        place.search(&file.body, &mut found);
+        for (block, file) in scope.named(EXPORTER) {
+            found.push(Component {
+                file,
+                block,
+                scope: number,
+                prefix: prefix.clone(),
+                replacement: String::new(),
+                targets: Vec::new(),
+                computed: Vec::new(),
+                modules: None,
+                config_file: None,
+            });
+        }
+        prefixes.push(prefix);
     }
-    let taken: Vec<&str> = top.iter().map(|block| block.label.as_str()).collect();
-    for index in 0..found.len() {
-        let label = found
-            .get(index)
-            .map(|component| component.block.label.clone())
-            .unwrap_or_default();
-        let mut name = format!("blackbox_{label}");
-        while taken.contains(&name.as_str())
-            || found
-                .iter()
-                .any(|other: &Component<'_>| other.replacement == name)
-        {
-            name.push('_');
-        }
-        if let Some(component) = found.get_mut(index) {
-            component.replacement = name;
-        }
+    found.sort_by_key(|component| (component.file.number, component.block.span.start));
+    let mut names = Names::default();
+    let top = scopes.get(0).blocks.iter();
+    names.taken.extend(top.map(|(block, _)| block.label.clone()));
+    for component in &mut found {
+        component.replacement = names.unique(&format!("blackbox_{}", component.block.label), "_");
     }
     found
-}
-
-struct Place<'p, 'a> {
-    file: usize,
-    at: &'a str,
-    siblings: &'p [&'a Block],
-    scope: Option<Range<usize>>,
-    prefix: Option<String>,
-    uses: &'p [String],
-    outside: &'p [&'a Block],
-}
-
-impl<'a> Place<'_, 'a> {
-    fn search(&self, body: &'a [Statement], found: &mut Vec<Component<'a>>) {
-        for block in blocks(body) {
-            if block.name == EXPORTER {
-                found.push(self.component(block));
-                continue;
-            }
-            let inner: Vec<&Block> = blocks(&block.body).collect();
-            let uses: Vec<String> = match block.name.as_str() {
-                "declare" => self
-                    .siblings
-                    .iter()
-                    .filter(|other| other.name == block.label)
-                    .map(|other| format!("{}.{}", block.label, other.label))
-                    .collect(),
-                _ => Vec::new(),
-            };
-            let prefix = match (uses.as_slice(), &self.prefix) {
-                ([only], Some(prefix)) => Some(format!("{prefix}{only}/")),
-                _ => None,
-            };
-            let place = Place {
-                file: self.file,
-                at: self.at,
-                siblings: &inner,
-                scope: Some(block.span.clone()),
-                prefix,
-                uses: &uses,
-                outside: self.siblings,
-            };
-            place.search(&block.body, found);
-        }
-    }
-
-    fn component(&self, block: &'a Block) -> Component<'a> {
-        let exported = self
-            .siblings
-            .iter()
-            .filter(|block| block.name == "export")
-            .filter_map(|export| Some((export, attribute(export, "value")?)))
-            .flat_map(|(export, value)| {
-                self.uses
-                    .iter()
-                    .map(move |user| (value.value.to_string(), format!("{user}.{}", export.label)))
-            })
-            .collect();
-        Component {
-            file: self.file,
-            block,
-            siblings: self.siblings.to_vec(),
-            scope: self.scope.clone(),
-            prefix: self.prefix.clone(),
-            exported,
-            outside: self.outside.to_vec(),
-            note_prefix: self.at,
-            replacement: String::new(),
-            targets: Vec::new(),
-            computed: Vec::new(),
-            rules: Vec::new(),
-            modules: None,
-            config_file: None,
-        }
-    }
 }
 
 impl Component<'_> {
     /// Where a note is about.
     pub fn at(&self, line: usize) -> String {
-        format!("{}line {line}", self.note_prefix)
+        self.file.place(line)
     }
 
     /// The reference to its targets.
@@ -169,13 +89,13 @@ impl Component<'_> {
     }
 
     /// Reads the block.
-    pub fn read(&mut self, links: &Links<'_>, migration: &mut Migration) {
+    pub fn read(&mut self, scopes: &Scopes<'_>, links: &Links<'_>, migration: &mut Migration) {
         let block = self.block;
         for statement in &block.body {
             match statement {
                 Statement::Block(target) if target.name == "target" => self.read_target(target, migration),
                 Statement::Block(other) => migration.lost.push(self.unknown(&other.name, other.line)),
-                Statement::Attribute(argument) => self.read_argument(argument, links, migration),
+                Statement::Attribute(argument) => self.read_argument(argument, scopes, links, migration),
             }
         }
         if self.targets.is_empty() && self.computed.is_empty() {
@@ -195,7 +115,13 @@ impl Component<'_> {
         format!("{}: Alloy's exporter has no `{name}`", self.at(line))
     }
 
-    fn read_argument(&mut self, argument: &Attribute, links: &Links<'_>, migration: &mut Migration) {
+    fn read_argument(
+        &mut self,
+        argument: &Attribute,
+        scopes: &Scopes<'_>,
+        links: &Links<'_>,
+        migration: &mut Migration,
+    ) {
         let at = self.at(argument.line);
         match (argument.name.as_str(), &argument.value) {
             ("config", Value::Text(text)) => self.modules = Some(text.clone()),
@@ -203,8 +129,8 @@ impl Component<'_> {
                 self.config_file = Some(file.clone());
                 self.modules = read_file(links, file, &at, migration);
             }
-            ("config", Value::Expression(text)) if self.local_file(text).is_some() => {
-                let file = self.local_file(text).unwrap_or_default();
+            ("config", Value::Expression(text)) if self.local_file(text, scopes).is_some() => {
+                let file = self.local_file(text, scopes).unwrap_or_default();
                 self.modules = read_file(links, &file, &at, migration);
                 self.config_file = Some(file);
             }
@@ -233,17 +159,14 @@ impl Component<'_> {
     }
 
     /// The file behind `local.file.NAME.content`.
-    fn local_file(&self, expression: &str) -> Option<String> {
+    fn local_file(&self, expression: &str, scopes: &Scopes<'_>) -> Option<String> {
         let name = expression
             .trim_start_matches("convert.nonsensitive(")
             .trim_start_matches("nonsensitive(")
             .trim_end_matches(')')
             .strip_prefix("local.file.")?
             .strip_suffix(".content")?;
-        let block = self
-            .siblings
-            .iter()
-            .find(|block| block.name == "local.file" && block.label == name)?;
+        let (block, _) = scopes.get(self.scope).block("local.file", name)?;
         match &attribute(block, "filename")?.value {
             Value::Text(file) => Some(file.clone()),
             _ => None,
@@ -350,7 +273,7 @@ impl Component<'_> {
 
 fn read_file(links: &Links<'_>, file: &str, at: &str, migration: &mut Migration) -> Option<String> {
     match links(file) {
-        Ok(inputs) => inputs.into_iter().next().map(|input| input.text),
+        Ok(inputs) => Some(inputs.into_iter().map(|input| input.text).collect()),
         Err(error) => {
             migration
                 .unread

@@ -1,9 +1,10 @@
 //! Follows the targets of an exporter to what scrapes and relabels them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::super::Migration;
 use super::component::Component;
+use super::scope::{At, Scopes, paths};
 use super::{attribute, blocks, milliseconds};
 use alloy_syntax::{Block, Statement, Value};
 
@@ -12,54 +13,40 @@ const INTERVAL: u64 = 60_000;
 const TIMEOUT: u64 = 10_000;
 
 /// Sets interval and timeout of the targets, and names the rules that they pass.
-pub(super) fn follow(component: &mut Component<'_>, migration: &mut Migration) {
-    let mut outputs = vec![component.output()];
-    // Twice, as a block may refer to one that stands below it.
-    for _ in 0..2 {
-        for block in &component.siblings {
-            extend(block, &mut outputs);
-        }
-        let seen = outputs.clone();
-        let exported = component
-            .exported
-            .iter()
-            .filter(|(value, _)| seen.iter().any(|o| value.contains(o)));
-        outputs.extend(exported.map(|(_, name)| name.clone()));
-        for block in &component.outside {
-            extend(block, &mut outputs);
-        }
-    }
-    let users: Vec<&Block> = component
-        .siblings
-        .iter()
-        .chain(&component.outside)
-        .copied()
-        .filter(|block| uses(block, "targets", &outputs))
-        .collect();
+pub(super) fn follow(
+    component: &mut Component<'_>,
+    scopes: &Scopes<'_>,
+    rules: &mut Rules,
+    migration: &mut Migration,
+) {
+    let users: Vec<_> = users(component, scopes);
     let scrapes: Vec<_> = users
         .iter()
-        .filter(|block| block.name == "prometheus.scrape")
+        .filter_map(|user| {
+            scopes
+                .block(*user)
+                .filter(|(block, _)| block.name == "prometheus.scrape")
+        })
+        .map(|(block, _)| block)
         .collect();
+    let is_clustered = scrapes
+        .iter()
+        .any(|scrape| blocks(&scrape.body).any(|block| block.name == "clustering"));
     let mut instance = false;
-    for relabel in users.iter().filter(|block| block.name == "discovery.relabel") {
-        let clustered = scrapes
-            .iter()
-            .any(|scrape| blocks(&scrape.body).any(|block| block.name == "clustering"));
-        instance |= note_rules(component, relabel, clustered, migration);
-    }
-    let receivers: Vec<String> = scrapes
-        .iter()
-        .filter_map(|scrape| Some(attribute(scrape, "forward_to")?.value.to_string()))
-        .collect();
-    for relabel in component
-        .siblings
-        .clone()
-        .iter()
-        .chain(&component.outside.clone())
-    {
-        let receiver = format!("prometheus.relabel.{}.receiver", relabel.label);
-        if relabel.name == "prometheus.relabel" && receivers.iter().any(|text| text.contains(&receiver)) {
-            instance |= note_rules(component, relabel, false, migration);
+    for user in &users {
+        let Some((block, _)) = scopes.block(*user) else {
+            continue;
+        };
+        match block.name.as_str() {
+            "discovery.relabel" => instance |= rules.note(*user, is_clustered, scopes, migration),
+            "prometheus.scrape" => {
+                for path in paths(block, "forward_to") {
+                    let relabel = scopes.get(user.0).receiver(&path);
+                    instance |=
+                        relabel.is_some_and(|index| rules.note((user.0, index), false, scopes, migration));
+                }
+            }
+            _ => {}
         }
     }
     if !instance {
@@ -71,7 +58,26 @@ pub(super) fn follow(component: &mut Component<'_>, migration: &mut Migration) {
     set_periods(component, &scrapes, migration);
 }
 
-fn set_periods(component: &mut Component<'_>, scrapes: &[&&Block], migration: &mut Migration) {
+/// The blocks that the exporter's targets reach: the inner scopes first.
+fn users(component: &Component<'_>, scopes: &Scopes<'_>) -> Vec<At> {
+    let mut users: HashSet<At> = HashSet::new();
+    let scope = scopes.get(component.scope);
+    let mut reached: Vec<At> = scope
+        .users(&component.output())
+        .iter()
+        .map(|index| (component.scope, *index))
+        .collect();
+    while let Some(user) = reached.pop() {
+        if users.insert(user) {
+            reached.extend(scopes.after(user));
+        }
+    }
+    let mut users: Vec<_> = users.into_iter().collect();
+    users.sort_unstable_by_key(|(scope, index)| (std::cmp::Reverse(*scope), *index));
+    users
+}
+
+fn set_periods(component: &mut Component<'_>, scrapes: &[&Block], migration: &mut Migration) {
     let periods: BTreeSet<_> = scrapes.iter().map(|scrape| periods(scrape)).collect();
     let at = component.at(component.block.line);
     match periods.first() {
@@ -104,61 +110,55 @@ fn periods(scrape: &Block) -> Option<(u64, u64)> {
     ))
 }
 
-fn extend(block: &Block, outputs: &mut Vec<String>) {
-    if block.name == "discovery.relabel" && uses(block, "targets", outputs) {
-        let output = format!("discovery.relabel.{}.output", block.label);
-        if !outputs.contains(&output) {
-            outputs.push(output);
+/// Relabelling that targets or series pass.
+#[derive(Default)]
+pub(super) struct Rules {
+    /// A sentence for each block with rules.
+    pub notes: Vec<String>,
+    /// Whether a block sets `instance`, by its place and whether its targets are of a cluster.
+    known: HashMap<(At, bool), bool>,
+}
+
+impl Rules {
+    /// Records that a block's rules change labels; tells whether one sets `instance`.
+    fn note(&mut self, at: At, is_clustered: bool, scopes: &Scopes<'_>, migration: &mut Migration) -> bool {
+        if let Some(instance) = self.known.get(&(at, is_clustered)) {
+            return *instance;
         }
-    }
-}
-
-fn uses(block: &Block, argument: &str, outputs: &[String]) -> bool {
-    attribute(block, argument).is_some_and(|value| {
-        let text = value.value.to_string();
-        outputs.iter().any(|output| text.contains(output.as_str()))
-    })
-}
-
-/// Records that rules change labels; tells whether one sets `instance`.
-fn note_rules(
-    component: &mut Component<'_>,
-    relabel: &Block,
-    clustered: bool,
-    migration: &mut Migration,
-) -> bool {
-    let mut instance = false;
-    let mut any = false;
-    for statement in &relabel.body {
-        match statement {
-            Statement::Block(rule) if rule.name == "rule" => {
-                any = true;
-                let target = attribute(rule, "target_label").map(|a| &a.value);
-                if target != Some(&Value::Text("instance".to_owned())) {
-                    continue;
+        let (mut instance, mut any) = (false, false);
+        let Some((relabel, file)) = scopes.block(at) else {
+            return false;
+        };
+        for statement in &relabel.body {
+            match statement {
+                Statement::Block(rule) if rule.name == "rule" => {
+                    any = true;
+                    let target = attribute(rule, "target_label").map(|a| &a.value);
+                    if target != Some(&Value::Text("instance".to_owned())) {
+                        continue;
+                    }
+                    instance = true;
+                    let computed = attribute(rule, "replacement")
+                        .is_some_and(|replacement| matches!(replacement.value, Value::Expression(_)));
+                    if is_clustered && computed {
+                        migration.hints.push(format!(
+                            "{}: `instance` differs between the hosts of a cluster before the scrape: some targets are scraped twice and some never; set it in a prometheus.relabel after the scrape",
+                            file.place(rule.line)
+                        ));
+                    }
                 }
-                instance = true;
-                let computed = attribute(rule, "replacement")
-                    .is_some_and(|replacement| matches!(replacement.value, Value::Expression(_)));
-                if clustered && computed {
-                    migration.hints.push(format!(
-                        "{}: `instance` differs between the hosts of a cluster before the scrape: some targets are scraped twice and some never; set it in a prometheus.relabel after the scrape",
-                        component.at(rule.line)
-                    ));
-                }
+                Statement::Attribute(a) if a.name == "rules" => any = true,
+                _ => {}
             }
-            Statement::Attribute(a) if a.name == "rules" => any = true,
-            _ => {}
         }
+        if any {
+            let place = file.place(relabel.line);
+            self.notes.push(format!(
+                "{place}: the rules of {} {:?}",
+                relabel.name, relabel.label
+            ));
+        }
+        self.known.insert((at, is_clustered), instance);
+        instance
     }
-    if any {
-        let rules = format!(
-            "{}: the rules of {} {:?}",
-            component.at(relabel.line),
-            relabel.name,
-            relabel.label
-        );
-        component.rules.push(rules);
-    }
-    instance
 }

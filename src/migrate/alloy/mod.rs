@@ -7,23 +7,33 @@
 mod component;
 mod flow;
 mod rewrite;
+mod scope;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::{Input, Links, MigrateError, Migration, modules};
 use crate::config;
 use alloy_syntax::{Attribute, Block, Statement};
 use component::Component;
+use scope::Scopes;
 
 const EXPORTER: &str = "prometheus.exporter.blackbox";
 
 /// A configuration file, read.
 pub(super) struct File<'a> {
+    number: usize,
     name: &'a str,
     text: &'a str,
     body: Vec<Statement>,
     /// What stands before a line number in a note: the file's name when there are several.
     at: String,
+}
+
+impl File<'_> {
+    /// Where a note is about.
+    fn place(&self, line: usize) -> String {
+        format!("{}line {line}", self.at)
+    }
 }
 
 /// How much is written.
@@ -56,6 +66,7 @@ pub(super) fn read(
             String::new()
         };
         files.push(File {
+            number: files.len(),
             name: &input.name,
             text: &input.text,
             body,
@@ -63,23 +74,25 @@ pub(super) fn read(
         });
     }
     let mut migration = Migration::default();
-    let mut components = component::find(&files);
+    let scopes = Scopes::of(&files);
+    let mut components = component::find(&scopes);
     if components.is_empty() {
         return Err(MigrateError::NoTargets(
             "there is no prometheus.exporter.blackbox block in it",
         ));
     }
+    let mut rules = flow::Rules::default();
     for component in &mut components {
-        component.read(links, &mut migration);
-        flow::follow(component, &mut migration);
+        component.read(&scopes, links, &mut migration);
+        flow::follow(component, &scopes, &mut rules, &mut migration);
     }
     let renamed = merge_modules(&mut components, &mut migration);
     match extent {
-        Extent::Targets => targets_only(&components, &mut migration),
+        Extent::Targets => targets_only(&components, &rules.notes, &mut migration),
         Extent::WholeSet(exporter) => {
             let unread = std::mem::take(&mut migration.unread);
             migration.lost.extend(unread);
-            rewrite::rewrite(&files, &components, &renamed, exporter, &mut migration);
+            rewrite::rewrite(&files, &scopes, &components, &renamed, exporter, &mut migration);
         }
     }
     collect_targets(components, extent, &mut migration);
@@ -115,6 +128,7 @@ fn merge_modules(
         .map(|problem| format!("the modules: {problem}"))
         .collect();
     let loads = problems.is_empty();
+    let modules: HashSet<_> = parsed.config.modules.keys().map(String::as_str).collect();
     migration.lost.extend(problems);
     for (component, renamed) in components.iter_mut().zip(&merged.renamed) {
         for (name, new) in renamed {
@@ -131,7 +145,7 @@ fn merge_modules(
         if loads {
             let at = component.at(component.block.line);
             component.targets.retain(|target| {
-                let known = parsed.config.modules.keys().any(|name| name == target.module());
+                let known = modules.contains(target.module());
                 if !known {
                     migration.lost.push(format!(
                         "{at}: target {:?}: there is no module {:?}, so Alloy could not probe it either",
@@ -148,7 +162,7 @@ fn merge_modules(
 }
 
 /// Names what a targets file alone does not hold.
-fn targets_only(components: &[Component<'_>], migration: &mut Migration) {
+fn targets_only(components: &[Component<'_>], rules: &[String], migration: &mut Migration) {
     const REMEDY: &str = "--output writes a configuration that keeps them";
     for component in components {
         for (line, text) in &component.computed {
@@ -157,9 +171,9 @@ fn targets_only(components: &[Component<'_>], migration: &mut Migration) {
                 "{at}: the targets `{text}` are computed by Alloy; {REMEDY}"
             ));
         }
-        for rules in &component.rules {
-            migration.lost.push(format!("{rules} change labels; {REMEDY}"));
-        }
+    }
+    for rules in rules {
+        migration.lost.push(format!("{rules} change labels; {REMEDY}"));
     }
     match components {
         [only] if only.config_file.is_some() => {

@@ -1,11 +1,12 @@
 //! The Alloy configuration with the built-in exporters replaced and everything else as it was.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 use std::ops::Range;
 
 use super::super::Migration;
 use super::component::Component;
+use super::scope::Scopes;
 use super::{EXPORTER, File};
 use crate::config::files::targets::DEFAULT_MODULE;
 use alloy_syntax::{Value, references};
@@ -16,6 +17,7 @@ pub(super) const OWNER: &str = "alloy_component";
 /// Adds the rewritten files to the migration.
 pub(super) fn rewrite(
     files: &[File<'_>],
+    scopes: &Scopes<'_>,
     components: &[Component<'_>],
     renamed: &[BTreeMap<String, String>],
     exporter: &str,
@@ -26,11 +28,17 @@ pub(super) fn rewrite(
         .filter(|component| !component.targets.is_empty())
         .count()
         > 1;
-    for (index, file) in files.iter().enumerate() {
+    let meta = files.iter().any(|file| file.text.contains("__meta_component"));
+    let mut by_output = HashMap::new();
+    for component in components {
+        by_output
+            .entry((component.scope, component.output()))
+            .or_insert(component);
+    }
+    for file in files {
         let mut edits = Vec::new();
         for (component, renamed) in components.iter().zip(renamed) {
-            if component.file == index {
-                let meta = files.iter().any(|file| file.text.contains("__meta_component"));
+            if component.file.number == file.number {
                 let writer = Writer {
                     component,
                     renamed,
@@ -41,37 +49,24 @@ pub(super) fn rewrite(
                 edits.push((component.block.span.clone(), writer.blocks(file.text)));
             }
         }
-        let within =
-            |span: &Range<usize>, outer: &Range<usize>| outer.start <= span.start && span.end <= outer.end;
         for (span, path) in references(file.text).unwrap_or_default() {
-            let user = components
-                .iter()
-                .filter(|component| path == component.output())
-                .filter(|component| match &component.scope {
-                    Some(scope) => component.file == index && within(&span, scope),
-                    None => true,
-                })
-                .min_by_key(|component| {
-                    component
-                        .scope
-                        .as_ref()
-                        .map_or(usize::MAX, ExactSizeIterator::len)
-                });
+            if !path.starts_with(EXPORTER) || path == EXPORTER {
+                continue;
+            }
+            let mut scope = Some(scopes.at(file.number, span.start));
+            let mut user = None;
+            while let (Some(number), None) = (scope, user) {
+                user = by_output.get(&(number, path.clone()));
+                scope = scopes.get(number).outer;
+            }
             match user {
                 Some(user) => edits.push((span, output(user))),
-                None if path.starts_with(EXPORTER) && path != EXPORTER && !path.ends_with(".targets") => {
+                None if !path.ends_with(".targets") => {
                     migration.lost.push(format!("{}the reference {path}", file.at));
                 }
                 None => {}
             }
         }
-        // The references inside a replaced block go with it.
-        let whole: Vec<Range<usize>> = components
-            .iter()
-            .filter(|component| component.file == index)
-            .map(|component| component.block.span.clone())
-            .collect();
-        edits.retain(|(span, _)| !whole.iter().any(|block| block != span && within(span, block)));
         edits.sort_by_key(|(span, _)| span.start);
         migration
             .files
@@ -83,6 +78,10 @@ fn apply(text: &str, edits: &[(Range<usize>, String)]) -> String {
     let mut result = String::new();
     let mut at = 0;
     for (span, new) in edits {
+        // The references inside a replaced block go with it.
+        if span.start < at {
+            continue;
+        }
         result.push_str(text.get(at..span.start).unwrap_or_default());
         result.push_str(new);
         at = span.end;
