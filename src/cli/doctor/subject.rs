@@ -151,7 +151,10 @@ fn host_and_port(authority: &str) -> Result<(String, Option<u16>), String> {
         Ok(0) | Err(_) => Err(format!("{text:?} is not a port: 1 to 65535")),
         Ok(port) => Ok(Some(port)),
     };
-    if let Some((host, rest)) = authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+    if let Some(bracketed) = authority.strip_prefix('[') {
+        let Some((host, rest)) = bracketed.split_once(']') else {
+            return Err(format!("missing ']' in {authority:?}"));
+        };
         return Ok((host.to_owned(), rest.strip_prefix(':').map_or(Ok(None), port)?));
     }
     if authority.parse::<IpAddr>().is_ok() {
@@ -202,5 +205,6 @@ mod tests {
         );
         assert!(parse("example.com:http").unwrap_err().contains("not a port"));
         assert!(parse("https://").unwrap_err().contains("no host"));
+        assert_eq!(parse("http://[::1").unwrap_err(), "missing ']' in \"[::1\"");
     }
 }
