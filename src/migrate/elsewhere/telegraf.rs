@@ -171,7 +171,12 @@ fn net_response(input: &mut Settings, draft: &mut Draft) -> Option<(String, Vec<
             .text("send")
             .map(|send| json!({"send": send, "no_newline": true})),
     );
-    dialogue.extend(input.text("expect").map(|expect| json!({"expect": expect})));
+    if let Some(expect) = input.text("expect") {
+        dialogue.push(json!({"expect": expect}));
+        draft.hint(
+            "Telegraf matches `expect` with the first line that it reads; here a later line may match, too",
+        );
+    }
     let timeout = input.period("timeout").unwrap_or(1_000);
     let reading = match dialogue.is_empty() {
         true => 0,
