@@ -118,7 +118,8 @@ async fn what_cannot_be_sent_is_said_at_once() {
     ) {
         return;
     }
-    let rows: [Failing; 9] = [
+    let rows: [Failing; 10] = [
+        ("fe80::1%nope", "no interface has the name nope", |_| {}),
         ("::1%lo", "only a link-local address has a zone", |_| {}),
         ("127.0.0.1", "message too long", |m| m.payload_size = 65_508),
         ("127.0.0.1", "payload_size 70000 is not", |m| {

@@ -41,6 +41,14 @@ impl Address {
         }
     }
 
+    /// Whether there is no such zone here, without which a link-local address leads nowhere.
+    pub fn lacks_zone(&self) -> bool {
+        match self.with_port(0) {
+            SocketAddr::V6(to) => to.ip().is_unicast_link_local() && to.scope_id() == 0,
+            SocketAddr::V4(_) => false,
+        }
+    }
+
     /// With a port, as Go prints it: with the zone as it was written.
     pub fn joined(&self, port: u16) -> String {
         match self.ip {

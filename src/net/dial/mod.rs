@@ -21,7 +21,7 @@ use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 use tokio::time::Instant;
 
 use super::policy::PolicyRefusal;
-use super::{Deadline, Network, TimedOut};
+use super::{Address, Deadline, Network, TimedOut};
 use crate::reason::Reason;
 use crate::shortage::Resource;
 
@@ -144,6 +144,14 @@ fn shortage(call: &str, error: &io::Error) -> &'static str {
 }
 
 impl DialError {
+    /// Names the address with its zone as it was written, of which the system knows only a number, or nothing.
+    pub fn of(mut self, address: &Address, port: u16) -> Self {
+        if address.zone.is_some() {
+            self.address = address.joined(port);
+        }
+        self
+    }
+
     /// Its place among the reasons of failures.
     pub fn reason(&self) -> Reason {
         match &self.cause {

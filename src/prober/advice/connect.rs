@@ -1,13 +1,14 @@
 //! Connections that could not be made.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
-use super::{Facts, name, policy, resolve, shortage, source, tls};
+use super::{Facts, name, policy, resolve, routed, shortage, source, tls};
 use crate::net::dial::{DialCause, DialError, Vantage};
 use crate::net::port::PortError;
 use crate::net::proxy::{Reply, TunnelError};
 use crate::net::resolve::ResolveError;
+use crate::net::{Address, split_host_port};
 use crate::prober::connect::error::ConnectError;
 use crate::shortage::Resource;
 
@@ -73,9 +74,8 @@ fn dial(facts: &Facts, vantage: &Vantage, error: &DialError) -> Option<String> {
     if error.network == "unix" {
         return unix(error);
     }
-    let to = address.parse::<SocketAddr>().ok();
-    let port = to.map_or_else(|| "PORT".to_owned(), |to| to.port().to_string());
-    let ip = to.map_or_else(|| address.clone(), |to| to.ip().to_string());
+    let (ip, port) = split_host_port(address).unwrap_or((address, "PORT"));
+    let to = Address::parse(ip).map(|address| address.ip);
     let also = other_family(facts);
     Some(match &error.cause {
         DialCause::Refused(_) => policy(),
@@ -90,8 +90,7 @@ fn dial(facts: &Facts, vantage: &Vantage, error: &DialError) -> Option<String> {
         }
         DialCause::Io { call, error } => match Resource::of(call, error) {
             Some(resource) => shortage(resource),
-            None => source::refused(call, error, vantage, to.map(|to| to.ip()))
-                .or_else(|| system(error, &ip, &port, also))?,
+            None => source::refused(call, error, vantage, to).or_else(|| system(error, ip, port, also))?,
         },
     })
 }
@@ -110,7 +109,8 @@ fn system(error: &io::Error, ip: &str, port: &str, also: Option<String>) -> Opti
         libc::ENETUNREACH | libc::EHOSTUNREACH => match also {
             Some(also) => format!("This host has no route to {ip}. {also}."),
             None => format!(
-                "This host has no route to {ip}, or the last router finds no host there: `ip route get {ip}`."
+                "This host has no route to {ip}, or the last router finds no host there: `ip route get {}`.",
+                routed(ip)
             ),
         },
         libc::EACCES | libc::EPERM => format!(
@@ -196,6 +196,56 @@ fn reply_of_socks(reply: Reply) -> &'static str {
         }
         Reply::NoSuchCommand => {
             "The SOCKS proxy makes no connections (command not supported): it serves another purpose."
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_local_address_needs_its_zone() {
+        let advised = |address: &str, code, call| {
+            let error = DialError {
+                network: "tcp",
+                address: address.to_owned(),
+                cause: DialCause::Io {
+                    call,
+                    error: io::Error::from_raw_os_error(code),
+                },
+            };
+            dial(&Facts::default(), &Vantage::default(), &error).unwrap()
+        };
+        let rows = [
+            (
+                "[fe80::1]:80",
+                libc::EINVAL,
+                "connect",
+                "add an interface of this host, as in fe80::1%eth0",
+            ),
+            (
+                "[fe80::1%nope]:80",
+                libc::EINVAL,
+                "connect",
+                "add an interface of this host, as in fe80::1%eth0",
+            ),
+            (
+                "[fe80::1%lo]:80",
+                libc::EHOSTUNREACH,
+                "connect",
+                "`ip route get fe80::1 oif lo`",
+            ),
+            (
+                "[fe80::1%lo]:80",
+                libc::ECONNREFUSED,
+                "connect",
+                "fe80::1%lo is up and refuses: nothing listens on port 80",
+            ),
+        ];
+        for (address, code, call, words) in rows {
+            let line = advised(address, code, call);
+            assert!(line.contains(words), "{address}: {line}");
         }
     }
 }

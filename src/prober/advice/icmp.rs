@@ -1,14 +1,14 @@
 //! Pings without a reply.
 
 use std::io;
-use std::net::IpAddr;
 
-use super::{Facts, source};
+use super::{Facts, routed, source};
+use crate::net::Address;
 use crate::net::dial::Vantage;
 use crate::net::icmp::{AddressFamily, OpenError, PrepareError, Report};
 
 /// No reply in time.
-pub(in crate::prober) fn silence(facts: &Facts, ip: IpAddr) -> String {
+pub(in crate::prober) fn silence(facts: &Facts, ip: &Address) -> String {
     match facts.other_family {
         Some(other) => format!(
             "No reply from {ip}: it is down, or a firewall drops pings. The name also has {other}: preferred_ip_protocol: {} would ping that.",
@@ -21,7 +21,7 @@ pub(in crate::prober) fn silence(facts: &Facts, ip: IpAddr) -> String {
 }
 
 /// An ICMP error came back.
-pub(in crate::prober) fn report(report: &Report, ip: IpAddr, ttl: u8) -> Option<String> {
+pub(in crate::prober) fn report(report: &Report, ip: &Address, ttl: u8) -> Option<String> {
     let by = report
         .reporter
         .map_or_else(|| "A router".to_owned(), |by| by.to_string());
@@ -38,7 +38,8 @@ pub(in crate::prober) fn report(report: &Report, ip: IpAddr, ttl: u8) -> Option<
             format!("{by} forbids it: a firewall that says so. Allow ICMP echo requests there.")
         }
         (AddressFamily::V4, 3, _) | (AddressFamily::V6, 1, _) => format!(
-            "{by} finds no way to {ip}: the host is down, or there is no route. `ip route get {ip}`; `traceroute -I {ip}`"
+            "{by} finds no way to {ip}: the host is down, or there is no route. `ip route get {}`; `traceroute -I {ip}`",
+            routed(&ip.to_string())
         ),
         (AddressFamily::V4, 11, 0) | (AddressFamily::V6, 3, 0) if ttl > 0 => format!(
             "The packet was on its way for {ttl} hops, which ttl of the module allows, and came as far as {by}: raise ttl. `traceroute -I {ip}`"
@@ -72,12 +73,12 @@ pub(in crate::prober) fn no_socket(error: &PrepareError, vantage: &Vantage) -> O
 /// It could not be sent.
 pub(in crate::prober) fn unsent(
     error: &io::Error,
-    ip: IpAddr,
+    ip: &Address,
     payload: usize,
     facts: &Facts,
     vantage: &Vantage,
 ) -> Option<String> {
-    if let Some(line) = source::refused("send", error, vantage, Some(ip)) {
+    if let Some(line) = source::refused("send", error, vantage, Some(ip.ip)) {
         return Some(line);
     }
     Some(match error.raw_os_error()? {
@@ -89,7 +90,10 @@ pub(in crate::prober) fn unsent(
                 "This host has no route to {ip}. The name also has {other}: preferred_ip_protocol: {} would ping that.",
                 if other.is_ipv4() { "ip4" } else { "ip6" }
             ),
-            None => format!("This host has no route to {ip}: `ip route get {ip}`."),
+            None => format!(
+                "This host has no route to {ip}: `ip route get {}`.",
+                routed(&ip.to_string())
+            ),
         },
         libc::EACCES | libc::EPERM => format!(
             "This host's own firewall, or the sandbox of the exporter, forbids pinging {ip}; a broadcast address cannot be pinged either."

@@ -20,6 +20,8 @@ pub(super) mod websocket;
 
 use std::net::IpAddr;
 
+pub(super) use source::lacks_interface;
+
 use super::{Failure, Probe};
 use crate::display::short;
 use crate::module::Kind;
@@ -38,6 +40,11 @@ pub struct Facts {
     pub(super) other_family: Option<IpAddr>,
     /// What the last thing that went wrong calls for.
     line: Option<String>,
+}
+
+/// An address as `ip route get` reads it.
+fn routed(address: &str) -> String {
+    address.replacen('%', " oif ", 1)
 }
 
 impl Facts {

@@ -40,6 +40,13 @@ pub(super) fn refused_to_server(
     )
 }
 
+/// A link-local address without an interface, or with one that is not there.
+pub(in crate::prober) fn lacks_interface(ip: impl std::fmt::Display) -> String {
+    format!(
+        "{ip} is a link-local address, of which each interface has its own: add an interface of this host, as in {ip}%eth0; `ip link` lists them."
+    )
+}
+
 fn refused_unless(
     call: &str,
     error: &io::Error,
@@ -55,9 +62,7 @@ fn refused_unless(
         (libc::EAFNOSUPPORT | libc::EINVAL, "bind") | (libc::EAFNOSUPPORT, "connect") => format!(
             "The source address and {ip} are of different families: {of_one_family}."
         ),
-        (libc::EINVAL, "connect" | "send") if is_link_local => format!(
-            "{ip} is a link-local address, of which each interface has its own: add the interface, as in {ip}%eth0."
-        ),
+        (libc::EINVAL, "connect" | "send") if is_link_local => lacks_interface(ip),
         (libc::EINVAL, "connect" | "send") if vantage.source.is_some() => format!(
             "Nothing can be sent to {ip} from the source address: a loopback address reaches this host only. Correct source_ip_address; `ip address` lists what there is."
         ),

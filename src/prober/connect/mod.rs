@@ -221,11 +221,12 @@ pub(super) async fn datagrams(
     let vantage = vantage(probe, source);
     let opened = async {
         let port = port::find(port, Protocol::Udp, probe.deadline).await;
-        let to = address.with_port(port.map_err(ConnectError::Port)?);
+        let port = port.map_err(ConnectError::Port)?;
+        let to = address.with_port(port);
         let from = Instant::now();
         let opened = dial::udp(probe.network, probe.deadline, to, &vantage).await;
         spans.connect = Some(record(probe, Phase::Connect, from));
-        let socket = opened.map_err(ConnectError::Dial)?;
+        let socket = opened.map_err(|error| ConnectError::Dial(error.of(address, port)))?;
         Ok(Datagrams::new(socket, probe.arrivals.clone()))
     };
     let opened = opened.await;
@@ -350,6 +351,7 @@ async fn dial(
             let to = address.with_port(port);
             spans.peer = Some(to);
             let dialled = dial::tcp(probe.network, probe.deadline, to, &vantage).await;
+            let dialled = dialled.map_err(|error| error.of(address, port));
             if let Ok(opened) = &dialled {
                 from = opened.from;
             }

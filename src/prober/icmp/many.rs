@@ -83,7 +83,7 @@ pub(super) async fn ping(
                 });
             }
             Ok(Err(error)) => {
-                heard.advice = advice_unsent(probe, &error, address.ip, payload.len(), source);
+                heard.advice = advice_unsent(probe, &error, address, payload.len(), source);
                 heard.failure = Some((unsent(&error), send_error(address, &error, payload.len())));
             }
             Err(_) => break,
@@ -134,7 +134,7 @@ impl Heard {
                 self.hop_limit = hop_limit.or(self.hop_limit);
             }
             Some(PingOutcome::Failure(report)) => {
-                self.advice = advice::icmp::report(&report, address.ip, module.ttl);
+                self.advice = advice::icmp::report(&report, address, module.ttl);
                 self.failure = Some((said_by(&report), report.to_string()));
             }
             None => {}
@@ -179,7 +179,7 @@ fn finish(
         return Ok(());
     }
     let line = match (&heard.failure, received) {
-        (None, 0) => Some(advice::icmp::silence(&probe.attempt.facts, address.ip)),
+        (None, 0) => Some(advice::icmp::silence(&probe.attempt.facts, address)),
         _ => heard.advice.clone(),
     };
     probe.advise(line);

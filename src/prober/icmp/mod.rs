@@ -122,6 +122,14 @@ async fn ping(probe: &mut Probe<'_>, module: &Icmp, address: &Address, source: O
         let reason = format!("ping {address}: only a link-local address has a zone");
         return not_written(probe, Reason::ConfigError, reason);
     }
+    if let Some(zone) = &address.zone
+        && address.lacks_zone()
+    {
+        // compat: upstream sends to the address without a zone, which no reply can come from, and waits.
+        probe.advise(advice::lacks_interface(address.ip));
+        let reason = format!("ping {address}: no interface has the name {zone}");
+        return not_written(probe, Reason::ConfigError, reason);
+    }
     if shape.ttl > 0 {
         match (family, is_raw) {
             (AddressFamily::V4, true) if shape.dont_fragment => {
@@ -149,7 +157,7 @@ async fn ping(probe: &mut Probe<'_>, module: &Icmp, address: &Address, source: O
     sent = match probe.deadline.within(sending).await {
         Ok(Ok(sent)) => sent,
         Ok(Err(error)) => {
-            let line = advice_unsent(probe, &error, address.ip, payload.len(), source);
+            let line = advice_unsent(probe, &error, address, payload.len(), source);
             probe.advise(line);
             return not_written(probe, unsent(&error), send_error(address, &error, payload.len()));
         }
@@ -198,7 +206,7 @@ fn finish(
             return Ok(());
         }
         Ok(Some(PingOutcome::Failure(report))) => {
-            probe.advise(advice::icmp::report(&report, address.ip, module.ttl));
+            probe.advise(advice::icmp::report(&report, address, module.ttl));
             // compat: upstream does not ask for ICMP errors and runs into its timeout.
             let reason = format!("ping {address}: {report}");
             log!(probe.log, Error, "Error reading from socket", "err" => reason.clone());
@@ -210,7 +218,7 @@ fn finish(
             (Reason::Other, reason)
         }
         Err(timed_out) => {
-            let line = advice::icmp::silence(&probe.attempt.facts, address.ip);
+            let line = advice::icmp::silence(&probe.attempt.facts, address);
             probe.advise(line);
             let reason = format!("ping {address}: i/o timeout: no reply: {timed_out}");
             log!(probe.log, Warn, "Timeout reading from socket", "err" => reason.clone());
@@ -254,7 +262,7 @@ fn unopened(error: &PrepareError) -> Reason {
 fn advice_unsent(
     probe: &Probe<'_>,
     error: &io::Error,
-    ip: IpAddr,
+    ip: &Address,
     payload: usize,
     source: Option<IpAddr>,
 ) -> Option<String> {
