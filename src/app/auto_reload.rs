@@ -135,10 +135,14 @@ async fn reload_when_told(
             };
             // Nothing when one of them cannot be read now: it may be about to be replaced.
             let now: Option<Vec<_>> = looking.store.files().into_iter().map(sum_of).collect();
-            (now, looking.store.loaded_files())
+            // What is loaded was repaired to it, if the latest reload failed: then another one says so.
+            let is_news =
+                |now: &Vec<_>| !looking.store.status().successful || *now != looking.store.loaded_files();
+            let is_news = now.as_ref().is_some_and(is_news);
+            (now, is_news)
         });
-        let (now, loaded) = read.await.unwrap_or_default();
-        if now.as_ref().is_some_and(|now| *now != loaded) && now != tried {
+        let (now, is_news) = read.await.unwrap_or_default();
+        if is_news && now != tried {
             let _ = exporter.reload().await;
         }
         tried = now;

@@ -98,6 +98,27 @@ async fn files_that_appear_in_a_folder_or_leave_it_are_noticed() {
     wait_until(&exporter, "second", false).await;
 }
 
+#[tokio::test]
+async fn a_file_that_is_repaired_to_what_is_loaded_is_noticed() {
+    let flags = [
+        "--config.enable-auto-reload",
+        "--config.auto-reload-interval=3600",
+    ];
+    let exporter = Exporter::start(MODULES, &flags).await;
+    for (text, successful) in [(BROKEN, 0), (MODULES, 1)] {
+        std::fs::write(exporter.config_file(), text).unwrap();
+        let want = format!("\nblackbox_exporter_config_last_reload_successful {successful}\n");
+        let seen = async {
+            while !exporter.get("/metrics").await.text().contains(&want) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), seen)
+            .await
+            .expect(&want);
+    }
+}
+
 /// A mounted ConfigMap: `blackbox.yml -> ..data/blackbox.yml`, `..data -> ..2026`, and `..data` is replaced.
 #[tokio::test]
 async fn a_swapped_config_map_is_noticed() {
