@@ -198,6 +198,10 @@ impl InvalidBody<'_> {
                 "Not expected: {}; the body begins {begins}.",
                 quoted(expression.as_bytes())
             ),
+            CelFailure::NotEvaluated(why) if why.contains("operation interrupted") => format!(
+                "The evaluation did not come to its end ({}): have the expression compare fields instead of looping over long lists or building long values.",
+                name(why)
+            ),
             CelFailure::NotEvaluated(why) => format!(
                 "The expression cannot be evaluated ({}): mostly a field has another name or type, `has(body.field)` asks for it. The body begins {begins}.",
                 name(why)
