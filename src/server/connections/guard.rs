@@ -352,8 +352,10 @@ impl<S: Leaving> Guarded<S> {
                 self.requests.next_begins(true);
             }
             if read > 0 && !answering && !self.hold(read) {
-                // The caller is told if it happens to read; it is not waited for.
-                let _ = Pin::new(&mut self.stream).poll_write(cx, NO_MEMORY);
+                // The caller is told if it happens to read; it is not waited for. HTTP/2 has no such words.
+                if !self.requests.are_many() {
+                    let _ = Pin::new(&mut self.stream).poll_write(cx, NO_MEMORY);
+                }
                 return Poll::Ready(Err(memory::Short.into()));
             }
             if read == 0 && !self.held.is_empty() {
