@@ -144,6 +144,10 @@ impl<S> Guarded<S> {
         self.at_start = false;
         let (line, rest) = whole.split_at(end);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if request_line::is_of_another_version(line) {
+            self.requests
+                .refuse("505 HTTP Version Not Supported: unsupported protocol version");
+        }
         match (request_line::normal(line), &whole) {
             (Cow::Borrowed(_), Cow::Borrowed(_)) => {}
             (Cow::Borrowed(_), Cow::Owned(whole)) => self.hand_out(whole.clone(), buffer, before),

@@ -52,6 +52,17 @@ pub fn normal(line: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(normal)
 }
 
+/// Whether it is a request of HTTP/0.x, or of HTTP/2.0 or later. hyper calls it malformed.
+pub fn is_of_another_version(line: &[u8]) -> bool {
+    match line.rsplit(|byte| *byte == b' ').next() {
+        Some([b'H', b'T', b'T', b'P', b'/', major, b'.', minor]) => {
+            // The beginning of HTTP/2 is malformed here, too.
+            major.is_ascii_digit() && minor.is_ascii_digit() && *major != b'1' && !line.starts_with(b"PRI ")
+        }
+        _ => false,
+    }
+}
+
 /// Whether hyper sees a byte of a target only when it is escaped.
 fn is_odd(byte: u8) -> bool {
     matches!(byte, b'#' | b'"' | b'<' | b'>' | b'`') || !byte.is_ascii()

@@ -253,6 +253,8 @@ async fn odd_requests_are_answered_as_by_go() {
     let rows = [
         ("GET /-/healthy HTTP/1.1\r\n\r\n".to_owned(), refused("400 Bad Request: missing required Host header")),
         ("GET /-/healthy HTTP/1.1\r\nHost: a b\r\n\r\n".to_owned(), refused("400 Bad Request: malformed Host header")),
+        (format!("GET /-/healthy HTTP/2.0\r\n{rest}"), refused("505 HTTP Version Not Supported: unsupported protocol version")),
+        (format!("GET /-/healthy HTTP/0.9\r\n{rest}"), refused("505 HTTP Version Not Supported: unsupported protocol version")),
         (format!("GET /%zz HTTP/1.1\r\n{rest}"), refused("400 Bad Request")),
         // The target is judged before the headers.
         ("GET /%zz HTTP/1.1\r\nHost: a b\r\n\r\n".to_owned(), refused("400 Bad Request")),
