@@ -165,6 +165,7 @@ impl Reason {
             | Self::TlsCertName
             | Self::TlsCertRevoked
             | Self::TlsVersion => Some("tls"),
+            Self::AuthToken => Some("token"),
             _ => None,
         }
     }

@@ -1,6 +1,7 @@
 //! A running probe: what it was given to work with, and what it has found out so far.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use smallvec::SmallVec;
 use tokio::time::Instant;
@@ -147,6 +148,15 @@ impl Probe<'_> {
         match now < self.deadline.at() {
             true => self.arrivals.after(from).unwrap_or(now),
             false => now,
+        }
+    }
+
+    /// Records that a token was waited for, unless one was kept.
+    pub(super) fn record_token(&mut self, from: Instant) {
+        const KEPT: Duration = Duration::from_millis(1);
+        let to = Instant::now();
+        if to.saturating_duration_since(from) >= KEPT {
+            self.timeline.record(super::Phase::Token, from, to);
         }
     }
 

@@ -15,6 +15,8 @@ use crate::net::tls_facts::TlsFacts;
 #[allow(missing_docs)]
 pub enum Phase {
     Resolve,
+    /// http, websocket: having an OAuth2 token granted.
+    Token,
     Connect,
     Tls,
     Processing,
@@ -34,6 +36,7 @@ impl Phase {
     pub fn label(self) -> &'static str {
         match self {
             Self::Resolve => "resolve",
+            Self::Token => "token",
             Self::Connect => "connect",
             Self::Tls => "tls",
             Self::Processing => "processing",

@@ -181,7 +181,7 @@ fn waterfall(hop: &Hop, whole: Duration, look: Look) -> String {
 pub fn colour(phase: Phase) -> &'static str {
     match phase {
         Phase::Resolve => "35",
-        Phase::Connect | Phase::Setup => "33",
+        Phase::Connect | Phase::Setup | Phase::Token => "33",
         Phase::Tls => "36",
         // Green would say that all is well.
         Phase::Processing | Phase::Rtt | Phase::Request | Phase::Check => "34",

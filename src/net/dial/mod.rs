@@ -79,7 +79,19 @@ pub fn quic(network: &Network, to: SocketAddr, vantage: &Vantage) -> Result<std:
         socket.set_nonblocking(true).map_err(call("fcntl"))?;
         Ok(socket)
     };
-    open().map_err(|cause| failed(network, "udp", to, cause))
+    // The socket of QUIC is not connected, and would wait for the deadline where no way leads.
+    let routed = || {
+        let connected = open()?.connect(to);
+        match connected
+            .as_ref()
+            .map_err(|error| Reason::of_call("connect", error))
+        {
+            Err(Reason::ConnectUnreachable) => connected.map_err(call("connect")),
+            _ => Ok(()),
+        }
+    };
+    let opened = routed().and_then(|()| open());
+    opened.map_err(|cause| failed(network, "udp", to, cause))
 }
 
 /// Counts of the connections that HTTP probes dial, exposed as `net_conntrack_dialer_conn_*`.

@@ -67,5 +67,7 @@ impl TlsError {
 
 /// What rustls says is wrong, of an error of a TLS stream or handshake.
 pub fn by_rustls(error: &io::Error) -> Option<&Error> {
-    error.get_ref().and_then(|inner| inner.downcast_ref())
+    let inner = error.get_ref()?;
+    // Libraries wrap one error of the system's kind into another.
+    inner.downcast_ref().or_else(|| by_rustls(inner.downcast_ref()?))
 }

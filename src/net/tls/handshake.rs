@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use rustls::client::danger::ServerCertVerifier;
 use rustls::pki_types::{DnsName, ServerName};
-use rustls::{AlertDescription, ClientConfig, Error, InvalidMessage, PeerIncompatible};
+use rustls::{
+    AlertDescription, CertificateError, ClientConfig, Error, InvalidMessage, OtherError, PeerIncompatible,
+};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 
@@ -221,6 +223,15 @@ fn explain(error: &io::Error, recorder: &Recorder) -> String {
         }
         (_, None) => format!("tls: during the handshake: {}", SystemError(error)),
     })
+}
+
+/// An error of rustls where a library shook hands, in Go's words where Go has them.
+pub fn in_words(error: &Error) -> String {
+    match error {
+        Error::AlertReceived(alert) => alert::words(*alert),
+        Error::InvalidCertificate(CertificateError::Other(OtherError(refusal))) => refusal.to_string(),
+        error => protocol_error(error),
+    }
 }
 
 /// A server that does not speak TLS at all.

@@ -7,7 +7,9 @@ use super::{Facts, name, policy, resolve, routed, shortage, source, tls};
 use crate::net::dial::{DialCause, DialError, Vantage};
 use crate::net::port::PortError;
 use crate::net::proxy::{Reply, TunnelError};
+use crate::net::quic;
 use crate::net::resolve::ResolveError;
+use crate::net::tls::TlsError;
 use crate::net::{Address, split_host_port};
 use crate::prober::connect::error::ConnectError;
 use crate::shortage::Resource;
@@ -35,12 +37,23 @@ pub(in crate::prober) fn advice(facts: &Facts, vantage: &Vantage, error: &Connec
             ))
         }
         ConnectError::Refused { .. } => Some(policy()),
+        ConnectError::Tunnel(TunnelError::Io(error)) if let Some(line) = tls::after(error) => {
+            Some(format!("This is about the proxy, not the target. {line}"))
+        }
         ConnectError::Tunnel(error) => Some(tunnel(error)),
         ConnectError::NoTunnel { to, .. } => Some(format!(
             "The proxy accepted the connection and did not say whether it reached {}: the target is slow or filtered from there. Try `curl -v --proxy PROXY https://{0}`.",
             name(to)
         )),
-        ConnectError::Tls(error) => tls::advice(error),
+        ConnectError::Tls(error) => {
+            let line = tls::advice(error)?;
+            match (&error.error, other_family(facts)) {
+                (TlsError::TimedOut { progress, .. }, Some(also)) if *progress == quic::UNFINISHED => {
+                    Some(format!("{line} {also}."))
+                }
+                _ => Some(line),
+            }
+        }
     }
 }
 
@@ -58,7 +71,7 @@ fn port(error: &PortError) -> Option<String> {
 }
 
 /// The other family, if it may help.
-fn other_family(facts: &Facts) -> Option<String> {
+pub(super) fn other_family(facts: &Facts) -> Option<String> {
     let other = facts.other_family?;
     let (family, record, setting) = match other {
         IpAddr::V4(_) => ("IPv4", "an A record", "ip4"),

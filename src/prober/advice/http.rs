@@ -6,10 +6,9 @@ use crate::check::Regexp;
 use crate::check::cel::CelFailure;
 use crate::module::Http;
 use crate::net::headers::{Headers, canonical};
-use crate::net::http1::{ExchangeError, HeadError};
+use crate::net::http1::{ExchangeError, HeadError, WriteError};
 use crate::net::http2::Http2Error;
 use crate::net::http3::Http3Error;
-use crate::net::tls::alert_of;
 use crate::prober::Hop;
 use crate::prober::http::error::RoundTripError;
 
@@ -144,8 +143,12 @@ impl InvalidBody<'_> {
     fn is_compressed(&self) -> Option<String> {
         let encoding = text(self.headers, "Content-Encoding")?;
         let known = ["gzip", "br", "deflate"].contains(&encoding.as_str());
+        let why = match self.module.headers.has_text("Accept-Encoding") {
+            true => ", as Accept-Encoding in the module allows",
+            false => " although the request did not allow it",
+        };
         (self.module.compression == crate::module::http::Compression::Identity && known).then(|| {
-            format!("The body is compressed (Content-Encoding: {encoding}) although the request did not allow it: compression: {encoding} in the module undoes it before the check.")
+            format!("The body is compressed (Content-Encoding: {encoding}){why}: compression: {encoding} in the module undoes it before the check.")
         })
     }
 
@@ -286,14 +289,22 @@ pub(in crate::prober) fn other_scheme(scheme: &str) -> Option<String> {
     ))
 }
 
-/// A request without a response.
-pub(in crate::prober) fn no_response(error: &RoundTripError) -> Option<String> {
-    let alert = match error {
-        RoundTripError::Http1(ExchangeError::Read(error)) => alert_of(error),
-        RoundTripError::Http2(Http2Error::Read(error) | Http2Error::Write(error)) => alert_of(error),
+/// A request without a response. `to_proxy` says that a proxy was asked to forward it.
+pub(in crate::prober) fn no_response(error: &RoundTripError, to_proxy: bool) -> Option<String> {
+    let mut line = from_peer(error)?;
+    if to_proxy {
+        line.push_str(" The peer here is the proxy of proxy_url, not the target.");
+    }
+    Some(line)
+}
+
+fn from_peer(error: &RoundTripError) -> Option<String> {
+    let broken = match error {
+        RoundTripError::Http1(ExchangeError::Read(error) | ExchangeError::Write(WriteError::Sink(error)))
+        | RoundTripError::Http2(Http2Error::Read(error) | Http2Error::Write(error)) => Some(error),
         _ => None,
     };
-    if let Some(line) = alert.and_then(super::tls::alert) {
+    if let Some(line) = broken.and_then(super::tls::after) {
         return Some(line);
     }
     Some(match error {

@@ -1,13 +1,14 @@
 //! TLS that was not agreed on.
 
 use std::fmt;
+use std::io;
 use std::time::Duration;
 
 use super::{name, quoted};
 use crate::calendar::unix_now;
 use crate::display::{age, short, validity};
 use crate::net::quic;
-use crate::net::tls::{HandshakeError, Seen, TlsError};
+use crate::net::tls::{HandshakeError, Seen, TlsError, alert_of};
 use crate::net::tls_facts::{Certificate, TlsFacts};
 use crate::net::x509::VerifyError;
 
@@ -79,6 +80,11 @@ fn foreign(bytes: &[u8]) -> String {
         "The port does not speak TLS; it sent {}. Use http:// or tls: false, or the port that has TLS.",
         quoted(bytes)
     )
+}
+
+/// What a peer wants that ended a connection on which TLS was agreed: with TLS 1.3 it says only then that it demands a certificate.
+pub(super) fn after(error: &io::Error) -> Option<String> {
+    alert_of(error).and_then(alert)
 }
 
 /// What a peer wants that ends the connection so.

@@ -1,9 +1,11 @@
 //! Which step took the time of a probe that ran out of it.
 
+use std::time::Duration;
+
 use crate::display::duration;
 use crate::prober::{Phase, Probe};
 
-/// For a probe that ran into its deadline: what took longest.
+/// For a probe that ran into its deadline: what took most of the time, if one step did.
 pub(super) fn longest(probe: &Probe<'_>) -> Option<String> {
     if !probe.deadline.left().is_zero() {
         return None;
@@ -13,10 +15,25 @@ pub(super) fn longest(probe: &Probe<'_>) -> Option<String> {
     if !std::ptr::eq(hops.last()?, probe.timeline.hops.last()?) {
         return None;
     }
-    let phases = hops.iter().flat_map(|hop| &hop.phases);
-    let longest = phases.max_by_key(|span| span.length)?;
-    let (what, remedy) = match longest.phase {
+    let spans = || hops.iter().flat_map(|hop| &hop.phases);
+    let total = |phase| {
+        let of_phase = spans().filter(|span| span.phase == phase);
+        of_phase.map(|span| span.length).sum::<Duration>()
+    };
+    let longest = spans().map(|span| span.phase).max_by_key(|phase| total(*phase))?;
+    let (took, all) = (total(longest), probe.start.elapsed());
+    if took < all / 2 {
+        return None;
+    }
+    let (what, remedy) = match longest {
+        Phase::Resolve if probe.name_server.is_some() => {
+            ("name resolution", "look at the name server that resolver names")
+        }
         Phase::Resolve => ("name resolution", "look at the name servers in /etc/resolv.conf"),
+        Phase::Token => (
+            "waiting for an OAuth2 token",
+            "look at the service behind token_url",
+        ),
         Phase::Connect | Phase::Setup => ("connecting", "a firewall may drop the packets"),
         Phase::Tls => (
             "the TLS handshake",
@@ -37,7 +54,7 @@ pub(super) fn longest(probe: &Probe<'_>) -> Option<String> {
     };
     Some(format!(
         "Of {}, {what} took {}: {remedy}. If that is normal, raise the timeout of the module and scrape_timeout.",
-        duration(probe.start.elapsed()),
-        duration(longest.length)
+        duration(all),
+        duration(took)
     ))
 }

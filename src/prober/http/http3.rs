@@ -11,10 +11,12 @@ use super::request::HttpRequest;
 use super::response::{HttpResponse, ResponseBody};
 use crate::net::headers::Headers;
 use crate::net::http1::RequestBody;
-use crate::net::tls::{Alpn, TlsError};
+use crate::net::tls::{Alpn, HandshakeError, Seen, TlsError};
+use crate::net::tls_facts::TlsFacts;
 use crate::net::url::{punycode_host_port, valid_host_header};
 use crate::net::{http2, http3, quic};
-use crate::prober::{Phase, Probe};
+use crate::prober::connect::ConnectError;
+use crate::prober::{Phase, Probe, advice};
 
 impl Client<'_> {
     /// Sends a request over HTTP/3 and reads the head of its answer.
@@ -53,12 +55,13 @@ impl Client<'_> {
             Ok(Ok(connected)) => connected,
             Ok(Err(failed)) => {
                 self.failed_tls = failed.facts.clone();
-                probe.learn(failed.facts);
-                return Err(RoundTripError::Tls(failed.error));
+                probe.learn(failed.facts.clone());
+                return Err(self.unshaken(probe, failed.error, failed.facts));
             }
             Err(timed_out) => {
                 let progress = quic::UNFINISHED;
-                return Err(RoundTripError::Tls(TlsError::TimedOut { timed_out, progress }));
+                let error = TlsError::TimedOut { timed_out, progress };
+                return Err(self.unshaken(probe, error, None));
             }
         };
         probe.learn(Some(facts.clone()));
@@ -68,9 +71,13 @@ impl Client<'_> {
         let exchange = exchange(connection, request, headers, body, first_byte);
         let waited = probe.deadline.within(exchange).await;
         let answered = self.trace().response_start;
+        let now = Instant::now();
         probe
             .timeline
-            .record(Phase::Processing, done, answered.unwrap_or_else(Instant::now));
+            .record(Phase::Processing, done, answered.unwrap_or(now));
+        if let (Err(_), Some(answered)) = (&waited, answered) {
+            probe.timeline.record(Phase::Transfer, answered, now);
+        }
         let mut response = waited.unwrap_or_else(|timed_out| {
             Err(RoundTripError::TimedOut {
                 step: "waiting for the response".to_owned(),
@@ -79,6 +86,18 @@ impl Client<'_> {
         })?;
         response.tls = Some(Box::new(facts));
         Ok(response)
+    }
+
+    fn unshaken(&self, probe: &mut Probe<'_>, error: TlsError, facts: Option<TlsFacts>) -> RoundTripError {
+        let seen = Seen::Nothing;
+        let error = ConnectError::Tls(Box::new(HandshakeError { error, facts, seen }));
+        // What is known of the target's name says nothing of a later hop.
+        let line = match self.traces.len() {
+            0 | 1 => advice::connect::advice(&probe.attempt.facts, probe.vantage, &error),
+            _ => advice::connect::advice(&advice::Facts::default(), probe.vantage, &error),
+        };
+        probe.advise(line);
+        RoundTripError::Connect(error)
     }
 }
 

@@ -92,7 +92,10 @@ impl Client<'_> {
                     let leads_elsewhere = chain.redirects > 0 && !matches!(scheme, "http" | "https");
                     let (line, reason) = match leads_elsewhere {
                         true => (advice::http::other_scheme(scheme), Reason::HttpRedirects),
-                        false => (advice::http::no_response(&error), error.reason()),
+                        false => (
+                            advice::http::no_response(&error, self.trace().to_proxy),
+                            error.reason(),
+                        ),
                     };
                     probe.advise(line);
                     log_failure(probe, &self.module.method, &request.url, &error.to_string());

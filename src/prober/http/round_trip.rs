@@ -14,7 +14,7 @@ use super::request::{HttpRequest, check_sendable};
 use super::response::HttpResponse;
 use super::trace::RoundTripTrace;
 use crate::log;
-use crate::module::http::HttpProtocol;
+use crate::module::http::{Credentials, HttpProtocol};
 use crate::net::headers::{Headers, has_token, lists_contain};
 use crate::net::http1::{self, RequestBody, RequestLine, write_head};
 use crate::net::http2::{self, Http2Error};
@@ -60,7 +60,12 @@ impl Client<'_> {
                 timed_out: probe.deadline.timed_out(),
             });
         }
-        let headers = self.headers(probe, request).await?;
+        let from = Instant::now();
+        let headers = self.headers(probe, request).await;
+        if let Some(Credentials::OAuth2(_)) = &self.module.credentials {
+            probe.record_token(from);
+        }
+        let headers = headers?;
         check_sendable(request, &headers)?;
         if self.module.protocol == HttpProtocol::Http3 {
             let name = self.tls_name(request, is_first_host);
@@ -164,6 +169,7 @@ impl Client<'_> {
         let expects_continue = expects_continue && (speaks_http2 || self.traces.len() == 1);
         let sent = Instant::now();
         self.trace().sent = Some(sent);
+        self.trace().to_proxy = to_proxy;
         let arrivals = &probe.arrivals;
         let clock = || arrivals.after_or_now(sent);
         let mut first_byte = FirstByte::new(&clock);
@@ -183,6 +189,9 @@ impl Client<'_> {
         self.trace().response_start = first_byte;
         let answered = first_byte.unwrap_or_else(|| probe.end(sent));
         probe.timeline.record(Phase::Processing, sent, answered);
+        if waited.is_err() && first_byte.is_some() {
+            probe.timeline.record(Phase::Transfer, answered, Instant::now());
+        }
         let mut response = waited.unwrap_or_else(|timed_out| {
             Err(RoundTripError::TimedOut {
                 step: match first_byte {

@@ -13,6 +13,8 @@ use crate::prober::{Phase, Probe};
 pub(super) struct RoundTripTrace {
     /// Whether it was a request for `https`.
     pub(super) tls: bool,
+    /// Whether the request went to a proxy that forwards it.
+    pub(super) to_proxy: bool,
     /// The lookup of the name began, or the connection if there was no name to look up.
     pub(super) start: Option<Instant>,
     pub(super) dns_done: Option<Instant>,

@@ -1,5 +1,7 @@
 //! The header fields of the upgrade request that the module asks for.
 
+use tokio::time::Instant;
+
 use crate::config;
 use crate::log;
 use crate::module::Websocket;
@@ -34,8 +36,11 @@ pub(super) async fn headers(
     }
     if let Some(tokens) = &module.tokens {
         let agent = USER_AGENT.as_bytes();
+        let from = Instant::now();
         let granted = tokens.authorization(probe.network, agent, &probe.secrets, probe.deadline);
-        headers.add("Authorization", granted.await?.authorization);
+        let granted = granted.await;
+        probe.record_token(from);
+        headers.add("Authorization", granted?.authorization);
     }
     for (name, header) in &module.headers {
         for value in &header.values {

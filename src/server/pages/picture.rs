@@ -42,7 +42,7 @@ fn svg<'a>(phases: impl Iterator<Item = &'a PhaseSpan>, whole: Duration) -> Stri
 pub fn class(phase: Phase) -> &'static str {
     match phase {
         Phase::Resolve | Phase::Connect | Phase::Tls | Phase::Processing | Phase::Transfer => phase.label(),
-        Phase::Setup => "connect",
+        Phase::Setup | Phase::Token => "connect",
         Phase::Rtt | Phase::Request | Phase::Check => "processing",
     }
 }

@@ -1,9 +1,15 @@
 //! HTTP, from the proxy to the body.
 
+use std::time::Duration;
+
+use blackbox_exporter::reason::Reason;
+use rustls::version::TLS13;
+
 use super::{Table, closed};
 use crate::http::site::{Asked, Site, answer, gzip, ok, redirect};
-use crate::support::has;
 use crate::support::peer::{Move, Peer, send};
+use crate::support::pki::{self, Cert};
+use crate::support::{has, lacks};
 
 fn http(more: &str) -> String {
     format!("prober: http\ntimeout: 5s\nhttp: {{{more}}}")
@@ -192,6 +198,14 @@ async fn responses_that_are_none() {
             "https://example.com/",
         )
         .await;
+    for (situation, answer) in [
+        ("The proxy forwards nothing and closes", &b""[..]),
+        ("The proxy does not speak HTTP", b"-ERR unknown command\r\n\r\n"),
+    ] {
+        let proxy = Site::answering(answer).await;
+        let yaml = proxied(&format!("http://{}", proxy.address));
+        table.row(situation, &yaml, "http://example.com/").await;
+    }
     let peer = Peer::play(vec![Move::Read(3), send([5, 0xff]), Move::Close]).await;
     table
         .row(
@@ -245,4 +259,69 @@ async fn responses_that_are_none() {
     let said = outcome.advice.clone().unwrap();
     has(&said, ["the server's processing took", "raise the timeout"]);
     table.check();
+}
+
+/// Why a token endpoint gave no token is said in the words of a probe, not of a library.
+#[tokio::test]
+async fn a_token_endpoint_whose_tls_fails() {
+    let root = Cert::ca("Root").self_signed();
+    let untrusted = pki::server_config(pki::certified(&[&Cert::leaf().by(&root)]), &[&TLS13]);
+    let untrusted = pki::saying(untrusted, ok()).await.port();
+    let demanding = super::protocols::demanding().await;
+    let target = Site::answering(ok()).await;
+    for (port, more, words) in [
+        (
+            untrusted,
+            "server_name: v4.test",
+            "tls: failed to verify certificate: x509: ",
+        ),
+        (
+            demanding,
+            "insecure_skip_verify: true",
+            "remote error: tls: certificate required",
+        ),
+    ] {
+        let yaml = http(&format!(
+            "oauth2: {{client_id: a, client_secret: hunter22, token_url: 'https://127.0.0.1:{port}/', tls_config: {{{more}}}}}"
+        ));
+        let outcome = crate::support::probe(&yaml, &target.url("/")).await;
+        let log = crate::support::log(&outcome).join("\n");
+        has(&log, [words]);
+        lacks(&log, ["OtherError", "received fatal alert"]);
+    }
+}
+
+/// Whatever took most of the time is to blame, and nothing if no step did.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_took_the_time() {
+    let trickling = Peer::play(vec![
+        Move::ReadLine,
+        send("HTTP/1.1 200 OK\r\nX: "),
+        Move::Trickle(b"a".repeat(10_000)),
+    ])
+    .await;
+    let yaml = "prober: http\ntimeout: 600ms";
+    let outcome = crate::support::probe(yaml, &format!("http://{}/", trickling.target())).await;
+    assert_eq!(outcome.failure.unwrap().phase, "transfer");
+    has(&outcome.advice.unwrap(), ["the transfer took"]);
+
+    let hanging = Peer::play(vec![Move::ReadLine]).await;
+    let hanging = format!("http://{}/", hanging.target());
+    let tokens = Site::with(|_: &Asked| {
+        std::thread::sleep(Duration::from_millis(1800));
+        let grant = r#"{"access_token": "t", "token_type": "bearer", "expires_in": 1}"#;
+        answer("200 OK", &["Content-Type: application/json"], grant)
+    });
+    let tokens = tokens.await;
+    let yaml = |limit: &str| {
+        let url = tokens.url("/");
+        format!(
+            "prober: http\ntimeout: {limit}\nhttp: {{oauth2: {{client_id: a, client_secret: hunter22, token_url: '{url}'}}}}"
+        )
+    };
+    let outcome = crate::support::probe(&yaml("3s"), &hanging).await;
+    has(&outcome.advice.unwrap(), ["waiting for an OAuth2 token took"]);
+    let outcome = crate::support::probe(&yaml("300ms"), &hanging).await;
+    let failure = outcome.failure.unwrap();
+    assert_eq!((failure.reason, failure.phase), (Reason::AuthToken, "token"));
 }
