@@ -107,7 +107,7 @@ pub fn target(exporter: &Exporter, mount: Mount<'_>, query: Query<'_>) -> Respon
     let named = Named::of(query);
     let Known { rows, others } = named.known(exporter);
     let Some((row, alike)) = rows.split_first() else {
-        return html(StatusCode::NOT_FOUND, &target::unknown(&named, &others));
+        return html(StatusCode::NOT_FOUND, &target::unknown(exporter, &named, &others));
     };
     let others = alike.iter().chain(&others);
     let known = KnownTarget::of(&exporter.history, row);

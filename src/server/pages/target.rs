@@ -132,7 +132,7 @@ impl KnownTarget {
                 (None, module) => module.map(|module| crate::config::write::module(&module.raw)),
             },
             command: command(row.name(), base),
-            again: again(row.name()),
+            again: again(row.name()).filter(|_| loaded.modules.get(&row.module).is_some()),
             changes: exporter.playground.as_ref().map(|_| changes(row.name())),
         }
     }
@@ -152,17 +152,24 @@ impl Side {
 }
 
 /// What is said of a target that is not known, or no longer: where it is known, if a link named another module.
-pub fn unknown(named: &Named<'_>, others: &[Arc<Row>]) -> super::MessagePage {
+pub fn unknown(exporter: &Exporter, named: &Named<'_>, others: &[Arc<Row>]) -> super::MessagePage {
     let name = named.name();
+    let has_module = exporter.store.current().modules.get(name.module).is_some();
     let with = named.module().map_or(String::new(), |module| {
         format!(" with module {}", short(module, LONG))
     });
-    let again = again(name).map(|again| (again, "Probe it now".to_owned()));
+    let again = again(name).filter(|_| has_module);
+    let again = again.map(|again| (again, "Probe it now".to_owned()));
+    let no_module = if has_module {
+        ""
+    } else {
+        " The configuration has no such module."
+    };
     super::MessagePage {
         title: short(name.target, LONG),
         text: format!(
             "The history has no result of this target{with}: it was not probed, or too long ago. A link is found by the target's address, its host, or its \
-             name or label \"target\" in the targets file."
+             name or label \"target\" in the targets file.{no_module}"
         ),
         links: again
             .into_iter()

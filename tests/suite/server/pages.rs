@@ -98,6 +98,10 @@ async fn a_target_has_a_page_of_its_own() {
     let unknown = page(&exporter, "/target?module=tcp_plain&target=%3Cb%3E").await;
     assert_eq!(unknown.status, 404);
     has(unknown.text(), ["&#60;b&#62;", "Probe it now"]);
+    let no_module = page(&exporter, "/target?module=nope&target=x").await;
+    assert_eq!(no_module.status, 404);
+    has(no_module.text(), ["The configuration has no such module."]);
+    lacks(no_module.text(), ["Probe it now"]);
     // Known by another module only: a link leads there.
     let elsewhere = page(&exporter, &format!("/target?module=tcp_free&target={address}")).await;
     assert_eq!(elsewhere.status, 404);
