@@ -16,9 +16,10 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
+use crate::advice::protocols::demanding;
 use crate::dns::{framed, reply, tcp_server, udp_server};
 use crate::http::site::{Site, ok};
-use crate::support::peer::serve_each;
+use crate::support::peer::{listen, serve_each};
 use crate::support::pki::{self, Cert, Ocsp, pem};
 use crate::support::programs::find;
 use crate::support::tls_peer::SelfSigned;
@@ -219,6 +220,51 @@ async fn a_name_server_may_take_nearly_all_of_the_time() {
             let yaml = format!("prober: tcp\n{limit}\nresolver: udp://{host}:{}", server.port());
             let outcome = probe(&yaml, &format!("site.test:{port}")).await;
             assert!(outcome.success, "{yaml}: {:#?}", log(&outcome));
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_name_server_is_told() {
+    let about = "This is about the name server of the module, not the target. ";
+    let root = Cert::ca("Root").self_signed();
+    let untrusted = pki::server_config(pki::certified(&[&Cert::leaf().by(&root)]), &[&TLS13]);
+    let untrusted = pki::saying(untrusted, ok()).await;
+    let web = listen(|mut stream| async move {
+        let _ = stream.read(&mut [0; 4096]).await;
+        let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+    })
+    .await;
+    let demanding = demanding().await;
+    let closed = TcpListener::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    for way in ["tls", "https"] {
+        let rows = [
+            (
+                untrusted.port(),
+                "",
+                [about, "set server_name: v4.test in resolver_tls_config, or"],
+            ),
+            (web.port(), "", [about, "plain HTTP"]),
+            (
+                demanding,
+                "\nresolver_tls_config: {insecure_skip_verify: true}",
+                [about, "demands a client certificate"],
+            ),
+            (
+                closed.port(),
+                "",
+                ["nothing listens there", "resolver in the module"],
+            ),
+        ];
+        for (port, more, said) in rows {
+            let yaml = format!("prober: tcp\nresolver: {way}://127.0.0.1:{port}{more}");
+            let outcome = probe(&yaml, "site.test:1").await;
+            assert_eq!(outcome.failure.unwrap().reason, Reason::ResolveError, "{yaml}");
+            has(&outcome.advice.unwrap(), said);
         }
     }
 }

@@ -6,7 +6,7 @@ mod quic;
 
 use std::io;
 
-use go_http::http1::ExchangeError;
+use go_http::http1::{ExchangeError, WriteError};
 use go_http::http2::Http2Error;
 use go_http::http3::Http3Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -51,6 +51,17 @@ pub enum CarryError {
 }
 
 impl CarryError {
+    /// What the connection itself told, below HTTP.
+    pub fn of_connection(&self) -> Option<&io::Error> {
+        match self {
+            Self::Send(error)
+            | Self::Receive(error)
+            | Self::Http1(ExchangeError::Read(error) | ExchangeError::Write(WriteError::Sink(error)))
+            | Self::Http2(Http2Error::Read(error) | Http2Error::Write(error)) => Some(error),
+            _ => None,
+        }
+    }
+
     /// Its place among the reasons of failures.
     pub fn reason(&self) -> Reason {
         match self {

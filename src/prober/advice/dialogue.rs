@@ -1,48 +1,51 @@
 //! Dialogues of tcp, unix and websocket that did not go as the module says.
 
+use std::io;
+
 use super::nearest::nearest;
 use super::quoted;
 use crate::check::Regexp;
 
-/// The peer ended before a line matched.
+/// The peer ended before a line matched. `last` is what it said last; empty if nothing but empty lines came.
 pub(in crate::prober) fn mismatch(regexp: &Regexp, last: &[u8]) -> String {
-    if last.is_empty() {
-        return format!(
-            "Expected {}; the peer closed the connection without sending anything: it has too many connections, refuses this host's address, or expects TLS (tls: true).",
-            quoted(regexp.source().as_bytes())
-        );
-    }
-    if let Some(line) = tls(last) {
-        return line;
-    }
+    differs(regexp, "", last)
+}
+
+/// The peer ended without a word.
+pub(in crate::prober) fn end(regexp: &Regexp) -> String {
     format!(
-        "Expected {}; {}.",
-        quoted(regexp.source().as_bytes()),
-        nearest(regexp, last)
+        "Expected {}; the peer closed the connection without sending anything: it has too many connections, refuses this host's address, or expects TLS (tls: true).",
+        quoted(regexp.source().as_bytes())
     )
 }
 
-/// Nothing matched before the deadline.
-pub(in crate::prober) fn silence(regexp: &Regexp, last: &[u8], encrypted: bool) -> String {
+fn differs(regexp: &Regexp, then: &str, last: &[u8]) -> String {
     if let Some(line) = tls(last) {
         return line;
     }
+    let expected = quoted(regexp.source().as_bytes());
     if last.is_empty() {
-        let more = if encrypted {
-            ""
-        } else {
-            ", or expects TLS (tls: true)"
-        };
-        return format!(
-            "Nothing arrived while waiting for {}: the service waits for the client to speak first (add a send step before){more}, or hangs.",
-            quoted(regexp.source().as_bytes())
-        );
+        return format!("Expected {expected}{then}; what came is empty.");
     }
+    format!("Expected {expected}{then}; {}.", nearest(regexp, last))
+}
+
+/// Nothing came before the deadline.
+pub(in crate::prober) fn silence(regexp: &Regexp, encrypted: bool) -> String {
+    let more = if encrypted {
+        ""
+    } else {
+        ", or expects TLS (tls: true)"
+    };
     format!(
-        "Expected {}, and no more lines came; {}.",
-        quoted(regexp.source().as_bytes()),
-        nearest(regexp, last)
+        "Nothing arrived while waiting for {}: the service waits for the client to speak first (add a send step before){more}, or hangs.",
+        quoted(regexp.source().as_bytes())
     )
+}
+
+/// Nothing that came before the deadline matched; see [`mismatch`].
+pub(in crate::prober) fn no_more(regexp: &Regexp, last: &[u8]) -> String {
+    differs(regexp, ", and no more lines came", last)
 }
 
 /// TLS where text was expected.
@@ -73,6 +76,6 @@ pub(in crate::prober) fn prompt(text: &[u8]) -> String {
 }
 
 /// The connection broke.
-pub(in crate::prober) fn broken() -> String {
-    "The peer reset the connection during the dialogue: it did not accept what was sent, expects TLS (tls: true), or crashed.".to_owned()
+pub(in crate::prober) fn broken(error: &io::Error) -> String {
+    super::tls::after(error).unwrap_or_else(|| "The peer reset the connection during the dialogue: it did not accept what was sent, expects TLS (tls: true), or crashed.".to_owned())
 }

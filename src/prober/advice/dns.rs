@@ -1,7 +1,8 @@
 //! DNS responses that are invalid or do not match the module.
 
+use super::connect::other_family;
 use super::nearest::nearest;
-use super::{name, quoted};
+use super::{Facts, name, quoted};
 use crate::check::Regexp;
 use crate::check::regexp::SHORT;
 use crate::module::Dns;
@@ -76,6 +77,7 @@ pub(in crate::prober) fn none(sources: &[&str], record: &[u8]) -> String {
 
 /// No response, or one that cannot be used.
 pub(in crate::prober) fn no_response(
+    facts: &Facts,
     error: &DnsError,
     host: &str,
     asked: &str,
@@ -89,6 +91,11 @@ pub(in crate::prober) fn no_response(
             "The target of the prober dns is the name server, not the name to query: {server} is probably not a name server. query_name is the name to query."
         ));
     }
+    if let DnsError::Carry(error) = error
+        && let Some(line) = error.of_connection().and_then(super::tls::after)
+    {
+        return Some(line);
+    }
     Some(match error {
         DnsError::Carry(CarryError::Receive(error) | CarryError::Send(error))
             if error.raw_os_error() == Some(libc::ECONNREFUSED) =>
@@ -100,9 +107,15 @@ pub(in crate::prober) fn no_response(
         DnsError::TimedOut { strays: 1.., .. } => format!(
             "{server} responded, but with other identifiers than the query's: something between rewrites responses, or forges them."
         ),
-        DnsError::TimedOut { .. } => format!(
-            "No response over {over}: {server} is not a name server, does not serve this host's address, or a firewall drops port 53. `dig @{server} {asked}`"
-        ),
+        DnsError::TimedOut { .. } => {
+            let also = match over {
+                "udp" => other_family(facts).map_or(String::new(), |also| format!(" {also}.")),
+                _ => String::new(),
+            };
+            format!(
+                "No response over {over}: {server} is not a name server, does not serve this host's address, or a firewall drops port 53.{also} `dig @{server} {asked}`"
+            )
+        }
         DnsError::Carry(_) => format!(
             "{server} gave no response over {over}: it does not serve this host's address, or not over {over}. `dig @{server} {asked}`"
         ),

@@ -1,18 +1,25 @@
 //! Pings without a reply.
 
 use std::io;
+use std::net::IpAddr;
 
 use super::{Facts, routed, source};
 use crate::net::Address;
 use crate::net::dial::Vantage;
 use crate::net::icmp::{AddressFamily, OpenError, PrepareError, Report};
 
+/// The address of the other family, if there is one, may respond.
+fn would_ping(other: IpAddr) -> String {
+    let setting = if other.is_ipv4() { "ip4" } else { "ip6" };
+    format!("The name also has {other}: preferred_ip_protocol: {setting} would ping that.")
+}
+
 /// No reply in time.
 pub(in crate::prober) fn silence(facts: &Facts, ip: &Address) -> String {
     match facts.other_family {
         Some(other) => format!(
-            "No reply from {ip}: it is down, or a firewall drops pings. The name also has {other}: preferred_ip_protocol: {} would ping that.",
-            if other.is_ipv4() { "ip4" } else { "ip6" }
+            "No reply from {ip}: it is down, or a firewall drops pings. {}",
+            would_ping(other)
         ),
         None => format!(
             "No reply from {ip}: it is down, or a firewall drops pings, as many clouds do. A module with prober: tcp shows whether it is up. `traceroute -I {ip}`"
@@ -21,7 +28,7 @@ pub(in crate::prober) fn silence(facts: &Facts, ip: &Address) -> String {
 }
 
 /// An ICMP error came back.
-pub(in crate::prober) fn report(report: &Report, ip: &Address, ttl: u8) -> Option<String> {
+pub(in crate::prober) fn report(facts: &Facts, report: &Report, ip: &Address, ttl: u8) -> Option<String> {
     let by = report
         .reporter
         .map_or_else(|| "A router".to_owned(), |by| by.to_string());
@@ -37,10 +44,16 @@ pub(in crate::prober) fn report(report: &Report, ip: &Address, ttl: u8) -> Optio
         (AddressFamily::V4, 3, 9 | 10 | 13) | (AddressFamily::V6, 1, 1) => {
             format!("{by} forbids it: a firewall that says so. Allow ICMP echo requests there.")
         }
-        (AddressFamily::V4, 3, _) | (AddressFamily::V6, 1, _) => format!(
-            "{by} finds no way to {ip}: the host is down, or there is no route. `ip route get {}`; `traceroute -I {ip}`",
-            routed(&ip.to_string())
-        ),
+        (AddressFamily::V4, 3, _) | (AddressFamily::V6, 1, _) => match facts.other_family {
+            Some(other) => format!(
+                "{by} finds no way to {ip}: the host is down, or there is no route. {}",
+                would_ping(other)
+            ),
+            None => format!(
+                "{by} finds no way to {ip}: the host is down, or there is no route. `ip route get {}`; `traceroute -I {ip}`",
+                routed(&ip.to_string())
+            ),
+        },
         (AddressFamily::V4, 11, 0) | (AddressFamily::V6, 3, 0) if ttl > 0 => format!(
             "The packet was on its way for {ttl} hops, which ttl of the module allows, and came as far as {by}: raise ttl. `traceroute -I {ip}`"
         ),
@@ -86,10 +99,7 @@ pub(in crate::prober) fn unsent(
             "A payload of {payload} bytes does not fit into one packet towards {ip}: lower payload_size, or unset dont_fragment. `tracepath -n {ip}`"
         ),
         libc::ENETUNREACH | libc::EHOSTUNREACH => match facts.other_family {
-            Some(other) => format!(
-                "This host has no route to {ip}. The name also has {other}: preferred_ip_protocol: {} would ping that.",
-                if other.is_ipv4() { "ip4" } else { "ip6" }
-            ),
+            Some(other) => format!("This host has no route to {ip}. {}", would_ping(other)),
             None => format!(
                 "This host has no route to {ip}: `ip route get {}`.",
                 routed(&ip.to_string())

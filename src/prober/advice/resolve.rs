@@ -1,5 +1,7 @@
 //! Names without an address to dial.
 
+use std::io;
+
 use go_resolve::stub::Cause as StubCause;
 use go_resolve::wire::Flaw;
 
@@ -7,6 +9,7 @@ use super::{name, policy, shortage, source, tls};
 use crate::net::Preference;
 use crate::net::dial::{DialCause, Vantage};
 use crate::net::dns::CarryError;
+use crate::net::http1::ExchangeError;
 use crate::net::resolve::{ResolveCause, ResolveError};
 use crate::shortage::Resource;
 
@@ -73,14 +76,9 @@ pub(super) fn advice(
             StubCause::Silent { .. } | StubCause::Deadline(_) => format!(
                 "{server} did not respond: it is down, or a firewall drops UDP and TCP port 53. With several servers in /etc/resolv.conf, `options timeout:1` makes the next one be asked in time. Try `dig {host}`."
             ),
-            StubCause::Io { over, error } if error.get_ref().is_some_and(|inner| inner.is::<CarryError>()) => {
-                format!(
-                    "{server} was reached, and sent no DNS response over {over}: it does not speak that, or does not serve this host's address. Check {setting}."
-                )
-            }
-            StubCause::Io { .. } => format!(
+            StubCause::Io { over, error } => spoken(error, over, &server, setting).unwrap_or_else(|| format!(
                 "{server} cannot be reached: nothing listens there, or there is no route to it. Check {setting}."
-            ),
+            )),
         },
     })
 }
@@ -88,10 +86,7 @@ pub(super) fn advice(
 /// Why this host could not ask the module's name server, or what was wrong with the TLS of that.
 fn own_fault(error: &ResolveError, vantage: &Vantage) -> Option<String> {
     if let Some(handshake) = error.handshake() {
-        let line = tls::advice(handshake)?;
-        return Some(format!(
-            "This is about the name server of the module, not the target. {line}"
-        ));
+        return tls::advice(handshake).map(about_tls);
     }
     let DialCause::Io { call, error: why } = &error.dial()?.cause else {
         return None;
@@ -100,6 +95,42 @@ fn own_fault(error: &ResolveError, vantage: &Vantage) -> Option<String> {
         Some(resource) => Some(shortage(resource)),
         None => source::refused_to_server(call, why, vantage, error.server().map(|server| server.ip())),
     }
+}
+
+/// What is wrong with the TLS of the module's name server, from a line about that of a target.
+fn about_tls(line: String) -> String {
+    let line = line.replace(" (or the parameter hostname)", "");
+    let line = line.replace("tls_config", "resolver_tls_config");
+    format!("This is about the name server of the module, not the target. {line}")
+}
+
+/// What was sent on a connection to the module's name server that was made.
+fn spoken(error: &io::Error, over: &str, server: &str, setting: &str) -> Option<String> {
+    let error = error.get_ref()?.downcast_ref::<CarryError>()?;
+    if let Some(line) = error.of_connection().and_then(tls::after) {
+        return Some(about_tls(line));
+    }
+    Some(match error {
+        CarryError::Status { status, .. } => format!(
+            "{server} responded with HTTP status {status}, not with DNS: check the path of {setting}."
+        ),
+        CarryError::ContentType(_)
+        | CarryError::TooLong
+        | CarryError::Http1(ExchangeError::Head(_) | ExchangeError::Length(_))
+        | CarryError::Http2(_)
+        | CarryError::Http3(_) => {
+            format!(
+                "{server} does not respond in DNS over HTTPS: another service listens there. Check {setting}."
+            )
+        }
+        CarryError::Closed
+        | CarryError::Http1(_)
+        | CarryError::Receive(_)
+        | CarryError::Send(_)
+        | CarryError::Quic(_) => format!(
+            "{server} was reached, and sent no DNS response over {over}: it does not speak that, or does not serve this host's address. Check {setting}."
+        ),
+    })
 }
 
 /// The name exists, and not with the family that is allowed.

@@ -3,7 +3,7 @@
 use std::net::Ipv6Addr;
 
 use super::name;
-use crate::module::Kind;
+use crate::module::{DnsTransport, Kind};
 use crate::net::{Address, split_host_port};
 
 /// Schemes of URLs that some prober knows what to do with, and the module for it.
@@ -39,6 +39,13 @@ pub(super) fn mistake(kind: &Kind, target: &str) -> Option<String> {
             )),
         },
         Kind::Icmp(_) => host(target, scheme),
+        // The name of another server's zone, or the URL of DNS over HTTPS.
+        Kind::Dns(module)
+            if module.server.is_some()
+                || matches!((module.transport(), scheme), (Some(DnsTransport::Https), Some((scheme, _))) if scheme.eq_ignore_ascii_case("https")) =>
+        {
+            None
+        }
         Kind::Dns(_) => match (scheme, without_brackets(target)) {
             (Some((scheme, rest)), _) => Some(format!(
                 "The target of the prober dns is the name server, HOST or HOST:PORT: write {} instead of {}://….",

@@ -2,7 +2,6 @@
 
 use super::quoted;
 use crate::check::Regexp;
-use crate::net::tls::alert_of;
 use crate::prober::websocket::error::WebsocketError;
 
 /// The response does not upgrade.
@@ -26,7 +25,7 @@ pub(in crate::prober) fn no_connection(error: &WebsocketError) -> Option<String>
         WebsocketError::Accept(_) => "The server upgrades without the Sec-WebSocket-Accept that belongs to the key: its WebSocket library is incomplete, or it is something else. If it works for your clients all the same, set insecure_skip_accept: true.".to_owned(),
         WebsocketError::Answer(error) => return super::http::head(error),
         WebsocketError::Read(error) => {
-            return alert_of(error).and_then(super::tls::alert).or_else(|| Some(closed()));
+            return super::tls::after(error).or_else(|| Some(closed()));
         }
         WebsocketError::End => closed(),
         WebsocketError::Header(name) => format!("The handshake sets {name} itself: remove it from headers."),

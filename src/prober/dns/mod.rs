@@ -103,12 +103,9 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Dns) -> Verdict {
         Ok(answered) => answered,
         Err(error) => {
             if !matches!(error, DnsError::Connect(_)) {
-                probe.advise(advice::dns::no_response(
-                    &error,
-                    &place.host,
-                    &query_name,
-                    transport.name(),
-                ));
+                let (facts, over) = (&probe.attempt.facts, transport.name());
+                let line = advice::dns::no_response(facts, &error, &place.host, &query_name, over);
+                probe.advise(line);
             }
             probe.timeline.hop().result = Some(error.to_string());
             log!(probe.log, Error, "Error while sending a DNS query", "err" => format!("query {target_ip} over {}: {error}", transport.name()));

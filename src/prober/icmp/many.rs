@@ -17,7 +17,7 @@ use crate::net::Address;
 use crate::net::icmp::{Ping, PingOutcome};
 use crate::prober::connect::vantage;
 use crate::prober::series::{Families, Series};
-use crate::prober::{Phase, Probe, Verdict, advice};
+use crate::prober::{Facts, Phase, Probe, Verdict, advice};
 use crate::reason::Reason;
 
 const FAMILIES: Families = Families {
@@ -66,7 +66,7 @@ pub(super) async fn ping(
         loop {
             tokio::select! {
                 biased;
-                Some(ended) = waiting.next(), if !waiting.is_empty() => heard.note(ended, module, address),
+                Some(ended) = waiting.next(), if !waiting.is_empty() => heard.note(ended, module, address, &probe.attempt.facts),
                 () = sleep_until(due.min(deadline.at())) => break,
             }
         }
@@ -91,7 +91,7 @@ pub(super) async fn ping(
     }
     log!(probe.log, Debug, "Waiting for reply packets");
     while let Some(ended) = waiting.next().await {
-        heard.note(ended, module, address);
+        heard.note(ended, module, address, &probe.attempt.facts);
     }
     finish(
         probe,
@@ -124,6 +124,7 @@ impl Heard {
         (turn, ping, answer): (usize, Ping, Option<PingOutcome>),
         module: &Icmp,
         address: &Address,
+        facts: &Facts,
     ) {
         match answer {
             Some(PingOutcome::Reply {
@@ -134,7 +135,7 @@ impl Heard {
                 self.hop_limit = hop_limit.or(self.hop_limit);
             }
             Some(PingOutcome::Failure(report)) => {
-                self.advice = advice::icmp::report(&report, address, module.ttl);
+                self.advice = advice::icmp::report(facts, &report, address, module.ttl);
                 self.failure = Some((said_by(&report), report.to_string()));
             }
             None => {}

@@ -206,7 +206,9 @@ fn finish(
             return Ok(());
         }
         Ok(Some(PingOutcome::Failure(report))) => {
-            probe.advise(advice::icmp::report(&report, address, module.ttl));
+            let facts = &probe.attempt.facts;
+            let line = advice::icmp::report(facts, &report, address, module.ttl);
+            probe.advise(line);
             // compat: upstream does not ask for ICMP errors and runs into its timeout.
             let reason = format!("ping {address}: {report}");
             log!(probe.log, Error, "Error reading from socket", "err" => reason.clone());

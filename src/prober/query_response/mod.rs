@@ -181,9 +181,16 @@ impl<'c> Dialogue<'c> {
         let regexp = &expect.regexp;
         probe.explain_expect(regexp);
         let (mut last, mut has_read) = (Vec::new(), false);
+        // The last line that says something.
+        let mut telling = Vec::new();
         loop {
             match self.reader.next(probe.deadline, expect.prompt).await {
-                Ok(Some(Piece::Line(line))) => (last, has_read) = (line, true),
+                Ok(Some(Piece::Line(line))) => {
+                    if !last.is_empty() {
+                        telling = last;
+                    }
+                    (last, has_read) = (line, true);
+                }
                 Ok(Some(Piece::Open(text))) => {
                     if !regexp.matches(&text).await {
                         continue;
@@ -192,9 +199,13 @@ impl<'c> Dialogue<'c> {
                     last = text;
                 }
                 Ok(None) => {
-                    probe.explain(|finding| finding.add_nearest(regexp, &last));
+                    let said = if last.is_empty() { &telling } else { &last };
+                    probe.explain(|finding| finding.add_nearest(regexp, said));
                     probe.explain_text("The peer closed the connection", b"");
-                    probe.advise(advice::dialogue::mismatch(regexp, &last));
+                    probe.advise(match has_read {
+                        true => advice::dialogue::mismatch(regexp, said),
+                        false => advice::dialogue::end(regexp),
+                    });
                     probe.samples.set_bool(Metric::FailedDueToRegex, true);
                     log!(probe.log, Error, "Regexp did not match", "regexp" => regexp.source().to_owned(), "line" => excerpt(&last, EXCERPT));
                     return Err(probe.fail(if has_read {
@@ -204,18 +215,20 @@ impl<'c> Dialogue<'c> {
                     }));
                 }
                 Err(error) => {
-                    if !last.is_empty() {
-                        probe.explain(|finding| finding.add_nearest(regexp, &last));
+                    let said = if last.is_empty() { &telling } else { &last };
+                    if !said.is_empty() {
+                        probe.explain(|finding| finding.add_nearest(regexp, said));
                     }
                     probe.explain_text("Reading ended", error.to_string().as_bytes());
                     let mut waiting =
                         format!("waiting for a line that matches {:?}: {error}", regexp.source());
-                    if !last.is_empty() {
-                        waiting.push_str(&format!("; the last line read is {}", advice::quoted(&last)));
+                    if !said.is_empty() {
+                        waiting.push_str(&format!("; the last line read is {}", advice::quoted(said)));
                     }
-                    probe.advise_else(match error {
-                        WireError::Io(_) => advice::dialogue::broken(),
-                        _ => advice::dialogue::silence(regexp, &last, self.encrypted),
+                    probe.advise_else(match &error {
+                        WireError::Io(error) => advice::dialogue::broken(error),
+                        _ if has_read => advice::dialogue::no_more(regexp, said),
+                        _ => advice::dialogue::silence(regexp, self.encrypted),
                     });
                     log!(probe.log, Error, "Error reading from connection", "err" => waiting);
                     return Err(probe.fail(match error.reason() {
@@ -268,7 +281,7 @@ impl<'c> Dialogue<'c> {
         if let Some(error) = end {
             probe.explain_text("Reading ended", error.to_string().as_bytes());
             probe.advise(match &error {
-                WireError::Io(_) => advice::dialogue::broken(),
+                WireError::Io(error) => advice::dialogue::broken(error),
                 _ => advice::dialogue::bytes(expected, &read),
             });
             if matches!(error, WireError::End) && !read.is_empty() {
@@ -314,8 +327,8 @@ impl<'c> Dialogue<'c> {
             Ok(Err(error)) => WireError::Io(error),
             Err(timed_out) => WireError::TimedOut(timed_out),
         };
-        if matches!(error, WireError::Io(_)) {
-            probe.advise(advice::dialogue::broken());
+        if let WireError::Io(error) = &error {
+            probe.advise(advice::dialogue::broken(error));
         }
         log!(probe.log, Error, "Failed to send", "err" => format!("sending {} bytes: {error}", line.len()));
         Err(probe.fail(match error.reason() {

@@ -17,10 +17,13 @@ async fn dialogues() {
     let tcp = |steps: &str| format!("prober: tcp\ntimeout: 1s\ntcp: {{query_response: [{steps}]}}");
     let smtp = tcp("{expect: '^220 .*ESMTP'}");
     #[rustfmt::skip]
-    let rows: [(&str, &str, Vec<Move>); 7] = [
+    let rows: [(&str, &str, Vec<Move>); 10] = [
         ("Another banner, then the end", &smtp, vec![send("554 no ESMTP service here\r\n"), Move::Close]),
         ("Another banner, then silence", &smtp, vec![send("554 no ESMTP service here\r\n")]),
         ("A banner that differs in case", &smtp, vec![send("220 mail.test Esmtp\r\n"), Move::Close]),
+        ("Another protocol, whose last line is empty, then the end", &smtp, vec![send("HTTP/1.1 400 Bad Request\r\n\r\n"), Move::Close]),
+        ("Another protocol, whose last line is empty, then silence", &smtp, vec![send("HTTP/1.1 400 Bad Request\r\n\r\n")]),
+        ("Empty lines", &smtp, vec![send("\r\n\r\n"), Move::Close]),
         ("Silence", &smtp, vec![]),
         ("The end without a word", &smtp, vec![Move::Close]),
         ("TLS instead of a banner", &smtp, vec![send([21, 3, 3, 0, 2, 2, 10]), Move::Close]),
@@ -31,6 +34,23 @@ async fn dialogues() {
         table.row(situation, yaml, &peer.target()).await;
     }
     table.check();
+}
+
+/// What a server of TLS 1.3 demands is told by whoever reads first.
+#[tokio::test]
+async fn a_certificate_that_is_demanded_after_the_handshake() {
+    let target = format!("127.0.0.1:{}", demanding().await);
+    let tls = "tls_config: {insecure_skip_verify: true}";
+    for yaml in [
+        format!("prober: tcp\ntcp: {{tls: true, query_response: [{{expect: '^220'}}], {tls}}}"),
+        format!(
+            "prober: dns\ndns: {{query_name: a.test, transport_protocol: tcp, dns_over_tls: true, {tls}}}"
+        ),
+        format!("prober: dns\ndns: {{query_name: a.test, transport_protocol: https, {tls}}}"),
+    ] {
+        let outcome = crate::support::probe(&yaml, &target).await;
+        has(&outcome.advice.unwrap(), ["demands a client certificate"]);
+    }
 }
 
 /// A server that says only after the handshake of TLS 1.3 that it demands a certificate of its clients.
@@ -92,6 +112,22 @@ async fn dns() {
         .row("Silence", &dns(""), &silent.local_addr().unwrap().to_string())
         .await;
     table.row("No name server", &dns(""), &closed().await).await;
+    // Nobody says that there is no QUIC.
+    let quic = [
+        ", transport_protocol: quic",
+        ", transport_protocol: https, https: {enable_http3: true}",
+    ];
+    for more in quic {
+        let outcome = crate::support::probe(&dns(more), &silent.local_addr().unwrap().to_string()).await;
+        has(&outcome.advice.unwrap(), ["Nothing came back over UDP"]);
+    }
+    // The URL is that of DNS over HTTPS, and no mistake.
+    let web = closed().await;
+    let yaml = dns(", transport_protocol: https");
+    for target in [web.clone(), format!("https://{web}/dns-query")] {
+        let outcome = crate::support::probe(&yaml, &target).await;
+        has(&outcome.advice.unwrap(), ["nothing listens on port"]);
+    }
     let named = "prober: dns\ntimeout: 1s\ndns: {query_name: localhost, preferred_ip_protocol: ip4}";
     let target = silent
         .local_addr()
