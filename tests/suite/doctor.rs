@@ -177,6 +177,24 @@ async fn a_scheme_is_kept_when_the_service_is_down() {
         );
         has(said["trouble"].as_str().unwrap(), [reason]);
     }
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let closed = closed.local_addr().unwrap();
+    let (said, passes) = doctor(&format!("http://{closed}")).await;
+    assert!(!passes, "{said}");
+    has(said["configuration"].as_str().unwrap(), ["prober: http\n"]);
+
+    let plain = |mut stream: TcpStream| async move {
+        let mut head = [0; 600];
+        let _ = stream.read(&mut head).await;
+        if head.starts_with(b"GET ") {
+            let _ = stream.write_all(&ok()).await;
+        }
+    };
+    let port = listen(plain).await.port();
+    let (said, passes) = doctor(&format!("https://127.0.0.1:{port}")).await;
+    assert!(!passes, "{said}");
+    has(said["notes"][0].as_str().unwrap(), ["plain HTTP: write http://"]);
+
     let port = encrypted().await;
     let (said, passes) = doctor(&format!("http://127.0.0.1:{port}")).await;
     assert!(!passes, "{said}");

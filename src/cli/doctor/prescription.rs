@@ -1,5 +1,7 @@
 //! What it would take to watch the target: a module, an entry of the targets file, an alert.
 
+use std::net::IpAddr;
+
 use serde_json::{Value, json};
 
 use super::examination::{Doctor, Examination, Service, prefer, with, written};
@@ -117,8 +119,18 @@ fn best(found: &Examination) -> Option<&Service> {
 }
 
 fn for_remote(remote: &Remote, found: &Examination) -> Prescription {
-    let Some(service) = best(found) else {
-        return without_service(remote, found);
+    let unreached;
+    let service = match (best(found), remote.scheme, remote.port) {
+        (Some(service), ..) => service,
+        (None, Some(_), Some(port)) => {
+            unreached = Service {
+                port,
+                families: families(remote, found),
+                ..Service::default()
+            };
+            &unreached
+        }
+        (None, ..) => return without_service(remote, found),
     };
     let family = prefer(service.families);
     let mut notes = Vec::new();
@@ -138,6 +150,12 @@ fn for_remote(remote: &Remote, found: &Examination) -> Prescription {
     };
     if service.hides_tls {
         notes.push("The port speaks TLS: write https:// in the target (wss:// for WebSocket).".to_owned());
+    }
+    let is_plain = service.status.is_some() && !speaks_tls;
+    if is_plain && remote.scheme.is_some_and(Scheme::is_encrypted) {
+        notes.push(
+            "The port responds in plain HTTP: write http:// in the target (ws:// for WebSocket).".to_owned(),
+        );
     }
     let tcp = |name, settings| {
         let module =
@@ -199,11 +217,14 @@ fn web(remote: &Remote, service: &Service, encrypted: bool, notes: &mut Vec<Stri
     Prescription::new(if encrypted { "https_2xx" } else { "http_2xx" }, module, url)
 }
 
+/// Over which families something that was not reached is to be probed.
+fn families(remote: &Remote, found: &Examination) -> [bool; 2] {
+    let of_address = |address: IpAddr| [address.is_ipv4(), address.is_ipv6()];
+    remote.address().map_or(found.pings, of_address)
+}
+
 fn without_service(remote: &Remote, found: &Examination) -> Prescription {
-    let family = match remote.address() {
-        Some(address) => prefer([address.is_ipv4(), address.is_ipv6()]),
-        None => prefer(found.pings),
-    };
+    let family = prefer(families(remote, found));
     match remote.port {
         Some(port) => Prescription::new(
             "tcp_connect",
