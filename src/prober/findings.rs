@@ -2,8 +2,10 @@
 //! work otherwise.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use super::Probe;
 use super::advice::nearest::nearest;
@@ -55,6 +57,7 @@ pub struct Findings {
     left_out: usize,
     /// The verdicts of checks that are not told yet, in the order in which they were made.
     verdicts: VecDeque<Judged>,
+    took: Duration,
 }
 
 impl Finding {
@@ -132,6 +135,16 @@ impl Findings {
     /// How many more there were.
     pub fn left_out(&self) -> usize {
         self.left_out
+    }
+
+    /// How long it took to find out what the judgement itself does not, which is no part of the probe's duration.
+    pub fn took(&self) -> Duration {
+        self.took
+    }
+
+    /// Findings were looked for since then.
+    pub(super) fn looked(&mut self, since: Instant) {
+        self.took += since.elapsed();
     }
 
     /// Adds one.

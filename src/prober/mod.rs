@@ -113,7 +113,8 @@ pub async fn run_with<'a>(
             false
         }
     };
-    let duration = probe.start.elapsed();
+    let aside = probe.attempt.findings.as_ref().map(|findings| findings.took());
+    let duration = probe.start.elapsed().saturating_sub(aside.unwrap_or_default());
     let failure = (!success).then(|| probe.failure());
     let mut advice = failure.map(|failure| match is_ready {
         true => advice::conclude(&mut probe, &module.kind, failure),

@@ -120,6 +120,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Dns) -> Verdict {
     let (log, facts) = (&mut probe.log, &mut probe.attempt.facts);
     let judged = validate::answer(&answer, module, &query_name, log, facts, verdicts.as_mut()).await;
     if let (Some(findings), Some(verdicts)) = (&mut probe.attempt.findings, verdicts) {
+        let from = Instant::now();
         Box::pin(explain::explain(
             findings,
             module,
@@ -128,6 +129,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Dns) -> Verdict {
             probe.deadline,
         ))
         .await;
+        findings.looked(from);
     }
     judged.map_err(|reason| probe.fail(reason))
 }

@@ -165,12 +165,19 @@ async fn in_body(finding: &mut Finding, regexp: &Regexp, wanted: bool, body: &By
     let is_beyond = begin.len() < body.len();
     match found {
         Ok(Some(found)) => finding.add_match(regexp, &found),
-        Ok(None) if matches == Some(true) || is_beyond && regexp.matches(body).await => {
+        Ok(None) if matches == Some(true) || is_beyond && matches_within(regexp, body, deadline).await => {
             finding.add_text("Matched", "behind the first 64 KiB");
         }
         Ok(None) => finding.add_nearest(regexp, &begin),
         Err(timed_out) => finding.add_text("Not searched", &timed_out.to_string()),
     }
+}
+
+async fn matches_within(regexp: &Regexp, body: &Bytes, deadline: Deadline) -> bool {
+    deadline
+        .within(regexp.matches(body))
+        .await
+        .is_ok_and(|matches| matches)
 }
 
 async fn in_json(finding: &mut Finding, cel: &Cel, body: &Bytes, deadline: Deadline) {

@@ -1,6 +1,7 @@
 //! Judges an answer in upstream's order: status, headers, body, CEL (each only if all before passed), version, TLS.
 
 use gostd::http_date;
+use tokio::time::Instant;
 
 use super::body::{BodyReadError, BodyReader, MOST_KEPT};
 use super::explain::{self, Answered};
@@ -104,6 +105,7 @@ pub(super) async fn judge(probe: &mut Probe<'_>, module: &Http, chain: &mut Chai
     }
     let version_passes = version_passes(probe, module, response, success);
     if let Some(findings) = &mut probe.attempt.findings {
+        let from = Instant::now();
         let (body, is_cut) = reader.into_beginning();
         let answer = Answered {
             status,
@@ -114,6 +116,7 @@ pub(super) async fn judge(probe: &mut Probe<'_>, module: &Http, chain: &mut Chai
             version_passes,
         };
         Box::pin(explain::explain(findings, module, answer, probe.deadline)).await;
+        findings.looked(from);
     }
     version_passes && success
 }

@@ -1,10 +1,15 @@
 //! Verdicts: status, version, headers, body, and which families tell.
 
+use std::time::Instant;
+
 use blackbox_exporter::metrics::Metric;
+use blackbox_exporter::net::Network;
+use blackbox_exporter::prober::{self, Also, ProbeRequest};
 
 use super::module;
 use super::site::{Site, answer, ok};
-use crate::support::{log, probe, redacted};
+use crate::support::probing::PATIENT;
+use crate::support::{self, log, probe, redacted};
 
 #[tokio::test]
 async fn every_reason_is_told() {
@@ -109,17 +114,48 @@ async fn failures_have_their_shapes() {
 async fn connections_are_counted() {
     use std::sync::atomic::Ordering::Relaxed;
     let site = Site::answering(ok()).await;
-    let network = blackbox_exporter::net::Network::system();
-    let module = crate::support::module(&module(""));
+    let network = Network::system();
+    let module = support::module(&module(""));
     for target in [site.url("/"), "http://127.0.0.1:0/".to_owned()] {
-        let request = blackbox_exporter::prober::ProbeRequest {
+        let request = ProbeRequest {
             target: &target,
             hostname: None,
-            timeout: crate::support::TIMEOUT,
+            timeout: support::TIMEOUT,
         };
-        blackbox_exporter::prober::run(&network, &module, request).await;
+        prober::run(&network, &module, request).await;
     }
     let counters = &network.connections;
     let values = [&counters.attempted, &counters.established, &counters.closed];
     assert_eq!(values.map(|counter| counter.load(Relaxed)), [2, 1, 1]);
+}
+
+/// The search for the nearest texts takes longer than the probe.
+#[tokio::test]
+async fn looking_for_findings_is_no_part_of_the_duration() {
+    let site = Site::answering(answer("200 OK", &[], "lorem ipsum dolor ".repeat(3000))).await;
+    let module = support::module(&module(
+        "fail_if_body_matches_regexp: ['(?i)l[a-z]+ q', '(?i)z+o.{0,50}x']",
+    ));
+    let target = site.url("/");
+    let request = ProbeRequest {
+        target: &target,
+        hostname: None,
+        timeout: PATIENT,
+    };
+    // The first one also waits until this process is ready to probe.
+    for _ in 0..2 {
+        let also = Also {
+            explain: true,
+            ..Also::default()
+        };
+        let from = Instant::now();
+        let outcome = prober::run_with(&Network::system(), &module, &request, also).await;
+        let (whole, took) = (from.elapsed(), outcome.findings.as_ref().unwrap().took());
+        assert!(outcome.success && !took.is_zero(), "{took:?}");
+        assert!(
+            outcome.duration + took <= whole,
+            "{:?} and {took:?} of {whole:?}",
+            outcome.duration
+        );
+    }
 }
