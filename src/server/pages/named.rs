@@ -9,8 +9,9 @@ use std::sync::Arc;
 use gostd::query::Query;
 use gostd::url::hostname;
 
-use crate::config::files::targets::{DEFAULT_MODULE, Target};
-use crate::module::Given;
+use super::targets::given;
+use crate::config::files::targets::DEFAULT_MODULE;
+use crate::module::{Given, Loaded};
 use crate::server::Exporter;
 use crate::server::front::decoded;
 use crate::server::past::entry::Name;
@@ -89,7 +90,7 @@ impl<'q> Named<'q> {
         let meant = [&self.target, &self.instance]
             .into_iter()
             .filter(|text| !text.is_empty())
-            .map(|text| Meant::by(text, &loaded.targets.targets))
+            .flat_map(|text| [false, true].map(|any_given| Meant::by(text, &loaded, any_given)))
             .find(|meant| rows.iter().any(|row| meant.has(row)));
         let meant = meant.unwrap_or_else(|| Meant::by_host(&self.target));
         rows.retain(|row| meant.has(row));
@@ -125,19 +126,22 @@ struct Meant<'t> {
     /// As a scraper writes it, and as the probe understood it.
     texts: [Cow<'t, str>; 2],
     is_host: bool,
-    /// What the entries of the targets file probe that have it as address, name or label `target`: module, target and `hostname`;
-    /// and their label `module`, which may be another.
-    entries: HashMap<(&'t str, Cow<'t, str>, &'t str), &'t str>,
+    /// What the entries of the targets file probe that have it as address, name or label `target`: module, target and `hostname`,
+    /// with which parameters; and their label `module`, which may be another.
+    entries: HashMap<(&'t str, Cow<'t, str>, &'t str), Vec<(Vec<Given>, &'t str)>>,
+    /// Whether rows without parameters are of an entry, too, whatever its parameters are.
+    any_given: bool,
 }
 
 impl<'t> Meant<'t> {
     /// The targets of that text, and those of the targets file.
-    fn by(text: &'t str, targets: &'t [Target]) -> Self {
+    fn by(text: &'t str, loaded: &'t Loaded, any_given: bool) -> Self {
         let mut meant = Self {
             is_host: false,
+            any_given,
             ..Self::by_host(text)
         };
-        let called = targets.iter().filter(|target| {
+        let called = loaded.targets.targets.iter().filter(|target| {
             let label = target.labels.get("target");
             let names = [&target.address, &target.name].into_iter().chain(label);
             names.into_iter().any(|name| meant.texts.contains(&name.into()))
@@ -147,7 +151,8 @@ impl<'t> Meant<'t> {
             let label = label.map_or(target.module(), String::as_str);
             for address in [Cow::Borrowed(&*target.address), decoded(&target.address)] {
                 let place = (target.module(), address, &*target.hostname);
-                meant.entries.insert(place, label);
+                let known = meant.entries.entry(place).or_default();
+                known.push((given(target, loaded), label));
             }
         }
         meant
@@ -159,6 +164,7 @@ impl<'t> Meant<'t> {
             texts: [text.into(), decoded(text)],
             is_host: true,
             entries: HashMap::new(),
+            any_given: false,
         }
     }
 
@@ -168,14 +174,16 @@ impl<'t> Meant<'t> {
         } else {
             &row.target
         };
-        self.texts.contains(&text.into()) || self.label(row).is_some()
+        (!text.is_empty() && self.texts.contains(&text.into())) || self.label(row).is_some()
     }
 
     /// The label `module` of a row that is of an entry of the targets file.
     fn label(&self, row: &Row) -> Option<&'t str> {
         let hostname = row.hostname.as_deref().unwrap_or_default();
         let place = (&*row.module, Cow::Borrowed(&*row.target), hostname);
-        self.entries.get(&place).copied()
+        let mut entries = self.entries.get(&place)?.iter();
+        let is_of = |given: &[Given]| *given == *row.given || (self.any_given && row.given.is_empty());
+        entries.find(|(given, _)| is_of(given)).map(|(_, label)| *label)
     }
 }
 

@@ -19,7 +19,7 @@ use crate::server::past::wall::Row;
 use crate::trace::Link;
 
 /// Most results that are listed.
-const RESULTS: usize = 60;
+pub(super) const RESULTS: usize = 60;
 
 #[derive(Template)]
 #[template(path = "target.html")]
@@ -181,7 +181,7 @@ pub fn unknown(exporter: &Exporter, named: &Named<'_>, others: &[Arc<Row>]) -> s
 }
 
 /// Links to rows, each with what tells it from the others.
-fn choices<'r>(rows: impl Iterator<Item = &'r Arc<Row>>) -> Vec<(String, String)> {
+pub(super) fn choices<'r>(rows: impl Iterator<Item = &'r Arc<Row>>) -> Vec<(String, String)> {
     let choice = |row: &'r Arc<Row>| {
         let parts = [&*row.target, &*row.module]
             .into_iter()

@@ -51,23 +51,7 @@ impl TargetsPage {
 
 impl Line {
     fn new(target: &Target, loaded: &Loaded) -> Self {
-        let module = loaded.modules.get(target.module());
-        let params = module.and_then(|module| module.params.as_deref());
-        let is_secret = |name: &str| {
-            let rules = params.map_or(&[][..], |params| params.rules());
-            rules.iter().any(|rule| rule.name() == name && rule.is_secret())
-        };
-        let given: Vec<Given> = target
-            .params
-            .iter()
-            .map(|(name, value)| Given {
-                name: name.as_str().into(),
-                value: match is_secret(name) {
-                    true => MASK.into(),
-                    false => value.as_str().into(),
-                },
-            })
-            .collect();
+        let given = given(target, loaded);
         Self {
             name: short(&target.name, LONG),
             address: short(&target.address, LONG),
@@ -82,4 +66,25 @@ impl Line {
             interval: target.interval.map(format_milliseconds).unwrap_or_default(),
         }
     }
+}
+
+/// The parameters of a target as the history has them: sorted, without secrets.
+pub fn given(target: &Target, loaded: &Loaded) -> Vec<Given> {
+    let module = loaded.modules.get(target.module());
+    let params = module.and_then(|module| module.params.as_deref());
+    let is_secret = |name: &str| {
+        let rules = params.map_or(&[][..], |params| params.rules());
+        rules.iter().any(|rule| rule.name() == name && rule.is_secret())
+    };
+    target
+        .params
+        .iter()
+        .map(|(name, value)| Given {
+            name: name.as_str().into(),
+            value: match is_secret(name) {
+                true => MASK.into(),
+                false => value.as_str().into(),
+            },
+        })
+        .collect()
 }

@@ -1,14 +1,16 @@
 //! `/trace?target=…&module=…`: to the trace of a target's last failed probe, for links from dashboards and alerts, which know no
 //! trace ids.
 
+use std::iter;
 use std::sync::Arc;
 
 use gostd::query::Query;
 use http::{Method, StatusCode};
 
-use super::named::Named;
+use super::named::{Known, Named};
 use super::result::place;
 use super::story::LONG;
+use super::target::{RESULTS, choices};
 use super::{MessagePage, html};
 use crate::display::short;
 use crate::server::Exporter;
@@ -18,14 +20,15 @@ use crate::server::past::wall::Row;
 /// Redirects to the trace; when there is none, a page says why.
 pub fn trace(exporter: &Exporter, method: &Method, query: Query<'_>) -> Response {
     let named = Named::of(query);
-    let rows = named.known(exporter).rows;
+    let Known { rows, others } = named.known(exporter);
     let name = rows.first().map_or(named.name(), |row| row.name());
     let trace = |row: &Arc<Row>| {
         let entries = exporter.history.of(row.name());
         let mut failed = entries.iter().filter(|entry| !entry.outcome.success);
         failed.find_map(|entry| entry.outcome.trace.clone())
     };
-    let context = rows.iter().find_map(trace);
+    // Of no other: its trace would be taken for that of this one.
+    let context = rows.first().and_then(trace);
     let text = match (&context, &exporter.settings.trace_link) {
         (Some(context), Some(link)) => {
             return answer::redirect(method, StatusCode::FOUND, &link.of(context));
@@ -42,7 +45,9 @@ pub fn trace(exporter: &Exporter, method: &Method, query: Query<'_>) -> Response
     let page = MessagePage {
         title: short(name.target, LONG),
         text,
-        links: vec![(place(name), "All results of this target".to_owned())],
+        links: iter::once((place(name), "All results of this target".to_owned()))
+            .chain(choices(rows.iter().skip(1).chain(&others).take(RESULTS)))
+            .collect(),
         more: 0,
     };
     html(StatusCode::NOT_FOUND, &page)

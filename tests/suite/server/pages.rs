@@ -181,6 +181,66 @@ async fn a_target_is_found_by_the_labels_of_its_series() {
     }
 }
 
+/// Two entries of the targets file that differ in their parameters only, and links that name nothing.
+#[tokio::test]
+async fn a_link_leads_to_no_other_target() {
+    let modules = "modules:
+  m: {prober: tcp, timeout: 2s, params: {preferred_ip_protocol: {}, ip_protocol_fallback: {}}}
+  unix: {prober: unix}
+";
+    let (_listener, good) = silent().await;
+    let targets = format!(
+        "targets:
+- {{name: q1, address: '{good}', module: m, params: {{preferred_ip_protocol: ip4, ip_protocol_fallback: 'true'}}}}
+- {{name: q2, address: '{good}', module: m, params: {{preferred_ip_protocol: ip6, ip_protocol_fallback: 'false'}}}}
+- {{name: q3, address: '{REFUSED}', module: m, params: {{ip_protocol_fallback: 'true'}}}}
+"
+    );
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("blackbox.yml"), modules).unwrap();
+    std::fs::write(folder.path().join("targets.yml"), targets).unwrap();
+    let flags = [
+        "--targets.file={dir}/targets.yml",
+        "--trace.url=https://t.example/{trace_id}",
+    ];
+    let exporter = Exporter::start_in(folder, &flags).await.unwrap();
+    for query in [
+        format!("m&target={good}&preferred_ip_protocol=ip4&ip_protocol_fallback=true"),
+        format!("m&target={good}&preferred_ip_protocol=ip6&ip_protocol_fallback=false"),
+        format!("m&target={REFUSED}"),
+        "unix&target=/run/no.sock".to_owned(),
+    ] {
+        exporter.get(&format!("/probe?module={query}")).await;
+    }
+    for (name, fallback) in [("q1", "true"), ("q2", "false")] {
+        let shown = page(&exporter, &format!("/target?module=m&target={name}")).await;
+        has(
+            shown.text(),
+            [&format!("<code>ip_protocol_fallback={fallback}</code>")],
+        );
+    }
+    // A scraper that does not send the parameters.
+    assert_eq!(page(&exporter, "/target?module=m&target=q3").await.status, 200);
+    assert_eq!(page(&exporter, "/trace?module=m&target=q1").await.status, 404);
+    // The very row, which never failed.
+    exporter.get(&format!("/probe?module=m&target={good}")).await;
+    exporter
+        .get(&format!(
+            "/probe?module=m&target={good}&ip_protocol_fallback=false&preferred_ip_protocol=ip6"
+        ))
+        .await;
+    let path = format!("/trace?module=m&target={good}");
+    assert_eq!(page(&exporter, &path).await.status, 404);
+    for nothing in [
+        "/target",
+        "/target?target=",
+        "/target?module=unix",
+        "/trace?target=",
+    ] {
+        assert_eq!(page(&exporter, nothing).await.status, 404, "{nothing}");
+    }
+}
+
 /// A probe decodes its target once more than the query, and pages name it as it is written in the targets file.
 #[tokio::test]
 async fn a_target_is_found_as_it_is_written_and_as_it_is_understood() {
