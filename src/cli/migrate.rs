@@ -10,7 +10,7 @@ use clap::{Args, Command, ValueHint};
 
 use super::{print, subcommand};
 use crate::config::files::disk;
-use crate::migrate::{Input, Migration, MigrationSource, Program, migrate, targets_file};
+use crate::migrate::{Input, Migration, MigrationSource, Program, migrate, own_file, targets_file};
 use crate::module::Sources;
 use crate::os_error;
 
@@ -74,19 +74,23 @@ pub fn run(arguments: &[String]) -> ExitCode {
 }
 
 fn run_with(arguments: &Arguments) -> Result<bool, String> {
-    let (migration, text) = carry_over(arguments)?;
+    let path = arguments.file.as_path();
+    let migration = carry_over(arguments)?;
     for hint in &migration.hints {
         say(&format!("note: {hint}"));
     }
     for lost in &migration.lost {
         say(&format!("not carried over: {lost}"));
     }
-    print(text)?;
+    let targets = targets_file(&migration);
+    print(match &arguments.output {
+        Some(output) => write_set(output, path, &migration, &targets)?,
+        None => targets,
+    })?;
     Ok(migration.lost.is_empty())
 }
 
-/// What was found, and what to print.
-fn carry_over(arguments: &Arguments) -> Result<(Migration, String), String> {
+fn carry_over(arguments: &Arguments) -> Result<Migration, String> {
     let path = arguments.file.as_path();
     let inputs = read(path)?;
     let first = inputs
@@ -98,6 +102,9 @@ fn carry_over(arguments: &Arguments) -> Result<(Migration, String), String> {
             || MigrationSource::of(&first.name, &first.text),
             |(_, source)| source,
         );
+    if let (None, Some(own)) = (&arguments.from, own_file(&first.text)) {
+        return Err(format!("{}: {own}", path.display()));
+    }
     let directory = if path.is_dir() {
         path
     } else {
@@ -105,9 +112,13 @@ fn carry_over(arguments: &Arguments) -> Result<(Migration, String), String> {
     };
     let links = |file: &str| match source {
         // Alloy looks for a relative file where it was started, which is more often than not beside its configuration.
-        MigrationSource::Alloy => input(Path::new(file))
-            .or_else(|error| input(&directory.join(file)).map_err(|_| error))
-            .map(|input| vec![input]),
+        MigrationSource::Alloy => {
+            let files = |path: &Path| match path.is_dir() {
+                true => read(path),
+                false => input(path).map(|input| vec![input]),
+            };
+            files(Path::new(file)).or_else(|error| files(&directory.join(file)).map_err(|_| error))
+        }
         _ => {
             let names = vec![directory.join(file).display().to_string()];
             let files = Sources {
@@ -120,16 +131,7 @@ fn carry_over(arguments: &Arguments) -> Result<(Migration, String), String> {
     };
     let output = arguments.output.as_deref();
     let exporter = output.map(|_| arguments.exporter.as_str());
-    let migration =
-        migrate(source, &inputs, exporter, &links).map_err(|error| format!("{}: {error}", path.display()))?;
-    let targets = targets_file(&migration);
-    match output {
-        Some(output) => {
-            let report = write_set(output, path, &migration, &targets)?;
-            Ok((migration, report))
-        }
-        None => Ok((migration, targets)),
-    }
+    migrate(source, &inputs, exporter, &links).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// The file, or the files of the directory that Alloy would read.
@@ -160,6 +162,7 @@ fn input(file: &Path) -> Result<Input, String> {
 fn read_file(path: &Path) -> Result<String, String> {
     let read = disk::read(path).and_then(|bytes| {
         String::from_utf8(bytes)
+            .map(|text| text.trim_start_matches('\u{feff}').to_owned())
             .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "stream did not contain valid UTF-8"))
     });
     read.map_err(|error| os_error::describe(&error))
@@ -184,6 +187,13 @@ fn write_set(output: &Path, source: &Path, migration: &Migration, targets: &str)
             .iter()
             .map(|(name, text)| (name.as_str(), text.as_str())),
     );
+    // All or none.
+    for (name, _) in &files {
+        let path = output.join(name);
+        if path.symlink_metadata().is_ok() {
+            return Err(cannot(&path, io::Error::from_raw_os_error(libc::EEXIST)));
+        }
+    }
     let mut report = String::new();
     for (name, text) in &files {
         let path = output.join(name);

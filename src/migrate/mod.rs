@@ -15,7 +15,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::config::files::targets::Target;
 
-pub use elsewhere::Program;
+pub use elsewhere::{Program, own_file};
 pub use write::targets_file;
 
 /// A configuration file to read.

@@ -61,6 +61,11 @@ pub(super) fn read(text: &str, links: &Links<'_>) -> Result<Migration, MigrateEr
         probes,
         ..
     } = reading;
+    if !probes && text.lines().any(|line| line.starts_with("integrations:")) {
+        return Err(MigrateError::NoTargets(
+            "this is a configuration of Grafana Agent: `alloy convert --source-format=static` turns it into Alloy's, which can be read",
+        ));
+    }
     if !probes {
         return Err(MigrateError::NoTargets(
             "it has no scrape_configs entry that scrapes the /probe of a blackbox exporter",
@@ -324,8 +329,10 @@ impl<'d> Scrapes<'d, '_> {
         if host.contains("blackbox") || port == "9115" {
             return None;
         }
-        let mut words = host.split(|c: char| !c.is_ascii_alphanumeric());
-        let other = words.any(|word| OTHERS.iter().any(|(name, _)| *name == word))
+        let words: Vec<_> = host.split(|c: char| !c.is_ascii_alphanumeric()).collect();
+        let is_other = |word: &&str| OTHERS.iter().any(|(name, _)| name == word);
+        // A host can be called `ping` for what it does with the blackbox exporter.
+        let other = words.contains(&"exporter") && words.iter().any(is_other)
             || OTHERS.iter().any(|(_, number)| *number == port);
         other.then_some(address)
     }
@@ -750,6 +757,7 @@ scrape_configs:
             job("certificates", "/probe", "ssl_exporter.monitoring.svc:80"),
             job("ssl", "/probe", "blackbox:9115"),
             job("web", "/probe", "prober.internal"),
+            job("ping", "/probe", "ping.corp.test:80"),
         ];
         let migration = read(&format!("scrape_configs:\n{}", jobs.concat())).unwrap();
         let names: Vec<_> = migration
@@ -757,7 +765,7 @@ scrape_configs:
             .iter()
             .map(|target| target.name.as_str())
             .collect();
-        assert_eq!(names, ["ssl", "web"]);
+        assert_eq!(names, ["ssl", "web", "ping"]);
         assert_eq!(
             (migration.targets[0].interval, migration.targets[0].timeout),
             (Some(60_000), Some(30_000))
@@ -809,6 +817,10 @@ scrape_configs:
     fn says_when_there_is_nothing() {
         for (text, wanted) in [
             ("", "the file is empty"),
+            (
+                "integrations: {blackbox: {enabled: true}}",
+                "this is a configuration of Grafana Agent: ",
+            ),
             ("a: [", "line "),
             (
                 "scrape_configs: [{job_name: node}]",

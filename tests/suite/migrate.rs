@@ -82,13 +82,18 @@ fn a_directory_becomes_a_whole_set() {
         .output()
         .unwrap();
     assert!(checked.status.success(), "{checked:?}");
-    // Nothing is overwritten.
+    // Nothing is overwritten, and nothing is written then.
+    std::fs::remove_file(output.join("targets.yml")).unwrap();
     let (code, _, error) = migrate(&arguments);
     assert_eq!(code, 1);
-    assert!(
-        error.contains("targets.yml: file exists") || error.contains("File exists"),
-        "{error}"
+    has(
+        &error,
+        [
+            "note: a.alloy, line 1: `instance` is",
+            "blackbox.yml: file exists",
+        ],
     );
+    assert!(!output.join("targets.yml").exists());
 }
 
 #[test]
@@ -153,6 +158,31 @@ fn files_that_a_prometheus_configuration_names_are_read() {
         .map(|target| target.name)
         .collect();
     assert_eq!(names, ["a", "b"]);
+}
+
+#[test]
+fn files_are_recognized() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file");
+    let gatus = "endpoints: [{name: a, url: 'http://x', conditions: ['[STATUS] == 200']}]";
+    let own = "this is a configuration of this exporter or upstream already: ";
+    #[rustfmt::skip]
+    let rows = [
+        (format!("\u{feff}{gatus}"), "name: \"a\""),
+        ("\u{feff}{\"monitorList\": [{\"type\": \"ping\", \"name\": \"a\", \"hostname\": \"x\"}]}".to_owned(), "name: \"a\""),
+        ("modules:\n  http_2xx: {prober: http}\n".to_owned(), own),
+        ("modules:\n  http_2xx: {prober: htp}\n".to_owned(), own),
+        ("targets:\n- {name: a, address: b}\n".to_owned(), "this is a targets file of this exporter already"),
+        ("modules:\n  a: {prober: https, target: 'https://x'}\n".to_owned(), "address: \"https://x\""),
+    ];
+    for (text, wanted) in rows {
+        std::fs::write(&file, &text).unwrap();
+        let (_, targets, notes) = migrate(&[file.to_str().unwrap()]);
+        assert!(
+            format!("{targets}{notes}").contains(wanted),
+            "{text}: {targets}{notes}"
+        );
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use super::{Input, Links, MigrateError, Migration, modules};
 use crate::config;
-use alloy_syntax::{Attribute, Block, Statement};
+use alloy_syntax::{Attribute, Block, Statement, Value};
 use component::Component;
 use scope::Scopes;
 
@@ -76,6 +76,13 @@ pub(super) fn read(
     let mut migration = Migration::default();
     let scopes = Scopes::of(&files);
     let mut components = component::find(&scopes);
+    let imported = imported(&scopes, links, &mut migration);
+    if components.is_empty()
+        && let Some(note) = imported.first()
+    {
+        return Err(MigrateError::Syntax(note.clone()));
+    }
+    migration.lost.extend(imported);
     if components.is_empty() {
         return Err(MigrateError::NoTargets(
             "there is no prometheus.exporter.blackbox block in it",
@@ -228,6 +235,41 @@ fn one_offset(extent: Extent<'_>, migration: &mut Migration) {
             .hints
             .push(format!("start the exporter with --timeout-offset={offset}"));
     }
+}
+
+/// Names the exporters in files that are imported; what was not read is a hint.
+fn imported(scopes: &Scopes<'_>, links: &Links<'_>, migration: &mut Migration) -> Vec<String> {
+    let mut found = Vec::new();
+    let blocks = scopes.iter().flat_map(|scope| &scope.blocks);
+    for (block, file) in blocks.filter(|(block, _)| block.name.starts_with("import.")) {
+        let what = format!("{}: {} {:?}", file.place(block.line), block.name, block.label);
+        let text = |name: &str| match attribute(block, name).map(|a| &a.value) {
+            Some(Value::Text(text)) => Some(text.as_str()),
+            _ => None,
+        };
+        let read = match (block.name.as_str(), text("filename"), text("content")) {
+            ("import.file", Some(name), _) => links(name).ok(),
+            ("import.string", _, Some(text)) => Some(vec![Input {
+                name: "its text".to_owned(),
+                text: text.to_owned(),
+            }]),
+            _ => None,
+        };
+        match read {
+            Some(inputs) => found.extend(inputs.iter().filter(|input| input.text.contains(EXPORTER)).map(
+                |input| {
+                    format!(
+                        "{what}: {} has a {EXPORTER}, too: migrate it by itself",
+                        input.name
+                    )
+                },
+            )),
+            None => migration.hints.push(format!(
+                "{what}: what it imports was not read; a {EXPORTER} there stays as it is"
+            )),
+        }
+    }
+    found
 }
 
 fn attribute<'a>(block: &'a Block, name: &str) -> Option<&'a Attribute> {

@@ -448,3 +448,32 @@ fn durations() {
         assert_eq!(milliseconds(text), wanted, "{text}");
     }
 }
+
+#[test]
+fn exporters_in_imported_files_are_named() {
+    let exporter = "prometheus.exporter.blackbox \"x\" {\nconfig = MODULES\ntarget {\nname = \"a\"\naddress = \"b\"\n}\n}\n";
+    let imports = "import.file \"f\" { filename = \"mod.alloy\" }\nimport.file \"g\" { filename = \"/none\" }\nimport.string \"s\" { content = \"logging {}\" }\n";
+    let run = |text: String| {
+        let inputs = [Input {
+            name: "a.alloy".to_owned(),
+            text: text.replace("MODULES", &format!("{MODULES:?}")),
+        }];
+        let links = |file: &str| match file {
+            "mod.alloy" => Ok(vec![Input {
+                name: "mod.alloy".to_owned(),
+                text: "declare \"m\" { prometheus.exporter.blackbox \"y\" {} }".to_owned(),
+            }]),
+            other => Err(format!("no {other}")),
+        };
+        migrate(MigrationSource::Alloy, &inputs, Some("e:1"), &links)
+    };
+    let note =
+        "line 1: import.file \"f\": mod.alloy has a prometheus.exporter.blackbox, too: migrate it by itself";
+    let migration = run(format!("{imports}{exporter}")).unwrap();
+    assert_eq!(migration.lost, [note]);
+    assert_eq!(
+        migration.hints[0],
+        "line 2: import.file \"g\": what it imports was not read; a prometheus.exporter.blackbox there stays as it is"
+    );
+    assert_eq!(run(imports.to_owned()).unwrap_err().to_string(), note);
+}

@@ -23,7 +23,7 @@ use super::alloy::milliseconds;
 use super::{MigrateError, Migration, Names};
 use crate::check::Regexp;
 use crate::config::LoadError;
-use crate::config::files::targets::{Target, format_milliseconds, label_fault};
+use crate::config::files::targets::{Target, Targets, format_milliseconds, is_targets_file, label_fault};
 use crate::config::yaml::{Content, Document, Id};
 use crate::module;
 
@@ -60,7 +60,10 @@ impl Program {
 
     /// The program whose configuration this looks like.
     pub fn of(text: &str) -> Option<Self> {
-        let line = |start: &str| text.lines().any(|line| line.starts_with(start));
+        // Probers that this exporter does not have.
+        const PROBERS: [&str; 5] = ["https", "file", "http_file", "kubernetes", "kubeconfig"];
+        let line = |start: &str| has_line(text, start);
+        let prober = |name: &&str| text.contains(&format!("prober: {name}"));
         if text.contains("\"monitorList\"") {
             Some(Self::UptimeKuma)
         } else if text.contains("[[inputs.") {
@@ -81,7 +84,7 @@ impl Program {
                 Self::PingExporter
             })
         } else {
-            line("modules:").then_some(Self::SslExporter)
+            (line("modules:") && PROBERS.iter().any(prober)).then_some(Self::SslExporter)
         }
     }
 
@@ -99,6 +102,21 @@ impl Program {
     fn expands(self) -> bool {
         matches!(self, Self::Gatus | Self::Telegraf)
     }
+}
+
+/// What a text is, when it is a file of this exporter.
+pub fn own_file(text: &str) -> Option<&'static str> {
+    if is_targets_file(text) && Targets::parse(text).is_ok_and(|read| !read.targets.is_empty()) {
+        return Some("this is a targets file of this exporter already");
+    }
+    let is_own = has_line(text, "modules:") && Program::of(text).is_none();
+    is_own.then_some(
+        "this is a configuration of this exporter or upstream already: start it with --config.file",
+    )
+}
+
+fn has_line(text: &str, start: &str) -> bool {
+    text.lines().any(|line| line.starts_with(start))
 }
 
 pub(super) fn read(program: Program, text: &str, whole_set: bool) -> Result<Migration, MigrateError> {

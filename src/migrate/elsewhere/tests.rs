@@ -355,7 +355,7 @@ fn ssl_exporter_targets_without_a_scheme() {
             &["module \"b\": ssl_exporter refuses the target \"http://b.test\""],
         )],
     );
-    let migration = migrated(Program::SslExporter, "modules:\n  a: {prober: tcp}\n");
+    let migration = read(Program::SslExporter, "modules:\n  a: {prober: tcp}\n", true).unwrap();
     assert!(migration.hints.iter().all(|hint| !hint.contains("https://")));
 }
 
