@@ -264,7 +264,7 @@ async fn what_is_wrong_with_a_name_server_is_told() {
             let yaml = format!("prober: tcp\nresolver: {way}://127.0.0.1:{port}{more}");
             let outcome = probe(&yaml, "site.test:1").await;
             assert_eq!(outcome.failure.unwrap().reason, Reason::ResolveError, "{yaml}");
-            has(&outcome.advice.unwrap(), said);
+            has(outcome.advice.unwrap(), said);
         }
     }
 }

@@ -121,14 +121,17 @@ impl<'q> Named<'q> {
     }
 }
 
+/// What an entry of the targets file probes: module, target and `hostname`.
+type Place<'t> = (&'t str, Cow<'t, str>, &'t str);
+
 /// Which targets a text may mean.
 struct Meant<'t> {
     /// As a scraper writes it, and as the probe understood it.
     texts: [Cow<'t, str>; 2],
     is_host: bool,
-    /// What the entries of the targets file probe that have it as address, name or label `target`: module, target and `hostname`,
-    /// with which parameters; and their label `module`, which may be another.
-    entries: HashMap<(&'t str, Cow<'t, str>, &'t str), Vec<(Vec<Given>, &'t str)>>,
+    /// What the entries of the targets file probe that have it as address, name or label `target`, with which parameters; and their
+    /// label `module`, which may be another.
+    entries: HashMap<Place<'t>, Vec<(Vec<Given>, &'t str)>>,
     /// Whether rows without parameters are of an entry, too, whatever its parameters are.
     any_given: bool,
 }

@@ -303,7 +303,7 @@ async fn what_took_the_time() {
     let yaml = "prober: http\ntimeout: 600ms";
     let outcome = crate::support::probe(yaml, &format!("http://{}/", trickling.target())).await;
     assert_eq!(outcome.failure.unwrap().phase, "transfer");
-    has(&outcome.advice.unwrap(), ["the transfer took"]);
+    has(outcome.advice.unwrap(), ["the transfer took"]);
 
     let hanging = Peer::play(vec![Move::ReadLine]).await;
     let hanging = format!("http://{}/", hanging.target());
@@ -320,7 +320,7 @@ async fn what_took_the_time() {
         )
     };
     let outcome = crate::support::probe(&yaml("3s"), &hanging).await;
-    has(&outcome.advice.unwrap(), ["waiting for an OAuth2 token took"]);
+    has(outcome.advice.unwrap(), ["waiting for an OAuth2 token took"]);
     let outcome = crate::support::probe(&yaml("300ms"), &hanging).await;
     let failure = outcome.failure.unwrap();
     assert_eq!((failure.reason, failure.phase), (Reason::AuthToken, "token"));

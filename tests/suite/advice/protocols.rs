@@ -49,7 +49,7 @@ async fn a_certificate_that_is_demanded_after_the_handshake() {
         format!("prober: dns\ndns: {{query_name: a.test, transport_protocol: https, {tls}}}"),
     ] {
         let outcome = crate::support::probe(&yaml, &target).await;
-        has(&outcome.advice.unwrap(), ["demands a client certificate"]);
+        has(outcome.advice.unwrap(), ["demands a client certificate"]);
     }
 }
 
@@ -119,14 +119,14 @@ async fn dns() {
     ];
     for more in quic {
         let outcome = crate::support::probe(&dns(more), &silent.local_addr().unwrap().to_string()).await;
-        has(&outcome.advice.unwrap(), ["Nothing came back over UDP"]);
+        has(outcome.advice.unwrap(), ["Nothing came back over UDP"]);
     }
     // The URL is that of DNS over HTTPS, and no mistake.
     let web = closed().await;
     let yaml = dns(", transport_protocol: https");
     for target in [web.clone(), format!("https://{web}/dns-query")] {
         let outcome = crate::support::probe(&yaml, &target).await;
-        has(&outcome.advice.unwrap(), ["nothing listens on port"]);
+        has(outcome.advice.unwrap(), ["nothing listens on port"]);
     }
     let named = "prober: dns\ntimeout: 1s\ndns: {query_name: localhost, preferred_ip_protocol: ip4}";
     let target = silent
