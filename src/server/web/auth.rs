@@ -278,7 +278,8 @@ mod tests {
             times.iter().copied().fold(f64::INFINITY, f64::min),
             times.iter().copied().fold(0.0, f64::max),
         );
-        assert!(most < 3.0 * least, "{times:?}");
+        // A hash of cost 4 alone would take the thirty-second part. What else runs must not decide.
+        assert!(most < 8.0 * least, "{times:?}");
     }
 
     #[test]
