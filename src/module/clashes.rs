@@ -1,7 +1,7 @@
 //! Labels that the targets file gives to a target and a probe gives to one of its metrics, too. Prometheus keeps that of the target, and
 //! calls the other one `exported_…`, which no dashboard or rule looks for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::Module;
 use super::load::Loaded;
@@ -13,9 +13,12 @@ use crate::metrics::{Metric, Since};
 /// A warning for each label that `metric` has a metric for.
 fn clashes(targets: &Targets, metric: impl Fn(&Target, &str) -> Option<&'static str>) -> Vec<Problem> {
     let mut found = BTreeMap::new();
+    // Most of many targets have the labels and modules of others.
+    let mut known = HashMap::new();
     for target in &targets.targets {
         for (label, _) in target.labels.iter().filter(|(_, value)| !value.is_empty()) {
-            if let Some(metric) = metric(target, label) {
+            let known = known.entry((target.module(), label));
+            if let Some(metric) = *known.or_insert_with(|| metric(target, label)) {
                 let (_, _, count) = found.entry(label).or_insert((target.at, metric, 0));
                 *count += 1;
             }
