@@ -145,13 +145,13 @@ fn server(probe: &mut Probe<'_>, module: &Dns, transport: DnsTransport) -> Resul
     judge_names(probe, None)?;
     let is_given = module.asks_for_target() || probe.given_names.iter().any(|name| *name == *query_name);
     let policy = &probe.network.policy;
-    let judged = match module.query_for(&query_name) {
-        Ok(query) if is_given => policy
-            .check_name(&query_name)
-            .and_then(|()| policy.check_name(&query.name())),
-        _ => Ok(()),
+    let judge = || {
+        policy.check_name(&query_name)?;
+        // What cannot be asked for is not sent.
+        let sent = module.query_for(&query_name).map(|query| query.name());
+        sent.map_or(Ok(()), |sent| policy.check_name(&sent))
     };
-    if let Err(refusal) = judged {
+    if is_given && let Err(refusal) = judge() {
         probe.timeline.hop().result = Some(refusal.to_string());
         probe.advise(advice::policy());
         log!(probe.log, Error, "Query name refused", "err" => text(&refusal));
