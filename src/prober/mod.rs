@@ -95,7 +95,8 @@ pub async fn run_with<'a>(
         probe.secrets.hide(secret.expose().as_bytes());
     }
     probe.attempt.findings = also.explain.then(Box::default);
-    log!(probe.log, Debug, "Beginning probe", "probe" => module.prober().name(), "timeout_seconds" => also.seconds.unwrap_or(request.timeout.as_secs_f64()));
+    let seconds = also.seconds.unwrap_or(request.timeout.as_secs_f64());
+    log!(probe.log, Debug, "Beginning probe", "probe" => module.prober().name(), "timeout_seconds" => seconds);
     let end = probe.deadline.at();
     let probing = async {
         match module.attempts {
@@ -129,7 +130,7 @@ pub async fn run_with<'a>(
     }
     probe.samples.set_bool(Metric::Success, success);
     probe.samples.set(Metric::Duration, duration.as_secs_f64());
-    probe.samples.set(Metric::Timeout, request.timeout.as_secs_f64());
+    probe.samples.set(Metric::Timeout, seconds);
     match &failure {
         None => log!(probe.log, Debug, "Probe succeeded", "duration_seconds" => duration.as_secs_f64()),
         Some(failure) => {

@@ -13,7 +13,7 @@ use crate::blocking::holding;
 use crate::config::files::targets::DEFAULT_MODULE;
 use crate::logging::render_probe;
 use crate::memory::{self, Use};
-use crate::metrics::{Metric, encode};
+use crate::metrics::encode;
 use crate::module::http::HttpProtocol;
 use crate::module::{Kind, Module, ParamError, ParamInput, Values};
 use crate::net::quic;
@@ -92,8 +92,7 @@ async fn answer(exporter: &Exporter, mount: Mount<'_>) -> Result<Response, Probe
         seconds: Some(seconds),
         ..Also::default()
     };
-    let mut outcome = run(exporter, module, &request, headers, also).await?;
-    outcome.samples.set(Metric::Timeout, seconds);
+    let outcome = run(exporter, module, &request, headers, also).await?;
 
     if debug {
         let entry = exporter.history.add(module, &target, hostname, outcome);
