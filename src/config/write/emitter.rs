@@ -86,29 +86,29 @@ impl Emitter {
     }
 
     fn map(&mut self, entries: Vec<(String, Tree)>, place: Place) {
-        if entries.is_empty() {
-            return self.empty("{", "}");
-        }
-        let outer = self.indent;
-        self.increase_indent(false, place);
-        for (key, value) in entries {
-            self.write_indent();
+        self.entries(entries, place, |emitter, key| {
             let is_simple = key.len() <= 128 && !key.contains(is_break);
             if is_simple {
-                self.text(&key, Place::SimpleKey);
-                self.indicator(":", false, false, false);
+                emitter.text(&key, Place::SimpleKey);
+                emitter.indicator(":", false, false, false);
             } else {
-                self.indicator("?", true, false, true);
-                self.text(&key, Place::Value);
-                self.write_indent();
-                self.indicator(":", true, false, true);
+                emitter.indicator("?", true, false, true);
+                emitter.text(&key, Place::Value);
+                emitter.write_indent();
+                emitter.indicator(":", true, false, true);
             }
-            self.node(value, Place::Value);
-        }
-        self.indent = outer;
+        });
     }
 
     fn keyed(&mut self, entries: Vec<(Tree, Tree)>, place: Place) {
+        self.entries(entries, place, |emitter, key| {
+            emitter.node(key, Place::SimpleKey);
+            emitter.indicator(":", false, false, false);
+        });
+    }
+
+    /// The entries of a mapping, of which `write_key` writes the keys with what follows them.
+    fn entries<K>(&mut self, entries: Vec<(K, Tree)>, place: Place, write_key: impl Fn(&mut Self, K)) {
         if entries.is_empty() {
             return self.empty("{", "}");
         }
@@ -116,8 +116,7 @@ impl Emitter {
         self.increase_indent(false, place);
         for (key, value) in entries {
             self.write_indent();
-            self.node(key, Place::SimpleKey);
-            self.indicator(":", false, false, false);
+            write_key(self, key);
             self.node(value, Place::Value);
         }
         self.indent = outer;
