@@ -103,7 +103,8 @@ fn dial(facts: &Facts, vantage: &Vantage, error: &DialError) -> Option<String> {
         }
         DialCause::Io { call, error } => match Resource::of(call, error) {
             Some(resource) => shortage(resource),
-            None => source::refused(call, error, vantage, to).or_else(|| system(error, ip, port, also))?,
+            None => source::refused(call, error, vantage, to, source::OF_TARGET)
+                .or_else(|| system(error, ip, port, also))?,
         },
     })
 }

@@ -67,17 +67,24 @@ pub(in crate::prober) fn report(facts: &Facts, report: &Report, ip: &Address, tt
 /// No socket for pings.
 pub(in crate::prober) fn no_socket(error: &PrepareError, vantage: &Vantage) -> Option<String> {
     match error {
-        PrepareError::Open(OpenError::Refused { unprivileged, raw, .. }) => {
-            let is_right = |error: &io::Error| matches!(error.raw_os_error(), Some(libc::EACCES | libc::EPERM | libc::EPROTONOSUPPORT));
+        PrepareError::Open(OpenError::Refused {
+            unprivileged, raw, ..
+        }) => {
+            let is_right = |error: &io::Error| {
+                matches!(
+                    error.raw_os_error(),
+                    Some(libc::EACCES | libc::EPERM | libc::EPROTONOSUPPORT)
+                )
+            };
             // What a raw socket failed with, unless there may be none: then the other one came further.
             let error = if is_right(raw) { unprivileged } else { raw };
             if !is_right(error) {
-                return source::refused("bind", error, vantage, None);
+                return source::refused("bind", error, vantage, None, source::OF_TARGET);
             }
             Some("The exporter's group may not ping: allow it with `sysctl -w net.ipv4.ping_group_range=\"0 2147483647\"`, or give the program the capability CAP_NET_RAW (`setcap cap_net_raw+ep`, in Kubernetes securityContext.capabilities.add).".to_owned())
         }
         PrepareError::Open(OpenError::OtherFamily(..)) => {
-            Some("The source address and the target are of different families: set preferred_ip_protocol to the family of source_ip_address.".to_owned())
+            Some(source::differs("the target", source::OF_TARGET))
         }
         _ => None,
     }
@@ -91,7 +98,7 @@ pub(in crate::prober) fn unsent(
     facts: &Facts,
     vantage: &Vantage,
 ) -> Option<String> {
-    if let Some(line) = source::refused("send", error, vantage, Some(ip.ip)) {
+    if let Some(line) = source::refused("send", error, vantage, Some(ip.ip), source::OF_TARGET) {
         return Some(line);
     }
     Some(match error.raw_os_error()? {

@@ -93,7 +93,10 @@ fn own_fault(error: &ResolveError, vantage: &Vantage) -> Option<String> {
     };
     match Resource::of(call, why) {
         Some(resource) => Some(shortage(resource)),
-        None => source::refused_to_server(call, why, vantage, error.server().map(|server| server.ip())),
+        None => {
+            let server = error.server().map(|server| server.ip());
+            source::refused(call, why, vantage, server, source::OF_SERVER)
+        }
     }
 }
 

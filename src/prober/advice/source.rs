@@ -8,36 +8,14 @@ use crate::net::dial::Vantage;
 use crate::prober::{Failure, Probe};
 use crate::reason::Reason;
 
-/// A call on a socket that does not take the source, or goes nowhere from it.
-pub(super) fn refused(
-    call: &str,
-    error: &io::Error,
-    vantage: &Vantage,
-    to: Option<IpAddr>,
-) -> Option<String> {
-    refused_unless(
-        call,
-        error,
-        vantage,
-        to,
-        "set preferred_ip_protocol to the family of source_ip_address",
-    )
-}
-
+/// What makes the family of a target that of the source address.
+pub(super) const OF_TARGET: &str = "set preferred_ip_protocol to the family of source_ip_address";
 /// The same of a name server that the module names.
-pub(super) fn refused_to_server(
-    call: &str,
-    error: &io::Error,
-    vantage: &Vantage,
-    server: Option<IpAddr>,
-) -> Option<String> {
-    refused_unless(
-        call,
-        error,
-        vantage,
-        server,
-        "set resolver to an address of the family of source_ip_address",
-    )
+pub(super) const OF_SERVER: &str = "set resolver to an address of the family of source_ip_address";
+
+/// A source address of the other family than `ip`, with what helps.
+pub(super) fn differs(ip: impl std::fmt::Display, help: &str) -> String {
+    format!("The source address and {ip} are of different families: {help}.")
 }
 
 /// A link-local address without an interface, or with one that is not there.
@@ -47,21 +25,20 @@ pub(in crate::prober) fn lacks_interface(ip: impl std::fmt::Display) -> String {
     )
 }
 
-fn refused_unless(
+/// A call on a socket that does not take the source, or goes nowhere from it. `help` is for addresses of different families.
+pub(super) fn refused(
     call: &str,
     error: &io::Error,
     vantage: &Vantage,
     to: Option<IpAddr>,
-    of_one_family: &str,
+    help: &str,
 ) -> Option<String> {
     let ip = to.map_or_else(|| "the target".to_owned(), |ip| ip.to_string());
     let is_link_local = matches!(to, Some(IpAddr::V6(ip)) if ip.is_unicast_link_local());
     Some(match (error.raw_os_error()?, call) {
         (libc::EADDRNOTAVAIL, "bind") => "The source address is not one of this host: correct source_ip_address; `ip address` lists what there is.".to_owned(),
         (libc::ENODEV, _) => "The interface of source_interface does not exist: `ip link` lists what there is.".to_owned(),
-        (libc::EAFNOSUPPORT | libc::EINVAL, "bind") | (libc::EAFNOSUPPORT, "connect") => format!(
-            "The source address and {ip} are of different families: {of_one_family}."
-        ),
+        (libc::EAFNOSUPPORT | libc::EINVAL, "bind") | (libc::EAFNOSUPPORT, "connect") => differs(ip, help),
         (libc::EINVAL, "connect" | "send") if is_link_local => lacks_interface(ip),
         (libc::EINVAL, "connect" | "send") if vantage.source.is_some() => format!(
             "Nothing can be sent to {ip} from the source address: a loopback address reaches this host only. Correct source_ip_address; `ip address` lists what there is."
