@@ -228,7 +228,37 @@ macro_rules! say {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+
     use super::*;
+
+    /// What is written goes into it.
+    struct Channel(mpsc::Sender<Vec<u8>>);
+
+    impl std::io::Write for Channel {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            let _ = self.0.send(bytes.to_vec());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Logger {
+        /// A logger, and what it has written since it was asked the last time.
+        pub(crate) fn kept() -> (Self, impl Fn() -> String) {
+            let (sender, written) = mpsc::channel();
+            let logger = Self::new(Level::Info, LogFormat::Logfmt, Box::new(Channel(sender)));
+            let own = logger.clone();
+            let read = move || {
+                own.flush(Duration::from_secs(5));
+                String::from_utf8(written.try_iter().flatten().collect()).unwrap()
+            };
+            (logger, read)
+        }
+    }
 
     /// A standard error that refuses everything.
     struct Full;
@@ -254,24 +284,11 @@ mod tests {
 
     #[test]
     fn lines_come_out_in_order() {
-        let (sender, receiver) = std::sync::mpsc::channel();
-        struct Channel(std::sync::mpsc::Sender<Vec<u8>>);
-        impl std::io::Write for Channel {
-            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-                let _ = self.0.send(bytes.to_vec());
-                Ok(bytes.len())
-            }
-            fn flush(&mut self) -> std::io::Result<()> {
-                Ok(())
-            }
-        }
-        let logger = Logger::new(Level::Info, LogFormat::Logfmt, Box::new(Channel(sender)));
+        let (logger, written) = Logger::kept();
         for word in ["one", "two", "three"] {
             logger.write(Level::Info, "x.rs:1", word, &[]);
         }
-        logger.flush(Duration::from_secs(5));
-        let text: Vec<u8> = receiver.try_iter().flatten().collect();
-        let text = String::from_utf8(text).unwrap();
+        let text = written();
         let words: Vec<_> = text.lines().map(|l| l.rsplit('=').next().unwrap()).collect();
         assert_eq!(words, ["one", "two", "three"]);
     }

@@ -188,28 +188,12 @@ impl Drop for Batch<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::logging::{LogFormat, Logger};
-    use crate::probe_log::Level;
+    use crate::logging::Logger;
 
     /// A queue, and what it logs.
     fn queue(most: usize) -> (Queue, impl Fn() -> String) {
-        let (sender, written) = std::sync::mpsc::channel();
-        struct Channel(std::sync::mpsc::Sender<Vec<u8>>);
-        impl std::io::Write for Channel {
-            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-                let _ = self.0.send(bytes.to_vec());
-                Ok(bytes.len())
-            }
-            fn flush(&mut self) -> std::io::Result<()> {
-                Ok(())
-            }
-        }
-        let logger = Logger::new(Level::Info, LogFormat::Logfmt, Box::new(Channel(sender)));
+        let (logger, log) = Logger::kept();
         let losses = Losses::new("Things were dropped", "http://there".to_owned(), &logger);
-        let log = move || {
-            logger.flush(std::time::Duration::from_secs(5));
-            String::from_utf8(written.try_iter().flatten().collect()).unwrap()
-        };
         (Queue::new(most, losses), log)
     }
 
