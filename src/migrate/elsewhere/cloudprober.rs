@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
+use super::draft::{Draft, without_empty};
 use super::settings::Settings;
-use super::{ANY_STATUS, Draft, address, codes, set_content_type, statuses, text};
+use super::values::{ANY_STATUS, address, codes, packets, set_content_type, statuses, text};
 
 /// What means nothing here: of a probe, and of each kind.
 const MEANINGLESS: &str = "latency_unit latency_distribution";
@@ -78,7 +79,7 @@ fn tls(section: &mut Settings, draft: &mut Draft) -> Value {
         "insecure_skip_verify": tls.flag("disable_cert_validation").then_some(true),
     });
     tls.finish(draft, "reload_interval_sec");
-    super::without_empty(settings)
+    without_empty(settings)
 }
 
 pub(super) fn read(config: Value, draft: &mut Draft) {
@@ -116,7 +117,7 @@ fn read_probe(probe: Value, draft: &mut Draft) {
         }
         "PING" => {
             let mut ping = probe.section("ping_probe");
-            let count = super::packets(&mut ping, "packets_per_probe", draft);
+            let count = packets(&mut ping, "packets_per_probe", draft);
             let pause = ping.whole("packets_interval_msec").unwrap_or(25).max(1);
             let settings = json!({
                 "count": count,

@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 
+use super::draft::Draft;
+use super::references::reference;
 use super::settings::Settings;
-use super::{ANY_STATUS, Draft, field, pairs, reverse_name, set_content_type, statuses, text};
+use super::values::{ANY_STATUS, field, pairs, reverse_name, set_content_type, statuses, text};
 
 /// The rcodes that servers give, for an endpoint that accepts any.
 const RCODES: [&str; 6] = ["NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED"];
@@ -48,7 +50,7 @@ fn read_endpoint(endpoint: Value, draft: &mut Draft) {
     let mut judged = Conditions::default();
     for condition in endpoint.items("conditions") {
         let condition = text(&condition);
-        let variable = super::reference(&condition);
+        let variable = reference(&condition);
         if variable.is_some() || judged.read(scheme, &condition.replace("$$", "$")).is_none() {
             draft.lost(format!("{place}: the condition {condition:?}: use an alert"));
         }

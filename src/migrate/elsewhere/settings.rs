@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::{Draft, is_empty, text};
+use super::draft::{Draft, is_empty};
+use super::values::text;
 use crate::migrate::alloy::milliseconds;
 
 /// What is left of a mapping, and where it stands.

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::draft::Draft;
 use super::settings::Settings;
-use super::{Draft, text};
+use super::values::text;
 
 pub(super) fn read(config: Value, draft: &mut Draft) {
     let mut config = Settings::new("the file", config);

@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
+use super::draft::Draft;
 use super::settings::Settings;
-use super::{ANY_STATUS, Draft};
+use super::values::ANY_STATUS;
 
 /// The protocols in which ssl_exporter asks for TLS.
 const PROTOCOLS: [&str; 5] = ["smtp", "ftp", "imap", "pop3", "postgres"];
@@ -83,7 +84,7 @@ fn read_module(name: &str, body: Value, draft: &mut Draft) {
     // Jobs of Prometheus name each of them, also those that are equal.
     draft
         .modules
-        .push((name.to_owned(), super::body(prober, timeout, settings)));
+        .push((name.to_owned(), super::draft::body(prober, timeout, settings)));
     if let Some(mut address) = body.text("target") {
         if address.starts_with("http://") && prober == "http" {
             draft.lost(format!("{place}: ssl_exporter refuses the target {address:?}"));

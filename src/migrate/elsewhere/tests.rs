@@ -1,7 +1,10 @@
+use serde_json::{Value, json};
+
 use super::super::targets_file;
 use super::*;
 use crate::config;
 use crate::config::files::targets::Targets;
+use crate::module;
 
 /// What is found, after everything that is written was read again.
 fn migrated(program: Program, text: &str) -> Migration {

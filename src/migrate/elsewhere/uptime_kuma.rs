@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
+use super::draft::{Draft, without_empty};
 use super::settings::Settings;
-use super::{Draft, address, codes, reverse_name, set_content_type, statuses, text};
+use super::values::{address, codes, field, packets, reverse_name, set_content_type, statuses, text};
 
 /// What concerns uptime-kuma alone. Retries are a hint, and notifications are named once.
 const MEANINGLESS: &str = "id pathName path parent childrenIDs weight forceInactive retryInterval \
@@ -82,7 +83,7 @@ fn read_monitor(monitor: Value, draft: &mut Draft) {
         "ping" => (
             "icmp",
             host,
-            json!({"payload_size": monitor.whole("packetSize"), "count": super::packets(&mut monitor, "ping_count", draft)}),
+            json!({"payload_size": monitor.whole("packetSize"), "count": packets(&mut monitor, "ping_count", draft)}),
         ),
         "dns" => {
             let servers = monitor
@@ -187,7 +188,7 @@ fn http(monitor: &mut Settings, kind: &str, accepted: Value, draft: &mut Draft) 
         Some("oauth2-cc") => {
             let scopes = monitor.text("oauth_scopes").unwrap_or_default();
             let scopes: Vec<_> = scopes.split_whitespace().collect();
-            oauth2 = Some(super::without_empty(json!({
+            oauth2 = Some(without_empty(json!({
                 "client_id": monitor.text("oauth_client_id"),
                 "client_secret": monitor.text("oauth_client_secret"),
                 "token_url": monitor.text("oauth_token_url"),
@@ -209,7 +210,7 @@ fn http(monitor: &mut Settings, kind: &str, accepted: Value, draft: &mut Draft) 
         "headers": fields,
         "basic_auth": login,
         "oauth2": oauth2,
-        "tls_config": super::without_empty(tls),
+        "tls_config": without_empty(tls),
         "valid_status_codes": accepted,
         "fail_if_body_not_matches_regexp": keyword.clone().filter(|_| !inverted),
         "fail_if_body_matches_regexp": keyword.filter(|_| inverted),
@@ -239,7 +240,7 @@ fn json_query(monitor: &mut Settings, path: &str) -> Option<String> {
     if !path.split('.').all(is_name) {
         return None;
     }
-    let field = super::field(path)?;
+    let field = field(path)?;
     let operator = monitor
         .text("jsonPathOperator")
         .unwrap_or_else(|| "==".to_owned());
