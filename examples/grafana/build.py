@@ -13,8 +13,8 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 CHOSEN = 'job=~"$job", module=~"$module", target=~"$target", instance=~"$instance"'
 LEGEND = "{{target}} · {{job}}"
-# The scrapes of the jobs that probe: what probed within the last hour, so that a dead exporter's stay in sight.
-SCRAPES = 'up{job=~"$job"} and on (job) max_over_time(probe_success{job=~"$job"}[1h])'
+# The scrapes of the jobs that probe: what probed within the last day, so that a dead exporter's stay in sight.
+SCRAPES = 'up{job=~"$job"} and on (job) last_over_time(probe_success{job=~"$job"}[1d])'
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 
 
