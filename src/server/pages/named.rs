@@ -3,14 +3,13 @@
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use gostd::query::Query;
 use gostd::url::hostname;
 
-use super::targets::given;
-use crate::config::files::targets::DEFAULT_MODULE;
+use super::targets::{Entries, given};
+use crate::config::files::targets::Target;
 use crate::module::{Given, Loaded};
 use crate::server::Exporter;
 use crate::server::front::decoded;
@@ -67,11 +66,11 @@ impl<'q> Named<'q> {
         }
     }
 
-    /// Without a module, that of a scrape without one; an empty `hostname` is none.
+    /// As far as it names one: module and target may be empty, and an empty `hostname` is none.
     pub fn name(&self) -> Name<'_> {
         Name {
-            module: self.module().unwrap_or(DEFAULT_MODULE),
-            target: &self.target,
+            module: &self.module,
+            target: self.texts().next().unwrap_or_default(),
             hostname: some(&self.hostname),
             given: &self.given,
         }
@@ -82,14 +81,36 @@ impl<'q> Named<'q> {
         some(&self.module)
     }
 
+    /// What it calls the target, the likelier first.
+    fn texts(&self) -> impl Iterator<Item = &str> {
+        [&*self.target, &*self.instance].into_iter().filter_map(some)
+    }
+
+    /// What the targets file has of it.
+    pub fn entries<'l>(&self, loaded: &'l Loaded) -> Vec<&'l Target> {
+        let fits = |target: &&Target| {
+            let is_named = |module| module == target.module() || label(target) == module;
+            self.module().is_none_or(is_named)
+                && some(&self.hostname).is_none_or(|hostname| target.hostname == hostname)
+                && (self.given.is_empty() || self.given == given(target, loaded))
+        };
+        let mut found = self.texts().map(|text| {
+            called([text.into(), decoded(text)], loaded)
+                .filter(fits)
+                .collect()
+        });
+        found
+            .find(|entries: &Vec<_>| !entries.is_empty())
+            .unwrap_or_default()
+    }
+
     /// What the history knows of it. The very row comes first, then what fails, then what was probed last: who follows a link
     /// of an alert looks for a failure.
     pub fn known(&self, exporter: &Exporter) -> Known {
         let loaded = exporter.store.current();
         let (mut rows, _) = exporter.history.wall.rows();
-        let meant = [&self.target, &self.instance]
-            .into_iter()
-            .filter(|text| !text.is_empty())
+        let meant = self
+            .texts()
             .flat_map(|text| [false, true].map(|any_given| Meant::by(text, &loaded, any_given)))
             .find(|meant| rows.iter().any(|row| meant.has(row)));
         let meant = meant.unwrap_or_else(|| Meant::by_host(&self.target));
@@ -121,17 +142,13 @@ impl<'q> Named<'q> {
     }
 }
 
-/// What an entry of the targets file probes: module, target and `hostname`.
-type Place<'t> = (&'t str, Cow<'t, str>, &'t str);
-
 /// Which targets a text may mean.
 struct Meant<'t> {
     /// As a scraper writes it, and as the probe understood it.
     texts: [Cow<'t, str>; 2],
     is_host: bool,
-    /// What the entries of the targets file probe that have it as address, name or label `target`, with which parameters; and their
-    /// label `module`, which may be another.
-    entries: HashMap<Place<'t>, Vec<(Vec<Given>, &'t str)>>,
+    /// The entries of the targets file that have it as address, name or label `target`.
+    entries: Entries<'t>,
     /// Whether rows without parameters are of an entry, too, whatever its parameters are.
     any_given: bool,
 }
@@ -139,26 +156,13 @@ struct Meant<'t> {
 impl<'t> Meant<'t> {
     /// The targets of that text, and those of the targets file.
     fn by(text: &'t str, loaded: &'t Loaded, any_given: bool) -> Self {
-        let mut meant = Self {
+        let host = Self::by_host(text);
+        Self {
             is_host: false,
             any_given,
-            ..Self::by_host(text)
-        };
-        let called = loaded.targets.targets.iter().filter(|target| {
-            let label = target.labels.get("target");
-            let names = [&target.address, &target.name].into_iter().chain(label);
-            names.into_iter().any(|name| meant.texts.contains(&name.into()))
-        });
-        for target in called {
-            let label = target.labels.get("module");
-            let label = label.map_or(target.module(), String::as_str);
-            for address in [Cow::Borrowed(&*target.address), decoded(&target.address)] {
-                let place = (target.module(), address, &*target.hostname);
-                let known = meant.entries.entry(place).or_default();
-                known.push((given(target, loaded), label));
-            }
+            entries: Entries::new(called(host.texts.clone(), loaded), loaded),
+            ..host
         }
-        meant
     }
 
     /// The targets on that host: of a label that leaves out scheme, port and path.
@@ -166,7 +170,7 @@ impl<'t> Meant<'t> {
         Self {
             texts: [text.into(), decoded(text)],
             is_host: true,
-            entries: HashMap::new(),
+            entries: Entries::default(),
             any_given: false,
         }
     }
@@ -182,12 +186,23 @@ impl<'t> Meant<'t> {
 
     /// The label `module` of a row that is of an entry of the targets file.
     fn label(&self, row: &Row) -> Option<&'t str> {
-        let hostname = row.hostname.as_deref().unwrap_or_default();
-        let place = (&*row.module, Cow::Borrowed(&*row.target), hostname);
-        let mut entries = self.entries.get(&place)?.iter();
-        let is_of = |given: &[Given]| *given == *row.given || (self.any_given && row.given.is_empty());
-        entries.find(|(given, _)| is_of(given)).map(|(_, label)| *label)
+        self.entries.of(row, self.any_given).map(label)
     }
+}
+
+/// The entries of the targets file that have one of the texts as address, name or label `target`.
+fn called<'l>(texts: [Cow<'_, str>; 2], loaded: &'l Loaded) -> impl Iterator<Item = &'l Target> {
+    loaded.targets.targets.iter().filter(move |target| {
+        let label = target.labels.get("target");
+        let mut names = [&target.address, &target.name].into_iter().chain(label);
+        names.any(|name| texts.contains(&name.into()))
+    })
+}
+
+/// The label `module` of an entry's series.
+fn label(target: &Target) -> &str {
+    let label = target.labels.get("module");
+    label.map_or(target.module(), String::as_str)
 }
 
 fn some(text: &str) -> Option<&str> {

@@ -79,13 +79,12 @@ pub fn parameter(name: &str, value: &str) -> String {
     format!("{name}={}", percent_encode(&carried::bytes(value), ESCAPED))
 }
 
-/// The query that names a target.
+/// The query that names a target; without a module, any.
 pub fn named(name: Name<'_>) -> String {
-    let mut query = format!(
-        "{}&{}",
-        parameter("module", name.module),
-        parameter("target", name.target)
-    );
+    let mut query = parameter("target", name.target);
+    if !name.module.is_empty() {
+        query = format!("{}&{query}", parameter("module", name.module));
+    }
     if let Some(hostname) = name.hostname {
         query.push('&');
         query.push_str(&parameter("hostname", hostname));

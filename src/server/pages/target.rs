@@ -9,11 +9,13 @@ use askama::Template;
 use super::named::Named;
 use super::result::{again, changes, command, place};
 use super::story::{self, Advice, HopView, LONG, Summary, TlsView, TraceView, given};
+use super::targets;
 use super::wall::{before_that, class, strip, word};
+use crate::config::files::targets::{DEFAULT_MODULE, Target};
 use crate::display::{age, short};
 use crate::server::Exporter;
 use crate::server::past::debug;
-use crate::server::past::entry::Entry;
+use crate::server::past::entry::{Entry, Name};
 use crate::server::past::history::History;
 use crate::server::past::wall::Row;
 use crate::trace::Link;
@@ -153,25 +155,53 @@ impl Side {
 
 /// What is said of a target that is not known, or no longer: where it is known, if a link named another module.
 pub fn unknown(exporter: &Exporter, named: &Named<'_>, others: &[Arc<Row>]) -> super::MessagePage {
-    let name = named.name();
-    let has_module = exporter.store.current().modules.get(name.module).is_some();
-    let with = named.module().map_or(String::new(), |module| {
-        format!(" with module {}", short(module, LONG))
-    });
-    let again = again(name).filter(|_| has_module);
-    let again = again.map(|again| (again, "Probe it now".to_owned()));
-    let no_module = if has_module {
-        ""
-    } else {
-        " The configuration has no such module."
+    let (name, loaded) = (named.name(), exporter.store.current());
+    if name.target.is_empty() {
+        return super::MessagePage {
+            title: title(name),
+            text: "The link names no target: add target=ADDRESS.".to_owned(),
+            links: Vec::new(),
+            more: 0,
+        };
+    }
+    let has = |module: &str| loaded.modules.get(module).is_some();
+    let (with, no_module) = match named.module() {
+        None => (String::new(), ""),
+        Some(module) => (
+            format!(" with module {}", short(module, LONG)),
+            if has(module) {
+                ""
+            } else {
+                " The configuration has no such module."
+            },
+        ),
+    };
+    let entries = named.entries(&loaded);
+    let probes: Vec<_> = match entries.as_slice() {
+        [] => {
+            let module = named.module().unwrap_or(DEFAULT_MODULE);
+            let again = again(name).filter(|_| has(module));
+            again
+                .map(|again| (again, "Probe it now".to_owned()))
+                .into_iter()
+                .collect()
+        }
+        entries => {
+            let probe = |target: &&Target| {
+                let given = targets::given(target, &loaded);
+                let name = targets::name(target, &given);
+                Some((again(name)?, format!("Probe it now: {}", described(name))))
+            };
+            entries.iter().take(RESULTS).filter_map(probe).collect()
+        }
     };
     super::MessagePage {
-        title: short(name.target, LONG),
+        title: title(name),
         text: format!(
             "The history has no result of this target{with}: it was not probed, or too long ago. A link is found by the target's address, its host, or its \
              name or label \"target\" in the targets file.{no_module}"
         ),
-        links: again
+        links: probes
             .into_iter()
             .chain(iter::once((place(name), "Look again".to_owned())))
             .chain(choices(others.iter().take(RESULTS)))
@@ -180,16 +210,26 @@ pub fn unknown(exporter: &Exporter, named: &Named<'_>, others: &[Arc<Row>]) -> s
     }
 }
 
+/// The title of a page without results.
+pub(super) fn title(name: Name<'_>) -> String {
+    match name.target {
+        "" => "No target".to_owned(),
+        target => short(target, LONG),
+    }
+}
+
 /// Links to rows, each with what tells it from the others.
 pub(super) fn choices<'r>(rows: impl Iterator<Item = &'r Arc<Row>>) -> Vec<(String, String)> {
     let choice = |row: &'r Arc<Row>| {
-        let parts = [&*row.target, &*row.module]
-            .into_iter()
-            .chain(row.hostname.as_deref());
-        let parts = parts.map(|part| short(part, LONG)).chain(given(&row.given));
-        let parts: Vec<_> = parts.collect();
-        let text = format!("{}: {}", word(row.state), parts.join(", "));
+        let text = format!("{}: {}", word(row.state), described(row.name()));
         (place(row.name()), text)
     };
     rows.map(choice).collect()
+}
+
+/// A target with what tells it from others.
+fn described(name: Name<'_>) -> String {
+    let parts = [name.target, name.module].into_iter().chain(name.hostname);
+    let parts = parts.map(|part| short(part, LONG)).chain(given(name.given));
+    parts.collect::<Vec<_>>().join(", ")
 }

@@ -9,10 +9,8 @@ use http::{Method, StatusCode};
 
 use super::named::{Known, Named};
 use super::result::place;
-use super::story::LONG;
-use super::target::{RESULTS, choices};
+use super::target::{RESULTS, choices, title};
 use super::{MessagePage, html};
-use crate::display::short;
 use crate::server::Exporter;
 use crate::server::answer::{self, Response};
 use crate::server::past::wall::Row;
@@ -43,7 +41,7 @@ pub fn trace(exporter: &Exporter, method: &Method, query: Query<'_>) -> Response
         }
     };
     let page = MessagePage {
-        title: short(name.target, LONG),
+        title: title(name),
         text,
         links: iter::once((place(name), "All results of this target".to_owned()))
             .chain(choices(rows.iter().skip(1).chain(&others).take(RESULTS)))

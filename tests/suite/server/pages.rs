@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{MODULES, REFUSED, silent};
 use crate::support::probing::passed;
-use crate::support::{Answer, Exporter, has, lacks};
+use crate::support::{Answer, Exporter, folder, has, lacks};
 
 async fn page(exporter: &Exporter, path: &str) -> Answer {
     exporter.request("GET", path, &[("Accept", "text/html")]).await
@@ -251,6 +251,55 @@ async fn a_target_is_found_as_it_is_written_and_as_it_is_understood() {
     for query in [written, "module=tcp_plain&target=127.0.0.1%3A1%2F"] {
         let shown = page(&exporter, &format!("/target?{query}")).await;
         assert_eq!(shown.status, 200, "{query}");
+    }
+}
+
+/// What is not known yet, or no longer, is probed as the targets file says.
+#[tokio::test]
+async fn a_target_without_results_is_looked_up_in_the_targets_file() {
+    const TARGETS: &str = "targets:
+- {name: my-ping, address: '127.0.0.1:1', module: tcp_plain, hostname: h.example.com, labels: {target: shop, module: tcp}}
+- {name: again, address: '127.0.0.1:1', module: tcp_free}
+";
+    let files = folder(&[("blackbox.yml", MODULES), ("targets.yml", TARGETS)]);
+    let exporter = Exporter::start_in(files, &["--targets.file={dir}/targets.yml"])
+        .await
+        .unwrap();
+    let ping = "href=\"probe?module=tcp_plain&#38;target=127.0.0.1:1&#38;hostname=h.example.com&#38;debug=true\">Probe it now";
+    let again = "href=\"probe?module=tcp_free&#38;target=127.0.0.1:1&#38;debug=true\">Probe it now";
+    for (query, want, not) in [
+        (
+            "target=my-ping",
+            vec![ping, "href=\"target?target=my-ping\">Look again"],
+            vec![again],
+        ),
+        ("module=tcp&target=shop", vec![ping], vec![again]),
+        ("target=no&instance=again", vec![again], vec![ping]),
+        ("target=127.0.0.1:1", vec![ping, again], vec![]),
+        (
+            "target=elsewhere:1",
+            vec!["href=\"probe?target=elsewhere:1&#38;debug=true\">Probe it now</a>"],
+            vec!["no such module"],
+        ),
+        (
+            "module=tcp_free&target=my-ping",
+            vec!["module=tcp_free&#38;target=my-ping"],
+            vec![ping],
+        ),
+        (
+            "target=",
+            vec!["<h1>No target</h1>"],
+            vec!["Probe it now", "Look again"],
+        ),
+    ] {
+        let shown = page(&exporter, &format!("/target?{query}")).await;
+        assert_eq!(shown.status, 404, "{query}");
+        for want in want {
+            assert!(shown.text().contains(want), "{query}: {want}: {}", shown.text());
+        }
+        for not in not {
+            assert!(!shown.text().contains(not), "{query}: {not}: {}", shown.text());
+        }
     }
 }
 
