@@ -103,6 +103,8 @@
     };
     form.elements.module.addEventListener("input", choose);
     choose();
+    // The text is the target as it is; /probe decodes it once more than the query.
+    form.addEventListener("formdata", ({ formData }) => formData.set("target", formData.get("target").replaceAll("%", "%25")));
     // What is secret must stand neither in the address nor in the history of the browser.
     form.addEventListener("submit", async (event) => {
       if (!form.querySelector("fieldset.params:enabled input[type=password]")) return;

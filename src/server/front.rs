@@ -24,12 +24,6 @@ pub struct Mount<'a> {
     pub request: &'a Parts,
 }
 
-/// The target that is meant: it is decoded once more than the query, where that can be.
-// compat: upstream turns a `+` of the target into a space when it decodes it for the second time.
-pub fn decoded(target: &str) -> Cow<'_, str> {
-    unescape(target, Plus::IsLiteral).unwrap_or(Cow::Borrowed(target))
-}
-
 impl<'a> Mount<'a> {
     /// The request's query.
     pub fn query(&self) -> Query<'a> {

@@ -3,9 +3,11 @@
 //! It is read as strictly as the configuration, and with the same reader: everything that is wrong is reported at
 //! once, with its place.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use go_yaml::{Document, Id, Position};
+use gostd::query::{Plus, unescape};
 
 use super::text::not_yaml;
 use crate::config::codec::decode::Decoder;
@@ -63,6 +65,20 @@ impl Target {
             "" => DEFAULT_MODULE,
             module => module,
         }
+    }
+}
+
+/// What `/probe` probes when it is asked for this target: it decodes it once more than the query, where that can be.
+// compat: upstream turns a `+` of the target into a space when it decodes it for the second time.
+pub fn decoded(target: &str) -> Cow<'_, str> {
+    unescape(target, Plus::IsLiteral).unwrap_or(Cow::Borrowed(target))
+}
+
+/// What to ask `/probe` for, so that it probes this target as it is written.
+pub fn encoded(target: &str) -> Cow<'_, str> {
+    match *decoded(target) == *target {
+        true => Cow::Borrowed(target),
+        false => Cow::Owned(target.replace('%', "%25")),
     }
 }
 

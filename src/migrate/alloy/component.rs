@@ -3,7 +3,7 @@
 use super::super::{Links, Migration, Names};
 use super::scope::Scopes;
 use super::{EXPORTER, File, attribute, milliseconds};
-use crate::config::files::targets::{Target, label_fault};
+use crate::config::files::targets::{Target, decoded, label_fault};
 use alloy_syntax::{Attribute, Block, Statement, Value};
 
 /// One exporter of the Alloy configuration.
@@ -236,7 +236,7 @@ impl Component<'_> {
         }
         let mut target = Target {
             name: text(&name),
-            address: text(&address),
+            address: decoded(&text(&address)).into_owned(),
             module: raw.module.as_ref().map(text).unwrap_or_default(),
             // Neither label is there with Alloy's exporter.
             labels: ["target", "module"]

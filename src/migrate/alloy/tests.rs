@@ -431,6 +431,13 @@ prometheus.scrape "x" {
     );
 }
 
+/// `/probe` decodes such a target; what `/targets` serves is probed as it is written.
+#[test]
+fn a_target_is_written_as_it_was_probed() {
+    let text = "prometheus.exporter.blackbox \"p\" {\n  config = MODULES\n  target {\n    name = \"n\"\n    address = \"a/%2525%2F\"\n  }\n}\n";
+    assert_eq!(read(text, false).targets[0].address, "a/%25/");
+}
+
 #[test]
 fn durations() {
     for (text, wanted) in [

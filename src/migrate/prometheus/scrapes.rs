@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::Reading;
 use crate::check::{Regexp, Template};
-use crate::config::files::targets::{Target, label_fault};
+use crate::config::files::targets::{Target, decoded, label_fault};
 use crate::config::yaml::{Content, Document, Id};
 use crate::migrate::Migration;
 use crate::migrate::alloy::milliseconds;
@@ -334,7 +334,7 @@ impl<'d> Scrapes<'d, '_> {
         let mut take = |label: &str| labels.remove(label).unwrap_or_default();
         let mut parameter = |name: &str| take(&format!("{PARAMETER}{name}"));
         let mut target = Target {
-            address: parameter("target"),
+            address: decoded(&parameter("target")).into_owned(),
             module: parameter("module"),
             hostname: parameter("hostname"),
             ..Target::default()

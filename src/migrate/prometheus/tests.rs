@@ -269,6 +269,19 @@ fn a_label_can_make_a_target_a_probe() {
     );
 }
 
+/// `/probe` decodes such a target; what `/targets` serves is probed as it is written.
+#[test]
+fn a_target_is_written_as_it_was_probed() {
+    let text = "scrape_configs: [{job_name: j, metrics_path: /probe, static_configs: [{targets: [a/%2525%2F]}], relabel_configs: \
+                [{source_labels: [__address__], target_label: __param_target}, {source_labels: [__param_target], target_label: instance}]}]";
+    let migration = read(text).unwrap();
+    let target = named(&migration, "j");
+    assert_eq!(
+        (&*target.address, &*target.labels["instance"]),
+        ("a/%25/", "a/%2525%2F")
+    );
+}
+
 #[test]
 fn files_with_more_jobs_are_read() {
     let migration =

@@ -22,7 +22,6 @@ use crate::module::draft::{self, Draft};
 use crate::prober::{Also, ProbeRequest};
 use crate::server::answer::{self, Response};
 use crate::server::connections::requests::Requests;
-use crate::server::front::decoded;
 use crate::server::pages::{PlaygroundForm, Tried};
 use crate::server::past::entry::{Entry, Subject};
 use crate::server::{Exporter, pages};
@@ -114,7 +113,7 @@ pub async fn post(exporter: &Exporter, playground: &Playground, request: &Parts,
         module: query.first("module").into_owned(),
         // Browsers send the line breaks of a text as CRLF.
         text: query.first("text").replace("\r\n", "\n"),
-        target: decoded(&query.first("target")).into_owned(),
+        target: query.first("target").into_owned(),
         hostname: query.first("hostname").into_owned(),
     };
     let Some(mut draft) = playground.read(&form.text).await else {

@@ -10,7 +10,7 @@ use http::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use tokio::sync::Semaphore;
 
 use crate::blocking::holding;
-use crate::config::files::targets::DEFAULT_MODULE;
+use crate::config::files::targets::{DEFAULT_MODULE, decoded};
 use crate::logging::render_probe;
 use crate::memory::{self, Use};
 use crate::metrics::encode;
@@ -21,7 +21,7 @@ use crate::prober::{self, Also, ProbeRequest};
 use crate::reason::Reason;
 use crate::say;
 use crate::server::answer::Response;
-use crate::server::front::{Mount, decoded};
+use crate::server::front::Mount;
 use crate::server::past::debug;
 use crate::server::{Exporter, answer, exposition, pages};
 use crate::strconv::{NumError, parse_float, quote};

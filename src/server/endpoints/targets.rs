@@ -15,7 +15,7 @@ use http::StatusCode;
 use http::header::{CONTENT_ENCODING, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, VARY};
 use serde::Serialize;
 
-use crate::config::files::targets::{Target, format_milliseconds};
+use crate::config::files::targets::{Target, encoded, format_milliseconds};
 use crate::module::Loaded;
 use crate::server::answer::Response;
 use crate::server::exposition::accepts_gzip;
@@ -218,7 +218,10 @@ fn group<'a>(target: &'a Target, reached: &'a Reached) -> Group<'a> {
             .map(|(name, value)| (Cow::Borrowed(name.as_str()), value.clone())),
     );
     labels.insert(Cow::Borrowed("__metrics_path__"), reached.probe_path.clone());
-    labels.insert(Cow::Borrowed("__param_target"), target.address.clone());
+    labels.insert(
+        Cow::Borrowed("__param_target"),
+        encoded(&target.address).into_owned(),
+    );
     labels.insert(Cow::Borrowed("__param_module"), target.module().to_owned());
     if reached.tls {
         labels.insert(Cow::Borrowed("__scheme__"), "https".to_owned());

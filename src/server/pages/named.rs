@@ -9,10 +9,9 @@ use gostd::query::Query;
 use gostd::url::hostname;
 
 use super::targets::{Entries, given};
-use crate::config::files::targets::Target;
+use crate::config::files::targets::{Target, decoded};
 use crate::module::{Given, Loaded};
 use crate::server::Exporter;
-use crate::server::front::decoded;
 use crate::server::past::entry::Name;
 use crate::server::past::wall::{Row, State};
 

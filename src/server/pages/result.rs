@@ -6,6 +6,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use super::story::{self, Advice, HopView, LONG, Summary, TlsView, TraceView};
 use crate::carried;
 use crate::config::MASK;
+use crate::config::files::targets::encoded;
 use crate::display::{passive, short};
 use crate::server::Exporter;
 use crate::server::past::debug;
@@ -96,6 +97,12 @@ pub fn named(name: Name<'_>) -> String {
     query
 }
 
+/// Where `/probe` is asked for a target.
+fn probe(name: Name<'_>) -> String {
+    let target = &encoded(name.target);
+    format!("probe?{}&debug=true", named(Name { target, ..name }))
+}
+
 /// Where the page of a target is, seen from the endpoints.
 pub fn place(name: Name<'_>) -> String {
     format!("target?{}", named(name))
@@ -109,14 +116,14 @@ pub fn changes(name: Name<'_>) -> String {
 /// Where a target is probed again; nowhere when that takes a secret.
 pub fn again(name: Name<'_>) -> Option<String> {
     let is_open = name.given.iter().all(|given| *given.value != *MASK);
-    is_open.then(|| format!("probe?{}&debug=true", named(name)))
+    is_open.then(|| probe(name))
 }
 
 /// The command that runs a probe again and shows its log; who runs it writes secrets in themselves.
 pub fn command(name: Name<'_>, base: &str) -> String {
     let escaped = percent_encode(MASK.as_bytes(), ESCAPED).to_string();
-    let query = named(name).replace(&format!("={escaped}"), &format!("={MASK}"));
-    let url = format!("{base}probe?{query}&debug=true");
+    let query = probe(name).replace(&format!("={escaped}"), &format!("={MASK}"));
+    let url = format!("{base}{query}");
     // -g: brackets and braces are not patterns. Within single quotes a shell takes everything but the quote as it is.
     format!("curl -g '{}'", url.replace('\'', "%27"))
 }

@@ -10,10 +10,9 @@ use gostd::query::Query;
 use super::result::place;
 use super::story::{self, LONG};
 use crate::config::MASK;
-use crate::config::files::targets::{Target, format_milliseconds};
+use crate::config::files::targets::{Target, decoded, format_milliseconds};
 use crate::display::short;
 use crate::module::{Given, Loaded};
-use crate::server::front::decoded;
 use crate::server::past::entry::Name;
 use crate::server::past::wall::Row;
 

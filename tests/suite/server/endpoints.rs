@@ -108,7 +108,7 @@ async fn an_offset_larger_than_the_scrape_timeout_does_not_leave_nothing() {
     assert_eq!(answer.sample("probe_timeout_seconds"), Some(3.0));
 }
 
-/// `// compat:` in `server/endpoints/probe.rs`: the second decoding leaves a `+` alone.
+/// `// compat:` in `config/files/targets.rs`: the second decoding leaves a `+` alone.
 #[tokio::test]
 async fn a_plus_in_a_target_survives() {
     let exporter = Exporter::start(MODULES, &[]).await;

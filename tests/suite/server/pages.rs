@@ -1,11 +1,14 @@
 //! The pages as a browser gets them; tests/browser/run looks at them in a real one.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use blackbox_exporter::prober::Outcome;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{MODULES, REFUSED, silent};
+use crate::support::peer::listen;
 use crate::support::probing::passed;
 use crate::support::{Answer, Exporter, folder, has, lacks};
 
@@ -252,6 +255,89 @@ async fn a_target_is_found_as_it_is_written_and_as_it_is_understood() {
         let shown = page(&exporter, &format!("/target?{query}")).await;
         assert_eq!(shown.status, 200, "{query}");
     }
+}
+
+/// A scraper encodes a target of `/targets` once, and the links and forms of pages are for a target as it is written.
+#[tokio::test]
+async fn a_target_with_escapes_is_probed_as_it_is_written() {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let paths = Arc::clone(&asked);
+    let peer = listen(move |mut stream| {
+        let paths = Arc::clone(&paths);
+        async move {
+            let mut bytes = [0; 4096];
+            let length = stream.read(&mut bytes).await.unwrap_or_default();
+            let head = String::from_utf8_lossy(&bytes[..length]).into_owned();
+            let path = head.split(' ').nth(1).unwrap_or_default();
+            paths.lock().unwrap().push(path.to_owned());
+            let answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    })
+    .await;
+    let escaped = ["/group%2Fproject", "/100%25", "/a+%2B"];
+    let mut targets = "targets:\n".to_owned();
+    for (index, path) in escaped.iter().enumerate() {
+        targets += &format!("- {{name: n{index}, address: 'http://{peer}{path}'}}\n");
+    }
+    let files = folder(&[("blackbox.yml", MODULES), ("targets.yml", &targets)]);
+    let flags = ["--targets.file={dir}/targets.yml", "--web.enable-playground"];
+    let exporter = Exporter::start_in(files, &flags).await.unwrap();
+    let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    let groups: serde_json::Value = serde_json::from_slice(&exporter.get("/targets").await.body).unwrap();
+    for (index, path) in escaped.into_iter().enumerate() {
+        let labels = &groups[index]["labels"];
+        let text = |label: &str| labels[label].as_str().unwrap().to_owned();
+        let address = format!("http://{peer}{path}");
+        assert_eq!([text("target"), text("instance")], [address.as_str(), &address]);
+        // Before the first probe, the targets file knows it.
+        let (unknown, again) = probe_link(&exporter, &format!("target=n{index}")).await;
+        assert_eq!(unknown, 404);
+        exporter.get(&again).await;
+        let scraped = encoded(&text("__param_target"));
+        exporter
+            .get(&format!("/probe?module=http_2xx&target={scraped}"))
+            .await;
+        for query in [
+            format!("target=n{index}"),
+            format!("target={}", encoded(&address)),
+        ] {
+            let (known, again) = probe_link(&exporter, &query).await;
+            assert_eq!(known, 200, "{query}");
+            exporter.get(&again).await;
+        }
+        let fields = format!(
+            "text={}&target={}&do=probe",
+            encoded(MODULES_HTTP),
+            encoded(&address)
+        );
+        let form = [
+            "POST /playground HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Type: application/x-www-form-urlencoded",
+            &format!("Content-Length: {}\r\n\r\n{fields}", fields.len()),
+        ];
+        exporter.raw(form.join("\r\n").as_bytes()).await;
+        let asked = std::mem::take(&mut *asked.lock().unwrap());
+        assert_eq!(asked, [path; 5]);
+    }
+}
+
+const MODULES_HTTP: &str = "modules: {m: {prober: http, timeout: 2s}}";
+
+/// The status of the page of a target, and its link that probes it.
+async fn probe_link(exporter: &Exporter, query: &str) -> (u16, String) {
+    let shown = page(exporter, &format!("/target?{query}")).await;
+    let (before, _) = shown.text().split_once("\">Probe it now").unwrap();
+    let (_, link) = before.rsplit_once("href=\"").unwrap();
+    let link = format!("/{}", link.replace("&#38;", "&"));
+    // The command that repeats it asks for the same.
+    if shown.status == 200 {
+        let command = shown.text().replace("&#38;", "&");
+        has(
+            command,
+            [&format!("curl -g &#39;http://{}{link}&#39;", exporter.address)],
+        );
+    }
+    (shown.status, link)
 }
 
 /// What is not known yet, or no longer, is probed as the targets file says.
