@@ -37,8 +37,12 @@
   const wall = document.querySelector("#wall[data-events]");
   if (wall && window.EventSource) {
     const [rows, tabs, pause] = ["rows", "tabs", "pause"].map((id) => document.getElementById(id));
+    const lost = document.getElementById("lost");
     let version = wall.dataset.version;
     let source = null;
+    // When the exporter was last heard, which is every 16 seconds at least, and since when the connection is broken. It ends connections
+    // every five minutes: browsers connect again within seconds.
+    let [heard, broken] = [0, 0];
     // Of the exporter's clock, which is not ours.
     let clock = 0;
 
@@ -63,16 +67,36 @@
         if (row && rows.children[index] !== row) rows.insertBefore(row, rows.children[index] || null);
       });
       if (focused && focused !== document.activeElement && focused.isConnected) focused.focus({ preventScroll: true });
+      // The first target of all.
+      wall.hidden = false;
+      const invite = document.getElementById("invite");
+      if (invite) invite.remove();
       const nothing = document.getElementById("nothing");
       if (nothing) nothing.hidden = rows.children.length > 0;
     };
+    const hear = () => { [heard, broken] = [Date.now(), 0]; lost.hidden = true; };
     const close = () => { if (source) source.close(); source = null; };
-    const open = () => {
+    const connect = () => {
       close();
-      if (document.hidden || pause.getAttribute("aria-pressed") === "true") return;
       const url = wall.dataset.events;
       source = new EventSource(`${url}${url.endsWith("?") ? "" : "&"}since=${version}`);
+      for (const sign of ["open", "message", "quiet"]) source.addEventListener(sign, hear);
+      source.addEventListener("error", () => { broken = broken || Date.now(); });
       source.addEventListener("message", (event) => { version = event.lastEventId || version; show(JSON.parse(event.data)); });
+    };
+    const open = () => {
+      close();
+      hear();
+      if (!document.hidden && pause.getAttribute("aria-pressed") !== "true") connect();
+    };
+    const watch = () => {
+      const now = Date.now();
+      if (!source || (now - heard < 40000 && (!broken || now - broken < 10000))) return;
+      const text = `Not connected since ${new Date(heard).toLocaleTimeString()}`;
+      if (lost.textContent !== text) lost.textContent = text;
+      lost.hidden = false;
+      // After an error page, as of a proxy without the exporter, browsers do not try again.
+      if (source.readyState !== EventSource.CONNECTING) connect();
     };
     pause.hidden = false;
     pause.addEventListener("click", () => {
@@ -84,6 +108,7 @@
     document.addEventListener("visibilitychange", open);
     window.addEventListener("pagehide", close);
     setInterval(() => {
+      watch();
       if (pause.getAttribute("aria-pressed") === "true") return;
       for (const time of rows.querySelectorAll("time[data-at]")) {
         const text = ago(Date.now() + clock - Number(time.dataset.at));

@@ -21,8 +21,10 @@ use crate::server::past::wall::Row;
 const PACE: Duration = Duration::from_secs(2);
 /// How long an open page is told before it must ask again.
 const TURN: Duration = Duration::from_secs(300);
-/// After how many looks without news a word is sent all the same, so that a page that is gone is noticed.
+/// After how many looks without news an event is sent all the same, so that either side notices when the other is gone.
 const QUIET: usize = 8;
+/// That event: scripts do not see comments.
+const NO_NEWS: &str = "event: quiet\ndata: 0\n\n";
 /// Maximum pages that are told concurrently.
 const PLACES: usize = 32;
 
@@ -102,8 +104,7 @@ pub fn events(
     let place = exporter.open_pages.take(party, ()).now_or_never().flatten()?;
     let told_to_go = async move { place.lost().await };
     let updates = updates(exporter, filter, since).take_until(Box::pin(told_to_go));
-    // A comment says that there is nothing new.
-    Some(updates.map(|update| update.map_or_else(|| ":\n\n".to_owned(), |update| update.event())))
+    Some(updates.map(|update| update.map_or_else(|| NO_NEWS.to_owned(), |update| update.event())))
 }
 
 /// How far an open page was told.

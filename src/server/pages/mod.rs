@@ -131,9 +131,10 @@ pub fn events(exporter: &Arc<Exporter>, party: IpAddr, query: Query<'_>, headers
     };
     let body = Body::from_stream(events.map(Ok::<_, Infallible>));
     let mut response = with_headers(Response::new(body), "no-store");
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    // nginx would keep them until it has 4 or 8 KB of them.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     response
 }
 

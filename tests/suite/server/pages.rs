@@ -31,7 +31,14 @@ fn rows(page: &Answer) -> Vec<&str> {
 async fn what_fails_stands_on_top_with_its_reason() {
     let exporter = Exporter::start(MODULES, &[]).await;
     let empty = page(&exporter, "/").await;
-    has(empty.text(), ["No target yet"]);
+    // The script shows the first row as soon as there is one.
+    has(
+        empty.text(),
+        [
+            "No target yet",
+            "<section id=\"wall\" hidden data-events=\"events?\"",
+        ],
+    );
     let (listener, good) = silent().await;
     for _ in 0..3 {
         exporter.probe("tcp_plain", &good).await;
@@ -509,6 +516,7 @@ async fn an_open_page_is_told_what_changed() {
     stream.write_all(head.as_bytes()).await.unwrap();
     let mut seen = String::new();
     until(&mut stream, &mut seen, "\n\n").await;
+    has(seen.to_lowercase(), ["\r\nx-accel-buffering: no\r\n"]);
     let (_, events) = seen.split_once("\"order\":[").unwrap_or_default();
     let first = events.split_once(']').unwrap_or_default().0.to_owned();
     has(&seen, ["text/event-stream", &format!("\"{first}\":")]);
@@ -518,6 +526,8 @@ async fn an_open_page_is_told_what_changed() {
     until(&mut stream, &mut seen, &format!(",{first}]")).await;
     has(&seen, ["127.0.0.1:2"]);
     lacks(&seen, [&format!("\"{first}\":")]);
+    // Without news, a script still sees that it is connected.
+    until(&mut stream, &mut seen, "event: quiet\ndata: 0\n\n").await;
 }
 
 async fn until(stream: &mut tokio::net::TcpStream, seen: &mut String, words: &str) {
