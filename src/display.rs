@@ -29,6 +29,12 @@ pub fn short(text: &str, limit: usize) -> String {
     shown
 }
 
+/// Whether the first `limit` bytes of a text contain another, which is in lower case.
+pub fn holds(text: &str, limit: usize, lower: &str) -> bool {
+    let text = text.get(..text.floor_char_boundary(limit)).unwrap_or_default();
+    text.to_lowercase().contains(lower)
+}
+
 /// Lines of text in which nothing is [active](is_active) but line breaks and tabs.
 pub fn passive(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());

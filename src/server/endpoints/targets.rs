@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use aws_lc_rs::digest;
 use bytes::Bytes;
 use flate2::write::GzEncoder;
+use gostd::query::Query;
 use http::StatusCode;
 use http::header::{CONTENT_ENCODING, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, VARY};
 use serde::Serialize;
@@ -68,7 +69,10 @@ pub async fn targets(exporter: &Exporter, mount: Mount<'_>) -> Response {
         );
     }
     if as_page {
-        return pages::targets(&exporter.store.current(), query);
+        // With many targets it takes milliseconds.
+        let (loaded, uri) = (exporter.store.current(), mount.request.uri.clone());
+        let page = move || pages::targets(&loaded, Query(uri.query().unwrap_or("").as_bytes()));
+        return answer::aside(page).await;
     }
     let Some(address) = mount.host() else {
         return answer::error(

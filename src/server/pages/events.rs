@@ -12,7 +12,7 @@ use futures_util::FutureExt as _;
 use futures_util::stream::{self, Stream, StreamExt as _};
 use serde::Serialize;
 
-use super::wall::{Filter, RowView, Tabs, View};
+use super::wall::{Filter, Tabs, View};
 use crate::server::Exporter;
 use crate::server::connections::shares::{Rule, Shares, Taken};
 use crate::server::past::wall::Row;
@@ -72,7 +72,7 @@ impl Update {
     fn of(exporter: &Exporter, filter: &Filter, since: u64) -> Self {
         let view = View::of(exporter, filter);
         let changed = view.rows.iter().filter(|row| row.version > since);
-        let html = |row: &Arc<Row>| (row.id, RowView::new(row).to_string());
+        let html = |row: &Arc<Row>| (row.id, view.shown(row).to_string());
         Self {
             version: view.version,
             order: view.rows.iter().map(|row| row.id).collect(),

@@ -1,28 +1,32 @@
 //! The targets file as a page: what scrapers get, for people.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::iter;
+use std::sync::Arc;
 
 use askama::Template;
 use gostd::query::Query;
 
-use super::result::place;
+use super::result::{parameter, place};
 use super::story::{self, LONG};
 use crate::config::MASK;
 use crate::config::files::targets::{Target, decoded, format_milliseconds};
-use crate::display::short;
+use crate::display::{holds, short};
 use crate::module::{Given, Loaded};
 use crate::server::past::entry::Name;
 use crate::server::past::wall::Row;
 
 /// Targets of one page.
 const TARGETS: usize = 200;
+/// Bytes of a text that are searched.
+pub const SEARCHED: usize = 800;
 
 #[derive(Template)]
 #[template(path = "targets.html")]
 pub struct TargetsPage {
     count: usize,
+    search: String,
     targets: Vec<Line>,
     previous: Option<String>,
     next: Option<String>,
@@ -38,16 +42,27 @@ struct Line {
 }
 
 impl TargetsPage {
-    /// The page that the query asks for: `?page=2`.
+    /// The page that the query asks for: `?search=…&page=2`.
     pub fn new(loaded: &Loaded, query: Query<'_>) -> Self {
-        let all = &loaded.targets.targets;
-        let last = all.len().div_ceil(TARGETS).max(1);
+        let search = short(query.first("search").trim(), LONG);
+        let lower = search.to_lowercase();
+        let wants = |target: &&Target| {
+            let mut texts = [&*target.address, target.module(), &target.hostname].into_iter();
+            lower.is_empty() || texts.any(|text| holds(text, SEARCHED, &lower)) || is_called(target, &lower)
+        };
+        let found: Vec<_> = loaded.targets.targets.iter().filter(wants).collect();
+        let last = found.len().div_ceil(TARGETS).max(1);
         let page = query.first("page").parse().unwrap_or(1_usize).clamp(1, last);
-        let link = |page: usize| format!("targets?page={page}");
-        let shown = all.iter().skip((page - 1) * TARGETS).take(TARGETS);
+        let kept = match &*search {
+            "" => String::new(),
+            search => format!("{}&", parameter("search", search)),
+        };
+        let link = |page: usize| format!("targets?{kept}page={page}");
+        let shown = found.iter().skip((page - 1) * TARGETS).take(TARGETS);
         Self {
-            count: all.len(),
+            count: found.len(),
             targets: shown.map(|target| Line::new(target, loaded)).collect(),
+            search,
             previous: (page > 1).then(|| link(page - 1)),
             next: (page < last).then(|| link(page + 1)),
         }
@@ -90,6 +105,22 @@ impl<'t> Entries<'t> {
         entries
     }
 
+    /// Those whose name or label `target` contains a text in lower case.
+    pub fn called(search: &str, loaded: &'t Loaded) -> Self {
+        let targets = loaded.targets.targets.iter();
+        Self::new(targets.filter(|target| is_called(target, search)), loaded)
+    }
+
+    /// Those of the rows.
+    pub fn of_rows(rows: &[Arc<Row>], loaded: &'t Loaded) -> Self {
+        let places: HashSet<_> = rows.iter().map(|row| (&*row.module, &*row.target)).collect();
+        let targets = loaded.targets.targets.iter();
+        Self::new(
+            targets.filter(|target| places.contains(&(target.module(), &*target.address))),
+            loaded,
+        )
+    }
+
     /// The entry of a row; of one without parameters, any that has the rest, if `any_given`.
     pub fn of(&self, row: &Row, any_given: bool) -> Option<&'t Target> {
         let hostname = row.hostname.as_deref().unwrap_or_default();
@@ -98,6 +129,14 @@ impl<'t> Entries<'t> {
         let is_of = |given: &[Given]| *given == *row.given || (any_given && row.given.is_empty());
         entries.find(|(given, _)| is_of(given)).map(|(_, target)| *target)
     }
+}
+
+fn is_called(target: &Target, search: &str) -> bool {
+    let label = target.labels.get("target");
+    [&target.name]
+        .into_iter()
+        .chain(label)
+        .any(|text| holds(text, SEARCHED, search))
 }
 
 /// What the history calls an entry that has these parameters.

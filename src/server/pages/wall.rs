@@ -1,6 +1,7 @@
 //! The wall: all targets and how they do, what fails first. Shown by the home page, a page of rows at a time, and kept up to date by
 //! [events](super::events) that hold only what changed.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -11,7 +12,8 @@ use gostd::query::Query;
 
 use super::result::{parameter, place};
 use super::story::given;
-use crate::display::{age, duration, short};
+use super::targets::{Entries, SEARCHED};
+use crate::display::{age, duration, holds, short};
 use crate::server::Exporter;
 use crate::server::past::wall::{Beat, Row, STRIP, State};
 
@@ -20,8 +22,7 @@ const ROWS: usize = 50;
 /// Most characters of a target, and of another text.
 const TARGET: usize = 200;
 const TEXT: usize = 80;
-/// Bytes of a text that are searched.
-const SEARCHED: usize = 4 * TARGET;
+
 /// Which rows are wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
@@ -61,21 +62,17 @@ impl Filter {
         parameters.join("&")
     }
 
-    fn wants(&self, row: &Row, search: &str) -> bool {
-        // As much as is shown: a target may have 60 KB.
-        let shown = |text: &str| {
-            text.get(..text.floor_char_boundary(SEARCHED))
-                .unwrap_or_default()
-                .to_lowercase()
-        };
-        let holds = |text: &str| shown(text).contains(search);
+    /// Whether it wants a row; `called` are the entries of the targets file whose names contain the search.
+    fn wants(&self, row: &Row, search: &str, called: &Entries<'_>) -> bool {
+        let holds = |text: &str| holds(text, SEARCHED, search);
         (self.module.is_empty() || *row.module == *self.module)
             && (search.is_empty()
                 || holds(&row.target)
                 || holds(&row.module)
                 || row.hostname.as_deref().is_some_and(holds)
                 || row.given.iter().any(|given| holds(&given.value))
-                || row.reason.as_deref().is_some_and(holds))
+                || row.reason.as_deref().is_some_and(holds)
+                || called.of(row, true).is_some())
     }
 }
 
@@ -83,6 +80,8 @@ impl Filter {
 pub struct View {
     /// The rows in their order.
     pub rows: Vec<Arc<Row>>,
+    /// The names that the targets file has for rows, by their ids.
+    names: HashMap<u64, String>,
     counts: [usize; State::ALL.len()],
     matching: usize,
     /// Whether there is any row, whatever the filter.
@@ -96,8 +95,12 @@ impl View {
     pub fn of(exporter: &Exporter, filter: &Filter) -> Self {
         let (mut rows, version) = exporter.history.wall.rows();
         let any = !rows.is_empty();
-        let search = filter.search.to_lowercase();
-        rows.retain(|row| filter.wants(row, &search));
+        let (search, loaded) = (filter.search.to_lowercase(), exporter.store.current());
+        let called = match &*search {
+            "" => Entries::default(),
+            search => Entries::called(search, &loaded),
+        };
+        rows.retain(|row| filter.wants(row, &search, &called));
         let counts = State::ALL.map(|state| rows.iter().filter(|row| row.state == state).count());
         if let Some(state) = filter.state {
             rows.retain(|row| row.state == state);
@@ -106,12 +109,25 @@ impl View {
         let pages = matching.div_ceil(ROWS).max(1);
         let from = filter.page.min(pages - 1) * ROWS;
         rows.sort_unstable_by(|a, b| order(a, b));
+        let rows: Vec<_> = rows.into_iter().skip(from).take(ROWS).collect();
+        let entries = Entries::of_rows(&rows, &loaded);
+        let name = |row: &Arc<Row>| Some((row.id, entries.of(row, false)?.name.clone()));
         Self {
-            rows: rows.into_iter().skip(from).take(ROWS).collect(),
+            names: rows.iter().filter_map(name).collect(),
+            rows,
             counts,
             matching,
             any,
             version,
+        }
+    }
+
+    /// A row as it is shown.
+    pub fn shown(&self, row: &Row) -> RowView {
+        let name = self.names.get(&row.id).filter(|name| **name != *row.target);
+        RowView {
+            name: name.map(|name| short(name, TEXT)),
+            ..RowView::new(row)
         }
     }
 }
@@ -179,6 +195,8 @@ pub struct RowView {
     place: String,
     target: String,
     hostname: Option<String>,
+    /// In the targets file.
+    name: Option<String>,
     given: String,
     reason: Option<String>,
     module: String,
@@ -219,7 +237,7 @@ impl WallView {
             },
             previous: (page > 0).then(|| link(page - 1)),
             next: (page + 1 < pages).then(|| link(page + 1)),
-            rows: view.rows.iter().map(|row| RowView::new(row)).collect(),
+            rows: view.rows.iter().map(|row| view.shown(row)).collect(),
             filter: FilterView {
                 state: filter.state.map(State::name).unwrap_or_default(),
                 module: short(&filter.module, TARGET),
@@ -249,8 +267,7 @@ impl Tabs {
 }
 
 impl RowView {
-    /// A row as it is shown.
-    pub fn new(row: &Row) -> Self {
+    fn new(row: &Row) -> Self {
         let hostname = row.hostname.as_deref();
         Self {
             id: row.id,
@@ -259,6 +276,7 @@ impl RowView {
             place: place(row.name()),
             target: short(&row.target, TARGET),
             hostname: hostname.map(|hostname| short(hostname, TEXT)),
+            name: None,
             given: given(&row.given).join(" "),
             reason: row.reason.as_deref().map(|reason| short(reason, TARGET)),
             module: short(&row.module, TEXT),

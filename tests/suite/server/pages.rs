@@ -174,6 +174,17 @@ async fn a_target_is_found_by_the_labels_of_its_series() {
         assert_eq!(shown.status, 200, "{query}");
         has(shown.text(), [want]);
     }
+    // The home page shows and finds the names, too.
+    for (search, want) in [
+        ("DB", vec!["localhost:1"]),
+        ("shop", vec!["127.0.0.1:1"]),
+        ("tcp_free", vec!["localhost:1"]),
+    ] {
+        let shown = page(&exporter, &format!("/?search={search}")).await;
+        assert_eq!(rows(&shown), want, "{search}");
+    }
+    let shown = page(&exporter, "/?search=db").await;
+    has(shown.text(), ["localhost:1</a> <span class=\"quiet\">db</span>"]);
     // What else it may be is a click away.
     let shown = page(&exporter, "/target?target=localhost:1").await;
     has(shown.text(), [">Failing: localhost:1, tcp_plain</a>"]);
@@ -472,6 +483,14 @@ async fn the_targets_file_is_a_page_too() {
         page(&exporter, "/targets?page=2").await.text(),
         [">a200.test:1</a>"],
     );
+    for (search, want, not) in [
+        ("N200", ">a200.test:1</a>", ">a20.test:1</a>"),
+        ("a20.t", ">a20.test:1</a>", ">a200.test"),
+    ] {
+        let found = page(&exporter, &format!("/targets?search={search}")).await;
+        has(found.text(), ["1 of the targets file match.", want]);
+        lacks(found.text(), [not]);
+    }
     for (path, accept) in [("/targets?format=json", "text/html"), ("/targets", "*/*")] {
         let json = exporter.request("GET", path, &[("Accept", accept)]).await;
         assert_eq!(json.header("content-type"), Some("application/json"), "{path}");
