@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::draft::{Draft, without_empty};
 use super::settings::Settings;
-use super::values::{ANY_STATUS, address, codes, packets, set_content_type, statuses, text};
+use super::values::{ANY_STATUS, address, codes, set_content_type, statuses, text};
 
 /// What means nothing here: of a probe, and of each kind.
 const MEANINGLESS: &str = "latency_unit latency_distribution";
@@ -117,7 +117,7 @@ fn read_probe(probe: Value, draft: &mut Draft) {
         }
         "PING" => {
             let mut ping = probe.section("ping_probe");
-            let count = packets(&mut ping, "packets_per_probe", draft);
+            let count = ping.packets("packets_per_probe", draft);
             let pause = ping.whole("packets_interval_msec").unwrap_or(25).max(1);
             let settings = json!({
                 "count": count,

@@ -6,6 +6,9 @@ use super::draft::{Draft, is_empty};
 use super::values::text;
 use crate::migrate::alloy::milliseconds;
 
+/// Most packets of one probe, as the configuration allows them.
+const MOST_PACKETS: u64 = 1000;
+
 /// What is left of a mapping, and where it stands.
 pub(super) struct Settings {
     place: String,
@@ -67,6 +70,18 @@ impl Settings {
         let number = self.rest.get(key)?.as_u64()?;
         self.rest.remove(key);
         Some(number)
+    }
+
+    /// `count`, where there are several packets; the rest is lost.
+    pub(super) fn packets(&mut self, key: &str, draft: &mut Draft) -> Option<u64> {
+        let count = self.whole(key).filter(|count| *count > 1)?;
+        if count > MOST_PACKETS {
+            draft.lost(format!(
+                "{}: `{key}` {count}: it sends {MOST_PACKETS}",
+                self.place
+            ));
+        }
+        Some(count.min(MOST_PACKETS))
     }
 
     /// A duration, in milliseconds; it stays when it is none.

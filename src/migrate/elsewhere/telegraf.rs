@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::draft::{Draft, without_empty};
 use super::settings::Settings;
-use super::values::{ANY_STATUS, packets, pairs, text};
+use super::values::{ANY_STATUS, pairs, text};
 
 /// Reads an input: the name of its module, and what it probes.
 type Reader = fn(&mut Settings, &mut Draft) -> Option<(String, Vec<String>)>;
@@ -128,7 +128,7 @@ fn ping(input: &mut Settings, draft: &mut Draft) -> Option<(String, Vec<String>)
     };
     let pause = milliseconds(input.take("ping_interval")).unwrap_or(1_000).max(1);
     let timeout = milliseconds(input.take("timeout")).unwrap_or(1_000);
-    let count = packets(input, "count", draft);
+    let count = input.packets("count", draft);
     let source = input.text("interface");
     let is_address = source
         .as_ref()

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::draft::{Draft, without_empty};
 use super::settings::Settings;
-use super::values::{address, codes, field, packets, reverse_name, set_content_type, statuses, text};
+use super::values::{address, codes, field, reverse_name, set_content_type, statuses, text};
 
 /// What concerns uptime-kuma alone. Retries are a hint, and notifications are named once.
 const MEANINGLESS: &str = "id pathName path parent childrenIDs weight forceInactive retryInterval \
@@ -83,7 +83,7 @@ fn read_monitor(monitor: Value, draft: &mut Draft) {
         "ping" => (
             "icmp",
             host,
-            json!({"payload_size": monitor.whole("packetSize"), "count": packets(&mut monitor, "ping_count", draft)}),
+            json!({"payload_size": monitor.whole("packetSize"), "count": monitor.packets("ping_count", draft)}),
         ),
         "dns" => {
             let servers = monitor

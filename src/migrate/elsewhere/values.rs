@@ -4,9 +4,6 @@ use std::net::IpAddr;
 
 use serde_json::{Map, Value, json};
 
-use super::draft::Draft;
-use super::settings::Settings;
-
 /// A text, or a number or a truth value as text; empty when it is none of them.
 pub(super) fn text(value: &Value) -> String {
     match value {
@@ -14,21 +11,6 @@ pub(super) fn text(value: &Value) -> String {
         Value::Number(_) | Value::Bool(_) => value.to_string(),
         _ => String::new(),
     }
-}
-
-/// Most packets of one probe, as the configuration allows them.
-const MOST_PACKETS: u64 = 1000;
-
-/// `count`, where there are several packets; the rest is lost.
-pub(super) fn packets(settings: &mut Settings, key: &str, draft: &mut Draft) -> Option<u64> {
-    let count = settings.whole(key).filter(|count| *count > 1)?;
-    if count > MOST_PACKETS {
-        draft.lost(format!(
-            "{}: `{key}` {count}: it sends {MOST_PACKETS}",
-            settings.place()
-        ));
-    }
-    Some(count.min(MOST_PACKETS))
 }
 
 /// Any status, in `valid_status_codes`.
