@@ -150,11 +150,18 @@ fn aliases_that_expand_without_end_are_refused() {
         text.push_str(&format!("          a{i}: &a{i} [{list}]\n"));
     }
     has(problems(&text), ["excessive aliasing"]);
-    let within = section(
-        "http",
-        "oauth2: {client_id: i, token_url: u, claims: {a: &a [*a]}}",
-    );
-    has(problems(&within), ["contains itself"]);
+    for within in [
+        &*section(
+            "http",
+            "oauth2: {client_id: i, token_url: u, claims: {a: &a [*a]}}",
+        ),
+        "modules:\n  m: &a\n    <<: [*a, *a]\n    prober: dns\n",
+        "modules:\n  m: &a\n    <<: [*a, *a]\n    timeout: 5s\n",
+        "modules:\n  m:\n    prober: websocket\n    websocket: &a {<<: [*a, *a], preferred_ip_protocol: ip4}\n",
+        "&a\n<<: [*a, *a]\nmodules: {}\n",
+    ] {
+        has(problems(within), ["contains itself"]);
+    }
 }
 
 #[test]

@@ -154,18 +154,18 @@ fn what_loads_is_allowed() {
     all.push(module::load::BUILT_IN.to_owned());
     let mut good = 0;
     for text in all {
-        let Some(value) = as_json(&text) else { continue };
         if module::parse(text.as_bytes(), "f.yml").is_ok() {
             good += 1;
+            let value = as_json(&text).unwrap();
             assert!(allows(&schema, &schema, &value), "{text}");
         }
     }
     assert!(good > 5, "{good}");
     let schema = Targets::json_schema();
     for text in texts(&["fuzz/seeds/targets_file", "examples"]) {
-        let Some(value) = as_json(&text) else { continue };
         assert!(
-            Targets::parse(&text).is_err() || allows(&schema, &schema, &value),
+            Targets::parse(&text).is_err()
+                || as_json(&text).is_some_and(|value| allows(&schema, &schema, &value)),
             "{text}"
         );
     }

@@ -11,6 +11,7 @@ pub mod scalar;
 mod scanner;
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 
 /// A place in the text, both counted from 1, the column in characters.
@@ -141,23 +142,30 @@ impl<'t> Document<'t> {
 
     /// The value of a key of a mapping, and where the key stands; keys taken in by `<<` count, the mapping's own first.
     pub fn entry(&self, mapping: Id, key: &str) -> Option<(Position, Id)> {
-        self.entry_within(mapping, key, MAX_DEPTH)
-    }
-
-    fn entry_within(&self, mapping: Id, key: &str, depth: usize) -> Option<(Position, Id)> {
-        let Content::Mapping(entries) = &self.node(self.target(mapping)).content else {
-            return None;
-        };
-        let depth = depth.checked_sub(1)?;
-        let own = entries.iter().find(|(k, _)| self.text(*k) == Some(key));
-        if let Some((key, value)) = own {
-            return Some((self.node(*key).at, *value));
+        let mut left = vec![mapping];
+        // Mappings without the key: one may be merged many times, also into itself.
+        let mut without = HashSet::new();
+        while let Some(id) = left.pop() {
+            let target = self.target(id);
+            let Content::Mapping(entries) = &self.node(target).content else {
+                continue;
+            };
+            if !without.insert(target) {
+                continue;
+            }
+            let own = entries.iter().find(|(k, _)| self.text(*k) == Some(key));
+            if let Some((key, value)) = own {
+                return Some((self.node(*key).at, *value));
+            }
+            let Some((_, merged)) = entries.iter().find(|(k, _)| self.is_merge(*k)) else {
+                continue;
+            };
+            match &self.node(self.target(*merged)).content {
+                Content::Sequence(parts) => left.extend(parts.iter().rev()),
+                _ => left.push(*merged),
+            }
         }
-        let merged = entries.iter().find(|(k, _)| self.is_merge(*k))?.1;
-        match &self.node(self.target(merged)).content {
-            Content::Sequence(parts) => parts.iter().find_map(|p| self.entry_within(*p, key, depth)),
-            _ => self.entry_within(merged, key, depth),
-        }
+        None
     }
 
     /// The text of a scalar as it was written.
@@ -221,6 +229,24 @@ mod tests {
         assert_eq!(text(&document, "y.k").as_deref(), Some("3"));
         assert_eq!(text(&document, "y.l").as_deref(), Some("2"));
         assert_eq!(text(&document, "y.m"), None);
+    }
+
+    #[test]
+    fn a_mapping_is_searched_once() {
+        let mut yaml = "a: &a {<<: [*a, *a], k: 1}\nb0: &b0 {l: 2}\n".to_owned();
+        for i in 1..=300 {
+            yaml.push_str(&format!("b{i}: &b{i} {{<<: [*a, *b{0}, *b{0}]}}\n", i - 1));
+        }
+        let document = Document::parse(&yaml).unwrap().unwrap();
+        for (path, found) in [
+            ("a.k", Some("1")),
+            ("a.m", None),
+            ("b300.k", Some("1")),
+            ("b300.l", Some("2")),
+            ("b300.m", None),
+        ] {
+            assert_eq!(text(&document, path).as_deref(), found, "{path}");
+        }
     }
 
     #[test]

@@ -295,10 +295,13 @@ basic_auth_users: {ann: hash}
                 Some(true),
             ),
             ("{<<: {http2: no}, <<: 5}", None),
+            ("&a {<<: [*a, *a], http2: no}", None),
         ] {
             let web = Web::parse(&format!("http_server_config: {text}\n"));
             assert_eq!(web.ok().map(|web| web.http.http2), http2, "{text}");
         }
+        let itself = Web::parse("&a\n<<: [*a, *a]\nbasic_auth_users: {}\n").unwrap_err();
+        assert!(itself.to_string().contains("contains itself"), "{itself}");
     }
 
     #[test]
