@@ -111,6 +111,20 @@ async fn without_any_right_the_log_says_which_is_missing() {
 }
 
 #[tokio::test]
+async fn a_zone_is_an_interface_of_this_network_namespace() {
+    // /sys still shows the interfaces of the outer one.
+    let link = "ip link add bh0 type veth peer name bh1 && ip addr add fe80::77/64 dev bh0 nodad && \
+        ip link set bh0 up && ip link set bh1 up";
+    if outside(
+        "icmp::a_zone_is_an_interface_of_this_network_namespace",
+        &format!("{OPEN}; {link}"),
+    ) {
+        return;
+    }
+    assert_replied(&run(icmp("ip6", |_| {}), "fe80::77%bh0", PATIENT).await);
+}
+
+#[tokio::test]
 async fn what_cannot_be_sent_is_said_at_once() {
     if outside(
         "icmp::what_cannot_be_sent_is_said_at_once",
@@ -119,7 +133,11 @@ async fn what_cannot_be_sent_is_said_at_once() {
         return;
     }
     let rows: [Failing; 10] = [
-        ("fe80::1%nope", "no interface has the name nope", |_| {}),
+        (
+            "fe80::1%nope",
+            "no interface with an IPv6 address has the name nope",
+            |_| {},
+        ),
         ("::1%lo", "only a link-local address has a zone", |_| {}),
         ("127.0.0.1", "message too long", |m| m.payload_size = 65_508),
         ("127.0.0.1", "payload_size 70000 is not", |m| {

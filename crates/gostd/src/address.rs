@@ -102,17 +102,24 @@ pub fn push_decimal(text: &mut String, number: u16) {
     text.push(char::from(b'0' + (number % 10) as u8));
 }
 
+/// What the zone of a link-local address stands for: an interface of this network namespace that has IPv6, or a number.
 fn scope_id(zone: &str) -> u32 {
-    // A caller's text must not lead elsewhere.
-    if zone.contains('/') {
-        return 0;
-    }
-    let interface = std::fs::read_to_string(format!("/sys/class/net/{zone}/ifindex"));
-    interface
-        .ok()
-        .and_then(|text| text.trim().parse().ok())
+    // /sys/class/net may be another namespace's, and an ioctl lets a caller's text load modules into the kernel.
+    let interfaces = std::fs::read_to_string("/proc/self/net/if_inet6").unwrap_or_default();
+    index_in(&interfaces, zone)
         .or_else(|| zone.parse().ok())
         .unwrap_or(0)
+}
+
+/// The index of an interface in the kernel's list of IPv6 addresses: address, index, length, scope, flags, name.
+fn index_in(interfaces: &str, name: &str) -> Option<u32> {
+    interfaces.lines().find_map(|line| {
+        let mut fields = line.split_ascii_whitespace();
+        let index = fields.nth(1)?;
+        (fields.nth(3) == Some(name))
+            .then(|| u32::from_str_radix(index, 16).ok())
+            .flatten()
+    })
 }
 
 /// Which address family a module wants.
@@ -191,6 +198,22 @@ pub fn split_host_port(text: &str) -> Result<(&str, &str), SplitError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn interfaces_have_an_index() {
+        let interfaces = "00000000000000000000000000000001 01 80 10 80       lo\n\
+            fe800000000000000000000000000077 1a3 40 20 80     bh0\n";
+        for (name, index) in [
+            ("lo", Some(1)),
+            ("bh0", Some(0x1a3)),
+            ("bh", None),
+            ("01", None),
+            ("", None),
+        ] {
+            assert_eq!(index_in(interfaces, name), index, "{name}");
+        }
+        assert_eq!((scope_id("7"), scope_id("no such"), scope_id("../lo")), (7, 0, 0));
+    }
 
     #[test]
     fn host_port_is_split_as_go_does() {

@@ -127,7 +127,7 @@ async fn ping(probe: &mut Probe<'_>, module: &Icmp, address: &Address, source: O
     {
         // compat: upstream sends to the address without a zone, which no reply can come from, and waits.
         probe.advise(advice::lacks_interface(address.ip));
-        let reason = format!("ping {address}: no interface has the name {zone}");
+        let reason = format!("ping {address}: no interface with an IPv6 address has the name {zone}");
         return not_written(probe, Reason::ConfigError, reason);
     }
     if shape.ttl > 0 {
