@@ -3,7 +3,8 @@
 use std::future::poll_fn;
 
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use base64::alphabet;
+use base64::engine::general_purpose::{GeneralPurpose, NO_PAD, PAD};
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::FutureExt as _;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -23,6 +24,12 @@ const MAX_MESSAGE: usize = 4 << 20;
 
 /// Most octets of an answer that is not gRPC which are shown.
 const MAX_FOREIGN_BODY: usize = 1024;
+
+/// Go's `base64.StdEncoding` and `base64.RawStdEncoding`, which ignore the bits behind the last octet.
+const PADDED: GeneralPurpose =
+    GeneralPurpose::new(&alphabet::STANDARD, PAD.with_decode_allow_trailing_bits(true));
+const UNPADDED: GeneralPurpose =
+    GeneralPurpose::new(&alphabet::STANDARD, NO_PAD.with_decode_allow_trailing_bits(true));
 
 /// What the peer means that did nothing about a stream.
 const REFUSED_STREAM: u32 = 7;
@@ -292,11 +299,7 @@ impl Fields {
                 }
                 b":status" => read.http_status = Some(value.to_vec()),
                 name if name.ends_with(b"-bin") => {
-                    let engine = if value.len() % 4 == 0 {
-                        &STANDARD
-                    } else {
-                        &STANDARD_NO_PAD
-                    };
+                    let engine = if value.len() % 4 == 0 { &PADDED } else { &UNPADDED };
                     match engine.decode(value) {
                         Ok(octets) if name == b"grpc-status-details-bin" => details.push(octets),
                         Ok(_) => {}

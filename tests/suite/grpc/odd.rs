@@ -111,6 +111,11 @@ async fn odd_servers_are_judged_as_grpc_go_does() {
             [headers(&[field(":a", "b"), ok()].concat()), data(), trailers()].concat(),
             internal("invalid pseudo-header"),
         ),
+        ("octets in base64", plain(), with(&field("a-bin", "AAAA")), FINE),
+        ("octets, bits behind them", plain(), with(&field("a-bin", "AAB")), FINE),
+        ("octets, padded, bits behind them", plain(), with(&field("a-bin", "AAB=")), FINE),
+        ("octets, too much padding", plain(), with(&field("a-bin", "A===")), internal("malformed a-bin")),
+        ("octets, padded within", plain(), with(&field("a-bin", "AA=")), internal("malformed a-bin")),
         // Statuses of HTTP.
         ("no status", plain(), [headers(&field("content-type", "application/grpc")), data(), trailers()].concat(), FINE),
         (
@@ -167,6 +172,7 @@ async fn odd_servers_are_judged_as_grpc_go_does() {
         ("fields of another stream", plain(), before(frame(1, 4, 2, &ok())), FINE),
         ("fields of no stream", plain(), before(frame(1, 4, 0, &ok())), gone),
         ("a push", plain(), before(frame(5, 4, 1, b"\0\0\0\x02\x88")), FINE),
+        ("a push on no stream", plain(), before(frame(5, 4, 0, b"\0\0\0\x02\x88")), gone),
         ("an unknown frame", plain(), before(frame(0x42, 0xff, 1, b"xyz")), FINE),
         ("a short ping", plain(), before(frame(6, 0, 0, b"1234")), gone),
         ("a ping on a stream", plain(), before(frame(6, 0, 1, b"12345678")), gone),

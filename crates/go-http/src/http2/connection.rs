@@ -557,7 +557,7 @@ fn check_place(head: &FrameHead) -> Result<(), Http2Error> {
         ));
     }
     let is_placed = match head.kind {
-        PRIORITY_FRAME | RST_STREAM => head.stream != 0,
+        PRIORITY_FRAME | RST_STREAM | PUSH_PROMISE => head.stream != 0,
         SETTINGS | PING | GOAWAY => head.stream == 0,
         _ => true,
     };
