@@ -68,8 +68,8 @@ pub(super) fn expose(probe: &mut Probe<'_>, traces: &[RoundTripTrace]) {
     let mut sums = [
         (Phase::Connect, Some(0.0)),
         (Phase::Processing, Some(0.0)),
-        // Only with a lookup of its own.
-        (Phase::Resolve, None),
+        // Only with a lookup of its own, or a round trip that may have one.
+        (Phase::Resolve, (traces.len() > 1).then_some(0.0)),
         (Phase::Tls, Some(0.0)),
         (Phase::Transfer, Some(0.0)),
     ];

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
 
-use super::site::{Site, answer, ok};
+use super::site::{Site, answer, ok, redirect};
 use crate::support::programs::{find, free_port, start};
 use crate::support::{exposition, has, lacks, log, probe, spawn};
 
@@ -30,6 +30,17 @@ async fn a_forwarding_proxy_gets_the_whole_url() {
     assert_eq!(asked.header("Host"), Some("only.the-proxy.knows"));
     assert_eq!(asked.header("Proxy-Authorization"), Some("Basic dTpw"));
     lacks(exposition(&outcome), ["probe_ip_protocol", "phase=\"resolve\""]);
+    let away = Site::answering(redirect("ftp://only.the-proxy.knows/")).await;
+    let yaml = module(
+        &format!("http://{}", away.address),
+        "skip_resolve_phase_with_proxy: true",
+    );
+    let outcome = probe(&yaml, "http://only.the-proxy.knows/").await;
+    assert!(!outcome.success);
+    has(
+        exposition(&outcome),
+        ["probe_http_duration_seconds{phase=\"resolve\"} 0\n"],
+    );
 }
 
 #[tokio::test]
