@@ -246,13 +246,15 @@ async fn headers_and_credentials_are_sent() {
             files: vec![file.to_str().unwrap().into()],
         },
     );
-    raw.websocket.headers.insert(
-        "host".into(),
-        Header {
-            values: vec!["other.test".into()],
-            ..Header::default()
-        },
-    );
+    for (name, value) in [("host", "other.test"), ("sec-websocket-protocol", "chat")] {
+        raw.websocket.headers.insert(
+            name.into(),
+            Header {
+                values: vec![value.into()],
+                ..Header::default()
+            },
+        );
+    }
     raw.websocket.http_config = Some(HttpClient {
         basic_auth: Some(Arc::new(config::BasicAuth {
             username: "ann".into(),
@@ -265,16 +267,26 @@ async fn headers_and_credentials_are_sent() {
     let outcome = run(raw.clone(), &target, PATIENT).await;
     assert!(outcome.success, "{}", log_of(&outcome));
     let (request, _) = server.await.unwrap();
-    for line in [
-        "Host: other.test",
-        "Authorization: Basic YW5uOnBhc3M=",
-        "X-Test: one",
-        "X-Test: two",
-        "X-Test: from a file",
-        "Sec-WebSocket-Version: 13",
-    ] {
-        assert!(request.contains(&format!("{line}\r\n")), "{line} in {request}");
-    }
+    // Sorted by their names, as Go writes them.
+    let fields = request
+        .lines()
+        .skip(1)
+        .filter(|line| !line.is_empty() && !line.starts_with("Sec-WebSocket-Key: "));
+    assert_eq!(
+        fields.collect::<Vec<_>>(),
+        [
+            "Host: other.test",
+            "User-Agent: Go-http-client/1.1",
+            "Authorization: Basic YW5uOnBhc3M=",
+            "Connection: Upgrade",
+            "Sec-WebSocket-Protocol: chat",
+            "Sec-WebSocket-Version: 13",
+            "Upgrade: websocket",
+            "X-Test: one",
+            "X-Test: two",
+            "X-Test: from a file",
+        ]
+    );
     raw.websocket.headers.insert(
         "upgrade".into(),
         Header {

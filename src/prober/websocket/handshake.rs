@@ -123,15 +123,17 @@ fn request(
     let mut headers = Headers::default();
     headers.add("Upgrade", "websocket");
     headers.add("Connection", "Upgrade");
+    // These names are written as the RFC does, not in canonical form.
+    headers.add_as_written(b"Sec-WebSocket-Key", key.as_bytes());
+    headers.add_as_written(b"Sec-WebSocket-Version", b"13");
     let mut host = url.host.clone();
-    let mut protocols = Vec::new();
     for (name, value) in configured.iter() {
         if let Some(own) = OWN_HEADERS.iter().find(|own| own.as_bytes() == name) {
             return Err(WebsocketError::Header(own));
         }
         match name {
             b"Host" => {}
-            b"Sec-Websocket-Protocol" => protocols.push(String::from_utf8_lossy(value)),
+            b"Sec-Websocket-Protocol" => headers.add_as_written(b"Sec-WebSocket-Protocol", value),
             name => headers.add_bytes(name, value),
         }
     }
@@ -155,12 +157,8 @@ fn request(
         target: &target,
         host: &host,
     };
-    // These names are written as the RFC does, not in canonical form.
-    let mut own = vec![("Sec-WebSocket-Key", key)];
-    own.extend(protocols.iter().map(|value| ("Sec-WebSocket-Protocol", &**value)));
-    own.push(("Sec-WebSocket-Version", "13"));
     let mut request = Vec::new();
-    write_head(&mut request, line, &headers, &RequestBody::Empty, &own);
+    write_head(&mut request, line, &headers, &RequestBody::Empty, &[]);
     Ok(Ok(request))
 }
 
