@@ -22,6 +22,9 @@ const FLAGS: [(u16, &str); 8] = [
     (1 << 4, "cd"),
 ];
 
+/// The opcode of a dynamic update (RFC 2136), whose sections have other names.
+const UPDATE: u16 = 5;
+
 /// An answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
@@ -199,8 +202,11 @@ fn records(cursor: &mut Cursor<'_>, section: &'static str, count: u16) -> Result
 /// The message as dig shows it.
 impl fmt::Display for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let opcode = ["QUERY", "IQUERY", "STATUS", "", "NOTIFY", "UPDATE"];
-        let opcode = opcode.get(usize::from(self.bits >> 11 & 15)).unwrap_or(&"");
+        let opcode = self.bits >> 11 & 15;
+        let is_update = opcode == UPDATE;
+        let opcode = ["QUERY", "IQUERY", "STATUS", "", "NOTIFY", "UPDATE"]
+            .get(usize::from(opcode))
+            .unwrap_or(&"");
         let status = rcode_name(self.rcode).unwrap_or("");
         write!(
             f,
@@ -210,13 +216,22 @@ impl fmt::Display for Message {
         for (_, name) in FLAGS.iter().filter(|(bit, _)| self.bits & bit != 0) {
             write!(f, " {name}")?;
         }
+        // Names in the counts and in the headings.
+        let [questions, answer, authority] = match is_update {
+            true => [("ZONE", "ZONE"), ("PREREQ", "PREREQUISITE"), ("UPDATE", "UPDATE")],
+            false => [
+                ("QUERY", "QUESTION"),
+                ("ANSWER", "ANSWER"),
+                ("AUTHORITY", "AUTHORITY"),
+            ],
+        };
         let sections = [
-            ("ANSWER", &self.answer),
-            ("AUTHORITY", &self.authority),
-            ("ADDITIONAL", &self.additional),
+            (answer, &self.answer),
+            (authority, &self.authority),
+            (("ADDITIONAL", "ADDITIONAL"), &self.additional),
         ];
-        write!(f, "; QUERY: {}", self.questions.len())?;
-        for (name, records) in sections {
+        write!(f, "; {}: {}", questions.0, self.questions.len())?;
+        for ((name, _), records) in sections {
             write!(f, ", {name}: {}", records.len())?;
         }
         writeln!(f)?;
@@ -226,7 +241,7 @@ impl fmt::Display for Message {
             writeln!(f, "{}", String::from_utf8_lossy(&opt.text))?;
         }
         if !self.questions.is_empty() {
-            writeln!(f, "\n;; QUESTION SECTION:")?;
+            writeln!(f, "\n;; {} SECTION:", questions.1)?;
         }
         for Question { name, qtype, class } in &self.questions {
             write!(f, ";{}\t", String::from_utf8_lossy(name))?;
@@ -239,7 +254,7 @@ impl fmt::Display for Message {
                 None => writeln!(f, "TYPE{qtype}")?,
             }
         }
-        for (name, records) in sections {
+        for ((_, name), records) in sections {
             let is_additional = name == "ADDITIONAL";
             // The record that was shown above has no section; with another one there is a heading, even if nothing is below it.
             if records.len() > usize::from(is_additional && opt.is_some()) {
@@ -363,6 +378,30 @@ mod tests {
             );
             assert_eq!(message.rcode, 16);
         }
+    }
+
+    #[test]
+    fn an_update_has_other_headings() {
+        let records = [
+            record(1, b"\x7f\0\0\x01"),
+            record(1, b"\x7f\0\0\x02"),
+            record(1, b"\x7f\0\0\x03"),
+        ]
+        .concat();
+        let mut octets = message([1, 1, 1], &records);
+        octets[2] = 0xa8;
+        let line = |last| format!("example.test.\t300\tIN\tA\t127.0.0.{last}\n");
+        assert_eq!(
+            Message::read(&octets).unwrap().to_string(),
+            format!(
+                ";; opcode: UPDATE, status: NOERROR, id: 4660\n;; flags: qr ra; ZONE: 1, PREREQ: 1, UPDATE: 1, ADDITIONAL: 1\n\
+                 \n;; ZONE SECTION:\n;example.test.\tIN\t A\n\
+                 \n;; PREREQUISITE SECTION:\n{}\n;; UPDATE SECTION:\n{}\n;; ADDITIONAL SECTION:\n{}",
+                line(1),
+                line(2),
+                line(3)
+            )
+        );
     }
 
     #[test]
