@@ -57,6 +57,9 @@ type Labels = BTreeMap<String, String>;
 /// Most entries and rules of a file that are looked at; aliases repeat them.
 pub(super) const MOST_STEPS: usize = 50_000_000;
 
+/// Most mappings that one takes in by `<<`, directly or through others.
+const MOST_MERGED: usize = 1000;
+
 /// What compiling the expression of a rule counts, in steps.
 const COMPILATION: usize = 500;
 
@@ -170,6 +173,10 @@ impl<'d> Scrapes<'d, '_> {
         };
         // An alias can stand in what it is an alias of.
         if !seen.insert(target) {
+            return;
+        }
+        if seen.len() > MOST_MERGED {
+            self.spend(MOST_STEPS);
             return;
         }
         for (key, value) in entries {

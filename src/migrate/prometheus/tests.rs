@@ -297,7 +297,7 @@ fn files_with_more_jobs_are_read() {
     );
 }
 
-/// Each mapping takes the one before in twice, or each job has all rules, by aliases.
+/// Each mapping takes the one before in, once or twice, or each job has all rules, by aliases.
 #[test]
 fn aliases_cannot_make_it_endless() {
     let merges: String = (1..60)
@@ -308,6 +308,17 @@ fn aliases_cannot_make_it_endless() {
         job("metrics_path: /probe, params: {target: [x]}, <<: *x59")
     );
     assert_eq!(read(&text).unwrap().targets.len(), 1);
+    let chain: String = (1..60_000)
+        .map(|n| format!("x{n}: &x{n} {{<<: *x{}}}\n", n - 1))
+        .collect();
+    let text = format!(
+        "x0: &x0 {{a: b}}\n{chain}{}",
+        job("metrics_path: /probe, params: {target: [x]}, <<: *x59999")
+    );
+    assert_eq!(
+        read(&text).unwrap_err().to_string(),
+        "aliases repeat too much of it"
+    );
     let rule = "{source_labels: [a], target_label: b}, ".repeat(3000);
     let jobs = "- {job_name: j, metrics_path: /probe, relabel_configs: *r}\n".repeat(3000);
     let error = read(&format!("r: &r [{rule}]\nscrape_configs:\n{jobs}")).unwrap_err();
