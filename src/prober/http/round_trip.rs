@@ -69,7 +69,15 @@ impl Client<'_> {
         check_sendable(request, &headers)?;
         if self.module.protocol == HttpProtocol::Http3 {
             let name = self.tls_name(request, is_first_host);
-            return Box::pin(self.over_http3(probe, request, &headers, body, &name)).await;
+            let again = body.again();
+            let ended = Box::pin(self.over_http3(probe, request, &headers, body, &name)).await;
+            return match (ended, again) {
+                // As quic-go: once more, over another connection.
+                (Err(RoundTripError::Http3(error)), Some(body)) if error.is_rejected() => {
+                    Box::pin(self.over_http3(probe, request, &headers, body, &name)).await
+                }
+                (ended, _) => ended,
+            };
         }
         let proxy = self
             .module

@@ -713,3 +713,46 @@ async fn interim_answers_are_passed_over() {
         );
     }
 }
+
+/// A peer may refuse a request unread (RFC 9114, section 4.1.1).
+#[tokio::test]
+async fn a_rejected_request_is_sent_once_more_over_another_connection() {
+    const REQUEST_REJECTED: u32 = 0x10b;
+    // rejections, what the module sends besides, the connections that are made
+    for (rejections, more, connections) in [(1, "", 2), (1, "method: POST\nbody: b", 2), (2, "", 2)] {
+        let folder = tempfile::tempdir().unwrap();
+        let endpoint = listen(folder.path());
+        let target = format!("https://localhost:{}/", endpoint.local_addr().unwrap().port());
+        let server = spawn(async move {
+            let mut accepted = Vec::new();
+            while let Some(incoming) = endpoint.accept().await {
+                let connection = incoming.await.unwrap();
+                let mut control = connection.open_uni().await.unwrap();
+                control.write_all(&[0, 4, 0]).await.unwrap();
+                let (mut sending, mut receiving) = connection.accept_bi().await.unwrap();
+                receiving.read_to_end(1 << 20).await.unwrap();
+                accepted.push((connection, control));
+                if accepted.len() <= rejections {
+                    sending.reset(REQUEST_REJECTED.into()).unwrap();
+                } else {
+                    sending.write_all(&fields(200, [])).await.unwrap();
+                    sending.finish().unwrap();
+                }
+                if accepted.len() == connections {
+                    let _ = accepted.last().unwrap().0.closed().await;
+                    return endpoint;
+                }
+            }
+            endpoint
+        });
+        let outcome = probe(&module(folder.path(), more), &target).await;
+        let lines = log(&outcome).join("\n");
+        assert_eq!(outcome.success, rejections < connections, "{rejections}: {lines}");
+        if rejections == connections {
+            has(&lines, ["stream reset by the peer: H3_REQUEST_REJECTED"]);
+        }
+        let endpoint = server.await.unwrap();
+        let more = tokio::time::timeout(std::time::Duration::ZERO, endpoint.accept()).await;
+        assert!(more.is_err(), "{rejections}: no third connection");
+    }
+}

@@ -51,12 +51,20 @@ const EXCESSIVE_LOAD: u32 = 0x107;
 pub(super) const ID_ERROR: u32 = 0x108;
 pub(super) const SETTINGS_ERROR: u32 = 0x109;
 pub(super) const MISSING_SETTINGS: u32 = 0x10a;
+const REQUEST_REJECTED: u32 = 0x10b;
 const REQUEST_CANCELLED: u32 = 0x10c;
 const REQUEST_INCOMPLETE: u32 = 0x10d;
 const MESSAGE_ERROR: u32 = 0x10e;
 const DECOMPRESSION_FAILED: u32 = 0x200;
 
 impl Http3Error {
+    /// Whether the peer did nothing about the request, so that it may be sent again.
+    pub fn is_rejected(&self) -> bool {
+        let Self::Read(error) = self else { return false };
+        let reset = error.get_ref().and_then(|error| error.downcast_ref());
+        matches!(reset, Some(ReadError::Reset(code)) if *code == VarInt::from_u32(REQUEST_REJECTED))
+    }
+
     /// What the peer is told.
     pub(super) fn code(&self) -> u32 {
         match self {
