@@ -4,7 +4,7 @@
 //! time are bounded.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -251,27 +251,8 @@ impl Way<'_> {
     async fn addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
         let policy = &self.network.policy;
         policy.check_name(host).map_err(|refusal| refusal.to_string())?;
-        let found = match host.parse::<IpAddr>() {
-            Ok(ip) => vec![SocketAddr::new(ip, port)],
-            Err(_) => {
-                let found = self.network.resolver.all(host, self.deadline).await;
-                let found = found.map_err(|error| error.to_string())?;
-                found.into_iter().map(|address| address.with_port(port)).collect()
-            }
-        };
-        let mut refused = String::new();
-        let mut allowed = Vec::with_capacity(found.len());
-        for address in found {
-            match policy.check(address) {
-                Ok(()) => allowed.push(address),
-                Err(refusal) => refused = format!("{address}: {refusal}"),
-            }
-        }
-        if allowed.is_empty() {
-            Err(refused)
-        } else {
-            Ok(allowed)
-        }
+        let found = self.network.resolver.helper(host, port, self.deadline).await;
+        found.map_err(|error| error.to_string())
     }
 }
 

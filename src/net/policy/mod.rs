@@ -130,6 +130,27 @@ impl Policy {
         judged.is_none_or(|judged| judged.is_ok())
     }
 
+    /// Keeps those of several addresses that may be dialled, at this port if it is known. Only if none may, a refusal is counted.
+    ///
+    /// # Errors
+    /// The rule against the first, if none is left.
+    pub fn keep_allowed(&self, several: &mut Vec<Address>, number: Option<u16>) -> Result<(), PolicyRefusal> {
+        self.judge(|rules| {
+            let mut first = None;
+            several.retain(|address| {
+                let judged = number.map_or(Ok(()), |number| port(rules, number));
+                let judged = judged.and_then(|()| address::judge(rules, address.ip));
+                let is_allowed = judged.is_ok();
+                first = first.take().or(judged.err());
+                is_allowed
+            });
+            match first {
+                Some(reason) if several.is_empty() => Err(reason),
+                _ => Ok(()),
+            }
+        })
+    }
+
     /// May somebody else be asked for this host, a proxy that looks it up by itself? What it finds cannot be judged here.
     ///
     /// # Errors
@@ -216,15 +237,6 @@ impl Policy {
             }
         });
         found
-    }
-}
-
-/// Keeps those of several that may be dialled; where none may, the first, so that who dials it hears why.
-pub fn keep_allowed<T: Clone>(several: &mut Vec<T>, allows: impl FnMut(&T) -> bool) {
-    let first = several.first().cloned();
-    several.retain(allows);
-    if several.is_empty() {
-        several.extend(first);
     }
 }
 
@@ -381,6 +393,36 @@ mod tests {
             let policy = policy(rules);
             assert_eq!(policy.check(to.parse().unwrap()).is_ok(), want, "{rules} {to}");
             assert_eq!(policy.refused(), u64::from(!want), "{rules} {to}");
+        }
+    }
+
+    #[test]
+    fn of_several_addresses_those_allowed_are_kept() {
+        const DENIED: &str = "the address is in a network that is denied";
+        let networks = "deny: {networks: [10.0.0.0/8]}";
+        let either = "allow: {networks: [10.0.0.0/8]}, deny: {networks: [10.9.0.0/16]}";
+        // rules, addresses, port, those kept, the refusal
+        #[rustfmt::skip]
+        let rows = [
+            ("", "10.0.0.1 11.0.0.1", Some(80), "10.0.0.1 11.0.0.1", ""),
+            (networks, "10.0.0.1 11.0.0.1 10.0.0.2", None, "11.0.0.1", ""),
+            (networks, "10.0.0.1 10.0.0.2", None, "", DENIED),
+            (either, "10.9.0.1 11.0.0.1", Some(80), "", DENIED),
+            (either, "11.0.0.1 10.9.0.1", Some(80), "", "the address is not in an allowed network"),
+            ("deny: {ports: [22]}", "10.0.0.1", Some(22), "", "port 22 is denied"),
+            ("deny: {ports: [22]}", "10.0.0.1", None, "10.0.0.1", ""),
+        ];
+        let parse = |addresses: &str| -> Vec<Address> {
+            let parsed = addresses.split_whitespace().map(Address::parse);
+            parsed.collect::<Option<_>>().unwrap()
+        };
+        for (rules, several, port, want, refusal) in rows {
+            let policy = policy(rules);
+            let mut kept = parse(several);
+            let judged = policy.keep_allowed(&mut kept, port);
+            assert_eq!(kept, parse(want), "{rules} {several}");
+            assert_eq!(judged.err().map_or(String::new(), |refusal| refusal.0), refusal);
+            assert_eq!(policy.refused(), u64::from(want.is_empty()), "{rules} {several}");
         }
     }
 

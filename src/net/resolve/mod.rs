@@ -19,7 +19,7 @@ use go_resolve::watched::Watched;
 use go_resolve::wire::{Flaw, Record};
 
 use super::dial::DialError;
-use super::policy::{Policy, PolicyRefusal, keep_allowed};
+use super::policy::{Policy, PolicyRefusal};
 use super::tls::HandshakeError;
 use super::url::idna_ascii;
 use super::{Address, Deadline, Preference};
@@ -239,14 +239,41 @@ impl Resolver {
             order::sort(&mut others);
             wanted.append(&mut others);
         }
-        keep_allowed(&mut wanted, |address| self.policy.allows_address(address.ip));
-        let Some(first) = wanted.first() else {
+        if wanted.is_empty() {
             return Err(ResolveError::new(host, ResolveCause::NoSuitableAddress));
-        };
-        // Here and not where it is dialled: an error about a name must not say what it resolved to.
-        let judged = self.policy.check_address(first.ip);
-        judged.map_err(|refusal| ResolveError::refused(host, refusal))?;
+        }
+        self.keep_allowed(host, &mut wanted, None)?;
         Ok(wanted)
+    }
+
+    /// The addresses of a host that is no target but helps a probe, a name server or an OCSP responder, never none. The policy
+    /// allows each of them; the name is not judged.
+    ///
+    /// # Errors
+    /// As [`Resolver::lookup`].
+    pub async fn helper(
+        &self,
+        host: &str,
+        port: u16,
+        deadline: Deadline,
+    ) -> Result<Vec<SocketAddr>, ResolveError> {
+        let mut found = match Address::parse(host) {
+            Some(address) => vec![address],
+            None => self.all(host, deadline).await?,
+        };
+        self.keep_allowed(host, &mut found, Some(port))?;
+        Ok(found.iter().map(|address| address.with_port(port)).collect())
+    }
+
+    /// Here and not where they are dialled: an error about a name must not say what it resolved to.
+    fn keep_allowed(
+        &self,
+        host: &str,
+        found: &mut Vec<Address>,
+        port: Option<u16>,
+    ) -> Result<(), ResolveError> {
+        let kept = self.policy.keep_allowed(found, port);
+        kept.map_err(|refusal| ResolveError::refused(host, refusal))
     }
 
     /// What a name that the policy allows has; only if both families will do, none is an error.

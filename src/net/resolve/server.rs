@@ -19,13 +19,13 @@ use tokio::time::Instant;
 use crate::config;
 use crate::net::dial::{self, Vantage};
 use crate::net::dns::{self, Ask, DohMethod};
-use crate::net::policy::{PolicyRefusal, keep_allowed};
+use crate::net::policy::PolicyRefusal;
 use crate::net::tls::{Alpn, ClientTls, Prepared, TlsError};
 use crate::net::url::Url;
-use crate::net::{Address, Deadline, Network};
+use crate::net::{Deadline, Network};
 use crate::reason::Reason;
 
-use super::ResolveError;
+use super::{ResolveCause, ResolveError};
 
 /// Most names that are remembered.
 const MOST_KEPT: usize = 4096;
@@ -209,6 +209,15 @@ impl From<ResolveError> for Unready {
     }
 }
 
+impl From<ResolveError> for ServerError {
+    fn from(error: ResolveError) -> Self {
+        match error.cause {
+            ResolveCause::Refused(refusal) => Self::Refused(refusal),
+            _ => Self::Unready(error.into()),
+        }
+    }
+}
+
 impl From<TlsError> for Unready {
     fn from(error: TlsError) -> Self {
         let reason = match &error {
@@ -238,22 +247,8 @@ impl ServerRoute<'_> {
         }
         let budget = server.timeout.unwrap_or(deadline.left()).min(deadline.left());
         let ours = Deadline::after(Instant::now(), budget);
-        let mut servers: Vec<SocketAddr> = match Address::parse(&server.host) {
-            Some(address) => vec![address.with_port(server.port)],
-            None => {
-                let found = self.network.resolver.all(&server.host, ours).await;
-                let found = found.map_err(|error| ServerError::Unready(error.into()))?;
-                found
-                    .iter()
-                    .map(|address| address.with_port(server.port))
-                    .collect()
-            }
-        };
-        let policy = &self.network.policy;
-        keep_allowed(&mut servers, |to| policy.allows(*to));
-        if let Some(first) = servers.first() {
-            policy.check(*first).map_err(ServerError::Refused)?;
-        }
+        let resolver = &self.network.resolver;
+        let mut servers = resolver.helper(&server.host, server.port, ours).await?;
         servers.truncate(MOST_SERVERS);
         let prepared = match server.way {
             Way::Udp | Way::Tcp => None,

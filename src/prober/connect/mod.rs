@@ -24,7 +24,6 @@ use crate::log;
 use crate::metrics::Metric;
 use crate::net::arrivals::{self, Datagrams};
 use crate::net::dial::{self, Counters, DialCause, DialError, Opened, Vantage};
-use crate::net::policy::keep_allowed;
 use crate::net::port::{self, Protocol};
 use crate::net::resolve::ResolveError;
 use crate::net::tls::{Alpn, ClientTls, HandshakeError, Prepared, Session, TlsError};
@@ -395,8 +394,17 @@ async fn dial_several(
     port: u16,
     vantage: &Vantage,
 ) -> (Result<(Opened, SocketAddr), DialError>, u32) {
-    let mut to: Vec<_> = addresses.iter().map(|address| address.with_port(port)).collect();
-    keep_allowed(&mut to, |to| probe.network.policy.allows(*to));
+    let mut allowed = addresses.to_vec();
+    if let Err(refusal) = probe.network.policy.keep_allowed(&mut allowed, Some(port)) {
+        let address = addresses.first().map(|address| address.joined(port));
+        let error = DialError {
+            network: "tcp",
+            address: address.unwrap_or_default(),
+            cause: DialCause::Refused(refusal),
+        };
+        return (Err(error), 1);
+    }
+    let to: Vec<_> = allowed.iter().map(|address| address.with_port(port)).collect();
     let dialled = dial::several(probe.network, probe.deadline, &to, vantage).await;
     let (failed, dialled) = match dialled {
         Ok(dialled) => (dialled.failed, Ok((dialled.opened, dialled.address))),

@@ -260,11 +260,12 @@ async fn the_policy_and_the_deadline_hold_for_responders() {
     let target = serve(&[&leaf]).await;
     let network = denying(&format!("ports: [{}]", responder.address.port()));
     let outcome = probe(&network, tcp(&root, Whom::Query), &target).await;
-    assert!(
-        outcome.success && log_of(&outcome).contains("is denied"),
-        "{}",
-        log_of(&outcome)
+    assert!(outcome.success, "{}", log_of(&outcome));
+    has(
+        log_of(&outcome),
+        ["lookup 127.0.0.1: refused by the target policy: port "],
     );
+    assert_eq!(network.policy.refused(), 1);
     assert_eq!(responder.asked.load(Ordering::Relaxed), 0);
 
     let certificate = |url: &str| Cert::leaf().authority(url, "").by(&root);
