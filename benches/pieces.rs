@@ -88,7 +88,7 @@ fn exporter(runtime: &Runtime, probes: usize) -> Exporter {
     let network = Arc::new(Network::system());
     let logger = Logger::stderr(Level::Error, LogFormat::Logfmt);
     let exporter = Exporter {
-        instruments: Instruments::new(&store, &network, &logger),
+        instruments: Instruments::new(&store, &network, &logger, None),
         store,
         network,
         reloads: Default::default(),

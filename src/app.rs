@@ -33,8 +33,7 @@ use crate::server::connections::threads::Threads;
 use crate::server::endpoints::playground::Playground;
 use crate::server::endpoints::{reload, targets};
 use crate::server::front::Prefix;
-use crate::server::instruments::elsewhere::Losses;
-use crate::server::instruments::{FigureSource, Instruments};
+use crate::server::instruments::Instruments;
 use crate::server::origin::HostNames;
 use crate::server::past::history::History;
 use crate::server::web::{Gate, Http2};
@@ -229,11 +228,8 @@ pub async fn start(flags: Flags, logger: Logger, others: Option<Handle>) -> Resu
         )
     });
     let exports = exports.flatten();
-    let losses = exports
-        .clone()
-        .map(|exports| Box::new(Losses(exports)) as Box<dyn FigureSource>);
     let exporter = Arc::new(Exporter {
-        instruments: Instruments::new(&store, &network, &logger).also(losses),
+        instruments: Instruments::new(&store, &network, &logger, exports.as_ref()),
         exports,
         network,
         store,

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::FigureSource;
 use super::print::Figures;
 use crate::logging::Logger;
 use crate::memory::{self, Use};
@@ -15,21 +14,28 @@ use crate::shortage::Resource;
 use crate::telemetry::Exports;
 use crate::version;
 
-/// Reads the store, the network and the logger.
+/// Reads the store, the network, the logger and the export of spans and logs.
 #[derive(Debug)]
 pub struct Elsewhere {
     store: Arc<Store>,
     network: Arc<Network>,
     logger: Logger,
+    exports: Option<Arc<Exports>>,
 }
 
 impl Elsewhere {
     /// Reads these from now on.
-    pub fn new(store: &Arc<Store>, network: &Arc<Network>, logger: &Logger) -> Self {
+    pub fn new(
+        store: &Arc<Store>,
+        network: &Arc<Network>,
+        logger: &Logger,
+        exports: Option<&Arc<Exports>>,
+    ) -> Self {
         Self {
             store: Arc::clone(store),
             network: Arc::clone(network),
             logger: logger.clone(),
+            exports: exports.cloned(),
         }
     }
 
@@ -76,10 +82,20 @@ impl Elsewhere {
         let failed = failed.map(|(reason, counter)| ([DIALER, ("reason", reason)], load(counter)));
         figures.family(Own::ConnectionsFailed, &failed);
     }
-}
 
-impl FigureSource for Elsewhere {
-    fn tell(&self, figures: &mut Figures) {
+    /// What the export of spans and logs left out.
+    fn losses(&self, figures: &mut Figures) {
+        let Some(exports) = &self.exports else { return };
+        if let Some(dropped) = exports.spans_dropped() {
+            figures.value(Own::SpansDropped, dropped as f64);
+        }
+        if let Some(dropped) = exports.logs_dropped() {
+            figures.value(Own::TraceLogsDropped, dropped as f64);
+        }
+    }
+
+    /// Tells what there is now.
+    pub fn tell(&self, figures: &mut Figures) {
         let reload = self.store.status();
         figures.family(Own::BuildInfo, &[(version::LABELS, 1.0)]);
         figures.value(Own::ReloadedAt, seconds_since_1970(reload.succeeded_at));
@@ -95,6 +111,7 @@ impl FigureSource for Elsewhere {
         memory(figures);
         self.icmp(figures);
         self.connections(figures);
+        self.losses(figures);
     }
 }
 
@@ -107,22 +124,6 @@ fn memory(figures: &mut Figures) {
     figures.value(Own::MemoryUsed, used as f64);
     let refused = Use::ALL.map(|of| ([("use", of.name())], memory::refused(of) as f64));
     figures.family(Own::MemoryRefused, &refused);
-}
-
-/// Reads what the export of spans and logs left out.
-#[derive(Debug)]
-pub struct Losses(pub Arc<Exports>);
-
-impl FigureSource for Losses {
-    fn tell(&self, figures: &mut Figures) {
-        let Self(exports) = self;
-        if let Some(dropped) = exports.spans_dropped() {
-            figures.value(Own::SpansDropped, dropped as f64);
-        }
-        if let Some(dropped) = exports.logs_dropped() {
-            figures.value(Own::TraceLogsDropped, dropped as f64);
-        }
-    }
 }
 
 /// Counts are floats in every format; they are exact up to 2^53.

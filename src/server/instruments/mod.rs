@@ -2,15 +2,15 @@
 //!
 //! Nothing here knows a target. What is counted by module is counted for the modules of the configuration only, and
 //! goes with them when a reload takes them away. Counters, gauges and histograms are those of `prometheus-client`; what others
-//! count is asked of each [`FigureSource`] when somebody scrapes; [`print`] makes the exposition of both.
+//! count is read from [`Elsewhere`] and [`Process`] when somebody scrapes; [`print`] makes the exposition of both.
 
-pub(crate) mod elsewhere;
+mod elsewhere;
 mod print;
 mod process;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::{self, Write as _};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -30,31 +30,30 @@ use crate::module::{Module, Modules, Store, draft};
 use crate::net::Network;
 use crate::prober::Outcome;
 use crate::reason::Reason;
+use crate::telemetry::Exports;
 
-pub use print::Figures;
+use elsewhere::Elsewhere;
+use print::Figures;
+use process::Process;
 
 /// Upper bounds of the duration histogram, in seconds.
 const BOUNDS: [f64; 12] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
 ];
 
-/// Whoever counts something that is shown with the exporter's own families.
-pub trait FigureSource: fmt::Debug + Send + Sync {
-    /// Tells what there is now.
-    fn tell(&self, figures: &mut Figures);
-}
-
 /// The instruments of the whole process.
 #[derive(Debug)]
 pub struct Instruments {
     registry: Registry,
-    sources: Vec<Box<dyn FigureSource>>,
+    elsewhere: Elsewhere,
+    process: Process,
     unknown_modules: Counter,
     probes: Family<ByResult, Counter>,
     timeouts: Family<ByModule, Counter>,
     failures: Family<ByReason, Counter>,
     params_refused: Family<ByParam, Counter>,
-    /// What it has: a family does not list its labels.
+    /// What it has: a family does not list its labels. Locked also while the series of a failure is made for a module that is served,
+    /// so that none is made once a reload took the module away.
     refused: Mutex<HashSet<ByParam>>,
     durations: Family<ByProber, Histogram, fn() -> Histogram>,
     probes_in_flight: Gauge,
@@ -125,13 +124,16 @@ const OK: ByCode = ByCode { code: "200" };
 
 impl Instruments {
     /// Nothing is counted yet. What others count is read from them at every scrape.
-    pub fn new(store: &Arc<Store>, network: &Arc<Network>, logger: &Logger) -> Self {
+    pub fn new(
+        store: &Arc<Store>,
+        network: &Arc<Network>,
+        logger: &Logger,
+        exports: Option<&Arc<Exports>>,
+    ) -> Self {
         let mut instruments = Self {
             registry: Registry::default(),
-            sources: vec![
-                Box::new(elsewhere::Elsewhere::new(store, network, logger)),
-                Box::new(process::Process::of_this_process()),
-            ],
+            elsewhere: Elsewhere::new(store, network, logger, exports),
+            process: Process::of_this_process(),
             unknown_modules: Counter::default(),
             probes: Family::default(),
             timeouts: Family::default(),
@@ -172,18 +174,11 @@ impl Instruments {
         instruments
     }
 
-    /// Asks somebody else at every scrape, too.
-    pub fn also(mut self, source: Option<Box<dyn FigureSource>>) -> Self {
-        self.sources.extend(source);
-        self
-    }
-
     /// Appends all families, sorted by name.
     pub fn encode(&self, exposition: Exposition, out: &mut Vec<u8>) {
         let mut figures = Figures::default();
-        for source in &self.sources {
-            source.tell(&mut figures);
-        }
+        self.elsewhere.tell(&mut figures);
+        self.process.tell(&mut figures);
         let probed = self.probes_started.get() > 0;
         print::print(&self.registry, figures, probed, exposition, out);
     }
@@ -199,7 +194,7 @@ impl Instruments {
             module: module.to_owned(),
             param: param.to_owned(),
         };
-        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut refused = self.lock();
         if self.modules.load().contains_key(module) {
             self.params_refused.get_or_create(&labels).inc();
             refused.insert(labels);
@@ -219,6 +214,14 @@ impl Instruments {
                 (Arc::clone(&module.name), counters)
             })
             .collect();
+        let counters = Arc::new(counters);
+        let mut refused = self.lock();
+        self.modules.store(Arc::clone(&counters));
+        refused.retain(|labels| {
+            let stays = counters.contains_key(&*labels.module);
+            stays || !self.params_refused.remove(labels)
+        });
+        drop(refused);
         let is_served = |name: &Arc<str>, prober| counters.get(name).is_some_and(|now| now.prober == prober);
         for (name, gone) in before.iter().filter(|(name, old)| !is_served(name, old.prober)) {
             let (module, prober) = (name.to_string(), gone.prober);
@@ -236,12 +239,10 @@ impl Instruments {
             }
             self.timeouts.remove(&ByModule { module, prober });
         }
-        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        refused.retain(|labels| {
-            let stays = counters.contains_key(&*labels.module);
-            stays || !self.params_refused.remove(labels)
-        });
-        self.modules.store(Arc::new(counters));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashSet<ByParam>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn counters(&self, module: &Module) -> ModuleCounters {
@@ -265,6 +266,7 @@ impl Instruments {
 
     /// A probe of a module that is served failed, or was not even made.
     pub fn probe_failed(&self, module: &Module, reason: Reason) {
+        let _none_goes = self.lock();
         if self.modules.load().contains_key(&module.name) || *module.name == *draft::NAME {
             let (module, reason) = (module.name.to_string(), reason.name());
             self.failures.get_or_create(&ByReason { module, reason }).inc();
@@ -392,5 +394,44 @@ impl ScrapeInFlight<'_> {
 impl Drop for ScrapeInFlight<'_> {
     fn drop(&mut self) {
         self.instruments.scrapes_in_flight.dec();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn a_failure_during_a_reload_brings_back_no_series_of_a_module_that_is_gone() {
+        let store = Arc::new(Store::built_in().unwrap());
+        let (logger, _) = Logger::kept();
+        let instruments = Instruments::new(&store, &Arc::default(), &logger, None);
+        let (all, none) = (&store.current().modules, Modules::default());
+        let module = all.iter().next().unwrap();
+        let labels = ByReason {
+            module: module.name.to_string(),
+            reason: Reason::ConnectRefused.name(),
+        };
+        let done = AtomicBool::new(false);
+        let came_back = thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    instruments.probe_failed(module, Reason::ConnectRefused);
+                }
+            });
+            let reloads = 0..1000;
+            let came_back = reloads.filter(|_| {
+                instruments.serve(all);
+                instruments.serve(&none);
+                instruments.failures.get(&labels).is_some()
+            });
+            let came_back = came_back.count();
+            done.store(true, Ordering::Relaxed);
+            came_back
+        });
+        assert_eq!(came_back, 0);
     }
 }

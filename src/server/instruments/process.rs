@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, getrlimit};
 
-use super::FigureSource;
 use super::print::Figures;
 use crate::metrics::own::Own;
 
@@ -75,11 +74,9 @@ impl Process {
             }
         }
     }
-}
 
-impl FigureSource for Process {
     /// Without /proc there is nothing.
-    fn tell(&self, figures: &mut Figures) {
+    pub fn tell(&self, figures: &mut Figures) {
         let Some(usage) = Usage::read(self.stat.as_ref(), self.page_size) else {
             return;
         };
