@@ -215,19 +215,32 @@ pub async fn start(flags: Flags, logger: Logger, others: Option<Handle>) -> Resu
     let history_max_bytes = memory::history_share()
         .unwrap_or(usize::MAX)
         .min(flags.history_max_bytes);
-    // A configuration that is only checked sends nothing to anybody.
-    let exports = (!flags.config_check).then(|| {
-        let (spans, logs) = (flags.trace_spans.as_ref(), flags.trace_logs.as_ref());
-        Exports::start(
-            spans,
-            logs,
-            flags.trace_export,
-            &instance(&flags),
-            &network,
-            &logger,
-        )
-    });
-    let exports = exports.flatten();
+    if flags.config_check {
+        say!(logger, Info, "Config file is ok exiting...");
+        return Ok(Started::Checked);
+    }
+    say!(logger, Info, "Loaded config file");
+    // Whoever finds the port open finds these lines written, as with upstream, which waits for each.
+    logger.written(FIRST_WORDS).await;
+
+    let (prefix, names) = prefix(&flags, &logger)?;
+    raise_file_limit();
+    let listeners = listeners(&flags, &logger).await.map_err(|error| {
+        say!(logger, Error, "Error starting HTTP server", "err" => text(error));
+        Stopped
+    })?;
+    let (addresses, gate) = announce(&listeners, &flags, &logger).await.map_err(|error| {
+        say!(logger, Error, "Error starting HTTP server", "err" => error);
+        Stopped
+    })?;
+    let exports = Exports::start(
+        flags.trace_spans.as_ref(),
+        flags.trace_logs.as_ref(),
+        flags.trace_export,
+        &instance(&flags, &addresses),
+        &network,
+        &logger,
+    );
     let exporter = Arc::new(Exporter {
         instruments: Instruments::new(&store, &network, &logger, exports.as_ref()),
         exports,
@@ -248,24 +261,6 @@ pub async fn start(flags: Flags, logger: Logger, others: Option<Handle>) -> Resu
         },
     });
     exporter.instruments.serve(&exporter.store.current().modules);
-    if flags.config_check {
-        say!(logger, Info, "Config file is ok exiting...");
-        return Ok(Started::Checked);
-    }
-    say!(logger, Info, "Loaded config file");
-    // Whoever finds the port open finds these lines written, as with upstream, which waits for each.
-    logger.written(FIRST_WORDS).await;
-
-    let (prefix, names) = prefix(&flags, &logger)?;
-    raise_file_limit();
-    let listeners = listeners(&flags, &logger).await.map_err(|error| {
-        say!(logger, Error, "Error starting HTTP server", "err" => text(error));
-        Stopped
-    })?;
-    let (addresses, gate) = announce(&listeners, &flags, &logger).await.map_err(|error| {
-        say!(logger, Error, "Error starting HTTP server", "err" => error);
-        Stopped
-    })?;
     let server = Server::new(
         Arc::clone(&exporter),
         prefix,
@@ -301,13 +296,12 @@ pub async fn start(flags: Flags, logger: Logger, others: Option<Handle>) -> Resu
 }
 
 /// What this process is called among others: the host's name, and the port that it listens on.
-fn instance(flags: &Flags) -> String {
+fn instance(flags: &Flags, addresses: &[SocketAddr]) -> String {
     let system = rustix::system::uname();
-    let host = system.nodename().to_string_lossy().into_owned();
-    let address = flags.listen_addresses.first().map_or("", String::as_str);
-    match address.rsplit_once(':') {
-        Some((_, port)) if !flags.systemd_socket => format!("{host}:{port}"),
-        _ => host,
+    let host = system.nodename().to_string_lossy();
+    match addresses.first() {
+        Some(address) if !flags.systemd_socket => format!("{host}:{}", address.port()),
+        _ => host.into_owned(),
     }
 }
 

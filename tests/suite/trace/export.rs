@@ -129,7 +129,10 @@ async fn a_scrape_a_probe_its_hops_and_phases_are_one_trace() {
         panic!("{:?}", received.resources);
     };
     assert_eq!(resource["service.name"], "blackbox_exporter");
-    assert!(!resource["service.instance.id"].is_empty() && !resource["service.version"].is_empty());
+    // The port is the one that the system chose.
+    let port = format!(":{}", exporter.address.port());
+    assert!(resource["service.instance.id"].ends_with(&port), "{resource:?}");
+    assert!(!resource["service.version"].is_empty());
 }
 
 /// `--trace.export=failed` to DeepFlow's agent: what its server makes of it, and the log.
