@@ -63,33 +63,14 @@ pub fn quic(network: &Network, to: SocketAddr, vantage: &Vantage) -> Result<std:
     let call = |call| move |error| DialCause::Io { call, error };
     let open = || {
         network.policy.check(to).map_err(DialCause::Refused)?;
-        let any: IpAddr = match to {
-            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-        };
-        let from = vantage.source.and_then(chosen).unwrap_or(any);
-        // Such a socket would send nothing, and say so to nobody.
-        if from.is_ipv4() != to.is_ipv4() {
-            let error = io::Error::from_raw_os_error(libc::EAFNOSUPPORT);
-            return Err(call("bind")(error));
-        }
-        let socket = std::net::UdpSocket::bind(SocketAddr::new(from, 0)).map_err(call("bind"))?;
+        let socket = std::net::UdpSocket::bind(local(to, vantage)?).map_err(call("bind"))?;
         let apply = vantage.apply(SockRef::from(&socket), to);
         apply.map_err(call("setsockopt"))?;
         socket.set_nonblocking(true).map_err(call("fcntl"))?;
         Ok(socket)
     };
     // The socket of QUIC is not connected, and would wait for the deadline where no way leads.
-    let routed = || {
-        let connected = open()?.connect(to);
-        match connected
-            .as_ref()
-            .map_err(|error| Reason::of_call("connect", error))
-        {
-            Err(Reason::ConnectUnreachable) => connected.map_err(call("connect")),
-            _ => Ok(()),
-        }
-    };
+    let routed = || open()?.connect(to).map_err(call("connect"));
     let opened = routed().and_then(|()| open());
     opened.map_err(|cause| failed(network, "udp", to, cause))
 }
@@ -232,20 +213,9 @@ pub async fn udp(
     vantage: &Vantage,
 ) -> Result<UdpSocket, DialError> {
     let call = |call| move |error| DialCause::Io { call, error };
-    let any: IpAddr = if to.is_ipv4() {
-        [0; 4].into()
-    } else {
-        [0; 16].into()
-    };
     let connect = async {
         network.policy.check(to).map_err(DialCause::Refused)?;
-        let ip = vantage.source.and_then(chosen).unwrap_or(any);
-        // A socket of IPv6 could reach an address of IPv4 as well, from an address of neither.
-        if ip.is_ipv6() && to.is_ipv4() {
-            let error = io::Error::from_raw_os_error(libc::EAFNOSUPPORT);
-            return Err(call("bind")(error));
-        }
-        let from = SocketAddr::new(ip, 0);
+        let from = local(to, vantage)?;
         let socket = UdpSocket::bind(from).await.map_err(call("bind"))?;
         vantage
             .apply(SockRef::from(&socket), to)
@@ -254,6 +224,21 @@ pub async fn udp(
         Ok(socket)
     };
     within(network, deadline, "udp", to, connect).await
+}
+
+/// Where a socket for datagrams to `to` is bound.
+fn local(to: SocketAddr, vantage: &Vantage) -> Result<SocketAddr, DialCause> {
+    let any: IpAddr = match to {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let ip = vantage.source.and_then(chosen).unwrap_or(any);
+    // A socket of IPv6 could reach an address of IPv4 as well, from an address of neither.
+    if ip.is_ipv6() && to.is_ipv4() {
+        let error = io::Error::from_raw_os_error(libc::EAFNOSUPPORT);
+        return Err(DialCause::Io { call: "bind", error });
+    }
+    Ok(SocketAddr::new(ip, 0))
 }
 
 /// The source address, unless it is 0.0.0.0: then any address of the target's family will do, as with Go.

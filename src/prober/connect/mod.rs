@@ -170,7 +170,7 @@ pub(super) async fn prepare(
     })
 }
 
-/// Connects. What the last handshake told is in [`Probe::tls`] afterwards, also when it failed.
+/// Connects. What the last handshake told is in `tls` of [`Probe::attempt`] afterwards, also when it failed.
 ///
 /// # Errors
 /// See [`ConnectError`].
@@ -193,17 +193,29 @@ pub(super) async fn connect(
             })
         }
         Err(error) => {
-            // What is known of the target's name says nothing of a proxy or a later hop.
-            let elsewhere = advice::Facts::default();
-            let facts = match is_target {
-                true => &probe.attempt.facts,
-                false => &elsewhere,
-            };
-            let line = advice::connect::advice(facts, &vantage(probe, source), &error);
-            probe.advise(line);
-            Err(Box::new(ConnectFailure { error, spans }))
+            let vantage = vantage(probe, source);
+            Err(failed(probe, is_target, &vantage, spans, error))
         }
     }
+}
+
+/// A connection that could not be made, after it was said what helps.
+fn failed(
+    probe: &mut Probe<'_>,
+    is_target: bool,
+    vantage: &Vantage,
+    spans: Spans,
+    error: ConnectError,
+) -> Box<ConnectFailure> {
+    // What is known of the target's name says nothing of a proxy or a later hop.
+    let elsewhere = advice::Facts::default();
+    let facts = match is_target {
+        true => &probe.attempt.facts,
+        false => &elsewhere,
+    };
+    let line = advice::connect::advice(facts, vantage, &error);
+    probe.advise(line);
+    Box::new(ConnectFailure { error, spans })
 }
 
 /// A socket for datagrams to the target and from it.
@@ -229,11 +241,7 @@ pub(super) async fn datagrams(
         Ok(Datagrams::new(socket, probe.arrivals.clone()))
     };
     let opened = opened.await;
-    opened.map_err(|error| {
-        let line = advice::connect::advice(&probe.attempt.facts, &vantage, &error);
-        probe.advise(line);
-        Box::new(ConnectFailure { error, spans })
-    })
+    opened.map_err(|error| failed(probe, true, &vantage, spans, error))
 }
 
 async fn make(
@@ -435,7 +443,7 @@ async fn dial_several(
 /// Speaks TLS on a connection of any kind.
 ///
 /// # Errors
-/// Why the handshake failed; what it told before is in [`Probe::tls`], too.
+/// Why the handshake failed; what it told before is in `tls` of [`Probe::attempt`], too.
 pub(super) async fn encrypt<S: AsyncRead + AsyncWrite + Unpin + Send>(
     probe: &mut Probe<'_>,
     stream: S,

@@ -4,13 +4,13 @@ use std::net::IpAddr;
 
 use tokio::time::Instant;
 
-use super::{ConnectError, ConnectFailure, Spans, Tls, record, vantage};
+use super::{ConnectError, ConnectFailure, Spans, Tls, failed, record, vantage};
 use crate::net::port::{self, Protocol};
 use crate::net::tls::{HandshakeError, Seen, TlsError};
 use crate::net::{Address, dial, quic};
-use crate::prober::{Phase, Probe, advice};
+use crate::prober::{Phase, Probe};
 
-/// A QUIC connection to the target. What the handshake told is in [`Probe::tls`] afterwards, also when it failed.
+/// A QUIC connection to the target. What the handshake told is in `tls` of [`Probe::attempt`] afterwards, also when it failed.
 ///
 /// # Errors
 /// No such port, the dialling, or the handshake.
@@ -25,14 +25,16 @@ pub(in crate::prober) async fn quic(
     let vantage = vantage(probe, source);
     let connected = async {
         let port = port::find(port, Protocol::Udp, probe.deadline).await;
-        let to = address.with_port(port.map_err(ConnectError::Port)?);
+        let port = port.map_err(ConnectError::Port)?;
+        let to = address.with_port(port);
         spans.peer = Some(to);
-        let socket = dial::quic(probe.network, to, &vantage).map_err(ConnectError::Dial)?;
+        let opened = dial::quic(probe.network, to, &vantage);
+        let socket = opened.map_err(|error| ConnectError::Dial(error.of(address, port)))?;
         let from = Instant::now();
         let connecting = quic::connect(tls.prepared, to, tls.name, socket, tls.alpn);
         let connected = probe.deadline.within(connecting).await;
         spans.tls = Some(record(probe, Phase::Tls, from));
-        let failed = |error, facts| {
+        let unfinished = |error, facts| {
             ConnectError::Tls(Box::new(HandshakeError {
                 error,
                 facts,
@@ -46,18 +48,14 @@ pub(in crate::prober) async fn quic(
             }
             Ok(Err(error)) => {
                 probe.learn(error.facts.clone());
-                Err(failed(error.error, error.facts))
+                Err(unfinished(error.error, error.facts))
             }
             Err(timed_out) => {
                 let progress = quic::UNFINISHED;
-                Err(failed(TlsError::TimedOut { timed_out, progress }, None))
+                Err(unfinished(TlsError::TimedOut { timed_out, progress }, None))
             }
         }
     };
     let connected = connected.await;
-    connected.map_err(|error| {
-        let line = advice::connect::advice(&probe.attempt.facts, &vantage, &error);
-        probe.advise(line);
-        Box::new(ConnectFailure { error, spans })
-    })
+    connected.map_err(|error| failed(probe, true, &vantage, spans, error))
 }

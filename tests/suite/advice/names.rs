@@ -135,9 +135,11 @@ async fn sources() {
         ("HTTP/3, the source address is not this host's", ConfigError, of("http", &with(foreign, http3)), url),
         ("HTTP/3, the source address is of the other family", ConfigError, of("http", &with("source_ip_address: ::1", http3)), url),
         ("HTTP/3, the interface does not exist", ConfigError, of("http", &with(missing, http3)), url),
+        ("HTTP/3, a link-local address without its interface", ConfigError, of("http", http3), "https://[fe80::1]/"),
         ("HTTP/3, no response by the interface", TlsHandshake, of("http", &with(inner, http3)), url),
         ("dns over QUIC, the source address is not this host's", ConfigError, of("dns", &with(foreign, quic)), ip),
         ("dns over QUIC, the interface does not exist", ConfigError, of("dns", &with(missing, quic)), ip),
+        ("dns over QUIC, a link-local address without its interface", ConfigError, of("dns", quic), "fe80::1"),
         ("dns over QUIC, no response", TlsHandshake, of("dns", quic), ip),
         ("dns, no response by the interface", RequestTimeout, of("dns", &with(inner, udp)), ip),
     ];
