@@ -220,6 +220,8 @@ fn hostile_files_are_refused() {
         ("telegraf", format!("[[inputs.ping]]\nurls = {}", "[".repeat(DEEP)), "nested too deeply"),
         ("telegraf", format!("[a{}]\nx = 1\n", ".a".repeat(DEEP)), "nested too deeply"),
         ("telegraf", format!("'a.b'{} = 1\n", ".a".repeat(DEEP)), "nested too deeply"),
+        ("telegraf", format!("\"'\"{} = 1\n", ".a".repeat(DEEP)), "nested too deeply"),
+        ("telegraf", format!("x = {{a{} = 1}}\n", ".a".repeat(DEEP)), "nested too deeply"),
         (
             "telegraf",
             "[[inputs.ping]]\nurls = [\"a\"]\n[[inputs.net_response]]\nprotocol = \"tcp\"\n".to_owned(),

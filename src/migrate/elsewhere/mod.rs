@@ -12,11 +12,13 @@ mod smokeping;
 mod ssl_exporter;
 mod telegraf;
 mod textproto;
+mod toml;
 mod uptime_kuma;
 mod values;
 mod yaml;
 
 use self::draft::Draft;
+use self::toml::toml;
 use self::yaml::yaml;
 use super::{MigrateError, Migration};
 use crate::config::files::targets::{Targets, is_targets_file};
@@ -128,52 +130,10 @@ pub(super) fn read(program: Program, text: &str, whole_set: bool) -> Result<Migr
                 serde_json::from_str(text).map_err(|error| MigrateError::Syntax(error.to_string()))?;
             uptime_kuma::read(value, &mut draft);
         }
-        Program::Telegraf => {
-            if is_nested_too_deeply(text) {
-                return Err(MigrateError::Syntax("nested too deeply".to_owned()));
-            }
-            let value =
-                basic_toml::from_str(text).map_err(|error| MigrateError::Syntax(error.to_string()))?;
-            telegraf::read(value, &mut draft);
-        }
+        Program::Telegraf => telegraf::read(toml(text)?, &mut draft),
     }
     draft.fill_in(program);
     draft.finish(whole_set)
-}
-
-/// Whether TOML nests deeper than any configuration does, by brackets or by keys with dots: the reader of it follows with its
-/// stack, and in quadratic time. Brackets in texts count, too.
-fn is_nested_too_deeply(text: &str) -> bool {
-    const DEEPEST: usize = 100;
-    deepest(text) > DEEPEST || text.lines().any(|line| dots_outside_quotes(line) > DEEPEST)
-}
-
-/// How many dots there are in a line's key.
-fn dots_outside_quotes(line: &str) -> usize {
-    let (mut is_quoted, mut dots) = (false, 0);
-    for byte in line.bytes() {
-        match byte {
-            b'"' | b'\'' => is_quoted = !is_quoted,
-            b'.' if !is_quoted => dots += 1,
-            b'=' if !is_quoted => break,
-            _ => {}
-        }
-    }
-    dots
-}
-
-/// How many brackets are open at most.
-fn deepest(text: &str) -> usize {
-    let (mut open, mut most) = (0_usize, 0);
-    for byte in text.bytes() {
-        match byte {
-            b'[' | b'{' => open += 1,
-            b']' | b'}' => open = open.saturating_sub(1),
-            _ => {}
-        }
-        most = most.max(open);
-    }
-    most
 }
 
 #[cfg(test)]
