@@ -20,12 +20,17 @@ pub struct Cgroup {
     statistics: File,
 }
 
+/// Where the groups are.
+const ROOT: &str = "/sys/fs/cgroup";
+
 /// What is above any limit that was meant as one: the first version says "none" so.
 const NO_LIMIT: u64 = 1 << 60;
 
 /// The limit to keep: `given` by the flag, where 0 means none, or what the cgroup [leaves](left).
 pub fn find(given: Option<u64>) -> Option<Limit> {
-    let found = folders().into_iter().find_map(|folder| open(&folder));
+    let found = folders()
+        .into_iter()
+        .find_map(|folder| open(&folder, Path::new(ROOT)));
     match (given, found) {
         (Some(0), _) | (None, None) => None,
         (Some(bytes), Some((_, cgroup))) => Some(Limit {
@@ -68,18 +73,18 @@ fn folders() -> Vec<PathBuf> {
             continue;
         };
         let root = match controllers {
-            "" => Path::new("/sys/fs/cgroup"),
-            _ if controllers.split(',').any(|name| name == "memory") => Path::new("/sys/fs/cgroup/memory"),
+            "" => PathBuf::from(ROOT),
+            _ if controllers.split(',').any(|name| name == "memory") => Path::new(ROOT).join("memory"),
             _ => continue,
         };
         folders.push(root.join(path.trim_start_matches('/')));
-        folders.push(root.to_owned());
+        folders.push(root);
     }
     folders
 }
 
-/// The lowest limit of a group and those above it, and what is read of the group; `None` when there is no limit.
-fn open(folder: &Path) -> Option<(u64, Cgroup)> {
+/// The lowest limit of a group and those above it up to the root, and what is read of the group; `None` when there is no limit.
+fn open(folder: &Path, root: &Path) -> Option<(u64, Cgroup)> {
     let (limit, used) = if folder.join("memory.max").exists() {
         ("memory.max", "memory.current")
     } else {
@@ -91,7 +96,7 @@ fn open(folder: &Path) -> Option<(u64, Cgroup)> {
     };
     let (bytes, folder) = folder
         .ancestors()
-        .take_while(|folder| folder.starts_with("/sys/fs/cgroup"))
+        .take_while(|folder| folder.starts_with(root))
         .filter_map(|folder| Some((bytes(folder)?, folder)))
         .min_by_key(|(bytes, _)| *bytes)?;
     let cgroup = Cgroup {
@@ -146,12 +151,40 @@ mod tests {
 
     #[test]
     fn the_lowest_limit_of_the_groups_counts() {
-        // Wherever the tests run, asking does no harm.
-        for folder in folders() {
-            if let Some((bytes, cgroup)) = open(&folder) {
-                assert!(bytes < NO_LIMIT);
-                assert!(cgroup.used().is_some(), "{folder:?}");
+        // Of both versions: the names of the files, and what says that there is no limit.
+        let rows = [
+            ("memory.max", "memory.current", "max"),
+            (
+                "memory.limit_in_bytes",
+                "memory.usage_in_bytes",
+                "9223372036854771712",
+            ),
+        ];
+        for (limit, usage, none) in rows {
+            let top = tempfile::tempdir().unwrap();
+            let root = top.path().join("root");
+            // What is above the root is no group.
+            let groups = [
+                ("", "1"),
+                ("root", none),
+                ("root/a", "1000"),
+                ("root/a/b", "2000"),
+                ("root/a/b/c", none),
+            ];
+            for (group, bytes) in groups {
+                let folder = top.path().join(group);
+                fs::create_dir_all(&folder).unwrap();
+                fs::write(folder.join(limit), format!("{bytes}\n")).unwrap();
+                fs::write(folder.join(usage), format!("{}\n", 100 + group.len())).unwrap();
+                fs::write(
+                    folder.join("memory.stat"),
+                    "anon 7\ninactive_file 10\nactive_file 20\n",
+                )
+                .unwrap();
             }
+            assert!(open(&root, &root).is_none());
+            let (bytes, cgroup) = open(&root.join("a/b/c"), &root).unwrap();
+            assert_eq!((bytes, cgroup.used()), (1000, Some(100 + 6 - 30)));
         }
     }
 }
