@@ -170,7 +170,7 @@ impl Reason {
         }
     }
 
-    /// What the failure of a call on a socket means.
+    /// What the failure of a call on a socket of IP means.
     pub fn of_call(call: &str, error: &io::Error) -> Self {
         if Resource::of(call, error).is_some() {
             return Self::OutOfResources;
@@ -188,12 +188,19 @@ impl Reason {
                 | io::ErrorKind::NetworkDown,
                 _,
             ) => Self::ConnectUnreachable,
-            (io::ErrorKind::UnexpectedEof, _) => Self::PeerClosed,
-            // Of our own making: an address that is not ours, a socket's path that is not there or not for us.
-            (io::ErrorKind::AddrNotAvailable | io::ErrorKind::InvalidInput, _) => Self::ConfigError,
-            (io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied | io::ErrorKind::NotADirectory, _) => {
-                Self::FileError
+            // A route that prohibits or discards (blackhole), or a firewall of this machine.
+            (_, Some(libc::EACCES | libc::EPERM | libc::EINVAL)) if matches!(call, "connect" | "send") => {
+                Self::ConnectUnreachable
             }
+            (io::ErrorKind::UnexpectedEof, _) => Self::PeerClosed,
+            // Of our own making: an address that is not ours, a socket's path that is not there.
+            (
+                io::ErrorKind::AddrNotAvailable
+                | io::ErrorKind::InvalidInput
+                | io::ErrorKind::PermissionDenied,
+                _,
+            ) => Self::ConfigError,
+            (io::ErrorKind::NotFound | io::ErrorKind::NotADirectory, _) => Self::FileError,
             // The wrong family, no such interface, a socket of datagrams.
             (_, Some(libc::EAFNOSUPPORT | libc::ENODEV | libc::EPROTOTYPE)) => Self::ConfigError,
             (_, Some(libc::EMSGSIZE)) => Self::IcmpTooBig,
@@ -205,7 +212,7 @@ impl Reason {
 impl From<&io::Error> for Reason {
     /// Reading or writing on a connection that stood.
     fn from(error: &io::Error) -> Self {
-        match Self::of_call("", error) {
+        match Self::of_call("send", error) {
             Self::Other => Self::ProtocolError,
             reason => reason,
         }

@@ -407,7 +407,7 @@ const SETUP: &str = "files=$(mktemp -d) && printf '127.0.0.1 localhost\\n' > $fi
     printf 'nameserver 127.0.0.1\\noptions timeout:30 attempts:1\\n' > $files/resolv.conf && \
     mount --bind $files/hosts /etc/hosts && mount --bind $files/resolv.conf /etc/resolv.conf && rm -r $files && \
     echo 0 2147483647 > /proc/sys/net/ipv4/ping_group_range && \
-    ip route add unreachable 203.0.113.0/24 && ip route add 192.0.2.0/24 dev lo && ip link set lo mtu 1500 && \
+    ip route add unreachable 203.0.113.0/24 && ip route add prohibit 10.240.0.0/24 && ip route add blackhole 10.242.0.0/24 && ip route add 192.0.2.0/24 dev lo && ip link set lo mtu 1500 && \
     unshare --net tail --pid=$$ -f /dev/null > /dev/null 2>&1 & router=$!; \
     until [ \"$(readlink /proc/$router/ns/net)\" != \"$(readlink /proc/$$/ns/net)\" ]; do sleep 0.01; done; \
     ip link add a0 type veth peer name a1 && ip link set a1 netns $router && ip addr add 10.9.0.1/24 dev a0 && \
@@ -431,22 +431,29 @@ async fn failures_of_a_network() {
     })
     .await;
     let tcp = "prober: tcp\ntimeout: 1s\ntcp: {preferred_ip_protocol: ip4, ip_protocol_fallback: false}";
-    let dial: [(Reason, &str); 5] = [
+    let dial: [(Reason, &str); 7] = [
         (Reason::ResolveError, "broken.test:80"),
         (Reason::ResolveTimeout, "silent.test:80"),
         (Reason::ConnectTimeout, "192.0.2.1:80"),
         (Reason::ConnectUnreachable, "203.0.113.1:80"),
         (Reason::ConnectUnreachable, "10.11.0.1:80"),
+        (Reason::ConnectUnreachable, "10.240.0.1:80"),
+        (Reason::ConnectUnreachable, "10.242.0.1:80"),
     ];
     for (reason, target) in dial {
         add(reason, tcp, target).await;
     }
+    let dns = "prober: dns\ntimeout: 1s\ndns: {query_name: a.test}";
+    add(Reason::ConnectUnreachable, dns, "10.240.0.1").await;
+    add(Reason::ConnectUnreachable, dns, "10.242.0.1").await;
     let icmp = |settings: &str| {
         format!("prober: icmp\ntimeout: 1s\nicmp: {{preferred_ip_protocol: ip4, {settings}}}")
     };
     add(Reason::IcmpNoReply, &icmp(""), "192.0.2.1").await;
     add(Reason::IcmpUnreachable, &icmp(""), "10.11.0.1").await;
     add(Reason::IcmpUnreachable, &icmp(""), "203.0.113.1").await;
+    add(Reason::IcmpUnreachable, &icmp(""), "10.240.0.1").await;
+    add(Reason::IcmpUnreachable, &icmp(""), "10.242.0.1").await;
     add(Reason::IcmpTimeExceeded, &icmp("ttl: 1"), "10.12.0.1").await;
     add(
         Reason::IcmpTooBig,

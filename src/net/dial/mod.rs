@@ -21,7 +21,7 @@ use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 use tokio::time::Instant;
 
 use super::policy::PolicyRefusal;
-use super::{Address, Deadline, Network, TimedOut};
+use super::{Address, Deadline, Network, TimedOut, split_host_port};
 use crate::reason::Reason;
 use crate::shortage::Resource;
 
@@ -72,7 +72,7 @@ pub fn quic(network: &Network, to: SocketAddr, vantage: &Vantage) -> Result<std:
     // The socket of QUIC is not connected, and would wait for the deadline where no way leads.
     let routed = || open()?.connect(to).map_err(call("connect"));
     let opened = routed().and_then(|()| open());
-    opened.map_err(|cause| failed(network, "udp", to, cause))
+    opened.map_err(|cause| failed(network, "udp", to, vantage.source, cause))
 }
 
 /// Counts of the connections that HTTP probes dial, exposed as `net_conntrack_dialer_conn_*`.
@@ -103,6 +103,8 @@ pub struct DialError {
     pub network: &'static str,
     /// The address that was dialled.
     pub address: String,
+    /// The source address, if the system did not choose it.
+    pub from: Option<IpAddr>,
     /// The cause.
     pub cause: DialCause,
 }
@@ -150,9 +152,28 @@ impl DialError {
         match &self.cause {
             DialCause::TimedOut(_) | DialCause::NoAnswer(_) => Reason::ConnectTimeout,
             DialCause::Refused(_) => Reason::PolicyRefused,
+            DialCause::Io { error, .. }
+                if self.network == "unix" && error.kind() == io::ErrorKind::PermissionDenied =>
+            {
+                Reason::FileError
+            }
+            DialCause::Io { error, .. } if self.is_misaddressed(error) => Reason::ConfigError,
             DialCause::Io { call, error } => Reason::of_call(call, error),
         }
     }
+
+    fn is_misaddressed(&self, error: &io::Error) -> bool {
+        let host = split_host_port(&self.address).map_or("", |(host, _)| host);
+        Address::parse(host).is_some_and(|to| is_misaddressed(error, to.ip, self.from))
+    }
+}
+
+/// Whether nothing was sent because of the addresses: a link-local one without its interface, or from a loopback address to
+/// another host. Other calls end with EINVAL where a route discards what is sent (blackhole).
+pub fn is_misaddressed(error: &io::Error, to: IpAddr, source: Option<IpAddr>) -> bool {
+    let is_link_local = matches!(to, IpAddr::V6(ip) if ip.is_unicast_link_local());
+    error.raw_os_error() == Some(libc::EINVAL)
+        && (is_link_local || source.is_some_and(|source| source.is_loopback()))
 }
 
 /// A TCP connection that was opened.
@@ -199,7 +220,7 @@ pub async fn tcp(
         let at = cmsg::handshake_time(stream.as_fd()).map_or(at, |took| at.min(from + took));
         Ok(Opened { stream, from, at })
     };
-    within(network, deadline, "tcp", to, connect).await
+    within(network, deadline, "tcp", to, vantage.source, connect).await
 }
 
 /// Opens a UDP socket that sends to and hears from `to` only.
@@ -223,7 +244,7 @@ pub async fn udp(
         socket.connect(to).await.map_err(call("connect"))?;
         Ok(socket)
     };
-    within(network, deadline, "udp", to, connect).await
+    within(network, deadline, "udp", to, vantage.source, connect).await
 }
 
 /// Where a socket for datagrams to `to` is bound.
@@ -251,6 +272,7 @@ async fn within<T>(
     deadline: Deadline,
     protocol: &'static str,
     to: impl fmt::Display,
+    from: Option<IpAddr>,
     dial: impl Future<Output = Result<T, DialCause>>,
 ) -> Result<T, DialError> {
     // When the time is over nobody is dialled, as in Go; waiting would look at the dial once before it looks at the clock.
@@ -261,17 +283,24 @@ async fn within<T>(
     };
     dialled
         .unwrap_or_else(|timed_out| Err(DialCause::TimedOut(timed_out)))
-        .map_err(|cause| failed(network, protocol, to, cause))
+        .map_err(|cause| failed(network, protocol, to, from, cause))
 }
 
 /// The error of a dial, after a shortage was noted.
-fn failed(network: &Network, protocol: &'static str, to: impl fmt::Display, cause: DialCause) -> DialError {
+fn failed(
+    network: &Network,
+    protocol: &'static str,
+    to: impl fmt::Display,
+    from: Option<IpAddr>,
+    cause: DialCause,
+) -> DialError {
     if let DialCause::Io { call, error } = &cause {
         network.shortages.note(call, error);
     }
     DialError {
         network: protocol,
         address: to.to_string(),
+        from,
         cause,
     }
 }

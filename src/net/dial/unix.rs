@@ -37,7 +37,7 @@ pub async fn unix(network: &Network, deadline: Deadline, target: &[u8]) -> Resul
         let socket = connecting.unwrap_or_else(|error| Err(failed(io::Error::other(error))))?;
         UnixStream::from_std(socket.into()).map_err(failed)
     };
-    within(network, deadline, "unix", carried::text(target), dial).await
+    within(network, deadline, "unix", carried::text(target), None, dial).await
 }
 
 fn failed(error: io::Error) -> DialCause {

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::IpAddr;
 
-use super::{Facts, name, policy, resolve, routed, shortage, source, tls};
+use super::{Facts, barred, name, policy, resolve, routed, shortage, source, tls};
 use crate::net::dial::{DialCause, DialError, Vantage};
 use crate::net::port::PortError;
 use crate::net::proxy::{Reply, TunnelError};
@@ -93,11 +93,11 @@ fn dial(facts: &Facts, vantage: &Vantage, error: &DialError) -> Option<String> {
     Some(match &error.cause {
         DialCause::Refused(_) => policy(),
         DialCause::TimedOut(_) | DialCause::NoAnswer(_) => {
-            let first = "No response at all, not even a refusal: a firewall drops the packets, or the address is not in use";
+            let first = "No response at all, not even a refusal: a firewall drops the packets, the address is not in use, or the service hangs and its accept queue is full";
             match also {
                 Some(also) => format!("{first}. {also}."),
                 None => format!(
-                    "{first}. A service that is merely down would refuse. Try `traceroute -T -p {port} {ip}`."
+                    "{first}. A service that is merely down would refuse. Try `traceroute -T -p {port} {ip}`, and on that host `ss -ltn 'sport = :{port}'`."
                 ),
             }
         }
@@ -127,16 +127,13 @@ fn system(error: &io::Error, ip: &str, port: &str, also: Option<String>) -> Opti
                 routed(ip)
             ),
         },
-        libc::EACCES | libc::EPERM => format!(
-            "This host's own firewall, or the sandbox of the exporter, forbids connecting to {ip} port {port}: look at `nft list ruleset` and network policies."
-        ),
         libc::ECONNRESET => format!(
             "{ip} reset the connection while it was opened: a load balancer without a backend, or a firewall."
         ),
         libc::ETIMEDOUT => {
             format!("No response from {ip}: a firewall drops the packets, or the address is not in use.")
         }
-        _ => return None,
+        code => return barred(code, ip),
     })
 }
 
@@ -224,6 +221,7 @@ mod tests {
             let error = DialError {
                 network: "tcp",
                 address: address.to_owned(),
+                from: None,
                 cause: DialCause::Io {
                     call,
                     error: io::Error::from_raw_os_error(code),

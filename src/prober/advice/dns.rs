@@ -2,7 +2,7 @@
 
 use super::connect::other_family;
 use super::nearest::nearest;
-use super::{Facts, name, quoted};
+use super::{Facts, barred, name, quoted};
 use crate::check::Regexp;
 use crate::check::regexp::SHORT;
 use crate::module::Dns;
@@ -103,6 +103,11 @@ pub(in crate::prober) fn no_response(
             format!(
                 "{server} is up and refuses: no name server listens on that port there (ICMP port unreachable). On that host: `ss -lun`."
             )
+        }
+        DnsError::Carry(CarryError::Send(error))
+            if let Some(line) = error.raw_os_error().and_then(|code| barred(code, &server)) =>
+        {
+            line
         }
         DnsError::TimedOut { strays: 1.., .. } => format!(
             "{server} responded, but with other identifiers than the query's: something between rewrites responses, or forges them."

@@ -22,8 +22,12 @@ pub(super) fn line(reason: Reason) -> &'static str {
         Reason::ConnectRefused => {
             "Nothing listens there: check that the service runs, and its port and address."
         }
-        Reason::ConnectTimeout => "No response: a firewall drops the packets, or the address is not in use.",
-        Reason::ConnectUnreachable => "There is no way to the address: `ip route get ADDRESS`.",
+        Reason::ConnectTimeout => {
+            "No response: a firewall drops the packets, the address is not in use, or the service hangs and its accept queue is full."
+        }
+        Reason::ConnectUnreachable => {
+            "There is no way to the address, or this host forbids it: `ip route get ADDRESS`."
+        }
         Reason::ConnectReset => {
             "The peer reset the connection: it crashed, or expects TLS, or does not serve this host's address."
         }

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::IpAddr;
 
-use super::{Facts, routed, source};
+use super::{Facts, barred, routed, source};
 use crate::net::Address;
 use crate::net::dial::Vantage;
 use crate::net::icmp::{AddressFamily, OpenError, PrepareError, Report};
@@ -112,10 +112,13 @@ pub(in crate::prober) fn unsent(
                 routed(&ip.to_string())
             ),
         },
-        libc::EACCES | libc::EPERM => format!(
-            "This host's own firewall, or the sandbox of the exporter, forbids pinging {ip}; a broadcast address cannot be pinged either."
-        ),
-        _ => return None,
+        code => {
+            let line = barred(code, &ip.to_string())?;
+            match code {
+                libc::EACCES => format!("{line} A broadcast address cannot be pinged."),
+                _ => line,
+            }
+        }
     })
 }
 

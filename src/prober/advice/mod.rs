@@ -47,6 +47,23 @@ fn routed(address: &str) -> String {
     address.replacen('%', " oif ", 1)
 }
 
+/// What in this host keeps packets from an address.
+fn barred(code: i32, ip: &str) -> Option<String> {
+    let family = if ip.contains(':') { "-6" } else { "-4" };
+    Some(match code {
+        libc::EACCES => format!(
+            "A route of this host prohibits {ip}, or the sandbox of the exporter does: `ip {family} route show match {ip}`."
+        ),
+        libc::EINVAL => format!(
+            "A blackhole route of this host discards what is sent to {ip}: `ip {family} route show match {ip}`."
+        ),
+        libc::EPERM => format!(
+            "This host's own firewall, or the sandbox of the exporter, forbids sending to {ip}: look at `nft list ruleset` and network policies."
+        ),
+        _ => return None,
+    })
+}
+
 impl Facts {
     /// Keeps the advice for what just failed, if there is any.
     pub(super) fn set(&mut self, line: impl Into<Option<String>>) {

@@ -4,7 +4,7 @@ use std::io;
 use std::net::IpAddr;
 
 use super::name;
-use crate::net::dial::Vantage;
+use crate::net::dial::{Vantage, is_misaddressed};
 use crate::prober::{Failure, Probe};
 use crate::reason::Reason;
 
@@ -34,16 +34,16 @@ pub(super) fn refused(
     help: &str,
 ) -> Option<String> {
     let ip = to.map_or_else(|| "the target".to_owned(), |ip| ip.to_string());
-    let is_link_local = matches!(to, Some(IpAddr::V6(ip)) if ip.is_unicast_link_local());
+    let is_misaddressed = to.is_some_and(|to| is_misaddressed(error, to, vantage.source));
     Some(match (error.raw_os_error()?, call) {
         (libc::EADDRNOTAVAIL, "bind") => "The source address is not one of this host: correct source_ip_address; `ip address` lists what there is.".to_owned(),
         (libc::ENODEV, _) => "The interface of source_interface does not exist: `ip link` lists what there is.".to_owned(),
         (libc::EAFNOSUPPORT | libc::EINVAL, "bind") | (libc::EAFNOSUPPORT, "connect") => differs(ip, help),
-        (libc::EINVAL, "connect" | "send") if is_link_local => lacks_interface(ip),
-        (libc::EINVAL, "connect" | "send") if vantage.source.is_some() => format!(
+        _ if !is_misaddressed => return None,
+        _ if !vantage.source.is_some_and(|source| source.is_loopback()) => lacks_interface(ip),
+        _ => format!(
             "Nothing can be sent to {ip} from the source address: a loopback address reaches this host only. Correct source_ip_address; `ip address` lists what there is."
         ),
-        _ => return None,
     })
 }
 

@@ -408,6 +408,7 @@ async fn dial_several(
         let error = DialError {
             network: "tcp",
             address: address.unwrap_or_default(),
+            from: vantage.source,
             cause: DialCause::Refused(refusal),
         };
         return (Err(error), 1);
@@ -434,6 +435,7 @@ async fn dial_several(
         first.unwrap_or_else(|| DialError {
             network: "tcp",
             address: port.to_string(),
+            from: vantage.source,
             cause: DialCause::TimedOut(probe.deadline.timed_out()),
         })
     });

@@ -84,7 +84,10 @@ pub(super) async fn ping(
             }
             Ok(Err(error)) => {
                 heard.advice = advice_unsent(probe, &error, address, payload.len(), source);
-                heard.failure = Some((unsent(&error), send_error(address, &error, payload.len())));
+                heard.failure = Some((
+                    unsent(&error, address.ip, source),
+                    send_error(address, &error, payload.len()),
+                ));
             }
             Err(_) => break,
         }

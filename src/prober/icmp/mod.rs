@@ -13,7 +13,7 @@ use super::{Chosen, Phase, Probe, Verdict, advice, choose_address};
 use crate::log;
 use crate::metrics::Metric;
 use crate::module::Icmp;
-use crate::net::dial::SystemError;
+use crate::net::dial::{SystemError, is_misaddressed};
 use crate::net::icmp::{
     AddressFamily, Interface, OpenError, PingOutcome, PrepareError, Privilege, Report, Shape,
 };
@@ -159,7 +159,8 @@ async fn ping(probe: &mut Probe<'_>, module: &Icmp, address: &Address, source: O
         Ok(Err(error)) => {
             let line = advice_unsent(probe, &error, address, payload.len(), source);
             probe.advise(line);
-            return not_written(probe, unsent(&error), send_error(address, &error, payload.len()));
+            let reason = unsent(&error, address.ip, source);
+            return not_written(probe, reason, send_error(address, &error, payload.len()));
         }
         Err(timed_out) => {
             let reason = format!("write {address}: i/o timeout: no room in the send buffers: {timed_out}");
@@ -273,11 +274,12 @@ fn advice_unsent(
 }
 
 /// What a request that the system does not send means.
-fn unsent(error: &io::Error) -> Reason {
-    match Reason::of_call("", error) {
+fn unsent(error: &io::Error, ip: IpAddr, source: Option<IpAddr>) -> Reason {
+    if is_misaddressed(error, ip, source) {
+        return Reason::ConfigError;
+    }
+    match Reason::of_call("send", error) {
         Reason::ConnectUnreachable => Reason::IcmpUnreachable,
-        // A firewall of this machine.
-        Reason::FileError => Reason::ConfigError,
         reason => reason,
     }
 }

@@ -13,7 +13,7 @@ const SETUP: &str = "files=$(mktemp -d) && \
     printf '127.0.0.1 localhost\n::1 localhost\n2001:db8::7 both.test\n192.0.2.7 both.test\n::1 here.test\n192.0.2.8 here.test\n' > $files/hosts && \
     printf 'nameserver 127.0.0.1\noptions timeout:1 attempts:1\n' > $files/resolv.conf && \
     mount --bind $files/hosts /etc/hosts && mount --bind $files/resolv.conf /etc/resolv.conf && \
-    ip route add unreachable 203.0.113.0/24 && ip route add 198.51.100.0/24 dev lo";
+    ip route add unreachable 203.0.113.0/24 && ip route add prohibit 10.240.0.0/24 && ip route add blackhole 10.242.0.0/24 && ip route add 198.51.100.0/24 dev lo";
 
 /// Answers with the response code that a name begins with; A records for `four`, AAAA for `six`; nothing for `silent`.
 async fn name_server() {
@@ -70,8 +70,12 @@ async fn names_and_routes() {
         ("No route over IPv6, and the name has an A record", tcp(""), "both.test:80"),
         ("Refused over IPv6, and the name has an A record", tcp(""), "here.test:1"),
         ("No route", tcp(""), "203.0.113.1:80"),
+        ("A prohibit route", tcp(""), "10.240.0.1:80"),
+        ("A blackhole route", tcp(""), "10.242.0.1:80"),
         ("No response", "prober: tcp\ntimeout: 500ms".to_owned(), "198.51.100.1:80"),
         ("A ping without a route, and the name has an A record", "prober: icmp\ntimeout: 2s".to_owned(), "both.test"),
+        ("A ping along a prohibit route", "prober: icmp\ntimeout: 2s".to_owned(), "10.240.0.1"),
+        ("A ping along a blackhole route", "prober: icmp\ntimeout: 2s".to_owned(), "10.242.0.1"),
         ("A ping without a reply", "prober: icmp\ntimeout: 500ms".to_owned(), "198.51.100.1"),
     ];
     for (situation, yaml, target) in rows {
