@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use miekg_dns::Edns;
 
-use super::Problems;
+use super::{Problems, SectionSource};
 use crate::check::regexp::{self, Regexp};
 use crate::config;
 use crate::config::dns_names::{class_number, type_number};
@@ -24,8 +24,8 @@ pub struct Dns {
     pub transport_protocol: String,
     /// TLS: over TCP if the module says so, over HTTPS and QUIC always.
     pub tls: Option<ClientTls>,
-    /// As written: an address, empty, or something that fails the probe.
-    pub source_ip_address: String,
+    /// The source address.
+    pub source: SectionSource,
     /// The name to ask for, as written.
     pub query_name: String,
     /// The type to ask for.
@@ -126,7 +126,7 @@ impl Dns {
         };
         let query_type = number("query_type", &raw.query_type, "ANY", type_number);
         let query_class = number("query_class", &raw.query_class, "IN", class_number);
-        problems.warn_of_source("dns.source_ip_address", &raw.source_ip_address);
+        let source = problems.source("dns.source_ip_address", &raw.source_ip_address);
         let asking = &raw.asking;
         let edns = (asking.dnssec || asking.edns != config::Edns::default()).then(|| Edns {
             udp_size: asking.edns.size().unwrap_or(UDP_SIZE),
@@ -155,7 +155,7 @@ impl Dns {
             preference: Preference::new(&raw.preferred_ip_protocol, raw.ip_protocol_fallback),
             transport_protocol: raw.transport_protocol.clone(),
             tls: is_encrypted.then(|| problems.tls(&raw.tls_config)),
-            source_ip_address: raw.source_ip_address.clone(),
+            source,
             query_name: raw.query_name.clone(),
             query_type,
             query_class,

@@ -1,10 +1,9 @@
 //! The compiled `icmp` section.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Problems;
+use super::{Problems, SectionSource};
 use crate::config;
 use crate::net::Preference;
 
@@ -18,8 +17,8 @@ const MAX_PAYLOAD: usize = 1 << 16;
 pub struct Icmp {
     /// The address family.
     pub preference: Preference,
-    /// Where to send from. A text that is no address fails the probe, not the configuration.
-    pub source: Option<Result<IpAddr, String>>,
+    /// The source address.
+    pub source: SectionSource,
     /// What a request carries, or the size that no packet can have.
     pub payload: Result<Arc<[u8]>, i64>,
     /// Set the don't-fragment flag; IPv4 only, as upstream.
@@ -37,17 +36,9 @@ pub struct Icmp {
 impl Icmp {
     /// Compiles the section; what cannot be compiled is reported to `problems`.
     pub fn compile(raw: &config::Icmp, problems: &mut Problems) -> Self {
-        let source = &raw.source_ip_address;
-        problems.warn_of_source("icmp.source_ip_address", source);
-        let source = (!source.is_empty()).then(|| {
-            source
-                .parse()
-                .map(|ip: IpAddr| ip.to_canonical())
-                .map_err(|_| source.clone())
-        });
         Self {
             preference: Preference::new(&raw.preferred_ip_protocol, raw.ip_protocol_fallback),
-            source,
+            source: problems.source("icmp.source_ip_address", &raw.source_ip_address),
             payload: payload(raw.payload_size).ok_or(raw.payload_size),
             dont_fragment: raw.dont_fragment,
             ttl: raw.ttl,

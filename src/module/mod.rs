@@ -279,6 +279,9 @@ impl fmt::Display for ModuleProblem {
     }
 }
 
+/// `source_ip_address` of a section, if there is one. A text that is no address fails the probe, not the configuration.
+pub type SectionSource = Option<Result<IpAddr, String>>;
+
 /// Collects what is wrong while modules are compiled, and shares what several of them have in common.
 #[derive(Debug, Default)]
 pub struct Problems {
@@ -375,15 +378,17 @@ impl Problems {
         });
     }
 
-    /// Warns of a source address that is none.
-    pub fn warn_of_source(&mut self, path: &str, source: &str) {
-        if !source.is_empty() && source.parse::<IpAddr>().is_err() {
-            self.warn(
-                path,
-                format_args!("{source:?} is no IP address: every probe fails"),
-                None,
-            );
+    /// Reads the source address of a section, and warns of one that is none.
+    pub fn source(&mut self, path: &str, written: &str) -> SectionSource {
+        if written.is_empty() {
+            return None;
         }
+        let read = written.parse::<IpAddr>().map(|ip| ip.to_canonical());
+        if read.is_err() {
+            let message = format_args!("{written:?} is no IP address: every probe fails");
+            self.warn(path, message, None);
+        }
+        Some(read.map_err(|_| written.to_owned()))
     }
 
     /// Reports an expression that does not compile.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Problems, Step};
+use super::{Problems, SectionSource, Step};
 use crate::config::{self, StartTls};
 use crate::net::Preference;
 use crate::net::tls::ClientTls;
@@ -13,8 +13,8 @@ use crate::net::url::Url;
 pub struct Tcp {
     /// Which address family.
     pub preference: Preference,
-    /// Source address as written; judged at probe time, after the target is resolved.
-    pub source_ip_address: Option<Box<str>>,
+    /// The source address.
+    pub source: SectionSource,
     /// Whether the connection begins with TLS.
     pub tls: bool,
     /// The protocol whose command for TLS comes first.
@@ -41,11 +41,9 @@ impl Tcp {
 
     /// Compiles the section; what cannot be compiled is reported to `problems`.
     pub fn compile(raw: &config::Tcp, problems: &mut Problems) -> Self {
-        let source = raw.source_ip_address.as_str();
-        problems.warn_of_source("tcp.source_ip_address", source);
         Self {
             preference: Preference::new(&raw.preferred_ip_protocol, raw.ip_protocol_fallback),
-            source_ip_address: Some(source).filter(|s| !s.is_empty()).map(Into::into),
+            source: problems.source("tcp.source_ip_address", &raw.source_ip_address),
             tls: raw.tls,
             starttls: raw.starttls,
             tls_config: problems.tls(&raw.tls_config),

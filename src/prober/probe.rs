@@ -9,15 +9,16 @@ use tokio::time::Instant;
 use super::{BodyExcerpt, Chosen, Facts, Failure, Findings, ProbeRequest, Timeline};
 use crate::config::Exposition;
 use crate::config::module::vantage::Addresses;
+use crate::log;
 use crate::metrics::Samples;
-use crate::module::{Kind, Module};
+use crate::module::{Kind, Module, SectionSource};
 use crate::net::arrivals::Arrivals;
 use crate::net::dial::Vantage;
 use crate::net::resolve::{NameServer, ServerRoute};
 use crate::net::secrets::Secrets;
 use crate::net::tls_facts::TlsFacts;
 use crate::net::{Deadline, Network};
-use crate::probe_log::ProbeLog;
+use crate::probe_log::{ProbeLog, text};
 use crate::reason::Reason;
 use crate::trace::Tracing;
 
@@ -148,6 +149,28 @@ impl Probe<'_> {
         match now < self.deadline.at() {
             true => self.arrivals.after(from).unwrap_or(now),
             false => now,
+        }
+    }
+
+    /// The source address of a section of the module, which is logged.
+    ///
+    /// # Errors
+    /// The text that is no address, after it was logged.
+    pub(super) fn source<'s>(
+        &mut self,
+        written: &'s SectionSource,
+        message: &'static str,
+    ) -> Result<Option<IpAddr>, &'s str> {
+        match written {
+            None => Ok(None),
+            Some(Ok(ip)) => {
+                log!(self.log, Debug, message, "srcIP" => text(ip));
+                Ok(Some(*ip))
+            }
+            Some(Err(written)) => {
+                log!(self.log, Error, "Error parsing source ip address", "srcIP" => written.clone());
+                Err(written)
+            }
         }
     }
 

@@ -391,12 +391,15 @@ async fn dialling_fails_with_what_and_where() {
     };
     let mut foreign = tcp(vec![]);
     foreign.tcp.source_ip_address = "any".into();
+    let mut mapped = tcp(vec![]);
+    mapped.tcp.source_ip_address = "::ffff:127.0.0.1".into();
     #[rustfmt::skip]
     let rows = [
         (tcp(vec![]), nobody.as_str(), vec!["Error dialing TCP", &nobody, "refused"]),
         (tcp(vec![]), "127.0.0.1", vec!["Error splitting target address and port", "missing port in address"]),
         (tcp(vec![]), "127.0.0.1:nosuch", vec!["Error dialing TCP", "unknown port"]),
         (foreign, nobody.as_str(), vec!["Error parsing source ip address", "any"]),
+        (mapped, nobody.as_str(), vec![r#"Using local address srcIP="127.0.0.1""#]),
     ];
     for (module, target, words) in rows {
         let outcome = run(module, target, PATIENT).await;

@@ -81,7 +81,8 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Dns) -> Verdict {
             Some((prepared, tls.server_name().unwrap_or(&place.host)))
         }
     };
-    let source = source_address(probe, module)?;
+    let source = probe.source(&module.source, "Using local address");
+    let source = source.map_err(|_| probe.fail(Reason::ConfigError))?;
     let target_ip = match address.ip {
         IpAddr::V4(_) => format!("{address}:{}", place.port),
         IpAddr::V6(_) => format!("[{address}]:{}", place.port),
@@ -333,20 +334,6 @@ async fn reach(
         }
     };
     reached.map_err(DnsError::Connect)
-}
-
-fn source_address(probe: &mut Probe<'_>, module: &Dns) -> Result<Option<IpAddr>, Failed> {
-    let written = &module.source_ip_address;
-    if written.is_empty() {
-        return Ok(None);
-    }
-    let Ok(address) = written.parse::<IpAddr>() else {
-        log!(probe.log, Error, "Error parsing source ip address", "srcIP" => written.clone());
-        return Err(probe.fail(Reason::ConfigError));
-    };
-    let address = address.to_canonical();
-    log!(probe.log, Debug, "Using local address", "srcIP" => text(address));
-    Ok(Some(address))
 }
 
 fn expose(probe: &mut Probe<'_>, module: &Dns, answer: &Message) {

@@ -32,17 +32,9 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Icmp) -> Verdict {
     let Chosen { address, took, .. } = choose_address(probe, &target, module.preference).await?;
     set_phase(probe, Phase::Resolve, took.as_secs_f64());
     probe.timeline.hop().address = Some(address.to_string());
-    let source = match &module.source {
-        None => probe.vantage.source,
-        Some(Ok(ip)) => {
-            log!(probe.log, Debug, "Using source address", "srcIP" => text(ip));
-            Some(*ip)
-        }
-        Some(Err(given)) => {
-            log!(probe.log, Error, "Error parsing source ip address", "srcIP" => given.clone());
-            return Err(probe.fail(Reason::ConfigError));
-        }
-    };
+    let source = probe.source(&module.source, "Using source address");
+    let source = source.map_err(|_| probe.fail(Reason::ConfigError))?;
+    let source = source.or(probe.vantage.source);
     ping(probe, module, &address, source).await
 }
 

@@ -4,8 +4,6 @@ mod many;
 mod socks;
 mod starttls;
 
-use std::net::IpAddr;
-
 use super::connect::{Route, Stream, Tls, To, connect, prepare};
 use super::resolve::judge_names;
 use super::{Probe, Verdict, choose_address};
@@ -77,7 +75,11 @@ async fn dial<'t>(
             .map_err(|error| (error.reason(), error.to_string()))?
             .dialled(probe)
     };
-    let source = source_address(probe, module)?;
+    let source = probe.source(&module.source, "Using local address");
+    let source = source.map_err(|given| {
+        let reason = format!("error parsing source ip address: {given}");
+        (Reason::ConfigError, reason)
+    })?;
     let prepared = match module.tls {
         false => {
             log!(probe.log, Debug, "Dialing TCP without TLS");
@@ -122,20 +124,4 @@ async fn dial<'t>(
     query_response::expose_tls(probe);
     let connected = connected.map_err(|failure| (failure.error.reason(), failure.to_string()))?;
     Ok((connected.stream, host))
-}
-
-/// The source address, if the module has one.
-fn source_address(probe: &mut Probe<'_>, module: &Tcp) -> Result<Option<IpAddr>, NoConnection> {
-    let Some(source) = &module.source_ip_address else {
-        return Ok(None);
-    };
-    let Ok(ip) = source.parse::<IpAddr>() else {
-        log!(probe.log, Error, "Error parsing source ip address", "srcIP" => source.to_string());
-        return Err((
-            Reason::ConfigError,
-            format!("error parsing source ip address: {source}"),
-        ));
-    };
-    log!(probe.log, Debug, "Using local address", "srcIP" => text(ip));
-    Ok(Some(ip.to_canonical()))
 }
