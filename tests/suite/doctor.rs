@@ -60,9 +60,9 @@ fn golden(port: u16, rest: &[&str]) -> Vec<String> {
 }
 
 /// Shakes hands with a certificate that nobody here trusts, and answers like a web server.
-async fn encrypted() -> u16 {
+async fn encrypted(leaf: Cert) -> u16 {
     let root = Cert::ca("Root").self_signed();
-    let presented = pki::certified(&[&Cert::leaf().by(&root)]);
+    let presented = pki::certified(&[&leaf.by(&root)]);
     let config = pki::server_config(presented, &[&TLS12, &TLS13]);
     pki::saying(config, ok()).await.port()
 }
@@ -126,9 +126,6 @@ async fn a_web_server() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_that_is_not_trusted() {
-    let port = encrypted().await;
-    let (said, passes) = doctor(&format!("https://127.0.0.1:{port}/")).await;
-    assert!(!passes, "{said}");
     let rest = [
         "TLS on port PORT: TLS 1.3: ok",
         "TLS on port PORT: TLS 1.2: ok",
@@ -137,15 +134,23 @@ async fn a_certificate_that_is_not_trusted() {
         "HTTP on port PORT: HTTP/2: no",
         "HTTP on port PORT: HTTP/3: no",
     ];
-    assert_eq!(findings(&said), golden(port, &rest));
-    assert!(
-        said["notes"][0].as_str().unwrap().contains("tls_config.ca_file"),
-        "{said}"
-    );
-    assert!(
-        said["trouble"].as_str().unwrap().starts_with("tls_cert_"),
-        "{said}"
-    );
+    let named = || Cert::leaf().names(&["127.0.0.1"]);
+    let rows = [
+        (named(), "ca_file of tls_config"),
+        (named().years(2020, 2024), "renew it"),
+        (Cert::leaf(), "The certificate is for v4.test, not for 127.0.0.1"),
+    ];
+    for (leaf, words) in rows {
+        let port = encrypted(leaf).await;
+        let (said, passes) = doctor(&format!("https://127.0.0.1:{port}/")).await;
+        assert!(!passes, "{said}");
+        assert_eq!(findings(&said), golden(port, &rest));
+        assert!(said["notes"][0].as_str().unwrap().contains(words), "{said}");
+        assert!(
+            said["trouble"].as_str().unwrap().starts_with("tls_cert_"),
+            "{said}"
+        );
+    }
 }
 
 /// What the target says that it speaks is what the module watches, also when it does not work.
@@ -195,7 +200,7 @@ async fn a_scheme_is_kept_when_the_service_is_down() {
     assert!(!passes, "{said}");
     has(said["notes"][0].as_str().unwrap(), ["plain HTTP: write http://"]);
 
-    let port = encrypted().await;
+    let port = encrypted(Cert::leaf()).await;
     let (said, passes) = doctor(&format!("http://127.0.0.1:{port}")).await;
     assert!(!passes, "{said}");
     has(said["notes"][0].as_str().unwrap(), ["speaks TLS: write https://"]);

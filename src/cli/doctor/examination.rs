@@ -73,8 +73,8 @@ pub struct Service {
     pub greeting: Option<String>,
     /// Whether no newline ends it.
     pub is_prompt: bool,
-    /// Whether it speaks TLS, and whether its certificate is valid and trusted here.
-    pub tls: Option<bool>,
+    /// Whether it speaks TLS, and what to do about a certificate that is not valid and trusted here.
+    pub tls: Option<Result<(), String>>,
     /// The status of its answer over HTTP.
     pub status: Option<u16>,
     /// Whether it spoke HTTP/1.1.
@@ -419,7 +419,10 @@ impl Doctor<'_> {
             (versions, certificates.await)
         };
         let speaks = speaks(&versions);
-        service.tls = speaks.then_some(trust.0.state == State::Works);
+        service.tls = speaks.then(|| match trust.0.state {
+            State::Works => Ok(()),
+            _ => Err(trust.1.and_then(|outcome| outcome.advice).unwrap_or_default()),
+        });
         let mut findings: Vec<Finding> = versions.into_iter().map(|(finding, _)| finding).collect();
         findings.push(trust.0);
         // An address has no name to leave out.

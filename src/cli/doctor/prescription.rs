@@ -134,11 +134,8 @@ fn for_remote(remote: &Remote, found: &Examination) -> Prescription {
     };
     let family = prefer(service.families);
     let mut notes = Vec::new();
-    if service.tls == Some(false) {
-        notes.push(
-            "The certificate is not accepted. If it is from a CA of your own, name its file in tls_config.ca_file; insecure_skip_verify accepts any."
-                .to_owned(),
-        );
+    if let Some(Err(advice)) = &service.tls {
+        notes.push(format!("The certificate is not accepted. {advice}"));
     }
     let speaks_tls = service.tls.is_some();
     // What the target says counts also where it does not work: else the module would watch something else.
