@@ -5,17 +5,54 @@ use super::nearest::nearest;
 use super::{Facts, barred, name, quoted};
 use crate::check::Regexp;
 use crate::check::regexp::SHORT;
-use crate::module::Dns;
+use crate::config::dns_names::type_name;
+use crate::module::{Dns, DnsTransport};
 use crate::net::dns::CarryError;
 use crate::prober::dns::error::DnsError;
 
+/// Who was asked for what, and how.
+#[derive(Clone, Copy)]
+pub(in crate::prober) struct Asked<'a> {
+    pub server: &'a str,
+    pub port: &'a str,
+    /// The path of DNS over HTTPS.
+    pub path: &'a str,
+    pub name: &'a str,
+    pub module: &'a Dns,
+    pub transport: DnsTransport,
+}
+
+impl Asked<'_> {
+    /// The command that asks the same, with these options besides.
+    fn command(&self, options: &str) -> String {
+        let number = self.module.query_type;
+        let kind = type_name(number).map_or_else(|| format!("TYPE{number}"), str::to_owned);
+        let (program, over) = match self.transport {
+            // For this type, dig asks over TCP by itself.
+            DnsTransport::Udp if kind == "ANY" => ("dig", " +notcp".to_owned()),
+            DnsTransport::Udp => ("dig", String::new()),
+            DnsTransport::Tcp if self.module.tls.is_some() => ("dig", " +tls".to_owned()),
+            DnsTransport::Tcp => ("dig", " +tcp".to_owned()),
+            DnsTransport::Https => ("dig", format!(" +https={}", name(self.path))),
+            // Only that of Knot DNS has it.
+            DnsTransport::Quic => ("kdig", " +quic".to_owned()),
+        };
+        format!(
+            "{program} @{} -p {}{over}{options} {} {kind}",
+            name(self.server),
+            name(self.port),
+            name(self.name)
+        )
+    }
+}
+
 /// A response code that is not valid.
-pub(in crate::prober) fn rcode(rcode: u16, asked: &str, module: &Dns) -> String {
-    let asked = name(asked);
+pub(in crate::prober) fn rcode(rcode: u16, of: &Asked<'_>) -> String {
+    let (asked, module) = (name(of.name), of.module);
     match rcode {
         0 => format!("{asked} exists, and valid_rcodes expects that it does not."),
         1 => "The server does not understand the query (FORMERR): an old server, or a server that is not a name server.".to_owned(),
-        2 => format!("The server could not resolve {asked} (SERVFAIL): the zone's own servers do not respond, or DNSSEC validation failed; compare `dig +cd {asked}`."),
+        2 => format!("The server could not resolve {asked} (SERVFAIL): the zone's own servers do not respond, or DNSSEC validation failed; compare `{}`.", of.command(" +cd")),
         3 => format!("{asked} does not exist on this server (NXDOMAIN): check the spelling, and whether the server has the zone; valid_rcodes: [NXDOMAIN] accepts it."),
         4 => format!("The server does not support this type of query (NOTIMP), {}.", module.query_type),
         5 => format!("The server refuses (REFUSED): it does not serve the zone of {asked}, or no recursion to this host's address."),
@@ -24,10 +61,11 @@ pub(in crate::prober) fn rcode(rcode: u16, asked: &str, module: &Dns) -> String 
 }
 
 /// A response without a record to look at.
-pub(in crate::prober) fn no_records(asked: &str, section: &str) -> String {
+pub(in crate::prober) fn no_records(of: &Asked<'_>, section: &str) -> String {
     format!(
-        "The {section} section has no records at all: {} has none of that type, or the server only refers to others (recursion_desired). `dig @SERVER {0}`",
-        name(asked)
+        "The {section} section has no records at all: {} has none of that type, or the server only refers to others (recursion_desired). `{}`",
+        name(of.name),
+        of.command("")
     )
 }
 
@@ -76,14 +114,9 @@ pub(in crate::prober) fn none(sources: &[&str], record: &[u8]) -> String {
 }
 
 /// No response, or one that cannot be used.
-pub(in crate::prober) fn no_response(
-    facts: &Facts,
-    error: &DnsError,
-    host: &str,
-    asked: &str,
-    over: &str,
-) -> Option<String> {
-    let (server, asked) = (name(host), name(asked.trim_end_matches('.')));
+pub(in crate::prober) fn no_response(facts: &Facts, error: &DnsError, of: &Asked<'_>) -> Option<String> {
+    let (server, asked) = (name(of.server), name(of.name.trim_end_matches('.')));
+    let (over, port, command) = (of.transport.name(), name(of.port), of.command(""));
     if matches!(error, DnsError::Carry(_) | DnsError::TimedOut { .. })
         && server.trim_end_matches('.').eq_ignore_ascii_case(&asked)
     {
@@ -101,7 +134,7 @@ pub(in crate::prober) fn no_response(
             if error.raw_os_error() == Some(libc::ECONNREFUSED) =>
         {
             format!(
-                "{server} is up and refuses: no name server listens on that port there (ICMP port unreachable). On that host: `ss -lun`."
+                "{server} is up and refuses: no name server listens on that port there (ICMP port unreachable). On that host: `ss -lun 'sport = :{port}'`."
             )
         }
         DnsError::Carry(CarryError::Send(error))
@@ -118,21 +151,67 @@ pub(in crate::prober) fn no_response(
                 _ => String::new(),
             };
             format!(
-                "No response over {over}: {server} is not a name server, does not serve this host's address, or a firewall drops port 53.{also} `dig @{server} {asked}`"
+                "No response over {over}: {server} is not a name server, does not serve this host's address, or a firewall drops port {port}.{also} `{command}`"
             )
         }
         DnsError::Carry(_) => format!(
-            "{server} gave no response over {over}: it does not serve this host's address, or not over {over}. `dig @{server} {asked}`"
+            "{server} gave no response over {over}: it does not serve this host's address, or not over {over}. `{command}`"
         ),
         DnsError::Cut { .. } => {
             "The response is longer than a datagram may be: set transport_protocol: tcp.".to_owned()
         }
         DnsError::Read(_) | DnsError::Stray { .. } => format!(
-            "What {server} sent is not a DNS response to this query: another service listens there. `dig @{server} {asked}`"
+            "What {server} sent is not a DNS response to this query: another service listens there. `{command}`"
         ),
         DnsError::Name(_) => {
             format!("query_name {asked} cannot be queried: no label may be empty or longer than 63 bytes.")
         }
         DnsError::Connect(_) => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::module::{self, Kind};
+
+    #[test]
+    fn the_command_asks_the_same() {
+        let rows = [
+            ("query_type: A", "dig @9.9.9.9 -p 53 a.test A"),
+            ("recursion_desired: true", "dig @9.9.9.9 -p 53 +notcp a.test ANY"),
+            (
+                "query_type: A, transport_protocol: tcp",
+                "dig @9.9.9.9 -p 53 +tcp a.test A",
+            ),
+            (
+                "query_type: A, transport_protocol: tcp, dns_over_tls: true",
+                "dig @9.9.9.9 -p 53 +tls a.test A",
+            ),
+            (
+                "query_type: A, transport_protocol: https",
+                "dig @9.9.9.9 -p 53 +https=/q a.test A",
+            ),
+            (
+                "query_type: A, transport_protocol: quic",
+                "kdig @9.9.9.9 -p 53 +quic a.test A",
+            ),
+        ];
+        for (settings, want) in rows {
+            let text = format!("modules: {{m: {{prober: dns, dns: {{query_name: a.test, {settings}}}}}}}");
+            let loaded = module::parse(text, "test").unwrap();
+            let Kind::Dns(module) = &loaded.modules.get("m").unwrap().kind else {
+                panic!("{settings}");
+            };
+            let asked = Asked {
+                server: "9.9.9.9",
+                port: "53",
+                path: "/q",
+                name: "a.test",
+                module,
+                transport: module.transport().unwrap(),
+            };
+            assert_eq!(asked.command(""), want);
+        }
+    }
 }

@@ -75,9 +75,11 @@ pub(super) fn line(reason: Reason) -> &'static str {
         Reason::ProtocolError => {
             "The peer does not keep to the protocol: another service may listen there, or a proxy changes the response."
         }
-        Reason::DnsRcode => "The module does not accept this response code: compare with `dig @SERVER NAME`.",
+        Reason::DnsRcode => {
+            "The module does not accept this response code: compare with `dig @SERVER -p PORT NAME TYPE`."
+        }
         Reason::DnsRecords => {
-            "The records do not pass the module's validators: compare with `dig @SERVER NAME`."
+            "The records do not pass the module's validators: compare with `dig @SERVER -p PORT NAME TYPE`."
         }
         Reason::ExpectMismatch => "The peer sent something else than the step expects: the log shows what.",
         Reason::ExpectTimeout => {

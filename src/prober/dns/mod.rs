@@ -19,6 +19,7 @@ use self::error::DnsError;
 use self::exchange::{DnsConnection, DnsQuery, DnsResponse};
 use self::place::Place;
 use self::validate::Verdicts;
+use super::advice::dns::Asked;
 use super::connect::{Route, Tls, To, connect, datagrams, prepare, quic};
 use super::resolve::judge_names;
 use super::{Failed, Phase, Probe, Verdict, advice, choose_address};
@@ -99,13 +100,20 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Dns) -> Verdict {
         source,
         tls,
     };
+    let asked = Asked {
+        server: &place.host,
+        port: &place.port,
+        path: &place.path,
+        name: &query_name,
+        module,
+        transport,
+    };
     let query = module.query_for(&query_name);
     let (answer, truncated) = match ask(probe, module, &server, transport, query).await {
         Ok(answered) => answered,
         Err(error) => {
             if !matches!(error, DnsError::Connect(_)) {
-                let (facts, over) = (&probe.attempt.facts, transport.name());
-                let line = advice::dns::no_response(facts, &error, &place.host, &query_name, over);
+                let line = advice::dns::no_response(&probe.attempt.facts, &error, &asked);
                 probe.advise(line);
             }
             probe.timeline.hop().result = Some(error.to_string());
@@ -119,7 +127,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Dns) -> Verdict {
     probe.timeline.hop().result = Some(answer.summary());
     let mut verdicts = probe.attempt.findings.is_some().then(Verdicts::default);
     let (log, facts) = (&mut probe.log, &mut probe.attempt.facts);
-    let judged = validate::answer(&answer, module, &query_name, log, facts, verdicts.as_mut()).await;
+    let judged = validate::answer(&answer, &asked, log, facts, verdicts.as_mut()).await;
     if let (Some(findings), Some(verdicts)) = (&mut probe.attempt.findings, verdicts) {
         let from = Instant::now();
         Box::pin(explain::explain(

@@ -6,8 +6,9 @@ use miekg_dns::{Message, Record};
 
 use crate::config::dns_names::{rcode_name, rcode_number, rcodes};
 use crate::log;
-use crate::module::{Dns, Pattern, RrValidator};
+use crate::module::{Pattern, RrValidator};
 use crate::probe_log::{EXCERPT, LogValue, ProbeLog, excerpt, text};
+use crate::prober::advice::dns::Asked;
 use crate::prober::{Facts, Judged, advice};
 use crate::reason::Reason;
 
@@ -49,14 +50,14 @@ impl<'a> Verdicts<'a> {
 /// The response code is none of the valid ones, or a section does not pass.
 pub(super) async fn answer<'a>(
     answer: &'a Message,
-    module: &'a Dns,
-    asked: &str,
+    asked: &Asked<'a>,
     log: &mut ProbeLog,
     facts: &mut Facts,
     mut verdicts: Option<&mut Verdicts<'a>>,
 ) -> Result<(), Reason> {
+    let module = asked.module;
     if let Err(reason) = rcode(answer.rcode, module.valid_rcodes.as_deref(), log) {
-        facts.set(advice::dns::rcode(answer.rcode, asked, module));
+        facts.set(advice::dns::rcode(answer.rcode, asked));
         return Err(reason);
     }
     if let Some(verdicts) = &mut verdicts {
@@ -266,7 +267,7 @@ impl<'a> Wrong<'a> {
         }
     }
 
-    fn advice(&self, asked: &str, section: &str) -> Option<String> {
+    fn advice(&self, asked: &Asked<'_>, section: &str) -> Option<String> {
         Some(match self {
             Self::NoRecords(_) => advice::dns::no_records(asked, section),
             Self::Matched(pattern, record) => advice::dns::unwanted(&pattern.source, &record.text),
