@@ -68,6 +68,7 @@ pub(in crate::prober) fn status(of: &InvalidStatus<'_>) -> String {
         ),
         status @ (307 | 308) if of.headers.has_text("Location") => format!("The redirect {status} asks for the body once more, which is in a file (body_file) and not sent again: write it into body, or probe {} itself.", text(of.headers, "Location").unwrap_or_default()),
         status @ 300..=399 => format!("Status {status} without a Location that could be followed: list it in valid_status_codes if that is right."),
+        400 if let Some(line) = client_certificate(of.body) => line,
         400 if speaks_tls(of.body) => "The port expects TLS and got plain HTTP: write https:// in the target.".to_owned(),
         400 => format!("The server does not understand the request (400{server}): check Host, headers and body of the module. The response begins {}.", quoted(of.body)),
         401 => {
@@ -100,12 +101,25 @@ pub(in crate::prober) fn status(of: &InvalidStatus<'_>) -> String {
     }
 }
 
+fn says(body: &[u8], words: &str) -> bool {
+    body.windows(words.len()).any(|window| window == words.as_bytes())
+}
+
 /// What servers of TLS say to plain HTTP: nginx, Go, Apache.
 fn speaks_tls(body: &[u8]) -> bool {
-    let says = |words: &[u8]| body.windows(words.len()).any(|window| window == words);
-    says(b"plain HTTP request was sent to HTTPS port")
-        || says(b"Client sent an HTTP request to an HTTPS server")
-        || says(b"speaking plain HTTP to an SSL-enabled server port")
+    says(body, "plain HTTP request was sent to HTTPS port")
+        || says(body, "Client sent an HTTP request to an HTTPS server")
+        || says(body, "speaking plain HTTP to an SSL-enabled server port")
+}
+
+/// What nginx says instead of the alert of TLS (RFC 8446, section 6.2).
+fn client_certificate(body: &[u8]) -> Option<String> {
+    let alerts = [
+        ("No required SSL certificate was sent", 116),
+        ("The SSL certificate error", 42),
+    ];
+    let (_, alert) = alerts.into_iter().find(|(words, _)| says(body, words))?;
+    super::tls::alert(alert)
 }
 
 /// A header that does not satisfy its expression.
