@@ -118,7 +118,7 @@ pub async fn run_with<'a>(
     let duration = probe.start.elapsed().saturating_sub(aside.unwrap_or_default());
     let failure = (!success).then(|| probe.failure());
     let mut advice = failure.map(|failure| match is_ready {
-        true => advice::conclude(&mut probe, &module.kind, failure),
+        true => advice::conclude(&mut probe, failure),
         false => advice::not_ready(),
     });
     mask(&mut probe, &mut advice);

@@ -28,6 +28,8 @@ use crate::trace::Tracing;
 pub struct Probe<'a> {
     /// The target as the caller wrote it, what is not UTF-8 [carried](crate::carried).
     pub target: &'a str,
+    /// Which prober it is, and its module.
+    pub kind: &'a Kind,
     /// The `hostname` parameter.
     pub hostname: Option<&'a str>,
     /// The sockets, resolver and trust that probes share.
@@ -95,6 +97,7 @@ impl<'a> Probe<'a> {
         let start = arrivals.start();
         Self {
             target: request.target,
+            kind: &module.kind,
             hostname: request.hostname,
             network,
             deadline,

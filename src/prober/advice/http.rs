@@ -4,13 +4,14 @@ use super::nearest::nearest;
 use super::{name, quoted};
 use crate::check::Regexp;
 use crate::check::cel::CelFailure;
-use crate::module::Http;
+use crate::module::{Http, Kind};
 use crate::net::headers::{Headers, canonical};
 use crate::net::http1::{ExchangeError, HeadError, WriteError};
 use crate::net::http2::Http2Error;
 use crate::net::http3::Http3Error;
-use crate::prober::Hop;
 use crate::prober::http::error::RoundTripError;
+use crate::prober::{Failure, Hop};
+use crate::reason::Reason;
 
 /// What is known of a response whose status is not valid.
 pub(in crate::prober) struct InvalidStatus<'a> {
@@ -49,6 +50,21 @@ pub(in crate::prober) fn places(hops: &[Hop]) -> String {
         places.push("…".to_owned());
     }
     places.join(" -> ")
+}
+
+/// Where a request without a response was sent, if that is not the target.
+pub(super) fn redirected(kind: &Kind, failure: Failure, hops: &[Hop]) -> Option<String> {
+    let (Kind::Http(_), [.., from, to]) = (kind, hops) else {
+        return None;
+    };
+    let is_response = to.answer.is_some() || failure.reason == Reason::HttpRedirects;
+    (!is_response).then(|| {
+        format!(
+            "After a redirect from {} to {}:",
+            name(&from.name),
+            name(&to.name)
+        )
+    })
 }
 
 pub(in crate::prober) fn status(of: &InvalidStatus<'_>) -> String {

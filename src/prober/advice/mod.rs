@@ -24,7 +24,6 @@ pub(super) use source::lacks_interface;
 
 use super::{Failure, Probe};
 use crate::display::short;
-use crate::module::Kind;
 use crate::net::Preference;
 use crate::shortage::Resource;
 
@@ -108,12 +107,17 @@ fn shortage(resource: Resource) -> String {
 }
 
 /// The advice for a probe that failed.
-pub(super) fn conclude(probe: &mut Probe<'_>, kind: &Kind, failure: Failure) -> String {
+pub(super) fn conclude(probe: &mut Probe<'_>, failure: Failure) -> String {
     // A target that is none explains whatever came of it.
-    let line = target::mistake(kind, probe.target)
-        .or_else(|| probe.attempt.facts.line.take())
-        .or_else(|| waiting::longest(probe))
-        .unwrap_or_else(|| general::line(failure.reason).to_owned());
+    let line = target::mistake(probe.kind, probe.target).unwrap_or_else(|| {
+        let line = probe.attempt.facts.line.take();
+        let line = line.or_else(|| waiting::longest(probe));
+        let line = line.unwrap_or_else(|| general::line(failure.reason).to_owned());
+        match http::redirected(probe.kind, failure, probe.timeline.attempt()) {
+            Some(whence) => format!("{whence} {line}"),
+            None => line,
+        }
+    });
     match source::perhaps_interface(probe, failure) {
         Some(perhaps) => format!("{line} {perhaps}"),
         None => line,

@@ -170,6 +170,18 @@ async fn responses_that_are_none() {
             &format!("http://{}/", peer.target()),
         )
         .await;
+    let nobody = closed().await;
+    let port = nobody.rsplit(':').next().unwrap().to_owned();
+    let there = format!("http://{nobody}/");
+    let site = Site::with(move |_: &Asked| redirect(&there)).await;
+    table
+        .row_without(
+            "A redirect leads to a port where nothing listens",
+            &http(""),
+            &site.url("/"),
+            &[(&port, "PORT")],
+        )
+        .await;
     let proxied = |url: &str| {
         http(&format!(
             "proxy_url: '{url}', skip_resolve_phase_with_proxy: true"
