@@ -1,5 +1,5 @@
 //! A module that somebody tries out and nobody saves: a configuration of one module, read and compiled as files are, but for what only
-//! the operator of the exporter may write. See `server/playground`.
+//! the operator of the exporter may write. See `server/endpoints/playground.rs`.
 
 use std::sync::Arc;
 

@@ -18,7 +18,6 @@ pub mod revocation;
 pub mod secrets;
 pub mod single_flight;
 pub mod tls;
-pub mod tls_facts;
 
 pub use gostd::address::{self, Address, Preference, split_host_port};
 pub use gostd::deadline::{self, Deadline, TimedOut};

@@ -7,7 +7,7 @@ use super::{Probe, Timeline};
 use crate::config::Prober;
 use crate::log;
 use crate::metrics::{Labels, Metric};
-use crate::net::tls_facts::{Certificate, Ending, FactSet, TlsFacts};
+use crate::net::tls::facts::{Certificate, Ending, FactSet, TlsFacts};
 use crate::probe_log::{EXCERPT, excerpt_of, text};
 
 /// Most certificates of a hop that are exposed.

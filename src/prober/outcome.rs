@@ -7,7 +7,7 @@ use ping_engine::Moment;
 use super::failure::words;
 use super::{Failure, Findings, Timeline};
 use crate::metrics::Samples;
-use crate::net::tls_facts::TlsFacts;
+use crate::net::tls::facts::TlsFacts;
 use crate::probe_log::ProbeLog;
 use crate::trace;
 

@@ -16,7 +16,7 @@ use crate::net::arrivals::Arrivals;
 use crate::net::dial::Vantage;
 use crate::net::resolve::{NameServer, ServerRoute};
 use crate::net::secrets::Secrets;
-use crate::net::tls_facts::TlsFacts;
+use crate::net::tls::facts::TlsFacts;
 use crate::net::{Deadline, Network};
 use crate::probe_log::{ProbeLog, text};
 use crate::reason::Reason;

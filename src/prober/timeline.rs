@@ -8,7 +8,7 @@ use ping_engine::Moment;
 use tokio::time::Instant;
 
 use super::Failure;
-use crate::net::tls_facts::TlsFacts;
+use crate::net::tls::facts::TlsFacts;
 
 /// A phase as the metrics name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use blackbox_exporter::metrics::negotiate::{Exposition, Format, wants_gzip};
 use blackbox_exporter::module;
 use blackbox_exporter::net::http1::{RequestBody, exchange};
 use blackbox_exporter::net::split_host_port;
-use blackbox_exporter::net::tls_facts::Certificate;
+use blackbox_exporter::net::tls::facts::Certificate;
 use blackbox_exporter::net::url::Url;
 use blackbox_exporter::net::x509::{Judge, ParseError, Pool, Purpose};
 use proptest::prelude::*;

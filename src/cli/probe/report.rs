@@ -11,7 +11,7 @@ use super::Done;
 use crate::calendar::unix_now;
 use crate::display::{Validity, duration, is_active, passive, short, validity};
 use crate::metrics::{Exposition, Format, encode};
-use crate::net::tls_facts::{Certificate, TlsFacts};
+use crate::net::tls::facts::{Certificate, TlsFacts};
 use crate::prober::{Hop, Phase};
 
 /// Width of a waterfall in characters.

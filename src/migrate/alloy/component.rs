@@ -1,8 +1,8 @@
 //! What a `prometheus.exporter.blackbox` block says.
 
-use super::super::{Links, Migration, Names};
+use super::super::{Links, Migration, Names, milliseconds};
 use super::scope::Scopes;
-use super::{EXPORTER, File, attribute, milliseconds};
+use super::{EXPORTER, File, attribute};
 use crate::config::files::targets::{Target, decoded, label_fault};
 use alloy_syntax::{Attribute, Block, Statement, Value};
 

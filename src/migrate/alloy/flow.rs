@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::super::Migration;
+use super::super::{Migration, milliseconds};
 use super::component::Component;
 use super::scope::{At, Scopes, paths};
-use super::{attribute, blocks, milliseconds};
+use super::{attribute, blocks};
 use alloy_syntax::{Block, Statement, Value};
 
 /// Alloy's defaults, in milliseconds.

@@ -286,32 +286,5 @@ fn blocks(body: &[Statement]) -> impl Iterator<Item = &Block> {
     })
 }
 
-/// A duration as Alloy and Prometheus write it (`1m30s`, `500ms`), in whole milliseconds.
-pub(super) fn milliseconds(text: &str) -> Option<u64> {
-    let mut total = 0.0;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let (number, after) = rest.split_at_checked(digits)?;
-        let unit_end = after
-            .find(|c: char| c.is_ascii_digit() || c == '.')
-            .unwrap_or(after.len());
-        let (unit, after) = after.split_at_checked(unit_end)?;
-        let scale = match unit {
-            "ms" => 1.0,
-            "s" => 1e3,
-            "m" => 60e3,
-            "h" => 3600e3,
-            "d" => 86_400e3,
-            "w" => 7.0 * 86_400e3,
-            "y" => 365.0 * 86_400e3,
-            _ => return None,
-        };
-        total += number.parse::<f64>().ok()? * scale;
-        rest = after;
-    }
-    (1.0..1e15).contains(&total).then_some(total.round() as u64)
-}
-
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,6 @@
 use std::collections::BTreeMap;
 
 use super::super::{Input, Migration, MigrationSource, migrate};
-use super::milliseconds;
 use crate::config;
 use crate::config::files::targets::Target;
 
@@ -436,24 +435,6 @@ prometheus.scrape "x" {
 fn a_target_is_written_as_it_was_probed() {
     let text = "prometheus.exporter.blackbox \"p\" {\n  config = MODULES\n  target {\n    name = \"n\"\n    address = \"a/%2525%2F\"\n  }\n}\n";
     assert_eq!(read(text, false).targets[0].address, "a/%25/");
-}
-
-#[test]
-fn durations() {
-    for (text, wanted) in [
-        ("10s", Some(10_000)),
-        ("1m30s", Some(90_000)),
-        ("0.5s", Some(500)),
-        ("15ms", Some(15)),
-        ("1d", Some(86_400_000)),
-        ("0s", None),
-        ("10", None),
-        ("", None),
-        ("s", None),
-        ("é", None),
-    ] {
-        assert_eq!(milliseconds(text), wanted, "{text}");
-    }
 }
 
 #[test]

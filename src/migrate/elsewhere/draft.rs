@@ -11,7 +11,7 @@ use super::values::text;
 use crate::check::Regexp;
 use crate::config::LoadError;
 use crate::config::files::targets::{Target, format_milliseconds, label_fault};
-use crate::migrate::alloy::milliseconds;
+use crate::migrate::milliseconds;
 use crate::migrate::write::quoted;
 use crate::migrate::{MigrateError, Migration, Names};
 use crate::module;

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::draft::{Draft, is_empty};
 use super::values::text;
-use crate::migrate::alloy::milliseconds;
+use crate::migrate::milliseconds;
 
 /// Most packets of one probe, as the configuration allows them.
 const MOST_PACKETS: u64 = 1000;

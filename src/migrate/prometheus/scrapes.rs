@@ -8,7 +8,7 @@ use crate::check::{Regexp, Template};
 use crate::config::files::targets::{Target, decoded, label_fault};
 use crate::config::yaml::{Content, Document, Id};
 use crate::migrate::Migration;
-use crate::migrate::alloy::milliseconds;
+use crate::migrate::milliseconds;
 
 /// Other exporters that are scraped for a target, as words of a host name and by their ports.
 const OTHERS: [(&str, &str); 16] = [

@@ -13,8 +13,8 @@ use quinn::{ConnectError, ConnectionId, Side};
 use quinn_proto::TransportError;
 use quinn_proto::transport_parameters::TransportParameters;
 
+use super::tls::facts::{Ending, TlsFacts};
 use super::tls::{Alpn, Prepared, TlsError};
-use super::tls_facts::{Ending, TlsFacts};
 use super::url::idna_ascii;
 use crate::memory::{self, Use};
 

@@ -18,7 +18,7 @@ use super::verifier::{Audience, Recorder, Trust, Verifier};
 use super::{Alpn, HandshakeError, Prepared, Seen, Session, Stream, TlsError, alert};
 use crate::net::Deadline;
 use crate::net::dial::SystemError;
-use crate::net::tls_facts::{Ending, TlsFacts};
+use crate::net::tls::facts::{Ending, TlsFacts};
 use crate::net::url::idna_ascii;
 use crate::net::x509::parse_ip;
 

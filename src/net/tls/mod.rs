@@ -6,6 +6,7 @@
 mod alert;
 mod cbc;
 mod error;
+pub mod facts;
 mod first_use;
 mod handshake;
 mod material;
@@ -23,8 +24,9 @@ use rustls::ClientConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Deadline;
-use super::tls_facts::TlsFacts;
 use crate::config;
+
+use facts::TlsFacts;
 
 pub use alert::alert_of;
 pub use cbc::suites as cbc_suites;

@@ -11,7 +11,7 @@ use super::TlsError;
 use super::roots::SystemRoots;
 use super::server_hello::LOOKED_AT;
 use crate::net::beside::beside;
-use crate::net::tls_facts::{Ending, TlsFacts};
+use crate::net::tls::facts::{Ending, TlsFacts};
 use crate::net::x509::{
     self, Certificate, HANDSHAKE_SCHEMES, Judge, MAX_RSA_BITS, Pool, Purpose, VerifyError,
 };

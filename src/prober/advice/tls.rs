@@ -8,8 +8,8 @@ use super::{name, quoted};
 use crate::calendar::unix_now;
 use crate::display::{age, short, validity};
 use crate::net::quic;
+use crate::net::tls::facts::{Certificate, TlsFacts};
 use crate::net::tls::{HandshakeError, Seen, TlsError, alert_of};
-use crate::net::tls_facts::{Certificate, TlsFacts};
 use crate::net::x509::VerifyError;
 
 /// How many names a line lists.

@@ -13,7 +13,7 @@ use crate::net::headers::{Headers, has_token};
 use crate::net::http2::Http2Error;
 use crate::net::resolve::ResolveError;
 use crate::net::tls::Alpn;
-use crate::net::tls_facts::TlsFacts;
+use crate::net::tls::facts::TlsFacts;
 use crate::net::url::{Url, idna_ascii};
 use crate::net::{Address, Preference, dial, port};
 use crate::prober::connect::{self, ConnectError, Connected, ProxyRoute, Route, Spans, Stream, Tls, To};

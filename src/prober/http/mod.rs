@@ -35,7 +35,7 @@ use crate::module::http::{BodySource, Credentials, HttpProtocol};
 use crate::net::headers::is_token;
 use crate::net::http1::{FileBody, RequestBody};
 use crate::net::tls::Prepared;
-use crate::net::tls_facts::{FactSet, TlsFacts};
+use crate::net::tls::facts::{FactSet, TlsFacts};
 use crate::net::url::Url;
 use crate::net::{Address, file};
 use crate::probe_log::text;

@@ -4,7 +4,7 @@ use tokio::io::AsyncBufRead;
 
 use crate::net::headers::Headers;
 use crate::net::http1::{Head, Response};
-use crate::net::tls_facts::TlsFacts;
+use crate::net::tls::facts::TlsFacts;
 
 /// An answer whose body was not read yet.
 pub(super) struct HttpResponse {

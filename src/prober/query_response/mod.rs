@@ -13,7 +13,7 @@ use crate::module::{Expect, Step};
 use crate::net::TimedOut;
 use crate::net::dial::SystemError;
 use crate::net::tls::ClientTls;
-use crate::net::tls_facts::FactSet;
+use crate::net::tls::facts::FactSet;
 use crate::probe_log::{EXCERPT, excerpt, excerpt_bytes, text};
 
 use super::connect::{AnyStream, Spans, Tls, encrypt, prepare};

@@ -11,7 +11,7 @@ use crate::calendar::unix_now;
 use crate::log;
 use crate::metrics::{Labels, Metric};
 use crate::net::revocation::Way;
-use crate::net::tls_facts::Certificate;
+use crate::net::tls::facts::Certificate;
 use crate::net::x509::RevocationList;
 use crate::probe_log::text;
 use crate::prober::Probe;

@@ -12,7 +12,7 @@ use crate::log;
 use crate::metrics::Metric;
 use crate::module::{Kind, Module};
 use crate::net::revocation::Way;
-use crate::net::tls_facts::{Ending, TlsFacts};
+use crate::net::tls::facts::{Ending, TlsFacts};
 use crate::probe_log::{LogValue, text};
 
 /// Whether the module wants it.

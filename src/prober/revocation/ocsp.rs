@@ -8,7 +8,7 @@ use crate::config::Ocsp;
 use crate::log;
 use crate::metrics::Metric;
 use crate::net::revocation::Way;
-use crate::net::tls_facts::{Certificate, TlsFacts};
+use crate::net::tls::facts::{Certificate, TlsFacts};
 use crate::net::x509::{OcspAnswer, OcspError, OcspResponse, OcspStatus, ocsp_request};
 use crate::probe_log::text;
 use crate::prober::Probe;

@@ -36,6 +36,7 @@ struct Counts {
 /// Who is at the other end of a connection.
 #[derive(Clone, Debug)]
 pub struct Caller {
+    /// Its address.
     pub address: IpAddr,
     /// The seat of the connection, which is to know whether there is a request.
     pub seat: Arc<Seat>,

@@ -8,7 +8,7 @@ use super::picture;
 use crate::calendar::unix_now;
 use crate::display::{Validity, age, duration, short, validity};
 use crate::module::Given;
-use crate::net::tls_facts::{Certificate, TlsFacts};
+use crate::net::tls::facts::{Certificate, TlsFacts};
 use crate::prober::{Hop, Outcome};
 use crate::server::past::entry::Entry;
 use crate::trace::Link;

@@ -5,7 +5,7 @@ use std::path::Path;
 use aws_lc_rs::digest;
 use blackbox_exporter::config;
 use blackbox_exporter::metrics::{Labels, Metric, Samples};
-use blackbox_exporter::net::tls_facts::{FactSet, TlsFacts};
+use blackbox_exporter::net::tls::facts::{FactSet, TlsFacts};
 use rustls::version::TLS13;
 
 use super::{shake, trusting};

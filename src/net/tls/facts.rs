@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-pub use super::x509::Certificate;
 use crate::metrics::{Labels, Metric, Samples};
+pub use crate::net::x509::Certificate;
 
 /// Facts of one handshake, failed ones included.
 #[derive(Clone, Debug, Default)]
