@@ -4,6 +4,7 @@ use std::io;
 use std::net::IpAddr;
 
 use super::{Facts, barred, name, policy, resolve, routed, shortage, source, tls};
+use crate::module::Kind;
 use crate::net::dial::{DialCause, DialError, Vantage};
 use crate::net::port::PortError;
 use crate::net::proxy::{Reply, TunnelError};
@@ -24,13 +25,23 @@ pub(in crate::prober) fn unresolved(
 }
 
 /// The advice for a connection that could not be made, from a vantage.
-pub(in crate::prober) fn advice(facts: &Facts, vantage: &Vantage, error: &ConnectError) -> Option<String> {
+pub(in crate::prober) fn advice(
+    facts: &Facts,
+    vantage: &Vantage,
+    kind: &Kind,
+    error: &ConnectError,
+) -> Option<String> {
+    unconnected(facts, vantage, tls::without(kind), error)
+}
+
+fn unconnected(facts: &Facts, vantage: &Vantage, without_tls: &str, error: &ConnectError) -> Option<String> {
     match error {
         ConnectError::Port(error) => port(error),
         ConnectError::Resolve(error) => resolve::advice(error, vantage, None),
         ConnectError::Dial(error) => dial(facts, vantage, error),
         ConnectError::Proxy(error) => {
-            let inner = advice(&Facts::default(), vantage, error);
+            let without_tls = "use http:// instead of https:// in proxy_url";
+            let inner = unconnected(&Facts::default(), vantage, without_tls, error);
             Some(format!(
                 "This is about the proxy, not the target. {}",
                 inner.unwrap_or_default()
@@ -46,7 +57,7 @@ pub(in crate::prober) fn advice(facts: &Facts, vantage: &Vantage, error: &Connec
             name(to)
         )),
         ConnectError::Tls(error) => {
-            let line = tls::advice(error)?;
+            let line = tls::advice(error, without_tls)?;
             match (&error.error, other_family(facts)) {
                 (TlsError::TimedOut { progress, .. }, Some(also)) if *progress == quic::UNFINISHED => {
                     Some(format!("{line} {also}."))

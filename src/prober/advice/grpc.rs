@@ -42,6 +42,14 @@ pub(in crate::prober) fn status(status: &GrpcStatus, service: &str, is_tls: bool
     })
 }
 
+/// Nothing came on a connection that was made.
+pub(in crate::prober) fn silence(is_tls: bool) -> String {
+    let more = if is_tls { "" } else { ", expects TLS (tls: true)" };
+    format!(
+        "The port accepts connections and sent nothing, not even the SETTINGS frame that HTTP/2 begins with: it speaks another protocol{more}, or the service hangs."
+    )
+}
+
 /// What answers is not HTTP/2.
 pub(in crate::prober) fn not_http2(is_tls: bool, first: &[u8]) -> String {
     if super::is_http(first) {

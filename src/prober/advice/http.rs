@@ -244,6 +244,15 @@ impl InvalidBody<'_> {
         })
     }
 
+    /// A body that ended before its end.
+    pub(in crate::prober) fn ended(&self, count: u64) -> String {
+        let announced = text(self.headers, "Content-Length").map(|length| format!(" of {length}"));
+        format!(
+            "The connection ended after {count}{} bytes of the body: the service failed while it was sending, a proxy between gave up, or Content-Length is wrong. Try `curl -v URL`.",
+            announced.unwrap_or_default()
+        )
+    }
+
     /// A body that cannot be decompressed.
     pub(in crate::prober) fn undecodable(&self) -> String {
         match text(self.headers, "Content-Encoding") {

@@ -1,16 +1,17 @@
 //! Names without an address to dial.
 
 use std::io;
+use std::net::IpAddr;
 
 use go_resolve::stub::Cause as StubCause;
 use go_resolve::wire::Flaw;
 
 use super::{name, policy, shortage, source, tls};
-use crate::net::Preference;
 use crate::net::dial::{DialCause, Vantage};
 use crate::net::dns::CarryError;
 use crate::net::http1::ExchangeError;
 use crate::net::resolve::{ResolveCause, ResolveError};
+use crate::net::{Address, Preference};
 use crate::shortage::Resource;
 
 /// SERVFAIL and REFUSED (RFC 1035, section 4.1.1).
@@ -86,7 +87,7 @@ pub(super) fn advice(
 /// Why this host could not ask the module's name server, or what was wrong with the TLS of that.
 fn own_fault(error: &ResolveError, vantage: &Vantage) -> Option<String> {
     if let Some(handshake) = error.handshake() {
-        return tls::advice(handshake).map(about_tls);
+        return tls::advice(handshake, "use udp:// or tcp:// in resolver").map(about_tls);
     }
     let DialCause::Io { call, error: why } = &error.dial()?.cause else {
         return None;
@@ -138,6 +139,15 @@ fn spoken(error: &io::Error, over: &str, server: &str, setting: &str) -> Option<
 
 /// The name exists, and not with the family that is allowed.
 fn other_family(host: &str, preference: Option<Preference>) -> String {
+    if let Some(literal) = Address::parse(host) {
+        let (is, allowed, setting) = match literal.ip {
+            IpAddr::V4(_) => ("IPv4", "IPv6", "ip4"),
+            IpAddr::V6(_) => ("IPv6", "IPv4", "ip6"),
+        };
+        return format!(
+            "{host} is an {is} address, and the module allows {allowed} only (ip_protocol_fallback: false): set preferred_ip_protocol: {setting}."
+        );
+    }
     match preference {
         Some(Preference {
             ip6: true,
@@ -158,6 +168,9 @@ fn other_family(host: &str, preference: Option<Preference>) -> String {
 }
 
 fn not_found(host: &str, why: &str) -> String {
+    if host.is_empty() {
+        return "The target names no host.".to_owned();
+    }
     if !host.is_ascii() {
         return format!(
             "{why}: {host} has letters beyond ASCII, and is looked up in its xn-- form. Check the spelling, and whether the zone has that form."

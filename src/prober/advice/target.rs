@@ -4,6 +4,7 @@ use std::net::Ipv6Addr;
 
 use super::name;
 use crate::module::{DnsTransport, Kind};
+use crate::net::url::UrlError;
 use crate::net::{Address, split_host_port};
 
 /// Schemes of URLs that some prober knows what to do with, and the module for it.
@@ -26,6 +27,15 @@ const SCHEMES: [(&str, &str); 10] = [
 /// What is wrong with a target itself.
 pub(super) fn mistake(kind: &Kind, target: &str) -> Option<String> {
     let scheme = target.split_once("://").filter(|(scheme, _)| is_scheme(scheme));
+    match kind {
+        // The name of another server's zone is not looked up.
+        Kind::Dns(module) if module.server.is_some() => {}
+        _ if target.is_empty() => return Some("The target is empty.".to_owned()),
+        _ if target.starts_with(char::is_whitespace) => {
+            return Some("The target begins with a blank: remove it.".to_owned());
+        }
+        _ => {}
+    }
     match kind {
         Kind::Http(_) => http(target, scheme),
         Kind::Websocket(_) => websocket(target, scheme),
@@ -69,6 +79,25 @@ pub(super) fn mistake(kind: &Kind, target: &str) -> Option<String> {
             _ => None,
         },
     }
+}
+
+/// A target that cannot be read as a URL.
+pub(in crate::prober) fn no_url(error: &UrlError) -> String {
+    let help = match error {
+        UrlError::Port(_) => "; ports are numbers from 0 to 65535",
+        UrlError::Escape(_) => "; a percent sign itself is written %25",
+        _ => "",
+    };
+    format!("The target is not a URL: {}{help}.", name(&error.to_string()))
+}
+
+/// The scheme that follows another one, and what stands behind it.
+fn doubled(rest: &str) -> Option<(&str, &str)> {
+    let is_web = |scheme: &str| {
+        let known = ["http", "https", "ws", "wss"];
+        known.iter().any(|known| scheme.eq_ignore_ascii_case(known))
+    };
+    rest.split_once("://").filter(|(scheme, _)| is_web(scheme))
 }
 
 fn is_scheme(text: &str) -> bool {
@@ -115,6 +144,22 @@ fn http(target: &str, scheme: Option<(&str, &str)>) -> Option<String> {
             ),
         });
     }
+    if let Some((meant, rest)) = scheme.and_then(|(_, rest)| doubled(rest)) {
+        return Some(format!(
+            "The target has two schemes, and the second was taken as the host. Probably {meant}://{} is meant.",
+            authority(rest)
+        ));
+    }
+    if let Some((first, rest)) = target.split_once("://")
+        && scheme.is_none()
+        && !first.contains(['/', '?', '#', '@'])
+    {
+        return Some(format!(
+            "{:?} is not a scheme, and was taken as the host. Probably http://{} is meant.",
+            name(first),
+            authority(rest)
+        ));
+    }
     // A scheme whose colon or slash was forgotten.
     let lower = target.get(..8).unwrap_or(target).to_ascii_lowercase();
     let forgotten = ["https//", "http//", "https:/", "http:/", "http;//", "https;/"];
@@ -135,12 +180,12 @@ fn http(target: &str, scheme: Option<(&str, &str)>) -> Option<String> {
 }
 
 fn websocket(target: &str, scheme: Option<(&str, &str)>) -> Option<String> {
-    let wanted = match scheme {
-        Some(("ws" | "wss", _)) => return None,
-        Some(("https", _)) => "wss",
-        _ => "ws",
+    let (wanted, rest) = match scheme {
+        Some((wanted @ ("ws" | "wss"), rest)) => (wanted, doubled(rest)?.1),
+        Some(("https", rest)) => ("wss", rest),
+        Some((_, rest)) => ("ws", rest),
+        None => ("ws", target),
     };
-    let rest = scheme.map_or(target, |(_, rest)| rest);
     Some(format!(
         "The target of the prober websocket is a URL with the scheme ws or wss: write {wanted}://{}.",
         name(rest)
@@ -201,7 +246,20 @@ fn host_and_port(target: &str, scheme: Option<(&str, &str)>, prober: &str) -> Op
             "The target of the prober {prober} is HOST:PORT, and the port is missing: write {target}:PORT."
         ));
     }
-    if target.parse::<Ipv6Addr>().is_ok() {
+    let is_address = |text: &str| text.parse::<Ipv6Addr>().is_ok();
+    if let Some((ip, port)) = target.rsplit_once(':')
+        && is_address(ip)
+        && port.parse::<u16>().is_ok()
+    {
+        let other = match is_address(target) {
+            true => format!(", or [{target}]:PORT if that is the address"),
+            false => String::new(),
+        };
+        return Some(format!(
+            "The target of the prober {prober} is HOST:PORT, with an IPv6 address in brackets: write [{ip}]:{port}{other}."
+        ));
+    }
+    if is_address(target) {
         return Some(format!(
             "The target of the prober {prober} is HOST:PORT, with an IPv6 address in brackets: write [{target}]:PORT."
         ));

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::{name, quoted};
 use crate::calendar::unix_now;
 use crate::display::{age, short, validity};
+use crate::module::Kind;
 use crate::net::quic;
 use crate::net::tls::facts::{Certificate, TlsFacts};
 use crate::net::tls::{HandshakeError, Seen, TlsError, alert_of};
@@ -15,7 +16,18 @@ use crate::net::x509::VerifyError;
 /// How many names a line lists.
 const NAMES: usize = 5;
 
-pub(in crate::prober) fn advice(failed: &HandshakeError) -> Option<String> {
+/// How a target is probed without TLS.
+pub(super) fn without(kind: &Kind) -> &'static str {
+    match kind {
+        Kind::Http(_) => "use http:// instead of https://",
+        Kind::Websocket(_) => "use ws:// instead of wss://",
+        Kind::Dns(_) => "use another transport_protocol, without dns_over_tls",
+        Kind::Tcp(_) | Kind::Unix(_) | Kind::Grpc(_) | Kind::Icmp(_) => "set tls: false in the module",
+    }
+}
+
+/// The advice for a handshake that failed. `without` is what does without TLS.
+pub(in crate::prober) fn advice(failed: &HandshakeError, without: &str) -> Option<String> {
     if let TlsError::Verification(error) = &failed.error {
         return verification(error, failed.facts.as_ref()?);
     }
@@ -30,7 +42,7 @@ pub(in crate::prober) fn advice(failed: &HandshakeError) -> Option<String> {
             };
         }
         Seen::Closed => "The server closed the connection when TLS began: it does not speak TLS on this port, or does not serve this host's address or the name that was sent (SNI). Try `openssl s_client -connect HOST:PORT -servername NAME`.".to_owned(),
-        Seen::Foreign(bytes) => foreign(bytes),
+        Seen::Foreign(bytes) => foreign(bytes, without),
         Seen::TooOld(version) => format!(
             "The server speaks nothing newer than {}; this exporter speaks TLS 1.2 and TLS 1.3. Bring the server up to date.",
             version.unwrap_or("an old version of TLS")
@@ -59,9 +71,9 @@ pub(in crate::prober) fn alone(error: &TlsError) -> Option<String> {
 }
 
 /// What answers in the clear where TLS is expected.
-fn foreign(bytes: &[u8]) -> String {
+fn foreign(bytes: &[u8], without: &str) -> String {
     if super::is_http(bytes) {
-        return "The port responds in plain HTTP: use http:// instead of https://, or tls: false, or the port that has TLS.".to_owned();
+        return format!("The port responds in plain HTTP: {without}, or use the port that has TLS.");
     }
     let starts = |start: &[u8]| bytes.starts_with(start);
     if starts(b"SSH-") {
@@ -77,7 +89,7 @@ fn foreign(bytes: &[u8]) -> String {
         );
     }
     format!(
-        "The port does not speak TLS; it sent {}. Use http:// or tls: false, or the port that has TLS.",
+        "The port does not speak TLS, it sent {}: {without}, or use the port that has TLS.",
         quoted(bytes)
     )
 }

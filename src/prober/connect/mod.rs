@@ -213,7 +213,7 @@ fn failed(
         true => &probe.attempt.facts,
         false => &elsewhere,
     };
-    let line = advice::connect::advice(facts, vantage, &error);
+    let line = advice::connect::advice(facts, vantage, probe.kind, &error);
     probe.advise(line);
     Box::new(ConnectFailure { error, spans })
 }

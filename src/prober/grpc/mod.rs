@@ -98,6 +98,7 @@ fn host_port(probe: &mut Probe<'_>) -> Result<String, Failed> {
     match Url::parse(&carried::bytes(&url)) {
         Ok(url) => Ok(url.host),
         Err(error) => {
+            probe.advise(advice::target::no_url(&error));
             log!(probe.log, Error, "Could not parse target URL", "err" => text(&error));
             Err(probe.fail(Reason::ConfigError))
         }
@@ -368,6 +369,9 @@ where
         })
     });
     answered.unwrap_or_else(|timed_out| {
+        if probe.arrivals.after(started).is_none() {
+            probe.advise(advice::grpc::silence(module.tls));
+        }
         let text = format!("waiting for the response to the health check: {timed_out}");
         Err(GrpcStatus::new(Code::DEADLINE_EXCEEDED, text).into())
     })

@@ -77,6 +77,9 @@ pub(super) enum BodyReadError {
     NoMemory,
     #[error("{0}")]
     Io(String),
+    /// The peer sent less than it had announced.
+    #[error("{0}")]
+    Ended(String),
     #[error("context deadline exceeded: {0} while reading the body")]
     TimedOut(TimedOut),
 }
@@ -89,7 +92,7 @@ impl BodyReadError {
             Self::TooLarge(_) | Self::TooLargeToKeep(_) => Reason::BodyTooLarge,
             Self::NoMemory => Reason::OutOfResources,
             Self::TimedOut(_) => Reason::RequestTimeout,
-            Self::Closed | Self::Io(_) => Reason::ProtocolError,
+            Self::Closed | Self::Io(_) | Self::Ended(_) => Reason::ProtocolError,
         }
     }
 }
@@ -207,6 +210,7 @@ impl BodyReader {
             error,
             BodyReadError::Compressed(DecompressError::Data(_) | DecompressError::DataCut)
                 | BodyReadError::Io(_)
+                | BodyReadError::Ended(_)
                 | BodyReadError::TimedOut(_)
         );
         Some(error).filter(|_| is_told && self.inflated)
@@ -356,7 +360,11 @@ fn io_error(error: io::Error) -> BodyReadError {
     if error.kind() == io::ErrorKind::OutOfMemory {
         return BodyReadError::NoMemory;
     }
-    BodyReadError::Io(SystemError(&error).to_string())
+    let text = SystemError(&error).to_string();
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => BodyReadError::Ended(text),
+        _ => BodyReadError::Io(text),
+    }
 }
 
 #[cfg(test)]

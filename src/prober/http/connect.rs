@@ -169,7 +169,7 @@ impl Client<'_> {
         let socket = dial::quic(probe.network, to, probe.vantage);
         let socket = socket.map_err(|error| {
             let error = ConnectError::Dial(error);
-            let line = advice::connect::advice(&probe.attempt.facts, probe.vantage, &error);
+            let line = advice::connect::advice(&probe.attempt.facts, probe.vantage, probe.kind, &error);
             probe.advise(line);
             failed(error)
         })?;

@@ -93,8 +93,8 @@ impl Client<'_> {
         let error = ConnectError::Tls(Box::new(HandshakeError { error, facts, seen }));
         // What is known of the target's name says nothing of a later hop.
         let line = match self.traces.len() {
-            0 | 1 => advice::connect::advice(&probe.attempt.facts, probe.vantage, &error),
-            _ => advice::connect::advice(&advice::Facts::default(), probe.vantage, &error),
+            0 | 1 => advice::connect::advice(&probe.attempt.facts, probe.vantage, probe.kind, &error),
+            _ => advice::connect::advice(&advice::Facts::default(), probe.vantage, probe.kind, &error),
         };
         probe.advise(line);
         RoundTripError::Connect(error)

@@ -65,7 +65,7 @@ pub(super) async fn judge(probe: &mut Probe<'_>, module: &Http, chain: &mut Chai
         log!(probe.log, Error, "Failed to get decompressor for HTTP response body", "err" => text(&error));
         probe.fail(error.reason());
         if success {
-            unreadable(probe, module, &response.headers, &error);
+            unreadable(probe, module, &response.headers, reader.count, &error);
         }
         success = false;
     }
@@ -78,7 +78,7 @@ pub(super) async fn judge(probe: &mut Probe<'_>, module: &Http, chain: &mut Chai
             log!(probe.log, Error, "Failed to read HTTP response body", "err" => text(&error));
             probe.fail(error.reason());
             if success {
-                unreadable(probe, module, &response.headers, &error);
+                unreadable(probe, module, &response.headers, reader.count, &error);
             }
             success = false;
         }
@@ -122,7 +122,7 @@ pub(super) async fn judge(probe: &mut Probe<'_>, module: &Http, chain: &mut Chai
 }
 
 /// Keeps what is to be done about a body that could not be read.
-fn unreadable(probe: &mut Probe<'_>, module: &Http, headers: &Headers, error: &BodyReadError) {
+fn unreadable(probe: &mut Probe<'_>, module: &Http, headers: &Headers, count: u64, error: &BodyReadError) {
     let of = advice::http::InvalidBody {
         headers,
         module,
@@ -132,7 +132,10 @@ fn unreadable(probe: &mut Probe<'_>, module: &Http, headers: &Headers, error: &B
         BodyReadError::TooLarge(limit) => Some(advice::http::too_large(*limit)),
         BodyReadError::TooLargeToKeep(most) => Some(advice::http::too_large_for_cel(*most < MOST_KEPT)),
         BodyReadError::Compressed(_) => Some(of.undecodable()),
-        BodyReadError::Io(_) if module.compression != Compression::Identity => Some(of.undecodable()),
+        BodyReadError::Io(_) | BodyReadError::Ended(_) if module.compression != Compression::Identity => {
+            Some(of.undecodable())
+        }
+        BodyReadError::Ended(_) => Some(of.ended(count)),
         _ => None,
     };
     probe.advise(line);
@@ -218,7 +221,7 @@ async fn body_passes(
                 regexps_pass(probe, &of, &mut search)
             }
             Err(error) => {
-                unreadable(probe, module, headers, error);
+                unreadable(probe, module, headers, reader.count, error);
                 log!(probe.log, Error, "Error reading HTTP body", "err" => text(error));
                 probe.fail(error.reason());
                 false
@@ -256,7 +259,7 @@ async fn body_passes(
             judged.is_ok()
         }
         Err(error) => {
-            unreadable(probe, module, headers, &error);
+            unreadable(probe, module, headers, reader.count, &error);
             log!(probe.log, Error, "Error reading HTTP body", "err" => text(&error));
             probe.fail(error.reason());
             false

@@ -86,6 +86,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Http) -> Verdict {
     let mut url = match Url::parse(&carried::bytes(&target_url(probe, module))) {
         Ok(url) => url,
         Err(error) => {
+            probe.advise(advice::target::no_url(&error));
             log!(probe.log, Error, "Could not parse target URL", "err" => text(&error));
             return Err(probe.fail(Reason::ConfigError));
         }

@@ -134,7 +134,8 @@ pub(super) async fn start_tls<'c>(
             Ok(Box::new(session.stream))
         }
         Err(failed) => {
-            probe.advise(advice::tls::advice(&failed));
+            let without_tls = "leave starttls out";
+            probe.advise(advice::tls::advice(&failed, without_tls));
             log!(probe.log, Error, "TLS Handshake (client) failed", "err" => text(&failed.error));
             Err(probe.fail(failed.error.reason()))
         }

@@ -28,6 +28,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Websocket) -> Verdict {
     let url = match Url::parse(&carried::bytes(probe.target)) {
         Ok(url) => url,
         Err(error) => {
+            probe.advise(advice::target::no_url(&error));
             log!(probe.log, Error, "Could not parse target URL", "err" => text(&error));
             return Err(probe.fail(Reason::ConfigError));
         }

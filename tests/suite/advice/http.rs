@@ -109,6 +109,7 @@ async fn checks() {
             "{\"status\": \"degraded\"}",
         ),
         "/header" => answer("200 OK", &["X-Backend: blue"], ""),
+        "/short" => b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\nConnection: close\r\n\r\nabc".to_vec(),
         "/gzip" => {
             let mut bytes = Vec::new();
             let head = "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nConnection: close\r\n\r\n";
@@ -136,6 +137,7 @@ async fn checks() {
         ("A header matches", "fail_if_header_matches: [{header: X-Backend, regexp: blue}]", "/header"),
         ("A header is missing", "fail_if_header_not_matches: [{header: X-Trace, regexp: .}]", "/header"),
         ("The body is too long", "body_size_limit: 3B", "/text"),
+        ("The body ends early", "", "/short"),
         ("`compression` without Content-Encoding", "compression: gzip", "/text"),
         ("`valid_http_versions` with an unknown version", "valid_http_versions: [HTTP/2]", "/text"),
         ("Another HTTP version", "valid_http_versions: [HTTP/2.0]", "/text"),

@@ -66,6 +66,7 @@ async fn names_and_routes() {
         ("The name server refuses", tcp(""), "deny.test:80"),
         ("The name server is silent", tcp(""), "silent.test:80"),
         ("The name has no IPv6 address, and nothing else is allowed", tcp("ip_protocol_fallback: false"), "four.test:80"),
+        ("An IPv4 address, and nothing but IPv6 is allowed", tcp("preferred_ip_protocol: ip6, ip_protocol_fallback: false"), "192.0.2.4:80"),
         ("The name has neither an A nor an AAAA record", tcp(""), "nothing.test:80"),
         ("No route over IPv6, and the name has an A record", tcp(""), "both.test:80"),
         ("Refused over IPv6, and the name has an A record", tcp(""), "here.test:1"),

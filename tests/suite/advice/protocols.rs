@@ -167,6 +167,11 @@ async fn grpc() {
     table
         .row("A port without TLS", &grpc(", tls: true"), &plain.target())
         .await;
+    let silent = Peer::play(vec![]).await;
+    let hanging = grpc("").replace("2s", "500ms");
+    table
+        .row("A port that says nothing", &hanging, &silent.target())
+        .await;
     let port = demanding().await;
     let yaml = grpc(", tls: true, tls_config: {insecure_skip_verify: true}");
     let outcome = crate::support::probe(&yaml, &format!("127.0.0.1:{port}")).await;
@@ -206,6 +211,11 @@ async fn websocket() {
     let site = Site::answering([21, 3, 3, 0, 2, 2, 70]).await;
     table
         .row("A port with TLS", yaml, &format!("ws://{}/", site.address))
+        .await;
+    let answer = send("HTTP/1.1 400 Bad Request\r\n\r\n");
+    let plain = Peer::play(vec![Move::Read(5), answer, Move::Close]).await;
+    table
+        .row("A port without TLS", yaml, &format!("wss://{}/", plain.target()))
         .await;
     let site = Site::answering("").await;
     table

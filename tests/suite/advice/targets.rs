@@ -14,10 +14,18 @@ async fn targets_that_do_not_fit_the_prober() {
         ("http, `ws://HOST/`", http, "ws://127.0.0.1/"),
         ("http, `tcp://HOST:PORT`", http, "tcp://127.0.0.1:1/"),
         ("http, `https//HOST/`", http, "https//127.0.0.1/"),
+        ("http, `https://https://HOST/`", http, "https://https://127.0.0.1/"),
+        ("http, `ht!tp://HOST/`", http, "ht!tp://127.0.0.1/"),
+        ("http, a blank before the URL", http, " http://127.0.0.1/"),
+        ("http, a port that is not a number", http, "http://127.0.0.1:abc/"),
+        ("http, a percent sign that is not escaped", http, "http://127.0.0.1/%zz"),
+        ("http, a URL without a host", http, "http:///"),
+        ("http, an empty target", http, ""),
         ("tcp, `https://HOST/`", tcp, "https://127.0.0.1/"),
         ("tcp, `redis://HOST`", tcp, "redis://127.0.0.1"),
         ("tcp, `HOST` without a port", tcp, "127.0.0.1"),
         ("tcp, a bare IPv6 address", tcp, "::1"),
+        ("tcp, an IPv6 address and a port without brackets", tcp, "::1:80"),
         ("tcp, an IPv6 address in brackets without a port", tcp, "[::1]"),
         ("tcp, `:PORT` without a host", tcp, ":80"),
         ("tcp, a name for the port that is no service", tcp, "127.0.0.1:htpp"),
@@ -32,6 +40,7 @@ async fn targets_that_do_not_fit_the_prober() {
         ("unix, an abstract socket that nobody has", "prober: unix\ntimeout: 2s", "@no-such-service"),
         ("unix, a relative path", "prober: unix\ntimeout: 2s", "run/no.sock"),
         ("websocket, `https://HOST/`", "prober: websocket\ntimeout: 2s", "https://127.0.0.1/"),
+        ("websocket, `wss://wss://HOST/`", "prober: websocket\ntimeout: 2s", "wss://wss://127.0.0.1/"),
     ];
     for (situation, yaml, target) in rows {
         table.row(situation, yaml, target).await;
