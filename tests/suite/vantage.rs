@@ -547,7 +547,12 @@ async fn names_in_other_scripts_are_looked_up_in_their_ascii_form() {
     let identity = SelfSigned::of(&["xn--bcher-kva.test"]);
     let tls_port = pki::saying(identity.server(&[]), ok()).await.port();
     let trust = format!("tls_config: {{{}}}", identity.trust());
-    let site = Site::answering(ok()).await;
+    let moved = "HTTP/1.1 302 Found\r\nLocation: http://BÜCHER.test:{port}/\r\nContent-Length: 0\r\n\r\n";
+    let site = Site::with(move |asked| match asked.header("Host") {
+        Some(host) if host.starts_with("127.") => moved.into(),
+        _ => ok(),
+    });
+    let site = site.await;
     let port = site.address.port();
     for (yaml, target) in [
         ("prober: tcp".to_owned(), format!("bücher.test:{port}")),
@@ -563,5 +568,30 @@ async fn names_in_other_scripts_are_looked_up_in_their_ascii_form() {
     ] {
         let outcome = probe(&format!("{yaml}\nresolver: udp://{server}"), &target).await;
         assert!(outcome.success, "{target}: {:#?}", log(&outcome));
+    }
+    // The name that peers get to see is the one that is looked up, but for one that the module writes.
+    let proxy =
+        format!("http: {{proxy_url: 'http://127.0.0.1:{port}', skip_resolve_phase_with_proxy: true}}");
+    let own = format!("xn--bcher-kva.test:{port}");
+    let own = own.as_str();
+    for (yaml, target, want) in [
+        ("prober: http", format!("http://BÜCHER.test:{port}/"), own),
+        ("prober: http", format!("http://bücher。test:{port}/"), own),
+        ("prober: websocket", format!("ws://BÜCHER.test:{port}/"), own),
+        (
+            &format!("prober: http\n{proxy}"),
+            "http://BÜCHER.test/".to_owned(),
+            "xn--bcher-kva.test",
+        ),
+        (
+            "prober: http\nhttp: {headers: {Host: BÜCHER.test}}",
+            format!("http://bücher.test:{port}/"),
+            "xn--BCHER-2pa.test",
+        ),
+        ("prober: http", site.url("/"), own),
+    ] {
+        probe(&format!("{yaml}\nresolver: udp://{server}"), &target).await;
+        let asked = site.asked();
+        assert_eq!(asked.last().unwrap().header("Host"), Some(want), "{target}");
     }
 }

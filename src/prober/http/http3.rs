@@ -108,7 +108,8 @@ async fn exchange(
     body: RequestBody,
     first_byte: &mut Option<Instant>,
 ) -> Result<Box<HttpResponse>, RoundTripError> {
-    let host = punycode_host_port(request.host()).map_err(RoundTripError::Host)?;
+    let host = request.host();
+    let host = punycode_host_port(&host).map_err(RoundTripError::Host)?;
     if !valid_host_header(&host) {
         return Err(RoundTripError::Request("http3: invalid Host header".to_owned()));
     }

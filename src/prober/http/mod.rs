@@ -36,7 +36,7 @@ use crate::net::headers::is_token;
 use crate::net::http1::{FileBody, RequestBody};
 use crate::net::tls::Prepared;
 use crate::net::tls::facts::{FactSet, TlsFacts};
-use crate::net::url::Url;
+use crate::net::url::{Url, idna_host_port};
 use crate::net::{Address, file};
 use crate::probe_log::text;
 use crate::reason::Reason;
@@ -111,7 +111,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Http) -> Verdict {
         dialled.pop();
     }
     client.first_host.clone_from(&dialled);
-    // As written, even with a colon and no port: that is what upstream says.
+    // Even with a colon and no port: that is what upstream says.
     let host = std::mem::replace(&mut url.host, dialled);
     let body = open_body(probe, module).await?;
     if !is_token(module.method.as_bytes()) {
@@ -127,7 +127,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Http) -> Verdict {
             .hostname
             .map(ToOwned::to_owned)
             .or_else(|| module.host.clone())
-            .unwrap_or(host),
+            .unwrap_or_else(|| idna_host_port(&host).into_owned()),
         headers: Cow::Borrowed(&module.headers),
         crossed_hosts: false,
     });

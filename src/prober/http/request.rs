@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::error::RoundTripError;
 use crate::net::headers::{Headers, is_sendable_value, is_token};
-use crate::net::url::Url;
+use crate::net::url::{Url, idna_host_port};
 
 /// A request, before headers of the transport and credentials are added.
 #[derive(Clone, Debug)]
@@ -22,11 +22,11 @@ pub(super) struct HttpRequest<'m> {
 
 impl HttpRequest<'_> {
     /// What the peer is told to be called.
-    pub(super) fn host(&self) -> &str {
+    pub(super) fn host(&self) -> Cow<'_, str> {
         if self.host.is_empty() {
-            &self.url.host
+            idna_host_port(&self.url.host)
         } else {
-            &self.host
+            Cow::Borrowed(&self.host)
         }
     }
 }

@@ -130,7 +130,7 @@ impl Client<'_> {
             ))
             .await?;
         }
-        for (name, value) in probe.trace_headers(request.host()) {
+        for (name, value) in probe.trace_headers(&request.host()) {
             headers.to_mut().set(name, value);
         }
         Ok(headers)
@@ -222,7 +222,8 @@ async fn over_http2(
     expects_continue: bool,
     first_byte: &mut FirstByte<'_>,
 ) -> Result<Box<HttpResponse>, RoundTripError> {
-    let host = punycode_host_port(request.host()).map_err(RoundTripError::Host)?;
+    let host = request.host();
+    let host = punycode_host_port(&host).map_err(RoundTripError::Host)?;
     if !valid_host_header(&host) {
         return Err(RoundTripError::Request("http2: invalid Host header".to_owned()));
     }
@@ -246,7 +247,8 @@ fn request_head(
     body: &RequestBody,
     proxy: Option<&Url>,
 ) -> Result<Vec<u8>, RoundTripError> {
-    let host = punycode_host_port(request.host()).map_err(RoundTripError::Host)?;
+    let host = request.host();
+    let host = punycode_host_port(&host).map_err(RoundTripError::Host)?;
     let host = match (valid_host_header(&host), proxy) {
         (true, _) => remove_zone(&host),
         (false, None) => "".into(),

@@ -17,7 +17,7 @@ use crate::net::http1::{
     Head, HeadError, HeadParser, MAX_HEAD, RequestBody, RequestLine, measure, write_head,
 };
 use crate::net::tls::Prepared;
-use crate::net::url::{Url, punycode_host_port, remove_zone, valid_host_header};
+use crate::net::url::{Url, idna_host_port, punycode_host_port, remove_zone, valid_host_header};
 use crate::net::{Address, split_host_port};
 use crate::prober::connect::{self, AnyStream, ConnectError, Route, Stream, Tls, To};
 use crate::prober::{Answer, Phase, Probe};
@@ -126,7 +126,7 @@ fn request(
     // These names are written as the RFC does, not in canonical form.
     headers.add_as_written(b"Sec-WebSocket-Key", key.as_bytes());
     headers.add_as_written(b"Sec-WebSocket-Version", b"13");
-    let mut host = url.host.clone();
+    let mut host = idna_host_port(&url.host).into_owned();
     for (name, value) in configured.iter() {
         if let Some(own) = OWN_HEADERS.iter().find(|own| own.as_bytes() == name) {
             return Err(WebsocketError::Header(own));
@@ -141,7 +141,7 @@ fn request(
         host = String::from_utf8_lossy(value).into_owned();
     }
     if host.is_empty() {
-        host.clone_from(&url.host);
+        host = idna_host_port(&url.host).into_owned();
     }
     let host = match punycode_host_port(&host) {
         Ok(host) if valid_host_header(&host) => remove_zone(&host).into_owned(),

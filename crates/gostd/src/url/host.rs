@@ -74,6 +74,17 @@ pub fn idna_ascii(host: &str) -> Cow<'_, str> {
     ascii.map_or(Cow::Borrowed(host), Cow::Owned)
 }
 
+/// The same of the host in a URL's `host[:port]`.
+pub fn idna_host_port(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() || text.starts_with('[') {
+        return Cow::Borrowed(text);
+    }
+    match text.rsplit_once(':') {
+        Some((host, port)) => Cow::Owned(format!("{}:{port}", idna_ascii(host))),
+        None => idna_ascii(text),
+    }
+}
+
 /// The ASCII form of `host[:port]` for a `Host` header: punycode without any mapping, of U+FFFD for what is not UTF-8.
 ///
 /// # Errors
@@ -149,6 +160,10 @@ mod tests {
             punycode_host_port(&carried::text(b"a\xff.test:80")).unwrap(),
             "xn--a-q10i.test:80"
         );
+        assert_eq!(punycode_host_port("BÜCHER.test").unwrap(), "xn--BCHER-2pa.test");
+        assert_eq!(idna_host_port("BÜCHER.test:80"), "xn--bcher-kva.test:80");
+        assert_eq!(idna_host_port("bücher。test"), "xn--bcher-kva.test");
+        assert_eq!(idna_host_port("[fe80::1%é]:80"), "[fe80::1%é]:80");
         assert_eq!(idna_ascii("BÜCHER.test"), "xn--bcher-kva.test");
         assert_eq!(idna_ascii("A.test"), "A.test");
         assert_eq!(idna_ascii(&carried::text(b"a\xff")), "xn--a-q10i");

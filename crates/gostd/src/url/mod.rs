@@ -15,7 +15,9 @@ use crate::carried;
 use crate::strconv::quote;
 
 pub use escape::query_escape;
-pub use host::{PunycodeError, idna_ascii, punycode, punycode_host_port, remove_zone, valid_host_header};
+pub use host::{
+    PunycodeError, idna_ascii, idna_host_port, punycode, punycode_host_port, remove_zone, valid_host_header,
+};
 
 /// A parsed URL or URL reference.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
