@@ -157,6 +157,10 @@ async fn modules_choose_addresses_and_where_they_come_from() {
         }
         assert_eq!(seen, [true, true], "{prober}");
     }
+    let several = module("tcp", "any").replace("ip4", "ip4, count: 3, interval: 1ms");
+    let outcome = probe(&several, &format!("pool.test:{port}")).await;
+    let counts = [Metric::TcpPacketsSent, Metric::TcpPacketsReceived];
+    assert_eq!(counts.map(|metric| outcome.samples.value(metric)), [Some(3.0); 2]);
     let outcome = probe(&module("tcp", "any"), "pool.test:1").await;
     assert!(!outcome.success);
     assert_eq!(outcome.samples.value(Metric::AddressesTried), Some(2.0));

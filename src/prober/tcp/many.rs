@@ -38,7 +38,7 @@ pub(super) struct Before {
 pub(super) async fn connect_before(
     probe: &mut Probe<'_>,
     module: &Tcp,
-    address: Address,
+    addresses: &[Address],
     port: &str,
     source: Option<IpAddr>,
 ) -> Before {
@@ -49,10 +49,15 @@ pub(super) async fn connect_before(
     let (network, deadline) = (probe.network, probe.deadline.unwatched());
     // The connect that follows says what is wrong with a port, or what the policy is against.
     let port = port::find(port, Protocol::Tcp, deadline).await;
-    let to = port.map(|port| address.with_port(port));
-    let Some(to) = to.ok().filter(|to| network.policy.allows(*to)) else {
+    let Ok(port) = port else {
         return before;
     };
+    let to = addresses.iter().map(|address| address.with_port(port));
+    let to: Vec<_> = to.filter(|to| network.policy.allows(*to)).collect();
+    if to.is_empty() {
+        return before;
+    }
+    let to = to.as_slice();
     // Those that would begin later are not made, and the last one in time is talked over.
     let left = deadline.left();
     let later = (1..module.count).take_while(|turn| module.interval.saturating_mul(*turn) < left);
@@ -75,12 +80,15 @@ pub(super) async fn connect_before(
         due += module.interval;
         before.sent += 1;
         waiting.push(async move {
-            let opened = dial::tcp(network, deadline, to, vantage).await.ok()?;
+            let from = Instant::now();
+            let opened = dial::several(network, deadline, to, vantage).await.ok()?.opened;
+            // Of several addresses, all that were tried took their time, as in the connect that follows.
+            let from = if to.len() == 1 { opened.from } else { from };
             if module.resets {
                 // Where it cannot be set, the connection is closed like any other.
                 let _ = opened.stream.set_zero_linger();
             }
-            Some((turn, opened.at - opened.from))
+            Some((turn, opened.at - from))
         });
     }
     // A connect that hangs must not take the time of what follows.

@@ -115,7 +115,7 @@ async fn dial<'t>(
     };
     let before = match (module.count, addresses.as_slice()) {
         (1, _) | (_, []) => None,
-        (_, [first, ..]) => Some(many::connect_before(probe, module, first.clone(), port, source).await),
+        (_, several) => Some(many::connect_before(probe, module, several, port, source).await),
     };
     let connected = connect(probe, route).await;
     if let Some(before) = before {
