@@ -144,7 +144,7 @@ impl Dns {
             );
         }
         let query = Query::new(&raw.query_name, query_type, query_class, raw.recursion_desired);
-        let query = with_edns(query, edns.as_ref());
+        let query = extended(query, edns.as_ref(), asking.facts);
         if let Err(error) = &query
             && !raw.query_name.is_empty()
         {
@@ -209,17 +209,19 @@ impl Dns {
             return self.query.clone();
         }
         let query = Query::new(name, self.query_type, self.query_class, self.recursion_desired);
-        with_edns(query, self.edns.as_ref())
+        extended(query, self.edns.as_ref(), self.facts)
     }
 }
 
 /// The longest answer over UDP that is asked for when nothing else is written (<https://dnsflagday.net/2020/>).
 const UDP_SIZE: u16 = 1232;
 
-fn with_edns(query: Result<Query, NameError>, edns: Option<&Edns>) -> Result<Query, NameError> {
+/// The query with what upstream's does not have.
+fn extended(query: Result<Query, NameError>, edns: Option<&Edns>, facts: bool) -> Result<Query, NameError> {
+    let query = if facts { query?.with_ad() } else { query? };
     match edns {
-        Some(edns) => query?.with_edns(edns),
-        None => query,
+        Some(edns) => query.with_edns(edns),
+        None => Ok(query),
     }
 }
 

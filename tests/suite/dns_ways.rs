@@ -121,9 +121,9 @@ async fn facts_of_an_answer() {
         }
         let rcode = if turn == 3 { 2 } else { 0 };
         let mut answer = reply(query, rcode, [2, 0, 0], &records.concat());
-        // AA, and AD.
+        // AA, and AD for those who ask for it.
         answer[2] |= 4;
-        answer[3] |= 0x20;
+        answer[3] |= query[3] & 0x20;
         vec![answer]
     })
     .await;

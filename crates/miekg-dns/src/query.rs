@@ -58,6 +58,15 @@ impl Query {
         Ok(Self { octets })
     }
 
+    /// The query with the AD bit: the response must say whether its records were verified (RFC 6840, section 5.7).
+    #[must_use]
+    pub fn with_ad(mut self) -> Self {
+        if let Some(flags) = self.octets.get_mut(3) {
+            *flags |= 0x20;
+        }
+        self
+    }
+
     /// The query with an OPT record.
     ///
     /// # Errors
