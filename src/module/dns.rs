@@ -165,7 +165,7 @@ impl Dns {
             validate_answer: RrValidator::compile(&raw.validate_answer_rrs, "answer", problems),
             validate_authority: RrValidator::compile(&raw.validate_authority_rrs, "authority", problems),
             validate_additional: RrValidator::compile(&raw.validate_additional_rrs, "additional", problems),
-            server: Some(asking.server.as_str())
+            server: Some(&*asking.server)
                 .filter(|server| !server.is_empty())
                 .map(Into::into),
             edns,

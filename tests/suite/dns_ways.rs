@@ -18,7 +18,7 @@ use crate::support::pki;
 use crate::support::programs::find;
 use crate::support::tls_peer::SelfSigned;
 use crate::support::unbound::Unbound;
-use crate::support::{log, probe, spawn};
+use crate::support::{has, lacks, log, probe, spawn};
 
 /// The queries that a server saw.
 type Seen = Arc<Mutex<Vec<Vec<u8>>>>;
@@ -620,5 +620,45 @@ async fn unbound_answers_over_https_and_serves_a_signed_zone() {
                 }
             }
         }
+    }
+}
+
+/// What is wrong with the address of a name server is said without the address, which may have a password.
+#[test]
+fn servers_that_cannot_be_asked_do_not_load() {
+    for (module, want) in [
+        (
+            "dns: {server: 'https://u:hunter22@h/q'}",
+            "only transport_protocol: https takes a URL",
+        ),
+        (
+            "dns: {server: 'tls://127.0.0.1'}",
+            "only transport_protocol: https takes a URL",
+        ),
+        (
+            "dns: {transport_protocol: https, server: 'https://u:hunter22@h/q'}",
+            "not one of DNS over HTTPS without a user",
+        ),
+        (
+            "dns: {transport_protocol: https, server: 'http://h/'}",
+            "not one of DNS over HTTPS",
+        ),
+        (
+            "dns: {transport_protocol: https, server: 'https://h:99999/'}",
+            "the port of the server",
+        ),
+        ("dns: {server: '1.1.1.1:99999'}", "the port of the server"),
+        ("dns: {server: '1.1.1.1:5 3'}", "the port of the server"),
+        ("dns: {server: '[::1'}", "the host of the server"),
+        ("resolver: 'https://u:hunter22@h/q'", "this is not a name server"),
+        ("resolver: 'https://u:hunter 22@h/q'", "this is not a name server"),
+        ("resolver: 'ftp://u:hunter22@h/q'", "this is not a name server"),
+        ("resolver: 'udp://h:99999'", "no valid port"),
+    ] {
+        let text = format!("modules:\n  m: {{prober: dns, {module}}}\n");
+        let error = blackbox_exporter::module::parse(text.as_bytes(), "f.yml").unwrap_err();
+        let said = format!("{error}{}{}{error:?}", error.one_line(), error.quoted());
+        has(&said, [want]);
+        lacks(&said, ["hunter"]);
     }
 }

@@ -247,6 +247,14 @@ fn words_and_forms_of_values_are_known() {
         ("{prober: dns, dns: {query_name: a, edns: {udp_size: 511}}}", false),
         ("{prober: dns, dns: {query_name: a, edns: {client_subnet: net}}}", false),
         ("{prober: dns, dns: {query_name: a, https: {path: dns-query}}}", false),
+        ("{prober: dns, dns: {server: 'dns.test:8053'}}", true),
+        ("{prober: dns, dns: {server: '[2001:db8::1]:domain'}}", true),
+        ("{prober: dns, dns: {server: '2001:db8::1', query_name: a}}", true),
+        ("{prober: dns, dns: {transport_protocol: https, server: 'https://dns.test:8443/q{?dns}'}}", true),
+        ("{prober: dns, dns: {server: 'udp://dns.test'}}", false),
+        ("{prober: dns, dns: {server: 'a b'}}", false),
+        ("{prober: dns, dns: {server: 'dns.test/'}}", false),
+        ("{prober: dns, dns: {server: '1.1.1.1,9.9.9.9'}}", false),
         ("{prober: tcp, tcp: {tls_config: {min_version: TLS14}}}", false),
     ];
     for (module, good) in rows {

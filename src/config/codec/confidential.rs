@@ -74,6 +74,16 @@ pub(crate) fn masked(text: &str, number: usize) -> String {
             let space = if shown.ends_with(':') { " " } else { "" };
             format!("{shown}{space}{MASK}")
         }
+        _ => without_user(line),
+    }
+}
+
+/// A line without the user and password of a URL.
+fn without_user(line: &str) -> String {
+    match (line.split_once("://"), line.rsplit_once('@')) {
+        (Some((before, _)), Some((user, after))) if before.len() < user.len() => {
+            format!("{before}://{MASK}@{after}")
+        }
         _ => line.to_owned(),
     }
 }
@@ -138,6 +148,11 @@ mod tests {
             ("headers: {Cookie: hush}", "headers: {Cookie: <secret>"),
             ("headers:\n  X-Api-Key: hush", "  X-Api-Key: <secret>"),
             ("proxy_url: http://u:hush@h", "proxy_url: <secret>"),
+            (
+                "resolver: 'https://u:hu@sh@h/q'",
+                "resolver: 'https://<secret>@h/q'",
+            ),
+            ("{from: a@b, server: https://h}", "{from: a@b, server: https://h}"),
             ("password_file: /run/secret", "password_file: /run/secret"),
             ("basic_auth:", "basic_auth:"),
             ("basic_auth:\n  username: ann\nmethod: GET", "method: GET"),

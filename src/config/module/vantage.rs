@@ -5,11 +5,12 @@ use std::net::IpAddr;
 use go_yaml::Id;
 
 use crate::config::client::tls::Tls;
+use crate::config::client::url::UrlText;
 use crate::config::codec::decode::Decoder;
 use crate::config::codec::schema::{self, Sections};
 use crate::config::codec::section::{Section, section};
 use crate::config::codec::shared::Shared;
-use crate::config::codec::value::{Duration, ServerUrl, Variant};
+use crate::config::codec::value::{Duration, Variant};
 
 section! {
     /// Where a module looks from. Empty texts leave the choice to the system.
@@ -24,7 +25,7 @@ section! {
         /// Which addresses of the target are dialled.
         omit addresses: String as Choice,
         /// The name server that is asked instead of the system's.
-        omit resolver: String as Resolver,
+        omit resolver: UrlText as Resolver,
         /// How long a lookup may take, in nanoseconds; 0 when it is not written.
         omit resolver_timeout: i64 as Duration,
         /// How long addresses are remembered at most, in nanoseconds.
@@ -170,11 +171,7 @@ impl Variant<String> for Choice {
 /// A name server.
 struct Resolver;
 
-impl Variant<String> for Resolver {
-    fn decode(place: &mut String, node: Id, d: &mut Decoder<'_, '_>) -> bool {
-        ServerUrl::decode(place, node, d)
-    }
-
+impl Variant<UrlText> for Resolver {
     fn schema(_: &mut Sections) -> serde_json::Value {
         schema::url(["udp", "tcp", "tls", "https"])
     }

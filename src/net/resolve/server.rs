@@ -101,24 +101,25 @@ impl NameServer {
         timeout: Option<Duration>,
         keep: Duration,
     ) -> Result<Self, String> {
-        const FORMS: &str = "it is one of udp://HOST, tcp://HOST, tls://HOST#NAME, https://HOST/dns-query";
-        let url = Url::parse(text).map_err(|error| error.to_string())?;
+        // The text is not quoted: a URL may have a password.
+        const NONE: &str = "this is not a name server: it is one of udp://HOST, tcp://HOST, tls://HOST#NAME, https://HOST/dns-query";
+        let url = Url::parse(text).map_err(|_| NONE)?;
         let (way, default) = match url.scheme.as_str() {
             "udp" => (Way::Udp, 53),
             "tcp" => (Way::Tcp, 53),
             "tls" => (Way::Tls, 853),
             "https" => (Way::Https, 443),
-            _ => return Err(format!("{text:?} is not a name server: {FORMS}")),
+            _ => return Err(NONE.to_owned()),
         };
         let host = url.hostname();
         let uri = String::from_utf8_lossy(&url.request_uri()).into_owned();
         let has_path = !matches!(uri.as_str(), "" | "/");
         if host.is_empty() || url.user.is_some() || (has_path && way != Way::Https) {
-            return Err(format!("{text:?} is not a name server: {FORMS}"));
+            return Err(NONE.to_owned());
         }
         let port = match url.port() {
             "" => default,
-            port => port.parse().map_err(|_| format!("{text:?} has no valid port"))?,
+            port => port.parse().map_err(|_| "the name server has no valid port")?,
         };
         let fragment = text.split_once('#').map_or("", |(_, name)| name);
         let name = match (tls.server_name.as_str(), fragment) {

@@ -167,7 +167,7 @@ fn server(probe: &mut Probe<'_>, module: &Dns, transport: DnsTransport) -> Resul
         return Err(probe.fail(Reason::PolicyRefused));
     }
     Place::read(server, transport, module.tls.is_some(), &module.path).map_err(|error| {
-        probe.timeline.hop().result = Some(error.clone());
+        probe.timeline.hop().result = Some(error.to_owned());
         log!(probe.log, Error, "Error parsing the server's URL", "err" => error);
         probe.fail(Reason::ConfigError)
     })

@@ -15,6 +15,8 @@ pub(super) struct Place {
     pub path: String,
 }
 
+const NOT_DOH: &str = "this is not a URL of DNS over HTTPS without a user";
+
 impl Place {
     /// Reads what is written: a host, perhaps with a port, and for DNS over HTTPS a URL. What is no host and port is a host,
     /// IPv6 addresses without brackets among them.
@@ -26,7 +28,7 @@ impl Place {
         transport: DnsTransport,
         is_encrypted: bool,
         path: &str,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, &'static str> {
         let default = match (transport, is_encrypted) {
             (DnsTransport::Https, _) => "443",
             (_, true) => "853",
@@ -35,12 +37,16 @@ impl Place {
         if transport == DnsTransport::Https && text.contains("://") {
             // RFC 8484 writes URLs as templates.
             let url = text.strip_suffix("{?dns}").unwrap_or(text);
-            let url = Url::parse(url).map_err(|error| error.to_string())?;
-            if url.scheme != "https" || url.hostname().is_empty() || url.user.is_some() {
-                return Err(format!("{text:?} is not a URL of DNS over HTTPS"));
-            }
+            let is_doh =
+                |url: &Url| url.scheme == "https" && !url.hostname().is_empty() && url.user.is_none();
+            // Not quoted: a URL may have a password.
+            let url = Url::parse(url).ok().filter(is_doh).ok_or(NOT_DOH)?;
             let uri = String::from_utf8_lossy(&url.request_uri()).into_owned();
-            return Ok(Self::new(url.hostname(), url.port_or_default(), uri));
+            let path = match uri.as_str() {
+                "" | "/" => path.to_owned(),
+                _ => uri,
+            };
+            return Ok(Self::new(url.hostname(), url.port_or_default(), path));
         }
         let (host, port) = split_host_port(text).unwrap_or((text, default));
         Ok(Self::new(host, port, path.to_owned()))
@@ -81,6 +87,8 @@ mod tests {
             ("[::1]:8443", DnsTransport::Https, true, "::1 8443 [::1]:8443 /p"),
             ("https://dns.test/a?b=c", DnsTransport::Https, true, "dns.test 443 dns.test /a?b=c"),
             ("https://dns.test:8443/q{?dns}", DnsTransport::Https, true, "dns.test 8443 dns.test:8443 /q"),
+            ("https://dns.test", DnsTransport::Https, true, "dns.test 443 dns.test /p"),
+            ("https://dns.test/", DnsTransport::Https, true, "dns.test 443 dns.test /p"),
             ("https://[::1]/q", DnsTransport::Https, true, "::1 443 [::1] /q"),
         ];
         for (text, transport, is_encrypted, want) in rows {

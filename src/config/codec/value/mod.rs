@@ -95,15 +95,6 @@ impl<T: Value> Variant<T> for Sent {
     }
 }
 
-/// As the type says, with references replaced: a URL, or the address of a server.
-pub(crate) struct ServerUrl;
-
-impl Variant<String> for ServerUrl {
-    fn decode(place: &mut String, node: Id, d: &mut Decoder<'_, '_>) -> bool {
-        d.expanding(Some(Purpose::Url), |d| place.decode(node, d))
-    }
-}
-
 /// As the type says, without references: names of files among what is sent.
 pub(crate) struct Literal;
 

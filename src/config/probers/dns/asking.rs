@@ -3,11 +3,14 @@
 use std::net::IpAddr;
 
 use go_yaml::Id;
+use gostd::address::{Address, split_host_port};
+use gostd::url::Url;
 
+use crate::config::client::url::UrlText;
 use crate::config::codec::decode::Decoder;
 use crate::config::codec::schema::{self, Sections};
 use crate::config::codec::section::{Section, section};
-use crate::config::codec::value::{ServerUrl, Value as _, Variant, Within};
+use crate::config::codec::value::{Value as _, Variant, Within};
 
 /// Most times that a query is sent again.
 const MOST_RETRIES: i64 = 10;
@@ -17,7 +20,7 @@ section! {
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Asking {
         /// The server that is asked for the target; empty when the target is the server.
-        omit server: String as ServerUrl,
+        omit server: UrlText as Server,
         /// Ask for DNSSEC records, and judge them.
         omit dnssec: bool,
         /// The OPT record.
@@ -45,6 +48,11 @@ impl Asking {
             );
             d.report_field(node, "retries", message, None);
         }
+        if let Some(message) = self.wrong_server(transport) {
+            let help =
+                "write HOST, HOST:PORT, or with transport_protocol: https a URL like https://HOST/dns-query";
+            d.report_field(node, "server", message, help);
+        }
         if self.tcp_on_truncation && !matches!(transport, "" | "udp") {
             let message = "\"tcp_on_truncation\" has no effect: only responses over UDP are truncated";
             d.warn(node, "tcp_on_truncation", message, None);
@@ -57,6 +65,33 @@ impl Asking {
                 "\"https\" has no effect with another transport_protocol",
                 help,
             );
+        }
+    }
+
+    /// Why nobody can be asked at that server, if that is so. The text is not quoted: a URL may have a password.
+    fn wrong_server(&self, transport: &str) -> Option<&'static str> {
+        let text = &*self.server;
+        let url = text
+            .contains("://")
+            .then(|| Url::parse(text.strip_suffix("{?dns}").unwrap_or(text)));
+        let (host, port) = match &url {
+            None if text.is_empty() => return None,
+            None => split_host_port(text).unwrap_or((text, "")),
+            Some(_) if transport != "https" => return Some("only transport_protocol: https takes a URL"),
+            Some(Ok(url)) if url.scheme == "https" && url.user.is_none() => (url.hostname(), url.port()),
+            Some(_) => return Some("the URL is not one of DNS over HTTPS without a user"),
+        };
+        let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let is_host = Address::parse(address.unwrap_or(host)).is_some()
+            || !host.is_empty() && !host.contains(|c: char| c <= ' ' || ":/?#@[]\\,%".contains(c));
+        let is_port = match port.bytes().all(|b| b.is_ascii_digit()) {
+            true => port.is_empty() || port.parse::<u16>().is_ok(),
+            false => port.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'),
+        };
+        match (is_host, is_port) {
+            (false, _) => Some("the host of the server cannot be one"),
+            (_, false) => Some("the port of the server cannot be one"),
+            (true, true) => None,
         }
     }
 }
@@ -130,6 +165,16 @@ impl Section for Https {
             let message = format!("{:?} is not a path", self.path);
             d.report_field(node, "path", message, "it begins with a slash");
         }
+    }
+}
+
+/// A host, perhaps with a port, or a URL.
+struct Server;
+
+impl Variant<UrlText> for Server {
+    fn schema(_: &mut Sections) -> serde_json::Value {
+        let https = schema::any_case(["https"]);
+        schema::form(&format!(r"^$|^{https}://[^/?#@]|^[^/?#@,\\ ]+$|\$\{{"))
     }
 }
 
