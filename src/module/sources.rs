@@ -355,7 +355,7 @@ fn folder(path: &Path) -> io::Result<Vec<PathBuf>> {
         let file = entry?.path();
         let name = file.file_name().unwrap_or_default().as_encoded_bytes();
         let is_yaml = name.ends_with(b".yml") || name.ends_with(b".yaml");
-        if is_yaml && !name.starts_with(b".") && !file.is_dir() {
+        if is_yaml && !is_hidden(&file) && !file.is_dir() {
             files.push(file);
         }
     }
@@ -374,9 +374,16 @@ fn pattern(name: &str) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for file in found {
         let file = file.map_err(io::Error::from)?;
-        if !file.is_dir() {
+        // As for the shell, hidden files are those of patterns that name them so.
+        let is_named = !is_hidden(&file) || is_hidden(Path::new(name));
+        if is_named && !file.is_dir() {
             files.push(file);
         }
     }
     Ok(files)
+}
+
+fn is_hidden(file: &Path) -> bool {
+    let name = file.file_name().unwrap_or_default();
+    name.as_encoded_bytes().starts_with(b".")
 }

@@ -61,7 +61,6 @@ async fn a_broken_file_among_others_may_be_left_out() {
     );
     let unknown = exporter.request("GET", "/probe?module=b&target=x", &html).await;
     has(unknown.text(), ["Files with mistakes are left out"]);
-    exporter.get("/probe?module=a&target=127.0.0.1:1").await;
     let broken = exporter
         .get("/metrics")
         .await
@@ -166,7 +165,6 @@ async fn pipes_devices_and_circles_in_a_folder_hang_nothing() {
                 "{what}: {}",
                 shown.text()
             );
-            exporter.get("/probe?module=a&target=127.0.0.1:1").await;
             let broken = exporter
                 .get("/metrics")
                 .await
@@ -202,14 +200,20 @@ async fn folders_in_a_circle_are_not_walked() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hidden_files_of_editors_are_left_alone() {
-    let files = folder(&[
-        BASE,
-        ("conf.d/b.yml", "modules: {b: {prober: icmp}}\n"),
-        ("conf.d/.c.yml", "{{{\n"),
-    ]);
-    link(&files, "somebody@host.123", "conf.d/.#b.yml");
-    let exporter = started(files, &["--config.file={dir}/conf.d"]).await.unwrap();
-    has(exporter.get("/config").await.text(), ["  b:"]);
+    for source in ["conf.d", "conf.d/*.yml", "*/*.yml", "conf.d/.d.*"] {
+        let files = folder(&[
+            BASE,
+            ("conf.d/b.yml", "modules: {b: {prober: icmp}}\n"),
+            ("conf.d/.c.yml", "{{{\n"),
+            ("conf.d/.d.yml", "modules: {d: {prober: icmp}}\n"),
+        ]);
+        link(&files, "somebody@host.123", "conf.d/.#b.yml");
+        let flag = format!("--config.file={{dir}}/{source}");
+        let exporter = started(files, &[&flag]).await.unwrap();
+        let is_named = source.contains(".d.");
+        let shown = exporter.get("/config").await;
+        has(shown.text(), [if is_named { "  d:" } else { "  b:" }]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
