@@ -56,7 +56,7 @@ macro_rules! catalog {
 
 catalog! {
     BuildInfo = Always Gauge "blackbox_exporter_build_info", "A metric with a constant '1' value labeled by version, revision, branch, goversion from which blackbox_exporter was built, and the goos and goarch for the build.", ["branch", "goarch", "goos", "goversion", "revision", "tags", "version"], Upstream "0.2.0";
-    BrokenFiles = OnceProbed Gauge "blackbox_exporter_config_broken_files", "Configuration files skipped because of --config.skip-broken-files.", [], Here "unreleased";
+    BrokenFiles = Always Gauge "blackbox_exporter_config_broken_files", "Configuration files skipped because of --config.skip-broken-files; only with that flag.", [], Here "unreleased";
     ReloadedAt = Always Gauge "blackbox_exporter_config_last_reload_success_timestamp_seconds", "Timestamp of the last successful configuration reload.", [], Upstream "0.14.0";
     ReloadSuccessful = Always Gauge "blackbox_exporter_config_last_reload_successful", "Blackbox exporter config loaded successfully.", [], Upstream "0.14.0";
     IcmpDrops = OnceProbed Counter "blackbox_exporter_icmp_drops_total", "Packets that the kernel dropped because they were read too slowly.", [], Here "0.1.0";
@@ -69,7 +69,7 @@ catalog! {
     MemoryRefused = OnceProbed Counter "blackbox_exporter_memory_refused_total", "Requests for memory refused because of the limit, by use.", ["use"], Here "unreleased";
     MemoryUsed = OnceProbed Gauge "blackbox_exporter_memory_used_bytes", "Memory in use as the limit counts it: what the kernel cannot reclaim.", [], Here "unreleased";
     OutOfResources = OnceProbed Counter "blackbox_exporter_out_of_resources_total", "Probe failures caused by local resource exhaustion, by resource.", ["resource"], Here "0.1.0";
-    ParamsRefused = OnceProbed Counter "blackbox_exporter_params_refused_total", "Scrapes refused because of a parameter, by module and parameter.", ["module", "param"], Here "unreleased";
+    ParamsRefused = Always Counter "blackbox_exporter_params_refused_total", "Scrapes refused because of a parameter, by module and parameter.", ["module", "param"], Here "unreleased";
     ProbeDuration = OnceProbed Histogram "blackbox_exporter_probe_duration_seconds", "Duration of probes by prober.", ["prober"], Here "0.1.0";
     ProbeFailures = OnceProbed Counter "blackbox_exporter_probe_failures_total", "Failed probes by module and reason; see docs/failures.md.", ["module", "reason"], Here "unreleased";
     ProbeTimeouts = OnceProbed Counter "blackbox_exporter_probe_timeouts_total", "Probes that timed out, by module.", ["module", "prober"], Here "0.1.0";

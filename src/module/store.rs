@@ -168,6 +168,11 @@ impl Store {
         *self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether files that cannot be used are left out.
+    pub fn skips_broken(&self) -> bool {
+        self.sources.as_ref().is_some_and(|sources| sources.skip_broken)
+    }
+
     /// Why the latest reload failed, if it did: each problem with the line that it stands on.
     pub fn trouble(&self) -> Option<Arc<str>> {
         self.trouble

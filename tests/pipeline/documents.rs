@@ -122,7 +122,7 @@ fn generated_page_of_the_metrics() {
         );
     }
     page.push_str(
-        "\n## Metrics of the exporter\n\nThe response of `/metrics`. Those that are not upstream's appear with the first probe, and where they can be measured.\n\n\
+        "\n## Metrics of the exporter\n\nThe response of `/metrics`. Most of those that are not upstream's appear with the first probe, and where they can be measured.\n\n\
          | metric and labels | type | unit | shown from | since | meaning |\n|---|---|---|---|---|---|\n",
     );
     for own in Own::ALL {

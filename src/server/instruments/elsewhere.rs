@@ -100,7 +100,9 @@ impl Elsewhere {
         figures.family(Own::BuildInfo, &[(version::LABELS, 1.0)]);
         figures.value(Own::ReloadedAt, seconds_since_1970(reload.succeeded_at));
         figures.value(Own::ReloadSuccessful, f64::from(u8::from(reload.successful)));
-        figures.value(Own::BrokenFiles, self.store.current().left_out.len() as f64);
+        if self.store.skips_broken() {
+            figures.value(Own::BrokenFiles, self.store.current().left_out.len() as f64);
+        }
         figures.value(Own::LogLinesDropped, self.logger.dropped() as f64);
         figures.value(Own::TargetsRefused, self.network.policy.refused() as f64);
         let shortages = Resource::ALL.map(|resource| {
