@@ -56,7 +56,7 @@ pub(in crate::prober) fn alone(error: &TlsError) -> Option<String> {
     match error {
         // Nobody says that there is no QUIC: a closed port and a filtered one are silent.
         TlsError::TimedOut { progress, .. } if *progress == quic::UNFINISHED => Some(
-            "Nothing came back over UDP: the server has no QUIC on this port, or a firewall drops UDP. Try whether it responds over TCP (http: without HTTP/3, dns: transport_protocol: tls).".to_owned(),
+            "Nothing came back over UDP: the server has no QUIC on this port, or a firewall drops UDP. Try whether it responds over TCP (http: without enable_http3; dns: transport_protocol: tcp with dns_over_tls: true, or without https.enable_http3).".to_owned(),
         ),
         TlsError::File { path, .. } => Some(format!(
             "{} cannot be used as the module's tls_config names it: it must be PEM, with BEGIN CERTIFICATE. `head -1 {0}`",
