@@ -30,7 +30,8 @@ pub fn command() -> Command {
     Arguments::augment_args(Command::new(NAME))
         .about("Show every mistake in configuration files.")
         .long_about(
-            "Reads each file as the exporter would. Errors and warnings go to standard error, with the quoted line \
+            "Reads each file as the exporter would, alone: several files of one exporter are judged together by \
+             its flag --config.check. Errors and warnings go to standard error, with the quoted line \
              and a caret; standard output gets one line per file. The exit status is 1 when a file \
              would not load.",
         )
