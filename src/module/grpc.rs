@@ -59,7 +59,7 @@ impl Grpc {
 /// # Errors
 /// A name with other characters than lower-case letters, digits, `-`, `_` and `.`, or a value that is not printable
 /// ASCII: that fails the call, not the configuration.
-fn metadata_headers<'a>(
+pub(super) fn metadata_headers<'a>(
     metadata: impl IntoIterator<Item = (&'a String, &'a Vec<String>)>,
 ) -> Result<Vec<(String, String)>, String> {
     const RESERVED: [&str; 8] = [

@@ -3,13 +3,16 @@
 //! What a value costs is bounded whatever it is: it has at most 4 KiB, an expression in it must be small, and the modules that were
 //! made are kept in [one place](Variants) of a fixed size.
 
+use std::iter;
 use std::sync::Arc;
 
+use super::grpc::metadata_headers;
 use super::variants::{Values, Variants};
 use super::{Module, Problems};
 use crate::carried;
 use crate::check::regexp::Regexp;
-use crate::config::{self, Expanded, MASK, Setting};
+use crate::config::{self, Expanded, MASK, Prober, Setting};
+use crate::net::headers::is_token;
 
 /// The parameters of a module.
 #[derive(Debug)]
@@ -93,6 +96,11 @@ impl Params {
                 problems.report(format!("params.{name}"), message);
                 continue;
             };
+            if let Some(header) = setting.header()
+                && let Err(message) = judge_header(raw.prober, header)
+            {
+                problems.report(format!("params.{name}"), message);
+            }
             rules.push(Rule {
                 name: name.clone(),
                 setting,
@@ -101,6 +109,9 @@ impl Params {
                 required: param.required,
                 secret: param.secret,
             });
+        }
+        for rule in &rules {
+            rule.warn(raw, problems);
         }
         (!rules.is_empty()).then(|| {
             Box::new(Self {
@@ -228,6 +239,15 @@ impl Params {
     }
 }
 
+/// Whether requests can have a header, or metadata, of that name.
+fn judge_header(prober: Prober, name: &str) -> Result<(), String> {
+    match prober {
+        Prober::Grpc => metadata_headers([(&name.to_owned(), &Vec::new())]).map(|_| ()),
+        _ if is_token(name.as_bytes()) => Ok(()),
+        _ => Err(format!("{name:?} is not the name of a header")),
+    }
+}
+
 impl Rule {
     /// Its name.
     pub fn name(&self) -> &str {
@@ -262,6 +282,27 @@ impl Rule {
     /// Whether its value is kept out of pages and logs.
     pub fn is_secret(&self) -> bool {
         self.secret
+    }
+
+    /// Warns of allowed values that no scrape can give.
+    fn warn(&self, raw: &config::Module, problems: &mut Problems) {
+        // A module that needs a parameter tells nothing of another one alone.
+        let is_whole = raw.clone().set_params(iter::empty()).is_ok();
+        for (index, value) in self.one_of.iter().enumerate() {
+            let set = || {
+                let given = iter::once((&self.setting, value.as_str()));
+                raw.clone().set_params(given).map_err(|unfit| unfit.reason)
+            };
+            let judged = self
+                .judge(value)
+                .and_then(|()| if is_whole { set() } else { Ok(()) });
+            if let Err(reason) = judged {
+                let reason = if self.secret { "" } else { &reason };
+                let path = format!("params.{}.one_of[{index}]", self.name);
+                let message = format!("scrapes with this value are refused: {reason}");
+                problems.warn(path, message.trim_end_matches(": "), None);
+            }
+        }
     }
 
     fn judge(&self, value: &str) -> Result<(), String> {

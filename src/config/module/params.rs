@@ -66,6 +66,12 @@ impl Section for Param {
         if let Some(problem) = d.key_of_this().and_then(refused_name) {
             d.report(node, problem, None);
         }
+        if self.secret
+            && let Some(name @ (ADDRESS | SERVER)) = d.key_of_this()
+        {
+            let message = format!("{name} cannot be secret: logs and pages show which address is probed");
+            d.report_field(node, "secret", message, None);
+        }
         for choice in &mut self.one_of {
             choice.secret = self.secret;
         }
@@ -83,6 +89,9 @@ fn refused_name(name: &str) -> Option<String> {
 
 /// The parameter that is no setting of the prober: the address to dial.
 const ADDRESS: &str = "ip_address";
+
+/// The setting that says which name server is asked.
+const SERVER: &str = "server";
 
 /// A setting that a parameter names.
 #[derive(Clone, Debug, PartialEq)]
@@ -137,6 +146,14 @@ impl Setting {
             Kind::Word(words) => words.clone(),
             Kind::Truth => ["true", "false"].map(str::to_owned).into(),
             Kind::Text | Kind::Number | Kind::Duration | Kind::List => Vec::new(),
+        }
+    }
+
+    /// The name of the header, or the key of the metadata, that it sets.
+    pub fn header(&self) -> Option<&str> {
+        match &self.place {
+            Place::Header(name) | Place::Metadata(name) => Some(name),
+            Place::Field(_) | Place::Address => None,
         }
     }
 
@@ -289,9 +306,13 @@ impl Module {
             };
             match &setting.place {
                 Place::Header(name) => {
-                    let headers = &mut self.http.headers;
-                    headers.retain(|other, _| canonical_header(other) != canonical_header(name));
-                    headers.insert(name.clone(), value.to_owned());
+                    let stays = |other: &str| canonical_header(other) != canonical_header(name);
+                    let http = &mut *self.http;
+                    http.headers.retain(|other, _| stays(other));
+                    for headers in http.client.http_headers.iter_mut() {
+                        headers.retain(|other, _| stays(other));
+                    }
+                    http.headers.insert(name.clone(), value.to_owned());
                 }
                 Place::Metadata(name) => {
                     self.grpc.metadata.insert(name.clone(), vec![value.to_owned()]);
