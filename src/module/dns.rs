@@ -134,7 +134,6 @@ impl Dns {
             nsid: asking.edns.nsid,
             client_subnet: asking.edns.subnet(),
         });
-        let is_encrypted = raw.dns_over_tls || matches!(raw.transport_protocol.as_str(), "https" | "quic");
         if DnsTransport::from_name(&raw.transport_protocol).is_none() {
             let message = format!("{:?} is no transport: every probe fails", raw.transport_protocol);
             problems.warn(
@@ -154,7 +153,7 @@ impl Dns {
         Self {
             preference: Preference::new(&raw.preferred_ip_protocol, raw.ip_protocol_fallback),
             transport_protocol: raw.transport_protocol.clone(),
-            tls: is_encrypted.then(|| problems.tls(&raw.tls_config)),
+            tls: raw.is_encrypted().then(|| problems.tls(&raw.tls_config)),
             source,
             query_name: raw.query_name.clone(),
             query_type,

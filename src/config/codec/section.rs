@@ -15,8 +15,6 @@ use super::value::{Codec, Json, Value};
 pub(crate) trait Section: Fields + Default {
     /// Fields without which it is an error.
     const REQUIRED: &'static [&'static str] = &[];
-    /// Fields of which one must be there.
-    const ONE_OF: &'static [&'static str] = &[];
 
     /// Checks and completes what was read from `node`.
     fn judge(&mut self, _node: Id, _d: &mut Decoder<'_, '_>) {}
@@ -89,10 +87,6 @@ impl<S: Section> Value for S {
             });
             if let (Json::Object(described), required @ [_, ..]) = (&mut described, Self::REQUIRED) {
                 described.insert("required".to_owned(), json!(required));
-            }
-            if let (Json::Object(described), one_of @ [_, ..]) = (&mut described, Self::ONE_OF) {
-                let needs = |field: &&str| json!({"required": [field]});
-                described.insert("anyOf".to_owned(), one_of.iter().map(needs).collect());
             }
             sections.insert(name.to_owned(), described);
         }

@@ -14,21 +14,22 @@ use go_yaml::Id;
 use super::codec::confidential::MASK;
 use super::codec::decode::Decoder;
 use super::codec::environment::Expanded;
-use super::codec::section::{Section, section};
+use super::codec::section::{Section, names, section};
 use super::codec::shared::{Shared, unwritten};
 use super::codec::tree::{Step, Tree};
 use super::codec::value::{Duration, Json, Value as _, Within};
 use super::codec::words::words;
-use super::probers::dns::Dns;
+use super::probers::dns::{Dns, NO_QUERY_NAME};
 use super::probers::grpc::{Grpc, WhenWritten};
 use super::probers::http::Http;
 use super::probers::icmp::Icmp;
+use super::probers::query_response::QueryResponse;
 use super::probers::tcp::Tcp;
 use super::probers::unix::Unix;
 use super::probers::websocket::Websocket;
 use exposition::OwnExposition;
 use params::Param;
-use revocation::Revocation;
+use revocation::{Ocsp, Revocation};
 use trace::Trace;
 use vantage::{Addresses, Vantage};
 
@@ -125,6 +126,21 @@ impl Module {
         }
     }
 
+    /// Whether a probe can speak TLS, perhaps because a scrape says so.
+    fn may_speak_tls(&self) -> bool {
+        const SWITCHES: [&str; 4] = ["tls", "starttls", "dns_over_tls", "transport_protocol"];
+        let upgrades = |steps: &[QueryResponse]| steps.iter().any(|step| step.starttls);
+        let speaks = match self.prober {
+            Prober::Http | Prober::Websocket => true,
+            Prober::Icmp => false,
+            Prober::Tcp => self.tcp.tls || self.tcp.starttls.is_some() || upgrades(&self.tcp.query_response),
+            Prober::Unix => self.unix.tls || upgrades(&self.unix.query_response),
+            Prober::Grpc => self.grpc.tls,
+            Prober::Dns => self.dns.is_encrypted(),
+        };
+        speaks || SWITCHES.iter().any(|name| self.params.contains_key(*name))
+    }
+
     /// As it is printed: references as they were written.
     pub(crate) fn shown(&self) -> Tree {
         let mut tree = self.tree();
@@ -190,9 +206,15 @@ impl Section for Module {
             let message = format!("\"attempts\" is {attempts}, not between 1 and {MOST_ATTEMPTS}");
             d.report_field(node, "attempts", message, None);
         }
-        if self.prober == Prober::Dns && d.document().entry(node, "dns").is_none() {
+        let is_given = |name| self.params.get(name).is_some_and(|param| param.required);
+        if self.prober == Prober::Dns && (is_given("query_name") || is_given("server")) {
+            d.withdraw(NO_QUERY_NAME);
+        } else if self.prober == Prober::Dns && d.document().entry(node, "dns").is_none() {
             let help = "add dns: {query_name: the name to query}";
             d.warn(node, "prober", "without dns.query_name every probe fails", help);
+        }
+        if self.trace.is_none() && d.document().entry(node, "trace").is_some() {
+            self.trace = Some(Trace::default());
         }
         if !given && !d.is_blamed("prober") {
             d.report_field(
@@ -203,7 +225,16 @@ impl Section for Module {
             );
         }
         self.revocation
-            .judge(self.prober, self.looks_into_lists(), node, d);
+            .judge(self.may_speak_tls(), self.looks_into_lists(), node, d);
+        let asks_elsewhere = self.looks_into_lists() || self.revocation.ocsp == Ocsp::Query;
+        if self.prober == Prober::Unix && !asks_elsewhere {
+            for field in names::<Vantage>() {
+                if d.document().entry(node, field).is_some() {
+                    let message = format!("{field:?} has no effect: a unix socket has no address");
+                    d.warn(node, field, message, None);
+                }
+            }
+        }
         if self.vantage.addresses == "all" && !matches!(self.prober, Prober::Icmp | Prober::Tcp) {
             let message = format!("the {} prober cannot probe all addresses", self.prober.name());
             let help = "icmp and tcp can";

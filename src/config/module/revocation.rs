@@ -2,7 +2,6 @@
 
 use go_yaml::Id;
 
-use super::Prober;
 use crate::config::codec::decode::Decoder;
 use crate::config::codec::section::{Section, section};
 use crate::config::codec::words::words;
@@ -39,15 +38,16 @@ words! {
 impl Section for Revocation {}
 
 impl Revocation {
-    /// Checks what was read from the module at `node`; `has_lists` if it looks into lists of revoked certificates.
-    pub(crate) fn judge(self, prober: Prober, has_lists: bool, node: Id, d: &mut Decoder<'_, '_>) {
-        if prober == Prober::Icmp && self != Self::default() {
+    /// Checks what was read from the module at `node`; `has_tls` if its probes can speak TLS, `has_lists` if it looks into lists
+    /// of revoked certificates.
+    pub(crate) fn judge(self, has_tls: bool, has_lists: bool, node: Id, d: &mut Decoder<'_, '_>) {
+        if !has_tls && self != Self::default() {
             let field = if self.ocsp == Ocsp::Off {
                 "fail_if_cert_revoked"
             } else {
                 "ocsp"
             };
-            d.warn(node, field, "it has no effect: the icmp prober has no TLS", None);
+            d.warn(node, field, "it has no effect: the module does not use TLS", None);
         } else if self.fail_if_cert_revoked && self.ocsp == Ocsp::Off && !has_lists {
             let help = "set ocsp to staple or query, or check_revoked in the prober's section";
             d.warn(
@@ -67,8 +67,10 @@ mod tests {
     #[test]
     fn it_is_read_printed_and_judged() {
         for text in [
-            "modules: {m: {prober: tcp, ocsp: query, fail_if_cert_revoked: true}}",
-            "modules: {m: {prober: dns, ocsp: staple, dns: {query_name: a}}}",
+            "modules: {m: {prober: tcp, ocsp: query, fail_if_cert_revoked: true, tcp: {tls: true}}}",
+            "modules: {m: {prober: tcp, ocsp: query, params: {tls: {}}}}",
+            "modules: {m: {prober: unix, ocsp: query, unix: {query_response: [{starttls: true}]}}}",
+            "modules: {m: {prober: dns, ocsp: staple, dns: {query_name: a, transport_protocol: quic}}}",
             "modules: {m: {prober: http, ocsp: off, fail_if_cert_revoked: true, http: {check_revoked: true}}}",
         ] {
             let parsed = config::parse(text);
@@ -86,7 +88,11 @@ mod tests {
         assert_eq!(parsed.problems[0].message, "\"stapled\" is not a value of ocsp");
         for module in [
             "{prober: icmp, ocsp: query}",
-            "{prober: tcp, fail_if_cert_revoked: true}",
+            "{prober: tcp, ocsp: query}",
+            "{prober: unix, ocsp: staple}",
+            "{prober: grpc, ocsp: staple}",
+            "{prober: dns, ocsp: query, dns: {query_name: a}}",
+            "{prober: tcp, tcp: {tls: true}, fail_if_cert_revoked: true}",
         ] {
             let text = format!("modules:\n  m: {module}\n");
             let parsed = config::parse(&text);

@@ -1,5 +1,8 @@
 //! `trace:` of a module (ours): the trace context that its probes send.
 
+use go_yaml::Id;
+
+use crate::config::codec::decode::Decoder;
 use crate::config::codec::schema;
 use crate::config::codec::section::{Section, section};
 use crate::config::codec::value::Json;
@@ -16,7 +19,14 @@ section! {
     }
 }
 
-impl Section for Trace {}
+impl Section for Trace {
+    fn judge(&mut self, node: Id, d: &mut Decoder<'_, '_>) {
+        let headers = d.document().entry(node, "headers");
+        if headers.is_some_and(|(_, value)| d.document().is_null(value)) {
+            self.headers = Self::default().headers;
+        }
+    }
+}
 
 words! {
     /// A header that carries a trace context.
@@ -61,14 +71,15 @@ mod tests {
         assert_eq!(config::write::config(&config::parse(&text).config), text);
         assert!(text.contains("sampled: false"), "{text}");
         assert!(text.contains("- x-request-id"), "{text}");
-        let (text, problems) = read("{}");
-        assert_eq!(problems, [""; 0]);
-        assert!(
-            text.contains("- traceparent") && text.contains("sampled: true"),
-            "{text}"
-        );
-        let (text, _) = read("null");
-        assert!(!text.contains("trace"), "{text}");
+        for empty in ["{}", "", "~", "{headers: , sampled: }"] {
+            let (text, problems) = read(empty);
+            assert_eq!(problems, [""; 0]);
+            assert!(
+                text.contains("- traceparent") && text.contains("sampled: true"),
+                "{empty}: {text}"
+            );
+        }
+        assert!(!read("{headers: []}").0.contains("traceparent"));
         let (_, problems) = read("{headers: [tracestate]}");
         assert!(
             problems.concat().contains("\"tracestate\" is not a trace header"),

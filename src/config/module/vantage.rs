@@ -73,6 +73,21 @@ impl Section for Vantage {
             let help = "it is one of first, random, any, all";
             d.report_field(node, "addresses", message, help);
         }
+        let scheme = self
+            .resolver
+            .split(':')
+            .next()
+            .unwrap_or_default()
+            .to_ascii_lowercase();
+        if self.resolver_tls_config != Shared::default() && !matches!(scheme.as_str(), "tls" | "https") {
+            let message = "\"resolver_tls_config\" has no effect without a \"resolver\" over TLS";
+            d.warn(
+                node,
+                "resolver_tls_config",
+                message,
+                "set resolver to tls:// or https://",
+            );
+        }
         for (field, time) in [
             ("resolver_timeout", self.resolver_timeout),
             ("resolver_cache", self.resolver_cache),

@@ -10,7 +10,11 @@ async fn a_scrape_sets_what_the_module_lists_and_nothing_else() {
     let config = "modules:
   m:
     prober: http
-    http: {fail_if_body_not_matches_regexp: ['X-Tenant: blue'], headers: {x-tenant: red}}
+    http:
+      fail_if_body_not_matches_regexp: ['X-Tenant: blue']
+      fail_if_body_matches_regexp: [red, green]
+      headers: {x-tenant: red}
+      http_headers: {X-TENANT: {values: [green]}}
     params:
       header.X-Tenant: {matches: '[a-z]{1,5}', secret: true}
       method: {one_of: [GET, DELETE]}
@@ -21,6 +25,10 @@ async fn a_scrape_sets_what_the_module_lists_and_nothing_else() {
 ";
     let exporter = Exporter::start(config, &[]).await;
     let probe = |rest: &str| format!("/probe?module=m&target={address}{rest}");
+    // There is something to alert on before the first probe.
+    assert_eq!(exporter.get(&probe("&method=PUT")).await.status, 400);
+    let refused = r#"blackbox_exporter_params_refused_total{module="m",param="method"}"#;
+    assert_eq!(exporter.get("/metrics").await.sample(refused), Some(1.0));
     assert!(!exporter.succeeds(&probe("")).await);
     assert!(!exporter.succeeds(&probe("&body=x&header.Host=y")).await);
     for _ in 0..2 {
@@ -90,6 +98,19 @@ fn parameters_name_settings_that_there_are() {
             true,
         ),
         ("{prober: grpc, params: {metadata.x: {}, service: {}}}", true),
+        (
+            "{prober: dns, dns: {query_type: A}, params: {query_name: {required: true}}}",
+            true,
+        ),
+        ("{prober: dns, dns: {}, params: {server: {required: true}}}", true),
+        ("{prober: dns, dns: {}, params: {query_name: {}}}", false),
+        ("{prober: http, params: {ip_address: {secret: true}}}", false),
+        (
+            "{prober: dns, dns: {query_name: x}, params: {server: {secret: true}}}",
+            false,
+        ),
+        ("{prober: http, params: {header.X Y: {}}}", false),
+        ("{prober: grpc, params: {metadata.X-Tenant: {}}}", false),
         ("{prober: http, params: {query_name: {}}}", false),
         ("{prober: http, params: {tls_config: {}}}", false),
         ("{prober: http, params: {target: {}}}", false),

@@ -93,6 +93,13 @@ impl Decoder<'_, '_> {
         self.warnings.push(warning);
     }
 
+    /// Takes back what was reported of this module in these words.
+    pub fn withdraw(&mut self, message: &str) {
+        let (module, _) = self.place(None);
+        self.problems
+            .retain(|problem| problem.module != module || problem.message != message);
+    }
+
     /// Whether the section under examination was given a field of that name, or one that was taken for a misspelling of
     /// it: then its absence need not be reported as well.
     pub fn is_blamed(&self, field: &str) -> bool {

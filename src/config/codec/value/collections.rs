@@ -79,7 +79,8 @@ impl<T: Value + Default> Value for Option<T> {
         }
         let mut value = self.take().unwrap_or_default();
         let good = value.decode(node, d);
-        *self = Some(value);
+        // Nothing else must judge what is reported already.
+        *self = good.then_some(value);
         good
     }
 

@@ -55,9 +55,17 @@ section! {
     }
 }
 
-impl Section for Dns {
-    const ONE_OF: &'static [&'static str] = &["query_name", "server"];
+/// What is reported where neither a name nor a server is written. A module whose scrapes must give one takes it back.
+pub(crate) const NO_QUERY_NAME: &str = "query name must be set for DNS module";
 
+impl Dns {
+    /// Whether queries are encrypted.
+    pub fn is_encrypted(&self) -> bool {
+        self.dns_over_tls || matches!(self.transport_protocol.as_str(), "https" | "quic")
+    }
+}
+
+impl Section for Dns {
     fn judge(&mut self, node: Id, d: &mut Decoder<'_, '_>) {
         self.asking.judge(&self.transport_protocol, node, d);
         let has_server = !self.asking.server.is_empty();
@@ -68,7 +76,7 @@ impl Section for Dns {
         }
         if self.query_name.is_empty() && !has_server && !d.is_blamed("query_name") {
             let help = "add query_name: the name to query";
-            d.report_field(node, "query_name", "query name must be set for DNS module", help);
+            d.report_field(node, "query_name", NO_QUERY_NAME, help);
         }
         for code in self.valid_rcodes.iter().flatten() {
             if names::rcode_number(code).is_none() {
