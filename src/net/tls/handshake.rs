@@ -35,19 +35,10 @@ impl Prepared {
         alpn: Alpn,
         deadline: Deadline,
     ) -> Result<Session<S>, Box<HandshakeError>> {
-        let early = |error| {
-            Box::new(HandshakeError {
-                error,
-                facts: None,
-                seen: Seen::Nothing,
-            })
-        };
-        if name.is_empty() && !matches!(self.trust, Trust::Everybody) {
-            let text = "tls: either ServerName or InsecureSkipVerify must be specified in the tls.Config";
-            return Err(early(TlsError::Handshake(text.to_owned())));
-        }
         let name = &*idna_ascii(name);
-        let (config, recorder) = self.config(Some(name), alpn, Audience::Prober).map_err(early)?;
+        let (config, recorder) = self
+            .config(Some(name), alpn, Audience::Prober)
+            .map_err(HandshakeError::unheard)?;
         let connector = TlsConnector::from(Arc::new(config));
         let tap = Tap {
             inner: stream,
@@ -99,7 +90,7 @@ impl Prepared {
     /// Without a `name`, the certificate must be for whatever the library connects to.
     ///
     /// # Errors
-    /// Versions in the configuration that are not spoken.
+    /// Versions in the configuration that are not spoken, here or over QUIC; an empty name.
     pub fn client_config(
         &self,
         name: Option<&str>,
@@ -114,6 +105,11 @@ impl Prepared {
         alpn: Alpn,
         audience: Audience,
     ) -> Result<(ClientConfig, Arc<Recorder>), TlsError> {
+        // A certificate is not checked for an empty name.
+        if name == Some("") && !matches!(self.trust, Trust::Everybody) {
+            let text = "tls: either ServerName or InsecureSkipVerify must be specified in the tls.Config";
+            return Err(TlsError::Handshake(text.to_owned()));
+        }
         let base = self
             .base
             .as_ref()

@@ -146,6 +146,17 @@ impl ClientTls {
     }
 }
 
+impl HandshakeError {
+    /// Of a handshake in which nothing came from the peer.
+    pub fn unheard(error: TlsError) -> Box<Self> {
+        Box::new(Self {
+            error,
+            facts: None,
+            seen: Seen::Nothing,
+        })
+    }
+}
+
 impl fmt::Debug for ClientTls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientTls").finish_non_exhaustive()

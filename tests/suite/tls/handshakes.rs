@@ -29,7 +29,7 @@ async fn names_versions_suites_and_protocols() {
     ] {
         assert!(shake(both, &trusting, name).await.is_ok(), "{name}");
     }
-    for name in ["x z", "", "v4.test:443", "*.v4.test"] {
+    for name in ["x z", "", "\u{200b}", "\u{ad}", "v4.test:443", "*.v4.test"] {
         assert!(shake(both, &trusting, name).await.is_err(), "{name}");
     }
     let session = shake(old, &trusting, "v4.test").await.unwrap();

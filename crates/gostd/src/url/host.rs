@@ -61,8 +61,8 @@ fn text(bytes: Cow<'_, [u8]>) -> String {
     carried::text(&bytes).into_owned()
 }
 
-/// The ASCII form of a host name for looking it up (UTS 46, mapped to lower case); as it is when there is none. What is not
-/// UTF-8 is U+FFFD, as in Go.
+/// The ASCII form of a host name for looking it up (UTS 46, mapped to lower case); as it is when there is none, or nothing is left
+/// of it. What is not UTF-8 is U+FFFD, as in Go.
 pub fn idna_ascii(host: &str) -> Cow<'_, str> {
     if host.is_ascii() {
         return Cow::Borrowed(host);
@@ -71,7 +71,9 @@ pub fn idna_ascii(host: &str) -> Cow<'_, str> {
         Cow::Borrowed(_) => idna::domain_to_ascii(host).ok(),
         Cow::Owned(replaced) => punycode(&replaced),
     };
-    ascii.map_or(Cow::Borrowed(host), Cow::Owned)
+    ascii
+        .filter(|ascii| !ascii.is_empty())
+        .map_or(Cow::Borrowed(host), Cow::Owned)
 }
 
 /// The same of the host in a URL's `host[:port]`.
@@ -167,6 +169,9 @@ mod tests {
         assert_eq!(idna_ascii("BÜCHER.test"), "xn--bcher-kva.test");
         assert_eq!(idna_ascii("A.test"), "A.test");
         assert_eq!(idna_ascii(&carried::text(b"a\xff")), "xn--a-q10i");
+        // Soft hyphens and zero-width spaces are mapped to nothing.
+        assert_eq!(idna_ascii("a\u{ad}b.test"), "ab.test");
+        assert_eq!(idna_ascii("\u{ad}\u{200b}"), "\u{ad}\u{200b}");
     }
 
     #[test]
