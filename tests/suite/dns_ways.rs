@@ -405,6 +405,13 @@ async fn dns_over_http3() {
     let outcome = probe(&asking(&options), &server.to_string()).await;
     assert!(outcome.success, "{:#?}", log(&outcome));
     assert_eq!(value(&outcome, Metric::DnsAnswerRrs), Some(1.0));
+    let old = options.replace("tls_config: {", "tls_config: {max_version: TLS12, ");
+    let outcome = probe(&asking(&old), &server.to_string()).await;
+    assert!(
+        problem(&outcome).contains("QUIC requires TLS 1.3"),
+        "{}",
+        problem(&outcome)
+    );
 }
 
 /// A server of DNS over QUIC that sends what `answer` makes of each query; the stream stays open when that is nothing.
@@ -492,11 +499,13 @@ async fn dns_over_quic() {
         }
     });
     let stranger = "query_name: a.test\ntransport_protocol: quic".to_owned();
+    let old = options.replace("tls_config: {", "tls_config: {max_version: TLS12, ");
     #[rustfmt::skip]
     let table = [
         (&options, silent.local_addr().unwrap(), "no end of the QUIC handshake"),
         (&options, http3.local_addr().unwrap(), "doesn't support any known protocol"),
         (&stranger, good, "failed to verify certificate"),
+        (&old, good, "QUIC requires TLS 1.3"),
     ];
     for (options, server, want) in table {
         let outcome = probe(

@@ -114,6 +114,11 @@ impl Prepared {
             .base
             .as_ref()
             .map_err(|why| TlsError::Handshake(why.clone()))?;
+        if alpn.is_over_quic() && !self.allows_tls13 {
+            let text = "tls: no supported versions satisfy MinVersion and MaxVersion: QUIC requires TLS 1.3, which \
+                        tls_config.max_version does not allow";
+            return Err(TlsError::Version(text.to_owned()));
+        }
         let recorder = Arc::new(Recorder::default());
         let verifier = Verifier::new(self.trust.clone(), name, audience, Arc::clone(&recorder));
         let verifier: Arc<dyn ServerCertVerifier> = Arc::new(verifier);

@@ -99,6 +99,7 @@ impl Material {
         Ok(Prepared {
             base: compiled.base.clone(),
             trust,
+            allows_tls13: self.raw.max_version.is_none_or(|most| most == TlsVersion::Tls13),
         })
     }
 

@@ -50,6 +50,7 @@ pub struct Prepared {
     /// Lacks only application protocols and verifier.
     base: Result<Arc<ClientConfig>, String>,
     trust: verifier::Trust,
+    allows_tls13: bool,
 }
 
 /// Which application protocols to offer.
@@ -79,6 +80,10 @@ impl Alpn {
             Self::Http3 => vec![b"h3".to_vec()],
             Self::Doq => vec![b"doq".to_vec()],
         }
+    }
+
+    fn is_over_quic(self) -> bool {
+        matches!(self, Self::Http3 | Self::Doq)
     }
 }
 

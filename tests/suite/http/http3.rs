@@ -244,6 +244,19 @@ async fn a_request_over_http3() {
             assert!(text.contains(family), "{family}: {text}");
         }
     }
+    // Names that are mapped to nothing are checked nevertheless.
+    for (more, want) in [
+        (
+            "max_version: TLS12",
+            "no supported versions satisfy MinVersion and MaxVersion",
+        ),
+        ("server_name: \u{200b}", "certificate is valid for"),
+    ] {
+        let yaml = module("").replace("tls_config: {", &format!("tls_config: {{{more}, "));
+        let outcome = probe(&yaml, &target).await;
+        assert!(!outcome.success, "{more}");
+        has(log(&outcome).join("\n"), [want]);
+    }
     let untrusting =
         "prober: http\nhttp: {preferred_ip_protocol: ip4, enable_http3: true, enable_http2: false}";
     let outcome = probe(untrusting, &target).await;
