@@ -30,25 +30,53 @@ pub(super) async fn check(probe: &mut Probe<'_>, way: Way<'_>, whom: Ocsp, facts
         log!(probe.log, Warn, "OCSP needs the issuer's certificate, which the server did not send", "issuer" => text(leaf.issuer()));
         return false;
     };
-    let asked = match whom {
+    let mut best = match whom {
         Ocsp::Query => ask(probe, way, leaf, issuer).await,
         Ocsp::Staple | Ocsp::Off => None,
     };
-    let answer = match (asked, &facts.stapled) {
-        (Some(answer), _) => Some(answer),
-        (None, Some(stapled)) => match judge(stapled, leaf, issuer).await {
-            Ok(answer) => Some(answer),
+    if let Some(stapled) = &facts.stapled
+        && worth(best) < Worth::Verdict
+    {
+        match judge(stapled, leaf, issuer).await {
+            Ok(answer) => best = better(best, answer),
             Err(error) => {
                 log!(probe.log, Warn, "The stapled OCSP response is not valid", "subject" => text(leaf.subject()), "err" => text(error));
-                None
             }
-        },
-        (None, None) => None,
-    };
-    answer.is_some_and(|answer| expose(probe, leaf, answer))
+        }
+    }
+    best.is_some_and(|answer| expose(probe, leaf, answer))
 }
 
-/// Asks the responders that the certificate names in order, until one gives an answer that counts.
+/// What an answer is worth beside others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Worth {
+    /// There is none.
+    Nothing,
+    /// It is out of date: only its times are shown.
+    Times,
+    /// The responder does not know the certificate.
+    Unknown,
+    /// Good or revoked.
+    Verdict,
+}
+
+fn worth(answer: Option<OcspAnswer>) -> Worth {
+    match answer.map(|answer| (answer.status, answer.check_time(unix_now()))) {
+        None => Worth::Nothing,
+        Some((OcspStatus::Revoked(_), _) | (OcspStatus::Good, Ok(()))) => Worth::Verdict,
+        Some((OcspStatus::Unknown, Ok(()))) => Worth::Unknown,
+        Some((_, Err(_))) => Worth::Times,
+    }
+}
+
+/// The answer that is worth more; of equals, the first.
+fn better(best: Option<OcspAnswer>, answer: OcspAnswer) -> Option<OcspAnswer> {
+    Some(answer)
+        .filter(|_| worth(Some(answer)) > worth(best))
+        .or(best)
+}
+
+/// Asks the responders that the certificate names in order, until one says good or revoked; else what is worth most of what they said.
 async fn ask(
     probe: &mut Probe<'_>,
     way: Way<'_>,
@@ -59,6 +87,7 @@ async fn ask(
         log!(probe.log, Debug, "The certificate names no OCSP responder", "subject" => text(leaf.subject()));
     }
     let request = ocsp_request(leaf, issuer);
+    let mut best = None;
     for url in leaf.ocsp_urls().take(MOST_RESPONDERS) {
         let response = match way.network.ocsp.get(&url, &request, way).await {
             Ok(response) => response,
@@ -74,14 +103,17 @@ async fn ask(
                         .ocsp
                         .keep(&url, &request, &response.bytes, next_update);
                 }
-                return Some(answer);
+                best = better(best, answer);
+                if worth(best) == Worth::Verdict {
+                    break;
+                }
             }
             Err(error) => {
                 log!(probe.log, Warn, "The OCSP response is not valid", "url" => url, "subject" => text(leaf.subject()), "err" => text(error));
             }
         }
     }
-    None
+    best
 }
 
 /// What a response says of the certificate, if its signature counts and it is not from the future.

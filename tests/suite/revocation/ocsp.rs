@@ -217,6 +217,36 @@ async fn what_the_responder_says_goes_before_what_is_stapled() {
 }
 
 #[tokio::test]
+async fn a_verdict_goes_before_what_is_none() {
+    let (first, second) = (Responder::start().await, Responder::start().await);
+    let root = Cert::ca("Root").self_signed();
+    let urls = format!("{} {}", first.url(), second.url());
+    let leaf = Cert::leaf().serial(&SERIAL).authority(&urls, "").by(&root);
+    let say = |status: &str| match status.strip_prefix("old ") {
+        _ if status.is_empty() => b"<html>".to_vec(),
+        Some(status) => Ocsp::of(&SERIAL, status).years(2020, Some(2021)).by(&root, &root),
+        None => Ocsp::of(&SERIAL, status).by(&root, &root),
+    };
+    // What the first, the second and the staple say, and the status.
+    for (one, two, staple, want) in [
+        ("old good", "revoked", "", Some(1.0)),
+        ("old good", "", "revoked", Some(1.0)),
+        ("unknown", "old good", "revoked", Some(1.0)),
+        ("unknown", "good", "revoked", Some(0.0)),
+        ("old good", "unknown", "", Some(2.0)),
+        ("", "old good", "", None),
+    ] {
+        first.say(say(one));
+        second.say(say(two));
+        let target = stapling(&[&leaf], say(staple)).await;
+        let outcome = probe(&Network::system(), tcp(&root, Whom::Query), &target).await;
+        let row = format!("{one}, {two}, {staple}: {}", log_of(&outcome));
+        assert_eq!(value(&outcome, Metric::SslOcspStatus), want, "{row}");
+        assert_eq!(value(&outcome, Metric::SslOcspThisUpdate), Some(Y2020), "{row}");
+    }
+}
+
+#[tokio::test]
 async fn a_good_response_is_kept_until_it_is_due() {
     let (responder, root, leaf) = scene().await;
     let target = serve(&[&leaf]).await;

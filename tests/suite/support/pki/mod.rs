@@ -242,9 +242,11 @@ impl Cert {
 
     /// Where a responder is, and where the issuer's certificate.
     pub fn authority(self, responder: &str, issuer: &str) -> Self {
-        let place = |id, url: &str| match url {
-            "" => Vec::new(),
-            url => tlv(0x30, &[&oid(id), &tlv(0x86, &[url.as_bytes()])]),
+        let place = |id, urls: &str| -> Vec<u8> {
+            let places = urls.split_whitespace();
+            places
+                .flat_map(|url| tlv(0x30, &[&oid(id), &tlv(0x86, &[url.as_bytes()])]))
+                .collect()
         };
         let (responder, issuer) = (
             place("1.3.6.1.5.5.7.48.1", responder),
