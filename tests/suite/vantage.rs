@@ -138,6 +138,26 @@ async fn addresses_are_remembered_as_long_as_both_allow() {
         }
         assert_eq!(asked.load(Ordering::Relaxed), want, "{ttl} {cache}");
     }
+    // Half of an answer is not remembered: no AAAA record was found out here.
+    let asked = Arc::<AtomicUsize>::default();
+    let counted = Arc::clone(&asked);
+    let server = udp_server(move |query| {
+        let answer = addresses(query, 100, &[1]);
+        if answer[7] == 0 {
+            return vec![reply(&query[..query.len() - 11], 2, [0, 0, 0], &[])];
+        }
+        counted.fetch_add(1, Ordering::Relaxed);
+        vec![answer]
+    })
+    .await;
+    let module = module(&format!(
+        "prober: tcp\nresolver: udp://{server}\nresolver_cache: 1h"
+    ));
+    for _ in 0..3 {
+        let outcome = run(&module, &format!("site.test:{port}")).await;
+        assert!(outcome.success, "{:#?}", log(&outcome));
+    }
+    assert_eq!(asked.load(Ordering::Relaxed), 3);
 }
 
 #[tokio::test]

@@ -383,7 +383,10 @@ impl Resolver {
             return Ok(found);
         }
         match answer {
-            Ok(addresses) => Ok(addresses.into_iter().flatten().map(Address::new).collect()),
+            Ok(found) => {
+                let addresses = found.into_iter().flat_map(|found| found.addresses);
+                Ok(addresses.map(Address::new).collect())
+            }
             Err(StubError { server, cause }) => {
                 if let stub::Cause::Io { error, .. } = &cause {
                     self.shortages.note("connect", error);

@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use go_resolve::config::ResolvConf;
-use go_resolve::stub::{self, Stub, StubError, Transport};
+use go_resolve::stub::{self, Found, Stub, StubError, Transport};
 use go_resolve::wire::{Record, Reply};
 use tokio::time::Instant;
 
@@ -283,10 +283,11 @@ impl ServerRoute<'_> {
             overlaps: true,
         };
         let found = stub.addresses(name, records).await.map_err(ServerError::Stub)?;
-        if let Some(addresses) = &found {
+        // Half of the addresses would count for the whole of the time.
+        if let Some(Found { addresses, .. }) = found.as_ref().filter(|found| found.is_whole) {
             server.keep(key, addresses, link.least_ttl.load(Ordering::Relaxed));
         }
-        Ok(found)
+        Ok(found.map(|found| found.addresses))
     }
 }
 

@@ -37,6 +37,15 @@ pub fn is_domain_name(name: &str) -> bool {
     relative.len() <= 253 && !is_numeric && relative.split('.').all(is_label)
 }
 
+/// The addresses of a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// All of them, unsorted.
+    pub addresses: Vec<IpAddr>,
+    /// Whether each record that was asked for is known; else one of two was not found out, and may exist.
+    pub is_whole: bool,
+}
+
 /// One lookup: whom to ask, how, and until when.
 #[derive(Debug)]
 pub struct Stub<'a, T> {
@@ -51,15 +60,15 @@ pub struct Stub<'a, T> {
 }
 
 impl<T: Transport> Stub<'_, T> {
-    /// All addresses of `name`, unsorted; `None` when it is a name that must not be asked for (`.onion`).
+    /// What is known of the addresses of `name`; `None` when it is a name that must not be asked for (`.onion`).
     ///
     /// # Errors
     /// The error of the name as given, or else the first one of the search list.
-    pub async fn addresses(&self, name: &str, records: &[Record]) -> Result<Option<Vec<IpAddr>>, StubError> {
+    pub async fn addresses(&self, name: &str, records: &[Record]) -> Result<Option<Found>, StubError> {
         let mut kept: Option<StubError> = None;
         for full in self.conf.names(name) {
             match self.both(&full, records).await {
-                Ok(addresses) => return Ok(Some(addresses)),
+                Ok(found) => return Ok(Some(found)),
                 Err(error) if matches!(error.cause, Cause::Deadline(_)) => return Err(error),
                 Err(error) => {
                     let is_name_itself = full.strip_suffix('.') == Some(name);
@@ -73,25 +82,32 @@ impl<T: Transport> Stub<'_, T> {
     }
 
     /// Both families of one full name at once. One of them is enough; of two errors the worse one is told.
-    async fn both(&self, full: &str, records: &[Record]) -> Result<Vec<IpAddr>, StubError> {
+    async fn both(&self, full: &str, records: &[Record]) -> Result<Found, StubError> {
+        let whole = |addresses| Found {
+            addresses,
+            is_whole: true,
+        };
         let (first, second) = match records {
-            [one] => return self.one(full, *one).await,
+            [one] => return self.one(full, *one).await.map(whole),
             [one, other, ..] if self.conf.single_request => {
                 (self.one(full, *one).await, self.one(full, *other).await)
             }
             [one, other, ..] => tokio::join!(self.one(full, *one), self.one(full, *other)),
-            [] => return Ok(Vec::new()),
+            [] => return Ok(whole(Vec::new())),
         };
         match (first, second) {
             (Ok(mut addresses), Ok(others)) => {
                 addresses.extend(others);
-                Ok(addresses)
+                Ok(whole(addresses))
             }
             // Go is told of the deadline before it looks at what it has, and there is no time left to use that.
             (Ok(_), Err(error)) | (Err(error), Ok(_)) if matches!(error.cause, Cause::Deadline(_)) => {
                 Err(error)
             }
-            (Ok(addresses), Err(_)) | (Err(_), Ok(addresses)) => Ok(addresses),
+            (Ok(addresses), Err(error)) | (Err(error), Ok(addresses)) => Ok(Found {
+                addresses,
+                is_whole: error.cause.is_not_found(),
+            }),
             (Err(error), Err(StubError { cause, .. }))
                 if matches!(
                     (&error.cause, &cause),
@@ -340,8 +356,9 @@ mod tests {
         };
         match stub.addresses(name, records).await {
             Ok(Some(found)) => {
-                let found: Vec<String> = found.iter().map(ToString::to_string).collect();
-                found.join(" ")
+                let addresses = found.addresses.iter().map(ToString::to_string);
+                let rest = (!found.is_whole).then(|| "?".to_owned());
+                addresses.chain(rest).collect::<Vec<_>>().join(" ")
             }
             Ok(None) => "not asked".to_owned(),
             Err(e) => format!("{}: {}", e.server.map_or(0, |s| s.port()), e.cause),
@@ -470,8 +487,8 @@ mod tests {
         let rows = [
             ("both", good(a(1)), good(six()), "192.0.2.1 ::1", 0),
             ("one is enough", good(a(1)), Act::Answer(0, vec![]), "192.0.2.1", 0),
-            ("one fails", Act::Answer(2, vec![]), good(six()), "::1", 0),
-            ("the slow one is waited for", good(a(1)), Act::Silent, "192.0.2.1", 4),
+            ("one fails", Act::Answer(2, vec![]), good(six()), "::1 ?", 0),
+            ("the slow one is waited for", good(a(1)), Act::Silent, "192.0.2.1 ?", 4),
             (
                 "neither",
                 Act::Answer(0, vec![]),
