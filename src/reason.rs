@@ -3,6 +3,7 @@
 //! Error types give their reason where the failure happens; nobody reads texts to find out. Each reason has a section in
 //! `docs/failures.md`.
 
+use std::error::Error as _;
 use std::io;
 
 use go_http::http1::{ExchangeError, WriteError};
@@ -213,10 +214,34 @@ impl From<&io::Error> for Reason {
     /// Reading or writing on a connection that stood.
     fn from(error: &io::Error) -> Self {
         match Self::of_call("send", error) {
+            Self::Other if refuses_client(error) => Self::TlsHandshake,
             Self::Other => Self::ProtocolError,
             reason => reason,
         }
     }
+}
+
+/// Whether it is an alert by which a server refuses a client's certificate, or demands one: with TLS 1.3 it comes after the handshake.
+fn refuses_client(error: &io::Error) -> bool {
+    use rustls::AlertDescription::{
+        AccessDenied, BadCertificate, CertificateExpired, CertificateRequired, CertificateRevoked,
+        CertificateUnknown, HandshakeFailure, UnknownCA, UnsupportedCertificate,
+    };
+    let told = error.source().and_then(|source| source.downcast_ref());
+    matches!(
+        told,
+        Some(rustls::Error::AlertReceived(
+            HandshakeFailure
+                | BadCertificate
+                | UnsupportedCertificate
+                | CertificateRevoked
+                | CertificateExpired
+                | CertificateUnknown
+                | UnknownCA
+                | AccessDenied
+                | CertificateRequired
+        ))
+    )
 }
 
 impl From<&ExchangeError> for Reason {

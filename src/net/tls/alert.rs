@@ -6,15 +6,15 @@ use rustls::{AlertDescription, Error};
 
 use super::error::by_rustls;
 
-/// An alert that came after the handshake, as the inner error of an [`io::Error`].
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("{}", words(*.0))]
-struct Alert(AlertDescription);
+/// An alert that came after the handshake, as the inner error of an [`io::Error`], with the error of rustls that it was.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", words(*.0, true))]
+struct Alert(AlertDescription, #[source] Error);
 
 /// An error of a TLS stream, an alert in Go's words.
 pub(super) fn worded(error: io::Error) -> io::Error {
     match by_rustls(&error) {
-        Some(Error::AlertReceived(alert)) => io::Error::new(error.kind(), Alert(*alert)),
+        Some(told @ Error::AlertReceived(alert)) => io::Error::new(error.kind(), Alert(*alert, told.clone())),
         _ => error,
     }
 }
@@ -25,10 +25,13 @@ pub fn alert_of(error: &io::Error) -> Option<u8> {
     alert.map(|alert| alert.0.into())
 }
 
-/// An alert in Go's words, with what it means where they do not say.
-pub(super) fn words(alert: AlertDescription) -> String {
+/// An alert in Go's words, with what it means where they do not say; `agreed` once the server has presented its certificate.
+pub(super) fn words(alert: AlertDescription, agreed: bool) -> String {
     let code = u8::from(alert);
     let hint = match alert {
+        AlertDescription::HandshakeFailure if agreed => {
+            ": the server demands a client certificate, or refused this one"
+        }
         AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity => {
             ": probably no cipher suite or key exchange in common (this program offers only suites with ECDHE, and of those with \
              CBC only AES with SHA-1)"

@@ -212,12 +212,13 @@ fn what_was_seen(error: &io::Error, head: &[u8]) -> Seen {
 
 /// What a user should know of a failed handshake, in Go's words where Go has them.
 fn explain(error: &io::Error, recorder: &Recorder) -> String {
+    let agreed = recorder.has_presented();
     recorder.look(|head| match (Opening::of(head), by_rustls(error)) {
         (Opening::Foreign(bytes), _) => foreign(bytes),
         (Opening::ServerHello { version, .. }, Some(Error::PeerIncompatible(_))) if version < 0x0303 => {
             too_old(version)
         }
-        (_, Some(Error::AlertReceived(alert))) => alert::words(*alert),
+        (_, Some(Error::AlertReceived(alert))) => alert::words(*alert, agreed),
         (_, Some(error)) => protocol_error(error),
         (_, None) if error.kind() == io::ErrorKind::UnexpectedEof => {
             "tls: the server closed the connection during the handshake: EOF".to_owned()
@@ -229,7 +230,7 @@ fn explain(error: &io::Error, recorder: &Recorder) -> String {
 /// An error of rustls where a library shook hands, in Go's words where Go has them.
 pub fn in_words(error: &Error) -> String {
     match error {
-        Error::AlertReceived(alert) => alert::words(*alert),
+        Error::AlertReceived(alert) => alert::words(*alert, false),
         Error::InvalidCertificate(CertificateError::Other(OtherError(refusal))) => refusal.to_string(),
         error => protocol_error(error),
     }

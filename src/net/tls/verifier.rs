@@ -79,6 +79,11 @@ impl Recorder {
         self.lock().refusal.clone()
     }
 
+    /// Whether the server has presented a certificate.
+    pub(super) fn has_presented(&self) -> bool {
+        !self.lock().presented.is_empty()
+    }
+
     /// Lets `look` see the first bytes from the peer.
     pub(super) fn look<T>(&self, look: impl FnOnce(&[u8]) -> T) -> T {
         look(&self.lock().head)

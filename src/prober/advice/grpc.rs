@@ -22,7 +22,7 @@ pub(in crate::prober) fn not_serving(service: &str, status: &str) -> String {
 
 /// A status other than OK.
 pub(in crate::prober) fn status(status: &GrpcStatus, service: &str, is_tls: bool) -> Option<String> {
-    if let Some(line) = status.alert.and_then(super::tls::alert) {
+    if let Some(line) = status.alert.and_then(super::tls::after_handshake) {
         return Some(line);
     }
     Some(match status.code.0 {

@@ -135,7 +135,7 @@ fn client_certificate(body: &[u8]) -> Option<String> {
         ("The SSL certificate error", 42),
     ];
     let (_, alert) = alerts.into_iter().find(|(words, _)| says(body, words))?;
-    super::tls::alert(alert)
+    super::tls::after_handshake(alert)
 }
 
 /// A header that does not satisfy its expression.

@@ -13,6 +13,9 @@ use crate::net::tls::facts::{Certificate, TlsFacts};
 use crate::net::tls::{HandshakeError, Seen, TlsError, alert_of};
 use crate::net::x509::VerifyError;
 
+/// What a server wants that refuses the client's certificate, or has got none.
+const CERTIFICATE: &str = "The server does not accept this client's certificate, or demands one that was not sent: set cert_file and key_file in tls_config to a certificate that the server's CA signed.";
+
 /// How many names a line lists.
 const NAMES: usize = 5;
 
@@ -47,7 +50,7 @@ pub(in crate::prober) fn advice(failed: &HandshakeError, without: &str) -> Optio
             "The server speaks nothing newer than {}; this exporter speaks TLS 1.2 and TLS 1.3. Bring the server up to date.",
             version.unwrap_or("an old version of TLS")
         ),
-        Seen::Alert(code) => return alert(*code),
+        Seen::Alert(code) => return alert(*code, failed.facts.is_some()),
     })
 }
 
@@ -96,14 +99,20 @@ fn foreign(bytes: &[u8], without: &str) -> String {
 
 /// What a peer wants that ended a connection on which TLS was agreed: with TLS 1.3 it says only then that it demands a certificate.
 pub(super) fn after(error: &io::Error) -> Option<String> {
-    alert_of(error).and_then(alert)
+    alert_of(error).and_then(after_handshake)
 }
 
-/// What a peer wants that ends the connection so.
-pub(super) fn alert(code: u8) -> Option<String> {
+/// The same, of an alert.
+pub(super) fn after_handshake(code: u8) -> Option<String> {
+    alert(code, true)
+}
+
+/// What a peer wants that ends the connection so; `agreed` once it has presented its certificate.
+fn alert(code: u8, agreed: bool) -> Option<String> {
     Some(match code {
         116 => "The server demands a client certificate: set cert_file and key_file in tls_config.".to_owned(),
-        42 | 43 | 46 | 48 | 45 | 44 | 49 => "The server does not accept this client's certificate, or demands one that was not sent: set cert_file and key_file in tls_config to a certificate that the server's CA signed.".to_owned(),
+        42..=46 | 48 | 49 => CERTIFICATE.to_owned(),
+        40 if agreed => CERTIFICATE.to_owned(),
         40 | 71 => "Client and server have no cipher suite, group or signature algorithm in common, or the server demands a client certificate. Compare with `openssl s_client -connect HOST:PORT`.".to_owned(),
         70 => "Client and server have no TLS version in common: this exporter speaks TLS 1.2 and TLS 1.3, as far as min_version and max_version of tls_config allow.".to_owned(),
         112 => "The server has no certificate for the name that was sent (SNI): set server_name in tls_config to a name that it serves.".to_owned(),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use blackbox_exporter::reason::Reason;
 use tokio::net::UdpSocket;
 
 use super::{Table, closed};
@@ -47,8 +48,17 @@ async fn a_certificate_that_is_demanded_after_the_handshake() {
             "prober: dns\ndns: {{query_name: a.test, transport_protocol: tcp, dns_over_tls: true, {tls}}}"
         ),
         format!("prober: dns\ndns: {{query_name: a.test, transport_protocol: https, {tls}}}"),
+        format!("prober: grpc\ngrpc: {{tls: true, {tls}}}"),
+        format!("prober: http\nhttp: {{{tls}}}"),
+        format!("prober: websocket\nwebsocket: {{http_config: {{{tls}}}}}"),
     ] {
+        let target = match () {
+            () if yaml.contains("prober: http") => format!("https://{target}"),
+            () if yaml.contains("websocket") => format!("wss://{target}"),
+            () => target.clone(),
+        };
         let outcome = crate::support::probe(&yaml, &target).await;
+        assert_eq!(outcome.failure.unwrap().reason, Reason::TlsHandshake, "{yaml}");
         has(outcome.advice.unwrap(), ["demands a client certificate"]);
     }
 }

@@ -64,6 +64,15 @@ async fn key_exchange_over_p521_and_servers_too_old() {
         &failed,
         ["handshake failure", "of those with CBC only AES with SHA-1"],
     );
+    // Once there is a suite, the same alert is about the client's certificate.
+    let demanding = "-tls1_2 -Verify 2 -verify_return_error -CAfile cert.pem";
+    let (_server, address) = openssl.serve(demanding).await;
+    let failed = shake(address, &trusting(&[&root]), "v4.test").await.unwrap_err();
+    has(
+        failed.to_string(),
+        ["handshake failure: the server demands a client certificate"],
+    );
+    assert!(failed.facts.is_some());
     let (_server, address) = openssl.serve("-tls1_1 -cipher ALL:@SECLEVEL=0").await;
     let failed = shake(address, &trusting(&[&root]), "v4.test")
         .await
