@@ -10,9 +10,9 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, UdpSocket};
 
 use crate::grpc::tonic;
-use crate::http::site::{Asked, Site, answer, ok, redirect};
+use crate::http::site::{Asked, Site, answer, ok, read_request, redirect};
 use crate::support::namespace::{is_inside, outside};
-use crate::support::peer::{Move, Peer, send};
+use crate::support::peer::{Move, Peer, listen, send};
 use crate::support::pki::{self, Cert, Made, Ocsp, pem};
 use crate::support::{Exporter, exposition, has, log, probe, spawn};
 
@@ -304,6 +304,37 @@ async fn failures_on_the_loopback_interface() {
         .unwrap();
     assert_eq!(unbound.failure.unwrap().phase, "connect");
     judge(&LOOPBACK, &failures);
+}
+
+#[tokio::test]
+async fn bodies_that_break_off() {
+    for (reason, framing) in [
+        (Reason::PeerClosed, "Content-Length: 9\r\n\r\nhello"),
+        (
+            Reason::PeerClosed,
+            "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+        ),
+        (Reason::ConnectReset, "Content-Length: 9\r\n\r\nhello"),
+        (
+            Reason::ProtocolError,
+            "Transfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n",
+        ),
+    ] {
+        let answer = format!("HTTP/1.1 200 OK\r\n{framing}");
+        let address = listen(move |mut stream| {
+            let answer = answer.clone();
+            async move {
+                read_request(&mut stream).await.unwrap();
+                stream.write_all(answer.as_bytes()).await.unwrap();
+                if reason == Reason::ConnectReset {
+                    stream.set_zero_linger().unwrap();
+                }
+            }
+        })
+        .await;
+        let outcome = probe(&http(""), &format!("http://{address}/")).await;
+        assert_eq!(outcome.failure.unwrap().reason, reason, "{:?}", log(&outcome));
+    }
 }
 
 #[tokio::test]

@@ -75,11 +75,8 @@ pub(super) enum BodyReadError {
     TooLargeToKeep(usize),
     #[error("{}", memory::Short)]
     NoMemory,
-    #[error("{0}")]
-    Io(String),
-    /// The peer sent less than it had announced.
-    #[error("{0}")]
-    Ended(String),
+    #[error("{text}")]
+    Io { text: String, reason: Reason },
     #[error("context deadline exceeded: {0} while reading the body")]
     TimedOut(TimedOut),
 }
@@ -92,7 +89,8 @@ impl BodyReadError {
             Self::TooLarge(_) | Self::TooLargeToKeep(_) => Reason::BodyTooLarge,
             Self::NoMemory => Reason::OutOfResources,
             Self::TimedOut(_) => Reason::RequestTimeout,
-            Self::Closed | Self::Io(_) | Self::Ended(_) => Reason::ProtocolError,
+            Self::Io { reason, .. } => *reason,
+            Self::Closed => Reason::ProtocolError,
         }
     }
 }
@@ -209,8 +207,7 @@ impl BodyReader {
         let is_told = matches!(
             error,
             BodyReadError::Compressed(DecompressError::Data(_) | DecompressError::DataCut)
-                | BodyReadError::Io(_)
-                | BodyReadError::Ended(_)
+                | BodyReadError::Io { .. }
                 | BodyReadError::TimedOut(_)
         );
         Some(error).filter(|_| is_told && self.inflated)
@@ -360,10 +357,9 @@ fn io_error(error: io::Error) -> BodyReadError {
     if error.kind() == io::ErrorKind::OutOfMemory {
         return BodyReadError::NoMemory;
     }
-    let text = SystemError(&error).to_string();
-    match error.kind() {
-        io::ErrorKind::UnexpectedEof => BodyReadError::Ended(text),
-        _ => BodyReadError::Io(text),
+    BodyReadError::Io {
+        text: SystemError(&error).to_string(),
+        reason: Reason::from(&error),
     }
 }
 

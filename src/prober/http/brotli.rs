@@ -100,7 +100,7 @@ impl<S: AsyncBufRead + Unpin> AsyncRead for Brotli<S> {
                 BrotliResult::ResultFailure => return Poll::Ready(Err(own.error())),
                 BrotliResult::ResultSuccess => own.ended = true,
                 BrotliResult::NeedsMoreInput if is_all && written == 0 => {
-                    return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+                    return invalid("unexpected EOF");
                 }
                 BrotliResult::NeedsMoreInput | BrotliResult::NeedsMoreOutput => {}
             }

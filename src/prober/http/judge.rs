@@ -132,10 +132,11 @@ fn unreadable(probe: &mut Probe<'_>, module: &Http, headers: &Headers, count: u6
         BodyReadError::TooLarge(limit) => Some(advice::http::too_large(*limit)),
         BodyReadError::TooLargeToKeep(most) => Some(advice::http::too_large_for_cel(*most < MOST_KEPT)),
         BodyReadError::Compressed(_) => Some(of.undecodable()),
-        BodyReadError::Io(_) | BodyReadError::Ended(_) if module.compression != Compression::Identity => {
-            Some(of.undecodable())
-        }
-        BodyReadError::Ended(_) => Some(of.ended(count)),
+        BodyReadError::Io { .. } if module.compression != Compression::Identity => Some(of.undecodable()),
+        BodyReadError::Io {
+            reason: Reason::PeerClosed,
+            ..
+        } => Some(of.ended(count)),
         _ => None,
     };
     probe.advise(line);
