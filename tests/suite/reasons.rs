@@ -260,6 +260,18 @@ async fn failures_on_the_loopback_interface() {
         url("/"),
     )
     .await;
+    for (reason, settings) in [
+        (Reason::FileError, "ca_file: /nonexistent/ca.pem"),
+        (
+            Reason::FileError,
+            "cert_file: /nonexistent/cert, key_file: /nonexistent/key",
+        ),
+        (Reason::ConfigError, "ca_file: Cargo.toml"),
+    ] {
+        let settings = format!("tls_config: {{{settings}}}");
+        add(reason, tls(&settings), closed.to_string()).await;
+        add(reason, http(&settings), url("/")).await;
+    }
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let target = format!("http://{}/", silent.local_addr().unwrap());
     add(Reason::RequestTimeout, http("").replace("10s", "200ms"), target).await;
@@ -303,6 +315,12 @@ async fn failures_on_the_loopback_interface() {
         .rfind(|(reason, _)| *reason == Reason::ConfigError)
         .unwrap();
     assert_eq!(unbound.failure.unwrap().phase, "connect");
+    for (_, outcome) in &failures {
+        if log(outcome).join("\n").contains("/nonexistent/ca.pem") {
+            let advice = outcome.advice.as_deref().unwrap();
+            has(advice, ["user must be able to read its files"]);
+        }
+    }
     judge(&LOOPBACK, &failures);
 }
 

@@ -11,7 +11,10 @@ use crate::reason::Reason;
 /// Why TLS could not be prepared or agreed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A file of the configuration cannot be used.
+    /// A file of the configuration cannot be read; the text says which and why.
+    #[error("{0}")]
+    Unreadable(String),
+    /// A file of the configuration has been read and cannot be used.
     #[error("{reason} (file {path})")]
     File {
         /// Its path.
@@ -53,8 +56,8 @@ impl TlsError {
     /// Its place among the reasons of failures.
     pub fn reason(&self) -> Reason {
         match self {
-            Self::File { .. } | Self::Unread { .. } => Reason::FileError,
-            Self::Config(_) => Reason::ConfigError,
+            Self::Unreadable(_) | Self::Unread { .. } => Reason::FileError,
+            Self::File { .. } | Self::Config(_) => Reason::ConfigError,
             Self::Verification(VerifyError::Expired { .. }) => Reason::TlsCertExpired,
             Self::Verification(VerifyError::NotYetValid { .. }) => Reason::TlsCertNotYetValid,
             Self::Verification(VerifyError::Hostname(_)) => Reason::TlsCertName,

@@ -115,7 +115,7 @@ impl Material {
         let material = Arc::clone(self);
         let compiled = file::apart(move || material.current_now()).await;
         compiled.unwrap_or_else(|error| {
-            Err(TlsError::Config(format!(
+            Err(TlsError::Unreadable(format!(
                 "reading the files of tls_config: {error}"
             )))
         })
@@ -198,7 +198,7 @@ impl Material {
             }
             match file::read_now(file) {
                 Ok(text) => Ok(Some(Zeroizing::new(text))),
-                Err(error) => Err(TlsError::Config(format!(
+                Err(error) => Err(TlsError::Unreadable(format!(
                     "unable to read {what}: unable to read file {file}: {error}"
                 ))),
             }

@@ -65,7 +65,7 @@ pub(in crate::prober) fn alone(error: &TlsError) -> Option<String> {
             "{} cannot be used as the module's tls_config names it: it must be PEM, with BEGIN CERTIFICATE. `head -1 {0}`",
             name(path)
         )),
-        TlsError::Config(why) => Some(format!(
+        TlsError::Config(why) | TlsError::Unreadable(why) => Some(format!(
             "tls_config of the module cannot be used, so that nothing was sent: {}. The exporter's user must be able to read its files, and certificate and key must belong together: compare `openssl x509 -noout -pubkey -in CERT` with `openssl pkey -pubout -in KEY`.",
             short(why, 600)
         )),

@@ -290,6 +290,9 @@ async fn client<'m, 'p: 'm>(
             HttpProtocol::Http3 => "Error creating TLS config for HTTP/3",
             _ => "Error generating HTTP client",
         };
+        if let RoundTripError::Tls(error) = &error {
+            probe.advise(advice::tls::alone(error));
+        }
         log!(probe.log, Error, failed, "err" => text(&error));
         return Err(probe.fail(error.reason()));
     }
