@@ -487,7 +487,23 @@ async fn dns_over_quic() {
         assert!(!outcome.success);
         assert!(problem(&outcome).contains(want), "{want}: {}", problem(&outcome));
     }
-    // Nobody there, who says nothing; a server of another protocol; a certificate that nobody trusts.
+    // One that says why it closes; nobody there, who says nothing; a server of another protocol; a certificate that nobody trusts.
+    let busy = quic_endpoint(&identity, "doq");
+    spawn({
+        let busy = busy.clone();
+        async move {
+            while let Some(incoming) = busy.accept().await {
+                let connection = incoming.await.unwrap();
+                let _stream = connection.accept_bi().await;
+                connection.close(4_u32.into(), b"too much load");
+            }
+        }
+    });
+    let closed = UdpSocket::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let http3 = quic_endpoint(&identity, "h3");
     spawn({
@@ -502,6 +518,8 @@ async fn dns_over_quic() {
     let old = options.replace("tls_config: {", "tls_config: {max_version: TLS12, ");
     #[rustfmt::skip]
     let table = [
+        (&options, busy.local_addr().unwrap(), "too much load"),
+        (&options, closed, "read: connection refused"),
         (&options, silent.local_addr().unwrap(), "no end of the QUIC handshake"),
         (&options, http3.local_addr().unwrap(), "doesn't support any known protocol"),
         (&stranger, good, "failed to verify certificate"),

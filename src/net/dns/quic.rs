@@ -1,5 +1,7 @@
 //! DNS over QUIC (RFC 9250).
 
+use std::error::Error;
+
 use quinn::{ReadExactError, VarInt};
 
 use super::{CarryError, framed};
@@ -12,7 +14,9 @@ const NO_ERROR: VarInt = VarInt::from_u32(0);
 /// # Errors
 /// See [`CarryError`].
 pub async fn over_quic(connection: &quinn::Connection, message: &[u8]) -> Result<Vec<u8>, CarryError> {
-    let failed = |error: &dyn std::fmt::Display| CarryError::Quic(error.to_string());
+    // Why a connection was lost stands behind that it was.
+    let failed =
+        |error: &(dyn Error + 'static)| CarryError::Quic(error.source().unwrap_or(error).to_string());
     let (mut sending, mut receiving) = connection.open_bi().await.map_err(|error| failed(&error))?;
     let framed = framed(message).map_err(CarryError::Send)?;
     sending.write_all(&framed).await.map_err(|error| failed(&error))?;

@@ -9,12 +9,13 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::crypto::{self, ExportKeyingMaterialError, HeaderKey, KeyPair, Keys, PacketKey, Session};
-use quinn::{ConnectError, ConnectionId, Side};
+use quinn::{ConnectError, ConnectionError, ConnectionId, Side};
 use quinn_proto::TransportError;
 use quinn_proto::transport_parameters::TransportParameters;
 
+use super::dial::{DialCause, DialError};
 use super::tls::facts::{Ending, TlsFacts};
-use super::tls::{Alpn, Prepared, TlsError};
+use super::tls::{Alpn, HandshakeError, Prepared, Seen, TlsError};
 use super::url::idna_ascii;
 use crate::memory::{self, Use};
 
@@ -37,13 +38,13 @@ pub fn expected_memory() -> usize {
     window() + CONNECTION
 }
 
-/// Why there is no connection, and what is known of the peer's TLS.
+/// Why there is no connection.
 #[derive(Debug)]
-pub struct QuicError {
-    /// What failed.
-    pub error: TlsError,
-    /// What the handshake told, if it told something.
-    pub facts: Option<TlsFacts>,
+pub enum QuicError {
+    /// The system's word: nothing listens there, or no way leads there.
+    Dial(DialError),
+    /// The handshake failed.
+    Handshake(Box<HandshakeError>),
 }
 
 /// Connects to `to`, which is asked for `name`, over a [socket for it](super::dial::quic).
@@ -57,25 +58,28 @@ pub async fn connect(
     socket: UdpSocket,
     alpn: Alpn,
 ) -> Result<(quinn::Connection, TlsFacts), QuicError> {
-    let plain = |text: String| QuicError {
-        error: TlsError::Handshake(text),
-        facts: None,
+    let early = |error| QuicError::Handshake(HandshakeError::unheard(error));
+    let plain = |text: String| early(TlsError::Handshake(text));
+    let from = socket.local_addr().ok().map(|address| address.ip());
+    let from = from.filter(|ip| !ip.is_unspecified());
+    let dialled = |call, error| {
+        QuicError::Dial(DialError {
+            network: "udp",
+            address: to.to_string(),
+            from,
+            cause: DialCause::Io { call, error },
+        })
     };
     let name = &*idna_ascii(name);
-    let (mut tls, recorder) = prepared
-        .client_config(Some(name), alpn)
-        .map_err(|error| QuicError { error, facts: None })?;
+    let (mut tls, recorder) = prepared.client_config(Some(name), alpn).map_err(early)?;
     let suite = Arc::new(Suite::default());
     tls.key_log = Arc::clone(&suite) as Arc<dyn rustls::KeyLog>;
-    let quic = QuicClientConfig::try_from(tls).map_err(|_| {
-        plain("tls_config: QUIC requires TLS 1.3, which max_version does not allow".to_owned())
-    })?;
+    let quic = QuicClientConfig::try_from(tls).map_err(|error| plain(error.to_string()))?;
     let runtime = Arc::new(quinn::TokioRuntime);
-    let endpoint = socket::Socket::new(socket)
-        .and_then(|socket| {
-            let config = quinn::EndpointConfig::default();
-            quinn::Endpoint::new_with_abstract_socket(config, None, socket, runtime)
-        })
+    let (socket, refused) =
+        socket::Socket::connected(socket, to).map_err(|error| dialled("connect", error))?;
+    let config = quinn::EndpointConfig::default();
+    let endpoint = quinn::Endpoint::new_with_abstract_socket(config, None, socket, runtime)
         .map_err(|error| plain(format!("opening a UDP socket: {error}")))?;
     let mut config = quinn::ClientConfig::new(Arc::new(Watched {
         config: Arc::new(quic),
@@ -88,7 +92,11 @@ pub async fn connect(
         .connect_with(config.clone(), to, sni)
         .or_else(|_| endpoint.connect_with(config, to, &to.ip().to_string()))
         .map_err(|error| plain(error.to_string()))?;
-    let connected = connecting.await;
+    let connected = tokio::select! {
+        biased;
+        connected = connecting => connected,
+        Ok(error) = refused => return Err(dialled("read", error)),
+    };
     let mut facts = TlsFacts {
         version: Some("TLS 1.3"),
         cipher: suite.name(),
@@ -97,15 +105,30 @@ pub async fn connect(
     };
     match connected {
         Ok(connection) => Ok((connection, facts)),
-        Err(error) => {
+        Err(told) => {
+            let mut seen = Seen::Nothing;
             let error = recorder.refusal().unwrap_or_else(|| {
                 facts.ending = Ending::Broken;
-                TlsError::Handshake(format!("dial udp {to}: quic: {error}"))
+                seen = alert_in(&told).map_or(Seen::Nothing, Seen::Alert);
+                TlsError::Handshake(format!("dial udp {to}: quic: {told}"))
             });
             let facts = Some(facts).filter(|facts| !facts.presented.is_empty());
-            Err(QuicError { error, facts })
+            Err(QuicError::Handshake(Box::new(HandshakeError {
+                error,
+                facts,
+                seen,
+            })))
         }
     }
+}
+
+/// The alert of TLS by which a peer ended a handshake (RFC 9001, section 4.8).
+fn alert_in(error: &ConnectionError) -> Option<u8> {
+    let ConnectionError::ConnectionClosed(close) = error else {
+        return None;
+    };
+    let code = u64::from(close.error_code).checked_sub(0x100)?;
+    u8::try_from(code).ok()
 }
 
 /// What a server may send before it is read. It opens a stream for control, two for QPACK, and some of reserved types.

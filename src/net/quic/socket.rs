@@ -7,21 +7,52 @@ use std::future::Future;
 use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use quinn::udp::{RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, UdpPoller};
 use tokio::io::ReadBuf;
 use tokio::net::UdpSocket;
+use tokio::sync::oneshot;
 
-/// A socket for one connection.
+use crate::reason::Reason;
+
+/// A socket that is connected to the one peer, so that the system says when nobody is there.
 #[derive(Debug)]
-pub(super) struct Socket(UdpSocket);
+pub(super) struct Socket {
+    socket: UdpSocket,
+    /// Takes the first error that says so.
+    refused: Mutex<Option<oneshot::Sender<io::Error>>>,
+}
 
 impl Socket {
-    pub(super) fn new(socket: std::net::UdpSocket) -> io::Result<Arc<Self>> {
-        Ok(Arc::new(Self(UdpSocket::from_std(socket)?)))
+    /// Connects the socket. The second half hears of the first packet that a host sends back instead of a peer.
+    pub(super) fn connected(
+        socket: std::net::UdpSocket,
+        to: SocketAddr,
+    ) -> io::Result<(Arc<Self>, oneshot::Receiver<io::Error>)> {
+        socket.connect(to)?;
+        let (refused, hears) = oneshot::channel();
+        let socket = Self {
+            socket: UdpSocket::from_std(socket)?,
+            refused: Mutex::new(Some(refused)),
+        };
+        Ok((Arc::new(socket), hears))
+    }
+
+    /// Notes an error that came from the network. What was sent may have been too large for the path, which says nothing of the peer.
+    fn note(&self, error: io::Error) {
+        if matches!(
+            Reason::of_call("read", &error),
+            Reason::ConnectRefused | Reason::ConnectUnreachable
+        ) {
+            let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(refused) = refused.take() {
+                // Nobody waits once there is a connection.
+                let _ = refused.send(error);
+            }
+        }
     }
 }
 
@@ -34,11 +65,14 @@ impl AsyncUdpSocket for Socket {
     }
 
     fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
-        let sent = self.0.try_send_to(transmit.contents, transmit.destination);
-        match sent {
+        match self.socket.try_send(transmit.contents) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(error),
             // Packets get lost: what was not sent is sent again.
-            Ok(_) | Err(_) => Ok(()),
+            Err(error) => {
+                self.note(error);
+                Ok(())
+            }
+            Ok(_) => Ok(()),
         }
     }
 
@@ -51,7 +85,13 @@ impl AsyncUdpSocket for Socket {
         let mut received = 0;
         for (buffer, meta) in buffers.iter_mut().zip(meta) {
             let mut into = ReadBuf::new(buffer);
-            let from = match self.0.poll_recv_from(cx, &mut into) {
+            let mut polled = self.socket.poll_recv_from(cx, &mut into);
+            // The network's word about an earlier packet goes before what a peer has sent, once.
+            if let Poll::Ready(Err(error)) = polled {
+                self.note(error);
+                polled = self.socket.poll_recv_from(cx, &mut into);
+            }
+            let from = match polled {
                 Poll::Ready(Ok(from)) => from,
                 Poll::Pending | Poll::Ready(Err(_)) if received > 0 => break,
                 waiting => return waiting.map_ok(|_| 0),
@@ -70,7 +110,7 @@ impl AsyncUdpSocket for Socket {
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
+        self.socket.local_addr()
     }
 }
 
@@ -91,7 +131,7 @@ impl UdpPoller for Writable {
         let Self { socket, waiting } = &mut *self;
         let waiting = waiting.get_or_insert_with(|| {
             let socket = Arc::clone(socket);
-            Box::pin(async move { socket.0.writable().await })
+            Box::pin(async move { socket.socket.writable().await })
         });
         let writable = ready!(waiting.as_mut().poll(cx));
         self.waiting = None;

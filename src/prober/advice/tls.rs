@@ -57,7 +57,7 @@ pub(in crate::prober) fn advice(failed: &HandshakeError, without: &str) -> Optio
 /// What the error alone tells: files and values of `tls_config` that cannot be used, and QUIC without an answer.
 pub(in crate::prober) fn alone(error: &TlsError) -> Option<String> {
     match error {
-        // Nobody says that there is no QUIC: a closed port and a filtered one are silent.
+        // Nobody says that there is no QUIC where another protocol listens, or a firewall drops.
         TlsError::TimedOut { progress, .. } if *progress == quic::UNFINISHED => Some(
             "Nothing came back over UDP: the server has no QUIC on this port, or a firewall drops UDP. Try whether it responds over TCP (http: without enable_http3; dns: transport_protocol: tcp with dns_over_tls: true, or without https.enable_http3).".to_owned(),
         ),

@@ -6,8 +6,9 @@ use tokio::time::Instant;
 
 use super::{ConnectError, ConnectFailure, Spans, Tls, failed, record, vantage};
 use crate::net::port::{self, Protocol};
-use crate::net::tls::{HandshakeError, Seen, TlsError};
-use crate::net::{Address, dial, quic};
+use crate::net::quic::{self, QuicError};
+use crate::net::tls::{HandshakeError, TlsError};
+use crate::net::{Address, dial};
 use crate::prober::{Phase, Probe};
 
 /// A QUIC connection to the target. What the handshake told is in `tls` of [`Probe::attempt`] afterwards, also when it failed.
@@ -34,25 +35,20 @@ pub(in crate::prober) async fn quic(
         let connecting = quic::connect(tls.prepared, to, tls.name, socket, tls.alpn);
         let connected = probe.deadline.within(connecting).await;
         spans.tls = Some(record(probe, Phase::Tls, from));
-        let unfinished = |error, facts| {
-            ConnectError::Tls(Box::new(HandshakeError {
-                error,
-                facts,
-                seen: Seen::Nothing,
-            }))
-        };
         match connected {
             Ok(Ok((connection, facts))) => {
                 probe.learn(Some(facts));
                 Ok(connection)
             }
-            Ok(Err(error)) => {
-                probe.learn(error.facts.clone());
-                Err(unfinished(error.error, error.facts))
+            Ok(Err(QuicError::Dial(error))) => Err(ConnectError::Dial(error.of(address, to.port()))),
+            Ok(Err(QuicError::Handshake(failed))) => {
+                probe.learn(failed.facts.clone());
+                Err(ConnectError::Tls(failed))
             }
             Err(timed_out) => {
                 let progress = quic::UNFINISHED;
-                Err(unfinished(TlsError::TimedOut { timed_out, progress }, None))
+                let error = TlsError::TimedOut { timed_out, progress };
+                Err(ConnectError::Tls(HandshakeError::unheard(error)))
             }
         }
     };

@@ -11,10 +11,10 @@ use super::request::HttpRequest;
 use super::response::{HttpResponse, ResponseBody};
 use crate::net::headers::Headers;
 use crate::net::http1::RequestBody;
-use crate::net::tls::facts::TlsFacts;
-use crate::net::tls::{Alpn, HandshakeError, Seen, TlsError};
+use crate::net::quic::{self, QuicError};
+use crate::net::tls::{Alpn, HandshakeError, TlsError};
 use crate::net::url::{punycode_host_port, valid_host_header};
-use crate::net::{http2, http3, quic};
+use crate::net::{http2, http3};
 use crate::prober::connect::ConnectError;
 use crate::prober::{Phase, Probe, advice};
 
@@ -53,15 +53,18 @@ impl Client<'_> {
         probe.timeline.record(Phase::Tls, from, done);
         let (connection, facts) = match connected {
             Ok(Ok(connected)) => connected,
-            Ok(Err(failed)) => {
-                self.failed_tls = failed.facts.clone();
+            Ok(Err(QuicError::Dial(error))) => {
+                return Err(self.unconnected(probe, ConnectError::Dial(error)));
+            }
+            Ok(Err(QuicError::Handshake(failed))) => {
+                self.failed_tls.clone_from(&failed.facts);
                 probe.learn(failed.facts.clone());
-                return Err(self.unshaken(probe, failed.error, failed.facts));
+                return Err(self.unconnected(probe, ConnectError::Tls(failed)));
             }
             Err(timed_out) => {
                 let progress = quic::UNFINISHED;
-                let error = TlsError::TimedOut { timed_out, progress };
-                return Err(self.unshaken(probe, error, None));
+                let error = HandshakeError::unheard(TlsError::TimedOut { timed_out, progress });
+                return Err(self.unconnected(probe, ConnectError::Tls(error)));
             }
         };
         probe.learn(Some(facts.clone()));
@@ -88,9 +91,7 @@ impl Client<'_> {
         Ok(response)
     }
 
-    fn unshaken(&self, probe: &mut Probe<'_>, error: TlsError, facts: Option<TlsFacts>) -> RoundTripError {
-        let seen = Seen::Nothing;
-        let error = ConnectError::Tls(Box::new(HandshakeError { error, facts, seen }));
+    fn unconnected(&self, probe: &mut Probe<'_>, error: ConnectError) -> RoundTripError {
         // What is known of the target's name says nothing of a later hop.
         let line = match self.traces.len() {
             0 | 1 => advice::connect::advice(&probe.attempt.facts, probe.vantage, probe.kind, &error),

@@ -122,7 +122,7 @@ async fn dns() {
         .row("Silence", &dns(""), &silent.local_addr().unwrap().to_string())
         .await;
     table.row("No name server", &dns(""), &closed().await).await;
-    // Nobody says that there is no QUIC.
+    // Nobody says that there is no QUIC where something else listens.
     let quic = [
         ", transport_protocol: quic",
         ", transport_protocol: https, https: {enable_http3: true}",
@@ -130,6 +130,9 @@ async fn dns() {
     for more in quic {
         let outcome = crate::support::probe(&dns(more), &silent.local_addr().unwrap().to_string()).await;
         has(outcome.advice.unwrap(), ["Nothing came back over UDP"]);
+        let outcome = crate::support::probe(&dns(more).replace("1s", "30s"), &closed().await).await;
+        assert_eq!(outcome.failure.unwrap().reason, Reason::ConnectRefused, "{more}");
+        has(outcome.advice.unwrap(), ["nothing listens on port"]);
     }
     // The URL is that of DNS over HTTPS, and no mistake.
     let web = closed().await;

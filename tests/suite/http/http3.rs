@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use blackbox_exporter::metrics::Metric;
 use blackbox_exporter::prober::Outcome;
+use blackbox_exporter::reason::Reason;
 use bytes::{Buf, Bytes};
 use quinn::crypto::rustls::QuicServerConfig;
 use tokio::sync::mpsc;
@@ -315,6 +316,15 @@ async fn nobody_there_is_ended_by_the_deadline() {
     let outcome = probe(yaml, &target).await;
     let lines = log(&outcome).join("\n");
     has(&lines, ["no end of the QUIC handshake"]);
+    // Nobody at all is told by the system at once.
+    drop(socket);
+    let outcome = probe(&yaml.replace("2s", "60s"), &target).await;
+    assert_eq!(
+        outcome.failure.unwrap().reason,
+        Reason::ConnectRefused,
+        "{:?}",
+        log(&outcome)
+    );
 }
 
 #[tokio::test]
