@@ -263,10 +263,6 @@ impl Section for Module {
             let message = format!("\"addresses: any\" has no effect: {why}");
             d.warn(node, "addresses", message, None);
         }
-        if has_http3 && !self.vantage.dscp.is_empty() {
-            let message = "\"dscp\" has no effect: the library for HTTP/3 sets it itself";
-            d.warn(node, "dscp", message, None);
-        }
         let each = self.timeout / i64::from(self.most_attempts());
         match self.prober {
             Prober::Icmp => self.icmp.repeat.warn("icmp", each, node, d),

@@ -359,6 +359,8 @@ mod tests {
         };
         let socket = udp(&network, deadline, to, &marked).await.unwrap();
         assert_eq!(SockRef::from(&socket).tos_v4().unwrap(), 40);
+        let socket = quic(&network, to, &marked).unwrap();
+        assert_eq!(SockRef::from(&socket).tos_v4().unwrap(), 40);
         let nowhere = Vantage {
             interface: Some("nope0".into()),
             ..Vantage::default()
