@@ -88,6 +88,7 @@ pub struct Server {
     seats: Arc<Seats>,
     threads: Threads,
     trouble: OncePerMinute,
+    refusals: OncePerMinute,
 }
 
 impl Server {
@@ -121,6 +122,7 @@ impl Server {
             seats: Seats::of(seats),
             threads,
             trouble: OncePerMinute::default(),
+            refusals: OncePerMinute::default(),
         }
     }
 
@@ -313,16 +315,28 @@ impl Server {
                     }
                 }
             }
-            Ok(Err(error)) => {
-                say!(
-                    self.exporter.logger,
-                    Debug,
-                    "TLS handshake failed",
-                    "client" => text(caller.address),
-                    "err" => why_failed(&error),
-                );
-            }
+            Ok(Err(error)) => self.say_that_tls_failed(&caller, &error),
             Err(_too_slow) => {}
+        }
+    }
+
+    /// Says so once per minute, and each time to those who debug. A caller that merely leaves, as a health check of a port does, is
+    /// no trouble.
+    fn say_that_tls_failed(&self, caller: &Caller, error: &io::Error) {
+        let (client, why) = (text(caller.address), why_failed(error));
+        let logger = &self.exporter.logger;
+        let has_left = matches!(
+            error.kind(),
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
+        );
+        match Some(&self.refusals)
+            .filter(|_| !has_left)
+            .and_then(OncePerMinute::due)
+        {
+            Some(held_back) => {
+                say!(logger, Warn, "TLS handshake failed", "client" => client, "err" => why, "held_back" => held_back);
+            }
+            None => say!(logger, Debug, "TLS handshake failed", "client" => client, "err" => why),
         }
     }
 

@@ -421,6 +421,7 @@ fn refuse(reason: String) -> Error {
 pub fn why_failed(error: &io::Error) -> String {
     match by_rustls(error) {
         Some(Error::InvalidCertificate(CertificateError::Other(refused))) => refused.to_string(),
+        Some(Error::NoCertificatesPresented) => "tls: client didn't provide a certificate".to_owned(),
         _ => error.to_string(),
     }
 }

@@ -245,6 +245,13 @@ async fn asks_clients_for_certificates() {
     for (kind, without, with) in rows {
         let (exporter, client) = Certificates::new().start(&format!("{section}{kind}\n")).await;
         assert_eq!(status(&exporter, &client.plain).await, without, "{kind}");
+        if without.is_none() {
+            let line = "msg=\"TLS handshake failed\" client=127.0.0.1 err=\"tls: client didn't provide a certificate\" held_back=0";
+            while !exporter.log().contains(line) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            has(exporter.log(), ["level=WARN"]);
+        }
         assert_eq!(status(&exporter, &client.with_certificate).await, with, "{kind}");
     }
 }
