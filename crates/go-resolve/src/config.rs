@@ -189,6 +189,11 @@ impl Sources {
     pub fn parse(text: io::Result<String>) -> Self {
         let text = text.unwrap_or_default();
         let lines = text.lines().map(|l| l.split('#').next().unwrap_or("").trim());
+        // Go takes the default when it cannot read one of the lines.
+        let is_broken = |line: &str| !line.is_empty() && (!line.contains(':') || has_open_bracket(line));
+        if lines.clone().any(is_broken) {
+            return Self::default();
+        }
         let Some(hosts) = lines
             .filter_map(|l| l.strip_prefix("hosts"))
             .find_map(|l| l.trim_start().strip_prefix(':'))
@@ -207,6 +212,10 @@ impl Sources {
             _ => Self::FilesThenDns,
         }
     }
+}
+
+fn has_open_bracket(line: &str) -> bool {
+    line.rfind('[') > line.rfind(']')
 }
 
 /// The sources without `[NOTFOUND=return]` and its like, which Go's own resolver does not weigh either.
@@ -296,6 +305,9 @@ mod tests {
             ),
             ("hosts: resolve files", Sources::DnsThenFiles),
             ("hosts: files resolve # dns", Sources::FilesThenDns),
+            ("hosts: files [NOTFOUND=", Sources::FilesThenDns),
+            ("passwd: files [\nhosts: dns", Sources::FilesThenDns),
+            ("passwd files\nhosts: dns", Sources::FilesThenDns),
             ("passwd: files", Sources::FilesThenDns),
             ("hosts:", Sources::FilesThenDns),
             ("", Sources::FilesThenDns),
