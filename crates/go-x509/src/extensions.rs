@@ -210,7 +210,7 @@ const BAD_CONSTRAINTS: &str = "invalid policy constraints extension";
 #[derive(Clone, Copy)]
 pub(super) struct Raw<'a> {
     pub oid: &'a [u8],
-    critical: bool,
+    pub critical: bool,
     pub value: DerReader<'a>,
 }
 

@@ -33,7 +33,7 @@ pub use hostname::parse_ip;
 pub use ocsp::{OcspAnswer, OcspError, OcspResponse, OcspStatus, ocsp_request};
 pub use pem::{Block, blocks};
 pub use pool::Pool;
-pub use revocation::RevocationList;
+pub use revocation::{Revocation, RevocationList};
 pub use signature::HANDSHAKE_SCHEMES;
 pub use signature::{HandshakeSignatureError, handshake_signature};
 

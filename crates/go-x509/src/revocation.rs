@@ -1,7 +1,7 @@
 //! Certificate revocation lists (RFC 5280, section 5), read as Go's `ParseRevocationList` does.
 
 use super::algorithm::Algorithm;
-use super::der::{DerReader, context_constructed, tag};
+use super::der::{DerReader, context, context_constructed, tag};
 use super::extensions::{Raw, authority_key_id};
 use super::signature;
 use super::{Certificate, ParseError, Span, name};
@@ -19,12 +19,38 @@ pub struct RevocationList {
     pub next_update: Option<i64>,
     /// The entries.
     revoked: Span,
+    scope: Scope,
+}
+
+/// What a list says of a certificate whose serial number it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Revocation {
+    /// Since when it is revoked, Unix seconds.
+    pub at: i64,
+    /// Why it need not be, as RFC 5280 (section 5) has it: the list or its entry may be about something else.
+    pub doubt: Option<&'static str>,
+}
+
+/// Which certificates a list is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scope {
+    /// All of its issuer's.
+    All,
+    /// Those of users only.
+    Users,
+    /// Those of authorities only.
+    Authorities,
+    /// Others; why.
+    Others(&'static str),
 }
 
 const ENUMERATED: u8 = 0x0a;
 const AUTHORITY_KEY_ID: &[u8] = &[0x55, 0x1d, 35];
 const CRL_NUMBER: &[u8] = &[0x55, 0x1d, 20];
 const REASON_CODE: &[u8] = &[0x55, 0x1d, 21];
+const ISSUING_POINT: &[u8] = &[0x55, 0x1d, 28];
+const CERTIFICATE_ISSUER: &[u8] = &[0x55, 0x1d, 29];
+const REMOVE_FROM_LIST: i64 = 8;
 
 impl RevocationList {
     /// Reads one list.
@@ -63,6 +89,7 @@ impl RevocationList {
         while !left.is_empty() {
             entry(&mut left)?;
         }
+        let (mut scope, mut is_strange) = (Scope::All, false);
         if let Some(mut list) = fields
             .optional(context_constructed(0))
             .ok_or("malformed extensions")?
@@ -78,9 +105,14 @@ impl RevocationList {
                         let number = extension.value.integer(tag::INTEGER);
                         number.ok_or("malformed crl number")?;
                     }
-                    _ => {}
+                    ISSUING_POINT => scope = issued_for(extension.value),
+                    // The mark of a delta, for one.
+                    _ => is_strange |= extension.critical,
                 }
             }
+        }
+        if is_strange {
+            scope = Scope::Others("the list has a critical extension that is not known");
         }
         Ok(Self {
             tbs: tbs.span(),
@@ -88,6 +120,7 @@ impl RevocationList {
             algorithm,
             this_update,
             next_update,
+            scope,
             revoked: entries.map_or(Span::default(), |entries| entries.span()),
             der: der.into(),
         })
@@ -108,38 +141,75 @@ impl RevocationList {
             .map_err(|error| error.to_string())
     }
 
-    /// Since when a certificate of the list's issuer is revoked, Unix seconds.
-    pub fn revoked_at(&self, certificate: &Certificate) -> Option<i64> {
+    /// What it says of a certificate of its issuer, if it names it.
+    pub fn look_up(&self, certificate: &Certificate) -> Option<Revocation> {
         let wanted = certificate.raw_serial();
         let mut left = DerReader::at(&self.der, self.revoked);
         while !left.is_empty() {
-            let (serial, at) = entry(&mut left).ok()?;
+            let (serial, mut found) = entry(&mut left).ok()?;
             if serial == wanted {
-                return Some(at);
+                found.doubt = self.doubt(certificate).or(found.doubt);
+                return Some(found);
             }
         }
         None
     }
+
+    fn doubt(&self, certificate: &Certificate) -> Option<&'static str> {
+        let is_authority = certificate.extensions.basic.is_some_and(|basic| basic.ca);
+        match self.scope {
+            Scope::Users if is_authority => Some("the list is about certificates of users"),
+            Scope::Authorities if !is_authority => Some("the list is about certificates of authorities"),
+            Scope::Others(why) => Some(why),
+            Scope::All | Scope::Users | Scope::Authorities => None,
+        }
+    }
 }
 
-/// Reads an entry: the serial number without leading zero, and the time.
-fn entry<'a>(list: &mut DerReader<'a>) -> Result<(&'a [u8], i64), ParseError> {
+/// Reads an issuing distribution point (RFC 5280, section 5.2.5).
+fn issued_for(mut value: DerReader<'_>) -> Scope {
+    let mut read = || {
+        let mut fields = value.read(tag::SEQUENCE)?;
+        let mut scope = Scope::All;
+        while !fields.is_empty() {
+            let (tag, value) = fields.any()?;
+            match (tag, value.bytes()) {
+                (_, [0]) => {}
+                _ if tag == context_constructed(0) || tag == context(3) => {}
+                (_, [0xff]) if tag == context(1) => scope = Scope::Users,
+                (_, [0xff]) if tag == context(2) => scope = Scope::Authorities,
+                _ => return None,
+            }
+        }
+        Some(scope)
+    };
+    read().unwrap_or(Scope::Others("the list is about certificates of others"))
+}
+
+/// Reads an entry: the serial number without leading zero, and what it says.
+fn entry<'a>(list: &mut DerReader<'a>) -> Result<(&'a [u8], Revocation), ParseError> {
     let mut fields = list.read(tag::SEQUENCE).ok_or("malformed crl")?;
     let serial = fields
         .integer(tag::INTEGER)
         .ok_or("malformed serial number")?
         .bytes();
     let at = fields.time()?;
+    let mut doubt = None;
     if let Some(mut list) = fields.optional(tag::SEQUENCE).ok_or("malformed extensions")? {
         while !list.is_empty() {
             let mut extension = Raw::parse(list.read(tag::SEQUENCE).ok_or("malformed extension")?)?;
             if extension.oid == REASON_CODE {
-                extension
-                    .value
-                    .int64(ENUMERATED)
-                    .ok_or("malformed reasonCode extension")?;
+                let reason = extension.value.int64(ENUMERATED);
+                if reason.ok_or("malformed reasonCode extension")? == REMOVE_FROM_LIST {
+                    doubt = Some("the entry removes it from the list");
+                }
+            } else if extension.oid == CERTIFICATE_ISSUER {
+                doubt = Some("the entry is about a certificate of another issuer");
+            } else if extension.critical {
+                doubt = Some("the entry has a critical extension that is not known");
             }
         }
     }
-    Ok((serial.strip_prefix(&[0]).unwrap_or(serial), at))
+    let serial = serial.strip_prefix(&[0]).unwrap_or(serial);
+    Ok((serial, Revocation { at, doubt }))
 }

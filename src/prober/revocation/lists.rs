@@ -12,7 +12,7 @@ use crate::log;
 use crate::metrics::{Labels, Metric};
 use crate::net::revocation::Way;
 use crate::net::tls::facts::Certificate;
-use crate::net::x509::RevocationList;
+use crate::net::x509::{Revocation, RevocationList};
 use crate::probe_log::text;
 use crate::prober::Probe;
 
@@ -22,7 +22,10 @@ const LARGE: usize = 64 << 10;
 /// What the lists say of a certificate.
 #[derive(Debug, Default)]
 struct Finding {
+    /// Whether a list has the serial number.
     revoked: bool,
+    /// Whether that means this certificate.
+    counts: bool,
     available: bool,
     stale: bool,
     next_update: Option<i64>,
@@ -40,7 +43,7 @@ pub(super) async fn check(probe: &mut Probe<'_>, way: Way<'_>, chain: &[Arc<Cert
         let issuer = chain.get(position + 1).unwrap_or(certificate);
         let finding = look_up(probe, way, position, certificate, issuer).await;
         fetching += finding.fetching;
-        revoked |= finding.revoked;
+        revoked |= finding.counts;
         expose(probe, position, certificate, finding);
     }
     probe.samples.set(Metric::SslCrlFetchTime, fetching.as_secs_f64());
@@ -72,8 +75,8 @@ async fn look_up(
                 continue;
             }
         };
-        let revoked_at = match signed_and_searched(&list, certificate, issuer).await {
-            Ok(revoked_at) => revoked_at,
+        let revocation = match signed_and_searched(&list, certificate, issuer).await {
+            Ok(revocation) => revocation,
             Err(error) => {
                 log!(probe.log, Warn, "CRL signature verification failed", "url" => url, "subject" => subject(), "err" => error);
                 continue;
@@ -91,24 +94,27 @@ async fn look_up(
             finding.stale = true;
             log!(probe.log, Warn, "CRL is stale", "url" => url, "subject" => subject(), "next_update" => time(next_update));
         }
-        if let Some(at) = revoked_at {
-            finding.revoked = true;
+        if let Some(Revocation { at, doubt }) = revocation {
+            (finding.revoked, finding.counts) = (true, doubt.is_none());
             log!(probe.log, Warn, "Certificate is revoked", "subject" => subject(), "chain_pos" => position, "revocation_time" => time(at));
+            if let Some(why) = doubt {
+                log!(probe.log, Warn, "The CRL does not prove that", "url" => finding.url.clone(), "subject" => subject(), "err" => why);
+            }
         }
         break;
     }
     finding
 }
 
-/// Since when the certificate is revoked, by a list that its issuer signed.
+/// What a list that the issuer of the certificate signed says of it.
 async fn signed_and_searched(
     list: &Arc<RevocationList>,
     certificate: &Arc<Certificate>,
     issuer: &Arc<Certificate>,
-) -> Result<Option<i64>, String> {
+) -> Result<Option<Revocation>, String> {
     let look = |list: &RevocationList, certificate: &Certificate, issuer: &Certificate| {
         list.check_signature_from(issuer)?;
-        Ok(list.revoked_at(certificate))
+        Ok(list.look_up(certificate))
     };
     if list.size() < LARGE {
         return look(list, certificate, issuer);

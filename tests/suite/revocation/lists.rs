@@ -9,13 +9,14 @@ use blackbox_exporter::metrics::{Labels, Metric};
 use blackbox_exporter::module;
 use blackbox_exporter::net::Network;
 use blackbox_exporter::prober::Outcome;
+use blackbox_exporter::reason::Reason;
 use rustls::version::TLS13;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 
 use super::{denying, probe, probe_with_silent_authority, serve, tls};
 use crate::http::site::{ok, read_request};
-use crate::support::pki::{self, Cert, List, Made};
+use crate::support::pki::{self, Cert, List, Made, tlv};
 use crate::support::probing::log_of;
 use crate::support::{has, spawn};
 
@@ -192,6 +193,54 @@ async fn lists_are_judged() {
         let want: Vec<String> = next_update.iter().map(|at| format!("0 {at} {url}")).collect();
         assert_eq!(rows(&outcome, Metric::SslCrlNextUpdate), want, "{name}");
         assert!(outcome.samples.value(Metric::SslCrlFetchTime).is_some(), "{name}");
+    }
+}
+
+/// The metrics are upstream's; a probe fails only for lists and entries that are about the certificate (RFC 5280, section 5).
+#[tokio::test]
+async fn what_a_list_proves() {
+    const POINT: &str = "2.5.29.28";
+    let lists = Lists::start().await;
+    let root = Cert::ca("Root").self_signed();
+    let leaf = Cert::leaf()
+        .serial(&SERIAL)
+        .revocation(&[lists.url("list")])
+        .by(&root);
+    let target = serve(&[&leaf]).await;
+    let mut raw = tcp(&root);
+    raw.revocation.fail_if_cert_revoked = true;
+    let list = List::of(&[&SERIAL]);
+    let point = |number: u8| tlv(0x30, &[&tlv(0x80 | number, &[&[0xff]])]);
+    let named = tlv(0x30, &[&tlv(0xa0, &[&tlv(0xa0, &[&tlv(0x86, &[b"http://a"])])])]);
+    #[rustfmt::skip]
+    let situations = [
+        ("a plain one", list.clone(), true),
+        ("of one point", list.clone().extension(POINT, &named), true),
+        ("of users", list.clone().extension(POINT, &point(1)), true),
+        ("of authorities", list.clone().extension(POINT, &point(2)), false),
+        ("of others, too", list.clone().extension(POINT, &point(4)), false),
+        ("of attributes", list.clone().extension(POINT, &point(5)), false),
+        ("a broken point", list.clone().extension(POINT, &[5, 0]), false),
+        ("a delta", list.clone().extension("2.5.29.27", &[2, 1, 1]), false),
+        ("an unknown extension", list.clone().extension("1.2.3.4", &[5, 0]).extension(POINT, &point(1)), false),
+        ("revoked for a reason", list.clone().entry_extension("2.5.29.21", &[10, 1, 1]), true),
+        ("on hold", list.clone().entry_extension("2.5.29.21", &[10, 1, 6]), true),
+        ("no longer revoked", list.clone().entry_extension("2.5.29.21", &[10, 1, 8]), false),
+        ("another's", list.clone().entry_extension("2.5.29.29", &[0x30, 0]), false),
+        ("an unknown extension of the entry", list.entry_extension("1.2.3.4", &[5, 0]), false),
+    ];
+    for (name, list, proves) in situations {
+        lists.serve("list", list.by(&root));
+        let outcome = probe(&Network::system(), raw.clone(), &target).await;
+        let told = log_of(&outcome);
+        assert_eq!(
+            rows(&outcome, Metric::SslCrlRevoked)[0],
+            format!("0 1 {}", lists.url("list")),
+            "{name}: {told}"
+        );
+        let reason = outcome.failure.map(|failure| failure.reason);
+        assert_eq!(reason, proves.then_some(Reason::TlsCertRevoked), "{name}: {told}");
+        assert_eq!(told.contains("does not prove"), !proves, "{name}: {told}");
     }
 }
 

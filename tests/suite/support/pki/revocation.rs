@@ -13,6 +13,9 @@ pub struct List {
     pub next_update: Option<u32>,
     /// Serial numbers.
     pub revoked: Vec<Vec<u8>>,
+    /// Extensions of each entry.
+    pub of_entries: Vec<u8>,
+    pub extensions: Vec<u8>,
 }
 
 impl List {
@@ -22,7 +25,21 @@ impl List {
             this_update: 2020,
             next_update: Some(2050),
             revoked: revoked.iter().map(|serial| serial.to_vec()).collect(),
+            of_entries: Vec::new(),
+            extensions: Vec::new(),
         }
+    }
+
+    /// With a critical extension, its value in DER.
+    pub fn extension(mut self, id: &str, value: &[u8]) -> Self {
+        self.extensions.extend(critical(id, value));
+        self
+    }
+
+    /// With a critical extension in each entry.
+    pub fn entry_extension(mut self, id: &str, value: &[u8]) -> Self {
+        self.of_entries.extend(critical(id, value));
+        self
     }
 
     pub fn years(mut self, this_update: u32, next_update: Option<u32>) -> Self {
@@ -32,10 +49,15 @@ impl List {
 
     pub fn by(&self, issuer: &Made) -> Vec<u8> {
         let algorithm = signature_algorithm(&issuer.key);
+        let list_of = |extensions: &[u8]| match extensions {
+            [] => Vec::new(),
+            extensions => tlv(0x30, &[extensions]),
+        };
+        let of_entries = list_of(&self.of_entries);
         let entries: Vec<u8> = self
             .revoked
             .iter()
-            .flat_map(|serial| tlv(0x30, &[&tlv(2, &[serial]), &new_year(2024)]))
+            .flat_map(|serial| tlv(0x30, &[&tlv(2, &[serial]), &new_year(2024), &of_entries]))
             .collect();
         let entries = if entries.is_empty() {
             Vec::new()
@@ -43,6 +65,10 @@ impl List {
             tlv(0x30, &[&entries])
         };
         let next_update = self.next_update.map_or_else(Vec::new, new_year);
+        let extensions = match &*self.extensions {
+            [] => Vec::new(),
+            extensions => tlv(0xa0, &[&list_of(extensions)]),
+        };
         let tbs = tlv(
             0x30,
             &[
@@ -52,11 +78,16 @@ impl List {
                 &new_year(self.this_update),
                 &next_update,
                 &entries,
+                &extensions,
             ],
         );
         let signature = issuer.key.sign(&tbs).unwrap();
         tlv(0x30, &[&tbs, &algorithm, &tlv(3, &[&[0], &signature])])
     }
+}
+
+fn critical(id: &str, value: &[u8]) -> Vec<u8> {
+    tlv(0x30, &[&oid(id), &tlv(1, &[&[0xff]]), &tlv(4, &[value])])
 }
 
 /// An OCSP response in the making, about one certificate.
