@@ -28,11 +28,11 @@ fn tell(probe: &mut Probe<'_>) {
         .filter_map(|facts| Some((facts.presented.len(), facts.top().cloned()?)))
         .collect();
     for (sent, top) in tops {
-        let place = top.issuer_urls().next();
+        let place = top.issuer_urls().next().unwrap_or_default();
         log!(
             probe.log, Warn, "The server left out a certificate of its chain", "sent" => sent,
             "missing" => excerpt_of(top.issuer(), EXCERPT), "issuer_of" => excerpt_of(top.subject(), EXCERPT),
-            "browsers_fetch_it_from" => text(place.as_deref().unwrap_or("nowhere: the certificate names no place")),
+            "browsers_fetch_it_from" => text(place),
         );
     }
 }

@@ -151,6 +151,7 @@ async fn a_missing_intermediate_is_told_with_where_to_find_it() {
         .authority("", "http://ca.test/middle.der")
         .by(&middle);
     let stray = Cert::leaf().self_signed();
+    let private = Cert::leaf().by(&Cert::ca("Private").self_signed());
     let below_root = Cert::leaf().subject(common_name("other")).by(&root);
     let line = "WARN The server left out a certificate of its chain sent=1 missing=\"CN=Middle\" issuer_of=\"CN=leaf\" \
                 browsers_fetch_it_from=\"http://ca.test/middle.der\"";
@@ -163,6 +164,7 @@ async fn a_missing_intermediate_is_told_with_where_to_find_it() {
         ("cut, for another name", vec![&leaf], false, "other.test", Some(1.0)),
         ("nobody trusted", vec![&leaf], true, "v4.test", None),
         ("signed by itself", vec![&stray], false, "v4.test", Some(0.0)),
+        ("below a private root", vec![&private], false, "v4.test", None),
         ("below the root, for another name", vec![&below_root], false, "other.test", Some(0.0)),
     ];
     for (name, chain, blind, host, want) in table {

@@ -204,7 +204,8 @@ impl Verifier {
         aside(presented, || judge.verify(presented))
     }
 
-    /// Whether certificates that were refused end short of a root; `None` without roots.
+    /// Whether certificates that were refused end short of a root; `None` without roots, and where only a private root may be missing,
+    /// because the last certificate does not say where its issuer's is to be had.
     fn is_incomplete(&self, presented: &[Arc<Certificate>]) -> Option<bool> {
         let roots = match &self.trust {
             Trust::Everybody => return None,
@@ -216,7 +217,8 @@ impl Verifier {
             ..TlsFacts::default()
         };
         let top = facts.top()?;
-        Some(!top.is_self_issued() && !roots.names_issuer_of(top))
+        let is_short = !top.is_self_issued() && !roots.names_issuer_of(top);
+        Some(is_short).filter(|_| !is_short || top.issuer_urls().next().is_some())
     }
 
     fn refuse(&self, error: TlsError) -> Error {
