@@ -1,7 +1,8 @@
 //! OAuth2 tokens for requests: client credentials (RFC 6749, section 4.4) and JWT bearer assertions (RFC 7523).
 //!
 //! A token is kept until shortly before it expires. compat: upstream asks for a new one in every probe. One that does not say when it
-//! expires is good for the requests of its probe, as upstream's.
+//! expires is good for the requests of its probe, as upstream's. Without a kept token each probe asks for its own, as upstream: no probe
+//! waits for the request of another one.
 
 mod answer;
 mod jwt;
@@ -10,11 +11,10 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Read as _};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use flate2::read::MultiGzDecoder;
-use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::fetch;
@@ -142,19 +142,13 @@ impl TokenSource {
         let work = async {
             let secret = self.secret(deadline).await?;
             self.hide(secrets, &secret);
-            // One question at a time: whoever waits here finds the answer kept.
-            let mut kept = self.kept.lock().await;
-            if let Some(token) = &kept.token
-                && token.secret == secret
-                && token.until > Instant::now()
-            {
-                secrets.hide_authorization(token.authorization.as_bytes());
+            if let Some(authorization) = self.kept_for(&secret) {
+                secrets.hide_authorization(authorization.as_bytes());
                 return Ok(Granted {
-                    authorization: token.authorization.clone(),
+                    authorization,
                     is_for_the_probe: false,
                 });
             }
-            kept.token = None;
             let asked = Instant::now();
             let client = self.client(network, deadline).await?;
             if let Ok(url) = reqwest::Url::parse(&self.raw.token_url) {
@@ -162,14 +156,14 @@ impl TokenSource {
                 judged
                     .map_err(|refusal| OAuth2Error::Unreachable(format!("the token endpoint: {refusal}")))?;
             }
-            let grant = self.ask(&mut kept, &secret, &client, agent, secrets).await?;
+            let grant = self.ask(&secret, &client, agent, secrets).await?;
             // As upstream's two kinds of grants read a number below zero.
             let lifetime = grant
                 .lifetime
                 .filter(|lifetime| !self.is_jwt() || !lifetime.is_zero());
             let authorization = grant.authorization();
             secrets.hide_authorization(authorization.as_bytes());
-            kept.token = lifetime.map(|lifetime| Token {
+            self.lock().token = lifetime.map(|lifetime| Token {
                 authorization: authorization.clone(),
                 until: asked + lifetime.saturating_sub(MARGIN),
                 secret,
@@ -183,8 +177,19 @@ impl TokenSource {
     }
 
     /// Forgets the kept token, because somebody did not accept it.
-    pub async fn forget(&self) {
-        self.kept.lock().await.token = None;
+    pub fn forget(&self) {
+        self.lock().token = None;
+    }
+
+    /// The kept token that was got with this secret.
+    fn kept_for(&self, secret: &[u8]) -> Option<String> {
+        let kept = self.lock();
+        let token = kept.token.as_ref()?;
+        (token.secret == secret && token.until > Instant::now()).then(|| token.authorization.clone())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Which secret is only named, in a secret manager that nobody has.
@@ -246,7 +251,6 @@ impl TokenSource {
 
     async fn ask(
         &self,
-        kept: &mut Kept,
         secret: &[u8],
         client: &reqwest::Client,
         agent: &[u8],
@@ -283,17 +287,18 @@ impl TokenSource {
                 self.post(client, &form, Some(&in_header), agent).await
             }
         };
-        // Taken, and put back by a grant alone: whatever fails, or ends with its probe, is found out again by the next one.
-        let (grant, in_form) = match kept.wants_form.take() {
-            Some(in_form) => (attempt(in_form).await?, in_form),
+        // Only a grant settles it: what fails is found out again by the next probe.
+        let known = self.lock().wants_form;
+        let ended = match known {
+            Some(in_form) => attempt(in_form).await.map(|grant| (grant, in_form)),
             // Nobody says how an endpoint wants it: the header first, as the RFC has it, then the form.
             None => match attempt(false).await {
-                Ok(grant) => (grant, false),
-                Err(_) => (attempt(true).await?, true),
+                Ok(grant) => Ok((grant, false)),
+                Err(_) => attempt(true).await.map(|grant| (grant, true)),
             },
         };
-        kept.wants_form = Some(in_form);
-        Ok(grant)
+        self.lock().wants_form = ended.as_ref().ok().map(|(_, in_form)| *in_form);
+        ended.map(|(grant, _)| grant)
     }
 
     /// The form with scopes and endpoint parameters.

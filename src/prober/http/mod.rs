@@ -140,7 +140,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Http) -> Verdict {
         && !chain.crossed_hosts
         && let Some(Credentials::OAuth2(source)) = &module.credentials
     {
-        source.forget().await;
+        source.forget();
     }
     let first_byte = client.traces.last().and_then(|trace| trace.response_start);
     let from = first_byte.unwrap_or_else(Instant::now);

@@ -85,7 +85,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Websocket) -> Verdict {
         Ok(frames) => frames,
         Err(error) => {
             if let (WebsocketError::Refused { code: 401, .. }, Some(tokens)) = (&error, &module.tokens) {
-                tokens.forget().await;
+                tokens.forget();
             }
             probe.advise(advice::websocket::no_connection(&error));
             probe.timeline.hop().result = Some(error.to_string());

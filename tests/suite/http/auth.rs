@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use blackbox_exporter::metrics::Metric;
 use blackbox_exporter::module::Module;
 use blackbox_exporter::net::Network;
 use blackbox_exporter::prober::{self, Outcome, ProbeRequest};
@@ -216,6 +217,64 @@ async fn a_token_that_another_host_did_not_see_is_kept() {
     }
     assert_eq!(elsewhere.asked().len(), 3);
     tokens.only();
+}
+
+/// The endpoint never answers its second request. Others get their tokens meanwhile, and a target's 401 is reported.
+#[tokio::test]
+async fn a_token_request_without_response_holds_up_no_other_probe() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let tokens = listener.local_addr().unwrap();
+    let (silent, is_silent) = tokio::sync::watch::channel(false);
+    spawn(async move {
+        let mut held = Vec::new();
+        for n in 1.. {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            read_request(&mut stream).await.unwrap();
+            if n == 2 {
+                held.push(stream);
+                silent.send_replace(true);
+                continue;
+            }
+            let body = format!(r#"{{"access_token": "token-{n}"}}"#);
+            let bytes = answer("200 OK", &["Content-Type: application/json"], body);
+            stream.write_all(&bytes).await.unwrap();
+        }
+    });
+    // It shows the first token to be refused only when the second request is there.
+    let (seen, refuses) = (
+        Arc::new(Notify::new()),
+        TcpListener::bind("127.0.0.1:0").await.unwrap(),
+    );
+    let refusing = format!("http://{}/", refuses.local_addr().unwrap());
+    let (sees, mut silence) = (Arc::clone(&seen), is_silent.clone());
+    spawn(async move {
+        let (mut stream, _) = refuses.accept().await.unwrap();
+        read_request(&mut stream).await.unwrap();
+        sees.notify_one();
+        silence.wait_for(|silent| *silent).await.unwrap();
+        let bytes = answer("401 Unauthorized", &[], "");
+        stream.write_all(&bytes).await.unwrap();
+    });
+    let site = Site::answering(ok()).await;
+    let module = compiled(&by_tokens(&format!("http://{tokens}/")));
+    let refused = async {
+        let outcome = run(&module, &refusing).await;
+        assert_eq!(outcome.samples.value(Metric::HttpStatusCode), Some(401.0));
+    };
+    let target = site.url("/");
+    let others = async {
+        seen.notified().await;
+        tokio::select! {
+            outcome = run(&module, &target) => panic!("{:?}", log(&outcome)),
+            () = async {
+                is_silent.clone().wait_for(|silent| *silent).await.unwrap();
+                let outcome = run(&module, &target).await;
+                assert!(outcome.success, "{:?}", log(&outcome));
+            } => {}
+        }
+    };
+    tokio::join!(refused, others);
+    assert_eq!(site.only().header("Authorization"), Some("Bearer token-3"));
 }
 
 #[tokio::test]
