@@ -27,9 +27,10 @@ pub(crate) fn elsewhere(name: &str, known: &[&'static str]) -> Option<String> {
         return (!owners.is_empty()).then(|| format!("it belongs below {}", owners.join(" or ")));
     }
     if names::<Module>().contains(&name) && !is_section_with("targets") {
-        return Some(format!(
-            "{name} is a setting of the module: write it next to prober"
-        ));
+        return Some(match is_section_with("modules") {
+            true => format!("{name} is a setting of a module: write it below modules: NAME:"),
+            false => format!("{name} is a setting of the module: write it next to prober"),
+        });
     }
     if is_section_with("tls_config") && names::<Tls>().contains(&name) {
         return Some(format!("it belongs below tls_config: tls_config: {{{name}: …}}"));
@@ -69,6 +70,7 @@ mod tests {
     #[test]
     fn hints_say_where_a_setting_belongs() {
         let (http, dns, module) = (names::<Http>(), names::<Dns>(), names::<Module>());
+        let config = vec!["modules", "policy"];
         for (name, known, expected) in [
             (
                 "fail_if_not_matches_regexp",
@@ -96,6 +98,11 @@ mod tests {
                 "path",
                 &http,
                 "URL and path belong to the target of the scrape: target=https://example.com/path?query",
+            ),
+            (
+                "prober",
+                &config,
+                "prober is a setting of a module: write it below modules: NAME:",
             ),
             ("query_name", &module, "it belongs below dns"),
             (
