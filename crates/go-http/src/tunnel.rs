@@ -24,6 +24,8 @@ pub enum TunnelError {
     Closed,
     #[error("the proxy's answer: {0}")]
     Head(HeadError),
+    #[error("the proxy's answer: the header is larger than {} KiB", MAX_ANSWER >> 10)]
+    TooLarge,
     #[error("the proxy's answer: {0}")]
     Length(LengthError),
     /// An answer to CONNECT that is not 200.
@@ -125,7 +127,7 @@ pub async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
         answer.drain(..step.used.min(answer.len()));
         used += step.used;
         if used > MAX_ANSWER || step.head.is_none() && used + answer.len() >= MAX_ANSWER {
-            return Err(TunnelError::Head(HeadError::TooLarge));
+            return Err(TunnelError::TooLarge);
         }
         if let Some(mut head) = step.head {
             measure(&mut head, "CONNECT").map_err(TunnelError::Length)?;
@@ -302,7 +304,10 @@ mod tests {
             let error = connect(&mut ours, "a:443", &Headers::default())
                 .await
                 .unwrap_err();
-            assert!(matches!(error, TunnelError::Head(HeadError::TooLarge)), "{error}");
+            assert_eq!(
+                error.to_string(),
+                "the proxy's answer: the header is larger than 64 KiB"
+            );
         }
     }
 
