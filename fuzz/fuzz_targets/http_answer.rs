@@ -5,7 +5,7 @@
 mod peer;
 
 use go_http::FirstByte;
-use go_http::http1::{RequestBody, exchange};
+use go_http::http1::{MAX_HEAD, RequestBody, exchange};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -21,6 +21,7 @@ fuzz_target!(|data: &[u8]| {
             RequestBody::Empty,
             false,
             &mut FirstByte::default(),
+            MAX_HEAD,
         )
         .await
         {

@@ -1,4 +1,4 @@
-//! Requests to what is no target: token servers, revocation lists, responders, receivers of spans and logs.
+//! Requests to what the configuration names beside targets: token servers, receivers of spans and logs.
 
 use std::io;
 use std::sync::LazyLock;
@@ -11,7 +11,8 @@ use super::reqwest_error::cause;
 use crate::memory;
 
 /// hyper reads interim responses (1xx) and what else comes before a response for up to half a second without letting another task run.
-/// So these connections have threads of their own, and a peer that sends them without end holds up no probe and no page.
+/// So these connections have threads of their own: a peer that sends them without end holds up requests to the others at most. Servers that
+/// only a certificate names are asked without hyper.
 static THREADS: LazyLock<io::Result<Runtime>> = LazyLock::new(|| {
     Builder::new_multi_thread()
         .worker_threads(4)

@@ -30,10 +30,17 @@ pub use ping_engine as icmp;
 
 use std::sync::Arc;
 
+use tokio::io::{AsyncRead, AsyncWrite};
+
 use crate::shortage::Shortages;
 use policy::Policy;
 use resolve::Resolver;
 use tls::Roots;
+
+/// Bytes both ways, over whatever connection.
+pub trait AnyStream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> AnyStream for T {}
 
 /// The sockets, resolver and trust that all probes of this process share.
 #[derive(Debug)]

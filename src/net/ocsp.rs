@@ -7,13 +7,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use http::header::CONTENT_TYPE;
-use tokio::sync::Semaphore;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
-use super::fetch;
-use super::revocation::{Way, read};
+use super::headers::Headers;
+use super::http1::RequestBody;
+use super::revocation::{LONGEST, Way, read, silence};
 use super::single_flight::{Lead, SingleFlight};
+use super::url::Url;
 use crate::calendar::unix_now;
 
 /// Most bytes of a response: one with the certificates of its signer has two thousand.
@@ -24,18 +24,15 @@ const MAX_KEPT: usize = 16 << 10;
 const MOST_KEPT: usize = 256;
 /// How long one is kept at most.
 const KEPT_FOR: Duration = Duration::from_secs(3600);
-/// How many responders are asked at the same time.
-const QUERIES: usize = 16;
 
 /// Who is asked for what.
 type Question = (String, Vec<u8>);
 
 /// The responses of all probes.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Responses {
     kept: Mutex<HashMap<Question, Kept>>,
     flights: SingleFlight<Question>,
-    queries: Semaphore,
 }
 
 /// A response.
@@ -54,16 +51,6 @@ struct Kept {
     next_update: i64,
 }
 
-impl Default for Responses {
-    fn default() -> Self {
-        Self {
-            kept: Mutex::default(),
-            flights: SingleFlight::default(),
-            queries: Semaphore::new(QUERIES),
-        }
-    }
-}
-
 impl Responses {
     /// The response of the responder at `url` to a request: kept, or asked for. Of several probes that ask the same at the same time,
     /// one asks the responder.
@@ -80,7 +67,9 @@ impl Responses {
             match self.find(&question) {
                 Some(kept) => Ok(kept),
                 None => Ok(OcspResponse {
-                    bytes: self.ask(url, request, way).await?,
+                    bytes: timeout(LONGEST, ask(url, request, way))
+                        .await
+                        .unwrap_or_else(|_| Err(silence()))?,
                     _lead: lead,
                 }),
             }
@@ -96,22 +85,6 @@ impl Responses {
             bytes: Arc::clone(&kept.response),
             _lead: None,
         })
-    }
-
-    async fn ask(&self, url: &str, request: &[u8], way: Way<'_>) -> Result<Arc<[u8]>, String> {
-        // It is never closed.
-        let _permit = self.queries.acquire().await.map_err(|error| error.to_string())?;
-        let url = reqwest::Url::parse(url).map_err(|error| error.to_string())?;
-        let client = way.client(&url).await?;
-        let asking = client
-            .post(url)
-            .header(CONTENT_TYPE, "application/ocsp-request")
-            .body(request.to_vec());
-        let response = fetch::send(asking).await?;
-        match response.status().as_u16() {
-            200 => Ok(read(response, MAX_RESPONSE, "response").await?.into()),
-            status => Err(format!("unexpected status code {status}")),
-        }
     }
 
     /// Keeps a response that was found good until the next one is due.
@@ -147,6 +120,22 @@ impl Responses {
     fn lock(&self) -> MutexGuard<'_, HashMap<Question, Kept>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+async fn ask(url: &str, request: &[u8], way: Way<'_>) -> Result<Arc<[u8]>, String> {
+    let url = Url::parse(url).map_err(|error| error.to_string())?;
+    let mut headers = Headers::default();
+    headers.add("Content-Type", "application/ocsp-request");
+    let body = RequestBody::Bytes(request.to_vec().into());
+    let mut response = way.send("POST", &url, headers, body).await?;
+    if response.head.status != 200 {
+        return Err(format!("unexpected status code {}", response.head.status));
+    }
+    let mut bytes = Vec::new();
+    if !read(&mut response.body, &mut bytes, MAX_RESPONSE).await? {
+        return Err(format!("the response is larger than {} KiB", MAX_RESPONSE >> 10));
+    }
+    Ok(bytes.into())
 }
 
 impl Kept {

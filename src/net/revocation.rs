@@ -8,24 +8,25 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use http::header::{ETAG, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION};
-use http::{HeaderMap, StatusCode};
-use reqwest::Response;
+use go_http::FirstByte;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
-use super::fetch;
-use super::proxy::Proxies;
-use super::reqwest_error::cause;
+use super::dial::{self, Vantage};
+use super::headers::Headers;
+use super::http1::{self, Body, RequestBody, RequestLine, Response, write_head};
+use super::proxy::{self, Proxies, basic};
 use super::single_flight::SingleFlight;
 use super::tls::{Alpn, ClientTls};
-use super::url::Url;
+use super::url::{Url, idna_ascii, punycode_host_port};
 use super::x509::RevocationList;
-use super::{Deadline, Network};
+use super::{AnyStream, Deadline, Network};
 use crate::blocking::holding;
 use crate::calendar::unix_now;
 use crate::config;
 use crate::memory::{self, Use};
+use crate::os_error::SystemError;
 
 /// Most bytes of a list, as upstream.
 const MAX_LIST: usize = 10 << 20;
@@ -33,17 +34,26 @@ const MAX_LIST: usize = 10 << 20;
 const MAX_KEPT: usize = 32 << 20;
 /// How long a list is kept at most.
 const KEPT_FOR: Duration = Duration::from_secs(3600);
-/// How many lists are fetched at the same time.
-const FETCHES: usize = 4;
+/// Most bytes of the head of a response, with the interim responses before it.
+const MAX_HEAD: usize = 64 << 10;
+/// A list with more bytes is a large one.
+const SMALL: usize = 1 << 20;
+/// How many large lists are received and parsed at the same time. Servers that do not go on hold up no small ones.
+const LARGE: usize = 4;
+/// How long a server may take. Other probes wait for the same list or response.
+pub(super) const LONGEST: Duration = Duration::from_secs(10);
 /// Most redirects that are followed, as Go's client.
 const MOST_REDIRECTS: usize = 10;
+
+/// A response whose body is to be read.
+pub(super) type Fetched = Response<Body<Box<dyn AnyStream>>>;
 
 /// The lists of all probes.
 #[derive(Debug)]
 pub struct Lists {
     kept: Mutex<HashMap<String, Arc<Kept>>>,
     flights: SingleFlight<String>,
-    fetches: Arc<Semaphore>,
+    large: Arc<Semaphore>,
 }
 
 /// A list, and what its server says to know it by.
@@ -51,7 +61,7 @@ pub struct Lists {
 struct Kept {
     list: Arc<RevocationList>,
     asked: Instant,
-    validators: [Option<HeaderValue>; 2],
+    validators: [Option<Vec<u8>>; 2],
 }
 
 impl Default for Lists {
@@ -59,7 +69,7 @@ impl Default for Lists {
         Self {
             kept: Mutex::default(),
             flights: SingleFlight::default(),
-            fetches: Arc::new(Semaphore::new(FETCHES)),
+            large: Arc::new(Semaphore::new(LARGE)),
         }
     }
 }
@@ -95,37 +105,49 @@ impl Lists {
             return Ok(Arc::clone(&kept.list));
         }
         let _lead = self.flights.lead(&url.to_owned()).await;
-        // It is never closed.
-        let fetches = Arc::clone(&self.fetches);
-        let permit = fetches.acquire_owned().await.map_err(|error| error.to_string())?;
         let known = self.find(url);
         if let Some(kept) = known.as_ref().filter(|kept| kept.is_fresh()) {
             return Ok(Arc::clone(&kept.list));
         }
-        let asked = Instant::now();
-        let response = way.ask(url, known.as_deref()).await?;
-        let validators = [ETAG, LAST_MODIFIED].map(|name| response.headers().get(name).cloned());
-        let kept = match (response.status(), known) {
-            (StatusCode::NOT_MODIFIED, Some(known)) => Kept {
-                list: Arc::clone(&known.list),
-                asked,
-                validators: known.validators.clone(),
-            },
-            (StatusCode::OK, _) => {
-                let body = read(response, MAX_LIST, "list").await?;
-                let parsed = holding(permit, move || RevocationList::parse(body)).await;
-                let list = parsed.map_err(|error| error.to_string())?;
-                Kept {
-                    list: Arc::new(list.map_err(|error| error.to_string())?),
-                    asked,
-                    validators,
-                }
-            }
-            (status, _) => return Err(format!("unexpected status code {}", status.as_u16())),
-        };
+        let kept = timeout(LONGEST, Box::pin(self.fetched(url, known, way))).await;
+        let kept = kept.unwrap_or_else(|_| Err(silence()))?;
         let list = Arc::clone(&kept.list);
         self.keep(url, kept);
         Ok(list)
+    }
+
+    async fn fetched(&self, url: &str, known: Option<Arc<Kept>>, way: Way<'_>) -> Result<Kept, String> {
+        let asked = Instant::now();
+        let mut response = way.ask(url, known.as_deref()).await?;
+        let headers = &response.head.headers;
+        let validators = ["Etag", "Last-Modified"].map(|name| headers.value(name).map(<[u8]>::to_vec));
+        match (response.head.status, known) {
+            (304, Some(known)) => Ok(Kept {
+                list: Arc::clone(&known.list),
+                asked,
+                validators: known.validators.clone(),
+            }),
+            (200, _) => {
+                let mut bytes = Vec::new();
+                let mut permit = None;
+                if !read(&mut response.body, &mut bytes, SMALL).await? {
+                    // It is never closed.
+                    let large = Arc::clone(&self.large).acquire_owned().await;
+                    permit = Some(large.map_err(|error| error.to_string())?);
+                    if !read(&mut response.body, &mut bytes, MAX_LIST).await? {
+                        return Err(format!("the list is larger than {} MiB", MAX_LIST >> 20));
+                    }
+                }
+                let parsed = holding(permit, move || RevocationList::parse(bytes)).await;
+                let list = parsed.map_err(|error| error.to_string())?;
+                Ok(Kept {
+                    list: Arc::new(list.map_err(|error| error.to_string())?),
+                    asked,
+                    validators,
+                })
+            }
+            (status, _) => Err(format!("unexpected status code {status}")),
+        }
     }
 
     fn find(&self, url: &str) -> Option<Arc<Kept>> {
@@ -172,79 +194,119 @@ impl Kept {
 
 impl Way<'_> {
     /// Asks for a list, following redirects.
-    async fn ask(&self, url: &str, known: Option<&Kept>) -> Result<Response, String> {
-        let mut url = reqwest::Url::parse(url).map_err(|error| error.to_string())?;
-        let mut validators = HeaderMap::new();
-        if let Some(known) = known {
-            for (name, value) in [IF_NONE_MATCH, IF_MODIFIED_SINCE]
-                .into_iter()
-                .zip(&known.validators)
-            {
-                validators.extend(value.clone().map(|value| (name, value)));
+    async fn ask(&self, url: &str, known: Option<&Kept>) -> Result<Fetched, String> {
+        let mut url = Url::parse(url).map_err(|error| error.to_string())?;
+        let mut headers = Headers::default();
+        for (name, value) in ["If-None-Match", "If-Modified-Since"]
+            .into_iter()
+            .zip(known.iter().flat_map(|known| &known.validators))
+        {
+            if let Some(value) = value {
+                headers.add(name, value);
             }
         }
         for _ in 0..=MOST_REDIRECTS {
-            let client = self.client(&url).await?;
-            let request = client.get(url.clone()).headers(validators.clone());
-            let response = fetch::send(request).await?;
-            let follows = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
-            let location = response.headers().get(LOCATION).filter(|_| follows);
+            let response = self
+                .send("GET", &url, headers.clone(), RequestBody::Empty)
+                .await?;
+            let follows = matches!(response.head.status, 301 | 302 | 303 | 307 | 308);
+            let location = response.head.headers.value("Location").filter(|_| follows);
             let Some(location) = location else {
                 return Ok(response);
             };
-            let location = String::from_utf8_lossy(location.as_bytes());
-            url = url.join(&location).map_err(|error| error.to_string())?;
+            url = url.resolve(&Url::parse(location).map_err(|error| error.to_string())?);
         }
         Err(format!("stopped after {MOST_REDIRECTS} redirects"))
     }
 
-    /// A client for one request, which connects to addresses that the policy is not against.
-    pub(super) async fn client(&self, url: &reqwest::Url) -> Result<reqwest::Client, String> {
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(format!("unsupported protocol scheme {:?}", url.scheme()));
+    /// Sends a request, through the proxy for its URL, and reads the head of the response.
+    pub(super) async fn send(
+        &self,
+        method: &str,
+        url: &Url,
+        mut headers: Headers,
+        body: RequestBody,
+    ) -> Result<Fetched, String> {
+        if !matches!(url.scheme.as_str(), "http" | "https") {
+            return Err(format!("unsupported protocol scheme {:?}", url.scheme));
         }
-        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-        let port = url.port_or_known_default().unwrap_or_default();
-        let proxy = match self.proxies.zip(Url::parse(url.as_str()).ok()) {
-            Some((proxies, url)) => proxies.for_url(&url).map_err(|error| error.to_string())?.cloned(),
-            None => None,
-        };
-        let (dialled, dialled_port) = match &proxy {
-            Some(proxy) => (
-                proxy.hostname(),
-                proxy.port_or_default().parse().unwrap_or_default(),
-            ),
-            None => (host, port),
-        };
-        let addresses = self.addresses(dialled, dialled_port).await?;
+        let is_encrypted = url.scheme == "https";
+        let proxy = self.proxies.map_or(Ok(None), |proxies| proxies.for_url(url));
+        let proxy = proxy.map_err(|error| error.to_string())?;
+        let dialled = proxy.unwrap_or(url);
+        let addresses = self.addresses(dialled.hostname(), port_of(dialled)).await?;
+        let host = idna_ascii(url.hostname());
         if proxy.is_some() {
-            let judged = self.network.policy.check_far(host, Some(port));
+            let judged = self.network.policy.check_far(&host, Some(port_of(url)));
             judged.map_err(|refusal| refusal.to_string())?;
         }
-        let is_encrypted =
-            url.scheme() == "https" || proxy.as_ref().is_some_and(|proxy| proxy.scheme == "https");
-        let tls = ClientTls::new(config::Tls {
-            // Without TLS nobody is trusted, and no certificates need be loaded.
-            insecure_skip_verify: !is_encrypted,
-            ..config::Tls::default()
-        });
-        let prepared = tls.prepare(&self.network.roots, self.deadline).await;
-        let config = prepared.and_then(|prepared| prepared.client_config(None, Alpn::Http1));
-        let (config, _) = config.map_err(|error| error.to_string())?;
-        let builder = reqwest::Client::builder()
-            .tls_backend_preconfigured(config)
-            .redirect(reqwest::redirect::Policy::none())
-            .resolve_to_addrs(dialled, &addresses)
-            .user_agent(self.agent)
-            .pool_max_idle_per_host(0);
-        let builder = match proxy {
-            Some(proxy) => {
-                let proxy = String::from_utf8_lossy(&proxy.to_bytes()).into_owned();
-                builder.proxy(reqwest::Proxy::all(proxy).map_err(cause)?)
+        let opened = dial::several(self.network, self.deadline, &addresses, &Vantage::default()).await;
+        let opened = opened.map_err(|errors| errors.first().map(ToString::to_string).unwrap_or_default())?;
+        let mut stream: Box<dyn AnyStream> = Box::new(opened.opened.stream);
+        if dialled.scheme == "https" {
+            stream = self.encrypted(stream, dialled.hostname()).await?;
+        }
+        let forwards = match proxy {
+            Some(proxy) if proxy.scheme.starts_with("socks5") => {
+                let user = proxy.user.as_ref();
+                let made = proxy::socks5(&mut stream, &host, port_of(url), user).await;
+                made.map_err(|error| error.to_string())?;
+                false
             }
-            None => builder.no_proxy(),
+            Some(proxy) if is_encrypted => {
+                let authority = match host.contains(':') {
+                    true => format!("[{host}]:{}", port_of(url)),
+                    false => format!("{host}:{}", port_of(url)),
+                };
+                let with = self
+                    .proxies
+                    .map(|proxies| proxies.connect_headers(proxy))
+                    .unwrap_or_default();
+                let made = proxy::connect(&mut stream, &authority, &with);
+                made.await.map_err(|error| error.to_string())?;
+                false
+            }
+            Some(_) => true,
+            None => false,
         };
-        builder.build().map_err(cause)
+        if proxy.is_some() && is_encrypted {
+            stream = self.encrypted(stream, url.hostname()).await?;
+        }
+        headers.set("User-Agent", self.agent);
+        headers.set("Accept", "*/*");
+        for (name, url) in [
+            ("Authorization", Some(url)),
+            ("Proxy-Authorization", proxy.filter(|_| forwards)),
+        ] {
+            if let Some(user) = url.and_then(|url| url.user.as_ref()) {
+                headers.set(name, basic(user));
+            }
+        }
+        let host = punycode_host_port(&url.host).map_err(|error| error.to_string())?;
+        let mut target = url.request_uri();
+        if forwards {
+            target = [b"http://", host.as_bytes(), &target].concat().into();
+        }
+        let line = RequestLine {
+            method,
+            target: &target,
+            host: &host,
+        };
+        let mut head = Vec::with_capacity(256);
+        write_head(&mut head, line, &headers, &body, &[("Connection", "close")]);
+        let (has_begun, most) = (&mut FirstByte::default(), MAX_HEAD);
+        let response = http1::exchange(stream, method, head, body, false, has_begun, most).await;
+        response.map_err(|error| error.to_string())
+    }
+
+    /// Speaks TLS with the server called `name`.
+    async fn encrypted(&self, stream: Box<dyn AnyStream>, name: &str) -> Result<Box<dyn AnyStream>, String> {
+        let tls = ClientTls::new(config::Tls::default());
+        let prepared = tls.prepare(&self.network.roots, self.deadline).await;
+        let prepared = prepared.map_err(|error| error.to_string())?;
+        let session = prepared.handshake(stream, name, Alpn::Http1, self.deadline).await;
+        let session = session.map_err(|error| error.to_string())?;
+        Ok(Box::new(session.stream))
     }
 
     /// The addresses of a host that may be dialled.
@@ -256,25 +318,35 @@ impl Way<'_> {
     }
 }
 
-/// The body of a response, which has at most `most` bytes.
-pub(super) async fn read(mut response: Response, most: usize, what: &str) -> Result<Vec<u8>, String> {
-    let mut body = Vec::new();
+/// The error of a server that takes too long.
+pub(super) fn silence() -> String {
+    format!("no response within {LONGEST:?}")
+}
+
+fn port_of(url: &Url) -> u16 {
+    url.port_or_default().parse().unwrap_or_default()
+}
+
+/// Reads a body into `bytes` until it ends, or until there are more than `most`; whether it ended.
+pub(super) async fn read(
+    body: &mut (impl AsyncRead + Unpin),
+    bytes: &mut Vec<u8>,
+    most: usize,
+) -> Result<bool, String> {
     let mut share = memory::take_some(Use::Bodies, 0);
-    while let Some(chunk) = response.chunk().await.map_err(cause)? {
-        let length = body.len() + chunk.len();
+    let mut chunk = vec![0; 16 << 10];
+    while bytes.len() <= most {
+        let count = body.read(&mut chunk).await;
+        let count = count.map_err(|error| SystemError(&error).to_string())?;
+        if count == 0 {
+            return Ok(true);
+        }
+        let length = bytes.len() + count;
         // The buffer grows by doubling.
-        if length > body.capacity() && !share.grow((2 * length).saturating_sub(share.bytes())) {
+        if length > bytes.capacity() && !share.grow((2 * length).saturating_sub(share.bytes())) {
             return Err(memory::Short.to_string());
         }
-        body.extend_from_slice(&chunk);
-        if body.len() > most {
-            let (size, unit) = if most < 1 << 20 {
-                (most >> 10, "KiB")
-            } else {
-                (most >> 20, "MiB")
-            };
-            return Err(format!("the {what} is larger than {size} {unit}"));
-        }
+        bytes.extend_from_slice(chunk.get(..count).unwrap_or_default());
     }
-    Ok(body)
+    Ok(false)
 }

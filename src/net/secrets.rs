@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 
-use super::proxy::{basic, basic_of};
+use super::proxy::{Proxies, basic, basic_of};
 use super::url::{UserInfo, query_escape};
 use crate::carried;
 use crate::config::{MASK, names_secret};
@@ -71,6 +71,19 @@ impl Secrets {
         if let Some(password) = user.password.as_deref().filter(|password| !password.is_empty()) {
             self.hide(password);
             self.hide_authorization(basic(user).as_bytes());
+        }
+    }
+
+    /// Hides what proxies are sent.
+    pub fn hide_proxies(&self, proxies: &Proxies) {
+        for proxy in proxies.all() {
+            for (_, value) in proxies.connect_headers(proxy).iter() {
+                self.hide(value);
+                self.hide_authorization(value);
+            }
+            if let Some(user) = &proxy.user {
+                self.hide_user(user);
+            }
         }
     }
 

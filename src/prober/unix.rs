@@ -1,12 +1,13 @@
 //! The unix prober: connect to a socket of this machine, with TLS if asked, and hold the dialogue.
 
-use super::connect::{AnyStream, Route, Tls, To, connect, prepare};
+use super::connect::{Route, Tls, To, connect, prepare};
 use super::resolve::judge_names;
 use super::tcp::NoConnection;
 use super::{Probe, Verdict};
 use crate::carried;
 use crate::log;
 use crate::module::Unix;
+use crate::net::AnyStream;
 use crate::prober::query_response::{self, Upgrade};
 
 /// Probes the target as the module says.

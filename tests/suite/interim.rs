@@ -12,7 +12,7 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 const COMPUTED: Duration = Duration::from_millis(200);
 
 /// A server on threads of its own, which never comes to a response.
-fn endless() -> SocketAddr {
+pub fn endless() -> SocketAddr {
     fn answer(mut stream: TcpStream) -> std::io::Result<()> {
         let _ = stream.read(&mut [0; 4096])?;
         let interim = b"HTTP/1.1 103 Early Hints\r\n\r\n".repeat(1000);

@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use blackbox_exporter::metrics::negotiate::{Exposition, Format, wants_gzip};
 use blackbox_exporter::module;
-use blackbox_exporter::net::http1::{RequestBody, exchange};
+use blackbox_exporter::net::http1::{MAX_HEAD, RequestBody, exchange};
 use blackbox_exporter::net::split_host_port;
 use blackbox_exporter::net::tls::facts::Certificate;
 use blackbox_exporter::net::url::Url;
@@ -85,9 +85,18 @@ fn read(answer: &[u8], piece: usize) -> Option<Vec<u8>> {
         let request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_vec();
         let ask = async {
             let mut first_byte = go_http::FirstByte::default();
-            let mut answer = exchange(ours, "GET", request, RequestBody::Empty, false, &mut first_byte)
-                .await
-                .ok()?;
+            let first_byte = &mut first_byte;
+            let mut answer = exchange(
+                ours,
+                "GET",
+                request,
+                RequestBody::Empty,
+                false,
+                first_byte,
+                MAX_HEAD,
+            )
+            .await
+            .ok()?;
             let mut body = Vec::new();
             answer.body.read_to_end(&mut body).await.ok()?;
             Some(body)

@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use super::CarryError;
 use crate::net::headers::{Headers, trim};
-use crate::net::http1::{self, Head, RequestBody, RequestLine, write_head};
+use crate::net::http1::{self, Head, MAX_HEAD, RequestBody, RequestLine, write_head};
 use crate::net::{http2, http3};
 use go_http::FirstByte;
 
@@ -107,7 +107,7 @@ where
     };
     let mut head = Vec::with_capacity(256);
     write_head(&mut head, line, &headers, &body, &[("Connection", "close")]);
-    let answer = http1::exchange(stream, method, head, body, false, first_byte).await;
+    let answer = http1::exchange(stream, method, head, body, false, first_byte, MAX_HEAD).await;
     let answer = answer.map_err(CarryError::Http1)?;
     read(&answer.head, answer.body).await
 }

@@ -231,21 +231,9 @@ impl TokenSource {
         for (name, value) in &self.raw.endpoint_params {
             secrets.hide_if_named(name, value.as_bytes());
         }
-        let Ok(url) = Url::parse(&*self.raw.token_url) else {
-            return;
-        };
-        let proxy = self.proxies.for_url(&url).ok().flatten();
-        let headers = proxy.map(|proxy| self.proxies.connect_headers(proxy));
-        for (_, value) in headers.iter().flat_map(|headers| headers.iter()) {
-            secrets.hide(value);
-            secrets.hide_authorization(value);
-        }
-        for user in [Some(&url), proxy]
-            .into_iter()
-            .flatten()
-            .filter_map(|url| url.user.as_ref())
-        {
-            secrets.hide_user(user);
+        secrets.hide_proxies(&self.proxies);
+        if let Some(user) = Url::parse(&*self.raw.token_url).ok().and_then(|url| url.user) {
+            secrets.hide_user(&user);
         }
     }
 

@@ -79,6 +79,12 @@ impl Proxies {
         self.0.as_ref().map_or(Ok(None), |settings| settings.for_url(url))
     }
 
+    /// The proxies of all schemes.
+    pub fn all(&self) -> impl Iterator<Item = &Url> {
+        let settings = self.0.iter();
+        settings.flat_map(|settings| settings.http.iter().chain(&settings.https))
+    }
+
     /// The fields that go with a CONNECT to `proxy`.
     pub fn connect_headers(&self, proxy: &Url) -> Cow<'_, Headers> {
         let configured = self.0.as_ref().map(|settings| &settings.connect_headers);

@@ -189,7 +189,7 @@ fn tunnel(error: &TunnelError) -> String {
         TunnelError::NoMethod => "The SOCKS proxy requires a login: put user and password into proxy_url, socks5://USER:PASSWORD@HOST:PORT.".to_owned(),
         TunnelError::Reply(reply) => reply_of_socks(*reply).to_owned(),
         TunnelError::Version(_) => "What proxy_url names does not speak SOCKS5: an HTTP proxy is written http://HOST:PORT.".to_owned(),
-        TunnelError::Head(_) | TunnelError::TooLarge => "What proxy_url names does not respond as an HTTP proxy: a SOCKS proxy is written socks5://HOST:PORT, and a proxy within TLS https://HOST:PORT.".to_owned(),
+        TunnelError::Head(_) => "What proxy_url names does not respond as an HTTP proxy: a SOCKS proxy is written socks5://HOST:PORT, and a proxy within TLS https://HOST:PORT.".to_owned(),
         TunnelError::Socks(_) => "The SOCKS proxy could not reach the target, or is not allowed to: the target is down or filtered as seen from the proxy.".to_owned(),
         TunnelError::TooLong(_) => "The name or the credentials are longer than SOCKS5 can carry (255 bytes).".to_owned(),
         TunnelError::Io(_) | TunnelError::Closed | TunnelError::Length(_) => "The proxy closed the connection without a response: it serves other clients only, or speaks another protocol. Check proxy_url.".to_owned(),

@@ -380,7 +380,7 @@ pub(super) fn head(error: &HeadError) -> Option<String> {
         HeadError::FirstHeader(_) | HeadError::MissingColon(_) | HeadError::Header(_) => {
             return Some("The response has a header that HTTP does not allow: the service, or a proxy, writes it wrong. `curl -v URL | cat -v`".to_owned());
         }
-        HeadError::TooLarge => {
+        HeadError::TooLarge(_) => {
             return Some("The response's headers are longer than this exporter accepts: mostly cookies. `curl -sSI URL | wc -c`".to_owned());
         }
     };

@@ -35,7 +35,7 @@ use crate::probe_log::text;
 pub(super) use error::ConnectError;
 pub(super) use proxy::ProxyRoute;
 pub(super) use quic::quic;
-pub(super) use stream::{AnyStream, Stream};
+pub(super) use stream::Stream;
 
 /// Where a connection leads, and what is spoken on it before it is used.
 #[derive(Debug)]

@@ -12,6 +12,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::Instant;
 
 use crate::memory;
+use crate::net::AnyStream;
 use crate::net::arrivals::{self, Arrivals};
 use crate::net::dial::Counters;
 use crate::net::tls;
@@ -31,11 +32,6 @@ pub(in crate::prober) enum Stream {
     },
     Tls(Box<tls::Stream<Stream>>),
 }
-
-/// Bytes both ways, over whatever connection.
-pub trait AnyStream: AsyncRead + AsyncWrite + Unpin + Send {}
-
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> AnyStream for T {}
 
 /// What the system connected.
 #[derive(Debug)]

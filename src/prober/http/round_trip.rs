@@ -16,7 +16,7 @@ use super::trace::RoundTripTrace;
 use crate::log;
 use crate::module::http::{Credentials, HttpProtocol};
 use crate::net::headers::{Headers, has_token, lists_contain};
-use crate::net::http1::{self, RequestBody, RequestLine, write_head};
+use crate::net::http1::{self, MAX_HEAD, RequestBody, RequestLine, write_head};
 use crate::net::http2::{self, Http2Error};
 use crate::net::proxy::basic;
 use crate::net::url::{Url, punycode_host_port, remove_zone, valid_host_header};
@@ -188,7 +188,9 @@ impl Client<'_> {
             } else {
                 let head = request_head(request, headers, &body, proxy.filter(|_| to_proxy))?;
                 let (method, first_byte) = (&request.method, &mut first_byte);
-                let answer = http1::exchange(stream, method, head, body, expects_continue, first_byte).await;
+                let exchange =
+                    http1::exchange(stream, method, head, body, expects_continue, first_byte, MAX_HEAD);
+                let answer = exchange.await;
                 Ok(HttpResponse::from_answer(answer.map_err(RoundTripError::Http1)?))
             }
         };

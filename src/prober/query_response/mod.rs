@@ -10,13 +10,13 @@ use tokio::time::Instant;
 use crate::log;
 use crate::metrics::{Labels, Metric};
 use crate::module::{Expect, Step};
-use crate::net::TimedOut;
 use crate::net::dial::SystemError;
 use crate::net::tls::ClientTls;
 use crate::net::tls::facts::FactSet;
+use crate::net::{AnyStream, TimedOut};
 use crate::probe_log::{EXCERPT, excerpt, excerpt_bytes, text};
 
-use super::connect::{AnyStream, Spans, Tls, encrypt, prepare};
+use super::connect::{Spans, Tls, encrypt, prepare};
 use super::{Failed, Phase, Probe, Verdict, advice};
 use crate::check::Match;
 use crate::reason::Reason;

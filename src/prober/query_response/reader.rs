@@ -6,9 +6,8 @@ use std::io;
 use bytes::{Buf, BytesMut};
 
 use super::WireError;
-use crate::net::Deadline;
 use crate::net::buffer::poll_read_piece;
-use crate::prober::connect::AnyStream;
+use crate::net::{AnyStream, Deadline};
 
 /// Most bytes of a line, without its newline but with its carriage return.
 pub(super) const LONGEST_LINE: usize = MOST - 1;

@@ -33,6 +33,9 @@ pub(super) async fn check(probe: &mut Probe<'_>, module: &Module) -> bool {
     let Some(facts) = probe.attempt.tls.as_deref().filter(complete).cloned() else {
         return false;
     };
+    if let Some(proxies) = proxies {
+        probe.secrets.hide_proxies(proxies);
+    }
     let way = Way {
         network: probe.network,
         proxies,

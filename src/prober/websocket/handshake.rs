@@ -18,8 +18,8 @@ use crate::net::http1::{
 };
 use crate::net::tls::Prepared;
 use crate::net::url::{Url, idna_host_port, punycode_host_port, remove_zone, valid_host_header};
-use crate::net::{Address, split_host_port};
-use crate::prober::connect::{self, AnyStream, ConnectError, Route, Stream, Tls, To};
+use crate::net::{Address, AnyStream, split_host_port};
+use crate::prober::connect::{self, ConnectError, Route, Stream, Tls, To};
 use crate::prober::{Answer, Phase, Probe};
 
 /// What is needed to connect.
@@ -184,7 +184,7 @@ async fn exchange(
         let _ = buffer.split_to(step.used.min(buffer.len()));
         used += step.used;
         if used > MAX_HEAD || step.head.is_none() && used + buffer.len() >= MAX_HEAD {
-            return Err(WebsocketError::Answer(HeadError::TooLarge));
+            return Err(WebsocketError::Answer(HeadError::TooLarge(MAX_HEAD)));
         }
         if let Some(mut head) = step.head {
             measure(&mut head, "GET").map_err(WebsocketError::Length)?;

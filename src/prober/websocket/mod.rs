@@ -8,13 +8,14 @@ use bytes::Bytes;
 use go_http::websocket::{Frames, MessageKind};
 use tokio::time::Instant;
 
-use super::connect::{AnyStream, prepare};
+use super::connect::prepare;
 use super::{Phase, Probe, Verdict, advice, choose_address};
 use crate::carried;
 use crate::config::WITHOUT_MANAGER;
 use crate::log;
 use crate::metrics::Metric;
 use crate::module::{Step, Websocket};
+use crate::net::AnyStream;
 use crate::net::url::Url;
 use crate::probe_log::{EXCERPT, excerpt_bytes, text};
 use crate::reason::Reason;

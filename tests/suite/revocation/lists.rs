@@ -14,7 +14,7 @@ use rustls::version::TLS13;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 
-use super::{denying, probe, probe_with_silent_authority, serve, tls};
+use super::{denying, probe, probe_with_many_silent_authorities, probe_with_silent_authority, serve, tls};
 use crate::http::site::{ok, read_request};
 use crate::support::pki::{self, Cert, List, Made, tlv};
 use crate::support::probing::log_of;
@@ -367,6 +367,54 @@ async fn a_server_of_lists_that_is_silent_costs_no_more_than_the_probes_time() {
     let certificate = |url: &str| Cert::leaf().revocation(&[url.to_owned()]).by(&root);
     let outcome = probe_with_silent_authority(tcp(&root), certificate).await;
     assert!(rows(&outcome, Metric::SslCrlAvailable)[0].starts_with("0 0 "));
+}
+
+#[tokio::test]
+async fn silent_servers_hold_up_no_other_list() {
+    let root = Cert::ca("Root").self_signed();
+    let certificate = |url: &str| Cert::leaf().revocation(&[url.to_owned()]).by(&root);
+    probe_with_many_silent_authorities(tcp(&root), certificate).await;
+}
+
+/// What a large list is waited for with, silent servers keep, but no small one needs it.
+#[tokio::test]
+async fn large_lists_hold_up_no_small_one() {
+    let lists = Lists::start().await;
+    let root = Cert::ca("Root").self_signed();
+    lists.serve("small", List::of(&[]).by(&root));
+    let endless = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", endless.local_addr().unwrap());
+    let (count, mut sent) = tokio::sync::watch::channel(0);
+    spawn(async move {
+        let mut held = Vec::new();
+        loop {
+            let (mut stream, _) = endless.accept().await.unwrap();
+            read_request(&mut stream).await.unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+            stream.write_all(&vec![0x30; 9 << 20]).await.unwrap();
+            held.push(stream);
+            count.send_modify(|count| *count += 1);
+        }
+    });
+    let network = Network::system();
+    let mut targets = Vec::new();
+    for n in 0..4 {
+        targets.push(serve(&[&Cert::leaf().revocation(&[format!("{url}{n}")]).by(&root)]).await);
+    }
+    let large = targets.iter().map(|target| probe(&network, tcp(&root), target));
+    let target = serve(&[&Cert::leaf().revocation(&[lists.url("small")]).by(&root)]).await;
+    let small = async {
+        // They were read but for what sockets hold, so each has a permit.
+        sent.wait_for(|sent| *sent == 4).await.unwrap();
+        probe(&network, tcp(&root), &target).await
+    };
+    tokio::select! {
+        outcomes = futures_util::future::join_all(large) => panic!("{}", log_of(&outcomes[0])),
+        outcome = small => {
+            let want = format!("0 1 {}", lists.url("small"));
+            assert_eq!(rows(&outcome, Metric::SslCrlAvailable)[0], want, "{}", log_of(&outcome));
+        }
+    }
 }
 
 #[tokio::test]

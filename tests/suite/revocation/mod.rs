@@ -12,10 +12,12 @@ use blackbox_exporter::net::policy::Policy;
 use blackbox_exporter::prober::{self, Outcome, ProbeRequest};
 use rustls::version::TLS13;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
-use crate::support::has;
+use crate::http::site::read_request;
 use crate::support::pki::{self, Made, pem};
 use crate::support::probing::{PATIENT, compile, log_of};
+use crate::support::{has, spawn};
 
 /// A tcp module that trusts this root.
 fn tcp(root: &Made) -> config::Module {
@@ -56,6 +58,49 @@ fn denying(rules: &str) -> Network {
     let text = format!("policy: {{deny: {{{rules}}}}}\nmodules: {{}}\n");
     let rules = module::parse(text, "test.yml").unwrap().config.policy.clone();
     Network::governed_by(Policy::of(rules))
+}
+
+/// A server that reads requests and never responds, and how many it has read.
+async fn silent() -> (String, watch::Receiver<usize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let (count, asked) = watch::channel(0);
+    spawn(async move {
+        let mut held = Vec::new();
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            read_request(&mut stream).await.unwrap();
+            held.push(stream);
+            count.send_modify(|count| *count += 1);
+        }
+    });
+    (url, asked)
+}
+
+/// However many authorities are silent, the next one is asked. Each is given up after ten seconds.
+async fn probe_with_many_silent_authorities(raw: config::Module, certificate: impl Fn(&str) -> Made) {
+    const MANY: usize = 20;
+    let (url, mut asked) = silent().await;
+    let mut targets = Vec::new();
+    for n in 0..MANY {
+        targets.push(serve(&[&certificate(&format!("{url}{n}"))]).await);
+    }
+    let network = Network::system();
+    let probes = targets
+        .iter()
+        .map(|target| probe_within(Duration::from_secs(100), &network, raw.clone(), target));
+    let mut probes = std::pin::pin!(futures_util::future::join_all(probes));
+    tokio::select! {
+        outcomes = &mut probes => panic!("{}", log_of(&outcomes[0])),
+        _ = asked.wait_for(|asked| *asked == MANY) => {}
+    }
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(11)).await;
+    tokio::time::resume();
+    for outcome in probes.await {
+        assert!(outcome.success, "{}", log_of(&outcome));
+        has(log_of(&outcome), ["no response within 10s"]);
+    }
 }
 
 /// Probes a server whose certificate names a URL where nobody answers: that costs no more than the probe's time.

@@ -13,8 +13,9 @@ use rustls::version::{TLS12, TLS13};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 
-use super::{denying, probe, probe_with_silent_authority, serve, tls};
+use super::{denying, probe, probe_with_many_silent_authorities, probe_with_silent_authority, serve, tls};
 use crate::http::site::read_request;
+use crate::interim::endless;
 use crate::support::pki::{self, Cert, Made, Ocsp, pem, tlv};
 use crate::support::probing::{expect, log_of, say};
 use crate::support::programs::{find, openssl, run};
@@ -300,6 +301,24 @@ async fn the_policy_and_the_deadline_hold_for_responders() {
 
     let certificate = |url: &str| Cert::leaf().authority(url, "").by(&root);
     probe_with_silent_authority(tcp(&root, Whom::Query), certificate).await;
+}
+
+#[tokio::test]
+async fn silent_responders_hold_up_no_other_one() {
+    let root = Cert::ca("Root").self_signed();
+    let certificate = |url: &str| Cert::leaf().authority(url, "").by(&root);
+    probe_with_many_silent_authorities(tcp(&root, Whom::Query), certificate).await;
+}
+
+/// Not by the clock: a response's head has a limit, as those of targets.
+#[tokio::test]
+async fn interim_responses_of_a_responder_come_to_an_end() {
+    let root = Cert::ca("Root").self_signed();
+    let url = format!("http://{}/", endless());
+    let target = serve(&[&Cert::leaf().authority(&url, "").by(&root)]).await;
+    let outcome = probe(&Network::system(), tcp(&root, Whom::Query), &target).await;
+    assert!(outcome.success);
+    has(log_of(&outcome), ["headers exceeded 65536 bytes"]);
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::body::Body;
 use super::framing::{Framing, Length, LengthError, measure};
-use super::head::{Head, HeadError, HeadParser, MAX_HEAD};
+use super::head::{Head, HeadError, HeadParser};
 use super::reader::{ResponseReader, WriteError};
 use super::request::{RequestBody, is_framed};
 use crate::FirstByte;
@@ -50,13 +50,14 @@ pub enum ExchangeError {
     Read(io::Error),
     #[error("{0}")]
     Write(WriteError),
-    #[error("{by}{0}", by = if matches!(.0, HeadError::TooLarge) { "" } else { BROKEN_BY })]
+    #[error("{by}{0}", by = if matches!(.0, HeadError::TooLarge(_)) { "" } else { BROKEN_BY })]
     Head(HeadError),
     #[error("{BROKEN_BY}{0}")]
     Length(LengthError),
 }
 
-/// Sends a request (`head` is written already, body follows) and reads the head of the answer, 1xx ones passed over.
+/// Sends a request (`head` is written already, body follows) and reads the head of the answer, 1xx ones passed over. Together they have
+/// `most` bytes at most.
 /// The moment of the answer's first byte is stored as soon as it is there, also when the rest never comes.
 ///
 /// # Errors
@@ -68,6 +69,7 @@ pub async fn exchange<S>(
     body: RequestBody,
     expects_continue: bool,
     first_byte: &mut FirstByte<'_>,
+    most: usize,
 ) -> Result<Response<Body<S>>, ExchangeError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -105,7 +107,7 @@ where
             }),
         )
     };
-    let (head, length) = read_answer(&mut reader, method, &mut go_on, first_byte).await?;
+    let (head, length) = read_answer(&mut reader, method, &mut go_on, first_byte, most).await?;
     if let Some(go_on) = go_on {
         // Without a 100 the body is sent when the connection might be used again, as far as Go knows.
         let _ = go_on.send(!length.close);
@@ -146,10 +148,11 @@ async fn read_answer<S: AsyncRead + Unpin>(
     method: &str,
     go_on: &mut Option<oneshot::Sender<bool>>,
     first_byte: &mut FirstByte<'_>,
+    most: usize,
 ) -> Result<(Head, Length), ExchangeError> {
-    let mut budget = MAX_HEAD;
+    let mut budget = most;
     loop {
-        let mut head = read_head(reader, &mut budget, first_byte).await?;
+        let mut head = read_head(reader, &mut budget, first_byte, most).await?;
         let mut length = measure(&mut head, method).map_err(ExchangeError::Length)?;
         if head.status == 100
             && let Some(go_on) = go_on.take()
@@ -186,18 +189,19 @@ async fn read_head<S: AsyncRead + Unpin>(
     reader: &mut ResponseReader<S>,
     budget: &mut usize,
     first_byte: &mut FirstByte<'_>,
+    most: usize,
 ) -> Result<Head, ExchangeError> {
     let mut parser = HeadParser::default();
     loop {
         let step = parser.advance(reader.data()).map_err(ExchangeError::Head)?;
         reader.consume(step.used);
-        let too_large = ExchangeError::Head(HeadError::TooLarge);
+        let too_large = ExchangeError::Head(HeadError::TooLarge(most));
         *budget = budget.checked_sub(step.used).ok_or(too_large)?;
         if let Some(head) = step.head {
             return Ok(head);
         }
         if reader.data().len() >= *budget {
-            return Err(ExchangeError::Head(HeadError::TooLarge));
+            return Err(ExchangeError::Head(HeadError::TooLarge(most)));
         }
         let read = reader.fill().await;
         if let Ok(1..) = read
@@ -221,6 +225,7 @@ async fn read_head<S: AsyncRead + Unpin>(
 mod tests {
     use tokio::io::AsyncReadExt;
 
+    use super::super::head::MAX_HEAD;
     use super::*;
 
     /// A limit is a limit, in whatever pieces a head comes.
@@ -256,10 +261,11 @@ mod tests {
                     RequestBody::Empty,
                     false,
                     &mut first_byte,
+                    MAX_HEAD,
                 );
                 match answer.await {
                     Ok(_) => assert!(fits, "{about} in pieces of {piece}"),
-                    Err(ExchangeError::Head(HeadError::TooLarge)) => {
+                    Err(ExchangeError::Head(HeadError::TooLarge(MAX_HEAD))) => {
                         assert!(!fits, "{about} in pieces of {piece}");
                     }
                     Err(error) => panic!("{about} in pieces of {piece}: {error}"),

@@ -38,8 +38,8 @@ pub enum HeadError {
     MissingColon(Vec<u8>),
     #[error("malformed MIME header line: {}", shown(.0))]
     Header(Vec<u8>),
-    #[error("net/http: server response headers exceeded {MAX_HEAD} bytes; aborted")]
-    TooLarge,
+    #[error("net/http: server response headers exceeded {0} bytes; aborted")]
+    TooLarge(usize),
 }
 
 /// The beginning of what a peer sent, quoted.

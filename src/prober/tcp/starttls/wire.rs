@@ -7,10 +7,9 @@ use tokio::io::AsyncWriteExt;
 
 use super::error::StartTlsError;
 use crate::log;
-use crate::net::Deadline;
 use crate::net::buffer::poll_read_piece;
+use crate::net::{AnyStream, Deadline};
 use crate::probe_log::{EXCERPT, ProbeLog, excerpt};
-use crate::prober::connect::AnyStream;
 use crate::prober::query_response::WireError;
 
 /// Most bytes that a server may say before the handshake.
