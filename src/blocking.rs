@@ -1,5 +1,8 @@
 //! Work that blocks, on a thread of its own.
 
+use std::sync::Mutex;
+use std::{io, thread};
+
 use tokio::task::{JoinError, spawn_blocking};
 
 /// Runs `work`, which cannot be cancelled, and holds its permit until it ends, even if nobody waits for it any more.
@@ -17,6 +20,22 @@ pub async fn holding<T: Send + 'static>(
     .await
 }
 
+/// Whether the system has so many threads left. For libraries that begin threads and panic, or leave some behind, where it has not.
+///
+/// # Errors
+/// It has not.
+pub fn threads_left(count: usize) -> io::Result<()> {
+    let gate = Mutex::new(());
+    thread::scope(|scope| {
+        // All of them wait for the last one.
+        let _closed = gate.lock();
+        (0..count).try_for_each(|_| {
+            let waiting = thread::Builder::new().spawn_scoped(scope, || drop(gate.lock()));
+            waiting.map(drop)
+        })
+    })
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use std::future::poll_fn;
@@ -27,6 +46,11 @@ pub(crate) mod tests {
     use tokio::runtime::Builder;
 
     use super::*;
+
+    #[test]
+    fn threads_are_left() {
+        threads_left(4).unwrap();
+    }
 
     /// What `free` says when nobody waits any more for `waiting`, whose work has not ended, and when the work has ended.
     pub(crate) fn while_and_after<F: Future>(waiting: F, free: impl Fn() -> usize) -> (usize, usize) {

@@ -78,12 +78,13 @@ impl Default for Arrivals {
 fn ask_for_stamps(socket: BorrowedFd<'_>) {
     /// The kernel stamps packets as long as there is a socket that asks for it, and patches its own code whenever the first one
     /// comes or the last one goes. This one stays.
-    static FIRST: OnceLock<Option<Socket>> = OnceLock::new();
-    FIRST.get_or_init(|| {
-        let socket = Socket::new(Domain::IPV4, Type::DGRAM.cloexec(), None).ok()?;
-        ask(socket.as_fd());
-        Some(socket)
-    });
+    static FIRST: OnceLock<Socket> = OnceLock::new();
+    if FIRST.get().is_none()
+        && let Ok(first) = Socket::new(Domain::IPV4, Type::DGRAM.cloexec(), None)
+    {
+        ask(first.as_fd());
+        let _ = FIRST.set(first);
+    }
     ask(socket);
 }
 

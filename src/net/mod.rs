@@ -75,8 +75,8 @@ impl Network {
         Self {
             resolver: Arc::new(Resolver::new(policy.clone(), Arc::clone(&shortages))),
             policy,
+            roots: Roots::counting(Arc::clone(&shortages)),
             shortages,
-            roots: Roots::default(),
             icmp: icmp::Engine::default(),
             revocation: revocation::Lists::default(),
             ocsp: ocsp::Responses::default(),

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use super::{Deadline, TimedOut, file};
+use crate::shortage::Resource;
 
 /// A protocol that has ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -64,14 +65,15 @@ pub async fn find(text: &str, protocol: Protocol, deadline: Deadline) -> Result<
     if let Some(number) = number(text) {
         return number;
     }
-    if SYSTEM.get().is_none() {
-        let read = deadline.within(file::apart(|| {
-            services();
-        }));
-        // Without the thread there is the list that is built in.
-        let _ = read.await.map_err(PortError::Unread)?;
-    }
-    lookup(text, protocol)
+    let services = match SYSTEM.get() {
+        Some(services) => Some(services),
+        None => {
+            let read = deadline.within(file::apart(services));
+            // Without the thread there is the list that is built in.
+            read.await.map_err(PortError::Unread)?.ok().flatten()
+        }
+    };
+    named(text, protocol, services)
 }
 
 /// The port that `text` names. An empty text is port 0; blanks and a sign in front of a number are read, as by the C library
@@ -83,11 +85,22 @@ pub fn lookup(text: &str, protocol: Protocol) -> Result<u16, PortError> {
     if let Some(number) = number(text) {
         return number;
     }
+    named(text, protocol, services())
+}
+
+/// The port of a service of the list, or of the built-in one.
+fn named(text: &str, protocol: Protocol, services: Option<&Services>) -> Result<u16, PortError> {
     let name = text.to_ascii_lowercase();
-    services()
-        .get(&(protocol, name.as_str()))
-        .copied()
-        .ok_or_else(|| PortError::Unknown(protocol, text.to_owned()))
+    let port = match services {
+        Some(services) => services.get(&(protocol, name.as_str())).copied(),
+        None => {
+            let known = SERVICES
+                .iter()
+                .find(|known| (known.1, known.0) == (protocol, &name));
+            known.map(|known| known.2)
+        }
+    };
+    port.ok_or_else(|| PortError::Unknown(protocol, text.to_owned()))
 }
 
 /// The port, if the text is a number.
@@ -119,10 +132,17 @@ type Services = HashMap<(Protocol, &'static str), u16>;
 
 static SYSTEM: OnceLock<Services> = OnceLock::new();
 
-/// The system's list of services over the built-in one; read once, as Go does.
-fn services() -> &'static Services {
-    SYSTEM.get_or_init(|| {
-        let list = std::fs::read_to_string("/etc/services").unwrap_or_default();
+/// The system's list of services over the built-in one; read once, as Go does. `None` when this machine has no files or memory left to
+/// read it.
+fn services() -> Option<&'static Services> {
+    if let Some(services) = SYSTEM.get() {
+        return Some(services);
+    }
+    let list = match std::fs::read_to_string("/etc/services") {
+        Err(error) if Resource::of("open", &error).is_some() => return None,
+        list => list.unwrap_or_default(),
+    };
+    Some(SYSTEM.get_or_init(|| {
         let mut services: Services = SERVICES
             .iter()
             .map(|(name, protocol, port)| ((*protocol, *name), *port))
@@ -131,7 +151,7 @@ fn services() -> &'static Services {
             services.insert((protocol, name), port);
         }
         services
-    })
+    }))
 }
 
 /// The entries of an `/etc/services`: `http 80/tcp www # comment`.
@@ -188,6 +208,9 @@ mod tests {
             assert_eq!(lookup(text, Protocol::Tcp), *want, "{text:?}");
         }
         assert_eq!(lookup("domain", Protocol::Udp), Ok(53));
+        // What is known without a list.
+        assert_eq!(named("SMTP", Protocol::Tcp, None), Ok(25));
+        assert_eq!(named("ntp", Protocol::Tcp, None), unknown("ntp"));
     }
 
     #[test]

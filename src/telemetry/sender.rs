@@ -20,7 +20,7 @@ use crate::config;
 use crate::logging::{Logger, OncePerMinute};
 use crate::net::fetch;
 use crate::net::reqwest_error::cause;
-use crate::net::tls::{Alpn, ClientTls, SystemRoots};
+use crate::net::tls::{Alpn, ClientTls, SystemRoots, TlsError};
 use crate::net::{Deadline, Network};
 use crate::say;
 use crate::trace::Endpoint;
@@ -235,6 +235,7 @@ impl Sender {
         let deadline = Deadline::after(Instant::now(), ATTEMPT);
         let roots = deadline.within(self.network.roots.get()).await;
         let roots = roots.map_err(|_| "reading the CA certificates does not end".to_owned())?;
+        let roots = roots.map_err(|unread| TlsError::NoRoots(unread).to_string())?;
         if let Some((known, client)) = &self.client
             && Arc::ptr_eq(known, &roots)
         {

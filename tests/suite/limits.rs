@@ -1,10 +1,14 @@
 //! An exporter in a process of its own: what it does when it runs out of open files or ports, and that a flood leaves nothing behind.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
+use rustls::version::TLS13;
+
+use crate::http::site::ok;
 use crate::support::namespace::outside;
+use crate::support::pki::{Cert, certified, pem, saying, server_config};
 use crate::support::process::Process;
 use crate::support::{has, lacks};
 
@@ -109,6 +113,95 @@ fn running_out_of_files_is_said_once_and_survived() {
     exporter.recovers(greeting_at);
     exporter.told_once("files", out_of_files);
     drop(silent);
+}
+
+/// What the first probe sets up that needs it is set up by a later one when there were no files for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_first_probe_had_no_files_for_the_next_one_has() {
+    let own = Cert::leaf().names(&["127.0.0.1"]).self_signed();
+    let folder = tempfile::tempdir().unwrap();
+    let trusted = folder.path().join("ca.pem");
+    std::fs::write(&trusted, pem("CERTIFICATE", &own.der)).unwrap();
+    let secure = saying(server_config(certified(&[&own]), &[&TLS13]), ok()).await;
+    let body = r#"{"access_token": "t", "token_type": "Bearer", "expires_in": 3600}"#;
+    let tokens = saying_so(format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    ));
+    let modules = format!(
+        "modules:\n  trust: {{prober: http, timeout: 10s}}\n  token: {{prober: http, timeout: 10s, http: {{oauth2: {{client_id: a, client_secret: b, token_url: 'http://{tokens}/'}}}}}}\n"
+    );
+    let setup = format!("export SSL_CERT_FILE={} SSL_CERT_DIR=/nowhere", trusted.display());
+    let probed = tokio::task::spawn_blocking(move || {
+        let exporter = Process::start(&modules, &[], &setup);
+        let paths = [
+            format!("/probe?module=trust&target=https://{secure}/&debug=true"),
+            format!("/probe?module=token&target=http://{tokens}/&debug=true"),
+        ];
+        // Connections that it has already.
+        let connections = [(); 2].map(|()| exporter.connected());
+        exporter.limit_files(Some(0));
+        for (path, connection) in paths.iter().zip(connections) {
+            let answer = last(connection, path);
+            has(&answer, ["\nprobe_success 0\n", "oo many open files"]);
+            if path.contains("trust") {
+                has(&answer, ["reason=out_of_resources", "run out of files"]);
+            }
+        }
+        exporter.limit_files(None);
+        for path in &paths {
+            let start = Instant::now();
+            while !exporter.get(path).contains("\nprobe_success 1\n") {
+                assert!(
+                    start.elapsed() < Duration::from_secs(20),
+                    "{}",
+                    exporter.get(path)
+                );
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        }
+    });
+    probed.await.unwrap();
+}
+
+impl Process {
+    /// A connection that it has taken.
+    fn connected(&self) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream
+            .write_all(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")
+            .unwrap();
+        let mut answer = Vec::new();
+        let mut byte = [0];
+        while !answer.ends_with(b"Healthy") {
+            stream.read_exact(&mut byte).unwrap();
+            answer.extend(byte);
+        }
+        stream
+    }
+}
+
+/// The answer to the last request on a connection.
+fn last(mut stream: TcpStream, path: &str) -> String {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+/// A server that answers every request so.
+fn saying_so(answer: String) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    address
 }
 
 /// As `127.0.0.2`: whether the exporter is well.

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -28,15 +28,22 @@ struct File<T> {
 
 #[derive(Debug)]
 struct Snapshot<T> {
-    version: Option<Stamp>,
+    version: Version,
     value: Arc<T>,
 }
+
+/// The stamp of a file, if there is one; `None` when it could not be read, so that it is read again.
+type Version = Option<Option<Stamp>>;
 
 impl<T: Send + Sync + 'static> Watched<T> {
     /// Reads the file now; a missing or unreadable one is for `parse` to judge.
     pub fn new(path: impl Into<PathBuf>, parse: fn(io::Result<String>) -> T) -> Self {
         let path = path.into();
-        let current = ArcSwap::from_pointee(read(&path, parse));
+        let (version, text) = read(&path);
+        let current = ArcSwap::from_pointee(Snapshot {
+            version,
+            value: Arc::new(parse(text)),
+        });
         Self(Arc::new(File {
             path,
             parse,
@@ -69,8 +76,15 @@ impl<T> File<T> {
 
     /// Blocks.
     fn look(&self) {
-        if Stamp::of(&self.path) != self.current.load().version {
-            self.current.store(Arc::new(read(&self.path, self.parse)));
+        let before = self.current.load_full();
+        if Some(Stamp::of(&self.path)) != before.version {
+            let (version, text) = read(&self.path);
+            let value = match &text {
+                // As Go does it for the hosts file: there is a file, and what it says is not known, mostly for want of descriptors.
+                Err(error) if !is_answer(error) => Arc::clone(&before.value),
+                _ => Arc::new((self.parse)(text)),
+            };
+            self.current.store(Arc::new(Snapshot { version, value }));
         }
         *self.looked() = Some(Instant::now());
     }
@@ -80,13 +94,19 @@ impl<T> File<T> {
     }
 }
 
-fn read<T>(path: &PathBuf, parse: fn(io::Result<String>) -> T) -> Snapshot<T> {
-    let version = Stamp::of(path);
+/// Whether it is for `parse` to judge that a file cannot be read: there is none, or it is not for this user.
+fn is_answer(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied
+    )
+}
+
+fn read(path: &Path) -> (Version, io::Result<String>) {
+    let stamp = Stamp::of(path);
     let text = fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-    Snapshot {
-        version,
-        value: Arc::new(parse(text)),
-    }
+    let is_known = text.as_ref().err().is_none_or(is_answer);
+    (is_known.then_some(stamp), text)
 }
 
 #[cfg(test)]
@@ -113,7 +133,13 @@ mod tests {
         file.set_modified(modified).unwrap();
         tokio::time::advance(MAX_AGE).await;
         assert_eq!(*watched.load().await, "two");
+        // It is there, and cannot be read now.
         fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        tokio::time::advance(MAX_AGE).await;
+        assert_eq!(*watched.load().await, "two");
+        assert_eq!(watched.0.current.load().version, None, "is read again");
+        fs::remove_dir(&path).unwrap();
         tokio::time::advance(MAX_AGE).await;
         assert_eq!(*watched.load().await, "missing");
     }

@@ -223,6 +223,7 @@ impl From<TlsError> for Unready {
     fn from(error: TlsError) -> Self {
         let reason = match &error {
             TlsError::Unread { .. } => Reason::ResolveTimeout,
+            TlsError::NoRoots(_) => error.reason(),
             _ => Reason::ResolveError,
         };
         Self {

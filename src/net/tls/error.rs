@@ -4,6 +4,7 @@ use std::io;
 
 use rustls::Error;
 
+use super::roots::Unread;
 use crate::net::TimedOut;
 use crate::net::x509::VerifyError;
 use crate::reason::Reason;
@@ -42,6 +43,9 @@ pub enum TlsError {
         /// The probe's whole timeout.
         timed_out: TimedOut,
     },
+    /// This machine had none left of what reading the system's CA certificates takes.
+    #[error("reading the system's CA certificates: {0}")]
+    NoRoots(Unread),
     /// The deadline.
     #[error("TLS handshake: {progress}: {timed_out}")]
     TimedOut {
@@ -58,6 +62,10 @@ impl TlsError {
         match self {
             Self::Unreadable(_) | Self::Unread { .. } => Reason::FileError,
             Self::File { .. } | Self::Config(_) => Reason::ConfigError,
+            Self::NoRoots(unread) => match unread.resource() {
+                Some(_) => Reason::OutOfResources,
+                None => Reason::Other,
+            },
             Self::Verification(VerifyError::Expired { .. }) => Reason::TlsCertExpired,
             Self::Verification(VerifyError::NotYetValid { .. }) => Reason::TlsCertNotYetValid,
             Self::Verification(VerifyError::Hostname(_)) => Reason::TlsCertName,

@@ -22,7 +22,8 @@ impl ClientTls {
     /// of the configuration itself are for [`prepare`](Self::prepare), which says what is wrong with them.
     pub async fn get_ready(&self, roots: &Roots) {
         if self.shared.trusts_the_system() {
-            roots.get().await;
+            // What is missing for it, `prepare` says.
+            let _ = roots.latest().await;
         }
     }
 }

@@ -94,7 +94,7 @@ impl Material {
         let trust = match &compiled.pool {
             _ if self.raw.insecure_skip_verify => Trust::Everybody,
             Some(pool) => Trust::Pool(Arc::clone(pool)),
-            None => Trust::System(roots.get().await),
+            None => Trust::System(roots.get().await.map_err(TlsError::NoRoots)?),
         };
         Ok(Prepared {
             base: compiled.base.clone(),

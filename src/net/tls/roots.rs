@@ -3,14 +3,17 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use std::{env, fs, io};
 
 use arc_swap::ArcSwap;
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
+use tokio::time::Instant;
 
 use crate::net::x509::Pool;
 use crate::os_error;
+use crate::shortage::{Resource, Shortages};
 
 /// Where distributions keep all CA certificates in one file; the first that can be read counts.
 const FILES: [&str; 6] = [
@@ -25,23 +28,45 @@ const FILES: [&str; 6] = [
 /// Where they keep them one by one; all that can be read count.
 const DIRECTORIES: [&str; 2] = ["/etc/ssl/certs", "/etc/pki/tls/certs"];
 
+/// How long the failure of a reading counts which may succeed the next time.
+const AGAIN: Duration = Duration::from_secs(1);
+
 /// The system's CA certificates: read when the first probe needs them, shared by all, read again after a reload.
 #[derive(Debug)]
 pub struct Roots {
-    read: fn() -> SystemRoots,
+    read: fn() -> io::Result<SystemRoots>,
+    shortages: Arc<Shortages>,
     /// Another one after each reload: what was begun before it counts only for those who waited for it.
     reading: ArcSwap<OnceLock<Reading>>,
 }
 
 /// One reading, for all who need it. It goes on when nobody waits any more, so that a directory that hangs keeps one thread.
-type Reading = Shared<BoxFuture<'static, Arc<SystemRoots>>>;
+type Reading = Shared<BoxFuture<'static, Result<Arc<SystemRoots>, Unread>>>;
+
+/// This machine had none left of something that a reading needs.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{}", os_error::SystemError(error))]
+pub struct Unread {
+    error: Arc<io::Error>,
+    /// When the reading ended.
+    at: Instant,
+}
+
+impl Unread {
+    /// What there was none left of.
+    pub fn resource(&self) -> Option<Resource> {
+        shortage(&self.error)
+    }
+}
+
+/// What a file could not be read for want of, if that is why.
+fn shortage(error: &io::Error) -> Option<Resource> {
+    Resource::of("open", error)
+}
 
 impl Default for Roots {
     fn default() -> Self {
-        Self {
-            read: SystemRoots::read,
-            reading: ArcSwap::default(),
-        }
+        Self::counting(Arc::default())
     }
 }
 
@@ -57,23 +82,26 @@ impl SystemRoots {
         self.pool.as_ref().map_err(String::as_str)
     }
 
-    fn read() -> Self {
+    fn read() -> io::Result<Self> {
         let mut pool = Pool::default();
         let failure = each_file(|path| {
             pool.add_pem(&fs::read(path)?);
             Ok(())
-        });
+        })?;
         let pool = match failure {
             Some(why) if pool.is_empty() => Err(why),
             _ => Ok(pool),
         };
-        Self { pool }
+        Ok(Self { pool })
     }
 }
 
 /// Hands over the files that `SSL_CERT_FILE` and `SSL_CERT_DIR` name, or the usual ones: the first that can be read, and all
 /// of the directories. What went wrong first, apart from files that are not there.
-fn each_file(mut read: impl FnMut(&Path) -> io::Result<()>) -> Option<String> {
+///
+/// # Errors
+/// This machine has no files or memory left: there may be more than what was read.
+fn each_file(mut read: impl FnMut(&Path) -> io::Result<()>) -> io::Result<Option<String>> {
     let set = |name| env::var(name).ok().filter(|value| !value.is_empty());
     let files = set("SSL_CERT_FILE").map_or_else(|| FILES.map(str::to_owned).to_vec(), |file| vec![file]);
     let directories = set("SSL_CERT_DIR").map_or_else(
@@ -81,15 +109,19 @@ fn each_file(mut read: impl FnMut(&Path) -> io::Result<()>) -> Option<String> {
         |list| list.split(':').map(str::to_owned).collect(),
     );
     let mut failure = None;
-    let mut failed = |path: &str, error: &io::Error| {
-        if error.kind() != io::ErrorKind::NotFound {
-            failure.get_or_insert_with(|| os_error::describe_file(Path::new(path), error));
+    let mut failed = |path: &str, error: io::Error| {
+        if shortage(&error).is_some() {
+            return Err(error);
         }
+        if error.kind() != io::ErrorKind::NotFound {
+            failure.get_or_insert_with(|| os_error::describe_file(Path::new(path), &error));
+        }
+        Ok(())
     };
     for file in &files {
         match read(Path::new(file)) {
             Ok(()) => break,
-            Err(error) => failed(file, &error),
+            Err(error) => failed(file, error)?,
         }
     }
     for directory in &directories {
@@ -100,13 +132,16 @@ fn each_file(mut read: impl FnMut(&Path) -> io::Result<()>) -> Option<String> {
                 paths.sort_unstable();
                 for path in paths.iter().filter(|path| !links_beside(path)) {
                     // Not everything in there need be a certificate, or a file.
-                    let _ = read(path);
+                    match read(path) {
+                        Err(error) if shortage(&error).is_some() => return Err(error),
+                        _ => {}
+                    }
                 }
             }
-            Err(error) => failed(directory, &error),
+            Err(error) => failed(directory, error)?,
         }
     }
-    failure
+    Ok(failure)
 }
 
 /// Whether a file holds a certificate, by its first line at best: it need not be read to its end for that.
@@ -127,6 +162,15 @@ fn links_beside(path: &Path) -> bool {
 }
 
 impl Roots {
+    /// Nothing is read yet. What this machine has none left of is counted.
+    pub fn counting(shortages: Arc<Shortages>) -> Self {
+        Self {
+            read: SystemRoots::read,
+            shortages,
+            reading: ArcSwap::default(),
+        }
+    }
+
     /// Why no probe will find a CA certificate on this system, if so. Only looks: what parsing takes in time and memory is for
     /// the first probe that needs it. Blocks.
     pub fn why_none() -> Option<String> {
@@ -135,26 +179,47 @@ impl Roots {
             found = found || holds_certificate(path)?;
             Ok(())
         });
+        // Probes will say what this machine has none left of.
+        let failure = failure.ok()?;
         (!found).then(|| failure.unwrap_or_else(|| "none found".to_owned()))
     }
 
     /// What the system trusts. Wait for it with a deadline.
-    pub async fn get(&self) -> Arc<SystemRoots> {
-        let reading = self
-            .reading
-            .load()
-            .get_or_init(|| {
-                tokio::task::spawn_blocking(self.read)
-                    .map(|read| {
-                        Arc::new(read.unwrap_or_else(|error| SystemRoots {
-                            pool: Err(error.to_string()),
-                        }))
-                    })
-                    .boxed()
-                    .shared()
+    ///
+    /// # Errors
+    /// This machine has none left of what reading takes, which is counted. A second later it is read again.
+    pub async fn get(&self) -> Result<Arc<SystemRoots>, Unread> {
+        let read = self.latest().await;
+        if let Err(unread) = &read {
+            self.shortages.note("open", &unread.error);
+        }
+        read
+    }
+
+    /// The same without counting.
+    pub(super) async fn latest(&self) -> Result<Arc<SystemRoots>, Unread> {
+        loop {
+            let current = self.reading.load_full();
+            let reading = current.get_or_init(|| self.begin()).clone();
+            match reading.await {
+                Err(unread) if unread.at.elapsed() >= AGAIN => {
+                    // Of all who find it, one begins another.
+                    self.reading.compare_and_swap(&current, Arc::default());
+                }
+                read => return read,
+            }
+        }
+    }
+
+    fn begin(&self) -> Reading {
+        let reading = tokio::task::spawn_blocking(self.read).map(|read| {
+            let read = read.unwrap_or_else(|error| Err(error.into()));
+            read.map(Arc::new).map_err(|error| Unread {
+                error: Arc::new(error),
+                at: Instant::now(),
             })
-            .clone();
-        reading.await
+        });
+        reading.boxed().shared()
     }
 
     /// Forgets what was read, so that the next probe that needs it reads it again.
@@ -176,24 +241,24 @@ mod tests {
     static ENDS: Barrier = Barrier::new(2);
 
     /// Tells by its error which reading it is. The first one hangs.
-    fn numbered() -> SystemRoots {
+    fn numbered() -> io::Result<SystemRoots> {
         let number = BEGUN.fetch_add(1, Ordering::SeqCst);
         if number == 0 {
             BEGINS.wait();
             ENDS.wait();
         }
-        SystemRoots {
+        Ok(SystemRoots {
             pool: Err(number.to_string()),
-        }
+        })
     }
 
     #[tokio::test]
     async fn a_reading_that_hangs_is_the_only_one_and_ends_with_the_reload() {
         let roots = Arc::new(Roots {
             read: numbered,
-            reading: ArcSwap::default(),
+            ..Roots::default()
         });
-        let number = async |roots: &Roots| roots.get().await.pool().unwrap_err().to_owned();
+        let number = async |roots: &Roots| roots.get().await.unwrap().pool().unwrap_err().to_owned();
         let first = tokio::spawn({
             let roots = Arc::clone(&roots);
             async move { number(&roots).await }
@@ -210,5 +275,45 @@ mod tests {
         assert_eq!(first.await.unwrap(), "0");
         // What was begun before the reload is not what counts after it.
         assert_eq!(number(&roots).await, "1");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reading_for_which_files_were_missing_is_made_again() {
+        static READS: AtomicUsize = AtomicUsize::new(0);
+        let roots = Roots {
+            read: || match READS.fetch_add(1, Ordering::SeqCst) {
+                0 => Err(io::Error::from_raw_os_error(libc::EMFILE)),
+                _ => Ok(SystemRoots {
+                    pool: Ok(Pool::default()),
+                }),
+            },
+            ..Roots::default()
+        };
+        for _ in 0..3 {
+            let unread = roots.get().await.unwrap_err();
+            assert_eq!(unread.resource(), Some(Resource::Files));
+        }
+        assert_eq!(READS.load(Ordering::SeqCst), 1);
+        assert_eq!(roots.shortages.count(Resource::Files), 3);
+        tokio::time::advance(AGAIN).await;
+        for _ in 0..3 {
+            assert!(roots.get().await.is_ok());
+        }
+        assert_eq!(READS.load(Ordering::SeqCst), 2);
+    }
+
+    #[test]
+    fn what_is_missing_of_a_folder_is_not_passed_over() {
+        let mut reads = 0;
+        let read = each_file(|_| {
+            reads += 1;
+            // The file, and what stands in the folders.
+            match reads {
+                1 => Ok(()),
+                _ => Err(io::Error::from_raw_os_error(libc::EMFILE)),
+            }
+        });
+        // A system without CA certificates has nothing to pass over.
+        assert!(read.is_err() || reads <= 1, "{reads} {read:?}");
     }
 }

@@ -69,6 +69,7 @@ pub(in crate::prober) fn alone(error: &TlsError) -> Option<String> {
             "tls_config of the module cannot be used, so that nothing was sent: {}. The exporter's user must be able to read its files, and certificate and key must belong together: compare `openssl x509 -noout -pubkey -in CERT` with `openssl pkey -pubout -in KEY`.",
             short(why, 600)
         )),
+        TlsError::NoRoots(unread) => unread.resource().map(super::shortage),
         _ => None,
     }
 }

@@ -6,6 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
+
 /// The exporter; it ends with the handle.
 pub struct Process {
     pub child: Child,
@@ -90,6 +92,22 @@ impl Process {
             assert!(start.elapsed() < Duration::from_secs(20), "{words}\n{log}");
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).unwrap();
+    }
+
+    /// How many files it may have open from now on; `None` for as many as before.
+    pub fn limit_files(&self, most: Option<u64>) {
+        let maximum = getrlimit(Resource::Nofile).maximum;
+        let current = most.or(maximum);
+        let _ = prlimit(Some(self.pid()), Resource::Nofile, Rlimit { current, maximum }).unwrap();
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().try_into().unwrap()).unwrap()
     }
 
     /// The folder of its configuration, for other files of the test.
