@@ -154,8 +154,25 @@ fn log_panics(logger: &Logger) {
     panic::set_hook(Box::new(move |panic| {
         let reason = panic.payload_as_str().unwrap_or("unknown").to_owned();
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        say!(logger, Error, "Internal error; please report it", "err" => reason, "place" => place);
+        match is_out_of_threads(&reason) {
+            true => say!(
+                logger,
+                Error,
+                "This machine ran out of threads; raise their limit (ulimit -u, TasksMax=, pids.max)",
+                "err" => reason,
+            ),
+            false => {
+                say!(logger, Error, "Internal error; please report it", "err" => reason, "place" => place)
+            }
+        }
     }));
+}
+
+/// Whether a panic says that the system has no thread left, for which tokio and the standard library have no error.
+fn is_out_of_threads(reason: &str) -> bool {
+    ["OS can't spawn worker thread", "failed to spawn thread"]
+        .iter()
+        .any(|start| reason.starts_with(start))
 }
 
 /// The exporter did not start; the log says why.
@@ -517,4 +534,19 @@ fn max_connections(flags: &Flags) -> usize {
     let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let half = usize::try_from(files / 2).unwrap_or(usize::MAX);
     half - OWN_FILES.min(half / 8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_for_want_of_threads_is_no_bug() {
+        let want = io::Error::from_raw_os_error(libc::EAGAIN);
+        assert!(is_out_of_threads(&format!(
+            "OS can't spawn worker thread: {want}"
+        )));
+        assert!(is_out_of_threads(&format!("failed to spawn thread: {want:?}")));
+        assert!(!is_out_of_threads("index out of bounds"));
+    }
 }

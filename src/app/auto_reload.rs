@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +14,10 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
+use crate::blocking::threads_left;
 use crate::config::files::disk::read_regular;
-use crate::module::load::{Checksum, checksum};
+use crate::module::Store;
+use crate::module::load::{Checksum, UNREAD, checksum};
 use crate::probe_log::text;
 use crate::say;
 use crate::server::Exporter;
@@ -25,19 +28,21 @@ const QUIET: Duration = Duration::from_millis(200);
 /// How often that may be put off for one change.
 const MOST_WAITS: usize = 10;
 
+/// How many links the kernel follows on the way to a file.
+const MOST_LINKS: usize = 40;
+
 /// Reloads at every interval, and as soon as the system tells of a change.
 pub fn start(exporter: &Arc<Exporter>, interval: Duration) {
-    let files = exporter.store.files();
-    if files.is_empty() {
+    if exporter.store.files().is_empty() {
         return;
     }
     tokio::spawn(reload_at_interval(Arc::clone(exporter), interval));
     let (tell, told) = mpsc::channel(1);
-    match watcher(&files, exporter.store.folders(), tell) {
+    match watcher(&exporter.store, tell.clone()) {
         Ok(watcher) => drop(tokio::spawn(reload_when_told(
             Arc::clone(exporter),
             watcher,
-            told,
+            (tell, told),
         ))),
         Err(error) => say!(
             exporter.logger,
@@ -57,26 +62,26 @@ async fn reload_at_interval(exporter: Arc<Exporter>, interval: Duration) {
     }
 }
 
-/// Watches the folders of the files and of what they are links to. A mounted ConfigMap changes by a link, `..data`,
-/// that stands beside the file and is replaced. In the folders `listed`, every file that is not hidden counts.
-fn watcher(
-    files: &[PathBuf],
-    listed: Vec<PathBuf>,
-    tell: mpsc::Sender<()>,
-) -> notify::Result<RecommendedWatcher> {
+/// Watches the folders of the files, of what they are links to, and of the links on the way. A mounted ConfigMap changes by a link,
+/// `..data`, that stands beside the file and is replaced; a release by one above it. In folders that are listed, every file that is
+/// not hidden counts.
+fn watcher(store: &Store, tell: mpsc::Sender<()>) -> notify::Result<RecommendedWatcher> {
+    // Events have absolute paths.
+    let absolute = |paths: Vec<PathBuf>| {
+        let paths = paths.into_iter().map(std::path::absolute);
+        paths.collect::<io::Result<Vec<_>>>().map_err(notify::Error::io)
+    };
+    let (files, listed) = (absolute(store.files())?, absolute(store.folders())?);
     let targets = files.iter().filter_map(|file| file.canonicalize().ok());
     let paths: Vec<PathBuf> = files.iter().cloned().chain(targets).collect();
+    let links: Vec<PathBuf> = files.iter().chain(&listed).flat_map(|path| links(path)).collect();
     let names: BTreeSet<_> = paths
         .iter()
+        .chain(&links)
         .filter_map(|path| path.file_name())
         .map(OsStr::to_owned)
         .collect();
-    // Events have absolute paths.
-    let listed: Vec<PathBuf> = listed
-        .into_iter()
-        .filter_map(|path| std::path::absolute(path).ok())
-        .collect();
-    let folders = paths.iter().map(|path| folder(path).to_owned());
+    let folders = paths.iter().filter_map(|path| path.parent()).map(Path::to_owned);
     let folders: BTreeSet<PathBuf> = folders.chain(listed.iter().cloned()).collect();
     let concerns = move |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default();
@@ -88,10 +93,12 @@ fn watcher(
                     .parent()
                     .is_some_and(|at| listed.iter().any(|folder| folder == at))
     };
+    // notify itself panics at the first folder when the system has no thread left for it.
+    threads_left(1).map_err(notify::Error::io)?;
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        // An error may mean that events were lost: then it is better to look.
+        // Where events were lost, it is better to look.
         let concerns_us = event.map_or(true, |event| {
-            !event.kind.is_access() && event.paths.iter().any(&concerns)
+            event.need_rescan() || !event.kind.is_access() && event.paths.iter().any(&concerns)
         });
         if concerns_us {
             // Full means that it is known already.
@@ -101,23 +108,42 @@ fn watcher(
     for folder in folders {
         watcher.watch(&folder, RecursiveMode::NonRecursive)?;
     }
+    for folder in links.iter().filter_map(|link| link.parent()) {
+        // It can be passed through without being readable.
+        let _ = watcher.watch(folder, RecursiveMode::NonRecursive);
+    }
     Ok(watcher)
 }
 
-fn folder(file: &Path) -> &Path {
-    match file.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
+/// The links on the way to a file.
+fn links(file: &Path) -> Vec<PathBuf> {
+    let (mut links, mut way) = (Vec::new(), file.to_owned());
+    // A loop leads nowhere.
+    while links.len() < MOST_LINKS {
+        let mut prefixes: Vec<&Path> = way.ancestors().collect();
+        prefixes.reverse();
+        let link = prefixes
+            .into_iter()
+            .find_map(|prefix| Some((prefix, prefix.read_link().ok()?)));
+        let Some((link, target)) = link else { break };
+        let rest = way.strip_prefix(link).unwrap_or(Path::new(""));
+        let next = link.parent().unwrap_or(Path::new("/")).join(target);
+        // Nothing is joined to the file itself, not even a slash.
+        let next = match rest == Path::new("") {
+            true => next,
+            false => next.join(rest),
+        };
+        links.push(link.to_owned());
+        way = next;
     }
+    links
 }
 
 async fn reload_when_told(
     exporter: Arc<Exporter>,
-    watcher: RecommendedWatcher,
-    mut told: mpsc::Receiver<()>,
+    mut watcher: RecommendedWatcher,
+    (tell, mut told): (mpsc::Sender<()>, mpsc::Receiver<()>),
 ) {
-    // It stops watching when it is dropped.
-    let _watcher = watcher;
     // A broken file is reported once, not at every event in its folder.
     let mut tried: Option<Vec<(PathBuf, Checksum)>> = None;
     while told.recv().await.is_some() {
@@ -127,10 +153,17 @@ async fn reload_when_told(
                 break;
             }
         }
-        let looking = Arc::clone(&exporter);
+        let (looking, tell) = (Arc::clone(&exporter), tell.clone());
         let read = tokio::task::spawn_blocking(move || {
+            // Links may lead elsewhere now. Watched before it is read, nothing is missed.
+            let again = self::watcher(&looking.store, tell).ok();
+            let skips_broken = looking.store.skips_broken();
             let sum_of = |file: PathBuf| {
-                let sum = checksum(&read_regular(&file).ok()?);
+                let sum = match read_regular(&file) {
+                    Ok(bytes) => checksum(&bytes),
+                    Err(_) if skips_broken => UNREAD,
+                    Err(_) => return None,
+                };
                 Some((file, sum))
             };
             // Nothing when one of them cannot be read now: it may be about to be replaced.
@@ -139,9 +172,11 @@ async fn reload_when_told(
             let is_news =
                 |now: &Vec<_>| !looking.store.status().successful || *now != looking.store.loaded_files();
             let is_news = now.as_ref().is_some_and(is_news);
-            (now, is_news)
+            (now, is_news, again)
         });
-        let (now, is_news) = read.await.unwrap_or_default();
+        let (now, is_news, again) = read.await.unwrap_or_default();
+        // The one before stops watching when it is dropped.
+        watcher = again.unwrap_or(watcher);
         if is_news && now != tried {
             let _ = exporter.reload().await;
         }

@@ -104,6 +104,9 @@ impl Loaded {
 /// What tells whether a configuration file has changed; it means nothing to another process.
 pub type Checksum = u64;
 
+/// That of a file that cannot be read and is left out.
+pub const UNREAD: Checksum = 0;
+
 /// The checksum of a configuration file's bytes.
 pub fn checksum(bytes: &[u8]) -> Checksum {
     let mut hasher = DefaultHasher::new();

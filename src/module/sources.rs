@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::load::{self, Checksum, Common, Loaded, checksum};
+use super::load::{self, Checksum, Common, Loaded, UNREAD, checksum};
 use crate::config::files::disk::{self, read};
 use crate::config::yaml::Document;
 use crate::config::{self, Invalid, LoadError, Options, OwnExposition, Position, Problem};
@@ -219,7 +219,7 @@ impl ReadSources {
                 let mut all = Vec::new();
                 for (file, bytes) in files {
                     all.extend_from_slice(file.as_os_str().as_encoded_bytes());
-                    let own = bytes.as_ref().map_or(0, |bytes| checksum(bytes));
+                    let own = bytes.as_ref().map_or(UNREAD, |bytes| checksum(bytes));
                     all.extend_from_slice(&own.to_le_bytes());
                 }
                 checksum(&all)
@@ -229,7 +229,7 @@ impl ReadSources {
 
     fn parts(&self) -> Vec<(PathBuf, Checksum)> {
         let sums = self.files.iter().map(|(file, bytes)| {
-            let sum = bytes.as_ref().map_or(0, |bytes| checksum(bytes));
+            let sum = bytes.as_ref().map_or(UNREAD, |bytes| checksum(bytes));
             (file.clone(), sum)
         });
         sums.collect()

@@ -2,9 +2,13 @@
 
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
 
 use super::MODULES;
+use crate::support::process::Process;
+use crate::support::programs::skipped;
 use crate::support::{Exporter, folder, has};
 
 const OTHER: &str = "modules:\n  second: {prober: tcp}\n";
@@ -143,6 +147,88 @@ async fn a_swapped_config_map_is_noticed() {
     symlink("..2026_02", path.join("..data_tmp")).unwrap();
     std::fs::rename(path.join("..data_tmp"), path.join("..data")).unwrap();
     wait_for(&exporter, "second").await;
+}
+
+/// `current/blackbox.yml`, `current -> releases/1`, and `current` is replaced.
+#[tokio::test]
+async fn a_swapped_folder_above_the_file_is_noticed() {
+    use std::os::unix::fs::symlink;
+    let files = folder(&[
+        ("blackbox.yml", MODULES),
+        ("releases/1/blackbox.yml", "modules: {first: {prober: tcp}}"),
+        ("releases/2/blackbox.yml", OTHER),
+    ]);
+    let path = files.path().to_owned();
+    symlink("releases/1", path.join("current")).unwrap();
+    let flags = [
+        "--config.file={dir}/current/blackbox.yml",
+        "--config.enable-auto-reload",
+        "--config.auto-reload-interval=3600",
+    ];
+    let exporter = Exporter::start_in(files, &flags).await.unwrap();
+    symlink("releases/2", path.join("next")).unwrap();
+    std::fs::rename(path.join("next"), path.join("current")).unwrap();
+    wait_for(&exporter, "second").await;
+    // The new one is watched, too.
+    let third = "modules: {third: {prober: tcp}}";
+    std::fs::write(path.join("releases/2/blackbox.yml"), third).unwrap();
+    wait_for(&exporter, "third").await;
+}
+
+/// With `--config.skip-broken-files`, a link that leads nowhere is only left out.
+#[tokio::test]
+async fn a_file_that_cannot_be_read_hides_no_change_of_another() {
+    let files = folder(&[("blackbox.yml", MODULES), ("conf.d/a.yml", MODULES)]);
+    let path = files.path().to_owned();
+    std::os::unix::fs::symlink("nowhere", path.join("conf.d/b.yml")).unwrap();
+    let flags = [
+        "--config.file={dir}/conf.d",
+        "--config.skip-broken-files",
+        "--config.enable-auto-reload",
+        "--config.auto-reload-interval=3600",
+    ];
+    let exporter = Exporter::start_in(files, &flags).await.unwrap();
+    std::fs::write(path.join("conf.d/a.yml"), OTHER).unwrap();
+    wait_for(&exporter, "second").await;
+}
+
+/// The kernel keeps so many events, and says only that there were more.
+#[test]
+fn a_change_is_noticed_that_the_kernel_forgot() {
+    let most = std::fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap();
+    let most: usize = most.trim().parse().unwrap();
+    if most > 100_000 {
+        return skipped("a kernel that keeps fewer events");
+    }
+    let flags = [
+        "--config.enable-auto-reload",
+        "--config.auto-reload-interval=3600",
+    ];
+    let exporter = Process::start(MODULES, &flags, "true");
+    let write = |text: &str| std::fs::write(exporter.folder().join("config.yml"), text).unwrap();
+    let serves = |words: &str, meanwhile: &dyn Fn()| {
+        let start = Instant::now();
+        while !exporter.get("/config").contains(words) {
+            assert!(start.elapsed() < Duration::from_secs(20), "{}", exporter.log());
+            std::thread::sleep(Duration::from_millis(20));
+            meanwhile();
+        }
+    };
+    // It begins to watch a little after it listens.
+    serves("third", &|| {
+        write("modules: {third: {prober: tcp}}");
+        std::thread::sleep(Duration::from_secs(1));
+    });
+    exporter.signal(Signal::STOP);
+    for n in 0..most {
+        // Two events each at least.
+        let file = exporter.folder().join(format!("x{n}"));
+        std::fs::write(&file, "").unwrap();
+        std::fs::remove_file(file).unwrap();
+    }
+    write(OTHER);
+    exporter.signal(Signal::CONT);
+    serves("second", &|| ());
 }
 
 /// A named pipe ends when its writer closes it: until then a reload reads. Of many that are asked for meanwhile, one waits.
