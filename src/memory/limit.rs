@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 /// A limit of memory.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub struct Limit {
 pub struct Cgroup {
     used: File,
     statistics: File,
+    /// The limits of the group and of those above it; none when they do not count.
+    limits: Vec<File>,
 }
 
 /// Where the groups are.
@@ -33,13 +36,16 @@ pub fn find(given: Option<u64>) -> Option<Limit> {
         .find_map(|folder| open(&folder, Path::new(ROOT)));
     match (given, found) {
         (Some(0), _) | (None, None) => None,
-        (Some(bytes), Some((_, cgroup))) => Some(Limit {
+        (Some(bytes), Some(cgroup)) => Some(Limit {
             bytes,
-            cgroup: Some(cgroup),
+            cgroup: Some(Cgroup {
+                limits: Vec::new(),
+                ..cgroup
+            }),
         }),
         (Some(bytes), None) => Some(Limit { bytes, cgroup: None }),
-        (None, Some((of_group, cgroup))) => Some(Limit {
-            bytes: left(of_group, code()),
+        (None, Some(cgroup)) => Some(Limit {
+            bytes: cgroup.left()?,
             cgroup: Some(cgroup),
         }),
     }
@@ -83,30 +89,42 @@ fn folders() -> Vec<PathBuf> {
     folders
 }
 
-/// The lowest limit of a group and those above it up to the root, and what is read of the group; `None` when there is no limit.
-fn open(folder: &Path, root: &Path) -> Option<(u64, Cgroup)> {
+/// What is read of a group, or of the one above it up to the root that has the lowest limit; `None` when there is no limit.
+fn open(folder: &Path, root: &Path) -> Option<Cgroup> {
     let (limit, used) = if folder.join("memory.max").exists() {
         ("memory.max", "memory.current")
     } else {
         ("memory.limit_in_bytes", "memory.usage_in_bytes")
     };
-    let bytes = |folder: &Path| {
-        let text = fs::read_to_string(folder.join(limit)).ok()?;
-        text.trim().parse::<u64>().ok().filter(|bytes| *bytes < NO_LIMIT)
-    };
-    let (bytes, folder) = folder
-        .ancestors()
-        .take_while(|folder| folder.starts_with(root))
-        .filter_map(|folder| Some((bytes(folder)?, folder)))
+    let groups = folder.ancestors().take_while(|folder| folder.starts_with(root));
+    let limits: Vec<(&Path, File)> = groups
+        .filter_map(|folder| Some((folder, File::open(folder.join(limit)).ok()?)))
+        .collect();
+    let (_, folder) = limits
+        .iter()
+        .filter_map(|(folder, limit)| Some((bytes(limit)?, folder)))
         .min_by_key(|(bytes, _)| *bytes)?;
-    let cgroup = Cgroup {
+    Some(Cgroup {
         used: File::open(folder.join(used)).ok()?,
         statistics: File::open(folder.join("memory.stat")).ok()?,
-    };
-    Some((bytes, cgroup))
+        limits: limits.into_iter().map(|(_, limit)| limit).collect(),
+    })
+}
+
+/// What a file has as a limit.
+fn bytes(limit: &File) -> Option<u64> {
+    let bytes = text(limit)?.trim().parse::<u64>().ok();
+    bytes.filter(|bytes| *bytes < NO_LIMIT)
 }
 
 impl Cgroup {
+    /// What its limit [leaves](left) now: it may be changed while the exporter runs.
+    pub(super) fn left(&self) -> Option<u64> {
+        static CODE: LazyLock<u64> = LazyLock::new(code);
+        let lowest = self.limits.iter().filter_map(bytes).min()?;
+        Some(left(lowest, *CODE))
+    }
+
     /// What is used, except for pages of files, which the kernel takes back before it kills.
     pub(super) fn used(&self) -> Option<u64> {
         let used: u64 = text(&self.used)?.trim().parse().ok()?;
@@ -132,6 +150,9 @@ fn text(file: &File) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::super::{Budget, Use};
     use super::*;
 
     #[test]
@@ -183,8 +204,45 @@ mod tests {
                 .unwrap();
             }
             assert!(open(&root, &root).is_none());
-            let (bytes, cgroup) = open(&root.join("a/b/c"), &root).unwrap();
-            assert_eq!((bytes, cgroup.used()), (1000, Some(100 + 6 - 30)));
+            let cgroup = open(&root.join("a/b/c"), &root).unwrap();
+            let lowest = cgroup.limits.iter().filter_map(bytes).min();
+            assert_eq!((lowest, cgroup.used()), (Some(1000), Some(100 + 6 - 30)));
         }
+    }
+
+    #[test]
+    fn a_group_that_is_resized_counts_as_it_is_now() {
+        let folder = tempfile::tempdir().unwrap();
+        let put = |name: &str, text: &str| {
+            let file = folder.path().join(name);
+            fs::write(&file, text).unwrap();
+            File::open(file).unwrap()
+        };
+        let open = |limits| Cgroup {
+            used: put("memory.current", "1048576\n"),
+            statistics: put("memory.stat", "active_file 0\n"),
+            limits,
+        };
+        let cgroup = open(vec![put("above", "max\n"), put("memory.max", "536870912\n")]);
+        let bytes = cgroup.left().unwrap();
+        let follows = Budget::new(Limit {
+            bytes,
+            cgroup: Some(cgroup),
+        });
+        // As when the flag has a limit.
+        let keeps = Budget::new(Limit {
+            bytes,
+            cgroup: Some(open(Vec::new())),
+        });
+        assert_eq!(follows.limit(), bytes);
+        put("memory.max", "268435456\n");
+        let start = Instant::now();
+        while follows.limit() == bytes {
+            assert!(start.elapsed() < Duration::from_secs(20));
+            std::thread::sleep(Duration::from_millis(5));
+            assert!(keeps.grant(Use::Probes, 1) && follows.grant(Use::Probes, 1));
+        }
+        assert_eq!(follows.limit(), left(268_435_456, code()));
+        assert_eq!(keeps.limit(), bytes);
     }
 }

@@ -88,6 +88,7 @@ const LARGE: usize = 256 << 10;
 /// The budget of this process.
 #[derive(Debug)]
 struct Budget {
+    /// As it was at the start.
     limit: u64,
     /// What the limit leaves above what the idle process needs.
     room: u64,
@@ -116,7 +117,7 @@ pub fn limit_to(limit: Limit) {
 
 /// The limit in bytes, if there is one.
 pub fn limit() -> Option<u64> {
-    BUDGET.get().map(|budget| budget.limit)
+    BUDGET.get().map(Budget::limit)
 }
 
 /// How much is used, in bytes, as the limit counts it; `None` without a limit.
@@ -163,10 +164,11 @@ pub fn is_short() -> bool {
 /// grow any more when half of the room is taken.
 pub fn is_short_for(bytes: usize) -> bool {
     BUDGET.get().is_some_and(|budget| {
+        let limit = budget.limit();
         let most = if bytes > LARGE {
-            budget.limit - budget.room.min(budget.limit) / 2
+            limit - budget.room.min(limit) / 2
         } else {
-            budget.limit
+            limit
         };
         budget.is_above(most)
     })
@@ -235,6 +237,11 @@ impl Budget {
         }
     }
 
+    /// As it is now: a cgroup may be resized.
+    fn limit(&self) -> u64 {
+        self.usage.limit().unwrap_or(self.limit)
+    }
+
     fn pool(&self, of: Use) -> &Pool {
         let [answers, bodies, connections, heads, probes] = &self.pools;
         match of {
@@ -247,7 +254,7 @@ impl Budget {
     }
 
     fn grant(&self, of: Use, bytes: usize) -> bool {
-        let has_room = || self.usage.now() + bytes as u64 <= self.limit;
+        let has_room = || self.usage.now() + bytes as u64 <= self.limit();
         let taken = self.pool(of).take(bytes, has_room);
         if taken == Err(Exhausted::Process) {
             idle::give_back_soon();
@@ -256,7 +263,7 @@ impl Budget {
     }
 
     fn is_short(&self) -> bool {
-        self.is_above(self.limit)
+        self.is_above(self.limit())
     }
 
     fn is_above(&self, most: u64) -> bool {

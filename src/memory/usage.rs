@@ -25,6 +25,8 @@ pub struct Usage {
     cgroup_at: AtomicU64,
     /// What the cgroup has above this process: buffers of sockets, tables of pages, other processes.
     besides: AtomicU64,
+    /// What the cgroup allows; 0 when it is not asked for that.
+    limit: AtomicU64,
 }
 
 impl Usage {
@@ -39,7 +41,13 @@ impl Usage {
             process: AtomicU64::new(0),
             cgroup_at: AtomicU64::new(0),
             besides: AtomicU64::new(0),
+            limit: AtomicU64::new(0),
         }
+    }
+
+    /// What the cgroup allowed when it was last looked at, if that counts.
+    pub fn limit(&self) -> Option<u64> {
+        Some(self.limit.load(Ordering::Relaxed)).filter(|limit| *limit > 0)
     }
 
     /// In bytes.
@@ -54,6 +62,9 @@ impl Usage {
                 && let Some(all) = cgroup.used()
             {
                 self.besides.store(all.saturating_sub(process), Ordering::Relaxed);
+                if let Some(limit) = cgroup.left() {
+                    self.limit.store(limit, Ordering::Relaxed);
+                }
             }
         }
         self.process.load(Ordering::Relaxed) + self.besides.load(Ordering::Relaxed)
