@@ -81,7 +81,8 @@ pub async fn run_with<'a>(
     request: &ProbeRequest<'a>,
     also: Also<'a>,
 ) -> Outcome {
-    let deadline = Deadline::after(Instant::now(), request.timeout);
+    let begun = Instant::now();
+    let deadline = Deadline::after(begun, request.timeout);
     // Out of time for it, the probe itself will fail with what it needs.
     let is_ready = deadline
         .within(get_ready(network, module, request.target))
@@ -115,7 +116,8 @@ pub async fn run_with<'a>(
         }
     };
     let aside = probe.attempt.findings.as_ref().map(|findings| findings.took());
-    let duration = probe.start.elapsed().saturating_sub(aside.unwrap_or_default());
+    // What the scrape waits for, and so what it took to get ready, too.
+    let duration = begun.elapsed().saturating_sub(aside.unwrap_or_default());
     let failure = (!success).then(|| probe.failure());
     let mut advice = failure.map(|failure| match is_ready {
         true => advice::conclude(&mut probe, failure),

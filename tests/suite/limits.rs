@@ -9,7 +9,7 @@ use rustls::version::TLS13;
 use crate::http::site::ok;
 use crate::support::namespace::outside;
 use crate::support::pki::{Cert, certified, pem, saying, server_config};
-use crate::support::process::Process;
+use crate::support::process::{Process, value};
 use crate::support::{has, lacks};
 
 const MODULES: &str = "modules:\n  tcp: {prober: tcp, timeout: 3s, tcp: {preferred_ip_protocol: ip4, query_response: [{expect: hello}]}}\n";
@@ -202,6 +202,17 @@ fn saying_so(answer: String) -> SocketAddr {
         }
     });
     address
+}
+
+/// The CA certificates are in a pipe that nobody writes to.
+#[test]
+fn a_probe_lasts_as_long_as_its_scrape() {
+    let setup = "dir=$(mktemp -d) && mkfifo $dir/ca && export SSL_CERT_FILE=$dir/ca";
+    let exporter = Process::start("modules: {m: {prober: http, timeout: 1s}}", &[], setup);
+    let answer = exporter.get("/probe?module=m&target=https://127.0.0.1:1/");
+    assert!(value(&answer, "probe_duration_seconds") >= 1.0, "{answer}");
+    let series = "blackbox_exporter_probe_timeouts_total{module=\"m\",prober=\"http\"}";
+    assert_eq!(exporter.metric(series), 1.0);
 }
 
 /// As `127.0.0.2`: whether the exporter is well.
