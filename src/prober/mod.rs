@@ -119,9 +119,15 @@ pub async fn run_with<'a>(
     // What the scrape waits for, and so what it took to get ready, too.
     let duration = begun.elapsed().saturating_sub(aside.unwrap_or_default());
     let failure = (!success).then(|| probe.failure());
-    let mut advice = failure.map(|failure| match is_ready {
-        true => advice::conclude(&mut probe, failure),
-        false => advice::not_ready(),
+    let mut advice = failure.map(|failure| {
+        let line = match is_ready {
+            true => advice::conclude(&mut probe, failure),
+            false => advice::not_ready(),
+        };
+        match advice::stopped(probe.deadline) {
+            Some(stopped) => format!("{stopped} {line}"),
+            None => line,
+        }
     });
     mask(&mut probe, &mut advice);
     if probe.log.dropped() > 0 {

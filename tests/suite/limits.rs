@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use rustls::version::TLS13;
 
 use crate::http::site::ok;
@@ -202,6 +203,32 @@ fn saying_so(answer: String) -> SocketAddr {
         }
     });
     address
+}
+
+/// While it is stopped the target answers, and the timeout passes.
+#[test]
+fn a_pause_of_the_exporter_is_not_the_targets() {
+    let (timeout, pause) = (Duration::from_secs(2), Duration::from_millis(3500));
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let modules = format!(
+        "modules: {{m: {{prober: http, timeout: {}s}}}}",
+        timeout.as_secs()
+    );
+    let exporter = Process::start(&modules, &[], "true");
+    let path = format!(
+        "/probe?module=m&target=http://{}/&debug=true",
+        silent.local_addr().unwrap()
+    );
+    let connection = exporter.connected();
+    let answer = std::thread::scope(|scope| {
+        let answer = scope.spawn(|| last(connection, &path));
+        let _probed = silent.accept().unwrap();
+        exporter.signal(Signal::STOP);
+        std::thread::sleep(pause);
+        exporter.signal(Signal::CONT);
+        answer.join().unwrap()
+    });
+    has(&answer, ["The exporter itself did not run", "after its timeout"]);
 }
 
 /// The CA certificates are in a pipe that nobody writes to.

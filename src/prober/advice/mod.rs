@@ -19,16 +19,20 @@ mod waiting;
 pub(super) mod websocket;
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 pub(super) use source::lacks_interface;
 
 use super::{Failure, Probe};
-use crate::display::short;
-use crate::net::Preference;
+use crate::display::{duration, short};
+use crate::net::{Deadline, Preference};
 use crate::shortage::Resource;
 
 /// Most characters of a text from outside that a line quotes.
 const QUOTED: usize = 200;
+
+/// How long after its timeout a probe of an exporter ends that was stopped meanwhile: one that runs is never as late.
+const STOPPED: Duration = Duration::from_secs(1);
 
 /// What is known of a probe's target beyond the address that was dialled, and the advice so far.
 #[derive(Debug, Default)]
@@ -122,6 +126,17 @@ pub(super) fn conclude(probe: &mut Probe<'_>, failure: Failure) -> String {
         Some(perhaps) => format!("{line} {perhaps}"),
         None => line,
     }
+}
+
+/// What comes before the advice for a probe that ended long after its timeout: the response may have come in time.
+pub(super) fn stopped(deadline: Deadline) -> Option<String> {
+    let late = deadline.at().elapsed();
+    (late >= STOPPED).then(|| {
+        format!(
+            "The exporter itself did not run, and ended the probe {} after its timeout: it was paused or throttled (the CPU limit of its cgroup, a frozen cgroup, a suspended machine), or is overloaded. What follows may be no fault of the target.",
+            duration(late)
+        )
+    })
 }
 
 /// The probe had no time left when it began.
