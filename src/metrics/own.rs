@@ -10,7 +10,7 @@ pub enum Shown {
     /// From the start.
     Always,
     /// From the first probe on.
-    // compat: families of our own, so that a fresh exporter shows what upstream shows.
+    // compat: families of our own that need no flag or setting of ours, so that a fresh exporter shows what upstream shows.
     OnceProbed,
 }
 

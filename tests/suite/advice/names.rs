@@ -108,7 +108,8 @@ async fn sources() {
     let mut table = Table::new("sources");
     let hung_up = hangs_up().await;
     let closed = super::closed().await;
-    let of = |prober: &str, more: &str| format!("prober: {prober}\ntimeout: 700ms\n{more}");
+    // Long enough to read the CA certificates on a loaded machine.
+    let of = |prober: &str, more: &str| format!("prober: {prober}\ntimeout: 2s\n{more}");
     let foreign = "source_ip_address: 203.0.113.9";
     let missing = "source_interface: nope0";
     let inner = "source_interface: lo";
