@@ -8,7 +8,7 @@ use crate::net::oauth2::OAuth2Error;
 use crate::net::proxy::CgiRefused;
 use crate::net::tls::TlsError;
 use crate::net::url::PunycodeError;
-use crate::prober::connect::ConnectError;
+use crate::prober::connect::error::ConnectError;
 use crate::reason::Reason;
 
 /// Why a round trip brought no answer.
