@@ -302,7 +302,7 @@ async fn refusals_are_quoted() {
             ],
             "irc: the response to STARTTLS is \":irc 451 * STARTTLS :You have not registered\"",
         ),
-        (Postgres, vec![Read(8), send("N"), Move::Close], "postgres: the response to the SSLRequest is \"N\""),
+        (Postgres, vec![Read(8), send("N"), Move::Close], "postgres: the server does not offer TLS: the response to the SSLRequest ends with \"N\""),
         (
             Postgres,
             vec![

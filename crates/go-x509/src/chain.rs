@@ -250,16 +250,20 @@ fn stands_in(candidate: &Certificate, chain: &[Arc<Certificate>]) -> bool {
     false
 }
 
-/// Whether every certificate of a chain that restricts its use allows servers.
-fn serves(chain: &[Arc<Certificate>], purpose: Purpose) -> bool {
-    chain
-        .iter()
-        .filter_map(|certificate| certificate.extensions.usages)
-        .all(|usages| {
-            let named = match purpose {
-                Purpose::Server => usages.server,
-                Purpose::Client => usages.client,
-            };
-            usages.any || named
+impl Certificate {
+    /// Whether its extended key usage, if it has one, allows this purpose (RFC 5280, section 4.2.1.12).
+    pub fn allows(&self, purpose: Purpose) -> bool {
+        self.extensions.usages.is_none_or(|usages| {
+            usages.any
+                || match purpose {
+                    Purpose::Server => usages.server,
+                    Purpose::Client => usages.client,
+                }
         })
+    }
+}
+
+/// Whether every certificate of a chain that restricts its use allows this one.
+fn serves(chain: &[Arc<Certificate>], purpose: Purpose) -> bool {
+    chain.iter().all(|certificate| certificate.allows(purpose))
 }

@@ -28,7 +28,7 @@ mod verified;
 pub use algorithm::MAX_RSA_BITS;
 pub use certificate::Certificate;
 pub use chain::{Judge, Purpose, Verdict};
-pub use error::{ParseError, VerifyError};
+pub use error::{Hint, ParseError, VerifyError};
 pub use hostname::parse_ip;
 pub use ocsp::{OcspAnswer, OcspError, OcspResponse, OcspStatus, ocsp_request};
 pub use pem::{Block, blocks};

@@ -154,6 +154,12 @@ pub(in crate::prober) fn no_response(facts: &Facts, error: &DnsError, of: &Asked
                 "No response over {over}: {server} is not a name server, does not serve this host's address, or a firewall drops port {port}.{also} `{command}`"
             )
         }
+        DnsError::Carry(CarryError::Status { status, .. }) => format!(
+            "{server} responds to DNS queries with the HTTP status {status}: the path in the URL or https.path is another there, or it does not serve this host's address. `{command}`"
+        ),
+        DnsError::Carry(CarryError::ContentType(_) | CarryError::TooLong) => format!(
+            "{server} responds with something else than a DNS message: the path in the URL or https.path is another there, or a proxy or a login page responds. `{command}`"
+        ),
         DnsError::Carry(_) => format!(
             "{server} gave no response over {over}: it does not serve this host's address, or not over {over}. `{command}`"
         ),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::{name, quoted};
@@ -11,10 +12,13 @@ use crate::module::Kind;
 use crate::net::quic;
 use crate::net::tls::facts::{Certificate, TlsFacts};
 use crate::net::tls::{HandshakeError, Seen, TlsError, alert_of};
-use crate::net::x509::VerifyError;
+use crate::net::x509::{Hint, Purpose, VerifyError};
 
 /// What a server wants that refuses the client's certificate, or has got none.
 const CERTIFICATE: &str = "The server does not accept this client's certificate, or demands one that was not sent: set cert_file and key_file in tls_config to a certificate that the server's CA signed.";
+
+/// A certificate that nobody presented is one of those that are trusted.
+const EXPIRED_CA: &str = "A trusted CA certificate has expired: bring ca_file, or this host's package ca-certificates, up to date. If it is new: the clock of this host is wrong (`date -u`).";
 
 /// How many names a line lists.
 const NAMES: usize = 5;
@@ -126,7 +130,9 @@ fn verification(error: &VerifyError, facts: &TlsFacts) -> Option<String> {
     let leaf = facts.presented.first()?;
     Some(match error {
         VerifyError::Expired { not_after, .. } => {
-            let which = facts.presented.iter().find(|c| c.not_after == *not_after).unwrap_or(leaf);
+            let Some(which) = facts.presented.iter().find(|c| c.not_after == *not_after) else {
+                return Some(EXPIRED_CA.to_owned());
+            };
             let (_, since) = validity(which.not_before, which.not_after, unix_now());
             let whose = if std::sync::Arc::ptr_eq(which, leaf) { "The server's certificate" } else { "A certificate above the server's" };
             format!(
@@ -136,18 +142,25 @@ fn verification(error: &VerifyError, facts: &TlsFacts) -> Option<String> {
         }
         VerifyError::NotYetValid { not_before, .. } => {
             let wait = u64::try_from(not_before.saturating_sub(unix_now())).unwrap_or(0);
+            let which = facts.presented.iter().find(|c| c.not_before == *not_before).unwrap_or(leaf);
             format!(
                 "The certificate {} becomes valid in {}: the clock of this host is behind (`date -u`), or that of the CA was ahead.",
-                name(&leaf.subject()),
+                name(&which.subject()),
                 age(Duration::from_secs(wait))
             )
         }
         VerifyError::Hostname(mismatch) => hostname(leaf, mismatch.host()),
-        VerifyError::UnknownAuthority(_) => untrusted(facts),
+        VerifyError::UnknownAuthority(hint) => untrusted(facts, hint.as_deref()),
         VerifyError::SystemRoots(_) => "This host has no CA certificates: install the package ca-certificates, mount /etc/ssl/certs, or set ca_file in tls_config.".to_owned(),
-        VerifyError::IncompatibleUsage => format!("The certificate {} is not meant for servers (extended key usage): issue one for serverAuth.", name(&leaf.subject())),
+        VerifyError::IncompatibleUsage => match facts.presented.iter().find(|c| !c.allows(Purpose::Server)) {
+            Some(which) => format!("The certificate {} is not meant for servers (extended key usage): issue one for serverAuth.", name(&which.subject())),
+            None => "A CA certificate in ca_file, or of this host, is not meant for servers (extended key usage): use another CA.".to_owned(),
+        },
         VerifyError::NotAuthorizedToSign => "A certificate of the chain is no CA certificate: the server presents the wrong file as its chain.".to_owned(),
         VerifyError::ConstrainedName(_) => "The CA may not issue certificates for this name (name constraints): another CA of yours may.".to_owned(),
+        VerifyError::TooManyIntermediates => "The chain is complete, and longer than one of its CAs allows (path length): have the certificate issued by a CA further up, or the CA without that limit.".to_owned(),
+        VerifyError::UnhandledCriticalExtension => "A certificate of the chain has a critical extension that this exporter does not know, and so must not accept (RFC 5280, section 4.2): issue it without, or not as critical.".to_owned(),
+        VerifyError::NoValidChains(_) => "The chain ends at a trusted CA, and one of its CAs limits what may be issued below it (certificate policies, extended key usage): the error says what.".to_owned(),
         _ => return None,
     })
 }
@@ -160,15 +173,28 @@ fn hostname(leaf: &Certificate, wanted: &str) -> String {
         .take(NAMES + 1)
         .collect();
     let wanted = name(wanted);
-    let Some(first) = names.first().filter(|first| !first.is_empty()) else {
+    if names.first().is_none_or(String::is_empty) {
         return format!(
             "The certificate {} has no names at all, only a common name, which has not counted for years: issue one with a subject alternative name {wanted}.",
             name(&leaf.subject())
         );
+    }
+    if wanted.parse::<IpAddr>().is_ok() && leaf.dns_names().any(|other| other == wanted) {
+        return format!(
+            "The certificate has {wanted} as a DNS name, which does not count for an address: issue one that has it as an IP address among the subject alternative names."
+        );
+    }
+    // What a name with a wildcard elsewhere covers is nothing.
+    let covers = |name: &&String| !name.trim_start_matches("*.").contains('*');
+    let other = match names.iter().find(covers) {
+        Some(example) => format!(
+            "set server_name: {} in tls_config (or the parameter hostname), or ",
+            example.replacen('*', "www", 1)
+        ),
+        None => String::new(),
     };
-    let example = first.replacen('*', "www", 1);
     format!(
-        "The certificate is for {}, not for {wanted}: set server_name: {example} in tls_config (or the parameter hostname), or have a certificate issued for {wanted}. The server may also have chosen its default certificate.",
+        "The certificate is for {}, not for {wanted}: {other}have a certificate issued for {wanted}. The server may also have chosen its default certificate.",
         List(&names)
     )
 }
@@ -186,7 +212,7 @@ impl fmt::Display for List<'_> {
     }
 }
 
-fn untrusted(facts: &TlsFacts) -> String {
+fn untrusted(facts: &TlsFacts, hint: Option<&Hint>) -> String {
     let (Some(leaf), Some(top)) = (facts.presented.first(), facts.top()) else {
         return String::new();
     };
@@ -200,6 +226,11 @@ fn untrusted(facts: &TlsFacts) -> String {
         return format!(
             "The chain ends with {}, which is not trusted here: a private CA. Name its certificate in ca_file of tls_config, if it is yours.",
             name(&top.subject())
+        );
+    }
+    if let Some(hint) = hint {
+        return format!(
+            "The certificate that is known here under the issuer's name does not do{hint}: it is another one of that name, no CA's, or signed with an algorithm that no longer counts."
         );
     }
     let sent = match facts.presented.len() {

@@ -24,12 +24,20 @@ async fn handshakes() {
     let middle = Cert::ca("Test Intermediate").by(&root);
     file.write_all(crate::support::pki::pem("CERTIFICATE", &root.der).as_bytes())
         .unwrap();
-    let trusting = |name: &str| {
+    let mut old_file = tempfile::NamedTempFile::new().unwrap();
+    let old_root = Cert::ca("Old Root").years(2020, 2024).self_signed();
+    old_file
+        .write_all(crate::support::pki::pem("CERTIFICATE", &old_root.der).as_bytes())
+        .unwrap();
+    let by = |file: &tempfile::NamedTempFile, name: &str| {
         format!(
             "prober: tcp\ntimeout: 5s\ntcp: {{tls: true, tls_config: {{ca_file: {}, server_name: {name}}}}}",
             file.path().display()
         )
     };
+    let trusting = |name: &str| by(&file, name);
+    let namesake = Cert::ca("Test Root").self_signed();
+    let for_clients = Cert::ca("Clients' CA").purposes(&["1.3.6.1.5.5.7.3.2"]).by(&root);
     let plain = "prober: tcp\ntimeout: 5s\ntcp: {tls: true, tls_config: {server_name: www.test}}";
     let leaf = || {
         Cert::leaf()
@@ -47,6 +55,11 @@ async fn handshakes() {
         ("Another name", vec![leaf().by(&root)], trusting("other.test")),
         ("An address instead of a name", vec![leaf().by(&root)], trusting("127.0.0.1")),
         ("No names at all", vec![leaf().without("2.5.29.17").by(&root)], trusting("www.test")),
+        ("An address as a DNS name", vec![leaf().without("2.5.29.17").extension("2.5.29.17", false, &tlv(0x30, &[&tlv(0x82, &[b"127.0.0.1"])])).by(&root)], trusting("127.0.0.1")),
+        ("A wildcard that covers nothing", vec![leaf().names(&["www.*.test"]).by(&root)], trusting("www.a.test")),
+        ("Another CA of the same name", vec![leaf().by(&namesake)], trusting("www.test")),
+        ("The trusted CA has expired", vec![leaf().by(&old_root)], by(&old_file, "www.test")),
+        ("An intermediate that is not for servers", vec![leaf().by(&for_clients), for_clients.clone()], trusting("www.test")),
         ("Not for servers", vec![leaf().purposes(&["1.3.6.1.5.5.7.3.2"]).by(&root)], trusting("www.test")),
     ];
     for (situation, chain, yaml) in rows {

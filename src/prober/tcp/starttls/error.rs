@@ -49,7 +49,10 @@ impl StartTlsError {
             Self::Surplus { .. } => {
                 "Something on the way, or a flaw of the server, adds bytes before TLS: clients of this server may be deceived. Update the server, and probe it from its own network to see who adds them."
             }
-            Self::Wire(_) | Self::TooMuch { .. } | Self::Refused { .. } | Self::Malformed(_) => return None,
+            Self::Refused { .. } => {
+                "The server refuses, and says why: mostly it has no certificate, does not serve this host's address, or is overloaded. Its own log says more."
+            }
+            Self::Wire(_) | Self::TooMuch { .. } | Self::Malformed(_) => return None,
         };
         Some(line.to_owned())
     }

@@ -17,6 +17,7 @@ pub(super) async fn ask(wire: &mut Wire<'_, '_>) -> Result<(), StartTlsError> {
         [b'E'] => Err(StartTlsError::Refused {
             said: error_message(wire).await?,
         }),
+        [b'N'] => Err(StartTlsError::NotOffered { said: vec![b'N'] }),
         [other] => Err(StartTlsError::Refused { said: vec![other] }),
     }
 }
