@@ -55,7 +55,7 @@ impl Vantage {
     }
 }
 
-/// A socket for QUIC to `to`, which does by itself whatever else there is to do.
+/// A socket for QUIC that is connected to `to`: the system says where no way leads, and when nobody is there.
 ///
 /// # Errors
 /// The system's, or the target policy's.
@@ -67,12 +67,10 @@ pub fn quic(network: &Network, to: SocketAddr, vantage: &Vantage) -> Result<std:
         let apply = vantage.apply(SockRef::from(&socket), to);
         apply.map_err(call("setsockopt"))?;
         socket.set_nonblocking(true).map_err(call("fcntl"))?;
+        socket.connect(to).map_err(call("connect"))?;
         Ok(socket)
     };
-    // The socket of QUIC is not connected, and would wait for the deadline where no way leads.
-    let routed = || open()?.connect(to).map_err(call("connect"));
-    let opened = routed().and_then(|()| open());
-    opened.map_err(|cause| failed(network, "udp", to, vantage.source, cause))
+    open().map_err(|cause| failed(network, "udp", to, vantage.source, cause))
 }
 
 /// Counts of the connections that HTTP probes dial, exposed as `net_conntrack_dialer_conn_*`.

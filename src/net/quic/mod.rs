@@ -77,7 +77,7 @@ pub async fn connect(
     let quic = QuicClientConfig::try_from(tls).map_err(|error| plain(error.to_string()))?;
     let runtime = Arc::new(quinn::TokioRuntime);
     let (socket, refused) =
-        socket::Socket::connected(socket, to).map_err(|error| dialled("connect", error))?;
+        socket::Socket::new(socket).map_err(|error| plain(format!("opening a UDP socket: {error}")))?;
     let config = quinn::EndpointConfig::default();
     let endpoint = quinn::Endpoint::new_with_abstract_socket(config, None, socket, runtime)
         .map_err(|error| plain(format!("opening a UDP socket: {error}")))?;
@@ -95,7 +95,7 @@ pub async fn connect(
     let connected = tokio::select! {
         biased;
         connected = connecting => connected,
-        Ok(error) = refused => return Err(dialled("read", error)),
+        Ok((call, error)) = refused => return Err(dialled(call, error)),
     };
     let mut facts = TlsFacts {
         version: Some("TLS 1.3"),

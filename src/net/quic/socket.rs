@@ -18,21 +18,20 @@ use tokio::sync::oneshot;
 
 use crate::reason::Reason;
 
+/// A call that failed, and how.
+pub(super) type FailedCall = (&'static str, io::Error);
+
 /// A socket that is connected to the one peer, so that the system says when nobody is there.
 #[derive(Debug)]
 pub(super) struct Socket {
     socket: UdpSocket,
     /// Takes the first error that says so.
-    refused: Mutex<Option<oneshot::Sender<io::Error>>>,
+    refused: Mutex<Option<oneshot::Sender<FailedCall>>>,
 }
 
 impl Socket {
-    /// Connects the socket. The second half hears of the first packet that a host sends back instead of a peer.
-    pub(super) fn connected(
-        socket: std::net::UdpSocket,
-        to: SocketAddr,
-    ) -> io::Result<(Arc<Self>, oneshot::Receiver<io::Error>)> {
-        socket.connect(to)?;
+    /// Takes a socket that is connected. The second half hears of the first packet that a host sends back instead of a peer.
+    pub(super) fn new(socket: std::net::UdpSocket) -> io::Result<(Arc<Self>, oneshot::Receiver<FailedCall>)> {
         let (refused, hears) = oneshot::channel();
         let socket = Self {
             socket: UdpSocket::from_std(socket)?,
@@ -42,16 +41,21 @@ impl Socket {
     }
 
     /// Notes an error that came from the network. What was sent may have been too large for the path, which says nothing of the peer.
-    fn note(&self, error: io::Error) {
-        if matches!(
-            Reason::of_call("read", &error),
-            Reason::ConnectRefused | Reason::ConnectUnreachable
-        ) {
-            let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(refused) = refused.take() {
-                // Nobody waits once there is a connection.
-                let _ = refused.send(error);
-            }
+    fn note(&self, call: &'static str, error: io::Error) {
+        let tells = |call| {
+            matches!(
+                Reason::of_call(call, &error),
+                Reason::ConnectRefused | Reason::ConnectUnreachable
+            )
+        };
+        // Sending also returns what came back for an earlier packet.
+        let Some(call) = ["read", call].into_iter().find(|call| tells(call)) else {
+            return;
+        };
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(refused) = refused.take() {
+            // Nobody waits once there is a connection.
+            let _ = refused.send((call, error));
         }
     }
 }
@@ -69,7 +73,7 @@ impl AsyncUdpSocket for Socket {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(error),
             // Packets get lost: what was not sent is sent again.
             Err(error) => {
-                self.note(error);
+                self.note("send", error);
                 Ok(())
             }
             Ok(_) => Ok(()),
@@ -88,7 +92,7 @@ impl AsyncUdpSocket for Socket {
             let mut polled = self.socket.poll_recv_from(cx, &mut into);
             // The network's word about an earlier packet goes before what a peer has sent, once.
             if let Poll::Ready(Err(error)) = polled {
-                self.note(error);
+                self.note("read", error);
                 polled = self.socket.poll_recv_from(cx, &mut into);
             }
             let from = match polled {

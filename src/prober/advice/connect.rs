@@ -94,7 +94,7 @@ pub(super) fn other_family(facts: &Facts) -> Option<String> {
 }
 
 fn dial(facts: &Facts, vantage: &Vantage, error: &DialError) -> Option<String> {
-    let address = &error.address;
+    let (address, network) = (&error.address, error.network);
     if error.network == "unix" {
         return unix(error);
     }
@@ -115,19 +115,20 @@ fn dial(facts: &Facts, vantage: &Vantage, error: &DialError) -> Option<String> {
         DialCause::Io { call, error } => match Resource::of(call, error) {
             Some(resource) => shortage(resource),
             None => source::refused(call, error, vantage, to, source::OF_TARGET)
-                .or_else(|| system(error, ip, port, also))?,
+                .or_else(|| system(network, error, ip, port, also))?,
         },
     })
 }
 
-fn system(error: &io::Error, ip: &str, port: &str, also: Option<String>) -> Option<String> {
+fn system(network: &str, error: &io::Error, ip: &str, port: &str, also: Option<String>) -> Option<String> {
+    let list = if network == "udp" { "ss -lun" } else { "ss -ltn" };
     Some(match error.raw_os_error()? {
         libc::ECONNREFUSED => {
             let first = format!("{ip} is up and refuses: nothing listens on port {port} there");
             match also {
                 Some(also) => format!("{first}. {also}."),
                 None => format!(
-                    "{first}, the service listens on another address only, or a firewall rejects. On that host: `ss -ltn 'sport = :{port}'`."
+                    "{first}, the service listens on another address only, or a firewall rejects. On that host: `{list} 'sport = :{port}'`."
                 ),
             }
         }

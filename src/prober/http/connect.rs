@@ -149,7 +149,7 @@ impl Client<'_> {
         &mut self,
         probe: &mut Probe<'_>,
         request: &HttpRequest<'_>,
-    ) -> Result<(SocketAddr, UdpSocket), RoundTripError> {
+    ) -> Result<(Address, SocketAddr, UdpSocket), RoundTripError> {
         let failed = RoundTripError::Connect;
         let (host, number) = (request.url.hostname(), request.url.port_or_default());
         let number = port::find(number, port::Protocol::Udp, probe.deadline).await;
@@ -168,12 +168,12 @@ impl Client<'_> {
         let to = address.with_port(number);
         let socket = dial::quic(probe.network, to, probe.vantage);
         let socket = socket.map_err(|error| {
-            let error = ConnectError::Dial(error);
+            let error = ConnectError::Dial(error.of(&address, number));
             let line = advice::connect::advice(&probe.attempt.facts, probe.vantage, probe.kind, &error);
             probe.advise(line);
             failed(error)
         })?;
-        Ok((to, socket))
+        Ok((address, to, socket))
     }
 
     /// The one address of a host that is dialled over QUIC.

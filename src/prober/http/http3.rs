@@ -34,7 +34,7 @@ impl Client<'_> {
                 request.url.scheme
             )));
         }
-        let (to, socket) = self.quic_address(probe, request).await?;
+        let (address, to, socket) = self.quic_address(probe, request).await?;
         probe.timeline.hop().address = Some(to.to_string());
         let prepared = self.prepared_tls(probe).await?;
         let from = Instant::now();
@@ -54,6 +54,7 @@ impl Client<'_> {
         let (connection, facts) = match connected {
             Ok(Ok(connected)) => connected,
             Ok(Err(QuicError::Dial(error))) => {
+                let error = error.of(&address, to.port());
                 return Err(self.unconnected(probe, ConnectError::Dial(error)));
             }
             Ok(Err(QuicError::Handshake(failed))) => {
