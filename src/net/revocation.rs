@@ -104,13 +104,14 @@ impl Lists {
         if let Some(kept) = self.find(url).filter(|kept| kept.is_fresh()) {
             return Ok(Arc::clone(&kept.list));
         }
-        let _lead = self.flights.lead(&url.to_owned()).await;
+        // A server that is slow for one probe is asked by the next one itself.
+        let question = url.to_owned();
+        let _lead = timeout(LONGEST, self.flights.lead(&question)).await;
         let known = self.find(url);
         if let Some(kept) = known.as_ref().filter(|kept| kept.is_fresh()) {
             return Ok(Arc::clone(&kept.list));
         }
-        let kept = timeout(LONGEST, Box::pin(self.fetched(url, known, way))).await;
-        let kept = kept.unwrap_or_else(|_| Err(silence()))?;
+        let kept = Box::pin(self.fetched(url, known, way)).await?;
         let list = Arc::clone(&kept.list);
         self.keep(url, kept);
         Ok(list)

@@ -373,7 +373,7 @@ async fn a_server_of_lists_that_is_silent_costs_no_more_than_the_probes_time() {
 async fn silent_servers_hold_up_no_other_list() {
     let root = Cert::ca("Root").self_signed();
     let certificate = |url: &str| Cert::leaf().revocation(&[url.to_owned()]).by(&root);
-    probe_with_many_silent_authorities(tcp(&root), certificate).await;
+    probe_with_many_silent_authorities(tcp(&root), certificate, None).await;
 }
 
 /// What a large list is waited for with, silent servers keep, but no small one needs it.
@@ -391,7 +391,8 @@ async fn large_lists_hold_up_no_small_one() {
             let (mut stream, _) = endless.accept().await.unwrap();
             read_request(&mut stream).await.unwrap();
             stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
-            stream.write_all(&vec![0x30; 9 << 20]).await.unwrap();
+            // Whoever waits for too long for its turn hangs up.
+            let _ = stream.write_all(&vec![0x30; 9 << 20]).await;
             held.push(stream);
             count.send_modify(|count| *count += 1);
         }

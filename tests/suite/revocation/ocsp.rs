@@ -307,7 +307,12 @@ async fn the_policy_and_the_deadline_hold_for_responders() {
 async fn silent_responders_hold_up_no_other_one() {
     let root = Cert::ca("Root").self_signed();
     let certificate = |url: &str| Cert::leaf().authority(url, "").by(&root);
-    probe_with_many_silent_authorities(tcp(&root, Whom::Query), certificate).await;
+    probe_with_many_silent_authorities(
+        tcp(&root, Whom::Query),
+        certificate,
+        Some("no response within 10s"),
+    )
+    .await;
 }
 
 /// Not by the clock: a response's head has a limit, as those of targets.
