@@ -118,11 +118,14 @@ fn bytes(limit: &File) -> Option<u64> {
 }
 
 impl Cgroup {
-    /// What its limit [leaves](left) now: it may be changed while the exporter runs.
+    /// What its limit [leaves](left) now, if that counts: it may be changed or removed while the exporter runs.
     pub(super) fn left(&self) -> Option<u64> {
         static CODE: LazyLock<u64> = LazyLock::new(code);
-        let lowest = self.limits.iter().filter_map(bytes).min()?;
-        Some(left(lowest, *CODE))
+        if self.limits.is_empty() {
+            return None;
+        }
+        let lowest = self.limits.iter().filter_map(bytes).min();
+        Some(lowest.map_or(NO_LIMIT, |lowest| left(lowest, *CODE).max(1)))
     }
 
     /// What is used, except for pages of files, which the kernel takes back before it kills.
@@ -223,7 +226,7 @@ mod tests {
             statistics: put("memory.stat", "active_file 0\n"),
             limits,
         };
-        let cgroup = open(vec![put("above", "max\n"), put("memory.max", "536870912\n")]);
+        let cgroup = open(vec![put("above", "max\n"), put("memory.max", "68719476736\n")]);
         let bytes = cgroup.left().unwrap();
         let follows = Budget::new(Limit {
             bytes,
@@ -235,14 +238,20 @@ mod tests {
             cgroup: Some(open(Vec::new())),
         });
         assert_eq!(follows.limit(), bytes);
-        put("memory.max", "268435456\n");
+        put("memory.max", "34359738368\n");
         let start = Instant::now();
         while follows.limit() == bytes {
             assert!(start.elapsed() < Duration::from_secs(20));
             std::thread::sleep(Duration::from_millis(5));
             assert!(keeps.grant(Use::Probes, 1) && follows.grant(Use::Probes, 1));
         }
-        assert_eq!(follows.limit(), left(268_435_456, code()));
+        assert_eq!(follows.limit(), left(34_359_738_368, code()));
         assert_eq!(keeps.limit(), bytes);
+        put("memory.max", "max\n");
+        while follows.limit() != NO_LIMIT {
+            assert!(start.elapsed() < Duration::from_secs(20));
+            std::thread::sleep(Duration::from_millis(5));
+            assert!(follows.grant(Use::Probes, 1));
+        }
     }
 }
