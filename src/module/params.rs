@@ -248,6 +248,9 @@ fn judge_header(prober: Prober, name: &str) -> Result<(), String> {
     }
 }
 
+/// Most allowed values of a parameter that are tried at load.
+const MOST_TRIED: usize = 20;
+
 impl Rule {
     /// Its name.
     pub fn name(&self) -> &str {
@@ -284,22 +287,25 @@ impl Rule {
         self.secret
     }
 
-    /// Warns of allowed values that no scrape can give.
+    /// Warns of allowed values that a scrape cannot give alone. Trying one costs as much as making the module, so that of many only some are tried.
     fn warn(&self, raw: &config::Module, problems: &mut Problems) {
+        if self.setting.takes_any() && self.matches.is_none() && !self.secret {
+            return;
+        }
         // A module that needs a parameter tells nothing of another one alone.
-        let is_whole = raw.clone().set_params(iter::empty()).is_ok();
-        for (index, value) in self.one_of.iter().enumerate() {
+        let is_tried = !self.setting.takes_any() && raw.clone().set_params(iter::empty()).is_ok();
+        for (index, value) in self.one_of.iter().take(MOST_TRIED).enumerate() {
             let set = || {
                 let given = iter::once((&self.setting, value.as_str()));
                 raw.clone().set_params(given).map_err(|unfit| unfit.reason)
             };
             let judged = self
                 .judge(value)
-                .and_then(|()| if is_whole { set() } else { Ok(()) });
+                .and_then(|()| if is_tried { set() } else { Ok(()) });
             if let Err(reason) = judged {
                 let reason = if self.secret { "" } else { &reason };
                 let path = format!("params.{}.one_of[{index}]", self.name);
-                let message = format!("scrapes with this value are refused: {reason}");
+                let message = format!("a scrape that sets nothing else is refused with this value: {reason}");
                 problems.warn(path, message.trim_end_matches(": "), None);
             }
         }

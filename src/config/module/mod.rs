@@ -19,7 +19,7 @@ use super::codec::shared::{Shared, unwritten};
 use super::codec::tree::{Step, Tree};
 use super::codec::value::{Duration, Json, Value as _, Within};
 use super::codec::words::words;
-use super::probers::dns::{Dns, NO_QUERY_NAME};
+use super::probers::dns::{Dns, NO_QUERY_NAME, ONLY_HTTPS};
 use super::probers::grpc::{Grpc, WhenWritten};
 use super::probers::http::Http;
 use super::probers::icmp::Icmp;
@@ -205,6 +205,12 @@ impl Section for Module {
         if let Some(attempts) = self.attempts.filter(|n| !(1..=MOST_ATTEMPTS).contains(n)) {
             let message = format!("\"attempts\" is {attempts}, not between 1 and {MOST_ATTEMPTS}");
             d.report_field(node, "attempts", message, None);
+        }
+        if ["transport_protocol", "server"]
+            .iter()
+            .any(|name| self.params.contains_key(*name))
+        {
+            d.withdraw(ONLY_HTTPS);
         }
         let is_given = |name| self.params.get(name).is_some_and(|param| param.required);
         if self.prober == Prober::Dns && (is_given("query_name") || is_given("server")) {

@@ -6,6 +6,7 @@ use go_yaml::Id;
 use gostd::address::{Address, split_host_port};
 use gostd::url::Url;
 
+use super::ONLY_HTTPS;
 use crate::config::client::url::UrlText;
 use crate::config::codec::decode::Decoder;
 use crate::config::codec::schema::{self, Sections};
@@ -77,9 +78,9 @@ impl Asking {
         let (host, port) = match &url {
             None if text.is_empty() => return None,
             None => split_host_port(text).unwrap_or((text, "")),
-            Some(_) if transport != "https" => return Some("only transport_protocol: https takes a URL"),
+            Some(_) if transport != "https" => return Some(ONLY_HTTPS),
             Some(Ok(url)) if url.scheme == "https" && url.user.is_none() => (url.hostname(), url.port()),
-            Some(_) => return Some("the URL is not one of DNS over HTTPS without a user"),
+            Some(_) => return Some("the server must be an https:// URL without user and password"),
         };
         let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         let is_host = Address::parse(address.unwrap_or(host)).is_some()
@@ -89,8 +90,8 @@ impl Asking {
             false => port.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'),
         };
         match (is_host, is_port) {
-            (false, _) => Some("the host of the server cannot be one"),
-            (_, false) => Some("the port of the server cannot be one"),
+            (false, _) => Some("the server has an invalid host"),
+            (_, false) => Some("the server has an invalid port"),
             (true, true) => None,
         }
     }

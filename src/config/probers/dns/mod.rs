@@ -58,6 +58,9 @@ section! {
 /// What is reported where neither a name nor a server is written. A module whose scrapes must give one takes it back.
 pub(crate) const NO_QUERY_NAME: &str = "query name must be set for DNS module";
 
+/// What is reported where a URL is written for another transport. A module whose scrapes choose either takes it back.
+pub(crate) const ONLY_HTTPS: &str = "only transport_protocol: https takes a URL";
+
 impl Dns {
     /// Whether queries are encrypted.
     pub fn is_encrypted(&self) -> bool {
