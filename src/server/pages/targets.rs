@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
-use std::iter;
 use std::sync::Arc;
 
 use askama::Template;
@@ -91,18 +90,36 @@ type Place<'t> = (&'t str, Cow<'t, str>, &'t str);
 pub struct Entries<'t>(HashMap<Place<'t>, Vec<(Vec<Given>, &'t Target)>>);
 
 impl<'t> Entries<'t> {
-    /// Some of the entries. A scraper that does not read `/targets` may have what the probe makes of an address.
-    pub fn new(targets: impl Iterator<Item = &'t Target>, loaded: &Loaded) -> Self {
-        let mut entries = Self::default();
+    /// Some of the entries. A scraper that does not read `/targets` may have what the probe makes of an address, unless that is
+    /// another entry's.
+    pub fn new(targets: impl Iterator<Item = &'t Target>, loaded: &'t Loaded) -> Self {
+        let (mut entries, mut others) = (Self::default(), Vec::new());
         for target in targets {
-            let other = Some(decoded(&target.address)).filter(|other| **other != *target.address);
-            for address in iter::once(Cow::Borrowed(&*target.address)).chain(other) {
-                let place = (target.module(), address, &*target.hostname);
-                let known = entries.0.entry(place).or_default();
-                known.push((given(target, loaded), target));
+            entries.add(Cow::Borrowed(&*target.address), target, loaded);
+            let other = decoded(&target.address);
+            if *other != *target.address {
+                others.push((other, target));
             }
         }
+        if !others.is_empty() {
+            let written: HashSet<&str> = loaded
+                .targets
+                .targets
+                .iter()
+                .map(|target| &*target.address)
+                .collect();
+            others.retain(|(other, _)| !written.contains(&**other));
+        }
+        for (other, target) in others {
+            entries.add(other, target, loaded);
+        }
         entries
+    }
+
+    fn add(&mut self, address: Cow<'t, str>, target: &'t Target, loaded: &Loaded) {
+        let place = (target.module(), address, &*target.hostname);
+        let known = self.0.entry(place).or_default();
+        known.push((given(target, loaded), target));
     }
 
     /// Those whose name or label `target` contains a text in lower case.
