@@ -42,7 +42,7 @@
     let source = null;
     // When the exporter was last heard, which is every 16 seconds at least, and since when the connection is broken. It ends connections
     // every five minutes: browsers connect again within seconds.
-    let [heard, broken] = [0, 0];
+    let [heard, tried, broken] = [Date.now(), 0, 0];
     // Of the exporter's clock, which is not ours.
     let clock = 0;
 
@@ -86,12 +86,12 @@
     };
     const open = () => {
       close();
-      hear();
+      [tried, broken] = [Date.now(), 0];
       if (!document.hidden && pause.getAttribute("aria-pressed") !== "true") connect();
     };
     const watch = () => {
       const now = Date.now();
-      if (!source || (now - heard < 40000 && (!broken || now - broken < 10000))) return;
+      if (!source || (now - Math.max(heard, tried) < 40000 && (!broken || now - broken < 10000))) return;
       const text = `Not connected since ${new Date(heard).toLocaleTimeString()}`;
       if (lost.textContent !== text) lost.textContent = text;
       lost.hidden = false;

@@ -558,7 +558,7 @@ async fn until(stream: &mut tokio::net::TcpStream, seen: &mut String, words: &st
             seen.push_str(&String::from_utf8_lossy(&bytes[..length]));
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), read)
+    tokio::time::timeout(Duration::from_secs(60), read)
         .await
         .unwrap_or_else(|_| panic!("no {words:?}"));
 }
