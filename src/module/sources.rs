@@ -374,8 +374,12 @@ fn pattern(name: &str) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for file in found {
         let file = file.map_err(io::Error::from)?;
-        // As for the shell, hidden files are those of patterns that name them so.
-        let is_named = !is_hidden(&file) || is_hidden(Path::new(name));
+        // As for the shell, hidden files and folders are those of patterns that name them so.
+        let (ours, theirs) = (file.components().rev(), Path::new(name).components().rev());
+        let is_named = ours.zip(theirs).all(|(part, wanted)| {
+            let [part, wanted] = [part, wanted].map(|part| Path::new(part.as_os_str()));
+            !is_hidden(part) || is_hidden(wanted)
+        });
         if is_named && !file.is_dir() {
             files.push(file);
         }

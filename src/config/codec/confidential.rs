@@ -78,13 +78,20 @@ pub(crate) fn masked(text: &str, number: usize) -> String {
     }
 }
 
+/// Keys of URLs that are no secrets themselves.
+const URLS: [&str; 3] = ["resolver", "server", "token_url"];
+
 /// A line without the user and password of a URL.
 fn without_user(line: &str) -> String {
-    match (line.split_once("://"), line.rsplit_once('@')) {
-        (Some((before, _)), Some((user, after))) if before.len() < user.len() => {
-            format!("{before}://{MASK}@{after}")
-        }
-        _ => line.to_owned(),
+    let Some((user, after)) = line.rsplit_once('@') else {
+        return line.to_owned();
+    };
+    let scheme = user.find("://").map(|at| at + 3);
+    // One that is no URL is a mistake, which the line is quoted for.
+    let of_key = || keys(user).find(|(key, _)| URLS.contains(key)).map(|(_, end)| end);
+    match scheme.or_else(of_key).and_then(|from| user.get(..from)) {
+        Some(before) => format!("{before}{MASK}@{after}"),
+        None => line.to_owned(),
     }
 }
 

@@ -247,9 +247,14 @@ async fn asks_clients_for_certificates() {
         assert_eq!(status(&exporter, &client.plain).await, without, "{kind}");
         if without.is_none() {
             let line = "msg=\"TLS handshake failed\" client=127.0.0.1 err=\"tls: client didn't provide a certificate\" held_back=0";
-            while !exporter.log().contains(line) {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
+            let told = async {
+                while !exporter.log().contains(line) {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(20), told)
+                .await
+                .unwrap_or_else(|_| panic!("{}", exporter.log()));
             has(exporter.log(), ["level=WARN"]);
         }
         assert_eq!(status(&exporter, &client.with_certificate).await, with, "{kind}");
