@@ -19,7 +19,7 @@ pub mod secrets;
 pub mod single_flight;
 pub mod tls;
 
-pub use gostd::address::{self, Address, Preference, split_host_port};
+pub use gostd::address::{self, Address, Preference, join_host_port, split_host_port};
 pub use gostd::deadline::{self, Deadline, TimedOut};
 pub use gostd::url;
 

@@ -21,7 +21,7 @@ use super::single_flight::SingleFlight;
 use super::tls::{Alpn, ClientTls};
 use super::url::{Url, idna_ascii, punycode_host_port};
 use super::x509::RevocationList;
-use super::{AnyStream, Deadline, Network};
+use super::{AnyStream, Deadline, Network, join_host_port};
 use crate::blocking::holding;
 use crate::calendar::unix_now;
 use crate::config;
@@ -40,7 +40,7 @@ const MAX_HEAD: usize = 64 << 10;
 const SMALL: usize = 1 << 20;
 /// How many large lists are received and parsed at the same time. Servers that do not go on hold up no small ones.
 const LARGE: usize = 4;
-/// How long a server may take. Other probes wait for the same list or response.
+/// How long a probe waits for a list that another one fetches, and for an OCSP response.
 pub(super) const LONGEST: Duration = Duration::from_secs(10);
 /// Most redirects that are followed, as Go's client.
 const MOST_REDIRECTS: usize = 10;
@@ -255,10 +255,7 @@ impl Way<'_> {
                 false
             }
             Some(proxy) if is_encrypted => {
-                let authority = match host.contains(':') {
-                    true => format!("[{host}]:{}", port_of(url)),
-                    false => format!("{host}:{}", port_of(url)),
-                };
+                let authority = join_host_port(&host, port_of(url));
                 let with = self
                     .proxies
                     .map(|proxies| proxies.connect_headers(proxy))

@@ -154,6 +154,15 @@ pub struct SplitError {
     reason: &'static str,
 }
 
+/// `host:port` as Go's `net.JoinHostPort` writes it: a host with colons is an IPv6 address, and in brackets.
+pub fn join_host_port(host: &str, port: impl fmt::Display) -> String {
+    if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    }
+}
+
 /// Splits `host:port`, `[host]:port` or `[host%zone]:port` as Go's `net.SplitHostPort` does. The port may be empty or a name.
 pub fn split_host_port(text: &str) -> Result<(&str, &str), SplitError> {
     let fail = |reason| {

@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use serde_json::{Map, Value, json};
 
+use crate::net::join_host_port;
+
 /// A text, or a number or a truth value as text; empty when it is none of them.
 pub(super) fn text(value: &Value) -> String {
     match value {
@@ -84,10 +86,9 @@ pub(super) fn pairs(values: Option<Value>) -> Vec<(String, String)> {
 
 /// A host and a port.
 pub(super) fn address(host: &str, port: &str) -> String {
-    match (port, host.contains(':')) {
-        ("", _) => host.to_owned(),
-        (port, true) => format!("[{host}]:{port}"),
-        (port, false) => format!("{host}:{port}"),
+    match port {
+        "" => host.to_owned(),
+        port => join_host_port(host, port),
     }
 }
 

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use tokio::time::Instant;
 
 use super::{ConnectError, Stream, Tls};
+use crate::net::join_host_port;
 use crate::net::port::{self, Protocol};
 use crate::net::proxy::{self, Proxies};
 use crate::net::url::{Url, idna_ascii};
@@ -96,13 +97,8 @@ impl ProxyRoute<'_> {
         idna_ascii(self.host)
     }
 
-    /// `host:port` as Go's `net.JoinHostPort` writes it, the host in ASCII.
+    /// `host:port`, the host in ASCII.
     fn address(&self) -> String {
-        let (host, port) = (self.host(), self.port);
-        if host.contains(':') {
-            format!("[{host}]:{port}")
-        } else {
-            format!("{host}:{port}")
-        }
+        join_host_port(&self.host(), self.port)
     }
 }

@@ -5,7 +5,7 @@ use std::net::Ipv6Addr;
 
 use super::UrlError;
 use super::escape::{Mode, unescape};
-use crate::address::split_host_port;
+use crate::address::{join_host_port, split_host_port};
 use crate::carried;
 
 /// Reads `host[:port]`, percent-decoded, brackets kept.
@@ -98,10 +98,9 @@ pub fn punycode_host_port(text: &str) -> Result<Cow<'_, str>, PunycodeError> {
     let text = carried::lossy(text);
     let (host, port) = split_host_port(&text).unwrap_or((&text, ""));
     let host = punycode(host).ok_or_else(|| PunycodeError(host.to_owned()))?;
-    Ok(Cow::Owned(match (port, host.contains(':')) {
-        ("", _) => host,
-        (port, true) => format!("[{host}]:{port}"),
-        (port, false) => format!("{host}:{port}"),
+    Ok(Cow::Owned(match port {
+        "" => host,
+        port => join_host_port(&host, port),
     }))
 }
 
