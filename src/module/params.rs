@@ -289,11 +289,13 @@ impl Rule {
 
     /// Warns of allowed values that a scrape cannot give alone. Trying one costs as much as making the module, so that of many only some are tried.
     fn warn(&self, raw: &config::Module, problems: &mut Problems) {
-        if self.setting.takes_any() && self.matches.is_none() && !self.secret {
+        // Any text will do for a header.
+        let takes_any = self.setting.header().is_some();
+        if self.one_of.is_empty() || (takes_any && self.matches.is_none() && !self.secret) {
             return;
         }
         // A module that needs a parameter tells nothing of another one alone.
-        let is_tried = !self.setting.takes_any() && raw.clone().set_params(iter::empty()).is_ok();
+        let is_tried = !takes_any && raw.clone().set_params(iter::empty()).is_ok();
         for (index, value) in self.one_of.iter().take(MOST_TRIED).enumerate() {
             let set = || {
                 let given = iter::once((&self.setting, value.as_str()));

@@ -101,13 +101,6 @@ pub struct Setting {
     is_expression: bool,
 }
 
-impl Setting {
-    /// Whether any text will do: that of a header, or of metadata.
-    pub fn takes_any(&self) -> bool {
-        matches!(self.place, Place::Header(_) | Place::Metadata(_))
-    }
-}
-
 /// Where a setting is.
 #[derive(Clone, Debug, PartialEq)]
 enum Place {

@@ -76,11 +76,11 @@ pub async fn connect(
     tls.key_log = Arc::clone(&suite) as Arc<dyn rustls::KeyLog>;
     let quic = QuicClientConfig::try_from(tls).map_err(|error| plain(error.to_string()))?;
     let runtime = Arc::new(quinn::TokioRuntime);
-    let (socket, refused) =
-        socket::Socket::new(socket).map_err(|error| plain(format!("opening a UDP socket: {error}")))?;
+    let unopened = |error| plain(format!("opening a UDP socket: {error}"));
+    let (socket, refused) = socket::Socket::new(socket).map_err(unopened)?;
     let config = quinn::EndpointConfig::default();
-    let endpoint = quinn::Endpoint::new_with_abstract_socket(config, None, socket, runtime)
-        .map_err(|error| plain(format!("opening a UDP socket: {error}")))?;
+    let endpoint = quinn::Endpoint::new_with_abstract_socket(config, None, socket, runtime);
+    let endpoint = endpoint.map_err(unopened)?;
     let mut config = quinn::ClientConfig::new(Arc::new(Watched {
         config: Arc::new(quic),
         suite: Arc::clone(&suite),

@@ -126,7 +126,6 @@ fn request(
     // These names are written as the RFC does, not in canonical form.
     headers.add_as_written(b"Sec-WebSocket-Key", key.as_bytes());
     headers.add_as_written(b"Sec-WebSocket-Version", b"13");
-    let mut host = idna_host_port(&url.host).into_owned();
     for (name, value) in configured.iter() {
         if let Some(own) = OWN_HEADERS.iter().find(|own| own.as_bytes() == name) {
             return Err(WebsocketError::Header(own));
@@ -137,12 +136,9 @@ fn request(
             name => headers.add_bytes(name, value),
         }
     }
-    if let Some(value) = configured.value("Host") {
-        host = String::from_utf8_lossy(value).into_owned();
-    }
-    if host.is_empty() {
-        host = idna_host_port(&url.host).into_owned();
-    }
+    let written = configured.value("Host").map(String::from_utf8_lossy);
+    let written = written.filter(|host| !host.is_empty());
+    let host = written.unwrap_or_else(|| idna_host_port(&url.host));
     let host = match punycode_host_port(&host) {
         Ok(host) if valid_host_header(&host) => remove_zone(&host).into_owned(),
         Ok(_) => String::new(),
