@@ -116,8 +116,13 @@ pub async fn run_with<'a>(
         }
     };
     let aside = probe.attempt.findings.as_ref().map(|findings| findings.took());
-    // What the scrape waits for, and so what it took to get ready, too.
-    let duration = begun.elapsed().saturating_sub(aside.unwrap_or_default());
+    // Getting ready is no matter of the target, but a probe that had no time left took all that its scrape waited for.
+    let from = if deadline.left().is_zero() {
+        begun
+    } else {
+        probe.start
+    };
+    let duration = from.elapsed().saturating_sub(aside.unwrap_or_default());
     let failure = (!success).then(|| probe.failure());
     let mut advice = failure.map(|failure| {
         let line = match is_ready {

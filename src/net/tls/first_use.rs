@@ -1,4 +1,4 @@
-//! What the first handshake of a process would have to wait for, done before a probe dials.
+//! What the first handshake of a process would have to wait for, done before the clock of a probe starts.
 
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use tokio::sync::OnceCell;
