@@ -3,50 +3,14 @@
 
 use std::borrow::Cow;
 
-use gostd::query::{Plus, Query, unescape};
-use http::header::{CONNECTION, EXPECT, HOST, HeaderValue};
+use gostd::query::{Plus, unescape};
+use http::header::{EXPECT, HOST, HeaderValue};
 use http::request::Parts;
-use http::uri::Authority;
-use http::{HeaderMap, Method, StatusCode, Uri, Version};
+use http::{Method, StatusCode, Uri, Version};
 
 use super::answer::{self, Response};
 use crate::net::headers::has_token;
 use crate::net::url::{Url, escape_path, valid_host_header};
-
-/// Where the endpoints are, for those that name each other.
-#[derive(Clone, Copy, Debug)]
-pub struct Mount<'a> {
-    /// `/`, or `/something/`.
-    pub path: &'a str,
-    /// Whether the request came over TLS.
-    pub tls: bool,
-    /// The request.
-    pub request: &'a Parts,
-}
-
-impl<'a> Mount<'a> {
-    /// The request's query.
-    pub fn query(&self) -> Query<'a> {
-        Query(self.request.uri.query().unwrap_or("").as_bytes())
-    }
-
-    /// Host and port that the caller asked; HTTP/2 has them in its `:authority`.
-    pub fn host(&self) -> Option<String> {
-        host(&self.request.uri, &self.request.headers)
-    }
-
-    /// Whether the caller speaks TLS, to us or to a proxy before us.
-    pub fn is_https(&self) -> bool {
-        let forwarded = self.request.headers.get("x-forwarded-proto");
-        self.tls || forwarded.is_some_and(|scheme| scheme == "https")
-    }
-}
-
-fn host(uri: &Uri, headers: &HeaderMap) -> Option<String> {
-    let host = || headers.get(HOST)?.to_str().ok()?.parse::<Authority>().ok();
-    let authority = uri.authority().cloned().or_else(host)?;
-    (!authority.host().is_empty() && !authority.as_str().contains('@')).then(|| authority.to_string())
-}
 
 /// A refusal that Go's server has a form of its own for, over HTTP/1: status and reason in these words.
 #[derive(Clone, Copy, Debug)]
@@ -174,9 +138,7 @@ fn check_head(request: &Parts) -> Result<(), Box<Response>> {
         _ if expects_something_else(request) => answer::empty(StatusCode::EXPECTATION_FAILED),
         _ => return Ok(()),
     };
-    response
-        .headers_mut()
-        .insert(CONNECTION, HeaderValue::from_static("close"));
+    answer::close(&mut response);
     Err(Box::new(response))
 }
 
@@ -212,9 +174,7 @@ fn asterisk(method: &Method, version: Version) -> Response {
     }
     let mut response = answer::empty(StatusCode::BAD_REQUEST);
     if version == Version::HTTP_11 {
-        response
-            .headers_mut()
-            .insert(CONNECTION, HeaderValue::from_static("close"));
+        answer::close(&mut response);
     }
     response
 }
@@ -392,20 +352,5 @@ mod tests {
                 "{prefix} {path}"
             );
         }
-    }
-
-    #[test]
-    fn the_host_is_the_callers() {
-        let of = |uri: &str, value: Option<&str>| {
-            let mut headers = HeaderMap::new();
-            headers.extend(value.map(|value| (HOST, value.parse().unwrap())));
-            host(&uri.parse().unwrap(), &headers)
-        };
-        assert_eq!(of("/targets", Some("e:9115")).as_deref(), Some("e:9115"));
-        assert_eq!(of("/targets", Some("[::1]:9115")).as_deref(), Some("[::1]:9115"));
-        assert_eq!(of("http://e2:1/targets", None).as_deref(), Some("e2:1"));
-        assert_eq!(of("/targets", None), None);
-        assert_eq!(of("/targets", Some("a b")), None);
-        assert_eq!(of("/targets", Some("user@e")), None);
     }
 }

@@ -10,6 +10,7 @@ pub mod connections;
 pub mod endpoints;
 pub mod front;
 pub mod instruments;
+pub mod mount;
 pub mod origin;
 pub mod pages;
 pub mod past;

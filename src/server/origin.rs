@@ -3,12 +3,13 @@
 
 use std::net::Ipv6Addr;
 
-use http::header::{HOST, ORIGIN};
+use http::header::ORIGIN;
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, StatusCode, Uri};
 
 use super::answer::{self, Response};
+use super::mount::asked;
 use crate::net::url::idna_ascii;
 
 /// What is known of the names of this exporter.
@@ -140,14 +141,6 @@ fn allowed_name(name: &str) -> Option<String> {
     let is_host = !host.as_str().contains(['@', '*']) && !host.host().is_empty();
     let host = host.host().trim_end_matches('.').to_ascii_lowercase();
     is_host.then(|| format!("{wildcard}{host}"))
-}
-
-/// Host and port that were asked for.
-fn asked(request: &Parts) -> &str {
-    let authority = request.uri.authority().map(Authority::as_str);
-    authority
-        .or_else(|| text(&request.headers, HOST.as_str()))
-        .unwrap_or_default()
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

@@ -19,7 +19,7 @@ use tower_service::Service;
 use super::answer::{self, Response};
 use super::connections::requests::Requests;
 use super::endpoints::{logs, metrics, playground, probe, reload, targets};
-use super::front::Mount;
+use super::mount::Mount;
 use super::origin::HostNames;
 use super::{Exporter, pages};
 
@@ -119,12 +119,7 @@ async fn metrics(State(exporter): State<Arc<Exporter>>, headers: HeaderMap) -> R
 
 async fn logs(State(site): State<Site>, request: Request) -> Response {
     let (request, _) = request.into_parts();
-    logs::logs(
-        &site.exporter,
-        site.mount(&request),
-        query(&request.uri),
-        &request.headers,
-    )
+    logs::logs(&site.exporter, site.mount(&request))
 }
 
 async fn config(State(exporter): State<Arc<Exporter>>, headers: HeaderMap) -> Response {
@@ -143,7 +138,7 @@ async fn target(State(site): State<Site>, request: Request) -> Response {
         return pages::landing(&site.exporter, &request.uri, &request.headers).await;
     }
     // As the home page, it looks through all rows.
-    let page = move || pages::target(&site.exporter, site.mount(&request), query(&request.uri));
+    let page = move || pages::target(&site.exporter, site.mount(&request));
     answer::aside(page).await
 }
 

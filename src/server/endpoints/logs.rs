@@ -3,18 +3,19 @@
 use std::sync::Arc;
 
 use gostd::query::Query;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 
 use crate::server::answer::Response;
-use crate::server::front::Mount;
+use crate::server::mount::Mount;
 use crate::server::past::debug;
 use crate::server::past::entry::Entry;
 use crate::server::{Exporter, answer, pages};
 
 /// Shows a past probe.
-pub fn logs(exporter: &Exporter, mount: Mount<'_>, query: Query<'_>, headers: &HeaderMap) -> Response {
+pub fn logs(exporter: &Exporter, mount: Mount<'_>) -> Response {
+    let query = mount.query();
     match find(exporter, query) {
-        Ok(entry) if pages::wants_html(headers) && query.first("format") != "text" => {
+        Ok(entry) if pages::wants_html(&mount.request.headers) && query.first("format") != "text" => {
             pages::result(exporter, &entry, mount)
         }
         Ok(entry) => {

@@ -21,7 +21,7 @@ use crate::prober::{self, Also, ProbeRequest};
 use crate::reason::Reason;
 use crate::say;
 use crate::server::answer::Response;
-use crate::server::front::Mount;
+use crate::server::mount::Mount;
 use crate::server::past::debug;
 use crate::server::{Exporter, answer, exposition, pages};
 use crate::strconv::{NumError, parse_float, quote};

@@ -20,7 +20,7 @@ use crate::config::files::targets::{Target, encoded, format_milliseconds};
 use crate::module::Loaded;
 use crate::server::answer::Response;
 use crate::server::exposition::accepts_gzip;
-use crate::server::front::Mount;
+use crate::server::mount::Mount;
 use crate::server::{Exporter, answer, pages};
 
 /// What Prometheus insists on.

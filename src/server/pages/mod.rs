@@ -33,7 +33,7 @@ use http::header::{
 use http::{StatusCode, Uri};
 
 use super::answer::Response;
-use super::front::Mount;
+use super::mount::Mount;
 use super::past::entry::{Entry, Name};
 use super::past::pieces;
 use super::{Exporter, answer};
@@ -103,8 +103,8 @@ fn base(mount: Mount<'_>) -> String {
 }
 
 /// `/target`: the page of one target.
-pub fn target(exporter: &Exporter, mount: Mount<'_>, query: Query<'_>) -> Response {
-    let named = Named::of(query);
+pub fn target(exporter: &Exporter, mount: Mount<'_>) -> Response {
+    let named = Named::of(mount.query());
     let Known { rows, others } = named.known(exporter);
     let Some((row, alike)) = rows.split_first() else {
         return html(StatusCode::NOT_FOUND, &target::unknown(exporter, &named, &others));
