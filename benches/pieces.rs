@@ -15,7 +15,7 @@ use blackbox_exporter::net::url::Url;
 use blackbox_exporter::net::{Deadline, Network, Preference};
 use blackbox_exporter::probe_log::{Level, ProbeLog};
 use blackbox_exporter::prober::{self, Outcome, ProbeRequest, Timeline};
-use blackbox_exporter::server::instruments::Instruments;
+use blackbox_exporter::server::instruments::{Elsewhere, Instruments};
 use blackbox_exporter::server::past::debug;
 use blackbox_exporter::server::past::history::History;
 use blackbox_exporter::server::{Exporter, RequestSettings, pages};
@@ -88,7 +88,12 @@ fn exporter(runtime: &Runtime, probes: usize) -> Exporter {
     let network = Arc::new(Network::system());
     let logger = Logger::stderr(Level::Error, LogFormat::Logfmt);
     let exporter = Exporter {
-        instruments: Instruments::new(&store, &network, &logger, None),
+        instruments: Instruments::new(Elsewhere {
+            store: Arc::clone(&store),
+            network: Arc::clone(&network),
+            logger: logger.clone(),
+            exports: None,
+        }),
         store,
         network,
         reloads: Default::default(),

@@ -33,7 +33,7 @@ use crate::server::connections::threads::Threads;
 use crate::server::endpoints::playground::Playground;
 use crate::server::endpoints::{reload, targets};
 use crate::server::front::Prefix;
-use crate::server::instruments::Instruments;
+use crate::server::instruments::{Elsewhere, Instruments};
 use crate::server::origin::HostNames;
 use crate::server::past::history::History;
 use crate::server::web::{Gate, Http2};
@@ -259,7 +259,12 @@ pub async fn start(flags: Flags, logger: Logger, others: Option<Handle>) -> Resu
         &logger,
     );
     let exporter = Arc::new(Exporter {
-        instruments: Instruments::new(&store, &network, &logger, exports.as_ref()),
+        instruments: Instruments::new(Elsewhere {
+            store: Arc::clone(&store),
+            network: Arc::clone(&network),
+            logger: logger.clone(),
+            exports: exports.clone(),
+        }),
         exports,
         network,
         store,
@@ -277,7 +282,10 @@ pub async fn start(flags: Flags, logger: Logger, others: Option<Handle>) -> Resu
             trace_link: flags.trace_link.clone(),
         },
     });
-    exporter.instruments.serve(&exporter.store.current().modules);
+    exporter
+        .instruments
+        .modules
+        .serve(&exporter.store.current().modules);
     let server = Server::new(
         Arc::clone(&exporter),
         prefix,

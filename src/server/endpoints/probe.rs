@@ -153,7 +153,7 @@ async fn vary(
 
 /// Counts and words a refused parameter.
 fn refuse(exporter: &Exporter, module: &str, refused: &ParamError) -> ProbeRefusal {
-    exporter.instruments.param_refused(module, &refused.param);
+    exporter.instruments.modules.param_refused(module, &refused.param);
     bad_request(format!("Parameter {}: {}", quote(&refused.param), refused.reason))
 }
 
@@ -166,11 +166,17 @@ pub(crate) async fn run(
     also: Also<'_>,
 ) -> Result<prober::Outcome, ProbeRefusal> {
     let Some(in_flight) = exporter.instruments.start_probe(exporter.settings.max_in_flight) else {
-        exporter.instruments.probe_failed(module, Reason::TooManyProbes);
+        exporter
+            .instruments
+            .modules
+            .probe_failed(module, Reason::TooManyProbes);
         return Err(ProbeRefusal::TooMany);
     };
     let Some(_memory) = memory::take(Use::Probes, expected_memory(module)) else {
-        exporter.instruments.probe_failed(module, Reason::OutOfResources);
+        exporter
+            .instruments
+            .modules
+            .probe_failed(module, Reason::OutOfResources);
         return Err(ProbeRefusal::NoMemory);
     };
     let target = request.target;

@@ -48,7 +48,7 @@ impl Exporter {
             Ok(Reload::Changed { warnings }) => {
                 say!(self.logger, Info, CHANGED);
                 warn(&self.logger, &warnings);
-                self.instruments.serve(&self.store.current().modules);
+                self.instruments.modules.serve(&self.store.current().modules);
             }
             Err((was_read, error)) => {
                 if was_read {

@@ -17,28 +17,17 @@ use crate::version;
 /// Reads the store, the network, the logger and the export of spans and logs.
 #[derive(Debug)]
 pub struct Elsewhere {
-    store: Arc<Store>,
-    network: Arc<Network>,
-    logger: Logger,
-    exports: Option<Arc<Exports>>,
+    /// How reloads ended.
+    pub store: Arc<Store>,
+    /// Sockets, connections, refusals and shortages of probes.
+    pub network: Arc<Network>,
+    /// The program's log.
+    pub logger: Logger,
+    /// The export of spans and logs, if there is one.
+    pub exports: Option<Arc<Exports>>,
 }
 
 impl Elsewhere {
-    /// Reads these from now on.
-    pub fn new(
-        store: &Arc<Store>,
-        network: &Arc<Network>,
-        logger: &Logger,
-        exports: Option<&Arc<Exports>>,
-    ) -> Self {
-        Self {
-            store: Arc::clone(store),
-            network: Arc::clone(network),
-            logger: logger.clone(),
-            exports: exports.cloned(),
-        }
-    }
-
     /// The shared sockets of the icmp prober, once there was a ping.
     fn icmp(&self, figures: &mut Figures) {
         let engine = self.network.icmp.figures();

@@ -1,19 +1,15 @@
 //! The exporter's own instruments and families: `/metrics`.
 //!
-//! Nothing here knows a target. What is counted by module is counted for the modules of the configuration only, and
-//! goes with them when a reload takes them away. Counters, gauges and histograms are those of `prometheus-client`; what others
-//! count is read from [`Elsewhere`] and [`Process`] when somebody scrapes; [`print`] makes the exposition of both.
+//! Nothing here knows a target. Counters, gauges and histograms are those of `prometheus-client`; what others count is read from [`Elsewhere`] and [`Process`] when somebody scrapes; [`print`] makes the exposition of both.
 
 mod elsewhere;
+mod per_module;
 mod print;
 mod process;
 
-use std::collections::{BTreeMap, HashSet};
 use std::fmt::{self, Write as _};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -23,18 +19,16 @@ use prometheus_client::registry::{Metric, Registry};
 use tokio::sync::Notify;
 
 use crate::config::Prober;
-use crate::logging::Logger;
 use crate::metrics::negotiate::Exposition;
 use crate::metrics::own::Own;
-use crate::module::{Module, Modules, Store, draft};
-use crate::net::Network;
+use crate::module::Module;
 use crate::prober::Outcome;
-use crate::reason::Reason;
-use crate::telemetry::Exports;
 
-use elsewhere::Elsewhere;
+use per_module::PerModule;
 use print::Figures;
 use process::Process;
+
+pub use elsewhere::Elsewhere;
 
 /// Upper bounds of the duration histogram, in seconds.
 const BOUNDS: [f64; 12] = [
@@ -47,14 +41,9 @@ pub struct Instruments {
     registry: Registry,
     elsewhere: Elsewhere,
     process: Process,
+    /// Those of each module.
+    pub modules: PerModule,
     unknown_modules: Counter,
-    probes: Family<ByResult, Counter>,
-    timeouts: Family<ByModule, Counter>,
-    failures: Family<ByReason, Counter>,
-    params_refused: Family<ByParam, Counter>,
-    /// What it has: a family does not list its labels. Locked also while the series of a failure is made for a module that is served,
-    /// so that none is made once a reload took the module away.
-    refused: Mutex<HashSet<ByParam>>,
     durations: Family<ByProber, Histogram, fn() -> Histogram>,
     probes_in_flight: Gauge,
     /// Not exposed: whether there was a probe at all.
@@ -63,49 +52,13 @@ pub struct Instruments {
     probes_rejected: Counter,
     scrapes: Family<ByCode, Counter>,
     scrapes_in_flight: Gauge,
-    /// By module name: what a probe's end counts, without a look into the families.
-    modules: ArcSwap<BTreeMap<Arc<str>, Arc<ModuleCounters>>>,
     /// Told whenever no probe is left in flight.
     idle: Notify,
-}
-
-/// What is counted of one module.
-#[derive(Debug)]
-struct ModuleCounters {
-    prober: Prober,
-    succeeded: Counter,
-    failed: Counter,
-    timed_out: Counter,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByProber {
     prober: Prober,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByModule {
-    module: String,
-    prober: Prober,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByParam {
-    module: String,
-    param: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByReason {
-    module: String,
-    reason: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByResult {
-    module: String,
-    prober: Prober,
-    result: &'static str,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -124,22 +77,13 @@ const OK: ByCode = ByCode { code: "200" };
 
 impl Instruments {
     /// Nothing is counted yet. What others count is read from them at every scrape.
-    pub fn new(
-        store: &Arc<Store>,
-        network: &Arc<Network>,
-        logger: &Logger,
-        exports: Option<&Arc<Exports>>,
-    ) -> Self {
+    pub fn new(elsewhere: Elsewhere) -> Self {
         let mut instruments = Self {
             registry: Registry::default(),
-            elsewhere: Elsewhere::new(store, network, logger, exports),
+            elsewhere,
             process: Process::of_this_process(),
             unknown_modules: Counter::default(),
-            probes: Family::default(),
-            timeouts: Family::default(),
-            failures: Family::default(),
-            params_refused: Family::default(),
-            refused: Mutex::default(),
+            modules: PerModule::default(),
             durations: Family::new_with_constructor(|| Histogram::new(BOUNDS)),
             probes_in_flight: Gauge::default(),
             probes_started: Counter::default(),
@@ -147,7 +91,6 @@ impl Instruments {
             probes_rejected: Counter::default(),
             scrapes: Family::default(),
             scrapes_in_flight: Gauge::default(),
-            modules: ArcSwap::default(),
             idle: Notify::new(),
         };
         // Nothing here can fail, and there is no limit; the series are there because dashboards divide by them.
@@ -156,10 +99,7 @@ impl Instruments {
         }
         let mut registry = Registry::default();
         register(&mut registry, Own::UnknownModules, &instruments.unknown_modules);
-        register(&mut registry, Own::Probes, &instruments.probes);
-        register(&mut registry, Own::ProbeTimeouts, &instruments.timeouts);
-        register(&mut registry, Own::ProbeFailures, &instruments.failures);
-        register(&mut registry, Own::ParamsRefused, &instruments.params_refused);
+        instruments.modules.register(&mut registry);
         register(&mut registry, Own::ProbeDuration, &instruments.durations);
         register(&mut registry, Own::ProbesInFlight, &instruments.probes_in_flight);
         register(&mut registry, Own::ProbesCancelled, &instruments.probes_cancelled);
@@ -186,91 +126,6 @@ impl Instruments {
     /// A request named a module that does not exist.
     pub fn unknown_module(&self) {
         self.unknown_modules.inc();
-    }
-
-    /// A scrape gave a parameter that its module does not allow.
-    pub fn param_refused(&self, module: &str, param: &str) {
-        let labels = ByParam {
-            module: module.to_owned(),
-            param: param.to_owned(),
-        };
-        let mut refused = self.lock();
-        if self.modules.load().contains_key(module) {
-            self.params_refused.get_or_create(&labels).inc();
-            refused.insert(labels);
-        }
-    }
-
-    /// These modules are served from now on. One that stays keeps its counters.
-    pub fn serve(&self, modules: &Modules) {
-        let before = self.modules.load_full();
-        let counters: BTreeMap<_, _> = modules
-            .iter()
-            .map(|module| {
-                let same = before
-                    .get(&module.name)
-                    .filter(|counters| counters.prober == module.prober());
-                let counters = same.map_or_else(|| Arc::new(self.counters(module)), Arc::clone);
-                (Arc::clone(&module.name), counters)
-            })
-            .collect();
-        let counters = Arc::new(counters);
-        let mut refused = self.lock();
-        self.modules.store(Arc::clone(&counters));
-        refused.retain(|labels| {
-            let stays = counters.contains_key(&*labels.module);
-            stays || !self.params_refused.remove(labels)
-        });
-        drop(refused);
-        let is_served = |name: &Arc<str>, prober| counters.get(name).is_some_and(|now| now.prober == prober);
-        for (name, gone) in before.iter().filter(|(name, old)| !is_served(name, old.prober)) {
-            let (module, prober) = (name.to_string(), gone.prober);
-            for result in RESULTS {
-                let module = module.clone();
-                self.probes.remove(&ByResult {
-                    module,
-                    prober,
-                    result,
-                });
-            }
-            for reason in Reason::ALL {
-                let (module, reason) = (module.clone(), reason.name());
-                self.failures.remove(&ByReason { module, reason });
-            }
-            self.timeouts.remove(&ByModule { module, prober });
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashSet<ByParam>> {
-        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn counters(&self, module: &Module) -> ModuleCounters {
-        let (name, prober) = (&*module.name, module.prober());
-        let [failed, succeeded] = RESULTS.map(|result| {
-            let module = name.to_owned();
-            self.probes.get_or_create_owned(&ByResult {
-                module,
-                prober,
-                result,
-            })
-        });
-        let module = name.to_owned();
-        ModuleCounters {
-            prober,
-            succeeded,
-            failed,
-            timed_out: self.timeouts.get_or_create_owned(&ByModule { module, prober }),
-        }
-    }
-
-    /// A probe of a module that is served failed, or was not even made.
-    pub fn probe_failed(&self, module: &Module, reason: Reason) {
-        let _none_goes = self.lock();
-        if self.modules.load().contains_key(&module.name) || *module.name == *draft::NAME {
-            let (module, reason) = (module.name.to_string(), reason.name());
-            self.failures.get_or_create(&ByReason { module, reason }).inc();
-        }
     }
 
     /// Counts a probe in, unless `limit` (0: none) probes run already.
@@ -312,9 +167,6 @@ impl Instruments {
     }
 }
 
-/// The values of the label `result`.
-const RESULTS: [&str; 2] = ["failure", "success"];
-
 /// Registers an instrument under its name in the catalogue. The library adds `_total` to counters itself, and a full stop to a help
 /// text that is not shown: the catalogue has it.
 fn register(registry: &mut Registry, own: Own, instrument: &(impl Metric + Clone)) {
@@ -337,26 +189,9 @@ pub struct ProbeInFlight<'a> {
 impl ProbeInFlight<'_> {
     /// Counts the outcome of a probe that might have lasted `timeout`.
     pub fn finish(self, module: &Module, outcome: &Outcome, timeout: Duration) {
-        let instruments = self.instruments;
-        // A module that a reload took away meanwhile counts no more; the playground's is in no configuration.
-        let known = instruments.modules.load().get(&module.name).cloned();
-        let draft = || (*module.name == *draft::NAME).then(|| Arc::new(instruments.counters(module)));
-        if let Some(counters) = known.or_else(draft) {
-            let result = if outcome.success {
-                &counters.succeeded
-            } else {
-                &counters.failed
-            };
-            result.inc();
-            if !outcome.success && outcome.duration >= timeout {
-                counters.timed_out.inc();
-            }
-        }
-        if let Some(failure) = &outcome.failure {
-            instruments.probe_failed(module, failure.reason);
-        }
+        self.instruments.modules.finish(module, outcome, timeout);
         let prober = module.prober();
-        let durations = instruments.durations.get_or_create(&ByProber { prober });
+        let durations = self.instruments.durations.get_or_create(&ByProber { prober });
         durations.observe(outcome.duration.as_secs_f64());
         drop(durations);
         self.leave();
@@ -394,44 +229,5 @@ impl ScrapeInFlight<'_> {
 impl Drop for ScrapeInFlight<'_> {
     fn drop(&mut self) {
         self.instruments.scrapes_in_flight.dec();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicBool, Ordering};
-    use std::thread;
-
-    use super::*;
-
-    #[test]
-    fn a_failure_during_a_reload_brings_back_no_series_of_a_module_that_is_gone() {
-        let store = Arc::new(Store::built_in().unwrap());
-        let (logger, _) = Logger::kept();
-        let instruments = Instruments::new(&store, &Arc::default(), &logger, None);
-        let (all, none) = (&store.current().modules, Modules::default());
-        let module = all.iter().next().unwrap();
-        let labels = ByReason {
-            module: module.name.to_string(),
-            reason: Reason::ConnectRefused.name(),
-        };
-        let done = AtomicBool::new(false);
-        let came_back = thread::scope(|scope| {
-            scope.spawn(|| {
-                while !done.load(Ordering::Relaxed) {
-                    instruments.probe_failed(module, Reason::ConnectRefused);
-                }
-            });
-            let reloads = 0..1000;
-            let came_back = reloads.filter(|_| {
-                instruments.serve(all);
-                instruments.serve(&none);
-                instruments.failures.get(&labels).is_some()
-            });
-            let came_back = came_back.count();
-            done.store(true, Ordering::Relaxed);
-            came_back
-        });
-        assert_eq!(came_back, 0);
     }
 }
