@@ -4,76 +4,45 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
 use std::net::IpAddr;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Body;
 use futures_util::FutureExt as _;
-use futures_util::future::{Either, ready};
-use http::header::{CONNECTION, HeaderValue};
-use http::request::Parts;
-use http::{Request, StatusCode, Version};
-use hyper::body::{Body as _, Incoming};
+use http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
-use tower_service::Service as _;
 
-use super::answer::Response;
-use super::connections::guard::{Guarded, Patience};
-use super::connections::heads;
-use super::connections::http1::{self, Answering, MAX_HEADERS};
+use super::Exporter;
+use super::connections::guard::{Guarded, PATIENCE};
+use super::connections::http1::{self, Answering};
 use super::connections::leaving::Leaving;
 use super::connections::listen::Listener;
-use super::connections::outgoing::{self, Outgoing};
 use super::connections::requests::{Abandoned, Caller, Requests};
 use super::connections::seats::Seats;
 use super::connections::threads::{Place, Threads};
-use super::connections::unread::Unread;
-use super::endpoints::playground;
-use super::front::{PlainRefusal, Prefix};
+use super::front::Prefix;
 use super::origin::HostNames;
-use super::routes::{self, Site};
-use super::web::{Admitted, Gate, why_failed};
-use super::{Exporter, answer};
+use super::respond::Responder;
+use super::web::{Gate, why_failed};
 use crate::logging::OncePerMinute;
-use crate::memory::{self, Share, Use};
+use crate::memory::{self, Use};
 use crate::os_error;
 use crate::probe_log::text;
 use crate::say;
 
-/// How long a peer may take. A scraper that keeps its connection gives it up after five minutes itself.
-const PATIENCE: Patience = Patience {
-    head: Duration::from_secs(30),
-    idle: Duration::from_secs(360),
-    write: Duration::from_secs(60),
-};
-/// The same over HTTP/2: frames come at any time, and between two requests they look like those within one.
-const PATIENCE_FOR_FRAMES: Patience = Patience {
-    head: PATIENCE.idle,
-    ..PATIENCE
-};
 /// Largest header list of a request over HTTP/2, in bytes, 32 more counted for each field: twice the longest URL. A field
 /// that repeats another takes a byte on the way and a hundred here.
 const MAX_HEAD_LIST: u32 = 128 << 10;
-/// What a field of a request over HTTP/2 takes besides its name and value, in bytes.
-const FIELD: usize = 100;
 /// Most bytes of answers that wait to be written over one HTTP/2 connection.
 const MAX_SEND_BUFFER: usize = 64 << 10;
 /// What a connection takes, in bytes, those of the kernel included: with TLS, and without.
 const ROOM: (usize, usize) = (48 << 10, 12 << 10);
 /// Most requests at the same time over one HTTP/2 connection: Go's limit.
 const MAX_STREAMS: u32 = 250;
-/// What Go answers to plain HTTP where TLS is spoken.
-const PLAIN_HTTP_REFUSED: &[u8] =
-    b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
 /// How long connections may take to end after the last probe was answered.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -81,10 +50,9 @@ const FAREWELL: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Server {
     exporter: Arc<Exporter>,
-    prefix: Prefix,
-    names: Arc<HostNames>,
-    routes: Router,
-    gate: Option<Arc<Gate>>,
+    responder: Arc<Responder>,
+    /// The gate, if callers speak TLS.
+    tls: Option<Arc<Gate>>,
     seats: Arc<Seats>,
     threads: Threads,
     trouble: OncePerMinute,
@@ -101,24 +69,15 @@ impl Server {
         max_connections: usize,
         threads: Threads,
     ) -> Self {
-        let names = Arc::new(names);
-        let tls = gate.as_ref().is_some_and(|gate| gate.tls().is_some());
-        let each = if tls { ROOM.0 } else { ROOM.1 };
+        let tls = gate.clone().filter(|gate| gate.tls().is_some());
+        let each = if tls.is_some() { ROOM.0 } else { ROOM.1 };
         let seats =
             memory::most(Use::Connections).map_or(max_connections, |bytes| max_connections.min(bytes / each));
-        let site = Site {
-            exporter: Arc::clone(&exporter),
-            names: Arc::clone(&names),
-            path: prefix.path().into(),
-            has_landing: prefix.has_landing(),
-            tls,
-        };
+        let responder = Responder::new(Arc::clone(&exporter), prefix, names, gate);
         Self {
             exporter,
-            prefix,
-            names,
-            routes: routes::routes(site),
-            gate,
+            responder: Arc::new(responder),
+            tls,
             seats: Seats::of(seats),
             threads,
             trouble: OncePerMinute::default(),
@@ -215,7 +174,7 @@ impl Server {
         // A connection whose options cannot be set still works.
         let _ = stream.set_nodelay(true);
         // With TLS, a connection stays where it is.
-        let place = if self.tls().is_some() {
+        let place = if self.tls.is_some() {
             self.threads.most()
         } else {
             self.threads.best()
@@ -256,7 +215,7 @@ impl Server {
         mut end: watch::Receiver<()>,
     ) -> impl Future<Output = ()> + Send {
         async move {
-            if let Some(gate) = self.tls() {
+            if let Some(gate) = &self.tls {
                 // Boxed: the connections without TLS need not hold the room for it.
                 let served = Box::pin(self.encrypted(gate, stream, caller.clone(), end));
                 return tokio::select! {
@@ -285,11 +244,6 @@ impl Server {
         }
     }
 
-    /// The gate, if callers speak TLS.
-    fn tls(&self) -> Option<&Arc<Gate>> {
-        self.gate.as_ref().filter(|gate| gate.tls().is_some())
-    }
-
     async fn encrypted(
         self: &Arc<Self>,
         gate: &Arc<Gate>,
@@ -297,7 +251,7 @@ impl Server {
         mut caller: Caller,
         mut end: watch::Receiver<()>,
     ) {
-        match tokio::time::timeout(PATIENCE.head, self.handshake(gate, stream)).await {
+        match tokio::time::timeout(PATIENCE.head, gate.handshake(stream)).await {
             Ok(Ok((mut stream, demands_certificate))) => {
                 let session = stream.get_ref().1;
                 caller.lacks_certificate = demands_certificate && session.peer_certificates().is_none();
@@ -340,33 +294,6 @@ impl Server {
         }
     }
 
-    /// The stream, and whether requests over it need a client's certificate.
-    async fn handshake(
-        &self,
-        gate: &Arc<Gate>,
-        mut stream: TcpStream,
-    ) -> io::Result<(TlsStream<TcpStream>, bool)> {
-        let mut first = [0; 5];
-        // Handshakes begin with a record of type 22. Anything else may begin a request of plain HTTP, whose first bytes
-        // mostly come at once.
-        for _ in 0..20 {
-            let seen = stream.peek(&mut first).await?;
-            if seen == 0 || seen == first.len() || first.first() == Some(&22) {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        if [b"GET /", b"HEAD ", b"POST ", b"PUT /", b"OPTIO"].contains(&&first) {
-            stream.write_all(PLAIN_HTTP_REFUSED).await?;
-            stream.shutdown().await?;
-            return Err(io::Error::other("client sent an HTTP request to an HTTPS server"));
-        }
-        let handshake = gate.server_config().await.map_err(io::Error::other)?;
-        let handshake = handshake.ok_or_else(|| io::Error::other("TLS was switched off"))?;
-        let stream = TlsAcceptor::from(handshake.config).accept(stream).await?;
-        Ok((stream, handshake.demands_certificate))
-    }
-
     fn http1<S: Leaving>(
         self: &Arc<Self>,
         stream: S,
@@ -377,12 +304,13 @@ impl Server {
         // compat: to a half-closed caller of a probe, Go answers with the probe that it cancelled. Here the connection ends.
         let requests = Requests::new(Abandoned::IsAnswered, caller);
         // Boxed: it is handed to hyper, and back.
-        let stream = Box::new(Guarded::new(stream, requests.clone(), &PATIENCE));
+        let stream = Box::new(Guarded::new(stream, requests.clone()));
         let answering = Answering::default();
         let service = {
-            let (server, requests, answering) = (Arc::clone(self), requests.clone(), answering.clone());
+            let responder = Arc::clone(&self.responder);
+            let (requests, answering) = (requests.clone(), answering.clone());
             service_fn(move |request: Request<Incoming>| {
-                answering.begin(request, |request| Box::pin(server.respond(request, &requests)))
+                answering.begin(request, |request| Box::pin(responder.respond(request, &requests)))
             })
         };
         let goes = move || place.is_some_and(|place| self.threads.best() != place);
@@ -391,10 +319,10 @@ impl Server {
 
     async fn http2(self: &Arc<Self>, stream: impl Leaving, caller: Caller, mut end: watch::Receiver<()>) {
         let requests = Requests::new(Abandoned::Ends, caller);
-        let stream = TokioIo::new(Guarded::new(stream, requests.clone(), &PATIENCE_FOR_FRAMES));
-        let server = Arc::clone(self);
+        let stream = TokioIo::new(Guarded::new(stream, requests.clone()));
+        let responder = Arc::clone(&self.responder);
         let service = service_fn(move |request: Request<Incoming>| {
-            server.respond(request, &requests).map(Ok::<_, Infallible>)
+            responder.respond(request, &requests).map(Ok::<_, Infallible>)
         });
         let mut connection = Box::pin(
             http2::Builder::new(TokioExecutor::new())
@@ -411,124 +339,6 @@ impl Server {
         }
         // How a connection ends is the peer's business.
         let _ = connection.await;
-    }
-
-    /// Begins to answer a request.
-    fn respond(
-        self: &Arc<Self>,
-        request: Request<Incoming>,
-        requests: &Requests,
-    ) -> impl Future<Output = http::Response<Outgoing>> + Send + use<> {
-        let (server, requests) = (Arc::clone(self), requests.clone());
-        let (request, body) = request.into_parts();
-        let under_way = requests.begin(!body.is_end_stream());
-        let held = hold(&request);
-        // Boxed, because each step towards the answer would hold the head's room once more.
-        let mut request = Box::new(request);
-        let (body, unread) = if server.reads_form(&request) {
-            (Some(Body::new(body)), None)
-        } else {
-            (None, Unread::of(&request, body, PATIENCE.head))
-        };
-        request.extensions.insert(requests.clone());
-        async move {
-            let mut response = match held {
-                Ok(_) => match server.admit(&request, &requests).await {
-                    Ok(admitted) => {
-                        let mut response = server.answer(request, body).await;
-                        if let Some(admitted) = admitted {
-                            admitted.add_headers(&mut response);
-                        }
-                        response
-                    }
-                    Err(refusal) => *refusal,
-                },
-                Err(refusal) => *refusal,
-            };
-            if let Some(PlainRefusal(words)) = response.extensions().get() {
-                requests.refuse(words);
-            }
-            // As in Go, a response that ends the connection does not wait for a body.
-            if let Some(unread) = unread
-                && !response.headers().contains_key(CONNECTION)
-            {
-                // Only the caller is waited for, as for the rest of a head.
-                requests.caller().seat.is_idle();
-                if !Box::pin(unread.finish()).await {
-                    let close = HeaderValue::from_static("close");
-                    response.headers_mut().insert(CONNECTION, close);
-                }
-            }
-            answer::date(&mut response);
-            let response = outgoing::send(response, &requests);
-            drop(under_way);
-            response
-        }
-    }
-
-    /// Whether the endpoint reads the body of the request: the playground alone does.
-    fn reads_form(&self, request: &Parts) -> bool {
-        self.exporter.playground.is_some()
-            && playground::has_form(&request.method)
-            && self.prefix.leads_to(request.uri.path(), "playground")
-    }
-
-    /// Whom the gate, if there is one, welcomes; else its response.
-    async fn admit(&self, request: &Parts, requests: &Requests) -> Result<Option<Admitted>, Box<Response>> {
-        let is_open =
-            |gate: &&Arc<Gate>| gate.open_healthy() && self.prefix.leads_to(request.uri.path(), "-/healthy");
-        let Some(gate) = self.gate.as_ref().filter(|gate| !is_open(gate)) else {
-            return Ok(None);
-        };
-        // Boxed: few exporters have a gate, and every request would hold the room for it.
-        Box::pin(gate.admit(&request.headers, requests)).await.map(Some)
-    }
-
-    /// Hands a request to its endpoint. Not an `async fn`: that would hold the head's box, empty, for as long as the endpoint takes.
-    fn answer(
-        &self,
-        mut request: Box<Parts>,
-        body: Option<Body>,
-    ) -> impl Future<Output = Response> + Send + use<> {
-        let admitted = self.names.is_asked(&request);
-        if let Err(response) = admitted.and_then(|()| self.prefix.route(&mut request)) {
-            return Either::Left(ready(*response));
-        }
-        heads::own(&mut request);
-        let answering = self
-            .routes
-            .clone()
-            .call(Request::from_parts(*request, body.unwrap_or_else(Body::empty)));
-        Either::Right(
-            AssertUnwindSafe(answering)
-                .catch_unwind()
-                .map(|ended| match ended {
-                    Ok(Ok(response)) => response,
-                    // A bug; the log says which. The other requests of the connection have nothing to do with it.
-                    Err(_panic) => answer::error(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
-                }),
-        )
-    }
-}
-
-/// Sets memory aside for a head that came over HTTP/2; those of HTTP/1 are counted while they are read.
-fn hold(request: &Parts) -> Result<Option<Share>, Box<Response>> {
-    if request.version != Version::HTTP_2 {
-        return Ok(None);
-    }
-    let fields = &request.headers;
-    if fields.len() > MAX_HEADERS {
-        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-        return Err(Box::new(answer::error(status, "Request Header Fields Too Large")));
-    }
-    let bytes: usize = fields
-        .iter()
-        .map(|(name, value)| name.as_str().len() + value.len() + FIELD)
-        .sum();
-    let path = request.uri.path_and_query().map_or(0, |path| path.as_str().len());
-    match memory::take(Use::Heads, bytes + path) {
-        Some(share) => Ok(Some(share)),
-        None => Err(Box::new(answer::no_memory("request"))),
     }
 }
 

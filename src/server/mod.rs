@@ -1,6 +1,6 @@
 //! HTTP in and out: what turns a request into a probe, and its outcome into an answer.
 //!
-//! [`accept`] accepts connections, whose limits and peculiarities are in [`connections`]; [`front`] does what Go's `ServeMux` does before any
+//! [`accept`] accepts connections, whose limits and peculiarities are in [`connections`]; `respond` takes a request to its response: [`front`] does what Go's `ServeMux` does before any
 //! endpoint sees a request, [`web`] what the web configuration says, and `routes` is the table of the [`endpoints`]. They answer
 //! with [`answer`] and [`pages`], from what [`past`] and [`instruments`] keep.
 
@@ -18,6 +18,7 @@ pub mod runs;
 pub mod web;
 
 mod exposition;
+mod respond;
 mod routes;
 
 use std::sync::Arc;

@@ -19,6 +19,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::watch;
 
 use super::guard::Guarded;
+use super::heads::MAX_HEADERS;
 use super::leaving::Leaving;
 use super::outgoing::Outgoing;
 use super::requests::Requests;
@@ -26,8 +27,6 @@ use crate::net::headers::has_token;
 
 /// Largest head of a request, in bytes: Go's limit, slack included.
 const MAX_HEAD: usize = (1 << 20) + 4096;
-/// Maximum header lines of a request.
-pub(crate) const MAX_HEADERS: usize = 256;
 
 /// Serves a connection until it ends, or returns it when it waits for its next request, at once if `goes` says so. `answering` belongs to
 /// the service.

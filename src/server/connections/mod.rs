@@ -2,8 +2,10 @@
 
 pub mod listen;
 
+mod alarm;
 pub(super) mod guard;
 pub(super) mod heads;
+mod held;
 pub(super) mod http1;
 pub(super) mod leaving;
 pub(super) mod outgoing;

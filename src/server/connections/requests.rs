@@ -227,3 +227,20 @@ impl Drop for ResponseInFlight {
 pub fn refusal(words: &str) -> String {
     format!("HTTP/1.1 {words}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n{words}")
 }
+
+#[cfg(test)]
+impl Requests {
+    /// Those of the only connection that there is.
+    pub fn alone(abandoned: Abandoned) -> Self {
+        use futures_util::FutureExt as _;
+
+        let address = std::net::Ipv4Addr::LOCALHOST.into();
+        let seat = super::seats::Seats::of(1).take(address, ()).now_or_never();
+        let caller = Caller {
+            address,
+            seat: Arc::new(seat.flatten().unwrap()),
+            lacks_certificate: false,
+        };
+        Self::new(abandoned, caller)
+    }
+}

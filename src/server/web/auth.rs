@@ -187,26 +187,12 @@ fn verdict(right: bool) -> PasswordVerdict {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{IpAddr, Ipv4Addr};
-
     use super::*;
-    use crate::server::connections::requests::{Abandoned, Caller};
-    use crate::server::connections::seats::Seats;
+    use crate::server::connections::requests::Abandoned;
 
     fn given(user: &str, password: &str) -> Login {
         let header = format!("bAsIc {}", STANDARD.encode(format!("{user}:{password}")));
         credentials(&HeaderValue::from_str(&header).unwrap()).unwrap()
-    }
-
-    fn requests() -> Requests {
-        let address = IpAddr::from(Ipv4Addr::LOCALHOST);
-        let seat = Seats::of(1).take(address, ()).now_or_never().flatten().unwrap();
-        let caller = Caller {
-            address,
-            seat: Arc::new(seat),
-            lacks_certificate: false,
-        };
-        Requests::new(Abandoned::IsAnswered, caller)
     }
 
     #[tokio::test]
@@ -214,7 +200,7 @@ mod tests {
         let hash = bcrypt::hash("open: sesame", 4).unwrap();
         let users = BTreeMap::from([("ann".to_owned(), Secret::new(hash))]);
         let verdicts = Verdicts::new();
-        let requests = requests();
+        let requests = Requests::alone(Abandoned::IsAnswered);
         let judge =
             async |users, user, password| verdicts.judge(users, given(user, password), &requests).await;
         let nobody = BTreeMap::new();
@@ -236,7 +222,7 @@ mod tests {
         let hash = "$2y$12$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi";
         let users = BTreeMap::from([("ann".to_owned(), Secret::new(hash.to_owned()))]);
         let verdicts = Verdicts::new();
-        let requests = requests();
+        let requests = Requests::alone(Abandoned::IsAnswered);
         let judge = |password: String| verdicts.judge(&users, given("ann", &password), &requests);
         // Whose password is being judged may close its side.
         let mut first = Box::pin(judge("open 0".to_owned()));

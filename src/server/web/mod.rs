@@ -8,11 +8,17 @@ mod look;
 mod tls;
 mod turns;
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use http::StatusCode;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use super::answer::{self, Response};
 use super::connections::requests::Requests;
@@ -24,11 +30,16 @@ use crate::say;
 use crate::stamp::Stamp;
 use crate::strconv;
 
-pub use tls::{Handshake, why_failed};
+pub use tls::why_failed;
 
 use auth::Verdicts;
 use limit::Limiter;
 use look::Looks;
+use tls::Handshake;
+
+/// What Go answers to plain HTTP where TLS is spoken.
+const PLAIN_HTTP_REFUSED: &[u8] =
+    b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
 
 /// The guard of the exporter's port.
 #[derive(Debug)]
@@ -127,11 +138,37 @@ impl Gate {
         self.open_healthy
     }
 
-    /// What to shake hands with, by the files as they are now. `None` when the port does not speak TLS.
+    /// Shakes hands with a caller: the stream, and whether requests over it need a client's certificate.
     ///
     /// # Errors
-    /// A file that cannot be used any more.
-    pub async fn server_config(self: &Arc<Self>) -> Result<Option<Handshake>, String> {
+    /// There was none.
+    pub async fn handshake(
+        self: &Arc<Self>,
+        mut stream: TcpStream,
+    ) -> io::Result<(TlsStream<TcpStream>, bool)> {
+        let mut first = [0; 5];
+        // Handshakes begin with a record of type 22. Anything else may begin a request of plain HTTP, whose first bytes
+        // mostly come at once.
+        for _ in 0..20 {
+            let seen = stream.peek(&mut first).await?;
+            if seen == 0 || seen == first.len() || first.first() == Some(&22) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        if [b"GET /", b"HEAD ", b"POST ", b"PUT /", b"OPTIO"].contains(&&first) {
+            stream.write_all(PLAIN_HTTP_REFUSED).await?;
+            stream.shutdown().await?;
+            return Err(io::Error::other("client sent an HTTP request to an HTTPS server"));
+        }
+        let handshake = self.server_config().await.map_err(io::Error::other)?;
+        let handshake = handshake.ok_or_else(|| io::Error::other("TLS was switched off"))?;
+        let stream = TlsAcceptor::from(handshake.config).accept(stream).await?;
+        Ok((stream, handshake.demands_certificate))
+    }
+
+    /// What to shake hands with, by the files as they are now. `None` when the port does not speak TLS.
+    async fn server_config(self: &Arc<Self>) -> Result<Option<Handshake>, String> {
         let Some(tls) = &self.tls else {
             return Ok(None);
         };

@@ -2,28 +2,24 @@
 //! closed, and so is one that idles. hyper's own limit does not tell a slow head from an idle connection, which a scraper
 //! keeps for its next scrape.
 
-use std::borrow::Cow;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use memchr::memchr;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep, sleep_until};
+use tokio::time::{Sleep, sleep};
 
+use super::alarm::{Alarm, expired};
+use super::heads::{HeadRoom, SMALL_HEAD};
+use super::held::Held;
 use super::leaving::Leaving;
-use super::request_line;
 use super::requests::{Requests, refusal};
-use crate::memory::{self, Share, Use};
+use crate::memory;
 
-/// Heads up to this size are part of what a connection takes.
-const SMALL_HEAD: usize = 16 << 10;
 /// How much of the next request is read while a parked connection waits for its answer.
 const MOST_AHEAD: usize = SMALL_HEAD;
-/// How much more memory is set aside at a time.
-const STEP: usize = 64 << 10;
 /// What is answered to a head that there is no memory for.
 const NO_MEMORY: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nRetry-After: 1\r\n\
@@ -39,6 +35,18 @@ pub struct Patience {
     /// For the next part of an answer to be taken.
     pub write: Duration,
 }
+
+/// With HTTP/1. A scraper that keeps its connection gives it up after five minutes itself.
+pub const PATIENCE: Patience = Patience {
+    head: Duration::from_secs(30),
+    idle: Duration::from_secs(360),
+    write: Duration::from_secs(60),
+};
+/// With HTTP/2: frames come at any time, and between two requests they look like those within one.
+const PATIENCE_FOR_FRAMES: Patience = Patience {
+    head: PATIENCE.idle,
+    ..PATIENCE
+};
 
 /// The connection.
 #[derive(Debug)]
@@ -57,15 +65,10 @@ pub struct Guarded<S> {
     /// For the next piece of an answer to be taken, and how many were when it was set. Over HTTP/2, a peer that gives no
     /// window takes nothing while nothing is written.
     taking: Option<(usize, Pin<Box<Sleep>>)>,
-    /// Bytes of the head that is under way, and the memory that was set aside for it.
-    head: usize,
-    share: Option<Share>,
+    head: HeadRoom,
     /// The next bytes begin a request of HTTP/1.
     at_start: bool,
-    /// The beginning of a head that hyper has not seen yet: until its first line is whole, then what its buffer had no room for.
-    held: Vec<u8>,
-    /// Whether `held` is what hyper is to see.
-    is_ready: bool,
+    held: Held,
     /// What was read of the next request while the connection was parked.
     ahead: Vec<u8>,
     /// The last bytes that hyper was given.
@@ -78,11 +81,11 @@ pub struct Guarded<S> {
 
 impl<S> Guarded<S> {
     /// Guards a new connection. Over HTTP/1, writing fails when the peer has left before a request that ends with it was answered.
-    pub fn new(stream: S, requests: Requests, patience: &'static Patience) -> Self {
+    pub fn new(stream: S, requests: Requests) -> Self {
         let many = requests.are_many();
         Self {
             stream,
-            patience,
+            patience: if many { &PATIENCE_FOR_FRAMES } else { &PATIENCE },
             requests,
             seen: (0, 0),
             partial: true,
@@ -90,11 +93,9 @@ impl<S> Guarded<S> {
             reading: Alarm::default(),
             writing: None,
             taking: None,
-            head: 0,
-            share: None,
+            head: HeadRoom::default(),
             at_start: !many,
-            held: Vec::new(),
-            is_ready: false,
+            held: Held::default(),
             ahead: Vec::new(),
             last: [0; 3],
             answered: 0,
@@ -104,10 +105,7 @@ impl<S> Guarded<S> {
 
     /// What is read next, before anything else.
     pub fn put_back(&mut self, bytes: &[u8]) {
-        if !bytes.is_empty() {
-            self.held.splice(..0, bytes.iter().copied());
-            self.is_ready = true;
-        }
+        self.held.put_back(bytes);
     }
 
     /// The connection itself, unless something is still to be read here.
@@ -119,56 +117,6 @@ impl<S> Guarded<S> {
             Ok(self.stream)
         } else {
             Err(self)
-        }
-    }
-
-    /// Rewrites the first line of a head where hyper needs it. False when the line is not whole yet.
-    fn read_line(&mut self, buffer: &mut ReadBuf<'_>, before: usize) -> bool {
-        let came = buffer.filled().get(before..).unwrap_or_default();
-        let whole = if self.held.is_empty() {
-            Cow::Borrowed(came)
-        } else {
-            self.held.extend_from_slice(came);
-            Cow::Owned(std::mem::take(&mut self.held))
-        };
-        let Some(end) = memchr(b'\n', &whole).filter(|end| *end <= request_line::LONGEST) else {
-            if whole.len() < request_line::LONGEST {
-                self.held = whole.into_owned();
-                buffer.set_filled(before);
-                return false;
-            }
-            self.at_start = false;
-            self.hand_out(whole.into_owned(), buffer, before);
-            return true;
-        };
-        self.at_start = false;
-        let (line, rest) = whole.split_at(end);
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if request_line::is_of_another_version(line) {
-            self.requests
-                .refuse("505 HTTP Version Not Supported: unsupported protocol version");
-        }
-        match (request_line::normal(line), &whole) {
-            (Cow::Borrowed(_), Cow::Borrowed(_)) => {}
-            (Cow::Borrowed(_), Cow::Owned(whole)) => self.hand_out(whole.clone(), buffer, before),
-            (Cow::Owned(line), _) => self.hand_out([&line, &b"\r"[..], rest].concat(), buffer, before),
-        }
-        true
-    }
-
-    /// Hands these bytes out in the place of those that were read.
-    fn hand_out(&mut self, bytes: Vec<u8>, buffer: &mut ReadBuf<'_>, before: usize) {
-        buffer.set_filled(before);
-        (self.held, self.is_ready) = (bytes, true);
-        self.hand_out_held(buffer);
-    }
-
-    fn hand_out_held(&mut self, buffer: &mut ReadBuf<'_>) {
-        let bytes = self.held.len().min(buffer.remaining());
-        buffer.put_slice(self.held.get(..bytes).unwrap_or_default());
-        self.held.drain(..bytes);
-        if self.held.is_empty() {
-            (self.held, self.is_ready) = (Vec::new(), false);
         }
     }
 
@@ -212,25 +160,6 @@ impl<S> Guarded<S> {
         self.instead.is_some()
     }
 
-    /// Sets memory aside for more bytes of a head; false when there is none.
-    fn hold(&mut self, bytes: usize) -> bool {
-        self.head += bytes;
-        // hyper's buffer grows by doubling.
-        let wanted = match self.head {
-            ..=SMALL_HEAD => return true,
-            head => 2 * head,
-        };
-        let share = match &mut self.share {
-            Some(share) => share,
-            share => match memory::take(Use::Heads, 0) {
-                Some(empty) => share.insert(empty),
-                None => return false,
-            },
-        };
-        let more = wanted.saturating_sub(share.bytes());
-        more == 0 || share.grow(more.max(STEP))
-    }
-
     /// Ready with an error when answers are on their way and the peer takes nothing of them for too long.
     fn poll_taken(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         let Some(taken) = self.requests.taken() else {
@@ -245,39 +174,6 @@ impl<S> Guarded<S> {
         }
         Poll::Ready(io::Error::from(io::ErrorKind::TimedOut))
     }
-}
-
-/// A timer that is mostly set again before it runs out. Then it stays as it is, and is put off when it wakes its task too early.
-#[derive(Debug, Default)]
-struct Alarm {
-    /// When the patience ends; `None` before it begins.
-    at: Option<Instant>,
-    timer: Option<Pin<Box<Sleep>>>,
-}
-
-impl Alarm {
-    /// Ready with an error when the patience, which begins now if it has not yet, has ended.
-    fn poll(&mut self, patience: Duration, cx: &mut Context<'_>) -> Poll<io::Error> {
-        let at = *self.at.get_or_insert_with(|| Instant::now() + patience);
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(at)));
-        if timer.deadline() > at {
-            timer.as_mut().reset(at);
-        }
-        loop {
-            ready!(timer.as_mut().poll(cx));
-            if timer.deadline() >= at {
-                return Poll::Ready(io::Error::from(io::ErrorKind::TimedOut));
-            }
-            timer.as_mut().reset(at);
-        }
-    }
-}
-
-/// Ready with an error when the timer, which is set if it is not yet, has run out.
-fn expired(timer: &mut Option<Pin<Box<Sleep>>>, patience: Duration, cx: &mut Context<'_>) -> Poll<io::Error> {
-    let timer = timer.get_or_insert_with(|| Box::pin(sleep(patience)));
-    ready!(timer.as_mut().poll(cx));
-    Poll::Ready(io::Error::from(io::ErrorKind::TimedOut))
 }
 
 impl<S: Leaving> Guarded<S> {
@@ -334,12 +230,12 @@ impl<S: Leaving> Guarded<S> {
             (self.seen, self.partial, self.reading.at) = (now, at_start && self.begins_next(), None);
             self.requests.next_begins(self.partial);
             if is_next {
-                (self.head, self.share) = (0, None);
+                self.head = HeadRoom::default();
                 self.at_start = at_start;
             }
         }
-        if self.is_ready && buffer.remaining() > 0 {
-            self.hand_out_held(buffer);
+        if self.held.is_ready() && buffer.remaining() > 0 {
+            self.held.hand_out(buffer);
             return Poll::Ready(Ok(()));
         }
         let answering = now.0 > now.1;
@@ -355,7 +251,7 @@ impl<S: Leaving> Guarded<S> {
                 (self.partial, self.reading.at) = (true, None);
                 self.requests.next_begins(true);
             }
-            if read > 0 && !answering && !self.hold(read) {
+            if read > 0 && !answering && !self.head.hold(read) {
                 // The caller is told if it happens to read; it is not waited for. HTTP/2 has no such words.
                 if !self.requests.are_many() {
                     let _ = Pin::new(&mut self.stream).poll_write(cx, NO_MEMORY);
@@ -364,10 +260,12 @@ impl<S: Leaving> Guarded<S> {
             }
             if read == 0 && !self.held.is_empty() {
                 // The end of half a line.
-                let held = std::mem::take(&mut self.held);
-                self.hand_out(held, buffer, before);
-            } else if read > 0 && self.at_start && !answering && !self.read_line(buffer, before) {
-                continue;
+                self.held.end(buffer);
+            } else if read > 0 && self.at_start && !answering {
+                if !self.held.read_line(buffer, before, &self.requests) {
+                    continue;
+                }
+                self.at_start = false;
             }
             return Poll::Ready(result);
         }

@@ -1,18 +1,8 @@
-use std::net::Ipv4Addr;
-use std::sync::Arc;
-
-use futures_util::FutureExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::time::Instant;
 
 use super::*;
-use crate::server::connections::requests::{Abandoned, Caller};
-use crate::server::connections::seats::Seats;
-
-const PATIENCE: Patience = Patience {
-    head: Duration::from_secs(30),
-    idle: Duration::from_secs(360),
-    write: Duration::from_secs(60),
-};
+use crate::server::connections::requests::Abandoned;
 
 /// Its end is read.
 impl Leaving for DuplexStream {
@@ -23,38 +13,29 @@ impl Leaving for DuplexStream {
     }
 }
 
-fn requests(abandoned: Abandoned) -> Requests {
-    let address = Ipv4Addr::LOCALHOST.into();
-    let seat = Seats::of(1).take(address, ()).now_or_never().flatten().unwrap();
-    let caller = Caller {
-        address,
-        seat: Arc::new(seat),
-        lacks_certificate: false,
-    };
-    Requests::new(abandoned, caller)
-}
-
 fn guarded() -> (Guarded<DuplexStream>, DuplexStream, Requests) {
     let (ours, theirs) = duplex(64);
-    let requests = requests(Abandoned::IsAnswered);
-    (Guarded::new(ours, requests.clone(), &PATIENCE), theirs, requests)
+    let requests = Requests::alone(Abandoned::IsAnswered);
+    (Guarded::new(ours, requests.clone()), theirs, requests)
 }
 
-/// What reading comes to, and after how many seconds.
-async fn read(stream: &mut Guarded<DuplexStream>) -> (io::Result<usize>, u64) {
+/// After how many seconds reading is given up.
+async fn times_out(stream: &mut Guarded<DuplexStream>) -> u64 {
     let start = Instant::now();
-    let result = stream.read(&mut [0; 16]).await;
-    (result, start.elapsed().as_secs())
+    let error = stream.read(&mut [0; 16]).await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    start.elapsed().as_secs()
+}
+
+/// How many bytes are read.
+async fn read(stream: &mut Guarded<DuplexStream>) -> usize {
+    stream.read(&mut [0; 16]).await.unwrap()
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_says_nothing_is_closed() {
     let (mut stream, _peer, _) = guarded();
-    let (result, seconds) = read(&mut stream).await;
-    assert_eq!(
-        (result.unwrap_err().kind(), seconds),
-        (io::ErrorKind::TimedOut, 30)
-    );
+    assert_eq!(times_out(&mut stream).await, 30);
 }
 
 #[tokio::test(start_paused = true)]
@@ -79,16 +60,12 @@ async fn a_head_in_small_pieces_gets_no_more_time() {
 async fn a_request_may_last_and_the_next_may_be_waited_for() {
     let (mut stream, mut peer, requests) = guarded();
     peer.write_all(b"GET /HTTP/1.1\n\n").await.unwrap();
-    assert_eq!(read(&mut stream).await.0.unwrap(), 15);
+    assert_eq!(read(&mut stream).await, 15);
     let request = requests.begin(false);
     let long = tokio::time::timeout(Duration::from_secs(3600), read(&mut stream)).await;
     assert!(long.is_err(), "a request under way was cut off");
     drop(request);
-    let (result, seconds) = read(&mut stream).await;
-    assert_eq!(
-        (result.unwrap_err().kind(), seconds),
-        (io::ErrorKind::TimedOut, 360)
-    );
+    assert_eq!(times_out(&mut stream).await, 360);
 }
 
 #[tokio::test(start_paused = true)]
@@ -103,15 +80,10 @@ async fn the_beginning_of_a_request_behind_another_gets_no_more_time() {
         peer.write_all(head.as_bytes()).await.unwrap();
         let mut read_now = 0;
         while read_now < head.len() {
-            read_now += read(&mut stream).await.0.unwrap();
+            read_now += read(&mut stream).await;
         }
         drop(requests.begin(false));
-        let (result, seconds) = read(&mut stream).await;
-        assert_eq!(
-            (result.unwrap_err().kind(), seconds),
-            (io::ErrorKind::TimedOut, want),
-            "{head:?}"
-        );
+        assert_eq!(times_out(&mut stream).await, want, "{head:?}");
     }
 }
 
@@ -120,14 +92,10 @@ async fn a_body_is_no_beginning_of_a_request() {
     let (mut stream, mut peer, requests) = guarded();
     peer.write_all(b"POST / HTTP/1.1\r\n\r\nbody").await.unwrap();
     for _ in 0..2 {
-        read(&mut stream).await.0.unwrap();
+        read(&mut stream).await;
     }
     drop(requests.begin(true));
-    let (result, seconds) = read(&mut stream).await;
-    assert_eq!(
-        (result.unwrap_err().kind(), seconds),
-        (io::ErrorKind::TimedOut, 360)
-    );
+    assert_eq!(times_out(&mut stream).await, 360);
 }
 
 #[tokio::test(start_paused = true)]
@@ -135,7 +103,7 @@ async fn who_closes_their_side_may_wait_for_the_answer() {
     for (abandoned, waits) in [(Abandoned::IsAnswered, true), (Abandoned::Ends, false)] {
         let (mut stream, mut peer, requests) = guarded();
         peer.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
-        assert_eq!(read(&mut stream).await.0.unwrap(), 16);
+        assert_eq!(read(&mut stream).await, 16);
         let request = requests.begin(false);
         if abandoned == Abandoned::Ends {
             requests.end_with_caller();
@@ -144,7 +112,7 @@ async fn who_closes_their_side_may_wait_for_the_answer() {
         let end = tokio::time::timeout(Duration::from_secs(3600), read(&mut stream)).await;
         assert_eq!(end.is_err(), waits, "{abandoned:?}");
         drop(request);
-        assert_eq!(read(&mut stream).await.0.unwrap(), 0, "{abandoned:?}");
+        assert_eq!(read(&mut stream).await, 0, "{abandoned:?}");
     }
 }
 
@@ -160,18 +128,14 @@ async fn a_peer_that_takes_no_answer_is_given_up() {
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_gives_no_window_is_given_up() {
     let (ours, _theirs) = duplex(64);
-    let requests = requests(Abandoned::Ends);
-    let mut stream = Guarded::new(ours, requests.clone(), &PATIENCE);
+    let requests = Requests::alone(Abandoned::Ends);
+    let mut stream = Guarded::new(ours, requests.clone());
     drop(requests.begin(false));
     let answer = requests.answer();
     let taken = tokio::time::timeout(Duration::from_secs(50), read(&mut stream)).await;
     assert!(taken.is_err(), "given up too early");
     answer.was_taken();
-    let (result, seconds) = read(&mut stream).await;
-    assert_eq!(
-        (result.unwrap_err().kind(), seconds),
-        (io::ErrorKind::TimedOut, 60)
-    );
+    assert_eq!(times_out(&mut stream).await, 60);
 }
 
 #[tokio::test(start_paused = true)]
