@@ -1,29 +1,27 @@
 //! TLS on the exporter's own port, as exporter-toolkit configures Go's.
 
-use std::io;
+mod clients;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
-use rustls::pki_types::{CertificateDer, UnixTime};
-use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::{TLS12, TLS13};
-use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, ServerConfig,
-    SignatureScheme, SupportedCipherSuite, SupportedProtocolVersion,
-};
+use rustls::{ServerConfig, SupportedCipherSuite, SupportedProtocolVersion};
 
 use super::Http2;
 use crate::config::TlsVersion;
 use crate::config::files::disk;
 use crate::config::files::web::{ServerTls, Web};
-use crate::net::tls::{aside, by_rustls, key_pair};
-use crate::net::x509::{self, Certificate, Judge, MAX_RSA_BITS, Pool, Purpose};
+use crate::net::tls::key_pair;
 use crate::os_error;
 use crate::stamp::Stamp;
+
+use clients::{Clients, clients};
+
+pub use clients::why_failed;
 
 /// Makes the configuration of handshakes, and again when one of its files changes.
 #[derive(Debug)]
@@ -167,11 +165,8 @@ fn handshake(
     let cert = read("cert_file", &tls.cert_file, &tls.cert)?;
     let key = zeroize::Zeroizing::new(read("key_file", &tls.key_file, tls.key.expose())?);
     let pair = key_pair(&cert, &key).map_err(|error| format!("failed to load X509KeyPair: {error}"))?;
-    let mut clients = clients(tls, read_file)?;
-    let demands_certificate = open && clients.as_ref().is_some_and(Clients::is_mandatory);
-    if let Some(clients) = &mut clients {
-        clients.open = open;
-    }
+    let clients = clients(tls, open, read_file)?;
+    let demands_certificate = clients.as_ref().is_some_and(Clients::demand_later);
     let provider = provider(tls, http2)?;
     let versions = versions(tls, &provider)?;
     let builder = ServerConfig::builder_with_provider(Arc::new(provider))
@@ -298,189 +293,4 @@ fn versions(
         return Err("min_version, max_version and cipher_suites leave only TLS 1.0, TLS 1.1 or suites with CBC, which this program does not speak".to_owned());
     }
     Ok(versions)
-}
-
-/// How a client's certificate is looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Demand {
-    Request,
-    RequireAny,
-    VerifyIfGiven,
-    RequireAndVerify,
-}
-
-#[derive(Debug)]
-struct Clients {
-    demand: Demand,
-    /// Whether who has no certificate is let in, to be asked for it later.
-    open: bool,
-    roots: Pool,
-    allowed_sans: Option<Vec<String>>,
-    hints: Vec<DistinguishedName>,
-}
-
-fn clients(tls: &ServerTls, read: disk::ReadFile) -> Result<Option<Clients>, String> {
-    let mut roots = Pool::default();
-    let has_ca = !tls.client_ca_file.is_empty() || !tls.client_ca.is_empty();
-    if !tls.client_ca_file.is_empty() {
-        let path = Path::new(&tls.client_ca_file);
-        let pem = read(path).map_err(|error| os_error::describe_file(path, &error))?;
-        roots.add_pem(&pem);
-    } else {
-        roots.add_pem(tls.client_ca.as_bytes());
-    }
-    let demand = match tls.client_auth_type.as_str() {
-        "RequestClientCert" => Demand::Request,
-        "RequireAnyClientCert" | "RequireClientCert" => Demand::RequireAny,
-        "VerifyClientCertIfGiven" => Demand::VerifyIfGiven,
-        "RequireAndVerifyClientCert" => Demand::RequireAndVerify,
-        "" | "NoClientCert" if has_ca => {
-            return Err("client CA's have been configured without a Client Auth Policy".to_owned());
-        }
-        "" | "NoClientCert" => return Ok(None),
-        other => return Err(format!("invalid ClientAuth: {other}")),
-    };
-    Ok(Some(Clients {
-        demand,
-        open: false,
-        hints: roots
-            .subjects()
-            .map(|name| DistinguishedName::from(name.to_vec()))
-            .collect(),
-        roots,
-        allowed_sans: tls.client_allowed_sans.clone(),
-    }))
-}
-
-impl Clients {
-    /// Whoever must have a certain name must have a certificate.
-    fn is_mandatory(&self) -> bool {
-        matches!(self.demand, Demand::RequireAny | Demand::RequireAndVerify) || self.allowed_sans.is_some()
-    }
-
-    /// As Go's `processCertsFromClient`.
-    fn judge(
-        &self,
-        leaf: &CertificateDer<'_>,
-        others: &[CertificateDer<'_>],
-        now: UnixTime,
-    ) -> Result<(), String> {
-        let mut presented = Vec::with_capacity(1 + others.len());
-        for der in std::iter::once(leaf).chain(others) {
-            let certificate = Certificate::parse(der)
-                .map_err(|error| format!("tls: failed to parse client certificate: {error}"))?;
-            if certificate.rsa_bits().is_some_and(|bits| bits > MAX_RSA_BITS) {
-                return Err(format!(
-                    "tls: client sent certificate containing RSA key larger than {MAX_RSA_BITS} bits"
-                ));
-            }
-            presented.push(Arc::new(certificate));
-        }
-        if matches!(self.demand, Demand::VerifyIfGiven | Demand::RequireAndVerify) {
-            let judge = Judge {
-                roots: &self.roots,
-                host: "",
-                now: i64::try_from(now.as_secs()).unwrap_or(i64::MAX),
-                purpose: Purpose::Client,
-            };
-            aside(&presented, || judge.verify(&presented))
-                .map_err(|error| format!("tls: failed to verify certificate: {error}"))?;
-        }
-        let Some(leaf) = presented.first() else {
-            return Ok(());
-        };
-        if let Some(kind) = leaf.unusable_key() {
-            return Err(format!(
-                "tls: client certificate contains an unsupported public key of type {kind}"
-            ));
-        }
-        let Some(allowed) = &self.allowed_sans else {
-            return Ok(());
-        };
-        let addresses: Vec<String> = leaf.ip_addresses().map(|ip| ip.to_string()).collect();
-        let mut names = leaf
-            .dns_names()
-            .chain(leaf.email_addresses())
-            .chain(addresses.iter().map(String::as_str))
-            .chain(leaf.uris());
-        if names.any(|name| allowed.iter().any(|allowed| allowed == name)) {
-            return Ok(());
-        }
-        Err(format!(
-            "could not find allowed SANs in client cert, found: [{}]",
-            allowed.join(" ")
-        ))
-    }
-}
-
-fn refuse(reason: String) -> Error {
-    Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(Refused(reason)))))
-}
-
-/// Why a handshake failed, in Go's words where they are ours: rustls shows the `Debug` form of what it carries.
-pub fn why_failed(error: &io::Error) -> String {
-    match by_rustls(error) {
-        Some(Error::InvalidCertificate(CertificateError::Other(refused))) => refused.to_string(),
-        Some(Error::NoCertificatesPresented) => "tls: client didn't provide a certificate".to_owned(),
-        _ => error.to_string(),
-    }
-}
-
-/// Why a client's certificate was refused.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Refused(String);
-
-impl ClientCertVerifier for Clients {
-    fn client_auth_mandatory(&self) -> bool {
-        self.is_mandatory() && !self.open
-    }
-
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &self.hints
-    }
-
-    fn verify_client_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        now: UnixTime,
-    ) -> Result<ClientCertVerified, Error> {
-        self.judge(end_entity, intermediates, now).map_err(refuse)?;
-        Ok(ClientCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        signature(message, cert, dss, false)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        signature(message, cert, dss, true)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        x509::HANDSHAKE_SCHEMES.to_vec()
-    }
-}
-
-fn signature(
-    message: &[u8],
-    certificate: &CertificateDer<'_>,
-    signed: &DigitallySignedStruct,
-    strict: bool,
-) -> Result<HandshakeSignatureValid, Error> {
-    let leaf = Certificate::parse(certificate).map_err(|_| CertificateError::BadEncoding)?;
-    x509::handshake_signature(&leaf, signed.scheme, strict, message, signed.signature())
-        .map_err(|_| CertificateError::BadSignature)?;
-    Ok(HandshakeSignatureValid::assertion())
 }
