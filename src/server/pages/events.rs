@@ -15,7 +15,7 @@ use serde::Serialize;
 use super::wall::{Filter, Tabs, View};
 use crate::server::Exporter;
 use crate::server::connections::shares::{Rule, Shares, Taken};
-use crate::server::past::wall::Row;
+use crate::server::past::row::Row;
 
 /// How often an open page is told what changed.
 const PACE: Duration = Duration::from_secs(2);

@@ -13,7 +13,7 @@ use crate::config::files::targets::{Target, decoded};
 use crate::module::{Given, Loaded};
 use crate::server::Exporter;
 use crate::server::past::entry::Name;
-use crate::server::past::wall::{Row, State};
+use crate::server::past::row::{Row, State};
 
 /// What a query names: a module, a target, and the `hostname` and the parameters with which it was probed.
 pub struct Named<'q> {

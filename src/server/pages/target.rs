@@ -17,7 +17,7 @@ use crate::server::Exporter;
 use crate::server::past::debug;
 use crate::server::past::entry::{Entry, Name};
 use crate::server::past::history::History;
-use crate::server::past::wall::Row;
+use crate::server::past::row::Row;
 use crate::trace::Link;
 
 /// Most results that are listed.

@@ -14,7 +14,7 @@ use crate::config::files::targets::{Target, decoded, format_milliseconds};
 use crate::display::{holds, short};
 use crate::module::{Given, Loaded};
 use crate::server::past::entry::Name;
-use crate::server::past::wall::Row;
+use crate::server::past::row::Row;
 
 /// Targets of one page.
 const TARGETS: usize = 200;

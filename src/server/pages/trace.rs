@@ -13,7 +13,7 @@ use super::target::{RESULTS, choices, title};
 use super::{MessagePage, html};
 use crate::server::Exporter;
 use crate::server::answer::{self, Response};
-use crate::server::past::wall::Row;
+use crate::server::past::row::Row;
 
 /// Redirects to the trace; when there is none, a page says why.
 pub fn trace(exporter: &Exporter, method: &Method, query: Query<'_>) -> Response {

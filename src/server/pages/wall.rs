@@ -15,7 +15,7 @@ use super::story::given;
 use super::targets::{Entries, SEARCHED};
 use crate::display::{age, duration, holds, short};
 use crate::server::Exporter;
-use crate::server::past::wall::{Beat, Row, STRIP, State};
+use crate::server::past::row::{Beat, Row, STRIP, State};
 
 /// Rows of one page: with the longest texts they stay below 200 KB.
 const ROWS: usize = 50;

@@ -4,4 +4,5 @@ pub mod debug;
 pub mod entry;
 pub mod history;
 pub mod pieces;
+pub mod row;
 pub mod wall;
