@@ -1,8 +1,11 @@
 //! The subcommand `doctor`: tries on a target whatever fits, without a module, and writes the module that it would take.
 
+mod attempt;
 mod examination;
 mod prescription;
 mod report;
+mod service;
+mod settings;
 mod subject;
 
 use std::net::SocketAddr;
@@ -15,7 +18,8 @@ use go_resolve::config::ResolvConf;
 use super::configuration::{self, Configuration};
 use super::probe::{Look, network, runtime, timeout};
 use super::{print, subcommand};
-use examination::{Doctor, Examination};
+use attempt::Doctor;
+use examination::Examination;
 use prescription::Prescription;
 use subject::Subject;
 

@@ -4,7 +4,10 @@ use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
-use super::examination::{Doctor, Examination, Service, prefer, with, written};
+use super::attempt::Doctor;
+use super::examination::Examination;
+use super::service::Service;
+use super::settings::{over, prefer, with, written};
 use super::subject::{Remote, Scheme, Subject};
 
 /// Texts to copy.
@@ -81,6 +84,11 @@ impl Prescription {
     }
 }
 
+/// A module with one section.
+fn module(prober: &str, settings: Value) -> Value {
+    json!({"prober": prober, "timeout": "5s", prober: settings})
+}
+
 /// Block YAML of settings, whose leaves are JSON, which is YAML.
 fn yaml(value: &Value, indentation: usize) -> String {
     let Value::Object(settings) = value else {
@@ -155,26 +163,21 @@ fn for_remote(remote: &Remote, found: &Examination) -> Prescription {
         );
     }
     let tcp = |name, settings| {
-        let module =
-            json!({"prober": "tcp", "timeout": "5s", "tcp": with(prefer(service.families), settings)});
-        Prescription::new(name, module, remote.at(service.port))
+        let tcp = module("tcp", over(service.families, settings));
+        Prescription::new(name, tcp, remote.at(service.port))
     };
     let mut made = if let Some(encrypted) = encrypted {
         match remote.scheme.is_some_and(Scheme::is_socket) {
             true => Prescription::new(
                 "websocket",
-                json!({"prober": "websocket", "timeout": "5s", "websocket": family}),
+                module("websocket", family),
                 remote.url(if encrypted { "wss" } else { "ws" }, service.port),
             ),
             false => web(remote, service, encrypted, &mut notes),
         }
     } else if remote.scheme == Some(Scheme::Grpc) {
         let grpc = with(family, json!({"tls": speaks_tls}));
-        Prescription::new(
-            "grpc",
-            json!({"prober": "grpc", "timeout": "5s", "grpc": grpc}),
-            remote.at(service.port),
-        )
+        Prescription::new("grpc", module("grpc", grpc), remote.at(service.port))
     } else if let Some(greeting) = &service.greeting {
         let word = greeting.split([' ', '-']).next().unwrap_or_default();
         let expected = format!("^{}", go_regexp::quote_meta(word));
@@ -210,8 +213,8 @@ fn web(remote: &Remote, service: &Service, encrypted: bool, notes: &mut Vec<Stri
         _ => {}
     }
     let url = remote.url(if encrypted { "https" } else { "http" }, service.port);
-    let module = json!({"prober": "http", "timeout": "5s", "http": http});
-    Prescription::new(if encrypted { "https_2xx" } else { "http_2xx" }, module, url)
+    let name = if encrypted { "https_2xx" } else { "http_2xx" };
+    Prescription::new(name, module("http", http), url)
 }
 
 /// Over which families something that was not reached is to be probed.
@@ -223,15 +226,7 @@ fn families(remote: &Remote, found: &Examination) -> [bool; 2] {
 fn without_service(remote: &Remote, found: &Examination) -> Prescription {
     let family = prefer(families(remote, found));
     match remote.port {
-        Some(port) => Prescription::new(
-            "tcp_connect",
-            json!({"prober": "tcp", "timeout": "5s", "tcp": family}),
-            remote.at(port),
-        ),
-        None => Prescription::new(
-            "icmp",
-            json!({"prober": "icmp", "timeout": "5s", "icmp": family}),
-            remote.host.clone(),
-        ),
+        Some(port) => Prescription::new("tcp_connect", module("tcp", family), remote.at(port)),
+        None => Prescription::new("icmp", module("icmp", family), remote.host.clone()),
     }
 }

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use serde_json::json;
 
 use super::super::probe::{Look, escaped};
-use super::examination::{Examination, State};
+use super::attempt::State;
+use super::examination::Examination;
 use super::prescription::Prescription;
 use crate::display::{duration, short};
 

@@ -1,0 +1,274 @@
+//! What answers on one port: connecting, the greeting, TLS and HTTP.
+//!
+//! Nothing is sent that a user of the service would not send: a port that is known for another protocol gets no request of HTTP, and a
+//! server that greets gets nothing at all.
+
+use std::net::{IpAddr, SocketAddr};
+
+use futures_util::future::{join, join_all};
+use serde_json::{Value, json};
+
+use super::attempt::{Doctor, FAMILIES, Finding, GREETING, Kind, State};
+use super::settings::{only, over, with};
+use super::subject::{Remote, Scheme};
+use crate::metrics::{Labels, Metric};
+use crate::prober::Outcome;
+
+/// What answers on one port.
+#[derive(Clone, Debug, Default)]
+pub struct Service {
+    /// Where.
+    pub port: u16,
+    /// Whether it was reached over IPv4, and over IPv6.
+    pub families: [bool; 2],
+    /// The first line that it sends unasked.
+    pub greeting: Option<String>,
+    /// Whether no newline ends it.
+    pub is_prompt: bool,
+    /// Whether it speaks TLS, and what to do about a certificate that is not valid and trusted here.
+    pub tls: Option<Result<(), String>>,
+    /// The status of its answer over HTTP.
+    pub status: Option<u16>,
+    /// Whether it speaks TLS although the target says that it does not.
+    pub hides_tls: bool,
+}
+
+impl Service {
+    /// Finds out what answers on a port.
+    pub async fn of(doctor: Doctor<'_>, remote: &Remote, port: u16) -> (Vec<Finding>, Self) {
+        let mut service = Self {
+            port,
+            ..Self::default()
+        };
+        let (mut findings, address) = service.connect(doctor, remote).await;
+        let Some(address) = address else {
+            return (findings, service);
+        };
+        let is_said_to_be_web = remote.scheme.is_some_and(Scheme::is_web);
+        let known = if is_said_to_be_web { Known::No } else { known(port) };
+        let may_greet = !is_said_to_be_web && !matches!(remote.scheme, Some(Scheme::Tls | Scheme::Grpc));
+        if may_greet && known != Known::Encrypted && !matches!(port, 80 | 443) {
+            findings.extend(service.greeting(doctor, remote).await);
+        }
+        let is_plain =
+            matches!(remote.scheme, Some(Scheme::Http | Scheme::Ws)) || port == 80 && remote.scheme.is_none();
+        if service.greeting.is_none() && known != Known::Other && !is_plain {
+            findings.extend(service.encryption(doctor, remote, address).await);
+        }
+        let may_be_web = is_said_to_be_web || remote.scheme.is_none();
+        if service.greeting.is_none() && known == Known::No && may_be_web {
+            findings.extend(service.web(doctor, remote).await);
+        }
+        if is_said_to_be_web && is_plain && service.status.is_none() {
+            let mut encrypted = Service {
+                tls: None,
+                ..service.clone()
+            };
+            let tried = encrypted.encryption(doctor, remote, address).await;
+            if encrypted.tls.is_some() {
+                service.hides_tls = true;
+                findings.extend(tried);
+            }
+        }
+        (findings, service)
+    }
+
+    async fn connect(&mut self, doctor: Doctor<'_>, remote: &Remote) -> (Vec<Finding>, Option<IpAddr>) {
+        let target = &remote.at(self.port);
+        let what = |name| format!("port {} over {name}", self.port);
+        let tries = join_all(FAMILIES.map(|(name, protocol)| {
+            let module = json!({"prober": "tcp", "tcp": only(protocol)});
+            doctor.attempt("Reach", what(name), module, target, Kind::Needed)
+        }))
+        .await;
+        let mut address = None;
+        let mut findings = Vec::new();
+        for ((mut finding, outcome), reached) in tries.into_iter().zip(&mut self.families) {
+            let dialled = outcome.and_then(|outcome| outcome.timeline.hops.first()?.address.clone());
+            *reached = finding.state == State::Works;
+            if *reached {
+                let dialled = dialled.and_then(|text| Some(text.parse::<SocketAddr>().ok()?.ip()));
+                finding.detail = dialled.map(|ip| ip.to_string()).unwrap_or_default();
+                address = address.or(dialled);
+            }
+            findings.push(finding);
+        }
+        if address.is_some() {
+            // One family is enough.
+            findings.iter_mut().for_each(Finding::excuse);
+        }
+        (findings, address)
+    }
+
+    async fn greeting(&mut self, doctor: Doctor<'_>, remote: &Remote) -> Option<Finding> {
+        let steps = json!([{"expect": "^(.{1,200})", "labels": [{"name": "greeting", "value": "${1}"}]}]);
+        let tcp = over(self.families, json!({"query_response": steps}));
+        let target = &remote.at(self.port);
+        let (mut finding, outcome) = doctor
+            .attempt(
+                "Service",
+                "greeting",
+                json!({"prober": "tcp", "tcp": tcp}),
+                target,
+                Kind::Greeting,
+            )
+            .await;
+        let outcome = outcome.filter(|outcome| outcome.success)?;
+        let sample = outcome.samples.family(Metric::ExpectInfo).next()?;
+        if let Labels::Pairs(pairs) = sample.labels {
+            self.greeting = pairs.first().map(|(_, line)| line.trim_end().to_owned());
+        }
+        // Without a newline, the line ends with the time.
+        self.is_prompt = outcome.duration >= GREETING;
+        finding.detail = self.greeting.clone()?;
+        Some(finding)
+    }
+
+    /// TLS of each version, whether the certificate is to be trusted, and what is shown to who names nobody.
+    async fn encryption(&mut self, doctor: Doctor<'_>, remote: &Remote, address: IpAddr) -> Vec<Finding> {
+        let topic = &format!("TLS on port {}", self.port);
+        let tcp = |config: Value| json!({"prober": "tcp", "tcp": over(self.families, json!({"tls": true, "tls_config": config}))});
+        let only = |version: &str| {
+            tcp(json!({"insecure_skip_verify": true, "min_version": version, "max_version": version}))
+        };
+        let named = &remote.at(self.port);
+        let nameless = &SocketAddr::new(address, self.port).to_string();
+        let versions = [("TLS 1.3", "TLS13"), ("TLS 1.2", "TLS12")];
+        let versions = join_all(
+            versions.map(|(name, version)| doctor.attempt(topic, name, only(version), named, Kind::Optional)),
+        );
+        let trust = doctor.attempt(topic, "certificate", tcp(json!({})), named, Kind::Needed);
+        let without = doctor.attempt(
+            topic,
+            "without a server name",
+            tcp(json!({"insecure_skip_verify": true})),
+            nameless,
+            Kind::Optional,
+        );
+        let certificates = join(trust, without);
+        let speaks = |versions: &[(Finding, Option<Outcome>)]| {
+            versions.iter().any(|(finding, _)| finding.state == State::Works)
+        };
+        let is_expected = remote.scheme.is_some_and(Scheme::is_encrypted) || self.port == 443;
+        let (versions, (trust, without)) = if is_expected {
+            join(versions, certificates).await
+        } else {
+            // Of a port of which nobody said that it speaks TLS, nobody waits longer for a certificate than it takes to know.
+            let mut versions = versions.await;
+            if !speaks(&versions) {
+                let what = "TLS".to_owned();
+                let said = versions.pop().map(|(finding, _)| Finding {
+                    topic: "Service".to_owned(),
+                    what,
+                    ..finding
+                });
+                return said.into_iter().collect();
+            }
+            (versions, certificates.await)
+        };
+        let speaks = speaks(&versions);
+        self.tls = speaks.then(|| match trust.0.state {
+            State::Works => Ok(()),
+            _ => Err(trust.1.and_then(|outcome| outcome.advice).unwrap_or_default()),
+        });
+        let mut findings: Vec<Finding> = versions.into_iter().map(|(finding, _)| finding).collect();
+        findings.push(trust.0);
+        // An address has no name to leave out.
+        if speaks && remote.address().is_none() {
+            findings.push(without.0);
+        }
+        findings
+    }
+
+    async fn web(&mut self, doctor: Doctor<'_>, remote: &Remote) -> Vec<Finding> {
+        let is_socket = remote.scheme.is_some_and(Scheme::is_socket);
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let topic = &format!("HTTP on port {}", self.port);
+        let url = &remote.url(scheme, self.port);
+        let http = |more: Value| {
+            let all = json!({"follow_redirects": false, "valid_status_codes": ["100-599"], "tls_config": {"insecure_skip_verify": true}});
+            json!({"prober": "http", "http": with(over(self.families, all), more)})
+        };
+        let one = http(json!({"enable_http2": false, "valid_http_versions": ["HTTP/1.0", "HTTP/1.1"]}));
+        let one = doctor.attempt(topic, "HTTP/1.1", one, url, Kind::Needed);
+        let newer = [
+            ("HTTP/2", json!({"valid_http_versions": ["HTTP/2.0"]})),
+            ("HTTP/3", json!({"enable_http2": false, "enable_http3": true})),
+        ];
+        let newer = join_all(newer.map(|(name, settings)| {
+            let module = http(settings);
+            async move {
+                match scheme {
+                    "https" => Some(doctor.attempt(topic, name, module, url, Kind::Optional).await),
+                    _ => None,
+                }
+            }
+        }));
+        let (one, newer) = join(one, newer).await;
+        let mut findings = Vec::new();
+        for (finding, outcome) in std::iter::once(one).chain(newer.into_iter().flatten()) {
+            if finding.state == State::Works && self.status.is_none() {
+                let status = outcome.and_then(|outcome| outcome.samples.value(Metric::HttpStatusCode));
+                // A status has three digits.
+                #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+                let status = status.map(|status| status as u16);
+                self.status = status.filter(|status| *status > 0);
+            }
+            findings.push(finding);
+        }
+        if self.status.is_none()
+            && remote.scheme.is_none()
+            && self.tls.is_none()
+            && !matches!(self.port, 80 | 443)
+        {
+            // A port of which nobody said that it speaks HTTP.
+            findings.truncate(1);
+            for finding in &mut findings {
+                finding.topic = "Service".to_owned();
+                finding.state = State::Absent;
+            }
+        } else if self.status.is_some() {
+            findings.iter_mut().for_each(Finding::excuse);
+        }
+        if is_socket {
+            let url = remote.url(if self.tls.is_some() { "wss" } else { "ws" }, self.port);
+            let websocket = over(
+                self.families,
+                json!({"http_config": {"tls_config": {"insecure_skip_verify": true}}}),
+            );
+            let module = json!({"prober": "websocket", "websocket": websocket});
+            findings.push(
+                doctor
+                    .attempt(topic, "WebSocket", module, &url, Kind::Needed)
+                    .await
+                    .0,
+            );
+        }
+        findings
+    }
+}
+
+/// Ports of protocols that are neither TLS nor HTTP.
+const OTHERS: [u16; 36] = [
+    21, 22, 23, 25, 53, 110, 111, 119, 143, 179, 389, 445, 514, 587, 873, 1433, 1521, 1883, 2049, 2181, 3306,
+    3389, 4190, 4222, 5060, 5222, 5269, 5432, 5672, 5900, 6379, 6667, 9042, 9092, 11211, 27017,
+];
+
+/// Protocols that a port is known for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    /// TLS, with something else than HTTP inside.
+    Encrypted,
+    /// Something else than TLS or HTTP.
+    Other,
+    /// Nothing.
+    No,
+}
+
+fn known(port: u16) -> Known {
+    match port {
+        465 | 563 | 636 | 853 | 990 | 992..=995 | 5061 | 5223 | 5671 | 6697 | 8883 => Known::Encrypted,
+        _ if OTHERS.contains(&port) => Known::Other,
+        _ => Known::No,
+    }
+}
