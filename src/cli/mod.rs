@@ -20,7 +20,6 @@ use std::process::ExitCode;
 
 use clap::{Command, FromArgMatches};
 
-use crate::config::codec::meant::did_you_mean;
 use flags::{FLAGS, Flag, HELP, VERSION, flags};
 
 pub use flags::{Flags, level};
@@ -53,42 +52,6 @@ pub struct UsageError {
 impl From<String> for UsageError {
     fn from(message: String) -> Self {
         Self { message, hint: None }
-    }
-}
-
-impl UsageError {
-    /// Something that is no flag.
-    fn stray(word: &str) -> Self {
-        let known = did_you_mean(word, SUBCOMMANDS);
-        let hint = match known {
-            Some(meant) if meant == word => {
-                format!("the command {meant} must come first, and has flags of its own")
-            }
-            Some(meant) => format!("did you mean the command {meant}?"),
-            None if word.ends_with(".yml") || word.ends_with(".yaml") => {
-                format!("a configuration is named with --config.file={word}")
-            }
-            None => format!("commands are {}", SUBCOMMANDS.join(", ")),
-        };
-        Self {
-            message: format!("unexpected {word}"),
-            hint: Some(hint),
-        }
-    }
-
-    /// A flag that there is not.
-    fn unknown_flag(name: &str) -> Self {
-        let known = FLAGS.iter().map(|flag| flag.name);
-        let plain = name.strip_prefix("no-").unwrap_or(name);
-        let hint = did_you_mean(plain, known).map(|meant| {
-            if meant == plain {
-                format!("--{meant} takes a value: it has no --no- form")
-            } else {
-                format!("did you mean --{meant}?")
-            }
-        });
-        let message = format!("unknown long flag '--{name}'");
-        Self { message, hint }
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::collections::VecDeque;
 
-use super::UsageError;
 use super::flags::{Flag, Takes};
+use super::{SUBCOMMANDS, UsageError};
+use crate::config::codec::meant::did_you_mean;
 use crate::net::dial::SystemError;
 
 /// Reads long and short flags, up to the flag `last`, or to what `is_end`; nothing else may stand on the command line, but for
@@ -26,9 +27,7 @@ pub fn read(
         }
         if argument == "--" {
             // Only arguments follow, and there are none to take.
-            return rest
-                .pop_front()
-                .map_or(Ok(given), |stray| Err(UsageError::stray(&stray)));
+            return rest.pop_front().map_or(Ok(given), |word| Err(stray(&word)));
         }
         if let Some(long) = argument.strip_prefix("--") {
             let read = read_long(flags, last, long, &mut rest)?;
@@ -41,7 +40,7 @@ pub fn read(
             given.push(read_short(flags, &argument, &mut rest)?);
         } else {
             // kingpin reads a lone dash as an empty argument.
-            return Err(UsageError::stray(argument.trim_start_matches('-')));
+            return Err(stray(argument.trim_start_matches('-')));
         }
     }
     Ok(given)
@@ -81,7 +80,7 @@ fn read_long(
         Some(flag) => (Some(flag), false),
         None => (name.strip_prefix("no-").and_then(find), true),
     };
-    let unknown = || UsageError::unknown_flag(name);
+    let unknown = || unknown_flag(flags, name);
     let flag = flag.ok_or_else(unknown)?;
     let long = flag.name;
     if flag.takes == Takes::Nothing {
@@ -143,4 +142,38 @@ fn next_value(rest: &mut VecDeque<String>) -> Option<String> {
     }
     let next = rest.pop_front_if(|next| !next.starts_with('-') || next == "-")?;
     Some(if next == "-" { String::new() } else { next })
+}
+
+/// Something that is no flag.
+fn stray(word: &str) -> UsageError {
+    let known = did_you_mean(word, SUBCOMMANDS);
+    let hint = match known {
+        Some(meant) if meant == word => {
+            format!("the command {meant} must come first, and has flags of its own")
+        }
+        Some(meant) => format!("did you mean the command {meant}?"),
+        None if word.ends_with(".yml") || word.ends_with(".yaml") => {
+            format!("a configuration is named with --config.file={word}")
+        }
+        None => format!("commands are {}", SUBCOMMANDS.join(", ")),
+    };
+    UsageError {
+        message: format!("unexpected {word}"),
+        hint: Some(hint),
+    }
+}
+
+/// A flag that there is not.
+fn unknown_flag(flags: &[Flag], name: &str) -> UsageError {
+    let known = flags.iter().map(|flag| flag.name);
+    let plain = name.strip_prefix("no-").unwrap_or(name);
+    let hint = did_you_mean(plain, known).map(|meant| {
+        if meant == plain {
+            format!("--{meant} takes a value: it has no --no- form")
+        } else {
+            format!("did you mean --{meant}?")
+        }
+    });
+    let message = format!("unknown long flag '--{name}'");
+    UsageError { message, hint }
 }
