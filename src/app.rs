@@ -2,20 +2,21 @@
 
 mod auto_reload;
 mod external_url;
+mod limits;
+mod ports;
 mod signals;
+mod threads;
 
 use std::io;
 use std::net::SocketAddr;
-use std::panic::{self, AssertUnwindSafe};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::runtime::{Handle, Runtime};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use crate::carried;
 use crate::cli::{self, Flags};
 use crate::config::{LoadError, Options};
 use crate::logging::{Logger, OncePerMinute};
@@ -28,15 +29,11 @@ use crate::net::tls::Roots;
 use crate::probe_log::{Level, text};
 use crate::say;
 use crate::server::accept::Server;
-use crate::server::connections::listen::{self, Listener};
 use crate::server::connections::threads::Threads;
 use crate::server::endpoints::playground::Playground;
 use crate::server::endpoints::{reload, targets};
-use crate::server::front::Prefix;
 use crate::server::instruments::{Elsewhere, Instruments};
-use crate::server::origin::HostNames;
 use crate::server::past::history::History;
-use crate::server::web::{Gate, Http2};
 use crate::server::{Exporter, RequestSettings};
 use crate::telemetry::Exports;
 use crate::trace::Export;
@@ -51,68 +48,20 @@ const LAST_SPANS: Duration = Duration::from_secs(5);
 /// How long a slow standard error may hold up the start.
 const FIRST_WORDS: Duration = Duration::from_millis(200);
 
-/// How often a thread for what blocks gets something to do: tokio ends those that had nothing for ten seconds.
-const OCCUPIED: Duration = Duration::from_secs(8);
-/// How long what still blocks may keep the process.
-const SHUTDOWN: Duration = Duration::from_secs(1);
-
 /// What is said to SIGTERM and SIGINT.
 const GOODBYE: &str = "Received SIGTERM, exiting gracefully...";
 
-/// Runs the exporter on threads of its own until it is told to stop. When they have nothing to do they give back memory, if
-/// that was asked for. Not `async`, so that the program does not compile all of this once more.
+/// Runs the exporter until it is told to stop. Not `async`, so that the program does not compile all of this once more.
 ///
 /// # Errors
 /// There are no threads to be had.
 pub fn run(flags: Flags) -> io::Result<ExitCode> {
-    // tokio panics where the system has no thread left; what it says is the error, and needs no trace.
-    panic::set_hook(Box::new(|_| {}));
-    let ran = panic::catch_unwind(AssertUnwindSafe(|| on_threads(flags)));
-    ran.unwrap_or_else(|panic| {
-        let reason = panic.downcast::<String>();
-        Err(io::Error::other(reason.map_or_else(
-            |_| "an internal error".to_owned(),
-            |reason| *reason,
-        )))
-    })
-}
-
-fn on_threads(flags: Flags) -> io::Result<ExitCode> {
-    let all = threads(None)?;
-    let one = threads(Some(1))?;
-    one.spawn(keep_a_thread());
-    let others = (all.metrics().num_workers() > 1).then(|| all.handle().clone());
-    others.iter().cloned().for_each(memory::others_give_back);
-    let code = one.block_on(serve(flags, others));
-    // A look-up or a file system that hangs must not keep the process.
-    one.shutdown_timeout(SHUTDOWN);
-    all.shutdown_timeout(SHUTDOWN);
-    Ok(code)
-}
-
-/// Threads that serve, as many as there are cores if nothing is said.
-fn threads(count: Option<usize>) -> io::Result<Runtime> {
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    builder.enable_all().on_thread_park(memory::when_parked);
-    if let Some(count) = count {
-        builder.worker_threads(count);
-    }
-    builder.build()
-}
-
-/// Keeps one thread for what blocks. Where the system has none left, what has to wait for it waits; if there were not one, tokio
-/// would panic. Under load there is always something that blocks.
-async fn keep_a_thread() {
-    loop {
-        // An error means that the program ends.
-        let _ = tokio::task::spawn_blocking(memory::when_parked).await;
-        tokio::time::sleep(OCCUPIED).await;
-    }
+    threads::run(|others| serve(flags, others))
 }
 
 async fn serve(flags: Flags, others: Option<Handle>) -> ExitCode {
     let logger = Logger::stderr(flags.log_level, flags.log_format);
-    log_panics(&logger);
+    threads::log_panics(&logger);
     let mut stop = Stop::listen(&logger);
     let checks = flags.config_check;
     let code = tokio::select! {
@@ -146,33 +95,6 @@ async fn until_stopped(running: RunningExporter, told: &mut Stop, logger: &Logge
         _ = serving => {}
         () = told.told() => say!(logger, Warn, "Received a second signal, exiting at once"),
     }
-}
-
-/// A bug must not end the exporter, and its message must not break the form of the log.
-fn log_panics(logger: &Logger) {
-    let logger = logger.clone();
-    panic::set_hook(Box::new(move |panic| {
-        let reason = panic.payload_as_str().unwrap_or("unknown").to_owned();
-        let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        match is_out_of_threads(&reason) {
-            true => say!(
-                logger,
-                Error,
-                "This machine ran out of threads; raise their limit (ulimit -u, TasksMax=, pids.max)",
-                "err" => reason,
-            ),
-            false => {
-                say!(logger, Error, "Internal error; please report it", "err" => reason, "place" => place)
-            }
-        }
-    }));
-}
-
-/// Whether a panic says that the system has no thread left, for which tokio and the standard library have no error.
-fn is_out_of_threads(reason: &str) -> bool {
-    ["OS can't spawn worker thread", "failed to spawn thread"]
-        .iter()
-        .any(|start| reason.starts_with(start))
 }
 
 /// The exporter did not start; the log says why.
@@ -228,7 +150,7 @@ pub async fn start(flags: Flags, logger: Logger, others: Option<Handle>) -> Resu
     let store = open_store(&flags, &logger).await?;
     let store = Arc::new(store);
     let network = Arc::new(Network::governed_by(store.policy()));
-    limit_memory(flags.memory_limit, &logger);
+    limits::limit_memory(flags.memory_limit, &logger);
     let history_max_bytes = memory::history_share()
         .unwrap_or(usize::MAX)
         .min(flags.history_max_bytes);
@@ -240,13 +162,9 @@ pub async fn start(flags: Flags, logger: Logger, others: Option<Handle>) -> Resu
     // Whoever finds the port open finds these lines written, as with upstream, which waits for each.
     logger.written(FIRST_WORDS).await;
 
-    let (prefix, names) = prefix(&flags, &logger)?;
-    raise_file_limit();
-    let listeners = listeners(&flags, &logger).await.map_err(|error| {
-        say!(logger, Error, "Error starting HTTP server", "err" => text(error));
-        Stopped
-    })?;
-    let (addresses, gate) = announce(&listeners, &flags, &logger).await.map_err(|error| {
+    let (prefix, names) = external_url::prefix(&flags, &logger)?;
+    limits::raise_file_limit();
+    let ports = ports::open(&flags, &logger).await.map_err(|error| {
         say!(logger, Error, "Error starting HTTP server", "err" => error);
         Stopped
     })?;
@@ -254,7 +172,7 @@ pub async fn start(flags: Flags, logger: Logger, others: Option<Handle>) -> Resu
         flags.trace_spans.as_ref(),
         flags.trace_logs.as_ref(),
         flags.trace_export,
-        &instance(&flags, &addresses),
+        &instance(&flags, &ports.addresses),
         &network,
         &logger,
     );
@@ -290,13 +208,13 @@ pub async fn start(flags: Flags, logger: Logger, others: Option<Handle>) -> Resu
         Arc::clone(&exporter),
         prefix,
         names,
-        gate,
-        max_connections(&flags),
+        ports.gate,
+        limits::max_connections(&flags),
         Threads::new(others),
     );
     memory::give_back_program();
     let (stop, stopped) = watch::channel(false);
-    let (serving, exports) = (server.serve(listeners, stopped), exporter.exports.clone());
+    let (serving, exports) = (server.serve(ports.listeners, stopped), exporter.exports.clone());
     let serving = tokio::spawn(async move {
         serving.await;
         if let Some(exports) = exports {
@@ -314,7 +232,7 @@ pub async fn start(flags: Flags, logger: Logger, others: Option<Handle>) -> Resu
     }
     Ok(Started::Serving(RunningExporter {
         exporter,
-        addresses,
+        addresses: ports.addresses,
         stop,
         serving,
     }))
@@ -327,26 +245,6 @@ fn instance(flags: &Flags, addresses: &[SocketAddr]) -> String {
     match addresses.first() {
         Some(address) if !flags.systemd_socket => format!("{host}:{}", address.port()),
         _ => host.into_owned(),
-    }
-}
-
-/// Sets the budget of memory, and says which it is.
-fn limit_memory(given: Option<u64>, logger: &Logger) {
-    let Some(limit) = memory::find(given) else {
-        return;
-    };
-    let bytes = limit.bytes;
-    memory::limit_to(limit);
-    let used = memory::used().unwrap_or_default();
-    say!(logger, Debug, "Memory is limited", "limit_bytes" => text(bytes), "used_bytes" => text(used));
-    if memory::is_too_low() {
-        say!(
-            logger,
-            Warn,
-            "The memory limit leaves too little for probes, see --memory.limit",
-            "limit_bytes" => text(bytes),
-            "used_bytes" => text(used),
-        );
     }
 }
 
@@ -425,136 +323,4 @@ async fn open_store(flags: &Flags, logger: &Logger) -> Result<Store, Stopped> {
     })?;
     reload::warn(logger, &store.current().warnings);
     Ok(store)
-}
-
-/// Where the endpoints are, and by which names the exporter is known.
-fn prefix(flags: &Flags, logger: &Logger) -> Result<(Prefix, HostNames), Stopped> {
-    if flags.external_url.is_empty() && flags.systemd_socket {
-        say!(
-            logger,
-            Error,
-            "Cannot automatically infer external URL with systemd socket listener. Please provide --web.external-url"
-        );
-        return Err(Stopped);
-    }
-    if flags.external_url.is_empty() && flags.listen_addresses.len() > 1 {
-        say!(
-            logger,
-            Info,
-            "Inferring external URL from first provided listen address"
-        );
-    }
-    let first = flags.listen_addresses.first().map_or("", String::as_str);
-    let url = external_url::compute(&flags.external_url, first).map_err(|error| {
-        say!(logger, Error, "failed to determine external URL", "err" => error);
-        Stopped
-    })?;
-    let shown = url.to_string();
-    say!(logger, Debug, &shown);
-    let path = if flags.route_prefix.is_empty() {
-        String::from_utf8_lossy(&url.decoded_path()).into_owned()
-    } else {
-        flags.route_prefix.clone()
-    };
-    // Those who are redirected get the credentials, the log does not.
-    let external = carried::text(&url.to_bytes()).into_owned();
-    let prefix = Prefix::new(&path, &external);
-    say!(logger, Debug, prefix.path());
-    let names = HostNames::new(&flags.allowed_hosts, &shown).map_err(|error| {
-        say!(logger, Error, "invalid --web.allowed-hosts", "err" => error);
-        Stopped
-    })?;
-    Ok((prefix, names))
-}
-
-async fn listeners(flags: &Flags, logger: &Logger) -> Result<Vec<Listener>, listen::ListenError> {
-    if flags.systemd_socket {
-        say!(
-            logger,
-            Info,
-            "Listening on systemd activated listeners instead of port listeners."
-        );
-        return listen::systemd();
-    }
-    let mut listeners = Vec::with_capacity(flags.listen_addresses.len());
-    for address in &flags.listen_addresses {
-        listeners.push(Listener::Tcp(listen::tcp(address).await?));
-    }
-    Ok(listeners)
-}
-
-/// Says where the exporter listens and how, and reads the web configuration file.
-async fn announce(
-    listeners: &[Listener],
-    flags: &Flags,
-    logger: &Logger,
-) -> Result<(Vec<SocketAddr>, Option<Arc<Gate>>), String> {
-    let (mut addresses, mut places) = (Vec::new(), Vec::new());
-    for listener in listeners {
-        addresses.extend(listener.address().map_err(|error| error.to_string())?);
-        places.push(listener.place().map_err(|error| error.to_string())?);
-    }
-    for place in &places {
-        say!(logger, Info, "Listening on", "address" => text(place));
-    }
-    let gate = if flags.web_config_file.is_empty() {
-        None
-    } else {
-        let (path, log, open) = (flags.web_config_file.clone(), logger.clone(), flags.open_healthy);
-        let opened = tokio::task::spawn_blocking(move || Gate::open(Path::new(&path), open, &log));
-        let gate = opened.await.map_err(|error| error.to_string())?;
-        Some(Arc::new(gate.map_err(|error| error.to_string())?))
-    };
-    for place in &places {
-        match gate.as_ref().and_then(|gate| gate.tls()) {
-            Some(http2) => {
-                let http2 = http2 == Http2::Offered;
-                say!(logger, Info, "TLS is enabled.", "http2" => http2, "address" => text(place));
-            }
-            None => say!(logger, Info, "TLS is disabled.", "http2" => false, "address" => text(place)),
-        }
-    }
-    Ok((addresses, gate))
-}
-
-/// As many open files as the system lets us have: every connection and every probe needs some.
-fn raise_file_limit() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
-    };
-    // Refused, the limit stays as it was.
-    let _ = setrlimit(Resource::Nofile, raised);
-}
-
-/// Half of the files that the exporter has open besides connections and probes, at most.
-const OWN_FILES: usize = 24;
-
-/// `--web.max-connections`, or half of the open files, so that the other half is left for probes, but for some that the exporter needs
-/// itself.
-fn max_connections(flags: &Flags) -> usize {
-    use rustix::process::{Resource, getrlimit};
-    if flags.max_connections > 0 {
-        return flags.max_connections;
-    }
-    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let half = usize::try_from(files / 2).unwrap_or(usize::MAX);
-    half - OWN_FILES.min(half / 8)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_panic_for_want_of_threads_is_no_bug() {
-        let want = io::Error::from_raw_os_error(libc::EAGAIN);
-        assert!(is_out_of_threads(&format!(
-            "OS can't spawn worker thread: {want}"
-        )));
-        assert!(is_out_of_threads(&format!("failed to spawn thread: {want:?}")));
-        assert!(!is_out_of_threads("index out of bounds"));
-    }
 }

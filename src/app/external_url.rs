@@ -1,13 +1,63 @@
-//! `--web.external-url`, or what stands for it.
+//! `--web.external-url`, or what stands for it: where the endpoints are, and by which names the exporter is known.
 
+use super::Stopped;
+use crate::carried;
+use crate::cli::Flags;
+use crate::logging::Logger;
 use crate::net::split_host_port;
 use crate::net::url::Url;
+use crate::say;
+use crate::server::front::Prefix;
+use crate::server::origin::HostNames;
+
+/// Where the endpoints are, and by which names the exporter is known.
+///
+/// # Errors
+/// They are not known; the log says why.
+pub fn prefix(flags: &Flags, logger: &Logger) -> Result<(Prefix, HostNames), Stopped> {
+    if flags.external_url.is_empty() && flags.systemd_socket {
+        say!(
+            logger,
+            Error,
+            "Cannot automatically infer external URL with systemd socket listener. Please provide --web.external-url"
+        );
+        return Err(Stopped);
+    }
+    if flags.external_url.is_empty() && flags.listen_addresses.len() > 1 {
+        say!(
+            logger,
+            Info,
+            "Inferring external URL from first provided listen address"
+        );
+    }
+    let first = flags.listen_addresses.first().map_or("", String::as_str);
+    let url = compute(&flags.external_url, first).map_err(|error| {
+        say!(logger, Error, "failed to determine external URL", "err" => error);
+        Stopped
+    })?;
+    let shown = url.to_string();
+    say!(logger, Debug, &shown);
+    let path = if flags.route_prefix.is_empty() {
+        String::from_utf8_lossy(&url.decoded_path()).into_owned()
+    } else {
+        flags.route_prefix.clone()
+    };
+    // Those who are redirected get the credentials, the log does not.
+    let external = carried::text(&url.to_bytes()).into_owned();
+    let prefix = Prefix::new(&path, &external);
+    say!(logger, Debug, prefix.path());
+    let names = HostNames::new(&flags.allowed_hosts, &shown).map_err(|error| {
+        say!(logger, Error, "invalid --web.allowed-hosts", "err" => error);
+        Stopped
+    })?;
+    Ok((prefix, names))
+}
 
 /// The URL under which the exporter is reached, without a slash at its end.
 ///
 /// # Errors
 /// Quotes around it, no URL at all, or no port to derive it from.
-pub fn compute(given: &str, listen_address: &str) -> Result<Url, String> {
+fn compute(given: &str, listen_address: &str) -> Result<Url, String> {
     let text = if given.is_empty() {
         let (_, port) = split_host_port(listen_address).map_err(|error| error.to_string())?;
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
