@@ -84,21 +84,14 @@ fn tls(section: &mut Settings, draft: &mut Draft) -> Value {
 
 pub(super) fn read(config: Value, draft: &mut Draft) {
     let mut config = Settings::new("the file", config);
-    for probe in config.items("probe") {
-        read_probe(probe, draft);
-    }
+    config.each("probe", "probe", draft, read_probe);
     config.finish(draft, "surfacer server port host");
     draft.hint("the counters total, success and latency become avg_over_time(probe_success[5m]) and probe_duration_seconds");
 }
 
-fn read_probe(probe: Value, draft: &mut Draft) {
-    let (mut probe, name) = Settings::named("probe", probe);
-    let place = probe.place().to_owned();
+fn read_probe(mut probe: Settings, name: &str, draft: &mut Draft) -> Result<(), String> {
     if probe.flag("negative_test") {
-        draft.lost(format!(
-            "{place}: it is inverted (negative_test): alert on probe_success == 1"
-        ));
-        return;
+        return Err("it is inverted (negative_test): alert on probe_success == 1".to_owned());
     }
     let timeout = time(&mut probe, "timeout", 1_000);
     let family = match probe.text("ip_version").as_deref() {
@@ -110,9 +103,7 @@ fn read_probe(probe: Value, draft: &mut Draft) {
     let kind = probe.text("type").unwrap_or_default();
     let (prober, mut settings, rule): (_, _, Address) = match kind.as_str() {
         "HTTP" => {
-            let Some((settings, rule)) = http(&mut probe, draft) else {
-                return;
-            };
+            let (settings, rule) = http(&mut probe, draft)?;
             ("http", settings, rule)
         }
         "PING" => {
@@ -144,15 +135,10 @@ fn read_probe(probe: Value, draft: &mut Draft) {
             ("dns", dns(&mut probe, draft), Box::new(rule))
         }
         "GRPC" => {
-            let Some((settings, rule)) = grpc(&mut probe, draft) else {
-                return;
-            };
+            let (settings, rule) = grpc(&mut probe, draft)?;
             ("grpc", settings, rule)
         }
-        other => {
-            draft.lost(format!("{place}: the type {other}"));
-            return;
-        }
+        other => return Err(format!("the type {other}")),
     };
     if let Some(settings) = settings.as_object_mut() {
         settings.insert("preferred_ip_protocol".to_owned(), family.into());
@@ -164,17 +150,16 @@ fn read_probe(probe: Value, draft: &mut Draft) {
         let mut label = Settings::new("", label);
         Some((label.text("key")?, label.text("value")?))
     });
-    let more = draft.labels(&place, more.collect::<Vec<_>>());
+    let more = draft.labels(probe.place(), more.collect::<Vec<_>>());
     let alone = hosts.len() == 1;
     for host in hosts {
         let dst = host
             .port
             .as_ref()
             .map_or_else(|| host.name.clone(), |port| address(&host.name, port));
-        let title = if alone {
-            name.clone()
-        } else {
-            format!("{name}/{dst}")
+        let title = match alone {
+            true => name.to_owned(),
+            false => format!("{name}/{dst}"),
         };
         let target = draft.target(&title, &rule(&host), module.clone(), interval);
         if host.ip.is_some() && ["http", "tcp"].contains(&prober) {
@@ -182,10 +167,11 @@ fn read_probe(probe: Value, draft: &mut Draft) {
         }
         target
             .labels
-            .extend([("probe".to_owned(), name.clone()), ("dst".to_owned(), dst)]);
+            .extend([("probe".to_owned(), name.to_owned()), ("dst".to_owned(), dst)]);
         target.labels.extend(more.clone());
     }
     probe.finish(draft, MEANINGLESS);
+    Ok(())
 }
 
 /// What the targets are.
@@ -202,8 +188,7 @@ fn hosts(mut targets: Settings, draft: &mut Draft) -> Vec<Host> {
     hosts
 }
 
-/// `None` when no status is accepted.
-fn http(probe: &mut Settings, draft: &mut Draft) -> Option<(Value, Address)> {
+fn http(probe: &mut Settings, draft: &mut Draft) -> Result<(Value, Address), String> {
     let mut http = probe.section("http_probe");
     let mut fields = Map::new();
     for (list, key) in [("headers", "name"), ("header", "key")] {
@@ -230,10 +215,9 @@ fn http(probe: &mut Settings, draft: &mut Draft) -> Option<(Value, Address)> {
         if accepted.is_null()
             && let Some(listed) = judged.text("success_status_codes")
         {
-            let Some(codes) = statuses(&codes(listed.split(',').map(|code| code.trim().to_owned()))) else {
-                draft.lost(format!("{}: no status is in {listed:?}", judged.place()));
-                return None;
-            };
+            let codes = statuses(&codes(listed.split(',').map(|code| code.trim().to_owned())));
+            let codes =
+                codes.ok_or_else(|| format!("validator: http_validator: no status is in {listed:?}"))?;
             accepted = match codes {
                 Value::Null => json!(["2xx"]),
                 codes => codes,
@@ -253,7 +237,7 @@ fn http(probe: &mut Settings, draft: &mut Draft) -> Option<(Value, Address)> {
     }
     let hops = http.whole("max_redirects");
     if let Some(hops) = hops.filter(|hops| *hops > 0) {
-        draft.lost(format!("{}: `max_redirects` {hops}: it follows 10", http.place()));
+        http.lost(draft, format_args!("`max_redirects` {hops}: it follows 10"));
     }
     let settings = json!({
         "method": http.text("method").filter(|method| method != "GET"),
@@ -288,7 +272,7 @@ fn http(probe: &mut Settings, draft: &mut Draft) -> Option<(Value, Address)> {
             None => format!("{scheme}://{site}{path}"),
         }
     };
-    Some((settings, Box::new(rule)))
+    Ok((settings, Box::new(rule)))
 }
 
 /// The content type that cloudprober gives to a body.
@@ -309,23 +293,19 @@ fn content_type(bodies: &[String], body: &str) -> Option<&'static str> {
     is_query.then_some("application/x-www-form-urlencoded")
 }
 
-/// `None` for anything but a health check that wants the service to serve.
-fn grpc(probe: &mut Settings, draft: &mut Draft) -> Option<(Value, Address)> {
+/// An error for anything but a health check that wants the service to serve.
+fn grpc(probe: &mut Settings, draft: &mut Draft) -> Result<(Value, Address), String> {
     let mut grpc = probe.section("grpc_probe");
     let method = grpc.text("method").unwrap_or_else(|| "ECHO".to_owned());
     if method != "HEALTH_CHECK" {
-        draft.lost(format!(
-            "{}: the method {method}: only HEALTH_CHECK can be probed",
-            grpc.place()
+        return Err(format!(
+            "grpc_probe: the method {method}: only HEALTH_CHECK can be probed"
         ));
-        return None;
     }
     if grpc.flag("health_check_ignore_status") {
-        draft.lost(format!(
-            "{}: `health_check_ignore_status`: only a service that is SERVING is healthy here",
-            grpc.place()
-        ));
-        return None;
+        let fault =
+            "grpc_probe: `health_check_ignore_status`: only a service that is SERVING is healthy here";
+        return Err(fault.to_owned());
     }
     let mut metadata = Map::new();
     for header in grpc.items("headers") {
@@ -344,14 +324,14 @@ fn grpc(probe: &mut Settings, draft: &mut Draft) -> Option<(Value, Address)> {
     let port = grpc.text("port");
     grpc.finish(draft, "num_conns disable_reuse_conn blob_size");
     let rule = move |host: &Host| host.address(port.as_deref(), "443");
-    Some((settings, Box::new(rule)))
+    Ok((settings, Box::new(rule)))
 }
 
 fn dns(probe: &mut Settings, draft: &mut Draft) -> Value {
     let mut dns = probe.section("dns_probe");
     let least = dns.whole("min_answers").unwrap_or(0);
     if least > 1 {
-        draft.lost(format!("{}: `min_answers` {least}: it asks for one", dns.place()));
+        dns.lost(draft, format_args!("`min_answers` {least}: it asks for one"));
     }
     let way = dns.text("dns_proto").unwrap_or_default();
     let settings = json!({

@@ -12,9 +12,7 @@ const RCODES: [&str; 6] = ["NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP
 
 pub(super) fn read(config: Value, draft: &mut Draft) {
     let mut config = Settings::new("the file", config);
-    for endpoint in config.items("endpoints") {
-        read_endpoint(endpoint, draft);
-    }
+    config.each("endpoints", "endpoint", draft, read_endpoint);
     config.finish(
         draft,
         "metrics web storage ui concurrency disable-monitoring-lock",
@@ -22,12 +20,9 @@ pub(super) fn read(config: Value, draft: &mut Draft) {
     draft.hint("gatus_results_endpoint_success becomes probe_success, gatus_results_duration_seconds becomes probe_duration_seconds, gatus_results_certificate_expiration_seconds becomes probe_ssl_earliest_cert_expiry - time()");
 }
 
-fn read_endpoint(endpoint: Value, draft: &mut Draft) {
-    let (mut endpoint, name) = Settings::named("endpoint", endpoint);
-    let place = endpoint.place().to_owned();
+fn read_endpoint(mut endpoint: Settings, name: &str, draft: &mut Draft) -> Result<(), String> {
     if endpoint.truth("enabled") == Some(false) {
-        draft.lost(format!("{place}: it is not enabled"));
-        return;
+        return Err("it is not enabled".to_owned());
     }
     let url = endpoint.text("url").unwrap_or_default();
     let mut client = endpoint.section("client");
@@ -52,20 +47,17 @@ fn read_endpoint(endpoint: Value, draft: &mut Draft) {
         let condition = text(&condition);
         let variable = reference(&condition);
         if variable.is_some() || judged.read(scheme, &condition.replace("$$", "$")).is_none() {
-            draft.lost(format!("{place}: the condition {condition:?}: use an alert"));
+            endpoint.lost(draft, format_args!("the condition {condition:?}: use an alert"));
         }
     }
     if judged.fail_always() {
-        draft.lost(format!(
-            "{place}: its conditions want no response: alert on probe_success == 1"
-        ));
-        return;
+        return Err("its conditions want no response: alert on probe_success == 1".to_owned());
     }
     let group = endpoint.text("group");
     let body = |endpoint: &mut Settings| {
         let body = endpoint.text("body")?;
         let parts = [
-            ("NAME", name.as_str()),
+            ("NAME", name),
             ("GROUP", group.as_deref().unwrap_or_default()),
             ("URL", url.as_str()),
         ];
@@ -101,7 +93,7 @@ fn read_endpoint(endpoint: Value, draft: &mut Draft) {
         "tcp" | "tls" => {
             let mut steps = Vec::new();
             let sent = body(&mut endpoint);
-            let answer = judged.one_body(&place, draft).map(|pattern| whole(&pattern));
+            let answer = judged.one_body(&endpoint, draft).map(|pattern| whole(&pattern));
             // gatus reads something after it has sent something, and compares it with or without a line break at its end.
             let answer = answer.or_else(|| sent.is_some().then(|| "(?s).".to_owned()));
             steps.extend(sent.map(|body| json!({"send": body, "no_newline": true})));
@@ -128,22 +120,16 @@ fn read_endpoint(endpoint: Value, draft: &mut Draft) {
         }
         "grpc" | "grpcs" => {
             if !judged.is_serving {
-                draft.lost(format!(
-                    "{place}: without the condition [BODY].status == SERVING, any health is good: only SERVING is here"
-                ));
-                return;
+                let fault = "without the condition [BODY].status == SERVING, any health is good: only SERVING is here";
+                return Err(fault.to_owned());
             }
             let settings = json!({"tls": scheme == "grpcs", "tls_config": tls(&mut client)});
             ("grpc", rest.to_owned(), settings)
         }
         "ws" | "wss" => {
-            let Some(body) = body(&mut endpoint) else {
-                draft.lost(format!(
-                    "{place}: without a body it sends an empty message, which cannot be sent here"
-                ));
-                return;
-            };
-            let answer = judged.one_body(&place, draft).map(|pattern| whole(&pattern));
+            let body = body(&mut endpoint)
+                .ok_or("without a body it sends an empty message, which cannot be sent here")?;
+            let answer = judged.one_body(&endpoint, draft).map(|pattern| whole(&pattern));
             // gatus reads a message after it has sent one.
             let answer = answer.unwrap_or_else(|| ".*".to_owned());
             let steps = [json!({"send": body}), json!({"expect": answer})];
@@ -162,7 +148,7 @@ fn read_endpoint(endpoint: Value, draft: &mut Draft) {
             let kind = dns.text("query-type");
             // The text of a record is its name, TTL, class, type and data; gatus has the data, of MX without the preference.
             let before = if kind.as_deref() == Some("MX") { 5 } else { 4 };
-            let body = judged.one_body(&place, draft);
+            let body = judged.one_body(&endpoint, draft);
             let body = body.map(|body| format!(r"^(?:\S+\s+){{{before}}}(?s:{body})$"));
             if judged.rcodes.is_none() && body.is_none() {
                 judged.rcodes = Some(RCODES.map(str::to_owned).into());
@@ -179,15 +165,13 @@ fn read_endpoint(endpoint: Value, draft: &mut Draft) {
             });
             ("dns", url.clone(), settings)
         }
-        other => {
-            draft.lost(format!("{place}: the protocol {other:?}"));
-            return;
-        }
+        other => return Err(format!("the protocol {other:?}")),
     };
     let module = draft.module(prober, prober, timeout, settings);
     let interval = endpoint.period("interval").or(Some(60_000));
-    let labels = draft.labels(&place, pairs(endpoint.take("extra-labels")));
-    let target = draft.target(&name, &address, module, interval);
+    let labels = pairs(endpoint.take("extra-labels"));
+    let labels = draft.labels(endpoint.place(), labels);
+    let target = draft.target(name, &address, module, interval);
     target.labels = labels;
     target
         .labels
@@ -195,6 +179,7 @@ fn read_endpoint(endpoint: Value, draft: &mut Draft) {
     client.finish(draft, "");
     dns.finish(draft, "");
     endpoint.finish(draft, "ui");
+    Ok(())
 }
 
 /// Conditions as settings of a module.
@@ -280,12 +265,11 @@ impl Conditions {
     }
 
     /// The pattern of the body where a prober has room for one; names the others.
-    fn one_body(&self, place: &str, draft: &mut Draft) -> Option<String> {
+    fn one_body(&self, endpoint: &Settings, draft: &mut Draft) -> Option<String> {
         let ((first, _), others) = self.bodies.split_first()?;
         for (_, condition) in others.iter().filter(|(pattern, _)| pattern != first) {
-            draft.lost(format!(
-                "{place}: the condition {condition:?}: there is one of [BODY] already"
-            ));
+            let what = format_args!("the condition {condition:?}: there is one of [BODY] already");
+            endpoint.lost(draft, what);
         }
         Some(first.clone())
     }

@@ -1,5 +1,7 @@
 //! A mapping of the source, out of which settings are taken one by one: what nobody took is named.
 
+use std::fmt::Display;
+
 use serde_json::{Map, Value};
 
 use super::draft::{Draft, is_empty};
@@ -33,12 +35,28 @@ impl Settings {
         &self.place
     }
 
-    /// The settings of something with a name, and that name: `probe "web"` is where they stand.
-    pub(super) fn named(kind: &str, value: Value) -> (Self, String) {
-        let mut settings = Self::new("", value);
-        let name = settings.text("name").unwrap_or_default();
-        settings.place = format!("{kind} {name:?}");
-        (settings, name)
+    /// Notes what of them is lost.
+    pub(super) fn lost(&self, draft: &mut Draft, what: impl Display) {
+        draft.lost(format!("{}: {what}", self.place));
+    }
+
+    /// Reads each entry of a list, which has a name: `probe "web"` is where it stands. An error says why one is left out.
+    pub(super) fn each(
+        &mut self,
+        list: &str,
+        kind: &str,
+        draft: &mut Draft,
+        read: fn(Self, &str, &mut Draft) -> Result<(), String>,
+    ) {
+        for entry in self.items(list) {
+            let mut entry = Self::new("", entry);
+            let name = entry.text("name").unwrap_or_default();
+            let place = format!("{kind} {name:?}");
+            entry.place.clone_from(&place);
+            if let Err(reason) = read(entry, &name, draft) {
+                draft.lost(format!("{place}: {reason}"));
+            }
+        }
     }
 
     pub(super) fn take(&mut self, key: &str) -> Option<Value> {
@@ -76,10 +94,7 @@ impl Settings {
     pub(super) fn packets(&mut self, key: &str, draft: &mut Draft) -> Option<u64> {
         let count = self.whole(key).filter(|count| *count > 1)?;
         if count > MOST_PACKETS {
-            draft.lost(format!(
-                "{}: `{key}` {count}: it sends {MOST_PACKETS}",
-                self.place
-            ));
+            self.lost(draft, format_args!("`{key}` {count}: it sends {MOST_PACKETS}"));
         }
         Some(count.min(MOST_PACKETS))
     }
@@ -117,9 +132,9 @@ impl Settings {
 
     /// Names what was not taken, without what means nothing here: keys, separated by blanks.
     pub(super) fn finish(self, draft: &mut Draft, meaningless: &str) {
-        for (key, value) in self.rest {
-            if !is_empty(&value) && !meaningless.split_whitespace().any(|other| other == key) {
-                draft.lost(format!("{}: `{key}`", self.place));
+        for (key, value) in &self.rest {
+            if !is_empty(value) && !meaningless.split_whitespace().any(|other| other == key) {
+                self.lost(draft, format_args!("`{key}`"));
             }
         }
     }

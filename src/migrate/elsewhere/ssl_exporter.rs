@@ -22,12 +22,14 @@ pub(super) fn read(config: Value, draft: &mut Draft) {
     let mut config = Settings::new("the file", config);
     let modules = config.take("modules").unwrap_or_default();
     for (name, body) in modules.as_object().cloned().unwrap_or_default() {
-        read_module(&name, body, draft);
+        let body = Settings::new(format!("module {name:?}"), body);
+        if let Err(reason) = read_module(&name, body, draft) {
+            draft.lost(format!("module {name:?}: {reason}"));
+        }
     }
     if let Some(name) = config.text("default_module") {
-        draft.lost(format!(
-            "the file: `default_module` {name:?}: name it as `module` in the jobs that name none"
-        ));
+        let what = format_args!("`default_module` {name:?}: name it as `module` in the jobs that name none");
+        config.lost(draft, what);
     }
     config.finish(draft, "");
     draft.hint("the targets are in the Prometheus jobs that scrape ssl_exporter: let them scrape this exporter with these modules");
@@ -40,9 +42,7 @@ pub(super) fn read(config: Value, draft: &mut Draft) {
     );
 }
 
-fn read_module(name: &str, body: Value, draft: &mut Draft) {
-    let place = format!("module {name:?}");
-    let mut body = Settings::new(place.clone(), body);
+fn read_module(name: &str, mut body: Settings, draft: &mut Draft) -> Result<(), String> {
     let timeout = body.period("timeout");
     let mut written = body.section("tls_config");
     let tls: Map<_, _> = TLS
@@ -68,18 +68,14 @@ fn read_module(name: &str, body: Value, draft: &mut Draft) {
             if let Some(protocol) = &starttls
                 && !PROTOCOLS.contains(&protocol.as_str())
             {
-                draft.lost(format!("{place}: starttls {protocol}"));
-                return;
+                return Err(format!("starttls {protocol}"));
             }
             (
                 "tcp",
                 json!({"tls": starttls.is_none(), "tls_config": tls, "starttls": starttls}),
             )
         }
-        other => {
-            draft.lost(format!("{place}: the prober {}", other.unwrap_or("none")));
-            return;
-        }
+        other => return Err(format!("the prober {}", other.unwrap_or("none"))),
     };
     // Jobs of Prometheus name each of them, also those that are equal.
     draft
@@ -87,7 +83,7 @@ fn read_module(name: &str, body: Value, draft: &mut Draft) {
         .push((name.to_owned(), super::draft::body(prober, timeout, settings)));
     if let Some(mut address) = body.text("target") {
         if address.starts_with("http://") && prober == "http" {
-            draft.lost(format!("{place}: ssl_exporter refuses the target {address:?}"));
+            body.lost(draft, format_args!("ssl_exporter refuses the target {address:?}"));
         } else {
             if !address.starts_with("https://") && prober == "http" {
                 address.insert_str(0, "https://");
@@ -99,4 +95,5 @@ fn read_module(name: &str, body: Value, draft: &mut Draft) {
     https.finish(draft, "");
     tcp.finish(draft, "");
     body.finish(draft, "");
+    Ok(())
 }

@@ -134,10 +134,8 @@ fn ping(input: &mut Settings, draft: &mut Draft) -> Option<(String, Vec<String>)
         .as_ref()
         .is_some_and(|source| source.parse::<IpAddr>().is_ok());
     if let Some(interface) = source.as_ref().filter(|_| !is_address) {
-        draft.lost(format!(
-            "{}: `interface` {interface:?}: write its address as source_ip_address",
-            input.place()
-        ));
+        let what = format_args!("`interface` {interface:?}: write its address as source_ip_address");
+        input.lost(draft, what);
     }
     let settings = json!({
         "preferred_ip_protocol": family,

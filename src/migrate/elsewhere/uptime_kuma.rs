@@ -20,20 +20,15 @@ const HTTP: &str = "ignoreTls body headers httpBodyEncoding keyword invertKeywor
 
 pub(super) fn read(backup: Value, draft: &mut Draft) {
     let mut backup = Settings::new("the file", backup);
-    for monitor in backup.items("monitorList") {
-        read_monitor(monitor, draft);
-    }
+    backup.each("monitorList", "monitor", draft, read_monitor);
     backup.finish(draft, "version proxyList");
     draft.hint("monitor_status becomes probe_success, monitor_response_time becomes probe_duration_seconds * 1000, monitor_cert_days_remaining becomes (probe_ssl_earliest_cert_expiry - time()) / 86400");
 }
 
-fn read_monitor(monitor: Value, draft: &mut Draft) {
-    let (mut monitor, name) = Settings::named("monitor", monitor);
-    let place = monitor.place().to_owned();
+fn read_monitor(mut monitor: Settings, name: &str, draft: &mut Draft) -> Result<(), String> {
     let active = monitor.take("active");
     if active.is_some_and(|active| active == json!(false) || active == json!(0)) {
-        draft.lost(format!("{place}: it is paused"));
-        return;
+        return Err("it is paused".to_owned());
     }
     let hops = monitor.whole("maxredirects");
     let accepted = match monitor.take("accepted_statuscodes") {
@@ -42,10 +37,7 @@ fn read_monitor(monitor: Value, draft: &mut Draft) {
     };
     monitor.drop_zeros();
     if monitor.flag("upsideDown") {
-        draft.lost(format!(
-            "{place}: it is inverted (upside down): alert on probe_success == 1"
-        ));
-        return;
+        return Err("it is inverted (upside down): alert on probe_success == 1".to_owned());
     }
     let seconds = |monitor: &mut Settings, key: &str| {
         let seconds = monitor.take(key)?.as_f64().filter(|seconds| *seconds > 0.0)?;
@@ -66,13 +58,10 @@ fn read_monitor(monitor: Value, draft: &mut Draft) {
     let (prober, address, settings) = match kind.as_str() {
         "http" | "keyword" | "json-query" => {
             if let Some(hops) = hops.filter(|hops| ![0, 10].contains(hops)) {
-                draft.lost(format!("{place}: `maxredirects` {hops}: it follows 10"));
+                monitor.lost(draft, format_args!("`maxredirects` {hops}: it follows 10"));
             }
             let url = monitor.text("url").unwrap_or_default();
-            let Some(accepted) = statuses(&accepted) else {
-                draft.lost(format!("{place}: it accepts no status"));
-                return;
-            };
+            let accepted = statuses(&accepted).ok_or("it accepts no status")?;
             let mut settings = http(&mut monitor, &kind, accepted, draft);
             if let (Some(0), Some(settings)) = (hops, settings.as_object_mut()) {
                 settings.insert("follow_redirects".to_owned(), false.into());
@@ -92,21 +81,15 @@ fn read_monitor(monitor: Value, draft: &mut Draft) {
             let mut servers = servers.split(',').map(str::trim);
             let server = servers.next().unwrap_or_default();
             for other in servers {
-                draft.lost(format!(
-                    "{place}: the name server {other}: it asks {server} alone"
-                ));
+                let what = format_args!("the name server {other}: it asks {server} alone");
+                monitor.lost(draft, what);
             }
             let record = monitor.text("dns_resolve_type").unwrap_or_else(|| "A".to_owned());
             let asked = match record.as_str() {
                 "PTR" => reverse_name(&host),
                 _ => Some(host),
             };
-            let Some(asked) = asked else {
-                draft.lost(format!(
-                    "{place}: uptime-kuma asks for the PTR records of addresses only"
-                ));
-                return;
-            };
+            let asked = asked.ok_or("uptime-kuma asks for the PTR records of addresses only")?;
             let settings = json!({
                 "query_name": asked,
                 "query_type": record,
@@ -115,10 +98,7 @@ fn read_monitor(monitor: Value, draft: &mut Draft) {
             });
             ("dns", address(server, &port), settings)
         }
-        other => {
-            draft.lost(format!("{place}: the type {other:?}"));
-            return;
-        }
+        other => return Err(format!("the type {other:?}")),
     };
     if monitor.whole("maxretries").is_some_and(|retries| retries > 0) {
         draft.hint("retries become the `for:` of an alert: a failed probe is shown as it is");
@@ -131,17 +111,18 @@ fn read_monitor(monitor: Value, draft: &mut Draft) {
     });
     let (tags, bare): (Vec<_>, Vec<_>) = tags.partition(|(_, value)| !value.is_empty());
     for (tag, _) in bare {
-        draft.lost(format!("{place}: the tag {tag:?}: a label needs a value"));
+        monitor.lost(draft, format_args!("the tag {tag:?}: a label needs a value"));
     }
-    let tags = draft.labels(&place, tags);
-    let target = draft.target(&name, &address, module, Some(interval));
+    let tags = draft.labels(monitor.place(), tags);
+    let target = draft.target(name, &address, module, Some(interval));
     target.labels = tags;
     target.labels.extend([
-        ("monitor_name".to_owned(), name.clone()),
+        ("monitor_name".to_owned(), name.to_owned()),
         ("monitor_type".to_owned(), kind),
     ]);
     let others = if prober == "http" { "" } else { HTTP };
     monitor.finish(draft, &format!("{MEANINGLESS} {others}"));
+    Ok(())
 }
 
 fn http(monitor: &mut Settings, kind: &str, accepted: Value, draft: &mut Draft) -> Value {
@@ -153,17 +134,15 @@ fn http(monitor: &mut Settings, kind: &str, accepted: Value, draft: &mut Draft) 
         let path = monitor.text("jsonPath").unwrap_or_default();
         cel = json_query(monitor, &path);
         if cel.is_none() {
-            draft.lost(format!(
-                "{}: the JSON query {path:?}: write it as fail_if_body_json_not_matches_cel",
-                monitor.place()
-            ));
+            let what = format_args!("the JSON query {path:?}: write it as fail_if_body_json_not_matches_cel");
+            monitor.lost(draft, what);
         }
     }
     let mut fields = Map::new();
     if let Some(written) = monitor.text("headers") {
         match serde_json::from_str(&written) {
             Ok(headers) => fields = draft.headers(monitor.place(), Some(headers)),
-            Err(_) => draft.lost(format!("{}: `headers` is not JSON", monitor.place())),
+            Err(_) => monitor.lost(draft, "`headers` is not JSON"),
         }
     }
     let body = monitor.text("body").filter(|body| !body.trim().is_empty());
@@ -202,7 +181,7 @@ fn http(monitor: &mut Settings, kind: &str, accepted: Value, draft: &mut Draft) 
                 }
             }
         }
-        Some(other) => draft.lost(format!("{}: `authMethod` {other:?}", monitor.place())),
+        Some(other) => monitor.lost(draft, format_args!("`authMethod` {other:?}")),
     }
     json!({
         "method": monitor.text("method").filter(|method| method != "GET"),
