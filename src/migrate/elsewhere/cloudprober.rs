@@ -60,9 +60,6 @@ impl Host {
     }
 }
 
-/// Makes the address of a host.
-type Address = Box<dyn Fn(&Host) -> String>;
-
 fn time(probe: &mut Settings, key: &str, default: u64) -> Option<u64> {
     let msec = probe.whole(&format!("{key}_msec"));
     probe.period(key).or(msec).or(Some(default))
@@ -101,11 +98,8 @@ fn read_probe(mut probe: Settings, name: &str, draft: &mut Draft) -> Result<(), 
     };
     let hosts = hosts(probe.section("targets"), draft);
     let kind = probe.text("type").unwrap_or_default();
-    let (prober, mut settings, rule): (_, _, Address) = match kind.as_str() {
-        "HTTP" => {
-            let (settings, rule) = http(&mut probe, draft)?;
-            ("http", settings, rule)
-        }
+    let (prober, (mut settings, addresses)) = match kind.as_str() {
+        "HTTP" => ("http", http(&mut probe, &hosts, draft)?),
         "PING" => {
             let mut ping = probe.section("ping_probe");
             let count = ping.packets("packets_per_probe", draft);
@@ -118,7 +112,7 @@ fn read_probe(mut probe: Settings, name: &str, draft: &mut Draft) -> Result<(), 
             });
             ping.finish(draft, "resolve_targets_interval use_datagram_socket");
             let rule = |host: &Host| host.ip.as_ref().unwrap_or(&host.name).clone();
-            ("icmp", settings, Box::new(rule))
+            ("icmp", (settings, hosts.iter().map(rule).collect()))
         }
         "TCP" => {
             let mut tcp = probe.section("tcp_probe");
@@ -127,41 +121,31 @@ fn read_probe(mut probe: Settings, name: &str, draft: &mut Draft) -> Result<(), 
             let tls = is_tls.then(|| tls(&mut tcp, draft));
             tcp.finish(draft, "resolve_first interval_between_targets_msec");
             let settings = json!({"tls": is_tls.then_some(true), "tls_config": tls});
-            let rule = move |host: &Host| host.address(port.as_deref(), "");
-            ("tcp", settings, Box::new(rule))
+            let rule = |host: &Host| host.address(port.as_deref(), "");
+            ("tcp", (settings, hosts.iter().map(rule).collect()))
         }
         "DNS" => {
             let rule = |host: &Host| host.address(None, "");
-            ("dns", dns(&mut probe, draft), Box::new(rule))
+            ("dns", (dns(&mut probe, draft), hosts.iter().map(rule).collect()))
         }
-        "GRPC" => {
-            let (settings, rule) = grpc(&mut probe, draft)?;
-            ("grpc", settings, rule)
-        }
+        "GRPC" => ("grpc", grpc(&mut probe, &hosts, draft)?),
         other => return Err(format!("the type {other}")),
     };
     if let Some(settings) = settings.as_object_mut() {
         settings.insert("preferred_ip_protocol".to_owned(), family.into());
-        settings.insert("ip_protocol_fallback".to_owned(), family.map(|_| false).into());
     }
-    let module = draft.module(prober, prober, timeout, settings);
+    let module = draft.module(prober, timeout, settings);
     let interval = time(&mut probe, "interval", 2_000);
-    let more = probe.items("additional_label").into_iter().filter_map(|label| {
-        let mut label = Settings::new("", label);
-        Some((label.text("key")?, label.text("value")?))
-    });
-    let more = draft.labels(probe.place(), more.collect::<Vec<_>>());
+    let more = probe.named_values("additional_label", "key");
+    let more = draft.labels(probe.place(), more);
     let alone = hosts.len() == 1;
-    for host in hosts {
-        let dst = host
-            .port
-            .as_ref()
-            .map_or_else(|| host.name.clone(), |port| address(&host.name, port));
+    for (host, at) in hosts.into_iter().zip::<Vec<_>>(addresses) {
+        let dst = address(&host.name, host.port.as_deref().unwrap_or_default());
         let title = match alone {
             true => name.to_owned(),
             false => format!("{name}/{dst}"),
         };
-        let target = draft.target(&title, &rule(&host), module.clone(), interval);
+        let target = draft.target(&title, &at, module.clone(), interval);
         if host.ip.is_some() && ["http", "tcp"].contains(&prober) {
             target.hostname = host.url.map_or(host.name, |(_, site, _)| site);
         }
@@ -188,16 +172,13 @@ fn hosts(mut targets: Settings, draft: &mut Draft) -> Vec<Host> {
     hosts
 }
 
-fn http(probe: &mut Settings, draft: &mut Draft) -> Result<(Value, Address), String> {
+/// The settings, and the address of each host.
+fn http(probe: &mut Settings, hosts: &[Host], draft: &mut Draft) -> Result<(Value, Vec<String>), String> {
     let mut http = probe.section("http_probe");
     let mut fields = Map::new();
     for (list, key) in [("headers", "name"), ("header", "key")] {
-        for header in http.items(list) {
-            let mut header = Settings::new("", header);
-            if let Some(name) = header.text(key) {
-                fields.insert(name, header.text("value").unwrap_or_default().into());
-            }
-        }
+        let headers = http.named_values(list, key).into_iter();
+        fields.extend(headers.map(|(name, value)| (name, Value::from(value))));
     }
     if let Some(agent) = http.text("user_agent") {
         fields.insert("User-Agent".to_owned(), agent.into());
@@ -255,7 +236,7 @@ fn http(probe: &mut Settings, draft: &mut Draft) -> Result<(Value, Address), Str
     let port = http.text("port");
     let path = http.text("relative_url");
     http.finish(draft, MEANINGLESS_HTTP);
-    let rule = move |host: &Host| {
+    let rule = |host: &Host| {
         let (its_scheme, site, its_path) = match &host.url {
             Some((scheme, site, path)) => (scheme.as_str(), site, path.as_str()),
             None => ("http", &host.name, ""),
@@ -272,7 +253,7 @@ fn http(probe: &mut Settings, draft: &mut Draft) -> Result<(Value, Address), Str
             None => format!("{scheme}://{site}{path}"),
         }
     };
-    Ok((settings, Box::new(rule)))
+    Ok((settings, hosts.iter().map(rule).collect()))
 }
 
 /// The content type that cloudprober gives to a body.
@@ -294,7 +275,7 @@ fn content_type(bodies: &[String], body: &str) -> Option<&'static str> {
 }
 
 /// An error for anything but a health check that wants the service to serve.
-fn grpc(probe: &mut Settings, draft: &mut Draft) -> Result<(Value, Address), String> {
+fn grpc(probe: &mut Settings, hosts: &[Host], draft: &mut Draft) -> Result<(Value, Vec<String>), String> {
     let mut grpc = probe.section("grpc_probe");
     let method = grpc.text("method").unwrap_or_else(|| "ECHO".to_owned());
     if method != "HEALTH_CHECK" {
@@ -307,13 +288,8 @@ fn grpc(probe: &mut Settings, draft: &mut Draft) -> Result<(Value, Address), Str
             "grpc_probe: `health_check_ignore_status`: only a service that is SERVING is healthy here";
         return Err(fault.to_owned());
     }
-    let mut metadata = Map::new();
-    for header in grpc.items("headers") {
-        let mut header = Settings::new("", header);
-        if let Some(name) = header.text("name") {
-            metadata.insert(name, json!([header.text("value").unwrap_or_default()]));
-        }
-    }
+    let headers = grpc.named_values("headers", "name").into_iter();
+    let metadata: Map<_, _> = headers.map(|(name, value)| (name, json!([value]))).collect();
     let is_plain = grpc.flag("insecure_transport");
     let settings = json!({
         "service": grpc.text("health_check_service"),
@@ -323,8 +299,8 @@ fn grpc(probe: &mut Settings, draft: &mut Draft) -> Result<(Value, Address), Str
     });
     let port = grpc.text("port");
     grpc.finish(draft, "num_conns disable_reuse_conn blob_size");
-    let rule = move |host: &Host| host.address(port.as_deref(), "443");
-    Ok((settings, Box::new(rule)))
+    let rule = |host: &Host| host.address(port.as_deref(), "443");
+    Ok((settings, hosts.iter().map(rule).collect()))
 }
 
 fn dns(probe: &mut Settings, draft: &mut Draft) -> Value {

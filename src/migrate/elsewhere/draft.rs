@@ -7,7 +7,6 @@ use serde_json::{Map, Value};
 
 use super::Program;
 use super::references::{in_braces, reference, texts};
-use super::values::text;
 use crate::check::Regexp;
 use crate::config::LoadError;
 use crate::config::files::targets::{Target, format_milliseconds, label_fault};
@@ -35,21 +34,15 @@ impl Draft {
         self.migration.hints.push(what.to_owned());
     }
 
-    /// The name of a module of a prober with a timeout and the settings of its section that are not empty; equal modules
+    /// The name, made of the prober's, of a module with a timeout and the settings of its section that are not empty; equal modules
     /// are one.
-    pub(super) fn module(
-        &mut self,
-        name: &str,
-        prober: &str,
-        timeout: Option<u64>,
-        settings: Value,
-    ) -> String {
-        let timeout = self.possible(name, timeout);
+    pub(super) fn module(&mut self, prober: &str, timeout: Option<u64>, settings: Value) -> String {
+        let timeout = self.possible(prober, timeout);
         let body = body(prober, timeout, settings);
         match self.known.entry(body.to_string()) {
             Entry::Occupied(known) => known.get().clone(),
             Entry::Vacant(place) => {
-                let unique = place.insert(self.names.unique(name, "_")).clone();
+                let unique = place.insert(self.names.unique(prober, "_")).clone();
                 self.modules.push((unique.clone(), body));
                 unique
             }
@@ -103,26 +96,6 @@ impl Draft {
             }
         }
         labels
-    }
-
-    /// The headers of a mapping; names those that are no texts.
-    pub(super) fn headers(&mut self, place: &str, value: Option<Value>) -> Map<String, Value> {
-        let mut headers = Map::new();
-        match value {
-            Some(Value::Object(fields)) => {
-                for (name, value) in fields {
-                    match value {
-                        Value::Array(_) | Value::Object(_) => {
-                            self.lost(format!("{place}: the header {name:?}: its value is no text"));
-                        }
-                        value => drop(headers.insert(name, text(&value).into())),
-                    }
-                }
-            }
-            Some(_) => self.lost(format!("{place}: `headers`")),
-            None => {}
-        }
-        headers
     }
 
     /// Looks for what the program replaces in texts: writes references to environment variables as this exporter reads them, names
@@ -263,7 +236,13 @@ pub(super) fn body(prober: &str, timeout: Option<u64>, settings: Value) -> Value
     if let Some(timeout) = timeout {
         body.insert("timeout".to_owned(), format_milliseconds(timeout).into());
     }
-    let settings = without_empty(settings);
+    let mut settings = without_empty(settings);
+    if let Some(fields) = settings.as_object_mut()
+        && fields.contains_key("preferred_ip_protocol")
+    {
+        // A family that is asked for is the only one.
+        fields.insert("ip_protocol_fallback".to_owned(), false.into());
+    }
     if !is_empty(&settings) {
         body.insert(prober.to_owned(), settings);
     }

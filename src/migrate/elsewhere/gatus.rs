@@ -65,14 +65,10 @@ fn read_endpoint(mut endpoint: Settings, name: &str, draft: &mut Draft) -> Resul
             body.replace(&format!("[ENDPOINT_{part}]"), text)
         }))
     };
-    let headers = |endpoint: &mut Settings, draft: &mut Draft| {
-        let headers = endpoint.take("headers");
-        draft.headers(endpoint.place(), headers)
-    };
     let (prober, address, settings) = match scheme {
         "http" | "https" => {
             let codes = judged.statuses.as_deref().map(statuses);
-            let mut fields = headers(&mut endpoint, draft);
+            let mut fields = endpoint.headers(draft);
             let mut sent = body(&mut endpoint);
             if endpoint.flag("graphql") {
                 sent = Some(json!({"query": sent.unwrap_or_default()}).to_string());
@@ -112,10 +108,7 @@ fn read_endpoint(mut endpoint: Settings, name: &str, draft: &mut Draft) -> Resul
         }
         "icmp" => {
             let family = client.text("network").filter(|network| network != "ip");
-            let settings = json!({
-                "ip_protocol_fallback": family.as_ref().map(|_| false),
-                "preferred_ip_protocol": family,
-            });
+            let settings = json!({"preferred_ip_protocol": family});
             ("icmp", rest.to_owned(), settings)
         }
         "grpc" | "grpcs" => {
@@ -133,7 +126,7 @@ fn read_endpoint(mut endpoint: Settings, name: &str, draft: &mut Draft) -> Resul
             // gatus reads a message after it has sent one.
             let answer = answer.unwrap_or_else(|| ".*".to_owned());
             let steps = [json!({"send": body}), json!({"expect": answer})];
-            let mut fields = headers(&mut endpoint, draft);
+            let mut fields = endpoint.headers(draft);
             for (_, value) in &mut fields {
                 *value = json!({"values": [value]});
             }
@@ -167,7 +160,7 @@ fn read_endpoint(mut endpoint: Settings, name: &str, draft: &mut Draft) -> Resul
         }
         other => return Err(format!("the protocol {other:?}")),
     };
-    let module = draft.module(prober, prober, timeout, settings);
+    let module = draft.module(prober, timeout, settings);
     let interval = endpoint.period("interval").or(Some(60_000));
     let labels = pairs(endpoint.take("extra-labels"));
     let labels = draft.labels(endpoint.place(), labels);

@@ -17,11 +17,10 @@ pub(super) fn read(config: Value, draft: &mut Draft) {
     };
     let settings = json!({
         "preferred_ip_protocol": family,
-        "ip_protocol_fallback": family.map(|_| false),
         "payload_size": ping.whole("payload-size"),
     });
     let timeout = ping.period("timeout").or(Some(5_000));
-    let name = draft.module("icmp", "icmp", timeout, settings);
+    let name = draft.module("icmp", timeout, settings);
     let interval = ping.period("interval");
     for target in config.items("targets") {
         match target {

@@ -63,6 +63,10 @@ impl Settings {
         self.rest.remove(key).filter(|value| !value.is_null())
     }
 
+    pub(super) fn put(&mut self, key: &str, value: Value) {
+        self.rest.insert(key.to_owned(), value);
+    }
+
     /// The non-empty text of a field, or its number as text. Anything else stays, to be named.
     pub(super) fn text(&mut self, key: &str) -> Option<String> {
         match self.rest.get(key)? {
@@ -99,6 +103,12 @@ impl Settings {
         Some(count.min(MOST_PACKETS))
     }
 
+    /// A number of seconds, in milliseconds, unless it is 0.
+    pub(super) fn seconds(&mut self, key: &str) -> Option<u64> {
+        let seconds = self.take(key)?.as_f64().filter(|seconds| *seconds > 0.0)?;
+        Some((seconds * 1000.0) as u64)
+    }
+
     /// A duration, in milliseconds; it stays when it is none.
     pub(super) fn period(&mut self, key: &str) -> Option<u64> {
         let period = milliseconds(&text(self.rest.get(key)?))?;
@@ -112,6 +122,31 @@ impl Settings {
             Some(Value::Array(items)) => items,
             one => one.into_iter().collect(),
         }
+    }
+
+    /// The entries of a list that have a name, under this key, and a `value`.
+    pub(super) fn named_values(&mut self, list: &str, key: &str) -> Vec<(String, String)> {
+        let entries = self.items(list).into_iter().map(|entry| {
+            let mut entry = Self::new("", entry);
+            let mut field = |key| entry.text(key).unwrap_or_default();
+            (field(key), field("value"))
+        });
+        entries.collect()
+    }
+
+    /// The fields of `headers`; names those that are no texts.
+    pub(super) fn headers(&mut self, draft: &mut Draft) -> Map<String, Value> {
+        let mut headers = Map::new();
+        // Anything but a mapping stays, to be named.
+        for (name, value) in self.section("headers").rest {
+            match value {
+                Value::Array(_) | Value::Object(_) => {
+                    self.lost(draft, format_args!("the header {name:?}: its value is no text"));
+                }
+                value => drop(headers.insert(name, text(&value).into())),
+            }
+        }
+        headers
     }
 
     /// The settings below a key; anything but a mapping stays.

@@ -13,11 +13,10 @@ pub(super) fn read(config: Value, draft: &mut Draft) {
         let family = group.text("network").filter(|network| network != "ip");
         let settings = json!({
             "preferred_ip_protocol": family,
-            "ip_protocol_fallback": family.as_ref().map(|_| false),
             "payload_size": group.whole("size"),
             "source_ip_address": group.text("source"),
         });
-        let name = draft.module("icmp", "icmp", Some(5_000), settings);
+        let name = draft.module("icmp", Some(5_000), settings);
         let interval = group.period("interval");
         for host in group.items("hosts") {
             let host = text(&host);

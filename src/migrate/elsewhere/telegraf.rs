@@ -87,11 +87,10 @@ fn http_response(input: &mut Settings, draft: &mut Draft) -> Option<(String, Vec
         "insecure_skip_verify": input.flag("insecure_skip_verify").then_some(true),
         "ca_file": input.text("tls_ca"), "cert_file": input.text("tls_cert"), "key_file": input.text("tls_key"),
     });
-    let headers = input.take("headers");
     let settings = json!({
         "method": input.text("method").filter(|method| method != "GET"),
         "body": input.text("body"),
-        "headers": draft.headers(input.place(), headers),
+        "headers": input.headers(draft),
         "follow_redirects": input.flag("follow_redirects"),
         "basic_auth": login,
         "bearer_token_file": input.text("bearer_token"),
@@ -110,7 +109,7 @@ fn http_response(input: &mut Settings, draft: &mut Draft) -> Option<(String, Vec
     if urls.is_empty() {
         urls.push("http://localhost".to_owned());
     }
-    Some((draft.module("http", "http", timeout, settings), urls))
+    Some((draft.module("http", timeout, settings), urls))
 }
 
 fn ping(input: &mut Settings, draft: &mut Draft) -> Option<(String, Vec<String>)> {
@@ -119,15 +118,8 @@ fn ping(input: &mut Settings, draft: &mut Draft) -> Option<(String, Vec<String>)
         (false, true) => Some("ip6"),
         _ => None,
     };
-    let milliseconds = |value: Option<Value>| {
-        let seconds = value
-            .as_ref()
-            .and_then(Value::as_f64)
-            .filter(|seconds| *seconds > 0.0)?;
-        Some((seconds * 1000.0) as u64)
-    };
-    let pause = milliseconds(input.take("ping_interval")).unwrap_or(1_000).max(1);
-    let timeout = milliseconds(input.take("timeout")).unwrap_or(1_000);
+    let pause = input.seconds("ping_interval").unwrap_or(1_000).max(1);
+    let timeout = input.seconds("timeout").unwrap_or(1_000);
     let count = input.packets("count", draft);
     let source = input.text("interface");
     let is_address = source
@@ -139,7 +131,6 @@ fn ping(input: &mut Settings, draft: &mut Draft) -> Option<(String, Vec<String>)
     }
     let settings = json!({
         "preferred_ip_protocol": family,
-        "ip_protocol_fallback": family.map(|_| false),
         "payload_size": input.whole("size"),
         "count": count,
         "interval": count.map(|_| format!("{pause}ms")),
@@ -149,7 +140,7 @@ fn ping(input: &mut Settings, draft: &mut Draft) -> Option<(String, Vec<String>)
     let timeout = count.map_or(timeout, |count| {
         pause.saturating_mul(count - 1).saturating_add(timeout)
     });
-    let module = draft.module("icmp", "icmp", Some(timeout), settings);
+    let module = draft.module("icmp", Some(timeout), settings);
     Some((module, input.items("urls").iter().map(text).collect()))
 }
 
@@ -182,6 +173,6 @@ fn net_response(input: &mut Settings, draft: &mut Draft) -> Option<(String, Vec<
         false => input.period("read_timeout").unwrap_or(1_000),
     };
     let settings = json!({"query_response": dialogue});
-    let module = draft.module("tcp", "tcp", Some(timeout.saturating_add(reading)), settings);
+    let module = draft.module("tcp", Some(timeout.saturating_add(reading)), settings);
     Some((module, vec![address.trim_start_matches("tcp://").to_owned()]))
 }

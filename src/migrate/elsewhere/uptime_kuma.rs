@@ -1,6 +1,6 @@
 //! uptime-kuma: the monitors of a backup.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::draft::{Draft, without_empty};
 use super::settings::Settings;
@@ -39,12 +39,8 @@ fn read_monitor(mut monitor: Settings, name: &str, draft: &mut Draft) -> Result<
     if monitor.flag("upsideDown") {
         return Err("it is inverted (upside down): alert on probe_success == 1".to_owned());
     }
-    let seconds = |monitor: &mut Settings, key: &str| {
-        let seconds = monitor.take(key)?.as_f64().filter(|seconds| *seconds > 0.0)?;
-        Some((seconds * 1000.0) as u64)
-    };
-    let interval = seconds(&mut monitor, "interval").unwrap_or(60_000);
-    let timeout = seconds(&mut monitor, "timeout");
+    let interval = monitor.seconds("interval").unwrap_or(60_000);
+    let timeout = monitor.seconds("timeout");
     let host = monitor.text("hostname").unwrap_or_default();
     let port = monitor.text("port").unwrap_or_default();
     let kind = monitor.text("type").unwrap_or_default();
@@ -60,13 +56,9 @@ fn read_monitor(mut monitor: Settings, name: &str, draft: &mut Draft) -> Result<
             if let Some(hops) = hops.filter(|hops| ![0, 10].contains(hops)) {
                 monitor.lost(draft, format_args!("`maxredirects` {hops}: it follows 10"));
             }
-            let url = monitor.text("url").unwrap_or_default();
             let accepted = statuses(&accepted).ok_or("it accepts no status")?;
-            let mut settings = http(&mut monitor, &kind, accepted, draft);
-            if let (Some(0), Some(settings)) = (hops, settings.as_object_mut()) {
-                settings.insert("follow_redirects".to_owned(), false.into());
-            }
-            ("http", url, settings)
+            let url = monitor.text("url").unwrap_or_default();
+            ("http", url, http(&mut monitor, &kind, accepted, hops, draft))
         }
         "port" => ("tcp", address(&host, &port), json!({})),
         "ping" => (
@@ -103,12 +95,8 @@ fn read_monitor(mut monitor: Settings, name: &str, draft: &mut Draft) -> Result<
     if monitor.whole("maxretries").is_some_and(|retries| retries > 0) {
         draft.hint("retries become the `for:` of an alert: a failed probe is shown as it is");
     }
-    let module = draft.module(prober, prober, Some(timeout), settings);
-    let tags = monitor.items("tags").into_iter().map(|tag| {
-        let mut tag = Settings::new("", tag);
-        let mut field = |key| tag.text(key).unwrap_or_default();
-        (field("name"), field("value"))
-    });
+    let module = draft.module(prober, Some(timeout), settings);
+    let tags = monitor.named_values("tags", "name").into_iter();
     let (tags, bare): (Vec<_>, Vec<_>) = tags.partition(|(_, value)| !value.is_empty());
     for (tag, _) in bare {
         monitor.lost(draft, format_args!("the tag {tag:?}: a label needs a value"));
@@ -125,7 +113,7 @@ fn read_monitor(mut monitor: Settings, name: &str, draft: &mut Draft) -> Result<
     Ok(())
 }
 
-fn http(monitor: &mut Settings, kind: &str, accepted: Value, draft: &mut Draft) -> Value {
+fn http(monitor: &mut Settings, kind: &str, accepted: Value, hops: Option<u64>, draft: &mut Draft) -> Value {
     let keyword = monitor.text("keyword").filter(|_| kind == "keyword");
     let keyword = keyword.map(|keyword| json!([pattern(&keyword)]));
     let inverted = monitor.flag("invertKeyword");
@@ -138,13 +126,13 @@ fn http(monitor: &mut Settings, kind: &str, accepted: Value, draft: &mut Draft) 
             monitor.lost(draft, what);
         }
     }
-    let mut fields = Map::new();
     if let Some(written) = monitor.text("headers") {
         match serde_json::from_str(&written) {
-            Ok(headers) => fields = draft.headers(monitor.place(), Some(headers)),
+            Ok(headers) => monitor.put("headers", headers),
             Err(_) => monitor.lost(draft, "`headers` is not JSON"),
         }
     }
+    let mut fields = monitor.headers(draft);
     let body = monitor.text("body").filter(|body| !body.trim().is_empty());
     let encoding = monitor.text("httpBodyEncoding");
     if body.is_some() {
@@ -190,6 +178,7 @@ fn http(monitor: &mut Settings, kind: &str, accepted: Value, draft: &mut Draft) 
         "basic_auth": login,
         "oauth2": oauth2,
         "tls_config": without_empty(tls),
+        "follow_redirects": (hops == Some(0)).then_some(false),
         "valid_status_codes": accepted,
         "fail_if_body_not_matches_regexp": keyword.clone().filter(|_| !inverted),
         "fail_if_body_matches_regexp": keyword.filter(|_| inverted),
