@@ -93,19 +93,11 @@ pub fn migrate(
     whole_set: Option<&str>,
     links: &Links<'_>,
 ) -> Result<Migration, MigrateError> {
+    let text = inputs.first().map_or("", |input| &input.text);
     let mut migration = match source {
-        MigrationSource::Alloy => {
-            let extent = whole_set.map_or(alloy::Extent::Targets, alloy::Extent::WholeSet);
-            alloy::read(inputs, extent, links)?
-        }
-        MigrationSource::Prometheus => {
-            let text = inputs.first().map_or("", |input| input.text.as_str());
-            prometheus::read(text, links)?
-        }
-        MigrationSource::Other(program) => {
-            let text = inputs.first().map_or("", |input| input.text.as_str());
-            elsewhere::read(program, text, whole_set.is_some())?
-        }
+        MigrationSource::Alloy => alloy::read(inputs, whole_set, links)?,
+        MigrationSource::Prometheus => prometheus::read(text, links)?,
+        MigrationSource::Other(program) => elsewhere::read(program, text, whole_set.is_some())?,
     };
     let Migration { targets, lost, .. } = &mut migration;
     targets.retain(|target| {

@@ -19,26 +19,21 @@ pub(super) fn follow(
     rules: &mut Rules,
     migration: &mut Migration,
 ) {
-    let users: Vec<_> = users(component, scopes);
-    let scrapes: Vec<_> = users
-        .iter()
-        .filter_map(|user| {
-            scopes
-                .block(*user)
-                .filter(|(block, _)| block.name == "prometheus.scrape")
-        })
-        .map(|(block, _)| block)
+    let users: Vec<_> = users(component, scopes)
+        .into_iter()
+        .filter_map(|user| Some((user, scopes.block(user)?.0)))
+        .collect();
+    let scrapes = users.iter().map(|(_, block)| *block);
+    let scrapes: Vec<_> = scrapes
+        .filter(|block| block.name == "prometheus.scrape")
         .collect();
     let is_clustered = scrapes
         .iter()
         .any(|scrape| blocks(&scrape.body).any(|block| block.name == "clustering"));
     let mut instance = false;
-    for user in &users {
-        let Some((block, _)) = scopes.block(*user) else {
-            continue;
-        };
+    for (user, block) in users {
         match block.name.as_str() {
-            "discovery.relabel" => instance |= rules.note(*user, is_clustered, scopes, migration),
+            "discovery.relabel" => instance |= rules.note(user, is_clustered, scopes, migration),
             "prometheus.scrape" => {
                 for path in paths(block, "forward_to") {
                     let relabel = scopes.get(user.0).receiver(&path);

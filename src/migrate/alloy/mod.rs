@@ -36,41 +36,26 @@ impl File<'_> {
     }
 }
 
-/// How much is written.
-#[derive(Clone, Copy)]
-pub(super) enum Extent<'a> {
-    /// A targets file only.
-    Targets,
-    /// Targets, modules, and the Alloy configuration; the address is where Alloy reaches the exporter.
-    WholeSet(&'a str),
-}
-
+/// Targets alone, or with modules and the Alloy configuration where the address is given at which Alloy reaches the exporter.
 pub(super) fn read(
     inputs: &[Input],
-    extent: Extent<'_>,
+    exporter: Option<&str>,
     links: &Links<'_>,
 ) -> Result<Migration, MigrateError> {
     let mut files = Vec::new();
     for input in inputs {
-        let several = inputs.len() > 1;
-        let body = alloy_syntax::parse(&input.text).map_err(|error| {
-            MigrateError::Syntax(if several {
-                format!("{}: {error}", input.name)
-            } else {
-                error.to_string()
-            })
-        })?;
-        let at = if several {
-            format!("{}, ", input.name)
-        } else {
-            String::new()
+        let named = |separator: &str| match inputs {
+            [_] => String::new(),
+            _ => format!("{}{separator}", input.name),
         };
+        let body = alloy_syntax::parse(&input.text)
+            .map_err(|error| MigrateError::Syntax(format!("{}{error}", named(": "))))?;
         files.push(File {
             number: files.len(),
             name: &input.name,
             text: &input.text,
             body,
-            at,
+            at: named(", "),
         });
     }
     let mut migration = Migration::default();
@@ -94,16 +79,16 @@ pub(super) fn read(
         flow::follow(component, &scopes, &mut rules, &mut migration);
     }
     let renamed = merge_modules(&mut components, &mut migration);
-    match extent {
-        Extent::Targets => targets_only(&components, &rules.notes, &mut migration),
-        Extent::WholeSet(exporter) => {
+    match exporter {
+        None => targets_only(&components, &rules.notes, &mut migration),
+        Some(exporter) => {
             let unread = std::mem::take(&mut migration.unread);
             migration.lost.extend(unread);
             rewrite::rewrite(&files, &scopes, &components, &renamed, exporter, &mut migration);
         }
     }
-    collect_targets(components, extent, &mut migration);
-    one_offset(extent, &mut migration);
+    collect_targets(components, exporter.is_some(), &mut migration);
+    one_offset(exporter.is_some(), &mut migration);
     Ok(migration)
 }
 
@@ -196,33 +181,33 @@ fn targets_only(components: &[Component<'_>], rules: &[String], migration: &mut 
     migration.modules = None;
 }
 
-fn collect_targets(components: Vec<Component<'_>>, extent: Extent<'_>, migration: &mut Migration) {
-    let filled = components
-        .iter()
-        .filter(|component| !component.targets.is_empty())
-        .count();
+fn collect_targets(components: Vec<Component<'_>>, is_whole_set: bool, migration: &mut Migration) {
+    let have_owners = have_owners(&components);
     for component in components {
         let id = component.id();
         for mut target in component.targets {
-            match extent {
-                Extent::Targets => {
-                    target
-                        .labels
-                        .extend(id.clone().map(|id| ("instance".to_owned(), id)));
-                }
-                Extent::WholeSet(_) if filled > 1 => {
-                    let owner = component.replacement.clone();
-                    target.labels.insert(rewrite::OWNER.to_owned(), owner);
-                }
-                Extent::WholeSet(_) => {}
+            if !is_whole_set {
+                let id = id.clone().map(|id| ("instance".to_owned(), id));
+                target.labels.extend(id);
+            } else if have_owners {
+                let owner = component.replacement.clone();
+                target.labels.insert(rewrite::OWNER.to_owned(), owner);
             }
             migration.targets.push(target);
         }
     }
 }
 
+/// Whether targets of several exporters stand in the targets file: a label says whose they are.
+fn have_owners(components: &[Component<'_>]) -> bool {
+    let filled = components
+        .iter()
+        .filter(|component| !component.targets.is_empty());
+    filled.count() > 1
+}
+
 /// An exporter has one offset.
-fn one_offset(extent: Extent<'_>, migration: &mut Migration) {
+fn one_offset(is_whole_set: bool, migration: &mut Migration) {
     let offsets: BTreeSet<_> = migration.offsets.iter().cloned().collect();
     if offsets.len() > 1 {
         let all: Vec<_> = offsets.into_iter().collect();
@@ -230,7 +215,7 @@ fn one_offset(extent: Extent<'_>, migration: &mut Migration) {
             "`probe_timeout_offset` differs ({}): the exporter has one --timeout-offset",
             all.join(", ")
         ));
-    } else if let (Extent::Targets, Some(offset)) = (extent, offsets.first()) {
+    } else if let (false, Some(offset)) = (is_whole_set, offsets.first()) {
         migration
             .hints
             .push(format!("start the exporter with --timeout-offset={offset}"));

@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::super::Migration;
 use super::component::Component;
 use super::scope::Scopes;
-use super::{EXPORTER, File};
+use super::{EXPORTER, File, have_owners};
 use crate::config::files::targets::DEFAULT_MODULE;
 use alloy_syntax::{Value, references};
 
@@ -23,11 +23,7 @@ pub(super) fn rewrite(
     exporter: &str,
     migration: &mut Migration,
 ) {
-    let owners = components
-        .iter()
-        .filter(|component| !component.targets.is_empty())
-        .count()
-        > 1;
+    let owners = have_owners(components);
     let meta = files.iter().any(|file| file.text.contains("__meta_component"));
     let mut by_output = HashMap::new();
     for component in components {

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use super::super::{Input, Migration, MigrationSource, migrate};
+use super::super::{Input, MigrateError, Migration, MigrationSource, migrate};
 use crate::config;
 use crate::config::files::targets::Target;
 
@@ -11,6 +11,15 @@ fn read(text: &str, whole_set: bool) -> Migration {
 }
 
 fn read_files(files: &[(&str, &str)], whole_set: bool) -> Migration {
+    let migration = try_read(files, whole_set).unwrap();
+    for (name, text) in &migration.files {
+        alloy_syntax::parse(text).unwrap_or_else(|error| panic!("{name}: {error}\n{text}"));
+        assert!(!text.contains("prometheus.exporter.blackbox \""), "{text}");
+    }
+    migration
+}
+
+fn try_read(files: &[(&str, &str)], whole_set: bool) -> Result<Migration, MigrateError> {
     let inputs: Vec<_> = files
         .iter()
         .map(|(name, text)| Input {
@@ -18,29 +27,25 @@ fn read_files(files: &[(&str, &str)], whole_set: bool) -> Migration {
             text: text.replace("MODULES", &format!("{MODULES:?}")),
         })
         .collect();
-    let links = |file: &str| match file {
-        "/etc/alloy/blackbox.yml" => Ok(vec![Input {
-            name: String::new(),
-            text: MODULES.to_owned(),
-        }]),
-        other => Err(format!("no {other}")),
+    let links = |file: &str| {
+        let text = match file {
+            "/etc/alloy/blackbox.yml" => MODULES,
+            "mod.alloy" => "declare \"m\" { prometheus.exporter.blackbox \"y\" {} }",
+            other => return Err(format!("no {other}")),
+        };
+        Ok(vec![Input {
+            name: file.to_owned(),
+            text: text.to_owned(),
+        }])
     };
-    let migration = migrate(
-        MigrationSource::Alloy,
-        &inputs,
-        whole_set.then_some("127.0.0.1:9115"),
-        &links,
-    )
-    .unwrap();
-    for (name, text) in &migration.files {
-        alloy_syntax::parse(text).unwrap_or_else(|error| panic!("{name}: {error}\n{text}"));
-        assert!(!text.contains("prometheus.exporter.blackbox \""), "{text}");
+    let exporter = whole_set.then_some("127.0.0.1:9115");
+    migrate(MigrationSource::Alloy, &inputs, exporter, &links)
+}
+
+fn has(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "{part} is not in {text}");
     }
-    if let Some(modules) = &migration.modules {
-        let parsed = config::parse(modules);
-        assert!(parsed.problems.is_empty(), "{modules}: {:?}", parsed.problems);
-    }
-    migration
 }
 
 fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -211,10 +216,9 @@ prometheus.scrape "{name}" {{
 "#
         )
     };
-    let migration = read_files(
-        &[("a.alloy", &exporter("a", 200)), ("b.alloy", &exporter("b", 404))],
-        true,
-    );
+    let (a, b) = (exporter("a", 200), exporter("b", 404));
+    let files = [("a.alloy", &*a), ("b.alloy", &*b)];
+    let migration = read_files(&files, true);
     assert_eq!(migration.lost, [] as [&str; 0]);
     let modules = config::parse(migration.modules.as_deref().unwrap());
     let found: Vec<_> = migration
@@ -239,27 +243,23 @@ prometheus.scrape "{name}" {{
     );
     let (name, text) = &migration.files[1];
     assert_eq!(name, "b.alloy");
-    for part in [
-        "source_labels = [\"alloy_component\"]\n    regex         = \"blackbox_b\"\n    action        = \"keep\"",
-        "regex  = \"alloy_component\"\n    action = \"labeldrop\"",
-        "targets    = discovery.relabel.blackbox_b.output",
-    ] {
-        assert!(text.contains(part), "{part} is not in {text}");
-    }
-    // Without --output nothing says which module is meant.
-    let alone = read_files(
-        &[("a.alloy", &exporter("a", 200)), ("b.alloy", &exporter("b", 404))],
-        false,
+    has(
+        text,
+        &[
+            "source_labels = [\"alloy_component\"]\n    regex         = \"blackbox_b\"\n    action        = \"keep\"",
+            "regex  = \"alloy_component\"\n    action = \"labeldrop\"",
+            "targets    = discovery.relabel.blackbox_b.output",
+        ],
     );
+    // Without --output nothing says which module is meant.
+    let alone = read_files(&files, false);
     assert_eq!(
         alone.lost,
         ["the modules are not part of a targets file; --output writes them"]
     );
-    assert!(
-        alone
-            .hints
-            .iter()
-            .any(|hint| hint.contains("\"m\" of prometheus.exporter.blackbox \"b\" is \"m_b\" now"))
+    has(
+        &alone.hints.join("\n"),
+        &["\"m\" of prometheus.exporter.blackbox \"b\" is \"m_b\" now"],
     );
 }
 
@@ -293,15 +293,16 @@ prometheus.scrape "x" {
     assert_eq!(migration.lost, [] as [&str; 0]);
     assert_eq!(migration.targets.len(), 1);
     let written = &migration.files[0].1;
-    for part in [
-        "discovery.relabel \"blackbox_x_computed\" {\n  targets = encoding.from_json(local.file.list.content)\n",
-        "targets = [{\"name\" = \"a\", \"address\" = sys.env(\"TARGET\"), \"env\" = \"dev\", \"__tmp\" = \"x\"}]",
-        "replacement   = \"integrations/blackbox/$1\"",
-        "replacement  = \"prometheus.exporter.blackbox.y\"",
-        "concat(discovery.relabel.blackbox_x_computed.output, array.concat(discovery.relabel.blackbox_y.output, discovery.relabel.blackbox_y_computed.output))",
-    ] {
-        assert!(written.contains(part), "{part} is not in {written}");
-    }
+    has(
+        written,
+        &[
+            "discovery.relabel \"blackbox_x_computed\" {\n  targets = encoding.from_json(local.file.list.content)\n",
+            "targets = [{\"name\" = \"a\", \"address\" = sys.env(\"TARGET\"), \"env\" = \"dev\", \"__tmp\" = \"x\"}]",
+            "replacement   = \"integrations/blackbox/$1\"",
+            "replacement  = \"prometheus.exporter.blackbox.y\"",
+            "concat(discovery.relabel.blackbox_x_computed.output, array.concat(discovery.relabel.blackbox_y.output, discovery.relabel.blackbox_y_computed.output))",
+        ],
+    );
     let alone = read(text, false);
     assert_eq!(
         alone.lost[0],
@@ -330,13 +331,14 @@ prometheus.scrape "x" {
     let migration = read(text, true);
     assert_eq!(migration.lost, [] as [&str; 0]);
     let written = &migration.files[0].1;
-    for part in [
-        "  discovery.relabel \"blackbox_x_computed\" {\n    targets = argument.list.value\n",
-        "replacement  = \"probes.all/prometheus.exporter.blackbox.x\"",
-        "value = discovery.relabel.blackbox_x_computed.output }",
-    ] {
-        assert!(written.contains(part), "{part} is not in {written}");
-    }
+    has(
+        written,
+        &[
+            "  discovery.relabel \"blackbox_x_computed\" {\n    targets = argument.list.value\n",
+            "replacement  = \"probes.all/prometheus.exporter.blackbox.x\"",
+            "value = discovery.relabel.blackbox_x_computed.output }",
+        ],
+    );
     assert!(
         !migration.hints.iter().any(|hint| hint.contains("was found")),
         "{:?}",
@@ -382,19 +384,12 @@ fn nothing_is_lost_in_silence() {
             "the modules: line 1",
         ),
     ] {
-        let text = format!("prometheus.exporter.blackbox \"x\" {{\n{inside}\n}}\n");
-        let inputs = [Input {
-            name: "a.alloy".to_owned(),
-            text: text.replace("MODULES", &format!("{MODULES:?}")),
-        }];
-        let links = |file: &str| Err(format!("no {file}"));
-        let migration = migrate(MigrationSource::Alloy, &inputs, Some("e:1"), &links).unwrap();
-        assert_eq!(migration.lost.len(), 1, "{inside}: {:?}", migration.lost);
-        assert!(
-            migration.lost[0].starts_with(lost),
-            "{inside}: {:?}",
-            migration.lost
+        let migration = read(
+            &format!("prometheus.exporter.blackbox \"x\" {{\n{inside}\n}}\n"),
+            true,
         );
+        assert_eq!(migration.lost.len(), 1, "{inside}: {:?}", migration.lost);
+        has(&migration.lost[0], &[lost]);
     }
 }
 
@@ -423,11 +418,8 @@ prometheus.scrape "x" {
 "#;
     let migration = read(text, true);
     assert_eq!(migration.lost, [] as [&str; 0]);
-    assert!(
-        migration.hints[0].starts_with("line 11: `instance` differs between the hosts of a cluster"),
-        "{:?}",
-        migration.hints
-    );
+    let hint = "line 11: `instance` differs between the hosts of a cluster";
+    has(&migration.hints[0], &[hint]);
 }
 
 /// `/probe` decodes such a target; what `/targets` serves is probed as it is written.
@@ -441,27 +433,14 @@ fn a_target_is_written_as_it_was_probed() {
 fn exporters_in_imported_files_are_named() {
     let exporter = "prometheus.exporter.blackbox \"x\" {\nconfig = MODULES\ntarget {\nname = \"a\"\naddress = \"b\"\n}\n}\n";
     let imports = "import.file \"f\" { filename = \"mod.alloy\" }\nimport.file \"g\" { filename = \"/none\" }\nimport.string \"s\" { content = \"logging {}\" }\n";
-    let run = |text: String| {
-        let inputs = [Input {
-            name: "a.alloy".to_owned(),
-            text: text.replace("MODULES", &format!("{MODULES:?}")),
-        }];
-        let links = |file: &str| match file {
-            "mod.alloy" => Ok(vec![Input {
-                name: "mod.alloy".to_owned(),
-                text: "declare \"m\" { prometheus.exporter.blackbox \"y\" {} }".to_owned(),
-            }]),
-            other => Err(format!("no {other}")),
-        };
-        migrate(MigrationSource::Alloy, &inputs, Some("e:1"), &links)
-    };
     let note =
         "line 1: import.file \"f\": mod.alloy has a prometheus.exporter.blackbox, too: migrate it by itself";
-    let migration = run(format!("{imports}{exporter}")).unwrap();
+    let migration = read(&format!("{imports}{exporter}"), true);
     assert_eq!(migration.lost, [note]);
     assert_eq!(
         migration.hints[0],
         "line 2: import.file \"g\": what it imports was not read; a prometheus.exporter.blackbox there stays as it is"
     );
-    assert_eq!(run(imports.to_owned()).unwrap_err().to_string(), note);
+    let error = try_read(&[("a.alloy", imports)], true).unwrap_err();
+    assert_eq!(error.to_string(), note);
 }
