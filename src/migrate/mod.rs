@@ -14,6 +14,7 @@ mod write;
 use std::collections::{HashMap, HashSet};
 
 use crate::config::files::targets::Target;
+use crate::config::yaml::Document;
 
 pub use elsewhere::{Program, own_file};
 pub use write::targets_file;
@@ -112,6 +113,15 @@ pub fn migrate(
     }
     make_names_unique(&mut migration.targets);
     Ok(migration)
+}
+
+/// A text as YAML.
+fn document(text: &str) -> Result<Document<'_>, MigrateError> {
+    Document::parse(text)
+        .map_err(|error| {
+            MigrateError::Syntax(format!("line {}: not YAML: {}", error.at.line, error.message))
+        })?
+        .ok_or(MigrateError::NoTargets("the file is empty"))
 }
 
 /// A targets file wants one name a target; the second of a name gets `-2` appended.

@@ -63,9 +63,7 @@ pub(super) fn merge(files: &[(String, String)]) -> Result<Merged, String> {
 
 /// The names and bodies of the modules, in the order of the text.
 fn bodies(text: &str) -> Result<Vec<(String, String)>, String> {
-    let document = Document::parse(text)
-        .map_err(|error| format!("line {}: not YAML: {}", error.at.line, error.message))?
-        .ok_or("the file is empty")?;
+    let document = super::document(text).map_err(|error| error.to_string())?;
     let Some((_, modules)) = document.entry(document.root(), "modules") else {
         return Err("there is no key `modules`".to_owned());
     };

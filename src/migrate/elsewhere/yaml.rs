@@ -3,15 +3,11 @@
 use serde_json::{Map, Value};
 
 use crate::config::yaml::{Content, Document, Id};
-use crate::migrate::MigrateError;
+use crate::migrate::{MigrateError, document};
 
 /// YAML as data; plain scalars mean numbers, truth values and null where they look like it.
 pub(super) fn yaml(text: &str) -> Result<Value, MigrateError> {
-    let document = Document::parse(text)
-        .map_err(|error| {
-            MigrateError::Syntax(format!("line {}: not YAML: {}", error.at.line, error.message))
-        })?
-        .ok_or(MigrateError::NoTargets("the file is empty"))?;
+    let document = document(text)?;
     let mut left = 200_000;
     node(&document, document.root(), 0, &mut left)
         .ok_or_else(|| MigrateError::Syntax("nested too deeply or too long".to_owned()))
