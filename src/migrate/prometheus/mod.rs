@@ -4,14 +4,15 @@
 //! The relabelling rules are carried out, one after the other, on the labels of each target, as Prometheus does it
 //! before a scrape. Only rules that replace are understood; that covers the usual ones.
 
+mod job;
+mod relabel;
 mod scrapes;
 
-use std::cell::Cell;
 use std::collections::BTreeSet;
 
-use super::{Links, MigrateError, Migration};
-use crate::config::yaml::Document;
-use scrapes::{MOST_STEPS, Scrapes};
+use super::{Links, MigrateError, Migration, document};
+use job::Job;
+use scrapes::Scrapes;
 
 /// Prometheus' default scrape interval and timeout in milliseconds.
 const DEFAULT_INTERVAL: u64 = 60_000;
@@ -69,42 +70,28 @@ impl Reading {
         file: &str,
         links: Option<&Links<'_>>,
     ) -> Result<Vec<(String, String)>, MigrateError> {
-        let document = Document::parse(text)
-            .map_err(|error| {
-                MigrateError::Syntax(format!("line {}: not YAML: {}", error.at.line, error.message))
-            })?
-            .ok_or(MigrateError::NoTargets("the file is empty"))?;
-        let left = Cell::new(MOST_STEPS);
-        let scrapes = Scrapes {
-            document: &document,
-            file,
-            left: &left,
-        };
-        let root = document.root();
-        let global = match self.global {
-            Some(global) => global,
-            None => {
-                let none = (DEFAULT_INTERVAL, DEFAULT_TIMEOUT);
-                let section = scrapes.get(root, "global");
-                section.map_or(none, |section| {
-                    scrapes.periods(section, "global", none, &mut self.migration)
-                })
-            }
-        };
-        self.global = Some(global);
+        let document = document(text)?;
+        let scrapes = Scrapes::of(&document);
+        let root = scrapes.root();
+        let migration = &mut self.migration;
+        let global = *self.global.get_or_insert_with(|| {
+            let none = (DEFAULT_INTERVAL, DEFAULT_TIMEOUT);
+            Job::global(&scrapes, file).map_or(none, |global| global.periods(none, migration))
+        });
         let jobs = scrapes.items(scrapes.get(root, "scrape_configs").or(Some(root)));
-        for job in jobs.iter().copied().filter(|job| scrapes.is_probe(*job)) {
-            if let Some(address) = scrapes.other_exporter(job) {
-                let name = scrapes.text(job, "job_name").unwrap_or_default();
+        let jobs = jobs.iter().map(|job| Job::of(&scrapes, *job, file));
+        for job in jobs.filter(Job::is_probe) {
+            if let Some(address) = job.other_exporter() {
                 self.migration.hints.push(format!(
-                    "job {name:?} scrapes another exporter ({address}) and stays with Prometheus"
+                    "job {:?} scrapes another exporter ({address}) and stays with Prometheus",
+                    job.name()
                 ));
                 continue;
             }
             self.probes = true;
-            scrapes.read_job(job, global, self);
+            job.read(global, self);
         }
-        if left.get() == 0 {
+        if scrapes.are_endless() {
             return Err(MigrateError::Syntax("aliases repeat too much of it".to_owned()));
         }
         let mut files = Vec::new();

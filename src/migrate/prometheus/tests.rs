@@ -1,4 +1,4 @@
-use super::scrapes::duration;
+use super::job::duration;
 use super::*;
 use crate::config::files::targets::Target;
 use crate::migrate::Input;
@@ -256,6 +256,31 @@ fn a_target_is_scraped_as_by_prometheus() {
     for (fields, labels, rule, wanted) in rows {
         assert_eq!(row(fields, labels, rule), wanted, "{fields} {labels} {rule}");
     }
+}
+
+#[test]
+fn parameters_are_sent_with_each_probe() {
+    let text = job(
+        "metrics_path: /probe, params: {target: [t.test], module: [dns1], query_name: [m.test], a: [b, c], debug: ['true']}",
+    );
+    let migration = read(&text).unwrap();
+    let target = named(&migration, "j");
+    assert_eq!((&*target.address, &*target.module), ("t.test", "dns1"));
+    assert_eq!(
+        target.params,
+        [("query_name".to_owned(), "m.test".to_owned())].into()
+    );
+    assert_eq!(
+        migration.lost,
+        [
+            "job \"j\", line 2: the parameter \"a\" has several values: a target has one",
+            "job \"j\", line 2: the parameter \"debug\" is not supported in a targets file",
+        ]
+    );
+    assert_eq!(
+        migration.hints[0],
+        "job \"j\": the module \"dns1\" must list the parameter \"query_name\" under `params`, or the targets file is refused"
+    );
 }
 
 #[test]
