@@ -1,6 +1,6 @@
 //! The subcommand `migrate`, from file to file.
 
-use std::process::Command;
+use std::process::{Command, Output};
 
 use blackbox_exporter::config::files::targets::Targets;
 
@@ -75,12 +75,7 @@ fn a_directory_becomes_a_whole_set() {
     assert_eq!(read("blackbox.yml"), "modules: {http_2xx: {prober: http}}\n");
     let target = &Targets::parse(&read("targets.yml")).unwrap().targets[0];
     assert_eq!((target.interval, target.timeout), (Some(60_000), Some(10_000)));
-    let checked = Command::new(env!("CARGO_BIN_EXE_blackbox_exporter"))
-        .arg("--config.check")
-        .arg(format!("--config.file={}", output.join("blackbox.yml").display()))
-        .arg(format!("--targets.file={}", output.join("targets.yml").display()))
-        .output()
-        .unwrap();
+    let checked = check(arguments[1]);
     assert!(checked.status.success(), "{checked:?}");
     // Nothing is overwritten, and nothing is written then.
     std::fs::remove_file(output.join("targets.yml")).unwrap();
@@ -246,15 +241,9 @@ fn hostile_files_are_refused() {
     for (number, (program, text, want)) in rows.into_iter().enumerate() {
         let file = folder.path().join("file");
         std::fs::write(&file, text).unwrap();
-        let output = folder.path().join(number.to_string());
-        let arguments = [
-            "--from",
-            program,
-            "--output",
-            output.to_str().unwrap(),
-            file.to_str().unwrap(),
-        ];
-        let (code, _, notes) = migrate(&arguments);
+        let (file, output) = (file.to_str().unwrap(), folder.path().join(number.to_string()));
+        let output = output.to_str().unwrap();
+        let (code, _, notes) = migrate(&["--from", program, "--output", output, file]);
         assert_eq!(code, 1, "{notes}");
         assert!(notes.contains(want), "{want}: {notes}");
     }
@@ -295,274 +284,26 @@ fn many_of_a_kind_take_little_time() {
     }
 }
 
-/// Migrates a text; returns the status, the notes and the written modules and targets, with which the exporter starts.
-fn written(program: &str, text: &str) -> (i32, String, String, String) {
+/// Migrates a text: the exporter starts with what is written.
+fn written(program: &str, text: &str) {
     let folder = tempfile::tempdir().unwrap();
     let (file, output) = (folder.path().join("source"), folder.path().join("out"));
     std::fs::write(&file, text).unwrap();
-    let arguments = ["--from", program, "--output", output.to_str().unwrap()];
-    let (code, _, notes) = migrate(&[&arguments[..], &[file.to_str().unwrap()]].concat());
-    let read = |name: &str| std::fs::read_to_string(output.join(name)).unwrap_or_default();
-    let (modules, targets) = (read("blackbox.yml"), read("targets.yml"));
-    if !modules.is_empty() {
-        let checked = Command::new(env!("CARGO_BIN_EXE_blackbox_exporter"))
-            .current_dir(&output)
-            .args([
-                "--config.check",
-                "--config.file=blackbox.yml",
-                "--targets.file=targets.yml",
-            ])
-            .output()
-            .unwrap();
-        assert!(checked.status.success(), "{modules}{targets}{checked:?}");
-    }
-    (code, notes, modules, targets)
+    let (file, output) = (file.to_str().unwrap(), output.to_str().unwrap());
+    let (_, _, notes) = migrate(&["--from", program, "--output", output, file]);
+    let checked = check(output);
+    assert!(checked.status.success(), "{notes}{checked:?}");
 }
 
-/// Checks what becomes of a text: parts of what is written and noted, and all that is lost.
-fn carried(program: &str, text: &str, parts: &[&str], lost: &[&str]) {
-    let (code, notes, modules, targets) = written(program, text);
-    let named: Vec<_> = notes
-        .lines()
-        .filter_map(|line| line.strip_prefix("not carried over: "))
-        .collect();
-    assert_eq!(named, lost, "{text}");
-    assert_eq!(code, i32::from(!lost.is_empty()), "{text}");
-    let all = format!("{modules}{targets}{notes}");
-    for part in parts {
-        assert!(all.contains(part), "{text}: no {part} in {all}");
-    }
-}
-
-#[test]
-fn gatus_conditions_and_protocols() {
-    let endpoint = |fields: &str| format!("endpoints:\n  - {{name: e, {fields}}}\n");
-    #[rustfmt::skip]
-    let rows: &[(&str, &[&str], &[&str])] = &[
-        (
-            r#"url: 192.0.2.1, dns: {query-name: a.test, query-type: A}, conditions: ["[BODY] == 93.184.216.34", "[BODY] == 93.184.216.34"]"#,
-            &[r#"{"fail_if_none_matches_regexp":["^(?:\\S+\\s+){4}(?s:93\\.184\\.216\\.34)$"]}"#],
-            &[],
-        ),
-        (
-            r#"url: 192.0.2.1, dns: {query-name: a.test, query-type: MX}, conditions: ["[BODY] == any(a., b.)", "[BODY] == pat(a*)"]"#,
-            &[r#"["^(?:\\S+\\s+){5}(?s:a\\.|b\\.)$"]"#],
-            &[r#"endpoint "e": the condition "[BODY] == pat(a*)": there is one of [BODY] already"#],
-        ),
-        (
-            r#"url: 192.0.2.1, dns: {query-name: a.test, query-type: A}, conditions: ["[CONNECTED] == true"]"#,
-            &[r#""valid_rcodes":["NOERROR","FORMERR","#],
-            &[],
-        ),
-        (
-            r#"url: "https://x/", conditions: ["[BODY] == any(UP, O.K)", "[BODY] == pat(*?P*)"]"#,
-            &[r#"["^\\s*(?s:UP|O\\.K)\\s*$","^\\s*(?s:.*.P.*)\\s*$"]"#, r#""valid_status_codes":["100-599"]"#],
-            &[],
-        ),
-        (
-            r#"url: "https://x/", conditions: ["[STATUS] == any(200, 429)", "[BODY] == pat(a[bc])"]"#,
-            &[r#""valid_status_codes":[200,429]"#],
-            &[r#"endpoint "e": the condition "[BODY] == pat(a[bc])": use an alert"#],
-        ),
-        (r#"url: "https://x/", conditions: ["[CONNECTED] == true"]"#, &[r#""valid_status_codes":["100-599"]"#], &[]),
-        (
-            r#"url: "wss://x/", body: ping, headers: {A: b}, client: {insecure: true}, conditions: ["[BODY] == pong"]"#,
-            &[
-                r#""headers":{"A":{"values":["b"]}},"http_config":{"tls_config":{"insecure_skip_verify":true}}"#,
-                r#""query_response":[{"send":"ping"},{"expect":"^\\s*(?s:pong)\\s*$"}]"#,
-            ],
-            &[],
-        ),
-        (r#"url: "wss://x/", body: ping, conditions: ["[CONNECTED] == true"]"#, &[r#"[{"send":"ping"},{"expect":".*"}]"#], &[]),
-        (
-            r#"url: "tcp://x:80", body: PING, conditions: ["[BODY] == PONG"]"#,
-            &[r#"[{"no_newline":true,"send":"PING"},{"expect":"^\\s*(?s:PONG)\\s*$","prompt":true}]"#],
-            &[],
-        ),
-        (
-            r#"url: "icmp://x", body: a, headers: {A: b}, client: {insecure: true, network: ip6}, conditions: ["[BODY] == a", "[STATUS] == 200"]"#,
-            &[],
-            &[
-                r#"endpoint "e": the condition "[BODY] == a": use an alert"#,
-                r#"endpoint "e": the condition "[STATUS] == 200": use an alert"#,
-                r#"endpoint "e": client: `insecure`"#,
-                r#"endpoint "e": `body`"#,
-                r#"endpoint "e": `headers`"#,
-            ],
-        ),
-        (
-            r#"url: "starttls://x:587", client: {insecure: true}, conditions: ["[CONNECTED] == true"]"#,
-            &[r#""tcp":{"starttls":"smtp","tls_config":{"insecure_skip_verify":true}}"#],
-            &[],
-        ),
-        (
-            r#"url: "https://${HOST}/", headers: {Authorization: "Bearer $TOKEN", B: "$$5", C: "${D}"}, conditions: ["[STATUS] == 200"]"#,
-            &[r#"{"Authorization":"Bearer ${TOKEN}","B":"$5","C":"${D}"}"#, "note: the modules refer to environment variables: start the exporter with --config.expand-environment-variables"],
-            &[r#"target "e": the environment variable `${HOST}` in "https://${HOST}/": write its value"#],
-        ),
-        (
-            r#"url: "wss://x/", body: "a ${B}", conditions: ["[BODY] == $C"]"#,
-            &[],
-            &[
-                r#"endpoint "e": the condition "[BODY] == $C": use an alert"#,
-                r#"module "websocket": the environment variable `${B}` in "a ${B}": write its value"#,
-            ],
-        ),
-    ];
-    for (fields, parts, lost) in rows {
-        carried("gatus", &endpoint(fields), parts, lost);
-    }
-}
-
-#[test]
-fn cloudprober_settings() {
-    let probe =
-        |fields: &str| format!("probe {{ name: \"p\" targets {{ host_names: \"a.test\" }} {fields} }}\n");
-    #[rustfmt::skip]
-    let rows: &[(&str, &[&str], &[&str])] = &[
-        (
-            r#"type: HTTP http_probe { scheme: HTTPS tls_config { disable_cert_validation: true ca_cert_file: "/ca" tls_min: 1 } max_redirects: 3 keep_alive: true header { key: "A" value: "b" } }"#,
-            &[r#""tls_config":{"ca_file":"/ca","insecure_skip_verify":true},"valid_status_codes":["100-599"]"#, r#""headers":{"A":"b"}"#],
-            &[
-                r#"probe "p": http_probe: tls_config: `tls_min`"#,
-                r#"probe "p": http_probe: `max_redirects` 3: it follows 10"#,
-                r#"probe "p": http_probe: `keep_alive`"#,
-            ],
-        ),
-        (
-            r#"type: HTTP http_probe { max_redirects: 0 } validator { name: "a" regex: "x" } validator { name: "b" regex: "y" json_validator { } http_validator { success_status_codes: "200-299" failure_status_codes: "1" } }"#,
-            &[r#""fail_if_body_not_matches_regexp":["x","y"],"follow_redirects":false,"valid_status_codes":["2xx"]"#],
-            &[r#"probe "p": validator: http_validator: `failure_status_codes`"#],
-        ),
-        (r#"type: TCP tcp_probe { port: 443 tls_handshake: true tls_config { server_name: "b" } }"#, &[r#""tcp":{"tls":true,"tls_config":{"server_name":"b"}}"#, r#""a.test:443""#], &[]),
-        (r#"type: TCP tcp_probe { tls_config { server_name: "b" } } validator { name: "x" regex: "y" }"#, &[], &[r#"probe "p": tcp_probe: `tls_config`"#, r#"probe "p": `validator`"#]),
-        (
-            r#"type: PING ping_probe { packets_per_probe: 5 payload_size: 100 disable_fragmentation: true disable_integrity_check: true }"#,
-            &[r#""icmp":{"count":5,"dont_fragment":true,"interval":"25ms","payload_size":100}"#],
-            &[r#"probe "p": ping_probe: `disable_integrity_check`"#],
-        ),
-        (
-            r#"type: DNS dns_probe { resolved_domain: "b.test." dns_proto: TCP_TLS recursion_desired: false min_answers: 2 }"#,
-            &[r#""dns_over_tls":true,"query_name":"b.test.","query_type":"MX","recursion_desired":false,"transport_protocol":"tcp""#],
-            &[r#"probe "p": dns_probe: `min_answers` 2: it asks for one"#],
-        ),
-    ];
-    let most = "type: PING ping_probe { packets_per_probe: 2000 }";
-    let lost = "probe \"p\": ping_probe: `packets_per_probe` 2000: it sends 1000";
-    carried("cloudprober", &probe(most), &[r#""count":1000"#], &[lost]);
-    for (fields, parts, lost) in rows {
-        carried("cloudprober", &probe(fields), parts, lost);
-    }
-}
-
-#[test]
-fn uptime_kuma_settings() {
-    let monitor = |fields: &str| {
-        format!(
-            r#"{{"monitorList": [{{"name": "m", "url": "https://x/", "interval": 60, "packetSize": 56, "accepted_statuscodes": ["200-299"], {fields}}}]}}"#
-        )
-    };
-    #[rustfmt::skip]
-    let rows: &[(&str, &[&str], &[&str])] = &[
-        (r#""type": "json-query", "jsonPath": "$.n", "jsonPathOperator": ">", "expectedValue": "5""#, &[r#""double(body[\"n\"]) > 5.0""#], &[]),
-        (r#""type": "json-query", "jsonPath": "$.n", "jsonPathOperator": "contains", "expectedValue": "5""#, &[r#""string(body[\"n\"]).contains(\"5\")""#], &[]),
-        (
-            r#""type": "json-query", "jsonPath": "$.n", "jsonPathOperator": "in", "expectedValue": "5""#,
-            &[],
-            &[r#"monitor "m": the JSON query "$.n": write it as fail_if_body_json_not_matches_cel"#],
-        ),
-        (
-            r#""type": "http", "authMethod": "oauth2-cc", "oauth_client_id": "a", "oauth_client_secret": "b", "oauth_token_url": "https://t/", "oauth_scopes": "c d", "proxyId": 3, "new": [1], "old": false"#,
-            &[r#""oauth2":{"client_id":"a","client_secret":"b","scopes":["c","d"],"token_url":"https://t/"}"#],
-            &[r#"monitor "m": `new`"#, r#"monitor "m": `proxyId`"#],
-        ),
-        (
-            r#""type": "http", "authMethod": "mtls", "tlsCert": "C", "tlsKey": "K", "body": "{}", "httpBodyEncoding": "json", "maxredirects": 2, "expiryNotification": true"#,
-            &[r#""tls_config":{"cert":"C","key":"K"}"#, r#""headers":{"Content-Type":"application/json"}"#],
-            &[r#"monitor "m": `maxredirects` 2: it follows 10"#, r#"monitor "m": `expiryNotification`"#],
-        ),
-        (r#""type": "http", "authMethod": "ntlm", "authDomain": "d", "maxredirects": 0"#, &[r#""follow_redirects":false"#], &[r#"monitor "m": `authMethod` "ntlm""#, r#"monitor "m": `authDomain`"#]),
-        (r#""type": "ping", "hostname": "h", "method": "GET", "maxredirects": 10, "httpBodyEncoding": "json", "jsonPath": "$", "newer": 1"#, &[r#""payload_size":56"#], &[r#"monitor "m": `newer`"#]),
-    ];
-    for (fields, parts, lost) in rows {
-        carried("uptime-kuma", &monitor(fields), parts, lost);
-    }
-}
-
-#[test]
-fn ssl_exporter_settings() {
-    carried(
-        "ssl_exporter",
-        "modules:\n  a: {prober: https, target: 'https://fixed/', tls_config: {insecure_skip_verify: true, renegotiation: once}}\n  b: {prober: tcp, https: {proxy_url: x}}\n",
-        &[
-            r#""a": {"http":{"fail_if_not_ssl":true,"follow_redirects":false,"tls_config":{"insecure_skip_verify":true},"valid_status_codes":["100-599"]}"#,
-            "address: \"https://fixed/\"\n    module: \"a\"",
-        ],
-        &[
-            "module \"a\": tls_config: `renegotiation`",
-            "module \"b\": https: `proxy_url`",
-        ],
-    );
-    // Jobs of Prometheus name both.
-    let equal = "modules: {a: {prober: https}, b: {prober: https}}\n";
-    carried("ssl_exporter", equal, &["\"a\": ", "\"b\": "], &[]);
-}
-
-#[test]
-fn telegraf_settings() {
-    carried(
-        "telegraf",
-        "[global_tags]\ndc = 'fra'\n[[inputs.ping]]\nurls = ['a']\ninterface = 'eth1'\ncount = 5\ndeadline = 9\n[inputs.ping.tags]\nx = 'y'\n\
-             [[inputs.net_response]]\nprotocol = 'tcp'\naddress = 'b:80'\nsend = 'PING'\nexpect = 'PONG'\n[[inputs.ping]]\nurls = ['c']\ninterface = '192.0.2.1'\n",
-        &[
-            r#"{"icmp":{"count":5,"interval":"1000ms"},"prober":"icmp","timeout":"5s"}"#,
-            r#"[{"no_newline":true,"send":"PING"},{"expect":"PONG"}]"#,
-            r#""source_ip_address":"192.0.2.1""#,
-            "dc: \"fra\"\n      \"x\": \"y\"",
-        ],
-        &[
-            "inputs.ping: `interface` \"eth1\": write its address as source_ip_address",
-            "inputs.ping: `deadline`",
-        ],
-    );
-}
-
-#[test]
-fn ping_exporter_settings() {
-    carried(
-        "ping_exporter",
-        "targets: [a.test]\noptions: {disableIPv4: true, other: 1}\n",
-        &[r#""ip_protocol_fallback":false,"preferred_ip_protocol":"ip6""#],
-        &["the file: options: `other`"],
-    );
-}
-
-#[test]
-fn smokeping_prober_settings() {
-    carried(
-        "smokeping_prober",
-        "targets: [{hosts: [a.test], tos: 8}]\nmore: 1\n",
-        &[],
-        &["targets[0]: `tos`", "the file: `more`"],
-    );
-}
-
-#[test]
-fn parameters_of_prometheus_jobs() {
-    let text = "scrape_configs: [{job_name: j, metrics_path: /probe, params: {module: [dns1], query_name: [m.test], a: [b, c], debug: ['true']}, \
-        static_configs: [{targets: [t.test]}], relabel_configs: [{source_labels: [__address__], target_label: __param_target}, \
-        {target_label: __address__, replacement: 'e:9115'}]}]";
-    carried(
-        "prometheus",
-        text,
-        &[
-            "module: \"dns1\"",
-            "params:\n      query_name: \"m.test\"\n",
-            "note: job \"j\": the module \"dns1\" must list the parameter \"query_name\" under `params`, or the targets file is refused\n",
-        ],
-        &[
-            "job \"j\", line 1: the parameter \"a\" has several values: a target has one",
-            "job \"j\", line 1: the parameter \"debug\" is not supported in a targets file",
-        ],
-    );
+/// Checks the files of a directory as the exporter reads them.
+fn check(directory: &str) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_blackbox_exporter"))
+        .current_dir(directory)
+        .args([
+            "--config.check",
+            "--config.file=blackbox.yml",
+            "--targets.file=targets.yml",
+        ])
+        .output()
+        .unwrap()
 }
