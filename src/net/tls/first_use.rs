@@ -21,7 +21,7 @@ impl ClientTls {
     /// Loads what handshakes with this configuration share with all others: the system's CA certificates, if they count. The files
     /// of the configuration itself are for [`prepare`](Self::prepare), which says what is wrong with them.
     pub async fn get_ready(&self, roots: &Roots) {
-        if self.shared.trusts_the_system() {
+        if self.trusts_the_system() {
             // What is missing for it, `prepare` says.
             let _ = roots.latest().await;
         }

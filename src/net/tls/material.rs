@@ -1,5 +1,6 @@
 //! From a `tls_config` to what rustls needs, kept until a file changes.
 
+use std::fmt;
 use std::sync::{Arc, LazyLock};
 
 use arc_swap::ArcSwapOption;
@@ -23,10 +24,12 @@ use crate::net::x509::{Certificate, Pool, blocks};
 use crate::net::{Deadline, file};
 use crate::stamp::Stamp;
 
-/// A `tls_config` and what was last made of it.
-pub(super) struct Material {
+/// A compiled `tls_config`: cheap to keep, nothing is read until a probe prepares it. Clones share what was read.
+#[derive(Clone)]
+pub struct ClientTls {
     raw: Shared<Tls>,
-    compiled: ArcSwapOption<Compiled>,
+    /// What was last made of it.
+    compiled: Arc<ArcSwapOption<Compiled>>,
 }
 
 /// What was made of a `tls_config`.
@@ -45,29 +48,36 @@ struct Texts {
     key: Option<Zeroizing<Vec<u8>>>,
 }
 
-impl Material {
-    pub fn new(raw: Shared<Tls>) -> Self {
+impl ClientTls {
+    /// Takes a `tls_config` over. Files are read at probe time, as upstream does.
+    pub fn new(raw: impl Into<Shared<Tls>>) -> Self {
         Self {
-            raw,
-            compiled: ArcSwapOption::empty(),
+            raw: raw.into(),
+            compiled: Arc::default(),
         }
     }
 
+    /// The configured `server_name`, if any.
     pub fn server_name(&self) -> Option<&str> {
         Some(self.raw.server_name.as_str()).filter(|name| !name.is_empty())
     }
 
-    pub fn min_version(&self) -> Option<TlsVersion> {
-        self.raw.min_version
+    /// Whether `min_version` excludes older versions than TLS 1.3.
+    pub fn is_at_least_tls13(&self) -> bool {
+        self.raw.min_version == Some(TlsVersion::Tls13)
     }
 
     /// Whether the system's CA certificates are the ones that count.
-    pub fn trusts_the_system(&self) -> bool {
+    pub(super) fn trusts_the_system(&self) -> bool {
         let raw = &self.raw;
         !raw.insecure_skip_verify && raw.ca.is_empty() && raw.ca_file.is_empty()
     }
 
-    pub async fn prepare(self: &Arc<Self>, roots: &Roots, deadline: Deadline) -> Result<Prepared, TlsError> {
+    /// Reads the files (again if they changed) and gets ready to shake hands. Call it before connecting.
+    ///
+    /// # Errors
+    /// A missing or broken file, by name; a broken inline value; a contradiction between versions; the deadline.
+    pub async fn prepare(&self, roots: &Roots, deadline: Deadline) -> Result<Prepared, TlsError> {
         let prepared = deadline.within(self.prepared(roots)).await;
         prepared.unwrap_or_else(|timed_out| {
             let files = self.files();
@@ -85,7 +95,7 @@ impl Material {
         })
     }
 
-    async fn prepared(self: &Arc<Self>, roots: &Roots) -> Result<Prepared, TlsError> {
+    async fn prepared(&self, roots: &Roots) -> Result<Prepared, TlsError> {
         let refs = [&self.raw.ca_ref, &self.raw.cert_ref, &self.raw.key_ref];
         if refs.iter().any(|name| !name.is_empty()) {
             return Err(TlsError::Config(WITHOUT_MANAGER.to_owned()));
@@ -104,7 +114,7 @@ impl Material {
     }
 
     /// What there is, if no file has changed since; else what is made of the files now.
-    async fn current(self: &Arc<Self>) -> Result<Arc<Compiled>, TlsError> {
+    async fn current(&self) -> Result<Arc<Compiled>, TlsError> {
         if self.files().iter().all(|file| file.is_empty()) {
             return self.current_now();
         }
@@ -112,8 +122,8 @@ impl Material {
             return Ok(compiled);
         }
         // Even the look at a file may hang.
-        let material = Arc::clone(self);
-        let compiled = file::apart(move || material.current_now()).await;
+        let client = self.clone();
+        let compiled = file::apart(move || client.current_now()).await;
         compiled.unwrap_or_else(|error| {
             Err(TlsError::Unreadable(format!(
                 "reading the files of tls_config: {error}"
@@ -218,6 +228,12 @@ impl Material {
         }
         let path = file.to_owned();
         TlsError::File { path, reason }
+    }
+}
+
+impl fmt::Debug for ClientTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientTls").finish_non_exhaustive()
     }
 }
 

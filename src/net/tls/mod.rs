@@ -23,9 +23,6 @@ use std::sync::Arc;
 use rustls::ClientConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::Deadline;
-use crate::config;
-
 use facts::TlsFacts;
 
 pub use alert::alert_of;
@@ -33,16 +30,10 @@ pub use cbc::suites as cbc_suites;
 pub use error::{TlsError, by_rustls};
 pub use first_use::seed;
 pub use handshake::in_words;
-pub use material::key_pair;
+pub use material::{ClientTls, key_pair};
 pub use roots::{Roots, SystemRoots};
 pub use stream::Stream;
 pub use verifier::{Recorder, aside};
-
-/// A compiled `tls_config`: cheap to keep, nothing is read until a probe prepares it. Clones share what was read.
-#[derive(Clone)]
-pub struct ClientTls {
-    shared: Arc<material::Material>,
-}
 
 /// A `tls_config` whose files were read: ready for the handshakes of one probe.
 #[derive(Clone)]
@@ -124,33 +115,6 @@ pub enum Seen {
     Alert(u8),
 }
 
-impl ClientTls {
-    /// Takes a `tls_config` over. Files are read at probe time, as upstream does.
-    pub fn new(raw: impl Into<config::Shared<config::Tls>>) -> Self {
-        Self {
-            shared: Arc::new(material::Material::new(raw.into())),
-        }
-    }
-
-    /// The configured `server_name`, if any.
-    pub fn server_name(&self) -> Option<&str> {
-        self.shared.server_name()
-    }
-
-    /// Whether `min_version` excludes older versions than TLS 1.3.
-    pub fn is_at_least_tls13(&self) -> bool {
-        self.shared.min_version() == Some(config::TlsVersion::Tls13)
-    }
-
-    /// Reads the files (again if they changed) and gets ready to shake hands. Call it before connecting.
-    ///
-    /// # Errors
-    /// A missing or broken file, by name; a broken inline value; a contradiction between versions; the deadline.
-    pub async fn prepare(&self, roots: &Roots, deadline: Deadline) -> Result<Prepared, TlsError> {
-        self.shared.prepare(roots, deadline).await
-    }
-}
-
 impl HandshakeError {
     /// Of a handshake in which nothing came from the peer.
     pub fn unheard(error: TlsError) -> Box<Self> {
@@ -159,12 +123,6 @@ impl HandshakeError {
             facts: None,
             seen: Seen::Nothing,
         })
-    }
-}
-
-impl fmt::Debug for ClientTls {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientTls").finish_non_exhaustive()
     }
 }
 
