@@ -1,15 +1,27 @@
-//! Where a field belongs that stands in the wrong section.
+//! What fields the sections of probers have, and where one belongs that stands in the wrong section.
+
+use std::iter;
+use std::sync::LazyLock;
+
+use serde_json::Value as Json;
 
 use super::{Module, Prober};
 use crate::config::client::tls::Tls;
+use crate::config::codec::schema;
 use crate::config::codec::section::names;
-use crate::config::probers::dns::Dns;
-use crate::config::probers::grpc::Grpc;
-use crate::config::probers::http::Http;
-use crate::config::probers::icmp::Icmp;
-use crate::config::probers::tcp::Tcp;
-use crate::config::probers::unix::Unix;
-use crate::config::probers::websocket::Websocket;
+use crate::config::codec::value::Value as _;
+
+/// What the field below those names of the prober's section may be.
+pub(super) fn field(prober: Prober, names: &[impl AsRef<str>]) -> Option<&'static Json> {
+    static SCHEMA: LazyLock<Json> = LazyLock::new(|| schema::file("Module", Module::schema));
+    let mut section = SCHEMA.pointer("/$defs/Module")?;
+    let (last, before) = names.split_last()?;
+    for name in iter::once(prober.name()).chain(before.iter().map(AsRef::as_ref)) {
+        let below = section.get("properties")?.get(name)?.get("$ref")?;
+        section = SCHEMA.pointer(below.as_str()?.strip_prefix('#')?)?;
+    }
+    section.get("properties")?.get(last.as_ref())
+}
 
 /// Where a field belongs that a section with the fields `known` does not have.
 pub(crate) fn elsewhere(name: &str, known: &[&'static str]) -> Option<String> {
@@ -47,25 +59,16 @@ pub(crate) fn elsewhere(name: &str, known: &[&'static str]) -> Option<String> {
 
 /// The sections of a module that have a field.
 fn owners(name: &str) -> Vec<&'static str> {
-    let owners = Prober::ALL.into_iter().filter(|prober| {
-        let fields = match prober {
-            Prober::Http => names::<Http>(),
-            Prober::Tcp => names::<Tcp>(),
-            Prober::Icmp => names::<Icmp>(),
-            Prober::Dns => names::<Dns>(),
-            Prober::Grpc => names::<Grpc>(),
-            Prober::Unix => names::<Unix>(),
-            Prober::Websocket => names::<Websocket>(),
-        };
-        fields.contains(&name)
-    });
-    owners.map(Prober::name).collect()
+    let has_it = |prober: &Prober| field(*prober, &[name]).is_some();
+    Prober::ALL.into_iter().filter(has_it).map(Prober::name).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::codec::hints::hint;
+    use crate::config::probers::dns::Dns;
+    use crate::config::probers::http::Http;
 
     #[test]
     fn hints_say_where_a_setting_belongs() {

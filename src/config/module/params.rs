@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::iter;
 use std::net::IpAddr;
-use std::sync::LazyLock;
 
 use go_yaml::{Document, Id};
 use serde_json::Value as Json;
 
-use super::hints::elsewhere;
+use super::hints::{elsewhere, field};
 use super::{Module, Prober};
 use crate::config::client::http_client::canonical_header;
 use crate::config::codec::confidential::MASK;
@@ -17,7 +16,7 @@ use crate::config::codec::decode::Decoder;
 use crate::config::codec::environment::Expanded;
 use crate::config::codec::problem::Problem;
 use crate::config::codec::schema::{self, Sections};
-use crate::config::codec::section::{Section, section};
+use crate::config::codec::section::{Fields as _, Section, section};
 use crate::config::codec::tree::{Step, Tree};
 use crate::config::codec::value::{Regexp, Value};
 
@@ -338,7 +337,8 @@ impl Module {
             })
         });
         let mut decoder = Decoder::new(&document).hinting(elsewhere).amending(written);
-        self.amend(document.root(), &mut decoder);
+        // Further fields of the prober's section, and a judgement of the whole of it.
+        self.field(self.prober.name(), document.root(), &mut decoder);
         let (problems, _) = decoder.finish();
         let Some(Problem { path, message, .. }) = problems.into_iter().next() else {
             return Ok(());
@@ -365,19 +365,6 @@ impl Module {
         let entry = is_list.then_some(Step::Index(0));
         names.map(key).chain(entry).collect()
     }
-
-    /// Reads further fields of the prober's section, and judges the whole of it.
-    fn amend(&mut self, node: Id, d: &mut Decoder<'_, '_>) -> bool {
-        match self.prober {
-            Prober::Http => self.http.decode(node, d),
-            Prober::Tcp => self.tcp.decode(node, d),
-            Prober::Icmp => self.icmp.decode(node, d),
-            Prober::Dns => self.dns.decode(node, d),
-            Prober::Grpc => self.grpc.decode(node, d),
-            Prober::Unix => self.unix.decode(node, d),
-            Prober::Websocket => self.websocket.decode(node, d),
-        }
-    }
 }
 
 impl Setting {
@@ -389,18 +376,6 @@ impl Setting {
         let below = path.strip_prefix(names.join(".").as_str());
         below.is_some_and(|below| below.is_empty() || below.starts_with('['))
     }
-}
-
-/// What the field below those names of the prober's section may be.
-fn field(prober: Prober, names: &[String]) -> Option<&'static Json> {
-    static SCHEMA: LazyLock<Json> = LazyLock::new(|| schema::file("Module", Module::schema));
-    let mut section = SCHEMA.pointer("/$defs/Module")?;
-    let (last, before) = names.split_last()?;
-    for name in iter::once(prober.name()).chain(before.iter().map(String::as_str)) {
-        let below = section.get("properties")?.get(name)?.get("$ref")?;
-        section = SCHEMA.pointer(below.as_str()?.strip_prefix('#')?)?;
-    }
-    section.get("properties")?.get(last)
 }
 
 /// How a field takes a value, if one value can be said.
