@@ -1,7 +1,7 @@
 //! Requests to what the configuration names beside targets: token servers, receivers of spans and logs.
 
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::catch_unwind;
 
 use reqwest::{RequestBuilder, Response};
 use tokio::runtime::{Builder, Runtime};
@@ -23,22 +23,20 @@ static THREADS: OnceCell<Runtime> = OnceCell::const_new();
 
 /// The threads. When the system has no files or threads left for them, the next request tries again.
 async fn threads() -> Result<&'static Runtime, String> {
-    let begin = || {
-        // Where tokio gets only some of its threads, it panics and leaves them behind.
-        threads_left(WORKERS + 1)?;
-        Builder::new_multi_thread()
-            .worker_threads(WORKERS)
-            .thread_name("fetch")
-            .on_thread_park(memory::when_parked)
-            .enable_all()
-            .build()
-    };
-    let begin = || {
-        let begun = catch_unwind(AssertUnwindSafe(begin));
-        begun.unwrap_or_else(|_| Err(io::ErrorKind::WouldBlock.into()))
-    };
-    let threads = THREADS.get_or_try_init(|| async { begin() }).await;
+    let begun = || catch_unwind(begin).unwrap_or_else(|_| Err(io::ErrorKind::WouldBlock.into()));
+    let threads = THREADS.get_or_try_init(|| async { begun() }).await;
     threads.map_err(|error| format!("no files or threads left: {}", SystemError(&error)))
+}
+
+/// Where tokio gets only some of its threads, it panics and leaves them behind.
+fn begin() -> io::Result<Runtime> {
+    threads_left(WORKERS + 1)?;
+    Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .thread_name("fetch")
+        .on_thread_park(memory::when_parked)
+        .enable_all()
+        .build()
 }
 
 /// Sends a request and awaits the head of its response.
