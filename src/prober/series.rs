@@ -6,13 +6,35 @@ use crate::metrics::{Metric, Samples};
 
 /// The families that a prober has for it, under its own names.
 pub(super) struct Families {
-    pub(super) min: Metric,
-    pub(super) max: Metric,
-    pub(super) stddev: Metric,
-    pub(super) jitter: Metric,
-    pub(super) sent: Metric,
-    pub(super) received: Metric,
-    pub(super) loss: Metric,
+    min: Metric,
+    max: Metric,
+    stddev: Metric,
+    jitter: Metric,
+    sent: Metric,
+    received: Metric,
+    loss: Metric,
+}
+
+impl Families {
+    pub(super) const ICMP: Self = Self {
+        min: Metric::IcmpRttMin,
+        max: Metric::IcmpRttMax,
+        stddev: Metric::IcmpRttStddev,
+        jitter: Metric::IcmpRttJitter,
+        sent: Metric::IcmpPacketsSent,
+        received: Metric::IcmpPacketsReceived,
+        loss: Metric::IcmpPacketLoss,
+    };
+
+    pub(super) const TCP: Self = Self {
+        min: Metric::TcpRttMin,
+        max: Metric::TcpRttMax,
+        stddev: Metric::TcpRttStddev,
+        jitter: Metric::TcpRttJitter,
+        sent: Metric::TcpPacketsSent,
+        received: Metric::TcpPacketsReceived,
+        loss: Metric::TcpPacketLoss,
+    };
 }
 
 /// The packets of one probe.
@@ -75,16 +97,6 @@ fn mean(values: &[f64]) -> f64 {
 mod tests {
     use super::*;
 
-    const FAMILIES: Families = Families {
-        min: Metric::IcmpRttMin,
-        max: Metric::IcmpRttMax,
-        stddev: Metric::IcmpRttStddev,
-        jitter: Metric::IcmpRttJitter,
-        sent: Metric::IcmpPacketsSent,
-        received: Metric::IcmpPacketsReceived,
-        loss: Metric::IcmpPacketLoss,
-    };
-
     #[test]
     fn figures_are_those_of_the_textbook() {
         type Row = (usize, &'static [u64], [Option<f64>; 7]);
@@ -113,8 +125,8 @@ mod tests {
                 round_trips: millis.iter().map(|ms| Duration::from_millis(*ms)).collect(),
             };
             let mut samples = Samples::new();
-            series.expose(&FAMILIES, &mut samples);
-            let f = &FAMILIES;
+            let f = &Families::ICMP;
+            series.expose(f, &mut samples);
             let got =
                 [f.min, f.max, f.stddev, f.jitter, f.sent, f.received, f.loss].map(|m| samples.value(m));
             for (got, want) in got.iter().zip(want) {

@@ -20,16 +20,6 @@ use crate::prober::series::{Families, Series};
 use crate::prober::{Facts, Phase, Probe, Verdict, advice};
 use crate::reason::Reason;
 
-const FAMILIES: Families = Families {
-    min: Metric::IcmpRttMin,
-    max: Metric::IcmpRttMax,
-    stddev: Metric::IcmpRttStddev,
-    jitter: Metric::IcmpRttJitter,
-    sent: Metric::IcmpPacketsSent,
-    received: Metric::IcmpPacketsReceived,
-    loss: Metric::IcmpPacketLoss,
-};
-
 /// Sends the requests of a module, the first of which has its place already, and waits for all answers until the deadline. What
 /// came until then counts.
 pub(super) async fn ping(
@@ -164,7 +154,7 @@ fn finish(
     heard: &Heard,
     duplicates: &AtomicU64,
 ) -> Verdict {
-    series.expose(&FAMILIES, &mut probe.samples);
+    series.expose(&Families::ICMP, &mut probe.samples);
     let duplicates = duplicates.load(Ordering::Relaxed);
     probe.samples.set(Metric::IcmpDuplicates, duplicates as f64);
     let mut end = Instant::now();

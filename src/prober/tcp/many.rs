@@ -17,16 +17,6 @@ use crate::prober::connect::{ConnectError, ConnectFailure, Connected, vantage};
 use crate::prober::series::{Families, Series};
 use crate::prober::{Phase, Probe};
 
-const FAMILIES: Families = Families {
-    min: Metric::TcpRttMin,
-    max: Metric::TcpRttMax,
-    stddev: Metric::TcpRttStddev,
-    jitter: Metric::TcpRttJitter,
-    sent: Metric::TcpPacketsSent,
-    received: Metric::TcpPacketsReceived,
-    loss: Metric::TcpPacketLoss,
-};
-
 /// The connects before the last one.
 pub(super) struct Before {
     /// How many are made, the last one included.
@@ -117,7 +107,7 @@ impl Before {
             sent: self.sent,
             round_trips: self.round_trips.into_iter().map(|(_, took)| took).collect(),
         };
-        series.expose(&FAMILIES, &mut probe.samples);
+        series.expose(&Families::TCP, &mut probe.samples);
         if let Some(mean) = series.mean() {
             probe
                 .samples
