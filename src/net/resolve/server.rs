@@ -4,7 +4,6 @@
 //! this is another way to the server, and a memory for what it said.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -40,6 +39,7 @@ const MOST_SERVERS: usize = 3;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A name server.
+#[derive(Debug)]
 pub struct NameServer {
     way: Way,
     host: String,
@@ -55,7 +55,7 @@ pub struct NameServer {
 }
 
 /// The addresses of a name, and until when they hold.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct Kept {
     addresses: Vec<IpAddr>,
     until: Instant,
@@ -68,15 +68,6 @@ enum Way {
     Tcp,
     Tls,
     Https,
-}
-
-impl fmt::Debug for NameServer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NameServer")
-            .field("way", &self.way)
-            .field("authority", &self.authority)
-            .finish_non_exhaustive()
-    }
 }
 
 /// A name server, and how a probe reaches it.

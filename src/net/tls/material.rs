@@ -1,6 +1,5 @@
 //! From a `tls_config` to what rustls needs, kept until a file changes.
 
-use std::fmt;
 use std::sync::{Arc, LazyLock};
 
 use arc_swap::ArcSwapOption;
@@ -25,7 +24,7 @@ use crate::net::{Deadline, file};
 use crate::stamp::Stamp;
 
 /// A compiled `tls_config`: cheap to keep, nothing is read until a probe prepares it. Clones share what was read.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct ClientTls {
     raw: Shared<Tls>,
     /// What was last made of it.
@@ -33,6 +32,7 @@ pub struct ClientTls {
 }
 
 /// What was made of a `tls_config`.
+#[derive(Debug)]
 struct Compiled {
     /// Of the files it was made of; `None` where there is no file.
     stamps: [Option<Stamp>; 3],
@@ -228,12 +228,6 @@ impl ClientTls {
         }
         let path = file.to_owned();
         TlsError::File { path, reason }
-    }
-}
-
-impl fmt::Debug for ClientTls {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientTls").finish_non_exhaustive()
     }
 }
 

@@ -17,7 +17,6 @@ mod stream;
 mod tap;
 mod verifier;
 
-use std::fmt;
 use std::sync::Arc;
 
 use rustls::ClientConfig;
@@ -36,7 +35,7 @@ pub use stream::Stream;
 pub use verifier::{Recorder, aside};
 
 /// A `tls_config` whose files were read: ready for the handshakes of one probe.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Prepared {
     /// Lacks only application protocols and verifier.
     base: Result<Arc<ClientConfig>, String>,
@@ -123,11 +122,5 @@ impl HandshakeError {
             facts: None,
             seen: Seen::Nothing,
         })
-    }
-}
-
-impl fmt::Debug for Prepared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Prepared").finish_non_exhaustive()
     }
 }

@@ -28,7 +28,7 @@ impl fmt::Debug for Refusal {
 }
 
 /// Whom a handshake trusts.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) enum Trust {
     /// Everybody: `insecure_skip_verify`.
     Everybody,
@@ -39,12 +39,12 @@ pub(super) enum Trust {
 }
 
 /// What one handshake told so far. It is readable during and after the handshake, however that ends.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Recorder {
     learnt: Mutex<Learnt>,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Learnt {
     presented: Vec<Arc<Certificate>>,
     chains: Vec<Vec<Arc<Certificate>>>,
@@ -108,13 +108,8 @@ impl Recorder {
     }
 }
 
-impl fmt::Debug for Recorder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Recorder").finish_non_exhaustive()
-    }
-}
-
 /// Verifies for one handshake (or, without a name of its own, for all handshakes of a library).
+#[derive(Debug)]
 pub(super) struct Verifier {
     trust: Trust,
     /// The host the certificate must be for; `None` for what rustls was asked to connect to.
@@ -137,14 +132,6 @@ pub(super) enum Audience {
 pub fn aside<T>(presented: &[Arc<Certificate>], judge: impl FnOnce() -> T) -> T {
     let small = presented.len() <= 4 && presented.iter().map(|c| c.der().len()).sum::<usize>() <= 8192;
     if small { judge() } else { beside(judge) }
-}
-
-impl fmt::Debug for Verifier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Verifier")
-            .field("name", &self.name)
-            .finish_non_exhaustive()
-    }
 }
 
 impl Verifier {
