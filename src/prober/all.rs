@@ -5,7 +5,7 @@ use std::mem::take;
 use super::{Attempt, Chosen, Probe, Verdict, choose_address, judged};
 use crate::log;
 use crate::metrics::{Labels, Metric};
-use crate::module::{Kind, Module};
+use crate::module::Kind;
 use crate::net::{Address, Deadline, split_host_port};
 use crate::probe_log::text;
 use crate::reason::Reason;
@@ -20,9 +20,9 @@ const MOST: usize = 32;
 ///
 /// # Errors
 /// [`Failed`](super::Failed) after the reason was logged.
-pub(super) async fn probe(probe: &mut Probe<'_>, module: &Module) -> Verdict {
+pub(super) async fn probe(probe: &mut Probe<'_>) -> Verdict {
     let target = probe.target;
-    let host = match &module.kind {
+    let host = match &probe.module.kind {
         Kind::Tcp(tcp) => split_host_port(target)
             .ok()
             .map(|(host, _)| (host, tcp.preference)),
@@ -32,7 +32,7 @@ pub(super) async fn probe(probe: &mut Probe<'_>, module: &Module) -> Verdict {
     };
     // A target without a port has no addresses to be probed; the prober says so.
     let Some((host, preference)) = host else {
-        return judged(probe, module).await;
+        return judged(probe).await;
     };
     probe.timeline.begin_hop(target);
     let found = choose_address(probe, host, preference).await?;
@@ -63,7 +63,7 @@ pub(super) async fn probe(probe: &mut Probe<'_>, module: &Module) -> Verdict {
         }
         probe.timeline.hop().name = format!("{target} at {address}");
         // A backstop, as in the runner, which would lose what is known of the addresses before this one.
-        let verdict = match timeout_at(probe.deadline.at(), judged(probe, module)).await {
+        let verdict = match timeout_at(probe.deadline.at(), judged(probe)).await {
             Ok(verdict) => verdict,
             Err(_) => {
                 log!(probe.log, Error, "Probe of an address timed out", "address" => text(address));

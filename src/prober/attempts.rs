@@ -8,7 +8,6 @@ use super::failure::AGAIN;
 use super::{FailedAttempt, Probe, Verdict, once};
 use crate::log;
 use crate::metrics::Metric;
-use crate::module::Module;
 use crate::net::Deadline;
 
 /// How long the next attempt waits after one that failed.
@@ -19,7 +18,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 ///
 /// # Errors
 /// [`Failed`](super::Failed) after the last attempt, or one whose failure would repeat.
-pub(super) async fn probe(probe: &mut Probe<'_>, module: &Module, most: u32) -> Verdict {
+pub(super) async fn probe(probe: &mut Probe<'_>, most: u32) -> Verdict {
     let whole = probe.deadline;
     let mut attempt = 1;
     loop {
@@ -29,7 +28,7 @@ pub(super) async fn probe(probe: &mut Probe<'_>, module: &Module, most: u32) -> 
         if left > 1 {
             probe.deadline = Deadline::after(Instant::now(), whole.left() / left);
         }
-        let verdict = once(probe, module).await;
+        let verdict = once(probe).await;
         probe.deadline = whole;
         if verdict.is_ok() {
             probe.samples.set_bool(Metric::FirstAttemptSuccess, attempt == 1);

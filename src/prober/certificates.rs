@@ -38,7 +38,7 @@ fn tell(probe: &mut Probe<'_>) {
 }
 
 /// Exposes the certificates of all hops, each once per position, and what is known of the last handshake.
-pub(super) fn expose(probe: &mut Probe<'_>, prober: Prober) {
+pub(super) fn expose(probe: &mut Probe<'_>) {
     tell(probe);
     let samples = &mut probe.samples;
     let mut incomplete = None;
@@ -80,7 +80,7 @@ pub(super) fn expose(probe: &mut Probe<'_>, prober: Prober) {
         #[allow(clippy::cast_precision_loss)]
         samples.set(Metric::SslScts, leaf.embedded_timestamps() as f64);
     }
-    match prober {
+    match probe.module.prober() {
         Prober::Websocket | Prober::Dns => facts.expose(samples, FactSet::Http),
         Prober::Tcp | Prober::Unix | Prober::Grpc if facts.ending != Ending::Broken => {
             if let Some(cipher) = facts.cipher {

@@ -101,8 +101,8 @@ pub async fn run_with<'a>(
     let end = probe.deadline.at();
     let probing = async {
         match module.attempts {
-            1 => once(&mut probe, module).await,
-            most => Box::pin(attempts::probe(&mut probe, module, most)).await,
+            1 => once(&mut probe).await,
+            most => Box::pin(attempts::probe(&mut probe, most)).await,
         }
     };
     // Probers enforce the deadline themselves, so they can report what they were waiting for. This timer wakes them, and is a
@@ -175,24 +175,24 @@ pub async fn run_with<'a>(
 }
 
 /// Probes once: the target, or each of its addresses.
-async fn once(probe: &mut Probe<'_>, module: &Module) -> Verdict {
-    match probe.addresses {
-        Addresses::All => Box::pin(all::probe(probe, module)).await,
-        Addresses::First | Addresses::Random | Addresses::Any => judged(probe, module).await,
+async fn once(probe: &mut Probe<'_>) -> Verdict {
+    match probe.module.addresses {
+        Addresses::All => Box::pin(all::probe(probe)).await,
+        Addresses::First | Addresses::Random | Addresses::Any => judged(probe).await,
     }
 }
 
 /// Probes, and looks at the certificates that it met.
-async fn judged(probe: &mut Probe<'_>, module: &Module) -> Verdict {
-    let verdict = dispatch(probe, &module.kind).await;
+async fn judged(probe: &mut Probe<'_>) -> Verdict {
+    let verdict = dispatch(probe).await;
     if verdict.is_ok() {
         // The dialogue has passed: what fails now fails in none of its steps.
         probe.attempt.step = None;
     }
-    if module.exposition.certificates {
-        certificates::expose(probe, module.prober());
+    if probe.module.exposition.certificates {
+        certificates::expose(probe);
     }
-    if revocation::is_wanted(module) && Box::pin(revocation::check(probe, module)).await {
+    if revocation::is_wanted(probe.module) && Box::pin(revocation::check(probe)).await {
         return Err(probe.fail(Reason::TlsCertRevoked));
     }
     verdict
@@ -241,11 +241,9 @@ fn mask(probe: &mut Probe<'_>, advice: &mut Option<String>) {
 
 /// The prober of the module, boxed: a probe then takes the room that its own prober needs, not that of the largest, and
 /// is not copied from one future into the next on its way down.
-fn dispatch<'p>(
-    probe: &'p mut Probe<'_>,
-    kind: &'p Kind,
-) -> Pin<Box<dyn Future<Output = Verdict> + Send + 'p>> {
-    match kind {
+fn dispatch<'p>(probe: &'p mut Probe<'_>) -> Pin<Box<dyn Future<Output = Verdict> + Send + 'p>> {
+    let module = probe.module;
+    match &module.kind {
         Kind::Http(module) => Box::pin(http::probe(probe, module)),
         Kind::Tcp(module) => Box::pin(tcp::probe(probe, module)),
         Kind::Icmp(module) => Box::pin(icmp::probe(probe, module)),

@@ -7,14 +7,11 @@ use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::{BodyExcerpt, Chosen, Facts, Failure, Findings, ProbeRequest, Timeline};
-use crate::config::Exposition;
-use crate::config::module::vantage::Addresses;
 use crate::log;
 use crate::metrics::Samples;
 use crate::module::{Kind, Module, SectionSource};
 use crate::net::arrivals::Arrivals;
-use crate::net::dial::Vantage;
-use crate::net::resolve::{NameServer, ServerRoute};
+use crate::net::resolve::ServerRoute;
 use crate::net::secrets::Secrets;
 use crate::net::tls::facts::TlsFacts;
 use crate::net::{Deadline, Network};
@@ -28,8 +25,8 @@ use crate::trace::Tracing;
 pub struct Probe<'a> {
     /// The target as the caller wrote it, what is not UTF-8 [carried](crate::carried).
     pub target: &'a str,
-    /// Which prober it is, and its module.
-    pub kind: &'a Kind,
+    /// Its module.
+    pub module: &'a Module,
     /// The `hostname` parameter.
     pub hostname: Option<&'a str>,
     /// The sockets, resolver and trust that probes share.
@@ -42,18 +39,6 @@ pub struct Probe<'a> {
     pub arrivals: Arrivals,
     /// The log book.
     pub log: ProbeLog,
-    /// Where its connections come from.
-    pub vantage: &'a Vantage,
-    /// The names that the scrape's parameters have set.
-    pub given_names: &'a [String],
-    /// The name server that is asked instead of the system's.
-    pub name_server: Option<&'a NameServer>,
-    /// Which addresses of the target are dialled.
-    pub addresses: Addresses,
-    /// Which further families are exposed.
-    pub exposition: Exposition,
-    /// The address that is dialled whatever the target's name has.
-    pub ip_address: Option<IpAddr>,
     /// What is sent and must not be read by anybody else.
     pub secrets: Secrets,
     /// What was measured.
@@ -97,19 +82,13 @@ impl<'a> Probe<'a> {
         let start = arrivals.start();
         Self {
             target: request.target,
-            kind: &module.kind,
+            module,
             hostname: request.hostname,
             network,
             deadline,
             start: start.steady(),
             arrivals,
             log: ProbeLog::with_capacity(usual_lines(&module.kind)),
-            vantage: &module.vantage,
-            given_names: &module.given_names,
-            name_server: module.name_server.as_ref(),
-            addresses: module.addresses,
-            exposition: module.exposition,
-            ip_address: module.ip_address,
             secrets: Secrets::default(),
             samples: Samples::with_capacity(usual_samples(&module.kind)),
             timeline: Timeline::new(start),
@@ -120,11 +99,11 @@ impl<'a> Probe<'a> {
 
     /// How names are looked up, if not by the system's resolver.
     pub fn via(&self) -> Option<ServerRoute<'a>> {
-        let (network, vantage) = (self.network, self.vantage);
-        self.name_server.map(|server| ServerRoute {
+        let server = self.module.name_server.as_ref()?;
+        Some(ServerRoute {
             server,
-            network,
-            vantage,
+            network: self.network,
+            vantage: &self.module.vantage,
         })
     }
 }

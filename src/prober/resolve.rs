@@ -36,7 +36,7 @@ impl Chosen {
     /// The addresses that are dialled in turn: the chosen one, and with `addresses: any` the others.
     pub fn dialled(self, probe: &Probe<'_>) -> Vec<Address> {
         let mut all = vec![self.address];
-        if probe.addresses == Addresses::Any {
+        if probe.module.addresses == Addresses::Any {
             all.extend(self.others);
         }
         all
@@ -89,7 +89,7 @@ pub async fn choose_address(
     probe.timeline.record(Phase::Resolve, from, to);
     match found {
         Ok(found) => {
-            let Found { chosen, others } = match probe.addresses {
+            let Found { chosen, others } = match probe.module.addresses {
                 Addresses::Random => pick(probe, found),
                 Addresses::First | Addresses::Any | Addresses::All => found,
             };
@@ -105,7 +105,7 @@ pub async fn choose_address(
             })
         }
         Err(error) => {
-            let line = advice::connect::unresolved(&probe.attempt.facts, probe.vantage, &error);
+            let line = advice::connect::unresolved(&probe.attempt.facts, &probe.module.vantage, &error);
             probe.advise(line);
             const FAILED: &str = "Resolution with IP protocol failed";
             match (preference.fallback, error.is_unasked()) {
@@ -127,7 +127,7 @@ pub async fn choose_address(
 /// What a name has, or the address that the scrape says: the policy is asked about both.
 async fn find(probe: &Probe<'_>, host: &str, preference: Preference) -> Result<Found, ResolveError> {
     let (network, deadline) = (probe.network, probe.deadline);
-    let Some(ip) = probe.ip_address else {
+    let Some(ip) = probe.module.ip_address else {
         let lookup = network.resolver.lookup(host, preference, deadline, probe.via());
         return lookup.await;
     };
@@ -146,7 +146,7 @@ async fn find(probe: &Probe<'_>, host: &str, preference: Preference) -> Result<F
 /// # Errors
 /// [`Failed`] after the reason was logged.
 pub fn judge_names(probe: &mut Probe<'_>, hostname: Option<&str>) -> Verdict {
-    let given = probe.given_names.iter().map(String::as_str);
+    let given = probe.module.given_names.iter().map(String::as_str);
     let mut names = hostname.into_iter().chain(given);
     let judged = names.try_for_each(|name| probe.network.policy.check_host_header(name));
     judged.map_err(|refusal| {
@@ -163,7 +163,7 @@ pub fn expose_address(probe: &mut Probe<'_>, ip: IpAddr) {
     let samples = &mut probe.samples;
     samples.set(Metric::IpProtocol, protocol);
     samples.set(Metric::IpAddrHash, f64::from(ip_hash(ip)));
-    if probe.exposition.resolved_address {
+    if probe.module.exposition.resolved_address {
         let protocol = if ip.is_ipv4() { "4" } else { "6" };
         let labels = [ip.to_string().into(), protocol.into()];
         samples.remove(Metric::IpInfo);

@@ -113,11 +113,11 @@ fn shortage(resource: Resource) -> String {
 /// The advice for a probe that failed.
 pub(super) fn conclude(probe: &mut Probe<'_>, failure: Failure) -> String {
     // A target that is none explains whatever came of it.
-    let line = target::mistake(probe.kind, probe.target).unwrap_or_else(|| {
+    let line = target::mistake(&probe.module.kind, probe.target).unwrap_or_else(|| {
         let line = probe.attempt.facts.line.take();
         let line = line.or_else(|| waiting::longest(probe));
         let line = line.unwrap_or_else(|| general::line(failure.reason).to_owned());
-        match http::redirected(probe.kind, failure, probe.timeline.attempt()) {
+        match http::redirected(&probe.module.kind, failure, probe.timeline.attempt()) {
             Some(whence) => format!("{whence} {line}"),
             None => line,
         }

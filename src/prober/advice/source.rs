@@ -49,13 +49,13 @@ pub(super) fn refused(
 
 /// Why nothing may have come back, where the module says by which interface packets leave.
 pub(super) fn perhaps_interface(probe: &Probe<'_>, failure: Failure) -> Option<String> {
-    let interface = name(probe.vantage.interface.as_deref()?);
+    let interface = name(probe.module.vantage.interface.as_deref()?);
     let is_silence = match failure.reason {
         Reason::ConnectTimeout
         | Reason::ConnectUnreachable
         | Reason::IcmpNoReply
         | Reason::IcmpUnreachable => true,
-        Reason::ResolveTimeout => probe.name_server.is_some(),
+        Reason::ResolveTimeout => probe.module.name_server.is_some(),
         // Over UDP and QUIC there is no connection before.
         Reason::RequestTimeout | Reason::TlsHandshake => {
             matches!(failure.phase, "request" | "tls")

@@ -26,7 +26,7 @@ pub(super) fn longest(probe: &Probe<'_>) -> Option<String> {
         return None;
     }
     let (what, remedy) = match longest {
-        Phase::Resolve if probe.name_server.is_some() => {
+        Phase::Resolve if probe.module.name_server.is_some() => {
             ("name resolution", "look at the name server that resolver names")
         }
         Phase::Resolve => ("name resolution", "look at the name servers in /etc/resolv.conf"),

@@ -207,15 +207,20 @@ fn failed(
     spans: Spans,
     error: ConnectError,
 ) -> Box<ConnectFailure> {
+    advise(probe, is_target, vantage, &error);
+    Box::new(ConnectFailure { error, spans })
+}
+
+/// Says what helps when a connection could not be made.
+pub(super) fn advise(probe: &mut Probe<'_>, is_target: bool, vantage: &Vantage, error: &ConnectError) {
     // What is known of the target's name says nothing of a proxy or a later hop.
     let elsewhere = advice::Facts::default();
     let facts = match is_target {
         true => &probe.attempt.facts,
         false => &elsewhere,
     };
-    let line = advice::connect::advice(facts, vantage, probe.kind, &error);
+    let line = advice::connect::advice(facts, vantage, &probe.module.kind, error);
     probe.advise(line);
-    Box::new(ConnectFailure { error, spans })
 }
 
 /// A socket for datagrams to the target and from it.
@@ -338,8 +343,8 @@ async fn tcp_port(probe: &Probe<'_>, port: &str) -> Result<u16, ConnectError> {
 /// Where a connection of this probe comes from.
 pub(super) fn vantage(probe: &Probe<'_>, source: Option<IpAddr>) -> Vantage {
     Vantage {
-        source: source.or(probe.vantage.source),
-        ..probe.vantage.clone()
+        source: source.or(probe.module.vantage.source),
+        ..probe.module.vantage.clone()
     }
 }
 
@@ -382,7 +387,7 @@ async fn dial(
             // Of several addresses, the one that accepted.
             expose_address(probe, peer.ip().to_canonical());
         }
-        if probe.addresses == Addresses::Any {
+        if probe.module.addresses == Addresses::Any {
             probe.samples.set(Metric::AddressesTried, f64::from(tried));
         }
     }

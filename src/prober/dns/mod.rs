@@ -152,7 +152,8 @@ fn server(probe: &mut Probe<'_>, module: &Dns, transport: DnsTransport) -> Resul
         .timeline
         .begin_hop(format!("{asked} {query_name} at {server}"));
     judge_names(probe, None)?;
-    let is_given = module.asks_for_target() || probe.given_names.iter().any(|name| *name == *query_name);
+    let is_given =
+        module.asks_for_target() || probe.module.given_names.iter().any(|name| *name == *query_name);
     let policy = &probe.network.policy;
     let judge = || {
         policy.check_name(&query_name)?;

@@ -17,7 +17,7 @@ use crate::net::tls::facts::TlsFacts;
 use crate::net::url::{Url, idna_ascii};
 use crate::net::{Address, Preference, dial, port};
 use crate::prober::connect::{self, ConnectError, Connected, ProxyRoute, Route, Spans, Stream, Tls, To};
-use crate::prober::{Phase, Probe, advice};
+use crate::prober::{Phase, Probe};
 
 /// A connection over which the request can go. Its parts are boxed, because the futures that use it hold room for them several
 /// times.
@@ -166,13 +166,9 @@ impl Client<'_> {
             }
         };
         let to = address.with_port(number);
-        let socket = dial::quic(probe.network, to, probe.vantage);
-        let socket = socket.map_err(|error| {
-            let error = ConnectError::Dial(error.of(&address, number));
-            let line = advice::connect::advice(&probe.attempt.facts, probe.vantage, probe.kind, &error);
-            probe.advise(line);
-            failed(error)
-        })?;
+        let socket = dial::quic(probe.network, to, &probe.module.vantage);
+        let socket = socket
+            .map_err(|error| self.unconnected(probe, ConnectError::Dial(error.of(&address, number))))?;
         Ok((address, to, socket))
     }
 

@@ -15,8 +15,8 @@ use crate::net::quic::{self, QuicError};
 use crate::net::tls::{Alpn, HandshakeError, TlsError};
 use crate::net::url::{punycode_host_port, valid_host_header};
 use crate::net::{http2, http3};
-use crate::prober::connect::ConnectError;
-use crate::prober::{Phase, Probe, advice};
+use crate::prober::connect::{self, ConnectError};
+use crate::prober::{Phase, Probe};
 
 impl Client<'_> {
     /// Sends a request over HTTP/3 and reads the head of its answer.
@@ -92,13 +92,9 @@ impl Client<'_> {
         Ok(response)
     }
 
-    fn unconnected(&self, probe: &mut Probe<'_>, error: ConnectError) -> RoundTripError {
-        // What is known of the target's name says nothing of a later hop.
-        let line = match self.traces.len() {
-            0 | 1 => advice::connect::advice(&probe.attempt.facts, probe.vantage, probe.kind, &error),
-            _ => advice::connect::advice(&advice::Facts::default(), probe.vantage, probe.kind, &error),
-        };
-        probe.advise(line);
+    pub(super) fn unconnected(&self, probe: &mut Probe<'_>, error: ConnectError) -> RoundTripError {
+        let vantage = &probe.module.vantage;
+        connect::advise(probe, self.traces.len() <= 1, vantage, &error);
         RoundTripError::Connect(error)
     }
 }

@@ -250,7 +250,7 @@ fn host_of(address: &Address, port: &str) -> String {
 }
 
 async fn resolve(probe: &mut Probe<'_>, module: &Http, url: &Url) -> Result<Vec<Address>, Failed> {
-    if !module.resolves && probe.ip_address.is_none() {
+    if !module.resolves && probe.module.ip_address.is_none() {
         return Ok(Vec::new());
     }
     let found = choose_address(probe, url.hostname(), module.preference).await;
@@ -277,7 +277,7 @@ async fn client<'m, 'p: 'm>(
         target: (!addresses.is_empty()).then(|| Target {
             port: url.port_or_default().to_owned(),
             addresses,
-            every_port: probe.ip_address.is_some(),
+            every_port: probe.module.ip_address.is_some(),
         }),
         token: None,
         traces: Vec::with_capacity(1),

@@ -34,7 +34,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Icmp) -> Verdict {
     probe.timeline.hop().address = Some(address.to_string());
     let source = probe.source(&module.source, "Using source address");
     let source = source.map_err(|_| probe.fail(Reason::ConfigError))?;
-    let source = source.or(probe.vantage.source);
+    let source = source.or(probe.module.vantage.source);
     ping(probe, module, &address, source).await
 }
 
@@ -57,8 +57,8 @@ async fn ping(probe: &mut Probe<'_>, module: &Icmp, address: &Address, source: O
         ttl: module.ttl,
         // compat: upstream needs a raw socket for it; an unprivileged one can set the flag as well.
         dont_fragment: module.dont_fragment && family == AddressFamily::V4,
-        dscp: probe.vantage.dscp,
-        interface: probe.vantage.interface.as_deref().map(Interface::new),
+        dscp: probe.module.vantage.dscp,
+        interface: probe.module.vantage.interface.as_deref().map(Interface::new),
     };
     let (payload, wrong_size) = match &module.payload {
         Ok(payload) => (Arc::clone(payload), None),

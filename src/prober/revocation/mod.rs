@@ -21,7 +21,8 @@ pub(super) fn is_wanted(module: &Module) -> bool {
 }
 
 /// Looks the certificates up, if the probe's last connection was encrypted. Whether the probe fails for it.
-pub(super) async fn check(probe: &mut Probe<'_>, module: &Module) -> bool {
+pub(super) async fn check(probe: &mut Probe<'_>) -> bool {
+    let module = probe.module;
     let (is_last, proxies) = match &module.kind {
         Kind::Http(http) => (
             probe.samples.value(Metric::HttpSsl) == Some(1.0),

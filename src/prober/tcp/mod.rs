@@ -65,7 +65,7 @@ async fn dial<'t>(
         (Reason::ConfigError, error.to_string())
     })?;
     let proxy = module.proxy.as_ref();
-    let is_far = probe.ip_address.is_none() && proxy.is_some_and(|proxy| socks::resolves(proxy, host));
+    let is_far = probe.module.ip_address.is_none() && proxy.is_some_and(|proxy| socks::resolves(proxy, host));
     let addresses = if is_far {
         log!(probe.log, Debug, "The proxy resolves the target address", "target" => host.to_owned());
         Vec::new()
