@@ -34,7 +34,7 @@ use crate::probe_log::text;
 
 pub(super) use error::ConnectError;
 pub(super) use proxy::ProxyRoute;
-pub(super) use quic::quic;
+pub(super) use quic::{quic, shake};
 pub(super) use stream::Stream;
 
 /// Where a connection leads, and what is spoken on it before it is used.
@@ -423,11 +423,7 @@ async fn dial_several(
     let (failed, dialled) = match dialled {
         Ok(dialled) => (dialled.failed, Ok((dialled.opened, dialled.address))),
         Err(mut failed) => {
-            let first = if failed.is_empty() {
-                None
-            } else {
-                Some(failed.remove(0))
-            };
+            let first = (!failed.is_empty()).then(|| failed.remove(0));
             (failed, Err(first))
         }
     };

@@ -112,13 +112,6 @@ impl Client<'_> {
             Ok(connected) => connected,
             Err(failure) => {
                 self.trace().note(&failure.spans);
-                if let ConnectError::Tls(error) = &failure.error {
-                    self.failed_tls = error.facts.clone();
-                } else if let ConnectError::Proxy(error) = &failure.error
-                    && let ConnectError::Tls(error) = &**error
-                {
-                    self.failed_tls = error.facts.clone();
-                }
                 return Err(RoundTripError::Connect(failure.error));
             }
         };

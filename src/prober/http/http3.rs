@@ -11,11 +11,10 @@ use super::request::HttpRequest;
 use super::response::{HttpResponse, ResponseBody};
 use crate::net::headers::Headers;
 use crate::net::http1::RequestBody;
-use crate::net::quic::{self, QuicError};
-use crate::net::tls::{Alpn, HandshakeError, TlsError};
+use crate::net::tls::Alpn;
 use crate::net::url::{punycode_host_port, valid_host_header};
 use crate::net::{http2, http3};
-use crate::prober::connect::{self, ConnectError};
+use crate::prober::connect::{self, ConnectError, Tls};
 use crate::prober::{Phase, Probe};
 
 impl Client<'_> {
@@ -37,38 +36,19 @@ impl Client<'_> {
         let (address, to, socket) = self.quic_address(probe, request).await?;
         probe.timeline.hop().address = Some(to.to_string());
         let prepared = self.prepared_tls(probe).await?;
-        let from = Instant::now();
+        let tls = Tls {
+            prepared: &prepared,
+            name,
+            alpn: Alpn::Http3,
+        };
+        let (connected, (from, done)) = connect::shake(probe, &address, to, socket, &tls).await;
         let trace = self.trace();
         // There is no connection apart from its encryption.
         trace.start.get_or_insert(from);
         trace.dns_done.get_or_insert(from);
         trace.connect_done = Some(from);
-        trace.tls_start = Some(from);
-        let connected = probe
-            .deadline
-            .within(quic::connect(&prepared, to, name, socket, Alpn::Http3));
-        let connected = connected.await;
-        let done = Instant::now();
-        self.trace().tls_done = Some(done);
-        probe.timeline.record(Phase::Tls, from, done);
-        let (connection, facts) = match connected {
-            Ok(Ok(connected)) => connected,
-            Ok(Err(QuicError::Dial(error))) => {
-                let error = error.of(&address, to.port());
-                return Err(self.unconnected(probe, ConnectError::Dial(error)));
-            }
-            Ok(Err(QuicError::Handshake(failed))) => {
-                self.failed_tls.clone_from(&failed.facts);
-                probe.learn(failed.facts.clone());
-                return Err(self.unconnected(probe, ConnectError::Tls(failed)));
-            }
-            Err(timed_out) => {
-                let progress = quic::UNFINISHED;
-                let error = HandshakeError::unheard(TlsError::TimedOut { timed_out, progress });
-                return Err(self.unconnected(probe, ConnectError::Tls(error)));
-            }
-        };
-        probe.learn(Some(facts.clone()));
+        (trace.tls_start, trace.tls_done) = (Some(from), Some(done));
+        let connection = connected.map_err(|error| self.unconnected(probe, error))?;
         let sent = Some(Instant::now());
         (self.trace().got_conn, self.trace().sent) = (sent, sent);
         let first_byte = &mut self.trace().response_start;
@@ -88,7 +68,7 @@ impl Client<'_> {
                 timed_out,
             })
         })?;
-        response.tls = Some(Box::new(facts));
+        response.tls.clone_from(&probe.attempt.tls);
         Ok(response)
     }
 

@@ -35,7 +35,7 @@ use crate::module::http::{BodySource, Credentials, HttpProtocol};
 use crate::net::headers::is_token;
 use crate::net::http1::{FileBody, RequestBody};
 use crate::net::tls::Prepared;
-use crate::net::tls::facts::{FactSet, TlsFacts};
+use crate::net::tls::facts::{Ending, FactSet};
 use crate::net::url::{Url, idna_host_port};
 use crate::net::{Address, file};
 use crate::probe_log::text;
@@ -66,8 +66,6 @@ struct Client<'a> {
     token: Option<config::Secret>,
     /// A round trip each.
     traces: Vec<RoundTripTrace>,
-    /// What a failed handshake told.
-    failed_tls: Option<TlsFacts>,
 }
 
 /// The address that was chosen for the target's name, or several that are dialled in turn.
@@ -181,7 +179,9 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Http) -> Verdict {
         }
         // compat: an expiry alert must not vanish because the certificate has expired.
         None => {
-            if let Some(facts) = &client.failed_tls {
+            if let Some(facts) = &probe.attempt.tls
+                && facts.ending != Ending::Complete
+            {
                 facts.expose(&mut probe.samples, FactSet::Http);
             }
         }
@@ -281,7 +281,6 @@ async fn client<'m, 'p: 'm>(
         }),
         token: None,
         traces: Vec::with_capacity(1),
-        failed_tls: None,
     };
     if module.tls_is_configured
         && let Err(error) = Box::pin(client.prepared_tls(probe)).await
