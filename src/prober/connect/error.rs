@@ -15,12 +15,12 @@ use crate::reason::Reason;
 #[derive(Debug, thiserror::Error)]
 pub(in crate::prober) enum ConnectError {
     #[error("dial tcp: {0}")]
-    Port(PortError),
+    Port(#[from] PortError),
     /// The host has no address, or the policy is against its name.
     #[error("dial tcp: {0}")]
-    Resolve(ResolveError),
+    Resolve(#[from] ResolveError),
     #[error("{0}")]
-    Dial(DialError),
+    Dial(#[from] DialError),
     /// What went wrong before the proxy was there to be asked.
     #[error("proxyconnect tcp: {0}")]
     Proxy(Box<ConnectError>),
@@ -28,12 +28,12 @@ pub(in crate::prober) enum ConnectError {
     #[error("{host} through the proxy: {refusal}")]
     Refused { host: String, refusal: PolicyRefusal },
     #[error("{0}")]
-    Tunnel(TunnelError),
+    Tunnel(#[from] TunnelError),
     /// The deadline, while the proxy was making a tunnel.
     #[error("context deadline exceeded: {timed_out} while waiting for the proxy's tunnel to {to}")]
     NoTunnel { to: String, timed_out: TimedOut },
     #[error("{0}")]
-    Tls(Box<HandshakeError>),
+    Tls(#[from] Box<HandshakeError>),
 }
 
 impl ConnectError {

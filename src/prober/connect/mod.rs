@@ -236,13 +236,12 @@ pub(super) async fn datagrams(
     let mut spans = Spans::default();
     let vantage = vantage(probe, source);
     let opened = async {
-        let port = port::find(port, Protocol::Udp, probe.deadline).await;
-        let port = port.map_err(ConnectError::Port)?;
+        let port = port::find(port, Protocol::Udp, probe.deadline).await?;
         let to = address.with_port(port);
         let from = Instant::now();
         let opened = dial::udp(probe.network, probe.deadline, to, &vantage).await;
         spans.connect = Some(record(probe, Phase::Connect, from));
-        let socket = opened.map_err(|error| ConnectError::Dial(error.of(address, port)))?;
+        let socket = opened.map_err(|error| error.of(address, port))?;
         Ok(Datagrams::new(socket, probe.arrivals.clone()))
     };
     let opened = opened.await;
@@ -288,7 +287,7 @@ async fn reach(probe: &mut Probe<'_>, route: &Route<'_>, spans: &mut Spans) -> R
     }
     match &route.to {
         To::Addresses { addresses, port } => {
-            let port = tcp_port(probe, port).await?;
+            let port = port::find(port, Protocol::Tcp, probe.deadline).await?;
             dial(probe, addresses, port, route, spans).await
         }
         To::Host {
@@ -296,7 +295,7 @@ async fn reach(probe: &mut Probe<'_>, route: &Route<'_>, spans: &mut Spans) -> R
             port,
             preference,
         } => {
-            let port = tcp_port(probe, port).await?;
+            let port = port::find(port, Protocol::Tcp, probe.deadline).await?;
             let host = match idna_ascii(host) {
                 none if none.is_empty() => "0.0.0.0".into(), // This machine, as in Go.
                 host => host,
@@ -304,7 +303,7 @@ async fn reach(probe: &mut Probe<'_>, route: &Route<'_>, spans: &mut Spans) -> R
             let addresses = match Address::parse(&host) {
                 Some(address) => {
                     let judged = probe.network.policy.check_name(&host);
-                    judged.map_err(|refusal| ConnectError::Resolve(ResolveError::refused(&host, refusal)))?;
+                    judged.map_err(|refusal| ResolveError::refused(&host, refusal))?;
                     literal(address)
                 }
                 None => {
@@ -314,7 +313,7 @@ async fn reach(probe: &mut Probe<'_>, route: &Route<'_>, spans: &mut Spans) -> R
                         .candidates(&host, *preference, probe.deadline, probe.via())
                         .await;
                     spans.resolve = Some(record(probe, Phase::Resolve, from));
-                    found.map_err(ConnectError::Resolve)?
+                    found?
                 }
             };
             dial(probe, &addresses, port, route, spans).await
@@ -323,8 +322,7 @@ async fn reach(probe: &mut Probe<'_>, route: &Route<'_>, spans: &mut Spans) -> R
             let from = Instant::now();
             let dialled = dial::unix(probe.network, probe.deadline, path).await;
             spans.connect = Some(record(probe, Phase::Connect, from));
-            let stream = dialled.map_err(ConnectError::Dial)?;
-            Ok(Stream::unix(stream, probe.arrivals.clone()))
+            Ok(Stream::unix(dialled?, probe.arrivals.clone()))
         }
     }
 }
@@ -333,11 +331,6 @@ async fn reach(probe: &mut Probe<'_>, route: &Route<'_>, spans: &mut Spans) -> R
 fn literal(address: Address) -> Vec<Address> {
     let other = (address.ip == Ipv6Addr::UNSPECIFIED).then(|| Address::new(Ipv4Addr::UNSPECIFIED.into()));
     iter::once(address).chain(other).collect()
-}
-
-async fn tcp_port(probe: &Probe<'_>, port: &str) -> Result<u16, ConnectError> {
-    let found = port::find(port, Protocol::Tcp, probe.deadline).await;
-    found.map_err(ConnectError::Port)
 }
 
 /// Where a connection of this probe comes from.
@@ -394,7 +387,7 @@ async fn dial(
     if let Some(peer) = spans.peer {
         probe.timeline.hop().address = Some(socket_text(peer));
     }
-    let (opened, _) = dialled.map_err(ConnectError::Dial)?;
+    let (opened, _) = dialled?;
     let stream = arrivals::StampedStream::new(opened.stream, probe.arrivals.clone());
     Ok(Stream::tcp(stream, route.counters, route.resets))
 }
@@ -471,8 +464,7 @@ async fn encrypt_stream(
     spans: &mut Spans,
 ) -> Result<(Stream, Box<TlsFacts>), ConnectError> {
     stream.watch_records();
-    let ended = Box::pin(encrypt(probe, stream, tls, spans)).await;
-    let Session { stream, facts } = ended.map_err(ConnectError::Tls)?;
+    let Session { stream, facts } = Box::pin(encrypt(probe, stream, tls, spans)).await?;
     Ok((Stream::Tls(Box::new(stream)), Box::new(facts)))
 }
 

@@ -65,17 +65,12 @@ impl ProxyRoute<'_> {
         let made = async {
             match (self.proxy.scheme.as_str(), self.needs_tunnel) {
                 ("socks5" | "socks5h", _) => {
-                    let port = port::find(self.port, Protocol::Tcp, deadline).await;
-                    let port = port.map_err(ConnectError::Port)?;
-                    proxy::socks5(stream, &self.host(), port, self.proxy.user.as_ref())
-                        .await
-                        .map_err(ConnectError::Tunnel)?;
+                    let port = port::find(self.port, Protocol::Tcp, deadline).await?;
+                    proxy::socks5(stream, &self.host(), port, self.proxy.user.as_ref()).await?;
                     Ok(false)
                 }
                 (_, true) => {
-                    proxy::connect(stream, &address, &headers)
-                        .await
-                        .map_err(ConnectError::Tunnel)?;
+                    proxy::connect(stream, &address, &headers).await?;
                     Ok(false)
                 }
                 (_, false) => Ok(true),

@@ -25,12 +25,11 @@ pub(in crate::prober) async fn quic(
     let mut spans = Spans::default();
     let vantage = vantage(probe, source);
     let connected = async {
-        let port = port::find(port, Protocol::Udp, probe.deadline).await;
-        let port = port.map_err(ConnectError::Port)?;
+        let port = port::find(port, Protocol::Udp, probe.deadline).await?;
         let to = address.with_port(port);
         spans.peer = Some(to);
         let opened = dial::quic(probe.network, to, &vantage);
-        let socket = opened.map_err(|error| ConnectError::Dial(error.of(address, port)))?;
+        let socket = opened.map_err(|error| error.of(address, port))?;
         let (connection, span) = shake(probe, address, to, socket, tls).await;
         spans.tls = Some(span);
         connection

@@ -143,10 +143,9 @@ impl Client<'_> {
         probe: &mut Probe<'_>,
         request: &HttpRequest<'_>,
     ) -> Result<(Address, SocketAddr, UdpSocket), RoundTripError> {
-        let failed = RoundTripError::Connect;
         let (host, number) = (request.url.hostname(), request.url.port_or_default());
         let number = port::find(number, port::Protocol::Udp, probe.deadline).await;
-        let number = number.map_err(|error| failed(ConnectError::Port(error)))?;
+        let number = number.map_err(|error| RoundTripError::Connect(error.into()))?;
         let address = match self.known_addresses(&request.url).first() {
             Some(address) => address.clone(),
             None => {
