@@ -78,9 +78,7 @@ impl Loaded {
             Err(invalid(unknown))
         }
     }
-}
 
-impl Loaded {
     /// What is wrong with the parameters of a target.
     fn wrong_param(&self, target: &Target) -> Option<config::Problem> {
         let module = self.modules.get(target.module())?;

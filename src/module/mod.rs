@@ -182,9 +182,7 @@ impl Kind {
             }
         }
     }
-}
 
-impl Kind {
     /// The TLS settings of the first handshake of a probe of `target`, if there will be one.
     pub fn tls(&self, target: &str) -> Option<&ClientTls> {
         match self {

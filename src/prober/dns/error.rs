@@ -70,9 +70,7 @@ impl DnsError {
             Self::Read(_) | Self::Cut { .. } | Self::Stray { .. } => Reason::ProtocolError,
         }
     }
-}
 
-impl DnsError {
     /// Whether asking again may help.
     pub(in crate::prober) fn may_pass(&self) -> bool {
         !matches!(self, Self::Name(_))
