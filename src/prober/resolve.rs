@@ -1,4 +1,4 @@
-//! The address of a probe's target.
+//! The URL and the address of a probe's target.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -6,10 +6,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Failed, Phase, Probe, Verdict, advice};
+use crate::carried;
 use crate::config::module::vantage::Addresses;
 use crate::log;
 use crate::metrics::{Labels, Metric};
 use crate::net::resolve::{Found, ResolveError};
+use crate::net::url::Url;
 use crate::net::{Address, Preference};
 use crate::probe_log::text;
 use crate::reason::Reason;
@@ -18,6 +20,20 @@ impl From<ResolveError> for Failed {
     /// [`choose_address`] has logged it and said why.
     fn from(_: ResolveError) -> Self {
         Self(())
+    }
+}
+
+impl Probe<'_> {
+    /// Reads the target as a URL.
+    ///
+    /// # Errors
+    /// [`Failed`] after the reason was logged.
+    pub(super) fn read_url(&mut self, target: &str) -> Result<Url, Failed> {
+        Url::parse(&carried::bytes(target)).map_err(|error| {
+            self.advise(advice::target::no_url(&error));
+            log!(self.log, Error, "Could not parse target URL", "err" => text(&error));
+            self.fail(Reason::ConfigError)
+        })
     }
 }
 

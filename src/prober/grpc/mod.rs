@@ -19,7 +19,6 @@ use self::status::{Code, GrpcStatus};
 use super::connect::{self, ConnectError, Stream, Tls, To, connect, prepare};
 use super::resolve::{expose_address, judge_names};
 use super::{Answer, Failed, Phase, Probe, Verdict, advice, choose_address};
-use crate::carried;
 use crate::log;
 use crate::metrics::{Labels, Metric};
 use crate::module::Grpc;
@@ -27,7 +26,7 @@ use crate::net::dial::DialCause;
 use crate::net::http2::{self, Manner};
 use crate::net::tls::facts::FactSet;
 use crate::net::tls::{Alpn, ClientTls, Prepared, TlsError};
-use crate::net::url::{Url, idna_ascii};
+use crate::net::url::idna_ascii;
 use crate::net::{Address, split_host_port};
 use crate::probe_log::{EXCERPT, excerpt_of, text};
 use crate::reason::Reason;
@@ -95,14 +94,7 @@ fn host_port(probe: &mut Probe<'_>) -> Result<String, Failed> {
     } else {
         format!("http://{target}").into()
     };
-    match Url::parse(&carried::bytes(&url)) {
-        Ok(url) => Ok(url.host),
-        Err(error) => {
-            probe.advise(advice::target::no_url(&error));
-            log!(probe.log, Error, "Could not parse target URL", "err" => text(&error));
-            Err(probe.fail(Reason::ConfigError))
-        }
-    }
+    Ok(probe.read_url(&url)?.host)
 }
 
 /// Where the call goes.

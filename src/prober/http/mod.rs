@@ -26,7 +26,6 @@ use tokio::time::Instant;
 
 use super::resolve::judge_names;
 use super::{Failed, Phase, Probe, Verdict, advice, choose_address};
-use crate::carried;
 use crate::config;
 use crate::log;
 use crate::metrics::Metric;
@@ -81,13 +80,9 @@ struct Target {
 /// Probes the target as the module says.
 pub async fn probe(probe: &mut Probe<'_>, module: &Http) -> Verdict {
     expose_nothing(probe, module);
-    let mut url = match Url::parse(&carried::bytes(&target_url(probe, module))) {
-        Ok(url) => url,
-        Err(error) => {
-            probe.advise(advice::target::no_url(&error));
-            log!(probe.log, Error, "Could not parse target URL", "err" => text(&error));
-            return Err(probe.fail(Reason::ConfigError));
-        }
+    let mut url = {
+        let target = target_url(probe, module);
+        probe.read_url(&target)?
     };
     probe.timeline.begin_hop(url.safe_text());
     judge_names(probe, probe.hostname)?;

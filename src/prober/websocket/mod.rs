@@ -10,13 +10,11 @@ use tokio::time::Instant;
 
 use super::connect::prepare;
 use super::{Phase, Probe, Verdict, advice, choose_address};
-use crate::carried;
 use crate::config::WITHOUT_MANAGER;
 use crate::log;
 use crate::metrics::Metric;
 use crate::module::{Step, Websocket};
 use crate::net::AnyStream;
-use crate::net::url::Url;
 use crate::probe_log::{EXCERPT, excerpt_bytes, text};
 use crate::reason::Reason;
 use error::WebsocketError;
@@ -26,14 +24,7 @@ use error::WebsocketError;
 /// # Errors
 /// [`Failed`](super::Failed) after the reason was logged.
 pub async fn probe(probe: &mut Probe<'_>, module: &Websocket) -> Verdict {
-    let url = match Url::parse(&carried::bytes(probe.target)) {
-        Ok(url) => url,
-        Err(error) => {
-            probe.advise(advice::target::no_url(&error));
-            log!(probe.log, Error, "Could not parse target URL", "err" => text(&error));
-            return Err(probe.fail(Reason::ConfigError));
-        }
-    };
+    let url = probe.read_url(probe.target)?;
     let shown = url.redacted("xxxxx");
     probe.timeline.begin_hop(shown.clone());
     log!(probe.log, Debug, "probing websocket", "target" => shown);
