@@ -50,7 +50,7 @@ impl Address {
     }
 
     /// With a port, as Go prints it: with the zone as it was written.
-    pub fn joined(&self, port: u16) -> String {
+    pub fn joined(&self, port: impl fmt::Display) -> String {
         match self.ip {
             IpAddr::V4(_) => format!("{self}:{port}"),
             IpAddr::V6(_) => format!("[{self}]:{port}"),

@@ -1,6 +1,7 @@
 //! DNS over HTTPS (RFC 8484).
 
 use std::borrow::Cow;
+use std::fmt::Display;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use super::CarryError;
 use crate::net::headers::{Headers, trim};
 use crate::net::http1::{self, Head, MAX_HEAD, RequestBody, RequestLine, write_head};
-use crate::net::{http2, http3};
+use crate::net::{http2, http3, join_host_port};
 use go_http::FirstByte;
 
 const DNS_MESSAGE: &str = "application/dns-message";
@@ -38,6 +39,12 @@ pub struct Ask<'a> {
     pub method: DohMethod,
     /// The DNS message.
     pub message: &'a [u8],
+}
+
+/// Host and port as the URL of DNS over HTTPS names them.
+pub fn authority(host: &str, port: impl Display) -> String {
+    let joined = join_host_port(host, port);
+    joined.strip_suffix(":443").unwrap_or(&joined).to_owned()
 }
 
 impl Ask<'_> {

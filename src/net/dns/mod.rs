@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use super::dial::SystemError;
 use crate::reason::Reason;
 
-pub use http::{Ask, DohMethod, over_http, over_http3};
+pub use http::{Ask, DohMethod, authority, over_http, over_http3};
 pub use quic::over_quic;
 
 /// Why no response came.

@@ -118,22 +118,13 @@ impl NameServer {
             ("", name) => name,
             (name, _) => name,
         };
-        let shown = if host.contains(':') {
-            format!("[{host}]")
-        } else {
-            host.to_owned()
-        };
         Ok(Self {
             way,
             host: host.to_owned(),
             port,
             tls: ClientTls::new(tls.clone()),
             name: name.to_owned(),
-            authority: if port == 443 {
-                shown
-            } else {
-                format!("{shown}:{port}")
-            },
+            authority: dns::authority(host, port),
             path: if has_path { uri } else { "/dns-query".to_owned() },
             timeout,
             keep,

@@ -84,10 +84,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Dns) -> Verdict {
     };
     let source = probe.source(&module.source, "Using local address");
     let source = source.map_err(|_| probe.fail(Reason::ConfigError))?;
-    let target_ip = match address.ip {
-        IpAddr::V4(_) => format!("{address}:{}", place.port),
-        IpAddr::V6(_) => format!("[{address}]:{}", place.port),
-    };
+    let target_ip = address.joined(&place.port);
     probe.timeline.hop().address = Some(target_ip.clone());
     log!(
         probe.log, Debug, "Making DNS query", "target" => target_ip.clone(), "dial_protocol" => dial_protocol,

@@ -1,6 +1,7 @@
 //! Which server is asked: the target, or the module's `server`.
 
 use crate::module::DnsTransport;
+use crate::net::dns::authority;
 use crate::net::split_host_port;
 use crate::net::url::Url;
 
@@ -53,19 +54,10 @@ impl Place {
     }
 
     fn new(host: &str, port: &str, path: String) -> Self {
-        let bare = host.trim_matches(['[', ']']);
-        let shown = if bare.contains(':') {
-            format!("[{bare}]")
-        } else {
-            bare.to_owned()
-        };
         Self {
             host: host.to_owned(),
             port: port.to_owned(),
-            authority: match port {
-                "443" => shown,
-                port => format!("{shown}:{port}"),
-            },
+            authority: authority(host.trim_matches(['[', ']']), port),
             path,
         }
     }

@@ -113,8 +113,7 @@ impl Route<'_> {
     fn target(&self) -> String {
         let port = self.port;
         match self.addresses.first() {
-            Some(address) if address.ip.is_ipv6() => format!("[{address}]:{port}"),
-            Some(address) => format!("{address}:{port}"),
+            Some(address) => address.joined(port),
             None => format!("{}:{port}", self.host),
         }
     }
