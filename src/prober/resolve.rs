@@ -95,7 +95,6 @@ pub async fn choose_address(
     probe.samples.set(Metric::IpProtocol, 0.0);
     probe.samples.set(Metric::DnsLookupTime, 0.0);
     probe.samples.set(Metric::IpAddrHash, 0.0);
-    probe.attempt.facts.preference = Some(preference);
     log!(probe.log, Debug, "Resolving target address", "target" => host.to_owned(), "ip_protocol" => preference.name());
     let from = Instant::now();
     let found = find(probe, host, preference).await;
@@ -121,7 +120,7 @@ pub async fn choose_address(
             })
         }
         Err(error) => {
-            let line = advice::connect::unresolved(&probe.attempt.facts, &probe.module.vantage, &error);
+            let line = advice::resolve::advice(&error, &probe.module.vantage, Some(preference));
             probe.advise(line);
             const FAILED: &str = "Resolution with IP protocol failed";
             match (preference.fallback, error.is_unasked()) {

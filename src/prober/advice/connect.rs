@@ -4,44 +4,29 @@ use std::io;
 use std::net::IpAddr;
 
 use super::{Facts, barred, name, policy, resolve, routed, shortage, source, tls};
-use crate::module::Kind;
 use crate::net::dial::{DialCause, DialError, Vantage};
 use crate::net::port::PortError;
 use crate::net::proxy::{Reply, TunnelError};
 use crate::net::quic;
-use crate::net::resolve::ResolveError;
 use crate::net::tls::TlsError;
 use crate::net::{Address, split_host_port};
 use crate::prober::connect::error::ConnectError;
 use crate::shortage::Resource;
 
-/// The advice for a name without an address.
-pub(in crate::prober) fn unresolved(
-    facts: &Facts,
-    vantage: &Vantage,
-    error: &ResolveError,
-) -> Option<String> {
-    resolve::advice(error, vantage, facts.preference)
-}
-
-/// The advice for a connection that could not be made, from a vantage.
+/// The advice for a connection that could not be made, from a vantage. `without_tls` is what does without TLS.
 pub(in crate::prober) fn advice(
     facts: &Facts,
     vantage: &Vantage,
-    kind: &Kind,
+    without_tls: &str,
     error: &ConnectError,
 ) -> Option<String> {
-    unconnected(facts, vantage, tls::without(kind), error)
-}
-
-fn unconnected(facts: &Facts, vantage: &Vantage, without_tls: &str, error: &ConnectError) -> Option<String> {
     match error {
         ConnectError::Port(error) => port(error),
         ConnectError::Resolve(error) => resolve::advice(error, vantage, None),
         ConnectError::Dial(error) => dial(facts, vantage, error),
         ConnectError::Proxy(error) => {
             let without_tls = "use http:// instead of https:// in proxy_url";
-            let inner = unconnected(&Facts::default(), vantage, without_tls, error);
+            let inner = advice(&Facts::default(), vantage, without_tls, error);
             Some(format!(
                 "This is about the proxy, not the target. {}",
                 inner.unwrap_or_default()

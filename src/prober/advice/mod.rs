@@ -11,7 +11,7 @@ pub(super) mod grpc;
 pub(super) mod http;
 pub(super) mod icmp;
 pub(super) mod nearest;
-mod resolve;
+pub(super) mod resolve;
 mod source;
 pub(super) mod target;
 pub(super) mod tls;
@@ -25,7 +25,7 @@ pub(super) use source::lacks_interface;
 
 use super::{Failure, Probe};
 use crate::display::{duration, short};
-use crate::net::{Deadline, Preference};
+use crate::net::Deadline;
 use crate::shortage::Resource;
 
 /// Most characters of a text from outside that a line quotes.
@@ -37,8 +37,6 @@ const STOPPED: Duration = Duration::from_secs(1);
 /// What is known of a probe's target beyond the address that was dialled, and the advice so far.
 #[derive(Debug, Default)]
 pub struct Facts {
-    /// Which family the module prefers.
-    pub(super) preference: Option<Preference>,
     /// The best address of the family that was not chosen.
     pub(super) other_family: Option<IpAddr>,
     /// What the last thing that went wrong calls for.

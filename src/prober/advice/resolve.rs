@@ -18,7 +18,8 @@ use crate::shortage::Resource;
 const SERVER_FAILURE: u16 = 2;
 const REFUSED: u16 = 5;
 
-pub(super) fn advice(
+/// The advice for a name without an address to dial. The preference is that for the target, if it is the target's name.
+pub(in crate::prober) fn advice(
     error: &ResolveError,
     vantage: &Vantage,
     preference: Option<Preference>,

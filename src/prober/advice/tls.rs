@@ -1,6 +1,5 @@
 //! TLS that was not agreed on.
 
-use std::fmt;
 use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -24,7 +23,7 @@ const EXPIRED_CA: &str = "A trusted CA certificate has expired: bring ca_file, o
 const NAMES: usize = 5;
 
 /// How a target is probed without TLS.
-pub(super) fn without(kind: &Kind) -> &'static str {
+pub(in crate::prober) fn without(kind: &Kind) -> &'static str {
     match kind {
         Kind::Http(_) => "use http:// instead of https://",
         Kind::Websocket(_) => "use ws:// instead of wss://",
@@ -195,20 +194,14 @@ fn hostname(leaf: &Certificate, wanted: &str) -> String {
     };
     format!(
         "The certificate is for {}, not for {wanted}: {other}have a certificate issued for {wanted}. The server may also have chosen its default certificate.",
-        List(&names)
+        listed(&names)
     )
 }
 
-struct List<'a>(&'a [String]);
-
-impl fmt::Display for List<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = self.0.get(..NAMES).unwrap_or(self.0);
-        f.write_str(&shown.join(", "))?;
-        if self.0.len() > NAMES {
-            f.write_str(", …")?;
-        }
-        Ok(())
+fn listed(names: &[String]) -> String {
+    match names.get(..NAMES) {
+        Some(first) if names.len() > NAMES => format!("{}, …", first.join(", ")),
+        _ => names.join(", "),
     }
 }
 

@@ -219,7 +219,8 @@ pub(super) fn advise(probe: &mut Probe<'_>, is_target: bool, vantage: &Vantage, 
         true => &probe.attempt.facts,
         false => &elsewhere,
     };
-    let line = advice::connect::advice(facts, vantage, &probe.module.kind, error);
+    let without_tls = advice::tls::without(&probe.module.kind);
+    let line = advice::connect::advice(facts, vantage, without_tls, error);
     probe.advise(line);
 }
 
