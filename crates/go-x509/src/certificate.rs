@@ -149,7 +149,7 @@ impl Certificate {
 
     /// The serial number: the bytes of its magnitude in lower-case hex, two digits each.
     pub fn serial(&self) -> String {
-        hex(self.bytes(self.serial))
+        name::hex(self.bytes(self.serial))
     }
 
     /// The magnitude of the serial number, without leading zeros.
@@ -191,7 +191,7 @@ impl Certificate {
 
     /// SHA-256 of the DER form, in lower-case hex.
     pub fn fingerprint(&self) -> String {
-        hex(self.digest())
+        name::hex(self.digest())
     }
 
     /// SHA-256 of the DER form.
@@ -440,16 +440,6 @@ fn extensions(der: &[u8], version: u8, fields: &mut DerReader<'_>) -> Result<Ext
         Some(sequence) => Extensions::parse(der, sequence),
         None => Ok(Extensions::default()),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let digit = |digit: u8| char::from_digit(u32::from(digit), 16).unwrap_or_default();
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        text.push(digit(byte >> 4));
-        text.push(digit(byte & 0xf));
-    }
-    text
 }
 
 /// A big-endian number in decimal.

@@ -8,8 +8,9 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use gostd::strconv::quote_bytes;
+
 use super::Certificate;
-use super::name::quoted;
 use super::name_constraints::{NameConstraints, Subtrees};
 use super::uri::{self, Mailbox, is_domain};
 
@@ -89,8 +90,8 @@ impl<'a> Names<'a> {
         let extensions = &certificate.extensions;
         let uri = |text: &'a str| Ok((text, uri::constrained_domain(text)?));
         let email = |text: &'a str| {
-            let mut mailbox =
-                Mailbox::parse(text).ok_or_else(|| format!("cannot parse rfc822Name {}", quoted(text)))?;
+            let mut mailbox = Mailbox::parse(text)
+                .ok_or_else(|| format!("cannot parse rfc822Name {}", quote_bytes(text)))?;
             mailbox.domain.make_ascii_lowercase();
             Ok::<_, String>(mailbox)
         };
@@ -163,7 +164,7 @@ impl<'a> Limits<'a> {
         }
         for name in &names.dns {
             if !is_domain(name, false) {
-                return Err(format!("x509: cannot parse dnsName {}", quoted(name)));
+                return Err(format!("x509: cannot parse dnsName {}", quote_bytes(name)));
             }
             let find = |set: &Domains<'_>| set.covering(name);
             judge(
@@ -176,7 +177,7 @@ impl<'a> Limits<'a> {
         }
         for (uri, host) in &names.uris {
             if !is_domain(host, false) {
-                let uri = quoted(uri);
+                let uri = quote_bytes(uri);
                 return Err(format!("x509: internal error: URI SAN {uri} failed to parse"));
             }
             let find = |set: &Domains<'_>| set.covering(host);
@@ -205,12 +206,12 @@ fn judge<S>(
     find: impl Fn(&S) -> Option<String>,
 ) -> Result<(), String> {
     if permitted.as_ref().is_some_and(|set| find(set).is_none()) {
-        let name = quoted(name());
+        let name = quote_bytes(name());
         return Err(format!("{kind} {name} is not permitted by any constraint"));
     }
     match excluded.as_ref().and_then(find) {
         Some(constraint) => {
-            let (name, constraint) = (quoted(name()), quoted(constraint));
+            let (name, constraint) = (quote_bytes(name()), quote_bytes(constraint));
             Err(format!("{kind} {name} is excluded by constraint {constraint}"))
         }
         None => Ok(()),

@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 
-use super::{name, time};
+use gostd::strconv::quote_bytes;
+
+use super::time;
 
 /// Why bytes are not a certificate. Displays as Go's text, `x509: malformed serial number`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -87,8 +89,8 @@ pub enum VerifyError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     " (possibly because of {} while trying to verify candidate authority certificate {})",
-    name::quoted(.reason.to_string()),
-    name::quoted(.candidate)
+    quote_bytes(.reason.to_string()),
+    quote_bytes(.candidate)
 )]
 pub struct Hint {
     pub(super) reason: HintReason,

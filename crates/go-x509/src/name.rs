@@ -1,7 +1,5 @@
 //! Distinguished names as Go's `pkix.Name` prints them: RFC 2253, grouped by attribute and in Go's own order.
 
-use std::fmt::Write as _;
-
 use super::ParseError;
 use super::der::{DerReader, dotted, tag};
 
@@ -166,12 +164,7 @@ fn hex_attribute(oid: &[u8], value: &str) -> String {
         _ => {}
     }
     der.extend(value.bytes());
-    let mut text = format!("{}=#", dotted(oid));
-    for byte in der {
-        let written = write!(text, "{byte:02x}");
-        debug_assert!(written.is_ok());
-    }
-    text
+    format!("{}=#{}", dotted(oid), hex(&der))
 }
 
 fn is_printable(byte: u8) -> bool {
@@ -224,40 +217,13 @@ fn bmp(value: &[u8]) -> Option<String> {
         .collect()
 }
 
-/// A text in double quotes with Go's escapes (`%q`). It need not be UTF-8.
-pub(super) fn quoted(text: impl AsRef<[u8]>) -> String {
-    let mut out = String::from('"');
-    for chunk in text.as_ref().utf8_chunks() {
-        for c in chunk.valid().chars() {
-            match c {
-                '"' | '\\' => out.extend(['\\', c]),
-                '\x07' => out.push_str("\\a"),
-                '\x08' => out.push_str("\\b"),
-                '\x0b' => out.push_str("\\v"),
-                '\x0c' => out.push_str("\\f"),
-                '\n' => out.push_str("\\n"),
-                '\r' => out.push_str("\\r"),
-                '\t' => out.push_str("\\t"),
-                c if c.is_ascii_control() => out.push_str(&format!("\\x{:02x}", u32::from(c))),
-                c if c.is_control() => out.push_str(&format!("\\u{:04x}", u32::from(c))),
-                c => out.push(c),
-            }
-        }
-        for byte in chunk.invalid() {
-            out.push_str(&format!("\\x{byte:02x}"));
-        }
+/// Bytes in hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    let digit = |digit: u8| char::from_digit(u32::from(digit), 16).unwrap_or_default();
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 0xf));
     }
-    out.push('"');
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quotes_are_gos() {
-        assert_eq!(quoted("a\"b\\\n\x0b\x01é"), "\"a\\\"b\\\\\\n\\v\\x01é\"");
-        assert_eq!(quoted(b"v4\xa0"), "\"v4\\xa0\"");
-    }
+    text
 }

@@ -2,7 +2,10 @@
 
 use std::net::IpAddr;
 
+use gostd::strconv::quote_bytes;
+
 use super::der::{DerReader, context, context_constructed, tag};
+use super::name::hex;
 use super::{ParseError, Span, uri};
 
 // Tags of GeneralName (RFC 5280, section 4.2.1.6).
@@ -61,14 +64,14 @@ impl Subtrees {
             let (tag, base) = subtree.any().ok_or(BAD)?;
             let text = String::from_utf8_lossy(base.span().of(der));
             if matches!(tag, DNS | EMAIL | URI) && !text.is_ascii() {
-                let quoted = super::name::quoted(base.bytes());
+                let quoted = quote_bytes(base.bytes());
                 return Err(format!(
                     "invalid constraint value: x509: {quoted} cannot be encoded as an IA5String"
                 )
                 .into());
             }
             let refuse = |kind: &str, why: &str| -> Parsed<()> {
-                let quoted = super::name::quoted(&*text);
+                let quoted = quote_bytes(&*text);
                 Err(format!("failed to parse {kind} constraint {quoted}{why}").into())
             };
             match tag {
@@ -119,8 +122,7 @@ fn check_network(bytes: &[u8]) -> Parsed<()> {
     for byte in mask {
         let whole = byte.leading_ones() + byte.trailing_zeros() >= 8;
         if !whole || (ended && *byte != 0) {
-            let hex: String = mask.iter().map(|b| format!("{b:02x}")).collect();
-            return Err(format!("IP constraint contained invalid mask {hex}").into());
+            return Err(format!("IP constraint contained invalid mask {}", hex(mask)).into());
         }
         ended |= *byte != 0xff;
     }

@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 
 use gostd::address::split_host_port;
+use gostd::strconv::quote_bytes;
 use gostd::url::Url;
 
 use super::ParseError;
-use super::name::quoted;
 
 /// Whether this is a domain (of a name, or of a constraint, which may begin with a dot). Empty is one.
 pub(super) fn is_domain(text: &str, constraint: bool) -> bool {
@@ -82,7 +82,7 @@ fn atoms(text: &str) -> Option<(String, &str)> {
 
 /// Checks a URI of a SAN extension as Go does.
 pub(super) fn check_san(text: &str) -> Result<(), ParseError> {
-    let quoted = quoted(text);
+    let quoted = quote_bytes(text);
     match Url::parse(text) {
         Err(why) => Err(format!("cannot parse URI {quoted}: parse {quoted}: {why}").into()),
         Ok(url) if !is_domain(&url.host, false) => {
@@ -94,7 +94,7 @@ pub(super) fn check_san(text: &str) -> Result<(), ParseError> {
 
 /// The domain of a URI that is to be matched against constraints; the error is Go's text.
 pub(super) fn constrained_domain(text: &str) -> Result<String, String> {
-    let quoted = quoted(text);
+    let quoted = quote_bytes(text);
     let url = Url::parse(text).unwrap_or_default();
     if url.host.is_empty() {
         return Err(format!(

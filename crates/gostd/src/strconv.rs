@@ -31,10 +31,21 @@ pub fn quote(text: &str) -> String {
     quoted
 }
 
+/// [`quote`] for text that need not be UTF-8.
+pub fn quote_bytes(text: impl AsRef<[u8]>) -> String {
+    let mut quoted = String::new();
+    push_quoted_bytes(&mut quoted, text.as_ref());
+    quoted
+}
+
 /// Appends [`quote`]d text.
 pub fn push_quoted(out: &mut String, text: &str) {
+    push_quoted_bytes(out, &carried::bytes(text));
+}
+
+fn push_quoted_bytes(out: &mut String, text: &[u8]) {
     out.push('"');
-    for chunk in carried::bytes(text).utf8_chunks() {
+    for chunk in text.utf8_chunks() {
         push_escaped(out, chunk.valid());
         for byte in chunk.invalid() {
             // Writing to a string does not fail.
@@ -260,6 +271,7 @@ mod tests {
         ] {
             assert_eq!(quote(text), quoted);
         }
+        assert_eq!(quote_bytes(b"v4\xa0\x0b"), "\"v4\\xa0\\v\"");
     }
 
     #[test]
