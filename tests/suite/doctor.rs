@@ -10,9 +10,9 @@ use tokio::net::{TcpListener, TcpStream, UnixListener};
 
 use crate::grpc::tonic;
 use crate::http::site::{Asked, Site, answer, ok};
-use crate::support::has;
 use crate::support::peer::listen;
 use crate::support::pki::{self, Cert};
+use crate::support::{closed, has};
 
 /// What it says as JSON, and whether a probe with its module passes.
 async fn doctor(target: &str) -> (Value, bool) {
@@ -182,8 +182,7 @@ async fn a_scheme_is_kept_when_the_service_is_down() {
         );
         has(said["trouble"].as_str().unwrap(), [reason]);
     }
-    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let closed = closed.local_addr().unwrap();
+    let closed = closed();
     let (said, passes) = doctor(&format!("http://{closed}")).await;
     assert!(!passes, "{said}");
     has(said["configuration"].as_str().unwrap(), ["prober: http\n"]);
@@ -327,11 +326,7 @@ async fn other_services() {
         "{said}"
     );
 
-    let closed = TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let closed = closed();
     let (said, passes) = doctor(&closed.to_string()).await;
     assert!(!passes, "{said}");
     assert!(

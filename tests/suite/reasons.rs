@@ -14,7 +14,7 @@ use crate::http::site::{Asked, Site, answer, ok, read_request, redirect};
 use crate::support::namespace::{is_inside, outside};
 use crate::support::peer::{Move, Peer, listen, send};
 use crate::support::pki::{self, Cert, Made, Ocsp, pem};
-use crate::support::{Exporter, exposition, has, log, probe, spawn};
+use crate::support::{Exporter, closed, exposition, has, log, probe, spawn};
 
 /// Those that `failures_on_the_loopback_interface` shows.
 const LOOPBACK: [Reason; 32] = [
@@ -153,11 +153,7 @@ async fn failures_on_the_loopback_interface() {
         "127.0.0.1:80".into(),
     )
     .await;
-    let closed = TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let closed = closed();
     add(Reason::ConnectRefused, tcp(""), closed.to_string()).await;
     add(Reason::ConfigError, tcp(""), "127.0.0.1".into()).await;
     let peer = Peer::play(vec![Move::ReadLine, Move::Reset]).await;

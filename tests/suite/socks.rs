@@ -12,7 +12,7 @@ use tokio::process::{Child, Command};
 use crate::support::peer::{Move, Peer, send};
 use crate::support::programs::{find, free_port, start};
 use crate::support::tls_peer::Identity;
-use crate::support::{Exporter, has, lacks, log, probe};
+use crate::support::{Exporter, closed, has, lacks, log, probe};
 
 /// microsocks for one user, and what it logs.
 struct Proxy {
@@ -47,11 +47,6 @@ impl Proxy {
             self.port
         )
     }
-}
-
-fn closed() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().to_string()
 }
 
 fn reason(outcome: &Outcome) -> Reason {
@@ -145,7 +140,7 @@ async fn tls_is_spoken_with_the_target() {
 async fn each_failure_has_its_reason() {
     let Some(program) = find("microsocks") else { return };
     let proxy = Proxy::start(&program).await;
-    let (nobody, socks) = (closed(), format!("127.0.0.1:{}", proxy.port));
+    let (nobody, socks) = (closed().to_string(), format!("127.0.0.1:{}", proxy.port));
     let open = Peer::play(vec![]).await;
     let url = |url: &str| format!("prober: tcp\ntimeout: 20s\ntcp: {{proxy_url: '{url}'}}");
     #[rustfmt::skip]

@@ -24,7 +24,7 @@ use crate::support::pki::{self, Cert, Ocsp, pem};
 use crate::support::programs::find;
 use crate::support::tls_peer::SelfSigned;
 use crate::support::unbound::Unbound;
-use crate::support::{exposition, has, log, module, probe, spawn};
+use crate::support::{closed, exposition, has, log, module, probe, spawn};
 
 /// The answer to a query for addresses: these for A, none for AAAA, each to be kept for `ttl` seconds.
 fn addresses(query: &[u8], ttl: u8, last: &[u8]) -> Vec<u8> {
@@ -256,11 +256,7 @@ async fn what_is_wrong_with_a_name_server_is_told() {
     })
     .await;
     let demanding = demanding().await;
-    let closed = TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let closed = closed();
     for way in ["tls", "https"] {
         let rows = [
             (

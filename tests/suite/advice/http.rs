@@ -5,11 +5,11 @@ use std::time::Duration;
 use blackbox_exporter::reason::Reason;
 use rustls::version::TLS13;
 
-use super::{Table, closed};
+use super::Table;
 use crate::http::site::{Asked, Site, answer, gzip, ok, redirect};
 use crate::support::peer::{Move, Peer, send};
 use crate::support::pki::{self, Cert};
-use crate::support::{has, lacks};
+use crate::support::{closed, has, lacks};
 
 fn http(more: &str) -> String {
     format!("prober: http\ntimeout: 5s\nhttp: {{{more}}}")
@@ -172,7 +172,7 @@ async fn responses_that_are_none() {
             &format!("http://{}/", peer.target()),
         )
         .await;
-    let nobody = closed().await;
+    let nobody = closed().to_string();
     let port = nobody.rsplit(':').next().unwrap().to_owned();
     let there = format!("http://{nobody}/");
     let site = Site::with(move |_: &Asked| redirect(&there)).await;
@@ -189,7 +189,7 @@ async fn responses_that_are_none() {
             "proxy_url: '{url}', skip_resolve_phase_with_proxy: true"
         ))
     };
-    let nobody = closed().await;
+    let nobody = closed().to_string();
     let port = nobody.rsplit(':').next().unwrap().to_owned();
     let hidden = [(port.as_str(), "PORT")];
     let yaml = proxied(&format!("http://{nobody}"));

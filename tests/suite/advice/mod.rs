@@ -99,12 +99,6 @@ fn port(target: &str) -> Option<String> {
         .then_some(digits)
 }
 
-/// A port of this host where nobody listens.
-async fn closed() -> String {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    listener.local_addr().unwrap().to_string()
-}
-
 #[test]
 fn at_least_sixty_situations_have_advice() {
     let text = std::fs::read_to_string(page()).unwrap();

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use blackbox_exporter::reason::Reason;
 use tokio::net::UdpSocket;
 
-use super::{Table, closed};
+use super::Table;
 use crate::grpc::tonic;
 use crate::http::site::{Site, answer};
 use crate::support::peer::{Move, Peer, send};
 use crate::support::tls_peer::SelfSigned;
-use crate::support::{has, lacks, spawn};
+use crate::support::{closed, has, lacks, spawn};
 
 #[tokio::test]
 async fn dialogues() {
@@ -121,7 +121,7 @@ async fn dns() {
     table
         .row("Silence", &dns(""), &silent.local_addr().unwrap().to_string())
         .await;
-    table.row("No name server", &dns(""), &closed().await).await;
+    table.row("No name server", &dns(""), &closed().to_string()).await;
     // Nobody says that there is no QUIC where something else listens.
     let quic = [
         ", transport_protocol: quic",
@@ -130,12 +130,12 @@ async fn dns() {
     for more in quic {
         let outcome = crate::support::probe(&dns(more), &silent.local_addr().unwrap().to_string()).await;
         has(outcome.advice.unwrap(), ["Nothing came back over UDP"]);
-        let outcome = crate::support::probe(&dns(more).replace("1s", "30s"), &closed().await).await;
+        let outcome = crate::support::probe(&dns(more).replace("1s", "30s"), &closed().to_string()).await;
         assert_eq!(outcome.failure.unwrap().reason, Reason::ConnectRefused, "{more}");
         has(outcome.advice.unwrap(), ["nothing listens on port"]);
     }
     // The URL is that of DNS over HTTPS, and no mistake.
-    let web = closed().await;
+    let web = closed().to_string();
     let yaml = dns(", transport_protocol: https");
     for target in [web.clone(), format!("https://{web}/dns-query")] {
         let outcome = crate::support::probe(&yaml, &target).await;

@@ -1,6 +1,7 @@
 //! Targets of the wrong form, files and rights.
 
-use super::{Table, closed};
+use super::Table;
+use crate::support::closed;
 
 #[tokio::test]
 async fn targets_that_do_not_fit_the_prober() {
@@ -55,7 +56,7 @@ async fn connections_and_files() {
     let path = |name: &str| folder.path().join(name).display().to_string();
     let hidden = folder.path().display().to_string();
     let hidden = [(hidden.as_str(), "/run")];
-    let closed = closed().await;
+    let closed = closed().to_string();
     let tcp = |more: &str| format!("prober: tcp\ntimeout: 5s\ntcp: {{{more}}}");
     table.row("Nothing listens on the port", &tcp(""), &closed).await;
     table

@@ -21,7 +21,7 @@ use crate::support::namespace::outside;
 use crate::support::peer::{listen, serve_each};
 use crate::support::programs::skipped;
 use crate::support::tls_peer::SelfSigned;
-use crate::support::{has, log, probe, redacted, spawn};
+use crate::support::{closed, has, log, probe, redacted, spawn};
 
 const PLAIN: &str = "prober: grpc\ntimeout: 5s\ngrpc: {preferred_ip_protocol: ip4}";
 
@@ -404,12 +404,7 @@ async fn peers_that_speak_something_else() {
             log(&outcome)
         );
     }
-    let closed = TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .to_string();
+    let closed = closed().to_string();
     let outcome = probe(PLAIN, &closed).await;
     assert_eq!(code(&outcome), 14.0);
     has(

@@ -11,6 +11,7 @@ mod task;
 pub mod tls_peer;
 pub mod unbound;
 
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,6 +79,11 @@ pub fn redacted(outcome: &Outcome) -> String {
         }
     }
     out
+}
+
+/// An address of this host where nobody listens.
+pub fn closed() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 /// The log book, one line an event: `LEVEL message key=value …`.

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::collector::{Collector, attributes, body, hex, imported, judge};
 use super::recorder::{grpc, service, value};
-use crate::support::{Exporter, has, lacks};
+use crate::support::{Exporter, closed, has, lacks};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const SPAN: &str = "00f067aa0ba902b7";
@@ -21,12 +21,6 @@ const MODULES: &str = "modules:
   grpc: {prober: grpc, timeout: 5s, trace: {}}
   websocket: {prober: websocket, timeout: 5s, trace: {}}
 ";
-
-/// A port where nobody listens.
-fn nobody() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().to_string()
-}
 
 /// Scrape, probe, hops and phases are one trace.
 #[tokio::test(flavor = "multi_thread")]
@@ -149,7 +143,7 @@ async fn deepflow_gets_failed_probes_and_their_logs() {
     let bad = format!("http://probe:secret@{address}/bad");
     let answer = exporter.probe("traced", &bad).await;
     assert_eq!(answer.sample("probe_success"), Some(0.0));
-    let closed = nobody();
+    let closed = closed().to_string();
     exporter.probe("traced", &closed).await;
     exporter.probe("tcp", &closed).await;
     // Not a URL, and still a password.
@@ -430,7 +424,7 @@ async fn every_loss_is_said() {
     // The kernel takes the connections.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let silent = silent.local_addr().unwrap();
-    let nobody = nobody();
+    let nobody = closed().to_string();
     let flags = [
         format!("--trace.endpoint=http://{silent}/v1/traces"),
         format!("--trace.log-endpoint=http://{nobody}/v1/logs"),
