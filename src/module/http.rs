@@ -344,28 +344,23 @@ fn compression(name: &str) -> Compression {
 fn header_rules(raw: &[config::HeaderMatch], field: &str, problems: &mut Problems) -> Vec<HeaderRule> {
     let mut rules = Vec::with_capacity(raw.len());
     for (i, rule) in raw.iter().enumerate() {
-        match problems.regexp(&rule.regexp) {
-            Ok(regexp) => rules.push(HeaderRule {
+        if let Some(regexp) = problems.expression(format!("http.{field}[{i}].regexp"), &rule.regexp) {
+            rules.push(HeaderRule {
                 header: rule.header.clone(),
                 name: canonical(&rule.header).into_owned(),
                 regexp,
                 allow_missing: rule.allow_missing,
-            }),
-            Err(error) => problems.report_regexp(format!("http.{field}[{i}].regexp"), &error),
+            });
         }
     }
     rules
 }
 
 fn regexps(raw: &[String], field: &str, problems: &mut Problems) -> Vec<Regexp> {
-    let mut compiled = Vec::with_capacity(raw.len());
-    for (i, source) in raw.iter().enumerate() {
-        match problems.regexp(source) {
-            Ok(regexp) => compiled.push(regexp),
-            Err(error) => problems.report_regexp(format!("http.{field}[{i}]"), &error),
-        }
-    }
-    compiled
+    let sources = raw.iter().enumerate();
+    sources
+        .filter_map(|(i, source)| problems.expression(format!("http.{field}[{i}]"), source))
+        .collect()
 }
 
 fn cel(raw: Option<&str>, field: &str, problems: &mut Problems) -> Option<Cel> {

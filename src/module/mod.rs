@@ -433,6 +433,24 @@ impl Problems {
         compiled
     }
 
+    /// Compiles a regular expression at `path`; one that does not compile is reported.
+    pub fn expression(&mut self, path: impl Into<String>, source: &str) -> Option<Regexp> {
+        let path = path.into();
+        let compiled = self.regexp(source);
+        let compiled = compiled.map_err(|error| self.report_regexp(path.clone(), &error));
+        let repeated = ["^+", "^*", "^?"]
+            .into_iter()
+            .find(|repeated| source.starts_with(repeated));
+        if let (Ok(_), Some(repeated)) = (&compiled, repeated) {
+            let sign = repeated.trim_start_matches('^');
+            let message = format_args!(
+                "{repeated} repeats the anchor and matches no {sign}: write ^\\{sign} for text that begins with {sign}"
+            );
+            self.warn(path, message, None);
+        }
+        compiled.ok()
+    }
+
     /// Compiles a CEL expression, once for all modules that have it.
     ///
     /// # Errors

@@ -60,16 +60,8 @@ impl Step {
     }
 
     fn compile(raw: &config::QueryResponse, path: &str, problems: &mut Problems) -> Self {
-        let regexp = raw
-            .expect
-            .as_ref()
-            .and_then(|source| match problems.regexp(source) {
-                Ok(regexp) => Some(regexp),
-                Err(error) => {
-                    problems.report_regexp(format!("{path}.expect"), &error);
-                    None
-                }
-            });
+        let source = raw.expect.as_ref();
+        let regexp = source.and_then(|source| problems.expression(format!("{path}.expect"), source));
         // Without a match there is nothing to fill in, and `$1` is sent as it stands.
         let send = match &regexp {
             Some(regexp) => Template::new(&raw.send, regexp),

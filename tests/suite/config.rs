@@ -1,5 +1,6 @@
 //! Configuration files through the loader that the program uses.
 
+use blackbox_exporter::module::Kind;
 use blackbox_exporter::{config, module};
 
 use crate::support;
@@ -221,6 +222,18 @@ fn own_fields_without_effect_are_errors() {
             [expected],
         );
     }
+}
+
+/// The greeting of a POP3 server; upstream's example expects one or more `^`.
+#[test]
+fn the_shipped_module_for_pop3s_can_succeed() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/blackbox.yml");
+    let loaded = loaded(&std::fs::read_to_string(path).unwrap());
+    let Kind::Tcp(tcp) = &loaded.modules.get("pop3s_banner").unwrap().kind else {
+        panic!("not a tcp module");
+    };
+    let expect = tcp.steps[0].expect.as_ref().unwrap();
+    assert!(expect.regexp.is_match(b"+OK Dovecot ready."));
 }
 
 #[test]

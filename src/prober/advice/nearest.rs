@@ -117,6 +117,7 @@ fn variation(regexp: &Regexp, text: &[u8]) -> Option<&'static str> {
         .unwrap_or(bare);
     // Even so it takes as long as a probe: only what can make a difference is tried.
     let has_lines = text.contains(&b'\n');
+    let escaped = source.replacen("^+", r"^\+", 1);
     #[rustfmt::skip]
     let variations = [
         (true, "(?i)", source, "with (?i) in front, which ignores case, it would match"),
@@ -126,6 +127,12 @@ fn variation(regexp: &Regexp, text: &[u8]) -> Option<&'static str> {
             "(?m)",
             source,
             "with (?m) in front, which lets ^ and $ match at line breaks, it would match",
+        ),
+        (
+            escaped != source,
+            "",
+            &escaped,
+            r"with ^\+ in place of ^+, which means one or more ^ and no plus sign, it would match",
         ),
         (bare != source, "", bare, "without ^ and $ it would match"),
     ];
@@ -156,6 +163,11 @@ mod tests {
             ),
             ("a.b", "a\nb", "text begins: \"a\\nb\"; with (?s) in front, which lets . match line breaks, it would match"),
             ("^healthy$", "is healthy now", "nearest text: \"is healthy now\"; without ^ and $ it would match"),
+            (
+                "^+OK",
+                "+OK ready",
+                "text begins: \"+OK ready\"; with ^\\+ in place of ^+, which means one or more ^ and no plus sign, it would match",
+            ),
             ("version 3", "the version is 2", "nearest text: \"the version is 2\""),
             ("anything", "", "the text is empty"),
             ("[abc]{3}zzz", "\u{1b}[31m", "text begins: \"\\u{1b}[31m\""),
