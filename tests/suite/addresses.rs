@@ -2,18 +2,21 @@
 //! chosen, every other one to whichever accepts.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use blackbox_exporter::metrics::Metric;
 use blackbox_exporter::net::dial::{Vantage, several};
 use blackbox_exporter::net::{Deadline, Network};
+use blackbox_exporter::reason::Reason;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 use crate::grpc::tonic;
 use crate::http::site::{Asked, Site, answer, ok, redirect};
 use crate::support::namespace::outside;
-use crate::support::{has, log, probe, spawn};
+use crate::support::tls_peer::SelfSigned;
+use crate::support::{exposition, has, log, probe, spawn};
 
 /// `localhost` as everywhere; `pool.test` with a first address where nobody listens; `silent.test` and `slow.test` with one
 /// that never answers, of the same family and of the other.
@@ -92,6 +95,31 @@ async fn grpc_tells_of_the_address_that_answered() {
     let outcome = probe("prober: grpc\ntimeout: 10s", "pool.test:1").await;
     let lines = log(&outcome).join("\n");
     has(&lines, ["dial tcp 127.0.0.2:1: connect: connection refused"]);
+    // The first address refuses in TLS, the second one refuses connections: all that is told is about the first.
+    let listener = TcpListener::bind("127.0.0.2:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(SelfSigned::of(&["pool.test"]).server(&["h2"])));
+    spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let _ = acceptor.accept(stream).await;
+        }
+    });
+    let yaml = "prober: grpc\ntimeout: 10s\nresolved_address: true\ngrpc: {tls: true}";
+    let outcome = probe(yaml, &format!("pool.test:{port}")).await;
+    let failure = outcome.failure.unwrap();
+    assert_eq!((failure.reason, failure.phase), (Reason::TlsCertUntrusted, "tls"));
+    has(
+        log(&outcome).join("\n"),
+        [&format!("health check of 127.0.0.2:{port}: ")],
+    );
+    has(outcome.advice.as_deref().unwrap(), ["certificate"]);
+    has(
+        exposition(&outcome),
+        [
+            "probe_ip_info{ip=\"127.0.0.2\"",
+            "probe_ssl_earliest_cert_expiry ",
+        ],
+    );
 }
 
 #[tokio::test]

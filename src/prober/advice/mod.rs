@@ -73,6 +73,11 @@ impl Facts {
         }
     }
 
+    /// Takes the advice, to keep it while something else is tried.
+    pub(super) fn take(&mut self) -> Option<String> {
+        self.line.take()
+    }
+
     /// Forgets the advice: what it was for has been overcome.
     pub(super) fn forget(&mut self) {
         self.line = None;

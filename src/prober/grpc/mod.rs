@@ -8,15 +8,17 @@ mod message;
 pub mod status;
 
 use std::borrow::Cow;
+use std::net::SocketAddr;
 
 use bytes::Bytes;
+use gostd::address::socket_text;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 use self::call::{CallError, call};
 use self::message::{SERVING, SERVING_STATUSES, health_check_request, serving_status_name, serving_text};
 use self::status::{Code, GrpcStatus};
-use super::connect::{self, ConnectError, Stream, Tls, To, connect, prepare};
+use super::connect::{self, ConnectError, ConnectFailure, Stream, Tls, To, connect, prepare};
 use super::resolve::{expose_address, judge_names};
 use super::{Answer, Failed, Phase, Probe, Verdict, advice, choose_address};
 use crate::log;
@@ -24,7 +26,7 @@ use crate::metrics::{Labels, Metric};
 use crate::module::Grpc;
 use crate::net::dial::DialCause;
 use crate::net::http2::{self, Manner};
-use crate::net::tls::facts::FactSet;
+use crate::net::tls::facts::{FactSet, TlsFacts};
 use crate::net::tls::{Alpn, ClientTls, Prepared, TlsError};
 use crate::net::url::idna_ascii;
 use crate::net::{Address, split_host_port};
@@ -250,10 +252,44 @@ async fn connect_and_call(
     Box::pin(converse(probe, module, stream, fields, may_repeat)).await
 }
 
+/// What is told of the first of several addresses, where no other one is reached either.
+struct First {
+    status: GrpcStatus,
+    peer: Option<SocketAddr>,
+    tls: Option<Box<TlsFacts>>,
+    advice: Option<String>,
+}
+
+impl First {
+    fn of(probe: &mut Probe<'_>, failure: &ConnectFailure) -> Self {
+        Self {
+            status: status_of(&failure.error),
+            peer: failure.spans.peer,
+            tls: probe.attempt.tls.clone(),
+            advice: probe.attempt.facts.take(),
+        }
+    }
+
+    /// Returns to it after another one has failed.
+    fn tell(self, probe: &mut Probe<'_>) -> GrpcStatus {
+        if let Some(peer) = self.peer {
+            expose_address(probe, peer.ip().to_canonical());
+            probe.timeline.hop().address = Some(socket_text(peer));
+        }
+        if let Some(facts) = &self.tls {
+            facts.expose(&mut probe.samples, FactSet::Grpc);
+        }
+        probe.learn(self.tls.map(|facts| *facts));
+        probe.attempt.facts.forget();
+        probe.advise(self.advice);
+        self.status
+    }
+}
+
 /// Connects to the first address that lets itself be connected to, TLS included, as grpc-go does.
 async fn reach(probe: &mut Probe<'_>, route: &Route<'_>) -> Result<Stream, GrpcStatus> {
     let mut addresses = route.addresses.clone();
-    let mut first = None;
+    let mut first: Option<First> = None;
     loop {
         let to = To::Addresses {
             addresses: &addresses,
@@ -283,9 +319,14 @@ async fn reach(probe: &mut Probe<'_>, route: &Route<'_>) -> Result<Stream, GrpcS
         let peer = failure.spans.peer.map(|peer| peer.ip());
         let all = addresses.len();
         addresses.retain(|address| Some(address.ip) != peer);
-        let status = first.get_or_insert_with(|| status_of(&failure.error));
         if !is_handshake || addresses.is_empty() || addresses.len() == all {
-            return Err(status.clone());
+            return Err(match first {
+                Some(first) => first.tell(probe),
+                None => status_of(&failure.error),
+            });
+        }
+        if first.is_none() {
+            first = Some(First::of(probe, &failure));
         }
         log!(probe.log, Debug, "Could not connect to one of several addresses", "err" => text(&failure));
     }
