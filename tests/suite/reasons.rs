@@ -360,6 +360,7 @@ async fn dialogues_say_in_which_step_they_failed() {
         (Reason::ExpectMismatch, vec![send("554 go away\r\n"), Move::Close], 1, "10s"),
         // A greeting that is another, of a server that then waits.
         (Reason::ExpectMismatch, vec![send("554 go away\r\n")], 1, "1s"),
+        (Reason::ExpectMismatch, vec![send("220 hello\r\n"), Move::ReadLine, send("554 no\r\n"), Move::Reset], 3, "10s"),
         (Reason::ExpectTimeout, vec![send("220 hello\r\n")], 3, "1s"),
         (Reason::PeerClosed, vec![send("220 hello\r\n"), Move::ReadLine, Move::Close], 3, "10s"),
     ];

@@ -226,14 +226,17 @@ impl<'c> Dialogue<'c> {
                     if !said.is_empty() {
                         waiting.push_str(&format!("; the last line read is {}", advice::quoted(said)));
                     }
+                    let is_reset = error.reason() == Reason::ConnectReset;
                     probe.advise_else(match &error {
+                        // As after a close: which of the two comes is chance.
+                        _ if is_reset && has_read => advice::dialogue::mismatch(regexp, said),
                         WireError::Io(error) => advice::dialogue::broken(error),
                         _ if has_read => advice::dialogue::no_more(regexp, said),
                         _ => advice::dialogue::silence(regexp, self.encrypted),
                     });
                     log!(probe.log, Error, "Error reading from connection", "err" => waiting);
                     return Err(probe.fail(match error.reason() {
-                        Reason::ExpectTimeout if has_read => Reason::ExpectMismatch,
+                        Reason::ExpectTimeout | Reason::ConnectReset if has_read => Reason::ExpectMismatch,
                         reason => reason,
                     }));
                 }
