@@ -256,6 +256,7 @@ async fn failures_on_the_loopback_interface() {
         url("/"),
     )
     .await;
+    add(Reason::FileError, http("body_file: /nonexistent/body"), url("/")).await;
     for (reason, settings) in [
         (Reason::FileError, "ca_file: /nonexistent/ca.pem"),
         (
@@ -312,6 +313,12 @@ async fn failures_on_the_loopback_interface() {
         .unwrap();
     assert_eq!(unbound.failure.unwrap().phase, "connect");
     for (_, outcome) in &failures {
+        if log(outcome)
+            .iter()
+            .any(|line| line.contains("Error creating request"))
+        {
+            assert_eq!(outcome.failure.unwrap().phase, "setup");
+        }
         if log(outcome).join("\n").contains("/nonexistent/ca.pem") {
             let advice = outcome.advice.as_deref().unwrap();
             has(advice, ["user must be able to read its files"]);

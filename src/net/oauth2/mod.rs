@@ -303,6 +303,15 @@ impl TokenSource {
         Ok(form)
     }
 
+    /// The endpoint is named without the credentials and the path of its URL.
+    fn unreachable(&self, reason: &str) -> OAuth2Error {
+        let url = Url::parse(&*self.raw.token_url);
+        let place = url.map_or_else(|_| String::new(), |url| format!(" {}", url.host));
+        OAuth2Error::Unreachable(format!(
+            "the token endpoint{place} could not be reached: {reason}"
+        ))
+    }
+
     async fn client(&self, network: &Network, deadline: Deadline) -> Result<reqwest::Client, OAuth2Error> {
         let prepared = self.tls.prepare(&network.roots, deadline).await;
         let prepared = prepared.map_err(OAuth2Error::Tls)?;
@@ -340,7 +349,7 @@ impl TokenSource {
             .connect_timeout(deadline.left())
             .pool_max_idle_per_host(0)
             .build()
-            .map_err(|error| unreachable(&cause(error)))
+            .map_err(|error| self.unreachable(&cause(error)))
     }
 
     async fn post(
@@ -374,13 +383,13 @@ impl TokenSource {
             request = request.header("Authorization", authorization);
         }
         let response = fetch::send(request).await;
-        let mut response = response.map_err(|reason| unreachable(&reason))?;
+        let mut response = response.map_err(|reason| self.unreachable(&reason))?;
         let mut body = Vec::new();
         while body.len() <= MAX_ANSWER
             && let Some(chunk) = response
                 .chunk()
                 .await
-                .map_err(|error| unreachable(&cause(error)))?
+                .map_err(|error| self.unreachable(&cause(error)))?
         {
             body.extend_from_slice(&chunk);
         }
@@ -443,8 +452,4 @@ fn judge(policy: &Policy, proxies: &Proxies, url: &reqwest::Url) -> Result<(), P
         Some(proxy) => policy.check_far(proxy.hostname(), proxy.port_or_default().parse().ok()),
         None => Ok(()),
     }
-}
-
-fn unreachable(reason: &str) -> OAuth2Error {
-    OAuth2Error::Unreachable(format!("the token endpoint could not be reached: {reason}"))
 }

@@ -9,6 +9,7 @@ use crate::net::headers::{Headers, canonical};
 use crate::net::http1::{ExchangeError, HeadError, WriteError};
 use crate::net::http2::Http2Error;
 use crate::net::http3::Http3Error;
+use crate::net::oauth2::OAuth2Error;
 use crate::prober::http::error::RoundTripError;
 use crate::prober::{Failure, Hop};
 use crate::reason::Reason;
@@ -354,7 +355,7 @@ fn from_peer(error: &RoundTripError) -> Option<String> {
         RoundTripError::Http2(_) => "The server ended the HTTP/2 connection without a response: set enable_http2: false to see whether HTTP/1.1 works.".to_owned(),
         RoundTripError::Http3(Http3Error::Lost(_)) => "No HTTP/3 connection: UDP port 443 is filtered, or the server has no HTTP/3. Its Alt-Svc header says: `curl -sSI https://HOST | grep -i alt-svc`.".to_owned(),
         RoundTripError::Http3(_) => "The server's HTTP/3 is broken: leave out enable_http3 to see whether HTTP/2 works.".to_owned(),
-        RoundTripError::OAuth2(_) => no_token(),
+        RoundTripError::OAuth2(error) => no_token(error),
         RoundTripError::Tls(error) => return super::tls::alone(error),
         RoundTripError::Http1(ExchangeError::Length(_)) => "The response's Content-Length or Transfer-Encoding is wrong: the service, or a proxy before it, writes it so. Try `curl -v URL`.".to_owned(),
         RoundTripError::Credentials(why) => format!("Nothing was sent to the target: {}. The exporter's user must be able to read the files of the module.", name(why)),
@@ -363,7 +364,13 @@ fn from_peer(error: &RoundTripError) -> Option<String> {
 }
 
 /// There is no OAuth2 token.
-pub(in crate::prober) fn no_token() -> String {
+pub(in crate::prober) fn no_token(error: &OAuth2Error) -> String {
+    if let OAuth2Error::Unreachable(why) = error {
+        return format!(
+            "Nothing was sent to the target, because {}. Check token_url, and the way from this host to it: `curl -sSv TOKEN_URL`.",
+            name(why)
+        );
+    }
     "The token endpoint gave no token; nothing was sent to the target. Check client_id, client_secret, scopes and token_url: `curl -sS -d grant_type=client_credentials -u ID:SECRET TOKEN_URL`.".to_owned()
 }
 

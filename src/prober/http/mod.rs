@@ -93,7 +93,9 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Http) -> Verdict {
             .values(name)
             .for_each(|value| probe.secrets.hide(value));
     }
-    let mut client = client(probe, module, &url, addresses).await?;
+    let setup = Instant::now();
+    let client = client(probe, module, &url, addresses).await;
+    let mut client = client.map_err(|failed| unready(probe, setup, failed))?;
     let address = client.target.as_ref().and_then(|target| target.addresses.first());
     let mut dialled = match address.filter(|_| module.protocol != HttpProtocol::Http3) {
         Some(address) => host_of(address, url.port()),
@@ -106,7 +108,8 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Http) -> Verdict {
     client.first_host.clone_from(&dialled);
     // Even with a colon and no port: that is what upstream says.
     let host = std::mem::replace(&mut url.host, dialled);
-    let body = open_body(probe, module).await?;
+    let body = open_body(probe, module).await;
+    let body = body.map_err(|failed| unready(probe, setup, failed))?;
     if !is_token(module.method.as_bytes()) {
         let reason = format!("net/http: invalid method {:?}", module.method);
         log!(probe.log, Error, "Error creating request", "err" => reason);
@@ -187,6 +190,12 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Http) -> Verdict {
     } else {
         Err(probe.fail(Reason::Other))
     }
+}
+
+/// What the request needs could not be prepared: that is where the probe failed, and not in resolving the name.
+fn unready(probe: &mut Probe<'_>, from: Instant, failed: Failed) -> Failed {
+    probe.timeline.record(Phase::Setup, from, Instant::now());
+    failed
 }
 
 /// The families that every answer has, as long as nothing is known.

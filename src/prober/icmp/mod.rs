@@ -91,6 +91,7 @@ async fn ping(probe: &mut Probe<'_>, module: &Icmp, address: &Address, source: O
             }
             probe.advise(advice::icmp::no_socket(&error, &vantage(probe, source)));
             probe.timeline.hop().result = Some(error.to_string());
+            probe.timeline.record(Phase::Setup, setup, Instant::now());
             log!(probe.log, Error, "Error listening to socket", "err" => text(&error));
             return Err(probe.fail(unopened(&error)));
         }

@@ -51,7 +51,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Websocket) -> Verdict {
     let headers = match request::headers(probe, module, &url.host).await {
         Ok(headers) => headers,
         Err(error) => {
-            probe.advise(advice::http::no_token());
+            probe.advise(advice::http::no_token(&error));
             log!(probe.log, Error, "Error getting an OAuth2 token", "err" => text(&error));
             return Err(probe.fail(Reason::AuthToken));
         }

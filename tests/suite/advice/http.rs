@@ -276,6 +276,18 @@ async fn responses_that_are_none() {
         .await;
     let url = format!("https://127.0.0.1:{}/", super::protocols::demanding().await);
     let trusting = http("tls_config: {insecure_skip_verify: true}");
+    let nowhere = closed().await;
+    let oauth = format!(
+        "oauth2: {{client_id: a, client_secret: hunter22, token_url: 'http://ann:pass@{nowhere}/token'}}"
+    );
+    table
+        .row_without(
+            "The token endpoint is not reached",
+            &http(&oauth),
+            &target.url("/"),
+            &[(nowhere.as_str(), "127.0.0.1:PORT")],
+        )
+        .await;
     table
         .row("The server demands a client certificate", &trusting, &url)
         .await;
