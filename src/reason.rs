@@ -189,8 +189,10 @@ impl Reason {
                 | io::ErrorKind::NetworkDown,
                 _,
             ) => Self::ConnectUnreachable,
-            // A route that prohibits or discards (blackhole), or a firewall of this machine.
-            (_, Some(libc::EACCES | libc::EPERM | libc::EINVAL)) if matches!(call, "connect" | "send") => {
+            // A route that prohibits or discards (blackhole), a firewall of this machine, no address to send from.
+            (_, Some(libc::EACCES | libc::EPERM | libc::EINVAL | libc::EADDRNOTAVAIL))
+                if matches!(call, "connect" | "send") =>
+            {
                 Self::ConnectUnreachable
             }
             (io::ErrorKind::UnexpectedEof, _) => Self::PeerClosed,

@@ -42,7 +42,7 @@ impl Resource {
         match (error.raw_os_error()?, call) {
             (libc::EMFILE | libc::ENFILE, _) => Some(Self::Files),
             (libc::ENOMEM | libc::ENOBUFS, _) => Some(Self::Memory),
-            // Without an address of our own it means just that; when binding, that the address is not ours.
+            // When connecting over TCP (see `DialCause::NoSource`); when binding, it means that the address is not ours.
             (libc::EADDRNOTAVAIL, "connect") | (libc::EADDRINUSE, _) => Some(Self::Ports),
             _ => None,
         }

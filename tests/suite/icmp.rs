@@ -442,6 +442,7 @@ async fn several_packets_are_counted() {
         !outcome.success && log.contains("3 of 5 requests got a reply, 4 are required"),
         "{log}"
     );
+    has(outcome.advice.unwrap(), ["responds, but only to 3 of 5 requests"]);
     // Partial results at the timeout, which comes before the last request.
     let module = icmp("ip4", |m| {
         (m.repeat.count, m.repeat.interval) = (3, 60_000_000_000)

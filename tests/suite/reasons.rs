@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use blackbox_exporter::prober::Outcome;
 use blackbox_exporter::reason::Reason;
 use rustls::version::{TLS12, TLS13};
+use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, UdpSocket};
 
@@ -327,6 +328,35 @@ async fn failures_on_the_loopback_interface() {
     judge(&LOOPBACK, &failures);
 }
 
+/// Listeners that accept nothing, with room for one connection to wait.
+#[tokio::test]
+async fn full_accept_queues() {
+    let full = |domain, address: &SockAddr| {
+        let socket = Socket::new(domain, Type::STREAM, None).unwrap();
+        socket.bind(address).unwrap();
+        socket.listen(0).unwrap();
+        socket
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("full");
+    let _full = full(Domain::UNIX, &SockAddr::unix(&path).unwrap());
+    let _waiting = std::os::unix::net::UnixStream::connect(&path).unwrap();
+    let outcome = probe("prober: unix\ntimeout: 10s", path.to_str().unwrap()).await;
+    assert_eq!(outcome.failure.unwrap().reason, Reason::ConnectTimeout);
+    has(outcome.advice.unwrap(), ["The queue of", "is full"]);
+
+    let local = SocketAddr::from(([127, 0, 0, 1], 0));
+    let full = full(Domain::IPV4, &local.into());
+    let target = full.local_addr().unwrap().as_socket().unwrap().to_string();
+    let outcome = probe(
+        "prober: tcp\ntimeout: 2s\ntcp: {count: 4, interval: 10ms}",
+        &target,
+    )
+    .await;
+    assert_eq!(outcome.failure.unwrap().reason, Reason::ConnectTimeout);
+    has(outcome.advice.unwrap(), ["1 of 4 connects were made"]);
+}
+
 #[tokio::test]
 async fn bodies_that_break_off() {
     for (reason, framing) in [
@@ -499,6 +529,10 @@ async fn failures_of_a_network() {
     let dns = "prober: dns\ntimeout: 1s\ndns: {query_name: a.test}";
     add(Reason::ConnectUnreachable, dns, "10.240.0.1").await;
     add(Reason::ConnectUnreachable, dns, "10.242.0.1").await;
+    // Over UDP, too, what a router sends back ends the probe.
+    add(Reason::ConnectUnreachable, dns, "10.11.0.1").await;
+    let http3 = "prober: http\nhttp: {enable_http2: false, enable_http3: true, tls_config: {insecure_skip_verify: true}}";
+    add(Reason::ConnectUnreachable, http3, "https://10.11.0.1/").await;
     let icmp = |settings: &str| {
         format!("prober: icmp\ntimeout: 1s\nicmp: {{preferred_ip_protocol: ip4, {settings}}}")
     };

@@ -10,7 +10,7 @@ mod unix;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -66,8 +66,11 @@ pub fn quic(network: &Network, to: SocketAddr, vantage: &Vantage) -> Result<std:
         let socket = std::net::UdpSocket::bind(local(to, vantage)?).map_err(call("bind"))?;
         let apply = vantage.apply(SockRef::from(&socket), to);
         apply.map_err(call("setsockopt"))?;
+        hear(socket.as_fd(), to).map_err(call("setsockopt"))?;
         socket.set_nonblocking(true).map_err(call("fcntl"))?;
-        socket.connect(to).map_err(call("connect"))?;
+        socket
+            .connect(to)
+            .map_err(|error| unconnected(error, to, vantage))?;
         Ok(socket)
     };
     open().map_err(|cause| failed(network, "udp", to, vantage.source, cause))
@@ -119,6 +122,9 @@ pub enum DialCause {
     /// The target policy is against it.
     #[error("{0}")]
     Refused(PolicyRefusal),
+    /// This host has no address to reach it from.
+    #[error("connect: {}: this host has no address to connect from", SystemError(.0))]
+    NoSource(io::Error),
     /// The system's word.
     #[error("{call}: {}{}", SystemError(.error), shortage(.call, .error))]
     Io {
@@ -150,10 +156,17 @@ impl DialError {
         match &self.cause {
             DialCause::TimedOut(_) | DialCause::NoAnswer(_) => Reason::ConnectTimeout,
             DialCause::Refused(_) => Reason::PolicyRefused,
+            DialCause::NoSource(_) => Reason::ConnectUnreachable,
             DialCause::Io { error, .. }
                 if self.network == "unix" && error.kind() == io::ErrorKind::PermissionDenied =>
             {
                 Reason::FileError
+            }
+            // A full accept queue: over TCP nothing would respond.
+            DialCause::Io { error, .. }
+                if self.network == "unix" && error.kind() == io::ErrorKind::WouldBlock =>
+            {
+                Reason::ConnectTimeout
             }
             DialCause::Io { error, .. } if self.is_misaddressed(error) => Reason::ConfigError,
             DialCause::Io { call, error } => Reason::of_call(call, error),
@@ -213,7 +226,8 @@ pub async fn tcp(
             socket.bind(SocketAddr::new(ip, 0)).map_err(call("bind"))?;
         }
         let from = Instant::now();
-        let stream = socket.connect(to).await.map_err(call("connect"))?;
+        let stream = socket.connect(to).await;
+        let stream = stream.map_err(|error| unconnected(error, to, vantage))?;
         let at = Instant::now();
         let at = cmsg::handshake_time(stream.as_fd()).map_or(at, |took| at.min(from + took));
         Ok(Opened { stream, from, at })
@@ -239,19 +253,52 @@ pub async fn udp(
         vantage
             .apply(SockRef::from(&socket), to)
             .map_err(call("setsockopt"))?;
-        socket.connect(to).await.map_err(call("connect"))?;
+        hear(socket.as_fd(), to).map_err(call("setsockopt"))?;
+        let connected = socket.connect(to).await;
+        connected.map_err(|error| unconnected(error, to, vantage))?;
         Ok(socket)
     };
     within(network, deadline, "udp", to, vantage.source, connect).await
 }
 
-/// Where a socket for datagrams to `to` is bound.
-fn local(to: SocketAddr, vantage: &Vantage) -> Result<SocketAddr, DialCause> {
-    let any: IpAddr = match to {
+/// Why nothing connects to `to`. TCP has one error for a host without a free port and for one without an address to reach `to`
+/// from. A UDP socket, whose port is chosen before, fails so only for want of an address.
+fn unconnected(error: io::Error, to: SocketAddr, vantage: &Vantage) -> DialCause {
+    let is_unavailable = |error: &io::Error| error.raw_os_error() == Some(libc::EADDRNOTAVAIL);
+    let look = || {
+        let socket = std::net::UdpSocket::bind(SocketAddr::new(unspecified(to), 0))?;
+        vantage.apply(SockRef::from(&socket), to)?;
+        socket.connect(to)
+    };
+    match is_unavailable(&error) && look().is_err_and(|error| is_unavailable(&error)) {
+        true => DialCause::NoSource(error),
+        false => DialCause::Io {
+            call: "connect",
+            error,
+        },
+    }
+}
+
+/// Any address of the family of `to`.
+fn unspecified(to: SocketAddr) -> IpAddr {
+    match to {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    }
+}
+
+/// Has the system report every ICMP error, as over TCP; by default it ignores those of unreachable hosts and networks.
+fn hear(socket: BorrowedFd<'_>, to: SocketAddr) -> io::Result<()> {
+    let (level, name) = match to {
+        SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_RECVERR),
+        SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_RECVERR),
     };
-    let ip = vantage.source.and_then(chosen).unwrap_or(any);
+    cmsg::set_number(socket, level, name, 1)
+}
+
+/// Where a socket for datagrams to `to` is bound.
+fn local(to: SocketAddr, vantage: &Vantage) -> Result<SocketAddr, DialCause> {
+    let ip = vantage.source.and_then(chosen).unwrap_or_else(|| unspecified(to));
     // A socket of IPv6 could reach an address of IPv4 as well, from an address of neither.
     if ip.is_ipv6() && to.is_ipv4() {
         let error = io::Error::from_raw_os_error(libc::EAFNOSUPPORT);

@@ -388,8 +388,8 @@ impl Resolver {
                 Ok(addresses.map(Address::new).collect())
             }
             Err(StubError { server, cause }) => {
-                if let stub::Cause::Io { error, .. } = &cause {
-                    self.shortages.note("connect", error);
+                if let stub::Cause::Io { over, error } = &cause {
+                    self.shortages.note(over, error);
                 }
                 Err(fail(server, ResolveCause::Servers(cause)))
             }

@@ -97,6 +97,7 @@ fn dial(facts: &Facts, vantage: &Vantage, error: &DialError) -> Option<String> {
                 ),
             }
         }
+        DialCause::NoSource(_) => source::missing(to, also),
         DialCause::Io { call, error } => match Resource::of(call, error) {
             Some(resource) => shortage(resource),
             None => source::refused(call, error, vantage, to, source::OF_TARGET)
@@ -105,9 +106,19 @@ fn dial(facts: &Facts, vantage: &Vantage, error: &DialError) -> Option<String> {
     })
 }
 
+/// Of several connects some were made, and the last was not answered.
+pub(in crate::prober) fn losses(made: usize, sent: usize) -> String {
+    format!(
+        "{made} of {sent} connects were made, and the last one got no response: packets are lost on the way, the accept queue of the service is full at times, or one of several servers behind the address is down."
+    )
+}
+
 fn system(network: &str, error: &io::Error, ip: &str, port: &str, also: Option<String>) -> Option<String> {
     let list = if network == "udp" { "ss -lun" } else { "ss -ltn" };
     Some(match error.raw_os_error()? {
+        libc::ECONNREFUSED if Address::parse(ip).is_some_and(|to| to.ip.is_unspecified()) => format!(
+            "{ip} is this host itself, and nothing listens on port {port} here. A name with this address is blocked by a DNS filter: compare `dig NAME` with `dig NAME @9.9.9.9`."
+        ),
         libc::ECONNREFUSED => {
             let first = format!("{ip} is up and refuses: nothing listens on port {port} there");
             match also {
@@ -117,21 +128,35 @@ fn system(network: &str, error: &io::Error, ip: &str, port: &str, also: Option<S
                 ),
             }
         }
-        libc::ENETUNREACH | libc::EHOSTUNREACH => match also {
-            Some(also) => format!("This host has no route to {ip}. {also}."),
-            None => format!(
-                "This host has no route to {ip}, or the last router finds no host there: `ip route get {}`.",
-                routed(ip)
-            ),
-        },
+        code @ (libc::ENETUNREACH | libc::EHOSTUNREACH) => unreachable(code, ip, also),
         libc::ECONNRESET => format!(
             "{ip} reset the connection while it was opened: a load balancer without a backend, or a firewall."
         ),
         libc::ETIMEDOUT => {
             format!("No response from {ip}: a firewall drops the packets, or the address is not in use.")
         }
-        code => return barred(code, ip),
+        code => {
+            let line = barred(code, ip)?;
+            match also {
+                Some(also) => format!("{line} {also}."),
+                None => line,
+            }
+        }
     })
+}
+
+/// No route, or no neighbour, for which the system has the same word as for a firewall that rejects.
+pub(super) fn unreachable(code: i32, ip: &str, also: Option<String>) -> String {
+    let first = match code {
+        libc::ENETUNREACH => format!("This host, or a router on the way, has no route to {ip}"),
+        _ => format!(
+            "This host has no route to {ip}, the last router finds no host there, or a firewall on the way rejects"
+        ),
+    };
+    match also {
+        Some(also) => format!("{first}. {also}."),
+        None => format!("{first}: `ip route get {}`, `traceroute {ip}`.", routed(ip)),
+    }
 }
 
 fn unix(error: &DialError) -> Option<String> {

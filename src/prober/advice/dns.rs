@@ -1,6 +1,6 @@
 //! DNS responses that are invalid or do not match the module.
 
-use super::connect::other_family;
+use super::connect::{other_family, unreachable};
 use super::nearest::nearest;
 use super::{Facts, barred, name, quoted};
 use crate::check::Regexp;
@@ -134,13 +134,21 @@ pub(in crate::prober) fn no_response(facts: &Facts, error: &DnsError, of: &Asked
             if error.raw_os_error() == Some(libc::ECONNREFUSED) =>
         {
             format!(
-                "{server} is up and refuses: no name server listens on that port there (ICMP port unreachable). On that host: `ss -lun 'sport = :{port}'`."
+                "{server} is up and refuses: no name server listens on that port there, or a firewall rejects (ICMP port unreachable). On that host: `ss -lun 'sport = :{port}'`."
             )
         }
-        DnsError::Carry(CarryError::Send(error))
+        DnsError::Carry(CarryError::Receive(error) | CarryError::Send(error))
+            if let Some(code @ (libc::EHOSTUNREACH | libc::ENETUNREACH)) = error.raw_os_error() =>
+        {
+            unreachable(code, &server, other_family(facts))
+        }
+        DnsError::Carry(CarryError::Receive(error) | CarryError::Send(error))
             if let Some(line) = error.raw_os_error().and_then(|code| barred(code, &server)) =>
         {
-            line
+            match other_family(facts) {
+                Some(also) => format!("{line} {also}."),
+                None => line,
+            }
         }
         DnsError::TimedOut { strays: 1.., .. } => format!(
             "{server} responded, but with other identifiers than the query's: something between rewrites responses, or forges them."

@@ -3,10 +3,14 @@
 use std::io;
 use std::net::IpAddr;
 
+use super::connect::other_family;
 use super::{Facts, barred, routed, source};
 use crate::net::Address;
 use crate::net::dial::Vantage;
 use crate::net::icmp::{AddressFamily, OpenError, PrepareError, Report};
+
+/// No path has as many hops: a packet that used them up went round.
+const LONG_WAY: u8 = 30;
 
 /// The address of the other family, if there is one, may respond.
 fn would_ping(other: IpAddr) -> String {
@@ -27,6 +31,13 @@ pub(in crate::prober) fn silence(facts: &Facts, ip: &Address) -> String {
     }
 }
 
+/// Some requests got a reply, and not as many as the module requires.
+pub(in crate::prober) fn losses(ip: &Address, received: usize, sent: usize) -> String {
+    format!(
+        "{ip} responds, but only to {received} of {sent} requests: packets are lost on the way, or a firewall or the host limits pings. `mtr -rwn -c 50 {ip}`"
+    )
+}
+
 /// An ICMP error came back.
 pub(in crate::prober) fn report(facts: &Facts, report: &Report, ip: &Address, ttl: u8) -> Option<String> {
     let by = report
@@ -44,6 +55,12 @@ pub(in crate::prober) fn report(facts: &Facts, report: &Report, ip: &Address, tt
         (AddressFamily::V4, 3, 9 | 10 | 13) | (AddressFamily::V6, 1, 1) => {
             format!("{by} forbids it: a firewall that says so. Allow ICMP echo requests there.")
         }
+        // A ping has no port: only a firewall responds so.
+        (AddressFamily::V4, 3, 3) | (AddressFamily::V6, 1, 4) => {
+            format!(
+                "{by} rejects pings: a firewall there responds with \"port unreachable\", the default of REJECT. Allow ICMP echo requests there."
+            )
+        }
         (AddressFamily::V4, 3, _) | (AddressFamily::V6, 1, _) => match facts.other_family {
             Some(other) => format!(
                 "{by} finds no way to {ip}: the host is down, or there is no route. {}",
@@ -54,6 +71,9 @@ pub(in crate::prober) fn report(facts: &Facts, report: &Report, ip: &Address, tt
                 routed(&ip.to_string())
             ),
         },
+        (AddressFamily::V4, 11, 0) | (AddressFamily::V6, 3, 0) if ttl >= LONG_WAY => format!(
+            "The packet went through {ttl} routers, more than paths have, the last of them {by}: a routing loop. `traceroute -I {ip}`"
+        ),
         (AddressFamily::V4, 11, 0) | (AddressFamily::V6, 3, 0) if ttl > 0 => format!(
             "The packet was on its way for {ttl} hops, which ttl of the module allows, and came as far as {by}: raise ttl. `traceroute -I {ip}`"
         ),
@@ -105,6 +125,7 @@ pub(in crate::prober) fn unsent(
         libc::EMSGSIZE => format!(
             "A payload of {payload} bytes does not fit into one packet towards {ip}: lower payload_size, or unset dont_fragment. `tracepath -n {ip}`"
         ),
+        libc::EADDRNOTAVAIL => source::missing(Some(ip.ip), other_family(facts)),
         libc::ENETUNREACH | libc::EHOSTUNREACH => match facts.other_family {
             Some(other) => format!("This host has no route to {ip}. {}", would_ping(other)),
             None => format!(
@@ -127,6 +148,35 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
+
+    #[test]
+    fn errors_of_routers_are_told_apart() {
+        use AddressFamily::{V4, V6};
+        let by = Some([192, 0, 2, 1].into());
+        let rows = [
+            (V4, 3, 1, 64, "finds no way to"),
+            (V4, 3, 13, 64, "192.0.2.1 forbids it"),
+            (V4, 3, 3, 64, "192.0.2.1 rejects pings"),
+            (V6, 1, 4, 64, "192.0.2.1 rejects pings"),
+            (V6, 1, 3, 64, "finds no way to"),
+            (V4, 11, 0, 0, "a routing loop"),
+            (V4, 11, 0, 5, "raise ttl"),
+            (V4, 11, 0, 64, "a routing loop"),
+            (V6, 3, 0, 64, "a routing loop"),
+        ];
+        let ip = Address::new([192, 0, 2, 9].into());
+        for (family, icmp_type, code, ttl, want) in rows {
+            let report_of = Report {
+                family,
+                icmp_type,
+                code,
+                info: 0,
+                reporter: by,
+            };
+            let line = report(&Facts::default(), &report_of, &ip, ttl).unwrap();
+            assert!(line.contains(want), "{icmp_type} {code} {ttl}: {line}");
+        }
+    }
 
     /// Which of the two errors counts: that of the raw socket, unless the right to one is missing.
     #[test]

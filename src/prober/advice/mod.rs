@@ -53,7 +53,12 @@ fn barred(code: i32, ip: &str) -> Option<String> {
     let family = if ip.contains(':') { "-6" } else { "-4" };
     Some(match code {
         libc::EACCES => format!(
-            "A route of this host prohibits {ip}, or the sandbox of the exporter does: `ip {family} route show match {ip}`."
+            "A route of this host or the sandbox of the exporter prohibits {ip}{}: `ip {family} route show match {ip}`.",
+            // Of IPv6, Linux tells a firewall's rejection so.
+            match family {
+                "-6" => ", or a firewall on the way rejects it as \"administratively prohibited\"",
+                _ => "",
+            }
         ),
         libc::EINVAL => format!(
             "A blackhole route of this host discards what is sent to {ip}: `ip {family} route show match {ip}`."

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use go_resolve::stub::Cause as StubCause;
 use go_resolve::wire::Flaw;
 
-use super::{name, policy, shortage, source, tls};
+use super::{barred, name, policy, shortage, source, tls};
 use crate::net::dial::{DialCause, Vantage};
 use crate::net::dns::CarryError;
 use crate::net::http1::ExchangeError;
@@ -78,7 +78,10 @@ pub(in crate::prober) fn advice(
             StubCause::Silent { .. } | StubCause::Deadline(_) => format!(
                 "{server} did not respond: it is down, or a firewall drops UDP and TCP port 53. With several servers in /etc/resolv.conf, `options timeout:1` makes the next one be asked in time. Try `dig {host}`."
             ),
-            StubCause::Io { over, error } => spoken(error, over, &server, setting).unwrap_or_else(|| format!(
+            StubCause::Io { over, error: why } => spoken(why, over, &server, setting).or_else(|| {
+                let ip = error.server()?.ip().to_string();
+                barred(why.raw_os_error()?, &ip)
+            }).unwrap_or_else(|| format!(
                 "{server} cannot be reached: nothing listens there, or there is no route to it. Check {setting}."
             )),
         },
@@ -90,14 +93,17 @@ fn own_fault(error: &ResolveError, vantage: &Vantage) -> Option<String> {
     if let Some(handshake) = error.handshake() {
         return tls::advice(handshake, "use udp:// or tcp:// in resolver").map(about_tls);
     }
-    let DialCause::Io { call, error: why } = &error.dial()?.cause else {
-        return None;
+    let server = error.server().map(|server| server.ip());
+    let (call, why) = match &error.dial()?.cause {
+        DialCause::Io { call, error } => (call, error),
+        DialCause::NoSource(_) => return Some(source::missing(server, None)),
+        _ => return None,
     };
     match Resource::of(call, why) {
         Some(resource) => Some(shortage(resource)),
         None => {
-            let server = error.server().map(|server| server.ip());
-            source::refused(call, why, vantage, server, source::OF_SERVER)
+            let refused = source::refused(call, why, vantage, server, source::OF_SERVER);
+            refused.or_else(|| barred(why.raw_os_error()?, &server?.to_string()))
         }
     }
 }

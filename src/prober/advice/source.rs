@@ -25,6 +25,18 @@ pub(in crate::prober) fn lacks_interface(ip: impl std::fmt::Display) -> String {
     )
 }
 
+/// This host has no address of the family, or none on the interface of the route.
+pub(super) fn missing(to: Option<IpAddr>, also: Option<String>) -> String {
+    let (family, option) = match to {
+        Some(IpAddr::V4(_)) => ("IPv4", "-4"),
+        _ => ("IPv6", "-6"),
+    };
+    match also {
+        Some(also) => format!("This host has no {family} address to send from. {also}."),
+        None => format!("This host has no {family} address to send from: `ip {option} address`."),
+    }
+}
+
 /// A call on a socket that does not take the source, or goes nowhere from it. `help` is for addresses of different families.
 pub(super) fn refused(
     call: &str,

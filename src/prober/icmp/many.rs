@@ -174,6 +174,7 @@ fn finish(
     }
     let line = match (&heard.failure, received) {
         (None, 0) => Some(advice::icmp::silence(&probe.attempt.facts, address)),
+        (None, _) => Some(advice::icmp::losses(address, received, sent)),
         _ => heard.advice.clone(),
     };
     probe.advise(line);

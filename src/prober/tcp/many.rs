@@ -15,7 +15,8 @@ use crate::net::dial;
 use crate::net::port::{self, Protocol};
 use crate::prober::connect::{ConnectError, ConnectFailure, Connected, vantage};
 use crate::prober::series::{Families, Series};
-use crate::prober::{Phase, Probe};
+use crate::prober::{Phase, Probe, advice};
+use crate::reason::Reason;
 
 /// The connects before the last one.
 pub(super) struct Before {
@@ -114,6 +115,12 @@ impl Before {
                 .set_label(Metric::TcpDuration, Phase::Rtt.label(), mean);
         }
         let (sent, received) = (series.sent, series.round_trips.len());
+        if let Err(failure) = last
+            && failure.error.reason() == Reason::ConnectTimeout
+            && received > 0
+        {
+            probe.advise(advice::connect::losses(received, sent));
+        }
         log!(probe.log, Debug, "Connects were counted", "sent" => sent, "received" => received);
     }
 }

@@ -10,7 +10,7 @@ use crate::support::{closed, lacks, spawn};
 
 /// A name server on the loopback, which this host asks, and routes to nowhere.
 const SETUP: &str = "files=$(mktemp -d) && \
-    printf '127.0.0.1 localhost\n::1 localhost\n2001:db8::7 both.test\n192.0.2.7 both.test\n::1 here.test\n192.0.2.8 here.test\n' > $files/hosts && \
+    printf '127.0.0.1 localhost\n::1 localhost\n2001:db8::7 both.test\n192.0.2.7 both.test\n::1 here.test\n192.0.2.8 here.test\n0.0.0.0 blocked.test\n' > $files/hosts && \
     printf 'nameserver 127.0.0.1\noptions timeout:1 attempts:1\n' > $files/resolv.conf && \
     mount --bind $files/hosts /etc/hosts && mount --bind $files/resolv.conf /etc/resolv.conf && \
     ip route add unreachable 203.0.113.0/24 && ip route add prohibit 10.240.0.0/24 && ip route add blackhole 10.242.0.0/24 && ip route add 198.51.100.0/24 dev lo";
@@ -70,9 +70,12 @@ async fn names_and_routes() {
         ("The name has neither an A nor an AAAA record", tcp(""), "nothing.test:80"),
         ("No route over IPv6, and the name has an A record", tcp(""), "both.test:80"),
         ("Refused over IPv6, and the name has an A record", tcp(""), "here.test:1"),
+        ("The name has the address 0.0.0.0", tcp(""), "blocked.test:1"),
         ("No route", tcp(""), "203.0.113.1:80"),
         ("A prohibit route", tcp(""), "10.240.0.1:80"),
         ("A blackhole route", tcp(""), "10.242.0.1:80"),
+        ("`resolver` along a prohibit route", "prober: tcp\nresolver: udp://10.240.0.1".to_owned(), "four.test:80"),
+        ("dns without a route", "prober: dns\ndns: {query_name: a.test}".to_owned(), "203.0.113.1"),
         ("No response", "prober: tcp\ntimeout: 500ms".to_owned(), "198.51.100.1:80"),
         ("A ping without a route, and the name has an A record", "prober: icmp\ntimeout: 2s".to_owned(), "both.test"),
         ("A ping along a prohibit route", "prober: icmp\ntimeout: 2s".to_owned(), "10.240.0.1"),
@@ -81,6 +84,21 @@ async fn names_and_routes() {
     ];
     for (situation, yaml, target) in rows {
         table.row(situation, &yaml, target).await;
+    }
+    std::fs::write("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1").unwrap();
+    let http3 = "prober: http\nhttp: {enable_http2: false, enable_http3: true, tls_config: {insecure_skip_verify: true}}";
+    let icmp = "prober: icmp\ntimeout: 2s";
+    #[rustfmt::skip]
+    let rows = [
+        ("No IPv6 address, and the name has an A record", Reason::ConnectUnreachable, tcp(""), "both.test:80"),
+        ("No IPv6 address", Reason::ConnectUnreachable, tcp(""), "[2001:db8::7]:80"),
+        ("HTTP/3 without an IPv6 address, and the name has an A record", Reason::ConnectUnreachable, http3.to_owned(), "https://both.test/"),
+        ("A ping without an IPv6 address, and the name has an A record", Reason::IcmpUnreachable, icmp.to_owned(), "both.test"),
+    ];
+    for (situation, reason, yaml, target) in rows {
+        let outcome = crate::support::probe(&yaml, target).await;
+        assert_eq!(outcome.failure.unwrap().reason, reason, "{situation}");
+        table.add(situation, &outcome, target, &[]);
     }
     table.check();
 }
