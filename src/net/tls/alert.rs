@@ -39,7 +39,9 @@ pub(super) fn words(alert: AlertDescription, agreed: bool) -> String {
         AlertDescription::ProtocolVersion => {
             ": no protocol version in common (this program speaks TLS 1.2 and TLS 1.3, as far as tls_config allows)"
         }
-        AlertDescription::UnrecognisedName => ": the server does not know the name that was sent as SNI",
+        AlertDescription::UnrecognisedName => {
+            ": the server does not know the name that was sent as SNI, or demands one"
+        }
         _ => "",
     };
     match name(code) {

@@ -164,10 +164,13 @@ fn failed_facts(recorder: &Recorder, ending: Ending) -> TlsFacts {
     }
 }
 
+/// How far a handshake had come in which nothing arrived.
+pub const UNANSWERED: &str = "waiting for a response to the ClientHello";
+
 /// How far a handshake had come when time was over.
 fn progress(head: &[u8]) -> &'static str {
     match Opening::of(head) {
-        Opening::Nothing if head.is_empty() => "waiting for a response to the ClientHello",
+        Opening::Nothing if head.is_empty() => UNANSWERED,
         Opening::Nothing | Opening::Tls => "waiting for the rest of the server's first record",
         Opening::ServerHello { .. } => "waiting for the server's messages after its ServerHello",
         Opening::Alert(_) => "waiting after an alert",

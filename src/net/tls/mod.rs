@@ -28,7 +28,7 @@ pub use alert::alert_of;
 pub use cbc::suites as cbc_suites;
 pub use error::{TlsError, by_rustls};
 pub use first_use::seed;
-pub use handshake::in_words;
+pub use handshake::{UNANSWERED, in_words};
 pub use material::{ClientTls, key_pair};
 pub use roots::{Roots, SystemRoots};
 pub use stream::Stream;

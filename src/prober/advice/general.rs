@@ -42,7 +42,9 @@ pub(super) fn line(reason: Reason) -> &'static str {
         Reason::TlsCertUntrusted => {
             "No trusted CA signed the certificate: send the full chain, or name a private CA in ca_file."
         }
-        Reason::TlsCertName => "The certificate is for other names: set server_name in tls_config.",
+        Reason::TlsCertName => {
+            "The certificate is for other names: have the server present one for this name, or set server_name in tls_config."
+        }
         Reason::TlsCertRevoked => "The CA revoked the certificate: request a new one.",
         Reason::TlsVersion => {
             "Client and server have no TLS version in common: this exporter speaks TLS 1.2 and TLS 1.3, as far as tls_config allows."

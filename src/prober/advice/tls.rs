@@ -10,7 +10,7 @@ use crate::display::{age, short, validity};
 use crate::module::Kind;
 use crate::net::quic;
 use crate::net::tls::facts::{Certificate, TlsFacts};
-use crate::net::tls::{HandshakeError, Seen, TlsError, alert_of};
+use crate::net::tls::{HandshakeError, Seen, TlsError, UNANSWERED, alert_of};
 use crate::net::x509::{Hint, Purpose, VerifyError};
 
 /// What a server wants that refuses the client's certificate, or has got none.
@@ -18,6 +18,9 @@ const CERTIFICATE: &str = "The server does not accept this client's certificate,
 
 /// A certificate that nobody presented is one of those that are trusted.
 const EXPIRED_CA: &str = "A trusted CA certificate has expired: bring ca_file, or this host's package ca-certificates, up to date. If it is new: the clock of this host is wrong (`date -u`).";
+
+/// Why a handshake does not go on although the connection was made: its messages fill whole packets.
+const LOST: &str = "large packets are lost on the way (MTU): `tracepath -n HOST`";
 
 /// How many names a line lists.
 const NAMES: usize = 5;
@@ -43,7 +46,8 @@ pub(in crate::prober) fn advice(failed: &HandshakeError, without: &str) -> Optio
     Some(match &failed.seen {
         Seen::Nothing => {
             return match &failed.error {
-                TlsError::TimedOut { .. } => Some("The port accepts connections and does not respond to a TLS greeting: it speaks another protocol that waits for the client, or the service hangs.".to_owned()),
+                TlsError::TimedOut { progress, .. } if *progress == UNANSWERED => Some(format!("The port accepts connections and does not respond to a TLS greeting: it speaks another protocol that waits for the client, the service hangs, or {LOST}.")),
+                TlsError::TimedOut { .. } => Some(format!("The server responds in TLS, and the handshake did not end in time: compare the durations of the phases. If connecting took long as well, the line is slow; if not, the server hangs, or {LOST}.")),
                 _ => None,
             };
         }
@@ -55,6 +59,16 @@ pub(in crate::prober) fn advice(failed: &HandshakeError, without: &str) -> Optio
         ),
         Seen::Alert(code) => return alert(*code, failed.facts.is_some()),
     })
+}
+
+/// The same once the server has agreed to begin TLS.
+pub(in crate::prober) fn after_starttls(failed: &HandshakeError) -> Option<String> {
+    match &failed.error {
+        TlsError::TimedOut { progress, .. } if *progress == UNANSWERED => Some(format!(
+            "The server responded before TLS began, and not to the TLS greeting: {LOST}, or the service hangs."
+        )),
+        _ => advice(failed, "leave starttls out"),
+    }
 }
 
 /// What the error alone tells: files and values of `tls_config` that cannot be used, and QUIC without an answer.
@@ -119,8 +133,8 @@ fn alert(code: u8, agreed: bool) -> Option<String> {
         40 if agreed => CERTIFICATE.to_owned(),
         40 | 71 => "Client and server have no cipher suite, group or signature algorithm in common, or the server demands a client certificate. Compare with `openssl s_client -connect HOST:PORT`.".to_owned(),
         70 => "Client and server have no TLS version in common: this exporter speaks TLS 1.2 and TLS 1.3, as far as min_version and max_version of tls_config allow.".to_owned(),
-        112 => "The server has no certificate for the name that was sent (SNI): set server_name in tls_config to a name that it serves.".to_owned(),
-        120 => "The server does not speak the protocol that was offered (ALPN): for gRPC, it has no HTTP/2 on this port.".to_owned(),
+        112 => "The server has no certificate for the name that was sent (SNI), or for clients that send none, as for an address: set server_name in tls_config to a name that it serves.".to_owned(),
+        120 => "The server does not speak the protocol that was offered (ALPN): it has no HTTP/2 (gRPC), no HTTP/3 or no DNS over QUIC on this port.".to_owned(),
         _ => return None,
     })
 }
@@ -183,19 +197,20 @@ fn hostname(leaf: &Certificate, wanted: &str) -> String {
             "The certificate has {wanted} as a DNS name, which does not count for an address: issue one that has it as an IP address among the subject alternative names."
         );
     }
-    // What a name with a wildcard elsewhere covers is nothing.
-    let covers = |name: &&String| !name.trim_start_matches("*.").contains('*');
-    let other = match names.iter().find(covers) {
-        Some(example) => format!(
-            "set server_name: {} in tls_config (or the parameter hostname), or ",
-            example.replacen('*', "www", 1)
-        ),
-        None => String::new(),
+    // What a name with a wildcard elsewhere covers is nothing, and what one with a wildcard covers is anybody's guess.
+    let other = match names.iter().find(|name| !name.contains('*')) {
+        Some(example) => format!("server_name: {example} in tls_config (or the parameter hostname)"),
+        None => "server_name in tls_config (or the parameter hostname), the name that clients use".to_owned(),
     };
-    format!(
-        "The certificate is for {}, not for {wanted}: {other}have a certificate issued for {wanted}. The server may also have chosen its default certificate.",
-        listed(&names)
-    )
+    let list = listed(&names);
+    match wanted.parse::<IpAddr>() {
+        Ok(_) => format!(
+            "The certificate is for {list}, not for {wanted}: set {other}, or have a certificate issued for {wanted}. The server may also have chosen its default certificate."
+        ),
+        Err(_) => format!(
+            "To clients of {wanted} the server presents a certificate for {list}: they fail like this probe. Have it present one for {wanted}; it may have chosen its default certificate. Only if clients use another name, set {other}."
+        ),
+    }
 }
 
 fn listed(names: &[String]) -> String {

@@ -134,8 +134,7 @@ pub(super) async fn start_tls<'c>(
             Ok(Box::new(session.stream))
         }
         Err(failed) => {
-            let without_tls = "leave starttls out";
-            probe.advise(advice::tls::advice(&failed, without_tls));
+            probe.advise(advice::tls::after_starttls(&failed));
             log!(probe.log, Error, "TLS Handshake (client) failed", "err" => text(&failed.error));
             Err(probe.fail(failed.error.reason()))
         }

@@ -53,6 +53,7 @@ async fn handshakes() {
         ("A private CA", vec![leaf().by(&root), root.clone()], plain.to_owned()),
         ("Self-signed", vec![leaf().subject(common_name("www.test")).self_signed()], plain.to_owned()),
         ("Another name", vec![leaf().by(&root)], trusting("other.test")),
+        ("Another name, below a wildcard", vec![leaf().names(&["*.svc.test"]).by(&root)], trusting("www.test")),
         ("An address instead of a name", vec![leaf().by(&root)], trusting("127.0.0.1")),
         ("No names at all", vec![leaf().without("2.5.29.17").by(&root)], trusting("www.test")),
         ("An address as a DNS name", vec![leaf().without("2.5.29.17").extension("2.5.29.17", false, &tlv(0x30, &[&tlv(0x82, &[b"127.0.0.1"])])).by(&root)], trusting("127.0.0.1")),
@@ -108,10 +109,17 @@ async fn handshakes() {
     table
         .row("The port responds with a page", plain, &page.target())
         .await;
-    let silent = Peer::play(vec![Move::Read(5)]).await;
-    let yaml = plain.replace("5s", "2s");
-    table
-        .row("The server does not respond", &yaml, &silent.target())
-        .await;
+    let starttls = "prober: tcp\ntimeout: 1s\ntcp: {query_response: [{expect: '^220', starttls: true}], tls_config: {insecure_skip_verify: true}}";
+    let slow = plain.replace("5s", "1s");
+    #[rustfmt::skip]
+    let silent = [
+        ("The server does not respond", slow.as_str(), vec![Move::Read(5)]),
+        ("The server begins to respond in TLS", slow.as_str(), vec![Move::Read(5), send([22, 3, 3, 0, 100, 2])]),
+        ("Silence after STARTTLS", starttls, vec![send("220 mail.test ESMTP\r\n")]),
+    ];
+    for (situation, yaml, moves) in silent {
+        let peer = Peer::play(moves).await;
+        table.row(situation, yaml, &peer.target()).await;
+    }
     table.check();
 }

@@ -77,7 +77,7 @@ async fn bad_peers_get_a_clear_error() {
             "alert about the name",
             vec![21, 3, 3, 0, 2, 2, 112],
             false,
-            "remote error: tls: unrecognized name: the server does not know the name that was sent as SNI",
+            "remote error: tls: unrecognized name: the server does not know the name that was sent as SNI, or demands one",
         ),
         (
             "alert about the version",
