@@ -25,6 +25,8 @@ pub struct TlsFacts {
     /// Whether the presented certificates end short of a root: the last one's issuer was neither presented nor is it trusted here.
     /// `None` where that cannot be known, because nobody's certificates are trusted.
     pub incomplete: Option<bool>,
+    /// Whether the server asked for a certificate of ours, and there is none.
+    pub lacks_certificate: bool,
 }
 
 /// How a handshake ended.

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use rustls::client::ResolvesClientCert;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::pki_types::{DnsName, ServerName};
 use rustls::{
@@ -125,6 +126,10 @@ impl Prepared {
         let mut config = ClientConfig::clone(base);
         config.alpn_protocols = alpn.protocols();
         config.dangerous().set_certificate_verifier(verifier);
+        if !config.client_auth_cert_resolver.has_certs() {
+            let nobody: Arc<dyn ResolvesClientCert> = Arc::clone(&recorder) as _;
+            config.client_auth_cert_resolver = nobody;
+        }
         Ok((config, recorder))
     }
 }

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use rustls::client::ResolvesClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme};
 
 use super::TlsError;
@@ -51,6 +53,8 @@ struct Learnt {
     stapled: Option<Arc<[u8]>>,
     incomplete: Option<bool>,
     refusal: Option<TlsError>,
+    /// Whether the server asked for a certificate of ours.
+    wants_certificate: bool,
     /// The first bytes from the peer, at most [`LOOKED_AT`].
     head: Vec<u8>,
 }
@@ -70,6 +74,7 @@ impl Recorder {
             stapled: learnt.stapled.clone(),
             incomplete: learnt.incomplete,
             ending,
+            lacks_certificate: learnt.wants_certificate,
             ..TlsFacts::default()
         }
     }
@@ -105,6 +110,18 @@ impl Recorder {
     fn refuse(&self, error: TlsError, kind: CertificateError) -> Error {
         self.lock().refusal = Some(error);
         Error::InvalidCertificate(kind)
+    }
+}
+
+/// Has no certificate for a server that asks for one, and keeps that it did.
+impl ResolvesClientCert for Recorder {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.lock().wants_certificate = true;
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        false
     }
 }
 

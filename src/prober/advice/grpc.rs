@@ -25,6 +25,11 @@ pub(in crate::prober) fn status(status: &GrpcStatus, service: &str, is_tls: bool
     if let Some(line) = status.alert.and_then(super::tls::after_handshake) {
         return Some(line);
     }
+    if let Some(http) = status.http
+        && let Some(line) = page(http)
+    {
+        return Some(line);
+    }
     Some(match status.code.0 {
         5 => format!("The health server does not know the service {:?} (NOT_FOUND): the name is that of the proto package and service, package.Service; empty asks for the server as a whole.", name(service)),
         12 => "The server does not implement grpc.health.v1.Health (UNIMPLEMENTED): register the health service there, or probe the port with prober: tcp.".to_owned(),
@@ -32,13 +37,29 @@ pub(in crate::prober) fn status(status: &GrpcStatus, service: &str, is_tls: bool
         7 => "The call is forbidden (PERMISSION_DENIED): the credentials in metadata do not suffice, or a proxy blocks it.".to_owned(),
         8 => "The server has no resources left (RESOURCE_EXHAUSTED): it limits calls, or is overloaded.".to_owned(),
         4 => "The server accepted the call and did not respond in time: it hangs, or is overloaded.".to_owned(),
-        14 if !is_tls => "The connection broke before the response: the port expects TLS (tls: true), is no gRPC server, or the server is shutting down.".to_owned(),
+        14 if !is_tls && status.reason != Reason::GrpcStatus => "The connection broke before the response: the port expects TLS (tls: true), is no gRPC server, or the server is shutting down.".to_owned(),
         _ if status.reason == Reason::GrpcStatus => format!(
             "The server ended the health check with the status {}, {}: its log says why.",
             status.code,
             super::quoted(status.message.as_bytes())
         ),
         _ => return None,
+    })
+}
+
+/// What a web server or a proxy responded instead of a gRPC server, where its status does not mean the same in gRPC.
+fn page(http: u16) -> Option<String> {
+    Some(match http {
+        401 | 403 | 429 => return None,
+        502..=504 => format!(
+            "This response comes from a proxy or load balancer, not from the gRPC server (HTTP {http}): its backend is down, starting or out of rotation, or it does not speak HTTP/2 to it."
+        ),
+        300..=399 => format!(
+            "A web server or proxy redirects the call (HTTP {http}), which gRPC does not follow: a login page, or a redirect to https (tls: true)."
+        ),
+        _ => format!(
+            "A web server or proxy responds with HTTP {http}, no gRPC server: it has no route for /grpc.health.v1.Health/Check, or it is another port."
+        ),
     })
 }
 

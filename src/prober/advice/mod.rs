@@ -23,9 +23,10 @@ use std::time::Duration;
 
 pub(super) use source::lacks_interface;
 
-use super::{Failure, Probe};
+use super::{Answer, Failure, Probe};
 use crate::display::{duration, short};
 use crate::net::Deadline;
+use crate::reason::Reason;
 use crate::shortage::Resource;
 
 /// Most characters of a text from outside that a line quotes.
@@ -123,6 +124,7 @@ pub(super) fn conclude(probe: &mut Probe<'_>, failure: Failure) -> String {
     // A target that is none explains whatever came of it.
     let line = target::mistake(&probe.module.kind, probe.target).unwrap_or_else(|| {
         let line = probe.attempt.facts.line.take();
+        let line = certificate(probe, failure).or(line);
         let line = line.or_else(|| waiting::longest(probe));
         let line = line.unwrap_or_else(|| general::line(failure.reason).to_owned());
         match http::redirected(&probe.module.kind, failure, probe.timeline.attempt()) {
@@ -134,6 +136,19 @@ pub(super) fn conclude(probe: &mut Probe<'_>, failure: Failure) -> String {
         Some(perhaps) => format!("{line} {perhaps}"),
         None => line,
     }
+}
+
+/// The peer ended a connection in which it had asked for a certificate: some servers do without an alert.
+fn certificate(probe: &Probe<'_>, failure: Failure) -> Option<String> {
+    let hop = probe.timeline.attempt().last()?;
+    let is_answered = matches!(hop.answer, Some(Answer::Http { .. }));
+    let is_ended = matches!(failure.reason, Reason::PeerClosed | Reason::ConnectReset);
+    // What a redirect leads to may be in the clear.
+    let is_there = is_ended && !is_answered && !hop.name.starts_with("http:");
+    let lacks = probe.attempt.tls.as_ref()?.lacks_certificate;
+    (is_there && lacks).then(|| {
+        "The server closed the connection after it had asked for a client certificate, and none was sent: set cert_file and key_file in tls_config to a certificate that the server's CA signed.".to_owned()
+    })
 }
 
 /// What comes before the advice for a probe that ended long after its timeout: the response may have come in time.

@@ -328,6 +328,7 @@ impl Fields {
 
     /// The status of an answer that is no gRPC; `None` for one that precedes the answer.
     fn foreign(&self, ends: bool) -> Result<Option<GrpcStatus>, GrpcStatus> {
+        let mut http = None;
         let (code, mut text) = match &self.http_status {
             None => (Code::INTERNAL, "malformed header: missing HTTP status".to_owned()),
             Some(status) => {
@@ -344,9 +345,8 @@ impl Fields {
                         Ok(None)
                     };
                 }
-                let known = u16::try_from(number)
-                    .ok()
-                    .and_then(|number| http::StatusCode::from_u16(number).ok());
+                http = u16::try_from(number).ok();
+                let known = http.and_then(|number| http::StatusCode::from_u16(number).ok());
                 let reason = known.and_then(|status| status.canonical_reason()).unwrap_or("");
                 (
                     Code::of_http(number),
@@ -359,7 +359,10 @@ impl Fields {
             Some(kind) => text.push_str(&format!("transport: received unexpected content-type {kind:?}")),
             None => text.push_str("malformed header: missing HTTP content-type"),
         }
-        Ok(Some(GrpcStatus::new(code, text)))
+        Ok(Some(GrpcStatus {
+            http,
+            ..GrpcStatus::new(code, text)
+        }))
     }
 }
 

@@ -88,6 +88,8 @@ pub struct GrpcStatus {
     pub message: String,
     /// Its place among the reasons of failures.
     pub reason: Reason,
+    /// The status of HTTP, if the response is not gRPC.
+    pub http: Option<u16>,
     /// The alert that ended the TLS connection, if it was one.
     pub alert: Option<u8>,
 }
@@ -102,6 +104,7 @@ impl GrpcStatus {
                 Code::DEADLINE_EXCEEDED => Reason::RequestTimeout,
                 _ => Reason::GrpcStatus,
             },
+            http: None,
             alert: None,
         }
     }

@@ -202,7 +202,7 @@ async fn tonic_within_tls() {
 }
 
 /// A server that lets `act` answer the calls of each connection.
-async fn scripted<F>(
+pub async fn scripted<F>(
     act: impl Fn(Request<h2::RecvStream>, SendResponse<Bytes>) -> F + Clone + Send + Sync + 'static,
 ) -> String
 where
@@ -220,7 +220,7 @@ where
     listen(serve).await.to_string()
 }
 
-fn head(status: u16) -> Response<()> {
+pub fn head(status: u16) -> Response<()> {
     Response::builder()
         .status(status)
         .header("content-type", "application/grpc")
@@ -228,7 +228,7 @@ fn head(status: u16) -> Response<()> {
         .unwrap()
 }
 
-fn trailers(status: &str) -> HeaderMap {
+pub fn trailers(status: &str) -> HeaderMap {
     HeaderMap::from_iter([("grpc-status".parse().unwrap(), status.parse().unwrap())])
 }
 

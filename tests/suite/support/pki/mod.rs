@@ -12,7 +12,7 @@ use std::sync::Arc;
 use rcgen::{KeyPair, SignatureAlgorithm, SigningKey};
 
 pub use revocation::{List, Ocsp};
-pub use server::{certified, saying, serve, serve_each, server_config};
+pub use server::{asking, certified, saying, serve, serve_each, server_config};
 
 /// DER: an element of that tag around these parts.
 pub fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
