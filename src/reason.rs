@@ -249,7 +249,7 @@ fn refuses_client(error: &io::Error) -> bool {
 impl From<&ExchangeError> for Reason {
     fn from(error: &ExchangeError) -> Self {
         match error {
-            ExchangeError::Closed | ExchangeError::Truncated => Self::PeerClosed,
+            ExchangeError::Closed | ExchangeError::Truncated(_) => Self::PeerClosed,
             ExchangeError::Read(error) | ExchangeError::Write(WriteError::Sink(error)) => error.into(),
             ExchangeError::Write(WriteError::Source(_)) => Self::FileError,
             ExchangeError::Head(_) | ExchangeError::Length(_) => Self::ProtocolError,

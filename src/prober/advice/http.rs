@@ -23,6 +23,8 @@ pub(in crate::prober) struct InvalidStatus<'a> {
     pub hops: &'a [Hop],
     /// Whether it is a redirect that was not followed.
     pub unfollowed: bool,
+    /// Whether a proxy was asked to forward the request.
+    pub to_proxy: bool,
     /// The beginning of the body.
     pub body: &'a [u8],
 }
@@ -69,6 +71,14 @@ pub(super) fn redirected(kind: &Kind, failure: Failure, hops: &[Hop]) -> Option<
 }
 
 pub(in crate::prober) fn status(of: &InvalidStatus<'_>) -> String {
+    let mut line = by_status(of);
+    if of.to_proxy && matches!(of.status, 403 | 502..=504) {
+        line.push_str(" The peer here is the proxy of proxy_url: it may respond so itself, because it does not allow the target or does not reach it.");
+    }
+    line
+}
+
+fn by_status(of: &InvalidStatus<'_>) -> String {
     let has_credentials = of.module.credentials.is_some() || of.module.headers.has_text("Authorization");
     let server = text(of.headers, "Server")
         .map(|server| format!(", Server: {server}"))
@@ -106,6 +116,8 @@ pub(in crate::prober) fn status(of: &InvalidStatus<'_>) -> String {
         407 => "A proxy on the way requires credentials (407): put them into proxy_url.".to_owned(),
         408 => format!("The server gave up waiting for the request (408{server}): something on the way holds it back, or the body that the module announces does not come."),
         504 => format!("A proxy or load balancer gave up waiting for the service (504{server}): the service is slow or hangs."),
+        413 => format!("The server does not accept a body as long as the module's (413{server})."),
+        431 => format!("The server does not accept headers as long as the request's (431{server}): cookies, or headers of the module."),
         411 => "The server requires a Content-Length (411): set body, or another method.".to_owned(),
         421 => "The server does not serve this name on this connection (421): Host and the name sent in TLS differ; set hostname, or server_name, to the same name.".to_owned(),
         426 => "The server requires another protocol (426): set enable_http2, or use a module with prober: websocket.".to_owned(),
@@ -123,7 +135,7 @@ fn says(body: &[u8], words: &str) -> bool {
 }
 
 /// What servers of TLS say to plain HTTP: nginx, Go, Apache.
-fn speaks_tls(body: &[u8]) -> bool {
+pub(super) fn speaks_tls(body: &[u8]) -> bool {
     says(body, "plain HTTP request was sent to HTTPS port")
         || says(body, "Client sent an HTTP request to an HTTPS server")
         || says(body, "speaking plain HTTP to an SSL-enabled server port")
@@ -210,6 +222,10 @@ impl InvalidBody<'_> {
         )
     }
 
+    fn says_json(&self) -> bool {
+        text(self.headers, "Content-Type").is_some_and(|kind| kind.contains("json"))
+    }
+
     /// A body that is no JSON, or that a CEL expression does not hold for.
     pub(in crate::prober) fn json(&self, wrong: &CelFailure) -> Option<String> {
         if let Some(line) = self.is_compressed() {
@@ -219,6 +235,13 @@ impl InvalidBody<'_> {
         Some(match wrong {
             CelFailure::NotJson if self.head.is_empty() => {
                 "The body is empty, so that no expression can be judged: check method and path.".to_owned()
+            }
+            CelFailure::NotJson
+                if self.says_json() && matches!(self.head.trim_ascii_start(), [b'{' | b'[', ..]) =>
+            {
+                format!(
+                    "The body says that it is JSON (Content-Type) and is not, or breaks off; it begins {begins}: the service writes it wrong. Try `curl -sS URL | jq .`."
+                )
             }
             CelFailure::NotJson => format!(
                 "The body is not JSON (Content-Type: {}), it begins {begins}: an error or login page, or the wrong path.",
@@ -249,7 +272,7 @@ impl InvalidBody<'_> {
     pub(in crate::prober) fn ended(&self, count: u64) -> String {
         let announced = text(self.headers, "Content-Length").map(|length| format!(" of {length}"));
         format!(
-            "The connection ended after {count}{} bytes of the body: the service failed while it was sending, a proxy between gave up, or Content-Length is wrong. Try `curl -v URL`.",
+            "The body broke off after {count}{} bytes: the service failed while it was sending, a proxy between gave up, or Content-Length is wrong. Try `curl -v URL`.",
             announced.unwrap_or_default()
         )
     }
@@ -330,15 +353,22 @@ pub(in crate::prober) fn other_scheme(scheme: &str) -> Option<String> {
 }
 
 /// A request without a response. `to_proxy` says that a proxy was asked to forward it.
-pub(in crate::prober) fn no_response(error: &RoundTripError, to_proxy: bool) -> Option<String> {
-    let mut line = from_peer(error)?;
+pub(in crate::prober) fn no_response(error: &RoundTripError, scheme: &str, to_proxy: bool) -> Option<String> {
+    if to_proxy && matches!(error, RoundTripError::TimedOut { .. }) {
+        return Some("The proxy of proxy_url accepted the request and did not respond in time: the target is slow or filtered as seen from the proxy, or the proxy hangs. Try `curl -v --proxy PROXY URL`.".to_owned());
+    }
+    let expects_tls = match scheme {
+        "http" => "the port expects TLS (https://), ",
+        _ => "",
+    };
+    let mut line = from_peer(error, expects_tls)?;
     if to_proxy {
         line.push_str(" The peer here is the proxy of proxy_url, not the target.");
     }
     Some(line)
 }
 
-fn from_peer(error: &RoundTripError) -> Option<String> {
+fn from_peer(error: &RoundTripError, expects_tls: &str) -> Option<String> {
     let broken = match error {
         RoundTripError::Http1(ExchangeError::Read(error) | ExchangeError::Write(WriteError::Sink(error)))
         | RoundTripError::Http2(Http2Error::Read(error) | Http2Error::Write(error)) => Some(error),
@@ -349,8 +379,10 @@ fn from_peer(error: &RoundTripError) -> Option<String> {
     }
     Some(match error {
         RoundTripError::Http1(ExchangeError::Head(error)) => return head(error),
-        RoundTripError::Http1(ExchangeError::Closed | ExchangeError::Truncated) => "The peer closed the connection without a response: the port expects TLS (https://), the service crashed, or a proxy has no backend. Try `curl -v URL`.".to_owned(),
-        RoundTripError::Http1(ExchangeError::Read(_) | ExchangeError::Write(_)) => "The peer reset the connection during the request: the port expects TLS (https://), the service crashed, or a firewall inspects. Try `curl -v URL`.".to_owned(),
+        RoundTripError::Http1(ExchangeError::Truncated(start)) if start.is_empty() => "The peer closed the connection within the headers of its response: the service, or a proxy before it, crashed while it responded. Try `curl -v URL`.".to_owned(),
+        RoundTripError::Http1(ExchangeError::Truncated(start)) => protocol(start),
+        RoundTripError::Http1(ExchangeError::Closed) => format!("The peer closed the connection without a response: {expects_tls}the service crashed, or a proxy has no backend. Try `curl -v URL`."),
+        RoundTripError::Http1(ExchangeError::Read(_) | ExchangeError::Write(_)) => format!("The peer reset the connection during the request: {expects_tls}the service crashed, or a firewall inspects. Try `curl -v URL`."),
         RoundTripError::Http2(Http2Error::Malformed(_) | Http2Error::Connection(_)) => "The server speaks HTTP/2 against its rules: set enable_http2: false to see whether HTTP/1.1 works.".to_owned(),
         RoundTripError::Http2(_) => "The server ended the HTTP/2 connection without a response: set enable_http2: false to see whether HTTP/1.1 works.".to_owned(),
         RoundTripError::Http3(Http3Error::Lost(_)) => "No HTTP/3 connection: UDP port 443 is filtered, or the server has no HTTP/3. Its Alt-Svc header says: `curl -sSI https://HOST | grep -i alt-svc`.".to_owned(),
@@ -377,13 +409,13 @@ pub(in crate::prober) fn no_token(error: &OAuth2Error) -> String {
 /// A response that is not HTTP/1.
 pub(super) fn head(error: &HeadError) -> Option<String> {
     let bytes = match error {
-        HeadError::Response(line) | HeadError::Version(line) => line,
-        HeadError::Status(code) => {
+        HeadError::Status { line, .. } if line.starts_with(b"HTTP/") => {
             return Some(format!(
-                "Not an HTTP server: where the status code belongs, it sent {}. Use a module with prober: tcp, or another port.",
-                quoted(code)
+                "The response's status is not a number of three digits, {}: the service, or a proxy before it, writes it wrong.",
+                quoted(line)
             ));
         }
+        HeadError::Response(line) | HeadError::Version(line) | HeadError::Status { line, .. } => line,
         HeadError::FirstHeader(_) | HeadError::MissingColon(_) | HeadError::Header(_) => {
             return Some("The response has a header that HTTP does not allow: the service, or a proxy, writes it wrong. `curl -v URL | cat -v`".to_owned());
         }
@@ -395,7 +427,7 @@ pub(super) fn head(error: &HeadError) -> Option<String> {
 }
 
 /// What speaks, judged by its first bytes, where HTTP/1 was expected.
-fn protocol(bytes: &[u8]) -> String {
+pub(super) fn protocol(bytes: &[u8]) -> String {
     if matches!(bytes, [0x15 | 0x16, 3, ..]) {
         return "The port speaks TLS: write https:// in the target (wss:// for websocket).".to_owned();
     }
@@ -406,6 +438,12 @@ fn protocol(bytes: &[u8]) -> String {
     if bytes.starts_with(b"SSH-") {
         return format!(
             "An SSH server responds, {}: probe it with the module ssh_banner.",
+            quoted(bytes)
+        );
+    }
+    if super::is_http(bytes) {
+        return format!(
+            "The response does not begin with a whole status line, {}: the service, or a proxy before it, failed while it responded, or does not understand the request. Try `curl -v --http0.9 URL`.",
             quoted(bytes)
         );
     }

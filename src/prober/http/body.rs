@@ -17,6 +17,7 @@ use crate::memory::{self, Use};
 use crate::module::http::Compression;
 use crate::net::beside::beside;
 use crate::net::dial::SystemError;
+use crate::net::http2::Http2Error;
 use crate::net::{Deadline, TimedOut};
 use crate::prober::BodyExcerpt;
 use crate::reason::Reason;
@@ -76,7 +77,12 @@ pub(super) enum BodyReadError {
     #[error("{}", memory::Short)]
     NoMemory,
     #[error("{text}")]
-    Io { text: String, reason: Reason },
+    Io {
+        text: String,
+        reason: Reason,
+        /// Whether the peer ended it too early.
+        is_cut: bool,
+    },
     #[error("context deadline exceeded: {0} while reading the body")]
     TimedOut(TimedOut),
 }
@@ -357,9 +363,21 @@ fn io_error(error: io::Error) -> BodyReadError {
     if error.kind() == io::ErrorKind::OutOfMemory {
         return BodyReadError::NoMemory;
     }
+    let reason = Reason::from(&error);
+    let by_http2 = error.get_ref().and_then(|cause| cause.downcast_ref());
     BodyReadError::Io {
         text: SystemError(&error).to_string(),
-        reason: Reason::from(&error),
+        reason,
+        is_cut: matches!(reason, Reason::PeerClosed | Reason::ConnectReset)
+            || matches!(
+                by_http2,
+                Some(
+                    Http2Error::Reset(_)
+                        | Http2Error::GoAway { .. }
+                        | Http2Error::Closed
+                        | Http2Error::Read(_)
+                )
+            ),
     }
 }
 

@@ -99,6 +99,7 @@ pub(super) async fn judge(probe: &mut Probe<'_>, module: &Http, chain: &mut Chai
             module,
             hops: probe.timeline.attempt(),
             unfollowed,
+            to_proxy: chain.to_proxy,
             body: reader.head(),
         });
         probe.advise(line);
@@ -133,10 +134,7 @@ fn unreadable(probe: &mut Probe<'_>, module: &Http, headers: &Headers, count: u6
         BodyReadError::TooLargeToKeep(most) => Some(advice::http::too_large_for_cel(*most < MOST_KEPT)),
         BodyReadError::Compressed(_) => Some(of.undecodable()),
         BodyReadError::Io { .. } if module.compression != Compression::Identity => Some(of.undecodable()),
-        BodyReadError::Io {
-            reason: Reason::PeerClosed,
-            ..
-        } => Some(of.ended(count)),
+        BodyReadError::Io { is_cut: true, .. } => Some(of.ended(count)),
         _ => None,
     };
     probe.advise(line);

@@ -41,6 +41,8 @@ pub(super) struct Chain {
     pub(super) redirects: usize,
     /// Whether the last answer is a redirect that was not followed: its body is closed then.
     pub(super) unfollowed: bool,
+    /// Whether a proxy was asked to forward the last request.
+    pub(super) to_proxy: bool,
     /// Whether the last request went to another host than the target's, and so without credentials.
     pub(super) crossed_hosts: bool,
 }
@@ -73,6 +75,7 @@ impl Client<'_> {
             response: None,
             redirects: 0,
             unfollowed: false,
+            to_proxy: false,
             crossed_hosts: first.crossed_hosts,
         };
         let mut request = first;
@@ -93,7 +96,7 @@ impl Client<'_> {
                     let (line, reason) = match leads_elsewhere {
                         true => (advice::http::other_scheme(scheme), Reason::HttpRedirects),
                         false => (
-                            advice::http::no_response(&error, self.trace().to_proxy),
+                            advice::http::no_response(&error, scheme, self.trace().to_proxy),
                             error.reason(),
                         ),
                     };
@@ -109,6 +112,7 @@ impl Client<'_> {
                 version: response.version,
                 status: response.status,
             });
+            chain.to_proxy = self.trace().to_proxy;
             jar.store(&request.url, &request.host, &response.headers);
             let location = response.headers.value("Location").unwrap_or_default().to_vec();
             let Some(next) =

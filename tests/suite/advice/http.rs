@@ -25,6 +25,8 @@ async fn statuses() {
         "/app" => redirect("myapp://open"),
         "/308" => answer("308 Permanent Redirect", &[], ""),
         "/408" => answer("408 Request Timeout", &[], ""),
+        "/413" => answer("413 Content Too Large", &[], ""),
+        "/431" => answer("431 Request Header Fields Too Large", &[], ""),
         "/522" => answer("522", &["Server: cloudflare"], ""),
         "/login" => redirect("https://login.example.com/"),
         "/401" => answer("401 Unauthorized", &["WWW-Authenticate: Basic realm=\"x\""], ""),
@@ -81,9 +83,11 @@ async fn statuses() {
         ("403 with credentials", basic, "/403"),
         ("404", "", "/404"),
         ("405", "method: POST", "/405"),
+        ("413", "method: POST, body: x", "/413"),
         ("418", "", "/418"),
         ("421", "", "/421"),
         ("429", "", "/429"),
+        ("431", "", "/431"),
         ("500", "", "/500"),
         ("502", "", "/502"),
         ("504", "", "/504"),
@@ -108,6 +112,7 @@ async fn checks() {
             &["Content-Type: application/json"],
             "{\"status\": \"degraded\"}",
         ),
+        "/cut" => answer("200 OK", &["Content-Type: application/json"], "{\"status\": \"o"),
         "/header" => answer("200 OK", &["X-Backend: blue"], ""),
         "/short" => b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\nConnection: close\r\n\r\nabc".to_vec(),
         "/gzip" => {
@@ -133,6 +138,7 @@ async fn checks() {
         ("A CEL expression does not hold", &format!("{cel}\"body.status == 'ok'\""), "/json"),
         ("A CEL expression names a field that is not there", &format!("{cel}\"body.state == 'ok'\""), "/json"),
         ("The body is not JSON", &format!("{cel}\"body.status == 'ok'\""), "/text"),
+        ("The JSON breaks off", &format!("{cel}\"body.status == 'ok'\""), "/cut"),
         ("A header does not match", "fail_if_header_not_matches: [{header: X-Backend, regexp: green}]", "/header"),
         ("A header matches", "fail_if_header_matches: [{header: X-Backend, regexp: blue}]", "/header"),
         ("A header is missing", "fail_if_header_not_matches: [{header: X-Trace, regexp: .}]", "/header"),
@@ -146,18 +152,55 @@ async fn checks() {
     for (situation, more, path) in rows {
         table.row(situation, &http(more), &site.url(path)).await;
     }
+    let head = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nabc";
+    let peer = Peer::play(vec![Move::ReadLine, send(head), Move::Reset]).await;
+    let url = format!("http://{}/", peer.target());
+    table.row("The body ends with a reset", &http(""), &url).await;
+    // SETTINGS, HEADERS, DATA, RST_STREAM.
+    let frames = [
+        &b"\0\0\0\x04\0\0\0\0\0"[..],
+        b"\0\0\x01\x01\x04\0\0\0\x01\x88",
+        b"\0\0\x03\0\0\0\0\0\x01abc",
+        b"\0\0\x04\x03\0\0\0\0\x01\0\0\0\x02",
+    ];
+    let mut config = pki::server_config(pki::certified(&[&Cert::leaf().self_signed()]), &[&TLS13]);
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let address = pki::saying(config, frames.concat()).await;
+    table
+        .row_without(
+            "The body ends with a reset of HTTP/2",
+            &http("tls_config: {insecure_skip_verify: true}"),
+            &format!("https://{address}/"),
+            &[("after 0 ", "after N "), ("after 3 ", "after N ")],
+        )
+        .await;
     table.check();
 }
 
 #[tokio::test]
 async fn responses_that_are_none() {
     let mut table = Table::new("no response");
-    let answers: [(&str, &[u8]); 6] = [
+    let answers: [(&str, &[u8]); 12] = [
         ("The peer closes without a response", b""),
         ("The port speaks TLS", &[21, 3, 1, 0, 2, 2, 70]),
         ("The port speaks HTTP/2 in the clear", b"\0\0\0\x04\0\0\0\0\0\r\n"),
         ("The port speaks SSH", b"SSH-2.0-OpenSSH_9.6\r\n"),
+        (
+            "The port speaks SSH, with a comment",
+            b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u10\r\n",
+        ),
         ("The port speaks another protocol", b"-ERR unknown command\r\n"),
+        ("The port speaks SMTP", b"220 mx.test ESMTP\r\n"),
+        (
+            "The port speaks HTTP/2 in the clear, and closes",
+            b"\0\0\0\x04\0\0\0\0\0",
+        ),
+        ("A page without a status line", b"<html>cannot read this</html>"),
+        (
+            "The peer closes within the headers",
+            b"HTTP/1.1 200 OK\r\nServer: n",
+        ),
+        ("The status is not a number", b"HTTP/1.1 OK\r\n\r\n"),
         ("An invalid header", b"HTTP/1.1 200 OK\r\nno header\r\n\r\n"),
     ];
     for (situation, answer) in answers {
@@ -182,6 +225,22 @@ async fn responses_that_are_none() {
             &http(""),
             &site.url("/"),
             &[(&port, "PORT")],
+        )
+        .await;
+    let root = Cert::ca("Root").self_signed();
+    let trusting = http("tls_config: {insecure_skip_verify: true}");
+    let config = pki::server_config(pki::certified(&[&Cert::leaf().by(&root)]), &[&TLS13]);
+    let url = format!("https://{}/", pki::saying(config, Vec::new()).await);
+    table
+        .row("The peer closes without a response, within TLS", &trusting, &url)
+        .await;
+    let config = pki::asking(pki::certified(&[&Cert::leaf().by(&root)]), &root);
+    let url = format!("https://{}/", pki::saying(config, Vec::new()).await);
+    table
+        .row(
+            "The peer asks for a client certificate and closes",
+            &trusting,
+            &url,
         )
         .await;
     let proxied = |url: &str| {
@@ -232,6 +291,26 @@ async fn responses_that_are_none() {
         let yaml = proxied(&format!("http://{}", proxy.address));
         table.row(situation, &yaml, "http://example.com/").await;
     }
+    for (situation, status) in [
+        ("The proxy forbids a request", "403 Forbidden"),
+        (
+            "The proxy does not reach the target of a request",
+            "503 Service Unavailable",
+        ),
+    ] {
+        let proxy = Site::answering(answer(status, &[], "")).await;
+        let yaml = proxied(&format!("http://{}", proxy.address));
+        table.row(situation, &yaml, "http://example.com/").await;
+    }
+    let peer = Peer::play(vec![Move::ReadLine]).await;
+    let yaml = proxied(&format!("http://{}", peer.target())).replace("5s", "1s");
+    table
+        .row(
+            "The proxy does not respond to a request",
+            &yaml,
+            "http://example.com/",
+        )
+        .await;
     let peer = Peer::play(vec![Move::Read(3), send([5, 0xff]), Move::Close]).await;
     table
         .row(
@@ -275,8 +354,7 @@ async fn responses_that_are_none() {
         )
         .await;
     let url = format!("https://127.0.0.1:{}/", super::protocols::demanding().await);
-    let trusting = http("tls_config: {insecure_skip_verify: true}");
-    let nowhere = closed().await;
+    let nowhere = closed().to_string();
     let oauth = format!(
         "oauth2: {{client_id: a, client_secret: hunter22, token_url: 'http://ann:pass@{nowhere}/token'}}"
     );

@@ -34,6 +34,9 @@ pub struct Response<B> {
     pub body: B,
 }
 
+/// Most bytes that are kept of a head that is less than a line.
+const BEGINNING: usize = 256;
+
 const BROKEN_BY: &str = "net/http: HTTP/1.x transport connection broken: ";
 
 /// Why there is no answer.
@@ -43,9 +46,9 @@ pub enum ExchangeError {
     /// The peer closed the connection before it sent anything.
     #[error("EOF: the peer closed the connection without an answer")]
     Closed,
-    /// The peer closed the connection within the head.
+    /// The peer closed the connection within the head; what it sent, as far as [`BEGINNING`] goes, if that is less than a line.
     #[error("{BROKEN_BY}unexpected EOF: the peer closed the connection within the head of its answer")]
-    Truncated,
+    Truncated(Vec<u8>),
     #[error("reading the response: {}", SystemError(.0))]
     Read(io::Error),
     #[error("{0}")]
@@ -215,7 +218,13 @@ async fn read_head<S: AsyncRead + Unpin>(
         }
         return Err(match (read, first_byte.at()) {
             (Err(error), _) => ExchangeError::Read(error),
-            (Ok(_), Some(_)) => ExchangeError::Truncated,
+            (Ok(_), Some(_)) => {
+                let data = reader.data();
+                let beginning = data.get(..BEGINNING).unwrap_or(data);
+                // What follows a status line is not what the peer began with.
+                let beginning = if *budget == most { beginning } else { &[] };
+                ExchangeError::Truncated(beginning.to_vec())
+            }
             (Ok(_), None) => ExchangeError::Closed,
         });
     }

@@ -28,8 +28,8 @@ pub struct Head {
 pub enum HeadError {
     #[error("malformed HTTP response {}", shown(.0))]
     Response(Vec<u8>),
-    #[error("malformed HTTP status code {}", shown(.0))]
-    Status(Vec<u8>),
+    #[error("malformed HTTP status code {}", shown(.code))]
+    Status { code: Vec<u8>, line: Vec<u8> },
     #[error("malformed HTTP version {}", shown(.0))]
     Version(Vec<u8>),
     #[error("malformed MIME header initial line: {}", shown(.0))]
@@ -143,7 +143,10 @@ impl HeadParser {
         let start = status.iter().position(|b| *b != b' ').unwrap_or(status.len());
         let status = status.get(start..).unwrap_or_default();
         let code = status.split(|b| *b == b' ').next().unwrap_or_default();
-        self.head.status = status_code(code).ok_or_else(|| HeadError::Status(code.to_vec()))?;
+        self.head.status = status_code(code).ok_or_else(|| HeadError::Status {
+            code: code.to_vec(),
+            line: line.to_vec(),
+        })?;
         self.head.version = version(protocol).ok_or_else(|| HeadError::Version(protocol.to_vec()))?;
         self.head.protocol = String::from_utf8_lossy(protocol).into_owned();
         self.head.status_line = status.to_vec();
