@@ -11,11 +11,41 @@ pub(in crate::prober) fn mismatch(regexp: &Regexp, last: &[u8]) -> String {
     differs(regexp, "", last)
 }
 
+/// What went before a step that waits.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::prober) struct Before {
+    /// Whether the connection is in TLS.
+    pub encrypted: bool,
+    /// Whether the peer has sent what a step expected.
+    pub heard: bool,
+    /// Whether a step has sent something.
+    pub sent: bool,
+}
+
+impl Before {
+    /// What a peer may want that has not sent anything.
+    fn or_tls(self) -> &'static str {
+        match self.encrypted || self.heard {
+            true => "",
+            false => ", or expects TLS (tls: true)",
+        }
+    }
+}
+
 /// The peer ended without a word.
-pub(in crate::prober) fn end(regexp: &Regexp) -> String {
+pub(in crate::prober) fn end(regexp: &Regexp, before: Before) -> String {
+    let expected = quoted(regexp.source().as_bytes());
+    if before.heard {
+        return format!(
+            "Expected {expected}; the peer closed the connection instead: it did not accept what was sent before, or crashed."
+        );
+    }
+    let refuses = match before.encrypted {
+        true => "or refuses this host's address",
+        false => "refuses this host's address, or expects TLS (tls: true)",
+    };
     format!(
-        "Expected {}; the peer closed the connection without sending anything: it has too many connections, refuses this host's address, or expects TLS (tls: true).",
-        quoted(regexp.source().as_bytes())
+        "Expected {expected}; the peer closed the connection without sending anything: it has too many connections, {refuses}."
     )
 }
 
@@ -31,15 +61,18 @@ fn differs(regexp: &Regexp, then: &str, last: &[u8]) -> String {
 }
 
 /// Nothing came before the deadline.
-pub(in crate::prober) fn silence(regexp: &Regexp, encrypted: bool) -> String {
-    let more = if encrypted {
-        ""
-    } else {
-        ", or expects TLS (tls: true)"
+pub(in crate::prober) fn silence(regexp: &Regexp, before: Before) -> String {
+    let why = match before {
+        Before { sent: true, .. } => "the service does not respond to what was sent before",
+        Before { heard: true, .. } => {
+            "after what came before, the service waits for the client (add a send step before)"
+        }
+        _ => "the service waits for the client to speak first (add a send step before)",
     };
     format!(
-        "Nothing arrived while waiting for {}: the service waits for the client to speak first (add a send step before){more}, or hangs.",
-        quoted(regexp.source().as_bytes())
+        "Nothing arrived while waiting for {}: {why}{}, or hangs.",
+        quoted(regexp.source().as_bytes()),
+        before.or_tls()
     )
 }
 

@@ -16,6 +16,7 @@ use crate::net::tls::facts::FactSet;
 use crate::net::{AnyStream, TimedOut};
 use crate::probe_log::{EXCERPT, excerpt, excerpt_bytes, text};
 
+use super::advice::dialogue::Before;
 use super::connect::{Spans, Tls, encrypt, prepare};
 use super::{Failed, Phase, Probe, Verdict, advice};
 use crate::check::Match;
@@ -75,7 +76,10 @@ pub async fn run(
     begin(probe);
     let mut dialogue = Dialogue {
         reader: LineReader::new(connection),
-        encrypted,
+        before: Before {
+            encrypted,
+            ..Before::default()
+        },
         info: Vec::new(),
     };
     let from = Instant::now();
@@ -94,7 +98,7 @@ pub async fn run(
     if !steps.is_empty() {
         probe.timeline.record(Phase::Transfer, from, probe.end(from));
     }
-    if dialogue.encrypted {
+    if dialogue.before.encrypted {
         // Says goodbye as the protocol wants it; whether the peer still listens is no matter of the probe.
         let _ = probe.deadline.within(dialogue.reader.connection.shutdown()).await;
     }
@@ -143,7 +147,7 @@ pub(super) async fn start_tls<'c>(
 
 struct Dialogue<'c> {
     reader: LineReader<'c>,
-    encrypted: bool,
+    before: Before,
     /// Labels of `probe_expect_info` so far.
     info: Vec<(String, String)>,
 }
@@ -153,6 +157,7 @@ impl<'c> Dialogue<'c> {
         let send = match &step.expect {
             Some(expect) => {
                 let line = self.matching_line(probe, expect).await?;
+                self.before.heard = true;
                 // Invariant: it matched.
                 let found = expect
                     .regexp
@@ -166,9 +171,11 @@ impl<'c> Dialogue<'c> {
         };
         if !step.expect_bytes.is_empty() {
             self.expect_bytes(probe, &step.expect_bytes).await?;
+            self.before.heard = true;
         }
         if !send.is_empty() {
             self.send(probe, send, step.newline).await?;
+            self.before.sent = true;
         }
         if step.starttls {
             Box::pin(self.start_tls(probe, upgrade)).await?;
@@ -204,7 +211,7 @@ impl<'c> Dialogue<'c> {
                     probe.explain_text("The peer closed the connection", b"");
                     probe.advise(match has_read {
                         true => advice::dialogue::mismatch(regexp, said),
-                        false => advice::dialogue::end(regexp),
+                        false => advice::dialogue::end(regexp, self.before),
                     });
                     probe.samples.set_bool(Metric::FailedDueToRegex, true);
                     log!(probe.log, Error, "Regexp did not match", "regexp" => regexp.source().to_owned(), "line" => excerpt(&last, EXCERPT));
@@ -231,7 +238,7 @@ impl<'c> Dialogue<'c> {
                         _ if is_reset && has_read => advice::dialogue::mismatch(regexp, said),
                         WireError::Io(error) => advice::dialogue::broken(error),
                         _ if has_read => advice::dialogue::no_more(regexp, said),
-                        _ => advice::dialogue::silence(regexp, self.encrypted),
+                        _ => advice::dialogue::silence(regexp, self.before),
                     });
                     log!(probe.log, Error, "Error reading from connection", "err" => waiting);
                     return Err(probe.fail(match error.reason() {
@@ -341,7 +348,7 @@ impl<'c> Dialogue<'c> {
     }
 
     async fn start_tls(&mut self, probe: &mut Probe<'_>, upgrade: Upgrade<'_>) -> Verdict {
-        if self.encrypted {
+        if self.before.encrypted {
             // compat: upstream's probe crashes.
             log!(probe.log, Error, "TLS Handshake (client) failed", "err" => "starttls: the connection is in TLS already");
             return Err(probe.fail(Reason::ConfigError));
@@ -349,7 +356,7 @@ impl<'c> Dialogue<'c> {
         // Lines that came before the handshake are dropped: they were not protected by it.
         let plain = std::mem::replace(&mut self.reader, LineReader::new(Box::new(tokio::io::empty())));
         self.reader = LineReader::new(start_tls(probe, plain.connection, upgrade).await?);
-        self.encrypted = true;
+        self.before.encrypted = true;
         let version = probe
             .attempt
             .tls

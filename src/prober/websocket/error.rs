@@ -30,9 +30,9 @@ pub(in crate::prober) enum WebsocketError {
     Write(io::Error),
     #[error("reading the response to the upgrade: {}", SystemError(.0))]
     Read(io::Error),
-    /// The peer closed before its answer was complete.
+    /// The peer closed before its answer was complete: the beginning of what it sent, if that is less than a line.
     #[error("reading the response to the upgrade: unexpected EOF")]
-    End,
+    End(Vec<u8>),
     #[error("{0}")]
     Answer(HeadError),
     #[error("{0}")]
@@ -43,6 +43,8 @@ pub(in crate::prober) enum WebsocketError {
         code: u16,
         status: Vec<u8>,
         reason: &'static str,
+        /// The beginning of its body.
+        body: Vec<u8>,
     },
     /// The answer to the key is wrong or missing; the status line.
     #[error("websocket: bad handshake: Sec-WebSocket-Accept does not match the key (response: {})", shown(.0))]
@@ -66,7 +68,7 @@ impl WebsocketError {
             }
             Self::Connect(failure) => failure.error.reason(),
             Self::Write(error) | Self::Read(error) => error.into(),
-            Self::End => Reason::PeerClosed,
+            Self::End(_) => Reason::PeerClosed,
             Self::Answer(_) | Self::Length(_) => Reason::ProtocolError,
             Self::Refused { .. } | Self::Accept(_) | Self::Extension => Reason::WebsocketRefused,
             Self::TimedOut { .. } => Reason::RequestTimeout,

@@ -78,7 +78,7 @@ pub(super) async fn dial(
         version: head.version,
         status: head.status,
     });
-    judge(&head, (!dialling.skips_accept).then_some(key.as_str()))?;
+    judge(&head, &early, (!dialling.skips_accept).then_some(key.as_str()))?;
     Ok(Frames::new(stream, early))
 }
 
@@ -171,9 +171,9 @@ async fn exchange(
     loop {
         buffer.reserve(4096);
         match stream.read_buf(&mut buffer).await {
-            Ok(0) => return Err(WebsocketError::End),
+            Ok(0) => return Err(end(used, &buffer)),
             Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(WebsocketError::End),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(end(used, &buffer)),
             Err(error) => return Err(WebsocketError::Read(error)),
         }
         let step = parser.advance(&buffer).map_err(WebsocketError::Answer)?;
@@ -189,13 +189,28 @@ async fn exchange(
     }
 }
 
+/// The end of the connection within the head, of which this much was read already.
+fn end(used: usize, rest: &[u8]) -> WebsocketError {
+    WebsocketError::End(if used == 0 {
+        beginning(rest).to_vec()
+    } else {
+        Vec::new()
+    })
+}
+
+/// As much of what a peer sent as advice needs.
+fn beginning(sent: &[u8]) -> &[u8] {
+    sent.get(..1024).unwrap_or(sent)
+}
+
 /// Whether the answer upgrades; without a key, whatever it makes of the key.
-fn judge(head: &Head, key: Option<&str>) -> Result<(), WebsocketError> {
+fn judge(head: &Head, body: &[u8], key: Option<&str>) -> Result<(), WebsocketError> {
     let refused = |reason| {
         Err(WebsocketError::Refused {
             code: head.status,
             status: head.status_line.clone(),
             reason,
+            body: beginning(body).to_vec(),
         })
     };
     if head.status != 101 {

@@ -79,7 +79,7 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Websocket) -> Verdict {
             if let (WebsocketError::Refused { code: 401, .. }, Some(tokens)) = (&error, &module.tokens) {
                 tokens.forget();
             }
-            probe.advise(advice::websocket::no_connection(&error));
+            probe.advise(advice::websocket::no_connection(&error, &url.scheme));
             probe.timeline.hop().result = Some(error.to_string());
             log!(probe.log, Error, "Error dialing websocket", "err" => text(&error));
             return Err(probe.fail(error.reason()));
@@ -120,6 +120,7 @@ fn expose(probe: &mut Probe<'_>, phase: Phase, from: Instant, to: Instant) {
 
 /// Runs the steps: each one that expects reads exactly one message.
 async fn talk(probe: &mut Probe<'_>, frames: &mut Frames<Box<dyn AnyStream>>, steps: &[Step]) -> Verdict {
+    let mut sent = false;
     for (number, step) in steps.iter().enumerate() {
         probe.attempt.step = Some(number + 1);
         probe.explain_step(number + 1);
@@ -137,7 +138,7 @@ async fn talk(probe: &mut Probe<'_>, frames: &mut Frames<Box<dyn AnyStream>>, st
                             "waiting for a message that matches {:?}: {error}",
                             regexp.source()
                         );
-                        probe.advise(advice::websocket::no_message(regexp));
+                        probe.advise(advice::websocket::no_message(&error, regexp, sent));
                         log!(probe.log, Error, "Error reading message", "err" => waiting);
                         return Err(probe.fail(Reason::from(&error)));
                     }
@@ -174,6 +175,7 @@ async fn talk(probe: &mut Probe<'_>, frames: &mut Frames<Box<dyn AnyStream>>, st
             log!(probe.log, Error, "Error sending message", "err" => format!("sending {} bytes: {error}", send.len()));
             return Err(probe.fail(Reason::from(&error)));
         }
+        sent = true;
         probe.explain_text("Sent", &send);
         probe.explain_passed();
     }
