@@ -203,6 +203,23 @@ impl<'a> Reply<'a> {
         collect(reader, header.answers, record)
     }
 
+    /// The name that the answer's last alias leads to.
+    pub fn alias(self) -> Option<String> {
+        let answers = self.header()?.answers;
+        let mut reader = MessageReader::after_header(self.0);
+        reader.question()?;
+        let mut alias = None;
+        for _ in 0..answers {
+            let mut data = reader;
+            let header = data.record_header()?;
+            if header.kind == TYPE_CNAME {
+                alias = Some(String::from_utf8_lossy(&data.name()?).into_owned());
+            }
+            reader.skip_record()?;
+        }
+        alias
+    }
+
     /// The least TTL of the records of the answer section, in seconds.
     pub fn least_ttl(self) -> Option<u32> {
         let answers = self.header()?.answers;

@@ -61,6 +61,8 @@ pub struct ResolveError {
     cause: ResolveCause,
     /// Whether the module's name server was asked.
     by_module: bool,
+    /// What else the lookup saw.
+    seen: Box<stub::Seen>,
 }
 
 /// Why.
@@ -87,6 +89,7 @@ impl ResolveError {
             server: None,
             cause,
             by_module: false,
+            seen: Box::default(),
         }
     }
 
@@ -108,6 +111,11 @@ impl ResolveError {
     /// Why it has no address.
     pub fn cause(&self) -> &ResolveCause {
         &self.cause
+    }
+
+    /// What else the lookup saw.
+    pub fn seen(&self) -> &stub::Seen {
+        &self.seen
     }
 
     /// Why the module's name server could not be dialled, if that is the cause.
@@ -340,7 +348,10 @@ impl Resolver {
         }
         match Box::pin(via.addresses(&ascii, records(preference), deadline)).await {
             Ok(found) => Ok(found.into_iter().flatten().map(Address::new).collect()),
-            Err(ServerError::Stub(error)) => Err(fail(error.server, ResolveCause::Servers(error.cause))),
+            Err(ServerError::Stub(error)) => Err(ResolveError {
+                seen: error.seen,
+                ..fail(error.server, ResolveCause::Servers(error.cause))
+            }),
             Err(ServerError::Refused(refusal)) => Err(fail(None, ResolveCause::Refused(refusal))),
             Err(ServerError::Unready(unready)) => Err(fail(None, ResolveCause::NameServer(unready))),
         }
@@ -387,11 +398,14 @@ impl Resolver {
                 let addresses = found.into_iter().flat_map(|found| found.addresses);
                 Ok(addresses.map(Address::new).collect())
             }
-            Err(StubError { server, cause }) => {
+            Err(StubError { server, cause, seen }) => {
                 if let stub::Cause::Io { over, error } = &cause {
                     self.shortages.note(over, error);
                 }
-                Err(fail(server, ResolveCause::Servers(cause)))
+                Err(ResolveError {
+                    seen,
+                    ..fail(server, ResolveCause::Servers(cause))
+                })
             }
         }
     }

@@ -23,6 +23,11 @@ pub(in crate::prober) struct Asked<'a> {
 }
 
 impl Asked<'_> {
+    /// Whether the query was repeated over TCP because the response was truncated.
+    fn is_repeated(&self) -> bool {
+        self.transport == DnsTransport::Tcp && self.module.transport() == Some(DnsTransport::Udp)
+    }
+
     /// The command that asks the same, with these options besides.
     fn command(&self, options: &str) -> String {
         let number = self.module.query_type;
@@ -152,6 +157,9 @@ pub(in crate::prober) fn no_response(facts: &Facts, error: &DnsError, of: &Asked
         }
         DnsError::TimedOut { strays: 1.., .. } => format!(
             "{server} responded, but with other identifiers than the query's: something between rewrites responses, or forges them."
+        ),
+        DnsError::TimedOut { .. } if of.is_repeated() => format!(
+            "{server} responded over UDP that the response is too long for it (TC), and not over TCP: a firewall drops TCP port {port}, or the server does not serve TCP. `{command}`"
         ),
         DnsError::TimedOut { .. } => {
             let also = match over {

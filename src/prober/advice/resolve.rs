@@ -4,7 +4,7 @@ use std::io;
 use std::net::IpAddr;
 
 use go_resolve::stub::Cause as StubCause;
-use go_resolve::wire::Flaw;
+use go_resolve::wire::{Flaw, Record};
 
 use super::{barred, name, policy, shortage, source, tls};
 use crate::net::dial::{DialCause, Vantage};
@@ -14,8 +14,10 @@ use crate::net::resolve::{ResolveCause, ResolveError};
 use crate::net::{Address, Preference};
 use crate::shortage::Resource;
 
-/// SERVFAIL and REFUSED (RFC 1035, section 4.1.1).
+/// FORMERR, SERVFAIL, NOTIMP and REFUSED (RFC 1035, section 4.1.1).
+const FORMAT_ERROR: u16 = 1;
 const SERVER_FAILURE: u16 = 2;
+const NOT_IMPLEMENTED: u16 = 4;
 const REFUSED: u16 = 5;
 
 /// The advice for a name without an address to dial. The preference is that for the target, if it is the target's name.
@@ -52,6 +54,14 @@ pub(in crate::prober) fn advice(
             "This is neither an address nor a name that can be looked up",
         ),
         ResolveCause::Servers(cause) => match cause {
+            StubCause::NoAddress | StubCause::Flaw(Flaw::NoSuchName)
+                if let Some(alias) = &error.seen().alias =>
+            {
+                let alias = name(alias.trim_end_matches('.'));
+                format!(
+                    "{host} exists and is an alias (CNAME) of {alias}, which does not exist or has no address: correct the CNAME, or what it leads to. `dig {host}`"
+                )
+            }
             StubCause::NoAddress | StubCause::Flaw(Flaw::NoData(_)) => other_family(&host, preference),
             StubCause::Flaw(Flaw::NoSuchName) => not_found(
                 &host,
@@ -60,11 +70,20 @@ pub(in crate::prober) fn advice(
             StubCause::Flaw(Flaw::ResponseCode(SERVER_FAILURE)) => format!(
                 "{server} could not resolve {host}: the zone's own servers do not respond, or DNSSEC validation failed. Compare `dig {host}` with `dig +cd {host}`."
             ),
+            StubCause::Flaw(Flaw::ResponseCode(FORMAT_ERROR)) => format!(
+                "{server} does not understand the query (FORMERR): an old server, or something between that does not know EDNS. Compare `dig {host}` with `dig +noedns {host}`, and check {setting}."
+            ),
+            StubCause::Flaw(Flaw::ResponseCode(NOT_IMPLEMENTED)) => format!(
+                "{server} does not support the query (NOTIMP): it is not a resolver, or an old one. Check {setting}."
+            ),
             StubCause::Flaw(Flaw::ResponseCode(REFUSED)) => format!(
                 "{server} refuses queries from this host: it serves only other networks, or only its own zones. Check {setting}."
             ),
             StubCause::Flaw(Flaw::LameReferral) => format!(
                 "{server} neither knows {host} nor looks for it: it is not a resolver. Check {setting}."
+            ),
+            StubCause::Flaw(Flaw::ResponseCode(code)) => format!(
+                "{server} could not resolve {host} (response code {code}): its log may say why. Try `dig {host}`."
             ),
             StubCause::Flaw(_) | StubCause::Stranger => format!(
                 "{server} sent a response that is not valid DNS: something else listens there, or rewrites the responses. Try `dig {host}`."
@@ -72,6 +91,23 @@ pub(in crate::prober) fn advice(
             StubCause::Unaskable => format!(
                 "{host} does not fit into a DNS query: no label may be longer than 63 bytes, nor the name longer than 253."
             ),
+            StubCause::Silent { .. } | StubCause::Deadline(_) if error.seen().is_truncated => format!(
+                "{server} responded over UDP that the response is too long for it, and not over TCP: a firewall drops TCP port 53, or the server does not serve TCP. Try `dig +tcp {host}`."
+            ),
+            StubCause::Silent { .. } | StubCause::Deadline(_)
+                if let Some(answered) = error.seen().answered =>
+            {
+                let (other, setting) = match answered {
+                    Record::A => (Record::Aaaa, "ip4"),
+                    Record::Aaaa => (Record::A, "ip6"),
+                };
+                format!(
+                    "{server} responded to the query for {} records of {host}, and not to that for {}: it, or a firewall, drops queries of that type. `dig {host} {}`. preferred_ip_protocol: {setting} with ip_protocol_fallback: false does not ask for them.",
+                    answered.name(),
+                    other.name(),
+                    other.name()
+                )
+            }
             StubCause::Silent { .. } | StubCause::Deadline(_) if error.is_by_module() => format!(
                 "{server} did not respond: it is down, or a firewall drops what is sent to it. Check {setting}, and raise resolver_timeout if it is slow."
             ),

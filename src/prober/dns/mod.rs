@@ -106,15 +106,20 @@ pub async fn probe(probe: &mut Probe<'_>, module: &Dns) -> Verdict {
         transport,
     };
     let query = module.query_for(&query_name);
-    let (answer, truncated) = match ask(probe, module, &server, transport, query).await {
+    let mut over = transport;
+    let (answer, truncated) = match ask(probe, module, &server, &mut over, query).await {
         Ok(answered) => answered,
         Err(error) => {
             if !matches!(error, DnsError::Connect(_)) {
+                let asked = Asked {
+                    transport: over,
+                    ..asked
+                };
                 let line = advice::dns::no_response(&probe.attempt.facts, &error, &asked);
                 probe.advise(line);
             }
             probe.timeline.hop().result = Some(error.to_string());
-            log!(probe.log, Error, "Error while sending a DNS query", "err" => format!("query {target_ip} over {}: {error}", transport.name()));
+            log!(probe.log, Error, "Error while sending a DNS query", "err" => format!("query {target_ip} over {}: {error}", over.name()));
             return Err(probe.fail(error.reason()));
         }
     };
@@ -182,12 +187,12 @@ struct Server<'a> {
 }
 
 /// Asks until there is an answer, or as often as the module says; all but the last attempt have a share of the time that is
-/// left. Also returns whether the first answer was truncated.
+/// left. Also returns whether the first answer was truncated. `over` is how it was asked last.
 async fn ask(
     probe: &mut Probe<'_>,
     module: &Dns,
     server: &Server<'_>,
-    transport: DnsTransport,
+    over: &mut DnsTransport,
     query: Result<Query, NameError>,
 ) -> Result<(DnsResponse, bool), DnsError> {
     let whole = probe.deadline;
@@ -197,14 +202,18 @@ async fn ask(
         if left > 0 {
             probe.deadline = Deadline::after(Instant::now(), whole.left() / (left + 1));
         }
-        let answered = ask_once(probe, module, server, transport, &query).await;
+        let mut last = *over;
+        let answered = ask_once(probe, module, server, &mut last, &query).await;
         probe.deadline = whole;
         match answered {
             Err(error) if left > 0 && error.may_pass() && !whole.left().is_zero() => {
                 log!(probe.log, Debug, "No answer, asking again", "err" => text(&error), "retries_left" => left);
                 retries += 1;
             }
-            answered => break answered,
+            answered => {
+                *over = last;
+                break answered;
+            }
         }
     };
     if module.retries > 0 {
@@ -218,18 +227,19 @@ async fn ask_once(
     probe: &mut Probe<'_>,
     module: &Dns,
     server: &Server<'_>,
-    transport: DnsTransport,
+    over: &mut DnsTransport,
     query: &Result<Query, NameError>,
 ) -> Result<(DnsResponse, bool), DnsError> {
-    let answer = exchange(probe, module, server, transport, query).await?;
+    let answer = exchange(probe, module, server, *over, query).await?;
     let truncated = answer.is_truncated();
-    if truncated && transport == DnsTransport::Udp && module.tcp_on_truncation {
+    if truncated && *over == DnsTransport::Udp && module.tcp_on_truncation {
         log!(
             probe.log,
             Debug,
             "The response was truncated, repeating the query over TCP"
         );
-        let answer = exchange(probe, module, server, DnsTransport::Tcp, query).await?;
+        *over = DnsTransport::Tcp;
+        let answer = exchange(probe, module, server, *over, query).await?;
         return Ok((answer, true));
     }
     Ok((answer, truncated))

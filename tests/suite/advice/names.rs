@@ -15,7 +15,8 @@ const SETUP: &str = "files=$(mktemp -d) && \
     mount --bind $files/hosts /etc/hosts && mount --bind $files/resolv.conf /etc/resolv.conf && \
     ip route add unreachable 203.0.113.0/24 && ip route add prohibit 10.240.0.0/24 && ip route add blackhole 10.242.0.0/24 && ip route add 198.51.100.0/24 dev lo";
 
-/// Answers with the response code that a name begins with; A records for `four`, AAAA for `six`; nothing for `silent`.
+/// Answers with the response code that a name begins with; A records for `four` and `half`; nothing for `silent`, nor for AAAA of
+/// `half`; truncated for `trun…`; an alias for `dang…` and `loop`.
 async fn name_server() {
     let socket = UdpSocket::bind("127.0.0.1:53").await.unwrap();
     spawn(async move {
@@ -29,7 +30,9 @@ async fn name_server() {
             answer[2] = 0x81;
             answer[3] = 0x80
                 | match &name[..4] {
-                    "none" | "xn--" => 3,
+                    "none" | "xn--" | "dang" => 3,
+                    "form" => 1,
+                    "noti" => 4,
                     "fail" => 2,
                     "deny" => 5,
                     _ => 0,
@@ -37,10 +40,24 @@ async fn name_server() {
             // Without the additional record of the query.
             answer.truncate(after + 4);
             (answer[10], answer[11]) = (0, 0);
-            if name.starts_with("sile") {
+            if name.starts_with("sile") || name.starts_with("half") && kind == 28 {
                 continue;
             }
-            if name.starts_with("four") && kind == 1 {
+            if name.starts_with("trun") {
+                answer[2] = 0x83;
+            }
+            // An alias of `gone.test`, or of itself.
+            let target: Option<&[u8]> = match &name[..4] {
+                "dang" => Some(b"\x04gone\x04test\0"),
+                "loop" => Some(&[0xc0, 12]),
+                _ => None,
+            };
+            if let Some(target) = target {
+                answer[7] = 1;
+                answer.extend_from_slice(&[0xc0, 12, 0, 5, 0, 1, 0, 0, 0, 60, 0, target.len() as u8]);
+                answer.extend_from_slice(target);
+            }
+            if (name.starts_with("four") || name.starts_with("half")) && kind == 1 {
                 answer[7] = 1;
                 answer.extend_from_slice(&[0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 4]);
             }
@@ -55,6 +72,7 @@ async fn names_and_routes() {
         return;
     }
     name_server().await;
+    let _silent = tokio::net::TcpListener::bind("127.0.0.1:53").await.unwrap();
     let mut table = Table::new("names");
     let tcp = |more: &str| format!("prober: tcp\ntimeout: 3s\ntcp: {{{more}}}");
     #[rustfmt::skip]
@@ -65,6 +83,12 @@ async fn names_and_routes() {
         ("The name server fails", tcp(""), "fail.test:80"),
         ("The name server refuses", tcp(""), "deny.test:80"),
         ("The name server is silent", tcp(""), "silent.test:80"),
+        ("The name server responds about IPv4 addresses only", tcp("").replace("3s", "1s"), "half.test:80"),
+        ("The name server truncates over UDP, and is silent over TCP", tcp(""), "truncated.test:80"),
+        ("The name server does not understand the query", tcp(""), "form.test:80"),
+        ("The name server does not support the query", tcp(""), "noti.test:80"),
+        ("An alias of a name that does not exist", tcp(""), "dangle.test:80"),
+        ("An alias of itself", tcp(""), "loop.test:80"),
         ("The name has no IPv6 address, and nothing else is allowed", tcp("ip_protocol_fallback: false"), "four.test:80"),
         ("An IPv4 address, and nothing but IPv6 is allowed", tcp("preferred_ip_protocol: ip6, ip_protocol_fallback: false"), "192.0.2.4:80"),
         ("The name has neither an A nor an AAAA record", tcp(""), "nothing.test:80"),

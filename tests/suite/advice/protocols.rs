@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use blackbox_exporter::reason::Reason;
-use tokio::net::UdpSocket;
+use tokio::net::{TcpListener, UdpSocket};
 
 use super::Table;
-use crate::grpc::tonic;
+use crate::grpc::{head, scripted, tonic, trailers};
 use crate::http::site::{Site, answer};
 use crate::support::peer::{Move, Peer, send};
+use crate::support::pki::{self, Cert};
 use crate::support::tls_peer::SelfSigned;
 use crate::support::{closed, has, lacks, spawn};
 
@@ -17,8 +18,10 @@ async fn dialogues() {
     let mut table = Table::new("dialogues");
     let tcp = |steps: &str| format!("prober: tcp\ntimeout: 1s\ntcp: {{query_response: [{steps}]}}");
     let smtp = tcp("{expect: '^220 .*ESMTP'}");
+    let greeted = tcp("{expect: '^220', send: EHLO x}, {expect: '^250'}");
+    let asked = tcp("{send: PING}, {expect: PONG}");
     #[rustfmt::skip]
-    let rows: [(&str, &str, Vec<Move>); 10] = [
+    let rows: [(&str, &str, Vec<Move>); 13] = [
         ("Another banner, then the end", &smtp, vec![send("554 no ESMTP service here\r\n"), Move::Close]),
         ("Another banner, then silence", &smtp, vec![send("554 no ESMTP service here\r\n")]),
         ("A banner that differs in case", &smtp, vec![send("220 mail.test Esmtp\r\n"), Move::Close]),
@@ -26,6 +29,9 @@ async fn dialogues() {
         ("Another protocol, whose last line is empty, then silence", &smtp, vec![send("HTTP/1.1 400 Bad Request\r\n\r\n")]),
         ("Empty lines", &smtp, vec![send("\r\n\r\n"), Move::Close]),
         ("Silence", &smtp, vec![]),
+        ("Silence after a `send`", &asked, vec![Move::ReadLine]),
+        ("Silence after a greeting and a `send`", &greeted, vec![send("220 mail.test\r\n"), Move::ReadLine]),
+        ("The end after a greeting and a `send`", &greeted, vec![send("220 mail.test\r\n"), Move::ReadLine, Move::Close]),
         ("The end without a word", &smtp, vec![Move::Close]),
         ("TLS instead of a banner", &smtp, vec![send([21, 3, 3, 0, 2, 2, 10]), Move::Close]),
         ("Other bytes", &tcp("{expect_bytes: 'PONG'}"), vec![send("PING"), Move::Close]),
@@ -94,6 +100,25 @@ async fn name_server(rcode: u8, records: &'static [&'static [u8]]) -> String {
     address
 }
 
+/// A name server whose answers over UDP are truncated, and which is silent over TCP.
+async fn truncating() -> (String, TcpListener) {
+    loop {
+        let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = tcp.local_addr().unwrap();
+        let Ok(socket) = UdpSocket::bind(address).await else {
+            continue;
+        };
+        spawn(async move {
+            let mut buffer = [0; 600];
+            while let Ok((length, from)) = socket.recv_from(&mut buffer).await {
+                buffer[2] = 0x83;
+                let _ = socket.send_to(&buffer[..length], from).await;
+            }
+        });
+        return (address.to_string(), tcp);
+    }
+}
+
 #[tokio::test]
 async fn dns() {
     let mut table = Table::new("DNS");
@@ -122,6 +147,14 @@ async fn dns() {
         .row("Silence", &dns(""), &silent.local_addr().unwrap().to_string())
         .await;
     table.row("No name server", &dns(""), &closed().to_string()).await;
+    let (server, _tcp) = truncating().await;
+    table
+        .row(
+            "Truncated over UDP, silent over TCP",
+            &dns(", tcp_on_truncation: true"),
+            &server,
+        )
+        .await;
     // Nobody says that there is no QUIC where something else listens.
     let quic = [
         ", transport_protocol: quic",
@@ -192,6 +225,45 @@ async fn grpc() {
     has(&log, ["tls: certificate required"]);
     lacks(&log, ["docs.rs"]);
     table.add("The server demands a client certificate", &outcome, "", &[]);
+    let root = Cert::ca("Root").self_signed();
+    let mut config = pki::asking(pki::certified(&[&Cert::leaf().by(&root)]), &root);
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let asking = pki::saying(config, Vec::new()).await.to_string();
+    table
+        .row(
+            "The server asks for a client certificate and closes",
+            &yaml,
+            &asking,
+        )
+        .await;
+    let unavailable = scripted(|_, mut respond| async move {
+        let mut response = head(200);
+        response.headers_mut().extend(trailers("14"));
+        response
+            .headers_mut()
+            .insert("grpc-message", "db gone".parse().unwrap());
+        respond.send_response(response, true).unwrap();
+    });
+    table
+        .row(
+            "The server itself says UNAVAILABLE",
+            &grpc(""),
+            &unavailable.await,
+        )
+        .await;
+    for status in [404, 502, 302] {
+        let web = scripted(move |_, mut respond| async move {
+            let mut response = head(status);
+            response
+                .headers_mut()
+                .insert("content-type", "text/html".parse().unwrap());
+            let mut stream = respond.send_response(response, false).unwrap();
+            stream.send_data("<html>".into(), true).unwrap();
+        });
+        table
+            .row(&format!("HTTP {status} from a web server"), &grpc(""), &web.await)
+            .await;
+    }
     table.check();
 }
 
@@ -225,6 +297,54 @@ async fn websocket() {
     table
         .row("A port with TLS", yaml, &format!("ws://{}/", site.address))
         .await;
+    let page = "<title>400 The plain HTTP request was sent to HTTPS port</title>";
+    let site = Site::answering(answer("400 Bad Request", &[], page)).await;
+    table
+        .row(
+            "A port of nginx with TLS",
+            yaml,
+            &format!("ws://{}/", site.address),
+        )
+        .await;
+    let site = Site::answering(b"\0\0\0\x04\0\0\0\0\0").await;
+    table
+        .row(
+            "The port speaks HTTP/2 in the clear, and closes",
+            yaml,
+            &format!("ws://{}/", site.address),
+        )
+        .await;
+    for (situation, steps, frames) in [
+        (
+            "The server closes with a code",
+            "{expect: hello}",
+            &b"\x88\x0f\x03\xf0token expired"[..],
+        ),
+        (
+            "The connection ends without a close frame",
+            "{expect: hello}",
+            b"",
+        ),
+        ("Silence", "{expect: hello}", b"\x89\0"),
+        (
+            "Silence after a `send`",
+            "{send: ping}, {expect: hello}",
+            b"\x89\0",
+        ),
+    ] {
+        let ends = !situation.starts_with("Silence");
+        let upgraded =
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
+        let mut moves = vec![Move::ReadLine, send(upgraded), send(frames)];
+        moves.extend(ends.then_some(Move::Close));
+        let peer = Peer::play(moves).await;
+        let steps = format!(
+            "prober: websocket\ntimeout: 1s\nwebsocket: {{insecure_skip_accept: true, query_response: [{steps}]}}"
+        );
+        table
+            .row(situation, &steps, &format!("ws://{}/", peer.target()))
+            .await;
+    }
     let answer = send("HTTP/1.1 400 Bad Request\r\n\r\n");
     let plain = Peer::play(vec![Move::Read(5), answer, Move::Close]).await;
     table

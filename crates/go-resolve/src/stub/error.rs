@@ -7,7 +7,7 @@ use std::time::Duration;
 use gostd::deadline::Deadline;
 use gostd::os_error::SystemError;
 
-use crate::wire::Flaw;
+use crate::wire::{Flaw, Record};
 
 /// Why name servers gave no address; `server` is the one that said so last.
 #[derive(Debug)]
@@ -16,13 +16,39 @@ pub struct StubError {
     pub server: Option<SocketAddr>,
     /// The reason.
     pub cause: Cause,
+    /// What else was seen.
+    pub seen: Box<Seen>,
+}
+
+/// What a failed lookup saw besides its cause.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// The name that the name is an alias of in the end, if the answer had any.
+    pub alias: Option<String>,
+    /// The records whose question was answered, where the other one's was not.
+    pub answered: Option<Record>,
+    /// Whether the answer did not fit into a datagram.
+    pub is_truncated: bool,
 }
 
 impl StubError {
+    /// No server was asked.
+    pub(super) fn unasked() -> Self {
+        Self {
+            server: None,
+            cause: Cause::Unaskable,
+            seen: Box::default(),
+        }
+    }
+
     /// What came of asking a server.
     pub(super) fn of(server: SocketAddr, cause: Cause) -> Self {
         let server = (!matches!(cause, Cause::Unaskable)).then_some(server);
-        Self { server, cause }
+        Self {
+            server,
+            cause,
+            seen: Box::default(),
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::config::ResolvConf;
 use super::wire::{Flaw, Match, Query, Record, Reply};
-pub use error::{Cause, StubError};
+pub use error::{Cause, Seen, StubError};
 pub use transport::{Sockets, Transport, ask};
 
 /// Whether name servers can be asked for it, as Go's `isDomainName`: letters, digits, `_` and `-` in labels of at most 63
@@ -95,7 +95,16 @@ impl<T: Transport> Stub<'_, T> {
             [one, other, ..] => tokio::join!(self.one(full, *one), self.one(full, *other)),
             [] => return Ok(whole(Vec::new())),
         };
-        match (first, second) {
+        let is_known = |asked: &Result<_, StubError>| match asked {
+            Ok(_) => true,
+            Err(error) => error.cause.is_not_found(),
+        };
+        let answered = match records {
+            [one, ..] if is_known(&first) => Some(*one),
+            [_, other, ..] if is_known(&second) => Some(*other),
+            _ => None,
+        };
+        let found = match (first, second) {
             (Ok(mut addresses), Ok(others)) => {
                 addresses.extend(others);
                 Ok(whole(addresses))
@@ -115,13 +124,17 @@ impl<T: Transport> Stub<'_, T> {
                 ) =>
             {
                 Err(StubError {
-                    server: error.server,
                     cause: Cause::NoAddress,
+                    ..error
                 })
             }
             (Err(first), Err(second)) if second.cause.is_not_found() => Err(first),
             (Err(_), Err(second)) => Err(second),
-        }
+        };
+        found.map_err(|mut error| {
+            error.seen.answered = answered;
+            error
+        })
     }
 
     /// One family of one full name, from the first server that knows.
@@ -129,15 +142,12 @@ impl<T: Transport> Stub<'_, T> {
         if self.overlaps {
             return Box::pin(self.first_of_all(full, record)).await;
         }
-        let mut last = StubError {
-            server: None,
-            cause: Cause::Unaskable,
-        };
+        let mut last = StubError::unasked();
         let servers = self.conf.servers_in_turn();
         for server in (0..self.conf.attempts).flat_map(|_| servers.clone()) {
             last = match self.ask(server, full, record, self.conf.timeout).await {
                 Ok(addresses) => return Ok(addresses),
-                Err(cause) => StubError::of(server, cause),
+                Err(error) => error,
             };
             if last.cause.is_final() {
                 // Another server would not know better.
@@ -162,10 +172,10 @@ impl<T: Transport> Stub<'_, T> {
         loop {
             tokio::select! {
                 biased;
-                Some((server, answer)) = open.next() => {
-                    let error = match answer {
+                Some(answer) = open.next() => {
+                    let error: StubError = match answer {
                         Ok(addresses) => return Ok(addresses),
-                        Err(cause) => StubError::of(server, cause),
+                        Err(error) => error,
                     };
                     if error.cause.is_final() {
                         return Err(error);
@@ -181,21 +191,38 @@ impl<T: Transport> Stub<'_, T> {
                     let within = end.saturating_duration_since(next);
                     next += self.conf.timeout;
                     if let Some(server) = turns.next() {
-                        open.push(async move { (server, self.ask(server, full, record, within).await) });
+                        open.push(self.ask(server, full, record, within));
                     }
                 }
-                else => return Err(last.unwrap_or(StubError { server: None, cause: Cause::Unaskable })),
+                else => return Err(last.unwrap_or_else(StubError::unasked)),
             }
         }
     }
 
-    /// One question to one server: UDP, and TCP if the answer did not fit.
+    /// One question to one server.
     async fn ask(
         &self,
         server: SocketAddr,
         full: &str,
         record: Record,
         within: Duration,
+    ) -> Result<Vec<IpAddr>, StubError> {
+        let mut seen = Seen::default();
+        let asked = self.ask_once(server, full, record, within, &mut seen).await;
+        asked.map_err(|cause| StubError {
+            seen: Box::new(seen),
+            ..StubError::of(server, cause)
+        })
+    }
+
+    /// The same: UDP, and TCP if the answer did not fit.
+    async fn ask_once(
+        &self,
+        server: SocketAddr,
+        full: &str,
+        record: Record,
+        within: Duration,
+        seen: &mut Seen,
     ) -> Result<Vec<IpAddr>, Cause> {
         let query = Query::new(rand::random(), full, record, self.conf.trust_ad).ok_or(Cause::Unaskable)?;
         if !self.conf.use_tcp {
@@ -204,8 +231,9 @@ impl<T: Transport> Stub<'_, T> {
             let answer = self.in_time("udp", within, datagram).await?;
             let reply = Reply::new(&answer);
             if !reply.is_truncated() {
-                return reply.addresses(record).map_err(Cause::Flaw);
+                return read(reply, record, seen);
             }
+            seen.is_truncated = true;
         }
         let answer = self
             .in_time(
@@ -216,7 +244,7 @@ impl<T: Transport> Stub<'_, T> {
             .await?;
         let reply = Reply::new(&answer);
         match reply.matches(&query) {
-            Match::Ours => reply.addresses(record).map_err(Cause::Flaw),
+            Match::Ours => read(reply, record, seen),
             Match::Other => Err(Cause::Stranger),
             Match::Unreadable => Err(Cause::Flaw(Flaw::Malformed)),
         }
@@ -239,6 +267,14 @@ impl<T: Transport> Stub<'_, T> {
             Err(_) => Err(Cause::Deadline(self.deadline)),
         }
     }
+}
+
+/// The addresses of an answer, or what it has instead.
+fn read(reply: Reply<'_>, record: Record, seen: &mut Seen) -> Result<Vec<IpAddr>, Cause> {
+    reply.addresses(record).map_err(|flaw| {
+        seen.alias = reply.alias();
+        Cause::Flaw(flaw)
+    })
 }
 
 #[cfg(test)]
