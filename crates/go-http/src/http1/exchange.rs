@@ -207,9 +207,7 @@ async fn read_head<S: AsyncRead + Unpin>(
             return Err(ExchangeError::Head(HeadError::TooLarge(most)));
         }
         let read = reader.fill().await;
-        if let Ok(1..) = read
-            && !reader.source_failed()
-        {
+        if let Ok(1..) = read {
             first_byte.note();
             continue;
         }
@@ -232,9 +230,11 @@ async fn read_head<S: AsyncRead + Unpin>(
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use tokio::io::AsyncReadExt;
 
     use super::super::head::MAX_HEAD;
+    use super::super::request::FileBody;
     use super::*;
 
     /// A limit is a limit, in whatever pieces a head comes.
@@ -281,5 +281,30 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// The peer waits for the end of the request and says nothing.
+    #[tokio::test]
+    async fn a_body_that_cannot_be_read_ends_the_exchange() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = FileBody {
+            first: Bytes::new(),
+            file: tokio::fs::File::open(dir.path()).await.unwrap(),
+        };
+        let (_peer, ours) = tokio::io::duplex(1 << 16);
+        let mut first_byte = FirstByte::default();
+        let answer = exchange(
+            ours,
+            "POST",
+            b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec(),
+            RequestBody::File(Box::new(folder)),
+            false,
+            &mut first_byte,
+            MAX_HEAD,
+        );
+        let error = tokio::time::timeout(Duration::from_secs(60), answer).await;
+        let error = error.expect("no wait for the peer").err().unwrap();
+        assert_eq!(error.to_string(), "reading the request's body: is a directory");
+        assert!(matches!(error, ExchangeError::Write(WriteError::Source(_))));
     }
 }

@@ -68,9 +68,13 @@ impl<S: AsyncRead + Unpin> ResponseReader<S> {
         self.buffer.consume(bytes);
     }
 
-    /// Reads more; 0 at the end.
+    /// Reads more; 0 at the end. Fails when the body of the request cannot be read.
     pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         self.poll_writing(cx);
+        // A peer that is sent half a request may never answer it.
+        if let Some(error @ WriteError::Source(_)) = &self.write_error {
+            return Poll::Ready(Err(io::Error::other(error.to_string())));
+        }
         match &mut self.io {
             Io::Whole(stream) => self.buffer.poll_fill(stream, cx),
             Io::Half(half) => self.buffer.poll_fill(half, cx),
@@ -110,10 +114,5 @@ impl<S: AsyncRead + Unpin> ResponseReader<S> {
     /// Remembers why writing the request ended early.
     pub(super) fn set_write_error(&mut self, error: io::Error) {
         self.write_error = Some(WriteError::Sink(error));
-    }
-
-    /// Whether the body of the request could not be read.
-    pub(super) fn source_failed(&self) -> bool {
-        matches!(self.write_error, Some(WriteError::Source(_)))
     }
 }
