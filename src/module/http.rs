@@ -171,7 +171,8 @@ impl Http {
     pub fn compile(raw: &config::Http, problems: &mut Problems) -> Self {
         let client = &raw.client;
         let (headers, host) = request_headers(raw);
-        let has_proxy = client.proxy.url().is_some() || client.proxy.proxy_from_environment;
+        // As in upstream, an empty URL counts as a proxy here, although none is used.
+        let has_proxy = client.proxy.proxy_url.is_some() || client.proxy.proxy_from_environment;
         if !is_token(raw.method.as_bytes()) && !raw.method.is_empty() {
             problems.warn(
                 "http.method",
