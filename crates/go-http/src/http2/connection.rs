@@ -10,7 +10,8 @@ use tokio::task::coop;
 use super::error::Http2Error;
 use super::frame::{
     ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, FrameHead, GOAWAY, HEADERS, MAX_FRAME, PADDED, PING,
-    PRIORITY, PRIORITY_FRAME, PUSH_PROMISE, RST_STREAM, SETTINGS, STREAM, WINDOW_UPDATE, be32,
+    PRIORITY, PRIORITY_FRAME, PRIORITY_UPDATE, PUSH_PROMISE, RST_STREAM, SETTINGS, STREAM, WINDOW_UPDATE,
+    be32,
 };
 use super::hpack::{Decoder, Field, encode};
 use super::sender::Sender;
@@ -377,6 +378,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 self.sender.take_window(head.stream, &payload, may_overflow)?;
                 Ok(None)
             }
+            PRIORITY_UPDATE if be32(&payload).is_some_and(|stream| stream & 0x7fff_ffff == 0) => Err(
+                Http2Error::Connection("PROTOCOL_ERROR: PRIORITY_UPDATE for no stream"),
+            ),
             // PRIORITY, other streams, and what may be invented.
             _ => Ok(None),
         }
@@ -549,6 +553,7 @@ fn check_place(head: &FrameHead) -> Result<(), Http2Error> {
         PRIORITY_FRAME => head.length == 5,
         RST_STREAM | WINDOW_UPDATE => head.length == 4,
         PING => head.length == 8,
+        PRIORITY_UPDATE => head.length >= 4,
         _ => true,
     };
     if !fits {
@@ -558,7 +563,7 @@ fn check_place(head: &FrameHead) -> Result<(), Http2Error> {
     }
     let is_placed = match head.kind {
         PRIORITY_FRAME | RST_STREAM | PUSH_PROMISE => head.stream != 0,
-        SETTINGS | PING | GOAWAY => head.stream == 0,
+        SETTINGS | PING | GOAWAY | PRIORITY_UPDATE => head.stream == 0,
         _ => true,
     };
     if !is_placed {

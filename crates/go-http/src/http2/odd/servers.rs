@@ -11,6 +11,7 @@ const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
+const PRIORITY_UPDATE: u8 = 16;
 
 pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
@@ -120,6 +121,11 @@ pub fn servers() -> Vec<Server> {
         ("priority: stream 0", vec![settings(&[]), frame(PRIORITY, 0, 0, b"\0\0\0\0\x01"), ok()], None),
         ("priority: length 4", vec![settings(&[]), frame(PRIORITY, 0, 1, b"\0\0\0\0"), ok()], None),
         ("priority: self", vec![settings(&[]), frame(PRIORITY, 0, 1, b"\0\0\0\x01\x01"), ok()], Some((200, 2))),
+        // RFC 9218, 7.1
+        ("priority update: ok", vec![settings(&[]), frame(PRIORITY_UPDATE, 0, 0, b"\0\0\0\x01u=1"), ok()], Some((200, 2))),
+        ("priority update: on a stream", vec![settings(&[]), frame(PRIORITY_UPDATE, 0, 7, b"\0\0\0\x01u=1"), ok()], None),
+        ("priority update: length 3", vec![settings(&[]), frame(PRIORITY_UPDATE, 0, 0, b"\0\0\0"), ok()], None),
+        ("priority update: for stream 0", vec![settings(&[]), frame(PRIORITY_UPDATE, 0, 0, b"\x80\0\0\0u=1"), ok()], None),
         // 6.4
         ("rst: stream 0", vec![settings(&[]), frame(RST_STREAM, 0, 0, b"\0\0\0\x01"), ok()], None),
         ("rst: length 3", vec![settings(&[]), frame(RST_STREAM, 0, 1, b"\0\0\0"), ok()], None),
