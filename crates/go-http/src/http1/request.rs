@@ -60,11 +60,10 @@ pub fn write_head(
         out.extend_from_slice(part);
     }
     write_field(out, b"Host", line.host.as_bytes());
-    let agent = headers
-        .value("User-Agent")
-        .map_or(&b"Go-http-client/1.1"[..], trim);
+    let agent = headers.value("User-Agent").unwrap_or(b"Go-http-client/1.1");
+    // Only an empty one is left out: Go looks before it cuts off the blanks.
     if !agent.is_empty() {
-        write_field(out, b"User-Agent", agent);
+        write_field(out, b"User-Agent", trim(agent));
     }
     match body {
         RequestBody::Bytes(bytes) => {
@@ -208,6 +207,10 @@ mod tests {
         assert_eq!(
             head("POST", &RequestBody::Empty, &[("User-Agent", "")]),
             "POST /p?q HTTP/1.1\r\nHost: h:1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        );
+        assert_eq!(
+            head("GET", &RequestBody::Empty, &[("User-Agent", " ")]),
+            "GET /p?q HTTP/1.1\r\nHost: h:1\r\nUser-Agent: \r\nConnection: close\r\n\r\n"
         );
         let fields = [
             agent,
