@@ -60,6 +60,11 @@ impl Prefix {
         decode_segments(path).strip_prefix(self.path.as_str()) == Some(endpoint)
     }
 
+    /// Whether this decoded path is that of the landing page without its last slash.
+    fn lacks_slash(&self, path: &str) -> bool {
+        self.has_landing && self.path.strip_suffix('/') == Some(path)
+    }
+
     /// Rewrites the path of a request to that of an endpoint, or answers it.
     ///
     /// # Errors
@@ -76,7 +81,13 @@ impl Prefix {
         if request.method != Method::CONNECT {
             let clean = clean(escaped);
             if clean != escaped {
-                let location = with_query(&clean, request.uri.query());
+                // As in Go, one redirect adds the prefix's last slash, too.
+                let path = if self.lacks_slash(&decode_segments(&clean)) {
+                    escape_path(&self.path)
+                } else {
+                    clean
+                };
+                let location = with_query(&path, request.uri.query());
                 let redirect = answer::redirect(&request.method, StatusCode::TEMPORARY_REDIRECT, &location);
                 return Err(Box::new(redirect));
             }
@@ -92,7 +103,7 @@ impl Prefix {
                 return Err(Box::new(redirect));
             }
             Some(inner) => format!("/{inner}"),
-            None if self.has_landing && path == self.path.trim_end_matches('/') => {
+            None if self.lacks_slash(&path) => {
                 let location = with_query(&escape_path(&self.path), request.uri.query());
                 let redirect = answer::redirect(&request.method, StatusCode::TEMPORARY_REDIRECT, &location);
                 return Err(Box::new(redirect));
@@ -321,6 +332,9 @@ mod tests {
             ("/", "302 http://outside.test/shown"),
             ("/pre", "307 /pre/"),
             ("/pre?x", "307 /pre/?x"),
+            ("/pre/.?x", "307 /pre/?x"),
+            ("//pre", "307 /pre/"),
+            ("/pre/./probe", "307 /pre/probe"),
             ("/pre/", "/"),
             ("/pre/probe?x=1", "/probe?x=1"),
             ("/probe", "404 "),
@@ -335,6 +349,7 @@ mod tests {
     fn odd_prefixes_are_gos() {
         for (prefix, path, outcome) in [
             ("/a%20b", "/a%20b", "307 /a%20b/"),
+            ("/a%20b", "//a%20b", "307 /a%20b/"),
             ("/a%20b", "/a%20b/metrics", "/metrics"),
             ("/a%20b", "/a%2520b/metrics", "404 "),
             ("/a/../b", "/b/metrics", "/metrics"),
