@@ -9,17 +9,18 @@ use clap::{Args, Command, ValueHint};
 use super::configuration::Reading;
 use super::{print, subcommand};
 use crate::config::codec::problem::quote;
+use crate::config::files::disk::{self, ReadFile};
 use crate::config::files::targets::{self, Targets};
 use crate::config::{self, LoadError};
-use crate::module;
+use crate::module::{self, Sources};
 
 /// The subcommand's name.
 pub const NAME: &str = "check-config";
 
 #[derive(Debug, Args)]
 struct Arguments {
-    /// The configuration files to read.
-    #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath, verbatim_doc_comment)]
+    /// The configuration files, or folders of them, to read.
+    #[arg(required = true, value_name = "FILE", value_hint = ValueHint::AnyPath, verbatim_doc_comment)]
     file: Vec<PathBuf>,
     #[command(flatten)]
     reading: Reading,
@@ -46,12 +47,27 @@ pub fn run(arguments: &[String]) -> ExitCode {
 
 fn check_all(files: &[PathBuf], expand: bool) -> Result<bool, String> {
     let mut all_good = true;
-    for file in files {
-        let report = check(file, expand);
+    let mut tell = |file: &Path, report: &Report| {
         all_good &= report.is_good;
         // Without standard error nobody can be told; the exit status still tells.
         let _ = std::io::stderr().write_all(report.details.as_bytes());
-        print(format!("{}: {}\n", file.display(), report.verdict))?;
+        print(format!("{}: {}\n", file.display(), report.verdict))
+    };
+    for named in files {
+        let sources = Sources::file(named);
+        let found = sources.files();
+        if found.is_empty() {
+            tell(named, &failed(&sources.without_files()))?;
+        }
+        for file in &found {
+            // Only what is named may be a pipe.
+            let read: ReadFile = if file == named {
+                disk::read
+            } else {
+                disk::read_regular
+            };
+            tell(file, &check(file, read, expand))?;
+        }
     }
     Ok(all_good)
 }
@@ -66,9 +82,9 @@ struct Report {
     verdict: String,
 }
 
-fn check(file: &Path, expand: bool) -> Report {
+fn check(file: &Path, read: ReadFile, expand: bool) -> Report {
     let name = file.display().to_string();
-    let bytes = match config::files::disk::read(file) {
+    let bytes = match read(file) {
         Ok(bytes) => bytes,
         Err(error) => return failed(&LoadError::unreadable(file, error)),
     };

@@ -116,12 +116,8 @@ impl Sources {
             room = left;
             files.push((file, bytes));
         }
-        let none = || {
-            let error = io::Error::new(io::ErrorKind::NotFound, "no file of that name");
-            LoadError::unreadable(Path::new(&self.names.join(", ")), error)
-        };
         if files.is_empty() {
-            return Err(none());
+            return Err(self.without_files());
         }
         let all_broken = files.iter().all(|(_, bytes)| bytes.is_err());
         let first_broken = files
@@ -137,6 +133,16 @@ impl Sources {
             return Err(LoadError::unreadable(file, error));
         }
         Ok(ReadSources { files })
+    }
+
+    /// The error where there are no files.
+    pub fn without_files(&self) -> LoadError {
+        let message = match self.names.iter().all(|name| Path::new(name).is_dir()) {
+            true => "the folder has no *.yml or *.yaml file",
+            false => "no file of that name",
+        };
+        let error = io::Error::new(io::ErrorKind::NotFound, message);
+        LoadError::unreadable(Path::new(&self.names.join(", ")), error)
     }
 
     /// Understands what was read.

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output};
 
-use crate::support::{has, lacks};
+use crate::support::{folder, has, lacks};
 
 #[test]
 fn references_are_replaced_as_the_exporter_does() {
@@ -70,6 +70,34 @@ fn every_mistake_of_every_file_is_quoted() {
     }
     assert_eq!(check_config(&[&good]).status.code(), Some(0));
     assert_ne!(check_config(&[]).status.code(), Some(0));
+}
+
+#[test]
+fn a_folder_means_its_files() {
+    let files = folder(&[
+        ("d/a.yml", "modules: {a: {prober: tcp}}\n"),
+        ("d/b.yaml", "modules: {b: {prober: smoke}}\n"),
+        ("d/c.conf", "{"),
+        ("empty/c.conf", "{"),
+    ]);
+    let path = |name: &str| files.path().join(name).display().to_string();
+    let (d, empty) = (path("d"), path("empty"));
+    let made = Command::new("mkfifo").arg(path("d/pipe.yml")).status();
+    assert!(made.unwrap().success());
+    let output = check_config(&[&d, &empty]);
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    let want = format!(
+        "{d}/a.yml: ok, 1 module\n{d}/b.yaml: 1 error\n{d}/pipe.yml: cannot be read\n{empty}: cannot be read\n"
+    );
+    assert_eq!(stdout, want);
+    let details = String::from_utf8(output.stderr).unwrap();
+    let want = format!("open {empty}: the folder has no *.yml or *.yaml file");
+    has(details, [want.as_str()]);
+    let output = Command::new(env!("CARGO_BIN_EXE_blackbox_exporter"))
+        .args(["--config.check", &format!("--config.file={empty}")])
+        .output()
+        .expect("the program runs");
+    has(String::from_utf8(output.stderr).unwrap(), [want.as_str()]);
 }
 
 /// What `check-config` says of one file.
