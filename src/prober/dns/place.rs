@@ -1,5 +1,6 @@
 //! Which server is asked: the target, or the module's `server`.
 
+use crate::config::probers::dns::NOT_DOH;
 use crate::module::DnsTransport;
 use crate::net::dns::authority;
 use crate::net::split_host_port;
@@ -15,8 +16,6 @@ pub(super) struct Place {
     /// The path of DNS over HTTPS.
     pub path: String,
 }
-
-const NOT_DOH: &str = "this is not a URL of DNS over HTTPS without a user";
 
 impl Place {
     /// Reads what is written: a host, perhaps with a port, and for DNS over HTTPS a URL. What is no host and port is a host,
@@ -40,7 +39,6 @@ impl Place {
             let url = text.strip_suffix("{?dns}").unwrap_or(text);
             let is_doh =
                 |url: &Url| url.scheme == "https" && !url.hostname().is_empty() && url.user.is_none();
-            // Not quoted: a URL may have a password.
             let url = Url::parse(url).ok().filter(is_doh).ok_or(NOT_DOH)?;
             let uri = String::from_utf8_lossy(&url.request_uri()).into_owned();
             let path = match uri.as_str() {
@@ -94,10 +92,8 @@ mod tests {
             "https://u:p@dns.test/",
             "https://a b/",
         ] {
-            assert!(
-                Place::read(text, DnsTransport::Https, true, "/p").is_err(),
-                "{text}"
-            );
+            let error = Place::read(text, DnsTransport::Https, true, "/p").unwrap_err();
+            assert_eq!(error, NOT_DOH, "{text}");
         }
     }
 }

@@ -6,7 +6,7 @@ use go_yaml::Id;
 use gostd::address::{Address, split_host_port};
 use gostd::url::Url;
 
-use super::ONLY_HTTPS;
+use super::{NOT_DOH, ONLY_HTTPS};
 use crate::config::client::url::UrlText;
 use crate::config::codec::decode::Decoder;
 use crate::config::codec::schema::{self, Sections};
@@ -80,7 +80,7 @@ impl Asking {
             None => split_host_port(text).unwrap_or((text, "")),
             Some(_) if transport != "https" => return Some(ONLY_HTTPS),
             Some(Ok(url)) if url.scheme == "https" && url.user.is_none() => (url.hostname(), url.port()),
-            Some(_) => return Some("the server must be an https:// URL without user and password"),
+            Some(_) => return Some(NOT_DOH),
         };
         let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         let is_host = Address::parse(address.unwrap_or(host)).is_some()

@@ -61,6 +61,9 @@ pub(crate) const NO_QUERY_NAME: &str = "query name must be set for DNS module";
 /// What is reported where a URL is written for another transport. A module whose scrapes choose either takes it back.
 pub(crate) const ONLY_HTTPS: &str = "only transport_protocol: https takes a URL";
 
+/// What is wrong with another URL, without the URL: it may have a password.
+pub(crate) const NOT_DOH: &str = "the server must be an https:// URL without user and password";
+
 impl Dns {
     /// Whether queries are encrypted.
     pub fn is_encrypted(&self) -> bool {
