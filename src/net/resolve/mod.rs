@@ -191,7 +191,7 @@ impl fmt::Display for ResolveError {
         match (&self.cause, self.server) {
             (ResolveCause::NoSuchHost, _) => write!(f, "lookup {name}: no such host"),
             (ResolveCause::Refused(refusal), _) => write!(f, "lookup {name}: {refusal}"),
-            (ResolveCause::NoSuitableAddress, _) => write!(f, "address {name}: no suitable address"),
+            (ResolveCause::NoSuitableAddress, _) => write!(f, "address {name}: no suitable address found"),
             (ResolveCause::Unasked, _) => write!(
                 f,
                 "unable to find ip; no fallback: {name} is never looked up (RFC 7686)"
@@ -511,19 +511,19 @@ mod tests {
             conf: Watched::new("/nonexistent", ResolvConf::parse),
             sources: Watched::new("/nonexistent", |_: io::Result<String>| Sources::Files),
         };
-        const NO_FOUR: &str = "address ::1: no suitable address";
+        const NO_FOUR: &str = "address ::1: no suitable address found";
         // host, then preferring ip4, ip6, only ip4, only ip6
         #[rustfmt::skip]
         let rows = [
-            ("127.0.0.1", ["127.0.0.1", "127.0.0.1", "127.0.0.1", "address 127.0.0.1: no suitable address"]),
+            ("127.0.0.1", ["127.0.0.1", "127.0.0.1", "127.0.0.1", "address 127.0.0.1: no suitable address found"]),
             ("::1", ["::1", "::1", NO_FOUR, "::1"]),
             ("::", ["::", "::", "0.0.0.0", "::"]),
-            ("fe80::1%9999", ["fe80::1%9999", "fe80::1%9999", "address fe80::1%9999: no suitable address", "fe80::1"]),
-            ("::ffff:192.0.2.4", ["192.0.2.4", "192.0.2.4", "192.0.2.4", "address ::ffff:192.0.2.4: no suitable address"]),
-            ("four.test", ["192.0.2.4", "192.0.2.4", "192.0.2.4", "address four.test: no suitable address"]),
-            ("six.test", ["2001:db8::6", "2001:db8::6", "address six.test: no suitable address", "2001:db8::6"]),
+            ("fe80::1%9999", ["fe80::1%9999", "fe80::1%9999", "address fe80::1%9999: no suitable address found", "fe80::1"]),
+            ("::ffff:192.0.2.4", ["192.0.2.4", "192.0.2.4", "192.0.2.4", "address ::ffff:192.0.2.4: no suitable address found"]),
+            ("four.test", ["192.0.2.4", "192.0.2.4", "192.0.2.4", "address four.test: no suitable address found"]),
+            ("six.test", ["2001:db8::6", "2001:db8::6", "address six.test: no suitable address found", "2001:db8::6"]),
             ("Both.Test", ["192.0.2.4", "2001:db8::6", "192.0.2.4", "2001:db8::6"]),
-            ("zone.test", ["fe80::1%9999", "fe80::1%9999", "address zone.test: no suitable address", "fe80::1"]),
+            ("zone.test", ["fe80::1%9999", "fe80::1%9999", "address zone.test: no suitable address found", "fe80::1"]),
             ("none.test", ["lookup none.test: no such host"; 4]),
             ("", ["lookup : no such host"; 4]),
         ];
