@@ -451,6 +451,12 @@ async fn unix_sockets_by_path_and_by_abstract_name() {
         let log = log_of(&outcome);
         has(&log, ["Error dialing unix", target]);
     }
+    // Upstream cuts the path at the NUL.
+    let path = path(b"there.sock");
+    let _listener = tokio::net::UnixListener::bind(OsStr::from_bytes(&path)).unwrap();
+    let target = carried::text(&[&path, &b"\0x"[..]].concat()).into_owned();
+    let outcome = run(config::Module::new(Prober::Unix), &target, PATIENT).await;
+    has(log_of(&outcome), ["Error dialing unix"]);
 }
 
 #[tokio::test]

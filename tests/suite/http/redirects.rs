@@ -242,14 +242,25 @@ async fn a_redirect_to_the_targets_own_name_dials_the_same_address() {
 
 #[tokio::test]
 async fn cookies_come_back() {
-    let site = Site::with(|asked: &Asked| match (asked.path(), asked.header("Cookie")) {
-        (_, Some(cookies)) if cookies.contains("seen=1") => ok(),
-        _ => answer("302 Found", &["Location: /", "Set-Cookie: seen=1"], ""),
-    })
-    .await;
-    let outcome = probe(&module(""), &site.url("/")).await;
-    assert!(outcome.success, "{:?}", log(&outcome));
-    assert_eq!(site.asked()[1].header("Cookie"), Some("seen=1"));
+    for (more, to) in [
+        ("", "/"),
+        // Upstream drops them here, because the name is not the address (a deliberate difference).
+        ("http_headers: {X-A: {values: [b]}}", "http://localhost:{port}/"),
+    ] {
+        let site = Site::with(move |asked: &Asked| match asked.header("Cookie") {
+            Some(cookies) if cookies.contains("seen=1") => ok(),
+            _ => answer(
+                "302 Found",
+                &[&format!("Location: {to}"), "Set-Cookie: seen=1"],
+                "",
+            ),
+        })
+        .await;
+        let target = format!("http://localhost:{}/", site.address.port());
+        let outcome = probe(&module(more), &target).await;
+        assert!(outcome.success, "{more}: {:?}", log(&outcome));
+        assert_eq!(site.asked()[1].header("Cookie"), Some("seen=1"), "{more}");
+    }
 }
 
 #[tokio::test]
