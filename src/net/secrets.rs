@@ -29,21 +29,13 @@ impl fmt::Debug for Secrets {
 }
 
 impl Secrets {
-    /// Hides a secret: as it is, escaped as in a query, escaped as far as can be, and as in a quoted text.
+    /// Hides a secret: as it is, and as peers escape it in URLs, JSON, HTML and quoted texts.
     pub fn hide(&self, secret: &[u8]) {
         if secret.len() < SHORTEST {
             return;
         }
-        let plain = carried::text(secret);
         let mut forms = self.forms();
-        for form in [
-            plain.to_string(),
-            query_escape(secret).into_owned(),
-            query_escape(secret).replace('+', "%20"),
-            plain.escape_debug().to_string(),
-            // Some escape all but letters and digits.
-            percent_encode(secret, NON_ALPHANUMERIC).to_string(),
-        ] {
+        for form in spellings(secret) {
             if !forms.contains(&form) {
                 forms.push(form);
             }
@@ -126,6 +118,55 @@ impl Secrets {
     }
 }
 
+/// What a secret looks like in texts.
+fn spellings(secret: &[u8]) -> Vec<String> {
+    let plain = carried::text(secret);
+    let mut all = vec![plain.to_string()];
+    // The usual token.
+    if secret.iter().all(u8::is_ascii_alphanumeric) {
+        return all;
+    }
+    let query = query_escape(secret).into_owned();
+    let percent = [
+        query.replace('+', "%20"),
+        query,
+        // Some escape all but letters and digits.
+        percent_encode(secret, NON_ALPHANUMERIC).to_string(),
+    ];
+    for form in percent {
+        let path = form.replace("%2F", "/");
+        all.extend([lower_hex(&form), lower_hex(&path), form, path]);
+    }
+    // JSON as most write it, as PHP does, and as Go does.
+    let json = serde_json::Value::from(&*plain).to_string();
+    let json = json.trim_matches('"');
+    let go = [('&', "\\u0026"), ('<', "\\u003c"), ('>', "\\u003e")];
+    all.extend([plain.escape_debug().to_string(), json.to_owned()]);
+    all.extend([json.replace('/', "\\/"), escaped(json, &go)]);
+    // HTML as Go, Python and PHP write it; a template of Go escapes the plus, too.
+    let html = escaped(&plain, &[('&', "&amp;"), ('<', "&lt;"), ('>', "&gt;")]);
+    let (go, quote) = ([('"', "&#34;"), ('\'', "&#39;")], ('"', "&quot;"));
+    all.extend([escaped(&html, &go), escaped(&html, &go).replace('+', "&#43;")]);
+    all.extend(["&#x27;", "&#039;"].map(|apostrophe| escaped(&html, &[quote, ('\'', apostrophe)])));
+    all
+}
+
+/// The text with something else for each of some characters. What is put there has none of those that come later.
+fn escaped(text: &str, table: &[(char, &str)]) -> String {
+    let replace = |text: String, (from, to): &(char, &str)| text.replace(*from, to);
+    table.iter().fold(text.to_owned(), replace)
+}
+
+/// A percent-encoded text with its hexadecimal digits in lower case.
+fn lower_hex(text: &str) -> String {
+    let mut parts = text.split('%');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |out, part| {
+        let (digits, rest) = part.split_at_checked(2).unwrap_or((part, ""));
+        out + "%" + &digits.to_ascii_lowercase() + rest
+    })
+}
+
 /// The text without what is left of `form` before each mark of a cut, and at the end.
 fn without_cut<'t>(text: &'t str, form: &str) -> Cow<'t, str> {
     let mut shown = String::new();
@@ -197,6 +238,22 @@ mod tests {
         ];
         for (text, want) in rows {
             assert_eq!(secrets.masked(text).as_deref(), want, "{text}");
+        }
+        let odd = Secrets::default();
+        odd.hide(b"kZ9/x+4aQ&b<\"c'T==");
+        for escaped in [
+            "kZ9\\/x+4aQ&b<\\\"c'T==",
+            "kZ9/x+4aQ\\u0026b\\u003c\\\"c'T==",
+            "kZ9/x+4aQ&amp;b&lt;&#34;c&#39;T==",
+            "kZ9/x&#43;4aQ&amp;b&lt;&#34;c&#39;T==",
+            "kZ9/x+4aQ&amp;b&lt;&quot;c&#x27;T==",
+            "kZ9/x+4aQ&amp;b&lt;&quot;c&#039;T==",
+            "kZ9%2Fx%2B4aQ%26b%3C%22c%27T%3D%3D",
+            "kZ9%2fx%2b4aQ%26b%3c%22c%27T%3d%3d",
+            "kZ9/x%2B4aQ%26b%3C%22c%27T%3D%3D",
+            "kZ9/x%2b4aQ%26b%3c%22c%27T%3d%3d",
+        ] {
+            assert_eq!(odd.masked(escaped).as_deref(), Some("<secret>"), "{escaped}");
         }
         let binary = carried::text(b"x\xff\xfe\xfd\xfcy").into_owned();
         assert_eq!(secrets.masked(&binary).as_deref(), Some("x<secret>y"));
