@@ -60,13 +60,12 @@ impl Chosen {
 }
 
 /// With `addresses: random`, another address of the family of the one that was chosen.
-fn pick(probe: &Probe<'_>, mut found: Found) -> Found {
-    let policy = &probe.network.policy;
+fn pick(mut found: Found) -> Found {
     let is_ipv4 = found.chosen.ip.is_ipv4();
     let alike: Vec<usize> = (0..found.others.len())
         .filter(|i| {
             let other = found.others.get(*i);
-            other.is_some_and(|other| other.ip.is_ipv4() == is_ipv4 && policy.allows_address(other.ip))
+            other.is_some_and(|other| other.ip.is_ipv4() == is_ipv4)
         })
         .collect();
     // One more, for the one that was chosen.
@@ -105,7 +104,7 @@ pub async fn choose_address(
     match found {
         Ok(found) => {
             let Found { chosen, others } = match probe.module.addresses {
-                Addresses::Random => pick(probe, found),
+                Addresses::Random => pick(found),
                 Addresses::First | Addresses::Any | Addresses::All => found,
             };
             let is_ipv4 = chosen.ip.is_ipv4();
@@ -143,8 +142,15 @@ pub async fn choose_address(
 async fn find(probe: &Probe<'_>, host: &str, preference: Preference) -> Result<Found, ResolveError> {
     let (network, deadline) = (probe.network, probe.deadline);
     let Some(ip) = probe.module.ip_address else {
-        let lookup = network.resolver.lookup(host, preference, deadline, probe.via());
-        return lookup.await;
+        let (resolver, via) = (&network.resolver, probe.via());
+        return match probe.module.addresses {
+            Addresses::First => resolver.lookup(host, preference, deadline, via).await,
+            // Whatever the order in which the name server lists them.
+            Addresses::Random | Addresses::Any | Addresses::All => {
+                let lookup = resolver.lookup_allowed(host, preference, deadline, via);
+                Box::pin(lookup).await
+            }
+        };
     };
     let judged = network.policy.check_name(host);
     judged.map_err(|refusal| ResolveError::refused(host, refusal))?;

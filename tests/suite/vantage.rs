@@ -24,7 +24,7 @@ use crate::support::pki::{self, Cert, Ocsp, pem};
 use crate::support::programs::find;
 use crate::support::tls_peer::SelfSigned;
 use crate::support::unbound::Unbound;
-use crate::support::{closed, exposition, has, log, module, probe, spawn};
+use crate::support::{Exporter, closed, exposition, has, log, module, probe, spawn};
 
 /// The answer to a query for addresses: these for A, none for AAAA, each to be kept for `ttl` seconds.
 fn addresses(query: &[u8], ttl: u8, last: &[u8]) -> Vec<u8> {
@@ -354,6 +354,37 @@ async fn every_address_is_probed() {
     }
     let outcome = probe("prober: tcp\naddresses: all", "127.0.0.1").await;
     has(log(&outcome).join("\n"), ["missing port in address"]);
+}
+
+/// Addresses that the policy denies are left out, wherever the name server has them; only of `first` the first one is meant.
+#[tokio::test]
+async fn denied_addresses_are_left_out() {
+    let port = listener().await;
+    for (choice, last, success) in [
+        ("first", &[3, 1][..], 0.0),
+        ("random", &[3, 1], 1.0),
+        ("any", &[3, 1], 1.0),
+        ("all", &[3, 1], 1.0),
+        ("any", &[3], 0.0),
+        ("all", &[3], 0.0),
+    ] {
+        let (server, _) = name_server(9, last).await;
+        let config = format!(
+            "policy: {{deny: {{networks: [127.0.0.3]}}}}\nmodules:\n  m: {{prober: tcp, resolver: 'udp://{server}', \
+             addresses: {choice}, tcp: {{preferred_ip_protocol: ip4}}}}\n"
+        );
+        let exporter = Exporter::start(&config, &[]).await;
+        let answer = exporter.probe("m", &format!("pool.test:{port}")).await;
+        assert_eq!(
+            answer.sample("probe_success"),
+            Some(success),
+            "{choice} {last:?}: {}",
+            answer.text()
+        );
+        let refused = exporter.get("/metrics").await;
+        let refused = refused.sample("blackbox_exporter_targets_refused_total");
+        assert_eq!(refused, Some(1.0 - success), "{choice} {last:?}");
+    }
 }
 
 async fn at(last: u8, port: u16) -> TcpListener {

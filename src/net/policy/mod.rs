@@ -118,12 +118,6 @@ impl Policy {
         self.judge(|rules| address::judge(rules, ip))
     }
 
-    /// Whether this address is one that may be dialled, of several; nothing is counted.
-    pub fn allows_address(&self, ip: IpAddr) -> bool {
-        self.look(|rules| address::judge(rules, ip))
-            .is_none_or(|judged| judged.is_ok())
-    }
-
     /// Whether this address and port may be dialled, of several that may; nothing is counted.
     pub fn allows(&self, to: SocketAddr) -> bool {
         let judged = self.look(|rules| port(rules, to.port()).and_then(|()| address::judge(rules, to.ip())));

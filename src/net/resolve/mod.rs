@@ -219,13 +219,41 @@ impl Resolver {
         deadline: Deadline,
         via: Option<ServerRoute<'_>>,
     ) -> Result<Found, ResolveError> {
-        let found = self.found(host, preference, deadline, via).await?;
-        let found = choose(found, preference);
-        let found = found.ok_or_else(|| ResolveError::new(host, ResolveCause::NoSuitableAddress))?;
+        let found = self.choose(host, preference, deadline, via).await?;
         match self.policy.check_address(found.chosen.ip) {
             Ok(()) => Ok(found),
             Err(refusal) => Err(ResolveError::refused(host, refusal)),
         }
+    }
+
+    /// The same of the addresses that the policy allows: those that it denies are left out.
+    ///
+    /// # Errors
+    /// As [`Resolver::lookup`].
+    pub async fn lookup_allowed(
+        &self,
+        host: &str,
+        preference: Preference,
+        deadline: Deadline,
+        via: Option<ServerRoute<'_>>,
+    ) -> Result<Found, ResolveError> {
+        let Found { chosen, mut others } = self.choose(host, preference, deadline, via).await?;
+        others.insert(0, chosen);
+        self.keep_allowed(host, &mut others, None)?;
+        // Invariant: one is left, or else that was an error.
+        let chosen = others.remove(0);
+        Ok(Found { chosen, others })
+    }
+
+    async fn choose(
+        &self,
+        host: &str,
+        preference: Preference,
+        deadline: Deadline,
+        via: Option<ServerRoute<'_>>,
+    ) -> Result<Found, ResolveError> {
+        let found = self.found(host, preference, deadline, via).await?;
+        choose(found, preference).ok_or_else(|| ResolveError::new(host, ResolveCause::NoSuitableAddress))
     }
 
     /// The addresses of `host` in the order in which they are to be dialled, never none. The policy allows the name and
