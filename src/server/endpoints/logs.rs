@@ -7,6 +7,7 @@ use http::StatusCode;
 
 use crate::server::answer::Response;
 use crate::server::mount::Mount;
+use crate::server::pages::Named;
 use crate::server::past::debug;
 use crate::server::past::entry::Entry;
 use crate::server::{Exporter, answer, pages};
@@ -50,6 +51,6 @@ pub(crate) fn find(exporter: &Exporter, query: Query<'_>) -> Result<Arc<Entry>, 
         let entry = exporter.history.by_id(id);
         return entry.ok_or((StatusCode::NOT_FOUND, "Probe id not found"));
     }
-    let entry = exporter.history.newest_of(&target, &module);
+    let entry = exporter.history.newest_of(Named::of(query).name());
     entry.ok_or((StatusCode::NOT_FOUND, "Probe target not found"))
 }

@@ -41,11 +41,12 @@ use crate::config::codec::meant::did_you_mean;
 use crate::display::short;
 use crate::logging::LogFormat;
 use crate::module::Loaded;
-use named::{Known, Named};
+use named::Known;
 use story::LONG;
 use target::KnownTarget;
 
 pub use events::Places as OpenPages;
+pub(super) use named::Named;
 pub(super) use playground::{PlaygroundForm, Tried, page as playground};
 pub use playground::{problems, wants_problems};
 pub use trace::trace;

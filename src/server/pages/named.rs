@@ -34,7 +34,9 @@ pub struct Known {
 }
 
 /// Names of a query that are no parameters of a module.
-const OWN: [&str; 6] = ["module", "target", "instance", "hostname", "debug", "format"];
+const OWN: [&str; 7] = [
+    "id", "module", "target", "instance", "hostname", "debug", "format",
+];
 /// Most parameters of a module that a query names.
 const GIVEN: usize = 100;
 

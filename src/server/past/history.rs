@@ -85,14 +85,17 @@ impl History {
         kept.oldest_first().find(|entry| entry.id == id).cloned()
     }
 
-    /// The newest result of that target, of any module when `module` is empty.
+    /// The newest result of a target, of any module, `hostname` and parameters where `name` has none.
     // compat: upstream gives the oldest one, which is rarely the one that is asked for.
-    pub fn newest_of(&self, target: &str, module: &str) -> Option<Arc<Entry>> {
-        let kept = self.lock();
-        kept.oldest_first()
-            .rev()
-            .find(|entry| &*entry.target == target && (module.is_empty() || &*entry.module.name == module))
-            .cloned()
+    pub fn newest_of(&self, name: Name<'_>) -> Option<Arc<Entry>> {
+        let fits = |entry: &&Arc<Entry>| {
+            let of = entry.name();
+            of.target == name.target
+                && (name.module.is_empty() || of.module == name.module)
+                && (name.hostname.is_none() || of.hostname == name.hostname)
+                && (name.given.is_empty() || of.given.is_empty() || of.given == name.given)
+        };
+        self.lock().oldest_first().rev().find(fits).cloned()
     }
 
     /// The results of a target, newest first.
