@@ -185,11 +185,12 @@ impl Kind {
 
     /// The TLS settings of the first handshake of a probe of `target`, if there will be one.
     pub fn tls(&self, target: &str) -> Option<&ClientTls> {
+        let has_scheme = |wanted: &str| {
+            let scheme = target.split_once(':').map_or("", |(scheme, _)| scheme);
+            scheme.eq_ignore_ascii_case(wanted)
+        };
         match self {
-            Self::Http(module) => {
-                let scheme = target.split_once(':').map_or("", |(scheme, _)| scheme);
-                scheme.eq_ignore_ascii_case("https").then_some(&module.tls)
-            }
+            Self::Http(module) => has_scheme("https").then_some(&module.tls),
             Self::Tcp(module) => module.speaks_tls().then_some(&module.tls_config),
             Self::Unix(module) => {
                 let starts = module.tls || module.steps.iter().any(|step| step.starttls);
@@ -197,7 +198,7 @@ impl Kind {
             }
             Self::Dns(module) => module.tls.as_ref(),
             Self::Grpc(module) => module.tls_config.as_ref().filter(|_| module.tls),
-            Self::Websocket(module) => Some(&module.tls_config),
+            Self::Websocket(module) => has_scheme("wss").then_some(&module.tls_config),
             Self::Icmp(_) => None,
         }
     }

@@ -9,9 +9,9 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::http::site::ok;
-use super::support::BUSY;
 use super::support::pki::{Cert, certified, saying, server_config};
 use super::support::process::{Process, value};
+use super::support::{BUSY, module};
 
 const TLS: &str = "probe_http_duration_seconds{phase=\"tls\"}";
 
@@ -44,6 +44,20 @@ fn check(what: &str, processes: &[Vec<f64>]) {
         least < 4.0 * median + 0.01,
         "{what}: {least} s, then {median} s: {processes:?}"
     );
+}
+
+/// Only TLS needs the CA certificates, which take a while to read.
+#[test]
+fn only_tls_gets_ready_for_tls() {
+    for (prober, target, wanted) in [
+        ("websocket", "ws://h/", false),
+        ("websocket", "WSS://h/", true),
+        ("http", "http://h/", false),
+        ("http", "https://h/", true),
+    ] {
+        let module = module(&format!("prober: {prober}"));
+        assert_eq!(module.kind.tls(target).is_some(), wanted, "{prober} {target}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
