@@ -12,6 +12,7 @@ use blackbox_exporter::config;
 use blackbox_exporter::metrics::{Labels, Metric};
 use blackbox_exporter::net::Network;
 use blackbox_exporter::prober::{self, Outcome, ProbeRequest};
+use blackbox_exporter::reason::Reason;
 
 use crate::support::namespace::{is_inside, outside};
 use crate::support::probing::{PATIENT, compile, log_of, run};
@@ -449,7 +450,19 @@ async fn several_packets_are_counted() {
     });
     let outcome = run(module, "127.0.0.1", Duration::from_millis(500)).await;
     assert_eq!(figures(&outcome).0, [Some(1.0), Some(0.0), Some(1.0), Some(0.0)]);
-    assert!(!outcome.success);
+    assert_eq!(outcome.failure.unwrap().reason, Reason::IcmpNoReply);
+    // A host that replies is not down because the time is over.
+    std::fs::write("/proc/sys/net/ipv4/icmp_echo_ignore_all", "0").unwrap();
+    let module = icmp("ip4", |m| {
+        (m.repeat.count, m.repeat.interval, m.min_replies) = (3, 60_000_000_000, 2);
+    });
+    let outcome = run(module, "127.0.0.1", Duration::from_secs(1)).await;
+    has(
+        log_of(&outcome),
+        ["there was time for 1 of 3 requests, 1 got a reply, 2 are required"],
+    );
+    assert_eq!(outcome.failure.unwrap().reason, Reason::RequestTimeout);
+    has(outcome.advice.unwrap(), ["lower count or interval"]);
 }
 
 /// An ICMP message with its checksum.

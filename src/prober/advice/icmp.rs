@@ -143,6 +143,14 @@ pub(in crate::prober) fn unsent(
     })
 }
 
+/// Of several requests, only some could be sent.
+pub fn no_time() -> Option<String> {
+    Some(
+        "The timeout ended before all requests were sent: raise timeout, or lower count or interval."
+            .to_owned(),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;

@@ -172,16 +172,29 @@ fn finish(
     if received >= module.min_replies {
         return Ok(());
     }
+    let wanted = module.min_replies;
+    // The host is up, but there was no time for as many requests as are needed.
+    let stopped = heard.failure.is_none() && sent < wanted && (received > 0 || sent == 0);
     let line = match (&heard.failure, received) {
+        _ if stopped => advice::icmp::no_time(),
         (None, 0) => Some(advice::icmp::silence(&probe.attempt.facts, address)),
         (None, _) => Some(advice::icmp::losses(address, received, sent)),
         _ => heard.advice.clone(),
     };
     probe.advise(line);
-    let wanted = module.min_replies;
-    let mut reason =
-        format!("ping {address}: {received} of {sent} requests got a reply, {wanted} are required");
-    let mut why = Reason::IcmpNoReply;
+    let (mut why, mut reason) = match stopped {
+        true => (
+            Reason::RequestTimeout,
+            format!(
+                "ping {address}: there was time for {sent} of {} requests, {received} got a reply, {wanted} are required",
+                module.count
+            ),
+        ),
+        false => (
+            Reason::IcmpNoReply,
+            format!("ping {address}: {received} of {sent} requests got a reply, {wanted} are required"),
+        ),
+    };
     if let Some((told, failure)) = &heard.failure {
         why = *told;
         reason.push_str("; ");
