@@ -3,6 +3,7 @@
 //! What a value costs is bounded whatever it is: it has at most 4 KiB, an expression in it must be small, and the modules that were
 //! made are kept in [one place](Variants) of a fixed size.
 
+use std::borrow::Cow;
 use std::iter;
 use std::sync::Arc;
 
@@ -212,7 +213,7 @@ impl Params {
             .iter()
             .map(|(rule, value)| Given {
                 name: rule.name.as_str().into(),
-                value: (if rule.secret { MASK } else { *value }).into(),
+                value: rule.shown(value).into(),
             })
             .collect();
         let made = Arc::new(made);
@@ -285,6 +286,14 @@ impl Rule {
     /// Whether its value is kept out of pages and logs.
     pub fn is_secret(&self) -> bool {
         self.secret
+    }
+
+    /// A value as pages and logs show it.
+    pub fn shown<'v>(&self, value: &'v str) -> Cow<'v, str> {
+        match self.secret {
+            true => MASK.into(),
+            false => self.setting.shown(value),
+        }
     }
 
     /// Warns of allowed values that a scrape cannot give alone. Trying one costs as much as making the module, so that of many only some are tried.

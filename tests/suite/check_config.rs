@@ -130,6 +130,9 @@ fn what_cannot_work_as_meant_is_a_warning() {
         ("prober: icmp, icmp: {preferred_ip_protocol: ipv6}", "\"ipv6\" means ip4"),
         ("prober: icmp, addresses: any", "\"addresses: any\" has no effect: a ping does not connect"),
         ("prober: dns, addresses: any, dns: {query_name: x}", "\"addresses: any\" has no effect: a query over UDP does not connect"),
+        ("prober: http, addresses: any, http: {proxy_url: 'http://p', skip_resolve_phase_with_proxy: true}", "\"addresses: any\" has no effect: the proxy is asked for one address"),
+        ("prober: tcp, addresses: any, params: {proxy_url: {one_of: ['socks5://p']}}", "params.proxy_url.one_of[0]: a scrape that sets nothing else is refused with this value: through a proxy, a target has one address"),
+        ("prober: icmp, timeout: 2s, addresses: all, icmp: {count: 10, min_replies: 10}", "the last of 10 packets would be sent after 1.8s, which is later than 1s, a share of the module's timeout"),
         ("prober: unix, dscp: EF", "\"dscp\" has no effect: a unix socket has no address"),
         ("prober: unix, resolver: 'udp://127.0.0.1'", "\"resolver\" has no effect"),
         ("prober: tcp, resolver_tls_config: {insecure_skip_verify: true}", "\"resolver_tls_config\" has no effect without"),
@@ -162,6 +165,11 @@ fn what_cannot_work_as_meant_is_a_warning() {
         ["\"addresses: any\" has no effect: HTTP/3 tries one address"],
     );
     lacks(&details, ["\"dscp\" has no effect"]);
+    let (_, details) = said(
+        "modules:\n  m: {prober: http, http: {enable_http2: false, enable_http3: true, proxy_url: 'http://p'}}\n",
+    );
+    has(&details, ["requests over HTTP/3 are not sent through the proxy"]);
+    lacks(&details, ["is still resolved locally"]);
 }
 
 /// What is sent under a name that ends like those of files is no file.

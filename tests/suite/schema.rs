@@ -83,7 +83,7 @@ fn allows(whole: &Value, schema: &Value, value: &Value) -> bool {
             map.iter()
                 .all(|(name, value)| rule.get(name).is_none_or(|rule| allows(whole, rule, value)))
         }),
-        "$schema" | "$defs" | "$comment" | "title" | "default" => true,
+        "$schema" | "$defs" | "$comment" | "title" | "default" | "writeOnly" => true,
         other => panic!("the schema uses {other}"),
     })
 }

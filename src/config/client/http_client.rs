@@ -302,6 +302,11 @@ impl Proxy {
     pub fn url(&self) -> Option<&str> {
         self.proxy_url.as_deref().filter(|url| !url.is_empty())
     }
+
+    /// Whether it is the proxy of every target.
+    pub(crate) fn is_for_all(&self) -> bool {
+        self.url().is_some() && self.no_proxy.is_empty()
+    }
 }
 
 impl Section for Proxy {

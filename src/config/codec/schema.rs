@@ -23,6 +23,16 @@ pub(crate) fn text() -> Json {
     json!({"type": ["string", "number", "boolean", "null"]})
 }
 
+/// A text that is not shown.
+pub(crate) fn secret() -> Json {
+    json!({"type": ["string", "number", "boolean", "null"], "writeOnly": true})
+}
+
+/// Whether a field is a [`secret`].
+pub(crate) fn is_secret(field: &Json) -> bool {
+    field.get("writeOnly").is_some()
+}
+
 /// A text of a form; as a number it is not judged.
 pub(crate) fn form(pattern: &str) -> Json {
     json!({"type": ["string", "number", "boolean", "null"], "pattern": pattern})

@@ -165,6 +165,18 @@ impl Module {
         self.expanded.iter().any(|expanded| is_field(&expanded.path))
     }
 
+    /// Whether the module's `addresses` fit its prober's section, which a scrape may change.
+    fn judge_addresses(&self) -> Result<(), &'static str> {
+        let through_proxy = self.prober == Prober::Tcp && self.tcp.proxy.url().is_some();
+        match self.vantage.choice() {
+            None | Some(Addresses::First) => Ok(()),
+            Some(_) if through_proxy => {
+                Err("through a proxy, a target has one address: the one that the proxy is asked for")
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
     /// Where its first secret stands, or what stands for one: the path of what is not printed as it was written.
     pub fn secret(&self) -> Option<String> {
         let is_masked = |text: &[u8]| {
@@ -193,6 +205,7 @@ impl Section for Module {
 
     fn judge(&mut self, node: Id, d: &mut Decoder<'_, '_>) {
         self.vantage.judge(node, d);
+        self.hide_params();
         let given = d
             .document()
             .entry(node, "prober")
@@ -246,33 +259,29 @@ impl Section for Module {
             let help = "icmp and tcp can";
             d.report_field(node, "addresses", message, help);
         }
-        let through_proxy = self.prober == Prober::Tcp && self.tcp.proxy.url().is_some();
-        if through_proxy
-            && self
-                .vantage
-                .choice()
-                .is_some_and(|choice| choice != Addresses::First)
-        {
-            let message = "through a proxy, a target has one address: the one that the proxy is asked for";
+        if let Err(message) = self.judge_addresses() {
             d.report_field(node, "addresses", message, "leave out one of the two");
         }
-        let has_http3 = self.prober == Prober::Http && self.http.enable_http3;
         let connects_not = match self.prober {
             Prober::Icmp => Some("a ping does not connect"),
             Prober::Dns if matches!(self.dns.transport_protocol.as_str(), "" | "udp") => {
                 Some("a query over UDP does not connect")
             }
             Prober::Dns if self.dns.transport_protocol == "quic" => Some("QUIC tries one address"),
-            _ => has_http3.then_some("HTTP/3 tries one address"),
+            Prober::Http if self.http.enable_http3 => Some("HTTP/3 tries one address"),
+            Prober::Http if self.http.client.proxy.is_for_all() => Some("the proxy is asked for one address"),
+            _ => None,
         };
         if let Some(why) = connects_not.filter(|_| self.vantage.addresses == "any") {
             let message = format!("\"addresses: any\" has no effect: {why}");
             d.warn(node, "addresses", message, None);
         }
-        let each = self.timeout / i64::from(self.most_attempts());
+        // Whoever probes all addresses expects two at least.
+        let addresses = if self.vantage.addresses == "all" { 2 } else { 1 };
+        let shares = addresses * self.most_attempts();
         match self.prober {
-            Prober::Icmp => self.icmp.repeat.warn("icmp", each, node, d),
-            Prober::Tcp => self.tcp.repeat.warn("tcp", each, node, d),
+            Prober::Icmp => self.icmp.repeat.warn("icmp", self.timeout, shares, node, d),
+            Prober::Tcp => self.tcp.repeat.warn("tcp", self.timeout, shares, node, d),
             _ => {}
         }
     }

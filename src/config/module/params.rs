@@ -1,8 +1,10 @@
 //! `params:` of a module (ours): which of its settings a scrape may set, and to what.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::iter;
+use std::mem;
 use std::net::IpAddr;
 
 use go_yaml::{Document, Id};
@@ -11,7 +13,7 @@ use serde_json::Value as Json;
 use super::hints::{elsewhere, field};
 use super::{Module, Prober};
 use crate::config::client::http_client::canonical_header;
-use crate::config::codec::confidential::MASK;
+use crate::config::codec::confidential::{MASK, names_secret, without_user};
 use crate::config::codec::decode::Decoder;
 use crate::config::codec::environment::Expanded;
 use crate::config::codec::problem::Problem;
@@ -71,8 +73,18 @@ impl Section for Param {
             let message = format!("{name} cannot be secret: logs and pages show which address is probed");
             d.report_field(node, "secret", message, None);
         }
+        if self.secret {
+            self.hide();
+        }
+    }
+}
+
+impl Param {
+    /// Keeps its values out of pages and logs.
+    fn hide(&mut self) {
+        self.secret = true;
         for choice in &mut self.one_of {
-            choice.secret = self.secret;
+            choice.secret = true;
         }
     }
 }
@@ -98,6 +110,7 @@ pub struct Setting {
     place: Place,
     kind: Kind,
     is_expression: bool,
+    is_secret: bool,
 }
 
 /// Where a setting is.
@@ -159,6 +172,24 @@ impl Setting {
     /// Whether its value is a regular expression or a CEL expression.
     pub fn is_expression(&self) -> bool {
         self.is_expression
+    }
+
+    /// Whether its value is a credential.
+    pub(super) fn is_secret(&self) -> bool {
+        self.is_secret || self.header().is_some_and(names_secret)
+    }
+
+    /// Whether its value is a URL, which may have a password.
+    fn is_url(&self) -> bool {
+        matches!(&self.place, Place::Field(names) if names.last().is_some_and(|name| name.ends_with("_url")))
+    }
+
+    /// A value as pages and logs show it: a URL without its user.
+    pub fn shown<'v>(&self, value: &'v str) -> Cow<'v, str> {
+        match self.is_url() {
+            true => without_user(value).into(),
+            false => value.into(),
+        }
     }
 
     /// Whether its value is a name that peers get to see: a virtual host, a server's name, a name that is looked up.
@@ -253,6 +284,21 @@ pub struct Unfit {
 }
 
 impl Module {
+    /// Parameters that set credentials are secret, whether the user says so or not.
+    pub(super) fn hide_params(&mut self) {
+        let mut params = mem::take(&mut self.params);
+        for (name, param) in &mut params {
+            let has_password = |choice: &Choice| choice.value.contains('@');
+            let is_secret = |setting: Setting| {
+                setting.is_secret() || setting.is_url() && param.one_of.iter().any(has_password)
+            };
+            if self.setting(name).is_some_and(is_secret) {
+                param.hide();
+            }
+        }
+        self.params = params;
+    }
+
     /// The setting of this module's prober that a parameter names.
     pub fn setting(&self, name: &str) -> Option<Setting> {
         let text = |place| {
@@ -260,6 +306,7 @@ impl Module {
                 place,
                 kind: Kind::Text,
                 is_expression: false,
+                is_secret: false,
             })
         };
         if name == ADDRESS {
@@ -282,6 +329,7 @@ impl Module {
         Some(Setting {
             kind: kind_of(field)?,
             is_expression: schema::is_expression(field),
+            is_secret: schema::is_secret(field),
             place: Place::Field(names),
         })
     }
@@ -341,7 +389,9 @@ impl Module {
         self.field(self.prober.name(), document.root(), &mut decoder);
         let (problems, _) = decoder.finish();
         let Some(Problem { path, message, .. }) = problems.into_iter().next() else {
-            return Ok(());
+            return self
+                .judge_addresses()
+                .map_err(|reason| problem(reason.to_owned()));
         };
         let blamed = values.clone().position(|(setting, _)| setting.is_at(&path));
         Err(Unfit {

@@ -190,7 +190,11 @@ impl Http {
             d.warn(node, "fail_if_not_ssl", message, None);
         }
         let has_proxy = self.client.proxy.url().is_some() || self.client.proxy.proxy_from_environment;
-        if has_proxy && !self.skip_resolve_phase_with_proxy {
+        if has_proxy && self.enable_http3 {
+            let message = "requests over HTTP/3 are not sent through the proxy";
+            let help = "leave it out, or use HTTP/2";
+            d.warn(node, "proxy_url", message, help);
+        } else if has_proxy && !self.skip_resolve_phase_with_proxy {
             let message = "a proxy is set, but the target's name is still resolved locally before each probe";
             let help = "set skip_resolve_phase_with_proxy: true to leave that to the proxy";
             d.warn(node, "proxy_url", message, help);

@@ -57,23 +57,25 @@ impl Repeat {
         }
     }
 
-    /// Warns when the last packet of a module's section cannot be answered within its timeout, in nanoseconds.
-    pub(crate) fn warn(&self, section: &str, timeout: i64, module: Id, d: &mut Decoder<'_, '_>) {
+    /// Warns when the last packet of a module's section cannot be answered in time: of its timeout, in nanoseconds, each of several
+    /// attempts or addresses has one of that many shares.
+    pub(crate) fn warn(&self, section: &str, timeout: i64, shares: u32, module: Id, d: &mut Decoder<'_, '_>) {
         let last = self.pause() * (self.packets() - 1);
         let Ok(timeout) = u64::try_from(timeout) else {
             return;
         };
-        if timeout > 0 && last >= std::time::Duration::from_nanos(timeout) {
+        let time = std::time::Duration::from_nanos(timeout) / shares.max(1);
+        if timeout > 0 && last >= time {
+            let limit = match shares {
+                1 => "the module's timeout".to_owned(),
+                _ => format!("{time:?}, a share of the module's timeout"),
+            };
             let message = format!(
-                "the last of {} packets would be sent after {last:?}, which is later than the module's timeout",
+                "the last of {} packets would be sent after {last:?}, which is later than {limit}",
                 self.count
             );
-            d.warn(
-                module,
-                section,
-                message,
-                "raise timeout, or lower count or interval",
-            );
+            let help = "raise timeout, or lower count or interval";
+            d.warn(module, section, message, help);
         }
     }
 }

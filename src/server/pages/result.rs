@@ -115,14 +115,14 @@ pub fn changes(name: Name<'_>) -> String {
 
 /// Where a target is probed again; nowhere when that takes a secret.
 pub fn again(name: Name<'_>) -> Option<String> {
-    let is_open = name.given.iter().all(|given| *given.value != *MASK);
+    let is_open = name.given.iter().all(|given| !given.value.contains(MASK));
     is_open.then(|| probe(name))
 }
 
 /// The command that runs a probe again and shows its log; who runs it writes secrets in themselves.
 pub fn command(name: Name<'_>, base: &str) -> String {
     let escaped = percent_encode(MASK.as_bytes(), ESCAPED).to_string();
-    let query = probe(name).replace(&format!("={escaped}"), &format!("={MASK}"));
+    let query = probe(name).replace(&escaped, MASK);
     let url = format!("{base}{query}");
     // -g: brackets and braces are not patterns. Within single quotes a shell takes everything but the quote as it is.
     format!("curl -g '{}'", url.replace('\'', "%27"))

@@ -9,7 +9,6 @@ use gostd::query::Query;
 
 use super::result::{parameter, place};
 use super::story::{self, LONG};
-use crate::config::MASK;
 use crate::config::files::targets::{Target, decoded, format_milliseconds};
 use crate::display::{holds, short};
 use crate::module::{Given, Loaded};
@@ -170,19 +169,17 @@ pub fn name<'t>(target: &'t Target, given: &'t [Given]) -> Name<'t> {
 pub fn given(target: &Target, loaded: &Loaded) -> Vec<Given> {
     let module = loaded.modules.get(target.module());
     let params = module.and_then(|module| module.params.as_deref());
-    let is_secret = |name: &str| {
-        let rules = params.map_or(&[][..], |params| params.rules());
-        rules.iter().any(|rule| rule.name() == name && rule.is_secret())
+    let rules = params.map_or(&[][..], |params| params.rules());
+    let shown = |name: &str, value| match rules.iter().find(|rule| rule.name() == name) {
+        Some(rule) => rule.shown(value),
+        None => value.into(),
     };
     target
         .params
         .iter()
         .map(|(name, value)| Given {
             name: name.as_str().into(),
-            value: match is_secret(name) {
-                true => MASK.into(),
-                false => value.as_str().into(),
-            },
+            value: shown(name, value.as_str()).into(),
         })
         .collect()
 }

@@ -38,6 +38,7 @@ async fn values_make_no_module_that_would_not_have_loaded() {
       tls_config.key: {}
       tls_config.min_version: {}
   i: {prober: icmp, params: {ttl: {}, count: {}, interval: {}}}
+  t: {prober: tcp, addresses: all, params: {proxy_url: {}}}
   d: {prober: dns, dns: {query_name: a.example}, params: {edns.udp_size: {}, query_class: {}, source_ip_address: {}}}
 ";
     let exporter = Exporter::start(config, &[]).await;
@@ -49,13 +50,13 @@ async fn values_make_no_module_that_would_not_have_loaded() {
         ("m", "enable_http3=yes", "expected true or false"),
         ("m", "enable_http3=%7Btrue%7D", "expected true or false"),
         ("m", "body_size_limit=10", "is not a size"),
-        ("m", "bearer_token=abcd", "at most one of"),
+        ("m", "bearer_token=abcd", "not one that bearer_token can have"),
         ("m", "proxy_url=http://a:1&proxy_from_environment=true", "proxy_url must not be configured"),
         ("m", "proxy_url=%25", "invalid URL escape"),
         ("m", "fail_if_body_matches_regexp=%28", "missing closing )"),
         ("m", "fail_if_body_matches_regexp=%28%5CpL%7B1000%7D%29", "too large"),
         ("m", "fail_if_body_json_matches_cel=body.", "Syntax error"),
-        ("m", "tls_config.key=abc", "client key is configured"),
+        ("m", "tls_config.key=abcd", "not one that tls_config.key can have"),
         ("m", "tls_config.min_version=TLS14", "unknown TLS version"),
         ("i", "ttl=256", "cannot exceed 255"),
         ("i", "ttl=-1", "cannot be negative"),
@@ -64,6 +65,7 @@ async fn values_make_no_module_that_would_not_have_loaded() {
         ("i", "ttl=99999999999999999999", "expected a whole number"),
         ("i", "count=1001", "count"),
         ("i", "interval=soon", "is not a duration"),
+        ("t", "proxy_url=socks5h://127.0.0.1:1", "through a proxy, a target has one address"),
         ("d", "edns.udp_size=1", "not between 512 and 65535"),
         ("d", "query_class=XX", "is not valid"),
     ];

@@ -88,6 +88,70 @@ async fn secret_values_are_shown_nowhere() {
     );
 }
 
+/// What is a secret in the configuration is one of a scrape, too, and needs no `secret: true`.
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_are_shown_nowhere() {
+    const HTTP: [&str; 9] = [
+        "basic_auth.password",
+        "authorization.credentials",
+        "bearer_token",
+        "oauth2.client_secret",
+        "tls_config.key",
+        "header.Authorization",
+        "header.X-Api-Key",
+        "proxy_url",
+        "oauth2.token_url",
+    ];
+    let config = format!(
+        "modules:
+  m: {{prober: http, http: {{basic_auth: {{username: ann}}}}, params: {{{}: {{}}}}}}
+  o: {{prober: http, http: {{oauth2: {{client_id: a, client_secret: b, token_url: 'http://127.0.0.1:1/'}}}}, params: {{{}: {{}}}}}}
+  t: {{prober: tcp, tcp: {{proxy_url: 'socks5://127.0.0.1:1', proxy_username: ann, proxy_password: c}}, params: {{proxy_password: {{}}}}}}
+  g: {{prober: grpc, params: {{metadata.authorization: {{}}}}}}
+  list: {{prober: http, params: {{proxy_url: {{one_of: ['http://u:hushhush@127.0.0.1:1']}}}}}}
+",
+        HTTP.join(": {}, "),
+        HTTP.join(": {}, "),
+    );
+    let exporter = Exporter::start(&config, &["--log.prober=debug"]).await;
+    const URL: &str = "http://u:hushhush@127.0.0.1:1/";
+    let mut shown = Vec::new();
+    #[rustfmt::skip]
+    let rows = [
+        ("m", "basic_auth.password=hushhush", "basic_auth.password=&#60;secret&#62;"),
+        ("o", "oauth2.client_secret=hushhush", "oauth2.client_secret=&#60;secret&#62;"),
+        ("o", &*format!("oauth2.token_url={URL}"), "oauth2.token_url=http://&#60;secret&#62;@127.0.0.1:1/"),
+        ("m", "header.Authorization=hushhush", "header.Authorization=&#60;secret&#62;"),
+        ("m", "header.X-Api-Key=hushhush", "header.X-Api-Key=&#60;secret&#62;"),
+        ("m", &*format!("proxy_url={URL}"), "proxy_url=http://&#60;secret&#62;@127.0.0.1:1/"),
+        ("list", "proxy_url=http://u:hushhush@127.0.0.1:1", "proxy_url=&#60;secret&#62;"),
+        ("t", "proxy_password=hushhush", "proxy_password=&#60;secret&#62;"),
+        ("g", "metadata.authorization=hushhush", "metadata.authorization=&#60;secret&#62;"),
+    ];
+    for (id, (module, query, name)) in rows.into_iter().enumerate() {
+        let path = format!("/probe?module={module}&target=127.0.0.1:1&{query}&debug=true");
+        let answer = exporter.get(&path).await;
+        assert_eq!(answer.status, 200, "{query}: {}", answer.text());
+        let target = page(&exporter, &format!("/logs?id={id}")).await;
+        has(target.text(), [name]);
+        lacks(target.text(), ["Probe it now"]);
+        shown.extend([answer, target]);
+    }
+    for refused in ["bearer_token", "authorization.credentials", "tls_config.key"] {
+        let path = format!("/probe?module=m&target=x&{refused}=hushhush");
+        let answer = exporter.get(&path).await;
+        assert_eq!(answer.status, 400, "{refused}: {}", answer.text());
+        shown.push(answer);
+    }
+    for path in ["/", "/?form=list", "/config"] {
+        shown.push(page(&exporter, path).await);
+    }
+    for answer in &shown {
+        lacks(answer.text(), ["hushhush"]);
+    }
+    lacks(exporter.log(), ["hushhush"]);
+}
+
 /// Targets that differ in a parameter are different targets.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_pages_know_parameters() {
@@ -135,6 +199,10 @@ async fn the_pages_know_parameters() {
             "&#38;query_name=a.example&#38;debug=true\">Probe it now",
         ],
     );
+    let logs = "/logs?target=127.0.0.1:1&query_name=";
+    let of_b = exporter.get(&format!("{logs}b.example")).await;
+    has(of_b.text(), ["query_name: b.example"]);
+    assert_eq!(exporter.get(&format!("{logs}c.example")).await.status, 404);
     // A link from an alert knows nothing of them.
     assert_eq!(
         page(&exporter, "/target?module=m&target=127.0.0.1:1")

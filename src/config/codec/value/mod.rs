@@ -171,6 +171,10 @@ impl Value for Secret {
             }
         })
     }
+
+    fn schema(_: &mut Sections) -> Json {
+        schema::secret()
+    }
     fn is_zero(&self) -> bool {
         self.is_empty()
     }
