@@ -40,6 +40,7 @@ use crate::trace::Tracing;
 use failure::{FAILED, LOG_FULL};
 
 pub use advice::Facts;
+pub use advice::http::speaks_tls;
 pub use failure::Failure;
 pub use findings::{Finding, Findings, Judged};
 pub use outcome::{BodyExcerpt, Outcome};

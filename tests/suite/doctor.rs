@@ -6,12 +6,15 @@ use std::time::{Duration, Instant};
 use rustls::version::{TLS12, TLS13};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UdpSocket, UnixListener};
+use tonic::transport::{Identity, ServerTlsConfig};
 
 use crate::grpc::tonic;
 use crate::http::site::{Asked, Site, answer, ok};
+use crate::support::namespace::outside;
 use crate::support::peer::listen;
 use crate::support::pki::{self, Cert};
+use crate::support::tls_peer::SelfSigned;
 use crate::support::{closed, has};
 
 /// What it says as JSON, and whether a probe with its module passes.
@@ -61,10 +64,14 @@ fn golden(port: u16, rest: &[&str]) -> Vec<String> {
 
 /// Shakes hands with a certificate that nobody here trusts, and answers like a web server.
 async fn encrypted(leaf: Cert) -> u16 {
+    encrypted_saying(leaf, ok()).await
+}
+
+async fn encrypted_saying(leaf: Cert, says: Vec<u8>) -> u16 {
     let root = Cert::ca("Root").self_signed();
     let presented = pki::certified(&[&leaf.by(&root)]);
     let config = pki::server_config(presented, &[&TLS12, &TLS13]);
-    pki::saying(config, ok()).await.port()
+    pki::saying(config, says).await.port()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -277,9 +284,112 @@ async fn a_prompt_without_a_newline_is_not_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_or_a_binary_greeting_is_not_expected() {
+    // greeting, what is quoted if it refuses
+    let rows: [(&[u8], &str); 5] = [
+        (
+            b"421 4.7.0 too many connections\r\n",
+            "\"421 4.7.0 too many connections\"",
+        ),
+        (b"Exceeded MaxStartups\r\n", "\"Exceeded MaxStartups\""),
+        (b"-DENIED protected mode\r\n", "\"-DENIED protected mode\""),
+        (
+            b"D\0\0\0\xffj\x04Host '127.0.0.1' is not allowed to connect",
+            "is not allowed to connect\"",
+        ),
+        (b"J\0\0\0\n8.0.36\0\x08\0\0\0", ""),
+    ];
+    for (greeting, quoted) in rows {
+        let greet = move |mut stream: TcpStream| async move {
+            let _ = stream.write_all(greeting).await;
+            let _ = stream.read_to_end(&mut Vec::new()).await;
+        };
+        let port = listen(greet).await.port();
+        let (said, passes) = doctor(&format!("127.0.0.1:{port}")).await;
+        let written = said["configuration"].as_str().unwrap();
+        assert!(!written.contains("query_response"), "{written}");
+        has(written, ["prober: tcp\n"]);
+        assert_eq!(passes, quoted.is_empty(), "{said}");
+        let state = if passes { "ok" } else { "fail" };
+        assert_eq!(
+            findings(&said),
+            golden(port, &[&format!("Service: greeting: {state}")])
+        );
+        has(said["trouble"].as_str().unwrap_or_default(), [quoted]);
+    }
+}
+
+/// What servers of TLS say to HTTP, and behind a handshake without a certificate.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_status_400_of_a_server_of_tls_is_its_word_about_tls() {
+    let old = |mut stream: TcpStream| async move {
+        let mut head = [0; 600];
+        let _ = stream.read(&mut head).await;
+        let says = match head.starts_with(b"GET ") {
+            true => answer(
+                "400 Bad Request",
+                &[],
+                "The plain HTTP request was sent to HTTPS port",
+            ),
+            false => b"\x15\x03\x01\0\x02\x02\x46".to_vec(),
+        };
+        let _ = stream.write_all(&says).await;
+    };
+    let port = listen(old).await.port();
+    for scheme in ["https://", ""] {
+        let (said, passes) = doctor(&format!("{scheme}127.0.0.1:{port}")).await;
+        assert!(!passes, "{said}");
+        assert_eq!(said["notes"].as_array().unwrap().len(), 0, "{said}");
+        has(said["trouble"].as_str().unwrap(), ["tls_version"]);
+        has(said["targets"].as_str().unwrap(), ["address: \"https://"]);
+    }
+
+    let says = answer("400 Bad Request", &[], "No required SSL certificate was sent");
+    let port = encrypted_saying(Cert::leaf().names(&["127.0.0.1"]), says).await;
+    let (said, _) = doctor(&format!("https://127.0.0.1:{port}")).await;
+    let note = said["notes"][1].as_str().unwrap();
+    has(note, ["status 400", "cert_file"]);
+    assert!(!note.contains("path"), "{note}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_server_that_is_silent_about_ipv6_is_not_asked_for_it() {
+    let setup = "echo nameserver 127.0.0.1 > /tmp/resolv.$$ && mount --bind /tmp/resolv.$$ /etc/resolv.conf && rm /tmp/resolv.$$";
+    let test = "doctor::a_name_server_that_is_silent_about_ipv6_is_not_asked_for_it";
+    if outside(test, setup) {
+        return;
+    }
+    let server = UdpSocket::bind("127.0.0.1:53").await.unwrap();
+    tokio::spawn(async move {
+        let mut query = [0; 512];
+        while let Ok((_, from)) = server.recv_from(&mut query).await {
+            // The name has one label, and A is the type 1.
+            let labels = query[12..].iter().position(|byte| *byte == 0).unwrap();
+            let end = 12 + labels + 5;
+            if query[end - 3] != 1 {
+                continue;
+            }
+            let mut response = query[..end].to_vec();
+            response[2..12].copy_from_slice(&[0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0]);
+            response.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 127, 0, 0, 1]);
+            let _ = server.send_to(&response, from).await;
+        }
+    });
+    let site = Site::with(|_: &Asked| ok()).await;
+    let port = site.address.port();
+    let (said, passes) = doctor(&format!("http://four.test:{port}/")).await;
+    assert!(passes, "{said}");
+    has(
+        said["configuration"].as_str().unwrap(),
+        ["ip_protocol_fallback: false\n", "preferred_ip_protocol: ip4\n"],
+    );
+    has(said["notes"][0].as_str().unwrap(), ["do not answer"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_hostile_greeting_is_escaped() {
     let greet = |mut stream: TcpStream| async move {
-        let greeting = "220\u{9b}31mX\u{202e}abc\u{7f}\u{e0041} hello\r\n";
+        let greeting = "220X\u{202e}abc\u{e0041} hello\u{9b}31m\r\n";
         stream.write_all(greeting.as_bytes()).await.unwrap();
         let _ = stream.read_to_end(&mut Vec::new()).await;
     };
@@ -288,7 +398,7 @@ async fn a_hostile_greeting_is_escaped() {
     assert!(passes, "{said}");
     has(
         said["configuration"].as_str().unwrap(),
-        [r#"[{"expect":"^220\U0000009b31mX\U0000202eabc\U0000007f\U000e0041"}]"#],
+        [r#"[{"expect":"^220X\U0000202eabc\U000e0041"}]"#],
     );
 }
 
@@ -309,11 +419,23 @@ async fn an_ipv6_address_is_probed_over_ipv6() {
 #[tokio::test(flavor = "multi_thread")]
 async fn other_services() {
     let port = tonic(None).await;
-    let (said, passes) = doctor(&format!("grpc://127.0.0.1:{port}")).await;
-    assert!(passes, "{said}");
-    assert!(
-        said["configuration"].as_str().unwrap().contains("prober: grpc"),
-        "{said}"
+    for scheme in ["grpc://", "tcp://", ""] {
+        let (said, passes) = doctor(&format!("{scheme}127.0.0.1:{port}")).await;
+        assert!(passes, "{said}");
+        has(
+            said["configuration"].as_str().unwrap(),
+            ["prober: grpc", "tls: false"],
+        );
+    }
+    let (certificate, key) = SelfSigned::local().pem();
+    let identity = Identity::from_pem(certificate, key);
+    let port = tonic(Some(ServerTlsConfig::new().identity(identity))).await;
+    let (said, passes) = doctor(&format!("127.0.0.1:{port}")).await;
+    assert!(!passes, "{said}");
+    has(said["trouble"].as_str().unwrap(), ["tls_cert_"]);
+    has(
+        said["configuration"].as_str().unwrap(),
+        ["prober: grpc", "tls: true"],
     );
 
     let folder = tempfile::tempdir().unwrap();
@@ -337,6 +459,7 @@ async fn other_services() {
         said["trouble"].as_str().unwrap().starts_with("connect_refused"),
         "{said}"
     );
+    has(said["advice"].as_str().unwrap(), ["nothing listens"]);
 }
 
 #[test]
@@ -361,6 +484,15 @@ fn people_get_text_and_mistakes_are_named() {
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }
+    let output = program().arg(closed().to_string()).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    has(
+        &text,
+        [
+            "The target fails: connect_refused",
+            "\n127.0.0.1 is up and refuses",
+        ],
+    );
     let output = program().arg("htps://example.com").output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let text = String::from_utf8(output.stderr).unwrap();

@@ -135,7 +135,7 @@ impl Doctor<'_> {
 }
 
 /// What a try that works has found.
-fn result(outcome: &Outcome) -> String {
+pub fn result(outcome: &Outcome) -> String {
     let hop = outcome.timeline.hops.last();
     let tls = outcome.tls.as_deref();
     let handshake = tls.and_then(|facts| {

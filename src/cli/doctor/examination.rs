@@ -45,7 +45,7 @@ impl Doctor<'_> {
         for (findings, service) in services {
             out.findings.extend(findings);
             out.services
-                .extend(Some(service).filter(|service| service.families != [false; 2]));
+                .extend(Some(service).filter(|service| service.families.reached != [false; 2]));
         }
         out
     }

@@ -2,6 +2,7 @@
 
 mod attempt;
 mod examination;
+mod greeting;
 mod prescription;
 mod report;
 mod service;
@@ -49,7 +50,7 @@ pub fn command() -> Command {
         .long_about(
             "Asks every name server for the target's addresses, pings it, connects over IPv4 and IPv6, and tries each version of TLS and HTTP, in parallel. \
              Prints what works, what does not and why, then a module, an entry for the targets file and an alert. Nothing is sent to a server that greets \
-             first or whose port belongs to another protocol. The exit status is 0 when a probe with that module passes and 1 otherwise.",
+             first or whose port belongs to another protocol. The exit status is 0 when a probe with that module passes and 1 when it fails or the server refuses connections.",
         )
 }
 

@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 
 use super::attempt::Doctor;
 use super::examination::Examination;
+use super::greeting;
 use super::service::Service;
-use super::settings::{over, prefer, with, written};
+use super::settings::{Families, over, prefer, with, written};
 use super::subject::{Remote, Scheme, Subject};
 
 /// Texts to copy.
@@ -21,8 +22,10 @@ pub struct Prescription {
     pub target: String,
     /// What is to be known about it.
     pub notes: Vec<String>,
-    /// Why a probe with it fails; `None` when it passes.
+    /// Why a probe with it fails, or how the server refuses; `None` when it passes.
     pub trouble: Option<String>,
+    /// What to do about that, unless a note says it.
+    pub advice: Option<String>,
 }
 
 impl Prescription {
@@ -39,11 +42,18 @@ impl Prescription {
         let outcome = doctor
             .probe(&prescription.module, &prescription.target, doctor.patience)
             .await;
-        prescription.trouble = match outcome {
-            Ok(outcome) if outcome.success => None,
-            Ok(outcome) => Some(outcome.reason().unwrap_or_default()),
-            Err(error) => Some(error),
-        };
+        match outcome {
+            Ok(outcome) if outcome.success => {}
+            Ok(outcome) => {
+                prescription.trouble = Some(outcome.reason().unwrap_or_default());
+                let is_noted = |line: &String| prescription.notes.iter().any(|note| note.contains(line));
+                prescription.advice = outcome.advice.filter(|line| !is_noted(line));
+            }
+            Err(error) => {
+                prescription.trouble = Some(error);
+                prescription.advice = None;
+            }
+        }
         prescription
     }
 
@@ -54,6 +64,7 @@ impl Prescription {
             target,
             notes: Vec::new(),
             trouble: None,
+            advice: None,
         }
     }
 
@@ -113,11 +124,11 @@ fn yaml(value: &Value, indentation: usize) -> String {
     first.into_iter().chain(rest).map(line).collect()
 }
 
-/// The service that says most: an answer over HTTP, a greeting, TLS, a connection.
+/// The service that says most: an answer over HTTP or gRPC, a greeting, TLS, a connection.
 fn best(found: &Examination) -> Option<&Service> {
     let worth = |service: &&Service| {
         (
-            service.status.is_some(),
+            service.is_grpc || service.status.is_some(),
             service.greeting.is_some(),
             service.tls.is_some(),
         )
@@ -145,10 +156,19 @@ fn for_remote(remote: &Remote, found: &Examination) -> Prescription {
     if let Some(Err(advice)) = &service.tls {
         notes.push(format!("The certificate is not accepted. {advice}"));
     }
+    if service.families.is_only {
+        notes.push(
+            "The name servers do not answer for the other family of addresses: with ip_protocol_fallback: false, probes do not ask for it."
+                .to_owned(),
+        );
+    }
     let speaks_tls = service.tls.is_some();
+    let is_grpc = service.is_grpc || remote.scheme == Some(Scheme::Grpc);
     // What the target says counts also where it does not work: else the module would watch something else.
     let encrypted = match (remote.scheme, service.port) {
         (Some(scheme), _) if scheme.is_web() => Some(scheme.is_encrypted()),
+        _ if is_grpc => None,
+        (None, _) if service.expects_tls => Some(true),
         (None, _) if service.status.is_some() => Some(speaks_tls),
         (None, port @ (80 | 443)) => Some(port == 443),
         _ => None,
@@ -175,12 +195,10 @@ fn for_remote(remote: &Remote, found: &Examination) -> Prescription {
             ),
             false => web(remote, service, encrypted, &mut notes),
         }
-    } else if remote.scheme == Some(Scheme::Grpc) {
+    } else if is_grpc {
         let grpc = with(family, json!({"tls": speaks_tls}));
         Prescription::new("grpc", module("grpc", grpc), remote.at(service.port))
-    } else if let Some(greeting) = &service.greeting {
-        let word = greeting.split([' ', '-']).next().unwrap_or_default();
-        let expected = format!("^{}", go_regexp::quote_meta(word));
+    } else if let Some(expected) = service.greeting.as_deref().and_then(greeting::expression) {
         let mut step = json!({"expect": expected});
         if service.is_prompt {
             step = with(step, json!({"prompt": true}));
@@ -192,6 +210,17 @@ fn for_remote(remote: &Remote, found: &Examination) -> Prescription {
         tcp("tcp_connect", json!({}))
     };
     made.notes.extend(notes);
+    if let Some(line) = service
+        .greeting
+        .as_deref()
+        .filter(|line| greeting::is_refusal(line))
+    {
+        made.trouble = Some(format!("the server refuses the connection: \"{line}\""));
+        made.advice = Some(
+            "This module checks only the connection; run doctor again when the server accepts it, for one that expects its greeting."
+                .to_owned(),
+        );
+    }
     made
 }
 
@@ -208,7 +237,8 @@ fn web(remote: &Remote, service: &Service, encrypted: bool, notes: &mut Vec<Stri
             http = with(http, json!({"valid_status_codes": [status]}));
         }
         status @ 400.. => notes.push(format!(
-            "The server responds with status {status}, which is a failure; name a path that works."
+            "The server responds with status {status}, which is a failure. {}",
+            service.advice.as_deref().unwrap_or("Name a path that works.")
         )),
         _ => {}
     }
@@ -218,9 +248,12 @@ fn web(remote: &Remote, service: &Service, encrypted: bool, notes: &mut Vec<Stri
 }
 
 /// Over which families something that was not reached is to be probed.
-fn families(remote: &Remote, found: &Examination) -> [bool; 2] {
+fn families(remote: &Remote, found: &Examination) -> Families {
     let of_address = |address: IpAddr| [address.is_ipv4(), address.is_ipv6()];
-    remote.address().map_or(found.pings, of_address)
+    Families {
+        reached: remote.address().map_or(found.pings, of_address),
+        is_only: false,
+    }
 }
 
 fn without_service(remote: &Remote, found: &Examination) -> Prescription {

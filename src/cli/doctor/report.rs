@@ -50,12 +50,12 @@ pub fn as_text(target: &str, found: &Examination, prescription: &Prescription, l
     }
     let verdict = match &prescription.trouble {
         None => look.paint("32", "A probe with this module passes:"),
-        Some(trouble) => look.paint(
-            "31",
-            &format!("A probe with this module fails: {}", short(trouble, 2 * LONG)),
-        ),
+        Some(trouble) => look.paint("31", &format!("The target fails: {}", short(trouble, 2 * LONG))),
     };
     let _ = writeln!(out, "{verdict}");
+    if let Some(advice) = &prescription.advice {
+        let _ = writeln!(out, "{advice}");
+    }
     let files = [
         ("blackbox.yml", prescription.configuration()),
         ("targets.yml", prescription.targets()),
@@ -83,6 +83,7 @@ pub fn as_json(target: &str, found: &Examination, prescription: &Prescription) -
         "findings": findings.collect::<Vec<_>>(),
         "success": prescription.trouble.is_none(),
         "trouble": prescription.trouble,
+        "advice": prescription.advice,
         "notes": prescription.notes,
         "configuration": prescription.configuration(),
         "targets": prescription.targets(),

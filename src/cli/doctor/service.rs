@@ -8,19 +8,21 @@ use std::net::{IpAddr, SocketAddr};
 use futures_util::future::{join, join_all};
 use serde_json::{Value, json};
 
-use super::attempt::{Doctor, FAMILIES, Finding, GREETING, Kind, State};
-use super::settings::{only, over, with};
+use super::attempt::{self, Doctor, FAMILIES, Finding, GREETING, Kind, State};
+use super::greeting;
+use super::settings::{Families, only, over, with};
 use super::subject::{Remote, Scheme};
 use crate::metrics::{Labels, Metric};
-use crate::prober::Outcome;
+use crate::prober::{self, Outcome};
+use crate::reason::Reason;
 
 /// What answers on one port.
 #[derive(Clone, Debug, Default)]
 pub struct Service {
     /// Where.
     pub port: u16,
-    /// Whether it was reached over IPv4, and over IPv6.
-    pub families: [bool; 2],
+    /// Over which families it was reached.
+    pub families: Families,
     /// The first line that it sends unasked.
     pub greeting: Option<String>,
     /// Whether no newline ends it.
@@ -31,6 +33,12 @@ pub struct Service {
     pub status: Option<u16>,
     /// Whether it speaks TLS although the target says that it does not.
     pub hides_tls: bool,
+    /// Whether it responds to plain HTTP that it expects TLS.
+    pub expects_tls: bool,
+    /// Whether it speaks gRPC.
+    pub is_grpc: bool,
+    /// What to do about the status of its answer over HTTP.
+    pub advice: Option<String>,
 }
 
 impl Service {
@@ -50,6 +58,9 @@ impl Service {
         if may_greet && known != Known::Encrypted && !matches!(port, 80 | 443) {
             findings.extend(service.greeting(doctor, remote).await);
         }
+        if service.greeting.as_deref().is_some_and(greeting::is_http2) {
+            findings.extend(service.grpc(doctor, remote).await);
+        }
         let is_plain =
             matches!(remote.scheme, Some(Scheme::Http | Scheme::Ws)) || port == 80 && remote.scheme.is_none();
         if service.greeting.is_none() && known != Known::Other && !is_plain {
@@ -57,7 +68,17 @@ impl Service {
         }
         let may_be_web = is_said_to_be_web || remote.scheme.is_none();
         if service.greeting.is_none() && known == Known::No && may_be_web {
-            findings.extend(service.web(doctor, remote).await);
+            let mut web = service.web(doctor, remote).await;
+            // A server of gRPC may give HTTP/2 any status.
+            let is_healthy = web.first().is_some_and(|first| first.state == State::Works)
+                && service.status.is_some_and(|status| status < 400);
+            if remote.scheme.is_none() && service.tls.is_some() && !is_healthy {
+                web.extend(service.grpc(doctor, remote).await);
+                if service.is_grpc {
+                    web.iter_mut().for_each(Finding::excuse);
+                }
+            }
+            findings.extend(web);
         }
         if is_said_to_be_web && is_plain && service.status.is_none() {
             let mut encrypted = Service {
@@ -83,7 +104,10 @@ impl Service {
         .await;
         let mut address = None;
         let mut findings = Vec::new();
-        for ((mut finding, outcome), reached) in tries.into_iter().zip(&mut self.families) {
+        let mut is_silent = false;
+        for ((mut finding, outcome), reached) in tries.into_iter().zip(&mut self.families.reached) {
+            let failure = outcome.as_ref().and_then(|outcome| outcome.failure);
+            is_silent |= failure.is_some_and(|failure| failure.reason == Reason::ResolveTimeout);
             let dialled = outcome.and_then(|outcome| outcome.timeline.hops.first()?.address.clone());
             *reached = finding.state == State::Works;
             if *reached {
@@ -94,6 +118,7 @@ impl Service {
             findings.push(finding);
         }
         if address.is_some() {
+            self.families.is_only = is_silent;
             // One family is enough.
             findings.iter_mut().for_each(Finding::excuse);
         }
@@ -121,7 +146,31 @@ impl Service {
         // Without a newline, the line ends with the time.
         self.is_prompt = outcome.duration >= GREETING;
         finding.detail = self.greeting.clone()?;
+        if greeting::is_refusal(&finding.detail) {
+            finding.state = State::Fails;
+        }
         Some(finding)
+    }
+
+    /// The health check of gRPC, where HTTP/2 is spoken or HTTP fails within TLS.
+    async fn grpc(&mut self, doctor: Doctor<'_>, remote: &Remote) -> Option<Finding> {
+        let mut grpc = json!({"tls": self.tls.is_some()});
+        if self.tls.is_some() {
+            grpc = with(grpc, json!({"tls_config": {"insecure_skip_verify": true}}));
+        }
+        let module = json!({"prober": "grpc", "grpc": over(self.families, grpc)});
+        let what = "gRPC health check";
+        let target = &remote.at(self.port);
+        let (finding, outcome) = doctor
+            .attempt("Service", what, module, target, Kind::Optional)
+            .await;
+        self.is_grpc = match outcome?.failure.map(|failure| failure.reason) {
+            None | Some(Reason::GrpcNotServing) => true,
+            // A status of HTTP is reported as one of gRPC, too.
+            Some(Reason::GrpcStatus) => self.status.is_none(),
+            Some(_) => false,
+        };
+        self.is_grpc.then_some(finding)
     }
 
     /// TLS of each version, whether the certificate is to be trusted, and what is shown to who names nobody.
@@ -189,7 +238,9 @@ impl Service {
             let all = json!({"follow_redirects": false, "valid_status_codes": ["100-599"], "tls_config": {"insecure_skip_verify": true}});
             json!({"prober": "http", "http": with(over(self.families, all), more)})
         };
-        let one = http(json!({"enable_http2": false, "valid_http_versions": ["HTTP/1.0", "HTTP/1.1"]}));
+        // Advice is given for statuses that are not valid: by default, those other than 2xx.
+        let one =
+            http(json!({"enable_http2": false, "valid_status_codes": [], "include_response_body": true}));
         let one = doctor.attempt(topic, "HTTP/1.1", one, url, Kind::Needed);
         let newer = [
             ("HTTP/2", json!({"valid_http_versions": ["HTTP/2.0"]})),
@@ -204,7 +255,8 @@ impl Service {
                 }
             }
         }));
-        let (one, newer) = join(one, newer).await;
+        let (mut one, newer) = join(one, newer).await;
+        self.judge_status(&mut one);
         let mut findings = Vec::new();
         for (finding, outcome) in std::iter::once(one).chain(newer.into_iter().flatten()) {
             if finding.state == State::Works && self.status.is_none() {
@@ -245,6 +297,28 @@ impl Service {
             );
         }
         findings
+    }
+
+    /// Any status over HTTP/1.1 is an answer, unless it says that the port expects TLS.
+    fn judge_status(&mut self, (finding, outcome): &mut (Finding, Option<Outcome>)) {
+        let Some(said) = outcome.as_ref().filter(|outcome| {
+            outcome
+                .failure
+                .is_some_and(|failure| failure.reason == Reason::HttpStatus)
+        }) else {
+            return;
+        };
+        let body = said.body.as_ref().map_or("", |body| &body.text);
+        self.expects_tls = self.tls.is_none() && prober::speaks_tls(body.as_bytes());
+        finding.detail = attempt::result(said);
+        if self.expects_tls {
+            finding.state = State::Fails;
+            finding.detail.push_str(": the port expects TLS");
+            *outcome = None;
+        } else {
+            finding.state = State::Works;
+            self.advice = said.advice.clone();
+        }
     }
 }
 

@@ -46,12 +46,26 @@ pub fn only(protocol: &str) -> Value {
     json!({"preferred_ip_protocol": protocol, "ip_protocol_fallback": false})
 }
 
+/// Families of addresses over which something is to be probed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Families {
+    /// Whether it was reached over IPv4, and over IPv6.
+    pub reached: [bool; 2],
+    /// Whether no name server answers for the other family: who asks for both waits for nothing.
+    pub is_only: bool,
+}
+
 /// The family that works.
-pub fn prefer([four, six]: [bool; 2]) -> Value {
-    json!({"preferred_ip_protocol": if four || !six { "ip4" } else { "ip6" }})
+pub fn prefer(families: Families) -> Value {
+    let [four, six] = families.reached;
+    let protocol = if four || !six { "ip4" } else { "ip6" };
+    match families.is_only {
+        true => only(protocol),
+        false => json!({"preferred_ip_protocol": protocol}),
+    }
 }
 
 /// Settings over the family that works.
-pub fn over(families: [bool; 2], settings: Value) -> Value {
+pub fn over(families: Families, settings: Value) -> Value {
     with(prefer(families), settings)
 }

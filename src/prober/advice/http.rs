@@ -134,8 +134,8 @@ fn says(body: &[u8], words: &str) -> bool {
     body.windows(words.len()).any(|window| window == words.as_bytes())
 }
 
-/// What servers of TLS say to plain HTTP: nginx, Go, Apache.
-pub(super) fn speaks_tls(body: &[u8]) -> bool {
+/// Whether a body is what servers of TLS say to plain HTTP: nginx, Go, Apache.
+pub fn speaks_tls(body: &[u8]) -> bool {
     says(body, "plain HTTP request was sent to HTTPS port")
         || says(body, "Client sent an HTTP request to an HTTPS server")
         || says(body, "speaking plain HTTP to an SSL-enabled server port")
