@@ -3,7 +3,7 @@
 use super::super::{Links, Migration, Names, milliseconds};
 use super::scope::Scopes;
 use super::{EXPORTER, File, attribute};
-use crate::config::files::targets::{Target, decoded, label_fault};
+use crate::config::files::targets::{Target, encoded, label_fault};
 use alloy_syntax::{Attribute, Block, Statement, Value};
 
 /// One exporter of the Alloy configuration.
@@ -18,12 +18,23 @@ pub(super) struct Component<'a> {
     pub replacement: String,
     /// Targets that a targets file can hold, with the labels that Alloy's exporter gives them.
     pub targets: Vec<Target>,
-    /// Targets that only Alloy can compute, as the text of a list, with their lines.
-    pub computed: Vec<(usize, String)>,
+    /// Targets that only Alloy can compute.
+    pub computed: Vec<Computed>,
+    /// Whether an address is requested with `%25` for its `%`.
+    pub has_escapes: bool,
     /// The text of its modules.
     pub modules: Option<String>,
     /// The file of its modules, when it names one.
     pub config_file: Option<String>,
+}
+
+/// Targets that only Alloy can compute.
+pub(super) struct Computed {
+    pub line: usize,
+    /// The text of a list.
+    pub list: String,
+    /// Whether addresses are among what is computed.
+    pub has_unknown_addresses: bool,
 }
 
 /// All exporters of all files.
@@ -52,6 +63,7 @@ pub(super) fn find<'a>(scopes: &Scopes<'a>) -> Vec<Component<'a>> {
                 replacement: String::new(),
                 targets: Vec::new(),
                 computed: Vec::new(),
+                has_escapes: false,
                 modules: None,
                 config_file: None,
             });
@@ -146,16 +158,25 @@ impl Component<'_> {
                 for entry in list {
                     match entry {
                         Value::Object(fields) => self.read_entry(fields, argument.line, migration),
-                        computed => self.computed.push((argument.line, format!("[{computed}]"))),
+                        computed => self.compute(argument.line, format!("[{computed}]")),
                     }
                 }
             }
-            ("targets", computed) => self.computed.push((argument.line, computed.to_string())),
+            ("targets", computed) => self.compute(argument.line, computed.to_string()),
             ("probe_timeout_offset", value) => migration
                 .lost
                 .push(format!("{at}: `{} = {value}` is computed by Alloy", argument.name)),
             (name, _) => migration.lost.push(self.unknown(name, argument.line)),
         }
+    }
+
+    /// Adds a list of which nothing is known.
+    fn compute(&mut self, line: usize, list: String) {
+        self.computed.push(Computed {
+            line,
+            list,
+            has_unknown_addresses: true,
+        });
     }
 
     /// The file behind `local.file.NAME.content`.
@@ -225,18 +246,27 @@ impl Component<'_> {
         };
         let (name, address) = (name.clone(), address.clone());
         let at = self.at(line);
+        // Alloy's exporter probes an address as it is written; `/probe` decodes it once more than the query.
+        let known = literal(&address);
+        self.has_escapes |= known.is_some_and(|address| encoded(address) != address);
         if raw.needs_alloy() {
             for (label, _) in raw.labels.iter().filter(|(label, _)| block && is_field(label)) {
                 migration.lost.push(format!(
                     "{at}: the label {label:?} of a target that Alloy computes"
                 ));
             }
-            self.computed.push((line, raw.as_element(&name, &address, block)));
+            let has_unknown_addresses = known.is_none();
+            let address = known.map_or_else(|| address.clone(), |known| Value::Text(encoded(known).into()));
+            self.computed.push(Computed {
+                line,
+                list: raw.as_element(&name, &address, block),
+                has_unknown_addresses,
+            });
             return;
         }
         let mut target = Target {
             name: text(&name),
-            address: decoded(&text(&address)).into_owned(),
+            address: text(&address),
             module: raw.module.as_ref().map(text).unwrap_or_default(),
             // Neither label is there with Alloy's exporter.
             labels: ["target", "module"]
@@ -295,9 +325,9 @@ struct Raw {
 impl Raw {
     /// Whether a targets file cannot hold it: something is computed, or a label is only there for relabelling.
     fn needs_alloy(&self) -> bool {
-        let literal = |value: &Value| matches!(value, Value::Text(_));
+        let is_literal = |value: &Value| literal(value).is_some();
         let named = [&self.name, &self.address, &self.module];
-        !named.into_iter().flatten().all(literal)
+        !named.into_iter().flatten().all(is_literal)
             || !self.labels.iter().all(|(label, value)| {
                 let known = [
                     "__param_",
@@ -306,7 +336,7 @@ impl Raw {
                     "__metrics_path__",
                     "__scrape_",
                 ];
-                literal(value)
+                is_literal(value)
                     && (label_fault(label).is_none() || known.iter().any(|known| label.starts_with(known)))
             })
     }
@@ -330,6 +360,13 @@ impl Raw {
 /// Keys of an element of `targets` that are no labels.
 fn is_field(label: &str) -> bool {
     ["name", "address", "module", "__address__"].contains(&label)
+}
+
+fn literal(value: &Value) -> Option<&str> {
+    match value {
+        Value::Text(text) => Some(text),
+        _ => None,
+    }
 }
 
 fn text(value: &Value) -> String {

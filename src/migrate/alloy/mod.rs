@@ -14,7 +14,7 @@ use std::collections::{BTreeSet, HashSet};
 use super::{Input, Links, MigrateError, Migration, modules};
 use crate::config;
 use alloy_syntax::{Attribute, Block, Statement, Value};
-use component::Component;
+use component::{Component, Computed};
 use scope::Scopes;
 
 const EXPORTER: &str = "prometheus.exporter.blackbox";
@@ -157,10 +157,10 @@ fn merge_modules(
 fn targets_only(components: &[Component<'_>], rules: &[String], migration: &mut Migration) {
     const REMEDY: &str = "--output writes a configuration that keeps them";
     for component in components {
-        for (line, text) in &component.computed {
+        for Computed { line, list, .. } in &component.computed {
             let at = component.at(*line);
             migration.lost.push(format!(
-                "{at}: the targets `{text}` are computed by Alloy; {REMEDY}"
+                "{at}: the targets `{list}` are computed by Alloy; {REMEDY}"
             ));
         }
     }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::ops::Range;
 
 use super::super::Migration;
-use super::component::Component;
+use super::component::{Component, Computed};
 use super::scope::Scopes;
 use super::{EXPORTER, File, have_owners};
 use crate::config::files::targets::DEFAULT_MODULE;
@@ -25,6 +25,15 @@ pub(super) fn rewrite(
 ) {
     let owners = have_owners(components);
     let meta = files.iter().any(|file| file.text.contains("__meta_component"));
+    migration.hints.extend(components.iter().flat_map(percent_signs));
+    if let Some(component) = components.iter().find(|component| component.has_escapes)
+        && files.iter().any(|file| file.text.contains("__param_target"))
+    {
+        migration.hints.push(format!(
+            "{}: `__param_target` has %25 for the % of an address: a rule that copies it to a label changes that label",
+            component.at(component.block.line)
+        ));
+    }
     let mut by_output = HashMap::new();
     for component in components {
         by_output
@@ -68,6 +77,20 @@ pub(super) fn rewrite(
             .files
             .push((file.name.to_owned(), apply(file.text, &edits)));
     }
+}
+
+/// A hint for each list of targets whose addresses are not known here: no rule can replace every `%` of a text.
+fn percent_signs(component: &Component<'_>) -> impl Iterator<Item = String> {
+    let unknown = component
+        .computed
+        .iter()
+        .filter(|list| list.has_unknown_addresses);
+    unknown.map(|Computed { line, list, .. }| {
+        format!(
+            "{}: `/probe` decodes a target that Alloy's exporter probed as written: if an address in `{list}` has escapes such as %2F, write %25 for their %",
+            component.at(*line)
+        )
+    })
 }
 
 fn apply(text: &str, edits: &[(Range<usize>, String)]) -> String {
@@ -143,9 +166,9 @@ impl Writer<'_, '_> {
             }
             blocks.push(self.relabel(name, &format!("discovery.http.{name}.targets"), rules));
         }
-        for (number, (_, targets)) in self.component.computed.iter().enumerate() {
+        for (number, computed) in self.component.computed.iter().enumerate() {
             let label = format!("{name}_computed{}", suffix(number));
-            blocks.push(self.relabel(&label, targets, self.probe_rules()));
+            blocks.push(self.relabel(&label, &computed.list, self.probe_rules()));
         }
         let start = self.component.block.span.start;
         let line = text

@@ -422,11 +422,58 @@ prometheus.scrape "x" {
     has(&migration.hints[0], &[hint]);
 }
 
-/// `/probe` decodes such a target; what `/targets` serves is probed as it is written.
+/// Alloy's exporter does not decode an address, `/probe` does: `/targets` serves it encoded, as a list in Alloy has it.
 #[test]
-fn a_target_is_written_as_it_was_probed() {
-    let text = "prometheus.exporter.blackbox \"p\" {\n  config = MODULES\n  target {\n    name = \"n\"\n    address = \"a/%2525%2F\"\n  }\n}\n";
-    assert_eq!(read(text, false).targets[0].address, "a/%25/");
+fn addresses_are_probed_as_alloy_probed_them() {
+    let text = r#"prometheus.exporter.blackbox "p" {
+  config = MODULES
+  target {
+    name    = "file"
+    address = "a/%2525%2F"
+  }
+  target {
+    name    = "list"
+    address = "a/%2525%2F"
+    labels  = { "__tmp" = "x" }
+  }
+  target {
+    name    = "no escape"
+    address = "a/100%"
+    labels  = { "__tmp" = "x" }
+  }
+}
+discovery.relabel "y" {
+  targets = prometheus.exporter.blackbox.p.targets
+  rule {
+    source_labels = ["__param_target"]
+    target_label  = "url"
+  }
+}
+"#;
+    let migration = read(text, true);
+    assert_eq!(migration.targets[0].address, "a/%2525%2F");
+    has(
+        &migration.files[0].1,
+        &[
+            r#""name" = "list", "address" = "a/%252525%252F""#,
+            r#""name" = "no escape", "address" = "a/100%""#,
+        ],
+    );
+    let hint = "line 1: `__param_target` has %25 for the % of an address: a rule that copies it to a label changes that label";
+    let about_escapes = |migration: &Migration| -> Vec<_> {
+        let hints = migration.hints.iter();
+        hints.filter(|hint| hint.contains("%25")).cloned().collect()
+    };
+    assert_eq!(about_escapes(&migration), [hint]);
+    let computed = text.replace("\"a/%2525%2F\"", "sys.env(\"X\")");
+    let hints = about_escapes(&read(&computed, true));
+    assert_eq!(hints.len(), 2, "{hints:?}");
+    has(
+        &hints[0],
+        &["line 3: ", "`[{\"name\" = \"file\", ", "write %25 for their %"],
+    );
+    // Without the rewritten file, these targets are not there to be changed.
+    assert_eq!(about_escapes(&read(&computed, false)), [] as [&str; 0]);
 }
 
 #[test]
