@@ -47,6 +47,7 @@ const PATH: &str = "__metrics_path__";
 const INTERVAL: &str = "__scrape_interval__";
 const TIMEOUT: &str = "__scrape_timeout__";
 const PARAMETER: &str = "__param_";
+const TARGET: &str = "__param_target";
 
 /// The path of probes.
 const PROBE: &str = "/probe";
@@ -192,13 +193,24 @@ impl<'s, 'd, 't> Job<'s, 'd, 't> {
         let alone = targets.len() == 1;
         for (line, labels) in targets {
             let mut notes = Vec::new();
-            let found = relabelled(labels).and_then(|labels| target(labels, &parameters, &mut notes));
+            let mut asked = None;
+            let found = relabelled(labels).and_then(|labels| {
+                asked = labels.get(TARGET).cloned();
+                target(labels, &parameters, &mut notes)
+            });
             notes.extend(found.as_ref().err().cloned());
             let notes = notes.into_iter().map(|note| format!("{}: {note}", self.at(line)));
             migration.lost.extend(notes);
             let Ok((exporter, mut target)) = found else {
                 continue;
             };
+            // Upstream's decoding came after 0.28.0.
+            if asked.is_some_and(|asked| asked != target.address) {
+                migration.hints.push(format!(
+                    "{}: upstream up to 0.28.0 did not decode this target: if you replace such a release, check its `address`",
+                    self.at(line)
+                ));
+            }
             for parameter in target.params.keys() {
                 migration.hints.push(format!(
                     "job {:?}: the module {:?} must list the parameter {parameter:?} under `params`, or the targets file is refused",
