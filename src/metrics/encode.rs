@@ -17,9 +17,9 @@ pub fn probe(samples: &Samples, exposition: Exposition, out: &mut Vec<u8>) {
             current = Some(sample.metric);
         }
         match sample.labels {
-            Labels::None => encoder.sample(std::iter::empty(), sample.value),
+            Labels::None => encoder.gauge(std::iter::empty(), sample.value),
             Labels::Static(value) => {
-                encoder.sample(family.labels.iter().map(|name| (*name, *value)), sample.value);
+                encoder.gauge(family.labels.iter().map(|name| (*name, *value)), sample.value);
             }
             Labels::Values(values) => {
                 let labels = family
@@ -27,7 +27,7 @@ pub fn probe(samples: &Samples, exposition: Exposition, out: &mut Vec<u8>) {
                     .iter()
                     .zip(values.iter())
                     .map(|(name, value)| (*name, value.as_ref()));
-                encoder.sample(labels, sample.value);
+                encoder.gauge(labels, sample.value);
             }
             Labels::Pairs(pairs) => {
                 let names: Vec<Cow<'_, str>> = pairs
@@ -35,7 +35,7 @@ pub fn probe(samples: &Samples, exposition: Exposition, out: &mut Vec<u8>) {
                     .map(|(name, _)| label_name(name, exposition))
                     .collect();
                 let values = pairs.iter().map(|(_, value)| value.as_str());
-                encoder.sample(names.iter().map(AsRef::as_ref).zip(values), sample.value);
+                encoder.gauge(names.iter().map(AsRef::as_ref).zip(values), sample.value);
             }
         }
     }
@@ -44,6 +44,8 @@ pub fn probe(samples: &Samples, exposition: Exposition, out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, SystemTime};
+
     use super::super::{Escaping, Format, Kind, Metric};
     use super::*;
 
@@ -119,16 +121,26 @@ probe_success 1
 
     #[test]
     fn counters_and_histograms_follow_each_format() {
+        let created = Some(SystemTime::UNIX_EPOCH + Duration::new(1_800_000_000, 5));
         let own = |format| {
             let mut out = Vec::new();
             let mut encoder = Encoder::new(&mut out, Exposition::new(format));
             encoder.family("x_total", "Help with \"quotes\"", Kind::Counter);
-            encoder.sample([("code", "200")].into_iter(), 3.0);
+            encoder.counter([("code", "200")].into_iter(), 3.0, created);
             encoder.family("d_seconds", "D", Kind::Histogram);
-            encoder.histogram(std::iter::empty(), &[(0.5, 1), (1.0, 2)], 1.25, 3);
+            encoder.histogram(std::iter::empty(), &[(0.5, 1), (1.0, 2)], 1.25, 3, created);
             encoder.finish();
-            String::from_utf8(out).unwrap()
+            out
         };
+        let binary = own(Format::Protobuf);
+        // Field 3 of a counter and field 15 of a histogram, with seconds and nanoseconds.
+        let timestamp = b"\x08\x08\x80\xa4\xa7\xda\x06\x10\x05";
+        for field in [b"\x1a".as_slice(), b"\x7a"] {
+            let wanted = [field, timestamp].concat();
+            let found = binary.windows(wanted.len()).filter(|bytes| *bytes == wanted);
+            assert_eq!(found.count(), 1, "{binary:x?}");
+        }
+        let own = |format| String::from_utf8(own(format)).unwrap();
         assert_eq!(
             own(Format::Text),
             "# HELP x_total Help with \"quotes\"\n# TYPE x_total counter\nx_total{code=\"200\"} 3\n\

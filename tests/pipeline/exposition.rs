@@ -206,13 +206,15 @@ fn encode(format: Format, families: &[(String, String, Written)]) -> String {
         match written {
             Written::Plain(kind, all) => {
                 encoder.family(name, help, *kind);
-                all.iter()
-                    .for_each(|(labels, value)| encoder.sample(pairs(labels), *value));
+                all.iter().for_each(|(labels, value)| match kind {
+                    Kind::Counter => encoder.counter(pairs(labels), *value, None),
+                    _ => encoder.gauge(pairs(labels), *value),
+                });
             }
             Written::Histogram(all) => {
                 encoder.family(name, help, Kind::Histogram);
                 for (labels, buckets, sum, count) in all {
-                    encoder.histogram(pairs(labels), buckets, *sum, *count);
+                    encoder.histogram(pairs(labels), buckets, *sum, *count, None);
                 }
             }
         }

@@ -4,6 +4,7 @@
 //! text, so all go through one encoder: a library's OpenMetrics writer would be a second path to keep equal.
 
 use std::borrow::Cow;
+use std::time::SystemTime;
 
 use gostd::float::push_float;
 use memchr::{memchr2, memchr3};
@@ -18,7 +19,6 @@ pub struct Encoder<'a> {
     out: &'a mut Vec<u8>,
     format: Format,
     name: &'a str,
-    kind: Kind,
     /// Whether the name of the next series stands there already.
     named: bool,
     /// The family under way, when it is binary: its length must be known before it is written.
@@ -32,7 +32,6 @@ impl<'a> Encoder<'a> {
             out,
             format: exposition.format,
             name: "",
-            kind: Kind::Gauge,
             named: false,
             binary: Vec::new(),
         }
@@ -41,7 +40,7 @@ impl<'a> Encoder<'a> {
     /// Begins a family. The name of a counter ends in `_total`.
     pub fn family(&mut self, name: &'a str, help: &str, kind: Kind) {
         self.flush();
-        (self.name, self.kind) = (name, kind);
+        self.name = name;
         if self.format == Format::Protobuf {
             return protobuf::family(&mut self.binary, name, help, kind);
         }
@@ -68,29 +67,44 @@ impl<'a> Encoder<'a> {
         if self.format == Format::Protobuf {
             return self.family(name, help, Kind::Gauge);
         }
-        (self.name, self.kind, self.named) = (name, Kind::Gauge, true);
+        (self.name, self.named) = (name, true);
         self.push(lines);
     }
 
-    /// Writes a counter or gauge of the family under way.
-    pub fn sample<'l>(&mut self, labels: impl Iterator<Item = Label<'l>> + Clone, value: f64) {
+    /// Writes a gauge of the family under way.
+    pub fn gauge<'l>(&mut self, labels: impl Iterator<Item = Label<'l>> + Clone, value: f64) {
         if self.format == Format::Protobuf {
-            return protobuf::sample(&mut self.binary, labels, self.kind, value);
+            return protobuf::gauge(&mut self.binary, labels, value);
         }
         self.series("", labels, None);
         self.number(value);
     }
 
-    /// Writes a classic histogram of the family under way: `(upper bound, count up to it)` in order, without `+Inf`.
+    /// Writes a counter of the family under way, with the time since when it counts: only protobuf has it, as from client_golang.
+    pub fn counter<'l>(
+        &mut self,
+        labels: impl Iterator<Item = Label<'l>> + Clone,
+        value: f64,
+        created: Option<SystemTime>,
+    ) {
+        if self.format == Format::Protobuf {
+            return protobuf::counter(&mut self.binary, labels, value, created);
+        }
+        self.gauge(labels, value);
+    }
+
+    /// Writes a classic histogram of the family under way: `(upper bound, count up to it)` in order, without `+Inf`. As of a counter,
+    /// the time since when it counts is in protobuf alone.
     pub fn histogram<'l>(
         &mut self,
         labels: impl Iterator<Item = Label<'l>> + Clone,
         buckets: &[(f64, u64)],
         sum: f64,
         count: u64,
+        created: Option<SystemTime>,
     ) {
         if self.format == Format::Protobuf {
-            return protobuf::histogram(&mut self.binary, labels, buckets, sum, count);
+            return protobuf::histogram(&mut self.binary, labels, buckets, sum, count, created);
         }
         for (bound, up_to) in buckets.iter().copied().chain([(f64::INFINITY, count)]) {
             let mut le = Vec::with_capacity(8);

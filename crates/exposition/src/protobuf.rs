@@ -2,6 +2,8 @@
 //!
 //! Field numbers are those of prometheus/client_model's `metrics.proto`. Only what is exposed here is written.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use gostd::protobuf::{bytes, double, message, number};
 
 use super::{Kind, Label};
@@ -18,10 +20,22 @@ pub fn family(out: &mut Vec<u8>, name: &str, help: &str, kind: Kind) {
     number(out, 3, kind);
 }
 
-/// Adds a counter or gauge to the family.
-pub fn sample<'l>(out: &mut Vec<u8>, labels: impl Iterator<Item = Label<'l>>, kind: Kind, value: f64) {
-    let field = if kind == Kind::Counter { 3 } else { 2 };
-    metric(out, labels, field, |body| double(body, 1, value));
+/// Adds a gauge to the family.
+pub fn gauge<'l>(out: &mut Vec<u8>, labels: impl Iterator<Item = Label<'l>>, value: f64) {
+    metric(out, labels, 2, |body| double(body, 1, value));
+}
+
+/// Adds a counter to the family.
+pub fn counter<'l>(
+    out: &mut Vec<u8>,
+    labels: impl Iterator<Item = Label<'l>>,
+    value: f64,
+    created: Option<SystemTime>,
+) {
+    metric(out, labels, 3, |body| {
+        double(body, 1, value);
+        timestamp(body, 3, created);
+    });
 }
 
 /// Adds a classic histogram to the family.
@@ -31,6 +45,7 @@ pub fn histogram<'l>(
     buckets: &[(f64, u64)],
     sum: f64,
     count: u64,
+    created: Option<SystemTime>,
 ) {
     metric(out, labels, 7, |body| {
         number(body, 1, count);
@@ -40,6 +55,21 @@ pub fn histogram<'l>(
                 number(bucket, 1, *up_to);
                 double(bucket, 2, *bound);
             });
+        }
+        timestamp(body, 15, created);
+    });
+}
+
+/// A `google.protobuf.Timestamp`, if there is one. Its fields are left out where they are 0.
+fn timestamp(out: &mut Vec<u8>, field: u64, at: Option<SystemTime>) {
+    let Some(since) = at.and_then(|at| at.duration_since(UNIX_EPOCH).ok()) else {
+        return;
+    };
+    message(out, field, |body| {
+        for (field, value) in [(1, since.as_secs()), (2, since.subsec_nanos().into())] {
+            if value != 0 {
+                number(body, field, value);
+            }
         }
     });
 }

@@ -12,8 +12,10 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use std::time::SystemTime;
 
 use ping_engine::cmsg;
 use socket2::SockRef;
@@ -80,6 +82,8 @@ pub fn quic(network: &Network, to: SocketAddr, vantage: &Vantage) -> Result<std:
 #[derive(Debug, Default)]
 #[allow(missing_docs)]
 pub struct Counters {
+    /// When the first was attempted: upstream makes the counters then.
+    pub created: OnceLock<SystemTime>,
     pub attempted: AtomicU64,
     pub established: AtomicU64,
     pub closed: AtomicU64,
@@ -90,6 +94,12 @@ pub struct Counters {
 }
 
 impl Counters {
+    /// Counts an attempt to connect.
+    pub fn attempt(&self) {
+        self.created.get_or_init(SystemTime::now);
+        Self::add(&self.attempted);
+    }
+
     /// Adds one to a counter.
     pub fn add(counter: &AtomicU64) {
         counter.fetch_add(1, Ordering::Relaxed);

@@ -284,7 +284,7 @@ async fn make(
 /// Dials whoever the route leads to first.
 async fn reach(probe: &mut Probe<'_>, route: &Route<'_>, spans: &mut Spans) -> Result<Stream, ConnectError> {
     if let Some(counters) = route.counters {
-        Counters::add(&counters.attempted);
+        counters.attempt();
     }
     match &route.to {
         To::Addresses { addresses, port } => {

@@ -55,6 +55,7 @@ impl Elsewhere {
         if counters.attempted.load(Ordering::Relaxed) == 0 {
             return;
         }
+        let start = std::mem::replace(&mut figures.created, counters.created.get().copied());
         for (own, counter) in [
             (Own::ConnectionsAttempted, &counters.attempted),
             (Own::ConnectionsClosed, &counters.closed),
@@ -70,6 +71,7 @@ impl Elsewhere {
         ];
         let failed = failed.map(|(reason, counter)| ([DIALER, ("reason", reason)], load(counter)));
         figures.family(Own::ConnectionsFailed, &failed);
+        figures.created = start;
     }
 
     /// What the export of spans and logs left out.

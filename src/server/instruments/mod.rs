@@ -6,9 +6,10 @@ mod elsewhere;
 mod per_module;
 mod print;
 mod process;
+mod since;
 
 use std::fmt::{self, Write as _};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
@@ -27,6 +28,7 @@ use crate::prober::Outcome;
 use per_module::PerModule;
 use print::Figures;
 use process::Process;
+use since::Since;
 
 pub use elsewhere::Elsewhere;
 
@@ -39,18 +41,20 @@ const BOUNDS: [f64; 12] = [
 #[derive(Debug)]
 pub struct Instruments {
     registry: Registry,
+    /// When this program began to count.
+    created: SystemTime,
     elsewhere: Elsewhere,
     process: Process,
     /// Those of each module.
     pub modules: PerModule,
-    unknown_modules: Counter,
-    durations: Family<ByProber, Histogram, fn() -> Histogram>,
+    unknown_modules: Since<Counter>,
+    durations: Family<ByProber, Since<Histogram>, fn() -> Since<Histogram>>,
     probes_in_flight: Gauge,
     /// Not exposed: whether there was a probe at all.
     probes_started: Counter,
-    probes_cancelled: Counter,
-    probes_rejected: Counter,
-    scrapes: Family<ByCode, Counter>,
+    probes_cancelled: Since<Counter>,
+    probes_rejected: Since<Counter>,
+    scrapes: Family<ByCode, Since<Counter>>,
     scrapes_in_flight: Gauge,
     /// Told whenever no probe is left in flight.
     idle: Notify,
@@ -80,15 +84,16 @@ impl Instruments {
     pub fn new(elsewhere: Elsewhere) -> Self {
         let mut instruments = Self {
             registry: Registry::default(),
+            created: SystemTime::now(),
             elsewhere,
             process: Process::of_this_process(),
-            unknown_modules: Counter::default(),
+            unknown_modules: Since::default(),
             modules: PerModule::default(),
-            durations: Family::new_with_constructor(|| Histogram::new(BOUNDS)),
+            durations: Family::new_with_constructor(|| Since::now(Histogram::new(BOUNDS))),
             probes_in_flight: Gauge::default(),
             probes_started: Counter::default(),
-            probes_cancelled: Counter::default(),
-            probes_rejected: Counter::default(),
+            probes_cancelled: Since::default(),
+            probes_rejected: Since::default(),
             scrapes: Family::default(),
             scrapes_in_flight: Gauge::default(),
             idle: Notify::new(),
@@ -116,8 +121,9 @@ impl Instruments {
 
     /// Appends all families, sorted by name.
     pub fn encode(&self, exposition: Exposition, out: &mut Vec<u8>) {
-        let mut figures = Figures::default();
+        let mut figures = Figures::since(self.created);
         self.elsewhere.tell(&mut figures);
+        figures.created = None;
         self.process.tell(&mut figures);
         let probed = self.probes_started.get() > 0;
         print::print(&self.registry, figures, probed, exposition, out);

@@ -11,6 +11,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
 use super::register;
+use super::since::Since;
 use crate::config::Prober;
 use crate::metrics::own::Own;
 use crate::module::{Module, Modules, draft};
@@ -20,10 +21,10 @@ use crate::reason::Reason;
 /// The instruments of all modules.
 #[derive(Debug, Default)]
 pub struct PerModule {
-    probes: Family<ByResult, Counter>,
-    timeouts: Family<ByModule, Counter>,
-    failures: Family<ByReason, Counter>,
-    params_refused: Family<ByParam, Counter>,
+    probes: Family<ByResult, Since<Counter>>,
+    timeouts: Family<ByModule, Since<Counter>>,
+    failures: Family<ByReason, Since<Counter>>,
+    params_refused: Family<ByParam, Since<Counter>>,
     /// What it has: a family does not list its labels. Locked also while the series of a failure is made for a module that is served,
     /// so that none is made once a reload took the module away.
     refused: Mutex<HashSet<ByParam>>,
@@ -35,9 +36,9 @@ pub struct PerModule {
 #[derive(Debug)]
 struct ModuleCounters {
     prober: Prober,
-    succeeded: Counter,
-    failed: Counter,
-    timed_out: Counter,
+    succeeded: Since<Counter>,
+    failed: Since<Counter>,
+    timed_out: Since<Counter>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]

@@ -5,15 +5,17 @@
 //! series, sorted, with name, help and kind from the catalogue, through the encoder that prints probes.
 
 use std::borrow::Cow;
+use std::time::SystemTime;
 
 use memchr::{memchr, memrchr};
 use prometheus_client::encoding::text::encode_registry;
 use prometheus_client::registry::Registry;
 use smallvec::SmallVec;
 
-use crate::metrics::Encoder;
+use super::since;
 use crate::metrics::negotiate::Exposition;
 use crate::metrics::own::{Own, Shown};
+use crate::metrics::{Encoder, Kind};
 
 /// Names and values.
 type Labels<'t> = SmallVec<[(&'t str, Cow<'t, str>); 3]>;
@@ -27,11 +29,23 @@ struct Family<'t> {
 
 /// What others count, asked for when somebody scrapes: series, those of a family one after the other.
 #[derive(Debug, Default)]
-pub struct Figures(Vec<(Own, FewLabels, f64)>);
+pub struct Figures {
+    series: Vec<(Own, FewLabels, f64, Option<SystemTime>)>,
+    /// Since when the counters count that are added next; `None` where client_golang does not say it either.
+    pub created: Option<SystemTime>,
+}
 
 type FewLabels = SmallVec<[(&'static str, &'static str); 2]>;
 
 impl Figures {
+    /// None yet; counters count since then.
+    pub fn since(created: SystemTime) -> Self {
+        Self {
+            created: Some(created),
+            ..Self::default()
+        }
+    }
+
     /// Adds a family without labels.
     pub fn value(&mut self, own: Own, value: f64) {
         self.family::<0>(own, &[([], value)]);
@@ -39,9 +53,9 @@ impl Figures {
 
     /// Adds a family whose series have `N` labels each, in the order of their names.
     pub fn family<const N: usize>(&mut self, own: Own, series: &[([(&'static str, &'static str); N], f64)]) {
-        let series = series.iter();
-        self.0
-            .extend(series.map(|(labels, value)| (own, labels.iter().copied().collect(), *value)));
+        let (series, created) = (series.iter(), self.created);
+        self.series
+            .extend(series.map(|(labels, value)| (own, labels.iter().copied().collect(), *value, created)));
     }
 }
 
@@ -51,12 +65,15 @@ struct Point {
     value: f64,
     buckets: Vec<(f64, u64)>,
     count: u64,
+    /// Since when a counter or a histogram counts.
+    created: Option<SystemTime>,
 }
 
 impl Point {
-    fn of(value: f64) -> Self {
+    fn of(value: f64, created: Option<SystemTime>) -> Self {
         Self {
             value,
+            created,
             ..Self::default()
         }
     }
@@ -68,9 +85,9 @@ pub fn print(registry: &Registry, figures: Figures, probed: bool, exposition: Ex
     // Writing to a string does not fail.
     let _ = encode_registry(&mut text, registry);
     let mut families = read(&text);
-    for (own, labels, value) in figures.0 {
+    for (own, labels, value, created) in figures.series {
         let labels = labels.into_iter().map(|(name, value)| (name, value.into()));
-        let series = (labels.collect(), Point::of(value));
+        let series = (labels.collect(), Point::of(value, created));
         match families.last_mut() {
             Some(family) if family.own == own => family.series.push(series),
             _ => families.push(Family {
@@ -90,10 +107,12 @@ pub fn print(registry: &Registry, figures: Figures, probed: bool, exposition: Ex
         series.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         for (labels, point) in &series {
             let labels = labels.iter().map(|(name, value)| (*name, value.as_ref()));
-            if point.buckets.is_empty() {
-                encoder.sample(labels, point.value);
-            } else {
-                encoder.histogram(labels, &point.buckets, point.value, point.count);
+            match family.kind {
+                Kind::Gauge => encoder.gauge(labels, point.value),
+                Kind::Counter => encoder.counter(labels, point.value, point.created),
+                Kind::Histogram => {
+                    encoder.histogram(labels, &point.buckets, point.value, point.count, point.created);
+                }
             }
         }
     }
@@ -110,7 +129,7 @@ fn read(text: &str) -> Vec<Family<'_>> {
         rest = below;
         if !line.starts_with('#') {
             if let (Some(stem), Some(family)) = (stem, families.last_mut()) {
-                add(&mut family.series, stem, line);
+                add(family, stem, line);
             }
         } else if let Some(help) = line.strip_prefix("# HELP ") {
             let (name, _) = cut(help, memchr(b' ', help.as_bytes())).unwrap_or((help, ""));
@@ -126,22 +145,32 @@ fn read(text: &str) -> Vec<Family<'_>> {
 }
 
 /// Adds the series of a line: `name{label="value"} 1.5`. Of a line that is none, nothing.
-fn add<'t>(all: &mut Vec<(Labels<'t>, Point)>, stem: &str, line: &'t str) -> Option<()> {
+fn add<'t>(family: &mut Family<'t>, stem: &str, line: &'t str) -> Option<()> {
+    let (all, kind) = (&mut family.series, family.own.family().kind);
     let line = line.strip_prefix(stem)?;
-    let (series, value) = cut(line, memrchr(b' ', line.as_bytes()))?;
-    let value: f64 = value.parse().ok()?;
+    let (series, number) = cut(line, memrchr(b' ', line.as_bytes()))?;
+    let (series, value, created) = match kind {
+        Kind::Counter => {
+            let (series, value) = cut(series, memrchr(b' ', series.as_bytes()))?;
+            (series, value, since::read(number))
+        }
+        Kind::Gauge | Kind::Histogram => (series, number, None),
+    };
     let (end, labels) = cut(series, memchr(b'{', series.as_bytes())).unwrap_or((series, ""));
+    let number = || value.parse::<f64>().ok();
     match end {
-        // A histogram begins with its sum; count and buckets follow.
-        "_count" => all.last_mut()?.1.count = value as u64,
+        // A histogram begins with the time since when it counts; sum, count and buckets follow.
+        "" if kind == Kind::Histogram => all.push((read_labels(labels), Point::of(0.0, since::read(value)))),
+        "_sum" => all.last_mut()?.1.value = number()?,
+        "_count" => all.last_mut()?.1.count = number()? as u64,
         "_bucket" => {
             let (bound, _) = split_value(labels.strip_prefix("le=\"")?)?;
             if bound != "+Inf" {
-                let bucket = (bound.parse().ok()?, value as u64);
+                let bucket = (bound.parse().ok()?, number()? as u64);
                 all.last_mut()?.1.buckets.push(bucket);
             }
         }
-        _ => all.push((read_labels(labels), Point::of(value))),
+        _ => all.push((read_labels(labels), Point::of(number()?, created))),
     }
     Some(())
 }
@@ -198,25 +227,26 @@ mod tests {
     use prometheus_client::metrics::family::Family;
     use prometheus_client::metrics::histogram::Histogram;
 
+    use super::since::Since;
     use super::*;
     use crate::metrics::Format;
 
     #[test]
     fn the_library_is_read_as_it_prints() {
         let odd = "a\\b\"c\nd}e=\"f\",g 1";
-        let counters = Family::<Vec<(String, String)>, Counter>::default();
+        let counters = Family::<Vec<(String, String)>, Since<Counter>>::default();
         for module in ["b", odd] {
             let labels = vec![("module".to_owned(), module.to_owned())];
             counters.get_or_create(&labels).inc_by(1_000_000);
         }
-        let histogram = Histogram::new([0.5, 1.0]);
+        let histogram = Since::now(Histogram::new([0.5, 1.0]));
         for seconds in [0.25, 0.75, 4.0] {
             histogram.observe(seconds);
         }
         let mut registry = Registry::default();
         registry.register("blackbox_exporter_probes", "Ours", counters);
         registry.register("blackbox_exporter_probe_duration_seconds", "Ours", histogram);
-        registry.register("not_in_the_catalogue", "None", Counter::<u64>::default());
+        registry.register("not_in_the_catalogue", "None", Since::<Counter>::default());
         let mut out = Vec::new();
         print(
             &registry,

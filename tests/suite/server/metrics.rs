@@ -131,3 +131,90 @@ async fn speaks_every_format_and_gzip() {
     assert_eq!(coded.header("content-encoding"), Some("gzip"));
     assert!(coded.body.starts_with(&[0x1f, 0x8b]));
 }
+
+/// The beginning of `io.prometheus.client.MetricFamily`, with what says since when a series counts.
+#[derive(Clone, PartialEq, prost::Message)]
+struct BinaryFamily {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(message, repeated, tag = "4")]
+    metrics: Vec<BinaryMetric>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct BinaryMetric {
+    #[prost(message, optional, tag = "3")]
+    counter: Option<BinaryCounter>,
+    #[prost(message, optional, tag = "7")]
+    histogram: Option<BinaryHistogram>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct BinaryCounter {
+    #[prost(double, tag = "1")]
+    value: f64,
+    #[prost(message, optional, tag = "3")]
+    created: Option<BinaryTime>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct BinaryHistogram {
+    #[prost(message, optional, tag = "15")]
+    created: Option<BinaryTime>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct BinaryTime {
+    #[prost(int64, tag = "1")]
+    seconds: i64,
+    #[prost(int32, tag = "2")]
+    nanos: i32,
+}
+
+/// As client_golang's: counters and histograms, but nothing that is read from /proc.
+#[tokio::test]
+async fn protobuf_has_the_times_since_when_series_count() {
+    let seconds = || {
+        let now = std::time::SystemTime::now();
+        let since = now.duration_since(std::time::UNIX_EPOCH).unwrap();
+        since.as_secs_f64()
+    };
+    let exporter = Exporter::start(MODULES, &[]).await;
+    let before = seconds();
+    exporter.probe("tcp_plain", REFUSED).await;
+    exporter.probe("http_2xx", REFUSED).await;
+    let after = seconds();
+    let delimited =
+        "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited";
+    let binary = exporter
+        .request("GET", "/metrics", &[("Accept", delimited)])
+        .await;
+    let (mut rest, mut first_failures) = (&*binary.body, 0);
+    while !rest.is_empty() {
+        let family: BinaryFamily = prost::Message::decode_length_delimited(&mut rest).unwrap();
+        let name = &*family.name;
+        for metric in family.metrics {
+            let created = match (metric.counter, metric.histogram) {
+                (Some(counter), None) => counter.created,
+                (None, Some(histogram)) => histogram.created,
+                _ => continue,
+            };
+            if name.starts_with("process_") {
+                assert_eq!(created, None, "{name}");
+                continue;
+            }
+            let created = created.unwrap_or_else(|| panic!("{name}"));
+            let created = created.seconds as f64 + f64::from(created.nanos) / 1e9;
+            // Those of the whole program are older than the first probe.
+            let oldest = match name {
+                "blackbox_exporter_probe_failures_total"
+                | "blackbox_exporter_probe_duration_seconds"
+                | "net_conntrack_dialer_conn_attempted_total" => before - 0.001,
+                _ => before - 60.0,
+            };
+            assert!((oldest..after + 0.001).contains(&created), "{name}: {created}");
+            first_failures += usize::from(name == "blackbox_exporter_probe_failures_total");
+        }
+    }
+    assert_eq!(first_failures, 2);
+}
