@@ -30,7 +30,10 @@ impl<'a> Encoder<'a> {
     pub fn new(out: &'a mut Vec<u8>, exposition: Exposition) -> Self {
         Self {
             out,
-            format: exposition.format,
+            format: match exposition.format {
+                Format::OpenMetrics001 => Format::OpenMetrics,
+                format => format,
+            },
             name: "",
             named: false,
             binary: Vec::new(),

@@ -7,6 +7,8 @@ use super::Escaping;
 pub enum Format {
     /// Prometheus text 0.0.4.
     Text,
+    /// OpenMetrics 0.0.1: what is printed is that of 1.0.0, only its name differs.
+    OpenMetrics001,
     /// OpenMetrics 1.0.0.
     OpenMetrics,
     /// Length-delimited protobuf families.
@@ -82,7 +84,11 @@ impl Exposition {
                 ("application", "openmetrics-text")
                     if matches!(version, "" | "0.0.1" | "1.0.0") && clause.quality > 0.0 =>
                 {
-                    Format::OpenMetrics
+                    // client_golang counts no version as the older one.
+                    match version {
+                        "1.0.0" => Format::OpenMetrics,
+                        _ => Format::OpenMetrics001,
+                    }
                 }
                 _ => continue,
             };
@@ -108,6 +114,9 @@ impl Exposition {
         }
         match self.format {
             Format::Text => with_escaping!("text/plain; version=0.0.4; charset=utf-8"),
+            Format::OpenMetrics001 => {
+                with_escaping!("application/openmetrics-text; version=0.0.1; charset=utf-8")
+            }
             Format::OpenMetrics => {
                 with_escaping!("application/openmetrics-text; version=1.0.0; charset=utf-8")
             }
@@ -252,11 +261,13 @@ mod tests {
             (Some("text/plain;version=1.0.0"), Format::Text),
             (Some("nonsense"), Format::Text),
             (Some(",;,"), Format::Text),
-            (Some("application/openmetrics-text"), Format::OpenMetrics),
+            (Some("application/openmetrics-text"), Format::OpenMetrics001),
+            (Some("application/openmetrics-text;version=0.0.1"), Format::OpenMetrics001),
+            (Some("application/openmetrics-text;version=1.0.0"), Format::OpenMetrics),
             (Some("application/openmetrics-text;version=2.0.0"), Format::Text),
             (Some("application/openmetrics-text;version=1.0.0;q=0,text/plain;q=0.1"), Format::Text),
             (Some("application/openmetrics-text;q=0.2,text/plain;q=0.9"), Format::Text),
-            (Some("text/plain;q=0.2, application/openmetrics-text;q=0.9"), Format::OpenMetrics),
+            (Some("text/plain;q=0.2, application/openmetrics-text;q=0.9"), Format::OpenMetrics001),
             (Some(PROMETHEUS), Format::OpenMetrics),
             (Some(DELIMITED), Format::Protobuf),
             (Some("application/vnd.google.protobuf"), Format::Text),
@@ -277,6 +288,22 @@ mod tests {
             "{:?}",
             start.elapsed()
         );
+    }
+
+    #[test]
+    fn the_version_of_openmetrics_is_that_which_was_asked_for() {
+        for (version, want) in [
+            ("", "0.0.1"),
+            (";version=0.0.1", "0.0.1"),
+            (";version=1.0.0", "1.0.0"),
+        ] {
+            let accept = format!("application/openmetrics-text{version}");
+            let kind = Exposition::negotiate(Some(&accept)).content_type();
+            assert_eq!(
+                kind,
+                format!("application/openmetrics-text; version={want}; charset=utf-8; escaping=underscores")
+            );
+        }
     }
 
     #[test]
