@@ -49,6 +49,8 @@ hostAliases: [{ip: 192.0.2.1, hostNames: [a.example.com]}]
 probes: [{name: websites, targets: ["https://example.com"], tlsConfig: {insecureSkipVerify: true}, basicAuth: {username: {name: login, key: user}}}]
 serviceMonitor: {selfMonitor: {enabled: true}, enabled: true, targets: [{name: a, url: "https://example.com", module: other}, {name: b, url: "https://example.org"}]}
 """
+# What people turn off, as in the community's chart.
+NULLS = "{livenessProbe: null, readinessProbe: null, config: null, prometheusRule: null, dashboards: null, health: null, webConfig: {http_server_config: {http2: false}}}"
 # What an existing Secret replaces must not be dropped silently.
 REFUSED = "policy: {preset: no-link-local}", "targets: {targets: []}", "webConfig: {http_server_config: {http2: false}}"
 EXPORTER = os.path.join(os.environ.get("CARGO_TARGET_DIR", "target"), "debug", "blackbox_exporter")
@@ -75,7 +77,7 @@ if not shutil.which("helm"):
     sys.exit()
 subprocess.run(["helm", "lint", "--quiet", "--kube-version", "1.31.0", CHART], check=True)
 rendered = ""
-for values in "", EVERYTHING, COMMUNITY, "{kind: DaemonSet, hostNetwork: true, hostPort: 9115}":
+for values in "", EVERYTHING, COMMUNITY, NULLS, "{kind: DaemonSet, hostNetwork: true, hostPort: 9115}":
     result = render(values)
     if result.returncode:
         sys.exit(result.stderr)
@@ -92,6 +94,7 @@ named = {rule["replacement"] for one in endpoints for rule in one.get("metricRel
 assert named == {"other", "http_2xx"}, f"the label module is {named}: pages cannot be linked to"
 assert community.count("--web.listen-address") == 1, "a flag is passed twice"
 assert "secretName: test-blackbox-exporter" in community, "secretConfig does not win"
+assert "Probe:" not in render(NULLS).stdout, "a probe is not turned off"
 for values in REFUSED:
     assert "would have no effect" in render("configExistingSecretName: mine\n" + values).stderr, f"{values} is dropped"
 if not os.path.exists(EXPORTER):

@@ -73,13 +73,16 @@ labels:
 {{- if (default dict .Values.webConfig).tls_server_config }}https{{ else }}http{{ end }}
 {{- end }}
 
-{{- /* A probe of the kubelet, over HTTPS if the exporter has TLS and the probe does not set a scheme. */}}
+{{- /* A probe of the kubelet, unless it is null, over HTTPS if the exporter has TLS and the probe does not set a scheme. */}}
 {{- define "blackbox-exporter.probe" -}}
-{{- $probe := deepCopy .probe }}
-{{- if and (eq (include "blackbox-exporter.scheme" .root) "https") $probe.httpGet }}
+{{- with .probe }}
+{{- $probe := deepCopy . }}
+{{- if and (eq (include "blackbox-exporter.scheme" $.root) "https") $probe.httpGet }}
 {{- $_ := set $probe "httpGet" (merge $probe.httpGet (dict "scheme" "HTTPS")) }}
 {{- end }}
-{{- toYaml $probe }}
+{{- $.name }}:
+  {{- toYaml $probe | nindent 2 }}
+{{- end }}
 {{- end }}
 
 {{- /* The Secret of the user that holds the files. As in the community's chart, secretConfig wins. */}}
@@ -98,7 +101,7 @@ labels:
 {{- end }}
 
 {{- define "blackbox-exporter.files" -}}
-{{- $config := deepCopy .Values.config }}
+{{- $config := deepCopy (default dict .Values.config) }}
 {{- with .Values.policy }}{{ $_ := set $config "policy" . }}{{ end }}
 blackbox.yaml: |
   {{- toYaml $config | nindent 2 }}
