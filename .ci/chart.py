@@ -95,6 +95,7 @@ assert named == {"other", "http_2xx"}, f"the label module is {named}: pages cann
 assert community.count("--web.listen-address") == 1, "a flag is passed twice"
 assert "secretName: test-blackbox-exporter" in community, "secretConfig does not win"
 assert "Probe:" not in render(NULLS).stdout, "a probe is not turned off"
+assert "PrometheusRule" not in render("prometheusRule: {enabled: true, shipped: false}").stdout, "an object without groups"
 for values in REFUSED:
     assert "would have no effect" in render("configExistingSecretName: mine\n" + values).stderr, f"{values} is dropped"
 if not os.path.exists(EXPORTER):
