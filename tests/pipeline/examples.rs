@@ -351,7 +351,11 @@ fn components() -> BTreeMap<&'static str, (&'static [&'static str], &'static [&'
 #[test]
 fn alloy_examples_are_alloy_and_their_references_lead_somewhere() {
     for path in ["examples/alloy/config.alloy", "examples/alloy/discovery.alloy"] {
-        check_alloy(path, &read(path));
+        let text = read(path);
+        check_alloy(path, &text);
+        // As `alloy fmt` does, which teams run in CI.
+        let indented = text.lines().find(|line| line.starts_with(' '));
+        assert_eq!(indented, None, "{path}: indented with blanks, not with tabs");
     }
 }
 

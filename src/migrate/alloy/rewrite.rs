@@ -143,13 +143,13 @@ struct Writer<'w, 'a> {
 }
 
 impl Writer<'_, '_> {
-    /// The blocks in place of the exporter's, indented as it was.
+    /// The blocks in place of the exporter's, indented as it was, and inside as `alloy fmt` does.
     fn blocks(&self, text: &str) -> String {
         let name = &self.component.replacement;
         let mut blocks = Vec::new();
         if !self.component.targets.is_empty() || self.component.computed.is_empty() {
             blocks.push(format!(
-                "discovery.http \"{name}\" {{\n  url              = {}\n  refresh_interval = \"30s\"\n}}",
+                "discovery.http \"{name}\" {{\n\turl              = {}\n\trefresh_interval = \"30s\"\n}}",
                 text_value(&format!("http://{}/targets", self.exporter))
             ));
             let mut rules = Vec::new();
@@ -192,7 +192,7 @@ impl Writer<'_, '_> {
                 rules.push(set("__meta_component_name", EXPORTER));
             }
         }
-        let mut text = format!("discovery.relabel \"{label}\" {{\n  targets = {targets}\n");
+        let mut text = format!("discovery.relabel \"{label}\" {{\n\ttargets = {targets}\n");
         for rule in rules {
             _ = write!(text, "\n{rule}");
         }
@@ -257,11 +257,11 @@ fn rule(arguments: &[(&str, &str)]) -> String {
         .map(|(name, _)| name.len())
         .max()
         .unwrap_or_default();
-    let mut text = "  rule {\n".to_owned();
+    let mut text = "\trule {\n".to_owned();
     for (name, value) in arguments {
-        _ = writeln!(text, "    {name:width$} = {value}");
+        _ = writeln!(text, "\t\t{name:width$} = {value}");
     }
-    text.push_str("  }\n");
+    text.push_str("\t}\n");
     text
 }
 

@@ -132,17 +132,17 @@ fn the_whole_set_keeps_every_label() {
     let wanted = format!(
         r#"// my probes
 discovery.http "blackbox_probes" {{
-  url              = "http://127.0.0.1:9115/targets"
-  refresh_interval = "30s"
+	url              = "http://127.0.0.1:9115/targets"
+	refresh_interval = "30s"
 }}
 
 discovery.relabel "blackbox_probes" {{
-  targets = discovery.http.blackbox_probes.targets
+	targets = discovery.http.blackbox_probes.targets
 
-  rule {{
-    target_label = "instance"
-    replacement  = "prometheus.exporter.blackbox.probes"
-  }}
+	rule {{
+		target_label = "instance"
+		replacement  = "prometheus.exporter.blackbox.probes"
+	}}
 }}
 
 prometheus.scrape{}"#,
@@ -246,8 +246,8 @@ prometheus.scrape "{name}" {{
     has(
         text,
         &[
-            "source_labels = [\"alloy_component\"]\n    regex         = \"blackbox_b\"\n    action        = \"keep\"",
-            "regex  = \"alloy_component\"\n    action = \"labeldrop\"",
+            "source_labels = [\"alloy_component\"]\n\t\tregex         = \"blackbox_b\"\n\t\taction        = \"keep\"",
+            "regex  = \"alloy_component\"\n\t\taction = \"labeldrop\"",
             "targets    = discovery.relabel.blackbox_b.output",
         ],
     );
@@ -296,7 +296,7 @@ prometheus.scrape "x" {
     has(
         written,
         &[
-            "discovery.relabel \"blackbox_x_computed\" {\n  targets = encoding.from_json(local.file.list.content)\n",
+            "discovery.relabel \"blackbox_x_computed\" {\n\ttargets = encoding.from_json(local.file.list.content)\n",
             "targets = [{\"name\" = \"a\", \"address\" = sys.env(\"TARGET\"), \"env\" = \"dev\", \"__tmp\" = \"x\"}]",
             "replacement   = \"integrations/blackbox/$1\"",
             "replacement  = \"prometheus.exporter.blackbox.y\"",
@@ -334,7 +334,7 @@ prometheus.scrape "x" {
     has(
         written,
         &[
-            "  discovery.relabel \"blackbox_x_computed\" {\n    targets = argument.list.value\n",
+            "  discovery.relabel \"blackbox_x_computed\" {\n  \ttargets = argument.list.value\n",
             "replacement  = \"probes.all/prometheus.exporter.blackbox.x\"",
             "value = discovery.relabel.blackbox_x_computed.output }",
         ],
