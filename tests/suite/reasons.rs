@@ -531,10 +531,6 @@ async fn failures_of_a_network() {
     let dns = "prober: dns\ntimeout: 1s\ndns: {query_name: a.test}";
     add(Reason::ConnectUnreachable, dns, "10.240.0.1").await;
     add(Reason::ConnectUnreachable, dns, "10.242.0.1").await;
-    // Over UDP, too, what a router sends back ends the probe.
-    add(Reason::ConnectUnreachable, dns, "10.11.0.1").await;
-    let http3 = "prober: http\nhttp: {enable_http2: false, enable_http3: true, tls_config: {insecure_skip_verify: true}}";
-    add(Reason::ConnectUnreachable, http3, "https://10.11.0.1/").await;
     let icmp = |settings: &str| {
         format!("prober: icmp\ntimeout: 1s\nicmp: {{preferred_ip_protocol: ip4, {settings}}}")
     };

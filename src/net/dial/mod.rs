@@ -10,7 +10,7 @@ mod unix;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -68,7 +68,6 @@ pub fn quic(network: &Network, to: SocketAddr, vantage: &Vantage) -> Result<std:
         let socket = std::net::UdpSocket::bind(local(to, vantage)?).map_err(call("bind"))?;
         let apply = vantage.apply(SockRef::from(&socket), to);
         apply.map_err(call("setsockopt"))?;
-        hear(socket.as_fd(), to).map_err(call("setsockopt"))?;
         socket.set_nonblocking(true).map_err(call("fcntl"))?;
         socket
             .connect(to)
@@ -263,7 +262,6 @@ pub async fn udp(
         vantage
             .apply(SockRef::from(&socket), to)
             .map_err(call("setsockopt"))?;
-        hear(socket.as_fd(), to).map_err(call("setsockopt"))?;
         let connected = socket.connect(to).await;
         connected.map_err(|error| unconnected(error, to, vantage))?;
         Ok(socket)
@@ -295,15 +293,6 @@ fn unspecified(to: SocketAddr) -> IpAddr {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     }
-}
-
-/// Has the system report every ICMP error, as over TCP; by default it ignores those of unreachable hosts and networks.
-fn hear(socket: BorrowedFd<'_>, to: SocketAddr) -> io::Result<()> {
-    let (level, name) = match to {
-        SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_RECVERR),
-        SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_RECVERR),
-    };
-    cmsg::set_number(socket, level, name, 1)
 }
 
 /// Where a socket for datagrams to `to` is bound.
