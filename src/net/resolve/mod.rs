@@ -165,7 +165,9 @@ impl ResolveError {
             ResolveCause::Servers(stub::Cause::Silent { .. } | stub::Cause::Deadline(_)) => {
                 Reason::ResolveTimeout
             }
-            ResolveCause::Servers(stub::Cause::Io { over, error }) if Resource::of(over, error).is_some() => {
+            ResolveCause::Servers(stub::Cause::Io { over, error })
+                if Resource::of(call(over), error).is_some() =>
+            {
                 Reason::OutOfResources
             }
             ResolveCause::Servers(stub::Cause::Io { .. } | stub::Cause::Flaw(_) | stub::Cause::Stranger) => {
@@ -428,7 +430,7 @@ impl Resolver {
             }
             Err(StubError { server, cause, seen }) => {
                 if let stub::Cause::Io { over, error } = &cause {
-                    self.shortages.note(over, error);
+                    self.shortages.note(call(over), error);
                 }
                 Err(ResolveError {
                     seen,
@@ -505,6 +507,14 @@ fn choose(mut found: Vec<Address>, preference: Preference) -> Option<Found> {
     chosen.zone = None;
     let others = wanted.collect();
     Some(Found { chosen, others })
+}
+
+/// The call that fails for want of a port, by what queries go over. A UDP socket, whose port is chosen before, connects without one.
+fn call(over: &str) -> &str {
+    match over {
+        "tcp" => "connect",
+        other => other,
+    }
 }
 
 /// The name that is looked up: a name in another script in its ASCII form. What is not UTF-8 is no name in any script.
