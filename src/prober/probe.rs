@@ -169,6 +169,7 @@ impl Probe<'_> {
     pub(super) fn learn(&mut self, facts: Option<TlsFacts>) {
         let facts = facts.map(Box::new);
         self.timeline.hop().tls.clone_from(&facts);
+        self.attempt.facts.has_spoken = false;
         self.attempt.tls = facts;
     }
 

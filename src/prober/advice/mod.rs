@@ -40,6 +40,8 @@ const STOPPED: Duration = Duration::from_secs(1);
 pub struct Facts {
     /// The best address of the family that was not chosen.
     pub(super) other_family: Option<IpAddr>,
+    /// Whether the peer has said what a dialogue waits for since the last handshake.
+    pub(super) has_spoken: bool,
     /// What the last thing that went wrong calls for.
     line: Option<String>,
 }
@@ -141,12 +143,12 @@ pub(super) fn conclude(probe: &mut Probe<'_>, failure: Failure) -> String {
 /// The peer ended a connection in which it had asked for a certificate: some servers do without an alert.
 fn certificate(probe: &Probe<'_>, failure: Failure) -> Option<String> {
     let hop = probe.timeline.attempt().last()?;
-    let is_answered = matches!(hop.answer, Some(Answer::Http { .. }));
     let is_ended = matches!(failure.reason, Reason::PeerClosed | Reason::ConnectReset);
-    // What a redirect leads to may be in the clear.
-    let is_there = is_ended && !is_answered && !hop.name.starts_with("http:");
-    let lacks = probe.attempt.tls.as_ref()?.lacks_certificate;
-    (is_there && lacks).then(|| {
+    // A status of gRPC may be made here: that of a broken connection.
+    let is_answered = matches!(hop.answer, Some(Answer::Http { .. }));
+    let has_spoken = is_answered || probe.attempt.facts.has_spoken;
+    let lacks = hop.tls.as_ref()?.lacks_certificate;
+    (is_ended && !has_spoken && lacks).then(|| {
         "The server closed the connection after it had asked for a client certificate, and none was sent: set cert_file and key_file in tls_config to a certificate that the server's CA signed.".to_owned()
     })
 }

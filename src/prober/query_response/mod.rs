@@ -157,7 +157,7 @@ impl<'c> Dialogue<'c> {
         let send = match &step.expect {
             Some(expect) => {
                 let line = self.matching_line(probe, expect).await?;
-                self.before.heard = true;
+                self.heard(probe);
                 // Invariant: it matched.
                 let found = expect
                     .regexp
@@ -171,7 +171,7 @@ impl<'c> Dialogue<'c> {
         };
         if !step.expect_bytes.is_empty() {
             self.expect_bytes(probe, &step.expect_bytes).await?;
-            self.before.heard = true;
+            self.heard(probe);
         }
         if !send.is_empty() {
             self.send(probe, send, step.newline).await?;
@@ -181,6 +181,12 @@ impl<'c> Dialogue<'c> {
             Box::pin(self.start_tls(probe, upgrade)).await?;
         }
         Ok(())
+    }
+
+    /// The peer has said what was expected.
+    fn heard(&mut self, probe: &mut Probe<'_>) {
+        self.before.heard = true;
+        probe.attempt.facts.has_spoken = true;
     }
 
     /// Reads lines until one matches, and returns it.
