@@ -9,7 +9,7 @@ use blackbox_exporter::metrics::Metric;
 use blackbox_exporter::net::dial::{Vantage, several};
 use blackbox_exporter::net::{Deadline, Network};
 use blackbox_exporter::reason::Reason;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::time::Instant;
 
 use crate::grpc::tonic;
@@ -98,6 +98,9 @@ async fn grpc_tells_of_the_address_that_answered() {
     // The first address refuses in TLS, the second one refuses connections: all that is told is about the first.
     let listener = TcpListener::bind("127.0.0.2:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
+    // Nobody else listens there.
+    let second = TcpSocket::new_v4().unwrap();
+    second.bind(SocketAddr::from(([127, 0, 0, 1], port))).unwrap();
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(SelfSigned::of(&["pool.test"]).server(&["h2"])));
     spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {

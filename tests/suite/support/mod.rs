@@ -11,7 +11,7 @@ mod task;
 pub mod tls_peer;
 pub mod unbound;
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ use blackbox_exporter::module::{self, Module};
 use blackbox_exporter::net::Network;
 use blackbox_exporter::probe_log::LogValue;
 use blackbox_exporter::prober::{self, Outcome, ProbeRequest};
+use socket2::{Domain, Socket, Type};
 
 pub use exporter::{Answer, Exporter, parse};
 pub use task::spawn;
@@ -81,9 +82,15 @@ pub fn redacted(outcome: &Outcome) -> String {
     out
 }
 
-/// An address of this host where nobody listens.
+/// An address of this host where nobody listens, nor will while the tests run.
 pub fn closed() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket
+        .bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())
+        .unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    std::mem::forget(socket);
+    address
 }
 
 /// The log book, one line an event: `LEVEL message key=value …`.
