@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::ops::Range;
 
 use super::super::Migration;
-use super::component::{Component, Computed};
+use super::component::Component;
 use super::scope::Scopes;
 use super::{EXPORTER, File, have_owners};
 use crate::config::files::targets::DEFAULT_MODULE;
@@ -25,7 +25,7 @@ pub(super) fn rewrite(
 ) {
     let owners = have_owners(components);
     let meta = files.iter().any(|file| file.text.contains("__meta_component"));
-    migration.hints.extend(components.iter().flat_map(percent_signs));
+    migration.hints.extend(percent_signs(components));
     if let Some(component) = components.iter().find(|component| component.has_escapes)
         && files.iter().any(|file| file.text.contains("__param_target"))
     {
@@ -79,16 +79,20 @@ pub(super) fn rewrite(
     }
 }
 
-/// A hint for each list of targets whose addresses are not known here: no rule can replace every `%` of a text.
-fn percent_signs(component: &Component<'_>) -> impl Iterator<Item = String> {
-    let unknown = component
-        .computed
-        .iter()
-        .filter(|list| list.has_unknown_addresses);
-    unknown.map(|Computed { line, list, .. }| {
+/// A hint where addresses are not known here: no rule can replace every `%` of a text.
+fn percent_signs(components: &[Component<'_>]) -> Option<String> {
+    let places = components.iter().flat_map(|component| {
+        let unknown = component
+            .computed
+            .iter()
+            .filter(|list| list.has_unknown_addresses);
+        unknown.map(|list| component.at(list.line))
+    });
+    let places: Vec<_> = places.collect();
+    (!places.is_empty()).then(|| {
         format!(
-            "{}: `/probe` decodes a target that Alloy's exporter probed as written: if an address in `{list}` has escapes such as %2F, write %25 for their %",
-            component.at(*line)
+            "{}: `/probe` decodes a target that Alloy's exporter probed as written: if an address there has escapes such as %2F, write %25 for their %",
+            places.join(", ")
         )
     })
 }

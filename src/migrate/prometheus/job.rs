@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Reading;
 use super::relabel::{Labels, Rule, set};
-use super::scrapes::Scrapes;
+use super::yaml::Yaml;
 use crate::config::files::targets::{Target, decoded, label_fault};
 use crate::config::yaml::Id;
 use crate::migrate::{Migration, milliseconds};
@@ -57,7 +57,7 @@ const COMPILATION: usize = 500;
 
 /// A section of a file with intervals: a job, or `global`.
 pub(super) struct Job<'s, 'd, 't> {
-    scrapes: &'s Scrapes<'d, 't>,
+    yaml: &'s Yaml<'d, 't>,
     node: Id,
     name: String,
     /// What stands before a place in a note: the file's name when there are several.
@@ -65,10 +65,10 @@ pub(super) struct Job<'s, 'd, 't> {
 }
 
 impl<'s, 'd, 't> Job<'s, 'd, 't> {
-    pub fn of(scrapes: &'s Scrapes<'d, 't>, node: Id, file: &'s str) -> Self {
-        let name = scrapes.text(node, "job_name").unwrap_or_default();
+    pub fn of(yaml: &'s Yaml<'d, 't>, node: Id, file: &'s str) -> Self {
+        let name = yaml.text(node, "job_name").unwrap_or_default();
         Self {
-            scrapes,
+            yaml,
             node,
             name,
             file,
@@ -76,11 +76,11 @@ impl<'s, 'd, 't> Job<'s, 'd, 't> {
     }
 
     /// The section `global`, by this name in notes.
-    pub fn global(scrapes: &'s Scrapes<'d, 't>, file: &'s str) -> Option<Self> {
-        let node = scrapes.get(scrapes.root(), "global")?;
+    pub fn global(yaml: &'s Yaml<'d, 't>, file: &'s str) -> Option<Self> {
+        let node = yaml.get(yaml.root(), "global")?;
         Some(Self {
             name: "global".to_owned(),
-            ..Self::of(scrapes, node, file)
+            ..Self::of(yaml, node, file)
         })
     }
 
@@ -94,32 +94,32 @@ impl<'s, 'd, 't> Job<'s, 'd, 't> {
     }
 
     fn text(&self, key: &str) -> Option<String> {
-        self.scrapes.text(self.node, key)
+        self.yaml.text(self.node, key)
     }
 
     fn items(&self, key: &str) -> &'d [Id] {
-        self.scrapes.items(self.scrapes.get(self.node, key))
+        self.yaml.items(self.yaml.get(self.node, key))
     }
 
     pub fn is_probe(&self) -> bool {
-        let scrapes = self.scrapes;
+        let yaml = self.yaml;
         let is_path = |path: Option<String>| path.is_some_and(|path| path.ends_with(PROBE));
         is_path(self.text("metrics_path"))
             || self.items("relabel_configs").iter().any(|rule| {
-                scrapes.text(*rule, "target_label").as_deref() == Some(PATH)
-                    && is_path(scrapes.text(*rule, "replacement"))
+                yaml.text(*rule, "target_label").as_deref() == Some(PATH)
+                    && is_path(yaml.text(*rule, "replacement"))
             })
             || self.items("static_configs").iter().any(|group| {
-                let labels = scrapes.get(*group, "labels");
-                labels.is_some_and(|labels| is_path(scrapes.text(labels, PATH)))
+                let labels = yaml.get(*group, "labels");
+                labels.is_some_and(|labels| is_path(yaml.text(labels, PATH)))
             })
     }
 
     /// The address of another exporter with a `/probe`, if the job scrapes one.
     pub fn other_exporter(&self) -> Option<String> {
         let mut replaced = self.items("relabel_configs").iter().filter_map(|rule| {
-            let address = self.scrapes.text(*rule, "target_label").as_deref() == Some(ADDRESS);
-            self.scrapes.text(*rule, "replacement").filter(|_| address)
+            let address = self.yaml.text(*rule, "target_label").as_deref() == Some(ADDRESS);
+            self.yaml.text(*rule, "replacement").filter(|_| address)
         });
         let address = replaced.next_back()?;
         let (host, port) = address.rsplit_once(':').unwrap_or((&address, ""));
@@ -142,21 +142,21 @@ impl<'s, 'd, 't> Job<'s, 'd, 't> {
         self.name_uncarried(migration);
         let mut rules = Vec::new();
         for rule in self.items("relabel_configs") {
-            if self.scrapes.spend(COMPILATION) {
-                match Rule::read(self.scrapes, *rule) {
+            if self.yaml.spend(COMPILATION) {
+                match Rule::read(self.yaml, *rule) {
                     Ok(rule) => rules.push(rule),
                     Err(fault) => {
-                        let at = self.at(self.scrapes.line(*rule));
+                        let at = self.at(self.yaml.line(*rule));
                         migration.lost.push(format!("{at}: {fault}"));
                     }
                 }
             }
         }
         let parameters: BTreeMap<_, Vec<_>> = self
-            .scrapes
-            .entries(self.scrapes.get(self.node, "params"))
+            .yaml
+            .entries(self.yaml.get(self.node, "params"))
             .into_iter()
-            .map(|(parameter, (values, _))| (parameter, self.scrapes.values(values)))
+            .map(|(parameter, (values, _))| (parameter, self.yaml.values(values)))
             .collect();
         let sent: Vec<_> = parameters
             .iter()
@@ -180,7 +180,7 @@ impl<'s, 'd, 't> Job<'s, 'd, 't> {
             for (label, value) in &sent {
                 set(&mut labels, label, (*value).clone());
             }
-            for rule in rules.iter().take_while(|_| self.scrapes.spend(1)) {
+            for rule in rules.iter().take_while(|_| self.yaml.spend(1)) {
                 rule.apply(&mut labels)?;
             }
             // Where rules leave none, the job's values are sent.
@@ -207,7 +207,7 @@ impl<'s, 'd, 't> Job<'s, 'd, 't> {
             // Upstream's decoding came after 0.28.0.
             if asked.is_some_and(|asked| asked != target.address) {
                 migration.hints.push(format!(
-                    "{}: upstream up to 0.28.0 did not decode this target: if you replace such a release, check its `address`",
+                    "{}: upstream up to 0.28.0 decodes this target once, and this exporter twice: if you replace such a release, check its `address`",
                     self.at(line)
                 ));
             }
@@ -232,7 +232,7 @@ impl<'s, 'd, 't> Job<'s, 'd, 't> {
 
     /// Names the keys that a targets file has no place for.
     fn name_uncarried(&self, migration: &mut Migration) {
-        let mut keys: Vec<_> = self.scrapes.entries(Some(self.node)).into_iter().collect();
+        let mut keys: Vec<_> = self.yaml.entries(Some(self.node)).into_iter().collect();
         keys.sort_by_key(|(_, (_, line))| *line);
         for (key, (_, line)) in keys {
             let what = match key {
@@ -250,20 +250,20 @@ impl<'s, 'd, 't> Job<'s, 'd, 't> {
 
     /// The line and the labels of each target, as they are written.
     fn static_targets(&self) -> Vec<(usize, Labels)> {
-        let scrapes = self.scrapes;
+        let yaml = self.yaml;
         let mut targets = Vec::new();
         for group in self.items("static_configs") {
             let mut labels = Labels::new();
-            for (label, (value, _)) in scrapes.entries(scrapes.get(*group, "labels")) {
-                labels.extend(scrapes.scalar(value).map(|value| (label.to_owned(), value)));
+            for (label, (value, _)) in yaml.entries(yaml.get(*group, "labels")) {
+                labels.extend(yaml.scalar(value).map(|value| (label.to_owned(), value)));
             }
-            for target in scrapes.items(scrapes.get(*group, "targets")) {
-                if let Some(address) = scrapes.scalar(*target)
-                    && scrapes.spend(1 + labels.len())
+            for target in yaml.items(yaml.get(*group, "targets")) {
+                if let Some(address) = yaml.scalar(*target)
+                    && yaml.spend(1 + labels.len())
                 {
                     let mut labels = labels.clone();
                     labels.insert(ADDRESS.to_owned(), address);
-                    targets.push((scrapes.line(*target), labels));
+                    targets.push((yaml.line(*target), labels));
                 }
             }
         }

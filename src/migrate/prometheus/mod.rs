@@ -6,13 +6,13 @@
 
 mod job;
 mod relabel;
-mod scrapes;
+mod yaml;
 
 use std::collections::BTreeSet;
 
 use super::{Links, MigrateError, Migration, document};
 use job::Job;
-use scrapes::Scrapes;
+use yaml::Yaml;
 
 /// Prometheus' default scrape interval and timeout in milliseconds.
 const DEFAULT_INTERVAL: u64 = 60_000;
@@ -71,15 +71,15 @@ impl Reading {
         links: Option<&Links<'_>>,
     ) -> Result<Vec<(String, String)>, MigrateError> {
         let document = document(text)?;
-        let scrapes = Scrapes::of(&document);
-        let root = scrapes.root();
+        let yaml = Yaml::of(&document);
+        let root = yaml.root();
         let migration = &mut self.migration;
         let global = *self.global.get_or_insert_with(|| {
             let none = (DEFAULT_INTERVAL, DEFAULT_TIMEOUT);
-            Job::global(&scrapes, file).map_or(none, |global| global.periods(none, migration))
+            Job::global(&yaml, file).map_or(none, |global| global.periods(none, migration))
         });
-        let jobs = scrapes.items(scrapes.get(root, "scrape_configs").or(Some(root)));
-        let jobs = jobs.iter().map(|job| Job::of(&scrapes, *job, file));
+        let jobs = yaml.items(yaml.get(root, "scrape_configs").or(Some(root)));
+        let jobs = jobs.iter().map(|job| Job::of(&yaml, *job, file));
         for job in jobs.filter(Job::is_probe) {
             if let Some(address) = job.other_exporter() {
                 self.migration.hints.push(format!(
@@ -91,11 +91,11 @@ impl Reading {
             self.probes = true;
             job.read(global, self);
         }
-        if scrapes.are_endless() {
+        if yaml.is_endless() {
             return Err(MigrateError::Syntax("aliases repeat too much of it".to_owned()));
         }
         let mut files = Vec::new();
-        for pattern in links.map_or_else(Vec::new, |_| scrapes.texts(root, "scrape_config_files")) {
+        for pattern in links.map_or_else(Vec::new, |_| yaml.texts(root, "scrape_config_files")) {
             match links.map_or(Ok(Vec::new()), |links| links(&pattern)) {
                 Ok(found) => files.extend(found.into_iter().map(|input| (input.name, input.text))),
                 Err(error) => self

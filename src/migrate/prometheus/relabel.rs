@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::scrapes::Scrapes;
+use super::yaml::Yaml;
 use crate::check::{Regexp, Template};
 use crate::config::yaml::Id;
 
@@ -23,21 +23,21 @@ pub(super) struct Rule {
 
 impl Rule {
     /// Reads a rule; the error says that it is another one.
-    pub fn read(scrapes: &Scrapes<'_, '_>, rule: Id) -> Result<Self, String> {
-        let text = |key: &str, default: &str| scrapes.text(rule, key).unwrap_or_else(|| default.to_owned());
+    pub fn read(yaml: &Yaml<'_, '_>, rule: Id) -> Result<Self, String> {
+        let text = |key: &str, default: &str| yaml.text(rule, key).unwrap_or_else(|| default.to_owned());
         let action = text("action", "replace");
         let regex = text("regex", "(.*)");
         let replacement = text("replacement", "$1");
         // As Prometheus compiles it: it must match the whole value.
         let regexp = Regexp::new(&format!("^(?s:{regex})$"));
-        match (scrapes.text(rule, "target_label"), regexp) {
+        match (yaml.text(rule, "target_label"), regexp) {
             (Some(target), Ok(regexp))
                 if action.eq_ignore_ascii_case("replace")
                     && !target.contains('$')
                     && replacement.len() <= LONGEST =>
             {
                 Ok(Self {
-                    sources: scrapes.texts(rule, "source_labels"),
+                    sources: yaml.texts(rule, "source_labels"),
                     separator: text("separator", ";"),
                     target,
                     replacement: Template::new(replacement.as_bytes(), &regexp),

@@ -305,7 +305,7 @@ fn a_target_is_written_as_it_was_probed() {
         (&*target.address, &*target.labels["instance"]),
         ("a/%25/", "a/%2525%2F")
     );
-    let hint = "job \"j\", line 1: upstream up to 0.28.0 did not decode this target: if you replace such a release, check its `address`";
+    let hint = "job \"j\", line 1: upstream up to 0.28.0 decodes this target once, and this exporter twice: if you replace such a release, check its `address`";
     assert!(migration.hints.iter().any(|note| note == hint), "{migration:#?}");
     let plain = read(&text.replace('%', "")).unwrap();
     assert!(

@@ -11,21 +11,21 @@ const MOST_STEPS: usize = 50_000_000;
 /// Most mappings that one takes in by `<<`, directly or through others.
 const MOST_MERGED: usize = 1000;
 
-/// A file.
-pub(super) struct Scrapes<'d, 't> {
+/// A file, and how much of it may still be looked at.
+pub(super) struct Yaml<'d, 't> {
     document: &'d Document<'t>,
     /// How many more steps are made.
     left: Cell<usize>,
 }
 
-impl<'d, 't> Scrapes<'d, 't> {
+impl<'d, 't> Yaml<'d, 't> {
     pub fn of(document: &'d Document<'t>) -> Self {
         let left = Cell::new(MOST_STEPS);
         Self { document, left }
     }
 
     /// Whether aliases have repeated too much of the file.
-    pub fn are_endless(&self) -> bool {
+    pub fn is_endless(&self) -> bool {
         self.left.get() == 0
     }
 
