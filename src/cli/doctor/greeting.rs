@@ -1,7 +1,7 @@
 //! What the first line of a server that speaks first means.
 
-/// How servers begin that refuse connections: of SSH, IMAP and IRC.
-const REFUSALS: [&str; 4] = ["Exceeded ", "Not allowed ", "* BYE", "ERROR "];
+/// How servers begin that refuse connections: of SSH, IMAP, ManageSieve, IRC, and of FTP until they are ready.
+const REFUSALS: [&str; 6] = ["Exceeded ", "Not allowed ", "* BYE", "BYE ", "ERROR ", "120 "];
 
 /// Whether a server refuses connections with this line.
 pub fn is_refusal(line: &str) -> bool {
@@ -26,12 +26,17 @@ pub fn is_http2(line: &str) -> bool {
     matches!(line.as_bytes(), [0, 0, _, 4, ..])
 }
 
-/// An expression for the first word; `None` if there is none to expect.
+/// An expression for the first word, with `*` the first two; `None` if there is none to expect.
 pub fn expression(line: &str) -> Option<String> {
-    let word = line.split([' ', '-']).next().unwrap_or_default();
+    // Every greeting of IMAP begins with the asterisk, refusals too.
+    let (tag, rest) = match line.strip_prefix("* ") {
+        Some(rest) => ("* ", rest),
+        None => ("", line),
+    };
+    let word = rest.split([' ', '-']).next().unwrap_or_default();
     let is_text = !word.contains(|c: char| c.is_control() || c == char::REPLACEMENT_CHARACTER);
     let is_expected = is_text && !word.is_empty() && !is_refusal(line);
-    is_expected.then(|| format!("^{}", go_regexp::quote_meta(word)))
+    is_expected.then(|| format!("^{}", go_regexp::quote_meta(&format!("{tag}{word}"))))
 }
 
 #[cfg(test)]
@@ -43,8 +48,13 @@ mod tests {
         let rows = [
             ("220 mail.example.com ESMTP", Some("^220")),
             ("220-two lines", Some("^220")),
+            ("200 news.example.com", Some("^200")),
+            ("201 no posting", Some("^201")),
             ("SSH-2.0-OpenSSH_9.2", Some("^SSH")),
             ("+OK ready", Some("^\\+OK")),
+            ("* OK [CAPABILITY IMAP4rev1] ready", Some("^\\* OK")),
+            ("* PREAUTH welcome", Some("^\\* PREAUTH")),
+            ("INFO {\"server_id\":\"NA\"}", Some("^INFO")),
             ("4000 users", Some("^4000")),
             ("", None),
             (" indented", None),
@@ -64,6 +74,8 @@ mod tests {
             "-NOAUTH Authentication required.",
             "Exceeded MaxStartups",
             "* BYE too many connections",
+            "BYE (TRYLATER) \"too many connections\"",
+            "120 Service ready in 5 minutes",
             "D\0\0\0\u{fffd}j\u{4}Host '10.0.0.1' is not allowed to connect",
         ];
         for line in refusals {
