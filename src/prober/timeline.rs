@@ -91,8 +91,13 @@ pub enum Answer {
         /// Status code.
         status: u16,
     },
-    /// The code of a call of gRPC.
-    Grpc(u32),
+    /// Of a call of gRPC.
+    Grpc {
+        /// Its code.
+        code: u32,
+        /// The status of HTTP that the code stands for, if the response is not gRPC.
+        http: Option<u16>,
+    },
 }
 
 /// Why an attempt failed that was not the last one.

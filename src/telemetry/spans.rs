@@ -243,7 +243,7 @@ fn method<'a>(probe: &'a Traced<'_>, hop: &Hop, number: usize) -> Option<&'a str
     let redirects = before.iter().filter(|before| before.attempt == hop.attempt);
     let statuses = redirects.filter_map(|hop| match hop.answer? {
         Answer::Http { status, .. } => Some(status),
-        Answer::Grpc(_) => None,
+        Answer::Grpc { .. } => None,
     });
     Some(statuses.fold(module.method.as_str(), http::method_after))
 }
@@ -296,7 +296,7 @@ fn of_grpc(out: &mut Vec<u8>, hop: &Hop) {
     attribute(out, 9, "rpc.system.name", "grpc");
     attribute(out, 9, "rpc.service", GRPC_SERVICE);
     attribute(out, 9, "rpc.method", "Check");
-    if let Some(Answer::Grpc(code)) = hop.answer {
+    if let Some(Answer::Grpc { code, .. }) = hop.answer {
         attribute(out, 9, "rpc.grpc.status_code", i64::from(code));
     }
     if let Ok(url) = Url::parse(&format!("http://{}", hop.name)) {

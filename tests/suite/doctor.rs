@@ -3,13 +3,17 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use h2::server::SendResponse;
+use http::Response;
 use rustls::version::{TLS12, TLS13};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UdpSocket, UnixListener};
+use tonic::service::Routes;
 use tonic::transport::{Identity, ServerTlsConfig};
 
-use crate::grpc::tonic;
+use crate::grpc::{scripted, tonic, tonic_with};
 use crate::http::site::{Asked, Site, answer, ok};
 use crate::support::namespace::outside;
 use crate::support::peer::listen;
@@ -429,7 +433,8 @@ async fn other_services() {
     }
     let (certificate, key) = SelfSigned::local().pem();
     let identity = Identity::from_pem(certificate, key);
-    let port = tonic(Some(ServerTlsConfig::new().identity(identity))).await;
+    let tls = Some(ServerTlsConfig::new().identity(identity));
+    let port = tonic(tls.clone()).await;
     let (said, passes) = doctor(&format!("127.0.0.1:{port}")).await;
     assert!(!passes, "{said}");
     has(said["trouble"].as_str().unwrap(), ["tls_cert_"]);
@@ -437,6 +442,22 @@ async fn other_services() {
         said["configuration"].as_str().unwrap(),
         ["prober: grpc", "tls: true"],
     );
+    let port = tonic_with(tls, Routes::default()).await;
+    let (said, passes) = doctor(&format!("127.0.0.1:{port}")).await;
+    assert!(!passes, "{said}");
+    has(
+        said["configuration"].as_str().unwrap(),
+        ["prober: grpc", "tls: true"],
+    );
+
+    // HTTP/2 without gRPC.
+    let missing = |_, mut respond: SendResponse<Bytes>| async move {
+        let response = Response::builder().status(404).body(()).unwrap();
+        respond.send_response(response, true).unwrap();
+    };
+    let (said, passes) = doctor(&scripted(missing).await).await;
+    assert!(passes, "{said}");
+    has(said["configuration"].as_str().unwrap(), ["prober: tcp"]);
 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.sock");

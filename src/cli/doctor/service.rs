@@ -13,7 +13,7 @@ use super::greeting;
 use super::settings::{Families, only, over, with};
 use super::subject::{Remote, Scheme};
 use crate::metrics::{Labels, Metric};
-use crate::prober::{self, Outcome};
+use crate::prober::{self, Answer, Outcome};
 use crate::reason::Reason;
 
 /// What answers on one port.
@@ -29,6 +29,8 @@ pub struct Service {
     pub is_prompt: bool,
     /// Whether it speaks TLS, and what to do about a certificate that is not valid and trusted here.
     pub tls: Option<Result<(), String>>,
+    /// Whether it speaks HTTP/1.1.
+    pub speaks_http1: bool,
     /// The status of its answer over HTTP.
     pub status: Option<u16>,
     /// Whether it speaks TLS although the target says that it does not.
@@ -70,8 +72,8 @@ impl Service {
         if service.greeting.is_none() && known == Known::No && may_be_web {
             let mut web = service.web(doctor, remote).await;
             // A server of gRPC may give HTTP/2 any status.
-            let is_healthy = web.first().is_some_and(|first| first.state == State::Works)
-                && service.status.is_some_and(|status| status < 400);
+            service.speaks_http1 = web.first().is_some_and(|first| first.state == State::Works);
+            let is_healthy = service.speaks_http1 && service.status.is_some_and(|status| status < 400);
             if remote.scheme.is_none() && service.tls.is_some() && !is_healthy {
                 web.extend(service.grpc(doctor, remote).await);
                 if service.is_grpc {
@@ -164,10 +166,14 @@ impl Service {
         let (finding, outcome) = doctor
             .attempt("Service", what, module, target, Kind::Optional)
             .await;
-        self.is_grpc = match outcome?.failure.map(|failure| failure.reason) {
+        let outcome = outcome?;
+        let answer = outcome.timeline.hops.last().and_then(|hop| hop.answer);
+        self.is_grpc = match outcome.failure.map(|failure| failure.reason) {
             None | Some(Reason::GrpcNotServing) => true,
-            // A status of HTTP is reported as one of gRPC, too.
-            Some(Reason::GrpcStatus) => self.status.is_none(),
+            // Proxies in front of web servers also respond to gRPC with a status of its own.
+            Some(Reason::GrpcStatus) => {
+                !self.speaks_http1 && matches!(answer, Some(Answer::Grpc { http: None, .. }))
+            }
             Some(_) => false,
         };
         self.is_grpc.then_some(finding)

@@ -163,7 +163,10 @@ fn judge(
             let said = serving_text(&module.service, status);
             let hop = probe.timeline.hop();
             hop.result = Some(said.clone());
-            hop.answer = Some(Answer::Grpc(Code::OK.0));
+            hop.answer = Some(Answer::Grpc {
+                code: Code::OK.0,
+                http: None,
+            });
             if status == SERVING {
                 log!(probe.log, Debug, "connect the grpc server successfully");
                 return Ok(());
@@ -180,7 +183,10 @@ fn judge(
                 .set(Metric::GrpcStatusCode, f64::from(status.code.0));
             let hop = probe.timeline.hop();
             hop.result = Some(status.code.to_string());
-            hop.answer = Some(Answer::Grpc(status.code.0));
+            hop.answer = Some(Answer::Grpc {
+                code: status.code.0,
+                http: status.http,
+            });
             let at = hop.address.clone().unwrap_or_else(|| route.target());
             (status.reason, format!("health check of {at}: {status}"))
         }

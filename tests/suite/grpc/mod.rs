@@ -15,6 +15,7 @@ use http::{HeaderMap, Request, Response};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
+use tonic::service::Routes;
 use tonic_health::ServingStatus;
 
 use crate::support::namespace::outside;
@@ -34,13 +35,18 @@ pub async fn tonic(tls: Option<tonic::transport::ServerTlsConfig>) -> u16 {
     reporter
         .set_service_status("bad.Service", ServingStatus::NotServing)
         .await;
+    tonic_with(tls, Routes::new(service)).await
+}
+
+/// tonic with these services; the port it listens on.
+pub async fn tonic_with(tls: Option<tonic::transport::ServerTlsConfig>, services: Routes) -> u16 {
     let incoming = tonic::transport::server::TcpIncoming::bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let port = incoming.local_addr().unwrap().port();
     let mut server = tonic::transport::Server::builder();
     if let Some(tls) = tls {
         server = server.tls_config(tls).unwrap();
     }
-    spawn(server.add_service(service).serve_with_incoming(incoming));
+    spawn(server.add_routes(services).serve_with_incoming(incoming));
     port
 }
 
