@@ -49,8 +49,9 @@ pub fn command() -> Command {
         .about("Try every prober that fits a target, and write a module for it.")
         .long_about(
             "Asks every name server for the target's addresses, pings it, connects over IPv4 and IPv6, and tries each version of TLS and HTTP, in parallel. \
-             Prints what works, what does not and why, then a module, an entry for the targets file and an alert. Nothing is sent to a server that greets \
-             first or whose port belongs to another protocol. The exit status is 0 when a probe with that module passes and 1 when it fails or the server refuses connections.",
+             Prints what works, what does not and why, then a module, an entry for the targets file and an alert. A gRPC health check goes to servers \
+             that begin with HTTP/2 and, if the target has no scheme, to those with TLS where HTTP/1.1 fails or gets a status of 400 or more. Nothing is sent to other servers \
+             that greet first or whose port belongs to another protocol. The exit status is 0 when a probe with that module passes and 1 when it fails or the server refuses connections.",
         )
 }
 

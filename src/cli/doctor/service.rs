@@ -1,7 +1,8 @@
-//! What answers on one port: connecting, the greeting, TLS and HTTP.
+//! What answers on one port: connecting, the greeting, TLS, HTTP and the health check of gRPC.
 //!
-//! Nothing is sent that a user of the service would not send: a port that is known for another protocol gets no request of HTTP, and a
-//! server that greets gets nothing at all.
+//! The health check goes to servers that begin with HTTP/2 and, if the target has no scheme, to those with TLS where HTTP/1.1 fails or
+//! gets a status of 400 or more. Other servers that greet get nothing at all, and a port that is known for another protocol no request
+//! of HTTP.
 
 use std::net::{IpAddr, SocketAddr};
 
