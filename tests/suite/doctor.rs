@@ -387,7 +387,7 @@ async fn a_name_server_that_is_silent_about_ipv6_is_not_asked_for_it() {
         said["configuration"].as_str().unwrap(),
         ["ip_protocol_fallback: false\n", "preferred_ip_protocol: ip4\n"],
     );
-    has(said["notes"][0].as_str().unwrap(), ["do not answer"]);
+    has(said["notes"][0].as_str().unwrap(), ["do not respond"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -158,7 +158,7 @@ fn for_remote(remote: &Remote, found: &Examination) -> Prescription {
     }
     if service.families.is_only {
         notes.push(
-            "The name servers do not answer for the other family of addresses: with ip_protocol_fallback: false, probes do not ask for it."
+            "The name servers do not respond for the other family of addresses: with ip_protocol_fallback: false, probes do not ask for it."
                 .to_owned(),
         );
     }
