@@ -85,17 +85,23 @@ impl History {
         kept.oldest_first().find(|entry| entry.id == id).cloned()
     }
 
-    /// The newest result of a target, of any module, `hostname` and parameters where `name` has none.
+    /// The newest result of a target, of any module, `hostname` and parameters where `name` has none. If there is no result with
+    /// these `hostname` and parameters, they do not count: upstream ignores them.
     // compat: upstream gives the oldest one, which is rarely the one that is asked for.
     pub fn newest_of(&self, name: Name<'_>) -> Option<Arc<Entry>> {
         let fits = |entry: &&Arc<Entry>| {
             let of = entry.name();
-            of.target == name.target
-                && (name.module.is_empty() || of.module == name.module)
-                && (name.hostname.is_none() || of.hostname == name.hostname)
-                && (name.given.is_empty() || of.given.is_empty() || of.given == name.given)
+            of.target == name.target && (name.module.is_empty() || of.module == name.module)
         };
-        self.lock().oldest_first().rev().find(fits).cloned()
+        let is_named = |entry: &&Arc<Entry>| {
+            let of = entry.name();
+            (name.hostname.is_none() || of.hostname == name.hostname)
+                && (name.given.is_empty() || of.given == name.given)
+        };
+        let kept = self.lock();
+        let mut fitting = kept.oldest_first().rev().filter(fits);
+        let newest = fitting.clone().next();
+        fitting.find(is_named).or(newest).cloned()
     }
 
     /// The results of a target, newest first.
@@ -111,7 +117,7 @@ impl History {
 }
 
 impl Kept {
-    fn oldest_first(&self) -> impl DoubleEndedIterator<Item = &Arc<Entry>> {
+    fn oldest_first(&self) -> impl DoubleEndedIterator<Item = &Arc<Entry>> + Clone {
         self.failures.iter().chain(&self.recent).map(|(entry, _)| entry)
     }
 

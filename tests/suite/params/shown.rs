@@ -202,7 +202,23 @@ async fn the_pages_know_parameters() {
     let logs = "/logs?target=127.0.0.1:1&query_name=";
     let of_b = exporter.get(&format!("{logs}b.example")).await;
     has(of_b.text(), ["query_name: b.example"]);
-    assert_eq!(exporter.get(&format!("{logs}c.example")).await.status, 404);
+    // A later probe without parameters, and one with others, take nothing from those of b.
+    for module in ["plain", "m&query_name=a.example"] {
+        exporter
+            .get(&format!("/probe?module={module}&target=127.0.0.1:1"))
+            .await;
+    }
+    for named in ["", "&module=m"] {
+        let of_b = exporter.get(&format!("{logs}b.example{named}")).await;
+        has(of_b.text(), ["query_name: b.example"]);
+    }
+    // What no probe had counts as little as in upstream.
+    for ignored in ["query_name=c.example", "hostname=h", "other=1"] {
+        let newest = exporter
+            .get(&format!("/logs?target=127.0.0.1:1&module=m&{ignored}"))
+            .await;
+        has(newest.text(), ["query_name: a.example"]);
+    }
     // A link from an alert knows nothing of them.
     assert_eq!(
         page(&exporter, "/target?module=m&target=127.0.0.1:1")
