@@ -276,12 +276,14 @@ impl Section for Module {
             let message = format!("\"addresses: any\" has no effect: {why}");
             d.warn(node, "addresses", message, None);
         }
-        // Whoever probes all addresses expects two at least.
-        let addresses = if self.vantage.addresses == "all" { 2 } else { 1 };
-        let shares = addresses * self.most_attempts();
+        let time = (
+            self.timeout,
+            self.most_attempts(),
+            self.vantage.addresses == "all",
+        );
         match self.prober {
-            Prober::Icmp => self.icmp.repeat.warn("icmp", self.timeout, shares, node, d),
-            Prober::Tcp => self.tcp.repeat.warn("tcp", self.timeout, shares, node, d),
+            Prober::Icmp => self.icmp.repeat.warn("icmp", time, node, d),
+            Prober::Tcp => self.tcp.repeat.warn("tcp", time, node, d),
             _ => {}
         }
     }

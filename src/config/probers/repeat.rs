@@ -57,25 +57,38 @@ impl Repeat {
         }
     }
 
-    /// Warns when the last packet of a module's section cannot be answered in time: of its timeout, in nanoseconds, each of several
-    /// attempts or addresses has one of that many shares.
-    pub(crate) fn warn(&self, section: &str, timeout: i64, shares: u32, module: Id, d: &mut Decoder<'_, '_>) {
+    /// Warns when the last packet of a module's section cannot be answered in time. Of its timeout, in nanoseconds, each attempt has a
+    /// share, and of that each address if `all` are probed.
+    pub(crate) fn warn(
+        &self,
+        section: &str,
+        (timeout, attempts, all): (i64, u32, bool),
+        module: Id,
+        d: &mut Decoder<'_, '_>,
+    ) {
         let last = self.pause() * (self.packets() - 1);
-        let Ok(timeout) = u64::try_from(timeout) else {
+        let Some(timeout) = u64::try_from(timeout).ok().filter(|timeout| *timeout > 0) else {
             return;
         };
-        let time = std::time::Duration::from_nanos(timeout) / shares.max(1);
-        if timeout > 0 && last >= time {
-            let limit = match shares {
-                1 => "the module's timeout".to_owned(),
-                _ => format!("{time:?}, a share of the module's timeout"),
-            };
-            let message = format!(
-                "the last of {} packets would be sent after {last:?}, which is later than {limit}",
-                self.count
-            );
-            let help = "raise timeout, or lower count or interval";
-            d.warn(module, section, message, help);
-        }
+        let time = std::time::Duration::from_nanos(timeout) / attempts.max(1);
+        let half = time / 2;
+        let limit = match attempts {
+            1 if last >= time => "which is later than the module's timeout".to_owned(),
+            _ if last >= time => {
+                format!(
+                    "which is later than {time:?}, the share of the timeout of one of {attempts} attempts"
+                )
+            }
+            _ if last >= half && all => {
+                format!("which can be too late: if the name has two addresses, each has {half:?}")
+            }
+            _ => return,
+        };
+        let message = format!(
+            "the last of {} packets would be sent after {last:?}, {limit}",
+            self.count
+        );
+        let help = "raise timeout, or lower count or interval";
+        d.warn(module, section, message, help);
     }
 }
