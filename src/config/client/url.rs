@@ -3,13 +3,15 @@
 //! This is the one place where the configuration leans on another room: a second parser of URLs would come to differ
 //! from the one that uses them.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
 
 use go_yaml::Id;
+use gostd::carried;
 use gostd::url::{Url, UrlError};
 
-use crate::config::codec::confidential;
+use crate::config::codec::confidential::MASK;
 use crate::config::codec::decode::Decoder;
 use crate::config::codec::environment::Purpose;
 use crate::config::codec::tree::Tree;
@@ -31,7 +33,7 @@ impl Variant<Option<String>> for ProxyUrl {
     }
     fn tree(place: &Option<String>) -> Tree {
         let text = place.as_deref().unwrap_or_default();
-        Tree::text(Url::parse(text).map_or_else(|_| String::new(), |url| url.to_string()))
+        Tree::text(Url::parse(text).map_or_else(|_| String::new(), |url| printed(&url)))
     }
 }
 
@@ -43,8 +45,8 @@ impl UrlText {
     fn shown(&self) -> String {
         match Url::parse(&self.0) {
             // compat: upstream prints the password.
-            Ok(url) if self.0.contains('@') => url.to_string(),
-            Err(_) if self.0.contains('@') => confidential::MASK.to_owned(),
+            Ok(url) if self.0.contains('@') => printed(&url),
+            Err(_) if self.0.contains('@') => MASK.to_owned(),
             _ => self.0.clone(),
         }
     }
@@ -80,6 +82,31 @@ impl Value for UrlText {
 
     fn tree(&self) -> Tree {
         Tree::text(self.shown())
+    }
+}
+
+/// A URL with its password as `xxxxx`. In `user:password@host`, which lacks `//`, the parser finds no password.
+fn printed(url: &Url) -> String {
+    match url.opaque.contains(&b'@') {
+        // compat: upstream prints it.
+        true => MASK.to_owned(),
+        false => url.to_string(),
+    }
+}
+
+/// A URL with the mask in place of its user. A text that may have one and is no URL with a host is not shown at all.
+pub(crate) fn without_user(text: &str) -> Cow<'_, str> {
+    if !text.contains('@') {
+        return text.into();
+    }
+    match Url::parse(text) {
+        Ok(url) if url.host.is_empty() => MASK.into(),
+        Ok(url) if url.user.is_some() => {
+            let bare = carried::owned(url.without_user());
+            bare.replacen("//", &format!("//{MASK}@"), 1).into()
+        }
+        Ok(_) => text.into(),
+        Err(_) => MASK.into(),
     }
 }
 

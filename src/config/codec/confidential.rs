@@ -82,7 +82,7 @@ pub(crate) fn masked(text: &str, number: usize) -> String {
 const URLS: [&str; 3] = ["resolver", "server", "token_url"];
 
 /// A line without the user and password of a URL.
-pub(crate) fn without_user(line: &str) -> String {
+fn without_user(line: &str) -> String {
     let Some((user, after)) = line.rsplit_once('@') else {
         return line.to_owned();
     };

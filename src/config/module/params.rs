@@ -13,7 +13,8 @@ use serde_json::Value as Json;
 use super::hints::{elsewhere, field};
 use super::{Module, Prober};
 use crate::config::client::http_client::canonical_header;
-use crate::config::codec::confidential::{MASK, names_secret, without_user};
+use crate::config::client::url::without_user;
+use crate::config::codec::confidential::{MASK, names_secret};
 use crate::config::codec::decode::Decoder;
 use crate::config::codec::environment::Expanded;
 use crate::config::codec::problem::Problem;
@@ -187,7 +188,7 @@ impl Setting {
     /// A value as pages and logs show it: a URL without its user.
     pub fn shown<'v>(&self, value: &'v str) -> Cow<'v, str> {
         match self.is_url() {
-            true => without_user(value).into(),
+            true => without_user(value),
             false => value.into(),
         }
     }
@@ -288,9 +289,9 @@ impl Module {
     pub(super) fn hide_params(&mut self) {
         let mut params = mem::take(&mut self.params);
         for (name, param) in &mut params {
-            let has_password = |choice: &Choice| choice.value.contains('@');
             let is_secret = |setting: Setting| {
-                setting.is_secret() || setting.is_url() && param.one_of.iter().any(has_password)
+                let is_masked = |choice: &Choice| setting.shown(&choice.value) != choice.value;
+                setting.is_secret() || param.one_of.iter().any(is_masked)
             };
             if self.setting(name).is_some_and(is_secret) {
                 param.hide();
