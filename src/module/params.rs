@@ -108,7 +108,7 @@ impl Params {
                 matches: matches.flatten(),
                 one_of: param.one_of.iter().map(|choice| choice.value.clone()).collect(),
                 required: param.required,
-                secret: param.secret,
+                secret: param.is_secret(),
             });
         }
         for rule in &rules {

@@ -48,10 +48,16 @@ pub(crate) fn is_secret(key: &str) -> bool {
     names_secret(&key) || did_you_mean(&key, KEYS).is_some()
 }
 
-/// Whether a header, parameter or piece of metadata of this name is a credential.
+/// Whether a header, parameter or piece of metadata of this name may be a credential.
 pub(crate) fn names_secret(name: &str) -> bool {
     let name = name.to_lowercase();
-    WORDS.iter().any(|word| name.contains(word)) || name.ends_with("-key") || name.ends_with("_key")
+    names_credential(&name) || name.ends_with("-key") || name.ends_with("_key")
+}
+
+/// Whether it is one beyond doubt: a name that only ends in `-key` may be that of an ordinary key (`X-Shard-Key`).
+pub(crate) fn names_credential(name: &str) -> bool {
+    let name = name.to_lowercase();
+    WORDS.iter().any(|word| name.contains(word))
 }
 
 /// A line of the text (counted from 1), without what may be secret in it.

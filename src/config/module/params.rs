@@ -14,7 +14,7 @@ use super::hints::{elsewhere, field};
 use super::{Module, Prober};
 use crate::config::client::http_client::canonical_header;
 use crate::config::client::url::without_user;
-use crate::config::codec::confidential::{MASK, names_secret};
+use crate::config::codec::confidential::{MASK, names_credential};
 use crate::config::codec::decode::Decoder;
 use crate::config::codec::environment::Expanded;
 use crate::config::codec::problem::Problem;
@@ -34,7 +34,7 @@ section! {
         /// Whether a scrape must give it.
         omit required: bool,
         /// Whether the value is kept out of pages and logs.
-        omit secret: bool,
+        omit secret: Option<bool>,
     }
 }
 
@@ -68,22 +68,27 @@ impl Section for Param {
         if let Some(problem) = d.key_of_this().and_then(refused_name) {
             d.report(node, problem, None);
         }
-        if self.secret
+        if self.is_secret()
             && let Some(name @ (ADDRESS | SERVER)) = d.key_of_this()
         {
             let message = format!("{name} cannot be secret: logs and pages show which address is probed");
             d.report_field(node, "secret", message, None);
         }
-        if self.secret {
+        if self.is_secret() {
             self.hide();
         }
     }
 }
 
 impl Param {
+    /// Whether the value is kept out of pages and logs.
+    pub fn is_secret(&self) -> bool {
+        self.secret == Some(true)
+    }
+
     /// Keeps its values out of pages and logs.
     fn hide(&mut self) {
-        self.secret = true;
+        self.secret = Some(true);
         for choice in &mut self.one_of {
             choice.secret = true;
         }
@@ -173,11 +178,6 @@ impl Setting {
     /// Whether its value is a regular expression or a CEL expression.
     pub fn is_expression(&self) -> bool {
         self.is_expression
-    }
-
-    /// Whether its value is a credential.
-    pub(super) fn is_secret(&self) -> bool {
-        self.is_secret || self.header().is_some_and(names_secret)
     }
 
     /// Whether its value is a URL, which may have a password.
@@ -285,13 +285,16 @@ pub struct Unfit {
 }
 
 impl Module {
-    /// Parameters that set credentials are secret, whether the user says so or not.
+    /// Parameters that set credentials are secret, whether the user says so or not; a header whose name seems to be that of a
+    /// credential, unless the user says otherwise.
     pub(super) fn hide_params(&mut self) {
         let mut params = mem::take(&mut self.params);
         for (name, param) in &mut params {
             let is_secret = |setting: Setting| {
                 let is_masked = |choice: &Choice| setting.shown(&choice.value) != choice.value;
-                setting.is_secret() || param.one_of.iter().any(is_masked)
+                setting.is_secret
+                    || param.secret.is_none() && setting.header().is_some_and(names_credential)
+                    || param.one_of.iter().any(is_masked)
             };
             if self.setting(name).is_some_and(is_secret) {
                 param.hide();

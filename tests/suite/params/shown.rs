@@ -109,6 +109,9 @@ async fn credentials_are_shown_nowhere() {
   t: {{prober: tcp, tcp: {{proxy_url: 'socks5://127.0.0.1:1', proxy_username: ann, proxy_password: c}}, params: {{proxy_password: {{}}}}}}
   g: {{prober: grpc, params: {{metadata.authorization: {{}}}}}}
   list: {{prober: http, params: {{proxy_url: {{one_of: ['http://u:hushhush@127.0.0.1:1']}}}}}}
+  open: {{prober: http, params: {{header.X-Shard-Key: {{}}, header.X-Page-Token: {{secret: false}}}}}}
+  grpc: {{prober: grpc, params: {{metadata.partition_key: {{}}}}}}
+  both: {{prober: http, params: {{bearer_token: {{secret: false}}}}}}
 ",
         HTTP.join(": {}, "),
         HTTP.join(": {}, "),
@@ -141,6 +144,23 @@ async fn credentials_are_shown_nowhere() {
         lacks(target.text(), ["Probe it now"]);
         shown.extend([answer, target]);
     }
+    // Values of these may be short, and shown.
+    for (module, query) in [
+        ("open", "header.X-Shard-Key=a1"),
+        ("open", "header.X-Page-Token=a1"),
+        ("grpc", "metadata.partition_key=a1"),
+    ] {
+        let path = format!("module={module}&target=127.0.0.1:1&{query}");
+        assert_eq!(
+            exporter.get(&format!("/probe?{path}")).await.status,
+            200,
+            "{query}"
+        );
+        let target = page(&exporter, &format!("/target?{path}")).await;
+        has(target.text(), [query, "Probe it now"]);
+    }
+    let path = "/probe?module=both&target=127.0.0.1:1&bearer_token=hushhush&debug=true";
+    shown.push(exporter.get(path).await);
     for refused in ["bearer_token", "authorization.credentials", "tls_config.key"] {
         let path = format!("/probe?module=m&target=x&{refused}=hushhush");
         let answer = exporter.get(&path).await;
