@@ -144,7 +144,7 @@ fn what_cannot_work_as_meant_is_a_warning() {
         ("prober: icmp, params: {count: {one_of: ['3', a]}}", "params.count.one_of[1]: a scrape that sets nothing else is refused with this value: expected a whole number"),
         ("prober: dns, dns: {query_name: x}, params: {query_type: {one_of: [a, A]}}", "params.query_type.one_of[0]: a scrape that sets nothing else is refused with this value: query type 'a' is not valid"),
         ("prober: http, params: {method: {one_of: [GET], matches: POST}}", "it does not match POST"),
-        ("prober: http, params: {bearer_token: {one_of: [hush, hus], secret: true}}", "params.bearer_token.one_of[1]: a scrape that sets nothing else is refused with this value"),
+        ("prober: dns, dns: {query_name: x}, params: {query_name: {one_of: [hush, hus], secret: true}}", "params.query_name.one_of[1]: a scrape that sets nothing else is refused with this value"),
         ("prober: tcp, tcp: {query_response: [{expect: '^+OK'}]}", "tcp.query_response[0].expect: ^+ repeats the anchor and matches no +: write ^\\+"),
         ("prober: http, http: {fail_if_body_matches_regexp: ['^*x']}", "http.fail_if_body_matches_regexp[0]: ^* repeats the anchor"),
         ("prober: tcp, timeout: -5s", "a negative timeout is no timeout"),

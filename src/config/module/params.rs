@@ -180,6 +180,11 @@ impl Setting {
         self.is_expression
     }
 
+    /// Whether logs and pages have the value nowhere but where they name the parameter: a secret of the configuration, or a header.
+    pub fn is_sent_only(&self) -> bool {
+        self.is_secret || self.header().is_some()
+    }
+
     /// Whether its value is a URL, which may have a password.
     fn is_url(&self) -> bool {
         matches!(&self.place, Place::Field(names) if names.last().is_some_and(|name| name.ends_with("_url")))

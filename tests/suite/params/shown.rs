@@ -16,6 +16,7 @@ async fn secret_values_are_shown_nowhere() {
       valid_status_codes: {secret: true}
       header.X-Open: {}
   d: {prober: dns, dns: {query_name: a.example}, params: {query_name: {secret: true}}}
+  h: {prober: http, params: {header.Cookie: {}}}
 ";
     let exporter = Exporter::start(config, &["--log.prober=debug"]).await;
     let query = format!(
@@ -86,6 +87,11 @@ async fn secret_values_are_shown_nowhere() {
         "{}",
         short.text()
     );
+    // A header is in no text that would have to be searched for it.
+    let header = exporter
+        .get("/probe?module=h&target=127.0.0.1:1&header.Cookie=a=1")
+        .await;
+    assert_eq!(header.status, 200);
 }
 
 /// What is a secret in the configuration is one of a scrape, too, and needs no `secret: true`.
