@@ -15,10 +15,7 @@ pub fn is_refusal(line: &str) -> bool {
 
 /// Whether it is an error of MySQL: a packet of less than 64 KiB, the first, that begins with 0xff.
 fn is_of_mysql(line: &str) -> bool {
-    matches!(
-        line.chars().collect::<Vec<_>>().as_slice(),
-        [_, _, '\0', '\0', '\u{fffd}', ..]
-    )
+    line.chars().skip(2).take(3).eq(['\0', '\0', '\u{fffd}'])
 }
 
 /// Whether it is the SETTINGS frame that a server of HTTP/2 begins with.

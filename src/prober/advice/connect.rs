@@ -135,13 +135,16 @@ fn system(network: &str, error: &io::Error, ip: &str, port: &str, also: Option<S
         libc::ETIMEDOUT => {
             format!("No response from {ip}: a firewall drops the packets, or the address is not in use.")
         }
-        code => {
-            let line = barred(code, ip)?;
-            match also {
-                Some(also) => format!("{line} {also}."),
-                None => line,
-            }
-        }
+        code => return prohibited(code, ip, also),
+    })
+}
+
+/// What in this host, or over IPv6 on the way, keeps packets from an address, and whether the name has another one.
+pub(super) fn prohibited(code: i32, ip: &str, also: Option<String>) -> Option<String> {
+    let line = barred(code, ip)?;
+    Some(match also {
+        Some(also) => format!("{line} {also}."),
+        None => line,
     })
 }
 

@@ -1,8 +1,8 @@
 //! DNS responses that are invalid or do not match the module.
 
-use super::connect::{other_family, unreachable};
+use super::connect::{other_family, prohibited, unreachable};
 use super::nearest::nearest;
-use super::{Facts, barred, name, quoted};
+use super::{Facts, name, quoted};
 use crate::check::Regexp;
 use crate::check::regexp::SHORT;
 use crate::config::dns_names::type_name;
@@ -148,12 +148,10 @@ pub(in crate::prober) fn no_response(facts: &Facts, error: &DnsError, of: &Asked
             unreachable(code, &server, other_family(facts))
         }
         DnsError::Carry(CarryError::Receive(error) | CarryError::Send(error))
-            if let Some(line) = error.raw_os_error().and_then(|code| barred(code, &server)) =>
+            if let Some(line) =
+                (error.raw_os_error()).and_then(|code| prohibited(code, &server, other_family(facts))) =>
         {
-            match other_family(facts) {
-                Some(also) => format!("{line} {also}."),
-                None => line,
-            }
+            line
         }
         DnsError::TimedOut { strays: 1.., .. } => format!(
             "{server} responded, but with other identifiers than the query's: something between rewrites responses, or forges them."
