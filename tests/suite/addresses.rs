@@ -16,7 +16,7 @@ use crate::grpc::tonic;
 use crate::http::site::{Asked, Site, answer, ok, redirect};
 use crate::support::namespace::outside;
 use crate::support::tls_peer::SelfSigned;
-use crate::support::{exposition, has, log, probe, spawn};
+use crate::support::{exposition, has, lacks, log, probe, spawn};
 
 /// `localhost` as everywhere; `pool.test` with a first address where nobody listens; `silent.test` and `slow.test` with one
 /// that never answers, of the same family and of the other.
@@ -101,12 +101,7 @@ async fn grpc_tells_of_the_address_that_answered() {
     // Nobody else listens there.
     let second = TcpSocket::new_v4().unwrap();
     second.bind(SocketAddr::from(([127, 0, 0, 1], port))).unwrap();
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(SelfSigned::of(&["pool.test"]).server(&["h2"])));
-    spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let _ = acceptor.accept(stream).await;
-        }
-    });
+    spawn(untrusted(listener));
     let yaml = "prober: grpc\ntimeout: 10s\nresolved_address: true\ngrpc: {tls: true}";
     let outcome = probe(yaml, &format!("pool.test:{port}")).await;
     let failure = outcome.failure.unwrap();
@@ -123,6 +118,29 @@ async fn grpc_tells_of_the_address_that_answered() {
             "probe_ssl_earliest_cert_expiry ",
         ],
     );
+    // The first address closes at once, the second one fails in TLS: its certificate is not the first one's.
+    let (closing, refusing, port) = loop {
+        let closing = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = closing.local_addr().unwrap().port();
+        if let Ok(refusing) = TcpListener::bind(("127.0.0.2", port)).await {
+            break (closing, refusing, port);
+        }
+    };
+    spawn(async move { while closing.accept().await.is_ok() {} });
+    spawn(untrusted(refusing));
+    let outcome = probe(yaml, &format!("pool.test:{port}")).await;
+    let told = format!("health check of 127.0.0.1:{port}: ");
+    has(log(&outcome).join("\n"), [&told]);
+    has(exposition(&outcome), ["probe_ip_info{ip=\"127.0.0.1\""]);
+    lacks(exposition(&outcome), ["probe_ssl_"]);
+}
+
+/// Serves TLS with a certificate that nobody trusts.
+async fn untrusted(listener: TcpListener) {
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(SelfSigned::of(&["pool.test"]).server(&["h2"])));
+    while let Ok((stream, _)) = listener.accept().await {
+        let _ = acceptor.accept(stream).await;
+    }
 }
 
 #[tokio::test]

@@ -26,7 +26,7 @@ use crate::metrics::{Labels, Metric};
 use crate::module::Grpc;
 use crate::net::dial::DialCause;
 use crate::net::http2::{self, Manner};
-use crate::net::tls::facts::{FactSet, TlsFacts};
+use crate::net::tls::facts::{Ending, FactSet, TlsFacts};
 use crate::net::tls::{Alpn, ClientTls, Prepared, TlsError};
 use crate::net::url::idna_ascii;
 use crate::net::{Address, split_host_port};
@@ -176,6 +176,13 @@ fn judge(
             (Reason::GrpcNotServing, said)
         }
         Err(status) => {
+            // compat: the certificate is exposed although the server did not pass, or an expiry alert would vanish when
+            // the certificate expires.
+            if let Some(facts) = &probe.attempt.tls
+                && facts.ending != Ending::Complete
+            {
+                facts.expose(&mut probe.samples, FactSet::Grpc);
+            }
             let line = advice::grpc::status(&status, &module.service, module.tls);
             probe.advise_else(line);
             probe
@@ -282,9 +289,6 @@ impl First {
             expose_address(probe, peer.ip().to_canonical());
             probe.timeline.hop().address = Some(socket_text(peer));
         }
-        if let Some(facts) = &self.tls {
-            facts.expose(&mut probe.samples, FactSet::Grpc);
-        }
         probe.learn(self.tls.map(|facts| *facts));
         probe.attempt.facts.forget();
         probe.advise(self.advice);
@@ -317,11 +321,6 @@ async fn reach(probe: &mut Probe<'_>, route: &Route<'_>) -> Result<Stream, GrpcS
             Err(failure) => failure,
         };
         let is_handshake = matches!(failure.error, ConnectError::Tls(_));
-        if is_handshake && let Some(facts) = &probe.attempt.tls {
-            // compat: the certificate is exposed although the server did not pass, or an expiry alert would vanish when
-            // the certificate expires.
-            facts.expose(&mut probe.samples, FactSet::Grpc);
-        }
         let peer = failure.spans.peer.map(|peer| peer.ip());
         let all = addresses.len();
         addresses.retain(|address| Some(address.ip) != peer);
