@@ -368,5 +368,6 @@ async fn open_file(probe: &mut Probe<'_>, module: &Http, path: &str) -> Result<R
             }
         }
     }
-    Ok(RequestBody::File(Box::new(FileBody { first, file })))
+    let path = path.to_owned();
+    Ok(RequestBody::File(Box::new(FileBody { first, file, path })))
 }

@@ -258,6 +258,10 @@ async fn a_request_over_http3() {
         assert!(!outcome.success, "{more}");
         has(log(&outcome).join("\n"), [want]);
     }
+    let folder_as_body = format!("method: POST\nbody_file: {}", folder.path().display());
+    let outcome = probe(&module(&folder_as_body), &target).await;
+    let unreadable = format!("read {}: is a directory", folder.path().display());
+    has(log(&outcome).join("\n"), [&unreadable]);
     let untrusting =
         "prober: http\nhttp: {preferred_ip_protocol: ip4, enable_http3: true, enable_http2: false}";
     let outcome = probe(untrusting, &target).await;

@@ -53,6 +53,15 @@ async fn files_are_read_at_probe_time() {
     let outcome = probe(&yaml, &site.url("/")).await;
     assert!(!outcome.success);
     has(log(&outcome).join("\n"), ["Error creating request"]);
+    // A folder can be opened, and not be read.
+    std::fs::create_dir(path("body")).unwrap();
+    std::fs::write(path("header"), "").unwrap();
+    let outcome = probe(&yaml, &site.url("/")).await;
+    has(
+        log(&outcome).join("\n"),
+        [&format!("read {}: is a directory", path("body"))],
+    );
+    std::fs::remove_dir(path("body")).unwrap();
     let large = "x".repeat(200_000);
     std::fs::write(path("body"), &large).unwrap();
     std::fs::write(path("header"), " from a file\n").unwrap();

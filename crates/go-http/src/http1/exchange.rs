@@ -290,6 +290,7 @@ mod tests {
         let folder = FileBody {
             first: Bytes::new(),
             file: tokio::fs::File::open(dir.path()).await.unwrap(),
+            path: "/body".to_owned(),
         };
         let (_peer, ours) = tokio::io::duplex(1 << 16);
         let mut first_byte = FirstByte::default();
@@ -304,7 +305,7 @@ mod tests {
         );
         let error = tokio::time::timeout(Duration::from_secs(60), answer).await;
         let error = error.expect("no wait for the peer").err().unwrap();
-        assert_eq!(error.to_string(), "reading the request's body: is a directory");
+        assert_eq!(error.to_string(), "read /body: is a directory");
         assert!(matches!(error, ExchangeError::Write(WriteError::Source(_))));
     }
 }

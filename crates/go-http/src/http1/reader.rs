@@ -18,7 +18,7 @@ pub(super) type Writing = Pin<Box<dyn Future<Output = Result<(), WriteError>> + 
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
     /// The body could not be read.
-    #[error("reading the request's body: {}", SystemError(.0))]
+    #[error("{0}")]
     Source(io::Error),
     /// The peer did not take it.
     #[error("writing the request: {}", SystemError(.0))]

@@ -1,6 +1,9 @@
 //! What goes out: request line, fields and body in the order and form in which Go's `net/http` writes them.
 
+use std::io;
+
 use bytes::Bytes;
+use gostd::os_error::SystemError;
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
@@ -26,6 +29,15 @@ pub struct FileBody {
     pub first: Bytes,
     /// The rest.
     pub file: File,
+    /// Its path, for errors.
+    pub path: String,
+}
+
+impl FileBody {
+    /// Says which file could not be read.
+    pub(crate) fn unreadable(path: &str, error: &io::Error) -> io::Error {
+        io::Error::other(format!("read {path}: {}", SystemError(error)))
+    }
 }
 
 /// The first line of a request, and the `Host` field.
@@ -140,7 +152,11 @@ impl RequestBody {
         to: &mut W,
         is_framed: bool,
     ) -> Result<(), WriteError> {
-        let FileBody { first, mut file } = match self {
+        let FileBody {
+            first,
+            mut file,
+            path,
+        } = match self {
             Self::Empty => return Ok(()),
             Self::Bytes(bytes) => return to.write_all(&bytes).await.map_err(WriteError::Sink),
             Self::File(body) => *body,
@@ -156,7 +172,8 @@ impl RequestBody {
         }
         let mut piece = vec![0; PIECE];
         loop {
-            let bytes = file.read(&mut piece).await.map_err(WriteError::Source)?;
+            let read = file.read(&mut piece).await;
+            let bytes = read.map_err(|error| WriteError::Source(FileBody::unreadable(&path, &error)))?;
             frame.clear();
             if bytes > 0 {
                 put(&mut frame, piece.get(..bytes).unwrap_or_default());
@@ -236,6 +253,7 @@ mod tests {
             let body = RequestBody::File(Box::new(FileBody {
                 first: Bytes::from_static(b"ab"),
                 file: File::open(&path).await.unwrap(),
+                path: String::new(),
             }));
             let has_field = head(method, &body, &[]).contains("Transfer-Encoding: chunked");
             assert_eq!(has_field, field, "{method}");
@@ -246,6 +264,7 @@ mod tests {
         let folder = FileBody {
             first: Bytes::new(),
             file: File::open(dir.path()).await.unwrap(),
+            path: String::new(),
         };
         assert!(matches!(
             RequestBody::File(Box::new(folder))

@@ -14,7 +14,7 @@ pub enum Http2Error {
     #[error("http2: {0}")]
     Request(String),
     /// The body of the request could not be read.
-    #[error("reading the request's body: {}", SystemError(.0))]
+    #[error("{0}")]
     Source(io::Error),
     #[error("http2: reading the response: {}", SystemError(.0))]
     Read(io::Error),

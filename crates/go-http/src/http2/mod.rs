@@ -365,6 +365,7 @@ mod tests {
             let body = RequestBody::File(Box::new(crate::http1::FileBody {
                 first: Bytes::new(),
                 file: tokio::fs::File::open(file.path()).await.unwrap(),
+                path: String::new(),
             }));
             let talk = talk(Headers::default(), body, async |mut server| {
                 let (request, mut respond) = server.accept().await.unwrap().unwrap();

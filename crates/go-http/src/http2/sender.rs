@@ -13,7 +13,7 @@ use super::frame::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, MAX_FRAME, SETTINGS, WINDOW_UPDATE, be32,
     push_frame,
 };
-use crate::http1::RequestBody;
+use crate::http1::{FileBody, RequestBody};
 
 /// How much of a request may wait to be written.
 const MAX_OUT: usize = 64 << 10;
@@ -225,7 +225,9 @@ impl Sender {
                 let mut into = ReadBuf::new(&mut piece);
                 match Pin::new(&mut from.file).poll_read(cx, &mut into) {
                     Poll::Pending => return Ok(()),
-                    Poll::Ready(read) => read.map_err(Http2Error::Source)?,
+                    Poll::Ready(read) => {
+                        read.map_err(|error| Http2Error::Source(FileBody::unreadable(&from.path, &error)))?;
+                    }
                 }
                 let bytes = into.filled().len();
                 piece.truncate(bytes);

@@ -14,7 +14,7 @@ pub enum Http3Error {
     #[error("{0}")]
     Request(String),
     /// The body of the request could not be read.
-    #[error("reading the request's body: {0}")]
+    #[error("{0}")]
     Source(io::Error),
     /// The stream or its connection broke.
     #[error("reading the response: {}", broken(.0))]

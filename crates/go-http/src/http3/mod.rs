@@ -25,7 +25,7 @@ use self::error::{FRAME_UNEXPECTED, NO_ERROR};
 use self::frame::{DATA, Frame, Frames, HEADERS, put_frame, put_number};
 use super::buffer::poll_read_buffered;
 use super::headers::{is_sendable_value, is_token};
-use super::http1::{Head, RequestBody, Response};
+use super::http1::{FileBody, Head, RequestBody, Response};
 use super::http2::Request;
 use super::http2::hpack::Field;
 use super::memory::Held;
@@ -200,7 +200,7 @@ async fn write(mut to: SendStream, head: Vec<u8>, body: RequestBody) -> Result<(
     let (mut piece, file) = match body {
         RequestBody::Empty => (Vec::new(), None),
         RequestBody::Bytes(bytes) => (bytes.to_vec(), None),
-        RequestBody::File(body) => (body.first.to_vec(), Some(body.file)),
+        RequestBody::File(body) => (body.first.to_vec(), Some((body.file, body.path))),
     };
     let mut file = file;
     loop {
@@ -212,9 +212,10 @@ async fn write(mut to: SendStream, head: Vec<u8>, body: RequestBody) -> Result<(
                 return Ok(());
             }
         }
-        let Some(file) = &mut file else { break };
+        let Some((file, path)) = &mut file else { break };
         piece.resize(PIECE, 0);
-        let bytes = file.read(&mut piece).await.map_err(Http3Error::Source)?;
+        let read = file.read(&mut piece).await;
+        let bytes = read.map_err(|error| Http3Error::Source(FileBody::unreadable(path, &error)))?;
         piece.truncate(bytes);
         if bytes == 0 {
             break;
