@@ -1,5 +1,6 @@
 //! The `blackbox_exporter` program: parse flags, run, exit code.
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::ops::Range;
 use std::process::ExitCode;
@@ -12,11 +13,10 @@ use blackbox_exporter::{app, version};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args_os()
-        .skip(1)
-        .map(|argument| argument.to_string_lossy().into_owned())
-        .collect();
-    match cli::parse(&arguments) {
+    // compat: upstream takes any bytes.
+    let arguments: Result<Vec<_>, _> = std::env::args_os().skip(1).map(OsString::into_string).collect();
+    let arguments = arguments.map_err(|argument| format!("{argument:?} is not valid UTF-8").into());
+    match arguments.and_then(|arguments| cli::parse(&arguments)) {
         Ok(Action::Run(flags)) => {
             use_one_heap();
             memory::give_back_with(Ways { collect, trim, unmap });
@@ -87,7 +87,8 @@ fn fail(message: &str) -> ExitCode {
 }
 
 fn complain(message: &str) {
-    let program = std::env::args().next().unwrap_or_default();
+    let program = std::env::args_os().next().unwrap_or_default();
+    let program = program.to_string_lossy();
     let program = program.rsplit('/').next().unwrap_or_default();
     // Without standard error nobody can be told.
     let _ = writeln!(std::io::stderr(), "{program}: {message}");

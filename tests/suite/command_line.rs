@@ -1,5 +1,6 @@
 //! The program itself: flags, exit statuses, what goes to which output.
 
+use std::os::unix::ffi::OsStrExt;
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -123,6 +124,15 @@ fn refused_usages_say_what_to_write_and_then_what_kingpin_says() {
         assert_eq!(output.status.code(), Some(1));
         assert!(output.stdout.is_empty());
         assert_eq!(text(&output.stderr), message);
+    }
+    for command in ["--log.level=debug", "check-config", "migrate"] {
+        let path = std::ffi::OsStr::from_bytes(b"/tmp/\xff.yml");
+        let output = program().args([command.as_ref(), path]).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{command}");
+        assert_eq!(
+            text(&output.stderr),
+            "blackbox_exporter: error: \"/tmp/\\xFF.yml\" is not valid UTF-8, try --help\n"
+        );
     }
 }
 
