@@ -50,7 +50,7 @@ probes: [{name: websites, targets: ["https://example.com"], tlsConfig: {insecure
 serviceMonitor: {selfMonitor: {enabled: true}, enabled: true, targets: [{name: a, url: "https://example.com", module: other}, {name: b, url: "https://example.org"}]}
 """
 # What people turn off, as in the community's chart.
-NULLS = "{livenessProbe: null, readinessProbe: null, config: null, prometheusRule: null, dashboards: null, health: null, webConfig: {http_server_config: {http2: false}}}"
+NULLS = "{livenessProbe: null, readinessProbe: null, config: null, prometheusRule: null, dashboards: null, health: null, service: null, serviceAccount: null, ingress: null, networkPolicy: null, webConfig: {http_server_config: {http2: false}}}"
 # What an existing Secret replaces must not be dropped silently.
 REFUSED = "policy: {preset: no-link-local}", "targets: {targets: []}", "webConfig: {http_server_config: {http2: false}}"
 EXPORTER = os.path.join(os.environ.get("CARGO_TARGET_DIR", "target"), "debug", "blackbox_exporter")
@@ -98,6 +98,11 @@ assert "Probe:" not in render(NULLS).stdout, "a probe is not turned off"
 assert "PrometheusRule" not in render("prometheusRule: {enabled: true, shipped: false}").stdout, "an object without groups"
 for values in REFUSED:
     assert "would have no effect" in render("configExistingSecretName: mine\n" + values).stderr, f"{values} is dropped"
+closed = EVERYTHING + "health: null\n"
+assert "would get 401" in render(closed).stderr, "the kubelet's probes get 401"
+own = render(closed + "livenessProbe: null\nreadinessProbe: {httpGet: {httpHeaders: [{name: Authorization, value: Basic YTpi}]}}")
+assert not own.returncode, "a probe of the kubelet with a password is refused"
+assert "probes need a service" in render(EVERYTHING + "service: null").stderr, "a Probe without its Service"
 if not os.path.exists(EXPORTER):
     sys.exit(print(f"the configurations were not loaded: {EXPORTER} is not here"))
 for document in yaml.safe_load_all(rendered):

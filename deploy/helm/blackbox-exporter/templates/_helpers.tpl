@@ -45,10 +45,10 @@ labels:
 {{- end }}
 
 {{- define "blackbox-exporter.serviceAccountName" -}}
-{{- if .Values.serviceAccount.create }}
+{{- if (.Values.serviceAccount).create }}
 {{- default (include "blackbox-exporter.fullname" .) .Values.serviceAccount.name }}
 {{- else }}
-{{- default "default" .Values.serviceAccount.name }}
+{{- default "default" (.Values.serviceAccount).name }}
 {{- end }}
 {{- end }}
 
@@ -79,6 +79,9 @@ labels:
 {{- $probe := deepCopy . }}
 {{- if and (eq (include "blackbox-exporter.scheme" $.root) "https") $probe.httpGet }}
 {{- $_ := set $probe "httpGet" (merge $probe.httpGet (dict "scheme" "HTTPS")) }}
+{{- end }}
+{{- if and (default dict $.root.Values.webConfig).basic_auth_users (not ($.root.Values.health).open) $probe.httpGet (not $probe.httpGet.httpHeaders) }}
+{{- fail (printf "%s would get 401: webConfig asks for a password. Set health.open: true, or Authorization in %s.httpGet.httpHeaders, or %s: null." $.name $.name $.name) }}
 {{- end }}
 {{- $.name }}:
   {{- toYaml $probe | nindent 2 }}
