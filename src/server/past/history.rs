@@ -85,23 +85,24 @@ impl History {
         kept.oldest_first().find(|entry| entry.id == id).cloned()
     }
 
-    /// The newest result of a target, of any module, `hostname` and parameters where `name` has none. If there is no result with
-    /// these `hostname` and parameters, they do not count: upstream ignores them.
+    /// The newest result of a target, of any module, `hostname` and parameters where `name` has none. Parameters that the result does
+    /// not have do not count; nor do `hostname` and parameters if there is no result with them: upstream ignores them.
     // compat: upstream gives the oldest one, which is rarely the one that is asked for.
     pub fn newest_of(&self, name: Name<'_>) -> Option<Arc<Entry>> {
         let fits = |entry: &&Arc<Entry>| {
             let of = entry.name();
             of.target == name.target && (name.module.is_empty() || of.module == name.module)
         };
-        let is_named = |entry: &&Arc<Entry>| {
+        let named = |entry: &&Arc<Entry>| {
             let of = entry.name();
-            (name.hostname.is_none() || of.hostname == name.hostname)
-                && (name.given.is_empty() || of.given == name.given)
+            let count = of.given.iter().filter(|one| name.given.contains(one)).count();
+            let is_named = (name.hostname.is_none() || of.hostname == name.hostname)
+                && (name.given.is_empty() || count > 0 && count == of.given.len());
+            is_named.then_some(count)
         };
         let kept = self.lock();
-        let mut fitting = kept.oldest_first().rev().filter(fits);
-        let newest = fitting.clone().next();
-        fitting.find(is_named).or(newest).cloned()
+        // Of those that are named best, the last one.
+        kept.oldest_first().filter(fits).max_by_key(named).cloned()
     }
 
     /// The results of a target, newest first.
@@ -117,7 +118,7 @@ impl History {
 }
 
 impl Kept {
-    fn oldest_first(&self) -> impl DoubleEndedIterator<Item = &Arc<Entry>> + Clone {
+    fn oldest_first(&self) -> impl DoubleEndedIterator<Item = &Arc<Entry>> {
         self.failures.iter().chain(&self.recent).map(|(entry, _)| entry)
     }
 

@@ -238,7 +238,7 @@ async fn the_pages_know_parameters() {
             .get(&format!("/probe?module={module}&target=127.0.0.1:1"))
             .await;
     }
-    for named in ["", "&module=m"] {
+    for named in ["", "&module=m", "&other=1", "&a=1&module=m&z=1"] {
         let of_b = exporter.get(&format!("{logs}b.example{named}")).await;
         has(of_b.text(), ["query_name: b.example"]);
     }
