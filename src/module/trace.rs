@@ -6,7 +6,7 @@ use crate::config::{self, Prober, TraceHeader};
 /// Reports a prober that sends no headers, and headers that two settings want to send.
 pub(super) fn judge(raw: &config::Module, problems: &mut Problems) {
     let Some(trace) = &raw.trace else { return };
-    if !matches!(raw.prober, Prober::Http | Prober::Grpc | Prober::Websocket) {
+    if !Prober::WITH_TRACE.contains(&raw.prober) {
         let message = format!(
             "the {} prober cannot send a trace context; http, grpc and websocket can",
             raw.prober.name()

@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 /// Whether a value is what a schema allows: the keywords that ours use.
 fn allows(whole: &Value, schema: &Value, value: &Value) -> bool {
     let Some(rules) = schema.as_object() else {
-        return true;
+        return schema != &Value::Bool(false);
     };
     rules.iter().all(|(keyword, rule)| match keyword.as_str() {
         "$ref" => {
@@ -225,6 +225,9 @@ fn words_and_forms_of_values_are_known() {
         ("{prober: tcp, dscp: 64}", false),
         ("{prober: tcp, dscp: '64'}", false),
         ("{prober: tcp, addresses: every}", false),
+        ("{prober: icmp, addresses: all}", true),
+        ("{prober: http, addresses: random}", true),
+        ("{prober: http, addresses: all}", false),
         ("{prober: tcp, source_ip_address: host}", false),
         ("{prober: tcp, source_interface: a/b}", false),
         ("{prober: tcp, resolver: 'TLS://9.9.9.9#dns.quad9.net'}", true),
@@ -239,6 +242,9 @@ fn words_and_forms_of_values_are_known() {
         ("{prober: tcp, tcp: {query_response: [{send_hex: zz}]}}", false),
         ("{prober: http, trace: {headers: [TraceParent, X-Request-ID]}}", true),
         ("{prober: http, trace: {headers: [tracestate]}}", false),
+        ("{prober: websocket, trace: ~}", true),
+        ("{prober: unix, trace: {}}", false),
+        ("{prober: dns, dns: {query_name: a}, trace: ~}", false),
         ("{prober: dns, dns: {query_name: a, query_type: TXT, query_class: CH}}", true),
         ("{prober: dns, dns: {query_name: a, query_type: TEXT}}", false),
         ("{prober: dns, dns: {query_name: a, query_class: XX}}", false),

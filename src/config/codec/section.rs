@@ -16,6 +16,11 @@ pub(crate) trait Section: Fields + Default {
     /// Fields without which it is an error.
     const REQUIRED: &'static [&'static str] = &[];
 
+    /// How fields must fit together, as JSON Schema.
+    fn rules() -> Vec<Json> {
+        Vec::new()
+    }
+
     /// Checks and completes what was read from `node`.
     fn judge(&mut self, _node: Id, _d: &mut Decoder<'_, '_>) {}
 }
@@ -87,6 +92,9 @@ impl<S: Section> Value for S {
             });
             if let (Json::Object(described), required @ [_, ..]) = (&mut described, Self::REQUIRED) {
                 described.insert("required".to_owned(), json!(required));
+            }
+            if let (Json::Object(described), rules @ [_, ..]) = (&mut described, &*Self::rules()) {
+                described.insert("allOf".to_owned(), json!(rules));
             }
             sections.insert(name.to_owned(), described);
         }

@@ -10,10 +10,12 @@ pub mod vantage;
 use std::collections::BTreeMap;
 
 use go_yaml::Id;
+use serde_json::json;
 
 use super::codec::confidential::MASK;
 use super::codec::decode::Decoder;
 use super::codec::environment::Expanded;
+use super::codec::schema;
 use super::codec::section::{Section, names, section};
 use super::codec::shared::{Shared, unwritten};
 use super::codec::tree::{Step, Tree};
@@ -48,8 +50,15 @@ words! {
     }
 
     fn schema() -> Json {
-        serde_json::json!({"enum": Self::ALL.map(Self::name)})
+        json!({"enum": Self::ALL.map(Self::name)})
     }
+}
+
+impl Prober {
+    /// Those that can send a trace context.
+    pub const WITH_TRACE: [Self; 3] = [Self::Http, Self::Grpc, Self::Websocket];
+    /// Those that can probe all addresses of a target.
+    const OF_ALL_ADDRESSES: [Self; 2] = [Self::Icmp, Self::Tcp];
 }
 
 /// Most attempts of a probe.
@@ -203,6 +212,22 @@ impl Module {
 impl Section for Module {
     const REQUIRED: &'static [&'static str] = &["prober"];
 
+    fn rules() -> Vec<Json> {
+        // One of the probers, or the field as it is for the others.
+        let only = |probers: &[Prober], field: &str, otherwise: Json| {
+            let probers: Vec<_> = probers.iter().map(|prober| prober.name()).collect();
+            json!({"anyOf": [{"properties": {"prober": {"enum": probers}}}, {"properties": {field: otherwise}}]})
+        };
+        vec![
+            only(&Prober::WITH_TRACE, "trace", false.into()),
+            only(
+                &Prober::OF_ALL_ADDRESSES,
+                "addresses",
+                schema::words(["first", "random", "any", ""]),
+            ),
+        ]
+    }
+
     fn judge(&mut self, node: Id, d: &mut Decoder<'_, '_>) {
         self.vantage.judge(node, d);
         self.hide_params();
@@ -254,7 +279,7 @@ impl Section for Module {
                 }
             }
         }
-        if self.vantage.addresses == "all" && !matches!(self.prober, Prober::Icmp | Prober::Tcp) {
+        if self.vantage.addresses == "all" && !Prober::OF_ALL_ADDRESSES.contains(&self.prober) {
             let message = format!("the {} prober cannot probe all addresses", self.prober.name());
             let help = "icmp and tcp can";
             d.report_field(node, "addresses", message, help);
