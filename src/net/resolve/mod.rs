@@ -192,6 +192,10 @@ impl fmt::Display for ResolveError {
         let name = &self.name;
         match (&self.cause, self.server) {
             (ResolveCause::NoSuchHost, _) => write!(f, "lookup {name}: no such host"),
+            // It is not looked up.
+            (ResolveCause::Refused(refusal), _) if Address::parse(name).is_some() => {
+                write!(f, "address {name}: {refusal}")
+            }
             (ResolveCause::Refused(refusal), _) => write!(f, "lookup {name}: {refusal}"),
             (ResolveCause::NoSuitableAddress, _) => write!(f, "address {name}: no suitable address found"),
             (ResolveCause::Unasked, _) => write!(

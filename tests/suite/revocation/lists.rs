@@ -342,14 +342,14 @@ async fn the_policy_judges_where_lists_are() {
         Vec::new(),
     );
     let port = lists.address.port();
-    for host in ["127.0.0.1", "localhost"] {
+    for (what, host) in [("address", "127.0.0.1"), ("lookup", "localhost")] {
         let url = format!("http://{host}:{port}/list");
         let target = serve(&[&Cert::leaf().revocation(&[url]).by(&root)]).await;
         let network = denying(&format!("ports: [{port}]"));
         let outcome = probe(&network, tcp(&root), &target).await;
         assert!(outcome.success, "{}", log_of(&outcome));
         // What a name of the certificate resolved to is not said.
-        let why = format!("lookup {host}: refused by the target policy: port {port} is denied");
+        let why = format!("{what} {host}: refused by the target policy: port {port} is denied");
         has(log_of(&outcome), [&*why]);
         assert_eq!(network.policy.refused(), 1, "{host}");
     }

@@ -294,7 +294,7 @@ async fn the_policy_and_the_deadline_hold_for_responders() {
     assert!(outcome.success, "{}", log_of(&outcome));
     has(
         log_of(&outcome),
-        ["lookup 127.0.0.1: refused by the target policy: port "],
+        ["address 127.0.0.1: refused by the target policy: port "],
     );
     assert_eq!(network.policy.refused(), 1);
     assert_eq!(responder.asked.load(Ordering::Relaxed), 0);
