@@ -124,6 +124,12 @@ fn documents_are_read_as_upstream_reads_them() {
         ("modules: {a: {}}\n", false),
         ("modules: {~: {prober: nothing}}\n", true),
         ("modules:\n  a: {prober: tcp}\n  a: {prober: tcp}\n", false),
+        ("modules:\n  &x a: {prober: tcp}\n  *x : {prober: http}\n", true),
+        ("modules:\n  &x a: {prober: tcp}\n  *x : {prober: http}\n  *x : {prober: http}\n", false),
+        ("modules:\n  &x a: {prober: tcp}\n  *x : {prober: nothing}\n", false),
+        ("modules: {a: {&x prober: tcp}, b: {*x : http}}\n", true),
+        ("modules: {a: {&x prober: tcp, *x : http}}\n", false),
+        ("modules: {a: {<<: {&x prober: tcp, *x : http}}}\n", true),
         ("modules:\n  a: &a {prober: tcp, timeout: 1s}\n  b: {<<: *a, timeout: 2s}\n", true),
         ("modules:\n  a: &a {prober: tcp}\n  b: {<<: [*a, {timeout: 2s}]}\n", true),
         ("modules:\n  a: {prober: tcp, <<: 5}\n", false),
@@ -141,6 +147,8 @@ fn documents_are_read_as_upstream_reads_them() {
         let result = module::parse(*text, "test.yml");
         assert_eq!(result.is_ok(), *accepted, "{text:?}: {result:?}");
     }
+    let repeated = config::parse("modules:\n  &x a: {prober: tcp}\n  *x : {prober: icmp}\n");
+    assert!(config::write::config(&repeated.config).contains("prober: icmp"));
 }
 
 #[test]

@@ -53,7 +53,7 @@ impl<S: Section> Value for S {
             if d.document().is_null(node) {
                 return false;
             }
-            d.mapping(node, &mut |d, key, name, value| {
+            d.fields(node, &mut |d, key, name, value| {
                 if !self.field(&name, value, d) {
                     d.unknown_field(key, &name, &names::<S>());
                 }

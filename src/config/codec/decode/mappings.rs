@@ -16,21 +16,35 @@ type Taken = HashSet<Vec<u8>>;
 /// What is done with each entry of a mapping: its key, the key's text, and its value.
 type Each<'e, 'd, 't> = dyn FnMut(&mut Decoder<'d, 't>, Id, Cow<'d, str>, Id) + 'e;
 
+/// What the keys of a mapping are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keys {
+    /// The fields of a section, each of which stands there once.
+    Fields,
+    /// The user's, or those of a mapping that is merged.
+    Names,
+}
+
 /// Mappings up to this size are searched for duplicates without a table.
 const FEW: usize = 16;
 
 impl<'d, 't> Decoder<'d, 't> {
-    /// Reads a mapping; `each` gets the keys and their values.
-    pub fn mapping(&mut self, node: Id, each: &mut Each<'_, 'd, 't>) {
-        self.map(node, &mut None, each);
+    /// Reads a mapping whose keys are fields; `each` gets the keys and their values.
+    pub fn fields(&mut self, node: Id, each: &mut Each<'_, 'd, 't>) {
+        self.map(node, Keys::Fields, &mut None, each);
     }
 
-    fn map(&mut self, node: Id, taken: &mut Option<Taken>, each: &mut Each<'_, 'd, 't>) {
+    /// Reads a mapping whose keys are the user's.
+    pub fn mapping(&mut self, node: Id, each: &mut Each<'_, 'd, 't>) {
+        self.map(node, Keys::Names, &mut None, each);
+    }
+
+    fn map(&mut self, node: Id, keys: Keys, taken: &mut Option<Taken>, each: &mut Each<'_, 'd, 't>) {
         let document = self.document;
         let Content::Mapping(entries) = &document.node(node).content else {
             return self.mismatch(node, "a mapping");
         };
-        if self.has_duplicates(entries) {
+        if self.has_duplicates(keys, entries) {
             return;
         }
         let mut merge = None;
@@ -53,7 +67,9 @@ impl<'d, 't> Decoder<'d, 't> {
             self.path.pop();
         }
         if let Some(merge) = merge {
-            self.merge(entries, merge, taken, |d, node, taken| d.map(node, taken, each));
+            self.merge(entries, merge, taken, |d, node, taken| {
+                d.map(node, Keys::Names, taken, each);
+            });
         }
     }
 
@@ -89,9 +105,14 @@ impl<'d, 't> Decoder<'d, 't> {
         name
     }
 
-    fn has_duplicates(&mut self, entries: &[(Id, Id)]) -> bool {
+    fn has_duplicates(&mut self, keys: Keys, entries: &[(Id, Id)]) -> bool {
         let document = self.document;
-        let identity = |key: Id| document.text(key);
+        // Upstream does not look at what an alias stands for: of two keys the last one counts then, of two that are merged the first.
+        let apart = self.version == YamlVersion::V3 && keys == Keys::Names;
+        let identity = |key: Id| {
+            let target = document.target(key);
+            ((apart && target != key).then_some(target), document.text(key))
+        };
         let may_repeat = |key: Id| self.version == YamlVersion::V2 && document.is_merge(key);
         let mut pairs: Vec<(Id, Id)> = Vec::new();
         if entries.len() <= FEW {
@@ -104,7 +125,7 @@ impl<'d, 't> Decoder<'d, 't> {
                 );
             }
         } else {
-            let mut seen: HashMap<Option<&str>, Id> = HashMap::with_capacity(entries.len());
+            let mut seen: HashMap<_, Id> = HashMap::with_capacity(entries.len());
             for (key, _) in entries.iter().filter(|(key, _)| !may_repeat(*key)) {
                 match seen.entry(identity(*key)) {
                     Entry::Occupied(first) => pairs.push((*first.get(), *key)),
@@ -115,7 +136,10 @@ impl<'d, 't> Decoder<'d, 't> {
             }
         }
         for (first, key) in &pairs {
-            let (name, line) = (identity(*key).unwrap_or_default(), document.node(*first).at.line);
+            let (name, line) = (
+                document.text(*key).unwrap_or_default(),
+                document.node(*first).at.line,
+            );
             self.report(*key, format!("key {name:?} already defined at line {line}"), None);
         }
         !pairs.is_empty()
@@ -142,7 +166,7 @@ impl<'d, 't> Decoder<'d, 't> {
     fn merge_here(&mut self, merged: Id, each: &mut Each<'_, 'd, 't>) {
         for part in self.merged(merged).into_iter().rev() {
             self.enter(part, |d, node| {
-                d.map(node, &mut None, each);
+                d.map(node, Keys::Names, &mut None, each);
                 true
             });
         }
