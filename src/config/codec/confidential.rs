@@ -22,7 +22,9 @@ const KEYS: [&str; 14] = [
 ];
 
 /// What the names of other secrets have in them, headers' names included.
-const WORDS: [&str; 11] = [
+const WORDS: [&str; 15] = [
+    "access-key",
+    "access_key",
     "api-key",
     "api_key",
     "apikey",
@@ -30,8 +32,10 @@ const WORDS: [&str; 11] = [
     "authorization",
     "cookie",
     "credential",
+    "functions-key",
     "passw",
     "secret",
+    "subscription-key",
     "token",
     "x-auth",
 ];

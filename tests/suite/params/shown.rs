@@ -97,7 +97,7 @@ async fn secret_values_are_shown_nowhere() {
 /// What is a secret in the configuration is one of a scrape, too, and needs no `secret: true`.
 #[tokio::test(flavor = "multi_thread")]
 async fn credentials_are_shown_nowhere() {
-    const HTTP: [&str; 9] = [
+    const HTTP: [&str; 10] = [
         "basic_auth.password",
         "authorization.credentials",
         "bearer_token",
@@ -105,6 +105,7 @@ async fn credentials_are_shown_nowhere() {
         "tls_config.key",
         "header.Authorization",
         "header.X-Api-Key",
+        "header.X-Functions-Key",
         "proxy_url",
         "oauth2.token_url",
     ];
@@ -132,6 +133,7 @@ async fn credentials_are_shown_nowhere() {
         ("o", &*format!("oauth2.token_url={URL}"), "oauth2.token_url=http://&#60;secret&#62;@127.0.0.1:1/"),
         ("m", "header.Authorization=hushhush", "header.Authorization=&#60;secret&#62;"),
         ("m", "header.X-Api-Key=hushhush", "header.X-Api-Key=&#60;secret&#62;"),
+        ("m", "header.X-Functions-Key=hushhush", "header.X-Functions-Key=&#60;secret&#62;"),
         ("m", &*format!("proxy_url={URL}"), "proxy_url=http://&#60;secret&#62;@127.0.0.1:1/"),
         ("m", "proxy_url=//u:hushhush@127.0.0.1:1", "proxy_url=//&#60;secret&#62;@127.0.0.1:1"),
         ("m", "proxy_url=u:hushhush@127.0.0.1:1", "proxy_url=&#60;secret&#62;"),
