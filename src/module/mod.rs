@@ -102,6 +102,12 @@ impl Module {
         self.raw.prober
     }
 
+    /// The rule of a parameter that a scrape may set.
+    pub fn param(&self, name: &str) -> Option<&Rule> {
+        let rules = self.params.as_ref()?.rules();
+        rules.iter().find(|rule| rule.name() == name)
+    }
+
     /// Compiles one module. The sections of other probers are judged as well, because upstream does.
     pub fn compile(name: &str, raw: &Arc<config::Module>, problems: &mut Problems) -> Self {
         name.clone_into(&mut problems.module);

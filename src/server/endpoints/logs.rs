@@ -51,6 +51,8 @@ pub(crate) fn find(exporter: &Exporter, query: Query<'_>) -> Result<Arc<Entry>, 
         let entry = exporter.history.by_id(id);
         return entry.ok_or((StatusCode::NOT_FOUND, "Probe id not found"));
     }
-    let entry = exporter.history.newest_of(Named::of(query).name());
+    let entry = exporter
+        .history
+        .newest_of(Named::of(query, &exporter.store.current()).name());
     entry.ok_or((StatusCode::NOT_FOUND, "Probe target not found"))
 }

@@ -105,7 +105,7 @@ fn base(mount: Mount<'_>) -> String {
 
 /// `/target`: the page of one target.
 pub fn target(exporter: &Exporter, mount: Mount<'_>) -> Response {
-    let named = Named::of(mount.query());
+    let named = Named::of(mount.query(), &exporter.store.current());
     let Known { rows, others } = named.known(exporter);
     let Some((row, alike)) = rows.split_first() else {
         return html(StatusCode::NOT_FOUND, &target::unknown(exporter, &named, &others));

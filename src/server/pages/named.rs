@@ -41,23 +41,32 @@ const OWN: [&str; 7] = [
 const GIVEN: usize = 100;
 
 impl<'q> Named<'q> {
-    /// What a query names.
-    pub fn of(query: Query<'q>) -> Self {
-        let given = query.all().filter(|(name, _)| !OWN.contains(&&**name));
-        let mut given: Vec<Given> = given
-            .take(GIVEN)
-            .map(|(name, value)| Given {
-                name: name.into(),
-                value: value.into(),
-            })
-            .collect();
-        // As a module has them.
-        given.sort();
+    /// What a query names. If it names a module, its parameters are those that the module has, and as the history has them: secret
+    /// ones without their value.
+    pub fn of(query: Query<'q>, loaded: &Loaded) -> Self {
         let mut module = query.first("module");
         // Grafana leaves a variable as it is where a series has no such label.
         if module.starts_with("${") {
             module = Cow::Borrowed("");
         }
+        let of = loaded.modules.get(&module);
+        let mut given: Vec<Given> = query
+            .all()
+            .filter(|(name, _)| !OWN.contains(&&**name))
+            .take(GIVEN)
+            .filter_map(|(name, value)| {
+                let value = match of {
+                    Some(module) => module.param(&name)?.shown(&value).into(),
+                    None => value.into(),
+                };
+                Some(Given {
+                    name: name.into(),
+                    value,
+                })
+            })
+            .collect();
+        // As a module has them.
+        given.sort();
         Self {
             module,
             target: query.first("target"),

@@ -168,9 +168,7 @@ pub fn name<'t>(target: &'t Target, given: &'t [Given]) -> Name<'t> {
 /// The parameters of a target as the history has them: sorted, without secrets.
 pub fn given(target: &Target, loaded: &Loaded) -> Vec<Given> {
     let module = loaded.modules.get(target.module());
-    let params = module.and_then(|module| module.params.as_deref());
-    let rules = params.map_or(&[][..], |params| params.rules());
-    let shown = |name: &str, value| match rules.iter().find(|rule| rule.name() == name) {
+    let shown = |name: &str, value| match module.and_then(|module| module.param(name)) {
         Some(rule) => rule.shown(value),
         None => value.into(),
     };

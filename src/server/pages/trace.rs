@@ -17,7 +17,7 @@ use crate::server::past::row::Row;
 
 /// Redirects to the trace; when there is none, a page says why.
 pub fn trace(exporter: &Exporter, method: &Method, query: Query<'_>) -> Response {
-    let named = Named::of(query);
+    let named = Named::of(query, &exporter.store.current());
     let Known { rows, others } = named.known(exporter);
     let name = rows.first().map_or(named.name(), |row| row.name());
     let trace = |row: &Arc<Row>| {
