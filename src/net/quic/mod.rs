@@ -79,6 +79,7 @@ pub async fn connect(
     let unopened = |error| plain(format!("opening a UDP socket: {error}"));
     let (socket, refused) = socket::Socket::new(socket).map_err(unopened)?;
     let config = quinn::EndpointConfig::default();
+    let ours = Arc::clone(&socket);
     let endpoint = quinn::Endpoint::new_with_abstract_socket(config, None, socket, runtime);
     let endpoint = endpoint.map_err(unopened)?;
     let mut config = quinn::ClientConfig::new(Arc::new(Watched {
@@ -96,6 +97,7 @@ pub async fn connect(
         biased;
         connected = connecting => connected,
         Ok((call, error)) = refused => return Err(dialled(call, error)),
+        never = ours.listen() => match never {},
     };
     let mut facts = TlsFacts {
         version: Some("TLS 1.3"),

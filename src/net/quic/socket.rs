@@ -2,6 +2,7 @@
 //!
 //! quinn's own asks the kernel for many datagrams in one piece and keeps 3 MiB for them, per connection; here it is 47 KiB.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::io::{self, IoSliceMut};
@@ -12,7 +13,7 @@ use std::task::{Context, Poll, ready};
 
 use quinn::udp::{RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, UdpPoller};
-use tokio::io::ReadBuf;
+use tokio::io::{Interest, ReadBuf};
 use tokio::net::UdpSocket;
 use tokio::sync::oneshot;
 
@@ -38,6 +39,18 @@ impl Socket {
             refused: Mutex::new(Some(refused)),
         };
         Ok((Arc::new(socket), hears))
+    }
+
+    /// Reads what the network says, without end: when a packet comes back, the system wakes only who waits for errors.
+    pub(super) async fn listen(&self) -> Infallible {
+        let said = || match self.socket.take_error()? {
+            Some(error) => Ok(error),
+            None => Err(io::ErrorKind::WouldBlock.into()),
+        };
+        while let Ok(error) = self.socket.async_io(Interest::ERROR, said).await {
+            self.note("read", error);
+        }
+        std::future::pending().await
     }
 
     /// Notes an error that came from the network. What was sent may have been too large for the path, which says nothing of the peer.
@@ -140,5 +153,33 @@ impl UdpPoller for Writable {
         let writable = ready!(waiting.as_mut().poll(cx));
         self.waiting = None;
         Poll::Ready(writable)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// As from another host: when the packet comes back, the one who sent it waits already.
+    #[tokio::test]
+    async fn a_packet_that_comes_back_is_heard_of_at_once() {
+        let gone = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let ours = UdpSocket::bind("127.0.0.1:0").unwrap();
+        ours.connect(gone).unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let sender = ours.try_clone().unwrap();
+        let (socket, hears) = Socket::new(ours).unwrap();
+        let listener = tokio::spawn(async move { socket.listen().await });
+        tokio::task::yield_now().await;
+        sender.send(b"hello").unwrap();
+        let (call, error) = tokio::time::timeout(Duration::from_secs(5), hears)
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!((call, error.kind()), ("read", io::ErrorKind::ConnectionRefused));
+        listener.abort();
     }
 }
