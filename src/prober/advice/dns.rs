@@ -9,6 +9,7 @@ use crate::config::dns_names::type_name;
 use crate::module::{Dns, DnsTransport};
 use crate::net::dns::CarryError;
 use crate::prober::dns::error::DnsError;
+use miekg_dns::Message;
 
 /// Who was asked for what, and how.
 #[derive(Clone, Copy)]
@@ -52,8 +53,20 @@ impl Asked<'_> {
 }
 
 /// A response code that is not valid.
-pub(in crate::prober) fn rcode(rcode: u16, of: &Asked<'_>) -> String {
+pub(in crate::prober) fn rcode(answer: &Message, of: &Asked<'_>) -> String {
+    let rcode = answer.rcode;
     let (asked, module) = (name(of.name), of.module);
+    if let (2 | 5, Some(why)) = (rcode, explanation(answer)) {
+        let what = if rcode == 2 {
+            "could not resolve"
+        } else {
+            "refuses to resolve"
+        };
+        return format!(
+            "The server {what} {asked}, and says why: {why}. Compare `{}`.",
+            of.command(" +cd")
+        );
+    }
     match rcode {
         0 => format!("{asked} exists, and valid_rcodes expects that it does not."),
         1 => "The server does not understand the query (FORMERR): an old server, or a server that is not a name server.".to_owned(),
@@ -63,6 +76,16 @@ pub(in crate::prober) fn rcode(rcode: u16, of: &Asked<'_>) -> String {
         5 => format!("The server refuses (REFUSED): it does not serve the zone of {asked}, or no recursion to this host's address."),
         _ => format!("The response code is {rcode}, which valid_rcodes does not list."),
     }
+}
+
+/// The extended error of a response (RFC 8914): number, name and text. Servers send it to queries with EDNS.
+fn explanation(answer: &Message) -> Option<String> {
+    const HEAD: &[u8] = b"; EDE: ";
+    let mut lines = answer
+        .additional
+        .iter()
+        .flat_map(|record| record.text.split(|byte| *byte == b'\n'));
+    lines.find_map(|line| line.strip_prefix(HEAD)).map(quoted)
 }
 
 /// A response without a record to look at.

@@ -431,8 +431,7 @@ pub(super) fn protocol(bytes: &[u8]) -> String {
     if matches!(bytes, [0x15 | 0x16, 3, ..]) {
         return "The port speaks TLS: write https:// in the target (wss:// for websocket).".to_owned();
     }
-    // A SETTINGS frame, which servers of HTTP/2 send first.
-    if matches!(bytes, [0, 0, _, 4, ..]) {
+    if super::is_http2(bytes) {
         return "The port speaks HTTP/2 in the clear, which this prober does not; a gRPC server? Use a module with prober: grpc, or a port with TLS.".to_owned();
     }
     if bytes.starts_with(b"SSH-") {

@@ -2,9 +2,11 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::connect::other_family;
 use super::{Facts, barred, routed, source};
+use crate::module::Icmp;
 use crate::net::Address;
 use crate::net::dial::Vantage;
 use crate::net::icmp::{AddressFamily, OpenError, PrepareError, Report};
@@ -18,8 +20,17 @@ fn would_ping(other: IpAddr) -> String {
     format!("The name also has {other}: preferred_ip_protocol: {setting} would ping that.")
 }
 
+/// Most bytes of a payload that every path of today passes: the least MTU of IPv6, 1280 bytes, without the headers.
+const PASSES: usize = 1232;
+
 /// No reply in time.
-pub(in crate::prober) fn silence(facts: &Facts, ip: &Address) -> String {
+pub(in crate::prober) fn silence(facts: &Facts, ip: &Address, module: &Icmp) -> String {
+    let is_large = |payload: &Arc<[u8]>| payload.len() > PASSES;
+    if module.payload.as_ref().is_ok_and(is_large) {
+        return format!(
+            "No reply from {ip}: packets of this size may be lost on the way (MTU), it is down, or a firewall drops pings. Compare with a module without payload_size, and `tracepath -n {ip}`."
+        );
+    }
     match facts.other_family {
         Some(other) => format!(
             "No reply from {ip}: it is down, or a firewall drops pings. {}",

@@ -126,6 +126,7 @@ pub(super) fn conclude(probe: &mut Probe<'_>, failure: Failure) -> String {
     // A target that is none explains whatever came of it.
     let line = target::mistake(&probe.module.kind, probe.target).unwrap_or_else(|| {
         let line = probe.attempt.facts.line.take();
+        let line = waiting::slow_line(probe, failure).or(line);
         let line = certificate(probe, failure).or(line);
         let line = line.or_else(|| waiting::longest(probe));
         let line = line.unwrap_or_else(|| general::line(failure.reason).to_owned());
@@ -177,6 +178,11 @@ fn is_http(bytes: &[u8]) -> bool {
             .is_some_and(|start| start.eq_ignore_ascii_case(text))
     };
     begins(b"HTTP/") || begins(b"<!DOCTYPE HTML") || begins(b"<html")
+}
+
+/// Whether a peer's first bytes are a SETTINGS frame, which servers of HTTP/2 send first.
+fn is_http2(bytes: &[u8]) -> bool {
+    matches!(bytes, [0, 0, _, 4, ..])
 }
 
 /// A text from outside, quoted, short and harmless.

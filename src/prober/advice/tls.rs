@@ -20,7 +20,7 @@ const CERTIFICATE: &str = "The server does not accept this client's certificate,
 const EXPIRED_CA: &str = "A trusted CA certificate has expired: bring ca_file, or this host's package ca-certificates, up to date. If it is new: the clock of this host is wrong (`date -u`).";
 
 /// Why a handshake does not go on although the connection was made: its messages fill whole packets.
-const LOST: &str = "large packets are lost on the way (MTU): `tracepath -n HOST`";
+pub(super) const LOST: &str = "large packets are lost on the way (MTU): `tracepath -n HOST`";
 
 /// How many names a line lists.
 const NAMES: usize = 5;
@@ -96,6 +96,9 @@ fn foreign(bytes: &[u8], without: &str) -> String {
     if super::is_http(bytes) {
         return format!("The port responds in plain HTTP: {without}, or use the port that has TLS.");
     }
+    if super::is_http2(bytes) {
+        return format!("The port speaks HTTP/2 in the clear: {without}, or use the port that has TLS.");
+    }
     let starts = |start: &[u8]| bytes.starts_with(start);
     if starts(b"SSH-") {
         return format!(
@@ -105,7 +108,7 @@ fn foreign(bytes: &[u8], without: &str) -> String {
     }
     if starts(b"220") || starts(b"* OK") || starts(b"+OK") {
         return format!(
-            "The server greets in the clear, {}: TLS begins later there. Set tls: false and upgrade within query_response (starttls: true), or use the port that begins with TLS (465, 993, 995).",
+            "The server greets in the clear, {}: TLS begins later there. Use a module with prober: tcp and starttls, or the port that begins with TLS (465, 993, 995).",
             quoted(bytes)
         );
     }

@@ -3,7 +3,31 @@
 use std::time::Duration;
 
 use crate::display::duration;
-use crate::prober::{Phase, Probe};
+use crate::prober::{Failure, Phase, Probe};
+use crate::reason::Reason;
+
+use super::tls::LOST;
+
+/// For a probe that ran into its deadline on a connection that was made: that making it took over a third of the time. What did not
+/// happen afterwards may have been on the way.
+pub(super) fn slow_line(probe: &Probe<'_>, failure: Failure) -> Option<String> {
+    if !probe.deadline.left().is_zero() || failure.reason == Reason::ConnectTimeout {
+        return None;
+    }
+    let phases = &probe.timeline.attempt().last()?.phases;
+    let connects = phases.iter().filter(|span| span.phase == Phase::Connect);
+    let (took, all) = (
+        connects.map(|span| span.length).sum::<Duration>(),
+        probe.start.elapsed(),
+    );
+    (took > all / 3).then(|| {
+        format!(
+            "Of {}, connecting alone took {}: the line is slow, or loses packets (`mtr -n HOST`). If that is normal, raise the timeout of the module and scrape_timeout; if not, the service may still hang.",
+            duration(all),
+            duration(took)
+        )
+    })
+}
 
 /// For a probe that ran into its deadline: what took most of the time, if one step did.
 pub(super) fn longest(probe: &Probe<'_>) -> Option<String> {
@@ -52,8 +76,13 @@ pub(super) fn longest(probe: &Probe<'_>) -> Option<String> {
             "the service is slow, or hangs; look at it",
         ),
     };
+    // Their first packets are small: they pass where large ones do not.
+    let lost = match longest {
+        Phase::Processing | Phase::Transfer => format!(", or {LOST}"),
+        _ => String::new(),
+    };
     Some(format!(
-        "Of {}, {what} took {}: {remedy}. If that is normal, raise the timeout of the module and scrape_timeout.",
+        "Of {}, {what} took {}: {remedy}{lost}. If that is normal, raise the timeout of the module and scrape_timeout.",
         duration(all),
         duration(took)
     ))

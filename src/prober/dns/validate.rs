@@ -57,7 +57,7 @@ pub(super) async fn answer<'a>(
 ) -> Result<(), Reason> {
     let module = asked.module;
     if let Err(reason) = rcode(answer.rcode, module.valid_rcodes.as_deref(), log) {
-        facts.set(advice::dns::rcode(answer.rcode, asked));
+        facts.set(advice::dns::rcode(answer, asked));
         return Err(reason);
     }
     if let Some(verdicts) = &mut verdicts {

@@ -177,7 +177,7 @@ fn finish(
     let stopped = heard.failure.is_none() && sent < wanted && (received > 0 || sent == 0);
     let line = match (&heard.failure, received) {
         _ if stopped => advice::icmp::no_time(),
-        (None, 0) => Some(advice::icmp::silence(&probe.attempt.facts, address)),
+        (None, 0) => Some(advice::icmp::silence(&probe.attempt.facts, address, module)),
         (None, _) => Some(advice::icmp::losses(address, received, sent)),
         _ => heard.advice.clone(),
     };

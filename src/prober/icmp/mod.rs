@@ -214,7 +214,7 @@ fn finish(
             (Reason::Other, reason)
         }
         Err(timed_out) => {
-            let line = advice::icmp::silence(&probe.attempt.facts, address);
+            let line = advice::icmp::silence(&probe.attempt.facts, address, module);
             probe.advise(line);
             let reason = format!("ping {address}: i/o timeout: no reply: {timed_out}");
             log!(probe.log, Warn, "Timeout reading from socket", "err" => reason.clone());

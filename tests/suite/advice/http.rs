@@ -1,5 +1,6 @@
 //! HTTP, from the proxy to the body.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use blackbox_exporter::reason::Reason;
@@ -440,4 +441,24 @@ async fn what_took_the_time() {
     let outcome = crate::support::probe(&yaml("300ms"), &hanging).await;
     let failure = outcome.failure.unwrap();
     assert_eq!((failure.reason, failure.phase), (Reason::AuthToken, "token"));
+}
+
+/// A line that is slow explains what did not happen on the connection. The kernel sends a SYN again after 1 s.
+#[tokio::test(flavor = "multi_thread")]
+async fn connecting_took_the_time() {
+    let full = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    full.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    full.listen(0).unwrap();
+    let address = full.local_addr().unwrap().as_socket().unwrap();
+    let _first = std::net::TcpStream::connect(address).unwrap();
+    let holds = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(900));
+        (full.accept().unwrap(), full.accept().unwrap())
+    });
+    let outcome = crate::support::probe("prober: http\ntimeout: 2500ms", &format!("http://{address}/")).await;
+    has(
+        outcome.advice.unwrap(),
+        ["connecting alone took 1.", "the line is slow"],
+    );
+    holds.join().unwrap();
 }

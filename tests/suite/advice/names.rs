@@ -105,6 +105,7 @@ async fn names_and_routes() {
         ("A ping along a prohibit route", "prober: icmp\ntimeout: 2s".to_owned(), "10.240.0.1"),
         ("A ping along a blackhole route", "prober: icmp\ntimeout: 2s".to_owned(), "10.242.0.1"),
         ("A ping without a reply", "prober: icmp\ntimeout: 500ms".to_owned(), "198.51.100.1"),
+        ("A large ping without a reply", "prober: icmp\ntimeout: 500ms\nicmp: {payload_size: 1400}".to_owned(), "198.51.100.1"),
     ];
     for (situation, yaml, target) in rows {
         table.row(situation, &yaml, target).await;

@@ -100,6 +100,22 @@ async fn name_server(rcode: u8, records: &'static [&'static [u8]]) -> String {
     address
 }
 
+/// A name server that fails, and says why with an OPT record.
+async fn explaining() -> String {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap().to_string();
+    spawn(async move {
+        let mut buffer = [0; 600];
+        while let Ok((length, from)) = socket.recv_from(&mut buffer).await {
+            let mut answer = buffer[..length].to_vec();
+            (answer[2], answer[3], answer[11]) = (0x81, 0x82, 1);
+            answer.extend_from_slice(b"\0\0\x29\x04\xd0\0\0\0\0\0\x0d\0\x0f\0\x09\0\x07too old");
+            let _ = socket.send_to(&answer, from).await;
+        }
+    });
+    address
+}
+
 /// A name server whose answers over UDP are truncated, and which is silent over TCP.
 async fn truncating() -> (String, TcpListener) {
     loop {
@@ -142,6 +158,9 @@ async fn dns() {
         let server = name_server(rcode, records).await;
         table.row(situation, &yaml, &server).await;
     }
+    table
+        .row("SERVFAIL with an extended error", &dns(""), &explaining().await)
+        .await;
     let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     table
         .row("Silence", &dns(""), &silent.local_addr().unwrap().to_string())

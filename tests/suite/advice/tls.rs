@@ -91,10 +91,11 @@ async fn handshakes() {
         table.add(situation, &outcome, "", &[(&number, "N")]);
     }
     #[rustfmt::skip]
-    let peers: [(&str, Vec<Move>); 8] = [
+    let peers: [(&str, Vec<Move>); 9] = [
         ("The port responds in HTTP", vec![Move::Read(5), send("HTTP/1.1 400 Bad Request\r\n\r\n"), Move::Close]),
         ("The port speaks SSH", vec![send("SSH-2.0-OpenSSH_9.6\r\n"), Move::Close]),
         ("The server greets in the clear, and upgrades later", vec![send("220 mail.test ESMTP\r\n"), Move::Close]),
+        ("The port speaks HTTP/2", vec![send([0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 100]), Move::Close]),
         ("The port speaks something else", vec![send("-ERR what?\r\n"), Move::Close]),
         ("The server closes", vec![Move::Read(5), Move::Close]),
         ("The server demands a client certificate", vec![Move::Read(5), send([21, 3, 3, 0, 2, 2, 116]), Move::Close]),
