@@ -164,6 +164,24 @@ async fn a_certificate_that_is_not_trusted() {
     }
 }
 
+/// Longer than is waited for what a target need not have.
+#[tokio::test(flavor = "multi_thread")]
+async fn tls_that_is_slow_is_tls() {
+    let port = encrypted(Cert::leaf().names(&["127.0.0.1"])).await;
+    let slow = move |mut stream: TcpStream| async move {
+        tokio::time::sleep(Duration::from_millis(1200)).await;
+        let mut server = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        let _ = tokio::io::copy_bidirectional(&mut stream, &mut server).await;
+    };
+    let port = listen(slow).await.port();
+    let (said, _) = doctor(&format!("https://127.0.0.1:{port}/")).await;
+    let findings = findings(&said).join("\n");
+    has(
+        &findings,
+        ["TLS 1.3: ok", "TLS 1.2: ok", "certificate: fail", "HTTP/1.1: ok"],
+    );
+}
+
 /// What the target says that it speaks is what the module watches, also when it does not work.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_scheme_is_kept_when_the_service_is_down() {

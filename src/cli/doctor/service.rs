@@ -189,10 +189,12 @@ impl Service {
         };
         let named = &remote.at(self.port);
         let nameless = &SocketAddr::new(address, self.port).to_string();
+        let is_expected = remote.scheme.is_some_and(Scheme::is_encrypted) || self.port == 443;
+        // Where TLS is expected the certificate is waited for, too.
+        let kind = if is_expected { Kind::Needed } else { Kind::Optional };
         let versions = [("TLS 1.3", "TLS13"), ("TLS 1.2", "TLS12")];
-        let versions = join_all(
-            versions.map(|(name, version)| doctor.attempt(topic, name, only(version), named, Kind::Optional)),
-        );
+        let versions =
+            join_all(versions.map(|(name, version)| doctor.attempt(topic, name, only(version), named, kind)));
         let trust = doctor.attempt(topic, "certificate", tcp(json!({})), named, Kind::Needed);
         let without = doctor.attempt(
             topic,
@@ -205,7 +207,6 @@ impl Service {
         let speaks = |versions: &[(Finding, Option<Outcome>)]| {
             versions.iter().any(|(finding, _)| finding.state == State::Works)
         };
-        let is_expected = remote.scheme.is_some_and(Scheme::is_encrypted) || self.port == 443;
         let (versions, (trust, without)) = if is_expected {
             join(versions, certificates).await
         } else {
@@ -228,6 +229,8 @@ impl Service {
             _ => Err(trust.1.and_then(|outcome| outcome.advice).unwrap_or_default()),
         });
         let mut findings: Vec<Finding> = versions.into_iter().map(|(finding, _)| finding).collect();
+        // One version is enough.
+        findings.iter_mut().for_each(Finding::excuse);
         findings.push(trust.0);
         // An address has no name to leave out.
         if speaks && remote.address().is_none() {
