@@ -449,6 +449,19 @@ async fn other_services() {
             ["prober: grpc", "tls: false"],
         );
     }
+    // As nginx does before it, which says nothing before it is spoken to.
+    let waiting = move |mut stream: TcpStream| async move {
+        stream.readable().await.unwrap();
+        let mut server = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        let _ = tokio::io::copy_bidirectional(&mut stream, &mut server).await;
+    };
+    let (said, passes) = doctor(&format!("127.0.0.1:{}", listen(waiting).await.port())).await;
+    assert!(passes, "{said}");
+    has(
+        said["configuration"].as_str().unwrap(),
+        ["prober: grpc", "tls: false"],
+    );
+
     let (certificate, key) = SelfSigned::local().pem();
     let identity = Identity::from_pem(certificate, key);
     let tls = Some(ServerTlsConfig::new().identity(identity));

@@ -32,6 +32,8 @@ pub struct Service {
     pub tls: Option<Result<(), String>>,
     /// Whether it speaks HTTP/1.1.
     pub speaks_http1: bool,
+    /// Whether it responds to HTTP/1.1 in something else.
+    pub breaks_http1: bool,
     /// The status of its answer over HTTP.
     pub status: Option<u16>,
     /// Whether it speaks TLS although the target says that it does not.
@@ -75,7 +77,7 @@ impl Service {
             // A server of gRPC may give HTTP/2 any status.
             service.speaks_http1 = web.first().is_some_and(|first| first.state == State::Works);
             let is_healthy = service.speaks_http1 && service.status.is_some_and(|status| status < 400);
-            if remote.scheme.is_none() && service.tls.is_some() && !is_healthy {
+            if remote.scheme.is_none() && (service.tls.is_some() || service.breaks_http1) && !is_healthy {
                 web.extend(service.grpc(doctor, remote).await);
                 if service.is_grpc {
                     web.iter_mut().for_each(Finding::excuse);
@@ -155,7 +157,7 @@ impl Service {
         Some(finding)
     }
 
-    /// The health check of gRPC, where HTTP/2 is spoken or HTTP fails within TLS.
+    /// The health check of gRPC, where HTTP/2 is spoken, HTTP fails within TLS, or something else responds to it.
     async fn grpc(&mut self, doctor: Doctor<'_>, remote: &Remote) -> Option<Finding> {
         let mut grpc = json!({"tls": self.tls.is_some()});
         if self.tls.is_some() {
@@ -266,6 +268,8 @@ impl Service {
             }
         }));
         let (mut one, newer) = join(one, newer).await;
+        let failure = one.1.as_ref().and_then(|outcome| outcome.failure);
+        self.breaks_http1 = failure.is_some_and(|failure| failure.reason == Reason::ProtocolError);
         self.judge_status(&mut one);
         let mut findings = Vec::new();
         for (finding, outcome) in std::iter::once(one).chain(newer.into_iter().flatten()) {
