@@ -187,8 +187,12 @@ pub(in crate::prober) fn no_response(facts: &Facts, error: &DnsError, of: &Asked
                 "udp" => other_family(facts).map_or(String::new(), |also| format!(" {also}.")),
                 _ => String::new(),
             };
+            let shares = match of.module.retries {
+                0 => "",
+                _ => " Of the timeout each attempt has a share (retries): on a slow line raise it.",
+            };
             format!(
-                "No response over {over}: {server} is not a name server, does not serve this host's address, or a firewall drops port {port}.{also} `{command}`"
+                "No response over {over}: {server} is not a name server, does not serve this host's address, or a firewall drops port {port}.{shares}{also} `{command}`"
             )
         }
         DnsError::Carry(CarryError::Status { status, .. }) => format!(

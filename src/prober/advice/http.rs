@@ -381,7 +381,7 @@ fn from_peer(error: &RoundTripError, expects_tls: &str) -> Option<String> {
         RoundTripError::Http1(ExchangeError::Head(error)) => return head(error),
         RoundTripError::Http1(ExchangeError::Truncated(start)) if start.is_empty() => "The peer closed the connection within the headers of its response: the service, or a proxy before it, crashed while it responded. Try `curl -v URL`.".to_owned(),
         RoundTripError::Http1(ExchangeError::Truncated(start)) => protocol(start),
-        RoundTripError::Http1(ExchangeError::Closed) => format!("The peer closed the connection without a response: {expects_tls}the service crashed, or a proxy has no backend. Try `curl -v URL`."),
+        RoundTripError::Http1(ExchangeError::Closed) => format!("The peer closed the connection without a response: {expects_tls}the service crashed, a proxy has no backend, or it expects the PROXY protocol. Try `curl -v URL`."),
         RoundTripError::Http1(ExchangeError::Read(_) | ExchangeError::Write(_)) => format!("The peer reset the connection during the request: {expects_tls}the service crashed, or a firewall inspects. Try `curl -v URL`."),
         RoundTripError::Http2(Http2Error::Malformed(_) | Http2Error::Connection(_)) => "The server speaks HTTP/2 against its rules: set enable_http2: false to see whether HTTP/1.1 works.".to_owned(),
         RoundTripError::Http2(_) => "The server ended the HTTP/2 connection without a response: set enable_http2: false to see whether HTTP/1.1 works.".to_owned(),

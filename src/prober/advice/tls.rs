@@ -51,7 +51,7 @@ pub(in crate::prober) fn advice(failed: &HandshakeError, without: &str) -> Optio
                 _ => None,
             };
         }
-        Seen::Closed => "The server closed the connection when TLS began: it does not speak TLS on this port, or does not serve this host's address or the name that was sent (SNI). Try `openssl s_client -connect HOST:PORT -servername NAME`.".to_owned(),
+        Seen::Closed => "The server closed the connection when TLS began: it does not speak TLS on this port, expects the PROXY protocol, or does not serve this host's address or the name that was sent (SNI). Try `openssl s_client -connect HOST:PORT -servername NAME`.".to_owned(),
         Seen::Foreign(bytes) => foreign(bytes, without),
         Seen::TooOld(version) => format!(
             "The server speaks nothing newer than {}; this exporter speaks TLS 1.2 and TLS 1.3. Bring the server up to date.",

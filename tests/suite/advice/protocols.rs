@@ -165,6 +165,13 @@ async fn dns() {
     table
         .row("Silence", &dns(""), &silent.local_addr().unwrap().to_string())
         .await;
+    table
+        .row(
+            "Silence, and repeated queries",
+            &dns(", retries: 1"),
+            &silent.local_addr().unwrap().to_string(),
+        )
+        .await;
     table.row("No name server", &dns(""), &closed().to_string()).await;
     let (server, _tcp) = truncating().await;
     table
