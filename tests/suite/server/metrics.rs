@@ -59,7 +59,8 @@ async fn series_have_the_labels_of_the_catalogue() {
   http: {prober: http, timeout: 1s, params: {method: {one_of: [GET]}}, http: {preferred_ip_protocol: ip4}}
   icmp: {prober: icmp, timeout: 1s}
 ";
-    let exporter = Exporter::start(modules, &["--memory.limit=1GiB"]).await;
+    // The other tests of this process share the limit: more than all of them take.
+    let exporter = Exporter::start(modules, &["--memory.limit=1024GiB"]).await;
     exporter.probe("http", REFUSED).await;
     exporter.probe("icmp", "127.0.0.1").await;
     let refused = exporter.get("/probe?module=http&target=a&method=PUT").await;
