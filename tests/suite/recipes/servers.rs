@@ -357,7 +357,10 @@ export HOME="$D/home" RABBITMQ_NODENAME=probe$P@localhost RABBITMQ_NODE_IP_ADDRE
     RABBITMQ_MNESIA_BASE="$D/db" RABBITMQ_LOG_BASE="$D" RABBITMQ_LOGS=- RABBITMQ_PID_FILE="$D/pid" RABBITMQ_ENABLED_PLUGINS_FILE="$D/plugins" \
     RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS='+S 1 +sbwt none +sbwtdcpu none +sbwtdio none'
 epmd -port $Q &
-exec /usr/lib/rabbitmq/bin/rabbitmq-server
+/usr/lib/rabbitmq/bin/rabbitmq-server &
+# It listens before it is started, and logs an error if it is stopped between.
+trap 'until grep -q "startup complete" output; do sleep 0.1; done; kill $!; wait $!' TERM
+wait $!
 "#;
 
     beanstalkd: "beanstalkd" "beanstalkd", ["beanstalkd"], "127.0.0.1:PORT", [], r#"
