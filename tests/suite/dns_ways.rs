@@ -207,6 +207,24 @@ async fn lost_queries_are_sent_again_and_counted() {
     );
 }
 
+/// A line that is slower than an attempt's share of the timeout.
+#[tokio::test]
+async fn a_late_response_counts() {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let server = socket.local_addr().unwrap();
+    spawn(async move {
+        let mut query = [0; 512];
+        let (length, first) = socket.recv_from(&mut query).await.unwrap();
+        let response = reply(&query[..length], 0, [1, 0, 0], &address(1));
+        socket.recv_from(&mut query).await.unwrap();
+        socket.send_to(&response, first).await.unwrap();
+        std::future::pending::<()>().await;
+    });
+    let outcome = probe(&asking("query_name: a.test\nretries: 4"), &server.to_string()).await;
+    assert!(outcome.success, "{:#?}", log(&outcome));
+    assert_eq!(value(&outcome, Metric::DnsRetries), Some(1.0));
+}
+
 /// A port that is free for both protocols.
 async fn both() -> (UdpSocket, TcpListener) {
     loop {

@@ -187,8 +187,8 @@ pub(in crate::prober) fn no_response(facts: &Facts, error: &DnsError, of: &Asked
                 "udp" => other_family(facts).map_or(String::new(), |also| format!(" {also}.")),
                 _ => String::new(),
             };
-            let shares = match of.module.retries {
-                0 => "",
+            let shares = match (of.module.retries, over) {
+                (0, _) | (_, "udp") => "",
                 _ => " Of the timeout each attempt has a share (retries): on a slow line raise it.",
             };
             format!(

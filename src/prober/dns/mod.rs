@@ -186,8 +186,12 @@ struct Server<'a> {
     tls: Option<(Prepared, &'a str)>,
 }
 
+/// A query over UDP that nothing came back to yet.
+type Unanswered<'a> = Option<(DnsConnection, DnsQuery<'a>)>;
+
 /// Asks until there is an answer, or as often as the module says; all but the last attempt have a share of the time that is
-/// left. Also returns whether the first answer was truncated. `over` is how it was asked last.
+/// left. Over UDP the same query is sent again, so that an answer to any of them is one, however slow the line is. Also returns
+/// whether the first answer was truncated. `over` is how it was asked last.
 async fn ask(
     probe: &mut Probe<'_>,
     module: &Dns,
@@ -197,13 +201,14 @@ async fn ask(
 ) -> Result<(DnsResponse, bool), DnsError> {
     let whole = probe.deadline;
     let mut retries = 0;
+    let mut unanswered = None;
     let answered = loop {
         let left = module.retries - retries;
         if left > 0 {
             probe.deadline = Deadline::after(Instant::now(), whole.left() / (left + 1));
         }
         let mut last = *over;
-        let answered = ask_once(probe, module, server, &mut last, &query).await;
+        let answered = ask_once(probe, module, server, &mut last, &query, &mut unanswered).await;
         probe.deadline = whole;
         match answered {
             Err(error) if left > 0 && error.may_pass() && !whole.left().is_zero() => {
@@ -223,14 +228,15 @@ async fn ask(
 }
 
 /// Asks, and once more over TCP if the module says so and the answer was truncated.
-async fn ask_once(
+async fn ask_once<'a>(
     probe: &mut Probe<'_>,
     module: &Dns,
-    server: &Server<'_>,
+    server: &Server<'a>,
     over: &mut DnsTransport,
     query: &Result<Query, NameError>,
+    unanswered: &mut Unanswered<'a>,
 ) -> Result<(DnsResponse, bool), DnsError> {
-    let answer = exchange(probe, module, server, *over, query).await?;
+    let answer = exchange(probe, module, server, *over, query, unanswered).await?;
     let truncated = answer.is_truncated();
     if truncated && *over == DnsTransport::Udp && module.tcp_on_truncation {
         log!(
@@ -239,7 +245,7 @@ async fn ask_once(
             "The response was truncated, repeating the query over TCP"
         );
         *over = DnsTransport::Tcp;
-        let answer = exchange(probe, module, server, *over, query).await?;
+        let answer = exchange(probe, module, server, *over, query, &mut None).await?;
         return Ok((answer, true));
     }
     Ok((answer, truncated))
@@ -247,27 +253,34 @@ async fn ask_once(
 
 /// Connects, asks and waits for the answer. What the steps took is exposed however they end: a query that could not be
 /// sent belongs to the connect phase.
-async fn exchange(
+async fn exchange<'a>(
     probe: &mut Probe<'_>,
     module: &Dns,
-    server: &Server<'_>,
+    server: &Server<'a>,
     transport: DnsTransport,
     query: &Result<Query, NameError>,
+    unanswered: &mut Unanswered<'a>,
 ) -> Result<DnsResponse, DnsError> {
     let started = Instant::now();
     let deadline = probe.deadline;
     let sent = async {
-        let mut connection = reach(probe, module, server, transport).await?;
-        let connected = probe.end(started);
-        let query = query.as_ref().map_err(|error| DnsError::Name(*error))?;
-        let id = connection.id();
-        let asked = DnsQuery {
-            message: query.with_id(id),
-            id,
-            udp_size: module.edns.map_or(MAX_DATAGRAM, |edns| edns.udp_size),
-            forgives_truncation: module.tcp_on_truncation,
-            place: server.place,
-            method: module.method,
+        let (mut connection, asked, connected) = match unanswered.take() {
+            Some((connection, asked)) => (connection, asked, started),
+            None => {
+                let connection = reach(probe, module, server, transport).await?;
+                let connected = probe.end(started);
+                let query = query.as_ref().map_err(|error| DnsError::Name(*error))?;
+                let id = connection.id();
+                let asked = DnsQuery {
+                    message: query.with_id(id),
+                    id,
+                    udp_size: module.edns.map_or(MAX_DATAGRAM, |edns| edns.udp_size),
+                    forgives_truncation: module.tcp_on_truncation,
+                    place: server.place,
+                    method: module.method,
+                };
+                (connection, asked, connected)
+            }
         };
         let from = Instant::now();
         connection.send(&asked, deadline).await?;
@@ -284,7 +297,11 @@ async fn exchange(
     let ended = probe.end(from);
     add_phase(probe, Phase::Request, from, ended);
     probe.timeline.record(Phase::Request, from, ended);
-    connection.close(deadline).await;
+    if transport == DnsTransport::Udp && matches!(received, Err(DnsError::TimedOut { .. })) {
+        *unanswered = Some((connection, asked));
+    } else {
+        connection.close(deadline).await;
+    }
     received
 }
 

@@ -165,11 +165,12 @@ async fn dns() {
     table
         .row("Silence", &dns(""), &silent.local_addr().unwrap().to_string())
         .await;
+    let mute = TcpListener::bind("127.0.0.1:0").await.unwrap();
     table
         .row(
             "Silence, and repeated queries",
-            &dns(", retries: 1"),
-            &silent.local_addr().unwrap().to_string(),
+            &dns(", retries: 1, transport_protocol: tcp"),
+            &mute.local_addr().unwrap().to_string(),
         )
         .await;
     table.row("No name server", &dns(""), &closed().to_string()).await;
