@@ -382,6 +382,29 @@ async fn silence_ends_at_the_deadline() {
     }
 }
 
+/// What came of it is shown, such as the first line of a server that greets late.
+#[tokio::test]
+async fn an_unfinished_response_is_quoted() {
+    let timeout = Duration::from_secs(1);
+    let rows = [
+        (
+            StartTls::Smtp,
+            send("220-mail.test\r\n"),
+            "waiting for the rest of the greeting, behind \"220-mail.test\": ",
+        ),
+        (
+            StartTls::Imap,
+            send("* OK"),
+            "waiting for the rest of the greeting, behind \"* OK\": ",
+        ),
+    ];
+    for (protocol, first, want) in rows {
+        let log = log_of(&failed(protocol, vec![first], timeout).await).replace('\\', "");
+        assert!(log.contains(want), "{want}\n{log}");
+        assert!(log.contains("ran out"), "{log}");
+    }
+}
+
 #[tokio::test]
 async fn an_end_is_an_end() {
     for protocol in StartTls::ALL {

@@ -434,11 +434,8 @@ pub(super) fn protocol(bytes: &[u8]) -> String {
     if super::is_http2(bytes) {
         return "The port speaks HTTP/2 in the clear, which this prober does not; a gRPC server? Use a module with prober: grpc, or a port with TLS.".to_owned();
     }
-    if bytes.starts_with(b"SSH-") {
-        return format!(
-            "An SSH server responds, {}: probe it with the module ssh_banner.",
-            quoted(bytes)
-        );
+    if let Some(line) = super::greeting(bytes) {
+        return line;
     }
     if super::is_http(bytes) {
         return format!(

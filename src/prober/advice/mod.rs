@@ -185,6 +185,21 @@ fn is_http2(bytes: &[u8]) -> bool {
     matches!(bytes, [0, 0, _, 4, ..])
 }
 
+/// A server that begins by itself, in a protocol that no other is taken for.
+pub(super) fn greeting(bytes: &[u8]) -> Option<String> {
+    Some(match bytes {
+        [b'S', b'S', b'H', b'-', ..] => format!(
+            "An SSH server responds, {}: probe it with the module ssh_banner.",
+            quoted(bytes)
+        ),
+        // The length of the packet and its number, then an error or the version of the protocol, which is the end of a line.
+        [_, _, 0, 0] | [_, _, 0, 0, b'\n' | 0xff, ..] => {
+            "A MySQL or MariaDB server responds: probe it with prober: tcp and starttls: mysql.".to_owned()
+        }
+        _ => return None,
+    })
+}
+
 /// A text from outside, quoted, short and harmless.
 pub(super) fn quoted(text: &[u8]) -> String {
     format!("\"{}\"", short(&crate::carried::text(text), QUOTED))

@@ -99,13 +99,10 @@ fn foreign(bytes: &[u8], without: &str) -> String {
     if super::is_http2(bytes) {
         return format!("The port speaks HTTP/2 in the clear: {without}, or use the port that has TLS.");
     }
-    let starts = |start: &[u8]| bytes.starts_with(start);
-    if starts(b"SSH-") {
-        return format!(
-            "An SSH server responds, {}: probe it with the module ssh_banner.",
-            quoted(bytes)
-        );
+    if let Some(line) = super::greeting(bytes) {
+        return line;
     }
+    let starts = |start: &[u8]| bytes.starts_with(start);
     if starts(b"220") || starts(b"* OK") || starts(b"+OK") {
         return format!(
             "The server greets in the clear, {}: TLS begins later there. Use a module with prober: tcp and starttls, or the port that begins with TLS (465, 993, 995).",

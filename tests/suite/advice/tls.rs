@@ -90,12 +90,14 @@ async fn handshakes() {
         };
         table.add(situation, &outcome, "", &[(&number, "N")]);
     }
+    let mysql = b"\x4a\0\0\0\x0a8.0.36\0\x08\0\0\0";
     #[rustfmt::skip]
-    let peers: [(&str, Vec<Move>); 9] = [
+    let peers: [(&str, Vec<Move>); 10] = [
         ("The port responds in HTTP", vec![Move::Read(5), send("HTTP/1.1 400 Bad Request\r\n\r\n"), Move::Close]),
         ("The port speaks SSH", vec![send("SSH-2.0-OpenSSH_9.6\r\n"), Move::Close]),
         ("The server greets in the clear, and upgrades later", vec![send("220 mail.test ESMTP\r\n"), Move::Close]),
         ("The port speaks HTTP/2", vec![send([0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 100]), Move::Close]),
+        ("The port speaks MySQL", vec![send(mysql), Move::Close]),
         ("The port speaks something else", vec![send("-ERR what?\r\n"), Move::Close]),
         ("The server closes", vec![Move::Read(5), Move::Close]),
         ("The server demands a client certificate", vec![Move::Read(5), send([21, 3, 3, 0, 2, 2, 116]), Move::Close]),
@@ -116,6 +118,8 @@ async fn handshakes() {
     let silent = [
         ("The server does not respond", slow.as_str(), vec![Move::Read(5)]),
         ("The server begins to respond in TLS", slow.as_str(), vec![Move::Read(5), send([22, 3, 3, 0, 100, 2])]),
+        ("A server greets late", "prober: tcp\ntimeout: 1s\ntcp: {starttls: smtp}", vec![send("220-mail.test\r\n")]),
+        ("MySQL where another server is expected", "prober: tcp\ntimeout: 1s\ntcp: {starttls: imap}", vec![send(mysql)]),
         ("Silence after STARTTLS", starttls, vec![send("220 mail.test ESMTP\r\n")]),
     ];
     for (situation, yaml, moves) in silent {

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
+use crate::config::StartTls;
 use crate::probe_log::excerpt;
+use crate::prober::advice;
 use crate::prober::query_response::WireError;
 use crate::reason::Reason;
 use crate::strconv::quote;
@@ -15,6 +17,8 @@ const SHOWN: usize = 256;
 pub(super) enum StartTlsError {
     /// Nothing could be read or written.
     Wire(WireError),
+    /// The server began to say it.
+    Unfinished { said: Vec<u8>, error: WireError },
     /// The server said more than it needs.
     TooMuch { most: usize },
     /// The server said no, or something else.
@@ -31,28 +35,42 @@ impl StartTlsError {
     /// Its place among the reasons of failures.
     pub fn reason(&self) -> Reason {
         match self {
-            Self::Wire(error) => error.reason(),
+            Self::Wire(error) | Self::Unfinished { error, .. } => error.reason(),
             Self::Refused { .. } | Self::NotOffered { .. } => Reason::ExpectMismatch,
             Self::TooMuch { .. } | Self::Malformed(_) | Self::Surplus { .. } => Reason::ProtocolError,
         }
     }
 
     /// What to do about it, if there is more to say than the error does.
-    pub fn advice(&self) -> Option<String> {
+    pub fn advice(&self, protocol: StartTls) -> Option<String> {
         let line = match self {
+            Self::Refused { said } | Self::Unfinished { said, .. }
+                if protocol != StartTls::Mysql
+                    && let Some(line) = advice::greeting(said) =>
+            {
+                return Some(line);
+            }
             Self::NotOffered { .. } => {
                 "The server does not offer TLS on this port: it has no certificate, or expects TLS from the beginning on another port (tls: true instead of starttls)."
             }
             Self::Wire(WireError::TimedOut(_)) => {
                 "The server did not respond: it expects TLS from the beginning (tls: true instead of starttls), speaks another protocol, or hangs."
             }
+            Self::Unfinished {
+                error: WireError::TimedOut(_),
+                ..
+            } => {
+                "The server began, and did not go on: it lets callers that it does not know wait (a greet delay, postscreen), speaks another protocol, or hangs. Raise the timeout above the delay, or exempt this host's address from it."
+            }
             Self::Surplus { .. } => {
                 "Something on the way, or a flaw of the server, adds bytes before TLS: clients of this server may be deceived. Update the server, and probe it from its own network to see who adds them."
             }
             Self::Refused { .. } => {
-                "The server refuses, and says why: mostly it has no certificate, does not serve this host's address, or is overloaded. Its own log says more."
+                "The server refuses, and says why: mostly it has no certificate, does not serve this host's address, is overloaded, or speaks another protocol than starttls names. Its own log says more."
             }
-            Self::Wire(_) | Self::TooMuch { .. } | Self::Malformed(_) => return None,
+            Self::Wire(_) | Self::Unfinished { .. } | Self::TooMuch { .. } | Self::Malformed(_) => {
+                return None;
+            }
         };
         Some(line.to_owned())
     }
@@ -61,6 +79,10 @@ impl StartTlsError {
     pub fn told(&self, awaited: &str) -> String {
         match self {
             Self::Wire(error) => format!("waiting for {awaited}: {error}"),
+            Self::Unfinished { said, error } => format!(
+                "waiting for the rest of {awaited}, behind {}: {error}",
+                quote(&excerpt(said, SHOWN).to_string())
+            ),
             Self::TooMuch { most } => {
                 format!("waiting for {awaited}: the server sent more than {most} bytes")
             }

@@ -58,7 +58,7 @@ pub(super) async fn run(
             leave(probe, connection, protocol, name, false).await;
         }
         let reason = error.reason();
-        probe.advise(error.advice());
+        probe.advise(error.advice(protocol));
         let error = format!("{}: {}", protocol.name(), error.told(awaited));
         probe.timeline.hop().result = Some(error.clone());
         log!(probe.log, Error, "The server did not switch to TLS", "err" => error);

@@ -26,6 +26,8 @@ pub(super) struct Wire<'c, 'l> {
     log: &'l mut ProbeLog,
     deadline: Deadline,
     buffer: BytesMut,
+    /// The last line of what is awaited, while more of it must follow.
+    last: Vec<u8>,
     /// Bytes received so far.
     received: usize,
 }
@@ -38,6 +40,7 @@ impl<'c, 'l> Wire<'c, 'l> {
             log,
             deadline,
             buffer: BytesMut::new(),
+            last: Vec::new(),
             received: 0,
         }
     }
@@ -45,6 +48,7 @@ impl<'c, 'l> Wire<'c, 'l> {
     /// Sends a message, and says what is awaited for it.
     pub async fn send(&mut self, message: &[u8], awaited: &'static str) -> Result<(), StartTlsError> {
         self.awaited = awaited;
+        self.last.clear();
         log!(self.log, Debug, "Sending line", "line" => excerpt(message.trim_ascii_end(), EXCERPT));
         let write = async {
             self.connection.write_all(message).await?;
@@ -65,6 +69,7 @@ impl<'c, 'l> Wire<'c, 'l> {
             line.pop();
         }
         log!(self.log, Debug, "Read line", "line" => excerpt(&line, EXCERPT));
+        self.last.clone_from(&line);
         Ok(line)
     }
 
@@ -120,14 +125,24 @@ impl<'c, 'l> Wire<'c, 'l> {
         let fill = poll_fn(|cx| {
             poll_read_piece::<PIECE>(connection, cx, most, |piece| buffer.extend_from_slice(piece))
         });
-        match self.deadline.within(fill).await {
-            Ok(Ok(0)) => Err(StartTlsError::Wire(WireError::End)),
+        let error = match self.deadline.within(fill).await {
+            Ok(Ok(0)) => WireError::End,
             Ok(Ok(count)) => {
                 self.received += count;
-                Ok(())
+                return Ok(());
             }
-            Ok(Err(error)) => Err(StartTlsError::Wire(WireError::Io(error))),
-            Err(timed_out) => Err(StartTlsError::Wire(WireError::TimedOut(timed_out))),
-        }
+            Ok(Err(error)) => WireError::Io(error),
+            Err(timed_out) => WireError::TimedOut(timed_out),
+        };
+        let said = [&*self.last, &*self.buffer]
+            .into_iter()
+            .rfind(|said| !said.is_empty());
+        Err(match said {
+            Some(said) => StartTlsError::Unfinished {
+                said: said.to_vec(),
+                error,
+            },
+            None => StartTlsError::Wire(error),
+        })
     }
 }
