@@ -84,6 +84,8 @@ fn by_status(of: &InvalidStatus<'_>) -> String {
         .map(|server| format!(", Server: {server}"))
         .unwrap_or_default();
     let method = &of.module.method;
+    let tls = of.hops.last().and_then(|hop| hop.tls.as_ref());
+    let lacks_certificate = tls.is_some_and(|tls| tls.lacks_certificate);
     match of.status {
         300..=399 if of.unfollowed && of.module.follow_redirects => format!(
             "The redirects do not end: {}. Often a proxy ends TLS and the service redirects http to https forever (X-Forwarded-Proto is missing), or a login page expects a cookie.",
@@ -106,6 +108,7 @@ fn by_status(of: &InvalidStatus<'_>) -> String {
                 format!("The server requires credentials (401, {scheme}) and the module has none: set basic_auth, authorization or oauth2, or list 401 in valid_status_codes if that is what you expect.")
             }
         }
+        403 if lacks_certificate => format!("The server forbids it (403{server}), and had asked for a client certificate: set cert_file and key_file in tls_config, or it blocks this host's address."),
         403 => match has_credentials {
             true => "The credentials are accepted and do not suffice (403): give that account the right, or check whether this host's address is blocked.".to_owned(),
             false => format!("The server forbids it (403{server}): it requires credentials, another Host or User-Agent, or blocks this host's address."),

@@ -244,6 +244,16 @@ async fn responses_that_are_none() {
             &url,
         )
         .await;
+    let config = pki::asking(pki::certified(&[&Cert::leaf().by(&root)]), &root);
+    let forbidden = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n".to_vec();
+    let url = format!("https://{}/", pki::saying(config, forbidden).await);
+    table
+        .row(
+            "403 of a server that asks for a client certificate",
+            &trusting,
+            &url,
+        )
+        .await;
     let proxied = |url: &str| {
         http(&format!(
             "proxy_url: '{url}', skip_resolve_phase_with_proxy: true"
