@@ -6,7 +6,7 @@ use blackbox_exporter::metrics::Metric;
 use blackbox_exporter::prober::Outcome;
 
 use crate::support::peer::{Move, Peer, send};
-use crate::support::{exposition, has, log, probe};
+use crate::support::{closed, exposition, has, log, probe};
 
 const MODULE: &str = "prober: http\ntimeout: 60s\nhttp: {preferred_ip_protocol: ip4}";
 
@@ -165,9 +165,7 @@ async fn contradictory_lengths_are_no_answer() {
 
 #[tokio::test]
 async fn nobody_there() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    let address = closed();
     let outcome = probe(MODULE, &format!("http://{address}/")).await;
     let lines = log(&outcome).join("\n");
     let want = format!("dial tcp {address}: connect: connection refused");

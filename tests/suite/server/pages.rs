@@ -77,7 +77,9 @@ async fn what_fails_stands_on_top_with_its_reason() {
 #[tokio::test]
 async fn a_target_has_a_page_of_its_own() {
     let exporter = Exporter::start(MODULES, &[]).await;
-    let (listener, address) = silent().await;
+    // Not the address of other tests, one of which would be given the port when this listener is closed.
+    let listener = tokio::net::TcpListener::bind("127.80.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
     exporter.probe("tcp_plain", &address).await;
     drop(listener);
     exporter.probe("tcp_plain", &address).await;
