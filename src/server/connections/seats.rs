@@ -2,8 +2,8 @@
 //!
 //! As long as there are free seats everybody gets one, except for the last few, which are for other addresses than the
 //! one that has the rest. When none is free, the connection goes that has been without a request for longest: one of the
-//! caller's own when its address has its share already, else one of the address that has most. Whoever finds none to take
-//! the seat of waits for the next one that becomes free.
+//! caller's own when its address has its share already, else one of the address that has most. A connection of the caller's own that
+//! has just come is left time for its first request. Whoever finds none to take the seat of waits for the next one that becomes free.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -38,6 +38,8 @@ pub struct Seating {
 pub struct Occupant {
     /// Since when it has had no request, in milliseconds since the start; `BUSY` while it has one.
     idle_since: AtomicU64,
+    /// Whether it has had no request yet.
+    is_new: AtomicBool,
     /// For how many rounds it has been as it is: with a request, or without one.
     rounds: AtomicU8,
     /// Whether it is parked without a request.
@@ -46,6 +48,8 @@ pub struct Occupant {
 }
 
 const BUSY: u64 = u64::MAX;
+/// How long its own address leaves a connection for the first request.
+const GRACE: Duration = Duration::from_secs(1);
 /// How long a round takes.
 const ROUND: Duration = Duration::from_secs(1);
 /// From how many rounds on a connection is settled.
@@ -74,15 +78,19 @@ impl Rule for Seating {
         }
         let has_its_share = own >= taken.fair(self.most, party).max(1);
         let most = taken.has_most().filter(|_| is_full && !has_its_share);
+        let now = self.now();
         taken.dismiss(most.unwrap_or(party), |occupant| {
             let since = occupant.idle_since.load(Ordering::Relaxed);
-            (since != BUSY).then_some(since)
+            let is_young = u128::from(now.saturating_sub(since)) < GRACE.as_millis();
+            let may_ask = most.is_none() && is_young && occupant.is_new.load(Ordering::Relaxed);
+            (since != BUSY && !may_ask).then_some(since)
         })
     }
 
     fn give(&self, _: IpAddr, (): &(), _: bool) -> Occupant {
         Occupant {
             idle_since: AtomicU64::new(self.now()),
+            is_new: AtomicBool::new(true),
             rounds: AtomicU8::new(0),
             is_parked: AtomicBool::new(false),
             settled: Notify::new(),
@@ -110,6 +118,8 @@ impl Seats {
             if before >= CROWD {
                 memory::give_back_everywhere();
             }
+            // Some that came without a request have been waited for long enough.
+            while seats.let_one_in() {}
             let long_ago = seats.rule().now().saturating_sub(idle);
             let over = seats.holdings(|occupant| occupant.is_parked_since(long_ago));
             over.iter().for_each(|seat| seat.leave());
@@ -141,6 +151,7 @@ impl Occupant {
 
     fn is_idle_since(&self, since: u64) {
         self.idle_since.store(since, Ordering::Relaxed);
+        self.is_new.store(false, Ordering::Relaxed);
         self.rounds.store(0, Ordering::Relaxed);
     }
 }
@@ -204,6 +215,29 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_new_connection_has_time_for_its_request() {
+        let seats = Seats::of(2);
+        tokio::spawn(Seats::watch(Arc::downgrade(&seats), Duration::from_secs(360)));
+        let first = now(&seats, "192.0.2.1").unwrap();
+        let second = now(&seats, "192.0.2.1").unwrap();
+        first.is_busy();
+        // Another address need not wait for that.
+        let mut own = Box::pin(seats.take(ip("192.0.2.1"), ()));
+        assert!(own.as_mut().now_or_never().is_none());
+        assert!(now(&seats, "192.0.2.2").is_some());
+        assert!(has_lost(&second));
+        // That one has gone, and this one has come.
+        let third = own.await.unwrap();
+        let start = Instant::now();
+        let fourth = seats.take(ip("192.0.2.1"), ()).await.unwrap();
+        assert!(has_lost(&third) && start.elapsed() >= GRACE);
+        fourth.is_busy();
+        fourth.is_idle();
+        assert!(now(&seats, "192.0.2.1").is_some());
+        assert!(has_lost(&fourth) && !has_lost(&first));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn who_is_parked_for_too_long_loses_the_seat() {
         let seats = Seats::of(8);
         tokio::spawn(Seats::watch(Arc::downgrade(&seats), Duration::from_secs(360)));
@@ -255,7 +289,7 @@ mod tests {
         let seats = Seats::of(8);
         let mut slow: Vec<Seat> = Vec::new();
         for _ in 0..100 {
-            slow.push(now(&seats, "192.0.2.1").unwrap());
+            slow.extend(now(&seats, "192.0.2.1"));
             slow.retain(|seat| !has_lost(seat));
         }
         assert_eq!(slow.len(), 7);

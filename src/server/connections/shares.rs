@@ -133,14 +133,12 @@ impl<R: Rule> Shares<R> {
         wanted.cloned().collect()
     }
 
-    /// A holder may give way: gives its share to the next that is admitted.
-    pub fn let_one_in(self: &Arc<Self>) {
-        if self.someone_waits.load(Ordering::Relaxed) {
-            self.give_next(self.lock());
-        }
+    /// A holder may give way: gives its share to the next that is admitted; whether there was one.
+    pub fn let_one_in(self: &Arc<Self>) -> bool {
+        self.someone_waits.load(Ordering::Relaxed) && self.give_next(self.lock())
     }
 
-    fn give_next(self: &Arc<Self>, mut taken: MutexGuard<'_, Taken<R>>) {
+    fn give_next(self: &Arc<Self>, mut taken: MutexGuard<'_, Taken<R>>) -> bool {
         taken.waiting.retain(|(.., sender)| !sender.is_closed());
         let waiting = taken.waiting.iter().enumerate();
         let ranked = waiting
@@ -152,12 +150,14 @@ impl<R: Rule> Shares<R> {
         let next = next.and_then(|(_, index, _)| taken.waiting.remove(index));
         self.someone_waits
             .store(!taken.waiting.is_empty(), Ordering::Relaxed);
-        if let Some((party, waiter, sender)) = next {
-            let share = self.give(&mut taken, party, &waiter, true);
-            drop(taken);
-            // Who has gone meanwhile gives the share back here, to the next.
-            drop(sender.send(share));
-        }
+        let Some((party, waiter, sender)) = next else {
+            return false;
+        };
+        let share = self.give(&mut taken, party, &waiter, true);
+        drop(taken);
+        // Who has gone meanwhile gives the share back here, to the next.
+        drop(sender.send(share));
+        true
     }
 
     fn give(
@@ -288,7 +288,7 @@ impl<R: Rule> Drop for Share<R> {
     fn drop(&mut self) {
         let mut taken = self.shares.lock();
         taken.remove(self.party, self.number);
-        self.shares.give_next(taken);
+        let _ = self.shares.give_next(taken);
     }
 }
 
