@@ -8,10 +8,14 @@ use crate::reason::Reason;
 
 use super::tls::LOST;
 
-/// For a probe that ran into its deadline on a connection that was made: that making it took over a third of the time. What did not
-/// happen afterwards may have been on the way.
+/// For a probe to which nothing came in time on a connection that was made: that making it took over a third of the time. What did not
+/// come may have been on the way.
 pub(super) fn slow_line(probe: &Probe<'_>, failure: Failure) -> Option<String> {
-    if !probe.deadline.left().is_zero() || failure.reason == Reason::ConnectTimeout {
+    let is_silence = matches!(
+        failure.reason,
+        Reason::TlsHandshake | Reason::RequestTimeout | Reason::ExpectTimeout
+    );
+    if !is_silence || !probe.deadline.left().is_zero() {
         return None;
     }
     let phases = &probe.timeline.attempt().last()?.phases;

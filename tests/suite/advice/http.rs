@@ -1,5 +1,6 @@
 //! HTTP, from the proxy to the body.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -456,19 +457,42 @@ async fn what_took_the_time() {
 /// A line that is slow explains what did not happen on the connection. The kernel sends a SYN again after 1 s.
 #[tokio::test(flavor = "multi_thread")]
 async fn connecting_took_the_time() {
-    let full = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    full.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
-    full.listen(0).unwrap();
-    let address = full.local_addr().unwrap().as_socket().unwrap();
-    let _first = std::net::TcpStream::connect(address).unwrap();
-    let holds = std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(900));
-        (full.accept().unwrap(), full.accept().unwrap())
-    });
-    let outcome = crate::support::probe("prober: http\ntimeout: 2500ms", &format!("http://{address}/")).await;
-    has(
-        outcome.advice.unwrap(),
-        ["connecting alone took 1.", "the line is slow"],
+    type Row = (
+        &'static str,
+        fn(SocketAddr) -> String,
+        &'static [u8],
+        [&'static str; 2],
     );
-    holds.join().unwrap();
+    let rows: [Row; 2] = [
+        (
+            "prober: http",
+            |at| format!("http://{at}/"),
+            b"",
+            ["connecting alone took 1.", "the line is slow"],
+        ),
+        // What came is told.
+        (
+            "prober: tcp\ntcp: {query_response: [{expect: '^OK'}]}",
+            |at| at.to_string(),
+            b"-ERR\r\n",
+            ["\"^OK\"", "\"-ERR\""],
+        ),
+    ];
+    for (yaml, target, greeting, want) in rows {
+        let full = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        full.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        full.listen(0).unwrap();
+        let address = full.local_addr().unwrap().as_socket().unwrap();
+        let _first = std::net::TcpStream::connect(address).unwrap();
+        let holds = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(900));
+            let first = full.accept().unwrap();
+            let (mut second, _) = full.accept().unwrap();
+            second.write_all(greeting).unwrap();
+            (first, second)
+        });
+        let outcome = crate::support::probe(&format!("{yaml}\ntimeout: 2500ms"), &target(address)).await;
+        has(outcome.advice.unwrap(), want);
+        holds.join().unwrap();
+    }
 }
