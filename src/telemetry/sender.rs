@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, UdpSocket};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
@@ -29,6 +29,8 @@ use crate::trace::Endpoint;
 const LINGER: Duration = Duration::from_secs(1);
 /// How long one attempt may take.
 const ATTEMPT: Duration = Duration::from_secs(10);
+/// How long the rest of the answer to a batch that was taken may take.
+const REST: Duration = Duration::from_secs(1);
 /// How often a batch is tried.
 const ATTEMPTS: u32 = 5;
 /// The wait before the second attempt; it doubles with each one.
@@ -176,8 +178,8 @@ impl Sender {
                 return Err(refused);
             };
             self.complain(&refused.why);
-            self.pause(asked.unwrap_or(wait.mul_f64(rand::random_range(0.5..1.0))))
-                .await;
+            let own = wait.mul_f64(rand::random_range(0.5..1.0));
+            self.pause(asked.unwrap_or_default().max(own)).await;
             wait *= 2;
         }
         Ok(())
@@ -201,28 +203,28 @@ impl Sender {
             .post(self.endpoint.0.clone())
             .header(CONTENT_TYPE, HeaderValue::from_static(kind))
             .body(body);
-        let exchange = async {
-            let mut response = fetch::send(request).await.map_err(Refused::transient)?;
-            let status = response.status();
-            if !status.is_success() {
-                let seconds = response.headers().get(RETRY_AFTER);
-                let seconds = seconds.and_then(|value| value.to_str().ok()?.parse().ok());
-                return Err(Refused {
-                    why: format!("the endpoint answers {status}"),
-                    again: is_transient(status).then(|| seconds.map(Duration::from_secs)),
-                });
-            }
-            let mut answer = Vec::new();
-            // The batch was taken: what is wrong with the rest of the answer is no matter.
+        let sent = timeout(ATTEMPT, fetch::send(request)).await;
+        let sent = sent.unwrap_or_else(|_| Err("no answer in 10s".to_owned()));
+        let mut response = sent.map_err(Refused::transient)?;
+        let status = response.status();
+        if !status.is_success() {
+            let asked = response.headers().get(RETRY_AFTER);
+            let asked = asked.and_then(|value| retry_after(value.to_str().ok()?));
+            return Err(Refused {
+                why: format!("the endpoint answers {status}"),
+                again: is_transient(status).then_some(asked),
+            });
+        }
+        let mut answer = Vec::new();
+        let reading = async {
             while answer.len() < ANSWER
                 && let Ok(Some(chunk)) = response.chunk().await
             {
                 answer.extend_from_slice(&chunk);
             }
-            Ok(answer)
         };
-        let ended = timeout(ATTEMPT, exchange).await;
-        let answer = ended.unwrap_or_else(|_| Err(Refused::transient("no answer in 10s".to_owned())))?;
+        // The batch was taken: what is wrong with the rest of the answer is no matter.
+        let _ = timeout(REST, reading).await;
         let rejected = rejected(&answer).min(records);
         if self.form != Payload::DeepFlowLogs && rejected > 0 {
             self.queue.losses.add(rejected, Cause::Rejected);
@@ -280,6 +282,15 @@ impl Sender {
     }
 }
 
+/// Seconds, or a date (RFC 9110, section 10.2.3).
+fn retry_after(value: &str) -> Option<Duration> {
+    let seconds = value.parse().map(Duration::from_secs).ok();
+    seconds.or_else(|| {
+        let date = httpdate::parse_http_date(value).ok()?;
+        date.duration_since(SystemTime::now()).ok()
+    })
+}
+
 /// What OTLP calls retryable.
 fn is_transient(status: StatusCode) -> bool {
     matches!(status.as_u16(), 429 | 502 | 503 | 504)
@@ -294,4 +305,23 @@ fn own_address() -> Option<IpAddr> {
     };
     // Addresses for documentation, which have nobody.
     towards("0.0.0.0", "192.0.2.1").or_else(|| towards("::", "2001:db8::1"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_says_when_to_come_back() {
+        let later = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(60));
+        let left = retry_after(&later).unwrap();
+        assert!(
+            left > Duration::from_secs(30) && left <= Duration::from_secs(60),
+            "{left:?}"
+        );
+        assert_eq!(retry_after("7"), Some(Duration::from_secs(7)));
+        for nothing in ["Sun, 06 Nov 1994 08:49:37 GMT", "-1", "soon"] {
+            assert_eq!(retry_after(nothing), None, "{nothing}");
+        }
+    }
 }

@@ -413,6 +413,34 @@ async fn a_receiver_that_hangs_is_nobodys_concern() {
     );
 }
 
+/// What was taken is not sent again because the rest of the answer does not come.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_does_not_end_is_one() {
+    let (address, _) = service().await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!(
+        "--trace.endpoint=http://{}/v1/traces",
+        listener.local_addr().unwrap()
+    );
+    let exporter = Exporter::start(MODULES, &[&endpoint, "--trace.export=all"]).await;
+    let mut open = Vec::new();
+    for path in ["/first", "/second"] {
+        exporter.probe("traced", &format!("http://{address}{path}")).await;
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = Vec::new();
+        while !String::from_utf8_lossy(&request).contains(path) {
+            assert!(stream.read_buf(&mut request).await.unwrap() > 0, "not of {path}");
+        }
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n")
+            .await
+            .unwrap();
+        open.push(stream);
+    }
+    let log = exporter.stop().await;
+    lacks(&log, ["dropped", "posted again"]);
+}
+
 /// The lines of a log that tell of losses.
 fn losses<'l>(log: &'l str, of: &str) -> Vec<&'l str> {
     log.lines().filter(|line| line.contains(of)).collect()
