@@ -104,9 +104,7 @@ fn check(file: &Path, read: ReadFile, expand: bool) -> Report {
     // What loads has a text.
     let text = config::decode_text(bytes).unwrap_or_default();
     let mut details = String::new();
-    for warning in &loaded.warnings {
-        quote(&mut details, "warning", &name, &text, warning);
-    }
+    quote(&mut details, "warning", &name, &text, &loaded.warnings);
     let mut verdict = format!("ok, {}", counted(loaded.modules.len(), "module"));
     if !loaded.warnings.is_empty() {
         verdict.push_str(&format!(", {}", counted(loaded.warnings.len(), "warning")));
@@ -128,9 +126,7 @@ fn check_targets(name: &str, text: &str) -> Report {
         Err(problems) => ("error", problems.clone()),
     };
     let mut details = String::new();
-    for problem in &problems {
-        quote(&mut details, kind, name, text, problem);
-    }
+    quote(&mut details, kind, name, text, &problems);
     let mut verdict = match &read {
         Ok(list) => format!("ok, a targets file of {}", counted(list.targets.len(), "target")),
         Err(problems) => format!("a targets file with {}", counted(problems.len(), "error")),

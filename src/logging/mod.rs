@@ -107,7 +107,7 @@ impl Logger {
     }
 }
 
-/// Most text that waits for a slow standard error, in bytes.
+/// Most text that waits for a slow standard error, in bytes, but for a text that waits alone.
 const BUFFER: usize = 4 << 20;
 
 /// What callers and the writing thread share.
@@ -134,7 +134,8 @@ impl Sink {
 
     fn push(&self, text: &str, lines: u64) {
         let mut state = self.lock();
-        if state.closed || state.text.len() + text.len() > BUFFER {
+        let is_full = !state.text.is_empty() && state.text.len() + text.len() > BUFFER;
+        if state.closed || is_full {
             self.dropped.fetch_add(lines, Ordering::Relaxed);
             return;
         }

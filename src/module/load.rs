@@ -1,5 +1,6 @@
 //! From a configuration file to modules that are ready to run, or to everything that is wrong with it.
 
+use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -195,11 +196,13 @@ pub(super) fn compile(parsed: &mut Parsed<'_>, text: &str, problems: &mut Proble
     parsed.warnings.sort_by_key(|warning| warning.at);
     modules.unwrap_or_else(|found| {
         let problems = &mut parsed.problems;
+        let known = problems
+            .iter()
+            .filter_map(|p| Some((p.module.clone()?, p.path.clone())));
+        let mut known: HashSet<(String, String)> = known.collect();
         for problem in found {
             // What the reader found wrong already need not be said twice.
-            let known =
-                |p: &config::Problem| p.module.as_deref() == Some(&problem.module) && p.path == problem.path;
-            if !problems.iter().any(known) {
+            if known.insert((problem.module.clone(), problem.path.clone())) {
                 problems.push(placed(problem, &parsed.source, text));
             }
         }

@@ -170,42 +170,60 @@ impl fmt::Display for Invalid {
 fn listed(problems: &[Problem]) -> String {
     match problems {
         [only] => only.to_string(),
-        all => {
-            let lines = all.iter().map(|problem| format!("\n  {problem}"));
-            format!("{} errors:{}", all.len(), lines.collect::<String>())
-        }
+        all => format!("{} errors:\n  {}", all.len(), lines(all).join("\n  ")),
     }
+}
+
+/// Most problems of a file that are told.
+pub const TOLD: usize = 50;
+
+/// A line for each problem that is told, and one for the others.
+fn lines(problems: &[Problem]) -> Vec<String> {
+    let told = problems.iter().take(TOLD).map(Problem::to_string);
+    told.chain(untold(problems)).collect()
+}
+
+/// How many problems are not told, if there are any.
+fn untold(problems: &[Problem]) -> Option<String> {
+    let more = problems.len().saturating_sub(TOLD);
+    (more > 0).then(|| format!("and {more} more"))
 }
 
 impl Invalid {
     fn one_line(&self) -> String {
-        let problems: Vec<String> = self.problems.iter().map(Problem::to_string).collect();
-        let count = match problems.len() {
+        let count = match self.problems.len() {
             1 => String::new(),
             several => format!("{several} errors: "),
         };
-        let text = problems.join(" | ").replace(['\n', '\r'], " ");
+        let text = lines(&self.problems).join(" | ").replace(['\n', '\r'], " ");
         format!("error parsing config file: {}: {count}{text}", self.file)
     }
 
     /// See [`LoadError::quoted`].
     pub fn quoted(&self) -> String {
         let mut out = String::new();
-        for problem in &self.problems {
-            quote(&mut out, "error", &self.file, &self.text, problem);
-        }
+        quote(&mut out, "error", &self.file, &self.text, &self.problems);
         out
     }
 }
 
-/// Appends one problem with the line it stands on, its secrets masked, and a caret under its place.
-pub fn quote(out: &mut String, kind: &str, file: &str, text: &str, problem: &Problem) {
+/// Appends problems, each with the line it stands on, its secrets masked, and a caret under its place.
+pub fn quote(out: &mut String, kind: &str, file: &str, text: &str, problems: &[Problem]) {
+    for problem in problems.iter().take(TOLD) {
+        quote_one(out, kind, file, text, problem);
+    }
+    if let Some(more) = untold(problems) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "{kind}: {more}\n --> {file}\n");
+    }
+}
+
+fn quote_one(out: &mut String, kind: &str, file: &str, text: &str, problem: &Problem) {
     let place = Problem {
         at: None,
         help: None,
         ..problem.clone()
     };
-    // Writing to a String cannot fail.
     let _ = writeln!(out, "{kind}: {}", printable(&place.to_string()));
     if let Some(at) = problem.at {
         let number = at.line.to_string();
@@ -266,7 +284,13 @@ mod tests {
             help: Some("did you mean method?".into()),
         };
         let mut out = String::new();
-        quote(&mut out, "error", "f.yml", "a:\n  verb: \x1b[31mGET\n", &problem);
+        quote(
+            &mut out,
+            "error",
+            "f.yml",
+            "a:\n  verb: \x1b[31mGET\n",
+            &[problem],
+        );
         let expected = "error: module \"m\": http.verb: unknown field\n --> f.yml:2:3\n  |\n2 |   verb:  [31mGET\n  |   ^\n  = help: did you mean method?\n\n";
         assert_eq!(out, expected);
     }

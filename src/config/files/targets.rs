@@ -4,7 +4,7 @@
 //! once, with its place.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use go_yaml::{Document, Id, Position};
 use gostd::query::{Plus, unescape};
@@ -20,6 +20,9 @@ use crate::config::codec::value::{Codec, Duration, Value as _, Variant};
 use crate::config::module::hints::elsewhere;
 
 pub use crate::config::codec::problem::TargetsError;
+
+/// Most modules that are listed to who names none of them.
+const MODULES: usize = 10;
 
 /// The module of a target that names none.
 pub const DEFAULT_MODULE: &str = "http_2xx";
@@ -158,26 +161,40 @@ impl Targets {
         Some(Problem::new(Some(first.at), message).with_help(help))
     }
 
-    /// The targets whose module is not among the names.
+    /// The modules that targets name and that are not among the names, each where it comes first.
     pub fn unknown_modules<'a>(&self, known: impl Iterator<Item = &'a str> + Clone) -> Vec<Problem> {
-        let unknown = self
+        let is_known: HashSet<&str> = known.clone().collect();
+        let mut unknown: Vec<(&Target, usize)> = Vec::new();
+        let mut places = HashMap::new();
+        for target in self
             .targets
             .iter()
-            .filter(|target| !known.clone().any(|name| name == target.module()));
-        unknown
-            .map(|target| {
-                let message = format!(
-                    "target {:?}: the configuration has no module {:?}",
-                    target.name,
-                    target.module()
-                );
-                let help = match did_you_mean(target.module(), known.clone()) {
-                    Some(meant) => format!("did you mean {meant:?}?"),
-                    None => format!("its modules: {}", known.clone().collect::<Vec<_>>().join(", ")),
-                };
-                Problem::new(Some(target.at), message).with_help(help)
-            })
-            .collect()
+            .filter(|target| !is_known.contains(target.module()))
+        {
+            let place = *places.entry(target.module()).or_insert(unknown.len());
+            match unknown.get_mut(place) {
+                Some((_, more)) => *more += 1,
+                None => unknown.push((target, 0)),
+            }
+        }
+        let problem = |(target, more): (&Target, usize)| {
+            let others = match more {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            let (name, module) = (&target.name, target.module());
+            let message = format!("target {name:?}{others}: the configuration has no module {module:?}");
+            let help = match did_you_mean(module, known.clone()) {
+                Some(meant) => format!("did you mean {meant:?}?"),
+                None => {
+                    let some: Vec<_> = known.clone().take(MODULES).collect();
+                    let rest = if is_known.len() > MODULES { ", …" } else { "" };
+                    format!("its modules: {}{rest}", some.join(", "))
+                }
+            };
+            Problem::new(Some(target.at), message).with_help(help)
+        };
+        unknown.into_iter().map(problem).collect()
     }
 }
 
@@ -392,15 +409,21 @@ mod tests {
     #[test]
     fn knows_which_modules_are_missing() {
         let targets =
-            Targets::parse("targets: [{name: a, address: x, module: icpm}, {name: b, address: x}]").unwrap();
-        let unknown = targets.unknown_modules(["http_2xx", "icmp"].into_iter());
+            "targets: [{name: a, address: x, module: icpm}, {name: b, address: x}, {name: c, address: x}]";
+        let targets = Targets::parse(targets).unwrap();
+        let many: Vec<String> = (0..20).map(|number| format!("module_{number}")).collect();
+        let mut known: Vec<&str> = many.iter().map(String::as_str).chain(["icmp"]).collect();
+        let unknown = targets.unknown_modules(known.iter().copied());
         let unknown: Vec<_> = unknown.iter().map(ToString::to_string).collect();
+        let listed = many.get(..MODULES).unwrap().join(", ");
         assert_eq!(
             unknown,
             [
-                "line 1, column 11: target \"a\": the configuration has no module \"icpm\"; did you mean \"icmp\"?"
+                "line 1, column 11: target \"a\": the configuration has no module \"icpm\"; did you mean \"icmp\"?".to_owned(),
+                format!("line 1, column 48: target \"b\" and 1 more: the configuration has no module \"http_2xx\"; its modules: {listed}, …"),
             ]
         );
-        assert_eq!(targets.unknown_modules(["http_2xx", "icpm"].into_iter()), []);
+        known.extend(["http_2xx", "icpm"]);
+        assert_eq!(targets.unknown_modules(known.into_iter()), []);
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 
+use crate::config::codec::problem::TOLD;
 use crate::config::{LoadError, Problem};
 use crate::logging::{LogFormat, Logger};
 use crate::memory;
@@ -78,7 +79,7 @@ pub fn quote(logger: &Logger, quoted: &str) {
 
 /// Logs what loads but is probably not meant. The message alone is upstream's, where upstream has one.
 pub fn warn(logger: &Logger, warnings: &[Problem]) {
-    for warning in warnings {
+    for warning in warnings.iter().take(TOLD) {
         let text = |name, text: &Option<String>| text.clone().map(|text| (name, LogValue::from(text)));
         let path = Some(warning.path.clone()).filter(|path| !path.is_empty());
         let fields = [
@@ -93,6 +94,10 @@ pub fn warn(logger: &Logger, warnings: &[Problem]) {
             let place = concat!(file!(), ":", line!());
             logger.write(Level::Warn, place, &warning.message, &fields);
         }
+    }
+    let more = warnings.len().saturating_sub(TOLD);
+    if more > 0 {
+        say!(logger, Warn, "The configuration has more warnings", "count" => more);
     }
 }
 
