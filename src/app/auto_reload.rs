@@ -3,16 +3,17 @@
 //! The system tells of changes where it can; a look at every interval, which is all that upstream does, catches the rest
 //! (network file systems, exhausted watches).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind};
+use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::blocking::threads_left;
 use crate::config::files::disk::read_regular;
@@ -22,7 +23,7 @@ use crate::probe_log::text;
 use crate::say;
 use crate::server::Exporter;
 
-/// How long a file must be left alone before it is read: editors and `cp` write in pieces.
+/// How long files must be left alone before they are read: editors write several times.
 const QUIET: Duration = Duration::from_millis(200);
 
 /// How often that may be put off for one change.
@@ -38,11 +39,16 @@ pub fn start(exporter: &Arc<Exporter>, interval: Duration) {
     }
     tokio::spawn(reload_at_interval(Arc::clone(exporter), interval));
     let (tell, told) = mpsc::channel(1);
-    match watcher(&exporter.store, tell.clone()) {
+    let news = News {
+        tell,
+        written: Arc::default(),
+    };
+    match watcher(&exporter.store, news.clone()) {
         Ok(watcher) => drop(tokio::spawn(reload_when_told(
             Arc::clone(exporter),
             watcher,
-            (tell, told),
+            (news, told),
+            interval,
         ))),
         Err(error) => say!(
             exporter.logger,
@@ -50,6 +56,53 @@ pub fn start(exporter: &Arc<Exporter>, interval: Duration) {
             "Cannot watch the configuration file; checking it at the interval only",
             "err" => text(error),
         ),
+    }
+}
+
+/// What the system tells.
+#[derive(Clone)]
+struct News {
+    /// Something has changed.
+    tell: mpsc::Sender<()>,
+    /// Files that are being written: a part of one may be valid, and lack what stands at its end, such as the policy.
+    written: Arc<Mutex<HashSet<PathBuf>>>,
+}
+
+impl News {
+    fn add(&self, event: Event) {
+        {
+            let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+            match event.kind {
+                EventKind::Modify(ModifyKind::Data(_)) => written.extend(event.paths),
+                EventKind::Access(AccessKind::Close(AccessMode::Write))
+                | EventKind::Modify(ModifyKind::Name(_))
+                | EventKind::Remove(_) => written.retain(|path| !event.paths.contains(path)),
+                EventKind::Access(_) => return,
+                _ => {}
+            }
+        }
+        self.tell();
+    }
+
+    fn tell(&self) {
+        // Full means that it is known already.
+        let _ = self.tell.try_send(());
+    }
+
+    /// Whether nobody writes, so far as is known.
+    fn is_settled(&self) -> bool {
+        self.written
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_empty()
+    }
+
+    /// Nobody need close what was written so far.
+    fn settle(&self) {
+        self.written
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
     }
 }
 
@@ -65,7 +118,7 @@ async fn reload_at_interval(exporter: Arc<Exporter>, interval: Duration) {
 /// Watches the folders of the files, of what they are links to, and of the links on the way. A mounted ConfigMap changes by a link,
 /// `..data`, that stands beside the file and is replaced; a release by one above it. In folders that are listed, every file that is
 /// not hidden counts.
-fn watcher(store: &Store, tell: mpsc::Sender<()>) -> notify::Result<RecommendedWatcher> {
+fn watcher(store: &Store, news: News) -> notify::Result<RecommendedWatcher> {
     // Events have absolute paths.
     let absolute = |paths: Vec<PathBuf>| {
         let paths = paths.into_iter().map(std::path::absolute);
@@ -95,14 +148,13 @@ fn watcher(store: &Store, tell: mpsc::Sender<()>) -> notify::Result<RecommendedW
     };
     // notify itself panics at the first folder when the system has no thread left for it.
     threads_left(1).map_err(notify::Error::io)?;
-    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| match event {
+        Ok(event) if event.paths.iter().any(&concerns) => news.add(event),
+        Ok(event) if !event.need_rescan() => {}
         // Where events were lost, it is better to look.
-        let concerns_us = event.map_or(true, |event| {
-            event.need_rescan() || !event.kind.is_access() && event.paths.iter().any(&concerns)
-        });
-        if concerns_us {
-            // Full means that it is known already.
-            let _ = tell.try_send(());
+        _ => {
+            news.settle();
+            news.tell();
         }
     })?;
     for folder in folders {
@@ -142,21 +194,27 @@ fn links(file: &Path) -> Vec<PathBuf> {
 async fn reload_when_told(
     exporter: Arc<Exporter>,
     mut watcher: RecommendedWatcher,
-    (tell, mut told): (mpsc::Sender<()>, mpsc::Receiver<()>),
+    (news, mut told): (News, mpsc::Receiver<()>),
+    interval: Duration,
 ) {
     // A broken file is reported once, not at every event in its folder.
     let mut tried: Option<Vec<(PathBuf, Checksum)>> = None;
     while told.recv().await.is_some() {
-        for _ in 0..MOST_WAITS {
+        let (begin, mut waits) = (Instant::now(), 0);
+        loop {
             sleep(QUIET).await;
-            if told.try_recv().is_err() {
+            waits += 1;
+            let is_quiet = told.try_recv().is_err() || waits >= MOST_WAITS;
+            // At the interval it is read anyway.
+            if is_quiet && news.is_settled() || begin.elapsed() >= interval {
                 break;
             }
         }
-        let (looking, tell) = (Arc::clone(&exporter), tell.clone());
+        news.settle();
+        let (looking, news) = (Arc::clone(&exporter), news.clone());
         let read = tokio::task::spawn_blocking(move || {
             // Links may lead elsewhere now. Watched before it is read, nothing is missed.
-            let again = self::watcher(&looking.store, tell).ok();
+            let again = self::watcher(&looking.store, news).ok();
             let skips_broken = looking.store.skips_broken();
             let sum_of = |file: PathBuf| {
                 let sum = match read_regular(&file) {

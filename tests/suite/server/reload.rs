@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use super::MODULES;
 use crate::support::process::Process;
 use crate::support::programs::skipped;
-use crate::support::{Exporter, folder, has};
+use crate::support::{Exporter, folder, has, lacks};
 
 const OTHER: &str = "modules:\n  second: {prober: tcp}\n";
 const BROKEN: &str = "modules:\n  third: {prober: smoke}\n";
@@ -28,6 +28,28 @@ async fn wait_until(exporter: &Exporter, words: &str, has: bool) {
     tokio::time::timeout(Duration::from_secs(20), seen)
         .await
         .expect(words);
+}
+
+/// The part of a file that is there while it is written may be valid, and lack the policy at its end.
+#[tokio::test]
+async fn a_file_is_read_when_its_writer_has_closed_it() {
+    let flags = [
+        "--config.enable-auto-reload",
+        "--config.auto-reload-interval=3600",
+    ];
+    let exporter = Exporter::start(MODULES, &flags).await;
+    let mut file = std::fs::File::create(exporter.config_file()).unwrap();
+    file.write_all(b"modules:\n  first_half: {prober: tcp}\n")
+        .unwrap();
+    // Ten times as long as files are left alone.
+    let until = Instant::now() + Duration::from_secs(2);
+    while Instant::now() < until {
+        lacks(exporter.get("/config").await.text(), ["first_half"]);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    file.write_all(b"  second_half: {prober: tcp}\n").unwrap();
+    drop(file);
+    wait_for(&exporter, "second_half").await;
 }
 
 #[tokio::test]
