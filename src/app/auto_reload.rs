@@ -54,9 +54,19 @@ pub fn start(exporter: &Arc<Exporter>, interval: Duration) {
             exporter.logger,
             Warn,
             "Cannot watch the configuration file; checking it at the interval only",
-            "err" => text(error),
+            "err" => text(unwatched(&error)),
         ),
     }
+}
+
+/// Why the system cannot tell: its limits are not those of open files and disks, whose errors it uses.
+fn unwatched(error: &notify::Error) -> String {
+    let limit = match &error.kind {
+        notify::ErrorKind::Io(error) if error.raw_os_error() == Some(libc::EMFILE) => "max_user_instances",
+        notify::ErrorKind::MaxFilesWatch => "max_user_watches",
+        _ => return error.to_string(),
+    };
+    format!("{error}; raise fs.inotify.{limit} (sysctl)")
 }
 
 /// What the system tells.

@@ -220,9 +220,10 @@ impl Store {
         if let Some((bytes, file)) = targets {
             loaded = loaded.with_targets(bytes, file).map_err(LoadError::Targets)?;
         }
-        // A file that cannot be read may be the one that has it.
         let none = config::Policy::default();
-        if !loaded.left_out.is_empty() && loaded.config.policy == none && current.config.policy != none {
+        let has_lost_policy = loaded.config.policy == none && current.config.policy != none;
+        // A file that cannot be read may be the one that has it.
+        if has_lost_policy && !loaded.left_out.is_empty() {
             let warnings = loaded.warnings.into_iter();
             let message = "the policy in force is in none of the files that can be read";
             return Err(LoadError::Invalid(Invalid {
@@ -234,7 +235,11 @@ impl Store {
                 problems: warnings.chain([Problem::new(None, message)]).collect(),
             }));
         }
-        let warnings = loaded.warnings.clone();
+        let mut warnings = loaded.warnings.clone();
+        if has_lost_policy {
+            let message = "the policy that was in force is in none of the files any more";
+            warnings.push(Problem::new(None, message).with_help("from now on every target is probed"));
+        }
         self.current.store(Arc::new(loaded));
         Ok(Reload::Changed { warnings })
     }
@@ -289,6 +294,26 @@ mod tests {
         assert!(matches!(store.reload(), Ok(Reload::Changed { .. })));
         assert!(store.current().modules.get("a").is_none());
         assert!(before.modules.get("a").is_some(), "who has the old set keeps it");
+    }
+
+    #[test]
+    fn a_policy_that_is_gone_is_missed() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("blackbox.yml");
+        let modules = "modules: {a: {prober: tcp}}\n";
+        write(
+            &file,
+            &format!("{modules}policy: {{deny: {{networks: [127.0.0.0/8]}}}}\n"),
+        );
+        let store = Store::open(&file).unwrap();
+        write(&file, modules);
+        let Ok(Reload::Changed { warnings }) = store.reload() else {
+            panic!("not loaded");
+        };
+        assert!(
+            warnings[0].message.contains("the policy that was in force"),
+            "{warnings:?}"
+        );
     }
 
     /// A pipe, for example, has it once.

@@ -24,6 +24,9 @@ pub use crate::config::codec::problem::TargetsError;
 /// Most modules that are listed to who names none of them.
 const MODULES: usize = 10;
 
+/// An interval at which many jobs scrape, in milliseconds.
+const USUAL_INTERVAL: u64 = 10_000;
+
 /// The module of a target that names none.
 pub const DEFAULT_MODULE: &str = "http_2xx";
 
@@ -143,21 +146,31 @@ impl Targets {
     }
 
     /// What loads but is probably not meant.
-    pub fn warnings(&self) -> Option<Problem> {
+    pub fn warnings(&self) -> Vec<Problem> {
         let sets_instance = |target: &&Target| {
             target
                 .labels
                 .get("instance")
                 .is_some_and(|value| !value.is_empty())
         };
-        let mut found = self.targets.iter().filter(sets_instance);
-        let first = found.next()?;
-        let message = format!(
-            "the targets file sets the label \"instance\" ({} of {} targets)",
-            found.count() + 1,
-            self.targets.len()
+        let instance = self.warning(
+            sets_instance,
+            "the targets file sets the label \"instance\"",
+            "in an Alloy cluster /targets must be the same on every host, or targets are scraped twice or never: set \"instance\" in a prometheus.relabel after the scrape",
         );
-        let help = "in an Alloy cluster /targets must be the same on every host, or targets are scraped twice or never: set \"instance\" in a prometheus.relabel after the scrape";
+        let timeout = self.warning(
+            |target| target.interval.is_none() && target.timeout > Some(USUAL_INTERVAL),
+            "the targets file sets a timeout above 10s and no interval",
+            "Prometheus does not scrape a target whose timeout is longer than its interval, which is the job's scrape_interval then: set interval, too",
+        );
+        [instance, timeout].into_iter().flatten().collect()
+    }
+
+    /// One warning for all targets that it is about, with the place of the first.
+    fn warning(&self, concerns: impl Fn(&&Target) -> bool, what: &str, help: &str) -> Option<Problem> {
+        let mut found = self.targets.iter().filter(concerns);
+        let first = found.next()?;
+        let message = format!("{what} ({} of {} targets)", found.count() + 1, self.targets.len());
         Some(Problem::new(Some(first.at), message).with_help(help))
     }
 
@@ -394,7 +407,8 @@ mod tests {
             Targets::parse(text)
                 .unwrap()
                 .warnings()
-                .map(|problem| problem.to_string())
+                .first()
+                .map(ToString::to_string)
         };
         assert_eq!(
             warning("targets: [{name: a, address: b, labels: {instance: ''}}]"),
@@ -404,6 +418,16 @@ mod tests {
         let said = warning(text).unwrap();
         let wanted = "line 3, column 3: the targets file sets the label \"instance\" (2 of 3 targets); in an Alloy cluster ";
         assert!(said.starts_with(wanted), "{said}");
+        for (fields, is_told) in [
+            ("timeout: 10s", false),
+            ("timeout: 20s", true),
+            ("timeout: 20s, interval: 20s", false),
+        ] {
+            let said = warning(&format!("targets: [{{name: a, address: b, {fields}}}]"));
+            let tells = said
+                .is_some_and(|said| said.contains("a timeout above 10s and no interval (1 of 1 targets)"));
+            assert_eq!(tells, is_told, "{fields}");
+        }
     }
 
     #[test]
