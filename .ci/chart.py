@@ -100,6 +100,10 @@ for values in REFUSED:
     assert "would have no effect" in render("configExistingSecretName: mine\n" + values).stderr, f"{values} is dropped"
 closed = EVERYTHING + "health: null\n"
 assert "would get 401" in render(closed).stderr, "the kubelet's probes get 401"
+other = "livenessProbe: null\nreadinessProbe: {httpGet: {httpHeaders: [{name: Host, value: x}]}}"
+assert "would get 401" in render(closed + other).stderr, "a header that is no password is taken for one"
+certificates = "health: null\nwebConfig: {tls_server_config: {cert_file: c, key_file: k, client_ca_file: a, client_auth_type: RequireAndVerifyClientCert}}"
+assert "demands a client certificate" in render(certificates).stderr, "the kubelet's probes have no certificate"
 own = render(closed + "livenessProbe: null\nreadinessProbe: {httpGet: {httpHeaders: [{name: Authorization, value: Basic YTpi}]}}")
 assert not own.returncode, "a probe of the kubelet with a password is refused"
 assert "probes need a service" in render(EVERYTHING + "service: null").stderr, "a Probe without its Service"

@@ -80,8 +80,18 @@ labels:
 {{- if and (eq (include "blackbox-exporter.scheme" $.root) "https") $probe.httpGet }}
 {{- $_ := set $probe "httpGet" (merge $probe.httpGet (dict "scheme" "HTTPS")) }}
 {{- end }}
-{{- if and (default dict $.root.Values.webConfig).basic_auth_users (not ($.root.Values.health).open) $probe.httpGet (not $probe.httpGet.httpHeaders) }}
+{{- if and $probe.httpGet (not ($.root.Values.health).open) }}
+{{- $web := default dict $.root.Values.webConfig }}
+{{- $authorized := false }}
+{{- range $probe.httpGet.httpHeaders }}
+{{- $authorized = or $authorized (eq (lower .name) "authorization") }}
+{{- end }}
+{{- if and $web.basic_auth_users (not $authorized) }}
 {{- fail (printf "%s would get 401: webConfig asks for a password. Set health.open: true, or Authorization in %s.httpGet.httpHeaders, or %s: null." $.name $.name $.name) }}
+{{- end }}
+{{- if hasPrefix "Require" (default "" (default dict $web.tls_server_config).client_auth_type) }}
+{{- fail (printf "%s would be refused: webConfig demands a client certificate, which the kubelet does not have. Set health.open: true, or %s: null." $.name $.name) }}
+{{- end }}
 {{- end }}
 {{- $.name }}:
   {{- toYaml $probe | nindent 2 }}
