@@ -98,7 +98,9 @@ pub fn timeout(text: &str) -> Result<Duration, String> {
     seconds
         .or_else(with_unit)
         .filter(|timeout| !timeout.is_zero())
-        .ok_or_else(|| "a duration is seconds, or has a unit: 5, 5s, 500ms, 1m30s".to_owned())
+        .ok_or_else(|| {
+            "a duration is longer than 0, in seconds or with a unit: 5, 5s, 500ms, 1m30s".to_owned()
+        })
 }
 
 /// The first of many names, and how many more there are.

@@ -57,15 +57,13 @@ pub(in crate::prober) fn rcode(answer: &Message, of: &Asked<'_>) -> String {
     let rcode = answer.rcode;
     let (asked, module) = (name(of.name), of.module);
     if let (2 | 5, Some(why)) = (rcode, explanation(answer)) {
-        let what = if rcode == 2 {
-            "could not resolve"
-        } else {
-            "refuses to resolve"
+        return match rcode {
+            2 => format!(
+                "The server could not resolve {asked}, and says why: {why}. Compare `{}`.",
+                of.command(" +cd")
+            ),
+            _ => format!("The server refuses to resolve {asked}, and says why: {why}."),
         };
-        return format!(
-            "The server {what} {asked}, and says why: {why}. Compare `{}`.",
-            of.command(" +cd")
-        );
     }
     match rcode {
         0 => format!("{asked} exists, and valid_rcodes expects that it does not."),

@@ -1,7 +1,7 @@
 //! Names without an address to dial.
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use go_resolve::stub::Cause as StubCause;
 use go_resolve::wire::{Flaw, Record};
@@ -34,10 +34,13 @@ pub(in crate::prober) fn advice(
         || "The name server".to_owned(),
         |server| format!("The name server {server}"),
     );
-    let setting = if error.is_by_module() {
-        "resolver in the module"
-    } else {
-        "nameserver in /etc/resolv.conf"
+    let setting = match error.server() {
+        _ if error.is_by_module() => "resolver in the module",
+        // The last that is asked, as by Go, where none is named.
+        Some(server) if server.ip() == Ipv6Addr::LOCALHOST => {
+            "nameserver in /etc/resolv.conf, without which this host itself is asked"
+        }
+        _ => "nameserver in /etc/resolv.conf",
     };
     Some(match error.cause() {
         ResolveCause::Refused(_) => policy(),
