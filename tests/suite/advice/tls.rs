@@ -113,11 +113,12 @@ async fn handshakes() {
         .row("The port responds with a page", plain, &page.target())
         .await;
     let starttls = "prober: tcp\ntimeout: 1s\ntcp: {query_response: [{expect: '^220', starttls: true}], tls_config: {insecure_skip_verify: true}}";
-    let slow = plain.replace("5s", "1s");
+    // Reading CA certificates alone can take that long here.
+    let slow = "prober: tcp\ntimeout: 1s\ntcp: {tls: true, tls_config: {insecure_skip_verify: true}}";
     #[rustfmt::skip]
     let silent = [
-        ("The server does not respond", slow.as_str(), vec![Move::Read(5)]),
-        ("The server begins to respond in TLS", slow.as_str(), vec![Move::Read(5), send([22, 3, 3, 0, 100, 2])]),
+        ("The server does not respond", slow, vec![Move::Read(5)]),
+        ("The server begins to respond in TLS", slow, vec![Move::Read(5), send([22, 3, 3, 0, 100, 2])]),
         ("A server greets late", "prober: tcp\ntimeout: 1s\ntcp: {starttls: smtp}", vec![send("220-mail.test\r\n")]),
         ("MySQL where another server is expected", "prober: tcp\ntimeout: 1s\ntcp: {starttls: imap}", vec![send(mysql)]),
         ("Silence after STARTTLS", starttls, vec![send("220 mail.test ESMTP\r\n")]),
