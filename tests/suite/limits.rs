@@ -60,9 +60,10 @@ impl Process {
         let metrics = self.get("/metrics");
         let series = format!("blackbox_exporter_out_of_resources_total{{resource=\"{resource}\"}} {times}");
         assert!(metrics.contains(&series), "{series}\n{metrics}");
+        const SAID: &str = "this machine ran out of a resource";
+        self.logs(SAID);
         let log = self.log();
-        let said = log.matches("this machine ran out of a resource").count();
-        assert_eq!(said, 1, "{log}");
+        assert_eq!(log.matches(SAID).count(), 1, "{log}");
     }
 
     /// The names and labels of all series that it exposes.
