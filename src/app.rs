@@ -59,7 +59,7 @@ pub fn run(flags: Flags) -> io::Result<ExitCode> {
     threads::run(|others| serve(flags, others))
 }
 
-async fn serve(flags: Flags, others: Option<Handle>) -> ExitCode {
+async fn serve(flags: Flags, others: Vec<Handle>) -> ExitCode {
     let logger = Logger::stderr(flags.log_level, flags.log_format);
     threads::log_panics(&logger);
     let mut stop = Stop::listen(&logger);
@@ -134,7 +134,7 @@ impl RunningExporter {
 ///
 /// # Errors
 /// Whatever keeps it from serving, already logged.
-pub async fn start(flags: Flags, logger: Logger, others: Option<Handle>) -> Result<Started, Stopped> {
+pub async fn start(flags: Flags, logger: Logger, others: Vec<Handle>) -> Result<Started, Stopped> {
     let hangup = Hangup::listen(&logger);
     let probe_log = probe_log_level(&flags.log_prober, &logger);
     say!(logger, Info, "Starting blackbox_exporter", "version" => version::info());

@@ -1,9 +1,11 @@
 //! The threads of the exporter, and what happens when one panics or cannot be had.
 
 use std::io;
+use std::num::NonZero;
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::thread::available_parallelism;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{Handle, Runtime};
 
@@ -11,17 +13,19 @@ use crate::logging::Logger;
 use crate::memory;
 use crate::say;
 
+/// Maximum threads that serve: each has files and memory of its own.
+const MOST: usize = 16;
 /// How often a thread for what blocks gets something to do: tokio ends those that had nothing for ten seconds.
 const OCCUPIED: Duration = Duration::from_secs(8);
 /// How long what still blocks may keep the process.
 const SHUTDOWN: Duration = Duration::from_secs(1);
 
-/// Runs `serve` on one thread of its own, and hands it the runtime of the others, if there are. When they have nothing to do they give back
+/// Runs `serve` on one thread of its own, and hands it the runtimes of the others, if there are. When they have nothing to do they give back
 /// memory, if that was asked for.
 ///
 /// # Errors
 /// There are no threads to be had.
-pub fn run<F>(serve: impl FnOnce(Option<Handle>) -> F) -> io::Result<ExitCode>
+pub fn run<F>(serve: impl FnOnce(Vec<Handle>) -> F) -> io::Result<ExitCode>
 where
     F: Future<Output = ExitCode>,
 {
@@ -37,30 +41,40 @@ where
     })
 }
 
-fn on_threads<F>(serve: impl FnOnce(Option<Handle>) -> F) -> io::Result<ExitCode>
+fn on_threads<F>(serve: impl FnOnce(Vec<Handle>) -> F) -> io::Result<ExitCode>
 where
     F: Future<Output = ExitCode>,
 {
-    let all = threads(None)?;
-    let one = threads(Some(1))?;
-    one.spawn(keep_a_thread());
-    let others = (all.metrics().num_workers() > 1).then(|| all.handle().clone());
-    others.iter().cloned().for_each(memory::others_give_back);
-    let code = one.block_on(serve(others));
+    let one = thread()?;
+    let others = (1..count()).map(|_| thread()).collect::<io::Result<Vec<_>>>()?;
+    let handles: Vec<_> = others.iter().map(|other| other.handle().clone()).collect();
+    memory::others_give_back(handles.clone());
+    let code = one.block_on(serve(handles));
     // A look-up or a file system that hangs must not keep the process.
-    one.shutdown_timeout(SHUTDOWN);
-    all.shutdown_timeout(SHUTDOWN);
+    let since = Instant::now();
+    for runtime in others.into_iter().chain([one]) {
+        runtime.shutdown_timeout(SHUTDOWN.saturating_sub(since.elapsed()));
+    }
     Ok(code)
 }
 
-/// Threads that serve, as many as there are cores if nothing is said.
-fn threads(count: Option<usize>) -> io::Result<Runtime> {
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    builder.enable_all().on_thread_park(memory::when_parked);
-    if let Some(count) = count {
-        builder.worker_threads(count);
-    }
-    builder.build()
+/// How many threads may serve: as many as there are cores, if the environment does not say otherwise as for other programs that use tokio.
+fn count() -> usize {
+    let said = std::env::var("TOKIO_WORKER_THREADS").ok();
+    let said = said.and_then(|said| said.parse().ok());
+    let cores = || available_parallelism().map_or(1, NonZero::get);
+    said.unwrap_or_else(cores).min(MOST)
+}
+
+/// A runtime with one thread, and another one in which it goes on while something computes for long.
+fn thread() -> io::Result<Runtime> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .on_thread_park(memory::when_parked)
+        .build()?;
+    runtime.spawn(keep_a_thread());
+    Ok(runtime)
 }
 
 /// Keeps one thread for what blocks. Where the system has none left, what has to wait for it waits; if there were not one, tokio

@@ -26,7 +26,7 @@ const AT_MOST_EVERY: Duration = Duration::from_millis(200);
 /// How memory is given back.
 static WAYS: OnceLock<Ways> = OnceLock::new();
 /// Threads besides those of the runtime that asks them.
-static OTHERS: OnceLock<Handle> = OnceLock::new();
+static OTHERS: OnceLock<Vec<Handle>> = OnceLock::new();
 /// Counts how often all threads were asked.
 static ASKED: AtomicU64 = AtomicU64::new(0);
 /// When a thread was last asked for want of memory, in milliseconds.
@@ -87,7 +87,10 @@ fn give_back() {
 /// Asks every thread, and wakes those that sleep, which give nothing back.
 pub fn give_back_everywhere() {
     give_back();
-    for runtime in [Some(&Handle::current()), OTHERS.get()].into_iter().flatten() {
+    for runtime in [Handle::current()]
+        .iter()
+        .chain(OTHERS.get().into_iter().flatten())
+    {
         for _ in 0..2 * runtime.metrics().num_workers() {
             runtime.spawn(tokio::task::yield_now());
         }
@@ -95,7 +98,7 @@ pub fn give_back_everywhere() {
 }
 
 /// Says that there are other threads besides those of the runtime that asks them.
-pub fn others_give_back(others: Handle) {
+pub fn others_give_back(others: Vec<Handle>) {
     let _ = OTHERS.set(others);
 }
 

@@ -10,9 +10,10 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use http::Request;
 use hyper::body::Incoming;
+use hyper::rt::Executor;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
@@ -175,11 +176,11 @@ impl Server {
         let _ = stream.set_nodelay(true);
         // With TLS, a connection stays where it is.
         let place = if self.tls.is_some() {
-            self.threads.most()
+            self.threads.any()
         } else {
-            self.threads.best()
+            self.threads.best(Place::FIRST)
         };
-        self.go_on(stream, (Place::One, place), caller, end);
+        self.go_on(stream, (Place::FIRST, place), caller, end);
     }
 
     /// Goes on with a connection in another place.
@@ -190,10 +191,9 @@ impl Server {
         caller: Caller,
         end: watch::Receiver<()>,
     ) {
-        let taken = if from == to {
-            Ok(stream)
-        } else {
-            self.threads.take(stream, to)
+        let taken = match from.is_with(to) {
+            true => Ok(stream),
+            false => self.threads.take(stream, to),
         };
         // Refused, it is closed: there is no memory for it.
         if let Ok(stream) = taken {
@@ -236,7 +236,7 @@ impl Server {
                 if !goes_on(&stream, &caller, &mut end).await {
                     return;
                 }
-                let best = self.threads.best();
+                let best = self.threads.best(place);
                 if best != place {
                     return self.go_on(stream, (place, best), caller, end);
                 }
@@ -313,7 +313,7 @@ impl Server {
                 answering.begin(request, |request| Box::pin(responder.respond(request, &requests)))
             })
         };
-        let goes = move || place.is_some_and(|place| self.threads.best() != place);
+        let goes = move || place.is_some_and(|place| !self.threads.is_best(place));
         http1::serve(stream, service, answering, requests, goes, end)
     }
 
@@ -325,7 +325,7 @@ impl Server {
             responder.respond(request, &requests).map(Ok::<_, Infallible>)
         });
         let mut connection = Box::pin(
-            http2::Builder::new(TokioExecutor::new())
+            http2::Builder::new(Spread(Arc::clone(self)))
                 .timer(TokioTimer::new())
                 .max_concurrent_streams(MAX_STREAMS)
                 .max_header_list_size(MAX_HEAD_LIST)
@@ -339,6 +339,20 @@ impl Server {
         }
         // How a connection ends is the peer's business.
         let _ = connection.await;
+    }
+}
+
+/// Serves each request of an HTTP/2 connection on the next thread: a scraper may send all that it has over one connection.
+#[derive(Clone)]
+struct Spread(Arc<Server>);
+
+impl<F> Executor<F> for Spread
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    fn execute(&self, request: F) {
+        let threads = &self.0.threads;
+        threads.at(threads.next()).spawn(request);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Which threads serve: one, and all when it is busy.
+//! Which threads serve: one, and more when it is busy.
 
 use std::time::{Duration, Instant};
 
@@ -13,36 +13,36 @@ use crate::support::{Exporter, folder, spawn};
 /// How long a loaded machine may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Threads besides those of the test, which end with it.
-struct Others(Option<Runtime>);
+/// A thread besides that of the test, which ends with it.
+struct Other(Option<Runtime>);
 
-impl Others {
+impl Other {
     async fn beside_an_exporter() -> (Self, Exporter) {
         let runtime = Builder::new_multi_thread()
-            .worker_threads(2)
+            .worker_threads(1)
             .enable_all()
             .build()
             .unwrap();
-        let others = Some(runtime.handle().clone());
-        let exporter = Exporter::start_beside(others, folder(&[("blackbox.yml", MODULES)]), &[])
+        let other = vec![runtime.handle().clone()];
+        let exporter = Exporter::start_beside(other, folder(&[("blackbox.yml", MODULES)]), &[])
             .await
             .unwrap();
         (Self(Some(runtime)), exporter)
     }
 
-    /// How many connections they serve.
-    fn serve(&self) -> usize {
+    /// How many connections it serves.
+    fn serves(&self) -> usize {
         self.0.as_ref().unwrap().metrics().num_alive_tasks()
     }
 }
 
-impl Drop for Others {
+impl Drop for Other {
     fn drop(&mut self) {
         self.0.take().unwrap().shutdown_background();
     }
 }
 
-/// The one thread has work for a while.
+/// The first thread has work for a while.
 async fn work() {
     let working = spawn(async {
         let start = Instant::now();
@@ -77,55 +77,60 @@ async fn connect(exporter: &Exporter) -> TcpStream {
     TcpStream::connect(exporter.address).await.unwrap()
 }
 
-/// Asks over a new connection, until the others serve one.
-async fn until_busy(others: &Others, exporter: &Exporter) -> TcpStream {
+/// Two connections: where two threads serve, each has one of them.
+async fn two(exporter: &Exporter) -> [TcpStream; 2] {
+    [connect(exporter).await, connect(exporter).await]
+}
+
+/// Asks over them while the first thread has work, until the other one serves one of them.
+async fn until_busy(other: &Other, streams: &mut [TcpStream; 2]) {
     let until = async {
-        loop {
+        while other.serves() != 1 {
             work().await;
-            let mut stream = connect(exporter).await;
-            ask(&mut stream, "").await;
-            if others.serve() == 1 {
-                return stream;
+            for stream in &mut *streams {
+                ask(stream, "").await;
             }
         }
     };
-    timeout(PATIENCE, until).await.expect("the others serve")
+    timeout(PATIENCE, until).await.expect("the other one serves");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_connection_goes_where_there_is_time() {
-    let (others, exporter) = Others::beside_an_exporter().await;
-    let mut stream = connect(&exporter).await;
-    ask(&mut stream, "").await;
-    let other = until_busy(&others, &exporter).await;
-    let there = async {
-        while others.serve() < 2 {
-            work().await;
-            ask(&mut stream, "").await;
-        }
-    };
-    timeout(PATIENCE, there).await.expect("it goes there");
-    drop(other);
+async fn connections_go_where_there_is_time() {
+    let (other, exporter) = Other::beside_an_exporter().await;
+    let mut streams = two(&exporter).await;
+    for stream in &mut streams {
+        ask(stream, "").await;
+    }
+    assert_eq!(other.serves(), 0);
+    until_busy(&other, &mut streams).await;
     let back = async {
-        loop {
-            match others.serve() {
-                0 => return,
-                _ => tokio::time::sleep(Duration::from_millis(50)).await,
+        while other.serves() > 0 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            for stream in &mut streams {
+                ask(stream, "").await;
             }
-            ask(&mut stream, "").await;
         }
     };
-    timeout(PATIENCE, back).await.expect("the one thread serves");
-    ask(&mut stream, "").await;
+    timeout(PATIENCE, back).await.expect("the first thread serves");
+    for stream in &mut streams {
+        ask(stream, "").await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn an_empty_line_behind_a_request_keeps_a_connection_where_it_is() {
-    let (others, exporter) = Others::beside_an_exporter().await;
-    let mut stream = connect(&exporter).await;
-    ask(&mut stream, "\r\n").await;
-    let _other = until_busy(&others, &exporter).await;
-    ask(&mut stream, "\r\n").await;
-    ask(&mut stream, "\r\n").await;
-    assert_eq!(others.serve(), 1);
+    let (other, exporter) = Other::beside_an_exporter().await;
+    let mut staying = two(&exporter).await;
+    for stream in &mut staying {
+        ask(stream, "\r\n").await;
+    }
+    let mut streams = two(&exporter).await;
+    until_busy(&other, &mut streams).await;
+    for _ in 0..2 {
+        for stream in &mut staying {
+            ask(stream, "\r\n").await;
+        }
+    }
+    assert_eq!(other.serves(), 1);
 }

@@ -86,12 +86,12 @@ impl Exporter {
     /// As [`try_start`](Self::try_start), in a folder that holds `blackbox.yml` and whatever else there must be. `{dir}`
     /// in a flag stands for the folder.
     pub async fn start_in(folder: tempfile::TempDir, flags: &[&str]) -> Result<Self, String> {
-        Self::start_beside(None, folder, flags).await
+        Self::start_beside(Vec::new(), folder, flags).await
     }
 
     /// As [`start_in`](Self::start_in), with other threads for when the test's are busy.
     pub async fn start_beside(
-        others: Option<Handle>,
+        others: Vec<Handle>,
         folder: tempfile::TempDir,
         flags: &[&str],
     ) -> Result<Self, String> {
