@@ -2,12 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use http_body_util::Empty;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::MODULES;
+use super::web::{Certificates, TLS, http2};
+use super::{MODULES, silent};
 use crate::support::{Exporter, folder, spawn};
 
 /// How long a loaded machine may take.
@@ -17,20 +20,23 @@ const PATIENCE: Duration = Duration::from_secs(60);
 struct Other(Option<Runtime>);
 
 impl Other {
-    async fn beside_an_exporter() -> (Self, Exporter) {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
-        let other = vec![runtime.handle().clone()];
-        let exporter = Exporter::start_beside(other, folder(&[("blackbox.yml", MODULES)]), &[])
-            .await
-            .unwrap();
-        (Self(Some(runtime)), exporter)
+    fn new() -> Self {
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        Self(Some(runtime.unwrap()))
     }
 
-    /// How many connections it serves.
+    async fn beside_an_exporter() -> (Self, Exporter) {
+        let other = Self::new();
+        let folder = folder(&[("blackbox.yml", MODULES)]);
+        let exporter = Exporter::start_beside(other.handles(), folder, &[]).await;
+        (other, exporter.unwrap())
+    }
+
+    fn handles(&self) -> Vec<Handle> {
+        self.0.iter().map(|runtime| runtime.handle().clone()).collect()
+    }
+
+    /// How many connections it serves, and requests over HTTP/2.
     fn serves(&self) -> usize {
         self.0.as_ref().unwrap().metrics().num_alive_tasks()
     }
@@ -133,4 +139,31 @@ async fn an_empty_line_behind_a_request_keeps_a_connection_where_it_is() {
         }
     }
     assert_eq!(other.serves(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn requests_over_one_http_2_connection_are_dealt_out() {
+    let other = Other::new();
+    let (exporter, client) = Certificates::new().start_beside(other.handles(), TLS, &[]).await;
+    let (sender, _connection) = http2(&exporter, &client).await;
+    let at_rest = other.serves();
+    let (_silent, target) = silent().await;
+    let path = format!("https://x.test/probe?module=http_2xx&target=http://{target}");
+    let dealt_out = async {
+        loop {
+            work().await;
+            let mut waiting = JoinSet::new();
+            for _ in 0..2 {
+                let mut sender = sender.clone();
+                let request = http::Request::get(&path).body(Empty::new()).unwrap();
+                waiting.spawn(async move { sender.send_request(request).await });
+            }
+            let answered = timeout(Duration::from_millis(100), waiting.join_next()).await;
+            assert!(answered.is_err(), "{answered:?}");
+            if other.serves() > at_rest {
+                return;
+            }
+        }
+    };
+    timeout(PATIENCE, dealt_out).await.expect("the other one serves");
 }

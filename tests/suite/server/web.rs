@@ -14,6 +14,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use super::{MODULES, silent};
@@ -93,6 +94,16 @@ impl Certificates {
 
     /// As [`start`](Self::start), with these flags besides.
     async fn start_with(self, web: &str, flags: &[&str]) -> (Exporter, Client) {
+        self.start_beside(Vec::new(), web, flags).await
+    }
+
+    /// As [`start_with`](Self::start_with), with other threads for when the test's are busy.
+    pub(super) async fn start_beside(
+        self,
+        others: Vec<Handle>,
+        web: &str,
+        flags: &[&str],
+    ) -> (Exporter, Client) {
         std::fs::write(self.folder.path().join("web.yml"), web).unwrap();
         let client = Client {
             plain: self.client_config(false, &[]),
@@ -100,7 +111,7 @@ impl Certificates {
             http2: self.client_config(false, &[b"h2"]),
         };
         let flags = [&["--web.config.file={dir}/web.yml"], flags].concat();
-        let exporter = Exporter::start_in(self.folder, &flags).await;
+        let exporter = Exporter::start_beside(others, self.folder, &flags).await;
         (exporter.unwrap_or_else(|log| panic!("{log}")), client)
     }
 }
@@ -349,7 +360,10 @@ async fn a_new_certificate_is_served_at_once() {
 }
 
 /// A way to send requests over HTTP/2, and the task of its connection.
-async fn http2(exporter: &Exporter, client: &Client) -> (SendRequest<Empty<Bytes>>, JoinHandle<()>) {
+pub(super) async fn http2(
+    exporter: &Exporter,
+    client: &Client,
+) -> (SendRequest<Empty<Bytes>>, JoinHandle<()>) {
     let stream = connect(exporter, &client.http2).await.unwrap();
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(b"h2".as_slice()));
     let (sender, connection) =
